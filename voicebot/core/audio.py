@@ -1,0 +1,97 @@
+"""Mono 16-bit audio and its conversions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+Samples = npt.NDArray[np.int16]
+
+WIRE_RATE_HZ = 48_000
+"""WebRTC's Opus clock: sound goes in and out at this rate (lower rates cost 20 to 40 ms in FastRTC)."""
+
+SPEECH_RATE_HZ = 16_000
+"""What the voice activity detector and the recognisers listen at."""
+
+FRAME_S = 0.020
+FRAME_SAMPLES = int(WIRE_RATE_HZ * FRAME_S)
+"""One playout frame: 20 ms at the wire rate, 960 samples."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Audio:
+    """A piece of sound: `samples` int16 of shape (n,), one channel, at `rate_hz`."""
+
+    samples: Samples
+    rate_hz: int
+
+    def __post_init__(self) -> None:
+        if self.samples.dtype != np.int16 or self.samples.ndim != 1:
+            raise ValueError(f"audio must be int16 of shape (n,), not {self.samples.dtype} {self.samples.shape}")
+        if self.rate_hz <= 0:
+            raise ValueError(f"audio rate must be positive, not {self.rate_hz}")
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / self.rate_hz
+
+    @property
+    def level_dbfs(self) -> float:
+        """Root mean square level relative to full scale; -120 for silence or nothing."""
+        if not len(self.samples):
+            return -120.0
+        rms = float(np.sqrt(np.mean(np.square(self.samples, dtype=np.float64))))
+        return max(-120.0, 20.0 * float(np.log10(max(rms, 1e-6) / 32768.0)))
+
+    def resampled(self, rate_hz: int) -> Audio:
+        """The same sound, whole, at another rate. For streams use `Resampler`."""
+        if rate_hz == self.rate_hz:
+            return self
+        return Audio(np.asarray(soxr.resample(self.samples, self.rate_hz, rate_hz), dtype=np.int16), rate_hz)
+
+    def to_bytes(self) -> bytes:
+        """Little-endian 16-bit PCM."""
+        return self.samples.astype("<i2", copy=False).tobytes()
+
+    @classmethod
+    def from_bytes(cls, pcm: bytes, rate_hz: int) -> Audio:
+        """From little-endian 16-bit PCM; an odd byte at the end is an error."""
+        if len(pcm) % 2:
+            raise ValueError(f"16-bit PCM needs an even number of bytes, got {len(pcm)}")
+        return cls(np.frombuffer(pcm, dtype="<i2").astype(np.int16, copy=False), rate_hz)
+
+    @classmethod
+    def silence(cls, duration_s: float, rate_hz: int) -> Audio:
+        return cls(np.zeros(round(duration_s * rate_hz), np.int16), rate_hz)
+
+    @classmethod
+    def joined(cls, pieces: Iterable[Audio], rate_hz: int) -> Audio:
+        """The pieces one after the other; all must be at `rate_hz`."""
+        parts = list(pieces)
+        if any(piece.rate_hz != rate_hz for piece in parts):
+            raise ValueError(f"all pieces must be at {rate_hz} Hz")
+        if not parts:
+            return cls(np.zeros(0, np.int16), rate_hz)
+        return cls(np.concatenate([piece.samples for piece in parts]), rate_hz)
+
+
+class Resampler:
+    """Converts a stream piece by piece without a seam at the joints."""
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        self._from_hz = from_hz
+        self._to_hz = to_hz
+        self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="int16", quality="HQ") if from_hz != to_hz else None
+
+    def push(self, audio: Audio, last: bool = False) -> Audio:
+        """The converted sound that is ready; with `last` also what was held back."""
+        if audio.rate_hz != self._from_hz:
+            raise ValueError(f"this stream is at {self._from_hz} Hz, got {audio.rate_hz} Hz")
+        if self._stream is None:
+            return audio
+        out = self._stream.resample_chunk(audio.samples, last=last)
+        return Audio(np.asarray(out, dtype=np.int16).reshape(-1), self._to_hz)
