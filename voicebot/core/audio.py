@@ -87,11 +87,17 @@ class Resampler:
         self._to_hz = to_hz
         self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="int16", quality="HQ") if from_hz != to_hz else None
 
-    def push(self, audio: Audio, last: bool = False) -> Audio:
-        """The converted sound that is ready; with `last` also what was held back."""
+    def push(self, audio: Audio) -> Audio:
+        """The converted sound that is ready."""
         if audio.rate_hz != self._from_hz:
             raise ValueError(f"this stream is at {self._from_hz} Hz, got {audio.rate_hz} Hz")
+        return audio if self._stream is None else self._convert(audio.samples, last=False)
+
+    def flush(self) -> Audio:
+        """What was held back; the stream ends here."""
+        return self._convert(np.zeros(0, np.int16), last=True)
+
+    def _convert(self, samples: Samples, *, last: bool) -> Audio:
         if self._stream is None:
-            return audio
-        out = self._stream.resample_chunk(audio.samples, last=last)
-        return Audio(np.asarray(out, dtype=np.int16).reshape(-1), self._to_hz)
+            return Audio(samples, self._to_hz)
+        return Audio(np.asarray(self._stream.resample_chunk(samples, last=last), dtype=np.int16), self._to_hz)

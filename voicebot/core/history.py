@@ -29,12 +29,12 @@ def merged(texts: Iterable[str]) -> str:
     return " ".join(" ".join(texts).split())
 
 
-def said(history: History, text: str) -> History:
-    """The user said `text`: a new message, or more of the last one if the assistant has not been heard since."""
+def said(history: History, text: str, *, merge: bool = True) -> History:
+    """The user said `text`: a new message, or with `merge` more of the last one if no reply was heard since."""
     text = merged([text])
     if not text:
         return history
-    if history and history[-1].role is Role.USER:
+    if merge and history and history[-1].role is Role.USER:
         return (*history[:-1], replace(history[-1], text=merged([history[-1].text, text])))
     return (*history, Message(Role.USER, text))
 
@@ -47,20 +47,22 @@ def heard(history: History, text: str, *, interrupted: bool = False) -> History:
     return (*history, Message(Role.ASSISTANT, text, interrupted))
 
 
-def words_until(text: str, played: float) -> str:
-    """The words of a sentence that were heard when the share `played` (0 to 1) of its sound had been played.
+def words_heard(text: str, played: float) -> int:
+    """How many words of a sentence were heard when the share `played` (0 to 1) of its sound had been played.
 
-    Words are taken to last in proportion to their letters. A word counts as heard once more than half of it was
-    played: engines that know word times do better than this.
+    Words are taken to last in proportion to their letters. A word counts as heard once half of it was played;
+    engines that know word times do better than this.
     """
-    words = text.split()
-    weights = [len(word) + 1 for word in words]
+    weights = [len(word) + 1 for word in text.split()]
     position = max(0.0, min(1.0, played)) * sum(weights)
-    kept: list[str] = []
-    start = 0.0
-    for word, weight in zip(words, weights, strict=True):
+    count, start = 0, 0.0
+    for weight in weights:
         if position < start + weight / 2:
             break
-        kept.append(word)
+        count += 1
         start += weight
-    return " ".join(kept)
+    return count
+
+
+def first_words(text: str, count: int) -> str:
+    return " ".join(text.split()[:count])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,28 +51,28 @@ class Engine(Protocol):
 
 
 class SpeechToText(Engine, Protocol):
-    def transcribe(self, audio: AsyncIterable[Audio]) -> AsyncIterator[Transcript]:
+    def transcribe(self, audio: AsyncIterable[Audio]) -> AsyncGenerator[Transcript]:
         """One utterance, as it is spoken (16 kHz pieces): partials, then exactly one final. Raises EngineError.
 
-        The final's text is empty if there were no words. Closing the iterator gives the utterance up.
+        The final's text is empty if there were no words. Closing the generator gives the utterance up.
         """
         ...
 
 
 class Agent(Engine, Protocol):
-    def reply(self, history: History) -> AsyncIterator[str]:
+    def reply(self, history: History) -> AsyncGenerator[str]:
         """The answer to the history's last message, token by token. Raises EngineError.
 
-        Closing the iterator cancels the request.
+        Closing the generator cancels the request.
         """
         ...
 
 
 class TextToSpeech(Engine, Protocol):
-    def synthesize(self, text: str) -> AsyncIterator[Audio]:
+    def synthesize(self, text: str) -> AsyncGenerator[Audio]:
         """One sentence as sound, in pieces as they are made, at one rate. Raises EngineError.
 
-        Closing the iterator stops the work.
+        Closing the generator stops the work.
         """
         ...
 
@@ -90,3 +90,27 @@ class VoiceActivityDetector(Protocol):
         ...
 
     def reset(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """One engine for each stage, shared by all sessions; a detector is made for each session."""
+
+    stt: SpeechToText
+    agent: Agent
+    tts: TextToSpeech
+    vad_name: str
+    make_vad: Callable[[], VoiceActivityDetector]
+
+    @property
+    def names(self) -> dict[str, str]:
+        return {"stt": self.stt.name, "llm": self.agent.name, "tts": self.tts.name, "vad": self.vad_name}
+
+    async def start(self) -> None:
+        """Start every stage. Raises EngineError of the first that can't."""
+        for engine in (self.stt, self.agent, self.tts):
+            await engine.start()
+
+    async def close(self) -> None:
+        for engine in (self.tts, self.agent, self.stt):
+            await engine.close()

@@ -1,0 +1,189 @@
+"""A WebRTC peer for tests and benchmarks: speaks to a bot's `/webrtc/offer`, hears it, and times both ways."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Callable
+from fractions import Fraction
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import numpy as np
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame
+
+from tests.support.rtc_link import Link
+from tests.support.rtc_recorder import Recorder
+from tests.support.signal import Signal
+from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+
+Json = dict[str, Any]
+
+
+class OfferRefusedError(Exception):
+    """The bot answered the offer with {"status": "failed", ...}. `reason` is its machine-readable error."""
+
+    def __init__(self, reason: str, answer: Json) -> None:
+        super().__init__(f"the bot refused the offer: {reason} ({answer})")
+        self.reason = reason
+        self.answer = answer
+
+
+class Microphone(MediaStreamTrack):
+    """Sends 20 ms frames at 48 kHz on a monotonic clock: what was given to `say`, else silence.
+
+    Positions are samples since the first frame. A frame leaves when it would be full, as a sound card's would.
+    """
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent_s: list[float] = []
+        """Monotonic time at which each frame left; frame n holds positions [n * 960, (n + 1) * 960)."""
+        self._waiting: Samples = np.zeros(0, np.int16)
+        self._said = Signal()
+
+    def say(self, audio: Audio) -> int:
+        """Speaks after what is still waiting to be said; returns the position of its first sample."""
+        start = len(self.sent_s) * FRAME_SAMPLES + len(self._waiting)
+        self._waiting = np.concatenate([self._waiting, audio.resampled(WIRE_RATE_HZ).samples])
+        return start
+
+    async def said(self, timeout_s: float = 30.0) -> float:
+        """Waits until everything given to `say` has left; returns the monotonic time of its last frame."""
+        await self._said.until(lambda: None if len(self._waiting) else True, timeout_s, "end of speech")
+        return self.sent_s[-1]
+
+    def sent_at(self, position: int) -> float:
+        """Monotonic time at which the frame holding `position` left. IndexError if it has not."""
+        return self.sent_s[position // FRAME_SAMPLES]
+
+    async def recv(self) -> AudioFrame:
+        if self.readyState != "live":
+            raise MediaStreamError
+        if self.sent_s:
+            due_s = self._start_s + len(self.sent_s) * FRAME_S
+            await asyncio.sleep(due_s - time.monotonic())
+        else:
+            self._start_s = time.monotonic()
+        samples, self._waiting = self._waiting[:FRAME_SAMPLES], self._waiting[FRAME_SAMPLES:]
+        padded = np.pad(samples, (0, FRAME_SAMPLES - len(samples)))
+        frame = AudioFrame.from_ndarray(padded.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = WIRE_RATE_HZ
+        frame.pts = len(self.sent_s) * FRAME_SAMPLES
+        frame.time_base = Fraction(1, WIRE_RATE_HZ)
+        self.sent_s.append(time.monotonic())
+        self._said.notify()
+        return frame
+
+
+class RtcClient:
+    """`async with RtcClient("http://127.0.0.1:7860") as client:` is connected, and leaves nothing behind.
+
+    `connect_s` is how long it took from the start to both the connection and the data channel being open.
+    """
+
+    def __init__(self, base_url: str, *, link: Link | None = None, connect_timeout_s: float = 15.0) -> None:
+        self.webrtc_id = uuid.uuid4().hex
+        self.microphone = Microphone()
+        self.heard = Recorder()
+        self.link = link or Link()
+        self.messages: list[Json] = []
+        self.connect_s = 0.0
+        self._base_url = base_url.rstrip("/")
+        self._timeout_s = connect_timeout_s
+        self._changed = Signal()
+        self._recording: asyncio.Task[None] | None = None
+        self._peer: RTCPeerConnection
+        self._channel: RTCDataChannel
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.connect()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def state(self) -> str:
+        """The connection's state: new, connecting, connected, failed or closed."""
+        return str(self._peer.connectionState)
+
+    async def connect(self) -> None:
+        """Raises OfferRefusedError, httpx.HTTPError, ConnectionError or TimeoutError."""
+        started_s = time.monotonic()
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._peer.on("connectionstatechange", self._changed.notify)
+        self._peer.on("track", self._record)
+        self._channel = self._peer.createDataChannel("text")
+        self._channel.on("open", self._changed.notify)
+        self._channel.on("message", self._receive)
+        sender = self._peer.addTrack(self.microphone)
+        await self._peer.setLocalDescription(await self._peer.createOffer())
+        answer = await self._offer()
+        await self._peer.setRemoteDescription(RTCSessionDescription(sdp=answer["sdp"], type=answer["type"]))
+        self.link.attach(sender.transport.transport)
+        await self._changed.until(self._connected, self._timeout_s, "connection")
+        self.connect_s = time.monotonic() - started_s
+
+    async def close(self) -> None:
+        """Ends the connection and everything of it; may come twice."""
+        self.microphone.stop()
+        await self._peer.close()
+        if self._recording is not None:
+            await self._recording
+
+    def send(self, message: Json) -> None:
+        """Sends a message up the data channel."""
+        self._channel.send(json.dumps(message))
+
+    async def wait_for_message(self, matches: Callable[[Json], bool], timeout_s: float = 10.0) -> Json:
+        """The first message, received already or to come, that `matches`. Raises TimeoutError."""
+        return await self._changed.until(
+            lambda: next((message for message in self.messages if matches(message)), None), timeout_s, "such message"
+        )
+
+    async def wait_for_state(self, state: str, timeout_s: float = 10.0) -> None:
+        """Until the connection is in `state`. Raises TimeoutError."""
+        await self._changed.until(lambda: self.state == state or None, timeout_s, f"connection state {state}")
+
+    async def _offer(self) -> Json:
+        local = self._peer.localDescription
+        body = {"sdp": local.sdp, "type": local.type, "webrtc_id": self.webrtc_id}
+        async with httpx.AsyncClient(trust_env=False, timeout=self._timeout_s) as http:
+            response = await http.post(f"{self._base_url}/webrtc/offer", json=body)
+        response.raise_for_status()
+        answer: Json = response.json()
+        if answer.get("status") == "failed":
+            raise OfferRefusedError(str(answer.get("meta", {}).get("error", "unknown")), answer)
+        return answer
+
+    def _connected(self) -> bool | None:
+        if self.state in ("failed", "closed"):
+            raise ConnectionError(f"the connection is {self.state}")
+        return True if self.state == "connected" and self._channel.readyState == "open" else None
+
+    def _receive(self, text: str | bytes) -> None:
+        self.messages.append(json.loads(text))
+        self._changed.notify()
+
+    def _record(self, track: MediaStreamTrack) -> None:
+        self._recording = asyncio.create_task(self.heard.record(track))

@@ -1,0 +1,60 @@
+"""A bad network between a test peer and the bot."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+
+from aiortc.rtcicetransport import RTCIceTransport
+from aiortc.rtp import is_rtcp
+
+Send = Callable[[bytes], Awaitable[None]]
+
+
+class Link:
+    """Loses and reorders the sound packets a peer sends, the same for the same seed; all others pass.
+
+    `loss` and `reorder` are shares from 0 to 1; a reordered packet leaves after `reorder_by` later ones.
+    """
+
+    def __init__(self, *, loss: float = 0.0, reorder: float = 0.0, reorder_by: int = 1, seed: int = 0) -> None:
+        self.loss = loss
+        self.reorder = reorder
+        self.reorder_by = reorder_by
+        self.sent = 0
+        self.lost = 0
+        self._random = random.Random(seed)
+        self._drop = 0
+        self._late: list[tuple[int, bytes]] = []
+        self._send: Send
+
+    def drop_next(self, packets: int) -> None:
+        """Loses the next `packets` sound packets in a row."""
+        self._drop += packets
+
+    def attach(self, transport: RTCIceTransport) -> None:
+        """Stands between the peer's encryption and its socket."""
+        self._send = transport._send
+        transport._send = self._pass  # type: ignore[method-assign]
+
+    def cut(self, transport: RTCIceTransport) -> None: ...
+
+    async def _pass(self, data: bytes) -> None:
+        if not 128 <= data[0] < 192 or is_rtcp(data):  # RFC 7983: neither DTLS nor RTCP is sound
+            await self._send(data)
+            return
+        self.sent += 1
+        if self._drop:
+            self._drop -= 1
+            self.lost += 1
+        elif self._random.random() < self.loss:
+            self.lost += 1
+        elif self._random.random() < self.reorder:
+            self._late.append((self.sent + self.reorder_by, data))
+            return
+        else:
+            await self._send(data)
+        due = [packet for turn, packet in self._late if turn <= self.sent]
+        self._late = [(turn, packet) for turn, packet in self._late if turn > self.sent]
+        for packet in due:
+            await self._send(packet)

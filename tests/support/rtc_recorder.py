@@ -1,0 +1,83 @@
+"""Records the sound a peer receives, with the time each frame arrived."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame
+
+from tests.support.signal import Signal
+from voicebot.core.audio import WIRE_RATE_HZ, Audio
+
+SOUND_DBFS = -50.0
+"""A frame louder than this is sound: far above Opus's idea of silence, far below quiet speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeardFrame:
+    """Mono sound at 48 kHz, and the monotonic time at which it came out of the decoder."""
+
+    audio: Audio
+    arrived_s: float
+
+    @property
+    def is_sound(self) -> bool:
+        return self.audio.level_dbfs > SOUND_DBFS
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Everything heard so far, in order."""
+
+    frames: list[HeardFrame] = field(default_factory=list)
+    _changed: Signal = field(default_factory=Signal)
+
+    async def record(self, track: MediaStreamTrack) -> None:
+        """Records until the track ends."""
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            assert isinstance(frame, AudioFrame)
+            self.frames.append(HeardFrame(_mono(frame), time.monotonic()))
+            self._changed.notify()
+
+    def recorded(self) -> Audio:
+        return Audio.joined((frame.audio for frame in self.frames), WIRE_RATE_HZ)
+
+    async def wait_for_sound(self, timeout_s: float = 10.0, *, after_s: float | None = None) -> float:
+        """When the first sounding frame arrived after the monotonic time `after_s` (now). Raises TimeoutError."""
+        since_s = time.monotonic() if after_s is None else after_s
+
+        def onset() -> float | None:
+            later = (frame for frame in self.frames if frame.arrived_s >= since_s)
+            return next((frame.arrived_s for frame in later if frame.is_sound), None)
+
+        return await self._changed.until(onset, timeout_s, "sound")
+
+    async def wait_for_silence(self, silence_s: float = 0.2, timeout_s: float = 30.0) -> float:
+        """When the last sounding frame arrived, once `silence_s` of silent frames have followed it.
+
+        Silence must be received: a peer that sends nothing is not silent. If nothing ever sounded, the time is the
+        first frame's arrival. Raises TimeoutError.
+        """
+
+        def ended() -> float | None:
+            quiet_s = 0.0
+            for frame in reversed(self.frames):
+                if frame.is_sound:
+                    return frame.arrived_s if quiet_s >= silence_s else None
+                quiet_s += frame.audio.duration_s
+            return self.frames[0].arrived_s if quiet_s >= silence_s else None
+
+        return await self._changed.until(ended, timeout_s, "silence")
+
+
+def _mono(frame: AudioFrame) -> Audio:
+    channels = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+    return Audio(channels.mean(axis=1).astype(np.int16), frame.sample_rate)

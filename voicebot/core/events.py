@@ -1,0 +1,267 @@
+"""What may happen to a session (inputs) and what it may do about it (commands)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from voicebot.core.history import History
+
+
+class Timer(StrEnum):
+    """The deadlines of the machine. Each ends one kind of waiting, so that no wait lasts for ever."""
+
+    DEBOUNCE = "debounce"
+    """More words may follow at once: the turn is given to the bot when it ends."""
+    SPEECH = "speech"
+    """The user has been speaking for too long to be true (noise, a lost microphone)."""
+    DECISION = "decision"
+    """The user fell silent over a paused reply and no word is known: the reply goes on."""
+    TRANSCRIPT = "transcript"
+    """The recogniser owes a final text: what it has shown so far must do."""
+
+
+# Inputs ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The user began to speak. Utterances are numbered from 1 upwards."""
+
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """The user fell silent, `silence_s` ago."""
+
+    utterance: int
+    silence_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PartialTranscript:
+    """What the utterance seems to be so far."""
+
+    utterance: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinalTranscript:
+    """What the utterance was; empty if there were no words. `error` says why the recogniser could not tell."""
+
+    utterance: int
+    text: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextTyped:
+    """The user wrote instead of speaking."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptPressed:
+    """The user wants silence: the reply ends and no other begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationCleared:
+    """The user wants to begin anew: the reply ends and the history is emptied."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenReceived:
+    """The agent's first token came."""
+
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceReady:
+    """The agent completed a sentence, which now goes to the speech synthesiser. Sentences are numbered from 0."""
+
+    reply: int
+    sentence: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextEnded:
+    """The agent has no more to say. `error` says why, if it failed."""
+
+    reply: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AudioReceived:
+    """The first sound of a sentence came from the synthesiser."""
+
+    reply: int
+    sentence: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceSynthesized:
+    """The synthesiser is done with a sentence."""
+
+    reply: int
+    sentence: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackStarted:
+    """The first sample of the reply went out."""
+
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class WordsHeard:
+    """So many words of a sentence have been played."""
+
+    reply: int
+    sentence: int
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentencePlayed:
+    """The last sample of a sentence went out."""
+
+    reply: int
+    sentence: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackFinished:
+    """The last sample of the reply went out and no more will come."""
+
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyEnded:
+    """Nothing of the reply is left: its task has ended (or was cancelled and awaited) and its audio is gone."""
+
+    reply: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """A timer ran out. `token` tells it from an older timer of the same kind."""
+
+    timer: Timer
+    token: int
+
+
+Input = (
+    SpeechStarted
+    | SpeechEnded
+    | PartialTranscript
+    | FinalTranscript
+    | TextTyped
+    | InterruptPressed
+    | ConversationCleared
+    | TokenReceived
+    | SentenceReady
+    | TextEnded
+    | AudioReceived
+    | SentenceSynthesized
+    | PlaybackStarted
+    | WordsHeard
+    | SentencePlayed
+    | PlaybackFinished
+    | ReplyEnded
+    | TimedOut
+)
+
+ReplyInput = (
+    TokenReceived
+    | SentenceReady
+    | TextEnded
+    | AudioReceived
+    | SentenceSynthesized
+    | PlaybackStarted
+    | WordsHeard
+    | SentencePlayed
+    | PlaybackFinished
+    | ReplyEnded
+)
+
+
+# Commands --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StartReply:
+    """Answer the history's last message."""
+
+    reply: int
+    history: History
+
+
+@dataclass(frozen=True, slots=True)
+class PausePlayback:
+    """Fall silent at the next frame and keep everything."""
+
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePlayback:
+    """Go on with the very sample after the last one heard."""
+
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReply:
+    """Stop the reply, wait until it has stopped, drop its audio; `ReplyEnded` follows."""
+
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Post `TimedOut(timer, token)` after `delay_s`; a running timer of the same kind is replaced."""
+
+    timer: Timer
+    token: int
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopTimer:
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class StartTranscription:
+    """Find out what is being said in this utterance, as it comes."""
+
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndTranscription:
+    """Nobody waits for this utterance's text any more."""
+
+    utterance: int
+
+
+Command = (
+    StartReply
+    | PausePlayback
+    | ResumePlayback
+    | CancelReply
+    | StartTimer
+    | StopTimer
+    | StartTranscription
+    | EndTranscription
+)

@@ -1,0 +1,255 @@
+"""What a session is doing, as one immutable value: the machine makes it, the panel shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from voicebot.core.events import Timer
+from voicebot.core.history import History, first_words, merged
+from voicebot.core.verdict import Context, Verdict
+
+MAX_RULINGS = 20
+MAX_TURNS = 50
+
+
+class Status(StrEnum):
+    """What one part is doing."""
+
+    IDLE = "idle"
+    PROCESSING = "processing"
+    """Working, with nothing to show yet."""
+    STREAMING = "streaming"
+    """Giving out results."""
+    ACTIVE = "active"
+    """Playing."""
+    PAUSED = "paused"
+
+
+class InterruptionStatus(StrEnum):
+    IDLE = "idle"
+    PROCESSING = "processing"
+    """The user spoke over the reply; what it meant is being decided."""
+    ACTIVE = "active"
+    """It was an interruption; the reply is being taken back."""
+
+
+class Phase(StrEnum):
+    """Where the conversation is, in one word."""
+
+    IDLE = "idle"
+    LISTENING = "listening"
+    """The user speaks and the bot does not."""
+    TRANSCRIBING = "transcribing"
+    """The user has spoken; the words are awaited."""
+    THINKING = "thinking"
+    """A reply is being made; nothing of it was heard."""
+    HELD = "held"
+    """The user speaks on while a reply is being made: it is kept back."""
+    SPEAKING = "speaking"
+    PAUSED = "paused"
+    """The user spoke over the reply: it is silent until the verdict."""
+    CANCELLING = "cancelling"
+    """The reply was given up and is being taken down."""
+
+
+class InterruptedHistory(StrEnum):
+    """What the history keeps of a reply that was cut short."""
+
+    HEARD = "heard"
+    """The words that were heard."""
+    MERGE = "merge"
+    """Nothing: the new words join the user's last message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The figures the machine decides by."""
+
+    debounce_s: float = 0.05
+    speech_timeout_s: float = 35.0
+    decision_timeout_s: float = 1.5
+    transcript_timeout_s: float = 10.0
+    interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """Speech whose final text has not come yet. `dismissed`: it no longer keeps a reply paused."""
+
+    number: int
+    text: str = ""
+    speaking: bool = True
+    dismissed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The live reply: what it says, how far it was made and how far it was heard."""
+
+    number: int
+    sentences: tuple[str, ...] = ()
+    first_token: bool = False
+    text_ended: bool = False
+    synthesized: int = 0
+    sounding: bool = False
+    """Sound of the sentence after the synthesized ones is coming in."""
+    started: bool = False
+    finished: bool = False
+    played: int = 0
+    """Sentences heard to the end."""
+    words: int = 0
+    """Words heard of the next one."""
+    paused: bool = False
+    cancelled: bool = False
+    forgotten: bool = False
+    """The conversation was cleared: the history keeps nothing of it."""
+
+    @property
+    def heard(self) -> str:
+        cut = first_words(self.sentences[self.played], self.words) if self.played < len(self.sentences) else ""
+        return merged([*self.sentences[: self.played], cut])
+
+    @property
+    def unheard(self) -> str:
+        if self.played >= len(self.sentences):
+            return ""
+        rest = self.sentences[self.played].split()[self.words :]
+        return merged([*rest, *self.sentences[self.played + 1 :]])
+
+    @property
+    def last_heard(self) -> str:
+        """The last sentence of which anything was heard."""
+        if self.played < len(self.sentences) and self.words:
+            return first_words(self.sentences[self.played], self.words)
+        return self.sentences[self.played - 1] if 0 < self.played <= len(self.sentences) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """When the steps of one answer came, in seconds of the session's clock; None where it has not come."""
+
+    speech_ended_s: float
+    turn_ended_s: float | None = None
+    """The end of the user's turn was decided."""
+    transcript_s: float | None = None
+    token_s: float | None = None
+    sentence_s: float | None = None
+    audio_s: float | None = None
+    frame_s: float | None = None
+
+    @property
+    def response_gap_s(self) -> float | None:
+        return None if self.frame_s is None else self.frame_s - self.speech_ended_s
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A verdict and how long the reply had been kept waiting for it."""
+
+    verdict: Verdict
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything the machine knows of a session."""
+
+    rules: Rules = field(default_factory=Rules)
+    history: History = ()
+    utterances: tuple[Utterance, ...] = ()
+    last_utterance: int = 0
+    pending: tuple[str, ...] = ()
+    """Final texts that no reply has been given yet."""
+    merge_next: bool = True
+    """The next words join an unanswered message of the user."""
+    reply: Reply | None = None
+    last_reply: int = 0
+    interrupted_at_s: float | None = None
+    """When the live reply was paused."""
+    timers: tuple[tuple[Timer, int], ...] = ()
+    last_token: int = 0
+    asked: Turn | None = None
+    """The user's side of the next turn."""
+    turn: Turn | None = None
+    """The turn that is being answered, or was last."""
+    turns: tuple[Turn, ...] = ()
+    rulings: tuple[Ruling, ...] = ()
+    error: str | None = None
+    """What went wrong since the last reply began."""
+
+    @property
+    def speaking(self) -> bool:
+        return any(utterance.speaking for utterance in self.utterances)
+
+    @property
+    def live(self) -> Reply | None:
+        """The reply, unless it is being taken down."""
+        return self.reply if self.reply and not self.reply.cancelled else None
+
+    @property
+    def context(self) -> Context:
+        return Context(self.reply.last_heard if self.reply else "")
+
+    @property
+    def stt_status(self) -> Status:
+        if any(utterance.text for utterance in self.utterances):
+            return Status.STREAMING
+        return Status.PROCESSING if self.utterances else Status.IDLE
+
+    @property
+    def agent_status(self) -> Status:
+        if self.live is None or self.live.text_ended:
+            return Status.IDLE
+        return Status.STREAMING if self.live.first_token else Status.PROCESSING
+
+    @property
+    def tts_status(self) -> Status:
+        if self.live is None or self.live.synthesized >= len(self.live.sentences):
+            return Status.IDLE
+        return Status.STREAMING if self.live.sounding else Status.PROCESSING
+
+    @property
+    def client_playback_active(self) -> bool:
+        return self.live is not None and self.live.started and not self.live.finished
+
+    @property
+    def playback_status(self) -> Status:
+        if not self.client_playback_active:
+            return Status.IDLE
+        return Status.PAUSED if self.live is not None and self.live.paused else Status.ACTIVE
+
+    @property
+    def interruption_status(self) -> InterruptionStatus:
+        if self.reply is None:
+            return InterruptionStatus.IDLE
+        if self.reply.cancelled:
+            return InterruptionStatus.ACTIVE
+        return InterruptionStatus.PROCESSING if self.reply.paused else InterruptionStatus.IDLE
+
+    @property
+    def response_in_progress(self) -> bool:
+        return self.reply is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is being heard, thought, spoken or played: the next words begin a new turn."""
+        parts = (self.stt_status, self.agent_status, self.tts_status, self.playback_status)
+        return (
+            all(part is Status.IDLE for part in parts)
+            and not self.client_playback_active
+            and not self.response_in_progress
+        )
+
+    @property
+    def phase(self) -> Phase:
+        reply = self.reply
+        if reply is not None:
+            if reply.cancelled:
+                return Phase.CANCELLING
+            if reply.paused:
+                return Phase.PAUSED if reply.started else Phase.HELD
+            return Phase.SPEAKING if reply.started else Phase.THINKING
+        if self.speaking:
+            return Phase.LISTENING
+        return Phase.TRANSCRIBING if self.utterances or self.pending else Phase.IDLE

@@ -1,0 +1,74 @@
+"""Embedded speech-to-text: PocketSphinx with the US English model of its wheel, in worker processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable
+
+from voicebot.core.audio import Audio
+from voicebot.engines.base import EngineError, Transcript
+from voicebot.engines.worker import Job, Kind, Message, WorkerPool
+
+_FINAL_S = 30.0
+"""How long the last decode may take after the end of the audio: some seconds for a minute of speech."""
+
+
+class PocketSphinx:
+    """PocketSphinx: English only, weak on free dictation, but needs nothing from outside."""
+
+    name = "pocketsphinx"
+    languages = frozenset({"en"})
+
+    def __init__(self, workers: int = 2) -> None:
+        self._pool = WorkerPool(self.name, "voicebot.engines.stt.pocketsphinx_worker", workers)
+
+    async def start(self) -> None:
+        await self._pool.start()
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def transcribe(self, audio: AsyncIterable[Audio]) -> AsyncGenerator[Transcript]:
+        leased: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        feeding = asyncio.create_task(_feed(audio, leased), name="pocketsphinx audio")
+        try:
+            async with self._pool.job(Message(Kind.START)) as job:
+                leased.set_result(job)
+                while (message := await self._next(job, feeding)) is not None:
+                    yield _transcript(message)
+        finally:
+            feeding.cancel()
+            await asyncio.wait([feeding])
+
+    async def _next(self, job: Job, feeding: asyncio.Task[None]) -> Message | None:
+        """The job's next message. Raises what the audio's source raised, and EngineError if the final is overdue."""
+        receiving = asyncio.create_task(job.receive(), name="pocketsphinx words")
+        try:
+            if not feeding.done():
+                await asyncio.wait({receiving, feeding}, return_when=asyncio.FIRST_COMPLETED)
+            if feeding.done():
+                feeding.result()
+                await asyncio.wait({receiving}, timeout=_FINAL_S)
+                if not receiving.done():
+                    raise EngineError(self.name, f"no final text within {_FINAL_S:g} s of the end of the audio")
+            return await receiving
+        finally:
+            receiving.cancel()
+            await asyncio.wait([receiving])
+
+
+async def _feed(audio: AsyncIterable[Audio], leased: asyncio.Future[Job]) -> None:
+    """Sends the audio as it comes; what comes before there is a worker is kept for it."""
+    waiting = bytearray()
+    async for piece in audio:
+        waiting += piece.to_bytes()
+        if leased.done():
+            await leased.result().send(Message(Kind.DATA, body=bytes(waiting)))
+            waiting.clear()
+    job = await leased
+    await job.send(Message(Kind.DATA, body=bytes(waiting)))
+    await job.send(Message(Kind.END))
+
+
+def _transcript(message: Message) -> Transcript:
+    return Transcript(message.text("text"), final=bool(message.fields["final"]))

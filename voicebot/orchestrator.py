@@ -1,0 +1,189 @@
+"""One conversation: takes what happens from a mailbox, asks the machine, carries out its commands, owns every task."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import assert_never
+
+from voicebot.config import Settings
+from voicebot.core.audio import Audio
+from voicebot.core.events import (
+    CancelReply,
+    Command,
+    EndTranscription,
+    FinalTranscript,
+    Input,
+    PartialTranscript,
+    PausePlayback,
+    ReplyEnded,
+    ResumePlayback,
+    SpeechEnded,
+    SpeechStarted,
+    StartReply,
+    StartTimer,
+    StartTranscription,
+    StopTimer,
+    TimedOut,
+    Timer,
+)
+from voicebot.core.history import History
+from voicebot.core.machine import step
+from voicebot.core.state import State
+from voicebot.engines.base import EngineError, Engines
+from voicebot.listener import Listener
+from voicebot.player import Player
+from voicebot.reply import ReplyMaker
+
+logger = logging.getLogger(__name__)
+
+CANCEL_PATIENCE_S = 2.0
+"""How long a cancelled reply may take to stop before the conversation goes on without it."""
+
+
+class Orchestrator:
+    """Runs one session. `observe` gets each new state.
+
+    `post` and `hear` may be called from the event loop at any time; what comes before `run` waits for it.
+    """
+
+    def __init__(self, engines: Engines, settings: Settings, observe: Callable[[State], None]) -> None:
+        self.state = State(rules=settings.rules)
+        self.player = Player(self.post, settings.tts_prefetch)
+        self.listener = Listener(
+            engines.make_vad(),
+            settings.endpoint_rules,
+            started=self._speech_started,
+            sound=self._speech_sound,
+            ended=self._speech_ended,
+        )
+        self._observe = observe
+        self._stt = engines.stt
+        self._replies = ReplyMaker(
+            agent=engines.agent,
+            tts=engines.tts,
+            player=self.player,
+            post=self.post,
+            queue_max=settings.tts_queue_max,
+            sentence_max_chars=settings.tts_sentence_max_chars,
+            language=settings.language,
+        )
+        self._mailbox: asyncio.Queue[tuple[Input, float]] = asyncio.Queue()
+        self._sounds: dict[int, asyncio.Queue[Audio | None]] = {}
+        self._transcriptions: dict[int, asyncio.Task[None]] = {}
+        self._reply: asyncio.Task[None] | None = None
+        self._timers: dict[Timer, asyncio.TimerHandle] = {}
+
+    def post(self, input: Input) -> None:
+        """Something happened, now."""
+        self._mailbox.put_nowait((input, time.monotonic()))
+
+    def hear(self, audio: Audio) -> None:
+        """Sound from the user's microphone."""
+        self.listener.hear(audio)
+
+    async def run(self) -> None:
+        """Run the session until cancelled. All its tasks and timers end with it."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    input, at_s = await self._mailbox.get()
+                    before = self.state
+                    self.state, commands = step(before, input, at_s)
+                    for command in commands:
+                        await self._carry_out(command, group)
+                    if self.state != before:
+                        self._observe(self.state)
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            self.player.close()
+
+    async def _carry_out(self, command: Command, group: asyncio.TaskGroup) -> None:
+        match command:
+            case StartReply(reply, history):
+                self._reply = group.create_task(self._make_reply(reply, history), name=f"reply {reply}")
+            case PausePlayback(reply):
+                self.player.pause(reply)
+            case ResumePlayback(reply):
+                self.player.resume(reply)
+            case CancelReply(reply):
+                await self._cancel_reply(reply)
+            case StartTimer(timer, token, delay_s):
+                self._stop_timer(timer)
+                loop = asyncio.get_running_loop()
+                self._timers[timer] = loop.call_later(delay_s, self.post, TimedOut(timer, token))
+            case StopTimer(timer):
+                self._stop_timer(timer)
+            case StartTranscription(utterance):
+                task = group.create_task(self._transcribe(utterance), name=f"transcribe {utterance}")
+                task.add_done_callback(lambda _: self._forget(utterance))
+                self._transcriptions[utterance] = task
+            case EndTranscription(utterance):
+                if utterance in self._transcriptions:
+                    self._transcriptions[utterance].cancel()
+            case _:
+                assert_never(command)
+
+    def _stop_timer(self, timer: Timer) -> None:
+        if timer in self._timers:
+            self._timers.pop(timer).cancel()
+
+    # Replies ------------------------------------------------------------------------------------------------------
+
+    async def _make_reply(self, reply: int, history: History) -> None:
+        error = await self._replies.run(reply, history)
+        self.post(ReplyEnded(reply, error))
+
+    async def _cancel_reply(self, reply: int) -> None:
+        """Silence first, then the work behind it. Cancelling asks; only awaiting proves."""
+        self.player.discard(reply)
+        if self._reply is not None:
+            self._reply.cancel()
+            _, stuck = await asyncio.wait({self._reply}, timeout=CANCEL_PATIENCE_S)
+            if stuck:
+                logger.error("a cancelled reply does not stop; going on without it", extra={"reply": reply})
+        self.post(ReplyEnded(reply))
+
+    # Utterances ---------------------------------------------------------------------------------------------------
+
+    def _speech_started(self, started: SpeechStarted) -> None:
+        self._sounds[started.utterance] = asyncio.Queue()
+        self.post(started)
+
+    def _speech_sound(self, utterance: int, audio: Audio) -> None:
+        if utterance in self._sounds:
+            self._sounds[utterance].put_nowait(audio)
+
+    def _speech_ended(self, ended: SpeechEnded) -> None:
+        if ended.utterance in self._sounds:
+            self._sounds[ended.utterance].put_nowait(None)
+        self.post(ended)
+
+    async def _transcribe(self, utterance: int) -> None:
+        """Give the utterance to the recogniser and post what it makes of it: always one final, whatever happens."""
+        text = ""
+        error: str | None = "The speech recogniser ended without a final text."
+        try:
+            async with aclosing(self._stt.transcribe(_until_none(self._sounds[utterance]))) as transcripts:
+                async for transcript in transcripts:
+                    text = transcript.text
+                    if transcript.final:
+                        error = None
+                        break
+                    self.post(PartialTranscript(utterance, text))
+        except EngineError as failure:
+            logger.warning("transcription failed", extra={"utterance": utterance, "error": str(failure)})
+            error = str(failure)
+        self.post(FinalTranscript(utterance, text, error))
+
+    def _forget(self, utterance: int) -> None:
+        del self._sounds[utterance], self._transcriptions[utterance]
+
+
+async def _until_none(queue: asyncio.Queue[Audio | None]) -> AsyncGenerator[Audio]:
+    while (audio := await queue.get()) is not None:
+        yield audio

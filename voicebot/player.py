@@ -1,0 +1,246 @@
+"""Paced playout with an exact cursor: play, pause, resume, discard; and what of a reply has been heard."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.core.events import PlaybackFinished, PlaybackStarted, ReplyInput, SentencePlayed, WordsHeard
+from voicebot.core.history import words_heard
+
+FADE_S = 0.008
+"""Length of the fade at a pause, a resume and a discard: long enough not to click, too short to be noticed."""
+
+_FADE_IN: npt.NDArray[np.float32] = np.sin(
+    np.linspace(0.0, np.pi / 2, round(FADE_S * WIRE_RATE_HZ), endpoint=False, dtype=np.float32)
+)
+
+LETTERS_PER_S = 15.0
+"""How fast speech is taken to be while the length of a sentence is not known yet."""
+
+
+@dataclass(slots=True)
+class _Clip:
+    """The sound of one sentence as it comes in, and how much of it has been played."""
+
+    sentence: int
+    text: str
+    pieces: deque[Samples] = field(default_factory=deque)
+    length: int = 0
+    played: int = 0
+    words: int = 0
+    closed: bool = False
+    cut: bool = False
+
+    @property
+    def waiting(self) -> int:
+        return self.length - self.played
+
+    @property
+    def share_played(self) -> float:
+        expected = self.length if self.closed else max(self.length, len(self.text) / LETTERS_PER_S * WIRE_RATE_HZ)
+        return self.played / expected if expected else 0.0
+
+    def take(self, count: int) -> Samples:
+        """The next samples, `count` or as many as there are."""
+        taken: list[Samples] = []
+        missing = min(count, self.waiting)
+        self.played += missing
+        while missing:
+            piece = self.pieces[0]
+            taken.append(piece[:missing])
+            if len(piece) > missing:
+                self.pieces[0] = piece[missing:]
+            else:
+                self.pieces.popleft()
+            missing -= len(taken[-1])
+        return np.concatenate(taken) if taken else np.zeros(0, np.int16)
+
+
+class Player:
+    """Plays one reply at a time, 20 ms at a call, silence when there is nothing to play.
+
+    Only the reply that was begun last is accepted: sound and requests of any other number fall on deaf ears, so an
+    old reply can never be heard. What was played is posted as the machine's inputs. All calls come from one event loop.
+    """
+
+    def __init__(self, post: Callable[[ReplyInput], None], prefetch: int = 3) -> None:
+        self._post = post
+        self._prefetch = prefetch
+        self._reply: int | None = None
+        self._clips: deque[_Clip] = deque()
+        self._complete = False
+        self._started = False
+        self._paused = False
+        self._faded = False
+        self._tail = np.zeros(0, np.int16)
+        self._changed = asyncio.Event()
+        self.underruns = 0
+        """Frames that should have carried speech, in mid-sentence, but had none."""
+
+    # What the reply gives ---------------------------------------------------------------------------------------
+
+    def begin(self, reply: int) -> None:
+        """Take sound of this reply from now on. What was left of another one is dropped."""
+        self._drop()
+        self._reply = reply
+
+    def open_sentence(self, reply: int, sentence: int, text: str) -> None:
+        if reply == self._reply:
+            self._clips.append(_Clip(sentence, text))
+
+    def write(self, reply: int, audio: Audio) -> None:
+        """More sound of the sentence opened last, at 48 kHz."""
+        if audio.rate_hz != WIRE_RATE_HZ:
+            raise ValueError(f"the player takes {WIRE_RATE_HZ} Hz, got {audio.rate_hz} Hz")
+        if reply == self._reply and len(audio.samples):
+            self._clips[-1].pieces.append(audio.samples)
+            self._clips[-1].length += len(audio.samples)
+
+    def close_sentence(self, reply: int) -> None:
+        if reply == self._reply:
+            self._clips[-1].closed = True
+
+    def complete(self, reply: int) -> None:
+        """No more will come. A sentence that is still open was cut by a failure: it ends where its sound ends."""
+        if reply == self._reply:
+            self._complete = True
+            if self._clips and not self._clips[-1].closed:
+                self._clips[-1].cut = True
+
+    async def room(self, reply: int) -> None:
+        """Wait until fewer than `prefetch` sentences wait behind the one that is playing."""
+        await self._until(lambda: reply != self._reply or len(self._clips) <= self._prefetch)
+
+    async def finished(self, reply: int) -> None:
+        """Wait until the reply has been played to its end, or dropped."""
+        await self._until(lambda: reply != self._reply)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._changed.clear()
+            await self._changed.wait()
+
+    # What the machine wants -------------------------------------------------------------------------------------
+
+    def pause(self, reply: int) -> None:
+        if reply == self._reply:
+            self._paused = True
+
+    def resume(self, reply: int) -> None:
+        if reply == self._reply:
+            self._paused = False
+
+    def discard(self, reply: int) -> None:
+        """Fall silent for good. The last words heard are posted first."""
+        if reply == self._reply:
+            self._drop()
+
+    def close(self) -> None:
+        """The session is over."""
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._clips and self._started and not self._faded:
+            self._tail = _faded_out(self._clips[0].take(len(_FADE_IN)))
+        self._reply = None
+        self._clips.clear()
+        self._complete = self._started = self._paused = self._faded = False
+        self._changed.set()
+
+    # What the wire takes ----------------------------------------------------------------------------------------
+
+    def next_frame(self) -> Samples:
+        """The next 20 ms: int16 of shape (960,). Every sample of a reply is given exactly once, in order."""
+        frame = np.zeros(FRAME_SAMPLES, np.int16)
+        if len(self._tail):
+            frame[: len(self._tail)] = self._tail
+            self._tail = np.zeros(0, np.int16)
+            return frame
+        if self._reply is None:
+            return frame
+        if self._paused:
+            if self._started and not self._faded:
+                sound = _faded_out(self._take(len(_FADE_IN)))
+                frame[: len(sound)] = sound
+                self._faded = True
+            return frame
+        sound = self._take(FRAME_SAMPLES)
+        if self._faded and len(sound):
+            sound = _faded_in(sound)
+            self._faded = False
+        frame[: len(sound)] = sound
+        self._account()
+        return frame
+
+    def _take(self, count: int) -> Samples:
+        """Up to `count` samples, across the border of sentences where the next one is there."""
+        reply = self._reply
+        assert reply is not None
+        pieces: list[Samples] = []
+        while count and self._clips:
+            clip = self._clips[0]
+            sound = clip.take(count)
+            if len(sound):
+                pieces.append(sound)
+                count -= len(sound)
+                if not self._started:
+                    self._started = True
+                    self._post(PlaybackStarted(reply))
+            if clip.closed and not clip.waiting:
+                self._post(SentencePlayed(reply, clip.sentence))
+            else:
+                self._post_words(reply, clip)
+                if not clip.cut or clip.waiting:
+                    self.underruns += bool(count and clip.played)
+                    break
+            self._clips.popleft()
+            self._changed.set()
+        return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
+
+    def _post_words(self, reply: int, clip: _Clip) -> None:
+        words = words_heard(clip.text, clip.share_played)
+        if words > clip.words:
+            clip.words = words
+            self._post(WordsHeard(reply, clip.sentence, words))
+
+    def _account(self) -> None:
+        if self._complete and not self._clips and self._reply is not None:
+            reply = self._reply
+            self._drop()
+            self._post(PlaybackFinished(reply))
+
+
+class FrameClock:
+    """A tick each 20 ms of the monotonic clock. Up to two late ticks are made up for; longer stalls are left behind."""
+
+    def __init__(self) -> None:
+        self._next_s: float | None = None
+
+    async def tick(self) -> None:
+        now_s = time.monotonic()
+        if self._next_s is None or now_s - self._next_s > 2 * FRAME_S:
+            self._next_s = now_s
+        await asyncio.sleep(max(0.0, self._next_s - now_s))
+        self._next_s += FRAME_S
+
+
+def _faded_in(samples: Samples) -> Samples:
+    return _scaled(samples, np.concatenate([_FADE_IN, np.ones(FRAME_SAMPLES, np.float32)])[: len(samples)])
+
+
+def _faded_out(samples: Samples) -> Samples:
+    """All of it under a falling gain that ends at nothing; at most as long as the fade."""
+    steps = np.linspace(0, len(_FADE_IN) - 1, len(samples)).astype(np.intp)
+    return _scaled(samples, _FADE_IN[::-1][steps])
+
+
+def _scaled(samples: Samples, gain: npt.NDArray[np.float32]) -> Samples:
+    return np.asarray(np.round(samples * gain), dtype=np.int16)
