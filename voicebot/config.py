@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     groq_model: str = "llama-3.3-70b-versatile"
 
     # Turn-taking.
-    vad_threshold: float = Field(default=0.5, gt=0.15, lt=1)
+    vad_threshold: float = Field(default=0.5, gt=0.15, lt=1, allow_inf_nan=False)
     vad_start_ms: int = Field(default=96, ge=32, le=1_000)
     vad_stop_ms: int = Field(default=500, ge=64, le=5_000)
     debounce_ms: Milliseconds = 50
@@ -63,10 +63,14 @@ class Settings(BaseSettings):
     turn_username: Text = None
     turn_credential: Secret = None
 
+    # The web server: Gradio's own names. Without a port the first free one from 7860 on is taken.
+    gradio_server_name: str = "127.0.0.1"
+    gradio_server_port: Annotated[int | None, BeforeValidator(_none_if_blank)] = Field(default=None, ge=0, le=65_535)
+
     # Limits.
     max_sessions: int = Field(default=8, ge=1, le=1_000)
-    session_minutes: float = Field(default=30, gt=0, le=24 * 60)
-    media_timeout_s: float = Field(default=15, ge=2, le=600)
+    session_minutes: float = Field(default=30, gt=0, le=24 * 60, allow_inf_nan=False)
+    media_timeout_s: float = Field(default=15, ge=1, le=600, allow_inf_nan=False)
     max_text_chars: int = Field(default=2_000, ge=1, le=100_000)
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -82,6 +82,8 @@ class Player:
         self._faded = False
         self._tail = np.zeros(0, np.int16)
         self._changed = asyncio.Event()
+        self.cursor = 0
+        """Samples of the reply that have been given to the wire."""
         self.underruns = 0
         """Frames that should have carried speech, in mid-sentence, but had none."""
 
@@ -91,6 +93,7 @@ class Player:
         """Take sound of this reply from now on. What was left of another one is dropped."""
         self._drop()
         self._reply = reply
+        self.cursor = 0
 
     def open_sentence(self, reply: int, sentence: int, text: str) -> None:
         if reply == self._reply:
@@ -191,6 +194,7 @@ class Player:
             if len(sound):
                 pieces.append(sound)
                 count -= len(sound)
+                self.cursor += len(sound)
                 if not self._started:
                     self._started = True
                     self._post(PlaybackStarted(reply))

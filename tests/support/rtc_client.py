@@ -52,18 +52,19 @@ class Microphone(MediaStreamTrack):
         super().__init__()
         self.sent_s: list[float] = []
         """Monotonic time at which each frame left; frame n holds positions [n * 960, (n + 1) * 960)."""
-        self._waiting: Samples = np.zeros(0, np.int16)
+        self._unsaid: Samples = np.zeros(0, np.int16)
+        self._start_s = 0.0
         self._said = Signal()
 
     def say(self, audio: Audio) -> int:
         """Speaks after what is still waiting to be said; returns the position of its first sample."""
-        start = len(self.sent_s) * FRAME_SAMPLES + len(self._waiting)
-        self._waiting = np.concatenate([self._waiting, audio.resampled(WIRE_RATE_HZ).samples])
+        start = len(self.sent_s) * FRAME_SAMPLES + len(self._unsaid)
+        self._unsaid = np.concatenate([self._unsaid, audio.resampled(WIRE_RATE_HZ).samples])
         return start
 
     async def said(self, timeout_s: float = 30.0) -> float:
         """Waits until everything given to `say` has left; returns the monotonic time of its last frame."""
-        await self._said.until(lambda: None if len(self._waiting) else True, timeout_s, "end of speech")
+        await self._said.until(lambda: None if len(self._unsaid) else True, timeout_s, "end of speech")
         return self.sent_s[-1]
 
     def sent_at(self, position: int) -> float:
@@ -78,7 +79,7 @@ class Microphone(MediaStreamTrack):
             await asyncio.sleep(due_s - time.monotonic())
         else:
             self._start_s = time.monotonic()
-        samples, self._waiting = self._waiting[:FRAME_SAMPLES], self._waiting[FRAME_SAMPLES:]
+        samples, self._unsaid = self._unsaid[:FRAME_SAMPLES], self._unsaid[FRAME_SAMPLES:]
         padded = np.pad(samples, (0, FRAME_SAMPLES - len(samples)))
         frame = AudioFrame.from_ndarray(padded.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate = WIRE_RATE_HZ

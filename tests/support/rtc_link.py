@@ -35,9 +35,7 @@ class Link:
     def attach(self, transport: RTCIceTransport) -> None:
         """Stands between the peer's encryption and its socket."""
         self._send = transport._send
-        transport._send = self._pass  # type: ignore[method-assign]
-
-    def cut(self, transport: RTCIceTransport) -> None: ...
+        transport._send = self._pass
 
     async def _pass(self, data: bytes) -> None:
         if not 128 <= data[0] < 192 or is_rtcp(data):  # RFC 7983: neither DTLS nor RTCP is sound

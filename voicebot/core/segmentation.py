@@ -1,8 +1,8 @@
 """Where sentences end, decided word by word in a stream.
 
 A decision reads only text that has come (`Ahead` raises `NeedMore` at its edge), so what was decided is the same for
-every way of cutting the stream into tokens, and for the whole text at once. Most decisions need the text up to the first
-letter or digit of the next sentence; after an abbreviation they need the whole of its first word.
+every way of cutting the stream into tokens, and for the whole text at once. Most decisions need the text up to the
+first letter or digit of the next sentence; after an abbreviation they need the whole of its first word.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from voicebot.core.language import language
+from voicebot.core.ahead import Ahead, NeedMore
+from voicebot.core.language import language_of
+from voicebot.core.speakable import EMOJI
 
 _FULL_STOPS = "。｡！？।॥؟۔։።။‼⁇⁈⁉"
 """Marks that end a sentence whatever follows: ideographic, danda, Arabic, Urdu, Armenian, Ethiopic, Burmese."""
@@ -18,6 +20,8 @@ _STOPS = ".!?…" + _FULL_STOPS
 _QUOTES = "\"'”’“»›«)]}」』）】"
 _CLOSERS = _QUOTES + "*_~`"
 _BULLETS = "•⁃‣◦▪●"
+_GAP_CHARS = 64
+"""How much of a run of space, markup and pictures is looked at."""
 
 _ALNUM = re.compile(r"[^\W_]")
 _NON_SPACE = re.compile(r"\S")
@@ -26,51 +30,11 @@ _FENCE = re.compile("```")
 _WORD_END = re.compile(rf"[\s{_FULL_STOPS}]|{_FENCE.pattern}")
 _AFTER_FULL_STOPS = re.compile(rf"[^{_STOPS}”’»›)\]}}」』）】]")
 _ACRONYM = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
-_NAME = re.compile(r"[^-/'’()\[\]\"“«*_~`]*$")
+_JOINT = re.compile(r"[-/'’()\[\]\"“«*_~`]")
 _ITEM = re.compile(r"(\(?)(\d{1,3}|[A-Ya-y])([.)]{1,2})")
-_CITATIONS = re.compile(r"(?:\[\^?\w{1,3}\])+$")
+_CITATIONS = re.compile(r"(?:\[\^?\w{1,3}\]){1,8}$")
+_EMOJI_WORD = re.compile(rf"[^\S\n]+(?![{_BULLETS}])[{EMOJI}][^\w\s]*\s")
 _LINE_MARKER = re.compile(rf"[^\S\n]*(?:[-*+–]\s|#{{1,6}}\s|[>|{_BULLETS}]|{_FENCE.pattern})")
-_SPACED_ELLIPSIS = re.compile(r"\s\.\s\.\s\.\s\W*")
-
-
-class NeedMore(Exception):  # noqa: N818 - not an error: the stream has not come that far
-    """The decision rests on text that has not come yet."""
-
-
-class Ahead:
-    """Text that is read only as far as it has come; a search goes on where it stopped."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self.ended = False
-        self._searched: dict[tuple[re.Pattern[str], int], int] = {}
-
-    def drop(self, chars: int) -> None:
-        """Forget what has been read."""
-        if chars:
-            self.text = self.text[chars:]
-            self._searched.clear()
-
-    def char(self, at: int) -> str:
-        """The character at an offset, "" past the end of the text."""
-        if at < len(self.text):
-            return self.text[at]
-        if self.ended:
-            return ""
-        raise NeedMore
-
-    def find(self, what: re.Pattern[str], start: int) -> int:
-        """The offset of the first match from `start`, -1 if the text ends without one. Matches have 3 characters at most."""
-        searched = self._searched.get((what, start), start)
-        if match := what.search(self.text, searched):
-            return match.start()
-        if self.ended:
-            return -1
-        self._searched[what, start] = max(start, len(self.text) - 2)
-        raise NeedMore
-
-    def starts_with(self, prefix: str, at: int) -> bool:
-        return all(self.char(at + i) == char for i, char in enumerate(prefix))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +67,8 @@ class _Sentence:
     """What would begin the next item of the list it is an item of: "2." after "1."."""
     open_code: bool = False
     """Between single backticks."""
+    ended: bool = False
+    """Only an emoji is still to come."""
 
     def with_word(self, word: str, first_of_line: bool) -> _Sentence:
         open_code = (self.open_code and not first_of_line) ^ (word.count("`") % 2 == 1)
@@ -138,8 +104,8 @@ def _next_item(mark: str) -> str:
 class Segmenter:
     """Cuts a stream of text into words and tells with which of them a sentence ends."""
 
-    def __init__(self, language_code: str = "en") -> None:
-        self._language = language(language_code)
+    def __init__(self, language: str = "en") -> None:
+        self._language = language_of(language)
         self._begin()
 
     def _begin(self) -> None:
@@ -183,7 +149,11 @@ class Segmenter:
         is_code = word.startswith(_FENCE.pattern) and "\n" in word
         first_of_line = self._at_start or "\n" in text[: begin - start]
         sentence = self._sentence.with_word(word, first_of_line)
-        last = following >= 0 and sentence.words > 0 and (is_code or self._ends(sentence, word, end, following))
+        last = False
+        if following >= 0 and sentence.words:
+            ended = is_code or self._sentence.ended or self._ends(sentence, word, end, following)
+            last = ended and not _EMOJI_WORD.match(self._ahead.text, end)
+            sentence = replace(sentence, ended=ended)
         self._sentence = _Sentence() if last else sentence
         self._at_start = False
         return Word(text, is_code, first_of_line, last)
@@ -199,14 +169,14 @@ class Segmenter:
         return len(ahead.text) if end < 0 else end
 
     def _ends(self, sentence: _Sentence, word: str, end: int, following: int) -> bool:
-        """Whether a sentence ends after `word`, whose text ends at `end`; the next letter or digit is at `following`."""
-        gap = self._ahead.text[end:following]
+        """Whether a sentence ends with `word`, which ends at `end`; the next letter or digit is at `following`."""
+        gap = self._ahead.text[end : min(following, end + _GAP_CHARS)]
         upcoming = gap.lstrip()
         if "\n" in gap[: len(gap) - len(upcoming)] and self._line_ends(sentence, gap, following):
             return True
         if upcoming and upcoming[0] in _BULLETS:
             return True
-        if sentence.next_item and self._next_item_at(following - len(upcoming), sentence.next_item):
+        if sentence.next_item and self._next_item_at(end + len(gap) - len(upcoming), sentence.next_item):
             return True
         word = _CITATIONS.sub("", word)
         bare = word.rstrip(_CLOSERS)
@@ -237,16 +207,13 @@ class Segmenter:
             return not letter.islower() or (sentence.lower_case and not closed)
         if not _ALNUM.search(stem) or marks != ".":
             return not gap.lstrip().startswith(".") and self._is_capitalised(following)
-        if gap.lstrip().startswith("."):
-            return bool(_SPACED_ELLIPSIS.fullmatch(gap)) and self._is_capitalised(following)
         return self._full_stop(sentence, stem, closed, following)
 
     def _full_stop(self, sentence: _Sentence, stem: str, closed: bool, following: int) -> bool:
         known = self._language
         letter = self._ahead.text[following]
-        match = _NAME.search(stem)
-        name = match[0] if match else stem
-        key = name.casefold()
+        name = _JOINT.split(stem)[-1]
+        key = name if len(name) == 1 else name.casefold()
         if sentence.is_item_mark or key in known.titles or key in known.inner:
             return False
         if key in known.numbered and letter.isdigit():
@@ -274,22 +241,8 @@ class Segmenter:
     def _is_capitalised(self, at: int) -> bool:
         """Whether a capital at `at` tells that a sentence begins there."""
         letter = self._ahead.text[at]
-        return not (letter.islower() or letter.isdigit() or self._word_at(at).casefold() in self._language.always_capital)
+        return not (letter.islower() or letter.isdigit() or self._word_at(at) in self._language.always_capital)
 
     def _word_at(self, at: int) -> str:
         end = self._ahead.find(_NON_LETTER, at)
         return self._ahead.text[at:] if end < 0 else self._ahead.text[at:end]
-
-
-def sentences(text: str, language_code: str = "en") -> list[str]:
-    """The sentences of a whole text, without the space around them."""
-    segmenter = Segmenter(language_code)
-    found: list[str] = []
-    parts: list[str] = []
-    for word in (*segmenter.push(text), *segmenter.finish()):
-        parts.append(word.text)
-        if word.last:
-            found.append("".join(parts).strip())
-            parts.clear()
-    rest = "".join(parts).strip()
-    return [*found, rest] if rest else found

@@ -30,7 +30,11 @@ OPERATORS: Mapping[type[ast.operator], Callable[[Decimal, Decimal], Decimal]] = 
     # Decimal's own remainder takes the sign of the dividend; in Python, and for people, -7 mod 3 is 2.
     ast.Mod: lambda left, right: (left % right + right) % right,
 }
-FUNCTIONS: Mapping[str, Callable[[Decimal], Decimal]] = {"sqrt": Decimal.sqrt, "abs": abs, "round": Decimal.to_integral_value}
+FUNCTIONS: Mapping[str, Callable[[Decimal], Decimal]] = {
+    "sqrt": Decimal.sqrt,
+    "abs": abs,
+    "round": Decimal.to_integral_value,
+}
 NAMES: Mapping[str, Decimal] = {"pi": Decimal("3.141592653589793238462643383")}
 
 Expression = Annotated[

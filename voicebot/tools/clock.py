@@ -37,7 +37,7 @@ def clock_tool(now: Now = machine_time) -> BaseTool:
             raise ToolException(f"No place called {place!r} is known. Try a big city or a country near it.")
         reading = {"place": found.name, "zone": found.zone, **_reading(moment.astimezone(ZoneInfo(found.zone)))}
         if found.country:
-            reading["note"] = f"{found.country} has several time zones."
+            reading["note"] = f"{found.country[0].upper()}{found.country[1:]} has several time zones."
         return reading
 
     return clock

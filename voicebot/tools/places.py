@@ -97,7 +97,9 @@ def places_in(words: Sequence[str]) -> list[Spot]:
 @cache
 def gazetteer() -> Mapping[str, Place]:
     """All known places by key. Reads the zone tables of the system and of the tzdata package: about 60 ms, once."""
-    table = {_key(place.name): place for place in _cities()}
+    table: dict[str, Place] = {}
+    for place in _cities():
+        table[_key(place.name)] = table[_key(place.zone)] = place
     for name, place in _countries():
         table[_key(name)] = place
     for left, names in _lines():
@@ -137,7 +139,7 @@ def _countries() -> Iterator[tuple[str, Place]]:
         # "Korea (South)" and "St Kitts & Nevis" as people say them; places.txt tells the two Koreas apart.
         name = re.sub(r"\s*\(.*\)", "", listed).replace("&", "and")
         if main := MAIN_ZONES.get(code):
-            yield name, Place(_city(main), main, country=name)
+            yield name, Place(_city(main), main, country=f"the {name}" if name.endswith("States") else name)
         elif code in first_zones:
             yield name, Place(name, first_zones[code])
 

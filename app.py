@@ -1,0 +1,39 @@
+"""Voice Bot: `python app.py [--host HOST] [--port PORT] [--share]`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+
+from voicebot import config, server
+from voicebot.engines.base import EngineError
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="A voice bot you can interrupt. Settings: see .env.example.")
+    parser.add_argument("--host", help="address to listen on (default: GRADIO_SERVER_NAME or 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port (default: GRADIO_SERVER_PORT or the first free one from 7860 on)")
+    parser.add_argument("--share", action="store_true", help="make a public link (voice over it needs a TURN server)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
+    try:
+        settings = config.load()
+        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        host = options.host or settings.gradio_server_name
+        port = settings.gradio_server_port if options.port is None else options.port
+        asyncio.run(server.serve(settings, server.bind(host, port), share=options.share))
+    except (config.SettingsError, EngineError, OSError) as error:
+        sys.stderr.write(f"Voice Bot can't start.\n{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicebot.core.history import Message, Role, first_words, heard, merged, said, words_heard
+
+USER_ASKED = (Message(Role.USER, "How are you doing?"),)
+
+
+def test_what_the_user_says_after_an_answer_is_a_message_of_its_own() -> None:
+    history = said(heard(USER_ASKED, "Fine."), "And now?")
+    assert [message.text for message in history] == ["How are you doing?", "Fine.", "And now?"]
+
+
+def test_what_the_user_adds_to_an_unanswered_question_joins_it() -> None:
+    assert said(USER_ASKED, " What are  you doing? ") == (Message(Role.USER, "How are you doing? What are you doing?"),)
+
+
+def test_unless_it_shall_not() -> None:
+    assert len(said(USER_ASKED, "What are you doing?", merge=False)) == 2
+
+
+def test_nothing_said_and_nothing_heard_leave_no_trace() -> None:
+    assert said(USER_ASKED, "  ") is USER_ASKED
+    assert heard(USER_ASKED, " ", interrupted=True) is USER_ASKED
+
+
+def test_merging_tidies_the_spaces() -> None:
+    assert merged(["Hello", " I want to ", "", "book a flight\n"]) == "Hello I want to book a flight"
+
+
+def test_words_are_heard_in_proportion_to_their_letters() -> None:
+    text = "I understand everything"
+    assert [words_heard(text, share) for share in (0.0, 0.05, 0.3, 0.5, 0.8, 1.0)] == [0, 1, 1, 2, 3, 3]
+
+
+TEXTS = st.text(st.sampled_from("ab c.\n"), max_size=40)
+
+
+@given(TEXTS, st.floats(0, 1), st.floats(0, 1))
+def test_more_played_is_never_less_heard(text: str, one: float, other: float) -> None:
+    less, more = sorted((one, other))
+    assert words_heard(text, less) <= words_heard(text, more)
+    assert words_heard(text, 0.0) == 0
+    assert first_words(text, words_heard(text, 1.0)) == merged([text])
+
+
+@given(st.lists(st.tuples(st.booleans(), TEXTS)))
+def test_editing_never_loses_what_was_said_or_heard(edits: list[tuple[bool, str]]) -> None:
+    history: tuple[Message, ...] = ()
+    for by_user, text in edits:
+        before = history
+        history = said(history, text) if by_user else heard(history, text)
+        assert history[: len(before) - 1] == before[: len(before) - 1], "only the last message may change"
+    words = [word for _, text in edits for word in text.split()]
+    assert " ".join(message.text for message in history).split() == words
+    assert all(message.text for message in history)

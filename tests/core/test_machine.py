@@ -1,0 +1,371 @@
+"""The machine's transitions, read as scripts: these inputs, these commands, this state."""
+
+from __future__ import annotations
+
+from voicebot.core.events import (
+    AudioReceived,
+    CancelReply,
+    Command,
+    ConversationCleared,
+    EndTranscription,
+    FinalTranscript,
+    Input,
+    InterruptPressed,
+    PartialTranscript,
+    PausePlayback,
+    PlaybackFinished,
+    PlaybackStarted,
+    ReplyEnded,
+    ResumePlayback,
+    SentencePlayed,
+    SentenceReady,
+    SentenceSynthesized,
+    SpeechEnded,
+    SpeechStarted,
+    StartReply,
+    StartTimer,
+    StartTranscription,
+    TextEnded,
+    TextTyped,
+    TimedOut,
+    Timer,
+    TokenReceived,
+    WordsHeard,
+)
+from voicebot.core.history import Message, Role
+from voicebot.core.machine import step
+from voicebot.core.state import InterruptedHistory, InterruptionStatus, Phase, Rules, State, Status
+from voicebot.core.verdict import Decision
+
+
+def user(text: str) -> Message:
+    return Message(Role.USER, text)
+
+
+def bot(text: str, *, interrupted: bool = False) -> Message:
+    return Message(Role.ASSISTANT, text, interrupted)
+
+
+class Session:
+    """Drives the machine; the clock goes on by 10 ms with every input."""
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self.state = State(rules=rules or Rules())
+        self.now_s = 0.0
+
+    def post(self, *inputs: Input) -> list[Command]:
+        """The commands of all the inputs together."""
+        commands: list[Command] = []
+        for each in inputs:
+            self.now_s += 0.01
+            self.state, given = step(self.state, each, self.now_s)
+            commands += given
+        return commands
+
+    def time_out(self, timer: Timer) -> list[Command]:
+        return self.post(TimedOut(timer, dict(self.state.timers)[timer]))
+
+    def ask(self, text: str = "tell me a story") -> list[Command]:
+        """The user says something, start to end, and the debounce passes."""
+        number = self.state.last_utterance + 1
+        self.post(SpeechStarted(number), SpeechEnded(number), FinalTranscript(number, text))
+        return self.time_out(Timer.DEBOUNCE)
+
+    def answer(self, *sentences: str) -> None:
+        """The reply is made whole, and its first sample plays."""
+        reply = self.state.last_reply
+        self.post(TokenReceived(reply))
+        for index, text in enumerate(sentences):
+            self.post(SentenceReady(reply, index, text), AudioReceived(reply, index), SentenceSynthesized(reply, index))
+        self.post(TextEnded(reply), PlaybackStarted(reply))
+
+
+def speaking(*sentences: str) -> Session:
+    """A session in which the bot has just begun to say these sentences."""
+    session = Session()
+    session.ask()
+    session.answer(*(sentences or ("Once upon a time there was a cat.", "It lived on a ship.")))
+    return session
+
+
+# A plain turn -----------------------------------------------------------------------------------------------------
+
+
+def test_a_turn_from_silence_to_silence() -> None:
+    session = Session()
+    assert session.state.is_idle
+
+    assert session.post(SpeechStarted(1)) == [
+        StartTranscription(1),
+        StartTimer(Timer.SPEECH, 1, session.state.rules.speech_timeout_s),
+    ]
+    assert (session.state.phase, session.state.stt_status) == (Phase.LISTENING, Status.PROCESSING)
+    assert not session.state.is_idle
+
+    session.post(PartialTranscript(1, "what time"))
+    assert session.state.stt_status is Status.STREAMING
+
+    session.post(SpeechEnded(1), FinalTranscript(1, "what time is it"))
+    assert session.state.phase is Phase.TRANSCRIBING
+
+    commands = session.time_out(Timer.DEBOUNCE)
+    assert commands == [StartReply(1, (user("what time is it"),))]
+    assert (session.state.phase, session.state.agent_status) == (Phase.THINKING, Status.PROCESSING)
+
+    session.post(TokenReceived(1))
+    assert session.state.agent_status is Status.STREAMING
+    session.post(SentenceReady(1, 0, "It is ten."))
+    assert session.state.tts_status is Status.PROCESSING
+    session.post(AudioReceived(1, 0))
+    assert session.state.tts_status is Status.STREAMING
+    session.post(TextEnded(1), SentenceSynthesized(1, 0))
+    assert (session.state.agent_status, session.state.tts_status) == (Status.IDLE, Status.IDLE)
+
+    session.post(PlaybackStarted(1))
+    assert (session.state.phase, session.state.playback_status) == (Phase.SPEAKING, Status.ACTIVE)
+    assert session.state.client_playback_active
+    session.post(SentencePlayed(1, 0), PlaybackFinished(1))
+    assert not session.state.is_idle, "the reply's task has not ended yet"
+
+    assert session.post(ReplyEnded(1)) == []
+    assert session.state.is_idle
+    assert session.state.history == (user("what time is it"), bot("It is ten."))
+
+
+def test_the_final_text_may_come_before_the_end_of_the_debounce_or_after_it() -> None:
+    session = Session()
+    session.post(SpeechStarted(1), SpeechEnded(1))
+    assert session.time_out(Timer.DEBOUNCE) == []
+    commands = session.post(FinalTranscript(1, "hello"))
+    assert StartReply(1, (user("hello"),)) in commands
+
+
+def test_utterances_within_the_debounce_are_one_message() -> None:
+    session = Session()
+    session.post(SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "Hello"))
+    session.post(SpeechStarted(2))
+    assert session.time_out(Timer.DEBOUNCE) == [], "the user speaks on"
+    session.post(SpeechEnded(2), FinalTranscript(2, "I want to  book a flight"))
+    assert session.time_out(Timer.DEBOUNCE) == [StartReply(1, (user("Hello I want to book a flight"),))]
+
+
+def test_a_noise_is_no_turn() -> None:
+    session = Session()
+    session.post(SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, ""))
+    session.time_out(Timer.DEBOUNCE)
+    assert session.state.is_idle
+    assert session.state.history == ()
+
+
+def test_typed_text_is_answered_at_once() -> None:
+    session = Session()
+    assert session.post(TextTyped(" what's up? ")) == [StartReply(1, (user("what's up?"),))]
+    assert session.post(TextTyped("   ")) == []
+
+
+# Over a reply -----------------------------------------------------------------------------------------------------
+
+
+def test_a_backchannel_pauses_and_resumes() -> None:
+    session = speaking()
+    assert PausePlayback(1) in session.post(SpeechStarted(2))
+    assert session.state.phase is Phase.PAUSED
+    assert session.state.playback_status is Status.PAUSED
+    assert session.state.interruption_status is InterruptionStatus.PROCESSING
+
+    session.post(SpeechEnded(2))
+    assert ResumePlayback(1) in session.post(FinalTranscript(2, "Uh-huh."))
+    assert session.state.phase is Phase.SPEAKING
+    assert [ruling.verdict.rule for ruling in session.state.rulings] == ["backchannel"]
+    assert session.state.rulings[0].took_s > 0
+    assert session.state.history == (user("tell me a story"),)
+
+
+def test_an_interruption_cancels_awaits_and_answers_with_what_was_heard() -> None:
+    session = speaking()
+    session.post(SentencePlayed(1, 0), WordsHeard(1, 1, 2))
+    session.post(SpeechStarted(2), SpeechEnded(2))
+    commands = session.post(FinalTranscript(2, "what is two plus two"))
+    assert CancelReply(1) in commands
+    assert not any(isinstance(command, StartReply) for command in commands), "not before the old reply has ended"
+    assert session.state.interruption_status is InterruptionStatus.ACTIVE
+
+    session.time_out(Timer.DEBOUNCE)
+    heard = bot("Once upon a time there was a cat. It lived", interrupted=True)
+    expected = (user("tell me a story"), heard, user("what is two plus two"))
+    assert session.post(ReplyEnded(1)) == [StartReply(2, expected)]
+
+
+def test_more_words_before_anything_was_heard_join_the_question() -> None:
+    session = Session()
+    session.ask("How are you doing?")
+    assert PausePlayback(1) in session.post(SpeechStarted(2))
+    assert session.state.phase is Phase.HELD
+    session.post(SpeechEnded(2))
+    assert CancelReply(1) in session.post(FinalTranscript(2, "What are you doing?"))
+    session.time_out(Timer.DEBOUNCE)
+    assert session.post(ReplyEnded(1)) == [StartReply(2, (user("How are you doing? What are you doing?"),))]
+
+
+def test_a_backchannel_while_thinking_releases_the_reply() -> None:
+    session = Session()
+    session.ask()
+    session.post(SpeechStarted(2), SpeechEnded(2))
+    assert ResumePlayback(1) in session.post(FinalTranscript(2, "mm-hmm"))
+    assert session.state.phase is Phase.THINKING
+
+
+def test_yes_after_a_question_is_an_answer() -> None:
+    session = speaking("Shall I go on?", "I know more.")
+    session.post(SentencePlayed(1, 0), SpeechStarted(2), SpeechEnded(2))
+    assert CancelReply(1) in session.post(FinalTranscript(2, "yes"))
+    assert session.state.rulings[-1].verdict.rule == "answer"
+
+
+def test_stop_ends_the_reply_and_wants_no_other() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "Stop!"))
+    session.time_out(Timer.DEBOUNCE)
+    assert session.post(ReplyEnded(1)) == []
+    assert session.state.is_idle
+
+
+def test_after_stop_the_withdrawn_question_is_not_asked_again() -> None:
+    session = Session()
+    session.ask("tell me a story")
+    session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "stop"), ReplyEnded(1))
+    session.time_out(Timer.DEBOUNCE)
+    commands = session.post(TextTyped("what time is it"))
+    assert commands == [StartReply(2, (user("tell me a story"), user("what time is it")))]
+
+
+def test_typing_over_a_reply_interrupts_it() -> None:
+    session = speaking()
+    assert session.post(TextTyped("something else")) == [CancelReply(1)]
+    commands = session.post(ReplyEnded(1))
+    assert commands == [StartReply(2, (user("tell me a story something else"),))]
+
+
+def test_the_interrupt_button_silences_only() -> None:
+    session = speaking()
+    assert session.post(InterruptPressed()) == [CancelReply(1)]
+    assert session.post(ReplyEnded(1)) == []
+    assert session.state.is_idle
+    assert session.post(InterruptPressed()) == []
+
+
+def test_a_cleared_conversation_keeps_nothing_of_the_reply_under_way() -> None:
+    session = speaking()
+    session.post(SentencePlayed(1, 0))
+    assert session.post(ConversationCleared()) == [CancelReply(1)]
+    session.post(ReplyEnded(1))
+    assert session.state.history == ()
+    assert session.post(TextTyped("hello")) == [StartReply(2, (user("hello"),))]
+
+
+def test_merge_drops_what_was_heard_of_the_reply() -> None:
+    session = Session(Rules(interrupted_history=InterruptedHistory.MERGE))
+    session.ask("How are you doing?")
+    session.answer("I'm doing well.", "Thank you.")
+    session.post(SentencePlayed(1, 0), SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "What are you doing?"))
+    session.time_out(Timer.DEBOUNCE)
+    assert session.post(ReplyEnded(1)) == [StartReply(2, (user("How are you doing? What are you doing?"),))]
+
+
+# Never stuck ------------------------------------------------------------------------------------------------------
+
+
+def test_silence_after_a_noise_resumes_before_the_recogniser_has_answered() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechEnded(2))
+    assert ResumePlayback(1) in session.time_out(Timer.DECISION)
+    assert session.state.rulings[-1].verdict.rule == "silence"
+    session.post(FinalTranscript(2, ""))
+    assert len(session.state.rulings) == 1, "an empty text says nothing new"
+
+
+def test_words_that_come_after_the_reply_was_resumed_still_interrupt() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechEnded(2))
+    session.time_out(Timer.DECISION)
+    assert CancelReply(1) in session.post(FinalTranscript(2, "tell me a joke"))
+    assert session.state.pending == ("tell me a joke",)
+
+
+def test_words_known_so_far_keep_the_reply_paused_until_the_final_text() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), PartialTranscript(2, "tell me"), SpeechEnded(2))
+    assert session.time_out(Timer.DECISION) == []
+    assert session.state.phase is Phase.PAUSED
+
+
+def test_a_silent_recogniser_is_given_up_and_its_partial_words_count() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), PartialTranscript(2, "tell me a joke"), SpeechEnded(2))
+    commands = session.time_out(Timer.TRANSCRIPT)
+    assert EndTranscription(2) in commands
+    assert CancelReply(1) in commands
+    assert session.state.error == "The speech recogniser took too long."
+    assert session.post(FinalTranscript(2, "too late")) == []
+    assert session.state.pending == ("tell me a joke",)
+
+
+def test_speech_without_an_end_is_ended() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2))
+    session.time_out(Timer.SPEECH)
+    assert not session.state.speaking
+    assert ResumePlayback(1) in session.time_out(Timer.DECISION)
+
+
+def test_late_repeated_and_foreign_inputs_change_nothing() -> None:
+    session = speaking()
+    state = session.state
+    session.post(
+        SpeechStarted(1), SpeechEnded(1), SpeechEnded(7), FinalTranscript(1, "again"), PartialTranscript(9, "what"),
+        TokenReceived(7), SentenceReady(0, 0, "old"), SentencePlayed(3, 0), ReplyEnded(0), WordsHeard(1, 5, 3),
+        SentenceReady(1, 7, "out of order"), TimedOut(Timer.DECISION, 1), PlaybackStarted(1),
+    )  # fmt: skip
+    assert session.state == state
+
+
+def test_a_failed_recogniser_is_reported_and_the_session_goes_on() -> None:
+    session = Session()
+    session.post(SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "", "pocketsphinx: a worker died"))
+    session.time_out(Timer.DEBOUNCE)
+    assert session.state.error == "pocketsphinx: a worker died"
+    assert session.state.is_idle
+    session.ask("hello")
+    assert session.state.error is None
+
+
+def test_a_failed_reply_keeps_what_was_heard() -> None:
+    session = speaking("First.", "Second one.")
+    session.post(SentencePlayed(1, 0), WordsHeard(1, 1, 1), ReplyEnded(1, "espeak: it died"))
+    assert session.state.history[-1] == bot("First. Second", interrupted=True)
+    assert session.state.error == "espeak: it died"
+
+
+# Timings and verdicts ---------------------------------------------------------------------------------------------
+
+
+def test_the_steps_of_a_turn_are_timed_from_the_end_of_speech() -> None:
+    session = Session()
+    session.post(SpeechStarted(1), SpeechEnded(1, silence_s=0.5), FinalTranscript(1, "hi"))
+    session.time_out(Timer.DEBOUNCE)
+    session.answer("Hello.")
+    (turn,) = session.state.turns
+    steps = [turn.turn_ended_s, turn.transcript_s, turn.token_s, turn.sentence_s, turn.audio_s, turn.frame_s]
+    assert None not in steps
+    assert steps == sorted(steps, key=lambda at_s: at_s or 0)
+    assert turn.turn_ended_s is not None
+    assert turn.turn_ended_s - turn.speech_ended_s == 0.5
+    assert turn.response_gap_s == (turn.frame_s or 0) - turn.speech_ended_s
+
+
+def test_a_backchannel_leaves_the_timing_of_the_turn_alone() -> None:
+    session = speaking()
+    turn = session.state.turn
+    session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "okay"))
+    assert session.state.turn == turn
+    assert session.state.rulings[-1].verdict.decision is Decision.RESUME

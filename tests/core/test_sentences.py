@@ -1,0 +1,322 @@
+"""Sentences from a stream: the same for every chunking, nothing lost, nothing too long, nothing late."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voicebot.core.language import language_of
+from voicebot.core.sentences import LEAST_MAX_CHARS, Batch, SentenceBatcher, sentences
+from voicebot.core.speakable import has_words
+
+GOLDEN_RULES = Path(__file__).resolve().parents[3] / "shared" / "text" / "golden_rules.json"
+LANGUAGES = ["en", "es", "fr", "de", "hi", "xx"]
+
+PIECES = [
+    *["Hello", "there", "I", "you and I.", "The", "it", "They", "Mr.", "Dr", "U.S.", "a.m.", "e.g.", "co.", "No."],
+    *[" ", " ", " ", " ", "\n", "\n\n", "\t", ". ", "! ", "? ", ", ", "; ", ": ", ".", "!", "?", "...", " . . . "],
+    *['"', "'", "“", "”", "(", ")", "[", "]", "¿", "¡", "*", "**", "_", "`", "```", "```python\n", "# ", "- ", "• "],
+    *["1.", "2.", "1) ", "2) ", "a. ", "b. ", "3.14", "$5", "35°C", "[1]", "](", "https://www.a.com/a.b", "a@b.co"],
+    *["नमस्ते", "।", "你好", "。", "，", "؟", "😊", "👍🏽", "\ufe0f", "\u200d", "\u0301", "<br>", "\\", "~~", "etc."],
+    *["B", "p.", "…", " — ", "|", "> ", "->", "x" * 50],
+]  # fmt: skip
+TEXTS = st.one_of(
+    st.lists(st.sampled_from(PIECES), max_size=60).map("".join),
+    st.text(st.characters(exclude_categories=()), max_size=200),
+)
+
+
+def batches(tokens: Iterable[str], batcher: SentenceBatcher) -> list[Batch]:
+    return [*(batch for token in tokens for batch in batcher.push(token)), *batcher.finish()]
+
+
+def texts(
+    tokens: Iterable[str], *, max_chars: int = 10_000, language: str = "en", first_clause_chars: int = 0
+) -> list[str]:
+    return [batch.text for batch in batches(tokens, SentenceBatcher(max_chars, language, first_clause_chars))]
+
+
+def without_space(text: str) -> str:
+    return "".join(text.split())
+
+
+def released_by(text: str, token_chars: int, batcher: SentenceBatcher) -> Iterator[tuple[int, Batch]]:
+    """Each batch with the number of characters after which it was there."""
+    for start in range(0, len(text), token_chars):
+        token = text[start : start + token_chars]
+        for batch in batcher.push(token):
+            yield start + len(token), batch
+
+
+# --- golden rules -----------------------------------------------------------------------------------------------------
+
+
+def golden_cases(language: str) -> list[tuple[str, list[str]]]:
+    if not GOLDEN_RULES.exists():
+        pytest.skip(f"the golden rules are not beside the project ({GOLDEN_RULES})")
+    cases = json.loads(GOLDEN_RULES.read_text(encoding="utf-8"))["cases"][language]
+    return [(case["text"], case["sentences"]) for case in cases]
+
+
+@pytest.mark.parametrize("token_chars", [1, 2, 3, 4, 7, 10_000])
+def test_all_48_english_golden_rules_hold_for_any_token_size(token_chars: int) -> None:
+    cases = golden_cases("en")
+    assert len(cases) == 48
+    for text, expected in cases:
+        assert sentences(text) == expected
+        assert texts(text[i : i + token_chars] for i in range(0, len(text), token_chars)) == expected
+
+
+def test_the_hindi_golden_rules_hold_whole_and_in_characters() -> None:
+    for text, expected in golden_cases("hi"):
+        assert sentences(text, "hi") == expected
+        assert texts(text, language="hi") == expected
+
+
+# --- what ends a sentence ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Pi is 3.14159.|It never ends.|Really?|Yes!"),
+        ("en", "No.|I can't do that.|See No. 5 on p. 12.|Thanks."),
+        ("en", "Dr. Smith and J. R. R. Tolkien met at 5 p.m. on Jan. 5.|They talked."),
+        ("en", "That is vitamin C.|It is healthy.|Use fruit, e.g. Spanish oranges, nuts etc.|Then rest."),
+        ("en", "Look at https://a.example/b.html?x=1.|It helps.|Or write to jo.doe@a.example.|Bye."),
+        ("en", 'He said "Stop."|She did not.|"Why?" she asked.|"I know," he said.'),
+        ("en", "Well... maybe not.|Hmm...|Let me think… all right.|Go on."),
+        ("en", "hello there.|how are you?|i am fine, e.g. today."),
+        ("en", "Great! 😊|How are you? 👋🏽 ✨|Fine."),
+        ("en", "It was shown before.[1][2]|Later too [3].|Done."),
+        ("en", "Run `echo Hi. There` now.|Then stop."),
+        ("en", "Here is how:|- Open it.|- close it|1. Wait.|2. Go.|Good."),
+        ("es", "¿Cómo estás?|¡Muy bien!|El Sr. Pérez llegó a las 5 p.m. con la Dra. Gil.|Luego se fue."),
+        ("fr", "Bonjour !|M. Dupont habite av. Foch à Paris.|Ça va ?|Oui, p. ex. Marie."),
+        ("de", "Am 3. Oktober kam Dr. Maier, z. B. mit dem Zug.|Er ist 42.|Das ist gut, d.h. nicht schlecht."),
+        ("hi", "नमस्ते।|डॉ. शर्मा आए हैं।|आप कैसे हैं?|मैं ठीक हूँ।"),
+        ("zh", "今天天气很好。|我们走吧！|你呢？|好。"),
+        ("ar", "كيف حالك؟|أنا بخير."),
+    ],
+)
+def test_sentences_end_where_a_reader_would_end_them(language: str, text: str) -> None:
+    expected = text.split("|")
+    joint = "" if language == "zh" else " "
+    written = joint.join(expected)
+    if "- Open" in text:
+        written = "\n".join(expected)
+    assert sentences(written, language) == expected
+
+
+def test_lines_end_sentences_unless_the_text_merely_wraps() -> None:
+    text = "# The plan\nfirst of all\nwe wait\n\nthen this\n| a | b |\n|---|---|\n| c | d |\nEnd"
+    assert sentences(text) == [
+        "# The plan",
+        "first of all\nwe wait",
+        "then this",
+        "| a | b |",
+        "|---|---|\n| c | d |",
+        "End",
+    ]
+
+
+def test_a_code_block_is_one_batch_and_is_not_read_aloud() -> None:
+    code = '```python\nprint("Hi. There")\n\nx = 1\n```'
+    made = batches(f"Try this:\n\n{code}\n\nThat is all.", SentenceBatcher())
+    assert made == [
+        Batch("Try this:", "Try this:"),
+        Batch(code, "The code is on the screen."),
+        Batch("That is all.", "That is all."),
+    ]
+
+
+# --- when -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "released_at"),
+    [
+        ("Hello there. How are you", "Hello there. H"),
+        ("Is it so? 😊 Yes", "Is it so? 😊 Y"),
+        ("That was it\n\n**Next** one", "That was it\n\n**N"),
+        ("I live in the U.S. How are you", "I live in the U.S. How "),
+        ("नमस्ते। आप", "नमस्ते। आ"),
+        ("```\nx\n``` So", "```\nx\n``` S"),
+    ],
+)
+def test_a_sentence_leaves_with_the_first_letter_of_the_next(text: str, released_at: str) -> None:
+    (chars, _), *_ = released_by(text, 1, SentenceBatcher(first_clause_chars=0))
+    assert text[:chars] == released_at
+
+
+def test_the_first_clause_leaves_early_once_enough_follows() -> None:
+    text = "To be perfectly honest with you, I would wait until tomorrow, or perhaps even longer. Goodbye."
+    batcher = SentenceBatcher(first_clause_chars=24)
+    ((chars, first),) = released_by(text[:60], 1, batcher)
+    assert first.text == "To be perfectly honest with you,"
+    assert text[:chars] == "To be perfectly honest with you, I would wait u"
+    rest = [batch.text for batch in batcher.push(text[60:]) + batcher.finish()]
+    assert rest == ["I would wait until tomorrow, or perhaps even longer.", "Goodbye."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Yes, I would wait until tomorrow.",
+        "That is all that I can do for you, sir.",
+        "Short. But then, on the other hand, I would rather not go there.",
+    ],
+)
+def test_a_clause_does_not_leave_early_if_it_is_short_or_leaves_little_behind(text: str) -> None:
+    assert texts([text], first_clause_chars=24) == sentences(text)
+
+
+def test_a_long_sentence_leaves_in_parts_before_it_has_ended() -> None:
+    released = list(released_by("and on " * 100, 4, SentenceBatcher(max_chars=70)))
+    assert [len(batch.text) for _, batch in released][:2] == [69, 69]
+    assert released[0][0] <= 80
+
+
+# --- for every text ---------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    text=TEXTS,
+    cuts=st.lists(st.integers(0, 200), max_size=30),
+    max_chars=st.sampled_from([LEAST_MAX_CHARS, 60, 300]),
+    language=st.sampled_from(LANGUAGES),
+    first_clause_chars=st.sampled_from([0, 5, 24]),
+)
+def test_batches_and_when_they_leave_do_not_depend_on_the_chunking(
+    text: str, cuts: list[int], max_chars: int, language: str, first_clause_chars: int
+) -> None:
+    by_char = SentenceBatcher(max_chars, language, first_clause_chars)
+    by_token = SentenceBatcher(max_chars, language, first_clause_chars)
+    released_char: list[Batch] = []
+    released_token: list[Batch] = []
+    edges = [0, *sorted({cut for cut in cuts if cut < len(text)}), len(text)]
+    for start, end in pairwise(edges):
+        released_token += by_token.push(text[start:end])
+        for char in text[start:end]:
+            released_char += by_char.push(char)
+        assert released_token == released_char
+    assert released_token + by_token.finish() == released_char + by_char.finish()
+
+
+@settings(max_examples=400, deadline=None)
+@given(text=TEXTS, max_chars=st.sampled_from([LEAST_MAX_CHARS, 41, 60, 300]), language=st.sampled_from(LANGUAGES))
+def test_no_text_is_lost_and_every_batch_can_be_spoken(text: str, max_chars: int, language: str) -> None:
+    made = batches([text], SentenceBatcher(max_chars, language, 24))
+    assert without_space("".join(batch.text for batch in made)) == without_space(text)
+    for batch in made:
+        assert batch.text == batch.text.strip()
+        assert len(batch.speech) <= max_chars
+        assert has_words(batch.speech)
+        assert "\n" not in batch.speech
+        batch.speech.encode()
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=TEXTS, language=st.sampled_from(LANGUAGES))
+def test_batches_without_limits_are_the_sentences(text: str, language: str) -> None:
+    assert without_space("".join(sentences(text, language))) == without_space(text)
+    made = texts([text], language=language)
+    joined = iter(sentences(text, language))
+    for batch in made:  # a sentence of mere markup goes with its neighbour
+        collected = next(joined)
+        while without_space(collected) != without_space(batch):
+            collected += next(joined)
+
+
+# --- long sentences ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("We looked at every single one of them, and then, since it was late, we went home.",
+         "We looked at every single one of them, and then,|since it was late, we went home."),
+        ("We looked at every single one of them and then we went home on the last train",
+         "We looked at every single one of them|and then we went home on the last train"),
+        ("We looked at every single one of these many houses without any plan",
+         "We looked at every single one of these many houses|without any plan"),
+        ("Look " + "x" * 120 + " here", "Look|" + "x" * 50 + "|" + "x" * 50 + "|" + "x" * 20 + " here"),
+        ("今天天气很好" * 5 + "，" + "我们去公园散步" * 4, "今天天气很好" * 5 + "，|" + "我们去公园散步" * 4),
+    ],
+)  # fmt: skip
+def test_a_sentence_that_is_too_long_is_cut_at_the_best_place(text: str, expected: str) -> None:
+    assert texts([text], max_chars=50) == expected.split("|")
+
+
+def test_what_cannot_be_cut_ends_in_an_ellipsis_in_speech_only() -> None:
+    address = "https://" + "very-" * 20 + "long.example/"
+    (made,) = batches([address], SentenceBatcher(max_chars=40))
+    assert made.text == address
+    assert made.speech == "very-very-very-very-very-very-very-very…"
+
+
+def test_the_words_for_code_fit_into_the_smallest_batch() -> None:
+    assert all(len(language_of(code).code) <= LEAST_MAX_CHARS for code in LANGUAGES)
+    with pytest.raises(ValueError, match="40 characters"):
+        SentenceBatcher(max_chars=LEAST_MAX_CHARS - 1)
+
+
+# --- little to say ----------------------------------------------------------------------------------------------------
+
+
+def test_markup_and_emoji_alone_go_with_their_neighbour() -> None:
+    assert batches("😊\n\nHi!\n\n---\n\nBye. 👋", SentenceBatcher()) == [
+        Batch("😊\n\nHi!", "Hi!"),
+        Batch("---\n\nBye. 👋", "Bye."),
+    ]
+
+
+def test_pictures_before_a_long_sentence_make_no_batch_of_their_own() -> None:
+    made = batches(["😊 " * 20 + "— " + "word " * 20], SentenceBatcher(max_chars=LEAST_MAX_CHARS))
+    assert [batch.speech for batch in made] == [" ".join(["word"] * count) for count in (8, 8, 4)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "speech"),
+    [("👍🏽", "thumbs up sign"), ("?!", "question mark, exclamation mark"), ("\u200b", "symbol"), ("<br>", "br")],
+)
+def test_a_reply_without_words_is_named(reply: str, speech: str) -> None:
+    assert batches([reply], SentenceBatcher()) == [Batch(reply, speech)]
+
+
+def test_a_reply_of_nothing_gives_nothing_and_the_batcher_can_be_used_again() -> None:
+    batcher = SentenceBatcher()
+    assert batches(["", " \n"], batcher) == []
+    assert batches(["Half a sen"], batcher) == [Batch("Half a sen", "Half a sen")]
+    assert batches(["Another."], batcher) == [Batch("Another.", "Another.")]
+
+
+# --- cost -------------------------------------------------------------------------------------------------------------
+
+
+def cpu_s(text: str, token_chars: int) -> float:
+    start = time.process_time()
+    batches((text[i : i + token_chars] for i in range(0, len(text), token_chars)), SentenceBatcher())
+    return time.process_time() - start
+
+
+def test_an_answer_of_2000_characters_costs_less_than_20_ms() -> None:
+    answer = ("Well, Dr. Smith said it is 3.5 km away, e.g. by bus. **You** can walk, too! Is that all right? " * 25)[
+        :2000
+    ]
+    assert min(cpu_s(answer, 4) for _ in range(5)) < 0.020
+
+
+@pytest.mark.parametrize("unit", ["x", "😊", "😊 ", "`", "。", "\n", ". ", "a.", "(", "[1]", "a, ", "```\n"])
+def test_the_cost_grows_in_proportion_to_the_text(unit: str) -> None:
+    """A text 8 times as long costs about 8 times as much (64 times if all were scanned anew for each token)."""
+    short, long = "A " + unit * (2_500 // len(unit)), "A " + unit * (20_000 // len(unit))
+    assert min(cpu_s(long, 4) for _ in range(2)) < 24 * max(min(cpu_s(short, 4) for _ in range(3)), 0.002)

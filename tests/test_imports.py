@@ -1,0 +1,105 @@
+"""Imports go one way: down, or sideways within the core."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "voicebot"
+
+LAYERS = [
+    {"voicebot", "core"},
+    {"config"},
+    {"tools", "personas"},
+    {"engines"},
+    {"agent"},
+    {"player", "listener"},
+    {"reply"},
+    {"orchestrator"},
+    {"ui.panel"},
+    {"transports"},
+    {"ui"},
+    {"build"},
+    {"server"},
+]
+"""From the bottom to the top; a module may import from its own layer and those below."""
+
+PURE_MAY_NOT = {"asyncio", "threading", "socket", "httpx", "gradio", "fastrtc", "aiortc", "time", "logging"}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__") or "voicebot"
+
+
+def layer(module: str) -> int:
+    fitting = [
+        (len(name), index)
+        for index, names in enumerate(LAYERS)
+        for name in names
+        if module == name or module.startswith(f"{name}.")
+    ]
+    assert fitting, f"{module} has no layer"
+    return max(fitting)[1]
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_imports(path: Path) -> Iterator[str]:
+    known = {name_of(each) for each in modules()}
+    for name in imports(path):
+        own = name.removeprefix("voicebot.") if name != "voicebot" else name
+        if name.split(".")[0] == "voicebot" and own in known:
+            yield own
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_nothing_imports_upwards(path: Path) -> None:
+    upward = [name for name in own_imports(path) if layer(name) > layer(name_of(path))]
+    assert upward == [], f"{name_of(path)} imports upwards"
+
+
+@pytest.mark.parametrize("path", [path for path in modules() if name_of(path).startswith("core.")], ids=name_of)
+def test_the_core_is_pure(path: Path) -> None:
+    assert {name.split(".")[0] for name in imports(path)} & PURE_MAY_NOT == set()
+
+
+@pytest.mark.parametrize("path", [path for path in modules() if name_of(path).startswith("engines.")], ids=name_of)
+def test_engines_do_not_know_one_another(path: Path) -> None:
+    own = name_of(path).split(".")
+    if len(own) < 3:
+        return
+    stage, engine = own[1], own[2].removesuffix("_worker")
+    for name in own_imports(path):
+        parts = name.split(".")
+        if len(parts) >= 3 and parts[0] == "engines" and parts[1] in {"stt", "llm", "tts", "vad"}:
+            assert parts[1] == stage, f"{name_of(path)} imports another stage's {name}"
+            assert parts[2].startswith(engine) or stage == "llm", f"{name_of(path)} imports {name}"
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    readers = [name_of(path) for path in modules() if {"os.environ", "os.getenv"} & _attributes(path)]
+    assert readers == []
+
+
+def _attributes(path: Path) -> set[str]:
+    return {
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }

@@ -1,0 +1,257 @@
+"""The player gives every sample once, in order, however often it is paused; and tells what was heard."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.core.events import PlaybackFinished, PlaybackStarted, ReplyInput, SentencePlayed, WordsHeard
+from voicebot.player import FADE_S, Player
+
+FADE_SAMPLES = round(FADE_S * WIRE_RATE_HZ)
+
+
+def sound(length: int, start: int = 0) -> Audio:
+    """Each sample tells its position; none is zero."""
+    return Audio(((np.arange(start, start + length) % 20_000) + 5_000).astype(np.int16), WIRE_RATE_HZ)
+
+
+class Listener:
+    """Takes frames and checks that each carries on exactly where the last one stopped."""
+
+    def __init__(self, prefetch: int = 3) -> None:
+        self.posted: list[ReplyInput] = []
+        self.player = Player(self.posted.append, prefetch)
+        self.source = np.zeros(0, np.int16)
+        self.faded_frames = 0
+
+    def give(self, reply: int, *sentences: tuple[str, int]) -> None:
+        """A whole reply: each sentence's text and length in samples."""
+        self.player.begin(reply)
+        self.source = np.zeros(0, np.int16)
+        for index, (text, length) in enumerate(sentences):
+            self.player.open_sentence(reply, index, text)
+            self.write(reply, length)
+            self.player.close_sentence(reply)
+        self.player.complete(reply)
+
+    def write(self, reply: int, length: int) -> None:
+        audio = sound(length, len(self.source))
+        self.source = np.concatenate([self.source, audio.samples])
+        self.player.write(reply, audio)
+
+    def frame(self) -> Samples:
+        before = self.player.cursor
+        frame = self.player.next_frame()
+        assert frame.shape == (FRAME_SAMPLES,)
+        assert frame.dtype == np.int16
+        taken = self.player.cursor - before
+        expected = self.source[before : before + taken]
+        assert not frame[taken:].any(), "silence after the last sample"
+        if not np.array_equal(frame[:taken], expected):
+            self.faded_frames += 1
+            assert (frame[:taken] <= expected).all(), "a fade only takes away"
+            assert (frame[:taken] >= 0).all()
+            assert np.array_equal(frame[FADE_SAMPLES:taken], expected[FADE_SAMPLES:]), "a fade is short"
+        return frame
+
+    def play(self) -> int:
+        """To the end; how many frames that took."""
+        frames = 0
+        while not any(isinstance(each, PlaybackFinished) for each in self.posted):
+            self.frame()
+            frames += 1
+            assert frames < 1000, "never finished"
+        return frames
+
+
+def test_idle_is_silence() -> None:
+    listener = Listener()
+    assert not listener.frame().any()
+    assert listener.posted == []
+
+
+def test_plays_sentences_without_a_gap_and_tells_of_each() -> None:
+    listener = Listener()
+    listener.give(1, ("Hello there.", 1500), ("Bye.", 700))
+    assert listener.play() == 3
+    assert listener.player.cursor == 2200
+    assert listener.faded_frames == 0
+    kinds = [type(each) for each in listener.posted]
+    assert kinds[0] is PlaybackStarted
+    assert [each for each in listener.posted if isinstance(each, SentencePlayed)] == [
+        SentencePlayed(1, 0),
+        SentencePlayed(1, 1),
+    ]
+    assert listener.posted[-1] == PlaybackFinished(1)
+
+
+def test_a_pause_fades_out_and_a_resume_goes_on_with_the_next_sample() -> None:
+    listener = Listener()
+    listener.give(1, ("A long sentence.", 9600))
+    listener.frame()
+    listener.player.pause(1)
+    fading = listener.frame()
+    assert listener.player.cursor == FRAME_SAMPLES + FADE_SAMPLES
+    assert fading[0] > 0
+    assert fading[FADE_SAMPLES - 1] < 50, "ends in silence: no click"
+    assert np.abs(np.diff(fading[:FADE_SAMPLES].astype(int))).max() < 200
+    for _ in range(100):
+        assert not listener.frame().any()
+    listener.player.resume(1)
+    rising = listener.frame()
+    assert rising[0] < 50
+    assert np.abs(np.diff(rising.astype(int))).max() < 200
+    listener.play()
+    assert listener.player.cursor == 9600
+
+
+def test_a_pause_that_ends_before_the_next_frame_leaves_no_trace() -> None:
+    listener = Listener()
+    listener.give(1, ("A long sentence.", 9600))
+    listener.frame()
+    listener.player.pause(1)
+    listener.player.resume(1)
+    listener.play()
+    assert listener.faded_frames == 0
+
+
+def test_a_reply_paused_before_its_first_frame_waits_whole() -> None:
+    listener = Listener()
+    listener.give(1, ("Hello.", 2000))
+    listener.player.pause(1)
+    assert not listener.frame().any()
+    assert listener.posted == [], "nothing was heard"
+    listener.player.resume(1)
+    listener.play()
+    assert listener.faded_frames == 0
+
+
+def test_a_discarded_reply_is_never_heard_again() -> None:
+    listener = Listener()
+    listener.give(1, ("Hello there, my friend.", 9600))
+    listener.frame()
+    listener.player.discard(1)
+    tail = listener.player.next_frame()
+    assert not tail[FADE_SAMPLES:].any(), "a short fade, then silence"
+    listener.player.open_sentence(1, 1, "late")
+    listener.player.write(1, sound(5000))
+    listener.player.resume(1)
+    assert not listener.player.next_frame().any()
+    listener.posted.clear()
+    listener.give(2, ("New.", 1000))
+    listener.player.pause(1)
+    listener.play()
+    assert {each.reply for each in listener.posted} == {2}
+
+
+def test_words_are_told_as_they_are_heard() -> None:
+    listener = Listener()
+    listener.give(1, ("one two three four", 48_000))
+    for _ in range(25):
+        listener.frame()
+    heard = [each.words for each in listener.posted if isinstance(each, WordsHeard)]
+    assert heard == [1, 2], "half of the sound: half of the words"
+
+
+def test_a_sentence_cut_by_a_failure_ends_but_does_not_count_as_played() -> None:
+    listener = Listener()
+    listener.player.begin(1)
+    listener.player.open_sentence(1, 0, "This one is cut off in the middle of its sound")
+    listener.write(1, 9600)
+    listener.player.complete(1)
+    listener.play()
+    assert not any(isinstance(each, SentencePlayed) for each in listener.posted)
+    words = [each.words for each in listener.posted if isinstance(each, WordsHeard)]
+    assert 0 < words[-1] < 10
+
+
+def test_late_sound_is_an_underrun_and_nothing_is_lost() -> None:
+    listener = Listener()
+    listener.player.begin(1)
+    listener.player.open_sentence(1, 0, "Slow.")
+    listener.write(1, 1000)
+    listener.frame()
+    assert listener.player.underruns == 0
+    listener.frame()
+    listener.frame()
+    assert listener.player.underruns == 2
+    listener.write(1, 1000)
+    listener.player.close_sentence(1)
+    listener.player.complete(1)
+    listener.play()
+    assert listener.player.cursor == 2000
+
+
+def test_the_wrong_rate_is_an_error() -> None:
+    player = Player(lambda _: None)
+    with pytest.raises(ValueError, match="48000"):
+        player.write(1, Audio(np.zeros(10, np.int16), 16_000))
+
+
+async def test_room_opens_as_sentences_are_played() -> None:
+    listener = Listener(prefetch=1)
+    listener.give(1, ("One.", 900), ("Two.", 900))
+    waiting = asyncio.create_task(listener.player.room(1))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    listener.frame()
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_who_waits_for_the_end_is_freed_by_a_discard() -> None:
+    listener = Listener()
+    listener.give(1, ("One.", 9000))
+    waiting = asyncio.create_task(listener.player.finished(1))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    listener.player.discard(1)
+    await asyncio.wait_for(waiting, 1)
+
+
+ACTIONS = st.lists(
+    st.one_of(
+        st.sampled_from(["frame", "frame", "pause", "resume", "close"]),
+        st.integers(1, 3000),
+    ),
+    max_size=80,
+)
+
+
+@given(ACTIONS)
+@settings(max_examples=600, deadline=None)
+def test_every_sample_once_whatever_happens(actions: list[str | int]) -> None:
+    """Sound that comes early or late, sentences of any length, pauses anywhere: the source comes out whole."""
+    listener = Listener()
+    player = listener.player
+    player.begin(1)
+    sentence, is_open = 0, False
+    for action in actions:
+        match action:
+            case "frame":
+                listener.frame()
+            case "pause":
+                player.pause(1)
+            case "resume":
+                player.resume(1)
+            case "close":
+                if is_open:
+                    player.close_sentence(1)
+                    is_open = False
+            case int():
+                if not is_open:
+                    player.open_sentence(1, sentence, f"Sentence number {sentence}.")
+                    sentence, is_open = sentence + 1, True
+                listener.write(1, action)
+    if is_open:
+        player.close_sentence(1)
+    player.complete(1)
+    player.resume(1)
+    listener.play()
+    assert player.cursor == len(listener.source)
+    assert [each.sentence for each in listener.posted if isinstance(each, SentencePlayed)] == list(range(sentence))

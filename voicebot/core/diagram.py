@@ -1,0 +1,111 @@
+"""The machine's diagram, found by walking through it: `python -m voicebot.core.diagram` prints it for the README."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+
+from voicebot.core.events import (
+    FinalTranscript,
+    Input,
+    InterruptPressed,
+    PlaybackFinished,
+    PlaybackStarted,
+    ReplyEnded,
+    SentencePlayed,
+    SentenceReady,
+    SpeechEnded,
+    SpeechStarted,
+    TextEnded,
+    TextTyped,
+    TimedOut,
+    Timer,
+)
+from voicebot.core.machine import step
+from voicebot.core.state import Phase, State
+
+TIMEOUTS = {
+    Timer.DEBOUNCE: "debounce over",
+    Timer.SPEECH: "speech too long",
+    Timer.DECISION: "no words in time",
+    Timer.TRANSCRIPT: "recogniser too slow",
+}
+
+
+def diagram() -> str:
+    """A Mermaid state diagram of all changes of phase that can happen, each with what brings it about."""
+    causes: dict[tuple[Phase, Phase], list[str]] = {}
+    for before, cause, after in sorted(_changes(), key=lambda change: [str(part) for part in change]):
+        causes.setdefault((before, after), []).append(cause)
+    phases = list(Phase)
+    lines = ["stateDiagram-v2", f"    [*] --> {Phase.IDLE}"]
+    for (before, after), labels in sorted(causes.items(), key=lambda item: [phases.index(phase) for phase in item[0]]):
+        lines.append(f"    {before} --> {after}: {' / '.join(labels)}")
+    return "\n".join(lines)
+
+
+def _changes() -> set[tuple[Phase, str, Phase]]:
+    """Walks, breadth first, through all states that differ in more than their texts and numbers."""
+    changes: set[tuple[Phase, str, Phase]] = set()
+    seen: set[object] = set()
+    waiting = deque([State()])
+    while waiting:
+        state = waiting.popleft()
+        for cause, input in _possible(state):
+            after, _ = step(state, input, 0.0)
+            if after.phase is not state.phase:
+                changes.add((state.phase, cause, after.phase))
+            if (outline := _outline(after)) not in seen:
+                seen.add(outline)
+                waiting.append(after)
+    return changes
+
+
+def _possible(state: State) -> Iterator[tuple[str, Input]]:
+    """What can happen next, with a name for it."""
+    if not state.speaking:
+        yield "user speaks", SpeechStarted(state.last_utterance + 1)
+    for utterance in state.utterances:
+        if utterance.speaking:
+            yield "user falls silent", SpeechEnded(utterance.number)
+        else:
+            yield "no words", FinalTranscript(utterance.number, "")
+            yield "backchannel", FinalTranscript(utterance.number, "uh-huh")
+            yield "words", FinalTranscript(utterance.number, "what time is it")
+            yield "stop word", FinalTranscript(utterance.number, "stop")
+    for timer, token in state.timers:
+        yield TIMEOUTS[timer], TimedOut(timer, token)
+    yield "text typed", TextTyped("hello")
+    yield "interrupt pressed", InterruptPressed()
+    reply = state.reply
+    if reply is not None:
+        if not reply.sentences:
+            yield "first sentence", SentenceReady(reply.number, 0, "Hello.")
+        elif not reply.text_ended:
+            yield "text ended", TextEnded(reply.number)
+        elif not reply.started and not reply.paused:
+            yield "first frame", PlaybackStarted(reply.number)
+        elif not reply.played and not reply.paused:
+            yield "sentence played", SentencePlayed(reply.number, 0)
+        elif not reply.finished and not reply.paused:
+            yield "last frame", PlaybackFinished(reply.number)
+        if reply.cancelled or reply.finished:
+            yield "reply ended", ReplyEnded(reply.number)
+
+
+def _outline(state: State) -> object:
+    """All that decides what can happen next; states of one outline are not walked through twice."""
+    reply = state.reply
+    return (
+        state.phase,
+        tuple((utterance.speaking, utterance.dismissed) for utterance in state.utterances[-2:]),
+        bool(state.pending),
+        frozenset(timer for timer, _ in state.timers),
+        reply and (reply.sentences, reply.text_ended, reply.started, reply.played, reply.finished),
+        reply and (reply.paused, reply.cancelled),
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(diagram() + "\n")

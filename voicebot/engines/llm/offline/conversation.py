@@ -1,0 +1,80 @@
+"""The conversation as the offline engine reads it off a model's messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+
+from voicebot.engines.llm.messages import CUT_MARK
+from voicebot.engines.llm.offline.passages import Telling, tellings
+from voicebot.engines.llm.offline.requests import Request, requests_in
+from voicebot.engines.llm.offline.topics import Mention, Topic
+
+_HEARKENING = frozenset((Topic.CONTINUE, Topic.REPEAT, Topic.YES, Topic.STOP, Topic.NO))
+"""What is said about an answer: after one of these, "go on" means the question before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What was said last, what before, and what the tools have given so far for an answer, by the calls' ids."""
+
+    said: str
+    earlier_said: tuple[str, ...]
+    heard: tuple[str, ...]
+    """The assistant's messages, as far as they were heard."""
+    is_cut: bool
+    """Whether the last of them was interrupted."""
+    results: Mapping[str, ToolMessage]
+    told: tuple[Telling, ...]
+    """The jokes and stories among what was heard, the latest last."""
+
+    @classmethod
+    def of(cls, messages: Sequence[BaseMessage]) -> Conversation:
+        """`messages` as a chat model is given them; without a user's message nothing was said."""
+        said = [message.text for message in messages if isinstance(message, HumanMessage)]
+        last = max((at for at, message in enumerate(messages) if isinstance(message, HumanMessage)), default=-1)
+        answers = [message.text for message in messages[: last + 1] if isinstance(message, AIMessage)]
+        heard = tuple(answer.removesuffix(CUT_MARK) for answer in answers)
+        return cls(
+            said=said[-1] if said else "",
+            earlier_said=tuple(said[:-1]),
+            heard=heard,
+            is_cut=bool(answers) and answers[-1].endswith(CUT_MARK),
+            results={message.tool_call_id: message for message in messages if isinstance(message, ToolMessage)},
+            told=tuple(tellings(heard)),
+        )
+
+    @property
+    def unfinished(self) -> Telling | None:
+        """The joke or story that was told last, if it was cut short."""
+        return self.told[-1] if self.told and not self.told[-1].is_finished else None
+
+    def requests(self) -> list[Request]:
+        """What the user wants now, with "yes", "another" and "go on" taken for what they mean here."""
+        requests = requests_in(self.said)
+        if any(isinstance(request, Mention) and request.topic is Topic.CONTINUE for request in requests):
+            if self.unfinished is None and self.is_cut:
+                return self._asked_before()
+        return [self._meant(request) for request in requests]
+
+    def _asked_before(self) -> list[Request]:
+        """The requests whose answer was cut short, to be answered again."""
+        for said in reversed(self.earlier_said):
+            requests = requests_in(said)
+            if not all(isinstance(request, Mention) and request.topic in _HEARKENING for request in requests):
+                return [self._meant(request) for request in requests]
+        return [Mention(Topic.CONTINUE, 0, 0)]
+
+    def _meant(self, request: Request) -> Request:
+        if not isinstance(request, Mention):
+            return request
+        topic = request.topic
+        if topic is Topic.YES and self.heard and self.heard[-1].endswith("hear a joke?"):
+            topic = Topic.JOKE
+        elif topic is Topic.YES and self.is_cut and self.unfinished is not None:
+            topic = Topic.CONTINUE
+        elif topic is Topic.MORE and self.told:
+            topic = Topic(self.told[-1].passage.kind.value)
+        return replace(request, topic=topic)

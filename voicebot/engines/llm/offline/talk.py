@@ -1,0 +1,85 @@
+"""What the offline engine says where the words are always the same. Nothing here may be untrue of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from voicebot.engines.llm.offline.topics import Topic
+
+WITH_A_KEY = "If a key for a cloud model is set, that model can talk about nearly anything."
+
+OFFER = "Ask me for the time somewhere, a sum, a joke or a story."
+
+SAID: Mapping[Topic, str] = {
+    Topic.DISTRESS: (
+        "I'm so sorry that you feel like this. I'm only a simple program, but you should not be alone with it. "
+        "Please call someone you trust, or your local emergency number, right now."
+    ),
+    Topic.STOP: "Okay.",
+    Topic.NO: "All right.",
+    Topic.YES: f"All right. {OFFER}",
+    Topic.MORE: f"Gladly, but of what? {OFFER}",
+    Topic.CONTINUE: f"There is nothing that I had left unfinished. {OFFER}",
+    Topic.REPEAT: "So far I have not said anything.",
+    Topic.INTERRUPTING: (
+        "Just start speaking while I talk. My voice pauses at once, and if you only cough or say uh-huh, it goes on "
+        "where it stopped. To try it, ask for a long story."
+    ),
+    Topic.HEARING: "Yes, your words reach me.",
+    Topic.PRIVACY: (
+        "My answers are made on this machine, and nothing of what you say is sent anywhere for them. "
+        "The engines that listen and speak are named on the page."
+    ),
+    Topic.LANGUAGES: f"English is the only language that I understand, and I can't translate. {WITH_A_KEY}",
+    Topic.VOICE: "I can't change my voice from within our talk, sorry.",
+    Topic.WEATHER: (
+        "I can't see the weather, as I have no connection to the outside. That takes a tool for it, and a cloud model "
+        "with a key to use it well. The time and the date I can tell you, anywhere."
+    ),
+    Topic.NEWS: (
+        "I have no news, scores or prices, as I have no connection to the outside. That takes a tool for it, and "
+        "a cloud model with a key to use it well."
+    ),
+    Topic.WEB: f"I can't search the web, as I have no connection to the outside. {WITH_A_KEY}",
+    Topic.DEEDS: f"I can't do that, as I can only talk: no music, no timers, no messages and no orders. {OFFER}",
+    Topic.GOODBYE: "Goodbye! It was nice talking to you.",
+    Topic.HOW_ARE_YOU: "I'm doing fine, thank you. What can I do for you?",
+    Topic.WHAT_DOING: "I'm listening to you, and that is all I do.",
+    Topic.GREETING: "What can I do for you?",
+    Topic.THANKS: "You're welcome.",
+    Topic.NAME: "Nice to meet you",
+    Topic.SADNESS: "I'm sorry to hear that. There is not much that I can do, but would you like to hear a joke?",
+    Topic.GLADNESS: "I'm glad to hear that.",
+    Topic.BLAME: "I'm sorry about that. I think by simple rules, and they are often not enough.",
+    Topic.PRAISE: "Thank you, that is kind of you.",
+    Topic.SORRY: "No harm done.",
+    Topic.IDENTITY: (
+        "I'm Voice Bot, an open voice bot and not a person. I think by simple rules, wholly on this machine, "
+        "with no key and no internet. You can interrupt me whenever you like."
+    ),
+    Topic.CAPABILITIES: (
+        "I can tell you the time and the date anywhere in the world, work out sums, tell jokes and long stories, and "
+        "repeat what I said. You can interrupt me at any time: just speak."
+    ),
+    Topic.ABOUT_ME: f"I'm only a voice bot that thinks by simple rules, so there is not much to tell about me. {OFFER}",
+    Topic.KNOWLEDGE: f"I can't answer that, sorry, because I know very little of the world. {OFFER} {WITH_A_KEY}",
+    Topic.REQUEST: f"That is more than I can do, sorry. {OFFER} {WITH_A_KEY}",
+    Topic.QUESTION: f"I have no answer to that, sorry. {OFFER} {WITH_A_KEY}",
+    Topic.BROKEN_SUM: "That sounded like a sum, but a part of it got lost. Please say it once more.",
+}
+
+UNKNOWN = (
+    f"I'm sorry, I did not understand that. {OFFER}",
+    "Sorry, that was too hard for me. I think by simple rules. You could ask what time it is in Tokyo, for example.",
+    "I did not get that either, I'm afraid. You could ask what is seventeen times three, or for a joke.",
+)
+"""One after the other, so that who is not understood hears how to be."""
+
+REFUSALS = frozenset(
+    (Topic.LANGUAGES, Topic.WEATHER, Topic.NEWS, Topic.WEB, Topic.DEEDS)
+    + (Topic.ABOUT_ME, Topic.KNOWLEDGE, Topic.REQUEST, Topic.QUESTION)
+)
+"""What need not be explained twice: the second time the first sentence will do."""
+
+STORY_GOES_ON = "Where was I?"
+STORIES_ALL_TOLD = "You have heard all my stories, so here is one of them again."

@@ -1,0 +1,149 @@
+"""The parts of aiortc 1.16's sound path that `aiortc_tuning` puts in the place of its own.
+
+They take aiortc's private members by name; `missing` tells which of these are not there.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import threading
+from asyncio import AbstractEventLoop, Queue
+
+import numpy as np
+from aiortc import RTCRtpReceiver, RTCRtpSender, rtcrtpreceiver, rtp
+from aiortc.codecs import get_decoder, get_encoder
+from aiortc.codecs.base import Decoder, Encoder
+from aiortc.jitterbuffer import JitterFrame
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtcrtpsender import RTCEncodedFrame
+from av import AudioFrame, FFmpegError
+from av.frame import Frame
+
+from voicebot.transports.jitter_buffer import SoundJitterBuffer
+from voicebot.transports.opus import VoiceDecoder, VoiceEncoder
+
+logger = logging.getLogger(__name__)
+
+JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+DECODER_QUEUE = "_RTCRtpReceiver__decoder_queue"
+ENCODER = "_RTCRtpSender__encoder"
+
+LEVEL_MIN_DBOV = -127
+LEVEL_REFERENCE = 32767
+
+_make_receiver = RTCRtpReceiver.__init__
+_next_encoded_frame = RTCRtpSender._next_encoded_frame
+_decoder_worker = rtcrtpreceiver.decoder_worker
+
+
+class InlineDecoder:
+    """Takes the place of a receiver's queue to its decoder thread: what is put in is decoded there and then.
+
+    A frame takes some 50 us; handing it to a thread, and the sound back, takes longer and wakes the event loop twice.
+    """
+
+    def __init__(self, receiver: RTCRtpReceiver) -> None:
+        self._receiver = receiver
+        self._decoder: Decoder | None = None
+        self._mime_type = ""
+
+    def put(self, task: tuple[RTCRtpCodecParameters, JitterFrame] | None) -> None:
+        """Decodes into the receiver's track; None ends the track."""
+        track: Queue[Frame | None] = self._receiver._track._queue
+        if task is None:
+            track.put_nowait(None)
+            return
+        codec, encoded = task
+        if self._decoder is None or codec.mimeType != self._mime_type:
+            self._decoder, self._mime_type = decoder_for(codec), codec.mimeType
+        try:
+            frames = self._decoder.decode(encoded)
+        except FFmpegError as error:
+            logger.warning("%s could not be decoded: %s", codec.mimeType, error)
+            return
+        for frame in frames:
+            track.put_nowait(frame)
+
+
+def decoder_for(codec: RTCRtpCodecParameters) -> Decoder:
+    return VoiceDecoder() if codec.mimeType.lower() == "audio/opus" else get_decoder(codec)
+
+
+def encoder_for(codec: RTCRtpCodecParameters) -> Encoder:
+    return VoiceEncoder() if codec.mimeType.lower() == "audio/opus" else get_encoder(codec)
+
+
+def audio_level_dbov(frame: AudioFrame) -> int:
+    """A packed 16-bit frame's level, -127 (silence) to 0 dBov, as RFC 6465's appendix A has it.
+
+    aiortc's own adds up all channels but divides by one channel's samples: 3 dB too much in stereo.
+    """
+    values = frame.samples * frame.layout.nb_channels
+    samples = np.frombuffer(frame.planes[0], np.int16, values).astype(np.float64)
+    energy = float(samples @ samples)
+    if energy == 0.0:
+        return LEVEL_MIN_DBOV
+    level = 20 * math.log10(math.sqrt(energy / (values * LEVEL_REFERENCE * LEVEL_REFERENCE)))
+    return round(min(max(level, LEVEL_MIN_DBOV), 0))
+
+
+def make_receiver(receiver: RTCRtpReceiver, kind: str, transport: RTCDtlsTransport) -> None:
+    """RTCRtpReceiver.__init__"""
+    _make_receiver(receiver, kind, transport)
+    if kind == "audio":
+        setattr(receiver, JITTER_BUFFER, SoundJitterBuffer())
+        setattr(receiver, DECODER_QUEUE, InlineDecoder(receiver))
+
+
+def decoder_worker(
+    loop: AbstractEventLoop, tasks: InlineDecoder | queue.Queue, frames: Queue, decode_error: threading.Event
+) -> None:
+    """The receiver's thread: it has nothing to do, and ends, where sound is decoded inline."""
+    if not isinstance(tasks, InlineDecoder):
+        _decoder_worker(loop, tasks, frames, decode_error)
+
+
+async def next_encoded_frame(sender: RTCRtpSender, codec: RTCRtpCodecParameters) -> RTCEncodedFrame | None:
+    """RTCRtpSender._next_encoded_frame: sound is encoded there and then, not in a thread.
+
+    FastRTC's tracks give None when they have ended: that is the end here, not a fault.
+    """
+    if sender.kind != "audio":
+        return await _next_encoded_frame(sender, codec)
+    data = await sender.track.recv()
+    if data is None:
+        raise MediaStreamError
+    if not sender._enabled:
+        return None
+    encoder: Encoder | None = getattr(sender, ENCODER)
+    if encoder is None:
+        encoder = encoder_for(codec)
+        setattr(sender, ENCODER, encoder)
+    if isinstance(data, AudioFrame):
+        level = audio_level_dbov(data)
+        payloads, timestamp = encoder.encode(data)
+    else:
+        level = None
+        payloads, timestamp = encoder.pack(data)
+    return RTCEncodedFrame(payloads, timestamp, level) if payloads else None
+
+
+def missing() -> list[str]:
+    """The members of aiortc that the above stands on, and that are not where they were."""
+    receiver, sender = _make_receiver.__code__.co_names, _next_encoded_frame.__code__.co_names
+    needed = [(name, receiver) for name in (JITTER_BUFFER, DECODER_QUEUE, "_track")]
+    needed += [(name, sender) for name in (ENCODER, "_enabled", "compute_audio_level_dbov")]
+    needed.append(("decoder_worker", RTCRtpReceiver.receive.__code__.co_names))
+    return [name for name, used in needed if name not in used]
+
+
+def install() -> None:
+    """Puts these parts in the place of aiortc's own."""
+    rtp.compute_audio_level_dbov = audio_level_dbov
+    rtcrtpreceiver.decoder_worker = decoder_worker
+    RTCRtpReceiver.__init__ = make_receiver
+    RTCRtpSender._next_encoded_frame = next_encoded_frame

@@ -1,0 +1,74 @@
+"""The JSON messages of the data channel: what a client may send, and what it is sent beside the state."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class TextMessage(_Message):
+    """The user typed something."""
+
+    type: Literal["text"]
+    text: str
+
+
+class InterruptMessage(_Message):
+    """The user wants silence."""
+
+    type: Literal["interrupt"]
+
+
+class ClearMessage(_Message):
+    """The user wants to begin a new conversation."""
+
+    type: Literal["clear"]
+
+
+class ByeMessage(_Message):
+    """The client is leaving: the session may be taken down at once."""
+
+    type: Literal["bye"]
+
+
+ClientMessage = TextMessage | InterruptMessage | ClearMessage | ByeMessage
+
+_adapter: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
+
+MAX_MESSAGE_CHARS = 64_000
+
+
+class MessageError(ValueError):
+    """A client's message can't be understood. The text says what is wrong with it."""
+
+
+def parse(raw: str | bytes, max_text_chars: int) -> ClientMessage:
+    """A client's message, checked. Raises MessageError."""
+    if len(raw) > MAX_MESSAGE_CHARS:
+        raise MessageError(f"the message has {len(raw)} characters; {MAX_MESSAGE_CHARS} are allowed")
+    try:
+        message = _adapter.validate_json(raw)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise MessageError(f"{where}: {problem['msg']}" if where else problem["msg"]) from None
+    if isinstance(message, TextMessage) and len(message.text) > max_text_chars:
+        raise MessageError(f"text: {len(message.text)} characters; {max_text_chars} are allowed")
+    return message
+
+
+def hello(session: str, engines: dict[str, str]) -> dict[str, Any]:
+    return {"type": "hello", "session": session, "engines": engines}
+
+
+def error(message: str) -> dict[str, Any]:
+    return {"type": "error", "message": message}
+
+
+def closed(reason: str) -> dict[str, Any]:
+    return {"type": "closed", "reason": reason}

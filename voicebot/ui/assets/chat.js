@@ -1,0 +1,78 @@
+/** Draws the conversation: what was said, what was heard of it, and where it was cut. */
+
+import { find, make, resize, write } from "./dom.js";
+
+/**
+ * @typedef {object} Message as voicebot/ui/panel.py gives it: a user's has `text`, the assistant's the rest
+ * @property {"user" | "assistant"} role
+ * @property {string} [text]
+ * @property {boolean} [interim]
+ * @property {string} [heard]
+ * @property {string} [unheard]
+ * @property {boolean} [interrupted]
+ * @property {boolean} [live]
+ */
+
+const NEAR_END_PX = 60;
+
+export class Chat {
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this._root = root;
+    this._scroll = find(root, ".vb-scroll");
+    this._list = find(root, ".vb-messages");
+    this._announcer = find(root, ".vb-announcer");
+    this._announced = 0;
+  }
+
+  /** @param {Message[]} messages */
+  draw(messages) {
+    const scroll = this._scroll;
+    const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_END_PX;
+    this._root.classList.toggle("vb-empty", messages.length === 0);
+    resize(this._list, messages.length, makeMessage);
+    messages.forEach((message, index) => drawMessage(this._list.children[index], message));
+    if (atEnd) scroll.scrollTop = scroll.scrollHeight;
+    this._announce(messages);
+  }
+
+  /** Reads out what will not change any more, once. @param {Message[]} messages */
+  _announce(messages) {
+    if (messages.length < this._announced) this._announced = 0;
+    const finished = [];
+    while (this._announced < messages.length && isFinal(messages[this._announced])) {
+      finished.push(spoken(messages[this._announced++]));
+    }
+    if (finished.length) write(this._announcer, finished.join(" "));
+  }
+}
+
+/** @param {Message} message */
+function isFinal(message) {
+  return message.role === "user" ? !message.interim : !message.live;
+}
+
+/** @param {Message} message */
+function spoken({ role, text, heard, interrupted }) {
+  return role === "user" ? `You: ${text}` : `Bot: ${heard}${interrupted ? " (interrupted)" : ""}`;
+}
+
+function makeMessage() {
+  const who = make("span", "vb-who");
+  const words = make("p", "vb-words", [make("span", "vb-heard"), make("span", "vb-unheard"), make("span", "vb-cut")]);
+  return make("li", "vb-message", [who, words]);
+}
+
+/** @param {Element} item @param {Message} message */
+function drawMessage(item, message) {
+  const isUser = message.role === "user";
+  const { heard = "", unheard = "", interrupted = false } = message;
+  item.className = `vb-message vb-${message.role}`;
+  item.classList.toggle("vb-interim", Boolean(message.interim));
+  item.classList.toggle("vb-waiting", Boolean(message.interim) && !message.text);
+  item.classList.toggle("vb-interrupted", interrupted);
+  write(find(item, ".vb-who"), isUser ? "You" : "Bot");
+  write(find(item, ".vb-heard"), isUser ? message.text || "…" : heard);
+  write(find(item, ".vb-unheard"), heard && unheard ? ` ${unheard}` : unheard);
+  write(find(item, ".vb-cut"), interrupted ? "interrupted" : "");
+}

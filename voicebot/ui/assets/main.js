@@ -1,0 +1,106 @@
+/** Brings the page to life once Gradio has put it there. */
+
+import { Chat } from "./chat.js";
+import { find, write } from "./dom.js";
+import { drawEngines, drawParts, drawRulings, drawTurn } from "./panel.js";
+import { serverProblem } from "./problems.js";
+import { Session } from "./session.js";
+import { drawLevel, drawTalk } from "./talk.js";
+
+/** What the button beside a problem says. */
+const ACTIONS = { reconnect: "Reconnect", unblock: "Play sound" };
+
+/** Gradio builds the page some time after this script has run. */
+function whenBuilt() {
+  const observer = new MutationObserver(() => {
+    if (!document.getElementById("vb-last")) return;
+    observer.disconnect();
+    start();
+  });
+  observer.observe(document.documentElement, { childList: true, subtree: true });
+}
+
+function start() {
+  const session = new Session(/** @type {HTMLAudioElement} */ (find(document, "#bot-voice")));
+  const talk = find(document, "#vb-talk");
+  const chat = new Chat(find(document, "#vb-chat"));
+  session.changed = () => draw(session, talk, chat);
+  session.levelChanged = (level) => drawLevel(talk, level);
+  wire(session);
+  // The buttons that Gradio makes find the session here.
+  Object.assign(window, { voicebot: session });
+  session.changed();
+  void session.introduce();
+}
+
+/** @param {Session} session @param {HTMLElement} talk @param {Chat} chat */
+function draw(session, talk, chat) {
+  const view = session.view ?? { chat: [], status: {}, rulings: [], turn: [], medians: {}, error: null };
+  drawTalk(talk, session);
+  drawProblem(session);
+  chat.draw(view.chat);
+  drawParts(find(document, "#vb-parts"), view.status);
+  drawRulings(find(document, "#vb-rulings"), view.rulings);
+  drawTurn(find(document, "#vb-turn"), view.turn, view.medians);
+  drawEngines(find(document, "#vb-engines"), session.engines);
+  write(find(document, "#vb-notice"), session.notice);
+  const live = view.chat.some((/** @type {any} */ message) => message.live);
+  allow("#vb-mute", session.talking, session.muted);
+  allow("#vb-interrupt", live || view.phase === "thinking" || view.phase === "held");
+  allow("#vb-clear", view.chat.length > 0);
+}
+
+/** @param {Session} session */
+function drawProblem(session) {
+  const error = session.view?.error;
+  const problem = session.problem ?? (error ? serverProblem(error) : null);
+  const root = find(document, "#vb-problem");
+  const button = find(root, "button");
+  root.classList.toggle("vb-shown", problem !== null);
+  write(find(root, ".vb-what"), problem?.what ?? "");
+  write(find(root, ".vb-todo"), problem?.todo ?? "");
+  write(button, problem?.action ? ACTIONS[problem.action] : "Dismiss");
+  button.hidden = session.problem === null;
+}
+
+/** A button that can't do anything now stays where the keyboard finds it.
+ * @param {string} selector @param {boolean} allowed @param {boolean} [pressed] */
+function allow(selector, allowed, pressed) {
+  const button = find(document, selector);
+  button.setAttribute("aria-disabled", String(!allowed));
+  if (pressed !== undefined) button.setAttribute("aria-pressed", String(pressed));
+}
+
+/** @param {Session} session */
+function wire(session) {
+  find(document, "#vb-talk-button").addEventListener("click", () => session.toggleTalk());
+  find(document, ".vb-disconnect").addEventListener("click", () => session.hangUp());
+  find(document, "#vb-problem button").addEventListener("click", () => act(session));
+  for (const example of document.querySelectorAll("[data-say]")) {
+    example.addEventListener("click", () => session.sendText(example.getAttribute("data-say") ?? ""));
+  }
+  document.addEventListener("keydown", (event) => keyPressed(session, event));
+  addEventListener("pagehide", () => session.hangUp());
+}
+
+/** @param {Session} session */
+function act(session) {
+  switch (session.problem?.action) {
+    case "reconnect":
+      return session.reconnect();
+    case "unblock":
+      return session.unblock();
+    default:
+      return session.dismiss();
+  }
+}
+
+/** @param {Session} session @param {KeyboardEvent} event */
+function keyPressed(session, event) {
+  const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (event.key === "Escape") session.interrupt();
+  else if (event.key.toLowerCase() === "m" && !typing) session.toggleMute();
+}
+
+whenBuilt();

@@ -1,0 +1,233 @@
+/** The page's side of a conversation: the one place that knows whether it is connected, and with which sound. */
+
+import { Connection, fetchJson } from "./connection.js";
+import { LevelMeter, openMicrophone, silentTrack } from "./microphone.js";
+import {
+  CONNECTION_LOST,
+  MICROPHONE_GONE,
+  SOUND_BLOCKED,
+  closedProblem,
+  connectionProblem,
+  microphoneProblem,
+  serverProblem,
+} from "./problems.js";
+
+/** @typedef {import("./problems.js").Problem} Problem */
+
+export class Session {
+  /** @param {HTMLAudioElement} player plays the bot's voice */
+  constructor(player) {
+    this._player = player;
+    /** @type {"off" | "connecting" | "on"} */
+    this.link = "off";
+    this.talking = false;
+    this.muted = false;
+    /** @type {Problem | null} */
+    this.problem = null;
+    /** @type {Record<string, any> | null} the server's last whole state */
+    this.view = null;
+    /** @type {Record<string, string>} */
+    this.engines = {};
+    this.notice = "";
+    this.changed = () => {};
+    this.levelChanged = (/** @type {number} */ _level) => {};
+    /** @type {RTCIceServer[]} */
+    this._iceServers = [];
+    this._wantsToTalk = false;
+  }
+
+  /** Which engines would answer, and what the server has to say before anybody connects. */
+  async introduce() {
+    try {
+      const config = await fetchJson("webrtc/config");
+      this._iceServers = config.iceServers;
+      this._set({ engines: config.engines, notice: config.notice ?? "" });
+    } catch (error) {
+      this._set({ problem: connectionProblem(error) });
+    }
+  }
+
+  /** The talk button: asks for the microphone, connects and talks; or hangs up. */
+  async toggleTalk() {
+    if (this.talking || this.link === "connecting") this.hangUp();
+    else await this._talk();
+  }
+
+  /** Says `text` in writing, connecting first if need be; false if it could not be sent. @param {string} text */
+  async sendText(text) {
+    if (!text.trim()) return true;
+    if (this.link === "off") await this._listenOnly();
+    await this._opened;
+    return this._connection?.send({ type: "text", text }) ?? false;
+  }
+
+  interrupt() {
+    this._connection?.send({ type: "interrupt" });
+  }
+
+  /** A new conversation, over the same connection. */
+  clear() {
+    if (!this._connection?.send({ type: "clear" })) this._set({ view: null });
+  }
+
+  toggleMute() {
+    if (!this._track || !this.talking) return;
+    this._track.enabled = this.muted;
+    this._set({ muted: !this.muted });
+  }
+
+  /** Once more, as it was before: talking, if the user talked. */
+  async reconnect() {
+    await (this._wantsToTalk ? this._talk() : this._listenOnly());
+  }
+
+  dismiss() {
+    this._set({ problem: null });
+  }
+
+  /** The browser wants a press before it plays sound: this was one. */
+  async unblock() {
+    this._set({ problem: null });
+    await this._play();
+  }
+
+  hangUp() {
+    this._attempt = undefined;
+    this._meter?.close();
+    this._connection?.close();
+    this._track?.stop();
+    this._meter = this._connection = this._track = undefined;
+    this._player.srcObject = null;
+    this._set({ link: "off", talking: false, muted: false, view: this.view && ended(this.view) });
+  }
+
+  /** A mark for this try: what an older one still brings is dropped. */
+  _begin() {
+    this._attempt = Symbol("attempt");
+    this._set({ link: "connecting", problem: null });
+    return this._attempt;
+  }
+
+  /** Connects without a microphone. */
+  async _listenOnly() {
+    this._wantsToTalk = false;
+    await this._connect(silentTrack(), this._begin());
+  }
+
+  async _talk() {
+    this._wantsToTalk = true;
+    const attempt = this._begin();
+    try {
+      const track = await openMicrophone();
+      if (attempt === this._attempt) await this._talkWith(track, attempt);
+      else track.stop();
+    } catch (error) {
+      if (attempt !== this._attempt) return;
+      this._set({ link: this._connection ? "on" : "off", problem: microphoneProblem(error) });
+    }
+  }
+
+  /** @param {MediaStreamTrack} track @param {symbol} attempt */
+  async _talkWith(track, attempt) {
+    if (this._connection) {
+      this._useTrack(track);
+      await this._connection.replaceTrack(track);
+      this._set({ link: "on" });
+    } else {
+      await this._connect(track, attempt);
+    }
+    if (attempt !== this._attempt) return;
+    track.addEventListener("ended", () => track === this._track && this._microphoneGone());
+    this._meter = new LevelMeter(track, this.levelChanged);
+    this._set({ talking: true });
+  }
+
+  /** Resolves when the connection is there, has failed, or is no longer wanted.
+   * @param {MediaStreamTrack} track @param {symbol} attempt */
+  async _connect(track, attempt) {
+    this._useTrack(track);
+    this._connection = new Connection(
+      {
+        message: (message) => this._receive(message),
+        voice: (voice) => this._hear(voice),
+        lost: () => this._end(CONNECTION_LOST),
+      },
+      this._iceServers,
+    );
+    this._opened = this._connection.open(track).then(
+      () => attempt === this._attempt && this._set({ link: "on" }),
+      (error) => attempt === this._attempt && this._end(connectionProblem(error)),
+    );
+    await this._opened;
+  }
+
+  /** @param {Record<string, any>} message what FastRTC itself sends besides is of no interest */
+  _receive(message) {
+    switch (message.type) {
+      case "hello":
+        this._set({ engines: message.engines });
+        break;
+      case "state":
+        this._set({ view: message });
+        break;
+      case "error":
+        this._set({ problem: serverProblem(message.message) });
+        break;
+      case "closed":
+        this._end(closedProblem(message.reason));
+        break;
+    }
+  }
+
+  /** @param {MediaStream} voice */
+  _hear(voice) {
+    this._player.srcObject = voice;
+    void this._play();
+  }
+
+  async _play() {
+    try {
+      await this._player.play();
+    } catch (error) {
+      // An AbortError only says that the voice has gone again.
+      if (error instanceof DOMException && error.name === "NotAllowedError") this._set({ problem: SOUND_BLOCKED });
+    }
+  }
+
+  _microphoneGone() {
+    const silence = silentTrack();
+    this._useTrack(silence);
+    void this._connection?.replaceTrack(silence);
+    this._set({ talking: false, muted: false, problem: MICROPHONE_GONE });
+  }
+
+  /** @param {Problem} problem */
+  _end(problem) {
+    this.hangUp();
+    this._set({ problem });
+  }
+
+  /** Sends this track from now on; the one before is let go. @param {MediaStreamTrack} track */
+  _useTrack(track) {
+    this._meter?.close();
+    this._meter = undefined;
+    this._track?.stop();
+    this._track = track;
+  }
+
+  /** @param {Partial<Session>} changes */
+  _set(changes) {
+    Object.assign(this, changes);
+    this.changed();
+  }
+}
+
+/** The last state of a session that is over: nothing goes on in it any more. @param {Record<string, any>} view */
+function ended(view) {
+  const chat = view.chat
+    .filter((/** @type {any} */ message) => !message.interim)
+    .map((/** @type {any} */ message) =>
+      message.live ? { ...message, live: false, unheard: "", interrupted: message.unheard !== "" } : message,
+    );
+  return { ...view, chat, phase: "idle", status: {}, error: null };
+}

@@ -1,0 +1,120 @@
+"""The page: Gradio Blocks around live parts that our own script draws from the state the server sends."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from string import Template
+
+import gradio as gr
+
+from voicebot.ui import offline
+from voicebot.ui.panel import PARTS, STAGES
+
+ASSETS = Path(__file__).parent / "assets"
+
+SCRIPTS = ("dom", "connection", "problems", "microphone", "session", "talk", "chat", "panel", "main")
+"""The script's modules, each after those it imports."""
+
+ENGINES = (("stt", "Hears with"), ("llm", "Thinks with"), ("tts", "Speaks with"), ("vad", "Notices speech with"))
+
+FONT = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
+
+
+def build_page(max_text_chars: int = 2_000) -> gr.Blocks:
+    """The page as Gradio serves it. All it needs comes with it: nothing is fetched from elsewhere."""
+    offline.keep_gradio_offline()
+    with _blocks() as page:
+        gr.HTML(_asset("header.html"), padding=False)
+        with gr.Row(elem_id="vb-layout"):
+            with gr.Column(elem_id="vb-controls", scale=0):
+                gr.HTML(_asset("talk.html"), padding=False)
+                with gr.Row(elem_id="vb-actions"):
+                    for name, label in (
+                        ("toggleMute", "Mute"),
+                        ("interrupt", "Interrupt"),
+                        ("clear", "New conversation"),
+                    ):
+                        _action(name, label)
+                with gr.Row(elem_id="vb-typing"):
+                    _typing(max_text_chars)
+                gr.HTML(_asset("problem.html"), padding=False)
+            with gr.Column(elem_id="vb-conversation"):
+                gr.HTML(_asset("chat.html"), padding=False)
+                gr.HTML(_panel(), padding=False)
+    return page
+
+
+def _blocks() -> gr.Blocks:
+    with warnings.catch_warnings():
+        # Gradio 5.50 warns that Gradio 6 takes these elsewhere; FastRTC keeps us on 5.
+        warnings.filterwarnings("ignore", r"The '\w+' parameter in the Blocks constructor", DeprecationWarning)
+        return gr.Blocks(
+            title="Voice Bot",
+            theme=gr.themes.Base(font=FONT, font_mono=("ui-monospace", "Consolas", "monospace")),
+            head=f"<style>{_asset('page.css')}</style><script type='module'>{script()}</script>",
+            analytics_enabled=False,
+            fill_width=True,
+        )
+
+
+def _action(name: str, label: str) -> None:
+    """A button that does one thing to the session, in the browser."""
+    button = gr.Button(label, elem_id=f"vb-{_kebab(name)}", size="sm")
+    button.click(None, js=f"() => {{ window.voicebot.{name}(); }}")
+
+
+def _typing(max_text_chars: int) -> None:
+    """The text box. What could not be sent stays in it."""
+    text = gr.Textbox(
+        label="Type instead of speaking",
+        placeholder="Type instead of speaking",
+        show_label=False,
+        container=False,
+        max_lines=1,
+        max_length=max_text_chars,
+        elem_id="vb-text",
+    )
+    send = gr.Button("Send", elem_id="vb-send", variant="primary", min_width=80, scale=0)
+    js = "async (text) => (await window.voicebot.sendText(text)) ? '' : text"
+    gr.on([text.submit, send.click], None, text, text, js=js)
+
+
+def script() -> str:
+    """The modules as one: their imports and exports are dropped, so that the page has a single inline script."""
+    return "\n".join(_without_imports(_asset(f"{name}.js")) for name in SCRIPTS)
+
+
+def _without_imports(module: str) -> str:
+    module = re.sub(r'^import [^;]*? from "\./\w+\.js";\n', "", module, flags=re.MULTILINE)
+    return re.sub(r"^export ", "", module, flags=re.MULTILINE)
+
+
+def _panel() -> str:
+    return Template(_asset("panel.html")).substitute(
+        parts=_joined(f'<div data-part="{part}"><dt>{name}</dt><dd>idle</dd></div>' for part, name in PARTS),
+        engines=_joined(f'<div data-engine="{stage}"><dt>{name}</dt><dd>–</dd></div>' for stage, name in ENGINES),
+        steps=_joined(_step(name) for name, _ in STAGES),
+        last_step=STAGES[-1][0],
+    )
+
+
+def _step(name: str) -> str:
+    return (
+        f'<tr data-step="{name}"><th scope="row">{name}</th>'
+        '<td class="vb-track"><span class="vb-bar"></span></td><td class="vb-now">–</td><td class="vb-median">–</td></tr>'
+    )
+
+
+def _joined(pieces: Iterable[str]) -> str:
+    return "".join(pieces)
+
+
+def _kebab(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
+
+
+def _asset(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")
