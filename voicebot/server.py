@@ -69,7 +69,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
         problems = [f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}" for each in error.errors()]
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
-    gr.mount_gradio_app(app, build_page(), path="/")
+    gr.mount_gradio_app(app, build_page(settings.max_text_chars), path="/")
     return app
 
 
@@ -95,6 +95,7 @@ def bind(host: str, port: int | None) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, each))
+            listener.listen()
         except OSError as error:
             listener.close()
             refused = error

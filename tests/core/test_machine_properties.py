@@ -139,6 +139,7 @@ class World:
     def _check(self) -> None:
         state = self.state
         assert dict(state.timers) == self.timers
+        assert state.is_idle == (state.phase is Phase.IDLE)
         live = state.live
         if live is not None:
             assert live.paused == self.paused

@@ -32,12 +32,12 @@ Json = dict[str, Any]
 
 
 class OfferRefusedError(Exception):
-    """The bot answered the offer with {"status": "failed", ...}. `reason` is its machine-readable error."""
+    """The bot refused the offer: by an HTTP status, or by FastRTC's {"status": "failed"}, which comes with a 200."""
 
-    def __init__(self, reason: str, answer: Json) -> None:
-        super().__init__(f"the bot refused the offer: {reason} ({answer})")
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"the bot refused the offer: {status} {reason}")
+        self.status = status
         self.reason = reason
-        self.answer = answer
 
 
 class Microphone(MediaStreamTrack):
@@ -54,7 +54,7 @@ class Microphone(MediaStreamTrack):
         """Monotonic time at which each frame left; frame n holds positions [n * 960, (n + 1) * 960)."""
         self._unsaid: Samples = np.zeros(0, np.int16)
         self._start_s = 0.0
-        self._said = Signal()
+        self._sent = Signal()
 
     def say(self, audio: Audio) -> int:
         """Speaks after what is still waiting to be said; returns the position of its first sample."""
@@ -62,10 +62,17 @@ class Microphone(MediaStreamTrack):
         self._unsaid = np.concatenate([self._unsaid, audio.resampled(WIRE_RATE_HZ).samples])
         return start
 
+    async def passed(self, position: int, timeout_s: float = 30.0) -> float:
+        """Waits until the frame holding `position` has left; returns when it did. Raises TimeoutError."""
+
+        def left() -> float | None:
+            return self.sent_at(position) if position < len(self.sent_s) * FRAME_SAMPLES else None
+
+        return await self._sent.until(left, timeout_s, f"sound of position {position}")
+
     async def said(self, timeout_s: float = 30.0) -> float:
-        """Waits until everything given to `say` has left; returns the monotonic time of its last frame."""
-        await self._said.until(lambda: None if len(self._unsaid) else True, timeout_s, "end of speech")
-        return self.sent_s[-1]
+        """Waits until all that was given to `say` has left; returns when its end did. Raises TimeoutError."""
+        return await self.passed(len(self.sent_s) * FRAME_SAMPLES + len(self._unsaid) - 1, timeout_s)
 
     def sent_at(self, position: int) -> float:
         """Monotonic time at which the frame holding `position` left. IndexError if it has not."""
@@ -86,7 +93,7 @@ class Microphone(MediaStreamTrack):
         frame.pts = len(self.sent_s) * FRAME_SAMPLES
         frame.time_base = Fraction(1, WIRE_RATE_HZ)
         self.sent_s.append(time.monotonic())
-        self._said.notify()
+        self._sent.notify()
         return frame
 
 
@@ -129,7 +136,7 @@ class RtcClient:
         return str(self._peer.connectionState)
 
     async def connect(self) -> None:
-        """Raises OfferRefusedError, httpx.HTTPError, ConnectionError or TimeoutError."""
+        """Raises OfferRefusedError, httpx.TransportError, ConnectionError or TimeoutError."""
         started_s = time.monotonic()
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._peer.on("connectionstatechange", self._changed.notify)
@@ -171,10 +178,11 @@ class RtcClient:
         body = {"sdp": local.sdp, "type": local.type, "webrtc_id": self.webrtc_id}
         async with httpx.AsyncClient(trust_env=False, timeout=self._timeout_s) as http:
             response = await http.post(f"{self._base_url}/webrtc/offer", json=body)
-        response.raise_for_status()
+        if response.is_error:
+            raise OfferRefusedError(response.status_code, response.text)
         answer: Json = response.json()
         if answer.get("status") == "failed":
-            raise OfferRefusedError(str(answer.get("meta", {}).get("error", "unknown")), answer)
+            raise OfferRefusedError(response.status_code, str(answer.get("meta", {}).get("error", answer)))
         return answer
 
     def _connected(self) -> bool | None:

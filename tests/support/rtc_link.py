@@ -26,6 +26,7 @@ class Link:
         self._random = random.Random(seed)
         self._drop = 0
         self._late: list[tuple[int, bytes]] = []
+        self._transport: RTCIceTransport
         self._send: Send
 
     def drop_next(self, packets: int) -> None:
@@ -34,8 +35,14 @@ class Link:
 
     def attach(self, transport: RTCIceTransport) -> None:
         """Stands between the peer's encryption and its socket."""
+        self._transport = transport
         self._send = transport._send
         transport._send = self._pass
+
+    def cut(self) -> None:
+        """From now on nothing at all leaves the peer: it has vanished without a goodbye."""
+        for protocol in self._transport._connection._protocols:
+            vars(protocol).update(send_data=_send_nothing, send_stun=lambda message, address: None)
 
     async def _pass(self, data: bytes) -> None:
         if not 128 <= data[0] < 192 or is_rtcp(data):  # RFC 7983: neither DTLS nor RTCP is sound
@@ -56,3 +63,7 @@ class Link:
         self._late = [(turn, packet) for turn, packet in self._late if turn > self.sent]
         for packet in due:
             await self._send(packet)
+
+
+async def _send_nothing(data: bytes, address: tuple[str, int]) -> None:
+    """In the place of aioice's StunProtocol.send_data."""

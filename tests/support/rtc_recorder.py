@@ -50,6 +50,10 @@ class Recorder:
     def recorded(self) -> Audio:
         return Audio.joined((frame.audio for frame in self.frames), WIRE_RATE_HZ)
 
+    async def wait_for_frames(self, count: int, timeout_s: float = 10.0) -> None:
+        """Until so many frames have been heard in all. Raises TimeoutError."""
+        await self._changed.until(lambda: len(self.frames) >= count or None, timeout_s, f"{count} frames")
+
     async def wait_for_sound(self, timeout_s: float = 10.0, *, after_s: float | None = None) -> float:
         """When the first sounding frame arrived after the monotonic time `after_s` (now). Raises TimeoutError."""
         since_s = time.monotonic() if after_s is None else after_s

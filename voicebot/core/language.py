@@ -29,6 +29,8 @@ class Language:
     """A capital on one of these says nothing about where a sentence begins."""
     time_prepositions: frozenset[str] = frozenset()
     """"At 5 a.m. Mr. Smith left": a time after one of these, with nothing before it, is not yet a sentence."""
+    time_zones: frozenset[str] = frozenset()
+    """"6 p.m. Eastern": what may follow a time besides "EST"."""
     conjunctions: frozenset[str] = frozenset()
     """Where a sentence that is too long may be cut: before one of these."""
     ordinals: bool = False
@@ -50,10 +52,10 @@ _ENGLISH = replace(
         "adm brig capt cmdr col cpl dr fr gen gov lt maj messrs mlle mme mr mrs ms mt pres prof rev sen sgt supt"
     ),
     inner=_words("e.g i.e eg ie viz"),
-    numbered=_words("art ch eq ext fig figs n° no nos nº p para pp pt sec vol"),
+    numbered=_words("art ch eq est ext fig figs n° no nos nº p para pp pt sec vol"),
     abbreviations=_words(
         "abbr acct al alt amt apt approx assn assoc ave bldg blvd bros c ca cf cl co corp ct dept dist div ed eds"
-        " elev encl esp esq est excl ext ft govt hr hrs hwy illus inc incl intl jr kg km lb lbs ln ltd mfg mgr mi"
+        " elev encl esp esq excl ext ft govt hr hrs hwy illus inc incl intl jr kg km lb lbs ln ltd mfg mgr mi"
         " mil min misc mm mph mtg natl oz ph.d phd pkg pkwy pl prev pt qt rd recd rpm rte rt sq sr st ste tel terr"
         " univ v vs yd yr yrs b.a b.sc m.a m.sc d.phil ed.d"
     ),
@@ -68,6 +70,7 @@ _ENGLISH = replace(
     ),
     always_capital=_words("I"),
     time_prepositions=_words("about after around at before by every from on since till until"),
+    time_zones=_words("atlantic british central eastern greenwich mountain pacific"),
     conjunctions=_words("although and as because but if nor or so though unless until when where which while"),
 )
 

@@ -20,8 +20,6 @@ _STOPS = ".!?…" + _FULL_STOPS
 _QUOTES = "\"'”’“»›«)]}」』）】"
 _CLOSERS = _QUOTES + "*_~`"
 _BULLETS = "•⁃‣◦▪●"
-_GAP_CHARS = 64
-"""How much of a run of space, markup and pictures is looked at."""
 
 _ALNUM = re.compile(r"[^\W_]")
 _NON_SPACE = re.compile(r"\S")
@@ -153,7 +151,7 @@ class Segmenter:
         if following >= 0 and sentence.words:
             ended = is_code or self._sentence.ended or self._ends(sentence, word, end, following)
             last = ended and not _EMOJI_WORD.match(self._ahead.text, end)
-            sentence = replace(sentence, ended=ended)
+            sentence = replace(sentence, ended=True) if ended else sentence
         self._sentence = _Sentence() if last else sentence
         self._at_start = False
         return Word(text, is_code, first_of_line, last)
@@ -170,13 +168,13 @@ class Segmenter:
 
     def _ends(self, sentence: _Sentence, word: str, end: int, following: int) -> bool:
         """Whether a sentence ends with `word`, which ends at `end`; the next letter or digit is at `following`."""
-        gap = self._ahead.text[end : min(following, end + _GAP_CHARS)]
+        gap = self._ahead.text[end:following]
         upcoming = gap.lstrip()
         if "\n" in gap[: len(gap) - len(upcoming)] and self._line_ends(sentence, gap, following):
             return True
         if upcoming and upcoming[0] in _BULLETS:
             return True
-        if sentence.next_item and self._next_item_at(end + len(gap) - len(upcoming), sentence.next_item):
+        if sentence.next_item and self._next_item_at(following - len(upcoming), sentence.next_item):
             return True
         word = _CITATIONS.sub("", word)
         bare = word.rstrip(_CLOSERS)
@@ -221,6 +219,9 @@ class Segmenter:
         if letter.islower():
             return sentence.lower_case and not closed and not self._is_abbreviation(name, key)
         if key in ("a.m", "p.m"):
+            zone = self._word_at(following)
+            if zone.casefold() in known.time_zones or (zone.isupper() and len(zone) > 1):
+                return False
             return sentence.words > 4 or sentence.first.casefold() not in known.time_prepositions
         if key in known.always_capital and not sentence.previous[:1].isupper():
             return True

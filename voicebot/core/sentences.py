@@ -122,7 +122,7 @@ class SentenceBatcher:
     def _release(self, count: int) -> Batch:
         """The first `count` parts as a batch."""
         released, kept = self._parts[:count], self._parts[count:]
-        self._parts, self._chars, self._is_first, self._clause = [], 0, False, None
+        self._parts, self._chars, self._is_first = [], 0, False
         for part in kept:
             self._add(part)
         return Batch("".join(part.text for part in released).strip(), _joined(released))

@@ -56,6 +56,8 @@ def spoken(word: str, language: Language, *, is_code: bool = False, first_of_lin
     """
     if is_code:
         return language.code if has_words(word) else ""
+    if word.isalnum():
+        return word
     if word == ".":
         return ""  # of a spaced ellipsis
     word = _sayable(_EMOJI.sub("", _ARROW.sub(", ", word)))

@@ -233,12 +233,13 @@ class State:
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is being heard, thought, spoken or played: the next words begin a new turn."""
+        """Nothing is being heard, thought, spoken or played, nor waits for it: the next words begin a new turn."""
         parts = (self.stt_status, self.agent_status, self.tts_status, self.playback_status)
         return (
             all(part is Status.IDLE for part in parts)
             and not self.client_playback_active
             and not self.response_in_progress
+            and not self.pending
         )
 
     @property

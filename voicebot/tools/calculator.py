@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow, localcontext
 from typing import Annotated
@@ -37,6 +38,8 @@ FUNCTIONS: Mapping[str, Callable[[Decimal], Decimal]] = {
 }
 NAMES: Mapping[str, Decimal] = {"pi": Decimal("3.141592653589793238462643383")}
 
+THOUSANDS_COMMA = re.compile(r"(?<=\d),(?=\d{3}\b)")
+
 Expression = Annotated[
     str, Field(max_length=200, description="numbers with + - * / % **, parentheses, sqrt(), abs(), round() and pi")
 ]
@@ -55,7 +58,8 @@ def calculator_tool() -> BaseTool:
 
 def calculated(expression: str) -> str:
     """The value of `expression` in decimal digits. Raises ToolException where it has none, in words to be shown."""
-    written = expression.replace("^", "**").replace("×", "*").replace("÷", "/").replace(",", "").strip()
+    written = expression.replace("^", "**").replace("×", "*").replace("÷", "/").strip()
+    written = THOUSANDS_COMMA.sub("", written)
     try:
         tree = ast.parse(written, mode="eval")
         with localcontext(ARITHMETIC) as context:

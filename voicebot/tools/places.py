@@ -39,6 +39,12 @@ CITY_REGIONS = frozenset(
 )
 """Zones outside these (Etc, US, Canada ...) are not named after a city."""
 
+NAMES_WITH_ARTICLE = frozenset(
+    ("Netherlands", "Philippines", "Bahamas", "Maldives", "Seychelles", "Comoros", "UK", "U K", "UAE", "U A E")
+)
+ENDINGS_WITH_ARTICLE = ("Islands", "States", "Kingdom", "Republic", "Emirates", "Azores", "Falklands")
+"""Names that are said with "the" before them."""
+
 LIKENESS = 0.8
 """How alike (difflib ratio) a misspelt name must be to a known one: "tokio" and "Tokyo" have 0.8."""
 
@@ -107,7 +113,7 @@ def gazetteer() -> Mapping[str, Place]:
             if left == "ignore":
                 table.pop(_key(name), None)
             elif "/" in left:
-                table[_key(name)] = Place(name.removeprefix("the "), left)
+                table[_key(name)] = Place(_with_article(name), left)
             else:
                 table[_key(name)] = table[_key(left)]
     return table
@@ -118,6 +124,11 @@ def _key(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     words = re.findall(r"[a-z0-9]+", plain.replace("'", ""))
     return " ".join("st" if word == "saint" else word for word in words)
+
+
+def _with_article(name: str) -> str:
+    needs_one = name in NAMES_WITH_ARTICLE or name.endswith(ENDINGS_WITH_ARTICLE)
+    return f"the {name}" if needs_one and not name.startswith("the ") else name
 
 
 def _cities() -> Iterator[Place]:
@@ -139,9 +150,9 @@ def _countries() -> Iterator[tuple[str, Place]]:
         # "Korea (South)" and "St Kitts & Nevis" as people say them; places.txt tells the two Koreas apart.
         name = re.sub(r"\s*\(.*\)", "", listed).replace("&", "and")
         if main := MAIN_ZONES.get(code):
-            yield name, Place(_city(main), main, country=f"the {name}" if name.endswith("States") else name)
+            yield name, Place(_city(main), main, country=_with_article(name))
         elif code in first_zones:
-            yield name, Place(name, first_zones[code])
+            yield name, Place(_with_article(name), first_zones[code])
 
 
 def _rows(table: str) -> Iterator[list[str]]:

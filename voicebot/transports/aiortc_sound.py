@@ -10,6 +10,7 @@ import math
 import queue
 import threading
 from asyncio import AbstractEventLoop, Queue
+from typing import Any
 
 import numpy as np
 from aiortc import RTCRtpReceiver, RTCRtpSender, rtcrtpreceiver, rtp
@@ -20,8 +21,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcrtpsender import RTCEncodedFrame
-from av import AudioFrame, FFmpegError
-from av.frame import Frame
+from av import AudioFrame, FFmpegError, Packet
 
 from voicebot.transports.jitter_buffer import SoundJitterBuffer
 from voicebot.transports.opus import VoiceDecoder, VoiceEncoder
@@ -53,9 +53,10 @@ class InlineDecoder:
 
     def put(self, task: tuple[RTCRtpCodecParameters, JitterFrame] | None) -> None:
         """Decodes into the receiver's track; None ends the track."""
-        track: Queue[Frame | None] = self._receiver._track._queue
+        track = self._receiver._track
+        assert track is not None, "a receiver gets its track before its first packet"
         if task is None:
-            track.put_nowait(None)
+            track._queue.put_nowait(None)
             return
         codec, encoded = task
         if self._decoder is None or codec.mimeType != self._mime_type:
@@ -66,7 +67,7 @@ class InlineDecoder:
             logger.warning("%s could not be decoded: %s", codec.mimeType, error)
             return
         for frame in frames:
-            track.put_nowait(frame)
+            track._queue.put_nowait(frame)
 
 
 def decoder_for(codec: RTCRtpCodecParameters) -> Decoder:
@@ -83,7 +84,7 @@ def audio_level_dbov(frame: AudioFrame) -> int:
     aiortc's own adds up all channels but divides by one channel's samples: 3 dB too much in stereo.
     """
     values = frame.samples * frame.layout.nb_channels
-    samples = np.frombuffer(frame.planes[0], np.int16, values).astype(np.float64)
+    samples = np.frombuffer(bytes(frame.planes[0]), np.int16, values).astype(np.float64)
     energy = float(samples @ samples)
     if energy == 0.0:
         return LEVEL_MIN_DBOV
@@ -100,7 +101,10 @@ def make_receiver(receiver: RTCRtpReceiver, kind: str, transport: RTCDtlsTranspo
 
 
 def decoder_worker(
-    loop: AbstractEventLoop, tasks: InlineDecoder | queue.Queue, frames: Queue, decode_error: threading.Event
+    loop: AbstractEventLoop,
+    tasks: InlineDecoder | queue.Queue[Any],
+    frames: Queue[Any],
+    decode_error: threading.Event,
 ) -> None:
     """The receiver's thread: it has nothing to do, and ends, where sound is decoded inline."""
     if not isinstance(tasks, InlineDecoder):
@@ -115,7 +119,7 @@ async def next_encoded_frame(sender: RTCRtpSender, codec: RTCRtpCodecParameters)
     if sender.kind != "audio":
         return await _next_encoded_frame(sender, codec)
     data = await sender.track.recv()
-    if data is None:
+    if not isinstance(data, AudioFrame | Packet):
         raise MediaStreamError
     if not sender._enabled:
         return None
@@ -123,13 +127,15 @@ async def next_encoded_frame(sender: RTCRtpSender, codec: RTCRtpCodecParameters)
     if encoder is None:
         encoder = encoder_for(codec)
         setattr(sender, ENCODER, encoder)
+    level: int | None = None
     if isinstance(data, AudioFrame):
         level = audio_level_dbov(data)
         payloads, timestamp = encoder.encode(data)
     else:
-        level = None
         payloads, timestamp = encoder.pack(data)
-    return RTCEncodedFrame(payloads, timestamp, level) if payloads else None
+    if not payloads:
+        return None
+    return RTCEncodedFrame(payloads, timestamp, level)  # type: ignore[arg-type]  # None: no level is sent
 
 
 def missing() -> list[str]:
@@ -143,7 +149,14 @@ def missing() -> list[str]:
 
 def install() -> None:
     """Puts these parts in the place of aiortc's own."""
-    rtp.compute_audio_level_dbov = audio_level_dbov
-    rtcrtpreceiver.decoder_worker = decoder_worker
-    RTCRtpReceiver.__init__ = make_receiver
-    RTCRtpSender._next_encoded_frame = next_encoded_frame
+    for owner, name, part in PARTS:
+        setattr(owner, name, part)
+
+
+PARTS: tuple[tuple[object, str, Any], ...] = (
+    (rtp, "compute_audio_level_dbov", audio_level_dbov),
+    (rtcrtpreceiver, "decoder_worker", decoder_worker),
+    (RTCRtpReceiver, "__init__", make_receiver),
+    (RTCRtpSender, "_next_encoded_frame", next_encoded_frame),
+)
+"""What replaces what."""

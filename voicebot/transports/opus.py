@@ -26,8 +26,8 @@ MAX_CONCEALED_SAMPLES = SAMPLE_RATE
 class VoiceEncoder(OpusEncoder):
     """One channel without SILK's look-ahead: 2.5 ms of delay for 6.5 ms, and half the work of aiortc's encoder.
 
-    Frames of 20 ms at 48 kHz with one channel are encoded as they are; from the first one on that differs, all are
-    converted (each converter costs two threads).
+    Frames of 20 ms at 48 kHz with one channel go to the encoder as they are; from the first one on that differs, all
+    are converted before (each converter has two threads).
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,6 @@ class VoiceEncoder(OpusEncoder):
         self.codec.bit_rate = BIT_RATE
         self.codec.layout = "mono"
         self.codec.options = {"application": "lowdelay", "compression_level": str(COMPLEXITY)}
-        self.codec.thread_count = 1
         self.resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE, frame_size=SAMPLES_PER_FRAME)
         self._converts = False
 
@@ -45,9 +44,9 @@ class VoiceEncoder(OpusEncoder):
         self._converts = self._converts or not _is_plain(frame)
         frames = self.resampler.resample(frame) if self._converts else [frame]
         packets = [packet for each in frames for packet in self.codec.encode(each)]
-        if not packets:
+        if not packets or packets[0].pts is None:
             return [], 0
-        if self.first_packet_pts is None:  # negative: the encoder's look-ahead
+        if self.first_packet_pts is None:  # below 0 by the encoder's look-ahead
             self.first_packet_pts = packets[0].pts
         return [bytes(packet) for packet in packets], packets[0].pts - self.first_packet_pts
 
@@ -62,7 +61,6 @@ class VoiceDecoder(OpusDecoder):
     def __init__(self) -> None:
         super().__init__()
         self.codec.layout = "mono"
-        self.codec.thread_count = 1
         self._toc = 0
         self._next_pts: int | None = None
 

@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, assert_never
 
 import numpy as np
@@ -61,7 +62,7 @@ class Offer(BaseModel):
     webrtc_id: str = Field(min_length=1, max_length=200)
 
 
-class VoiceHandler(AsyncStreamHandler):  # type: ignore[misc]
+class VoiceHandler(AsyncStreamHandler):
     """One connection: frames in, frames out, JSON both ways.
 
     `view` makes the message that shows a state; `leave` asks the handler's owner to close the connection, and why.
@@ -127,7 +128,7 @@ class VoiceHandler(AsyncStreamHandler):  # type: ignore[misc]
             rate_hz, samples = frame
             self._heard_s = time.monotonic()
             self._orchestrator.hear(Audio(np.asarray(samples, np.int16).reshape(-1), rate_hz))
-        except Exception:  # the transport edge: FastRTC would leave the bot deaf
+        except Exception:  # noqa: BLE001 (the transport edge: FastRTC would leave the bot deaf)
             self._log_fault("receive")
 
     async def emit(self) -> tuple[int, Samples]:
@@ -139,7 +140,7 @@ class VoiceHandler(AsyncStreamHandler):  # type: ignore[misc]
             if self._open:
                 self._keep_house()
                 frame = self._orchestrator.player.next_frame()
-        except Exception:  # the transport edge: FastRTC would leave the bot mute
+        except Exception:  # noqa: BLE001 (the transport edge: FastRTC would leave the bot mute)
             self._log_fault("emit")
         if frame is None:
             frame = Audio.silence(FRAME_S, WIRE_RATE_HZ).samples
@@ -210,7 +211,7 @@ class VoiceHandler(AsyncStreamHandler):  # type: ignore[misc]
                 assert_never(message)
 
 
-class Connections(WebRTCConnectionMixin):  # type: ignore[misc]
+class Connections(WebRTCConnectionMixin):
     """All WebRTC connections of this process: takes offers, and sees that nothing of a closed one stays behind."""
 
     def __init__(self, engines: Engines, settings: Settings, view: Callable[[State], dict[str, Any]]) -> None:
@@ -263,7 +264,10 @@ class Connections(WebRTCConnectionMixin):  # type: ignore[misc]
                 handler.say_goodbye(reason)
                 task = asyncio.create_task(self._close(webrtc_id, GOODBYE_S), name=f"close {webrtc_id}")
                 self._closing[webrtc_id] = task
-                task.add_done_callback(lambda _, webrtc_id=webrtc_id: self._closing.pop(webrtc_id))
+                task.add_done_callback(partial(self._closed, webrtc_id))
+
+    def _closed(self, webrtc_id: str, _: asyncio.Task[None]) -> None:
+        del self._closing[webrtc_id]
 
     async def _close(self, webrtc_id: str, delay_s: float = 0.0) -> None:
         await asyncio.sleep(delay_s)
@@ -276,5 +280,4 @@ class Connections(WebRTCConnectionMixin):  # type: ignore[misc]
         """Close all connections, and wait until they are."""
         for handler in self.sessions:
             self._leave(handler, "The server is shutting down.")
-        if self._closing:
-            await asyncio.wait(set(self._closing.values()))
+        await asyncio.gather(*self._closing.values(), *(peer.close() for peer in list(self.pcs.values())))

@@ -11,14 +11,23 @@ from string import Template
 import gradio as gr
 
 from voicebot.ui import offline
-from voicebot.ui.panel import PARTS, STAGES
+from voicebot.ui.panel import STAGES
 
 ASSETS = Path(__file__).parent / "assets"
 
 SCRIPTS = ("dom", "connection", "problems", "microphone", "session", "talk", "chat", "panel", "main")
 """The script's modules, each after those it imports."""
 
-ENGINES = (("stt", "Hears with"), ("llm", "Thinks with"), ("tts", "Speaks with"), ("vad", "Notices speech with"))
+STYLES = ("page", "talk", "chat", "panel")
+
+PARTS = (
+    ("stt", "Speech to text", "stt"),
+    ("agent", "Agent", "llm"),
+    ("tts", "Text to speech", "tts"),
+    ("playback", "Playback", "playback"),
+    ("interruption", "Interruption", "vad"),
+)
+"""The parts whose state is shown: key in the view, name, and the stage whose engine does the work."""
 
 FONT = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
 
@@ -32,12 +41,9 @@ def build_page(max_text_chars: int = 2_000) -> gr.Blocks:
             with gr.Column(elem_id="vb-controls", scale=0):
                 gr.HTML(_asset("talk.html"), padding=False)
                 with gr.Row(elem_id="vb-actions"):
-                    for name, label in (
-                        ("toggleMute", "Mute"),
-                        ("interrupt", "Interrupt"),
-                        ("clear", "New conversation"),
-                    ):
-                        _action(name, label)
+                    _action("vb-mute", "Mute", "toggleMute")
+                    _action("vb-interrupt", "Interrupt", "interrupt")
+                    _action("vb-clear", "New conversation", "clear")
                 with gr.Row(elem_id="vb-typing"):
                     _typing(max_text_chars)
                 gr.HTML(_asset("problem.html"), padding=False)
@@ -48,22 +54,23 @@ def build_page(max_text_chars: int = 2_000) -> gr.Blocks:
 
 
 def _blocks() -> gr.Blocks:
+    style = _joined(_asset(f"{name}.css") for name in STYLES)
     with warnings.catch_warnings():
         # Gradio 5.50 warns that Gradio 6 takes these elsewhere; FastRTC keeps us on 5.
         warnings.filterwarnings("ignore", r"The '\w+' parameter in the Blocks constructor", DeprecationWarning)
         return gr.Blocks(
             title="Voice Bot",
             theme=gr.themes.Base(font=FONT, font_mono=("ui-monospace", "Consolas", "monospace")),
-            head=f"<style>{_asset('page.css')}</style><script type='module'>{script()}</script>",
+            head=f"<style>{style}</style><script type='module'>{script()}</script>",
             analytics_enabled=False,
             fill_width=True,
         )
 
 
-def _action(name: str, label: str) -> None:
-    """A button that does one thing to the session, in the browser."""
-    button = gr.Button(label, elem_id=f"vb-{_kebab(name)}", size="sm")
-    button.click(None, js=f"() => {{ window.voicebot.{name}(); }}")
+def _action(elem_id: str, label: str, method: str) -> None:
+    """A button that calls a method of the script's `Session`."""
+    button = gr.Button(label, elem_id=elem_id, size="sm")
+    button.click(None, js=f"() => {{ window.voicebot.{method}(); }}")
 
 
 def _typing(max_text_chars: int) -> None:
@@ -94,10 +101,16 @@ def _without_imports(module: str) -> str:
 
 def _panel() -> str:
     return Template(_asset("panel.html")).substitute(
-        parts=_joined(f'<div data-part="{part}"><dt>{name}</dt><dd>idle</dd></div>' for part, name in PARTS),
-        engines=_joined(f'<div data-engine="{stage}"><dt>{name}</dt><dd>–</dd></div>' for stage, name in ENGINES),
+        parts=_joined(_part(*part) for part in PARTS),
         steps=_joined(_step(name) for name, _ in STAGES),
         last_step=STAGES[-1][0],
+    )
+
+
+def _part(part: str, name: str, stage: str) -> str:
+    return (
+        f'<div data-part="{part}" data-engine="{stage}" data-status="idle"><dt>{name}</dt>'
+        '<dd class="vb-status">idle</dd><dd class="vb-engine"></dd></div>'
     )
 
 
@@ -110,10 +123,6 @@ def _step(name: str) -> str:
 
 def _joined(pieces: Iterable[str]) -> str:
     return "".join(pieces)
-
-
-def _kebab(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
 
 
 def _asset(name: str) -> str:

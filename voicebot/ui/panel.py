@@ -13,15 +13,6 @@ from voicebot.core.state import Ruling, State, Turn
 MAX_MESSAGES = 60
 MAX_RULINGS = 5
 
-PARTS = (
-    ("stt", "Speech to text"),
-    ("agent", "Agent"),
-    ("tts", "Text to speech"),
-    ("playback", "Playback"),
-    ("interruption", "Interruption"),
-)
-"""The parts whose state is shown, each with its name."""
-
 STAGES = (
     ("end of turn", "turn_ended_s"),
     ("final text", "transcript_s"),

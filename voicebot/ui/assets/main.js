@@ -2,7 +2,7 @@
 
 import { Chat } from "./chat.js";
 import { find, write } from "./dom.js";
-import { drawEngines, drawParts, drawRulings, drawTurn } from "./panel.js";
+import { drawParts, drawRulings, drawTurn } from "./panel.js";
 import { serverProblem } from "./problems.js";
 import { Session } from "./session.js";
 import { drawLevel, drawTalk } from "./talk.js";
@@ -10,10 +10,13 @@ import { drawLevel, drawTalk } from "./talk.js";
 /** What the button beside a problem says. */
 const ACTIONS = { reconnect: "Reconnect", unblock: "Play sound" };
 
+/** What Gradio puts on the page, piece by piece. */
+const PIECES = ["header", "talk", "mute", "interrupt", "clear", "text", "problem", "chat", "panel"];
+
 /** Gradio builds the page some time after this script has run. */
 function whenBuilt() {
   const observer = new MutationObserver(() => {
-    if (!document.getElementById("vb-last")) return;
+    if (!PIECES.every((piece) => document.getElementById(`vb-${piece}`))) return;
     observer.disconnect();
     start();
   });
@@ -39,10 +42,9 @@ function draw(session, talk, chat) {
   drawTalk(talk, session);
   drawProblem(session);
   chat.draw(view.chat);
-  drawParts(find(document, "#vb-parts"), view.status);
+  drawParts(find(document, "#vb-parts"), view.status, { ...session.engines, playback: "webrtc" });
   drawRulings(find(document, "#vb-rulings"), view.rulings);
   drawTurn(find(document, "#vb-turn"), view.turn, view.medians);
-  drawEngines(find(document, "#vb-engines"), session.engines);
   write(find(document, "#vb-notice"), session.notice);
   const live = view.chat.some((/** @type {any} */ message) => message.live);
   allow("#vb-mute", session.talking, session.muted);
@@ -74,7 +76,7 @@ function allow(selector, allowed, pressed) {
 /** @param {Session} session */
 function wire(session) {
   find(document, "#vb-talk-button").addEventListener("click", () => session.toggleTalk());
-  find(document, ".vb-disconnect").addEventListener("click", () => session.hangUp());
+  find(document, ".vb-hang-up").addEventListener("click", () => session.hangUp());
   find(document, "#vb-problem button").addEventListener("click", () => act(session));
   for (const example of document.querySelectorAll("[data-say]")) {
     example.addEventListener("click", () => session.sendText(example.getAttribute("data-say") ?? ""));

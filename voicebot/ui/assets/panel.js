@@ -1,25 +1,17 @@
-/** Draws how the bot works: its parts, its verdicts, where the time goes, its engines. The rows are there already. */
+/** Draws how the bot works: its parts, its verdicts, where the time goes. The rows are there already. */
 
 import { find, make, resize, write } from "./dom.js";
 
 /** What a verdict did to the reply. @type {Record<string, string>} */
 const DECISIONS = { resume: "Went on", regenerate: "Gave way" };
 
-/** @param {HTMLElement} root @param {Record<string, string>} status */
-export function drawParts(root, status) {
+/** @param {HTMLElement} root @param {Record<string, string>} status @param {Record<string, string>} engines */
+export function drawParts(root, status, engines) {
   for (const part of root.querySelectorAll("[data-part]")) {
-    if (!(part instanceof HTMLElement)) continue;
-    const now = status[part.dataset.part ?? ""] ?? "idle";
-    part.dataset.status = now;
-    write(find(part, "dd"), now);
-  }
-}
-
-/** @param {HTMLElement} root @param {Record<string, string>} engines */
-export function drawEngines(root, engines) {
-  for (const engine of root.querySelectorAll("[data-engine]")) {
-    if (!(engine instanceof HTMLElement)) continue;
-    write(find(engine, "dd"), engines[engine.dataset.engine ?? ""] ?? "–");
+    const now = status[part.getAttribute("data-part") ?? ""] ?? "idle";
+    part.setAttribute("data-status", now);
+    write(find(part, ".vb-status"), now);
+    write(find(part, ".vb-engine"), engines[part.getAttribute("data-engine") ?? ""] ?? "");
   }
 }
 
@@ -70,6 +62,7 @@ export function drawTurn(root, turn, medians) {
 /** @param {Element} row @param {Step | undefined} step @param {number} whole_ms @param {number | undefined} median_ms */
 function drawStep(row, step, whole_ms, median_ms) {
   const bar = find(row, ".vb-bar");
+  bar.style.setProperty("--there", step ? "1" : "0");
   bar.style.setProperty("--from", String(step ? step.from_ms / whole_ms : 0));
   bar.style.setProperty("--length", String(step ? (step.to_ms - step.from_ms) / whole_ms : 0));
   write(find(row, ".vb-now"), step ? String(step.to_ms - step.from_ms) : "–");

@@ -6,17 +6,17 @@ import { find, write } from "./dom.js";
 
 /** Each state's name, and what one may do in it. @type {Record<string, [string, string]>} */
 const STATES = {
-  off: ["Press to talk", "Allow the microphone, then just speak."],
-  connecting: ["Connecting…", "If the browser asks: allow the microphone."],
+  off: ["Press to talk", "Allow the microphone and speak."],
+  connecting: ["Connecting…", "Allow the microphone if asked."],
   ready: ["Ready", "Type below, or press to talk."],
   listening: ["Listening", "Go ahead, ask something."],
   muted: ["Muted", "Press M to be heard again."],
   hearing: ["Hearing you", "Take your time."],
   understanding: ["Understanding", "Finding your words."],
   thinking: ["Thinking", "The answer is on its way."],
-  held: ["Hearing you", "The answer waits until you have finished."],
+  held: ["Hearing you", "The answer waits for you."],
   speaking: ["Speaking", "Talk over it whenever you like."],
-  paused: ["Paused", "You spoke: did you mean to interrupt?"],
+  paused: ["Paused", "Did you mean to interrupt?"],
   stopping: ["Stopping", "Making room for you."],
 };
 
@@ -47,7 +47,7 @@ export function drawTalk(root, session) {
   write(find(root, ".vb-hint"), hint);
   write(find(root, ".vb-does"), hangsUp ? "Hang up" : "Talk");
   write(find(root, ".vb-transport-text"), transport(session));
-  find(root, ".vb-disconnect").hidden = session.link !== "on" || session.talking;
+  find(root, ".vb-hang-up").hidden = session.link !== "on" || session.talking;
 }
 
 /** @param {HTMLElement} root @param {number} level 0 to 1 */
@@ -59,6 +59,6 @@ export function drawLevel(root, level) {
 function transport({ link, talking, muted }) {
   if (link === "off") return "Not connected";
   if (link === "connecting") return "Connecting";
-  if (!talking) return "Connected, no microphone";
-  return muted ? "Connected, microphone muted" : "Connected, microphone on";
+  if (!talking) return "Connected, text only";
+  return muted ? "Connected, muted" : "Connected";
 }

@@ -28,7 +28,7 @@ class Asked(StrEnum):
 class ClockQuestion:
     """What is asked about the clock of a place; `place` is "" for here. `at` is the word where it is asked.
 
-    A DIFFERENCE is that of `other_place` to `place`; UNTIL is about `event` ("Christmas", "friday"); a DATE is that
+    A DIFFERENCE is that of `place` to `other_place`; UNTIL is about `event` ("Christmas", "friday"); a DATE is that
     of the day `days_ahead` days from now.
     """
 
@@ -55,11 +55,12 @@ _DAY = "today|to day|it today|it|that|tomorrow|yesterday|the day after tomorrow"
 
 _PATTERNS: Mapping[Asked, tuple[str, ...]] = {
     Asked.DIFFERENCE: (
-        r"time difference", r"difference (?:in|of) (?:time|hours)", r"how many hours (?:ahead|behind|between|is it)",
+        r"time difference", r"difference (?:in|of) (?:time|hours)",
+        r"how (?:many hours|far|much) (?:ahead|behind|between)",
     ),
     Asked.UNTIL: (
         rf"how (?:many|long|far)\b.{{0,30}}? (?:until|till|til|to|before|for) (?:{_EVENT})",
-        rf"(?:when|what day|what date) (?:is|are)(?: it)? (?:{_EVENT})",
+        rf"(?:when|what day(?: of the week)?|what date) (?:is|are)(?: it)? (?:{_EVENT})",
         rf"days (?:until|till|til|to|before) (?:{_EVENT})",
     ),
     Asked.TIME: (
@@ -133,7 +134,7 @@ def _questions(asked: Asked, places: list[str], scope: str, at: int) -> list[Clo
     match asked:
         case Asked.DIFFERENCE:
             first, second = (*places, "", "")[:2]
-            return [ClockQuestion(asked, first, other_place=second, at=at)]
+            return [ClockQuestion(asked, first, other_place=second, at=at)] if first else []
         case Asked.UNTIL:
             event = next(name for pattern, name in _EVENTS.items() if re.search(rf"\b(?:{pattern})\b", scope))
             return [ClockQuestion(asked, event=event, at=at)]

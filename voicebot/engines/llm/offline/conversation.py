@@ -54,9 +54,9 @@ class Conversation:
     def requests(self) -> list[Request]:
         """What the user wants now, with "yes", "another" and "go on" taken for what they mean here."""
         requests = requests_in(self.said)
-        if any(isinstance(request, Mention) and request.topic is Topic.CONTINUE for request in requests):
-            if self.unfinished is None and self.is_cut:
-                return self._asked_before()
+        topics = [request.topic for request in requests if isinstance(request, Mention)]
+        if topics == [Topic.CONTINUE] and len(requests) == 1 and self.is_cut and self.unfinished is None:
+            return self._asked_before()
         return [self._meant(request) for request in requests]
 
     def _asked_before(self) -> list[Request]:

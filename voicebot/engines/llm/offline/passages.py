@@ -61,8 +61,8 @@ def tellings(messages: Iterable[str]) -> list[Telling]:
     told: list[Telling] = []
     for message in messages:
         words = bare_words(message)
-        telling = _continued(words, told[-1:]) or _begun(words)
-        if telling is not None:
+        continued = _continued(words, told[-1]) if told else None
+        for telling in [continued] if continued else _begun(words):
             told = [other for other in told if other.passage is not telling.passage]
             told.append(telling)
     return told
@@ -85,7 +85,9 @@ def passages(kind: Kind) -> tuple[Passage, ...]:
     if kind is Kind.JOKE:
         texts = [line for line in _read("jokes.txt").splitlines() if line]
     else:
-        texts = [text.strip() for text in re.split(r"^\[.*\]$", _read("stories.txt"), flags=re.MULTILINE) if text.strip()]
+        texts = [
+            text.strip() for text in re.split(r"^\[.*\]$", _read("stories.txt"), flags=re.MULTILINE) if text.strip()
+        ]
     return tuple(Passage(kind, text, tuple(bare_words(text))) for text in texts)
 
 
@@ -94,29 +96,25 @@ def _read(name: str) -> str:
     return re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)
 
 
-def _continued(words: Sequence[str], last: Sequence[Telling]) -> Telling | None:
-    """The last telling, gone on with in these words."""
-    for telling in last:
-        start = telling.passage.restart(telling.heard)
-        count = _overlap(words, telling.passage.words[start:])
-        if not telling.is_finished and count:
-            return replace(telling, heard=max(telling.heard, start + count))
-    return None
+def _continued(words: Sequence[str], last: Telling) -> Telling | None:
+    """The last telling, if these words go on with it."""
+    if last.is_finished:
+        return None
+    start = last.passage.restart(last.heard)
+    _, count = _overlap(words, last.passage.words[start:])
+    return replace(last, heard=max(last.heard, start + count)) if count else None
 
 
-def _begun(words: Sequence[str]) -> Telling | None:
-    """The passage told from its beginning in these words."""
-    for kind in Kind:
-        for passage in passages(kind):
-            if count := _overlap(words, passage.words):
-                return Telling(passage, count)
-    return None
+def _begun(words: Sequence[str]) -> list[Telling]:
+    """The passages told from their beginnings in these words, in the words' order."""
+    found = [(_overlap(words, passage.words), passage) for kind in Kind for passage in passages(kind)]
+    return [Telling(passage, count) for (_, count), passage in sorted(found, key=lambda each: each[0]) if count]
 
 
-def _overlap(heard: Sequence[str], words: Sequence[str]) -> int:
-    """How many of the first `words` stand in `heard`, either all or up to its end."""
+def _overlap(heard: Sequence[str], words: Sequence[str]) -> tuple[int, int]:
+    """From where on, and how many of, the first `words` stand in `heard`, either all or up to its end."""
     for start in range(len(heard)):
         count = min(len(heard) - start, len(words))
         if heard[start] == words[0] and tuple(heard[start : start + count]) == tuple(words[:count]):
-            return count if start == 0 or count >= FEWEST_WORDS else 0
-    return 0
+            return (start, count) if start == 0 or count >= FEWEST_WORDS else (0, 0)
+    return (0, 0)

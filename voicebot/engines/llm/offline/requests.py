@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from voicebot.engines.llm.offline.clock_questions import Asked, ClockQuestion, clock_questions_in
 from voicebot.engines.llm.offline.sums import Sum, is_broken_sum, sums_in
 from voicebot.engines.llm.offline.topics import GUESSES, Mention, Topic, topics_in
-from voicebot.engines.llm.offline.words import words_of
+from voicebot.engines.llm.offline.words import split_words, words_of
 
 Request = ClockQuestion | Sum | Mention
 
 MOST_REQUESTS = 4
 """More would be no answer any more but a speech."""
-
-BRIEF_WORDS = 2
-"""A place with no more words than these beside it ("and in Paris") is a question for the time there."""
 
 _SIDE_TOPICS = frozenset(
     (Topic.GREETING, Topic.THANKS, Topic.YES, Topic.NO, Topic.PRAISE, Topic.HOW_ARE_YOU, Topic.CAPABILITIES)
@@ -23,6 +21,10 @@ _SIDE_TOPICS = frozenset(
 """Topics beside which a place may still be meant as a question."""
 _TOLD = frozenset((Topic.JOKE, Topic.STORY, Topic.CONTINUE))
 _SUM_WORD = "#"
+_BRIEF = frozenset(
+    split_words("and or in at for to what how about the now then there please okay ok so well hey is it")
+)
+"""With nothing but these words beside it a place ("and in Paris") is surely a question for the time there."""
 
 
 def requests_in(text: str) -> list[Request]:
@@ -31,7 +33,9 @@ def requests_in(text: str) -> list[Request]:
     sums = sums_in(words)
     others = _without(words, sums)
     topics = topics_in(" ".join(others))
-    questions = _sure(clock_questions_in(others), topics, len(words))
+    questions = clock_questions_in(others)
+    places = {word for question in questions for word in question.place.split()}
+    questions = _sure(questions, topics, [word for word in others if word not in places])
     if sums or questions:
         topics = [mention for mention in topics if mention.topic not in GUESSES | {Topic.CAPABILITIES}]
     elif is_broken_sum(words) and all(mention.topic in GUESSES for mention in topics):
@@ -50,12 +54,11 @@ def _without(words: Sequence[str], sums: Sequence[Sum]) -> list[str]:
     return [_SUM_WORD if at in taken else word for at, word in enumerate(words)]
 
 
-def _sure(questions: list[ClockQuestion], topics: Sequence[Mention], word_count: int) -> list[ClockQuestion]:
+def _sure(questions: list[ClockQuestion], topics: Sequence[Mention], words: Sequence[str]) -> list[ClockQuestion]:
     """The questions without those that were understood from a place alone while something else was said about it."""
     if not questions or questions[0].asked is not Asked.PLACE_ONLY:
         return questions
-    beside = word_count - sum(question.place.count(" ") + 1 for question in questions)
-    if any(mention.topic not in _SIDE_TOPICS | {Topic.QUESTION} for mention in topics) and beside > BRIEF_WORDS:
-        return []
-    asked = Asked.TIME if beside <= BRIEF_WORDS else Asked.PLACE_ONLY
-    return [ClockQuestion(asked, question.place, at=question.at) for question in questions]
+    if _BRIEF.issuperset(words):
+        return [replace(question, asked=Asked.TIME) for question in questions]
+    about_it = any(mention.topic not in _SIDE_TOPICS | {Topic.QUESTION} for mention in topics)
+    return [] if about_it else questions

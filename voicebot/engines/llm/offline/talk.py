@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from voicebot.engines.llm.offline.topics import Topic
+from voicebot.engines.llm.offline.topics import GUESSES, Topic
 
-WITH_A_KEY = "If a key for a cloud model is set, that model can talk about nearly anything."
+WITH_A_KEY = "Set a key for a cloud model, and you can talk about nearly anything."
 
 OFFER = "Ask me for the time somewhere, a sum, a joke or a story."
 
@@ -33,19 +33,19 @@ SAID: Mapping[Topic, str] = {
     Topic.LANGUAGES: f"English is the only language that I understand, and I can't translate. {WITH_A_KEY}",
     Topic.VOICE: "I can't change my voice from within our talk, sorry.",
     Topic.WEATHER: (
-        "I can't see the weather, as I have no connection to the outside. That takes a tool for it, and a cloud model "
-        "with a key to use it well. The time and the date I can tell you, anywhere."
+        "I can't see the weather, because I have no connection to the outside. It would take a key for a cloud model, "
+        "and a weather tool. The time and the date I can tell you, anywhere."
     ),
     Topic.NEWS: (
-        "I have no news, scores or prices, as I have no connection to the outside. That takes a tool for it, and "
-        "a cloud model with a key to use it well."
+        "I have no news, scores or prices, because I have no connection to the outside. It would take a key for "
+        "a cloud model, and a tool that fetches them."
     ),
-    Topic.WEB: f"I can't search the web, as I have no connection to the outside. {WITH_A_KEY}",
-    Topic.DEEDS: f"I can't do that, as I can only talk: no music, no timers, no messages and no orders. {OFFER}",
+    Topic.WEB: f"I can't search the web, because I have no connection to the outside. {WITH_A_KEY}",
+    Topic.DEEDS: f"I can't do that, because I can only talk: no music, no timers, no messages and no orders. {OFFER}",
     Topic.GOODBYE: "Goodbye! It was nice talking to you.",
-    Topic.HOW_ARE_YOU: "I'm doing fine, thank you. What can I do for you?",
+    Topic.HOW_ARE_YOU: "I'm doing fine, thank you.",
     Topic.WHAT_DOING: "I'm listening to you, and that is all I do.",
-    Topic.GREETING: "What can I do for you?",
+    Topic.GREETING: "Hello!",
     Topic.THANKS: "You're welcome.",
     Topic.NAME: "Nice to meet you",
     Topic.SADNESS: "I'm sorry to hear that. There is not much that I can do, but would you like to hear a joke?",
@@ -75,11 +75,9 @@ UNKNOWN = (
 )
 """One after the other, so that who is not understood hears how to be."""
 
-REFUSALS = frozenset(
-    (Topic.LANGUAGES, Topic.WEATHER, Topic.NEWS, Topic.WEB, Topic.DEEDS)
-    + (Topic.ABOUT_ME, Topic.KNOWLEDGE, Topic.REQUEST, Topic.QUESTION)
-)
+REFUSALS = frozenset((Topic.LANGUAGES, Topic.WEATHER, Topic.NEWS, Topic.WEB, Topic.DEEDS)) | GUESSES
 """What need not be explained twice: the second time the first sentence will do."""
 
+READY = "What can I do for you?"
 STORY_GOES_ON = "Where was I?"
 STORIES_ALL_TOLD = "You have heard all my stories, so here is one of them again."

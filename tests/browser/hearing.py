@@ -1,0 +1,59 @@
+"""Hears what the page plays, and understands it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import numpy as np
+import pocketsphinx
+from playwright.async_api import Page
+
+from voicebot.core.audio import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio
+
+RECORDER = Path(__file__).with_name("recorder.js")
+
+QUIET = 300
+"""Samples up to this are no speech: 40 dB below full scale."""
+
+SMALL_WORDS = frozenset("a an and are at for i in is it of on or that the there this to you your".split())
+
+
+async def record(page: Page) -> None:
+    """From now on the bot's voice is recorded. The page must be connected, and really playing."""
+    playing = "audio => !audio.paused && !audio.muted && audio.volume === 1 && audio.srcObject.active"
+    assert await page.locator("#bot-voice").evaluate(playing)
+    await page.evaluate(RECORDER.read_text(encoding="utf-8"))
+
+
+async def recorded(page: Page) -> Audio:
+    """What was heard since the last call."""
+    return Audio.from_bytes(base64.b64decode(await page.evaluate("recorder.take()")), WIRE_RATE_HZ)
+
+
+def understood(audio: Audio) -> str:
+    """What PocketSphinx takes its sounding part for, decoded as one utterance."""
+    pause = Audio.silence(0.3, SPEECH_RATE_HZ)
+    whole = Audio.joined([pause, sounding(audio).resampled(SPEECH_RATE_HZ), pause], SPEECH_RATE_HZ)
+    decoder = pocketsphinx.Decoder(samprate=SPEECH_RATE_HZ, loglevel="FATAL")
+    decoder.start_utt()
+    decoder.process_raw(whole.to_bytes(), no_search=False, full_utt=True)
+    decoder.end_utt()
+    hypothesis = decoder.hyp()
+    return "" if hypothesis is None else str(hypothesis.hypstr)
+
+
+def sounding(audio: Audio) -> Audio:
+    """From the first sound to the last."""
+    loud = np.flatnonzero(np.abs(audio.samples.astype(np.int32)) > QUIET)
+    return Audio(audio.samples[loud[0] : loud[-1] + 1] if len(loud) else audio.samples[:0], audio.rate_hz)
+
+
+def content_words(text: str) -> set[str]:
+    """The words that carry the meaning, in lower case."""
+    return set(re.findall(r"[a-z']+", text.lower())) - SMALL_WORDS
+
+
+def clipped_share(audio: Audio) -> float:
+    return float(np.mean(np.abs(audio.samples.astype(np.int32)) >= 32_700))

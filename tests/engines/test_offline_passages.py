@@ -1,0 +1,137 @@
+"""Jokes and stories of the offline engine: never the same joke twice in a row, and on from where it was heard."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.talk import MOMENT, Talk
+from voicebot.core.history import History, heard, said
+from voicebot.engines.llm.messages import to_messages
+from voicebot.engines.llm.offline import Offline
+from voicebot.engines.llm.offline.passages import Kind, Passage, passages
+from voicebot.engines.llm.offline.talk import SAID, STORIES_ALL_TOLD, STORY_GOES_ON, UNKNOWN
+from voicebot.engines.llm.offline.topics import Topic
+from voicebot.engines.llm.offline.words import bare_words
+
+JOKES = passages(Kind.JOKE)
+STORIES = passages(Kind.STORY)
+SPEECH_WORDS_PER_S = 150 / 60
+LONGEST_CLAUSE_WORDS = 20
+
+
+def test_each_passage_is_known_by_its_first_word() -> None:
+    firsts = [passage.words[0] for passage in (*JOKES, *STORIES)]
+    others = {bare_words(text)[0] for text in (*SAID.values(), *UNKNOWN, STORY_GOES_ON)}
+    assert len(firsts) == len(set(firsts))
+    assert others.isdisjoint(firsts)
+    assert len(JOKES) >= 20
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.words[0])
+def test_stories_are_long_enough_to_interrupt(story: Passage) -> None:
+    assert len(story.text.split()) / SPEECH_WORDS_PER_S > 60
+    assert story.text.count("\n\n") >= 4
+
+
+def test_passages_can_be_spoken() -> None:
+    for passage in (*JOKES, *STORIES):
+        assert not set(passage.text) & set("*_#[](){}<>—0123456789")
+        assert passage.text[-1] in ".?!"
+
+
+@pytest.mark.parametrize("ask", ["tell me a joke", "another one", "make me laugh", "early on joe", "more"])
+@pytest.mark.parametrize("hear", [1, 3, None])
+async def test_no_joke_comes_again_before_all_were_told(ask: str, hear: int | None) -> None:
+    talk = Talk()
+    told = [await talk.say("tell me a joke", hear=hear)]
+    told += [await talk.say(ask, hear=hear) for _ in JOKES[1:]]
+    assert sorted(told) == sorted(joke.text for joke in JOKES)
+    assert await talk.say(ask) == told[0]
+
+
+async def test_another_day_begins_with_another_joke() -> None:
+    days = [Talk(MOMENT + timedelta(days=day)) for day in range(3)]
+    assert len({await talk.say("a joke please") for talk in days}) == 3
+
+
+async def test_a_joke_that_was_cut_is_finished_on_demand() -> None:
+    talk = Talk()
+    joke = await talk.say("tell me a joke", hear=4)
+    rest = await talk.say("go on")
+    assert rest.startswith(STORY_GOES_ON)
+    assert joke.lower().endswith(rest.removeprefix(f"{STORY_GOES_ON} ").lower())
+
+
+@pytest.mark.parametrize(
+    "ask", ["go on", "continue", "please continue the story", "what happened next", "and then?", "yes"]
+)
+async def test_a_story_goes_on_where_it_was_heard(ask: str) -> None:
+    talk = Talk()
+    story = await talk.say("tell me a long story", hear=36)
+    rest = await talk.say(ask)
+    assert talk.history[1].text.endswith("Every evening, when the gulls had gone to")
+    assert rest.startswith(f"{STORY_GOES_ON} When the gulls had gone to bed, she climbed")
+    assert story.endswith(rest.removeprefix(f"{STORY_GOES_ON} When"))
+
+
+async def test_a_story_goes_on_after_other_talk() -> None:
+    talk = Talk()
+    await talk.say("tell me a story", hear=35)
+    await talk.say("what time is it in tokyo")
+    await talk.say("stop")
+    assert (await talk.say("go on")).startswith(f"{STORY_GOES_ON} When the gulls")
+
+
+async def test_a_story_told_after_a_joke_in_one_answer_goes_on() -> None:
+    talk = Talk()
+    both = await talk.say("tell me a joke and a story", hear=60)
+    assert both.startswith(tuple(joke.text for joke in JOKES))
+    rest = await talk.say("go on")
+    assert bare_words(both)[-len(bare_words(rest)) + 3 :] == bare_words(rest)[3:]
+
+
+async def test_a_story_that_was_repeated_in_between_goes_on() -> None:
+    talk = Talk()
+    await talk.say("tell me a story", hear=100)
+    first = await talk.say("go on", hear=6)
+    await talk.say("sorry, what did you say?")
+    assert await talk.say("go on") == first
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(STORIES), st.lists(st.integers(4, 120), min_size=1, max_size=6))
+def test_wherever_a_story_is_cut_no_word_is_lost_and_little_is_said_again(story: Passage, cuts: list[int]) -> None:
+    history: History = heard(said((), "tell me a story"), " ".join(story.text.split()[: cuts[0]]), interrupted=True)
+    position = len(bare_words(history[-1].text))
+    for cut in cuts[1:]:
+        history = said(history, "go on")
+        answer = Offline().invoke(to_messages(history, "")).text
+        assert answer.startswith(STORY_GOES_ON)
+        rest = tuple(bare_words(answer.removeprefix(STORY_GOES_ON)))
+        start = len(story.words) - len(rest)
+        assert rest == story.words[start:]
+        assert 0 <= position - start <= LONGEST_CLAUSE_WORDS
+        history = heard(history, " ".join(answer.split()[:cut]), interrupted=True)
+        newly_heard = len(bare_words(history[-1].text)) - len(bare_words(STORY_GOES_ON))
+        # One word alone could stand anywhere.
+        position = max(position, start + newly_heard) if newly_heard > 1 else position
+        if position == len(story.words):
+            return
+
+
+async def test_each_story_is_another_until_all_were_told() -> None:
+    talk = Talk()
+    told = [await talk.say("tell me a story", hear=20)]
+    told += [await talk.say("tell me another story") for _ in STORIES[1:]]
+    assert told == [story.text for story in STORIES]
+    assert await talk.say("one more") == f"{STORIES_ALL_TOLD} {told[0]}"
+
+
+async def test_a_story_heard_to_its_end_is_not_gone_on_with() -> None:
+    talk = Talk()
+    await talk.say("tell me a story")
+    assert await talk.say("go on") == SAID[Topic.CONTINUE]

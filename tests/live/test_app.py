@@ -1,0 +1,86 @@
+"""The app as a process: how it starts, why it refuses to, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.app_process import PROJECT, App, environment, running_app
+from tests.support.rtc_client import RtcClient
+
+
+def start(folder: Path, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    """For starts that fail."""
+    command = [sys.executable, str(PROJECT / "app.py"), *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment(**settings), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"stt_engine": "whisper"}, "STT_ENGINE: "),
+        ({"language": "fr"}, "LANGUAGE: pocketsphinx (STT_ENGINE) does not know 'fr'; it knows en"),
+        ({"persona": "pirate"}, "PERSONA: there is no 'pirate'"),
+        ({"espeak_voice": "klingonese"}, "espeak: "),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, settings: dict[str, object], line: str) -> None:
+    ended = start(tmp_path, "--port", "0", **settings)
+    assert ended.returncode == 1
+    head, complaint, *rest = ended.stderr.strip().splitlines()[-2:]
+    assert head == "Voice Bot can't start."
+    assert complaint.startswith(line)
+    assert rest == []
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_port_in_use_is_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = start(tmp_path, "--port", str(port))
+    assert ended.returncode == 1
+    assert f"port {port}" in ended.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_its_workers_end_with_it(tmp_path: Path, how: signal.Signals) -> None:
+    with running_app(tmp_path) as app:
+        workers = app.process.children(recursive=True)
+        assert len(workers) >= 3
+        app.process.send_signal(how)
+        _, alive = psutil.wait_procs([app.process, *workers], timeout=10)
+        assert alive == []
+    if how is not signal.SIGKILL:
+        assert "Traceback" not in app.log.read_text("utf-8")
+
+
+async def visit(app: App, times: int) -> None:
+    for _ in range(times):
+        async with RtcClient(app.url) as client:
+            client.send({"type": "text", "text": "hello"})
+            await client.heard.wait_for_sound()
+    async with asyncio.timeout(10):
+        while app.health()["sessions"]:  # noqa: ASYNC110 (another process has no event to wait for)
+            await asyncio.sleep(0.05)
+
+
+async def test_memory_stays_flat_over_connections(tmp_path: Path) -> None:
+    with running_app(tmp_path) as app:
+        await visit(app, 15)
+        memory, files, threads = app.process.memory_info().rss, app.process.num_fds(), app.process.num_threads()
+        children = len(app.process.children(recursive=True))
+        await visit(app, 30)
+        assert app.process.num_fds() <= files + 2, "two for web connections that are kept alive"
+        assert app.process.num_threads() <= threads
+        assert len(app.process.children(recursive=True)) == children
+        grown_mb = (app.process.memory_info().rss - memory) / 1e6
+        assert grown_mb < 10, f"memory grew by {grown_mb:.1f} MB in 30 connections"

@@ -1,0 +1,244 @@
+"""The whole path over WebRTC: the real server and, where it says so, the embedded engines."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
+from tests.support.live_server import LiveServer, serving
+from tests.support.rtc_client import OfferRefusedError, RtcClient
+from tests.support.speech import spoken
+from voicebot import build, config
+from voicebot.core.audio import Audio
+from voicebot.transports.messages import MAX_MESSAGE_CHARS
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+async def embedded() -> AsyncIterator[LiveServer]:
+    settings = config.load()
+    async with serving(build.build(settings), settings) as server:
+        yield server
+
+
+def is_state(condition: Callable[[Json], object]) -> Callable[[Json], bool]:
+    return lambda message: message["type"] == "state" and bool(condition(message))
+
+
+def answered(count: int) -> Callable[[Json], bool]:
+    """The conversation rests, and the assistant has been heard so many times."""
+    return is_state(
+        lambda state: state["phase"] == "idle" and [m["role"] for m in state["chat"]].count("assistant") == count
+    )
+
+
+def last_heard(state: Json) -> str:
+    return str(state["chat"][-1].get("heard", "")) if state["chat"] else ""
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    """For what only polling can tell: the state of this process."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0.02)
+
+
+# Talking ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_spoken_question_is_answered_aloud_and_so_is_the_next(embedded: LiveServer) -> None:
+    async with RtcClient(embedded.url) as client:
+        await client.wait_for_message(lambda message: message["type"] == "hello")
+        for count, (question, word) in enumerate([("what time is it in tokyo", "Tokyo"), ("tell me a joke", "")], 1):
+            client.microphone.say(spoken(question))
+            ended_s = await client.microphone.said()
+            await client.heard.wait_for_sound(30, after_s=ended_s)
+            state = await client.wait_for_message(answered(count), 60)
+            asked, answer = state["chat"][-2:]
+            assert asked["text"] == question
+            assert word in answer["heard"]
+            assert not answer["interrupted"]
+            assert [stage["name"] for stage in state["turn"]][-1] == "first frame"
+        assert client.heard.recorded().level_dbfs > -40
+        assert state["medians"]["response gap"] > 0
+        health = await embedded.get("/health")
+        assert health["sessions"] == 1
+        assert health["underruns"] == 0
+
+
+async def test_typed_text_is_answered_aloud(embedded: LiveServer) -> None:
+    async with RtcClient(embedded.url) as client:
+        client.send({"type": "text", "text": "what's 12 * 7?"})
+        await client.heard.wait_for_sound()
+        state = await client.wait_for_message(answered(1), 30)
+        assert "84" in state["chat"][-1]["heard"] or "eighty-four" in state["chat"][-1]["heard"]
+
+
+async def test_the_story_can_be_interrupted_by_speaking(embedded: LiveServer) -> None:
+    async with RtcClient(embedded.url) as client:
+        client.send({"type": "text", "text": "tell me a long story"})
+        await client.wait_for_message(is_state(lambda state: len(last_heard(state).split()) > 5), 20)
+        client.microphone.say(spoken("what is two plus two"))
+        await client.wait_for_message(is_state(lambda state: state["phase"] == "paused"))
+        state = await client.wait_for_message(answered(2), 60)
+        story, question, answer = state["chat"][-3:]
+        assert story["interrupted"]
+        assert question["text"] == "what is two plus two"
+        assert "four" in answer["heard"].lower() or "4" in answer["heard"]
+        assert state["rulings"][0]["decision"] == "regenerate"
+
+
+# With scripted engines --------------------------------------------------------------------------------------------
+
+
+def quick(agent: ScriptedAgent | None = None, tts: ToneTts | None = None, **settings: Any) -> Any:
+    return serving(scripted(ScriptedStt(), agent or ScriptedAgent(), tts or ToneTts()), config.load(**settings))
+
+
+async def test_connects_in_less_than_a_second() -> None:
+    async with quick() as server:
+        took_s = []
+        for _ in range(3):
+            async with RtcClient(server.url) as client:
+                took_s.append(client.connect_s)
+        assert sorted(took_s)[1] < 1.0, took_s
+
+
+async def test_pause_and_resume_lose_no_sound_on_the_wire() -> None:
+    stt = ScriptedStt(scripts=[["uh-huh"]])
+    agent = ScriptedAgent(scripts=[["A sentence that takes its time to be said."]])
+    async with (
+        serving(scripted(stt, agent, ToneTts(letter_s=0.05)), config.load()) as server,
+        RtcClient(server.url) as client,
+    ):
+        client.send({"type": "text", "text": "go"})
+        await client.heard.wait_for_sound()
+        client.microphone.say(loud(0.4))
+        await client.wait_for_message(is_state(lambda state: state["phase"] == "paused"))
+        state = await client.wait_for_message(answered(1), 20)
+        assert not state["chat"][-1]["interrupted"]
+        tone = client.heard.recorded().samples
+        sounding_s = (abs(tone.astype(int)) > 300).sum() / 48_000
+        expected_s = 42 * 0.05 * 0.94  # a sine is below 300 of 8000 for a share of its time
+        assert sounding_s == pytest.approx(expected_s, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("message", "complaint"),
+    [
+        ("no json", "Invalid JSON"),
+        ("{}", "type"),
+        ('{"type": "dance"}', "dance"),
+        ('{"type": "text"}', "text"),
+        ('{"type": "text", "text": 7}', "string"),
+        ('{"type": "text", "text": "' + "x" * 3000 + '"}', "3000 characters; 2000"),
+        ("[" * 5000, "JSON"),
+        ("x" * (MAX_MESSAGE_CHARS + 1), "allowed"),
+    ],
+)
+async def test_a_bad_message_gets_an_error_that_names_it_and_the_session_goes_on(message: str, complaint: str) -> None:
+    async with quick(ScriptedAgent(scripts=[["Fine."]])) as server, RtcClient(server.url) as client:
+        client._channel.send(message)
+        error = await client.wait_for_message(lambda each: each["type"] == "error")
+        assert complaint in error["message"]
+        assert len(error["message"]) < 300
+        client.send({"type": "text", "text": "hello"})
+        await client.wait_for_message(answered(1))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "complaint"),
+    [
+        ({}, 422, "sdp"),
+        ({"sdp": "", "type": "offer", "webrtc_id": "x"}, 422, "sdp"),
+        ({"sdp": "v=0", "type": "answer", "webrtc_id": "x"}, 422, "type"),
+        ({"sdp": "v=0", "type": "offer", "webrtc_id": "x"}, 400, "sdp"),
+        ({"sdp": "v=0\r\nm=audio 9 x\r\nm=application 9 y", "type": "offer", "webrtc_id": "x"}, 400, "sdp"),
+        ("text", 422, ""),
+    ],
+)
+async def test_a_bad_offer_is_refused_with_its_reason(body: Any, status: int, complaint: str) -> None:
+    async with quick() as server:
+        response = await server.post("/webrtc/offer", body)
+        assert response.status_code == status
+        assert complaint in response.json()["error"]
+        assert (await server.get("/health"))["sessions"] == 0
+        assert server.connections.pcs == {}
+
+
+async def test_more_than_the_limit_are_refused_and_let_in_when_one_has_left() -> None:
+    async with quick(max_sessions=1) as server:
+        async with RtcClient(server.url) as first:
+            with pytest.raises(OfferRefusedError, match=r"503 .*All 1 places are taken"):
+                async with RtcClient(server.url):
+                    pass
+            first.send({"type": "bye"})
+            await until(lambda: not server.connections.pcs)
+        async with RtcClient(server.url):
+            pass
+
+
+async def test_the_time_limit_ends_the_session_and_says_so() -> None:
+    async with quick(session_minutes=0.02) as server, RtcClient(server.url) as client:
+        closed = await client.wait_for_message(lambda message: message["type"] == "closed")
+        assert "time limit" in closed["reason"]
+        await until(lambda: not server.connections.sessions)
+
+
+async def test_a_client_whose_sound_stops_is_let_go() -> None:
+    async with quick(media_timeout_s=1) as server, RtcClient(server.url) as client:
+        client.link.drop_next(10_000)
+        await until(lambda: not server.connections.sessions)
+
+
+# Nothing stays behind ---------------------------------------------------------------------------------------------
+
+
+async def test_thirty_connections_leave_nothing_behind(embedded: LiveServer) -> None:
+    process = psutil.Process()
+
+    async def visit(leave: Callable[[RtcClient], None]) -> None:
+        async with RtcClient(embedded.url) as client:
+            client.send({"type": "text", "text": "hello"})
+            await client.heard.wait_for_sound()
+            leave(client)
+        await until(lambda: not embedded.connections.pcs and not embedded.connections.sessions)
+
+    def hang_up(client: RtcClient) -> None:
+        client.send({"type": "bye"})
+
+    def vanish(client: RtcClient) -> None:
+        """The tab is closed: the connection just ends."""
+
+    for number in range(5):  # so many until caches and pools have their size
+        await visit(hang_up if number % 2 else vanish)
+    await until(lambda: len(asyncio.all_tasks()) < 20)
+    gc.collect()
+    tasks, threads, children = len(asyncio.all_tasks()), threading.active_count(), len(process.children())
+    files = process.num_fds()
+    for number in range(30):
+        await visit(hang_up if number % 2 else vanish)
+    gc.collect()
+    await until(lambda: len(asyncio.all_tasks()) <= tasks)
+    assert threading.active_count() <= threads
+    assert len(process.children()) == children
+    assert process.num_fds() <= files + 2
+    assert embedded.connections.connections == {}
+    assert embedded.connections.handlers == {}
+    assert embedded.connections.data_channels == {}
+
+
+async def test_silence_makes_no_session(embedded: LiveServer) -> None:
+    async with RtcClient(embedded.url) as client:
+        client.microphone.say(Audio.silence(1.0, 48_000))
+        await client.microphone.said()
+        states = [message for message in client.messages if message["type"] == "state"]
+        assert all(state["phase"] == "idle" for state in states)

@@ -1,0 +1,73 @@
+"""`python app.py` as a user starts it: a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from voicebot.config import Settings
+
+PROJECT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    url: str
+    process: psutil.Process
+    log: Path
+
+    def health(self) -> Any:
+        return httpx.get(f"{self.url}/health", trust_env=False).json()
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """This process's environment without the settings and keys of this machine, and with `settings`."""
+    names = {name.upper() for name in Settings.model_fields}
+    inherited = {name: value for name, value in os.environ.items() if name not in names}
+    return inherited | {name.upper(): str(value) for name, value in settings.items()}
+
+
+@contextmanager
+def running_app(folder: Path, **settings: object) -> Iterator[App]:
+    """The app on a free port, in `folder` (so that no .env is read), until the block ends; else an AssertionError."""
+    log = folder / "app.log"
+    with log.open("w") as output:
+        command = [sys.executable, str(PROJECT / "app.py"), "--port", "0"]
+        started = subprocess.Popen(command, cwd=folder, env=environment(**settings), stdout=output, stderr=output)
+    try:
+        yield App(_address(started, log), psutil.Process(started.pid), log)
+    finally:
+        started.terminate()
+        try:
+            started.wait(15)
+        finally:
+            started.kill()
+
+
+def _address(started: subprocess.Popen[bytes], log: Path, timeout_s: float = 60) -> str:
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s and started.poll() is None:
+        for line in log.read_text("utf-8").splitlines():
+            if " open http" in line:
+                url = line.split(" open ")[1].split()[0]
+                if _answers(url):
+                    return url
+        time.sleep(0.05)
+    raise AssertionError(f"the app did not start:\n{log.read_text('utf-8')}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", trust_env=False, timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,119 @@
+"""Scripted engines: what they hear, think and say is written in the test, and a step that was not used fails it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from voicebot.core.audio import Audio
+from voicebot.core.history import History
+from voicebot.engines.base import EngineError, Engines, Transcript
+
+
+@dataclass
+class _Scripted:
+    name: str = "scripted"
+    languages: frozenset[str] = frozenset({"en"})
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class ScriptedStt(_Scripted):
+    """Each utterance gets the next script: partials, and last the final (an EngineError is raised instead)."""
+
+    scripts: list[Sequence[str | EngineError]] = field(default_factory=list)
+    heard: list[Audio] = field(default_factory=list)
+
+    async def transcribe(self, audio: AsyncIterable[Audio]) -> AsyncGenerator[Transcript]:
+        script = self.scripts.pop(0)
+        pieces: list[Audio] = []
+        *partials, final = script
+        waiting = iter(partials)
+        async for piece in audio:
+            pieces.append(piece)
+            for partial in waiting:
+                yield Transcript(_text(partial), final=False)
+                break
+        self.heard.append(Audio.joined(pieces, pieces[0].rate_hz))
+        yield Transcript(_text(final), final=True)
+
+
+def _text(step: str | EngineError) -> str:
+    if isinstance(step, EngineError):
+        raise step
+    return step
+
+
+@dataclass
+class ScriptedAgent(_Scripted):
+    """Each reply gets the next script, token by token; an asyncio.Event is waited for, an exception raised."""
+
+    scripts: list[Sequence[str | asyncio.Event | Exception]] = field(default_factory=list)
+    asked: list[History] = field(default_factory=list)
+    closed: int = 0
+
+    async def reply(self, history: History) -> AsyncGenerator[str]:
+        self.asked.append(history)
+        script = self.scripts.pop(0)
+        try:
+            for step in script:
+                if isinstance(step, Exception):
+                    raise step
+                if isinstance(step, asyncio.Event):
+                    await step.wait()
+                else:
+                    await asyncio.sleep(0)
+                    yield step
+        finally:
+            self.closed += 1
+
+
+@dataclass
+class ToneTts(_Scripted):
+    """Says each text as a tone, `letter_s` a letter, in pieces of 100 ms at 24 kHz. Texts in `failing` fail halfway."""
+
+    letter_s: float = 0.01
+    failing: frozenset[str] = frozenset()
+    said: list[str] = field(default_factory=list)
+    closed: int = 0
+
+    async def synthesize(self, text: str) -> AsyncGenerator[Audio]:
+        self.said.append(text)
+        samples = np.sin(np.arange(round(len(text) * self.letter_s * 24_000)) * 0.1) * 8000
+        tone = samples.astype(np.int16)
+        try:
+            for start in range(0, len(tone), 2400):
+                if text in self.failing and start >= len(tone) // 2:
+                    raise EngineError(self.name, "the voice broke")
+                await asyncio.sleep(0)
+                yield Audio(tone[start : start + 2400], 24_000)
+        finally:
+            self.closed += 1
+
+
+class LoudnessVad:
+    """Whatever is loud is speech."""
+
+    window_samples = 512
+
+    def probability(self, window: npt.NDArray[np.int16]) -> float:
+        return 1.0 if np.abs(window).max() > 1000 else 0.0
+
+    def reset(self) -> None: ...
+
+
+def scripted(stt: ScriptedStt, agent: ScriptedAgent, tts: ToneTts) -> Engines:
+    return Engines(stt=stt, agent=agent, tts=tts, vad_name="loudness", make_vad=LoudnessVad)
+
+
+def loud(duration_s: float, rate_hz: int = 48_000) -> Audio:
+    """Something that `LoudnessVad` takes for speech."""
+    time_s = np.arange(round(duration_s * rate_hz)) / rate_hz
+    return Audio((np.sin(time_s * 2 * np.pi * 300) * 12_000).astype(np.int16), rate_hz)

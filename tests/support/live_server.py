@@ -1,0 +1,54 @@
+"""The real server in the test's own event loop, so that a test can look behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import uvicorn
+
+from voicebot import server
+from voicebot.config import Settings
+from voicebot.engines.base import Engines
+from voicebot.transports import aiortc_tuning
+from voicebot.transports.webrtc import Connections
+from voicebot.ui import panel
+
+
+@dataclass(frozen=True, slots=True)
+class LiveServer:
+    url: str
+    connections: Connections
+
+    async def get(self, path: str) -> Any:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            response = await http.get(self.url + path)
+        response.raise_for_status()
+        return response.json()
+
+    async def post(self, path: str, body: Any) -> httpx.Response:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            return await http.post(self.url + path, json=body)
+
+
+@asynccontextmanager
+async def serving(engines: Engines, settings: Settings) -> AsyncIterator[LiveServer]:
+    """Everything of `server.serve` but the signals: engines started and closed, all routes, a free port."""
+    aiortc_tuning.apply()
+    await engines.start()
+    connections = Connections(engines, settings, panel.view)
+    listener = server.bind("127.0.0.1", 0)
+    app = server.create_app(settings, engines, connections)
+    web = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+    serve = asyncio.create_task(web._serve(sockets=[listener]))
+    try:
+        yield LiveServer(f"http://127.0.0.1:{listener.getsockname()[1]}", connections)
+    finally:
+        await connections.close()
+        web.should_exit = True
+        await serve
+        await engines.close()

@@ -1,0 +1,29 @@
+"""Speech for tests, spoken by flite (a Debian package whose voices the embedded recogniser understands well)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from voicebot.core.audio import Audio
+
+
+@cache
+def spoken(text: str, voice: str = "rms") -> Audio:
+    """The text as speech. Skips the test where flite is absent, unless the suite must be whole."""
+    if shutil.which("flite") is None:
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail("flite is missing: apt-get install flite")
+        pytest.skip("flite is not installed (apt-get install flite): no speech to test with")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "speech.wav"
+        subprocess.run(["flite", "-voice", voice, "-t", text, "-o", str(file)], check=True, capture_output=True)
+        samples, rate_hz = soundfile.read(file, dtype="int16")
+    return Audio(samples, rate_hz)

@@ -1,0 +1,38 @@
+"""A talk with the offline engine through the real graph, in which the user may hear only the beginning of an answer."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from voicebot.agent import GraphAgent
+from voicebot.core.history import History, heard, said
+from voicebot.engines.llm.offline import Offline
+from voicebot.tools import toolbox
+
+MOMENT = datetime(2026, 11, 19, 1, 30, tzinfo=UTC)
+"""A Thursday; half past ten in the morning in Tokyo."""
+
+
+class Talk:
+    """One conversation at `MOMENT`, or at another."""
+
+    def __init__(self, moment: datetime = MOMENT) -> None:
+        self.agent = _agent_at(moment)
+        self.history: History = ()
+
+    async def say(self, text: str, *, hear: int | None = None) -> str:
+        """The answer to `text`, of which the user hears the first `hear` words and then interrupts; else all."""
+        self.history = said(self.history, text)
+        async with aclosing(self.agent.reply(self.history)) as tokens:
+            answer = "".join([token async for token in tokens])
+        words = answer.split()
+        self.history = heard(self.history, " ".join(words[:hear]), interrupted=hear is not None and hear < len(words))
+        return answer
+
+
+@lru_cache(maxsize=8)
+def _agent_at(moment: datetime) -> GraphAgent:
+    """One agent for all talks of the moment: it keeps nothing between replies."""
+    return GraphAgent(Offline(now=lambda: moment), toolbox(lambda: moment), "You are a test.", "offline")

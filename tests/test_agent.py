@@ -1,0 +1,337 @@
+"""The graph: what is streamed, what the tools and the model are told, and what is left behind when it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Any, cast
+
+import pytest
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    SystemMessage,
+    ToolCall,
+    ToolCallChunk,
+    ToolMessage,
+)
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.tools import BaseTool, ToolException, tool
+from langchain_core.tracers.langchain import LangChainTracer
+from pydantic import Field
+
+from tests.support.talk import MOMENT, Talk
+from voicebot.agent import MAX_TOOL_ROUNDS, GraphAgent
+from voicebot.core.history import History, Message, Role
+from voicebot.engines.base import Agent, EngineError
+from voicebot.engines.llm.offline import Offline
+from voicebot.tools import toolbox
+
+HI: History = (Message(Role.USER, "hi"),)
+
+
+class Endless:
+    """Work that never ends by itself."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.is_stopped = False
+
+    async def wait(self) -> None:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.is_stopped = True
+
+
+class Script(BaseChatModel):
+    """A model that streams what is written for it, one answer a request; it keeps what it was given.
+
+    A step is a piece of text, a call of a tool, an error to raise, or an event to wait for.
+    """
+
+    answers: list[list[Any]]
+    given: list[list[BaseMessage]] = Field(default_factory=list)
+    bound: list[bool] = Field(default_factory=list)
+    is_bound: bool = False
+
+    @property
+    def _llm_type(self) -> str:
+        return "script"
+
+    def bind_tools(self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any) -> Any:
+        return self.model_copy(update={"is_bound": True})
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        raise NotImplementedError
+
+    async def _astream(
+        self, messages: list[BaseMessage], *args: Any, **kwargs: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        self.given.append(messages)
+        self.bound.append(self.is_bound)
+        try:
+            for step in self.answers.pop(0):
+                match step:
+                    case str():
+                        yield ChatGenerationChunk(message=AIMessageChunk(content=step))
+                    case dict():
+                        chunks = [cast("ToolCallChunk", step)]
+                        yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=chunks))
+                    case asyncio.Event() | Endless():
+                        await step.wait()
+                    case _:
+                        raise step
+        except asyncio.CancelledError:
+            self.answers.append(["stopped"])
+            raise
+
+
+class Whole(BaseChatModel):
+    """A model that does not stream."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "whole"
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(content="All at once."))])
+
+
+def call(name: str, args: str = "{}", number: int = 0) -> ToolCallChunk:
+    return tool_call_chunk(name=name, args=args, id=f"call-{number}", index=number)
+
+
+@tool
+async def answer_of_all() -> dict[str, int]:
+    """Give the answer."""
+    return {"answer": 42}
+
+
+@tool
+async def broken() -> str:
+    """Fail as a tool should not."""
+    raise RuntimeError("password is hunter2")
+
+
+@tool
+async def refusing() -> str:
+    """Fail as a tool should."""
+    raise ToolException("There is no such place.")
+
+
+TOOLS: list[BaseTool] = [answer_of_all, broken, refusing]
+
+
+def agent(model: BaseChatModel, **options: Any) -> GraphAgent:
+    return GraphAgent(model, TOOLS, "Be brief.", "test", **options)
+
+
+async def tokens(model: BaseChatModel, history: History = HI, **options: Any) -> list[str]:
+    async with aclosing(agent(model, **options).reply(history)) as stream:
+        return [token async for token in stream]
+
+
+def results(model: Script) -> list[ToolMessage]:
+    """The tools' results that the model was given with its last request."""
+    return [message for message in model.given[-1] if isinstance(message, ToolMessage)]
+
+
+async def test_streams_the_tokens_as_they_come() -> None:
+    gate = asyncio.Event()
+    async with aclosing(agent(Script(answers=[["Hel", "lo", gate, "!"]])).reply(HI)) as stream:
+        assert await anext(stream) == "Hel"
+        assert await anext(stream) == "lo"
+        gate.set()
+        assert [token async for token in stream] == ["!"]
+
+
+async def test_a_model_that_does_not_stream_gives_its_answer_once() -> None:
+    async with aclosing(GraphAgent(Whole(), [], "Be brief.", "test").reply(HI)) as stream:
+        assert [token async for token in stream] == ["All at once."]
+
+
+async def test_only_the_words_of_the_model_are_spoken() -> None:
+    model = Script(answers=[["Let me see.", call("answer_of_all")], ["It is ", "forty-two."]])
+    assert await tokens(model) == ["Let me see.", " It is ", "forty-two."]
+    assert [message.text for message in results(model)] == ['{"answer": 42}']
+
+
+async def test_two_calls_at_once_are_both_made() -> None:
+    model = Script(answers=[[call("answer_of_all", number=0), call("refusing", number=1)], ["Done."]])
+    assert await tokens(model) == ["Done."]
+    assert [message.tool_call_id for message in results(model)] == ["call-0", "call-1"]
+
+
+async def test_the_model_is_told_of_a_tools_error() -> None:
+    model = Script(answers=[[call("refusing")], ["Sorry."]])
+    assert await tokens(model) == ["Sorry."]
+    assert [(message.status, message.text) for message in results(model)] == [
+        ("error", "Error: There is no such place.")
+    ]
+
+
+async def test_a_programmers_error_in_a_tool_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    model = Script(answers=[[call("broken")], ["Sorry."]])
+    assert await tokens(model) == ["Sorry."]
+    assert [message.text for message in results(model)] == ["Error: the tool failed."]
+    assert "hunter2" in caplog.text
+
+
+async def test_unknown_tools_and_wrong_arguments_are_told() -> None:
+    model = Script(answers=[[call("teleport", number=0), call("answer_of_all", "[1]", number=1)], ["Sorry."]])
+    assert await tokens(model) == ["Sorry."]
+    assert "teleport is not a valid tool" in results(model)[0].text
+
+
+async def test_after_the_last_round_the_model_must_answer_without_tools() -> None:
+    model = Script(answers=[[call("answer_of_all", number=n)] for n in range(MAX_TOOL_ROUNDS)] + [["Enough."]])
+    assert await tokens(model) == ["Enough."]
+    assert model.bound == [True] * MAX_TOOL_ROUNDS + [False]
+
+
+async def test_a_model_that_never_answers_is_given_up() -> None:
+    model = Script(answers=[[call("answer_of_all", number=n)] for n in range(20)])
+    with pytest.raises(EngineError, match="test: the model gave no answer"):
+        await tokens(model)
+    assert len(model.given) == MAX_TOOL_ROUNDS + 1
+
+
+@pytest.mark.parametrize("answer", [[], [""]])
+async def test_an_empty_answer_is_an_error(answer: list[str]) -> None:
+    with pytest.raises(EngineError, match="no answer"):
+        await tokens(Script(answers=[answer or [""]]))
+
+
+@pytest.mark.parametrize("error", [ConnectionError("key sk-123"), TimeoutError("key sk-123"), ValueError("key sk-123")])
+async def test_a_failed_request_is_an_engine_error_without_the_errors_text(error: Exception) -> None:
+    with pytest.raises(EngineError) as caught:
+        await tokens(Script(answers=[["Well, ", error]]))
+    assert str(caught.value) == f"test: the model failed: {type(error).__name__}"
+    assert caught.value.__cause__ is error
+
+
+async def test_a_services_own_errors_are_known_by_the_given_types_and_tell_the_status() -> None:
+    class RateLimitedError(Exception):
+        status_code = 429
+
+    with pytest.raises(EngineError, match=r"^test: the model failed with HTTP 429$"):
+        await tokens(Script(answers=[[RateLimitedError("key sk-123")]]), failures=(RateLimitedError,))
+    with pytest.raises(RateLimitedError):
+        await tokens(Script(answers=[[RateLimitedError("a bug is not hidden")]]))
+
+
+async def test_the_model_reads_what_was_heard_and_where_it_was_cut() -> None:
+    model = Script(answers=[["Yes."]])
+    history = (
+        Message(Role.USER, "tell me a story"),
+        Message(Role.ASSISTANT, "Once upon a", interrupted=True),
+        Message(Role.USER, "wait"),
+        Message(Role.ASSISTANT, "Okay."),
+        Message(Role.USER, "go on"),
+    )
+    await tokens(model, history)
+    system, *others = model.given[0]
+    assert isinstance(system, SystemMessage)
+    assert system.text.startswith("Be brief.")
+    assert "dash was interrupted" in system.text
+    assert [message.text for message in others] == ["tell me a story", "Once upon a —", "wait", "Okay.", "go on"]
+
+
+@pytest.mark.parametrize("history", [(), (Message(Role.USER, "hi"), Message(Role.ASSISTANT, "hello"))])
+async def test_there_must_be_something_to_answer(history: History) -> None:
+    with pytest.raises(ValueError, match="no user's message"):
+        await tokens(Script(answers=[]), history)
+
+
+async def test_closing_stops_the_model_at_once_and_leaves_no_task() -> None:
+    before = asyncio.all_tasks()
+    model = Script(answers=[["One ", "two ", asyncio.Event(), "three"]])
+    async with aclosing(agent(model).reply(HI)) as stream:
+        assert await anext(stream) == "One "
+    assert model.answers == [["stopped"]]
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("waits_in", ["model", "tool"])
+async def test_cancelling_stops_model_and_tool_at_once_and_leaves_no_task(waits_in: str) -> None:
+    before = asyncio.all_tasks()
+    work = Endless()
+
+    @tool
+    async def endless() -> str:
+        """Take for ever."""
+        await work.wait()
+        return ""
+
+    model = Script(answers=[[work] if waits_in == "model" else [call("endless")]])
+    task = asyncio.create_task(anext(GraphAgent(model, [endless], "", "test").reply(HI)))
+    await work.begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert work.is_stopped
+    assert asyncio.all_tasks() == before
+
+
+async def test_sessions_do_not_hear_one_another() -> None:
+    talks = [Talk() for _ in range(20)]
+    assert len({id(talk.agent) for talk in talks}) == 1
+    answers = await asyncio.gather(*(talk.say(f"what is {n} plus one hundred") for n, talk in enumerate(talks)))
+    assert len(set(answers)) == 20
+
+
+async def test_nothing_is_traced_unless_the_user_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(LangChainTracer, "__init__", lambda *args, **kwargs: pytest.fail("a tracer was made"))
+    assert await tokens(Script(answers=[["Hello."]])) == ["Hello."]
+
+
+async def test_the_offline_engine_uses_the_tools_through_the_graph() -> None:
+    talk = Talk()
+    assert await talk.say("what time is it in tokyo") == "It's ten thirty in the morning in Tokyo, on Thursday."
+    assert await talk.say("what is to plus to") == "Two plus two is four."
+
+
+async def test_the_offline_engine_asks_for_the_tools_before_it_answers() -> None:
+    message = await Offline(now=lambda: MOMENT).ainvoke("what time is it in tokyo and what is two plus two")
+    assert message.text == ""
+    assert message.tool_calls == [
+        ToolCall(name="clock", args={"place": "tokyo"}, id="0-0", type="tool_call"),
+        ToolCall(name="calculator", args={"expression": "2 + 2"}, id="1-0", type="tool_call"),
+    ]
+
+
+async def test_streams_word_by_word_and_lets_others_run_between() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(others())
+    pieces: list[str] = []
+    async with aclosing(Talk().agent.reply((Message(Role.USER, "tell me a story"),))) as stream:
+        async for token in stream:
+            pieces.append(token)
+    other.cancel()
+    assert all(re.fullmatch(r"\S+\s*", piece) for piece in pieces)
+    assert turns >= len(pieces)
+
+
+async def test_it_is_an_engine() -> None:
+    engine: Agent = GraphAgent(Offline(), toolbox(), "", "offline", languages=frozenset({"en"}))
+    await engine.start()
+    await engine.start()
+    await engine.close()
+    await engine.close()
+    assert (engine.name, engine.languages) == ("offline", frozenset({"en"}))

@@ -1,0 +1,256 @@
+"""A session with scripted engines: what is heard, thought and said, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
+from tests.support.signal import Signal
+from voicebot import config
+from voicebot.core.audio import FRAME_S, Audio
+from voicebot.core.events import InterruptPressed, TextTyped
+from voicebot.core.history import History, Message, Role
+from voicebot.core.state import Phase, State
+from voicebot.engines.base import EngineError, Transcript
+from voicebot.orchestrator import Orchestrator
+from voicebot.reply import APOLOGY
+
+
+class Session:
+    """A running orchestrator whose player is listened to by a clock that does not wait."""
+
+    def __init__(self, stt: ScriptedStt, agent: ScriptedAgent, tts: ToneTts) -> None:
+        self.states: list[State] = []
+        self._changed = Signal()
+        settings = config.load(decision_timeout_ms=200, transcript_timeout_ms=1_000)
+        self.bot = Orchestrator(scripted(stt, agent, tts), settings, self._observe)
+        self.agent, self.tts, self.stt = agent, tts, stt
+        self.playing = asyncio.Event()
+        self.playing.set()
+
+    def _observe(self, state: State) -> None:
+        self.states.append(state)
+        self._changed.notify()
+
+    async def until(self, condition: Callable[[State], object], what: str = "state") -> State:
+        await self._changed.until(lambda: True if condition(self.bot.state) else None, 5, what)
+        return self.bot.state
+
+    def say(self, duration_s: float = 0.4) -> None:
+        """The user says something and falls silent."""
+        for audio in (loud(duration_s), Audio.silence(0.6, 48_000)):
+            self.bot.hear(audio)
+
+    async def play(self) -> None:
+        while True:
+            await self.playing.wait()
+            self.bot.player.next_frame()
+            await asyncio.sleep(FRAME_S / 10)
+
+    @property
+    def history(self) -> list[str]:
+        return [message.text for message in self.bot.state.history]
+
+
+@asynccontextmanager
+async def running(
+    *,
+    hears: Sequence[Sequence[str | EngineError]] = (),
+    thinks: Sequence[Sequence[str | asyncio.Event | Exception]] = (),
+    tts: ToneTts | None = None,
+) -> AsyncIterator[Session]:
+    before = asyncio.all_tasks()
+    session = Session(ScriptedStt(scripts=list(hears)), ScriptedAgent(scripts=list(thinks)), tts or ToneTts())
+    run = asyncio.create_task(session.bot.run())
+    clock = asyncio.create_task(session.play())
+    try:
+        yield session
+        assert not run.done(), "the session must live on"
+    finally:
+        for task in (run, clock):
+            task.cancel()
+        await asyncio.wait({run, clock})
+    assert asyncio.all_tasks() == before, "a session leaves no task behind"
+    assert session.stt.scripts == []
+    assert session.agent.scripts == []
+
+
+def idle(state: State) -> bool:
+    return state.is_idle and bool(state.history)
+
+
+async def test_a_spoken_turn() -> None:
+    async with running(
+        hears=[["what", "what time is it"]], thinks=[["It is ", "ten. ", "Good ", "morning."]]
+    ) as session:
+        session.say()
+        await session.until(lambda state: state.phase is Phase.SPEAKING)
+        await session.until(idle)
+        assert session.history == ["what time is it", "It is ten. Good morning."]
+        assert session.tts.said == ["It is ten.", "Good morning."]
+        assert any(utterance.text == "what" for state in session.states for utterance in state.utterances)
+        assert session.stt.heard[0].duration_s == pytest.approx(0.9, abs=0.1)
+
+
+async def test_the_next_sentences_are_synthesised_while_one_plays() -> None:
+    async with running(
+        thinks=[["First one here. ", "Second one here. ", "Third one here. ", "Fourth. ", "Fifth."]]
+    ) as session:
+        session.playing.clear()
+        session.bot.post(TextTyped("hello"))
+        await session.until(lambda state: state.reply and state.reply.text_ended)
+        await session.until(lambda state: state.reply and state.reply.synthesized == 3)
+        assert len(session.tts.said) == 3, "the one that would play, and two ahead"
+        session.playing.set()
+        await session.until(idle)
+        assert len(session.tts.said) == 5
+
+
+async def test_an_interruption_keeps_what_was_heard_and_answers_anew() -> None:
+    story = "Once upon a time there was a very curious cat that wanted to see the sea."
+    async with running(
+        hears=[["what is two plus two"]], thinks=[[story, " And then"], ["Four."]], tts=ToneTts(letter_s=0.1)
+    ) as session:
+        session.bot.post(TextTyped("tell me a story"))
+        await session.until(lambda state: state.reply and state.reply.words >= 3)
+        session.say()
+        await session.until(lambda state: state.phase is Phase.PAUSED)
+        paused_at = session.bot.player.cursor
+        await session.until(lambda state: state.last_reply == 2)
+        await session.until(idle)
+        first, second, third, fourth = session.bot.state.history
+        assert second.interrupted
+        assert story.startswith(second.text)
+        assert 3 <= len(second.text.split()) < len(story.split())
+        assert (third.text, fourth.text) == ("what is two plus two", "Four.")
+        assert session.agent.asked[1] == (first, second, third), "the agent knows what was heard, and no more"
+        assert session.agent.closed == 2
+        assert paused_at > 0
+
+
+async def test_a_backchannel_goes_on_where_it_stopped() -> None:
+    async with running(hears=[["uh-huh"]], thinks=[["A sentence that takes some time to say."]]) as session:
+        session.bot.post(TextTyped("go"))
+        await session.until(lambda state: state.phase is Phase.SPEAKING)
+        session.say()
+        await session.until(lambda state: state.phase is Phase.PAUSED)
+        await session.until(idle)
+        assert session.history == ["go", "A sentence that takes some time to say."]
+        assert len(session.agent.asked) == 1
+
+
+async def test_cancelling_waits_for_a_request_in_flight() -> None:
+    never = asyncio.Event()
+    async with running(thinks=[["Let me ", never], ["Sure."]]) as session:
+        session.bot.post(TextTyped("first"))
+        await session.until(lambda state: state.reply and state.reply.first_token)
+        session.bot.post(TextTyped("second"))
+        await session.until(idle)
+        assert session.history == ["first second", "Sure."]
+        assert session.agent.closed == 2
+
+
+async def test_what_is_said_while_the_bot_thinks_is_not_lost() -> None:
+    thinking = asyncio.Event()
+    async with running(hears=[["and also this"]], thinks=[[thinking], ["Both."]]) as session:
+        session.bot.post(TextTyped("this"))
+        await session.until(lambda state: state.phase is Phase.THINKING)
+        session.say()
+        await session.until(idle)
+        assert session.history == ["this and also this", "Both."]
+
+
+async def test_an_agent_that_fails_apologises_aloud() -> None:
+    async with running(thinks=[["Well, ", EngineError("groq", "it broke")], ["Better."]]) as session:
+        session.bot.post(TextTyped("hello"))
+        state = await session.until(idle)
+        assert session.history == ["hello", f"Well, {APOLOGY}"]
+        assert state.error == "groq: it broke"
+        session.bot.post(TextTyped("again"))
+        await session.until(lambda state: len(state.history) == 4)
+        assert session.bot.state.error is None
+
+
+async def test_a_voice_that_fails_ends_the_reply_after_what_was_heard() -> None:
+    tts = ToneTts(failing=frozenset({"Second sentence breaks."}))
+    async with running(thinks=[["First is fine. ", "Second sentence breaks. ", "Third."]], tts=tts) as session:
+        session.bot.post(TextTyped("hello"))
+        state = await session.until(idle)
+        assert state.error == "scripted: the voice broke"
+        reply = state.history[-1]
+        assert reply.interrupted
+        assert reply.text.startswith("First is fine.")
+        assert "Third" not in reply.text
+
+
+async def test_a_bug_in_a_reply_does_not_end_the_session(caplog: pytest.LogCaptureFixture) -> None:
+    async with running(thinks=[[ZeroDivisionError("oops")], ["Fine."]]) as session:
+        session.bot.post(TextTyped("hello"))
+        await session.until(lambda state: state.error)
+        assert "oops" not in str(session.bot.state.error), "the log tells more than the user needs"
+        session.bot.post(TextTyped("again"))
+        await session.until(lambda state: state.is_idle and state.last_reply == 2)
+        assert session.history[-1] == "Fine."
+    assert any(record.exc_info for record in caplog.records if record.levelno == logging.ERROR)
+
+
+async def test_a_recogniser_that_fails_is_told_and_its_words_so_far_count() -> None:
+    async with running(hears=[["what time", EngineError("deepgram", "it broke")]], thinks=[["Ten."]]) as session:
+        session.say()
+        await session.until(lambda state: state.error == "deepgram: it broke")
+        await session.until(idle)
+        assert session.history == ["what time", "Ten."]
+
+
+async def test_a_recogniser_that_never_answers_does_not_hold_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mute(ScriptedStt):
+        async def transcribe(self, audio: object) -> AsyncGenerator[Transcript]:
+            await asyncio.Event().wait()
+            yield Transcript("", final=True)
+
+    monkeypatch.setattr("tests.test_orchestrator.ScriptedStt", Mute)
+    async with running(thinks=[["A sentence."], ["Yes."]]) as session:
+        session.playing.clear()
+        session.bot.post(TextTyped("go"))
+        await session.until(lambda state: state.phase is Phase.THINKING)
+        session.say()
+        await session.until(lambda state: state.phase is Phase.HELD)
+        session.playing.set()
+        await session.until(idle)
+        await session.until(lambda state: not state.utterances)
+        session.bot.post(TextTyped("still there?"))
+        await session.until(lambda state: len(state.history) == 4)
+
+
+async def test_a_request_that_ignores_its_cancellation_is_left_behind(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    released = asyncio.Event()
+
+    class Stubborn(ScriptedAgent):
+        async def reply(self, history: History) -> AsyncGenerator[str]:
+            if len(history) == 1:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    await released.wait()
+                    raise
+            yield "Done."
+
+    monkeypatch.setattr("tests.test_orchestrator.ScriptedAgent", Stubborn)
+    monkeypatch.setattr("voicebot.orchestrator.CANCEL_PATIENCE_S", 0.1)
+    async with running() as session:
+        session.bot.post(TextTyped("one"))
+        await session.until(lambda state: state.phase is Phase.THINKING)
+        session.bot.post(InterruptPressed())
+        await session.until(lambda state: state.is_idle)
+        session.bot.post(TextTyped("two"))
+        await session.until(lambda state: state.history and state.history[-1].text == "Done.")
+        assert session.bot.state.history[-1] == Message(Role.ASSISTANT, "Done.")
+        released.set()
+    assert "does not stop" in caplog.text

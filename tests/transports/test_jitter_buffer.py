@@ -1,0 +1,120 @@
+"""Packets in any order go in, packets in the right order come out, and none waits long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aiortc.rtp import RtpPacket
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicebot.transports.jitter_buffer import MAX_GAP, MAX_HELD, SoundJitterBuffer
+
+PACKET_SAMPLES = 960
+
+
+def packet(number: int, *, timestamp: int | None = None, ssrc: int = 1) -> RtpPacket:
+    """A packet whose payload tells its number."""
+    return RtpPacket(
+        payload_type=111,
+        sequence_number=number,
+        timestamp=number * PACKET_SAMPLES if timestamp is None else timestamp,
+        ssrc=ssrc,
+        payload=str(number).encode(),
+    )
+
+
+def played(arrivals: Iterable[int]) -> list[list[int]]:
+    """What comes out as each of these sequence numbers arrives."""
+    buffer = SoundJitterBuffer()
+    runs = [buffer.add(packet(number))[1] for number in arrivals]
+    return [[int(payload) for _, payload in run.pieces] if run else [] for run in runs]
+
+
+def test_packets_in_order_do_not_wait() -> None:
+    assert played([1, 2, 3]) == [[1], [2], [3]]
+
+
+def test_a_lost_packet_is_given_up_when_three_later_ones_are_there() -> None:
+    assert played([1, 3, 4, 5, 6]) == [[1], [], [], [3, 4, 5], [6]]
+
+
+def test_a_burst_of_lost_packets_costs_no_more_than_one() -> None:
+    assert played([1, 12, 13, 14, 15]) == [[1], [], [], [12, 13, 14], [15]]
+
+
+def test_a_second_hole_gets_its_own_wait() -> None:
+    assert played([1, 3, 5, 6, 7, 8]) == [[1], [], [], [3], [5, 6, 7], [8]]
+
+
+def test_a_packet_one_place_late_is_put_in_order() -> None:
+    assert played([1, 3, 2, 4]) == [[1], [], [2, 3], [4]]
+
+
+def test_a_packet_two_places_late_is_put_in_order() -> None:
+    assert played([1, 3, 4, 2, 5]) == [[1], [], [], [2, 3, 4], [5]]
+
+
+def test_a_packet_later_than_that_is_dropped() -> None:
+    assert played([1, 3, 4, 5, 2, 6]) == [[1], [], [], [3, 4, 5], [], [6]]
+
+
+def test_duplicates_are_dropped_and_do_not_count_as_later_packets() -> None:
+    assert played([1, 1, 2]) == [[1], [], [2]]
+    assert played([1, 3, 3, 3, 2]) == [[1], [], [], [], [2, 3]]
+
+
+def test_sequence_numbers_wrap() -> None:
+    assert played([65534, 65535, 0, 1]) == [[65534], [65535], [0], [1]]
+    assert played([65534, 0, 65535, 1]) == [[65534], [], [65535, 0], [1]]
+    assert played([65533, 65535, 0, 1, 2]) == [[65533], [], [], [65535, 0, 1], [2]]
+
+
+def test_a_far_jump_either_way_is_another_stream() -> None:
+    assert played([1000, 1001, 1002 + MAX_GAP + 1, 1002 + MAX_GAP + 2]) == [[1000], [1001], [1103], [1104]]
+    assert played([1000, 1001, 500, 501]) == [[1000], [1001], [500], [501]]
+
+
+def test_another_source_is_another_stream_whatever_its_numbers() -> None:
+    buffer = SoundJitterBuffer()
+    buffer.add(packet(50))
+    buffer.add(packet(52))
+    _, run = buffer.add(packet(49, ssrc=2))
+    assert run is not None
+    assert run.data == b"49"
+
+
+def test_a_run_tells_when_each_packet_was_spoken() -> None:
+    buffer = SoundJitterBuffer()
+    last = 2**32 - PACKET_SAMPLES
+    buffer.add(packet(1, timestamp=last - 2 * PACKET_SAMPLES))
+    buffer.add(packet(3, timestamp=last))
+    buffer.add(packet(4, timestamp=0))
+    _, run = buffer.add(packet(5, timestamp=PACKET_SAMPLES))
+    assert run is not None
+    assert run.timestamp == last
+    assert run.pieces == [(0, b"3"), (PACKET_SAMPLES, b"4"), (2 * PACKET_SAMPLES, b"5")]
+    assert run.data == b"345"
+
+
+def test_a_picture_is_never_asked_for() -> None:
+    buffer = SoundJitterBuffer()
+    assert [buffer.add(packet(number))[0] for number in (1, 9, 10, 11, 500)] == [False] * 5
+
+
+@given(start=st.integers(0, 65535), order=st.lists(st.integers(0, 50), min_size=1, max_size=60))
+def test_whatever_arrives_comes_out_once_in_order_and_soon(start: int, order: list[int]) -> None:
+    place_of = {(start + place) % 2**16: place for place in order}
+    out: list[int] = []
+    for turn, run in enumerate(played((start + place) % 2**16 for place in order), 1):
+        out += [place_of[number] for number in run]
+        assert len({place for place in order[:turn] if place > out[-1]}) < MAX_HELD, "too many wait"
+    assert out == sorted(set(out))
+
+
+@given(start=st.integers(0, 65535), delays=st.lists(st.integers(0, 2), max_size=60))
+def test_nothing_is_dropped_that_is_no_more_than_two_places_late(start: int, delays: list[int]) -> None:
+    due = sorted((place + delay, place) for place, delay in enumerate(delays, 1))
+    order = [0, *(place for _, place in due)]
+    runs = played((start + place) % 2**16 for place in order)
+    assert [number for run in runs for number in run] == [(start + place) % 2**16 for place in sorted(order)]

@@ -1,0 +1,133 @@
+"""Sound in, packets, sound out: nothing missing, nothing too long, whatever becomes of the packets."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from aiortc.codecs.opus import OpusEncoder
+from aiortc.jitterbuffer import JitterFrame
+from aiortc.rtp import RtpPacket
+from av import AudioFrame
+from av.frame import Frame
+
+from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.transports.jitter_buffer import SoundRun
+from voicebot.transports.opus import MAX_CONCEALED_SAMPLES, VoiceDecoder, VoiceEncoder, samples_per_frame
+
+TONE_HZ = 400
+
+
+def tone(frames: int) -> Samples:
+    """So many 20 ms frames of a steady tone."""
+    time_s = np.arange(frames * FRAME_SAMPLES) / WIRE_RATE_HZ
+    return (8000 * np.sin(2 * np.pi * TONE_HZ * time_s)).astype(np.int16)
+
+
+def frames_of(samples: Samples, *, channels: int = 1, size: int = FRAME_SAMPLES) -> list[AudioFrame]:
+    made = []
+    for position in range(0, len(samples), size):
+        piece = np.repeat(samples[position : position + size], channels)
+        frame = AudioFrame.from_ndarray(
+            piece.reshape(1, -1), format="s16", layout="mono" if channels == 1 else "stereo"
+        )
+        frame.sample_rate, frame.pts, frame.time_base = WIRE_RATE_HZ, position, Fraction(1, WIRE_RATE_HZ)
+        made.append(frame)
+    return made
+
+
+def payloads_of(samples: Samples, encoder: OpusEncoder | None = None, **shape: int) -> list[bytes]:
+    encoder = encoder or VoiceEncoder()
+    return [payload for frame in frames_of(samples, **shape) for payload in encoder.encode(frame)[0]]
+
+
+def run(payloads: dict[int, bytes]) -> SoundRun:
+    """A run of these payloads, by their place in the stream."""
+    return SoundRun(
+        [
+            RtpPacket(sequence_number=place, timestamp=place * FRAME_SAMPLES, payload=payload)
+            for place, payload in payloads.items()
+        ]
+    )
+
+
+def sound(frames: list[Frame]) -> Audio:
+    assert all(isinstance(frame, AudioFrame) and frame.layout.nb_channels == 1 for frame in frames)
+    return Audio(np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames]), WIRE_RATE_HZ)  # type: ignore[attr-defined]
+
+
+def pitch_hz(audio: Audio) -> float:
+    spectrum = np.abs(np.fft.rfft(audio.samples * np.hanning(len(audio.samples))))
+    return float(np.argmax(spectrum)) * audio.rate_hz / len(audio.samples)
+
+
+@pytest.mark.parametrize(("channels", "size"), [(1, 960), (2, 960), (1, 480), (2, 1920)])
+def test_a_tone_keeps_its_pitch_and_level_in_one_channel(channels: int, size: int) -> None:
+    samples = tone(50)
+    decoder = VoiceDecoder()
+    frames = decoder.decode(run(dict(enumerate(payloads_of(samples, channels=channels, size=size)))))
+    heard = sound(frames[5:])
+    assert pitch_hz(heard) == pytest.approx(TONE_HZ, abs=5)
+    assert heard.level_dbfs == pytest.approx(Audio(samples, WIRE_RATE_HZ).level_dbfs, abs=1)
+
+
+def test_packet_times_count_samples_from_zero() -> None:
+    encoder = VoiceEncoder()
+    times = [encoder.encode(frame)[1] for frame in frames_of(tone(4))]
+    assert times == [0, 960, 1920, 2880]
+
+
+def test_the_sound_comes_out_earlier_than_with_aiortcs_encoder() -> None:
+    silence_then_tone = np.concatenate([np.zeros(10 * FRAME_SAMPLES, np.int16), tone(10)])
+
+    def onset(encoder: OpusEncoder) -> int:
+        heard = sound(VoiceDecoder().decode(run(dict(enumerate(payloads_of(silence_then_tone, encoder))))))
+        return int(np.argmax(np.abs(heard.samples) > 2000))
+
+    assert onset(OpusEncoder()) - onset(VoiceEncoder()) == pytest.approx(0.004 * WIRE_RATE_HZ, abs=48)
+
+
+def test_lost_packets_are_concealed_so_that_the_clock_stays_true() -> None:
+    payloads = dict(enumerate(payloads_of(tone(20))))
+    decoder = VoiceDecoder()
+    first = decoder.decode(run({place: payloads[place] for place in range(10)}))
+    second = decoder.decode(run({place: payloads[place] for place in range(13, 20)}))
+    assert len(sound(first + second).samples) == 20 * FRAME_SAMPLES
+    assert [frame.pts for frame in first + second] == [place * FRAME_SAMPLES for place in range(20)]
+    concealed = sound(second[:1])
+    assert concealed.level_dbfs > sound(first[5:]).level_dbfs - 12, "the tone goes on where a packet is missing"
+
+
+def test_the_first_packet_may_come_at_any_time() -> None:
+    frames = VoiceDecoder().decode(run({1000: payloads_of(tone(1))[0]}))
+    assert len(sound(frames).samples) == FRAME_SAMPLES
+
+
+def test_a_long_absence_is_not_filled() -> None:
+    payloads = payloads_of(tone(2))
+    decoder = VoiceDecoder()
+    decoder.decode(run({0: payloads[0]}))
+    later = 2 + MAX_CONCEALED_SAMPLES // FRAME_SAMPLES
+    assert len(decoder.decode(run({later: payloads[1]}))) == 1
+
+
+@pytest.mark.parametrize("broken", [b"", b"\xff\xff\xff", b"\x7b\xff\x01"])
+def test_a_broken_payload_is_taken_for_lost(broken: bytes) -> None:
+    payloads = dict(enumerate(payloads_of(tone(10)))) | {4: broken}
+    decoder = VoiceDecoder()
+    frames = [frame for place, payload in payloads.items() for frame in decoder.decode(run({place: payload}))]
+    assert len(sound(frames).samples) == 10 * FRAME_SAMPLES
+
+
+def test_a_plain_frame_is_decoded_too() -> None:
+    payload = payloads_of(tone(1))[0]
+    assert len(sound(VoiceDecoder().decode(JitterFrame(payload, 0))).samples) == FRAME_SAMPLES
+
+
+@pytest.mark.parametrize(
+    ("config", "duration_ms"),
+    [(0, 10), (3, 60), (8, 10), (11, 60), (12, 10), (15, 20), (16, 2.5), (19, 20), (28, 2.5), (30, 10), (31, 20)],
+)
+def test_a_packets_first_byte_tells_the_length_of_its_frames(config: int, duration_ms: float) -> None:
+    assert samples_per_frame(config << 3 | 0b111) == duration_ms * 48
