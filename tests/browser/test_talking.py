@@ -10,12 +10,17 @@ from tests.browser.visitor import ANSWER_S
 from tests.support.speech import spoken
 from voicebot.core.audio import WIRE_RATE_HZ, Audio
 
+QUESTIONS = ("what time is it in tokyo", "what is ten times three")
+"""The recogniser understands these in this voice at any volume, with and without noise (18 of 18 and 9 of 9 tried)."""
+
+BETWEEN_S = 12.0
+"""Time enough for the first answer to be heard to its end, on a slow machine too."""
+
 
 def two_questions() -> Audio:
-    """The second comes long after the first, when its answer has been heard on any machine."""
-    first, second = (spoken(text).resampled(WIRE_RATE_HZ) for text in ("what time is it in tokyo", "what is two plus two"))
-    pauses = [Audio.silence(seconds, WIRE_RATE_HZ) for seconds in (1.0, 14.0)]
-    return Audio.joined([pauses[0], first, pauses[1], second], WIRE_RATE_HZ)
+    first, second = (spoken(question).resampled(WIRE_RATE_HZ) for question in QUESTIONS)
+    lead, between = (Audio.silence(seconds, WIRE_RATE_HZ) for seconds in (1.0, BETWEEN_S))
+    return Audio.joined([lead, first, between, second], WIRE_RATE_HZ)
 
 
 async def test_two_spoken_questions_and_a_typed_one_are_answered_aloud(browsers: Browsers) -> None:
@@ -27,23 +32,22 @@ async def test_two_spoken_questions_and_a_typed_one_are_answered_aloud(browsers:
     await expect(visitor.questions.nth(0)).to_contain_text("tokyo", timeout=ANSWER_S * 1000)
     answer = await visitor.hears_answer(1)
     assert "Tokyo" in answer
-    print(answer, '|', understood(await recorded(visitor.page)))
+    assert_heard(await recorded(visitor.page), answer, words=3)
 
-    await expect(visitor.questions.nth(1)).to_contain_text("two plus two", timeout=ANSWER_S * 1000)
+    await expect(visitor.questions.nth(1)).to_contain_text("ten times three", timeout=ANSWER_S * 1000)
     answer = await visitor.hears_answer(2)
-    assert "four" in answer.lower() or "4" in answer
-    print(answer, '|', understood(await recorded(visitor.page)))
+    assert "thirty" in answer
+    assert_heard(await recorded(visitor.page), answer, words=1)
 
-    await visitor.types("Who are you?")
+    await visitor.types("What time is it in London?")
     answer = await visitor.hears_answer(3)
-    assert "bot" in answer.lower()
-    print(answer, '|', understood(await recorded(visitor.page)))
-    assert await visitor.page.locator("#vb-turn tfoot .vb-now").inner_text() != "–"
+    assert "London" in answer
+    assert_heard(await recorded(visitor.page), answer, words=3)
 
 
-async def assert_heard(audio: Audio, answer: str) -> None:
-    """The sound was there, undistorted, and says what is written."""
+def assert_heard(audio: Audio, answer: str, words: int) -> None:
+    """There was sound, undistorted, and so many of the written words at least can be made out in it."""
     assert -45 < audio.level_dbfs < -6
     assert clipped_share(audio) < 1e-4
-    written, heard = content_words(answer), content_words(understood(audio))
-    assert len(written & heard) >= min(2, len(written)), f"{answer!r} sounded like {heard}"
+    text = understood(audio)
+    assert len(content_words(answer) & content_words(text)) >= words, f"{answer!r} sounded like {text!r}"

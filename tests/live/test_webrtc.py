@@ -131,6 +131,21 @@ async def test_pause_and_resume_lose_no_sound_on_the_wire() -> None:
         assert sounding_s == pytest.approx(expected_s, rel=0.06)
 
 
+async def test_no_more_than_two_frames_wait_for_the_wire() -> None:
+    async with (
+        quick(ScriptedAgent(scripts=[["A sentence of some length."]])) as server,
+        RtcClient(server.url) as client,
+    ):
+        client.send({"type": "text", "text": "go"})
+        await client.heard.wait_for_sound()
+        (session,) = server.connections.sessions
+        waiting = []
+        for _ in range(100):
+            waiting.append(session.frames_waiting)
+            await asyncio.sleep(0.003)
+        assert max(waiting) <= 2, waiting
+
+
 @pytest.mark.parametrize(
     ("message", "complaint"),
     [

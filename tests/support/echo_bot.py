@@ -42,20 +42,20 @@ class EchoBot(WebRTCConnectionMixin):
     """Serves `POST /webrtc/offer` as FastRTC's Stream does, without its page, at `base_url`."""
 
     def __init__(self, concurrency_limit: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.mode = "send-receive"
         self.modality = "audio"
         self.concurrency_limit = concurrency_limit
         self.time_limit = None
         self.allow_extra_tracks = False
-        self.rtc_configuration = {"iceServers": []}
+        self.rtc_configuration: dict[str, Any] = {"iceServers": []}
         self.server_rtc_configuration = self.convert_to_aiortc_format(self.rtc_configuration)
         self.event_handler = EchoHandler()
         self.base_url = ""
 
     async def offer(self, body: dict[str, Any]) -> Any:
         set_outputs = self.set_additional_outputs(body["webrtc_id"])
-        return await self.handle_offer(body, set_outputs)  # type: ignore[no-untyped-call]
+        return await self.handle_offer(body, set_outputs)
 
     def handler(self, webrtc_id: str) -> EchoHandler:
         """The one that serves this connection."""

@@ -121,6 +121,11 @@ class VoiceHandler(AsyncStreamHandler):
         """FastRTC's end of this handler, which holds the queue of frames to be sent."""
         return getattr(self._clear_queue, "__self__", None)
 
+    @property
+    def frames_waiting(self) -> int:
+        """Frames that were given to FastRTC and not yet taken by the wire."""
+        return 0 if self._callback is None else self._callback.queue.qsize()
+
     # Sound --------------------------------------------------------------------------------------------------------
 
     async def receive(self, frame: tuple[int, Samples]) -> None:
@@ -135,7 +140,7 @@ class VoiceHandler(AsyncStreamHandler):
         frame: Samples | None = None
         try:
             await self._clock.tick()
-            while self._open and (callback := self._callback) and callback.queue.qsize() >= MAX_QUEUED_FRAMES:
+            while self._open and self.frames_waiting >= MAX_QUEUED_FRAMES:
                 await self._clock.tick()
             if self._open:
                 self._keep_house()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -61,12 +60,6 @@ def bare_words(text: str) -> list[str]:
 def capitalized(text: str) -> str:
     """`text` with a capital at its start; the rest is left as it is."""
     return text[:1].upper() + text[1:]
-
-
-def listed(items: Iterable[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    *others, last = items
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 @lru_cache(maxsize=1024)

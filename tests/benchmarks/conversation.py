@@ -1,0 +1,109 @@
+"""One user talking to the running app over WebRTC: connection time, response gap by its parts, CPU.
+
+`make bench` prints it. The app is a process of its own on the embedded engines; the user's speech comes from flite.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.support.app_process import App, running_app
+from tests.support.rtc_client import RtcClient
+from tests.support.speech import spoken
+
+QUESTIONS = (
+    "what time is it in tokyo",
+    "what is two plus two",
+    "tell me a joke",
+    "what day is it",
+    "what can you do",
+    "what time is it in london",
+)
+CONNECTIONS = 10
+ROUNDS = 3
+CPU_S = 10.0
+
+
+def row(name: str, values: list[float], unit: str) -> str:
+    ordered = sorted(values)
+    p95 = ordered[min(len(ordered) - 1, round(0.95 * (len(ordered) - 1)))]
+    return f"| {name} | {statistics.median(values):.0f} {unit} | {p95:.0f} {unit} | {len(values)} |"
+
+
+def cpu_s(processes: list[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+async def share_of_core(processes: list[psutil.Process]) -> float:
+    """Percent of one core used over the next ten seconds."""
+    before, start_s = cpu_s(processes), time.monotonic()
+    await asyncio.sleep(CPU_S)
+    return 100 * (cpu_s(processes) - before) / (time.monotonic() - start_s)
+
+
+async def connection_times(app: App) -> list[float]:
+    times = []
+    for _ in range(CONNECTIONS):
+        async with RtcClient(app.url) as client:
+            times.append(client.connect_s * 1000)
+    return times
+
+
+async def ask(client: RtcClient, question: str) -> tuple[float, dict[str, Any]]:
+    """The gap on the wire in ms, from the last frame of the question to the first one with sound; and the state."""
+    before = len(client.messages)
+    client.microphone.say(spoken(question))
+    ended_s = await client.microphone.said()
+    sounded_s = await client.heard.wait_for_sound(30, after_s=ended_s)
+    await client.heard.wait_for_silence(1.0, 60)
+    answered = [message for message in client.messages[before:] if message["type"] == "state" and message["turn"]]
+    return (sounded_s - ended_s) * 1000, answered[-1]
+
+
+async def bench(app: App) -> list[str]:
+    lines = ["| what | median | p95 | n |", "|---|---|---|---|"]
+    lines.append(row("connection, offer to open data channel", await connection_times(app), "ms"))
+    gaps: list[float] = []
+    parts: dict[str, list[float]] = {}
+    async with RtcClient(app.url) as client:
+        for _ in range(ROUNDS):
+            for question in QUESTIONS:
+                gap_ms, state = await ask(client, question)
+                gaps.append(gap_ms)
+                for stage in state["turn"]:
+                    parts.setdefault(stage["name"], []).append(stage["to_ms"] - stage["from_ms"])
+    lines.append(row("response gap on the wire", gaps, "ms"))
+    lines += [row(f"of it: {name}", values, "ms") for name, values in parts.items()]
+
+    workers = app.process.children(recursive=True)
+    lines += ["", "| CPU, share of one core over 10 s | app | workers |", "|---|---|---|"]
+    lines.append(f"| no session | {await share_of_core([app.process]):.1f} % | – |")
+    async with RtcClient(app.url) as client:
+        used, of_workers = await asyncio.gather(share_of_core([app.process]), share_of_core(workers))
+        lines.append(f"| one silent session | {used:.1f} % | {of_workers:.1f} % |")
+        client.send({"type": "text", "text": "tell me a long story"})
+        await client.heard.wait_for_sound()
+        used, of_workers = await asyncio.gather(share_of_core([app.process]), share_of_core(workers))
+        lines.append(f"| one session, the bot speaking | {used:.1f} % | {of_workers:.1f} % |")
+        client.send({"type": "interrupt"})
+        client.microphone.say(spoken(" ".join(QUESTIONS * 2)))
+        used, of_workers = await asyncio.gather(share_of_core([app.process]), share_of_core(workers))
+        lines.append(f"| one session, the user speaking | {used:.1f} % | {of_workers:.1f} % |")
+    return lines
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, running_app(Path(folder)) as app:
+        sys.stdout.write("\n".join(asyncio.run(bench(app))) + "\n")
+
+
+if __name__ == "__main__":
+    main()
