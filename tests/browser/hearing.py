@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from pathlib import Path
@@ -30,6 +31,13 @@ async def record(page: Page) -> None:
 async def recorded(page: Page) -> Audio:
     """What was heard since the last call."""
     return Audio.from_bytes(base64.b64decode(await page.evaluate("recorder.take()")), WIRE_RATE_HZ)
+
+
+async def falls_silent(page: Page, timeout_s: float = 3.0) -> None:
+    """Until nothing was heard for 300 ms."""
+    async with asyncio.timeout(timeout_s):
+        while len(sounding(await recorded(page)).samples):
+            await asyncio.sleep(0.3)
 
 
 def understood(audio: Audio) -> str:

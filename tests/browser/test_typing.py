@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import Browsers
-from tests.browser.hearing import record, recorded
+from tests.browser.hearing import falls_silent, record
 
 HEARD_WORDS = "document.querySelector('.vb-assistant:last-child .vb-heard')?.textContent.split(' ').length"
 
@@ -68,9 +68,7 @@ async def test_words_are_dimmed_until_they_are_heard_and_cut_by_interrupt(browse
     await expect(answer.locator(".vb-cut")).to_have_text("interrupted")
     assert await visitor.words("unheard") == []
     assert (await visitor.words("heard"))[: len(early)] == early
-    await recorded(visitor.page)
-    await visitor.page.wait_for_timeout(500)  # so much silence is to be listened to
-    assert (await recorded(visitor.page)).level_dbfs < -60
+    await falls_silent(visitor.page)
 
 
 async def test_a_new_conversation_is_empty(browsers: Browsers) -> None:

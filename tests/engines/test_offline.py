@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.engines.phrasings import BOTH, CLOCK, SUMS, TALK, TOKYO
 from tests.support.talk import MOMENT, Talk
-from voicebot.engines.llm.offline.talk import OFFER, SAID, UNKNOWN, WITH_A_KEY
+from voicebot.engines.llm.offline.talk import OFFER, SAID, UNKNOWN, WITHOUT_MODEL
 from voicebot.engines.llm.offline.topics import Topic
 
 
@@ -92,7 +92,7 @@ async def test_what_it_cannot_do_is_said_at_length_only_once(said: str) -> None:
 
 @pytest.mark.parametrize("said", ["who was napoleon", "what is love", "do you speak french", "look it up online"])
 async def test_tells_how_to_get_what_it_lacks(said: str) -> None:
-    assert WITH_A_KEY in await Talk().say(said)
+    assert WITHOUT_MODEL in await Talk().say(said)
 
 
 async def test_who_is_not_understood_hears_something_else_each_time() -> None:

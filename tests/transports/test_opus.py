@@ -12,17 +12,15 @@ from aiortc.rtp import RtpPacket
 from av import AudioFrame
 from av.frame import Frame
 
-from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from tests.support import sounds
+from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.transports.jitter_buffer import SoundRun
 from voicebot.transports.opus import MAX_CONCEALED_SAMPLES, VoiceDecoder, VoiceEncoder, samples_per_frame
-
-TONE_HZ = 400
 
 
 def tone(frames: int) -> Samples:
     """So many 20 ms frames of a steady tone."""
-    time_s = np.arange(frames * FRAME_SAMPLES) / WIRE_RATE_HZ
-    return (8000 * np.sin(2 * np.pi * TONE_HZ * time_s)).astype(np.int16)
+    return sounds.tone(frames * FRAME_S).samples
 
 
 def frames_of(samples: Samples, *, channels: int = 1, size: int = FRAME_SAMPLES) -> list[AudioFrame]:
@@ -68,7 +66,7 @@ def test_a_tone_keeps_its_pitch_and_level_in_one_channel(channels: int, size: in
     decoder = VoiceDecoder()
     frames = decoder.decode(run(dict(enumerate(payloads_of(samples, channels=channels, size=size)))))
     heard = sound(frames[5:])
-    assert pitch_hz(heard) == pytest.approx(TONE_HZ, abs=5)
+    assert pitch_hz(heard) == pytest.approx(sounds.TONE_HZ, abs=5)
     assert heard.level_dbfs == pytest.approx(Audio(samples, WIRE_RATE_HZ).level_dbfs, abs=1)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from aiortc.codecs.opus import SAMPLE_RATE, SAMPLES_PER_FRAME, TIME_BASE, OpusDecoder, OpusEncoder
+from aiortc.codecs.opus import SAMPLE_RATE, TIME_BASE, OpusDecoder, OpusEncoder
 from aiortc.jitterbuffer import JitterFrame
-from av import AudioFrame, AudioResampler, FFmpegError, Packet
+from av import AudioFrame, FFmpegError, Packet
 from av.frame import Frame
 
 from voicebot.transports.jitter_buffer import SoundRun
@@ -24,26 +24,21 @@ MAX_CONCEALED_SAMPLES = SAMPLE_RATE
 
 
 class VoiceEncoder(OpusEncoder):
-    """One channel without SILK's look-ahead: 2.5 ms of delay for 6.5 ms, and half the work of aiortc's encoder.
-
-    Frames of 20 ms at 48 kHz with one channel go to the encoder as they are; from the first one on that differs, all
-    are converted before (each converter has two threads).
-    """
+    """One channel without SILK's look-ahead: 2.5 ms of delay for 6.5 ms, and half the work of aiortc's encoder."""
 
     def __init__(self) -> None:
         super().__init__()
         self.codec.bit_rate = BIT_RATE
         self.codec.layout = "mono"
         self.codec.options = {"application": "lowdelay", "compression_level": str(COMPLEXITY)}
-        self.resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE, frame_size=SAMPLES_PER_FRAME)
-        self._converts = False
 
     def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
-        """The packets of a 16-bit frame, and the first one's RTP time; none while a converter holds it back."""
+        """The packets of a 16-bit frame and the first one's RTP time, or none yet.
+
+        PyAV converts and cuts frames to what the codec takes; aiortc's encoder does it once more, before that.
+        """
         assert isinstance(frame, AudioFrame)
-        self._converts = self._converts or not _is_plain(frame)
-        frames = self.resampler.resample(frame) if self._converts else [frame]
-        packets = [packet for each in frames for packet in self.codec.encode(each)]
+        packets = self.codec.encode(frame)
         if not packets or packets[0].pts is None:
             return [], 0
         if self.first_packet_pts is None:  # below 0 by the encoder's look-ahead
@@ -105,12 +100,3 @@ def samples_per_frame(toc: int) -> int:
     if config < 16:  # hybrid: 10, 20 ms
         return (480, 960)[config % 2]
     return 120 << config % 4  # MDCT: 2.5, 5, 10, 20 ms
-
-
-def _is_plain(frame: AudioFrame) -> bool:
-    return (
-        frame.samples == SAMPLES_PER_FRAME
-        and frame.sample_rate == SAMPLE_RATE
-        and frame.format.name == "s16"
-        and frame.layout.nb_channels == 1
-    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from voicebot.engines.llm.offline.topics import GUESSES, Topic
 
-WITH_A_KEY = "Set a key for a cloud model, and you can talk about nearly anything."
+WITHOUT_MODEL = "For that I would need a large language model, which this version can't use yet."
 
 OFFER = "Ask me for the time somewhere, a sum, a joke or a story."
 
@@ -30,17 +30,17 @@ SAID: Mapping[Topic, str] = {
         "My answers are made on this machine, and nothing of what you say is sent anywhere for them. "
         "The engines that listen and speak are named on the page."
     ),
-    Topic.LANGUAGES: f"English is the only language that I understand, and I can't translate. {WITH_A_KEY}",
+    Topic.LANGUAGES: f"English is the only language that I understand, and I can't translate. {OFFER}",
     Topic.VOICE: "I can't change my voice from within our talk, sorry.",
     Topic.WEATHER: (
-        "I can't see the weather, because I have no connection to the outside. It would take a key for a cloud model, "
-        "and a weather tool. The time and the date I can tell you, anywhere."
+        "I can't see the weather, because I have no connection to the outside. "
+        "The time and the date I can tell you, anywhere."
     ),
     Topic.NEWS: (
-        "I have no news, scores or prices, because I have no connection to the outside. It would take a key for "
-        "a cloud model, and a tool that fetches them."
+        "I have no news, scores or prices, because I have no connection to the outside. "
+        "What I know by myself are the time, sums, jokes and stories."
     ),
-    Topic.WEB: f"I can't search the web, because I have no connection to the outside. {WITH_A_KEY}",
+    Topic.WEB: f"I can't search the web, because I have no connection to the outside. {OFFER}",
     Topic.DEEDS: f"I can't do that, because I can only talk: no music, no timers, no messages and no orders. {OFFER}",
     Topic.GOODBYE: "Goodbye! It was nice talking to you.",
     Topic.HOW_ARE_YOU: "I'm doing fine, thank you.",
@@ -62,9 +62,9 @@ SAID: Mapping[Topic, str] = {
         "repeat what I said. You can interrupt me at any time: just speak."
     ),
     Topic.ABOUT_ME: f"I'm only a voice bot that thinks by simple rules, so there is not much to tell about me. {OFFER}",
-    Topic.KNOWLEDGE: f"I can't answer that, sorry, because I know very little of the world. {OFFER} {WITH_A_KEY}",
-    Topic.REQUEST: f"That is more than I can do, sorry. {OFFER} {WITH_A_KEY}",
-    Topic.QUESTION: f"I have no answer to that, sorry. {OFFER} {WITH_A_KEY}",
+    Topic.KNOWLEDGE: f"I can't answer that, sorry, because I know very little of the world. {OFFER} {WITHOUT_MODEL}",
+    Topic.REQUEST: f"That is more than I can do, sorry. {OFFER} {WITHOUT_MODEL}",
+    Topic.QUESTION: f"I have no answer to that, sorry. {OFFER} {WITHOUT_MODEL}",
     Topic.BROKEN_SUM: "That sounded like a sum, but a part of it got lost. Please say it once more.",
 }
 

@@ -1,0 +1,67 @@
+"""The measuring client against the smallest FastRTC bot: what it reports is so, and nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import aioice.ice
+import pytest
+
+from tests.support.echo_bot import echo_bot
+from tests.support.rtc_client import OfferRefusedError, RtcClient
+from tests.support.sounds import tone
+from voicebot.core.audio import WIRE_RATE_HZ, Audio
+
+
+async def test_a_client_connects_soon_and_hears_its_echo_soon() -> None:
+    async with echo_bot() as bot, RtcClient(bot.base_url) as client:
+        assert client.connect_s < 1.0
+        start = client.microphone.say(tone(0.5))
+        heard_s = await client.heard.wait_for_sound()
+        assert heard_s - client.microphone.sent_at(start) < 0.15, "two of aiortc's own buffers cost 160 ms"
+        await client.heard.wait_for_silence()
+        sounding = [frame.audio for frame in client.heard.frames if frame.is_sound]
+        assert Audio.joined(sounding, WIRE_RATE_HZ).duration_s == pytest.approx(0.5, abs=0.05)
+        softer_db = tone(1).level_dbfs - sounding[5].level_dbfs
+        assert softer_db == pytest.approx(3, abs=0.5), "FastRTC makes two channels of one, each 3 dB softer"
+
+
+async def test_messages_go_both_ways() -> None:
+    async with echo_bot() as bot, RtcClient(bot.base_url) as client:
+        client.send({"type": "hello"})
+        answer = await client.wait_for_message(lambda message: message["type"] == "log")
+        assert answer["data"] == 'Server received: {"type": "hello"}'
+
+
+async def test_a_refused_offer_says_why_and_leaves_nothing() -> None:
+    async with echo_bot(concurrency_limit=0) as bot:
+        before = asyncio.all_tasks()
+        with pytest.raises(OfferRefusedError, match="concurrency_limit_reached"):
+            async with RtcClient(bot.base_url):
+                pass
+        assert asyncio.all_tasks() == before
+
+
+async def test_connections_leave_no_task_and_no_thread() -> None:
+    tasks, threads = asyncio.all_tasks(), threading.active_count()
+    async with echo_bot() as bot:
+        for _ in range(3):
+            async with RtcClient(bot.base_url) as client:
+                handler = bot.handler(client.webrtc_id)
+                await client.heard.wait_for_frames(5)
+            await asyncio.wait_for(handler.ended.wait(), 5)
+    assert asyncio.all_tasks() == tasks
+    assert threading.active_count() == threads
+
+
+async def test_a_peer_that_has_vanished_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    longest_s = aioice.ice.CONSENT_FAILURES * (1.2 * aioice.ice.CONSENT_INTERVAL + 0.5)
+    assert 10 <= longest_s <= 15
+    monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.1)
+    monkeypatch.setattr(aioice.ice, "CONSENT_FAILURES", 2)
+    async with echo_bot() as bot, RtcClient(bot.base_url) as client:
+        handler = bot.handler(client.webrtc_id)
+        client.link.cut()
+        await asyncio.wait_for(handler.ended.wait(), 5)
+        assert not bot.pcs
