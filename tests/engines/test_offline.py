@@ -90,8 +90,8 @@ async def test_what_it_cannot_do_is_said_at_length_only_once(said: str) -> None:
     assert len(second.split()) < 20 < len(first.split()) + 5
 
 
-@pytest.mark.parametrize("said", ["who was napoleon", "what is love", "do you speak french", "look it up online"])
-async def test_tells_how_to_get_what_it_lacks(said: str) -> None:
+@pytest.mark.parametrize("said", ["who was napoleon", "what is love"])
+async def test_tells_what_it_lacks(said: str) -> None:
     assert WITHOUT_MODEL in await Talk().say(said)
 
 
