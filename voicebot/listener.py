@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from voicebot.core.audio import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Resampler, Samples
+from voicebot.core.audio import SPEECH_RATE_HZ, Audio, Resampler, Samples
 from voicebot.core.endpoint import WINDOW_S, Edge, Endpointer, EndpointRules
 from voicebot.core.events import SpeechEnded, SpeechStarted
 from voicebot.engines.base import VoiceActivityDetector
@@ -40,7 +40,6 @@ class Listener:
         before = round((PRE_ROLL_S + rules.start_s) / WINDOW_S)
         self._before: deque[Samples] = deque(maxlen=before)
         self._utterance = 0
-        self.level_dbfs = -120.0
 
     @property
     def hears_speech(self) -> bool:
@@ -48,7 +47,6 @@ class Listener:
 
     def hear(self, audio: Audio) -> None:
         """More sound, of any length and rate."""
-        self.level_dbfs = audio.level_dbfs
         if audio.rate_hz not in self._resamplers:
             self._resamplers = {audio.rate_hz: Resampler(audio.rate_hz, SPEECH_RATE_HZ)}
         speech = self._resamplers[audio.rate_hz].push(audio).samples
@@ -58,10 +56,6 @@ class Listener:
         for start in range(0, whole, size):
             self._hear_window(samples[start : start + size])
         self._left_over = samples[whole:]
-
-    def hear_nothing(self, duration_s: float) -> None:
-        """The microphone has gone quiet in the strict sense: no sound comes at all."""
-        self.hear(Audio.silence(duration_s, WIRE_RATE_HZ))
 
     def _hear_window(self, window: Samples) -> None:
         edge = self._endpointer.push(self._vad.probability(window))

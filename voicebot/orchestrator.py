@@ -53,15 +53,11 @@ class Orchestrator:
     def __init__(self, engines: Engines, settings: Settings, observe: Callable[[State], None]) -> None:
         self.state = State(rules=settings.rules)
         self.player = Player(self.post, settings.tts_prefetch)
-        self.listener = Listener(
-            engines.make_vad(),
-            settings.endpoint_rules,
-            started=self._speech_started,
-            sound=self._speech_sound,
-            ended=self._speech_ended,
-        )
         self._observe = observe
-        self._stt = engines.stt
+        self._engines = engines
+        self._endpoint_rules = settings.endpoint_rules
+        self._listener: Listener | None = None
+        self._unheard: list[Audio] = []
         self._replies = ReplyMaker(
             agent=engines.agent,
             tts=engines.tts,
@@ -83,11 +79,19 @@ class Orchestrator:
 
     def hear(self, audio: Audio) -> None:
         """Sound from the user's microphone."""
-        self.listener.hear(audio)
+        if self._listener is None:
+            self._unheard.append(audio)
+        else:
+            self._listener.hear(audio)
+
+    @property
+    def hears_speech(self) -> bool:
+        return self._listener is not None and self._listener.hears_speech
 
     async def run(self) -> None:
         """Run the session until cancelled. All its tasks and timers end with it."""
         try:
+            await self._begin_to_listen()
             async with asyncio.TaskGroup() as group:
                 while True:
                     input, at_s = await self._mailbox.get()
@@ -101,6 +105,20 @@ class Orchestrator:
             for timer in self._timers.values():
                 timer.cancel()
             self.player.close()
+
+    async def _begin_to_listen(self) -> None:
+        """A detector takes some 100 ms to make: in a thread, as the other sessions' sound must not wait for it."""
+        vad = await asyncio.to_thread(self._engines.make_vad)
+        self._listener = Listener(
+            vad,
+            self._endpoint_rules,
+            started=self._speech_started,
+            sound=self._speech_sound,
+            ended=self._speech_ended,
+        )
+        for audio in self._unheard:
+            self._listener.hear(audio)
+        self._unheard.clear()
 
     async def _carry_out(self, command: Command, group: asyncio.TaskGroup) -> None:
         match command:
@@ -168,7 +186,7 @@ class Orchestrator:
         text = ""
         error: str | None = "The speech recogniser ended without a final text."
         try:
-            async with aclosing(self._stt.transcribe(_until_none(self._sounds[utterance]))) as transcripts:
+            async with aclosing(self._engines.stt.transcribe(_until_none(self._sounds[utterance]))) as transcripts:
                 async for transcript in transcripts:
                     text = transcript.text
                     if transcript.final:

@@ -22,14 +22,14 @@ async def test_hanging_up_frees_the_session(browsers: Browsers, url: str) -> Non
 
 async def test_a_reload_frees_the_session_and_the_page_works_again(browsers: Browsers, url: str) -> None:
     visitor = await browsers.visit(microphone=False)
-    await visitor.types("Hello")
-    await visitor.hears_answer(1)
+    await visitor.types("Tell me a long story")
+    await visitor.sees("speaking")
     await visitor.page.reload()
     await visitor.ready()
     await sessions(url, 0)
     await expect(visitor.messages).to_have_count(0)
-    await visitor.types("What time is it in Tokyo?")
-    assert "Tokyo" in await visitor.hears_answer(1)
+    await visitor.types("Hello")
+    await visitor.sees("speaking")
 
 
 async def test_closing_the_tab_frees_the_session(browsers: Browsers, url: str) -> None:
@@ -43,7 +43,7 @@ async def test_closing_the_tab_frees_the_session(browsers: Browsers, url: str) -
 async def test_a_lost_connection_is_told_and_can_be_made_again(browsers: Browsers, url: str) -> None:
     visitor = await browsers.visit(microphone=False)
     await visitor.types("Hello")
-    await visitor.hears_answer(1)
+    await visitor.sees("speaking")
     # What the browser does itself once the server has gone: it closes the data channel.
     await visitor.page.evaluate("voicebot._connection._channel.close()")
     await expect(visitor.problem).to_contain_text("The connection was lost.")
@@ -51,5 +51,5 @@ async def test_a_lost_connection_is_told_and_can_be_made_again(browsers: Browser
     await visitor.presses("Reconnect")
     await visitor.sees("ready")
     await expect(visitor.problem).to_be_empty()
-    await visitor.types("What time is it in Tokyo?")
-    assert "Tokyo" in await visitor.hears_answer(1)
+    await visitor.types("Hello again")
+    await visitor.sees("speaking")

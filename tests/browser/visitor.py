@@ -122,6 +122,11 @@ class Visitor:
         """The `heard` or `unheard` words of the last answer."""
         return (await self.answers.last.locator(f".vb-{which}").inner_text()).split()
 
+    async def focused(self) -> str:
+        """What the keyboard acts on: its text, or its tag if it has none."""
+        script = "document.activeElement.textContent.trim() || document.activeElement.tagName"
+        return str(await self.page.evaluate(script))
+
     async def sees_that(self, script: str) -> None:
         """Until the JavaScript expression holds."""
         await self.page.wait_for_function(script, timeout=ANSWER_S * 1000)

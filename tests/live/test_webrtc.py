@@ -208,6 +208,15 @@ async def test_the_time_limit_ends_the_session_and_says_so() -> None:
         await until(lambda: not server.connections.sessions)
 
 
+async def test_a_network_lost_in_mid_speech_ends_the_utterance() -> None:
+    engines = scripted(ScriptedStt(scripts=[["what time"]]), ScriptedAgent(scripts=[["Ten."]]), ToneTts())
+    async with serving(engines, config.load()) as server, RtcClient(server.url) as client:
+        client.microphone.say(loud(20))
+        await client.wait_for_message(is_state(lambda state: state["phase"] == "listening"))
+        client.link.drop_next(10_000)
+        await client.heard.wait_for_sound(5)
+
+
 async def test_a_client_whose_sound_stops_is_let_go() -> None:
     async with quick(media_timeout_s=1) as server, RtcClient(server.url) as client:
         client.link.drop_next(10_000)

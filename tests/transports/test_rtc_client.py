@@ -12,6 +12,12 @@ from tests.support.echo_bot import echo_bot
 from tests.support.rtc_client import OfferRefusedError, RtcClient
 from tests.support.sounds import tone
 from voicebot.core.audio import WIRE_RATE_HZ, Audio
+from voicebot.transports import aiortc_tuning
+
+
+@pytest.fixture(autouse=True)
+def tuned() -> None:
+    assert aiortc_tuning.apply()
 
 
 async def test_a_client_connects_soon_and_hears_its_echo_soon() -> None:
@@ -41,6 +47,13 @@ async def test_a_refused_offer_says_why_and_leaves_nothing() -> None:
             async with RtcClient(bot.base_url):
                 pass
         assert asyncio.all_tasks() == before
+
+
+async def test_an_http_error_is_a_refusal_too() -> None:
+    async with echo_bot() as bot:
+        with pytest.raises(OfferRefusedError, match="404"):
+            async with RtcClient(f"{bot.base_url}/nowhere"):
+                pass
 
 
 async def test_connections_leave_no_task_and_no_thread() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from functools import partial
@@ -78,8 +79,9 @@ class VoiceHandler(AsyncStreamHandler):
         super().__init__("mono", output_sample_rate=WIRE_RATE_HZ, input_sample_rate=WIRE_RATE_HZ)
         self._engines, self._settings, self._view, self._leave = engines, settings, view, leave
         self._orchestrator = Orchestrator(engines, settings, self._state_changed)
+        self.session = secrets.token_hex(8)
         self._clock = FrameClock()
-        self._session: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
         self._unsent: State | None = self._orchestrator.state
         self._sent_s = 0.0
         self._started_s = self._heard_s = time.monotonic()
@@ -98,9 +100,9 @@ class VoiceHandler(AsyncStreamHandler):
         return self._orchestrator.player.underruns
 
     async def start_up(self) -> None:
-        if self._open and self._session is None:
-            self._session = asyncio.create_task(self._orchestrator.run(), name="session")
-            self._session.add_done_callback(self._session_ended)
+        if self._open and self._running is None:
+            self._running = asyncio.create_task(self._orchestrator.run(), name="session")
+            self._running.add_done_callback(self._session_ended)
 
     def _session_ended(self, session: asyncio.Task[None]) -> None:
         if not session.cancelled() and (failure := session.exception()) is not None:
@@ -110,8 +112,8 @@ class VoiceHandler(AsyncStreamHandler):
     def shutdown(self) -> None:
         """Stop everything of this connection; may come twice, or before `start_up`."""
         self._open = False
-        if self._session is not None:
-            self._session.cancel()
+        if self._running is not None:
+            self._running.cancel()
         callback = self._callback
         if callback is not None:
             callback.stop()
@@ -155,8 +157,8 @@ class VoiceHandler(AsyncStreamHandler):
         """What is to be done now and then: the playout clock is the one clock."""
         now_s = time.monotonic()
         quiet_s = now_s - self._heard_s
-        if quiet_s > QUIET_S and self._orchestrator.listener.hears_speech:
-            self._orchestrator.listener.hear_nothing(FRAME_S)
+        if quiet_s > QUIET_S and self._orchestrator.hears_speech:
+            self._orchestrator.hear(Audio.silence(FRAME_S, WIRE_RATE_HZ))
         if (
             self._unsent is not None
             and now_s - self._sent_s >= STATE_INTERVAL_S
@@ -182,7 +184,7 @@ class VoiceHandler(AsyncStreamHandler):
         super().set_channel(channel)
         if not known:
             channel.on("message", self._message_came)
-            self._send(messages.hello(str(id(self)), self._engines.names))
+            self._send(messages.hello(self.session, self._engines.names))
 
     def _state_changed(self, state: State) -> None:
         self._unsent = state

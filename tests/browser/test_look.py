@@ -1,0 +1,46 @@
+"""Takes pictures of the page for people to look at, and measures what can be measured of its look."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.browser.conftest import PROJECT, Browsers
+from tests.browser.screenshots import SCHEMES, SIZES, interruption, take
+
+FOLDER = PROJECT / "screenshots"
+
+CONTRASTS = (Path(__file__).with_name("contrasts.js")).read_text(encoding="utf-8")
+
+LEAST_CONTRAST = 4.5
+"""WCAG 2.2, 1.4.3 (AA), for text of normal size."""
+
+
+async def test_pictures_are_taken(browsers: Browsers) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    visitor = await browsers.visit(interruption())
+    await take(visitor, FOLDER)
+    taken = {path.name for path in FOLDER.glob("*.png")}
+    assert taken >= {
+        f"{size}-{scheme}-{moment}.png"
+        for size in SIZES
+        for scheme in SCHEMES
+        for moment in ("idle", "speaking", "after")
+    }
+    assert await visitor.page.locator("#vb-rulings [data-decision=regenerate]").count() == 1
+
+
+async def test_every_text_has_contrast_and_nothing_is_wider_than_the_screen(browsers: Browsers) -> None:
+    visitor = await browsers.visit(microphone=False)
+    await visitor.talk_button.click()
+    await visitor.types("Tell me a long story")
+    await visitor.sees_that("document.querySelector('.vb-assistant .vb-heard')?.textContent.split(' ').length > 3")
+    for width in (320, 390, 820, 1280, 1920):
+        await visitor.page.set_viewport_size({"width": width, "height": 800})
+        assert await visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+        for scheme in SCHEMES:
+            await visitor.page.emulate_media(color_scheme=scheme)
+            found = await visitor.page.evaluate(CONTRASTS)
+            assert len(found) > 40
+            assert [text for text in found if text["contrast"] < LEAST_CONTRAST] == []
