@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.async_api import async_playwright
 
 from tests.browser.visitor import Visitor, launched
+from tests.support.app_process import running_app
 from voicebot.core.audio import Audio
-
-PROJECT = Path(__file__).parents[2]
-
-START_S = 40.0
 
 
 @pytest.fixture(scope="session")
@@ -37,42 +29,10 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of `python app.py`, started with no key, no settings and no `.env`."""
-    folder = tmp_path_factory.mktemp("server")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    log = folder / "server.log"
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, str(PROJECT / "app.py"), "--port", str(port)],
-            cwd=folder,
-            env=kept,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        ) as server,
-    ):
-        address = f"http://127.0.0.1:{port}"
-        try:
-            _wait_until_healthy(address, server, log)
-            yield address
-        finally:
-            server.terminate()
-            server.wait(timeout=20)
-    assert "Traceback" not in log.read_text(), log.read_text()
-
-
-def _wait_until_healthy(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline_s = time.monotonic() + START_S
-    while time.monotonic() < deadline_s and server.poll() is None:
-        try:
-            httpx.get(f"{address}/health", trust_env=False).raise_for_status()
-        except httpx.TransportError:
-            time.sleep(0.1)  # nothing tells when a process begins to listen
-        else:
-            return
-    pytest.fail(f"the server did not start:\n{log.read_text()}")
+    """The address of `python app.py`, started with no key and no settings; its log must be free of crashes."""
+    with running_app(tmp_path_factory.mktemp("app")) as app:
+        yield app.url
+        assert "Traceback" not in app.log.read_text("utf-8"), app.log.read_text("utf-8")
 
 
 class Browsers:

@@ -17,7 +17,7 @@
   while (texts.nextNode()) {
     const element = texts.currentNode.parentElement;
     const text = texts.currentNode.textContent.trim();
-    if (!text || !element.checkVisibility({ visibilityProperty: true }) || element.closest("script, style")) continue;
+    if (!text || element.clientWidth === 1 || !element.checkVisibility({ visibilityProperty: true }) || element.closest("script, style")) continue;
     const [dark, light] = [luminance(rgba(getComputedStyle(element).color)), luminance(ground(element))].sort((a, b) => a - b);
     found.push({ text: text.slice(0, 40), contrast: (light + 0.05) / (dark + 0.05) });
   }

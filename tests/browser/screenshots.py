@@ -10,6 +10,7 @@ import asyncio
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from playwright.async_api import async_playwright, expect
 
@@ -18,7 +19,7 @@ from tests.support.speech import spoken
 from voicebot.core.audio import WIRE_RATE_HZ, Audio
 
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
-SCHEMES = ("light", "dark")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 SILENT_S = 9.0
 """The visitor listens to the story for so long before speaking over it."""
@@ -60,7 +61,6 @@ async def _main(url: str, folder: Path) -> None:
     chromium = shutil.which("chromium")
     if chromium is None:
         raise SystemExit("chromium is missing: apt-get install chromium")
-    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         async with async_playwright() as playwright:
             browser = await launched(playwright, chromium, Path(scratch), interruption(), microphone=True)
@@ -74,4 +74,5 @@ if __name__ == "__main__":
     parser.add_argument("url")
     parser.add_argument("folder", type=Path)
     options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
     asyncio.run(_main(options.url, options.folder))

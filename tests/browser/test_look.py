@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from tests.browser.conftest import PROJECT, Browsers
+from tests.browser.conftest import Browsers
 from tests.browser.screenshots import SCHEMES, SIZES, interruption, take
 
-FOLDER = PROJECT / "screenshots"
+FOLDER = Path(__file__).parents[2] / "screenshots"
 
 CONTRASTS = (Path(__file__).with_name("contrasts.js")).read_text(encoding="utf-8")
 

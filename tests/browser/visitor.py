@@ -151,5 +151,5 @@ async def sessions(url: str, wanted: int, timeout_s: float = 5.0) -> None:
 async def until(condition: Callable[[], bool], timeout_s: float) -> None:
     """For what only polling can tell: the state of another process."""
     async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110: nothing tells of it
+        while not condition():  # noqa: ASYNC110 (nothing tells of it)
             await asyncio.sleep(0.1)

@@ -17,7 +17,7 @@ CONSENT_FAILURES = 8
 """How often a peer is asked whether it is still there, and how many times in a row it may be silent for 0.5 s: it is
 given up after 12 s (measured: 11). aioice's own 5 s and 6 times make 33. RFC 7675 names 30 s as the longest time and no
 shortest; asking often, rather than giving up after fewer silences, keeps a peer whose packets get lost: with 5 % lost
-each way, 8 silences in a row come once in 50,000 hours."""
+each way, 8 silences in a row come once in 40,000 hours."""
 
 
 @cache

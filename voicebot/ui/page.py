@@ -35,7 +35,8 @@ FONT = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "He
 def build_page(max_text_chars: int = 2_000) -> gr.Blocks:
     """The page as Gradio serves it. All it needs comes with it: nothing is fetched from elsewhere."""
     offline.keep_gradio_offline()
-    with _blocks() as page:
+    page = _blocks()
+    with page:
         gr.HTML(_asset("header.html"), padding=False)
         with gr.Row(elem_id="vb-layout"):
             with gr.Column(elem_id="vb-controls", scale=0):
@@ -54,14 +55,13 @@ def build_page(max_text_chars: int = 2_000) -> gr.Blocks:
 
 
 def _blocks() -> gr.Blocks:
-    style = _joined(_asset(f"{name}.css") for name in STYLES)
     with warnings.catch_warnings():
         # Gradio 5.50 warns that Gradio 6 takes these elsewhere; FastRTC keeps us on 5.
         warnings.filterwarnings("ignore", r"The '\w+' parameter in the Blocks constructor", DeprecationWarning)
         return gr.Blocks(
             title="Voice Bot",
             theme=gr.themes.Base(font=FONT, font_mono=("ui-monospace", "Consolas", "monospace")),
-            head=f"<style>{style}</style><script type='module'>{script()}</script>",
+            head=head(),
             analytics_enabled=False,
             fill_width=True,
         )
@@ -87,6 +87,12 @@ def _typing(max_text_chars: int) -> None:
     send = gr.Button("Send", elem_id="vb-send", variant="primary", min_width=80, scale=0)
     js = "async (text) => (await window.voicebot.sendText(text)) ? '' : text"
     gr.on([text.submit, send.click], None, text, text, js=js)
+
+
+def head() -> str:
+    """The styles and the script, inside the page: so they need no address, and work under any path."""
+    styles = _joined(_asset(f"{name}.css") for name in STYLES)
+    return f'<style>{styles}</style><script type="module">{script()}</script>'
 
 
 def script() -> str:
@@ -117,7 +123,8 @@ def _part(part: str, name: str, stage: str) -> str:
 def _step(name: str) -> str:
     return (
         f'<tr data-step="{name}"><th scope="row">{name}</th>'
-        '<td class="vb-track"><span class="vb-bar"></span></td><td class="vb-now">–</td><td class="vb-median">–</td></tr>'
+        '<td class="vb-track"><span class="vb-bar"></span></td>'
+        '<td class="vb-now">–</td><td class="vb-median">–</td></tr>'
     )
 
 

@@ -11,6 +11,9 @@ from voicebot.core.history import Role, merged
 from voicebot.core.state import Ruling, State, Turn
 
 MAX_MESSAGES = 60
+MAX_CHAT_CHARS = 12_000
+"""Older messages are left out: a data channel's message may have 64 kB (RFC 8841's default), and goes out often."""
+
 MAX_RULINGS = 5
 
 STAGES = (
@@ -25,11 +28,14 @@ STAGES = (
 
 
 def view(state: State) -> dict[str, Any]:
-    """Everything the page draws, whole: it never has to remember what was before."""
+    """Everything the page draws, whole: it never has to remember what was before. `older` messages are left out."""
+    messages = chat(state)
+    shown = latest(messages)
     return {
         "type": "state",
         "phase": state.phase.value,
-        "chat": chat(state)[-MAX_MESSAGES:],
+        "chat": shown,
+        "older": len(messages) - len(shown),
         "status": {
             "stt": state.stt_status.value,
             "agent": state.agent_status.value,
@@ -75,6 +81,16 @@ def chat(state: State) -> list[dict[str, Any]]:
     interim = merged(utterance.text for utterance in state.utterances)
     if interim or state.speaking:
         messages.append({"role": "user", "text": interim, "interim": True})
+    return messages
+
+
+def latest(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last messages: as many as the limits above allow, but at least one."""
+    chars = 0
+    for count, message in enumerate(reversed(messages)):
+        chars += sum(len(value) for value in message.values() if isinstance(value, str))
+        if count and (count == MAX_MESSAGES or chars > MAX_CHAT_CHARS):
+            return messages[-count:]
     return messages
 
 

@@ -23,26 +23,36 @@ export class Chat {
     this._list = find(root, ".vb-messages");
     this._announcer = find(root, ".vb-announcer");
     this._announced = 0;
+    this._follows = true;
+    this._scroll.addEventListener("scroll", () => (this._follows = this._isAtEnd()));
+    new ResizeObserver(() => this._follow()).observe(this._scroll);
   }
 
-  /** @param {Message[]} messages */
-  draw(messages) {
-    const scroll = this._scroll;
-    const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_END_PX;
+  /** @param {Message[]} messages the latest ones @param {number} older how many came before them */
+  draw(messages, older) {
     this._root.classList.toggle("vb-empty", messages.length === 0);
     resize(this._list, messages.length, makeMessage);
     messages.forEach((message, index) => drawMessage(this._list.children[index], message));
-    if (atEnd) scroll.scrollTop = scroll.scrollHeight;
-    this._announce(messages);
+    this._follow();
+    this._announce(messages, older);
   }
 
-  /** Reads out what will not change any more, once. @param {Message[]} messages */
-  _announce(messages) {
-    if (messages.length < this._announced) this._announced = 0;
-    const finished = [];
-    while (this._announced < messages.length && isFinal(messages[this._announced])) {
-      finished.push(spoken(messages[this._announced++]));
-    }
+  _isAtEnd() {
+    return this._scroll.scrollHeight - this._scroll.scrollTop - this._scroll.clientHeight < NEAR_END_PX;
+  }
+
+  /** Keeps the newest words in sight, unless the user has gone back to read older ones. */
+  _follow() {
+    if (this._follows) this._scroll.scrollTop = this._scroll.scrollHeight;
+  }
+
+  /** Reads out what will not change any more, once. @param {Message[]} messages @param {number} older */
+  _announce(messages, older) {
+    if (older + messages.length < this._announced) this._announced = 0;
+    const fresh = messages.slice(Math.max(0, this._announced - older));
+    const pending = fresh.findIndex((message) => !isFinal(message));
+    const finished = (pending < 0 ? fresh : fresh.slice(0, pending)).map(spoken);
+    this._announced = Math.max(this._announced, older) + finished.length;
     if (finished.length) write(this._announcer, finished.join(" "));
   }
 }

@@ -38,10 +38,10 @@ function start() {
 
 /** @param {Session} session @param {HTMLElement} talk @param {Chat} chat */
 function draw(session, talk, chat) {
-  const view = session.view ?? { chat: [], status: {}, rulings: [], turn: [], medians: {}, error: null };
+  const view = session.view ?? { chat: [], older: 0, status: {}, rulings: [], turn: [], medians: {}, error: null };
   drawTalk(talk, session);
   drawProblem(session);
-  chat.draw(view.chat);
+  chat.draw(view.chat, view.older);
   drawParts(find(document, "#vb-parts"), view.status, { ...session.engines, playback: "webrtc" });
   drawRulings(find(document, "#vb-rulings"), view.rulings);
   drawTurn(find(document, "#vb-turn"), view.turn, view.medians);

@@ -1,0 +1,89 @@
+"""The page as Gradio would serve it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import gradio as gr
+import gradio.routes
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from voicebot.core.state import State
+from voicebot.ui import page, panel
+from voicebot.ui.offline import keep_gradio_offline, without_foreign_tags
+
+
+@pytest.fixture(scope="module")
+def blocks() -> gr.Blocks:
+    return page.build_page(max_text_chars=77)
+
+
+@pytest.fixture(scope="module")
+def components(blocks: gr.Blocks) -> list[dict[str, Any]]:
+    return list(blocks.get_config_file()["components"])
+
+
+async def test_the_served_page_names_no_other_host_to_load_from(blocks: gr.Blocks) -> None:
+    app = gr.mount_gradio_app(FastAPI(), blocks, path="/")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+        html = (await client.get("/")).text
+    assert "Voice Bot" in html
+    tags = re.findall(r"<(?:script|link|img|iframe)\b[^>]*>", html.split("window.gradio_config")[0])
+    tags += re.findall(r"<(?:script|link)\b[^>]*>", html.rsplit("window.gradio_api_info", 1)[1])
+    assert tags
+    assert [tag for tag in tags if re.search(r"""(?:src|href)=["']?(?:https?:)?//""", tag)] == []
+
+
+def test_gradio_is_kept_offline_once_however_often_it_is_asked_for() -> None:
+    keep_gradio_offline()
+    loader = gradio.routes.templates.env.loader
+    keep_gradio_offline()
+    assert gradio.routes.templates.env.loader is loader
+
+
+def test_tags_that_load_from_here_stay() -> None:
+    html = '<script src="./a.js"></script><link rel="manifest" href="/m.json" /><meta content="https://x.y" />'
+    assert without_foreign_tags(html) == html
+
+
+def test_styles_and_scripts_load_nothing() -> None:
+    head = page.head()
+    assert "http://" not in head.replace("http://www.w3.org", "")
+    assert "https://" not in head
+    assert "@import" not in head
+    assert "url(" not in head
+
+
+def test_the_modules_become_one_without_imports_or_exports() -> None:
+    script = page.script()
+    assert not re.search(r"^(?:import|export)\b", script, re.MULTILINE)
+    names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", script, re.MULTILINE)
+    assert len(names) == len(set(names)), "two modules use one name"
+    assert "innerHTML" not in script
+
+
+def test_every_module_comes_after_those_it_imports() -> None:
+    for place, name in enumerate(page.SCRIPTS):
+        source = (page.ASSETS / f"{name}.js").read_text(encoding="utf-8")
+        for imported in re.findall(r'from "\./(\w+)\.js"', source):
+            assert imported in page.SCRIPTS[:place], f"{name} imports {imported}"
+
+
+def test_no_asset_is_forgotten() -> None:
+    assert {path.stem for path in page.ASSETS.glob("*.js")} == set(page.SCRIPTS)
+    assert {path.stem for path in page.ASSETS.glob("*.css")} == set(page.STYLES)
+
+
+def test_each_step_and_part_of_the_view_has_its_row(components: list[dict[str, Any]]) -> None:
+    html = "".join(component["props"].get("value") or "" for component in components if component["type"] == "html")
+    assert re.findall(r'data-step="([^"]+)"', html) == [name for name, _ in panel.STAGES]
+    view = panel.view(State())
+    assert set(re.findall(r'data-part="([^"]+)"', html)) == set(view["status"])
+
+
+def test_the_text_box_holds_as_much_as_the_server_takes(components: list[dict[str, Any]]) -> None:
+    box = next(component for component in components if component["type"] == "textbox")
+    assert box["props"]["max_length"] == 77
