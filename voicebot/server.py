@@ -22,7 +22,7 @@ from voicebot.build import build
 from voicebot.config import Settings
 from voicebot.engines.base import Engines
 from voicebot.transports import aiortc_tuning
-from voicebot.transports.webrtc import Connections, Offer, OfferError
+from voicebot.transports.connections import Connections, Offer, OfferError
 from voicebot.ui import panel
 from voicebot.ui.page import build_page
 

@@ -15,7 +15,7 @@ from voicebot import server
 from voicebot.config import Settings
 from voicebot.engines.base import Engines
 from voicebot.transports import aiortc_tuning
-from voicebot.transports.webrtc import Connections
+from voicebot.transports.connections import Connections
 from voicebot.ui import panel
 
 

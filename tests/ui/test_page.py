@@ -16,12 +16,13 @@ from voicebot.ui import page, panel
 from voicebot.ui.offline import keep_gradio_offline, without_foreign_tags
 
 
-@pytest.fixture(scope="module")
-def blocks() -> gr.Blocks:
+@pytest.fixture
+async def blocks() -> gr.Blocks:
+    """Built on a running loop, as the server does: else Gradio would make loops and leave them open."""
     return page.build_page(max_text_chars=77)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def components(blocks: gr.Blocks) -> list[dict[str, Any]]:
     return list(blocks.get_config_file()["components"])
 

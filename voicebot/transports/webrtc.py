@@ -1,25 +1,25 @@
-"""WebRTC: one FastRTC handler for each connection, behind the page and behind `POST /webrtc/offer` alike."""
+"""One WebRTC connection: a FastRTC handler around a session. Frames in, frames out, JSON both ways."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import secrets
 import time
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Literal, assert_never
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any, assert_never
 
 import numpy as np
 from aiortc import RTCDataChannel
+from av import AudioFrame
 from fastrtc import AsyncStreamHandler
 from fastrtc.tracks import AudioCallback
-from fastrtc.webrtc_connection_mixin import WebRTCConnectionMixin
-from pydantic import BaseModel, Field
 
 from voicebot.config import Settings
-from voicebot.core.audio import FRAME_S, WIRE_RATE_HZ, Audio, Samples
+from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.core.events import ConversationCleared, InterruptPressed, TextTyped
 from voicebot.core.state import State
 from voicebot.engines.base import Engines
@@ -42,29 +42,12 @@ MAX_BUFFERED_BYTES = 1_000_000
 QUIET_S = 0.3
 """So long without a packet, and the microphone counts as silent (muted, or the network is away)."""
 
-
-GOODBYE_S = 0.1
-"""Between the message that says why and the end of the connection, so that the message arrives."""
-
-
-class OfferError(Exception):
-    """An offer is refused: an HTTP status, and a text for the user."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class Offer(BaseModel):
-    """What a client sends to `POST /webrtc/offer`, in FastRTC's form."""
-
-    sdp: str = Field(min_length=1, max_length=100_000)
-    type: Literal["offer"]
-    webrtc_id: str = Field(min_length=1, max_length=200)
+EMIT_S = 30.0
+"""FastRTC wants something at least every 60 s, and complains otherwise."""
 
 
 class VoiceHandler(AsyncStreamHandler):
-    """One connection: frames in, frames out, JSON both ways.
+    """One connection; made anew for each by `copy`.
 
     `view` makes the message that shows a state; `leave` asks the handler's owner to close the connection, and why.
     """
@@ -80,12 +63,11 @@ class VoiceHandler(AsyncStreamHandler):
         self._engines, self._settings, self._view, self._leave = engines, settings, view, leave
         self._orchestrator = Orchestrator(engines, settings, self._state_changed)
         self.session = secrets.token_hex(8)
-        self._clock = FrameClock()
-        self._running: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._unsent: State | None = self._orchestrator.state
         self._sent_s = 0.0
         self._started_s = self._heard_s = time.monotonic()
-        self._open = True
+        self._closed = asyncio.Event()
         self._faults: set[str] = set()
 
     def copy(self) -> VoiceHandler:
@@ -100,23 +82,24 @@ class VoiceHandler(AsyncStreamHandler):
         return self._orchestrator.player.underruns
 
     async def start_up(self) -> None:
-        if self._open and self._running is None:
-            self._running = asyncio.create_task(self._orchestrator.run(), name="session")
-            self._running.add_done_callback(self._session_ended)
+        if not self._closed.is_set() and not self._tasks:
+            for name, work in (("session", self._orchestrator.run()), ("playout", self._play())):
+                task = asyncio.create_task(work, name=name)
+                task.add_done_callback(self._task_ended)
+                self._tasks.append(task)
 
-    def _session_ended(self, session: asyncio.Task[None]) -> None:
-        if not session.cancelled() and (failure := session.exception()) is not None:
-            logger.error("session failed", exc_info=failure)
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            logger.error("%s failed", task.get_name(), exc_info=failure)
             self._leave(self, "Something went wrong inside the bot. Please connect again.")
 
     def shutdown(self) -> None:
         """Stop everything of this connection; may come twice, or before `start_up`."""
-        self._open = False
-        if self._running is not None:
-            self._running.cancel()
-        callback = self._callback
-        if callback is not None:
-            callback.stop()
+        self._closed.set()
+        for task in self._tasks:
+            task.cancel()
+        if self._callback is not None:
+            self._callback.stop()
 
     @property
     def _callback(self) -> AudioCallback | None:
@@ -130,6 +113,13 @@ class VoiceHandler(AsyncStreamHandler):
 
     # Sound --------------------------------------------------------------------------------------------------------
 
+    def resample(self, frame: AudioFrame) -> Iterator[AudioFrame]:
+        """Opus comes as 48 kHz already, and as one channel if aiortc could be tuned: FastRTC's resampler may rest."""
+        if frame.sample_rate == WIRE_RATE_HZ and frame.format.name == "s16" and frame.layout.nb_channels == 1:
+            yield frame
+        else:
+            yield from super().resample(frame)
+
     async def receive(self, frame: tuple[int, Samples]) -> None:
         try:
             rate_hz, samples = frame
@@ -138,20 +128,30 @@ class VoiceHandler(AsyncStreamHandler):
         except Exception:  # noqa: BLE001 (the transport edge: FastRTC would leave the bot deaf)
             self._log_fault("receive")
 
-    async def emit(self) -> tuple[int, Samples]:
-        frame: Samples | None = None
+    async def emit(self) -> None:
+        """FastRTC asks here for sound, but `_play` gives it: this waits, and shows now and then that it is alive."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), EMIT_S)
+        await asyncio.sleep(FRAME_S)
+
+    async def _play(self) -> None:
+        """A frame each 20 ms into FastRTC's queue, past its conversions, which cost CPU and 3 dB."""
+        assert self._callback is not None, "FastRTC makes the callback before it starts the handler"
+        clock, position = FrameClock(), 0
+        while True:
+            await clock.tick()
+            if self.frames_waiting >= MAX_QUEUED_FRAMES:
+                continue
+            self._callback.queue.put_nowait(_wire_frame(self._next_frame(), position))
+            position += FRAME_SAMPLES
+
+    def _next_frame(self) -> Samples:
         try:
-            await self._clock.tick()
-            while self._open and self.frames_waiting >= MAX_QUEUED_FRAMES:
-                await self._clock.tick()
-            if self._open:
-                self._keep_house()
-                frame = self._orchestrator.player.next_frame()
-        except Exception:  # noqa: BLE001 (the transport edge: FastRTC would leave the bot mute)
-            self._log_fault("emit")
-        if frame is None:
-            frame = Audio.silence(FRAME_S, WIRE_RATE_HZ).samples
-        return WIRE_RATE_HZ, frame.reshape(1, -1)
+            self._keep_house()
+            return self._orchestrator.player.next_frame()
+        except Exception:  # noqa: BLE001 (the transport edge: the bot would be mute)
+            self._log_fault("playout")
+            return Audio.silence(FRAME_S, WIRE_RATE_HZ).samples
 
     def _keep_house(self) -> None:
         """What is to be done now and then: the playout clock is the one clock."""
@@ -218,73 +218,10 @@ class VoiceHandler(AsyncStreamHandler):
                 assert_never(message)
 
 
-class Connections(WebRTCConnectionMixin):
-    """All WebRTC connections of this process: takes offers, and sees that nothing of a closed one stays behind."""
-
-    def __init__(self, engines: Engines, settings: Settings, view: Callable[[State], dict[str, Any]]) -> None:
-        super().__init__()
-        self.mode = "send-receive"
-        self.modality = "audio"
-        self.concurrency_limit = settings.max_sessions
-        self.time_limit = None
-        self.allow_extra_tracks = False
-        self.rtc_configuration = {"iceServers": settings.ice_servers}
-        self.server_rtc_configuration = self.convert_to_aiortc_format(self.rtc_configuration)
-        self.event_handler = VoiceHandler(engines, settings, view, self._leave)
-        self._closing: dict[str, asyncio.Task[None]] = {}
-
-    @property
-    def sessions(self) -> list[VoiceHandler]:
-        return list(self.handlers.values())
-
-    async def answer(self, offer: Offer) -> Any:
-        """The answer to an offer, as FastRTC gives it. Raises OfferError for one that can't be used."""
-        if len(self.pcs) >= self.concurrency_limit:
-            raise OfferError(503, f"All {self.concurrency_limit} places are taken. Please try again in a few minutes.")
-        if offer.webrtc_id in self.pcs:
-            raise OfferError(409, "webrtc_id: there is a connection of this name already")
-        if "m=audio" not in offer.sdp or "m=application" not in offer.sdp:
-            raise OfferError(400, "sdp: an audio track and a data channel must be offered")
-        try:
-            answer = await self.handle_offer(offer.model_dump(), self.set_additional_outputs(offer.webrtc_id))
-        except Exception as error:  # the transport edge: aiortc says "bad SDP" in many ways
-            logger.info("an offer was refused", exc_info=True)
-            await self._close(offer.webrtc_id)
-            raise OfferError(400, f"sdp: it can't be understood ({type(error).__name__})") from None
-        if offer.webrtc_id not in self.connections:
-            await self._close(offer.webrtc_id)
-            raise OfferError(400, "sdp: the audio must be sent (sendrecv), even if it is silence")
-        return answer
-
-    def clean_up(self, webrtc_id: str) -> Any:
-        """FastRTC calls this when a connection is closed, but forgets its handler when ICE failed first."""
-        handler = self.handlers.get(webrtc_id)
-        connections = super().clean_up(webrtc_id)
-        if handler is not None:
-            handler.shutdown()
-        return connections
-
-    def _leave(self, handler: VoiceHandler, reason: str) -> None:
-        """Close a handler's connection, telling its client why."""
-        for webrtc_id, known in self.handlers.items():
-            if known is handler and webrtc_id not in self._closing:
-                handler.say_goodbye(reason)
-                task = asyncio.create_task(self._close(webrtc_id, GOODBYE_S), name=f"close {webrtc_id}")
-                self._closing[webrtc_id] = task
-                task.add_done_callback(partial(self._closed, webrtc_id))
-
-    def _closed(self, webrtc_id: str, _: asyncio.Task[None]) -> None:
-        del self._closing[webrtc_id]
-
-    async def _close(self, webrtc_id: str, delay_s: float = 0.0) -> None:
-        await asyncio.sleep(delay_s)
-        peer = self.pcs.get(webrtc_id)
-        if peer is not None:
-            await peer.close()
-        self.clean_up(webrtc_id)
-
-    async def close(self) -> None:
-        """Close all connections, and wait until they are."""
-        for handler in self.sessions:
-            self._leave(handler, "The server is shutting down.")
-        await asyncio.gather(*self._closing.values(), *(peer.close() for peer in list(self.pcs.values())))
+def _wire_frame(samples: Samples, position: int) -> AudioFrame:
+    """20 ms for aiortc: `position` counts the samples of the stream."""
+    frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+    frame.sample_rate = WIRE_RATE_HZ
+    frame.pts = position
+    frame.time_base = Fraction(1, WIRE_RATE_HZ)
+    return frame
