@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
 from pathlib import Path
 
 import numpy as np
@@ -17,29 +16,6 @@ RECORDER = Path(__file__).with_name("recorder.js")
 
 QUIET = 300
 """Samples up to this are no speech: 40 dB below full scale."""
-
-SMALL_WORDS = frozenset(
-    {
-        "a",
-        "an",
-        "and",
-        "are",
-        "at",
-        "for",
-        "in",
-        "is",
-        "it",
-        "it's",
-        "of",
-        "on",
-        "or",
-        "that",
-        "the",
-        "this",
-        "to",
-        "you",
-    }
-)
 
 
 async def record(page: Page) -> None:
@@ -77,11 +53,6 @@ def sounding(audio: Audio) -> Audio:
     """From the first sound to the last."""
     loud = np.flatnonzero(np.abs(audio.samples.astype(np.int32)) > QUIET)
     return Audio(audio.samples[loud[0] : loud[-1] + 1] if len(loud) else audio.samples[:0], audio.rate_hz)
-
-
-def content_words(text: str) -> set[str]:
-    """The words that carry the meaning, in lower case."""
-    return set(re.findall(r"[a-z']+", text.lower())) - SMALL_WORDS
 
 
 def clipped_share(audio: Audio) -> float:

@@ -21,7 +21,7 @@ from voicebot.core.audio import WIRE_RATE_HZ, Audio
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
-SILENT_S = 9.0
+SILENT_S = 7.0
 """The visitor listens to the story for so long before speaking over it."""
 
 

@@ -31,6 +31,7 @@ async def test_pictures_are_taken(browsers: Browsers) -> None:
 
 async def test_every_text_has_contrast_and_nothing_is_wider_than_the_screen(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
+    await visitor.page.emulate_media(reduced_motion="reduce")  # no colours half way between two states
     await visitor.talk_button.click()
     await visitor.types("Tell me a long story")
     await visitor.sees_that("document.querySelector('.vb-assistant .vb-heard')?.textContent.split(' ').length > 3")

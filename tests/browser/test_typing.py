@@ -9,10 +9,7 @@ from tests.browser.hearing import falls_silent, record
 
 HEARD_WORDS = "document.querySelector('.vb-assistant:last-child .vb-heard')?.textContent.split(' ').length"
 
-HOSTILE_TEXTS = (
-    "<script>alert(1)</script><img src=x onerror=alert(2)>",
-    "\"'><svg/onload=alert(3)> &lt;b&gt; {{7*7}} \u202e",
-)
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'><svg/onload=alert(3)> &lt;b&gt; {{7*7}} \u202e"
 
 
 async def test_typing_needs_no_microphone(browsers: Browsers) -> None:
@@ -49,10 +46,9 @@ async def test_who_has_typed_can_begin_to_talk_in_the_same_conversation(browsers
 
 async def test_what_is_typed_is_shown_as_text_and_never_run(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
-    for number, text in enumerate(HOSTILE_TEXTS):
-        await visitor.types(text)
-        await expect(visitor.questions.nth(number)).to_have_text(text)
-        await visitor.sees("speaking")
+    await visitor.types(HOSTILE)
+    await expect(visitor.questions).to_have_text(HOSTILE)
+    await visitor.sees("speaking")
     assert await visitor.page.locator("#vb-chat :is(img, script, b, svg)").count() == 0
 
 

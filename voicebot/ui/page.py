@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from string import Template
+from urllib.parse import quote
 
 import gradio as gr
 
@@ -90,9 +91,10 @@ def _typing(max_text_chars: int) -> None:
 
 
 def head() -> str:
-    """The styles and the script, inside the page: so they need no address, and work under any path."""
+    """Icon, styles and script, inside the page: so they need no address, and work under any path."""
+    icon = quote(_asset("icon.svg"))
     styles = _joined(_asset(f"{name}.css") for name in STYLES)
-    return f'<style>{styles}</style><script type="module">{script()}</script>'
+    return f'<link rel="icon" href="data:image/svg+xml,{icon}"><style>{styles}</style><script type="module">{script()}</script>'
 
 
 def script() -> str:
