@@ -9,7 +9,7 @@ from tests.browser.screenshots import SCHEMES, SIZES, interruption, take
 
 FOLDER = Path(__file__).parents[2] / "screenshots"
 
-CONTRASTS = (Path(__file__).with_name("contrasts.js")).read_text(encoding="utf-8")
+LOOK = Path(__file__).with_name("look.js").read_text(encoding="utf-8")
 
 LEAST_CONTRAST = 4.5
 """WCAG 2.2, 1.4.3 (AA), for text of normal size."""
@@ -29,17 +29,17 @@ async def test_pictures_are_taken(browsers: Browsers) -> None:
     assert await visitor.page.locator("#vb-rulings [data-decision=regenerate]").count() == 1
 
 
-async def test_every_text_has_contrast_and_nothing_is_wider_than_the_screen(browsers: Browsers) -> None:
+async def test_every_text_has_contrast_and_none_is_cut_off(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
     await visitor.page.emulate_media(reduced_motion="reduce")  # no colours half way between two states
     await visitor.talk_button.click()
     await visitor.types("Tell me a long story")
     await visitor.sees_that("document.querySelector('.vb-assistant .vb-heard')?.textContent.split(' ').length > 3")
-    for width in (320, 390, 820, 1280, 1920):
+    for width in (320, 390, 700, 820, 1024, 1280, 1920):
         await visitor.page.set_viewport_size({"width": width, "height": 800})
-        assert await visitor.page.evaluate("document.documentElement.scrollWidth") <= width
         for scheme in SCHEMES:
             await visitor.page.emulate_media(color_scheme=scheme)
-            found = await visitor.page.evaluate(CONTRASTS)
-            assert len(found) > 40
-            assert [text for text in found if text["contrast"] < LEAST_CONTRAST] == []
+            look = await visitor.page.evaluate(LOOK)
+            assert len(look["texts"]) > 40
+            assert [text for text in look["texts"] if text["contrast"] < LEAST_CONTRAST] == []
+            assert look["outside"] == [], f"cut off at {width} pixels"

@@ -133,7 +133,10 @@ async def test_pause_and_resume_lose_no_sound_on_the_wire() -> None:
 
 async def test_sound_goes_on_past_fastrtcs_own_time_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voicebot.transports.webrtc.EMIT_S", 0.05)
-    async with quick(ScriptedAgent(scripts=[["A sentence of some length."]])) as server, RtcClient(server.url) as client:
+    async with (
+        quick(ScriptedAgent(scripts=[["A sentence of some length."]])) as server,
+        RtcClient(server.url) as client,
+    ):
         await asyncio.sleep(0.3)
         client.send({"type": "text", "text": "go"})
         await client.wait_for_message(answered(1))

@@ -92,9 +92,9 @@ def _typing(max_text_chars: int) -> None:
 
 def head() -> str:
     """Icon, styles and script, inside the page: so they need no address, and work under any path."""
-    icon = quote(_asset("icon.svg"))
+    icon = f'<link rel="icon" href="data:image/svg+xml,{quote(_asset("icon.svg"))}">'
     styles = _joined(_asset(f"{name}.css") for name in STYLES)
-    return f'<link rel="icon" href="data:image/svg+xml,{icon}"><style>{styles}</style><script type="module">{script()}</script>'
+    return f'{icon}<style>{styles}</style><script type="module">{script()}</script>'
 
 
 def script() -> str:

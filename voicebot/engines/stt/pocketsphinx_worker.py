@@ -14,16 +14,16 @@ PAD = bytes(2 * round(0.3 * RATE_HZ))
 """Silence before and after an utterance: without it the first and last words suffer."""
 
 MAX_HMMS = 5_000
-"""Models searched per 10 ms frame. Measured on 160 s of speech: the same word errors as with PocketSphinx's 30,000, for
-0.22 s of CPU per second of speech in place of 0.50."""
+"""Models searched per 10 ms frame. Measured on 160 s of speech: the same word errors as with PocketSphinx's 30,000,
+for 0.22 s of CPU per second of speech in place of 0.50."""
 
 FIRST_S = 0.6
 """Speech needed before decoding begins: less says too little about the voice and the microphone."""
 
 MEASURE_EVERY_S = 0.4
 WHOLE_S = 4.0
-"""Utterances up to this length are decoded anew, whole, when they end: the mean spectrum of all of it is then known (word
-errors 16.4 % against 21.7 % as it comes, on the same speech). Longer ones gain little and would keep the user waiting."""
+"""Utterances up to this length are decoded anew, whole, when they end: the mean spectrum of all of it is then known
+(word errors 16.4 % against 21.7 % as it comes, on the same speech). Longer ones would keep the user waiting."""
 
 QUIET_S = 0.16
 """The speaker may have finished: the whole is decoded while the detector is still waiting for more silence."""

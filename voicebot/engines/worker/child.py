@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 from collections.abc import Callable
 
 from voicebot.engines.worker.frames import FrameBuffer, Kind, Message
@@ -57,15 +58,18 @@ class Parent:
 def serve(load: Callable[[], Handler]) -> None:
     """Loads the handler, then does jobs until the parent closes the pipe.
 
-    Anything `load` or the handler raises ends the process: the traceback goes to stderr, whose last line the
-    parent reports, and the pool starts another worker.
+    Anything the handler raises ends the process: the traceback goes to stderr, whose last line the parent reports, and
+    the pool starts another worker. What `load` can't use (a voice, a file) is one line there, without a traceback.
     """
     # Ctrl-C reaches the whole process group; it is for the parent to close its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The pipe is moved off descriptor 1, so that nothing a library prints can get between the messages.
     parent = Parent(os.dup(0), os.dup(1))
     os.dup2(2, 1)
-    handle = load()
+    try:
+        handle = load()
+    except (OSError, RuntimeError, ValueError) as error:
+        sys.exit(str(error))
     parent.send(Message(Kind.READY))
     while (message := parent.receive()) is not None:
         # Between jobs there can be late input of a job that was cancelled: it is of no use to the next.

@@ -138,6 +138,9 @@ class WorkerPool:
 
     async def _hire(self) -> Worker:
         worker = await Worker.started(self._engine, self._module, self._arguments)
+        if self._closed:
+            await worker.kill()
+            raise EngineError(self._engine, "its workers are not running")
         self._workers.add(worker)
         return worker
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
@@ -63,7 +64,16 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None and not self._stdout.at_eof()
+        return self._process.returncode is None and not self._stdout.at_eof() and not self._has_just_died()
+
+    def _has_just_died(self) -> bool:
+        """asyncio learns of a death a moment late: too late for a job that is to be given out now."""
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13
+            return False
+        try:
+            return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True
 
     async def send(self, message: Message) -> None:
         """Cancelling it never leaves half a message in the pipe. That the worker has died shows in `receive`."""

@@ -1,0 +1,33 @@
+"""A worker for tests: echoes a job's input, hangs, dies, or can't even start, as it is told."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from voicebot.engines.worker.child import Handler, Parent, serve
+from voicebot.engines.worker.frames import Kind, Message
+
+
+def load() -> Handler:
+    if "unfit" in sys.argv:
+        raise ValueError("this worker is not fit for work")
+
+    def handle(start: Message, parent: Parent) -> None:
+        match start.fields.get("do"):
+            case "hang":
+                parent.send(Message(Kind.DATA, {"text": "hanging"}))
+                time.sleep(60)
+            case "die":
+                os._exit(3)
+            case "print":
+                print("a library that prints", flush=True)  # noqa: T201
+        while (message := parent.receive()) is not None and message.kind is Kind.DATA:
+            parent.send(message)
+
+    return handle
+
+
+if __name__ == "__main__":
+    serve(load)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import numpy as np
+
+from tests.support.shared import recording, recordings
+from tests.support.speech import spoken
+from voicebot.core.audio import Audio
+from voicebot.engines.vad.silero import Silero
+
+
+def probabilities(audio: Audio) -> list[float]:
+    vad = Silero()
+    samples = audio.resampled(16_000).samples
+    size = vad.window_samples
+    return [vad.probability(samples[start : start + size]) for start in range(0, len(samples) - size, size)]
+
+
+def test_speech_is_noticed() -> None:
+    assert np.median(probabilities(spoken("what time is it in tokyo"))) > 0.9
+
+
+def test_silence_hum_and_hiss_are_not_speech() -> None:
+    rng = np.random.default_rng(1)
+    time_s = np.arange(32_000) / 16_000
+    for sound in (np.zeros(32_000), rng.normal(0, 1000, 32_000), 5000 * np.sin(2 * np.pi * 50 * time_s)):
+        assert max(probabilities(Audio(sound.astype(np.int16), 16_000))) < 0.5
+
+
+def test_recorded_speech_is_noticed() -> None:
+    for entry in recordings("turn")[:8]:
+        assert max(probabilities(recording(entry["file"]))) > 0.95
+
+
+def test_a_reset_detector_has_forgotten() -> None:
+    vad = Silero()
+    window = np.zeros(512, np.int16)
+    fresh = vad.probability(window)
+    speech = spoken("what time is it in tokyo").resampled(16_000).samples
+    for start in range(0, 8192, 512):
+        vad.probability(speech[start : start + 512])
+    vad.reset()
+    assert vad.probability(window) == fresh

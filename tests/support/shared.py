@@ -1,0 +1,28 @@
+"""The folder `shared` beside the project: real speech that is no part of it, and may be absent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from voicebot.core.audio import SPEECH_RATE_HZ, Audio
+
+SHARED = Path(__file__).parents[3] / "shared"
+
+
+def recordings(kind: str) -> list[dict[str, Any]]:
+    """The manifest's entries of one kind. Skips the test where the folder is absent."""
+    manifest = SHARED / "audio" / "manifest.json"
+    if not manifest.exists():
+        pytest.skip("there is no folder `shared` with recorded speech beside the project")
+    return [entry for entry in json.loads(manifest.read_text("utf-8")) if entry["kind"] == kind]
+
+
+def recording(file: str) -> Audio:
+    """At 16 kHz."""
+    samples, rate_hz = soundfile.read(SHARED / "audio" / file, dtype="int16")
+    return Audio(samples, rate_hz).resampled(SPEECH_RATE_HZ)
