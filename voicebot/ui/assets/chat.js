@@ -43,7 +43,7 @@ export class Chat {
 
   /** Keeps the newest words in sight, unless the user has gone back to read older ones. */
   _follow() {
-    if (this._follows) this._scroll.scrollTop = this._scroll.scrollHeight;
+    if (this._follows) this._scroll.scrollTop = this._list.children.length ? this._scroll.scrollHeight : 0;
   }
 
   /** Reads out what will not change any more, once. @param {Message[]} messages @param {number} older */
