@@ -105,6 +105,7 @@ class Orchestrator:
             for timer in self._timers.values():
                 timer.cancel()
             self.player.close()
+            self._listener = None  # its detector is some megabytes that should not wait for the garbage collector
 
     async def _begin_to_listen(self) -> None:
         """A detector takes some 100 ms to make: in a thread, as the other sessions' sound must not wait for it."""

@@ -160,27 +160,6 @@ class TimedOut:
     token: int
 
 
-Input = (
-    SpeechStarted
-    | SpeechEnded
-    | PartialTranscript
-    | FinalTranscript
-    | TextTyped
-    | InterruptPressed
-    | ConversationCleared
-    | TokenReceived
-    | SentenceReady
-    | TextEnded
-    | AudioReceived
-    | SentenceSynthesized
-    | PlaybackStarted
-    | WordsHeard
-    | SentencePlayed
-    | PlaybackFinished
-    | ReplyEnded
-    | TimedOut
-)
-
 ReplyInput = (
     TokenReceived
     | SentenceReady
@@ -192,6 +171,19 @@ ReplyInput = (
     | SentencePlayed
     | PlaybackFinished
     | ReplyEnded
+)
+"""What becomes of a reply; inputs of any other than the live one are dropped."""
+
+Input = (
+    SpeechStarted
+    | SpeechEnded
+    | PartialTranscript
+    | FinalTranscript
+    | TextTyped
+    | InterruptPressed
+    | ConversationCleared
+    | TimedOut
+    | ReplyInput
 )
 
 

@@ -83,22 +83,9 @@ class _Transition:
                 self._clear()
             case TimedOut():
                 self._timed_out(input.timer, input.token)
-            case (
-                TokenReceived()
-                | SentenceReady()
-                | TextEnded()
-                | AudioReceived()
-                | SentenceSynthesized()
-                | PlaybackStarted()
-                | WordsHeard()
-                | SentencePlayed()
-                | PlaybackFinished()
-                | ReplyEnded()
-            ):
+            case _:
                 if self.state.reply is not None and self.state.reply.number == input.reply:
                     self._reply_went_on(self.state.reply, input)
-            case _:
-                assert_never(input)
 
     def settle(self) -> None:
         """Bring pause, timers and the next reply in line with what is now known."""
