@@ -74,13 +74,17 @@ async def visit(app: App, times: int) -> None:
 
 
 async def test_memory_stays_flat_over_connections(tmp_path: Path) -> None:
+    """The least of three readings, early against late, as the garbage collector makes them go up and down."""
     with running_app(tmp_path) as app:
-        await visit(app, 15)
-        memory, files, threads = app.process.memory_info().rss, app.process.num_fds(), app.process.num_threads()
+        await visit(app, 10)
+        files, threads = app.process.num_fds(), app.process.num_threads()
         children = len(app.process.children(recursive=True))
-        await visit(app, 30)
+        readings_mb = []
+        for _ in range(9):
+            await visit(app, 5)
+            readings_mb.append(app.process.memory_info().rss / 1e6)
         assert app.process.num_fds() <= files + 2, "two for web connections that are kept alive"
         assert app.process.num_threads() <= threads
         assert len(app.process.children(recursive=True)) == children
-        grown_mb = (app.process.memory_info().rss - memory) / 1e6
-        assert grown_mb < 10, f"memory grew by {grown_mb:.1f} MB in 30 connections"
+        grown_mb = min(readings_mb[-3:]) - min(readings_mb[:3])
+        assert grown_mb < 10, f"memory grew by {grown_mb:.1f} MB in 30 connections: {readings_mb}"
