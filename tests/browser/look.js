@@ -1,4 +1,4 @@
-/** What can be measured of the page's look: each visible text's contrast (WCAG 2.2), and what reaches over the edges. */
+/** What can be measured of the page's look: each visible text's contrast (WCAG 2.2), and what is cut off. */
 () => {
   const rgba = (colour) => colour.match(/[\d.]+/g).map(Number);
   const luminance = ([r, g, b]) => {

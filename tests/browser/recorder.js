@@ -1,4 +1,4 @@
-/** Records what the page's audio element is given to play. Run in the page; `window.recorder.take()` gives and forgets it. */
+/** Records what the page's audio element is given to play; `window.recorder.take()` gives it, and forgets it. */
 async () => {
   const worklet = `registerProcessor("recorder", class extends AudioWorkletProcessor {
     process([[samples]]) {

@@ -15,7 +15,7 @@ QUESTIONS = ("what time is it in tokyo", "what is ten times three")
 espeak's, it understands one word in three, but always `tokyo` (24 of 24 answers at different times of day).
 """
 
-BETWEEN_S = 15.0
+BETWEEN_S = 12.0
 """Time enough for the first answer to be heard to its end, on a slow machine too."""
 
 

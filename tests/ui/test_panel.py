@@ -177,5 +177,10 @@ def test_medians_are_over_all_answered_turns() -> None:
     }
 
 
+def test_typed_turns_do_not_count_as_quick_ones() -> None:
+    typed = replace(ANSWERED, turn_ended_s=10.0, transcript_s=10.0)
+    assert panel.medians([ANSWERED, typed]) == panel.medians([ANSWERED])
+
+
 def test_no_turns_have_no_medians() -> None:
     assert panel.medians([]) == {}

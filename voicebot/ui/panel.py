@@ -118,8 +118,8 @@ def turn_view(turn: Turn | None) -> list[dict[str, Any]]:
 
 
 def medians(turns: Iterable[Turn]) -> dict[str, int]:
-    """Median response gap and length of each step, in ms, over the turns that were answered."""
-    views = [turn_view(turn) for turn in turns]
+    """Median response gap and length of each step, in ms, over the answered turns that were spoken, not typed."""
+    views = [turn_view(turn) for turn in turns if turn.transcript_s != turn.speech_ended_s]
     names = [name for name, _ in STAGES]
     lengths = {
         name: [stage["to_ms"] - stage["from_ms"] for view in views for stage in view if stage["name"] == name]

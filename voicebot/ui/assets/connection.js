@@ -46,8 +46,8 @@ export class Connection {
 
   /** Connects, sending the sound of `track`. Throws Refused or Unreachable. @param {MediaStreamTrack} track */
   async open(track) {
-    const transceiver = this._peer.addTransceiver(track, { direction: "sendrecv", streams: [new MediaStream([track])] });
-    this._sender = transceiver.sender;
+    const streams = [new MediaStream([track])];
+    this._sender = this._peer.addTransceiver(track, { direction: "sendrecv", streams }).sender;
     await this._peer.setLocalDescription(await this._peer.createOffer());
     await this._gathered();
     const answer = await this._offer();

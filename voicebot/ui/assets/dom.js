@@ -7,7 +7,8 @@ export function find(root, selector) {
   return element;
 }
 
-/** Changes a text only if it differs, so that screen readers are told only once. @param {Element} element @param {string} text */
+/** Changes a text only if it differs, so that screen readers are told only once.
+ * @param {Element} element @param {string} text */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -28,8 +28,8 @@ export function drawRulings(root, rulings) {
 }
 
 function makeRuling() {
-  const head = make("p", "vb-ruling-head", [make("span", "vb-decision"), make("span", "vb-rule"), make("span", "vb-took")]);
-  return make("li", "vb-ruling", [head, make("p", "vb-reason")]);
+  const spans = ["vb-decision", "vb-rule", "vb-took"].map((className) => make("span", className));
+  return make("li", "vb-ruling", [make("p", "vb-ruling-head", spans), make("p", "vb-reason")]);
 }
 
 /** @param {Element} item @param {Ruling} ruling */
@@ -59,7 +59,8 @@ export function drawTurn(root, turn, medians) {
   write(find(root, "tfoot .vb-median"), String(medians["response gap"] ?? "–"));
 }
 
-/** @param {Element} row @param {Step | undefined} step @param {number} whole_ms @param {number | undefined} median_ms */
+/** @param {Element} row @param {Step | undefined} step @param {number} whole_ms
+ * @param {number | undefined} median_ms */
 function drawStep(row, step, whole_ms, median_ms) {
   const bar = find(row, ".vb-bar");
   bar.style.setProperty("--there", step ? "1" : "0");

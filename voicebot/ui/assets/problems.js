@@ -24,7 +24,7 @@ export const MICROPHONE_GONE = problem(
 /** Why the microphone could not be had. @param {unknown} error @returns {Problem} */
 export function microphoneProblem(error) {
   if (!window.isSecureContext) {
-    return problem("The browser gives the microphone only to secure pages.", "Open this page over https, or type below.");
+    return problem("The microphone works on secure pages only.", "Open this page over https, or type below.");
   }
   const name = error instanceof DOMException ? error.name : "";
   switch (name) {
@@ -36,7 +36,7 @@ export function microphoneProblem(error) {
     case "NotFoundError":
       return problem("There is no microphone.", "Plug one in and press again, or type below.");
     case "NotReadableError":
-      return problem("The microphone is in use.", "Close the other program that holds it and press again, or type below.");
+      return problem("The microphone is in use.", "Close the program that holds it and press again, or type below.");
     default:
       return problem("The microphone does not work here.", "Try another browser, or type below.");
   }

@@ -20,7 +20,8 @@ const STATES = {
   stopping: ["Stopping", "Making room for you."],
 };
 
-/** The machine's phases under the names above; while idle, it depends on the microphone. @type {Record<string, string>} */
+/** The machine's phases under the names above; while idle, it depends on the microphone.
+ * @type {Record<string, string>} */
 const PHASES = {
   listening: "hearing",
   transcribing: "understanding",
