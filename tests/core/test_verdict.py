@@ -4,8 +4,8 @@ import pytest
 
 from voicebot.core.verdict import Context, Decision, judge
 
-TALKING = Context("Once upon a time there was a cat.")
-ASKING = Context("Shall I go on?")
+TALKING = Context(sentence="Once upon a time there was a cat.")
+ASKING = Context(sentence="Shall I go on?")
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ class State:
 
     @property
     def context(self) -> Context:
-        return Context(self.reply.last_heard if self.reply else "")
+        return Context(sentence=self.reply.last_heard if self.reply else "")
 
     @property
     def stt_status(self) -> Status:

@@ -28,14 +28,37 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """What the words are judged by: the last sentence the user has heard anything of."""
+class Speech:
+    """What is known of the sound of an utterance."""
 
-    last_heard: str = ""
+    duration_s: float = 0.0
+    """From the first to the last window of speech."""
+    level_db: float | None = None
+    """Loudness in dB against the user's usual one in this session; None while that is not known."""
+    echo: float | None = None
+    """How much of the sound is the bot's own voice coming back, 0 to 1; None if that was not looked for."""
+    outlasted_s: float | None = None
+    """How long it went on after the bot had fallen silent; None while it lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the words are judged by: what the bot was saying, and how they were said."""
+
+    language: str = "en"
+    sentence: str = ""
+    """The last sentence of which the user has heard anything, whole; empty if nothing was heard yet."""
+    words_heard: int = 0
+    """How many of its words were heard."""
+    previous: str = ""
+    """The sentence heard before that one."""
+    confidence: float | None = None
+    """The recogniser's, 0 to 1; None where it has none."""
+    speech: Speech = Speech()
 
     @property
     def asked(self) -> bool:
-        return self.last_heard.rstrip().endswith("?")
+        return self.sentence.rstrip().endswith("?")
 
 
 LISTENING_SOUNDS = frozenset(

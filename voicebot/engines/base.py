@@ -23,15 +23,31 @@ class EngineError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A mark in the sound of an utterance: the speaker has fallen silent, and may speak on. Numbered from 1 upwards."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """The words of one utterance so far; `final` once they will not change any more.
 
-    `confidence` is 0 to 1, None where the engine has none.
+    `confidence` is 0 to 1, None where the engine has none. `pause` is the number of the pause this answers: no word
+    said before it is missing, and it is what the final would be if nothing followed.
     """
 
     text: str
     final: bool
     confidence: float | None = None
+    pause: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WordStarts:
+    """When the words of a text begin in its sound, in seconds from its start: one for each word, split at spaces."""
+
+    starts_s: tuple[float, ...]
 
 
 class Engine(Protocol):
@@ -51,10 +67,12 @@ class Engine(Protocol):
 
 
 class SpeechToText(Engine, Protocol):
-    def transcribe(self, audio: AsyncIterable[Audio]) -> AsyncGenerator[Transcript]:
+    def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
         """One utterance, as it is spoken (16 kHz pieces): partials, then exactly one final. Raises EngineError.
 
-        The final's text is empty if there were no words. Closing the generator gives the utterance up.
+        At a pause an engine that can tells at once what was said so far; one that can't passes over it, as it may
+        over a pause that has ended meanwhile. The final's text is empty if there were no words. Closing the
+        generator gives the utterance up.
         """
         ...
 
@@ -69,9 +87,10 @@ class Agent(Engine, Protocol):
 
 
 class TextToSpeech(Engine, Protocol):
-    def synthesize(self, text: str) -> AsyncGenerator[Audio]:
+    def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts]:
         """One sentence as sound, in pieces as they are made, at one rate. Raises EngineError.
 
+        An engine that knows when its words begin may tell so once, at any point.
         Closing the generator stops the work.
         """
         ...

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pocketsphinx import Decoder
 
+from voicebot.engines.stt.phrase_search import Heard, PhraseSearch, heard
 from voicebot.engines.worker.child import Handler, Parent, serve
 from voicebot.engines.worker.frames import Kind, Message
 
@@ -35,10 +36,11 @@ Pcm = npt.NDArray[np.int16]
 
 
 class Recognizer:
-    """A loaded model: `measure` takes the mean spectrum of speech, `decoder` finds the words."""
+    """A loaded model: `measure` takes the mean spectrum of speech, `decoder` and `phrases` find the words."""
 
     def __init__(self) -> None:
         self.decoder = Decoder(loglevel="FATAL", cmn="live", maxhmmpf=MAX_HMMS)
+        self.phrases = PhraseSearch()
         self._meter = Decoder(loglevel="FATAL", lm=None, ds=8, topn=1, pl_window=0)
         self._meter.add_jsgf_string("any", "#JSGF V1.0; grammar any; public <any> = goodbye;")
         self._meter.activate_search("any")
@@ -47,7 +49,9 @@ class Recognizer:
         """Normalise what is decoded next by the mean spectrum of this speech."""
         self._meter.start_utt()
         self._meter.process_raw(speech.tobytes(), no_search=True, full_utt=True)
-        self.decoder.set_cmn(self._meter.get_cmn(False))
+        mean = self._meter.get_cmn(False)
+        self.decoder.set_cmn(mean)
+        self.phrases.decoder.set_cmn(mean)
         self._meter.end_utt()
 
     @property
@@ -116,9 +120,10 @@ class Utterance:
         if end == start:
             return ""
         self._recognizer.measure(self._pcm[start:end])
-        self._recognizer.decoder.start_utt()
-        self._recognizer.decoder.process_raw(PAD + self._pcm[:end].tobytes())
-        self._whole = end, self._end()
+        sound = PAD + self._pcm[:end].tobytes() + PAD
+        phrases = self._recognizer.phrases
+        free, phrase = (_decoded(decoder, sound) for decoder in (self._recognizer.decoder, phrases.decoder))
+        self._whole = end, phrases.chosen(free, phrase).text
         return self._whole[1]
 
     def _end(self) -> str:
@@ -126,6 +131,13 @@ class Utterance:
         self._recognizer.decoder.end_utt()
         self._fed = None
         return self._recognizer.words
+
+
+def _decoded(decoder: Decoder, sound: bytes) -> Heard:
+    decoder.start_utt()
+    decoder.process_raw(sound)
+    decoder.end_utt()
+    return heard(decoder)
 
 
 def speech_bounds(pcm: Pcm) -> tuple[int, int]:

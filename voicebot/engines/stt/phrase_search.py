@@ -1,0 +1,83 @@
+"""Free speech or one of the phrases people say to a voice bot? Which of two decodes of one utterance to believe."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from math import log
+from pathlib import Path
+
+from pocketsphinx import Decoder, get_model_path
+
+from voicebot.engines.stt.phrases import arpa, sentences
+
+NAME = "phrases"
+
+MOST_WORSE = 100.0
+"""How much worse (in log likelihood) the sound may fit the phrase than it fits free speech. Measured on 7 synthetic
+voices and the recorded speech: with 0 fewer phrases are found (word errors 6.4 % for 5.2 % on the flite voices)."""
+
+OWN_WORDS = {"mm-hmm": "M HH M"}
+"""Pronunciations that the model's dictionary lacks."""
+
+_VARIANT = re.compile(r"\(\d+\)$")
+_TINY = 1e-300
+"""PocketSphinx gives likelihoods, not their logarithms; those of long noise are too small for a double."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A decoder's words, and the log likelihood of the sound given them."""
+
+    words: tuple[str, ...] = ()
+    sound: float = 0.0
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+class PhraseSearch:
+    """A decoder that knows nothing but the phrases, and so has little to search."""
+
+    def __init__(self) -> None:
+        texts = sentences()
+        self._trigrams = {trigram for text in texts for trigram in trigrams(text)}
+        with tempfile.TemporaryDirectory() as folder:
+            model, dictionary = Path(folder) / "phrases.arpa", Path(folder) / "phrases.dict"
+            model.write_text(arpa(texts), encoding="utf-8")
+            # With the whole dictionary it takes 2.5 s to load, and no other word can be heard anyway.
+            dictionary.write_text(_pronunciations({word for text in texts for word in text}), encoding="utf-8")
+            self.decoder = Decoder(loglevel="FATAL", cmn="live", lm=None, dict=str(dictionary))
+            self.decoder.add_lm_file(NAME, str(model))
+        self.decoder.activate_search(NAME)
+
+    def chosen(self, free: Heard, phrase: Heard) -> Heard:
+        """The one of the two to believe: other speech can only be torn to pieces that no phrase has."""
+        is_phrase = phrase.words and self._trigrams.issuperset(trigrams(phrase.words))
+        return phrase if is_phrase and phrase.sound > free.sound - MOST_WORSE else free
+
+
+def trigrams(words: Sequence[str]) -> set[tuple[str, ...]]:
+    """What stands together in a sentence, its bounds included, three by three."""
+    sentence = ("<s>", "<s>", *words, "</s>")
+    return {sentence[at : at + 3] for at in range(len(sentence) - 2)}
+
+
+def heard(decoder: Decoder) -> Heard:
+    """What a decoder has found in the utterance that has ended."""
+    segments = list(decoder.seg() or ())
+    words = (_VARIANT.sub("", segment.word) for segment in segments)
+    return Heard(
+        tuple(word for word in words if word[0] not in "<[(+"),
+        sum(log(max(segment.ascore, _TINY)) for segment in segments),
+    )
+
+
+def _pronunciations(words: Set[str]) -> str:
+    """The lines of the model's dictionary for these words, and our own."""
+    lines = Path(get_model_path("en-us/cmudict-en-us.dict")).read_text("utf-8").splitlines()
+    known = [line for line in lines if _VARIANT.sub("", line.partition(" ")[0]) in words]
+    return "\n".join([*known, *(f"{word} {phones}" for word, phones in OWN_WORDS.items())]) + "\n"
