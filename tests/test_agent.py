@@ -30,9 +30,11 @@ from voicebot.agent import MAX_TOOL_ROUNDS, GraphAgent
 from voicebot.core.history import History, Message, Role
 from voicebot.engines.base import Agent, EngineError
 from voicebot.engines.llm.offline import Offline
-from voicebot.tools import toolbox
+from voicebot.tools import PURE, toolbox
 
 HI: History = (Message(Role.USER, "hi"),)
+WANTED = asyncio.Event()
+WANTED.set()
 
 
 class Endless:
@@ -134,7 +136,7 @@ def agent(model: BaseChatModel, **options: Any) -> GraphAgent:
 
 
 async def tokens(model: BaseChatModel, history: History = HI, **options: Any) -> list[str]:
-    async with aclosing(agent(model, **options).reply(history)) as stream:
+    async with aclosing(agent(model, **options).reply(history, WANTED)) as stream:
         return [token async for token in stream]
 
 
@@ -145,7 +147,7 @@ def results(model: Script) -> list[ToolMessage]:
 
 async def test_streams_the_tokens_as_they_come() -> None:
     gate = asyncio.Event()
-    async with aclosing(agent(Script(answers=[["Hel", "lo", gate, "!"]])).reply(HI)) as stream:
+    async with aclosing(agent(Script(answers=[["Hel", "lo", gate, "!"]])).reply(HI, WANTED)) as stream:
         assert await anext(stream) == "Hel"
         assert await anext(stream) == "lo"
         gate.set()
@@ -153,7 +155,7 @@ async def test_streams_the_tokens_as_they_come() -> None:
 
 
 async def test_a_model_that_does_not_stream_gives_its_answer_once() -> None:
-    async with aclosing(GraphAgent(Whole(), [], "Be brief.", "test").reply(HI)) as stream:
+    async with aclosing(GraphAgent(Whole(), [], "Be brief.", "test").reply(HI, WANTED)) as stream:
         assert [token async for token in stream] == ["All at once."]
 
 
@@ -253,7 +255,7 @@ async def test_there_must_be_something_to_answer(history: History) -> None:
 async def test_closing_stops_the_model_at_once_and_leaves_no_task() -> None:
     before = asyncio.all_tasks()
     model = Script(answers=[["One ", "two ", asyncio.Event(), "three"]])
-    async with aclosing(agent(model).reply(HI)) as stream:
+    async with aclosing(agent(model).reply(HI, WANTED)) as stream:
         assert await anext(stream) == "One "
     assert model.answers == [["stopped"]]
     assert asyncio.all_tasks() == before
@@ -271,7 +273,7 @@ async def test_cancelling_stops_model_and_tool_at_once_and_leaves_no_task(waits_
         return ""
 
     model = Script(answers=[[work] if waits_in == "model" else [call("endless")]])
-    task = asyncio.create_task(anext(GraphAgent(model, [endless], "", "test").reply(HI)))
+    task = asyncio.create_task(anext(GraphAgent(model, [endless], "", "test").reply(HI, WANTED)))
     await work.begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -320,7 +322,7 @@ async def test_streams_word_by_word_and_lets_others_run_between() -> None:
 
     other = asyncio.create_task(others())
     pieces: list[str] = []
-    async with aclosing(Talk().agent.reply((Message(Role.USER, "tell me a story"),))) as stream:
+    async with aclosing(Talk().agent.reply((Message(Role.USER, "tell me a story"),), WANTED)) as stream:
         async for token in stream:
             pieces.append(token)
     other.cancel()
@@ -335,3 +337,30 @@ async def test_it_is_an_engine() -> None:
     await engine.close()
     await engine.close()
     assert (engine.name, engine.languages) == ("offline", frozenset({"en"}))
+
+
+# Answers that nobody may ever hear ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pure", [False, True])
+async def test_a_tool_with_effects_waits_until_the_answer_is_wanted(pure: bool) -> None:
+    ran = asyncio.Event()
+
+    @tool
+    async def order() -> str:
+        """Order it."""
+        ran.set()
+        return "done"
+
+    order.tags = [PURE] if pure else None
+    model = Script(answers=[[call("order")], ["Ordered."]])
+    wanted = asyncio.Event()
+    answer = asyncio.create_task(anext(GraphAgent(model, [order], "", "test").reply(HI, wanted)))
+    if not pure:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert not ran.is_set()
+        assert not answer.done()
+        wanted.set()
+    assert await asyncio.wait_for(answer, 5) == "Ordered."
+    assert ran.is_set()

@@ -6,20 +6,24 @@ import pytest
 from tests.support.engines import LoudnessVad, loud
 from voicebot.core.audio import Audio
 from voicebot.core.endpoint import EndpointRules
-from voicebot.core.events import SpeechEnded, SpeechStarted
-from voicebot.listener import PRE_ROLL_S, Listener
+from voicebot.core.events import SpeechContinued, SpeechEnded, SpeechPaused, SpeechStarted
+from voicebot.engines.base import Pause
+from voicebot.listener import MIN_LEVELS, PRE_ROLL_S, Edges, Listener
 
 
 class Ear:
     def __init__(self) -> None:
-        self.edges: list[SpeechStarted | SpeechEnded] = []
+        self.edges: list[Edges] = []
         self.sound: dict[int, list[Audio]] = {}
-        self.listener = Listener(
-            LoudnessVad(), EndpointRules(), started=self.edges.append, sound=self._sound, ended=self.edges.append
-        )
+        self.pauses: list[float] = []
+        """Where in the sound of its utterance each pause was marked."""
+        self.listener = Listener(LoudnessVad(), EndpointRules(), edge=self.edges.append, sound=self._sound)
 
-    def _sound(self, utterance: int, audio: Audio) -> None:
-        self.sound.setdefault(utterance, []).append(audio)
+    def _sound(self, utterance: int, sound: Audio | Pause) -> None:
+        if isinstance(sound, Pause):
+            self.pauses.append(self.utterance(utterance).duration_s)
+        else:
+            self.sound.setdefault(utterance, []).append(sound)
 
     def hear(self, audio: Audio, piece_s: float = 0.02) -> None:
         size = round(piece_s * audio.rate_hz)
@@ -37,10 +41,13 @@ def test_speech_in_silence_is_one_utterance_whole(rate_hz: int, piece_s: float) 
     ear.hear(Audio.silence(1, rate_hz), piece_s)
     ear.hear(loud(1.0, rate_hz), piece_s)
     ear.hear(Audio.silence(1, rate_hz), piece_s)
-    started, ended = ear.edges
+    started, paused, ended = ear.edges
     assert started == SpeechStarted(1)
     assert isinstance(ended, SpeechEnded)
+    assert isinstance(paused, SpeechPaused)
+    assert (paused.pause, paused.silence_s) == (1, pytest.approx(0.096))
     assert ended.silence_s == pytest.approx(0.512)
+    assert ended.speech.duration_s == pytest.approx(1.0, abs=0.05)
     sound = ear.utterance(1)
     is_loud = np.abs(sound.samples) > 500
     assert is_loud.sum() / 16_000 == pytest.approx(0.96, abs=0.05), "all of the speech"
@@ -54,7 +61,7 @@ def test_two_utterances_share_no_sound() -> None:
         ear.hear(loud(0.5))
         ear.hear(Audio.silence(0.55, 48_000))
     ear.hear(Audio.silence(0.5, 48_000))
-    assert [edge.utterance for edge in ear.edges] == [1, 1, 2, 2]
+    assert [edge.utterance for edge in ear.edges] == [1, 1, 1, 2, 2, 2]
     total_s = ear.utterance(1).duration_s + ear.utterance(2).duration_s
     assert total_s <= 2 * 1.05 + PRE_ROLL_S
 
@@ -65,3 +72,38 @@ def test_the_rate_may_change() -> None:
     ear.hear(loud(0.5, 16_000))
     ear.hear(Audio.silence(1, 16_000))
     assert ear.utterance(1).duration_s == pytest.approx(1.5, abs=0.1)
+
+
+def test_a_pause_in_speech_is_marked_and_so_is_its_end() -> None:
+    ear = Ear()
+    for audio in (loud(0.5), Audio.silence(0.3, 48_000), loud(0.5), Audio.silence(0.7, 48_000)):
+        ear.hear(audio)
+    kinds = [type(edge) for edge in ear.edges]
+    assert kinds == [SpeechStarted, SpeechPaused, SpeechContinued, SpeechPaused, SpeechEnded]
+    assert [edge.pause for edge in ear.edges if isinstance(edge, SpeechPaused)] == [1, 2]
+    assert ear.pauses == [pytest.approx(0.6, abs=0.05), pytest.approx(1.4, abs=0.05)]
+
+
+@pytest.mark.parametrize(("patience_s", "ends_s"), [(0.2, 0.224), (1.0, 1.024)])
+def test_an_utterance_ends_when_patience_does(patience_s: float, ends_s: float) -> None:
+    ear = Ear()
+    ear.hear(loud(0.5))
+    ear.listener.set_patience(1, patience_s)
+    ear.hear(Audio.silence(1.2, 48_000))
+    (ended,) = [edge for edge in ear.edges if isinstance(edge, SpeechEnded)]
+    assert ended.silence_s == pytest.approx(ends_s)
+    ear.listener.set_patience(1, 5.0)
+    ear.hear(loud(0.5))
+    ear.hear(Audio.silence(0.6, 48_000))
+    assert isinstance(ear.edges[-1], SpeechEnded), "another utterance has its own"
+
+
+def test_loudness_is_told_against_the_users_usual_one() -> None:
+    ear = Ear()
+    quiet = Audio(loud(0.5).samples // 4, 48_000)
+    for audio in (*[loud(0.5)] * MIN_LEVELS, quiet):
+        ear.hear(audio)
+        ear.hear(Audio.silence(0.6, 48_000))
+    levels = [edge.speech.level_db for edge in ear.edges if isinstance(edge, SpeechEnded)]
+    assert levels[:MIN_LEVELS] == [None] * MIN_LEVELS
+    assert levels[-1] == pytest.approx(-12, abs=1.5)

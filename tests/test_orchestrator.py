@@ -233,7 +233,7 @@ async def test_a_request_that_ignores_its_cancellation_is_left_behind(
     released = asyncio.Event()
 
     class Stubborn(ScriptedAgent):
-        async def reply(self, history: History) -> AsyncGenerator[str]:
+        async def reply(self, history: History, wanted: asyncio.Event) -> AsyncGenerator[str]:
             if len(history) == 1:
                 try:
                     await asyncio.Event().wait()

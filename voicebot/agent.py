@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -10,6 +11,7 @@ from typing import Any, cast
 from langchain_core.exceptions import LangChainException
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage
+from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, ToolException
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -18,14 +20,17 @@ from langgraph.prebuilt import ToolNode
 from voicebot.core.history import History, Role
 from voicebot.engines.base import EngineError
 from voicebot.engines.llm.messages import to_messages
+from voicebot.tools import PURE
 
 logger = logging.getLogger(__name__)
 
 MAX_TOOL_ROUNDS = 4
 """How often the model may call tools for one answer; after that it is asked to answer without any."""
 
-MODEL, TOOLS = "model", "tools"
+MODEL, WAIT, TOOLS = "model", "wait", "tools"
 """The graph's nodes."""
+
+WANTED = "wanted"
 
 Graph = CompiledStateGraph[MessagesState, None, MessagesState, MessagesState]
 Parts = AsyncGenerator[tuple[AnyMessage, dict[str, Any]]]
@@ -72,16 +77,17 @@ class GraphAgent:
     async def close(self) -> None:
         """Nothing to free: a request ends with its reply."""
 
-    async def reply(self, history: History) -> AsyncGenerator[str]:
+    async def reply(self, history: History, wanted: asyncio.Event) -> AsyncGenerator[str]:
         """The answer to the history's last message, which is the user's. Raises EngineError, also for an empty answer.
 
         What the model says before it calls a tool is part of the answer; the call and the tool's result are not.
+        A tool runs once the answer is `wanted`, or at once if it is tagged `pure`.
         """
         if not history or history[-1].role is not Role.USER:
             raise ValueError("there is no user's message to answer")
         state = MessagesState(messages=to_messages(history, self._persona))
         # LangGraph types its generator as a mere iterator, which could not be closed.
-        parts = cast("Parts", self._graph.astream(state, stream_mode="messages"))
+        parts = cast("Parts", self._graph.astream(state, _config(wanted), stream_mode="messages"))
         last_step = None
         try:
             async with aclosing(parts):
@@ -109,13 +115,27 @@ def _graph(model: BaseChatModel, tools: Sequence[BaseTool]) -> Graph:
         is_call = bool(calls) and calls[-1] is state["messages"][-1]
         return TOOLS if is_call and tools and len(calls) <= MAX_TOOL_ROUNDS else END
 
+    pure = {tool.name for tool in tools if PURE in (tool.tags or ())}
+
+    async def wait(state: MessagesState, config: RunnableConfig) -> MessagesState:
+        """Nobody may want the answer yet: then only tools without effects may run."""
+        if not {call["name"] for call in _calls(state)[-1].tool_calls} <= pure:
+            await config["configurable"][WANTED].wait()
+        return MessagesState(messages=[])
+
     graph = StateGraph(MessagesState)
     graph.add_node(MODEL, ask)
+    graph.add_node(WAIT, wait)
     graph.add_node(TOOLS, ToolNode(tools, handle_tool_errors=_told))
     graph.add_edge(START, MODEL)
-    graph.add_conditional_edges(MODEL, route, [TOOLS, END])
+    graph.add_conditional_edges(MODEL, route, {TOOLS: WAIT, END: END})
+    graph.add_edge(WAIT, TOOLS)
     graph.add_edge(TOOLS, MODEL)
     return graph.compile()
+
+
+def _config(wanted: asyncio.Event) -> RunnableConfig:
+    return RunnableConfig(configurable={WANTED: wanted})
 
 
 def _calls(state: MessagesState) -> list[AIMessage]:

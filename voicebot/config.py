@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voicebot.core.endpoint import EndpointRules
 from voicebot.core.state import InterruptedHistory, Rules
+from voicebot.core.turn_end import PatienceRules
 
 
 def _none_if_blank(value: Any) -> Any:
@@ -49,6 +50,8 @@ class Settings(BaseSettings):
     vad_stop_ms: int = Field(default=500, ge=64, le=5_000)
     debounce_ms: Milliseconds = 50
     decision_timeout_ms: int = Field(default=1_500, ge=100, le=30_000)
+    eager_replies: bool = True
+    resume_rewind: Literal["none", "word"] = "none"
     transcript_timeout_ms: int = Field(default=10_000, ge=500, le=120_000)
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
 
@@ -75,7 +78,7 @@ class Settings(BaseSettings):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    @field_validator("language", "persona", "stt_engine", "llm_engine", "tts_engine", mode="before")
+    @field_validator("language", "persona", "stt_engine", "llm_engine", "tts_engine", "resume_rewind", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
@@ -102,7 +105,10 @@ class Settings(BaseSettings):
     @property
     def rules(self) -> Rules:
         return Rules(
+            language=self.language,
             debounce_s=self.debounce_ms / 1000,
+            patience=PatienceRules(unknown_s=self.vad_stop_ms / 1000),
+            eager_replies=self.eager_replies,
             speech_timeout_s=self.endpoint_rules.longest_s + 5,
             decision_timeout_s=self.decision_timeout_ms / 1000,
             transcript_timeout_s=self.transcript_timeout_ms / 1000,

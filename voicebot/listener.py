@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
+from statistics import median
 
 import numpy as np
 
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio, Resampler, Samples
 from voicebot.core.endpoint import WINDOW_S, Edge, Endpointer, EndpointRules
-from voicebot.core.events import SpeechEnded, SpeechStarted
-from voicebot.engines.base import VoiceActivityDetector
+from voicebot.core.events import SpeechContinued, SpeechEnded, SpeechPaused, SpeechStarted
+from voicebot.core.verdict import Speech
+from voicebot.engines.base import Pause, VoiceActivityDetector
 
 PRE_ROLL_S = 0.3
 """Sound kept from before the start of speech, so that no first syllable is lost."""
+
+LEVELS = 9
+"""So many utterances say how loud the user usually is."""
+
+MIN_LEVELS = 3
+
+Edges = SpeechStarted | SpeechPaused | SpeechContinued | SpeechEnded
 
 
 class Listener:
     """Follows one stream of microphone sound.
 
-    `started` gets each new utterance before its sound, `sound` its 16 kHz pieces (the first one is the pre-roll with
-    the windows that gave the speech away), `ended` its end.
+    `edge` gets what becomes of each utterance, and `sound` its 16 kHz pieces, with a mark where it pauses: the first
+    piece, which comes after its `SpeechStarted`, is the pre-roll with the windows that gave the speech away.
     """
 
     def __init__(
@@ -28,22 +38,30 @@ class Listener:
         vad: VoiceActivityDetector,
         rules: EndpointRules,
         *,
-        started: Callable[[SpeechStarted], None],
-        sound: Callable[[int, Audio], None],
-        ended: Callable[[SpeechEnded], None],
+        edge: Callable[[Edges], None],
+        sound: Callable[[int, Audio | Pause], None],
     ) -> None:
         self._vad = vad
         self._endpointer = Endpointer(rules)
-        self._started, self._sound, self._ended = started, sound, ended
+        self._edge, self._sound = edge, sound
         self._resamplers: dict[int, Resampler] = {}
         self._left_over: Samples = np.zeros(0, np.int16)
         before = round((PRE_ROLL_S + rules.start_s) / WINDOW_S)
         self._before: deque[Samples] = deque(maxlen=before)
         self._utterance = 0
+        self._pause = 0
+        self._powers: list[float] = []
+        """Of the windows of this utterance in which somebody spoke."""
+        self._levels_dbfs: deque[float] = deque(maxlen=LEVELS)
 
     @property
     def hears_speech(self) -> bool:
         return self._endpointer.speaking
+
+    def set_patience(self, utterance: int, silence_s: float) -> None:
+        """So much silence ends the utterance, if it has not ended yet."""
+        if utterance == self._utterance:
+            self._endpointer.patience_s = silence_s
 
     def hear(self, audio: Audio) -> None:
         """More sound, of any length and rate."""
@@ -58,17 +76,48 @@ class Listener:
         self._left_over = samples[whole:]
 
     def _hear_window(self, window: Samples) -> None:
-        edge = self._endpointer.push(self._vad.probability(window))
+        endpointer = self._endpointer
+        edge = endpointer.push(self._vad.probability(window))
+        if edge is not Edge.STARTED and not (endpointer.speaking or edge is Edge.ENDED):
+            self._before.append(window)
+            return
         if edge is Edge.STARTED:
             self._utterance += 1
-            self._started(SpeechStarted(self._utterance))
+            self._pause = 0
+            self._powers.clear()
+            self._edge(SpeechStarted(self._utterance))
             self._before.append(window)
             self._sound(self._utterance, Audio(np.concatenate(self._before), SPEECH_RATE_HZ))
             self._before.clear()
-        elif edge is Edge.ENDED:
-            self._sound(self._utterance, Audio(window, SPEECH_RATE_HZ))
-            self._ended(SpeechEnded(self._utterance, self._endpointer.silence_s))
-        elif self._endpointer.speaking:
-            self._sound(self._utterance, Audio(window, SPEECH_RATE_HZ))
         else:
-            self._before.append(window)
+            self._sound(self._utterance, Audio(window, SPEECH_RATE_HZ))
+        if not endpointer.silence_s:
+            self._powers.append(float(np.mean(np.square(window.astype(np.float32)))))
+        self._tell(edge)
+
+    def _tell(self, edge: Edge | None) -> None:
+        silence_s = self._endpointer.silence_s
+        match edge:
+            case Edge.PAUSED:
+                self._pause += 1
+                self._sound(self._utterance, Pause(self._pause))
+                self._edge(SpeechPaused(self._utterance, self._pause, silence_s, self._speech()))
+            case Edge.CONTINUED:
+                self._edge(SpeechContinued(self._utterance))
+            case Edge.ENDED:
+                self._edge(SpeechEnded(self._utterance, silence_s, self._speech()))
+                self._levels_dbfs.append(self._level_dbfs)
+            case _:
+                pass
+
+    def _speech(self) -> Speech:
+        usual = median(self._levels_dbfs) if len(self._levels_dbfs) >= MIN_LEVELS else None
+        return Speech(
+            duration_s=self._endpointer.utterance_s,
+            level_db=None if usual is None else self._level_dbfs - usual,
+        )
+
+    @property
+    def _level_dbfs(self) -> float:
+        power = float(np.mean(self._powers)) if self._powers else 0.0
+        return 10 * math.log10(power / 32768**2 + 1e-10)

@@ -21,6 +21,7 @@ from voicebot.core.events import (
     PausePlayback,
     ReplyEnded,
     ResumePlayback,
+    SetPatience,
     SpeechEnded,
     SpeechStarted,
     StartReply,
@@ -30,11 +31,10 @@ from voicebot.core.events import (
     TimedOut,
     Timer,
 )
-from voicebot.core.history import History
 from voicebot.core.machine import step
 from voicebot.core.state import State
-from voicebot.engines.base import EngineError, Engines
-from voicebot.listener import Listener
+from voicebot.engines.base import EngineError, Engines, Pause
+from voicebot.listener import Edges, Listener
 from voicebot.player import Player
 from voicebot.reply import ReplyMaker
 
@@ -52,7 +52,7 @@ class Orchestrator:
 
     def __init__(self, engines: Engines, settings: Settings, observe: Callable[[State], None]) -> None:
         self.state = State(rules=settings.rules)
-        self.player = Player(self.post, settings.tts_prefetch)
+        self.player = Player(self.post, settings.tts_prefetch, rewind_words=settings.resume_rewind == "word")
         self._observe = observe
         self._engines = engines
         self._endpoint_rules = settings.endpoint_rules
@@ -68,9 +68,10 @@ class Orchestrator:
             language=settings.language,
         )
         self._mailbox: asyncio.Queue[tuple[Input, float]] = asyncio.Queue()
-        self._sounds: dict[int, asyncio.Queue[Audio | None]] = {}
+        self._sounds: dict[int, asyncio.Queue[Audio | Pause | None]] = {}
         self._transcriptions: dict[int, asyncio.Task[None]] = {}
         self._reply: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
 
     def post(self, input: Input) -> None:
@@ -110,24 +111,24 @@ class Orchestrator:
     async def _begin_to_listen(self) -> None:
         """A detector takes some 100 ms to make: in a thread, as the other sessions' sound must not wait for it."""
         vad = await asyncio.to_thread(self._engines.make_vad)
-        self._listener = Listener(
-            vad,
-            self._endpoint_rules,
-            started=self._speech_started,
-            sound=self._speech_sound,
-            ended=self._speech_ended,
-        )
+        self._listener = Listener(vad, self._endpoint_rules, edge=self._speech_changed, sound=self._speech_sound)
         for audio in self._unheard:
             self._listener.hear(audio)
         self._unheard.clear()
 
     async def _carry_out(self, command: Command, group: asyncio.TaskGroup) -> None:
         match command:
-            case StartReply(reply, history):
-                self._reply = group.create_task(self._make_reply(reply, history), name=f"reply {reply}")
+            case StartReply(reply):
+                self.player.begin(reply)
+                self._wanted = asyncio.Event()
+                if not command.eager:
+                    self._wanted.set()
+                making = self._make_reply(command, self._wanted)
+                self._reply = group.create_task(making, name=f"reply {reply}")
             case PausePlayback(reply):
                 self.player.pause(reply)
             case ResumePlayback(reply):
+                self._wanted.set()
                 self.player.resume(reply)
             case CancelReply(reply):
                 await self._cancel_reply(reply)
@@ -141,6 +142,9 @@ class Orchestrator:
                 task = group.create_task(self._transcribe(utterance), name=f"transcribe {utterance}")
                 task.add_done_callback(lambda _: self._forget(utterance))
                 self._transcriptions[utterance] = task
+            case SetPatience(utterance, silence_s):
+                if self._listener is not None:
+                    self._listener.set_patience(utterance, silence_s)
             case EndTranscription(utterance):
                 if utterance in self._transcriptions:
                     self._transcriptions[utterance].cancel()
@@ -153,9 +157,9 @@ class Orchestrator:
 
     # Replies ------------------------------------------------------------------------------------------------------
 
-    async def _make_reply(self, reply: int, history: History) -> None:
-        error = await self._replies.run(reply, history)
-        self.post(ReplyEnded(reply, error))
+    async def _make_reply(self, start: StartReply, wanted: asyncio.Event) -> None:
+        error = await self._replies.run(start, wanted)
+        self.post(ReplyEnded(start.reply, error))
 
     async def _cancel_reply(self, reply: int) -> None:
         """Silence first, then the work behind it. Cancelling asks; only awaiting proves."""
@@ -169,40 +173,38 @@ class Orchestrator:
 
     # Utterances ---------------------------------------------------------------------------------------------------
 
-    def _speech_started(self, started: SpeechStarted) -> None:
-        self._sounds[started.utterance] = asyncio.Queue()
-        self.post(started)
+    def _speech_changed(self, edge: Edges) -> None:
+        if isinstance(edge, SpeechStarted):
+            self._sounds[edge.utterance] = asyncio.Queue()
+        elif isinstance(edge, SpeechEnded) and edge.utterance in self._sounds:
+            self._sounds[edge.utterance].put_nowait(None)
+        self.post(edge)
 
-    def _speech_sound(self, utterance: int, audio: Audio) -> None:
+    def _speech_sound(self, utterance: int, sound: Audio | Pause) -> None:
         if utterance in self._sounds:
-            self._sounds[utterance].put_nowait(audio)
-
-    def _speech_ended(self, ended: SpeechEnded) -> None:
-        if ended.utterance in self._sounds:
-            self._sounds[ended.utterance].put_nowait(None)
-        self.post(ended)
+            self._sounds[utterance].put_nowait(sound)
 
     async def _transcribe(self, utterance: int) -> None:
         """Give the utterance to the recogniser and post what it makes of it: always one final, whatever happens."""
-        text = ""
+        text, confidence = "", None
         error: str | None = "The speech recogniser ended without a final text."
         try:
             async with aclosing(self._engines.stt.transcribe(_until_none(self._sounds[utterance]))) as transcripts:
                 async for transcript in transcripts:
-                    text = transcript.text
+                    text, confidence = transcript.text, transcript.confidence
                     if transcript.final:
                         error = None
                         break
-                    self.post(PartialTranscript(utterance, text))
+                    self.post(PartialTranscript(utterance, text, transcript.pause, confidence))
         except EngineError as failure:
             logger.warning("transcription failed", extra={"utterance": utterance, "error": str(failure)})
             error = str(failure)
-        self.post(FinalTranscript(utterance, text, error))
+        self.post(FinalTranscript(utterance, text, error, confidence))
 
     def _forget(self, utterance: int) -> None:
         del self._sounds[utterance], self._transcriptions[utterance]
 
 
-async def _until_none(queue: asyncio.Queue[Audio | None]) -> AsyncGenerator[Audio]:
-    while (audio := await queue.get()) is not None:
-        yield audio
+async def _until_none(queue: asyncio.Queue[Audio | Pause | None]) -> AsyncGenerator[Audio | Pause]:
+    while (sound := await queue.get()) is not None:
+        yield sound

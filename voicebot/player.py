@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.core.events import PlaybackFinished, PlaybackStarted, ReplyInput, SentencePlayed, WordsHeard
-from voicebot.core.history import words_heard
+from voicebot.core.history import word_shares, words_heard
 
 FADE_S = 0.008
 """Length of the fade at a pause, a resume and a discard: long enough not to click, too short to be noticed."""
@@ -21,6 +21,11 @@ FADE_S = 0.008
 _FADE_IN: npt.NDArray[np.float32] = np.sin(
     np.linspace(0.0, np.pi / 2, round(FADE_S * WIRE_RATE_HZ), endpoint=False, dtype=np.float32)
 )
+
+MAX_REWIND_S = 2.0
+"""No word is longer: further back the times must be wrong."""
+
+_NEAR, _STEP = round(0.08 * WIRE_RATE_HZ), round(0.01 * WIRE_RATE_HZ)
 
 LETTERS_PER_S = 15.0
 """How fast speech is taken to be while the length of a sentence is not known yet."""
@@ -32,10 +37,16 @@ class _Clip:
 
     sentence: int
     text: str
-    pieces: deque[Samples] = field(default_factory=deque)
+    pieces: list[Samples] = field(default_factory=list)
+    """All of it, the played ones too: a resume may go back to the start of a word."""
     length: int = 0
+    piece: int = 0
+    """The piece in which the next sample is, and its place there."""
+    offset: int = 0
     played: int = 0
     words: int = 0
+    starts: tuple[int, ...] = ()
+    """The sample at which each word starts, if the engine knows."""
     closed: bool = False
     cut: bool = False
 
@@ -44,9 +55,20 @@ class _Clip:
         return self.length - self.played
 
     @property
-    def share_played(self) -> float:
-        expected = self.length if self.closed else max(self.length, len(self.text) / LETTERS_PER_S * WIRE_RATE_HZ)
-        return self.played / expected if expected else 0.0
+    def expected(self) -> float:
+        """Its whole length in samples: a guess as long as it is not known."""
+        return self.length if self.closed else max(self.length, len(self.text) / LETTERS_PER_S * WIRE_RATE_HZ)
+
+    @property
+    def bounds(self) -> list[float]:
+        """Where each word starts, and the end of the last one, in samples."""
+        if self.starts:
+            return [*self.starts, max(self.expected, self.starts[-1])]
+        return [share * self.expected for share in word_shares(self.text)]
+
+    def write(self, samples: Samples) -> None:
+        self.pieces.append(samples)
+        self.length += len(samples)
 
     def take(self, count: int) -> Samples:
         """The next samples, `count` or as many as there are."""
@@ -54,14 +76,28 @@ class _Clip:
         missing = min(count, self.waiting)
         self.played += missing
         while missing:
-            piece = self.pieces[0]
-            taken.append(piece[:missing])
-            if len(piece) > missing:
-                self.pieces[0] = piece[missing:]
-            else:
-                self.pieces.popleft()
-            missing -= len(taken[-1])
+            samples = self.pieces[self.piece][self.offset : self.offset + missing]
+            taken.append(samples)
+            missing -= len(samples)
+            self.offset += len(samples)
+            if self.offset == len(self.pieces[self.piece]):
+                self.piece, self.offset = self.piece + 1, 0
         return np.concatenate(taken) if taken else np.zeros(0, np.int16)
+
+    def quietest(self, near: int) -> int:
+        """The start of the quietest 10 ms at most 80 ms away from sample `near`, of what has been played."""
+        first, last = max(0, near - _NEAR), min(self.played, near + _NEAR)
+        steps = range(first, max(first, last - _STEP) + 1, _STEP)
+        sound = np.concatenate(self.pieces)[first : last + _STEP].astype(np.float32)
+        return min(steps, key=lambda start: float(np.sum(np.square(sound[start - first : start - first + _STEP]))))
+
+    def rewind(self, count: int) -> None:
+        """Take the last `count` samples back."""
+        self.played -= count
+        self.offset -= count
+        while self.offset < 0:
+            self.piece -= 1
+            self.offset += len(self.pieces[self.piece])
 
 
 class Player:
@@ -71,9 +107,12 @@ class Player:
     old reply can never be heard. What was played is posted as the machine's inputs. All calls come from one event loop.
     """
 
-    def __init__(self, post: Callable[[ReplyInput], None], prefetch: int = 3) -> None:
+    def __init__(
+        self, post: Callable[[ReplyInput], None], prefetch: int = 3, *, rewind_words: bool = False
+    ) -> None:
         self._post = post
         self._prefetch = prefetch
+        self._rewind_words = rewind_words
         self._reply: int | None = None
         self._clips: deque[_Clip] = deque()
         self._complete = False
@@ -104,8 +143,12 @@ class Player:
         if audio.rate_hz != WIRE_RATE_HZ:
             raise ValueError(f"the player takes {WIRE_RATE_HZ} Hz, got {audio.rate_hz} Hz")
         if reply == self._reply and len(audio.samples):
-            self._clips[-1].pieces.append(audio.samples)
-            self._clips[-1].length += len(audio.samples)
+            self._clips[-1].write(audio.samples)
+
+    def time_words(self, reply: int, starts_s: Sequence[float]) -> None:
+        """When the words of the sentence opened last start. Times that can't belong to its words are not believed."""
+        if reply == self._reply and len(starts_s) == len(self._clips[-1].text.split()):
+            self._clips[-1].starts = tuple(round(start_s * WIRE_RATE_HZ) for start_s in sorted(starts_s))
 
     def close_sentence(self, reply: int) -> None:
         if reply == self._reply:
@@ -138,8 +181,22 @@ class Player:
             self._paused = True
 
     def resume(self, reply: int) -> None:
+        """Go on with the next sample; with `rewind_words`, with the start of the word that was cut."""
         if reply == self._reply:
+            if self._paused and self._faded and self._rewind_words:
+                self._rewind()
             self._paused = False
+
+    def _rewind(self) -> None:
+        """To where the word began in which the pause fell, or rather to the quietest place around there."""
+        if not self._clips:
+            return
+        clip = self._clips[0]
+        start = max((round(bound) for bound in clip.bounds if bound <= clip.played), default=0)
+        back = clip.played - (start if clip.starts else clip.quietest(start))
+        if back <= MAX_REWIND_S * WIRE_RATE_HZ:
+            clip.rewind(back)
+            self.cursor -= back
 
     def discard(self, reply: int) -> None:
         """Fall silent for good. The last words heard are posted first."""
@@ -210,7 +267,7 @@ class Player:
         return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
 
     def _post_words(self, reply: int, clip: _Clip) -> None:
-        words = words_heard(clip.text, clip.share_played)
+        words = words_heard(clip.bounds, clip.played)
         if words > clip.words:
             clip.words = words
             self._post(WordsHeard(reply, clip.sentence, words))

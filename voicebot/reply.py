@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ from voicebot.core.events import (
     ReplyInput,
     SentenceReady,
     SentenceSynthesized,
+    StartReply,
     TextEnded,
     TokenReceived,
 )
-from voicebot.core.history import History
 from voicebot.core.sentences import Batch, SentenceBatcher
-from voicebot.engines.base import Agent, EngineError, TextToSpeech
+from voicebot.engines.base import Agent, EngineError, TextToSpeech, WordStarts
 from voicebot.player import Player
 
 logger = logging.getLogger(__name__)
@@ -39,14 +39,17 @@ class ReplyMaker:
     sentence_max_chars: int
     language: str
 
-    async def run(self, reply: int, history: History) -> str | None:
-        """Make and play the reply; returns when it has been heard to the end. An error's text, if one cut it short."""
+    async def run(self, start: StartReply, wanted: asyncio.Event) -> str | None:
+        """Make and play the reply; returns when it has been heard to the end. An error's text, if one cut it short.
+
+        The player has begun it. Nothing that can't be undone is done before it is `wanted`.
+        """
+        reply = start.reply
         sentences: asyncio.Queue[Batch | None] = asyncio.Queue(self.queue_max)
         error: str | None = None
-        self.player.begin(reply)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._think(reply, history, sentences), name=f"think {reply}")
+                group.create_task(self._think(start, wanted, sentences), name=f"think {reply}")
                 group.create_task(self._speak(reply, sentences), name=f"speak {reply}")
         except* EngineError as failures:
             error = str(failures.exceptions[0])
@@ -58,8 +61,12 @@ class ReplyMaker:
         await self.player.finished(reply)
         return error
 
-    async def _think(self, reply: int, history: History, sentences: asyncio.Queue[Batch | None]) -> None:
+    async def _think(
+        self, start: StartReply, wanted: asyncio.Event, sentences: asyncio.Queue[Batch | None]
+    ) -> None:
         """The agent's answer, cut into sentences. An agent that fails is apologised for in its stead."""
+        reply = start.reply
+        answer = self.agent.reply(start.history, wanted) if start.text is None else _said(start.text)
         batcher = SentenceBatcher(max_chars=self.sentence_max_chars, language=self.language)
         error: str | None = None
         count = 0
@@ -72,7 +79,7 @@ class ReplyMaker:
                 await sentences.put(batch)
 
         try:
-            async with aclosing(self.agent.reply(history)) as tokens:
+            async with aclosing(answer) as tokens:
                 first = True
                 async for token in tokens:
                     if first:
@@ -103,9 +110,16 @@ class ReplyMaker:
         resampler: Resampler | None = None
         async with aclosing(self.tts.synthesize(speech)) as pieces:
             async for piece in pieces:
+                if isinstance(piece, WordStarts):
+                    self.player.time_words(reply, piece.starts_s)
+                    continue
                 if resampler is None:
                     resampler = Resampler(piece.rate_hz, WIRE_RATE_HZ)
                     self.post(AudioReceived(reply, index))
                 self.player.write(reply, resampler.push(piece))
         if resampler is not None:
             self.player.write(reply, resampler.flush())
+
+
+async def _said(text: str) -> AsyncGenerator[str]:
+    yield text

@@ -12,7 +12,11 @@ def edges(probabilities: list[float], rules: EndpointRules | None = None) -> lis
 
 
 def test_speech_starts_after_three_windows_and_ends_after_half_a_second() -> None:
-    assert edges([0.0] * 5 + [0.9] * 20 + [0.0] * 30) == [(7, Edge.STARTED), (40, Edge.ENDED)]
+    assert edges([0.0] * 5 + [0.9] * 20 + [0.0] * 30) == [
+        (7, Edge.STARTED),
+        (27, Edge.PAUSED),
+        (40, Edge.ENDED),
+    ]
 
 
 def test_a_click_is_no_speech() -> None:
@@ -20,7 +24,30 @@ def test_a_click_is_no_speech() -> None:
 
 
 def test_a_pause_shorter_than_the_stop_does_not_end_it() -> None:
-    assert edges([0.9] * 5 + [0.0] * 15 + [0.9] * 5 + [0.0] * 16) == [(2, Edge.STARTED), (40, Edge.ENDED)]
+    assert edges([0.9] * 5 + [0.0] * 15 + [0.9] * 5 + [0.0] * 16) == [
+        (2, Edge.STARTED),
+        (7, Edge.PAUSED),
+        (22, Edge.CONTINUED),
+        (27, Edge.PAUSED),
+        (40, Edge.ENDED),
+    ]
+
+
+def test_a_noise_in_a_pause_is_no_more_than_one_at_the_start() -> None:
+    found = edges([0.9] * 5 + [0.0] * 4 + [0.9, 0.9] + [0.0] * 16)
+    assert [edge for _, edge in found] == [Edge.STARTED, Edge.PAUSED, Edge.ENDED]
+
+
+def test_patience_says_how_much_silence_ends_it_and_holds_for_one_utterance() -> None:
+    endpointer = Endpointer(EndpointRules())
+    for patience_s, windows in ((0.2, 7), (1.5, 47), (None, 16)):
+        for _ in range(10):
+            endpointer.push(0.9)
+        assert endpointer.speaking
+        if patience_s is not None:
+            endpointer.patience_s = patience_s
+        silence = [endpointer.push(0.0) for _ in range(60)]
+        assert silence.index(Edge.ENDED) + 1 == windows
 
 
 def test_speech_is_kept_up_by_less_than_it_takes_to_start_it() -> None:
@@ -31,10 +58,25 @@ def test_speech_is_kept_up_by_less_than_it_takes_to_start_it() -> None:
 def test_endless_speech_is_cut() -> None:
     found = edges([0.9] * 100, EndpointRules(longest_s=1.0))
     assert [edge for _, edge in found[:3]] == [Edge.STARTED, Edge.ENDED, Edge.STARTED]
-    assert (found[1][0] - found[0][0]) * WINDOW_S >= 1.0
+    assert (found[1][0] + 1) * WINDOW_S >= 1.0
 
 
 @given(st.lists(st.floats(0, 1), max_size=200))
 def test_starts_and_ends_alternate(probabilities: list[float]) -> None:
-    kinds = [edge for _, edge in edges(probabilities)]
+    found = [edge for _, edge in edges(probabilities)]
+    kinds = [edge for edge in found if edge in (Edge.STARTED, Edge.ENDED)]
     assert kinds == [Edge.STARTED, Edge.ENDED] * (len(kinds) // 2) + [Edge.STARTED] * (len(kinds) % 2)
+
+
+@given(st.lists(st.floats(0, 1), max_size=200))
+def test_pauses_are_within_utterances_and_alternate_with_their_ends(probabilities: list[float]) -> None:
+    before = Edge.ENDED
+    allowed = {
+        Edge.STARTED: {Edge.ENDED},
+        Edge.PAUSED: {Edge.STARTED, Edge.CONTINUED},
+        Edge.CONTINUED: {Edge.PAUSED},
+        Edge.ENDED: {Edge.STARTED, Edge.PAUSED, Edge.CONTINUED},
+    }
+    for _, edge in edges(probabilities):
+        assert before in allowed[edge]
+        before = edge

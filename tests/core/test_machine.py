@@ -50,7 +50,7 @@ class Session:
     """Drives the machine; the clock goes on by 10 ms with every input."""
 
     def __init__(self, rules: Rules | None = None) -> None:
-        self.state = State(rules=rules or Rules())
+        self.state = State(rules=rules or Rules(eager_replies=False))
         self.now_s = 0.0
 
     def post(self, *inputs: Input) -> list[Command]:
@@ -264,7 +264,7 @@ def test_a_cleared_conversation_keeps_nothing_of_the_reply_under_way() -> None:
 
 
 def test_merge_drops_what_was_heard_of_the_reply() -> None:
-    session = Session(Rules(interrupted_history=InterruptedHistory.MERGE))
+    session = Session(Rules(eager_replies=False, interrupted_history=InterruptedHistory.MERGE))
     session.ask("How are you doing?")
     session.answer("I'm doing well.", "Thank you.")
     session.post(SentencePlayed(1, 0), SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "What are you doing?"))
@@ -292,11 +292,11 @@ def test_words_that_come_after_the_reply_was_resumed_still_interrupt() -> None:
     assert session.state.pending == ("tell me a joke",)
 
 
-def test_words_known_so_far_keep_the_reply_paused_until_the_final_text() -> None:
-    session = speaking()
-    session.post(SpeechStarted(2), PartialTranscript(2, "tell me"), SpeechEnded(2))
-    assert session.time_out(Timer.DECISION) == []
-    assert session.state.phase is Phase.PAUSED
+def test_the_deadline_decides_by_the_words_known_so_far() -> None:
+    for words, command in (("tell me a joke", CancelReply(1)), ("uh-huh", ResumePlayback(1))):
+        session = speaking()
+        session.post(SpeechStarted(2), PartialTranscript(2, words), SpeechEnded(2))
+        assert command in session.time_out(Timer.DECISION)
 
 
 def test_a_silent_recogniser_is_given_up_and_its_partial_words_count() -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from voicebot.core.audio import Audio
 from voicebot.core.history import History
-from voicebot.engines.base import EngineError, Engines, Transcript
+from voicebot.engines.base import EngineError, Engines, Pause, Transcript
 
 
 @dataclass
@@ -31,12 +31,14 @@ class ScriptedStt(_Scripted):
     scripts: list[Sequence[str | EngineError]] = field(default_factory=list)
     heard: list[Audio] = field(default_factory=list)
 
-    async def transcribe(self, audio: AsyncIterable[Audio]) -> AsyncGenerator[Transcript]:
+    async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
         script = self.scripts.pop(0)
         pieces: list[Audio] = []
         *partials, final = script
         waiting = iter(partials)
         async for piece in audio:
+            if isinstance(piece, Pause):
+                continue
             pieces.append(piece)
             for partial in waiting:
                 yield Transcript(_text(partial), final=False)
@@ -59,7 +61,7 @@ class ScriptedAgent(_Scripted):
     asked: list[History] = field(default_factory=list)
     closed: int = 0
 
-    async def reply(self, history: History) -> AsyncGenerator[str]:
+    async def reply(self, history: History, wanted: asyncio.Event) -> AsyncGenerator[str]:
         self.asked.append(history)
         script = self.scripts.pop(0)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,6 +15,9 @@ from voicebot.tools import toolbox
 MOMENT = datetime(2026, 11, 19, 1, 30, tzinfo=UTC)
 """A Thursday; half past ten in the morning in Tokyo."""
 
+WANTED = asyncio.Event()
+WANTED.set()
+
 
 class Talk:
     """One conversation at `MOMENT`, or at another."""
@@ -25,7 +29,7 @@ class Talk:
     async def say(self, text: str, *, hear: int | None = None) -> str:
         """The answer to `text`, of which the user hears the first `hear` words and then interrupts; else all."""
         self.history = said(self.history, text)
-        async with aclosing(self.agent.reply(self.history)) as tokens:
+        async with aclosing(self.agent.reply(self.history, WANTED)) as tokens:
             answer = "".join([token async for token in tokens])
         words = answer.split()
         self.history = heard(self.history, " ".join(words[:hear]), interrupted=hear is not None and hear < len(words))

@@ -13,6 +13,10 @@ class Edge(Enum):
     """What a window changed."""
 
     STARTED = auto()
+    PAUSED = auto()
+    """Silence, which may be the end."""
+    CONTINUED = auto()
+    """It was not."""
     ENDED = auto()
 
 
@@ -21,7 +25,9 @@ class EndpointRules:
     """`threshold` begins speech, `threshold - hysteresis` keeps it up (Silero's own rule and figures)."""
 
     start_s: float = 0.096
+    pause_s: float = 0.096
     stop_s: float = 0.5
+    """Silence that ends an utterance whose words say nothing else."""
     threshold: float = 0.5
     hysteresis: float = 0.15
     longest_s: float = 30.0
@@ -32,19 +38,27 @@ class Endpointer:
 
     def __init__(self, rules: EndpointRules) -> None:
         self._rules = rules
-        self._speaking = False
+        self._speaking = self._pausing = False
         self._speech_windows = 0
         self._silent_windows = 0
         self._windows = 0
+        self.patience_s = rules.stop_s
+        """Silence that ends this utterance; set anew when one starts."""
 
     @property
     def speaking(self) -> bool:
+        """An utterance has started and not ended, though it may be pausing."""
         return self._speaking
 
     @property
     def silence_s(self) -> float:
         """How long the silence had lasted at the last window."""
         return self._silent_windows * WINDOW_S
+
+    @property
+    def utterance_s(self) -> float:
+        """From the first window of speech to the last one."""
+        return (self._windows - self._silent_windows) * WINDOW_S
 
     def push(self, probability: float) -> Edge | None:
         rules = self._rules
@@ -56,13 +70,26 @@ class Endpointer:
             self._speech_windows = 0
             self._silent_windows += 1
         self._windows += 1
-        if not self._speaking and self._speech_windows * WINDOW_S >= rules.start_s - 1e-9:
-            self._speaking = True
-            self._windows = 0
-            return Edge.STARTED
-        too_long = self._windows * WINDOW_S >= rules.longest_s
-        if self._speaking and (too_long or self._silent_windows * WINDOW_S >= rules.stop_s - 1e-9):
-            self._speaking = False
+        if not self._speaking:
+            return self._start() if _lasts(self._speech_windows, rules.start_s) else None
+        if _lasts(self._windows, rules.longest_s) or _lasts(self._silent_windows, self.patience_s):
+            self._speaking = self._pausing = False
             self._speech_windows = 0
             return Edge.ENDED
+        if not self._pausing and _lasts(self._silent_windows, rules.pause_s):
+            self._pausing = True
+            return Edge.PAUSED
+        if self._pausing and _lasts(self._speech_windows, rules.start_s):
+            self._pausing = False
+            return Edge.CONTINUED
         return None
+
+    def _start(self) -> Edge:
+        self._speaking, self._pausing = True, False
+        self._windows = self._speech_windows
+        self.patience_s = self._rules.stop_s
+        return Edge.STARTED
+
+
+def _lasts(windows: int, duration_s: float) -> bool:
+    return windows * WINDOW_S >= duration_s - 1e-9

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from voicebot.core.history import History
+from voicebot.core.verdict import Speech
 
 
 class Timer(StrEnum):
     """The deadlines of the machine. Each ends one kind of waiting, so that no wait lasts for ever."""
 
     DEBOUNCE = "debounce"
-    """More words may follow at once: the turn is given to the bot when it ends."""
+    """More words may follow: the turn is given to the bot when it ends."""
     SPEECH = "speech"
     """The user has been speaking for too long to be true (noise, a lost microphone)."""
     DECISION = "decision"
-    """The user fell silent over a paused reply and no word is known: the reply goes on."""
+    """A reply has been kept paused for long enough: what is known by now decides."""
     TRANSCRIPT = "transcript"
     """The recogniser owes a final text: what it has shown so far must do."""
 
@@ -32,19 +33,39 @@ class SpeechStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechPaused:
+    """The user fell silent, `silence_s` ago, and may speak on. An utterance's pauses are numbered from 1 upwards."""
+
+    utterance: int
+    pause: int
+    silence_s: float = 0.0
+    speech: Speech = Speech()
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechContinued:
+    """The user speaks on after a pause."""
+
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """The user fell silent, `silence_s` ago."""
+    """The user fell silent, `silence_s` ago; speech that follows is another utterance."""
 
     utterance: int
     silence_s: float = 0.0
+    speech: Speech = Speech()
 
 
 @dataclass(frozen=True, slots=True)
 class PartialTranscript:
-    """What the utterance seems to be so far."""
+    """What the utterance seems to be so far. `pause` is the pause before which no word is missing, if that is sure."""
 
     utterance: int
     text: str
+    pause: int | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +75,7 @@ class FinalTranscript:
     utterance: int
     text: str
     error: str | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +93,14 @@ class InterruptPressed:
 @dataclass(frozen=True, slots=True)
 class ConversationCleared:
     """The user wants to begin anew: the reply ends and the history is emptied."""
+
+
+@dataclass(frozen=True, slots=True)
+class RulingDisputed:
+    """The user says that a verdict was wrong, or takes that back."""
+
+    ruling: int
+    disputed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +206,15 @@ ReplyInput = (
 
 Input = (
     SpeechStarted
+    | SpeechPaused
+    | SpeechContinued
     | SpeechEnded
     | PartialTranscript
     | FinalTranscript
     | TextTyped
     | InterruptPressed
     | ConversationCleared
+    | RulingDisputed
     | TimedOut
     | ReplyInput
 )
@@ -192,10 +225,16 @@ Input = (
 
 @dataclass(frozen=True, slots=True)
 class StartReply:
-    """Answer the history's last message."""
+    """Answer the history's last message, or say `text`.
+
+    An `eager` reply is begun before the user's turn is sure to be over: it must do nothing that can't be undone
+    until `ResumePlayback`.
+    """
 
     reply: int
     history: History
+    text: str | None = None
+    eager: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +280,14 @@ class StartTranscription:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPatience:
+    """So much silence ends the utterance."""
+
+    utterance: int
+    silence_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class EndTranscription:
     """Nobody waits for this utterance's text any more."""
 
@@ -255,5 +302,6 @@ Command = (
     | StartTimer
     | StopTimer
     | StartTranscription
+    | SetPatience
     | EndTranscription
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import accumulate, pairwise
 
 
 class Role(StrEnum):
@@ -47,21 +48,21 @@ def heard(history: History, text: str, *, interrupted: bool = False) -> History:
     return (*history, Message(Role.ASSISTANT, text, interrupted))
 
 
-def words_heard(text: str, played: float) -> int:
-    """How many words of a sentence were heard when the share `played` (0 to 1) of its sound had been played.
+def word_shares(text: str) -> list[float]:
+    """Where the words of a sentence start in its sound, as shares (0 to 1) of it, and last 1, the end.
 
-    Words are taken to last in proportion to their letters. A word counts as heard once half of it was played;
-    engines that know word times do better than this.
+    Words are taken to last in proportion to their letters; engines that know word times do better than this.
     """
-    weights = [len(word) + 1 for word in text.split()]
-    position = max(0.0, min(1.0, played)) * sum(weights)
-    count, start = 0, 0.0
-    for weight in weights:
-        if position < start + weight / 2:
-            break
-        count += 1
-        start += weight
-    return count
+    ends = list(accumulate(len(word) + 1 for word in text.split()))
+    return [0.0, *(end / ends[-1] for end in ends)] if ends else [0.0]
+
+
+def words_heard(bounds: Sequence[float], played: float) -> int:
+    """How many words were heard up to `played`. A word counts as heard once half of it was played.
+
+    `bounds`: where each word starts and where the last one ends, in the unit of `played`.
+    """
+    return sum(played >= (start + end) / 2 for start, end in pairwise(bounds))
 
 
 def first_words(text: str, count: int) -> str:

@@ -3,7 +3,8 @@
 The rules, in short. Speech over a live reply pauses it (or holds it, if nothing was heard yet); the reply stays
 paused exactly as long as some utterance is undecided, and every utterance is decided by its words or by a timer. A
 reply that gives way is first cancelled and awaited; only when `ReplyEnded` has come is the history edited and the
-next reply started.
+next reply started. A reply may be begun eagerly, at a pause of the user's: it is kept back until the turn is over, and
+given up if the words were not all.
 """
 
 from __future__ import annotations
@@ -27,10 +28,14 @@ from voicebot.core.events import (
     ReplyEnded,
     ReplyInput,
     ResumePlayback,
+    RulingDisputed,
     SentencePlayed,
     SentenceReady,
     SentenceSynthesized,
+    SetPatience,
+    SpeechContinued,
     SpeechEnded,
+    SpeechPaused,
     SpeechStarted,
     StartReply,
     StartTimer,
@@ -43,9 +48,24 @@ from voicebot.core.events import (
     TokenReceived,
     WordsHeard,
 )
-from voicebot.core.history import heard, merged, said
-from voicebot.core.state import MAX_RULINGS, MAX_TURNS, InterruptedHistory, Reply, Ruling, State, Turn, Utterance
-from voicebot.core.verdict import Decision, Verdict, judge
+from voicebot.core.history import History, heard, merged, said
+from voicebot.core.sayings import ask_again
+from voicebot.core.state import (
+    MAX_RULINGS,
+    MAX_TURNS,
+    InterruptedHistory,
+    Reply,
+    Ruling,
+    Spoken,
+    State,
+    Turn,
+    Utterance,
+)
+from voicebot.core.turn_end import Completeness, completeness, patience_s
+from voicebot.core.verdict import Context, Decision, Speech, Verdict, judge
+
+MAX_ASKED_AGAIN = 2
+"""The user is not asked again and again to repeat what may be a noise."""
 
 
 def step(state: State, input: Input, at_s: float) -> tuple[State, tuple[Command, ...]]:
@@ -68,12 +88,16 @@ class _Transition:
         match input:
             case SpeechStarted():
                 self._speech_started(input.utterance)
+            case SpeechPaused():
+                self._speech_paused(input)
+            case SpeechContinued():
+                self._speech_continued(input.utterance)
             case SpeechEnded():
-                self._speech_ended(input.utterance, input.silence_s)
+                self._speech_ended(input.utterance, input.silence_s, input.speech)
             case PartialTranscript():
-                self._partial(input.utterance, input.text)
+                self._partial(input)
             case FinalTranscript():
-                self._final(input.utterance, input.text, input.error)
+                self._final(input.utterance, input.text, input.error, input.confidence)
             case TextTyped():
                 self._typed(input.text)
             case InterruptPressed():
@@ -81,74 +105,184 @@ class _Transition:
                 self._set(merge_next=False)
             case ConversationCleared():
                 self._clear()
+            case RulingDisputed():
+                self._dispute(input.ruling, input.disputed)
             case TimedOut():
                 self._timed_out(input.timer, input.token)
             case _:
                 if self.state.reply is not None and self.state.reply.number == input.reply:
                     self._reply_went_on(self.state.reply, input)
 
-    def settle(self) -> None:
-        """Bring pause, timers and the next reply in line with what is now known."""
-        state = self.state
-        undecided = any(not utterance.dismissed for utterance in state.utterances)
-        if state.live is not None and state.live.paused != undecided:
-            reply = replace(state.live, paused=undecided)
-            self._set(reply=reply, interrupted_at_s=self.at_s if undecided else None)
-            self.commands.append((PausePlayback if undecided else ResumePlayback)(state.live.number))
+    # What follows from it all -------------------------------------------------------------------------------------
 
-        paused = self.state.live is not None and self.state.live.paused
-        if not paused:
+    def settle(self) -> None:
+        """Bring replies, pauses and timers in line with what is now known."""
+        state = self.state
+        unsaid = any(not utterance.dismissed or _answerable(utterance) for utterance in state.utterances)
+        over = not unsaid and Timer.DEBOUNCE not in dict(state.timers)
+        live = state.live
+        if live is not None and live.eager:
+            if self._words() != live.asked:
+                self._cancel()
+            elif over:
+                self._commit(live)
+        elif state.reply is None and over and state.pending:
+            self._start_reply(merged(state.pending))
+        elif state.reply is None and over and state.ask_again:
+            self._start_asking_again()
+        elif state.reply is None and state.rules.eager_replies and (words := self._foreseen()):
+            self._start_reply(words, eager=True)
+        self._settle_pause()
+        self._settle_timers()
+
+    def _settle_pause(self) -> None:
+        live = self.state.live
+        if live is None:
+            return
+        held = live.eager or any(not utterance.dismissed for utterance in self.state.utterances)
+        if live.paused != held:
+            self._set(reply=replace(live, paused=held), interrupted_at_s=self.at_s if held else None)
+            self.commands.append((PausePlayback if held else ResumePlayback)(live.number))
+
+    def _settle_timers(self) -> None:
+        state = self.state
+        if state.committed is None or not state.committed.paused:
             self._stop(Timer.DECISION)
+        elif Timer.DECISION not in dict(state.timers):
+            self._expect_decision()
         if not state.speaking:
             self._stop(Timer.SPEECH)
         if not state.utterances:
             self._stop(Timer.TRANSCRIPT)
 
-        if state.reply is None and state.pending and not undecided and Timer.DEBOUNCE not in dict(state.timers):
-            self._start_reply()
+    def _words(self) -> str:
+        """All that waits for an answer, or seems to."""
+        return merged([*self.state.pending, *(_answerable(utterance) for utterance in self.state.utterances)])
+
+    def _foreseen(self) -> str:
+        """The words of a turn that may be over; empty if it is not."""
+        undecided = [utterance for utterance in self.state.utterances if not utterance.dismissed]
+        words = self._words()
+        if not all(utterance.known for utterance in undecided):
+            return ""
+        return words if completeness(words, self.state.rules.language) is not Completeness.INCOMPLETE else ""
 
     # The user -----------------------------------------------------------------------------------------------------
 
     def _speech_started(self, number: int) -> None:
         if number <= self.state.last_utterance:
             return
-        self._set(utterances=(*self.state.utterances, Utterance(number)), last_utterance=number)
+        spoken = self.state.spoken
+        echo = spoken is not None and self.at_s - spoken.ended_s < self.state.rules.echo_tail_s
+        utterance = Utterance(number, started_s=self.at_s, over=spoken.context if spoken and echo else None)
+        self._set(utterances=(*self.state.utterances, utterance), last_utterance=number, error=None)
         self.commands.append(StartTranscription(number))
         self._start(Timer.SPEECH, self.state.rules.speech_timeout_s)
+        self._expect_decision()
 
-    def _speech_ended(self, number: int, silence_s: float) -> None:
+    def _speech_paused(self, input: SpeechPaused) -> None:
+        utterance = self._utterance(input.utterance)
+        if utterance is None or not utterance.speaking or input.pause <= utterance.last_pause:
+            return
+        speech = self._outlasting(input.speech, input.silence_s)
+        self._update(replace(utterance, pause=input.pause, last_pause=input.pause, settled=False, speech=speech))
+        speech_ended_s = self.at_s - input.silence_s
+        self._set(asked=Turn(speech_ended_s))
+        self._note(speech_ended_s=speech_ended_s)
+
+    def _speech_continued(self, number: int) -> None:
+        utterance = self._utterance(number)
+        if utterance is None or not utterance.speaking or utterance.pause is None:
+            return
+        self._update(replace(utterance, pause=None, settled=False, dismissed=False))
+        self._expect_decision()
+
+    def _speech_ended(self, number: int, silence_s: float, speech: Speech) -> None:
         utterance = self._utterance(number)
         if utterance is None or not utterance.speaking:
             return
-        self._update(replace(utterance, speaking=False))
-        self._set(asked=Turn(speech_ended_s=self.at_s - silence_s, turn_ended_s=self.at_s))
-        self._start(Timer.DEBOUNCE, self.state.rules.debounce_s)
+        utterance = replace(utterance, speaking=False, speech=self._outlasting(speech, silence_s))
+        self._update(utterance)
+        if self.state.asked is None:
+            self._set(asked=Turn(speech_ended_s=self.at_s - silence_s))
+        self._note(turn_ended_s=self.at_s)
+        self._start(Timer.DEBOUNCE, max(0.0, self.state.rules.debounce_s - silence_s))
         self._start(Timer.TRANSCRIPT, self.state.rules.transcript_timeout_s)
-        if self.state.live is not None:
-            self._start(Timer.DECISION, self.state.rules.decision_timeout_s)
+        self._expect_decision()
+        if utterance.known:
+            self.commands.append(EndTranscription(number))
+            self._final(number, utterance.text, None, utterance.confidence)
 
-    def _partial(self, number: int, text: str) -> None:
+    def _partial(self, input: PartialTranscript) -> None:
+        utterance = self._utterance(input.utterance)
+        if utterance is None:
+            return
+        text = merged([input.text])
+        answers_pause = input.pause is not None and input.pause == utterance.pause
+        settled = answers_pause or (utterance.known and text == utterance.text)
+        self._set(streams=self.state.streams or bool(text))
+        utterance = replace(utterance, text=text, settled=settled, confidence=input.confidence)
+        self._update(utterance)
+        if settled:
+            self._note(transcript_s=self.at_s)
+        if self.state.committed is not None:
+            self._judge(utterance, final=settled)
+        self._adapt_patience(input.utterance)
+
+    def _adapt_patience(self, number: int) -> None:
+        """How long to wait for more depends on what was said."""
+        utterance = self._utterance(number)
+        if utterance is None or not utterance.speaking:
+            return
+        rules = self.state.rules
+        needed_s, _ = patience_s(self._words() or utterance.text, rules.patience, rules.language)
+        if utterance.patience_s != needed_s:
+            self._update(replace(utterance, patience_s=needed_s))
+            self.commands.append(SetPatience(number, needed_s))
+
+    def _final(self, number: int, text: str, error: str | None, confidence: float | None) -> None:
         utterance = self._utterance(number)
         if utterance is None:
             return
-        self._update(replace(utterance, text=merged([text])))
-        if self.state.live is not None:
-            self._judge(text, number, final=False)
-
-    def _final(self, number: int, text: str, error: str | None) -> None:
-        utterance = self._utterance(number)
-        if utterance is None:
-            return
-        self._set(utterances=tuple(other for other in self.state.utterances if other is not utterance))
+        utterance = replace(utterance, text=merged([text]), confidence=confidence, settled=True)
+        self._update(utterance)
         if error is not None:
             self._set(error=error)
-        if self.state.asked is not None:
-            self._set(asked=replace(self.state.asked, transcript_s=self.at_s))
-        text = merged([text])
-        if self.state.live is None:
-            self._set(pending=(*self.state.pending, text) if text else self.state.pending)
-        elif text or not utterance.dismissed:
-            self._judge(text, number, final=True)
+        self._note(transcript_s=self.at_s)
+        if self.state.committed is not None:
+            utterance = self._judge(utterance, final=True)
+        self._set(utterances=tuple(other for other in self.state.utterances if other.number != number))
+        words = _answerable(utterance)
+        if words:
+            self._set(pending=(*self.state.pending, words), ask_again=False, asked_again=0)
+            self._wait_for_more()
+        elif utterance.ruled is Decision.REGENERATE and utterance.text:
+            self._set(merge_next=False)
+        elif self._deserves_asking_again(utterance):
+            self._set(ask_again=True)
+
+    def _wait_for_more(self) -> None:
+        """Words that don't look complete wait a little, even after the utterance's end."""
+        rules, asked = self.state.rules, self.state.asked
+        needed_s, _ = patience_s(merged(self.state.pending), rules.patience, rules.language)
+        if needed_s > rules.patience.unknown_s and asked is not None:
+            remaining_s = asked.speech_ended_s + needed_s - self.at_s
+            if remaining_s > rules.debounce_s:
+                self._start(Timer.DEBOUNCE, remaining_s)
+
+    def _deserves_asking_again(self, utterance: Utterance) -> bool:
+        """The user spoke to a bot that was silent, or fell silent for it, and no words came of it."""
+        if utterance.text or utterance.dismissed or self.state.asked_again >= MAX_ASKED_AGAIN:
+            return False
+        spoke = utterance.over is None and utterance.speech.duration_s >= self.state.rules.ask_again_s
+        return spoke or utterance.ruled is Decision.REGENERATE
+
+    def _outlasting(self, speech: Speech, silence_s: float) -> Speech:
+        """With the time for which it went on after the reply was paused."""
+        paused_s = self.state.interrupted_at_s
+        if self.state.committed is None or paused_s is None:
+            return speech
+        return replace(speech, outlasted_s=max(0.0, self.at_s - silence_s - paused_s))
 
     def _typed(self, text: str) -> None:
         text = merged([text])
@@ -156,46 +290,74 @@ class _Transition:
             return
         self._cancel()
         asked = Turn(speech_ended_s=self.at_s, turn_ended_s=self.at_s, transcript_s=self.at_s)
-        self._set(pending=(*self.state.pending, text), asked=asked)
-
-    def _judge(self, text: str, number: int, *, final: bool) -> None:
-        """Decide over the live reply."""
-        verdict = judge(text, self.state.context, final=final)
-        if verdict.decision is Decision.WAIT:
-            return
-        self._record(verdict)
-        if verdict.decision is Decision.RESUME:
-            utterance = self._utterance(number)
-            if utterance is not None:
-                self._update(replace(utterance, dismissed=True))
-            return
-        self._cancel()
-        if not final:
-            return
-        if verdict.answer:
-            self._set(pending=(*self.state.pending, text))
-        else:
-            self._set(merge_next=False)
-
-    def _record(self, verdict: Verdict) -> None:
-        since_s = self.state.interrupted_at_s
-        ruling = Ruling(verdict, took_s=0.0 if since_s is None else self.at_s - since_s)
-        self._set(rulings=(*self.state.rulings, ruling)[-MAX_RULINGS:])
+        self._set(pending=(*self.state.pending, text), asked=asked, ask_again=False, error=None)
 
     def _clear(self) -> None:
         self._cancel()
         if self.state.reply is not None:
             self._set(reply=replace(self.state.reply, forgotten=True))
         self._set(history=(), pending=(), rulings=(), asked=None, turn=None, turns=(), error=None, merge_next=True)
+        self._set(spoken=None, ask_again=False, asked_again=0)
+
+    # Verdicts -----------------------------------------------------------------------------------------------------
+
+    def _judge(self, utterance: Utterance, *, final: bool) -> Utterance:
+        """Decide over the reply that the user is hearing, or waits for; the utterance as decided."""
+        live = self.state.committed
+        if live is None:
+            return utterance
+        context = replace(
+            live.context(self.state.rules.language), confidence=utterance.confidence, speech=utterance.speech
+        )
+        verdict = judge(utterance.text, context, final=final)
+        return self._rule(utterance, verdict, context)
+
+    def _rule(self, utterance: Utterance, verdict: Verdict, context: Context) -> Utterance:
+        if verdict.decision is Decision.WAIT:
+            return utterance
+        if verdict.decision is Decision.REGENERATE or not utterance.dismissed:
+            self._record(verdict, context)
+        dismissed = verdict.decision is Decision.RESUME
+        utterance = replace(utterance, dismissed=dismissed, ruled=verdict.decision, over=context)
+        self._update(utterance)
+        if not dismissed:
+            self._cancel()
+        return utterance
+
+    def _record(self, verdict: Verdict, context: Context) -> None:
+        since_s = self.state.interrupted_at_s
+        number = self.state.last_ruling + 1
+        ruling = Ruling(number, verdict, context, took_s=0.0 if since_s is None else self.at_s - since_s)
+        self._set(rulings=(*self.state.rulings, ruling)[-MAX_RULINGS:], last_ruling=number)
+
+    def _dispute(self, number: int, disputed: bool) -> None:
+        rulings = self.state.rulings
+        self._set(rulings=tuple(replace(r, disputed=disputed) if r.number == number else r for r in rulings))
 
     # The reply ----------------------------------------------------------------------------------------------------
 
-    def _start_reply(self) -> None:
-        history = said(self.state.history, merged(self.state.pending), merge=self.state.merge_next)
+    def _start_reply(self, words: str, *, eager: bool = False) -> None:
+        history = said(self.state.history, words, merge=self.state.merge_next)
         number = self.state.last_reply + 1
-        self._set(history=history, pending=(), merge_next=True, reply=Reply(number), last_reply=number)
-        self._set(turn=self.state.asked, asked=None, error=None)
-        self.commands.append(StartReply(number, history))
+        self._set(reply=Reply(number, asked=words, eager=eager), last_reply=number, turn=self.state.asked)
+        self.commands.append(StartReply(number, history, eager=eager))
+        if not eager:
+            self._take_turn(history)
+
+    def _commit(self, reply: Reply) -> None:
+        """The turn is over, and its words are those that the eager reply answers."""
+        self._set(reply=replace(reply, eager=False))
+        self._take_turn(said(self.state.history, reply.asked, merge=self.state.merge_next))
+
+    def _take_turn(self, history: History) -> None:
+        self._set(history=history, pending=(), merge_next=True, asked=None, ask_again=False, spoken=None)
+
+    def _start_asking_again(self) -> None:
+        number = self.state.last_reply + 1
+        reply = Reply(number)
+        self._set(reply=reply, last_reply=number, turn=None, asked=None, ask_again=False, spoken=None)
+        self._set(asked_again=self.state.asked_again + 1)
+        self.commands.append(StartReply(number, self.state.history, text=ask_again(self.state.rules.language)))
 
     def _cancel(self) -> None:
         live = self.state.live
@@ -247,6 +409,8 @@ class _Transition:
             self._set(history=heard(self.state.history, reply.heard, interrupted=interrupted))
         if error is not None:
             self._set(error=error, merge_next=False)
+        if reply.started:
+            self._set(spoken=Spoken(reply.context(self.state.rules.language), self.at_s))
         self._set(reply=None, interrupted_at_s=None)
 
     # Timers -------------------------------------------------------------------------------------------------------
@@ -260,19 +424,44 @@ class _Transition:
                 pass
             case Timer.SPEECH:
                 for utterance in self.state.utterances:
-                    self._speech_ended(utterance.number, 0.0)
+                    self._speech_ended(utterance.number, 0.0, utterance.speech)
             case Timer.DECISION:
-                for utterance in self.state.utterances:
-                    if not utterance.speaking and not utterance.text and not utterance.dismissed:
-                        self._update(replace(utterance, dismissed=True))
-                        self._record(Verdict(Decision.RESUME, "silence", "no words came in time", ""))
+                self._decide_now()
             case Timer.TRANSCRIPT:
                 for utterance in self.state.utterances:
                     if not utterance.speaking:
                         self.commands.append(EndTranscription(utterance.number))
-                        self._final(utterance.number, utterance.text, "The speech recogniser took too long.")
+                        error = "The speech recogniser took too long."
+                        self._final(utterance.number, utterance.text, error, utterance.confidence)
             case _:
                 assert_never(timer)
+
+    def _expect_decision(self) -> None:
+        """A reply may be kept waiting so long, counted from now, for what the user is saying."""
+        rules = self.state.rules
+        if self.state.committed is None:
+            return
+        if not self.state.speaking:
+            wait_s = rules.decision_timeout_s
+        elif self.state.streams:
+            wait_s = rules.noise_timeout_s
+        else:
+            wait_s = rules.speech_timeout_s
+        if self.state.streams and self.state.interrupted_at_s is not None:
+            wait_s = min(wait_s, max(0.0, self.state.interrupted_at_s + rules.longest_pause_s - self.at_s))
+        self._start(Timer.DECISION, wait_s)
+
+    def _decide_now(self) -> None:
+        """The reply has waited long enough: what is known decides."""
+        for utterance in self.state.utterances:
+            if utterance.dismissed or self.state.committed is None:
+                continue
+            if utterance.text:
+                self._judge(utterance, final=True)
+            else:
+                what = "speech went on without a word" if utterance.speaking else "no words came in time"
+                verdict = Verdict(Decision.RESUME, "silence", what, "")
+                self._rule(utterance, verdict, self.state.committed.context(self.state.rules.language))
 
     def _start(self, timer: Timer, delay_s: float) -> None:
         token = self.state.last_token + 1
@@ -297,9 +486,31 @@ class _Transition:
         if turn is not None and getattr(turn, step) is None:
             self._set(turn=replace(turn, **{step: self.at_s}))
 
+    def _note(self, **times: float) -> None:
+        """Note the user's side of the turn that comes, and of the eager reply's, which is the same one."""
+        if self.state.asked is not None:
+            self._set(asked=replace(self.state.asked, **times))
+            if self.state.live is not None and self.state.live.eager:
+                self._set(turn=replace(self.state.turn or self.state.asked, **times))
+
     def _utterance(self, number: int) -> Utterance | None:
         return next((utterance for utterance in self.state.utterances if utterance.number == number), None)
 
     def _update(self, utterance: Utterance) -> None:
         others = self.state.utterances
         self._set(utterances=tuple(utterance if other.number == utterance.number else other for other in others))
+
+
+def _answerable(utterance: Utterance) -> str:
+    """The words of it that want an answer."""
+    if utterance.over is None or not utterance.text:
+        return utterance.text
+    verdict = judge(utterance.text, utterance.over, final=True)
+    match utterance.ruled:
+        case None:  # it began when the bot had just fallen silent
+            ignored = verdict.rule == "echo"
+        case Decision.REGENERATE:
+            ignored = not verdict.answer
+        case _:
+            ignored = verdict.decision is Decision.RESUME or not verdict.answer
+    return "" if ignored else utterance.text

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from voicebot.core.events import Timer
 from voicebot.core.history import History, first_words, merged
-from voicebot.core.verdict import Context, Verdict
+from voicebot.core.turn_end import PatienceRules
+from voicebot.core.verdict import Context, Decision, Speech, Verdict
 
 MAX_RULINGS = 20
 MAX_TURNS = 50
@@ -66,21 +67,55 @@ class InterruptedHistory(StrEnum):
 class Rules:
     """The figures the machine decides by."""
 
+    language: str = "en"
     debounce_s: float = 0.05
+    patience: PatienceRules = PatienceRules()
     speech_timeout_s: float = 35.0
     decision_timeout_s: float = 1.5
+    """From the user's silence to a decision without words."""
+    noise_timeout_s: float = 3.0
+    """Speech without a word, from a recogniser that shows words as they come, keeps a reply paused no longer."""
+    longest_pause_s: float = 8.0
+    """Words or not: one speech after the other keeps a reply paused no longer."""
     transcript_timeout_s: float = 10.0
+    echo_tail_s: float = 0.7
+    """The bot's own voice may still come back so long after a reply has ended."""
+    ask_again_s: float = 0.5
+    """Speech of this length that gave no words makes the bot ask again; shorter sounds may be anything."""
+    eager_replies: bool = True
+    """Begin to think at the user's first pause, and speak when the turn is over."""
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Speech whose final text has not come yet. `dismissed`: it no longer keeps a reply paused."""
+    """Speech whose final text has not come yet."""
 
     number: int
+    started_s: float = 0.0
     text: str = ""
+    confidence: float | None = None
+    speech: Speech = Speech()
     speaking: bool = True
+    """It has not ended, though the user may be pausing."""
+    pause: int | None = None
+    """The pause the user is making now."""
+    last_pause: int = 0
+    settled: bool = False
+    """No word said before that pause is missing in the text."""
+    patience_s: float | None = None
+    """The silence that ends it, if its words have changed that."""
     dismissed: bool = False
+    """It does not keep a reply paused (any more)."""
+    ruled: Decision | None = None
+    """What was decided about it over a reply."""
+    over: Context | None = None
+    """What the bot was saying then, or had just said when the utterance began."""
+
+    @property
+    def known(self) -> bool:
+        """Its text is all that was said, unless the user speaks on."""
+        return self.settled and self.pause is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +123,10 @@ class Reply:
     """The live reply: what it says, how far it was made and how far it was heard."""
 
     number: int
+    asked: str = ""
+    """The words of the user's that it answers."""
+    eager: bool = False
+    """Begun before the user's turn is sure to be over: it is kept back, and the history does not know of it."""
     sentences: tuple[str, ...] = ()
     first_token: bool = False
     text_ended: bool = False
@@ -117,12 +156,18 @@ class Reply:
         rest = self.sentences[self.played].split()[self.words :]
         return merged([*rest, *self.sentences[self.played + 1 :]])
 
-    @property
-    def last_heard(self) -> str:
-        """The last sentence of which anything was heard."""
-        if self.played < len(self.sentences) and self.words:
-            return first_words(self.sentences[self.played], self.words)
-        return self.sentences[self.played - 1] if 0 < self.played <= len(self.sentences) else ""
+    def context(self, language: str) -> Context:
+        """What words over it are judged by: the last sentence of which anything was heard, and the one before."""
+        index, words = self.played, self.words
+        if not words and index:
+            index -= 1
+            words = len(self.sentences[index].split())
+        return Context(
+            language=language,
+            sentence=self.sentences[index] if words else "",
+            words_heard=words,
+            previous=self.sentences[index - 1] if words and index else "",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +190,22 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A verdict and how long the reply had been kept waiting for it."""
+    """A verdict, what it was based on, and how long the reply had been kept waiting for it."""
 
+    number: int
     verdict: Verdict
+    context: Context
     took_s: float
+    disputed: bool = False
+    """The user says that it was wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The end of the last reply: what its echo would say, and when."""
+
+    context: Context
+    ended_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +232,16 @@ class State:
     """The turn that is being answered, or was last."""
     turns: tuple[Turn, ...] = ()
     rulings: tuple[Ruling, ...] = ()
+    last_ruling: int = 0
+    spoken: Spoken | None = None
+    asked_again: int = 0
+    """How often in a row the user was asked to say it again."""
+    ask_again: bool = False
+    """The user spoke, and no words came of it."""
+    streams: bool = False
+    """The recogniser shows words while they are spoken."""
     error: str | None = None
-    """What went wrong since the last reply began."""
+    """What went wrong since the user last spoke or wrote."""
 
     @property
     def speaking(self) -> bool:
@@ -188,8 +253,9 @@ class State:
         return self.reply if self.reply and not self.reply.cancelled else None
 
     @property
-    def context(self) -> Context:
-        return Context(sentence=self.reply.last_heard if self.reply else "")
+    def committed(self) -> Reply | None:
+        """The live reply, if the user's turn was over when it began: words over it may interrupt it."""
+        return self.live if self.live and not self.live.eager else None
 
     @property
     def stt_status(self) -> Status:
@@ -221,7 +287,7 @@ class State:
 
     @property
     def interruption_status(self) -> InterruptionStatus:
-        if self.reply is None:
+        if self.reply is None or self.reply.eager:
             return InterruptionStatus.IDLE
         if self.reply.cancelled:
             return InterruptionStatus.ACTIVE
@@ -240,12 +306,13 @@ class State:
             and not self.client_playback_active
             and not self.response_in_progress
             and not self.pending
+            and not self.ask_again
         )
 
     @property
     def phase(self) -> Phase:
         reply = self.reply
-        if reply is not None:
+        if reply is not None and not reply.eager:
             if reply.cancelled:
                 return Phase.CANCELLING
             if reply.paused:
@@ -253,4 +320,4 @@ class State:
             return Phase.SPEAKING if reply.started else Phase.THINKING
         if self.speaking:
             return Phase.LISTENING
-        return Phase.TRANSCRIBING if self.utterances or self.pending else Phase.IDLE
+        return Phase.TRANSCRIBING if self.utterances or self.pending or self.ask_again or reply else Phase.IDLE

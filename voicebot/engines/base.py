@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -78,10 +79,11 @@ class SpeechToText(Engine, Protocol):
 
 
 class Agent(Engine, Protocol):
-    def reply(self, history: History) -> AsyncGenerator[str]:
+    def reply(self, history: History, wanted: asyncio.Event) -> AsyncGenerator[str]:
         """The answer to the history's last message, token by token. Raises EngineError.
 
-        Closing the generator cancels the request.
+        Until it is `wanted` the answer may be thrown away: what has effects outside must wait for that. Closing the
+        generator cancels the request.
         """
         ...
 

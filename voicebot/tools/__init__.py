@@ -8,6 +8,15 @@ from voicebot.tools.calculator import calculator_tool
 from voicebot.tools.clock import Now, clock_tool, machine_time
 
 
+PURE = "pure"
+"""The tag of tools that have no effects outside: they may run for an answer that nobody may ever hear."""
+
+
 def toolbox(now: Now = machine_time) -> list[BaseTool]:
     """All tools, made anew."""
-    return [clock_tool(now), calculator_tool()]
+    return [_pure(clock_tool(now)), _pure(calculator_tool())]
+
+
+def _pure(tool: BaseTool) -> BaseTool:
+    tool.tags = [PURE]
+    return tool

@@ -1,0 +1,118 @@
+"""Stub services for Pipecat's pipeline: the same delays, words and voice as the other bots' stub engines."""
+
+# mypy: disable-error-code="import-not-found, no-untyped-call"
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from pipecat.frames.frames import (
+    Frame,
+    InterimTranscriptionFrame,
+    LLMContextFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
+    TranscriptionFrame,
+    TTSAudioRawFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.llm_service import LLMService
+from pipecat.services.settings import LLMSettings, STTSettings, TTSSettings
+from pipecat.services.stt_service import STTService
+from pipecat.services.tts_service import TTSService
+from pipecat.utils.time import time_now_iso8601
+
+from tests.benchmarks.control import Stage
+from tests.benchmarks.oracle import Delays, Utterance, tokens
+from tests.support.position_voice import RATE_HZ
+
+ENDPOINTING_S = 0.3
+"""A streaming recogniser finishes a text by itself after this silence, where no detector told it to."""
+
+
+class StubStt(STTService):
+    """Streams: each word is known `stt_s` after it, the final text `stt_s` after the detector's end of speech."""
+
+    def __init__(self, stage: Stage, delays: Delays) -> None:
+        super().__init__(ttfs_p99_latency=delays.stt_s, settings=STTSettings(model=None, language=None))
+        self._stage = stage
+        self._delays = delays
+        self._utterance: Utterance | None = None
+        self._shown = ""
+        self._changed_s = 0.0
+
+    async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None]:
+        """A piece of 20 ms came in."""
+        now_s = time.monotonic()
+        if self._utterance is None:
+            self._utterance = self._stage.oracle.begin()
+        text = self._utterance.text(now_s - self._delays.stt_s)
+        if text != self._shown:
+            self._shown, self._changed_s = text, now_s
+            yield InterimTranscriptionFrame(text, "", time_now_iso8601())
+        elif text and not self._user_speaking and now_s - self._changed_s >= ENDPOINTING_S:
+            await self._finish()
+        else:
+            yield None
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, VADUserStoppedSpeakingFrame):
+            asyncio.get_running_loop().call_later(self._delays.stt_s, self._finish_soon)
+
+    def _finish_soon(self) -> None:
+        self.create_task(self._finish())
+
+    async def _finish(self) -> None:
+        if self._utterance is None or self._user_speaking:
+            return
+        text = self._utterance.end(time.monotonic() - self._delays.stt_s)
+        self._utterance, self._shown = None, ""
+        if text:
+            self.request_finalize()
+            self.confirm_finalize()
+            await self.push_frame(TranscriptionFrame(text, "", time_now_iso8601()))
+
+
+class StubLlm(LLMService):
+    """Says what the client asked for, token by token. An interruption cancels it, as it does every processor's work."""
+
+    def __init__(self, stage: Stage, delays: Delays) -> None:
+        names = LLMSettings.__dataclass_fields__
+        super().__init__(settings=LLMSettings(**dict.fromkeys(names, None) | {"extra": {}}))
+        self._stage = stage
+        self._delays = delays
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if not isinstance(frame, LLMContextFrame):
+            await self.push_frame(frame, direction)
+            return
+        number = self._stage.reply()
+        await self.push_frame(LLMFullResponseStartFrame())
+        await asyncio.sleep(self._delays.first_token_s)
+        for index, word in enumerate(tokens(self._stage.oracle.mode, number)):
+            await asyncio.sleep(self._delays.token_s if index else 0.0)
+            await self.push_frame(LLMTextFrame(word))
+        await self.push_frame(LLMFullResponseEndFrame())
+
+
+class StubTts(TTSService):
+    """The whole sentence `tts_s` after it was asked for."""
+
+    def __init__(self, stage: Stage, delays: Delays) -> None:
+        settings = TTSSettings(model=None, voice=None, language=None)
+        super().__init__(push_start_frame=True, push_stop_frames=True, sample_rate=RATE_HZ, settings=settings)
+        self._stage = stage
+        self._delays = delays
+
+    async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None]:
+        await asyncio.sleep(self._delays.tts_s)
+        for piece in self._stage.sentence(text):
+            frame: Any = TTSAudioRawFrame(piece.tobytes(), RATE_HZ, 1, context_id=context_id)
+            yield frame

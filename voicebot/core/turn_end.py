@@ -1,0 +1,183 @@
+"""Has the user said all they want to say? Judged from the words so far, so that silence is waited for as long as needed.
+
+Rules over word classes (turn_end_words.py), not a model: a trailing word that needs another one leaves a turn open, a
+question or command with all its parts closes it, and everything else is unknown. Needs neither punctuation nor
+capitals, and trusts both less than the words.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+from voicebot.core.language import language_of
+from voicebot.core.turn_end_words import TurnWords, plain, turn_words_of
+
+_TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W_](?:[^\s.,;:!?…।॥\-–—\"“”„«»()\[\]{}/¿¡*])*")
+_SENTENCE_END = re.compile(r"[.!?।॥]+[\"”»)']*\s+(?=\S)")
+_OPEN_MARK = re.compile(r"(?:…|\.\.+|[,;:\-–—])$")
+_LONGEST_PHRASE = 6
+_PHONE_DIGITS = 7
+"""The shortest telephone number; a shorter run of digits is still being said."""
+
+
+class Completeness(StrEnum):
+    COMPLETE = "complete"
+    UNKNOWN = "unknown"
+    INCOMPLETE = "incomplete"
+
+
+@dataclass(frozen=True, slots=True)
+class PatienceRules:
+    """The silence that ends a turn, by what its words look like."""
+
+    complete_s: float = 0.4
+    unknown_s: float = 0.5
+    incomplete_s: float = 1.5
+
+
+Judgement = tuple[Completeness, str]
+
+
+def completeness(text: str, language: str) -> Completeness:
+    """Does what the user has said so far look finished? `text` is interim, `language` a code such as "en"."""
+    return _judge(text, language)[0]
+
+
+def patience_s(text: str, rules: PatienceRules, language: str) -> tuple[float, str]:
+    """How much silence ends a turn of these words, in seconds, and why."""
+    verdict, reason = _judge(text, language)
+    match verdict:
+        case Completeness.COMPLETE:
+            return rules.complete_s, reason
+        case Completeness.UNKNOWN:
+            return rules.unknown_s, reason
+        case Completeness.INCOMPLETE:
+            return rules.incomplete_s, reason
+
+
+def _complete(reason: str) -> Judgement:
+    return Completeness.COMPLETE, reason
+
+
+def _unknown(reason: str = "nothing tells whether more follows") -> Judgement:
+    return Completeness.UNKNOWN, reason
+
+
+def _incomplete(reason: str) -> Judgement:
+    return Completeness.INCOMPLETE, reason
+
+
+@cache
+def _abbreviations(language: str) -> frozenset[str]:
+    known = language_of(language)
+    return frozenset(plain(word) for word in known.titles | known.inner)
+
+
+def _judge(text: str, language: str) -> Judgement:
+    words_of = turn_words_of(language)
+    text = plain(text).strip().rstrip("\"”»)'").rstrip()
+    words = _tokens(_SENTENCE_END.split(text)[-1], words_of)
+    if not words:
+        return _unknown("no words yet")
+    if mark := _OPEN_MARK.search(text):
+        return _incomplete(f"ends with “{mark[0]}”")
+    if text.endswith(("?", "!")):
+        return _complete(f"ends with “{text[-1]}”")
+    verdict, reason = _by_words(words, words_of)
+    if not text.endswith((".", "।", "॥")):
+        return verdict, reason
+    if text.split()[-1].rstrip(".") in _abbreviations(language):
+        return _incomplete(f"“{text.split()[-1]}” is an abbreviation that something follows")
+    if verdict is not Completeness.INCOMPLETE:
+        return _complete("ends with a full stop")
+    # Recognisers close with a full stop whatever they are cut off in.
+    held = words[-1] in words_of.hesitations or _digits_at_end(words, words_of)[0]
+    return (verdict, reason) if held else _unknown(f"a full stop, but {reason}")
+
+
+def _tokens(text: str, of: TurnWords) -> tuple[str, ...]:
+    found = _TOKEN.findall(text.replace("'", "' ") if of.split_apostrophes else text)
+    return tuple(word if of.split_apostrophes else word.strip("'") for word in found)
+
+
+def _made_of(words: tuple[str, ...], phrases: frozenset[str]) -> bool:
+    """Nothing but these phrases, one after the other?"""
+    return not words or any(
+        " ".join(words[:size]) in phrases and _made_of(words[size:], phrases)
+        for size in range(1, min(len(words), _LONGEST_PHRASE) + 1)
+    )
+
+
+def _ending(words: tuple[str, ...], phrases: frozenset[str], shortest: int = 1) -> str | None:
+    """The longest of the phrases that the words end with."""
+    sizes = range(min(len(words), _LONGEST_PHRASE), shortest - 1, -1)
+    return next((tail for size in sizes if (tail := " ".join(words[-size:])) in phrases), None)
+
+
+def _digits_at_end(words: tuple[str, ...], of: TurnWords) -> tuple[int, int]:
+    """How many words at the end are digits, and how many digits they are."""
+    count = digits = 0
+    for word in reversed(words):
+        if word not in of.digits and not word.isdecimal():
+            break
+        count += 1
+        digits += len(word) if word.isdecimal() else 1
+    return count, digits
+
+
+def _by_words(words: tuple[str, ...], of: TurnWords) -> Judgement:
+    if _made_of(words, of.answers):
+        return _complete("a whole answer")
+    if words[-1] in of.hesitations:
+        return _incomplete(f"hesitates (“{words[-1]}”)")
+    said = tuple(word for word in words if word not in of.hesitations)
+    body, answered = said, False
+    while len(body) > 1 and body[0] in of.openers:
+        answered |= body[0] in of.answers
+        body = body[1:]
+    if _made_of(body, of.answers):
+        return _complete("a whole answer")
+    if _made_of(body, of.stalls) or _made_of(said, of.stalls) or _ending(said, of.stalls, 3):
+        return _incomplete("asks for time")
+    if len(body) == 1 and body[0] in of.openers:
+        return _incomplete(f"“{body[0]}” only begins a sentence")
+    if polite := _ending(body, of.polite):
+        rest = body[: -len(polite.split())]
+        verdict = _by_words(rest, of) if rest else _unknown()
+        return verdict if verdict[0] is Completeness.INCOMPLETE else _complete(f"“{polite}” closes a request")
+    count, digits = _digits_at_end(body, of)
+    announced = count and count < len(body) and body[-count - 1] not in of.number_cues
+    if count > 1 or (announced and not of.number_cues.isdisjoint(body)):
+        return _incomplete("a number is being said") if digits < _PHONE_DIGITS else _unknown("a long number")
+    if len(body) > 1 and all(len(word) == 1 and word not in of.objects for word in body):
+        return _incomplete("letters are being spelled")
+    closed = _ending(said, of.closed_endings)
+    if closed is None and (phrase := _ending(said, of.open_endings)):
+        question = body[0] in of.asking and phrase.split()[0] in of.askers
+        if not question or phrase.split()[-1] in of.objects:
+            return _incomplete(f"“{phrase}” needs more")
+    if len(body) > 2 and body[0] in of.dangling | of.particles and body[1] in of.asking:
+        body = body[1:]
+    if of.verb_last:
+        return _verb_last(body, of, closed)
+    if closed is None and _is_open(body, of, answered=answered):
+        return _incomplete(f"“{body[-1]}” can't be the last word")
+    return _closing(body, of, closed)
+
+
+def _verb_last(body: tuple[str, ...], of: TurnWords, closed: str | None) -> Judgement:
+    last = body[-1]
+    if closed:
+        return _complete(f"“{closed}” closes a sentence")
+    if last in of.particles and len(body) == 2:
+        return _unknown(f"“{last}” may end an answer")
+    if last in of.dangling or set(body) <= of.asking:
+        return _incomplete(f"“{last}” can't be the last word")
+    if last in of.final_verbs or last.endswith(of.final_suffixes):
+        return _complete("ends with a verb") if len(body) > 1 and body[0] not in of.asking - {body[0]} else _unknown()
+    if len(body) > 2 and body[0] in of.asking:
+        return _incomplete("a question without its verb")
+    return _unknown()
