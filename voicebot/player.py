@@ -199,8 +199,10 @@ class Player:
             self.cursor -= back
 
     def discard(self, reply: int) -> None:
-        """Fall silent for good. The last words heard are posted first."""
+        """Fall silent for good. The words heard are posted first: the sentence's length may be known by now."""
         if reply == self._reply:
+            if self._clips and self._started:
+                self._post_words(reply, self._clips[0])
             self._drop()
 
     def close(self) -> None:

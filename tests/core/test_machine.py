@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from voicebot.core.events import (
     AudioReceived,
     CancelReply,
@@ -53,12 +55,16 @@ class Session:
         self.state = State(rules=rules or Rules(eager_replies=False))
         self.now_s = 0.0
 
+        self.started: dict[Timer, StartTimer] = {}
+        """The newest timer of each kind."""
+
     def post(self, *inputs: Input) -> list[Command]:
         """The commands of all the inputs together."""
         commands: list[Command] = []
         for each in inputs:
             self.now_s += 0.01
             self.state, given = step(self.state, each, self.now_s)
+            self.started |= {command.timer: command for command in given if isinstance(command, StartTimer)}
             commands += given
         return commands
 
@@ -73,16 +79,25 @@ class Session:
 
     def answer(self, *sentences: str) -> None:
         """The reply is made whole, and its first sample plays."""
+        self.answer_quietly(*sentences)
+        self.play()
+
+    def answer_quietly(self, *sentences: str) -> None:
+        """The reply is made whole, and nothing of it plays."""
         reply = self.state.last_reply
         self.post(TokenReceived(reply))
         for index, text in enumerate(sentences):
             self.post(SentenceReady(reply, index, text), AudioReceived(reply, index), SentenceSynthesized(reply, index))
-        self.post(TextEnded(reply), PlaybackStarted(reply))
+        self.post(TextEnded(reply))
+
+    def play(self) -> None:
+        self.post(PlaybackStarted(self.state.last_reply))
 
 
-def speaking(*sentences: str) -> Session:
-    """A session in which the bot has just begun to say these sentences."""
+def speaking(*sentences: str, streams: bool = False) -> Session:
+    """A session in which the bot has just begun to say these sentences. `streams`: the recogniser shows partials."""
     session = Session()
+    session.state = replace(session.state, streams=streams)
     session.ask()
     session.answer(*(sentences or ("Once upon a time there was a cat.", "It lived on a ship.")))
     return session
@@ -352,7 +367,6 @@ def test_a_failed_reply_keeps_what_was_heard() -> None:
 def test_the_steps_of_a_turn_are_timed_from_the_end_of_speech() -> None:
     session = Session()
     session.post(SpeechStarted(1), SpeechEnded(1, silence_s=0.5), FinalTranscript(1, "hi"))
-    session.time_out(Timer.DEBOUNCE)
     session.answer("Hello.")
     (turn,) = session.state.turns
     steps = [turn.turn_ended_s, turn.transcript_s, turn.token_s, turn.sentence_s, turn.audio_s, turn.frame_s]

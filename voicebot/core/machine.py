@@ -137,7 +137,7 @@ class _Transition:
 
     def _settle_pause(self) -> None:
         live = self.state.live
-        if live is None:
+        if live is None or live.finished:
             return
         held = live.eager or any(not utterance.dismissed for utterance in self.state.utterances)
         if live.paused != held:
@@ -206,12 +206,14 @@ class _Transition:
         if self.state.asked is None:
             self._set(asked=Turn(speech_ended_s=self.at_s - silence_s))
         self._note(turn_ended_s=self.at_s)
-        self._start(Timer.DEBOUNCE, max(0.0, self.state.rules.debounce_s - silence_s))
-        self._start(Timer.TRANSCRIPT, self.state.rules.transcript_timeout_s)
-        self._expect_decision()
+        if silence_s < self.state.rules.debounce_s:
+            self._start(Timer.DEBOUNCE, self.state.rules.debounce_s - silence_s)
         if utterance.known:
             self.commands.append(EndTranscription(number))
             self._final(number, utterance.text, None, utterance.confidence)
+        else:
+            self._start(Timer.TRANSCRIPT, self.state.rules.transcript_timeout_s)
+            self._expect_decision()
 
     def _partial(self, input: PartialTranscript) -> None:
         utterance = self._utterance(input.utterance)
@@ -224,7 +226,7 @@ class _Transition:
         utterance = replace(utterance, text=text, settled=settled, confidence=input.confidence)
         self._update(utterance)
         if settled:
-            self._note(transcript_s=self.at_s)
+            self._note_transcript()
         if self.state.committed is not None:
             self._judge(utterance, final=settled)
         self._adapt_patience(input.utterance)
@@ -248,7 +250,7 @@ class _Transition:
         self._update(utterance)
         if error is not None:
             self._set(error=error)
-        self._note(transcript_s=self.at_s)
+        self._note_transcript()
         if self.state.committed is not None:
             utterance = self._judge(utterance, final=True)
         self._set(utterances=tuple(other for other in self.state.utterances if other.number != number))
@@ -492,6 +494,10 @@ class _Transition:
             self._set(asked=replace(self.state.asked, **times))
             if self.state.live is not None and self.state.live.eager:
                 self._set(turn=replace(self.state.turn or self.state.asked, **times))
+
+    def _note_transcript(self) -> None:
+        if self.state.asked is not None and self.state.asked.transcript_s is None:
+            self._note(transcript_s=self.at_s)
 
     def _utterance(self, number: int) -> Utterance | None:
         return next((utterance for utterance in self.state.utterances if utterance.number == number), None)

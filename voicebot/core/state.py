@@ -254,8 +254,8 @@ class State:
 
     @property
     def committed(self) -> Reply | None:
-        """The live reply, if the user's turn was over when it began: words over it may interrupt it."""
-        return self.live if self.live and not self.live.eager else None
+        """The live reply, if the user waits for it or hears it: words over it may interrupt it."""
+        return self.live if self.live and not self.live.eager and not self.live.finished else None
 
     @property
     def stt_status(self) -> Status:

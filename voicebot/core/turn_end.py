@@ -1,4 +1,4 @@
-"""Has the user said all they want to say? Judged from the words so far, so that silence is waited for as long as needed.
+"""Has the user said all they want to say? Judged from the words so far, to wait for silence no longer than needed.
 
 Rules over word classes (turn_end_words.py), not a model: a trailing word that needs another one leaves a turn open, a
 question or command with all its parts closes it, and everything else is unknown. Needs neither punctuation nor
@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import cache
 
 from voicebot.core.language import language_of
+from voicebot.core.turn_end_grammar import is_open, is_whole, verb_last_open, verb_last_whole
 from voicebot.core.turn_end_words import TurnWords, plain, turn_words_of
 
 _TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W_](?:[^\s.,;:!?…।॥\-–—\"“”„«»()\[\]{}/¿¡*])*")
@@ -33,7 +34,7 @@ class Completeness(StrEnum):
 class PatienceRules:
     """The silence that ends a turn, by what its words look like."""
 
-    complete_s: float = 0.4
+    complete_s: float = 0.32
     unknown_s: float = 0.5
     incomplete_s: float = 1.5
 
@@ -78,7 +79,7 @@ def _abbreviations(language: str) -> frozenset[str]:
 
 def _judge(text: str, language: str) -> Judgement:
     words_of = turn_words_of(language)
-    text = plain(text).strip().rstrip("\"”»)'").rstrip()
+    text = plain(text).strip().rstrip('"”»)').rstrip()
     words = _tokens(_SENTENCE_END.split(text)[-1], words_of)
     if not words:
         return _unknown("no words yet")
@@ -133,6 +134,12 @@ def _by_words(words: tuple[str, ...], of: TurnWords) -> Judgement:
         return _complete("a whole answer")
     if words[-1] in of.hesitations:
         return _incomplete(f"hesitates (“{words[-1]}”)")
+    if (
+        len(words) > 2
+        and words[-1] in of.fillers
+        and (before := _by_words(words[:-1], of))[0] is Completeness.INCOMPLETE
+    ):
+        return before
     said = tuple(word for word in words if word not in of.hesitations)
     body, answered = said, False
     while len(body) > 1 and body[0] in of.openers:
@@ -140,10 +147,13 @@ def _by_words(words: tuple[str, ...], of: TurnWords) -> Judgement:
         body = body[1:]
     if _made_of(body, of.answers):
         return _complete("a whole answer")
-    if _made_of(body, of.stalls) or _made_of(said, of.stalls) or _ending(said, of.stalls, 3):
+    stalls = of.stalls | of.polite
+    if _made_of(body, stalls) or _made_of(said, stalls) or _ending(said, of.stalls, 3):
         return _incomplete("asks for time")
     if len(body) == 1 and body[0] in of.openers:
         return _incomplete(f"“{body[0]}” only begins a sentence")
+    if len(body) == 1 < len(said) and said[-2] in of.subordinators and body[0] in of.pronouns:
+        return _incomplete(f"“{said[-2]} {body[0]}” begins a clause")
     if polite := _ending(body, of.polite):
         rest = body[: -len(polite.split())]
         verdict = _by_words(rest, of) if rest else _unknown()
@@ -156,28 +166,17 @@ def _by_words(words: tuple[str, ...], of: TurnWords) -> Judgement:
         return _incomplete("letters are being spelled")
     closed = _ending(said, of.closed_endings)
     if closed is None and (phrase := _ending(said, of.open_endings)):
-        question = body[0] in of.asking and phrase.split()[0] in of.askers
-        if not question or phrase.split()[-1] in of.objects:
+        head, tail = said[-len(phrase.split()) - 1 :][0], said[-1]
+        # "what do you have", "that's what I want": the question word is what is had and wanted.
+        asked = (body[0] in of.asking and phrase.split()[0] in of.askers) or (head in of.asking and tail in of.takers)
+        if not asked or tail in of.pronouns:
             return _incomplete(f"“{phrase}” needs more")
     if len(body) > 2 and body[0] in of.dangling | of.particles and body[1] in of.asking:
         body = body[1:]
-    if of.verb_last:
-        return _verb_last(body, of, closed)
-    if closed is None and _is_open(body, of, answered=answered):
+    waits = verb_last_open(body, of) if of.verb_last else is_open(body, of, answered=answered)
+    if waits and closed is None:
         return _incomplete(f"“{body[-1]}” can't be the last word")
-    return _closing(body, of, closed)
-
-
-def _verb_last(body: tuple[str, ...], of: TurnWords, closed: str | None) -> Judgement:
-    last = body[-1]
-    if closed:
-        return _complete(f"“{closed}” closes a sentence")
-    if last in of.particles and len(body) == 2:
-        return _unknown(f"“{last}” may end an answer")
-    if last in of.dangling or set(body) <= of.asking:
-        return _incomplete(f"“{last}” can't be the last word")
-    if last in of.final_verbs or last.endswith(of.final_suffixes):
-        return _complete("ends with a verb") if len(body) > 1 and body[0] not in of.asking - {body[0]} else _unknown()
-    if len(body) > 2 and body[0] in of.asking:
-        return _incomplete("a question without its verb")
+    whole = verb_last_whole(body, of) if of.verb_last else is_whole(body, of, closed=closed is not None)
+    if whole:
+        return _complete("a whole question or request")
     return _unknown()

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicebot.core.turn_end import Completeness, PatienceRules, completeness, patience_s
+
+RULES = PatienceRules()
+LANGUAGES = ("en", "es", "hi", "de", "fr")
+
+# One line a language and label; cases are parted by "/".
+CASES = {
+    ("en", Completeness.COMPLETE): """
+        yes / no thanks / stop / tomorrow morning / what time is it / are you a student / tell me a joke / how are you
+        / what can you do / where are you going to / what is it for / who are you with / what's your name / i think so
+        / can you tell me what time it is / so um what is two plus two / play some music please / turn it on
+        / Are you a student? / I live in Berlin. / what? / what do you mean / who wrote hamlet / yes it is
+        / have you participated in any experiments before / okay tell me who you are / hello can you help me
+        / what are you looking for / turn on the lights / Is it, though?""",
+    ("en", Completeness.INCOMPLETE): """
+        and / because / um / i went to the / i want to / my / what is the / can you / so i… / well, / i was - / five five
+        / my number is / so i / what / how / let me think / hold on a second / i would like / my name is / what is
+        / what is the capital of / how do i get to / i live in / could you tell me / do you know / tell me about
+        / because it / my phone number is 555 12 / I met Dr. / yes but / what do you want to / it's for my / uh""",
+    ("en", Completeness.UNKNOWN): """
+        i like music / so you work on the side / it is cold today / set a timer for five / i think it is
+        / my brother lives in paris / eleven / what time / the red one / i don't want to / my name is john / what color""",
+    ("es", Completeness.COMPLETE): """
+        sí / no gracias / qué hora es / cómo estás / dónde vives / cuéntame un chiste / puedes ayudarme / quién eres
+        / mañana por la mañana / ¿Qué? / Vivo en Madrid. / cuántos años tienes / cuánto es dos más dos / para
+        / pon música por favor / de dónde eres / creo que sí / abre la ventana""",
+    ("es", Completeness.INCOMPLETE): """
+        y / porque / quiero / me llamo / mi número es / cuál es la / vivo en / eh / pues, / quiero ir a / déjame pensar
+        / un momento por favor espera / cinco cinco / puedes / me gustaría / necesito un / qué / dime""",
+    ("es", Completeness.UNKNOWN): "tengo hambre / me llamo juan / vivo en madrid / el coche rojo / hace frío hoy",
+    ("hi", Completeness.COMPLETE): """
+        हाँ / जी नहीं / आपका नाम क्या है / समय क्या हुआ है / मुझे एक कहानी सुनाओ / आप कैसे हैं / क्या आप छात्र हैं / ठीक है
+        / haan / theek hai / aapka naam kya hai / mujhe ek kahani sunao / aap kaise hain / kya aap student hain
+        / दो और दो कितने होते हैं / gaana bajao please / मैं दिल्ली में रहता हूँ। / main kal aaunga""",
+    ("hi", Completeness.INCOMPLETE): """
+        और / क्योंकि / मैं / मेरा नाम / मुझे एक / क्या आप / मैं चाहता हूँ कि / रुको / उम्म / मेरे घर में / क्या आप मुझे कहानी
+        / aur / kyonki / main / mera naam / mujhe ek / kya aap / lekin mujhe / main chahta hoon ki / ek minute
+        / kahani ke baare mein / paanch paanch""",
+    ("hi", Completeness.UNKNOWN): "लाल वाली / दिल्ली में / laal wali / dilli mein",
+    ("de", Completeness.COMPLETE): """
+        ja / nein danke / stopp / wie spät ist es / wie heißt du / bist du ein student / erzähl mir einen witz
+        / was machst du / kannst du mir helfen / mach das licht an / kommst du mit / wo ist der bahnhof / was ist zwei plus zwei
+        / morgen früh / Ich wohne in Berlin. / wer bist du / und was hast du heute vor / spiel bitte musik""",
+    ("de", Completeness.INCOMPLETE): """
+        und / weil / ich möchte / ich heiße / meine nummer ist / was ist die / ich wohne in / äh / also, / ich gehe zum
+        / lass mich überlegen / moment mal / fünf fünf / kannst du mir / was / weil ich / ich warte auf / was ist""",
+    (
+        "de",
+        Completeness.UNKNOWN,
+    ): "ich mag musik / ich wohne in berlin / das rote auto / heute ist es kalt / kannst du deutsch",
+    ("fr", Completeness.COMPLETE): """
+        oui / non merci / quelle heure est-il / comment allez-vous / raconte-moi une blague / qu'est-ce que c'est
+        / où est la gare / tu peux m'aider s'il te plaît / demain matin / c'est quoi / J'habite à Paris. / qui es-tu
+        / combien font deux plus deux / mets de la musique / arrête / est-ce que tu parles anglais / d'accord / ça va""",
+    ("fr", Completeness.INCOMPLETE): """
+        et / parce que / je voudrais / je m'appelle / mon numéro est / quelle est la / j'habite à / euh / alors,
+        / laisse-moi réfléchir / un instant / cinq cinq / est-ce que / qu'est-ce que / peux-tu / comment / je vais
+        / c'est""",
+    ("fr", Completeness.UNKNOWN): "j'aime la musique / j'habite à paris / la voiture rouge / il fait froid",
+}
+LABELLED = [(language, text.strip(), label) for (language, label), texts in CASES.items() for text in texts.split("/")]
+
+
+def test_at_least_95_percent_of_the_cases_are_judged_right() -> None:
+    assert len(LABELLED) >= 150
+    wrong = [case for case in LABELLED if completeness(case[1], case[0]) is not case[2]]
+    assert len(wrong) <= 0.05 * len(LABELLED), wrong
+
+
+@pytest.mark.parametrize(("language", "text", "label"), LABELLED)
+def test_what_is_open_is_never_called_finished_nor_the_reverse(language: str, text: str, label: Completeness) -> None:
+    opposite = {
+        Completeness.COMPLETE: Completeness.INCOMPLETE,
+        Completeness.INCOMPLETE: Completeness.COMPLETE,
+        Completeness.UNKNOWN: None,
+    }[label]
+    assert completeness(text, language) is not opposite
+
+
+@pytest.mark.parametrize(
+    ("text", "silence_s", "reason"),
+    [
+        ("what time is it", 0.32, "a whole question or request"),
+        ("i like music", 0.5, "nothing tells whether more follows"),
+        ("i went to the", 1.5, "“the” can't be the last word"),
+        ("well,", 1.5, "ends with “,”"),
+        ("what is the, um", 1.5, "hesitates (“um”)"),
+        ("I met Mr.", 1.5, "“mr.” is an abbreviation that something follows"),
+        ("my number is five five one", 1.5, "a number is being said"),
+        ("", 0.5, "no words yet"),
+        ("...", 0.5, "no words yet"),
+    ],
+)
+def test_the_silence_waited_for_has_a_reason(text: str, silence_s: float, reason: str) -> None:
+    assert patience_s(text, RULES, "en") == (silence_s, reason)
+
+
+def test_a_full_stop_is_not_believed_after_a_word_that_cant_be_the_last() -> None:
+    assert completeness("I went to the.", "en") is Completeness.UNKNOWN
+    assert completeness("Um.", "en") is Completeness.INCOMPLETE
+
+
+def test_only_the_last_sentence_counts() -> None:
+    assert completeness("What time is it? And", "en") is Completeness.INCOMPLETE
+    assert completeness("I went to. What time is it", "en") is Completeness.COMPLETE
+
+
+def test_a_telephone_number_is_waited_for_until_it_is_long_enough() -> None:
+    digits = "five five five one two three four".split()
+    judged = [completeness(" ".join(digits[:count]), "en") for count in range(2, 8)]
+    assert judged == [Completeness.INCOMPLETE] * 5 + [Completeness.UNKNOWN]
+
+
+def test_capitals_and_apostrophes_change_nothing() -> None:
+    assert completeness("WHAT’S YOUR NAME", "en") is completeness("what's your name", "en")
+
+
+@pytest.mark.parametrize("language", ["ja", "", "xx-YY"])
+def test_of_an_unknown_language_only_punctuation_is_believed(language: str) -> None:
+    assert completeness("and", language) is Completeness.UNKNOWN
+    assert completeness("what?", language) is Completeness.COMPLETE
+    assert completeness("well,", language) is Completeness.INCOMPLETE
+
+
+@given(st.text(max_size=60), st.sampled_from(LANGUAGES))
+def test_any_text_is_judged(text: str, language: str) -> None:
+    silence_s, reason = patience_s(text, RULES, language)
+    assert silence_s in (RULES.complete_s, RULES.unknown_s, RULES.incomplete_s)
+    assert reason

@@ -1,0 +1,435 @@
+"""A whole conversation on a simulated clock: the real machine, verdicts and player; engines and a user made of chance.
+
+Everything is drawn from one seed. The simulation keeps its own account of what was played, said and asked for, and
+compares: see `Simulation.check` and the assertions on the way.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.core.events import (
+    AudioReceived,
+    CancelReply,
+    Command,
+    ConversationCleared,
+    EndTranscription,
+    FinalTranscript,
+    Input,
+    InterruptPressed,
+    PartialTranscript,
+    PausePlayback,
+    PlaybackFinished,
+    PlaybackStarted,
+    ReplyEnded,
+    ReplyInput,
+    ResumePlayback,
+    SentencePlayed,
+    SentenceReady,
+    SentenceSynthesized,
+    SetPatience,
+    SpeechContinued,
+    SpeechEnded,
+    SpeechPaused,
+    SpeechStarted,
+    StartReply,
+    StartTimer,
+    StopTimer,
+    TextEnded,
+    TextTyped,
+    TimedOut,
+    Timer,
+    TokenReceived,
+    WordsHeard,
+)
+from voicebot.core.history import History, Role
+from voicebot.core.machine import step
+from voicebot.core.state import Phase, State
+from voicebot.core.verdict import Speech
+from voicebot.player import FADE_S, Player
+
+FADE_SAMPLES = round(FADE_S * WIRE_RATE_HZ)
+SENTENCES = (
+    "Once there was a cat.",
+    "It lived on a ship, far away.",
+    "Yes.",
+    "The captain was old and his beard was long and white.",
+    "Shall I go on?",
+)
+BACKCHANNELS = ("uh-huh", "mm-hmm", "hm", "okay", "yeah", "right")
+STOPS = ("stop", "stop stop", "be quiet")
+
+
+@dataclass
+class Made:
+    """A reply as the engines made it, and what of it was given to the wire."""
+
+    sentences: list[str] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    """Samples of each sentence that was synthesised whole; of the last one so far."""
+    whole: int = 0
+    """Sentences synthesised to their end."""
+    sound: Samples = field(default_factory=lambda: np.zeros(0, np.int16))
+    cursor: int = 0
+    cancelled: bool = False
+
+    def heard(self) -> str:
+        """The words of which at least half was played, every word's length being in proportion to its letters."""
+        words: list[str] = []
+        start = 0
+        for sentence, length in zip(self.sentences, self.lengths, strict=False):
+            if not length:
+                break
+            weights = [len(word) + 1 for word in sentence.split()]
+            place = 0.0
+            for word, weight in zip(sentence.split(), weights, strict=True):
+                if self.cursor - start >= (place + weight / 2) / sum(weights) * length:
+                    words.append(word)
+                place += weight
+            start += length
+        return " ".join(words)
+
+
+class Simulation:
+    """`Simulation(seed).run()` plays one conversation and raises AssertionError where a promise is broken."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.seed = seed
+        self.now_s = 0.0
+        self.state = State()
+        self.player = Player(self._played, prefetch=3)
+        self.made: dict[int, Made] = {}
+        self.live: int | None = None
+        self.paused_s: float | None = None
+        self.longest_pause_s = 0.0
+        self.pauses = 0
+        self.ended_transcriptions: set[int] = set()
+        self.patience_s: dict[int, float] = {}
+        self.must_be_kept: list[str] = []
+        """Words of the user's that must be in the history at the end."""
+        self._faded = False
+        self._cut: int | None = None
+        """The reply cancelled last, until it has faded out."""
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._timers: dict[Timer, int] = {}
+
+    # The clock ----------------------------------------------------------------------------------------------------
+
+    def at(self, delay_s: float, what: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (self.now_s + delay_s, next(self._order), what))
+
+    def run(self) -> None:
+        self.at(0.0, self._user)
+        frame_s = 0.0
+        while self._events or not self.state.is_idle:
+            assert self.now_s < 400, f"stuck in {self.state.phase} after {self.now_s:.1f} s"
+            sounding = self.live is not None and not self.player_rests
+            if self._events and (not sounding or self._events[0][0] <= frame_s):
+                self.now_s, _, what = heapq.heappop(self._events)
+                what()
+                frame_s = max(frame_s, self.now_s)
+            elif sounding:
+                self.now_s = frame_s
+                self._frame()
+                frame_s += FRAME_S
+            else:
+                raise AssertionError(f"nothing will ever happen again in {self.state.phase}")
+        self.check()
+
+    @property
+    def player_rests(self) -> bool:
+        """Nothing can come out of it before something else happens."""
+        return self.paused_s is not None and self._faded
+
+    # The wire -----------------------------------------------------------------------------------------------------
+
+    def _frame(self) -> None:
+        live = self.live
+        before = self.player.cursor
+        frame = self.player.next_frame()
+        self._faded = self.paused_s is not None
+        if self._cut is not None and frame.any() and self.player.cursor == before:
+            self._check_last_frame(self.made[self._cut], frame)
+            self._cut = None
+            return
+        if live is None or self.live != live:
+            return
+        made = self.made[live]
+        taken = self.player.cursor - before if self.player.cursor >= before else 0
+        if made.cancelled:
+            assert not frame.any(), "an old reply is heard"
+            return
+        assert before == made.cursor, "the cursor jumped"
+        made.cursor += taken
+        expected = made.sound[before : before + taken]
+        assert not frame[taken:].any(), "something after the last sample"
+        assert len(expected) == taken, "more than was made"
+        if self.paused_s is not None:
+            assert taken <= FADE_SAMPLES, "a paused reply plays"
+        if not np.array_equal(frame[:taken], expected):
+            assert (np.abs(frame[:taken].astype(int)) <= np.abs(expected.astype(int))).all(), "only a fade"
+            assert np.array_equal(frame[FADE_SAMPLES:taken], expected[FADE_SAMPLES:]), "lost or repeated"
+
+    def _check_last_frame(self, made: Made, frame: Samples) -> None:
+        """A cancelled reply fades out, once."""
+        expected = made.sound[made.cursor : made.cursor + FADE_SAMPLES].astype(int)
+        assert not frame[len(expected) :].any(), "an old reply is heard"
+        assert (np.abs(frame[: len(expected)].astype(int)) <= expected).all(), "not the next samples, or louder"
+
+    def _played(self, input: ReplyInput) -> None:
+        self.post(input)
+        if isinstance(input, PlaybackFinished) and not self.made[input.reply].cancelled:
+            self.at(self._soon(), lambda: self.post(ReplyEnded(input.reply)))
+        if self.random.random() < 0.02:
+            self.at(self._soon(), lambda: self.post(input))  # once more, late
+
+    # The machine --------------------------------------------------------------------------------------------------
+
+    def post(self, input: Input) -> None:
+        before = self.state
+        self.state, commands = step(before, input, self.now_s)
+        for command in commands:
+            self._obey(command, before)
+        if isinstance(input, ReplyEnded) and before.reply is not None and before.reply.number == input.reply:
+            self._check_history(input.reply, before.history, forgotten=before.reply.forgotten)
+        paused = self.state.committed is not None and self.state.committed.paused
+        if paused:
+            assert Timer.DECISION in dict(self.state.timers), "a pause without a deadline"
+
+    def _obey(self, command: Command, before: State) -> None:
+        match command:
+            case StartReply():
+                assert before.reply is None or before.reply.cancelled or before.reply.finished
+                assert command.text or command.history[-1].role is Role.USER
+                self._start(command)
+            case CancelReply(reply):
+                self._must_be_live(reply)
+                self.made[reply].cancelled = True
+                self._cut = reply
+                self._end_pause()
+                self.player.discard(reply)
+                self.at(self._soon(), lambda: self.post(ReplyEnded(reply)))
+            case PausePlayback(reply):
+                self._must_be_live(reply)
+                assert self.paused_s is None, "paused twice"
+                self.paused_s, self._faded = self.now_s, False
+                self.pauses += 1
+                self.player.pause(reply)
+            case ResumePlayback(reply):
+                self._must_be_live(reply)
+                assert self.paused_s is not None, "resumed what was not paused"
+                self._end_pause()
+                self.player.resume(reply)
+            case StartTimer(timer, token, delay_s):
+                self._timers[timer] = token
+                self.at(delay_s, lambda: self._time_out(timer, token))
+            case StopTimer(timer):
+                self._timers.pop(timer, None)
+            case EndTranscription(utterance):
+                self.ended_transcriptions.add(utterance)
+            case SetPatience(utterance, silence_s):
+                self.patience_s[utterance] = silence_s
+            case _:
+                pass
+
+    def _must_be_live(self, reply: int) -> None:
+        assert reply == self.live, "a command for a reply that is not the live one"
+        assert not self.made[reply].cancelled, "a command for a cancelled reply"
+
+    def _end_pause(self) -> None:
+        if self.paused_s is not None:
+            self.longest_pause_s = max(self.longest_pause_s, self.now_s - self.paused_s)
+        self.paused_s, self._faded = None, False
+
+    def _time_out(self, timer: Timer, token: int) -> None:
+        if self._timers.get(timer) == token:
+            del self._timers[timer]
+            self.post(TimedOut(timer, token))
+
+    # The engines --------------------------------------------------------------------------------------------------
+
+    def _soon(self) -> float:
+        return self.random.choice((0.0, 0.001, 0.02, 0.1, 0.3))
+
+    def _start(self, start: StartReply) -> None:
+        reply = start.reply
+        texts = [start.text] if start.text else self.random.choices(SENTENCES, k=self.random.randint(1, 4))
+        self.made[reply] = made = Made()
+        self.live = reply
+        self.player.begin(reply)
+        clock_s = self._soon()
+        self._for(reply, clock_s, lambda: self.post(TokenReceived(reply)))
+        for index, text in enumerate(texts):
+            clock_s += self._soon()
+            self._for(reply, clock_s, lambda index=index, text=text: self._sentence(made, reply, index, text))
+        self._for(reply, clock_s, lambda: self.post(TextEnded(reply)))
+        for index, text in enumerate(texts):
+            clock_s = self._synthesis(made, reply, index, text, clock_s)
+        self._for(reply, clock_s, lambda: self.player.complete(reply))
+
+    def _for(self, reply: int, delay_s: float, what: Callable[[], None]) -> None:
+        """Done unless the reply has been cancelled by then: its task has."""
+        self.at(delay_s, lambda: None if self.made[reply].cancelled else what())
+
+    def _sentence(self, made: Made, reply: int, index: int, text: str) -> None:
+        made.sentences.append(text)
+        self.post(SentenceReady(reply, index, text))
+
+    def _synthesis(self, made: Made, reply: int, index: int, text: str, clock_s: float) -> float:
+        length = round(len(text) * self.random.uniform(0.02, 0.05) * WIRE_RATE_HZ)
+        pieces = sorted(self.random.sample(range(1, length), self.random.randint(0, 3)))
+        self._for(reply, clock_s, lambda: self._open(made, reply, index, text))
+        for start, end in itertools.pairwise([0, *pieces, length]):
+            clock_s += self._soon()
+            self._for(reply, clock_s, lambda count=end - start: self._write(made, reply, index, count))
+        self._for(reply, clock_s, lambda: self._close(reply, index))
+        return clock_s
+
+    def _open(self, made: Made, reply: int, index: int, text: str) -> None:
+        made.lengths.append(0)
+        self.player.open_sentence(reply, index, text)
+
+    def _write(self, made: Made, reply: int, index: int, count: int) -> None:
+        start = len(made.sound)
+        sound = ((np.arange(start, start + count) * 7 + reply * 1000) % 20_000 + 5_000).astype(np.int16)
+        made.sound = np.concatenate([made.sound, sound])
+        if not made.lengths[index]:
+            self.post(AudioReceived(reply, index))
+        made.lengths[index] += count
+        self.player.write(reply, Audio(sound, WIRE_RATE_HZ))
+
+    def _close(self, reply: int, index: int) -> None:
+        self.made[reply].whole += 1
+        self.player.close_sentence(reply)
+        self.post(SentenceSynthesized(reply, index))
+
+    # The user -----------------------------------------------------------------------------------------------------
+
+    def _user(self) -> None:
+        chance = self.random
+        utterance = 0
+        delay_s = 0.0
+        for number in range(chance.randint(2, 6)):
+            kind = chance.choices(("speak", "type", "interrupt", "clear"), (20, 2, 2, 1))[0]
+            match kind:
+                case "speak":
+                    utterance += 1
+                    delay_s = self._speak(utterance, delay_s)
+                case "type":
+                    text = f"typed question {number}"
+                    self.at(delay_s, lambda text=text: self._type(text))
+                case "interrupt":
+                    self.at(delay_s, lambda: self.post(InterruptPressed()))
+                case _:
+                    self.at(delay_s, self._clear)
+            delay_s += chance.choice((0.0, 0.03, 0.3, 0.4, 1.0, 3.0, 8.0))
+
+    def _type(self, text: str) -> None:
+        self.must_be_kept.append(text)
+        self.post(TextTyped(text))
+
+    def _clear(self) -> None:
+        self.must_be_kept.clear()
+        self.post(ConversationCleared())
+
+    def _speak(self, number: int, delay_s: float) -> float:
+        """Schedules an utterance with its pauses and texts; when it is over."""
+        chance = self.random
+        words = self._words_of(number)
+        streams, fails = chance.random() < 0.8, chance.random() < 0.05
+        stt_s = chance.choice((0.0, 0.1, 0.4, 1.2))
+        start_s = delay_s
+        self._now(delay_s, SpeechStarted(number))
+        said = ""
+        for pause, chunk in enumerate(_chunks(words, chance), 1):
+            for word in chunk:
+                delay_s += 0.3
+                said = f"{said} {word}".strip()
+                if streams and not fails:
+                    self._now(delay_s + chance.uniform(0, 0.3), PartialTranscript(number, said))
+            delay_s += chance.uniform(0.1, 0.4)
+            silence_s = chance.uniform(0.1, 0.35)
+            self._now(delay_s, SpeechPaused(number, pause, 0.1, Speech(duration_s=delay_s - start_s)))
+            if streams and not fails:
+                self._now(delay_s + stt_s, PartialTranscript(number, said, pause=pause))
+            delay_s += silence_s
+            self._now(delay_s, SpeechContinued(number))
+        delay_s += chance.uniform(0.1, 0.3)
+        if chance.random() < 0.9:
+            self._now(delay_s, SpeechPaused(number, 99, 0.1, Speech(duration_s=delay_s - start_s)))
+            if streams and not fails:
+                self._now(delay_s + stt_s, PartialTranscript(number, said, pause=99))
+        delay_s += chance.choice((0.1, 0.3, 0.5))
+        if chance.random() < 0.95:  # else the microphone is lost: only the deadline ends it
+            self._now(delay_s, SpeechEnded(number, 0.4, Speech(duration_s=delay_s - start_s)))
+        if not fails:
+            self._now(delay_s + stt_s, FinalTranscript(number, said))
+        if any("question" in word for word in words) and not fails:
+            self.at(start_s, lambda: self.must_be_kept.append(words[-1]))
+        return delay_s
+
+    def _words_of(self, number: int) -> list[str]:
+        chance = self.random
+        kind = chance.choices(("noise", "backchannel", "stop", "question"), (2, 4, 1, 6))[0]
+        match kind:
+            case "noise":
+                return []
+            case "backchannel":
+                return chance.choice(BACKCHANNELS).split()
+            case "stop":
+                return chance.choice(STOPS).split()
+            case _:
+                return f"what is the answer to question{number}".split()
+
+    def _now(self, delay_s: float, input: Input) -> None:
+        """Posted after `delay_s`; now and then twice, or late."""
+        late_s = 0.5 if self.random.random() < 0.01 else 0.0
+        self.at(delay_s + late_s, lambda: self.post(input))
+        if self.random.random() < 0.03:
+            self.at(delay_s + self._soon(), lambda: self.post(input))
+
+    # What must be true --------------------------------------------------------------------------------------------
+
+    def _check_history(self, reply: int, before: History, *, forgotten: bool) -> None:
+        """What was added is what was heard."""
+        heard = self.made[reply].heard()
+        added = self.state.history[len(before) :]
+        texts = [message.text for message in added if message.role is Role.ASSISTANT]
+        if forgotten or not heard:
+            assert texts == [], f"nobody heard {texts}"
+        elif texts:
+            assert abs(len(texts[0].split()) - len(heard.split())) <= self._unsure(reply), (texts[0], heard)
+            assert " ".join(self.made[reply].sentences).startswith(texts[0]), "words that were not said"
+        else:
+            assert len(heard.split()) <= self._unsure(reply), f"forgot {heard!r}"
+
+    def _unsure(self, reply: int) -> int:
+        """A sentence cut while it was still being synthesised has no known length: its words are estimated."""
+        made = self.made[reply]
+        return 0 if made.cursor <= sum(made.lengths[: made.whole]) else 30
+
+    def check(self) -> None:
+        assert self.state.phase is Phase.IDLE
+        rules = self.state.rules
+        bound_s = rules.speech_timeout_s + rules.decision_timeout_s + rules.transcript_timeout_s
+        assert self.longest_pause_s <= bound_s, f"paused for {self.longest_pause_s:.1f} s"
+        said = " ".join(message.text for message in self.state.history if message.role is Role.USER)
+        for text in self.must_be_kept:
+            assert text in said, f"lost {text!r}"
+
+
+def _chunks(words: list[str], chance: random.Random) -> list[list[str]]:
+    """The words between pauses."""
+    if len(words) < 3 or chance.random() < 0.5:
+        return [words] if words else []
+    cut = chance.randint(1, len(words) - 1)
+    return [words[:cut], words[cut:]]
