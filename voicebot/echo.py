@@ -28,7 +28,7 @@ WEIGHT_POWER = 0.3
 FIRST_LAG, LAGS = -6, 64
 """Delays looked for: -0.1 to 0.9 s (below 0 if the first of the microphone's sound came in late)."""
 
-EARLY, TAPS = 2, 16
+EARLY, TAPS = 1, 16
 """The room's answer: from 32 ms before to 220 ms after the delay found."""
 
 MAX_SILENT_TICKS = 65
@@ -42,10 +42,16 @@ QUIET = 16.0
 
 SCORE_HOPS = 8
 TRACE=0
-GS=.4
+HI=1.0
+LO=0.0
+FL=6144
+PH=0.7
+FINE=1.5
+EVERY=8
+GS=1.0
 D=.85
-PN=.002
-SB=.8
+PN=.001
+SB=.9
 PROM=.08
 STAB=3
 
@@ -64,6 +70,7 @@ class EchoDetector:
         self._resampler = Resampler(WIRE_RATE_HZ, SPEECH_RATE_HZ)
         self._to_play: Samples = np.zeros(FRAME - HOP, np.int16)
         self._last_heard: Samples = np.zeros(FRAME - HOP, np.int16)
+        self._mic_sound = np.zeros(8192, np.int16)
         self._sound = np.zeros(36000, np.int16)
         self._spectra = np.zeros((160, _BIN_COUNT), np.complex64)
         self._mic: deque[Spectra | None] = deque(maxlen=24)
@@ -100,6 +107,8 @@ class EchoDetector:
             self._forget()
         sound = np.concatenate([self._last_heard, window])
         self._last_heard = sound[FRAME:]
+        self._mic_sound[:-512] = self._mic_sound[512:]
+        self._mic_sound[-512:] = window
         active = self._silent_ticks < MAX_SILENT_TICKS and np.abs(window).mean() > QUIET
         for start in (0, HOP):
             self._heard_hops += 1
@@ -141,6 +150,8 @@ class EchoDetector:
 
     def _follow(self, delay: int, gain: float) -> None:
         self._delay = delay
+        self._gain = gain
+        self._since = 0
         self._x = np.zeros((TAPS, _BIN_COUNT), np.complex64)
         self._filter = np.zeros((TAPS, _BIN_COUNT), np.complex64)
         self._doubt = np.repeat((gain * D ** np.arange(TAPS))[:, None], _BIN_COUNT, 1).astype(np.float32)
@@ -155,6 +166,42 @@ class EchoDetector:
         lo, hi = max(newest, 0), min(newest + count, len(self._spectra))
         if hi>lo: rows[lo - newest : hi - newest] = self._spectra[lo:hi]
         return rows
+
+    def _fine(self, delay):
+        n = FL
+        end = max(0, self._played_count - HOP * (self._heard_hops + self._skew) + delay)
+        stop = len(self._sound) - end
+        x = self._sound[stop - n : stop]
+        y = self._mic_sound[-n:]
+        c = np.fft.rfft(y, 2 * n) * np.fft.rfft(x, 2 * n).conj()
+        lo, hi = BINS.start * 2 * n // FRAME, BINS.stop * 2 * n // FRAME
+        c[:lo] = 0; c[hi:] = 0
+        c /= np.abs(c)**PH + 1e-3
+        c = np.fft.irfft(c)
+        R = 384
+        c = np.abs(np.concatenate([c[-R:], c[:R + 1]]))
+        best = int(c.argmax())
+        if self._delay is not None:
+            now = self._delay - delay + R
+            if 0 <= now <= 2 * R and c[best] < FINE * c[max(0, now - 12) : now + 13].max():
+                return self._delay
+        return delay + best - R
+
+    def _align(self, coarse, gain, prom=0):
+        delay = self._fine(coarse)
+        if self._delay is not None and abs(delay - self._delay) <= 12:
+            return
+        if TRACE: print('follow', self._heard_hops*.016, coarse, delay, round(float(prom),2))
+        self._follow(delay, gain)
+        n = len(self._mic)
+        for k in range(TAPS):
+            self._x[k] = self._row(n + k)
+        for _ in range(n):
+            self._shares.pop()
+        for ago in range(n - 1, -1, -1):
+            old = self._mic[n - 1 - ago]
+            if old is None: self._shares.append((0.0, 0.0))
+            else: self._account(old, self._residual(old, ago))
 
     def _row(self, ago):
         """played spectrum EARLY hops after the delay"""
@@ -189,7 +236,7 @@ class EchoDetector:
         m = np.maximum(m - 2 * self._noise, 0)
         e = np.maximum(e - 2 * self._noise, 0)
         w = m**WEIGHT_POWER
-        self._shares.append((float((w * np.maximum(0, 1 - e / (m + 1))).sum()), float(w.sum())))
+        self._shares.append((float((w * np.clip((HI - e / (m + 1)) / (HI - LO), 0, 1)).sum()), float(w.sum())))
 
     def _search(self, mic: Spectra) -> None:
         if _power(mic).sum() < 4 * self._noise.sum():
@@ -197,6 +244,10 @@ class EchoDetector:
         sc = self._share(10)
         if sc is not None and sc > 0.35:
             if self._searching: self._restart_search()
+            self._since += 1
+            if self._since >= EVERY:
+                self._since = 0
+                self._align(self._delay, self._gain)
             return
         self._searching = True
         h = _BIN_COUNT // 2
@@ -218,23 +269,7 @@ class EchoDetector:
         self._agreed = self._agreed + 1 if abs(best - self._candidate) <= 1 and prom > PROM else 0
         self._candidate = best
         if self._agreed >= STAB or (prom > 0.3 and self._agreed >= 1):
-            full = np.zeros(257, np.complex64)
-            full[BINS.start:BINS.start+h] = self._cross[best] / (np.abs(self._cross[best]) + 1)
-            tau = int(np.fft.irfft(full).argmax())
-            tau = tau - 512 if tau >= 256 else tau
-            delay = (best + FIRST_LAG) * HOP + tau
-            if self._delay is None or abs(delay - self._delay) > 40:
-                if TRACE: print('follow', self._heard_hops*.016, delay, round(float(prom),2))
-                self._follow(delay, float(GS * q.sum() / (self._power[best].sum() + 1)))
-                n = len(self._mic)
-                for k in range(TAPS):
-                    self._x[k] = self._row(n + k)
-                for _ in range(n): 
-                    if self._shares: self._shares.pop()
-                for ago in range(n - 1, -1, -1):
-                    old = self._mic[n - 1 - ago]
-                    if old is None: self._shares.append((0.0, 0.0))
-                    else: self._account(old, self._residual(old, ago))
+            self._align((best + FIRST_LAG) * HOP, float(GS * q.sum() / (self._power[best].sum() + 1)), float(prom))
             self._restart_search()
 
 

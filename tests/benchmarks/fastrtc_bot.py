@@ -84,6 +84,7 @@ async def serve(delays: Delays) -> None:
             yield piece
 
     model: Any = WheelSilero()
+    model.warmup()
     handler = ReplyOnPause(
         response, model=model, model_options=SileroVadOptions(window_size_samples=512), output_sample_rate=RATE_HZ
     )

@@ -11,7 +11,8 @@ from tests.support.speech import spoken
 from voicebot.core.audio import Audio
 from voicebot.engines.stt.phrase_search import Heard, PhraseSearch, trigrams
 from voicebot.engines.stt.phrases import arpa, sentences
-from voicebot.engines.stt.pocketsphinx_worker import Recognizer, Utterance
+from voicebot.engines.stt.recognizer import Recognizer
+from voicebot.engines.stt.utterance import Utterance
 
 PHRASES = (
     "what time is it in tokyo",
@@ -44,7 +45,7 @@ def understood(recognizer: Recognizer, audio: Audio) -> str:
     silence = Audio.silence(0.4, 16_000)
     utterance = Utterance(recognizer)
     utterance.push(Audio.joined([silence, audio.resampled(16_000), silence], 16_000).to_bytes())
-    return utterance.finish()
+    return utterance.finish().text
 
 
 @pytest.mark.parametrize("voice", ["slt", "rms", "awb"])

@@ -13,7 +13,7 @@ from tests.support.speech import spoken
 from voicebot.core.audio import Audio
 from voicebot.engines.base import EngineError, Transcript
 from voicebot.engines.stt.pocketsphinx import PocketSphinx
-from voicebot.engines.stt.pocketsphinx_worker import speech_bounds
+from voicebot.engines.stt.utterance import speech_bounds
 
 
 @pytest.fixture

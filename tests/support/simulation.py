@@ -115,7 +115,8 @@ class Simulation:
         self.patience_s: dict[int, float] = {}
         self.must_be_kept: list[str] = []
         """Words of the user's that must be in the history at the end."""
-        self._faded = False
+        self._rests = False
+        """The player had nothing to give, and will not before something happens."""
         self._cut: int | None = None
         """The reply cancelled last, until it has faded out."""
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -132,10 +133,11 @@ class Simulation:
         frame_s = 0.0
         while self._events or not self.state.is_idle:
             assert self.now_s < 400, f"stuck in {self.state.phase} after {self.now_s:.1f} s"
-            sounding = self.live is not None and not self.player_rests
+            sounding = self.live is not None and not self._rests
             if self._events and (not sounding or self._events[0][0] <= frame_s):
                 self.now_s, _, what = heapq.heappop(self._events)
                 what()
+                self._rests = False
                 frame_s = max(frame_s, self.now_s)
             elif sounding:
                 self.now_s = frame_s
@@ -145,18 +147,15 @@ class Simulation:
                 raise AssertionError(f"nothing will ever happen again in {self.state.phase}")
         self.check()
 
-    @property
-    def player_rests(self) -> bool:
-        """Nothing can come out of it before something else happens."""
-        return self.paused_s is not None and self._faded
-
     # The wire -----------------------------------------------------------------------------------------------------
 
     def _frame(self) -> None:
         live = self.live
         before = self.player.cursor
         frame = self.player.next_frame()
-        self._faded = self.paused_s is not None
+        if self.player.cursor == before and not frame.any():
+            self._rests = True
+            return
         if self._cut is not None and frame.any() and self.player.cursor == before:
             self._check_last_frame(self.made[self._cut], frame)
             self._cut = None
@@ -221,7 +220,7 @@ class Simulation:
             case PausePlayback(reply):
                 self._must_be_live(reply)
                 assert self.paused_s is None, "paused twice"
-                self.paused_s, self._faded = self.now_s, False
+                self.paused_s = self.now_s
                 self.pauses += 1
                 self.player.pause(reply)
             case ResumePlayback(reply):
@@ -248,7 +247,7 @@ class Simulation:
     def _end_pause(self) -> None:
         if self.paused_s is not None:
             self.longest_pause_s = max(self.longest_pause_s, self.now_s - self.paused_s)
-        self.paused_s, self._faded = None, False
+        self.paused_s = None
 
     def _time_out(self, timer: Timer, token: int) -> None:
         if self._timers.get(timer) == token:

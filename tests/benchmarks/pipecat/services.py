@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import fields
 from typing import Any
 
 from pipecat.frames.frames import (
@@ -83,8 +84,8 @@ class StubLlm(LLMService):
     """Says what the client asked for, token by token. An interruption cancels it, as it does every processor's work."""
 
     def __init__(self, stage: Stage, delays: Delays) -> None:
-        names = LLMSettings.__dataclass_fields__
-        super().__init__(settings=LLMSettings(**dict.fromkeys(names, None) | {"extra": {}}))
+        unset: dict[str, Any] = {each.name: None for each in fields(LLMSettings)}
+        super().__init__(settings=LLMSettings(**unset | {"extra": {}}))
         self._stage = stage
         self._delays = delays
 

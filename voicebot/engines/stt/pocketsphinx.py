@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable
 
 from voicebot.core.audio import Audio
-from voicebot.engines.base import EngineError, Transcript
+from voicebot.engines.base import EngineError, Pause, Transcript
 from voicebot.engines.worker import Job, Kind, Message, WorkerPool
 
 _FINAL_S = 30.0
@@ -28,7 +28,7 @@ class PocketSphinx:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def transcribe(self, audio: AsyncIterable[Audio]) -> AsyncGenerator[Transcript]:
+    async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
         leased: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
         feeding = asyncio.create_task(_feed(audio, leased), name="pocketsphinx audio")
         try:
@@ -57,18 +57,36 @@ class PocketSphinx:
             await asyncio.wait([receiving])
 
 
-async def _feed(audio: AsyncIterable[Audio], leased: asyncio.Future[Job]) -> None:
+async def _feed(audio: AsyncIterable[Audio | Pause], leased: asyncio.Future[Job]) -> None:
     """Sends the audio as it comes; what comes before there is a worker is kept for it."""
-    waiting = bytearray()
-    async for piece in audio:
-        waiting += piece.to_bytes()
+    waiting: list[Message] = []
+    async for item in audio:
+        waiting.append(_input(item))
         if leased.done():
-            await leased.result().send(Message(Kind.DATA, body=bytes(waiting)))
-            waiting.clear()
-    job = await leased
-    await job.send(Message(Kind.DATA, body=bytes(waiting)))
-    await job.send(Message(Kind.END))
+            await _send(waiting, leased.result())
+    waiting.append(Message(Kind.END))
+    await _send(waiting, await leased)
+
+
+async def _send(waiting: list[Message], job: Job) -> None:
+    for message in waiting:
+        await job.send(message)
+    waiting.clear()
+
+
+def _input(item: Audio | Pause) -> Message:
+    match item:
+        case Audio():
+            return Message(Kind.DATA, body=item.to_bytes())
+        case Pause(number):
+            return Message(Kind.DATA, {"pause": number})
 
 
 def _transcript(message: Message) -> Transcript:
-    return Transcript(message.text("text"), final=bool(message.fields["final"]))
+    confidence, pause = message.fields["confidence"], message.fields["pause"]
+    return Transcript(
+        message.text("text"),
+        final=bool(message.fields["final"]),
+        confidence=None if confidence is None else float(confidence),
+        pause=None if pause is None else int(pause),
+    )

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from voicebot.core.audio import SPEECH_RATE_HZ as RATE_HZ
+from voicebot.core.audio import Samples
 from voicebot.engines.base import Transcript
-from voicebot.engines.stt.recognizer import Pcm, Recognizer
+from voicebot.engines.stt.confidence import FLOOR, SPEECH_DB, confidence
+from voicebot.engines.stt.recognizer import Recognizer
 
 FIRST_S = 0.6
 """Speech needed before decoding begins, unless the speaker pauses: less says too little about the voice."""
@@ -22,10 +25,11 @@ known (word errors 16.4 % against 21.7 % as it comes, on 160 s of speech). Longe
 QUIET_S = 0.16
 """Silence before a pause is answered: a stop inside a word is shorter, and not worth a whole decode."""
 
-SPEECH_DB = 25.0
-NOISE_DB = 6.0
-FLOOR_S = 0.064
 MARGIN_S = 0.15
+
+NOISE_S = 0.064
+NOISE_DB = 6.0
+"""What the detector took for silence just before a pause is the room's noise; so is what is hardly louder."""
 
 
 class Utterance:
@@ -33,17 +37,17 @@ class Utterance:
 
     def __init__(self, recognizer: Recognizer) -> None:
         self._recognizer = recognizer
-        self._pcm: Pcm = np.zeros(0, np.int16)
-        self._floor = 0.0
+        self._pcm: Samples = np.zeros(0, np.int16)
+        self._noise = 0.0
         self._pause: int | None = None
         """The newest pause, while it has no answer."""
-        self._told = Transcript("", final=False)
-        """The answer to the last pause, which holds for the sound up to `_told_to`."""
+        self._told = Transcript("", final=False, confidence=0.0)
+        """The answer to the last pause, which holds for the sound before `_told_to`."""
         self._told_to = 0
         self._fed: int | None = None
-        """Samples decoded as they came; None while nothing is being decoded."""
+        """Where the sound ends that was decoded as it came, from `_told_to` on; None while none is."""
         self._measured = 0
-        self._partial = ""
+        self._shown = ""
 
     def push(self, pcm: bytes) -> None:
         self._pcm = np.concatenate([self._pcm, np.frombuffer(pcm, np.int16)])
@@ -51,51 +55,81 @@ class Utterance:
     def pause(self, number: int) -> None:
         """The speaker has fallen silent. An older pause that has no answer yet gets none."""
         self._pause = number
-        self._floor = float(energies(self._pcm[-round(FLOOR_S * RATE_HZ) :]).mean()) if len(self._pcm) else 0.0
+        self._noise = float(_energies(self._pcm[-round(NOISE_S * RATE_HZ) :]).mean()) if len(self._pcm) else 0.0
 
     def work(self) -> Transcript | None:
         """Decode what has come: the answer to a pause, or a new partial; None if there is nothing to tell."""
-        start, end = speech_bounds(self._pcm, self._floor)
+        start, end = speech_bounds(self._pcm, self._noise)
         if self._pause is not None and len(self._pcm) - end >= (QUIET_S - MARGIN_S) * RATE_HZ:
             self._told = replace(self._whole(start, end), pause=self._pause)
             self._told_to, self._pause = end, None
             return self._told
         if end - start < FIRST_S * RATE_HZ or end <= self._told_to:
             return None
-        self._decode_on(start, end)
-        text = joined(self._told.text, self._recognizer.words)
-        if text == self._partial:
+        partial = self._judged(_joined(self._told.text, self._decode_on(start, end)), start, end)
+        if partial.text in ("", self._shown):
             return None
-        self._partial = text
-        return Transcript(text, final=False)
+        self._shown = partial.text
+        return partial
 
     def finish(self) -> Transcript:
-        """The words of all of it."""
-        return replace(self._whole(*speech_bounds(self._pcm, self._floor)), final=True, pause=None)
+        """The words of all of it: the answer to the last pause if nothing but silence has followed."""
+        return replace(self._whole(*speech_bounds(self._pcm, self._noise)), final=True, pause=None)
 
     def abandon(self) -> None:
         if self._fed is not None:
             self._recognizer.end()
             self._fed = None
 
-    def _decode_on(self, start: int, end: int) -> None:
+    def _whole(self, start: int, end: int) -> Transcript:
+        if end <= self._told_to:
+            return self._told
+        if end - start <= WHOLE_S * RATE_HZ:
+            self.abandon()
+            self._recognizer.measure(self._pcm[start:end])
+            return self._judged(self._recognizer.whole(self._pcm[:end]), start, end)
+        self._decode_on(start, end)
+        self._fed = None
+        return self._judged(_joined(self._told.text, self._recognizer.end()), start, end)
+
+    def _decode_on(self, start: int, end: int) -> str:
+        """The words since the last pause, heard as they come."""
         if self._fed is None or len(self._pcm) - self._measured >= MEASURE_EVERY_S * RATE_HZ:
             self._recognizer.measure(self._pcm[start:end])
             self._measured = len(self._pcm)
         if self._fed is None:
             self._recognizer.begin()
             self._fed = self._told_to
-        self._recognizer.feed(self._pcm[self._fed :])
-        self._fed = len(self._pcm)
+        begun, self._fed = self._fed, len(self._pcm)
+        return self._recognizer.feed(self._pcm[begun:])
 
-    def _whole(self, start: int, end: int) -> Transcript:
-        """What is known of the speech from `start` to `end`; decoded anew unless nothing has come since the answer."""
-        if end <= self._told_to:
-            return self._told
-        if end - start > WHOLE_S * RATE_HZ:
-            self._decode_on(start, end)
-            self._fed = None
-            return _both(self._told, self._recognizer.end())
-        self.abandon()
-        self._recognizer.measure(self._pcm[start:end])
-        return _transcript(self._recognizer.whole(self._pcm[:end]))
+    def _judged(self, text: str, start: int, end: int) -> Transcript:
+        """The words with their confidence; no words where they were very likely found in noise."""
+        sure = confidence(self._pcm[start:end]) if text else 0.0
+        return Transcript(text if sure >= FLOOR else "", final=False, confidence=sure)
+
+
+def speech_bounds(pcm: Samples, noise: float = 0.0) -> tuple[int, int]:
+    """First and last sample of speech, with a margin: (0, 0) if there is none.
+
+    Speech is at most 25 dB below the loudest 10 ms, and 6 dB above the noise (mean square).
+    """
+    energy = _energies(pcm)
+    quietest = max(energy.max(initial=0.0) * 10 ** (-SPEECH_DB / 10), noise * 10 ** (NOISE_DB / 10))
+    loud = np.flatnonzero(energy > quietest)
+    if not len(loud):
+        return 0, 0
+    size, margin = RATE_HZ // 100, round(MARGIN_S * RATE_HZ)
+    return max(0, int(loud[0]) * size - margin), min(len(pcm), (int(loud[-1]) + 1) * size + margin)
+
+
+def _energies(pcm: Samples) -> npt.NDArray[np.float32]:
+    """Mean square of each whole 10 ms."""
+    size = RATE_HZ // 100
+    frames = pcm[: len(pcm) // size * size].reshape(-1, size).astype(np.float32)
+    energies: npt.NDArray[np.float32] = np.mean(np.square(frames), axis=1)
+    return energies
+
+
+def _joined(*texts: str) -> str:
+    return " ".join(text for text in texts if text)

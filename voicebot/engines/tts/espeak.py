@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import AsyncGenerator
+from bisect import bisect_right
+from collections.abc import AsyncGenerator, Iterable
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
+
 from voicebot.core.audio import Audio
+from voicebot.engines.base import WordStarts
 from voicebot.engines.worker import Kind, Message, WorkerPool
 
 _LANGUAGE_LINE = re.compile(r"^language\s+([a-z]{2})(?![a-z])", re.MULTILINE)
@@ -45,12 +50,51 @@ class Espeak:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def synthesize(self, text: str) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts]:
+        """The sound, then when its words begin (unless espeak-ng's marks don't fit the text)."""
+        duration_s = 0.0
         async with self._pool.job(Message(Kind.START, {"text": text})) as job:
             while (message := await job.receive()) is not None:
+                if "marks" in message.fields:
+                    marks = [
+                        (int(at), int(ms) / 1000) for at, ms in np.frombuffer(message.body, np.int32).reshape(-1, 2)
+                    ]
+                    if starts := word_starts(text, marks, duration_s):
+                        yield starts
+                    continue
                 rate_hz = message.fields["rate_hz"]
                 assert isinstance(rate_hz, int)
-                yield Audio.from_bytes(message.body, rate_hz)
+                piece = Audio.from_bytes(message.body, rate_hz)
+                duration_s += piece.duration_s
+                yield piece
+
+
+def word_starts(text: str, marks: Iterable[tuple[int, float]], duration_s: float) -> WordStarts | None:
+    """When the words of `text`, split at spaces, begin. None if the marks don't fit.
+
+    A mark is where a spoken word begins, in the text (characters from 0) and in the sound (seconds), in order. A word
+    may have several marks ("1984") or none: punctuation has no sound and begins with what follows; of words spoken as
+    one ("of the") only the first is marked, and the others are placed between its neighbours by their letters.
+    """
+    words = [(match.start(), sum(map(str.isalnum, match[0]))) for match in re.finditer(r"\S+", text)]
+    begins = [begin for begin, _ in words]
+    marked: dict[int, float] = {}
+    latest_s = 0.0
+    for at, start_s in marks:
+        word = bisect_right(begins, at) - 1
+        if word < max(marked, default=0) or not latest_s <= start_s <= duration_s:
+            return None
+        latest_s = start_s
+        marked.setdefault(word, start_s)
+    sounded = [index for index, (_, letters) in enumerate(words) if letters]
+    if not sounded or sum(index in marked for index in sounded) < len(sounded) / 2:
+        return None
+    # Along the letters, a word without any has no length and so begins where the next one does.
+    lengths = [letters or int(index in marked) for index, (_, letters) in enumerate(words)]
+    at_letter = [0, *accumulate(lengths)]
+    points = {0: 0.0} | {at_letter[index]: start_s for index, start_s in marked.items()} | {at_letter[-1]: duration_s}
+    starts = np.interp(at_letter[:-1], list(points), list(points.values()))
+    return WordStarts(tuple(map(float, starts)))
 
 
 @cache
