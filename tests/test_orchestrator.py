@@ -6,15 +6,17 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
-from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
+from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.signal import Signal
 from voicebot import config
 from voicebot.core.audio import FRAME_S, Audio
 from voicebot.core.events import InterruptPressed, TextTyped
 from voicebot.core.history import History, Message, Role
+from voicebot.core.sayings import ask_again
 from voicebot.core.state import Phase, State
 from voicebot.engines.base import EngineError, Transcript
 from voicebot.orchestrator import Orchestrator
@@ -24,10 +26,10 @@ from voicebot.reply import APOLOGY
 class Session:
     """A running orchestrator whose player is listened to by a clock that does not wait."""
 
-    def __init__(self, stt: ScriptedStt, agent: ScriptedAgent, tts: ToneTts) -> None:
+    def __init__(self, stt: ScriptedStt, agent: ScriptedAgent, tts: ToneTts, **options: Any) -> None:
         self.states: list[State] = []
         self._changed = Signal()
-        settings = config.load(decision_timeout_ms=200, transcript_timeout_ms=1_000)
+        settings = config.load(decision_timeout_ms=200, transcript_timeout_ms=1_000, **options)
         self.bot = Orchestrator(scripted(stt, agent, tts), settings, self._observe)
         self.agent, self.tts, self.stt = agent, tts, stt
         self.playing = asyncio.Event()
@@ -60,12 +62,14 @@ class Session:
 @asynccontextmanager
 async def running(
     *,
-    hears: Sequence[Sequence[str | EngineError]] = (),
+    hears: Sequence[Sequence[str | AtPause | EngineError]] = (),
     thinks: Sequence[Sequence[str | asyncio.Event | Exception]] = (),
     tts: ToneTts | None = None,
+    **options: Any,
 ) -> AsyncIterator[Session]:
     before = asyncio.all_tasks()
-    session = Session(ScriptedStt(scripts=list(hears)), ScriptedAgent(scripts=list(thinks)), tts or ToneTts())
+    stt, agent = ScriptedStt(scripts=list(hears)), ScriptedAgent(scripts=list(thinks))
+    session = Session(stt, agent, tts or ToneTts(), **options)
     run = asyncio.create_task(session.bot.run())
     clock = asyncio.create_task(session.play())
     try:
@@ -163,6 +167,106 @@ async def test_what_is_said_while_the_bot_thinks_is_not_lost() -> None:
         session.say()
         await session.until(idle)
         assert session.history == ["this and also this", "Both."]
+
+
+# Pauses of the user's ---------------------------------------------------------------------------------------------
+
+
+async def test_an_eager_reply_is_ready_when_the_turn_is_over_and_not_heard_before() -> None:
+    async with running(hears=[[AtPause("what time is it"), "unused"]], thinks=[["It is ten."]]) as session:
+        for audio in (loud(0.4), Audio.silence(0.2, 48_000)):
+            session.bot.hear(audio)
+        state = await session.until(lambda state: state.reply and state.reply.synthesized)
+        assert state.speaking, "the user may go on"
+        assert state.history == ()
+        await asyncio.sleep(0.1)
+        assert session.bot.player.cursor == 0
+        session.bot.hear(Audio.silence(0.4, 48_000))
+        await session.until(idle)
+        assert session.history == ["what time is it", "It is ten."]
+        assert len(session.agent.asked) == 1
+
+
+async def test_who_speaks_on_is_heard_out_and_the_eager_reply_is_stopped() -> None:
+    scripts = [AtPause("what time is it"), AtPause("what time is it in tokyo"), "what time is it in tokyo"]
+    never = asyncio.Event()
+    async with running(hears=[scripts], thinks=[[never], ["It is ten there."]]) as session:
+        for audio in (loud(0.4), Audio.silence(0.15, 48_000)):
+            session.bot.hear(audio)
+        await session.until(lambda state: state.last_reply == 1)
+        for audio in (loud(0.4), Audio.silence(0.6, 48_000)):
+            session.bot.hear(audio)
+        await session.until(idle)
+        assert session.history == ["what time is it in tokyo", "It is ten there."]
+        assert session.agent.closed == 2, "the first request too"
+
+
+async def test_a_backchannel_resumes_at_its_pause_and_its_utterance_ends_later() -> None:
+    async with running(hears=[[AtPause("uh-huh"), "unused"]], thinks=[["A sentence that takes some time."]]) as session:
+        session.bot.post(TextTyped("go"))
+        await session.until(lambda state: state.phase is Phase.SPEAKING)
+        session.playing.clear()
+        for audio in (loud(0.4), Audio.silence(0.15, 48_000)):
+            session.bot.hear(audio)
+        state = await session.until(lambda state: state.rulings)
+        assert state.phase is Phase.SPEAKING
+        assert state.speaking, "its end is not known yet"
+        session.bot.hear(Audio.silence(0.6, 48_000))
+        session.playing.set()
+        await session.until(idle)
+        assert len(session.bot.state.rulings) == 1
+
+
+async def test_speech_without_words_is_asked_for_aloud_and_without_the_agent() -> None:
+    async with running(hears=[[""]]) as session:
+        session.say(0.8)
+        await session.until(idle)
+        assert session.history == [ask_again("en")]
+        assert " ".join(session.tts.said) == ask_again("en")
+
+
+async def test_five_interruptions_in_a_row_are_all_obeyed() -> None:
+    questions = [f"what about number {number}" for number in range(5)]
+    story = "Once upon a time there was a very curious cat that wanted to see the sea."
+    async with running(
+        hears=[[AtPause(question), question] for question in questions],
+        thinks=[[story]] * 5 + [["The end."]],
+        tts=ToneTts(letter_s=0.05),
+    ) as session:
+        session.bot.post(TextTyped("go"))
+        for number in range(5):
+            await session.until(
+                lambda state, number=number: state.last_reply == number + 1 and state.reply and state.reply.words >= 2
+            )
+            session.say()
+            await session.until(lambda state, number=number: state.last_reply == number + 2)
+        await session.until(idle)
+        users = [message.text for message in session.bot.state.history if message.role is Role.USER]
+        assert users == ["go", *questions]
+        assert session.history[-1] == "The end."
+        assert session.agent.closed == 6
+
+
+async def test_a_cut_word_is_said_again_if_that_is_wanted() -> None:
+    """`RESUME_REWIND=word`: what was played before the pause is played again from the start of the word."""
+    async with running(
+        hears=[["uh-huh"]], thinks=[["Extraordinarily long words are unmistakable."]], resume_rewind="word"
+    ) as session:
+        session.bot.post(TextTyped("go"))
+        await session.until(lambda state: state.phase is Phase.SPEAKING)
+        session.bot.hear(loud(0.4))
+        await session.until(lambda state: state.phase is Phase.PAUSED)
+        await asyncio.sleep(0.05)
+        paused_at = session.bot.player.cursor
+        session.playing.clear()
+        session.bot.hear(Audio.silence(0.6, 48_000))
+        await session.until(lambda state: state.rulings)
+        assert 0 <= session.bot.player.cursor < paused_at
+        session.playing.set()
+        await session.until(idle)
+
+
+# Failures ---------------------------------------------------------------------------------------------------------
 
 
 async def test_an_agent_that_fails_apologises_aloud() -> None:

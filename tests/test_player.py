@@ -24,9 +24,9 @@ def sound(length: int, start: int = 0) -> Audio:
 class Listener:
     """Takes frames and checks that each carries on exactly where the last one stopped."""
 
-    def __init__(self, prefetch: int = 3) -> None:
+    def __init__(self, prefetch: int = 3, *, rewind_words: bool = False) -> None:
         self.posted: list[ReplyInput] = []
-        self.player = Player(self.posted.append, prefetch)
+        self.player = Player(self.posted.append, prefetch, rewind_words=rewind_words)
         self.source = np.zeros(0, np.int16)
         self.faded_frames = 0
 
@@ -212,6 +212,88 @@ async def test_who_waits_for_the_end_is_freed_by_a_discard() -> None:
     assert not waiting.done()
     listener.player.discard(1)
     await asyncio.wait_for(waiting, 1)
+
+
+@pytest.mark.parametrize("times", [(), (0.0, 0.05, 0.1)])
+def test_a_resume_may_go_back_to_the_start_of_the_cut_word(times: tuple[float, ...]) -> None:
+    listener = Listener(rewind_words=True)
+    player = listener.player
+    listener.give(1, ("One two three.", 7200))
+    player._clips[0].starts = tuple(round(each * WIRE_RATE_HZ) for each in times)
+    bounds = [round(bound) for bound in player._clips[0].bounds]
+    for _ in range(5):
+        listener.frame()
+    player.pause(1)
+    listener.frame()
+    paused_at = player.cursor
+    player.resume(1)
+    start = max(bound for bound in bounds if bound <= paused_at)
+    assert abs(player.cursor - start) <= (0 if times else 0.09 * WIRE_RATE_HZ)
+    assert player.cursor < paused_at
+    before = player.cursor
+    frame = player.next_frame()
+    assert np.array_equal(frame[FADE_SAMPLES:], listener.source[before + FADE_SAMPLES : before + FRAME_SAMPLES])
+
+
+def test_going_back_is_not_heard_as_more_words() -> None:
+    listener = Listener(rewind_words=True)
+    listener.give(1, ("One two three.", 9600))
+    for _ in range(20):
+        listener.player.pause(1)
+        listener.player.next_frame()
+        listener.player.resume(1)
+        for _ in range(3):
+            listener.player.next_frame()
+    while not isinstance(listener.posted[-1], PlaybackFinished):
+        listener.player.next_frame()
+    counts = [each.words for each in listener.posted if isinstance(each, WordsHeard)]
+    assert counts == sorted(set(counts)), "each word once"
+
+
+def test_the_engines_word_times_tell_what_was_heard() -> None:
+    listener = Listener()
+    player = listener.player
+    player.begin(1)
+    player.open_sentence(1, 0, "Wait, extraordinary.")
+    player.time_words(1, (0.0, 0.1))
+    listener.write(1, 9600)
+    player.close_sentence(1)
+    for _ in range(4):
+        listener.frame()
+    assert [each.words for each in listener.posted if isinstance(each, WordsHeard)] == [1], "half of it, at 50 ms"
+    for _ in range(3):
+        listener.frame()
+    assert [each.words for each in listener.posted if isinstance(each, WordsHeard)] == [1]
+    listener.frame()
+    assert [each.words for each in listener.posted if isinstance(each, WordsHeard)] == [1, 2]
+
+
+def test_times_that_do_not_fit_the_words_are_not_believed() -> None:
+    listener = Listener()
+    listener.player.begin(1)
+    listener.player.open_sentence(1, 0, "One two three.")
+    listener.player.time_words(1, (0.0, 0.1))
+    listener.player.time_words(2, (0.0, 0.1, 0.2))
+    assert listener.player._clips[0].starts == ()
+
+
+def test_what_was_heard_is_told_anew_when_the_length_of_a_sentence_becomes_known() -> None:
+    """Its words were estimated too few as long as more of it seemed to come."""
+    listener = Listener()
+    player = listener.player
+    player.begin(1)
+    player.open_sentence(1, 0, "A sentence that is said much faster than usual, all of it.")
+    listener.write(1, 4800)
+    for _ in range(5):
+        listener.frame()
+    assert [each for each in listener.posted if isinstance(each, SentencePlayed)] == []
+    words = [each.words for each in listener.posted if isinstance(each, WordsHeard)]
+    player.pause(1)
+    listener.write(1, 960)
+    player.close_sentence(1)
+    player.discard(1)
+    told = [each.words for each in listener.posted if isinstance(each, WordsHeard)]
+    assert told[-1] > (words[-1] if words else 0)
 
 
 ACTIONS = st.lists(

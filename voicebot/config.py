@@ -107,7 +107,7 @@ class Settings(BaseSettings):
         return Rules(
             language=self.language,
             debounce_s=self.debounce_ms / 1000,
-            patience=PatienceRules(unknown_s=self.vad_stop_ms / 1000),
+            patience=PatienceRules().scaled(self.vad_stop_ms / 1000),
             eager_replies=self.eager_replies,
             speech_timeout_s=self.endpoint_rules.longest_s + 5,
             decision_timeout_s=self.decision_timeout_ms / 1000,

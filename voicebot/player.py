@@ -107,9 +107,7 @@ class Player:
     old reply can never be heard. What was played is posted as the machine's inputs. All calls come from one event loop.
     """
 
-    def __init__(
-        self, post: Callable[[ReplyInput], None], prefetch: int = 3, *, rewind_words: bool = False
-    ) -> None:
+    def __init__(self, post: Callable[[ReplyInput], None], prefetch: int = 3, *, rewind_words: bool = False) -> None:
         self._post = post
         self._prefetch = prefetch
         self._rewind_words = rewind_words

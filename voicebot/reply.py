@@ -61,9 +61,7 @@ class ReplyMaker:
         await self.player.finished(reply)
         return error
 
-    async def _think(
-        self, start: StartReply, wanted: asyncio.Event, sentences: asyncio.Queue[Batch | None]
-    ) -> None:
+    async def _think(self, start: StartReply, wanted: asyncio.Event, sentences: asyncio.Queue[Batch | None]) -> None:
         """The agent's answer, cut into sentences. An agent that fails is apologised for in its stead."""
         reply = start.reply
         answer = self.agent.reply(start.history, wanted) if start.text is None else _said(start.text)

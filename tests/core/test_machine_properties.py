@@ -20,10 +20,13 @@ from voicebot.core.events import (
     PlaybackStarted,
     ReplyEnded,
     ResumePlayback,
+    RulingDisputed,
     SentencePlayed,
     SentenceReady,
     SentenceSynthesized,
+    SpeechContinued,
     SpeechEnded,
+    SpeechPaused,
     SpeechStarted,
     StartReply,
     StartTimer,
@@ -46,12 +49,15 @@ NUMBERS = st.integers(0, 6)
 
 ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(SpeechStarted, NUMBERS),
+    st.builds(SpeechPaused, NUMBERS, st.integers(0, 3)),
+    st.builds(SpeechContinued, NUMBERS),
     st.builds(SpeechEnded, NUMBERS),
-    st.builds(PartialTranscript, NUMBERS, WORDS),
+    st.builds(PartialTranscript, NUMBERS, WORDS, st.none() | st.integers(0, 3)),
     st.builds(FinalTranscript, NUMBERS, WORDS, st.none() | st.just("it failed")),
     st.builds(TextTyped, WORDS),
     st.builds(InterruptPressed),
     st.builds(ConversationCleared),
+    st.builds(RulingDisputed, NUMBERS, st.booleans()),
     st.builds(TokenReceived, NUMBERS),
     st.builds(SentenceReady, NUMBERS, st.integers(0, 3), st.sampled_from(["One two three.", "Shall I?", "Four."])),
     st.builds(TextEnded, NUMBERS, st.none() | st.just("it failed")),
@@ -68,7 +74,22 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
 
 PLAUSIBLE = st.sampled_from(
     (
-        *("start", "end", "partial", "final", "type", "interrupt", "clear", "timer", "token", "sentence", "sound"),
+        *(
+            "start",
+            "pause",
+            "settle",
+            "continue",
+            "end",
+            "partial",
+            "final",
+            "type",
+            "interrupt",
+            "clear",
+            "timer",
+            "token",
+            "sentence",
+            "sound",
+        ),
         *("synthesized", "text ended", "play", "words", "played", "finished", "ended"),
     )
 )
@@ -144,7 +165,7 @@ class World:
         if live is not None:
             assert live.paused == self.paused
         if state.phase in (Phase.PAUSED, Phase.HELD):
-            assert Timer.SPEECH in self.timers or Timer.TRANSCRIPT in self.timers, "paused with no timer"
+            assert Timer.DECISION in self.timers, "paused without a deadline"
         if state.utterances:
             assert Timer.SPEECH in self.timers or Timer.TRANSCRIPT in self.timers, "deaf with no timer"
         if state.pending and not state.utterances and state.reply is None:
@@ -172,6 +193,12 @@ class World:
         match what:
             case "start":
                 self.post(SpeechStarted(number + 1))
+            case "pause":
+                self.post(SpeechPaused(number, 1 + max((each.last_pause for each in state.utterances), default=0)))
+            case "settle" if state.utterances:
+                self.post(PartialTranscript(number, text, pause=state.utterances[-1].last_pause))
+            case "continue":
+                self.post(SpeechContinued(number))
             case "end":
                 self.post(SpeechEnded(number))
             case "partial":
@@ -223,7 +250,9 @@ class World:
         raise AssertionError(f"stuck in {self.state}")
 
 
-RULES = st.sampled_from([Rules(), Rules(interrupted_history=InterruptedHistory.MERGE)])
+RULES = st.sampled_from(
+    [Rules(), Rules(eager_replies=False), Rules(interrupted_history=InterruptedHistory.MERGE, language="fr")]
+)
 
 
 @given(RULES, st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=60))

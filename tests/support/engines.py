@@ -24,33 +24,42 @@ class _Scripted:
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True)
+class AtPause:
+    """What a scripted recogniser answers to a pause."""
+
+    text: str
+
+
 @dataclass
 class ScriptedStt(_Scripted):
-    """Each utterance gets the next script: partials, and last the final (an EngineError is raised instead)."""
+    """Each utterance gets the next script: partials, one a piece of sound, and last the final.
 
-    scripts: list[Sequence[str | EngineError]] = field(default_factory=list)
+    An `AtPause` waits for the next pause and answers it; an EngineError is raised.
+    """
+
+    scripts: list[Sequence[str | AtPause | EngineError]] = field(default_factory=list)
     heard: list[Audio] = field(default_factory=list)
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
         script = self.scripts.pop(0)
         pieces: list[Audio] = []
-        *partials, final = script
-        waiting = iter(partials)
+        *steps, final = script
         async for piece in audio:
-            if isinstance(piece, Pause):
-                continue
-            pieces.append(piece)
-            for partial in waiting:
-                yield Transcript(_text(partial), final=False)
-                break
+            if isinstance(piece, Audio):
+                pieces.append(piece)
+            answers_pause = bool(steps) and isinstance(steps[0], AtPause)
+            if steps and answers_pause == isinstance(piece, Pause):
+                pause = piece.number if isinstance(piece, Pause) else None
+                yield Transcript(_text(steps.pop(0)), final=False, pause=pause)
         self.heard.append(Audio.joined(pieces, pieces[0].rate_hz))
         yield Transcript(_text(final), final=True)
 
 
-def _text(step: str | EngineError) -> str:
+def _text(step: str | AtPause | EngineError) -> str:
     if isinstance(step, EngineError):
         raise step
-    return step
+    return step.text if isinstance(step, AtPause) else step
 
 
 @dataclass

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.core.audio import FRAME_S, WIRE_RATE_HZ, Audio, Samples
 from voicebot.core.events import (
     AudioReceived,
     CancelReply,
@@ -27,11 +27,9 @@ from voicebot.core.events import (
     PartialTranscript,
     PausePlayback,
     PlaybackFinished,
-    PlaybackStarted,
     ReplyEnded,
     ReplyInput,
     ResumePlayback,
-    SentencePlayed,
     SentenceReady,
     SentenceSynthesized,
     SetPatience,
@@ -47,7 +45,6 @@ from voicebot.core.events import (
     TimedOut,
     Timer,
     TokenReceived,
-    WordsHeard,
 )
 from voicebot.core.history import History, Role
 from voicebot.core.machine import step

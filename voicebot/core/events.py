@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from voicebot.core.history import History
@@ -39,7 +39,7 @@ class SpeechPaused:
     utterance: int
     pause: int
     silence_s: float = 0.0
-    speech: Speech = Speech()
+    speech: Speech = field(default_factory=Speech)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class SpeechEnded:
 
     utterance: int
     silence_s: float = 0.0
-    speech: Speech = Speech()
+    speech: Speech = field(default_factory=Speech)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,9 +137,10 @@ class _Transition:
 
     def _settle_pause(self) -> None:
         live = self.state.live
-        if live is None or live.finished:
+        if live is None:
             return
-        held = live.eager or any(not utterance.dismissed for utterance in self.state.utterances)
+        undecided = any(not utterance.dismissed for utterance in self.state.utterances)
+        held = not live.finished and (live.eager or undecided)
         if live.paused != held:
             self._set(reply=replace(live, paused=held), interrupted_at_s=self.at_s if held else None)
             self.commands.append((PausePlayback if held else ResumePlayback)(live.number))

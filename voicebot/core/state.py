@@ -69,7 +69,7 @@ class Rules:
 
     language: str = "en"
     debounce_s: float = 0.05
-    patience: PatienceRules = PatienceRules()
+    patience: PatienceRules = field(default_factory=PatienceRules)
     speech_timeout_s: float = 35.0
     decision_timeout_s: float = 1.5
     """From the user's silence to a decision without words."""
@@ -95,7 +95,7 @@ class Utterance:
     started_s: float = 0.0
     text: str = ""
     confidence: float | None = None
-    speech: Speech = Speech()
+    speech: Speech = field(default_factory=Speech)
     speaking: bool = True
     """It has not ended, though the user may be pausing."""
     pause: int | None = None

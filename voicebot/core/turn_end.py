@@ -20,6 +20,8 @@ _TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W_](?:[^\s.,;:!?…।॥\-–—\"“
 _SENTENCE_END = re.compile(r"[.!?।॥]+[\"”»)']*\s+(?=\S)")
 _OPEN_MARK = re.compile(r"(?:…|\.\.+|[,;:\-–—])$")
 _LONGEST_PHRASE = 6
+_LAST_WORDS = 40
+"""Only these are looked at."""
 _PHONE_DIGITS = 7
 """The shortest telephone number; a shorter run of digits is still being said."""
 
@@ -32,11 +34,20 @@ class Completeness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PatienceRules:
-    """The silence that ends a turn, by what its words look like."""
+    """The silence that ends a turn, by what its words look like.
+
+    `complete_s` is ten windows: over what is found inside words and phrases of recorded speech (at most 128 ms), under
+    the pauses between phrases (480 ms and up). `unknown_s` is the usual wait (VAD_STOP_MS).
+    """
 
     complete_s: float = 0.32
     unknown_s: float = 0.5
     incomplete_s: float = 1.5
+
+    def scaled(self, unknown_s: float) -> PatienceRules:
+        """The same proportions for another silence after words that say nothing about it."""
+        factor = unknown_s / self.unknown_s
+        return PatienceRules(self.complete_s * factor, unknown_s, self.incomplete_s * factor)
 
 
 Judgement = tuple[Completeness, str]
@@ -80,7 +91,7 @@ def _abbreviations(language: str) -> frozenset[str]:
 def _judge(text: str, language: str) -> Judgement:
     words_of = turn_words_of(language)
     text = plain(text).strip().rstrip('"”»)').rstrip()
-    words = _tokens(_SENTENCE_END.split(text)[-1], words_of)
+    words = _tokens(_SENTENCE_END.split(text)[-1], words_of)[-_LAST_WORDS:]
     if not words:
         return _unknown("no words yet")
     if mark := _OPEN_MARK.search(text):
@@ -106,10 +117,12 @@ def _tokens(text: str, of: TurnWords) -> tuple[str, ...]:
 
 def _made_of(words: tuple[str, ...], phrases: frozenset[str]) -> bool:
     """Nothing but these phrases, one after the other?"""
-    return not words or any(
-        " ".join(words[:size]) in phrases and _made_of(words[size:], phrases)
-        for size in range(1, min(len(words), _LONGEST_PHRASE) + 1)
-    )
+    reached = {0}
+    for start in range(len(words)):
+        if start in reached:
+            ends = range(start + 1, min(start + _LONGEST_PHRASE, len(words)) + 1)
+            reached.update(end for end in ends if " ".join(words[start:end]) in phrases)
+    return len(words) in reached
 
 
 def _ending(words: tuple[str, ...], phrases: frozenset[str], shortest: int = 1) -> str | None:
@@ -130,7 +143,7 @@ def _digits_at_end(words: tuple[str, ...], of: TurnWords) -> tuple[int, int]:
 
 
 def _by_words(words: tuple[str, ...], of: TurnWords) -> Judgement:
-    if _made_of(words, of.answers):
+    if _made_of(words, of.answers) and not _ending(words, of.open_endings, 3):
         return _complete("a whole answer")
     if words[-1] in of.hesitations:
         return _incomplete(f"hesitates (“{words[-1]}”)")
