@@ -19,13 +19,15 @@ CASES = {
         / have you participated in any experiments before / okay tell me who you are / hello can you help me
         / what are you looking for / turn on the lights / Is it, though?""",
     ("en", Completeness.INCOMPLETE): """
-        and / because / um / i went to the / i want to / my / what is the / can you / so i… / well, / i was - / five five
-        / my number is / so i / what / how / let me think / hold on a second / i would like / my name is / what is
-        / what is the capital of / how do i get to / i live in / could you tell me / do you know / tell me about
-        / because it / my phone number is 555 12 / I met Dr. / yes but / what do you want to / it's for my / uh""",
+        and / because / um / i went to the / i want to / my / what is the / can you / so i… / well, / i was -
+        / five five / my number is / so i / what / how / let me think / hold on a second / i would like / my name is
+        / what is / what is the capital of / how do i get to / i live in / could you tell me / do you know
+        / tell me about / because it / my phone number is 555 12 / I met Dr. / yes but / what do you want to
+        / it's for my / uh / what i'm trying to say is""",
     ("en", Completeness.UNKNOWN): """
         i like music / so you work on the side / it is cold today / set a timer for five / i think it is
-        / my brother lives in paris / eleven / what time / the red one / i don't want to / my name is john / what color""",
+        / my brother lives in paris / eleven / what time / the red one / i don't want to / my name is john
+        / what color""",
     ("es", Completeness.COMPLETE): """
         sí / no gracias / qué hora es / cómo estás / dónde vives / cuéntame un chiste / puedes ayudarme / quién eres
         / mañana por la mañana / ¿Qué? / Vivo en Madrid. / cuántos años tienes / cuánto es dos más dos / para
@@ -45,7 +47,8 @@ CASES = {
     ("hi", Completeness.UNKNOWN): "लाल वाली / दिल्ली में / laal wali / dilli mein",
     ("de", Completeness.COMPLETE): """
         ja / nein danke / stopp / wie spät ist es / wie heißt du / bist du ein student / erzähl mir einen witz
-        / was machst du / kannst du mir helfen / mach das licht an / kommst du mit / wo ist der bahnhof / was ist zwei plus zwei
+        / was machst du / kannst du mir helfen / mach das licht an / kommst du mit
+        / wo ist der bahnhof / was ist zwei plus zwei
         / morgen früh / Ich wohne in Berlin. / wer bist du / und was hast du heute vor / spiel bitte musik""",
     ("de", Completeness.INCOMPLETE): """
         und / weil / ich möchte / ich heiße / meine nummer ist / was ist die / ich wohne in / äh / also, / ich gehe zum
@@ -57,14 +60,82 @@ CASES = {
     ("fr", Completeness.COMPLETE): """
         oui / non merci / quelle heure est-il / comment allez-vous / raconte-moi une blague / qu'est-ce que c'est
         / où est la gare / tu peux m'aider s'il te plaît / demain matin / c'est quoi / J'habite à Paris. / qui es-tu
-        / combien font deux plus deux / mets de la musique / arrête / est-ce que tu parles anglais / d'accord / ça va""",
+        / combien font deux plus deux / mets de la musique / arrête / est-ce que tu parles anglais / d'accord
+        / ça va""",
     ("fr", Completeness.INCOMPLETE): """
         et / parce que / je voudrais / je m'appelle / mon numéro est / quelle est la / j'habite à / euh / alors,
         / laisse-moi réfléchir / un instant / cinq cinq / est-ce que / qu'est-ce que / peux-tu / comment / je vais
         / c'est""",
     ("fr", Completeness.UNKNOWN): "j'aime la musique / j'habite à paris / la voiture rouge / il fait froid",
 }
-LABELLED = [(language, text.strip(), label) for (language, label), texts in CASES.items() for text in texts.split("/")]
+# Three sets, each written before the rules were first run on it. Right at that first run: 37 of 44, 47 of 53, 34 of 38;
+# the opposite: 3, 2, 1. What they showed was then mended, so that today's share is no measure of what was never seen.
+SECOND = {
+    ("de", Completeness.COMPLETE): """
+        was kostet das / kannst du das bitte wiederholen / ja gerne / wie komme ich zum bahnhof
+        / haben sie heute geöffnet / mach die musik aus / ich weiß nicht / kannst du mir einen witz erzählen
+        / wann fängt der film an""",
+    ("de", Completeness.INCOMPLETE): """
+        ich möchte einen tisch für / könnten sie mir vielleicht / also ich habe gestern mit meinem
+        / können sie mir sagen wo / das problem ist dass / wir wollten eigentlich mit dem
+        / hast du schon mal / ich glaube dass / ich fahre morgen nach""",
+    ("de", Completeness.UNKNOWN): """
+        mein bruder wohnt in hamburg / am montag um drei""",
+    ("en", Completeness.COMPLETE): """
+        where did you learn to do that / could you play it again / no it's fine
+        / remind me to call my mother tonight / how far is the airport from here
+        / is there a pharmacy near here / why did you stop talking / what movies are playing tonight
+        / yes that's right / i don't know / could you repeat that please / switch the radio off
+        / who is the president of france / when is your birthday / did you sleep well
+        / write me a short story / no i don't think so / what's two plus five / where can i buy it
+        / who are you talking to / what should i wear today / play that song again""",
+    ("en", Completeness.INCOMPLETE): """
+        the reason i'm calling is / so yesterday we went to / do you have any / i was thinking that maybe we
+        / is it possible to / it's five five nine / give me one second / well i think we should
+        / can you tell me how to / i'd like a table for two at / my email address is / when i was in
+        / it's just that / do you know where the / two zero two five / either monday or / hmm let me see
+        / what i'm trying to say is / how much does the / if it rains then / remind me to
+        / i need to talk to your / we were talking about / can i have a / and the other one is
+        / he lives with his""",
+    ("en", Completeness.UNKNOWN): """
+        the green one / my sister lives in canada / around half past six / i lost my keys / a glass of water
+        / i think he can""",
+    ("es", Completeness.COMPLETE): """
+        a qué hora sale el tren / ponme una canción / no gracias / me puedes ayudar con esto
+        / qué significa esa palabra / tienes algo para comer / apaga la luz / sí claro
+        / qué puedo cocinar hoy / cuándo empieza la película""",
+    ("es", Completeness.INCOMPLETE): """
+        me gustaría reservar una mesa para / lo que pasa es que / ayer fui con mi / un momento
+        / puedes decirme cuál es / necesito que me / no sé si / es para mi / mañana tengo que
+        / podrías explicarme cómo / quiero hablar con""",
+    ("es", Completeness.UNKNOWN): """
+        tengo dos hermanos / el lunes a las tres""",
+    ("fr", Completeness.COMPLETE): """
+        où se trouve la gare / raconte moi une blague / oui merci / est-ce que vous parlez anglais
+        / pourquoi le ciel est bleu / éteins la lumière / peux-tu me raconter une histoire
+        / quand commence le film""",
+    ("fr", Completeness.INCOMPLETE): """
+        j'aimerais réserver une table pour / est-ce que vous / attends je réfléchis / je voudrais savoir si
+        / hier je suis allé au / pouvez-vous m'expliquer pourquoi / il faut que je / je pense que je vais
+        / c'est pour mon / tu sais ce que""",
+    ("fr", Completeness.UNKNOWN): """
+        mon frère habite à lyon / lundi à trois heures""",
+    ("hi", Completeness.COMPLETE): """
+        आज मौसम कैसा है / mujhe ek gaana sunao / haan bilkul / यह कितने का है / aap kya karte hain
+        / lights band karo / tumhara naam kya hai / मुझे एक चुटकुला सुनाइए""",
+    ("hi", Completeness.INCOMPLETE): """
+        मैं सोच रहा था कि / kya aap mujhe / mujhe lagta hai ki / मेरा सवाल यह है कि / main kal delhi se
+        / agar aap / agar kal barish / मुझे आपसे""",
+    ("hi", Completeness.UNKNOWN): """
+        do baje / कल शाम को पाँच बजे""",
+}
+
+
+def labelled(cases: dict[tuple[str, Completeness], str]) -> list[tuple[str, str, Completeness]]:
+    return [(language, text.strip(), label) for (language, label), texts in cases.items() for text in texts.split("/")]
+
+
+LABELLED = labelled(CASES)
 
 
 def test_at_least_95_percent_of_the_cases_are_judged_right() -> None:
@@ -73,7 +144,14 @@ def test_at_least_95_percent_of_the_cases_are_judged_right() -> None:
     assert len(wrong) <= 0.05 * len(LABELLED), wrong
 
 
-@pytest.mark.parametrize(("language", "text", "label"), LABELLED)
+def test_so_is_the_second_set() -> None:
+    cases = labelled(SECOND)
+    assert len(cases) >= 130
+    wrong = [case for case in cases if completeness(case[1], case[0]) is not case[2]]
+    assert len(wrong) <= 0.05 * len(cases), wrong
+
+
+@pytest.mark.parametrize(("language", "text", "label"), LABELLED + labelled(SECOND))
 def test_what_is_open_is_never_called_finished_nor_the_reverse(language: str, text: str, label: Completeness) -> None:
     opposite = {
         Completeness.COMPLETE: Completeness.INCOMPLETE,
@@ -112,13 +190,18 @@ def test_only_the_last_sentence_counts() -> None:
 
 
 def test_a_telephone_number_is_waited_for_until_it_is_long_enough() -> None:
-    digits = "five five five one two three four".split()
+    digits = ["five", "five", "five", "one", "two", "three", "four"]
     judged = [completeness(" ".join(digits[:count]), "en") for count in range(2, 8)]
     assert judged == [Completeness.INCOMPLETE] * 5 + [Completeness.UNKNOWN]
 
 
 def test_capitals_and_apostrophes_change_nothing() -> None:
     assert completeness("WHAT’S YOUR NAME", "en") is completeness("what's your name", "en")
+
+
+@pytest.mark.parametrize("word", ["bye", "yes", "please", "maybe", "and", "five", "um", "what", "a"])
+def test_endless_repetition_is_judged_as_fast_as_anything(word: str) -> None:
+    assert completeness(f"{word} " * 3000 + "x", "en") in Completeness
 
 
 @pytest.mark.parametrize("language", ["ja", "", "xx-YY"])

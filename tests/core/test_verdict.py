@@ -1,19 +1,54 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from voicebot.core.verdict import Context, Decision, judge
+from voicebot.core.verdict import Context, Decision, Speech, judge
 
-TALKING = Context(sentence="Once upon a time there was a cat.")
-ASKING = Context(sentence="Shall I go on?")
+TALKING = Context(sentence="Once upon a time there was a cat.", words_heard=5)
+ASKING = Context(sentence="Shall I go on?", words_heard=4)
+ASKING_WHAT = Context(sentence="What is your name?", words_heard=4)
+NOTHING_HEARD = Context()
+
+TIMED_LIKE_ECHO = Speech(duration_s=0.5, outlasted_s=0.2)
+
+
+def ruled(text: str, context: Context = TALKING) -> tuple[Decision, str]:
+    verdict = judge(text, context, final=True)
+    return verdict.decision, verdict.rule
+
+
+def sounding(speech: Speech, context: Context = TALKING) -> Context:
+    return replace(context, speech=speech)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "...", "uh-huh", "Uh huh.", "Mm-hmm", "okay", "OK!", "yeah yeah", "Okay, go ahead", "I see", "hm right"],
+    [
+        "uh-huh",
+        "Uh huh.",
+        "Mm-hmm",
+        "okay",
+        "OK!",
+        "yeah yeah",
+        "Okay, go ahead",
+        "I see",
+        "hm right",
+        "YEAHHHH",
+        "thaaat's so coool",
+    ],
 )
-def test_backchannels_and_noises_let_the_bot_go_on(text: str) -> None:
-    assert judge(text, TALKING, final=True).decision is Decision.RESUME
+def test_backchannels_let_the_bot_go_on(text: str) -> None:
+    assert ruled(text) == (Decision.RESUME, "backchannel")
+
+
+@pytest.mark.parametrize("text", ["", "...", "[noise]", "(coughs) <unk>", "++NOISE++", "♪ ♪", "?!"])
+def test_noises_let_the_bot_go_on(text: str) -> None:
+    assert ruled(text) == (Decision.RESUME, "no words")
+    assert ruled(text, ASKING) == (Decision.RESUME, "no words")
 
 
 @pytest.mark.parametrize(
@@ -25,24 +60,138 @@ def test_whole_words_count_and_not_their_parts(text: str) -> None:
     assert verdict.answer
 
 
-@pytest.mark.parametrize("text", ["yes", "Okay.", "yeah sure", "go ahead"])
+@pytest.mark.parametrize("text", ["yes", "Okay.", "yeah sure", "go ahead", "no", "that'd be great"])
 def test_after_a_question_they_are_answers(text: str) -> None:
-    verdict = judge(text, ASKING, final=True)
-    assert (verdict.decision, verdict.rule) == (Decision.REGENERATE, "answer")
+    assert ruled(text, ASKING) == (Decision.REGENERATE, "answer")
 
 
-def test_a_listening_sound_is_no_answer_even_then() -> None:
-    assert judge("uh-huh", ASKING, final=True).decision is Decision.RESUME
+@pytest.mark.parametrize("text", ["hm", "uh", "oh", "um, well", "haha"])
+def test_a_sound_of_listening_is_no_answer_even_then(text: str) -> None:
+    assert judge(text, ASKING, final=True).decision is Decision.RESUME
 
 
-@pytest.mark.parametrize("text", ["stop", "Stop! Stop!", "be quiet", "That's enough."])
+def test_a_sound_that_means_yes_answers_what_can_be_answered_so() -> None:
+    assert ruled("uh-huh", ASKING) == (Decision.REGENERATE, "answer")
+    assert ruled("mm-hmm", ASKING_WHAT) == (Decision.RESUME, "backchannel")
+    assert ruled("hmm hmm", Context("hi", "क्या मैं आगे सुनाऊँ?", 4)) == (Decision.REGENERATE, "answer")
+
+
+def test_a_question_asks_once_half_of_it_was_heard() -> None:
+    question = Context(sentence="Shall I tell you about the cat?", previous="Fine.")
+    assert ruled("okay", replace(question, words_heard=2)) == (Decision.RESUME, "backchannel")
+    assert ruled("okay", replace(question, words_heard=5)) == (Decision.REGENERATE, "answer")
+
+
+def test_a_question_asks_until_more_than_a_few_words_have_followed() -> None:
+    after = Context(sentence="There is a lot to tell.", previous="Shall I go on?")
+    assert ruled("okay", replace(after, words_heard=3)) == (Decision.REGENERATE, "answer")
+    assert ruled("okay", replace(after, words_heard=4)) == (Decision.RESUME, "backchannel")
+
+
+def test_a_question_within_a_batch_asks_and_a_quoted_one_does_not() -> None:
+    assert ruled("okay", Context(sentence="Shall I go on? There is more.", words_heard=5))[1] == "answer"
+    assert ruled("okay", Context(sentence="“Who is there?” asked the cat.", words_heard=4))[1] == "backchannel"
+
+
+@pytest.mark.parametrize(
+    "text", ["stop", "Stop! Stop!", "be quiet", "That's enough.", "okay wait please", "hold on", "never mind"]
+)
 def test_stop_words_want_silence(text: str) -> None:
     verdict = judge(text, TALKING, final=True)
-    assert (verdict.decision, verdict.answer) == (Decision.REGENERATE, False)
+    assert (verdict.decision, verdict.rule, verdict.answer) == (Decision.REGENERATE, "stop word", False)
 
 
-def test_nothing_is_decided_while_the_user_speaks() -> None:
-    assert judge("stop", TALKING, final=False).decision is Decision.WAIT
+def test_what_follows_a_stop_word_is_answered() -> None:
+    verdict = judge("stop, what time is it", TALKING, final=True)
+    assert (verdict.decision, verdict.answer) == (Decision.REGENERATE, True)
+
+
+@pytest.mark.parametrize("text", ["don't stop", "no, don't stop, go on", "please, do not stop"])
+def test_not_to_stop_is_to_go_on(text: str) -> None:
+    assert ruled(text) == (Decision.RESUME, "backchannel")
+
+
+@pytest.mark.parametrize("text", ["I can't wait to see it", "is it non-stop", "where is the bus stop", "fair enough"])
+def test_stop_words_inside_others_are_none(text: str) -> None:
+    assert ruled(text)[1] != "stop word"
+
+
+def test_before_anything_was_heard_words_are_added_and_backchannels_are_not() -> None:
+    assert ruled("uh-huh", NOTHING_HEARD) == (Decision.RESUME, "backchannel")
+    assert ruled("um, well", NOTHING_HEARD) == (Decision.RESUME, "hesitation")
+    assert ruled("in Paris", NOTHING_HEARD) == (Decision.REGENERATE, "words")
+
+
+def test_the_bots_own_words_are_an_echo_if_they_end_with_its_voice() -> None:
+    echo = "there was"
+    assert ruled(echo, sounding(TIMED_LIKE_ECHO)) == (Decision.RESUME, "echo")
+    assert ruled(echo, sounding(Speech(duration_s=1.5, outlasted_s=1.2))) == (Decision.REGENERATE, "words")
+    assert ruled(echo, sounding(Speech(duration_s=3.0))) == (Decision.REGENERATE, "words")
+    assert ruled(echo, sounding(Speech(duration_s=0.5, echo=0.0))) == (Decision.REGENERATE, "words")
+
+
+def test_a_garbled_echo_needs_the_sound_to_speak_for_it() -> None:
+    assert ruled("one pond a tame", sounding(Speech(echo=0.6, outlasted_s=0.1))) == (Decision.RESUME, "echo")
+    assert ruled("one pond a tame") == (Decision.REGENERATE, "words")
+
+
+def test_what_sounds_like_the_bot_is_an_echo_unless_the_words_are_others() -> None:
+    loud = sounding(Speech(duration_s=0.5, echo=0.9, outlasted_s=0.1))
+    assert ruled("bone", loud) == (Decision.RESUME, "echo")
+    assert ruled("what is two plus two", loud) == (Decision.REGENERATE, "words")
+    assert ruled("stop", loud) == (Decision.REGENERATE, "stop word")
+
+
+def test_a_stop_word_of_the_bots_is_an_echo_only_by_its_sound() -> None:
+    bus = Context(sentence="Get off at the next bus stop.", words_heard=7)
+    assert ruled("stop", bus) == (Decision.REGENERATE, "stop word")
+    assert ruled("stop", sounding(Speech(echo=0.8, outlasted_s=0.1), bus)) == (Decision.RESUME, "echo")
+
+
+def test_a_choice_among_the_bots_words_is_an_answer() -> None:
+    assert ruled("coffee", Context(sentence="Tea or coffee?", words_heard=3))[0] is Decision.REGENERATE
+
+
+def test_a_word_hardly_recognised_is_noise_unless_the_bot_has_asked() -> None:
+    unsure = Speech(duration_s=0.3, level_db=-18.0)
+    assert ruled("hair", replace(TALKING, confidence=0.2, speech=unsure)) == (Decision.RESUME, "unclear")
+    assert ruled("hair", replace(TALKING, confidence=0.9, speech=unsure)) == (Decision.REGENERATE, "words")
+    assert ruled("nine", replace(ASKING, confidence=0.2, speech=unsure)) == (Decision.REGENERATE, "words")
+    assert ruled("stop", replace(TALKING, confidence=0.2, speech=unsure)) == (Decision.REGENERATE, "stop word")
+
+
+@pytest.mark.parametrize("text", ["", "uh-huh", "okay", "no", "what", "there was a", "don't", "hold", "that's so"])
+def test_what_may_become_a_backchannel_waits(text: str) -> None:
+    assert judge(text, TALKING, final=False).decision is Decision.WAIT
+
+
+@pytest.mark.parametrize("text", ["stop", "um wait", "okay hold on", "what is", "can you", "actually play some music"])
+def test_what_is_clear_already_gives_way_at_once(text: str) -> None:
+    assert judge(text, TALKING, final=False).decision is Decision.REGENERATE
+
+
+def test_unsure_words_do_not_give_way_at_once() -> None:
+    assert judge("what is two plus two", replace(TALKING, confidence=0.3), final=False).decision is Decision.WAIT
+
+
+def test_languages_are_told_apart_and_an_unknown_one_is_taken_for_english() -> None:
+    assert ruled("ja genau", replace(TALKING, language="de-AT"))[0] is Decision.RESUME
+    assert ruled("ja genau", replace(TALKING, language="en"))[0] is Decision.REGENERATE
+    assert ruled("that's funny", replace(TALKING, language="xx"))[0] is Decision.RESUME
+    assert ruled("uh-huh", replace(TALKING, language="pt_BR"))[0] is Decision.RESUME
+
+
+@pytest.mark.parametrize(
+    ("language", "texts"),
+    [
+        ("es", ["sí", "si", "SÍ!"]),
+        ("hi", ["हाँ", "हां", "haan", "han"]),
+        ("fr", ["d’accord", "d'accord", "daccord", "d accord"]),
+    ],
+)
+def test_spellings_do_not_matter(language: str, texts: list[str]) -> None:
+    for text in texts:
+        assert ruled(text, replace(TALKING, language=language)) == (Decision.RESUME, "backchannel"), text
 
 
 def test_every_verdict_says_why() -> None:
@@ -51,3 +200,30 @@ def test_every_verdict_says_why() -> None:
         assert verdict.rule
         assert verdict.reason
         assert verdict.text == text
+
+
+@given(
+    st.one_of(
+        st.text(), st.lists(st.sampled_from(["stop", "yeah", "uh", "[", "हाँ", "no", "there", "é"])).map(" ".join)
+    ),
+    st.text(),
+    st.integers(-3, 50),
+    st.sampled_from(["en", "es", "de", "fr", "hi", ""]),
+    st.none() | st.floats(0, 1),
+    st.booleans(),
+)
+def test_any_text_gets_a_verdict(
+    text: str, sentence: str, words_heard: int, language: str, share: float | None, final: bool
+) -> None:
+    speech = Speech(echo=share, outlasted_s=share)
+    context = Context(language, sentence, words_heard, sentence, confidence=share, speech=speech)
+    verdict = judge(text, context, final=final)
+    assert verdict.text == text
+    assert verdict == judge(text, context, final=final)
+    assert (verdict.decision is Decision.WAIT) <= (not final)
+    assert (verdict.decision is Decision.RESUME) <= final
+
+
+@pytest.mark.parametrize("text", ["yeah " * 20_000, "a" * 100_000, "[" * 100_000 + "x", "stop " * 20_000])
+def test_a_very_long_text_gets_one_too(text: str) -> None:
+    assert judge(text, TALKING, final=True).decision is Decision.REGENERATE

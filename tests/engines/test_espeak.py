@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from voicebot.core.audio import Audio
-from voicebot.engines.base import EngineError
-from voicebot.engines.tts.espeak import Espeak
+from voicebot.engines.base import EngineError, WordStarts
+from voicebot.engines.tts.espeak import Espeak, word_starts
 
 STORY = "Far out where the land ends there stood a small lighthouse, and in it lived a keeper called Ada. " * 20
 
@@ -24,7 +24,25 @@ async def espeak() -> AsyncIterator[Espeak]:
 
 
 async def said(engine: Espeak, text: str) -> Audio:
-    return Audio.joined([piece async for piece in engine.synthesize(text)], 22_050)
+    pieces = [piece async for piece in engine.synthesize(text)]
+    return Audio.joined([piece for piece in pieces if isinstance(piece, Audio)], 22_050)
+
+
+async def starts_of(engine: Espeak, text: str) -> tuple[float, ...] | None:
+    """When the words begin; None if that was not told. Fails if it was told twice."""
+    told = [piece.starts_s async for piece in engine.synthesize(text) if isinstance(piece, WordStarts)]
+    assert len(told) <= 1
+    return told[0] if told else None
+
+
+def onsets_s(audio: Audio) -> list[float]:
+    """When sound begins after at least 120 ms of silence, to 5 ms."""
+    hop = audio.rate_hz // 200
+    frames = audio.samples[: len(audio.samples) // hop * hop].reshape(-1, hop).astype(float)
+    level = np.sqrt((frames**2).mean(axis=1))
+    loud = np.flatnonzero(level > 0.02 * level.max())
+    first = np.concatenate([[True], np.diff(loud) * hop > 0.12 * audio.rate_hz])
+    return [float(frame) * hop / audio.rate_hz for frame in loud[first]]
 
 
 async def test_speech_has_a_good_level_and_no_clicks_at_its_ends(espeak: Espeak) -> None:
@@ -41,6 +59,68 @@ async def test_a_long_text_is_heard_from_the_first_sentence_on(espeak: Espeak) -
     start_s = time.monotonic()
     arrived_s = [time.monotonic() - start_s async for _ in espeak.synthesize(STORY)]
     assert arrived_s[0] < arrived_s[-1] / 5
+
+
+@pytest.mark.parametrize(
+    ("voice", "text"),
+    [
+        ("en-us", "Apples, oranges, lemons."),
+        ("en-us", "Hello. World!"),
+        ("en-us", "mister, sister, fish, zebra"),
+        ("es", "hola, mundo, bien, mal"),
+        ("de", "Hallo, Welt, morgen, dann"),
+        ("fr", "bonjour, monde, demain, bien"),
+        ("hi", "नमस्ते, दुनिया, मैं"),
+    ],
+)
+async def test_words_begin_when_they_are_heard_to(voice: str, text: str) -> None:
+    engine = Espeak(voice, workers=1)
+    await engine.start()
+    heard_s = onsets_s(await said(engine, text))
+    assert await starts_of(engine, text) == pytest.approx(heard_s, abs=0.03)
+    await engine.close()
+
+
+async def test_each_word_of_a_text_has_its_start(espeak: Espeak) -> None:
+    for text in (
+        "It's 1984 o'clock, isn't it?",
+        "Call 555-1234, or see https://example.com/a?b=c now.",
+        '- Was it of the men – and ("maybe") 3.5 kg; ok?',
+        "I'm sure that in the end you will have been to all of the places.",
+        "  leading\u00a0 double \n space ",
+        "12,345,678,901 people 👍 . . .",
+        "\x00\x01 hi\ud800 there",
+        STORY,
+    ):
+        starts_s = await starts_of(espeak, text)
+        assert starts_s is not None, text
+        assert len(starts_s) == len(text.split()), text
+        assert list(starts_s) == sorted(starts_s), text
+        assert 0 <= starts_s[0] <= starts_s[-1] <= (await said(espeak, text)).duration_s, text
+
+
+async def test_without_words_there_are_no_starts(espeak: Espeak) -> None:
+    assert [await starts_of(espeak, text) for text in ("", " ", "...", "\x00")] == [None] * 4
+
+
+def test_the_words_of_a_number_are_one_word() -> None:
+    told = word_starts("In 1984 we", [(0, 0.0), (3, 0.2), (4, 0.5), (4, 0.9), (8, 1.4)], 2.0)
+    assert told == WordStarts((0.0, 0.2, 1.4))
+
+
+def test_a_word_without_a_mark_is_placed_between_its_neighbours_and_punctuation_with_what_follows() -> None:
+    told = word_starts("one of the – men !", [(0, 0.0), (4, 0.3), (13, 0.8)], 1.3)
+    assert told is not None
+    assert told.starts_s == pytest.approx((0.0, 0.3, 0.5, 0.8, 0.8, 1.3))
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [[], [(0, 0.0)], [(4, 0.0), (0, 0.2), (8, 0.4)], [(0, 0.4), (4, 0.2), (8, 0.5)], [(0, 0.0), (4, 0.2), (8, 9.0)]],
+    ids=["none", "too few", "words out of order", "times out of order", "past the end"],
+)
+def test_marks_that_dont_fit_the_text_are_not_told(marks: list[tuple[int, float]]) -> None:
+    assert word_starts("one two six", marks, 1.0) is None
 
 
 async def test_giving_up_frees_the_worker(espeak: Espeak) -> None:

@@ -23,6 +23,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
+from tests.support.room import Room
 from tests.support.rtc_link import Link
 from tests.support.rtc_recorder import Recorder
 from tests.support.signal import Signal
@@ -49,8 +50,9 @@ class Microphone(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room | None = None) -> None:
         super().__init__()
+        self._room = room
         self.sent_s: list[float] = []
         """Monotonic time at which each frame left; frame n holds positions [n * 960, (n + 1) * 960)."""
         self._unsaid: Samples = np.zeros(0, np.int16)
@@ -89,6 +91,8 @@ class Microphone(MediaStreamTrack):
             self._start_s = time.monotonic()
         samples, self._unsaid = self._unsaid[:FRAME_SAMPLES], self._unsaid[FRAME_SAMPLES:]
         padded = np.pad(samples, (0, FRAME_SAMPLES - len(samples)))
+        if self._room is not None:
+            padded = self._room.hear(padded)
         frame = AudioFrame.from_ndarray(padded.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate = WIRE_RATE_HZ
         frame.pts = len(self.sent_s) * FRAME_SAMPLES
@@ -101,14 +105,17 @@ class Microphone(MediaStreamTrack):
 class RtcClient:
     """`async with RtcClient("http://127.0.0.1:7860") as client:` is connected, and leaves nothing behind.
 
-    `connect_s` is how long it took from the start to both the connection and the data channel being open. aiortc is
-    tuned in the client's process, so that its own buffer adds nothing to the times it measures.
+    In a `room` the microphone takes up what is heard. `connect_s` is how long it took from the start to both the
+    connection and the data channel being open. aiortc is tuned in the client's process, so that its own buffer adds
+    nothing to the times it measures.
     """
 
-    def __init__(self, base_url: str, *, link: Link | None = None, connect_timeout_s: float = 15.0) -> None:
+    def __init__(
+        self, base_url: str, *, link: Link | None = None, room: Room | None = None, connect_timeout_s: float = 15.0
+    ) -> None:
         self.webrtc_id = uuid.uuid4().hex
-        self.microphone = Microphone()
-        self.heard = Recorder()
+        self.microphone = Microphone(room)
+        self.heard = Recorder(room=room)
         self.link = link or Link()
         self.messages: list[Json] = []
         self.connect_s = 0.0

@@ -10,6 +10,7 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
+from tests.support.room import Room
 from tests.support.signal import Signal
 from voicebot.core.audio import WIRE_RATE_HZ, Audio
 
@@ -34,6 +35,7 @@ class Recorder:
     """Everything heard so far, in order."""
 
     frames: list[HeardFrame] = field(default_factory=list)
+    room: Room | None = None
     _changed: Signal = field(default_factory=Signal)
 
     async def record(self, track: MediaStreamTrack) -> None:
@@ -45,6 +47,8 @@ class Recorder:
                 return
             assert isinstance(frame, AudioFrame)
             self.frames.append(HeardFrame(_mono(frame), time.monotonic()))
+            if self.room is not None:
+                self.room.play(self.frames[-1].audio.samples)
             self._changed.notify()
 
     def recorded(self) -> Audio:

@@ -12,6 +12,8 @@ def is_open(body: Words, of: TurnWords, *, answered: bool) -> bool:
     last, before = body[-1], body[-2] if len(body) > 1 else ""
     if last in of.dangling or set(body) <= of.asking | of.particles:
         return True
+    if last in of.asking - of.in_situ and body[0] in of.askers | of.commands:
+        return True  # "Can you tell me why": it may be all, but rarely is.
     if last in of.particles:
         return not _may_strand(body, of)
     if last in of.copulas | of.auxiliaries:
@@ -41,9 +43,15 @@ def _waits_for_complement(body: Words, of: TurnWords) -> bool:
     if len(body) < 3:
         return True
     before = body[-2]
+    if body[0] in of.asking and _pronoun(body[1], of) and not _pronoun(before, of):
+        return True  # "What I'm trying to say is".
     if any(word in of.asking for word in body[:-2]):
         return before in of.takers or (len(body) == 3 and body[0] in of.subordinators)
     return before not in of.pronouns or len(body) < 4
+
+
+def _pronoun(word: str, of: TurnWords) -> bool:
+    return word.partition("'")[0] in of.pronouns
 
 
 def _waits_for_verb(body: Words, of: TurnWords) -> bool:

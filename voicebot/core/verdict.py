@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 
-from voicebot.core.echo import contains, likeness
-from voicebot.core.heard import Heard
-from voicebot.core.phrases import Phrases
-from voicebot.core.words import vocabulary_of
+from voicebot.core.evidence import AROUND_WISH, BACKCHANNEL, EMPTY, HESITATING, LISTENING, Evidence
+from voicebot.core.likeness import contains, likeness
 from voicebot.core.words.vocabulary import Kind
 
 
@@ -72,27 +69,17 @@ class Context:
         return self.sentence.rstrip().endswith("?")
 
 
-LISTENING = frozenset({Kind.SOUND, Kind.YES_SOUND, Kind.LAUGHTER})
-HESITATING = frozenset({Kind.FILLER, Kind.FRAGMENT})
-EVALUATING = frozenset({Kind.OPENER, Kind.DEGREE, Kind.EVALUATION})
-CHEERING = frozenset({Kind.AGREEMENT, Kind.REACTION, Kind.GO_ON}) | EVALUATING
-BACKCHANNEL = LISTENING | CHEERING | {Kind.FILLER, Kind.POLITE}
-AROUND_WISH = LISTENING | {Kind.AGREEMENT, Kind.FILLER, Kind.POLITE, Kind.AROUND, Kind.NO}
-"""What may stand around a stop word or "go on" without being a message of its own."""
-
-EMPTY = LISTENING | HESITATING | {Kind.NO, Kind.AGREEMENT, Kind.POLITE}
-"""A single word of these kinds carries no message."""
-
-ECHO_OUTLASTS_S = 0.6
-"""An echo ends with the bot's voice; so long the room and the detector's hold may draw it out."""
 ECHO_HEARD = 0.5
 """From here on the sound itself speaks for an echo."""
 ECHO_CERTAIN = 0.7
-ECHO_ABSENT = 0.1
-"""Below this the sound speaks against one, whatever the words."""
 LIKE = 0.8
-"""How much of the letters must agree without help from the sound, and `GARBLED` with it."""
+"""How much of the letters must agree without help from the sound; of each word `LIKE_WORD`; with its help `GARBLED`."""
+LIKE_WORD = 0.7
 GARBLED = 0.6
+LAST_WORDS = 7
+"""A single word is an echo only of these, the ones that may have been heard among them."""
+COMPARED = 8
+"""Fewer letters are found in any sentence: then whole words must agree."""
 NEW_WORDS = 3
 """So many words of their own make a message of what is certainly mixed with an echo, and of an interim text."""
 
@@ -103,175 +90,135 @@ SHORT_S = 0.6
 QUIET_DB = -15.0
 FAR_DB = -20.0
 """So much below the user's usual voice somebody else is speaking, or something."""
-MAX_QUOTED = 60
 
 
-class _Case:
-    """The words and all they are judged by."""
-
-    def __init__(self, text: str, context: Context) -> None:
-        self.text = text
-        self.context = context
-        self.speech = context.speech
-        vocabulary = vocabulary_of(context.language)
-        self.phrases = Phrases(text, vocabulary)
-        self.heard = Heard(context.sentence, context.previous, context.words_heard)
-        self.question = self.heard.question()
-        self.asks_what = bool(self.question) and bool(
-            Phrases(self.question, vocabulary).starting(frozenset({Kind.QUESTION}))
-        )
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        return self.phrases.words
-
-    @property
-    def quoted(self) -> str:
-        text = " ".join(self.text.split())
-        return f"“{text}”" if len(text) <= MAX_QUOTED else f"“{text[:MAX_QUOTED]}…”"
-
-    @cached_property
-    def tail(self) -> tuple[str, ...]:
-        """What the bot has just said, as long as an echo of these words may reach back."""
-        return self.heard.last(max(8, len(self.words) + 4))
-
-    @cached_property
-    def stop(self) -> str:
-        """The stop word that the text begins with, be it after "okay" or "um"; empty if there is none."""
-        places = self.phrases.cuts(AROUND_WISH)
-        return next((stop for at in places if (stop := self.phrases.starting(frozenset({Kind.STOP}), at))), "")
-
-    @property
-    def echo_possible(self) -> bool:
-        """Does the timing allow it, and does the sound not speak against it?"""
-        speech, absent = self.speech, self.speech.echo is not None and self.speech.echo < ECHO_ABSENT
-        lingers = speech.outlasted_s is not None and speech.outlasted_s > ECHO_OUTLASTS_S
-        return self.heard.anything and not absent and not lingers
-
-    def sounds_like_echo(self, least: float) -> bool:
-        return self.echo_possible and self.speech.echo is not None and self.speech.echo >= least
-
-    def own_words(self, without: frozenset[Kind]) -> frozenset[str]:
-        """The words after the backchannels that the bot has not just said and that are not of these kinds."""
-        rest, tail = self.words[self.phrases.after(BACKCHANNEL) :], frozenset(self.tail)
-        return frozenset(word for word in rest if word not in tail and not self.phrases.is_one(word, without))
-
-    def resume(self, rule: str, reason: str) -> Verdict:
-        return Verdict(Decision.RESUME, rule, reason, self.text)
-
-    def give_way(self, rule: str, reason: str, *, answer: bool = True) -> Verdict:
-        return Verdict(Decision.REGENERATE, rule, reason, self.text, answer)
-
-    def wait(self, rule: str, reason: str) -> Verdict:
-        return Verdict(Decision.WAIT, rule, reason, self.text)
+def _resume(evidence: Evidence, rule: str, reason: str) -> Verdict:
+    return Verdict(Decision.RESUME, rule, reason, evidence.text)
 
 
-def _no_words(case: _Case) -> Verdict | None:
-    if case.words:
+def _give_way(evidence: Evidence, rule: str, reason: str, *, answer: bool = True) -> Verdict:
+    return Verdict(Decision.REGENERATE, rule, reason, evidence.text, answer)
+
+
+def _no_words(evidence: Evidence) -> Verdict | None:
+    if evidence.words:
         return None
-    return case.resume("no words", "nothing was said: a cough or a noise")
+    return _resume(evidence, "no words", "nothing was said: a cough or a noise")
 
 
-def _audible_echo(case: _Case) -> Verdict | None:
+def _audible_echo(evidence: Evidence) -> Verdict | None:
     """The sound is like the bot's voice and the words are like its words: an echo, even of "stop" or "yes"."""
-    if not case.sounds_like_echo(ECHO_HEARD) or likeness(case.words, case.tail) < GARBLED:
+    if not evidence.sounds_like_echo(ECHO_HEARD):
         return None
-    return case.resume("echo", f"{case.quoted} is the bot's own voice: it said “{' '.join(case.tail)}”")
-
-
-def _stop(case: _Case) -> Verdict | None:
-    if not case.stop or _backchannel(case) is not None:
+    short = evidence.letters < COMPARED
+    if evidence.stop and not contains(evidence.tail, evidence.stop.split()):
         return None
-    if case.phrases.includes(frozenset({Kind.STOP}), AROUND_WISH):
-        return case.give_way("stop word", f"{case.quoted} asks for silence", answer=False)
-    return case.give_way("stop word", f"“{case.stop}” stops the bot, and more was said: {case.quoted}")
-
-
-def _answer(case: _Case) -> Verdict | None:
-    if not case.question or not case.phrases.made_of(BACKCHANNEL):
+    if not contains(evidence.tail, evidence.words) and (short or likeness(evidence.words, evidence.tail) < GARBLED):
         return None
-    says_yes = not case.asks_what and case.phrases.includes(frozenset({Kind.YES_SOUND}), BACKCHANNEL)
-    if case.phrases.made_of(LISTENING | HESITATING) and not says_yes:
+    return _resume(evidence, "echo", f"{evidence.quoted} is the bot's own voice: it said “{' '.join(evidence.tail)}”")
+
+
+def _stop(evidence: Evidence) -> Verdict | None:
+    if not evidence.stop or _backchannel(evidence) is not None:
         return None
-    return case.give_way("answer", f"{case.quoted} answers “{case.question}”")
-
-
-def _hesitation(case: _Case) -> Verdict | None:
-    if case.phrases.made_of(LISTENING) or not case.phrases.made_of(HESITATING | LISTENING):
+    if evidence.phrases.includes(frozenset({Kind.STOP}), AROUND_WISH):
+        return _give_way(evidence, "stop word", f"{evidence.quoted} asks for silence", answer=False)
+    if evidence.echo_possible and len(evidence.words) > 2 and contains(evidence.tail, evidence.words):
         return None
-    return case.resume("hesitation", f"{case.quoted} says nothing yet")
+    return _give_way(evidence, "stop word", f"“{evidence.stop}” stops the bot, and more was said: {evidence.quoted}")
 
 
-def _backchannel(case: _Case) -> Verdict | None:
-    phrases = case.phrases
+def _answer(evidence: Evidence) -> Verdict | None:
+    if not evidence.question or not evidence.phrases.made_of(BACKCHANNEL | {Kind.NO}):
+        return None
+    says_yes = not evidence.asks_what and evidence.phrases.includes(frozenset({Kind.YES_SOUND}), BACKCHANNEL)
+    if evidence.phrases.made_of(LISTENING | HESITATING) and not says_yes:
+        return None
+    return _give_way(evidence, "answer", f"{evidence.quoted} answers “{evidence.question}”")
+
+
+def _hesitation(evidence: Evidence) -> Verdict | None:
+    if evidence.phrases.made_of(LISTENING) or not evidence.phrases.made_of(HESITATING | LISTENING):
+        return None
+    return _resume(evidence, "hesitation", f"{evidence.quoted} says nothing yet")
+
+
+def _backchannel(evidence: Evidence) -> Verdict | None:
+    phrases = evidence.phrases
     if phrases.includes(frozenset({Kind.GO_ON}), AROUND_WISH | BACKCHANNEL):
-        return case.resume("backchannel", f"{case.quoted} asks the bot to go on")
+        return _resume(evidence, "backchannel", f"{evidence.quoted} asks the bot to go on")
     says_something = phrases.includes(LISTENING | {Kind.AGREEMENT, Kind.REACTION}, BACKCHANNEL)
     if phrases.made_of(BACKCHANNEL) and (says_something or not phrases.made_of(frozenset({Kind.POLITE, Kind.FILLER}))):
-        return case.resume("backchannel", f"{case.quoted} only says that the user listens")
+        return _resume(evidence, "backchannel", f"{evidence.quoted} only says that the user listens")
     return None
 
 
-def _repeated_words(case: _Case) -> Verdict | None:
+def _repeated_words(evidence: Evidence) -> Verdict | None:
     """The words are the bot's, in its order, and nothing about the sound is known to speak against an echo."""
-    count = len(case.words)
-    asks = "?" in case.text and not case.question
-    if not case.echo_possible or asks or (case.question and count < 4):
+    count = len(evidence.words)
+    asks = "?" in evidence.text and not evidence.question
+    if not evidence.echo_possible or asks or (evidence.question and count < 4):
         return None
     if count == 1:
-        echo = contains(case.tail[-7:], case.words)
+        message = evidence.phrases.is_one(evidence.words[0], frozenset({Kind.NO, Kind.QUESTION, Kind.REQUEST}))
+        echo = not message and contains(evidence.tail[-LAST_WORDS:], evidence.words)
     else:
-        echo = contains(case.tail, case.words) or (
-            likeness(case.words, case.tail) >= LIKE and all(likeness((word,), case.tail) >= 0.7 for word in case.words)
+        echo = contains(evidence.tail, evidence.words) or (
+            evidence.letters >= COMPARED
+            and likeness(evidence.words, evidence.tail) >= LIKE
+            and all(likeness((word,), evidence.tail) >= LIKE_WORD for word in evidence.words)
         )
-    return case.resume("echo", f"{case.quoted} is what the bot had just said itself") if echo else None
+    return _resume(evidence, "echo", f"{evidence.quoted} is what the bot had just said itself") if echo else None
 
 
-def _loud_echo(case: _Case) -> Verdict | None:
-    if not case.sounds_like_echo(ECHO_CERTAIN) or len(case.own_words(EMPTY)) >= NEW_WORDS:
+def _loud_echo(evidence: Evidence) -> Verdict | None:
+    if not evidence.sounds_like_echo(ECHO_CERTAIN) or len(evidence.own_words(EMPTY)) >= NEW_WORDS:
         return None
-    return case.resume("echo", f"the sound of {case.quoted} is the bot's own voice coming back")
+    return _resume(evidence, "echo", f"the sound of {evidence.quoted} is the bot's own voice coming back")
 
 
-def _unclear(case: _Case) -> Verdict | None:
+def _unclear(evidence: Evidence) -> Verdict | None:
     """One or two words that were hardly recognised; and any that are too faint to be the user's."""
-    confidence, level_db = case.context.confidence, case.speech.level_db
-    few, unsure = len(case.words) <= 2, confidence is not None and confidence < UNSURE
+    confidence, level_db = evidence.context.confidence, evidence.speech.level_db
+    few, unsure = len(evidence.words) <= 2, confidence is not None and confidence < UNSURE
     quiet, far = (level_db is not None and level_db <= limit_db for limit_db in (QUIET_DB, FAR_DB))
-    short = case.speech.duration_s <= SHORT_S
+    short = evidence.speech.duration_s <= SHORT_S
     noise = few and unsure and (short or quiet)
     distant = far and (unsure or (few and confidence is None))
-    if case.question or not (noise or distant):
+    if evidence.question or not (noise or distant):
         return None
-    return case.resume("unclear", f"{case.quoted} was too {'faint' if quiet else 'unclear'} to be meant for the bot")
+    return _resume(
+        evidence, "unclear", f"{evidence.quoted} was too {'faint' if quiet else 'unclear'} to be meant for the bot"
+    )
 
 
-def _words(case: _Case) -> Verdict:
-    return case.give_way("words", f"{case.quoted} is meant for the bot")
+def _words(evidence: Evidence) -> Verdict:
+    return _give_way(evidence, "words", f"{evidence.quoted} is meant for the bot")
 
 
-_RULES: tuple[Callable[[_Case], Verdict | None], ...] = (
+_RULES: tuple[Callable[[Evidence], Verdict | None], ...] = (
     *(_no_words, _audible_echo, _stop, _answer, _hesitation, _backchannel, _repeated_words, _loud_echo, _unclear),
 )
 
 
-def _so_far(case: _Case) -> Verdict:
+def _so_far(evidence: Evidence) -> Verdict:
     """While the user speaks: only what can't turn out to be a backchannel or an echo any more gives way."""
-    confidence = case.context.confidence
-    phrases = case.phrases
-    waiting = case.wait("speaking", "the user may say more")
-    if not case.words or (confidence is not None and confidence < UNSURE_INTERIM):
+    confidence = evidence.context.confidence
+    phrases = evidence.phrases
+    waiting = Verdict(Decision.WAIT, "speaking", "the user may say more", evidence.text)
+    if not evidence.words or (confidence is not None and confidence < UNSURE_INTERIM):
         return waiting
     if phrases.made_of(BACKCHANNEL | HESITATING) or phrases.may_become(BACKCHANNEL):
         return waiting
-    if case.stop:
-        return waiting if case.echo_possible and contains(case.tail, case.stop.split()) else _stop(case) or waiting
-    if case.sounds_like_echo(ECHO_HEARD):
+    if evidence.stop:
+        may_be_echo = evidence.echo_possible and contains(evidence.tail, evidence.stop.split())
+        return (None if may_be_echo else _stop(evidence)) or waiting
+    if evidence.sounds_like_echo(ECHO_HEARD):
         return waiting
     begins = phrases.starting(frozenset({Kind.QUESTION, Kind.REQUEST}), phrases.after(BACKCHANNEL))
-    words, telling = case.own_words(EMPTY - HESITATING), case.own_words(EMPTY)
+    words, telling = evidence.own_words(EMPTY - HESITATING), evidence.own_words(EMPTY)
     if len(words) >= (NEW_WORDS - 1 if begins else NEW_WORDS) and len(telling) >= (1 if begins else NEW_WORDS - 1):
-        return case.give_way("words", f"{case.quoted} is already more than a listener says")
+        return _give_way(evidence, "words", f"{evidence.quoted} is already more than a listener says")
     return waiting
 
 
@@ -281,8 +228,8 @@ def judge(text: str, context: Context, *, final: bool) -> Verdict:
     `final`: all that was said so far is in the text, and the user is silent. Without it the user is still speaking,
     and the verdict is WAIT or REGENERATE, never RESUME; its `answer` then tells of the words so far only.
     """
-    case = _Case(text, context)
+    evidence = Evidence(text, context)
     if not final:
-        return _so_far(case)
-    verdicts = (rule(case) for rule in _RULES)
-    return next((verdict for verdict in verdicts if verdict is not None), None) or _words(case)
+        return _so_far(evidence)
+    verdicts = (rule(evidence) for rule in _RULES)
+    return next((verdict for verdict in verdicts if verdict is not None), None) or _words(evidence)

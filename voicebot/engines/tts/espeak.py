@@ -86,8 +86,7 @@ def word_starts(text: str, marks: Iterable[tuple[int, float]], duration_s: float
             return None
         latest_s = start_s
         marked.setdefault(word, start_s)
-    sounded = [index for index, (_, letters) in enumerate(words) if letters]
-    if not sounded or sum(index in marked for index in sounded) < len(sounded) / 2:
+    if len(marked) < sum(letters > 0 for _, letters in words) / 2 or not marked:
         return None
     # Along the letters, a word without any has no length and so begins where the next one does.
     lengths = [letters or int(index in marked) for index, (_, letters) in enumerate(words)]

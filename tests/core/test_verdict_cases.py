@@ -1,0 +1,111 @@
+"""The labelled cases: what people say over a reply, in five languages, and what should come of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicebot.core.verdict import Context, Decision, Speech, judge
+from voicebot.core.verdict_case import Case
+
+FOLDER = Path(__file__).parent / "verdict_cases"
+CASES = [
+    Case.from_line(line) for path in sorted(FOLDER.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()
+]
+FINAL = [case for case in CASES if case.final]
+INTERIM = [case for case in CASES if not case.final]
+LANGUAGES = ["en", "es", "de", "fr", "hi"]
+
+OBEYED, RIDDEN_OUT = 0.98, 0.95
+"""Issue 3's goals."""
+
+
+def decided(case: Case) -> Decision:
+    return judge(case.text, case.context, final=case.final).decision
+
+
+def matrix(cases: list[Case]) -> str:
+    counts = Counter((case.expected, decided(case)) for case in cases)
+    table = [f"{'expected':>12} {'resume':>10} {'regenerate':>10}"]
+    for expected in (Decision.RESUME, Decision.REGENERATE):
+        row = [counts[expected, Decision.RESUME], counts[expected, Decision.REGENERATE]]
+        table.append(f"{expected:>12} {row[0]:>10} {row[1]:>10}")
+    wrong = [
+        f"{case.context.language} {case.text!r} is {case.expected}" for case in cases if decided(case) != case.expected
+    ]
+    return "\n".join(["", *table, *wrong])
+
+
+@pytest.mark.parametrize("languages", [*([language] for language in LANGUAGES), LANGUAGES], ids="+".join)
+def test_interruptions_are_obeyed_and_backchannels_ridden_out(languages: list[str]) -> None:
+    cases = [case for case in FINAL if case.context.language in languages]
+    for expected, least in ((Decision.REGENERATE, OBEYED), (Decision.RESUME, RIDDEN_OUT)):
+        those = [case for case in cases if case.expected is expected]
+        right = sum(decided(case) is expected for case in those)
+        assert right >= least * len(those) > 0, matrix(cases)
+
+
+@pytest.mark.parametrize("case", INTERIM, ids=lambda case: f"{case.context.language}: {case.text}")
+def test_words_so_far_give_way_or_wait(case: Case) -> None:
+    assert decided(case) is case.expected
+
+
+def test_the_set_is_large_and_balanced() -> None:
+    counts = Counter((case.context.language, case.expected) for case in FINAL)
+    assert sum(counts.values()) >= 330
+    for language in LANGUAGES:
+        resumed, gave_way = counts[language, Decision.RESUME], counts[language, Decision.REGENERATE]
+        assert resumed + gave_way >= 50
+        assert 0.35 <= resumed / (resumed + gave_way) <= 0.65
+
+
+numbers = st.none() | st.floats(-60, 60)
+
+
+@given(
+    st.builds(
+        Case,
+        st.builds(
+            Context,
+            language=st.text(),
+            sentence=st.text(),
+            words_heard=st.integers(0, 99),
+            previous=st.text(),
+            confidence=numbers,
+            speech=st.builds(Speech, duration_s=st.floats(0, 60), level_db=numbers, echo=numbers, outlasted_s=numbers),
+        ),
+        text=st.text(),
+        final=st.booleans(),
+        expected=st.sampled_from(Decision),
+        why=st.text(),
+    )
+)
+def test_a_case_survives_being_written(case: Case) -> None:
+    line = case.to_line()
+    assert "\n" not in line
+    assert Case.from_line(line) == case
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not an object"),
+        ("{}", "missing: language, sentence, words_heard, text, expected"),
+        ('{"sentense": ""}', "unknown: sentense"),
+        ('{"text": 3}', "text is 3"),
+        ('{"words_heard": true}', "words_heard is True"),
+        ('{"language": "en", "sentence": "", "words_heard": 0, "text": "", "expected": "no"}', "expected is 'no'"),
+        (
+            '{"language": "en", "sentence": "", "words_heard": 0, "text": "", "expected": "wait", "speech": {"db": 1}}',
+            "db",
+        ),
+    ],
+)
+def test_a_wrong_line_says_what_is_wrong(line: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        Case.from_line(line)

@@ -1,0 +1,233 @@
+"""People over a talking bot: real speech over WebRTC into the real detector and recogniser; thoughts are scripted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.engines import ScriptedAgent
+from tests.support.live_server import LiveServer, serving
+from tests.support.room import Room, synthetic_response
+from tests.support.rtc_client import RtcClient
+from tests.support.shared import SHARED, recording, recordings
+from tests.support.speech import spoken
+from voicebot import build, config
+from voicebot.core.audio import WIRE_RATE_HZ, Audio
+
+Json = dict[str, Any]
+
+STORY = (
+    "Once upon a time there was a young captain who lived in a small white house above the harbour. ",
+    "Every morning she looked at the ships and wondered where they had come from. ",
+    "One day an old sailor gave her a map of an island that nobody had ever seen.",
+)
+FULL_STORY = "".join(STORY)
+
+
+@dataclass
+class Talk:
+    """A client of a running bot whose agent gives these answers."""
+
+    client: RtcClient
+    agent: ScriptedAgent
+    server: LiveServer
+
+    async def state(self, condition: Callable[[Json], object], timeout_s: float = 40) -> Json:
+        """The first state from now on for which the condition holds, or the last one if it does already."""
+        before = max(0, len(self.client.messages) - 1)
+        return await self.client.wait_for_message(
+            lambda message: (
+                message["type"] == "state" and bool(condition(message)) and message in self.client.messages[before:]
+            ),
+            timeout_s,
+        )
+
+    async def begin_story(self, words: int = 6) -> None:
+        self.client.send({"type": "text", "text": "tell me a story"})
+        await self.state(lambda state: len(heard(state).split()) >= words)
+
+    async def end(self) -> Json:
+        """The conversation at rest again."""
+        return await self.state(lambda state: state["phase"] == "idle" and state["chat"])
+
+    async def say(self, *sounds: Audio) -> None:
+        for sound in sounds:
+            self.client.microphone.say(sound.resampled(WIRE_RATE_HZ))
+        await self.client.microphone.said()
+
+
+def heard(state: Json) -> str:
+    last = [message for message in state["chat"] if message["role"] == "assistant"][-1:]
+    return str(last[0]["heard"]) if last else ""
+
+
+@asynccontextmanager
+async def talking(*answers: Sequence[str], room: Room | None = None, **settings: Any) -> AsyncIterator[Talk]:
+    options = config.load(**settings)
+    agent = ScriptedAgent(scripts=[list(answer) for answer in answers])
+    engines = replace(build.build(options), agent=agent)
+    async with serving(engines, options) as server, RtcClient(server.url, room=room) as client:
+        yield Talk(client, agent, server)
+
+
+def noise(duration_s: float, seed: int = 0, level: float = 3000) -> Audio:
+    samples = np.random.default_rng(seed).standard_normal(round(duration_s * WIRE_RATE_HZ)) * level
+    return Audio(samples.clip(-32768, 32767).astype(np.int16), WIRE_RATE_HZ)
+
+
+def cough(seed: int = 0) -> Audio:
+    """Two bursts of noise that die away."""
+    burst = noise(0.3, seed, 9000).samples * np.exp(-np.arange(round(0.3 * WIRE_RATE_HZ)) / (0.06 * WIRE_RATE_HZ))
+    gap = np.zeros(round(0.12 * WIRE_RATE_HZ))
+    return Audio(np.concatenate([burst, gap, burst]).astype(np.int16), WIRE_RATE_HZ)
+
+
+def ridden_out(state: Json) -> None:
+    """The story was heard to its end, in one reply."""
+    assert heard(state) == FULL_STORY
+    assert [message["role"] for message in state["chat"]] == ["user", "assistant"]
+    assert not state["chat"][-1]["interrupted"]
+
+
+# Ridden out -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("voice", ["rms", "slt"])
+@pytest.mark.parametrize("text", ["uh huh", "okay", "yeah", "right"])
+async def test_backchannels_are_ridden_out(text: str, voice: str) -> None:
+    async with talking(STORY) as talk:
+        await talk.begin_story()
+        await talk.say(spoken(text, voice))
+        await talk.state(lambda state: state["rulings"] and state["phase"] == "speaking")
+        state = await talk.end()
+        ridden_out(state)
+        assert {ruling["decision"] for ruling in state["rulings"]} == {"resume"}
+
+
+@pytest.mark.parametrize(
+    "sound", [cough(1), cough(2), noise(0.5, 3), noise(2.5, 4)], ids=["cough", "2", "short", "long"]
+)
+async def test_coughs_and_noises_are_ridden_out(sound: Audio) -> None:
+    async with talking(STORY) as talk:
+        await talk.begin_story()
+        await talk.say(sound)
+        ridden_out(await talk.end())
+
+
+@pytest.mark.parametrize("file", ["noise1.flac", "noise2.flac", "noise3.flac"])
+async def test_recorded_noise_is_ridden_out(file: str) -> None:
+    recordings("noise")
+    async with talking(STORY) as talk:
+        await talk.begin_story()
+        sound = recording(file)
+        await talk.say(Audio(sound.samples[: 5 * sound.rate_hz], sound.rate_hz))
+        ridden_out(await talk.end())
+
+
+@pytest.mark.parametrize("level_db", [-20.0, -12.0, -6.0])
+@pytest.mark.parametrize("response", ["synthetic", "rir1.flac", "rir2.flac"])
+async def test_the_bots_own_voice_coming_back_is_ridden_out(response: str, level_db: float) -> None:
+    if response == "synthetic":
+        samples = synthetic_response()
+    else:
+        recordings("room-impulse-response")
+        samples = recording(response).resampled(WIRE_RATE_HZ).samples.astype(np.float32) / 32768
+    async with talking(STORY, room=Room(samples, level_db)) as talk:
+        await talk.begin_story(1)
+        state = await talk.end()
+        ridden_out(state)
+        assert len(talk.agent.asked) == 1
+
+
+# Obeyed -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["what is two plus two", "tell me a joke", "what time is it in london"])
+@pytest.mark.parametrize("voice", ["rms", "slt"])
+async def test_interruptions_are_obeyed(text: str, voice: str) -> None:
+    async with talking(STORY, ["Four it is."]) as talk:
+        await talk.begin_story()
+        await talk.say(spoken(text, voice))
+        state = await talk.state(lambda state: "Four it is" in heard(state) and state["phase"] == "idle")
+        story, question, answer = state["chat"][-3:]
+        assert story["interrupted"]
+        assert FULL_STORY.startswith(story["heard"])
+        assert len(story["heard"].split()) < len(FULL_STORY.split())
+        assert set(question["text"].split()) & set(text.split())
+        assert answer["heard"] == "Four it is."
+        assert talk.agent.asked[-1][-1].text == question["text"]
+
+
+async def test_recorded_interruptions_are_obeyed() -> None:
+    for entry in [entry for entry in recordings("turn") if "_long_" in entry["file"]][:3]:
+        async with talking(STORY, ["Four it is."]) as talk:
+            await talk.begin_story()
+            await talk.say(recording(entry["file"]))
+            state = await talk.state(lambda state: "Four it is" in heard(state))
+            assert state["chat"][-3]["interrupted"]
+
+
+async def test_speech_over_an_echo_is_obeyed() -> None:
+    async with talking(STORY, ["Four it is."], room=Room(synthetic_response(), -14.0)) as talk:
+        await talk.begin_story(12)
+        await talk.say(spoken("what is two plus two"))
+        state = await talk.state(lambda state: "Four it is" in heard(state))
+        assert state["chat"][-3]["interrupted"]
+
+
+@pytest.mark.parametrize("text", ["stop", "stop stop", "be quiet"])
+async def test_a_stop_word_stops(text: str) -> None:
+    async with talking(STORY) as talk:
+        await talk.begin_story()
+        await talk.say(spoken(text))
+        state = await talk.end()
+        assert state["chat"][-1]["interrupted"]
+        assert state["rulings"][0]["rule"] == "stop word"
+        assert len(talk.agent.asked) == 1
+
+
+@pytest.mark.parametrize("source", ["spoken", "recorded"])
+async def test_yes_after_a_question_is_an_answer(source: str) -> None:
+    if source == "recorded" and not SHARED.exists():
+        pytest.skip("there is no folder `shared` with recorded speech beside the project")
+    yes = spoken("yes") if source == "spoken" else recording("reply_yes.flac")
+    async with talking(["I know a story about a captain. ", "Would you like to hear it? "], ["Here it is."]) as talk:
+        talk.client.send({"type": "text", "text": "hello"})
+        await talk.state(lambda state: heard(state).endswith(("like to hear", "hear it?")))
+        await talk.say(yes)
+        state = await talk.state(lambda state: "Here it is." in heard(state) and state["phase"] == "idle")
+        assert [message["role"] for message in state["chat"]] == ["user", "assistant", "user", "assistant"]
+
+
+# Whole turns ------------------------------------------------------------------------------------------------------
+
+
+async def test_two_utterances_four_hundred_milliseconds_apart_are_one_message() -> None:
+    async with talking(["Fine."], ["Fine."], ["Fine."]) as talk:
+        pause = Audio.silence(0.4, WIRE_RATE_HZ)
+        await talk.say(spoken("what time is it"), pause, spoken("what day is it"))
+        state = await talk.state(lambda state: heard(state) == "Fine." and state["phase"] == "idle")
+        assert [message["role"] for message in state["chat"]] == ["user", "assistant"]
+        assert state["chat"][0]["text"].startswith("what time is it")
+        assert "day" in state["chat"][0]["text"]
+
+
+async def test_the_first_syllable_over_a_talking_bot_is_not_lost() -> None:
+    async with talking(STORY, ["Four it is."]) as talk:
+        await talk.begin_story()
+        await talk.say(spoken("tell me a joke"))
+        state = await talk.state(lambda state: "Four it is" in heard(state))
+        assert state["chat"][-2]["text"].split()[0] == "tell"
+
+
+async def test_a_microphone_muted_in_mid_speech_ends_the_utterance() -> None:
+    async with talking(["Fine."]) as talk:
+        question = spoken("what is two plus two")
+        await talk.say(Audio(question.samples[: len(question.samples) * 2 // 3], question.rate_hz))
+        state = await talk.state(lambda state: heard(state) == "Fine." and state["phase"] == "idle")
+        assert state["chat"][0]["text"]

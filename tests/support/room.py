@@ -1,0 +1,49 @@
+"""An open loudspeaker in a room: what the peer hears comes back into its microphone, late and with reverberation."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Samples
+
+
+class Room:
+    """Convolves what is played with a room impulse response at 48 kHz, piece by piece.
+
+    `level_db`: the echo's power against that of what is played. `delay_s`: of loudspeaker and microphone together.
+    """
+
+    def __init__(self, response: npt.NDArray[np.float32], level_db: float, delay_s: float = 0.02) -> None:
+        energy = float(np.sum(np.square(response, dtype=np.float64)))
+        scaled = response * (10 ** (level_db / 20) / np.sqrt(energy))
+        self._response = np.concatenate([np.zeros(round(delay_s * WIRE_RATE_HZ)), scaled])
+        self._size = 1 << (len(self._response) + FRAME_SAMPLES).bit_length()
+        self._spectrum = np.fft.rfft(self._response, self._size)
+        self._echo = np.zeros(0)
+        self._start = 0
+        """Where in the echo the next frame from the loudspeaker begins."""
+
+    def play(self, samples: Samples) -> None:
+        """One frame or less out of the loudspeaker."""
+        echo = np.fft.irfft(np.fft.rfft(samples.astype(np.float64), self._size) * self._spectrum, self._size)
+        length = max(len(self._echo), self._start + len(echo))
+        self._echo = np.pad(self._echo, (0, length - len(self._echo)))
+        self._echo[self._start : self._start + len(echo)] += echo
+        self._start += len(samples)
+
+    def hear(self, samples: Samples) -> Samples:
+        """What the microphone takes up: `samples` and the echo that has come by now."""
+        taken, self._echo = self._echo[: len(samples)], self._echo[len(samples) :]
+        self._start = max(0, self._start - len(samples))
+        mixed = samples.astype(np.float64)
+        mixed[: len(taken)] += taken
+        return np.asarray(np.clip(np.round(mixed), -32768, 32767), np.int16)
+
+
+def synthetic_response(reverberation_s: float = 0.3, seed: int = 0) -> npt.NDArray[np.float32]:
+    """A direct sound, and noise that falls by 60 dB in `reverberation_s`."""
+    noise = np.random.default_rng(seed).standard_normal(round(reverberation_s * WIRE_RATE_HZ))
+    response = noise * 10 ** (-3 * np.arange(len(noise)) / len(noise)) * 0.05
+    response[0] = 1.0
+    return response.astype(np.float32)
