@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test bench lint clean
+PIPECAT := .venv-pipecat
+
+.PHONY: run test bench bench-embedded lint clean
 
 run: $(VENV)/.installed
 	$(BIN)/python app.py $(ARGS)
@@ -11,7 +13,12 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed-dev lint
 	PYTHONASYNCIODEBUG=1 $(BIN)/python -m pytest $(ARGS)
 
+# Beside the peers, FastRTC and Pipecat, on stub engines; what cannot be installed is left out, and the bench says so.
 bench: $(VENV)/.installed-dev
+	-$(MAKE) $(PIPECAT)/.installed
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-embedded: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.conversation
 
 lint: $(VENV)/.installed-dev
@@ -20,7 +27,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/python -m mypy
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PIPECAT) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Voice Bot needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -32,4 +39,10 @@ $(VENV)/.installed: requirements.txt $(VENV)/bin/python
 
 $(VENV)/.installed-dev: requirements.txt requirements-dev.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	touch $@
+
+$(PIPECAT)/.installed: tests/benchmarks/pipecat/requirements.txt
+	$(PYTHON) -m venv $(PIPECAT)
+	echo '*' > $(PIPECAT)/.gitignore
+	$(PIPECAT)/bin/python -m pip install --quiet --requirement $<
 	touch $@

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from statistics import median
+from statistics import fmean, median
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from voicebot.core.audio import SPEECH_RATE_HZ, Audio, Resampler, Samples
 from voicebot.core.endpoint import WINDOW_S, Edge, Endpointer, EndpointRules
 from voicebot.core.events import SpeechContinued, SpeechEnded, SpeechPaused, SpeechStarted
 from voicebot.core.verdict import Speech
+from voicebot.echo import ECHO_SCORE, EchoDetector
 from voicebot.engines.base import Pause, VoiceActivityDetector
 
 PRE_ROLL_S = 0.3
@@ -29,7 +30,7 @@ Edges = SpeechStarted | SpeechPaused | SpeechContinued | SpeechEnded
 class Listener:
     """Follows one stream of microphone sound.
 
-    `edge` gets what becomes of each utterance, and `sound` its 16 kHz pieces, with a mark where it pauses: the first
+    The bot's own voice in it begins no utterance: `played` is told what that is. `edge` gets what becomes of each utterance, and `sound` its 16 kHz pieces, with a mark where it pauses: the first
     piece, which comes after its `SpeechStarted`, is the pre-roll with the windows that gave the speech away.
     """
 
@@ -53,6 +54,9 @@ class Listener:
         self._powers: list[float] = []
         """Of the windows of this utterance in which somebody spoke."""
         self._levels_dbfs: deque[float] = deque(maxlen=LEVELS)
+        self._echo = EchoDetector()
+        self._echoes: list[float] = []
+        """How much of each window with speech was the bot's own voice."""
 
     @property
     def hears_speech(self) -> bool:
@@ -62,6 +66,10 @@ class Listener:
         """So much silence ends the utterance, if it has not ended yet."""
         if utterance == self._utterance:
             self._endpointer.patience_s = silence_s
+
+    def played(self, frame: Samples) -> None:
+        """The next 20 ms of the bot's voice, 48 kHz, silence included."""
+        self._echo.played(frame)
 
     def hear(self, audio: Audio) -> None:
         """More sound, of any length and rate."""
@@ -77,7 +85,10 @@ class Listener:
 
     def _hear_window(self, window: Samples) -> None:
         endpointer = self._endpointer
-        edge = endpointer.push(self._vad.probability(window))
+        echo = self._echo.heard(window)
+        is_echo = echo >= ECHO_SCORE and not endpointer.speaking
+        probability = self._vad.probability(window)
+        edge = endpointer.push(0.0 if is_echo else probability)
         if edge is not Edge.STARTED and not (endpointer.speaking or edge is Edge.ENDED):
             self._before.append(window)
             return
@@ -85,6 +96,7 @@ class Listener:
             self._utterance += 1
             self._pause = 0
             self._powers.clear()
+            self._echoes.clear()
             self._edge(SpeechStarted(self._utterance))
             self._before.append(window)
             self._sound(self._utterance, Audio(np.concatenate(self._before), SPEECH_RATE_HZ))
@@ -93,6 +105,7 @@ class Listener:
             self._sound(self._utterance, Audio(window, SPEECH_RATE_HZ))
         if not endpointer.silence_s:
             self._powers.append(float(np.mean(np.square(window.astype(np.float32)))))
+            self._echoes.append(echo)
         self._tell(edge)
 
     def _tell(self, edge: Edge | None) -> None:
@@ -115,6 +128,7 @@ class Listener:
         return Speech(
             duration_s=self._endpointer.utterance_s,
             level_db=None if usual is None else self._level_dbfs - usual,
+            echo=fmean(self._echoes) if self._echoes else None,
         )
 
     @property

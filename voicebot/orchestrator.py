@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import assert_never
 
 from voicebot.config import Settings
-from voicebot.core.audio import Audio
+from voicebot.core.audio import Audio, Samples
 from voicebot.core.events import (
     CancelReply,
     Command,
@@ -84,6 +84,13 @@ class Orchestrator:
             self._unheard.append(audio)
         else:
             self._listener.hear(audio)
+
+    def next_frame(self) -> Samples:
+        """The next 20 ms for the wire: 48 kHz, int16 of shape (960,)."""
+        frame = self.player.next_frame()
+        if self._listener is not None:
+            self._listener.played(frame)
+        return frame
 
     @property
     def hears_speech(self) -> bool:

@@ -53,7 +53,7 @@ class Pipeline:
 
     async def sentences(self) -> AsyncGenerator[str]:
         text = ""
-        async with aclosing(self._agent.reply(())) as tokens:
+        async with aclosing(self._agent.reply((), asyncio.Event())) as tokens:
             async for token in tokens:
                 text += token
                 if re.search(r"[.!?] $", text):

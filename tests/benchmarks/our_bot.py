@@ -12,9 +12,8 @@ from fastapi import FastAPI
 from tests.benchmarks import control
 from tests.benchmarks.oracle import NO_DELAYS, Delays
 from tests.benchmarks.stubs import PositionTts, StubAgent, StubStt
-from voicebot import server
+from voicebot import config, server
 from voicebot.build import voice_activity_detector
-from voicebot.config import Settings
 from voicebot.engines.base import Engines
 from voicebot.transports import aiortc_tuning
 from voicebot.transports.connections import Connections
@@ -24,7 +23,7 @@ from voicebot.ui import panel
 async def serve(delays: Delays) -> None:
     """What `server.serve` does, with these engines and the side door."""
     stage = control.Stage()
-    settings = Settings(_env_file=None)
+    settings = config.load(_env_file=None)
     engines = Engines(
         stt=StubStt(stage, delays),
         agent=StubAgent(stage, delays),

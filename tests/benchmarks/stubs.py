@@ -61,7 +61,7 @@ class StubStt(_Stub):
 class StubAgent(_Stub):
     """Says what the client asked for, token by token."""
 
-    async def reply(self, history: History) -> AsyncGenerator[str]:
+    async def reply(self, history: History, wanted: asyncio.Event) -> AsyncGenerator[str]:
         number = self.stage.reply()
         words = tokens(self.stage.oracle.mode, number)
         await asyncio.sleep(self.delays.first_token_s)

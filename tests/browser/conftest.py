@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from playwright.async_api import async_playwright
+from playwright.async_api import Browser, async_playwright
 
-from tests.browser.visitor import Visitor, launched
+from tests.browser.visitor import Visitor, given_a_voice, launched
 from tests.support.app_process import running_app
 from voicebot.core.audio import Audio
 
@@ -49,10 +49,21 @@ class Browsers:
 
         Without `microphone` the browser refuses it.
         """
+        browser = await self._browser(says, microphone=microphone)
+        return await self._stack.enter_async_context(Visitor(await browser.new_context(), self._url))
+
+    async def meet(self) -> Visitor:
+        """A visitor who `says` what the test wants, when it wants; the browser's real microphone is not used."""
+        browser = await self._browser(None, microphone=True)
+        return await self._stack.enter_async_context(
+            Visitor(await given_a_voice(await browser.new_context()), self._url)
+        )
+
+    async def _browser(self, says: Audio | None, *, microphone: bool) -> Browser:
         playwright = await self._stack.enter_async_context(async_playwright())
         browser = await launched(playwright, self._chromium, self._folder, says, microphone=microphone)
         self._stack.push_async_callback(browser.close)
-        return await self._stack.enter_async_context(Visitor(await browser.new_context(), self._url))
+        return browser
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,29 @@ async def record(page: Page) -> None:
     await page.evaluate(RECORDER.read_text(encoding="utf-8"))
 
 
-async def recorded(page: Page) -> Audio:
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What was heard, and at which samples the talk control began to show which state."""
+
+    sound: Audio
+    states: tuple[tuple[str, int], ...]
+
+    def between(self, before: str, after: str = "") -> Audio:
+        """What was heard from when the page first showed `before` until it first showed `after`, or to the end."""
+        starts = dict(reversed(self.states)) | {"": len(self.sound.samples)}
+        return Audio(self.sound.samples[starts[before] : starts[after]], self.sound.rate_hz)
+
+
+async def recording(page: Page) -> Recording:
     """What was heard since the last call."""
-    return Audio.from_bytes(base64.b64decode(await page.evaluate("recorder.take()")), WIRE_RATE_HZ)
+    taken = await page.evaluate("recorder.take()")
+    sound = Audio.from_bytes(base64.b64decode(taken["pcm"]), WIRE_RATE_HZ)
+    return Recording(sound, tuple((entry["state"], entry["sample"]) for entry in taken["states"]))
+
+
+async def recorded(page: Page) -> Audio:
+    """The sound heard since the last call."""
+    return (await recording(page)).sound
 
 
 async def falls_silent(page: Page, timeout_s: float = 3.0) -> None:

@@ -14,42 +14,44 @@ from typing import Literal
 
 from playwright.async_api import async_playwright, expect
 
-from tests.browser.visitor import ANSWER_S, Visitor, launched
-from tests.support.speech import spoken
-from voicebot.core.audio import WIRE_RATE_HZ, Audio
+from tests.browser.visitor import ANSWER_S, Visitor, given_a_voice, launched
 
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
-SILENT_S = 7.0
-"""The visitor listens to the story for so long before speaking over it."""
-
-
-def interruption() -> Audio:
-    """What the microphone hears: nothing for a while, then a question."""
-    question = spoken("what time is it in tokyo").resampled(WIRE_RATE_HZ)
-    return Audio.joined([Audio.silence(SILENT_S, WIRE_RATE_HZ), question], WIRE_RATE_HZ)
+WORDS_BETWEEN = 4
+"""The visitor listens to so many words of the story before saying something over it."""
 
 
 async def take(visitor: Visitor, folder: Path) -> None:
-    """Asks for a story, speaks over it, and takes pictures on the way."""
+    """Asks for a story, hums and then asks something over it, disputes a verdict, and takes pictures on the way."""
     await pictures(visitor, folder, "idle")
     await visitor.talk_button.click()
     await visitor.sees("listening")
     await visitor.types("Tell me a long story")
-    await visitor.sees("paused")
+    await visitor.hears_words(WORDS_BETWEEN)
+    await visitor.says("uh-huh")
+    await expect(visitor.rulings).to_have_count(1, timeout=ANSWER_S * 1000)
+    heard = await visitor.words("heard")
+    await visitor.hears_words(len(heard) + WORDS_BETWEEN)
+    await visitor.says("what time is it in tokyo")
     await expect(visitor.answers).to_have_count(2, timeout=ANSWER_S * 1000)
     await visitor.sees("speaking")
     await expect(visitor.answers.last.locator(".vb-heard")).not_to_be_empty()
     await pictures(visitor, folder, "speaking")
     await visitor.hears_answer(2)
     await pictures(visitor, folder, "after")
+    await visitor.rulings.last.get_by_role("button").click()
+    await expect(visitor.page.locator(".vb-save")).to_be_visible()
+    await pictures(visitor, folder, "verdicts", of="#vb-rulings")
     await visitor.talk_button.click()
 
 
-async def pictures(visitor: Visitor, folder: Path, moment: str) -> None:
+async def pictures(visitor: Visitor, folder: Path, moment: str, *, of: str = "#vb-header") -> None:
+    """The page in each size and colours, with the part that matters in sight."""
     for size, (width, height) in SIZES.items():
         await visitor.page.set_viewport_size({"width": width, "height": height})
+        await visitor.page.locator(of).evaluate("element => element.scrollIntoView({ block: 'center' })")
         for scheme in SCHEMES:
             await visitor.page.emulate_media(color_scheme=scheme)
             dark = str(scheme == "dark").lower()
@@ -63,8 +65,8 @@ async def _main(url: str, folder: Path) -> None:
         raise SystemExit("chromium is missing: apt-get install chromium")
     with tempfile.TemporaryDirectory() as scratch:
         async with async_playwright() as playwright:
-            browser = await launched(playwright, chromium, Path(scratch), interruption(), microphone=True)
-            async with Visitor(await browser.new_context(), url) as visitor:
+            browser = await launched(playwright, chromium, Path(scratch), None, microphone=True)
+            async with Visitor(await given_a_voice(await browser.new_context()), url) as visitor:
                 await take(visitor, folder)
             await browser.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.browser.conftest import Browsers
-from tests.browser.screenshots import SCHEMES, SIZES, interruption, take
+from tests.browser.screenshots import SCHEMES, SIZES, take
 
 FOLDER = Path(__file__).parents[2] / "screenshots"
 
@@ -17,16 +17,17 @@ LEAST_CONTRAST = 4.5
 
 async def test_pictures_are_taken(browsers: Browsers) -> None:
     FOLDER.mkdir(exist_ok=True)
-    visitor = await browsers.visit(interruption())
+    visitor = await browsers.meet()
     await take(visitor, FOLDER)
     taken = {path.name for path in FOLDER.glob("*.png")}
     assert taken >= {
         f"{size}-{scheme}-{moment}.png"
         for size in SIZES
         for scheme in SCHEMES
-        for moment in ("idle", "speaking", "after")
+        for moment in ("idle", "speaking", "after", "verdicts")
     }
-    assert await visitor.page.locator("#vb-rulings [data-decision=regenerate]").count() == 1
+    for decision in ("resume", "regenerate"):
+        assert await visitor.page.locator(f"#vb-rulings [data-decision={decision}]").count() == 1
 
 
 async def test_every_text_has_contrast_and_none_is_cut_off(browsers: Browsers) -> None:

@@ -80,7 +80,7 @@ def test_no_asset_is_forgotten() -> None:
 
 def test_each_step_and_part_of_the_view_has_its_row(components: list[dict[str, Any]]) -> None:
     html = "".join(component["props"].get("value") or "" for component in components if component["type"] == "html")
-    assert re.findall(r'data-step="([^"]+)"', html) == [name for name, _ in panel.STAGES]
+    assert re.findall(r'data-step="([^"]+)"', html) == [step.name for step in panel.STEPS]
     view = panel.view(State())
     assert set(re.findall(r'data-part="([^"]+)"', html)) == set(view["status"])
 

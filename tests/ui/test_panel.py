@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from voicebot.core.history import Message, Role
 from voicebot.core.state import Reply, Ruling, State, Turn, Utterance
-from voicebot.core.verdict import Decision, Verdict
+from voicebot.core.verdict import Context, Decision, Verdict
+from voicebot.core.verdict_case import Case
 from voicebot.ui import panel
 
 ASKED = Message(Role.USER, "tell me a story")
@@ -23,6 +24,22 @@ ANSWERED = Turn(
     audio_s=10.95,
     frame_s=10.96,
 )
+"""Asked of a recogniser that gives the text only after the end of the turn."""
+
+EAGER = Turn(
+    speech_ended_s=10.0,
+    transcript_s=10.25,
+    token_s=10.4,
+    sentence_s=10.43,
+    audio_s=10.45,
+    turn_ended_s=10.5,
+    frame_s=10.51,
+)
+"""The reply was made in the user's last pause, and waited for the end of the turn."""
+
+STORY = Context(sentence="Once upon a time there was a fox.", words_heard=5)
+RODE_OUT = Ruling(7, Verdict(Decision.RESUME, "backchannel", "“uh-huh” only says so", "uh-huh"), STORY, took_s=0.4504)
+GAVE_WAY = Ruling(8, Verdict(Decision.REGENERATE, "words", "“why” is meant for the bot", "why"), STORY, took_s=0.3)
 
 
 def user(text: str, *, interim: bool = False) -> dict[str, object]:
@@ -48,11 +65,10 @@ def test_a_new_session_shows_nothing() -> None:
 
 
 def test_a_view_is_plain_json() -> None:
-    verdict = Verdict(Decision.RESUME, "backchannel", "“uh-huh” only says that the user listens", "uh-huh")
-    state = State(
-        history=(ASKED, TOLD), reply=SPEAKING, turn=ANSWERED, turns=(ANSWERED,), rulings=(Ruling(verdict, 0.4),)
+    rulings = (replace(RODE_OUT, disputed=True), GAVE_WAY)
+    view = panel.view(
+        State(history=(ASKED, TOLD), reply=SPEAKING, turn=ANSWERED, turns=(ANSWERED, EAGER), rulings=rulings)
     )
-    view = panel.view(state)
     assert json.loads(json.dumps(view)) == view
 
 
@@ -72,6 +88,16 @@ def test_a_reply_without_a_sentence_is_not_shown_yet() -> None:
     assert panel.chat(State(history=(ASKED,), reply=Reply(1))) == [user("tell me a story")]
 
 
+def test_an_eager_reply_is_not_shown_before_the_turn_is_the_bots() -> None:
+    eager = Reply(1, asked="what time is it", eager=True, sentences=("It is ten.",), paused=True)
+    state = State(reply=eager, utterances=(Utterance(1, text="what time is it"),))
+    assert panel.chat(state) == [user("what time is it", interim=True)]
+    given_up = replace(state, reply=replace(eager, cancelled=True))
+    assert panel.chat(given_up) == [user("what time is it", interim=True)]
+    committed = State(history=(Message(Role.USER, "what time is it"),), reply=replace(eager, eager=False, paused=False))
+    assert panel.chat(committed) == [user("what time is it"), bot("", "It is ten.", live=True)]
+
+
 def test_a_cancelled_reply_is_marked_as_interrupted_at_once() -> None:
     state = State(reply=replace(SPEAKING, cancelled=True))
     assert panel.chat(state) == [bot("It is ten. In Tokyo,", "that is.", interrupted=True, live=True)]
@@ -82,7 +108,9 @@ def test_a_forgotten_reply_is_gone_at_once() -> None:
 
 
 def test_words_over_a_reply_stand_below_it_the_certain_before_the_interim() -> None:
-    state = State(reply=SPEAKING, pending=("no", "wait"), utterances=(Utterance(3, "I mean"), Utterance(4, "in")))
+    state = State(
+        reply=SPEAKING, pending=("no", "wait"), utterances=(Utterance(3, text="I mean"), Utterance(4, text="in"))
+    )
     assert panel.chat(state)[1:] == [user("no wait"), user("I mean in", interim=True)]
 
 
@@ -124,35 +152,76 @@ def test_the_last_message_is_shown_however_long_it_is() -> None:
 
 
 def test_the_newest_ruling_comes_first_and_old_ones_are_left_out() -> None:
-    rulings = tuple(
-        Ruling(Verdict(Decision.REGENERATE, "words", "meant for the bot", str(number)), took_s=0.4504)
-        for number in range(panel.MAX_RULINGS + 2)
-    )
-    shown = panel.view(State(rulings=rulings))["rulings"]
-    assert [ruling["text"] for ruling in shown] == ["6", "5", "4", "3", "2"]
-    assert shown[0] == {
-        "decision": "regenerate",
-        "rule": "words",
-        "reason": "meant for the bot",
-        "text": "6",
+    rulings = tuple(replace(GAVE_WAY, number=number) for number in range(1, panel.MAX_RULINGS + 3))
+    assert [ruling["number"] for ruling in panel.view(State(rulings=rulings))["rulings"]] == [7, 6, 5, 4, 3]
+
+
+def test_a_ruling_tells_what_was_decided_about_which_words_and_why() -> None:
+    assert panel.ruling_view(RODE_OUT) == {
+        "number": 7,
+        "decision": "resume",
+        "rule": "backchannel",
+        "reason": "“uh-huh” only says so",
+        "text": "uh-huh",
         "took_ms": 450,
+        "disputed": False,
     }
+
+
+def test_a_disputed_ruling_comes_with_the_case_in_which_the_opposite_is_right() -> None:
+    rode_out = panel.ruling_view(replace(RODE_OUT, disputed=True))
+    assert rode_out["disputed"] is True
+    case = Case.from_line(rode_out["case"])
+    assert (case.context, case.text, case.final, case.expected) == (STORY, "uh-huh", True, Decision.REGENERATE)
+    gave_way = panel.ruling_view(replace(GAVE_WAY, disputed=True))
+    assert Case.from_line(gave_way["case"]).expected is Decision.RESUME
 
 
 # Times ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_waterfall_begins_when_the_user_fell_silent_and_has_no_gaps() -> None:
-    steps = panel.turn_view(ANSWERED)
-    assert [step["name"] for step in steps] == [name for name, _ in panel.STAGES]
-    assert [(step["from_ms"], step["to_ms"]) for step in steps] == [
-        (0, 500),
-        (500, 800),
-        (800, 900),
-        (900, 930),
-        (930, 950),
-        (950, 960),
-    ]
+def bars(turn: Turn) -> dict[str, tuple[int, int]]:
+    return {step["name"]: (step["from_ms"], step["to_ms"]) for step in panel.turn_view(turn)}
+
+
+def test_each_step_begins_when_what_it_waited_for_has_come() -> None:
+    assert bars(ANSWERED) == {
+        "end of turn": (0, 500),
+        "final text": (0, 800),
+        "first token": (800, 900),
+        "first sentence": (900, 930),
+        "first audio": (930, 950),
+        "first frame": (950, 960),
+    }
+
+
+def test_an_eager_reply_is_made_while_the_bot_waits_for_the_end_of_the_turn() -> None:
+    assert bars(EAGER) == {
+        "end of turn": (0, 500),
+        "final text": (0, 250),
+        "first token": (250, 400),
+        "first sentence": (400, 430),
+        "first audio": (430, 450),
+        "first frame": (500, 510),
+    }
+
+
+def test_a_reply_that_is_not_eager_waits_for_the_end_of_the_turn_though_the_text_is_known() -> None:
+    turn = replace(ANSWERED, transcript_s=10.25, turn_ended_s=10.5)
+    assert bars(turn)["first token"] == (500, 900)
+
+
+def test_what_came_before_the_user_spoke_on_took_no_time() -> None:
+    """An eager reply was ready when the user made one more sound without words."""
+    steps = bars(replace(EAGER, speech_ended_s=10.44))
+    assert steps["first token"] == (0, 0)
+    assert steps["first audio"] == (0, 10)
+    assert steps["first frame"] == (60, 70)
+
+
+def test_the_last_step_is_the_first_frame_in_whatever_order_they_came() -> None:
+    for turn in (ANSWERED, EAGER):
+        assert panel.turn_view(turn)[-1]["name"] == "first frame" == panel.STEPS[-1].name
 
 
 def test_a_turn_under_way_has_the_steps_that_have_come() -> None:
@@ -169,12 +238,17 @@ def test_medians_are_over_all_answered_turns() -> None:
     assert panel.medians(turns) == {
         "response gap": 1000,
         "end of turn": 500,
-        "final text": 300,
+        "final text": 800,
         "first token": 100,
         "first sentence": 30,
         "first audio": 20,
         "first frame": 50,
     }
+
+
+def test_medians_of_eager_and_other_turns_together() -> None:
+    assert panel.medians([ANSWERED, EAGER, EAGER])["response gap"] == 510
+    assert panel.medians([ANSWERED, EAGER, EAGER])["first token"] == 150
 
 
 def test_typed_turns_do_not_count_as_quick_ones() -> None:

@@ -7,7 +7,6 @@ from langchain_core.tools import BaseTool
 from voicebot.tools.calculator import calculator_tool
 from voicebot.tools.clock import Now, clock_tool, machine_time
 
-
 PURE = "pure"
 """The tag of tools that have no effects outside: they may run for an answer that nobody may ever hear."""
 

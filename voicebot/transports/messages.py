@@ -30,13 +30,21 @@ class ClearMessage(_Message):
     type: Literal["clear"]
 
 
+class DisputeMessage(_Message):
+    """The user says that the verdict of this number was wrong, or takes that back."""
+
+    type: Literal["dispute"]
+    ruling: int
+    disputed: bool
+
+
 class ByeMessage(_Message):
     """The client is leaving: the session may be taken down at once."""
 
     type: Literal["bye"]
 
 
-ClientMessage = TextMessage | InterruptMessage | ClearMessage | ByeMessage
+ClientMessage = TextMessage | InterruptMessage | ClearMessage | DisputeMessage | ByeMessage
 
 _adapter: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 

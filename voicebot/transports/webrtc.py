@@ -20,13 +20,20 @@ from fastrtc.tracks import AudioCallback
 
 from voicebot.config import Settings
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
-from voicebot.core.events import ConversationCleared, InterruptPressed, TextTyped
+from voicebot.core.events import ConversationCleared, InterruptPressed, RulingDisputed, TextTyped
 from voicebot.core.state import State
 from voicebot.engines.base import Engines
 from voicebot.orchestrator import Orchestrator
 from voicebot.player import FrameClock
 from voicebot.transports import messages
-from voicebot.transports.messages import ByeMessage, ClearMessage, InterruptMessage, MessageError, TextMessage
+from voicebot.transports.messages import (
+    ByeMessage,
+    ClearMessage,
+    DisputeMessage,
+    InterruptMessage,
+    MessageError,
+    TextMessage,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +155,7 @@ class VoiceHandler(AsyncStreamHandler):
     def _next_frame(self) -> Samples:
         try:
             self._keep_house()
-            return self._orchestrator.player.next_frame()
+            return self._orchestrator.next_frame()
         except Exception:  # noqa: BLE001 (the transport edge: the bot would be mute)
             self._log_fault("playout")
             return Audio.silence(FRAME_S, WIRE_RATE_HZ).samples
@@ -212,6 +219,8 @@ class VoiceHandler(AsyncStreamHandler):
                 self._orchestrator.post(InterruptPressed())
             case ClearMessage():
                 self._orchestrator.post(ConversationCleared())
+            case DisputeMessage(ruling=number, disputed=disputed):
+                self._orchestrator.post(RulingDisputed(number, disputed))
             case ByeMessage():
                 self._leave(self, "You hung up.")
             case _:

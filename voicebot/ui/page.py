@@ -12,11 +12,11 @@ from urllib.parse import quote
 import gradio as gr
 
 from voicebot.ui import offline
-from voicebot.ui.panel import STAGES
+from voicebot.ui.panel import STEPS, Step
 
 ASSETS = Path(__file__).parent / "assets"
 
-SCRIPTS = ("dom", "connection", "problems", "microphone", "session", "talk", "chat", "panel", "main")
+SCRIPTS = ("dom", "connection", "problems", "microphone", "wrong_calls", "session", "talk", "chat", "panel", "main")
 """The script's modules, each after those it imports."""
 
 STYLES = ("page", "talk", "controls", "chat", "panel")
@@ -110,8 +110,8 @@ def _without_imports(module: str) -> str:
 def _panel() -> str:
     return Template(_asset("panel.html")).substitute(
         parts=_joined(_part(*part) for part in PARTS),
-        steps=_joined(_step(name) for name, _ in STAGES),
-        last_step=STAGES[-1][0],
+        steps=_joined(_step(step) for step in STEPS),
+        last_step=STEPS[-1].name,
     )
 
 
@@ -122,9 +122,9 @@ def _part(part: str, name: str, stage: str) -> str:
     )
 
 
-def _step(name: str) -> str:
+def _step(step: Step) -> str:
     return (
-        f'<tr data-step="{name}"><th scope="row">{name}</th>'
+        f'<tr data-step="{step.name}" title="{step.meaning}"><th scope="row">{step.name}</th>'
         '<td class="vb-track"><span class="vb-bar"></span></td>'
         '<td class="vb-now">–</td><td class="vb-median">–</td></tr>'
     )

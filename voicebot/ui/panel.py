@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import pairwise
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from voicebot.core.history import Role, merged
 from voicebot.core.state import Ruling, State, Turn
+from voicebot.core.verdict import Decision
+from voicebot.core.verdict_case import Case
 
 MAX_MESSAGES = 60
 MAX_CHAT_CHARS = 12_000
@@ -16,15 +18,34 @@ MAX_CHAT_CHARS = 12_000
 
 MAX_RULINGS = 5
 
-STAGES = (
-    ("end of turn", "turn_ended_s"),
-    ("final text", "transcript_s"),
-    ("first token", "token_s"),
-    ("first sentence", "sentence_s"),
-    ("first audio", "audio_s"),
-    ("first frame", "frame_s"),
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step from the end of speech to the first frame of the answer. `came` is the field of `Turn` that tells when.
+
+    `after` are the steps it may have waited for, beside the end of speech. An eager reply is made while the bot makes
+    sure that the user is done: only its first frame waits for the end of the turn.
+    """
+
+    name: str
+    came: str
+    after: tuple[str, ...]
+    meaning: str
+
+
+STEPS = (
+    Step("end of turn", "turn_ended_s", (), "until the bot was sure that you would not go on"),
+    Step("final text", "transcript_s", (), "until all your words were known"),
+    Step(
+        "first token",
+        "token_s",
+        ("end of turn", "final text"),
+        "until the agent began to answer, which it may do while you might still go on",
+    ),
+    Step("first sentence", "sentence_s", ("first token",), "until there was a sentence to speak"),
+    Step("first audio", "audio_s", ("first sentence",), "until its sound began to come"),
+    Step("first frame", "frame_s", ("first audio", "end of turn"), "until it was played, once your turn was over"),
 )
-"""The steps from the end of speech to the first frame of the answer, in their order."""
 
 
 def view(state: State) -> dict[str, Any]:
@@ -51,7 +72,10 @@ def view(state: State) -> dict[str, Any]:
 
 
 def chat(state: State) -> list[dict[str, Any]]:
-    """The conversation, oldest first. `heard` and `unheard` are the assistant's words on either side of the cursor."""
+    """The conversation, oldest first. `heard` and `unheard` are the assistant's words on either side of the cursor.
+
+    A reply begun eagerly is not shown before the turn is the bot's.
+    """
     messages: list[dict[str, Any]] = [
         {"role": "user", "text": message.text, "interim": False}
         if message.role is Role.USER
@@ -65,7 +89,7 @@ def chat(state: State) -> list[dict[str, Any]]:
         for message in state.history
     ]
     reply = state.reply
-    if reply is not None and not reply.forgotten and reply.sentences:
+    if reply is not None and reply.sentences and not (reply.eager or reply.forgotten):
         messages.append(
             {
                 "role": "assistant",
@@ -95,35 +119,60 @@ def latest(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def ruling_view(ruling: Ruling) -> dict[str, Any]:
+    """The verdict; a disputed one with the `case` to be recorded, a line of `verdict_case`."""
     verdict = ruling.verdict
-    return {
+    case = {"case": case_of(ruling).to_line()} if ruling.disputed else {}
+    return case | {
+        "number": ruling.number,
         "decision": verdict.decision.value,
         "rule": verdict.rule,
         "reason": verdict.reason,
         "text": verdict.text,
-        "took_ms": round(ruling.took_s * 1000),
+        "took_ms": _ms(ruling.took_s),
+        "disputed": ruling.disputed,
     }
 
 
+def case_of(ruling: Ruling) -> Case:
+    """What the user says who disputes the verdict: that the opposite was right."""
+    verdict = ruling.verdict
+    expected = Decision.REGENERATE if verdict.decision is Decision.RESUME else Decision.RESUME
+    why = f"disputed: {verdict.decision.value} by the rule “{verdict.rule}”"
+    return Case(ruling.context, verdict.text, final=True, expected=expected, why=why)
+
+
 def turn_view(turn: Turn | None) -> list[dict[str, Any]]:
-    """The steps of a turn that have come: when each began and ended, in ms since the user fell silent."""
+    """The steps of a turn that have come, in ms since the user fell silent.
+
+    Each runs from the last thing that it waited for to its own coming. What came while the user still spoke (an eager
+    reply that was right after all) counts as there from the start.
+    """
     if turn is None:
         return []
-    times = [("end of speech", turn.speech_ended_s)]
-    times += [(name, at_s) for name, field in STAGES if (at_s := getattr(turn, field)) is not None]
+    came = {
+        step.name: max(0, _ms(at_s - turn.speech_ended_s))
+        for step in STEPS
+        if (at_s := getattr(turn, step.came)) is not None
+    }
     return [
-        {"name": name, "from_ms": _ms(before - turn.speech_ended_s), "to_ms": _ms(at - turn.speech_ended_s)}
-        for (_, before), (name, at) in pairwise(times)
+        {"name": step.name, "from_ms": _began_ms(step, came), "to_ms": came[step.name]}
+        for step in STEPS
+        if step.name in came
     ]
+
+
+def _began_ms(step: Step, came: dict[str, int]) -> int:
+    """When the step could begin. What came after it was not waited for."""
+    before = [came[name] for name in step.after if name in came]
+    return max((at_ms for at_ms in before if at_ms <= came[step.name]), default=0)
 
 
 def medians(turns: Iterable[Turn]) -> dict[str, int]:
     """Median response gap and length of each step, in ms, over the answered turns that were spoken, not typed."""
     views = [turn_view(turn) for turn in turns if turn.transcript_s != turn.speech_ended_s]
-    names = [name for name, _ in STAGES]
     lengths = {
-        name: [stage["to_ms"] - stage["from_ms"] for view in views for stage in view if stage["name"] == name]
-        for name in names
+        step.name: [shown["to_ms"] - shown["from_ms"] for view in views for shown in view if shown["name"] == step.name]
+        for step in STEPS
     }
     gaps = [view[-1]["to_ms"] for view in views if view]
     result = {name: round(median(values)) for name, values in lengths.items() if values}

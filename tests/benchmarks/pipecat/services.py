@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import fields
 from typing import Any
 
+from pipecat.audio.vad.vad_analyzer import VAD_STOP_SECS
 from pipecat.frames.frames import (
     Frame,
     InterimTranscriptionFrame,
@@ -40,7 +41,8 @@ class StubStt(STTService):
     """Streams: each word is known `stt_s` after it, the final text `stt_s` after the detector's end of speech."""
 
     def __init__(self, stage: Stage, delays: Delays) -> None:
-        super().__init__(ttfs_p99_latency=delays.stt_s, settings=STTSettings(model=None, language=None))
+        latency_s = VAD_STOP_SECS + delays.stt_s
+        super().__init__(ttfs_p99_latency=latency_s, settings=STTSettings(model=None, language=None))
         self._stage = stage
         self._delays = delays
         self._utterance: Utterance | None = None

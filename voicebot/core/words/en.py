@@ -111,7 +111,7 @@ ENGLISH = Words(
         so, well, and, but, like, you know, i mean, then, or, because, cause, anyway, anyways, let me see, let's see,
         let me think, basically, though, also, hmm well
     """,
-    fragment="the, a, an, i, it, of, to, in, at, for, with, from, by, as, if, is",
+    fragment="the, a, an, i, it, of, both of, to, in, at, for, with, from, by, as, if, is",
     polite="assistant, computer, buddy, man, dude, mate, friend, sir, madam, my friend, guys, bro",
     around="""
         now, just, right now, right there, can you, could you, would you, will you, can we, you can, you, for a

@@ -28,6 +28,7 @@ SURE = -4.5
 OWN_WORDS = {
     **{"mm-hmm": "M HH M", "mm-hmm(2)": "AH M HH AH M", "mm-hmm(3)": "M M"},
     **{"uh-huh(2)": "AH N HH AH N", "uh-huh(3)": "AA HH AA", "uh-huh(4)": "AH HH AA"},
+    **{"uh-huh(5)": "UH HH AH", "uh-huh(6)": "AH HH AE"},
 }
 """Pronunciations that the model's dictionary lacks."""
 

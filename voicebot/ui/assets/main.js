@@ -2,7 +2,7 @@
 
 import { Chat } from "./chat.js";
 import { find, write } from "./dom.js";
-import { drawParts, drawRulings, drawTurn } from "./panel.js";
+import { drawParts, drawRulings, drawTurn, drawWrongCalls } from "./panel.js";
 import { serverProblem } from "./problems.js";
 import { Session } from "./session.js";
 import { drawLevel, drawTalk } from "./talk.js";
@@ -43,7 +43,8 @@ function draw(session, talk, chat) {
   drawProblem(session);
   chat.draw(view.chat, view.older);
   drawParts(find(document, "#vb-parts"), view.status, { ...session.engines, playback: "webrtc" });
-  drawRulings(find(document, "#vb-rulings"), view.rulings);
+  drawRulings(find(document, "#vb-rulings"), view.rulings, session.link === "on");
+  drawWrongCalls(find(document, "#vb-rulings"), session.wrongCalls.count);
   drawTurn(find(document, "#vb-turn"), view.turn, view.medians);
   write(find(document, "#vb-notice"), session.notice);
   const live = view.chat.some((/** @type {any} */ message) => message.live);
@@ -78,6 +79,8 @@ function wire(session) {
   find(document, "#vb-talk-button").addEventListener("click", () => session.toggleTalk());
   find(document, ".vb-hang-up").addEventListener("click", () => session.hangUp());
   find(document, "#vb-problem button").addEventListener("click", () => act(session));
+  find(document, "#vb-rulings ol").addEventListener("click", (event) => dispute(session, event));
+  find(document, ".vb-save").addEventListener("click", () => session.wrongCalls.save());
   for (const example of document.querySelectorAll("[data-say]")) {
     example.addEventListener("click", () => session.sendText(example.getAttribute("data-say") ?? ""));
   }
@@ -95,6 +98,14 @@ function act(session) {
     default:
       return session.dismiss();
   }
+}
+
+/** The verdict's button says what the server knows: pressing it asks for the contrary.
+ * @param {Session} session @param {Event} event */
+function dispute(session, event) {
+  const button = event.target instanceof Element ? event.target.closest(".vb-wrong") : null;
+  const number = button?.closest("[data-ruling]")?.getAttribute("data-ruling");
+  if (button && number) session.dispute(Number(number), button.getAttribute("aria-pressed") !== "true");
 }
 
 /** @param {Session} session @param {KeyboardEvent} event */

@@ -16,29 +16,68 @@ export function drawParts(root, status, engines) {
 }
 
 /**
- * @typedef {{decision: string, rule: string, reason: string, text: string, took_ms: number}} Ruling
- * @param {HTMLElement} root
- * @param {Ruling[]} rulings the newest first
+ * @typedef {object} Ruling as voicebot/ui/panel.py gives it
+ * @property {number} number
+ * @property {string} decision
+ * @property {string} rule
+ * @property {string} reason
+ * @property {string} text
+ * @property {number} took_ms
+ * @property {boolean} disputed
+ * @property {string} [case] a line for the test set, if it is disputed
  */
-export function drawRulings(root, rulings) {
+
+/** Each verdict keeps its element, and with it the keyboard's place, while newer ones come in above it.
+ * @param {HTMLElement} root @param {Ruling[]} rulings the newest first
+ * @param {boolean} open whether the server can be told of a wrong one */
+export function drawRulings(root, rulings, open) {
   root.classList.toggle("vb-empty", rulings.length === 0);
   const list = find(root, "ol");
-  resize(list, rulings.length, makeRuling);
-  rulings.forEach((ruling, index) => drawRuling(list.children[index], ruling));
+  const items = new Map(Array.from(list.children, (item) => [item.getAttribute("data-ruling"), item]));
+  for (const ruling of rulings.toReversed()) {
+    const number = String(ruling.number);
+    const item = items.get(number) ?? makeRuling(number);
+    if (!items.delete(number)) list.prepend(item);
+    drawRuling(item, ruling, open);
+  }
+  for (const item of items.values()) item.remove();
 }
 
-function makeRuling() {
-  const spans = ["vb-decision", "vb-rule", "vb-took"].map((className) => make("span", className));
-  return make("li", "vb-ruling", [make("p", "vb-ruling-head", spans), make("p", "vb-reason")]);
+/** @param {string} number */
+function makeRuling(number) {
+  const button = make("button", "vb-wrong");
+  button.setAttribute("type", "button");
+  write(button, "Wrong call");
+  const head = make("p", "vb-ruling-head", [make("span", "vb-decision"), make("span", "vb-text"), button]);
+  const facts = ["vb-term", "vb-rule", "vb-took"].map((name) => make("span", name));
+  const why = make("p", "vb-why", [make("span", "vb-reason"), make("span", "vb-facts", facts)]);
+  const item = make("li", "vb-ruling", [head, why]);
+  item.setAttribute("data-ruling", number);
+  return item;
 }
 
-/** @param {Element} item @param {Ruling} ruling */
-function drawRuling(item, { decision, rule, reason, took_ms }) {
+/** @param {Element} item @param {Ruling} ruling @param {boolean} open */
+function drawRuling(item, { decision, rule, reason, text, took_ms, disputed }, open) {
+  const done = DECISIONS[decision] ?? decision;
+  const words = text ? `“${text}”` : "no words";
   item.setAttribute("data-decision", decision);
-  write(find(item, ".vb-decision"), DECISIONS[decision] ?? decision);
-  write(find(item, ".vb-rule"), rule);
-  write(find(item, ".vb-took"), `${took_ms} ms`);
+  write(find(item, ".vb-decision"), done);
+  write(find(item, ".vb-text"), words);
   write(find(item, ".vb-reason"), reason);
+  write(find(item, ".vb-term"), decision.toUpperCase());
+  write(find(item, ".vb-rule"), `rule: ${rule}`);
+  write(find(item, ".vb-took"), `took ${took_ms} ms`);
+  const button = find(item, ".vb-wrong");
+  button.setAttribute("aria-label", `Wrong call: ${done.toLowerCase()} after ${words}`);
+  button.setAttribute("aria-pressed", String(disputed));
+  button.setAttribute("aria-disabled", String(!open));
+}
+
+/** @param {HTMLElement} root @param {number} count how many verdicts were called wrong */
+export function drawWrongCalls(root, count) {
+  const button = find(root, ".vb-save");
+  button.hidden = count === 0;
+  write(button, `Save wrong calls (${count})`);
 }
 
 /**

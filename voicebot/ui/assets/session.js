@@ -11,6 +11,7 @@ import {
   microphoneProblem,
   serverProblem,
 } from "./problems.js";
+import { WrongCalls } from "./wrong_calls.js";
 
 /** @typedef {import("./problems.js").Problem} Problem */
 
@@ -29,11 +30,14 @@ export class Session {
     /** @type {Record<string, string>} */
     this.engines = {};
     this.notice = "";
+    this.wrongCalls = new WrongCalls();
     this.changed = () => {};
     this.levelChanged = (/** @type {number} */ _level) => {};
     /** @type {RTCIceServer[]} */
     this._iceServers = [];
     this._wantsToTalk = false;
+    /** The server's name for this session. */
+    this._name = "";
   }
 
   /** Which engines would answer, and what the server has to say before anybody connects. */
@@ -68,6 +72,11 @@ export class Session {
   /** A new conversation, over the same connection. */
   clear() {
     if (!this._connection?.send({ type: "clear" })) this._set({ view: null });
+  }
+
+  /** The verdict of this number was wrong, or was not. @param {number} ruling @param {boolean} disputed */
+  dispute(ruling, disputed) {
+    this._connection?.send({ type: "dispute", ruling, disputed });
   }
 
   toggleMute() {
@@ -165,9 +174,11 @@ export class Session {
   _receive(message) {
     switch (message.type) {
       case "hello":
+        this._name = message.session;
         this._set({ engines: message.engines });
         break;
       case "state":
+        this.wrongCalls.collect(this._name, message.rulings);
         this._set({ view: message });
         break;
       case "error":

@@ -1,0 +1,207 @@
+"""`make bench`: the same scripted users talk to our bot, to FastRTC's and to Pipecat's; Markdown tables tell the rest.
+
+All bots run on the same stub engines, one at a time, each in a process of its own. See `--help` for shorter runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.benchmarks import answers, bots, losses, overlaps, users
+from tests.benchmarks.bots import Bot, Kind
+from tests.benchmarks.figures import Figures, table
+from tests.support.rtc_client import OfferRefusedError
+
+KINDS = {"ours": bots.OURS, "fastrtc": bots.FASTRTC, "pipecat": bots.PIPECAT}
+SCENARIOS = ("answers", "overlaps", "turns", "losses", "no-delays")
+
+FAILURES = (TimeoutError, OSError, httpx.HTTPError, OfferRefusedError)
+"""What a bot that hangs or breaks down raises here: the scenario ends there, with a note."""
+
+ROUND_S = 25.0
+"""A scenario of n rounds that takes longer than n of these hangs."""
+
+ANSWERS = [
+    ("gap", "last sample of the question → first sound of the answer", "ms"),
+    ("cut off", "answered before the end", "of"),
+]
+OVERLAPS = [
+    ("interruption stop", "interruption: onset of speech → bot silent", "ms"),
+    ("interruption answer", "interruption: its end → the new answer", "ms"),
+    ("backchannel pause", "backchannel, cough, noise: onset → bot silent, where the reply then went on", "ms"),
+    ("backchannel resume", "its end → the bot speaks on", "ms"),
+    ("lost", "samples lost over a pause (less than 24 count as none)", ""),
+    ("repeated", "samples repeated over a pause", ""),
+    ("lost, unrounded", "lost less repeated, as measured (±10)", ""),
+    ("backchannel stop", "onset → bot silent, where it did not go on", "ms"),
+    ("backchannel answer", "its end → another reply", "ms"),
+]
+VERDICTS = [
+    row
+    for kind, name in (("backchannel", "backchannel"), ("noise", "cough or noise"), ("interruption", "interruption"))
+    for row in (
+        (f"{kind}: went on", f"**{name}**: the reply went on", "of"),
+        (f"{kind}: new reply", f"{name}: another reply", "of"),
+        (f"{kind}: dropped", f"{name}: silence", "of"),
+    )
+]
+TURNS = [
+    row
+    for kind, name in (("long", "long sentences"), ("hesitation", f"{users.HESITATION_S} s of hesitation"))
+    for row in (
+        (f"{kind}: answered too soon", f"**{name}**: answered before the end", "of"),
+        (f"{kind}: thought too soon", "a reply begun before the end (eager ones count)", "of"),
+        (f"{kind}: gap", "end → answer, of the others", "ms"),
+    )
+]
+LOSSES = [
+    ("no loss: stop", "no loss: onset → silent", "ms"),
+    *(
+        row
+        for share in losses.LOSSES
+        for row in (
+            (f"{share:.0%} loss: gap", f"**{share:.0%} loss**: end of question → answer", "ms"),
+            (f"{share:.0%} loss: stop during", "onset → silent", "ms"),
+            (f"{share:.0%} loss: stop after", f"onset → silent, {losses.RECOVERY_S:.0f} s after the loss", "ms"),
+        )
+    ),
+]
+NO_DELAYS = [
+    ("gap", "last sample of the question → first sound of the answer", "ms"),
+    ("part: end of turn", "of it: end of turn", "ms"),
+    ("own share", "end of turn → first frame, by the bot's clock", "ms"),
+    ("own share and wire", "end of turn → first sound, with the way there and back", "ms"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many rounds of what, for our bot and for the peers."""
+
+    ours: int
+    peers: int
+    scenarios: frozenset[str]
+
+    def rounds(self, bot: Bot, divisor: int = 1) -> int:
+        """At least two; the slower measures have a fraction of the rounds."""
+        return max(2, (self.ours if bot.kind.ours else self.peers) // divisor)
+
+
+async def attempt(what: str, rounds: int, figures: Figures, work: Awaitable[None]) -> None:
+    """Does the work as far as it goes."""
+    started_s = time.monotonic()
+    try:
+        async with asyncio.timeout(rounds * ROUND_S):
+            await work
+    except FAILURES as error:
+        figures.note(f"{what} ended early: {type(error).__name__} {error}".strip())
+    logging.info("%s: %.0f s", what, time.monotonic() - started_s)
+
+
+async def measure(bot: Bot, figures: Figures, plan: Plan) -> None:
+    """All scenarios but the one without delays."""
+    name, rounds = bot.kind.name, plan.rounds(bot)
+    if "answers" in plan.scenarios:
+        await attempt(f"{name}: answers", rounds, figures, answers.measure(bot, figures, users.questions(rounds)))
+    if "overlaps" in plan.scenarios:
+        backchannels, interruptions = users.backchannels(rounds), users.interruptions(rounds)
+        work = overlaps.measure(bot, figures, backchannels, interruptions)
+        await attempt(f"{name}: overlaps", 2 * rounds, figures, work)
+    if "turns" in plan.scenarios:
+        some = plan.rounds(bot, 2)
+        for kind, clips in (("long", users.long_turns(some)), ("hesitation", users.hesitations(some))):
+            if clips is None:
+                figures.note("no long sentences: there is no folder `shared` beside the project")
+            else:
+                await attempt(f"{name}: {kind}", some, figures, answers.cut_offs(bot, figures, kind, clips))
+    if "losses" in plan.scenarios:
+        few = plan.rounds(bot, 7)
+        work = losses.measure(bot, figures, users.questions(few), users.interruptions(few))
+        await attempt(f"{name}: losses", 8 * few, figures, work)
+
+
+async def measure_no_delays(bot: Bot, figures: Figures, plan: Plan) -> None:
+    some = plan.rounds(bot, 2)
+    await attempt(f"{bot.kind.name}: no delays", some, figures, answers.measure(bot, figures, users.questions(some)))
+
+
+async def with_bot(
+    kind: Kind, logs: Path, plan: Plan, run: Callable[[Bot, Figures, Plan], Awaitable[None]], *, no_delays: bool
+) -> Figures:
+    figures = Figures()
+    try:
+        async with bots.running(kind, logs, no_delays=no_delays) as bot:
+            await run(bot, figures, plan)
+    except FAILURES as error:
+        figures.note(f"not measured: {type(error).__name__} {error}; see {logs}")
+    return figures
+
+
+async def bench(kinds: list[Kind], plan: Plan, logs: Path) -> list[str]:
+    delayed, direct = {}, {}
+    for kind in kinds:
+        if plan.scenarios - {"no-delays"}:
+            delayed[kind.name] = await with_bot(kind, logs, plan, measure, no_delays=False)
+        if "no-delays" in plan.scenarios:
+            direct[kind.name] = await with_bot(kind, logs, plan, measure_no_delays, no_delays=True)
+    lines = ["Median / 95th percentile (n). Stub engines of known delay: the floor of the gap is 625 ms.", ""]
+    for title, rows, scenario in (
+        ("Answers", [*ANSWERS, *_parts(delayed)], "answers"),
+        ("Speech over the bot", OVERLAPS, "overlaps"),
+        ("Verdicts", VERDICTS, "overlaps"),
+        ("End of turn", TURNS, "turns"),
+        ("Lost packets", LOSSES, "losses"),
+    ):
+        if scenario in plan.scenarios:
+            lines += table(title, rows, delayed)
+    if direct:
+        lines += table("Engines without delay", NO_DELAYS, direct)
+    for figures in (delayed, direct):
+        lines += [f"- {name}: {note}" for name, each in figures.items() for note in each.notes]
+    return lines
+
+
+def _parts(measured: dict[str, Figures]) -> list[tuple[str, str, str]]:
+    """The steps that our bot tells of its turns, in their order."""
+    names = {measure: None for figures in measured.values() for measure in figures.values}
+    return [(name, f"of it: {name.removeprefix('part: ')}", "ms") for name in names if name.startswith("part: ")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("-n", "--rounds", type=int, default=20, help="rounds of each measure (default 20)")
+    parser.add_argument("--peer-rounds", type=int, help="the same for the peers (default: a third of it)")
+    parser.add_argument("--quick", action="store_const", const=3, dest="rounds", help="the same as -n 3")
+    parser.add_argument("--bots", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS), dest="scenarios")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger().setLevel(logging.INFO)
+    for chatty in ("httpx", "aioice", "aiortc"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    kinds = [KINDS[name] for name in arguments.bots]
+    logs = Path(tempfile.mkdtemp(prefix="bench-"))
+    lines: list[str] = []
+    head = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start; logs in {logs}."
+    if bots.PIPECAT in kinds and not bots.PIPECAT_INSTALLED.exists():
+        kinds.remove(bots.PIPECAT)
+        lines = ["- Pipecat: not measured, as its environment .venv-pipecat is not there (`make bench` makes it)"]
+    peer_rounds = arguments.peer_rounds or max(3, arguments.rounds // 3)
+    plan = Plan(arguments.rounds, peer_rounds, frozenset(arguments.scenarios))
+    lines = [head, *asyncio.run(bench(kinds, plan, logs)), *lines]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

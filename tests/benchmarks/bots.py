@@ -1,0 +1,148 @@
+"""The bots under test, each a process of its own, and a user connected to one."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.benchmarks.users import Clip, Mode
+from tests.support.app_process import PROJECT, environment
+from tests.support.rtc_client import RtcClient
+from tests.support.rtc_link import Link
+from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
+
+START_S = 90.0
+"""A bot's imports take up to half a minute on a busy machine."""
+
+LEAD_S = 0.25
+"""Silence before a clip: the bot is told of its words before they are spoken."""
+
+SETTLING_S = 0.5
+"""Between the connection and the first word."""
+
+PIPECAT_VENV = PROJECT / ".venv-pipecat"
+PIPECAT_INSTALLED = PIPECAT_VENV / ".installed"
+"""What `make bench` leaves once all of its requirements are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A bot that can be started."""
+
+    name: str
+    module: str
+    python: Path = Path(sys.executable)
+    ours: bool = False
+
+
+OURS = Kind("ours", "tests.benchmarks.our_bot", ours=True)
+FASTRTC = Kind("FastRTC", "tests.benchmarks.fastrtc_bot")
+PIPECAT = Kind("Pipecat", "tests.benchmarks.pipecat.bot", PIPECAT_VENV / "bin" / "python")
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    kind: Kind
+    url: str
+
+    async def log(self) -> dict[str, Any]:
+        """What it has thought and said: {"replies": [...], "sentences": [...]}."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer: dict[str, Any] = (await http.get(f"{self.url}/bench/log")).raise_for_status().json()
+        return answer
+
+
+@asynccontextmanager
+async def running(kind: Kind, logs: Path, *, no_delays: bool = False) -> AsyncIterator[Bot]:
+    """The bot, from its start to its end. Raises OSError or TimeoutError if it does not start."""
+    arguments = ["--no-delays"] if no_delays else []
+    with (logs / f"{kind.name}{'-no-delays' if no_delays else ''}.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            str(kind.python), "-m", kind.module, *arguments, cwd=PROJECT, env=environment(), stdout=PIPE, stderr=log
+        )
+        try:
+            async with asyncio.timeout(START_S):
+                url = await _address(process)
+            reading = asyncio.create_task(_drain(process))
+            yield Bot(kind, url)
+            reading.cancel()
+        finally:
+            await _end(process)
+
+
+async def _address(process: Process) -> str:
+    assert process.stdout is not None
+    while line := (await process.stdout.readline()).decode():
+        if line.startswith("http://"):
+            return line.strip()
+    raise ChildProcessError("the bot ended before it served; its log says why")
+
+
+async def _drain(process: Process) -> None:
+    assert process.stdout is not None
+    while await process.stdout.readline():
+        pass
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(10):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """When the speech of a clip began and ended, on the monotonic clock, as it left the user's microphone."""
+
+    clip: Clip
+    onset_s: float
+    ended_s: float
+
+
+class User:
+    """Someone who talks to a bot over WebRTC."""
+
+    def __init__(self, bot: Bot, client: RtcClient) -> None:
+        self.bot = bot
+        self.client = client
+        self.heard = client.heard
+
+    async def say(self, clip: Clip, mode: Mode = "story") -> Spoken:
+        """Speaks the clip, after telling the bot's recogniser its words and its agent what to answer with.
+
+        Returns when the last sample of speech has left.
+        """
+        microphone = self.client.microphone
+        start = microphone.say(Audio.joined([Audio.silence(LEAD_S, WIRE_RATE_HZ), clip.audio], WIRE_RATE_HZ))
+        start += round(LEAD_S * WIRE_RATE_HZ)
+        start_s = microphone.sent_s[-1] + (start - len(microphone.sent_s) * FRAME_SAMPLES) / WIRE_RATE_HZ
+        words = [(word, start_s + ends_s) for word, ends_s in clip.words]
+        async with httpx.AsyncClient(trust_env=False) as http:
+            await http.post(f"{self.bot.url}/bench/say", json={"words": words, "mode": mode})
+        onset, end = (start + round(at_s * WIRE_RATE_HZ) for at_s in (clip.onset_s, clip.end_s))
+        await microphone.passed(end)
+        return Spoken(clip, self._said_at(onset), self._said_at(end))
+
+    def _said_at(self, position: int) -> float:
+        """When this sample came out of the mouth: its frame left once it was full."""
+        return self.client.microphone.sent_at(position) - FRAME_S + position % FRAME_SAMPLES / WIRE_RATE_HZ
+
+
+@asynccontextmanager
+async def calling(bot: Bot, link: Link | None = None) -> AsyncIterator[User]:
+    async with RtcClient(bot.url, link=link, connect_timeout_s=20) as client:
+        await client.microphone.passed(round(SETTLING_S * WIRE_RATE_HZ))
+        yield User(bot, client)

@@ -1,0 +1,132 @@
+"""The user speaks over the bot: is it obeyed, or ridden out, how soon, and what becomes of the bot's words?"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tests.benchmarks.answers import ANSWER_S
+from tests.benchmarks.bots import Bot, Spoken, User, calling
+from tests.benchmarks.figures import Figures
+from tests.benchmarks.hearing import NOTHING_S, RESOLUTION, Run, Track, runs
+from tests.benchmarks.users import Clip
+
+TALKING_S = 1.0
+"""How long the bot has been talking before the user speaks over it."""
+
+WATCH_S = 1.2
+"""How long a bot that talks again, or still, is listened to before it is believed."""
+
+PATIENCE_S = 3.5
+"""How long a bot that does not stop is given after the clip: the slowest here take 3 s, on a slow day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """A clip spoken over the bot, and the stretches of sound that were heard from its onset until `until_s`."""
+
+    kind: str
+    spoken: Spoken
+    heard: list[Run]
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a bot did about it. Times are None where that did not happen."""
+
+    verdict: str
+    """`went on`, `new reply` or `dropped`."""
+    stopped_s: float | None
+    sounded_s: float | None
+    pauses: tuple[tuple[Run, Run], ...] = ()
+    """The sound on either side of each pause, where the reply went on after it."""
+
+
+async def measure(bot: Bot, figures: Figures, backchannels: list[Clip], interruptions: list[Clip]) -> None:
+    """Each backchannel, then an interruption of the same or the next story; its answer is the next one.
+
+    What was heard is looked at afterwards: it takes computing time that would disturb the clocks.
+    """
+    overlaps: list[Overlap] = []
+    async with calling(bot) as user:
+        question = interruptions[0]
+        try:
+            for backchannel, interruption in zip(backchannels, interruptions, strict=True):
+                overlaps.append(await speak_over(user, question, backchannel, "backchannel"))
+                overlaps.append(await speak_over(user, question, interruption, "interruption"))
+        finally:
+            track = Track(list(user.heard.frames), (await bot.log())["sentences"])
+            for overlap in overlaps:
+                tell(figures, overlap, judge(overlap, track), track)
+
+
+async def speak_over(user: User, question: Clip, clip: Clip, kind: str) -> Overlap:
+    """The clip over a story that has been told for a while; a bot that is silent is asked for one by `question`.
+
+    Raises TimeoutError if it tells none.
+    """
+    since_s = time.monotonic()
+    try:
+        await user.heard.wait_for_sound(1.5)
+    except TimeoutError:
+        since_s = time.monotonic()
+        await user.say(question)
+        await user.heard.wait_for_sound(ANSWER_S, after_s=since_s)
+    talking_s = time.monotonic() - runs(user.heard.frames, since_s)[-1].began_s
+    await asyncio.sleep(max(0.0, TALKING_S - talking_s))
+    return await _watch(user, kind, await user.say(clip))
+
+
+async def _watch(user: User, kind: str, spoken: Spoken) -> Overlap:
+    """Listens until it is clear what the bot makes of it."""
+    while True:
+        heard, now_s = runs(user.heard.frames, spoken.onset_s), time.monotonic()
+        talking = bool(heard) and now_s - heard[-1].ended_s < NOTHING_S
+        since_s = max(heard[-1].began_s if talking else spoken.ended_s, spoken.ended_s)
+        patience_s = (WATCH_S if len(heard) > 1 else PATIENCE_S) if talking else ANSWER_S / 2
+        if now_s - since_s > patience_s:
+            return Overlap(kind, spoken, heard, now_s)
+        await asyncio.sleep(0.1)
+
+
+def judge(overlap: Overlap, track: Track) -> Outcome:
+    """By the names of the replies that the stretches of sound are of; shreds too short to tell are passed over."""
+    named = [(run, name) for run in overlap.heard if (name := track.reply_in(run)) is not None]
+    if not named:
+        return Outcome("dropped", None, None)
+    heard = [run for run, _ in named]
+    old = named[0][1]
+    for (before, _), (after, name) in pairwise(named):
+        if name != old:
+            return Outcome("new reply", before.ended_s, after.began_s)
+    if overlap.until_s - heard[-1].ended_s > NOTHING_S:
+        return Outcome("dropped", heard[-1].ended_s, None)
+    if len(heard) > 1:
+        return Outcome("went on", heard[0].ended_s, heard[-1].began_s, tuple(pairwise(heard)))
+    if track.reply_at_end(heard[0]) not in (old, None):
+        return Outcome("new reply", None, None)
+    return Outcome("went on", None, None)
+
+
+def tell(figures: Figures, overlap: Overlap, outcome: Outcome, track: Track) -> None:
+    """Counts the verdict; times in ms as `stop`, `pause`, `resume` and `answer`; what the pauses did to the samples."""
+    kind, spoken = overlap.kind, overlap.spoken
+    for verdict in ("went on", "new reply", "dropped"):
+        figures.count(f"{kind if spoken.clip.words else 'noise'}: {verdict}", outcome.verdict == verdict)
+    went_on = outcome.verdict == "went on"
+    if outcome.stopped_s is not None:
+        figures.add(f"{kind} {'pause' if went_on else 'stop'}", (outcome.stopped_s - spoken.onset_s) * 1000)
+    if outcome.sounded_s is not None:
+        figures.add(f"{kind} {'resume' if went_on else 'answer'}", (outcome.sounded_s - spoken.ended_s) * 1000)
+    for before, after in outcome.pauses:
+        resumption = track.resumption(before, after)
+        if resumption is None:
+            figures.note("a pause could not be followed in the voice")
+        else:
+            lost = resumption.lost if abs(resumption.lost) > RESOLUTION else 0.0
+            figures.add("lost", max(0.0, lost))
+            figures.add("repeated", max(0.0, -lost))
+            figures.add("lost, unrounded", resumption.lost)

@@ -1,0 +1,23 @@
+/** In place of the microphone: a track that says what `window.microphone.say()` is given, and else is silent. */
+(() => {
+  let context, track;
+  navigator.mediaDevices.getUserMedia = async () => {
+    context ??= new AudioContext({ sampleRate: 48000 });
+    await context.resume();
+    track = context.createMediaStreamDestination();
+    return track.stream;
+  };
+  window.microphone = {
+    /** Speaks now; resolves when all was said. @param {string} pcm 16-bit at 48 kHz, in base64 */
+    say(pcm) {
+      const samples = new Int16Array(Uint8Array.from(atob(pcm), (char) => char.charCodeAt(0)).buffer);
+      const buffer = context.createBuffer(1, samples.length, 48000);
+      buffer.getChannelData(0).set(Float32Array.from(samples, (sample) => sample / 32768));
+      const source = context.createBufferSource();
+      source.buffer = buffer;
+      source.connect(track);
+      source.start();
+      return new Promise((resolve) => (source.onended = () => resolve()));
+    },
+  };
+})();

@@ -1,0 +1,250 @@
+"""The bot's voice goes through the wire, a loudspeaker, a room, a microphone and the wire again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from av import AudioFrame
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.shared import recording, recordings
+from tests.support.speech import spoken
+from voicebot.core.audio import FRAME_SAMPLES, SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Samples
+from voicebot.echo import ECHO_SCORE, EchoDetector, detector
+from voicebot.transports.opus import VoiceDecoder, VoiceEncoder
+
+Sound = npt.NDArray[np.float64]
+"""At 16 kHz, full scale 32768."""
+
+WINDOW = 512
+WINDOW_S = WINDOW / SPEECH_RATE_HZ
+
+BOT = "The weather in Lisbon is mostly sunny today. You might want to bring a jacket for the evening near the river."
+USER = "No wait, please stop, I wanted to know about tomorrow, and I would rather go to Porto."
+
+
+def speech(text: str, voice: str) -> Sound:
+    return spoken(text, voice).resampled(SPEECH_RATE_HZ).samples.astype(np.float64)
+
+
+def room(t60_s: float, direct: float = 1.0) -> Sound:
+    """Its impulse response: the direct sound, and noise that decays by 60 dB in `t60_s`."""
+    time_s = np.arange(round(t60_s * SPEECH_RATE_HZ)) / SPEECH_RATE_HZ
+    response = 0.1 * np.random.default_rng(3).standard_normal(len(time_s)) * 10 ** (-3 * time_s / t60_s)
+    response[0] = direct
+    return response
+
+
+def over_the_wire(sound: Sound) -> Sound:
+    """What is left of it after Opus."""
+    encoder, decoder = VoiceEncoder(), VoiceDecoder()
+    samples = Audio(clipped(sound), SPEECH_RATE_HZ).resampled(WIRE_RATE_HZ).samples
+    decoded: list[Samples] = []
+    for start in range(0, len(samples) - FRAME_SAMPLES + 1, FRAME_SAMPLES):
+        frame = AudioFrame.from_ndarray(samples[None, start : start + FRAME_SAMPLES], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = WIRE_RATE_HZ, start, Fraction(1, WIRE_RATE_HZ)
+        packets, _ = encoder.encode(frame)
+        decoded += [piece.to_ndarray()[0] for packet in packets for piece in decoder._decoded(packet, start)]
+    wire = Audio(np.concatenate(decoded), WIRE_RATE_HZ).resampled(SPEECH_RATE_HZ).samples
+    return wire.astype(np.float64)
+
+
+def clipped(sound: Sound) -> Samples:
+    return np.clip(np.round(sound), -32768, 32767).astype(np.int16)
+
+
+def rms(sound: Sound) -> float:
+    """While it is loud."""
+    return float(np.sqrt(np.mean(np.square(sound[np.abs(sound) > 0.05 * np.abs(sound).max()]))))
+
+
+def at_level(sound: Sound, level: float) -> Sound:
+    return sound * level / rms(sound)
+
+
+def placed(sound: Sound, at_s: float, length: int) -> Sound:
+    start = round(at_s * SPEECH_RATE_HZ)
+    return np.pad(sound, (start, max(0, length - start - len(sound))))[:length]
+
+
+@cache
+def bot_speech(voice: str = "rms") -> Sound:
+    """Half a second of nothing, 6 s of speech, 2 s of nothing."""
+    return np.pad(at_level(speech(BOT, voice), 4000), (SPEECH_RATE_HZ // 2, 2 * SPEECH_RATE_HZ))
+
+
+@cache
+def echo_of(t60_s: float = 0.3, delay_s: float = 0.15, level_db: float = -10.0, voice: str = "rms") -> Sound:
+    return echo_in(room(t60_s), bot_speech(voice), delay_s, level_db)
+
+
+def echo_in(response: Sound, bot: Sound, delay_s: float, level_db: float) -> Sound:
+    echo = at_level(np.convolve(over_the_wire(bot), response), rms(bot) * 10 ** (level_db / 20))
+    return placed(echo, delay_s, len(bot))
+
+
+def scores(
+    bot: Sound, microphone: Sound, *, lump: int = 1, echo: EchoDetector | None = None, opus: bool = True
+) -> npt.NDArray[np.float64]:
+    """One for each window of the microphone, which hears itself and some noise, and comes in lumps of so many."""
+    echo = echo or EchoDetector()
+    played = Audio(clipped(bot), SPEECH_RATE_HZ).resampled(WIRE_RATE_HZ).samples
+    noise = np.random.default_rng(5).normal(0, 15, len(microphone))
+    heard = clipped(over_the_wire(microphone + noise) if opus else microphone + noise)
+    found = []
+    ticks = iter(range(0, len(played) - FRAME_SAMPLES + 1, FRAME_SAMPLES))
+    for first in range(0, len(heard) // WINDOW, lump):
+        windows = range(first, min(first + lump, len(heard) // WINDOW))
+        for start in until(ticks, 3 * windows.stop * WINDOW):
+            echo.played(played[start : start + FRAME_SAMPLES])
+        found += [echo.heard(heard[window * WINDOW : (window + 1) * WINDOW]) for window in windows]
+    return np.array(found)
+
+
+def until(ticks: Iterator[int], end: int) -> Iterator[int]:
+    for start in ticks:
+        yield start
+        if start + FRAME_SAMPLES >= end:
+            return
+
+
+def loud(sound: Sound, count: int, after_s: float = 0.0) -> npt.NDArray[np.bool_]:
+    """The windows with a voice in them, the onset and all before `after_s` from it left out."""
+    levels = np.sqrt(np.mean(np.square(sound[: count * WINDOW].reshape(-1, WINDOW)), axis=1))
+    voice = levels > 0.1 * levels.max()
+    voice[: int(np.argmax(voice)) + round(after_s / WINDOW_S)] = False
+    return np.asarray(voice & np.roll(voice, 1))
+
+
+@pytest.mark.parametrize("level_db", [-6, -20])
+@pytest.mark.parametrize(("t60_s", "delay_s"), [(0.1, 0.06), (0.3, 0.3), (0.5, 0.5)])
+def test_the_bots_own_voice_is_known_within_a_third_of_a_second(t60_s: float, delay_s: float, level_db: float) -> None:
+    echo = echo_of(t60_s, delay_s, level_db)
+    found = scores(bot_speech(), echo)
+    voice = loud(echo, len(found), after_s=0.3)
+    assert np.mean(found[voice] >= ECHO_SCORE) > 0.97
+
+
+@pytest.mark.parametrize("entry", ["rir1.flac", "rir2.flac"])
+def test_it_is_known_in_a_real_room(entry: str) -> None:
+    assert entry in [known["file"] for known in recordings("room-impulse-response")]
+    response = recording(entry).samples[: SPEECH_RATE_HZ // 2].astype(np.float64)
+    echo = echo_in(response, bot_speech("slt"), 0.15, -14)
+    found = scores(bot_speech("slt"), echo)
+    assert np.mean(found[loud(echo, len(found), after_s=0.3)] >= ECHO_SCORE) > 0.95
+
+
+@pytest.mark.parametrize("voice", ["rms", "awb"])
+def test_a_user_with_headphones_is_never_taken_for_the_bot(voice: str) -> None:
+    """Not even one who speaks with the bot's own voice."""
+    user = placed(at_level(speech(USER, voice), 2000), 0.8, len(bot_speech()))
+    found = scores(bot_speech(), user)
+    assert np.mean(found[loud(user, len(found))] >= ECHO_SCORE) < 0.01
+
+
+@pytest.mark.parametrize(("user_db", "share"), [(6, 0.75), (0, 0.5)])
+def test_a_user_who_speaks_over_the_echo_is_heard(user_db: float, share: float) -> None:
+    echo = echo_of()
+    user = placed(at_level(speech(USER, "awb"), rms(echo) * 10 ** (user_db / 20)), 2.5, len(echo))
+    found = scores(bot_speech(), echo + user)
+    voice = loud(user, len(found))
+    assert np.mean(found[voice] < ECHO_SCORE) > share
+    onset = int(np.argmax(voice))
+    below = found[onset : onset + 16] < ECHO_SCORE
+    assert max(np.convolve(below, np.ones(3), "valid")) == 3, "three windows in a row, in the first half second"
+
+
+def test_the_echo_is_known_again_after_the_user_has_spoken_over_it() -> None:
+    echo = echo_of()
+    user = placed(at_level(speech("Wait, wait.", "awb"), 2 * rms(echo)), 2.0, len(echo))
+    found = scores(bot_speech(), echo + user)
+    voice = loud(echo, len(found))
+    voice[: round((2.0 + len(speech("Wait, wait.", "awb")) / SPEECH_RATE_HZ + 0.3) / WINDOW_S)] = False
+    assert np.mean(found[voice] >= ECHO_SCORE) > 0.9
+
+
+@pytest.mark.parametrize("step_s", [0.02, -0.02, 0.1])
+def test_the_delay_may_change(step_s: float) -> None:
+    change, step = 3 * SPEECH_RATE_HZ, round(step_s * SPEECH_RATE_HZ)
+    echo = np.concatenate([echo_of()[:change], np.roll(echo_of(), step)[change:]])
+    found = scores(bot_speech(), echo)
+    voice = loud(echo, len(found))
+    voice[: round(3.8 / WINDOW_S)] = False
+    assert np.mean(found[voice] >= ECHO_SCORE) > 0.95, "0.8 s later all is as before"
+
+
+def test_calls_may_come_in_lumps() -> None:
+    echo = echo_of()
+    found = scores(bot_speech(), echo, lump=4)
+    assert np.mean(found[loud(echo, len(found), after_s=0.3)] >= ECHO_SCORE) > 0.97
+
+
+def test_sound_lost_without_a_trace_is_got_over() -> None:
+    echo, bot = echo_of(), bot_speech()
+    lost, seconds = 3 * SPEECH_RATE_HZ, SPEECH_RATE_HZ // 2
+    found = scores(np.delete(bot, slice(lost, lost + seconds)), echo)
+    voice = loud(echo, len(found))
+    voice[: round(4.5 / WINDOW_S)] = False
+    voice[round((len(bot) - seconds) / WINDOW) :] = False
+    assert np.mean(found[voice] >= ECHO_SCORE) > 0.9
+
+
+@settings(max_examples=20, derandomize=True, deadline=None)
+@given(delay_s=st.floats(0.04, 0.6), begin_s=st.floats(0.0, 4.0), level=st.floats(100, 8000), again=st.booleans())
+def test_a_bot_that_has_fallen_silent_is_not_deaf(delay_s: float, begin_s: float, level: float, again: bool) -> None:
+    """Whatever comes after the bot's silence is the user's, even the bot's own words."""
+    said = bot_speech()[: 2 * SPEECH_RATE_HZ]
+    silence = round((detector.AFTERMATH_S + 0.02) * SPEECH_RATE_HZ)
+    words = np.roll(bot_speech(), -round(begin_s * SPEECH_RATE_HZ)) if again else speech(USER, "awb")
+    after = at_level(words[:SPEECH_RATE_HZ], level)
+    bot = np.pad(said, (0, silence + len(after)))
+    microphone = placed(0.3 * said, delay_s, len(said) + silence)
+    found = scores(bot, np.concatenate([microphone, after]), opus=False)
+    assert found.max() > ECHO_SCORE, "it was an echo"
+    assert not found[-len(after) // WINDOW + 2 :].any()
+
+
+def test_the_same_echo_is_nobody_elses_when_the_wire_stops() -> None:
+    """`played` is not called any more, but the microphone goes on."""
+    echo, bot = echo_of(), bot_speech()
+    found = scores(bot[: 3 * SPEECH_RATE_HZ], echo)
+    assert found[: round(3 / WINDOW_S)].max() > ECHO_SCORE
+    assert found[round(4.5 / WINDOW_S) :].max() < ECHO_SCORE
+
+
+def test_nothing_is_computed_while_either_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(sound: Samples) -> None:
+        pytest.fail("a spectrum was made")
+
+    monkeypatch.setattr(detector, "spectra", fail)
+    echo = echo_of()
+    assert not scores(np.zeros_like(echo), echo).any(), "the bot"
+    still = EchoDetector()
+    for start in range(0, SPEECH_RATE_HZ, WINDOW):
+        still.played(clipped(np.full(FRAME_SAMPLES, 1000.0)))
+        assert still.heard(clipped(echo[start : start + WINDOW] * 0)) == 0.0
+
+
+def test_the_score_of_a_longer_time() -> None:
+    echo = EchoDetector()
+    assert echo.score(1.0) is None
+    said = echo_of()[: 5 * SPEECH_RATE_HZ]
+    scores(bot_speech()[: len(said)], said, echo=echo)
+    whole = echo.score(2.0)
+    assert whole is not None
+    assert whole > ECHO_SCORE
+    user = clipped(at_level(speech(USER, "awb"), 2000))
+    silence = np.zeros(FRAME_SAMPLES, np.int16)
+    for start in range(0, 4 * SPEECH_RATE_HZ, WINDOW):
+        echo.played(silence)
+        echo.played(silence)
+        echo.heard(user[start : start + WINDOW])
+    after = echo.score(2.0)
+    assert after is not None
+    assert after < 0.05
