@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -188,9 +189,10 @@ async def test_an_eager_reply_is_ready_when_the_turn_is_over_and_not_heard_befor
 
 
 async def test_who_speaks_on_is_heard_out_and_the_eager_reply_is_stopped() -> None:
-    scripts = [AtPause("what time is it"), AtPause("what time is it in tokyo"), "what time is it in tokyo"]
+    longer = "what time is it in tokyo"
+    hears: list[str | AtPause] = [AtPause("what time is it"), AtPause(longer), longer]
     never = asyncio.Event()
-    async with running(hears=[scripts], thinks=[[never], ["It is ten there."]]) as session:
+    async with running(hears=[hears], thinks=[[never], ["It is ten there."]]) as session:
         for audio in (loud(0.4), Audio.silence(0.15, 48_000)):
             session.bot.hear(audio)
         await session.until(lambda state: state.last_reply == 1)
@@ -225,6 +227,14 @@ async def test_speech_without_words_is_asked_for_aloud_and_without_the_agent() -
         assert " ".join(session.tts.said) == ask_again("en")
 
 
+def talks(reply: int, state: State) -> bool:
+    return state.reply is not None and state.reply.number == reply and state.reply.words >= 2
+
+
+def begun(reply: int, state: State) -> bool:
+    return state.last_reply == reply
+
+
 async def test_five_interruptions_in_a_row_are_all_obeyed() -> None:
     questions = [f"what about number {number}" for number in range(5)]
     story = "Once upon a time there was a very curious cat that wanted to see the sea."
@@ -235,11 +245,9 @@ async def test_five_interruptions_in_a_row_are_all_obeyed() -> None:
     ) as session:
         session.bot.post(TextTyped("go"))
         for number in range(5):
-            await session.until(
-                lambda state, number=number: state.last_reply == number + 1 and state.reply and state.reply.words >= 2
-            )
+            await session.until(partial(talks, number + 1))
             session.say()
-            await session.until(lambda state, number=number: state.last_reply == number + 2)
+            await session.until(partial(begun, number + 2))
         await session.until(idle)
         users = [message.text for message in session.bot.state.history if message.role is Role.USER]
         assert users == ["go", *questions]

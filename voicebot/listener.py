@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from statistics import fmean, median
+from statistics import median
 
 import numpy as np
 
@@ -30,8 +30,9 @@ Edges = SpeechStarted | SpeechPaused | SpeechContinued | SpeechEnded
 class Listener:
     """Follows one stream of microphone sound.
 
-    The bot's own voice in it begins no utterance: `played` is told what that is. `edge` gets what becomes of each utterance, and `sound` its 16 kHz pieces, with a mark where it pauses: the first
-    piece, which comes after its `SpeechStarted`, is the pre-roll with the windows that gave the speech away.
+    The bot's own voice in it begins no utterance: `played` is told what that is. `edge` gets what becomes of each
+    utterance, and `sound` its 16 kHz pieces, with a mark where it pauses: the first piece, which comes after its
+    `SpeechStarted`, is the pre-roll with the windows that gave the speech away.
     """
 
     def __init__(
@@ -55,8 +56,6 @@ class Listener:
         """Of the windows of this utterance in which somebody spoke."""
         self._levels_dbfs: deque[float] = deque(maxlen=LEVELS)
         self._echo = EchoDetector()
-        self._echoes: list[float] = []
-        """How much of each window with speech was the bot's own voice."""
 
     @property
     def hears_speech(self) -> bool:
@@ -96,7 +95,6 @@ class Listener:
             self._utterance += 1
             self._pause = 0
             self._powers.clear()
-            self._echoes.clear()
             self._edge(SpeechStarted(self._utterance))
             self._before.append(window)
             self._sound(self._utterance, Audio(np.concatenate(self._before), SPEECH_RATE_HZ))
@@ -105,7 +103,6 @@ class Listener:
             self._sound(self._utterance, Audio(window, SPEECH_RATE_HZ))
         if not endpointer.silence_s:
             self._powers.append(float(np.mean(np.square(window.astype(np.float32)))))
-            self._echoes.append(echo)
         self._tell(edge)
 
     def _tell(self, edge: Edge | None) -> None:
@@ -128,7 +125,7 @@ class Listener:
         return Speech(
             duration_s=self._endpointer.utterance_s,
             level_db=None if usual is None else self._level_dbfs - usual,
-            echo=fmean(self._echoes) if self._echoes else None,
+            echo=self._echo.score(self._endpointer.utterance_s + self._endpointer.silence_s),
         )
 
     @property

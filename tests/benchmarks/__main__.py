@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -175,7 +176,8 @@ async def bench(kinds: list[Kind], plan: Plan, logs: Path) -> list[str]:
 def _parts(measured: dict[str, Figures]) -> list[tuple[str, str, str]]:
     """The steps that our bot tells of its turns, in their order."""
     names = {measure: None for figures in measured.values() for measure in figures.values}
-    return [(name, f"of it: {name.removeprefix('part: ')}", "ms") for name in names if name.startswith("part: ")]
+    parts = [name for name in names if name.startswith("part: ")]
+    return [(name, f"of it (steps overlap): {name.removeprefix('part: ')}", "ms") for name in parts]
 
 
 def main() -> None:
@@ -190,6 +192,7 @@ def main() -> None:
     logging.getLogger().setLevel(logging.INFO)
     for chatty in ("httpx", "aioice", "aiortc"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the bots end with it, as after Ctrl-C
     kinds = [KINDS[name] for name in arguments.bots]
     logs = Path(tempfile.mkdtemp(prefix="bench-"))
     lines: list[str] = []

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from playwright.async_api import expect
+
 from tests.browser.conftest import Browsers
 from tests.browser.screenshots import SCHEMES, SIZES, take
+from tests.browser.visitor import Visitor
+from voicebot.core.state import Ruling, State
+from voicebot.core.verdict import Context, Decision, Verdict
+from voicebot.ui import panel
 
 FOLDER = Path(__file__).parents[2] / "screenshots"
 
@@ -36,6 +42,29 @@ async def test_every_text_has_contrast_and_none_is_cut_off(browsers: Browsers) -
     await visitor.talk_button.click()
     await visitor.types("Tell me a long story")
     await visitor.sees_that("document.querySelector('.vb-assistant .vb-heard')?.textContent.split(' ').length > 3")
+    await assert_readable(visitor)
+
+
+async def test_verdicts_are_readable_however_long(browsers: Browsers) -> None:
+    visitor = await browsers.visit()
+    await visitor.page.emulate_media(reduced_motion="reduce")
+    await visitor.talk_button.click()
+    await visitor.sees("listening")
+    words, said = "no stop please I wanted to ask you something else " * 3, "Once upon a time there was a fox. " * 3
+    rulings = (
+        Ruling(1, Verdict(Decision.RESUME, "silence", "speech went on without a word", ""), Context(), 3.0),
+        Ruling(2, Verdict(Decision.RESUME, "echo", f"“{said}” is the bot's own voice", said), Context(), 1.4, True),
+        Ruling(
+            3, Verdict(Decision.REGENERATE, "stop word", f"“stop” stops the bot: “{words}”", words), Context(), 12.3
+        ),
+    )
+    await visitor.page.evaluate("view => voicebot._receive(view)", panel.view(State(rulings=rulings)))
+    await expect(visitor.rulings).to_have_count(3)
+    await assert_readable(visitor)
+
+
+async def assert_readable(visitor: Visitor) -> None:
+    """In every width and both colours."""
     for width in (320, 390, 700, 820, 1024, 1280, 1920):
         await visitor.page.set_viewport_size({"width": width, "height": 800})
         for scheme in SCHEMES:

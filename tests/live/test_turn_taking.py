@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.live.sounds import cough, noise
 from tests.support.engines import ScriptedAgent
 from tests.support.live_server import LiveServer, serving
 from tests.support.room import Room, synthetic_response
@@ -75,21 +76,9 @@ async def talking(*answers: Sequence[str], room: Room | None = None, **settings:
         yield Talk(client, agent, server)
 
 
-def noise(duration_s: float, seed: int = 0, level: float = 3000) -> Audio:
-    samples = np.random.default_rng(seed).standard_normal(round(duration_s * WIRE_RATE_HZ)) * level
-    return Audio(samples.clip(-32768, 32767).astype(np.int16), WIRE_RATE_HZ)
-
-
-def cough(seed: int = 0) -> Audio:
-    """Two bursts of noise that die away."""
-    burst = noise(0.3, seed, 9000).samples * np.exp(-np.arange(round(0.3 * WIRE_RATE_HZ)) / (0.06 * WIRE_RATE_HZ))
-    gap = np.zeros(round(0.12 * WIRE_RATE_HZ))
-    return Audio(np.concatenate([burst, gap, burst]).astype(np.int16), WIRE_RATE_HZ)
-
-
 def ridden_out(state: Json) -> None:
     """The story was heard to its end, in one reply."""
-    assert heard(state) == FULL_STORY
+    assert heard(state) == FULL_STORY, state["rulings"]
     assert [message["role"] for message in state["chat"]] == ["user", "assistant"]
     assert not state["chat"][-1]["interrupted"]
 
@@ -136,7 +125,7 @@ async def test_the_bots_own_voice_coming_back_is_ridden_out(response: str, level
         samples = synthetic_response()
     else:
         recordings("room-impulse-response")
-        samples = recording(response).resampled(WIRE_RATE_HZ).samples.astype(np.float32) / 32768
+        samples = recording(response).resampled(WIRE_RATE_HZ).samples.astype(np.float32)
     async with talking(STORY, room=Room(samples, level_db)) as talk:
         await talk.begin_story(1)
         state = await talk.end()

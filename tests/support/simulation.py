@@ -11,6 +11,7 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -266,7 +267,7 @@ class Simulation:
         self._for(reply, clock_s, lambda: self.post(TokenReceived(reply)))
         for index, text in enumerate(texts):
             clock_s += self._soon()
-            self._for(reply, clock_s, lambda index=index, text=text: self._sentence(made, reply, index, text))
+            self._for(reply, clock_s, partial(self._sentence, made, reply, index, text))
         self._for(reply, clock_s, lambda: self.post(TextEnded(reply)))
         for index, text in enumerate(texts):
             clock_s = self._synthesis(made, reply, index, text, clock_s)
@@ -286,7 +287,7 @@ class Simulation:
         self._for(reply, clock_s, lambda: self._open(made, reply, index, text))
         for start, end in itertools.pairwise([0, *pieces, length]):
             clock_s += self._soon()
-            self._for(reply, clock_s, lambda count=end - start: self._write(made, reply, index, count))
+            self._for(reply, clock_s, partial(self._write, made, reply, index, end - start))
         self._for(reply, clock_s, lambda: self._close(reply, index))
         return clock_s
 
@@ -322,7 +323,7 @@ class Simulation:
                     delay_s = self._speak(utterance, delay_s)
                 case "type":
                     text = f"typed question {number}"
-                    self.at(delay_s, lambda text=text: self._type(text))
+                    self.at(delay_s, partial(self._type, text))
                 case "interrupt":
                     self.at(delay_s, lambda: self.post(InterruptPressed()))
                 case _:

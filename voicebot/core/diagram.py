@@ -10,12 +10,15 @@ from voicebot.core.events import (
     FinalTranscript,
     Input,
     InterruptPressed,
+    PartialTranscript,
     PlaybackFinished,
     PlaybackStarted,
     ReplyEnded,
     SentencePlayed,
     SentenceReady,
+    SpeechContinued,
     SpeechEnded,
+    SpeechPaused,
     SpeechStarted,
     TextEnded,
     TextTyped,
@@ -24,13 +27,18 @@ from voicebot.core.events import (
 )
 from voicebot.core.machine import step
 from voicebot.core.state import Phase, State
+from voicebot.core.verdict import Speech
 
 TIMEOUTS = {
     Timer.DEBOUNCE: "debounce over",
     Timer.SPEECH: "speech too long",
-    Timer.DECISION: "no words in time",
+    Timer.DECISION: "deadline",
     Timer.TRANSCRIPT: "recogniser too slow",
 }
+
+TEXTS = {"no words": "", "backchannel": "uh-huh", "words": "what time is it", "stop word": "stop"}
+
+SPEECH = Speech(duration_s=1.0)
 
 
 def diagram() -> str:
@@ -64,16 +72,21 @@ def _changes() -> set[tuple[Phase, str, Phase]]:
 
 def _possible(state: State) -> Iterator[tuple[str, Input]]:
     """What can happen next, with a name for it."""
-    if not state.speaking:
+    if not state.utterances:
         yield "user speaks", SpeechStarted(state.last_utterance + 1)
     for utterance in state.utterances:
-        if utterance.speaking:
-            yield "user falls silent", SpeechEnded(utterance.number)
+        number, pause = utterance.number, utterance.pause
+        if not utterance.speaking:
+            for name, text in TEXTS.items():
+                yield name, FinalTranscript(number, text)
+        elif pause is None:
+            yield "user pauses", SpeechPaused(number, utterance.last_pause + 1, speech=SPEECH)
+            yield "user falls silent", SpeechEnded(number, speech=SPEECH)
         else:
-            yield "no words", FinalTranscript(utterance.number, "")
-            yield "backchannel", FinalTranscript(utterance.number, "uh-huh")
-            yield "words", FinalTranscript(utterance.number, "what time is it")
-            yield "stop word", FinalTranscript(utterance.number, "stop")
+            yield "user speaks on", SpeechContinued(number)
+            yield "user falls silent", SpeechEnded(number, speech=SPEECH)
+            for name, text in TEXTS.items():
+                yield f"{name} at a pause", PartialTranscript(number, text, pause)
     for timer, token in state.timers:
         yield TIMEOUTS[timer], TimedOut(timer, token)
     yield "text typed", TextTyped("hello")
@@ -99,11 +112,15 @@ def _outline(state: State) -> object:
     reply = state.reply
     return (
         state.phase,
-        tuple((utterance.speaking, utterance.dismissed) for utterance in state.utterances[-2:]),
+        tuple(
+            (each.speaking, each.dismissed, each.pause is None, each.settled, each.text, each.ruled)
+            for each in state.utterances
+        ),
+        state.ask_again,
         bool(state.pending),
         frozenset(timer for timer, _ in state.timers),
         reply and (reply.sentences, reply.text_ended, reply.started, reply.played, reply.finished),
-        reply and (reply.paused, reply.cancelled),
+        reply and (reply.paused, reply.cancelled, reply.eager),
     )
 
 

@@ -19,7 +19,7 @@ ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("dom", "connection", "problems", "microphone", "wrong_calls", "session", "talk", "chat", "panel", "main")
 """The script's modules, each after those it imports."""
 
-STYLES = ("page", "talk", "controls", "chat", "panel")
+STYLES = ("page", "talk", "controls", "chat", "panel", "verdicts")
 
 PARTS = (
     ("stt", "Speech to text", "stt"),
