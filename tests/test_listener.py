@@ -1,23 +1,38 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tests.support.engines import LoudnessVad, loud
+from tests.support.speech import spoken
 from voicebot.core.audio import Audio
 from voicebot.core.endpoint import EndpointRules
-from voicebot.core.events import SpeechContinued, SpeechEnded, SpeechPaused, SpeechStarted
+from voicebot.core.events import (
+    SpeechCleared,
+    SpeechContinued,
+    SpeechEnded,
+    SpeechPaused,
+    SpeechStarted,
+    SpeechSuspected,
+)
 from voicebot.engines.base import Pause
 from voicebot.listener import MIN_LEVELS, PRE_ROLL_S, Edges, Listener
 
 
 class Ear:
     def __init__(self) -> None:
-        self.edges: list[Edges] = []
+        self.edges: list[Any] = []
+        self.suspicions: list[Edges] = []
         self.sound: dict[int, list[Audio]] = {}
         self.pauses: list[float] = []
         """Where in the sound of its utterance each pause was marked."""
-        self.listener = Listener(LoudnessVad(), EndpointRules(), edge=self.edges.append, sound=self._sound)
+        self.listener = Listener(LoudnessVad(), EndpointRules(), edge=self._heard, sound=self._sound)
+
+    def _heard(self, edge: Edges) -> None:
+        (self.suspicions if isinstance(edge, SpeechSuspected | SpeechCleared) else self.edges).append(edge)
 
     def _sound(self, utterance: int, sound: Audio | Pause) -> None:
         if isinstance(sound, Pause):
@@ -107,3 +122,45 @@ def test_loudness_is_told_against_the_users_usual_one() -> None:
     levels = [edge.speech.level_db for edge in ear.edges if isinstance(edge, SpeechEnded)]
     assert levels[:MIN_LEVELS] == [None] * MIN_LEVELS
     assert levels[-1] == pytest.approx(-12, abs=1.5)
+
+
+def test_a_click_is_suspected_for_a_moment() -> None:
+    ear = Ear()
+    ear.hear(Audio.joined([Audio.silence(0.5, 48_000), loud(0.03), Audio.silence(0.5, 48_000)], 48_000))
+    assert ear.edges == []
+    assert ear.suspicions == [SpeechSuspected(), SpeechCleared()]
+    assert not ear.listener.hears_speech
+
+
+def test_what_is_much_fainter_than_the_voice_was_is_silence_whatever_the_detector_thinks() -> None:
+    """The loudness detector calls all of this speech, as Silero does with the end of a word."""
+    ear = Ear()
+    faint = Audio((loud(1.0).samples * 0.04).astype(np.int16), 48_000)
+    assert LoudnessVad().probability(faint.samples[:512] * 10) == 1.0
+    ear.listener._vad = Everything()
+    ear.hear(loud(0.6))
+    ear.hear(faint)
+    assert [type(edge) for edge in ear.edges[:3]] == [SpeechStarted, SpeechPaused, SpeechEnded]
+    assert ear.edges[1].speech.duration_s == pytest.approx(0.6, abs=0.05)
+
+
+class Everything(LoudnessVad):
+    def probability(self, window: npt.NDArray[np.int16]) -> float:
+        return 1.0
+
+
+def test_the_bots_own_voice_coming_back_begins_nothing() -> None:
+    """The first of it may: the delay is not known yet."""
+    ear = Ear()
+    ear.listener._vad = Everything()
+    voice = spoken("every morning she looked at the ships and wondered where they had come from").resampled(48_000)
+    delay = Audio.silence(0.12, 48_000)
+    back = Audio.joined([delay, Audio((voice.samples * 0.3).astype(np.int16), 48_000)], 48_000)
+    started = []
+    for start in range(0, len(voice.samples) - 960, 960):
+        ear.listener.played(voice.samples[start : start + 960])
+        before = len(ear.edges)
+        ear.listener.hear(Audio(back.samples[start : start + 960], 48_000))
+        if any(isinstance(edge, SpeechStarted) for edge in ear.edges[before:]):
+            started.append(start / 48_000)
+    assert all(at_s < 0.6 for at_s in started), started

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import pytest
 
 from tests.support.simulation import Simulation
 
 SCRIPTS = 10_000
-BLOCKS = 20
+BLOCK = 250
 
 
-@pytest.mark.parametrize("block", range(BLOCKS))
-def test_conversations(block: int) -> None:
+def converse(first: int) -> int:
+    """Plays a block of seeds; how often the user spoke over the bot."""
     pauses = 0
-    for seed in range(block * SCRIPTS // BLOCKS, (block + 1) * SCRIPTS // BLOCKS):
+    for seed in range(first, first + BLOCK):
         simulation = Simulation(seed)
         try:
             simulation.run()
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}") from error
         pauses += simulation.pauses
-    assert pauses > 2 * SCRIPTS / BLOCKS, "the user must have spoken over the bot"
+    return pauses
+
+
+@pytest.mark.timeout(600)
+def test_ten_thousand_conversations() -> None:
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as processes:
+        pauses = sum(processes.map(converse, range(0, SCRIPTS, BLOCK)))
+    assert pauses > 2 * SCRIPTS, "the user must have spoken over the bot"

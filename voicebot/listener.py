@@ -11,7 +11,14 @@ import numpy as np
 
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio, Resampler, Samples
 from voicebot.core.endpoint import WINDOW_S, Edge, Endpointer, EndpointRules
-from voicebot.core.events import SpeechContinued, SpeechEnded, SpeechPaused, SpeechStarted
+from voicebot.core.events import (
+    SpeechCleared,
+    SpeechContinued,
+    SpeechEnded,
+    SpeechPaused,
+    SpeechStarted,
+    SpeechSuspected,
+)
 from voicebot.core.verdict import Speech
 from voicebot.echo import ECHO_SCORE, EchoDetector
 from voicebot.engines.base import Pause, VoiceActivityDetector
@@ -24,7 +31,11 @@ LEVELS = 9
 
 MIN_LEVELS = 3
 
-Edges = SpeechStarted | SpeechPaused | SpeechContinued | SpeechEnded
+FAINT_DB = -26.0
+"""A window so much fainter than the utterance has been is silence, whatever the detector thinks: Silero's probability
+falls 60 to 130 ms after the voice."""
+
+Edges = SpeechSuspected | SpeechCleared | SpeechStarted | SpeechPaused | SpeechContinued | SpeechEnded
 
 
 class Listener:
@@ -59,7 +70,7 @@ class Listener:
 
     @property
     def hears_speech(self) -> bool:
-        return self._endpointer.speaking
+        return self._endpointer.speaking or self._endpointer.suspecting
 
     def set_patience(self, utterance: int, silence_s: float) -> None:
         """So much silence ends the utterance, if it has not ended yet."""
@@ -84,12 +95,15 @@ class Listener:
 
     def _hear_window(self, window: Samples) -> None:
         endpointer = self._endpointer
-        echo = self._echo.heard(window)
-        is_echo = echo >= ECHO_SCORE and not endpointer.speaking
+        power = float(np.mean(np.square(window.astype(np.float32))))
+        is_echo = self._echo.heard(window) >= ECHO_SCORE
         probability = self._vad.probability(window)
-        edge = endpointer.push(0.0 if is_echo else probability)
-        if edge is not Edge.STARTED and not (endpointer.speaking or edge is Edge.ENDED):
+        if power < self._faint if endpointer.speaking else is_echo:
+            probability = 0.0
+        edge = endpointer.push(probability)
+        if not (endpointer.speaking or edge is Edge.ENDED):
             self._before.append(window)
+            self._tell(edge)
             return
         if edge is Edge.STARTED:
             self._utterance += 1
@@ -102,12 +116,16 @@ class Listener:
         else:
             self._sound(self._utterance, Audio(window, SPEECH_RATE_HZ))
         if not endpointer.silence_s:
-            self._powers.append(float(np.mean(np.square(window.astype(np.float32)))))
+            self._powers.append(power)
         self._tell(edge)
 
     def _tell(self, edge: Edge | None) -> None:
         silence_s = self._endpointer.silence_s
         match edge:
+            case Edge.SUSPECTED:
+                self._edge(SpeechSuspected())
+            case Edge.CLEARED:
+                self._edge(SpeechCleared())
             case Edge.PAUSED:
                 self._pause += 1
                 self._sound(self._utterance, Pause(self._pause))
@@ -125,8 +143,16 @@ class Listener:
         return Speech(
             duration_s=self._endpointer.utterance_s,
             level_db=None if usual is None else self._level_dbfs - usual,
-            echo=self._echo.score(self._endpointer.utterance_s + self._endpointer.silence_s),
+            echo=self._echo_share(self._endpointer.utterance_s + self._endpointer.silence_s),
         )
+
+    def _echo_share(self, duration_s: float) -> float | None:
+        scores = (self._echo.score(duration_s), self._echo.copied(duration_s))
+        return max((score for score in scores if score is not None), default=None)
+
+    @property
+    def _faint(self) -> float:
+        return float(np.mean(self._powers)) * 10 ** (FAINT_DB / 10) if self._powers else 0.0
 
     @property
     def _level_dbfs(self) -> float:

@@ -5,10 +5,17 @@ from hypothesis import strategies as st
 
 from voicebot.core.endpoint import WINDOW_S, Edge, Endpointer, EndpointRules
 
+SUSPICION = {Edge.SUSPECTED, Edge.CLEARED}
 
-def edges(probabilities: list[float], rules: EndpointRules | None = None) -> list[tuple[int, Edge]]:
+
+def all_edges(probabilities: list[float], rules: EndpointRules | None = None) -> list[tuple[int, Edge]]:
     endpointer = Endpointer(rules or EndpointRules())
     return [(index, edge) for index, value in enumerate(probabilities) if (edge := endpointer.push(value)) is not None]
+
+
+def edges(probabilities: list[float], rules: EndpointRules | None = None) -> list[tuple[int, Edge]]:
+    """Of utterances only."""
+    return [(index, edge) for index, edge in all_edges(probabilities, rules) if edge not in SUSPICION]
 
 
 def test_speech_starts_after_three_windows_and_ends_after_half_a_second() -> None:
@@ -80,3 +87,30 @@ def test_pauses_are_within_utterances_and_alternate_with_their_ends(probabilitie
     for _, edge in edges(probabilities):
         assert before in allowed[edge]
         before = edge
+
+
+def test_speech_is_suspected_before_it_has_started() -> None:
+    assert all_edges([0.0, 0.9, 0.9, 0.9]) == [(1, Edge.SUSPECTED), (3, Edge.STARTED)]
+    assert all_edges([0.0, 0.4, 0.6, 0.6, 0.6]) == [(2, Edge.SUSPECTED), (4, Edge.STARTED)]
+
+
+def test_a_suspicion_that_comes_to_nothing_is_cleared() -> None:
+    assert all_edges([0.9, 0.1, 0.1]) == [(0, Edge.SUSPECTED), (1, Edge.CLEARED)]
+    assert all_edges([0.3, 0.3, 0.3]) == [], "not even one"
+
+
+def test_what_goes_on_without_becoming_speech_is_suspected_once() -> None:
+    found = all_edges([0.45] * 40)
+    assert [edge for _, edge in found] == [Edge.SUSPECTED, Edge.CLEARED]
+    assert found[1][0] - found[0][0] <= 5
+    again = all_edges([0.45] * 40 + [0.0, 0.45, 0.45])
+    assert [edge for _, edge in again][2:] == [Edge.SUSPECTED]
+
+
+@given(st.lists(st.floats(0, 1), max_size=200))
+def test_every_suspicion_ends(probabilities: list[float]) -> None:
+    suspected = False
+    for _, edge in all_edges([*probabilities, *[0.0] * 20]):
+        assert suspected == (edge is Edge.CLEARED) or edge is Edge.STARTED or not suspected
+        suspected = edge is Edge.SUSPECTED
+    assert not suspected

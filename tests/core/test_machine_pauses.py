@@ -19,10 +19,12 @@ from voicebot.core.events import (
     RulingDisputed,
     SentencePlayed,
     SetPatience,
+    SpeechCleared,
     SpeechContinued,
     SpeechEnded,
     SpeechPaused,
     SpeechStarted,
+    SpeechSuspected,
     StartReply,
     StartTimer,
     TextTyped,
@@ -172,6 +174,37 @@ def test_how_long_the_sound_outlasted_the_bot_is_known() -> None:
     assert outlasted_s == pytest.approx(session.now_s - 0.3 - paused_s)
 
 
+def test_a_suspicion_pauses_the_reply_and_is_cleared() -> None:
+    session = speaking()
+    assert PausePlayback(1) in session.post(SpeechSuspected())
+    assert ResumePlayback(1) in session.post(SpeechCleared())
+    assert session.state.rulings == (), "nothing was decided"
+
+
+def test_a_suspicion_that_becomes_speech_is_one_pause() -> None:
+    session = speaking()
+    session.post(SpeechSuspected())
+    commands = session.post(SpeechStarted(2))
+    assert PausePlayback(1) not in commands
+    assert session.state.phase is Phase.PAUSED
+    session.post(SpeechEnded(2))
+    assert ResumePlayback(1) in session.post(FinalTranscript(2, "uh-huh"))
+
+
+def test_a_suspicion_that_nobody_clears_ends() -> None:
+    session = speaking()
+    session.post(SpeechSuspected())
+    assert ResumePlayback(1) in session.time_out(Timer.DECISION)
+
+
+def test_a_suspicion_matters_only_over_a_voice() -> None:
+    session = Session()
+    assert session.post(SpeechSuspected()) == []
+    session.post(SpeechCleared())
+    session.ask()
+    assert session.post(SpeechSuspected()) == [], "nothing is heard yet"
+
+
 # The user's turn --------------------------------------------------------------------------------------------------
 
 
@@ -316,7 +349,7 @@ def test_a_verdict_can_be_disputed_and_that_taken_back() -> None:
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "uh-huh"))
     (ruling,) = session.state.rulings
     assert (ruling.number, ruling.disputed) == (1, False)
-    assert ruling.context.sentence == ""
+    assert (ruling.context.sentence, ruling.context.words_heard) == ("Once upon a time there was a cat.", 1)
     session.post(RulingDisputed(1), RulingDisputed(7))
     assert [each.disputed for each in session.state.rulings] == [True]
     session.post(RulingDisputed(1, disputed=False))
@@ -330,6 +363,23 @@ def test_a_verdict_keeps_what_it_was_based_on() -> None:
     context = session.state.rulings[-1].context
     assert (context.sentence, context.words_heard, context.previous) == ("There is more.", 2, "Shall I go on?")
     assert (context.confidence, context.language, context.speech.duration_s) == (0.8, "en", 1.0)
+
+
+def test_a_sound_that_is_surely_the_bots_own_needs_no_words() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2))
+    echo = Speech(duration_s=0.4, echo=0.9)
+    assert ResumePlayback(1) in session.post(SpeechPaused(2, 1, 0.1, echo))
+    assert session.state.rulings[-1].verdict.rule == "echo"
+    session.post(PartialTranscript(2, "what was that", pause=1), SpeechEnded(2, 0.5, echo))
+    assert session.state.phase is Phase.SPEAKING
+    assert len(session.state.rulings) == 1
+
+
+def test_a_user_who_is_as_brief_but_another_voice_is_waited_for() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechPaused(2, 1, 0.1, Speech(duration_s=0.4, echo=0.1)))
+    assert session.state.phase is Phase.PAUSED
 
 
 def test_nothing_heard_means_no_context() -> None:

@@ -24,10 +24,12 @@ from voicebot.core.events import (
     SentencePlayed,
     SentenceReady,
     SentenceSynthesized,
+    SpeechCleared,
     SpeechContinued,
     SpeechEnded,
     SpeechPaused,
     SpeechStarted,
+    SpeechSuspected,
     StartReply,
     StartTimer,
     StopTimer,
@@ -48,6 +50,8 @@ WORDS = st.sampled_from(
 NUMBERS = st.integers(0, 6)
 
 ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
+    st.builds(SpeechSuspected),
+    st.builds(SpeechCleared),
     st.builds(SpeechStarted, NUMBERS),
     st.builds(SpeechPaused, NUMBERS, st.integers(0, 3)),
     st.builds(SpeechContinued, NUMBERS),
@@ -191,6 +195,10 @@ class World:
         played = state.reply.played if state.reply else 0
         made = state.reply.synthesized if state.reply else 0
         match what:
+            case "suspect":
+                self.post(SpeechSuspected())
+            case "clear suspicion":
+                self.post(SpeechCleared())
             case "start":
                 self.post(SpeechStarted(number + 1))
             case "pause":

@@ -136,8 +136,11 @@ def test_a_garbled_echo_needs_the_sound_to_speak_for_it() -> None:
 
 
 def test_what_sounds_like_the_bot_is_an_echo_unless_the_words_are_others() -> None:
-    loud = sounding(Speech(duration_s=0.5, echo=0.9, outlasted_s=0.1))
+    loud = sounding(Speech(duration_s=1.2, echo=0.9, outlasted_s=0.1))
+    brief = sounding(Speech(duration_s=0.5, echo=0.9, outlasted_s=0.1))
     assert ruled("bone", loud) == (Decision.RESUME, "echo")
+    assert ruled("what was that for", brief) == (Decision.RESUME, "echo"), "nobody says so much so quickly"
+    assert ruled("stop", brief) == (Decision.REGENERATE, "stop word")
     assert ruled("what is two plus two", loud) == (Decision.REGENERATE, "words")
     assert ruled("stop", loud) == (Decision.REGENERATE, "stop word")
 

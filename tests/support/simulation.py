@@ -34,10 +34,12 @@ from voicebot.core.events import (
     SentenceReady,
     SentenceSynthesized,
     SetPatience,
+    SpeechCleared,
     SpeechContinued,
     SpeechEnded,
     SpeechPaused,
     SpeechStarted,
+    SpeechSuspected,
     StartReply,
     StartTimer,
     StopTimer,
@@ -316,8 +318,12 @@ class Simulation:
         utterance = 0
         delay_s = 0.0
         for number in range(chance.randint(2, 6)):
-            kind = chance.choices(("speak", "type", "interrupt", "clear"), (20, 2, 2, 1))[0]
+            kind = chance.choices(("speak", "click", "type", "interrupt", "clear"), (20, 3, 2, 2, 1))[0]
             match kind:
+                case "click":
+                    self._now(delay_s, SpeechSuspected())
+                    if chance.random() < 0.9:  # else the microphone is lost
+                        self._now(delay_s + 0.03, SpeechCleared())
                 case "speak":
                     utterance += 1
                     delay_s = self._speak(utterance, delay_s)
@@ -345,6 +351,8 @@ class Simulation:
         streams, fails = chance.random() < 0.8, chance.random() < 0.05
         stt_s = chance.choice((0.0, 0.1, 0.4, 1.2))
         start_s = delay_s
+        if chance.random() < 0.7:
+            self._now(max(0.0, delay_s - 0.06), SpeechSuspected())
         self._now(delay_s, SpeechStarted(number))
         said = ""
         for pause, chunk in enumerate(_chunks(words, chance), 1):

@@ -16,10 +16,12 @@ from voicebot.core.events import (
     ReplyEnded,
     SentencePlayed,
     SentenceReady,
+    SpeechCleared,
     SpeechContinued,
     SpeechEnded,
     SpeechPaused,
     SpeechStarted,
+    SpeechSuspected,
     TextEnded,
     TextTyped,
     TimedOut,
@@ -72,6 +74,10 @@ def _changes() -> set[tuple[Phase, str, Phase]]:
 
 def _possible(state: State) -> Iterator[tuple[str, Input]]:
     """What can happen next, with a name for it."""
+    if state.suspected:
+        yield "it was no speech", SpeechCleared()
+    elif not state.utterances:
+        yield "speech suspected", SpeechSuspected()
     if not state.utterances:
         yield "user speaks", SpeechStarted(state.last_utterance + 1)
     for utterance in state.utterances:
@@ -117,6 +123,7 @@ def _outline(state: State) -> object:
             for each in state.utterances
         ),
         state.ask_again,
+        state.suspected,
         bool(state.pending),
         frozenset(timer for timer, _ in state.timers),
         reply and (reply.sentences, reply.text_ended, reply.started, reply.played, reply.finished),

@@ -12,6 +12,10 @@ WINDOW_S = 0.032
 class Edge(Enum):
     """What a window changed."""
 
+    SUSPECTED = auto()
+    """Speech may be starting."""
+    CLEARED = auto()
+    """It was not."""
     STARTED = auto()
     PAUSED = auto()
     """Silence, which may be the end."""
@@ -31,6 +35,9 @@ class EndpointRules:
     threshold: float = 0.5
     hysteresis: float = 0.15
     longest_s: float = 30.0
+    suspicious: float = 0.75
+    """A window like this, or two in a row of which speech could be kept up, may be the start of speech."""
+    suspicion_s: float = 0.16
 
 
 class Endpointer:
@@ -42,6 +49,12 @@ class Endpointer:
         self._speech_windows = 0
         self._silent_windows = 0
         self._windows = 0
+        self._likely = False
+        """Speech could be kept up by the last window."""
+        self._suspected = 0
+        """Windows since speech was suspected, which has not started; 0 if it is not."""
+        self._believed = True
+        """What went on for too long without starting is believed no more, until it has ended."""
         self.patience_s = rules.stop_s
         """Silence that ends this utterance; set anew when one starts."""
 
@@ -49,6 +62,10 @@ class Endpointer:
     def speaking(self) -> bool:
         """An utterance has started and not ended, though it may be pausing."""
         return self._speaking
+
+    @property
+    def suspecting(self) -> bool:
+        return self._suspected > 0
 
     @property
     def silence_s(self) -> float:
@@ -71,7 +88,7 @@ class Endpointer:
             self._silent_windows += 1
         self._windows += 1
         if not self._speaking:
-            return self._start() if _lasts(self._speech_windows, rules.start_s) else None
+            return self._start() if _lasts(self._speech_windows, rules.start_s) else self._suspect(probability)
         if _lasts(self._windows, rules.longest_s) or _lasts(self._silent_windows, self.patience_s):
             self._speaking = self._pausing = False
             self._speech_windows = 0
@@ -84,8 +101,25 @@ class Endpointer:
             return Edge.CONTINUED
         return None
 
+    def _suspect(self, probability: float) -> Edge | None:
+        rules = self._rules
+        likely = probability >= rules.threshold - rules.hysteresis
+        suspicious = probability >= rules.suspicious or (likely and self._likely)
+        self._likely = likely
+        self._believed |= not likely
+        if not self._suspected:
+            self._suspected = int(suspicious and self._believed)
+            return Edge.SUSPECTED if self._suspected else None
+        self._suspected += 1
+        self._believed = not _lasts(self._suspected, rules.suspicion_s)
+        if likely and self._believed:
+            return None
+        self._suspected = 0
+        return Edge.CLEARED
+
     def _start(self) -> Edge:
         self._speaking, self._pausing = True, False
+        self._suspected, self._likely, self._believed = 0, False, True
         self._windows = self._speech_windows
         self.patience_s = self._rules.stop_s
         return Edge.STARTED

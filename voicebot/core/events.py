@@ -26,6 +26,16 @@ class Timer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechSuspected:
+    """The user may be beginning to speak; `SpeechStarted` or `SpeechCleared` follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechCleared:
+    """It was nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechStarted:
     """The user began to speak. Utterances are numbered from 1 upwards."""
 
@@ -205,7 +215,9 @@ ReplyInput = (
 """What becomes of a reply; inputs of any other than the live one are dropped."""
 
 Input = (
-    SpeechStarted
+    SpeechSuspected
+    | SpeechCleared
+    | SpeechStarted
     | SpeechPaused
     | SpeechContinued
     | SpeechEnded

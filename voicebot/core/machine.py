@@ -1,10 +1,10 @@
 """Every transition of the bot: `step(state, input)` gives the next state and what to do.
 
-The rules, in short. Speech over a live reply pauses it (or holds it, if nothing was heard yet); the reply stays
-paused exactly as long as some utterance is undecided, and every utterance is decided by its words or by a timer. A
-reply that gives way is first cancelled and awaited; only when `ReplyEnded` has come is the history edited and the
-next reply started. A reply may be begun eagerly, at a pause of the user's: it is kept back until the turn is over, and
-given up if the words were not all.
+The rules, in short. Speech over a live reply, or what may become speech, pauses it (or holds it, if nothing was heard
+yet); the reply stays paused exactly as long as some utterance is undecided, and every utterance is decided by its
+words or by a timer. A reply that gives way is first cancelled and awaited; only when `ReplyEnded` has come is the
+history edited and the next reply started. A reply may be begun eagerly, at a pause of the user's: it is kept back until
+the turn is over, and given up if the words were not all.
 """
 
 from __future__ import annotations
@@ -33,10 +33,12 @@ from voicebot.core.events import (
     SentenceReady,
     SentenceSynthesized,
     SetPatience,
+    SpeechCleared,
     SpeechContinued,
     SpeechEnded,
     SpeechPaused,
     SpeechStarted,
+    SpeechSuspected,
     StartReply,
     StartTimer,
     StartTranscription,
@@ -62,7 +64,7 @@ from voicebot.core.state import (
     Utterance,
 )
 from voicebot.core.turn_end import Completeness, completeness, patience_s
-from voicebot.core.verdict import Context, Decision, Speech, Verdict, judge
+from voicebot.core.verdict import Context, Decision, Speech, Verdict, judge, judge_sound
 
 MAX_ASKED_AGAIN = 2
 """The user is not asked again and again to repeat what may be a noise."""
@@ -86,6 +88,10 @@ class _Transition:
 
     def apply(self, input: Input) -> None:
         match input:
+            case SpeechSuspected():
+                self._set(suspected=self.state.committed is not None and self.state.committed.started)
+            case SpeechCleared():
+                self._set(suspected=False)
             case SpeechStarted():
                 self._speech_started(input.utterance)
             case SpeechPaused():
@@ -139,7 +145,7 @@ class _Transition:
         live = self.state.live
         if live is None:
             return
-        undecided = any(not utterance.dismissed for utterance in self.state.utterances)
+        undecided = self.state.suspected or any(not utterance.dismissed for utterance in self.state.utterances)
         held = not live.finished and (live.eager or undecided)
         if live.paused != held:
             self._set(reply=replace(live, paused=held), interrupted_at_s=self.at_s if held else None)
@@ -176,7 +182,8 @@ class _Transition:
         spoken = self.state.spoken
         echo = spoken is not None and self.at_s - spoken.ended_s < self.state.rules.echo_tail_s
         utterance = Utterance(number, started_s=self.at_s, over=spoken.context if spoken and echo else None)
-        self._set(utterances=(*self.state.utterances, utterance), last_utterance=number, error=None)
+        self._set(utterances=(*self.state.utterances, utterance), last_utterance=number)
+        self._set(suspected=False, error=None)
         self.commands.append(StartTranscription(number))
         self._start(Timer.SPEECH, self.state.rules.speech_timeout_s)
         self._expect_decision()
@@ -186,7 +193,11 @@ class _Transition:
         if utterance is None or not utterance.speaking or input.pause <= utterance.last_pause:
             return
         speech = self._outlasting(input.speech, input.silence_s)
-        self._update(replace(utterance, pause=input.pause, last_pause=input.pause, settled=False, speech=speech))
+        utterance = replace(utterance, pause=input.pause, last_pause=input.pause, settled=False, speech=speech)
+        self._update(utterance)
+        if self.state.committed is not None:
+            context = self._context(self.state.committed, utterance)
+            self._rule(utterance, judge_sound(context), context)
         speech_ended_s = self.at_s - input.silence_s
         self._set(asked=Turn(speech_ended_s))
         self._note(speech_ended_s=speech_ended_s)
@@ -309,11 +320,12 @@ class _Transition:
         live = self.state.committed
         if live is None:
             return utterance
-        context = replace(
-            live.context(self.state.rules.language), confidence=utterance.confidence, speech=utterance.speech
-        )
-        verdict = judge(utterance.text, context, final=final)
-        return self._rule(utterance, verdict, context)
+        context = self._context(live, utterance)
+        return self._rule(utterance, judge(utterance.text, context, final=final), context)
+
+    def _context(self, reply: Reply, utterance: Utterance) -> Context:
+        context = reply.context(self.state.rules.language)
+        return replace(context, confidence=utterance.confidence, speech=utterance.speech)
 
     def _rule(self, utterance: Utterance, verdict: Verdict, context: Context) -> Utterance:
         if verdict.decision is Decision.WAIT:
@@ -414,7 +426,7 @@ class _Transition:
             self._set(error=error, merge_next=False)
         if reply.started:
             self._set(spoken=Spoken(reply.context(self.state.rules.language), self.at_s))
-        self._set(reply=None, interrupted_at_s=None)
+        self._set(reply=None, interrupted_at_s=None, suspected=False)
 
     # Timers -------------------------------------------------------------------------------------------------------
 
@@ -456,6 +468,7 @@ class _Transition:
 
     def _decide_now(self) -> None:
         """The reply has waited long enough: what is known decides."""
+        self._set(suspected=False)
         for utterance in self.state.utterances:
             if utterance.dismissed or self.state.committed is None:
                 continue

@@ -159,6 +159,8 @@ class Reply:
     def context(self, language: str) -> Context:
         """What words over it are judged by: the last sentence of which anything was heard, and the one before."""
         index, words = self.played, self.words
+        if self.started and self.sentences and not index:
+            words = max(1, words)  # the first one is being heard
         if not words and index:
             index -= 1
             words = len(self.sentences[index].split())
@@ -216,6 +218,8 @@ class State:
     history: History = ()
     utterances: tuple[Utterance, ...] = ()
     last_utterance: int = 0
+    suspected: bool = False
+    """The user may be beginning to speak over the reply."""
     pending: tuple[str, ...] = ()
     """Final texts that no reply has been given yet."""
     merge_next: bool = True

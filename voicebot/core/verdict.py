@@ -80,6 +80,8 @@ LAST_WORDS = 7
 """A single word is an echo only of these, the ones that may have been heard among them."""
 COMPARED = 8
 """Fewer letters are found in any sentence: then whole words must agree."""
+BRIEF_S = 0.7
+"""An echo that paused the bot at once is over by then."""
 NEW_WORDS = 3
 """So many words of their own make a message of what is certainly mixed with an echo, and of an interim text."""
 
@@ -172,9 +174,12 @@ def _repeated_words(evidence: Evidence) -> Verdict | None:
 
 
 def _loud_echo(evidence: Evidence) -> Verdict | None:
-    if not evidence.sounds_like_echo(ECHO_CERTAIN) or len(evidence.own_words(EMPTY)) >= NEW_WORDS:
+    """Whatever words were found in it, if it was too short for another's: a recogniser makes anything of an echo."""
+    brief = evidence.speech.duration_s <= BRIEF_S
+    if not evidence.sounds_like_echo(ECHO_CERTAIN) or (not brief and len(evidence.own_words(EMPTY)) >= NEW_WORDS):
         return None
-    return _resume(evidence, "echo", f"the sound of {evidence.quoted} is the bot's own voice coming back")
+    what = f"the sound of {evidence.quoted}" if evidence.words else "the sound"
+    return _resume(evidence, "echo", f"{what} is the bot's own voice coming back")
 
 
 def _unclear(evidence: Evidence) -> Verdict | None:
@@ -220,6 +225,12 @@ def _so_far(evidence: Evidence) -> Verdict:
     if len(words) >= (NEW_WORDS - 1 if begins else NEW_WORDS) and len(telling) >= (1 if begins else NEW_WORDS - 1):
         return _give_way(evidence, "words", f"{evidence.quoted} is already more than a listener says")
     return waiting
+
+
+def judge_sound(context: Context) -> Verdict:
+    """The verdict at a pause of the user's whose words are not known yet: WAIT, unless the sound alone tells."""
+    echo = _loud_echo(Evidence("", context)) if context.speech.duration_s <= BRIEF_S else None
+    return echo or Verdict(Decision.WAIT, "speaking", "the words are not known yet", "")
 
 
 def judge(text: str, context: Context, *, final: bool) -> Verdict:

@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 
 from voicebot.core.audio import FRAME_S, SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Resampler, Samples
+from voicebot.echo.copy import copy_score
 from voicebot.echo.delay import LAGS, DelaySearch, exact_delay
 from voicebot.echo.filter import TAPS, EchoFilter
 from voicebot.echo.spectra import BIN_COUNT, FRAME, HOP, Powers, Spectra, power, spectra
@@ -47,6 +48,9 @@ SLACK_SAMPLES = 12
 AFTERMATH_S = 1.3
 """So long after the bot's last sound there is no echo any more, whatever the filter thinks: the longest delay, 0.9 s,
 and 0.4 s of reverberation."""
+
+LONGEST_COPY_S = 1.2
+LONGEST_DELAY_S = 0.9
 
 SKEW_HOPS = 16
 """When the streams' counts have come apart by 0.26 s sound was lost, and the delay is not what it was."""
@@ -115,6 +119,18 @@ class EchoDetector:
     def score(self, duration_s: float) -> float | None:
         """The same over the last `duration_s`, at most 10 s; None if there was nothing to hear."""
         return self._share(round(duration_s * SPEECH_RATE_HZ / HOP))
+
+    def copied(self, duration_s: float) -> float | None:
+        """How surely all of the last `duration_s`, now that it is over, is a copy of what was played: 0 to 1.
+
+        None if the bot has been silent for too long, or the sound is so long that the running score must know.
+        """
+        if self._silence_s >= AFTERMATH_S + duration_s or duration_s > LONGEST_COPY_S or self._skew is None:
+            return None
+        length, end = round(duration_s * SPEECH_RATE_HZ), self._heard.count
+        earliest, latest = round(LONGEST_DELAY_S * SPEECH_RATE_HZ), round(0.1 * SPEECH_RATE_HZ)
+        played = self._played.until(end + self._skew * HOP + latest, length + earliest + latest)
+        return copy_score(self._heard.until(end, length), played)
 
     def _share(self, hops: int) -> float | None:
         explained = total = 0.0
