@@ -75,6 +75,15 @@ def test_starts_and_ends_alternate(probabilities: list[float]) -> None:
     assert kinds == [Edge.STARTED, Edge.ENDED] * (len(kinds) // 2) + [Edge.STARTED] * (len(kinds) % 2)
 
 
+def test_a_pause_is_noticed_sooner_where_the_end_is_expected() -> None:
+    for patience_s, windows in ((0.5, 3), (0.32, 2), (1.5, 3)):
+        endpointer = Endpointer(EndpointRules())
+        for _ in range(10):
+            endpointer.push(0.9)
+        endpointer.patience_s = patience_s
+        assert [endpointer.push(0.0) for _ in range(5)].index(Edge.PAUSED) + 1 == windows
+
+
 @given(st.lists(st.floats(0, 1), max_size=200))
 def test_pauses_are_within_utterances_and_alternate_with_their_ends(probabilities: list[float]) -> None:
     before = Edge.ENDED
