@@ -19,6 +19,7 @@ ANSWERED = Turn(
     speech_ended_s=10.0,
     turn_ended_s=10.5,
     transcript_s=10.8,
+    begun_s=10.8,
     token_s=10.9,
     sentence_s=10.93,
     audio_s=10.95,
@@ -29,6 +30,7 @@ ANSWERED = Turn(
 EAGER = Turn(
     speech_ended_s=10.0,
     transcript_s=10.25,
+    begun_s=10.25,
     token_s=10.4,
     sentence_s=10.43,
     audio_s=10.45,
@@ -207,8 +209,13 @@ def test_an_eager_reply_is_made_while_the_bot_waits_for_the_end_of_the_turn() ->
 
 
 def test_a_reply_that_is_not_eager_waits_for_the_end_of_the_turn_though_the_text_is_known() -> None:
-    turn = replace(ANSWERED, transcript_s=10.25, turn_ended_s=10.5)
+    turn = replace(ANSWERED, transcript_s=10.25, turn_ended_s=10.5, begun_s=10.5)
     assert bars(turn)["first token"] == (500, 900)
+
+
+def test_an_eager_reply_whose_model_is_slow_has_all_of_its_time_shown() -> None:
+    turn = replace(ANSWERED, transcript_s=10.25, turn_ended_s=10.5, begun_s=10.25)
+    assert bars(turn)["first token"] == (250, 900)
 
 
 def test_what_came_before_the_user_spoke_on_took_no_time() -> None:

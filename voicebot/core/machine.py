@@ -354,7 +354,8 @@ class _Transition:
     def _start_reply(self, words: str, *, eager: bool = False) -> None:
         history = said(self.state.history, words, merge=self.state.merge_next)
         number = self.state.last_reply + 1
-        self._set(reply=Reply(number, asked=words, eager=eager), last_reply=number, turn=self.state.asked)
+        turn = self.state.asked and replace(self.state.asked, begun_s=self.at_s)
+        self._set(reply=Reply(number, asked=words, eager=eager), last_reply=number, turn=turn)
         self.commands.append(StartReply(number, history, eager=eager))
         if not eager:
             self._take_turn(history)

@@ -180,6 +180,8 @@ class Turn:
     turn_ended_s: float | None = None
     """The end of the user's turn was decided."""
     transcript_s: float | None = None
+    begun_s: float | None = None
+    """The reply was begun: eagerly, or once the turn was over."""
     token_s: float | None = None
     sentence_s: float | None = None
     audio_s: float | None = None

@@ -33,13 +33,16 @@ class Step:
     meaning: str
 
 
+BEGUN = "begun"
+"""When the reply was begun: no step of its own, but what the first token waits for."""
+
 STEPS = (
     Step("end of turn", "turn_ended_s", (), "until the bot was sure that you would not go on"),
     Step("final text", "transcript_s", (), "until all your words were known"),
     Step(
         "first token",
         "token_s",
-        ("end of turn", "final text"),
+        (BEGUN,),
         "until the agent began to answer, which it may do while you might still go on",
     ),
     Step("first sentence", "sentence_s", ("first token",), "until there was a sentence to speak"),
@@ -149,10 +152,11 @@ def turn_view(turn: Turn | None) -> list[dict[str, Any]]:
     """
     if turn is None:
         return []
+    fields = {step.name: step.came for step in STEPS} | {BEGUN: "begun_s"}
     came = {
-        step.name: max(0, _ms(at_s - turn.speech_ended_s))
-        for step in STEPS
-        if (at_s := getattr(turn, step.came)) is not None
+        name: max(0, _ms(at_s - turn.speech_ended_s))
+        for name, field in fields.items()
+        if (at_s := getattr(turn, field)) is not None
     }
     return [
         {"name": step.name, "from_ms": _began_ms(step, came), "to_ms": came[step.name]}
@@ -162,9 +166,8 @@ def turn_view(turn: Turn | None) -> list[dict[str, Any]]:
 
 
 def _began_ms(step: Step, came: dict[str, int]) -> int:
-    """When the step could begin. What came after it was not waited for."""
-    before = [came[name] for name in step.after if name in came]
-    return max((at_ms for at_ms in before if at_ms <= came[step.name]), default=0)
+    """When the step could begin: all that it waits for had come."""
+    return max((came[name] for name in step.after if name in came), default=0)
 
 
 def medians(turns: Iterable[Turn]) -> dict[str, int]:
