@@ -35,6 +35,10 @@ FAINT_DB = -26.0
 """A window so much fainter than the utterance has been is silence, whatever the detector thinks: Silero's probability
 falls 60 to 130 ms after the voice."""
 
+ECHO_KNOWN_WINDOWS = 16
+ECHO_EXPECTED = 1.5
+"""Half a second of echo shows an open loudspeaker: what may be more of it is then believed sooner."""
+
 Edges = SpeechSuspected | SpeechCleared | SpeechStarted | SpeechPaused | SpeechContinued | SpeechEnded
 
 
@@ -67,6 +71,8 @@ class Listener:
         """Of the windows of this utterance in which somebody spoke."""
         self._levels_dbfs: deque[float] = deque(maxlen=LEVELS)
         self._echo = EchoDetector()
+        self._echo_windows = 0
+        """Windows of the session that were taken for speech, had they not been the bot's own."""
 
     @property
     def hears_speech(self) -> bool:
@@ -99,6 +105,7 @@ class Listener:
         is_echo = self._echo.heard(window) >= ECHO_SCORE
         probability = self._vad.probability(window)
         if power < self._faint if endpointer.speaking else is_echo:
+            self._echo_windows += is_echo and probability >= 0.5
             probability = 0.0
         edge = endpointer.push(probability)
         if not (endpointer.speaking or edge is Edge.ENDED):
@@ -147,8 +154,11 @@ class Listener:
         )
 
     def _echo_share(self, duration_s: float) -> float | None:
-        scores = (self._echo.score(duration_s), self._echo.copied(duration_s))
-        return max((score for score in scores if score is not None), default=None)
+        scores = [s for s in (self._echo.score(duration_s), self._echo.copied(duration_s)) if s is not None]
+        if not scores:
+            return None
+        known = self._echo_windows >= ECHO_KNOWN_WINDOWS
+        return min(1.0, max(scores) * (ECHO_EXPECTED if known else 1.0))
 
     @property
     def _faint(self) -> float:

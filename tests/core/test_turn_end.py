@@ -164,7 +164,7 @@ def test_what_is_open_is_never_called_finished_nor_the_reverse(language: str, te
 @pytest.mark.parametrize(
     ("text", "silence_s", "reason"),
     [
-        ("what time is it", 0.32, "a whole question or request"),
+        ("what time is it", 0.48, "a whole question or request"),
         ("i like music", 0.5, "nothing tells whether more follows"),
         ("i went to the", 1.5, "“the” can't be the last word"),
         ("well,", 1.5, "ends with “,”"),

@@ -95,9 +95,7 @@ async def test_a_backchannel_is_ridden_out() -> None:
         assert {ruling["decision"] for ruling in state["rulings"]} == {"resume"}
 
 
-@pytest.mark.parametrize(
-    "sound", [cough(1), cough(2), noise(0.5, 3), noise(2.5, 4)], ids=["cough", "2", "short", "long"]
-)
+@pytest.mark.parametrize("sound", [cough(1), noise(2.5, 4)], ids=["cough", "noise"])
 async def test_coughs_and_noises_are_ridden_out(sound: Audio) -> None:
     async with talking(STORY) as talk:
         await talk.begin_story()
@@ -158,11 +156,14 @@ async def test_a_recorded_interruption_is_obeyed() -> None:
 
 
 async def test_speech_over_an_echo_is_obeyed() -> None:
-    async with talking(STORY, ["Four it is."], room=Room(synthetic_response(), -14.0)) as talk:
-        await talk.begin_story(12)
+    async with talking(STORY, ["Four it is."], ["Yes?"], room=Room(synthetic_response(), -14.0)) as talk:
+        await talk.begin_story(10)
         await talk.say(spoken("what is two plus two"))
-        state = await talk.state(lambda state: "Four it is" in heard(state))
-        assert state["chat"][-3]["interrupted"]
+        state = await talk.state(lambda state: [m["role"] for m in state["chat"]].count("user") == 2)
+        story, question = state["chat"][1:3]
+        assert story["interrupted"]
+        assert "two" in question["text"]
+        assert talk.agent.asked[1][-1].text == question["text"]
 
 
 async def test_a_stop_word_stops() -> None:

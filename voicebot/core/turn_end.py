@@ -36,19 +36,22 @@ class Completeness(StrEnum):
 class PatienceRules:
     """The silence that ends a turn, by what its words look like.
 
-    `complete_s` is ten windows: over what is found inside words and phrases of recorded speech (at most 128 ms), under
-    the pauses between phrases (480 ms and up). `unknown_s` is the usual wait (VAD_STOP_MS).
+    Two utterances 400 ms apart are still one turn, whatever their words (15 windows: speech is noticed a window late).
+    The reply is made in the meantime, so that waiting costs nothing as long as that takes longer.
     """
 
-    complete_s: float = 0.32
-    unknown_s: float = 0.5
+    complete_s: float = 0.48
+    unknown_s: float = 0.64
     incomplete_s: float = 1.5
 
-    def scaled(self, unknown_s: float) -> PatienceRules:
-        """The same proportions for another silence after words that say nothing about it."""
-        factor = unknown_s / self.unknown_s
-        return PatienceRules(self.complete_s * factor, unknown_s, self.incomplete_s * factor)
+    def scaled(self, stop_s: float) -> PatienceRules:
+        """The same proportions where no words are known to need `stop_s`, not `USUAL_S`."""
+        factor = stop_s / USUAL_S
+        return PatienceRules(self.complete_s * factor, self.unknown_s * factor, self.incomplete_s * factor)
 
+
+USUAL_S = 0.5
+"""The silence that ends an utterance of which no words are known (`EndpointRules.stop_s`)."""
 
 Judgement = tuple[Completeness, str]
 

@@ -80,8 +80,8 @@ LAST_WORDS = 7
 """A single word is an echo only of these, the ones that may have been heard among them."""
 COMPARED = 8
 """Fewer letters are found in any sentence: then whole words must agree."""
-BRIEF_S = 0.7
-"""An echo that paused the bot at once is over by then."""
+BRIEF_S = 1.0
+"""An echo that paused the bot is over by then; another's speech of this length would outlast the bot's by more."""
 NEW_WORDS = 3
 """So many words of their own make a message of what is certainly mixed with an echo, and of an interim text."""
 

@@ -28,6 +28,8 @@ class Recognizer:
 
     def measure(self, speech: Samples) -> None:
         """Normalise what is decoded next by the mean spectrum of this speech."""
+        if not len(speech):
+            return
         self._meter.start_utt()
         self._meter.process_raw(speech.tobytes(), no_search=True, full_utt=True)
         mean = self._meter.get_cmn(False)
@@ -49,7 +51,8 @@ class Recognizer:
 
     def feed(self, sound: Samples) -> str:
         """The words so far, this sound included."""
-        self._free.process_raw(sound.tobytes())
+        if len(sound):  # PocketSphinx fails on nothing
+            self._free.process_raw(sound.tobytes())
         return self._words
 
     def end(self) -> str:
