@@ -126,7 +126,7 @@ def at_rest(state: Json) -> bool:
 
 
 def told(state: Json) -> int:
-    return int(state["older"]) + sum(message["role"] == "assistant" for message in state["chat"])
+    return int(state["older"] + [message["role"] for message in state["chat"]].count("assistant"))
 
 
 def heard_words(state: Json) -> int:
