@@ -152,8 +152,10 @@ def long_turns(count: int) -> list[Clip] | None:
 def _recorded(entry: dict[str, Any]) -> Clip:
     audio = recording(entry["file"]).resampled(WIRE_RATE_HZ)
     _, end_s = extent(audio)
+    words = entry["text"].split()
     ends_s = [*entry["word_starts_s"][1:], end_s]
-    return clip(entry["file"], audio, tuple(zip(entry["text"].split(), ends_s, strict=True)))
+    ends_s += [end_s] * (len(words) - len(ends_s))  # one file has a start less than words
+    return clip(entry["file"], audio, tuple(zip(words, ends_s, strict=True)))
 
 
 def cough(seed: int) -> Audio:

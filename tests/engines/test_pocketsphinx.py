@@ -246,3 +246,14 @@ def test_the_bounds_of_speech() -> None:
     assert speech_bounds(np.concatenate([quiet, loud, quiet])) == (8000 - 2400, 9600 + 2400)
     assert speech_bounds(quiet) == (0, 0)
     assert speech_bounds(np.zeros(0, np.int16)) == (0, 0)
+
+
+def test_work_without_new_sound_is_harmless(recognizer: Recognizer) -> None:
+    """As between the answer to a pause and the sound that follows it: PocketSphinx fails on an empty piece."""
+    utterance = Utterance(recognizer)
+    utterance.push(spoken("what time is it in tokyo").resampled(16_000).to_bytes())
+    first = utterance.work()
+    assert first is not None
+    assert utterance.work() is None
+    assert recognizer.feed(np.zeros(0, np.int16))
+    utterance.abandon()
