@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
+
 from tests.live.sounds import click, cough, noise
 from tests.support.live_server import serving
 from tests.support.rtc_client import RtcClient
@@ -74,6 +76,7 @@ class Storyteller:
             yield f"Then she walked along the long white beach and looked at the ships, {number} in all. "
 
 
+@pytest.mark.timeout(400)
 async def test_the_matrix() -> None:
     settings = config.load()
     engines = replace(build.build(settings), agent=Storyteller())
