@@ -103,9 +103,9 @@ async def tried(client: RtcClient, case: Case) -> tuple[bool, list[Json]]:
     before = max((ruling["number"] for ruling in state["rulings"]), default=0)
     stories = told(state)
     client.microphone.say(case.sound.resampled(WIRE_RATE_HZ))
-    client.microphone.say(Audio.silence(0.8, WIRE_RATE_HZ))
+    client.microphone.say(Audio.silence(0.7, WIRE_RATE_HZ))
     await client.microphone.said()
-    await asyncio.sleep(0.5)  # what was said may still be on its way
+    await asyncio.sleep(0.3)  # what was said may still be on its way
     state = await state_where(client, at_rest)
     rulings = [ruling for ruling in state["rulings"] if ruling["number"] > before]
     obeyed = told(state) > stories or state["phase"] == "idle"
