@@ -107,7 +107,7 @@ class Settings(BaseSettings):
         return Rules(
             language=self.language,
             debounce_s=self.debounce_ms / 1000,
-            patience=PatienceRules().scaled(self.vad_stop_ms / 1000),
+            patience=self._patience,
             eager_replies=self.eager_replies,
             speech_timeout_s=self.endpoint_rules.longest_s + 5,
             decision_timeout_s=self.decision_timeout_ms / 1000,
@@ -118,8 +118,15 @@ class Settings(BaseSettings):
     @property
     def endpoint_rules(self) -> EndpointRules:
         return EndpointRules(
-            start_s=self.vad_start_ms / 1000, stop_s=self.vad_stop_ms / 1000, threshold=self.vad_threshold
+            start_s=self.vad_start_ms / 1000,
+            stop_s=self.vad_stop_ms / 1000,
+            sure_s=self._patience.unknown_s,
+            threshold=self.vad_threshold,
         )
+
+    @property
+    def _patience(self) -> PatienceRules:
+        return PatienceRules().scaled(self.vad_stop_ms / 1000)
 
     @property
     def ice_servers(self) -> list[dict[str, str]]:

@@ -76,7 +76,7 @@ def test_starts_and_ends_alternate(probabilities: list[float]) -> None:
 
 
 def test_a_pause_is_noticed_sooner_where_the_end_is_expected() -> None:
-    for patience_s, windows in ((0.5, 3), (0.32, 2), (1.5, 3)):
+    for patience_s, windows in ((None, 3), (0.608, 2), (0.704, 3), (1.5, 3)):
         endpointer = Endpointer(EndpointRules())
         for _ in range(10):
             endpointer.push(0.9)

@@ -164,15 +164,15 @@ def test_what_is_open_is_never_called_finished_nor_the_reverse(language: str, te
 @pytest.mark.parametrize(
     ("text", "silence_s", "reason"),
     [
-        ("what time is it", 0.48, "a whole question or request"),
-        ("i like music", 0.64, "nothing tells whether more follows"),
+        ("what time is it", 0.608, "a whole question or request"),
+        ("i like music", 0.704, "nothing tells whether more follows"),
         ("i went to the", 1.5, "“the” can't be the last word"),
         ("well,", 1.5, "ends with “,”"),
         ("what is the, um", 1.5, "hesitates (“um”)"),
         ("I met Mr.", 1.5, "“mr.” is an abbreviation that something follows"),
         ("my number is five five one", 1.5, "a number is being said"),
-        ("", 0.64, "no words yet"),
-        ("...", 0.64, "no words yet"),
+        ("", 0.704, "no words yet"),
+        ("...", 0.704, "no words yet"),
     ],
 )
 def test_the_silence_waited_for_has_a_reason(text: str, silence_s: float, reason: str) -> None:

@@ -32,6 +32,8 @@ class EndpointRules:
     pause_s: float = 0.096
     quick_pause_s: float = 0.064
     """Where the words look complete: a stop inside a word is as long, but is hardly met there."""
+    sure_s: float = 0.704
+    """Whoever's patience is less thinks so (`PatienceRules.unknown_s`)."""
     stop_s: float = 0.5
     """Silence that ends an utterance whose words say nothing else."""
     threshold: float = 0.5
@@ -57,13 +59,17 @@ class Endpointer:
         """Windows since speech was suspected, which has not started; 0 if it is not."""
         self._believed = True
         """What went on for too long without starting is believed no more, until it has ended."""
-        self.patience_s = rules.stop_s
-        """Silence that ends this utterance; set anew when one starts. Less than usual makes for a quick pause, too."""
+        self.patience_s: float | None = None
+        """Silence that ends this utterance, if its words have told; forgotten when another one starts."""
 
     @property
     def speaking(self) -> bool:
         """An utterance has started and not ended, though it may be pausing."""
         return self._speaking
+
+    @property
+    def _patience_s(self) -> float:
+        return self._rules.stop_s if self.patience_s is None else self.patience_s
 
     @property
     def suspecting(self) -> bool:
@@ -91,11 +97,12 @@ class Endpointer:
         self._windows += 1
         if not self._speaking:
             return self._start() if _lasts(self._speech_windows, rules.start_s) else self._suspect(probability)
-        if _lasts(self._windows, rules.longest_s) or _lasts(self._silent_windows, self.patience_s):
+        if _lasts(self._windows, rules.longest_s) or _lasts(self._silent_windows, self._patience_s):
             self._speaking = self._pausing = False
             self._speech_windows = 0
             return Edge.ENDED
-        pause_s = rules.quick_pause_s if self.patience_s < rules.stop_s else rules.pause_s
+        expected = self.patience_s is not None and self.patience_s < rules.sure_s
+        pause_s = rules.quick_pause_s if expected else rules.pause_s
         if not self._pausing and _lasts(self._silent_windows, pause_s):
             self._pausing = True
             return Edge.PAUSED
@@ -124,7 +131,7 @@ class Endpointer:
         self._speaking, self._pausing = True, False
         self._suspected, self._likely, self._believed = 0, False, True
         self._windows = self._speech_windows
-        self.patience_s = self._rules.stop_s
+        self.patience_s = None
         return Edge.STARTED
 
 

@@ -36,12 +36,12 @@ class Completeness(StrEnum):
 class PatienceRules:
     """The silence that ends a turn, by what its words look like.
 
-    Two utterances 400 ms apart are still one turn, whatever their words (15 windows: speech is noticed a window late).
-    The reply is made in the meantime, so that waiting costs nothing as long as that takes longer.
+    Two utterances 400 ms apart are still one turn, whatever their words, and so are 500 ms, as recordings begin and end
+    with some silence. The reply is made in the meantime: waiting costs nothing as long as that takes longer.
     """
 
-    complete_s: float = 0.48
-    unknown_s: float = 0.64
+    complete_s: float = 0.608
+    unknown_s: float = 0.704
     incomplete_s: float = 1.5
 
     def scaled(self, stop_s: float) -> PatienceRules:

@@ -123,6 +123,8 @@ def _audible_echo(evidence: Evidence) -> Verdict | None:
 def _stop(evidence: Evidence) -> Verdict | None:
     if not evidence.stop or _backchannel(evidence) is not None:
         return None
+    if len(evidence.words) > 2 and evidence.speech.duration_s <= BRIEF_S and evidence.sounds_like_echo(ECHO_CERTAIN):
+        return None  # an echo in which a stop word was found
     if evidence.phrases.includes(frozenset({Kind.STOP}), AROUND_WISH):
         return _give_way(evidence, "stop word", f"{evidence.quoted} asks for silence", answer=False)
     if evidence.echo_possible and len(evidence.words) > 2 and contains(evidence.tail, evidence.words):
