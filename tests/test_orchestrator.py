@@ -182,7 +182,7 @@ async def test_an_eager_reply_is_ready_when_the_turn_is_over_and_not_heard_befor
         assert state.history == ()
         await asyncio.sleep(0.1)
         assert session.bot.player.cursor == 0
-        session.bot.hear(Audio.silence(0.4, 48_000))
+        session.bot.hear(Audio.silence(0.7, 48_000))
         await session.until(idle)
         assert session.history == ["what time is it", "It is ten."]
         assert len(session.agent.asked) == 1
@@ -196,7 +196,7 @@ async def test_who_speaks_on_is_heard_out_and_the_eager_reply_is_stopped() -> No
         for audio in (loud(0.4), Audio.silence(0.15, 48_000)):
             session.bot.hear(audio)
         await session.until(lambda state: state.last_reply == 1)
-        for audio in (loud(0.4), Audio.silence(0.6, 48_000)):
+        for audio in (loud(0.4), Audio.silence(0.9, 48_000)):
             session.bot.hear(audio)
         await session.until(idle)
         assert session.history == ["what time is it in tokyo", "It is ten there."]
