@@ -4,14 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 PIPECAT := .venv-pipecat
+# Python compiles what it imports by itself; a current pip and no compiling make a third of the time.
+INSTALL := -m pip install --quiet --no-compile
 
-.PHONY: run test bench bench-embedded lint clean
+.PHONY: run test bench bench-embedded bench-load bench-soak lint audit clean
 
 run: $(VENV)/.installed
 	$(BIN)/python app.py $(ARGS)
 
-test: $(VENV)/.installed-dev lint
-	PYTHONASYNCIODEBUG=1 $(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m tests $(ARGS)
 
 # Beside the peers, FastRTC and Pipecat, on stub engines; what cannot be installed is left out, and the bench says so.
 bench: $(VENV)/.installed-dev
@@ -21,10 +23,24 @@ bench: $(VENV)/.installed-dev
 bench-embedded: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.conversation
 
+# How many can talk to one process at the same time.
+bench-load: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.benchmarks.load $(ARGS)
+
+# Half an hour of visitors who come and go while services fail: does anything grow, does anybody wait?
+bench-soak: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.benchmarks.soak $(ARGS)
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+
+# Known vulnerabilities in what requirements.txt brings, as PyPI's advisory service knows them: it needs the network.
+# Strict, as what could not be looked up would else count as sound.
+audit: $(VENV)/.installed-dev
+	@$(BIN)/python -m pip_audit --strict --requirement requirements.txt --progress-spinner off || { echo \
+	  'audit: NOT passed. Either packages named above have known vulnerabilities, or the advisory service could not be asked: then nothing was checked.' >&2; exit 1; }
 
 clean:
 	rm -rf $(VENV) $(PIPECAT) .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -32,17 +48,18 @@ clean:
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Voice Bot needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(INSTALL) --upgrade pip
 
 $(VENV)/.installed: requirements.txt $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python $(INSTALL) --requirement requirements.txt
 	touch $@
 
-$(VENV)/.installed-dev: requirements.txt requirements-dev.txt $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
-	touch $@
+$(VENV)/.installed-dev: requirements.txt requirements-dev.txt $(VENV)/bin/python
+	$(BIN)/python $(INSTALL) --requirement requirements-dev.txt
+	touch $(VENV)/.installed $@
 
 $(PIPECAT)/.installed: tests/benchmarks/pipecat/requirements.txt
 	$(PYTHON) -m venv $(PIPECAT)
 	echo '*' > $(PIPECAT)/.gitignore
-	$(PIPECAT)/bin/python -m pip install --quiet --requirement $<
+	$(PIPECAT)/bin/python $(INSTALL) --requirement $<
 	touch $@

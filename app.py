@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import sys
 
-from voicebot import config, server
+from voicebot import config, logs
 from voicebot.engines.base import EngineError
 
 
@@ -23,7 +22,9 @@ def main() -> int:
     options = arguments()
     try:
         settings = config.load()
-        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logs.set_up(settings.log_level)
+        from voicebot import server  # takes seconds to load: what is wrong with the settings is said before
+
         host = options.host or settings.gradio_server_name
         port = settings.gradio_server_port if options.port is None else options.port
         asyncio.run(server.serve(settings, server.bind(host, port), share=options.share))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.postgres import Postgres, running_postgres
 from voicebot.config import Settings
 
 PROJECT = Path(__file__).parents[1]
@@ -37,3 +39,10 @@ def no_outside_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own .env does not count."""
     monkeypatch.setitem(Settings.model_config, "env_file", None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running Postgres. Skips where it is absent, unless the suite must be whole (REQUIRE_POSTGRES=1)."""
+    with running_postgres() as server:
+        yield server

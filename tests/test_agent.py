@@ -4,110 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import (
-    AIMessage,
-    AIMessageChunk,
-    BaseMessage,
     SystemMessage,
     ToolCall,
-    ToolCallChunk,
     ToolMessage,
 )
-from langchain_core.messages.tool import tool_call_chunk
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.tools import BaseTool, ToolException, tool
 from langchain_core.tracers.langchain import LangChainTracer
-from pydantic import Field
 
+from tests.support.scripted_model import Endless, Script, Whole, call
 from tests.support.talk import MOMENT, Talk
 from voicebot.agent import MAX_TOOL_ROUNDS, GraphAgent
 from voicebot.core.history import History, Message, Role
-from voicebot.engines.base import Agent, EngineError
+from voicebot.engines.base import Agent, EngineError, Fault
 from voicebot.engines.llm.offline import Offline
 from voicebot.tools import PURE, toolbox
 
 HI: History = (Message(Role.USER, "hi"),)
 WANTED = asyncio.Event()
 WANTED.set()
-
-
-class Endless:
-    """Work that never ends by itself."""
-
-    def __init__(self) -> None:
-        self.begun = asyncio.Event()
-        self.is_stopped = False
-
-    async def wait(self) -> None:
-        self.begun.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.is_stopped = True
-
-
-class Script(BaseChatModel):
-    """A model that streams what is written for it, one answer a request; it keeps what it was given.
-
-    A step is a piece of text, a call of a tool, an error to raise, or an event to wait for.
-    """
-
-    answers: list[list[Any]]
-    given: list[list[BaseMessage]] = Field(default_factory=list)
-    bound: list[bool] = Field(default_factory=list)
-    is_bound: bool = False
-
-    @property
-    def _llm_type(self) -> str:
-        return "script"
-
-    def bind_tools(self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any) -> Any:
-        return self.model_copy(update={"is_bound": True})
-
-    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
-        raise NotImplementedError
-
-    async def _astream(
-        self, messages: list[BaseMessage], *args: Any, **kwargs: Any
-    ) -> AsyncIterator[ChatGenerationChunk]:
-        self.given.append(messages)
-        self.bound.append(self.is_bound)
-        try:
-            for step in self.answers.pop(0):
-                match step:
-                    case str():
-                        yield ChatGenerationChunk(message=AIMessageChunk(content=step))
-                    case dict():
-                        chunks = [cast("ToolCallChunk", step)]
-                        yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=chunks))
-                    case asyncio.Event() | Endless():
-                        await step.wait()
-                    case _:
-                        raise step
-        except asyncio.CancelledError:
-            self.answers.append(["stopped"])
-            raise
-
-
-class Whole(BaseChatModel):
-    """A model that does not stream."""
-
-    @property
-    def _llm_type(self) -> str:
-        return "whole"
-
-    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(content="All at once."))])
-
-
-def call(name: str, args: str = "{}", number: int = 0) -> ToolCallChunk:
-    return tool_call_chunk(name=name, args=args, id=f"call-{number}", index=number)
 
 
 @tool
@@ -211,11 +131,20 @@ async def test_an_empty_answer_is_an_error(answer: list[str]) -> None:
         await tokens(Script(answers=[answer or [""]]))
 
 
-@pytest.mark.parametrize("error", [ConnectionError("key sk-123"), TimeoutError("key sk-123"), ValueError("key sk-123")])
-async def test_a_failed_request_is_an_engine_error_without_the_errors_text(error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "message", "fault"),
+    [
+        (ConnectionError("key sk-123"), "no connection", Fault.UNREACHABLE),
+        (TimeoutError("key sk-123"), "no answer in time", Fault.TIMEOUT),
+        (ValueError("key sk-123"), "the model failed: ValueError", Fault.BROKEN),
+    ],
+)
+async def test_a_failed_request_is_an_engine_error_without_the_errors_text(
+    error: Exception, message: str, fault: Fault
+) -> None:
     with pytest.raises(EngineError) as caught:
         await tokens(Script(answers=[["Well, ", error]]))
-    assert str(caught.value) == f"test: the model failed: {type(error).__name__}"
+    assert (str(caught.value), caught.value.fault) == (f"test: {message}", fault)
     assert caught.value.__cause__ is error
 
 
@@ -223,7 +152,7 @@ async def test_a_services_own_errors_are_known_by_the_given_types_and_tell_the_s
     class RateLimitedError(Exception):
         status_code = 429
 
-    with pytest.raises(EngineError, match=r"^test: the model failed with HTTP 429$"):
+    with pytest.raises(EngineError, match=r"^test: too many requests \(HTTP 429\)$"):
         await tokens(Script(answers=[[RateLimitedError("key sk-123")]]), failures=(RateLimitedError,))
     with pytest.raises(RateLimitedError):
         await tokens(Script(answers=[[RateLimitedError("a bug is not hidden")]]))

@@ -12,23 +12,33 @@ PACKAGE = Path(__file__).parents[1] / "voicebot"
 
 LAYERS = [
     {"voicebot", "core"},
-    {"config"},
+    {"config", "logs"},
     {"tools", "personas"},
     {"engines"},
     {"agent"},
     {"echo"},
-    {"player", "listener"},
+    {"player", "listener", "sentence_queue"},
     {"reply"},
     {"orchestrator"},
+    {"store"},
+    {"doors"},
     {"ui.panel"},
+    {"metrics", "otlp"},
+    {"traces"},
+    {"telemetry", "metrics_document"},
     {"transports"},
+    {"client"},
     {"ui"},
     {"build"},
     {"server"},
 ]
 """From the bottom to the top; a module may import from its own layer and those below."""
 
-ENGINES = {"engines.stt.pocketsphinx", "engines.llm.offline", "engines.tts.espeak", "engines.vad.silero"}
+ENGINES = {
+    *("engines.stt.deepgram", "engines.stt.pocketsphinx", "engines.vad.silero"),
+    *("engines.llm.groq", "engines.llm.openai", "engines.llm.realtime", "engines.llm.offline"),
+    *("engines.tts.elevenlabs", "engines.tts.gtts", "engines.tts.espeak"),
+}
 
 PURE_MAY_NOT = {"asyncio", "threading", "socket", "httpx", "gradio", "fastrtc", "aiortc", "time", "logging"}
 

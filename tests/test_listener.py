@@ -164,3 +164,32 @@ def test_the_bots_own_voice_coming_back_begins_nothing() -> None:
         if any(isinstance(edge, SpeechStarted) for edge in ear.edges[before:]):
             started.append(start / 48_000)
     assert all(at_s < 0.6 for at_s in started), started
+
+
+def test_after_an_echo_the_bots_voice_is_given_time_and_a_silent_bot_is_never_deaf() -> None:
+    """So that the detector hears enough of it at a stretch; the sound itself is LoudnessVad's: loud is speech."""
+    ear = Ear()
+    echoes: Any = ear.listener
+    echoes._echo_share = lambda _: 0.9
+    ear.hear(loud(0.4))
+    ear.hear(Audio.silence(0.8, 48_000))
+    assert [type(edge) for edge in ear.edges] == [SpeechStarted, SpeechPaused, SpeechEnded]
+    chance = np.random.default_rng(1)
+
+    def played_and_heard(duration_s: float) -> None:
+        """What is heard is another sound, so that the detector itself has nothing against it."""
+        for _ in range(round(duration_s / 0.02)):
+            ear.listener.played(chance.integers(-5000, 5000, 960).astype(np.int16))
+            ear.hear(loud(0.02))
+
+    played_and_heard(0.7)
+    assert len(ear.edges) == 3, "an echo so soon is held back"
+    played_and_heard(0.4)
+    assert type(ear.edges[-1]) is SpeechStarted, "but not for ever"
+
+    ear.hear(Audio.silence(0.8, 48_000))
+    for _ in range(round(0.6 / 0.02)):
+        ear.listener.played(np.zeros(960, np.int16))
+    count = len(ear.edges)
+    ear.hear(loud(0.4))
+    assert type(ear.edges[count]) is SpeechStarted, "the bot is silent: whoever speaks is heard at once"

@@ -17,11 +17,13 @@ from voicebot import config
 from voicebot.core.audio import FRAME_S, Audio
 from voicebot.core.events import InterruptPressed, TextTyped
 from voicebot.core.history import History, Message, Role
-from voicebot.core.sayings import ask_again
-from voicebot.core.state import Phase, State
+from voicebot.core.presence import NOBODY_THERE
+from voicebot.core.sayings import apology, ask_again, goodbye, still_there
+from voicebot.core.state import Phase, Presence, State
 from voicebot.engines.base import EngineError, Transcript
 from voicebot.orchestrator import Orchestrator
-from voicebot.reply import APOLOGY
+from voicebot.player import LETTERS_PER_S
+from voicebot.tools.fillers import Filler
 
 
 class Session:
@@ -31,7 +33,8 @@ class Session:
         self.states: list[State] = []
         self._changed = Signal()
         settings = config.load(decision_timeout_ms=200, transcript_timeout_ms=1_000, **options)
-        self.bot = Orchestrator(scripted(stt, agent, tts), settings, self._observe)
+        self.ended: list[str] = []
+        self.bot = Orchestrator(scripted(stt, agent, tts), settings, self._observe, self.ended.append)
         self.agent, self.tts, self.stt = agent, tts, stt
         self.playing = asyncio.Event()
         self.playing.set()
@@ -274,30 +277,57 @@ async def test_a_cut_word_is_said_again_if_that_is_wanted() -> None:
         await session.until(idle)
 
 
+async def test_a_filler_is_spoken_while_the_answer_is_still_awaited() -> None:
+    answer = asyncio.Event()
+    async with running(thinks=[[Filler("One moment, please."), answer, " It is ten."]]) as session:
+        session.bot.post(TextTyped("what time is it"))
+        await session.until(lambda state: state.live and state.live.heard == "One moment, please.")
+        answer.set()
+        await session.until(idle)
+        assert session.history == ["what time is it", "One moment, please. It is ten."]
+        assert session.tts.said == ["One moment, please.", "It is ten."]
+
+
 # Failures ---------------------------------------------------------------------------------------------------------
+
+
+async def test_the_apology_is_in_the_language_of_the_conversation() -> None:
+    async with running(thinks=[[EngineError("groq", "it broke")]], language="de") as session:
+        session.bot.post(TextTyped("hallo"))
+        await session.until(idle)
+        assert session.history == ["hallo", apology("de")]
+        assert apology("de") != apology("en")
 
 
 async def test_an_agent_that_fails_apologises_aloud() -> None:
     async with running(thinks=[["Well, ", EngineError("groq", "it broke")], ["Better."]]) as session:
         session.bot.post(TextTyped("hello"))
         state = await session.until(idle)
-        assert session.history == ["hello", f"Well, {APOLOGY}"]
+        assert session.history == ["hello", f"Well, {apology('en')}"]
         assert state.error == "groq: it broke"
         session.bot.post(TextTyped("again"))
         await session.until(lambda state: len(state.history) == 4)
         assert session.bot.state.error is None
 
 
-async def test_a_voice_that_fails_ends_the_reply_after_what_was_heard() -> None:
-    tts = ToneTts(failing=frozenset({"Second sentence breaks."}))
+async def test_a_voice_that_breaks_off_goes_on_with_the_next_sentence() -> None:
+    tts = ToneTts(letter_s=1 / LETTERS_PER_S, failing=frozenset({"Second sentence breaks."}))
     async with running(thinks=[["First is fine. ", "Second sentence breaks. ", "Third."]], tts=tts) as session:
         session.bot.post(TextTyped("hello"))
         state = await session.until(idle)
         assert state.error == "scripted: the voice broke"
-        reply = state.history[-1]
-        assert reply.interrupted
-        assert reply.text.startswith("First is fine.")
-        assert "Third" not in reply.text
+        assert session.history[-1] == "First is fine. Second sentence Third.", "half of the second one was heard"
+        assert not state.history[-1].interrupted
+
+
+async def test_a_voice_that_fails_ends_the_reply_after_what_was_heard() -> None:
+    tts = ToneTts(silent=frozenset({"Second sentence fails."}))
+    async with running(thinks=[["First is fine. ", "Second sentence fails. ", "Third."]], tts=tts) as session:
+        session.bot.post(TextTyped("hello"))
+        state = await session.until(idle)
+        assert state.error == "scripted: there is no voice"
+        assert session.history[-1] == "First is fine."
+        assert state.history[-1].interrupted
 
 
 async def test_a_bug_in_a_reply_does_not_end_the_session(caplog: pytest.LogCaptureFixture) -> None:
@@ -317,6 +347,25 @@ async def test_a_recogniser_that_fails_is_told_and_its_words_so_far_count() -> N
         await session.until(lambda state: state.error == "deepgram: it broke")
         await session.until(idle)
         assert session.history == ["what time", "Ten."]
+
+
+async def test_a_bug_in_a_recogniser_does_not_end_the_session(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Buggy(ScriptedStt):
+        async def transcribe(self, audio: object) -> AsyncGenerator[Transcript]:
+            raise ZeroDivisionError("oops")
+            yield Transcript("", final=True)
+
+    monkeypatch.setattr("tests.test_orchestrator.ScriptedStt", Buggy)
+    async with running(thinks=[["Fine."]]) as session:
+        session.say()
+        await session.until(lambda state: state.error)
+        assert "oops" not in str(session.bot.state.error)
+        session.bot.post(TextTyped("hello"))
+        await session.until(idle)
+        assert session.history[-1] == "Fine."
+    assert any(record.exc_info for record in caplog.records if record.levelno == logging.ERROR)
 
 
 async def test_a_recogniser_that_never_answers_does_not_hold_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,7 +394,7 @@ async def test_a_request_that_ignores_its_cancellation_is_left_behind(
     released = asyncio.Event()
 
     class Stubborn(ScriptedAgent):
-        async def reply(self, history: History, wanted: asyncio.Event) -> AsyncGenerator[str]:
+        async def reply(self, history: History, wanted: asyncio.Event, hold: Any = None) -> AsyncGenerator[str]:
             if len(history) == 1:
                 try:
                     await asyncio.Event().wait()
@@ -366,3 +415,23 @@ async def test_a_request_that_ignores_its_cancellation_is_left_behind(
         assert session.bot.state.history[-1] == Message(Role.ASSISTANT, "Done.")
         released.set()
     assert "does not stop" in caplog.text
+
+
+async def test_a_user_who_says_nothing_is_asked_for_and_then_said_goodbye_to() -> None:
+    async with running(idle_timeout_s=0.2, idle_goodbye_s=1) as session:
+        await session.until(lambda state: state.presence is Presence.ASKED and state.is_idle and state.history)
+        assert session.history == [still_there("en")]
+        assert session.ended == []
+        await session.until(lambda state: state.presence is Presence.GONE)
+        assert session.history == [still_there("en"), goodbye("en")]
+        assert session.ended == [NOBODY_THERE]
+        assert " ".join(session.tts.said) == f"{still_there('en')} {goodbye('en')}"
+
+
+async def test_a_user_who_answers_in_time_stays() -> None:
+    async with running(hears=[["yes"]], thinks=[["Good."]], idle_timeout_s=0.2, idle_goodbye_s=30) as session:
+        await session.until(lambda state: state.presence is Presence.ASKED and state.is_idle and state.history)
+        session.say()
+        await session.until(lambda state: state.is_idle and len(state.history) > 2)
+        assert session.history[:3] == [still_there("en"), "yes", "Good."]
+        assert session.ended == []

@@ -171,6 +171,26 @@ def test_a_sentence_cut_by_a_failure_ends_but_does_not_count_as_played() -> None
     assert 0 < words[-1] < 10
 
 
+def test_a_client_that_has_nothing_to_play_misses_something_only_in_mid_sentence() -> None:
+    listener = Listener()
+    listener.player.begin(1)
+    listener.player.open_sentence(1, 0, "Slow.")
+    listener.player.miss()
+    listener.write(1, 2000)
+    listener.player.miss()
+    assert listener.player.underruns == 0
+    listener.player.heard_to(1000)
+    listener.player.miss()
+    assert listener.player.underruns == 1
+    listener.player.pause(1)
+    listener.player.miss()
+    listener.player.resume(1)
+    listener.player.close_sentence(1)
+    listener.player.heard_to(2000)
+    listener.player.miss()
+    assert listener.player.underruns == 1
+
+
 def test_late_sound_is_an_underrun_and_nothing_is_lost() -> None:
     listener = Listener()
     listener.player.begin(1)

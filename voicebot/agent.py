@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from langchain_core.exceptions import LangChainException
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AnyMessage
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, ToolException
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
+from langgraph.types import StreamWriter
 
 from voicebot.core.history import History, Role
-from voicebot.engines.base import EngineError
+from voicebot.engines.base import EngineError, Fault, nobody_waits
+from voicebot.engines.llm.failures import Errors, other_failure
 from voicebot.engines.llm.messages import to_messages
 from voicebot.tools import PURE
+from voicebot.tools.fillers import Filler, Fillers
 
 logger = logging.getLogger(__name__)
 
@@ -30,21 +33,55 @@ MAX_TOOL_ROUNDS = 4
 MODEL, WAIT, TOOLS = "model", "wait", "tools"
 """The graph's nodes."""
 
-WANTED = "wanted"
+IN_TOOL = -1
+"""Stands for the step in which a filler is said."""
+
+EFFECTS, FILLERS = "effects", "fillers"
+"""What the graph is given with each reply."""
 
 Graph = CompiledStateGraph[MessagesState, None, MessagesState, MessagesState]
-Parts = AsyncGenerator[tuple[AnyMessage, dict[str, Any]]]
-"""What a graph streams: messages or pieces of them, each with its node and step."""
-Failures = tuple[type[Exception], ...]
+Parts = AsyncGenerator[tuple[str, Any]]
+"""What a graph streams: with "messages" a message or a piece of one, and its node and step; with "custom" a filler."""
 
-CLIENT_FAILURES: Failures = (OSError, ValueError, LangChainException)
+CLIENT_FAILURES: Errors = (OSError, ValueError, LangChainException)
 """What any model's client may raise when its service fails: no connection, no JSON, LangChain's own."""
+
+
+class Service(Protocol):
+    """What is behind a model, where there is something to be opened, closed and asked."""
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def probe(self) -> None: ...
+
+
+class _Effects:
+    """What a reply's tools do outside, which must be wanted and must not come twice."""
+
+    def __init__(self, wanted: asyncio.Event, hold: Callable[[bool], None]) -> None:
+        self._wanted = wanted
+        self._hold = hold
+        self.begun = False
+
+    async def before_tools(self, *, pure: bool) -> None:
+        self._hold(True)
+        if not pure:
+            await self._wanted.wait()
+            self.begun = True
+
+    def after_tools(self) -> None:
+        if not self.begun:
+            self._hold(False)
 
 
 class GraphAgent:
     """An `Agent` on any LangChain chat model; one serves all sessions, as it keeps nothing between replies.
 
-    `persona` is the system prompt. `failures` are the errors with which the model's client reports a failed request.
+    `persona` is the system prompt. A model raises EngineError when its service fails; `failures` are the errors of
+    models that do not. Each of its answers may take `timeout_s`. Of a history that is longer than `history_max_tokens`
+    the end is told. A tool that works longer than `filler_s` is covered by a filler, in `language`.
     """
 
     def __init__(
@@ -54,14 +91,24 @@ class GraphAgent:
         persona: str,
         name: str,
         *,
+        service: Service | None = None,
         languages: frozenset[str] = frozenset({"en"}),
-        failures: Failures = CLIENT_FAILURES,
+        language: str = "en",
+        timeout_s: float = 30.0,
+        history_max_tokens: int = 6_000,
+        filler_s: float = 0.7,
+        failures: Errors = CLIENT_FAILURES,
     ) -> None:
         self._persona = persona
         self._name = name
+        self._service = service
         self._languages = languages
+        self._language = language
+        self._timeout_s = timeout_s
+        self._history_max_tokens = history_max_tokens
+        self._filler_s = filler_s
         self._failures = failures
-        self._graph = _graph(model, tools)
+        self._graph = self._built(model, tools)
 
     @property
     def name(self) -> str:
@@ -72,70 +119,118 @@ class GraphAgent:
         return self._languages
 
     async def start(self) -> None:
-        """Nothing to open: a model's client connects with its first request."""
+        if self._service is not None:
+            await self._service.start()
 
     async def close(self) -> None:
-        """Nothing to free: a request ends with its reply."""
+        if self._service is not None:
+            await self._service.close()
 
-    async def reply(self, history: History, wanted: asyncio.Event) -> AsyncGenerator[str]:
+    async def probe(self) -> None:
+        """Without a service there is nothing to find out."""
+        if self._service is not None:
+            await self._service.probe()
+
+    async def reply(
+        self, history: History, wanted: asyncio.Event, hold: Callable[[bool], None] = nobody_waits
+    ) -> AsyncGenerator[str]:
         """The answer to the history's last message, which is the user's. Raises EngineError, also for an empty answer.
 
         What the model says before it calls a tool is part of the answer; the call and the tool's result are not.
-        A tool runs once the answer is `wanted`, or at once if it is tagged `pure`.
+        A tool runs once the answer is `wanted`, or at once if it is tagged `pure`. What is said while it works comes as
+        a `Filler`. After a tool that is not pure an error is not repeatable.
         """
         if not history or history[-1].role is not Role.USER:
             raise ValueError("there is no user's message to answer")
-        state = MessagesState(messages=to_messages(history, self._persona))
+        state = MessagesState(messages=to_messages(history, self._persona, self._history_max_tokens))
+        effects = _Effects(wanted, hold)
+        given = {EFFECTS: effects, FILLERS: Fillers(self._language, self._filler_s, wanted)}
         # LangGraph types its generator as a mere iterator, which could not be closed.
-        parts = cast("Parts", self._graph.astream(state, _config(wanted), stream_mode="messages"))
-        last_step = None
+        stream = self._graph.astream(state, RunnableConfig(configurable=given), stream_mode=["messages", "custom"])
+        parts = cast("Parts", stream)
+        last_step: int | None = None
+        answered = False
         try:
             async with aclosing(parts):
-                async for message, metadata in parts:
-                    if metadata["langgraph_node"] != MODEL or not (text := message.text):
+                async for kind, part in parts:
+                    step, text = _spoken(kind, part)
+                    if not text:
                         continue
-                    step = metadata["langgraph_step"]
-                    yield text if last_step in (None, step) else f" {text}"
+                    yield text if last_step in (None, step) else _apart(text)
                     last_step = step
+                    answered = answered or not isinstance(text, Filler)
+            if not answered:
+                raise EngineError(self._name, "the model gave no answer")
+        except EngineError as error:
+            error.repeatable = error.repeatable and not effects.begun
+            raise
         except self._failures as error:
-            raise EngineError(self._name, _reason(error)) from error
-        if last_step is None:
-            raise EngineError(self._name, "the model gave no answer")
+            failure = other_failure(self._name, error)
+            failure.repeatable = not effects.begun
+            raise failure from error
+
+    def _built(self, model: BaseChatModel, tools: Sequence[BaseTool]) -> Graph:
+        with_tools = model.bind_tools(tools) if tools else model
+        pure = {tool.name for tool in tools if PURE in (tool.tags or ())}
+        tool_node = ToolNode(tools, handle_tool_errors=_told)
+
+        async def ask(state: MessagesState) -> MessagesState:
+            asked = with_tools if len(_calls(state)) < MAX_TOOL_ROUNDS else model
+            try:
+                async with asyncio.timeout(self._timeout_s) as limit:
+                    return MessagesState(messages=[await asked.ainvoke(state["messages"])])
+            except TimeoutError as error:
+                if not limit.expired():
+                    raise
+                message = f"no answer within {self._timeout_s:g} s"
+                raise EngineError(self._name, message, fault=Fault.TIMEOUT) from error
+
+        async def route(state: MessagesState) -> str:
+            """Where to go next. A coroutine, as LangGraph would run a plain function in a thread."""
+            calls = _calls(state)
+            is_call = bool(calls) and calls[-1] is state["messages"][-1]
+            return TOOLS if is_call and tools and len(calls) <= MAX_TOOL_ROUNDS else END
+
+        async def wait(state: MessagesState, config: RunnableConfig) -> MessagesState:
+            """Nobody may want the answer yet: then only tools without effects may run."""
+            called = {call["name"] for call in _calls(state)[-1].tool_calls}
+            await config["configurable"][EFFECTS].before_tools(pure=called <= pure)
+            return MessagesState(messages=[])
+
+        async def use(state: MessagesState, config: RunnableConfig, writer: StreamWriter) -> Any:
+            """The tools, covered by fillers unless the model has said what it is about to do."""
+            given = config["configurable"]
+            if _calls(state)[-1].text:
+                return await tool_node.ainvoke(state, config)
+            filling = asyncio.create_task(given[FILLERS].run(writer), name="fillers")
+            try:
+                return await tool_node.ainvoke(state, config)
+            finally:
+                filling.cancel()
+                await asyncio.wait([filling])
+                given[EFFECTS].after_tools()
+
+        graph = StateGraph(MessagesState)
+        graph.add_node(MODEL, ask)
+        graph.add_node(WAIT, wait)
+        graph.add_node(TOOLS, use)
+        graph.add_edge(START, MODEL)
+        graph.add_conditional_edges(MODEL, route, {TOOLS: WAIT, END: END})
+        graph.add_edge(WAIT, TOOLS)
+        graph.add_edge(TOOLS, MODEL)
+        return graph.compile()
 
 
-def _graph(model: BaseChatModel, tools: Sequence[BaseTool]) -> Graph:
-    with_tools = model.bind_tools(tools) if tools else model
-
-    async def ask(state: MessagesState) -> MessagesState:
-        asked = with_tools if len(_calls(state)) < MAX_TOOL_ROUNDS else model
-        return MessagesState(messages=[await asked.ainvoke(state["messages"])])
-
-    def route(state: MessagesState) -> str:
-        calls = _calls(state)
-        is_call = bool(calls) and calls[-1] is state["messages"][-1]
-        return TOOLS if is_call and tools and len(calls) <= MAX_TOOL_ROUNDS else END
-
-    pure = {tool.name for tool in tools if PURE in (tool.tags or ())}
-
-    async def wait(state: MessagesState, config: RunnableConfig) -> MessagesState:
-        """Nobody may want the answer yet: then only tools without effects may run."""
-        if not {call["name"] for call in _calls(state)[-1].tool_calls} <= pure:
-            await config["configurable"][WANTED].wait()
-        return MessagesState(messages=[])
-
-    graph = StateGraph(MessagesState)
-    graph.add_node(MODEL, ask)
-    graph.add_node(WAIT, wait)
-    graph.add_node(TOOLS, ToolNode(tools, handle_tool_errors=_told))
-    graph.add_edge(START, MODEL)
-    graph.add_conditional_edges(MODEL, route, {TOOLS: WAIT, END: END})
-    graph.add_edge(WAIT, TOOLS)
-    graph.add_edge(TOOLS, MODEL)
-    return graph.compile()
+def _spoken(kind: str, part: Any) -> tuple[int, str]:
+    """What of a graph's part is to be spoken, and in which step it was said."""
+    if kind == "custom":
+        return IN_TOOL, part
+    message, metadata = part
+    return metadata["langgraph_step"], message.text if metadata["langgraph_node"] == MODEL else ""
 
 
-def _config(wanted: asyncio.Event) -> RunnableConfig:
-    return RunnableConfig(configurable={WANTED: wanted})
+def _apart(text: str) -> str:
+    return Filler(f" {text}") if isinstance(text, Filler) else f" {text}"
 
 
 def _calls(state: MessagesState) -> list[AIMessage]:
@@ -149,13 +244,3 @@ def _told(error: Exception) -> str:
         return f"Error: {error}"
     logger.error("a tool failed", exc_info=error)
     return "Error: the tool failed."
-
-
-def _reason(error: Exception) -> str:
-    """Why a request failed, without the error's own text: that may hold a key or what was said."""
-    status = getattr(error, "status_code", None)
-    return (
-        f"the model failed with HTTP {status}"
-        if isinstance(status, int)
-        else f"the model failed: {type(error).__name__}"
-    )

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from voicebot.core.endpoint import EndpointRules
 from voicebot.core.state import InterruptedHistory, Rules
@@ -16,8 +26,117 @@ def _none_if_blank(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-Secret = Annotated[SecretStr | None, BeforeValidator(_none_if_blank)]
+def _secret(value: Any) -> Any:
+    """Without the white space that copying a key brings along; a key with some inside could never be sent."""
+    value = _none_if_blank(value)
+    if not isinstance(value, str):
+        return value
+    if not value.strip().isascii() or any(char.isspace() for char in value.strip()):
+        raise ValueError("must be ASCII without spaces")
+    return value.strip()
+
+
+def _url(value: str | None) -> str | None:
+    """A service's address without a slash at its end."""
+    if value is None:
+        return None
+    value = value.strip().rstrip("/")
+    try:
+        parts = urlsplit(value)
+        can_be_asked = (parts.port is None or parts.port > 0) and bool((parts.hostname or "").encode("idna"))
+    except ValueError:  # UnicodeError is one
+        can_be_asked = False
+    if not can_be_asked or parts.scheme not in ("http", "https", "ws", "wss"):
+        raise ValueError("must be an address such as https://host or http://127.0.0.1:8080")
+    return value
+
+
+def _names(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(name.strip().lower() for name in value.split(",") if name.strip())
+
+
+def _is_chain(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("names no engine; `auto` takes the best that can work here")
+    if len(set(value)) < len(value) or (AUTO in value and len(value) > 1):
+        raise ValueError("must be `auto`, or different engines in the order in which they are to be tried")
+    return value
+
+
+def _user_name(value: str | None) -> str | None:
+    if value is not None and (":" in value or not value.isprintable()):
+        raise ValueError("must be without a colon, which ends it in HTTP Basic, and printable")
+    return value
+
+
+def _are_origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in value:
+        _url(origin)
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin or "@" in origin:
+            raise ValueError("must be addresses such as https://example.org, without a path")
+    return value
+
+
+def _http_url(value: str | None) -> str | None:
+    value = _url(value)
+    if value is not None and urlsplit(value).scheme not in ("http", "https"):
+        raise ValueError("must be an address such as http://127.0.0.1:4318")
+    return value
+
+
+def _headers(text: str) -> dict[str, str]:
+    """`name=value` pairs with commas between, percent-encoded, as OpenTelemetry writes them. Raises ValueError."""
+    headers = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = (unquote(part).strip() for part in pair.partition("="))
+        if (
+            not equals
+            or not re.fullmatch(r"[!#$%&'*+.^`|~\w-]+", name, re.ASCII)
+            or not (value.isascii() and value.isprintable())
+        ):
+            raise ValueError("must be name=value pairs with commas between")
+        headers[name.lower()] = value
+    return headers
+
+
+def _are_headers(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        _headers(value.get_secret_value())
+    return value
+
+
+def _database_url(value: SecretStr | None) -> SecretStr | None:
+    if value is None:
+        return None
+    from sqlalchemy.engine import make_url  # takes a third of a second to load, which most starts can do without
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(value.get_secret_value().strip())
+    except (ArgumentError, ValueError):
+        url = make_url("nonsense://")
+    in_a_file = url.drivername == "sqlite" and not url.host and url.database != ":memory:"
+    if not url.database or not (in_a_file or url.drivername in ("postgres", "postgresql")):
+        raise ValueError("must be such as sqlite:///file.db or postgresql://user:password@host/database")
+    return SecretStr(value.get_secret_value().strip())
+
+
+AUTO = "auto"
+SttName = Literal["auto", "deepgram", "deepgram-rest", "pocketsphinx"]
+LlmName = Literal["auto", "groq", "openai", "openai-realtime", "offline"]
+TtsName = Literal["auto", "elevenlabs", "gtts", "espeak"]
+
+Secret = Annotated[SecretStr | None, BeforeValidator(_secret)]
+UserName = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_user_name)]
+Password = Annotated[SecretStr | None, BeforeValidator(_none_if_blank)]
+DatabaseUrl = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), AfterValidator(_database_url)]
 Text = Annotated[str | None, BeforeValidator(_none_if_blank)]
+Url = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_url)]
+HttpUrl = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_http_url)]
+Headers = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), AfterValidator(_are_headers)]
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 
 
@@ -30,19 +149,41 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
 
-    # Engines: `auto` takes the best that can work here.
-    stt_engine: Literal["auto", "pocketsphinx"] = "auto"
-    llm_engine: Literal["auto", "offline"] = "auto"
-    tts_engine: Literal["auto", "espeak"] = "auto"
+    # Engines: `auto` takes the best that can work here; several, with commas between, are tried in that order.
+    stt_engine: Annotated[tuple[SttName, ...], NoDecode, BeforeValidator(_names), AfterValidator(_is_chain)] = ("auto",)
+    llm_engine: Annotated[tuple[LlmName, ...], NoDecode, BeforeValidator(_names), AfterValidator(_is_chain)] = ("auto",)
+    tts_engine: Annotated[tuple[TtsName, ...], NoDecode, BeforeValidator(_names), AfterValidator(_is_chain)] = ("auto",)
     language: str = Field(default="en", pattern=r"^[a-z]{2}$")
     persona: str = Field(default="assistant", pattern=r"^[a-z0-9_-]+$")
     espeak_voice: Text = None
     stt_workers: int = Field(default=2, ge=1, le=64)
 
-    # Keys: the cloud engines come with a later version; /health says whether their keys are there.
+    # Services: a key makes `auto` use it; an address is for a self-hosted one, a gateway or a compatible service.
     deepgram_api_key: Secret = None
+    deepgram_base_url: Url = None
+    deepgram_model: str = Field(default="nova-3", pattern=r"^[\w.:-]+$")
     groq_api_key: Secret = None
-    groq_model: str = "llama-3.3-70b-versatile"
+    groq_base_url: Url = None
+    groq_model: str = Field(default="llama-3.3-70b-versatile", min_length=1)
+    openai_api_key: Secret = None
+    openai_base_url: Url = None
+    openai_model: str = Field(default="gpt-4o-mini", min_length=1)
+    openai_realtime_model: str = Field(default="gpt-realtime", min_length=1)
+    elevenlabs_api_key: Secret = None
+    elevenlabs_base_url: Url = None
+    elevenlabs_voice: Text = None
+    elevenlabs_model: str = Field(default="eleven_flash_v2_5", pattern=r"^[\w.-]+$")
+
+    # The model: how it answers, and how long it is waited for.
+    llm_temperature: float = Field(default=0.7, ge=0, le=2, allow_inf_nan=False)
+    llm_timeout_s: float = Field(default=30, ge=1, le=600, allow_inf_nan=False)
+    llm_retries: int = Field(default=3, ge=0, le=10)
+    history_max_tokens: int = Field(default=6_000, ge=200, le=1_000_000)
+    tool_filler_ms: int = Field(default=700, ge=0, le=60_000)
+
+    # When services fail: how long a first output is waited for if another engine could do it; how long one rests.
+    first_output_timeout_s: float = Field(default=5, ge=0.2, le=120, allow_inf_nan=False)
+    engine_rest_s: float = Field(default=30, ge=0.1, le=3_600, allow_inf_nan=False)
 
     # Turn-taking.
     vad_threshold: float = Field(default=0.5, gt=0.15, lt=1, allow_inf_nan=False)
@@ -51,6 +192,8 @@ class Settings(BaseSettings):
     debounce_ms: Milliseconds = 50
     decision_timeout_ms: int = Field(default=1_500, ge=100, le=30_000)
     eager_replies: bool = True
+    idle_timeout_s: float = Field(default=120, ge=0, le=86_400, allow_inf_nan=False)
+    idle_goodbye_s: float = Field(default=30, ge=1, le=3_600, allow_inf_nan=False)
     resume_rewind: Literal["none", "word"] = "none"
     transcript_timeout_ms: int = Field(default=10_000, ge=500, le=120_000)
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
@@ -59,6 +202,7 @@ class Settings(BaseSettings):
     tts_sentence_max_chars: int = Field(default=240, ge=40, le=5_000)
     tts_prefetch: int = Field(default=2, ge=1, le=20)
     tts_queue_max: int = Field(default=50, ge=1, le=1_000)
+    tts_overflow: Literal["block", "drop-oldest"] = "block"
 
     # WebRTC: a TURN relay, for networks that let no media through, and STUN, for servers behind a NAT.
     stun_url: Text = None
@@ -70,15 +214,38 @@ class Settings(BaseSettings):
     gradio_server_name: str = "127.0.0.1"
     gradio_server_port: Annotated[int | None, BeforeValidator(_none_if_blank)] = Field(default=None, ge=0, le=65_535)
 
+    # The doors: a login for all of them, sites whose pages may connect, proxies in front of the server.
+    app_username: UserName = None
+    app_password: Password = Field(default=None, validate_default=True)
+    metrics_public: bool = False
+    allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names), AfterValidator(_are_origins)] = ()
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
+
+    # Conversations kept: whether, where (nothing: in a file beside the app), and for how long after the last word.
+    keep_conversations: bool = True
+    database_url: DatabaseUrl = None
+    retention_days: float = Field(default=30, ge=0, le=36_500, allow_inf_nan=False)
+
     # Limits.
     max_sessions: int = Field(default=8, ge=1, le=1_000)
     session_minutes: float = Field(default=30, gt=0, le=24 * 60, allow_inf_nan=False)
+    max_sessions_per_address: int = Field(default=4, ge=0, le=1_000)
+    minutes_per_day_per_address: float = Field(default=0, ge=0, le=24 * 60, allow_inf_nan=False)
+    offers_per_minute: int = Field(default=60, ge=1, le=10_000)
+    messages_per_s: float = Field(default=10, ge=0.1, le=100_000, allow_inf_nan=False)
+    max_body_kb: int = Field(default=1_024, ge=128, le=1_000_000)
     media_timeout_s: float = Field(default=15, ge=1, le=600, allow_inf_nan=False)
     max_text_chars: int = Field(default=2_000, ge=1, le=100_000)
+    ws_max_audio_mb: float = Field(default=5, gt=0, le=11, allow_inf_nan=False)
+
+    # Traces of turns, to an OpenTelemetry collector over OTLP/HTTP; OpenTelemetry's own names.
+    otel_exporter_otlp_endpoint: HttpUrl = None
+    otel_exporter_otlp_headers: Headers = None
+    otel_service_name: str = Field(default="voicebot", min_length=1)
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    @field_validator("language", "persona", "stt_engine", "llm_engine", "tts_engine", "resume_rewind", mode="before")
+    @field_validator("language", "persona", "resume_rewind", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
@@ -87,6 +254,13 @@ class Settings(BaseSettings):
     @classmethod
     def _upper(cls, value: Any) -> Any:
         return value.strip().upper() if isinstance(value, str) else value
+
+    @field_validator("app_password")
+    @classmethod
+    def _goes_with_the_user_name(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if "app_username" in info.data and (info.data["app_username"] is None) != (value is None):
+            raise ValueError("is missing, with APP_USERNAME set" if value is None else "is set, without APP_USERNAME")
+        return value
 
     @field_validator("turn_url")
     @classmethod
@@ -113,6 +287,8 @@ class Settings(BaseSettings):
             decision_timeout_s=self.decision_timeout_ms / 1000,
             transcript_timeout_s=self.transcript_timeout_ms / 1000,
             interrupted_history=self.interrupted_history,
+            idle_timeout_s=self.idle_timeout_s,
+            idle_goodbye_s=self.idle_goodbye_s,
         )
 
     @property
@@ -127,6 +303,11 @@ class Settings(BaseSettings):
     @property
     def _patience(self) -> PatienceRules:
         return PatienceRules().scaled(self.vad_stop_ms / 1000)
+
+    @property
+    def otlp_headers(self) -> dict[str, str]:
+        headers = self.otel_exporter_otlp_headers
+        return {} if headers is None else _headers(headers.get_secret_value())
 
     @property
     def ice_servers(self) -> list[dict[str, str]]:
@@ -149,6 +330,6 @@ def load(**overrides: Any) -> Settings:
     except ValidationError as error:
         lines = []
         for problem in error.errors(include_url=False, include_input=False):
-            name = "_".join(str(part) for part in problem["loc"]).upper() or "settings"
+            name = "_".join(part for part in problem["loc"] if isinstance(part, str)).upper() or "settings"
             lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
         raise SettingsError("\n".join(lines)) from None

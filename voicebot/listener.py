@@ -9,7 +9,7 @@ from statistics import median
 
 import numpy as np
 
-from voicebot.core.audio import SPEECH_RATE_HZ, Audio, Resampler, Samples
+from voicebot.core.audio import FRAME_S, SPEECH_RATE_HZ, Audio, Resampler, Samples
 from voicebot.core.endpoint import WINDOW_S, Edge, Endpointer, EndpointRules
 from voicebot.core.events import (
     SpeechCleared,
@@ -38,6 +38,13 @@ falls 60 to 130 ms after the voice."""
 ECHO_KNOWN_WINDOWS = 16
 ECHO_EXPECTED = 1.5
 """Half a second of echo shows an open loudspeaker: what may be more of it is then believed sooner."""
+
+ECHO_FOUND = 0.7
+GRACE_S = 0.8
+"""An utterance of which so much was an echo shows that the detector has not found its delay yet. So much more of the
+bot's voice it is given, as it would not find it in the scraps between one pause and the next."""
+ECHO_AFTER_S = 0.5
+"""So long after the bot's last sound nothing is held back any more: a silent bot is never deaf."""
 
 Edges = SpeechSuspected | SpeechCleared | SpeechStarted | SpeechPaused | SpeechContinued | SpeechEnded
 
@@ -73,6 +80,10 @@ class Listener:
         self._echo = EchoDetector()
         self._echo_windows = 0
         """Windows of the session that were taken for speech, had they not been the bot's own."""
+        self._grace_s = 0.0
+        """So much of the bot's voice is still to be played before anything over it is taken for speech again."""
+        self._silent_s = ECHO_AFTER_S
+        """Since the bot's last sound."""
 
     @property
     def hears_speech(self) -> bool:
@@ -86,6 +97,11 @@ class Listener:
     def played(self, frame: Samples) -> None:
         """The next 20 ms of the bot's voice, 48 kHz, silence included."""
         self._echo.played(frame)
+        if frame.any():
+            self._silent_s = 0.0
+            self._grace_s -= FRAME_S
+        else:
+            self._silent_s += FRAME_S
 
     def hear(self, audio: Audio) -> None:
         """More sound, of any length and rate."""
@@ -101,10 +117,12 @@ class Listener:
 
     def _hear_window(self, window: Samples) -> None:
         endpointer = self._endpointer
-        power = float(np.mean(np.square(window.astype(np.float32))))
+        values = window.astype(np.float32)
+        power = float(values @ values) / len(values)
         is_echo = self._echo.heard(window) >= ECHO_SCORE
         probability = self._vad.probability(window)
-        if power < self._faint if endpointer.speaking else is_echo:
+        held_back = self._grace_s > 0 and self._silent_s < ECHO_AFTER_S
+        if held_back or (power < self._faint if endpointer.speaking else is_echo):
             self._echo_windows += is_echo and probability >= 0.5
             probability = 0.0
         edge = endpointer.push(probability)
@@ -147,10 +165,13 @@ class Listener:
 
     def _speech(self) -> Speech:
         usual = median(self._levels_dbfs) if len(self._levels_dbfs) >= MIN_LEVELS else None
+        echo = self._echo_share(self._endpointer.utterance_s + self._endpointer.silence_s)
+        if echo is not None and echo >= ECHO_FOUND:
+            self._grace_s = GRACE_S
         return Speech(
             duration_s=self._endpointer.utterance_s,
             level_db=None if usual is None else self._level_dbfs - usual,
-            echo=self._echo_share(self._endpointer.utterance_s + self._endpointer.silence_s),
+            echo=echo,
         )
 
     def _echo_share(self, duration_s: float) -> float | None:

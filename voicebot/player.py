@@ -12,7 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
-from voicebot.core.events import PlaybackFinished, PlaybackStarted, ReplyInput, SentencePlayed, WordsHeard
+from voicebot.core.events import (
+    PlaybackFinished,
+    PlaybackStarted,
+    ReplyInput,
+    SentencePlayed,
+    WordsHeard,
+    WordsTakenBack,
+)
 from voicebot.core.history import word_shares, words_heard
 
 FADE_S = 0.008
@@ -25,7 +32,8 @@ _FADE_IN: npt.NDArray[np.float32] = np.sin(
 MAX_REWIND_S = 2.0
 """No word is longer: further back the times must be wrong."""
 
-_NEAR, _STEP = round(0.08 * WIRE_RATE_HZ), round(0.01 * WIRE_RATE_HZ)
+NEAR, _STEP = round(0.08 * WIRE_RATE_HZ), round(0.01 * WIRE_RATE_HZ)
+"""A word begins so near to where it is taken to begin; the quietest step is looked for."""
 
 LETTERS_PER_S = 15.0
 """How fast speech is taken to be while the length of a sentence is not known yet."""
@@ -37,6 +45,8 @@ class _Clip:
 
     sentence: int
     text: str
+    shares: list[float] = field(init=False)
+    """Where its words start, as shares of it, while the engine's own times are not known."""
     pieces: list[Samples] = field(default_factory=list)
     """All of it, the played ones too: a resume may go back to the start of a word."""
     length: int = 0
@@ -48,7 +58,12 @@ class _Clip:
     starts: tuple[int, ...] = ()
     """The sample at which each word starts, if the engine knows."""
     closed: bool = False
+    broken: bool = False
+    """Closed in mid-sentence: its length says nothing of where its words are."""
     cut: bool = False
+
+    def __post_init__(self) -> None:
+        self.shares = word_shares(self.text)
 
     @property
     def waiting(self) -> int:
@@ -57,14 +72,19 @@ class _Clip:
     @property
     def expected(self) -> float:
         """Its whole length in samples: a guess as long as it is not known."""
-        return self.length if self.closed else max(self.length, len(self.text) / LETTERS_PER_S * WIRE_RATE_HZ)
+        return (
+            self.length
+            if self.closed and not self.broken
+            else max(self.length, len(self.text) / LETTERS_PER_S * WIRE_RATE_HZ)
+        )
 
     @property
     def bounds(self) -> list[float]:
         """Where each word starts, and the end of the last one, in samples."""
         if self.starts:
             return [*self.starts, max(self.expected, self.starts[-1])]
-        return [share * self.expected for share in word_shares(self.text)]
+        expected = self.expected
+        return [share * expected for share in self.shares]
 
     def write(self, samples: Samples) -> None:
         self.pieces.append(samples)
@@ -86,7 +106,7 @@ class _Clip:
 
     def quietest(self, near: int) -> int:
         """The start of the quietest 10 ms at most 80 ms away from sample `near`, of what has been played."""
-        first, last = max(0, near - _NEAR), min(self.played, near + _NEAR)
+        first, last = max(0, near - NEAR), min(self.played, near + NEAR)
         steps = range(first, max(first, last - _STEP) + 1, _STEP)
         sound = np.concatenate(self.pieces)[first : last + _STEP].astype(np.float32)
         return min(steps, key=lambda start: float(np.sum(np.square(sound[start - first : start - first + _STEP]))))
@@ -98,6 +118,25 @@ class _Clip:
         while self.offset < 0:
             self.piece -= 1
             self.offset += len(self.pieces[self.piece])
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The sound of a sentence as far as it has come, and where in it something is."""
+
+    sound: Samples
+    offset: int
+    words: list[str]
+    starts: list[float]
+    whole: bool
+    """No more will come."""
+
+    def begun(self, count: int = 0) -> int:
+        """How many words begin before the sample that is `count` behind the offset; all of them at the very end."""
+        place = self.offset + count
+        if self.whole and place >= len(self.sound):
+            return len(self.words)
+        return sum(round(start) < place for start in self.starts)
 
 
 class Player:
@@ -148,9 +187,10 @@ class Player:
         if reply == self._reply and len(starts_s) == len(self._clips[-1].text.split()):
             self._clips[-1].starts = tuple(round(start_s * WIRE_RATE_HZ) for start_s in sorted(starts_s))
 
-    def close_sentence(self, reply: int) -> None:
+    def close_sentence(self, reply: int, *, broken: bool = False) -> None:
+        """No more of the sentence opened last will come; if it is `broken`, there should have been more."""
         if reply == self._reply:
-            self._clips[-1].closed = True
+            self._clips[-1].closed, self._clips[-1].broken = True, broken
 
     def complete(self, reply: int) -> None:
         """No more will come. A sentence that is still open was cut by a failure: it ends where its sound ends."""
@@ -215,10 +255,61 @@ class Player:
         self._complete = self._started = self._paused = self._faded = False
         self._changed.set()
 
+    # What a client holds that plays by itself ---------------------------------------------------------------------
+
+    @property
+    def reply(self) -> int | None:
+        """The reply that is being played."""
+        return self._reply
+
+    @property
+    def paused(self) -> bool:
+        return self._paused
+
+    def ahead(self, position: int) -> Stretch | None:
+        """The sound that there is of the sentence in which `position` lies, from there on; counted as `cursor` is."""
+        start = self.cursor - (self._clips[0].played if self._clips else 0)
+        for clip in self._clips:
+            if position < start + clip.length:
+                return Stretch(
+                    np.concatenate(clip.pieces),
+                    position - start,
+                    clip.text.split(),
+                    clip.bounds[:-1],
+                    whole=clip.closed or clip.cut,
+                )
+            start += clip.length
+        return None
+
+    def heard_to(self, position: int) -> None:
+        """All before `position` was heard and no more, whether it is paused or not. Sentences done stay heard."""
+        if self._reply is None:
+            return
+        if position > self.cursor:
+            self._take(position - self.cursor)
+            self._account()
+        elif position < self.cursor and self._clips:
+            self._take_back(self._reply, self._clips[0], self.cursor - position)
+
+    def _take_back(self, reply: int, clip: _Clip, count: int) -> None:
+        count = min(count, clip.played)
+        clip.rewind(count)
+        self.cursor -= count
+        if (words := words_heard(clip.bounds, clip.played)) < clip.words:
+            clip.words = words
+            self._post(WordsTakenBack(reply, clip.sentence, words))
+
+    def miss(self) -> None:
+        """Whoever plays it elsewhere has nothing to play now: an underrun, if that is in mid-sentence."""
+        self.underruns += bool(self._clips and self._clips[0].played and not self._paused)
+
     # What the wire takes ----------------------------------------------------------------------------------------
 
-    def next_frame(self) -> Samples:
-        """The next 20 ms: int16 of shape (960,). Every sample of a reply is given exactly once, in order."""
+    def next_frame(self, most: int = FRAME_SAMPLES) -> Samples:
+        """The next 20 ms: int16 of shape (960,), with `most` samples of sound. Each of a reply is given once, in order.
+
+        With less than a frame the sound is elsewhere already, and this only follows how far it has been heard.
+        """
         frame = np.zeros(FRAME_SAMPLES, np.int16)
         if len(self._tail):
             frame[: len(self._tail)] = self._tail
@@ -228,11 +319,11 @@ class Player:
             return frame
         if self._paused:
             if self._started and not self._faded:
-                sound = _faded_out(self._take(len(_FADE_IN)))
+                sound = _faded_out(self._take(min(len(_FADE_IN), most)))
                 frame[: len(sound)] = sound
                 self._faded = True
             return frame
-        sound = self._take(FRAME_SAMPLES)
+        sound = self._take(most)
         if self._faded and len(sound):
             sound = _faded_in(sound)
             self._faded = False
@@ -245,7 +336,7 @@ class Player:
         reply = self._reply
         assert reply is not None
         pieces: list[Samples] = []
-        while count and self._clips:
+        while self._clips:
             clip = self._clips[0]
             sound = clip.take(count)
             if len(sound):
@@ -256,7 +347,9 @@ class Player:
                     self._started = True
                     self._post(PlaybackStarted(reply))
             if clip.closed and not clip.waiting:
-                self._post(SentencePlayed(reply, clip.sentence))
+                if clip.broken:
+                    self._post_words(reply, clip)
+                self._post(SentencePlayed(reply, clip.sentence, clip.broken))
             else:
                 self._post_words(reply, clip)
                 if not clip.cut or clip.waiting:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 import logging
 import secrets
+import signal
 import socket
+import sys
+from types import FrameType
 from typing import Any
 
 import gradio as gr
@@ -15,21 +20,42 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from gradio.networking import setup_tunnel
+from prometheus_client import CONTENT_TYPE_LATEST
 
 import voicebot
-from voicebot.build import build
+from voicebot.build import EMBEDDED, build
 from voicebot.config import Settings
+from voicebot.doors import guard
+from voicebot.doors.address import client_address
+from voicebot.doors.admission import RefusedError
+from voicebot.doors.lock import is_logged_in
+from voicebot.doors.refusal import Reason
 from voicebot.engines.base import Engines
+from voicebot.engines.preflight import Health, Preflight
 from voicebot.transports import aiortc_tuning
-from voicebot.transports.connections import Connections, Offer, OfferError
+from voicebot.transports.connections import Connections, Offer
+from voicebot.transports.kept import add_conversations
+from voicebot.transports.ws import add_websocket
 from voicebot.ui import panel
 from voicebot.ui.page import build_page
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_PORT = 7860
+UVICORN: dict[str, Any] = {
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "proxy_headers": False,
+    "ws_per_message_deflate": False,
+}
+"""No banner; whom a proxy names is for `client_address` to say, by `TRUSTED_PROXIES`; and MP3 is compressed already."""
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Of glibc's malloc.h."""
+LARGE_BYTES = 256 * 1024
+
 PORTS_TRIED = 100
 """Without a port of its own the server takes the first free one from the default upwards, as Gradio does."""
 
@@ -38,52 +64,85 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
     """All routes over engines that the caller starts and closes."""
     app = FastAPI(title="Voice Bot", version=voicebot.__version__, docs_url=None, redoc_url=None, openapi_url=None)
 
+    preflight, counted = connections.preflight, connections.telemetry.metrics
+
     @app.get("/health")
-    async def health() -> dict[str, Any]:
+    async def health(request: Request) -> dict[str, Any]:
+        status = "healthy" if preflight.problem is None else "unhealthy"
+        if not is_logged_in(request.scope):
+            return {"status": status}
         return {
-            "status": "healthy",
+            "status": status,
             "version": voicebot.__version__,
             "deepgram_configured": settings.deepgram_api_key is not None,
             "groq_configured": settings.groq_api_key is not None,
             "groq_model": settings.groq_model,
             "engines": engines.names,
+            "stages": preflight.health,
+            "problem": preflight.problem,
+            "store": connections.conversations.health,
             "language": settings.language,
-            "sessions": len(connections.sessions),
+            "sessions": connections.admission.sessions,
             "max_sessions": settings.max_sessions,
             "underruns": sum(session.underruns for session in connections.sessions),
         }
 
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(counted.page(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.post("/preflight")
+    async def check() -> dict[str, Any]:
+        return {"stages": await preflight.check(), "problem": preflight.problem}
+
     @app.get("/webrtc/config")
     async def webrtc_config() -> dict[str, Any]:
-        return {"iceServers": settings.ice_servers, "engines": engines.names, "notice": notice(settings)}
+        return {
+            "iceServers": settings.ice_servers,
+            "engines": engines.names,
+            "stages": preflight.health,
+            "problem": preflight.problem,
+            "notice": notice(preflight.health, settings),
+        }
 
     @app.post("/webrtc/offer")
-    async def webrtc_offer(offer: Offer) -> Any:
-        return await connections.answer(offer)
+    async def webrtc_offer(offer: Offer, request: Request) -> Any:
+        return await connections.answer(offer, client_address(request.scope, settings.trusted_proxies))
 
-    @app.exception_handler(OfferError)
-    async def refused(_: Request, error: OfferError) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, error.status)
+    add_websocket(app, engines, settings, connections)
+    add_conversations(app, settings, connections)
+
+    @app.exception_handler(RefusedError)
+    async def refused(_: Request, error: RefusedError) -> JSONResponse:
+        counted.count_refusal(error.reason)
+        return JSONResponse({"error": str(error)}, error.status, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        counted.count_refusal(Reason.REQUEST)
         problems = [f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}" for each in error.errors()]
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
-    gr.mount_gradio_app(app, build_page(settings.max_text_chars), path="/")
+    with contextlib.redirect_stdout(None):  # Gradio says "new /" there
+        gr.mount_gradio_app(app, build_page(settings.max_text_chars), path="/")
+    guard(app, settings, counted.count_refusal)
     return app
 
 
-def notice(settings: Settings) -> str | None:
-    """What a visitor should know of the engines."""
-    unused = [
-        name
-        for name, key in (("DEEPGRAM_API_KEY", settings.deepgram_api_key), ("GROQ_API_KEY", settings.groq_api_key))
-        if key is not None
-    ]
-    if unused:
-        return f"{' and '.join(unused)} found, but this version has only the embedded engines."
-    return "Running on the embedded engines: no key, no internet, everything stays on this machine."
+def notice(health: Health, settings: Settings) -> str:
+    """What a visitor should know of the engines, also of those that only may be used, and of what is kept."""
+    services = []
+    for stage, done in (("stt", "heard"), ("llm", "answered"), ("tts", "spoken")):
+        if names := [engine.name for engine in health[stage] if engine.name not in EMBEDDED]:
+            services.append(f"{done} by {' or '.join(names)}")
+    if services:
+        engines = f"What is said here is {', '.join(services)}, over the internet."
+    else:
+        engines = "Running on the embedded engines: no key, no internet, and no service hears you."
+    if not settings.keep_conversations:
+        return f"{engines} The words are not kept."
+    days = f"for {settings.retention_days:g} days, or " if settings.retention_days else ""
+    return f"{engines} The words are kept {days}until you begin a new conversation."
 
 
 def bind(host: str, port: int | None) -> socket.socket:
@@ -107,21 +166,26 @@ def bind(host: str, port: int | None) -> socket.socket:
 
 async def serve(settings: Settings, listener: socket.socket, *, share: bool) -> None:
     """Serve until interrupted. Raises SettingsError or EngineError if it can't even start."""
+    _return_memory()
     engines = build(settings)
     aiortc_tuning.apply()
     try:
         await engines.start()
         connections = Connections(engines, settings, panel.view)
         app = create_app(settings, engines, connections)
+        await connections.conversations.start()
+        await _look_at(connections.preflight)
         host, port = listener.getsockname()[:2]
-        logger.info("engines: %s", ", ".join(f"{stage} {name}" for stage, name in engines.names.items()))
         logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
         _settle_memory()
         sharing = asyncio.create_task(_share(host, port), name="share") if share else None
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3)
+        lag = asyncio.create_task(connections.telemetry.metrics.time_loop(), name="loop lag")
+        config = uvicorn.Config(app, **UVICORN, timeout_graceful_shutdown=3)
+        _survive_uvicorn()
         try:
             await uvicorn.Server(config).serve(sockets=[listener])
         finally:
+            lag.cancel()
             if sharing is not None:
                 sharing.cancel()
             await connections.close()
@@ -129,14 +193,51 @@ async def serve(settings: Settings, listener: socket.socket, *, share: bool) -> 
         await engines.close()
 
 
+def _survive_uvicorn() -> None:
+    """uvicorn ends at these signals and then raises them again, which would end us before all is closed.
+
+    A second one from outside does what it always did.
+    """
+    usual = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+
+    def survive(number: int, _: FrameType | None) -> None:
+        signal.signal(number, usual[signal.Signals(number)])
+
+    for each in usual:
+        signal.signal(each, survive)
+
+
+async def _look_at(preflight: Preflight) -> None:
+    """Say in the log what each engine is like before anybody comes."""
+    for stage, engines in (await preflight.check()).items():
+        for engine in engines:
+            state = f"ready ({engine.probe_ms} ms)" if engine.ready else "not ready"
+            logger.info("%s: %s is %s%s", stage, engine.name, state, f": {engine.reason}" if engine.reason else "")
+    if preflight.problem is not None:
+        logger.error("%s", preflight.problem)
+
+
+def _return_memory() -> None:
+    """Have glibc get large pieces of memory from the system one by one, and give them back.
+
+    By default it learns from the first session's detector to keep megabytes in its heaps: 500 connections then took
+    280 to 340 MB, up and down, and with this 297.
+    """
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:  # not in musl
+        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+        mallopt(M_TRIM_THRESHOLD, LARGE_BYTES)
+
+
 def _settle_memory() -> None:
     """Take all that was loaded so far out of the garbage collector's rounds.
 
     They become short, which the sound needs, and frequent enough to take the cycles (aiortc's, FastRTC's) of ended
-    connections with them: these grew to 0.9 MB a connection.
+    connections with them: these grew to 0.9 MB a connection. The second round is for how many objects Python takes
+    to be long-lived: it makes no full round before a quarter as many new ones are there.
     """
     gc.collect()
     gc.freeze()
+    gc.collect()
 
 
 async def _share(host: str, port: int) -> None:

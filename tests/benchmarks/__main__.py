@@ -1,6 +1,7 @@
 """`make bench`: the same scripted users talk to our bot, to FastRTC's and to Pipecat's; Markdown tables tell the rest.
 
-All bots run on the same stub engines, one at a time, each in a process of its own. See `--help` for shorter runs.
+All bots run on the same stub engines, one at a time, each in a process of its own; ours then once more as it is
+delivered, on simulated cloud services without delay. See `--help` for shorter runs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from tests.benchmarks.figures import Figures, table
 from tests.support.rtc_client import OfferRefusedError
 
 KINDS = {"ours": bots.OURS, "fastrtc": bots.FASTRTC, "pipecat": bots.PIPECAT}
-SCENARIOS = ("answers", "overlaps", "turns", "losses", "no-delays")
+SCENARIOS = ("answers", "overlaps", "turns", "losses", "no-delays", "services")
 
 FAILURES = (TimeoutError, OSError, httpx.HTTPError, OfferRefusedError)
 """What a bot that hangs or breaks down raises here: the scenario ends there, with a note."""
@@ -84,6 +86,20 @@ NO_DELAYS = [
     ("own share", "end of turn → first frame, by the bot's clock", "ms"),
     ("own share and wire", "end of turn → first sound, with the way there and back", "ms"),
 ]
+SERVICES = [
+    ("gap", "last sample of the question → first sound of the answer", "ms"),
+    ("part: end of turn", "of it: end of turn", "ms"),
+    ("part: final text", "meanwhile: user silent → all words known", "ms"),
+    ("own share", "**end of turn → first frame, by the bot's clock**", "ms"),
+    ("until begun", "of it, if not done before: end of turn → the model is asked", "ms"),
+    ("part: first token", "→ first token", "ms"),
+    ("part: first sentence", "→ first sentence", "ms"),
+    ("part: first audio", "→ first audio", "ms"),
+    ("part: first frame", "→ first frame, once the turn is over", "ms"),
+    ("own share and wire", "end of turn → first sound, with the way there and back", "ms"),
+]
+EAGER = {"replies begun at a pause": True, "only at the end of the turn": False}
+"""Columns of that table, and the setting EAGER_REPLIES."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +153,20 @@ async def measure_no_delays(bot: Bot, figures: Figures, plan: Plan) -> None:
     await attempt(f"{bot.kind.name}: no delays", some, figures, answers.measure(bot, figures, users.questions(some)))
 
 
+async def measure_on_services(bot: Bot, figures: Figures, plan: Plan) -> None:
+    rounds = plan.rounds(bot)
+    await attempt("services", rounds, figures, answers.measure(bot, figures, users.questions(rounds)))
+
+
 async def with_bot(
-    kind: Kind, logs: Path, plan: Plan, run: Callable[[Bot, Figures, Plan], Awaitable[None]], *, no_delays: bool
+    running: AbstractAsyncContextManager[Bot],
+    logs: Path,
+    plan: Plan,
+    run: Callable[[Bot, Figures, Plan], Awaitable[None]],
 ) -> Figures:
     figures = Figures()
     try:
-        async with bots.running(kind, logs, no_delays=no_delays) as bot:
+        async with running as bot:
             await run(bot, figures, plan)
     except FAILURES as error:
         figures.note(f"not measured: {type(error).__name__} {error}; see {logs}")
@@ -150,12 +174,19 @@ async def with_bot(
 
 
 async def bench(kinds: list[Kind], plan: Plan, logs: Path) -> list[str]:
-    delayed, direct = {}, {}
+    delayed, direct, serviced = {}, {}, {}
     for kind in kinds:
-        if plan.scenarios - {"no-delays"}:
-            delayed[kind.name] = await with_bot(kind, logs, plan, measure, no_delays=False)
+        if plan.scenarios - {"no-delays", "services"}:
+            delayed[kind.name] = await with_bot(bots.running(kind, logs), logs, plan, measure)
         if "no-delays" in plan.scenarios:
-            direct[kind.name] = await with_bot(kind, logs, plan, measure_no_delays, no_delays=True)
+            running = bots.running(kind, logs, no_delays=True)
+            direct[kind.name] = await with_bot(running, logs, plan, measure_no_delays)
+        if "services" in plan.scenarios and kind.ours:
+            for name, eager in EAGER.items():
+                folder = logs / f"services-eager-{eager}".lower()
+                folder.mkdir()
+                running = bots.running_on_services(folder, eager=eager)
+                serviced[name] = await with_bot(running, folder, plan, measure_on_services)
     lines = ["Median / 95th percentile (n). Stub engines of known delay: the floor of the gap is 625 ms.", ""]
     for title, rows, scenario in (
         ("Answers", [*ANSWERS, *_parts(delayed)], "answers"),
@@ -168,7 +199,9 @@ async def bench(kinds: list[Kind], plan: Plan, logs: Path) -> list[str]:
             lines += table(title, rows, delayed)
     if direct:
         lines += table("Engines without delay", NO_DELAYS, direct)
-    for figures in (delayed, direct):
+    if serviced:
+        lines += table("Ours on Deepgram, Groq and ElevenLabs, simulated without delay", SERVICES, serviced)
+    for figures in (delayed, direct, serviced):
         lines += [f"- {name}: {note}" for name, each in figures.items() for note in each.notes]
     return lines
 

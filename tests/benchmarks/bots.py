@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from tests.benchmarks.users import Clip, Mode
-from tests.support.app_process import PROJECT, environment
+from tests.support.app_process import PROJECT, environment, running_app
 from tests.support.rtc_client import RtcClient
 from tests.support.rtc_link import Link
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
@@ -45,6 +45,9 @@ class Kind:
 
 OURS = Kind("ours", "tests.benchmarks.our_bot", ours=True)
 FASTRTC = Kind("FastRTC", "tests.benchmarks.fastrtc_bot")
+LOAD = Kind("load", "tests.benchmarks.load_bot", ours=True)
+SERVICES = Kind("services", "tests.benchmarks.services")
+"""No bot, but what our app needs to be one; it starts like them."""
 PIPECAT = Kind("Pipecat", "tests.benchmarks.pipecat.bot", PIPECAT_VENV / "bin" / "python")
 
 
@@ -52,30 +55,52 @@ PIPECAT = Kind("Pipecat", "tests.benchmarks.pipecat.bot", PIPECAT_VENV / "bin" /
 class Bot:
     kind: Kind
     url: str
+    door_url: str
+    """Where its side door is, which `control` describes."""
+    pid: int
 
     async def log(self) -> dict[str, Any]:
         """What it has thought and said: {"replies": [...], "sentences": [...]}."""
         async with httpx.AsyncClient(trust_env=False) as http:
-            answer: dict[str, Any] = (await http.get(f"{self.url}/bench/log")).raise_for_status().json()
+            answer: dict[str, Any] = (await http.get(f"{self.door_url}/bench/log")).raise_for_status().json()
         return answer
 
 
 @asynccontextmanager
-async def running(kind: Kind, logs: Path, *, no_delays: bool = False) -> AsyncIterator[Bot]:
+async def running(
+    kind: Kind, logs: Path, *arguments: str, no_delays: bool = False, **settings: object
+) -> AsyncIterator[Bot]:
     """The bot, from its start to its end. Raises OSError or TimeoutError if it does not start."""
-    arguments = ["--no-delays"] if no_delays else []
+    if no_delays:
+        arguments = ("--no-delays", *arguments)
     with (logs / f"{kind.name}{'-no-delays' if no_delays else ''}.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            str(kind.python), "-m", kind.module, *arguments, cwd=PROJECT, env=environment(), stdout=PIPE, stderr=log
+            *(str(kind.python), "-m", kind.module, *arguments),
+            cwd=PROJECT,
+            env=environment(**settings),
+            stdout=PIPE,
+            stderr=log,
         )
         try:
             async with asyncio.timeout(START_S):
                 url = await _address(process)
             reading = asyncio.create_task(_drain(process))
-            yield Bot(kind, url)
+            yield Bot(kind, url, url, process.pid)
             reading.cancel()
         finally:
             await _end(process)
+
+
+@asynccontextmanager
+async def running_on_services(logs: Path, *, eager: bool) -> AsyncIterator[Bot]:
+    """Our app as it is delivered, on simulated cloud services. Raises OSError or TimeoutError if it does not start.
+
+    Blocks while it starts and ends: nothing else goes on then.
+    """
+    async with running(SERVICES, logs) as services, httpx.AsyncClient(trust_env=False) as http:
+        settings = (await http.get(f"{services.url}/settings")).raise_for_status().json()
+        with running_app(logs, **settings, eager_replies=eager) as app:
+            yield Bot(OURS, app.url, services.url, app.process.pid)
 
 
 async def _address(process: Process) -> str:
@@ -131,7 +156,7 @@ class User:
         start_s = microphone.sent_s[-1] + (start - len(microphone.sent_s) * FRAME_SAMPLES) / WIRE_RATE_HZ
         words = [(word, start_s + ends_s) for word, ends_s in clip.words]
         async with httpx.AsyncClient(trust_env=False) as http:
-            await http.post(f"{self.bot.url}/bench/say", json={"words": words, "mode": mode})
+            await http.post(f"{self.bot.door_url}/bench/say", json={"words": words, "mode": mode})
         onset, end = (start + round(at_s * WIRE_RATE_HZ) for at_s in (clip.onset_s, clip.end_s))
         await microphone.passed(end)
         return Spoken(clip, self._said_at(onset), self._said_at(end))

@@ -54,9 +54,10 @@ def routes(app: FastAPI, stage: Stage) -> None:
         return {"replies": stage.replies, "sentences": stage.sentences}
 
 
-async def serve(app: FastAPI) -> None:
+async def serve(app: FastAPI, **options: Any) -> None:
     """Serves on a free port of this machine, whose address is the first line written to stdout."""
     listener = socket.create_server(("127.0.0.1", 0))
     sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}\n")
     sys.stdout.flush()
-    await uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).serve([listener])
+    config = uvicorn.Config(app, **({"log_config": None, "access_log": False} | options))
+    await uvicorn.Server(config).serve([listener])

@@ -17,8 +17,8 @@ NAMES = (
 
 PARTS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 
-MODES = ("story", "short", "okay")
-"""What the stub agent is to say: 20 s in eight sentences, one sentence of twelve words, or one word."""
+MODES = ("story", "talk", "short", "okay")
+"""What the stub agent is to say: 21 s in eight sentences, 8 s in three, one sentence of twelve words, or one word."""
 
 LETTERS_PER_S = 20.0
 """The pace of the stub voice."""
@@ -86,8 +86,9 @@ def tokens(mode: str, reply: int) -> list[str]:
     """What the stub agent says as its reply of that number. The first sentence of all but `okay` has twelve tokens."""
     name = NAMES[reply % len(NAMES)]
     match mode:
-        case "story":
-            text = " ".join(f"This is part {part} of story {name} and it goes on now." for part in PARTS)
+        case "story" | "talk":
+            parts = PARTS if mode == "story" else PARTS[:3]
+            text = " ".join(f"This is part {part} of story {name} and it goes on now." for part in parts)
         case "short":
             text = f"I am on it {name} and it is all set to go."
         case _:

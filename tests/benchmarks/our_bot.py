@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import logging
+from collections.abc import Callable
 
 from fastapi import FastAPI
 
@@ -20,10 +21,9 @@ from voicebot.transports.connections import Connections
 from voicebot.ui import panel
 
 
-async def serve(delays: Delays) -> None:
-    """What `server.serve` does, with these engines and the side door."""
-    stage = control.Stage()
-    settings = config.load(_env_file=None)
+async def serve(stage: control.Stage, delays: Delays, more: Callable[[FastAPI], None] = lambda _: None) -> None:
+    """What `server.serve` does, with these engines, the side door and `more` routes."""
+    settings = config.load(_env_file=None, keep_conversations=False)
     engines = Engines(
         stt=StubStt(stage, delays),
         agent=StubAgent(stage, delays),
@@ -35,11 +35,13 @@ async def serve(delays: Delays) -> None:
     connections = Connections(engines, settings, panel.view)
     outer = FastAPI()
     control.routes(outer, stage)
+    more(outer)
     outer.mount("/", server.create_app(settings, engines, connections))
     gc.collect()
     gc.freeze()
+    gc.collect()
     try:
-        await control.serve(outer)
+        await control.serve(outer, **server.UVICORN)
     finally:
         await connections.close()
 
@@ -48,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--no-delays", action="store_true")
     logging.basicConfig(level=logging.WARNING)
-    asyncio.run(serve(NO_DELAYS if parser.parse_args().no_delays else Delays()))
+    asyncio.run(serve(control.Stage(), NO_DELAYS if parser.parse_args().no_delays else Delays()))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tests.benchmarks.control import Stage
@@ -12,7 +13,7 @@ from tests.benchmarks.oracle import Delays, tokens
 from tests.support.position_voice import RATE_HZ
 from voicebot.core.audio import Audio
 from voicebot.core.history import History
-from voicebot.engines.base import Pause, Transcript
+from voicebot.engines.base import Pause, Transcript, nobody_waits
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,17 @@ class _Stub:
 
     async def close(self) -> None: ...
 
+    async def probe(self) -> None: ...
+
 
 class StubStt(_Stub):
     """Streams: each word, and the text up to a pause or the end, is known `stt_s` after it."""
+
+    bytes_sent: int = 0
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[StubStt]:
+        yield self
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
         answers: asyncio.Queue[Transcript] = asyncio.Queue()
@@ -61,7 +70,9 @@ class StubStt(_Stub):
 class StubAgent(_Stub):
     """Says what the client asked for, token by token."""
 
-    async def reply(self, history: History, wanted: asyncio.Event) -> AsyncGenerator[str]:
+    async def reply(
+        self, history: History, wanted: asyncio.Event, hold: Callable[[bool], None] = nobody_waits
+    ) -> AsyncGenerator[str]:
         number = self.stage.reply()
         words = tokens(self.stage.oracle.mode, number)
         await asyncio.sleep(self.delays.first_token_s)

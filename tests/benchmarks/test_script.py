@@ -14,8 +14,10 @@ from tests.benchmarks.figures import Figures, p95, table
 from tests.benchmarks.hearing import Run, Track, runs
 from tests.benchmarks.oracle import Delays, Oracle, Word, name_in, tokens
 from tests.benchmarks.overlaps import Overlap, judge
+from tests.benchmarks.services import OracleEar
 from tests.benchmarks.stubs import StubStt
 from tests.benchmarks.users import clip, cough, extent
+from tests.simulators.deepgram import HeardWord
 from tests.support.position_voice import RATE_HZ, voice
 from tests.support.rtc_recorder import HeardFrame
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, Audio
@@ -65,6 +67,19 @@ async def test_the_stub_recogniser_answers_a_pause_and_the_end() -> None:
         Transcript("wait please", final=False, pause=1),
         Transcript("wait please", final=True),
     ]
+
+
+async def test_the_ear_of_the_simulated_service_hears_in_loud_sound_what_was_announced() -> None:
+    stage = Stage()
+    ear = OracleEar(stage.oracle)
+    said_s = time.monotonic()
+    stage.oracle.announce([Word("two", said_s - 0.2), Word("words", said_s - 0.1), Word("never", said_s + 60)], "short")
+    ear.hear(np.zeros(1_600, np.int16))
+    assert await ear.words(0, all_heard=True) == []
+    ear.hear(np.full(3_200, 9_000, np.int16))
+    heard = [HeardWord("two", 1_600, 3_200), HeardWord("words", 3_200, 4_800)]
+    assert await ear.words(0, all_heard=False) == await ear.words(0, all_heard=True) == heard
+    assert await ear.words(0, all_heard=True) == []
 
 
 def test_a_cough_has_an_onset_and_no_words() -> None:

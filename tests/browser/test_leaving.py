@@ -20,16 +20,17 @@ async def test_hanging_up_frees_the_session(browsers: Browsers, url: str) -> Non
     await visitor.sees("listening")
 
 
-async def test_a_reload_frees_the_session_and_the_page_works_again(browsers: Browsers, url: str) -> None:
+async def test_a_reload_frees_the_session_and_the_conversation_goes_on(browsers: Browsers, url: str) -> None:
     visitor = await browsers.visit(microphone=False)
     await visitor.types("Tell me a long story")
     await visitor.sees("speaking")
     await visitor.page.reload()
     await visitor.ready()
     await sessions(url, 0)
-    await expect(visitor.messages).to_have_count(0)
+    await expect(visitor.questions).to_have_text(["Tell me a long story"])
     await visitor.types("Hello")
     await visitor.sees("speaking")
+    await expect(visitor.questions).to_have_text(["Tell me a long story", "Hello"])
 
 
 async def test_closing_the_tab_frees_the_session(browsers: Browsers, url: str) -> None:

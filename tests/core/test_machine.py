@@ -33,6 +33,7 @@ from voicebot.core.events import (
     Timer,
     TokenReceived,
     WordsHeard,
+    WordsTakenBack,
 )
 from voicebot.core.history import Message, Role
 from voicebot.core.machine import step
@@ -196,6 +197,16 @@ def test_a_backchannel_pauses_and_resumes() -> None:
     assert session.state.history == (user("tell me a story"),)
 
 
+def test_words_heard_stay_heard_unless_they_are_taken_back() -> None:
+    """A message that comes again, or late, changes nothing."""
+    session = speaking()
+    session.post(WordsHeard(1, 0, 4), WordsHeard(1, 0, 2))
+    assert session.state.reply is not None
+    assert session.state.reply.words == 4
+    session.post(WordsTakenBack(1, 0, 3), WordsTakenBack(1, 0, 5), WordsTakenBack(1, 1, 0))
+    assert session.state.reply.words == 3
+
+
 def test_an_interruption_cancels_awaits_and_answers_with_what_was_heard() -> None:
     session = speaking()
     session.post(SentencePlayed(1, 0), WordsHeard(1, 1, 2))
@@ -308,10 +319,19 @@ def test_words_that_come_after_the_reply_was_resumed_still_interrupt() -> None:
 
 
 def test_the_deadline_decides_by_the_words_known_so_far() -> None:
-    for words, command in (("tomorrow", CancelReply(1)), ("uh-huh", ResumePlayback(1))):
+    session = speaking()
+    session.post(SpeechStarted(2), PartialTranscript(2, "uh-huh"), SpeechEnded(2))
+    assert ResumePlayback(1) in session.time_out(Timer.DECISION)
+
+
+def test_words_that_may_yet_change_are_waited_for_once_more() -> None:
+    for final, command in (("", CancelReply(1)), ("yeah", ResumePlayback(1))):
         session = speaking()
-        session.post(SpeechStarted(2), PartialTranscript(2, words), SpeechEnded(2))
-        assert command in session.time_out(Timer.DECISION)
+        session.post(SpeechStarted(2), PartialTranscript(2, "you have"), SpeechEnded(2))
+        (waiting,) = session.time_out(Timer.DECISION)
+        assert isinstance(waiting, StartTimer)
+        assert session.state.phase is Phase.PAUSED
+        assert command in (session.post(FinalTranscript(2, final)) if final else session.time_out(Timer.DECISION))
 
 
 def test_a_silent_recogniser_is_given_up_and_its_partial_words_count() -> None:

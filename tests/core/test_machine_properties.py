@@ -11,6 +11,7 @@ from voicebot.core.events import (
     AudioReceived,
     CancelReply,
     ConversationCleared,
+    EndSession,
     FinalTranscript,
     Input,
     InterruptPressed,
@@ -24,6 +25,7 @@ from voicebot.core.events import (
     SentencePlayed,
     SentenceReady,
     SentenceSynthesized,
+    SessionStarted,
     SpeechCleared,
     SpeechContinued,
     SpeechEnded,
@@ -39,10 +41,11 @@ from voicebot.core.events import (
     Timer,
     TokenReceived,
     WordsHeard,
+    WordsTakenBack,
 )
 from voicebot.core.history import Role, first_words
 from voicebot.core.machine import step
-from voicebot.core.state import InterruptedHistory, Phase, Rules, State
+from voicebot.core.state import InterruptedHistory, Phase, Presence, Rules, State
 
 WORDS = st.sampled_from(
     ["", "uh-huh", "okay", "stop", "what time is it", "yes", "book it", "tell me a joke", "hm okay"]
@@ -50,6 +53,7 @@ WORDS = st.sampled_from(
 NUMBERS = st.integers(0, 6)
 
 ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
+    st.builds(SessionStarted),
     st.builds(SpeechSuspected),
     st.builds(SpeechCleared),
     st.builds(SpeechStarted, NUMBERS),
@@ -69,6 +73,7 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(SentenceSynthesized, NUMBERS, st.integers(0, 3)),
     st.builds(PlaybackStarted, NUMBERS),
     st.builds(WordsHeard, NUMBERS, st.integers(0, 3), st.integers(0, 4)),
+    st.builds(WordsTakenBack, NUMBERS, st.integers(0, 3), st.integers(0, 4)),
     st.builds(SentencePlayed, NUMBERS, st.integers(0, 3)),
     st.builds(PlaybackFinished, NUMBERS),
     st.builds(ReplyEnded, NUMBERS, st.none() | st.just("it failed")),
@@ -119,10 +124,10 @@ class World:
         self.state, commands = step(before, input, self.now_s)
         for command in commands:
             match command:
-                case StartReply(reply, history):
+                case StartReply(reply, history, text):
                     assert before.reply is None or isinstance(input, ReplyEnded), "two replies at once"
                     assert reply == before.last_reply + 1
-                    assert history[-1].role is Role.USER
+                    assert text or history[-1].role is Role.USER
                     self.paused = False
                 case CancelReply(reply):
                     assert before.live is not None
@@ -142,6 +147,9 @@ class World:
                     self.timers[timer] = token
                 case StopTimer(timer):
                     self.timers.pop(timer, None)
+                case EndSession():
+                    assert self.state.is_idle, "ended in the middle of something"
+                    assert before.presence is Presence.LEFT, "no goodbye"
                 case _:
                     pass
         self._check()
@@ -168,6 +176,8 @@ class World:
         live = state.live
         if live is not None:
             assert live.paused == self.paused
+        waits = bool(state.rules.idle_timeout_s) and state.is_idle and state.presence is not Presence.GONE
+        assert (Timer.IDLE in self.timers) == waits, "an idle session nobody minds, or one that is not idle"
         if state.phase in (Phase.PAUSED, Phase.HELD):
             assert Timer.DECISION in self.timers, "paused without a deadline"
         if state.utterances:
@@ -257,9 +267,20 @@ class World:
                     self.post(TimedOut(timer, self.timers[timer]))
         raise AssertionError(f"stuck in {self.state}")
 
+    def leave(self) -> None:
+        """The user is gone: the session ends by itself, if it may."""
+        self.calm_down()
+        ends = bool(self.state.rules.idle_timeout_s)
+        assert self.state.presence is (Presence.GONE if ends else Presence.THERE)
+
 
 RULES = st.sampled_from(
-    [Rules(), Rules(eager_replies=False), Rules(interrupted_history=InterruptedHistory.MERGE, language="fr")]
+    [
+        Rules(),
+        Rules(eager_replies=False),
+        Rules(interrupted_history=InterruptedHistory.MERGE, language="fr"),
+        Rules(idle_timeout_s=0.05),
+    ]
 )
 
 
@@ -269,17 +290,18 @@ def test_plausible_scripts(rules: Rules, script: list[tuple[str, str, int]]) -> 
     world = World(State(rules=rules))
     for what, text, pick in script:
         world.happen(what, text, pick)
-    world.calm_down()
+    world.post(SessionStarted())
+    world.leave()
     assert world.state.phase is Phase.IDLE
 
 
-@given(st.lists(ANY_INPUT, max_size=60))
+@given(RULES, st.lists(ANY_INPUT, max_size=60))
 @settings(max_examples=1000, deadline=None)
-def test_any_order_of_any_inputs(script: list[Input]) -> None:
-    world = World()
-    for each in script:
+def test_any_order_of_any_inputs(rules: Rules, script: list[Input]) -> None:
+    world = World(State(rules=rules))
+    for each in [SessionStarted(), *script]:
         world.post(each)
-    world.calm_down()
+    world.leave()
     assert world.state.phase is Phase.IDLE
 
 

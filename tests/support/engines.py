@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,8 @@ class _Scripted:
 
     async def close(self) -> None: ...
 
+    async def probe(self) -> None: ...
+
 
 @dataclass(frozen=True)
 class AtPause:
@@ -40,6 +44,11 @@ class ScriptedStt(_Scripted):
 
     scripts: list[Sequence[str | AtPause | EngineError]] = field(default_factory=list)
     heard: list[Audio] = field(default_factory=list)
+    bytes_sent: int = 0
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[ScriptedStt]:
+        yield self
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
         script = self.scripts.pop(0)
@@ -70,7 +79,7 @@ class ScriptedAgent(_Scripted):
     asked: list[History] = field(default_factory=list)
     closed: int = 0
 
-    async def reply(self, history: History, wanted: asyncio.Event) -> AsyncGenerator[str]:
+    async def reply(self, history: History, wanted: asyncio.Event, hold: Any = None) -> AsyncGenerator[str]:
         self.asked.append(history)
         script = self.scripts.pop(0)
         try:
@@ -88,22 +97,29 @@ class ScriptedAgent(_Scripted):
 
 @dataclass
 class ToneTts(_Scripted):
-    """Says each text as a tone, `letter_s` a letter, in pieces of 100 ms at 24 kHz. Texts in `failing` fail halfway."""
+    """Says each text as a tone, `letter_s` a letter, in pieces of 100 ms at 24 kHz, each `late_s` after the one before.
+
+    Texts in `failing` fail halfway, those in `silent` at once.
+    """
 
     letter_s: float = 0.01
+    late_s: float = 0.0
     failing: frozenset[str] = frozenset()
+    silent: frozenset[str] = frozenset()
     said: list[str] = field(default_factory=list)
     closed: int = 0
 
     async def synthesize(self, text: str) -> AsyncGenerator[Audio]:
         self.said.append(text)
+        if text in self.silent:
+            raise EngineError(self.name, "there is no voice")
         samples = np.sin(np.arange(round(len(text) * self.letter_s * 24_000)) * 0.1) * 8000
         tone = samples.astype(np.int16)
         try:
             for start in range(0, len(tone), 2400):
                 if text in self.failing and start >= len(tone) // 2:
                     raise EngineError(self.name, "the voice broke")
-                await asyncio.sleep(0)
+                await asyncio.sleep(self.late_s)
                 yield Audio(tone[start : start + 2400], 24_000)
         finally:
             self.closed += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from pydantic import SecretStr
 
 from voicebot import server
 from voicebot.config import Settings
@@ -37,13 +39,27 @@ class LiveServer:
 
 @asynccontextmanager
 async def serving(engines: Engines, settings: Settings) -> AsyncIterator[LiveServer]:
-    """Everything of `server.serve` but the signals: engines started and closed, all routes, a free port."""
+    """Everything of `server.serve` but the signals: engines started and closed, all routes, a free port.
+
+    Conversations are kept where the settings say, else in a folder that goes with the server.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        if settings.database_url is None:
+            url = SecretStr(f"sqlite:///{folder}/conversations.db")
+            settings = settings.model_copy(update={"database_url": url})
+        async with _serving(engines, settings) as live:
+            yield live
+
+
+@asynccontextmanager
+async def _serving(engines: Engines, settings: Settings) -> AsyncIterator[LiveServer]:
     aiortc_tuning.apply()
     await engines.start()
     connections = Connections(engines, settings, panel.view)
+    await connections.conversations.start()
     listener = server.bind("127.0.0.1", 0)
     app = server.create_app(settings, engines, connections)
-    web = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+    web = uvicorn.Server(uvicorn.Config(app, **server.UVICORN, timeout_graceful_shutdown=1))
     serve = asyncio.create_task(web._serve(sockets=[listener]))
     try:
         yield LiveServer(f"http://127.0.0.1:{listener.getsockname()[1]}", connections)

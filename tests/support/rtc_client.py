@@ -111,14 +111,22 @@ class RtcClient:
     """
 
     def __init__(
-        self, base_url: str, *, link: Link | None = None, room: Room | None = None, connect_timeout_s: float = 15.0
+        self,
+        base_url: str,
+        *,
+        link: Link | None = None,
+        room: Room | None = None,
+        heard: Recorder | None = None,
+        connect_timeout_s: float = 15.0,
+        conversation: str | None = None,
     ) -> None:
         self.webrtc_id = uuid.uuid4().hex
         self.microphone = Microphone(room)
-        self.heard = Recorder(room=room)
+        self.heard = heard or Recorder(room=room)
         self.link = link or Link()
         self.messages: list[Json] = []
         self.connect_s = 0.0
+        self._conversation = conversation
         self._base_url = base_url.rstrip("/")
         self._timeout_s = connect_timeout_s
         self._changed = Signal()
@@ -186,6 +194,8 @@ class RtcClient:
     async def _offer(self) -> Json:
         local = self._peer.localDescription
         body = {"sdp": local.sdp, "type": local.type, "webrtc_id": self.webrtc_id}
+        if self._conversation is not None:
+            body["conversation"] = self._conversation
         async with httpx.AsyncClient(trust_env=False, timeout=self._timeout_s) as http:
             response = await http.post(f"{self._base_url}/webrtc/offer", json=body)
         if response.is_error:

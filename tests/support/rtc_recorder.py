@@ -46,10 +46,13 @@ class Recorder:
             except MediaStreamError:
                 return
             assert isinstance(frame, AudioFrame)
-            self.frames.append(HeardFrame(_mono(frame), time.monotonic()))
-            if self.room is not None:
-                self.room.play(self.frames[-1].audio.samples)
+            self.came(frame)
             self._changed.notify()
+
+    def came(self, frame: AudioFrame) -> None:
+        self.frames.append(HeardFrame(_mono(frame), time.monotonic()))
+        if self.room is not None:
+            self.room.play(self.frames[-1].audio.samples)
 
     def recorded(self) -> Audio:
         return Audio.joined((frame.audio for frame in self.frames), WIRE_RATE_HZ)

@@ -21,6 +21,7 @@ from voicebot.core.events import (
     CancelReply,
     Command,
     ConversationCleared,
+    EndSession,
     EndTranscription,
     FinalTranscript,
     Input,
@@ -33,6 +34,7 @@ from voicebot.core.events import (
     ResumePlayback,
     SentenceReady,
     SentenceSynthesized,
+    SessionStarted,
     SetPatience,
     SpeechCleared,
     SpeechContinued,
@@ -51,11 +53,13 @@ from voicebot.core.events import (
 )
 from voicebot.core.history import History, Role
 from voicebot.core.machine import step
-from voicebot.core.state import Phase, State
+from voicebot.core.state import Phase, Presence, Rules, State
 from voicebot.core.verdict import Speech
 from voicebot.player import FADE_S, Player
 
 FADE_SAMPLES = round(FADE_S * WIRE_RATE_HZ)
+SOUND: Samples = (np.arange(1 << 21) * 7 % 20_000 + 5_000).astype(np.int16)
+"""Every reply is a piece of this, from a place of its own: neighbours differ, and no sample is silence."""
 SENTENCES = (
     "Once there was a cat.",
     "It lived on a ship, far away.",
@@ -63,6 +67,8 @@ SENTENCES = (
     "The captain was old and his beard was long and white.",
     "Shall I go on?",
 )
+IMPATIENT = Rules(idle_timeout_s=4.0, idle_goodbye_s=2.0)
+"""Every second user is asked for while they think."""
 BACKCHANNELS = ("uh-huh", "mm-hmm", "hm", "okay", "yeah", "right")
 STOPS = ("stop", "stop stop", "be quiet")
 
@@ -76,7 +82,7 @@ class Made:
     """Samples of each sentence that was synthesised whole; of the last one so far."""
     whole: int = 0
     """Sentences synthesised to their end."""
-    sound: Samples = field(default_factory=lambda: np.zeros(0, np.int16))
+    sound: Samples = field(default_factory=lambda: SOUND[:0])
     cursor: int = 0
     cancelled: bool = False
 
@@ -104,7 +110,7 @@ class Simulation:
         self.random = random.Random(seed)
         self.seed = seed
         self.now_s = 0.0
-        self.state = State()
+        self.state = State(rules=IMPATIENT if seed % 2 else Rules())
         self.player = Player(self._played, prefetch=3)
         self.made: dict[int, Made] = {}
         self.live: int | None = None
@@ -113,6 +119,7 @@ class Simulation:
         self.pauses = 0
         self.ended_transcriptions: set[int] = set()
         self.patience_s: dict[int, float] = {}
+        self.goodbyes = 0
         self.must_be_kept: list[str] = []
         """Words of the user's that must be in the history at the end."""
         self._rests = False
@@ -129,6 +136,7 @@ class Simulation:
         heapq.heappush(self._events, (self.now_s + delay_s, next(self._order), what))
 
     def run(self) -> None:
+        self.post(SessionStarted())
         self.at(0.0, self._user)
         frame_s = 0.0
         while self._events or not self.state.is_idle:
@@ -237,6 +245,9 @@ class Simulation:
                 self.ended_transcriptions.add(utterance)
             case SetPatience(utterance, silence_s):
                 self.patience_s[utterance] = silence_s
+            case EndSession():
+                assert self.state.is_idle, "ended in the middle of something"
+                self.goodbyes += 1
             case _:
                 pass
 
@@ -298,9 +309,9 @@ class Simulation:
         self.player.open_sentence(reply, index, text)
 
     def _write(self, made: Made, reply: int, index: int, count: int) -> None:
-        start = len(made.sound)
-        sound = ((np.arange(start, start + count) * 7 + reply * 1000) % 20_000 + 5_000).astype(np.int16)
-        made.sound = np.concatenate([made.sound, sound])
+        first, start = reply * 1_000, len(made.sound)
+        made.sound = SOUND[first : first + start + count]
+        sound = made.sound[start:]
         if not made.lengths[index]:
             self.post(AudioReceived(reply, index))
         made.lengths[index] += count
@@ -425,6 +436,11 @@ class Simulation:
     def check(self) -> None:
         assert self.state.phase is Phase.IDLE
         rules = self.state.rules
+        if rules.idle_timeout_s:
+            assert self.state.presence is Presence.GONE, "it waits for ever"
+            assert self.goodbyes >= 1
+        else:
+            assert self.goodbyes == 0
         bound_s = rules.speech_timeout_s + rules.decision_timeout_s + rules.transcript_timeout_s
         assert self.longest_pause_s <= bound_s, f"paused for {self.longest_pause_s:.1f} s"
         said = " ".join(message.text for message in self.state.history if message.role is Role.USER)

@@ -13,9 +13,13 @@ from av import AudioFrame
 from av.frame import Frame
 
 from tests.support import sounds
+from tests.support.speech import spoken
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.transports.jitter_buffer import SoundRun
 from voicebot.transports.opus import MAX_CONCEALED_SAMPLES, VoiceDecoder, VoiceEncoder, samples_per_frame
+
+LOOK_AHEAD = 120
+"""Samples by which what comes out is later: 2.5 ms."""
 
 
 def tone(frames: int) -> Samples:
@@ -84,6 +88,43 @@ def test_the_sound_comes_out_earlier_than_with_aiortcs_encoder() -> None:
         return int(np.argmax(np.abs(heard.samples) > 2000))
 
     assert onset(OpusEncoder()) - onset(VoiceEncoder()) == pytest.approx(0.004 * WIRE_RATE_HZ, abs=48)
+
+
+class TirelessEncoder(VoiceEncoder):
+    """Encodes silence anew each time."""
+
+    def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
+        self._silence = None
+        return super().encode(frame, force_keyframe)
+
+
+def test_silence_is_encoded_once_and_what_follows_is_as_true() -> None:
+    speech = spoken("what time is it in tokyo").resampled(WIRE_RATE_HZ).samples[: 60 * FRAME_SAMPLES]
+    samples = np.concatenate([speech, np.zeros(100 * FRAME_SAMPLES, np.int16), speech])
+
+    def through(encoder: VoiceEncoder) -> tuple[list[bytes], float]:
+        """The payloads, and how far the speech after the silence is above its error, in dB."""
+        packets = [encoder.encode(frame) for frame in frames_of(samples)]
+        assert [time for _, time in packets] == list(range(0, len(samples), FRAME_SAMPLES))
+        payloads = [payload for (payload,), _ in packets]
+        heard = sound(VoiceDecoder().decode(run(dict(enumerate(payloads))))).samples.astype(np.float64)
+        assert not heard[120 * FRAME_SAMPLES : 160 * FRAME_SAMPLES].any()
+        said = samples[160 * FRAME_SAMPLES : -LOOK_AHEAD].astype(np.float64)
+        error = heard[160 * FRAME_SAMPLES + LOOK_AHEAD :] - said
+        return payloads, 10 * np.log10(np.sum(said**2) / np.sum(error**2))
+
+    payloads, clear_db = through(VoiceEncoder())
+    _, usual_db = through(TirelessEncoder())
+    assert len(payloads[150]) <= 3
+    assert all(payload is payloads[150] for payload in payloads[120:160])
+    assert clear_db > usual_db - 0.5
+    assert usual_db > 15
+
+
+def test_what_is_not_quite_silent_is_encoded() -> None:
+    hiss = np.random.default_rng(0).integers(-1, 2, 100 * FRAME_SAMPLES).astype(np.int16)
+    payloads = payloads_of(hiss)
+    assert len({id(payload) for payload in payloads}) == len(payloads)
 
 
 def test_lost_packets_are_concealed_so_that_the_clock_stays_true() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from voicebot.core.events import EngineServed, Stage
 from voicebot.core.history import Message, Role
-from voicebot.core.state import Reply, Ruling, State, Turn, Utterance
+from voicebot.core.machine import step
+from voicebot.core.reply_state import Reply
+from voicebot.core.state import Ruling, State, Turn, Utterance
 from voicebot.core.verdict import Context, Decision, Verdict
 from voicebot.core.verdict_case import Case
 from voicebot.ui import panel
@@ -59,6 +62,7 @@ def test_a_new_session_shows_nothing() -> None:
         "chat": [],
         "older": 0,
         "status": {"stt": "idle", "agent": "idle", "tts": "idle", "playback": "idle", "interruption": "idle"},
+        "engines": {},
         "rulings": [],
         "turn": [],
         "medians": {},
@@ -72,6 +76,17 @@ def test_a_view_is_plain_json() -> None:
         State(history=(ASKED, TOLD), reply=SPEAKING, turn=ANSWERED, turns=(ANSWERED, EAGER), rulings=rulings)
     )
     assert json.loads(json.dumps(view)) == view
+
+
+def test_the_engine_at_work_is_named_with_the_reason() -> None:
+    served = EngineServed(Stage.TTS, "espeak", ("gtts: no connection",))
+    state, _ = step(State(), EngineServed(Stage.TTS, "gtts"), 0.0)
+    state, _ = step(state, EngineServed(Stage.LLM, "groq"), 0.0)
+    state, _ = step(state, served, 0.0)
+    assert panel.view(state)["engines"] == {
+        "llm": {"name": "groq", "reasons": []},
+        "tts": {"name": "espeak", "reasons": ["gtts: no connection"]},
+    }
 
 
 # The chat ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from voicebot.core.events import (
     ReplyEnded,
     SentencePlayed,
     SentenceReady,
+    SessionStarted,
     SpeechCleared,
     SpeechContinued,
     SpeechEnded,
@@ -28,7 +29,7 @@ from voicebot.core.events import (
     Timer,
 )
 from voicebot.core.machine import step
-from voicebot.core.state import Phase, State
+from voicebot.core.state import Phase, Rules, State
 from voicebot.core.verdict import Speech
 
 TIMEOUTS = {
@@ -36,11 +37,14 @@ TIMEOUTS = {
     Timer.SPEECH: "speech too long",
     Timer.DECISION: "deadline",
     Timer.TRANSCRIPT: "recogniser too slow",
+    Timer.IDLE: "nobody speaks for long",
 }
 
 TEXTS = {"no words": "", "backchannel": "uh-huh", "words": "what time is it", "stop word": "stop"}
 
 SPEECH = Speech(duration_s=1.0)
+
+RULES = Rules(idle_timeout_s=60.0)
 
 
 def diagram() -> str:
@@ -59,7 +63,8 @@ def _changes() -> set[tuple[Phase, str, Phase]]:
     """Walks, breadth first, through all states that differ in more than their texts and numbers."""
     changes: set[tuple[Phase, str, Phase]] = set()
     seen: set[object] = set()
-    waiting = deque([State()])
+    start, _ = step(State(rules=RULES), SessionStarted(), 0.0)
+    waiting = deque([start])
     while waiting:
         state = waiting.popleft()
         for cause, input in _possible(state):
@@ -124,6 +129,7 @@ def _outline(state: State) -> object:
         ),
         state.ask_again,
         state.suspected,
+        state.presence,
         bool(state.pending),
         frozenset(timer for timer, _ in state.timers),
         reply and (reply.sentences, reply.text_ended, reply.started, reply.played, reply.finished),

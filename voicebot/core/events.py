@@ -20,9 +20,24 @@ class Timer(StrEnum):
     """A reply has been kept paused for long enough: what is known by now decides."""
     TRANSCRIPT = "transcript"
     """The recogniser owes a final text: what it has shown so far must do."""
+    IDLE = "idle"
+    """Nobody has said anything for a while: the user is asked for, and then said goodbye to."""
+
+
+class Stage(StrEnum):
+    """What engines are for."""
+
+    STT = "stt"
+    LLM = "llm"
+    TTS = "tts"
 
 
 # Inputs ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    """The session runs: it hears, and can be heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +85,16 @@ class SpeechEnded:
 
 @dataclass(frozen=True, slots=True)
 class PartialTranscript:
-    """What the utterance seems to be so far. `pause` is the pause before which no word is missing, if that is sure."""
+    """What the utterance seems to be so far. `pause` is the pause before which no word is missing, if that is sure.
+
+    `turn_over`: the recogniser hears from how it was said that the user is done.
+    """
 
     utterance: int
     text: str
     pause: int | None = None
     confidence: float | None = None
+    turn_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +105,15 @@ class FinalTranscript:
     text: str
     error: str | None = None
     confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineServed:
+    """Which engine of a stage does the work from now on; `reasons` say why none before it in the chain does."""
+
+    stage: Stage
+    engine: str
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +175,11 @@ class AudioReceived:
 
 @dataclass(frozen=True, slots=True)
 class SentenceSynthesized:
-    """The synthesiser is done with a sentence."""
+    """The synthesiser is done with a sentence. `error` says why its sound broke off, if it did."""
 
     reply: int
     sentence: int
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +199,21 @@ class WordsHeard:
 
 
 @dataclass(frozen=True, slots=True)
-class SentencePlayed:
-    """The last sample of a sentence went out."""
+class WordsTakenBack:
+    """No more than so many words of a sentence were heard after all: the client that plays them says so."""
 
     reply: int
     sentence: int
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentencePlayed:
+    """The last sample of a sentence went out; `broken`: there should have been more, but its sound broke off."""
+
+    reply: int
+    sentence: int
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +247,7 @@ ReplyInput = (
     | SentenceSynthesized
     | PlaybackStarted
     | WordsHeard
+    | WordsTakenBack
     | SentencePlayed
     | PlaybackFinished
     | ReplyEnded
@@ -215,7 +255,8 @@ ReplyInput = (
 """What becomes of a reply; inputs of any other than the live one are dropped."""
 
 Input = (
-    SpeechSuspected
+    SessionStarted
+    | SpeechSuspected
     | SpeechCleared
     | SpeechStarted
     | SpeechPaused
@@ -223,6 +264,7 @@ Input = (
     | SpeechEnded
     | PartialTranscript
     | FinalTranscript
+    | EngineServed
     | TextTyped
     | InterruptPressed
     | ConversationCleared
@@ -306,6 +348,13 @@ class EndTranscription:
     utterance: int
 
 
+@dataclass(frozen=True, slots=True)
+class EndSession:
+    """The user is gone, and has been said goodbye to: close the connection and show the reason."""
+
+    reason: str
+
+
 Command = (
     StartReply
     | PausePlayback
@@ -316,4 +365,5 @@ Command = (
     | StartTranscription
     | SetPatience
     | EndTranscription
+    | EndSession
 )

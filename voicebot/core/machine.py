@@ -4,34 +4,35 @@ The rules, in short. Speech over a live reply, or what may become speech, pauses
 yet); the reply stays paused exactly as long as some utterance is undecided, and every utterance is decided by its
 words or by a timer. A reply that gives way is first cancelled and awaited; only when `ReplyEnded` has come is the
 history edited and the next reply started. A reply may be begun eagerly, at a pause of the user's: it is kept back until
-the turn is over, and given up if the words were not all.
+the turn is over, and given up if the words were not all. A user who says nothing for long is asked for (`presence`).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal, assert_never
+from typing import assert_never
 
+from voicebot.core.draft import Step
 from voicebot.core.events import (
     AudioReceived,
     CancelReply,
     Command,
     ConversationCleared,
     EndTranscription,
+    EngineServed,
     FinalTranscript,
     Input,
     InterruptPressed,
     PartialTranscript,
     PausePlayback,
-    PlaybackFinished,
     PlaybackStarted,
     ReplyEnded,
     ReplyInput,
     ResumePlayback,
     RulingDisputed,
-    SentencePlayed,
     SentenceReady,
     SentenceSynthesized,
+    SessionStarted,
     SetPatience,
     SpeechCleared,
     SpeechContinued,
@@ -40,23 +41,21 @@ from voicebot.core.events import (
     SpeechStarted,
     SpeechSuspected,
     StartReply,
-    StartTimer,
     StartTranscription,
-    StopTimer,
     TextEnded,
     TextTyped,
     TimedOut,
     Timer,
     TokenReceived,
-    WordsHeard,
 )
 from voicebot.core.history import History, heard, merged, said
+from voicebot.core.presence import Attendance
+from voicebot.core.reply_state import Reply
 from voicebot.core.sayings import ask_again
 from voicebot.core.state import (
     MAX_RULINGS,
     MAX_TURNS,
     InterruptedHistory,
-    Reply,
     Ruling,
     Spoken,
     State,
@@ -69,6 +68,13 @@ from voicebot.core.verdict import Context, Decision, Speech, Verdict, judge, jud
 MAX_ASKED_AGAIN = 2
 """The user is not asked again and again to repeat what may be a noise."""
 
+STEPS: dict[type[ReplyInput], Step] = {
+    TokenReceived: "token_s",
+    SentenceReady: "sentence_s",
+    AudioReceived: "audio_s",
+    PlaybackStarted: "frame_s",
+}
+
 
 def step(state: State, input: Input, at_s: float) -> tuple[State, tuple[Command, ...]]:
     """The state after `input`, which happened at `at_s` of the session's clock, and the commands to carry out."""
@@ -78,16 +84,13 @@ def step(state: State, input: Input, at_s: float) -> tuple[State, tuple[Command,
     return transition.state, tuple(transition.commands)
 
 
-class _Transition:
-    """One step under way: the state as changed so far, and the commands given."""
-
-    def __init__(self, state: State, at_s: float) -> None:
-        self.state = state
-        self.at_s = at_s
-        self.commands: list[Command] = []
+class _Transition(Attendance):
+    """One step under way."""
 
     def apply(self, input: Input) -> None:
         match input:
+            case SessionStarted():
+                self._word_fell()
             case SpeechSuspected():
                 self._set(suspected=self.state.committed is not None and self.state.committed.started)
             case SpeechCleared():
@@ -104,14 +107,19 @@ class _Transition:
                 self._partial(input)
             case FinalTranscript():
                 self._final(input.utterance, input.text, input.error, input.confidence)
+            case EngineServed():
+                others = (served for served in self.state.serving if served.stage is not input.stage)
+                self._set(serving=(*others, input))
             case TextTyped():
                 self._typed(input.text)
             case InterruptPressed():
+                self._notice_user()
                 self._cancel()
                 self._set(merge_next=False)
             case ConversationCleared():
                 self._clear()
             case RulingDisputed():
+                self._notice_user()
                 self._dispute(input.ruling, input.disputed)
             case TimedOut():
                 self._timed_out(input.timer, input.token)
@@ -135,11 +143,13 @@ class _Transition:
         elif state.reply is None and over and state.pending:
             self._start_reply(merged(state.pending))
         elif state.reply is None and over and state.ask_again:
-            self._start_asking_again()
+            self._set(asked_again=state.asked_again + 1)
+            self._say(ask_again(state.rules.language))
         elif state.reply is None and state.rules.eager_replies and (words := self._foreseen()):
             self._start_reply(words, eager=True)
         self._settle_pause()
         self._settle_timers()
+        self._settle_presence()
 
     def _settle_pause(self) -> None:
         live = self.state.live
@@ -241,15 +251,17 @@ class _Transition:
             self._note_transcript()
         if self.state.committed is not None:
             self._judge(utterance, final=settled)
-        self._adapt_patience(input.utterance)
+        self._adapt_patience(input.utterance, turn_over=settled and input.turn_over)
 
-    def _adapt_patience(self, number: int) -> None:
-        """How long to wait for more depends on what was said."""
+    def _adapt_patience(self, number: int, *, turn_over: bool) -> None:
+        """How long to wait for more depends on what was said, and how."""
         utterance = self._utterance(number)
         if utterance is None or not utterance.speaking:
             return
         rules = self.state.rules
         needed_s, _ = patience_s(self._words() or utterance.text, rules.patience, rules.language)
+        if turn_over:
+            needed_s = min(needed_s, rules.turn_over_s)
         if utterance.patience_s != needed_s:
             self._update(replace(utterance, patience_s=needed_s))
             self.commands.append(SetPatience(number, needed_s))
@@ -268,6 +280,7 @@ class _Transition:
         self._set(utterances=tuple(other for other in self.state.utterances if other.number != number))
         words = _answerable(utterance)
         if words:
+            self._notice_user()
             self._set(pending=(*self.state.pending, words), ask_again=False, asked_again=0)
             self._wait_for_more()
         elif utterance.ruled is Decision.REGENERATE and utterance.text:
@@ -302,11 +315,13 @@ class _Transition:
         text = merged([text])
         if not text:
             return
+        self._notice_user()
         self._cancel()
         asked = Turn(speech_ended_s=self.at_s, turn_ended_s=self.at_s, transcript_s=self.at_s)
         self._set(pending=(*self.state.pending, text), asked=asked, ask_again=False, error=None)
 
     def _clear(self) -> None:
+        self._notice_user()
         self._cancel()
         if self.state.reply is not None:
             self._set(reply=replace(self.state.reply, forgotten=True))
@@ -336,6 +351,7 @@ class _Transition:
         utterance = replace(utterance, dismissed=dismissed, ruled=verdict.decision, over=context)
         self._update(utterance)
         if not dismissed:
+            self._notice_user()
             self._cancel()
         return utterance
 
@@ -368,13 +384,6 @@ class _Transition:
     def _take_turn(self, history: History) -> None:
         self._set(history=history, pending=(), merge_next=True, asked=None, ask_again=False, spoken=None)
 
-    def _start_asking_again(self) -> None:
-        number = self.state.last_reply + 1
-        reply = Reply(number)
-        self._set(reply=reply, last_reply=number, turn=None, asked=None, ask_again=False, spoken=None)
-        self._set(asked_again=self.state.asked_again + 1)
-        self.commands.append(StartReply(number, self.state.history, text=ask_again(self.state.rules.language)))
-
     def _cancel(self) -> None:
         live = self.state.live
         if live is not None:
@@ -382,52 +391,30 @@ class _Transition:
             self.commands.append(CancelReply(live.number))
 
     def _reply_went_on(self, reply: Reply, input: ReplyInput) -> None:
-        match input:
-            case TokenReceived():
-                self._set(reply=replace(reply, first_token=True))
-                self._stamp("token_s")
-            case SentenceReady():
-                if input.sentence == len(reply.sentences):
-                    self._set(reply=replace(reply, sentences=(*reply.sentences, merged([input.text]))))
-                    self._stamp("sentence_s")
-            case TextEnded():
-                self._set(reply=replace(reply, text_ended=True), error=input.error or self.state.error)
-            case AudioReceived():
-                if input.sentence == reply.synthesized < len(reply.sentences):
-                    self._set(reply=replace(reply, sounding=True))
-                    self._stamp("audio_s")
-            case SentenceSynthesized():
-                if input.sentence == reply.synthesized < len(reply.sentences):
-                    self._set(reply=replace(reply, synthesized=reply.synthesized + 1, sounding=False))
-            case PlaybackStarted():
-                if not reply.started:
-                    self._set(reply=replace(reply, started=True))
-                    self._stamp("frame_s")
-                    if self.state.turn is not None and not reply.cancelled:
-                        self._set(turns=(*self.state.turns, self.state.turn)[-MAX_TURNS:])
-            case WordsHeard():
-                if input.sentence == reply.played < len(reply.sentences):
-                    self._set(reply=replace(reply, words=max(reply.words, input.words)))
-            case SentencePlayed():
-                if input.sentence == reply.played < len(reply.sentences):
-                    self._set(reply=replace(reply, played=reply.played + 1, words=0))
-            case PlaybackFinished():
-                self._set(reply=replace(reply, finished=True))
-            case ReplyEnded():
-                self._reply_ended(reply, input.error)
-            case _:
-                assert_never(input)
+        if isinstance(input, ReplyEnded):
+            self._reply_ended(reply, input.error)
+            return
+        if isinstance(input, TextEnded | SentenceSynthesized) and input.error is not None:
+            self._set(error=input.error)
+        now = reply.after(input)
+        if now == reply:
+            return
+        self._set(reply=now)
+        if type(input) in STEPS:
+            self._stamp(STEPS[type(input)])
+        if isinstance(input, PlaybackStarted) and self.state.turn is not None and not reply.cancelled:
+            self._set(turns=(*self.state.turns, self.state.turn)[-MAX_TURNS:])
 
     def _reply_ended(self, reply: Reply, error: str | None) -> None:
         merge = reply.cancelled and self.state.rules.interrupted_history is InterruptedHistory.MERGE
         if not reply.forgotten and not merge:
-            interrupted = bool(reply.unheard) or not reply.text_ended
-            self._set(history=heard(self.state.history, reply.heard, interrupted=interrupted))
+            self._set(history=heard(self.state.history, reply.heard, interrupted=reply.cut_short))
         if error is not None:
             self._set(error=error, merge_next=False)
         if reply.started:
             self._set(spoken=Spoken(reply.context(self.state.rules.language), self.at_s))
         self._set(reply=None, interrupted_at_s=None, suspected=False)
+        self._word_fell()
 
     # Timers -------------------------------------------------------------------------------------------------------
 
@@ -449,6 +436,8 @@ class _Transition:
                         self.commands.append(EndTranscription(utterance.number))
                         error = "The speech recogniser took too long."
                         self._final(utterance.number, utterance.text, error, utterance.confidence)
+            case Timer.IDLE:
+                self._miss_user()
             case _:
                 assert_never(timer)
 
@@ -468,58 +457,25 @@ class _Transition:
         self._start(Timer.DECISION, wait_s)
 
     def _decide_now(self) -> None:
-        """The reply has waited long enough: what is known decides."""
+        """The reply has waited long enough: what is known decides. It waits once more for words that may yet change,
+        rather than give way to them."""
         self._set(suspected=False)
         for utterance in self.state.utterances:
             if utterance.dismissed or self.state.committed is None:
                 continue
             if utterance.text:
-                self._judge(utterance, final=True)
+                context = self._context(self.state.committed, utterance)
+                verdict = judge(utterance.text, context, final=True)
+                sure = utterance.settled or utterance.speaking or utterance.overdue
+                if sure or verdict.decision is Decision.RESUME:
+                    self._rule(utterance, verdict, context)
+                else:
+                    self._update(replace(utterance, overdue=True))
+                    self._expect_decision()
             else:
                 what = "speech went on without a word" if utterance.speaking else "no words came in time"
                 verdict = Verdict(Decision.RESUME, "silence", what, "")
                 self._rule(utterance, verdict, self.state.committed.context(self.state.rules.language))
-
-    def _start(self, timer: Timer, delay_s: float) -> None:
-        token = self.state.last_token + 1
-        others = tuple(entry for entry in self.state.timers if entry[0] is not timer)
-        self._set(timers=(*others, (timer, token)), last_token=token)
-        self.commands.append(StartTimer(timer, token, delay_s))
-
-    def _stop(self, timer: Timer) -> None:
-        others = tuple(entry for entry in self.state.timers if entry[0] is not timer)
-        if others != self.state.timers:
-            self._set(timers=others)
-            self.commands.append(StopTimer(timer))
-
-    # The pieces of the state --------------------------------------------------------------------------------------
-
-    def _set(self, **changes: Any) -> None:
-        self.state = replace(self.state, **changes)
-
-    def _stamp(self, step: Literal["token_s", "sentence_s", "audio_s", "frame_s"]) -> None:
-        """Note when a step of the answer first came."""
-        turn = self.state.turn
-        if turn is not None and getattr(turn, step) is None:
-            self._set(turn=replace(turn, **{step: self.at_s}))
-
-    def _note(self, **times: float) -> None:
-        """Note the user's side of the turn that comes, and of the eager reply's, which is the same one."""
-        if self.state.asked is not None:
-            self._set(asked=replace(self.state.asked, **times))
-            if self.state.live is not None and self.state.live.eager:
-                self._set(turn=replace(self.state.turn or self.state.asked, **times))
-
-    def _note_transcript(self) -> None:
-        if self.state.asked is not None and self.state.asked.transcript_s is None:
-            self._note(transcript_s=self.at_s)
-
-    def _utterance(self, number: int) -> Utterance | None:
-        return next((utterance for utterance in self.state.utterances if utterance.number == number), None)
-
-    def _update(self, utterance: Utterance) -> None:
-        others = self.state.utterances
-        self._set(utterances=tuple(utterance if other.number == utterance.number else other for other in others))
 
 
 def _answerable(utterance: Utterance) -> str:

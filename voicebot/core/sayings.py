@@ -10,7 +10,46 @@ ASK_AGAIN = {
     "fr": "Pardon, je n'ai pas compris. Tu peux répéter ?",
 }
 
+APOLOGY = {
+    "en": "Sorry, something went wrong while I was thinking. Please try again.",
+    "es": "Perdona, algo ha fallado mientras pensaba. Inténtalo otra vez, por favor.",
+    "hi": "माफ़ कीजिए, सोचते समय कुछ गड़बड़ हो गई। कृपया फिर से कोशिश कीजिए।",
+    "de": "Entschuldigung, beim Nachdenken ist etwas schiefgegangen. Bitte versuche es noch einmal.",
+    "fr": "Pardon, un problème est survenu pendant que je réfléchissais. Réessaie, s'il te plaît.",
+}
+
+STILL_THERE = {
+    "en": "Are you still there?",
+    "es": "¿Sigues ahí?",
+    "hi": "क्या आप अब भी वहाँ हैं?",
+    "de": "Bist du noch da?",
+    "fr": "Tu es toujours là ?",
+}
+
+GOODBYE = {
+    "en": "I'll leave it there for now. Goodbye!",
+    "es": "Lo dejamos aquí por ahora. ¡Adiós!",
+    "hi": "अभी के लिए यहीं रुकते हैं। नमस्ते!",
+    "de": "Dann machen wir hier erst einmal Schluss. Tschüss!",
+    "fr": "On va s'arrêter là pour le moment. Au revoir !",
+}
+
+
+def apology(language: str) -> str:
+    """Said in place of an answer, or of its rest, if the agent fails; English where the language is not known."""
+    return APOLOGY.get(language, APOLOGY["en"])
+
 
 def ask_again(language: str) -> str:
     """Said when the user spoke and no words came of it; English where the language is not known."""
     return ASK_AGAIN.get(language, ASK_AGAIN["en"])
+
+
+def still_there(language: str) -> str:
+    """Asked when nobody has said anything for a while; English where the language is not known."""
+    return STILL_THERE.get(language, STILL_THERE["en"])
+
+
+def goodbye(language: str) -> str:
+    """Said when that was not answered; English where the language is not known."""
+    return GOODBYE.get(language, GOODBYE["en"])

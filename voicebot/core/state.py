@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from voicebot.core.events import Timer
-from voicebot.core.history import History, first_words, merged
+from voicebot.core.events import EngineServed, Timer
+from voicebot.core.history import History
+from voicebot.core.reply_state import Reply
 from voicebot.core.turn_end import PatienceRules
 from voicebot.core.verdict import Context, Decision, Speech, Verdict
 
@@ -54,6 +55,18 @@ class Phase(StrEnum):
     """The reply was given up and is being taken down."""
 
 
+class Presence(StrEnum):
+    """Whether the user of a silent session is still there, as far as is known."""
+
+    THERE = "there"
+    ASKED = "asked"
+    """The user was asked, and has not answered yet."""
+    LEFT = "left"
+    """There was no answer: the bot says goodbye."""
+    GONE = "gone"
+    """The session has been ended."""
+
+
 class InterruptedHistory(StrEnum):
     """What the history keeps of a reply that was cut short."""
 
@@ -70,6 +83,8 @@ class Rules:
     language: str = "en"
     debounce_s: float = 0.05
     patience: PatienceRules = field(default_factory=PatienceRules)
+    turn_over_s: float = 0.1
+    """The silence that ends a turn of which the recogniser says that it is over."""
     speech_timeout_s: float = 35.0
     decision_timeout_s: float = 1.5
     """From the user's silence to a decision without words."""
@@ -85,6 +100,10 @@ class Rules:
     eager_replies: bool = True
     """Begin to think at the user's first pause, and speak when the turn is over."""
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
+    idle_timeout_s: float = 0.0
+    """Nothing said or typed for so long, and the bot asks whether the user is still there; 0: it never does."""
+    idle_goodbye_s: float = 30.0
+    """It waits so long for an answer to that, then says goodbye and ends the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +122,8 @@ class Utterance:
     last_pause: int = 0
     settled: bool = False
     """No word said before that pause is missing in the text."""
+    overdue: bool = False
+    """A decision was due when its words were not settled."""
     patience_s: float | None = None
     """The silence that ends it, if its words have changed that."""
     dismissed: bool = False
@@ -119,60 +140,6 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """The live reply: what it says, how far it was made and how far it was heard."""
-
-    number: int
-    asked: str = ""
-    """The words of the user's that it answers."""
-    eager: bool = False
-    """Begun before the user's turn is sure to be over: it is kept back, and the history does not know of it."""
-    sentences: tuple[str, ...] = ()
-    first_token: bool = False
-    text_ended: bool = False
-    synthesized: int = 0
-    sounding: bool = False
-    """Sound of the sentence after the synthesized ones is coming in."""
-    started: bool = False
-    finished: bool = False
-    played: int = 0
-    """Sentences heard to the end."""
-    words: int = 0
-    """Words heard of the next one."""
-    paused: bool = False
-    cancelled: bool = False
-    forgotten: bool = False
-    """The conversation was cleared: the history keeps nothing of it."""
-
-    @property
-    def heard(self) -> str:
-        cut = first_words(self.sentences[self.played], self.words) if self.played < len(self.sentences) else ""
-        return merged([*self.sentences[: self.played], cut])
-
-    @property
-    def unheard(self) -> str:
-        if self.played >= len(self.sentences):
-            return ""
-        rest = self.sentences[self.played].split()[self.words :]
-        return merged([*rest, *self.sentences[self.played + 1 :]])
-
-    def context(self, language: str) -> Context:
-        """What words over it are judged by: the last sentence of which anything was heard, and the one before."""
-        index, words = self.played, self.words
-        if self.started and self.sentences and not index:
-            words = max(1, words)  # the first one is being heard
-        if not words and index:
-            index -= 1
-            words = len(self.sentences[index].split())
-        return Context(
-            language=language,
-            sentence=self.sentences[index] if words else "",
-            words_heard=words,
-            previous=self.sentences[index - 1] if words and index else "",
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Turn:
     """When the steps of one answer came, in seconds of the session's clock; None where it has not come."""
 
@@ -186,6 +153,11 @@ class Turn:
     sentence_s: float | None = None
     audio_s: float | None = None
     frame_s: float | None = None
+
+    @property
+    def typed(self) -> bool:
+        """The user wrote: all words were there from the start."""
+        return self.transcript_s == self.speech_ended_s
 
     @property
     def response_gap_s(self) -> float | None:
@@ -246,6 +218,11 @@ class State:
     """The user spoke, and no words came of it."""
     streams: bool = False
     """The recogniser shows words while they are spoken."""
+    presence: Presence = Presence.THERE
+    last_word_s: float = 0.0
+    """When the session began, the user was last noticed, or the bot last fell silent: the latest of these."""
+    serving: tuple[EngineServed, ...] = ()
+    """What does the work of each stage, where that was told: one entry a stage."""
     error: str | None = None
     """What went wrong since the user last spoke or wrote."""
 

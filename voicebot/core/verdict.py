@@ -64,10 +64,6 @@ class Context:
     """The recogniser's, 0 to 1; None where it has none."""
     speech: Speech = Speech()
 
-    @property
-    def asked(self) -> bool:
-        return self.sentence.rstrip().endswith("?")
-
 
 ECHO_HEARD = 0.5
 """From here on the sound itself speaks for an echo."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
@@ -14,13 +16,58 @@ from voicebot.core.audio import Audio
 from voicebot.core.history import History
 
 
-class EngineError(Exception):
-    """An engine could not do its work. The text says which engine and why, is safe to show, and holds no key."""
+class Fault(StrEnum):
+    """Why an engine failed, as far as it matters for what to try next."""
 
-    def __init__(self, engine: str, message: str) -> None:
+    DENIED = "denied"
+    """The key is not accepted (401, 403), or its account has no credit (402): it will not be soon."""
+    REJECTED = "rejected"
+    """The request is not accepted (another 4xx): the same one will not be."""
+    LIMITED = "limited"
+    """Too many requests (429)."""
+    UNREACHABLE = "unreachable"
+    """No connection: refused, no such host, no network."""
+    SERVER = "server"
+    """The service failed (5xx)."""
+    TIMEOUT = "timeout"
+    """Nothing came in time."""
+    BROKEN = "broken"
+    """What came was cut short or made no sense; or the engine itself failed."""
+
+    @classmethod
+    def of_status(cls, status: int) -> Fault:
+        """What an HTTP status of 400 or more means."""
+        if status in (401, 402, 403):
+            return cls.DENIED
+        if status == 429:
+            return cls.LIMITED
+        if status in (408, 504):
+            return cls.TIMEOUT
+        return cls.SERVER if status >= 500 else cls.REJECTED
+
+
+class EngineError(Exception):
+    """An engine could not do its work. The text says which engine and why, is safe to show, and holds no key.
+
+    `retry_after_s` is what a service that was asked too often said about when to come back; None if it said nothing.
+    Not `repeatable` is what has had effects outside by then, which must not come twice.
+    """
+
+    def __init__(
+        self,
+        engine: str,
+        message: str,
+        *,
+        fault: Fault = Fault.BROKEN,
+        retry_after_s: float | None = None,
+        repeatable: bool = True,
+    ) -> None:
         super().__init__(f"{engine}: {message}")
         self.engine = engine
         self.message = message
+        self.fault = fault
+        self.retry_after_s = retry_after_s
+        self.repeatable = repeatable
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +82,15 @@ class Transcript:
     """The words of one utterance so far; `final` once they will not change any more.
 
     `confidence` is 0 to 1, None where the engine has none. `pause` is the number of the pause this answers: no word
-    said before it is missing, and it is what the final would be if nothing followed.
+    said before it is missing, and it is what the final would be if nothing followed. `turn_over`: the engine itself
+    hears from how it was said that the speaker is done.
     """
 
     text: str
     final: bool
     confidence: float | None = None
     pause: int | None = None
+    turn_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +98,24 @@ class WordStarts:
     """When the words of a text begin in its sound, in seconds from its start: one for each word, split at spaces."""
 
     starts_s: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Which engine of several does the work at hand, and why none before it does. Only `fallback` yields it."""
+
+    engine: str
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineHealth:
+    """How an engine does: why it is not ready, or why it failed last, and how long its last probe took."""
+
+    name: str
+    ready: bool
+    reason: str | None = None
+    probe_ms: int | None = None
 
 
 class Engine(Protocol):
@@ -66,30 +133,60 @@ class Engine(Protocol):
 
     async def close(self) -> None: ...
 
+    async def probe(self) -> None:
+        """Find out with as little as possible whether it can work now: is the key valid, the service there?
 
-class SpeechToText(Engine, Protocol):
-    def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
-        """One utterance, as it is spoken (16 kHz pieces): partials, then exactly one final. Raises EngineError.
-
-        At a pause an engine that can tells at once what was said so far; one that can't passes over it, as it may
-        over a pause that has ended meanwhile. The final's text is empty if there were no words. Closing the
-        generator gives the utterance up.
+        Comes after `start`. Raises EngineError if it can't work.
         """
         ...
 
 
+class Transcriber(Protocol):
+    """The recogniser of one session: what it keeps open it keeps for that session alone."""
+
+    @property
+    def bytes_sent(self) -> int:
+        """How much sound the recogniser was given since the session began."""
+        ...
+
+    def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript | Served]:
+        """One utterance, as it is spoken (16 kHz pieces): partials, then exactly one final. Raises EngineError.
+
+        At a pause an engine that can tells at once what was said so far; one that can't passes over it, as it may
+        over a pause that has ended meanwhile. The final's text is empty if there were no words. Closing the
+        generator gives the utterance up. Utterances may overlap: the next may begin before this one's final has come.
+        """
+        ...
+
+
+class SpeechToText(Engine, Protocol):
+    def session(self) -> AbstractAsyncContextManager[Transcriber]:
+        """A transcriber for one session. Entering it returns at once and raises nothing.
+
+        What takes time (a connection) is opened behind it, ahead of the first word, and gone when it is left.
+        """
+        ...
+
+
+def nobody_waits(_: bool) -> None:
+    """For an agent whose first token no other one is waiting to give."""
+
+
 class Agent(Engine, Protocol):
-    def reply(self, history: History, wanted: asyncio.Event) -> AsyncGenerator[str]:
+    def reply(
+        self, history: History, wanted: asyncio.Event, hold: Callable[[bool], None] = nobody_waits
+    ) -> AsyncGenerator[str | Served]:
         """The answer to the history's last message, token by token. Raises EngineError.
 
-        Until it is `wanted` the answer may be thrown away: what has effects outside must wait for that. Closing the
-        generator cancels the request.
+        Until it is `wanted` the answer may be thrown away: what has effects outside must wait for that. `hold` is told
+        True when a first token that does not come is no failure, as a tool works or waits to be wanted; and False once
+        it may be one again, which is never after effects. Closing the generator cancels the request.
         """
         ...
 
 
 class TextToSpeech(Engine, Protocol):
-    def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts]:
+    def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts | Served]:
         """One sentence as sound, in pieces as they are made, at one rate. Raises EngineError.
 
         An engine that knows when its words begin may tell so once, at any point.

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
+
+from voicebot.personas.languages import LANGUAGE_NAMES
+
+_COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 
 
 def personas() -> tuple[str, ...]:
@@ -13,7 +18,18 @@ def personas() -> tuple[str, ...]:
 
 
 def persona(name: str) -> str:
-    """The persona's text. Raises ValueError, naming those there are, if there is none of that name."""
+    """The persona's text, without the comments in it (`<!-- … -->`), which are for who edits the file.
+
+    Raises ValueError, naming those there are, if there is none of that name.
+    """
     if name not in personas():
         raise ValueError(f"there is no persona {name!r}, only {', '.join(personas())}")
-    return (files(__name__) / f"{name}.md").read_text("utf-8").strip()
+    return _COMMENT.sub("", (files(__name__) / f"{name}.md").read_text("utf-8")).strip()
+
+
+def system_prompt(persona_text: str, language: str) -> str:
+    """The persona told which language the user speaks (ISO 639-1 code). Personas are written for English."""
+    if language == "en":
+        return persona_text
+    spoken = LANGUAGE_NAMES.get(language, f"the language with the code {language!r}")
+    return f"{persona_text}\n\nThe user speaks {spoken}. Answer in {spoken}, unless you are asked for another language."

@@ -6,14 +6,20 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from fastrtc.webrtc_connection_mixin import WebRTCConnectionMixin
 from pydantic import BaseModel, Field
 
 from voicebot.config import Settings
 from voicebot.core.state import State
+from voicebot.doors.admission import Admission, RefusedError, Ticket
+from voicebot.doors.refusal import Reason
 from voicebot.engines.base import Engines
+from voicebot.engines.preflight import Preflight
+from voicebot.store.conversation import Conversation
+from voicebot.store.conversations import ID_PATTERN, Conversations
+from voicebot.telemetry import Telemetry
 from voicebot.transports.webrtc import VoiceHandler
 
 logger = logging.getLogger(__name__)
@@ -22,12 +28,14 @@ GOODBYE_S = 0.1
 """Between the message that says why and the end of the connection, so that the message arrives."""
 
 
-class OfferError(Exception):
-    """An offer is refused: an HTTP status, and a text for the user."""
+class OfferError(RefusedError):
+    """An offer that can't be used."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+
+class Leaving(Protocol):
+    """A session that can be asked to end."""
+
+    def leave(self, reason: str) -> None: ...
 
 
 class Offer(BaseModel):
@@ -36,6 +44,8 @@ class Offer(BaseModel):
     sdp: str = Field(min_length=1, max_length=100_000)
     type: Literal["offer"]
     webrtc_id: str = Field(min_length=1, max_length=200)
+    conversation: str | None = Field(default=None, pattern=ID_PATTERN)
+    """The one to go on with; FastRTC knows nothing of it."""
 
 
 class Connections(WebRTCConnectionMixin):
@@ -43,6 +53,10 @@ class Connections(WebRTCConnectionMixin):
 
     def __init__(self, engines: Engines, settings: Settings, view: Callable[[State], dict[str, Any]]) -> None:
         super().__init__()
+        self.view = view
+        self.preflight = Preflight(engines)
+        self.admission = Admission(settings)
+        self.conversations = Conversations(settings)
         self.mode = "send-receive"
         self.modality = "audio"
         self.concurrency_limit = settings.max_sessions
@@ -50,30 +64,64 @@ class Connections(WebRTCConnectionMixin):
         self.allow_extra_tracks = False
         self.rtc_configuration = {"iceServers": settings.ice_servers}
         self.server_rtc_configuration = self.convert_to_aiortc_format(self.rtc_configuration)
-        self.event_handler = VoiceHandler(engines, settings, view, self._leave)
+        self.telemetry = Telemetry(settings)
+        meter = partial(self.telemetry.meter, "webrtc")
+        self.event_handler = VoiceHandler(engines, settings, view, self._leave, meter)
+        self._tickets: dict[str, Ticket] = {}
+        self.sockets: set[Leaving] = set()
+        """The sessions over `/ws`."""
+        self.telemetry.metrics.watch(
+            {"webrtc": lambda: len(self.handlers), "ws": lambda: len(self.sockets)}, lambda: self.preflight.health
+        )
+        self.preflight.tell_failures(self.telemetry.metrics.count_failure)
         self._closing: dict[str, asyncio.Task[None]] = {}
 
     @property
     def sessions(self) -> list[VoiceHandler]:
         return list(self.handlers.values())
 
-    async def answer(self, offer: Offer) -> Any:
-        """The answer to an offer, as FastRTC gives it. Raises OfferError for one that can't be used."""
-        if len(self.pcs) >= self.concurrency_limit:
-            raise OfferError(503, f"All {self.concurrency_limit} places are taken. Please try again in a few minutes.")
-        if offer.webrtc_id in self.pcs:
-            raise OfferError(409, "webrtc_id: there is a connection of this name already")
+    async def answer(self, offer: Offer, address: str) -> Any:
+        """The answer to an offer of a client at `address`, as FastRTC gives it. Raises RefusedError."""
+        ticket = self.admission.enter(address)
+        try:
+            return await self._connect(offer, ticket)
+        except BaseException:
+            ticket.leave()
+            raise
+
+    async def _connect(self, offer: Offer, ticket: Ticket) -> Any:
+        if self.preflight.problem is not None:
+            await self.preflight.check()
+        if (problem := self.preflight.problem) is not None:
+            raise OfferError(503, Reason.ENGINES, problem)
         if "m=audio" not in offer.sdp or "m=application" not in offer.sdp:
-            raise OfferError(400, "sdp: an audio track and a data channel must be offered")
+            raise OfferError(400, Reason.REQUEST, "sdp: an audio track and a data channel must be offered")
+        conversation = await self.conversations.open(offer.conversation)
+        try:
+            return await self._handle(offer, ticket, conversation)
+        except BaseException:
+            conversation.end()
+            raise
+
+    async def _handle(self, offer: Offer, ticket: Ticket, conversation: Conversation) -> Any:
+        # Nothing is awaited until the name is taken, and the event handler's copy made.
+        if offer.webrtc_id in self.pcs:
+            raise OfferError(409, Reason.REQUEST, "webrtc_id: there is a connection of this name already")
+        self._tickets[offer.webrtc_id] = ticket
+        self.event_handler.conversation = conversation
         try:
             answer = await self.handle_offer(offer.model_dump(), self.set_additional_outputs(offer.webrtc_id))
         except Exception as error:  # the transport edge: aiortc says "bad SDP" in many ways
             logger.info("an offer was refused", exc_info=True)
             await self._close(offer.webrtc_id)
-            raise OfferError(400, f"sdp: it can't be understood ({type(error).__name__})") from None
+            problem = f"sdp: it can't be understood ({type(error).__name__})"
+            raise OfferError(400, Reason.REQUEST, problem) from None
         if offer.webrtc_id not in self.connections:
             await self._close(offer.webrtc_id)
-            raise OfferError(400, "sdp: the audio must be sent (sendrecv), even if it is silence")
+            problem = "sdp: the audio must be sent (sendrecv), even if it is silence"
+            raise OfferError(400, Reason.REQUEST, problem)
+        if (handler := self.handlers.get(offer.webrtc_id)) is not None:
+            handler.time_over = ticket.over
         return answer
 
     def clean_up(self, webrtc_id: str) -> Any:
@@ -82,6 +130,8 @@ class Connections(WebRTCConnectionMixin):
         connections = super().clean_up(webrtc_id)
         if handler is not None:
             handler.shutdown()
+        if webrtc_id in self._tickets:
+            self._tickets.pop(webrtc_id).leave()
         return connections
 
     def _leave(self, handler: VoiceHandler, reason: str) -> None:
@@ -104,7 +154,11 @@ class Connections(WebRTCConnectionMixin):
         self.clean_up(webrtc_id)
 
     async def close(self) -> None:
-        """Close all connections, and wait until they are."""
+        """Close all connections, and wait until they are and their last words are kept."""
+        for socket in list(self.sockets):
+            socket.leave("The server is shutting down.")
         for handler in self.sessions:
             self._leave(handler, "The server is shutting down.")
         await asyncio.gather(*self._closing.values(), *(peer.close() for peer in list(self.pcs.values())))
+        await self.conversations.close()
+        await self.telemetry.close()

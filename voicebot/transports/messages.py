@@ -70,8 +70,19 @@ def parse(raw: str | bytes, max_text_chars: int) -> ClientMessage:
     return message
 
 
-def hello(session: str, engines: dict[str, str]) -> dict[str, Any]:
-    return {"type": "hello", "session": session, "engines": engines}
+def hello(session: str, engines: dict[str, str], conversation: str | None) -> dict[str, Any]:
+    """`conversation` is what a client sends back to go on with it; None if it is not kept."""
+    return {"type": "hello", "session": session, "engines": engines, "conversation": conversation}
+
+
+def telemetry(stt_bytes: int) -> dict[str, Any]:
+    """How much sound the recogniser was given since the session began: shows that the user's voice arrives there."""
+    return {"type": "telemetry", "stt_bytes": stt_bytes}
+
+
+def dropped(text: str) -> dict[str, Any]:
+    """A sentence is left unspoken, as too many wait (TTS_OVERFLOW)."""
+    return {"type": "dropped", "text": text}
 
 
 def error(message: str) -> dict[str, Any]:

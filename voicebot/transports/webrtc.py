@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Any, assert_never
 
 import numpy as np
@@ -22,9 +23,11 @@ from voicebot.config import Settings
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.core.events import ConversationCleared, InterruptPressed, RulingDisputed, TextTyped
 from voicebot.core.state import State
+from voicebot.doors.rates import FloodError, MessageRate
 from voicebot.engines.base import Engines
-from voicebot.orchestrator import Orchestrator
+from voicebot.orchestrator import Meter, Orchestrator
 from voicebot.player import FrameClock
+from voicebot.store.conversation import Conversation
 from voicebot.transports import messages
 from voicebot.transports.messages import (
     ByeMessage,
@@ -43,6 +46,8 @@ MAX_QUEUED_FRAMES = 2
 STATE_INTERVAL_S = 0.05
 """The state goes to the client at most this often; the last one always does."""
 
+TELEMETRY_INTERVAL_S = 1.0
+
 MAX_BUFFERED_BYTES = 1_000_000
 """A client that does not read its data channel gets no more states until it does."""
 
@@ -56,7 +61,8 @@ EMIT_S = 30.0
 class VoiceHandler(AsyncStreamHandler):
     """One connection; made anew for each by `copy`.
 
-    `view` makes the message that shows a state; `leave` asks the handler's owner to close the connection, and why.
+    `view` makes the message that shows a state; `leave` asks the handler's owner to close the connection, and why;
+    `meter` makes what is told of the session of this name. The copy carries on `conversation`.
     """
 
     def __init__(
@@ -65,20 +71,34 @@ class VoiceHandler(AsyncStreamHandler):
         settings: Settings,
         view: Callable[[State], dict[str, Any]],
         leave: Callable[[VoiceHandler, str], None],
+        meter: Callable[[str], Meter],
+        conversation: Conversation | None = None,
     ) -> None:
         super().__init__("mono", output_sample_rate=WIRE_RATE_HZ, input_sample_rate=WIRE_RATE_HZ)
-        self._engines, self._settings, self._view, self._leave = engines, settings, view, leave
-        self._orchestrator = Orchestrator(engines, settings, self._state_changed)
+        self._engines, self._settings, self._view, self._leave, self._meter = engines, settings, view, leave, meter
+        self.conversation = conversation or Conversation()
         self.session = secrets.token_hex(8)
+        self._orchestrator = Orchestrator(
+            engines,
+            settings,
+            self._state_changed,
+            partial(leave, self),
+            history=self.conversation.history,
+            meter=meter(self.session),
+            dropped=self._sentence_dropped,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._unsent: State | None = self._orchestrator.state
-        self._sent_s = 0.0
-        self._started_s = self._heard_s = time.monotonic()
+        self._sent_s = self._telemetry_s = 0.0
+        self._heard_s = time.monotonic()
+        self._rate = MessageRate(settings.messages_per_s)
+        self.time_over: Callable[[], str | None] = lambda: None
+        """Why the session has to end now, if it has: set by whoever gave it its place."""
         self._closed = asyncio.Event()
         self._faults: set[str] = set()
 
     def copy(self) -> VoiceHandler:
-        return VoiceHandler(self._engines, self._settings, self._view, self._leave)
+        return VoiceHandler(self._engines, self._settings, self._view, self._leave, self._meter, self.conversation)
 
     @property
     def state(self) -> State:
@@ -105,6 +125,7 @@ class VoiceHandler(AsyncStreamHandler):
         self._closed.set()
         for task in self._tasks:
             task.cancel()
+        self.conversation.end()
         if self._callback is not None:
             self._callback.stop()
 
@@ -173,10 +194,14 @@ class VoiceHandler(AsyncStreamHandler):
         ):
             self._unsent = None
             self._sent_s = now_s
+        if now_s - self._telemetry_s >= TELEMETRY_INTERVAL_S and self._send(
+            messages.telemetry(self._orchestrator.bytes_transcribed)
+        ):
+            self._telemetry_s = now_s
         if quiet_s > self._settings.media_timeout_s:
             self._leave(self, "No sound has come from you for a while: the connection seems to be lost.")
-        elif now_s - self._started_s > self._settings.session_minutes * 60:
-            self._leave(self, f"The time limit of {self._settings.session_minutes:g} minutes is over.")
+        elif (reason := self.time_over()) is not None:
+            self._leave(self, reason)
 
     def _log_fault(self, where: str) -> None:
         """Once for each place: a fault in every frame must not fill the log."""
@@ -191,10 +216,16 @@ class VoiceHandler(AsyncStreamHandler):
         super().set_channel(channel)
         if not known:
             channel.on("message", self._message_came)
-            self._send(messages.hello(self.session, self._engines.names))
+            self._send(messages.hello(self.session, self._engines.names, self.conversation.id))
+            if self.conversation.notice is not None:
+                self._send(messages.error(self.conversation.notice))
 
     def _state_changed(self, state: State) -> None:
         self._unsent = state
+        self.conversation.observe(state)
+
+    def _sentence_dropped(self, text: str) -> None:
+        self._send(messages.dropped(text))
 
     def _send(self, message: dict[str, Any]) -> bool:
         channel = self.channel
@@ -208,7 +239,13 @@ class VoiceHandler(AsyncStreamHandler):
 
     def _message_came(self, raw: str | bytes) -> None:
         try:
+            if (refusal := self._rate.refusal()) is not None:
+                self._send(messages.error(refusal))
+                return
             message = messages.parse(raw, self._settings.max_text_chars)
+        except FloodError as flood:
+            self._leave(self, str(flood))
+            return
         except MessageError as error:
             self._send(messages.error(str(error)))
             return

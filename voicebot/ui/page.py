@@ -16,10 +16,23 @@ from voicebot.ui.panel import STEPS, Step
 
 ASSETS = Path(__file__).parent / "assets"
 
-SCRIPTS = ("dom", "connection", "problems", "microphone", "wrong_calls", "session", "talk", "chat", "panel", "main")
+SCRIPTS = (
+    "dom",
+    "memory",
+    "connection",
+    "problems",
+    "microphone",
+    "wrong_calls",
+    "session",
+    "talk",
+    "chat",
+    "panel",
+    "engines",
+    "main",
+)
 """The script's modules, each after those it imports."""
 
-STYLES = ("page", "talk", "controls", "chat", "panel", "verdicts")
+STYLES = ("page", "talk", "controls", "chat", "panel", "engines", "verdicts")
 
 PARTS = (
     ("stt", "Speech to text", "stt"),

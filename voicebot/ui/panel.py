@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from voicebot.core.events import EngineServed
 from voicebot.core.history import Role, merged
 from voicebot.core.state import Ruling, State, Turn
 from voicebot.core.verdict import Decision
@@ -67,11 +68,17 @@ def view(state: State) -> dict[str, Any]:
             "playback": state.playback_status.value,
             "interruption": state.interruption_status.value,
         },
+        "engines": {served.stage.value: serving_view(served) for served in state.serving},
         "rulings": [ruling_view(ruling) for ruling in reversed(state.rulings[-MAX_RULINGS:])],
         "turn": turn_view(state.turn),
         "medians": medians(state.turns),
         "error": state.error,
     }
+
+
+def serving_view(served: EngineServed) -> dict[str, Any]:
+    """The engine at work, and why it is not one that would come before it."""
+    return {"name": served.engine, "reasons": list(served.reasons)}
 
 
 def chat(state: State) -> list[dict[str, Any]]:
@@ -172,7 +179,7 @@ def _began_ms(step: Step, came: dict[str, int]) -> int:
 
 def medians(turns: Iterable[Turn]) -> dict[str, int]:
     """Median response gap and length of each step, in ms, over the answered turns that were spoken, not typed."""
-    views = [turn_view(turn) for turn in turns if turn.transcript_s != turn.speech_ended_s]
+    views = [turn_view(turn) for turn in turns if not turn.typed]
     lengths = {
         step.name: [shown["to_ms"] - shown["from_ms"] for view in views for shown in view if shown["name"] == step.name]
         for step in STEPS

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 
 from voicebot.core.audio import Audio
 from voicebot.engines.base import EngineError, Pause, Transcript
@@ -28,9 +29,25 @@ class PocketSphinx:
     async def close(self) -> None:
         await self._pool.close()
 
+    async def probe(self) -> None:
+        """Workers that have started can work."""
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[PocketSphinxTranscriber]:
+        """Its workers belong to nobody: each utterance takes one."""
+        yield PocketSphinxTranscriber(self._pool)
+
+
+class PocketSphinxTranscriber:
+    """One session's use of the workers."""
+
+    def __init__(self, pool: WorkerPool) -> None:
+        self._pool = pool
+        self.bytes_sent = 0
+
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
         leased: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
-        feeding = asyncio.create_task(_feed(audio, leased), name="pocketsphinx audio")
+        feeding = asyncio.create_task(self._feed(audio, leased), name="pocketsphinx audio")
         try:
             async with self._pool.job(Message(Kind.START)) as job:
                 leased.set_result(job)
@@ -39,6 +56,18 @@ class PocketSphinx:
         finally:
             feeding.cancel()
             await asyncio.wait([feeding])
+
+    async def _feed(self, audio: AsyncIterable[Audio | Pause], leased: asyncio.Future[Job]) -> None:
+        """Sends the audio as it comes; what comes before there is a worker is kept for it."""
+        waiting: list[Message] = []
+        async for item in audio:
+            message = _input(item)
+            waiting.append(message)
+            self.bytes_sent += len(message.body)
+            if leased.done():
+                await _send(waiting, leased.result())
+        waiting.append(Message(Kind.END))
+        await _send(waiting, await leased)
 
     async def _next(self, job: Job, feeding: asyncio.Task[None]) -> Message | None:
         """The job's next message. Raises what the audio's source raised, and EngineError if the final is overdue."""
@@ -50,22 +79,11 @@ class PocketSphinx:
                 feeding.result()
                 await asyncio.wait({receiving}, timeout=_FINAL_S)
                 if not receiving.done():
-                    raise EngineError(self.name, f"no final text within {_FINAL_S:g} s of the end of the audio")
+                    raise EngineError(PocketSphinx.name, f"no final text within {_FINAL_S:g} s of the end of the audio")
             return await receiving
         finally:
             receiving.cancel()
             await asyncio.wait([receiving])
-
-
-async def _feed(audio: AsyncIterable[Audio | Pause], leased: asyncio.Future[Job]) -> None:
-    """Sends the audio as it comes; what comes before there is a worker is kept for it."""
-    waiting: list[Message] = []
-    async for item in audio:
-        waiting.append(_input(item))
-        if leased.done():
-            await _send(waiting, leased.result())
-    waiting.append(Message(Kind.END))
-    await _send(waiting, await leased)
 
 
 async def _send(waiting: list[Message], job: Job) -> None:

@@ -6,7 +6,7 @@ from pocketsphinx import Decoder
 
 from voicebot.core.audio import SPEECH_RATE_HZ as RATE_HZ
 from voicebot.core.audio import Samples
-from voicebot.engines.stt.phrase_search import Heard, PhraseSearch, heard
+from voicebot.engines.stt.phrase_search import PhraseSearch, decoded
 
 PAD = bytes(2 * round(0.3 * RATE_HZ))
 """Silence before and after an utterance: without it the first and last words suffer."""
@@ -40,10 +40,11 @@ class Recognizer:
     def whole(self, speech: Samples) -> str:
         """The words of speech that is there from its beginning to its end. Not between `begin` and `end`."""
         padded = PAD + speech.tobytes() + PAD
-        phrase = _decoded(self._phrases.decoder, padded)
+        phrase = decoded(self._phrases.decoder, padded)
         if self._phrases.is_sure(phrase, len(speech) / RATE_HZ):
             return phrase.text
-        return self._phrases.chosen(_decoded(self._free, padded), phrase).text
+        phrase = self._phrases.reconsidered(phrase, padded)
+        return self._phrases.chosen(decoded(self._free, padded), phrase).text
 
     def begin(self) -> None:
         self._free.start_utt()
@@ -65,10 +66,3 @@ class Recognizer:
     def _words(self) -> str:
         hypothesis = self._free.hyp()
         return hypothesis.hypstr if hypothesis is not None else ""
-
-
-def _decoded(decoder: Decoder, sound: bytes) -> Heard:
-    decoder.start_utt()
-    decoder.process_raw(sound)
-    decoder.end_utt()
-    return heard(decoder)

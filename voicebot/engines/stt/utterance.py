@@ -13,10 +13,13 @@ from voicebot.engines.base import Transcript
 from voicebot.engines.stt.confidence import FLOOR, SPEECH_DB, confidence
 from voicebot.engines.stt.recognizer import Recognizer
 
-FIRST_S = 0.6
-"""Speech needed before decoding begins, unless the speaker pauses: less says too little about the voice."""
+FIRST_S = 0.9
+"""Speech, margins included, needed before decoding begins, unless the speaker pauses: less says too little about the
+voice, and short replies would find the decoder busy with a guess at their pause."""
 
 MEASURE_EVERY_S = 0.4
+MEASURE_EVERY = 0.1
+"""The mean spectrum is measured anew after so much more speech, in seconds and as a share: all of it is looked at."""
 
 WHOLE_S = 3.0
 """Utterances up to this length are decoded whole at a pause and at the end: the mean spectrum of all of it is then
@@ -52,6 +55,7 @@ class Utterance:
         """Where the sound ends that was decoded as it came, from `_told_to` on; None while none is."""
         self._measured = 0
         self._shown = ""
+        """What was decoded last, told or taken for noise."""
 
     def push(self, pcm: bytes) -> None:
         self._pcm = np.concatenate([self._pcm, np.frombuffer(pcm, np.int16)])
@@ -70,11 +74,12 @@ class Utterance:
             return self._told
         if end - start < FIRST_S * RATE_HZ or end <= self._told_to:
             return None
-        partial = self._judged(_joined(self._told.text, self._decode_on(start, end)), start, end)
-        if partial.text in ("", self._shown):
+        text = _joined(self._told.text, self._decode_on(start, end))
+        if text in ("", self._shown):
             return None
-        self._shown = partial.text
-        return partial
+        self._shown = text
+        partial = self._judged(text, start, end)
+        return partial if partial.text else None
 
     def finish(self) -> Transcript:
         """The words of all of it: the answer to the last pause if nothing but silence has followed."""
@@ -98,7 +103,8 @@ class Utterance:
 
     def _decode_on(self, start: int, end: int) -> str:
         """The words since the last pause, heard as they come."""
-        if self._fed is None or len(self._pcm) - self._measured >= MEASURE_EVERY_S * RATE_HZ:
+        due = self._measured + max(MEASURE_EVERY_S * RATE_HZ, MEASURE_EVERY * self._measured)
+        if self._fed is None or len(self._pcm) >= due:
             self._recognizer.measure(self._pcm[start:end])
             self._measured = len(self._pcm)
         if self._fed is None:

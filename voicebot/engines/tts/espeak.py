@@ -50,6 +50,9 @@ class Espeak:
     async def close(self) -> None:
         await self._pool.close()
 
+    async def probe(self) -> None:
+        """Workers that have started can work."""
+
     async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts]:
         """The sound, then when its words begin (unless espeak-ng's marks don't fit the text)."""
         duration_s = 0.0

@@ -1,5 +1,7 @@
 /** One WebRTC connection to the bot: sound both ways, and the data channel "text". */
 
+import { remembered } from "./memory.js";
+
 const GATHERING_MS = 2_000;
 const OPENING_MS = 15_000;
 const DISCONNECTED_MS = 5_000;
@@ -90,7 +92,7 @@ export class Connection {
     const answer = await fetchJson("webrtc/offer", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ sdp, type: "offer", webrtc_id: randomId() }),
+      body: JSON.stringify({ sdp, type: "offer", webrtc_id: randomId(), conversation: remembered() }),
     });
     if (typeof answer.sdp !== "string") throw new Refused(answer.meta?.error ?? "no answer", answer.meta?.limit);
     return { sdp: answer.sdp, type: "answer" };

@@ -2,6 +2,7 @@
 
 import { Chat } from "./chat.js";
 import { find, write } from "./dom.js";
+import { drawEngines, drawTelemetry } from "./engines.js";
 import { drawParts, drawRulings, drawTurn, drawWrongCalls } from "./panel.js";
 import { serverProblem } from "./problems.js";
 import { Session } from "./session.js";
@@ -42,7 +43,12 @@ function draw(session, talk, chat) {
   drawTalk(talk, session);
   drawProblem(session);
   chat.draw(view.chat, view.older);
-  drawParts(find(document, "#vb-parts"), view.status, { ...session.engines, playback: "webrtc" });
+  const serving = view.engines ?? {};
+  const atWork = Object.entries(serving).map(([stage, { name }]) => [stage, name]);
+  const names = { ...session.engines, ...Object.fromEntries(atWork), playback: "webrtc" };
+  drawParts(find(document, "#vb-parts"), view.status, names);
+  drawEngines(find(document, "#vb-engines"), session.stages, serving, session.checking);
+  drawTelemetry(find(document, "#vb-engines"), session.bytesHeard);
   drawRulings(find(document, "#vb-rulings"), view.rulings, session.link === "on");
   drawWrongCalls(find(document, "#vb-rulings"), session.wrongCalls.count);
   drawTurn(find(document, "#vb-turn"), view.turn, view.medians);
@@ -80,6 +86,7 @@ function wire(session) {
   find(document, ".vb-hang-up").addEventListener("click", () => session.hangUp());
   find(document, "#vb-problem button").addEventListener("click", () => act(session));
   find(document, "#vb-rulings ol").addEventListener("click", (event) => dispute(session, event));
+  find(document, ".vb-check").addEventListener("click", () => session.check());
   find(document, ".vb-save").addEventListener("click", () => session.wrongCalls.save());
   for (const example of document.querySelectorAll("[data-say]")) {
     example.addEventListener("click", () => session.sendText(example.getAttribute("data-say") ?? ""));

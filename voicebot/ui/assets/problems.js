@@ -60,9 +60,19 @@ function refusal({ code, limit }) {
   return problem("The bot refused the connection.", code, "reconnect");
 }
 
+/** No session can work: some stage has no engine. @param {string} message */
+export function enginesProblem(message) {
+  return problem(message, "The engines' own list, below, says more; check again in a moment.");
+}
+
 /** The server ended the session. @param {string} reason */
 export function closedProblem(reason) {
   return problem("The bot ended the conversation.", reason, "reconnect");
+}
+
+/** The bot writes faster than it speaks, and is set not to wait. @param {string} text */
+export function droppedProblem(text) {
+  return problem(`The bot left out a sentence: “${text}”`, "It had more to say than it could speak in time.");
 }
 
 /** Something failed on the way to an answer; the session goes on. @param {string} message */

@@ -1,6 +1,7 @@
 /** The page's side of a conversation: the one place that knows whether it is connected, and with which sound. */
 
 import { Connection, fetchJson } from "./connection.js";
+import { forget, remember, remembered } from "./memory.js";
 import { LevelMeter, openMicrophone, silentTrack } from "./microphone.js";
 import {
   CONNECTION_LOST,
@@ -8,6 +9,8 @@ import {
   SOUND_BLOCKED,
   closedProblem,
   connectionProblem,
+  droppedProblem,
+  enginesProblem,
   microphoneProblem,
   serverProblem,
 } from "./problems.js";
@@ -29,6 +32,10 @@ export class Session {
     this.view = null;
     /** @type {Record<string, string>} */
     this.engines = {};
+    /** @type {Record<string, import("./engines.js").Health[]>} each stage's engines and how they do */
+    this.stages = {};
+    this.checking = false;
+    this.bytesHeard = 0;
     this.notice = "";
     this.wrongCalls = new WrongCalls();
     this.changed = () => {};
@@ -38,6 +45,8 @@ export class Session {
     this._wantsToTalk = false;
     /** The server's name for this session. */
     this._name = "";
+    /** @type {string | null} the conversation's name, until something was said in it: only then is it worth going on */
+    this._unspoken = null;
   }
 
   /** Which engines would answer, and what the server has to say before anybody connects. */
@@ -45,9 +54,37 @@ export class Session {
     try {
       const config = await fetchJson("webrtc/config");
       this._iceServers = config.iceServers;
-      this._set({ engines: config.engines, notice: config.notice ?? "" });
+      this._set({ engines: config.engines, stages: config.stages, notice: config.notice ?? "" });
+      if (config.problem) this._set({ problem: enginesProblem(config.problem) });
+      await this._recall();
     } catch (error) {
       this._set({ problem: connectionProblem(error) });
+    }
+  }
+
+  /** Shows what was said before a reload, unless something is being said already. */
+  async _recall() {
+    const name = remembered();
+    if (name === null) return;
+    try {
+      const view = await fetchJson(`conversations/${name}`);
+      if (this.link === "off" && this.view === null) this._set({ view });
+    } catch {
+      // It is gone, or out of reach for now: the server says more when one connects.
+    }
+  }
+
+  /** Has the server look at its engines once more. */
+  async check() {
+    if (this.checking) return;
+    this._set({ checking: true });
+    try {
+      const { stages, problem } = await fetchJson("preflight", { method: "POST" });
+      this._set({ stages, problem: problem ? enginesProblem(problem) : null });
+    } catch (error) {
+      this._set({ problem: connectionProblem(error) });
+    } finally {
+      this._set({ checking: false });
     }
   }
 
@@ -69,9 +106,17 @@ export class Session {
     this._connection?.send({ type: "interrupt" });
   }
 
-  /** A new conversation, over the same connection. */
-  clear() {
-    if (!this._connection?.send({ type: "clear" })) this._set({ view: null });
+  /** A new conversation, over the same connection if there is one; what was kept of the old one is deleted. */
+  async clear() {
+    if (this._connection?.send({ type: "clear" })) return;
+    const name = remembered();
+    try {
+      if (name !== null) await fetchJson(`conversations/${name}`, { method: "DELETE" });
+      forget();
+      this._set({ view: null });
+    } catch (error) {
+      this._set({ problem: connectionProblem(error) });
+    }
   }
 
   /** The verdict of this number was wrong, or was not. @param {number} ruling @param {boolean} disputed */
@@ -175,11 +220,22 @@ export class Session {
     switch (message.type) {
       case "hello":
         this._name = message.session;
-        this._set({ engines: message.engines });
+        this._unspoken = message.conversation;
+        this._set({ engines: message.engines, bytesHeard: 0 });
+        break;
+      case "telemetry":
+        if (message.stt_bytes !== this.bytesHeard) this._set({ bytesHeard: message.stt_bytes });
         break;
       case "state":
         this.wrongCalls.collect(this._name, message.rulings);
+        if (this._unspoken && message.chat.length) {
+          remember(this._unspoken);
+          this._unspoken = null;
+        }
         this._set({ view: message });
+        break;
+      case "dropped":
+        this._set({ problem: droppedProblem(message.text) });
         break;
       case "error":
         this._set({ problem: serverProblem(message.message) });

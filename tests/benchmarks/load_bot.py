@@ -1,0 +1,68 @@
+"""Our app on stub engines for many users at once, all of whom ask the same; it also tells how busy it is."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import cProfile
+import logging
+import pstats
+import time
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from tests.benchmarks import control, our_bot
+from tests.benchmarks.lag import Lag
+from tests.benchmarks.oracle import Delays, Oracle, Utterance, Word
+
+WORDS = (*(("what", 0.34), ("time", 0.69), ("is", 0.89), ("it", 1.10), ("in", 1.31), ("tokyo", 1.72)),)
+"""The question, with the end of each word in seconds after its onset, as in the first clip of `users.questions`."""
+
+NOTICED_S = 0.1
+"""An utterance begins so long after its onset: VAD_START_MS."""
+
+
+class Crowd(Oracle):
+    """Every utterance is the question, whoever speaks."""
+
+    def begin(self) -> Utterance:
+        onset_s = time.monotonic() - NOTICED_S
+        return Oracle(words=[Word(text, onset_s + ends_s) for text, ends_s in WORDS]).begin()
+
+
+async def serve() -> None:
+    lag = Lag()
+    watching = asyncio.create_task(lag.watch())
+
+    def routes(app: FastAPI) -> None:
+        @app.get("/bench/lag")
+        async def worst() -> dict[str, float]:
+            return lag.taken()
+
+    try:
+        await our_bot.serve(control.Stage(oracle=Crowd(mode="talk")), Delays(), routes)
+    finally:
+        watching.cancel()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--profile", type=Path, help="where to write what took the time, by function")
+    profile = parser.parse_args().profile
+    logging.basicConfig(level=logging.WARNING)
+    if profile is None:
+        asyncio.run(serve())
+        return
+    profiler = cProfile.Profile()
+    try:
+        profiler.runcall(asyncio.run, serve())
+    finally:
+        with profile.open("w") as file:
+            stats = pstats.Stats(profiler, stream=file).strip_dirs().sort_stats("tottime")
+            stats.print_stats(60)
+            stats.print_callers(30)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""The page says which engines there are, how they do, and which of them are at work."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.browser.conftest import Browsers
+from tests.browser.test_look import assert_readable
+from voicebot.core.events import EngineServed, Stage
+from voicebot.core.state import State
+from voicebot.ui import panel
+
+
+async def test_engines_are_shown_and_can_be_checked_again(browsers: Browsers) -> None:
+    visitor = await browsers.visit(microphone=False)
+    card = visitor.page.locator("#vb-engines")
+    await expect(card.locator("ol li")).to_have_text(["pocketsphinxready", "offlineready", "espeakready"])
+    async with visitor.page.expect_response("**/preflight") as response:
+        await card.get_by_role("button", name="Check again").click()
+    assert (await (await response.value).json())["problem"] is None
+    await expect(card.get_by_role("button")).to_have_attribute("aria-disabled", "false")
+
+
+async def test_one_that_stands_in_for_another_is_named_with_the_reason(browsers: Browsers) -> None:
+    visitor = await browsers.visit()
+    await visitor.page.emulate_media(reduced_motion="reduce")
+    await visitor.talk_button.click()
+    await visitor.sees("listening")
+    name, why = "<b>gtts</b>", "it can't be reached, and this is a long story of why that is so " * 2
+    stages = {
+        "tts": [
+            {"name": name, "ready": True, "reason": None, "probe_ms": 120},
+            {"name": "espeak", "ready": True, "reason": None, "probe_ms": 0},
+        ]
+    }
+    serving = EngineServed(Stage.TTS, "espeak", (f"{name}: {why}",))
+    await visitor.page.evaluate("stages => voicebot._set({ stages })", stages)
+    await visitor.page.evaluate("view => voicebot._receive(view)", panel.view(State(serving=(serving,))))
+    rows = visitor.page.locator("#vb-engines ol li")
+    await expect(rows).to_have_text([f"{name}not now: {why}".strip(), "espeakat work"])
+    await expect(visitor.page.locator("[data-part=tts] .vb-engine")).to_have_text("espeak")
+    await assert_readable(visitor)

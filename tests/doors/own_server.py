@@ -1,0 +1,59 @@
+"""A small app with a route for each door, guarded as ours is, on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, WebSocket
+
+from voicebot import config, server
+from voicebot.doors import guard
+from voicebot.doors.lock import is_logged_in
+
+GETS = ("/", "/config", "/gradio_api/info", "/webrtc/config", "/metrics")
+POSTS = ("/webrtc/offer", "/preflight", "/gradio_api/queue/join")
+
+
+def own_app(**settings: Any) -> FastAPI:
+    app = FastAPI()
+
+    async def answer(request: Request) -> dict[str, Any]:
+        return {"path": request.url.path, "bytes": len(await request.body())}
+
+    for path in GETS:
+        app.get(path)(answer)
+    for path in POSTS:
+        app.post(path)(answer)
+
+    @app.get("/health")
+    async def health(request: Request) -> bool:
+        return is_logged_in(request.scope)
+
+    @app.post("/fault")
+    async def fault() -> None:
+        raise ZeroDivisionError
+
+    @app.websocket("/ws")
+    async def ws(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text(await websocket.receive_text())
+
+    guard(app, config.load(**settings), lambda _: None)
+    return app
+
+
+@asynccontextmanager
+async def own_server(**settings: Any) -> AsyncIterator[str]:
+    """Its host and port."""
+    listener = server.bind("127.0.0.1", 0)
+    web = uvicorn.Server(uvicorn.Config(own_app(**settings), **server.UVICORN, timeout_graceful_shutdown=1))
+    serve = asyncio.create_task(web._serve(sockets=[listener]))
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        web.should_exit = True
+        await serve

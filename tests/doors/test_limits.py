@@ -1,0 +1,170 @@
+"""Addresses, places, minutes and rates, by a clock of the test's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from voicebot import config
+from voicebot.doors import rates
+from voicebot.doors.address import client_address
+from voicebot.doors.admission import DAY_S, Admission, RefusedError
+from voicebot.doors.rates import AddressBuckets, FloodError, MessageRate, TokenBucket
+
+ANN, BOB = "192.0.2.1", "192.0.2.2"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 20_000.0 * DAY_S
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def admission(clock: Clock | None = None, **settings: Any) -> Admission:
+    return Admission(config.load(**settings), clock or Clock())
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "proxies", "address"),
+    [
+        ("192.0.2.9", None, 0, "192.0.2.9"),
+        ("192.0.2.9", "1.1.1.1", 0, "192.0.2.9"),
+        ("10.0.0.1", "1.1.1.1", 1, "1.1.1.1"),
+        ("10.0.0.1", "6.6.6.6, 1.1.1.1", 1, "1.1.1.1"),
+        ("10.0.0.1", "6.6.6.6, 1.1.1.1, 10.0.0.2", 2, "1.1.1.1"),
+        ("10.0.0.1", "1.1.1.1", 2, "10.0.0.1"),
+        ("10.0.0.1", None, 1, "10.0.0.1"),
+        ("10.0.0.1", "<script>", 1, "10.0.0.1"),
+        ("10.0.0.1", "1.1.1.1:5678", 1, "1.1.1.1"),
+        ("10.0.0.1", "[2001:db8:1:2:3::4]:5678", 1, "2001:db8:1:2::/64"),
+        ("::ffff:1.1.1.1", None, 0, "1.1.1.1"),
+        ("2001:db8:1:2:aaaa::1", None, 0, "2001:db8:1:2::/64"),
+        (None, None, 0, "unknown"),
+    ],
+)
+def test_whose_address_it_is(peer: str | None, forwarded: str | None, proxies: int, address: str) -> None:
+    headers = [] if forwarded is None else [(b"x-forwarded-for", forwarded.encode())]
+    scope = {"type": "websocket", "client": None if peer is None else (peer, 1), "headers": headers}
+    assert client_address(scope, proxies) == address
+
+
+def test_places_in_all_and_for_each_address() -> None:
+    door = admission(max_sessions=3, max_sessions_per_address=2)
+    first, second = door.enter(ANN), door.enter(ANN)
+    with pytest.raises(RefusedError, match="You have 2 sessions open") as refused:
+        door.enter(ANN)
+    assert refused.value.status == 429
+    door.enter(BOB)
+    with pytest.raises(RefusedError, match="All 3 places are taken") as refused:
+        door.enter(BOB)
+    assert refused.value.status == 503
+    first.leave()
+    first.leave()
+    assert door.sessions == 2
+    door.enter(ANN)
+    second.leave()
+
+
+def test_no_limit_for_each_address() -> None:
+    door = admission(max_sessions=6, max_sessions_per_address=0)
+    assert len([door.enter(ANN) for _ in range(6)]) == 6
+
+
+def test_a_session_lasts_so_long() -> None:
+    clock = Clock()
+    ticket = admission(clock, session_minutes=2).enter(ANN)
+    clock.now_s += 119
+    assert ticket.over() is None
+    clock.now_s += 2
+    assert ticket.over() == "The time limit of 2 minutes is over."
+
+
+def test_minutes_a_day_are_counted_over_all_sessions_of_an_address() -> None:
+    clock = Clock()
+    clock.now_s += DAY_S / 2
+    door = admission(clock, minutes_per_day_per_address=10)
+    ticket = door.enter(ANN)
+    clock.now_s += 4 * 60
+    ticket.leave()
+    clock.now_s += 3_600
+    both = [door.enter(ANN), door.enter(ANN)]
+    clock.now_s += 2.9 * 60
+    assert [each.over() for each in both] == [None, None]
+    clock.now_s += 0.2 * 60
+    assert all("used the 10 minutes" in str(each.over()) for each in both)
+    for each in both:
+        each.leave()
+    with pytest.raises(RefusedError, match="10 minutes") as refused:
+        door.enter(ANN)
+    assert refused.value.status == 429
+    assert refused.value.headers == {"Retry-After": str(DAY_S // 2 - 3_600 - 426)}
+    door.enter(BOB).leave()
+    clock.now_s += DAY_S / 2
+    door.enter(ANN)
+
+
+def test_a_session_over_midnight_is_charged_to_both_days() -> None:
+    clock = Clock()
+    clock.now_s += DAY_S - 9 * 60
+    ticket = admission(clock, minutes_per_day_per_address=10).enter(ANN)
+    clock.now_s += 18 * 60
+    assert ticket.over() is None
+    clock.now_s += 2 * 60
+    assert ticket.over() is not None
+
+
+def test_who_connects_too_often_has_to_wait() -> None:
+    clock = Clock()
+    door = admission(clock, offers_per_minute=3)
+    for _ in range(3):
+        door.enter(ANN).leave()
+    with pytest.raises(RefusedError, match="too often") as refused:
+        door.enter(ANN)
+    assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "20"})
+    door.enter(BOB).leave()
+    clock.now_s += 20
+    door.enter(ANN).leave()
+
+
+def test_a_bucket_fills_up_and_no_further() -> None:
+    clock = Clock()
+    bucket = TokenBucket(2.0, 3.0, clock)
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+    assert bucket.wait_s == 0.5
+    clock.now_s += 0.5
+    assert bucket.wait_s == 0
+    assert [bucket.take(), bucket.take()] == [True, False]
+    clock.now_s += 100
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+
+
+def test_strangers_take_only_so_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "MAX_ADDRESSES", 2)
+    buckets = AddressBuckets(1.0, 1.0, Clock())
+    first = buckets.of("a")
+    buckets.of("b")
+    assert buckets.of("a") is first
+    buckets.of("c")
+    assert buckets.of("a") is first
+    assert len(buckets._buckets) == 2
+
+
+def test_messages_are_refused_and_a_flood_ends_it() -> None:
+    clock = Clock()
+    rate = MessageRate(10.0, clock)
+    assert [rate.refusal() for _ in range(50)] == [None] * 50
+    refused = [rate.refusal() for _ in range(500)]
+    assert set(refused) == {"too many messages: 10 a second are allowed; this one was ignored"}
+    with pytest.raises(FloodError):
+        rate.refusal()
+
+
+def test_messages_at_the_allowed_rate_go_on_for_ever() -> None:
+    clock = Clock()
+    rate = MessageRate(10.0, clock)
+    for _ in range(2_000):
+        clock.now_s += 0.1001
+        assert rate.refusal() is None

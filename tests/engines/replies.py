@@ -1,0 +1,108 @@
+"""For the tests of the cloud models: agents on them, what they say, and what they leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from langchain_core.language_models import BaseChatModel
+from langchain_core.tools import BaseTool
+
+from voicebot.agent import GraphAgent
+from voicebot.core.history import History, Message, Role
+from voicebot.engines.base import EngineError
+
+KEY = "sk-secret-4711"
+WORDS = "my birthday is in May"
+ASKED: History = (Message(Role.USER, WORDS),)
+WANTED = asyncio.Event()
+WANTED.set()
+
+
+class Engine(Protocol):
+    """A service and its model."""
+
+    @property
+    def name(self) -> str: ...
+
+    model: BaseChatModel
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def probe(self) -> None: ...
+
+
+def agent_on(engine: Engine, tools: Sequence[BaseTool] = (), **options: Any) -> GraphAgent:
+    return GraphAgent(engine.model, tools, "Be brief.", engine.name, service=engine, **options)
+
+
+async def said(agent: GraphAgent, history: History = ASKED) -> str:
+    async with aclosing(agent.reply(history, WANTED)) as tokens:
+        return "".join([token async for token in tokens])
+
+
+async def failure(agent: GraphAgent, caplog: pytest.LogCaptureFixture) -> EngineError:
+    """The error that the next reply ends with. It and the log must hold neither the key nor what was said."""
+    caplog.set_level("DEBUG")
+    with pytest.raises(EngineError) as caught:
+        await said(agent)
+    assert_discreet(caught.value, caplog)
+    return caught.value
+
+
+def assert_discreet(error: EngineError, caplog: pytest.LogCaptureFixture) -> None:
+    assert KEY not in str(error)
+    assert WORDS not in str(error)
+    for record in caplog.records:
+        assert KEY not in f"{record.getMessage()} {vars(record)}"
+        assert record.levelname == "DEBUG" or WORDS not in record.getMessage()
+
+
+async def closed_at(agent: GraphAgent, pieces: int = 1) -> float:
+    """Give a reply up after some pieces of it; the moment, by the loop's clock."""
+    async with aclosing(agent.reply(ASKED, WANTED)) as tokens:
+        for _ in range(pieces):
+            await anext(tokens)
+        return asyncio.get_running_loop().time()
+
+
+async def cancelled_at(agent: GraphAgent, begun: asyncio.Event) -> float:
+    """Cancel a reply that has given nothing yet, once the service has `begun` with it; the moment."""
+    reply = asyncio.create_task(said(agent))
+    await begun.wait()
+    reply.cancel()
+    moment = asyncio.get_running_loop().time()
+    with pytest.raises(asyncio.CancelledError):
+        await reply
+    return moment
+
+
+@dataclass(frozen=True)
+class Left:
+    """What could leak."""
+
+    sockets: int
+    threads: int
+    tasks: int
+
+    @classmethod
+    def now(cls) -> Left:
+        links = [os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+        sockets = sum(link.startswith("socket:") for link in links)
+        return cls(sockets, threading.active_count(), len(asyncio.all_tasks()))
+
+
+async def until(condition: Any, timeout_s: float = 2.0) -> None:
+    """Wait for what the simulator learns a moment later than we do."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 (a simulator has no events for all of it)
+            await asyncio.sleep(0.005)

@@ -1,0 +1,123 @@
+"""An engine that failed rests."""
+
+from __future__ import annotations
+
+import pytest
+
+from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.circuit import LONGEST_REST_S, UNUSED, Circuit
+
+
+class Clock:
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def circuit(clock: Clock) -> Circuit:
+    return Circuit(10.0, clock)
+
+
+def broken(fault: Fault = Fault.SERVER, retry_after_s: float | None = None) -> EngineError:
+    return EngineError("gtts", "it broke", fault=fault, retry_after_s=retry_after_s)
+
+
+def test_a_failure_opens_it_until_the_rest_is_over(circuit: Circuit, clock: Clock) -> None:
+    assert circuit.closed
+    circuit.failed(broken())
+    clock.now_s += 9.9
+    assert not circuit.closed
+    assert circuit.remaining_s == pytest.approx(0.1)
+    clock.now_s += 0.2
+    assert circuit.closed
+
+
+def test_each_further_failure_rests_twice_as_long_up_to_a_limit(circuit: Circuit, clock: Clock) -> None:
+    rests = []
+    for _ in range(9):
+        circuit.failed(broken())
+        rests.append(circuit.remaining_s)
+        clock.now_s += circuit.remaining_s
+    assert rests == [10, 20, 40, 80, 160, 320, LONGEST_REST_S, LONGEST_REST_S, LONGEST_REST_S]
+
+
+def test_one_fault_that_hits_many_at_once_is_one_failure(circuit: Circuit, clock: Clock) -> None:
+    for _ in range(8):
+        circuit.failed(broken())
+        clock.now_s += 0.1
+    assert circuit.remaining_s == pytest.approx(9.9)
+    clock.now_s += 9.9
+    circuit.failed(broken())
+    assert circuit.remaining_s == pytest.approx(20)
+
+
+def test_it_can_fail_for_ever(circuit: Circuit, clock: Clock) -> None:
+    for _ in range(2_000):
+        circuit.failed(broken())
+        clock.now_s += circuit.remaining_s
+    circuit.failed(broken(Fault.DENIED))
+    assert circuit.remaining_s == LONGEST_REST_S
+
+
+def test_a_shorter_rest_does_not_end_a_longer_one(circuit: Circuit) -> None:
+    circuit.failed(broken(Fault.DENIED))
+    circuit.failed(broken())
+    assert circuit.remaining_s == 10 * UNUSED
+
+
+def test_work_done_makes_it_as_new(circuit: Circuit, clock: Clock) -> None:
+    circuit.failed(broken())
+    circuit.failed(broken())
+    circuit.worked()
+    assert circuit.closed
+    assert circuit.error is None
+    circuit.failed(broken())
+    assert circuit.remaining_s == 10
+
+
+def test_a_probe_lets_it_be_tried_but_forgives_nothing(circuit: Circuit) -> None:
+    circuit.failed(broken())
+    circuit.may_work()
+    assert circuit.closed
+    circuit.failed(broken())
+    assert circuit.remaining_s == 20
+
+
+def test_a_key_that_is_not_accepted_rests_for_long(circuit: Circuit) -> None:
+    circuit.failed(broken(Fault.DENIED))
+    assert circuit.remaining_s == 10 * UNUSED
+
+
+def test_a_service_may_ask_for_a_longer_rest(circuit: Circuit) -> None:
+    circuit.failed(broken(Fault.LIMITED, retry_after_s=45))
+    assert circuit.remaining_s == 45
+
+
+def test_a_request_that_was_not_accepted_says_nothing_of_the_next(circuit: Circuit) -> None:
+    circuit.failed(broken(Fault.REJECTED))
+    assert circuit.closed
+    assert circuit.error is not None
+
+
+def test_requests_that_are_not_accepted_one_after_the_other_do_say_something(circuit: Circuit, clock: Clock) -> None:
+    circuit.failed(broken(Fault.REJECTED))
+    circuit.failed(broken(Fault.REJECTED))
+    assert circuit.remaining_s == 10
+    clock.now_s += 10
+    circuit.worked()
+    circuit.failed(broken(Fault.REJECTED))
+    assert circuit.closed
+
+
+def test_a_probe_that_is_not_accepted_leaves_a_doubt(circuit: Circuit) -> None:
+    circuit.failed(broken())
+    circuit.may_work(doubt=broken(Fault.REJECTED))
+    assert circuit.closed
+    assert circuit.error is not None

@@ -1,0 +1,427 @@
+"""Chains: what one engine can't do the next one does, in the same turn; and who rests is not waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from voicebot.core.audio import Audio
+from voicebot.core.history import History, Message, Role
+from voicebot.engines.base import EngineError, Fault, Pause, Served, Transcript
+from voicebot.engines.chain import FallbackRules
+from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
+
+HELLO: History = (Message(Role.USER, "hello"),)
+QUICK = FallbackRules(retries=0, first_output_s=0.2, probe_s=0.2, rest_s=0.1)
+HANG = "hang"
+
+Script = list[str | EngineError]
+
+
+def failure(name: str, fault: Fault = Fault.SERVER, **more: Any) -> EngineError:
+    return EngineError(name, "it broke", fault=fault, **more)
+
+
+@dataclass
+class Fake:
+    """Each piece of work gets the next script: outputs, an error to raise, or HANG; the last one goes on for ever."""
+
+    name: str
+    scripts: list[Script]
+    languages: frozenset[str] = frozenset({"en"})
+    cannot_start: EngineError | None = None
+    unwell: EngineError | str | None = None
+    """What a probe finds."""
+    asked: int = 0
+    probes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+    open: int = 0
+    heard: list[list[Audio | Pause]] = field(default_factory=list)
+    sessions: int = 0
+
+    async def start(self) -> None:
+        if self.cannot_start is not None:
+            raise self.cannot_start
+
+    async def close(self) -> None: ...
+
+    async def probe(self) -> None:
+        self.probes.release()
+        if self.unwell == HANG:
+            await asyncio.Event().wait()
+        if isinstance(self.unwell, EngineError):
+            raise self.unwell
+
+    def _next(self) -> Script:
+        self.asked += 1
+        return self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
+
+    async def _play(self, script: Script) -> AsyncGenerator[str]:
+        self.open += 1
+        try:
+            for step in script:
+                if isinstance(step, EngineError):
+                    raise step
+                if step == HANG:
+                    await asyncio.Event().wait()
+                yield step
+        finally:
+            self.open -= 1
+
+    async def reply(self, history: History, wanted: asyncio.Event, hold: Any = None) -> AsyncGenerator[str]:
+        async for text in self._play(self._next()):
+            yield text
+
+    async def synthesize(self, text: str) -> AsyncGenerator[Audio]:
+        async for _ in self._play(self._next()):
+            yield Audio(np.zeros(160, np.int16), 16_000)
+
+    # Speech to text
+
+    bytes_sent: int = 0
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Fake]:
+        self.sessions += 1
+        try:
+            yield self
+        finally:
+            self.sessions -= 1
+
+    async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
+        script = self._next()
+        heard: list[Audio | Pause] = []
+        self.heard.append(heard)
+        *partials, last = script
+        self.open += 1
+        try:
+            async for item in audio:
+                heard.append(item)
+                if isinstance(item, Audio):
+                    self.bytes_sent += item.samples.nbytes
+                if partials:
+                    step = partials.pop(0)
+                    if isinstance(step, EngineError):
+                        raise step
+                    yield Transcript(step, final=False)
+            if isinstance(last, EngineError):
+                raise last
+            if last == HANG:
+                await asyncio.Event().wait()
+            yield Transcript(last, final=True)
+        finally:
+            self.open -= 1
+
+
+async def answer(chain: AgentChain) -> list[str | Served]:
+    return [each async for each in chain.reply(HELLO, asyncio.Event())]
+
+
+async def chain_of(*engines: Fake, rules: FallbackRules = QUICK) -> AgentChain:
+    chain = AgentChain(engines, rules)
+    await chain.start()
+    return chain
+
+
+async def test_the_first_engine_works_and_no_other_is_asked() -> None:
+    groq, offline = Fake("groq", [["Hi", " there"]]), Fake("offline", [["no"]])
+    chain = await chain_of(groq, offline)
+    assert await answer(chain) == [Served("groq"), "Hi", " there"]
+    assert offline.asked == 0
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+async def test_a_failure_before_the_first_output_is_made_good_in_the_same_turn(fault: Fault) -> None:
+    groq, offline = Fake("groq", [[failure("groq", fault)]]), Fake("offline", [["Hello."]])
+    chain = await chain_of(groq, offline)
+    assert await answer(chain) == [Served("offline", ("groq: it broke",)), "Hello."]
+    await chain.close()
+
+
+async def test_the_next_turn_does_not_wait_for_an_engine_that_rests() -> None:
+    groq, offline = Fake("groq", [[HANG]]), Fake("offline", [["Hello."]])
+    chain = await chain_of(groq, offline, rules=FallbackRules(first_output_s=0.2, rest_s=60))
+    started_s = time.monotonic()
+    assert (await answer(chain))[0] == Served("offline", ("groq: nothing came within 0.2 s",))
+    assert time.monotonic() - started_s >= 0.2
+    assert groq.open == 0, "the request that hangs was closed"
+    started_s = time.monotonic()
+    assert await answer(chain) == [Served("offline", ("groq: nothing came within 0.2 s",)), "Hello."]
+    assert time.monotonic() - started_s < 0.1
+    assert groq.asked == 1
+    assert chain.name == "offline"
+    await chain.close()
+
+
+async def test_an_engine_comes_back_once_a_probe_goes_well() -> None:
+    groq = Fake("groq", [[failure("groq")], ["Hi"]], unwell=failure("groq"))
+    chain = await chain_of(groq, Fake("offline", [["Hello."]]), rules=FallbackRules(retries=0, rest_s=0.05))
+    await answer(chain)
+    [recovery] = [task for task in asyncio.all_tasks() if task.get_name() == "recovery of groq"]
+    async with asyncio.timeout(5):
+        await groq.probes.acquire()
+        await groq.probes.acquire()
+        assert chain.name == "offline"
+        groq.unwell = None
+        await recovery
+    assert chain.name == "groq"
+    assert await answer(chain) == [Served("groq"), "Hi"]
+    assert chain.health[0].ready
+    assert chain.health[0].reason is None
+    await chain.close()
+
+
+async def test_closing_ends_the_background_probes() -> None:
+    chain = await chain_of(Fake("groq", [[failure("groq")]]), Fake("offline", [["Hello."]]))
+    before = asyncio.all_tasks()
+    await answer(chain)
+    assert len(asyncio.all_tasks() - before) == 1
+    await chain.close()
+    assert asyncio.all_tasks() == before
+
+
+async def test_after_closing_nothing_is_probed_any_more() -> None:
+    chain = await chain_of(Fake("groq", [[failure("groq")]]), Fake("offline", [["Hello."]]))
+    before = asyncio.all_tasks()
+    await chain.close()
+    await answer(chain)
+    assert asyncio.all_tasks() == before
+
+
+async def test_an_engine_whose_probe_is_not_accepted_is_tried_with_a_doubt() -> None:
+    """A gateway may not know what the probe asks, and do the work all the same."""
+    groq = Fake("groq", [[failure("groq")], ["Hi"]], unwell=failure("groq", Fault.REJECTED))
+    chain = await chain_of(groq, Fake("offline", [["Hello."]]), rules=FallbackRules(retries=0, rest_s=0.05))
+    await answer(chain)
+    [recovery] = [task for task in asyncio.all_tasks() if task.get_name() == "recovery of groq"]
+    async with asyncio.timeout(5):
+        await recovery
+    assert (chain.health[0].ready, chain.health[0].reason) == (True, "it broke")
+    assert await answer(chain) == [Served("groq"), "Hi"]
+    assert chain.health[0].reason is None
+    await chain.close()
+
+
+async def test_a_failure_in_mid_output_is_passed_on_and_the_next_turn_goes_elsewhere() -> None:
+    groq, offline = Fake("groq", [["Once", failure("groq", Fault.BROKEN)]]), Fake("offline", [["Hello."]])
+    chain = await chain_of(groq, offline, rules=FallbackRules(rest_s=60))
+    reply = chain.reply(HELLO, asyncio.Event())
+    assert [await anext(reply), await anext(reply)] == [Served("groq"), "Once"]
+    with pytest.raises(EngineError, match="groq: it broke"):
+        await anext(reply)
+    assert await answer(chain) == [Served("offline", ("groq: it broke",)), "Hello."]
+    await chain.close()
+
+
+async def test_a_passing_failure_is_tried_again_before_another_engine_is() -> None:
+    groq, offline = Fake("groq", [[failure("groq")], [failure("groq")], ["Hi"]]), Fake("offline", [["no"]])
+    chain = await chain_of(groq, offline, rules=FallbackRules(retries=2, backoff_s=0.01))
+    assert await answer(chain) == [Served("groq"), "Hi"]
+    assert groq.asked == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [
+        (failure("groq", Fault.DENIED), 1),
+        (failure("groq", Fault.REJECTED), 1),
+        (failure("groq", Fault.TIMEOUT), 1),
+        (failure("groq", Fault.SERVER), 4),
+        (failure("groq", Fault.LIMITED, retry_after_s=0.01), 4),
+        (failure("groq", Fault.LIMITED, retry_after_s=2.5), 1),
+        (failure("groq", Fault.SERVER, repeatable=False), 1),
+    ],
+    ids=lambda value: f"{value.fault} {value.retry_after_s}" if isinstance(value, EngineError) else str(value),
+)
+async def test_how_often_the_only_engine_is_asked(error: EngineError, asked: int) -> None:
+    groq = Fake("groq", [[error]])
+    chain = await chain_of(groq, rules=FallbackRules(retries=3, backoff_s=0.001))
+    with pytest.raises(EngineError, match="groq: it broke"):
+        await answer(chain)
+    assert groq.asked == asked
+
+
+async def test_what_had_effects_is_not_begun_again_elsewhere() -> None:
+    offline = Fake("offline", [["Hello."]])
+    chain = await chain_of(Fake("groq", [[failure("groq", repeatable=False)]]), offline)
+    with pytest.raises(EngineError, match="groq"):
+        await answer(chain)
+    assert offline.asked == 0
+    await chain.close()
+
+
+async def test_the_only_engine_is_asked_even_while_it_should_rest() -> None:
+    groq = Fake("groq", [[failure("groq")], ["Hi"]])
+    chain = await chain_of(groq, rules=FallbackRules(retries=0, rest_s=60))
+    with pytest.raises(EngineError):
+        await answer(chain)
+    assert await answer(chain) == [Served("groq"), "Hi"]
+
+
+async def test_a_slow_only_engine_is_waited_for() -> None:
+    class Slow(Fake):
+        async def reply(self, history: History, wanted: asyncio.Event, hold: Any = None) -> AsyncGenerator[str]:
+            await asyncio.sleep(0.4)
+            yield "Hi"
+
+    assert await answer(await chain_of(Slow("groq", [[]]))) == [Served("groq"), "Hi"]
+
+
+async def test_an_engine_that_gives_nothing_has_failed() -> None:
+    chain = await chain_of(Fake("groq", [[]]), Fake("offline", [["Hello."]]))
+    assert await answer(chain) == [Served("offline", ("groq: gave nothing",)), "Hello."]
+    await chain.close()
+
+
+async def test_an_engine_that_cannot_start_is_left_out() -> None:
+    broken = Fake("groq", [["no"]], cannot_start=failure("groq"))
+    chain = await chain_of(broken, Fake("offline", [["Hello."]]))
+    assert await answer(chain) == [Served("offline", ("groq: it broke",)), "Hello."]
+    assert [health.ready for health in chain.health] == [False, True]
+    with pytest.raises(EngineError, match="groq"):
+        await chain_of(broken)
+
+
+async def test_probes_tell_who_is_ready_and_how_quickly() -> None:
+    denied = failure("elevenlabs", Fault.DENIED)
+    voices = [
+        Fake("elevenlabs", [["."]], unwell=denied),
+        Fake("gtts", [["."]], unwell=HANG),
+        Fake("espeak", [["."]]),
+    ]
+    chain = TextToSpeechChain(voices, FallbackRules(probe_s=0.1, rest_s=60))
+    await chain.start()
+    await chain.probe()
+    elevenlabs, gtts, espeak = chain.health
+    assert (elevenlabs.ready, elevenlabs.reason) == (False, "it broke")
+    assert (gtts.ready, gtts.reason, gtts.probe_ms) == (False, "nothing came within 0.1 s", None)
+    assert espeak.ready
+    assert espeak.probe_ms is not None
+    assert espeak.probe_ms < 50
+    assert chain.name == "espeak"
+    await chain.close()
+
+
+async def test_probing_a_chain_of_which_nothing_works_says_why() -> None:
+    chain = await chain_of(Fake("groq", [["."]], unwell=failure("groq", Fault.DENIED)))
+    with pytest.raises(EngineError, match="groq: it broke"):
+        await chain.probe()
+    assert not chain.health[0].ready
+    await chain.close()
+
+
+# Speech to text ------------------------------------------------------------------------------------------------------
+
+SOUND = [Audio(np.full(512, value, np.int16), 16_000) for value in range(1, 6)]
+
+
+async def spoken(*items: Audio | Pause, then: asyncio.Event | None = None) -> AsyncIterator[Audio | Pause]:
+    for item in items:
+        await asyncio.sleep(0)
+        yield item
+    if then is not None:
+        await then.wait()
+
+
+async def transcribed(chain: SpeechToTextChain, *items: Audio | Pause) -> list[Transcript | Served]:
+    async with chain.session() as session:
+        return [each async for each in session.transcribe(spoken(*items))]
+
+
+async def test_another_recogniser_hears_the_utterance_from_its_start() -> None:
+    deepgram = Fake("deepgram", [["hello", "hello wor", failure("deepgram", Fault.UNREACHABLE), "never"]])
+    sphinx = Fake("pocketsphinx", [["hello", "hello world"]])
+    chain = SpeechToTextChain([deepgram, sphinx], QUICK)
+    await chain.start()
+    sound: list[Audio | Pause] = [*SOUND[:3], Pause(1), *SOUND[3:]]
+    got = await transcribed(chain, *sound)
+    assert got == [
+        Served("deepgram"),
+        Transcript("hello", final=False),
+        Transcript("hello wor", final=False),
+        Served("pocketsphinx", ("deepgram: it broke",)),
+        Transcript("hello", final=False),
+        Transcript("hello world", final=True),
+    ]
+    assert sphinx.heard == [sound]
+    assert (deepgram.open, sphinx.open, deepgram.sessions, sphinx.sessions) == (0, 0, 0, 0)
+    await chain.close()
+
+
+async def test_a_final_that_does_not_come_is_made_elsewhere() -> None:
+    chain = SpeechToTextChain([Fake("deepgram", [[HANG]]), Fake("pocketsphinx", [["hello world"]])], QUICK)
+    await chain.start()
+    got = await transcribed(chain, *SOUND)
+    reason = "deepgram: nothing came within 0.2 s"
+    assert got == [Served("deepgram"), Served("pocketsphinx", (reason,)), Transcript("hello world", final=True)]
+    await chain.close()
+
+
+async def test_while_the_user_speaks_nothing_is_overdue() -> None:
+    chain = SpeechToTextChain([Fake("deepgram", [["hello world"]]), Fake("pocketsphinx", [["no"]])], QUICK)
+    await chain.start()
+    end = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.5, end.set)
+    async with chain.session() as session:
+        got = [each async for each in session.transcribe(spoken(*SOUND, then=end))]
+    assert got == [Served("deepgram"), Transcript("hello world", final=True)]
+
+
+async def test_a_recogniser_is_opened_only_when_it_is_needed() -> None:
+    deepgram, sphinx = Fake("deepgram", [["one"], [failure("deepgram")]]), Fake("pocketsphinx", [["two"]])
+    chain = SpeechToTextChain([deepgram, sphinx], QUICK)
+    await chain.start()
+    async with chain.session() as session:
+        assert (deepgram.sessions, sphinx.sessions) == (1, 0)
+        assert [each async for each in session.transcribe(spoken(*SOUND))][-1] == Transcript("one", final=True)
+        assert (deepgram.sessions, sphinx.sessions) == (1, 0)
+        assert [each async for each in session.transcribe(spoken(*SOUND))][-1] == Transcript("two", final=True)
+        assert (deepgram.sessions, sphinx.sessions) == (1, 1)
+        assert session.bytes_sent == 3 * 5 * 1024
+    assert (deepgram.sessions, sphinx.sessions) == (0, 0)
+    await chain.close()
+
+
+async def test_giving_an_utterance_up_leaves_nothing_behind() -> None:
+    deepgram = Fake("deepgram", [["hello", "hello world"]])
+    chain = SpeechToTextChain([deepgram, Fake("pocketsphinx", [["no"]])], QUICK)
+    await chain.start()
+    before = asyncio.all_tasks()
+    async with chain.session() as session:
+        transcripts = session.transcribe(spoken(*SOUND, then=asyncio.Event()))
+        assert await anext(transcripts) == Served("deepgram")
+        assert await anext(transcripts) == Transcript("hello", final=False)
+        await transcripts.aclose()
+        assert deepgram.open == 0
+        assert asyncio.all_tasks() == before
+
+
+async def test_a_source_that_fails_is_heard_of() -> None:
+    async def failing() -> AsyncIterator[Audio | Pause]:
+        yield SOUND[0]
+        raise RuntimeError("the microphone is gone")
+
+    chain = SpeechToTextChain([Fake("deepgram", [["hello"]])], QUICK)
+    await chain.start()
+    async with chain.session() as session:
+        with pytest.raises(RuntimeError, match="microphone"):
+            async for _ in session.transcribe(failing()):
+                pass
+
+
+async def test_a_voice_that_breaks_off_is_not_begun_again() -> None:
+    gtts = Fake("gtts", [["a", failure("gtts", Fault.BROKEN)]])
+    chain = TextToSpeechChain([gtts, Fake("espeak", [["a", "b"]])], FallbackRules(rest_s=60))
+    await chain.start()
+    with pytest.raises(EngineError, match="gtts"):
+        async for _ in chain.synthesize("One."):
+            pass
+    assert [type(each) for each in [each async for each in chain.synthesize("Two.")]] == [Served, Audio, Audio]
+    assert gtts.asked == 1
+    await chain.close()

@@ -1,0 +1,138 @@
+"""MP3 files: any cut of the bytes, joins without gap or click, and garbage that is told."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.simulators.gtts import encoded
+from voicebot.core.audio import Audio
+from voicebot.engines.tts.mp3 import Mp3Decoder, Mp3Error
+
+RATE_HZ = 24_000
+LAME_GAIN = 0.95
+"""LAME turns its input down by this much, so that it does not clip."""
+
+
+def tone(samples: int, hz: float = 440.0) -> Audio:
+    time_s = np.arange(samples) / RATE_HZ
+    return Audio((8_000 * np.sin(2 * np.pi * hz * time_s)).astype(np.int16), RATE_HZ)
+
+
+TONE = tone(3 * RATE_HZ)
+FILE = encoded(TONE, tagged=True)
+UNTAGGED = encoded(TONE, tagged=False)
+
+
+def pieces(file: bytes, size: int = 1 << 20) -> Iterator[Audio]:
+    decoder = Mp3Decoder()
+    for start in range(0, len(file), size):
+        yield from decoder.push(file[start : start + size])
+    yield from decoder.finish()
+
+
+def decoded(file: bytes, size: int = 1 << 20) -> Audio:
+    return Audio.joined(pieces(file, size), RATE_HZ)
+
+
+def test_a_file_that_tells_of_its_padding_is_as_long_as_its_sound_and_in_its_place() -> None:
+    sound = decoded(FILE)
+    assert len(sound.samples) == len(TONE.samples)
+    assert sound.level_dbfs == pytest.approx(TONE.level_dbfs, abs=1)
+    difference = sound.samples - LAME_GAIN * TONE.samples
+    assert np.abs(difference[600:-600]).max() < 200, "the codec's noise: a sample's shift would be 900"
+
+
+def test_a_file_that_does_not_is_too_long_by_the_encoders_delay_and_padding_alone() -> None:
+    assert 0 <= len(decoded(UNTAGGED).samples) - len(TONE.samples) < 3 * 576
+
+
+@pytest.mark.parametrize("size", [1, 3, 96, 417, 5_000])
+def test_it_does_not_matter_where_the_bytes_are_cut(size: int) -> None:
+    for file in (FILE, UNTAGGED):
+        assert np.array_equal(decoded(file, size).samples, decoded(file).samples)
+
+
+def test_sound_comes_with_the_first_frames() -> None:
+    decoder = Mp3Decoder()
+    heard = sum(piece.duration_s for piece in decoder.push(UNTAGGED[: len(UNTAGGED) // 10]))
+    assert 0.25 < heard < 0.3
+
+
+def test_no_step_of_the_work_takes_long() -> None:
+    """The event loop has to wait for one step at most; a step makes a short piece."""
+    stream = pieces(encoded(tone(20 * RATE_HZ), tagged=False))
+    longest_s, start_s = 0.0, time.thread_time()
+    for piece in stream:
+        assert piece.duration_s <= 0.2
+        longest_s = max(longest_s, time.thread_time() - start_s)
+        start_s = time.thread_time()
+    assert longest_s < 0.01, "about a millisecond on an idle machine: the first step splits the file into its frames"
+
+
+def test_files_that_tell_of_their_padding_join_without_gap_or_click() -> None:
+    whole = tone(2 * RATE_HZ)
+    halves = [encoded(Audio(half, RATE_HZ), tagged=True) for half in np.split(whole.samples, 2)]
+    sound = Audio.joined((piece for half in halves for piece in pieces(half)), RATE_HZ)
+    assert len(sound.samples) == len(whole.samples)
+    around = slice(RATE_HZ - 400, RATE_HZ + 400)
+    assert np.sqrt(np.mean(np.square(sound.samples[around] - LAME_GAIN * whole.samples[around]))) < 400
+    assert np.abs(np.diff(sound.samples.astype(int)))[around].max() < 2.5 * np.abs(np.diff(whole.samples)).max()
+
+
+def test_channels_are_mixed_to_one() -> None:
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp3") as container:
+        stream = container.add_stream("libmp3lame", rate=RATE_HZ, layout="stereo")
+        both = np.stack([TONE.samples, np.zeros_like(TONE.samples)])
+        frame = av.AudioFrame.from_ndarray(both, format="s16p", layout="stereo")
+        frame.sample_rate = RATE_HZ
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    assert decoded(file.getvalue()).level_dbfs == pytest.approx(TONE.level_dbfs - 6, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        (b"", "no sound"),
+        (b"<html><body>Sorry, are you a robot?</body></html>" * 100, "no MP3"),
+        (bytes(5_000), "no MP3"),
+        (np.random.default_rng(1).bytes(20_000), "no MP3"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(5_000), "no MP3"),
+        (FILE[:30], "before any sound"),
+        (b"ID", "before any sound"),
+        (b"ID3\x03\x00\x00\x00\x00\x00\x00", "no sound"),
+    ],
+    ids=["nothing", "web page", "zeros", "noise", "wav", "half a tag", "start of a tag", "a tag alone"],
+)
+def test_garbage_is_told(file: bytes, message: str) -> None:
+    for size in (7, 1 << 20):
+        with pytest.raises(Mp3Error, match=message):
+            decoded(file, size)
+
+
+def test_garbage_in_the_middle_is_told_after_the_sound_before_it() -> None:
+    stream = pieces(UNTAGGED[:6_000] + np.random.default_rng(2).bytes(4_000), 500)
+    heard_s: list[float] = []
+    with pytest.raises(Mp3Error, match="damaged"):
+        heard_s.extend(piece.duration_s for piece in stream)
+    assert sum(heard_s) == pytest.approx(6_000 * 8 / 32_000, abs=0.1)
+
+
+@given(st.binary(max_size=2_000), st.booleans(), st.integers(0, 3_000))
+@settings(max_examples=150, deadline=None)
+def test_nothing_worse_than_its_own_error_comes_of_any_bytes(data: bytes, as_frames: bool, start: int) -> None:
+    file = UNTAGGED[start : start + 500] + data if as_frames else data
+    try:
+        for piece in pieces(file, 100):
+            assert len(piece.samples)
+    except Mp3Error:
+        pass

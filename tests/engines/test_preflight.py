@@ -1,0 +1,69 @@
+"""What is found out about the engines before anybody talks."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from voicebot.engines import preflight
+from voicebot.engines.base import EngineError, EngineHealth, Engines, Fault
+from voicebot.engines.chain import FallbackRules
+from voicebot.engines.fallback import TextToSpeechChain
+from voicebot.engines.preflight import Preflight
+
+
+@dataclass
+class Voice(ToneTts):
+    well: bool = True
+    probes: int = 0
+
+    async def probe(self) -> None:
+        self.probes += 1
+        if not self.well:
+            raise EngineError(self.name, "the key was not accepted", fault=Fault.DENIED)
+
+
+def with_voices(*voices: Voice) -> Engines:
+    chain = TextToSpeechChain(voices, FallbackRules(rest_s=60))
+    engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
+    return Engines(engines.stt, engines.agent, chain, engines.vad_name, engines.make_vad)
+
+
+async def test_engines_are_as_they_say() -> None:
+    engines = with_voices(Voice("elevenlabs", well=False), Voice("espeak"))
+    await engines.start()
+    looked = Preflight(engines)
+    stages = await looked.check()
+    assert stages["llm"] == (EngineHealth("scripted", ready=True),)
+    elevenlabs, espeak = stages["tts"]
+    assert (elevenlabs.ready, elevenlabs.reason) == (False, "the key was not accepted")
+    assert espeak.ready
+    assert looked.problem is None, "the other voice can speak"
+    await engines.close()
+
+
+async def test_a_stage_without_an_engine_is_a_problem_until_one_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "FRESH_S", 0.0)
+    voice = Voice("elevenlabs", well=False)
+    engines = with_voices(voice)
+    await engines.start()
+    looked = Preflight(engines)
+    await looked.check()
+    assert looked.problem == "The bot can't work just now. elevenlabs: the key was not accepted."
+    voice.well = True
+    await looked.check()
+    assert looked.problem is None
+    await engines.close()
+
+
+async def test_many_who_ask_at_once_cause_one_probe() -> None:
+    voice = Voice("espeak")
+    engines = with_voices(voice)
+    await engines.start()
+    looked = Preflight(engines)
+    await asyncio.gather(*(looked.check() for _ in range(20)))
+    assert voice.probes == 1
+    await engines.close()

@@ -1,0 +1,109 @@
+"""Conversations outlive the app: it is killed in the middle of a reply, and another one goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from websockets.asyncio.client import connect
+
+from tests.support.app_process import App, running_app
+from tests.support.postgres import Postgres
+from tests.support.rtc_client import RtcClient
+from tests.support.ws_client import WsClient
+from voicebot import config
+
+QUESTION = "Tell me a long story"
+
+
+@asynccontextmanager
+async def talking(app: App, query: str = "") -> AsyncIterator[WsClient]:
+    async with connect(f"{app.url.replace('http', 'ws', 1)}/ws{query}", max_size=None, proxy=None) as socket:
+        yield WsClient(socket)
+
+
+async def hears_the_beginning(client: WsClient) -> tuple[str, str]:
+    """Asks for a story and hears two seconds of it: the conversation's name, and the words sent so far."""
+    name = (await client.next("connected"))["conversation"]
+    await client.send("text", text=QUESTION)
+    clip = await client.next("play_audio", 15)
+    await client.send("client_playback_started")
+    await asyncio.sleep(2.5)
+    return str(name), str(clip["text"])
+
+
+def ask(method: str, url: str, **options: Any) -> httpx.Response:
+    return httpx.request(method, url, trust_env=False, **options)
+
+
+def kept(app: App, name: str) -> list[dict[str, object]]:
+    response = ask("GET", f"{app.url}/conversations/{name}")
+    return list(response.raise_for_status().json()["chat"])
+
+
+async def test_an_app_that_is_killed_in_mid_reply_has_kept_what_was_heard(tmp_path: Path) -> None:
+    with running_app(tmp_path) as app:
+        assert app.health()["store"] == {"kind": "sqlite", "ready": True, "reason": None}
+        async with talking(app) as client:
+            name, sent = await hears_the_beginning(client)
+            app.process.kill()
+    with running_app(tmp_path) as app:
+        question, answer = kept(app, name)
+        assert question["text"] == QUESTION
+        heard = str(answer["heard"])
+        assert heard
+        assert sent.startswith(heard) or heard.startswith(sent)
+        assert answer["interrupted"]
+        async with RtcClient(app.url, conversation=name) as client:
+            hello = await client.wait_for_message(lambda message: message["type"] == "hello")
+            assert hello["conversation"] == name
+            shown = await client.wait_for_message(lambda message: message["type"] == "state")
+            assert [each["role"] for each in shown["chat"]] == ["user", "assistant"]
+            client.send({"type": "text", "text": "hello"})
+            await client.wait_for_message(lambda message: len(message.get("chat", [])) >= 3)
+
+
+async def test_another_replica_goes_on_and_deletes(tmp_path: Path, postgres: Postgres) -> None:
+    url = postgres.new_database("replicas")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with running_app(tmp_path / "a", database_url=url) as one, running_app(tmp_path / "b", database_url=url) as other:
+        async with talking(one) as client:
+            name, _ = await hears_the_beginning(client)
+            async with talking(other, f"?conversation={name}") as again:
+                assert (await again.next("connected"))["conversation"] == name
+                assert [each["role"] for each in kept(other, name)] == ["user", "assistant"]
+                foreign = {"Origin": "https://elsewhere.example"}
+                address = f"{other.url}/conversations/{name}"
+                assert ask("DELETE", address, headers=foreign).status_code == 403
+                assert ask("DELETE", address).status_code == 204
+                assert ask("DELETE", address).status_code == 204
+                assert ask("GET", address).status_code == 404
+                bad = ask("DELETE", f"{other.url}/conversations/short")
+                assert bad.status_code == 422
+                assert bad.json()["error"].startswith("conversation: ")
+
+
+async def test_switched_off_it_leaves_no_file_and_the_lock_holds(tmp_path: Path) -> None:
+    with running_app(tmp_path, keep_conversations=False, app_username="ann", app_password="hush") as app:
+        address = f"{app.url}/conversations/{'A' * 32}"
+        assert ask("DELETE", address, auth=("ann", "wrong")).status_code == 401
+        assert ask("DELETE", address, auth=("ann", "hush")).status_code == 204
+    assert os.listdir(tmp_path) == ["app.log"]
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://u:hush@h/d", "hush", "sqlite://", "sqlite:///:memory:", "postgresql://u:hush@h"]
+)
+def test_an_address_that_is_none_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(config.SettingsError) as raised:
+        config.load(database_url=SecretStr(url))
+    assert str(raised.value).startswith("DATABASE_URL: must be such as")
+    assert "hush" not in str(raised.value)

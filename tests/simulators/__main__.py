@@ -1,0 +1,88 @@
+"""`python -m tests.simulators`: all services on local ports, for trying the app by hand without a key or a network.
+
+Prints the settings with which the app uses them; they run until Ctrl-C. They understand real speech (the embedded
+recogniser) and speak with a real voice (espeak-ng). `--fault` makes one of them fail from the start, as for
+`--fault elevenlabs=500`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+from contextlib import AsyncExitStack
+
+from tests.simulators import deepgram, elevenlabs
+from tests.simulators.chat import ChatSimulator
+from tests.simulators.deepgram import DeepgramSimulator, EmbeddedEar, Setting
+from tests.simulators.elevenlabs import ElevenLabsSimulator
+from tests.simulators.faults import Fault, Faults
+from tests.simulators.gtts import GttsSimulator
+from tests.simulators.realtime import RealtimeSimulator
+from tests.simulators.voices import espeak_of
+from voicebot.engines.stt.pocketsphinx import PocketSphinx
+
+ANY_KEY = "any-key-will-do"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulators", description=__doc__)
+    parser.add_argument("--fault", action="append", default=[], metavar="SERVICE=FAULT", help="such as gtts=hang")
+    return parser.parse_args()
+
+
+def planned(told: list[str], services: dict[str, Faults]) -> None:
+    """Plans the faults that the command line names. Raises ValueError."""
+    for each in told:
+        service, _, fault = each.partition("=")
+        if service not in services or fault not in list(Fault):
+            raise ValueError(f"--fault {each}: SERVICE is {', '.join(services)}; FAULT is {', '.join(Fault)}")
+        services[service].always(Fault(fault))
+
+
+async def serve(faults: list[str]) -> None:
+    async with AsyncExitStack() as running:
+        recogniser = PocketSphinx(workers=2)
+        running.push_async_callback(recogniser.close)
+        await recogniser.start()
+        ears = await running.enter_async_context(recogniser.session())
+        hears = await running.enter_async_context(DeepgramSimulator(Setting(make_ear=lambda: EmbeddedEar(ears))))
+        chat = await running.enter_async_context(ChatSimulator(first_token_s=0.15, token_s=0.025))
+        realtime = await running.enter_async_context(RealtimeSimulator(first_token_s=0.15, token_s=0.025))
+        speaks = await running.enter_async_context(ElevenLabsSimulator(espeak_of))
+        reads = await running.enter_async_context(GttsSimulator(espeak_of))
+        heard, thought = {"deepgram": hears.faults}, {"chat": chat.faults, "realtime": realtime.faults}
+        planned(faults, heard | thought | {"elevenlabs": speaks.faults, "gtts": reads.faults})
+        settings = {
+            "DEEPGRAM_API_KEY": deepgram.KEY,
+            "DEEPGRAM_BASE_URL": hears.url,
+            "GROQ_API_KEY": ANY_KEY,
+            "GROQ_BASE_URL": chat.url,
+            "OPENAI_API_KEY": ANY_KEY,
+            "OPENAI_BASE_URL": f"{chat.url}/v1",
+            "ELEVENLABS_API_KEY": elevenlabs.KEY,
+            "ELEVENLABS_BASE_URL": speaks.url,
+            "HTTPS_PROXY": reads.url,
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
+        lines = [f"{name}={value} \\" for name, value in settings.items()]
+        hints = (
+            f"# OpenAI Realtime: OPENAI_BASE_URL={realtime.url}/v1 LLM_ENGINE=openai-realtime",
+            "# gTTS: TTS_ENGINE=gtts,espeak      Flux: DEEPGRAM_MODEL=flux-general-en",
+        )
+        sys.stdout.write("\n".join([*lines, "python app.py", "", *hints, ""]) + "\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(serve(arguments().fault))
+    except ValueError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""Chat completions as Groq and OpenAI serve them, streamed as server-sent events.
+
+Written from the services' references (console.groq.com/docs/api-reference and /docs/errors,
+platform.openai.com/docs/api-reference/chat/streaming and /docs/guides/error-codes) and a recording of Groq
+(shared/specs/groq-stream-tool-cassette.yaml): first the role, then the deltas, then the reason of the end with the
+usage, then `[DONE]`; an error in mid-stream is an `event: error`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import ssl
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, Self
+
+from tests.simulators.brain import Answer, Call, Said, default_answer
+from tests.simulators.faults import Fault, Faults, Planned
+from tests.simulators.http_connection import HttpConnection, Received
+
+PREFIXES = ("/openai/v1", "/v1")
+"""Groq's and OpenAI's."""
+
+
+@dataclass
+class ChatSimulator:
+    """A server on a free port. A request gets the next of `answers`, then what `brain` makes of the conversation.
+
+    `key`: the only one that is accepted; None: any, but one must be there. The first token comes after `first_token_s`,
+    the others `token_s` apart. `garbage` is what comes for a GARBAGE; `retry_at_date` gives Retry-After as a date.
+    """
+
+    key: str | None = None
+    models: tuple[str, ...] = ("llama-3.3-70b-versatile", "gpt-4o-mini")
+    first_token_s: float = 0.0
+    token_s: float = 0.0
+    brain: Callable[[Sequence[Said], Sequence[str]], Answer] = default_answer
+    garbage: bytes = b'data: {"id": "chatcmpl-\n\n'
+    retry_at_date: bool = False
+    tls: ssl.SSLContext | None = None
+    answers: deque[Answer] = field(default_factory=deque)
+    faults: Faults = field(default_factory=Faults)
+    requests: list[Received] = field(default_factory=list)
+    open: int = 0
+    """How many sockets are open."""
+    connections: int = 0
+    """How many there have been."""
+
+    async def __aenter__(self) -> Self:
+        self._connected: set[asyncio.Task[None]] = set()
+        self._ids = itertools.count(1)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self.tls)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._connected:
+            task.cancel()
+        if self._connected:
+            await asyncio.wait(self._connected)
+        for request in self.requests:
+            request.gone.cancel()
+
+    @property
+    def url(self) -> str:
+        """Without a path."""
+        host, port = self._server.sockets[0].getsockname()
+        return f"{'https' if self.tls else 'http'}://{host}:{port}"
+
+    @property
+    def completions(self) -> list[Received]:
+        return [request for request in self.requests if request.path.endswith("/chat/completions")]
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(HttpConnection(reader, writer)), name="simulated chat")
+        self._connected.add(task)
+        task.add_done_callback(self._connected.discard)
+
+    async def _serve(self, http: HttpConnection) -> None:
+        self.open += 1
+        self.connections += 1
+        try:
+            while request := await http.request():
+                self.requests.append(request)
+                await http.while_connected(self._answer(http, request), request.gone)
+                if not http.next():
+                    break
+        except ConnectionError:
+            pass
+        finally:
+            http.abort()
+            self.open -= 1
+
+    async def _answer(self, http: HttpConnection, request: Received) -> None:
+        planned = self.faults.next()
+        if planned is not None and await self._failed(http, request, planned):
+            return
+        path = request.path
+        for prefix in PREFIXES:
+            path = path.removeprefix(prefix)
+        wrong = self._refusal(request, path)
+        if wrong is not None:
+            await http.json(*wrong)
+        elif path == "/models":
+            listed = [{"id": model, "object": "model", "created": 0, "owned_by": "simulator"} for model in self.models]
+            await http.json(200, {"object": "list", "data": listed})
+        else:
+            answer = self.answers.popleft() if self.answers else self.brain(*_conversation(request.body))
+            await self._stream(http, request, answer, planned)
+
+    async def _failed(self, http: HttpConnection, request: Received, planned: Planned) -> bool:
+        """Whether the fault was all that there is to the answer."""
+        match planned.fault:
+            case Fault.REFUSE:
+                http.abort()
+                return True
+            case Fault.HANG:
+                await asyncio.Event().wait()
+            case Fault.SLOW_FIRST_BYTE:
+                await asyncio.sleep(planned.delay_s)
+            case Fault.CUT | Fault.GARBAGE:
+                pass
+            case fault:
+                assert fault.status is not None
+                await http.json(fault.status, _error(fault.status, request), self._retry_after(planned))
+                return True
+        return False
+
+    def _retry_after(self, planned: Planned) -> dict[str, str]:
+        if planned.retry_after_s is None:
+            return {}
+        if self.retry_at_date:
+            moment = datetime.now(UTC) + timedelta(seconds=planned.retry_after_s)
+            return {"Retry-After": format_datetime(moment, usegmt=True)}
+        return {"Retry-After": f"{planned.retry_after_s:g}"}
+
+    def _refusal(self, request: Received, path: str) -> tuple[int, dict[str, Any]] | None:
+        """What is wrong with a request, as its status and body."""
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme != "Bearer" or not key or (self.key is not None and key != self.key):
+            return 401, _error(401, request)
+        if path == "/models" and request.method == "GET":
+            return None
+        if path != "/chat/completions" or request.method != "POST":
+            return 404, _told(f"Unknown request URL: {request.method} {request.path}", "unknown_url")
+        if request.body["model"] not in self.models:
+            return 404, _told(f"The model `{request.body['model']}` does not exist", "model_not_found")
+        if not request.body.get("stream"):
+            return 400, _told("The simulator only streams", "stream_expected")
+        if problem := _misplaced(request.body["messages"]):
+            return 400, _told(problem, "invalid_request")
+        return None
+
+    async def _stream(self, http: HttpConnection, request: Received, answer: Answer, planned: Planned | None) -> None:
+        fixed = {
+            "id": f"chatcmpl-{next(self._ids)}",
+            "object": "chat.completion.chunk",
+            "created": 1771438841,
+            "model": request.body["model"],
+            "system_fingerprint": "fp_simulator",
+        }
+        await http.head(200, {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        await asyncio.sleep(self.first_token_s)
+        for sent, event in enumerate(_events(fixed, answer)):
+            if planned is not None and sent == planned.after and planned.fault is Fault.CUT:
+                http.abort()
+                return
+            if planned is not None and sent == planned.after and planned.fault is Fault.GARBAGE:
+                await http.piece(self.garbage)
+            if sent > 1:
+                await asyncio.sleep(self.token_s)
+            await http.piece(event)
+        await http.end()
+
+
+def _events(fixed: dict[str, Any], answer: Answer) -> list[bytes]:
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": token} for token in answer.tokens]
+    for index, call in enumerate(answer.calls):
+        deltas += _call_deltas(index, call)
+    events = [_event({**fixed, "choices": [_choice(delta)]}) for delta in deltas]
+    if answer.error is not None:
+        return [*events, b"event: error\n" + _event({"error": dict(answer.error)})]
+    if answer.finish != "":
+        reason = answer.finish or ("tool_calls" if answer.calls else "stop")
+        usage: dict[str, Any] = {
+            "prompt_tokens": 10,
+            "completion_tokens": len(deltas),
+            "total_tokens": 10 + len(deltas),
+        }
+        end: dict[str, Any] = {
+            **fixed,
+            "choices": [_choice({}, reason)],
+            "x_groq": {"id": "req_1", "usage": usage},
+            "usage": usage,
+        }
+        events += [_event(end), b"data: [DONE]\n\n"]
+    return events
+
+
+def _call_deltas(index: int, call: Call) -> list[dict[str, Any]]:
+    """A call that is not to come in pieces comes as Groq sends it: with its name, in one delta."""
+    first, *pieces = ["", *call.pieces()] if call.piece else [call.text]
+    function = {"name": call.name, "arguments": first}
+    parts: list[dict[str, Any]] = [{"id": f"call_{index}", "type": "function", "function": function}]
+    parts += [{"function": {"arguments": piece}} for piece in pieces]
+    return [{"tool_calls": [{"index": index, **part}]} for part in parts]
+
+
+def _choice(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+
+
+def _event(data: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(data)}\n\n".encode()
+
+
+def _told(message: str, code: str) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "invalid_request_error", "code": code}}
+
+
+def _error(status: int, request: Received) -> dict[str, Any]:
+    """An error whose text, as real ones may, holds the key and what was said."""
+    text = f"Failed with {request.headers.get('authorization')} for {json.dumps(request.body)}"
+    code = {401: "invalid_api_key", 429: "rate_limit_exceeded"}.get(status)
+    return {
+        "error": {"message": text, "type": "invalid_request_error" if status < 500 else "server_error", "code": code}
+    }
+
+
+def _misplaced(messages: list[dict[str, Any]]) -> str | None:
+    """Services refuse tools' results that nobody asked for, and calls that stay without one."""
+    open_calls: set[str] = set()
+    for message in messages:
+        if message["role"] == "tool":
+            if message["tool_call_id"] not in open_calls:
+                return "messages with role 'tool' must follow a message with 'tool_calls'"
+            open_calls.discard(message["tool_call_id"])
+        elif open_calls:
+            return "a message with 'tool_calls' must be followed by their results"
+        open_calls |= {call["id"] for call in message.get("tool_calls") or ()}
+    return "a message with 'tool_calls' must be followed by their results" if open_calls else None
+
+
+def _conversation(body: dict[str, Any]) -> tuple[list[Said], list[str]]:
+    said = [Said(each["role"], each["content"] or "") for each in body["messages"] if each["role"] != "system"]
+    return said, [tool["function"]["name"] for tool in body.get("tools") or ()]

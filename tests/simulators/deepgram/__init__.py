@@ -1,0 +1,24 @@
+"""Deepgram's speech-to-text as a service of its own on a local port: listen v1 and v2 live, and recordings by REST.
+
+Written from Deepgram's AsyncAPI and OpenAPI descriptions (developers.deepgram.com/asyncapi.yaml, /openapi.yaml) and its
+guides: /docs/finalize, /docs/audio-keep-alive, /docs/close-stream, /docs/endpointing, /docs/interim-results,
+/docs/stt-troubleshooting-websocket-data-and-net-errors, /docs/flux/state, /docs/flux/configuration,
+/docs/flux/configure, /docs/flux/force-end-turn, /docs/flux/close-stream.
+"""
+
+from tests.simulators.deepgram.ears import Ear, EmbeddedEar, HeardWord, ScriptedEar, ToneWordEar
+from tests.simulators.deepgram.live import Disturbance, Setting
+from tests.simulators.deepgram.simulator import KEY, DeepgramSimulator, Request
+
+__all__ = [
+    "KEY",
+    "DeepgramSimulator",
+    "Disturbance",
+    "Ear",
+    "EmbeddedEar",
+    "HeardWord",
+    "Request",
+    "ScriptedEar",
+    "Setting",
+    "ToneWordEar",
+]

@@ -1,0 +1,94 @@
+"""What the simulator understands of the sound that it is sent: one ear for each connection."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from tests.support.tone_words import ToneEar
+from voicebot.core.audio import SPEECH_RATE_HZ as RATE_HZ
+from voicebot.core.audio import Audio, Samples
+from voicebot.engines.base import Transcriber, Transcript
+from voicebot.engines.stt.utterance import speech_bounds
+
+
+@dataclass(frozen=True, slots=True)
+class HeardWord:
+    """From sample `start` to `end` of what came over the connection."""
+
+    text: str
+    start: int
+    end: int
+    confidence: float = 0.99
+
+
+class Ear(Protocol):
+    def hear(self, samples: Samples) -> None: ...
+
+    async def words(self, since: int, *, all_heard: bool) -> Sequence[HeardWord]:
+        """The words that begin at sample `since` or later; `all_heard`: their end need not be waited for."""
+        ...
+
+
+class ToneWordEar:
+    """Understands `tone_words`, and so exactly what was in the sound."""
+
+    def __init__(self) -> None:
+        self._ear = ToneEar()
+
+    def hear(self, samples: Samples) -> None:
+        self._ear.hear(samples)
+
+    async def words(self, since: int, *, all_heard: bool) -> list[HeardWord]:
+        words = self._ear.words(all_heard=all_heard)
+        return [HeardWord(word.text, word.start, word.end) for word in words if word.start >= since]
+
+
+class ScriptedEar:
+    """Hears the words of a script when their time in the connection's sound has come, whatever the sound is."""
+
+    def __init__(self, *script: tuple[str, float, float]) -> None:
+        self._script = [
+            HeardWord(text, round(start_s * RATE_HZ), round(end_s * RATE_HZ)) for text, start_s, end_s in script
+        ]
+        self._heard = 0
+
+    def hear(self, samples: Samples) -> None:
+        self._heard += len(samples)
+
+    async def words(self, since: int, *, all_heard: bool) -> list[HeardWord]:
+        return [word for word in self._script if word.start >= since and word.end <= self._heard]
+
+
+class EmbeddedEar:
+    """Understands real speech with an engine of the project, when all is heard. Words are spread over the speech."""
+
+    def __init__(self, transcriber: Transcriber) -> None:
+        self._transcriber = transcriber
+        self._sound = np.zeros(0, np.int16)
+
+    def hear(self, samples: Samples) -> None:
+        self._sound = np.concatenate([self._sound, samples])
+
+    async def words(self, since: int, *, all_heard: bool) -> list[HeardWord]:
+        stretch = self._sound[since:]
+        begin, end = speech_bounds(stretch)
+        if not all_heard or begin == end:
+            return []
+        text = ""
+        async with aclosing(self._transcriber.transcribe(_pieces(stretch))) as transcripts:
+            async for transcript in transcripts:
+                if isinstance(transcript, Transcript):
+                    text = transcript.text
+        words = text.split()
+        places = np.linspace(since + begin, since + end, len(words) + 1).astype(int).tolist()
+        return [HeardWord(*word, 0.9) for word in zip(words, places[:-1], places[1:], strict=True)]
+
+
+async def _pieces(sound: Samples) -> AsyncGenerator[Audio]:
+    for start in range(0, len(sound), RATE_HZ):
+        yield Audio(sound[start : start + RATE_HZ], RATE_HZ)

@@ -1,0 +1,211 @@
+"""What the two live protocols have in common: messages in and out, their timing, and what disturbs a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from tests.simulators.deepgram.ears import Ear, HeardWord, ToneWordEar
+from tests.simulators.deepgram.wire import Wire
+from tests.simulators.faults import Fault, Planned
+from voicebot.core.audio import SPEECH_RATE_HZ
+
+
+class Disturbance(StrEnum):
+    ERROR = "error"
+    """The service closes the connection with code 1011."""
+    GOODBYE = "goodbye"
+    """It closes it as if all were well."""
+    EOF = "eof"
+    """The TCP stream ends with no word before it."""
+    RESET = "reset"
+    """The TCP connection breaks, and what was on its way is lost."""
+    SILENCE = "silence"
+    """The connection stays, but nothing more comes over it."""
+    FREEZE = "freeze"
+    """The same, and not even the closing of the WebSocket is answered."""
+
+
+@dataclass(slots=True)
+class Setting:
+    """How the service behaves. May be changed at any time."""
+
+    make_ear: Callable[[], Ear] = ToneWordEar
+    delay_s: float = 0.0
+    """From when a result could be known until it is sent."""
+    idle_timeout_s: float = 10.0
+    """Without sound or KeepAlive, until listen v1 closes the connection."""
+    interim_every_s: float = 0.1
+    """Sound between interim results; listen v2 has 0.25 s."""
+    segment_s: float = 3.0
+    """Listen v1 makes sound final when there is so much of it."""
+    least_s: float = 0.0
+    """A Finalize with less sound than this to process gets no answer."""
+    rejects: frozenset[str] = frozenset()
+    """Parameters with which a connection is not accepted: 400."""
+    status: int | None = None
+    """What every request is answered with, if it is no success: 402 when the account is empty."""
+    can_force: bool = True
+    """Does listen v2 know ForceEndTurn? Self-hosted services do not."""
+    ignores_force: bool = False
+    """Does it take ForceEndTurn without a word, and without doing it?"""
+    word_times: bool = True
+    """Does listen v2 tell when the words were? Since July 2026."""
+    ends_turns: bool = True
+    """Does listen v2 hear by itself when a turn is over?"""
+    disturbances: dict[int, tuple[Disturbance, bool]] = field(default_factory=dict)
+    """What goes wrong at which of the messages of all clients, counted from 1; whether after it was dealt with."""
+
+
+LOUD = 500
+
+GARBAGE: Sequence[str | bytes] = (
+    "{",
+    "[1, 2]",
+    "null",
+    '{"type": "Results"}',
+    '{"type": "Results", "start": 0, "duration": 9, "is_final": true, "channel": {"alternatives": []}}',
+    '{"type": "Results", "start": 0, "duration": 9e999, "channel": {"alternatives": [{"transcript": "x"}]}}',
+    '{"type": "Results", "start": -9, "duration": "long", "channel": {"alternatives": [{"transcript": "x"}]}}',
+    '{"type": "TurnInfo", "event": 5}',
+    '{"type": "TurnInfo", "event": "EndOfTurn", "audio_window_end": 9e999, "transcript": "x", "words": []}',
+    '{"type": "Nonsense", "channel": {"alternatives": "x"}}',
+    b"\x00\xff",
+)
+
+
+class Live:
+    """One live connection. Subclasses say what a message means; the class counts, delays and disturbs."""
+
+    def __init__(self, wire: Wire, setting: Setting, planned: Planned | None, count: Callable[[], int]) -> None:
+        self.setting = setting
+        self.ear = setting.make_ear()
+        self.heard = 0
+        """Samples so far."""
+        self.loud_to = 0
+        """Where the last of them was that is not silence."""
+        self._wire = wire
+        self._planned = planned
+        self._count = count
+        self._deaf = self._mute = False
+        self._told = 0
+        self._outbox: asyncio.Queue[tuple[float, dict[str, Any]]] = asyncio.Queue()
+
+    async def serve(self, query: dict[str, list[str]]) -> None:
+        """Until the client has gone, or the connection is broken."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                posting = group.create_task(self._post())
+                await self.on_open(query)
+                await self._converse()
+                posting.cancel()
+        except* ConnectionError:
+            pass
+        finally:
+            self.on_close()
+
+    async def _converse(self) -> None:
+        async with aclosing(self._wire.messages()) as messages:
+            async for message in messages:
+                if self._deaf:
+                    continue
+                disturbance, after = self.setting.disturbances.pop(self._count(), (None, False))
+                if disturbance is not None and not after:
+                    await self._disturb(disturbance)
+                if not self._deaf:
+                    await self._take(message)
+                if disturbance is not None and after and not self._deaf:
+                    await self._disturb(disturbance)
+
+    async def _take(self, message: str | bytes) -> None:
+        if isinstance(message, bytes):
+            samples = np.frombuffer(message, "<i2")
+            loud = np.flatnonzero(np.abs(samples) > LOUD)
+            self.loud_to = self.heard + int(loud[-1]) + 1 if len(loud) else self.loud_to
+            self.heard += len(samples)
+            self.ear.hear(samples)
+            await self.on_sound()
+        else:
+            await self.on_message(json.loads(message))
+
+    async def _disturb(self, disturbance: Disturbance) -> None:
+        match disturbance:
+            case Disturbance.ERROR:
+                await self.leave(1011, "an error, on purpose")
+            case Disturbance.GOODBYE:
+                await self.leave(1000)
+            case Disturbance.EOF:
+                self._wire.hang_up()
+                raise ConnectionAbortedError
+            case Disturbance.RESET:
+                self._wire.reset()
+                raise ConnectionAbortedError
+            case Disturbance.SILENCE:
+                self._mute = True
+            case Disturbance.FREEZE:
+                await self._wire.left()
+                raise ConnectionAbortedError
+
+    async def leave(self, code: int, reason: str = "") -> None:
+        """Close the WebSocket: the client answers that, and all that it sends before is ignored."""
+        self._deaf = True
+        if code == 1000:
+            await self._outbox.join()
+        await self._wire.close_websocket(code, reason)
+
+    # What the protocols do ----------------------------------------------------------------------------------------
+
+    async def on_open(self, query: dict[str, list[str]]) -> None:
+        raise NotImplementedError
+
+    async def on_sound(self) -> None:
+        raise NotImplementedError
+
+    async def on_message(self, message: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def on_close(self) -> None:
+        """For what is to be tidied up."""
+
+    async def tell(self, message: dict[str, Any]) -> None:
+        """Sent when its time has come, in order."""
+        if self.setting.delay_s:
+            self._outbox.put_nowait((asyncio.get_running_loop().time() + self.setting.delay_s, message))
+        else:
+            await self._send(message)
+
+    async def _post(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due_s, message = await self._outbox.get()
+            await asyncio.sleep(due_s - loop.time())
+            await self._send(message)
+            self._outbox.task_done()
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if self._mute:
+            return
+        await self._wire.send(json.dumps(message))
+        self._told += 1
+        if self._planned is not None and self._told == self._planned.after:
+            if self._planned.fault is Fault.CUT:
+                self._wire.reset()
+                raise ConnectionAbortedError
+            if self._planned.fault is Fault.GARBAGE:
+                for each in GARBAGE:
+                    await self._wire.send(each)
+
+
+def seconds(samples: int) -> float:
+    return round(samples / SPEECH_RATE_HZ, 6)
+
+
+def text_of(words: Sequence[HeardWord]) -> str:
+    return " ".join(word.text for word in words)

@@ -1,0 +1,58 @@
+"""What can go wrong with a service, to be injected into a simulator: a fault for each request, in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    REFUSE = "refuse"
+    """The connection is closed before a byte of an answer (a port that nobody listens on is tried by closing it)."""
+    UNAUTHORIZED = "401"
+    FORBIDDEN = "403"
+    RATE_LIMITED = "429"
+    SERVER_ERROR = "500"
+    HANG = "hang"
+    """The request is taken, and nothing comes."""
+    SLOW_FIRST_BYTE = "slow"
+    """All is well, but late."""
+    CUT = "cut"
+    """The connection breaks in mid-stream."""
+    GARBAGE = "garbage"
+    """Something comes that is no answer."""
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status it is told by, if it is."""
+        return int(self.value) if self.value.isdecimal() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A fault with its particulars: `after` pieces of the answer a CUT or GARBAGE comes."""
+
+    fault: Fault
+    retry_after_s: float | None = None
+    delay_s: float = 1.0
+    after: int = 1
+
+
+class Faults:
+    """The next request gets the next planned fault; when none is left, `always` if that is set, else health."""
+
+    def __init__(self) -> None:
+        self._planned: deque[Planned | None] = deque()
+        self._always: Planned | None = None
+
+    def plan(self, *planned: Planned | Fault | None) -> None:
+        """Adds to the plan; None is a request that goes well."""
+        self._planned.extend(Planned(each) if isinstance(each, Fault) else each for each in planned)
+
+    def always(self, planned: Planned | Fault | None) -> None:
+        """For all requests after the planned ones; None ends it."""
+        self._always = Planned(planned) if isinstance(planned, Fault) else planned
+
+    def next(self) -> Planned | None:
+        return self._planned.popleft() if self._planned else self._always

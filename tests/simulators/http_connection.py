@@ -1,0 +1,108 @@
+"""A server's end of an HTTP/1.1 connection, with a hand on every byte: it can be cut anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import h11
+
+
+@dataclass
+class Received:
+    """A request as it came."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Any
+    gone: asyncio.Future[float]
+    """When its client hung up before the answer's end, by the loop's clock."""
+
+
+class HttpConnection:
+    """The protocol is h11's."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._http = h11.Connection(h11.SERVER)
+
+    async def request(self) -> Received | None:
+        """The next one; None if the client has left."""
+        head: h11.Request | None = None
+        body = bytearray()
+        while True:
+            match self._http.next_event():
+                case h11.NEED_DATA:
+                    self._http.receive_data(await self._reader.read(65_536))
+                case h11.Request() as head:
+                    pass
+                case h11.Data(data=data):
+                    body += data
+                case h11.EndOfMessage():
+                    assert head is not None
+                    return Received(
+                        method=head.method.decode(),
+                        path=head.target.decode(),
+                        headers={name.decode(): value.decode() for name, value in head.headers},
+                        body=json.loads(body) if body else None,
+                        gone=asyncio.get_running_loop().create_future(),
+                    )
+                case _:
+                    return None
+
+    async def while_connected(self, answer: Coroutine[Any, Any, None], gone: asyncio.Future[float]) -> None:
+        """Answer until done or the client hangs up; that is then the moment in `gone`."""
+        answering = asyncio.create_task(answer)
+        watching = asyncio.create_task(self._hung_up())
+        try:
+            await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if answering.done():
+                await answering
+            else:
+                gone.set_result(watching.result())
+                raise ConnectionAbortedError
+        finally:
+            for task in (answering, watching):
+                task.cancel()
+            await asyncio.wait({answering, watching})
+
+    async def _hung_up(self) -> float:
+        with suppress(ConnectionError):
+            data = await self._reader.read(1)
+            assert not data, "no client sends a request before the last one is answered"
+        return asyncio.get_running_loop().time()
+
+    def next(self) -> bool:
+        """Whether the connection takes another request."""
+        if self._writer.is_closing() or self._http.our_state is not h11.DONE:
+            return False
+        self._http.start_next_cycle()
+        return True
+
+    async def json(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        text = json.dumps(body).encode()
+        extra = {"Content-Type": "application/json", "Content-Length": str(len(text)), **(headers or {})}
+        await self.head(status, extra)
+        await self.piece(text)
+        await self.end()
+
+    async def head(self, status: int, headers: dict[str, str]) -> None:
+        await self._send(h11.Response(status_code=status, headers=list(headers.items())))
+
+    async def piece(self, data: bytes) -> None:
+        await self._send(h11.Data(data=data))
+
+    async def end(self) -> None:
+        await self._send(h11.EndOfMessage())
+
+    async def _send(self, event: h11.Event) -> None:
+        self._writer.write(self._http.send(event) or b"")
+        await self._writer.drain()
+
+    def abort(self) -> None:
+        self._writer.transport.abort()

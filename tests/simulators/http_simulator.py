@@ -1,0 +1,134 @@
+"""A server on loopback that answers HTTP/1.1 well or badly, as a test has planned, and tells what it saw."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from itertools import islice
+from types import TracebackType
+from typing import Self
+
+from tests.simulators.faults import Fault, Faults, Planned
+from tests.simulators.http_wire import Connection, Exchange, Request
+from tests.support.signal import Signal
+
+
+class HttpSimulator:
+    """A server on loopback, on any free port if `port` is 0; subclasses say what they answer.
+
+    Leaving it closes everything, and raises what was the simulator's own mistake.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        self._port = port
+        self.faults = Faults()
+        self.requests: list[Request] = []
+        self.changed = Signal()
+        """Notified when a request has come, and when a connection opens or closes."""
+        self.pace_s = 0.0
+        """Between two pieces of an answer."""
+        self._connections: set[Connection] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def answer(self, exchange: Exchange) -> None:
+        raise NotImplementedError
+
+    @property
+    def open(self) -> int:
+        """How many sockets are open."""
+        return len(self._connections)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    async def requested(self, number: int) -> Request:
+        """Request `number`, once it has come."""
+        return await self.changed.until(
+            lambda: self.requests[number - 1] if len(self.requests) >= number else None, 10, f"request {number}"
+        )
+
+    async def gone(self, number: int) -> float:
+        """When the client of request `number` closed its connection, once it has."""
+        request = await self.requested(number)
+        async with asyncio.timeout(10):
+            return await asyncio.shield(request.gone_s)
+
+    async def until_open(self, count: int) -> None:
+        await self.changed.until(lambda: True if self.open == count else None, 10, f"moment with {count} open sockets")
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.close()
+        for connection in self._connections:
+            connection.transport.abort()
+        await self.until_open(0)
+        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
+        await self._server.wait_closed()
+
+    async def failed(self, exchange: Exchange, planned: Planned, told: Callable[[Fault], tuple[str, bytes]]) -> bool:
+        """Whether the fault has ended the request before its answer. `told`: content type and body of an error."""
+        match planned.fault:
+            case Fault.REFUSE:
+                exchange.close()
+                return True
+            case Fault.HANG:
+                await asyncio.Event().wait()
+            case Fault.SLOW_FIRST_BYTE:
+                await asyncio.sleep(planned.delay_s)
+            case Fault.GARBAGE if planned.after == 0:
+                self._spoil(exchange, planned)
+                return True
+            case fault if fault.status is not None:
+                content_type, body = told(fault)
+                headers = [("content-type", content_type)]
+                if planned.retry_after_s is not None:
+                    headers.append(("retry-after", f"{planned.retry_after_s:g}"))
+                await exchange.respond(fault.status, headers, body)
+                return True
+        return False
+
+    async def pieces(self, exchange: Exchange, pieces: Iterable[bytes], planned: Planned | None) -> None:
+        """The body of an answer that was started; cut short or spoilt if that is planned."""
+        spoilt = planned if planned is not None and planned.fault in (Fault.CUT, Fault.GARBAGE) else None
+        for piece in islice(pieces, None if spoilt is None else spoilt.after):
+            await exchange.send(piece)
+            await asyncio.sleep(self.pace_s)
+        if spoilt is None:
+            exchange.end()
+        else:
+            self._spoil(exchange, spoilt)
+
+    @staticmethod
+    def _spoil(exchange: Exchange, planned: Planned) -> None:
+        if planned.fault is Fault.GARBAGE:
+            exchange.raw(b"\xfe\xff is no HTTP\r\n\r\n" * 50)
+        exchange.close()
+
+    def admit(self, connection: Connection, serving: asyncio.Task[None]) -> int:
+        self._connections.add(connection)
+        self._tasks.append(serving)
+        self.changed.notify()
+        return len(self._tasks)
+
+    def dismiss(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self.changed.notify()
+
+    def record(self, *, method: str, target: str, headers: dict[str, str], body: bytes, connection: int) -> Request:
+        number = 0 if method == "CONNECT" else len(self.requests) + 1
+        request = Request(number, method, target, headers, body, time.monotonic(), connection)
+        if number:
+            self.requests.append(request)
+        self.changed.notify()
+        return request

@@ -1,0 +1,147 @@
+"""The OpenAI Realtime websocket, text only, in its general version (GA) and as it was in beta.
+
+Written from platform.openai.com/docs/api-reference/realtime-client-events and -server-events, the types of the openai
+SDK (openai/types/realtime, generated from OpenAI's OpenAPI document) and, for the beta, a recording
+(shared/specs/realtime-text-beta-cassette.yaml). A key that is not accepted is told as an event, followed by a close
+with code 3000, as OpenAI does.
+
+Stricter than OpenAI in one thing: a client event before the first `session.update` is an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import ssl
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from tests.simulators.brain import Answer, Said, default_answer
+from tests.simulators.faults import Fault, Faults
+from tests.simulators.realtime_conversation import Conversation, Session
+
+logger = logging.getLogger(__name__)
+logger.setLevel(logging.CRITICAL)  # websockets logs headers, and each of the injected faults
+
+
+@dataclass
+class RealtimeSimulator:
+    """A server on a free port. A response gets the next of `answers`, then what `brain` makes of the conversation.
+
+    `faults` are for responses, `door_faults` for handshakes. `key`: the only one that is accepted; None: any.
+    `only_done`: text and arguments come whole, without deltas.
+    """
+
+    beta: bool = False
+    key: str | None = None
+    first_token_s: float = 0.0
+    token_s: float = 0.0
+    only_done: bool = False
+    brain: Callable[[Sequence[Said], Sequence[str]], Answer] = default_answer
+    tls: ssl.SSLContext | None = None
+    garbage: str | bytes = '{"type": "response.'
+    answers: deque[Answer] = field(default_factory=deque)
+    faults: Faults = field(default_factory=Faults)
+    door_faults: Faults = field(default_factory=Faults)
+    sessions: list[Session] = field(default_factory=list)
+    open: int = 0
+    """How many sockets are open."""
+    hanging: set[ServerConnection] = field(default_factory=set)
+    """Those that were let hang in their handshake."""
+
+    async def __aenter__(self) -> Self:
+        self._ids = itertools.count(1)
+        self._server: Server = await serve(
+            self._converse,
+            "127.0.0.1",
+            0,
+            process_request=self._let_in,
+            close_timeout=0.2,
+            logger=logger,
+            ssl=self.tls,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for connection in self.hanging:
+            connection.transport.abort()
+        self._server.close()
+        await self._server.wait_closed()
+        for session in self.sessions:
+            session.gone.cancel()
+            session.cancelled.cancel()
+
+    async def close_all(self) -> None:
+        """Close every connection, as a service does that restarts."""
+        for connection in self._server.connections:
+            await connection.close(1012)
+
+    @property
+    def url(self) -> str:
+        """Without a path."""
+        host, port = next(iter(self._server.sockets)).getsockname()
+        return f"{'https' if self.tls else 'http'}://{host}:{port}"
+
+    @property
+    def requests(self) -> list[Session]:
+        """The sessions in which a response was asked for."""
+        return [
+            session for session in self.sessions if any(each["type"] == "response.create" for each in session.events)
+        ]
+
+    async def _let_in(self, connection: ServerConnection, request: Request) -> Response | None:
+        planned = self.door_faults.next()
+        if planned is None:
+            return None
+        match planned.fault:
+            case Fault.REFUSE | Fault.CUT:
+                connection.transport.abort()
+            case Fault.HANG:
+                self.hanging.add(connection)
+                await connection.wait_closed()
+            case Fault.SLOW_FIRST_BYTE:
+                await asyncio.sleep(planned.delay_s)
+            case Fault.GARBAGE:
+                connection.transport.write(b"220 this is a mail server\r\n")
+                connection.transport.close()
+            case fault:
+                assert fault.status is not None
+                told = f"Failed with {request.headers.get('Authorization')}"
+                response = connection.respond(HTTPStatus(fault.status), json.dumps({"error": {"message": told}}))
+                if planned.retry_after_s is not None:
+                    response.headers["Retry-After"] = f"{planned.retry_after_s:g}"
+                return response
+        return None
+
+    async def _converse(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        url = urlsplit(connection.request.path)
+        loop = asyncio.get_running_loop()
+        session = Session(
+            dict(connection.request.headers.raw_items()),
+            parse_qs(url.query)["model"][0],
+            gone=loop.create_future(),
+            cancelled=loop.create_future(),
+        )
+        self.sessions.append(session)
+        self.open += 1
+        try:
+            await Conversation(self, connection, session).run()
+        except ConnectionClosed:
+            pass
+        finally:
+            self.open -= 1
+            session.gone.set_result(loop.time())
+
+    def next_id(self, kind: str) -> str:
+        return f"{kind}_{next(self._ids)}"

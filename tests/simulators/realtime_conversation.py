@@ -1,0 +1,175 @@
+"""One session of the simulated Realtime service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from tests.simulators.brain import Answer, Said
+from tests.simulators.faults import Fault, Planned
+from tests.simulators.realtime_events import Event, error, problem, response_events, said
+
+if TYPE_CHECKING:
+    from tests.simulators.realtime import RealtimeSimulator
+
+
+@dataclass
+class Session:
+    """A connection and what came on it: a request of its own."""
+
+    headers: dict[str, str]
+    model: str
+    gone: asyncio.Future[float]
+    """When its socket was closed, by the loop's clock."""
+    cancelled: asyncio.Future[float]
+    """When a response was cancelled by its client."""
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def items(self) -> list[Event]:
+        return [event["item"] for event in self.events if event["type"] == "conversation.item.create"]
+
+
+class Conversation:
+    """One session: what the client has told, and the response that is under way."""
+
+    def __init__(self, simulator: RealtimeSimulator, connection: ServerConnection, session: Session) -> None:
+        self._simulator = simulator
+        self._connection = connection
+        self._session = session
+        self._settings: Event = {}
+        self._said: list[Said] = []
+        self._response: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        if await self._refused():
+            return
+        await self._send("session.created", session=self._session_object())
+        try:
+            async for message in self._connection:
+                event = json.loads(message)
+                self._session.events.append(event)
+                if wrong := self._problem(event):
+                    await self._send("error", error=error(*wrong))
+                else:
+                    await self._take(event)
+        finally:
+            if self._response is not None:
+                self._response.cancel()
+                await asyncio.wait([self._response])
+
+    async def _refused(self) -> bool:
+        scheme, _, key = self._session.headers.get("Authorization", "").partition(" ")
+        if scheme == "Bearer" and key and self._simulator.key in (None, key):
+            return False
+        await self._send("error", error=error("invalid_api_key", f"Incorrect API key provided: {key}"))
+        await self._connection.close(3000, "invalid_request_error.invalid_api_key")
+        return True
+
+    def _problem(self, event: Event) -> tuple[str, str] | None:
+        if event["type"] != "session.update" and not self._settings:
+            return "session_update_expected", "The first event must be a session.update."
+        is_active = self._response is not None and not self._response.done()
+        return problem(event, self._session.items[:-1], beta=self._simulator.beta, is_active=is_active)
+
+    async def _take(self, event: Event) -> None:
+        match event["type"]:
+            case "session.update":
+                self._settings |= event["session"]
+                await self._send("session.updated", session=self._session_object())
+            case "conversation.item.create":
+                item = event["item"] | {"id": self._simulator.next_id("item"), "status": "completed"}
+                if (each := said(item)) is not None:
+                    self._said.append(each)
+                if self._simulator.beta:
+                    await self._send("conversation.item.created", previous_item_id=None, item=item)
+                else:
+                    await self._send("conversation.item.added", previous_item_id=None, item=item)
+                    await self._send("conversation.item.done", previous_item_id=None, item=item)
+            case "response.create":
+                self._response = asyncio.create_task(self._respond(), name="simulated response")
+            case "response.cancel":
+                assert self._response is not None
+                self._session.cancelled.set_result(asyncio.get_running_loop().time())
+                self._response.cancel()
+                await asyncio.wait([self._response])
+                await self._end("cancelled", {"type": "cancelled", "reason": "client_cancelled"})
+
+    async def _respond(self) -> None:
+        with suppress(ConnectionClosed):  # the client may leave at any point
+            await self._made_response()
+
+    async def _made_response(self) -> None:
+        planned = self._simulator.faults.next()
+        match planned.fault if planned is not None else None:
+            case None | Fault.CUT | Fault.GARBAGE:
+                pass
+            case Fault.HANG:
+                await asyncio.Event().wait()
+            case Fault.SLOW_FIRST_BYTE:
+                assert planned is not None
+                await asyncio.sleep(planned.delay_s)
+            case Fault.REFUSE:
+                await self._connection.close(1011, "internal error")
+                return
+            case Fault.UNAUTHORIZED | Fault.FORBIDDEN:
+                await self._send("error", error=error("invalid_api_key", "Incorrect API key provided: sk-secret"))
+                await self._connection.close(3000, "invalid_request_error.invalid_api_key")
+                return
+            case fault:
+                code = "rate_limit_exceeded" if fault is Fault.RATE_LIMITED else "server_error"
+                told = {"type": code, "code": code, "message": f"Failed for {self._said}"}
+                await self._end("failed", {"type": "failed", "error": told})
+                return
+        simulator = self._simulator
+        answer = simulator.answers.popleft() if simulator.answers else simulator.brain(self._said, self._tools)
+        await self._send("response.created", response={"id": "resp_1", "status": "in_progress", "output": []})
+        await asyncio.sleep(simulator.first_token_s)
+        await self._stream(answer, planned)
+
+    async def _stream(self, answer: Answer, planned: Planned | None) -> None:
+        events = list(response_events(answer, self._simulator.next_id, beta=self._simulator.beta))
+        if self._simulator.only_done:
+            events = [event for event in events if "delta" not in event]
+        for sent, event in enumerate(events):
+            if planned is not None and sent == planned.after and planned.fault is Fault.CUT:
+                self._connection.transport.abort()
+                return
+            if planned is not None and sent == planned.after and planned.fault is Fault.GARBAGE:
+                await self._connection.send(self._simulator.garbage)
+            if sent > 2:
+                await asyncio.sleep(self._simulator.token_s)
+            await self._send(**event)
+        if answer.error is not None:
+            await self._send("error", error=dict(answer.error))
+        elif answer.finish == "cancelled":
+            await self._end("cancelled", {"type": "cancelled", "reason": "turn_detected"})
+        elif answer.finish:
+            await self._end("incomplete", {"type": "incomplete", "reason": answer.finish})
+        else:
+            await self._end("completed", None)
+
+    @property
+    def _tools(self) -> list[str]:
+        return [tool["name"] for tool in self._settings.get("tools", ())]
+
+    async def _end(self, status: str, details: Event | None) -> None:
+        await self._send("response.done", response={"id": "resp_1", "status": status, "status_details": details})
+
+    def _session_object(self) -> Event:
+        fixed: Event = {"object": "realtime.session", "id": "sess_1", "model": self._session.model}
+        if self._simulator.beta:
+            fixed |= {"modalities": ["audio", "text"], "turn_detection": {"type": "server_vad"}}
+        else:
+            fixed |= {"type": "realtime", "output_modalities": ["audio"]}
+        return fixed | self._settings
+
+    async def _send(self, type: str, **fields: Any) -> None:
+        event = {"type": type, "event_id": self._simulator.next_id("event"), **fields}
+        await self._connection.send(json.dumps(event))

@@ -1,0 +1,54 @@
+"""Voices for simulated services: what a text sounds like."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import cast
+
+import numpy as np
+
+from voicebot.core.audio import Audio
+from voicebot.engines.tts.espeak_worker import Synthesizer
+from voicebot.engines.worker import Message
+from voicebot.engines.worker.child import Parent
+
+LETTER_S = 0.06
+"""About as long as speech needs for a letter."""
+
+TONE_HZ = 440
+LEVEL_DBFS = -15.0
+
+
+def tone_of(text: str) -> Audio:
+    """A steady tone as long as the text would take to say, at 24 kHz, which begins and ends softly."""
+    rate_hz = 24_000
+    time_s = np.arange(round(len(text) * LETTER_S * rate_hz)) / rate_hz
+    wave = np.sin(2 * np.pi * TONE_HZ * time_s) * 32_768 * np.sqrt(2) * 10 ** (LEVEL_DBFS / 20)
+    ramp = np.clip(np.minimum(time_s, time_s[::-1]) / 0.01, 0, 1)
+    return Audio((wave * ramp).astype(np.int16), rate_hz)
+
+
+def espeak_of(text: str) -> Audio:
+    """The text as real speech, by the project's embedded voice, at 22,050 Hz."""
+    heard = _Heard()
+    _espeak().speak(text, cast(Parent, heard))
+    return Audio.joined(heard.pieces, _espeak().rate_hz)
+
+
+class _Heard:
+    """Stands where a worker's engine is, and keeps the sound."""
+
+    def __init__(self) -> None:
+        self.pieces: list[Audio] = []
+
+    def send(self, message: Message) -> None:
+        if isinstance(rate_hz := message.fields.get("rate_hz"), int):
+            self.pieces.append(Audio.from_bytes(message.body, rate_hz))
+
+    def poll(self) -> None:
+        return None
+
+
+@cache
+def _espeak() -> Synthesizer:
+    return Synthesizer("en-us", words_per_minute=160, pitch=50, pitch_range=50)

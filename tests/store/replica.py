@@ -1,0 +1,48 @@
+"""Conversations as one server keeps them, and what is said and heard in them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from pydantic import SecretStr
+
+from voicebot import config
+from voicebot.core.history import History, heard, said
+from voicebot.core.reply_state import Reply
+from voicebot.core.state import State
+from voicebot.store.conversation import Conversation
+from voicebot.store.conversations import Conversations
+
+
+@asynccontextmanager
+async def replica(url: str, clock: Callable[[], float] = time.time, **settings: Any) -> AsyncIterator[Conversations]:
+    """One server's; several on one URL are replicas."""
+    conversations = Conversations(config.load(database_url=SecretStr(url), **settings), clock)
+    await conversations.start()
+    try:
+        yield conversations
+    finally:
+        await conversations.close()
+
+
+def talk(*turns: str) -> History:
+    """What the user said and the bot answered, by turns."""
+    history: History = ()
+    for place, text in enumerate(turns):
+        history = heard(history, text) if place % 2 else said(history, text)
+    return history
+
+
+def state(*turns: str, telling: str = "", words: int = 0) -> State:
+    """After those turns; the bot is `telling` something, of which so many words were heard."""
+    reply = Reply(1, sentences=(telling,), started=True, words=words) if telling else None
+    return State(history=talk(*turns), reply=reply)
+
+
+async def goes_on(conversation: Conversation, now: State) -> None:
+    """The session is in that state, and has written it if it could."""
+    conversation.observe(now)
+    await conversation.flush()

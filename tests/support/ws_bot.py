@@ -1,0 +1,55 @@
+"""A scripted bot for clients of `/ws`, and what is behind its door."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from tests.support.live_server import LiveServer, serving
+from tests.support.ws_client import WsClient
+from voicebot import config
+from voicebot.core.history import History
+from voicebot.transports.ws.session import Session
+
+
+@asynccontextmanager
+async def bot(
+    replies: Sequence[Sequence[str]] = (),
+    heard: Sequence[Sequence[Any]] = (),
+    letter_s: float = 0.01,
+    late_s: float = 0.0,
+    **options: Any,
+) -> AsyncIterator[LiveServer]:
+    voice = ToneTts(letter_s=letter_s, late_s=late_s)
+    engines = scripted(ScriptedStt(scripts=list(heard)), ScriptedAgent(scripts=list(replies)), voice)
+    async with serving(engines, config.load(**{"eager_replies": False, "messages_per_s": 100_000} | options)) as server:
+        yield server
+
+
+def session(server: LiveServer) -> Session:
+    (only,) = server.connections.sockets
+    assert isinstance(only, Session)
+    return only
+
+
+def history(server: LiveServer) -> History:
+    return session(server).state.history
+
+
+def words(server: LiveServer) -> list[str]:
+    return [message.text for message in history(server)]
+
+
+async def play(client: WsClient, clip: dict[str, Any]) -> None:
+    """In real time, and acknowledged."""
+    await asyncio.sleep(clip["duration_ms"] / 1000)
+    await client.send("clip_played", sequence=clip["sequence"])
+
+
+async def until_empty(server: LiveServer) -> None:
+    async with asyncio.timeout(5):
+        while server.connections.admission.sessions:  # noqa: ASYNC110 (it has no event)
+            await asyncio.sleep(0.01)

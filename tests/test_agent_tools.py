@@ -1,0 +1,268 @@
+"""What the user hears while a tool works."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from langchain_core.tools import tool
+
+from tests.support.scripted_model import Script, call
+from voicebot.agent import GraphAgent
+from voicebot.core.history import Message, Role
+from voicebot.core.sentences import sentences
+from voicebot.engines.base import EngineError, Fault, Served
+from voicebot.engines.chain import FallbackRules
+from voicebot.engines.fallback import AgentChain
+from voicebot.tools import PURE, fillers
+from voicebot.tools.fillers import PHRASES, Filler
+
+HISTORY = (Message(Role.USER, "hi"),)
+SOON_S = 0.02
+
+
+@dataclass
+class Slow:
+    """A tool that works until it is let go."""
+
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
+class Reply:
+    """A reply as it comes."""
+
+    slow: Slow
+    wanted: asyncio.Event
+    tokens: asyncio.Queue[str | None]
+
+    async def next(self) -> str | None:
+        return await asyncio.wait_for(self.tokens.get(), 5)
+
+    async def rest(self) -> list[str]:
+        found = []
+        while (token := await self.next()) is not None:
+            found.append(token)
+        return found
+
+
+@asynccontextmanager
+async def reply(*answers: list[Any], wanted: bool = True, **options: Any) -> AsyncIterator[Reply]:
+    """A reply of a model that calls the tool `slow`."""
+    slow = Slow()
+
+    @tool("slow")
+    async def work() -> str:
+        """Take long."""
+        slow.begun.set()
+        await slow.done.wait()
+        return "done"
+
+    work.tags = [PURE]
+    agent = GraphAgent(Script(answers=list(answers)), [work], "", "test", **({"filler_s": SOON_S} | options))
+    is_wanted = asyncio.Event()
+    if wanted:
+        is_wanted.set()
+    running = Reply(slow, is_wanted, asyncio.Queue())
+
+    async def run() -> None:
+        async for token in agent.reply(HISTORY, is_wanted):
+            running.tokens.put_nowait(token)
+        running.tokens.put_nowait(None)
+
+    task = asyncio.create_task(run())
+    yield running
+    await task
+
+
+CALL = [call("slow")]
+
+
+async def test_a_slow_tool_is_covered_before_its_answer_comes() -> None:
+    async with reply(CALL, ["It is ", "done."]) as heard:
+        filler = await heard.next()
+        assert isinstance(filler, Filler)
+        assert filler in PHRASES["en"]
+        heard.slow.done.set()
+        assert await heard.rest() == [" It is ", "done."]
+
+
+async def test_a_quick_tool_is_not_and_nothing_is_delayed() -> None:
+    async with reply(CALL, ["Done."], filler_s=60) as heard:
+        heard.slow.done.set()
+        assert await heard.rest() == ["Done."]
+
+
+async def test_nothing_is_added_to_what_the_model_says_itself() -> None:
+    async with reply(["Let me see.", *CALL], CALL, ["Done."]) as heard:
+        assert await heard.next() == "Let me see."
+        await heard.slow.begun.wait()
+        await asyncio.sleep(3 * SOON_S)
+        assert heard.tokens.empty()
+        heard.slow.begun.clear()
+        heard.slow.done.set()
+        assert await heard.rest() == [" Done."]
+
+
+async def test_a_second_call_without_a_word_is_covered_and_set_apart() -> None:
+    async with reply(["Let me see.", *CALL], CALL, ["Done."]) as heard:
+        await heard.slow.begun.wait()
+        heard.slow.done.set()
+        heard.slow.done = asyncio.Event()  # the second call waits anew
+        assert await heard.next() == "Let me see."
+        filler = await heard.next()
+        assert isinstance(filler, Filler)
+        assert filler.removeprefix(" ") in PHRASES["en"]
+        assert filler.startswith(" ")
+        heard.slow.done.set()
+        assert await heard.rest() == [" Done."]
+
+
+async def test_an_answer_that_nobody_may_want_is_not_covered_until_it_is_wanted() -> None:
+    async with reply(CALL, ["Done."], wanted=False) as heard:
+        await heard.slow.begun.wait()
+        await asyncio.sleep(3 * SOON_S)
+        assert heard.tokens.empty()
+        heard.wanted.set()
+        assert isinstance(await heard.next(), Filler)
+        heard.slow.done.set()
+        assert await heard.rest() == [" Done."]
+
+
+async def test_a_very_slow_tool_is_covered_again_with_other_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fillers, "AGAIN_S", 2 * SOON_S)
+    async with reply(CALL, ["Done."]) as heard:
+        said = [await heard.next() for _ in range(7)]
+        assert all(isinstance(each, Filler) for each in said)
+        assert not any(one == other for one, other in pairwise(said))
+        heard.slow.done.set()
+        await heard.rest()
+
+
+async def test_the_next_tool_does_not_say_again_what_was_just_said() -> None:
+    async with reply(CALL, CALL, ["Done."]) as heard:
+        assert isinstance(await heard.next(), Filler)
+        first, heard.slow.done = heard.slow.done, asyncio.Event()
+        heard.slow.begun.clear()
+        first.set()
+        await heard.slow.begun.wait()
+        await asyncio.sleep(3 * SOON_S)
+        assert heard.tokens.empty()
+        heard.slow.done.set()
+        assert await heard.rest() == [" Done."]
+
+
+async def test_a_language_without_fillers_is_silent() -> None:
+    async with reply(CALL, ["Zrobione."], language="pl") as heard:
+        await heard.slow.begun.wait()
+        await asyncio.sleep(3 * SOON_S)
+        heard.slow.done.set()
+        assert await heard.rest() == ["Zrobione."]
+
+
+async def test_a_filler_is_no_answer() -> None:
+    @tool
+    async def slow() -> str:
+        """Take long."""
+        await asyncio.sleep(3 * SOON_S)
+        return "done"
+
+    wanted = asyncio.Event()
+    wanted.set()
+    agent = GraphAgent(Script(answers=[[call("slow")], [""]]), [slow], "", "test", filler_s=SOON_S)
+    heard = []
+
+    async def listen() -> None:
+        async for token in agent.reply(HISTORY, wanted):
+            heard.append(type(token))
+
+    with pytest.raises(EngineError, match="no answer"):
+        await listen()
+    assert heard == [Filler]
+
+
+@pytest.mark.parametrize("language", PHRASES)
+def test_the_fillers_of_a_language_are_sentences(language: str) -> None:
+    assert len(set(PHRASES[language])) >= 2
+    for phrase in PHRASES[language]:
+        assert sentences(f"{phrase} {phrase}", language) == [phrase, phrase]
+
+
+# In a chain -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Booking:
+    """A tool with effects, or one tagged as without, that takes `work_s`."""
+
+    work_s: float = 0.0
+    pure: bool = False
+    made: int = 0
+
+    def agent(self, name: str, *answers: list[Any]) -> GraphAgent:
+        @tool("book")
+        async def book() -> str:
+            """Book a table."""
+            self.made += 1
+            await asyncio.sleep(self.work_s)
+            return "booked"
+
+        book.tags = [PURE] if self.pure else []
+        return GraphAgent(Script(answers=list(answers)), [book], "", name, filler_s=60)
+
+
+BOOK, FAILED = [call("book")], [ConnectionError()]
+RULES = FallbackRules(retries=1, backoff_s=0.01, first_output_s=0.2, rest_s=60)
+
+
+async def chained(chain: AgentChain, wanted_after_s: float = 0.0) -> list[str | Served]:
+    wanted = asyncio.Event()
+    asyncio.get_running_loop().call_later(wanted_after_s, wanted.set)
+    try:
+        return [token async for token in chain.reply(HISTORY, wanted)]
+    finally:
+        await chain.close()
+
+
+async def test_a_tool_with_effects_does_not_run_twice_when_its_model_fails_after_it() -> None:
+    booking = Booking()
+    groq, other = booking.agent("groq", BOOK, FAILED, BOOK, ["Done."]), booking.agent("other", BOOK, ["Done."])
+    chain = AgentChain([groq, other], RULES)
+    await chain.start()
+    with pytest.raises(EngineError, match="groq: no connection") as failed:
+        await chained(chain)
+    assert failed.value.fault is Fault.UNREACHABLE
+    assert booking.made == 1
+
+
+async def test_after_tools_without_effects_another_try_is_made() -> None:
+    booking = Booking(pure=True)
+    chain = AgentChain([booking.agent("groq", BOOK, FAILED, BOOK, ["Done."])], RULES)
+    await chain.start()
+    assert await chained(chain) == [Served("groq"), "Done."]
+    assert booking.made == 2
+
+
+@pytest.mark.parametrize(("work_s", "wanted_after_s"), [(0.4, 0.0), (0.0, 0.4)], ids=["works", "waits"])
+@pytest.mark.parametrize("pure", [True, False])
+async def test_a_slow_tool_is_no_failure_of_its_agent(work_s: float, wanted_after_s: float, pure: bool) -> None:
+    booking = Booking(work_s, pure)
+    chain = AgentChain([booking.agent("groq", BOOK, ["Done."]), booking.agent("other", BOOK, ["Twice."])], RULES)
+    await chain.start()
+    assert await chained(chain, wanted_after_s) == [Served("groq"), "Done."]
+    assert booking.made == 1
+    assert chain.health[0].ready
+
+
+async def test_a_model_that_hangs_after_a_tool_without_effects_is_not_waited_for() -> None:
+    booking = Booking(pure=True)
+    hangs = booking.agent("groq", BOOK, [asyncio.Event()])
+    chain = AgentChain([hangs, booking.agent("other", ["Hello."])], RULES)
+    await chain.start()
+    assert await chained(chain) == [Served("other", ("groq: nothing came within 0.2 s",)), "Hello."]

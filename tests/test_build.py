@@ -1,0 +1,106 @@
+"""Which engines the settings give, and which settings can't be used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from voicebot import build, config
+from voicebot.config import SettingsError
+from voicebot.engines.base import Engines
+from voicebot.engines.preflight import Preflight
+
+KEY = SecretStr("a-key")
+
+
+def chains(engines: Engines) -> dict[str, list[str]]:
+    return {stage: [engine.name for engine in chain] for stage, chain in Preflight(engines).health.items()}
+
+
+@pytest.mark.parametrize(
+    ("settings", "stt", "llm", "tts"),
+    [
+        ({}, ["pocketsphinx"], ["offline"], ["espeak"]),
+        (
+            {"deepgram_api_key": KEY, "groq_api_key": KEY},
+            ["deepgram", "pocketsphinx"],
+            ["groq", "offline"],
+            ["gtts", "espeak"],
+        ),
+        ({"elevenlabs_api_key": KEY}, ["pocketsphinx"], ["offline"], ["elevenlabs", "espeak"]),
+        ({"openai_base_url": "http://127.0.0.1:11434/v1"}, ["pocketsphinx"], ["openai", "offline"], ["espeak"]),
+        ({"openai_api_key": KEY}, ["pocketsphinx"], ["openai", "offline"], ["gtts", "espeak"]),
+        (
+            {"groq_api_key": KEY, "llm_engine": "openai-realtime,groq,offline", "openai_api_key": KEY},
+            ["pocketsphinx"],
+            ["openai-realtime", "groq", "offline"],
+            ["gtts", "espeak"],
+        ),
+        (
+            {"deepgram_api_key": KEY, "stt_engine": "deepgram-rest", "tts_engine": "espeak,gtts"},
+            ["deepgram-rest"],
+            ["offline"],
+            ["espeak", "gtts"],
+        ),
+        (
+            {"deepgram_api_key": KEY, "deepgram_model": "flux-general-en", "stt_engine": "deepgram"},
+            ["deepgram"],
+            ["offline"],
+            ["gtts", "espeak"],
+        ),
+        # In other languages `auto` leaves out what does not know them.
+        (
+            {"language": "hi", "deepgram_api_key": KEY, "groq_api_key": KEY},
+            ["deepgram"],
+            ["groq"],
+            ["gtts", "espeak"],
+        ),
+    ],
+    ids=str,
+)
+async def test_chains(settings: dict[str, Any], stt: list[str], llm: list[str], tts: list[str]) -> None:
+    engines = build.build(config.load(**settings))
+    assert chains(engines) == {"stt": stt, "llm": llm, "tts": tts}
+    await engines.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"stt_engine": "deepgram"}, "DEEPGRAM_API_KEY: is missing, and deepgram needs it"),
+        ({"stt_engine": "pocketsphinx,deepgram-rest"}, "DEEPGRAM_API_KEY: is missing, and deepgram-rest needs it"),
+        ({"llm_engine": "groq"}, "GROQ_API_KEY: is missing, and groq needs it"),
+        ({"llm_engine": "openai"}, "OPENAI_API_KEY: is missing, and openai needs it"),
+        ({"llm_engine": "openai-realtime"}, "OPENAI_API_KEY: is missing, and openai-realtime needs it"),
+        ({"tts_engine": "elevenlabs,espeak"}, "ELEVENLABS_API_KEY: is missing, and elevenlabs needs it"),
+        ({"persona": "pirate"}, "PERSONA: there is no 'pirate'; there is assistant, sales"),
+        ({"language": "fr"}, "LANGUAGE: pocketsphinx (STT_ENGINE) does not know 'fr'; it knows en"),
+        (
+            {"language": "fr", "deepgram_api_key": KEY},
+            "LANGUAGE: offline (LLM_ENGINE) does not know 'fr'; it knows en",
+        ),
+        (
+            {"language": "fr", "deepgram_api_key": KEY, "stt_engine": "deepgram,pocketsphinx"},
+            "LANGUAGE: pocketsphinx (STT_ENGINE) does not know 'fr'; it knows en",
+        ),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_used_is_said_in_one_line(settings: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        build.build(config.load(**settings))
+    assert str(raised.value) == complaint
+
+
+@pytest.mark.parametrize("language", ["en", "no", "zh"])
+async def test_espeak_has_a_voice_for_languages_of_another_name_there(language: str) -> None:
+    engines = {"stt_engine": "deepgram", "llm_engine": "groq", "tts_engine": "espeak", "deepgram_model": "custom"}
+    keys = {"deepgram_api_key": KEY, "groq_api_key": KEY}
+    built = build.build(config.load(language=language, **engines, **keys))
+    await built.tts.start()
+    try:
+        assert [piece async for piece in built.tts.synthesize("1 2 3")]
+    finally:
+        await built.close()

@@ -1,0 +1,239 @@
+"""The figures for operators: counted right, scraped over HTTP, and silent about what was said."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from websockets.asyncio.client import connect
+
+from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from tests.support.live_server import LiveServer, serving
+from tests.support.rtc_client import RtcClient
+from tests.support.ws_client import ws_client
+from voicebot import config
+from voicebot.core.audio import Audio
+from voicebot.core.events import EngineServed, Stage
+from voicebot.core.history import Message, Role
+from voicebot.core.state import Ruling, State, Turn
+from voicebot.core.verdict import Context, Decision, Verdict
+from voicebot.doors.refusal import Reason
+from voicebot.engines.base import EngineError, Engines, Fault
+from voicebot.engines.chain import FallbackRules
+from voicebot.engines.fallback import TextToSpeechChain
+from voicebot.metrics import LAG_INTERVAL_S, Metrics
+
+SPOKEN = Turn(
+    1.0, turn_ended_s=1.6, transcript_s=1.4, begun_s=1.1, token_s=1.2, sentence_s=1.3, audio_s=1.4, frame_s=1.7
+)
+TYPED = Turn(1.0, 1.0, transcript_s=1.0, begun_s=1.0, token_s=1.1, frame_s=1.4)
+
+
+def samples(page: bytes) -> dict[tuple[str, ...], float]:
+    """The value of each series, by its name and the values of its labels (in the order of their names)."""
+    families = text_string_to_metric_families(page.decode())
+    return {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
+
+
+def counted(*states: State) -> dict[tuple[str, ...], float]:
+    metrics = Metrics()
+    for before, after in zip((State(), *states), states, strict=False):
+        metrics.observe(before, after)
+    return samples(metrics.page())
+
+
+def test_a_spoken_turn_is_counted_with_its_steps_and_a_typed_one_without() -> None:
+    found = counted(State(turns=(SPOKEN,)), State(turns=(SPOKEN,), error=None), State(turns=(SPOKEN, TYPED)), State())
+    assert found["voicebot_turns_total",] == 2
+    assert found["voicebot_response_gap_seconds_count",] == 1
+    assert found["voicebot_response_gap_seconds_bucket", "0.8"] == 1
+    assert found["voicebot_response_gap_seconds_bucket", "0.6"] == 0
+    assert round(found["voicebot_step_seconds_sum", "end of turn"], 3) == 0.6
+    assert round(found["voicebot_step_seconds_sum", "first frame"], 3) == 0.1
+
+
+def test_a_verdict_is_counted_once_and_so_is_what_it_cut() -> None:
+    ruling = Ruling(1, Verdict(Decision.REGENERATE, "words", "“secret”", "secret"), Context(), took_s=0.3)
+    ruled = State(rulings=(ruling,), last_ruling=1)
+    cut = (Message(Role.USER, "hello"), Message(Role.ASSISTANT, "Once upon", interrupted=True))
+    found = counted(ruled, ruled, State(rulings=(ruling,), last_ruling=1, history=cut))
+    assert found["voicebot_verdicts_total", "regenerate", "words"] == 1
+    assert found["voicebot_verdict_seconds_sum",] == 0.3
+    assert found["voicebot_interrupted_answers_total",] == 1
+
+
+def test_an_engine_that_stands_in_and_a_fault_are_counted() -> None:
+    first = EngineServed(Stage.TTS, "gtts")
+    stand_in = EngineServed(Stage.TTS, "espeak", ("gtts: no answer",))
+    found = counted(State(serving=(first,)), State(serving=(stand_in,)), State(serving=(stand_in,), error="it failed"))
+    assert found["voicebot_engine_fallbacks_total", "espeak", "tts"] == 1
+    assert ("voicebot_engine_fallbacks_total", "gtts", "tts") not in found
+    assert found["voicebot_errors_total",] == 1
+
+
+def test_a_change_costs_microseconds() -> None:
+    metrics, before, after = Metrics(), State(), State(turns=(SPOKEN,))
+    started_s = time.process_time()
+    for _ in range(1_000):
+        metrics.observe(before, after)
+    assert time.process_time() - started_s < 1.0
+
+
+async def scraped(server: LiveServer, **options: Any) -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return await http.get(f"{server.url}/metrics", **options)
+
+
+async def test_a_conversation_is_seen_in_a_scrape_without_its_words() -> None:
+    engines = scripted(ScriptedStt(), ScriptedAgent(scripts=[["Xylophones are wooden."]]), ToneTts())
+    async with serving(engines, config.load()) as server:
+        async with ws_client(server) as client:
+            await client.send("text", text="zither")
+            clip = await client.next("play_audio")
+            during = samples((await scraped(server)).content)
+            await client.send("clip_played", sequence=clip["sequence"])
+            await client.next("state", phase="idle")
+        page = await scraped(server)
+    assert page.headers["content-type"].startswith("text/plain; version=")
+    found = samples(page.content)
+    assert during["voicebot_sessions", "ws"] == 1
+    assert during["voicebot_engine_ready", "scripted", "llm"] == 1
+    assert found["voicebot_turns_total",] == 1
+    assert found["voicebot_sessions", "webrtc"] == 0
+    assert found["process_resident_memory_bytes",] > 0
+    assert "ylophone" not in page.text
+    assert "zither" not in page.text
+
+
+async def test_sessions_are_counted_by_door_and_stay_counted_when_they_have_ended() -> None:
+    engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
+    async with serving(engines, config.load()) as server:
+        async with ws_client(server) as client:
+            await client.next("connected")
+        async with RtcClient(server.url) as caller:
+            await caller.wait_for_message(lambda message: message["type"] == "hello")
+        found = samples((await scraped(server)).content)
+    assert found["voicebot_sessions_begun_total", "ws"] == 1
+    assert found["voicebot_sessions_begun_total", "webrtc"] == 1
+
+
+async def test_underruns_of_both_doors_outlast_their_sessions() -> None:
+    """The sound comes more slowly than it is played."""
+    agent = ScriptedAgent(scripts=[["One two three four five six seven eight."]] * 2)
+    engines = scripted(ScriptedStt(), agent, ToneTts(letter_s=0.03, late_s=0.15))
+    async with serving(engines, config.load()) as server:
+        async with RtcClient(server.url) as caller:
+            caller.send({"type": "text", "text": "count"})
+            await caller.wait_for_message(
+                lambda message: message["type"] == "state" and message["phase"] == "idle" and len(message["chat"]) == 2
+            )
+        async with ws_client(server) as client:
+            await client.send("text", text="count")
+            spoken = False
+            async for raw in client.socket:
+                message = json.loads(raw)
+                if message["event"] == "play_audio":
+                    spoken = True
+                    await client.send("clip_played", sequence=message["sequence"])
+                elif spoken and message["event"] == "state" and message["phase"] == "idle":
+                    break
+        found = samples((await scraped(server)).content)
+    assert found["voicebot_underruns_total", "webrtc"] > 5
+    assert found["voicebot_underruns_total", "ws"] > 5
+
+
+async def test_refused_visitors_are_counted_by_the_reason() -> None:
+    engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
+    limits = {"max_sessions": 2, "max_sessions_per_address": 1, "offers_per_minute": 3, "max_body_kb": 128}
+    settings = config.load(app_username="ann", app_password="sesame", metrics_public=True, **limits)
+    right = httpx.BasicAuth("ann", "sesame")
+    async with serving(engines, settings) as server:
+        url = server.url.replace("http://", "ws://ann:sesame@") + "/ws"
+        async with httpx.AsyncClient(trust_env=False, base_url=server.url) as http:
+            await http.get("/", auth=("ann", "open barley"))
+            await http.get("/")
+            await http.post("/preflight", auth=right, headers={"Origin": "https://elsewhere.example"})
+            with contextlib.suppress(httpx.TransportError):  # it is refused before all of it has been sent
+                await http.post("/webrtc/offer", auth=right, content=bytes(200_000))
+            await http.post("/webrtc/offer", auth=right, json={"type": "offer"})
+            offer = {"type": "offer", "sdp": "nonsense", "webrtc_id": "a-name"}
+            assert (await http.post("/webrtc/offer", auth=right, json=offer)).status_code == 400
+        async with connect(f"{url}?rate=1", proxy=None) as odd:
+            assert "rate" in str(await odd.recv())
+        async with connect(url, proxy=None) as inside:
+            await inside.recv()
+            for _ in range(2):
+                async with connect(url, proxy=None) as refused:
+                    await refused.recv()
+        page = await scraped(server)
+    found = {key[1]: value for key, value in samples(page.content).items() if key[0] == "voicebot_refusals_total"}
+    assert {reason: count for reason, count in found.items() if count} == {
+        "wrong_login": 1,
+        "no_login": 1,
+        "origin": 1,
+        "body": 1,
+        "request": 3,
+        "address": 1,
+        "rate": 1,
+    }
+    assert set(found) == {reason.value for reason in Reason}
+    assert "127.0.0.1" not in page.text
+
+
+async def test_every_failure_of_an_engine_is_counted() -> None:
+    """One that a second try made good, and those that made another engine stand in."""
+
+    class Shaky(ToneTts):
+        failures = iter((Fault.SERVER, None, Fault.SERVER, Fault.LIMITED))
+
+        async def synthesize(self, text: str) -> AsyncGenerator[Audio]:
+            if (fault := next(self.failures)) is not None:
+                raise EngineError(self.name, "no: a reason", fault=fault)
+            async for piece in super().synthesize(text):
+                yield piece
+
+    rules = FallbackRules(backoff_s=0.01, rest_s=60)
+    tts = TextToSpeechChain([Shaky(name="shaky"), ToneTts(name="steady")], rules)
+    fixed = scripted(ScriptedStt(), ScriptedAgent(scripts=[["Well."]] * 2), ToneTts())
+    engines = Engines(fixed.stt, fixed.agent, tts, fixed.vad_name, fixed.make_vad)
+    async with serving(engines, config.load()) as server, ws_client(server) as client:
+        for _ in range(2):
+            await client.send("text", text="how are you")
+            clip = await client.next("play_audio")
+            await client.send("clip_played", sequence=clip["sequence"])
+            await client.next("state", phase="idle")
+        page = await scraped(server)
+    found = samples(page.content)
+    assert found["voicebot_engine_errors_total", "shaky", "server", "tts"] == 2
+    assert found["voicebot_engine_errors_total", "shaky", "limited", "tts"] == 1
+    assert found["voicebot_engine_errors_total", "steady", "server", "tts"] == 0
+    assert found["voicebot_engine_fallbacks_total", "steady", "tts"] == 1
+    assert found["voicebot_engine_fallbacks_total", "shaky", "tts"] == 0
+    assert found["voicebot_engine_ready", "shaky", "tts"] == 0
+    assert "a reason" not in page.text
+
+
+async def test_a_loop_that_is_held_up_shows() -> None:
+    metrics = Metrics()
+    timing = asyncio.create_task(metrics.time_loop())
+    await asyncio.sleep(LAG_INTERVAL_S - 0.05)
+    time.sleep(0.2)  # noqa: ASYNC251 (what must not be done)
+    await asyncio.sleep(0.05)
+    timing.cancel()
+    found = samples(metrics.page())
+    assert found["voicebot_loop_lag_seconds_count",] == 1
+    assert 0.1 < found["voicebot_loop_lag_seconds_sum",] < 1
+
+
+async def test_the_figures_are_behind_the_lock_unless_they_are_public() -> None:
+    for public, status in ((False, 401), (True, 200)):
+        settings = config.load(app_username="ann", app_password="open sesame", metrics_public=public)
+        async with serving(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), settings) as server:
+            assert (await scraped(server)).status_code == status
+            assert (await scraped(server, auth=("ann", "open sesame"))).status_code == 200

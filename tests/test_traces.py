@@ -1,0 +1,410 @@
+"""Traces of turns: what a collector gets over HTTP, and that none of its faults is the bot's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from typing import Any
+
+import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from tests.support.live_server import LiveServer, serving
+from tests.support.otlp_collector import ENVIRONMENT, Collector, collecting, values
+from tests.support.ws_client import WsClient, recording, ws_client
+from voicebot import config
+from voicebot.core.events import (
+    ConversationCleared,
+    EngineServed,
+    Input,
+    PartialTranscript,
+    PlaybackStarted,
+    ReplyEnded,
+    SentenceReady,
+    SpeechContinued,
+    SpeechEnded,
+    SpeechPaused,
+    SpeechStarted,
+    Stage,
+    TextTyped,
+    TokenReceived,
+)
+from voicebot.core.machine import step
+from voicebot.core.state import Rules, State
+from voicebot.engines.base import EngineError
+from voicebot.telemetry import Telemetry
+from voicebot.traces import Traces
+
+STORY = "Xylophones are made of wooden bars of many lengths and of much patience."
+STEPS = ["end of turn", "final text", "first token", "first sentence", "first audio", "first frame"]
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name.upper(), str(value))
+
+
+@asynccontextmanager
+async def traced(
+    collector: Collector,
+    thinks: Sequence[Sequence[str | asyncio.Event | Exception]],
+    hears: Sequence[Sequence[str]] = (),
+    **settings: Any,
+) -> AsyncIterator[tuple[LiveServer, WsClient]]:
+    engines = scripted(ScriptedStt(scripts=list(hears)), ScriptedAgent(scripts=list(thinks)), ToneTts(letter_s=0.01))
+    settings = {"otel_exporter_otlp_endpoint": collector.url, "eager_replies": False} | settings
+    async with serving(engines, config.load(**settings)) as server, ws_client(server) as client:
+        yield server, client
+
+
+async def say(client: WsClient) -> None:
+    await client.send("speech_start")
+    await client.send("speech_end", audio=recording("wav"))
+
+
+async def listen(client: WsClient) -> None:
+    clip = await client.next("play_audio")
+    await client.send("clip_played", sequence=clip["sequence"])
+    await client.next("state", phase="idle")
+
+
+async def got(collector: Collector, count: int = 1) -> list[Span]:
+    return await asyncio.to_thread(collector.turns, count)
+
+
+# What is told -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_spoken_turn_and_its_steps() -> None:
+    began_ns = time.time_ns()
+    with collecting() as collector:
+        async with traced(collector, [[STORY]], [["zither music"]]) as (_, client):
+            name = (await client.next("connected"))["session_id"]
+            await say(client)
+            await listen(client)
+            (turn,) = await got(collector)
+        found = values(turn.attributes)
+        assert found.pop("voicebot.turn.response_gap") > 0
+        assert found == {
+            "voicebot.door": "ws",
+            "gen_ai.conversation.id": name,
+            "voicebot.turn.input": "spoken",
+            "voicebot.turn.outcome": "completed",
+            "voicebot.turn.heard": True,
+        }
+        assert not turn.parent_span_id
+        assert began_ns < turn.start_time_unix_nano < turn.end_time_unix_nano < time.time_ns()
+        steps = collector.steps(turn)
+        assert list(steps) == [*STEPS, "playback"]
+        assert {span.trace_id for span in steps.values()} == {turn.trace_id}
+        for span in steps.values():
+            assert turn.start_time_unix_nano <= span.start_time_unix_nano <= span.end_time_unix_nano
+            assert span.end_time_unix_nano <= turn.end_time_unix_nano + 1_000_000
+        resource = collector.resources[0]
+        assert (resource["service.name"], resource["telemetry.sdk.language"]) == ("voicebot", "python")
+        assert collector.paths[0] == "/v1/traces"
+        assert {span.name for span in collector.spans} == {"turn", *STEPS, "playback"}, "and none of the libraries'"
+        for word in (b"ylophone", b"zither", b"127.0.0.1", socket.gethostname().encode()):
+            assert word not in collector.raw
+
+
+async def test_a_typed_turn_has_no_steps_of_hearing() -> None:
+    with collecting() as collector:
+        async with traced(collector, [[STORY]]) as (_, client):
+            await client.send("text", text="zither")
+            await listen(client)
+            (turn,) = await got(collector)
+    assert values(turn.attributes)["voicebot.turn.input"] == "typed"
+    assert list(collector.steps(turn)) == [*STEPS[2:], "playback"]
+
+
+async def test_verdicts_are_events_of_the_turn_that_they_were_about() -> None:
+    hears = [["uh-huh"], ["what about violins"]]
+    with collecting() as collector:
+        async with traced(collector, [[STORY * 3], ["Fine."]], hears) as (_, client):
+            await client.send("text", text="zither")
+            await client.next("play_audio")
+            await client.send("client_playback_started")
+            await client.next("state", phase="speaking")
+            for phase in ("speaking", "thinking"):
+                await say(client)
+                await client.next("state", phase="paused")
+                await client.next("state", phase=phase)
+            await listen(client)
+            first, second = await got(collector, 2)
+    assert [event.name for event in first.events] == ["verdict", "verdict"]
+    verdicts = [values(event.attributes) for event in first.events]
+    assert [each["voicebot.verdict.decision"] for each in verdicts] == ["resume", "regenerate"]
+    assert verdicts[0]["voicebot.verdict.rule"] == "backchannel"
+    assert set(verdicts[0]) == {"voicebot.verdict.decision", "voicebot.verdict.rule", "voicebot.verdict.wait"}
+    assert first.start_time_unix_nano < first.events[0].time_unix_nano < first.events[1].time_unix_nano
+    assert values(first.attributes)["voicebot.turn.outcome"] == "interrupted"
+    assert values(second.attributes)["voicebot.turn.outcome"] == "completed"
+    assert not second.events
+    assert first.trace_id != second.trace_id
+
+
+async def test_a_turn_that_failed_is_an_error_without_its_text() -> None:
+    with collecting() as collector:
+        async with traced(collector, [[EngineError("scripted", "secret reason")]]) as (_, client):
+            await client.send("text", text="zither")
+            await listen(client)
+            (turn,) = await got(collector)
+    assert turn.status.code == Status.STATUS_CODE_ERROR
+    assert values(turn.attributes)["error.type"] == "_OTHER"
+    assert b"secret reason" not in collector.raw
+
+
+async def test_a_session_that_ends_in_mid_reply_leaves_its_turn() -> None:
+    with collecting() as collector:
+        async with traced(collector, [[STORY * 3]]) as (_, client):
+            await client.send("text", text="zither")
+            await client.next("play_audio")
+            await client.send("bye")
+            (turn,) = await got(collector)
+    assert values(turn.attributes)["voicebot.turn.outcome"] == "session_ended"
+
+
+async def test_the_end_of_the_server_ends_the_turns() -> None:
+    with collecting() as collector:
+        async with traced(collector, [[STORY * 3]]) as (server, client):
+            await client.send("text", text="zither")
+            await client.next("play_audio")
+            await server.connections.close()
+        (turn,) = await got(collector)
+    assert values(turn.attributes)["voicebot.turn.outcome"] == "session_ended"
+
+
+def spans_of(*inputs: Input, rules: Rules | None = None) -> Collector:
+    """What is told of these inputs to the machine, 0.1 s after one another."""
+    with collecting() as collector:
+        traces = Traces(config.load(otel_exporter_otlp_endpoint=collector.url))
+        tracer = traces.of_session("webrtc", "a-name")
+        state = State(rules=rules or Rules(eager_replies=False, debounce_s=0))
+        for index, each in enumerate(inputs):
+            at_s = 100 + index / 10
+            before = state
+            state, _ = step(before, each, at_s)
+            tracer.changed(before, state, at_s)
+        asyncio.run(traces.close())
+    return collector
+
+
+def test_engines_that_served_are_named() -> None:
+    stand_in = EngineServed(Stage.TTS, "espeak", ("gtts: no answer",))
+    served = (EngineServed(Stage.STT, "deepgram"), EngineServed(Stage.LLM, "groq"), stand_in)
+    collector = spans_of(TextTyped("zither"), *served, TokenReceived(1), ReplyEnded(1))
+    (turn,) = collector.turns()
+    found = values(turn.attributes)
+    assert (found["voicebot.engine.llm"], found["voicebot.engine.tts"]) == ("groq", "espeak")
+    assert "voicebot.engine.stt" not in found, "it was typed"
+    assert b"no answer" not in collector.raw
+    assert turn.end_time_unix_nano - turn.start_time_unix_nano == pytest.approx(0.5e9, rel=1e-6)
+
+
+def test_clearing_the_conversation_does_not_lose_the_turn() -> None:
+    heard = (TokenReceived(1), SentenceReady(1, 0, "Yes."), PlaybackStarted(1))
+    (turn,) = spans_of(TextTyped("zither"), *heard, ConversationCleared(), ReplyEnded(1)).turns()
+    assert values(turn.attributes)["voicebot.turn.outcome"] == "interrupted"
+
+
+def test_an_eager_reply_that_was_given_up_is_no_turn() -> None:
+    spoken = (
+        SpeechStarted(1),
+        SpeechPaused(1, 1),
+        PartialTranscript(1, "what time is it", pause=1),
+        TokenReceived(1),
+        SpeechContinued(1),
+        PartialTranscript(1, "what time is it in tokyo"),
+        ReplyEnded(1),
+        SpeechPaused(1, 2),
+        PartialTranscript(1, "what time is it in tokyo", pause=2),
+        TokenReceived(2),
+        SpeechEnded(1),
+        ReplyEnded(2),
+    )
+    collector = spans_of(*spoken, rules=Rules(debounce_s=0))
+    (turn,) = collector.turns()
+    assert turn.end_time_unix_nano - turn.start_time_unix_nano == pytest.approx(0.4e9, rel=1e-6)
+    token = collector.steps(turn)["first token"]
+    assert token.end_time_unix_nano - turn.start_time_unix_nano == pytest.approx(0.2e9, rel=1e-6)
+
+
+# A collector that fails ---------------------------------------------------------------------------------------------
+
+
+async def outage(
+    caplog: pytest.LogCaptureFixture, endpoint: str, until: Callable[[], object], **settings: Any
+) -> float:
+    """Three turns while the collector fails, each with sound; how long closing took."""
+    caplog.set_level(logging.DEBUG)
+    engines = scripted(ScriptedStt(), ScriptedAgent(scripts=[["Fine."]] * 3), ToneTts())
+    loaded = config.load(otel_exporter_otlp_endpoint=endpoint, **settings)
+    async with serving(engines, loaded) as server, ws_client(server) as client:
+        for _ in range(3):
+            await client.send("text", text="zither")
+            await listen(client)
+            await asyncio.to_thread(until)
+        started_s = time.monotonic()
+        await server.connections.telemetry.close()
+        took_s = time.monotonic() - started_s
+    assert [record.levelname for record in caplog.records if record.name.startswith("opentelemetry")] == []
+    return took_s
+
+
+def lost(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if "traces are lost" in record.getMessage()]
+
+
+@pytest.mark.parametrize(("status", "body"), [(500, b""), (400, b"\x00garbage"), (404, b"<html>"), (302, b"")])
+async def test_a_collector_that_refuses_gets_one_line(
+    caplog: pytest.LogCaptureFixture, status: int, body: bytes
+) -> None:
+    with collecting() as other, collecting() as collector:
+        collector.status, collector.body, collector.location = status, body, f"{other.url}/v1/traces"
+        headers = "x-api-key=a-key-of-ours"
+        count = iter(range(1, 10))
+        took_s = await outage(
+            caplog, collector.url, lambda: collector.asked(next(count)), otel_exporter_otlp_headers=headers
+        )
+    assert took_s < 1
+    assert collector.headers[0]["x-api-key"] == "a-key-of-ours"
+    assert other.requests == 0, "the key stays where it was sent"
+    (line,) = lost(caplog)
+    assert "127.0.0.1" in line
+    assert ("TooManyRedirects" if status == 302 else f"HTTP {status}") in line
+    assert "a-key-of-ours" not in caplog.text
+
+
+async def test_a_collector_that_never_answers_does_not_delay_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections are taken, and never answered
+        port = silent.getsockname()[1]
+        assert await outage(caplog, f"http://127.0.0.1:{port}", lambda: time.sleep(0.1)) < 2.0
+
+
+@pytest.fixture(autouse=True)
+def undisturbed() -> Iterator[None]:
+    """No test hears from the delivery of the one before it."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "last traces" or thread.name.startswith("OtelBatch"):
+            thread.join(10)
+
+
+@contextmanager
+def nobody() -> Iterator[int]:
+    """A port where nobody listens."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield unused.getsockname()[1]
+
+
+@contextmanager
+def no_http() -> Iterator[int]:
+    """A port whose answers are no HTTP."""
+    with socket.create_server(("127.0.0.1", 0)) as garbage:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = garbage.accept()
+                    with connection:
+                        connection.sendall(b"\xff\x00garbage\r\n\r\n")
+
+        answering = threading.Thread(target=answer, daemon=True)
+        answering.start()
+        yield garbage.getsockname()[1]
+        garbage.shutdown(socket.SHUT_RDWR)
+        answering.join()
+
+
+@pytest.mark.parametrize("broken", [nobody, no_http])
+async def test_an_address_without_a_collector_gets_one_line(
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: Callable[[], AbstractContextManager[int]],
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.1")
+    with broken() as port:
+        assert await outage(caplog, f"http://127.0.0.1:{port}", lambda: time.sleep(0.4)) < 1
+    (line,) = lost(caplog)
+    assert "(ConnectionError)" in line
+
+
+async def test_a_collector_that_is_back_is_told_of_and_gets_traces(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with collecting() as collector:
+        async with traced(collector, [["Fine."]] * 4) as (_, client):
+            for turn, status in enumerate([500, 200, 500, 200], 1):
+                collector.status = status
+                await client.send("text", text="zither")
+                await listen(client)
+                await asyncio.to_thread(collector.asked, turn)
+            assert len(await got(collector, 2)) == 2
+    told = [record.getMessage() for record in caplog.records if record.name == "voicebot.otlp"]
+    assert ["again" in line for line in told] == [False, True, False, True]
+
+
+def test_turns_do_not_wait_for_the_collector() -> None:
+    """What a turn costs on the event loop, with a collector that takes seconds."""
+    with collecting() as collector:
+        collector.delay_s = 5
+        traces = Traces(config.load(otel_exporter_otlp_endpoint=collector.url))
+        tracer = traces.of_session("webrtc", "a-name")
+        states = [State(rules=Rules(eager_replies=False, debounce_s=0))]
+        inputs: list[Input] = [TextTyped("zither"), TokenReceived(1), PlaybackStarted(1), ReplyEnded(1)]
+        for index, each in enumerate(inputs):
+            states.append(step(states[-1], each, index / 10)[0])
+        started_s = time.monotonic()
+        for _ in range(500):
+            for index in range(4):
+                tracer.changed(states[index], states[index + 1], index / 10)
+        took_s = time.monotonic() - started_s
+        asyncio.run(traces.close())
+    assert took_s / 500 < 0.005
+
+
+# Settings ---------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_loaded_or_run_without_an_endpoint() -> None:
+    program = (
+        "import sys, threading; from voicebot import config; from voicebot.telemetry import Telemetry;"
+        "Telemetry(config.load()).meter('ws', 'a-name').began();"
+        "heavy = ('opentelemetry.sdk', 'opentelemetry.exporter', 'voicebot.otlp', 'voicebot.traces');"
+        "print([name for name in sys.modules if name.startswith(heavy)], threading.active_count())"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == ["[]", "1"]
+
+
+async def test_the_settings_may_come_from_a_file(tmp_path: Any) -> None:
+    with collecting() as collector:
+        lines = (
+            f"OTEL_EXPORTER_OTLP_ENDPOINT={collector.url}/",
+            "OTEL_EXPORTER_OTLP_HEADERS=Authorization=Basic%20abc, x-team=voice",
+            "OTEL_SERVICE_NAME=front-desk",
+        )
+        (tmp_path / ".env").write_text("\n".join(lines))
+        settings = config.load(_env_file=tmp_path / ".env")
+        telemetry = Telemetry(settings)
+        meter = telemetry.meter("ws", "a-name")
+        before = State(rules=Rules(eager_replies=False, debounce_s=0))
+        during, _ = step(before, TextTyped("zither"), 1.0)
+        meter.changed(before, during, 1.0)
+        meter.ended()
+        await telemetry.close()
+    assert collector.headers[0]["authorization"] == "Basic abc"
+    assert collector.headers[0]["x-team"] == "voice"
+    assert collector.resources[0]["service.name"] == "front-desk"
+    assert "abc" not in repr(settings)

@@ -1,0 +1,30 @@
+"""The past of a stream, against the plain way of keeping it."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicebot.echo.track import KEPT, Track
+
+
+@given(
+    pieces=st.lists(st.integers(0, 2_000), max_size=150),
+    behind=st.integers(-3_000, KEPT),
+    length=st.integers(0, 5_000),
+)
+def test_what_was_added_is_there_and_the_rest_is_silence(pieces: list[int], behind: int, length: int) -> None:
+    track, stream = Track(), np.arange(1, sum(pieces) + 1).astype(np.int16)
+    place = 0
+    for size in pieces:
+        track.add(stream[place : place + size])
+        place += size
+    assert track.count == place
+
+    end = place - behind
+    numbers = np.arange(end - length, end)
+    known = (numbers >= max(0, place - KEPT)) & (numbers < place)
+    expected = np.zeros(length, np.int16)
+    expected[known] = stream[numbers[known]]
+    assert np.array_equal(track.until(end, length), expected)

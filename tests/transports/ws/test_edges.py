@@ -1,0 +1,161 @@
+"""What a session must withstand: too much sound, clients that do not read or fall silent; and what is seldom done."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import struct
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import cast
+
+import pytest
+from starlette.websockets import WebSocket
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from tests.support.live_server import serving
+from tests.support.ws_bot import bot, history, until_empty, words
+from tests.support.ws_client import recording, sound_of, ws_client
+from voicebot import config
+from voicebot.doors.admission import Admission
+from voicebot.engines.base import EngineError
+from voicebot.engines.chain import FallbackRules
+from voicebot.engines.fallback import TextToSpeechChain
+from voicebot.store.conversation import Conversation
+from voicebot.telemetry import Telemetry
+from voicebot.transports.ws import playout
+from voicebot.transports.ws.session import Session
+
+LONG = "One two three four five six seven eight nine ten eleven twelve."
+
+
+def wav(samples: int, rate_hz: int) -> str:
+    """Silence, which its header says is at this rate."""
+    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + 2 * samples, b"WAVE", b"fmt ", 16, 1, 1, rate_hz, 2 * rate_hz, 2, 16, b"data", 2 * samples)  # fmt: skip # noqa: E501
+    return base64.b64encode(head + bytes(2 * samples)).decode()
+
+
+@pytest.mark.parametrize(
+    ("audio", "complaint"),
+    [
+        (recording("wav", 4.0), "too large"),
+        (wav(20_000, 1), "too long"),
+        (base64.b64encode(bytes(20_000)).decode(), "neither WebM nor WAV nor MP3"),
+    ],
+)
+async def test_a_recording_that_is_too_much_is_refused_and_the_talk_goes_on(audio: str, complaint: str) -> None:
+    async with bot([["Yes."]], [["x"], ["hello"]], ws_max_audio_mb=0.1) as server, ws_client(server) as client:
+        await client.send("speech_start")
+        await client.send("speech_end", audio=audio)
+        message = (await client.next("error"))["message"]
+        assert message.startswith("speech_end: audio: ")
+        assert complaint in message
+        await client.send("speech_end", audio=recording("wav"))
+        assert (await client.next("asr.final", text="hello"))["text"] == "hello"
+        assert (await client.next("play_audio"))["text"] == "Yes."
+
+
+async def test_clear_silences_the_bot_and_empties_the_history() -> None:
+    async with bot([[LONG], ["Hello."]], letter_s=0.04) as server, ws_client(server) as client:
+        await client.send("text", text="count")
+        await client.next("play_audio")
+        await client.send("client_playback_started")
+        await asyncio.sleep(0.3)
+        await client.send("clear")
+        await client.next("stop_playback", discard=True)
+        await client.next("state", phase="idle")
+        assert history(server) == ()
+        await client.send("text", text="hi")
+        assert (await client.next("play_audio"))["text"] == "Hello."
+        assert words(server)[0] == "hi"
+
+
+async def test_each_second_tells_how_much_sound_the_recogniser_has_had() -> None:
+    async with bot([["Yes."]], [["hello"]]) as server, ws_client(server) as client:
+        loop = asyncio.get_running_loop()
+        first, begun_s = await client.next("telemetry"), loop.time()
+        second = await client.next("telemetry")
+        assert loop.time() - begun_s == pytest.approx(1.0, abs=0.3)
+        assert set(first) == set(second) == {"event", "stt_bytes"}
+
+
+async def test_a_client_that_stops_acknowledging_is_waited_for_and_then_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playout, "STALLED_S", 0.5)
+    async with bot([[LONG], ["Hello."]], letter_s=0.01) as server, ws_client(server) as client:
+        await client.send("text", text="count")
+        clip = await client.next("play_audio")
+        await client.send("clip_played", sequence=clip["sequence"], played_ms=0)
+        assert "no clip was acknowledged" in (await client.next("error"))["message"]
+        await client.next("state", phase="idle")
+        await client.send("text", text="hi")
+        assert (await client.next("play_audio"))["text"] == "Hello."
+
+
+class DeafSocket:
+    """A client that connected, and then neither reads nor says anything."""
+
+    async def receive(self) -> dict[str, object]:
+        await asyncio.Event().wait()
+        return {}
+
+    async def send_text(self, _: str) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self, _: int) -> None: ...
+
+
+async def test_a_client_that_does_not_read_is_sent_away() -> None:
+    settings = config.load(media_timeout_s=1)
+    engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
+    ticket = Admission(settings).enter("192.0.2.1")
+    meter = Telemetry(settings).meter
+    deaf = Session(
+        cast(WebSocket, DeafSocket()),
+        *(engines, settings, ticket, partial(meter, "ws"), Conversation()),
+        rate_hz=16_000,
+        can_pause=False,
+    )
+    async with asyncio.timeout(5):
+        await deaf.run()
+    assert {task.get_name() for task in asyncio.all_tasks()} & {"session", "receiving", "transmitting"} == set()
+
+
+@dataclass
+class BrokenVoice(ToneTts):
+    async def probe(self) -> None:
+        raise EngineError(self.name, "the key is not accepted")
+
+
+async def test_a_session_that_could_not_work_is_refused_with_the_reason() -> None:
+    voices = TextToSpeechChain([BrokenVoice()], FallbackRules(rest_s=60))
+    engines = replace(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), tts=voices)
+    async with serving(engines, config.load()) as server:
+        await server.connections.preflight.check()
+        async with ws_client(server) as client:
+            assert "the key is not accepted" in (await client.next("error"))["message"]
+            await client.next("closed")
+            with pytest.raises(ConnectionClosed) as closed:
+                await client.next("connected")
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1013
+        await until_empty(server)
+
+
+@pytest.mark.xfail(reason="a known fault: over /ws the reply often goes on without going back", strict=False)
+async def test_a_resume_may_go_back_to_the_start_of_the_cut_word() -> None:
+    """ "four" begins at 552 ms and is cut at 700; the quietest place within 80 ms is taken for its begin."""
+    async with bot([[LONG]], [["uh-huh"]], letter_s=0.04, resume_rewind="word") as server, ws_client(server) as client:
+        await client.send("text", text="count")
+        whole = await client.next("play_audio")
+        await client.send("client_playback_started")
+        await asyncio.sleep(0.2)
+        await client.send("speech_start")
+        await client.next("stop_playback")
+        await client.send("clip_played", sequence=whole["sequence"], played_ms=700)
+        await client.send("speech_end", audio=recording("wav"))
+        await client.next("playback_resume")
+        rest = await client.next("play_audio")
+        assert rest["text"].startswith("four")
+        assert 470 <= whole["duration_ms"] - rest["duration_ms"] <= 640
+        assert len(sound_of(rest)) == pytest.approx(rest["duration_ms"] * 48, abs=50)

@@ -1,0 +1,127 @@
+"""Wrong messages: each is named or left alone, and neither the session nor its neighbours mind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.ws_bot import bot, session
+from tests.support.ws_client import recording, ws_client
+from voicebot.client.caller import calling
+from voicebot.transports.ws.protocol import MessageError, client_message
+
+TYPES = ["speech_start", "speech_end", "client_playback_started", "client_playback_complete", "clip_played", "nonsense"]
+values = st.none() | st.booleans() | st.integers(-5, 40) | st.text(max_size=12) | st.lists(st.integers(), max_size=2)
+objects = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(TYPES) | values,
+        "audio": values,
+        "sequence": values,
+        "played_ms": values,
+        "text": values,
+    },
+)
+texts = st.text(max_size=40) | objects.map(json.dumps) | objects.map(lambda each: json.dumps(each)[:-3])
+frames = texts | st.binary(max_size=33).map(lambda pcm: pcm + b"x" * (len(pcm) % 2 == 0)) | st.just("x" * 70_000)
+
+
+def wrong_messages(count: int) -> list[str | bytes]:
+    found: list[str | bytes] = []
+
+    @given(st.lists(frames, min_size=20, max_size=30))
+    @settings(max_examples=20, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    def collect(batch: list[str | bytes]) -> None:
+        found.extend(batch)
+
+    collect()
+    rng = random.Random(1)
+    cut = [
+        each[: rng.randrange(1, len(each))] for each in rng.choices([each for each in found if len(each) > 1], k=count)
+    ]
+    mixed = [*found, *cut]
+    rng.shuffle(mixed)
+    return [each if isinstance(each, str) or len(each) % 2 else each + b"x" for each in mixed]
+
+
+def must_be_refused(message: str | bytes) -> bool:
+    try:
+        return isinstance(message, bytes) or client_message(message).type == "speech_end"
+    except MessageError:
+        return True
+
+
+SENTENCES = " ".join(f"Sentence number {number} is said by the bot." for number in range(12))
+
+
+async def test_thousands_of_wrong_messages_are_each_refused_and_hurt_nobody() -> None:
+    """What is not refused is what the protocol allows at any time; an utterance that it began is ended at last."""
+    wrong = wrong_messages(5_000)
+    assert len(wrong) >= 5_000
+    heard: list[Sequence[Any]] = [["x"]] * len(wrong)
+    replies = [[SENTENCES], ["Still here."]]
+    async with bot(replies, heard, letter_s=0.015, late_s=0.03) as server:
+        address = server.url.replace("http", "ws") + "/ws"
+        async with calling(address, lambda _: None, lambda _: None) as neighbour:
+            await neighbour.write("talk on")
+            await asyncio.sleep(0.5)
+            tasks, objects = len(asyncio.all_tasks()), things()
+            async with ws_client(server) as client:
+
+                async def pour() -> None:
+                    for message in wrong:
+                        await client.socket.send(message)
+                    await client.send("speech_end", audio=recording("wav", 0.1))
+                    await client.send("text", text="are you there")
+
+                pouring = asyncio.create_task(pour())
+                clip = await client.next("play_audio", timeout_s=30)
+                await pouring
+                assert clip["text"] == "Still here."
+                assert len(client.all("error")) == sum(map(must_be_refused, wrong))
+                assert not neighbour.idle.is_set(), "it was being spoken to all the while"
+            async with asyncio.timeout(5):
+                while server.connections.admission.sessions > 1 or len(asyncio.all_tasks()) > tasks:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            client.came.clear()
+            assert things() - objects < len(wrong) / 5
+            await asyncio.wait_for(neighbour.idle.wait(), 20)
+            assert neighbour.underruns == 0
+            assert session(server)._orchestrator.player.underruns == 0
+
+
+def things() -> int:
+    gc.collect()
+    return len(gc.get_objects())
+
+
+async def test_an_end_of_speech_without_its_sound_ends_the_utterance_too() -> None:
+    async with bot([["Yes."]], [["x"]]) as server, ws_client(server) as client:
+        await client.send("speech_start")
+        await client.next("state", phase="listening")
+        await client.send("speech_end")
+        assert "speech_end.audio" in (await client.next("error"))["message"]
+        await client.send("text", text="are you there")
+        await client.next("play_audio")
+
+
+def test_wrong_messages_are_named() -> None:
+    for raw, complaint in (
+        ("", "Invalid JSON"),
+        ("[]", "object"),
+        ("{}", "type"),
+        ('{"type":"text"}', "text.text: Field required"),
+        ('{"type":"clip_played","sequence":-1}', "clip_played.sequence"),
+        (json.dumps({"type": "text", "text": "x" * 70_000}), "64000 are allowed"),
+    ):
+        with pytest.raises(MessageError) as raised:
+            client_message(raw)
+        assert complaint in str(raised.value)

@@ -1,0 +1,190 @@
+"""`python -m voicebot.client URL`: talk to a bot from the terminal, or put load on it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+import threading
+import wave
+from collections.abc import Coroutine
+from itertools import chain
+from pathlib import Path
+from statistics import median
+from types import ModuleType
+from typing import Any, TypeVar
+
+import numpy as np
+from websockets.exceptions import WebSocketException
+
+from voicebot.client.caller import Caller, calling
+from voicebot.core.audio import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio
+from voicebot.engines.tts.mp3 import Mp3Decoder
+from voicebot.transports.ws.protocol import AsrFinal, Closed, Error, LlmFinal, PlayAudio, ServerMessage, VerdictGiven
+
+T = TypeVar("T")
+
+ANSWER_S = 30.0
+"""So long an answer is waited for."""
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m voicebot.client", description=__doc__)
+    parser.add_argument("url", help="such as ws://127.0.0.1:7860/ws")
+    parser.add_argument("--say", type=Path, help="a WAV file to say; without it lines are read from the keyboard")
+    parser.add_argument("--sessions", type=int, default=0, help="so many callers at once, which say it over and over")
+    parser.add_argument("--seconds", type=float, default=30.0, help="for so long")
+    return parser.parse_args()
+
+
+def show(message: ServerMessage) -> None:
+    match message:
+        case AsrFinal(text=text):
+            line = f"you:     {text or '(no words)'}"
+        case LlmFinal(text=text):
+            line = f"bot:     {text}"
+        case VerdictGiven():
+            line = f"verdict: {message.decision} ({message.reason}, {message.took_ms} ms)"
+        case PlayAudio():
+            line = f"clip:    {message.sequence}, {message.duration_ms} ms: {message.text}"
+        case Error(message=text) | Closed(reason=text):
+            line = f"server:  {text}"
+        case _:
+            return
+    sys.stdout.write(line + "\n")
+
+
+def sound_device() -> ModuleType | None:
+    """The optional package `sounddevice`, if it and a device are there."""
+    try:
+        import sounddevice  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+        sounddevice.check_output_settings()
+    except Exception:  # noqa: BLE001 (no package, no PortAudio, no device: its errors have no common base)
+        return None
+    return sounddevice  # type: ignore[no-any-return,unused-ignore]
+
+
+def play_on(device: ModuleType | None, mp3: bytes) -> None:
+    if device is None:
+        return
+    if not mp3:
+        device.stop()
+        return
+    decoder = Mp3Decoder()
+    device.play(np.concatenate([each.samples for each in (*decoder.push(mp3), *decoder.finish())]), WIRE_RATE_HZ)
+
+
+async def talk(url: str, say: Path | None) -> None:
+    """One conversation, by microphone where there is one, else by file and keyboard."""
+    device = sound_device()
+    async with calling(url, show, lambda mp3: play_on(device, mp3)) as caller:
+        if say is not None:
+            await say_file(caller, say)
+        elif device is not None:
+            loop = asyncio.get_running_loop()
+
+            def heard(data: np.ndarray[tuple[int, int], np.dtype[np.int16]], *_: object) -> None:
+                asyncio.run_coroutine_threadsafe(caller.hear(Audio(data[:, 0].copy(), SPEECH_RATE_HZ)), loop)
+
+            with device.InputStream(SPEECH_RATE_HZ, 320, channels=1, dtype="int16", callback=heard):
+                await type_lines(caller)
+        else:
+            await type_lines(caller)
+        for gap_s in caller.gaps_s:
+            sys.stdout.write(f"gap:     {gap_s * 1000:.0f} ms\n")
+        await caller.leave()
+
+
+async def type_lines(caller: Caller) -> None:
+    """Until the keyboard's lines end and are answered, or the server has gone: the keyboard is then left waiting."""
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def read_lines() -> None:
+        for line in chain(iter(sys.stdin.readline, ""), [""]):
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(lines.put_nowait, line)
+
+    threading.Thread(target=read_lines, name="keyboard", daemon=True).start()
+    while (line := await before_the_end(caller, lines.get())) is not None:
+        if not line:
+            await until_idle(caller)
+            return
+        await caller.write(line.strip())
+
+
+async def before_the_end(caller: Caller, coming: Coroutine[Any, Any, T]) -> T | None:
+    """What is waited for, or None if the server ends the session first."""
+    waiting, over = asyncio.ensure_future(coming), asyncio.ensure_future(caller.over.wait())
+    try:
+        await asyncio.wait({waiting, over}, return_when=asyncio.FIRST_COMPLETED)
+        return waiting.result() if waiting.done() else None
+    finally:
+        waiting.cancel()
+        over.cancel()
+
+
+async def say_file(caller: Caller, path: Path) -> None:
+    await caller.say(*await asyncio.to_thread(read, path))
+    await until_idle(caller)
+
+
+def read(path: Path) -> tuple[bytes, float]:
+    """A WAV file and how long it is in seconds. Raises OSError, wave.Error."""
+    with wave.open(str(path)) as file:
+        return path.read_bytes(), file.getnframes() / file.getframerate()
+
+
+async def until_idle(caller: Caller) -> None:
+    try:
+        await asyncio.wait_for(before_the_end(caller, caller.idle.wait()), ANSWER_S)
+    except TimeoutError:
+        sys.stdout.write("server:  (no answer)\n")
+
+
+async def load(url: str, say: Path | None, sessions: int, seconds: float) -> None:
+    """Callers side by side, and what they had to put up with."""
+
+    async def call() -> Caller:
+        async with calling(url, lambda _: None, lambda _: None) as caller:
+            try:
+                async with asyncio.timeout(seconds):
+                    while not caller.over.is_set():
+                        if say is not None:
+                            await say_file(caller, say)
+                        else:
+                            await caller.write("Please tell me a joke.")
+                            await until_idle(caller)
+            except TimeoutError:
+                pass
+            return caller
+
+    ended = await asyncio.gather(*(call() for _ in range(sessions)), return_exceptions=True)
+    callers = [each for each in ended if isinstance(each, Caller)]
+    gaps_ms = sorted(gap_s * 1000 for caller in callers for gap_s in caller.gaps_s)
+    sys.stdout.write(f"{len(callers)} of {sessions} sessions, {len(gaps_ms)} answers\n")
+    if gaps_ms:
+        p95 = gaps_ms[min(len(gaps_ms) - 1, int(len(gaps_ms) * 0.95))]
+        sys.stdout.write(f"gap: median {median(gaps_ms):.0f} ms, p95 {p95:.0f} ms\n")
+    sys.stdout.write(f"underruns: {sum(caller.underruns for caller in callers)}\n")
+
+
+def main() -> int:
+    options = arguments()
+    try:
+        if options.sessions:
+            asyncio.run(load(options.url, options.say, options.sessions, options.seconds))
+        else:
+            asyncio.run(talk(options.url, options.say))
+    except (OSError, wave.Error, WebSocketException) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""One caller: sends speech and text, plays clips in real time (with or without a loudspeaker), acknowledges them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from voicebot.core.audio import Audio
+from voicebot.transports.ws.protocol import (
+    Bye,
+    ClientMessage,
+    ClientPlaybackComplete,
+    ClientPlaybackStarted,
+    ClipPlayed,
+    PlayAudio,
+    ServerMessage,
+    SpeechEnd,
+    SpeechStart,
+    StateChanged,
+    StopPlayback,
+    Text,
+    server_message,
+)
+
+Play = Callable[[bytes], None]
+"""Begins to play an MP3 file; what is empty stops it."""
+
+
+class Caller:
+    """Follows the guide's client. `told` gets each message."""
+
+    def __init__(self, socket: ClientConnection, told: Callable[[ServerMessage], None], play: Play) -> None:
+        self._socket, self._told, self._play = socket, told, play
+        self._queue: deque[PlayAudio] = deque()
+        self._queued = asyncio.Event()
+        self._playing: asyncio.Task[None] | None = None
+        self._phase = "idle"
+        self._speaking = False
+        self._dry = False
+        """All clips have been played, and no other has come since."""
+        self._asked_s: float | None = None
+        self.gaps_s: list[float] = []
+        """From the end of what the user said to the first clip of the answer."""
+        self.underruns = 0
+        """How often the clips ran out in the middle of a reply."""
+        self.idle = asyncio.Event()
+        """Nothing is being said or thought."""
+        self.over = asyncio.Event()
+        """The server has ended the session."""
+
+    async def run(self) -> None:
+        """Until the server ends the session."""
+        async with asyncio.TaskGroup() as group:
+            player = group.create_task(self._play_clips())
+            try:
+                async for raw in self._socket:
+                    self._came(server_message(raw))
+            except ConnectionClosed:
+                pass
+            finally:
+                self.over.set()
+                player.cancel()
+
+    def _came(self, message: ServerMessage) -> None:
+        self._told(message)
+        match message:
+            case PlayAudio():
+                if self._asked_s is not None:
+                    self.gaps_s.append(time.monotonic() - self._asked_s)
+                    self._asked_s = None
+                if self._dry and self._phase == "speaking":
+                    self.underruns += 1
+                self._dry = False
+                self._queue.append(message)
+                self._queued.set()
+            case StopPlayback():
+                self._dry = False
+                self._queue.clear()
+                if self._playing is not None:
+                    self._playing.cancel()
+                self._play(b"")
+            case StateChanged(phase=phase):
+                if phase == "idle" and self._phase != "idle":
+                    self.idle.set()
+                self._phase = phase
+            case _:
+                pass
+
+    async def _play_clips(self) -> None:
+        while True:
+            if not self._queue:
+                if self._speaking:
+                    self._speaking, self._dry = False, True
+                    await self._send(ClientPlaybackComplete(type="client_playback_complete"))
+                self._queued.clear()
+                await self._queued.wait()
+            if not self._queue:
+                continue
+            clip = self._queue.popleft()
+            if not self._speaking:
+                self._speaking = True
+                await self._send(ClientPlaybackStarted(type="client_playback_started"))
+            self._playing = asyncio.create_task(self._play_clip(clip))
+            await asyncio.wait([self._playing])
+            self._playing = None
+
+    async def _play_clip(self, clip: PlayAudio) -> None:
+        begun_s = time.monotonic()
+        self._play(base64.b64decode(clip.audio))
+        played_ms: int | None = None
+        try:
+            await asyncio.sleep(clip.duration_ms / 1000)
+        except asyncio.CancelledError:
+            played_ms = round((time.monotonic() - begun_s) * 1000)
+        await self._send(ClipPlayed(type="clip_played", sequence=clip.sequence, played_ms=played_ms))
+
+    async def _send(self, message: ClientMessage) -> None:
+        """To a server that has closed nothing is sent: `run` ends by itself, telling so by `over`."""
+        with contextlib.suppress(ConnectionClosed):
+            await self._socket.send(message.model_dump_json())
+
+    # What the user does -------------------------------------------------------------------------------------------
+
+    async def write(self, text: str) -> None:
+        self._ask()
+        await self._send(Text(type="text", text=text))
+
+    async def say(self, recording: bytes, duration_s: float) -> None:
+        """An utterance, which takes as long as it is."""
+        await self._send(SpeechStart(type="speech_start"))
+        await asyncio.sleep(duration_s)
+        await self._send(SpeechEnd(type="speech_end", audio=base64.b64encode(recording).decode()))
+        self._ask()
+
+    async def hear(self, audio: Audio) -> None:
+        """Live sound of the microphone."""
+        with contextlib.suppress(ConnectionClosed):
+            await self._socket.send(audio.to_bytes())
+
+    async def leave(self) -> None:
+        await self._send(Bye(type="bye"))
+
+    def _ask(self) -> None:
+        self.idle.clear()
+        self._asked_s = time.monotonic()
+
+
+@asynccontextmanager
+async def calling(url: str, told: Callable[[ServerMessage], None], play: Play) -> AsyncIterator[Caller]:
+    """A caller while it is connected. Raises OSError if it can't be."""
+    async with connect(url, max_size=None) as socket:
+        caller = Caller(socket, told, play)
+        running = asyncio.create_task(caller.run(), name="caller")
+        try:
+            yield caller
+        finally:
+            running.cancel()
+            await asyncio.wait([running])

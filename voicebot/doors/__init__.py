@@ -1,0 +1,26 @@
+"""The doors: who may come in, from where, how often and for how long. The same for the page, WebRTC and websockets."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+
+from voicebot.config import Settings
+from voicebot.doors.body import BodyLimit
+from voicebot.doors.cross_origin import CrossOrigin
+from voicebot.doors.headers import SecureHeaders
+from voicebot.doors.lock import Lock
+from voicebot.doors.origin import OriginCheck
+from voicebot.doors.refusal import Count
+
+
+def guard(app: Starlette, settings: Settings, count: Count) -> None:
+    """Put everything that must hold for all routes around them; `count` is told of each that is refused.
+
+    From the outside in: headers, what other sites may read, the lock, the origin, the length.
+    """
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_kb * 1024, count=count)
+    app.add_middleware(OriginCheck, settings=settings, count=count)
+    if settings.app_username is not None:
+        app.add_middleware(Lock, settings=settings, count=count)
+    app.add_middleware(CrossOrigin, settings=settings)
+    app.add_middleware(SecureHeaders)

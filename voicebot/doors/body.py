@@ -1,0 +1,53 @@
+"""How much may be sent in one request."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from voicebot.doors.origin import SAFE_METHODS
+from voicebot.doors.refusal import Count, Reason, refuse
+
+
+class BodyLimit:
+    """ASGI middleware: a body longer than `max_bytes` is refused with a 413, by what it announces or by what comes.
+
+    It is read whole before the request goes on, so that no route sees half of one.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, count: Count) -> None:
+        self._app = app
+        self._count = count
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
+            await self._app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        too_long = announced.isdecimal() and int(announced) > self._max_bytes
+        body = None if too_long else await self._read(receive)
+        if body is None:
+            self._count(Reason.BODY)
+            message = f"the request is too long: {self._max_bytes} bytes are allowed"
+            await refuse(scope, receive, send, 413, message, {"Connection": "close"})
+            return
+        waiting: list[Message] = [body]
+
+        async def replay() -> Message:
+            return waiting.pop() if waiting else await receive()
+
+        await self._app(scope, replay, send)
+
+    async def _read(self, receive: Receive) -> Message | None:
+        """The whole body as one message, or the news that the client has gone; None if it is too long."""
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return message
+            body += message.get("body", b"")
+            if len(body) > self._max_bytes:
+                return None
+            if not message.get("more_body", False):
+                return {"type": "http.request", "body": bytes(body), "more_body": False}

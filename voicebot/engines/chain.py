@@ -1,0 +1,177 @@
+"""The engines of a stage in order of preference, each with what is known of how it does.
+
+An engine that failed rests, and is probed in the background before it is given work again, so that no turn waits for it
+twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from voicebot.engines.base import Engine, EngineError, EngineHealth, Fault
+from voicebot.engines.circuit import Circuit
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackRules:
+    """How patient a chain is with each of its engines."""
+
+    retries: int = 1
+    """How often the same request is made again before the first output."""
+    backoff_s: float = 0.1
+    """Before the second try; twice as long before each further one."""
+    first_output_s: float = 5.0
+    """With another engine at hand: all tries together, and the wait for the first output, take no longer than this."""
+    probe_s: float = 5.0
+    rest_s: float = 30.0
+
+
+E = TypeVar("E", bound=Engine)
+
+
+class Link(Generic[E]):
+    """An engine of a chain, with what is known of how it does."""
+
+    def __init__(self, engine: E, rest_s: float) -> None:
+        self.engine = engine
+        self.circuit = Circuit(rest_s)
+        self.started = False
+        self.probe_s: float | None = None
+
+    @property
+    def health(self) -> EngineHealth:
+        error = self.circuit.error
+        return EngineHealth(
+            self.engine.name,
+            ready=self.started and self.circuit.closed,
+            reason=None if error is None else error.message,
+            probe_ms=None if self.probe_s is None else round(self.probe_s * 1000),
+        )
+
+
+class Chain(Generic[E]):
+    """What the chains of all stages share."""
+
+    def __init__(self, engines: Sequence[E], rules: FallbackRules) -> None:
+        if not engines:
+            raise ValueError("a chain needs an engine")
+        self.rules = rules
+        self._links = [Link(engine, rules.rest_s) for engine in engines]
+        self._probing: dict[str, asyncio.Task[None]] = {}
+        self._closed = False
+        self.tell: Callable[[str, EngineError], None] = nobody_counts
+        """Is given the engine and each of its failures, also those that another try makes good."""
+
+    @property
+    def name(self) -> str:
+        """The engine that would be tried first now."""
+        return self.candidates()[0].engine.name
+
+    @property
+    def languages(self) -> frozenset[str]:
+        return frozenset.union(*(link.engine.languages for link in self._links))
+
+    @property
+    def health(self) -> tuple[EngineHealth, ...]:
+        return tuple(link.health for link in self._links)
+
+    async def start(self) -> None:
+        """Start all. Raises the EngineError of the first if none can be."""
+        self._closed = False
+        for link in self._links:
+            try:
+                await link.engine.start()
+            except EngineError as error:
+                logger.warning("an engine can't start: %s", error)
+                link.circuit.failed(error)
+            else:
+                link.started = True
+        if not any(link.started for link in self._links):
+            assert self._links[0].circuit.error is not None
+            raise self._links[0].circuit.error
+
+    async def close(self) -> None:
+        self._closed = True
+        for task in self._probing.values():
+            task.cancel()
+        if self._probing:
+            await asyncio.wait(self._probing.values())
+        for link in self._links:
+            await link.engine.close()
+
+    async def probe(self) -> None:
+        """Probe all, side by side. Raises the EngineError of the first if none can work."""
+        links = [link for link in self._links if link.started]
+        errors = await asyncio.gather(*(self._probe(link) for link in links))
+        if links and all(errors):
+            assert errors[0] is not None
+            raise errors[0]
+
+    async def _probe(self, link: Link[E]) -> EngineError | None:
+        """Why it can't work, if that is sure; its circuit is told."""
+        started_s = time.monotonic()
+        try:
+            async with asyncio.timeout(self.rules.probe_s):
+                await link.engine.probe()
+        except EngineError as error:
+            failure = error
+        except TimeoutError:
+            failure = overdue(link.engine, self.rules.probe_s)
+        else:
+            link.probe_s = time.monotonic() - started_s
+            link.circuit.may_work()
+            return None
+        link.probe_s = None
+        if failure.fault is Fault.REJECTED:
+            self.tell(link.engine.name, failure)
+            logger.warning("%s", failure)
+            link.circuit.may_work(doubt=failure)
+            return None
+        self.failed(link, failure)
+        return failure
+
+    def candidates(self) -> list[Link[E]]:
+        """Those that may be tried; if all rest, all of them: a late answer is better than none."""
+        started = [link for link in self._links if link.started] or self._links
+        return [link for link in started if link.circuit.closed] or started
+
+    def passed_over(self) -> list[str]:
+        """Why engines that would come first are left alone just now."""
+        first = self._links.index(self.candidates()[0])
+        return [str(link.circuit.error) for link in self._links[:first] if link.circuit.error is not None]
+
+    def failed(self, link: Link[E], error: EngineError) -> None:
+        self.tell(link.engine.name, error)
+        logger.warning("%s", error)
+        link.circuit.failed(error)
+        name = link.engine.name
+        needs_probe = not link.circuit.closed and len(self._links) > 1 and not self._closed
+        if needs_probe and name not in self._probing:
+            task = asyncio.create_task(self._recover(link), name=f"recovery of {name}")
+            self._probing[name] = task
+            task.add_done_callback(lambda _: self._probing.pop(name))
+
+    async def _recover(self, link: Link[E]) -> None:
+        """Leave it alone while it rests, then probe it, until that goes well: no user's turn is spent on it."""
+        while True:
+            await asyncio.sleep(link.circuit.remaining_s)
+            if not link.circuit.closed:
+                continue  # it has failed once more meanwhile
+            if await self._probe(link) is None:
+                logger.info("%s can work again", link.engine.name)
+                return
+
+
+def nobody_counts(engine: str, error: EngineError) -> None:
+    """For a chain that nobody watches."""
+
+
+def overdue(engine: Engine, limit_s: float) -> EngineError:
+    return EngineError(engine.name, f"nothing came within {limit_s:g} s", fault=Fault.TIMEOUT)

@@ -1,0 +1,76 @@
+"""OpenAI Realtime as a text model: its websocket through the openai SDK, in place of chat completions.
+
+Each response has a connection of its own, which is told the whole conversation and then closed; the next one is opened
+meanwhile, so that nobody waits for its handshakes. Why not one connection for a conversation:
+- The service keeps what it said. We keep what was heard, and edit that: telling it anew is always right, and costs no
+  token more, as each response reads the whole conversation anyway (and the service caches its beginning).
+- Nothing of one conversation can come up in another, and an interrupted response is gone with its connection.
+- A chat model that keeps nothing between requests can be called by several sessions, and by the graph again after a
+  tool, without anybody having to know whose connection is whose.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, cast
+
+import openai
+from langchain_core.language_models import BaseChatModel
+from openai.resources.realtime.realtime import AsyncRealtimeConnectionManager
+from openai.types.websocket_connection_options import WebSocketConnectionOptions
+
+from voicebot.engines.llm.connection import CONNECT_S, NO_KEY, OPENAI_ADDRESS, as_http, tls
+from voicebot.engines.llm.realtime.events import NAME
+from voicebot.engines.llm.realtime.lines import Lines
+from voicebot.engines.llm.realtime.model import RealtimeModel
+from voicebot.personas.languages import LANGUAGE_NAMES
+
+CLOSE_S = 1.0
+"""How long the service may take to say goodbye before the socket is closed without."""
+
+_websocket_logger = logging.getLogger(f"{__name__}.websocket")
+# At DEBUG websockets logs each header of its handshake, and with them the key.
+_websocket_logger.setLevel(logging.INFO)
+
+
+class Realtime:
+    """The service and its `model`. With a `base_url`, which ends in `/v1`, no key is needed.
+
+    There is no temperature: the protocol has none any more.
+    """
+
+    name = NAME
+    languages = frozenset(LANGUAGE_NAMES)
+
+    def __init__(
+        self, api_key: str | None, *, base_url: str | None = None, model: str = "gpt-realtime", timeout_s: float = 30.0
+    ) -> None:
+        if api_key is None and base_url is None:
+            raise ValueError("OpenAI itself needs a key")
+        address = as_http(base_url or OPENAI_ADDRESS)
+        self._sdk = openai.AsyncOpenAI(
+            api_key=api_key or NO_KEY, base_url=address, http_client=openai.DefaultAsyncHttpxClient(verify=tls())
+        )
+        self._model_name = model
+        self._lines = Lines(self._connect, min(CONNECT_S, timeout_s))
+        self.model: BaseChatModel = RealtimeModel(self._lines)
+
+    async def start(self) -> None:
+        """Opens a connection ahead, without waiting for it."""
+        self._lines.warm()
+
+    async def close(self) -> None:
+        await self._lines.close()
+        await self._sdk.close()
+
+    async def probe(self) -> None:
+        """Open a session: costs nothing, and needs the key. It is kept for the next response."""
+        await self._lines.probe()
+
+    def _connect(self) -> AsyncRealtimeConnectionManager:
+        options: dict[str, Any] = {"close_timeout": CLOSE_S, "open_timeout": None, "logger": _websocket_logger}
+        if self._sdk.base_url.scheme == "https":
+            options["ssl"] = tls()
+        return self._sdk.realtime.connect(
+            model=self._model_name, websocket_connection_options=cast("WebSocketConnectionOptions", options)
+        )

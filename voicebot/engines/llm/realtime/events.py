@@ -1,0 +1,143 @@
+"""The events of the Realtime protocol: a request as client events, server events as chunks of an answer.
+
+Source: platform.openai.com/docs/api-reference/realtime-client-events and -server-events; the beta's shapes from
+"Developing with the Realtime API (beta)" there, and from services that still speak it (Azure's preview).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, SystemMessage, ToolMessage
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk
+
+from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.llm.failures import told_failure
+
+NAME = "openai-realtime"
+
+Event = dict[str, Any]
+
+
+class Dialect(StrEnum):
+    """Which version of the protocol a service speaks: only their session and the assistant's text differ for us."""
+
+    GA = "ga"
+    BETA = "beta"
+
+    @classmethod
+    def of(cls, created: Mapping[str, Any]) -> Dialect:
+        """By the session in `session.created`: only the general version has types of sessions."""
+        return cls.GA if created.get("session", {}).get("type") == "realtime" else cls.BETA
+
+
+def session_update(dialect: Dialect, messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]]) -> Event:
+    """What shapes the session: the persona, text instead of speech, the tools.
+
+    `tools` have the form of OpenAI's chat completions.
+    """
+    session: Event = {
+        "instructions": "\n\n".join(message.text for message in messages if isinstance(message, SystemMessage)),
+        "tools": [{"type": "function", **tool["function"]} for tool in tools],
+        "tool_choice": "auto",
+    }
+    match dialect:
+        case Dialect.GA:
+            session |= {"type": "realtime", "output_modalities": ["text"], "audio": {"input": {"turn_detection": None}}}
+        case Dialect.BETA:
+            session |= {"modalities": ["text"], "turn_detection": None}
+    return {"type": "session.update", "session": session}
+
+
+def items(dialect: Dialect, messages: Sequence[BaseMessage]) -> Iterator[Event]:
+    """The conversation, one item an event, without the system prompt."""
+    for message in messages:
+        for item in _items(dialect, message):
+            yield {"type": "conversation.item.create", "item": item}
+
+
+def _items(dialect: Dialect, message: BaseMessage) -> Iterator[Event]:
+    match message:
+        case SystemMessage():
+            return
+        case ToolMessage():
+            yield {"type": "function_call_output", "call_id": message.tool_call_id, "output": message.text}
+        case AIMessage():
+            if message.text:
+                kind = "output_text" if dialect is Dialect.GA else "text"
+                content = [{"type": kind, "text": message.text}]
+                yield {"type": "message", "role": "assistant", "content": content}
+            for call in message.tool_calls:
+                arguments = json.dumps(call["args"], ensure_ascii=False)
+                yield {"type": "function_call", "call_id": call["id"], "name": call["name"], "arguments": arguments}
+        case _:
+            content = [{"type": "input_text", "text": message.text}]
+            yield {"type": "message", "role": "user", "content": content}
+
+
+class Response:
+    """Reads the events of one response. Text and arguments that come only whole, without deltas, are taken too."""
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self._begun: set[tuple[str, int]] = set()
+        """Which items have given text or arguments, and which calls have been told: by kind and index of the item."""
+
+    def chunk(self, event: Event) -> ChatGenerationChunk | None:
+        """What the event adds to the answer. Raises EngineError if the event says that there will be none."""
+        index = event.get("output_index", 0)
+        match event["type"]:
+            case "response.output_text.delta" | "response.text.delta":
+                return self._text(index, event["delta"])
+            case "response.output_text.done" | "response.text.done":
+                return None if ("text", index) in self._begun else self._text(index, event["text"])
+            case "response.output_item.added" | "response.output_item.done":
+                return self._item(index, event["item"])
+            case "response.function_call_arguments.delta":
+                return self._arguments(index, event["delta"])
+            case "response.function_call_arguments.done":
+                return None if ("arguments", index) in self._begun else self._arguments(index, event["arguments"])
+            case "response.done":
+                self.is_done = True
+                return _end(event["response"])
+            case "error":
+                raise told_failure(NAME, event["error"])
+        return None
+
+    def _text(self, index: int, text: str) -> ChatGenerationChunk:
+        self._begun.add(("text", index))
+        return _chunk(AIMessageChunk(content=text))
+
+    def _item(self, index: int, item: Event) -> ChatGenerationChunk | None:
+        if item["type"] != "function_call" or ("call", index) in self._begun:
+            return None
+        self._begun.add(("call", index))
+        call = tool_call_chunk(name=item["name"], args="", id=item["call_id"], index=index)
+        return _chunk(AIMessageChunk(content="", tool_call_chunks=[call]))
+
+    def _arguments(self, index: int, text: str) -> ChatGenerationChunk:
+        self._begun.add(("arguments", index))
+        call = tool_call_chunk(name=None, args=text, id=None, index=index)
+        return _chunk(AIMessageChunk(content="", tool_call_chunks=[call]))
+
+
+def _end(response: Event) -> ChatGenerationChunk:
+    details = response.get("status_details") or {}
+    match response["status"]:
+        case "completed":
+            return _chunk(AIMessageChunk(content=""), "stop")
+        case "incomplete":  # at its token limit, or stopped by a filter: what was said stays
+            return _chunk(AIMessageChunk(content=""), str(details.get("reason")))
+        case "failed":
+            raise told_failure(NAME, details.get("error"))
+    raise EngineError(NAME, "the service gave the answer up", fault=Fault.BROKEN)
+
+
+def _chunk(message: AIMessageChunk, finish_reason: str | None = None) -> ChatGenerationChunk:
+    return ChatGenerationChunk(
+        message=message, generation_info=None if finish_reason is None else {"finish_reason": finish_reason}
+    )

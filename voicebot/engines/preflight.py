@@ -1,0 +1,65 @@
+"""Before anybody talks: can each stage work, with which engine, and if not, why?"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+
+from voicebot.engines.base import Engine, EngineError, EngineHealth, Engines
+from voicebot.engines.chain import Chain
+
+logger = logging.getLogger(__name__)
+
+FRESH_S = 5.0
+"""What was found out so lately is not asked again: services have limits, and anybody may press the button."""
+
+Health = dict[str, tuple[EngineHealth, ...]]
+"""For each stage its engines, in the order in which they are tried."""
+
+
+class Preflight:
+    """Asks the engines how they are, no more than one round at a time."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._stages: dict[str, Engine] = {"stt": engines.stt, "llm": engines.agent, "tts": engines.tts}
+        self._asking = asyncio.Lock()
+        self._asked_s: float | None = None
+
+    @property
+    def health(self) -> Health:
+        """What is known now; engines tell more while they work."""
+        return {
+            stage: engine.health if isinstance(engine, Chain) else (EngineHealth(engine.name, ready=True),)
+            for stage, engine in self._stages.items()
+        }
+
+    @property
+    def problem(self) -> str | None:
+        """Why no session can work, if so: the stages of which no engine is ready, and what each of these says."""
+        stuck = [engines for engines in self.health.values() if not any(engine.ready for engine in engines)]
+        reasons = [f"{engine.name}: {engine.reason}" for engines in stuck for engine in engines]
+        return f"The bot can't work just now. {'; '.join(reasons)}." if reasons else None
+
+    def tell_failures(self, count: Callable[[str, str, EngineError], None]) -> None:
+        """Have `count` told of each failure: the stage, the engine and what went wrong."""
+        for stage, engine in self._stages.items():
+            if isinstance(engine, Chain):
+                engine.tell = partial(count, stage)
+
+    async def check(self) -> Health:
+        """Probe all engines, unless that was done a moment ago. Never raises: `health` tells."""
+        async with self._asking:
+            if self._asked_s is None or time.monotonic() - self._asked_s > FRESH_S:
+                await asyncio.gather(*(_probe(engine) for engine in self._stages.values()))
+                self._asked_s = time.monotonic()
+        return self.health
+
+
+async def _probe(engine: Engine) -> None:
+    try:
+        await engine.probe()
+    except EngineError as error:
+        logger.error("a stage can't work: %s", error)

@@ -1,0 +1,6 @@
+"""Deepgram: live recognition over a WebSocket (`Deepgram`), and of whole recordings (`DeepgramRest`)."""
+
+from voicebot.engines.stt.deepgram.engine import Deepgram
+from voicebot.engines.stt.deepgram.rest import DeepgramRest
+
+__all__ = ["Deepgram", "DeepgramRest"]

@@ -1,0 +1,123 @@
+"""One connection to Deepgram in use: sound and questions out, results in, until it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import aclosing, suppress
+
+from websockets.exceptions import WebSocketException
+
+from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.stt.deepgram.audio_ledger import AudioLedger, Question, Sound
+from voicebot.engines.stt.deepgram.service import ENGINE, Line
+
+
+class Connection:
+    """Sends what the ledger has to send and gives it the results.
+
+    `sent` is called with the bytes of each piece of sound, `told` after each result.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        ledger: AudioLedger,
+        *,
+        answer_timeout_s: float,
+        keep_alive_s: float,
+        sent: Callable[[int], None],
+        told: Callable[[], None],
+    ) -> None:
+        self._line = line
+        self._ledger = ledger
+        self._answer_timeout_s = answer_timeout_s
+        self._keep_alive_s = keep_alive_s
+        self._sent, self._told = sent, told
+        self._news = asyncio.Event()
+        self._questions: deque[tuple[float, Question]] = deque()
+        """What was asked and has no answer yet, and when one is overdue."""
+
+    def wake(self) -> None:
+        """The ledger may have something to send."""
+        self._news.set()
+
+    async def run(self) -> EngineError:
+        """Until the connection is lost. Gives the reason."""
+        self._ledger.restart()
+        # No TaskGroup: when one of its tasks fails just as it is cancelled itself, the cancellation is lost.
+        sending = asyncio.create_task(self._send(), name="deepgram out")
+        receiving = asyncio.create_task(self._receive(), name="deepgram in")
+        both = [sending, receiving]
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sending.cancel()
+            receiving.cancel()
+            await asyncio.wait(both)
+        return _reason([task.exception() for task in both if not task.cancelled()])
+
+    async def _receive(self) -> None:
+        async with aclosing(self._line.results()) as results:
+            async for result in results:
+                self._ledger.take(result)
+                self._told()
+        raise EngineError(ENGINE, "the service closed the connection")
+
+    async def _send(self) -> None:
+        loop = asyncio.get_running_loop()
+        quiet_since_s = loop.time()
+        while True:
+            self._news.clear()
+            match self._ledger.next():
+                case Sound(pcm):
+                    await self._line.send(pcm)
+                    self._sent(len(pcm))
+                    quiet_since_s = loop.time()
+                    await asyncio.sleep(0)  # sending hardly ever waits, and there may be much to send again
+                case Question() as question:
+                    if (silence_s := await self._line.ask(question)) is not None:
+                        self._expect(question, silence_s)
+                case None:
+                    await self._wait(quiet_since_s + self._keep_alive_s)
+                    if loop.time() >= quiet_since_s + self._keep_alive_s:
+                        await self._line.keep_alive()
+                        quiet_since_s = loop.time()
+            self._check_answers()
+
+    async def _wait(self, until_s: float) -> None:
+        """For something to send, but no longer than until then, or until an answer is overdue."""
+        if self._questions:
+            until_s = min(until_s, self._questions[0][0])
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until_s):
+                await self._news.wait()
+
+    def _expect(self, question: Question, silence_s: float) -> None:
+        self._ledger.add_silence(silence_s)
+        self._questions.append((asyncio.get_running_loop().time() + self._answer_timeout_s, question))
+
+    def _check_answers(self) -> None:
+        """Raises EngineError if an answer does not come. Deepgram need not answer if there is little to say."""
+        while self._questions and not self._ledger.waits_for(self._questions[0][1]):
+            self._questions.popleft()
+        if self._questions and asyncio.get_running_loop().time() >= self._questions[0][0]:
+            _, question = self._questions.popleft()
+            if (silence_s := self._line.insist()) is not None:
+                self._expect(question, silence_s)
+            elif self._ledger.settle(question):
+                self._told()
+            else:
+                raise EngineError(ENGINE, "no words came in time", fault=Fault.TIMEOUT)
+
+
+def _reason(errors: Sequence[BaseException | None]) -> EngineError:
+    """What tells more about the loss; an error that is none is raised."""
+    reason = EngineError(ENGINE, "the connection broke")
+    for error in errors:
+        if isinstance(error, EngineError):
+            reason = error
+        elif error is not None and not isinstance(error, (WebSocketException, OSError)):
+            raise error
+    return reason

@@ -1,0 +1,98 @@
+"""Cloud text-to-speech by the voice of Google Translate, through the gTTS package: no key, but no promise either.
+
+Worker processes, not threads, since only their requests can be ended. gTTS keeps its connection to itself, so a thread
+in mid-request would stay, with its socket, until the answer came. A worker shuts the connection down and is free again:
+the service sees it 2 ms after the generator was closed (median of 20; 15 ms at most, on two busy cores). Killing the
+worker would be as quick, but a new one costs 0.6 s of processor time at each interruption. A worker takes 25 MB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from itertools import chain
+
+from gtts.lang import tts_langs  # type: ignore[import-untyped]
+
+from voicebot.core.audio import Audio
+from voicebot.core.speakable import has_words
+from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.tts.mp3 import Mp3Decoder, Mp3Error
+from voicebot.engines.worker import Job, Kind, Message, WorkerPool
+
+_VOICES = {
+    "en": ("en", "us"),
+    "es": ("es", "es"),
+    "fr": ("fr", "fr"),
+    "he": ("iw", "com"),
+    "jv": ("jw", "com"),
+    "nb": ("no", "com"),
+    "pt": ("pt", "com.br"),
+    "zh": ("zh-CN", "com"),
+}
+"""Google's code of a language and the top-level domain that decides on its accent, where they are not `(code, "com")`.
+
+Source: "Localized accents" in gTTS's documentation; with `com` the accent depends on where the request comes from.
+"""
+
+
+class Gtts:
+    """Google Translate's voice. The requests for a long text run ahead of its playback, one after the other.
+
+    Each answer must come within `timeout_s`. As many texts are made at the same time as there are workers; more wait.
+    Sound is 24 kHz.
+    """
+
+    name = "gtts"
+
+    def __init__(self, *, language: str = "en", timeout_s: float = 10.0, workers: int = 3) -> None:
+        self._timeout_s = timeout_s
+        arguments = _VOICES.get(language, (language, "com"))
+        self._pool = WorkerPool(self.name, "voicebot.engines.tts.gtts_worker", workers, arguments)
+
+    @property
+    def languages(self) -> frozenset[str]:
+        return frozenset(code for code in tts_langs() if len(code) == 2) | frozenset(_VOICES)
+
+    async def start(self) -> None:
+        await self._pool.start()
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def probe(self) -> None:
+        """Has a digit spoken: only an answer with sound shows that Google, which has no other door, lets us in."""
+        async for _ in self.synthesize("1"):
+            pass
+
+    async def synthesize(self, text: str) -> AsyncGenerator[Audio]:
+        if not has_words(text):
+            return  # Google has no sound for it, and answers as to a language that it does not know
+        async with self._pool.job(Message(Kind.START, {"text": text})) as job:
+            while (mp3 := await self._next(job)) is not None:
+                decoder = Mp3Decoder()
+                try:
+                    for piece in chain(decoder.push(mp3), decoder.finish()):
+                        yield piece
+                        await asyncio.sleep(0)  # a request's sound is decoded in 5 ms or more: others get their turn
+                except Mp3Error as error:
+                    raise EngineError(self.name, f"its sound can't be used: {error}") from error
+            await job.send(Message(Kind.END))
+
+    async def _next(self, job: Job) -> bytes | None:
+        """The next MP3; None after the last one. Raises EngineError."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                message = await job.receive()
+        except TimeoutError:
+            raise EngineError(self.name, f"no answer within {self._timeout_s:g} s", fault=Fault.TIMEOUT) from None
+        assert message is not None, "the worker goes on until it is told that all has come"
+        if "fault" in message.fields:
+            wait_s = message.fields["retry_after_s"]
+            raise EngineError(
+                self.name,
+                message.text("message"),
+                fault=Fault(message.text("fault")),
+                retry_after_s=None if wait_s is None else float(wait_s),
+            )
+        return None if "ended" in message.fields else message.body

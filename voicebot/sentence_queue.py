@@ -1,0 +1,64 @@
+"""The sentences of a reply that wait for the synthesiser."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from voicebot.core.sentences import Batch
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One sentence. A `dropped` one keeps its place, as sentences are numbered, and is not spoken."""
+
+    text: str
+    speech: str
+    dropped: bool = False
+
+
+class SentenceQueue:
+    """At most `size` sentences; then `put` waits, or with `drop_oldest` the oldest one is dropped."""
+
+    def __init__(self, size: int, *, drop_oldest: bool) -> None:
+        self._size = size
+        self._drop_oldest = drop_oldest
+        self._waiting: deque[Waiting] = deque()
+        self._ended = False
+        self._changed = asyncio.Event()
+
+    async def put(self, batch: Batch) -> Waiting | None:
+        """Add a sentence; the one that was dropped for it, if any."""
+        dropped: Waiting | None = None
+        while self._full():
+            if self._drop_oldest:
+                dropped = next(each for each in self._waiting if not each.dropped)
+                dropped.dropped = True
+            else:
+                await self._change()
+        self._waiting.append(Waiting(batch.text, batch.speech))
+        self._changed.set()
+        return dropped
+
+    def end(self) -> None:
+        """No more will come."""
+        self._ended = True
+        self._changed.set()
+
+    async def get(self) -> Waiting | None:
+        """The next sentence, dropped or not; None at the end."""
+        while not self._waiting:
+            if self._ended:
+                return None
+            await self._change()
+        first = self._waiting.popleft()
+        self._changed.set()
+        return first
+
+    def _full(self) -> bool:
+        return sum(not each.dropped for each in self._waiting) >= self._size
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()

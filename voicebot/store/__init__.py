@@ -1,0 +1,1 @@
+"""Conversations outlive their sessions: what was said and heard, in SQLite or in Postgres."""

@@ -1,0 +1,123 @@
+"""One session's side of a kept conversation: what was said and heard is written soon, but not too often."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+from typing import Protocol
+
+from voicebot.core.history import History, Message
+from voicebot.core.kept import kept
+from voicebot.core.state import State
+from voicebot.store.database import StoreError
+
+INTERVAL_S = 1.0
+"""While words are heard, they are written at most this often; a new message is written at once."""
+
+RETRY_S = 5.0
+"""What could not be written is tried again at the next change, and at the latest after so long."""
+
+
+class Save(Protocol):
+    """From message `start` on the conversation is `rest`; False if it is not ours (any more). Raises StoreError."""
+
+    async def __call__(self, start: int, rest: Sequence[Message], *, new: bool) -> bool: ...
+
+
+class Conversation:
+    """Made when a session begins: with its `history` so far, and a `notice` for the user if that could not be had.
+
+    `observe` gets each state and returns at once: a task of its own writes. `end` writes what is still to be written.
+    Without `save` nothing is kept, and there is no `id`. `ended` is told when nothing more will be written.
+    """
+
+    def __init__(
+        self,
+        id: str | None = None,
+        history: History = (),
+        *,
+        notice: str | None = None,
+        new: bool = True,
+        save: Save | None = None,
+        ended: Callable[[Conversation], None] = lambda _: None,
+    ) -> None:
+        self.id, self.history, self.notice = id, history, notice
+        self.writing = asyncio.Lock()
+        """Held while it is written: whoever has it knows that no write is under way."""
+        self._save, self._ended = save, ended
+        self._new = new
+        self._saved: History | None = history
+        """As it is in the database; None: that is not known."""
+        self._state: State | None = None
+        self._changed, self._urgent = asyncio.Event(), asyncio.Event()
+        self._ending = False
+        self._wrote_s = 0.0
+        self._retry: asyncio.TimerHandle | None = None
+        self.writer: asyncio.Task[None] | None = None
+
+    def observe(self, state: State) -> None:
+        """The session's new state."""
+        if self._save is None or self._ending:
+            return
+        before, self._state = self._state, state
+        if self.writer is None:
+            self.writer = asyncio.create_task(self._write(), name="conversation")
+            self.writer.add_done_callback(lambda _: self._ended(self))
+        if before is None or state.history is not before.history or state.pending is not before.pending:
+            self._urgent.set()
+        self._changed.set()
+
+    def end(self) -> None:
+        """The session is over. May come twice."""
+        self._ending = True
+        self._changed.set()
+        self._urgent.set()
+        if self.writer is None:
+            self._ended(self)
+
+    def stop(self) -> None:
+        """Nothing is written any more: it was deleted, or belongs to another session."""
+        self._save = None
+        self.end()
+
+    async def _write(self) -> None:
+        while not self._ending:
+            await self._changed.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._wrote_s + INTERVAL_S - time.monotonic()):
+                    await self._urgent.wait()
+            await self.flush()
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Write what is not written yet. If that fails, it is tried again later."""
+        async with self.writing:
+            self._changed.clear()
+            self._urgent.clear()
+            if self._retry is not None:
+                self._retry.cancel()
+            if self._save is None or self._state is None:
+                return
+            history = kept(self._state)
+            if history == self._saved or (self._new and not history):
+                return
+            start = 0 if self._saved is None else _common(self._saved, history)
+            try:
+                ours = await self._save(start, history[start:], new=self._new)
+            except StoreError:
+                self._saved = None
+                self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._changed.set)
+            else:
+                self._saved, self._new = history, False
+                if not ours:
+                    self.stop()
+            finally:
+                self._wrote_s = time.monotonic()
+
+
+def _common(one: History, other: History) -> int:
+    """How many messages at the beginning are the same."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

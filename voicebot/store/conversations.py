@@ -1,0 +1,208 @@
+"""All conversations that this process keeps, and how their database does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from voicebot.config import Settings
+from voicebot.core.history import History, Message
+from voicebot.store.conversation import Conversation
+from voicebot.store.database import Database, StoreError
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_URL = "sqlite:///conversations.db"
+
+ID_PATTERN = r"^[A-Za-z0-9_-]{22,64}$"
+"""What a conversation's name looks like; who knows it may read, continue and delete the conversation."""
+
+ID_BYTES = 24
+
+ASK_S = 2.0
+"""A session that begins waits no longer for its conversation, nor the app's end for the last words."""
+
+SAVE_S = 5.0
+PURGE_INTERVAL_S = 3_600.0
+RETRY_S = 5.0
+DAY_S = 86_400.0
+
+UNREACHABLE = "Your earlier conversation can't be reached just now, so this is a new one."
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """The database, for operators: `reason` says why it is not ready."""
+
+    kind: str
+    ready: bool
+    reason: str | None = None
+
+
+class Conversations:
+    """Opens them for sessions, deletes them, and lets them go when they are old.
+
+    No failure of the database ends or holds up a session: it goes on without being kept, until the database is back.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self._database: Database | None = None
+        if settings.keep_conversations:
+            url = settings.database_url.get_secret_value() if settings.database_url is not None else DEFAULT_URL
+            self._database = Database(url)
+        self._retention_s = settings.retention_days * DAY_S
+        self._clock = clock
+        self._live: set[Conversation] = set()
+        self._asking: set[asyncio.Task[Any]] = set()
+        self._problem: str | None = "not asked yet"
+        self._told = False
+        """The log knows of the problem."""
+        self._failed = asyncio.Event()
+        self._housekeeping: asyncio.Task[None] | None = None
+
+    @property
+    def health(self) -> StoreHealth:
+        if self._database is None:
+            return StoreHealth("off", ready=False, reason="KEEP_CONVERSATIONS is false")
+        return StoreHealth(self._database.kind, ready=self._problem is None, reason=self._problem)
+
+    async def start(self) -> None:
+        """Look at the database, and from now on after it. One that can't be reached is waited for in vain not long."""
+        if self._database is not None:
+            await self._purge(self._database)
+            self._housekeeping = asyncio.create_task(self._keep_house(self._database), name="conversations")
+
+    async def close(self) -> None:
+        """Write what the sessions have not written yet, if the database takes it in time."""
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+        for conversation in list(self._live):
+            conversation.end()
+        writers = {each.writer for each in self._live if each.writer is not None}
+        if writers:
+            _, late = await asyncio.wait(writers, timeout=ASK_S)
+            for writer in late:
+                writer.cancel()
+        if self._database is not None:
+            await self._database.close()
+
+    async def open(self, id: str | None) -> Conversation:
+        """For a session that begins: the conversation `id`, or a new one if there is none (any more)."""
+        if self._database is None:
+            return Conversation()
+        owner, history, notice = secrets.token_urlsafe(), None, None
+        if id is not None:
+            try:
+                history = await self._ask(self._take(self._database, id, owner), ASK_S)
+            except StoreError:
+                notice = UNREACHABLE
+        if id is None or history is None:
+            id = secrets.token_urlsafe(ID_BYTES)
+        conversation = Conversation(
+            id,
+            history or (),
+            notice=notice,
+            new=history is None,
+            save=partial(self._save, self._database, id, owner),
+            ended=self._live.discard,
+        )
+        self._live.add(conversation)
+        return conversation
+
+    async def read(self, id: str) -> History | None:
+        """What was said and heard in it; None if there is no such conversation. Raises StoreError."""
+        return None if self._database is None else await self._ask(self._database.read(id), ASK_S)
+
+    async def delete(self, id: str) -> None:
+        """Nothing of it is left, and a session that is still in it keeps nothing more. Raises StoreError."""
+        if self._database is None:
+            return
+        async with AsyncExitStack() as stack:
+            live = [each for each in self._live if each.id == id]
+            for conversation in live:
+                await stack.enter_async_context(conversation.writing)
+            await self._ask(self._database.delete(id), SAVE_S)
+            for conversation in live:
+                conversation.stop()
+
+    async def _take(self, database: Database, id: str, owner: str) -> History | None:
+        """With what sessions of this process have heard in it up to now."""
+        for conversation in [each for each in self._live if each.id == id]:
+            await conversation.flush()
+        return await database.take(id, owner, self._clock())
+
+    async def _save(
+        self, database: Database, id: str, owner: str, start: int, rest: Sequence[Message], *, new: bool
+    ) -> bool:
+        return await self._ask(database.save(id, owner, self._clock(), start, rest, new=new), SAVE_S)
+
+    async def _ask(self, question: Coroutine[Any, Any, T], patience_s: float) -> T:
+        """The answer. Raises StoreError, after `patience_s` at the latest: drivers take their time to be cancelled."""
+        asking = asyncio.create_task(question)
+        self._asking.add(asking)
+        asking.add_done_callback(self._asked)
+        try:
+            done, _ = await asyncio.wait({asking}, timeout=patience_s)
+            if not done:
+                raise StoreError(f"no answer in {patience_s:g} s")
+            answer = asking.result()
+        except StoreError as error:
+            self._fails(str(error))
+            raise
+        finally:
+            asking.cancel()
+        self._works()
+        return answer
+
+    def _asked(self, asking: asyncio.Task[Any]) -> None:
+        self._asking.discard(asking)
+        if not asking.cancelled():
+            asking.exception()
+
+    def _fails(self, reason: str) -> None:
+        self._problem = reason
+        self._failed.set()
+        if not self._told:
+            self._told = True
+            logger.error("conversations are not kept just now: %s", reason)
+
+    def _works(self) -> None:
+        self._problem = None
+        self._failed.clear()
+        if self._told:
+            self._told = False
+            logger.info("conversations are kept again")
+
+    async def _keep_house(self, database: Database) -> None:
+        """Purge every hour; and while the database fails, see whether it is back."""
+        while True:
+            try:
+                async with asyncio.timeout(PURGE_INTERVAL_S):
+                    await self._failed.wait()
+                await asyncio.sleep(RETRY_S)
+            except TimeoutError:
+                pass
+            await self._purge(database)
+
+    async def _purge(self, database: Database) -> None:
+        before_s = self._clock() - self._retention_s if self._retention_s else 0.0
+        try:
+            purged = await self._ask(database.purge(before_s), SAVE_S)
+        except StoreError:
+            return
+        if purged:
+            logger.info("%d conversations were old, and are deleted", purged)
+
+
+def is_id(id: str) -> bool:
+    return re.fullmatch(ID_PATTERN, id) is not None

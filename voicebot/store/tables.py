@@ -1,0 +1,29 @@
+"""The tables: conversations, and the messages in them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    # The session that keeps it: what another one saves changes nothing
+    Column("owner", String(64), nullable=False),
+    # Seconds since the epoch
+    Column("updated_at", Double, nullable=False),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("conversation", String(64), ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("interrupted", Boolean, nullable=False),
+)
+
+by_age = Index("conversations_by_age", conversations.c.updated_at)

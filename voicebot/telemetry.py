@@ -1,0 +1,54 @@
+"""What operators are told: figures of all sessions, and traces of their turns where a collector takes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voicebot.config import Settings
+from voicebot.core.state import State
+from voicebot.metrics import Metrics
+
+if TYPE_CHECKING:
+    from voicebot.traces import Traces, TurnTracer
+
+
+class Telemetry:
+    """One an app. `meter` is asked for each session's own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.metrics = Metrics()
+        self._traces: Traces | None = None
+        if settings.otel_exporter_otlp_endpoint is not None:
+            from voicebot.traces import Traces  # only here, as it brings the whole of OpenTelemetry
+
+            self._traces = Traces(settings)
+
+    def meter(self, door: str, session: str) -> SessionMeter:
+        tracer = None if self._traces is None else self._traces.of_session(door, session)
+        return SessionMeter(self.metrics, door, tracer)
+
+    async def close(self) -> None:
+        if self._traces is not None:
+            await self._traces.close()
+
+
+class SessionMeter:
+    """One session's. It is told on the event loop that plays the sound: nothing here may wait."""
+
+    def __init__(self, metrics: Metrics, door: str, tracer: TurnTracer | None) -> None:
+        self._metrics, self._door, self._tracer = metrics, door, tracer
+
+    def began(self) -> None:
+        self._metrics.count_session(self._door)
+
+    def changed(self, before: State, after: State, at_s: float) -> None:
+        self._metrics.observe(before, after)
+        if self._tracer is not None:
+            self._tracer.changed(before, after, at_s)
+
+    def underran(self, frames: int) -> None:
+        self._metrics.count_underruns(self._door, frames)
+
+    def ended(self) -> None:
+        if self._tracer is not None:
+            self._tracer.ended()

@@ -1,0 +1,69 @@
+"""Who is let in to `/ws`."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from fastapi import FastAPI
+from starlette.websockets import WebSocket
+
+from voicebot.config import Settings
+from voicebot.core.audio import SPEECH_RATE_HZ
+from voicebot.doors.address import client_address
+from voicebot.doors.admission import RefusedError
+from voicebot.doors.refusal import Reason
+from voicebot.engines.base import Engines
+from voicebot.store.conversations import is_id
+from voicebot.transports.connections import Connections
+from voicebot.transports.ws.protocol import Error
+from voicebot.transports.ws.session import Session, say_goodbye
+
+TRY_AGAIN_LATER, POLICY_VIOLATION = 1013, 1008
+"""Close codes of WebSockets (IANA's registry)."""
+
+
+def add_websocket(app: FastAPI, engines: Engines, settings: Settings, connections: Connections) -> None:
+    """The route, whose sessions share their places with those of `connections`."""
+
+    count = connections.telemetry.metrics.count_refusal
+
+    async def refuse(socket: WebSocket, why: Reason, message: str, code: int) -> None:
+        count(why)
+        await say_goodbye(socket, [Error(message=message)], message, code)
+
+    @app.websocket("/ws")
+    async def talk(socket: WebSocket) -> None:
+        await socket.accept()
+        rate = socket.query_params.get("rate", str(SPEECH_RATE_HZ))
+        if not (rate.isascii() and rate.isdecimal() and 8_000 <= int(rate[:9]) <= 48_000):
+            await refuse(socket, Reason.REQUEST, "rate: must be a number from 8000 to 48000", POLICY_VIOLATION)
+            return
+        wanted = socket.query_params.get("conversation") or None
+        if wanted is not None and not is_id(wanted):
+            await refuse(socket, Reason.REQUEST, "conversation: must be as `connected` named it", POLICY_VIOLATION)
+            return
+        try:
+            ticket = connections.admission.enter(client_address(socket.scope, settings.trusted_proxies))
+        except RefusedError as refused:
+            await refuse(socket, refused.reason, str(refused), TRY_AGAIN_LATER)
+            return
+        try:
+            if connections.preflight.problem is not None:
+                await connections.preflight.check()
+            if (problem := connections.preflight.problem) is not None:
+                await refuse(socket, Reason.ENGINES, problem, TRY_AGAIN_LATER)
+                return
+            can_pause = socket.query_params.get("pause") == "1"
+            meter = partial(connections.telemetry.meter, "ws")
+            conversation = await connections.conversations.open(wanted)
+            session = Session(
+                socket, engines, settings, ticket, meter, conversation, rate_hz=int(rate), can_pause=can_pause
+            )
+            connections.sockets.add(session)
+            try:
+                await session.run()
+            finally:
+                connections.sockets.discard(session)
+                conversation.end()
+        finally:
+            ticket.leave()

@@ -1,0 +1,274 @@
+"""The messages of `/ws`, both ways: what a client sends has a `type`, what it is sent has an `event`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+MAX_TEXT_BYTES = 64_000
+"""Longer messages can only be recordings."""
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class SpeechStart(_Message):
+    """The client hears the user begin to speak: a speaking bot falls silent at once, until it is known why."""
+
+    type: Literal["speech_start"]
+
+
+class SpeechEnd(_Message):
+    """The user has fallen silent. Less than 200 ms of sound is not looked at."""
+
+    type: Literal["speech_end"]
+    audio: str = Field(description="The whole utterance, base64 of WebM, WAV or MP3")
+
+
+class ClientPlaybackStarted(_Message):
+    """The first clip has begun to play, after silence.
+
+    From here on a client that never sends `clip_played` is taken to play its clips without a break: of a reply that is
+    cut, so much was heard as time has passed.
+    """
+
+    type: Literal["client_playback_started"]
+
+
+class ClientPlaybackComplete(_Message):
+    """All clips that came have been played."""
+
+    type: Literal["client_playback_complete"]
+
+
+class ClipPlayed(_Message):
+    """A clip has been played, and all before it; or, at `stop_playback`, so much of the one that was cut.
+
+    A client that sends one of these must send them for all clips: from then on nothing counts as heard without. The
+    answer to a `stop_playback` that discards may take 300 ms; then what is not acknowledged was not heard. Before the
+    reply goes on it is heard at any time, and without it the server takes the clip to have been cut when it was told.
+    """
+
+    type: Literal["clip_played"]
+    sequence: int = Field(ge=0)
+    played_ms: int | None = Field(
+        default=None, ge=0, le=600_000, description="How much of it, if it was stopped (0: it had not begun); null: all"
+    )
+
+
+class Interrupt(_Message):
+    """The user wants silence: the reply ends and no other begins."""
+
+    type: Literal["interrupt"]
+
+
+class Text(_Message):
+    """The user typed something."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Clear(_Message):
+    """The user wants to begin a new conversation."""
+
+    type: Literal["clear"]
+
+
+class Bye(_Message):
+    """The client is leaving: the session is taken down at once."""
+
+    type: Literal["bye"]
+
+
+ClientMessage = (
+    SpeechStart
+    | SpeechEnd
+    | ClientPlaybackStarted
+    | ClientPlaybackComplete
+    | ClipPlayed
+    | Interrupt
+    | Text
+    | Clear
+    | Bye
+)
+
+
+class Connected(_Message):
+    """The session has begun."""
+
+    event: Literal["connected"] = "connected"
+    message: str = "You are connected to Voice Bot."
+    session_id: str
+    conversation: str | None = Field(
+        default=None, description="Its name, for `?conversation=`: keep it secret; null: it is not kept"
+    )
+
+
+class StopPlayback(_Message):
+    """Fall silent, empty the queue. With `?pause=1`: fall silent, and empty the queue if `discard`."""
+
+    event: Literal["stop_playback"] = "stop_playback"
+    discard: bool = Field(default=True, description="What was not heard will not be asked for again")
+
+
+class PlaybackResume(_Message):
+    """The reply goes on. What was not heard is sent again; with `?pause=1` the client goes on with what it has."""
+
+    event: Literal["playback_resume"] = "playback_resume"
+
+
+class PlayAudio(_Message):
+    """A clip to be played when those before it have been: a sentence, or a part of one."""
+
+    event: Literal["play_audio"] = "play_audio"
+    audio: str = Field(description="Base64 of MP3, 48 kHz, one channel")
+    sequence: int = Field(description="Counts the clips of the session, from 0")
+    text: str = Field(description="The words that begin in it")
+    duration_ms: int
+
+
+class Error(_Message):
+    """Something is wrong with a message, or went wrong; the session goes on."""
+
+    event: Literal["error"] = "error"
+    message: str
+
+
+class AsrPartial(_Message):
+    """What the utterance seems to be so far."""
+
+    event: Literal["asr.partial"] = "asr.partial"
+    utterance: int
+    text: str
+
+
+class AsrFinal(_Message):
+    """What the utterance was; empty if there were no words in it."""
+
+    event: Literal["asr.final"] = "asr.final"
+    utterance: int
+    text: str
+
+
+class LlmDelta(_Message):
+    """The next piece of the answer, as the model streams it. All of them are the answer, with the space between words.
+
+    What a reply is made of before the user's turn is sure to be over comes when it is. Of a reply that is cut there is
+    no `llm.final`.
+    """
+
+    event: Literal["llm.delta"] = "llm.delta"
+    reply: int
+    text: str
+
+
+class LlmFinal(_Message):
+    """The whole answer, with single spaces; how much of it is heard is another matter."""
+
+    event: Literal["llm.final"] = "llm.final"
+    reply: int
+    text: str
+
+
+class StateChanged(_Message):
+    """What the bot is doing, and what its parts are."""
+
+    event: Literal["state"] = "state"
+    phase: str
+    stt: str
+    agent: str
+    tts: str
+    playback: str
+    interruption: str
+
+
+class VerdictGiven(_Message):
+    """What was decided about words over the reply, and why."""
+
+    event: Literal["verdict"] = "verdict"
+    number: int
+    decision: str
+    rule: str
+    reason: str
+    text: str
+    took_ms: int
+
+
+class Telemetry(_Message):
+    """Each second: how much sound the recogniser was given since the session began."""
+
+    event: Literal["telemetry"] = "telemetry"
+    stt_bytes: int
+
+
+class TtsDropped(_Message):
+    """A sentence is left unspoken, as too many wait (`TTS_OVERFLOW=drop-oldest`)."""
+
+    event: Literal["tts.dropped"] = "tts.dropped"
+    text: str
+
+
+class Closed(_Message):
+    """The last message: why the session ends, or does not begin."""
+
+    event: Literal["closed"] = "closed"
+    reason: str
+
+
+ServerMessage = (
+    Connected
+    | StopPlayback
+    | PlaybackResume
+    | PlayAudio
+    | Error
+    | AsrPartial
+    | AsrFinal
+    | LlmDelta
+    | LlmFinal
+    | StateChanged
+    | VerdictGiven
+    | Telemetry
+    | TtsDropped
+    | Closed
+)
+
+_from_client: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
+_from_server: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="event")])
+
+
+class MessageError(ValueError):
+    """A message can't be understood. The text says what is wrong with it; `type` is the message's, if that much is."""
+
+    def __init__(self, message: str, type: str | None = None) -> None:
+        super().__init__(message)
+        self.type = type
+
+
+def client_message(raw: str) -> ClientMessage:
+    """What a client sent. Raises MessageError."""
+    try:
+        message = _from_client.validate_json(raw)
+    except ValidationError as error:
+        where = error.errors(include_url=False, include_input=False)[0]["loc"]
+        raise MessageError(_problem(error), str(where[0]) if where else None) from None
+    if len(raw) > MAX_TEXT_BYTES and not isinstance(message, SpeechEnd):
+        raise MessageError(f"{message.type}: the message has {len(raw)} characters; {MAX_TEXT_BYTES} are allowed")
+    return message
+
+
+def server_message(raw: str | bytes) -> ServerMessage:
+    """What the server sent. Raises MessageError."""
+    try:
+        return _from_server.validate_json(raw)
+    except ValidationError as error:
+        raise MessageError(_problem(error)) from None
+
+
+def _problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"][:300]
+    return f"{where}: {message}" if where else message
