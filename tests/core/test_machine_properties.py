@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from voicebot.core.choices import InterruptedHistory
 from voicebot.core.events import (
     AudioReceived,
     CancelReply,
@@ -45,7 +46,7 @@ from voicebot.core.events import (
 )
 from voicebot.core.history import Role, first_words
 from voicebot.core.machine import step
-from voicebot.core.state import InterruptedHistory, Phase, Presence, Rules, State
+from voicebot.core.state import Phase, Presence, Rules, State
 
 WORDS = st.sampled_from(
     ["", "uh-huh", "okay", "stop", "what time is it", "yes", "book it", "tell me a joke", "hm okay"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import re
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from copy import copy
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
@@ -13,10 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from voicebot.core.audio import Audio
-from voicebot.engines.base import WordStarts
+from voicebot.engines.base import Manner, WordStarts
 from voicebot.engines.worker import Kind, Message, WorkerPool
 
-_LANGUAGE_LINE = re.compile(r"^language\s+([a-z]{2})(?![a-z])", re.MULTILINE)
+_PLACE = re.compile(r"^name\s+.*\(([^,)]+)\)", re.MULTILINE)
+_LANGUAGE_LINE = re.compile(r"^language\s+(([a-z]{2})(?![a-z])[\w-]*)", re.MULTILINE)
+_UNFINISHED = re.compile(r"^status testing", re.MULTILINE)
+
+_VOICES = {"en": "en-us", "no": "nb", "zh": "cmn"}
+"""Where the voice's name is not the language's code."""
 
 
 class Espeak:
@@ -30,15 +36,29 @@ class Espeak:
 
     def __init__(
         self,
-        voice: str = "en-us",
+        voice: str | None = None,
         *,
+        language: str = "en",
         words_per_minute: int = 160,
         pitch: int = 50,
         pitch_range: int = 50,
         workers: int = 2,
     ) -> None:
-        arguments = (voice, str(words_per_minute), str(pitch), str(pitch_range))
+        self._usual = voice
+        self._voice = voice or usual_voice(language)
+        arguments = (self._voice, str(words_per_minute), str(pitch), str(pitch_range))
         self._pool = WorkerPool(self.name, "voicebot.engines.tts.espeak_worker", workers, arguments)
+
+    def adapted(self, manner: Manner) -> Espeak:
+        """The server's own voice is for the language that it was chosen for."""
+        engine = copy(self)
+        chosen = self._usual if self._usual and self._usual.startswith(manner.language) else None
+        engine._voice = manner.voice or chosen or usual_voice(manner.language)
+        return engine
+
+    def voices(self, language: str) -> dict[str, str]:
+        """Its accents of the language, and the usual one with a woman's voice."""
+        return accents(language) | {f"{usual_voice(language)}+f3": "a woman’s voice"}
 
     @property
     def languages(self) -> frozenset[str]:
@@ -56,7 +76,7 @@ class Espeak:
     async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts]:
         """The sound, then when its words begin (unless espeak-ng's marks don't fit the text)."""
         duration_s = 0.0
-        async with self._pool.job(Message(Kind.START, {"text": text})) as job:
+        async with self._pool.job(Message(Kind.START, {"text": text, "voice": self._voice})) as job:
             while (message := await job.receive()) is not None:
                 if "marks" in message.fields:
                     marks = [
@@ -99,12 +119,36 @@ def word_starts(text: str, marks: Iterable[tuple[int, float]], duration_s: float
     return WordStarts(tuple(map(float, starts)))
 
 
+def usual_voice(language: str) -> str:
+    """The voice of a language by its two-letter code."""
+    return _VOICES.get(language, language)
+
+
+@cache
+def accents(language: str) -> Mapping[str, str]:
+    """The voices of a language beside the usual one, by what is in brackets in their names: "en-gb-scotland": Scotland."""
+    found, usual = {}, usual_voice(language)
+    is_usual = re.compile(rf"^language\s+{re.escape(usual)}\s*$", re.MULTILINE)
+    for text in _voice_files():
+        place, codes = _PLACE.search(text), _LANGUAGE_LINE.findall(text)
+        if place is None or not codes or _UNFINISHED.search(text):
+            continue
+        voice, code = codes[0]
+        if code == language and voice != usual and is_usual.search(text) is None:
+            found[voice] = place[1]
+    return found
+
+
 @cache
 def _languages() -> frozenset[str]:
     """The two-letter codes that espeak-ng's voice files name; none if the package is missing."""
+    return frozenset(code for text in _voice_files() for _, code in _LANGUAGE_LINE.findall(text))
+
+
+@cache
+def _voice_files() -> tuple[str, ...]:
     spec = importlib.util.find_spec("espeakng_loader")
     if spec is None or spec.origin is None:
-        return frozenset()
+        return ()
     folder = Path(spec.origin).parent / "espeak-ng-data" / "lang"
-    texts = (path.read_text(encoding="utf-8") for path in folder.rglob("*") if path.is_file())
-    return frozenset(code for text in texts for code in _LANGUAGE_LINE.findall(text))
+    return tuple(path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*")) if path.is_file())
