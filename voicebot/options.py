@@ -73,7 +73,7 @@ class Options:
     @property
     def personas(self) -> tuple[str, ...]:
         """Those there are, if some model heeds them."""
-        heeded = any(getattr(agent, "follows_persona", False) for agent in self._engines("llm"))
+        heeded = any(_follows_persona(agent) for agent in self._engines("llm"))
         return personas.personas() if heeded else (self.default.persona,)
 
     @property
@@ -101,13 +101,18 @@ class Options:
         return {
             "name": engine.name,
             "languages": known,
-            "voices": {code: each for code, each in voices.items() if each},
+            "voices": {code: [_option(*voice) for voice in each.items()] for code, each in voices.items() if each},
+            "follows_persona": _follows_persona(engine),
         }
 
     @staticmethod
     def _must_be(field: str, value: str, allowed: Collection[str]) -> None:
         if value not in allowed:
             raise ChoiceError(f"{field}: there is no {value!r} here; there is {', '.join(map(repr, allowed))}")
+
+
+def _follows_persona(engine: Engine) -> bool:
+    return bool(getattr(engine, "follows_persona", False))
 
 
 def _option(value: str, label: str, meaning: str = "") -> dict[str, str]:

@@ -275,8 +275,8 @@ class Orchestrator:
             await self._transcribe_with(engines)
 
     async def _transcribe_with(self, engines: Engines) -> None:
-        if self._transcriptions:
-            await asyncio.wait(self._transcriptions.values())
+        if self._transcriptions:  # they end: their words are known, or nobody waits for them
+            await asyncio.wait(self._transcriptions.values(), timeout=CANCEL_PATIENCE_S)
         self._bytes_before, self._transcriber = self.bytes_transcribed, None
         await self._transcribing.aclose()
         self._transcriber = await self._transcribing.enter_async_context(engines.stt.session())

@@ -66,13 +66,8 @@ class Case:
         if sensitivity not in list(Sensitivity):
             raise ValueError(f"sensitivity is {sensitivity!r}, not one of {', '.join(Sensitivity)}")
         text, final, why = entries.pop("text"), entries.pop("final", True), entries.pop("why", "")
-        return cls(
-            Context(**entries, speech=speech, sensitivity=Sensitivity(sensitivity)),
-            text,
-            final,
-            Decision(expected),
-            why,
-        )
+        context = Context(**entries, speech=speech, sensitivity=Sensitivity(sensitivity))
+        return cls(context, text, final, Decision(expected), why)
 
 
 _NUMBER = (int, float, type(None))

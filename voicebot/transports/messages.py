@@ -79,7 +79,10 @@ def parse(raw: str | bytes, max_text_chars: int) -> ClientMessage:
 
 
 def hello(session: str, engines: dict[str, str], conversation: str | None, options: dict[str, Any]) -> dict[str, Any]:
-    """`conversation` is what a client sends back to go on with it; None if it is not kept. `options`: to `configure`."""
+    """`conversation` is what a client sends back to go on with it; None if it is not kept.
+
+    `options` are what it may `configure`.
+    """
     return {
         "type": "hello",
         "session": session,

@@ -65,7 +65,8 @@ class VoiceHandler(AsyncStreamHandler):
     """One connection; made anew for each by `copy`.
 
     `view` makes the message that shows a state; `leave` asks the handler's owner to close the connection, and why;
-    `meter` makes what is told of the session of this name; `options` are what its user may choose. The copy carries on `conversation`.
+    `meter` makes what is told of the session of this name; `options` are what its user may choose. The copy carries on
+    `conversation`.
     """
 
     def __init__(

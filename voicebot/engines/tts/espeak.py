@@ -126,7 +126,7 @@ def usual_voice(language: str) -> str:
 
 @cache
 def accents(language: str) -> Mapping[str, str]:
-    """The voices of a language beside the usual one, by what is in brackets in their names: "en-gb-scotland": Scotland."""
+    """The voices of a language beside the usual one, and the places in their names ("en-gb-scotland": "Scotland")."""
     found, usual = {}, usual_voice(language)
     is_usual = re.compile(rf"^language\s+{re.escape(usual)}\s*$", re.MULTILINE)
     for text in _voice_files():
