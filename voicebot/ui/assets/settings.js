@@ -88,7 +88,7 @@ export class SettingsDialog {
 function radio(field, { value, label, meaning }) {
   const input = document.createElement("input");
   Object.assign(input, { type: "radio", name: field, value });
-  const words = make("span", "vb-words", [make("strong", ""), make("span", "vb-meaning")]);
+  const words = make("span", "vb-choice", [make("strong", ""), make("span", "vb-meaning")]);
   write(words.children[0], label);
   write(words.children[1], meaning ?? "");
   return make("label", "vb-radio", [input, words]);
