@@ -13,6 +13,7 @@ from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from voicebot import config
 from voicebot.build import build
 from voicebot.core.choices import Choices, InterruptedHistory, Sensitivity
+from voicebot.engines.chain import Chain
 from voicebot.options import ChoiceError, Options
 from voicebot.transports import messages
 from voicebot.transports.messages import ConfigureMessage, MessageError
@@ -27,7 +28,8 @@ def options_of(**settings: Any) -> Options:
     loaded = config.load(**settings)
     engines = build(loaded)
     for chain in (engines.stt, engines.agent, engines.tts):
-        for link in chain._links:  # type: ignore[attr-defined]
+        assert isinstance(chain, Chain)
+        for link in chain._links:
             link.started = True
     return Options(engines, loaded.choices)
 

@@ -126,7 +126,7 @@ class GraphAgent:
     def adapted(self, manner: Manner) -> GraphAgent:
         agent = copy(self)
         agent._language = manner.language
-        agent._persona = system_prompt(persona(manner.persona), manner.language)
+        agent._prompt = system_prompt(persona(manner.persona), manner.language)
         return agent
 
     async def start(self) -> None:

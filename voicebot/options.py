@@ -48,11 +48,11 @@ class Options:
         for stage in STAGES:
             known = ["", *(engine.name for engine in self._knowing(stage, choices.language))]
             if getattr(choices, stage) not in known and stage not in changes:
-                choices = replace(choices, **{stage: ""})
+                choices = _without(choices, stage)
             self._must_be(stage, getattr(choices, stage), known)
         voices = ["", *self._voices(choices.tts, choices.language)]
         if choices.voice not in voices and "voice" not in changes:
-            choices = replace(choices, voice="")
+            choices = _without(choices, "voice")
         self._must_be("voice", choices.voice, voices)
         return choices
 
@@ -109,6 +109,11 @@ class Options:
     def _must_be(field: str, value: str, allowed: Collection[str]) -> None:
         if value not in allowed:
             raise ChoiceError(f"{field}: there is no {value!r} here; there is {', '.join(map(repr, allowed))}")
+
+
+def _without(choices: Choices, field: str) -> Choices:
+    unchosen: dict[str, Any] = {field: ""}
+    return replace(choices, **unchosen)
 
 
 def _follows_persona(engine: Engine) -> bool:

@@ -58,7 +58,7 @@ class Espeak:
 
     def voices(self, language: str) -> dict[str, str]:
         """Its accents of the language, and the usual one with a woman's voice."""
-        return accents(language) | {f"{usual_voice(language)}+f3": "a woman’s voice"}
+        return {**accents(language), f"{usual_voice(language)}+f3": "a woman’s voice"}
 
     @property
     def languages(self) -> frozenset[str]:

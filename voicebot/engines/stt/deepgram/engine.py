@@ -51,7 +51,7 @@ class Deepgram:
         sdk = client(api_key, base_url, self._http)
         protocol = Flux if model.startswith("flux") else Nova
         self._serve: Callable[[str], Service] = lambda language: protocol(sdk, model, language, open_timeout_s)
-        self._service = self._serve(language)
+        self._service: Service = self._serve(language)
 
     def adapted(self, manner: Manner) -> Deepgram:
         engine = copy(self)
