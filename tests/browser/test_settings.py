@@ -42,7 +42,7 @@ async def test_what_is_chosen_holds_from_the_next_turn_on_and_after_a_reload(bro
     await visitor.page.reload()
     await visitor.ready()
     dialog = await opened(visitor)
-    await expect(dialog.get_by_label("Voice")).to_have_value("en-gb")
+    await expect(dialog.get_by_label("Voice")).to_have_value("en")
     await dialog.get_by_role("button", name="Back to the usual settings").click()
     await expect(dialog.get_by_label("Voice")).to_have_value("")
 

@@ -18,7 +18,7 @@ from voicebot.engines.base import Manner, WordStarts
 from voicebot.engines.worker import Kind, Message, WorkerPool
 
 _PLACE = re.compile(r"^name\s+.*\(([^,)]+)\)", re.MULTILINE)
-_LANGUAGE_LINE = re.compile(r"^language\s+(([a-z]{2})(?![a-z])[\w-]*)", re.MULTILINE)
+_LANGUAGE_LINE = re.compile(r"^language\s+([a-z]{2})(?![a-z])", re.MULTILINE)
 _UNFINISHED = re.compile(r"^status testing", re.MULTILINE)
 
 _VOICES = {"en": "en-us", "no": "nb", "zh": "cmn"}
@@ -126,15 +126,13 @@ def usual_voice(language: str) -> str:
 
 @cache
 def accents(language: str) -> Mapping[str, str]:
-    """The voices of a language beside the usual one, and the places in their names ("en-gb-scotland": "Scotland")."""
-    found, usual = {}, usual_voice(language)
-    is_usual = re.compile(rf"^language\s+{re.escape(usual)}\s*$", re.MULTILINE)
-    for text in _voice_files():
-        place, codes = _PLACE.search(text), _LANGUAGE_LINE.findall(text)
-        if place is None or not codes or _UNFINISHED.search(text):
+    """The voices of a language beside the usual one, and the places in their names ("en-gb-scotland": Scotland)."""
+    found = {}
+    for voice, text in _voice_files().items():
+        place, code = _PLACE.search(text), _LANGUAGE_LINE.search(text)
+        if place is None or code is None or _UNFINISHED.search(text):
             continue
-        voice, code = codes[0]
-        if code == language and voice != usual and is_usual.search(text) is None:
+        if code[1] == language and voice != usual_voice(language):
             found[voice] = place[1]
     return found
 
@@ -142,13 +140,15 @@ def accents(language: str) -> Mapping[str, str]:
 @cache
 def _languages() -> frozenset[str]:
     """The two-letter codes that espeak-ng's voice files name; none if the package is missing."""
-    return frozenset(code for text in _voice_files() for _, code in _LANGUAGE_LINE.findall(text))
+    return frozenset(code for text in _voice_files().values() for code in _LANGUAGE_LINE.findall(text))
 
 
 @cache
-def _voice_files() -> tuple[str, ...]:
+def _voice_files() -> Mapping[str, str]:
+    """What says which voices there are, by their names: "en" is the British one."""
     spec = importlib.util.find_spec("espeakng_loader")
     if spec is None or spec.origin is None:
-        return ()
+        return {}
     folder = Path(spec.origin).parent / "espeak-ng-data" / "lang"
-    return tuple(path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*")) if path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.name.lower(): path.read_text(encoding="utf-8") for path in files}
