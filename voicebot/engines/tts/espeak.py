@@ -44,16 +44,15 @@ class Espeak:
         pitch_range: int = 50,
         workers: int = 2,
     ) -> None:
-        self._usual = voice
+        self._language = language
         self._voice = voice or usual_voice(language)
         arguments = (self._voice, str(words_per_minute), str(pitch), str(pitch_range))
         self._pool = WorkerPool(self.name, "voicebot.engines.tts.espeak_worker", workers, arguments)
 
     def adapted(self, manner: Manner) -> Espeak:
-        """The server's own voice is for the language that it was chosen for."""
         engine = copy(self)
-        chosen = self._usual if self._usual and self._usual.startswith(manner.language) else None
-        engine._voice = manner.voice or chosen or usual_voice(manner.language)
+        usual = self._voice if manner.language == self._language else usual_voice(manner.language)
+        engine._voice = manner.voice or usual
         return engine
 
     def voices(self, language: str) -> dict[str, str]:
