@@ -14,7 +14,7 @@ STORY = "Tell me a long story"
 async def test_what_is_chosen_holds_from_the_next_turn_on_and_after_a_reload(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
     dialog = await opened(visitor)
-    await expect(dialog).to_contain_text("applies from your next turn")
+    await expect(dialog).to_contain_text("Applies from your next turn")
     await expect(dialog.get_by_label("Who it is")).to_be_disabled()
     await dialog.get_by_label("Voice").select_option(label="Great Britain")
     await dialog.get_by_label("Nothing of it").check()

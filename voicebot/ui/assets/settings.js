@@ -34,7 +34,8 @@ export class SettingsDialog {
     this._drawn = drawn;
     for (const field of SELECTS) this._drawSelect(field, this._annotated(field, current), current[field]);
     for (const field of RADIOS) this._drawRadios(field, choices.offered(field, current), current[field]);
-    if (!choices.followsPersona) this._select("persona").disabled = true;
+    this._select("persona").disabled ||= !choices.followsPersona;
+    find(this._dialog, "[data-field=persona] .vb-meaning").hidden = choices.followsPersona;
   }
 
   /** With a word on engines that don't work just now. @param {string} field @param {Record<string, string>} current */
