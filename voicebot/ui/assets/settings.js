@@ -29,9 +29,10 @@ export class SettingsDialog {
   draw() {
     const { choices, stages } = this._session;
     const current = choices.current;
-    const drawn = JSON.stringify([current, choices.options, stages]);
-    if (drawn === this._drawn) return;
+    const drawn = JSON.stringify([current, stages]);
+    if (drawn === this._drawn && choices.options === this._options) return;
     this._drawn = drawn;
+    this._options = choices.options;
     for (const field of SELECTS) this._drawSelect(field, this._annotated(field, current), current[field]);
     for (const field of RADIOS) this._drawRadios(field, choices.offered(field, current), current[field]);
     this._select("persona").disabled ||= !choices.followsPersona;
