@@ -15,7 +15,7 @@ LAYERS = [
     {"config", "logs"},
     {"tools", "personas"},
     {"engines"},
-    {"agent"},
+    {"agent", "options"},
     {"echo"},
     {"player", "listener", "sentence_queue"},
     {"reply"},

@@ -9,6 +9,7 @@ import pytest
 from tests.support.engines import LoudnessVad, loud
 from tests.support.speech import spoken
 from voicebot.core.audio import Audio
+from voicebot.core.choices import Sensitivity
 from voicebot.core.endpoint import EndpointRules
 from voicebot.core.events import (
     SpeechCleared,
@@ -47,6 +48,29 @@ class Ear:
 
     def utterance(self, number: int) -> Audio:
         return Audio.joined(self.sound[number], 16_000)
+
+
+def test_a_bot_that_is_hard_to_interrupt_hears_as_well_as_ever_when_it_is_silent() -> None:
+    """Over its voice 160 ms of speech begin an utterance, in silence 96."""
+    ear = Ear()
+    ear.listener.demand(Sensitivity.HARD.demands)
+    ear.hear(Audio.silence(1, 16_000))
+    ear.hear(loud(0.1, 16_000))
+    ear.hear(Audio.silence(1, 16_000))
+    assert ear.edges[0] == SpeechStarted(1)
+    assert ear.utterance(1).duration_s > PRE_ROLL_S + 0.5
+
+    ear.edges.clear()
+    bots_voice = np.full(960, 3000, np.int16)
+    for _ in range(5):
+        ear.listener.played(bots_voice)
+    ear.hear(loud(0.1, 16_000))
+    ear.hear(Audio.silence(0.2, 16_000))
+    assert ear.edges == []
+    ear.listener.played(bots_voice)
+    ear.hear(loud(0.25, 16_000))
+    assert ear.edges[0] == SpeechStarted(2)
+    assert ear.utterance(2).duration_s >= PRE_ROLL_S + 0.15
 
 
 @pytest.mark.parametrize("rate_hz", [48_000, 44_100, 16_000, 8_000])

@@ -69,11 +69,12 @@ async def running(
     hears: Sequence[Sequence[str | AtPause | EngineError]] = (),
     thinks: Sequence[Sequence[str | asyncio.Event | Exception]] = (),
     tts: ToneTts | None = None,
+    engines: tuple[ScriptedStt, ScriptedAgent, ToneTts] | None = None,
     **options: Any,
 ) -> AsyncIterator[Session]:
     before = asyncio.all_tasks()
-    stt, agent = ScriptedStt(scripts=list(hears)), ScriptedAgent(scripts=list(thinks))
-    session = Session(stt, agent, tts or ToneTts(), **options)
+    usual = ScriptedStt(scripts=list(hears)), ScriptedAgent(scripts=list(thinks)), tts or ToneTts()
+    session = Session(*(engines or usual), **options)
     run = asyncio.create_task(session.bot.run())
     clock = asyncio.create_task(session.play())
     try:

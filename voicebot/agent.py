@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from copy import copy
 from typing import Any, Protocol, cast
 
 from langchain_core.exceptions import LangChainException
@@ -19,9 +20,10 @@ from langgraph.prebuilt import ToolNode
 from langgraph.types import StreamWriter
 
 from voicebot.core.history import History, Role
-from voicebot.engines.base import EngineError, Fault, nobody_waits
+from voicebot.engines.base import EngineError, Fault, Manner, nobody_waits
 from voicebot.engines.llm.failures import Errors, other_failure
 from voicebot.engines.llm.messages import to_messages
+from voicebot.personas import persona, system_prompt
 from voicebot.tools import PURE
 from voicebot.tools.fillers import Filler, Fillers
 
@@ -79,7 +81,7 @@ class _Effects:
 class GraphAgent:
     """An `Agent` on any LangChain chat model; one serves all sessions, as it keeps nothing between replies.
 
-    `persona` is the system prompt. A model raises EngineError when its service fails; `failures` are the errors of
+    `prompt` is the system prompt. A model raises EngineError when its service fails; `failures` are the errors of
     models that do not. Each of its answers may take `timeout_s`. Of a history that is longer than `history_max_tokens`
     the end is told. A tool that works longer than `filler_s` is covered by a filler, in `language`.
     """
@@ -88,7 +90,7 @@ class GraphAgent:
         self,
         model: BaseChatModel,
         tools: Sequence[BaseTool],
-        persona: str,
+        prompt: str,
         name: str,
         *,
         service: Service | None = None,
@@ -97,9 +99,12 @@ class GraphAgent:
         timeout_s: float = 30.0,
         history_max_tokens: int = 6_000,
         filler_s: float = 0.7,
+        follows_persona: bool = True,
         failures: Errors = CLIENT_FAILURES,
     ) -> None:
-        self._persona = persona
+        self._prompt = prompt
+        self.follows_persona = follows_persona
+        """Whether its model heeds a system prompt."""
         self._name = name
         self._service = service
         self._languages = languages
@@ -117,6 +122,12 @@ class GraphAgent:
     @property
     def languages(self) -> frozenset[str]:
         return self._languages
+
+    def adapted(self, manner: Manner) -> GraphAgent:
+        agent = copy(self)
+        agent._language = manner.language
+        agent._prompt = system_prompt(persona(manner.persona), manner.language)
+        return agent
 
     async def start(self) -> None:
         if self._service is not None:
@@ -142,7 +153,7 @@ class GraphAgent:
         """
         if not history or history[-1].role is not Role.USER:
             raise ValueError("there is no user's message to answer")
-        state = MessagesState(messages=to_messages(history, self._persona, self._history_max_tokens))
+        state = MessagesState(messages=to_messages(history, self._prompt, self._history_max_tokens))
         effects = _Effects(wanted, hold)
         given = {EFFECTS: effects, FILLERS: Fillers(self._language, self._filler_s, wanted)}
         # LangGraph types its generator as a mere iterator, which could not be closed.

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 EMBEDDED = frozenset({"pocketsphinx", "offline", "espeak"})
 """Engines that send nothing anywhere."""
 
-ESPEAK_VOICES = {"en": "en-us", "no": "nb", "zh": "cmn"}
-"""Where the voice's name is not the language's code."""
-
 E = TypeVar("E", bound=Engine)
 Name = TypeVar("Name", SttName, LlmName, TtsName)
 
@@ -156,6 +153,7 @@ def _agent(name: LlmName, settings: Settings) -> Agent:
         timeout_s=settings.llm_timeout_s,
         history_max_tokens=settings.history_max_tokens,
         filler_s=settings.tool_filler_ms / 1000,
+        follows_persona=service is not None,
     )
 
 
@@ -229,7 +227,7 @@ def _text_to_speech(name: TtsName, settings: Settings) -> TextToSpeech:
         case "espeak":
             from voicebot.engines.tts.espeak import Espeak
 
-            return Espeak(settings.espeak_voice or ESPEAK_VOICES.get(settings.language, settings.language))
+            return Espeak(settings.espeak_voice, language=settings.language)
         case "auto":
             raise AssertionError("`auto` stands for other names")
 

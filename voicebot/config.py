@@ -17,8 +17,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from voicebot.core.choices import Choices, InterruptedHistory, Sensitivity
 from voicebot.core.endpoint import EndpointRules
-from voicebot.core.state import InterruptedHistory, Rules
+from voicebot.core.state import Rules
 from voicebot.core.turn_end import PatienceRules
 
 
@@ -197,6 +198,7 @@ class Settings(BaseSettings):
     resume_rewind: Literal["none", "word"] = "none"
     transcript_timeout_ms: int = Field(default=10_000, ge=500, le=120_000)
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
+    interruption_sensitivity: Sensitivity = Sensitivity.BALANCED
 
     # Speech out.
     tts_sentence_max_chars: int = Field(default=240, ge=40, le=5_000)
@@ -287,8 +289,19 @@ class Settings(BaseSettings):
             decision_timeout_s=self.decision_timeout_ms / 1000,
             transcript_timeout_s=self.transcript_timeout_ms / 1000,
             interrupted_history=self.interrupted_history,
+            sensitivity=self.interruption_sensitivity,
             idle_timeout_s=self.idle_timeout_s,
             idle_goodbye_s=self.idle_goodbye_s,
+        )
+
+    @property
+    def choices(self) -> Choices:
+        """What a session begins with; its user may choose otherwise."""
+        return Choices(
+            persona=self.persona,
+            language=self.language,
+            sensitivity=self.interruption_sensitivity,
+            interrupted_history=self.interrupted_history,
         )
 
     @property

@@ -10,6 +10,7 @@ from statistics import median
 import numpy as np
 
 from voicebot.core.audio import FRAME_S, SPEECH_RATE_HZ, Audio, Resampler, Samples
+from voicebot.core.choices import Demands
 from voicebot.core.endpoint import WINDOW_S, Edge, Endpointer, EndpointRules
 from voicebot.core.events import (
     SpeechCleared,
@@ -66,12 +67,12 @@ class Listener:
         sound: Callable[[int, Audio | Pause], None],
     ) -> None:
         self._vad = vad
+        self._rules = self._over_the_bot = rules
         self._endpointer = Endpointer(rules)
         self._edge, self._sound = edge, sound
         self._resamplers: dict[int, Resampler] = {}
         self._left_over: Samples = np.zeros(0, np.int16)
-        before = round((PRE_ROLL_S + rules.start_s) / WINDOW_S)
-        self._before: deque[Samples] = deque(maxlen=before)
+        self._before: deque[Samples] = deque(maxlen=_windows_before(rules))
         self._utterance = 0
         self._pause = 0
         self._powers: list[float] = []
@@ -93,6 +94,12 @@ class Listener:
         """So much silence ends the utterance, if it has not ended yet."""
         if utterance == self._utterance:
             self._endpointer.patience_s = silence_s
+
+    def demand(self, demands: Demands) -> None:
+        """What it takes from now on to be heard over the bot's voice."""
+        self._over_the_bot = self._rules.over_the_bot(demands)
+        longest = max(_windows_before(self._rules), _windows_before(self._over_the_bot))
+        self._before = deque(self._before, maxlen=longest)
 
     def played(self, frame: Samples) -> None:
         """The next 20 ms of the bot's voice, 48 kHz, silence included."""
@@ -125,6 +132,8 @@ class Listener:
         if held_back or (power < self._faint if endpointer.speaking else is_echo):
             self._echo_windows += is_echo and probability >= 0.5
             probability = 0.0
+        over_the_bot = not endpointer.speaking and self._silent_s < ECHO_AFTER_S
+        endpointer.rules = self._over_the_bot if over_the_bot else self._rules
         edge = endpointer.push(probability)
         if not (endpointer.speaking or edge is Edge.ENDED):
             self._before.append(window)
@@ -189,3 +198,7 @@ class Listener:
     def _level_dbfs(self) -> float:
         power = float(np.mean(self._powers)) if self._powers else 0.0
         return 10 * math.log10(power / 32768**2 + 1e-10)
+
+
+def _windows_before(rules: EndpointRules) -> int:
+    return round((PRE_ROLL_S + rules.start_s) / WINDOW_S)

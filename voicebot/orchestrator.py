@@ -6,12 +6,15 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from typing import Protocol, assert_never
 
 from voicebot.config import Settings
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, SPEECH_RATE_HZ, Audio, Samples
+from voicebot.core.choices import Choices
 from voicebot.core.events import (
+    ApplyChoices,
     CancelReply,
     Command,
     EndSession,
@@ -92,13 +95,17 @@ class Orchestrator:
         streamed: Callable[[int, str], None] | None = None,
         cut: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self.state = State(rules=settings.rules, history=history, merge_next=not history)
+        self.state = State(settings.rules, settings.choices, history=history, merge_next=not history)
+        self._choices = settings.choices
         self.player = Player(self.post, settings.tts_prefetch, rewind_words=settings.resume_rewind == "word")
         self._observe, self._end, self._witness, self._meter, self._cut = observe, end, witness, meter, cut
         self._engines = engines
         self._endpoint_rules = settings.endpoint_rules
         self._listener: Listener | None = None
         self._transcriber: Transcriber | None = None
+        self._transcribing = AsyncExitStack()
+        self._bytes_before = 0
+        """What recognisers were given that this session had before."""
         self._unheard: list[Audio] = []
         self._replies = ReplyMaker(
             agent=engines.agent,
@@ -167,7 +174,8 @@ class Orchestrator:
     @property
     def bytes_transcribed(self) -> int:
         """How much sound the recogniser was given."""
-        return self._transcriber.bytes_sent if self._transcriber is not None else 0
+        now = 0 if self._transcriber is None else self._transcriber.bytes_sent
+        return self._bytes_before + now
 
     @property
     def hears_speech(self) -> bool:
@@ -180,7 +188,8 @@ class Orchestrator:
         try:
             await self._begin_to_listen()
             self.post(SessionStarted())
-            async with self._engines.stt.session() as self._transcriber, asyncio.TaskGroup() as group:
+            async with self._transcribing, asyncio.TaskGroup() as group:
+                await self._transcribe_with(self._engines)
                 while True:
                     input, at_s = await self._mailbox.get()
                     if self._witness is not None:
@@ -205,6 +214,7 @@ class Orchestrator:
         """A detector takes some 100 ms to make: in a thread, as the other sessions' sound must not wait for it."""
         vad = await asyncio.to_thread(self._engines.make_vad)
         self._listener = Listener(vad, self._endpoint_rules, edge=self._speech_changed, sound=self._speech_sound)
+        self._listener.demand(self._choices.sensitivity.demands)
         for audio in self._unheard:
             self._listener.hear(audio)
         self._unheard.clear()
@@ -241,6 +251,8 @@ class Orchestrator:
             case EndTranscription(utterance):
                 if utterance in self._transcriptions:
                     self._transcriptions[utterance].cancel()
+            case ApplyChoices(choices):
+                await self._apply(choices)
             case EndSession(reason):
                 self._end(reason)
             case _:
@@ -249,6 +261,25 @@ class Orchestrator:
     def _stop_timer(self, timer: Timer) -> None:
         if timer in self._timers:
             self._timers.pop(timer).cancel()
+
+    # Choices ------------------------------------------------------------------------------------------------------
+
+    async def _apply(self, choices: Choices) -> None:
+        """Nothing is being said, made or played: at most a recogniser has not ended whose words nobody waits for."""
+        before, self._choices = self._choices, choices
+        engines = self._engines.adapted(choices)
+        self._replies = replace(self._replies, agent=engines.agent, tts=engines.tts, language=choices.language)
+        if self._listener is not None:
+            self._listener.demand(choices.sensitivity.demands)
+        if (choices.stt, choices.language) != (before.stt, before.language):
+            await self._transcribe_with(engines)
+
+    async def _transcribe_with(self, engines: Engines) -> None:
+        if self._transcriptions:  # they end: their words are known, or nobody waits for them
+            await asyncio.wait(self._transcriptions.values(), timeout=CANCEL_PATIENCE_S)
+        self._bytes_before, self._transcriber = self.bytes_transcribed, None
+        await self._transcribing.aclose()
+        self._transcriber = await self._transcribing.enter_async_context(engines.stt.session())
 
     # Replies ------------------------------------------------------------------------------------------------------
 

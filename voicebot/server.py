@@ -103,6 +103,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
             "stages": preflight.health,
             "problem": preflight.problem,
             "notice": notice(preflight.health, settings),
+            "options": connections.options.view(),
         }
 
     @app.post("/webrtc/offer")

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.test_machine_properties import PLAUSIBLE, RULES, WORDS, World
+from voicebot.core.choices import InterruptedHistory
 from voicebot.core.events import ReplyEnded, SessionStarted
 from voicebot.core.history import History, Message, Role, heard, said
 from voicebot.core.kept import kept
 from voicebot.core.machine import step
 from voicebot.core.reply_state import Reply
-from voicebot.core.state import InterruptedHistory, Rules, State
+from voicebot.core.state import Rules, State
 
 ASKED: History = said((), "tell me a story")
 STORY = ("Once upon a time.", "There was a king.")

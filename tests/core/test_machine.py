@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from voicebot.core.choices import InterruptedHistory
 from voicebot.core.events import (
     AudioReceived,
     CancelReply,
@@ -37,7 +38,7 @@ from voicebot.core.events import (
 )
 from voicebot.core.history import Message, Role
 from voicebot.core.machine import step
-from voicebot.core.state import InterruptedHistory, InterruptionStatus, Phase, Rules, State, Status
+from voicebot.core.state import InterruptionStatus, Phase, Rules, State, Status
 from voicebot.core.verdict import Decision
 
 

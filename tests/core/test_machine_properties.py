@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from voicebot.core.choices import Choices, InterruptedHistory, Sensitivity
 from voicebot.core.events import (
+    ApplyChoices,
     AudioReceived,
     CancelReply,
+    ChoicesMade,
     ConversationCleared,
     EndSession,
     FinalTranscript,
@@ -45,12 +48,19 @@ from voicebot.core.events import (
 )
 from voicebot.core.history import Role, first_words
 from voicebot.core.machine import step
-from voicebot.core.state import InterruptedHistory, Phase, Presence, Rules, State
+from voicebot.core.state import Phase, Presence, Rules, State
 
 WORDS = st.sampled_from(
     ["", "uh-huh", "okay", "stop", "what time is it", "yes", "book it", "tell me a joke", "hm okay"]
 )
 NUMBERS = st.integers(0, 6)
+
+CHOICES = st.builds(
+    Choices,
+    language=st.sampled_from(["en", "de"]),
+    sensitivity=st.sampled_from(Sensitivity),
+    interrupted_history=st.sampled_from(InterruptedHistory),
+)
 
 ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(SessionStarted),
@@ -66,6 +76,7 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(InterruptPressed),
     st.builds(ConversationCleared),
     st.builds(RulingDisputed, NUMBERS, st.booleans()),
+    st.builds(ChoicesMade, CHOICES),
     st.builds(TokenReceived, NUMBERS),
     st.builds(SentenceReady, NUMBERS, st.integers(0, 3), st.sampled_from(["One two three.", "Shall I?", "Four."])),
     st.builds(TextEnded, NUMBERS, st.none() | st.just("it failed")),
@@ -147,6 +158,9 @@ class World:
                     self.timers[timer] = token
                 case StopTimer(timer):
                     self.timers.pop(timer, None)
+                case ApplyChoices(choices):
+                    assert before.reply is None or isinstance(input, ReplyEnded), "in the middle of a reply"
+                    assert self.state.choices == choices != before.choices
                 case EndSession():
                     assert self.state.is_idle, "ended in the middle of something"
                     assert before.presence is Presence.LEFT, "no goodbye"

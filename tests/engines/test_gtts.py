@@ -21,7 +21,7 @@ from tests.simulators.faults import Faults, Planned
 from tests.simulators.gtts import GttsSimulator, Spoken, encoded
 from tests.simulators.voices import TONE_HZ, tone_of
 from voicebot.core.audio import Audio
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.base import EngineError, Fault, Manner
 from voicebot.engines.tts.gtts import Gtts
 from voicebot.engines.tts.gtts_worker import parts
 
@@ -164,6 +164,20 @@ async def test_each_language_has_its_voice(language: str, spoken: Spoken, google
     await said(engine, "Olá 1")
     await engine.close()
     assert google.spoken == [spoken]
+
+
+async def test_gtts_speaks_as_each_session_wants_in_one_process(google: GttsSimulator) -> None:
+    engine = Gtts(workers=1)
+    await engine.start()
+    for manner in (Manner("pt"), Manner("en", voice="co.uk")):
+        await said(engine.adapted(manner), "Olá")
+    await said(engine, "Olá")
+    await engine.close()
+    assert google.spoken == [
+        Spoken("Olá", "pt", "translate.google.com.br"),
+        Spoken("Olá", "en", "translate.google.co.uk"),
+        Spoken("Olá", "en", "translate.google.us"),
+    ]
 
 
 async def test_it_knows_many_languages() -> None:

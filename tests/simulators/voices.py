@@ -15,6 +15,8 @@ from voicebot.engines.worker.child import Parent
 LETTER_S = 0.06
 """About as long as speech needs for a letter."""
 
+VOICE = "en-us"
+
 TONE_HZ = 440
 LEVEL_DBFS = -15.0
 
@@ -31,7 +33,7 @@ def tone_of(text: str) -> Audio:
 def espeak_of(text: str) -> Audio:
     """The text as real speech, by the project's embedded voice, at 22,050 Hz."""
     heard = _Heard()
-    _espeak().speak(text, cast(Parent, heard))
+    _espeak().speak(text, VOICE, cast(Parent, heard))
     return Audio.joined(heard.pieces, _espeak().rate_hz)
 
 
@@ -51,4 +53,4 @@ class _Heard:
 
 @cache
 def _espeak() -> Synthesizer:
-    return Synthesizer("en-us", words_per_minute=160, pitch=50, pitch_range=50)
+    return Synthesizer(VOICE, words_per_minute=160, pitch=50, pitch_range=50)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
+
+from voicebot.core.choices import Demands
 
 WINDOW_S = 0.032
 """One window of the voice activity detector: 512 samples at 16 kHz."""
+
+LEAST_KEPT = 0.05
+"""A window of which this is said holds no speech, however easy it is to interrupt."""
 
 
 class Edge(Enum):
@@ -43,12 +48,19 @@ class EndpointRules:
     """A window like this, or two in a row of which speech could be kept up, may be the start of speech."""
     suspicion_s: float = 0.16
 
+    def over_the_bot(self, demands: Demands) -> EndpointRules:
+        """What begins speech over the bot's own voice. The threshold that keeps it up stays above 0."""
+        moved = self.threshold + demands.threshold * (1 - self.threshold if demands.threshold > 0 else self.threshold)
+        least = min(self.threshold, self.hysteresis + LEAST_KEPT)
+        return replace(self, threshold=max(moved, least), start_s=max(WINDOW_S, self.start_s + demands.start_s))
+
 
 class Endpointer:
     """Turns one probability a window into the edges of utterances."""
 
     def __init__(self, rules: EndpointRules) -> None:
-        self._rules = rules
+        self.rules = rules
+        """May be others from one window to the next."""
         self._speaking = self._pausing = False
         self._speech_windows = 0
         self._silent_windows = 0
@@ -69,7 +81,7 @@ class Endpointer:
 
     @property
     def _patience_s(self) -> float:
-        return self._rules.stop_s if self.patience_s is None else self.patience_s
+        return self.rules.stop_s if self.patience_s is None else self.patience_s
 
     @property
     def suspecting(self) -> bool:
@@ -86,7 +98,7 @@ class Endpointer:
         return (self._windows - self._silent_windows) * WINDOW_S
 
     def push(self, probability: float) -> Edge | None:
-        rules = self._rules
+        rules = self.rules
         threshold = rules.threshold - rules.hysteresis if self._speaking else rules.threshold
         if probability >= threshold:
             self._speech_windows += 1
@@ -112,7 +124,7 @@ class Endpointer:
         return None
 
     def _suspect(self, probability: float) -> Edge | None:
-        rules = self._rules
+        rules = self.rules
         likely = probability >= rules.threshold - rules.hysteresis
         suspicious = probability >= rules.suspicious or (likely and self._likely)
         self._likely = likely

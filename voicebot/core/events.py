@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from voicebot.core.choices import Choices
 from voicebot.core.history import History
 from voicebot.core.verdict import Speech
 
@@ -232,6 +233,13 @@ class ReplyEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ChoicesMade:
+    """The user has chosen, for the turns to come."""
+
+    choices: Choices
+
+
+@dataclass(frozen=True, slots=True)
 class TimedOut:
     """A timer ran out. `token` tells it from an older timer of the same kind."""
 
@@ -269,6 +277,7 @@ Input = (
     | InterruptPressed
     | ConversationCleared
     | RulingDisputed
+    | ChoicesMade
     | TimedOut
     | ReplyInput
 )
@@ -349,6 +358,13 @@ class EndTranscription:
 
 
 @dataclass(frozen=True, slots=True)
+class ApplyChoices:
+    """From now on listen, think and speak like this: nothing is being said, made or played."""
+
+    choices: Choices
+
+
+@dataclass(frozen=True, slots=True)
 class EndSession:
     """The user is gone, and has been said goodbye to: close the connection and show the reason."""
 
@@ -365,5 +381,6 @@ Command = (
     | StartTranscription
     | SetPatience
     | EndTranscription
+    | ApplyChoices
     | EndSession
 )

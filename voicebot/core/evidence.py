@@ -52,6 +52,11 @@ class Evidence:
         return self.phrases.words
 
     @property
+    def asks(self) -> bool:
+        """Do the words begin a question or a request, be it after "okay"?"""
+        return bool(self.phrases.starting(frozenset({Kind.QUESTION, Kind.REQUEST}), self.phrases.after(BACKCHANNEL)))
+
+    @property
     def letters(self) -> int:
         return sum(map(len, self.words))
 

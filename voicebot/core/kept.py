@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from voicebot.core.choices import InterruptedHistory
 from voicebot.core.history import History, heard, merged, said
-from voicebot.core.state import InterruptedHistory, State
+from voicebot.core.state import State
 
 
 def kept(state: State) -> History:

@@ -12,10 +12,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
+from voicebot.core.choices import InterruptedHistory
 from voicebot.core.draft import Step
 from voicebot.core.events import (
+    ApplyChoices,
     AudioReceived,
     CancelReply,
+    ChoicesMade,
     Command,
     ConversationCleared,
     EndTranscription,
@@ -55,7 +58,6 @@ from voicebot.core.sayings import ask_again
 from voicebot.core.state import (
     MAX_RULINGS,
     MAX_TURNS,
-    InterruptedHistory,
     Ruling,
     Spoken,
     State,
@@ -121,6 +123,9 @@ class _Transition(Attendance):
             case RulingDisputed():
                 self._notice_user()
                 self._dispute(input.ruling, input.disputed)
+            case ChoicesMade():
+                self._notice_user()
+                self._set(chosen=input.choices)
             case TimedOut():
                 self._timed_out(input.timer, input.token)
             case _:
@@ -131,6 +136,7 @@ class _Transition(Attendance):
 
     def settle(self) -> None:
         """Bring replies, pauses and timers in line with what is now known."""
+        self._settle_choices()
         state = self.state
         unsaid = any(not utterance.dismissed or _answerable(utterance) for utterance in state.utterances)
         over = not unsaid and Timer.DEBOUNCE not in dict(state.timers)
@@ -145,11 +151,25 @@ class _Transition(Attendance):
         elif state.reply is None and over and state.ask_again:
             self._set(asked_again=state.asked_again + 1)
             self._say(ask_again(state.rules.language))
-        elif state.reply is None and state.rules.eager_replies and (words := self._foreseen()):
+        elif state.reply is None and self._may_be_eager and (words := self._foreseen()):
             self._start_reply(words, eager=True)
         self._settle_pause()
         self._settle_timers()
         self._settle_presence()
+
+    def _settle_choices(self) -> None:
+        """What was chosen holds between two turns: while nobody speaks, and nothing is made, heard or taken back."""
+        chosen = self.state.chosen
+        if chosen is None or self.state.reply is not None or self.state.utterances:
+            return
+        if chosen != self.state.choices:
+            self.commands.append(ApplyChoices(chosen))
+        self._set(choices=chosen, chosen=None, rules=self.state.rules.chosen(chosen))
+
+    @property
+    def _may_be_eager(self) -> bool:
+        """A reply begun now would be made as it was chosen."""
+        return self.state.rules.eager_replies and self.state.chosen is None
 
     def _settle_pause(self) -> None:
         live = self.state.live
@@ -339,8 +359,11 @@ class _Transition(Attendance):
         return self._rule(utterance, judge(utterance.text, context, final=final), context)
 
     def _context(self, reply: Reply, utterance: Utterance) -> Context:
-        context = reply.context(self.state.rules.language)
-        return replace(context, confidence=utterance.confidence, speech=utterance.speech)
+        return replace(self._context_of(reply), confidence=utterance.confidence, speech=utterance.speech)
+
+    def _context_of(self, reply: Reply) -> Context:
+        rules = self.state.rules
+        return replace(reply.context(rules.language), sensitivity=rules.sensitivity)
 
     def _rule(self, utterance: Utterance, verdict: Verdict, context: Context) -> Utterance:
         if verdict.decision is Decision.WAIT:
@@ -412,7 +435,7 @@ class _Transition(Attendance):
         if error is not None:
             self._set(error=error, merge_next=False)
         if reply.started:
-            self._set(spoken=Spoken(reply.context(self.state.rules.language), self.at_s))
+            self._set(spoken=Spoken(self._context_of(reply), self.at_s))
         self._set(reply=None, interrupted_at_s=None, suspected=False)
         self._word_fell()
 
@@ -475,7 +498,7 @@ class _Transition(Attendance):
             else:
                 what = "speech went on without a word" if utterance.speaking else "no words came in time"
                 verdict = Verdict(Decision.RESUME, "silence", what, "")
-                self._rule(utterance, verdict, self.state.committed.context(self.state.rules.language))
+                self._rule(utterance, verdict, self._context_of(self.state.committed))
 
 
 def _answerable(utterance: Utterance) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from voicebot.core.choices import Choices, InterruptedHistory, Sensitivity
 from voicebot.core.events import EngineServed, Timer
 from voicebot.core.history import History
 from voicebot.core.reply_state import Reply
@@ -67,15 +68,6 @@ class Presence(StrEnum):
     """The session has been ended."""
 
 
-class InterruptedHistory(StrEnum):
-    """What the history keeps of a reply that was cut short."""
-
-    HEARD = "heard"
-    """The words that were heard."""
-    MERGE = "merge"
-    """Nothing: the new words join the user's last message."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The figures the machine decides by."""
@@ -100,10 +92,19 @@ class Rules:
     eager_replies: bool = True
     """Begin to think at the user's first pause, and speak when the turn is over."""
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
+    sensitivity: Sensitivity = Sensitivity.BALANCED
     idle_timeout_s: float = 0.0
     """Nothing said or typed for so long, and the bot asks whether the user is still there; 0: it never does."""
     idle_goodbye_s: float = 30.0
     """It waits so long for an answer to that, then says goodbye and ends the session."""
+
+    def chosen(self, choices: Choices) -> Rules:
+        return replace(
+            self,
+            language=choices.language,
+            interrupted_history=choices.interrupted_history,
+            sensitivity=choices.sensitivity,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,9 @@ class State:
     """Everything the machine knows of a session."""
 
     rules: Rules = field(default_factory=Rules)
+    choices: Choices = field(default_factory=Choices)
+    chosen: Choices | None = None
+    """What the user has chosen since, for the next turn."""
     history: History = ()
     utterances: tuple[Utterance, ...] = ()
     last_utterance: int = 0

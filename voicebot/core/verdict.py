@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from voicebot.core.choices import Sensitivity
 from voicebot.core.evidence import AROUND_WISH, BACKCHANNEL, EMPTY, HESITATING, LISTENING, Evidence
 from voicebot.core.likeness import contains, likeness
 from voicebot.core.words.vocabulary import Kind
@@ -63,6 +64,7 @@ class Context:
     confidence: float | None = None
     """The recogniser's, 0 to 1; None where it has none."""
     speech: Speech = Speech()
+    sensitivity: Sensitivity = Sensitivity.BALANCED
 
 
 ECHO_HEARD = 0.5
@@ -79,7 +81,7 @@ COMPARED = 8
 BRIEF_S = 1.0
 """An echo that paused the bot is over by then; another's speech of this length would outlast the bot's by more."""
 NEW_WORDS = 3
-"""So many words of their own make a message of what is certainly mixed with an echo, and of an interim text."""
+"""So many words of their own make a message of what is certainly mixed with an echo."""
 
 UNSURE = 0.35
 """A recogniser's confidence below which one or two words may be a noise."""
@@ -195,12 +197,21 @@ def _unclear(evidence: Evidence) -> Verdict | None:
     )
 
 
+def _brief(evidence: Evidence) -> Verdict | None:
+    """Too few words for a bot that is to be hard to interrupt, unless they ask for something."""
+    least = evidence.context.sensitivity.demands.least_words
+    if len(evidence.words) >= least or evidence.question or not evidence.heard.anything or evidence.asks:
+        return None
+    return _resume(evidence, "brief", f"{evidence.quoted} is too little: the bot is set to be hard to interrupt")
+
+
 def _words(evidence: Evidence) -> Verdict:
     return _give_way(evidence, "words", f"{evidence.quoted} is meant for the bot")
 
 
 _RULES: tuple[Callable[[Evidence], Verdict | None], ...] = (
     *(_no_words, _audible_echo, _stop, _answer, _hesitation, _backchannel, _repeated_words, _loud_echo, _unclear),
+    _brief,
 )
 
 
@@ -218,9 +229,10 @@ def _so_far(evidence: Evidence) -> Verdict:
         return (None if may_be_echo else _stop(evidence)) or waiting
     if evidence.sounds_like_echo(ECHO_HEARD):
         return waiting
-    begins = phrases.starting(frozenset({Kind.QUESTION, Kind.REQUEST}), phrases.after(BACKCHANNEL))
+    needed = evidence.context.sensitivity.demands.new_words
     words, telling = evidence.own_words(EMPTY - HESITATING), evidence.own_words(EMPTY)
-    if len(words) >= (NEW_WORDS - 1 if begins else NEW_WORDS) and len(telling) >= (1 if begins else NEW_WORDS - 1):
+    least, tell = (needed - 1, 1) if evidence.asks else (needed, needed - 1)
+    if len(words) >= least and len(telling) >= tell:
         return _give_way(evidence, "words", f"{evidence.quoted} is already more than a listener says")
     return waiting
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any
 
+from voicebot.core.choices import Sensitivity
 from voicebot.core.verdict import Context, Decision, Speech
 
 
@@ -29,6 +30,7 @@ class Case:
         }
         known = {
             "confidence": context.confidence,
+            "sensitivity": None if context.sensitivity is Sensitivity.BALANCED else context.sensitivity.value,
             "speech": speech or None,
             "why": self.why or None,
         }
@@ -60,8 +62,12 @@ class Case:
         if expected not in list(Decision):
             raise ValueError(f"expected is {expected!r}, not one of {', '.join(Decision)}")
         speech = Speech(**_entries(entries.pop("speech", {}), "speech", _SPEECH_TYPES))
+        sensitivity = entries.pop("sensitivity", Sensitivity.BALANCED)
+        if sensitivity not in list(Sensitivity):
+            raise ValueError(f"sensitivity is {sensitivity!r}, not one of {', '.join(Sensitivity)}")
         text, final, why = entries.pop("text"), entries.pop("final", True), entries.pop("why", "")
-        return cls(Context(**entries, speech=speech), text, final, Decision(expected), why)
+        context = Context(**entries, speech=speech, sensitivity=Sensitivity(sensitivity))
+        return cls(context, text, final, Decision(expected), why)
 
 
 _NUMBER = (int, float, type(None))
@@ -74,6 +80,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "final": (bool,),
     "expected": (str,),
     "confidence": _NUMBER,
+    "sensitivity": (str,),
     "speech": (dict,),
     "why": (str,),
 }

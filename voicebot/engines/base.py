@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from voicebot.core.audio import Audio
+from voicebot.core.choices import Choices
 from voicebot.core.history import History
 
 
@@ -118,6 +119,19 @@ class EngineHealth:
     probe_ms: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a session wants a stage's work to be done.
+
+    `engine` is the one that is to be tried first; `voice` is one of that engine's. Empty: whichever is usual.
+    """
+
+    language: str
+    persona: str = ""
+    engine: str = ""
+    voice: str = ""
+
+
 class Engine(Protocol):
     """What all stages share. Constructors open nothing; `start` does, `close` frees it, and both may come twice."""
 
@@ -138,6 +152,27 @@ class Engine(Protocol):
 
         Comes after `start`. Raises EngineError if it can't work.
         """
+        ...
+
+
+@runtime_checkable
+class Adaptable(Protocol):
+    """An engine that can work in more than one manner."""
+
+    def adapted(self, manner: Manner) -> Self:
+        """This engine, which is started, with all that it has open, for a session that wants it in this manner.
+
+        What it gives costs nothing to make and owns nothing: it is neither started nor closed.
+        """
+        ...
+
+
+@runtime_checkable
+class Voiced(Protocol):
+    """A synthesiser with several voices."""
+
+    def voices(self, language: str) -> dict[str, str]:
+        """Those it has beside its usual one, with a name for people."""
         ...
 
 
@@ -210,6 +245,14 @@ class VoiceActivityDetector(Protocol):
     def reset(self) -> None: ...
 
 
+E = TypeVar("E")
+
+
+def adapted(engine: E, manner: Manner) -> E:
+    """The engine for a session that wants it in this manner, as far as it can."""
+    return engine.adapted(manner) if isinstance(engine, Adaptable) else engine
+
+
 @dataclass(frozen=True, slots=True)
 class Engines:
     """One engine for each stage, shared by all sessions; a detector is made for each session."""
@@ -223,6 +266,16 @@ class Engines:
     @property
     def names(self) -> dict[str, str]:
         return {"stt": self.stt.name, "llm": self.agent.name, "tts": self.tts.name, "vad": self.vad_name}
+
+    def adapted(self, choices: Choices) -> Engines:
+        """The same engines for one session. They stay this one's to be closed."""
+        language = choices.language
+        return replace(
+            self,
+            stt=adapted(self.stt, Manner(language, engine=choices.stt)),
+            agent=adapted(self.agent, Manner(language, engine=choices.llm, persona=choices.persona)),
+            tts=adapted(self.tts, Manner(language, engine=choices.tts, voice=choices.voice)),
+        )
 
     async def start(self) -> None:
         """Start every stage. Raises EngineError of the first that can't."""

@@ -10,10 +10,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Generic, Self, TypeVar
 
-from voicebot.engines.base import Engine, EngineError, EngineHealth, Fault
+from voicebot.engines.base import Engine, EngineError, EngineHealth, Fault, Manner, adapted
 from voicebot.engines.circuit import Circuit
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,12 @@ class Link(Generic[E]):
         self.started = False
         self.probe_s: float | None = None
 
+    def adapted(self, manner: Manner) -> Link[E]:
+        """The engine in this manner; what becomes of it is known to both."""
+        link = copy(self)
+        link.engine = adapted(self.engine, manner)
+        return link
+
     @property
     def health(self) -> EngineHealth:
         error = self.circuit.error
@@ -66,6 +73,8 @@ class Chain(Generic[E]):
         self._links = [Link(engine, rules.rest_s) for engine in engines]
         self._probing: dict[str, asyncio.Task[None]] = {}
         self._closed = False
+        self._origin = self
+        """The chain that this one is adapted from, else this one."""
         self.tell: Callable[[str, EngineError], None] = nobody_counts
         """Is given the engine and each of its failures, also those that another try makes good."""
 
@@ -73,6 +82,22 @@ class Chain(Generic[E]):
     def name(self) -> str:
         """The engine that would be tried first now."""
         return self.candidates()[0].engine.name
+
+    @property
+    def engines(self) -> tuple[E, ...]:
+        """Those that could be started, in their order."""
+        return tuple(link.engine for link in self._links if link.started)
+
+    def adapted(self, manner: Manner) -> Self:
+        """This chain for one session: the engine it wants comes first, those that lack its language are left out.
+
+        What is known of how the engines do is known to all sessions; probes stay this chain's own.
+        """
+        able = [link for link in self._links if manner.language in link.engine.languages] or self._links
+        links = sorted(able, key=lambda link: link.engine.name != manner.engine)
+        chain = copy(self)
+        chain._links = [link.adapted(manner if link is links[0] else replace(manner, voice="")) for link in links]
+        return chain
 
     @property
     def languages(self) -> frozenset[str]:
@@ -148,10 +173,13 @@ class Chain(Generic[E]):
         return [str(link.circuit.error) for link in self._links[:first] if link.circuit.error is not None]
 
     def failed(self, link: Link[E], error: EngineError) -> None:
-        self.tell(link.engine.name, error)
+        name = link.engine.name
+        if self._origin is not self:
+            self._origin.failed(next(each for each in self._origin._links if each.engine.name == name), error)
+            return
+        self.tell(name, error)
         logger.warning("%s", error)
         link.circuit.failed(error)
-        name = link.engine.name
         needs_probe = not link.circuit.closed and len(self._links) > 1 and not self._closed
         if needs_probe and name not in self._probing:
             task = asyncio.create_task(self._recover(link), name=f"recovery of {name}")

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 from voicebot.personas.languages import LANGUAGE_NAMES
 
+_LABEL = re.compile(r"<!--\s*label:\s*(.+?)\s*-->")
 _COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 
 
@@ -25,6 +26,12 @@ def persona(name: str) -> str:
     if name not in personas():
         raise ValueError(f"there is no persona {name!r}, only {', '.join(personas())}")
     return _COMMENT.sub("", (files(__name__) / f"{name}.md").read_text("utf-8")).strip()
+
+
+def label(name: str) -> str:
+    """The persona's name for people: the comment `<!-- label: … -->` in its file, else the file's name."""
+    found = _LABEL.search((files(__name__) / f"{name}.md").read_text("utf-8"))
+    return found[1] if found else name.replace("_", " ").replace("-", " ").capitalize()
 
 
 def system_prompt(persona_text: str, language: str) -> str:

@@ -17,6 +17,7 @@ from voicebot.doors.admission import Admission, RefusedError, Ticket
 from voicebot.doors.refusal import Reason
 from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Preflight
+from voicebot.options import Options
 from voicebot.store.conversation import Conversation
 from voicebot.store.conversations import ID_PATTERN, Conversations
 from voicebot.telemetry import Telemetry
@@ -66,7 +67,8 @@ class Connections(WebRTCConnectionMixin):
         self.server_rtc_configuration = self.convert_to_aiortc_format(self.rtc_configuration)
         self.telemetry = Telemetry(settings)
         meter = partial(self.telemetry.meter, "webrtc")
-        self.event_handler = VoiceHandler(engines, settings, view, self._leave, meter)
+        self.options = Options(engines, settings.choices)
+        self.event_handler = VoiceHandler(engines, settings, view, self._leave, meter, self.options)
         self._tickets: dict[str, Ticket] = {}
         self.sockets: set[Leaving] = set()
         """The sessions over `/ws`."""

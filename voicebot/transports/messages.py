@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from voicebot.transports.configuration import Configuration
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -38,13 +40,19 @@ class DisputeMessage(_Message):
     disputed: bool
 
 
+class ConfigureMessage(Configuration):
+    """The user chooses something, from the next turn on."""
+
+    type: Literal["configure"]
+
+
 class ByeMessage(_Message):
     """The client is leaving: the session may be taken down at once."""
 
     type: Literal["bye"]
 
 
-ClientMessage = TextMessage | InterruptMessage | ClearMessage | DisputeMessage | ByeMessage
+ClientMessage = TextMessage | InterruptMessage | ClearMessage | DisputeMessage | ConfigureMessage | ByeMessage
 
 _adapter: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 
@@ -70,9 +78,18 @@ def parse(raw: str | bytes, max_text_chars: int) -> ClientMessage:
     return message
 
 
-def hello(session: str, engines: dict[str, str], conversation: str | None) -> dict[str, Any]:
-    """`conversation` is what a client sends back to go on with it; None if it is not kept."""
-    return {"type": "hello", "session": session, "engines": engines, "conversation": conversation}
+def hello(session: str, engines: dict[str, str], conversation: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    """`conversation` is what a client sends back to go on with it; None if it is not kept.
+
+    `options` are what it may `configure`.
+    """
+    return {
+        "type": "hello",
+        "session": session,
+        "engines": engines,
+        "conversation": conversation,
+        "options": options,
+    }
 
 
 def telemetry(stt_bytes: int) -> dict[str, Any]:

@@ -21,17 +21,20 @@ from fastrtc.tracks import AudioCallback
 
 from voicebot.config import Settings
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
-from voicebot.core.events import ConversationCleared, InterruptPressed, RulingDisputed, TextTyped
+from voicebot.core.events import ChoicesMade, ConversationCleared, InterruptPressed, RulingDisputed, TextTyped
 from voicebot.core.state import State
 from voicebot.doors.rates import FloodError, MessageRate
 from voicebot.engines.base import Engines
+from voicebot.options import ChoiceError, Options
 from voicebot.orchestrator import Meter, Orchestrator
 from voicebot.player import FrameClock
 from voicebot.store.conversation import Conversation
 from voicebot.transports import messages
+from voicebot.transports.configuration import Configuration
 from voicebot.transports.messages import (
     ByeMessage,
     ClearMessage,
+    ConfigureMessage,
     DisputeMessage,
     InterruptMessage,
     MessageError,
@@ -62,7 +65,8 @@ class VoiceHandler(AsyncStreamHandler):
     """One connection; made anew for each by `copy`.
 
     `view` makes the message that shows a state; `leave` asks the handler's owner to close the connection, and why;
-    `meter` makes what is told of the session of this name. The copy carries on `conversation`.
+    `meter` makes what is told of the session of this name; `options` are what its user may choose. The copy carries on
+    `conversation`.
     """
 
     def __init__(
@@ -72,10 +76,12 @@ class VoiceHandler(AsyncStreamHandler):
         view: Callable[[State], dict[str, Any]],
         leave: Callable[[VoiceHandler, str], None],
         meter: Callable[[str], Meter],
+        options: Options,
         conversation: Conversation | None = None,
     ) -> None:
         super().__init__("mono", output_sample_rate=WIRE_RATE_HZ, input_sample_rate=WIRE_RATE_HZ)
         self._engines, self._settings, self._view, self._leave, self._meter = engines, settings, view, leave, meter
+        self._options, self._choices = options, settings.choices
         self.conversation = conversation or Conversation()
         self.session = secrets.token_hex(8)
         self._orchestrator = Orchestrator(
@@ -98,7 +104,9 @@ class VoiceHandler(AsyncStreamHandler):
         self._faults: set[str] = set()
 
     def copy(self) -> VoiceHandler:
-        return VoiceHandler(self._engines, self._settings, self._view, self._leave, self._meter, self.conversation)
+        return VoiceHandler(
+            *(self._engines, self._settings, self._view, self._leave, self._meter, self._options, self.conversation)
+        )
 
     @property
     def state(self) -> State:
@@ -216,7 +224,8 @@ class VoiceHandler(AsyncStreamHandler):
         super().set_channel(channel)
         if not known:
             channel.on("message", self._message_came)
-            self._send(messages.hello(self.session, self._engines.names, self.conversation.id))
+            names, options = self._engines.names, self._options.view()
+            self._send(messages.hello(self.session, names, self.conversation.id, options))
             if self.conversation.notice is not None:
                 self._send(messages.error(self.conversation.notice))
 
@@ -258,10 +267,20 @@ class VoiceHandler(AsyncStreamHandler):
                 self._orchestrator.post(ConversationCleared())
             case DisputeMessage(ruling=number, disputed=disputed):
                 self._orchestrator.post(RulingDisputed(number, disputed))
+            case ConfigureMessage():
+                self._configure(message)
             case ByeMessage():
                 self._leave(self, "You hung up.")
             case _:
                 assert_never(message)
+
+    def _configure(self, wanted: Configuration) -> None:
+        try:
+            self._choices = wanted.chosen(self._options, self._choices)
+        except ChoiceError as error:
+            self._send(messages.error(str(error)))
+        else:
+            self._orchestrator.post(ChoicesMade(self._choices))
 
 
 def _wire_frame(samples: Samples, position: int) -> AudioFrame:

@@ -19,6 +19,7 @@ ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = (
     "dom",
     "memory",
+    "choices",
     "connection",
     "problems",
     "microphone",
@@ -28,11 +29,12 @@ SCRIPTS = (
     "chat",
     "panel",
     "engines",
+    "settings",
     "main",
 )
 """The script's modules, each after those it imports."""
 
-STYLES = ("page", "talk", "controls", "chat", "panel", "engines", "verdicts")
+STYLES = ("page", "talk", "controls", "chat", "panel", "engines", "verdicts", "settings")
 
 PARTS = (
     ("stt", "Speech to text", "stt"),
@@ -51,7 +53,7 @@ def build_page(max_text_chars: int = 2_000) -> gr.Blocks:
     offline.keep_gradio_offline()
     page = _blocks()
     with page:
-        gr.HTML(_asset("header.html"), padding=False)
+        gr.HTML(_asset("header.html") + _asset("settings.html"), padding=False)
         with gr.Row(elem_id="vb-layout"):
             with gr.Column(elem_id="vb-controls", scale=0):
                 gr.HTML(_asset("talk.html"), padding=False)

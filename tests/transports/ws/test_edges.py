@@ -22,6 +22,7 @@ from voicebot.doors.admission import Admission
 from voicebot.engines.base import EngineError
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import TextToSpeechChain
+from voicebot.options import Options
 from voicebot.store.conversation import Conversation
 from voicebot.telemetry import Telemetry
 from voicebot.transports.ws import playout
@@ -112,7 +113,7 @@ async def test_a_client_that_does_not_read_is_sent_away() -> None:
     meter = Telemetry(settings).meter
     deaf = Session(
         cast(WebSocket, DeafSocket()),
-        *(engines, settings, ticket, partial(meter, "ws"), Conversation()),
+        *(engines, settings, ticket, partial(meter, "ws"), Conversation(), Options(engines, settings.choices)),
         rate_hz=16_000,
         can_pause=False,
     )

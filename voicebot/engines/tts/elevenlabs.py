@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
+from copy import copy
 from typing import cast
 from urllib.parse import quote
 
@@ -20,7 +21,7 @@ import httpx
 
 from voicebot.core.audio import Audio
 from voicebot.core.speakable import has_words
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.base import EngineError, Fault, Manner
 from voicebot.engines.tts.elevenlabs_errors import MISSING_PERMISSIONS, code_of, failure
 from voicebot.engines.tts.elevenlabs_models import languages_of, takes_language
 
@@ -36,6 +37,14 @@ _VOICES = {"es": "cjVigY5qzO86Huf0OWal"}
 ElevenLabs calls its default ("premade") voices "optimized for multilingual use" and "available long-term"
 (elevenlabs.io/docs/capabilities/voices): the language comes with the request, not from the voice.
 """
+
+_OTHERS = {
+    "EXAVITQu4vr4xnSDxMaL": "Sarah, soft",
+    "FGY2WhTYpPnrIDTdsKH5": "Laura, upbeat",
+    "JBFqnCBsd6RMkjVDRZzb": "George, warm",
+    "cjVigY5qzO86Huf0OWal": "Eric, friendly",
+}
+"""Default voices that a user may choose among."""
 
 _KEEP_ALIVE_S = 60.0
 """How long an idle connection is kept, so that the next sentence needs no handshake: longer than most turns."""
@@ -58,13 +67,26 @@ class ElevenLabs:
     ) -> None:
         self._api_key = api_key
         self._base_url = base_url or _URL
-        self._path = f"/v1/text-to-speech/{quote(voice or _VOICES.get(language, _VOICE), safe='')}/stream"
+        self._voice = voice
         self._model = model
-        self._options = {"model_id": model}
-        if takes_language(model):
-            self._options["language_code"] = language
+        self._speak(voice, language)
         self._timeout_s = timeout_s
         self._client: httpx.AsyncClient | None = None
+
+    def _speak(self, voice: str | None, language: str) -> None:
+        """From now on in this voice and language."""
+        self._path = f"/v1/text-to-speech/{quote(voice or _VOICES.get(language, _VOICE), safe='')}/stream"
+        self._options = {"model_id": self._model}
+        if takes_language(self._model):
+            self._options["language_code"] = language
+
+    def adapted(self, manner: Manner) -> ElevenLabs:
+        engine = copy(self)
+        engine._speak(manner.voice or self._voice, manner.language)
+        return engine
+
+    def voices(self, language: str) -> dict[str, str]:
+        return _OTHERS
 
     @property
     def languages(self) -> frozenset[str]:

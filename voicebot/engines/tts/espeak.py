@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import re
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from copy import copy
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
@@ -13,10 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from voicebot.core.audio import Audio
-from voicebot.engines.base import WordStarts
+from voicebot.engines.base import Manner, WordStarts
 from voicebot.engines.worker import Kind, Message, WorkerPool
 
+_PLACE = re.compile(r"^name\s+.*\(([^,)]+)\)", re.MULTILINE)
 _LANGUAGE_LINE = re.compile(r"^language\s+([a-z]{2})(?![a-z])", re.MULTILINE)
+_UNFINISHED = re.compile(r"^status testing", re.MULTILINE)
+
+_VOICES = {"en": "en-us", "no": "nb", "zh": "cmn"}
+"""Where the voice's name is not the language's code."""
 
 
 class Espeak:
@@ -30,15 +36,28 @@ class Espeak:
 
     def __init__(
         self,
-        voice: str = "en-us",
+        voice: str | None = None,
         *,
+        language: str = "en",
         words_per_minute: int = 160,
         pitch: int = 50,
         pitch_range: int = 50,
         workers: int = 2,
     ) -> None:
-        arguments = (voice, str(words_per_minute), str(pitch), str(pitch_range))
+        self._language = language
+        self._voice = voice or usual_voice(language)
+        arguments = (self._voice, str(words_per_minute), str(pitch), str(pitch_range))
         self._pool = WorkerPool(self.name, "voicebot.engines.tts.espeak_worker", workers, arguments)
+
+    def adapted(self, manner: Manner) -> Espeak:
+        engine = copy(self)
+        usual = self._voice if manner.language == self._language else usual_voice(manner.language)
+        engine._voice = manner.voice or usual
+        return engine
+
+    def voices(self, language: str) -> dict[str, str]:
+        """Its accents of the language, and the usual one with a woman's voice."""
+        return {**accents(language), f"{usual_voice(language)}+f3": "a woman’s voice"}
 
     @property
     def languages(self) -> frozenset[str]:
@@ -56,7 +75,7 @@ class Espeak:
     async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts]:
         """The sound, then when its words begin (unless espeak-ng's marks don't fit the text)."""
         duration_s = 0.0
-        async with self._pool.job(Message(Kind.START, {"text": text})) as job:
+        async with self._pool.job(Message(Kind.START, {"text": text, "voice": self._voice})) as job:
             while (message := await job.receive()) is not None:
                 if "marks" in message.fields:
                     marks = [
@@ -99,12 +118,36 @@ def word_starts(text: str, marks: Iterable[tuple[int, float]], duration_s: float
     return WordStarts(tuple(map(float, starts)))
 
 
+def usual_voice(language: str) -> str:
+    """The voice of a language by its two-letter code."""
+    return _VOICES.get(language, language)
+
+
+@cache
+def accents(language: str) -> Mapping[str, str]:
+    """The voices of a language beside the usual one, and the places in their names ("en-gb-scotland": Scotland)."""
+    found = {}
+    for voice, text in _voice_files().items():
+        place, code = _PLACE.search(text), _LANGUAGE_LINE.search(text)
+        if place is None or code is None or _UNFINISHED.search(text):
+            continue
+        if code[1] == language and voice != usual_voice(language):
+            found[voice] = place[1]
+    return found
+
+
 @cache
 def _languages() -> frozenset[str]:
     """The two-letter codes that espeak-ng's voice files name; none if the package is missing."""
+    return frozenset(code for text in _voice_files().values() for code in _LANGUAGE_LINE.findall(text))
+
+
+@cache
+def _voice_files() -> Mapping[str, str]:
+    """What says which voices there are, by their names: "en" is the British one."""
     spec = importlib.util.find_spec("espeakng_loader")
     if spec is None or spec.origin is None:
-        return frozenset()
+        return {}
     folder = Path(spec.origin).parent / "espeak-ng-data" / "lang"
-    texts = (path.read_text(encoding="utf-8") for path in folder.rglob("*") if path.is_file())
-    return frozenset(code for text in texts for code in _LANGUAGE_LINE.findall(text))
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.name.lower(): path.read_text(encoding="utf-8") for path in files}

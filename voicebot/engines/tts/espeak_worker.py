@@ -55,7 +55,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, _Samples, ctypes.c_int, _Events)
 
 
 class Synthesizer:
-    """espeak-ng with one voice."""
+    """espeak-ng with one voice at a time."""
 
     def __init__(self, voice: str, words_per_minute: int, pitch: int, pitch_range: int) -> None:
         """`pitch` and `pitch_range` are 0 to 100. ValueError if there is no such voice."""
@@ -65,13 +65,23 @@ class Synthesizer:
         )
         if self.rate_hz <= 0:
             raise RuntimeError("espeak-ng found no data")
+        self._parameters = ((_RATE, words_per_minute), (_PITCH, pitch), (_RANGE, pitch_range))
+        self._voice = ""
+        self._take_voice(voice)
+
+    def _take_voice(self, voice: str) -> None:
+        """A voice brings its own parameters along. ValueError if there is no such voice."""
+        if voice == self._voice:
+            return
         if self._library.espeak_SetVoiceByName(voice.encode()) != _OK:
             raise ValueError(f"espeak-ng has no voice {voice!r}")
-        for parameter, value in ((_RATE, words_per_minute), (_PITCH, pitch), (_RANGE, pitch_range)):
+        for parameter, value in self._parameters:
             self._library.espeak_SetParameter(parameter, value, 0)
+        self._voice = voice
 
-    def speak(self, text: str, parent: Parent) -> None:
+    def speak(self, text: str, voice: str, parent: Parent) -> None:
         """Sends the sound of `text` to the parent, piece by piece, then its marks, until its end or a CANCEL."""
+        self._take_voice(voice)
         marks = array("i")
         cancelled = False
 
@@ -111,7 +121,7 @@ def _load() -> Handler:
     synthesizer = Synthesizer(**vars(parser.parse_args()))
 
     def handle(start: Message, parent: Parent) -> None:
-        synthesizer.speak(start.text("text"), parent)
+        synthesizer.speak(start.text("text"), start.text("voice"), parent)
 
     return handle
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from copy import copy
 from itertools import chain
 
 from gtts.lang import tts_langs  # type: ignore[import-untyped]
 
 from voicebot.core.audio import Audio
 from voicebot.core.speakable import has_words
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.base import EngineError, Fault, Manner
 from voicebot.engines.tts.mp3 import Mp3Decoder, Mp3Error
 from voicebot.engines.worker import Job, Kind, Message, WorkerPool
 
@@ -36,6 +37,15 @@ Source: "Localized accents" in gTTS's documentation; with `com` the accent depen
 """
 
 
+_ACCENTS = {
+    "en": {"co.uk": "British", "com.au": "Australian", "ca": "Canadian", "co.in": "Indian", "ie": "Irish"},
+    "es": {"com.mx": "Mexican", "us": "of the United States"},
+    "fr": {"ca": "Canadian"},
+    "pt": {"pt": "of Portugal"},
+}
+"""Other accents by their top-level domain, from the same table."""
+
+
 class Gtts:
     """Google Translate's voice. The requests for a long text run ahead of its playback, one after the other.
 
@@ -47,8 +57,17 @@ class Gtts:
 
     def __init__(self, *, language: str = "en", timeout_s: float = 10.0, workers: int = 3) -> None:
         self._timeout_s = timeout_s
-        arguments = _VOICES.get(language, (language, "com"))
-        self._pool = WorkerPool(self.name, "voicebot.engines.tts.gtts_worker", workers, arguments)
+        self._language, self._top_level_domain = _voice(language)
+        self._pool = WorkerPool(self.name, "voicebot.engines.tts.gtts_worker", workers)
+
+    def adapted(self, manner: Manner) -> Gtts:
+        engine = copy(self)
+        engine._language, usual = _voice(manner.language)
+        engine._top_level_domain = manner.voice or usual
+        return engine
+
+    def voices(self, language: str) -> dict[str, str]:
+        return _ACCENTS.get(language, {})
 
     @property
     def languages(self) -> frozenset[str]:
@@ -68,7 +87,7 @@ class Gtts:
     async def synthesize(self, text: str) -> AsyncGenerator[Audio]:
         if not has_words(text):
             return  # Google has no sound for it, and answers as to a language that it does not know
-        async with self._pool.job(Message(Kind.START, {"text": text})) as job:
+        async with self._pool.job(self._asked(text)) as job:
             while (mp3 := await self._next(job)) is not None:
                 decoder = Mp3Decoder()
                 try:
@@ -78,6 +97,10 @@ class Gtts:
                 except Mp3Error as error:
                     raise EngineError(self.name, f"its sound can't be used: {error}") from error
             await job.send(Message(Kind.END))
+
+    def _asked(self, text: str) -> Message:
+        voice = {"language": self._language, "top_level_domain": self._top_level_domain}
+        return Message(Kind.START, {"text": text, **voice})
 
     async def _next(self, job: Job) -> bytes | None:
         """The next MP3; None after the last one. Raises EngineError."""
@@ -96,3 +119,8 @@ class Gtts:
                 retry_after_s=None if wait_s is None else float(wait_s),
             )
         return None if "ended" in message.fields else message.body
+
+
+def _voice(language: str) -> tuple[str, str]:
+    """Google's code of the language, and the top-level domain of its usual accent."""
+    return _VOICES.get(language, (language, "com"))

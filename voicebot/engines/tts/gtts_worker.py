@@ -6,7 +6,6 @@ that a job which is given up can shut it down: the request ends at once, and the
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import gc
 import os
@@ -79,20 +78,18 @@ class Line:
 
 
 class Speaker:
-    """gTTS with one voice."""
+    """gTTS, in whichever voice is asked for."""
 
-    def __init__(self, language: str, top_level_domain: str) -> None:
-        self._language = language
-        self._top_level_domain = top_level_domain
+    def __init__(self) -> None:
         self._line = Line()
 
-    def speak(self, text: str, parent: Parent) -> None:
+    def speak(self, start: Message, parent: Parent) -> None:
         """Sends the MP3 of each request, then a message with the field `ended`, or why it failed."""
         self._line.restore()
         # It reads from the parent while this thread writes to it: the two sides share nothing.
         watching = threading.Thread(target=self._watch, args=(parent,), daemon=True)
         watching.start()
-        outcome = self._send(text, parent)
+        outcome = self._send(start, parent)
         if not self._line.was_cut:
             parent.send(Message(Kind.DATA, outcome))
         if "fault" in outcome:
@@ -105,11 +102,11 @@ class Speaker:
         if message is None or message.kind is not Kind.END:
             self._line.cut()
 
-    def _send(self, text: str, parent: Parent) -> dict[str, Value]:
+    def _send(self, start: Message, parent: Parent) -> dict[str, Value]:
         speech = gTTS(
-            text,
-            tld=self._top_level_domain,
-            lang=self._language,
+            start.text("text"),
+            tld=start.text("top_level_domain"),
+            lang=start.text("language"),
             lang_check=False,
             pre_processor_funcs=_PRE_PROCESSORS,
             tokenizer_func=parts,
@@ -165,17 +162,9 @@ def _causes(error: BaseException | None) -> list[BaseException]:
 def _load() -> Handler:
     # gTTS verifies no certificate, but has OpenSSL read all of them for each request: 40 to 70 ms of processor time.
     os.putenv("SSL_CERT_FILE", os.devnull)
-    parser = argparse.ArgumentParser()
-    parser.add_argument("language")
-    parser.add_argument("top_level_domain")
-    arguments = parser.parse_args()
-    speaker = Speaker(arguments.language, arguments.top_level_domain)
+    speaker = Speaker()
     gc.freeze()  # what is there now stays for good: collecting the rest takes no time
-
-    def handle(start: Message, parent: Parent) -> None:
-        speaker.speak(start.text("text"), parent)
-
-    return handle
+    return speaker.speak
 
 
 if __name__ == "__main__":

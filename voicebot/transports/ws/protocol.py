@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from voicebot.transports.configuration import Configuration
+
 MAX_TEXT_BYTES = 64_000
 """Longer messages can only be recordings."""
 
@@ -77,6 +79,15 @@ class Clear(_Message):
     type: Literal["clear"]
 
 
+class Configure(Configuration):
+    """The user chooses something, from the next turn on. `GET /webrtc/config` says under `options` what there is.
+
+    Fields that are not known are refused here.
+    """
+
+    type: Literal["configure"]
+
+
 class Bye(_Message):
     """The client is leaving: the session is taken down at once."""
 
@@ -92,6 +103,7 @@ ClientMessage = (
     | Interrupt
     | Text
     | Clear
+    | Configure
     | Bye
 )
 

@@ -13,12 +13,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voicebot.config import Settings
 from voicebot.core.audio import FRAME_S, Audio
-from voicebot.core.events import ConversationCleared, InterruptPressed, TextTyped
+from voicebot.core.events import ChoicesMade, ConversationCleared, InterruptPressed, TextTyped
 from voicebot.core.state import State
 from voicebot.doors.admission import Ticket
 from voicebot.doors.rates import FloodError, MessageRate
 from voicebot.engines.base import Engines
 from voicebot.engines.upload import RecordingError
+from voicebot.options import ChoiceError, Options
 from voicebot.orchestrator import Meter, Orchestrator
 from voicebot.player import FrameClock
 from voicebot.store.conversation import Conversation
@@ -33,6 +34,7 @@ from voicebot.transports.ws.protocol import (
     ClientPlaybackStarted,
     ClipPlayed,
     Closed,
+    Configure,
     Connected,
     Error,
     Interrupt,
@@ -75,11 +77,13 @@ class Session:
         ticket: Ticket,
         meter: Callable[[str], Meter],
         conversation: Conversation,
+        options: Options,
         *,
         rate_hz: int,
         can_pause: bool,
     ) -> None:
         self._socket, self._settings, self._rate_hz = socket, settings, rate_hz
+        self._options, self._choices = options, settings.choices
         self._ticket, self._rate = ticket, MessageRate(settings.messages_per_s)
         self._name = secrets.token_hex(8)
         self._unsent: asyncio.Queue[ServerMessage] = asyncio.Queue(MAX_UNSENT)
@@ -253,6 +257,12 @@ class Session:
                 self._orchestrator.post(TextTyped(text))
             case Clear():
                 self._orchestrator.post(ConversationCleared())
+            case Configure():
+                try:
+                    self._choices = message.chosen(self._options, self._choices)
+                except ChoiceError as error:
+                    raise MessageError(str(error)) from None
+                self._orchestrator.post(ChoicesMade(self._choices))
             case Bye():
                 self.leave("You hung up.")
             case _:

@@ -6,6 +6,7 @@ import { drawEngines, drawTelemetry } from "./engines.js";
 import { drawParts, drawRulings, drawTurn, drawWrongCalls } from "./panel.js";
 import { serverProblem } from "./problems.js";
 import { Session } from "./session.js";
+import { SettingsDialog } from "./settings.js";
 import { drawLevel, drawTalk } from "./talk.js";
 
 /** What the button beside a problem says. */
@@ -28,7 +29,11 @@ function start() {
   const session = new Session(/** @type {HTMLAudioElement} */ (find(document, "#bot-voice")));
   const talk = find(document, "#vb-talk");
   const chat = new Chat(find(document, "#vb-chat"));
-  session.changed = () => draw(session, talk, chat);
+  const settings = new SettingsDialog(session);
+  session.changed = () => {
+    draw(session, talk, chat);
+    settings.draw();
+  };
   session.levelChanged = (level) => drawLevel(talk, level);
   wire(session);
   // The buttons that Gradio makes find the session here.

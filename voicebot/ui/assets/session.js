@@ -1,5 +1,6 @@
 /** The page's side of a conversation: the one place that knows whether it is connected, and with which sound. */
 
+import { Choices } from "./choices.js";
 import { Connection, fetchJson } from "./connection.js";
 import { forget, remember, remembered } from "./memory.js";
 import { LevelMeter, openMicrophone, silentTrack } from "./microphone.js";
@@ -38,6 +39,7 @@ export class Session {
     this.bytesHeard = 0;
     this.notice = "";
     this.wrongCalls = new WrongCalls();
+    this.choices = new Choices();
     this.changed = () => {};
     this.levelChanged = (/** @type {number} */ _level) => {};
     /** @type {RTCIceServer[]} */
@@ -54,6 +56,7 @@ export class Session {
     try {
       const config = await fetchJson("webrtc/config");
       this._iceServers = config.iceServers;
+      this.choices.options = config.options;
       this._set({ engines: config.engines, stages: config.stages, notice: config.notice ?? "" });
       if (config.problem) this._set({ problem: enginesProblem(config.problem) });
       await this._recall();
@@ -122,6 +125,12 @@ export class Session {
   /** The verdict of this number was wrong, or was not. @param {number} ruling @param {boolean} disputed */
   dispute(ruling, disputed) {
     this._connection?.send({ type: "dispute", ruling, disputed });
+  }
+
+  /** What was chosen goes to the server, which keeps it for the session; the next one is told when it begins. */
+  configure() {
+    this._connection?.send(this.choices.message);
+    this.changed();
   }
 
   toggleMute() {
@@ -221,6 +230,8 @@ export class Session {
       case "hello":
         this._name = message.session;
         this._unspoken = message.conversation;
+        this.choices.options = message.options;
+        if (this.choices.differ) this.configure();
         this._set({ engines: message.engines, bytesHeard: 0 });
         break;
       case "telemetry":

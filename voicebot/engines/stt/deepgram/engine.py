@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from copy import copy
 
 import httpx
 
+from voicebot.engines.base import Manner
 from voicebot.engines.stt.deepgram.flux import Flux
 from voicebot.engines.stt.deepgram.languages import languages_of
 from voicebot.engines.stt.deepgram.nova import Nova
@@ -48,7 +50,13 @@ class Deepgram:
         self._http = httpx.AsyncClient(verify=tls())
         sdk = client(api_key, base_url, self._http)
         protocol = Flux if model.startswith("flux") else Nova
-        self._service: Service = protocol(sdk, model, language, open_timeout_s)
+        self._serve: Callable[[str], Service] = lambda language: protocol(sdk, model, language, open_timeout_s)
+        self._service: Service = self._serve(language)
+
+    def adapted(self, manner: Manner) -> Deepgram:
+        engine = copy(self)
+        engine._service = self._serve(manner.language)
+        return engine
 
     async def start(self) -> None:
         """Each session opens its own connection."""

@@ -8,12 +8,13 @@ import math
 import wave
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
+from copy import copy
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio
-from voicebot.engines.base import EngineError, Fault, Pause, Transcript
+from voicebot.engines.base import EngineError, Fault, Manner, Pause, Transcript
 from voicebot.engines.stt.deepgram.languages import languages_of
 from voicebot.engines.stt.deepgram.problems import of_status
 from voicebot.engines.stt.deepgram.sdk import ApiError, AsyncMediaClient, ParsingError, client
@@ -49,6 +50,11 @@ class DeepgramRest:
         self._http: httpx.AsyncClient | None = None
         self._media: AsyncMediaClient | None = None
         self.languages = languages_of(self._model)
+
+    def adapted(self, manner: Manner) -> DeepgramRest:
+        engine = copy(self)
+        engine._language = manner.language
+        return engine
 
     async def start(self) -> None:
         if self._http is None:

@@ -1,0 +1,154 @@
+"""What sessions may choose: only what can work, and nonsense is named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from voicebot import config
+from voicebot.build import build
+from voicebot.core.choices import Choices, InterruptedHistory, Sensitivity
+from voicebot.engines.chain import Chain
+from voicebot.options import ChoiceError, Options
+from voicebot.transports import messages
+from voicebot.transports.messages import ConfigureMessage, MessageError
+
+KEY = SecretStr("a-key")
+CLOUD: dict[str, Any] = {"deepgram_api_key": KEY, "groq_api_key": KEY, "elevenlabs_api_key": KEY}
+USUAL = Choices()
+
+
+def options_of(**settings: Any) -> Options:
+    """Of engines that are taken to have started."""
+    loaded = config.load(**settings)
+    engines = build(loaded)
+    for chain in (engines.stt, engines.agent, engines.tts):
+        assert isinstance(chain, Chain)
+        for link in chain._links:
+            link.started = True
+    return Options(engines, loaded.choices)
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Options:
+    return options_of(**CLOUD)
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Options:
+    return options_of()
+
+
+def names(options: list[dict[str, str]]) -> list[str]:
+    return [option["value"] for option in options]
+
+
+def test_the_embedded_engines_offer_no_more_than_they_can(embedded: Options) -> None:
+    view = embedded.view()
+    assert names(view["language"]) == ["en"]
+    assert names(view["persona"]) == ["assistant"], "the embedded model is only itself"
+    assert [engine["name"] for engine in view["engines"]["tts"]] == ["espeak"]
+    assert {"en", "en-us+f3"} <= set(names(view["engines"]["tts"][0]["voices"]["en"]))
+
+
+def test_cloud_engines_offer_more(cloud: Options) -> None:
+    view = cloud.view()
+    assert {"de", "en", "es", "fr", "hi"} <= set(names(view["language"]))
+    assert [each["label"] for each in view["persona"]] == [
+        "Voice Bot, a friendly assistant",
+        "Robin, who sells for Tidewell",
+    ]
+    stt, llm, tts = (view["engines"][stage] for stage in ("stt", "llm", "tts"))
+    assert [engine["name"] for engine in (*stt, *llm, *tts)] == [
+        *("deepgram", "pocketsphinx", "groq", "offline", "elevenlabs", "gtts", "espeak"),
+    ]
+    assert stt[1]["languages"] == ["en"]
+    assert [each["follows_persona"] for each in llm] == [True, False]
+    assert len(json.dumps(messages.hello("name", {}, None, view))) < 30_000, (
+        "a data channel's message has 64 kB at most"
+    )
+
+
+def test_an_engine_that_could_not_start_is_not_offered() -> None:
+    options = Options(build(config.load(**CLOUD)), USUAL)
+    assert options.view()["engines"] == {"stt": [], "llm": [], "tts": []}
+
+
+def test_what_is_offered_can_be_chosen(cloud: Options) -> None:
+    view = cloud.view()
+    for language in names(view["language"]):
+        german = cloud.chosen({"language": language}, USUAL)
+        assert german == replace(USUAL, language=language)
+        for stage, engines in view["engines"].items():
+            for engine in engines:
+                if language in engine["languages"]:
+                    chosen = cloud.chosen({stage: engine["name"]}, german)
+                    assert getattr(chosen, stage) == engine["name"]
+                for voice in names(engine["voices"].get(language, [])):
+                    assert cloud.chosen({"tts": engine["name"], "voice": voice}, german).voice == voice
+
+
+def test_what_no_longer_fits_is_the_servers_to_choose_again(cloud: Options) -> None:
+    british = cloud.chosen({"stt": "pocketsphinx", "tts": "espeak", "voice": "en"}, USUAL)
+    assert british == Choices(stt="pocketsphinx", tts="espeak", voice="en")
+    assert cloud.chosen({"language": "de"}, british) == Choices(language="de", tts="espeak")
+    assert cloud.chosen({"tts": "gtts"}, british) == Choices(stt="pocketsphinx", tts="gtts")
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"persona": "pirate"}, "persona: there is no 'pirate' here; there is 'assistant', 'sales'"),
+        ({"llm": "gpt"}, "llm: there is no 'gpt' here; there is '', 'groq', 'offline'"),
+        ({"tts": "gtts", "voice": "en"}, "voice: there is no 'en' here; there is '', 'co.uk', 'com.au', 'ca', "),
+        ({"language": "de", "stt": "pocketsphinx"}, "stt: there is no 'pocketsphinx' here; there is '', 'deepgram'"),
+        ({"language": "xx"}, "language: there is no 'xx' here; there is 'ar', "),
+    ],
+    ids=str,
+)
+def test_what_there_is_not_is_named_with_what_there_is(changes: dict[str, str], complaint: str, cloud: Options) -> None:
+    with pytest.raises(ChoiceError) as raised:
+        cloud.chosen(changes, USUAL)
+    assert complaint in str(raised.value)
+
+
+def test_engines_that_are_no_chains_are_offered_as_they_are() -> None:
+    options = Options(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), USUAL)
+    assert options.chosen({"sensitivity": Sensitivity.EASY}, USUAL) == Choices(sensitivity=Sensitivity.EASY)
+    assert names(options.view()["language"]) == ["en"]
+
+
+# The message ------------------------------------------------------------------------------------------------------
+
+
+def parsed(**fields: Any) -> messages.ClientMessage:
+    return messages.parse(json.dumps({"type": "configure", **fields}), 100)
+
+
+def test_only_what_a_message_names_is_changed(cloud: Options) -> None:
+    before = Choices(persona="sales", interrupted_history=InterruptedHistory.MERGE)
+    message = parsed(sensitivity="hard", tts="espeak")
+    assert isinstance(message, ConfigureMessage)
+    assert message.chosen(cloud, before) == replace(before, sensitivity=Sensitivity.HARD, tts="espeak")
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"sensitivity": "deaf"}, "configure.sensitivity: Input should be 'hard', 'balanced' or 'easy'"),
+        ({"interrupted_history": 3}, "configure.interrupted_history: Input should be 'heard' or 'merge'"),
+        ({"persona": None}, "configure.persona: Input should be a valid string"),
+        ({"voice": "x" * 101}, "configure.voice: String should have at most 100 characters"),
+        ({"sensitivty": "hard"}, "configure.sensitivty: Extra inputs are not permitted"),
+    ],
+    ids=str,
+)
+def test_nonsense_names_its_field(fields: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(MessageError) as raised:
+        parsed(**fields)
+    assert str(raised.value) == complaint
