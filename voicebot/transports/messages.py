@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from voicebot.doors.ending import Ending
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -70,9 +72,12 @@ def parse(raw: str | bytes, max_text_chars: int) -> ClientMessage:
     return message
 
 
-def hello(session: str, engines: dict[str, str], conversation: str | None) -> dict[str, Any]:
+def hello(
+    session: str, engines: dict[str, str], conversation: str | None, ends_in_s: float | None = None
+) -> dict[str, Any]:
     """`conversation` is what a client sends back to go on with it; None if it is not kept."""
-    return {"type": "hello", "session": session, "engines": engines, "conversation": conversation}
+    about = {"session": session, "engines": engines, "conversation": conversation}
+    return {"type": "hello", **about, "ends_in_s": None if ends_in_s is None else round(ends_in_s)}
 
 
 def telemetry(stt_bytes: int) -> dict[str, Any]:
@@ -89,5 +94,6 @@ def error(message: str) -> dict[str, Any]:
     return {"type": "error", "message": message}
 
 
-def closed(reason: str) -> dict[str, Any]:
-    return {"type": "closed", "reason": reason}
+def closed(ending: Ending) -> dict[str, Any]:
+    """`code` tells whether it is worth connecting again, `reason` is for people."""
+    return {"type": "closed", "code": ending.cause, "reason": ending.reason}

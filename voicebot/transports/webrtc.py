@@ -23,6 +23,8 @@ from voicebot.config import Settings
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.core.events import ConversationCleared, InterruptPressed, RulingDisputed, TextTyped
 from voicebot.core.state import State
+from voicebot.doors.admission import Ticket
+from voicebot.doors.ending import FAULT, HUNG_UP, TAKEN_OVER, Cause, Ending
 from voicebot.doors.rates import FloodError, MessageRate
 from voicebot.engines.base import Engines
 from voicebot.orchestrator import Meter, Orchestrator
@@ -70,19 +72,20 @@ class VoiceHandler(AsyncStreamHandler):
         engines: Engines,
         settings: Settings,
         view: Callable[[State], dict[str, Any]],
-        leave: Callable[[VoiceHandler, str], None],
+        leave: Callable[[VoiceHandler, Ending], None],
         meter: Callable[[str], Meter],
         conversation: Conversation | None = None,
     ) -> None:
         super().__init__("mono", output_sample_rate=WIRE_RATE_HZ, input_sample_rate=WIRE_RATE_HZ)
         self._engines, self._settings, self._view, self._leave, self._meter = engines, settings, view, leave, meter
         self.conversation = conversation or Conversation()
+        self.conversation.taken = partial(leave, self, TAKEN_OVER)
         self.session = secrets.token_hex(8)
         self._orchestrator = Orchestrator(
             engines,
             settings,
             self._state_changed,
-            partial(leave, self),
+            lambda reason: leave(self, Ending(Cause.IDLE, reason)),
             history=self.conversation.history,
             meter=meter(self.session),
             dropped=self._sentence_dropped,
@@ -92,8 +95,8 @@ class VoiceHandler(AsyncStreamHandler):
         self._sent_s = self._telemetry_s = 0.0
         self._heard_s = time.monotonic()
         self._rate = MessageRate(settings.messages_per_s)
-        self.time_over: Callable[[], str | None] = lambda: None
-        """Why the session has to end now, if it has: set by whoever gave it its place."""
+        self.ticket: Ticket | None = None
+        """Set by whoever gave it its place."""
         self._closed = asyncio.Event()
         self._faults: set[str] = set()
 
@@ -118,7 +121,7 @@ class VoiceHandler(AsyncStreamHandler):
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (failure := task.exception()) is not None:
             logger.error("%s failed", task.get_name(), exc_info=failure)
-            self._leave(self, "Something went wrong inside the bot. Please connect again.")
+            self._leave(self, FAULT)
 
     def shutdown(self) -> None:
         """Stop everything of this connection; may come twice, or before `start_up`."""
@@ -199,9 +202,10 @@ class VoiceHandler(AsyncStreamHandler):
         ):
             self._telemetry_s = now_s
         if quiet_s > self._settings.media_timeout_s:
-            self._leave(self, "No sound has come from you for a while: the connection seems to be lost.")
-        elif (reason := self.time_over()) is not None:
-            self._leave(self, reason)
+            reason = "No sound has come from you for a while: the connection seems to be lost."
+            self._leave(self, Ending(Cause.MEDIA, reason))
+        elif self.ticket is not None and (over := self.ticket.over()) is not None:
+            self._leave(self, over)
 
     def _log_fault(self, where: str) -> None:
         """Once for each place: a fault in every frame must not fill the log."""
@@ -216,7 +220,8 @@ class VoiceHandler(AsyncStreamHandler):
         super().set_channel(channel)
         if not known:
             channel.on("message", self._message_came)
-            self._send(messages.hello(self.session, self._engines.names, self.conversation.id))
+            left_s = None if self.ticket is None else self.ticket.left_s
+            self._send(messages.hello(self.session, self._engines.names, self.conversation.id, left_s))
             if self.conversation.notice is not None:
                 self._send(messages.error(self.conversation.notice))
 
@@ -234,8 +239,8 @@ class VoiceHandler(AsyncStreamHandler):
         channel.send(json.dumps(message, ensure_ascii=False))
         return True
 
-    def say_goodbye(self, reason: str) -> None:
-        self._send(messages.closed(reason))
+    def say_goodbye(self, ending: Ending) -> None:
+        self._send(messages.closed(ending))
 
     def _message_came(self, raw: str | bytes) -> None:
         try:
@@ -244,7 +249,7 @@ class VoiceHandler(AsyncStreamHandler):
                 return
             message = messages.parse(raw, self._settings.max_text_chars)
         except FloodError as flood:
-            self._leave(self, str(flood))
+            self._leave(self, Ending(Cause.FLOOD, str(flood)))
             return
         except MessageError as error:
             self._send(messages.error(str(error)))
@@ -259,7 +264,7 @@ class VoiceHandler(AsyncStreamHandler):
             case DisputeMessage(ruling=number, disputed=disputed):
                 self._orchestrator.post(RulingDisputed(number, disputed))
             case ByeMessage():
-                self._leave(self, "You hung up.")
+                self._leave(self, HUNG_UP)
             case _:
                 assert_never(message)
 

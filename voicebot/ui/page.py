@@ -19,11 +19,20 @@ ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = (
     "dom",
     "memory",
+    "pulse",
     "connection",
     "problems",
+    "reconnection",
+    "line",
     "microphone",
+    "user_sound",
+    "lifecycle",
     "wrong_calls",
     "session",
+    "judgement",
+    "sound_check",
+    "preflight",
+    "preflight_line",
     "talk",
     "chat",
     "panel",
@@ -32,7 +41,7 @@ SCRIPTS = (
 )
 """The script's modules, each after those it imports."""
 
-STYLES = ("page", "talk", "controls", "chat", "panel", "engines", "verdicts")
+STYLES = ("page", "talk", "preflight", "controls", "chat", "panel", "engines", "verdicts")
 
 PARTS = (
     ("stt", "Speech to text", "stt"),
