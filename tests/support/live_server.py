@@ -39,7 +39,7 @@ class LiveServer:
 
 @asynccontextmanager
 async def serving(engines: Engines, settings: Settings, port: int = 0) -> AsyncIterator[LiveServer]:
-    """Everything of `server.serve` but the signals: engines started and closed, all routes, a free port if none is given.
+    """Everything of `server.serve` but the signals: engines started and closed, all routes, a free port if need be.
 
     Conversations are kept where the settings say, else in a folder that goes with the server.
     """

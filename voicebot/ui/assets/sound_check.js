@@ -3,8 +3,8 @@
 import { judgeEcho, judgeLevel } from "./judgement.js";
 import { audioContext, openMicrophone } from "./microphone.js";
 
-const LOOK_MS = 50;
-const LEVEL_LOOKS = 100;
+const PIECE_MS = 50;
+const LEVEL_PIECES = 100;
 
 /** Before the sound, for the room's noise; and after it, for a loudspeaker that is late. */
 const BEFORE_MS = 400;
@@ -36,8 +36,8 @@ export function checkLevel(signal, show) {
     const samples = new Float32Array(analyser.fftSize);
     /** @type {import("./judgement.js").Look[]} */
     const looks = [];
-    while (looks.length < LEVEL_LOOKS && !signal.aborted) {
-      await pause(LOOK_MS);
+    while (looks.length < LEVEL_PIECES && !signal.aborted) {
+      await pause(PIECE_MS);
       analyser.getFloatTimeDomainData(samples);
       const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
       const peak = samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
@@ -100,8 +100,8 @@ class Spectrum {
     const notes = NOTES_HZ.slice(1);
     const loudest = notes.map(() => -Infinity);
     const bin_hz = this._analyser.context.sampleRate / this._analyser.fftSize;
-    for (let passed_ms = 0; passed_ms < duration_ms && !signal.aborted; passed_ms += LOOK_MS) {
-      await pause(LOOK_MS);
+    for (let passed_ms = 0; passed_ms < duration_ms && !signal.aborted; passed_ms += PIECE_MS) {
+      await pause(PIECE_MS);
       this._analyser.getFloatFrequencyData(this._bins);
       notes.forEach((pitch_hz, index) => {
         const bin = Math.round(pitch_hz / bin_hz);
