@@ -26,6 +26,8 @@ SCRIPTS = (
     "line",
     "microphone",
     "user_sound",
+    "bot_voice",
+    "last_view",
     "lifecycle",
     "wrong_calls",
     "session",

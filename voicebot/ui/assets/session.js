@@ -1,6 +1,8 @@
 /** The page's side of a conversation: the one place that knows whether it is connected, and with which sound. */
 
+import { BotVoice } from "./bot_voice.js";
 import { fetchJson } from "./connection.js";
+import { ended } from "./last_view.js";
 import { Line } from "./line.js";
 import { forget, remember, remembered } from "./memory.js";
 import { hasMicrophone, openMicrophone } from "./microphone.js";
@@ -28,7 +30,7 @@ const ENDING_S = 60;
 export class Session {
   /** @param {HTMLAudioElement} player plays the bot's voice */
   constructor(player) {
-    this._player = player;
+    this._voice = new BotVoice(player, () => this._set({ problem: SOUND_BLOCKED }));
     /** @type {"off" | "connecting" | "on" | "reconnecting"} */
     this.link = "off";
     this.talking = false;
@@ -53,7 +55,7 @@ export class Session {
     this.levelChanged = (/** @type {number} */ _level) => {};
     this._line = new Line({
       message: (message) => this._receive(message),
-      voice: (voice) => this._hear(voice),
+      voice: (voice) => this._voice.hear(voice),
       linked: () => this._set({ link: "on" }),
       reconnecting: (number) => this._broken(number),
       ended: (problem) => this._end(problem),
@@ -197,7 +199,7 @@ export class Session {
   /** The browser wants a press before it plays sound: this was one. */
   async unblock() {
     this._set({ problem: null });
-    await this._play();
+    await this._voice.play();
   }
 
   hangUp() {
@@ -205,7 +207,7 @@ export class Session {
     clearTimeout(this._ending);
     this._line.close();
     this._sound.close();
-    this._player.srcObject = null;
+    this._voice.silence();
     this._set({ link: "off", talking: false, muted: false, silenced: false, view: this.view && ended(this.view) });
   }
 
@@ -255,7 +257,7 @@ export class Session {
   /** The connection broke, and is being mended: the microphone stays as it is. @param {number} number of the next try */
   _broken(number) {
     clearTimeout(this._ending);
-    this._player.srcObject = null;
+    this._voice.silence();
     const view = this.link === "on" && this.view ? ended(this.view) : this.view;
     this._set({ link: "reconnecting", tries: number, problem: null, view });
   }
@@ -297,21 +299,6 @@ export class Session {
     this._ending = setTimeout(() => this._set({ problem: endingNotice(told_s) }), (ends_in_s - told_s) * 1000);
   }
 
-  /** @param {MediaStream} voice */
-  _hear(voice) {
-    this._player.srcObject = voice;
-    void this._play();
-  }
-
-  async _play() {
-    try {
-      await this._player.play();
-    } catch (error) {
-      // An AbortError only says that the voice has gone again.
-      if (error instanceof DOMException && error.name === "NotAllowedError") this._set({ problem: SOUND_BLOCKED });
-    }
-  }
-
   /** @param {unknown} error */
   _microphoneGone(error) {
     this._set({ talking: false, muted: false, silenced: false, problem: goneProblem(error) });
@@ -328,14 +315,4 @@ export class Session {
     Object.assign(this, changes);
     this.changed();
   }
-}
-
-/** The last state of a session that is over: nothing goes on in it any more. @param {Record<string, any>} view */
-function ended(view) {
-  const chat = view.chat
-    .filter((/** @type {any} */ message) => !message.interim)
-    .map((/** @type {any} */ message) =>
-      message.live ? { ...message, live: false, unheard: "", interrupted: message.unheard !== "" } : message,
-    );
-  return { ...view, chat, phase: "idle", status: {}, error: null };
 }
