@@ -100,10 +100,10 @@ async def test_it_comes_back_by_itself_with_conversation_microphone_and_mute(
 
 
 async def test_two_tabs_do_not_fight_over_a_conversation(serve: Serve, context: BrowserContext) -> None:
-    async with serve() as server, Visitor(context, server.url) as first, Visitor(context, server.url) as second:
+    async with AsyncExitStack() as visits, serve() as server:
+        first = await visits.enter_async_context(Visitor(context, server.url))
         await asks(first, "one")
-        await second.page.reload()
-        await second.ready()
+        second = await visits.enter_async_context(Visitor(context, server.url))
         await asks(second, "one", "two")
         await expect(first.problem).to_contain_text("This conversation goes on in another tab.")
         await first.page.evaluate("dispatchEvent(new Event('online'))")

@@ -76,7 +76,7 @@ class Visitor:
     ) -> None:
         await self._context.close()
         if error is None:
-            assert self._complaints == []
+            assert self._complaints == [], self._complaints
 
     async def open(self) -> None:
         """A new tab with the page in it, ready for use."""

@@ -42,6 +42,10 @@ export class Connection {
     this._conversation = conversation;
     this._closed = false;
     this._greeted = false;
+    /** The server has said hello, or never will. @type {Promise<void>} */
+    this._settled = new Promise((resolve) => {
+      this._settle = resolve;
+    });
     this._peer = new RTCPeerConnection({ iceServers });
     this._channel = this._peer.createDataChannel("text");
     this._channel.addEventListener("message", (event) => this._receive(event.data));
@@ -87,6 +91,7 @@ export class Connection {
     if (this._closed) return;
     this.send({ type: "bye" });
     this._closed = true;
+    this._settle();
     clearInterval(this._looking);
     this._channel.close();
     this._peer.close();
@@ -112,8 +117,9 @@ export class Connection {
 
   /** The server says hello once it listens: what is sent before might fall on deaf ears. */
   async _opened() {
-    const settled = () => this._closed || this._greeted;
-    await until(this._channel, "message", settled, OPENING_MS);
+    const patience = setTimeout(() => this._settle(), OPENING_MS);
+    await this._settled;
+    clearTimeout(patience);
     if (!this._greeted) throw new Unreachable("no media");
   }
 
@@ -121,7 +127,10 @@ export class Connection {
   _receive(text) {
     if (this._closed) return;
     const message = JSON.parse(text);
-    this._greeted ||= message.type === "hello";
+    if (message.type === "hello") {
+      this._greeted = true;
+      this._settle();
+    }
     this._events.message(message);
   }
 

@@ -32,6 +32,10 @@ export const SOUND_BLOCKED = problem(
 export const MICROPHONE_GONE = problem("The microphone is gone.", "Plug it in again, or go on by typing.");
 export const LEFT = notice("You left this page.", "The conversation can go on where it was.", "reconnect", "Go on");
 
+/** What the engines say when their key is the trouble, or that somebody else has to be there. */
+const KEY_WRONG = /\bkey\b|HTTP 40[123]/;
+const UNREACHABLE = /reached|HTTP 5|too long|in time|HTTP 429/;
+
 /** Why the microphone could not be had. @param {unknown} error @returns {Problem} */
 export function microphoneProblem(error) {
   if (!window.isSecureContext) {
@@ -104,7 +108,7 @@ function refusal({ code, status, limit, message }) {
 
 /** No session can work: some stage has no engine. @param {string} message */
 export function enginesProblem(message) {
-  const todo = /key|HTTP 40[123]/.test(message)
+  const todo = KEY_WRONG.test(message)
     ? "Who runs it has to mend its key. The engines' own list, below, says more."
     : "The engines' own list, below, says more; check again in a moment.";
   return problem(message, todo);
@@ -150,5 +154,7 @@ export function droppedProblem(text) {
 
 /** Something failed on the way to an answer; the session goes on. @param {string} message */
 export function serverProblem(message) {
+  if (KEY_WRONG.test(message)) return problem(message, "Who runs the bot has to mend its key.");
+  if (UNREACHABLE.test(message)) return problem(message, "Say it again in a moment.");
   return problem(message, "You can simply go on.");
 }
