@@ -19,6 +19,8 @@ from voicebot import config
 
 ROOM = Path(__file__).with_name("room.js")
 
+PLAYING = "(({ srcObject, paused }) => srcObject?.active && !paused)(document.querySelector('#bot-voice'))"
+
 BACK_S = 15.0
 
 Serve = Callable[..., AbstractAsyncContextManager[LiveServer]]
@@ -87,6 +89,7 @@ async def test_it_comes_back_by_itself_with_conversation_microphone_and_mute(
             await visitor.sees("muted", timeout_s=BACK_S)
             assert before not in server.connections.sessions
             await asks(visitor, "one", "two", "three")
+            await visitor.sees_that(PLAYING)
             await visitor.sees_that("room.tracks.length === 1 && !room.tracks[0].enabled")
 
             await visitor.page.evaluate("voicebot._line._connection._channel.close()")

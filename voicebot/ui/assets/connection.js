@@ -64,6 +64,7 @@ export class Connection {
     if (this._closed) return;
     await this._peer.setRemoteDescription(answer);
     await this._opened();
+    if (this._closed) return;
     this._pulse = new Pulse(Date.now());
     this._looking = setInterval(() => this._look(), LOOK_MS);
   }
