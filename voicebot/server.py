@@ -116,7 +116,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
     @app.exception_handler(RefusedError)
     async def refused(_: Request, error: RefusedError) -> JSONResponse:
         counted.count_refusal(error.reason)
-        return JSONResponse({"error": str(error)}, error.status, error.headers)
+        return JSONResponse({"error": str(error), "code": error.reason}, error.status, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -39,18 +39,3 @@ async def test_closing_the_tab_frees_the_session(browsers: Browsers, url: str) -
     await visitor.sees("speaking")
     await visitor.page.close()
     await sessions(url, 0)
-
-
-async def test_a_lost_connection_is_told_and_can_be_made_again(browsers: Browsers, url: str) -> None:
-    visitor = await browsers.visit(microphone=False)
-    await visitor.types("Hello")
-    await visitor.sees("speaking")
-    # What the browser does itself once the server has gone: it closes the data channel.
-    await visitor.page.evaluate("voicebot._connection._channel.close()")
-    await expect(visitor.problem).to_contain_text("The connection was lost.")
-    await sessions(url, 0)
-    await visitor.presses("Reconnect")
-    await visitor.sees("ready")
-    await expect(visitor.problem).to_be_empty()
-    await visitor.types("Hello again")
-    await visitor.sees("speaking")

@@ -65,6 +65,7 @@ class Visitor:
         self._context = context
         self._url = url
         self._complaints: list[str] = []
+        self._expected: list[str] = []
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -75,7 +76,7 @@ class Visitor:
     ) -> None:
         await self._context.close()
         if error is None:
-            assert self._complaints == []
+            assert self._complaints == [], self._complaints
 
     async def open(self) -> None:
         """A new tab with the page in it, ready for use."""
@@ -90,8 +91,12 @@ class Visitor:
     async def ready(self) -> None:
         await expect(self.page.locator("[data-part=tts] .vb-engine")).to_have_text(re.compile(r"\w"), timeout=20_000)
 
+    def may_fail(self, error: str) -> None:
+        """The console may tell of such an error."""
+        self._expected.append(error)
+
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        if message.type == "error" and not any(each in message.text for each in self._expected):
             self._complaints.append(f"console: {message.text}")
 
     def _requested(self, request: Request) -> None:

@@ -10,6 +10,7 @@ from voicebot import config
 from voicebot.doors import rates
 from voicebot.doors.address import client_address
 from voicebot.doors.admission import DAY_S, Admission, RefusedError
+from voicebot.doors.ending import Cause, Ending
 from voicebot.doors.rates import AddressBuckets, FloodError, MessageRate, TokenBucket
 
 ANN, BOB = "192.0.2.1", "192.0.2.2"
@@ -68,6 +69,17 @@ def test_places_in_all_and_for_each_address() -> None:
     second.leave()
 
 
+def test_a_session_that_ends_for_another_gives_it_its_place() -> None:
+    door = admission(max_sessions=2, max_sessions_per_address=1)
+    old = door.enter(ANN)
+    new = door.enter(ANN, old)
+    with pytest.raises(RefusedError, match="You have"):
+        door.enter(ANN, old)
+    old.leave()
+    new.leave()
+    assert door.sessions == 0
+
+
 def test_no_limit_for_each_address() -> None:
     door = admission(max_sessions=6, max_sessions_per_address=0)
     assert len([door.enter(ANN) for _ in range(6)]) == 6
@@ -79,7 +91,21 @@ def test_a_session_lasts_so_long() -> None:
     clock.now_s += 119
     assert ticket.over() is None
     clock.now_s += 2
-    assert ticket.over() == "The time limit of 2 minutes is over."
+    assert ticket.over() == Ending(Cause.TIME, "The time limit of 2 minutes is over.")
+
+
+def test_how_long_a_session_may_go_on() -> None:
+    clock = Clock()
+    door = admission(clock, session_minutes=20, minutes_per_day_per_address=30)
+    first = door.enter(ANN)
+    assert first.left_s == 20 * 60
+    clock.now_s += 10 * 60
+    assert first.left_s == 10 * 60
+    second = door.enter(ANN)
+    assert second.left_s == 10 * 60, "both use up the 20 minutes that are left of the day"
+    clock.now_s += 25 * 60
+    assert (first.left_s, second.left_s) == (0, 0)
+    assert admission(clock, session_minutes=20).enter(ANN).left_s == 20 * 60
 
 
 def test_minutes_a_day_are_counted_over_all_sessions_of_an_address() -> None:

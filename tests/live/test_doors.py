@@ -29,6 +29,20 @@ async def test_an_address_has_so_many_places_and_gets_them_back() -> None:
             assert server.connections.admission.sessions == 1
 
 
+async def test_the_newest_session_in_a_conversation_ends_the_one_before_and_has_its_place() -> None:
+    agent = ScriptedAgent(scripts=[["Hello."]])
+    async with quick(agent, max_sessions_per_address=1) as server, RtcClient(server.url) as older:
+        hello = await older.wait_for_message(lambda message: message["type"] == "hello")
+        assert 29 * 60 < hello["ends_in_s"] <= 30 * 60
+        older.send({"type": "text", "text": "hello"})
+        await older.wait_for_message(answered(1))
+        async with RtcClient(server.url, conversation=hello["conversation"]) as newer:
+            assert (await older.wait_for_message(is_closed))["code"] == "elsewhere"
+            state = await newer.wait_for_message(lambda message: message["type"] == "state")
+            assert [each["role"] for each in state["chat"]] == ["user", "assistant"]
+            await until(lambda: len(server.connections.sessions) == server.connections.admission.sessions == 1)
+
+
 async def test_offers_that_come_to_nothing_keep_no_place_and_are_limited() -> None:
     async with quick(offers_per_minute=3) as server:
         bad = {"sdp": "m=audio m=application nonsense", "type": "offer", "webrtc_id": "x"}
@@ -45,6 +59,7 @@ async def test_the_minutes_of_a_day_end_the_session() -> None:
         async with RtcClient(server.url) as client:
             closed = await client.wait_for_message(is_closed)
             assert "used the 0.01 minutes" in closed["reason"]
+            assert closed["code"] == "day"
         with pytest.raises(OfferRefusedError, match=r"429 .*Come back tomorrow"):
             async with RtcClient(server.url):
                 pass
@@ -69,7 +84,7 @@ async def test_messages_that_come_too_fast_are_not_read_and_a_flood_ends_the_ses
 async def test_a_silent_user_is_asked_for_and_the_session_ends_with_a_reason() -> None:
     async with quick(idle_timeout_s=0.2, idle_goodbye_s=1) as server, RtcClient(server.url) as client:
         closed = await client.wait_for_message(is_closed, 15)
-        assert closed["reason"] == NOBODY_THERE
+        assert (closed["code"], closed["reason"]) == ("idle", NOBODY_THERE)
         state = await client.wait_for_message(answered(2))
         assert [each["heard"] for each in state["chat"]] == [still_there("en"), goodbye("en")]
         await until(lambda: server.connections.admission.sessions == 0)

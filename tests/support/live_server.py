@@ -38,8 +38,8 @@ class LiveServer:
 
 
 @asynccontextmanager
-async def serving(engines: Engines, settings: Settings) -> AsyncIterator[LiveServer]:
-    """Everything of `server.serve` but the signals: engines started and closed, all routes, a free port.
+async def serving(engines: Engines, settings: Settings, port: int = 0) -> AsyncIterator[LiveServer]:
+    """Everything of `server.serve` but the signals: engines started and closed, all routes, a free port if need be.
 
     Conversations are kept where the settings say, else in a folder that goes with the server.
     """
@@ -47,17 +47,17 @@ async def serving(engines: Engines, settings: Settings) -> AsyncIterator[LiveSer
         if settings.database_url is None:
             url = SecretStr(f"sqlite:///{folder}/conversations.db")
             settings = settings.model_copy(update={"database_url": url})
-        async with _serving(engines, settings) as live:
+        async with _serving(engines, settings, port) as live:
             yield live
 
 
 @asynccontextmanager
-async def _serving(engines: Engines, settings: Settings) -> AsyncIterator[LiveServer]:
+async def _serving(engines: Engines, settings: Settings, port: int) -> AsyncIterator[LiveServer]:
     aiortc_tuning.apply()
     await engines.start()
     connections = Connections(engines, settings, panel.view)
     await connections.conversations.start()
-    listener = server.bind("127.0.0.1", 0)
+    listener = server.bind("127.0.0.1", port)
     app = server.create_app(settings, engines, connections)
     web = uvicorn.Server(uvicorn.Config(app, **server.UVICORN, timeout_graceful_shutdown=1))
     serve = asyncio.create_task(web._serve(sockets=[listener]))

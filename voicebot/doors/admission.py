@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 
 from voicebot.config import Settings
+from voicebot.doors.ending import Cause, Ending
 from voicebot.doors.rates import AddressBuckets, Clock
 from voicebot.doors.refusal import Reason
 
@@ -37,9 +38,14 @@ class Ticket:
         self.began_s = self.counted_s = now_s
         """The time up to `counted_s` is in the day's account, or belongs to the day before."""
 
-    def over(self) -> str | None:
-        """Why the session has to end now, for its user; None while it may go on."""
+    def over(self) -> Ending | None:
+        """Why the session has to end now; None while it may go on."""
         return self._admission.over(self)
+
+    @property
+    def left_s(self) -> float:
+        """How long the session may go on."""
+        return self._admission.left_s(self)
 
     def leave(self) -> None:
         self._admission.leave(self)
@@ -68,15 +74,16 @@ class Admission:
     def sessions(self) -> int:
         return len(self._tickets)
 
-    def enter(self, address: str) -> Ticket:
-        """Take a place. Raises RefusedError."""
+    def enter(self, address: str, instead_of: Ticket | None = None) -> Ticket:
+        """Take a place, also the one of a session that is about to end for this one. Raises RefusedError."""
         attempts = self._attempts.of(address)
         if not attempts.take():
             raise RefusedError(429, Reason.RATE, "You are connecting too often. Please wait a little.", attempts.wait_s)
-        if len(self._tickets) >= self._max_sessions:
+        others = self._tickets - {instead_of}
+        if len(others) >= self._max_sessions:
             message = f"All {self._max_sessions} places are taken. Please try again in a few minutes."
             raise RefusedError(503, Reason.FULL, message, MINUTE_S)
-        own = sum(ticket.address == address for ticket in self._tickets)
+        own = sum(ticket.address == address for ticket in others)
         if self._max_per_address and own >= self._max_per_address:
             message = f"You have {own} sessions open, which is all you may. End one of them first."
             raise RefusedError(429, Reason.ADDRESS, message)
@@ -86,10 +93,20 @@ class Admission:
         self._tickets.add(ticket)
         return ticket
 
-    def over(self, ticket: Ticket) -> str | None:
+    def over(self, ticket: Ticket) -> Ending | None:
         if self._clock() - ticket.began_s > self._session_minutes * MINUTE_S:
-            return f"The time limit of {self._session_minutes:g} minutes is over."
-        return self._day_over if self._day_is_spent(ticket.address) else None
+            return Ending(Cause.TIME, f"The time limit of {self._session_minutes:g} minutes is over.")
+        return Ending(Cause.DAY, self._day_over) if self._day_is_spent(ticket.address) else None
+
+    def left_s(self, ticket: Ticket) -> float:
+        """The day's minutes are used up by all sessions of the address together."""
+        session_s = ticket.began_s + self._session_minutes * MINUTE_S - self._clock()
+        if not self._minutes_per_day:
+            return max(0.0, session_s)
+        self._charge(ticket.address)
+        own = sum(each.address == ticket.address for each in self._tickets) or 1
+        day_s = (self._minutes_per_day * MINUTE_S - self._spent_s[ticket.address]) / own
+        return max(0.0, min(session_s, day_s))
 
     def leave(self, ticket: Ticket) -> None:
         if ticket in self._tickets:

@@ -45,6 +45,8 @@ class Conversation:
         ended: Callable[[Conversation], None] = lambda _: None,
     ) -> None:
         self.id, self.history, self.notice = id, history, notice
+        self.taken: Callable[[], None] = lambda: None
+        """Told when another session of this process has taken it over."""
         self.writing = asyncio.Lock()
         """Held while it is written: whoever has it knows that no write is under way."""
         self._save, self._ended = save, ended

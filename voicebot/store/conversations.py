@@ -137,9 +137,14 @@ class Conversations:
 
     async def _take(self, database: Database, id: str, owner: str) -> History | None:
         """With what sessions of this process have heard in it up to now."""
-        for conversation in [each for each in self._live if each.id == id]:
+        before = [each for each in self._live if each.id == id]
+        for conversation in before:
             await conversation.flush()
-        return await database.take(id, owner, self._clock())
+        history = await database.take(id, owner, self._clock())
+        for conversation in before:
+            conversation.stop()
+            conversation.taken()
+        return history
 
     async def _save(
         self, database: Database, id: str, owner: str, start: int, rest: Sequence[Message], *, new: bool

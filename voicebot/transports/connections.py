@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from voicebot.config import Settings
 from voicebot.core.state import State
 from voicebot.doors.admission import Admission, RefusedError, Ticket
+from voicebot.doors.ending import SHUTDOWN, Ending
 from voicebot.doors.refusal import Reason
 from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Preflight
@@ -36,7 +37,7 @@ class OfferError(RefusedError):
 class Leaving(Protocol):
     """A session that can be asked to end."""
 
-    def leave(self, reason: str) -> None: ...
+    def leave(self, ending: Ending) -> None: ...
 
 
 class Offer(BaseModel):
@@ -84,12 +85,19 @@ class Connections(WebRTCConnectionMixin):
 
     async def answer(self, offer: Offer, address: str) -> Any:
         """The answer to an offer of a client at `address`, as FastRTC gives it. Raises RefusedError."""
-        ticket = self.admission.enter(address)
+        ticket = self.admission.enter(address, self._place_of(offer.conversation))
         try:
             return await self._connect(offer, ticket)
         except BaseException:
             ticket.leave()
             raise
+
+    def _place_of(self, conversation: str | None) -> Ticket | None:
+        """Of the session that is in this conversation, and ends when another one goes on with it."""
+        for webrtc_id, handler in self.handlers.items():
+            if conversation is not None and handler.conversation.id == conversation:
+                return self._tickets.get(webrtc_id)
+        return None
 
     async def _connect(self, offer: Offer, ticket: Ticket) -> Any:
         if self.preflight.problem is not None:
@@ -123,7 +131,7 @@ class Connections(WebRTCConnectionMixin):
             problem = "sdp: the audio must be sent (sendrecv), even if it is silence"
             raise OfferError(400, Reason.REQUEST, problem)
         if (handler := self.handlers.get(offer.webrtc_id)) is not None:
-            handler.time_over = ticket.over
+            handler.ticket = ticket
         return answer
 
     def clean_up(self, webrtc_id: str) -> Any:
@@ -136,11 +144,11 @@ class Connections(WebRTCConnectionMixin):
             self._tickets.pop(webrtc_id).leave()
         return connections
 
-    def _leave(self, handler: VoiceHandler, reason: str) -> None:
+    def _leave(self, handler: VoiceHandler, ending: Ending) -> None:
         """Close a handler's connection, telling its client why."""
         for webrtc_id, known in self.handlers.items():
             if known is handler and webrtc_id not in self._closing:
-                handler.say_goodbye(reason)
+                handler.say_goodbye(ending)
                 task = asyncio.create_task(self._close(webrtc_id, GOODBYE_S), name=f"close {webrtc_id}")
                 self._closing[webrtc_id] = task
                 task.add_done_callback(partial(self._closed, webrtc_id))
@@ -158,9 +166,9 @@ class Connections(WebRTCConnectionMixin):
     async def close(self) -> None:
         """Close all connections, and wait until they are and their last words are kept."""
         for socket in list(self.sockets):
-            socket.leave("The server is shutting down.")
+            socket.leave(SHUTDOWN)
         for handler in self.sessions:
-            self._leave(handler, "The server is shutting down.")
+            self._leave(handler, SHUTDOWN)
         await asyncio.gather(*self._closing.values(), *(peer.close() for peer in list(self.pcs.values())))
         await self.conversations.close()
         await self.telemetry.close()

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from voicebot.doors.ending import Ending
 from voicebot.transports.configuration import Configuration
 
 
@@ -78,18 +79,19 @@ def parse(raw: str | bytes, max_text_chars: int) -> ClientMessage:
     return message
 
 
-def hello(session: str, engines: dict[str, str], conversation: str | None, options: dict[str, Any]) -> dict[str, Any]:
+def hello(
+    session: str,
+    engines: dict[str, str],
+    conversation: str | None,
+    options: dict[str, Any],
+    ends_in_s: float | None = None,
+) -> dict[str, Any]:
     """`conversation` is what a client sends back to go on with it; None if it is not kept.
 
     `options` are what it may `configure`.
     """
-    return {
-        "type": "hello",
-        "session": session,
-        "engines": engines,
-        "conversation": conversation,
-        "options": options,
-    }
+    about = {"session": session, "engines": engines, "conversation": conversation, "options": options}
+    return {"type": "hello", **about, "ends_in_s": None if ends_in_s is None else round(ends_in_s)}
 
 
 def telemetry(stt_bytes: int) -> dict[str, Any]:
@@ -106,5 +108,6 @@ def error(message: str) -> dict[str, Any]:
     return {"type": "error", "message": message}
 
 
-def closed(reason: str) -> dict[str, Any]:
-    return {"type": "closed", "reason": reason}
+def closed(ending: Ending) -> dict[str, Any]:
+    """`code` tells whether it is worth connecting again, `reason` is for people."""
+    return {"type": "closed", "code": ending.cause, "reason": ending.reason}

@@ -23,6 +23,8 @@ from voicebot.config import Settings
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.core.events import ChoicesMade, ConversationCleared, InterruptPressed, RulingDisputed, TextTyped
 from voicebot.core.state import State
+from voicebot.doors.admission import Ticket
+from voicebot.doors.ending import FAULT, HUNG_UP, TAKEN_OVER, Cause, Ending
 from voicebot.doors.rates import FloodError, MessageRate
 from voicebot.engines.base import Engines
 from voicebot.options import ChoiceError, Options
@@ -74,7 +76,7 @@ class VoiceHandler(AsyncStreamHandler):
         engines: Engines,
         settings: Settings,
         view: Callable[[State], dict[str, Any]],
-        leave: Callable[[VoiceHandler, str], None],
+        leave: Callable[[VoiceHandler, Ending], None],
         meter: Callable[[str], Meter],
         options: Options,
         conversation: Conversation | None = None,
@@ -83,12 +85,13 @@ class VoiceHandler(AsyncStreamHandler):
         self._engines, self._settings, self._view, self._leave, self._meter = engines, settings, view, leave, meter
         self._options, self._choices = options, settings.choices
         self.conversation = conversation or Conversation()
+        self.conversation.taken = partial(leave, self, TAKEN_OVER)
         self.session = secrets.token_hex(8)
         self._orchestrator = Orchestrator(
             engines,
             settings,
             self._state_changed,
-            partial(leave, self),
+            lambda reason: leave(self, Ending(Cause.IDLE, reason)),
             history=self.conversation.history,
             meter=meter(self.session),
             dropped=self._sentence_dropped,
@@ -98,8 +101,8 @@ class VoiceHandler(AsyncStreamHandler):
         self._sent_s = self._telemetry_s = 0.0
         self._heard_s = time.monotonic()
         self._rate = MessageRate(settings.messages_per_s)
-        self.time_over: Callable[[], str | None] = lambda: None
-        """Why the session has to end now, if it has: set by whoever gave it its place."""
+        self.ticket: Ticket | None = None
+        """Set by whoever gave it its place."""
         self._closed = asyncio.Event()
         self._faults: set[str] = set()
 
@@ -126,7 +129,7 @@ class VoiceHandler(AsyncStreamHandler):
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (failure := task.exception()) is not None:
             logger.error("%s failed", task.get_name(), exc_info=failure)
-            self._leave(self, "Something went wrong inside the bot. Please connect again.")
+            self._leave(self, FAULT)
 
     def shutdown(self) -> None:
         """Stop everything of this connection; may come twice, or before `start_up`."""
@@ -207,9 +210,10 @@ class VoiceHandler(AsyncStreamHandler):
         ):
             self._telemetry_s = now_s
         if quiet_s > self._settings.media_timeout_s:
-            self._leave(self, "No sound has come from you for a while: the connection seems to be lost.")
-        elif (reason := self.time_over()) is not None:
-            self._leave(self, reason)
+            reason = "No sound has come from you for a while: the connection seems to be lost."
+            self._leave(self, Ending(Cause.MEDIA, reason))
+        elif self.ticket is not None and (over := self.ticket.over()) is not None:
+            self._leave(self, over)
 
     def _log_fault(self, where: str) -> None:
         """Once for each place: a fault in every frame must not fill the log."""
@@ -225,7 +229,8 @@ class VoiceHandler(AsyncStreamHandler):
         if not known:
             channel.on("message", self._message_came)
             names, options = self._engines.names, self._options.view()
-            self._send(messages.hello(self.session, names, self.conversation.id, options))
+            left_s = None if self.ticket is None else self.ticket.left_s
+            self._send(messages.hello(self.session, names, self.conversation.id, options, left_s))
             if self.conversation.notice is not None:
                 self._send(messages.error(self.conversation.notice))
 
@@ -243,8 +248,8 @@ class VoiceHandler(AsyncStreamHandler):
         channel.send(json.dumps(message, ensure_ascii=False))
         return True
 
-    def say_goodbye(self, reason: str) -> None:
-        self._send(messages.closed(reason))
+    def say_goodbye(self, ending: Ending) -> None:
+        self._send(messages.closed(ending))
 
     def _message_came(self, raw: str | bytes) -> None:
         try:
@@ -253,7 +258,7 @@ class VoiceHandler(AsyncStreamHandler):
                 return
             message = messages.parse(raw, self._settings.max_text_chars)
         except FloodError as flood:
-            self._leave(self, str(flood))
+            self._leave(self, Ending(Cause.FLOOD, str(flood)))
             return
         except MessageError as error:
             self._send(messages.error(str(error)))
@@ -270,7 +275,7 @@ class VoiceHandler(AsyncStreamHandler):
             case ConfigureMessage():
                 self._configure(message)
             case ByeMessage():
-                self._leave(self, "You hung up.")
+                self._leave(self, HUNG_UP)
             case _:
                 assert_never(message)
 

@@ -20,11 +20,22 @@ SCRIPTS = (
     "dom",
     "memory",
     "choices",
+    "pulse",
     "connection",
     "problems",
+    "reconnection",
+    "line",
     "microphone",
+    "user_sound",
+    "bot_voice",
+    "last_view",
+    "lifecycle",
     "wrong_calls",
     "session",
+    "judgement",
+    "sound_check",
+    "preflight",
+    "preflight_line",
     "talk",
     "chat",
     "panel",
@@ -34,7 +45,7 @@ SCRIPTS = (
 )
 """The script's modules, each after those it imports."""
 
-STYLES = ("page", "talk", "controls", "chat", "panel", "engines", "verdicts", "settings")
+STYLES = ("page", "talk", "preflight", "controls", "chat", "panel", "engines", "verdicts", "settings")
 
 PARTS = (
     ("stt", "Speech to text", "stt"),

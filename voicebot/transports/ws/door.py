@@ -29,7 +29,7 @@ def add_websocket(app: FastAPI, engines: Engines, settings: Settings, connection
 
     async def refuse(socket: WebSocket, why: Reason, message: str, code: int) -> None:
         count(why)
-        await say_goodbye(socket, [Error(message=message)], message, code)
+        await say_goodbye(socket, [Error(message=message)], why, message, code)
 
     @app.websocket("/ws")
     async def talk(socket: WebSocket) -> None:

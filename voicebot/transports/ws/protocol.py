@@ -6,10 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from voicebot.doors.ending import Cause
+from voicebot.doors.refusal import Reason
 from voicebot.transports.configuration import Configuration
 
 MAX_TEXT_BYTES = 64_000
 """Longer messages can only be recordings."""
+
+REFUSALS = (Reason.REQUEST, Reason.RATE, Reason.FULL, Reason.ADDRESS, Reason.DAY, Reason.ENGINES)
+"""Why a session may be refused here."""
 
 
 class _Message(BaseModel):
@@ -227,6 +232,9 @@ class Closed(_Message):
     """The last message: why the session ends, or does not begin."""
 
     event: Literal["closed"] = "closed"
+    code: str = Field(
+        description=f"for programs; of a session: {', '.join(Cause)}; of one that does not begin: {', '.join(REFUSALS)}"
+    )
     reason: str
 
 

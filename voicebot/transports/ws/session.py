@@ -7,6 +7,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import assert_never
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -16,7 +17,9 @@ from voicebot.core.audio import FRAME_S, Audio
 from voicebot.core.events import ChoicesMade, ConversationCleared, InterruptPressed, TextTyped
 from voicebot.core.state import State
 from voicebot.doors.admission import Ticket
+from voicebot.doors.ending import FAULT, HUNG_UP, TAKEN_OVER, Cause, Ending
 from voicebot.doors.rates import FloodError, MessageRate
+from voicebot.doors.refusal import Reason
 from voicebot.engines.base import Engines
 from voicebot.engines.upload import RecordingError
 from voicebot.options import ChoiceError, Options
@@ -62,6 +65,9 @@ QUIET_S = 0.3
 
 TELEMETRY_INTERVAL_S = 1.0
 
+GONE = Ending(Cause.GONE, "The connection has ended.")
+SLOW = Ending(Cause.SLOW, "You read too slowly.")
+
 GOODBYE_S = 1.0
 """A client may take so long to be told why its session ends."""
 
@@ -88,12 +94,13 @@ class Session:
         self._name = secrets.token_hex(8)
         self._unsent: asyncio.Queue[ServerMessage] = asyncio.Queue(MAX_UNSENT)
         self._conversation = conversation
+        conversation.taken = partial(self.leave, TAKEN_OVER)
         self._narrator = Narrator(self._send)
         self._orchestrator = Orchestrator(
             engines,
             settings,
             self._state_changed,
-            self.leave,
+            lambda reason: self.leave(Ending(Cause.IDLE, reason)),
             history=conversation.history,
             witness=self._narrator.witness,
             meter=meter(self._name),
@@ -105,16 +112,16 @@ class Session:
         self._heard_s: float | None = None
         """When live sound came last; None: none has come."""
         self._uploads = False
-        self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
 
     @property
     def state(self) -> State:
         return self._orchestrator.state
 
-    def leave(self, reason: str) -> None:
+    def leave(self, ending: Ending) -> None:
         """End the session, telling the client why."""
         if not self._ended.done():
-            self._ended.set_result(reason)
+            self._ended.set_result(ending)
 
     async def run(self) -> None:
         """Until one side leaves. All tasks of the session end with it."""
@@ -132,22 +139,22 @@ class Session:
         for task in tasks:
             task.add_done_callback(self._task_ended)
         try:
-            reason = await self._ended
+            ending = await self._ended
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        await say_goodbye(self._socket, list(self._left_over()), reason)
+        await say_goodbye(self._socket, list(self._left_over()), ending.cause, ending.reason)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
             return
         failure = task.exception()
         if failure is None or isinstance(failure, WebSocketDisconnect):
-            self.leave("The connection has ended.")
+            self.leave(GONE)
         else:
             logger.error("%s failed", task.get_name(), exc_info=failure)
-            self.leave("Something went wrong inside the bot. Please connect again.")
+            self.leave(FAULT)
 
     # Out ----------------------------------------------------------------------------------------------------------
 
@@ -155,7 +162,7 @@ class Session:
         try:
             self._unsent.put_nowait(message)
         except asyncio.QueueFull:
-            self.leave("You read too slowly.")
+            self.leave(SLOW)
 
     def _left_over(self) -> list[ServerMessage]:
         left: list[ServerMessage] = []
@@ -170,7 +177,7 @@ class Session:
                 async with asyncio.timeout(self._settings.media_timeout_s):
                     await self._socket.send_text(message.model_dump_json())
             except TimeoutError:
-                self.leave("You read too slowly.")
+                self.leave(SLOW)
                 return
 
     def _state_changed(self, state: State) -> None:
@@ -195,8 +202,8 @@ class Session:
             if now_s - told_s >= TELEMETRY_INTERVAL_S:
                 told_s = now_s
                 self._send(Telemetry(stt_bytes=self._orchestrator.bytes_transcribed))
-                if (reason := self._ticket.over()) is not None:
-                    self.leave(reason)
+                if (over := self._ticket.over()) is not None:
+                    self.leave(over)
 
     # In -----------------------------------------------------------------------------------------------------------
 
@@ -213,7 +220,7 @@ class Session:
                 else:
                     self._hear(frame["bytes"])
             except FloodError as flood:
-                self.leave(str(flood))
+                self.leave(Ending(Cause.FLOOD, str(flood)))
                 return
             except (MessageError, RecordingError) as error:
                 if isinstance(error, MessageError) and error.type == "speech_end" and self._uploads:
@@ -264,7 +271,7 @@ class Session:
                     raise MessageError(str(error)) from None
                 self._orchestrator.post(ChoicesMade(self._choices))
             case Bye():
-                self.leave("You hung up.")
+                self.leave(HUNG_UP)
             case _:
                 assert_never(message)
 
@@ -284,11 +291,13 @@ class Session:
             self._orchestrator.upload(audio if audio is not None and audio.duration_s >= SHORTEST_S else None)
 
 
-async def say_goodbye(socket: WebSocket, messages: list[ServerMessage], reason: str, code: int = 1000) -> None:
+async def say_goodbye(
+    socket: WebSocket, messages: list[ServerMessage], why: Cause | Reason, reason: str, code: int = 1000
+) -> None:
     """Send what is left and close. A client that has gone already, or does not read, is not waited for."""
     try:
         async with asyncio.timeout(GOODBYE_S):
-            for message in (*messages, Closed(reason=reason)):
+            for message in (*messages, Closed(code=why, reason=reason)):
                 await socket.send_text(message.model_dump_json())
             await socket.close(code)
     except (WebSocketDisconnect, RuntimeError, OSError, TimeoutError):

@@ -1,10 +1,10 @@
 /** One WebRTC connection to the bot: sound both ways, and the data channel "text". */
 
-import { remembered } from "./memory.js";
+import { Pulse } from "./pulse.js";
 
 const GATHERING_MS = 2_000;
 const OPENING_MS = 15_000;
-const DISCONNECTED_MS = 5_000;
+const LOOK_MS = 1_000;
 
 /** The server's address for a path, wherever the page is mounted. @param {string} path */
 export function serverUrl(path) {
@@ -12,12 +12,15 @@ export function serverUrl(path) {
   return new URL(path, location.origin + folder);
 }
 
-/** The server answered, and the answer is no. `code` is its machine-readable reason. */
+/** The server answered, and the answer is no: with its own words, the code of its reason and when to try again, if it
+ * gave them. A proxy in front of it gives none. */
 export class Refused extends Error {
-  /** @param {string} code @param {number} [limit] */
-  constructor(code, limit) {
-    super(code);
+  /** @param {string} message @param {{code?: string, status?: number, retryAfter_s?: number, limit?: number}} [more] */
+  constructor(message, { code, status = 200, retryAfter_s = 0, limit } = {}) {
+    super(message);
     this.code = code;
+    this.status = status;
+    this.retryAfter_s = retryAfter_s;
     this.limit = limit;
   }
 }
@@ -33,11 +36,16 @@ export class Unreachable extends Error {}
  */
 
 export class Connection {
-  /** @param {Events} events @param {RTCIceServer[]} iceServers */
-  constructor(events, iceServers) {
+  /** @param {Events} events @param {RTCIceServer[]} iceServers @param {string | null} conversation to go on with */
+  constructor(events, iceServers, conversation) {
     this._events = events;
+    this._conversation = conversation;
     this._closed = false;
     this._greeted = false;
+    /** The server has said hello, or never will. @type {Promise<void>} */
+    this._settled = new Promise((resolve) => {
+      this._settle = resolve;
+    });
     this._peer = new RTCPeerConnection({ iceServers });
     this._channel = this._peer.createDataChannel("text");
     this._channel.addEventListener("message", (event) => this._receive(event.data));
@@ -56,6 +64,15 @@ export class Connection {
     if (this._closed) return;
     await this._peer.setRemoteDescription(answer);
     await this._opened();
+    if (this._closed) return;
+    this._pulse = new Pulse(Date.now());
+    this._looking = setInterval(() => this._look(), LOOK_MS);
+  }
+
+  /** There is doubt: it has a moment to prove that it lives. */
+  check() {
+    if (["failed", "closed"].includes(this._peer.iceConnectionState)) this._lose();
+    this._pulse?.doubt(Date.now());
   }
 
   /** Sends the sound of another track from now on, over the same connection. @param {MediaStreamTrack} track */
@@ -75,7 +92,8 @@ export class Connection {
     if (this._closed) return;
     this.send({ type: "bye" });
     this._closed = true;
-    clearTimeout(this._patience);
+    this._settle();
+    clearInterval(this._looking);
     this._channel.close();
     this._peer.close();
   }
@@ -92,38 +110,60 @@ export class Connection {
     const answer = await fetchJson("webrtc/offer", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ sdp, type: "offer", webrtc_id: randomId(), conversation: remembered() }),
+      body: JSON.stringify({ sdp, type: "offer", webrtc_id: randomId(), conversation: this._conversation }),
     });
-    if (typeof answer.sdp !== "string") throw new Refused(answer.meta?.error ?? "no answer", answer.meta?.limit);
+    if (typeof answer.sdp !== "string") throw noAnswer(answer.meta ?? {});
     return { sdp: answer.sdp, type: "answer" };
   }
 
   /** The server says hello once it listens: what is sent before might fall on deaf ears. */
   async _opened() {
-    const settled = () => this._closed || this._greeted;
-    if (!(await until(this._channel, "message", settled, OPENING_MS))) throw new Unreachable("no media");
+    const patience = setTimeout(() => this._settle(), OPENING_MS);
+    await this._settled;
+    clearTimeout(patience);
+    if (!this._greeted) throw new Unreachable("no media");
   }
 
   /** @param {string} text */
   _receive(text) {
     if (this._closed) return;
     const message = JSON.parse(text);
-    this._greeted ||= message.type === "hello";
+    if (message.type === "hello") {
+      this._greeted = true;
+      this._settle();
+    }
     this._events.message(message);
   }
 
   _watch() {
-    const state = this._peer.iceConnectionState;
-    clearTimeout(this._patience);
-    if (state === "failed") this._lose();
-    if (state === "disconnected") this._patience = setTimeout(() => this._lose(), DISCONNECTED_MS);
+    if (this._peer.iceConnectionState === "failed") this._lose();
   }
 
+  async _look() {
+    const packets = await this._packets();
+    if (!this._closed && this._pulse?.stopped(packets, Date.now())) this._lose();
+  }
+
+  /** Of the bot's sound, up to now. */
+  async _packets() {
+    let packets = 0;
+    for (const stats of (await this._peer.getStats()).values()) {
+      if (stats.type === "inbound-rtp") packets += stats.packetsReceived;
+    }
+    return packets;
+  }
+
+  /** It broke by itself. Who still waits for it to open is told there. */
   _lose() {
     if (this._closed) return;
     this.close();
-    this._events.lost();
+    if (this._greeted) this._events.lost();
   }
+}
+
+/** FastRTC's own refusal. @param {{error?: string, limit?: number}} meta */
+function noAnswer({ error = "no answer", limit }) {
+  return new Refused(error, { code: error === "concurrency_limit_reached" ? "full" : error, limit });
 }
 
 /** JSON from the server. Throws Refused with the server's own words, or Unreachable.
@@ -136,8 +176,13 @@ export async function fetchJson(path, options) {
     throw new Unreachable("no server");
   }
   const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Refused(body.error ?? `status ${response.status}`);
-  return body;
+  if (response.ok) return body;
+  const { status, headers } = response;
+  throw new Refused(body.error ?? `status ${status}`, {
+    code: body.code,
+    status,
+    retryAfter_s: Number(headers.get("Retry-After")) || 0,
+  });
 }
 
 /** Waits for an event after which `done` holds; whether it came in time.

@@ -3,14 +3,15 @@
 import { Chat } from "./chat.js";
 import { find, write } from "./dom.js";
 import { drawEngines, drawTelemetry } from "./engines.js";
+import { watchLife } from "./lifecycle.js";
 import { drawParts, drawRulings, drawTurn, drawWrongCalls } from "./panel.js";
+import { shownLevel } from "./microphone.js";
+import { Preflight } from "./preflight.js";
+import { drawPreflight } from "./preflight_line.js";
 import { serverProblem } from "./problems.js";
 import { Session } from "./session.js";
 import { SettingsDialog } from "./settings.js";
 import { drawLevel, drawTalk } from "./talk.js";
-
-/** What the button beside a problem says. */
-const ACTIONS = { reconnect: "Reconnect", unblock: "Play sound" };
 
 /** What Gradio puts on the page, piece by piece. */
 const PIECES = ["header", "talk", "mute", "interrupt", "clear", "text", "problem", "chat", "panel"];
@@ -30,22 +31,30 @@ function start() {
   const talk = find(document, "#vb-talk");
   const chat = new Chat(find(document, "#vb-chat"));
   const settings = new SettingsDialog(session);
+  const preflight = new Preflight({
+    changed: () => session.changed(),
+    level: (dbfs) => drawLevel(talk, shownLevel(dbfs)),
+    problem: (problem) => session.warn(problem),
+  });
   session.changed = () => {
-    draw(session, talk, chat);
+    draw(session, talk, chat, preflight);
     settings.draw();
   };
   session.levelChanged = (level) => drawLevel(talk, level);
-  wire(session);
+  wire(session, preflight);
   // The buttons that Gradio makes find the session here.
   Object.assign(window, { voicebot: session });
   session.changed();
   void session.introduce();
+  void preflight.watch();
 }
 
-/** @param {Session} session @param {HTMLElement} talk @param {Chat} chat */
-function draw(session, talk, chat) {
+/** @param {Session} session @param {HTMLElement} talk @param {Chat} chat @param {Preflight} preflight */
+function draw(session, talk, chat, preflight) {
   const view = session.view ?? { chat: [], older: 0, status: {}, rulings: [], turn: [], medians: {}, error: null };
-  drawTalk(talk, session);
+  preflight.judgeEngines(session.stages);
+  drawTalk(talk, session, preflight.advice);
+  drawPreflight(find(talk, ".vb-preflight"), preflight);
   drawProblem(session);
   chat.draw(view.chat, view.older);
   const serving = view.engines ?? {};
@@ -71,9 +80,10 @@ function drawProblem(session) {
   const root = find(document, "#vb-problem");
   const button = find(root, "button");
   root.classList.toggle("vb-shown", problem !== null);
+  root.classList.toggle("vb-calm", problem?.calm ?? false);
   write(find(root, ".vb-what"), problem?.what ?? "");
   write(find(root, ".vb-todo"), problem?.todo ?? "");
-  write(button, problem?.action ? ACTIONS[problem.action] : "Dismiss");
+  write(button, problem?.button ?? "Dismiss");
   button.hidden = session.problem === null;
 }
 
@@ -85,9 +95,15 @@ function allow(selector, allowed, pressed) {
   if (pressed !== undefined) button.setAttribute("aria-pressed", String(pressed));
 }
 
-/** @param {Session} session */
-function wire(session) {
-  find(document, "#vb-talk-button").addEventListener("click", () => session.toggleTalk());
+/** @param {Session} session @param {Preflight} preflight */
+function wire(session, preflight) {
+  find(document, "#vb-talk-button").addEventListener("click", () => {
+    preflight.stop();
+    void session.toggleTalk();
+  });
+  for (const test of /** @type {const} */ (["level", "echo"])) {
+    find(document, `[data-item="${test}"]`).addEventListener("click", () => void preflight.press(test));
+  }
   find(document, ".vb-hang-up").addEventListener("click", () => session.hangUp());
   find(document, "#vb-problem button").addEventListener("click", () => act(session));
   find(document, "#vb-rulings ol").addEventListener("click", (event) => dispute(session, event));
@@ -97,7 +113,8 @@ function wire(session) {
     example.addEventListener("click", () => session.sendText(example.getAttribute("data-say") ?? ""));
   }
   document.addEventListener("keydown", (event) => keyPressed(session, event));
-  addEventListener("pagehide", () => session.hangUp());
+  navigator.mediaDevices?.addEventListener?.("devicechange", () => void session.devicesChanged());
+  watchLife({ doubt: () => session.doubt(), left: () => session.leave(), returned: () => void session.comeBack() });
 }
 
 /** @param {Session} session */
@@ -105,6 +122,8 @@ function act(session) {
   switch (session.problem?.action) {
     case "reconnect":
       return session.reconnect();
+    case "renew":
+      return session.renew();
     case "unblock":
       return session.unblock();
     default:

@@ -5,29 +5,34 @@ const KEY = "voicebot.conversation";
 /** As the server names them; anything else was not written by us. */
 const NAME = /^[\w-]{22,64}$/;
 
-/** The conversation's name, if there is one. @returns {string | null} */
+/** The conversation's name, if there is one: this tab's own, else that of the tab which spoke last.
+ * @returns {string | null} */
 export function remembered() {
-  try {
-    const name = localStorage.getItem(KEY);
-    return name !== null && NAME.test(name) ? name : null;
-  } catch {
-    return null;
-  }
+  return stored(() => sessionStorage) ?? stored(() => localStorage);
 }
 
 /** @param {string} name */
 export function remember(name) {
-  try {
-    localStorage.setItem(KEY, name);
-  } catch {
-    // Then a reload begins anew.
-  }
+  attempt(() => sessionStorage.setItem(KEY, name));
+  attempt(() => localStorage.setItem(KEY, name));
 }
 
 export function forget() {
+  attempt(() => sessionStorage.removeItem(KEY));
+  attempt(() => localStorage.removeItem(KEY));
+}
+
+/** @param {() => Storage} storage @returns {string | null} */
+function stored(storage) {
+  const name = attempt(() => storage().getItem(KEY)) ?? null;
+  return name !== null && NAME.test(name) ? name : null;
+}
+
+/** Where storage is blocked, even naming it throws: then a reload begins anew. @template T @param {() => T} use */
+function attempt(use) {
   try {
-    localStorage.removeItem(KEY);
+    return use();
   } catch {
-    // Nothing can have been stored.
+    return undefined;
   }
 }

@@ -21,6 +21,12 @@ export async function openMicrophone() {
   return stream.getAudioTracks()[0];
 }
 
+/** Whether there is any, as far as the browser tells. */
+export async function hasMicrophone() {
+  const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
+  return devices.some(({ kind }) => kind === "audioinput");
+}
+
 /** Sound without sound, for those who type: it keeps the connection in step. */
 export function silentTrack() {
   return audioContext().createMediaStreamDestination().stream.getAudioTracks()[0];
@@ -48,7 +54,11 @@ export class LevelMeter {
   _level() {
     this._analyser.getFloatTimeDomainData(this._samples);
     const power = this._samples.reduce((sum, sample) => sum + sample * sample, 0) / this._samples.length;
-    const dbfs = 10 * Math.log10(power + 1e-12);
-    return Math.min(1, Math.max(0, 1 - dbfs / QUIETEST_DBFS));
+    return shownLevel(10 * Math.log10(power + 1e-12));
   }
+}
+
+/** 0 (silent) to 1 (full scale). @param {number} dbfs */
+export function shownLevel(dbfs) {
+  return Math.min(1, Math.max(0, 1 - dbfs / QUIETEST_DBFS));
 }

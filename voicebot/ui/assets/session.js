@@ -1,32 +1,45 @@
 /** The page's side of a conversation: the one place that knows whether it is connected, and with which sound. */
 
+import { BotVoice } from "./bot_voice.js";
 import { Choices } from "./choices.js";
-import { Connection, fetchJson } from "./connection.js";
+import { fetchJson } from "./connection.js";
+import { ended } from "./last_view.js";
+import { Line } from "./line.js";
 import { forget, remember, remembered } from "./memory.js";
-import { LevelMeter, openMicrophone, silentTrack } from "./microphone.js";
+import { hasMicrophone, openMicrophone } from "./microphone.js";
 import {
-  CONNECTION_LOST,
+  LEFT,
   MICROPHONE_GONE,
   SOUND_BLOCKED,
-  closedProblem,
   connectionProblem,
   droppedProblem,
+  endingNotice,
   enginesProblem,
+  goneProblem,
   microphoneProblem,
+  movedNotice,
   serverProblem,
 } from "./problems.js";
+import { UserSound } from "./user_sound.js";
 import { WrongCalls } from "./wrong_calls.js";
+
+/** The end of a session is told so long before; of a short one at half its time. */
+const ENDING_S = 60;
 
 /** @typedef {import("./problems.js").Problem} Problem */
 
 export class Session {
   /** @param {HTMLAudioElement} player plays the bot's voice */
   constructor(player) {
-    this._player = player;
-    /** @type {"off" | "connecting" | "on"} */
+    this._voice = new BotVoice(player, () => this._set({ problem: SOUND_BLOCKED }));
+    /** @type {"off" | "connecting" | "on" | "reconnecting"} */
     this.link = "off";
     this.talking = false;
     this.muted = false;
+    /** The system has muted the microphone. */
+    this.silenced = false;
+    /** Which try to come back is next. */
+    this.tries = 0;
     /** @type {Problem | null} */
     this.problem = null;
     /** @type {Record<string, any> | null} the server's last whole state */
@@ -42,8 +55,20 @@ export class Session {
     this.choices = new Choices();
     this.changed = () => {};
     this.levelChanged = (/** @type {number} */ _level) => {};
-    /** @type {RTCIceServer[]} */
-    this._iceServers = [];
+    this._line = new Line({
+      message: (message) => this._receive(message),
+      voice: (voice) => this._voice.hear(voice),
+      linked: () => this._set({ link: "on" }),
+      reconnecting: (number) => this._broken(number),
+      ended: (problem) => this._end(problem),
+    });
+    this._sound = new UserSound({
+      level: (level) => this.levelChanged(level),
+      replaced: (track) => void this._line.replaceTrack(track),
+      moved: (label) => this._set({ problem: movedNotice(label) }),
+      gone: (error) => this._microphoneGone(error),
+      silenced: () => this._set({ silenced: this._sound.silenced }),
+    });
     this._wantsToTalk = false;
     /** The server's name for this session. */
     this._name = "";
@@ -55,7 +80,7 @@ export class Session {
   async introduce() {
     try {
       const config = await fetchJson("webrtc/config");
-      this._iceServers = config.iceServers;
+      this._line.iceServers = config.iceServers;
       this.choices.options = config.options;
       this._set({ engines: config.engines, stages: config.stages, notice: config.notice ?? "" });
       if (config.problem) this._set({ problem: enginesProblem(config.problem) });
@@ -93,7 +118,7 @@ export class Session {
 
   /** The talk button: asks for the microphone, connects and talks; or hangs up. */
   async toggleTalk() {
-    if (this.talking || this.link === "connecting") this.hangUp();
+    if (this.talking || this.link === "connecting" || this.link === "reconnecting") this.hangUp();
     else await this._talk();
   }
 
@@ -102,16 +127,16 @@ export class Session {
     if (!text.trim()) return true;
     if (this.link === "off") await this._listenOnly();
     await this._opened;
-    return this._connection?.send({ type: "text", text }) ?? false;
+    return this._line.send({ type: "text", text });
   }
 
   interrupt() {
-    this._connection?.send({ type: "interrupt" });
+    this._line.send({ type: "interrupt" });
   }
 
   /** A new conversation, over the same connection if there is one; what was kept of the old one is deleted. */
   async clear() {
-    if (this._connection?.send({ type: "clear" })) return;
+    if (this._line.send({ type: "clear" })) return;
     const name = remembered();
     try {
       if (name !== null) await fetchJson(`conversations/${name}`, { method: "DELETE" });
@@ -124,24 +149,56 @@ export class Session {
 
   /** The verdict of this number was wrong, or was not. @param {number} ruling @param {boolean} disputed */
   dispute(ruling, disputed) {
-    this._connection?.send({ type: "dispute", ruling, disputed });
+    this._line.send({ type: "dispute", ruling, disputed });
   }
 
   /** What was chosen goes to the server, which keeps it for the session; the next one is told when it begins. */
   configure() {
-    this._connection?.send(this.choices.message);
+    this._line.send(this.choices.message);
     this.changed();
   }
 
   toggleMute() {
-    if (!this._track || !this.talking) return;
-    this._track.enabled = this.muted;
-    this._set({ muted: !this.muted });
+    if (!this.talking) return;
+    this._sound.mute(!this.muted);
+    this._set({ muted: this._sound.muted });
   }
 
   /** Once more, as it was before: talking, if the user talked. */
   async reconnect() {
     await (this._wantsToTalk ? this._talk() : this._listenOnly());
+  }
+
+  /** Goes on in a new session, with the same conversation. */
+  renew() {
+    this._set({ problem: null });
+    this._line.renew();
+  }
+
+  /** What was connected may no longer be, or may be again. */
+  doubt() {
+    this._line.check();
+  }
+
+  /** The page is left: for ever, or until the browser shows it again as it was. */
+  leave() {
+    this._wasOn = this.link !== "off";
+    this.hangUp();
+  }
+
+  async comeBack() {
+    if (this._wasOn) this._set({ problem: LEFT });
+    await this.introduce();
+  }
+
+  /** A device came or went. */
+  async devicesChanged() {
+    if (this.link === "on" && this.problem === MICROPHONE_GONE && (await hasMicrophone())) await this._talk();
+  }
+
+  /** @param {Problem} problem */
+  warn(problem) {
+    this._set({ problem });
   }
 
   dismiss() {
@@ -151,17 +208,16 @@ export class Session {
   /** The browser wants a press before it plays sound: this was one. */
   async unblock() {
     this._set({ problem: null });
-    await this._play();
+    await this._voice.play();
   }
 
   hangUp() {
     this._attempt = undefined;
-    this._meter?.close();
-    this._connection?.close();
-    this._track?.stop();
-    this._meter = this._connection = this._track = undefined;
-    this._player.srcObject = null;
-    this._set({ link: "off", talking: false, muted: false, view: this.view && ended(this.view) });
+    clearTimeout(this._ending);
+    this._line.close();
+    this._sound.close();
+    this._voice.silence();
+    this._set({ link: "off", talking: false, muted: false, silenced: false, view: this.view && ended(this.view) });
   }
 
   /** A mark for this try: what an older one still brings is dropped. */
@@ -174,7 +230,9 @@ export class Session {
   /** Connects without a microphone. */
   async _listenOnly() {
     this._wantsToTalk = false;
-    await this._connect(silentTrack(), this._begin());
+    this._begin();
+    this._sound.useSilence();
+    await this._connect();
   }
 
   async _talk() {
@@ -186,42 +244,31 @@ export class Session {
       else track.stop();
     } catch (error) {
       if (attempt !== this._attempt) return;
-      this._set({ link: this._connection ? "on" : "off", problem: microphoneProblem(error) });
+      this._set({ link: this._line.state, problem: microphoneProblem(error) });
     }
   }
 
   /** @param {MediaStreamTrack} track @param {symbol} attempt */
   async _talkWith(track, attempt) {
-    if (this._connection) {
-      this._useTrack(track);
-      await this._connection.replaceTrack(track);
-      this._set({ link: "on" });
-    } else {
-      await this._connect(track, attempt);
-    }
+    this._sound.useMicrophone(track);
+    if (this._line.state === "on") this._set({ link: "on" });
+    else await this._connect();
     if (attempt !== this._attempt) return;
-    track.addEventListener("ended", () => track === this._track && this._microphoneGone());
-    this._meter = new LevelMeter(track, this.levelChanged);
-    this._set({ talking: true });
+    this._set({ talking: true, silenced: this._sound.silenced });
   }
 
-  /** Resolves when the connection is there, has failed, or is no longer wanted.
-   * @param {MediaStreamTrack} track @param {symbol} attempt */
-  async _connect(track, attempt) {
-    this._useTrack(track);
-    this._connection = new Connection(
-      {
-        message: (message) => this._receive(message),
-        voice: (voice) => this._hear(voice),
-        lost: () => this._end(CONNECTION_LOST),
-      },
-      this._iceServers,
-    );
-    this._opened = this._connection.open(track).then(
-      () => attempt === this._attempt && this._set({ link: "on" }),
-      (error) => attempt === this._attempt && this._end(connectionProblem(error)),
-    );
+  /** Resolves when the connection is there, has failed, or is no longer wanted. */
+  async _connect() {
+    this._opened = this._line.open(/** @type {MediaStreamTrack} */ (this._sound.track));
     await this._opened;
+  }
+
+  /** The connection broke, and is being mended: the microphone stays as it is. @param {number} number of the next try */
+  _broken(number) {
+    clearTimeout(this._ending);
+    this._voice.silence();
+    const view = this.link === "on" && this.view ? ended(this.view) : this.view;
+    this._set({ link: "reconnecting", tries: number, problem: null, view });
   }
 
   /** @param {Record<string, any>} message what FastRTC itself sends besides is of no interest */
@@ -233,6 +280,7 @@ export class Session {
         this.choices.options = message.options;
         if (this.choices.differ) this.configure();
         this._set({ engines: message.engines, bytesHeard: 0 });
+        this._foresee(message.ends_in_s);
         break;
       case "telemetry":
         if (message.stt_bytes !== this.bytesHeard) this._set({ bytesHeard: message.stt_bytes });
@@ -251,32 +299,20 @@ export class Session {
       case "error":
         this._set({ problem: serverProblem(message.message) });
         break;
-      case "closed":
-        this._end(closedProblem(message.reason));
-        break;
     }
   }
 
-  /** @param {MediaStream} voice */
-  _hear(voice) {
-    this._player.srcObject = voice;
-    void this._play();
+  /** Tells of the session's end before it comes. @param {number | null | undefined} ends_in_s */
+  _foresee(ends_in_s) {
+    clearTimeout(this._ending);
+    if (typeof ends_in_s !== "number") return;
+    const told_s = Math.min(ENDING_S, ends_in_s / 2);
+    this._ending = setTimeout(() => this._set({ problem: endingNotice(told_s) }), (ends_in_s - told_s) * 1000);
   }
 
-  async _play() {
-    try {
-      await this._player.play();
-    } catch (error) {
-      // An AbortError only says that the voice has gone again.
-      if (error instanceof DOMException && error.name === "NotAllowedError") this._set({ problem: SOUND_BLOCKED });
-    }
-  }
-
-  _microphoneGone() {
-    const silence = silentTrack();
-    this._useTrack(silence);
-    void this._connection?.replaceTrack(silence);
-    this._set({ talking: false, muted: false, problem: MICROPHONE_GONE });
+  /** @param {unknown} error */
+  _microphoneGone(error) {
+    this._set({ talking: false, muted: false, silenced: false, problem: goneProblem(error) });
   }
 
   /** @param {Problem} problem */
@@ -285,27 +321,9 @@ export class Session {
     this._set({ problem });
   }
 
-  /** Sends this track from now on; the one before is let go. @param {MediaStreamTrack} track */
-  _useTrack(track) {
-    this._meter?.close();
-    this._meter = undefined;
-    this._track?.stop();
-    this._track = track;
-  }
-
   /** @param {Partial<Session>} changes */
   _set(changes) {
     Object.assign(this, changes);
     this.changed();
   }
-}
-
-/** The last state of a session that is over: nothing goes on in it any more. @param {Record<string, any>} view */
-function ended(view) {
-  const chat = view.chat
-    .filter((/** @type {any} */ message) => !message.interim)
-    .map((/** @type {any} */ message) =>
-      message.live ? { ...message, live: false, unheard: "", interrupted: message.unheard !== "" } : message,
-    );
-  return { ...view, chat, phase: "idle", status: {}, error: null };
 }

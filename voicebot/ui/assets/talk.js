@@ -10,7 +10,9 @@ const STATES = {
   connecting: ["Connecting…", "Allow the microphone if asked."],
   ready: ["Ready", "Type below, or press to talk."],
   listening: ["Listening", "Go ahead, ask something."],
+  reconnecting: ["Reconnecting…", "One moment: it goes on by itself."],
   muted: ["Muted", "Press M to be heard again."],
+  silenced: ["No sound", "The system mutes your microphone."],
   hearing: ["Hearing you", "Take your time."],
   understanding: ["Understanding", "Finding your words."],
   thinking: ["Thinking", "The answer is on its way."],
@@ -33,20 +35,21 @@ const PHASES = {
 };
 
 /** @param {Session} session */
-function stateOf({ link, view, muted, talking }) {
+function stateOf({ link, view, muted, silenced, talking }) {
   if (link !== "on") return link;
-  return PHASES[view?.phase] ?? (muted ? "muted" : talking ? "listening" : "ready");
+  return PHASES[view?.phase] ?? (muted ? "muted" : silenced ? "silenced" : talking ? "listening" : "ready");
 }
 
-/** @param {HTMLElement} root @param {Session} session */
-export function drawTalk(root, session) {
+/** @param {HTMLElement} root @param {Session} session @param {string} advice before one talks */
+export function drawTalk(root, session, advice) {
   const state = stateOf(session);
   const [label, hint] = STATES[state];
+  const mending = session.link === "reconnecting";
   const hangsUp = session.talking || session.link === "connecting";
   root.dataset.state = state;
   write(find(root, ".vb-label"), label);
-  write(find(root, ".vb-hint"), hint);
-  write(find(root, ".vb-does"), hangsUp ? "Hang up" : "Talk");
+  write(find(root, ".vb-hint"), (state === "off" && advice) || hint);
+  write(find(root, ".vb-does"), mending ? "Cancel" : hangsUp ? "Hang up" : "Talk");
   write(find(root, ".vb-transport-text"), transport(session));
   find(root, ".vb-hang-up").hidden = session.link !== "on" || session.talking;
 }
@@ -57,8 +60,9 @@ export function drawLevel(root, level) {
 }
 
 /** @param {Session} session */
-function transport({ link, talking, muted }) {
+function transport({ link, talking, muted, tries }) {
   if (link === "off") return "Not connected";
+  if (link === "reconnecting") return tries > 1 ? `Connection lost, try ${tries}` : "Connection lost";
   if (link === "connecting") return "Connecting";
   if (!talking) return "Connected, text only";
   return muted ? "Connected, muted" : "Connected";
