@@ -70,6 +70,8 @@ class Orchestrator:
     """Runs one session. `observe` gets each new state, `witness` before it what led there; `end` is asked to end the
     session, with the reason for its user.
 
+    `journal` is told of each input, the states before and after it, and when it was posted.
+
     The conversation goes on from `history`. `meter` is told what operators should know. `dropped` is told each sentence
     that is left unspoken because too many wait (TTS_OVERFLOW), `streamed` each piece of a reply's text as it comes.
     `cut` is awaited before a cancelled reply is final: a client that plays by itself has fallen silent then, and the
@@ -87,6 +89,7 @@ class Orchestrator:
         *,
         history: History = (),
         witness: Callable[[Input], None] | None = None,
+        journal: Callable[[Input, State, State, float], None] | None = None,
         meter: Meter | None = None,
         dropped: Callable[[str], None] | None = None,
         streamed: Callable[[int, str], None] | None = None,
@@ -95,6 +98,7 @@ class Orchestrator:
         self.state = State(rules=settings.rules, history=history, merge_next=not history)
         self.player = Player(self.post, settings.tts_prefetch, rewind_words=settings.resume_rewind == "word")
         self._observe, self._end, self._witness, self._meter, self._cut = observe, end, witness, meter, cut
+        self._journal = journal
         self._engines = engines
         self._endpoint_rules = settings.endpoint_rules
         self._listener: Listener | None = None
@@ -187,6 +191,8 @@ class Orchestrator:
                         self._witness(input)
                     before = self.state
                     self.state, commands = step(before, input, at_s)
+                    if self._journal is not None:
+                        self._journal(input, before, self.state, at_s)
                     for command in commands:
                         await self._carry_out(command, group)
                     if self.state != before:

@@ -17,6 +17,7 @@ from voicebot.doors.admission import Admission, RefusedError, Ticket
 from voicebot.doors.refusal import Reason
 from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Preflight
+from voicebot.recording.recorder import Recordings
 from voicebot.store.conversation import Conversation
 from voicebot.store.conversations import ID_PATTERN, Conversations
 from voicebot.telemetry import Telemetry
@@ -57,6 +58,7 @@ class Connections(WebRTCConnectionMixin):
         self.preflight = Preflight(engines)
         self.admission = Admission(settings)
         self.conversations = Conversations(settings)
+        self.recordings = Recordings(settings)
         self.mode = "send-receive"
         self.modality = "audio"
         self.concurrency_limit = settings.max_sessions
@@ -66,7 +68,7 @@ class Connections(WebRTCConnectionMixin):
         self.server_rtc_configuration = self.convert_to_aiortc_format(self.rtc_configuration)
         self.telemetry = Telemetry(settings)
         meter = partial(self.telemetry.meter, "webrtc")
-        self.event_handler = VoiceHandler(engines, settings, view, self._leave, meter)
+        self.event_handler = VoiceHandler(engines, settings, view, self._leave, meter, self.recordings)
         self._tickets: dict[str, Ticket] = {}
         self.sockets: set[Leaving] = set()
         """The sessions over `/ws`."""
@@ -160,5 +162,6 @@ class Connections(WebRTCConnectionMixin):
         for handler in self.sessions:
             self._leave(handler, "The server is shutting down.")
         await asyncio.gather(*self._closing.values(), *(peer.close() for peer in list(self.pcs.values())))
+        self.recordings.close()
         await self.conversations.close()
         await self.telemetry.close()

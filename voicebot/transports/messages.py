@@ -70,9 +70,16 @@ def parse(raw: str | bytes, max_text_chars: int) -> ClientMessage:
     return message
 
 
-def hello(session: str, engines: dict[str, str], conversation: str | None) -> dict[str, Any]:
-    """`conversation` is what a client sends back to go on with it; None if it is not kept."""
-    return {"type": "hello", "session": session, "engines": engines, "conversation": conversation}
+def hello(session: str, engines: dict[str, str], conversation: str | None, recording: str) -> dict[str, Any]:
+    """`conversation` is what a client sends back to go on with it, None if it is not kept; `recording` is the secret
+    name under which the session can be taken along."""
+    return {
+        "type": "hello",
+        "session": session,
+        "engines": engines,
+        "conversation": conversation,
+        "recording": recording,
+    }
 
 
 def telemetry(stt_bytes: int) -> dict[str, Any]:

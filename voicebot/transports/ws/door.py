@@ -57,7 +57,15 @@ def add_websocket(app: FastAPI, engines: Engines, settings: Settings, connection
             meter = partial(connections.telemetry.meter, "ws")
             conversation = await connections.conversations.open(wanted)
             session = Session(
-                socket, engines, settings, ticket, meter, conversation, rate_hz=int(rate), can_pause=can_pause
+                socket,
+                engines,
+                settings,
+                ticket,
+                meter,
+                conversation,
+                connections.recordings,
+                rate_hz=int(rate),
+                can_pause=can_pause,
             )
             connections.sockets.add(session)
             try:
