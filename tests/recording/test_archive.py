@@ -23,7 +23,7 @@ from voicebot.core.state import State
 from voicebot.recording.archive import MAX_TRANSCRIPT_BYTES, ImportFileError, pack, read
 from voicebot.recording.lane import RATE_HZ
 from voicebot.recording.recorder import Recordings
-from voicebot.recording.tape import Tape
+from voicebot.recording.tape import DITHER, Tape
 
 TALK: History = (
     Message(Role.USER, "tell me <b>a</b> story"),
@@ -197,9 +197,9 @@ def test_the_tape_is_stereo_and_ends_at_its_limit_and_holes_take_no_space() -> N
         samples = np.frombuffer(wav.readframes(wav.getnframes()), "<i2").reshape(-1, 2)
     second = samples.reshape(60, RATE_HZ, 2)
     assert np.abs(second[0, 1_000:-1_000, 0] - 4_000).max() < 40
-    assert not second[0, : -RATE_HZ // 50, 1].any()
+    assert np.abs(second[0, : -RATE_HZ // 20, 1]).max() <= DITHER
     assert np.abs(second[1, 1_000:-1_000, 1] - 4_000).max() < 40
-    assert not second[2:, :, 0].any()
+    assert np.abs(second[2:, :, 0]).max() <= DITHER
 
 
 async def test_ended_ones_go_when_their_time_is_over_or_there_are_too_many() -> None:

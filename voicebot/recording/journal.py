@@ -84,7 +84,7 @@ class Journal:
         return self._of(kept(self.state), self.state.reply)
 
     def _note(self, time_s: float, happening: Happening) -> None:
-        self.forgotten += len(self.events) == MAX_EVENTS
+        self.forgotten += len(self.events) == self.events.maxlen
         self.events.append((time_s, happening))
 
     def _follow_user(self, input: Input, before: State, after: State, time_s: float) -> None:

@@ -148,16 +148,17 @@ class Recordings:
     def ended(self, recorder: Recorder) -> None:
         """It is kept for a while."""
         loop = asyncio.get_running_loop()
-        self._ended[recorder.name] = loop.call_later(self._grace_s, self._drop, recorder.name)
+        self._ended[recorder.name] = loop.call_later(self._grace_s, self.drop, recorder.name)
         if len(self._ended) > self._most_ended:
-            self._drop(next(iter(self._ended)))
+            self.drop(next(iter(self._ended)))
 
     def close(self) -> None:
         """Nothing of any is left."""
         for name in list(self._kept):
-            self._drop(name)
+            self.drop(name)
 
-    def _drop(self, name: str) -> None:
+    def drop(self, name: str) -> None:
+        """Nothing of it is left."""
         if (timer := self._ended.pop(name, None)) is not None:
             timer.cancel()
         if (recorder := self._kept.pop(name, None)) is not None:

@@ -18,6 +18,9 @@ from voicebot.recording.lane import RATE_HZ, Lane
 logger = logging.getLogger(__name__)
 
 SAMPLE_BYTES = 2
+DITHER = 1
+"""What the resampler makes of silence."""
+
 BLOCK = 65_536
 """Samples of each channel that are read at a time."""
 
@@ -60,7 +63,7 @@ class Sound:
 
 
 class _Track:
-    """One channel's file. Silence (all zeros) is left out of it: a hole takes no space on disk."""
+    """One channel's file. Silence is left out of it: a hole takes no space on disk."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -73,7 +76,7 @@ class _Track:
         room = max(0, self._limit - position)
         self.full |= len(samples) > room
         samples = samples[:room]
-        if self.failed or not samples.any():
+        if self.failed or not len(samples) or int(np.abs(samples.astype(np.int32)).max()) <= DITHER:
             return
         try:
             os.pwrite(self.file.fileno(), samples.astype("<i2", copy=False).tobytes(), position * SAMPLE_BYTES)

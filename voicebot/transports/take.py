@@ -82,6 +82,12 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
             stack.pop_all()
         return StreamingResponse(_chunks(file), headers=headers, media_type="application/zip")
 
+    @app.delete("/recordings/{name}.zip", status_code=204)
+    async def delete(name: Name, request: Request) -> None:
+        """Of one that is not there the same. A session that goes on records no more."""
+        count(request)
+        connections.recordings.drop(name)
+
     @app.post(PATH)
     async def bring_back(request: Request, response: Response) -> dict[str, Any]:
         """As the state message of a session that has just gone on with it, and the name under which one will."""

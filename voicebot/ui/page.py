@@ -24,6 +24,7 @@ SCRIPTS = (
     "microphone",
     "wrong_calls",
     "session",
+    "take",
     "talk",
     "chat",
     "panel",
@@ -32,7 +33,7 @@ SCRIPTS = (
 )
 """The script's modules, each after those it imports."""
 
-STYLES = ("page", "talk", "controls", "chat", "panel", "engines", "verdicts")
+STYLES = ("page", "talk", "controls", "chat", "take", "panel", "engines", "verdicts")
 
 PARTS = (
     ("stt", "Speech to text", "stt"),
@@ -64,6 +65,7 @@ def build_page(max_text_chars: int = 2_000) -> gr.Blocks:
                 gr.HTML(_asset("problem.html"), padding=False)
             with gr.Column(elem_id="vb-conversation"):
                 gr.HTML(_asset("chat.html"), padding=False)
+                gr.HTML(_asset("take.html"), padding=False)
                 gr.HTML(_panel(), padding=False)
     return page
 

@@ -6,13 +6,14 @@ import { drawEngines, drawTelemetry } from "./engines.js";
 import { drawParts, drawRulings, drawTurn, drawWrongCalls } from "./panel.js";
 import { serverProblem } from "./problems.js";
 import { Session } from "./session.js";
+import { drawTake, wireTake } from "./take.js";
 import { drawLevel, drawTalk } from "./talk.js";
 
 /** What the button beside a problem says. */
 const ACTIONS = { reconnect: "Reconnect", unblock: "Play sound" };
 
 /** What Gradio puts on the page, piece by piece. */
-const PIECES = ["header", "talk", "mute", "interrupt", "clear", "text", "problem", "chat", "panel"];
+const PIECES = ["header", "talk", "mute", "interrupt", "clear", "text", "problem", "chat", "take", "panel"];
 
 /** Gradio builds the page some time after this script has run. */
 function whenBuilt() {
@@ -42,6 +43,7 @@ function draw(session, talk, chat) {
   const view = session.view ?? { chat: [], older: 0, status: {}, rulings: [], turn: [], medians: {}, error: null };
   drawTalk(talk, session);
   drawProblem(session);
+  drawTake(session);
   chat.draw(view.chat, view.older);
   const serving = view.engines ?? {};
   const atWork = Object.entries(serving).map(([stage, { name }]) => [stage, name]);
@@ -82,6 +84,7 @@ function allow(selector, allowed, pressed) {
 
 /** @param {Session} session */
 function wire(session) {
+  wireTake(session);
   find(document, "#vb-talk-button").addEventListener("click", () => session.toggleTalk());
   find(document, ".vb-hang-up").addEventListener("click", () => session.hangUp());
   find(document, "#vb-problem button").addEventListener("click", () => act(session));

@@ -10,7 +10,7 @@ import { Refused, Unreachable } from "./connection.js";
  */
 
 /** @param {string} what @param {string} todo @param {Problem["action"]} [action] @returns {Problem} */
-function problem(what, todo, action = null) {
+export function problem(what, todo, action = null) {
   return { what, todo, action };
 }
 

@@ -38,6 +38,11 @@ export class Session {
     this.bytesHeard = 0;
     this.notice = "";
     this.wrongCalls = new WrongCalls();
+    /** @type {string | null} the name under which the last session can be taken along */
+    this.recording = null;
+    this.taking = false;
+    /** What came of the last download or import. */
+    this.taken = "";
     this.changed = () => {};
     this.levelChanged = (/** @type {number} */ _level) => {};
     /** @type {RTCIceServer[]} */
@@ -112,8 +117,9 @@ export class Session {
     const name = remembered();
     try {
       if (name !== null) await fetchJson(`conversations/${name}`, { method: "DELETE" });
+      if (this.recording !== null) await fetchJson(`recordings/${this.recording}.zip`, { method: "DELETE" });
       forget();
-      this._set({ view: null });
+      this._set({ view: null, recording: null, taken: "" });
     } catch (error) {
       this._set({ problem: connectionProblem(error) });
     }
@@ -221,7 +227,7 @@ export class Session {
       case "hello":
         this._name = message.session;
         this._unspoken = message.conversation;
-        this._set({ engines: message.engines, bytesHeard: 0 });
+        this._set({ engines: message.engines, bytesHeard: 0, recording: message.recording, taken: "" });
         break;
       case "telemetry":
         if (message.stt_bytes !== this.bytesHeard) this._set({ bytesHeard: message.stt_bytes });
@@ -280,6 +286,17 @@ export class Session {
     this._meter = undefined;
     this._track?.stop();
     this._track = track;
+  }
+
+  /** Shows a conversation that was brought along, in the place of the one there is. @param {Record<string, any>} view */
+  goOnWith(view) {
+    this.hangUp();
+    this._set({ view, recording: null });
+  }
+
+  /** @param {Partial<Pick<Session, "taking" | "taken" | "problem">>} news of a download or an import */
+  tell(news) {
+    this._set(news);
   }
 
   /** @param {Partial<Session>} changes */
