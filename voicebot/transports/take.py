@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from typing import IO, Annotated, Any
 
 from fastapi import FastAPI, Path, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from voicebot.config import Settings
 from voicebot.core.state import State
@@ -37,21 +39,25 @@ STEREO_BYTES_PER_S = 2 * 2 * RATE_HZ
 WORDS_BYTES = 16 * 1024 * 1024
 """What a recording may have beside its sound."""
 
-UPLOAD_S = 300.0
-MAX_UPLOADS = 2
-"""At the same time. So they can't fill the disk."""
+PATIENCE_S = 600.0
+MAX_AT_ONCE = 4
+"""Downloads, and imports: each has a file, and together they must not fill the disk."""
 
 
 def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -> None:
     """The routes. An address may ask as often as it may try to connect."""
     rates = AddressBuckets(settings.offers_per_minute / MINUTE_S, settings.offers_per_minute)
-    packing, uploads = asyncio.Semaphore(1), asyncio.Semaphore(MAX_UPLOADS)
+    packing, downloads, uploads = asyncio.Semaphore(1), asyncio.Semaphore(MAX_AT_ONCE), asyncio.Semaphore(MAX_AT_ONCE)
     most = WORDS_BYTES + round(settings.recording_minutes * 60 * STEREO_BYTES_PER_S)
 
     def count(request: Request) -> None:
         asked = rates.of(client_address(request.scope, settings.trusted_proxies))
         if not asked.take():
             raise RefusedError(429, Reason.RATE, "You are asking too often. Please wait a little.", asked.wait_s)
+
+    def must_be_free(places: asyncio.Semaphore) -> None:
+        if places.locked():
+            raise RefusedError(503, Reason.FULL, "Others are at it just now. Please try again in a moment.", 10)
 
     def find(request: Request, name: str) -> tuple[Recorder, dict[str, str]]:
         count(request)
@@ -74,13 +80,14 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
     @app.get("/recordings/{name}.zip")
     async def download(name: Name, request: Request) -> Response:
         recorder, headers = find(request, name)
-        with ExitStack() as stack:
+        must_be_free(downloads)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(downloads)
             file = stack.enter_context(tempfile.TemporaryFile())
             async with packing:
                 await asyncio.to_thread(pack, recorder.take(), file)
             headers["Content-Length"] = str(file.tell())
-            stack.pop_all()
-        return StreamingResponse(_chunks(file), headers=headers, media_type="application/zip")
+            return _Archive(file, stack.pop_all(), headers)
 
     @app.delete("/recordings/{name}.zip", status_code=204)
     async def delete(name: Name, request: Request) -> None:
@@ -92,8 +99,7 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
     async def bring_back(request: Request, response: Response) -> dict[str, Any]:
         """As the state message of a session that has just gone on with it, and the name under which one will."""
         count(request)
-        if uploads.locked():
-            raise RefusedError(503, Reason.FULL, "Others are importing just now. Please try again in a moment.", 10)
+        must_be_free(uploads)
         async with uploads:
             with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
                 await _receive(request, file, most)
@@ -109,11 +115,24 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
         return connections.view(State(history=history)) | {"conversation": name}
 
 
+class _Archive(StreamingResponse):
+    """What is in `file`. Whatever becomes of the client, `stack` is closed, with the file in it."""
+
+    def __init__(self, file: IO[bytes], stack: AsyncExitStack, headers: dict[str, str]) -> None:
+        super().__init__(_chunks(file), headers=headers, media_type="application/zip")
+        self._stack = stack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._stack:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_S):
+                    await super().__call__(scope, receive, send)
+
+
 async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
-    with file:
-        file.seek(0)
-        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
-            yield chunk
+    file.seek(0)
+    while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+        yield chunk
 
 
 async def _receive(request: Request, file: IO[bytes], most: int) -> None:
@@ -124,7 +143,7 @@ async def _receive(request: Request, file: IO[bytes], most: int) -> None:
         raise too_long
     came = 0
     try:
-        async with asyncio.timeout(UPLOAD_S):
+        async with asyncio.timeout(PATIENCE_S):
             async for chunk in request.stream():
                 came += len(chunk)
                 if came > most:

@@ -227,6 +227,8 @@ export class Session {
       case "hello":
         this._name = message.session;
         this._unspoken = message.conversation;
+        // An import to a server that keeps nothing: this session has taken it over, and another would begin anew.
+        if (message.conversation === null) forget();
         this._set({ engines: message.engines, bytesHeard: 0, recording: message.recording, taken: "" });
         break;
       case "telemetry":

@@ -6,7 +6,7 @@ import { remember } from "./memory.js";
 import { problem } from "./problems.js";
 
 /** Of a file's way to the server: a long recording over a slow line takes its time. */
-const UPLOAD_MS = 300_000;
+const UPLOAD_MS = 600_000;
 
 /** @typedef {import("./session.js").Session} Session */
 
