@@ -13,8 +13,8 @@ from voicebot.core.kept import kept
 from voicebot.core.reply_state import Reply
 from voicebot.core.state import Phase, Ruling, State, Turn
 
-MAX_EVENTS = 20_000
-"""Of more the oldest are forgotten; a talk of half an hour has some 5,000. So with `MAX_TURNS`."""
+MAX_EVENTS = 10_000
+"""Of more the oldest are forgotten. So with `MAX_TURNS`."""
 MAX_TURNS = 2_000
 
 Happening = Input | Phase | Ruling

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -28,6 +29,8 @@ from voicebot.transports.kept import unreachable
 
 PATH = "/conversations"
 """Where what is brought back is posted: its length is limited here."""
+
+logger = logging.getLogger(__name__)
 
 Name = Annotated[str, Path(pattern=NAME_PATTERN)]
 
@@ -83,9 +86,13 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
         must_be_free(downloads)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(downloads)
-            file = stack.enter_context(tempfile.TemporaryFile())
-            async with packing:
-                await asyncio.to_thread(pack, recorder.take(), file)
+            try:
+                file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
+                async with packing:
+                    await asyncio.to_thread(pack, recorder.take(), file)
+            except OSError as error:
+                logger.error("a recording can't be packed: %s", error)
+                raise RefusedError(503, Reason.FULL, "There is no room to pack it. Please try again later.") from None
             headers["Content-Length"] = str(file.tell())
             return _Archive(file, stack.pop_all(), headers)
 
