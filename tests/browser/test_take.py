@@ -19,7 +19,7 @@ async def test_a_talk_is_downloaded_and_brought_back(browsers: Browsers, tmp_pat
     said = page.locator("#vb-take [role=status]")
     download = page.get_by_role("button", name="Download", exact=True)
     await expect(download).to_have_attribute("aria-disabled", "true")
-    await expect(said).to_contain_text("Talk first")
+    await expect(said).to_contain_text("Nothing to take along yet.")
 
     await visitor.types(QUESTION)
     answer = await visitor.hears_answer(1)
@@ -27,7 +27,7 @@ async def test_a_talk_is_downloaded_and_brought_back(browsers: Browsers, tmp_pat
     async with page.expect_download() as started:
         await download.press("Enter")
     await (await started.value).save_as(file)
-    await expect(said).to_have_text("It is on its way into your downloads.")
+    await expect(said).to_have_text("On its way to your downloads.")
     with zipfile.ZipFile(file) as archive:
         assert archive.testzip() is None
         messages = json.loads(archive.read("transcript.json"))["messages"]
@@ -39,7 +39,7 @@ async def test_a_talk_is_downloaded_and_brought_back(browsers: Browsers, tmp_pat
     async with page.expect_file_chooser() as chooser:
         await visitor.presses("Import")
     await (await chooser.value).set_files(file)
-    await expect(said).to_have_text("Imported. Talk or type to go on with it.")
+    await expect(said).to_have_text("Imported: just go on.")
     await expect(visitor.questions).to_have_text(QUESTION)
     await expect(download).to_have_attribute("aria-disabled", "true")
     await visitor.types("hello")

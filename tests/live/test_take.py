@@ -66,7 +66,7 @@ def on_one_clock(frames: list[tuple[float, Audio]], began_s: float) -> Audio:
 
 
 async def test_an_interrupted_talk_is_taken_along_as_it_was_heard_and_goes_on_elsewhere() -> None:
-    stt = ScriptedStt(scripts=[["what is two plus two"]])
+    stt = ScriptedStt(scripts=[["what is two plus two"], [""]])
     agent = ScriptedAgent(scripts=[[STORY], [ANSWER], ["Five. "]])
     async with serving(scripted(stt, agent, ToneTts(letter_s=0.05)), config.load(max_body_kb=128)) as server:
         async with RtcClient(server.url) as client, httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
@@ -81,7 +81,7 @@ async def test_an_interrupted_talk_is_taken_along_as_it_was_heard_and_goes_on_el
             after = await client.wait_for_message(
                 is_state(lambda view: view["phase"] == "idle" and last_heard(view) == ANSWER.strip())
             )
-            client.microphone.say(loud(0.05))
+            client.microphone.say(loud(0.1))
             await client.microphone.said()
             await client.heard.wait_for_silence()
             running = await http.get(address)

@@ -73,6 +73,22 @@ def test_words_have_the_times_at_which_they_were_heard_and_the_rest_is_kept_apar
     )
 
 
+def test_an_interrupted_reply_keeps_its_times_when_the_next_begins_in_the_same_step() -> None:
+    session = Session()
+    session.happens(1.0, TextTyped("tell me"))
+    reply = session.state.last_reply
+    session.happens(1.5, TokenReceived(reply), SentenceReady(reply, 0, "One two three."))
+    session.happens(2.0, PlaybackStarted(reply), WordsHeard(reply, 0, 1))
+    session.happens(3.0, TextTyped("no, this"))
+    session.happens(3.5, ReplyEnded(reply))
+    assert session.state.last_reply == reply + 1
+    assert session.new == (
+        Entry(Message(Role.USER, "tell me"), 1.0, 1.0),
+        Entry(Message(Role.ASSISTANT, "One", interrupted=True), 2.0, 2.0, (2.0,), "two three."),
+        Entry(Message(Role.USER, "no, this"), 3.0, 3.0),
+    )
+
+
 def test_what_is_spoken_lasts_from_when_it_was_noticed_to_the_silence() -> None:
     session = Session()
     session.happens(0.0, SessionStarted())

@@ -66,11 +66,11 @@ class Journal:
         if after.turns is not before.turns and after.turns:
             self.turns.append(after.turns[-1])
         self._follow_user(input, before, after, time_s)
-        self._follow_reply(after.reply, time_s)
         if after.history is not before.history:
-            self._entries = self._of(after.history, before.reply or after.reply)
+            self._entries = self._of(after.history, before.reply)
             if after.history and not after.pending:
                 self._spans.clear()
+        self._follow_reply(after.reply, time_s)  # not before: a step may end one reply and begin another
 
     def copy(self) -> Journal:
         """As it is now, for another thread: the events would take too long on the one that plays the sound."""

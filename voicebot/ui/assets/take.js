@@ -10,8 +10,8 @@ const UPLOAD_MS = 600_000;
 
 /** @typedef {import("./session.js").Session} Session */
 
-const NOTHING = "Talk first: then sound and words can be downloaded here.";
-const READY = "Sound, words and timings of this session, as a zip.";
+const NOTHING = "Nothing to take along yet.";
+const READY = "Take this talk with you.";
 
 /** @param {Session} session */
 export function wireTake(session) {
@@ -45,13 +45,13 @@ function canDownload(session) {
 async function download(session) {
   if (!canDownload(session) || session.taking) return;
   const address = serverUrl(`recordings/${session.recording}.zip`);
-  await working(session, "Packing it for you…", "The download didn't work.", async () => {
+  await working(session, "Packing…", "The download didn't work.", async () => {
     await isThere(address);
     const link = document.createElement("a");
     link.href = address.href;
     link.download = "";
     link.click();
-    return "It is on its way into your downloads.";
+    return "On its way to your downloads.";
   });
 }
 
@@ -73,7 +73,7 @@ async function bringBack(session, file) {
     const { conversation, ...view } = await fetchJson("conversations", { method: "POST", body: file }, UPLOAD_MS);
     session.goOnWith(view);
     remember(conversation);
-    return "Imported. Talk or type to go on with it.";
+    return "Imported: just go on.";
   });
 }
 
