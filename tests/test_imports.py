@@ -23,6 +23,7 @@ LAYERS = [
     {"store"},
     {"doors"},
     {"ui.panel"},
+    {"recording"},
     {"metrics", "otlp"},
     {"traces"},
     {"telemetry", "metrics_document"},

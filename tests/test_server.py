@@ -31,9 +31,12 @@ def test_visitors_are_told_what_is_kept() -> None:
     health: Health = dict.fromkeys(("stt", "llm", "tts"), (EngineHealth("offline", ready=True),))
 
     def kept(**settings: Any) -> str:
-        return notice(health, config.load(**settings)).split("hears you. ")[1]
+        words, sound = notice(health, config.load(**settings)).split("hears you. ")[1].split(" Sound ")
+        assert sound == "is recorded for you, and gone 5 minutes after you hang up."
+        return words
 
     assert kept() == "The words are kept for 30 days, or until you begin a new conversation."
     assert kept(retention_days=0.5) == "The words are kept for 0.5 days, or until you begin a new conversation."
     assert kept(retention_days=0) == "The words are kept until you begin a new conversation."
     assert kept(keep_conversations=False) == "The words are not kept."
+    assert notice(health, config.load(recording_minutes=0)).endswith(" Sound is not recorded.")

@@ -228,6 +228,9 @@ class Settings(BaseSettings):
     database_url: DatabaseUrl = None
     retention_days: float = Field(default=30, ge=0, le=36_500, allow_inf_nan=False)
 
+    # Sound, for people to take along: so many minutes of a session, gone soon after it; 0: none is recorded.
+    recording_minutes: float = Field(default=30, ge=0, le=360, allow_inf_nan=False)
+
     # Limits.
     max_sessions: int = Field(default=8, ge=1, le=1_000)
     session_minutes: float = Field(default=30, gt=0, le=24 * 60, allow_inf_nan=False)

@@ -73,6 +73,8 @@ class Orchestrator:
     """Runs one session. `observe` gets each new state, `witness` before it what led there; `end` is asked to end the
     session, with the reason for its user.
 
+    `journal` is told of each input, the states before and after it, and when it was posted.
+
     The conversation goes on from `history`. `meter` is told what operators should know. `dropped` is told each sentence
     that is left unspoken because too many wait (TTS_OVERFLOW), `streamed` each piece of a reply's text as it comes.
     `cut` is awaited before a cancelled reply is final: a client that plays by itself has fallen silent then, and the
@@ -90,6 +92,7 @@ class Orchestrator:
         *,
         history: History = (),
         witness: Callable[[Input], None] | None = None,
+        journal: Callable[[Input, State, State, float], None] | None = None,
         meter: Meter | None = None,
         dropped: Callable[[str], None] | None = None,
         streamed: Callable[[int, str], None] | None = None,
@@ -99,6 +102,7 @@ class Orchestrator:
         self._choices = settings.choices
         self.player = Player(self.post, settings.tts_prefetch, rewind_words=settings.resume_rewind == "word")
         self._observe, self._end, self._witness, self._meter, self._cut = observe, end, witness, meter, cut
+        self._journal = journal
         self._engines = engines
         self._endpoint_rules = settings.endpoint_rules
         self._listener: Listener | None = None
@@ -196,6 +200,8 @@ class Orchestrator:
                         self._witness(input)
                     before = self.state
                     self.state, commands = step(before, input, at_s)
+                    if self._journal is not None:
+                        self._journal(input, before, self.state, at_s)
                     for command in commands:
                         await self._carry_out(command, group)
                     if self.state != before:

@@ -34,9 +34,11 @@ from voicebot.doors.lock import is_logged_in
 from voicebot.doors.refusal import Reason
 from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Health, Preflight
+from voicebot.recording.recorder import GRACE_S
 from voicebot.transports import aiortc_tuning
 from voicebot.transports.connections import Connections, Offer
 from voicebot.transports.kept import add_conversations
+from voicebot.transports.take import PATH, add_recordings
 from voicebot.transports.ws import add_websocket
 from voicebot.ui import panel
 from voicebot.ui.page import build_page
@@ -112,6 +114,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
 
     add_websocket(app, engines, settings, connections)
     add_conversations(app, settings, connections)
+    add_recordings(app, settings, connections)
 
     @app.exception_handler(RefusedError)
     async def refused(_: Request, error: RefusedError) -> JSONResponse:
@@ -126,7 +129,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
 
     with contextlib.redirect_stdout(None):  # Gradio says "new /" there
         gr.mount_gradio_app(app, build_page(settings.max_text_chars), path="/")
-    guard(app, settings, counted.count_refusal)
+    guard(app, settings, counted.count_refusal, streamed={PATH})
     return app
 
 
@@ -140,10 +143,13 @@ def notice(health: Health, settings: Settings) -> str:
         engines = f"What is said here is {', '.join(services)}, over the internet."
     else:
         engines = "Running on the embedded engines: no key, no internet, and no service hears you."
+    sound = "Sound is not recorded."
+    if settings.recording_minutes:
+        sound = f"Sound is recorded for you, and gone {GRACE_S / 60:g} minutes after you hang up."
     if not settings.keep_conversations:
-        return f"{engines} The words are not kept."
+        return f"{engines} The words are not kept. {sound}"
     days = f"for {settings.retention_days:g} days, or " if settings.retention_days else ""
-    return f"{engines} The words are kept {days}until you begin a new conversation."
+    return f"{engines} The words are kept {days}until you begin a new conversation. {sound}"
 
 
 def bind(host: str, port: int | None) -> socket.socket:

@@ -55,6 +55,7 @@ class Microphone(MediaStreamTrack):
         self._room = room
         self.sent_s: list[float] = []
         """Monotonic time at which each frame left; frame n holds positions [n * 960, (n + 1) * 960)."""
+        self.sent_sound: list[Samples] = []
         self._unsaid: Samples = np.zeros(0, np.int16)
         self._start_s = 0.0
         self._sent = Signal()
@@ -98,6 +99,7 @@ class Microphone(MediaStreamTrack):
         frame.pts = len(self.sent_s) * FRAME_SAMPLES
         frame.time_base = Fraction(1, WIRE_RATE_HZ)
         self.sent_s.append(time.monotonic())
+        self.sent_sound.append(padded)
         self._sent.notify()
         return frame
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from starlette.applications import Starlette
 
 from voicebot.config import Settings
@@ -13,12 +15,14 @@ from voicebot.doors.origin import OriginCheck
 from voicebot.doors.refusal import Count
 
 
-def guard(app: Starlette, settings: Settings, count: Count) -> None:
+def guard(app: Starlette, settings: Settings, count: Count, streamed: Container[str] = ()) -> None:
     """Put everything that must hold for all routes around them; `count` is told of each that is refused.
+
+    The routes whose paths are in `streamed` limit the length of what they read by themselves.
 
     From the outside in: headers, what other sites may read, the lock, the origin, the length.
     """
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_kb * 1024, count=count)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_kb * 1024, count=count, streamed=streamed)
     app.add_middleware(OriginCheck, settings=settings, count=count)
     if settings.app_username is not None:
         app.add_middleware(Lock, settings=settings, count=count)

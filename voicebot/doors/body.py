@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -12,16 +14,18 @@ from voicebot.doors.refusal import Count, Reason, refuse
 class BodyLimit:
     """ASGI middleware: a body longer than `max_bytes` is refused with a 413, by what it announces or by what comes.
 
-    It is read whole before the request goes on, so that no route sees half of one.
+    It is read whole before the request goes on, so that no route sees half of one. The paths in `streamed` read, and
+    limit, what is posted to them by themselves.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, count: Count) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, count: Count, streamed: Container[str] = ()) -> None:
         self._app = app
         self._count = count
         self._max_bytes = max_bytes
+        self._streamed = streamed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
+        if scope["type"] != "http" or scope["method"] in SAFE_METHODS or scope["path"] in self._streamed:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")

@@ -17,6 +17,7 @@ from voicebot.config import Settings
 from voicebot.core.history import History, Message
 from voicebot.store.conversation import Conversation
 from voicebot.store.database import Database, StoreError
+from voicebot.store.held import Held
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Conversations:
             self._database = Database(url)
         self._retention_s = settings.retention_days * DAY_S
         self._clock = clock
+        self._held = Held(clock)
         self._live: set[Conversation] = set()
         self._asking: set[asyncio.Task[Any]] = set()
         self._problem: str | None = "not asked yet"
@@ -99,7 +101,7 @@ class Conversations:
     async def open(self, id: str | None) -> Conversation:
         """For a session that begins: the conversation `id`, or a new one if there is none (any more)."""
         if self._database is None:
-            return Conversation()
+            return Conversation(history=(None if id is None else self._held.find(id)) or ())
         owner, history, notice = secrets.token_urlsafe(), None, None
         if id is not None:
             try:
@@ -119,13 +121,26 @@ class Conversations:
         self._live.add(conversation)
         return conversation
 
+    async def put(self, history: History) -> str:
+        """The name of a new conversation in which this was said and heard. Raises StoreError.
+
+        Where none are kept, some are held in memory for a while, so that a session can go on from there.
+        """
+        id = secrets.token_urlsafe(ID_BYTES)
+        if self._database is None:
+            self._held.put(id, history)
+        else:
+            await self._save(self._database, id, secrets.token_urlsafe(), 0, history, new=True)
+        return id
+
     async def read(self, id: str) -> History | None:
         """What was said and heard in it; None if there is no such conversation. Raises StoreError."""
-        return None if self._database is None else await self._ask(self._database.read(id), ASK_S)
+        return self._held.find(id) if self._database is None else await self._ask(self._database.read(id), ASK_S)
 
     async def delete(self, id: str) -> None:
         """Nothing of it is left, and a session that is still in it keeps nothing more. Raises StoreError."""
         if self._database is None:
+            self._held.drop(id)
             return
         async with AsyncExitStack() as stack:
             live = [each for each in self._live if each.id == id]

@@ -19,6 +19,7 @@ from voicebot.doors.refusal import Reason
 from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Preflight
 from voicebot.options import Options
+from voicebot.recording.recorder import Recordings
 from voicebot.store.conversation import Conversation
 from voicebot.store.conversations import ID_PATTERN, Conversations
 from voicebot.telemetry import Telemetry
@@ -59,6 +60,7 @@ class Connections(WebRTCConnectionMixin):
         self.preflight = Preflight(engines)
         self.admission = Admission(settings)
         self.conversations = Conversations(settings)
+        self.recordings = Recordings(settings)
         self.mode = "send-receive"
         self.modality = "audio"
         self.concurrency_limit = settings.max_sessions
@@ -69,7 +71,7 @@ class Connections(WebRTCConnectionMixin):
         self.telemetry = Telemetry(settings)
         meter = partial(self.telemetry.meter, "webrtc")
         self.options = Options(engines, settings.choices)
-        self.event_handler = VoiceHandler(engines, settings, view, self._leave, meter, self.options)
+        self.event_handler = VoiceHandler(engines, settings, view, self._leave, meter, self.options, self.recordings)
         self._tickets: dict[str, Ticket] = {}
         self.sockets: set[Leaving] = set()
         """The sessions over `/ws`."""
@@ -170,5 +172,6 @@ class Connections(WebRTCConnectionMixin):
         for handler in self.sessions:
             self._leave(handler, SHUTDOWN)
         await asyncio.gather(*self._closing.values(), *(peer.close() for peer in list(self.pcs.values())))
+        self.recordings.close()
         await self.conversations.close()
         await self.telemetry.close()

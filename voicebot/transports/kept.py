@@ -35,7 +35,7 @@ def add_conversations(app: FastAPI, settings: Settings, connections: Connections
         try:
             history = await connections.conversations.read(conversation)
         except StoreError:
-            raise _unreachable() from None
+            raise unreachable() from None
         if history is None:
             raise RefusedError(404, Reason.REQUEST, "conversation: there is none of this name (any more)")
         response.headers["Cache-Control"] = "no-store"
@@ -48,9 +48,9 @@ def add_conversations(app: FastAPI, settings: Settings, connections: Connections
         try:
             await connections.conversations.delete(conversation)
         except StoreError:
-            raise _unreachable() from None
+            raise unreachable() from None
 
 
-def _unreachable() -> RefusedError:
+def unreachable() -> RefusedError:
     message = "The conversations can't be reached just now. Please try again in a moment."
     return RefusedError(503, Reason.STORE, message, RETRY_S)

@@ -83,15 +83,22 @@ def hello(
     session: str,
     engines: dict[str, str],
     conversation: str | None,
+    recording: str,
     options: dict[str, Any],
     ends_in_s: float | None = None,
 ) -> dict[str, Any]:
-    """`conversation` is what a client sends back to go on with it; None if it is not kept.
-
-    `options` are what it may `configure`.
+    """`conversation` is what a client sends back to go on with it, None if it is not kept; `recording` is the secret
+    name under which the session can be taken along; `options` are what it may `configure`.
     """
-    about = {"session": session, "engines": engines, "conversation": conversation, "options": options}
-    return {"type": "hello", **about, "ends_in_s": None if ends_in_s is None else round(ends_in_s)}
+    return {
+        "type": "hello",
+        "session": session,
+        "engines": engines,
+        "conversation": conversation,
+        "recording": recording,
+        "options": options,
+        "ends_in_s": None if ends_in_s is None else round(ends_in_s),
+    }
 
 
 def telemetry(stt_bytes: int) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from voicebot.engines.base import Engines
 from voicebot.options import ChoiceError, Options
 from voicebot.orchestrator import Meter, Orchestrator
 from voicebot.player import FrameClock
+from voicebot.recording.recorder import Recordings
 from voicebot.store.conversation import Conversation
 from voicebot.transports import messages
 from voicebot.transports.configuration import Configuration
@@ -79,6 +80,7 @@ class VoiceHandler(AsyncStreamHandler):
         leave: Callable[[VoiceHandler, Ending], None],
         meter: Callable[[str], Meter],
         options: Options,
+        recordings: Recordings,
         conversation: Conversation | None = None,
     ) -> None:
         super().__init__("mono", output_sample_rate=WIRE_RATE_HZ, input_sample_rate=WIRE_RATE_HZ)
@@ -87,12 +89,14 @@ class VoiceHandler(AsyncStreamHandler):
         self.conversation = conversation or Conversation()
         self.conversation.taken = partial(leave, self, TAKEN_OVER)
         self.session = secrets.token_hex(8)
+        self._recordings, self._recorder = recordings, recordings.new(self.conversation.history)
         self._orchestrator = Orchestrator(
             engines,
             settings,
             self._state_changed,
             lambda reason: leave(self, Ending(Cause.IDLE, reason)),
             history=self.conversation.history,
+            journal=self._recorder.happened,
             meter=meter(self.session),
             dropped=self._sentence_dropped,
         )
@@ -108,7 +112,8 @@ class VoiceHandler(AsyncStreamHandler):
 
     def copy(self) -> VoiceHandler:
         return VoiceHandler(
-            *(self._engines, self._settings, self._view, self._leave, self._meter, self._options, self.conversation)
+            *(self._engines, self._settings, self._view, self._leave, self._meter, self._options, self._recordings),
+            self.conversation,
         )
 
     @property
@@ -121,6 +126,7 @@ class VoiceHandler(AsyncStreamHandler):
 
     async def start_up(self) -> None:
         if not self._closed.is_set() and not self._tasks:
+            self._recorder.begin()
             for name, work in (("session", self._orchestrator.run()), ("playout", self._play())):
                 task = asyncio.create_task(work, name=name)
                 task.add_done_callback(self._task_ended)
@@ -137,6 +143,7 @@ class VoiceHandler(AsyncStreamHandler):
         for task in self._tasks:
             task.cancel()
         self.conversation.end()
+        self._recorder.end()
         if self._callback is not None:
             self._callback.stop()
 
@@ -163,7 +170,9 @@ class VoiceHandler(AsyncStreamHandler):
         try:
             rate_hz, samples = frame
             self._heard_s = time.monotonic()
-            self._orchestrator.hear(Audio(np.asarray(samples, np.int16).reshape(-1), rate_hz))
+            audio = Audio(np.asarray(samples, np.int16).reshape(-1), rate_hz)
+            self._recorder.heard(audio)
+            self._orchestrator.hear(audio)
         except Exception:  # noqa: BLE001 (the transport edge: FastRTC would leave the bot deaf)
             self._log_fault("receive")
 
@@ -181,7 +190,9 @@ class VoiceHandler(AsyncStreamHandler):
             await clock.tick()
             if self.frames_waiting >= MAX_QUEUED_FRAMES:
                 continue
-            self._callback.queue.put_nowait(_wire_frame(self._next_frame(), position))
+            frame = self._next_frame()
+            self._recorder.played(frame, self.frames_waiting * FRAME_SAMPLES)
+            self._callback.queue.put_nowait(_wire_frame(frame, position))
             position += FRAME_SAMPLES
 
     def _next_frame(self) -> Samples:
@@ -228,9 +239,17 @@ class VoiceHandler(AsyncStreamHandler):
         super().set_channel(channel)
         if not known:
             channel.on("message", self._message_came)
-            names, options = self._engines.names, self._options.view()
             left_s = None if self.ticket is None else self.ticket.left_s
-            self._send(messages.hello(self.session, names, self.conversation.id, options, left_s))
+            self._send(
+                messages.hello(
+                    self.session,
+                    self._engines.names,
+                    self.conversation.id,
+                    self._recorder.name,
+                    self._options.view(),
+                    left_s,
+                )
+            )
             if self.conversation.notice is not None:
                 self._send(messages.error(self.conversation.notice))
 

@@ -36,6 +36,7 @@ SCRIPTS = (
     "sound_check",
     "preflight",
     "preflight_line",
+    "take",
     "talk",
     "chat",
     "panel",
@@ -45,7 +46,7 @@ SCRIPTS = (
 )
 """The script's modules, each after those it imports."""
 
-STYLES = ("page", "talk", "preflight", "controls", "chat", "panel", "engines", "verdicts", "settings")
+STYLES = ("page", "talk", "preflight", "controls", "chat", "take", "panel", "engines", "verdicts", "settings")
 
 PARTS = (
     ("stt", "Speech to text", "stt"),
@@ -77,6 +78,7 @@ def build_page(max_text_chars: int = 2_000) -> gr.Blocks:
                 gr.HTML(_asset("problem.html"), padding=False)
             with gr.Column(elem_id="vb-conversation"):
                 gr.HTML(_asset("chat.html"), padding=False)
+                gr.HTML(_asset("take.html"), padding=False)
                 gr.HTML(_panel(), padding=False)
     return page
 

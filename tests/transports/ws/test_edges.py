@@ -23,6 +23,7 @@ from voicebot.engines.base import EngineError
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import TextToSpeechChain
 from voicebot.options import Options
+from voicebot.recording.recorder import Recordings
 from voicebot.store.conversation import Conversation
 from voicebot.telemetry import Telemetry
 from voicebot.transports.ws import playout
@@ -110,15 +111,24 @@ async def test_a_client_that_does_not_read_is_sent_away() -> None:
     settings = config.load(media_timeout_s=1)
     engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
     ticket = Admission(settings).enter("192.0.2.1")
-    meter = Telemetry(settings).meter
+    meter, recordings = Telemetry(settings).meter, Recordings(settings)
     deaf = Session(
         cast(WebSocket, DeafSocket()),
-        *(engines, settings, ticket, partial(meter, "ws"), Conversation(), Options(engines, settings.choices)),
+        *(
+            engines,
+            settings,
+            ticket,
+            partial(meter, "ws"),
+            Conversation(),
+            Options(engines, settings.choices),
+            recordings,
+        ),
         rate_hz=16_000,
         can_pause=False,
     )
     async with asyncio.timeout(5):
         await deaf.run()
+    recordings.close()
     assert {task.get_name() for task in asyncio.all_tasks()} & {"session", "receiving", "transmitting"} == set()
 
 

@@ -64,6 +64,7 @@ def add_websocket(app: FastAPI, engines: Engines, settings: Settings, connection
                 meter,
                 conversation,
                 connections.options,
+                connections.recordings,
                 rate_hz=int(rate),
                 can_pause=can_pause,
             )

@@ -122,6 +122,7 @@ class Connected(_Message):
     conversation: str | None = Field(
         default=None, description="Its name, for `?conversation=`: keep it secret; null: it is not kept"
     )
+    recording: str = Field(description="`GET /recordings/NAME.zip` gives the session to take along: keep it secret")
 
 
 class StopPlayback(_Message):

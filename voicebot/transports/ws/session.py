@@ -13,7 +13,7 @@ from typing import assert_never
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voicebot.config import Settings
-from voicebot.core.audio import FRAME_S, Audio
+from voicebot.core.audio import FRAME_S, Audio, Samples
 from voicebot.core.events import ChoicesMade, ConversationCleared, InterruptPressed, TextTyped
 from voicebot.core.state import State
 from voicebot.doors.admission import Ticket
@@ -25,6 +25,7 @@ from voicebot.engines.upload import RecordingError
 from voicebot.options import ChoiceError, Options
 from voicebot.orchestrator import Meter, Orchestrator
 from voicebot.player import FrameClock
+from voicebot.recording.recorder import Recordings
 from voicebot.store.conversation import Conversation
 from voicebot.transports.ws.narrator import Narrator
 from voicebot.transports.ws.playout import Playout
@@ -84,6 +85,7 @@ class Session:
         meter: Callable[[str], Meter],
         conversation: Conversation,
         options: Options,
+        recordings: Recordings,
         *,
         rate_hz: int,
         can_pause: bool,
@@ -95,6 +97,7 @@ class Session:
         self._unsent: asyncio.Queue[ServerMessage] = asyncio.Queue(MAX_UNSENT)
         self._conversation = conversation
         conversation.taken = partial(self.leave, TAKEN_OVER)
+        self._recorder = recordings.new(conversation.history)
         self._narrator = Narrator(self._send)
         self._orchestrator = Orchestrator(
             engines,
@@ -103,6 +106,7 @@ class Session:
             lambda reason: self.leave(Ending(Cause.IDLE, reason)),
             history=conversation.history,
             witness=self._narrator.witness,
+            journal=self._recorder.happened,
             meter=meter(self._name),
             dropped=lambda text: self._send(TtsDropped(text=text)),
             streamed=self._narrator.stream,
@@ -125,7 +129,8 @@ class Session:
 
     async def run(self) -> None:
         """Until one side leaves. All tasks of the session end with it."""
-        self._send(Connected(session_id=self._name, conversation=self._conversation.id))
+        self._recorder.begin()
+        self._send(Connected(session_id=self._name, conversation=self._conversation.id, recording=self._recorder.name))
         if self._conversation.notice is not None:
             self._send(Error(message=self._conversation.notice))
         work = {
@@ -144,6 +149,7 @@ class Session:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._recorder.end()
         await say_goodbye(self._socket, list(self._left_over()), ending.cause, ending.reason)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
@@ -194,7 +200,7 @@ class Session:
         clock, told_s = FrameClock(), time.monotonic()
         while True:
             await clock.tick()
-            self._playout.tick(self._orchestrator.next_frame)
+            self._playout.tick(self._advance)
             now_s = time.monotonic()
             quiet = self._heard_s is not None and now_s - self._heard_s > QUIET_S
             if quiet and self._orchestrator.hears_speech:
@@ -204,6 +210,12 @@ class Session:
                 self._send(Telemetry(stt_bytes=self._orchestrator.bytes_transcribed))
                 if (over := self._ticket.over()) is not None:
                     self.leave(over)
+
+    def _advance(self, most: int) -> Samples:
+        """The client is taken to have played so many samples."""
+        frame = self._orchestrator.next_frame(most)
+        self._recorder.played(frame)
+        return frame
 
     # In -----------------------------------------------------------------------------------------------------------
 
@@ -240,7 +252,9 @@ class Session:
         if len(pcm) % 2:
             raise MessageError(f"binary: 16-bit samples need an even number of bytes, not {len(pcm)}")
         self._heard_s = time.monotonic()
-        self._orchestrator.hear(Audio.from_bytes(pcm, self._rate_hz))
+        audio = Audio.from_bytes(pcm, self._rate_hz)
+        self._recorder.heard(audio)
+        self._orchestrator.hear(audio)
 
     async def _take(self, message: ClientMessage) -> None:
         match message:
@@ -287,6 +301,8 @@ class Session:
             audio = await asyncio.to_thread(decode, encoded, round(self._settings.ws_max_audio_mb * 1_000_000))
         except RecordingError as error:
             raise RecordingError(f"speech_end: audio: {error}") from error
+        else:
+            self._recorder.heard(audio)
         finally:
             self._orchestrator.upload(audio if audio is not None and audio.duration_s >= SHORTEST_S else None)
 

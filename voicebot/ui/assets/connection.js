@@ -167,11 +167,11 @@ function noAnswer({ error = "no answer", limit }) {
 }
 
 /** JSON from the server. Throws Refused with the server's own words, or Unreachable.
- * @param {string} path @param {RequestInit} [options] @returns {Promise<any>} */
-export async function fetchJson(path, options) {
+ * @param {string} path @param {RequestInit} [options] @param {number} [patience_ms] @returns {Promise<any>} */
+export async function fetchJson(path, options, patience_ms = OPENING_MS) {
   let response;
   try {
-    response = await fetch(serverUrl(path), { ...options, signal: AbortSignal.timeout(OPENING_MS) });
+    response = await fetch(serverUrl(path), { ...options, signal: AbortSignal.timeout(patience_ms) });
   } catch {
     throw new Unreachable("no server");
   }

@@ -11,10 +11,11 @@ import { drawPreflight } from "./preflight_line.js";
 import { serverProblem } from "./problems.js";
 import { Session } from "./session.js";
 import { SettingsDialog } from "./settings.js";
+import { drawTake, wireTake } from "./take.js";
 import { drawLevel, drawTalk } from "./talk.js";
 
 /** What Gradio puts on the page, piece by piece. */
-const PIECES = ["header", "talk", "mute", "interrupt", "clear", "text", "problem", "chat", "panel"];
+const PIECES = ["header", "talk", "mute", "interrupt", "clear", "text", "problem", "chat", "take", "panel"];
 
 /** Gradio builds the page some time after this script has run. */
 function whenBuilt() {
@@ -56,6 +57,7 @@ function draw(session, talk, chat, preflight) {
   drawTalk(talk, session, preflight.advice);
   drawPreflight(find(talk, ".vb-preflight"), preflight);
   drawProblem(session);
+  drawTake(session);
   chat.draw(view.chat, view.older);
   const serving = view.engines ?? {};
   const atWork = Object.entries(serving).map(([stage, { name }]) => [stage, name]);
@@ -97,6 +99,7 @@ function allow(selector, allowed, pressed) {
 
 /** @param {Session} session @param {Preflight} preflight */
 function wire(session, preflight) {
+  wireTake(session);
   find(document, "#vb-talk-button").addEventListener("click", () => {
     preflight.stop();
     void session.toggleTalk();

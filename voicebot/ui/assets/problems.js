@@ -13,7 +13,7 @@ import { Refused, Unreachable } from "./connection.js";
 
 /** @param {string} what @param {string} todo @param {Problem["action"]} [action] @param {string} [button]
  * @returns {Problem} */
-function problem(what, todo, action = null, button = action ? "Reconnect" : "Dismiss") {
+export function problem(what, todo, action = null, button = action ? "Reconnect" : "Dismiss") {
   return { what, todo, action, button, calm: false };
 }
 

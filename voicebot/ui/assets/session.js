@@ -53,6 +53,11 @@ export class Session {
     this.notice = "";
     this.wrongCalls = new WrongCalls();
     this.choices = new Choices();
+    /** @type {string | null} the name under which the last session can be taken along */
+    this.recording = null;
+    this.taking = false;
+    /** What came of the last download or import. */
+    this.taken = "";
     this.changed = () => {};
     this.levelChanged = (/** @type {number} */ _level) => {};
     this._line = new Line({
@@ -140,8 +145,9 @@ export class Session {
     const name = remembered();
     try {
       if (name !== null) await fetchJson(`conversations/${name}`, { method: "DELETE" });
+      if (this.recording !== null) await fetchJson(`recordings/${this.recording}.zip`, { method: "DELETE" });
       forget();
-      this._set({ view: null });
+      this._set({ view: null, recording: null, taken: "" });
     } catch (error) {
       this._set({ problem: connectionProblem(error) });
     }
@@ -277,9 +283,11 @@ export class Session {
       case "hello":
         this._name = message.session;
         this._unspoken = message.conversation;
+        // An import to a server that keeps nothing: this session has taken it over, and another would begin anew.
+        if (message.conversation === null) forget();
         this.choices.options = message.options;
         if (this.choices.differ) this.configure();
-        this._set({ engines: message.engines, bytesHeard: 0 });
+        this._set({ engines: message.engines, bytesHeard: 0, recording: message.recording, taken: "" });
         this._foresee(message.ends_in_s);
         break;
       case "telemetry":
@@ -319,6 +327,17 @@ export class Session {
   _end(problem) {
     this.hangUp();
     this._set({ problem });
+  }
+
+  /** Shows a conversation that was brought along, in the place of the one there is. @param {Record<string, any>} view */
+  goOnWith(view) {
+    this.hangUp();
+    this._set({ view, recording: null });
+  }
+
+  /** @param {Partial<Pick<Session, "taking" | "taken" | "problem">>} news of a download or an import */
+  tell(news) {
+    this._set(news);
   }
 
   /** @param {Partial<Session>} changes */

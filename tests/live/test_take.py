@@ -1,0 +1,205 @@
+"""A session over WebRTC, with an interruption, taken along and brought back."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import wave
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+
+from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
+from tests.support.live_server import serving
+from tests.support.rtc_client import RtcClient
+from voicebot import config
+from voicebot.core.audio import FRAME_S, WIRE_RATE_HZ, Audio
+from voicebot.recording.archive import read
+from voicebot.recording.lane import RATE_HZ
+
+Json = dict[str, Any]
+Wave = npt.NDArray[np.float64]
+
+STORY = "Once upon a time there was a captain who looked at the ships every morning. "
+ANSWER = "Four it is. "
+CLOSE_S = 0.020
+
+
+def is_state(condition: Callable[[Json], object]) -> Callable[[Json], bool]:
+    return lambda message: message["type"] == "state" and bool(condition(message))
+
+
+def last_heard(view: Json) -> str:
+    return str(view["chat"][-1].get("heard", "")) if view["chat"] else ""
+
+
+def envelope(audio: Audio) -> Wave:
+    """Loudness in steps of a millisecond."""
+    step = audio.rate_hz // 1_000
+    samples = audio.samples[: len(audio.samples) // step * step].astype(np.float64)
+    return np.asarray(np.sqrt(np.mean(samples.reshape(-1, step) ** 2, axis=1)))
+
+
+def edges(audio: Audio) -> list[float]:
+    """In seconds, where sound begins and where it ends: pauses of less than 60 ms are none."""
+    heard = np.flatnonzero(envelope(audio) > 600)
+    found: list[float] = []
+    for at, before in zip(heard, [-1_000, *heard], strict=False):
+        if at - before > 60:
+            found += [before / 1_000, at / 1_000]
+    return [*found[1:], float(heard[-1]) / 1_000]
+
+
+def on_one_clock(frames: list[tuple[float, Audio]], began_s: float) -> Audio:
+    """A client's frames as it had them, each at the time it began, on one line from `began_s` on."""
+    line = np.zeros(round((frames[-1][0] - began_s + 1) * WIRE_RATE_HZ), np.int16)
+    for at_s, audio in frames:
+        start = round((at_s - began_s) * WIRE_RATE_HZ)
+        if start >= 0:
+            line[start : start + len(audio.samples)] = audio.samples
+    return Audio(line, WIRE_RATE_HZ)
+
+
+async def test_an_interrupted_talk_is_taken_along_as_it_was_heard_and_goes_on_elsewhere() -> None:
+    stt = ScriptedStt(scripts=[["what is two plus two"], [""]])
+    agent = ScriptedAgent(scripts=[[STORY], [ANSWER], ["Five. "]])
+    async with serving(scripted(stt, agent, ToneTts(letter_s=0.05)), config.load(max_body_kb=128)) as server:
+        async with RtcClient(server.url) as client, httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+            hello = await client.wait_for_message(lambda message: message["type"] == "hello")
+            address = f"/recordings/{hello['recording']}.zip"
+            client.send({"type": "text", "text": "tell me a story"})
+            await client.wait_for_message(
+                is_state(lambda view: len(view["chat"]) > 1 and view["chat"][1]["heard"].count(" ") >= 4)
+            )
+            client.microphone.say(loud(0.8))
+            await client.microphone.said()
+            after = await client.wait_for_message(
+                is_state(lambda view: view["phase"] == "idle" and last_heard(view) == ANSWER.strip())
+            )
+            client.microphone.say(loud(0.1))
+            await client.microphone.said()
+            await client.heard.wait_for_silence()
+            running = await http.get(address)
+            sent = [
+                (at_s - FRAME_S, Audio(piece, WIRE_RATE_HZ))
+                for at_s, piece in zip(client.microphone.sent_s, client.microphone.sent_sound, strict=True)
+            ]
+            received = [(frame.arrived_s, frame.audio) for frame in client.heard.frames]
+        async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+            ended = await http.get(address)
+            assert (await http.head(address)).status_code == 200
+            assert (await http.get(f"/recordings/{'A' * 32}.zip")).status_code == 404
+            for response in (running, ended):
+                assert response.status_code == 200
+                assert response.headers["cache-control"] == "no-store"
+                assert response.headers["content-disposition"].startswith('attachment; filename="voice-bot-20')
+            archive = zipfile.ZipFile(io.BytesIO(ended.content))
+            transcript, events, timings = (
+                json.loads(archive.read(name)) for name in ("transcript.json", "events.json", "timings.json")
+            )
+
+            # What was said, and heard of the answers
+            chat = after["chat"]
+            assert [said["text"] for said in transcript["messages"]] == [
+                "tell me a story", chat[1]["heard"], "what is two plus two", ANSWER.strip(),
+            ]  # fmt: skip
+            story, question, answer = transcript["messages"][1:]
+            assert story["interrupted"]
+            assert f"{story['text']} {story['unheard']}" == STORY.strip()
+            assert [word["text"] for word in story["words"]] == story["text"].split()
+            assert agent.asked[1][1].text == story["text"]
+            assert [event["name"] for event in events["events"] if event["kind"] == "verdict"] == ["regenerate"]
+            assert [turn["typed"] for turn in timings["turns"]] == [True, False]
+
+            # Both channels beside what the client sent and received
+            left, right = channels(archive.read("conversation.wav"))
+            began_s = min(sent[0][0], received[0][0])
+            apart_s = compare(edges(left), edges(on_one_clock(sent, began_s)), "left")
+            apart_right_s = compare(edges(right), edges(on_one_clock(received, began_s)), "right")
+            assert abs(apart_s - apart_right_s) <= CLOSE_S
+
+            # The times in the transcript are those of the sound
+            (said_from, said_to, *_), heard_at = edges(left), edges(right)
+            assert abs(question["began_s"] - said_from) < 0.25
+            assert abs(question["ended_s"] - said_to) < 0.1
+            assert heard_at[0] <= story["words"][0]["heard_s"] < story["words"][-1]["heard_s"] <= heard_at[1] + 0.05
+            assert heard_at[2] <= answer["began_s"] < answer["ended_s"] <= heard_at[3] + 0.05
+
+            # Brought back, though it is longer than other requests may be
+            assert len(ended.content) > 128 * 1024
+            response = await http.post("/conversations", content=ended.content)
+            view = response.raise_for_status().json()
+            assert [said.get("text") or said["heard"] for said in view["chat"]] == [
+                said["text"] for said in transcript["messages"]
+            ]
+            assert view["chat"][1]["interrupted"]
+            nonsense = await http.post("/conversations", content=b"nonsense")
+            assert nonsense.status_code == 422
+            assert nonsense.json() == {"error": "This can't be imported: it is no zip, or not all of it is there."}
+        async with RtcClient(server.url, conversation=view["conversation"]) as client:
+            client.send({"type": "text", "text": "and one more?"})
+            await client.wait_for_message(is_state(lambda view: last_heard(view) == "Five."))
+        assert agent.asked[-1][:-1] == read(io.BytesIO(ended.content))
+
+
+def channels(wav: bytes) -> tuple[Audio, Audio]:
+    with wave.open(io.BytesIO(wav)) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+    assert file.getframerate() == RATE_HZ
+    return Audio(samples[:, 0].copy(), RATE_HZ), Audio(samples[:, 1].copy(), RATE_HZ)
+
+
+def compare(recorded: list[float], at_client: list[float], channel: str) -> float:
+    """How far the two clocks are apart; every edge must tell the same."""
+    assert len(recorded) == len(at_client), (channel, recorded, at_client)
+    apart = [there - here for here, there in zip(recorded, at_client, strict=True)]
+    assert max(apart) - min(apart) <= CLOSE_S, (channel, apart)
+    return float(np.median(apart))
+
+
+async def announced(url: str, length: int) -> int:
+    """The status that an import of this length gets before any of it is sent."""
+    address = httpx.URL(url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    head = f"POST /conversations HTTP/1.1\r\nHost: {address.netloc.decode()}\r\nContent-Length: {length}\r\n\r\n"
+    writer.write(head.encode())
+    status = int((await reader.readline()).split()[1])
+    writer.close()
+    await writer.wait_closed()
+    return status
+
+
+async def test_nothing_is_kept_and_no_sound_recorded_and_it_still_can_be_taken_and_brought_back() -> None:
+    agent = ScriptedAgent(scripts=[["Fine. "], ["Well. "]])
+    settings = config.load(keep_conversations=False, recording_minutes=0)
+    async with (
+        serving(scripted(ScriptedStt(), agent, ToneTts()), settings) as server,
+        httpx.AsyncClient(base_url=server.url, trust_env=False) as http,
+    ):
+        async with RtcClient(server.url) as client:
+            hello = await client.wait_for_message(lambda message: message["type"] == "hello")
+            client.send({"type": "text", "text": "how are you?"})
+            await client.wait_for_message(is_state(lambda view: view["phase"] == "idle" and last_heard(view)))
+            taken = await http.get(f"/recordings/{hello['recording']}.zip")
+            assert "conversation.wav" not in zipfile.ZipFile(io.BytesIO(taken.content)).namelist()
+            name = (await http.post("/conversations", content=taken.content)).json()["conversation"]
+            seen = len(client.messages)
+            client.send({"type": "clear"})
+            await client.wait_for_message(
+                lambda message: message in client.messages[seen:] and message.get("chat") == []
+            )
+            emptied = await http.get(f"/recordings/{hello['recording']}.zip")
+            assert json.loads(zipfile.ZipFile(io.BytesIO(emptied.content)).read("transcript.json"))["messages"] == []
+        assert (await http.get(f"/conversations/{name}")).json()["chat"][-1]["heard"] == "Fine."
+        async with RtcClient(server.url, conversation=name) as client:
+            client.send({"type": "text", "text": "and now?"})
+            await client.wait_for_message(is_state(lambda view: last_heard(view) == "Well."))
+        assert [message.text for message in agent.asked[-1]] == ["how are you?", "Fine.", "and now?"]
+        assert (await http.delete(f"/conversations/{name}")).status_code == 204
+        assert (await http.get(f"/conversations/{name}")).status_code == 404
+        assert await announced(server.url, 99_000_000) == 413

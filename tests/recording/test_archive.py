@@ -1,0 +1,219 @@
+"""What is taken along, and brought back: nothing is lost, and nothing else is let in."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import random
+import struct
+import wave
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from voicebot import config
+from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
+from voicebot.core.history import History, Message, Role
+from voicebot.core.state import State
+from voicebot.recording.archive import MAX_TRANSCRIPT_BYTES, ImportFileError, pack, read
+from voicebot.recording.lane import RATE_HZ
+from voicebot.recording.recorder import Recordings
+from voicebot.recording.tape import DITHER, Tape
+
+TALK: History = (
+    Message(Role.USER, "tell me <b>a</b> story"),
+    Message(Role.ASSISTANT, "1. Once *upon* a time", interrupted=True),
+    Message(Role.USER, "¿qué? \u202e ok"),
+)
+
+
+def zipped(*entries: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> io.BytesIO:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+    return file
+
+
+def transcript(**changes: Any) -> bytes:
+    said = [{"role": "user", "text": "hello"}, {"role": "assistant", "text": "Hi.", "interrupted": True}]
+    return json.dumps({"format": "voicebot.transcript", "version": 1, "messages": said} | changes).encode()
+
+
+def taken(history: History, **settings: Any) -> io.BytesIO:
+    recordings = Recordings(config.load(**settings))
+    recorder = recordings.new(history)
+    recorder.begin()
+    recorder.played(np.full(FRAME_SAMPLES, 1_000, np.int16))
+    file = io.BytesIO()
+    pack(recorder.take(), file)
+    recordings.close()
+    assert recordings.find(recorder.name) is None
+    return file
+
+
+# Out and in again ---------------------------------------------------------------------------------------------------
+
+
+def test_a_talk_comes_back_as_it_was() -> None:
+    file = taken(TALK)
+    with zipfile.ZipFile(file) as archive:
+        assert archive.testzip() is None
+        assert set(archive.namelist()) == {
+            *("conversation.wav", "transcript.json", "transcript.md", "events.json", "timings.json")
+        }
+        text = archive.read("transcript.md").decode()
+    assert r"tell me \<b\>a\</b\> story" in text
+    assert r"1\. Once \*upon\* a time **– interrupted**" in text
+    assert read(file) == TALK
+
+
+def test_without_sound_the_words_can_still_be_taken() -> None:
+    file = taken(TALK, recording_minutes=0)
+    with zipfile.ZipFile(file) as archive:
+        assert "conversation.wav" not in archive.namelist()
+        assert json.loads(archive.read("transcript.json"))["sound"] is None
+    assert read(file) == TALK
+
+
+def test_an_unpacked_transcript_and_a_repacked_folder_will_do() -> None:
+    expected = (Message(Role.USER, "hello"), Message(Role.ASSISTANT, "Hi.", interrupted=True))
+    assert read(io.BytesIO(transcript())) == expected
+    assert read(io.BytesIO(b"\xef\xbb\xbf" + transcript())) == expected
+    junk = ("__MACOSX/talk/._transcript.json", b"\0")
+    assert read(zipped(("talk/transcript.json", transcript()), junk)) == expected
+    assert read(zipped(("transcript.json", transcript(sound=None, more=[1])), method=zipfile.ZIP_STORED)) == expected
+
+
+# What is not let in ---------------------------------------------------------------------------------------------------
+
+
+def broken(change: Callable[[bytearray], None]) -> io.BytesIO:
+    content = bytearray(zipped(("transcript.json", transcript())).getvalue())
+    change(content)
+    return io.BytesIO(bytes(content))
+
+
+def encrypted(content: bytearray) -> None:
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+
+
+def many(count: int) -> io.BytesIO:
+    return zipped(*((f"{number}.txt", b"") for number in range(count)), ("transcript.json", transcript()))
+
+
+@pytest.mark.parametrize(
+    ("file", "complaint"),
+    [
+        (io.BytesIO(), "the file is empty"),
+        (io.BytesIO(b"\x89PNG and so on, for long enough to be one"), "it is no zip"),
+        (io.BytesIO(zipped(("transcript.json", transcript())).getvalue()[:-30]), "not all of it is there"),
+        (zipped(("readme.txt", b"")), "it holds no transcript.json"),
+        (zipped(("transcript.json", transcript()), ("a/transcript.json", b"")), "more than one transcript.json"),
+        (broken(encrypted), "locked with a password"),
+        (zipped(("transcript.json", transcript()), method=zipfile.ZIP_BZIP2), "in a way that is not known"),
+        (many(65), "too many files"),
+        (zipped(("transcript.json", b"[" + b" " * 50_000_000)), "transcript.json is too long"),
+        (zipped(("transcript.json", b"{")), "transcript.json: Invalid JSON"),
+        (zipped(("transcript.json", b"[" * 100_000)), "transcript.json: Invalid JSON"),
+        (io.BytesIO(transcript(version=2)), "transcript.json.version: Input should be 1"),
+        (io.BytesIO(transcript(format="other")), "transcript.json.format: Input should be 'voicebot.transcript'"),
+        (io.BytesIO(transcript(messages=[{"role": "system", "text": "x"}])), "transcript.json.messages.0.role"),
+        (io.BytesIO(transcript(messages=[{"role": "user"}])), "transcript.json.messages.0.text: Field required"),
+        (io.BytesIO(transcript(messages=[{"role": "user", "text": " \n"}])), "nothing was said in it"),
+        (io.BytesIO(transcript(messages=[{"role": "user", "text": "x" * 100_001}])), "messages.0.text"),
+    ],
+)
+def test_what_is_wrong_is_named(file: io.BytesIO, complaint: str) -> None:
+    with pytest.raises(ImportFileError) as raised:
+        read(file)
+    assert complaint in str(raised.value)
+    assert len(str(raised.value)) < 300
+
+
+def test_a_directory_that_lies_about_its_size_is_refused_before_it_is_read() -> None:
+    content = bytearray(many(10).getvalue())
+    content[-10:-6] = struct.pack("<L", 500_000_000)
+    with pytest.raises(ImportFileError, match="too many files"):
+        read(io.BytesIO(bytes(content)))
+    locator = b"PK\x06\x07" + bytes(16)
+    whole = many(0).getvalue()
+    with pytest.raises(ImportFileError, match="too many files"):
+        read(io.BytesIO(whole[:-22] + locator + whole[-22:]))
+
+
+def test_no_damage_leads_to_anything_but_a_refusal() -> None:
+    """Bytes changed, cut out or doubled anywhere, in zips and in transcripts."""
+    chance = random.Random(3)
+    originals = [taken(TALK).getvalue(), zipped(("transcript.json", transcript())).getvalue(), transcript()]
+    refused = 0
+    for number in range(1_500):
+        content = bytearray(originals[number % 3])
+        for _ in range(chance.choice((1, 3, 20))):
+            at = chance.randrange(len(content) or 1)
+            match chance.randrange(3):
+                case 0:
+                    content[at : at + 1] = bytes([chance.randrange(256)])
+                case 1:
+                    del content[at : at + chance.randrange(1, 40)]
+                case _:
+                    content[at:at] = content[at : at + chance.randrange(1, 40)]
+        try:
+            history = read(io.BytesIO(bytes(content)))
+        except ImportFileError:
+            refused += 1
+        else:
+            assert all(message.text for message in history)
+    assert refused > 500
+    assert MAX_TRANSCRIPT_BYTES < 5_000_000
+
+
+# The sound ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_tape_is_stereo_and_ends_at_its_limit_and_holes_take_no_space() -> None:
+    tape = Tape(60 * RATE_HZ)
+    loud = Audio(np.full(FRAME_SAMPLES, 4_000, np.int16), WIRE_RATE_HZ)
+    silent = Audio(np.zeros(FRAME_SAMPLES, np.int16), WIRE_RATE_HZ)
+    for number in range(70 * 50):
+        at = number * RATE_HZ // 50
+        tape.heard(loud if number >= 69 * 50 or number < 50 else silent, at + RATE_HZ // 50)
+        tape.played(loud if 50 <= number < 100 else silent, at)
+    sound = tape.sound()
+    assert tape.full
+    assert os.fstat(sound.left.fileno()).st_blocks * 512 <= 3 * RATE_HZ * 2
+    file = io.BytesIO(b"".join(sound.wav()))
+    sound.close()
+    tape.close()
+    with wave.open(file) as wav:
+        assert (wav.getnchannels(), wav.getsampwidth(), wav.getframerate()) == (2, 2, RATE_HZ)
+        assert wav.getnframes() == 60 * RATE_HZ
+        samples = np.frombuffer(wav.readframes(wav.getnframes()), "<i2").reshape(-1, 2)
+    second = samples.reshape(60, RATE_HZ, 2)
+    assert np.abs(second[0, 1_000:-1_000, 0] - 4_000).max() < 40
+    assert np.abs(second[0, : -RATE_HZ // 20, 1]).max() <= DITHER
+    assert np.abs(second[1, 1_000:-1_000, 1] - 4_000).max() < 40
+    assert np.abs(second[2:, :, 0]).max() <= DITHER
+
+
+async def test_ended_ones_go_when_their_time_is_over_or_there_are_too_many() -> None:
+    recordings = Recordings(config.load(max_sessions=2), grace_s=0.05)
+    ended = [recordings.new(State().history) for _ in range(3)]
+    for recorder in ended:
+        recorder.begin()
+        recorder.end()
+        recorder.end()
+    assert [recordings.find(each.name) is None for each in ended] == [True, False, False]
+    live = recordings.new(())
+    live.begin()
+    await asyncio.sleep(0.1)
+    assert [recordings.find(each.name) for each in ended] == [None, None, None]
+    assert recordings.find(live.name) is live
+    recordings.close()
+    assert live.take().sound is None

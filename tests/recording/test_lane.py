@@ -1,0 +1,169 @@
+"""Where sound is placed on the time line: with clocks that drift, packets that are late, lost or held back."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.recording.lane import BATCH, RATE_HZ, WINDOW, Lane
+
+FRAME = RATE_HZ // 50
+CLOSE = RATE_HZ // 50
+"""20 ms."""
+CLICK_EVERY = 25
+"""Frames: half a second."""
+
+
+@dataclass
+class Line:
+    """A lane's time line as it was written."""
+
+    pieces: list[Samples] = field(default_factory=list)
+    writes: list[tuple[int, int]] = field(default_factory=list)
+    end: int = 0
+
+    def write(self, position: int, samples: Samples) -> None:
+        assert position >= self.end, "out of order, or written twice"
+        self.pieces += [np.zeros(position - self.end, np.int16), samples]
+        self.writes.append((position, len(samples)))
+        self.end = position + len(samples)
+
+    @property
+    def samples(self) -> Samples:
+        return np.concatenate(self.pieces)
+
+    def clicks(self) -> list[int]:
+        """Where they begin."""
+        loud = np.flatnonzero(np.abs(self.samples) > 8_000)
+        return [
+            int(each) for each, before in zip(loud, [-RATE_HZ, *loud], strict=False) if each - before > RATE_HZ // 10
+        ]
+
+
+def frame(number: int, click_every: int = CLICK_EVERY) -> Audio:
+    samples = np.zeros(FRAME_SAMPLES, np.int16)
+    if number % click_every == 0:
+        samples[:240] = 20_000
+    return Audio(samples, WIRE_RATE_HZ)
+
+
+def assert_near(found: list[int], expected: list[float], within: float = CLOSE) -> None:
+    assert len(found) == len(expected)
+    off: npt.NDArray[np.float64] = np.abs(np.array(found) - np.array(expected))
+    assert float(off.max()) <= within, f"{off.max() / RATE_HZ * 1000:.1f} ms off at click {int(off.argmax())}"
+
+
+@pytest.mark.parametrize("drift", [-200e-6, 0.0, 200e-6])
+def test_half_an_hour_of_another_clock_and_a_jumpy_network_stays_in_place(drift: float) -> None:
+    """Packets come up to 80 ms late, and the sender's clock is wrong by what bad sound cards are."""
+    line, chance = Line(), random.Random(1)
+    lane = Lane(line.write)
+    sent, came = [], 0.0
+    every = 500
+    for number in range(90_000):
+        truth = number * FRAME * (1 + drift)
+        came = max(came, truth + FRAME + chance.random() ** 4 * 0.08 * RATE_HZ)
+        lane.push(frame(number, every), round(came) - FRAME)
+        if number % every == 0:
+            sent.append(truth)
+    lane.flush()
+    assert_near(line.clicks(), sent)
+
+
+def test_what_comes_in_order_is_written_without_a_seam() -> None:
+    """Two clocks that agree, and an event loop that is at times 15 ms late: each sample once, all side by side."""
+    line, chance = Line(), random.Random(2)
+    lane = Lane(line.write)
+    tone = (np.sin(np.arange(400 * FRAME_SAMPLES) * 0.02) * 9_000).astype(np.int16)
+    for number in range(400):
+        late = round(chance.random() * 0.015 * RATE_HZ)
+        lane.push(Audio(tone[number * FRAME_SAMPLES :][:FRAME_SAMPLES], WIRE_RATE_HZ), number * FRAME + late)
+    lane.flush()
+    first = line.writes[0][0]
+    assert 0 <= first <= 0.001 * RATE_HZ
+    assert all(
+        end == start for end, (start, _) in zip([sum(each) for each in line.writes], line.writes[1:], strict=False)
+    )
+    expected = Audio(tone, WIRE_RATE_HZ).resampled(RATE_HZ).samples[: len(line.samples) - first]
+    assert np.abs(line.samples[first:].astype(int) - expected).max() <= 2
+    assert len(line.samples) >= 400 * FRAME - RATE_HZ // 20
+
+
+def test_what_was_never_sent_is_silence() -> None:
+    """A microphone that is away for 3 s, and one packet in ten that is lost for good."""
+    line = Line()
+    lane = Lane(line.write)
+    sent = []
+    for number in range(600):
+        if 200 <= number < 350 or (number % 10 == 5 and number > 400):
+            continue
+        lane.push(frame(number), number * FRAME)
+        if number % CLICK_EVERY == 0:
+            sent.append(float(number * FRAME))
+    lane.flush()
+    assert_near(line.clicks(), sent, 0.016 * RATE_HZ)
+    assert not line.samples[201 * FRAME : 349 * FRAME].any()
+
+
+def test_what_the_network_held_back_goes_where_it_was_said() -> None:
+    """For 1.5 s nothing comes, then all of it at once."""
+    line = Line()
+    lane = Lane(line.write)
+    for number in range(300):
+        lane.push(frame(number), max(number, 175 if 100 <= number < 175 else 0) * FRAME)
+    lane.flush()
+    assert_near(line.clicks(), [float(number * FRAME) for number in range(0, 300, CLICK_EVERY)], RATE_HZ / 1000)
+
+
+def test_a_stalled_playout_leaves_a_gap_of_its_length() -> None:
+    line = Line()
+    lane = Lane(line.write)
+    for number in range(200):
+        lane.push(frame(number), number * FRAME + (RATE_HZ // 5 if number >= 110 else 0))
+    lane.flush()
+    stalled = [number * FRAME + (RATE_HZ // 5 if number >= 110 else 0) for number in range(0, 200, CLICK_EVERY)]
+    assert_near(line.clicks(), [float(each) for each in stalled], RATE_HZ / 1000)
+
+
+def test_looking_at_it_in_between_changes_nothing() -> None:
+    lines = Line(), Line()
+    lanes = [Lane(line.write) for line in lines]
+    for number in range(500):
+        for lane in lanes:
+            lane.push(frame(number), number * FRAME)
+        if number % 37 == 0:
+            lanes[1].flush()
+    for lane in lanes:
+        lane.flush()
+    one, other = (line.samples.astype(int) for line in lines)
+    assert len(one) == len(other)
+    assert np.abs(one - other).max() <= 2, "the resampler's dither"
+
+
+def test_other_rates_and_lengths() -> None:
+    """Uploads of a websocket: 16 kHz and 44.1 kHz, long and far apart."""
+    line = Line()
+    lane = Lane(line.write)
+    for start_s, rate_hz in ((1.0, 16_000), (5.0, 44_100), (9.0, 16_000)):
+        samples = np.zeros(2 * rate_hz, np.int16)
+        samples[: rate_hz // 100] = 20_000
+        lane.push(Audio(samples, rate_hz), round(start_s * RATE_HZ))
+    lane.flush()
+    assert_near(line.clicks(), [1.0 * RATE_HZ, 5.0 * RATE_HZ, 9.0 * RATE_HZ], 0.002 * RATE_HZ)
+
+
+def test_it_holds_no_more_than_its_window() -> None:
+    line = Line()
+    lane = Lane(line.write)
+    most = 0
+    for number in range(1_000):
+        lane.push(frame(number), number * FRAME)
+        most = max(most, sum(len(piece) for piece in lane._sound))
+        assert len(lane._pieces) * FRAME <= WINDOW + BATCH + 2 * FRAME
+        assert len(lane._moves) <= 2
+    assert most <= WINDOW + BATCH + 2 * FRAME

@@ -1,0 +1,129 @@
+"""The sound of a session on disk, in files without a name: nobody finds them, and they go with the process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from voicebot.core.audio import Audio, Samples
+from voicebot.recording.lane import RATE_HZ, Lane
+
+logger = logging.getLogger(__name__)
+
+SAMPLE_BYTES = 2
+DITHER = 1
+"""What the resampler makes of silence."""
+
+BLOCK = 65_536
+"""Samples of each channel that are read at a time."""
+
+
+@dataclass(slots=True)
+class Sound:
+    """Both channels as they were at one moment, to be read in a thread. It must be closed."""
+
+    left: BinaryIO
+    right: BinaryIO
+    length: int
+    """Samples of each channel."""
+
+    @property
+    def duration_s(self) -> float:
+        return self.length / RATE_HZ
+
+    def wav(self) -> Iterator[bytes]:
+        """A stereo WAV file: 16 bits, the user on the left, the bot on the right."""
+        frame = 2 * SAMPLE_BYTES
+        size = self.length * frame
+        form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 2, RATE_HZ, RATE_HZ * frame, frame, 8 * SAMPLE_BYTES)
+        yield (
+            struct.pack("<4sI4s", b"RIFF", 4 + len(form) + 8 + size, b"WAVE")
+            + form
+            + struct.pack("<4sI", b"data", size)
+        )
+        for start in range(0, self.length, BLOCK):
+            count = min(BLOCK, self.length - start)
+            block = np.zeros((count, 2), "<i2")
+            for channel, file in enumerate((self.left, self.right)):
+                pcm = os.pread(file.fileno(), count * SAMPLE_BYTES, start * SAMPLE_BYTES)
+                samples = np.frombuffer(pcm[: len(pcm) // SAMPLE_BYTES * SAMPLE_BYTES], "<i2")
+                block[: len(samples), channel] = samples
+            yield block.tobytes()
+
+    def close(self) -> None:
+        self.left.close()
+        self.right.close()
+
+
+class _Track:
+    """One channel's file. Silence is left out of it: a hole takes no space on disk."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.file: BinaryIO = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed by the tape)
+        self.lane = Lane(self._write)
+        self.full = self.failed = False
+
+    def _write(self, position: int, samples: Samples) -> None:
+        samples, position = samples[max(0, -position) :], max(0, position)
+        room = max(0, self._limit - position)
+        self.full |= len(samples) > room
+        samples = samples[:room]
+        if self.failed or not len(samples) or int(np.abs(samples.astype(np.int32)).max()) <= DITHER:
+            return
+        try:
+            os.pwrite(self.file.fileno(), samples.astype("<i2", copy=False).tobytes(), position * SAMPLE_BYTES)
+        except OSError as error:
+            self.failed = True
+            logger.error("a recording can't be written any more: %s", error)
+
+
+class Tape:
+    """Takes what comes from the user and what goes out to them; `at` counts samples of the recording's clock.
+
+    Written at most `limit` samples long; of what comes later nothing is kept. Raises OSError if there can be no file.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._left = _Track(limit)
+        try:
+            self._right = _Track(limit)
+        except OSError:
+            self._left.file.close()
+            raise
+
+    @property
+    def full(self) -> bool:
+        return self._left.full or self._right.full
+
+    def heard(self, audio: Audio, at: int) -> None:
+        """A piece from the user, whose last sample has come at `at`."""
+        self._left.lane.push(audio, at - round(audio.duration_s * RATE_HZ))
+
+    def played(self, audio: Audio, at: int) -> None:
+        """A piece for the user, whose first sample goes out at `at`."""
+        self._right.lane.push(audio, at)
+
+    def sound(self) -> Sound:
+        """All up to now. Raises OSError."""
+        for track in (self._left, self._right):
+            track.lane.flush()
+        length = min(self._limit, max(0, self._left.lane.end, self._right.lane.end))
+        left = os.fdopen(os.dup(self._left.file.fileno()), "rb", buffering=0)
+        try:
+            return Sound(left, os.fdopen(os.dup(self._right.file.fileno()), "rb", buffering=0), length)
+        except OSError:
+            left.close()
+            raise
+
+    def close(self) -> None:
+        self._left.file.close()
+        self._right.file.close()
