@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "voicebot"
 
 LAYERS = [
     {"voicebot", "core"},
+    {"space"},
     {"config", "logs"},
     {"tools", "personas"},
     {"engines"},

@@ -81,6 +81,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
             "stages": preflight.health,
             "problem": preflight.problem,
             "store": connections.conversations.health,
+            "turn": connections.ice.health,
             "language": settings.language,
             "sessions": connections.admission.sessions,
             "max_sessions": settings.max_sessions,
@@ -98,7 +99,8 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
     @app.get("/webrtc/config")
     async def webrtc_config() -> dict[str, Any]:
         return {
-            "iceServers": settings.ice_servers,
+            **await connections.page_configuration(),
+            "iceValidS": connections.ice.valid_s,
             "engines": engines.names,
             "stages": preflight.health,
             "problem": preflight.problem,
@@ -174,6 +176,7 @@ async def serve(settings: Settings, listener: socket.socket, *, share: bool) -> 
         connections = Connections(engines, settings, panel.view)
         app = create_app(settings, engines, connections)
         await connections.conversations.start()
+        connections.ice.start()
         await _look_at(connections.preflight)
         host, port = listener.getsockname()[:2]
         logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
