@@ -126,7 +126,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
     with contextlib.redirect_stdout(None):  # Gradio says "new /" there
-        gr.mount_gradio_app(app, build_page(settings.max_text_chars), path="/")
+        gr.mount_gradio_app(app, build_page(settings.max_text_chars), path="/", ssr_mode=False)
     guard(app, settings, counted.count_refusal)
     return app
 

@@ -36,7 +36,7 @@ Login = Callable[[int], tuple[str, str]]
 
 
 class TurnCredentialsSimulator(HttpSimulator):
-    """All three services at one address. `login` makes the credentials, `urls` are the relay's addresses.
+    """All three services at one address. `login` makes the credentials, `urls` are a relay's that really is there.
 
     `ttls` are the lives that were asked for. `answer_with` takes the place of the next answers' JSON.
     """
@@ -44,7 +44,7 @@ class TurnCredentialsSimulator(HttpSimulator):
     def __init__(self, login: Login | None = None, urls: list[str] | None = None) -> None:
         super().__init__()
         self._login = login or self._counted
-        self._urls = urls or TURN
+        self._urls, self._stun = (TURN, STUN) if urls is None else (urls, [])
         self.ttls: list[int] = []
         self.answer_with: Any = None
 
@@ -74,7 +74,7 @@ class TurnCredentialsSimulator(HttpSimulator):
         self.ttls.append(ttl)
         username, credential = self._login(ttl)
         relay = {"urls": self._urls, "username": username, "credential": credential}
-        await _respond(exchange, status, self.answer_with or {"iceServers": [{"urls": STUN}, relay]})
+        await _respond(exchange, status, self.answer_with or {"iceServers": [{"urls": self._stun}, relay]})
 
     async def _twilio(self, exchange: Exchange, request: Request) -> None:
         expected = base64.b64encode(f"{ACCOUNT_SID}:{AUTH_TOKEN}".encode()).decode()

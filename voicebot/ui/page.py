@@ -20,6 +20,7 @@ SCRIPTS = (
     "dom",
     "memory",
     "connection",
+    "ice",
     "problems",
     "microphone",
     "wrong_calls",

@@ -1,6 +1,7 @@
 /** The page's side of a conversation: the one place that knows whether it is connected, and with which sound. */
 
 import { Connection, fetchJson } from "./connection.js";
+import { IceServers } from "./ice.js";
 import { forget, remember, remembered } from "./memory.js";
 import { LevelMeter, openMicrophone, silentTrack } from "./microphone.js";
 import {
@@ -40,8 +41,7 @@ export class Session {
     this.wrongCalls = new WrongCalls();
     this.changed = () => {};
     this.levelChanged = (/** @type {number} */ _level) => {};
-    /** @type {RTCIceServer[]} */
-    this._iceServers = [];
+    this._ice = new IceServers();
     this._wantsToTalk = false;
     /** The server's name for this session. */
     this._name = "";
@@ -53,7 +53,7 @@ export class Session {
   async introduce() {
     try {
       const config = await fetchJson("webrtc/config");
-      this._iceServers = config.iceServers;
+      this._ice.take(config);
       this._set({ engines: config.engines, stages: config.stages, notice: config.notice ?? "" });
       if (config.problem) this._set({ problem: enginesProblem(config.problem) });
       await this._recall();
@@ -200,13 +200,15 @@ export class Session {
    * @param {MediaStreamTrack} track @param {symbol} attempt */
   async _connect(track, attempt) {
     this._useTrack(track);
+    const iceServers = await this._ice.fresh();
+    if (attempt !== this._attempt) return;
     this._connection = new Connection(
       {
         message: (message) => this._receive(message),
         voice: (voice) => this._hear(voice),
         lost: () => this._end(CONNECTION_LOST),
       },
-      this._iceServers,
+      iceServers,
     );
     this._opened = this._connection.open(track).then(
       () => attempt === this._attempt && this._set({ link: "on" }),
