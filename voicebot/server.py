@@ -37,6 +37,7 @@ from voicebot.engines.preflight import Health, Preflight
 from voicebot.transports import aiortc_tuning
 from voicebot.transports.connections import Connections, Offer
 from voicebot.transports.kept import add_conversations
+from voicebot.transports.turn.services import chosen
 from voicebot.transports.ws import add_websocket
 from voicebot.ui import panel
 from voicebot.ui.page import build_page
@@ -104,7 +105,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
             "engines": engines.names,
             "stages": preflight.health,
             "problem": preflight.problem,
-            "notice": notice(preflight.health, settings),
+            "notice": " ".join(filter(None, (notice(preflight.health, settings), connections.ice.notice))),
         }
 
     @app.post("/webrtc/offer")
@@ -181,7 +182,7 @@ async def serve(settings: Settings, listener: socket.socket, *, share: bool) -> 
         host, port = listener.getsockname()[:2]
         logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
         _settle_memory()
-        sharing = asyncio.create_task(_share(host, port), name="share") if share else None
+        sharing = asyncio.create_task(_share(host, port, settings), name="share") if share else None
         lag = asyncio.create_task(connections.telemetry.metrics.time_loop(), name="loop lag")
         config = uvicorn.Config(app, **UVICORN, timeout_graceful_shutdown=3)
         _survive_uvicorn()
@@ -243,11 +244,15 @@ def _settle_memory() -> None:
     gc.collect()
 
 
-async def _share(host: str, port: int) -> None:
+async def _share(host: str, port: int, settings: Settings) -> None:
     """Open Gradio's public link to this server. Without one the bot works on, and the log says why."""
     try:
         link = await asyncio.to_thread(setup_tunnel, host, port, secrets.token_urlsafe(32), None, None)
     except (RuntimeError, OSError, ValueError, httpx.HTTPError) as error:
         logger.error("no public link: %s", error)
-    else:
-        logger.info("public link: %s (voice over it needs a TURN server: see TURN_URL)", link)
+        return
+    logger.info("public link: %s", link)
+    if settings.app_username is None:
+        logger.warning("whoever has the link can talk at your cost: APP_USERNAME and APP_PASSWORD lock it")
+    if chosen(settings) == "none":
+        logger.warning("the tunnel carries no voice, but to a visitor in your own network: see TURN in the README")

@@ -22,8 +22,8 @@ from voicebot.doors.headers import HEADERS
 SHARE = "07ff8706ab.gradio.live"
 SPACE = "me-voice-bot.hf.space"
 EVIL = {"Origin": "https://evil.example"}
-ON_A_SPACE = {"space_id": "me/voice-bot", "space_host": SPACE}
-LOGIN = {"app_username": "ann", "app_password": SecretStr("horse")}
+ON_A_SPACE: dict[str, Any] = {"space_id": "me/voice-bot", "space_host": SPACE}
+LOGIN: dict[str, Any] = {"app_username": "ann", "app_password": SecretStr("horse")}
 
 
 class Visitor:

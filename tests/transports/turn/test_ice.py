@@ -258,8 +258,11 @@ async def test_nothing_set_nobody_asked_and_said_on_a_space(caplog: pytest.LogCa
     assert servers.valid_s is None
     assert servers.health == {"provider": "none", "ready": False, "relay": None, "problem": None}
     assert caplog.text == ""
-    IceServers(config.load(space_id="me/bot")).start()
+    assert servers.notice is None
+    on_a_space = IceServers(config.load(space_id="me/bot"))
+    on_a_space.start()
     assert "no relay is set" in caplog.text
+    assert "No sound gets into this Space" in str(on_a_space.notice)
 
 
 @pytest.mark.parametrize(

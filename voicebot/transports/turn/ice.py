@@ -71,7 +71,7 @@ class IceServers:
         """Fetch and try the first ones now, so that no visitor waits for them."""
         if self._provider == "none":
             if self._settings.space_id is not None:
-                logger.error("turn: no relay is set, so that no voice gets through to this Space (README: TURN)")
+                logger.error("turn: no relay is set: no sound gets into this Space, or out of it (README: TURN)")
             return
         self._refresh()
         if self._service is None:
@@ -112,6 +112,13 @@ class IceServers:
         if self._service is not None:
             return max(SLACK_S, self._left_s() - self._needed_s)
         return max(SLACK_S, self._ttl_s - self._needed_s) if self._settings.turn_secret is not None else None
+
+    @property
+    def notice(self) -> str | None:
+        """What a visitor should know: nothing but HTTP gets into a Space, so that without a relay nobody is heard."""
+        if self._settings.space_id is None or self._turn():
+            return None
+        return "No sound gets into this Space, or out of it, until its owner has set up a relay (TURN)."
 
     @property
     def health(self) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def ice_servers(answer: Any) -> tuple[IceServer, ...]:
     if not isinstance(answer, dict):
         raise AnswerError("it is no JSON object")
     try:
-        given = _Answer(servers=answer.get("iceServers", answer.get("ice_servers"))).servers
+        given = _Answer.model_validate({"servers": answer.get("iceServers", answer.get("ice_servers"))}).servers
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
         raise AnswerError(f"it lists no ICE servers ({where})") from None
