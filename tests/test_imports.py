@@ -30,7 +30,7 @@ LAYERS = [
     {"transports"},
     {"client"},
     {"ui"},
-    {"build"},
+    {"build", "share"},
     {"server"},
 ]
 """From the bottom to the top; a module may import from its own layer and those below."""

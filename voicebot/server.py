@@ -7,7 +7,6 @@ import contextlib
 import ctypes
 import gc
 import logging
-import secrets
 import signal
 import socket
 import sys
@@ -15,13 +14,11 @@ from types import FrameType
 from typing import Any
 
 import gradio as gr
-import httpx
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from gradio.networking import setup_tunnel
 from prometheus_client import CONTENT_TYPE_LATEST
 
 import voicebot
@@ -34,10 +31,10 @@ from voicebot.doors.lock import is_logged_in
 from voicebot.doors.refusal import Reason
 from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Health, Preflight
+from voicebot.share import open_link
 from voicebot.transports import aiortc_tuning
 from voicebot.transports.connections import Connections, Offer
 from voicebot.transports.kept import add_conversations
-from voicebot.transports.turn.services import chosen
 from voicebot.transports.ws import add_websocket
 from voicebot.ui import panel
 from voicebot.ui.page import build_page
@@ -182,7 +179,7 @@ async def serve(settings: Settings, listener: socket.socket, *, share: bool) -> 
         host, port = listener.getsockname()[:2]
         logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
         _settle_memory()
-        sharing = asyncio.create_task(_share(host, port, settings), name="share") if share else None
+        sharing = asyncio.create_task(open_link(host, port, settings), name="share") if share else None
         lag = asyncio.create_task(connections.telemetry.metrics.time_loop(), name="loop lag")
         config = uvicorn.Config(app, **UVICORN, timeout_graceful_shutdown=3)
         _survive_uvicorn()
@@ -242,17 +239,3 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.collect()
-
-
-async def _share(host: str, port: int, settings: Settings) -> None:
-    """Open Gradio's public link to this server. Without one the bot works on, and the log says why."""
-    try:
-        link = await asyncio.to_thread(setup_tunnel, host, port, secrets.token_urlsafe(32), None, None)
-    except (RuntimeError, OSError, ValueError, httpx.HTTPError) as error:
-        logger.error("no public link: %s", error)
-        return
-    logger.info("public link: %s", link)
-    if settings.app_username is None:
-        logger.warning("whoever has the link can talk at your cost: APP_USERNAME and APP_PASSWORD lock it")
-    if chosen(settings) == "none":
-        logger.warning("the tunnel carries no voice, but to a visitor in your own network: see TURN in the README")
