@@ -234,6 +234,22 @@ async def test_our_own_end_gets_the_way_that_is_open_from_here_with_the_login_of
         assert [(relay.urls, relay.username) for relay in relays] == [((TURN[0],), "user2")]
 
 
+@pytest.mark.parametrize(("way", "stun"), [(TURN[0], True), (TURN[-1], False)])
+async def test_where_udp_does_not_get_out_no_stun_server_is_waited_for(
+    way: str, stun: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def find_relay(_: Any) -> Relay:
+        return Relay(IceServer((way,)))
+
+    monkeypatch.setattr(ice, "find_relay", find_relay)
+    async with TurnCredentialsSimulator() as service, ice_of(service) as servers:
+        await servers.for_page()
+        await asyncio.sleep(0)
+        ours = await servers.for_server()
+        assert [server.urls for server in ours if server.is_relay] == [(way,)]
+        assert any(not server.is_relay for server in ours) == stun
+
+
 async def test_a_relay_that_cannot_be_reached_is_not_waited_for_in_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
     async def none(_: Any) -> Relay:
         return Relay(None, "no answer within 3 s")

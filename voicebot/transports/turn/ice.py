@@ -100,9 +100,10 @@ class IceServers:
             self._look()
         if self._relay is None:
             return servers
-        others = [server for server in servers if not server.is_relay]
         if (way := self._relay.server) is None:
-            return others
+            return self._stun()
+        # Where the relay is not reached by UDP, no STUN server will be: aiortc would wait 5 s for its answer
+        others = [server for server in servers if not server.is_relay] if self._relay.by_udp else []
         logins = (server for server in servers if set(way.urls) <= set(server.urls))
         return [*others, *(IceServer(way.urls, login.username, login.credential) for login in logins)]
 
@@ -181,6 +182,7 @@ class IceServers:
                 logger.info("turn: %s gives credentials, for %d s", self._provider, self._ttl_s)
             self._current = _Credentials(servers, asked_s + self._ttl_s)
             self._problem, self._failures, self._retry_s = None, 0, 0.0
+            self._relay_retry_s = 0.0
             self._look()
 
     async def _ask(self, request: httpx.Request) -> tuple[IceServer, ...]:
@@ -210,9 +212,8 @@ class IceServers:
         self._failures += 1
 
     def _look(self) -> None:
-        """Begin to look for the way to the relay, unless it is known, or was looked for a moment ago."""
-        known = self._relay is not None and self._relay.server is not None
-        if not known and self._looking is None and self._clock() >= self._relay_retry_s:
+        """Begin to look for the way to the relay, unless that is going on, or was done a moment ago."""
+        if self._looking is None and self._clock() >= self._relay_retry_s:
             self._looking = asyncio.create_task(self._find_relay(), name="TURN relay")
             self._looking.add_done_callback(self._looked)
 
@@ -222,8 +223,9 @@ class IceServers:
     async def _find_relay(self) -> None:
         found = await find_relay(self._turn())
         self._relay_retry_s = self._clock() + MAX_RETRY_S
-        if found.server is not None:
+        news = self._relay is None or (self._relay.server is None) != (found.server is None)
+        if found.server is not None and news:
             logger.info("turn: the relay is reached by %s", found.server.urls[0])
-        elif self._relay is None or self._relay.problem != found.problem:
+        elif news:
             logger.error("turn: no way to the relay from here: %s", found.problem)
         self._relay = found

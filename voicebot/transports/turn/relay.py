@@ -32,6 +32,10 @@ class Relay:
     server: IceServer | None
     problem: str | None = None
 
+    @property
+    def by_udp(self) -> bool:
+        return self.server is not None and _rank(self.server.urls[0]) == 0
+
 
 class _Allocation(asyncio.DatagramProtocol):
     def __init__(self) -> None:
