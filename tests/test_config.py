@@ -165,7 +165,7 @@ def test_on_a_space_other_limits_hold_where_none_are_set(monkeypatch: pytest.Mon
     assert settings.trusted_proxies == 1
     assert 0 < settings.minutes_per_day_per_address <= 60
     assert settings.max_sessions_per_address < usual.max_sessions_per_address
-    assert settings.public_hosts == ("me-voice-bot.hf.space",)
+    assert settings.space_host == "me-voice-bot.hf.space"
     assert set(space.DEFAULTS) <= set(Settings.model_fields)
     monkeypatch.setenv("SPACE_ID", " ")
     assert config.load().trusted_proxies == 0

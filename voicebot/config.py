@@ -349,11 +349,6 @@ class Settings(BaseSettings):
         )
 
     @property
-    def public_hosts(self) -> tuple[str, ...]:
-        """Names under which visitors know us, whatever a proxy makes of them."""
-        return () if self.space_host is None else tuple(host.strip() for host in self.space_host.split(","))
-
-    @property
     def _patience(self) -> PatienceRules:
         return PatienceRules().scaled(self.vad_stop_ms / 1000)
 
