@@ -63,12 +63,14 @@ class Edge:
 
 
 async def test_in_the_frame_on_hugging_faces_page_and_on_no_other(chromium: str, tmp_path: Path) -> None:
-    with running_app(tmp_path, space_id="me/voice-bot", space_host=HOST) as app:
+    with running_app(tmp_path, system="spaces", space_id="me/voice-bot", space_host=HOST) as app:
         async with async_playwright() as playwright:
             browser = await launched(playwright, chromium, tmp_path, None, microphone=True)
             page, edge = await browser.new_page(), Edge(app.url)
             log: list[str] = []
+            asked: list[str] = []
             page.on("console", lambda message: log.append(message.text))
+            page.on("request", lambda request: asked.append(request.url))
             async with edge.before(page):
                 await page.goto(SPACE_PAGE)
                 space = page.frame_locator("iframe")
@@ -87,5 +89,7 @@ async def test_in_the_frame_on_hugging_faces_page_and_on_no_other(chromium: str,
                 await page.goto(OTHER_PAGE)
                 assert [frame.url for frame in page.frames[1:]] == ["chrome-error://chromewebdata/"]
             await browser.close()
+        ours = (f"https://{HOST}/", SPACE_PAGE, OTHER_PAGE, "data:", "blob:")
+        assert [url for url in asked if not url.startswith(ours)] == []
         assert app.health()["max_sessions"] == 4
         assert "no relay is set" in app.log.read_text("utf-8")
