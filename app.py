@@ -14,7 +14,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A voice bot you can interrupt. Settings: see .env.example.")
     parser.add_argument("--host", help="address to listen on (default: GRADIO_SERVER_NAME or 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port (default: GRADIO_SERVER_PORT or the first free one from 7860)")
-    parser.add_argument("--share", action="store_true", help="make a public link (voice over it needs a TURN server)")
+    parser.add_argument("--share", action="store_true", help="make a public link (its voice needs TURN: see README)")
     return parser.parse_args()
 
 

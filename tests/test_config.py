@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from voicebot import config
+from voicebot import config, space
 from voicebot.config import Settings, SettingsError
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
@@ -134,15 +133,39 @@ def test_secrets_do_not_show() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("settings", "line"),
     [
-        ({}, []),
-        ({"stun_url": "stun:a:1"}, [{"urls": "stun:a:1"}]),
+        ({"TWILIO_ACCOUNT_SID": "AC1"}, "TWILIO_AUTH_TOKEN: is missing, with TWILIO_ACCOUNT_SID set"),
+        ({"TWILIO_AUTH_TOKEN": "hush"}, "TWILIO_AUTH_TOKEN: is set, without TWILIO_ACCOUNT_SID"),
         (
-            {"turn_url": "turn:b:2", "turn_username": "u", "turn_credential": SecretStr("c")},
-            [{"urls": "turn:b:2", "username": "u", "credential": "c"}],
+            {"CLOUDFLARE_TURN_KEY_ID": "key"},
+            "CLOUDFLARE_TURN_KEY_API_TOKEN: is missing, with CLOUDFLARE_TURN_KEY_ID set",
         ),
+        ({"TURN_PROVIDER": "hf"}, "TURN_PROVIDER: hf needs HF_TOKEN"),
+        ({"TURN_PROVIDER": "static"}, "TURN_PROVIDER: static needs TURN_URL"),
+        ({"TURN_PROVIDER": "cloudflare"}, "TURN_PROVIDER: cloudflare needs CLOUDFLARE_TURN_KEY_ID"),
     ],
 )
-def test_ice_servers(given: dict[str, Any], expected: list[dict[str, str]]) -> None:
-    assert config.load(**given).ice_servers == expected
+def test_a_relay_without_its_keys_is_none(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], line: str) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as raised:
+        config.load()
+    assert str(raised.value) == line
+
+
+def test_on_a_space_other_limits_hold_where_none_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = config.load()
+    monkeypatch.setenv("SPACE_ID", "me/voice-bot")
+    monkeypatch.setenv("SPACE_HOST", "me-voice-bot.hf.space")
+    monkeypatch.setenv("SESSION_MINUTES", "3")
+    settings = config.load()
+    assert settings.session_minutes == 3, "what is set counts"
+    assert (settings.gradio_server_name, settings.gradio_server_port) == ("0.0.0.0", 7860)
+    assert settings.trusted_proxies == 1
+    assert 0 < settings.minutes_per_day_per_address <= 60
+    assert settings.max_sessions_per_address < usual.max_sessions_per_address
+    assert settings.space_host == "me-voice-bot.hf.space"
+    assert set(space.DEFAULTS) <= set(Settings.model_fields)
+    monkeypatch.setenv("SPACE_ID", " ")
+    assert config.load().trusted_proxies == 0

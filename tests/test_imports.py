@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "voicebot"
 
 LAYERS = [
     {"voicebot", "core"},
+    {"space"},
     {"config", "logs"},
     {"tools", "personas"},
     {"engines"},
@@ -30,7 +31,7 @@ LAYERS = [
     {"transports"},
     {"client"},
     {"ui"},
-    {"build"},
+    {"build", "share"},
     {"server"},
 ]
 """From the bottom to the top; a module may import from its own layer and those below."""

@@ -69,7 +69,7 @@ def test_cloud_engines_offer_more(cloud: Options) -> None:
     ]
     assert stt[1]["languages"] == ["en"]
     assert [each["follows_persona"] for each in llm] == [True, False]
-    assert len(json.dumps(messages.hello("name", {}, None, view))) < 30_000, (
+    assert len(json.dumps(messages.hello("name", {}, None, "recording", view))) < 30_000, (
         "a data channel's message has 64 kB at most"
     )
 

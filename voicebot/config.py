@@ -14,6 +14,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -21,6 +22,7 @@ from voicebot.core.choices import Choices, InterruptedHistory, Sensitivity
 from voicebot.core.endpoint import EndpointRules
 from voicebot.core.state import Rules
 from voicebot.core.turn_end import PatienceRules
+from voicebot.space import DEFAULTS as SPACE_DEFAULTS
 
 
 def _none_if_blank(value: Any) -> Any:
@@ -129,6 +131,15 @@ AUTO = "auto"
 SttName = Literal["auto", "deepgram", "deepgram-rest", "pocketsphinx"]
 LlmName = Literal["auto", "groq", "openai", "openai-realtime", "offline"]
 TtsName = Literal["auto", "elevenlabs", "gtts", "espeak"]
+TurnName = Literal["auto", "none", "static", "cloudflare", "twilio", "hf"]
+
+TURN_KEYS = {
+    "static": "turn_url",
+    "cloudflare": "cloudflare_turn_key_id",
+    "twilio": "twilio_account_sid",
+    "hf": "hf_token",
+}
+"""Without which setting a relay can't be used."""
 
 Secret = Annotated[SecretStr | None, BeforeValidator(_secret)]
 UserName = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_user_name)]
@@ -211,6 +222,17 @@ class Settings(BaseSettings):
     turn_url: Text = None
     turn_username: Text = None
     turn_credential: Secret = None
+    turn_secret: Secret = None
+
+    # Services that lend a relay, on credentials that expire; an address for a gateway to the one that is used.
+    cloudflare_turn_key_id: Text = None
+    cloudflare_turn_key_api_token: Annotated[Secret, Field(validate_default=True)] = None
+    twilio_account_sid: Text = None
+    twilio_auth_token: Annotated[Secret, Field(validate_default=True)] = None
+    hf_token: Secret = None
+    turn_api_url: HttpUrl = None
+    turn_ttl_s: int = Field(default=7_200, ge=300, le=172_800)
+    turn_provider: Annotated[TurnName, Field(validate_default=True)] = "auto"
 
     # The web server: Gradio's own names. Without a port the first free one from 7860 on is taken.
     gradio_server_name: str = "127.0.0.1"
@@ -231,6 +253,10 @@ class Settings(BaseSettings):
     # Sound, for people to take along: so many minutes of a session, gone soon after it; 0: none is recorded.
     recording_minutes: float = Field(default=30, ge=0, le=360, allow_inf_nan=False)
 
+    # Set by Hugging Face on a Space: whose Space it is, and the name that its visitors see. Then `space.DEFAULTS` hold.
+    space_id: Text = None
+    space_host: Text = None
+
     # Limits.
     max_sessions: int = Field(default=8, ge=1, le=1_000)
     session_minutes: float = Field(default=30, gt=0, le=24 * 60, allow_inf_nan=False)
@@ -250,7 +276,12 @@ class Settings(BaseSettings):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    @field_validator("language", "persona", "resume_rewind", mode="before")
+    @model_validator(mode="before")
+    @classmethod
+    def _on_a_space(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {**SPACE_DEFAULTS, **given} if _none_if_blank(given.get("space_id")) else given
+
+    @field_validator("language", "persona", "resume_rewind", "turn_provider", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
@@ -265,6 +296,23 @@ class Settings(BaseSettings):
     def _goes_with_the_user_name(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if "app_username" in info.data and (info.data["app_username"] is None) != (value is None):
             raise ValueError("is missing, with APP_USERNAME set" if value is None else "is set, without APP_USERNAME")
+        return value
+
+    @field_validator("cloudflare_turn_key_api_token", "twilio_auth_token")
+    @classmethod
+    def _goes_with_its_name(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        name = {"twilio_auth_token": "twilio_account_sid"}.get(str(info.field_name), "cloudflare_turn_key_id")
+        if name in info.data and (info.data[name] is None) != (value is None):
+            raise ValueError(
+                f"is missing, with {name.upper()} set" if value is None else f"is set, without {name.upper()}"
+            )
+        return value
+
+    @field_validator("turn_provider")
+    @classmethod
+    def _has_its_keys(cls, value: TurnName, info: ValidationInfo) -> TurnName:
+        if (key := TURN_KEYS.get(value)) is not None and key in info.data and info.data[key] is None:
+            raise ValueError(f"{value} needs {key.upper()}")
         return value
 
     @field_validator("turn_url")
@@ -324,19 +372,6 @@ class Settings(BaseSettings):
     def otlp_headers(self) -> dict[str, str]:
         headers = self.otel_exporter_otlp_headers
         return {} if headers is None else _headers(headers.get_secret_value())
-
-    @property
-    def ice_servers(self) -> list[dict[str, str]]:
-        """In the form browsers and aiortc take; empty if nothing is set, so that nobody waits for a server."""
-        servers: list[dict[str, str]] = []
-        if self.stun_url is not None:
-            servers.append({"urls": self.stun_url})
-        if self.turn_url is not None:
-            turn = {"urls": self.turn_url}
-            if self.turn_username is not None and self.turn_credential is not None:
-                turn |= {"username": self.turn_username, "credential": self.turn_credential.get_secret_value()}
-            servers.append(turn)
-        return servers
 
 
 def load(**overrides: Any) -> Settings:

@@ -7,7 +7,6 @@ import contextlib
 import ctypes
 import gc
 import logging
-import secrets
 import signal
 import socket
 import sys
@@ -15,13 +14,11 @@ from types import FrameType
 from typing import Any
 
 import gradio as gr
-import httpx
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from gradio.networking import setup_tunnel
 from prometheus_client import CONTENT_TYPE_LATEST
 
 import voicebot
@@ -35,6 +32,7 @@ from voicebot.doors.refusal import Reason
 from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Health, Preflight
 from voicebot.recording.recorder import GRACE_S
+from voicebot.share import open_link
 from voicebot.transports import aiortc_tuning
 from voicebot.transports.connections import Connections, Offer
 from voicebot.transports.kept import add_conversations
@@ -83,6 +81,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
             "stages": preflight.health,
             "problem": preflight.problem,
             "store": connections.conversations.health,
+            "turn": connections.ice.health,
             "language": settings.language,
             "sessions": connections.admission.sessions,
             "max_sessions": settings.max_sessions,
@@ -100,11 +99,12 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
     @app.get("/webrtc/config")
     async def webrtc_config() -> dict[str, Any]:
         return {
-            "iceServers": settings.ice_servers,
+            **await connections.page_configuration(),
+            "iceValidS": connections.ice.valid_s,
             "engines": engines.names,
             "stages": preflight.health,
             "problem": preflight.problem,
-            "notice": notice(preflight.health, settings),
+            "notice": " ".join(filter(None, (notice(preflight.health, settings), connections.ice.notice))),
             "options": connections.options.view(),
         }
 
@@ -128,7 +128,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
     with contextlib.redirect_stdout(None):  # Gradio says "new /" there
-        gr.mount_gradio_app(app, build_page(settings.max_text_chars), path="/")
+        gr.mount_gradio_app(app, build_page(settings.max_text_chars), path="/", ssr_mode=False)
     guard(app, settings, counted.count_refusal, streamed={PATH})
     return app
 
@@ -181,11 +181,12 @@ async def serve(settings: Settings, listener: socket.socket, *, share: bool) -> 
         connections = Connections(engines, settings, panel.view)
         app = create_app(settings, engines, connections)
         await connections.conversations.start()
+        connections.ice.start()
         await _look_at(connections.preflight)
         host, port = listener.getsockname()[:2]
         logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
         _settle_memory()
-        sharing = asyncio.create_task(_share(host, port), name="share") if share else None
+        sharing = asyncio.create_task(open_link(host, port, settings), name="share") if share else None
         lag = asyncio.create_task(connections.telemetry.metrics.time_loop(), name="loop lag")
         config = uvicorn.Config(app, **UVICORN, timeout_graceful_shutdown=3)
         _survive_uvicorn()
@@ -245,13 +246,3 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.collect()
-
-
-async def _share(host: str, port: int) -> None:
-    """Open Gradio's public link to this server. Without one the bot works on, and the log says why."""
-    try:
-        link = await asyncio.to_thread(setup_tunnel, host, port, secrets.token_urlsafe(32), None, None)
-    except (RuntimeError, OSError, ValueError, httpx.HTTPError) as error:
-        logger.error("no public link: %s", error)
-    else:
-        logger.info("public link: %s (voice over it needs a TURN server: see TURN_URL)", link)

@@ -17,6 +17,7 @@ from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCDataChannel,
+    RTCIceServer,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -108,8 +109,8 @@ class RtcClient:
     """`async with RtcClient("http://127.0.0.1:7860") as client:` is connected, and leaves nothing behind.
 
     In a `room` the microphone takes up what is heard. `connect_s` is how long it took from the start to both the
-    connection and the data channel being open. aiortc is tuned in the client's process, so that its own buffer adds
-    nothing to the times it measures.
+    connection and the data channel being open. `ice_servers` are as `/webrtc/config` tells them. aiortc is tuned in the
+    client's process, so that its own buffer adds nothing to the times it measures.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class RtcClient:
         heard: Recorder | None = None,
         connect_timeout_s: float = 15.0,
         conversation: str | None = None,
+        ice_servers: list[Json] | None = None,
     ) -> None:
         self.webrtc_id = uuid.uuid4().hex
         self.microphone = Microphone(room)
@@ -129,6 +131,7 @@ class RtcClient:
         self.messages: list[Json] = []
         self.connect_s = 0.0
         self._conversation = conversation
+        self._ice_servers = [RTCIceServer(**server) for server in ice_servers or []]
         self._base_url = base_url.rstrip("/")
         self._timeout_s = connect_timeout_s
         self._changed = Signal()
@@ -158,7 +161,7 @@ class RtcClient:
         """Raises OfferRefusedError, httpx.TransportError, ConnectionError or TimeoutError."""
         aiortc_tuning.apply()
         started_s = time.monotonic()
-        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=self._ice_servers))
         self._peer.on("connectionstatechange", self._changed.notify)
         self._peer.on("track", self._record)
         self._channel = self._peer.createDataChannel("text")

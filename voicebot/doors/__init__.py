@@ -27,4 +27,4 @@ def guard(app: Starlette, settings: Settings, count: Count, streamed: Container[
     if settings.app_username is not None:
         app.add_middleware(Lock, settings=settings, count=count)
     app.add_middleware(CrossOrigin, settings=settings)
-    app.add_middleware(SecureHeaders)
+    app.add_middleware(SecureHeaders, settings=settings)

@@ -21,8 +21,10 @@ class OriginCheck:
     Browsers tell in `Origin` which page makes a request, and no page can change that. It is ours if it names the host
     that the request went to (`Host`). A proxy may put another name into `Host` and the visitor's into
     `X-Forwarded-Host`; that counts only with `TRUSTED_PROXIES`, which overwrite it or add to its right (a page can't
-    send it to us either: it would need a preflight that we refuse). Hugging Face's Spaces and Gradio's share link leave
-    `Host` as the visitor wrote it; for a proxy that does neither, the public address must be in `ALLOWED_ORIGINS`.
+    send it to us either: it would need a preflight that we refuse). Gradio's share link leaves `Host` as the visitor
+    wrote it; for a proxy that does neither, the public address must be in `ALLOWED_ORIGINS`. A Space is told its name
+    (`SPACE_HOST`): that counts there, and `X-Forwarded-Host` does not, as the edge allows pages of all sites whatever
+    they ask for in a preflight.
     Schemes are not compared, as behind a proxy we don't see the visitor's. `Origin: null` (a file, a sandboxed frame)
     is no page of ours. Without the header it is a program, which could write anything there: the lock is for those.
 
@@ -33,7 +35,8 @@ class OriginCheck:
         self._app = app
         self._count = count
         self._allowed = frozenset(settings.allowed_origins)
-        self._trusted_proxies = settings.trusted_proxies
+        self._own_name = settings.space_host or ""
+        self._trusted_proxies = settings.trusted_proxies if settings.space_id is None else 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if _is_to_be_checked(scope) and not self._is_ours(scope):
@@ -53,7 +56,8 @@ class OriginCheck:
             return False
         if origin in self._allowed:
             return True
-        hosts = [headers.get("host", ""), *forwarded_values(scope, "x-forwarded-host", self._trusted_proxies)]
+        forwarded = forwarded_values(scope, "x-forwarded-host", self._trusted_proxies)
+        hosts = [headers.get("host", ""), *forwarded, self._own_name]
         ours = _host(origin)
         return ours is not None and ours in [_host(f"//{host.lower()}") for host in hosts]
 

@@ -23,6 +23,7 @@ from voicebot.recording.recorder import Recordings
 from voicebot.store.conversation import Conversation
 from voicebot.store.conversations import ID_PATTERN, Conversations
 from voicebot.telemetry import Telemetry
+from voicebot.transports.turn.ice import IceServers
 from voicebot.transports.webrtc import VoiceHandler
 
 logger = logging.getLogger(__name__)
@@ -66,8 +67,9 @@ class Connections(WebRTCConnectionMixin):
         self.concurrency_limit = settings.max_sessions
         self.time_limit = None
         self.allow_extra_tracks = False
-        self.rtc_configuration = {"iceServers": settings.ice_servers}
-        self.server_rtc_configuration = self.convert_to_aiortc_format(self.rtc_configuration)
+        self.ice = IceServers(settings)
+        self.rtc_configuration = self.page_configuration
+        self.server_rtc_configuration = None
         self.telemetry = Telemetry(settings)
         meter = partial(self.telemetry.meter, "webrtc")
         self.options = Options(engines, settings.choices)
@@ -84,6 +86,10 @@ class Connections(WebRTCConnectionMixin):
     @property
     def sessions(self) -> list[VoiceHandler]:
         return list(self.handlers.values())
+
+    async def page_configuration(self) -> dict[str, Any]:
+        """For a visitor who is about to connect, in FastRTC's form: a callable, as credentials expire."""
+        return {"iceServers": [server.as_json() for server in await self.ice.for_page()]}
 
     async def answer(self, offer: Offer, address: str) -> Any:
         """The answer to an offer of a client at `address`, as FastRTC gives it. Raises RefusedError."""
@@ -108,19 +114,21 @@ class Connections(WebRTCConnectionMixin):
             raise OfferError(503, Reason.ENGINES, problem)
         if "m=audio" not in offer.sdp or "m=application" not in offer.sdp:
             raise OfferError(400, Reason.REQUEST, "sdp: an audio track and a data channel must be offered")
+        servers = {"iceServers": [server.as_json() for server in await self.ice.for_server()]}
         conversation = await self.conversations.open(offer.conversation)
         try:
-            return await self._handle(offer, ticket, conversation)
+            return await self._handle(offer, ticket, conversation, servers)
         except BaseException:
             conversation.end()
             raise
 
-    async def _handle(self, offer: Offer, ticket: Ticket, conversation: Conversation) -> Any:
-        # Nothing is awaited until the name is taken, and the event handler's copy made.
+    async def _handle(self, offer: Offer, ticket: Ticket, conversation: Conversation, servers: dict[str, Any]) -> Any:
+        # Nothing is awaited until the name is taken, the event handler's copy made, and FastRTC has taken the servers.
         if offer.webrtc_id in self.pcs:
             raise OfferError(409, Reason.REQUEST, "webrtc_id: there is a connection of this name already")
         self._tickets[offer.webrtc_id] = ticket
         self.event_handler.conversation = conversation
+        self.server_rtc_configuration = self.convert_to_aiortc_format(servers)
         try:
             answer = await self.handle_offer(offer.model_dump(), self.set_additional_outputs(offer.webrtc_id))
         except Exception as error:  # the transport edge: aiortc says "bad SDP" in many ways
@@ -173,5 +181,6 @@ class Connections(WebRTCConnectionMixin):
             self._leave(handler, SHUTDOWN)
         await asyncio.gather(*self._closing.values(), *(peer.close() for peer in list(self.pcs.values())))
         self.recordings.close()
+        await self.ice.close()
         await self.conversations.close()
         await self.telemetry.close()

@@ -22,6 +22,7 @@ SCRIPTS = (
     "choices",
     "pulse",
     "connection",
+    "ice",
     "problems",
     "reconnection",
     "line",

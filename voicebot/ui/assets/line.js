@@ -1,6 +1,7 @@
 /** The line to the bot: one connection after the other, as long as one talks. What breaks by itself is mended. */
 
 import { Connection } from "./connection.js";
+import { IceServers } from "./ice.js";
 import { remembered } from "./memory.js";
 import { brokenProblem, closedProblem, connectionProblem, passes } from "./problems.js";
 import { Reconnection } from "./reconnection.js";
@@ -20,8 +21,7 @@ export class Line {
   /** @param {LineEvents} events */
   constructor(events) {
     this._events = events;
-    /** @type {RTCIceServer[]} */
-    this.iceServers = [];
+    this.ice = new IceServers();
     /** @type {string | null} the conversation that this line is in */
     this._conversation = null;
     this._since_ms = 0;
@@ -80,13 +80,15 @@ export class Line {
 
   async _connect() {
     const attempt = this._attempt;
+    const iceServers = await this.ice.fresh();
+    if (attempt !== this._attempt) return;
     const connection = new Connection(
       {
         message: (message) => this._receive(message),
         voice: (voice) => this._events.voice(voice),
         lost: () => this._break(),
       },
-      this.iceServers,
+      iceServers,
       this._conversation ?? remembered(),
     );
     this._connection = connection;

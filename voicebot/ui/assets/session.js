@@ -85,7 +85,7 @@ export class Session {
   async introduce() {
     try {
       const config = await fetchJson("webrtc/config");
-      this._line.iceServers = config.iceServers;
+      this._line.ice.take(config);
       this.choices.options = config.options;
       this._set({ engines: config.engines, stages: config.stages, notice: config.notice ?? "" });
       if (config.problem) this._set({ problem: enginesProblem(config.problem) });

@@ -1,0 +1,49 @@
+"""What is said of a share link; what goes through one is in `live/test_public`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from voicebot import config, share
+from voicebot.share import open_link
+
+
+@pytest.mark.parametrize(
+    ("settings", "warnings"),
+    [
+        ({}, ["lock it", "carries no voice"]),
+        ({"app_username": "ann", "app_password": SecretStr("horse")}, ["carries no voice"]),
+        ({"turn_url": "turn:relay.example:3478"}, ["lock it"]),
+    ],
+)
+async def test_a_share_link_is_printed_with_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, settings: dict[str, Any], warnings: list[str]
+) -> None:
+    caplog.set_level("INFO")
+    asked: list[tuple[Any, ...]] = []
+
+    def tunnel(*arguments: Any) -> str:
+        asked.append(arguments)
+        return "https://07ff8706ab.gradio.live"
+
+    monkeypatch.setattr(share, "setup_tunnel", tunnel)
+    await open_link("127.0.0.1", 7860, config.load(**settings))
+    assert asked[0][:2] == ("127.0.0.1", 7860)
+    link, *told = [record.message for record in caplog.records]
+    assert link == "public link: https://07ff8706ab.gradio.live"
+    assert len(told) == len(warnings)
+    assert all(warning in line for warning, line in zip(warnings, told, strict=True))
+
+
+async def test_without_a_link_it_says_why(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def tunnel(*_: Any) -> str:
+        raise RuntimeError("Could not get share link from Gradio API Server.")
+
+    monkeypatch.setattr(share, "setup_tunnel", tunnel)
+    await open_link("127.0.0.1", 7860, config.load())
+    assert [record.message for record in caplog.records] == [
+        "no public link: Could not get share link from Gradio API Server."
+    ]

@@ -1,0 +1,312 @@
+"""TURN credentials from a service on a real socket: fetched once for all, renewed in time, and missed without harm."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from tests.simulators.faults import Fault, Planned
+from tests.simulators.turn_credentials import (
+    ACCOUNT_SID,
+    API_TOKEN,
+    AUTH_TOKEN,
+    HF_TOKEN,
+    KEY_ID,
+    TURN,
+    TurnCredentialsSimulator,
+)
+from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from tests.support.live_server import serving
+from voicebot import config
+from voicebot.transports.turn import ice
+from voicebot.transports.turn.ice import RETRY_S, IceServers
+from voicebot.transports.turn.relay import Relay
+from voicebot.transports.turn.server import IceServer
+
+SERVICES: dict[str, dict[str, Any]] = {
+    "cloudflare": {"cloudflare_turn_key_id": KEY_ID, "cloudflare_turn_key_api_token": SecretStr(API_TOKEN)},
+    "twilio": {"twilio_account_sid": ACCOUNT_SID, "twilio_auth_token": SecretStr(AUTH_TOKEN)},
+    "hf": {"hf_token": SecretStr(HF_TOKEN), "turn_provider": "hf"},
+}
+
+
+class Watch:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture(autouse=True)
+def no_relay_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have names of the outside world; `test_relay` looks for a real one."""
+
+    async def find_relay(_: Any) -> Relay:
+        return Relay(IceServer((TURN[0],)))
+
+    monkeypatch.setattr(ice, "find_relay", find_relay)
+
+
+@asynccontextmanager
+async def ice_of(
+    service: TurnCredentialsSimulator, name: str = "cloudflare", clock: Watch | None = None, **settings: Any
+) -> AsyncIterator[IceServers]:
+    given: dict[str, Any] = SERVICES[name] | {"turn_api_url": service.url, "turn_ttl_s": 7_200} | settings
+    servers = IceServers(config.load(**given), clock or Watch())
+    try:
+        yield servers
+    finally:
+        await servers.close()
+
+
+def users(servers: list[IceServer]) -> list[str]:
+    """Of the relays."""
+    return [server.username or "" for server in servers if server.is_relay]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_each_service_gives_servers(name: str) -> None:
+    async with TurnCredentialsSimulator() as service, ice_of(service, name) as servers:
+        given = await servers.for_page()
+        assert service.ttls == [7_200]
+        relays = [url for server in given if server.is_relay for url in server.urls]
+        assert relays == [url for url in TURN if ":53?" not in url]
+        assert set(users(given)) == {"user1"}
+        assert {server.credential for server in given if server.is_relay} == {"credential1"}
+        assert any(not server.is_relay for server in given), "its STUN server"
+        assert servers.health["ready"]
+        assert servers.health["provider"] == name
+
+
+async def test_one_request_serves_all_who_come_at_once() -> None:
+    async with TurnCredentialsSimulator() as service, ice_of(service) as servers:
+        given = await asyncio.gather(*(servers.for_page() for _ in range(20)))
+        assert all(users(each) == ["user1"] for each in given)
+        await servers.for_server()
+        assert len(service.requests) == 1
+
+
+async def test_credentials_are_renewed_before_a_session_could_outlive_them_and_nobody_waits() -> None:
+    clock = Watch()
+    async with (
+        TurnCredentialsSimulator() as service,
+        ice_of(service, clock=clock, session_minutes=30) as servers,
+    ):
+        await servers.for_page()
+        # 1,860 s are needed; the next are fetched a tenth of that earlier
+        clock.now_s += 7_200 - 1_860 - 200
+        assert users(await servers.for_page()) == ["user1"]
+        assert servers.valid_s == 200
+        assert len(service.requests) == 1
+        clock.now_s += 100
+        service.faults.plan(Fault.HANG)
+        async with asyncio.timeout(1):
+            assert users(await servers.for_page()) == ["user1"], "good enough for a whole session: nobody waits"
+        await service.requested(2)
+
+
+async def test_too_old_ones_are_waited_for() -> None:
+    clock = Watch()
+    async with TurnCredentialsSimulator() as service, ice_of(service, clock=clock, session_minutes=30) as servers:
+        await servers.for_page()
+        clock.now_s += 7_200 - 1_860 + 1
+        assert users(await servers.for_page()) == ["user2"]
+
+
+async def test_a_short_life_is_used_for_three_quarters() -> None:
+    clock = Watch()
+    async with TurnCredentialsSimulator() as service, ice_of(service, clock=clock, turn_ttl_s=400) as servers:
+        await servers.for_page()
+        clock.now_s += 60
+        assert users(await servers.for_page()) == ["user1"]
+        clock.now_s += 41
+        assert users(await servers.for_page()) == ["user2"]
+
+
+async def test_while_the_service_is_away_the_old_ones_serve_until_their_end(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Watch()
+    async with TurnCredentialsSimulator() as service, ice_of(service, clock=clock) as servers:
+        await servers.for_page()
+        service.faults.always(Fault.SERVER_ERROR)
+        clock.now_s += 7_200 - 120
+        assert users(await servers.for_page()) == ["user1"]
+        assert not servers.health["ready"]
+        assert "status 500" in servers.health["problem"]
+        clock.now_s += 61
+        assert users(await servers.for_page()) == []
+        service.faults.always(None)
+        clock.now_s += 3 * RETRY_S
+        assert users(await servers.for_page()) == ["user2"]
+        assert servers.health["ready"]
+    assert caplog.text.count("gives no credentials") == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        (Fault.UNAUTHORIZED, "does not accept CLOUDFLARE_TURN_KEY_ID and CLOUDFLARE_TURN_KEY_API_TOKEN (401)"),
+        (Fault.FORBIDDEN, "(403)"),
+        (Fault.RATE_LIMITED, "status 429"),
+        (Fault.SERVER_ERROR, "status 500"),
+        (Fault.REFUSE, "can't be reached"),
+        (Fault.HANG, "no answer within 0.2 s"),
+    ],
+)
+async def test_a_fault_costs_the_relay_and_nothing_else(
+    fault: Fault, problem: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    if fault is Fault.HANG:
+        monkeypatch.setattr(ice, "FETCH_S", 0.2)
+    caplog.set_level(logging.DEBUG)
+    clock = Watch()
+    stun = "stun:stun.example:3478"
+    async with TurnCredentialsSimulator() as service, ice_of(service, clock=clock, stun_url=stun) as servers:
+        service.faults.plan(fault)
+        assert [server.urls for server in await servers.for_page()] == [(stun,)]
+        assert problem in servers.health["problem"]
+        assert problem in caplog.text
+        await servers.for_page()
+        assert len(service.requests) == 1, "the next visitor does not wait for it again"
+        clock.now_s += RETRY_S
+        assert users(await servers.for_page()) == ["user1"]
+    assert API_TOKEN not in caplog.text
+    assert "credential1" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ("<html>", "lists no ICE servers"),
+        ({"iceServers": []}, "lists no ICE servers"),
+        ({"iceServers": [{"urls": ["stun:a:1"]}]}, "names no TURN server with credentials"),
+        ([1, 2], "is no JSON object"),
+    ],
+)
+async def test_an_answer_that_is_none(answer: Any, problem: str) -> None:
+    async with TurnCredentialsSimulator() as service, ice_of(service) as servers:
+        service.answer_with = {"iceServers": answer} if answer == "<html>" else answer
+        assert await servers.for_page() == []
+        assert problem in servers.health["problem"]
+
+
+async def test_garbage_is_survived() -> None:
+    async with TurnCredentialsSimulator() as service, ice_of(service) as servers:
+        service.faults.plan(Planned(Fault.GARBAGE, after=0))
+        assert await servers.for_page() == []
+        assert "can't be reached" in servers.health["problem"]
+
+
+async def test_a_visitor_waits_for_a_hanging_service_but_not_for_its_whole_patience(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ice, "WAIT_S", 0.05)
+    async with TurnCredentialsSimulator() as service, ice_of(service) as servers:
+        service.faults.plan(Fault.HANG)
+        async with asyncio.timeout(1):
+            assert await servers.for_page() == []
+
+
+async def test_a_visitor_who_leaves_takes_the_request_of_the_others_with_him_not() -> None:
+    async with TurnCredentialsSimulator() as service, ice_of(service) as servers:
+        first = asyncio.create_task(servers.for_page())
+        await service.requested(1)
+        first.cancel()
+        assert users(await servers.for_page()) == ["user1"]
+        assert len(service.requests) == 1
+
+
+async def test_our_own_end_gets_the_way_that_is_open_from_here_with_the_login_of_the_day() -> None:
+    clock = Watch()
+    async with TurnCredentialsSimulator() as service, ice_of(service, clock=clock) as servers:
+        await servers.for_page()
+        await asyncio.sleep(0)
+        clock.now_s += 7_000
+        relays = [server for server in await servers.for_server() if server.is_relay]
+        assert [(relay.urls, relay.username) for relay in relays] == [((TURN[0],), "user2")]
+
+
+@pytest.mark.parametrize(("way", "stun"), [(TURN[0], True), (TURN[-1], False)])
+async def test_where_udp_does_not_get_out_no_stun_server_is_waited_for(
+    way: str, stun: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def find_relay(_: Any) -> Relay:
+        return Relay(IceServer((way,)))
+
+    monkeypatch.setattr(ice, "find_relay", find_relay)
+    async with TurnCredentialsSimulator() as service, ice_of(service) as servers:
+        await servers.for_page()
+        await asyncio.sleep(0)
+        ours = await servers.for_server()
+        assert [server.urls for server in ours if server.is_relay] == [(way,)]
+        assert any(not server.is_relay for server in ours) == stun
+
+
+async def test_a_relay_that_cannot_be_reached_is_not_waited_for_in_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def none(_: Any) -> Relay:
+        return Relay(None, "no answer within 3 s")
+
+    monkeypatch.setattr(ice, "find_relay", none)
+    async with TurnCredentialsSimulator() as service, ice_of(service) as servers:
+        assert users(await servers.for_page()) == ["user1"], "the visitor may reach it"
+        await asyncio.sleep(0)
+        assert users(await servers.for_server()) == []
+        assert servers.health == {
+            "provider": "cloudflare",
+            "ready": False,
+            "relay": None,
+            "problem": "no answer within 3 s",
+        }
+
+
+async def test_nothing_set_nobody_asked_and_said_on_a_space(caplog: pytest.LogCaptureFixture) -> None:
+    servers = IceServers(config.load())
+    servers.start()
+    assert await servers.for_page() == await servers.for_server() == []
+    assert servers.valid_s is None
+    assert servers.health == {"provider": "none", "ready": False, "relay": None, "problem": None}
+    assert caplog.text == ""
+    assert servers.notice is None
+    on_a_space = IceServers(config.load(space_id="me/bot"))
+    on_a_space.start()
+    assert "no relay is set" in caplog.text
+    assert "No sound gets into this Space" in str(on_a_space.notice)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"stun_url": "stun:a:1"}, [{"urls": ["stun:a:1"]}]),
+        (
+            {"turn_url": "turn:b:2", "turn_username": "u", "turn_credential": SecretStr("c")},
+            [{"urls": ["turn:b:2"], "username": "u", "credential": "c"}],
+        ),
+        ({"stun_url": "stun:a:1", "turn_url": "turn:b:2"}, [{"urls": ["stun:a:1"]}, {"urls": ["turn:b:2"]}]),
+    ],
+)
+async def test_servers_of_ones_own(given: dict[str, Any], expected: list[dict[str, Any]]) -> None:
+    assert [server.as_json() for server in await IceServers(config.load(**given)).for_page()] == expected
+
+
+async def test_the_page_is_told_and_no_key_leaves_the_server() -> None:
+    async with TurnCredentialsSimulator() as service:
+        settings = config.load(**SERVICES["cloudflare"], turn_api_url=service.url)
+        async with serving(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), settings) as server:
+            told = await server.get("/webrtc/config")
+            assert [each.get("username") for each in told["iceServers"]] == [None, "user1"]
+            assert 60 <= told["iceValidS"] <= settings.turn_ttl_s
+            health = await server.get("/health")
+            assert health["turn"]["ready"]
+            for answer in (told, health):
+                assert API_TOKEN not in json.dumps(answer)
+                assert KEY_ID not in json.dumps(answer)
+            assert "credential1" not in json.dumps(health)
