@@ -16,7 +16,7 @@ async def test_what_is_chosen_holds_from_the_next_turn_on_and_after_a_reload(bro
     dialog = await opened(visitor)
     await expect(dialog).to_contain_text("Applies from your next turn")
     await expect(dialog.get_by_label("Who it is")).to_be_disabled()
-    await dialog.get_by_label("Voice").select_option(label="Great Britain")
+    await dialog.get_by_label("Voice", exact=True).select_option(label="Great Britain")
     await dialog.get_by_label("Nothing of it").check()
     await expect(dialog.get_by_role("status")).to_have_text("Saved. It applies from your next turn.")
     await closed(visitor, dialog)
@@ -42,9 +42,9 @@ async def test_what_is_chosen_holds_from_the_next_turn_on_and_after_a_reload(bro
     await visitor.page.reload()
     await visitor.ready()
     dialog = await opened(visitor)
-    await expect(dialog.get_by_label("Voice")).to_have_value("en")
+    await expect(dialog.get_by_label("Voice", exact=True)).to_have_value("en")
     await dialog.get_by_role("button", name="Back to the usual settings").click()
-    await expect(dialog.get_by_label("Voice")).to_have_value("")
+    await expect(dialog.get_by_label("Voice", exact=True)).to_have_value("")
 
 
 async def test_what_can_no_longer_be_had_is_forgotten_silently(browsers: Browsers) -> None:
@@ -57,7 +57,7 @@ async def test_what_can_no_longer_be_had_is_forgotten_silently(browsers: Browser
     assert "thirty" in await visitor.hears_answer(1)
     await expect(visitor.problem).to_be_empty()
     dialog = await opened(visitor)
-    await expect(dialog.get_by_label("Voice")).to_have_value("")
+    await expect(dialog.get_by_label("Voice", exact=True)).to_have_value("")
     await expect(dialog.get_by_label("Hard to interrupt")).to_be_checked()
     await visitor.page.emulate_media(reduced_motion="reduce")
     await assert_readable(visitor)

@@ -43,7 +43,8 @@ export class Choices {
       (this.options?.engines[stage] ?? []).filter(({ languages }) => languages.includes(current.language));
     if (STAGE_FIELDS.includes(field)) {
       const engines = able(field).map(({ name }) => ({ value: name, label: name }));
-      return [{ value: "", label: `automatic (${engines[0]?.label ?? "none"})` }, ...engines];
+      const first = engines[0]?.label ?? "none";
+      return [{ value: "", label: engines.length > 1 ? `automatic (${first})` : first }, ...engines];
     }
     if (field === "voice") {
       const speaks = able("tts").find(({ name }) => name === current.tts) ?? able("tts")[0];

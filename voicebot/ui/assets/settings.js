@@ -36,7 +36,7 @@ export class SettingsDialog {
     for (const field of SELECTS) this._drawSelect(field, this._annotated(field, current), current[field]);
     for (const field of RADIOS) this._drawRadios(field, choices.offered(field, current), current[field]);
     this._select("persona").disabled ||= !choices.followsPersona;
-    find(this._dialog, "[data-field=persona] .vb-meaning").hidden = choices.followsPersona;
+    find(this._dialog, "#vb-persona-note").hidden = choices.followsPersona;
   }
 
   /** With a word on engines that don't work just now. @param {string} field @param {Record<string, string>} current */
