@@ -1,6 +1,6 @@
 /** The line to the bot: one connection after the other, as long as one talks. What breaks by itself is mended. */
 
-import { Connection } from "./connection.js";
+import { Connection, fetchJson } from "./connection.js";
 import { remembered } from "./memory.js";
 import { brokenProblem, closedProblem, connectionProblem, passes } from "./problems.js";
 import { Reconnection } from "./reconnection.js";
@@ -28,7 +28,7 @@ export class Line {
     /** @type {"off" | "on" | "reconnecting"} */
     this.state = "off";
     this._reconnection = new Reconnection({
-      connect: () => this._connect(),
+      connect: () => this._reconnect(),
       trying: (number) => events.reconnecting(number),
       failed: (error) => this._end(brokenProblem(error)),
     });
@@ -76,6 +76,15 @@ export class Line {
   async replaceTrack(track) {
     if (this._track) this._track = track;
     await this._connection?.replaceTrack(track);
+  }
+
+  /** The TURN server's credentials may have expired, and the server may be another one. */
+  async _reconnect() {
+    const attempt = this._attempt;
+    const { iceServers } = await fetchJson("webrtc/config");
+    if (attempt !== this._attempt) return;
+    this.iceServers = iceServers;
+    await this._connect();
   }
 
   async _connect() {
