@@ -124,7 +124,7 @@ export function passes(code) {
 export function closedProblem(code, reason) {
   switch (code) {
     case "elsewhere":
-      return notice("This conversation goes on in another tab.", "There can be one at a time.", "reconnect", "Go on here");
+      return notice("This conversation goes on in another tab.", "It can go on in one at a time.", "reconnect", "Go on here");
     case "time":
       return notice(reason, "You can go on in a new session: the conversation is kept.", "reconnect", "Go on");
     case "day":
