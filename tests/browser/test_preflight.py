@@ -166,7 +166,7 @@ ENDINGS = [
 
 async def test_each_end_has_its_words_and_what_to_do(context: BrowserContext) -> None:
     page = await context.new_page()
-    words = "it.map((code) => closedProblem(code, '(its words)')).map((it) => [`${it.what} ${it.todo}`, it.button])"
+    words = "it.map((code) => closedProblem(code, '(its words)', true)).map((it) => [`${it.what} ${it.todo}`, it.button])"
     told = await asked(page, words, [code for code, _, _ in ENDINGS])
     assert told == [[text, button] for _, text, button in ENDINGS]
     broken = "[new Unreachable('no server'), new Refused('', { code: 'full' })].map((it) => brokenProblem(it).what)"
