@@ -166,7 +166,8 @@ ENDINGS = [
 
 async def test_each_end_has_its_words_and_what_to_do(context: BrowserContext) -> None:
     page = await context.new_page()
-    words = "it.map((code) => closedProblem(code, '(its words)', true)).map((it) => [`${it.what} ${it.todo}`, it.button])"
+    problems = "it.map((code) => closedProblem(code, '(its words)', true))"
+    words = f"{problems}.map(({{ what, todo, button }}) => [`${{what}} ${{todo}}`, button])"
     told = await asked(page, words, [code for code, _, _ in ENDINGS])
     assert told == [[text, button] for _, text, button in ENDINGS]
     broken = "[new Unreachable('no server'), new Refused('', { code: 'full' })].map((it) => brokenProblem(it).what)"

@@ -291,7 +291,7 @@ export class Session {
     }
   }
 
-  /** Tells of the session's end before it comes. 
+  /** Tells of the session's end before it comes.
    * @param {number | null | undefined} ends_in_s @param {boolean} kept whether the conversation is */
   _foresee(ends_in_s, kept) {
     clearTimeout(this._ending);
