@@ -56,7 +56,7 @@ class Line:
 async def test_the_line_tells_what_is_known_and_tests_what_is_asked_for(context: BrowserContext, url: str) -> None:
     async with Visitor(context, url) as visitor:
         line = Line(visitor)
-        height = "document.querySelector('#vb-controls').offsetHeight"
+        height = "document.querySelector('#vb-talk').offsetHeight"
         before = await visitor.page.evaluate(height)
         await line.says("microphone", "ok", "allowed")
         await line.says("engines", "ok", "ready")
@@ -153,6 +153,25 @@ async def test_each_way_not_to_get_through_has_its_words_and_what_to_do(context:
         "You can simply go on.",
     ]
     assert "https" in await asked(page, "MICROPHONE.insecure.advice")
+
+
+ENDINGS = [
+    ("elsewhere", "This conversation goes on in another tab. It can go on in one at a time.", "Go on here"),
+    ("time", "(its words) You can go on in a new session: the conversation is kept.", "Go on"),
+    ("idle", "The bot hung up, as nobody spoke. Whenever you like, go on.", "Go on"),
+    ("day", "That was all for today. (its words)", "Dismiss"),
+    ("flood", "The bot ended the conversation. (its words)", "Reconnect"),
+]
+
+
+async def test_each_end_has_its_words_and_what_to_do(context: BrowserContext) -> None:
+    page = await context.new_page()
+    problems = "it.map((code) => closedProblem(code, '(its words)', true))"
+    words = f"{problems}.map(({{ what, todo, button }}) => [`${{what}} ${{todo}}`, button])"
+    told = await asked(page, words, [code for code, _, _ in ENDINGS])
+    assert told == [[text, button] for _, text, button in ENDINGS]
+    broken = "[new Unreachable('no server'), new Refused('', { code: 'full' })].map((it) => brokenProblem(it).what)"
+    assert await asked(page, broken) == ["The connection was lost.", "All lines are taken."]
 
 
 async def test_how_levels_echo_and_engines_are_judged(context: BrowserContext) -> None:

@@ -1,6 +1,6 @@
 /** The line to the bot: one connection after the other, as long as one talks. What breaks by itself is mended. */
 
-import { Connection } from "./connection.js";
+import { Connection, fetchJson } from "./connection.js";
 import { IceServers } from "./ice.js";
 import { remembered } from "./memory.js";
 import { brokenProblem, closedProblem, connectionProblem, passes } from "./problems.js";
@@ -28,7 +28,7 @@ export class Line {
     /** @type {"off" | "on" | "reconnecting"} */
     this.state = "off";
     this._reconnection = new Reconnection({
-      connect: () => this._connect(),
+      connect: () => this._reconnect(),
       trying: (number) => events.reconnecting(number),
       failed: (error) => this._end(brokenProblem(error)),
     });
@@ -78,6 +78,15 @@ export class Line {
     await this._connection?.replaceTrack(track);
   }
 
+  /** The TURN server's credentials may have expired, and the server may be another one. */
+  async _reconnect() {
+    const attempt = this._attempt;
+    const config = await fetchJson("webrtc/config");
+    if (attempt !== this._attempt) return;
+    this.ice.take(config);
+    await this._connect();
+  }
+
   async _connect() {
     const attempt = this._attempt;
     const iceServers = await this.ice.fresh();
@@ -112,7 +121,7 @@ export class Line {
     if (message.type === "hello") this._conversation = message.conversation;
     if (message.type !== "closed") this._events.message(message);
     else if (passes(message.code)) this._break();
-    else this._end(closedProblem(message.code, message.reason));
+    else this._end(closedProblem(message.code, message.reason, this._conversation !== null));
   }
 
   _break() {

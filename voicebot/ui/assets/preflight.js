@@ -103,7 +103,9 @@ export class Preflight {
     this._find(test, words.testing);
     try {
       const found = await (test === "level" ? checkLevel(signal, this._events.level) : checkEcho(signal));
-      if (!signal.aborted && found) this._find(test, words[found]);
+      if (signal.aborted || !found) return;
+      this._events.level(-Infinity);
+      this._find(test, words[found]);
     } catch (error) {
       if (signal.aborted) return;
       this._find(test, words.untested);
@@ -111,9 +113,10 @@ export class Preflight {
     }
   }
 
-  /** One talks, or presses another test: no test goes on. */
+  /** One talks, or presses another test: no test goes on, and what was found is no news any more. */
   stop() {
     this._wanted.abort();
+    this.advice = "";
     this._events.level(-Infinity);
     if (this.items.level.state === "busy") this._find("level", LEVEL.untested);
     if (this.items.echo.state === "busy") this._find("echo", ECHO.untested);

@@ -120,13 +120,19 @@ export function passes(code) {
   return code === "fault" || code === "media" || code === "shutdown";
 }
 
-/** The server ended the session. @param {string | undefined} code @param {string} reason @returns {Problem} */
-export function closedProblem(code, reason) {
+/** The server ended the session. @param {string | undefined} code @param {string} reason
+ * @param {boolean} kept whether the conversation is @returns {Problem} */
+export function closedProblem(code, reason, kept) {
   switch (code) {
     case "elsewhere":
-      return notice("This conversation goes on in another tab.", "There can be one at a time.", "reconnect", "Go on here");
+      return notice("This conversation goes on in another tab.", "It can go on in one at a time.", "reconnect", "Go on here");
     case "time":
-      return notice(reason, "You can go on in a new session: the conversation is kept.", "reconnect", "Go on");
+      return notice(
+        reason,
+        kept ? "You can go on in a new session: the conversation is kept." : "You can begin a new session.",
+        "reconnect",
+        "Go on",
+      );
     case "day":
       return problem("That was all for today.", reason);
     case "idle":
@@ -136,12 +142,12 @@ export function closedProblem(code, reason) {
   }
 }
 
-/** The session's time is almost over. @param {number} left_s @returns {Problem} */
-export function endingNotice(left_s) {
+/** The session's time is almost over. @param {number} left_s @param {boolean} kept whether the conversation is */
+export function endingNotice(left_s, kept) {
   const left = left_s > 90 ? `${Math.round(left_s / 60)} minutes` : `${Math.round(left_s)} seconds`;
   return notice(
     `This session ends in ${left}.`,
-    "Go on in a new one, with the same conversation.",
+    kept ? "Go on in a new one, with the same conversation." : "A new one begins a new conversation.",
     "renew",
     "Go on in a new one",
   );

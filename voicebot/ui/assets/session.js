@@ -193,7 +193,7 @@ export class Session {
   }
 
   async comeBack() {
-    if (this._wasOn) this._set({ problem: LEFT });
+    if (this._wasOn && remembered() !== null) this._set({ problem: LEFT });
     await this.introduce();
   }
 
@@ -288,7 +288,7 @@ export class Session {
         this.choices.options = message.options;
         if (this.choices.differ) this.configure();
         this._set({ engines: message.engines, bytesHeard: 0, recording: message.recording, taken: "" });
-        this._foresee(message.ends_in_s);
+        this._foresee(message.ends_in_s, message.conversation !== null);
         break;
       case "telemetry":
         if (message.stt_bytes !== this.bytesHeard) this._set({ bytesHeard: message.stt_bytes });
@@ -310,12 +310,14 @@ export class Session {
     }
   }
 
-  /** Tells of the session's end before it comes. @param {number | null | undefined} ends_in_s */
-  _foresee(ends_in_s) {
+  /** Tells of the session's end before it comes.
+   * @param {number | null | undefined} ends_in_s @param {boolean} kept whether the conversation is */
+  _foresee(ends_in_s, kept) {
     clearTimeout(this._ending);
     if (typeof ends_in_s !== "number") return;
     const told_s = Math.min(ENDING_S, ends_in_s / 2);
-    this._ending = setTimeout(() => this._set({ problem: endingNotice(told_s) }), (ends_in_s - told_s) * 1000);
+    const tell = () => this._set({ problem: endingNotice(told_s, kept) });
+    this._ending = setTimeout(tell, (ends_in_s - told_s) * 1000);
   }
 
   /** @param {unknown} error */

@@ -10,7 +10,7 @@ const STATES = {
   connecting: ["Connecting…", "Allow the microphone if asked."],
   ready: ["Ready", "Type below, or press to talk."],
   listening: ["Listening", "Go ahead, ask something."],
-  reconnecting: ["Reconnecting…", "One moment: it goes on by itself."],
+  reconnecting: ["Reconnecting…", "It goes on by itself."],
   muted: ["Muted", "Press M to be heard again."],
   silenced: ["No sound", "The system mutes your microphone."],
   hearing: ["Hearing you", "Take your time."],
