@@ -56,10 +56,15 @@ def edges(audio: Audio) -> list[float]:
 
 
 def on_one_clock(frames: list[tuple[float, Audio]], began_s: float) -> Audio:
-    """A client's frames as it had them, each at the time it began, on one line from `began_s` on."""
+    """A client's frames, which began at these times, on one line from `began_s` on.
+
+    On a busy machine some leave or arrive late and the next ones catch up: their sound card takes them one by one, so
+    each belongs where the promptest of the following two seconds shows.
+    """
     line = np.zeros(round((frames[-1][0] - began_s + 1) * WIRE_RATE_HZ), np.int16)
-    for at_s, audio in frames:
-        start = round((at_s - began_s) * WIRE_RATE_HZ)
+    late_s = [at_s - FRAME_S * number for number, (at_s, _) in enumerate(frames)]
+    for number, (_, audio) in enumerate(frames):
+        start = round((min(late_s[number : number + 100]) + FRAME_S * number - began_s) * WIRE_RATE_HZ)
         if start >= 0:
             line[start : start + len(audio.samples)] = audio.samples
     return Audio(line, WIRE_RATE_HZ)
