@@ -22,7 +22,7 @@ LAYERS = [
     {"orchestrator"},
     {"store"},
     {"doors"},
-    {"ui.panel"},
+    {"ui.panel", "ui.budget"},
     {"metrics", "otlp"},
     {"traces"},
     {"telemetry", "metrics_document"},
