@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from voicebot.ui import offline
+from voicebot.ui import budget, offline
 from voicebot.ui.panel import STEPS, Step
+from voicebot.ui.theme import PageTheme
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -27,12 +28,17 @@ SCRIPTS = (
     "talk",
     "chat",
     "panel",
+    "budget",
     "engines",
+    "tour_steps",
+    "tour_words",
+    "tour",
+    "voice",
     "main",
 )
 """The script's modules, each after those it imports."""
 
-STYLES = ("page", "talk", "controls", "chat", "panel", "engines", "verdicts")
+STYLES = ("page", "talk", "controls", "chat", "panel", "engines", "verdicts", "turn", "tour")
 
 PARTS = (
     ("stt", "Speech to text", "stt"),
@@ -42,8 +48,6 @@ PARTS = (
     ("interruption", "Interruption", "vad"),
 )
 """The parts whose state is shown: key in the view, name, and the stage whose engine does the work."""
-
-FONT = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
 
 
 def build_page(max_text_chars: int = 2_000) -> gr.Blocks:
@@ -63,7 +67,7 @@ def build_page(max_text_chars: int = 2_000) -> gr.Blocks:
                     _typing(max_text_chars)
                 gr.HTML(_asset("problem.html"), padding=False)
             with gr.Column(elem_id="vb-conversation"):
-                gr.HTML(_asset("chat.html"), padding=False)
+                gr.HTML(_chat(), padding=False)
                 gr.HTML(_panel(), padding=False)
     return page
 
@@ -74,7 +78,7 @@ def _blocks() -> gr.Blocks:
         warnings.filterwarnings("ignore", r"The '\w+' parameter in the Blocks constructor", DeprecationWarning)
         return gr.Blocks(
             title="Voice Bot",
-            theme=gr.themes.Base(font=FONT, font_mono=("ui-monospace", "Consolas", "monospace")),
+            theme=PageTheme(),
             head=head(),
             analytics_enabled=False,
             fill_width=True,
@@ -120,8 +124,13 @@ def _without_imports(module: str) -> str:
     return re.sub(r"^export ", "", module, flags=re.MULTILINE)
 
 
+def _chat() -> str:
+    return Template(_asset("chat.html")).substitute(tour=_asset("tour.html"))
+
+
 def _panel() -> str:
     return Template(_asset("panel.html")).substitute(
+        budget_ms=budget.GAP_MS,
         parts=_joined(_part(*part) for part in PARTS),
         steps=_joined(_step(step) for step in STEPS),
         last_step=STEPS[-1].name,
@@ -138,7 +147,7 @@ def _part(part: str, name: str, stage: str) -> str:
 def _step(step: Step) -> str:
     return (
         f'<tr data-step="{step.name}" title="{step.meaning}"><th scope="row">{step.name}</th>'
-        '<td class="vb-track"><span class="vb-bar"></span></td>'
+        '<td class="vb-track"><span class="vb-lane"><span class="vb-bar"></span></span></td>'
         '<td class="vb-now">–</td><td class="vb-median">–</td></tr>'
     )
 

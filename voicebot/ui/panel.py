@@ -12,7 +12,7 @@ from voicebot.core.history import Role, merged
 from voicebot.core.state import Ruling, State, Turn
 from voicebot.core.verdict import Decision
 from voicebot.core.verdict_case import Case
-from voicebot.ui import budget
+from voicebot.ui.budget import judged
 
 MAX_MESSAGES = 60
 MAX_CHAT_CHARS = 12_000
@@ -73,7 +73,7 @@ def view(state: State) -> dict[str, Any]:
         "engines": {served.stage.value: serving_view(served) for served in state.serving},
         "rulings": [ruling_view(ruling) for ruling in reversed(state.rulings[-MAX_RULINGS:])],
         "turn": turn,
-        "budget": budget.judged(turn),
+        "budget": judged(turn),
         "medians": medians(state.turns),
         "error": state.error,
     }

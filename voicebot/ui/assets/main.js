@@ -1,12 +1,15 @@
 /** Brings the page to life once Gradio has put it there. */
 
+import { drawBudget } from "./budget.js";
 import { Chat } from "./chat.js";
 import { find, write } from "./dom.js";
 import { drawEngines, drawTelemetry } from "./engines.js";
-import { drawParts, drawRulings, drawTurn, drawWrongCalls } from "./panel.js";
+import { drawLastVerdict, drawParts, drawRulings, drawTurn, drawWrongCalls } from "./panel.js";
 import { serverProblem } from "./problems.js";
 import { Session } from "./session.js";
-import { drawLevel, drawTalk } from "./talk.js";
+import { drawLevel, drawTalk, drawVoice } from "./talk.js";
+import { GuidedTour } from "./tour.js";
+import { meterVoice } from "./voice.js";
 
 /** What the button beside a problem says. */
 const ACTIONS = { reconnect: "Reconnect", unblock: "Play sound" };
@@ -25,11 +28,17 @@ function whenBuilt() {
 }
 
 function start() {
-  const session = new Session(/** @type {HTMLAudioElement} */ (find(document, "#bot-voice")));
+  const player = /** @type {HTMLAudioElement} */ (find(document, "#bot-voice"));
+  const session = new Session(player);
   const talk = find(document, "#vb-talk");
   const chat = new Chat(find(document, "#vb-chat"));
-  session.changed = () => draw(session, talk, chat);
+  const tour = new GuidedTour(session, find(document, "#vb-tour"));
+  session.changed = () => {
+    draw(session, talk, chat);
+    tour.changed();
+  };
   session.levelChanged = (level) => drawLevel(talk, level);
+  meterVoice(player, (level) => drawVoice(talk, level));
   wire(session);
   // The buttons that Gradio makes find the session here.
   Object.assign(window, { voicebot: session });
@@ -51,7 +60,9 @@ function draw(session, talk, chat) {
   drawTelemetry(find(document, "#vb-engines"), session.bytesHeard);
   drawRulings(find(document, "#vb-rulings"), view.rulings, session.link === "on");
   drawWrongCalls(find(document, "#vb-rulings"), session.wrongCalls.count);
+  drawLastVerdict(find(document, ".vb-last-verdict"), view.rulings[0]);
   drawTurn(find(document, "#vb-turn"), view.turn, view.medians);
+  drawBudget(find(document, "#vb-turn"), view.budget ?? null, names);
   write(find(document, "#vb-notice"), session.notice);
   const live = view.chat.some((/** @type {any} */ message) => message.live);
   allow("#vb-mute", session.talking, session.muted);
