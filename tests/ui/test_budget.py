@@ -54,7 +54,8 @@ def test_work_beside_the_wait_for_the_end_of_the_turn_costs_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("slow", "stage"), [("first_token", "llm"), ("first_sentence", "llm"), ("first_audio", "tts"), ("final_text", "stt")]
+    ("slow", "stage"),
+    [("first_token", "llm"), ("first_sentence", "llm"), ("first_audio", "tts"), ("final_text", "stt")],
 )
 def test_the_slow_one_is_named_with_its_stage(slow: str, stage: str) -> None:
     """Every step takes 100 ms, and one of them 900."""

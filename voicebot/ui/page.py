@@ -50,6 +50,9 @@ PARTS = (
 """The parts whose state is shown: key in the view, name, and the stage whose engine does the work."""
 
 
+DESCRIPTION = "A voice bot that you can talk over: it pauses at once, decides what you meant, and shows why."
+
+
 def build_page(max_text_chars: int = 2_000) -> gr.Blocks:
     """The page as Gradio serves it. All it needs comes with it: nothing is fetched from elsewhere."""
     offline.keep_gradio_offline()
@@ -109,9 +112,10 @@ def _typing(max_text_chars: int) -> None:
 
 def head() -> str:
     """Icon, styles and script, inside the page: so they need no address, and work under any path."""
+    description = f'<meta name="description" content="{DESCRIPTION}">'
     icon = f'<link rel="icon" href="data:image/svg+xml,{quote(_asset("icon.svg"))}">'
     styles = _joined(_asset(f"{name}.css") for name in STYLES)
-    return f'{icon}<style>{styles}</style><script type="module">{script()}</script>'
+    return f'{description}{icon}<style>{styles}</style><script type="module">{script()}</script>'
 
 
 def script() -> str:

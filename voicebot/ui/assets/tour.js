@@ -98,8 +98,8 @@ export class GuidedTour {
     this._root.hidden = !open;
     for (const button of document.querySelectorAll("[data-tour]")) {
       button.setAttribute("aria-disabled", String(open));
-      write(button, wasTaken() ? "Show me again" : "Show me");
     }
+    write(find(document, ".vb-tour-offer button"), wasTaken() ? "Show me again" : "Show me");
     const { part, title, text, hint, choices, points } = tourWords(this._tour, seen(this._session));
     for (const [name, selector] of Object.entries(POINTED)) {
       for (const element of document.querySelectorAll(selector)) {
