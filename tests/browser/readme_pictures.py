@@ -1,6 +1,7 @@
 """The README's pictures, from a real conversation: `python -m tests.browser.readme_pictures URL docs`.
 
-`interruption.webp` moves: over a story the visitor hums, then asks something. Speech is flite's, the rest the page's own.
+`interruption.webp` moves: over a story the visitor hums, then asks something. The visitor's voice is flite's; all else
+is the page's own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import io
 import shutil
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -61,7 +63,7 @@ class Film:
         """As an animated WebP that begins anew when it is over. Raises ValueError if it is too large for a README."""
         pictures = [_scaled(picture) for _, picture in self._frames]
         times_s = [began_s for began_s, _ in self._frames]
-        lasting_ms = [round(1000 * (after - before)) for before, after in zip(times_s, times_s[1:], strict=False)]
+        lasting_ms = [round(1000 * (after - before)) for before, after in pairwise(times_s)]
         pictures[0].save(
             path,
             save_all=True,

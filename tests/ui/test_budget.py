@@ -89,13 +89,13 @@ def test_the_parts_waited_for_and_the_own_share_make_up_the_whole(spans: dict[st
 
 
 def test_what_was_there_before_the_user_fell_silent_took_no_time() -> None:
-    spans = {name: (0, 0) for name in EAGER} | {"end_of_turn": (0, 600), "first_frame": (600, 607)}
+    spans = dict.fromkeys(EAGER, (0, 0)) | {"end_of_turn": (0, 600), "first_frame": (600, 607)}
     result = judged(**spans)
     assert (result["gap_ms"], result["most"], result["own_ms"]) == (607, "end of turn", 7)
 
 
 def test_a_typed_question_can_be_answered_at_once() -> None:
-    assert judged(**{name: (0, 0) for name in EAGER})["gap_ms"] == 0
+    assert judged(**dict.fromkeys(EAGER, (0, 0)))["gap_ms"] == 0
 
 
 def test_there_is_nothing_to_judge_before_the_answer_is_heard() -> None:
