@@ -23,7 +23,7 @@ LAYERS = [
     {"orchestrator"},
     {"store"},
     {"doors"},
-    {"ui.panel"},
+    {"ui.panel", "ui.budget"},
     {"recording"},
     {"metrics", "otlp"},
     {"traces"},

@@ -1,6 +1,6 @@
 """Pictures of the page in use: `python -m tests.browser.screenshots URL FOLDER` (the suite takes them too).
 
-The README's picture is `desktop-light-speaking.png`.
+The README has some of them: see `readme_pictures`.
 """
 
 from __future__ import annotations

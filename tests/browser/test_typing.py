@@ -25,12 +25,12 @@ async def test_typing_needs_no_microphone(browsers: Browsers) -> None:
 
     await visitor.presses("New conversation")
     await expect(visitor.messages).to_have_count(0)
-    await expect(visitor.page.get_by_role("heading", name="Ask it something aloud")).to_be_visible()
+    await expect(visitor.page.get_by_role("heading", name="Talk to it. Then talk over it.")).to_be_visible()
 
 
 async def test_who_has_typed_can_begin_to_talk_in_the_same_conversation(browsers: Browsers) -> None:
     visitor = await browsers.visit()
-    await visitor.page.get_by_role("button", name="What is 17 times 23?").click()
+    await visitor.page.get_by_role("button", name="17 times 23?").click()
     await visitor.hears_answer(1)
     await visitor.talk_button.click()
     await visitor.sees("listening")

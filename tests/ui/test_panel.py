@@ -65,6 +65,7 @@ def test_a_new_session_shows_nothing() -> None:
         "engines": {},
         "rulings": [],
         "turn": [],
+        "budget": None,
         "medians": {},
         "error": None,
     }
@@ -239,6 +240,17 @@ def test_what_came_before_the_user_spoke_on_took_no_time() -> None:
     assert steps["first token"] == (0, 0)
     assert steps["first audio"] == (0, 10)
     assert steps["first frame"] == (60, 70)
+
+
+def test_an_answered_turn_is_held_against_the_budget() -> None:
+    assert panel.view(State(turn=ANSWERED))["budget"] == {
+        "gap_ms": 960,
+        "limit_ms": 800,
+        "most": "final text",
+        "stage": "stt",
+        "own_ms": 10,
+        "own_limit_ms": 40,
+    }
 
 
 def test_the_last_step_is_the_first_frame_in_whatever_order_they_came() -> None:

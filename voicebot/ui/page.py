@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from voicebot.ui import offline
+from voicebot.ui import budget, offline
 from voicebot.ui.panel import STEPS, Step
+from voicebot.ui.theme import PageTheme
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -41,13 +42,31 @@ SCRIPTS = (
     "talk",
     "chat",
     "panel",
+    "budget",
     "engines",
     "settings",
+    "tour_steps",
+    "tour_words",
+    "tour",
+    "voice",
     "main",
 )
 """The script's modules, each after those it imports."""
 
-STYLES = ("page", "talk", "preflight", "controls", "chat", "take", "panel", "engines", "verdicts", "settings")
+STYLES = (
+    "page",
+    "talk",
+    "preflight",
+    "controls",
+    "chat",
+    "take",
+    "panel",
+    "engines",
+    "verdicts",
+    "turn",
+    "tour",
+    "settings",
+)
 
 PARTS = (
     ("stt", "Speech to text", "stt"),
@@ -58,7 +77,8 @@ PARTS = (
 )
 """The parts whose state is shown: key in the view, name, and the stage whose engine does the work."""
 
-FONT = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
+
+DESCRIPTION = "A voice bot that you can talk over: it pauses at once, decides what you meant, and shows why."
 
 
 def build_page(max_text_chars: int = 2_000) -> gr.Blocks:
@@ -78,7 +98,7 @@ def build_page(max_text_chars: int = 2_000) -> gr.Blocks:
                     _typing(max_text_chars)
                 gr.HTML(_asset("problem.html"), padding=False)
             with gr.Column(elem_id="vb-conversation"):
-                gr.HTML(_asset("chat.html"), padding=False)
+                gr.HTML(_chat(), padding=False)
                 gr.HTML(_asset("take.html"), padding=False)
                 gr.HTML(_panel(), padding=False)
     return page
@@ -90,7 +110,7 @@ def _blocks() -> gr.Blocks:
         warnings.filterwarnings("ignore", r"The '\w+' parameter in the Blocks constructor", DeprecationWarning)
         return gr.Blocks(
             title="Voice Bot",
-            theme=gr.themes.Base(font=FONT, font_mono=("ui-monospace", "Consolas", "monospace")),
+            theme=PageTheme(),
             head=head(),
             analytics_enabled=False,
             fill_width=True,
@@ -121,9 +141,10 @@ def _typing(max_text_chars: int) -> None:
 
 def head() -> str:
     """Icon, styles and script, inside the page: so they need no address, and work under any path."""
+    description = f'<meta name="description" content="{DESCRIPTION}">'
     icon = f'<link rel="icon" href="data:image/svg+xml,{quote(_asset("icon.svg"))}">'
     styles = _joined(_asset(f"{name}.css") for name in STYLES)
-    return f'{icon}<style>{styles}</style><script type="module">{script()}</script>'
+    return f'{description}{icon}<style>{styles}</style><script type="module">{script()}</script>'
 
 
 def script() -> str:
@@ -136,8 +157,13 @@ def _without_imports(module: str) -> str:
     return re.sub(r"^export ", "", module, flags=re.MULTILINE)
 
 
+def _chat() -> str:
+    return Template(_asset("chat.html")).substitute(tour=_asset("tour.html"))
+
+
 def _panel() -> str:
     return Template(_asset("panel.html")).substitute(
+        budget_ms=budget.GAP_MS,
         parts=_joined(_part(*part) for part in PARTS),
         steps=_joined(_step(step) for step in STEPS),
         last_step=STEPS[-1].name,
@@ -154,7 +180,7 @@ def _part(part: str, name: str, stage: str) -> str:
 def _step(step: Step) -> str:
     return (
         f'<tr data-step="{step.name}" title="{step.meaning}"><th scope="row">{step.name}</th>'
-        '<td class="vb-track"><span class="vb-bar"></span></td>'
+        '<td class="vb-track"><span class="vb-lane"><span class="vb-bar"></span></span></td>'
         '<td class="vb-now">–</td><td class="vb-median">–</td></tr>'
     )
 

@@ -12,6 +12,7 @@ from voicebot.core.history import Role, merged
 from voicebot.core.state import Ruling, State, Turn
 from voicebot.core.verdict import Decision
 from voicebot.core.verdict_case import Case
+from voicebot.ui.budget import judged
 
 MAX_MESSAGES = 60
 MAX_CHAT_CHARS = 12_000
@@ -56,6 +57,7 @@ def view(state: State) -> dict[str, Any]:
     """Everything the page draws, whole: it never has to remember what was before. `older` messages are left out."""
     messages = chat(state)
     shown = latest(messages)
+    turn = turn_view(state.turn)
     return {
         "type": "state",
         "phase": state.phase.value,
@@ -70,7 +72,8 @@ def view(state: State) -> dict[str, Any]:
         },
         "engines": {served.stage.value: serving_view(served) for served in state.serving},
         "rulings": [ruling_view(ruling) for ruling in reversed(state.rulings[-MAX_RULINGS:])],
-        "turn": turn_view(state.turn),
+        "turn": turn,
+        "budget": judged(turn),
         "medians": medians(state.turns),
         "error": state.error,
     }

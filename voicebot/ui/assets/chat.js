@@ -15,6 +15,9 @@ import { find, make, resize, write } from "./dom.js";
 
 const NEAR_END_PX = 60;
 
+/** Of what is still to be heard so much is shown: else the place where the voice is would leave the screen. */
+const WORDS_AHEAD = 24;
+
 export class Chat {
   /** @param {HTMLElement} root */
   constructor(root) {
@@ -83,6 +86,13 @@ function drawMessage(item, message) {
   item.classList.toggle("vb-interrupted", interrupted);
   write(find(item, ".vb-who"), isUser ? "You" : "Bot");
   write(find(item, ".vb-heard"), isUser ? message.text || "…" : heard);
-  write(find(item, ".vb-unheard"), heard && unheard ? ` ${unheard}` : unheard);
+  const next = ahead(unheard);
+  write(find(item, ".vb-unheard"), heard && next ? ` ${next}` : next);
   write(find(item, ".vb-cut"), interrupted ? "interrupted" : "");
+}
+
+/** @param {string} unheard */
+function ahead(unheard) {
+  const words = unheard.split(" ");
+  return words.length > WORDS_AHEAD ? `${words.slice(0, WORDS_AHEAD).join(" ")} …` : unheard;
 }

@@ -1,10 +1,11 @@
 /** Brings the page to life once Gradio has put it there. */
 
+import { drawBudget } from "./budget.js";
 import { Chat } from "./chat.js";
 import { find, write } from "./dom.js";
 import { drawEngines, drawTelemetry } from "./engines.js";
 import { watchLife } from "./lifecycle.js";
-import { drawParts, drawRulings, drawTurn, drawWrongCalls } from "./panel.js";
+import { drawLastVerdict, drawParts, drawRulings, drawTurn, drawWrongCalls } from "./panel.js";
 import { shownLevel } from "./microphone.js";
 import { Preflight } from "./preflight.js";
 import { drawPreflight } from "./preflight_line.js";
@@ -12,7 +13,9 @@ import { serverProblem } from "./problems.js";
 import { Session } from "./session.js";
 import { SettingsDialog } from "./settings.js";
 import { drawTake, wireTake } from "./take.js";
-import { drawLevel, drawTalk } from "./talk.js";
+import { drawLevel, drawTalk, drawVoice } from "./talk.js";
+import { GuidedTour } from "./tour.js";
+import { meterVoice } from "./voice.js";
 
 /** What Gradio puts on the page, piece by piece. */
 const PIECES = ["header", "talk", "mute", "interrupt", "clear", "text", "problem", "chat", "take", "panel"];
@@ -28,10 +31,12 @@ function whenBuilt() {
 }
 
 function start() {
-  const session = new Session(/** @type {HTMLAudioElement} */ (find(document, "#bot-voice")));
+  const player = /** @type {HTMLAudioElement} */ (find(document, "#bot-voice"));
+  const session = new Session(player);
   const talk = find(document, "#vb-talk");
   const chat = new Chat(find(document, "#vb-chat"));
   const settings = new SettingsDialog(session);
+  const tour = new GuidedTour(session, find(document, "#vb-tour"));
   const preflight = new Preflight({
     changed: () => session.changed(),
     level: (dbfs) => drawLevel(talk, shownLevel(dbfs)),
@@ -40,8 +45,10 @@ function start() {
   session.changed = () => {
     draw(session, talk, chat, preflight);
     settings.draw();
+    tour.changed();
   };
   session.levelChanged = (level) => drawLevel(talk, level);
+  meterVoice(player, (level) => drawVoice(talk, level));
   wire(session, preflight);
   // The buttons that Gradio makes find the session here.
   Object.assign(window, { voicebot: session });
@@ -67,7 +74,9 @@ function draw(session, talk, chat, preflight) {
   drawTelemetry(find(document, "#vb-engines"), session.bytesHeard);
   drawRulings(find(document, "#vb-rulings"), view.rulings, session.link === "on");
   drawWrongCalls(find(document, "#vb-rulings"), session.wrongCalls.count);
+  drawLastVerdict(find(document, ".vb-last-verdict"), view.rulings[0]);
   drawTurn(find(document, "#vb-turn"), view.turn, view.medians);
+  drawBudget(find(document, "#vb-turn"), view.budget ?? null, names);
   write(find(document, "#vb-notice"), session.notice);
   const live = view.chat.some((/** @type {any} */ message) => message.live);
   allow("#vb-mute", session.talking, session.muted);

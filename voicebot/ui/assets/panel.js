@@ -73,6 +73,14 @@ function drawRuling(item, { decision, rule, reason, text, took_ms, disputed }, o
   button.setAttribute("aria-disabled", String(!open));
 }
 
+/** The newest verdict beside the words, for screens on which the list is far from them.
+ * @param {HTMLElement} root @param {Ruling | undefined} ruling */
+export function drawLastVerdict(root, ruling) {
+  root.dataset.decision = ruling?.decision ?? "";
+  write(find(root, ".vb-decision"), ruling ? (DECISIONS[ruling.decision] ?? ruling.decision) : "");
+  write(find(root, ".vb-reason"), ruling?.reason ?? "Speak while it speaks: its verdict appears here.");
+}
+
 /** @param {HTMLElement} root @param {number} count how many verdicts were called wrong */
 export function drawWrongCalls(root, count) {
   const button = find(root, ".vb-save");
@@ -87,24 +95,27 @@ export function drawWrongCalls(root, count) {
  * @param {Record<string, number>} medians
  */
 export function drawTurn(root, turn, medians) {
-  const whole_ms = Math.max(1, ...turn.map((step) => step.to_ms));
+  const whole_ms = Math.max(0, ...turn.map((step) => step.to_ms));
+  const budget_ms = Number(root.dataset.budgetMs);
+  const scale_ms = Math.max(whole_ms, budget_ms);
+  root.style.setProperty("--budget", String(budget_ms / scale_ms));
   const steps = new Map(turn.map((step) => [step.name, step]));
   for (const row of root.querySelectorAll("[data-step]")) {
     const name = row.getAttribute("data-step") ?? "";
-    drawStep(row, steps.get(name), whole_ms, medians[name]);
+    drawStep(row, steps.get(name), scale_ms, medians[name]);
   }
   const answered = turn.some((step) => step.name === root.dataset.lastStep);
   write(find(root, "tfoot .vb-now"), answered ? String(whole_ms) : "–");
   write(find(root, "tfoot .vb-median"), String(medians["response gap"] ?? "–"));
 }
 
-/** @param {Element} row @param {Step | undefined} step @param {number} whole_ms
+/** @param {Element} row @param {Step | undefined} step @param {number} scale_ms
  * @param {number | undefined} median_ms */
-function drawStep(row, step, whole_ms, median_ms) {
+function drawStep(row, step, scale_ms, median_ms) {
   const bar = find(row, ".vb-bar");
   bar.style.setProperty("--there", step ? "1" : "0");
-  bar.style.setProperty("--from", String(step ? step.from_ms / whole_ms : 0));
-  bar.style.setProperty("--length", String(step ? (step.to_ms - step.from_ms) / whole_ms : 0));
+  bar.style.setProperty("--from", String(step ? step.from_ms / scale_ms : 0));
+  bar.style.setProperty("--length", String(step ? (step.to_ms - step.from_ms) / scale_ms : 0));
   write(find(row, ".vb-now"), step ? String(step.to_ms - step.from_ms) : "–");
   write(find(row, ".vb-median"), String(median_ms ?? "–"));
 }

@@ -54,9 +54,14 @@ export function drawTalk(root, session, advice) {
   find(root, ".vb-hang-up").hidden = session.link !== "on" || session.talking;
 }
 
-/** @param {HTMLElement} root @param {number} level 0 to 1 */
+/** The user's loudness. @param {HTMLElement} root @param {number} level 0 to 1 */
 export function drawLevel(root, level) {
   root.style.setProperty("--level", level.toFixed(3));
+}
+
+/** The bot's own loudness. @param {HTMLElement} root @param {number} level 0 to 1 */
+export function drawVoice(root, level) {
+  root.style.setProperty("--voice", level.toFixed(3));
 }
 
 /** @param {Session} session */
