@@ -9,7 +9,7 @@ import { tourWords } from "./tour_words.js";
 /** @typedef {import("./tour_steps.js").Command} Command */
 
 const DONE_KEY = "voicebot.tour";
-const TICK_MS = 1_000;
+const HINT_LOOK_MS = 1_000;
 
 /** What each pointer of the tour means on the page; on a phone the verdicts' card is far below. */
 const POINTED = { talk: "#vb-talk", verdict: "#vb-rulings, .vb-last-verdict" };
@@ -67,7 +67,7 @@ export class GuidedTour {
   _opened(open) {
     clearInterval(this._clock);
     if (open) {
-      this._clock = setInterval(() => this._take("seen"), TICK_MS);
+      this._clock = setInterval(() => this._take("seen"), HINT_LOOK_MS);
       this._from = document.activeElement instanceof HTMLElement ? document.activeElement : null;
       find(this._root, ".vb-tour-title").focus();
       this._root.scrollIntoView({ block: "nearest" });

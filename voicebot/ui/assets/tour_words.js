@@ -17,7 +17,7 @@
 /** @type {[Input, string]} */
 const AGAIN = ["again", "Tell it again"];
 /** @type {[Input, string]} */
-const MICROPHONE = ["talk", "Use my microphone"];
+const USE_MICROPHONE = ["talk", "Use my microphone"];
 /** @type {[Input, string][]} */
 const BY_HAND = [
   ["ask", "Ask “What is two plus two?”"],
@@ -52,7 +52,7 @@ function voiceWords(tour) {
     title: "Talk over it, and see what it does",
     text: "It will tell you a story. You hum along, then you interrupt. Humming needs your voice.",
     hint: tour.waiting ? "Asked for the microphone? Allow it, or go on without." : "",
-    choices: [MICROPHONE, ["type", "Go on without"]],
+    choices: [USE_MICROPHONE, ["type", "Go on without"]],
     points: "talk",
   });
 }
@@ -102,7 +102,7 @@ function silentHumWords({ over }) {
     title: "What “uh-huh” would do",
     text: "Said aloud, it pauses the story, which then goes on at the very sound where it stopped. Typed words always interrupt.",
     hint: over ? "The story is over." : "",
-    choices: [["next", "Go on"], MICROPHONE],
+    choices: [["next", "Go on"], USE_MICROPHONE],
     points: "talk",
   });
 }
