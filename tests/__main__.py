@@ -1,7 +1,7 @@
 """`python -m tests`, which is `make test`: the suite as four pytest runs. Options are pytest's, for all of them.
 
 First what waits for sockets and processes, two tests for each core, in asyncio's debug mode. Then what happens in real
-time (browsers and so on), a few tests at once, as they mostly wait; and beside it, in the time they leave, what only
+time (browsers and so on), a few tests at once, as they mostly wait. Beside both, in the time they leave, what only
 computes.
 Last, alone, people talking over a talking bot: whether an echo is one, and how soon a browser falls silent, is a matter
 of milliseconds.
@@ -13,6 +13,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -42,35 +44,33 @@ def run(command: list[str | Path], **environment: str) -> int:
     return subprocess.run(command, env=os.environ | environment, check=False).returncode
 
 
-def run_both(command: list[str | Path], beside: list[str | Path]) -> list[int]:
-    """Their exit codes. What the one `beside` prints comes last."""
+@contextmanager
+def beside(command: list[str | Path]) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs it in the time that others leave; at the end waits for it, and prints what it had to say."""
     with tempfile.TemporaryFile() as told:
-        other = subprocess.Popen(beside, stdout=told, stderr=subprocess.STDOUT, preexec_fn=step_back)
+        other = subprocess.Popen(command, stdout=told, stderr=subprocess.STDOUT, preexec_fn=step_back)
         try:
-            codes = [run(command), other.wait()]
+            yield other
+            other.wait()
         finally:
             other.kill()
             other.wait()
         told.seek(0)
         sys.stdout.buffer.write(told.read())
         sys.stdout.flush()
-    return codes
 
 
 def main() -> int:
     known = {*COMPUTING, *REAL_TIME, TESTS / "conftest.py"}
     others = [path for path in sorted(TESTS.glob("[a-z]*")) if path not in known]
     left_out = [f"--ignore={path}" for path in DELICATE]
-    every_core = ("--numprocesses=auto", "--dist=worksteal")
-    codes = [
-        run(pytest(*others, f"--numprocesses={2 * CORES}", "--dist=worksteal"), PYTHONASYNCIODEBUG="1"),
-        *run_both(
-            pytest(*REAL_TIME, *left_out, f"--numprocesses={CORES + 1}", "--dist=worksteal"),
-            beside=pytest(*COMPUTING, *every_core, "-p", "no:cacheprovider"),
-        ),
-        run(pytest(*DELICATE)),
-    ]
-    return int(any(codes))
+    spread = "--dist=worksteal"
+    with beside(pytest(*COMPUTING, f"--numprocesses={CORES}", spread, "-p", "no:cacheprovider")) as computing:
+        codes = [
+            run(pytest(*others, f"--numprocesses={2 * CORES}", spread), PYTHONASYNCIODEBUG="1"),
+            run(pytest(*REAL_TIME, *left_out, f"--numprocesses={CORES + 1}", spread)),
+        ]
+    return int(any([*codes, computing.returncode, run(pytest(*DELICATE))]))
 
 
 if __name__ == "__main__":

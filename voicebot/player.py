@@ -299,6 +299,10 @@ class Player:
             clip.words = words
             self._post(WordsTakenBack(reply, clip.sentence, words))
 
+    def fell_silent(self) -> None:
+        """Whoever plays it elsewhere was told to stop, perhaps before the frame that would have faded it out."""
+        self._faded = self._paused and self._started
+
     def miss(self) -> None:
         """Whoever plays it elsewhere has nothing to play now: an underrun, if that is in mid-sentence."""
         self.underruns += bool(self._clips and self._clips[0].played and not self._paused)

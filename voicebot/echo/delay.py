@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.ma  # as np.median would at its first call: 70 ms without sound for everybody
 
 from voicebot.core.audio import Samples
 from voicebot.echo.spectra import BIN_COUNT, BINS, FRAME, Spectra, power

@@ -108,6 +108,7 @@ class Playout:
         elif self._player.paused and not self._stopped:
             if self._clips:
                 self._stop(discard=not self._can_pause)
+                self._player.fell_silent()
             self._epoch += 1
         elif self._stopped and not self._player.paused:
             self._stopped = False
