@@ -149,6 +149,10 @@ def test_how_much_and_how_clear_sound_it_takes(
     assert [windows_until_heard(each, probability) for each in rules] == [hard, balanced, easy]
 
 
+def test_a_balanced_bot_hears_over_its_voice_as_it_does_in_silence() -> None:
+    assert EndpointRules().over_the_bot(Sensitivity.BALANCED.demands) == EndpointRules()
+
+
 @pytest.mark.parametrize("threshold", [0.16, 0.3, 0.5, 0.99])
 @pytest.mark.parametrize("start_s", [0.032, 0.096, 1.0])
 def test_silence_stays_silence_whatever_the_server_sets(threshold: float, start_s: float) -> None:
