@@ -32,7 +32,7 @@ def test_visitors_are_told_what_is_kept() -> None:
 
     def kept(**settings: Any) -> str:
         words, sound = notice(health, config.load(**settings)).split("hears you. ")[1].split(" Sound ")
-        assert sound == "is recorded for you, and gone 5 minutes after you hang up."
+        assert sound == "is recorded for you, gone 5 minutes after you hang up."
         return words
 
     assert kept() == "The words are kept for 30 days, or until you begin a new conversation."

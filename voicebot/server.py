@@ -145,7 +145,7 @@ def notice(health: Health, settings: Settings) -> str:
         engines = "Running on the embedded engines: no key, no internet, and no service hears you."
     sound = "Sound is not recorded."
     if settings.recording_minutes:
-        sound = f"Sound is recorded for you, and gone {GRACE_S / 60:g} minutes after you hang up."
+        sound = f"Sound is recorded for you, gone {GRACE_S / 60:g} minutes after you hang up."
     if not settings.keep_conversations:
         return f"{engines} The words are not kept. {sound}"
     days = f"for {settings.retention_days:g} days, or " if settings.retention_days else ""

@@ -19,7 +19,7 @@ async def test_a_talk_is_downloaded_and_brought_back(browsers: Browsers, tmp_pat
     said = page.locator("#vb-take [role=status]")
     download = page.get_by_role("button", name="Download", exact=True)
     await expect(download).to_have_attribute("aria-disabled", "true")
-    await expect(said).to_contain_text("Nothing to take along yet.")
+    await expect(said).to_contain_text("Nothing to take yet.")
 
     await visitor.types(QUESTION)
     answer = await visitor.hears_answer(1)

@@ -259,6 +259,7 @@ async def test_thirty_connections_leave_nothing_behind(embedded: LiveServer) -> 
     await until(lambda: len(asyncio.all_tasks()) < 20)
     gc.collect()
     tasks, threads, children = len(asyncio.all_tasks()), threading.active_count(), len(process.children())
+    embedded.connections.recordings.close()  # those of the last sessions, which wait for a download
     files = process.num_fds()
     for number in range(30):
         await visit(hang_up if number % 2 else vanish)
@@ -266,6 +267,7 @@ async def test_thirty_connections_leave_nothing_behind(embedded: LiveServer) -> 
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
     assert threading.active_count() <= threads
     assert len(process.children()) == children
+    embedded.connections.recordings.close()
     assert process.num_fds() <= files + 2
     assert embedded.connections.connections == {}
     assert embedded.connections.handlers == {}

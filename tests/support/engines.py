@@ -97,7 +97,8 @@ class ScriptedAgent(_Scripted):
 
 @dataclass
 class ToneTts(_Scripted):
-    """Says each text as a tone, `letter_s` a letter, in pieces of 100 ms at 24 kHz, each `late_s` after the one before.
+    """Says each text as a tone, `letter_s` a letter, in pieces of 100 ms at 24 kHz, each `late_s` after the one before; without
+    that all at once, so that a client of `/ws` gets each sentence as one clip.
 
     Texts in `failing` fail halfway, those in `silent` at once.
     """
@@ -119,7 +120,8 @@ class ToneTts(_Scripted):
             for start in range(0, len(tone), 2400):
                 if text in self.failing and start >= len(tone) // 2:
                     raise EngineError(self.name, "the voice broke")
-                await asyncio.sleep(self.late_s)
+                if self.late_s:
+                    await asyncio.sleep(self.late_s)
                 yield Audio(tone[start : start + 2400], 24_000)
         finally:
             self.closed += 1

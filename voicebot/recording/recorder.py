@@ -84,7 +84,7 @@ class Recorder:
             self._tape.heard(audio, self._now())
 
     def played(self, frame: Samples, ahead: int = 0) -> None:
-        """Sound at 48 kHz goes out to the user, after `ahead` samples that wait."""
+        """Sound at 48 kHz goes out to the user, `ahead` samples from now."""
         if self._tape is not None and self._live:
             self._tape.played(Audio(frame, WIRE_RATE_HZ), self._now() + ahead * RATE_HZ // WIRE_RATE_HZ)
 

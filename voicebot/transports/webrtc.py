@@ -8,6 +8,7 @@ import json
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
@@ -101,6 +102,8 @@ class VoiceHandler(AsyncStreamHandler):
             dropped=self._sentence_dropped,
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self._leaving: deque[tuple[int, Samples]] = deque(maxlen=2 * MAX_QUEUED_FRAMES)
+        """Frames that FastRTC was given and has not sent."""
         self._unsent: State | None = self._orchestrator.state
         self._sent_s = self._telemetry_s = 0.0
         self._heard_s = time.monotonic()
@@ -185,15 +188,30 @@ class VoiceHandler(AsyncStreamHandler):
     async def _play(self) -> None:
         """A frame each 20 ms into FastRTC's queue, past its conversions, which cost CPU and 3 dB."""
         assert self._callback is not None, "FastRTC makes the callback before it starts the handler"
+        self._watch_wire(self._callback)
         clock, position = FrameClock(), 0
         while True:
             await clock.tick()
             if self.frames_waiting >= MAX_QUEUED_FRAMES:
                 continue
             frame = self._next_frame()
-            self._recorder.played(frame, self.frames_waiting * FRAME_SAMPLES)
+            self._leaving.append((position, frame))
             self._callback.queue.put_nowait(_wire_frame(frame, position))
             position += FRAME_SAMPLES
+
+    def _watch_wire(self, callback: AudioCallback) -> None:
+        """Tell the recorder when each frame is sent: FastRTC, which has a pace of its own, may hold it for a while."""
+        take = callback.recv
+
+        async def recv() -> Any:
+            frame = await take()
+            if isinstance(frame, AudioFrame) and frame.pts is not None:
+                while self._leaving and self._leaving[0][0] <= frame.pts:
+                    position, samples = self._leaving.popleft()
+                    self._recorder.played(samples, position - frame.pts)
+            return frame
+
+        callback.recv = recv
 
     def _next_frame(self) -> Samples:
         try:

@@ -10,7 +10,7 @@ const UPLOAD_MS = 600_000;
 
 /** @typedef {import("./session.js").Session} Session */
 
-const NOTHING = "Nothing to take along yet.";
+const NOTHING = "Nothing to take yet.";
 const READY = "Take this talk with you.";
 
 /** @param {Session} session */
