@@ -42,8 +42,8 @@ async def test_a_newcomer_hums_and_interrupts_aloud(browsers: Browsers) -> None:
     await visitor.sees_that("Number(document.getElementById('vb-talk').style.getPropertyValue('--voice')) > 0.2")
 
     await visitor.says("uh-huh")
-    await visitor.sees("paused")
     await visitor.sees_that("Number(document.getElementById('vb-talk').style.getPropertyValue('--level')) > 0.2")
+    await visitor.sees("paused")
     await comes_to(visitor, "3 of 3")
     await expect(page.locator(".vb-tour-text")).to_contain_text(
         await visitor.rulings.first.locator(".vb-reason").inner_text()
@@ -77,7 +77,7 @@ async def test_without_a_microphone_it_goes_by_hand_and_is_remembered(browsers: 
     assert await page.evaluate("performance.now()") < INTERACTIVE_MS
     await assert_well_formed(page)
     await assert_accessible(page, ALL)
-    await page.set_viewport_size(dict(zip(("width", "height"), PHONE, strict=True)))
+    await page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     main = ("vb-talk-button", "vb-mute", "vb-interrupt", "vb-clear", "vb-send", "vb-show-me")
     await assert_targets(page, *main)
     await page.reload()
