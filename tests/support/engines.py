@@ -97,8 +97,9 @@ class ScriptedAgent(_Scripted):
 
 @dataclass
 class ToneTts(_Scripted):
-    """Says each text as a tone, `letter_s` a letter, in pieces of 100 ms at 24 kHz, each `late_s` after the one before; without
-    that all at once, so that a client of `/ws` gets each sentence as one clip.
+    """Says each text as a tone, `letter_s` a letter, in pieces of 100 ms at 24 kHz, each `late_s` after the one before.
+
+    Without that all at once, so that a client of `/ws` gets each sentence as one clip.
 
     Texts in `failing` fail halfway, those in `silent` at once.
     """
