@@ -32,11 +32,11 @@ def test_visitors_are_told_what_is_kept() -> None:
 
     def kept(**settings: Any) -> str:
         words, sound = notice(health, config.load(**settings)).split("hears you. ")[1].split(" Sound ")
-        assert sound == "is recorded for you, gone 5 minutes after you hang up."
+        assert sound == "is kept until 5 minutes after you hang up."
         return words
 
-    assert kept() == "The words are kept for 30 days, or until you begin a new conversation."
-    assert kept(retention_days=0.5) == "The words are kept for 0.5 days, or until you begin a new conversation."
-    assert kept(retention_days=0) == "The words are kept until you begin a new conversation."
-    assert kept(keep_conversations=False) == "The words are not kept."
+    assert kept() == "Words are kept for 30 days or until you begin a new conversation."
+    assert kept(retention_days=0.5) == "Words are kept for 0.5 days or until you begin a new conversation."
+    assert kept(retention_days=0) == "Words are kept until you begin a new conversation."
+    assert kept(keep_conversations=False) == "Words are not kept."
     assert notice(health, config.load(recording_minutes=0)).endswith(" Sound is not recorded.")

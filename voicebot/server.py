@@ -142,14 +142,14 @@ def notice(health: Health, settings: Settings) -> str:
     if services:
         engines = f"What is said here is {', '.join(services)}, over the internet."
     else:
-        engines = "Running on the embedded engines: no key, no internet, and no service hears you."
+        engines = "On the embedded engines: no key, no internet, no service hears you."
     sound = "Sound is not recorded."
     if settings.recording_minutes:
-        sound = f"Sound is recorded for you, gone {GRACE_S / 60:g} minutes after you hang up."
+        sound = f"Sound is kept until {GRACE_S / 60:g} minutes after you hang up."
     if not settings.keep_conversations:
-        return f"{engines} The words are not kept. {sound}"
-    days = f"for {settings.retention_days:g} days, or " if settings.retention_days else ""
-    return f"{engines} The words are kept {days}until you begin a new conversation. {sound}"
+        return f"{engines} Words are not kept. {sound}"
+    days = f"for {settings.retention_days:g} days or " if settings.retention_days else ""
+    return f"{engines} Words are kept {days}until you begin a new conversation. {sound}"
 
 
 def bind(host: str, port: int | None) -> socket.socket:
