@@ -132,8 +132,8 @@ async def test_an_interrupted_talk_is_taken_along_as_it_was_heard_and_goes_on_el
             (said_from, said_to, *_), heard_at = edges(left), edges(right)
             assert abs(question["began_s"] - said_from) < 0.25
             assert abs(question["ended_s"] - said_to) < 0.1
-            assert heard_at[0] <= story["words"][0]["heard_s"] < story["words"][-1]["heard_s"] <= heard_at[1] + 0.05
-            assert heard_at[2] <= answer["began_s"] < answer["ended_s"] <= heard_at[3] + 0.05
+            assert heard_at[0] <= story["words"][0]["heard_s"] < story["words"][-1]["heard_s"] < said_from + 0.2
+            assert said_to < answer["began_s"] < answer["ended_s"] <= heard_at[-1] + 0.05
 
             # Brought back, though it is longer than other requests may be
             assert len(ended.content) > 128 * 1024
