@@ -78,7 +78,7 @@ async def test_everything_can_be_reached_and_used_by_keyboard(browsers: Browsers
     visitor = await browsers.visit(microphone=False)
     reached = []
     await visitor.talk_button.focus()
-    for _ in range(12):
+    for _ in range(20):
         reached.append(await visitor.focused())
         await visitor.page.keyboard.press("Tab")
     for name in ("Talk", "Mute", "Interrupt", "New conversation", "INPUT", "Send", "Tell me a long story"):
