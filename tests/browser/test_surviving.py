@@ -103,7 +103,7 @@ async def test_it_comes_back_by_itself_with_conversation_microphone_and_mute(
 
 
 async def test_two_tabs_do_not_fight_over_a_conversation(serve: Serve, context: BrowserContext) -> None:
-    async with AsyncExitStack() as visits, serve() as server:
+    async with serve() as server, AsyncExitStack() as visits:
         first = await visits.enter_async_context(Visitor(context, server.url))
         await asks(first, "one")
         second = await visits.enter_async_context(Visitor(context, server.url))

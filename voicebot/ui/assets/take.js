@@ -84,7 +84,7 @@ async function working(session, doing, failed, work) {
   try {
     session.tell({ taking: false, taken: await work() });
   } catch (error) {
-    const why = error instanceof Refused ? error.code : "The bot cannot be reached. Try again in a moment.";
+    const why = error instanceof Refused ? error.message : "The bot cannot be reached. Try again in a moment.";
     session.tell({ taking: false, taken: "", problem: problem(failed, why) });
   }
 }
