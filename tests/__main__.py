@@ -3,8 +3,8 @@
 First what waits for sockets and processes, two tests for each core, in asyncio's debug mode. Then what happens in real
 time (browsers and so on), a few tests at once, as they mostly wait. Beside both, in the time they leave, what only
 computes.
-Last, alone, people talking over a talking bot: whether an echo is one, and how soon a browser falls silent, is a matter
-of milliseconds.
+Last, alone, people talking over a talking bot: whether an echo is one, how soon a browser falls silent, and where the
+sound of a recording lies is a matter of milliseconds.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ REAL_TIME = [TESTS / "live", TESTS / "browser", TESTS / "transports"]
 DELICATE = [
     TESTS / "live" / "test_turn_taking.py",
     TESTS / "live" / "test_matrix.py",
+    TESTS / "live" / "test_take.py",
     TESTS / "browser" / "test_interrupting.py",
 ]
 

@@ -68,7 +68,7 @@ async def test_a_newcomer_hums_and_interrupts_aloud(browsers: Browsers) -> None:
 
     await visitor.types("Tell me a long story")
     await visitor.hears_words(4)
-    await assert_accessible(page, ALL)
+    await assert_accessible(page)
 
 
 async def test_without_a_microphone_it_goes_by_hand_and_is_remembered(browsers: Browsers) -> None:

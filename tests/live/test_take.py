@@ -145,7 +145,7 @@ async def test_an_interrupted_talk_is_taken_along_as_it_was_heard_and_goes_on_el
             assert view["chat"][1]["interrupted"]
             nonsense = await http.post("/conversations", content=b"nonsense")
             assert nonsense.status_code == 422
-            assert nonsense.json() == {"error": "This can't be imported: it is no zip, or not all of it is there."}
+            assert nonsense.json()["error"] == "This can't be imported: it is no zip, or not all of it is there."
         async with RtcClient(server.url, conversation=view["conversation"]) as client:
             client.send({"type": "text", "text": "and one more?"})
             await client.wait_for_message(is_state(lambda view: last_heard(view) == "Five."))
