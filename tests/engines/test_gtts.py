@@ -151,6 +151,11 @@ async def test_sound_does_not_wait_for_the_next_request(voice: Gtts, google: Gtt
             heard_s += (await anext(pieces)).duration_s
 
 
+def greetings(google: GttsSimulator) -> list[Spoken]:
+    """Beside what the worker of an earlier test, given up in mid-text, may still have asked for."""
+    return [each for each in google.spoken if each.text.startswith("Olá")]
+
+
 @pytest.mark.parametrize(
     ("language", "spoken"),
     [
@@ -163,7 +168,7 @@ async def test_each_language_has_its_voice(language: str, spoken: Spoken, google
     await engine.start()
     await said(engine, "Olá 1")
     await engine.close()
-    assert google.spoken == [spoken]
+    assert greetings(google) == [spoken]
 
 
 async def test_gtts_speaks_as_each_session_wants_in_one_process(google: GttsSimulator) -> None:
@@ -173,7 +178,7 @@ async def test_gtts_speaks_as_each_session_wants_in_one_process(google: GttsSimu
         await said(engine.adapted(manner), "Olá")
     await said(engine, "Olá")
     await engine.close()
-    assert google.spoken == [
+    assert greetings(google) == [
         Spoken("Olá", "pt", "translate.google.com.br"),
         Spoken("Olá", "en", "translate.google.co.uk"),
         Spoken("Olá", "en", "translate.google.us"),
