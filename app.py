@@ -7,6 +7,7 @@ import asyncio
 import sys
 
 from voicebot import config, logs
+from voicebot.build import build
 from voicebot.engines.base import EngineError
 
 
@@ -23,11 +24,12 @@ def main() -> int:
     try:
         settings = config.load()
         logs.set_up(settings.log_level)
+        engines = build(settings)
         from voicebot import server  # takes seconds to load: what is wrong with the settings is said before
 
         host = options.host or settings.gradio_server_name
         port = settings.gradio_server_port if options.port is None else options.port
-        asyncio.run(server.serve(settings, server.bind(host, port), share=options.share))
+        asyncio.run(server.serve(settings, engines, server.bind(host, port), share=options.share))
     except (config.SettingsError, EngineError, OSError) as error:
         sys.stderr.write(f"Voice Bot can't start.\n{error}\n")
         return 1

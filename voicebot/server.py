@@ -22,7 +22,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 import voicebot
-from voicebot.build import EMBEDDED, build
+from voicebot.build import EMBEDDED
 from voicebot.config import Settings
 from voicebot.doors import guard
 from voicebot.doors.address import client_address
@@ -171,10 +171,9 @@ def bind(host: str, port: int | None) -> socket.socket:
     raise OSError(f"can't listen on {host}, port {ports[0]}: {refused}")
 
 
-async def serve(settings: Settings, listener: socket.socket, *, share: bool) -> None:
-    """Serve until interrupted. Raises SettingsError or EngineError if it can't even start."""
+async def serve(settings: Settings, engines: Engines, listener: socket.socket, *, share: bool) -> None:
+    """Serve until interrupted. Raises EngineError if the engines, which must not be started, can't be."""
     _return_memory()
-    engines = build(settings)
     aiortc_tuning.apply()
     try:
         await engines.start()
