@@ -1,10 +1,10 @@
 """`python -m tests`, which is `make test`: the suite as four pytest runs. Options are pytest's, for all of them.
 
 First what waits for sockets and processes, two tests for each core, in asyncio's debug mode. Then what happens in real
-time (browsers and so on), a few tests at once, as they mostly wait. Beside both, in the time they leave, what only
-computes.
-Last, alone, people talking over a talking bot: whether an echo is one, how soon a browser falls silent, and where the
-sound of a recording lies is a matter of milliseconds.
+time (browsers and so on), a few tests at once, as they mostly wait.
+Last, one at a time, people talking over a talking bot: whether an echo is one, how soon a browser falls silent, and
+where the sound of a recording lies is a matter of milliseconds. Beside them, in the time that nobody else wants, what
+only computes.
 """
 
 from __future__ import annotations
@@ -66,12 +66,13 @@ def main() -> int:
     others = [path for path in sorted(TESTS.glob("[a-z]*")) if path not in known]
     left_out = [f"--ignore={path}" for path in DELICATE]
     spread = "--dist=worksteal"
+    codes = [
+        run(pytest(*others, f"--numprocesses={2 * CORES}", spread), PYTHONASYNCIODEBUG="1"),
+        run(pytest(*REAL_TIME, *left_out, f"--numprocesses={CORES + 1}", spread)),
+    ]
     with beside(pytest(*COMPUTING, f"--numprocesses={CORES}", spread, "-p", "no:cacheprovider")) as computing:
-        codes = [
-            run(pytest(*others, f"--numprocesses={2 * CORES}", spread), PYTHONASYNCIODEBUG="1"),
-            run(pytest(*REAL_TIME, *left_out, f"--numprocesses={CORES + 1}", spread)),
-        ]
-    return int(any([*codes, computing.returncode, run(pytest(*DELICATE))]))
+        codes.append(run(pytest(*DELICATE)))
+    return int(any([*codes, computing.returncode]))
 
 
 if __name__ == "__main__":
