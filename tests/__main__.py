@@ -1,10 +1,9 @@
 """`python -m tests`, which is `make test`: the suite as four pytest runs. Options are pytest's, for all of them.
 
 First what waits for sockets and processes, two tests for each core, in asyncio's debug mode. Then what happens in real
-time (browsers and so on), a few tests at once, as they mostly wait.
-Last, one at a time, people talking over a talking bot: whether an echo is one, how soon a browser falls silent, and
-where the sound of a recording lies is a matter of milliseconds. Beside them, in the time that nobody else wants, what
-only computes.
+time (browsers and so on), a few tests at once, as they mostly wait. Then what only computes, on all cores.
+Last, alone, people talking over a talking bot: whether an echo is one, how soon a browser falls silent, and where the
+sound of a recording lies is a matter of milliseconds.
 """
 
 from __future__ import annotations
@@ -12,9 +11,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -33,32 +29,8 @@ def pytest(*arguments: str | Path) -> list[str | Path]:
     return [sys.executable, "-m", "pytest", *arguments, *sys.argv[1:]]
 
 
-def step_back() -> None:
-    """Take only the CPU that nobody else wants."""
-    if hasattr(os, "SCHED_IDLE"):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    else:
-        os.nice(19)
-
-
 def run(command: list[str | Path], **environment: str) -> int:
     return subprocess.run(command, env=os.environ | environment, check=False).returncode
-
-
-@contextmanager
-def beside(command: list[str | Path]) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs it in the time that others leave; at the end waits for it, and prints what it had to say."""
-    with tempfile.TemporaryFile() as told:
-        other = subprocess.Popen(command, stdout=told, stderr=subprocess.STDOUT, preexec_fn=step_back)
-        try:
-            yield other
-            other.wait()
-        finally:
-            other.kill()
-            other.wait()
-        told.seek(0)
-        sys.stdout.buffer.write(told.read())
-        sys.stdout.flush()
 
 
 def main() -> int:
@@ -69,10 +41,10 @@ def main() -> int:
     codes = [
         run(pytest(*others, f"--numprocesses={2 * CORES}", spread), PYTHONASYNCIODEBUG="1"),
         run(pytest(*REAL_TIME, *left_out, f"--numprocesses={CORES + 1}", spread)),
+        run(pytest(*COMPUTING, f"--numprocesses={CORES}", spread)),
+        run(pytest(*DELICATE)),
     ]
-    with beside(pytest(*COMPUTING, f"--numprocesses={CORES}", spread, "-p", "no:cacheprovider")) as computing:
-        codes.append(run(pytest(*DELICATE)))
-    return int(any([*codes, computing.returncode]))
+    return int(any(codes))
 
 
 if __name__ == "__main__":

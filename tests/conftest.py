@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import socket
@@ -19,6 +20,12 @@ PROJECT = Path(__file__).parents[1]
 for name in Settings.model_fields:
     os.environ.pop(name.upper(), None)
 os.environ["NO_PROXY"] = "127.0.0.1,localhost"
+
+
+def pytest_collection_finish() -> None:
+    """All that was loaded is out of the garbage collector's rounds, as in the server: they took a fifth of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
