@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -181,3 +182,19 @@ async def test_switched_off_nothing_is_written_and_nothing_has_a_name(
     await off.close()
     assert (off.health.kind, off.health.ready) == ("off", False)
     assert os.listdir(tmp_path) == []
+
+
+async def test_a_question_given_up_at_the_very_end_leaves_no_connection_open(tmp_path: Path) -> None:
+    path = tmp_path / "conversations.db"
+    kept = Conversations(config.load(database_url=f"sqlite:///{path}"))
+    await kept.start()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    asking = asyncio.create_task(kept.read("A" * 32))
+    await asyncio.sleep(0.05)
+    asking.cancel()
+    await asyncio.wait({asking})
+    await kept.close()
+    other.close()
+    del kept, asking
+    gc.collect()  # what was left open is told as a warning, which fails the test

@@ -95,6 +95,8 @@ class Conversations:
             _, late = await asyncio.wait(writers, timeout=ASK_S)
             for writer in late:
                 writer.cancel()
+        if self._asking:  # a question that was just given up still has a connection, which would be left open
+            await asyncio.wait(self._asking, timeout=ASK_S)
         if self._database is not None:
             await self._database.close()
 
