@@ -22,10 +22,14 @@ for name in Settings.model_fields:
 os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 
 
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """All that was loaded is out of the garbage collector's rounds, as in the server: they took a fifth of the time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -240,8 +240,10 @@ def _settle_memory() -> None:
 
     They become short, which the sound needs, and frequent enough to take the cycles (aiortc's, FastRTC's) of ended
     connections with them: these grew to 0.9 MB a connection. The second round is for how many objects Python takes
-    to be long-lived: it makes no full round before a quarter as many new ones are there.
+    to be long-lived: it makes no full round before a quarter as many new ones are there. `app.py` had put off all
+    rounds until now.
     """
     gc.collect()
     gc.freeze()
     gc.collect()
+    gc.enable()

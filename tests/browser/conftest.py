@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests.browser.visitor import Visitor, given_a_voice, launched
-from tests.support.app_process import running_app
+from tests.support.app_process import forked_app
 from voicebot.core.audio import Audio
 
 
@@ -30,7 +30,7 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `python app.py`, started with no key and no settings; its log must be free of crashes."""
-    with running_app(tmp_path_factory.mktemp("app")) as app:
+    with forked_app(tmp_path_factory.mktemp("app")) as app:
         yield app.url
         assert "Traceback" not in app.log.read_text("utf-8"), app.log.read_text("utf-8")
 

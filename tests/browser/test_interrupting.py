@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Browsers
@@ -12,6 +13,8 @@ from tests.browser.visitor import ANSWER_S, Visitor
 from voicebot.core.audio import Audio
 from voicebot.core.verdict import Decision
 from voicebot.core.verdict_case import Case
+
+pytestmark = pytest.mark.alone
 
 ON_THE_WAY_S = 0.3
 """What the server sent before it paused is still in the browser's jitter buffer, and is heard out."""

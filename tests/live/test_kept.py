@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 from websockets.asyncio.client import connect
 
-from tests.support.app_process import App, running_app
+from tests.support.app_process import App, forked_app
 from tests.support.postgres import Postgres
 from tests.support.rtc_client import RtcClient
 from tests.support.ws_client import WsClient
@@ -49,12 +49,12 @@ def kept(app: App, name: str) -> list[dict[str, object]]:
 
 
 async def test_an_app_that_is_killed_in_mid_reply_has_kept_what_was_heard(tmp_path: Path) -> None:
-    with running_app(tmp_path) as app:
+    with forked_app(tmp_path) as app:
         assert app.health()["store"] == {"kind": "sqlite", "ready": True, "reason": None}
         async with talking(app) as client:
             name, sent = await hears_the_beginning(client)
             app.process.kill()
-    with running_app(tmp_path) as app:
+    with forked_app(tmp_path) as app:
         question, answer = kept(app, name)
         assert question["text"] == QUESTION
         heard = str(answer["heard"])
@@ -74,7 +74,7 @@ async def test_another_replica_goes_on_and_deletes(tmp_path: Path, postgres: Pos
     url = postgres.new_database("replicas")
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    with running_app(tmp_path / "a", database_url=url) as one, running_app(tmp_path / "b", database_url=url) as other:
+    with forked_app(tmp_path / "a", database_url=url) as one, forked_app(tmp_path / "b", database_url=url) as other:
         async with talking(one) as client:
             name, _ = await hears_the_beginning(client)
             async with talking(other, f"?conversation={name}") as again:
@@ -92,7 +92,7 @@ async def test_another_replica_goes_on_and_deletes(tmp_path: Path, postgres: Pos
 
 
 async def test_switched_off_it_leaves_no_file_and_the_lock_holds(tmp_path: Path) -> None:
-    with running_app(tmp_path, keep_conversations=False, app_username="ann", app_password="hush") as app:
+    with forked_app(tmp_path, keep_conversations=False, app_username="ann", app_password="hush") as app:
         address = f"{app.url}/conversations/{'A' * 32}"
         assert ask("DELETE", address, auth=("ann", "wrong")).status_code == 401
         assert ask("DELETE", address, auth=("ann", "hush")).status_code == 204

@@ -22,7 +22,7 @@ from tests.simulators.faults import Fault, Planned
 from tests.simulators.gtts import GttsSimulator
 from tests.simulators.realtime import RealtimeSimulator
 from tests.simulators.voices import espeak_of
-from tests.support.app_process import running_app
+from tests.support.app_process import forked_app
 from tests.support.live_server import LiveServer, serving
 from tests.support.rtc_client import OfferRefusedError, RtcClient
 from tests.support.speech import spoken
@@ -297,7 +297,7 @@ async def test_no_key_is_in_the_log_of_the_app_even_at_debug(services: Services,
     """Not those that work, nor one that is not accepted."""
     services.chat.key = "gsk_another_one"
     settings = services.settings | {"stt_engine": "deepgram", "llm_engine": "groq,openai-realtime,offline"}
-    starting = running_app(tmp_path, **settings, tts_engine="elevenlabs,gtts", log_level="DEBUG")
+    starting = forked_app(tmp_path, **settings, tts_engine="elevenlabs,gtts", log_level="DEBUG")
     app = await asyncio.to_thread(starting.__enter__)  # meanwhile the services answer
     try:
         async with RtcClient(app.url) as client:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.live_server import serving
@@ -28,6 +29,8 @@ Wave = npt.NDArray[np.float64]
 STORY = "Once upon a time there was a captain who looked at the ships every morning. "
 ANSWER = "Four it is. "
 CLOSE_S = 0.020
+
+pytestmark = pytest.mark.alone
 
 
 def is_state(condition: Callable[[Json], object]) -> Callable[[Json], bool]:

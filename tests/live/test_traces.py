@@ -8,7 +8,7 @@ import socket
 import time
 from pathlib import Path
 
-from tests.support.app_process import running_app
+from tests.support.app_process import forked_app
 from tests.support.otlp_collector import ENVIRONMENT, collecting, values
 from tests.support.rtc_client import RtcClient
 from tests.support.speech import spoken
@@ -20,7 +20,7 @@ async def test_a_conversation_is_traced(tmp_path: Path) -> None:
         (tmp_path / ".env").write_text(
             f"OTEL_EXPORTER_OTLP_ENDPOINT={collector.url}\nOTEL_EXPORTER_OTLP_HEADERS=x-api-key=a-key-of-ours\n"
         )
-        with running_app(tmp_path, **ENVIRONMENT) as app:
+        with forked_app(tmp_path, **ENVIRONMENT) as app:
             began_ns = time.time_ns()
             async with RtcClient(app.url) as client:
                 hello = await client.wait_for_message(lambda message: message["type"] == "hello")
@@ -70,7 +70,7 @@ async def test_a_conversation_is_traced(tmp_path: Path) -> None:
 async def test_an_app_that_is_ended_tells_of_its_last_turn(tmp_path: Path) -> None:
     """Which would else have waited for some seconds to be sent."""
     with collecting() as collector:
-        with running_app(tmp_path, otel_exporter_otlp_endpoint=collector.url) as app:
+        with forked_app(tmp_path, otel_exporter_otlp_endpoint=collector.url) as app:
             async with RtcClient(app.url) as client:
                 client.send({"type": "text", "text": "tell me a long story"})
                 await client.heard.wait_for_sound()
@@ -85,7 +85,7 @@ async def test_an_app_that_is_ended_tells_of_its_last_turn(tmp_path: Path) -> No
 async def test_a_silent_collector_does_not_keep_the_app_from_ending(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with running_app(tmp_path, otel_exporter_otlp_endpoint=endpoint, **ENVIRONMENT) as app:
+        with forked_app(tmp_path, otel_exporter_otlp_endpoint=endpoint, **ENVIRONMENT) as app:
             async with RtcClient(app.url) as client:
                 client.send({"type": "text", "text": "hello"})
                 await client.heard.wait_for_sound()

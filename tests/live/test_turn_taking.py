@@ -101,6 +101,7 @@ async def test_a_backchannel_is_ridden_out() -> None:
         assert {ruling["decision"] for ruling in state["rulings"]} == {"resume"}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("response", "level_db"), [("synthetic", -20.0), ("rir1.flac", -6.0), ("rir2.flac", -20.0)])
 async def test_the_bots_own_voice_coming_back_is_ridden_out(response: str, level_db: float) -> None:
     if response == "synthetic":
@@ -142,6 +143,7 @@ async def test_a_recorded_interruption_is_obeyed() -> None:
         assert state["chat"][-3]["interrupted"]
 
 
+@pytest.mark.alone
 async def test_speech_over_an_echo_is_obeyed() -> None:
     async with talking(STORY, ["Four it is."], ["Yes?"], room=Room(synthetic_response(), -14.0)) as talk:
         await talk.begin_story(10)
