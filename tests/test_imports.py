@@ -18,7 +18,7 @@ LAYERS = [
     {"engines"},
     {"agent", "options"},
     {"echo"},
-    {"player", "listener", "sentence_queue"},
+    {"clip", "player", "listener", "sentence_queue"},
     {"reply"},
     {"orchestrator"},
     {"store"},

@@ -22,7 +22,7 @@ from voicebot.core.sayings import apology, ask_again, goodbye, still_there
 from voicebot.core.state import Phase, Presence, State
 from voicebot.engines.base import EngineError, Transcript
 from voicebot.orchestrator import Orchestrator
-from voicebot.player import LETTERS_PER_S
+from voicebot.clip import LETTERS_PER_S
 from voicebot.tools.fillers import Filler
 
 

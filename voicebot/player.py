@@ -6,11 +6,11 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from voicebot.clip import Clip, Stretch
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.core.events import (
     PlaybackFinished,
@@ -20,7 +20,7 @@ from voicebot.core.events import (
     WordsHeard,
     WordsTakenBack,
 )
-from voicebot.core.history import word_shares, words_heard
+from voicebot.core.history import words_heard
 
 FADE_S = 0.008
 """Length of the fade at a pause, a resume and a discard: long enough not to click, too short to be noticed."""
@@ -31,112 +31,6 @@ _FADE_IN: npt.NDArray[np.float32] = np.sin(
 
 MAX_REWIND_S = 2.0
 """No word is longer: further back the times must be wrong."""
-
-NEAR, _STEP = round(0.08 * WIRE_RATE_HZ), round(0.01 * WIRE_RATE_HZ)
-"""A word begins so near to where it is taken to begin; the quietest step is looked for."""
-
-LETTERS_PER_S = 15.0
-"""How fast speech is taken to be while the length of a sentence is not known yet."""
-
-
-@dataclass(slots=True)
-class _Clip:
-    """The sound of one sentence as it comes in, and how much of it has been played."""
-
-    sentence: int
-    text: str
-    shares: list[float] = field(init=False)
-    """Where its words start, as shares of it, while the engine's own times are not known."""
-    pieces: list[Samples] = field(default_factory=list)
-    """All of it, the played ones too: a resume may go back to the start of a word."""
-    length: int = 0
-    piece: int = 0
-    """The piece in which the next sample is, and its place there."""
-    offset: int = 0
-    played: int = 0
-    words: int = 0
-    starts: tuple[int, ...] = ()
-    """The sample at which each word starts, if the engine knows."""
-    closed: bool = False
-    broken: bool = False
-    """Closed in mid-sentence: its length says nothing of where its words are."""
-    cut: bool = False
-
-    def __post_init__(self) -> None:
-        self.shares = word_shares(self.text)
-
-    @property
-    def waiting(self) -> int:
-        return self.length - self.played
-
-    @property
-    def expected(self) -> float:
-        """Its whole length in samples: a guess as long as it is not known."""
-        return (
-            self.length
-            if self.closed and not self.broken
-            else max(self.length, len(self.text) / LETTERS_PER_S * WIRE_RATE_HZ)
-        )
-
-    @property
-    def bounds(self) -> list[float]:
-        """Where each word starts, and the end of the last one, in samples."""
-        if self.starts:
-            return [*self.starts, max(self.expected, self.starts[-1])]
-        expected = self.expected
-        return [share * expected for share in self.shares]
-
-    def write(self, samples: Samples) -> None:
-        self.pieces.append(samples)
-        self.length += len(samples)
-
-    def take(self, count: int) -> Samples:
-        """The next samples, `count` or as many as there are."""
-        taken: list[Samples] = []
-        missing = min(count, self.waiting)
-        self.played += missing
-        while missing:
-            samples = self.pieces[self.piece][self.offset : self.offset + missing]
-            taken.append(samples)
-            missing -= len(samples)
-            self.offset += len(samples)
-            if self.offset == len(self.pieces[self.piece]):
-                self.piece, self.offset = self.piece + 1, 0
-        return np.concatenate(taken) if taken else np.zeros(0, np.int16)
-
-    def quietest(self, near: int) -> int:
-        """The start of the quietest 10 ms at most 80 ms away from sample `near`, of what has been played."""
-        first, last = max(0, near - NEAR), min(self.played, near + NEAR)
-        steps = range(first, max(first, last - _STEP) + 1, _STEP)
-        sound = np.concatenate(self.pieces)[first : last + _STEP].astype(np.float32)
-        return min(steps, key=lambda start: float(np.sum(np.square(sound[start - first : start - first + _STEP]))))
-
-    def rewind(self, count: int) -> None:
-        """Take the last `count` samples back."""
-        self.played -= count
-        self.offset -= count
-        while self.offset < 0:
-            self.piece -= 1
-            self.offset += len(self.pieces[self.piece])
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """The sound of a sentence as far as it has come, and where in it something is."""
-
-    sound: Samples
-    offset: int
-    words: list[str]
-    starts: list[float]
-    whole: bool
-    """No more will come."""
-
-    def begun(self, count: int = 0) -> int:
-        """How many words begin before the sample that is `count` behind the offset; all of them at the very end."""
-        place = self.offset + count
-        if self.whole and place >= len(self.sound):
-            return len(self.words)
-        return sum(round(start) < place for start in self.starts)
 
 
 class Player:
@@ -151,7 +45,7 @@ class Player:
         self._prefetch = prefetch
         self._rewind_words = rewind_words
         self._reply: int | None = None
-        self._clips: deque[_Clip] = deque()
+        self._clips: deque[Clip] = deque()
         self._complete = False
         self._started = False
         self._paused = False
@@ -173,7 +67,7 @@ class Player:
 
     def open_sentence(self, reply: int, sentence: int, text: str) -> None:
         if reply == self._reply:
-            self._clips.append(_Clip(sentence, text))
+            self._clips.append(Clip(sentence, text))
 
     def write(self, reply: int, audio: Audio) -> None:
         """More sound of the sentence opened last, at 48 kHz."""
@@ -291,7 +185,7 @@ class Player:
         elif position < self.cursor and self._clips:
             self._take_back(self._reply, self._clips[0], self.cursor - position)
 
-    def _take_back(self, reply: int, clip: _Clip, count: int) -> None:
+    def _take_back(self, reply: int, clip: Clip, count: int) -> None:
         count = min(count, clip.played)
         clip.rewind(count)
         self.cursor -= count
@@ -363,7 +257,7 @@ class Player:
             self._changed.set()
         return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
 
-    def _post_words(self, reply: int, clip: _Clip) -> None:
+    def _post_words(self, reply: int, clip: Clip) -> None:
         words = words_heard(clip.bounds, clip.played)
         if words > clip.words:
             clip.words = words

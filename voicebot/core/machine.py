@@ -4,7 +4,8 @@ The rules, in short. Speech over a live reply, or what may become speech, pauses
 yet); the reply stays paused exactly as long as some utterance is undecided, and every utterance is decided by its
 words or by a timer. A reply that gives way is first cancelled and awaited; only when `ReplyEnded` has come is the
 history edited and the next reply started. A reply may be begun eagerly, at a pause of the user's: it is kept back until
-the turn is over, and given up if the words were not all. A user who says nothing for long is asked for (`presence`).
+the turn is over, and given up if the words were not all. A user who says nothing for long is asked for. What has to do
+with one thing alone is in `replies`, `rulings` and `presence`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from voicebot.core.choices import InterruptedHistory
-from voicebot.core.draft import Step
 from voicebot.core.events import (
     ApplyChoices,
-    AudioReceived,
-    CancelReply,
     ChoicesMade,
     Command,
     ConversationCleared,
@@ -28,13 +25,8 @@ from voicebot.core.events import (
     InterruptPressed,
     PartialTranscript,
     PausePlayback,
-    PlaybackStarted,
-    ReplyEnded,
-    ReplyInput,
     ResumePlayback,
     RulingDisputed,
-    SentenceReady,
-    SentenceSynthesized,
     SessionStarted,
     SetPatience,
     SpeechCleared,
@@ -43,39 +35,20 @@ from voicebot.core.events import (
     SpeechPaused,
     SpeechStarted,
     SpeechSuspected,
-    StartReply,
     StartTranscription,
-    TextEnded,
     TextTyped,
     TimedOut,
     Timer,
-    TokenReceived,
 )
-from voicebot.core.history import History, heard, merged, said
-from voicebot.core.presence import Attendance
-from voicebot.core.reply_state import Reply
+from voicebot.core.history import merged
+from voicebot.core.rulings import Deciding
 from voicebot.core.sayings import ask_again
-from voicebot.core.state import (
-    MAX_RULINGS,
-    MAX_TURNS,
-    Ruling,
-    Spoken,
-    State,
-    Turn,
-    Utterance,
-)
+from voicebot.core.state import State, Turn, Utterance
 from voicebot.core.turn_end import Completeness, completeness, patience_s
-from voicebot.core.verdict import Context, Decision, Speech, Verdict, judge, judge_sound
+from voicebot.core.verdict import Decision, Speech, judge, judge_sound
 
 MAX_ASKED_AGAIN = 2
 """The user is not asked again and again to repeat what may be a noise."""
-
-STEPS: dict[type[ReplyInput], Step] = {
-    TokenReceived: "token_s",
-    SentenceReady: "sentence_s",
-    AudioReceived: "audio_s",
-    PlaybackStarted: "frame_s",
-}
 
 
 def step(state: State, input: Input, at_s: float) -> tuple[State, tuple[Command, ...]]:
@@ -86,7 +59,7 @@ def step(state: State, input: Input, at_s: float) -> tuple[State, tuple[Command,
     return transition.state, tuple(transition.commands)
 
 
-class _Transition(Attendance):
+class _Transition(Deciding):
     """One step under way."""
 
     def apply(self, input: Input) -> None:
@@ -324,13 +297,6 @@ class _Transition(Attendance):
         spoke = utterance.over is None and utterance.speech.duration_s >= self.state.rules.ask_again_s
         return spoke or utterance.ruled is Decision.REGENERATE
 
-    def _outlasting(self, speech: Speech, silence_s: float) -> Speech:
-        """With the time for which it went on after the reply was paused."""
-        paused_s = self.state.interrupted_at_s
-        if self.state.committed is None or paused_s is None:
-            return speech
-        return replace(speech, outlasted_s=max(0.0, self.at_s - silence_s - paused_s))
-
     def _typed(self, text: str) -> None:
         text = merged([text])
         if not text:
@@ -347,97 +313,6 @@ class _Transition(Attendance):
             self._set(reply=replace(self.state.reply, forgotten=True))
         self._set(history=(), pending=(), rulings=(), asked=None, turn=None, turns=(), error=None, merge_next=True)
         self._set(spoken=None, ask_again=False, asked_again=0)
-
-    # Verdicts -----------------------------------------------------------------------------------------------------
-
-    def _judge(self, utterance: Utterance, *, final: bool) -> Utterance:
-        """Decide over the reply that the user is hearing, or waits for; the utterance as decided."""
-        live = self.state.committed
-        if live is None:
-            return utterance
-        context = self._context(live, utterance)
-        return self._rule(utterance, judge(utterance.text, context, final=final), context)
-
-    def _context(self, reply: Reply, utterance: Utterance) -> Context:
-        return replace(self._context_of(reply), confidence=utterance.confidence, speech=utterance.speech)
-
-    def _context_of(self, reply: Reply) -> Context:
-        rules = self.state.rules
-        return replace(reply.context(rules.language), sensitivity=rules.sensitivity)
-
-    def _rule(self, utterance: Utterance, verdict: Verdict, context: Context) -> Utterance:
-        if verdict.decision is Decision.WAIT:
-            return utterance
-        if verdict.decision is Decision.REGENERATE or not utterance.dismissed:
-            self._record(verdict, context)
-        dismissed = verdict.decision is Decision.RESUME
-        utterance = replace(utterance, dismissed=dismissed, ruled=verdict.decision, over=context)
-        self._update(utterance)
-        if not dismissed:
-            self._notice_user()
-            self._cancel()
-        return utterance
-
-    def _record(self, verdict: Verdict, context: Context) -> None:
-        since_s = self.state.interrupted_at_s
-        number = self.state.last_ruling + 1
-        ruling = Ruling(number, verdict, context, took_s=0.0 if since_s is None else self.at_s - since_s)
-        self._set(rulings=(*self.state.rulings, ruling)[-MAX_RULINGS:], last_ruling=number)
-
-    def _dispute(self, number: int, disputed: bool) -> None:
-        rulings = self.state.rulings
-        self._set(rulings=tuple(replace(r, disputed=disputed) if r.number == number else r for r in rulings))
-
-    # The reply ----------------------------------------------------------------------------------------------------
-
-    def _start_reply(self, words: str, *, eager: bool = False) -> None:
-        history = said(self.state.history, words, merge=self.state.merge_next)
-        number = self.state.last_reply + 1
-        turn = self.state.asked and replace(self.state.asked, begun_s=self.at_s)
-        self._set(reply=Reply(number, asked=words, eager=eager), last_reply=number, turn=turn)
-        self.commands.append(StartReply(number, history, eager=eager))
-        if not eager:
-            self._take_turn(history)
-
-    def _commit(self, reply: Reply) -> None:
-        """The turn is over, and its words are those that the eager reply answers."""
-        self._set(reply=replace(reply, eager=False))
-        self._take_turn(said(self.state.history, reply.asked, merge=self.state.merge_next))
-
-    def _take_turn(self, history: History) -> None:
-        self._set(history=history, pending=(), merge_next=True, asked=None, ask_again=False, spoken=None)
-
-    def _cancel(self) -> None:
-        live = self.state.live
-        if live is not None:
-            self._set(reply=replace(live, cancelled=True, paused=False), interrupted_at_s=None)
-            self.commands.append(CancelReply(live.number))
-
-    def _reply_went_on(self, reply: Reply, input: ReplyInput) -> None:
-        if isinstance(input, ReplyEnded):
-            self._reply_ended(reply, input.error)
-            return
-        if isinstance(input, TextEnded | SentenceSynthesized) and input.error is not None:
-            self._set(error=input.error)
-        now = reply.after(input)
-        if now == reply:
-            return
-        self._set(reply=now)
-        if type(input) in STEPS:
-            self._stamp(STEPS[type(input)])
-        if isinstance(input, PlaybackStarted) and self.state.turn is not None and not reply.cancelled:
-            self._set(turns=(*self.state.turns, self.state.turn)[-MAX_TURNS:])
-
-    def _reply_ended(self, reply: Reply, error: str | None) -> None:
-        merge = reply.cancelled and self.state.rules.interrupted_history is InterruptedHistory.MERGE
-        if not reply.forgotten and not merge:
-            self._set(history=heard(self.state.history, reply.heard, interrupted=reply.cut_short))
-        if error is not None:
-            self._set(error=error, merge_next=False)
-        if reply.started:
-            self._set(spoken=Spoken(self._context_of(reply), self.at_s))
-        self._set(reply=None, interrupted_at_s=None, suspected=False)
-        self._word_fell()
 
     # Timers -------------------------------------------------------------------------------------------------------
 
@@ -463,42 +338,6 @@ class _Transition(Attendance):
                 self._miss_user()
             case _:
                 assert_never(timer)
-
-    def _expect_decision(self) -> None:
-        """A reply may be kept waiting so long, counted from now, for what the user is saying."""
-        rules = self.state.rules
-        if self.state.committed is None:
-            return
-        if not self.state.speaking:
-            wait_s = rules.decision_timeout_s
-        elif self.state.streams:
-            wait_s = rules.noise_timeout_s
-        else:
-            wait_s = rules.speech_timeout_s
-        if self.state.streams and self.state.interrupted_at_s is not None:
-            wait_s = min(wait_s, max(0.0, self.state.interrupted_at_s + rules.longest_pause_s - self.at_s))
-        self._start(Timer.DECISION, wait_s)
-
-    def _decide_now(self) -> None:
-        """The reply has waited long enough: what is known decides. It waits once more for words that may yet change,
-        rather than give way to them."""
-        self._set(suspected=False)
-        for utterance in self.state.utterances:
-            if utterance.dismissed or self.state.committed is None:
-                continue
-            if utterance.text:
-                context = self._context(self.state.committed, utterance)
-                verdict = judge(utterance.text, context, final=True)
-                sure = utterance.settled or utterance.speaking or utterance.overdue
-                if sure or verdict.decision is Decision.RESUME:
-                    self._rule(utterance, verdict, context)
-                else:
-                    self._update(replace(utterance, overdue=True))
-                    self._expect_decision()
-            else:
-                what = "speech went on without a word" if utterance.speaking else "no words came in time"
-                verdict = Verdict(Decision.RESUME, "silence", what, "")
-                self._rule(utterance, verdict, self._context_of(self.state.committed))
 
 
 def _answerable(utterance: Utterance) -> str:

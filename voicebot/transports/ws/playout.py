@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Samples
-from voicebot.player import NEAR, Player, Stretch
+from voicebot.clip import NEAR, Stretch
+from voicebot.player import Player
 from voicebot.transports.ws.protocol import PlayAudio, PlaybackResume, ServerMessage, StopPlayback
 from voicebot.transports.ws.sound import encode
 
