@@ -14,6 +14,7 @@ import pytest
 from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.signal import Signal
 from voicebot import config
+from voicebot.clip import LETTERS_PER_S
 from voicebot.core.audio import FRAME_S, Audio
 from voicebot.core.events import InterruptPressed, TextTyped
 from voicebot.core.history import History, Message, Role
@@ -22,7 +23,6 @@ from voicebot.core.sayings import apology, ask_again, goodbye, still_there
 from voicebot.core.state import Phase, Presence, State
 from voicebot.engines.base import EngineError, Transcript
 from voicebot.orchestrator import Orchestrator
-from voicebot.clip import LETTERS_PER_S
 from voicebot.tools.fillers import Filler
 
 

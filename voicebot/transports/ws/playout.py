@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Samples
 from voicebot.clip import NEAR, Stretch
+from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Samples
 from voicebot.player import Player
 from voicebot.transports.ws.protocol import PlayAudio, PlaybackResume, ServerMessage, StopPlayback
 from voicebot.transports.ws.sound import encode
