@@ -51,10 +51,12 @@ $(VENV)/bin/python:
 	$(BIN)/python $(INSTALL) --upgrade pip
 
 $(VENV)/.installed: requirements.txt $(VENV)/bin/python
+	@echo 'Installing what it needs into $(VENV): half a minute to some minutes, once.'
 	$(BIN)/python $(INSTALL) --requirement requirements.txt
 	touch $@
 
 $(VENV)/.installed-dev: requirements.txt requirements-dev.txt $(VENV)/bin/python
+	@echo 'Installing what it and its tests need into $(VENV): a minute to some minutes, once.'
 	$(BIN)/python $(INSTALL) --requirement requirements-dev.txt
 	touch $(VENV)/.installed $@
 

@@ -5,6 +5,10 @@
     context ??= new AudioContext({ sampleRate: 48000 });
     await context.resume();
     track = context.createMediaStreamDestination();
+    const silence = context.createConstantSource(); // with nothing to play it would send no packets at all
+    silence.offset.value = 0;
+    silence.connect(track);
+    silence.start();
     return track.stream;
   };
   window.microphone = {

@@ -178,3 +178,17 @@ async def test_what_is_reckoned_and_which_reasons_are_mended(context: BrowserCon
     mended = "it.map(([code, status]) => mayPass(new Refused('', { code: code ?? undefined, status })))"
     assert await asked(page, mended, refusals) == [True, False, False, False, True, True, False]
     assert await asked(page, "mayPass(new Unreachable('no server'))")
+
+
+async def test_who_only_types_is_not_taken_for_lost(serve: Serve, context: BrowserContext) -> None:
+    async with serve(media_timeout_s=1) as server, Visitor(context, server.url) as visitor:
+        await asks(visitor, "one")
+        await visitor.sees("ready")
+        states = await visitor.page.evaluate(
+            """new Promise((done) => {
+              const seen = new Set();
+              const looking = setInterval(() => seen.add(document.querySelector("#vb-talk").dataset.state), 50);
+              setTimeout(() => done([...seen], clearInterval(looking)), 4000);
+            })"""
+        )
+        assert states == ["ready"]

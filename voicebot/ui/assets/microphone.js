@@ -27,9 +27,22 @@ export async function hasMicrophone() {
   return devices.some(({ kind }) => kind === "audioinput");
 }
 
-/** Sound without sound, for those who type: it keeps the connection in step. */
+/** @type {MediaStreamTrack | undefined} */
+let silence;
+
+/** Sound without sound, for those who type: the server takes a user of whom nothing comes for lost. */
 export function silentTrack() {
-  return audioContext().createMediaStreamDestination().stream.getAudioTracks()[0];
+  silence ??= endlessSilence();
+  return silence.clone();
+}
+
+/** Played: a track into which nothing plays gives no packets. */
+function endlessSilence() {
+  const source = new ConstantSourceNode(audioContext(), { offset: 0 });
+  const track = audioContext().createMediaStreamDestination();
+  source.connect(track);
+  source.start();
+  return track.stream.getAudioTracks()[0];
 }
 
 /** Measures a track some twenty times a second. */

@@ -34,8 +34,15 @@ export class UserSound {
     this._meter = new LevelMeter(track, this._events.level);
     track.addEventListener("ended", () => void this._ended(track));
     for (const change of ["mute", "unmute"]) {
-      track.addEventListener(change, () => track === this.track && this._events.silenced());
+      track.addEventListener(change, () => this._systemMuted(track));
     }
+  }
+
+  /** While a phone call has the microphone, say. Some browsers send nothing of it then. @param {MediaStreamTrack} track */
+  _systemMuted(track) {
+    if (track !== this.track) return;
+    this._events.replaced(track.muted ? silentTrack() : track);
+    this._events.silenced();
   }
 
   useSilence() {
