@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 
-TALKATIVE = ("aioice", "httpcore", "httpx", "httpx2", "urllib3", "openai", "groq", "websockets", "langsmith")
+TALKATIVE = (
+    *("aioice", "httpcore", "httpx", "httpx2", "urllib3", "openai", "groq", "websockets", "langsmith"),
+    "uvicorn.error",  # its start, after which the address to open is no longer the last line
+)
 """Libraries that log each request at INFO or DEBUG, some of them with its headers: `websockets` shows keys there."""
 
 

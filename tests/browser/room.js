@@ -1,6 +1,7 @@
 /** In place of the microphone: one in a room, into which the page's own loudspeaker sounds `window.room.echo` loud.
 
-`room.refuse` is the name of the DOMException that it fails with, if any; `room.tone(gain)` makes a sound beside it. */
+`room.refuse` is the name of the DOMException that it fails with, if any; `room.tone(gain)` makes a sound beside it;
+ * `room.sent` is the track that the page sends, once it has changed. */
 (() => {
   const room = { echo: 0, refuse: "", devices: 1, tracks: [], tone: () => {} };
   const connect = AudioNode.prototype.connect;
@@ -55,6 +56,11 @@
     const track = room.tracks[room.tracks.length - 1];
     Object.defineProperty(track, "muted", { value: muted, configurable: true });
     track.dispatchEvent(new Event(muted ? "mute" : "unmute"));
+  };
+  const replaceTrack = RTCRtpSender.prototype.replaceTrack;
+  RTCRtpSender.prototype.replaceTrack = function (track) {
+    room.sent = track;
+    return replaceTrack.call(this, track);
   };
   room.change = () => navigator.mediaDevices.dispatchEvent(new Event("devicechange"));
   window.room = room;

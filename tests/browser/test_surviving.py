@@ -142,8 +142,10 @@ async def test_devices_come_and_go(serve: Serve, context: BrowserContext) -> Non
         await visitor.page.evaluate("room.mute(true)")
         await visitor.sees("silenced")
         await expect(visitor.page.locator("#vb-talk .vb-hint")).to_have_text("The system mutes your microphone.")
+        assert not await visitor.page.evaluate("room.tracks.includes(room.sent)"), "of it nothing might come"
         await visitor.page.evaluate("room.mute(false)")
         await visitor.sees("listening")
+        assert await visitor.page.evaluate("room.sent === room.tracks[1]")
 
         await visitor.page.evaluate("room.refuse = 'NotFoundError'; room.devices = 0; room.unplug()")
         await expect(visitor.problem).to_contain_text("The microphone is gone.")

@@ -52,8 +52,15 @@ async def serve(faults: list[str]) -> None:
         realtime = await running.enter_async_context(RealtimeSimulator(first_token_s=0.15, token_s=0.025))
         speaks = await running.enter_async_context(ElevenLabsSimulator(espeak_of))
         reads = await running.enter_async_context(GttsSimulator(espeak_of))
-        heard, thought = {"deepgram": hears.faults}, {"chat": chat.faults, "realtime": realtime.faults}
-        planned(faults, heard | thought | {"elevenlabs": speaks.faults, "gtts": reads.faults})
+        services = {
+            "deepgram": hears.faults,
+            "groq": chat.faults,  # one simulator for both
+            "openai": chat.faults,
+            "openai-realtime": realtime.faults,
+            "elevenlabs": speaks.faults,
+            "gtts": reads.faults,
+        }
+        planned(faults, services)
         settings = {
             "DEEPGRAM_API_KEY": deepgram.KEY,
             "DEEPGRAM_BASE_URL": hears.url,
