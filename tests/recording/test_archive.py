@@ -134,6 +134,7 @@ def many(count: int) -> io.BytesIO:
         (zipped(("transcript.json", b"[" + b" " * 50_000_000)), "transcript.json is too long"),
         (zipped(("transcript.json", b"{")), "transcript.json: Invalid JSON"),
         (zipped(("transcript.json", b"[" * 100_000)), "transcript.json: Invalid JSON"),
+        (zipped(("transcript.json", transcript(more=[[]] * 100_000))), "transcript.json has too many parts"),
         (io.BytesIO(transcript(version=2)), "transcript.json.version: Input should be 1"),
         (io.BytesIO(transcript(format="other")), "transcript.json.format: Input should be 'voicebot.transcript'"),
         (io.BytesIO(transcript(messages=[{"role": "system", "text": "x"}])), "transcript.json.messages.0.role"),

@@ -21,6 +21,8 @@ SOUND_FILE, TRANSCRIPT_FILE = "conversation.wav", "transcript.json"
 
 MAX_TRANSCRIPT_BYTES = 4_000_000
 MAX_MESSAGES, MAX_CHARS = 10_000, 100_000
+MAX_PARTS = 100_000
+"""Objects and lists, of which a word is one: a parser makes hundreds of bytes of each, and nobody hears meanwhile."""
 MAX_ENTRIES, MAX_DIRECTORY_BYTES = 64, 16_384
 """Of an archive that is brought back: Python reads its directory whole, and would make millions of objects of it."""
 
@@ -137,6 +139,8 @@ def _check_directory(file: IO[bytes]) -> None:
 def _history(content: bytes) -> History:
     if len(content) > MAX_TRANSCRIPT_BYTES:
         raise ImportFileError(f"{TRANSCRIPT_FILE} is too long: {MAX_TRANSCRIPT_BYTES} bytes are allowed")
+    if content.count(b"{") + content.count(b"[") > MAX_PARTS:
+        raise ImportFileError(f"{TRANSCRIPT_FILE} has too many parts: {MAX_PARTS} objects and lists are allowed")
     try:
         transcript = _Transcript.model_validate_json(content.removeprefix(b"\xef\xbb\xbf"))
     except ValidationError as error:
