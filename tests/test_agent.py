@@ -74,6 +74,14 @@ async def test_streams_the_tokens_as_they_come() -> None:
         assert [token async for token in stream] == ["!"]
 
 
+async def test_characters_that_json_cut_in_two_are_joined_and_halves_are_none() -> None:
+    """No data channel, no database and no service would take them, and no later turn could be answered."""
+    model = Script(answers=[["A smile: \ud83d", "\ude00, ", "half \ud83d of one", "\ude00 \ud83d"]])
+    heard = await tokens(model)
+    assert heard == ["A smile: ", "😀, ", "half \ufffd of one", "\ufffd "]
+    await tokens(Script(answers=[["Yes."]]), (*HI, Message(Role.ASSISTANT, "".join(heard)), *HI))
+
+
 async def test_a_model_that_does_not_stream_gives_its_answer_once() -> None:
     async with aclosing(GraphAgent(Whole(), [], "Be brief.", "test").reply(HI, WANTED)) as stream:
         assert [token async for token in stream] == ["All at once."]

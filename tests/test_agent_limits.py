@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from langchain_core.messages import HumanMessage
@@ -83,6 +83,12 @@ def test_what_is_told_is_the_end_of_the_conversation_and_as_much_as_fits(most: i
 def test_a_short_history_is_told_whole() -> None:
     history = talk(3)
     assert to_messages(history, "Be brief.", 1_000) == to_messages(history, "Be brief.")
+
+
+def test_of_a_history_that_is_very_long_no_more_is_looked_at_than_fits() -> None:
+    """Ten thousand messages, as an import may have, took a tenth of a second of all sessions' time in each turn."""
+    unseen = cast("History", (None,) * 3)
+    assert to_messages(unseen + talk(30), "Be brief.", 300) == to_messages(talk(30), "Be brief.", 300)
 
 
 def test_other_scripts_have_more_tokens_a_letter() -> None:

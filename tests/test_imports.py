@@ -20,6 +20,7 @@ LAYERS = [
     {"echo"},
     {"clip", "player", "listener", "sentence_queue"},
     {"reply"},
+    {"ears"},
     {"orchestrator"},
     {"store"},
     {"doors"},

@@ -50,7 +50,7 @@ class Session:
     def say(self, duration_s: float = 0.4) -> None:
         """The user says something and falls silent."""
         for audio in (loud(duration_s), Audio.silence(0.6, 48_000)):
-            self.bot.hear(audio)
+            self.bot.ears.hear(audio)
 
     async def play(self) -> None:
         while True:
@@ -180,13 +180,13 @@ async def test_what_is_said_while_the_bot_thinks_is_not_lost() -> None:
 async def test_an_eager_reply_is_ready_when_the_turn_is_over_and_not_heard_before() -> None:
     async with running(hears=[[AtPause("what time is it"), "unused"]], thinks=[["It is ten."]]) as session:
         for audio in (loud(0.4), Audio.silence(0.2, 48_000)):
-            session.bot.hear(audio)
+            session.bot.ears.hear(audio)
         state = await session.until(lambda state: state.reply and state.reply.synthesized)
         assert state.speaking, "the user may go on"
         assert state.history == ()
         await asyncio.sleep(0.1)
         assert session.bot.player.cursor == 0
-        session.bot.hear(Audio.silence(0.7, 48_000))
+        session.bot.ears.hear(Audio.silence(0.7, 48_000))
         await session.until(idle)
         assert session.history == ["what time is it", "It is ten."]
         assert len(session.agent.asked) == 1
@@ -198,10 +198,10 @@ async def test_who_speaks_on_is_heard_out_and_the_eager_reply_is_stopped() -> No
     never = asyncio.Event()
     async with running(hears=[hears], thinks=[[never], ["It is ten there."]]) as session:
         for audio in (loud(0.4), Audio.silence(0.15, 48_000)):
-            session.bot.hear(audio)
+            session.bot.ears.hear(audio)
         await session.until(lambda state: state.last_reply == 1)
         for audio in (loud(0.4), Audio.silence(0.9, 48_000)):
-            session.bot.hear(audio)
+            session.bot.ears.hear(audio)
         await session.until(idle)
         assert session.history == ["what time is it in tokyo", "It is ten there."]
         assert session.agent.closed == 2, "the first request too"
@@ -213,11 +213,11 @@ async def test_a_backchannel_resumes_at_its_pause_and_its_utterance_ends_later()
         await session.until(lambda state: state.phase is Phase.SPEAKING)
         session.playing.clear()
         for audio in (loud(0.4), Audio.silence(0.15, 48_000)):
-            session.bot.hear(audio)
+            session.bot.ears.hear(audio)
         state = await session.until(lambda state: state.rulings)
         assert state.phase is Phase.SPEAKING
         assert state.speaking, "its end is not known yet"
-        session.bot.hear(Audio.silence(0.6, 48_000))
+        session.bot.ears.hear(Audio.silence(0.6, 48_000))
         session.playing.set()
         await session.until(idle)
         assert len(session.bot.state.rulings) == 1
@@ -266,12 +266,12 @@ async def test_a_cut_word_is_said_again_if_that_is_wanted() -> None:
     ) as session:
         session.bot.post(TextTyped("go"))
         await session.until(lambda state: state.phase is Phase.SPEAKING)
-        session.bot.hear(loud(0.4))
+        session.bot.ears.hear(loud(0.4))
         await session.until(lambda state: state.phase is Phase.PAUSED)
         await asyncio.sleep(0.05)
         paused_at = session.bot.player.cursor
         session.playing.clear()
-        session.bot.hear(Audio.silence(0.6, 48_000))
+        session.bot.ears.hear(Audio.silence(0.6, 48_000))
         await session.until(lambda state: state.rulings)
         assert 0 <= session.bot.player.cursor < paused_at
         session.playing.set()

@@ -128,7 +128,7 @@ async def test_the_recogniser_is_changed_between_two_utterances_and_only_if_it_h
         session.say()
         await session.until(lambda state: state.last_reply == 3 and state.is_idle)
         assert log.heard == [None, Manner("de"), Manner("en")]
-        assert session.bot.bytes_transcribed == 300, "what all of them were given"
+        assert session.bot.ears.bytes_transcribed == 300, "what all of them were given"
 
 
 async def test_a_choice_while_the_user_speaks_waits_for_the_end_of_what_is_said() -> None:

@@ -1,12 +1,18 @@
-"""What the server says of itself."""
+"""What the server says of itself, and that it ends."""
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
-from voicebot import config
+import pytest
+from pydantic import SecretStr
+
+from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from voicebot import config, server
 from voicebot.engines.base import EngineHealth
-from voicebot.engines.preflight import Health
+from voicebot.engines.preflight import Health, Preflight
 from voicebot.server import notice
 
 
@@ -40,3 +46,24 @@ def test_visitors_are_told_what_is_kept() -> None:
     assert kept(retention_days=0) == "Words are kept until you begin a new conversation."
     assert kept(keep_conversations=False) == "Words are not kept."
     assert notice(health, config.load(recording_minutes=0)).endswith(" Sound is not recorded.")
+
+
+async def test_who_stops_it_while_it_looks_at_its_engines_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking = asyncio.Event()
+
+    async def look_at(_: Preflight) -> None:
+        looking.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(server, "_look_at", look_at)
+    before = asyncio.all_tasks()
+    engines = scripted(ScriptedStt(), ScriptedAgent(scripts=[]), ToneTts())
+    settings = config.load(database_url=SecretStr(f"sqlite:///{tmp_path}/conversations.db"))
+    with server.bind("127.0.0.1", 0) as listener:
+        serving = asyncio.create_task(server.serve(settings, engines, listener, share=False))
+        await looking.wait()
+        serving.cancel()
+        await asyncio.wait([serving])
+    assert asyncio.all_tasks() == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from codecs import getincrementaldecoder
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from copy import copy
@@ -159,12 +160,16 @@ class GraphAgent:
         # LangGraph types its generator as a mere iterator, which could not be closed.
         stream = self._graph.astream(state, RunnableConfig(configurable=given), stream_mode=["messages", "custom"])
         parts = cast("Parts", stream)
+        # JSON can hold half a character (a surrogate), which nothing else takes: halves are joined, or replaced.
+        whole = getincrementaldecoder("utf-16-le")("replace")
         last_step: int | None = None
         answered = False
         try:
             async with aclosing(parts):
                 async for kind, part in parts:
                     step, text = _spoken(kind, part)
+                    if not isinstance(text, Filler):
+                        text = whole.decode(text.encode("utf-16-le", "surrogatepass"))
                     if not text:
                         continue
                     yield text if last_step in (None, step) else _apart(text)

@@ -10,6 +10,7 @@ import logging
 import signal
 import socket
 import sys
+from contextlib import AsyncExitStack
 from types import FrameType
 from typing import Any
 
@@ -175,9 +176,11 @@ async def serve(settings: Settings, engines: Engines, listener: socket.socket, *
     """Serve until interrupted. Raises EngineError if the engines, which must not be started, can't be."""
     _return_memory()
     aiortc_tuning.apply()
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(engines.close)
         await engines.start()
         connections = Connections(engines, settings, panel.view)
+        stack.push_async_callback(connections.close)
         app = create_app(settings, engines, connections)
         await connections.conversations.start()
         connections.ice.start()
@@ -185,19 +188,19 @@ async def serve(settings: Settings, engines: Engines, listener: socket.socket, *
         host, port = listener.getsockname()[:2]
         logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
         _settle_memory()
-        sharing = asyncio.create_task(open_link(host, port, settings), name="share") if share else None
-        lag = asyncio.create_task(connections.telemetry.metrics.time_loop(), name="loop lag")
+        beside = {"loop lag": connections.telemetry.metrics.time_loop()}
+        if share:
+            beside["share"] = open_link(host, port, settings)
+        for name, work in beside.items():
+            stack.push_async_callback(_end, asyncio.create_task(work, name=name))
         config = uvicorn.Config(app, **UVICORN, timeout_graceful_shutdown=3)
         _survive_uvicorn()
-        try:
-            await uvicorn.Server(config).serve(sockets=[listener])
-        finally:
-            lag.cancel()
-            if sharing is not None:
-                sharing.cancel()
-            await connections.close()
-    finally:
-        await engines.close()
+        await uvicorn.Server(config).serve(sockets=[listener])
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _survive_uvicorn() -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 import httpx
 
-from tests.benchmarks.users import Clip, Mode
+from tests.benchmarks.oracle import Mode
+from tests.benchmarks.users import Clip
 from tests.support.app_process import PROJECT, environment, running_app
 from tests.support.rtc_client import RtcClient
 from tests.support.rtc_link import Link

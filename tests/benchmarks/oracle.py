@@ -7,6 +7,7 @@ clock, which its processes share.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 NAMES = (
     *("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo", "lima"),
@@ -17,7 +18,7 @@ NAMES = (
 
 PARTS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 
-MODES = ("story", "talk", "short", "okay")
+Mode = Literal["story", "talk", "short", "okay"]
 """What the stub agent is to say: 21 s in eight sentences, 8 s in three, one sentence of twelve words, or one word."""
 
 LETTERS_PER_S = 20.0
@@ -47,11 +48,11 @@ class Word:
 class Oracle:
     """The words of all clips announced so far. Each is given to one utterance only, the first that lasts to its end."""
 
-    mode: str = "short"
+    mode: Mode = "short"
     words: list[Word] = field(default_factory=list)
     given: int = 0
 
-    def announce(self, words: list[Word], mode: str) -> None:
+    def announce(self, words: list[Word], mode: Mode) -> None:
         """The user is about to speak. Words of earlier clips that nobody asked for are forgotten."""
         self.given = len(self.words)
         self.words += words
@@ -82,7 +83,7 @@ class Utterance:
         return [word for word in self.oracle.words[self.first :] if word.ends_s <= until_s]
 
 
-def tokens(mode: str, reply: int) -> list[str]:
+def tokens(mode: Mode, reply: int) -> list[str]:
     """What the stub agent says as its reply of that number. The first sentence of all but `okay` has twelve tokens."""
     name = NAMES[reply % len(NAMES)]
     match mode:
@@ -91,7 +92,7 @@ def tokens(mode: str, reply: int) -> list[str]:
             text = " ".join(f"This is part {part} of story {name} and it goes on now." for part in parts)
         case "short":
             text = f"I am on it {name} and it is all set to go."
-        case _:
+        case "okay":
             text = f"Okay {name}."
     return [f"{word} " for word in text.split()]
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from tests.support.shared import SHARED, recording, recordings
 from tests.support.speech import spoken
 from voicebot.core.audio import WIRE_RATE_HZ, Audio, Samples
-
-Mode = Literal["story", "talk", "short", "okay"]
 
 SPEECH_DBFS = -40.0
 """A stretch of 10 ms louder than this is speech: 20 dB below the level of the voices, 30 above their silence."""

@@ -340,7 +340,7 @@ async def test_the_server_does_not_say_what_it_is() -> None:
         assert "server" not in (await http.get("/")).headers
 
 
-async def test_a_body_may_be_so_long_and_no_longer() -> None:
+async def test_a_body_may_be_so_long_and_intricate_and_no_more() -> None:
     async def pieces(count: int) -> AsyncIterator[bytes]:
         for _ in range(count):
             yield b"x" * 1024
@@ -352,3 +352,7 @@ async def test_a_body_may_be_so_long_and_no_longer() -> None:
             refused = await http.post("/preflight", content=content)
             assert refused.status_code == 413
             assert refused.json() == {"error": "the request is too long: 131072 bytes are allowed"}
+        assert (await http.post("/preflight", content=b"[{}]" * 5_000)).status_code == 200
+        refused = await http.post("/preflight", content=b"[{}]" * 5_000 + b"[")
+        assert refused.status_code == 413
+        assert refused.json() == {"error": "the request is too intricate: 10000 objects and lists are allowed"}

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import pytest
 from langchain_core.language_models import BaseChatModel
-from langchain_core.tools import BaseTool
+from langchain_core.tools import BaseTool, tool
 
 from voicebot.agent import GraphAgent
 from voicebot.core.history import History, Message, Role
@@ -22,8 +22,20 @@ from voicebot.engines.base import EngineError
 KEY = "sk-secret-4711"
 WORDS = "my birthday is in May"
 ASKED: History = (Message(Role.USER, WORDS),)
+TALKED: History = (
+    Message(Role.USER, "tell me a story"),
+    Message(Role.ASSISTANT, "Once upon a", interrupted=True),
+    Message(Role.USER, "wait"),
+)
+LONG = "word " * 80
 WANTED = asyncio.Event()
 WANTED.set()
+
+
+@tool
+async def weather(place: str) -> str:
+    """Tell the weather."""
+    return f"rain in {place}"
 
 
 class Engine(Protocol):

@@ -105,6 +105,16 @@ async def test_a_voice_is_only_for_the_engine_that_has_it() -> None:
     await chain.close()
 
 
+async def test_a_voice_is_of_the_first_that_could_be_started() -> None:
+    away = Mannered("elevenlabs", [["x"]], cannot_start=failure("elevenlabs"))
+    chain = TextToSpeechChain([away, Mannered("espeak", [["x"]])], QUICK)
+    await chain.start()
+    (espeak,) = chain.adapted(Manner("en", voice="en-us+f3")).engines
+    assert isinstance(espeak, Mannered)
+    assert espeak.manner == Manner("en", voice="en-us+f3")
+    await chain.close()
+
+
 async def test_sessions_leave_nothing_behind() -> None:
     chain = TextToSpeechChain([Espeak(workers=1)], QUICK)
     await chain.start()

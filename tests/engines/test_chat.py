@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from langchain_core.tools import tool
 
 from tests.engines.replies import (
     ASKED,
     KEY,
+    LONG,
+    TALKED,
     WANTED,
     Left,
     agent_on,
@@ -22,6 +22,7 @@ from tests.engines.replies import (
     failure,
     said,
     until,
+    weather,
 )
 from tests.simulators.brain import Answer, Call
 from tests.simulators.chat import ChatSimulator
@@ -32,13 +33,12 @@ from tests.support.talk import MOMENT
 from voicebot.agent import GraphAgent
 from voicebot.core.history import Message, Role
 from voicebot.engines.base import EngineError, Fault
-from voicebot.engines.llm import groq, openai
+from voicebot.engines.llm import completions
 from voicebot.engines.llm.groq import Groq
 from voicebot.engines.llm.openai import OpenAI
 from voicebot.tools import toolbox
 
 Make = Callable[..., Groq | OpenAI]
-LONG = "word " * 80
 
 
 @pytest.fixture
@@ -63,22 +63,11 @@ async def agent(make: Make) -> AsyncIterator[GraphAgent]:
     await engine.close()
 
 
-@tool
-async def weather(place: str) -> str:
-    """Tell the weather."""
-    return f"rain in {place}"
-
-
 async def test_an_answer_is_streamed_and_the_request_is_what_was_heard(
     simulator: ChatSimulator, agent: GraphAgent
 ) -> None:
     simulator.answers.append(Answer("Hello  there. How are you?"))
-    history = (
-        Message(Role.USER, "tell me a story"),
-        Message(Role.ASSISTANT, "Once upon a", interrupted=True),
-        Message(Role.USER, "wait"),
-    )
-    assert [token async for token in agent.reply(history, WANTED)] == ["Hello  ", "there. ", "How ", "are ", "you?"]
+    assert [token async for token in agent.reply(TALKED, WANTED)] == ["Hello  ", "there. ", "How ", "are ", "you?"]
     (request,) = simulator.completions
     assert request.headers["authorization"] == f"Bearer {KEY}"
     assert request.body["messages"].pop(0)["content"].startswith("Be brief.")
@@ -131,16 +120,14 @@ async def test_an_answer_at_its_limit_is_an_answer(simulator: ChatSimulator, age
     assert await said(agent) == "It was a dark and"
 
 
-@pytest.mark.parametrize(("kind", "module", "path"), [(Groq, groq, ""), (OpenAI, openai, "/v1")])
-async def test_https(
-    kind: type[Groq | OpenAI], module: ModuleType, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(("kind", "path"), [(Groq, ""), (OpenAI, "/v1")])
+async def test_https(kind: type[Groq | OpenAI], path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server, client = server_and_client_tls(tmp_path)
     async with ChatSimulator(tls=server) as simulator:
         suspicious = agent_on(kind(KEY, base_url=f"{simulator.url}{path}"))
         with pytest.raises(EngineError, match="no connection"):
             await suspicious.probe()
-        monkeypatch.setattr(module, "tls", lambda: client)
+        monkeypatch.setattr(completions, "tls", lambda: client)
         trusting = agent_on(kind(KEY, base_url=f"{simulator.url}{path}"))
         await trusting.probe()
         assert await said(trusting) != ""

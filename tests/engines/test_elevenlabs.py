@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.engines.sentences import TEXT, failure, outcome, said
 from tests.simulators.elevenlabs import KEY, ElevenLabsSimulator
 from tests.simulators.faults import Fault as Wrong
 from tests.simulators.faults import Planned
@@ -24,8 +25,6 @@ from tests.simulators.voices import espeak_of, tone_of
 from voicebot.core.audio import Audio
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.tts.elevenlabs import ElevenLabs
-
-TEXT = "It is ten thirty in the morning in Tokyo."
 
 
 @pytest.fixture
@@ -41,31 +40,6 @@ async def voice(service: ElevenLabsSimulator) -> AsyncIterator[ElevenLabs]:
     yield engine
     await engine.close()
     await service.until_open(0)
-
-
-async def said(engine: ElevenLabs, text: str = TEXT) -> Audio:
-    sound, error = await outcome(engine, text)
-    if error is not None:
-        raise error
-    return sound
-
-
-async def failure(engine: ElevenLabs) -> EngineError:
-    _, error = await outcome(engine)
-    assert error is not None
-    return error
-
-
-async def outcome(engine: ElevenLabs, text: str = TEXT) -> tuple[Audio, EngineError | None]:
-    """The sound that came, and what ended it."""
-    heard: list[Audio] = []
-    error = None
-    try:
-        async for piece in engine.synthesize(text):
-            heard.append(piece)
-    except EngineError as failed:
-        error = failed
-    return Audio.joined(heard, 24_000), error
 
 
 async def test_the_sound_arrives_sample_for_sample_wherever_the_bytes_are_cut(voice: ElevenLabs) -> None:

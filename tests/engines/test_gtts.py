@@ -16,6 +16,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from tests.engines.sentences import TEXT, failure, outcome, said
 from tests.simulators.faults import Fault as Wrong
 from tests.simulators.faults import Faults, Planned
 from tests.simulators.gtts import GttsSimulator, Spoken, encoded
@@ -27,7 +28,6 @@ from voicebot.engines.tts.gtts_worker import parts
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-TEXT = "It is ten thirty in the morning in Tokyo."
 LONG = (
     "Far out where the land ends, there stood a small lighthouse, and in it lived a keeper called Ada. "
     'Every evening she asked the sea: "Will you be calm tonight?" And the sea, which was slow, '
@@ -63,31 +63,6 @@ def google(simulator: GttsSimulator) -> GttsSimulator:
     simulator.requests.clear()
     simulator.faults, simulator.page = Faults(), None
     return simulator
-
-
-async def outcome(engine: Gtts, text: str = TEXT) -> tuple[Audio, EngineError | None]:
-    """The sound that came, and what ended it."""
-    heard: list[Audio] = []
-    error = None
-    try:
-        async for piece in engine.synthesize(text):
-            heard.append(piece)
-    except EngineError as failed:
-        error = failed
-    return Audio.joined(heard, 24_000), error
-
-
-async def said(engine: Gtts, text: str = TEXT) -> Audio:
-    sound, error = await outcome(engine, text)
-    if error is not None:
-        raise error
-    return sound
-
-
-async def failure(engine: Gtts, text: str = TEXT) -> EngineError:
-    _, error = await outcome(engine, text)
-    assert error is not None
-    return error
 
 
 def workers() -> list[psutil.Process]:

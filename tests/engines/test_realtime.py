@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage
-from langchain_core.tools import tool
 
 from tests.engines.replies import (
     KEY,
+    LONG,
+    TALKED,
     WANTED,
     WORDS,
     Left,
@@ -23,6 +24,7 @@ from tests.engines.replies import (
     failure,
     said,
     until,
+    weather,
 )
 from tests.simulators.brain import Answer, Call, Said
 from tests.simulators.faults import Fault as Injected
@@ -35,7 +37,6 @@ from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.llm import realtime
 from voicebot.engines.llm.realtime import Realtime, lines
 
-LONG = "word " * 80
 BROKEN = "the answer was cut short or made no sense"
 
 
@@ -64,23 +65,12 @@ async def agent(simulator: RealtimeSimulator) -> AsyncIterator[GraphAgent]:
     await engine.close()
 
 
-@tool
-async def weather(place: str) -> str:
-    """Tell the weather."""
-    return f"rain in {place}"
-
-
 @both_dialects
 async def test_the_session_is_shaped_first_and_told_what_was_heard(
     simulator: RealtimeSimulator, agent: GraphAgent
 ) -> None:
     simulator.answers.append(Answer("Hello  there. How are you?"))
-    history = (
-        Message(Role.USER, "tell me a story"),
-        Message(Role.ASSISTANT, "Once upon a", interrupted=True),
-        Message(Role.USER, "wait"),
-    )
-    assert [token async for token in agent.reply(history, WANTED)] == ["Hello  ", "there. ", "How ", "are ", "you?"]
+    assert [token async for token in agent.reply(TALKED, WANTED)] == ["Hello  ", "there. ", "How ", "are ", "you?"]
     (session,) = simulator.requests
     assert (session.model, session.headers["Authorization"]) == ("gpt-realtime", f"Bearer {KEY}")
     update, *_, create = session.events

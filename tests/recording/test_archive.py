@@ -90,6 +90,18 @@ def test_an_unpacked_transcript_and_a_repacked_folder_will_do() -> None:
     assert read(zipped(("transcript.json", transcript(sound=None, more=[1])), method=zipfile.ZIP_STORED)) == expected
 
 
+def test_an_import_reads_what_was_said_and_no_more() -> None:
+    """The words and their times of a long talk are some hundred thousand objects, which nobody needs."""
+    said = {"role": "user", "text": "hello", "began_s": "later", "words": [{"text": None, "heard_s": {}}]}
+    assert read(io.BytesIO(transcript(messages=[said], began_at="once"))) == (Message(Role.USER, "hello"),)
+
+
+def test_what_was_said_at_great_length_can_be_taken_though_not_brought_back() -> None:
+    file = taken((Message(Role.USER, "x" * 100_001),))
+    with pytest.raises(ImportFileError, match="at most 100000 characters"):
+        read(file)
+
+
 # What is not let in ---------------------------------------------------------------------------------------------------
 
 
@@ -122,6 +134,7 @@ def many(count: int) -> io.BytesIO:
         (zipped(("transcript.json", b"[" + b" " * 50_000_000)), "transcript.json is too long"),
         (zipped(("transcript.json", b"{")), "transcript.json: Invalid JSON"),
         (zipped(("transcript.json", b"[" * 100_000)), "transcript.json: Invalid JSON"),
+        (zipped(("transcript.json", transcript(more=[[]] * 100_000))), "transcript.json has too many parts"),
         (io.BytesIO(transcript(version=2)), "transcript.json.version: Input should be 1"),
         (io.BytesIO(transcript(format="other")), "transcript.json.format: Input should be 'voicebot.transcript'"),
         (io.BytesIO(transcript(messages=[{"role": "system", "text": "x"}])), "transcript.json.messages.0.role"),

@@ -8,6 +8,7 @@ from voicebot.core.events import (
     FinalTranscript,
     Input,
     InterruptPressed,
+    PartialTranscript,
     PlaybackStarted,
     ReplyEnded,
     SentencePlayed,
@@ -17,6 +18,8 @@ from voicebot.core.events import (
     SpeechStarted,
     TextEnded,
     TextTyped,
+    TimedOut,
+    Timer,
     TokenReceived,
     WordsHeard,
     WordsTakenBack,
@@ -111,6 +114,16 @@ def test_what_is_spoken_lasts_from_when_it_was_noticed_to_the_silence() -> None:
     session.happens(11.0, SpeechEnded(3, silence_s=0.5), FinalTranscript(3, ""))
     session.happens(12.0, TextTyped("thanks"))
     assert [(entry.began_s, entry.ended_s) for entry in session.new] == [(4.0, 7.0), (9.5, 9.5), (12.0, 12.0)]
+
+
+def test_words_of_a_recogniser_that_never_ends_have_their_time_too() -> None:
+    session = Session()
+    session.happens(4.0, SpeechStarted(1), PartialTranscript(1, "what time"))
+    session.happens(5.5, SpeechEnded(1, silence_s=0.5))
+    token = dict(session.state.timers)[Timer.TRANSCRIPT]
+    session.happens(15.5, TimedOut(Timer.TRANSCRIPT, token))
+    assert session.new == (Entry(Message(Role.USER, "what time"), 4.0, 5.0),)
+    assert not session.journal._speaking
 
 
 def test_events_tell_inputs_phases_and_verdicts_and_are_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:

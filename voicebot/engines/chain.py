@@ -95,8 +95,9 @@ class Chain(Generic[E]):
         """
         able = [link for link in self._links if manner.language in link.engine.languages] or self._links
         links = sorted(able, key=lambda link: link.engine.name != manner.engine)
+        first = next((link for link in links if link.started), None)
         chain = copy(self)
-        chain._links = [link.adapted(manner if link is links[0] else replace(manner, voice="")) for link in links]
+        chain._links = [link.adapted(manner if link is first else replace(manner, voice="")) for link in links]
         return chain
 
     @property

@@ -7,19 +7,22 @@ import zipfile
 import zlib
 from datetime import UTC
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, Annotated, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from voicebot.core.history import History, Message, Role, merged
 from voicebot.recording import report
-from voicebot.recording.documents import Said, Sound, Transcript
+from voicebot.recording.documents import Sound
 from voicebot.recording.lane import RATE_HZ
 from voicebot.recording.recorder import Take
 
 SOUND_FILE, TRANSCRIPT_FILE = "conversation.wav", "transcript.json"
 
 MAX_TRANSCRIPT_BYTES = 4_000_000
+MAX_MESSAGES, MAX_CHARS = 10_000, 100_000
+MAX_PARTS = 100_000
+"""Objects and lists, of which a word is one: a parser makes hundreds of bytes of each, and nobody hears meanwhile."""
 MAX_ENTRIES, MAX_DIRECTORY_BYTES = 64, 16_384
 """Of an archive that is brought back: Python reads its directory whole, and would make millions of objects of it."""
 
@@ -39,6 +42,20 @@ _ENCRYPTED = 0x1
 
 class ImportFileError(ValueError):
     """A file that can't be imported. The text says what is wrong with it."""
+
+
+class _Said(BaseModel):
+    role: Literal["user", "assistant"]
+    text: Annotated[str, Field(max_length=MAX_CHARS)]
+    interrupted: bool = False
+
+
+class _Transcript(BaseModel):
+    """As much of a `Transcript` as an import reads: its words are many, and no other session hears while it is read."""
+
+    format: Literal["voicebot.transcript"]
+    version: Literal[1]
+    messages: Annotated[list[_Said], Field(max_length=MAX_MESSAGES)]
 
 
 def pack(take: Take, file: IO[bytes]) -> None:
@@ -122,8 +139,10 @@ def _check_directory(file: IO[bytes]) -> None:
 def _history(content: bytes) -> History:
     if len(content) > MAX_TRANSCRIPT_BYTES:
         raise ImportFileError(f"{TRANSCRIPT_FILE} is too long: {MAX_TRANSCRIPT_BYTES} bytes are allowed")
+    if content.count(b"{") + content.count(b"[") > MAX_PARTS:
+        raise ImportFileError(f"{TRANSCRIPT_FILE} has too many parts: {MAX_PARTS} objects and lists are allowed")
     try:
-        transcript = Transcript.model_validate_json(content.removeprefix(b"\xef\xbb\xbf"))
+        transcript = _Transcript.model_validate_json(content.removeprefix(b"\xef\xbb\xbf"))
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in (TRANSCRIPT_FILE, *problem["loc"]))
@@ -134,6 +153,6 @@ def _history(content: bytes) -> History:
     return history
 
 
-def _message(said: Said) -> Message:
+def _message(said: _Said) -> Message:
     role = Role(said.role)
     return Message(role, merged([said.text]), said.interrupted and role is Role.ASSISTANT)

@@ -7,9 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MAX_MESSAGES = 10_000
-MAX_CHARS = 100_000
-
 
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -17,7 +14,6 @@ class _Document(BaseModel):
 
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
-Text = Annotated[str, Field(max_length=MAX_CHARS)]
 
 
 class Sound(_Document):
@@ -42,12 +38,12 @@ class Said(_Document):
     """A message of the user's, or of the bot's."""
 
     role: Literal["user", "assistant"]
-    text: Text = Field(description="what was said; of the bot's words those that were heard")
-    unheard: Text = Field(default="", description="the rest of what the bot would have said; never remembered")
+    text: str = Field(description="what was said; of the bot's words those that were heard")
+    unheard: str = Field(default="", description="the rest of what the bot would have said; never remembered")
     interrupted: bool = Field(default=False, description="the bot was cut short")
     began_s: Seconds | None = Field(default=None, description="in the recording; null: before it, or not known")
     ended_s: Seconds | None = None
-    words: list[Word] = Field(default=[], max_length=MAX_CHARS, description="the bot's, where their times are known")
+    words: list[Word] = Field(default=[], description="the bot's, where their times are known")
 
 
 class Transcript(_Document):
@@ -58,7 +54,7 @@ class Transcript(_Document):
     began_at: datetime | None = Field(default=None, description="when the recording, and its seconds, began")
     language: str = ""
     sound: Sound | None = Field(default=None, description="null: no sound was recorded")
-    messages: list[Said] = Field(max_length=MAX_MESSAGES)
+    messages: list[Said]
 
 
 class Event(_Document):

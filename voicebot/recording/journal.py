@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from voicebot.core.events import ConversationCleared, FinalTranscript, Input, SpeechEnded, SpeechStarted, TextTyped
+from voicebot.core.events import ConversationCleared, Input, SpeechEnded, SpeechStarted, TextTyped
 from voicebot.core.history import History, Message, Role
 from voicebot.core.kept import kept
 from voicebot.core.reply_state import Reply
@@ -97,7 +97,7 @@ class Journal:
                 self._speaking[number] = (self._speaking[number][0], time_s - silence_s)
             case ConversationCleared():
                 self._spans.clear()
-        if isinstance(input, FinalTranscript | SpeechEnded):
+        if after.utterances is not before.utterances:
             ended = {each.number for each in before.utterances} - {each.number for each in after.utterances}
             spans = [self._speaking.pop(number) for number in sorted(ended) if number in self._speaking]
             if len(after.pending) > len(before.pending) or after.history is not before.history:

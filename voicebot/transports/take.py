@@ -12,6 +12,7 @@ from typing import IO, Annotated, Any
 
 from fastapi import FastAPI, Path, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from voicebot.config import Settings
@@ -62,39 +63,38 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
         if places.locked():
             raise RefusedError(503, Reason.FULL, "Others are at it just now. Please try again in a moment.", 10)
 
-    def find(request: Request, name: str) -> tuple[Recorder, dict[str, str]]:
-        count(request)
+    def no_room(error: OSError) -> RefusedError:
+        logger.error("no file for a recording: %s", error)
+        return RefusedError(503, Reason.FULL, "There is no room for it just now. Please try again later.")
+
+    def find(name: str) -> Recorder:
         recorder = connections.recordings.find(name)
         if recorder is None:
             gone = f"recording: there is none of this name; {GRACE_S / 60:g} minutes after its end each is gone"
             raise RefusedError(404, Reason.REQUEST, gone)
-        file_name = f"voice-bot-{recorder.began_at:%Y-%m-%d-%H%M%S}.zip"
-        return recorder, {
-            "Content-Disposition": f'attachment; filename="{file_name}"',
-            "Cache-Control": "no-store",
-        }
+        return recorder
 
     @app.head("/recordings/{name}.zip")
     async def is_there(name: Name, request: Request) -> Response:
         """Whether it can be had, at no cost."""
-        _, headers = find(request, name)
-        return Response(headers=headers, media_type="application/zip")
+        count(request)
+        return Response(headers=_headers(find(name)), media_type="application/zip")
 
     @app.get("/recordings/{name}.zip")
     async def download(name: Name, request: Request) -> Response:
-        recorder, headers = find(request, name)
+        count(request)
+        find(name)
         must_be_free(downloads)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(downloads)
             try:
                 file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
                 async with packing:
+                    recorder = find(name)  # which may have been deleted meanwhile
                     await asyncio.to_thread(pack, recorder.take(), file)
             except OSError as error:
-                logger.error("a recording can't be packed: %s", error)
-                raise RefusedError(503, Reason.FULL, "There is no room to pack it. Please try again later.") from None
-            headers["Content-Length"] = str(file.tell())
-            return _Archive(file, stack.pop_all(), headers)
+                raise no_room(error) from None
+            return _Archive(file, stack.pop_all(), _headers(recorder) | {"Content-Length": str(file.tell())})
 
     @app.delete("/recordings/{name}.zip", status_code=204)
     async def delete(name: Name, request: Request) -> None:
@@ -108,18 +108,25 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
         count(request)
         must_be_free(uploads)
         async with uploads:
-            with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
-                await _receive(request, file, most)
-                try:
+            try:
+                with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
+                    await _receive(request, file, most)
                     history = await asyncio.to_thread(read, file)
-                except ImportFileError as error:
-                    raise RefusedError(422, Reason.REQUEST, f"This can't be imported: {error}.") from None
+            except ImportFileError as error:
+                raise RefusedError(422, Reason.REQUEST, f"This can't be imported: {error}.") from None
+            except OSError as error:
+                raise no_room(error) from None
         try:
             name = await connections.conversations.put(history)
         except StoreError:
             raise unreachable() from None
         response.headers["Cache-Control"] = "no-store"
         return connections.view(State(history=history)) | {"conversation": name}
+
+
+def _headers(recorder: Recorder) -> dict[str, str]:
+    file_name = f"voice-bot-{recorder.began_at:%Y-%m-%d-%H%M%S}.zip"
+    return {"Content-Disposition": f'attachment; filename="{file_name}"', "Cache-Control": "no-store"}
 
 
 class _Archive(StreamingResponse):
@@ -158,3 +165,5 @@ async def _receive(request: Request, file: IO[bytes], most: int) -> None:
                 file.write(chunk)
     except TimeoutError:
         raise RefusedError(408, Reason.REQUEST, "the file took too long to come") from None
+    except ClientDisconnect:
+        raise RefusedError(400, Reason.REQUEST, "not all of the file came") from None

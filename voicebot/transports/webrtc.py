@@ -175,7 +175,7 @@ class VoiceHandler(AsyncStreamHandler):
             self._heard_s = time.monotonic()
             audio = Audio(np.asarray(samples, np.int16).reshape(-1), rate_hz)
             self._recorder.heard(audio)
-            self._orchestrator.hear(audio)
+            self._orchestrator.ears.hear(audio)
         except Exception:  # noqa: BLE001 (the transport edge: FastRTC would leave the bot deaf)
             self._log_fault("receive")
 
@@ -225,8 +225,8 @@ class VoiceHandler(AsyncStreamHandler):
         """What is to be done now and then: the playout clock is the one clock."""
         now_s = time.monotonic()
         quiet_s = now_s - self._heard_s
-        if quiet_s > QUIET_S and self._orchestrator.hears_speech:
-            self._orchestrator.hear(Audio.silence(FRAME_S, WIRE_RATE_HZ))
+        if quiet_s > QUIET_S and self._orchestrator.ears.hears_speech:
+            self._orchestrator.ears.hear(Audio.silence(FRAME_S, WIRE_RATE_HZ))
         if (
             self._unsent is not None
             and now_s - self._sent_s >= STATE_INTERVAL_S
@@ -235,7 +235,7 @@ class VoiceHandler(AsyncStreamHandler):
             self._unsent = None
             self._sent_s = now_s
         if now_s - self._telemetry_s >= TELEMETRY_INTERVAL_S and self._send(
-            messages.telemetry(self._orchestrator.bytes_transcribed)
+            messages.telemetry(self._orchestrator.ears.bytes_transcribed)
         ):
             self._telemetry_s = now_s
         if quiet_s > self._settings.media_timeout_s:

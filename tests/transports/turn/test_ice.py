@@ -26,7 +26,7 @@ from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import serving
 from voicebot import config
 from voicebot.transports.turn import ice
-from voicebot.transports.turn.ice import RETRY_S, IceServers
+from voicebot.transports.turn.ice import MAX_RETRY_S, RETRY_S, IceServers
 from voicebot.transports.turn.relay import Relay
 from voicebot.transports.turn.server import IceServer
 
@@ -149,6 +149,17 @@ async def test_while_the_service_is_away_the_old_ones_serve_until_their_end(capl
         assert users(await servers.for_page()) == ["user2"]
         assert servers.health["ready"]
     assert caplog.text.count("gives no credentials") == 1
+
+
+async def test_a_service_that_is_away_for_days_is_asked_seldom_and_used_when_it_is_back() -> None:
+    clock = Watch()
+    async with TurnCredentialsSimulator() as service, ice_of(service, clock=clock) as servers:
+        for _ in range(1_100):
+            servers._failed("it is away")
+        clock.now_s += MAX_RETRY_S - 1
+        assert users(await servers.for_page()) == []
+        clock.now_s += 1
+        assert users(await servers.for_page()) == ["user1"]
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,8 @@ async def test_why_there_is_none(coturn: Coturn) -> None:
     assert "does not accept the credentials" in str(expired.problem)
     nobody = await find_relay([IceServer(("turn:127.0.0.1:1?transport=tcp",), "u", "c")])
     assert "can't be reached" in str(nobody.problem)
+    nowhere = await find_relay([IceServer(("turn:127.0.0.1:99999", "turn:127.0.0.1:99999?transport=tcp"), "u", "c")])
+    assert "can't be reached" in str(nowhere.problem)
     stun = await find_relay([IceServer(("stun:127.0.0.1:3478",))])
     assert stun.problem == "it has no address that can be used"
 

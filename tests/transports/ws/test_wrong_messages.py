@@ -121,6 +121,8 @@ def test_wrong_messages_are_named() -> None:
         ('{"type":"text"}', "text.text: Field required"),
         ('{"type":"clip_played","sequence":-1}', "clip_played.sequence"),
         (json.dumps({"type": "text", "text": "x" * 70_000}), "64000 are allowed"),
+        (json.dumps({"type": "speech_end", "audio": "", "more": [[]] * 50_000}), "too many parts"),
+        (json.dumps({"type": "speech_end", "audio": "", "more": [0] * 50_000}), "too many parts"),
     ):
         with pytest.raises(MessageError) as raised:
             client_message(raw)

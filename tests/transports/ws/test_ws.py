@@ -227,8 +227,9 @@ async def test_places_are_shared_and_given_back() -> None:
             await first.next("closed")
         async with ws_client(server) as third:
             await third.next("connected")
-        async with ws_client(server, "?rate=fast") as fourth:
-            assert "rate" in (await fourth.next("closed"))["reason"]
+        for rate in ("fast", "-8000", "48001", "000016000999", "000016000" + "0" * 5_000):
+            async with ws_client(server, f"?rate={rate}") as fourth:
+                assert "rate" in (await fourth.next("closed"))["reason"]
 
 
 async def test_the_lock_and_the_origin_hold_here_too() -> None:

@@ -4,12 +4,54 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing
-from typing import Any, cast
+from functools import partial
+from typing import Any, ClassVar, cast
 
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 
 from voicebot.engines.base import Fault
+from voicebot.engines.llm.connection import CONNECT_S, KEEP_S, tls
 from voicebot.engines.llm.failures import ClientErrors, failure
+from voicebot.personas.languages import LANGUAGE_NAMES
+
+
+def errors_of(engine: str, sdk: Any, http: Any) -> ClientErrors:
+    """Those of an SDK (both are made by the same generator), and of the HTTP client below it."""
+    return ClientErrors(
+        engine,
+        timeout=(sdk.APITimeoutError, http.TimeoutException),
+        answered=(sdk.APIStatusError,),
+        unreachable=(sdk.APIConnectionError,),
+        told=(sdk.APIError,),
+        # What comes in mid-stream is not checked by the SDK: anything may be missing in it or have another type.
+        broken=(http.HTTPError, ValueError, LookupError, TypeError, AttributeError),
+    )
+
+
+def client_options(sdk: Any, http: Any, timeout_s: float) -> dict[str, Any]:
+    """What an SDK's client is made with: it tries once, is quickly connected or not at all, and stays so."""
+    return {
+        "max_retries": 0,
+        "timeout": http.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
+        "http_client": sdk.DefaultAsyncHttpxClient(verify=tls(), limits=http.Limits(keepalive_expiry=KEEP_S)),
+    }
+
+
+class SdkService:
+    """A service behind an SDK's client."""
+
+    languages = frozenset(LANGUAGE_NAMES)
+
+    def __init__(self, sdk: Any) -> None:
+        self._sdk = sdk
+
+    async def start(self) -> None:
+        """Nothing to open: the first request connects."""
+
+    async def close(self) -> None:
+        await self._sdk.close()
 
 
 class Completions:
@@ -58,3 +100,17 @@ async def answer(
                     yield chunk
     if not finished:
         raise failure(errors.engine, Fault.BROKEN)
+
+
+class Answering(BaseChatModel):
+    """Comes before a LangChain model of `Completions`, whose answers it sees to."""
+
+    errors: ClassVar[ClientErrors]
+
+    async def _astream(
+        self, messages: list[BaseMessage], *args: Any, **kwargs: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        ask = partial(super()._astream, messages, *args, **kwargs)
+        async with aclosing(answer(ask, self.errors)) as chunks:
+            async for chunk in chunks:
+                yield chunk

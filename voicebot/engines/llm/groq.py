@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
-from functools import partial
 from typing import Any
 
 import groq
 import httpx
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatGenerationChunk
 from langchain_groq import ChatGroq
 from pydantic import SecretStr
 
 from voicebot.engines.base import EngineError, Fault
-from voicebot.engines.llm.completions import Completions, answer
-from voicebot.engines.llm.connection import CONNECT_S, KEEP_S, as_http, tls
-from voicebot.engines.llm.failures import ClientErrors
-from voicebot.personas.languages import LANGUAGE_NAMES
+from voicebot.engines.llm.completions import Answering, Completions, SdkService, client_options, errors_of
+from voicebot.engines.llm.connection import as_http
 
 ADDRESS = "https://api.groq.com"
 PATH = "/openai/v1"
 """What the SDK itself adds to the address."""
 
-ERRORS = ClientErrors(
-    "groq",
-    timeout=(groq.APITimeoutError, httpx.TimeoutException),
-    answered=(groq.APIStatusError,),
-    unreachable=(groq.APIConnectionError,),
-    told=(groq.APIError,),
-    # What comes in mid-stream is not checked by the SDK: anything may be missing in it or have another type.
-    broken=(httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError),
-)
+ERRORS = errors_of("groq", groq, httpx)
 
 
-class Groq:
+class Groq(SdkService):
     """The service and its `model`. `base_url` is that of a gateway, with or without `/openai/v1`."""
 
     name = "groq"
-    languages = frozenset(LANGUAGE_NAMES)
 
     def __init__(
         self,
@@ -52,15 +37,10 @@ class Groq:
         timeout_s: float = 30.0,
     ) -> None:
         address = as_http(base_url or ADDRESS).rstrip("/").removesuffix(PATH)
-        self._sdk = groq.AsyncGroq(
-            api_key=api_key,
-            base_url=address,
-            max_retries=0,
-            timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
-            http_client=groq.DefaultAsyncHttpxClient(verify=tls(), limits=httpx.Limits(keepalive_expiry=KEEP_S)),
-        )
+        sdk = groq.AsyncGroq(api_key=api_key, base_url=address, **client_options(groq, httpx, timeout_s))
+        super().__init__(sdk)
         self._model_name = model
-        completions = _Completions(self._sdk.post, f"{PATH}/chat/completions", groq.AsyncStream, ERRORS)
+        completions = _Completions(sdk.post, f"{PATH}/chat/completions", groq.AsyncStream, ERRORS)
         # Given its clients, it makes none of its own.
         self.model: BaseChatModel = _Chat(
             client=completions,
@@ -69,12 +49,6 @@ class Groq:
             model=model,
             temperature=temperature,
         )
-
-    async def start(self) -> None:
-        """Nothing to open: the first request connects."""
-
-    async def close(self) -> None:
-        await self._sdk.close()
 
     async def probe(self) -> None:
         """Ask which models there are: costs nothing, and needs the key."""
@@ -101,11 +75,5 @@ async def _with_names(pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
         yield piece
 
 
-class _Chat(ChatGroq):
-    async def _astream(
-        self, messages: list[BaseMessage], *args: Any, **kwargs: Any
-    ) -> AsyncIterator[ChatGenerationChunk]:
-        ask = partial(super()._astream, messages, *args, **kwargs)
-        async with aclosing(answer(ask, ERRORS)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+class _Chat(Answering, ChatGroq):
+    errors = ERRORS

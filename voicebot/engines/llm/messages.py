@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Iterable
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, trim_messages
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
 
-from voicebot.core.history import History, Role
+from voicebot.core.history import History, Message, Role
 
 CUT_MARK = " —"
 """Stands at the end of an assistant's message that was cut short, so that the model knows what was not heard."""
@@ -30,25 +29,29 @@ def to_messages(history: History, system_prompt: str, max_tokens: int | None = N
     If that is more than `max_tokens`, the history's oldest messages are left out, so that it begins with one of the
     user's; the system prompt and the last message always stay.
     """
-    messages: list[AnyMessage] = [SystemMessage(f"{system_prompt}\n\n{CUT_MARK_EXPLAINED}")]
-    for message in history:
-        if message.role is Role.USER:
-            messages.append(HumanMessage(message.text))
-        else:
-            messages.append(AIMessage(message.text + CUT_MARK if message.interrupted else message.text))
-    if max_tokens is None or tokens(messages) <= max_tokens:
-        return messages
-    kept = trim_messages(
-        messages[:-1],
-        max_tokens=max(0, max_tokens - tokens(messages[-1:])),
-        token_counter=tokens,
-        strategy="last",
-        start_on="human",
-        include_system=True,
-    )
-    return cast("list[AnyMessage]", [messages[0], *kept[1:], messages[-1]])
+    system = SystemMessage(f"{system_prompt}\n\n{CUT_MARK_EXPLAINED}")
+    told = history if max_tokens is None else _latest(history, max_tokens - tokens([system]))
+    return [system, *map(_message, told)]
 
 
-def tokens(messages: Sequence[BaseMessage]) -> int:
+def _latest(history: History, max_tokens: int) -> History:
+    """Looks at no more of it than fits: a history that was brought along can be very long."""
+    begin = len(history)
+    for place in reversed(range(len(history))):
+        max_tokens -= tokens([_message(history[place])])
+        if max_tokens < 0 and begin < len(history):
+            return history[begin:]
+        if history[place].role is Role.USER or begin == len(history):
+            begin = place
+    return history
+
+
+def _message(message: Message) -> AnyMessage:
+    if message.role is Role.USER:
+        return HumanMessage(message.text)
+    return AIMessage(message.text + CUT_MARK if message.interrupted else message.text)
+
+
+def tokens(messages: Iterable[BaseMessage]) -> int:
     """About how many tokens they are. A model's own tokenizer would have to be downloaded."""
     return sum(len(message.text.encode()) // BYTES_A_TOKEN + TOKENS_A_MESSAGE for message in messages)

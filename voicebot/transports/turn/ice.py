@@ -61,7 +61,7 @@ class IceServers:
         self._client: httpx.AsyncClient | None = None
         self._current: _Credentials | None = None
         self._problem: str | None = None
-        self._failures, self._retry_s = 0, 0.0
+        self._rest_s, self._retry_s = RETRY_S, 0.0
         self._relay: Relay | None = None
         self._relay_retry_s = 0.0
         self._fetching: asyncio.Task[None] | None = None
@@ -181,7 +181,7 @@ class IceServers:
             if self._problem is not None or self._current is None:
                 logger.info("turn: %s gives credentials, for %d s", self._provider, self._ttl_s)
             self._current = _Credentials(servers, asked_s + self._ttl_s)
-            self._problem, self._failures, self._retry_s = None, 0, 0.0
+            self._problem, self._rest_s, self._retry_s = None, RETRY_S, 0.0
             self._relay_retry_s = 0.0
             self._look()
 
@@ -208,8 +208,8 @@ class IceServers:
         if problem != self._problem:
             logger.error("turn: %s gives no credentials: %s", self._provider, problem)
         self._problem = problem
-        self._retry_s = self._clock() + min(MAX_RETRY_S, RETRY_S * 2**self._failures)
-        self._failures += 1
+        self._retry_s = self._clock() + self._rest_s
+        self._rest_s = min(MAX_RETRY_S, 2 * self._rest_s)
 
     def _look(self) -> None:
         """Begin to look for the way to the relay, unless that is going on, or was done a moment ago."""

@@ -88,7 +88,7 @@ async def _problem_of(way: IceServer, timeout_s: float) -> str | None:
         return f"the relay does not accept the credentials ({code})" if code in (401, 441) else f"it refuses ({code})"
     except (TimeoutError, stun.TransactionTimeout):
         return f"no answer within {timeout_s:g} s"
-    except (OSError, UnicodeError, stun.TransactionError) as error:
+    except (OSError, UnicodeError, OverflowError, stun.TransactionError) as error:  # no such name; no such port
         return f"it can't be reached ({type(error).__name__})"
     transport.close()
     await asyncio.wait([allocation.lost], timeout=GOODBYE_S)

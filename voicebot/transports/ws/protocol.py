@@ -12,6 +12,8 @@ from voicebot.transports.configuration import Configuration
 
 MAX_TEXT_BYTES = 64_000
 """Longer messages can only be recordings."""
+MAX_PARTS = 1_000
+"""Of such: a parser makes hundreds of bytes of each value, and nobody hears meanwhile."""
 
 REFUSALS = (Reason.REQUEST, Reason.RATE, Reason.FULL, Reason.ADDRESS, Reason.DAY, Reason.ENGINES)
 """Why a session may be refused here."""
@@ -270,6 +272,8 @@ class MessageError(ValueError):
 
 def client_message(raw: str) -> ClientMessage:
     """What a client sent. Raises MessageError."""
+    if len(raw) > MAX_TEXT_BYTES and sum(map(raw.count, "[{,")) > MAX_PARTS:
+        raise MessageError(f"the message has too many parts: {MAX_PARTS} are allowed")
     try:
         message = _from_client.validate_json(raw)
     except ValidationError as error:

@@ -203,11 +203,11 @@ class Session:
             self._playout.tick(self._advance)
             now_s = time.monotonic()
             quiet = self._heard_s is not None and now_s - self._heard_s > QUIET_S
-            if quiet and self._orchestrator.hears_speech:
-                self._orchestrator.hear(Audio.silence(FRAME_S, self._rate_hz))
+            if quiet and self._orchestrator.ears.hears_speech:
+                self._orchestrator.ears.hear(Audio.silence(FRAME_S, self._rate_hz))
             if now_s - told_s >= TELEMETRY_INTERVAL_S:
                 told_s = now_s
-                self._send(Telemetry(stt_bytes=self._orchestrator.bytes_transcribed))
+                self._send(Telemetry(stt_bytes=self._orchestrator.ears.bytes_transcribed))
                 if (over := self._ticket.over()) is not None:
                     self.leave(over)
 
@@ -236,7 +236,7 @@ class Session:
                 return
             except (MessageError, RecordingError) as error:
                 if isinstance(error, MessageError) and error.type == "speech_end" and self._uploads:
-                    self._orchestrator.upload(None)
+                    self._orchestrator.ears.upload(None)
                 self._send(Error(message=str(error)))
 
     async def _parsed(self, raw: str) -> ClientMessage:
@@ -254,13 +254,13 @@ class Session:
         self._heard_s = time.monotonic()
         audio = Audio.from_bytes(pcm, self._rate_hz)
         self._recorder.heard(audio)
-        self._orchestrator.hear(audio)
+        self._orchestrator.ears.hear(audio)
 
     async def _take(self, message: ClientMessage) -> None:
         match message:
             case SpeechStart():
                 self._must_upload(message.type)
-                self._orchestrator.speech_began()
+                self._orchestrator.ears.speech_began()
             case SpeechEnd(audio=encoded):
                 self._must_upload(message.type)
                 await self._upload(encoded)
@@ -304,7 +304,7 @@ class Session:
         else:
             self._recorder.heard(audio)
         finally:
-            self._orchestrator.upload(audio if audio is not None and audio.duration_s >= SHORTEST_S else None)
+            self._orchestrator.ears.upload(audio if audio is not None and audio.duration_s >= SHORTEST_S else None)
 
 
 async def say_goodbye(

@@ -1,0 +1,42 @@
+"""For the tests of the cloud voices: what they say, and what it ends with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from voicebot.core.audio import Audio
+from voicebot.engines.base import EngineError
+
+TEXT = "It is ten thirty in the morning in Tokyo."
+
+
+class Voice(Protocol):
+    """A synthesiser at 24 kHz."""
+
+    def synthesize(self, text: str) -> AsyncGenerator[Audio]: ...
+
+
+async def outcome(voice: Voice, text: str = TEXT) -> tuple[Audio, EngineError | None]:
+    """The sound that came, and what ended it."""
+    heard: list[Audio] = []
+    error = None
+    try:
+        async for piece in voice.synthesize(text):
+            heard.append(piece)
+    except EngineError as failed:
+        error = failed
+    return Audio.joined(heard, 24_000), error
+
+
+async def said(voice: Voice, text: str = TEXT) -> Audio:
+    sound, error = await outcome(voice, text)
+    if error is not None:
+        raise error
+    return sound
+
+
+async def failure(voice: Voice, text: str = TEXT) -> EngineError:
+    _, error = await outcome(voice, text)
+    assert error is not None
+    return error

@@ -1,0 +1,180 @@
+"""What one user says: sound from a microphone, or whole utterances, become edges of speech and its words."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, aclosing
+
+from voicebot.core.audio import FRAME_S, SPEECH_RATE_HZ, Audio, Samples
+from voicebot.core.choices import Sensitivity
+from voicebot.core.endpoint import EndpointRules
+from voicebot.core.events import (
+    EngineServed,
+    FinalTranscript,
+    Input,
+    PartialTranscript,
+    SpeechEnded,
+    SpeechStarted,
+    Stage,
+)
+from voicebot.core.verdict import Speech
+from voicebot.engines.base import EngineError, Pause, Served, SpeechToText, Transcriber, VoiceActivityDetector
+from voicebot.listener import Edges, Listener
+from voicebot.reply import INTERNAL_ERROR
+
+logger = logging.getLogger(__name__)
+
+LAST_WORDS_S = 2.0
+"""How long recognisers that nobody waits for may take to end before they are closed."""
+
+
+class Ears:
+    """Posts when speech begins, pauses and ends; and, of utterances that are to be transcribed, the words.
+
+    What is heard before `open` waits for it.
+    """
+
+    def __init__(self, post: Callable[[Input], None], rules: EndpointRules) -> None:
+        self._post, self._rules = post, rules
+        self._listener: Listener | None = None
+        self._unheard: list[Audio] = []
+        self._transcriber: Transcriber | None = None
+        self._transcribing = AsyncExitStack()
+        self._bytes_before = 0
+        """What recognisers were given that this session had before."""
+        self._sounds: dict[int, asyncio.Queue[Audio | Pause | None]] = {}
+        self._transcriptions: dict[int, asyncio.Task[None]] = {}
+        self._uploads = 0
+        self._announced: int | None = None
+        """The utterance that is being spoken and whose sound is to be uploaded."""
+
+    async def open(self, make_vad: Callable[[], VoiceActivityDetector], sensitivity: Sensitivity) -> None:
+        """A detector takes some 100 ms to make: in a thread, as the other sessions' sound must not wait for it."""
+        vad = await asyncio.to_thread(make_vad)
+        self._listener = Listener(vad, self._rules, edge=self._speech_changed, sound=self._speech_sound)
+        self.demand(sensitivity)
+        for audio in self._unheard:
+            self._listener.hear(audio)
+        self._unheard.clear()
+
+    async def aclose(self) -> None:
+        """No transcription may be under way."""
+        self._listener = None  # its detector is some megabytes that should not wait for the garbage collector
+        await self._transcribing.aclose()
+
+    # Sound --------------------------------------------------------------------------------------------------------
+
+    def hear(self, audio: Audio) -> None:
+        """Sound from the user's microphone."""
+        if self._listener is None:
+            self._unheard.append(audio)
+        else:
+            self._listener.hear(audio)
+
+    def played(self, frame: Samples) -> None:
+        """What the user's microphone may hear of us."""
+        if self._listener is not None:
+            self._listener.played(frame)
+
+    @property
+    def hears_speech(self) -> bool:
+        return self._listener is not None and self._listener.hears_speech
+
+    def demand(self, sensitivity: Sensitivity) -> None:
+        if self._listener is not None:
+            self._listener.demand(sensitivity.demands)
+
+    def set_patience(self, utterance: int, silence_s: float) -> None:
+        if self._listener is not None:
+            self._listener.set_patience(utterance, silence_s)
+
+    def speech_began(self) -> None:
+        """The client hears the user speak and will upload the whole utterance. Not for sessions that `hear`."""
+        if self._announced is None or self._announced not in self._sounds:
+            self._uploads += 1
+            self._announced = self._uploads
+            self._speech_changed(SpeechStarted(self._announced))
+
+    def upload(self, audio: Audio | None) -> None:
+        """The utterance that `speech_began`, or one that was not announced; None: it gave no sound to speak of."""
+        if audio is None and self._announced not in self._sounds:
+            return
+        self.speech_began()
+        utterance, self._announced = self._uploads, None
+        self._speech_sound(utterance, Audio.silence(FRAME_S, SPEECH_RATE_HZ) if audio is None else audio)
+        duration_s = 0.0 if audio is None else audio.duration_s
+        self._speech_changed(SpeechEnded(utterance, speech=Speech(duration_s=duration_s)))
+        if audio is None:
+            self._post(FinalTranscript(utterance, ""))
+
+    def _speech_changed(self, edge: Edges) -> None:
+        if isinstance(edge, SpeechStarted):
+            self._sounds[edge.utterance] = asyncio.Queue()
+        elif isinstance(edge, SpeechEnded) and edge.utterance in self._sounds:
+            self._sounds[edge.utterance].put_nowait(None)
+        self._post(edge)
+
+    def _speech_sound(self, utterance: int, sound: Audio | Pause) -> None:
+        if utterance in self._sounds:
+            self._sounds[utterance].put_nowait(sound)
+
+    # Words --------------------------------------------------------------------------------------------------------
+
+    @property
+    def bytes_transcribed(self) -> int:
+        """How much sound the recogniser was given."""
+        now = 0 if self._transcriber is None else self._transcriber.bytes_sent
+        return self._bytes_before + now
+
+    async def transcribe_with(self, stt: SpeechToText) -> None:
+        """From now on."""
+        if self._transcriptions:  # they end: their words are known, or nobody waits for them
+            await asyncio.wait(self._transcriptions.values(), timeout=LAST_WORDS_S)
+        self._bytes_before, self._transcriber = self.bytes_transcribed, None
+        await self._transcribing.aclose()
+        self._transcriber = await self._transcribing.enter_async_context(stt.session())
+
+    def transcribe(self, utterance: int, group: asyncio.TaskGroup) -> None:
+        """As a task of `group`."""
+        task = group.create_task(self._transcribe(utterance), name=f"transcribe {utterance}")
+        task.add_done_callback(lambda _: self._forget(utterance))
+        self._transcriptions[utterance] = task
+
+    def give_up(self, utterance: int) -> None:
+        """Nobody waits for its words any more."""
+        if utterance in self._transcriptions:
+            self._transcriptions[utterance].cancel()
+
+    async def _transcribe(self, utterance: int) -> None:
+        """Give the utterance to the recogniser and post what it makes of it: always one final, whatever happens."""
+        text, confidence = "", None
+        error: str | None = "The speech recogniser ended without a final text."
+        try:
+            assert self._transcriber is not None
+            async with aclosing(self._transcriber.transcribe(_until_none(self._sounds[utterance]))) as transcripts:
+                async for transcript in transcripts:
+                    if isinstance(transcript, Served):
+                        self._post(EngineServed(Stage.STT, transcript.engine, transcript.reasons))
+                        continue
+                    text, confidence = transcript.text, transcript.confidence
+                    if transcript.final:
+                        error = None
+                        break
+                    self._post(PartialTranscript(utterance, text, transcript.pause, confidence, transcript.turn_over))
+        except EngineError as failure:
+            logger.warning("transcription failed", extra={"utterance": utterance, "error": str(failure)})
+            error = str(failure)
+        except Exception:  # the transcription boundary: whatever went wrong ends this utterance, not the session
+            logger.exception("transcription failed", extra={"utterance": utterance})
+            error = INTERNAL_ERROR
+        self._post(FinalTranscript(utterance, text, error, confidence))
+
+    def _forget(self, utterance: int) -> None:
+        del self._sounds[utterance], self._transcriptions[utterance]
+
+
+async def _until_none(queue: asyncio.Queue[Audio | Pause | None]) -> AsyncGenerator[Audio | Pause]:
+    while (sound := await queue.get()) is not None:
+        yield sound
