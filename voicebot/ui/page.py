@@ -56,11 +56,15 @@ SCRIPTS = (
 """The script's modules, each after those it imports."""
 
 STYLES = (
+    "colours",
     "page",
+    "problem",
     "talk",
+    "talk_button",
     "preflight",
     "controls",
     "chat",
+    "welcome",
     "take",
     "panel",
     "engines",
