@@ -31,6 +31,7 @@ async def test_what_is_chosen_holds_from_the_next_turn_on_and_after_a_reload(bro
     dialog = await opened(visitor)
     await dialog.get_by_label("The words you heard").check()
     await visitor.page.keyboard.press("m")
+    await dialog.click(position={"x": 8, "y": 300})  # on its edge: then no element has the keyboard
     await closed(visitor, dialog)
     await visitor.sees("speaking")
     await visitor.presses("Interrupt")
@@ -76,6 +77,13 @@ async def closed(visitor: Visitor, dialog: Locator) -> None:
     await visitor.page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
     assert await visitor.focused() == "Settings"
+
+
+async def test_a_press_beside_it_closes_it(browsers: Browsers) -> None:
+    visitor = await browsers.visit(microphone=False)
+    dialog = await opened(visitor)
+    await visitor.page.mouse.click(8, 8)
+    await expect(dialog).to_be_hidden()
 
 
 async def cut_short(visitor: Visitor, question: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import BrowserContext, async_playwright, expect
+from playwright.async_api import BrowserContext, Route, async_playwright, expect
 from pydantic import SecretStr
 
 from tests.browser.modules import asked
@@ -124,12 +124,61 @@ async def test_the_end_of_the_time_is_foretold_and_the_conversation_goes_on(
 ) -> None:
     async with serve(session_minutes=0.05) as server, Visitor(context, server.url) as visitor:
         await asks(visitor, "one")
-        await expect(visitor.problem).to_contain_text("This session ends in 2 seconds.")
+        await expect(visitor.problem).to_contain_text("This session ends within 2 seconds.")
         (before,) = server.connections.sessions
         await visitor.presses("Go on in a new one")
         await visitor.sees("ready")
         assert before not in server.connections.sessions
         await asks(visitor, "one", "two")
+
+        await expect(visitor.problem).to_contain_text("This session ends within")
+        await visitor.presses("Hang up")
+        await expect(visitor.problem).to_be_empty()
+        await visitor.sees("off")
+
+
+async def test_who_writes_while_the_microphone_is_asked_for_need_not_wait(
+    serve: Serve, context: BrowserContext
+) -> None:
+    async with serve() as server, Visitor(context, server.url) as visitor:
+        await visitor.page.evaluate(
+            """() => {
+              const open = navigator.mediaDevices.getUserMedia;
+              const asked = new Promise((resolve) => (window.allow = resolve));
+              navigator.mediaDevices.getUserMedia = () => asked.then(open);
+            }"""
+        )
+        await visitor.talk_button.click()
+        await visitor.sees("connecting")
+        await asks(visitor, "one")
+        await visitor.page.evaluate("allow()")
+        await visitor.sees("listening")
+        await asks(visitor, "one", "two")
+        await expect(visitor.problem).to_be_empty()
+
+
+async def test_the_ways_to_the_bot_are_asked_for_again_if_they_were_not_told(
+    serve: Serve, context: BrowserContext
+) -> None:
+    answers = 0
+
+    async def config(route: Route) -> None:
+        nonlocal answers
+        answers += 1
+        if answers == 1:
+            return await route.abort()
+        response = await route.fetch()
+        await route.fulfill(json=await response.json() | {"iceServers": [{"urls": "stun:127.0.0.1:9"}]})
+
+    async with serve() as server, Visitor(context, server.url) as visitor:
+        visitor.may_fail("net::ERR_FAILED")
+        await visitor.page.route("**/webrtc/config", config)
+        await visitor.page.reload()
+        await expect(visitor.problem).to_contain_text("The bot cannot be reached.")
+        await visitor.presses("Reconnect")
+        await visitor.sees("ready")
+        servers = "voicebot._line._connection._peer.getConfiguration().iceServers"
+        assert await visitor.page.evaluate(f"{servers}.flatMap(({{ urls }}) => urls)") == ["stun:127.0.0.1:9"]
 
 
 async def test_devices_come_and_go(serve: Serve, context: BrowserContext) -> None:
@@ -146,8 +195,14 @@ async def test_devices_come_and_go(serve: Serve, context: BrowserContext) -> Non
         await visitor.page.evaluate("room.mute(false)")
         await visitor.sees("listening")
         assert await visitor.page.evaluate("room.sent === room.tracks[1]")
+        await visitor.page.evaluate("room.mute(true); room.unplug()")
+        await visitor.sees("listening")
 
         await visitor.page.evaluate("room.refuse = 'NotFoundError'; room.devices = 0; room.unplug()")
+        await expect(visitor.problem).to_contain_text("The microphone is gone.")
+        async with visitor.page.expect_response("**/preflight"):
+            await visitor.presses("Check again")
+        await expect(visitor.page.locator(".vb-check")).to_have_attribute("aria-disabled", "false")
         await expect(visitor.problem).to_contain_text("The microphone is gone.")
         await asks(visitor, "one")
         await visitor.page.evaluate("room.refuse = ''; room.devices = 1; room.change()")

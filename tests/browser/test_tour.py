@@ -109,3 +109,15 @@ async def test_without_a_microphone_it_goes_by_hand_and_is_remembered(browsers: 
     await expect(page.locator("#vb-tour")).to_be_hidden()
     await visitor.presses("New conversation")
     await expect(page.get_by_role("button", name="Show me again")).to_be_visible()
+
+
+async def test_on_a_small_screen_nothing_of_it_is_behind_the_controls(browsers: Browsers) -> None:
+    visitor = await browsers.visit(microphone=False)
+    await visitor.page.set_viewport_size({"width": 320, "height": 640})
+    in_sight = """(([tour, chat, controls]) => tour.bottom <= Math.min(chat.bottom, controls.top))(
+        ["#vb-tour", "#vb-chat", "#vb-controls"].map((each) => document.querySelector(each).getBoundingClientRect()))"""
+    await visitor.presses("Guided tour")
+    await visitor.sees_that(in_sight)
+    await visitor.presses("Go on without")
+    await comes_to(visitor, "2 of 3")
+    await visitor.sees_that(in_sight)

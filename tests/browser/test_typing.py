@@ -86,5 +86,9 @@ async def test_everything_can_be_reached_and_used_by_keyboard(browsers: Browsers
     await visitor.page.get_by_role("button", name="Tell me a long story").focus()
     await visitor.page.keyboard.press("Enter")
     await visitor.sees("speaking")
+    assert await visitor.focused() == "Talk"  # what was pressed is there no more
     await visitor.page.keyboard.press("Escape")
     await visitor.sees("ready", timeout_s=3)
+    await visitor.talk_button.press("Enter")
+    await visitor.page.get_by_role("button", name="Dismiss").press("Enter")
+    assert await visitor.focused() == "Talk"

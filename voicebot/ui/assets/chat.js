@@ -24,7 +24,7 @@ export class Chat {
     this._root = root;
     this._scroll = find(root, ".vb-scroll");
     this._list = find(root, ".vb-messages");
-    this._announcer = find(root, ".vb-announcer");
+    this._announcer = find(root, ".vb-unseen");
     this._announced = 0;
     this._follows = true;
     this._scroll.addEventListener("scroll", () => (this._follows = this._isAtEnd()));
@@ -51,7 +51,7 @@ export class Chat {
 
   /** Reads out what will not change any more, once. @param {Message[]} messages @param {number} older */
   _announce(messages, older) {
-    if (older + messages.length < this._announced) this._announced = 0;
+    this._announced = Math.min(this._announced, older + messages.length);
     const fresh = messages.slice(Math.max(0, this._announced - older));
     const pending = fresh.findIndex((message) => !isFinal(message));
     const finished = (pending < 0 ? fresh : fresh.slice(0, pending)).map(spoken);
@@ -82,8 +82,6 @@ function drawMessage(item, message) {
   const { heard = "", unheard = "", interrupted = false } = message;
   item.className = `vb-message vb-${message.role}`;
   item.classList.toggle("vb-interim", Boolean(message.interim));
-  item.classList.toggle("vb-waiting", Boolean(message.interim) && !message.text);
-  item.classList.toggle("vb-interrupted", interrupted);
   write(find(item, ".vb-who"), isUser ? "You" : "Bot");
   write(find(item, ".vb-heard"), isUser ? message.text || "…" : heard);
   const next = ahead(unheard);

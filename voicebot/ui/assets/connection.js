@@ -175,11 +175,13 @@ export async function fetchJson(path, options, patience_ms = OPENING_MS) {
   } catch {
     throw new Unreachable("no server");
   }
-  const body = await response.json().catch(() => ({}));
+  const body = response.status === 204 ? {} : await response.json().catch(() => null);
+  // A page in the server's stead, to log in to the network, say.
+  if (response.ok && body === null) throw new Unreachable("no server");
   if (response.ok) return body;
   const { status, headers } = response;
-  throw new Refused(body.error ?? `status ${status}`, {
-    code: body.code,
+  throw new Refused(body?.error ?? `status ${status}`, {
+    code: body?.code,
     status,
     retryAfter_s: Number(headers.get("Retry-After")) || 0,
   });

@@ -26,3 +26,9 @@ export function resize(list, count, makeChild) {
   while (list.children.length > count) list.lastElementChild?.remove();
   while (list.children.length < count) list.append(makeChild());
 }
+
+/** Whether a key is meant for what lies over the page: a dialog, or the choice of letters for a word.
+ * @param {KeyboardEvent} event */
+export function isElsewhere(event) {
+  return event.isComposing || document.querySelector("dialog[open]") !== null;
+}

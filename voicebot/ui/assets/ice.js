@@ -6,7 +6,8 @@ export class IceServers {
   constructor() {
     /** @type {RTCIceServer[]} */
     this._servers = [];
-    this._until_ms = Infinity;
+    /** Until they are told, they have to be asked for. */
+    this._until_ms = 0;
   }
 
   /** @param {Record<string, any>} config as the server tells it */

@@ -25,7 +25,7 @@ export class Line {
     /** @type {string | null} the conversation that this line is in */
     this._conversation = null;
     this._since_ms = 0;
-    /** @type {"off" | "on" | "reconnecting"} */
+    /** @type {"off" | "connecting" | "on" | "reconnecting"} */
     this.state = "off";
     this._reconnection = new Reconnection({
       connect: () => this._reconnect(),
@@ -37,6 +37,7 @@ export class Line {
   /** Connects, sending the sound of `track`; tells when it is linked, or has ended. @param {MediaStreamTrack} track */
   async open(track) {
     this.close();
+    this.state = "connecting";
     this._track = track;
     const attempt = (this._attempt = Symbol("attempt"));
     try {

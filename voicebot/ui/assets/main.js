@@ -2,7 +2,7 @@
 
 import { drawBudget } from "./budget.js";
 import { Chat } from "./chat.js";
-import { find, write } from "./dom.js";
+import { find, isElsewhere, write } from "./dom.js";
 import { drawEngines, drawTelemetry } from "./engines.js";
 import { watchLife } from "./lifecycle.js";
 import { drawLastVerdict, drawParts, drawRulings, drawTurn, drawWrongCalls } from "./panel.js";
@@ -43,9 +43,12 @@ function start() {
     problem: (problem) => session.warn(problem),
   });
   session.changed = () => {
+    if (session.link !== "off") preflight.stop();
+    const focused = document.activeElement;
     draw(session, talk, chat, preflight);
     settings.draw();
     tour.changed();
+    keepKeyboard(focused, find(talk, "#vb-talk-button"));
   };
   session.levelChanged = (level) => drawLevel(talk, level);
   meterVoice(player, (level) => drawVoice(talk, level));
@@ -60,7 +63,7 @@ function start() {
 /** @param {Session} session @param {HTMLElement} talk @param {Chat} chat @param {Preflight} preflight */
 function draw(session, talk, chat, preflight) {
   const view = session.view ?? { chat: [], older: 0, status: {}, rulings: [], turn: [], medians: {}, error: null };
-  preflight.judgeEngines(session.stages);
+  preflight.judgeEngines(session.server.stages);
   drawTalk(talk, session, preflight.advice);
   drawPreflight(find(talk, ".vb-preflight"), preflight);
   drawProblem(session);
@@ -68,16 +71,16 @@ function draw(session, talk, chat, preflight) {
   chat.draw(view.chat, view.older);
   const serving = view.engines ?? {};
   const atWork = Object.entries(serving).map(([stage, { name }]) => [stage, name]);
-  const names = { ...session.engines, ...Object.fromEntries(atWork), playback: "webrtc" };
+  const names = { ...session.server.engines, ...Object.fromEntries(atWork), playback: "webrtc" };
   drawParts(find(document, "#vb-parts"), view.status, names);
-  drawEngines(find(document, "#vb-engines"), session.stages, serving, session.checking);
-  drawTelemetry(find(document, "#vb-engines"), session.bytesHeard);
+  drawEngines(find(document, "#vb-engines"), session.server.stages, serving, session.server.checking);
+  drawTelemetry(find(document, "#vb-engines"), session.conversation.bytesHeard);
   drawRulings(find(document, "#vb-rulings"), view.rulings, session.link === "on");
-  drawWrongCalls(find(document, "#vb-rulings"), session.wrongCalls.count);
+  drawWrongCalls(find(document, "#vb-rulings"), session.conversation.wrongCalls.count);
   drawLastVerdict(find(document, ".vb-last-verdict"), view.rulings[0]);
   drawTurn(find(document, "#vb-turn"), view.turn, view.medians);
   drawBudget(find(document, "#vb-turn"), view.budget ?? null, names);
-  write(find(document, "#vb-notice"), session.notice);
+  write(find(document, "#vb-notice"), session.server.notice);
   const live = view.chat.some((/** @type {any} */ message) => message.live);
   allow("#vb-mute", session.talking, session.muted);
   allow("#vb-interrupt", live || view.phase === "thinking" || view.phase === "held");
@@ -98,6 +101,12 @@ function drawProblem(session) {
   button.hidden = session.problem === null;
 }
 
+/** What had the keyboard may just have gone: then the talk button has it, else one would be at the page's beginning.
+ * @param {Element | null} focused before @param {HTMLElement} talk */
+function keepKeyboard(focused, talk) {
+  if (focused && !focused.checkVisibility({ visibilityProperty: true })) talk.focus({ preventScroll: true });
+}
+
 /** A button that can't do anything now stays where the keyboard finds it.
  * @param {string} selector @param {boolean} allowed @param {boolean} [pressed] */
 function allow(selector, allowed, pressed) {
@@ -109,18 +118,15 @@ function allow(selector, allowed, pressed) {
 /** @param {Session} session @param {Preflight} preflight */
 function wire(session, preflight) {
   wireTake(session);
-  find(document, "#vb-talk-button").addEventListener("click", () => {
-    preflight.stop();
-    void session.toggleTalk();
-  });
+  find(document, "#vb-talk-button").addEventListener("click", () => void session.toggleTalk());
   for (const test of /** @type {const} */ (["level", "echo"])) {
     find(document, `[data-item="${test}"]`).addEventListener("click", () => void preflight.press(test));
   }
   find(document, ".vb-hang-up").addEventListener("click", () => session.hangUp());
   find(document, "#vb-problem button").addEventListener("click", () => act(session));
   find(document, "#vb-rulings ol").addEventListener("click", (event) => dispute(session, event));
-  find(document, ".vb-check").addEventListener("click", () => session.check());
-  find(document, ".vb-save").addEventListener("click", () => session.wrongCalls.save());
+  find(document, ".vb-check").addEventListener("click", () => void session.server.check());
+  find(document, ".vb-save").addEventListener("click", () => session.conversation.wrongCalls.save());
   for (const example of document.querySelectorAll("[data-say]")) {
     example.addEventListener("click", () => session.sendText(example.getAttribute("data-say") ?? ""));
   }
@@ -154,7 +160,7 @@ function dispute(session, event) {
 /** @param {Session} session @param {KeyboardEvent} event */
 function keyPressed(session, event) {
   const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement;
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || isElsewhere(event)) return;
   if (event.key === "Escape") session.interrupt();
   else if (event.key.toLowerCase() === "m" && !typing) session.toggleMute();
 }

@@ -9,7 +9,8 @@ let context;
 /** The page's one audio clock. Browsers let it run only after the user has pressed something. */
 export function audioContext() {
   context ??= new AudioContext();
-  if (context.state === "suspended") void context.resume();
+  // Safari has a state more, "interrupted": by a telephone call, say.
+  if (context.state !== "running") context.resume().catch(() => {});
   return context;
 }
 

@@ -115,11 +115,12 @@ export class Preflight {
 
   /** One talks, or presses another test: no test goes on, and what was found is no news any more. */
   stop() {
-    this._wanted.abort();
     this.advice = "";
+    const test = /** @type {const} */ (["level", "echo"]).find((each) => this.items[each].state === "busy");
+    if (!test) return;
+    this._wanted.abort();
     this._events.level(-Infinity);
-    if (this.items.level.state === "busy") this._find("level", LEVEL.untested);
-    if (this.items.echo.state === "busy") this._find("echo", ECHO.untested);
+    this._find(test, (test === "level" ? LEVEL : ECHO).untested);
   }
 
   /** @param {keyof Preflight["items"]} name @param {Item} found */

@@ -146,7 +146,7 @@ export function closedProblem(code, reason, kept) {
 export function endingNotice(left_s, kept) {
   const left = left_s > 90 ? `${Math.round(left_s / 60)} minutes` : `${Math.round(left_s)} seconds`;
   return notice(
-    `This session ends in ${left}.`,
+    `This session ends within ${left}.`,
     kept ? "Go on in a new one, with the same conversation." : "A new one begins a new conversation.",
     "renew",
     "Go on in a new one",

@@ -3,9 +3,10 @@
 import { BotVoice } from "./bot_voice.js";
 import { Choices } from "./choices.js";
 import { fetchJson } from "./connection.js";
-import { ended } from "./last_view.js";
+import { Conversation } from "./conversation.js";
+import { Ending } from "./ending.js";
 import { Line } from "./line.js";
-import { forget, remember, remembered } from "./memory.js";
+import { remembered } from "./memory.js";
 import { hasMicrophone, openMicrophone } from "./microphone.js";
 import {
   LEFT,
@@ -13,124 +14,105 @@ import {
   SOUND_BLOCKED,
   connectionProblem,
   droppedProblem,
-  endingNotice,
-  enginesProblem,
   goneProblem,
   microphoneProblem,
   movedNotice,
   serverProblem,
 } from "./problems.js";
+import { Server } from "./server.js";
 import { UserSound } from "./user_sound.js";
-import { WrongCalls } from "./wrong_calls.js";
-
-/** The end of a session is told so long before; of a short one at half its time. */
-const ENDING_S = 60;
 
 /** @typedef {import("./problems.js").Problem} Problem */
 
 export class Session {
   /** @param {HTMLAudioElement} player plays the bot's voice */
   constructor(player) {
-    this._voice = new BotVoice(player, () => this._set({ problem: SOUND_BLOCKED }));
     /** @type {"off" | "connecting" | "on" | "reconnecting"} */
     this.link = "off";
     this.talking = false;
-    this.muted = false;
-    /** The system has muted the microphone. */
-    this.silenced = false;
     /** Which try to come back is next. */
     this.tries = 0;
     /** @type {Problem | null} */
     this.problem = null;
-    /** @type {Record<string, any> | null} the server's last whole state */
-    this.view = null;
-    /** @type {Record<string, string>} */
-    this.engines = {};
-    /** @type {Record<string, import("./engines.js").Health[]>} each stage's engines and how they do */
-    this.stages = {};
-    this.checking = false;
-    this.bytesHeard = 0;
-    this.notice = "";
-    this.wrongCalls = new WrongCalls();
     this.choices = new Choices();
-    /** @type {string | null} the name under which the last session can be taken along */
-    this.recording = null;
+    this.conversation = new Conversation();
     this.taking = false;
     /** What came of the last download or import. */
     this.taken = "";
     this.changed = () => {};
     this.levelChanged = (/** @type {number} */ _level) => {};
+    this.server = new Server({
+      changed: () => this.changed(),
+      problem: (problem) => this.warn(problem),
+      mended: (problem) => problem === this.problem && this.dismiss(),
+    });
+    this._voice = new BotVoice(player, () => this.warn(SOUND_BLOCKED));
     this._line = new Line({
       message: (message) => this._receive(message),
       voice: (voice) => this._voice.hear(voice),
-      linked: () => this._set({ link: "on" }),
+      linked: () => this._linked(),
       reconnecting: (number) => this._broken(number),
       ended: (problem) => this._end(problem),
     });
     this._sound = new UserSound({
       level: (level) => this.levelChanged(level),
       replaced: (track) => void this._line.replaceTrack(track),
-      moved: (label) => this._set({ problem: movedNotice(label) }),
+      moved: (label) => this.warn(movedNotice(label)),
       gone: (error) => this._microphoneGone(error),
-      silenced: () => this._set({ silenced: this._sound.silenced }),
+      silenced: () => this.changed(),
     });
+    this._ending = new Ending((notice) => this.warn(notice));
     this._wantsToTalk = false;
-    /** The server's name for this session. */
-    this._name = "";
-    /** @type {string | null} the conversation's name, until something was said in it: only then is it worth going on */
-    this._unspoken = null;
   }
 
-  /** Which engines would answer, and what the server has to say before anybody connects. */
+  get view() {
+    return this.conversation.view;
+  }
+
+  get muted() {
+    return this._sound.muted;
+  }
+
+  /** The system has muted the microphone. */
+  get silenced() {
+    return this._sound.silenced;
+  }
+
+  /** What the server has to say before anybody connects, and what was said before a reload. */
   async introduce() {
     try {
       const config = await fetchJson("webrtc/config");
       this._line.ice.take(config);
       this.choices.options = config.options;
-      this._set({ engines: config.engines, stages: config.stages, notice: config.notice ?? "" });
-      if (config.problem) this._set({ problem: enginesProblem(config.problem) });
-      await this._recall();
+      this.server.take(config);
     } catch (error) {
-      this._set({ problem: connectionProblem(error) });
+      return this.warn(connectionProblem(error));
     }
+    const view = await this.conversation.recall();
+    if (view && this.link === "off" && this.view === null) this._show(view);
   }
 
-  /** Shows what was said before a reload, unless something is being said already. */
-  async _recall() {
-    const name = remembered();
-    if (name === null) return;
-    try {
-      const view = await fetchJson(`conversations/${name}`);
-      if (this.link === "off" && this.view === null) this._set({ view });
-    } catch {
-      // It is gone, or out of reach for now: the server says more when one connects.
-    }
-  }
-
-  /** Has the server look at its engines once more. */
-  async check() {
-    if (this.checking) return;
-    this._set({ checking: true });
-    try {
-      const { stages, problem } = await fetchJson("preflight", { method: "POST" });
-      this._set({ stages, problem: problem ? enginesProblem(problem) : null });
-    } catch (error) {
-      this._set({ problem: connectionProblem(error) });
-    } finally {
-      this._set({ checking: false });
-    }
-  }
-
-  /** The talk button: asks for the microphone, connects and talks; or hangs up. */
+  /** The talk button: talks, or hangs up. */
   async toggleTalk() {
-    if (this.talking || this.link === "connecting" || this.link === "reconnecting") this.hangUp();
-    else await this._talk();
+    if (this._mayTalk) await this._talk();
+    else this.hangUp();
   }
 
-  /** Says `text` in writing, connecting first if need be; false if it could not be sent. @param {string} text */
+  /** Asks for the microphone, connects and talks, unless one does already. */
+  async talk() {
+    if (this._mayTalk) await this._talk();
+  }
+
+  get _mayTalk() {
+    return !this.talking && (this.link === "off" || this.link === "on");
+  }
+
+  /** Says `text` in writing, connecting first if need be; false if it could not be sent. Who writes while the browser
+   * still asks for the microphone does not wait for it. @param {string} text */
   async sendText(text) {
     if (!text.trim()) return true;
     if (this.link === "off") await this._listenOnly();
+    else if (this._line.state === "off") await this._connectSilently();
     await this._opened;
     return this._line.send({ type: "text", text });
   }
@@ -142,14 +124,11 @@ export class Session {
   /** A new conversation, over the same connection if there is one; what was kept of the old one is deleted. */
   async clear() {
     if (this._line.send({ type: "clear" })) return;
-    const name = remembered();
     try {
-      if (name !== null) await fetchJson(`conversations/${name}`, { method: "DELETE" });
-      if (this.recording !== null) await fetchJson(`recordings/${this.recording}.zip`, { method: "DELETE" });
-      forget();
-      this._set({ view: null, recording: null, taken: "" });
+      await this.conversation.erase();
+      this._set({ taken: "" });
     } catch (error) {
-      this._set({ problem: connectionProblem(error) });
+      this.warn(connectionProblem(error));
     }
   }
 
@@ -167,7 +146,7 @@ export class Session {
   toggleMute() {
     if (!this.talking) return;
     this._sound.mute(!this.muted);
-    this._set({ muted: this._sound.muted });
+    this.changed();
   }
 
   /** Once more, as it was before: talking, if the user talked. */
@@ -177,7 +156,7 @@ export class Session {
 
   /** Goes on in a new session, with the same conversation. */
   renew() {
-    this._set({ problem: null });
+    this.dismiss();
     this._line.renew();
   }
 
@@ -193,7 +172,7 @@ export class Session {
   }
 
   async comeBack() {
-    if (this._wasOn && remembered() !== null) this._set({ problem: LEFT });
+    if (this._wasOn && remembered() !== null) this.warn(LEFT);
     await this.introduce();
   }
 
@@ -213,17 +192,19 @@ export class Session {
 
   /** The browser wants a press before it plays sound: this was one. */
   async unblock() {
-    this._set({ problem: null });
+    this.dismiss();
     await this._voice.play();
   }
 
+  /** What the page said of this session it takes back: there is nothing to go on with, to unblock or to plug in. */
   hangUp() {
     this._attempt = undefined;
-    clearTimeout(this._ending);
+    this._ending.cancel();
     this._line.close();
     this._sound.close();
     this._voice.silence();
-    this._set({ link: "off", talking: false, muted: false, silenced: false, view: this.view && ended(this.view) });
+    this.conversation.end();
+    this._set({ link: "off", talking: false, problem: null });
   }
 
   /** A mark for this try: what an older one still brings is dropped. */
@@ -237,6 +218,10 @@ export class Session {
   async _listenOnly() {
     this._wantsToTalk = false;
     this._begin();
+    await this._connectSilently();
+  }
+
+  async _connectSilently() {
     this._sound.useSilence();
     await this._connect();
   }
@@ -257,10 +242,9 @@ export class Session {
   /** @param {MediaStreamTrack} track @param {symbol} attempt */
   async _talkWith(track, attempt) {
     this._sound.useMicrophone(track);
-    if (this._line.state === "on") this._set({ link: "on" });
-    else await this._connect();
+    await (this._line.state === "off" ? this._connect() : this._opened);
     if (attempt !== this._attempt) return;
-    this._set({ talking: true, silenced: this._sound.silenced });
+    this._set({ link: this._line.state, talking: true });
   }
 
   /** Resolves when the connection is there, has failed, or is no longer wanted. */
@@ -269,72 +253,70 @@ export class Session {
     await this._opened;
   }
 
+  /** What could only be mended by connecting is mended. */
+  _linked() {
+    this._set({ link: "on", problem: this.problem?.action === "reconnect" ? null : this.problem });
+  }
+
   /** The connection broke, and is being mended: the microphone stays as it is. @param {number} number of the next try */
   _broken(number) {
-    clearTimeout(this._ending);
+    this._ending.cancel();
     this._voice.silence();
-    const view = this.link === "on" && this.view ? ended(this.view) : this.view;
-    this._set({ link: "reconnecting", tries: number, problem: null, view });
+    this.conversation.end();
+    const problem = this.link === "reconnecting" ? this.problem : null;
+    this._set({ link: "reconnecting", tries: number, problem });
   }
 
   /** @param {Record<string, any>} message what FastRTC itself sends besides is of no interest */
   _receive(message) {
     switch (message.type) {
       case "hello":
-        this._name = message.session;
-        this._unspoken = message.conversation;
-        // An import to a server that keeps nothing: this session has taken it over, and another would begin anew.
-        if (message.conversation === null) forget();
+        this.conversation.begin(message);
         this.choices.options = message.options;
         if (this.choices.differ) this.configure();
-        this._set({ engines: message.engines, bytesHeard: 0, recording: message.recording, taken: "" });
-        this._foresee(message.ends_in_s, message.conversation !== null);
+        this.server.engines = message.engines;
+        this._set({ taken: "" });
+        this._ending.foresee(message.ends_in_s, message.conversation !== null);
         break;
       case "telemetry":
-        if (message.stt_bytes !== this.bytesHeard) this._set({ bytesHeard: message.stt_bytes });
+        if (message.stt_bytes === this.conversation.bytesHeard) break;
+        this.conversation.bytesHeard = message.stt_bytes;
+        this.changed();
         break;
       case "state":
-        this.wrongCalls.collect(this._name, message.rulings);
-        if (this._unspoken && message.chat.length) {
-          remember(this._unspoken);
-          this._unspoken = null;
-        }
-        this._set({ view: message });
+        this.conversation.take(message);
+        this.changed();
         break;
       case "dropped":
-        this._set({ problem: droppedProblem(message.text) });
+        this.warn(droppedProblem(message.text));
         break;
       case "error":
-        this._set({ problem: serverProblem(message.message) });
+        this.warn(serverProblem(message.message));
         break;
     }
   }
 
-  /** Tells of the session's end before it comes.
-   * @param {number | null | undefined} ends_in_s @param {boolean} kept whether the conversation is */
-  _foresee(ends_in_s, kept) {
-    clearTimeout(this._ending);
-    if (typeof ends_in_s !== "number") return;
-    const told_s = Math.min(ENDING_S, ends_in_s / 2);
-    const tell = () => this._set({ problem: endingNotice(told_s, kept) });
-    this._ending = setTimeout(tell, (ends_in_s - told_s) * 1000);
-  }
-
   /** @param {unknown} error */
   _microphoneGone(error) {
-    this._set({ talking: false, muted: false, silenced: false, problem: goneProblem(error) });
+    this._set({ talking: false, problem: goneProblem(error) });
   }
 
   /** @param {Problem} problem */
   _end(problem) {
     this.hangUp();
-    this._set({ problem });
+    this.warn(problem);
   }
 
   /** Shows a conversation that was brought along, in the place of the one there is. @param {Record<string, any>} view */
   goOnWith(view) {
     this.hangUp();
-    this._set({ view, recording: null });
+    this._show(view);
+  }
+
+  /** @param {Record<string, any>} view of another conversation */
+  _show(view) {
+    this.conversation.replace(view);
+    this.changed();
   }
 
   /** @param {Partial<Pick<Session, "taking" | "taken" | "problem">>} news of a download or an import */

@@ -19,17 +19,21 @@ export class SettingsDialog {
     find(document, "#vb-open-settings").addEventListener("click", () => this._dialog.showModal());
     find(this._dialog, ".vb-close").addEventListener("click", () => this._dialog.close());
     find(this._dialog, ".vb-reset").addEventListener("click", () => this._reset());
-    this._dialog.addEventListener("click", ({ target }) => target === this._dialog && this._dialog.close());
+    this._dialog.addEventListener("click", (event) => this._isBeside(event) && this._dialog.close());
     this._dialog.addEventListener("change", (event) => this._changed(event));
-    // The page's own keys (Escape, M) mean something else in here.
-    this._dialog.addEventListener("keydown", (event) => event.stopPropagation());
+  }
+
+  /** On the page behind it, not on its own edge. @param {MouseEvent} event */
+  _isBeside({ target, clientX, clientY }) {
+    const { left, right, top, bottom } = this._dialog.getBoundingClientRect();
+    return target === this._dialog && (clientX < left || clientX > right || clientY < top || clientY > bottom);
   }
 
   /** Only when something is new: a list that is being read must not change under the reader. */
   draw() {
-    const { choices, stages } = this._session;
+    const { choices, server } = this._session;
     const current = choices.current;
-    const drawn = JSON.stringify([current, stages]);
+    const drawn = JSON.stringify([current, server.stages]);
     if (drawn === this._drawn && choices.options === this._options) return;
     this._drawn = drawn;
     this._options = choices.options;
@@ -41,7 +45,7 @@ export class SettingsDialog {
 
   /** With a word on engines that don't work just now. @param {string} field @param {Record<string, string>} current */
   _annotated(field, current) {
-    const ill = (this._session.stages[field] ?? []).filter(({ ready }) => !ready).map(({ name }) => name);
+    const ill = (this._session.server.stages[field] ?? []).filter(({ ready }) => !ready).map(({ name }) => name);
     return this._session.choices
       .offered(field, current)
       .map((option) => (ill.includes(option.value) ? { ...option, label: `${option.label} (not now)` } : option));

@@ -37,14 +37,14 @@ export function drawTake(session) {
 
 /** Words that this session has seen; those of an import are in its own file already. @param {Session} session */
 function canDownload(session) {
-  return session.recording !== null && (session.view?.chat.length ?? 0) > 0;
+  return session.conversation.recording !== null && (session.view?.chat.length ?? 0) > 0;
 }
 
 /** The browser itself fetches the file, however large; it is asked for first, as a refusal would come as a file.
  * @param {Session} session */
 async function download(session) {
   if (!canDownload(session) || session.taking) return;
-  const address = serverUrl(`recordings/${session.recording}.zip`);
+  const address = serverUrl(`recordings/${session.conversation.recording}.zip`);
   await working(session, "Packing…", "The download didn't work.", async () => {
     await isThere(address);
     const link = document.createElement("a");

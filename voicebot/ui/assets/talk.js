@@ -11,7 +11,7 @@ const STATES = {
   ready: ["Ready", "Type below, or press to talk."],
   listening: ["Listening", "Go ahead, ask something."],
   reconnecting: ["Reconnecting…", "It goes on by itself."],
-  muted: ["Muted", "Press M to be heard again."],
+  muted: ["Muted", "Press Mute to be heard again."],
   silenced: ["No sound", "The system mutes your microphone."],
   hearing: ["Hearing you", "Take your time."],
   understanding: ["Understanding", "Finding your words."],

@@ -1,6 +1,6 @@
 /** Draws the guided tour and carries out what its steps ask for. */
 
-import { find, make, resize, write } from "./dom.js";
+import { find, isElsewhere, make, resize, write } from "./dom.js";
 import { OFF, advance } from "./tour_steps.js";
 import { tourWords } from "./tour_words.js";
 
@@ -47,7 +47,7 @@ export class GuidedTour {
 
   /** @param {KeyboardEvent} event */
   _escaped(event) {
-    if (event.key !== "Escape" || this._tour === OFF || document.querySelector("dialog[open]")) return;
+    if (event.key !== "Escape" || this._tour === OFF || isElsewhere(event)) return;
     event.stopPropagation();
     this._take("leave");
   }
@@ -59,7 +59,7 @@ export class GuidedTour {
     this._tour = tour;
     this._draw();
     if (wasOpen !== (tour !== OFF)) this._opened(tour !== OFF);
-    else if (input !== "seen") find(this._root, ".vb-tour-title").focus();
+    else if (input !== "seen") this._attend();
     for (const command of commands) this._do(command);
   }
 
@@ -69,13 +69,18 @@ export class GuidedTour {
     if (open) {
       this._clock = setInterval(() => this._take("seen"), HINT_LOOK_MS);
       this._from = document.activeElement instanceof HTMLElement ? document.activeElement : null;
-      find(this._root, ".vb-tour-title").focus();
-      this._root.scrollIntoView({ block: "nearest" });
+      this._attend();
     } else if (this._from?.checkVisibility()) {
       this._from.focus();
     } else {
       find(document, "#vb-show-me").focus();
     }
+  }
+
+  /** The keyboard's place, and the eye's, is here. */
+  _attend() {
+    find(this._root, ".vb-tour-title").focus({ preventScroll: true });
+    this._root.scrollIntoView({ block: "nearest" });
   }
 
   /** @param {Command} command */
@@ -84,7 +89,7 @@ export class GuidedTour {
       case "say":
         return void this._session.sendText(command.text);
       case "talk":
-        return void (this._session.talking || this._session.link === "connecting" || this._session.toggleTalk());
+        return void this._session.talk();
       case "interrupt":
         return this._session.interrupt();
       case "remember":
@@ -112,7 +117,9 @@ export class GuidedTour {
     write(find(this._root, ".vb-tour-text"), text);
     write(find(this._root, ".vb-tour-hint"), hint);
     const list = find(this._root, ".vb-tour-choices");
+    const held = list.contains(document.activeElement);
     resize(list, choices.length, makeChoice);
+    if (held && !list.contains(document.activeElement)) find(this._root, ".vb-tour-title").focus();
     choices.forEach(([choice, label], place) => {
       list.children[place].setAttribute("data-choice", choice);
       write(list.children[place], label);

@@ -89,7 +89,7 @@ function humWords({ missed, over, waiting }, { muted, phase }) {
       phase === "paused"
         ? "It has paused, at once, and makes out what you meant."
         : "Over the story, as you would to a friend. It pauses at the first sound, then decides.",
-    hint: over ? "The story is over." : muted ? "You are muted: press M to be heard." : late,
+    hint: over ? "The story is over." : muted ? "You are muted: press Mute to be heard." : late,
     choices: over ? [AGAIN, ["next", "Go on"]] : [],
     points: "talk",
   });
@@ -116,7 +116,7 @@ function askWords({ verdict, missed, over, waiting }, { talking, muted }) {
     part: "3 of 3",
     title: talking ? "Now ask over it: “What is two plus two?”" : "Now interrupt it",
     text: again || praise || "In the middle of the story, as you would a friend who goes on and on.",
-    hint: over ? "The story is over." : muted ? "You are muted: press M to be heard." : late,
+    hint: over ? "The story is over." : muted ? "You are muted: press Mute to be heard." : late,
     choices: over ? [AGAIN] : talking && !waiting ? [] : BY_HAND,
     points: verdict || missed ? "verdict" : "talk",
   });
