@@ -79,9 +79,13 @@ async def closed(visitor: Visitor, dialog: Locator) -> None:
     assert await visitor.focused() == "Settings"
 
 
-async def test_a_press_beside_it_closes_it(browsers: Browsers) -> None:
+async def test_it_is_in_the_middle_and_a_press_beside_it_closes_it(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
     dialog = await opened(visitor)
+    above, below = await dialog.evaluate(
+        "it => (({ top, bottom }) => [top, innerHeight - bottom])(it.getBoundingClientRect())"
+    )
+    assert above == below > 0
     await visitor.page.mouse.click(8, 8)
     await expect(dialog).to_be_hidden()
 
