@@ -99,7 +99,11 @@ class Talk:
 
     async def until(self, condition: Callable[[Json], object], timeout_s: float = 30) -> Json:
         """The newest state, once the condition holds for it."""
-        await self.client.wait_for_message(lambda _: bool(self.state and condition(self.state)), timeout_s)
+        try:
+            await self.client.wait_for_message(lambda _: bool(self.state and condition(self.state)), timeout_s)
+        except TimeoutError as error:
+            error.add_note(str(self.state))
+            raise
         return self.state
 
     async def says(self, text: str, voice: str = "rms") -> None:
