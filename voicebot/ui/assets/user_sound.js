@@ -18,6 +18,8 @@ export class UserSound {
     this.muted = false;
     /** @type {MediaStreamTrack | undefined} */
     this.track = undefined;
+    /** Sent while the system has muted the microphone. @type {MediaStreamTrack | undefined} */
+    this._standIn = undefined;
     this._live = false;
   }
 
@@ -41,7 +43,9 @@ export class UserSound {
   /** While a phone call has the microphone, say. Some browsers send nothing of it then. @param {MediaStreamTrack} track */
   _systemMuted(track) {
     if (track !== this.track) return;
-    this._events.replaced(track.muted ? silentTrack() : track);
+    this._standIn?.stop();
+    this._standIn = track.muted ? silentTrack() : undefined;
+    this._events.replaced(this._standIn ?? track);
     this._events.silenced();
   }
 
@@ -71,7 +75,8 @@ export class UserSound {
   _letGo() {
     this._meter?.close();
     this.track?.stop();
-    this._meter = this.track = undefined;
+    this._standIn?.stop();
+    this._meter = this.track = this._standIn = undefined;
     this._live = false;
   }
 
