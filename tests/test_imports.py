@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "voicebot"
 LAYERS = [
     {"voicebot", "core"},
     {"space"},
-    {"config", "logs"},
+    {"config", "logs", "memory"},
     {"tools", "personas"},
     {"engines"},
     {"agent", "options"},

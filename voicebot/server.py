@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import gc
 import logging
 import signal
 import socket
-import sys
 from contextlib import AsyncExitStack
 from types import FrameType
 from typing import Any
@@ -23,6 +20,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 import voicebot
+from voicebot import memory
 from voicebot.build import EMBEDDED
 from voicebot.config import Settings
 from voicebot.doors import guard
@@ -53,9 +51,6 @@ UVICORN: dict[str, Any] = {
     "ws_per_message_deflate": False,
 }
 """No banner; whom a proxy names is for `client_address` to say, by `TRUSTED_PROXIES`; and MP3 is compressed already."""
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Of glibc's malloc.h."""
-LARGE_BYTES = 256 * 1024
 
 PORTS_TRIED = 100
 """Without a port of its own the server takes the first free one from the default upwards, as Gradio does."""
@@ -174,7 +169,7 @@ def bind(host: str, port: int | None) -> socket.socket:
 
 async def serve(settings: Settings, engines: Engines, listener: socket.socket, *, share: bool) -> None:
     """Serve until interrupted. Raises EngineError if the engines, which must not be started, can't be."""
-    _return_memory()
+    memory.return_large_pieces()
     aiortc_tuning.apply()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engines.close)
@@ -187,8 +182,12 @@ async def serve(settings: Settings, engines: Engines, listener: socket.socket, *
         await _look_at(connections.preflight)
         host, port = listener.getsockname()[:2]
         logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
-        _settle_memory()
-        beside = {"loop lag": connections.telemetry.metrics.time_loop()}
+        memory.settle()
+        admission = connections.admission
+        beside = {
+            "loop lag": connections.telemetry.metrics.time_loop(),
+            "memory": memory.tidy_up(lambda: admission.sessions, lambda: admission.begun),
+        }
         if share:
             beside["share"] = open_link(host, port, settings)
         for name, work in beside.items():
@@ -225,28 +224,3 @@ async def _look_at(preflight: Preflight) -> None:
             logger.info("%s: %s is %s%s", stage, engine.name, state, f": {engine.reason}" if engine.reason else "")
     if preflight.problem is not None:
         logger.error("%s", preflight.problem)
-
-
-def _return_memory() -> None:
-    """Have glibc get large pieces of memory from the system one by one, and give them back.
-
-    By default it learns from the first session's detector to keep megabytes in its heaps: 500 connections then took
-    280 to 340 MB, up and down, and with this 297.
-    """
-    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:  # not in musl
-        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
-        mallopt(M_TRIM_THRESHOLD, LARGE_BYTES)
-
-
-def _settle_memory() -> None:
-    """Take all that was loaded so far out of the garbage collector's rounds.
-
-    They become short, which the sound needs, and frequent enough to take the cycles (aiortc's, FastRTC's) of ended
-    connections with them: these grew to 0.9 MB a connection. The second round is for how many objects Python takes
-    to be long-lived: it makes no full round before a quarter as many new ones are there. `app.py` had put off all
-    rounds until now.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.collect()
-    gc.enable()

@@ -198,3 +198,30 @@ async def test_a_question_given_up_at_the_very_end_leaves_no_connection_open(tmp
     other.close()
     del kept, asking
     gc.collect()  # what was left open is told as a warning, which fails the test
+
+
+async def test_a_connection_in_use_while_the_file_is_made_anew_is_closed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOCKED_S", 0.5)
+    path = tmp_path / "conversations.db"
+    here = database.Database(f"sqlite:///{path}")
+    await here.purge(0)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(database.StoreError):
+        await here.purge(0)  # from here on nothing is taken for granted
+    asking = asyncio.create_task(here.purge(0))
+    await asyncio.sleep(0.2)
+    path.unlink()
+    assert await here.purge(0) == 0, "in the new file"
+    with pytest.raises(database.StoreError):
+        await asking
+    await asyncio.gather(*(here.purge(0) for _ in range(2)))
+    other.execute("COMMIT")
+    other.close()
+    await here.close()
+    gc.collect()
+    with sqlite3.connect(path) as opened:
+        assert opened.execute("SELECT count(*) FROM messages").fetchone() == (0,)
+    opened.close()

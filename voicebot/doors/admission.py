@@ -66,6 +66,8 @@ class Admission:
         per_minute = settings.offers_per_minute
         self._attempts = AddressBuckets(per_minute / MINUTE_S, per_minute, clock)
         self._tickets: set[Ticket] = set()
+        self.begun = 0
+        """How many sessions were let in so far."""
         self._day = 0
         self._spent_s: dict[str, float] = defaultdict(float)
         """What each address has used today, but for what its open sessions have not yet been charged."""
@@ -91,6 +93,7 @@ class Admission:
             raise RefusedError(429, Reason.DAY, self._day_over, DAY_S - self._clock() % DAY_S)
         ticket = Ticket(self, address, self._clock())
         self._tickets.add(ticket)
+        self.begun += 1
         return ticket
 
     def over(self, ticket: Ticket) -> Ending | None:

@@ -96,7 +96,7 @@ class Conversations:
             for writer in late:
                 writer.cancel()
         if self._asking:  # a question that was just given up still has a connection, which would be left open
-            await asyncio.wait(self._asking, timeout=ASK_S)
+            await asyncio.wait(self._asking, timeout=SAVE_S)
         if self._database is not None:
             await self._database.close()
 
@@ -169,7 +169,8 @@ class Conversations:
         return await self._ask(database.save(id, owner, self._clock(), start, rest, new=new), SAVE_S)
 
     async def _ask(self, question: Coroutine[Any, Any, T], patience_s: float) -> T:
-        """The answer. Raises StoreError, after `patience_s` at the latest: drivers take their time to be cancelled."""
+        """The answer. Raises StoreError, after `patience_s` at the latest: drivers take their time to be cancelled, and
+        some may not be."""
         asking = asyncio.create_task(question)
         self._asking.add(asking)
         asking.add_done_callback(self._asked)
@@ -182,7 +183,8 @@ class Conversations:
             self._fails(str(error))
             raise
         finally:
-            asking.cancel()
+            if self._database is not None and self._database.cancellable:
+                asking.cancel()
         self._works()
         return answer
 

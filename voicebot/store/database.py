@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, event, insert, select, text, update
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from voicebot.core.history import History, Message, Role
@@ -49,8 +50,16 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = make_url(url)
         self.kind = "sqlite" if self._url.drivername == "sqlite" else "postgresql"
-        self._engine = _sqlite(self._url) if self.kind == "sqlite" else _postgres(self._url)
+        self._engine = _postgres(self._url) if self.kind == "postgresql" else _sqlite(self._url, lambda: self._file)
+        self._file = 0
+        """How often SQLite's file was made: connections to an earlier one are of no use."""
         self._prepared = False
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether a question may be given up. One to SQLite ends by itself, in a little more than LOCKED_S: cancelled
+        while it connects, it would leave the connection open."""
+        return self.kind == "postgresql"
 
     async def take(self, id: str, owner: str, now_s: float) -> History | None:
         """The conversation, which from now on only `owner` may change; None if there is none."""
@@ -118,9 +127,9 @@ class Database:
             raise StoreError(self._reason(error)) from None
 
     async def _prepare(self) -> None:
-        """File and tables, if they are missing; connections to a file that has gone are not used any more."""
+        """File and tables, if they are missing."""
         if self.kind == "sqlite" and await asyncio.to_thread(_make_file, Path(self._url.database or "")):
-            await self._engine.dispose()
+            self._file += 1
         async with self._engine.begin() as connection:
             if self.kind == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SCHEMA_LOCK})
@@ -135,8 +144,9 @@ class Database:
         return lines[0].replace(self._url.password, "***") if self._url.password else lines[0]
 
 
-def _sqlite(url: URL) -> AsyncEngine:
-    """With few connections, as each is a thread. What is deleted is overwritten in the file."""
+def _sqlite(url: URL, file: Callable[[], int]) -> AsyncEngine:
+    """With few connections, as each is a thread; none is used for another `file` than the one it was made for. What
+    is deleted is overwritten in the file."""
     engine = create_async_engine(
         url.set(drivername="sqlite+aiosqlite"),
         connect_args={"timeout": LOCKED_S},
@@ -147,9 +157,15 @@ def _sqlite(url: URL) -> AsyncEngine:
     )
 
     @event.listens_for(engine.sync_engine, "connect")
-    def connected(connection: sqlite3.Connection, _: object) -> None:
+    def connected(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        record.info["file"] = file()
         for pragma in ("foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL"):
             connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def taken(_: object, record: ConnectionPoolEntry, __: object) -> None:
+        if record.info["file"] != file():
+            raise DisconnectionError  # the pool makes another
 
     return engine
 
