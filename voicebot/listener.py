@@ -53,9 +53,9 @@ Edges = SpeechSuspected | SpeechCleared | SpeechStarted | SpeechPaused | SpeechC
 class Listener:
     """Follows one stream of microphone sound.
 
-    The bot's own voice in it begins no utterance: `played` is told what that is. `edge` gets what becomes of each
-    utterance, and `sound` its 16 kHz pieces, with a mark where it pauses: the first piece, which comes after its
-    `SpeechStarted`, is the pre-roll with the windows that gave the speech away.
+    The bot's own voice in it begins no utterance, and is taken off one's sound: `played` is told what that is. `edge`
+    gets what becomes of each utterance, and `sound` its 16 kHz pieces, with a mark where it pauses: the first piece,
+    which comes after its `SpeechStarted`, is the pre-roll with the windows that gave the speech away.
     """
 
     def __init__(
@@ -145,20 +145,26 @@ class Listener:
             self._powers.clear()
             self._edge(SpeechStarted(self._utterance))
             self._before.append(window)
-            self._sound(self._utterance, Audio(np.concatenate(self._before), SPEECH_RATE_HZ))
+            self._echo.hold()
+            self._hand_on(np.concatenate(self._before))
             self._before.clear()
         else:
-            self._sound(self._utterance, Audio(window, SPEECH_RATE_HZ))
+            self._hand_on(window)
         if not endpointer.silence_s:
             self._powers.append(power)
         self._tell(edge)
+
+    def _hand_on(self, sound: Samples) -> None:
+        self._sound(self._utterance, Audio(self._echo.without_echo(sound), SPEECH_RATE_HZ))
 
     def _tell(self, edge: Edge | None) -> None:
         silence_s = self._endpointer.silence_s
         match edge:
             case Edge.SUSPECTED:
+                self._echo.hold()
                 self._edge(SpeechSuspected())
             case Edge.CLEARED:
+                self._echo.let_go()
                 self._edge(SpeechCleared())
             case Edge.PAUSED:
                 self._pause += 1
@@ -169,6 +175,7 @@ class Listener:
             case Edge.ENDED:
                 self._edge(SpeechEnded(self._utterance, silence_s, self._speech()))
                 self._levels_dbfs.append(self._level_dbfs)
+                self._echo.let_go()
             case _:
                 pass
 

@@ -8,9 +8,10 @@ from itertools import islice
 import numpy as np
 
 from voicebot.core.audio import FRAME_S, SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Resampler, Samples
+from voicebot.echo.canceller import EchoCanceller
 from voicebot.echo.copy import copy_score
 from voicebot.echo.delay import LAGS, DelaySearch, exact_delay
-from voicebot.echo.filter import TAPS, EchoFilter
+from voicebot.echo.path import EchoPath
 from voicebot.echo.spectra import BIN_COUNT, FRAME, HOP, Powers, Spectra, power, spectra
 from voicebot.echo.track import Track
 
@@ -33,9 +34,6 @@ FIRST_LAG = -6
 
 NOISE_RISE = 1.01
 """Noise is the least level of each band; it is let rise by 2.7 dB a second."""
-
-EARLY = 1
-"""Frames that the filter reaches ahead of the delay."""
 
 LOST = 0.35
 """Below this score the delay is looked for."""
@@ -64,6 +62,11 @@ QUIET = 16.0
 REPLAYED = 24
 """Frames, 0.4 s, that a new filter learns from at once."""
 
+PROVEN_S = 1.0
+"""A path that explains so much of the sound up to when somebody may have begun to speak is the echo's own. Measured on
+two phrases spoken over a bot at 4 places of its story, in 2 rooms, at -6 to -20 dB: 8 of 48 were understood to the
+word when their first syllables could lead the search astray, 22 with the path held, and 41 without the echo."""
+
 _SILENCE = np.zeros(round(FRAME_S * SPEECH_RATE_HZ), np.int16)
 _BANDS = np.arange(0, BIN_COUNT, BAND_BINS)
 _BAND_POWER = 0.375 * FRAME**2 / 2 / len(_BANDS)
@@ -87,10 +90,13 @@ class EchoDetector:
         self._level: Powers = np.zeros(len(_BANDS), np.float32)
         self._noise: Powers = np.full(len(_BANDS), np.inf, np.float32)
         self._skew: int | None = None
-        self._filter: EchoFilter | None = None
+        self._path: EchoPath | None = None
+        self._held = False
+        """The path is known, and stays as it is while somebody speaks, as a voice leads the search astray."""
+        self._canceller = EchoCanceller()
         self._search: DelaySearch | None = None
-        self._delay, self._gain = 0, 0.0
-        self._reviewed, self._explained = 0, 0
+        self._gain = 0.0
+        self._reviewed = 0
 
     def played(self, frame: Samples) -> None:
         """The next 20 ms given to the wire: 48 kHz, int16 of shape (960,), silence included."""
@@ -120,6 +126,22 @@ class EchoDetector:
         """The same over the last `duration_s`, at most 10 s; None if there was nothing to hear."""
         return self._share(round(duration_s * SPEECH_RATE_HZ / HOP))
 
+    def hold(self) -> None:
+        """Somebody may have begun to speak: if the echo is known by now, `without_echo` takes it off from here on."""
+        self._held = self._held or (self.score(PROVEN_S) or 0.0) >= ECHO_SCORE
+
+    def let_go(self) -> None:
+        """Nobody speaks any more."""
+        self._held = False
+
+    def without_echo(self, sound: Samples) -> Samples:
+        """The last windows heard; without the bot's voice if its echo was known at `hold`, and then 16 ms (HOP) late,
+        as a frame ends only in the next window."""
+        if not self._held:
+            return sound
+        end = self._heard.count - HOP
+        return self._canceller.without_echo(self._heard.until(end, len(sound)), end)
+
     def copied(self, duration_s: float) -> float | None:
         """How surely all of the last `duration_s`, now that it is over, is a copy of what was played: 0 to 1.
 
@@ -146,36 +168,30 @@ class EchoDetector:
             self._level += 0.3 * (level - self._level)
             self._noise = np.minimum(NOISE_RISE * self._noise, self._level)
         self._explain(frames, end)
-        if power(frames[-1]).sum() < 4 * self._noise.sum():
+        if self._held or power(frames[-1]).sum() < 4 * self._noise.sum():
             return
         if (self._share(SCORE_HOPS) or 0.0) < LOST:
             self._seek(frames[-1])
             return
         self._search = None
         self._reviewed += 1
-        if self._reviewed >= REVIEW_WINDOWS:
-            self._follow(self._delay, self._gain)
+        if self._path is not None and self._reviewed >= REVIEW_WINDOWS:
+            self._follow(self._path.delay, self._gain)
 
     def _explain(self, frames: Spectra, end: int) -> None:
         """Accounts for frames of the microphone; `end` is where the last of them ends."""
-        residual = frames
-        if self._filter is not None:
-            start = end - len(frames) * HOP
-            if self._explained != start:
-                self._filter.recall(spectra(self._played_until(start + EARLY * HOP, TAPS))[::-1])
-            self._explained = end
-            sound = self._played_until(end + EARLY * HOP, len(frames))
-            residual = np.array([self._filter.push(*pair) for pair in zip(frames, spectra(sound), strict=True)])
+        residual = frames if self._path is None else self._path.residual(frames, end)
+        self._canceller.predicted(end, frames - residual)
         heard = np.maximum(_band_powers(frames) - 2 * self._noise, 0)
         rest = np.maximum(_band_powers(residual) - 2 * self._noise, 0) / (heard + 1)
         weights = heard**LEVEL_POWER
         explained = weights * np.clip((UNEXPLAINED - rest) / (UNEXPLAINED - EXPLAINED), 0, 1)
         self._shares.extend(zip(explained.sum(axis=1).tolist(), weights.sum(axis=1).tolist(), strict=True))
 
-    def _played_until(self, end: int, frames: int) -> Samples:
-        """What was played for so many of the microphone's frames, by the delay known."""
+    def _played_until(self, end: int, frames: int, delay: int) -> Samples:
+        """What was played for so many of the microphone's frames, by this delay."""
         assert self._skew is not None
-        return self._played.until(end + self._skew * HOP - self._delay, FRAME + (frames - 1) * HOP)
+        return self._played.until(end + self._skew * HOP - delay, FRAME + (frames - 1) * HOP)
 
     def _seek(self, frame: Spectra) -> None:
         assert self._skew is not None
@@ -197,15 +213,13 @@ class EchoDetector:
     def _follow(self, near: int, gain: float) -> None:
         """Sets the delay, now known to 24 ms, exactly; begins to learn anew if it is another than before."""
         self._reviewed = 0
-        known, self._delay = self._delay, near
+        known = None if self._path is None else self._path.delay
         end = self._heard.count
-        heard, played = self._heard.until(end, REPLAYED * HOP), self._played_until(end, REPLAYED - 1)
+        heard, played = self._heard.until(end, REPLAYED * HOP), self._played_until(end, REPLAYED - 1, near)
         delay = near + exact_delay(heard, played, known=near == known)
-        if self._filter is not None and abs(delay - known) <= SLACK_SAMPLES:
-            self._delay = known
+        if known is not None and abs(delay - known) <= SLACK_SAMPLES:
             return
-        self._delay, self._gain, self._explained = delay, gain, 0
-        self._filter = EchoFilter(gain)
+        self._path, self._gain = EchoPath(delay, gain, self._played_until), gain
         for _ in range(min(REPLAYED, len(self._shares))):
             self._shares.pop()
         self._explain(spectra(self._heard.until(end, FRAME + (REPLAYED - 1) * HOP)), end)
