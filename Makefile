@@ -7,7 +7,7 @@ PIPECAT := .venv-pipecat
 # Python compiles what it imports by itself; a current pip and no compiling make a third of the time.
 INSTALL := -m pip install --quiet --no-compile
 
-.PHONY: run test bench bench-embedded bench-load bench-soak lint audit clean
+.PHONY: run test bench bench-embedded bench-echo bench-load bench-soak lint audit clean
 
 run: $(VENV)/.installed
 	$(BIN)/python app.py $(ARGS)
@@ -22,6 +22,10 @@ bench: $(VENV)/.installed-dev
 
 bench-embedded: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.conversation
+
+# What is understood of a user who speaks over the bot's voice out of an open loudspeaker.
+bench-echo: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.benchmarks.echo
 
 # How many can talk to one process at the same time.
 bench-load: $(VENV)/.installed-dev

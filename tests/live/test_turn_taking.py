@@ -150,7 +150,7 @@ async def test_speech_over_an_echo_is_obeyed() -> None:
         await talk.say(spoken("what is two plus two"))
         state = await talk.state(lambda state: len(talk.agent.asked) > 1 and len(said(state)) > 1)
         assert state["chat"][1]["interrupted"]
-        assert "what is" in said(state)[1], "the first words, over which the bot still spoke"
+        assert "what is two plus two" in said(state)[1], "with the first words, over which the bot still spoke"
 
 
 async def test_a_stop_word_stops() -> None:

@@ -1,0 +1,125 @@
+"""A user who speaks over a bot whose voice comes back from an open loudspeaker: on no clock, and always the same."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.support.room import Room
+from tests.support.speech import spoken
+from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Resampler, Samples
+from voicebot.core.endpoint import EndpointRules
+from voicebot.core.events import SpeechCleared, SpeechEnded, SpeechStarted, SpeechSuspected
+from voicebot.echo import EchoDetector
+from voicebot.engines.base import Pause
+from voicebot.engines.stt.recognizer import Recognizer
+from voicebot.engines.stt.utterance import Utterance
+from voicebot.engines.vad.silero import Silero
+from voicebot.listener import Edges, Listener
+
+WINDOW = 512
+WIRE_FRAMES = 4
+SILENCE = np.zeros(FRAME_SAMPLES, np.int16)
+STORY = (
+    "Once upon a time there was a young captain who lived in a small white house above the harbour. "
+    "Every morning she looked at the ships and wondered where they had come from."
+)
+
+
+@cache
+def bot() -> list[Samples]:
+    """The story in frames of 20 ms, 48 kHz."""
+    return frames(spoken(STORY, "awb").resampled(WIRE_RATE_HZ).samples)
+
+
+def frames(sound: Samples) -> list[Samples]:
+    return [sound[start : start + FRAME_SAMPLES] for start in range(0, len(sound) - FRAME_SAMPLES, FRAME_SAMPLES)]
+
+
+class Loudspeaker:
+    """What a microphone hears of the bot, 80 ms later, and of its user; with a little noise."""
+
+    def __init__(self, response: npt.NDArray[np.float32], level_db: float) -> None:
+        self._room = Room(response, level_db)
+        self._wire = deque([SILENCE] * WIRE_FRAMES)
+        self._noise = np.random.default_rng(1)
+
+    def pass_on(self, played: Samples, user: Samples) -> Samples:
+        self._wire.append(played)
+        self._room.play(self._wire.popleft())
+        noisy = np.clip(user + self._noise.normal(0, 8, FRAME_SAMPLES), -32768, 32767).astype(np.int16)
+        return self._room.hear(noisy)
+
+
+class Ear:
+    """An echo detector's, which knows the user's part of what it heard."""
+
+    def __init__(self, response: npt.NDArray[np.float32], level_db: float) -> None:
+        self.echo = EchoDetector()
+        self._loudspeaker = Loudspeaker(response, level_db)
+        self._resamplers = Resampler(WIRE_RATE_HZ, SPEECH_RATE_HZ), Resampler(WIRE_RATE_HZ, SPEECH_RATE_HZ)
+        self._tracks = np.zeros((2, 0), np.int16)
+        self._windows = 0
+
+    def hear(self, played: Samples, user: Samples) -> None:
+        """20 ms."""
+        self.echo.played(played)
+        pair = (self._loudspeaker.pass_on(played, user), user)
+        new = [
+            each.push(Audio(sound, WIRE_RATE_HZ)).samples for each, sound in zip(self._resamplers, pair, strict=True)
+        ]
+        self._tracks = np.concatenate([self._tracks, new], axis=1)
+        if self._tracks.shape[1] >= (self._windows + 1) * WINDOW:
+            self.echo.heard(self._tracks[0, self._windows * WINDOW :][:WINDOW])
+            self._windows += 1
+
+    def last(self, windows: int, late: int = 0) -> tuple[Samples, Samples]:
+        """The last windows as they were heard, and the user's part of them; up to so many samples ago."""
+        end = self._windows * WINDOW - late
+        heard, user = self._tracks[:, end - windows * WINDOW : end]
+        return heard, user
+
+
+def said_over(user: Samples, at_s: float, response: npt.NDArray[np.float32], level_db: float) -> str:
+    """What the recogniser makes of the user, who begins at `at_s` of a bot that pauses when it hears somebody."""
+    talks = True
+    utterances: dict[int, list[Samples]] = {}
+
+    def edge(edge: Edges) -> None:
+        nonlocal talks
+        if isinstance(edge, SpeechSuspected | SpeechStarted):
+            talks = False
+        elif isinstance(edge, SpeechCleared | SpeechEnded):
+            talks = True
+
+    def sound(utterance: int, piece: Audio | Pause) -> None:
+        if isinstance(piece, Audio):
+            utterances.setdefault(utterance, []).append(piece.samples)
+
+    listener = Listener(Silero(), EndpointRules(), edge=edge, sound=sound)
+    loudspeaker, story = Loudspeaker(response, level_db), iter(bot())
+    for voice in _at(user, at_s):
+        frame = next(story, SILENCE) if talks else SILENCE
+        listener.played(frame)
+        listener.hear(Audio(loudspeaker.pass_on(frame, voice), WIRE_RATE_HZ))
+    if not utterances:
+        return ""
+    utterance = Utterance(_recognizer())
+    utterance.push(np.concatenate(utterances[max(utterances)]).tobytes())
+    return utterance.finish().text
+
+
+@cache
+def _recognizer() -> Recognizer:
+    return Recognizer()
+
+
+def _at(user: Samples, at_s: float) -> Iterator[Samples]:
+    """Until 0.7 s after the user has spoken, by when the utterance is over."""
+    yield from [SILENCE] * round(at_s / FRAME_S)
+    yield from frames(user)
+    yield from [SILENCE] * round(0.7 / FRAME_S)

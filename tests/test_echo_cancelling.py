@@ -1,0 +1,69 @@
+"""What a user says over the bot's voice, which comes back from an open loudspeaker, is handed on without it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support.over_echo import SILENCE, Ear, bot, frames, said_over
+from tests.support.room import synthetic_response
+from tests.support.speech import spoken
+from voicebot.core.audio import SPEECH_RATE_HZ, WIRE_RATE_HZ, Samples
+from voicebot.echo.spectra import HOP
+
+ROOM = synthetic_response()
+
+
+def user(text: str = "what is two plus two") -> Samples:
+    return spoken(text).resampled(WIRE_RATE_HZ).samples
+
+
+def power_db(sound: Samples) -> float:
+    """Between 200 and 3,900 Hz, where echo is looked for."""
+    spectrum = np.fft.rfft(sound * np.hanning(len(sound)))
+    hz = np.fft.rfftfreq(len(sound), 1 / SPEECH_RATE_HZ)
+    return float(10 * np.log10(np.mean(np.abs(spectrum[(hz > 200) & (hz < 3_900)]) ** 2) + 1e-3))
+
+
+@pytest.mark.parametrize("level_db", [-6, -14, -20])
+def test_the_echo_is_taken_off_and_the_user_is_not(level_db: float) -> None:
+    ear = Ear(ROOM, level_db)
+    for frame in bot()[:250]:
+        ear.hear(frame, SILENCE)
+    ear.echo.hold()
+    heard, _ = ear.last(30, HOP)
+    assert power_db(ear.echo.without_echo(heard)) < power_db(heard) - 8, "nobody else speaks"
+    for frame, voice in zip(bot()[250:300], frames(user()), strict=False):
+        ear.hear(frame, voice)
+    heard, own = ear.last(30, HOP)
+    assert power_db(ear.echo.without_echo(heard) - own) < power_db(heard - own) - 6, "both speak"
+
+
+def test_a_voice_does_not_lead_the_search_astray() -> None:
+    """Else it was taken for an echo of another delay, and part of it taken off, long after the bot's last sound."""
+    ear = Ear(ROOM, -20)
+    for frame in bot()[:150]:
+        ear.hear(frame, SILENCE)
+    ear.echo.hold()
+    for voice in frames(user("what is two plus two, tell me at once")):
+        ear.hear(SILENCE, voice)
+    heard, _ = ear.last(15, HOP)
+    assert np.array_equal(ear.echo.without_echo(heard), heard)
+
+
+@pytest.mark.parametrize("level_db", [-120, -14])
+def test_without_an_echo_or_before_it_is_known_the_sound_is_as_it_was_heard(level_db: float) -> None:
+    ear = Ear(ROOM, level_db)
+    for number, (frame, voice) in enumerate(zip(bot(), frames(user()), strict=False)):
+        if number == 10:
+            ear.echo.hold()
+        ear.hear(frame, voice)
+        if number > 10:
+            heard, _ = ear.last(1)
+            assert ear.echo.without_echo(heard) is heard
+
+
+@pytest.mark.parametrize("level_db", [-14, -20])
+@pytest.mark.parametrize("at_s", [2.9, 4.1, 5.5, 6.9])
+def test_what_is_said_over_the_echo_is_understood_from_its_first_word(at_s: float, level_db: float) -> None:
+    assert said_over(user(), at_s, ROOM, level_db) == "what is two plus two"
