@@ -51,6 +51,26 @@ async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
             await asyncio.sleep(0.02)
 
 
+async def test_a_fault_beside_the_conversation_leaves_the_bot_neither_mute_nor_deaf(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("voicebot.transports.messages.telemetry", fails)
+    monkeypatch.setattr("voicebot.recording.recorder.Recorder.heard", fails)
+    agent = ScriptedAgent(scripts=[["Fine."]])
+    settings = config.load()
+    engines = scripted(ScriptedStt(scripts=[["hello"]]), agent, ToneTts())
+    async with serving(engines, settings) as server, RtcClient(server.url) as client:
+        await client.wait_for_message(lambda message: message["type"] == "hello")
+        client.microphone.say(loud(1.0))
+        await client.heard.wait_for_sound()
+        await client.wait_for_message(answered(1))
+    told = [record.getMessage() for record in caplog.records if "further faults" in record.getMessage()]
+    assert sorted(line.split()[0] for line in told) == ["housekeeping", "recording"]
+
+
 # Talking ----------------------------------------------------------------------------------------------------------
 
 

@@ -170,14 +170,13 @@ class VoiceHandler(AsyncStreamHandler):
             yield from super().resample(frame)
 
     async def receive(self, frame: tuple[int, Samples]) -> None:
-        try:
-            rate_hz, samples = frame
-            self._heard_s = time.monotonic()
-            audio = Audio(np.asarray(samples, np.int16).reshape(-1), rate_hz)
+        rate_hz, samples = frame
+        self._heard_s = time.monotonic()
+        audio = Audio(np.asarray(samples, np.int16).reshape(-1), rate_hz)
+        with self._surviving("recording"):
             self._recorder.heard(audio)
+        with self._surviving("hearing"):
             self._orchestrator.ears.hear(audio)
-        except Exception:  # noqa: BLE001 (the transport edge: FastRTC would leave the bot deaf)
-            self._log_fault("receive")
 
     async def emit(self) -> None:
         """FastRTC asks here for sound, but `_play` gives it: this waits, and shows now and then that it is alive."""
@@ -214,12 +213,12 @@ class VoiceHandler(AsyncStreamHandler):
         callback.recv = recv
 
     def _next_frame(self) -> Samples:
-        try:
+        with self._surviving("housekeeping"):
             self._keep_house()
-            return self._orchestrator.next_frame()
-        except Exception:  # noqa: BLE001 (the transport edge: the bot would be mute)
-            self._log_fault("playout")
-            return Audio.silence(FRAME_S, WIRE_RATE_HZ).samples
+        frame = Audio.silence(FRAME_S, WIRE_RATE_HZ).samples
+        with self._surviving("playout"):
+            frame = self._orchestrator.next_frame()
+        return frame
 
     def _keep_house(self) -> None:
         """What is to be done now and then: the playout clock is the one clock."""
@@ -244,11 +243,15 @@ class VoiceHandler(AsyncStreamHandler):
         elif self.ticket is not None and (over := self.ticket.over()) is not None:
             self._leave(self, over)
 
-    def _log_fault(self, where: str) -> None:
-        """Once for each place: a fault in every frame must not fill the log."""
-        if where not in self._faults:
-            self._faults.add(where)
-            logger.exception("%s failed; further faults of this session are not logged", where)
+    @contextlib.contextmanager
+    def _surviving(self, where: str) -> Iterator[None]:
+        """At the transport's edge a fault leaves the bot neither mute nor deaf. It comes in the log once."""
+        try:
+            yield
+        except Exception:
+            if where not in self._faults:
+                self._faults.add(where)
+                logger.exception("%s failed; further faults of this session are not logged", where)
 
     # Messages -----------------------------------------------------------------------------------------------------
 
