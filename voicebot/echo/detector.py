@@ -66,6 +66,8 @@ PROVEN_S = 1.0
 """A path that explains so much of the sound up to when somebody may have begun to speak is the echo's own. Measured on
 two phrases spoken over a bot at 4 places of its story, in 2 rooms, at -6 to -20 dB: 8 of 48 were understood to the
 word when their first syllables could lead the search astray, 22 with the path held, and 41 without the echo."""
+PROOF = 0.4
+"""So much of that there must have been something to hear: a user's first syllable alone proves nothing."""
 
 _SILENCE = np.zeros(round(FRAME_S * SPEECH_RATE_HZ), np.int16)
 _BANDS = np.arange(0, BIN_COUNT, BAND_BINS)
@@ -128,7 +130,10 @@ class EchoDetector:
 
     def hold(self) -> None:
         """Somebody may have begun to speak: if the echo is known by now, `without_echo` takes it off from here on."""
-        self._held = self._held or (self.score(PROVEN_S) or 0.0) >= ECHO_SCORE
+        recent = list(islice(reversed(self._shares), round(PROVEN_S * SPEECH_RATE_HZ / HOP)))
+        sounding = sum(whole > 0 for _, whole in recent)
+        proven = sounding >= PROOF * len(recent) and (self.score(PROVEN_S) or 0.0) >= ECHO_SCORE
+        self._held = self._held or proven
 
     def let_go(self) -> None:
         """Nobody speaks any more."""
