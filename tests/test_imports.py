@@ -33,6 +33,7 @@ LAYERS = [
     {"client"},
     {"ui"},
     {"build", "share"},
+    {"check"},
     {"server"},
 ]
 """From the bottom to the top; a module may import from its own layer and those below."""

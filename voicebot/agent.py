@@ -21,7 +21,7 @@ from langgraph.prebuilt import ToolNode
 from langgraph.types import StreamWriter
 
 from voicebot.core.history import History, Role
-from voicebot.engines.base import EngineError, Fault, Manner, nobody_waits
+from voicebot.engines.base import EngineError, Fault, ListsModels, Manner, nobody_waits
 from voicebot.engines.llm.failures import Errors, other_failure
 from voicebot.engines.llm.messages import to_messages
 from voicebot.personas import persona, system_prompt
@@ -142,6 +142,10 @@ class GraphAgent:
         """Without a service there is nothing to find out."""
         if self._service is not None:
             await self._service.probe()
+
+    async def models(self) -> list[str]:
+        """The models that its service lists; empty if it has no service, or the service has no list."""
+        return await self._service.models() if isinstance(self._service, ListsModels) else []
 
     async def reply(
         self, history: History, wanted: asyncio.Event, hold: Callable[[bool], None] = nobody_waits

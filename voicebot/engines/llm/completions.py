@@ -44,14 +44,20 @@ class SdkService:
 
     languages = frozenset(LANGUAGE_NAMES)
 
-    def __init__(self, sdk: Any) -> None:
+    def __init__(self, sdk: Any, errors: ClientErrors) -> None:
         self._sdk = sdk
+        self._errors = errors
 
     async def start(self) -> None:
         """Nothing to open: the first request connects."""
 
     async def close(self) -> None:
         await self._sdk.close()
+
+    async def models(self) -> list[str]:
+        """The names of the models that the service lists. Costs nothing, and needs the key. Raises EngineError."""
+        with self._errors.as_engine_errors():
+            return [model.id for model in (await self._sdk.models.list()).data]
 
 
 class Completions:

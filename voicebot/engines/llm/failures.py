@@ -18,6 +18,7 @@ Errors = tuple[type[Exception], ...]
 
 TOLD: Mapping[Fault, str] = {
     Fault.DENIED: "the key was not accepted",
+    Fault.UNPAID: "the account has no credit left",
     Fault.REJECTED: "the request was not accepted",
     Fault.LIMITED: "too many requests",
     Fault.UNREACHABLE: "no connection",
@@ -35,7 +36,7 @@ STATUSES: Mapping[int, str] = {
 
 CODES: Mapping[str, tuple[Fault, str]] = {
     "invalid_api_key": (Fault.DENIED, TOLD[Fault.DENIED]),
-    "insufficient_quota": (Fault.LIMITED, "the account has no credit left"),
+    "insufficient_quota": (Fault.UNPAID, TOLD[Fault.UNPAID]),
     "rate_limit_exceeded": (Fault.LIMITED, TOLD[Fault.LIMITED]),
     "model_not_found": (Fault.REJECTED, "there is no such model"),
     "context_length_exceeded": (Fault.REJECTED, "the conversation is too long for the model"),

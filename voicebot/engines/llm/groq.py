@@ -38,7 +38,7 @@ class Groq(SdkService):
     ) -> None:
         address = as_http(base_url or ADDRESS).rstrip("/").removesuffix(PATH)
         sdk = groq.AsyncGroq(api_key=api_key, base_url=address, **client_options(groq, httpx, timeout_s))
-        super().__init__(sdk)
+        super().__init__(sdk, ERRORS)
         self._model_name = model
         completions = _Completions(sdk.post, f"{PATH}/chat/completions", groq.AsyncStream, ERRORS)
         # Given its clients, it makes none of its own.
@@ -52,9 +52,7 @@ class Groq(SdkService):
 
     async def probe(self) -> None:
         """Ask which models there are: costs nothing, and needs the key."""
-        with ERRORS.as_engine_errors():
-            known = [model.id for model in (await self._sdk.models.list()).data]
-        if self._model_name not in known:
+        if self._model_name not in await self.models():
             raise EngineError(self.name, f"there is no model {self._model_name!r}", fault=Fault.REJECTED)
 
 

@@ -41,7 +41,7 @@ class OpenAI(SdkService):
         sdk = openai.AsyncOpenAI(
             api_key=api_key or NO_KEY, base_url=address, **client_options(openai, httpx2, timeout_s)
         )
-        super().__init__(sdk)
+        super().__init__(sdk, ERRORS)
         completions = Completions(sdk.post, "/chat/completions", openai.AsyncStream, ERRORS)
         # Given its clients, it makes none of its own. Compatible services have no Responses API.
         self.model: BaseChatModel = _Chat(
@@ -60,8 +60,7 @@ class OpenAI(SdkService):
 
         Whether ours is among them is not looked at: llama.cpp takes any name, Ollama short ones.
         """
-        with ERRORS.as_engine_errors():
-            await self._sdk.models.list()
+        await self.models()
 
 
 class _Chat(Answering, ChatOpenAI):
