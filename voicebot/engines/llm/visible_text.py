@@ -16,7 +16,7 @@ _LABELS = (*USERS, "Assistant")
 
 _MARKER = re.compile(
     r"<(?P<opening>think|thinking|reasoning)>|</(?:think|thinking|reasoning)>"
-    r"|<\|channel\|>(?P<channel>[a-z]+)(?:[^<]|<\|constrain\|>)*<\|message\|>|<\|start\|>(?P<role>[a-z]*)(?=[^a-z])|<\|(?!channel|start)[a-z_]+\|>"
+    r"|<\|channel\|>(?P<channel>[a-z]+)(?:[^<]|<\|constrain\|>)*<\|message\|>|<\|start\|>(?P<role>[a-z]*)(?![a-z])|<\|(?!channel|start)[a-z_]+\|>"
     rf"|(?<=\n)[ \t]*(?P<label>{'|'.join(_LABELS)})[ \t]*:[ \t]*"
 )
 _THOUGHT_END = re.compile(r"</(?:think|thinking|reasoning)>")
