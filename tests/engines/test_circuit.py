@@ -90,8 +90,8 @@ def test_a_probe_lets_it_be_tried_but_forgives_nothing(circuit: Circuit) -> None
     assert circuit.remaining_s == 20
 
 
-@pytest.mark.parametrize("fault", [Fault.DENIED, Fault.UNPAID])
-def test_a_key_that_is_not_accepted_or_has_no_credit_rests_for_long(circuit: Circuit, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [Fault.DENIED, Fault.UNPAID, Fault.MISSING])
+def test_an_engine_that_only_an_operator_can_mend_rests_for_long(circuit: Circuit, fault: Fault) -> None:
     circuit.failed(broken(fault))
     assert circuit.remaining_s == 10 * UNUSED
 

@@ -34,7 +34,7 @@ FAINT_DBFS = -60.0
 LONGEST_TEXT = 160
 
 SHORTEST_SECRET = 8
-"""A shorter one, such as the password "bot", may well be part of other words; that none is shown does not rest on this."""
+"""A shorter one, such as the password "bot", may well be part of other words."""
 
 _KEY = re.compile(r"\b(?:sk|gsk|hf|xai|pk)[-_][A-Za-z0-9_-]{8,}|\b[0-9a-fA-F]{32,}\b")
 """What looks like a key, wherever it stands: one may have been put into the wrong setting."""

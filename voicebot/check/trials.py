@@ -17,7 +17,7 @@ from voicebot.check.services import SERVICES
 from voicebot.config import Settings
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio
 from voicebot.core.history import Message, Role
-from voicebot.engines.base import EngineError, Engines, Fault, ListsModels, Transcript
+from voicebot.engines.base import EngineError, Engines, Fault, OneOfModels, Transcript
 from voicebot.engines.chain import Chain, FallbackRules
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
 from voicebot.tools.fillers import Filler
@@ -221,16 +221,9 @@ class Trials:
         if service is not None and error.fault in ASKED_AGAIN:
             blocked = await obstacle(service.url(self._settings))
         if service is not None and error.fault is Fault.REJECTED:
-            listed = await self._models(chain, service.models(self._settings))
+            engine = chain.candidates()[0].engine
+            listed = engine.listed if isinstance(engine, OneOfModels) else ()
         return Trial(chain.name, self._model(chain), error=error, obstacle=blocked, listed=listed)
-
-    async def _models(self, chain: Chain[Any], wanted: Sequence[str]) -> tuple[str, ...]:
-        """The models that the service has, if one that is wanted is not among them."""
-        engine = chain.candidates()[0].engine
-        if not isinstance(engine, ListsModels):
-            return ()
-        listed = await guarded(chain.name, engine.models(), self._limits.probe_s)
-        return () if isinstance(listed, EngineError) or set(wanted) <= set(listed) else tuple(listed)
 
     def _model(self, chain: Chain[Any]) -> str | None:
         """The model that was picked, where the engine's health tells; else what the settings name."""
