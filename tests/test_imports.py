@@ -32,7 +32,7 @@ LAYERS = [
     {"transports"},
     {"client"},
     {"ui"},
-    {"build", "share"},
+    {"build", "share", "websocket_server"},
     {"server"},
 ]
 """From the bottom to the top; a module may import from its own layer and those below."""

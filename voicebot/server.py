@@ -39,11 +39,13 @@ from voicebot.transports.take import PATH, add_recordings
 from voicebot.transports.ws import add_websocket
 from voicebot.ui import panel
 from voicebot.ui.page import build_page
+from voicebot.websocket_server import WebSocketServerProtocol
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_PORT = 7860
 UVICORN: dict[str, Any] = {
+    "ws": WebSocketServerProtocol,
     "log_config": None,
     "access_log": False,
     "server_header": False,
