@@ -133,6 +133,37 @@ async def test_a_model_that_never_answers_is_given_up() -> None:
     assert len(model.given) == MAX_TOOL_ROUNDS + 1
 
 
+async def test_a_failed_call_is_not_made_again_and_the_model_then_has_to_answer() -> None:
+    tries: list[str] = []
+
+    @tool
+    async def look_up(what: str) -> str:
+        """Look something up."""
+        tries.append(what)
+        raise ToolException(f"There is no {what}.")
+
+    model = Script(
+        answers=[
+            [call("look_up", '{"what": "moon"}', 0)],
+            [call("look_up", '{ "what":"moon" }', 1), call("look_up", '{"what": "sun"}', 2)],
+            ["I can't find either."],
+        ]
+    )
+    bot = GraphAgent(model, [look_up], "Be brief.", "test")
+    async with aclosing(bot.reply(HI, WANTED)) as stream:
+        assert [token async for token in stream] == ["I can't find either."]
+    assert tries == ["moon", "sun"]
+    assert model.bound == [True, True, False]
+    told = [message.content for message in results(model)]
+    assert told == ["Error: There is no moon.", "Error: There is no moon.", "Error: There is no sun."]
+
+
+async def test_a_call_that_worked_may_be_made_again() -> None:
+    model = Script(answers=[[call("answer_of_all")], [call("answer_of_all")], ["It is still 42."]])
+    assert await tokens(model) == ["It is still 42."]
+    assert model.bound == [True, True, True]
+
+
 @pytest.mark.parametrize("answer", [[], [""]])
 async def test_an_empty_answer_is_an_error(answer: list[str]) -> None:
     with pytest.raises(EngineError, match="no answer"):

@@ -14,6 +14,7 @@ from voicebot.agent import GraphAgent
 from voicebot.core.history import History, Message, Role
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.llm.messages import to_messages, tokens
+from voicebot.engines.llm.models import Models
 from voicebot.tools import toolbox
 
 WANTED = asyncio.Event()
@@ -101,6 +102,7 @@ def test_other_scripts_have_more_tokens_a_letter() -> None:
 
 class Service:
     def __init__(self) -> None:
+        self.models = Models(("one",))
         self.done: list[str] = []
 
     async def start(self) -> None:

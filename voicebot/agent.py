@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from codecs import getincrementaldecoder
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from copy import copy
@@ -12,9 +14,10 @@ from typing import Any, Protocol, cast
 
 from langchain_core.exceptions import LangChainException
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, ToolException
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
@@ -22,8 +25,9 @@ from langgraph.types import StreamWriter
 
 from voicebot.core.history import History, Role
 from voicebot.engines.base import EngineError, Fault, Manner, nobody_waits
-from voicebot.engines.llm.failures import Errors, other_failure
-from voicebot.engines.llm.messages import to_messages
+from voicebot.engines.llm.failures import Errors, ToolUseError, other_failure
+from voicebot.engines.llm.messages import system_message, to_messages, tokens, tools_tokens
+from voicebot.engines.llm.models import Models
 from voicebot.personas import persona, system_prompt
 from voicebot.tools import PURE
 from voicebot.tools.fillers import Filler, Fillers
@@ -52,6 +56,11 @@ CLIENT_FAILURES: Errors = (OSError, ValueError, LangChainException)
 
 class Service(Protocol):
     """What is behind a model, where there is something to be opened, closed and asked."""
+
+    @property
+    def models(self) -> Models:
+        """The models that it may be asked for."""
+        ...
 
     async def start(self) -> None: ...
 
@@ -114,6 +123,7 @@ class GraphAgent:
         self._history_max_tokens = history_max_tokens
         self._filler_s = filler_s
         self._failures = failures
+        self._tools_tokens = tools_tokens([convert_to_openai_tool(tool) for tool in tools])
         self._graph = self._built(model, tools)
 
     @property
@@ -123,6 +133,14 @@ class GraphAgent:
     @property
     def languages(self) -> frozenset[str]:
         return self._languages
+
+    @property
+    def model(self) -> str | None:
+        return None if self._service is None else self._service.models.current
+
+    @property
+    def warning(self) -> str | None:
+        return None if self._service is None else self._service.models.warning
 
     def adapted(self, manner: Manner) -> GraphAgent:
         agent = copy(self)
@@ -154,7 +172,8 @@ class GraphAgent:
         """
         if not history or history[-1].role is not Role.USER:
             raise ValueError("there is no user's message to answer")
-        state = MessagesState(messages=to_messages(history, self._prompt, self._history_max_tokens))
+        await self._wait_until_affordable(wanted, hold)
+        state = MessagesState(messages=to_messages(history, self._prompt, self._max_tokens()))
         effects = _Effects(wanted, hold)
         given = {EFFECTS: effects, FILLERS: Fillers(self._language, self._filler_s, wanted)}
         # LangGraph types its generator as a mere iterator, which could not be closed.
@@ -185,16 +204,38 @@ class GraphAgent:
             failure.repeatable = not effects.begun
             raise failure from error
 
+    async def _wait_until_affordable(self, wanted: asyncio.Event, hold: Callable[[bool], None]) -> None:
+        """Near a service's rate limit no answer is requested that may be thrown away."""
+        if self._service is not None and not wanted.is_set() and not self._service.models.limits.allows_preemptive:
+            hold(True)
+            await wanted.wait()
+            hold(False)
+
+    def _max_tokens(self) -> int:
+        """How long the system prompt and the history may be together, by the settings and the service's rate limit."""
+        prompt = tokens([system_message(self._prompt)])
+        affordable = None
+        if self._service is not None:
+            affordable = self._service.models.limits.history_tokens(prompt + self._tools_tokens)
+        return self._history_max_tokens if affordable is None else min(self._history_max_tokens, prompt + affordable)
+
     def _built(self, model: BaseChatModel, tools: Sequence[BaseTool]) -> Graph:
         with_tools = model.bind_tools(tools) if tools else model
         pure = {tool.name for tool in tools if PURE in (tool.tags or ())}
         tool_node = ToolNode(tools, handle_tool_errors=_told)
 
         async def ask(state: MessagesState) -> MessagesState:
-            asked = with_tools if len(_calls(state)) < MAX_TOOL_ROUNDS else model
+            may_call = len(_calls(state)) < MAX_TOOL_ROUNDS and not _insists(state)
             try:
                 async with asyncio.timeout(self._timeout_s) as limit:
-                    return MessagesState(messages=[await asked.ainvoke(state["messages"])])
+                    for asked in (with_tools, with_tools) if may_call else ():
+                        try:
+                            return MessagesState(messages=[await asked.ainvoke(state["messages"])])
+                        except ToolUseError as error:
+                            if error.spoken:
+                                raise
+                            logger.info("%s", error)
+                    return MessagesState(messages=[await model.ainvoke(state["messages"])])
             except TimeoutError as error:
                 if not limit.expired():
                     raise
@@ -213,18 +254,28 @@ class GraphAgent:
             await config["configurable"][EFFECTS].before_tools(pure=called <= pure)
             return MessagesState(messages=[])
 
-        async def use(state: MessagesState, config: RunnableConfig, writer: StreamWriter) -> Any:
-            """The tools, covered by fillers unless the model has said what it is about to do."""
+        async def use(state: MessagesState, config: RunnableConfig, writer: StreamWriter) -> MessagesState:
+            """The tools' results. A call that has failed is not made again: the model is told the same once more."""
             given = config["configurable"]
+            known, asked = _split_calls(state)
+            try:
+                if not asked.tool_calls:
+                    return MessagesState(messages=[*known])
+                new = MessagesState(messages=[*state["messages"][:-1], asked])
+                return MessagesState(messages=[*known, *(await run_tools(new, config, writer))["messages"]])
+            finally:
+                given[EFFECTS].after_tools()
+
+        async def run_tools(state: MessagesState, config: RunnableConfig, writer: StreamWriter) -> Any:
+            """The tools, covered by fillers unless the model has said what it is about to do."""
             if _calls(state)[-1].text:
                 return await tool_node.ainvoke(state, config)
-            filling = asyncio.create_task(given[FILLERS].run(writer), name="fillers")
+            filling = asyncio.create_task(config["configurable"][FILLERS].run(writer), name="fillers")
             try:
                 return await tool_node.ainvoke(state, config)
             finally:
                 filling.cancel()
                 await asyncio.wait([filling])
-                given[EFFECTS].after_tools()
 
         graph = StateGraph(MessagesState)
         graph.add_node(MODEL, ask)
@@ -252,6 +303,40 @@ def _apart(text: str) -> str:
 def _calls(state: MessagesState) -> list[AIMessage]:
     """The model's tool calls for this answer: those of earlier answers are not in the history."""
     return [message for message in state["messages"] if isinstance(message, AIMessage) and message.tool_calls]
+
+
+def _failures(state: MessagesState) -> dict[tuple[str, str], ToolMessage]:
+    """The calls of this answer that have failed, with what the model was told of it."""
+    results = {message.tool_call_id: message for message in state["messages"] if isinstance(message, ToolMessage)}
+    made = [call for message in _calls(state) for call in message.tool_calls]
+    return {
+        _key(call): results[str(call["id"])]
+        for call in made
+        if str(call["id"]) in results and results[str(call["id"])].status == "error"
+    }
+
+
+def _insists(state: MessagesState) -> bool:
+    """Whether the model has made a call again that had failed: it would go on doing so, as gpt-oss was seen to."""
+    made = Counter(_key(call) for message in _calls(state) for call in message.tool_calls)
+    return any(made[key] > 1 for key in _failures(state))
+
+
+def _split_calls(state: MessagesState) -> tuple[list[ToolMessage], AIMessage]:
+    """What is told again of the calls of the last message that have failed before, and the message with the others."""
+    last, failures = _calls(state)[-1], _failures(state)
+    told = [
+        failures[_key(call)].model_copy(update={"tool_call_id": call["id"], "id": None})
+        for call in last.tool_calls
+        if _key(call) in failures
+    ]
+    new = [call for call in last.tool_calls if _key(call) not in failures]
+    return told, last.model_copy(update={"tool_calls": new})
+
+
+def _key(call: ToolCall) -> tuple[str, str]:
+    """What makes two calls the same."""
+    return call["name"], json.dumps(call["args"], sort_keys=True)
 
 
 def _told(error: Exception) -> str:

@@ -15,6 +15,8 @@ from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeec
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+    from voicebot.engines.llm.models import Models
+
 EMBEDDED = frozenset({"pocketsphinx", "offline", "espeak"})
 """Engines that send nothing anywhere."""
 
@@ -27,6 +29,9 @@ class ModelService(Protocol):
 
     @property
     def model(self) -> BaseChatModel: ...
+
+    @property
+    def models(self) -> Models: ...
 
     @property
     def languages(self) -> frozenset[str]: ...
@@ -162,31 +167,34 @@ def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
     match name:
         case "groq":
             from voicebot.engines.llm.groq import Groq
+            from voicebot.engines.llm.models import Models
 
             return Groq(
                 _key(settings.groq_api_key, "GROQ_API_KEY", name),
                 base_url=settings.groq_base_url,
-                model=settings.groq_model,
+                models=Models(settings.groq_model),
                 temperature=settings.llm_temperature,
                 timeout_s=settings.llm_timeout_s,
             )
         case "openai":
+            from voicebot.engines.llm.models import Models
             from voicebot.engines.llm.openai import OpenAI
 
             return OpenAI(
                 _openai_key(settings, name),
                 base_url=settings.openai_base_url,
-                model=settings.openai_model,
+                models=Models(settings.openai_model),
                 temperature=settings.llm_temperature,
                 timeout_s=settings.llm_timeout_s,
             )
         case "openai-realtime":
+            from voicebot.engines.llm.models import Models
             from voicebot.engines.llm.realtime import Realtime
 
             return Realtime(
                 _openai_key(settings, name),
                 base_url=settings.openai_base_url,
-                model=settings.openai_realtime_model,
+                models=Models(settings.openai_realtime_model),
                 timeout_s=settings.llm_timeout_s,
             )
         case "offline":

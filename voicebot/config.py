@@ -60,6 +60,15 @@ def _names(value: Any) -> Any:
     return tuple(name.strip().lower() for name in value.split(",") if name.strip())
 
 
+def _models(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise ValueError("names no model")
+    return names
+
+
 def _is_chain(value: tuple[str, ...]) -> tuple[str, ...]:
     if not value:
         raise ValueError("names no engine; `auto` takes the best that can work here")
@@ -149,6 +158,8 @@ Text = Annotated[str | None, BeforeValidator(_none_if_blank)]
 Url = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_url)]
 HttpUrl = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_http_url)]
 Headers = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), AfterValidator(_are_headers)]
+Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models)]
+"""Names of models in the order of preference."""
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 
 
@@ -176,11 +187,14 @@ class Settings(BaseSettings):
     deepgram_model: str = Field(default="nova-3", pattern=r"^[\w.:-]+$")
     groq_api_key: Secret = None
     groq_base_url: Url = None
-    groq_model: str = Field(default="llama-3.3-70b-versatile", min_length=1)
+    # Groq shut Llama 3.3 down on 2026-08-16, except for customers with a contract; gpt-oss-120b is its successor.
+    groq_model: Models = ("openai/gpt-oss-120b", "llama-3.3-70b-versatile")
     openai_api_key: Secret = None
     openai_base_url: Url = None
-    openai_model: str = Field(default="gpt-4o-mini", min_length=1)
-    openai_realtime_model: str = Field(default="gpt-realtime", min_length=1)
+    # OpenAI shuts gpt-4o-mini down on 2027-01-14 and gpt-realtime on 2027-01-20 (docstrings in the openai SDK 3.57,
+    # types/shared/chat_model.py); the first ones are their successors, the others are for accounts without these.
+    openai_model: Models = ("gpt-6-luna", "gpt-5.4-mini", "gpt-4o-mini")
+    openai_realtime_model: Models = ("gpt-realtime-2.1", "gpt-realtime")
     elevenlabs_api_key: Secret = None
     elevenlabs_base_url: Url = None
     elevenlabs_voice: Text = None

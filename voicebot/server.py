@@ -72,7 +72,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
             "version": voicebot.__version__,
             "deepgram_configured": settings.deepgram_api_key is not None,
             "groq_configured": settings.groq_api_key is not None,
-            "groq_model": settings.groq_model,
+            "groq_model": _groq_model(preflight.health, settings),
             "engines": engines.names,
             "stages": preflight.health,
             "problem": preflight.problem,
@@ -127,6 +127,12 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
         gr.mount_gradio_app(app, build_page(settings.max_text_chars), path="/", ssr_mode=False)
     guard(app, settings, counted.count_refusal, streamed={PATH})
     return app
+
+
+def _groq_model(health: Health, settings: Settings) -> str:
+    """The model of Groq's that is used, or would be tried first."""
+    models = (engine.model for engine in health["llm"] if engine.name == "groq")
+    return next(filter(None, models), settings.groq_model[0])
 
 
 def notice(health: Health, settings: Settings) -> str:
@@ -220,7 +226,10 @@ async def _look_at(preflight: Preflight) -> None:
     """Say in the log what each engine is like before anybody comes."""
     for stage, engines in (await preflight.check()).items():
         for engine in engines:
+            name = f"{engine.name} with {engine.model}" if engine.model else engine.name
             state = f"ready ({engine.probe_ms} ms)" if engine.ready else "not ready"
-            logger.info("%s: %s is %s%s", stage, engine.name, state, f": {engine.reason}" if engine.reason else "")
+            logger.info("%s: %s is %s%s", stage, name, state, f": {engine.reason}" if engine.reason else "")
+            if engine.warning:
+                logger.warning("%s: %s: %s", stage, engine.name, engine.warning)
     if preflight.problem is not None:
         logger.error("%s", preflight.problem)

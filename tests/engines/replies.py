@@ -18,6 +18,9 @@ from langchain_core.tools import BaseTool, tool
 from voicebot.agent import GraphAgent
 from voicebot.core.history import History, Message, Role
 from voicebot.engines.base import EngineError
+from voicebot.engines.llm.groq import Groq
+from voicebot.engines.llm.models import Models
+from voicebot.engines.llm.openai import OpenAI
 
 KEY = "sk-secret-4711"
 WORDS = "my birthday is in May"
@@ -45,12 +48,21 @@ class Engine(Protocol):
     def name(self) -> str: ...
 
     model: BaseChatModel
+    models: Models
 
     async def start(self) -> None: ...
 
     async def close(self) -> None: ...
 
     async def probe(self) -> None: ...
+
+
+def groq_on(address: str, *models: str, key: str = KEY, **options: Any) -> Groq:
+    return Groq(key, base_url=address, models=Models(models or ("openai/gpt-oss-120b",)), **options)
+
+
+def openai_on(address: str, *models: str, key: str | None = KEY, **options: Any) -> OpenAI:
+    return OpenAI(key, base_url=address, models=Models(models or ("gpt-6-luna",)), **options)
 
 
 def agent_on(engine: Engine, tools: Sequence[BaseTool] = (), **options: Any) -> GraphAgent:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engines.replies import KEY, agent_on, said
+from tests.engines.replies import KEY, agent_on, groq_on, said
 from tests.simulators.brain import Answer
 from tests.simulators.chat import ChatSimulator
 from voicebot.engines.base import EngineError, Fault
@@ -14,7 +14,7 @@ from voicebot.engines.llm.groq import Groq
 @pytest.mark.parametrize("path", ["", "/", "/openai/v1", "/openai/v1/"])
 async def test_the_address_may_have_the_path_or_not(path: str) -> None:
     async with ChatSimulator() as simulator:
-        agent = agent_on(Groq(KEY, base_url=f"{simulator.url}{path}"))
+        agent = agent_on(groq_on(f"{simulator.url}{path}"))
         await agent.probe()
         await said(agent)
         assert [request.path for request in simulator.requests] == ["/openai/v1/models", "/openai/v1/chat/completions"]
@@ -23,11 +23,11 @@ async def test_the_address_may_have_the_path_or_not(path: str) -> None:
 
 async def test_a_model_that_is_gone_is_found_out_by_the_probe() -> None:
     async with ChatSimulator() as simulator:
-        agent = agent_on(Groq(KEY, base_url=simulator.url, model="llama-1"))
+        agent = agent_on(groq_on(simulator.url, "llama-1"))
         for failing in (agent.probe(), said(agent)):
             with pytest.raises(EngineError, match="there is no") as caught:
                 await failing
-            assert caught.value.fault is Fault.REJECTED
+            assert caught.value.fault is Fault.MISSING
         await agent.close()
 
 
@@ -35,7 +35,7 @@ async def test_the_environment_is_not_read(monkeypatch: pytest.MonkeyPatch) -> N
     for name in ("GROQ_BASE_URL", "GROQ_API_BASE", "GROQ_API_KEY", "GROQ_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9/wrong")
     async with ChatSimulator(key=KEY) as simulator:
-        agent = agent_on(Groq(KEY, base_url=simulator.url))
+        agent = agent_on(groq_on(simulator.url))
         simulator.answers.append(Answer("Right."))
         assert await said(agent) == "Right."
         await agent.close()
@@ -43,12 +43,14 @@ async def test_the_environment_is_not_read(monkeypatch: pytest.MonkeyPatch) -> N
 
 async def test_the_request_is_groqs() -> None:
     async with ChatSimulator() as simulator:
-        agent = agent_on(Groq(KEY, base_url=simulator.url, temperature=0.2))
+        agent = agent_on(groq_on(simulator.url, temperature=0.2))
         await said(agent)
         body = simulator.completions[0].body
         assert {name: value for name, value in body.items() if name != "messages"} == {
-            "model": "llama-3.3-70b-versatile",
+            "model": "openai/gpt-oss-120b",
             "temperature": 0.2,
+            "reasoning_effort": "low",
+            "include_reasoning": False,
             "stream": True,
             "n": 1,
             "service_tier": "on_demand",

@@ -35,8 +35,10 @@ from voicebot.agent import GraphAgent
 from voicebot.core.history import Message, Role
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.llm import realtime
+from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.realtime import Realtime, lines
 
+MODELS = ("gpt-realtime-2.1", "gpt-realtime")
 BROKEN = "the answer was cut short or made no sense"
 
 
@@ -55,7 +57,7 @@ async def simulator(dialect: str) -> AsyncIterator[RealtimeSimulator]:
 
 
 def engine_on(simulator: RealtimeSimulator, key: str | None = KEY, **options: Any) -> Realtime:
-    return Realtime(key, base_url=f"{simulator.url}/v1", **options)
+    return Realtime(key, base_url=f"{simulator.url}/v1", models=Models(MODELS), **options)
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ async def test_the_session_is_shaped_first_and_told_what_was_heard(
     simulator.answers.append(Answer("Hello  there. How are you?"))
     assert [token async for token in agent.reply(TALKED, WANTED)] == ["Hello  ", "there. ", "How ", "are ", "you?"]
     (session,) = simulator.requests
-    assert (session.model, session.headers["Authorization"]) == ("gpt-realtime", f"Bearer {KEY}")
+    assert (session.model, session.headers["Authorization"]) == ("gpt-realtime-2.1", f"Bearer {KEY}")
     update, *_, create = session.events
     assert update["type"] == "session.update"
     assert update["session"].pop("instructions").startswith("Be brief.")
@@ -80,7 +82,12 @@ async def test_the_session_is_shaped_first_and_told_what_was_heard(
     assert update["session"] == common | (
         {"modalities": ["text"], "turn_detection": None}
         if simulator.beta
-        else {"type": "realtime", "output_modalities": ["text"], "audio": {"input": {"turn_detection": None}}}
+        else {
+            "type": "realtime",
+            "output_modalities": ["text"],
+            "audio": {"input": {"turn_detection": None}},
+            "reasoning": {"effort": "low"},
+        }
     )
     assert create == {"type": "response.create"}
     spoken = "text" if simulator.beta else "output_text"
@@ -187,12 +194,12 @@ async def test_closing_while_a_connection_is_being_opened(simulator: RealtimeSim
 async def test_a_service_of_ones_own_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     async with RealtimeSimulator() as simulator:
-        engine = agent_on(Realtime(None, base_url=f"ws{simulator.url.removeprefix('http')}/v1"))
+        engine = agent_on(Realtime(None, base_url=f"ws{simulator.url.removeprefix('http')}/v1", models=Models(MODELS)))
         await said(engine)
         assert simulator.requests[0].headers["Authorization"] == "Bearer none"
         await engine.close()
     with pytest.raises(ValueError, match="needs a key"):
-        Realtime(None)
+        Realtime(None, models=Models(MODELS))
 
 
 async def test_https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +330,7 @@ async def test_a_wrong_key_is_told_after_the_handshake(
 async def test_a_proxy_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.setenv("HTTPS_PROXY", "127.0.0.1:9")
-    engine = Realtime(KEY)
+    engine = Realtime(KEY, models=Models(MODELS))
     with pytest.raises(EngineError, match="openai-realtime: no connection"):
         await engine.probe()
     await engine.close()

@@ -34,6 +34,8 @@ from voicebot.engines.stt.pocketsphinx import PocketSphinx
 
 Json = dict[str, Any]
 
+THOUGHT = "They ask me something, so I should think about it."
+
 STORY = (
     "Once upon a time there was a young captain who lived in a small white house above the harbour. "
     "Every morning she looked at the ships and wondered where they had come from. "
@@ -159,8 +161,8 @@ async def test_a_conversation_with_a_tool_a_backchannel_and_an_interruption(serv
     """Deepgram, Groq and ElevenLabs; what Groq is asked holds what was heard, and nothing else."""
     services.chat.answers.extend(
         [
-            Answer(calls=(Call("clock", {"place": "Tokyo"}),)),
-            Answer("It is ten o'clock in Tokyo."),
+            Answer(calls=(Call("clock", {"place": "Tokyo"}),), reasoning=THOUGHT),
+            Answer(f"<think>{THOUGHT}</think>It is ten o'clock in Tokyo.", reasoning=THOUGHT),
             Answer(STORY),
             Answer("Two plus two is four."),
         ]
@@ -204,12 +206,62 @@ async def test_a_conversation_with_a_tool_a_backchannel_and_an_interruption(serv
         assert said[3] == ("assistant", story["heard"] + CUT_MARK)
         telemetry = [message for message in talk.client.messages if message["type"] == "telemetry"]
         assert telemetry[-1]["stt_bytes"] > 3 * 16_000
+        assert THOUGHT not in str(services.bodies)
+        assert {body["model"] for body in services.bodies} == {"openai/gpt-oss-120b"}
+        assert {(body["reasoning_effort"], body["include_reasoning"]) for body in services.bodies} == {("low", False)}
+        assert (await talk.server.get("/health"))["groq_model"] == "openai/gpt-oss-120b"
         assert await talk.server.get("/health") | {"stages": None} == await talk.server.get("/health") | {
             "stages": None
         }
     assert services.hears.open == 0
     async with asyncio.timeout(5):
         await services.speaks.until_open(0)
+
+
+async def test_openais_model_calls_a_tool_is_interrupted_and_stalls(services: Services) -> None:
+    """The stalled turn is answered by the next engine, soon; the one after that by OpenAI again."""
+    services.chat.answers.extend(
+        [
+            Answer(calls=(Call("clock", {"place": "Tokyo"}),)),
+            Answer("It is ten o'clock in Tokyo."),
+            Answer(STORY),
+            Answer("All right."),
+        ]
+    )
+    settings = services.settings | {"groq_api_key": None, "openai_base_url": f"{services.chat.url}/v1"}
+    names = {"llm_engine": "openai,offline", "tts_engine": "espeak", "stt_engine": "pocketsphinx"}
+    patience = {"tool_filler_ms": 60_000, "first_output_timeout_s": 1, "llm_retries": 0, "engine_rest_s": 0.1}
+    async with talking(**settings, **names, **patience) as talk:
+        talk.types("what time is it in tokyo")
+        await talk.answered(1)
+        talk.types("tell me a story")
+        await talk.until(lambda state: len(answers(state)) == 2 and heard_words(state) >= 4)
+        services.chat.faults.plan(Fault.HANG)
+        started_s = time.monotonic()
+        talk.types("what is two plus two")
+        state = await talk.until(lambda state: len(answers(state)) == 3 and state["phase"] == "speaking")
+        assert time.monotonic() - started_s < 2.5
+        state = await talk.answered(3)
+        assert state["engines"]["llm"]["name"] == "offline"
+        assert state["engines"]["llm"]["reasons"] == ["openai: nothing came within 1 s"]
+        assert "four" in answers(state)[2]["heard"].lower()
+        assert answers(state)[1]["interrupted"]
+        await until_ready(talk, "openai")
+        talk.types("thank you")
+        state = await talk.answered(4)
+        assert answers(state)[3]["heard"] == "All right."
+        assert {(body["model"], body["reasoning_effort"]) for body in services.bodies} == {("gpt-6-luna", "none")}
+        assert not any("temperature" in body for body in services.bodies), "it takes none"
+        assert asked(services.bodies[-1]) == history(state)[:-1]
+
+
+async def until_ready(talk: Talk, engine: str) -> None:
+    """Until the bot has found out by itself that the engine can work again."""
+    async with asyncio.timeout(10):
+        while engine not in [  # noqa: ASYNC110 (it is told by polling only)
+            each["name"] for each in (await talk.server.get("/health"))["stages"]["llm"] if each["ready"]
+        ]:
+            await asyncio.sleep(0.05)
 
 
 async def test_the_other_services_hold_a_conversation(services: Services) -> None:

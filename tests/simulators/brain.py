@@ -30,7 +30,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Text word by word, then tool calls; then, in place of an end, an `error` as the service tells it in a stream.
+    """Reasoning, text (word by word) and tool calls; in place of an end, an `error` as a service tells it in a stream.
 
     `finish` is why it ended ("stop" and "tool_calls" go without saying); empty: the stream just ends.
     """
@@ -39,10 +39,17 @@ class Answer:
     calls: tuple[Call, ...] = ()
     error: Mapping[str, Any] | None = None
     finish: str | None = None
+    reasoning: str = ""
+    status: int | None = None
+    """With which the error comes, if it is not in the stream."""
 
     @property
     def tokens(self) -> list[str]:
         return _TOKEN.findall(self.text)
+
+    @property
+    def reasoning_tokens(self) -> list[str]:
+        return _TOKEN.findall(self.reasoning)
 
 
 @dataclass(frozen=True, slots=True)

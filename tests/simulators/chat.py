@@ -1,9 +1,11 @@
 """Chat completions as Groq and OpenAI serve them, streamed as server-sent events.
 
 Written from the services' references (console.groq.com/docs/api-reference and /docs/errors,
-platform.openai.com/docs/api-reference/chat/streaming and /docs/guides/error-codes) and a recording of Groq
-(shared/specs/groq-stream-tool-cassette.yaml): first the role, then the deltas, then the reason of the end with the
-usage, then `[DONE]`; an error in mid-stream is an `event: error`.
+platform.openai.com/docs/api-reference/chat/streaming and /docs/guides/error-codes) and a recording of Groq's
+gpt-oss-120b (shared/specs/groq-stream-tool-cassette.yaml): first the role, then the deltas (of reasoning, where the
+request wants it, of text, of tool calls), then the reason of the end, then `[DONE]`; an error in mid-stream is an
+`event: error`. Groq sends the usage with the end, OpenAI in a chunk of its own and only if it is asked to. What a
+model accepts is in `chat_models`.
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ from email.utils import format_datetime
 from typing import Any, Self
 
 from tests.simulators.brain import Answer, Call, Said, default_answer
+from tests.simulators.chat_models import GROQ_PREFIX, TokenLimit, prompt_tokens, refusal
 from tests.simulators.faults import Fault, Faults, Planned
 from tests.simulators.http_connection import HttpConnection, Received
 
-PREFIXES = ("/openai/v1", "/v1")
+PREFIXES = (GROQ_PREFIX, "/v1")
 """Groq's and OpenAI's."""
 
 
@@ -32,11 +35,14 @@ class ChatSimulator:
     """A server on a free port. A request gets the next of `answers`, then what `brain` makes of the conversation.
 
     `key`: the only one that is accepted; None: any, but one must be there. The first token comes after `first_token_s`,
-    the others `token_s` apart. `garbage` is what comes for a GARBAGE; `retry_at_date` gives Retry-After as a date.
+    the others `token_s` apart. `shutdowns` are dates by model, as OpenAI lists them. `limit` is the account's
+    rate limit. `garbage` is what comes for a GARBAGE; `retry_at_date` gives Retry-After as a date.
     """
 
     key: str | None = None
-    models: tuple[str, ...] = ("llama-3.3-70b-versatile", "gpt-4o-mini")
+    models: tuple[str, ...] = ("openai/gpt-oss-120b", "llama-3.3-70b-versatile", "gpt-6-luna", "gpt-4o-mini")
+    shutdowns: dict[str, str] = field(default_factory=dict)
+    limit: TokenLimit | None = None
     first_token_s: float = 0.0
     token_s: float = 0.0
     brain: Callable[[Sequence[Said], Sequence[str]], Answer] = default_answer
@@ -107,10 +113,15 @@ class ChatSimulator:
         if wrong is not None:
             await http.json(*wrong)
         elif path == "/models":
-            listed = [{"id": model, "object": "model", "created": 0, "owned_by": "simulator"} for model in self.models]
-            await http.json(200, {"object": "list", "data": listed})
+            await http.json(200, {"object": "list", "data": [self._listed(model) for model in self.models]})
+        elif (wait_s := self._over_limit(request)) is not None:
+            headers = {**self._limit_headers, "Retry-After": f"{wait_s:.0f}"}
+            await http.json(429, _told("Rate limit reached on tokens per minute (TPM)", "rate_limit_exceeded"), headers)
         else:
             answer = self.answers.popleft() if self.answers else self.brain(*_conversation(request.body))
+            if answer.status is not None:
+                await http.json(answer.status, {"error": dict(answer.error or {})})
+                return
             await self._stream(http, request, answer, planned)
 
     async def _failed(self, http: HttpConnection, request: Received, planned: Planned) -> bool:
@@ -154,7 +165,19 @@ class ChatSimulator:
             return 400, _told("The simulator only streams", "stream_expected")
         if problem := _misplaced(request.body["messages"]):
             return 400, _told(problem, "invalid_request")
-        return None
+        error = refusal(request.path, request.body)
+        return None if error is None else (400, error)
+
+    def _listed(self, model: str) -> dict[str, Any]:
+        fixed = {"id": model, "object": "model", "created": 0, "owned_by": "simulator", "active": True}
+        return fixed | ({"shutdown_date": self.shutdowns[model]} if model in self.shutdowns else {})
+
+    def _over_limit(self, request: Received) -> float | None:
+        return None if self.limit is None else self.limit.admit(prompt_tokens(request.body))
+
+    @property
+    def _limit_headers(self) -> dict[str, str]:
+        return {} if self.limit is None else self.limit.headers
 
     async def _stream(self, http: HttpConnection, request: Received, answer: Answer, planned: Planned | None) -> None:
         fixed = {
@@ -164,9 +187,11 @@ class ChatSimulator:
             "model": request.body["model"],
             "system_fingerprint": "fp_simulator",
         }
-        await http.head(200, {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        await http.head(200, {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", **self._limit_headers})
+        if self.limit is not None:
+            self.limit.spend(len(answer.tokens) + len(answer.reasoning_tokens))
         await asyncio.sleep(self.first_token_s)
-        for sent, event in enumerate(_events(fixed, answer)):
+        for sent, event in enumerate(_events(fixed, answer, request)):
             if planned is not None and sent == planned.after and planned.fault is Fault.CUT:
                 http.abort()
                 return
@@ -178,8 +203,11 @@ class ChatSimulator:
         await http.end()
 
 
-def _events(fixed: dict[str, Any], answer: Answer) -> list[bytes]:
+def _events(fixed: dict[str, Any], answer: Answer, request: Received) -> list[bytes]:
+    is_groq = request.path.startswith(GROQ_PREFIX)
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    if request.body.get("include_reasoning", True) and request.body.get("reasoning_format") != "hidden":
+        deltas += [{"reasoning": token, "channel": "analysis"} for token in answer.reasoning_tokens]
     deltas += [{"content": token} for token in answer.tokens]
     for index, call in enumerate(answer.calls):
         deltas += _call_deltas(index, call)
@@ -188,18 +216,20 @@ def _events(fixed: dict[str, Any], answer: Answer) -> list[bytes]:
         return [*events, b"event: error\n" + _event({"error": dict(answer.error)})]
     if answer.finish != "":
         reason = answer.finish or ("tool_calls" if answer.calls else "stop")
+        made, asked = len(answer.tokens) + len(answer.reasoning_tokens), prompt_tokens(request.body)
         usage: dict[str, Any] = {
-            "prompt_tokens": 10,
-            "completion_tokens": len(deltas),
-            "total_tokens": 10 + len(deltas),
+            "prompt_tokens": asked,
+            "completion_tokens": made,
+            "total_tokens": asked + made,
+            "completion_tokens_details": {"reasoning_tokens": len(answer.reasoning_tokens)},
         }
-        end: dict[str, Any] = {
-            **fixed,
-            "choices": [_choice({}, reason)],
-            "x_groq": {"id": "req_1", "usage": usage},
-            "usage": usage,
-        }
-        events += [_event(end), b"data: [DONE]\n\n"]
+        end: dict[str, Any] = {**fixed, "choices": [_choice({}, reason)]}
+        if is_groq:
+            end |= {"x_groq": {"id": "req_1", "usage": usage}, "usage": usage}
+        events.append(_event(end))
+        if not is_groq and (request.body.get("stream_options") or {}).get("include_usage"):
+            events.append(_event({**fixed, "choices": [], "usage": usage}))
+        events.append(b"data: [DONE]\n\n")
     return events
 
 

@@ -39,11 +39,12 @@ class RealtimeSimulator:
     """A server on a free port. A response gets the next of `answers`, then what `brain` makes of the conversation.
 
     `faults` are for responses, `door_faults` for handshakes. `key`: the only one that is accepted; None: any.
-    `only_done`: text and arguments come whole, without deltas.
+    `only_done`: text and arguments come whole, without deltas. `models`: the only ones there are.
     """
 
     beta: bool = False
     key: str | None = None
+    models: tuple[str, ...] = ("gpt-realtime-2.1", "gpt-realtime")
     first_token_s: float = 0.0
     token_s: float = 0.0
     only_done: bool = False
@@ -100,6 +101,8 @@ class RealtimeSimulator:
         ]
 
     async def _let_in(self, connection: ServerConnection, request: Request) -> Response | None:
+        if request.path == "/v1/models":
+            return self._model_list(connection, request)
         planned = self.door_faults.next()
         if planned is None:
             return None
@@ -122,6 +125,16 @@ class RealtimeSimulator:
                     response.headers["Retry-After"] = f"{planned.retry_after_s:g}"
                 return response
         return None
+
+    def _model_list(self, connection: ServerConnection, request: Request) -> Response:
+        """What `GET /v1/models` answers."""
+        if self.key is not None and request.headers.get("Authorization") != f"Bearer {self.key}":
+            return connection.respond(HTTPStatus.UNAUTHORIZED, json.dumps({"error": {"code": "invalid_api_key"}}))
+        listed = [{"id": model, "object": "model", "created": 0, "owned_by": "simulator"} for model in self.models]
+        response = connection.respond(HTTPStatus.OK, json.dumps({"object": "list", "data": listed}))
+        del response.headers["Content-Type"]
+        response.headers["Content-Type"] = "application/json"
+        return response
 
     async def _converse(self, connection: ServerConnection) -> None:
         assert connection.request is not None

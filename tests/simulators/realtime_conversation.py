@@ -67,7 +67,11 @@ class Conversation:
     async def _refused(self) -> bool:
         scheme, _, key = self._session.headers.get("Authorization", "").partition(" ")
         if scheme == "Bearer" and key and self._simulator.key in (None, key):
-            return False
+            if self._session.model in self._simulator.models:
+                return False
+            await self._send("error", error=error("model_not_found", "The model does not exist."))
+            await self._connection.close(4004, "model_not_found")
+            return True
         await self._send("error", error=error("invalid_api_key", f"Incorrect API key provided: {key}"))
         await self._connection.close(3000, "invalid_request_error.invalid_api_key")
         return True

@@ -42,6 +42,12 @@ def problem(event: Event, items: Sequence[Event], *, beta: bool, is_active: bool
 def response_events(answer: Answer, next_id: Callable[[str], str], *, beta: bool) -> Iterator[Event]:
     """The items of a response, from its beginning up to, not including, its end."""
     index = -1
+    if answer.reasoning and not beta:
+        # Its text stays with the service.
+        index += 1
+        item = {"id": next_id("item"), "type": "reasoning", "summary": []}
+        yield {"type": "response.output_item.added", "output_index": index, "item": item}
+        yield {"type": "response.output_item.done", "output_index": index, "item": item}
     if answer.text:
         index += 1
         kind = "text" if beta else "output_text"

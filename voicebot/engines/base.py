@@ -24,6 +24,8 @@ class Fault(StrEnum):
     """The key is not accepted (401, 403), or its account has no credit (402): it will not be soon."""
     REJECTED = "rejected"
     """The request is not accepted (another 4xx): the same one will not be."""
+    MISSING = "missing"
+    """The service has no such model (404): it will not have it soon."""
     LIMITED = "limited"
     """Too many requests (429)."""
     UNREACHABLE = "unreachable"
@@ -111,12 +113,17 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class EngineHealth:
-    """How an engine does: why it is not ready, or why it failed last, and how long its last probe took."""
+    """How an engine does: why it is not ready, or why it failed last, and how long its last probe took.
+
+    `model` is the one of a service's models that is used; `warning` says that it will not be for much longer.
+    """
 
     name: str
     ready: bool
     reason: str | None = None
     probe_ms: int | None = None
+    model: str | None = None
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +180,21 @@ class Voiced(Protocol):
 
     def voices(self, language: str) -> dict[str, str]:
         """Those it has beside its usual one, with a name for people."""
+        ...
+
+
+@runtime_checkable
+class OneOfModels(Protocol):
+    """An engine that uses one of several models of its service, and finds out by a probe which."""
+
+    @property
+    def model(self) -> str | None:
+        """The one it uses; None for an engine without a service."""
+        ...
+
+    @property
+    def warning(self) -> str | None:
+        """What an operator should know of that model."""
         ...
 
 

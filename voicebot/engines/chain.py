@@ -14,7 +14,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Generic, Self, TypeVar
 
-from voicebot.engines.base import Engine, EngineError, EngineHealth, Fault, Manner, adapted
+from voicebot.engines.base import Engine, EngineError, EngineHealth, Fault, Manner, OneOfModels, adapted
 from voicebot.engines.circuit import Circuit
 
 logger = logging.getLogger(__name__)
@@ -55,11 +55,14 @@ class Link(Generic[E]):
     @property
     def health(self) -> EngineHealth:
         error = self.circuit.error
+        served = self.engine if isinstance(self.engine, OneOfModels) else None
         return EngineHealth(
             self.engine.name,
             ready=self.started and self.circuit.closed,
             reason=None if error is None else error.message,
             probe_ms=None if self.probe_s is None else round(self.probe_s * 1000),
+            model=None if served is None else served.model,
+            warning=None if served is None else served.warning,
         )
 
 

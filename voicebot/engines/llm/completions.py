@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from typing import Any, ClassVar, cast
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk
 
-from voicebot.engines.base import Fault
+from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.llm.connection import CONNECT_S, KEEP_S, tls
-from voicebot.engines.llm.failures import ClientErrors, failure
+from voicebot.engines.llm.failures import ClientErrors, ToolUseError, code_of, failure
+from voicebot.engines.llm.messages import tokens, tools_tokens
+from voicebot.engines.llm.models import Models, listed_by
+from voicebot.engines.llm.rate_limits import RateLimits
+from voicebot.engines.llm.request_fields import RequestFields
+from voicebot.engines.llm.visible_text import VisibleText
 from voicebot.personas.languages import LANGUAGE_NAMES
+
+LONGEST_WAIT_S = 2.0
+"""A request that the rate limit would refuse waits for this long at most; then another engine answers sooner."""
 
 
 def errors_of(engine: str, sdk: Any, http: Any) -> ClientErrors:
@@ -40,18 +50,32 @@ def client_options(sdk: Any, http: Any, timeout_s: float) -> dict[str, Any]:
 
 
 class SdkService:
-    """A service behind an SDK's client."""
+    """A service behind an SDK's client, and the `models` that it may be asked for."""
 
     languages = frozenset(LANGUAGE_NAMES)
 
-    def __init__(self, sdk: Any) -> None:
+    def __init__(self, sdk: Any, models: Models, errors: ClientErrors) -> None:
         self._sdk = sdk
+        self._errors = errors
+        self.models = models
+
+    @property
+    def limits(self) -> RateLimits:
+        return self.models.limits
 
     async def start(self) -> None:
         """Nothing to open: the first request connects."""
 
     async def close(self) -> None:
         await self._sdk.close()
+
+    async def choose_model(self) -> bool:
+        """Ask which models there are, which costs nothing and needs the key, and use the first of ours among them.
+
+        Returns False if there is none. Raises EngineError.
+        """
+        with self._errors.as_engine_errors():
+            return self.models.choose(await listed_by(self._sdk))
 
 
 class Completions:
@@ -60,46 +84,113 @@ class Completions:
     `post` is the SDK's for requests that it has no method for. Its method for this one goes through each message and
     each piece of the answer by reflection, on the event loop of all sessions: with 20 messages half the processor time
     of a turn, and half the delay that is ours (measured with a service without any).
+
+    A request is made for the model that is current at that moment, with the fields of its family, and within its rate
+    limit.
     """
 
-    def __init__(self, post: Callable[..., Any], path: str, stream_class: Any, errors: ClientErrors) -> None:
+    def __init__(
+        self,
+        post: Callable[..., Any],
+        path: str,
+        stream_class: Any,
+        errors: ClientErrors,
+        models: Models,
+        fields: RequestFields,
+    ) -> None:
         self._post = post
         self._path = path
         self._stream_class = stream_class
         self._errors = errors
+        self._models = models
+        self._fields = fields
 
-    async def create(self, *, opened: AsyncExitStack, **body: Any) -> Any:
-        """The answer's pieces as dicts, in a stream that is closed with `opened`. Raises EngineError."""
+    async def create(self, *, opened: AsyncExitStack, tokens: int, **body: Any) -> Any:
+        """The answer's pieces as dicts, in a stream that is closed with `opened`. Raises EngineError.
+
+        `tokens` is our estimate of the request's length.
+        """
         with self._errors.as_engine_errors():
-            stream = await self._post(
-                self._path,
-                body={name: value for name, value in body.items() if value is not None},
-                cast_to=object,
-                stream=True,
-                stream_cls=self._stream_class[object],
-            )
-        return await opened.enter_async_context(stream)
+            while True:
+                limits = self._models.limits
+                await self._wait(limits, tokens)
+                request = self._fields.applied(self._models.current, body)
+                limits.sent(tokens)
+                try:
+                    stream = await self._post(
+                        self._path, body=request, cast_to=object, stream=True, stream_cls=self._stream_class[object]
+                    )
+                except self._errors.answered as error:
+                    answer = cast("Any", error)
+                    limits.observe(answer.response.headers)
+                    if not self._adjusts(request, answer.status_code, answer.body):
+                        raise
+                else:
+                    limits.observe(stream.response.headers)
+                    return await opened.enter_async_context(stream)
+
+    def count(self, tokens: int, usage: UsageMetadata) -> None:
+        """Takes note of what the service has counted for a request, `tokens` long by our estimate, and its answer."""
+        self._models.limits.answered(tokens, usage["input_tokens"], usage["output_tokens"])
+
+    async def _wait(self, limits: RateLimits, tokens: int) -> None:
+        """Until the rate limit lets the request through. Raises EngineError if that takes too long."""
+        wait_s = limits.wait_s(tokens)
+        if wait_s > LONGEST_WAIT_S:
+            message = f"the account's rate limit is used up ({limits.tokens_a_minute} tokens a minute)"
+            raise EngineError(self._errors.engine, message, fault=Fault.LIMITED, retry_after_s=wait_s)
+        await asyncio.sleep(wait_s)
+
+    def _adjusts(self, request: dict[str, Any], status: int, error: object) -> bool:
+        """Whether a request that was refused should be made again, as another one."""
+        if code_of(error) in ("model_not_found", "model_decommissioned"):
+            return self._models.lose(request["model"])
+        return status == 400 and self._fields.learn(request, error)
 
 
 async def answer(
-    ask: Callable[..., AsyncIterator[ChatGenerationChunk]], errors: ClientErrors
+    ask: Callable[..., AsyncIterator[ChatGenerationChunk]], completions: Completions, length: int, errors: ClientErrors
 ) -> AsyncGenerator[ChatGenerationChunk]:
-    """The chunks of an answer up to its end. Raises EngineError if it fails, or ends without having been finished.
+    """The chunks of an answer up to its end, with nothing in them but what the user may hear, and tool calls.
 
     `ask` is a LangChain model's stream, lacking only what `Completions` is to open the connection on: neither the model
-    nor Groq's SDK close it when something goes wrong. A service says why it has finished ("stop", "length",
-    "tool_calls"); a gateway that is cut off may end the stream as if all were well.
+    nor Groq's SDK close it when something goes wrong. `length` is the request's, in tokens, by our estimate. A service
+    says why it has finished ("stop", "length", "tool_calls"); a gateway that is cut off may end the stream as if all
+    were well. Raises EngineError if the answer fails, or ends without having been finished.
     """
-    finished = False
-    with errors.as_engine_errors(connected=True):
-        async with AsyncExitStack() as opened:
-            chunks = cast("AsyncGenerator[ChatGenerationChunk]", ask(opened=opened))
-            async with aclosing(chunks):
-                async for chunk in chunks:
-                    finished = finished or bool((chunk.generation_info or {}).get("finish_reason"))
-                    yield chunk
+    finished = spoken = False
+    visible = VisibleText()
+    try:
+        with errors.as_engine_errors(connected=True):
+            async with AsyncExitStack() as opened:
+                chunks = cast("AsyncGenerator[ChatGenerationChunk]", ask(opened=opened, tokens=length))
+                async with aclosing(chunks):
+                    async for chunk in chunks:
+                        finished = finished or bool((chunk.generation_info or {}).get("finish_reason"))
+                        message = cast("AIMessageChunk", chunk.message)
+                        if message.usage_metadata is not None:
+                            completions.count(length, message.usage_metadata)
+                        _clean(message, visible, finished=finished)
+                        spoken = spoken or bool(message.text)
+                        yield chunk
+                        if visible.over:
+                            return
+    except ToolUseError as error:
+        error.spoken = spoken
+        raise
     if not finished:
         raise failure(errors.engine, Fault.BROKEN)
+
+
+def _clean(message: AIMessageChunk, visible: VisibleText, *, finished: bool) -> None:
+    """Takes out of a chunk what is not to be spoken, nor sent back with the next request."""
+    if isinstance(message.content, str):
+        message.content = visible.push(message.content) + (visible.finish() if finished else "")
+    message.additional_kwargs.pop("reasoning_content", None)
+    for call in message.tool_call_chunks:
+        if call["name"]:
+            # gpt-oss sometimes leaves its own notation on it: "functions.clock<|channel|>commentary".
+            call["name"] = call["name"].partition("<|")[0].removeprefix("functions.")
 
 
 class Answering(BaseChatModel):
@@ -111,6 +202,8 @@ class Answering(BaseChatModel):
         self, messages: list[BaseMessage], *args: Any, **kwargs: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
         ask = partial(super()._astream, messages, *args, **kwargs)
-        async with aclosing(answer(ask, self.errors)) as chunks:
+        completions = cast("Completions", self.async_client)  # type: ignore[attr-defined]
+        length = tokens(messages) + tools_tokens(kwargs.get("tools", ()))
+        async with aclosing(answer(ask, completions, length, self.errors)) as chunks:
             async for chunk in chunks:
                 yield chunk

@@ -19,6 +19,7 @@ Errors = tuple[type[Exception], ...]
 TOLD: Mapping[Fault, str] = {
     Fault.DENIED: "the key was not accepted",
     Fault.REJECTED: "the request was not accepted",
+    Fault.MISSING: "there is no such model",
     Fault.LIMITED: "too many requests",
     Fault.UNREACHABLE: "no connection",
     Fault.SERVER: "the service failed",
@@ -33,15 +34,19 @@ STATUSES: Mapping[int, str] = {
 }
 """Where there is more to say than `TOLD` does."""
 
+TOOL_USE_FAILED = "tool_use_failed"
+"""Groq's code for a tool call of the model's that is none. The next try may do better."""
+
 CODES: Mapping[str, tuple[Fault, str]] = {
     "invalid_api_key": (Fault.DENIED, TOLD[Fault.DENIED]),
     "insufficient_quota": (Fault.LIMITED, "the account has no credit left"),
     "rate_limit_exceeded": (Fault.LIMITED, TOLD[Fault.LIMITED]),
-    "model_not_found": (Fault.REJECTED, "there is no such model"),
+    "model_not_found": (Fault.MISSING, TOLD[Fault.MISSING]),
+    # Groq, of a model that it has shut down.
+    "model_decommissioned": (Fault.MISSING, TOLD[Fault.MISSING]),
     "context_length_exceeded": (Fault.REJECTED, "the conversation is too long for the model"),
     "content_filter": (Fault.REJECTED, "the service refused to answer this"),
-    # Groq, when a model writes a call that is none: the next try may do better.
-    "tool_use_failed": (Fault.BROKEN, "the model called a tool wrongly"),
+    TOOL_USE_FAILED: (Fault.BROKEN, "the model called a tool wrongly"),
     "session_expired": (Fault.SERVER, TOLD[Fault.SERVER]),
     "server_error": (Fault.SERVER, TOLD[Fault.SERVER]),
     "internal_server_error": (Fault.SERVER, TOLD[Fault.SERVER]),
@@ -84,6 +89,12 @@ class ClientErrors:
             raise failure(self.engine, Fault.BROKEN) from error
 
 
+class ToolUseError(EngineError):
+    """The model called a tool in a way that its service could not read. `spoken`: some of the answer came before."""
+
+    spoken = False
+
+
 def failure(engine: str, fault: Fault) -> EngineError:
     return EngineError(engine, TOLD[fault], fault=fault)
 
@@ -94,13 +105,15 @@ def status_failure(
     """What an answer with an HTTP status of 400 or more means; `body` is the error in it, if it was JSON."""
     fault = Fault.of_status(status)
     fault, message = _known(body) or (fault, STATUSES.get(status, TOLD[fault]))
-    return EngineError(engine, f"{message} (HTTP {status})", fault=fault, retry_after_s=wait_s(headers, now))
+    kind = ToolUseError if code_of(body) == TOOL_USE_FAILED else EngineError
+    return kind(engine, f"{message} (HTTP {status})", fault=fault, retry_after_s=wait_s(headers, now))
 
 
 def told_failure(engine: str, body: object) -> EngineError:
     """What an error means that came as an event, after the HTTP status: `{"type": …, "code": …}`."""
     if known := _known(body):
-        return EngineError(engine, known[1], fault=known[0])
+        kind = ToolUseError if code_of(body) == TOOL_USE_FAILED else EngineError
+        return kind(engine, known[1], fault=known[0])
     told = body if isinstance(body, dict) else {}
     if isinstance(status := told.get("status_code"), int):
         return status_failure(engine, status, {})
@@ -127,11 +140,17 @@ def wait_s(headers: Mapping[str, str], now: datetime | None = None) -> float | N
     return retry_after_s(headers.get("retry-after"), now)
 
 
-def _known(body: object) -> tuple[Fault, str] | None:
+def code_of(body: object) -> str | None:
+    """The code of an error, or its type where that is the code; None if neither is one that we know."""
     if not isinstance(body, dict):
         return None
     inner: Any = body["error"] if isinstance(body.get("error"), dict) else body
-    return CODES.get(str(inner.get("code"))) or CODES.get(str(inner.get("type")))
+    return next((code for code in (str(inner.get("code")), str(inner.get("type"))) if code in CODES), None)
+
+
+def _known(body: object) -> tuple[Fault, str] | None:
+    code = code_of(body)
+    return None if code is None else CODES[code]
 
 
 def _status(error: Exception) -> tuple[int, Mapping[str, str]]:

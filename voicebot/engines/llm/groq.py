@@ -11,9 +11,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_groq import ChatGroq
 from pydantic import SecretStr
 
-from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.llm.completions import Answering, Completions, SdkService, client_options, errors_of
 from voicebot.engines.llm.connection import as_http
+from voicebot.engines.llm.models import Models, none_listed
+from voicebot.engines.llm.request_fields import RequestFields, groq_fields
 
 ADDRESS = "https://api.groq.com"
 PATH = "/openai/v1"
@@ -32,30 +33,34 @@ class Groq(SdkService):
         api_key: str,
         *,
         base_url: str | None = None,
-        model: str = "llama-3.3-70b-versatile",
+        models: Models,
         temperature: float = 0.7,
         timeout_s: float = 30.0,
     ) -> None:
         address = as_http(base_url or ADDRESS).rstrip("/").removesuffix(PATH)
         sdk = groq.AsyncGroq(api_key=api_key, base_url=address, **client_options(groq, httpx, timeout_s))
-        super().__init__(sdk)
-        self._model_name = model
-        completions = _Completions(sdk.post, f"{PATH}/chat/completions", groq.AsyncStream, ERRORS)
+        super().__init__(sdk, models, ERRORS)
+        completions = _Completions(
+            sdk.post,
+            f"{PATH}/chat/completions",
+            groq.AsyncStream,
+            ERRORS,
+            self.models,
+            RequestFields(groq_fields),
+        )
         # Given its clients, it makes none of its own.
         self.model: BaseChatModel = _Chat(
             client=completions,
             async_client=completions,
             api_key=SecretStr(api_key),
-            model=model,
+            model=models.current,
             temperature=temperature,
         )
 
     async def probe(self) -> None:
-        """Ask which models there are: costs nothing, and needs the key."""
-        with ERRORS.as_engine_errors():
-            known = [model.id for model in (await self._sdk.models.list()).data]
-        if self._model_name not in known:
-            raise EngineError(self.name, f"there is no model {self._model_name!r}", fault=Fault.REJECTED)
+        """Choose the model. Raises EngineError if the service has none of ours."""
+        if not await self.choose_model():
+            raise none_listed(self.name, self.models)
 
 
 class _Completions(Completions):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
 
@@ -16,6 +18,9 @@ CUT_MARK_EXPLAINED = (
     "the user has heard it up to the dash and nothing after it."
 )
 
+OWN_PART_ONLY = "Say only your own part: when you have asked something, stop there and wait for the answer."
+"""Some models, gpt-oss among them, else go on and answer their own question in the user's name."""
+
 BYTES_A_TOKEN = 4
 """English has about four characters a token (platform.openai.com/tokenizer); letters of other scripts are two to
 three bytes in UTF-8 and also more tokens, so that bytes are the better measure."""
@@ -24,14 +29,19 @@ TOKENS_A_MESSAGE = 4
 
 
 def to_messages(history: History, system_prompt: str, max_tokens: int | None = None) -> list[AnyMessage]:
-    """The system prompt, with the cut mark explained, and then the history.
+    """The system message, and then the history.
 
     If that is more than `max_tokens`, the history's oldest messages are left out, so that it begins with one of the
     user's; the system prompt and the last message always stay.
     """
-    system = SystemMessage(f"{system_prompt}\n\n{CUT_MARK_EXPLAINED}")
+    system = system_message(system_prompt)
     told = history if max_tokens is None else _latest(history, max_tokens - tokens([system]))
     return [system, *map(_message, told)]
+
+
+def system_message(prompt: str) -> SystemMessage:
+    """The system prompt, with the cut mark explained."""
+    return SystemMessage(f"{prompt}\n\n{CUT_MARK_EXPLAINED} {OWN_PART_ONLY}")
 
 
 def _latest(history: History, max_tokens: int) -> History:
@@ -54,4 +64,13 @@ def _message(message: Message) -> AnyMessage:
 
 def tokens(messages: Iterable[BaseMessage]) -> int:
     """About how many tokens they are. A model's own tokenizer would have to be downloaded."""
-    return sum(len(message.text.encode()) // BYTES_A_TOKEN + TOKENS_A_MESSAGE for message in messages)
+    return sum(_text_tokens(message.text) + TOKENS_A_MESSAGE for message in messages)
+
+
+def tools_tokens(tools: Sequence[Mapping[str, Any]]) -> int:
+    """About how many tokens the description of tools is, in the form of OpenAI's chat completions."""
+    return _text_tokens(json.dumps(tools, ensure_ascii=False)) if tools else 0
+
+
+def _text_tokens(text: str) -> int:
+    return len(text.encode()) // BYTES_A_TOKEN

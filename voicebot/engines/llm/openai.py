@@ -13,6 +13,8 @@ from pydantic import SecretStr
 
 from voicebot.engines.llm.completions import Answering, Completions, SdkService, client_options, errors_of
 from voicebot.engines.llm.connection import NO_KEY, OPENAI_ADDRESS, as_http
+from voicebot.engines.llm.models import Models, none_listed
+from voicebot.engines.llm.request_fields import RequestFields, openai_fields
 
 ERRORS = errors_of("openai", openai, httpx2)
 
@@ -31,7 +33,7 @@ class OpenAI(SdkService):
         api_key: str | None,
         *,
         base_url: str | None = None,
-        model: str = "gpt-4o-mini",
+        models: Models,
         temperature: float = 0.7,
         timeout_s: float = 30.0,
     ) -> None:
@@ -41,27 +43,30 @@ class OpenAI(SdkService):
         sdk = openai.AsyncOpenAI(
             api_key=api_key or NO_KEY, base_url=address, **client_options(openai, httpx2, timeout_s)
         )
-        super().__init__(sdk)
-        completions = Completions(sdk.post, "/chat/completions", openai.AsyncStream, ERRORS)
+        super().__init__(sdk, models, ERRORS)
+        self._is_openai = address == OPENAI_ADDRESS
+        completions = Completions(
+            sdk.post, "/chat/completions", openai.AsyncStream, ERRORS, self.models, RequestFields(openai_fields)
+        )
         # Given its clients, it makes none of its own. Compatible services have no Responses API.
         self.model: BaseChatModel = _Chat(
             client=completions,
             async_client=completions,
             api_key=SecretStr(api_key or NO_KEY),
             base_url=address,
-            model=model,
+            model=models.current,
             temperature=temperature,
             use_responses_api=False,
             stream_chunk_timeout=None,
         )
 
     async def probe(self) -> None:
-        """Ask which models there are: costs nothing, and needs the key.
+        """Choose the model. Raises EngineError if OpenAI has none of ours.
 
-        Whether ours is among them is not looked at: llama.cpp takes any name, Ollama short ones.
+        A server of one's own may take names that it does not list, as llama.cpp takes any: there the first one stays.
         """
-        with ERRORS.as_engine_errors():
-            await self._sdk.models.list()
+        if not await self.choose_model() and self._is_openai:
+            raise none_listed(self.name, self.models)
 
 
 class _Chat(Answering, ChatOpenAI):

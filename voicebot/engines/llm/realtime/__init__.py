@@ -14,16 +14,22 @@ from __future__ import annotations
 import logging
 from typing import Any, cast
 
+import httpx2
 import openai
 from langchain_core.language_models import BaseChatModel
 from openai.resources.realtime.realtime import AsyncRealtimeConnectionManager
 from openai.types.websocket_connection_options import WebSocketConnectionOptions
 
+from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.llm.completions import errors_of
 from voicebot.engines.llm.connection import CONNECT_S, NO_KEY, OPENAI_ADDRESS, as_http, tls
+from voicebot.engines.llm.models import Models, listed_by, none_listed
 from voicebot.engines.llm.realtime.events import NAME
 from voicebot.engines.llm.realtime.lines import Lines
 from voicebot.engines.llm.realtime.model import RealtimeModel
 from voicebot.personas.languages import LANGUAGE_NAMES
+
+ERRORS = errors_of(NAME, openai, httpx2)
 
 CLOSE_S = 1.0
 """How long the service may take to say goodbye before the socket is closed without."""
@@ -43,7 +49,12 @@ class Realtime:
     languages = frozenset(LANGUAGE_NAMES)
 
     def __init__(
-        self, api_key: str | None, *, base_url: str | None = None, model: str = "gpt-realtime", timeout_s: float = 30.0
+        self,
+        api_key: str | None,
+        *,
+        base_url: str | None = None,
+        models: Models,
+        timeout_s: float = 30.0,
     ) -> None:
         if api_key is None and base_url is None:
             raise ValueError("OpenAI itself needs a key")
@@ -51,9 +62,10 @@ class Realtime:
         self._sdk = openai.AsyncOpenAI(
             api_key=api_key or NO_KEY, base_url=address, http_client=openai.DefaultAsyncHttpxClient(verify=tls())
         )
-        self._model_name = model
+        self._is_openai = address == OPENAI_ADDRESS
+        self.models = models
         self._lines = Lines(self._connect, min(CONNECT_S, timeout_s))
-        self.model: BaseChatModel = RealtimeModel(self._lines)
+        self.model: BaseChatModel = RealtimeModel(self._lines, self.models)
 
     async def start(self) -> None:
         """Opens a connection ahead, without waiting for it."""
@@ -64,13 +76,26 @@ class Realtime:
         await self._sdk.close()
 
     async def probe(self) -> None:
-        """Open a session: costs nothing, and needs the key. It is kept for the next response."""
+        """Choose the model and open a session: costs nothing, and needs the key. It is kept for the next response."""
+        await self._choose_model()
         await self._lines.probe()
+
+    async def _choose_model(self) -> None:
+        """Raises EngineError if OpenAI has none of ours. What other servers do not list they may have all the same."""
+        try:
+            with ERRORS.as_engine_errors():
+                found = self.models.choose(await listed_by(self._sdk))
+        except EngineError as error:
+            if self._is_openai and error.fault in (Fault.DENIED, Fault.UNREACHABLE):
+                raise
+            return  # the session, which is what counts, may be opened yet
+        if not found and self._is_openai:
+            raise none_listed(NAME, self.models)
 
     def _connect(self) -> AsyncRealtimeConnectionManager:
         options: dict[str, Any] = {"close_timeout": CLOSE_S, "open_timeout": None, "logger": _websocket_logger}
         if self._sdk.base_url.scheme == "https":
             options["ssl"] = tls()
         return self._sdk.realtime.connect(
-            model=self._model_name, websocket_connection_options=cast("WebSocketConnectionOptions", options)
+            model=self.models.current, websocket_connection_options=cast("WebSocketConnectionOptions", options)
         )

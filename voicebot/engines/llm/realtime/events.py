@@ -17,6 +17,7 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.llm.failures import told_failure
+from voicebot.engines.llm.request_fields import realtime_fields
 
 NAME = "openai-realtime"
 
@@ -35,8 +36,10 @@ class Dialect(StrEnum):
         return cls.GA if created.get("session", {}).get("type") == "realtime" else cls.BETA
 
 
-def session_update(dialect: Dialect, messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]]) -> Event:
-    """What shapes the session: the persona, text instead of speech, the tools.
+def session_update(
+    dialect: Dialect, model: str, messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]]
+) -> Event:
+    """What shapes the session: the persona, text instead of speech, the tools, and little reasoning.
 
     `tools` have the form of OpenAI's chat completions.
     """
@@ -48,6 +51,7 @@ def session_update(dialect: Dialect, messages: Sequence[BaseMessage], tools: Seq
     match dialect:
         case Dialect.GA:
             session |= {"type": "realtime", "output_modalities": ["text"], "audio": {"input": {"turn_detection": None}}}
+            session |= realtime_fields(model)
         case Dialect.BETA:
             session |= {"modalities": ["text"], "turn_detection": None}
     return {"type": "session.update", "session": session}

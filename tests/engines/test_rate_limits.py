@@ -1,0 +1,121 @@
+"""What is known of a rate limit from response headers, on a clock that the tests turn."""
+
+from __future__ import annotations
+
+import pytest
+
+from voicebot.engines.llm.rate_limits import ANSWER_TOKENS, RateLimits, duration_s
+
+FREE = 8_000
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def headers(left: float, *, requests_left: int = 900, limit: int = FREE) -> dict[str, str]:
+    return {
+        "x-ratelimit-limit-tokens": str(limit),
+        "x-ratelimit-remaining-tokens": str(left),
+        "x-ratelimit-reset-tokens": f"{(limit - left) / limit * 60:.2f}s",
+        "x-ratelimit-limit-requests": "1000",
+        "x-ratelimit-remaining-requests": str(requests_left),
+        "x-ratelimit-reset-requests": f"{(1_000 - requests_left) * 86.4:.2f}s",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7.66s", 7.66),
+        ("2m59.56s", 179.56),
+        ("120ms", 0.12),
+        ("6h0m0s", 21_600),
+        ("1d", 86_400),
+        ("12", 12),
+        ("0s", 0),
+        ("", None),
+        ("soon", None),
+        ("7s later", None),
+    ],
+)
+def test_time_spans_as_services_write_them(text: str, seconds: float | None) -> None:
+    assert duration_s(text) == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_without_headers_nothing_is_limited() -> None:
+    limits = RateLimits()
+    limits.observe({"content-type": "text/event-stream"})
+    limits.sent(1_000_000)
+    limits.answered(100, 100, 100)
+    assert (limits.wait_s(1_000_000), limits.history_tokens(500), limits.tokens_a_minute) == (0, None, None)
+    assert limits.allows_preemptive
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"x-ratelimit-limit-tokens": "many"},
+        {"x-ratelimit-limit-tokens": "0", "x-ratelimit-remaining-tokens": "0"},
+        {"x-ratelimit-limit-tokens": "8000"},
+        {"x-ratelimit-remaining-tokens": "-5", "x-ratelimit-limit-tokens": "8000"},
+    ],
+)
+def test_headers_that_make_no_sense_are_ignored(broken: dict[str, str]) -> None:
+    limits = RateLimits()
+    limits.observe(broken)
+    assert limits.history_tokens(0) is None
+    assert limits.wait_s(10**9) == 0
+
+
+def test_what_is_spent_comes_back_with_time() -> None:
+    clock = Clock()
+    limits = RateLimits(clock)
+    limits.observe(headers(1_000))
+    assert limits.wait_s(1_000) == 0
+    assert limits.wait_s(1_400) == pytest.approx(3, abs=0.05)
+    clock.now_s += 3
+    assert limits.wait_s(1_400) == pytest.approx(0, abs=0.05)
+    limits.sent(1_400)
+    assert limits.wait_s(200) == pytest.approx(1.5, abs=0.1)
+    limits.answered(0, 0, 400)
+    assert limits.wait_s(200) == pytest.approx(4.5, abs=0.1)
+    clock.now_s += 3_600
+    assert limits.wait_s(FREE) == 0
+    assert limits.wait_s(FREE + 1) == float("inf"), "that much there never is"
+
+
+def test_a_reply_that_may_be_thrown_away_needs_half_of_the_tokens_and_a_tenth_of_the_requests() -> None:
+    clock = Clock()
+    limits = RateLimits(clock)
+    limits.observe(headers(4_100))
+    assert limits.allows_preemptive
+    limits.observe(headers(3_900))
+    assert not limits.allows_preemptive
+    clock.now_s += 60
+    assert limits.allows_preemptive
+    limits.observe(headers(8_000, requests_left=90))
+    assert not limits.allows_preemptive
+    limits.observe(headers(8_000, requests_left=0))
+    assert limits.wait_s(1) > 1, "no request is left"
+
+
+def test_the_history_gets_half_of_what_is_left_beside_two_requests() -> None:
+    limits = RateLimits(Clock())
+    limits.observe(headers(6_000))
+    assert limits.history_tokens(500) == (6_000 - 2 * (500 + ANSWER_TOKENS)) / 2
+    limits.observe(headers(1_000))
+    assert limits.history_tokens(500) == 0
+
+
+def test_the_services_count_corrects_the_estimate() -> None:
+    limits = RateLimits(Clock())
+    limits.observe(headers(6_000))
+    limits.answered(500, 1_000, 0)
+    assert limits.wait_s(3_100) > 0, "they will count as 6,200"
+    limits.answered(500, 10_000_000, 0)
+    assert limits.wait_s(1_900) == 0, "one strange count is not believed"

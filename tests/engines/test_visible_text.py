@@ -1,0 +1,68 @@
+"""What of a model's text is spoken, however it is cut into pieces."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicebot.engines.llm.visible_text import VisibleText
+
+CASES = [
+    ("Hello there. How are you?", "Hello there. How are you?"),
+    ("<think>The user greets.\nUser: hi</think>\n\nHello.", "Hello."),
+    ("<thinking>One < two.</thinking>Two.", "Two."),
+    ("First. <think>and then</think>Second.", "First. Second."),
+    ("</think>Hello.", "Hello."),
+    ("<think>It never comes to an end", ""),
+    ("2 < 3, and <b> is bold, and a < b", "2 < 3, and <b> is bold, and a < b"),
+    ("It ends with <", "It ends with <"),
+    ("<|channel|>analysis<|message|>They ask for two.<|end|><|start|>assistant<|channel|>final<|message|>Two.", "Two."),
+    ("<|channel|>commentary to=functions.clock <|constrain|>json<|message|>{}<|call|>Now.", "Now."),
+    ("Two.<|return|>", "Two."),
+    ("Assistant: Hello.", "Hello."),
+    ("Which city?\nUser: Berlin.\nAssistant: It is noon there.", "Which city?\n"),
+    ("Which city?\n\nHuman : Berlin", "Which city?\n\n"),
+    ("¿En qué ciudad?\nUsuario: En Madrid.", "¿En qué ciudad?\n"),
+    ("कौन सा शहर?\nउपयोगकर्ता: दिल्ली", "कौन सा शहर?\n"),
+    ("Which city?<|start|>user<|message|>Berlin", "Which city?"),
+    ("User friendly: that is what it is.\nUsed: twice", "User friendly: that is what it is.\nUsed: twice"),
+    ("Ask the user: who?", "Ask the user: who?"),
+    ("", ""),
+]
+
+
+def spoken(text: str, cuts: list[int]) -> str:
+    visible = VisibleText()
+    places = [0, *sorted(cuts), len(text)]
+    pieces = [text[begin:end] for begin, end in pairwise(places)]
+    return "".join([*(visible.push(piece) for piece in pieces), visible.finish()])
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES)
+def test_only_what_is_meant_for_the_user_is_spoken(text: str, expected: str) -> None:
+    assert spoken(text, []) == expected
+    assert spoken(text, list(range(len(text)))) == expected
+
+
+@given(st.sampled_from(CASES), st.data())
+def test_it_does_not_matter_how_the_text_is_cut(case: tuple[str, str], data: st.DataObject) -> None:
+    text, expected = case
+    assert spoken(text, data.draw(st.lists(st.integers(0, len(text))))) == expected
+
+
+def test_ordinary_words_are_not_held_back() -> None:
+    visible = VisibleText()
+    assert [visible.push(piece) for piece in ("Hello", " there", ". ", "Us", "e ", "it.\n", "As", " ever")] == [
+        *("Hello", " there", ". ", "Us", "e ", "it.\n", "", "As ever"),
+    ]
+
+
+def test_the_end_of_the_bots_part_is_noticed_as_soon_as_the_label_is_complete() -> None:
+    visible = VisibleText()
+    visible.push("Which city?\nUser")
+    assert not visible.over
+    visible.push(": Berlin")
+    assert visible.over

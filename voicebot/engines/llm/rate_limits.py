@@ -1,0 +1,150 @@
+"""What a service's rate limit leaves, as its response headers tell it, so that no request is sent that will be refused.
+
+Groq and OpenAI send the same headers with every response (console.groq.com/docs/rate-limits,
+platform.openai.com/docs/guides/rate-limits): `x-ratelimit-limit-tokens`, `-remaining-tokens` and `-reset-tokens`, which
+says when the limit will be whole again, and the same for requests. Both services refill continuously.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+ANSWER_TOKENS = 200
+"""Kept free for one spoken answer: three sentences are about 60 tokens, a model's short reasoning about 100."""
+
+PREEMPTIVE_TOKENS = 0.5
+"""While more than this share of the tokens is left, a reply may be requested that may yet be thrown away."""
+
+PREEMPTIVE_REQUESTS = 0.1
+"""The same for requests, whose limit usually holds for a day."""
+
+LEAST_CORRECTION, MOST_CORRECTION = 0.5, 3.0
+"""How far the service's own count of tokens may correct an estimate."""
+
+MINUTE_S = 60.0
+
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|d|h|m|s)")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """An amount that refills by `per_s` up to `limit`; `left` is what there was at `at_s`."""
+
+    limit: float
+    left: float
+    per_s: float
+    at_s: float
+
+    def available(self, now_s: float) -> float:
+        return min(self.limit, self.left + self.per_s * (now_s - self.at_s))
+
+    def take(self, amount: float, now_s: float) -> None:
+        self.left = self.available(now_s) - amount
+        self.at_s = now_s
+
+    def wait_s(self, amount: float, now_s: float) -> float:
+        missing = amount - self.available(now_s)
+        if missing <= 0:
+            return 0.0
+        return missing / self.per_s if self.per_s > 0 and amount <= self.limit else float("inf")
+
+
+Clock = Callable[[], float]
+
+
+class RateLimits:
+    """The limits of one model under one key, shared by all sessions.
+
+    Knows nothing, and limits nothing, before the first response with headers. `clock` is monotonic, in seconds.
+    """
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._tokens: _Bucket | None = None
+        self._requests: _Bucket | None = None
+        self._correction = 1.0
+
+    @property
+    def tokens_a_minute(self) -> int | None:
+        """The limit, if the service has told it."""
+        return None if self._tokens is None else round(self._tokens.limit)
+
+    @property
+    def allows_preemptive(self) -> bool:
+        """Whether enough is left to request a reply that may be thrown away."""
+        now_s = self._clock()
+        for bucket, share in ((self._tokens, PREEMPTIVE_TOKENS), (self._requests, PREEMPTIVE_REQUESTS)):
+            if bucket is not None and bucket.available(now_s) <= bucket.limit * share:
+                return False
+        return True
+
+    def history_tokens(self, fixed: int) -> int | None:
+        """How many tokens of history the next request may hold; None: no limit is known.
+
+        `fixed` is what each request holds besides: the system prompt and the tools. Half of what is left goes to this
+        request, after setting aside a second one with its answer, as the model may call a tool: so there is always
+        something left for the next turn.
+        """
+        if self._tokens is None:
+            return None
+        left = self._tokens.available(self._clock()) / self._correction
+        return max(0, int((left - 2 * (fixed + ANSWER_TOKENS)) / 2))
+
+    def wait_s(self, tokens: int) -> float:
+        """How long a request of so many tokens, by our estimate, should wait so that it is not refused."""
+        now_s = self._clock()
+        waits = [0.0]
+        if self._tokens is not None:
+            waits.append(self._tokens.wait_s(tokens * self._correction, now_s))
+        if self._requests is not None:
+            waits.append(self._requests.wait_s(1, now_s))
+        return max(waits)
+
+    def sent(self, tokens: int) -> None:
+        """A request of so many tokens, by our estimate, is on its way: other sessions cannot have these."""
+        now_s = self._clock()
+        if self._tokens is not None:
+            self._tokens.take(tokens * self._correction, now_s)
+        if self._requests is not None:
+            self._requests.take(1, now_s)
+
+    def observe(self, headers: Mapping[str, str]) -> None:
+        """The headers of a response, whatever its status."""
+        self._tokens = self._bucket(headers, "tokens") or self._tokens
+        self._requests = self._bucket(headers, "requests") or self._requests
+
+    def answered(self, estimated: int, prompt_tokens: int, completion_tokens: int) -> None:
+        """The service has counted a request: the answer costs too, and the estimate is corrected for the next one."""
+        if estimated > 0 and prompt_tokens > 0:
+            self._correction = min(max(prompt_tokens / estimated, LEAST_CORRECTION), MOST_CORRECTION)
+        if self._tokens is not None:
+            self._tokens.take(completion_tokens, self._clock())
+
+    def _bucket(self, headers: Mapping[str, str], what: str) -> _Bucket | None:
+        limit = _number(headers.get(f"x-ratelimit-limit-{what}"))
+        left = _number(headers.get(f"x-ratelimit-remaining-{what}"))
+        if not limit or left is None:
+            return None
+        reset_s = duration_s(headers.get(f"x-ratelimit-reset-{what}", ""))
+        # A limit is of a minute unless the time that it takes to refill says otherwise.
+        per_s = (limit - left) / reset_s if reset_s and left < limit else limit / MINUTE_S
+        return _Bucket(limit, min(left, limit), per_s, self._clock())
+
+
+def duration_s(text: str) -> float | None:
+    """A time span in the services' way ("7.66s", "2m59.56s", "120ms") or as plain seconds; None if it is neither."""
+    text = text.strip()
+    if (number := _number(text)) is not None:
+        return number
+    parts = _PART.findall(text)
+    if not parts or "".join(f"{number}{unit}" for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text is not None and re.fullmatch(r"\d+(\.\d+)?", text.strip()) else None

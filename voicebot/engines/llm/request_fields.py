@@ -1,0 +1,104 @@
+"""What a chat request says beside the conversation, by the model's family: each takes other fields, and refuses others.
+
+Sources: console.groq.com/docs/reasoning ("GPT-OSS models": `reasoning_effort` low, medium or high and
+`include_reasoning`, but no `reasoning_format`; Qwen 3: effort none); for GPT-5 and GPT-6 pipecat issue 4043, litellm
+pull request 34569 and livekit/agents pull request 7169 (tools in chat completions only with effort "none", which must
+be said, and no temperature). A voice bot wants quick answers: the least reasoning that a model allows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Fields = Mapping[str, Any]
+"""Fields by name; None takes the field out of the request."""
+
+NO_REASONING: Fields = {"reasoning_effort": "none", "temperature": None}
+
+_GROQ: tuple[tuple[str, Fields], ...] = (
+    (r"gpt-oss", {"reasoning_effort": "low", "include_reasoning": False}),
+    (r"qwen-?3", {"reasoning_effort": "none", "reasoning_format": "hidden"}),
+)
+
+_OPENAI: tuple[tuple[str, Fields], ...] = (
+    # On servers of one's own, such as Ollama and vLLM, which put its reasoning into a field of its own.
+    (r"gpt-oss", {"reasoning_effort": "low"}),
+    (r"gpt-\d+(\.\d+)?-chat", {"temperature": None}),
+    # The first GPT-5 knows no "none".
+    (r"gpt-5(-mini|-nano)?(-\d{4}-\d\d-\d\d)?$", {"reasoning_effort": "minimal", "temperature": None}),
+    (r"gpt-([6-9]|\d\d)", NO_REASONING),
+    (r"gpt-5\.\d", NO_REASONING),
+    (r"o[1-9](-|$)", {"reasoning_effort": "low", "temperature": None}),
+)
+
+_INSTEAD: Mapping[str, tuple[Any, ...]] = {
+    # OpenAI's models that reason unasked demand "none" beside tools; other services know no effort at all.
+    "reasoning_effort": ("none", None),
+    "reasoning_format": (None,),
+    "include_reasoning": (None,),
+    "temperature": (None,),
+    "service_tier": (None,),
+}
+"""The fields that a request can do without, and what is tried in place of a value that a service refuses."""
+
+
+def groq_fields(model: str) -> Fields:
+    return _of(model, _GROQ)
+
+
+def openai_fields(model: str) -> Fields:
+    return _of(model, _OPENAI)
+
+
+def realtime_fields(model: str) -> Fields:
+    """For a Realtime session: only from the second generation on do these models reason."""
+    return {"reasoning": {"effort": "low"}} if re.match(r"gpt-realtime-[2-9]", model) else {}
+
+
+def _of(model: str, families: tuple[tuple[str, Fields], ...]) -> Fields:
+    """By the name without the maker's, which gateways put before it ("openai/gpt-6-luna")."""
+    name = model.rpartition("/")[2].lower()
+    return next((fields for pattern, fields in families if re.match(pattern, name)), {})
+
+
+class RequestFields:
+    """The fields for each model, corrected by what its service has refused."""
+
+    def __init__(self, of_family: Callable[[str], Fields]) -> None:
+        self._of_family = of_family
+        self._learned: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+        self._refused: defaultdict[str, set[tuple[str, Any]]] = defaultdict(set)
+
+    def applied(self, model: str, body: Fields) -> dict[str, Any]:
+        """The body of a request to the model."""
+        whole = {**body, **self._of_family(model), **self._learned[model], "model": model}
+        return {name: value for name, value in whole.items() if value is not None}
+
+    def learn(self, body: Fields, error: object) -> bool:
+        """The service did not accept a request (400). Returns whether the next one will be another because of that.
+
+        `error` is the answer's body. It names the field in its `param`, or in its text, of which nothing else is read.
+        """
+        model = body["model"]
+        for name, instead in _INSTEAD.items():
+            if not _names(error, name):
+                continue
+            self._refused[model].add((name, body.get(name)))
+            for value in instead:
+                if (name, value) not in self._refused[model]:
+                    self._learned[model][name] = value
+                    return True
+        return False
+
+
+def _names(error: object, field: str) -> bool:
+    """Whether an error is about this field."""
+    inner = error.get("error", error) if isinstance(error, dict) else None
+    if not isinstance(inner, dict):
+        return False
+    if inner.get("param"):
+        return bool(inner["param"] == field)
+    return re.search(rf"\b{field}\b", str(inner.get("message"))) is not None
