@@ -216,7 +216,7 @@ def test_a_link_is_no_folder_to_build_in(committed: Path, tmp_path: Path) -> Non
         build(KINDS["cpu"], tmp_path / "space", committed)
 
 
-# The command ------------------------------------------------------------------------------------------------------------
+# The command ----------------------------------------------------------------------------------------------------------
 
 
 def run(project: Path, *arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -259,12 +259,12 @@ def test_without_a_repository_it_says_what_it_needs(project: Path) -> None:
     assert "from a git checkout of the project" in ended.stderr
 
 
-# What it prints is what the real `hf` takes -----------------------------------------------------------------------------
+# What it prints is what the real `hf` takes ---------------------------------------------------------------------------
 
 
 def hf(hub: Hub, folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     """A printed command as it is typed, with the `hf` of this environment and a Hub on this machine."""
-    program, *arguments = shlex.split(command)
+    program, *arguments = shlex.split(command, comments=True)
     assert program == "hf"
     ours = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     env = ours | {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hf"), "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
