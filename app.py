@@ -7,7 +7,7 @@ import asyncio
 import gc
 import sys
 
-from voicebot import config, logs
+from voicebot import config, logs, zero_gpu
 from voicebot.build import build
 from voicebot.engines.base import EngineError
 
@@ -29,6 +29,7 @@ def main() -> int:
         engines = build(settings)
         from voicebot import server  # takes seconds to load: what is wrong with the settings is said before
 
+        zero_gpu.report_start(settings)
         host = options.host or settings.gradio_server_name
         port = settings.gradio_server_port if options.port is None else options.port
         asyncio.run(server.serve(settings, engines, server.bind(host, port), share=options.share))

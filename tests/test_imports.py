@@ -32,7 +32,7 @@ LAYERS = [
     {"transports"},
     {"client"},
     {"ui"},
-    {"build", "share"},
+    {"build", "share", "zero_gpu"},
     {"server"},
 ]
 """From the bottom to the top; a module may import from its own layer and those below."""

@@ -270,6 +270,7 @@ class Settings(BaseSettings):
     # Set by Hugging Face on a Space: whose Space it is, and the name that its visitors see. Then `space.DEFAULTS` hold.
     space_id: Text = None
     space_host: Text = None
+    spaces_zero_gpu: bool = False
 
     # Limits.
     max_sessions: int = Field(default=8, ge=1, le=1_000)

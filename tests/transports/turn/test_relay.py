@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,6 +40,27 @@ async def test_the_best_way_that_is_open_is_found(coturn: Coturn) -> None:
         none = await find_relay([IceServer((silent,), *coturn.login(600))], 0.1)
         assert none.server is None
         assert none.problem == "no answer within 0.1 s"
+
+
+async def test_where_only_tls_is_let_through_the_relay_is_found_within_a_second_more(
+    coturn: Coturn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a Hugging Face Space: UDP and other TCP ports swallow everything."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(coturn.certificate))
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+        socket.create_server(("127.0.0.1", 0)) as tcp,  # it accepts, and never says anything
+    ):
+        udp.bind(("127.0.0.1", 0))
+        blocked = (
+            f"turn:127.0.0.1:{udp.getsockname()[1]}?transport=udp",
+            f"turn:127.0.0.1:{tcp.getsockname()[1]}?transport=tcp",
+        )
+        started_s = time.monotonic()
+        found = await find_relay([IceServer((*blocked, coturn.tls_url), *coturn.login(600))], 30)
+        assert found.server is not None
+        assert found.server.urls == (coturn.tls_url,)
+        assert time.monotonic() - started_s < 5, "the blocked ways are not waited for to their end"
 
 
 async def test_why_there_is_none(coturn: Coturn) -> None:
