@@ -230,6 +230,6 @@ async def _look_at(preflight: Preflight) -> None:
             state = f"ready ({engine.probe_ms} ms)" if engine.ready else "not ready"
             logger.info("%s: %s is %s%s", stage, name, state, f": {engine.reason}" if engine.reason else "")
             if engine.warning:
-                logger.warning("%s: %s: %s", stage, engine.name, engine.warning)
+                logger.warning("%s: %s: %s", stage, name, engine.warning)
     if preflight.problem is not None:
         logger.error("%s", preflight.problem)
