@@ -308,7 +308,7 @@ def test_its_commands_create_the_space_and_fill_it(kind: str, built: Mapping[str
 def documented() -> list[str]:
     """Each command that docs/space.md tells one to type for `hf`."""
     blocks = re.findall(r"```sh\n(.*?)```", (PROJECT / "docs" / "space.md").read_text("utf-8"), re.DOTALL)
-    lines = [line.strip().partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    lines = (line.partition("  #")[0].strip() for block in blocks for line in block.splitlines())
     return [line for line in lines if line.startswith("hf ")]
 
 

@@ -51,7 +51,7 @@ class Hub(ThreadingHTTPServer):
     def list_files(self) -> Any:
         return [{"type": "file", "path": path, "oid": COMMIT, "size": 1} for path in self.files]
 
-    def commit(self, lines: list[Any]) -> Any:
+    def commit(self, space: str, lines: list[Any]) -> Any:
         for line in lines:
             match line:
                 case {"key": "file", "value": {"path": path, "content": content, "encoding": "base64"}}:
@@ -62,7 +62,7 @@ class Hub(ThreadingHTTPServer):
                     pass
                 case _:
                     raise ValueError(f"no line of a commit that is known here: {line}")
-        return {"success": True, "commitOid": COMMIT, "commitUrl": f"{self.url}/commit/{COMMIT}"}
+        return {"success": True, "commitOid": COMMIT, "commitUrl": f"{self.url}/spaces/{space}/commit/{COMMIT}"}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -87,8 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
             case ["spaces", _, _, "preupload", "main"]:
                 told = [{"path": file["path"], "uploadMode": "regular"} for file in lines[0]["files"]]
                 self._answer(200, {"files": [file | {"shouldIgnore": False, "oid": None} for file in told]})
-            case ["spaces", _, _, "commit", "main"]:
-                self._answer(200, hub.commit(lines))
+            case ["spaces", owner, name, "commit", "main"]:
+                self._answer(200, hub.commit(f"{owner}/{name}", lines))
             case _:
                 self._answer(404, {"error": "not found"})
 
