@@ -177,7 +177,6 @@ def test_a_space_with_the_key_of_a_paid_service_has_a_limit_of_turns(monkeypatch
     for key in space.PAID_KEYS:
         assert config.load(**{"space_id": "me/bot", key: "secret"}).turns_per_day == 500
         assert config.load(**{key: "secret"}).turns_per_day == 0, "elsewhere there is none"
-    assert {f"{stage}_api_key" for stage in ("deepgram", "groq", "openai", "elevenlabs")} == set(space.PAID_KEYS)
     monkeypatch.setenv("GROQ_API_KEY", "gsk_x")
     monkeypatch.setenv("SPACE_ID", "me/bot")
     assert config.load().turns_per_day == 500

@@ -75,7 +75,7 @@ def test_the_readme_tells_the_limits_of_a_space_as_they_are() -> None:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
     told = {row[0].strip("`"): (row[1], row[2]) for row in rows}
     usual, on_a_space = config.load(), config.load(space_id="me/bot", groq_api_key="gsk_x")
-    defaults = space.DEFAULTS | space.DEFAULTS_WITH_KEYS
+    defaults = {**space.DEFAULTS, **space.DEFAULTS_WITH_KEYS}
     for name, (elsewhere, there) in told.items():
         field = name.lower()
         assert field in defaults

@@ -21,6 +21,7 @@ from voicebot.core.audio import Audio
 from voicebot.core.history import History, Role
 from voicebot.core.sayings import no_answers_left
 from voicebot.doors.admission import DAY_S
+from voicebot.engines.base import EngineError
 
 FAREWELL = no_answers_left("en", DAY_S).partition(".")[0]
 OFFER = {"type": "offer", "sdp": "m=audio m=application nonsense", "webrtc_id": "a-name"}
@@ -73,6 +74,8 @@ async def test_who_is_being_answered_hears_the_answer_to_its_end() -> None:
         ws_client(server) as listener,
         ws_client(server) as other,
     ):
+        for client in (listener, other):
+            await client.next("connected")
         await listener.send("text", text="talk")
         clip = await listener.next("play_audio")
         await other.send("text", text="me too")
@@ -123,7 +126,7 @@ async def test_the_voice_over_webrtc_says_it_too() -> None:
 
 async def test_the_last_turns_are_not_begun_before_the_user_is_done() -> None:
     """An answer that is thrown away would have cost one of them."""
-    heard = [AtPause("what time is it"), "what time is it in Tokyo"]
+    heard: list[str | AtPause | EngineError] = [AtPause("what time is it"), "what time is it in Tokyo"]
     agent = ScriptedAgent(scripts=[["Ten."]])
     engines = scripted(ScriptedStt(scripts=[heard]), agent, ToneTts())
     async with serving(engines, config.load(turns_per_day=1)) as server, RtcClient(server.url) as client:
@@ -136,7 +139,7 @@ async def test_the_last_turns_are_not_begun_before_the_user_is_done() -> None:
 
 
 async def test_operators_see_the_limit_and_what_is_used_of_it() -> None:
-    login = {"app_username": "ann", "app_password": "sesame", "metrics_public": True}
+    login: dict[str, Any] = {"app_username": "ann", "app_password": "sesame", "metrics_public": True}
     async with bot(turns_per_day=7, **login) as server:
         await server.connections.turns.take()
         async with httpx.AsyncClient(trust_env=False, base_url=server.url) as http:
@@ -150,7 +153,7 @@ async def test_operators_see_the_limit_and_what_is_used_of_it() -> None:
 
 
 async def test_a_server_that_starts_knows_what_was_used_before(tmp_path: Any) -> None:
-    shared = {"database_url": f"sqlite:///{tmp_path}/kept.db", "turns_per_day": 1}
+    shared: dict[str, Any] = {"database_url": f"sqlite:///{tmp_path}/kept.db", "turns_per_day": 1}
     async with bot([["One."]], **shared) as server, ws_client(server) as client:
         await client.send("text", text="first")
         await plays_until(client, "state", phase="idle")
