@@ -81,6 +81,8 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
             "language": settings.language,
             "sessions": connections.admission.sessions,
             "max_sessions": settings.max_sessions,
+            "turns_per_day": connections.turns.limit,
+            "turns_today": connections.turns.used,
             "underruns": sum(session.underruns for session in connections.sessions),
         }
 
@@ -184,6 +186,7 @@ async def serve(settings: Settings, engines: Engines, listener: socket.socket, *
         stack.push_async_callback(connections.close)
         app = create_app(settings, engines, connections)
         await connections.conversations.start()
+        await connections.turns.refresh()
         connections.ice.start()
         await _look_at(connections.preflight)
         host, port = listener.getsockname()[:2]

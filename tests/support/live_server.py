@@ -57,6 +57,7 @@ async def _serving(engines: Engines, settings: Settings, port: int) -> AsyncIter
     await engines.start()
     connections = Connections(engines, settings, panel.view)
     await connections.conversations.start()
+    await connections.turns.refresh()
     listener = server.bind("127.0.0.1", port)
     app = server.create_app(settings, engines, connections)
     web = uvicorn.Server(uvicorn.Config(app, **server.UVICORN, timeout_graceful_shutdown=1))
