@@ -53,7 +53,7 @@ def misspelt() -> list[str]:
 
 def _messages(names: Iterable[str], place: str, *, in_file: bool) -> list[str]:
     messages = []
-    for name in sorted({name.upper() for name in names }):
+    for name in sorted({name.upper() for name in names if _is_name(name)}):
         meant = likely_setting(name)
         if meant is not None:
             messages.append(f"{name} in {place} is not a setting; did you mean {meant}?")
@@ -63,8 +63,8 @@ def _messages(names: Iterable[str], place: str, *, in_file: bool) -> list[str]:
 
 
 def _is_name(text: str) -> bool:
-    """False for what stands in a file where a name should, and may be a key: a line without `=`, for example."""
-    return re.fullmatch(r"[\w-]{1,60}", text, re.ASCII) is not None
+    """Whether it can be a variable's name. In a line of `.env` without `=` something else may stand there: a key."""
+    return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,60}", text) is not None
 
 
 def likely_setting(name: str) -> str | None:

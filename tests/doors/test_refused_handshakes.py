@@ -20,6 +20,7 @@ from tests.doors.own_server import own_server
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
 from voicebot import config, server
+from voicebot.port import bind
 
 LOGIN: dict[str, Any] = {"app_username": "ann", "app_password": SecretStr("horse")}
 RIGHT = f"Authorization: Basic {base64.b64encode(b'ann:horse').decode()}\r\n"
@@ -119,7 +120,7 @@ async def _refusing_then_broken(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.mark.parametrize("app", [_silent, _half, _broken, _refusing_then_broken])
 async def test_an_app_that_fails_in_a_handshake_still_is_an_error(caplog: pytest.LogCaptureFixture, app: App) -> None:
-    listener = server.bind("127.0.0.1", 0)
+    listener = bind("127.0.0.1", 0)
     options = server.UVICORN | {"lifespan": "off", "timeout_graceful_shutdown": 1}
     web = uvicorn.Server(uvicorn.Config(app, **options))
     serve = asyncio.create_task(web._serve(sockets=[listener]))
