@@ -32,7 +32,7 @@ LAYERS = [
     {"transports"},
     {"client"},
     {"ui"},
-    {"build", "share", "zero_gpu"},
+    {"build", "port", "share", "websocket_server", "setting_names", "zero_gpu"},
     {"server"},
 ]
 """From the bottom to the top; a module may import from its own layer and those below."""

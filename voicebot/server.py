@@ -39,11 +39,12 @@ from voicebot.transports.take import PATH, add_recordings
 from voicebot.transports.ws import add_websocket
 from voicebot.ui import panel
 from voicebot.ui.page import build_page
+from voicebot.websocket_server import WebSocketServerProtocol
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_PORT = 7860
 UVICORN: dict[str, Any] = {
+    "ws": WebSocketServerProtocol,
     "log_config": None,
     "access_log": False,
     "server_header": False,
@@ -51,9 +52,6 @@ UVICORN: dict[str, Any] = {
     "ws_per_message_deflate": False,
 }
 """No banner; whom a proxy names is for `client_address` to say, by `TRUSTED_PROXIES`; and MP3 is compressed already."""
-
-PORTS_TRIED = 100
-"""Without a port of its own the server takes the first free one from the default upwards, as Gradio does."""
 
 
 def create_app(settings: Settings, engines: Engines, connections: Connections) -> FastAPI:
@@ -154,25 +152,6 @@ def notice(health: Health, settings: Settings) -> str:
         return f"{engines} Words are not kept. {sound}"
     days = f"for {settings.retention_days:g} days or " if settings.retention_days else ""
     return f"{engines} Words are kept {days}until you begin a new conversation. {sound}"
-
-
-def bind(host: str, port: int | None) -> socket.socket:
-    """A listening socket: on `port`, or on the first free one from the default upwards. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    ports = range(DEFAULT_PORT, DEFAULT_PORT + PORTS_TRIED) if port is None else (port,)
-    refused: OSError | None = None
-    for each in ports:
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, each))
-            listener.listen()
-        except OSError as error:
-            listener.close()
-            refused = error
-        else:
-            return listener
-    raise OSError(f"can't listen on {host}, port {ports[0]}: {refused}")
 
 
 async def serve(settings: Settings, engines: Engines, listener: socket.socket, *, share: bool) -> None:
