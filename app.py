@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import logging
 import sys
 
-from voicebot import config, logs
-from voicebot.build import build
+from voicebot import config, logs, setting_names, zero_gpu
+from voicebot.build import build, check
 from voicebot.engines.base import EngineError
+from voicebot.port import bind
 
 
 def arguments() -> argparse.Namespace:
@@ -31,13 +33,22 @@ def main() -> int:
             check.run()
         settings = config.load()
         logs.set_up(settings.log_level)
-        engines = build(settings)
-        from voicebot import server  # takes seconds to load: what is wrong with the settings is said before
-
+        check(settings)
+        for message in setting_names.misspelt():
+            logging.getLogger("voicebot").warning("%s", message)
+        zero_gpu.report_start(settings)
         host = options.host or settings.gradio_server_name
-        port = settings.gradio_server_port if options.port is None else options.port
-        asyncio.run(server.serve(settings, engines, server.bind(host, port), share=options.share))
-    except (config.SettingsError, EngineError, OSError) as error:
+        listener = bind(host, settings.gradio_server_port if options.port is None else options.port)
+        # Both take seconds to load packages: all that can be wrong with the settings is said before.
+        engines = build(settings)
+        from voicebot import server
+
+        asyncio.run(server.serve(settings, engines, listener, share=options.share))
+    except config.SettingsError as error:
+        # A name that is misspelt may be the reason.
+        sys.stderr.write("\n".join(["Voice Bot can't start.", str(error), *setting_names.misspelt(), ""]))
+        return 1
+    except (EngineError, OSError) as error:
         sys.stderr.write(f"Voice Bot can't start.\n{error}\n")
         return 1
     except KeyboardInterrupt:

@@ -91,7 +91,7 @@ async def test_chains(settings: dict[str, Any], stt: list[str], llm: list[str], 
 def test_what_cannot_be_used_is_said_in_one_line(settings: dict[str, Any], complaint: str) -> None:
     with pytest.raises(SettingsError) as raised:
         build.build(config.load(**settings))
-    assert str(raised.value) == complaint
+    assert complaint in str(raised.value).splitlines()
 
 
 @pytest.mark.parametrize("language", ["en", "no", "zh"])

@@ -169,3 +169,16 @@ def test_on_a_space_other_limits_hold_where_none_are_set(monkeypatch: pytest.Mon
     assert set(space.DEFAULTS) <= set(Settings.model_fields)
     monkeypatch.setenv("SPACE_ID", " ")
     assert config.load().trusted_proxies == 0
+
+
+def test_a_space_with_the_key_of_a_paid_service_has_a_limit_of_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert config.load(space_id="me/bot").turns_per_day == 0, "the embedded engines cost nothing"
+    assert config.load(space_id="me/bot", groq_api_key="  ").turns_per_day == 0
+    for key in space.PAID_KEYS:
+        assert config.load(**{"space_id": "me/bot", key: "secret"}).turns_per_day == 500
+        assert config.load(**{key: "secret"}).turns_per_day == 0, "elsewhere there is none"
+    monkeypatch.setenv("GROQ_API_KEY", "gsk_x")
+    monkeypatch.setenv("SPACE_ID", "me/bot")
+    assert config.load().turns_per_day == 500
+    monkeypatch.setenv("TURNS_PER_DAY", "0")
+    assert config.load().turns_per_day == 0, "what is set counts"

@@ -32,7 +32,7 @@ LAYERS = [
     {"transports"},
     {"client"},
     {"ui"},
-    {"build", "share"},
+    {"build", "port", "share", "websocket_server", "setting_names", "zero_gpu"},
     {"check"},
     {"server"},
 ]

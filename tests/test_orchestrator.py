@@ -16,7 +16,7 @@ from tests.support.signal import Signal
 from voicebot import config
 from voicebot.clip import LETTERS_PER_S
 from voicebot.core.audio import FRAME_S, Audio
-from voicebot.core.events import InterruptPressed, TextTyped
+from voicebot.core.events import EndSession, InterruptPressed, TextTyped
 from voicebot.core.history import History, Message, Role
 from voicebot.core.presence import NOBODY_THERE
 from voicebot.core.sayings import apology, ask_again, goodbye, still_there
@@ -36,7 +36,7 @@ class Session:
         self.states: list[State] = []
         self._changed = Signal()
         settings = config.load(decision_timeout_ms=200, transcript_timeout_ms=1_000, **options)
-        self.ended: list[str] = []
+        self.ended: list[EndSession] = []
         self.bot = Orchestrator(scripted(stt, agent, tts), settings, self._observe, self.ended.append)
         self.agent, self.tts, self.stt = agent, tts, stt
         self.playing = asyncio.Event()
@@ -432,7 +432,7 @@ async def test_a_user_who_says_nothing_is_asked_for_and_then_said_goodbye_to() -
         assert session.ended == []
         await session.until(lambda state: state.presence is Presence.GONE)
         assert session.history == [still_there("en"), goodbye("en")]
-        assert session.ended == [NOBODY_THERE]
+        assert session.ended == [EndSession(NOBODY_THERE)]
         assert " ".join(session.tts.said) == f"{still_there('en')} {goodbye('en')}"
 
 

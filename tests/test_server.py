@@ -13,6 +13,7 @@ from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from voicebot import config, server
 from voicebot.engines.base import EngineHealth
 from voicebot.engines.preflight import Health, Preflight
+from voicebot.port import bind
 from voicebot.server import notice
 
 
@@ -61,7 +62,7 @@ async def test_who_stops_it_while_it_looks_at_its_engines_leaves_nothing_open(
     before = asyncio.all_tasks()
     engines = scripted(ScriptedStt(), ScriptedAgent(scripts=[]), ToneTts())
     settings = config.load(database_url=SecretStr(f"sqlite:///{tmp_path}/conversations.db"))
-    with server.bind("127.0.0.1", 0) as listener:
+    with bind("127.0.0.1", 0) as listener:
         serving = asyncio.create_task(server.serve(settings, engines, listener, share=False))
         await looking.wait()
         serving.cancel()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pydantic import SecretStr
@@ -11,11 +11,24 @@ from voicebot.config import AUTO, LlmName, Settings, SettingsError, SttName, Tts
 from voicebot.engines.base import Agent, Engine, Engines, SpeechToText, TextToSpeech, VoiceActivityDetector
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
+from voicebot.personas import personas
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from voicebot.engines.llm.models import Models
+
+KEYS: Mapping[str, str] = {
+    "deepgram": "deepgram_api_key",
+    "deepgram-rest": "deepgram_api_key",
+    "groq": "groq_api_key",
+    "openai": "openai_api_key",
+    "openai-realtime": "openai_api_key",
+    "elevenlabs": "elevenlabs_api_key",
+}
+"""The setting without which an engine can't be used."""
+
+ENGLISH_ONLY = frozenset({"pocketsphinx", "offline"})
 
 EMBEDDED = frozenset({"pocketsphinx", "offline", "espeak"})
 """Engines that send nothing anywhere."""
@@ -48,6 +61,7 @@ def build(settings: Settings) -> Engines:
 
     Raises SettingsError if one that is named lacks its key or the language, or if `auto` finds none for a stage.
     """
+    check(settings)
     rules = FallbackRules(first_output_s=settings.first_output_timeout_s, rest_s=settings.engine_rest_s)
     agent_rules = FallbackRules(
         retries=settings.llm_retries, first_output_s=settings.first_output_timeout_s, rest_s=settings.engine_rest_s
@@ -59,6 +73,41 @@ def build(settings: Settings) -> Engines:
         vad_name="silero",
         make_vad=voice_activity_detector,
     )
+
+
+def check(settings: Settings) -> None:
+    """Raises SettingsError with a line for each thing that the settings alone show to be wrong.
+
+    That takes no time; to load an engine's packages takes seconds.
+    """
+    problems = []
+    if settings.persona not in personas():
+        problems.append(f"PERSONA: there is no {settings.persona!r}; there is {', '.join(personas())}")
+    stages: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
+        ("STT_ENGINE", settings.stt_engine, _auto_stt(settings)),
+        ("LLM_ENGINE", settings.llm_engine, _auto_llm(settings)),
+        ("TTS_ENGINE", settings.tts_engine, _auto_tts(settings)),
+    )
+    for variable, named, auto in stages:
+        names = auto if AUTO in named else named
+        missing = [name for name in names if name in KEYS and _lacks_key(name, settings)]
+        problems += [f"{KEYS[name].upper()}: is missing, and {name} needs it" for name in missing]
+        lacking = [name for name in names if name in ENGLISH_ONLY] if settings.language != "en" else []
+        if lacking and (AUTO not in named or len(lacking) == len(names)):
+            problems.append(_unknown_language(lacking[0], variable, settings.language, {"en"}))
+    if problems:
+        raise SettingsError("\n".join(dict.fromkeys(problems)))
+
+
+def _lacks_key(name: str, settings: Settings) -> bool:
+    """OpenAI itself needs a key; what stands behind another address may not."""
+    if KEYS[name] == "openai_api_key" and settings.openai_base_url is not None:
+        return False
+    return getattr(settings, KEYS[name]) is None
+
+
+def _unknown_language(engine: str, variable: str, language: str, known: Iterable[str]) -> str:
+    return f"LANGUAGE: {engine} ({variable}) does not know {language!r}; it knows {', '.join(sorted(known))}"
 
 
 def _engines(
@@ -75,10 +124,7 @@ def _engines(
     lacking = [engine for engine in engines if engine not in able]
     if lacking and (not able or not automatic):
         engine = lacking[0]
-        known = ", ".join(sorted(engine.languages))
-        raise SettingsError(
-            f"LANGUAGE: {engine.name} ({variable}) does not know {settings.language!r}; it knows {known}"
-        )
+        raise SettingsError(_unknown_language(engine.name, variable, settings.language, engine.languages))
     return able
 
 
@@ -105,9 +151,8 @@ def _auto_tts(settings: Settings) -> list[TtsName]:
     return [*names, "espeak"]
 
 
-def _key(key: SecretStr | None, variable: str, engine: str) -> str:
-    if key is None:
-        raise SettingsError(f"{variable}: is missing, and {engine} needs it")
+def _key(key: SecretStr | None) -> str:
+    assert key is not None, "`check` has looked for it"
     return key.get_secret_value()
 
 
@@ -117,7 +162,7 @@ def _speech_to_text(name: SttName, settings: Settings) -> SpeechToText:
             from voicebot.engines.stt.deepgram import Deepgram
 
             return Deepgram(
-                _key(settings.deepgram_api_key, "DEEPGRAM_API_KEY", name),
+                _key(settings.deepgram_api_key),
                 base_url=settings.deepgram_base_url,
                 model=settings.deepgram_model,
                 language=settings.language,
@@ -126,7 +171,7 @@ def _speech_to_text(name: SttName, settings: Settings) -> SpeechToText:
             from voicebot.engines.stt.deepgram import DeepgramRest
 
             return DeepgramRest(
-                _key(settings.deepgram_api_key, "DEEPGRAM_API_KEY", name),
+                _key(settings.deepgram_api_key),
                 base_url=settings.deepgram_base_url,
                 model=settings.deepgram_model,
                 language=settings.language,
@@ -141,11 +186,9 @@ def _speech_to_text(name: SttName, settings: Settings) -> SpeechToText:
 
 def _agent(name: LlmName, settings: Settings) -> Agent:
     from voicebot.agent import GraphAgent
-    from voicebot.personas import persona, personas, system_prompt
+    from voicebot.personas import persona, system_prompt
     from voicebot.tools import toolbox
 
-    if settings.persona not in personas():
-        raise SettingsError(f"PERSONA: there is no {settings.persona!r}; there is {', '.join(personas())}")
     service = _model_service(name, settings)
     return GraphAgent(
         _offline_model() if service is None else service.model,
@@ -170,7 +213,7 @@ def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
             from voicebot.engines.llm.models import Models
 
             return Groq(
-                _key(settings.groq_api_key, "GROQ_API_KEY", name),
+                _key(settings.groq_api_key),
                 base_url=settings.groq_base_url,
                 models=Models(settings.groq_model),
                 temperature=settings.llm_temperature,
@@ -181,7 +224,7 @@ def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
             from voicebot.engines.llm.openai import OpenAI
 
             return OpenAI(
-                _openai_key(settings, name),
+                _openai_key(settings),
                 base_url=settings.openai_base_url,
                 models=Models(settings.openai_model),
                 temperature=settings.llm_temperature,
@@ -192,7 +235,7 @@ def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
             from voicebot.engines.llm.realtime import Realtime
 
             return Realtime(
-                _openai_key(settings, name),
+                _openai_key(settings),
                 base_url=settings.openai_base_url,
                 models=Models(settings.openai_realtime_model),
                 timeout_s=settings.llm_timeout_s,
@@ -209,11 +252,8 @@ def _offline_model() -> BaseChatModel:
     return Offline()
 
 
-def _openai_key(settings: Settings, name: str) -> str | None:
-    """OpenAI itself needs one; what stands behind another address may not."""
-    if settings.openai_base_url is not None and settings.openai_api_key is None:
-        return None
-    return _key(settings.openai_api_key, "OPENAI_API_KEY", name)
+def _openai_key(settings: Settings) -> str | None:
+    return None if settings.openai_api_key is None else settings.openai_api_key.get_secret_value()
 
 
 def _text_to_speech(name: TtsName, settings: Settings) -> TextToSpeech:
@@ -222,7 +262,7 @@ def _text_to_speech(name: TtsName, settings: Settings) -> TextToSpeech:
             from voicebot.engines.tts.elevenlabs import ElevenLabs
 
             return ElevenLabs(
-                _key(settings.elevenlabs_api_key, "ELEVENLABS_API_KEY", name),
+                _key(settings.elevenlabs_api_key),
                 base_url=settings.elevenlabs_base_url,
                 voice=settings.elevenlabs_voice,
                 model=settings.elevenlabs_model,

@@ -20,11 +20,11 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
 
+from voicebot import space
 from voicebot.core.choices import Choices, InterruptedHistory, Sensitivity
 from voicebot.core.endpoint import EndpointRules
 from voicebot.core.state import Rules
 from voicebot.core.turn_end import PatienceRules
-from voicebot.space import DEFAULTS as SPACE_DEFAULTS
 
 
 def _none_if_blank(value: Any) -> Any:
@@ -272,12 +272,14 @@ class Settings(BaseSettings):
     # Set by Hugging Face on a Space: whose Space it is, and the name that its visitors see. Then `space.DEFAULTS` hold.
     space_id: Text = None
     space_host: Text = None
+    spaces_zero_gpu: bool = False
 
     # Limits.
     max_sessions: int = Field(default=8, ge=1, le=1_000)
     session_minutes: float = Field(default=30, gt=0, le=24 * 60, allow_inf_nan=False)
     max_sessions_per_address: int = Field(default=4, ge=0, le=1_000)
     minutes_per_day_per_address: float = Field(default=0, ge=0, le=24 * 60, allow_inf_nan=False)
+    turns_per_day: int = Field(default=0, ge=0, le=10_000_000)
     offers_per_minute: int = Field(default=60, ge=1, le=10_000)
     messages_per_s: float = Field(default=10, ge=0.1, le=100_000, allow_inf_nan=False)
     max_body_kb: int = Field(default=1_024, ge=128, le=1_000_000)
@@ -295,7 +297,10 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _on_a_space(cls, given: dict[str, Any]) -> dict[str, Any]:
-        return {**SPACE_DEFAULTS, **given} if _none_if_blank(given.get("space_id")) else given
+        if not _none_if_blank(given.get("space_id")):
+            return given
+        paid = any(_none_if_blank(given.get(key)) for key in space.PAID_KEYS)
+        return {**space.DEFAULTS, **(space.DEFAULTS_WITH_KEYS if paid else {}), **given}
 
     @field_validator("language", "persona", "resume_rewind", "turn_provider", mode="before")
     @classmethod

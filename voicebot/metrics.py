@@ -106,6 +106,17 @@ class Metrics:
             *self._figure("tasks", "gauge", "Tasks of the event loop now: a few, and some for each session."),
             registry=self.registry,
         )
+        self._turns_today = Gauge(
+            *self._figure(
+                "turns_today",
+                "gauge",
+                "Turns of this day (UTC) that TURNS_PER_DAY counts, as far as this server knows; 0 without a limit.",
+            ),
+            registry=self.registry,
+        )
+        self._turns_per_day = Gauge(
+            *self._figure("turns_per_day", "gauge", "TURNS_PER_DAY; 0: no limit."), registry=self.registry
+        )
         for door in DOORS:
             self._begun.labels(door)
             self._underruns.labels(door)
@@ -124,8 +135,14 @@ class Metrics:
     def _histogram(self, name: str, meaning: str, *labels: str, buckets: tuple[float, ...] = BUCKETS_S) -> Histogram:
         return Histogram(*self._figure(name, "histogram", meaning, *labels), buckets=buckets, registry=self.registry)
 
-    def watch(self, sessions: dict[str, Callable[[], float]], health: Callable[[], Health]) -> None:
-        """What is looked up at each scrape: the sessions of each door, and how the engines are.
+    def watch(
+        self,
+        sessions: dict[str, Callable[[], float]],
+        health: Callable[[], Health],
+        turns: Callable[[], tuple[int, int]],
+    ) -> None:
+        """What is looked up at each scrape: the sessions of each door, how the engines are, and the turns of today with
+        their limit.
 
         Their failures are shown from 0 on: of a series that begins with 1, Prometheus would not know that it grew.
         """
@@ -137,6 +154,8 @@ class Metrics:
                 for fault in Fault:
                     self._failures.labels(stage, engine.name, fault.value)
         self._tasks.set_function(lambda: len(asyncio.all_tasks()))
+        self._turns_today.set_function(lambda: turns()[0])
+        self._turns_per_day.set_function(lambda: turns()[1])
         self.registry.register(_Readiness(health))
 
     async def time_loop(self) -> None:

@@ -38,7 +38,7 @@ from voicebot.core.state import State
 from voicebot.ears import Ears
 from voicebot.engines.base import Engines
 from voicebot.player import Player
-from voicebot.reply import ReplyMaker
+from voicebot.reply import ReplyMaker, TurnBudget
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Meter(Protocol):
 
 class Orchestrator:
     """Runs one session. `observe` gets each new state, `witness` before it what led there; `end` is asked to end the
-    session, with the reason for its user.
+    session. Each answer is counted in `turns`, which may have none left.
 
     `journal` is told of each input, the states before and after it, and when it was posted.
 
@@ -82,8 +82,9 @@ class Orchestrator:
         engines: Engines,
         settings: Settings,
         observe: Callable[[State], None],
-        end: Callable[[str], None],
+        end: Callable[[EndSession], None],
         *,
+        turns: TurnBudget | None = None,
         history: History = (),
         witness: Callable[[Input], None] | None = None,
         journal: Callable[[Input, State, State, float], None] | None = None,
@@ -110,6 +111,7 @@ class Orchestrator:
             streamed=streamed,
             sentence_max_chars=settings.tts_sentence_max_chars,
             language=settings.language,
+            turns=turns,
         )
         self._mailbox: asyncio.Queue[tuple[Input, float]] = asyncio.Queue()
         self._underruns = 0
@@ -191,8 +193,8 @@ class Orchestrator:
                 self.ears.give_up(utterance)
             case ApplyChoices(choices):
                 await self._apply(choices)
-            case EndSession(reason):
-                self._end(reason)
+            case EndSession():
+                self._end(command)
             case _:
                 assert_never(command)
 

@@ -7,12 +7,14 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Protocol
 
 from voicebot.core.audio import WIRE_RATE_HZ, Resampler
 from voicebot.core.events import (
     AudioReceived,
     EngineServed,
     ReplyInput,
+    ReplyRefused,
     SentenceReady,
     SentenceSynthesized,
     Stage,
@@ -20,7 +22,7 @@ from voicebot.core.events import (
     TextEnded,
     TokenReceived,
 )
-from voicebot.core.sayings import apology
+from voicebot.core.sayings import apology, no_answers_left
 from voicebot.core.sentences import Batch, SentenceBatcher
 from voicebot.engines.base import Agent, EngineError, Served, TextToSpeech, WordStarts
 from voicebot.player import Player
@@ -32,12 +34,36 @@ logger = logging.getLogger(__name__)
 INTERNAL_ERROR = "Something went wrong inside the bot. Its log says more."
 
 
+class TurnBudget(Protocol):
+    """How many answers the bot may still give today."""
+
+    @property
+    def scarce(self) -> bool:
+        """So few are left that no answer should be begun before it is sure to be wanted."""
+        ...
+
+    @property
+    def back_in_s(self) -> float:
+        """When the next day begins."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Tells a user that none is left, and when the bot is back."""
+        ...
+
+    async def take(self) -> bool:
+        """Count one more answer; False if none is left."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyMaker:
     """What a reply is made with. `queue_max` sentences wait for the synthesiser at most; then the agent waits.
 
     With `drop_oldest` it does not: the sentence that has waited longest is left unspoken, and `dropped` is told.
-    `streamed` gets the reply's number and each piece of its text, as the model streams it.
+    `streamed` gets the reply's number and each piece of its text, as the model streams it. Without `turns` any number
+    of answers may be given.
     """
 
     agent: Agent
@@ -50,6 +76,7 @@ class ReplyMaker:
     drop_oldest: bool = False
     dropped: Callable[[str], None] | None = None
     streamed: Callable[[int, str], None] | None = None
+    turns: TurnBudget | None = None
 
     async def run(self, start: StartReply, wanted: asyncio.Event) -> str | None:
         """Make and play the reply; returns when it has been heard to the end. An error's text, if one cut it short.
@@ -76,7 +103,7 @@ class ReplyMaker:
     async def _think(self, start: StartReply, wanted: asyncio.Event, sentences: SentenceQueue) -> None:
         """The agent's answer, cut into sentences. An agent that fails is apologised for in its stead."""
         reply = start.reply
-        answer = self.agent.reply(start.history, wanted) if start.text is None else _said(start.text)
+        answer = self._answer(start, wanted) if start.text is None else _said(start.text)
         batcher = SentenceBatcher(max_chars=self.sentence_max_chars, language=self.language)
         error: str | None = None
         count = 0
@@ -118,6 +145,19 @@ class ReplyMaker:
             await emit([Batch(sorry, sorry)])
         self.post(TextEnded(reply, error))
         sentences.end()
+
+    async def _answer(self, start: StartReply, wanted: asyncio.Event) -> AsyncGenerator[str | Served]:
+        """The agent's answer, which counts as a turn; or what is said instead when the day's turns are used up."""
+        if self.turns is not None:
+            if self.turns.scarce:
+                await wanted.wait()
+            if not await self.turns.take():
+                self.post(ReplyRefused(start.reply, self.turns.reason))
+                yield no_answers_left(self.language, self.turns.back_in_s)
+                return
+        async with aclosing(self.agent.reply(start.history, wanted)) as tokens:
+            async for token in tokens:
+                yield token
 
     async def _speak(self, reply: int, sentences: SentenceQueue) -> None:
         """The sentences as sound, in order, a few ahead of the one that is playing."""

@@ -39,11 +39,12 @@ from voicebot.transports.take import PATH, add_recordings
 from voicebot.transports.ws import add_websocket
 from voicebot.ui import panel
 from voicebot.ui.page import build_page
+from voicebot.websocket_server import WebSocketServerProtocol
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_PORT = 7860
 UVICORN: dict[str, Any] = {
+    "ws": WebSocketServerProtocol,
     "log_config": None,
     "access_log": False,
     "server_header": False,
@@ -51,9 +52,6 @@ UVICORN: dict[str, Any] = {
     "ws_per_message_deflate": False,
 }
 """No banner; whom a proxy names is for `client_address` to say, by `TRUSTED_PROXIES`; and MP3 is compressed already."""
-
-PORTS_TRIED = 100
-"""Without a port of its own the server takes the first free one from the default upwards, as Gradio does."""
 
 
 def create_app(settings: Settings, engines: Engines, connections: Connections) -> FastAPI:
@@ -81,6 +79,8 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
             "language": settings.language,
             "sessions": connections.admission.sessions,
             "max_sessions": settings.max_sessions,
+            "turns_per_day": connections.turns.limit,
+            "turns_today": connections.turns.used,
             "underruns": sum(session.underruns for session in connections.sessions),
         }
 
@@ -154,25 +154,6 @@ def notice(health: Health, settings: Settings) -> str:
     return f"{engines} Words are kept {days}until you begin a new conversation. {sound}"
 
 
-def bind(host: str, port: int | None) -> socket.socket:
-    """A listening socket: on `port`, or on the first free one from the default upwards. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    ports = range(DEFAULT_PORT, DEFAULT_PORT + PORTS_TRIED) if port is None else (port,)
-    refused: OSError | None = None
-    for each in ports:
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, each))
-            listener.listen()
-        except OSError as error:
-            listener.close()
-            refused = error
-        else:
-            return listener
-    raise OSError(f"can't listen on {host}, port {ports[0]}: {refused}")
-
-
 async def serve(settings: Settings, engines: Engines, listener: socket.socket, *, share: bool) -> None:
     """Serve until interrupted. Raises EngineError if the engines, which must not be started, can't be."""
     memory.return_large_pieces()
@@ -184,6 +165,7 @@ async def serve(settings: Settings, engines: Engines, listener: socket.socket, *
         stack.push_async_callback(connections.close)
         app = create_app(settings, engines, connections)
         await connections.conversations.start()
+        await connections.turns.refresh()
         connections.ice.start()
         await _look_at(connections.preflight)
         host, port = listener.getsockname()[:2]
@@ -230,6 +212,6 @@ async def _look_at(preflight: Preflight) -> None:
             state = f"ready ({engine.probe_ms} ms)" if engine.ready else "not ready"
             logger.info("%s: %s is %s%s", stage, name, state, f": {engine.reason}" if engine.reason else "")
             if engine.warning:
-                logger.warning("%s: %s: %s", stage, engine.name, engine.warning)
+                logger.warning("%s: %s: %s", stage, name, engine.warning)
     if preflight.problem is not None:
         logger.error("%s", preflight.problem)

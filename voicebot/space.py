@@ -22,3 +22,13 @@ DEFAULTS: Mapping[str, object] = {
     "retention_days": 1.0,
 }
 """By name of the setting. Hugging Face sets `SPACE_ID` there, which turns them on."""
+
+PAID_KEYS = ("deepgram_api_key", "groq_api_key", "openai_api_key", "elevenlabs_api_key")
+"""Settings by which strangers talk at the cost of whoever has the Space."""
+
+DEFAULTS_WITH_KEYS: Mapping[str, object] = {
+    # Groq's free plan allows 1,000 requests a day (its documentation, 2026), and a turn with a tool takes two. With
+    # ElevenLabs Flash at 5 cents per 1,000 characters, 500 answers of 200 characters cost 5 dollars.
+    "turns_per_day": 500,
+}
+"""These come beside `DEFAULTS` where such a key is set."""

@@ -23,6 +23,7 @@ from voicebot.core.events import (
     PlaybackFinished,
     PlaybackStarted,
     ReplyEnded,
+    ReplyRefused,
     ResumePlayback,
     RulingDisputed,
     SentencePlayed,
@@ -77,6 +78,7 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(ConversationCleared),
     st.builds(RulingDisputed, NUMBERS, st.booleans()),
     st.builds(ChoicesMade, CHOICES),
+    st.builds(ReplyRefused, NUMBERS, st.just("no more today")),
     st.builds(TokenReceived, NUMBERS),
     st.builds(SentenceReady, NUMBERS, st.integers(0, 3), st.sampled_from(["One two three.", "Shall I?", "Four."])),
     st.builds(TextEnded, NUMBERS, st.none() | st.just("it failed")),
@@ -106,6 +108,7 @@ PLAUSIBLE = st.sampled_from(
             "interrupt",
             "clear",
             "timer",
+            "refuse",
             "token",
             "sentence",
             "sound",
@@ -163,7 +166,7 @@ class World:
                     assert self.state.choices == choices != before.choices
                 case EndSession():
                     assert self.state.is_idle, "ended in the middle of something"
-                    assert before.presence is Presence.LEFT, "no goodbye"
+                    assert before.presence is Presence.LEFT or self.state.refused, "no goodbye"
                 case _:
                     pass
         self._check()
@@ -246,6 +249,8 @@ class World:
             case "timer" if self.timers:
                 timer = sorted(self.timers)[pick % len(self.timers)]
                 self.post(TimedOut(timer, self.timers[timer]))
+            case "refuse" if not known:
+                self.post(ReplyRefused(reply, "no more today"))
             case "token":
                 self.post(TokenReceived(reply))
             case "sentence":
@@ -284,7 +289,7 @@ class World:
     def leave(self) -> None:
         """The user is gone: the session ends by itself, if it may."""
         self.calm_down()
-        ends = bool(self.state.rules.idle_timeout_s)
+        ends = bool(self.state.rules.idle_timeout_s or self.state.refused)
         assert self.state.presence is (Presence.GONE if ends else Presence.THERE)
 
 

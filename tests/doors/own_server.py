@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, WebSocket
 from voicebot import config, server
 from voicebot.doors import guard
 from voicebot.doors.lock import is_logged_in
+from voicebot.port import bind
 
 GETS = ("/", "/config", "/gradio_api/info", "/webrtc/config", "/metrics")
 POSTS = ("/webrtc/offer", "/preflight", "/gradio_api/queue/join")
@@ -49,7 +50,7 @@ def own_app(**settings: Any) -> FastAPI:
 @asynccontextmanager
 async def own_server(**settings: Any) -> AsyncIterator[str]:
     """Its host and port."""
-    listener = server.bind("127.0.0.1", 0)
+    listener = bind("127.0.0.1", 0)
     web = uvicorn.Server(uvicorn.Config(own_app(**settings), **server.UVICORN, timeout_graceful_shutdown=1))
     serve = asyncio.create_task(web._serve(sockets=[listener]))
     try:

@@ -61,7 +61,7 @@ def test_a_shutdown_that_is_announced_is_a_warning() -> None:
     models.choose([Listed(OSS), Listed(LLAMA, date(2026, 8, 16))])
     assert models.warning is None
     models.lose(OSS)
-    assert models.warning == f"the service shuts {LLAMA} down on 2026-08-16"
+    assert models.warning == "its shutdown is announced for 2026-08-16"
 
 
 # At the services ------------------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ async def test_the_probe_chooses_and_tells_what_it_found(caplog: pytest.LogCaptu
         await chain.probe()
         (health,) = chain.health
         assert (health.model, health.ready) == (LLAMA, True)
-        assert health.warning == f"the service shuts {LLAMA} down on 2026-08-16"
+        assert health.warning == "its shutdown is announced for 2026-08-16"
         assert f"the model {LLAMA} is used now" in caplog.text
         await said(agent)
         assert simulator.completions[0].body["model"] == LLAMA

@@ -76,6 +76,7 @@ def test_what_is_spent_comes_back_with_time() -> None:
     clock = Clock()
     limits = RateLimits(clock)
     limits.observe(headers(1_000))
+    limits.answered(100, 100, 0)
     assert limits.wait_s(1_000) == 0
     assert limits.wait_s(1_400) == pytest.approx(3, abs=0.05)
     clock.now_s += 3
@@ -104,10 +105,13 @@ def test_a_reply_that_may_be_thrown_away_needs_half_of_the_tokens_and_a_tenth_of
     assert limits.wait_s(1) > 1, "no request is left"
 
 
-def test_the_history_gets_half_of_what_is_left_beside_two_requests() -> None:
+def test_the_history_gets_a_third_of_what_is_left_beside_two_requests_up_to_a_limit() -> None:
     limits = RateLimits(Clock())
-    limits.observe(headers(6_000))
-    assert limits.history_tokens(500) == (6_000 - 2 * (500 + ANSWER_TOKENS)) / 2
+    limits.answered(100, 100, 0)
+    limits.observe(headers(2_000))
+    assert limits.history_tokens(500) == (2_000 - 2 * (500 + ANSWER_TOKENS)) // 3
+    limits.observe(headers(8_000))
+    assert limits.history_tokens(500) == FREE // 12
     limits.observe(headers(1_000))
     assert limits.history_tokens(500) == 0
 

@@ -15,6 +15,14 @@ from cryptography.x509.oid import NameOID
 
 def server_and_client_tls(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A server's context with a new certificate for 127.0.0.1, and a client's that knows it and no other."""
+    path = certificate_in(folder)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(path)
+    return server, ssl.create_default_context(cafile=path)
+
+
+def certificate_in(folder: Path) -> Path:
+    """A file with a new certificate for 127.0.0.1 and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     begin = datetime.now(UTC) - timedelta(hours=1)
@@ -33,6 +41,4 @@ def server_and_client_tls(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]
     path = folder / "server.pem"
     plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.write_bytes(key.private_bytes(*plain) + certificate.public_bytes(serialization.Encoding.PEM))
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(path)
-    return server, ssl.create_default_context(cafile=path)
+    return path

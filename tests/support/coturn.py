@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificate import certificate_in
 from voicebot.transports.turn.services import signed_login
 
 SECRET = "north"
@@ -22,10 +23,16 @@ SECRET = "north"
 @dataclass(frozen=True, slots=True)
 class Coturn:
     port: int
+    tls_port: int
+    certificate: Path
     log: Path
 
     def url(self, transport: str = "udp") -> str:
         return f"turn:127.0.0.1:{self.port}?transport={transport}"
+
+    @property
+    def tls_url(self) -> str:
+        return f"turns:127.0.0.1:{self.tls_port}?transport=tcp"
 
     def login(self, ttl_s: int) -> tuple[str, str]:
         return signed_login(SECRET, ttl_s)
@@ -43,18 +50,20 @@ def running_coturn(folder: Path) -> Iterator[Coturn]:
     program = shutil.which("turnserver")
     if program is None:
         pytest.skip("coturn is not installed (apt-get install coturn)")
-    port, log = _free_port(), folder / "coturn.log"
+    port, tls_port, log = _free_port(), _free_port(), folder / "coturn.log"
+    certificate = certificate_in(folder)
     options = [
         *("--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1", "--listening-port", str(port)),
         *("--use-auth-secret", "--static-auth-secret", SECRET, "--realm", "test"),
         *("--userdb", str(folder / "turndb"), "--pidfile", str(folder / "pid"), "--log-file", "stdout"),
-        *("-n", "--verbose", "--no-cli", "--no-tls", "--no-dtls", "--allow-loopback-peers"),
+        *("--tls-listening-port", str(tls_port), "--cert", str(certificate), "--pkey", str(certificate)),
+        *("-n", "--verbose", "--no-cli", "--no-dtls", "--allow-loopback-peers"),
     ]
     with log.open("w") as output:
         started = subprocess.Popen([program, *options], cwd=folder, stdout=output, stderr=output)
     try:
         _wait_for(port, started, log)
-        yield Coturn(port, log)
+        yield Coturn(port, tls_port, certificate, log)
     finally:
         started.terminate()
         started.wait(10)

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from voicebot import server
 from voicebot.config import Settings
 from voicebot.engines.base import Engines
+from voicebot.port import bind
 from voicebot.transports import aiortc_tuning
 from voicebot.transports.connections import Connections
 from voicebot.ui import panel
@@ -57,7 +58,8 @@ async def _serving(engines: Engines, settings: Settings, port: int) -> AsyncIter
     await engines.start()
     connections = Connections(engines, settings, panel.view)
     await connections.conversations.start()
-    listener = server.bind("127.0.0.1", port)
+    await connections.turns.refresh()
+    listener = bind("127.0.0.1", port)
     app = server.create_app(settings, engines, connections)
     web = uvicorn.Server(uvicorn.Config(app, **server.UVICORN, timeout_graceful_shutdown=1))
     serve = asyncio.create_task(web._serve(sockets=[listener]))

@@ -33,6 +33,15 @@ class Stage(StrEnum):
     TTS = "tts"
 
 
+class EndCause(StrEnum):
+    """Why the bot itself ends a session; `doors.ending.Cause` has the same values."""
+
+    IDLE = "idle"
+    """Nobody has said anything for long."""
+    DAY = "day"
+    """The day's turns of the bot are used up."""
+
+
 # Inputs ----------------------------------------------------------------------------------------------------------
 
 
@@ -143,6 +152,17 @@ class RulingDisputed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyRefused:
+    """No answer may be given any more today (TURNS_PER_DAY): the reply says that in place of one.
+
+    The session ends after it. `reason` tells the session's user why.
+    """
+
+    reply: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TokenReceived:
     """The agent's first token came."""
 
@@ -248,7 +268,8 @@ class TimedOut:
 
 
 ReplyInput = (
-    TokenReceived
+    ReplyRefused
+    | TokenReceived
     | SentenceReady
     | TextEnded
     | AudioReceived
@@ -366,9 +387,10 @@ class ApplyChoices:
 
 @dataclass(frozen=True, slots=True)
 class EndSession:
-    """The user is gone, and has been said goodbye to: close the connection and show the reason."""
+    """The bot has said goodbye: close the connection and show the reason."""
 
     reason: str
+    cause: EndCause = EndCause.IDLE
 
 
 Command = (

@@ -4,8 +4,9 @@ The rules, in short. Speech over a live reply, or what may become speech, pauses
 yet); the reply stays paused exactly as long as some utterance is undecided, and every utterance is decided by its
 words or by a timer. A reply that gives way is first cancelled and awaited; only when `ReplyEnded` has come is the
 history edited and the next reply started. A reply may be begun eagerly, at a pause of the user's: it is kept back until
-the turn is over, and given up if the words were not all. A user who says nothing for long is asked for. What has to do
-with one thing alone is in `replies`, `rulings` and `presence`.
+the turn is over, and given up if the words were not all. A user who says nothing for long is asked for. Once a user
+was told that there are no more answers today, the session ends. What has to do with one thing alone is in `replies`,
+`rulings` and `presence`.
 """
 
 from __future__ import annotations
@@ -119,6 +120,9 @@ class _Transition(Deciding):
                 self._cancel()
             elif over:
                 self._commit(live)
+        elif state.refused is not None:
+            if state.reply is None and over:
+                self._keep_unanswered_words()
         elif state.reply is None and over and state.pending:
             self._start_reply(merged(state.pending))
         elif state.reply is None and over and state.ask_again:

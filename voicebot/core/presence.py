@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voicebot.core.draft import Draft
-from voicebot.core.events import EndSession, Timer
+from voicebot.core.events import EndCause, EndSession, Timer
 from voicebot.core.sayings import goodbye, still_there
 from voicebot.core.state import Presence
 
@@ -31,6 +31,11 @@ class Attendance(Draft):
         state, rules = self.state, self.state.rules
         if not state.is_idle:
             self._stop(Timer.IDLE)
+        elif state.refused is not None:
+            self._stop(Timer.IDLE)
+            if state.presence is not Presence.GONE:
+                self._set(presence=Presence.GONE)
+                self.commands.append(EndSession(state.refused, EndCause.DAY))
         elif state.presence is Presence.LEFT:
             self._set(presence=Presence.GONE)
             self.commands.append(EndSession(NOBODY_THERE))

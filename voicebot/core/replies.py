@@ -18,7 +18,7 @@ from voicebot.core.events import (
     TextEnded,
     TokenReceived,
 )
-from voicebot.core.history import History, heard, said
+from voicebot.core.history import History, heard, merged, said
 from voicebot.core.presence import Attendance
 from voicebot.core.reply_state import Reply
 from voicebot.core.state import MAX_TURNS, Spoken
@@ -49,6 +49,11 @@ class Answering(Attendance):
         self._set(reply=replace(reply, eager=False))
         self._take_turn(said(self.state.history, reply.asked, merge=self.state.merge_next))
 
+    def _keep_unanswered_words(self) -> None:
+        """The user's last words get no answer, but the history keeps them."""
+        if self.state.pending or self.state.ask_again:
+            self._take_turn(said(self.state.history, merged(self.state.pending), merge=self.state.merge_next))
+
     def _take_turn(self, history: History) -> None:
         self._set(history=history, pending=(), merge_next=True, asked=None, ask_again=False, spoken=None)
 
@@ -70,7 +75,8 @@ class Answering(Attendance):
         self._set(reply=now)
         if type(input) in STEPS:
             self._stamp(STEPS[type(input)])
-        if isinstance(input, PlaybackStarted) and self.state.turn is not None and not reply.cancelled:
+        answers = not (reply.cancelled or reply.refused)
+        if isinstance(input, PlaybackStarted) and self.state.turn is not None and answers:
             self._set(turns=(*self.state.turns, self.state.turn)[-MAX_TURNS:])
 
     def _reply_ended(self, reply: Reply, error: str | None) -> None:
@@ -79,6 +85,8 @@ class Answering(Attendance):
             self._set(history=heard(self.state.history, reply.heard, interrupted=reply.cut_short))
         if error is not None:
             self._set(error=error, merge_next=False)
+        if reply.refused is not None and (reply.started or not (reply.cancelled or reply.eager)):
+            self._set(refused=reply.refused)
         if reply.started:
             self._set(spoken=Spoken(self._context_of(reply), self.at_s))
         self._set(reply=None, interrupted_at_s=None, suspected=False)

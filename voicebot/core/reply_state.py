@@ -9,6 +9,7 @@ from voicebot.core.events import (
     PlaybackFinished,
     PlaybackStarted,
     ReplyInput,
+    ReplyRefused,
     SentencePlayed,
     SentenceReady,
     SentenceSynthesized,
@@ -46,6 +47,8 @@ class Reply:
     cancelled: bool = False
     forgotten: bool = False
     """The conversation was cleared: the history keeps nothing of it."""
+    refused: str | None = None
+    """Why it is no answer: the day's turns are used up. It says so, and the session ends after it."""
 
     @property
     def heard(self) -> str:
@@ -87,6 +90,8 @@ class Reply:
     def after(self, input: ReplyInput) -> Reply:
         """With what became of it; as it is where that can't be: a sentence out of its turn, a repeated input."""
         match input:
+            case ReplyRefused(reason=reason):
+                return replace(self, refused=reason)
             case TokenReceived():
                 return replace(self, first_token=True)
             case SentenceReady(sentence=sentence, text=text) if sentence == len(self.sentences):

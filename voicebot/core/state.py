@@ -225,6 +225,8 @@ class State:
     presence: Presence = Presence.THERE
     last_word_s: float = 0.0
     """When the session began, the user was last noticed, or the bot last fell silent: the latest of these."""
+    refused: str | None = None
+    """Why the user gets no more answers, once the bot has said so: the session ends as soon as it is idle."""
     serving: tuple[EngineServed, ...] = ()
     """What does the work of each stage, where that was told: one entry a stage."""
     error: str | None = None

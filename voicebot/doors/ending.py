@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from voicebot.core.events import EndSession
+
 
 class Cause(StrEnum):
     """Why a session was ended. After `fault`, `media` and `shutdown` it is worth connecting again at once."""
@@ -16,7 +18,7 @@ class Cause(StrEnum):
     TIME = "time"
     """The session's time is over."""
     DAY = "day"
-    """The address's minutes of the day are used up."""
+    """The bot's turns of the day, or the address's minutes, are used up."""
     ELSEWHERE = "elsewhere"
     """A newer session has taken the conversation over."""
     FLOOD = "flood"
@@ -38,6 +40,10 @@ class Ending:
 
     cause: Cause
     reason: str
+
+    @classmethod
+    def by_the_bot(cls, end: EndSession) -> Ending:
+        return cls(Cause(end.cause.value), end.reason)
 
 
 FAULT = Ending(Cause.FAULT, "Something went wrong inside the bot. Please connect again.")

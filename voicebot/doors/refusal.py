@@ -27,7 +27,7 @@ class Reason(StrEnum):
     ADDRESS = "address"
     """Too many sessions from one address."""
     DAY = "day"
-    """The address's minutes of the day are used up."""
+    """The bot's turns of the day, or the address's minutes, are used up."""
     ENGINES = "engines"
     """No engine of some stage can work."""
     STORE = "store"

@@ -139,6 +139,18 @@ class Conversations:
         """What was said and heard in it; None if there is no such conversation. Raises StoreError."""
         return self._held.find(id) if self._database is None else await self._ask(self._database.read(id), ASK_S)
 
+    async def count_turns(self, day: int, turns: int) -> int | None:
+        """Add to the turns of a day that all servers on this database have answered; the sum.
+
+        None if nothing is kept, or the database has failed and is not back yet: nobody waits for it twice.
+        """
+        if self._database is None or self._problem is not None:
+            return None
+        try:
+            return await self._ask(self._database.count_turns(day, turns), ASK_S)
+        except StoreError:
+            return None
+
     async def delete(self, id: str) -> None:
         """Nothing of it is left, and a session that is still in it keeps nothing more. Raises StoreError."""
         if self._database is None:

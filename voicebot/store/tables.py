@@ -1,4 +1,4 @@
-"""The tables: conversations, and the messages in them."""
+"""The tables: conversations, the messages in them, and how many turns were answered each day."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ messages = Table(
     Column("role", String(16), nullable=False),
     Column("text", Text, nullable=False),
     Column("interrupted", Boolean, nullable=False),
+)
+
+daily_turns = Table(
+    "daily_turns",
+    metadata,
+    # Of UTC, counted from 1970
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("turns", Integer, nullable=False),
 )
 
 by_age = Index("conversations_by_age", conversations.c.updated_at)

@@ -16,6 +16,7 @@ from voicebot.core.state import State
 from voicebot.doors.admission import Admission, RefusedError, Ticket
 from voicebot.doors.ending import SHUTDOWN, Ending
 from voicebot.doors.refusal import Reason
+from voicebot.doors.turns import DailyTurns
 from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Preflight
 from voicebot.options import Options
@@ -61,6 +62,7 @@ class Connections(WebRTCConnectionMixin):
         self.preflight = Preflight(engines)
         self.admission = Admission(settings)
         self.conversations = Conversations(settings)
+        self.turns = DailyTurns(settings.turns_per_day, self.conversations)
         self.recordings = Recordings(settings)
         self.mode = "send-receive"
         self.modality = "audio"
@@ -73,12 +75,16 @@ class Connections(WebRTCConnectionMixin):
         self.telemetry = Telemetry(settings)
         meter = partial(self.telemetry.meter, "webrtc")
         self.options = Options(engines, settings.choices)
-        self.event_handler = VoiceHandler(engines, settings, view, self._leave, meter, self.options, self.recordings)
+        self.event_handler = VoiceHandler(
+            *(engines, settings, view, self._leave, meter, self.options, self.recordings, self.turns)
+        )
         self._tickets: dict[str, Ticket] = {}
         self.sockets: set[Leaving] = set()
         """The sessions over `/ws`."""
         self.telemetry.metrics.watch(
-            {"webrtc": lambda: len(self.handlers), "ws": lambda: len(self.sockets)}, lambda: self.preflight.health
+            {"webrtc": lambda: len(self.handlers), "ws": lambda: len(self.sockets)},
+            lambda: self.preflight.health,
+            lambda: (self.turns.used, self.turns.limit),
         )
         self.preflight.tell_failures(self.telemetry.metrics.count_failure)
         self._closing: dict[str, asyncio.Task[None]] = {}
@@ -108,6 +114,7 @@ class Connections(WebRTCConnectionMixin):
         return None
 
     async def _connect(self, offer: Offer, ticket: Ticket) -> Any:
+        await self.turns.admit()
         if self.preflight.problem is not None:
             await self.preflight.check()
         if (problem := self.preflight.problem) is not None:

@@ -27,6 +27,7 @@ from voicebot.core.state import State
 from voicebot.doors.admission import Ticket
 from voicebot.doors.ending import FAULT, HUNG_UP, TAKEN_OVER, Cause, Ending
 from voicebot.doors.rates import FloodError, MessageRate
+from voicebot.doors.turns import DailyTurns
 from voicebot.engines.base import Engines
 from voicebot.options import ChoiceError, Options
 from voicebot.orchestrator import Meter, Orchestrator
@@ -69,8 +70,8 @@ class VoiceHandler(AsyncStreamHandler):
     """One connection; made anew for each by `copy`.
 
     `view` makes the message that shows a state; `leave` asks the handler's owner to close the connection, and why;
-    `meter` makes what is told of the session of this name; `options` are what its user may choose. The copy carries on
-    `conversation`.
+    `meter` makes what is told of the session of this name; `options` are what its user may choose; `turns` counts its
+    answers. The copy carries on `conversation`.
     """
 
     def __init__(
@@ -82,11 +83,12 @@ class VoiceHandler(AsyncStreamHandler):
         meter: Callable[[str], Meter],
         options: Options,
         recordings: Recordings,
+        turns: DailyTurns,
         conversation: Conversation | None = None,
     ) -> None:
         super().__init__("mono", output_sample_rate=WIRE_RATE_HZ, input_sample_rate=WIRE_RATE_HZ)
         self._engines, self._settings, self._view, self._leave, self._meter = engines, settings, view, leave, meter
-        self._options, self._choices = options, settings.choices
+        self._options, self._choices, self._turns = options, settings.choices, turns
         self.conversation = conversation or Conversation()
         self.conversation.taken = partial(leave, self, TAKEN_OVER)
         self.session = secrets.token_hex(8)
@@ -95,7 +97,8 @@ class VoiceHandler(AsyncStreamHandler):
             engines,
             settings,
             self._state_changed,
-            lambda reason: leave(self, Ending(Cause.IDLE, reason)),
+            lambda end: leave(self, Ending.by_the_bot(end)),
+            turns=turns,
             history=self.conversation.history,
             journal=self._recorder.happened,
             meter=meter(self.session),
@@ -116,7 +119,7 @@ class VoiceHandler(AsyncStreamHandler):
     def copy(self) -> VoiceHandler:
         return VoiceHandler(
             *(self._engines, self._settings, self._view, self._leave, self._meter, self._options, self._recordings),
-            self.conversation,
+            *(self._turns, self.conversation),
         )
 
     @property

@@ -262,6 +262,38 @@ async def test_where_udp_does_not_get_out_no_stun_server_is_waited_for(
         assert any(not server.is_relay for server in ours) == stun
 
 
+async def test_the_first_visitor_waits_until_the_open_way_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = asyncio.Event()
+
+    async def find_relay(_: Any) -> Relay:
+        await known.wait()
+        return Relay(IceServer((TURN[-1],)))
+
+    monkeypatch.setattr(ice, "find_relay", find_relay)
+    async with TurnCredentialsSimulator() as service, ice_of(service) as servers:
+        servers.start()
+        visitor = asyncio.create_task(servers.for_server())
+        await service.requested(1)
+        await asyncio.wait([visitor], timeout=0.1)
+        assert not visitor.done()
+        known.set()
+        assert [server.urls for server in await visitor if server.is_relay] == [(TURN[-1],)]
+
+
+async def test_a_visitor_does_not_wait_for_a_way_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def find_relay(_: Any) -> Relay:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(ice, "find_relay", find_relay)
+    monkeypatch.setattr(ice, "WAIT_S", 0.1)
+    async with TurnCredentialsSimulator() as service, ice_of(service) as servers:
+        servers.start()
+        await service.requested(1)
+        async with asyncio.timeout(2):
+            assert users(await servers.for_server()) == ["user1"]
+
+
 async def test_a_relay_that_cannot_be_reached_is_not_waited_for_in_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
     async def none(_: Any) -> Relay:
         return Relay(None, "no answer within 3 s")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import aioice.ice
@@ -11,10 +14,19 @@ import pytest
 from pydantic import SecretStr
 
 from tests.live.test_webrtc import answered, quick
-from tests.simulators.turn_credentials import API_TOKEN, KEY_ID, TurnCredentialsSimulator
+from tests.simulators.turn_credentials import (
+    ACCOUNT_SID,
+    API_TOKEN,
+    AUTH_TOKEN,
+    HF_TOKEN,
+    KEY_ID,
+    TurnCredentialsSimulator,
+)
 from tests.support.coturn import SECRET, Coturn, running_coturn
 from tests.support.engines import ScriptedAgent
 from tests.support.rtc_client import RtcClient
+from voicebot import config
+from voicebot.transports.turn.ice import IceServers
 from voicebot.transports.turn.relay import find_relay
 from voicebot.transports.turn.server import IceServer
 
@@ -41,6 +53,71 @@ async def test_the_best_way_that_is_open_is_found(coturn: Coturn) -> None:
         assert none.problem == "no answer within 0.1 s"
 
 
+@contextmanager
+def black_holes() -> Iterator[list[str]]:
+    """Addresses as a relay has them, of which none ever answers: what a firewall makes of UDP and of closed ports."""
+    with ExitStack() as stack:
+        udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        udp.bind(("127.0.0.1", 0))
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))  # accepts, and says nothing
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))  # its queue is full: no handshake
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        udp_port, silent_port, full_port = (each.getsockname()[1] for each in (udp, silent, full))
+        yield [
+            f"turn:127.0.0.1:{udp_port}?transport=udp",
+            f"turn:127.0.0.1:{full_port}?transport=tcp",
+            f"turn:127.0.0.1:{silent_port}?transport=tcp",
+            f"turns:127.0.0.1:{silent_port}?transport=tcp",
+        ]
+
+
+async def test_where_only_tls_is_let_through_the_relay_is_found_within_a_second_more(
+    coturn: Coturn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a Hugging Face Space: UDP and other TCP ports swallow everything."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(coturn.certificate))
+    with black_holes() as blocked:
+        started_s = time.monotonic()
+        found = await find_relay([IceServer((*blocked, coturn.tls_url), *coturn.login(600))], 30)
+        assert found.server is not None
+        assert found.server.urls == (coturn.tls_url,)
+        assert time.monotonic() - started_s < 5, "the blocked ways are not waited for to their end"
+
+
+LOGINS: dict[str, dict[str, Any]] = {
+    "hf": {"hf_token": SecretStr(HF_TOKEN)},
+    "cloudflare": {"cloudflare_turn_key_id": KEY_ID, "cloudflare_turn_key_api_token": SecretStr(API_TOKEN)},
+    "twilio": {"twilio_account_sid": ACCOUNT_SID, "twilio_auth_token": SecretStr(AUTH_TOKEN)},
+    "static": {"turn_secret": SecretStr(SECRET)},
+}
+
+
+@pytest.mark.parametrize("provider", LOGINS)
+async def test_the_visitor_who_wakes_a_space_gets_the_one_way_that_is_open(
+    provider: str, coturn: Coturn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others name a TLS port, Twilio only TCP on 443."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(coturn.certificate))
+    way = coturn.url("tcp") if provider == "twilio" else coturn.tls_url
+    with black_holes() as blocked:
+        async with TurnCredentialsSimulator(coturn.login, [*blocked, way]) as service:
+            settings: dict[str, Any] = LOGINS[provider] | {"space_id": "me/bot", "turn_api_url": service.url}
+            if provider == "static":
+                settings["turn_url"] = way
+            servers = IceServers(config.load(**settings))
+            servers.start()
+            try:
+                async with asyncio.timeout(5):
+                    ours = await servers.for_server()
+                assert [server.urls for server in ours] == [(way,)]
+                assert servers.health == {"provider": provider, "ready": True, "relay": way, "problem": None}
+            finally:
+                await servers.close()
+
+
 async def test_why_there_is_none(coturn: Coturn) -> None:
     wrong = await find_relay([IceServer((coturn.url(),), "1999999999:voicebot", "guessed")])
     assert wrong.server is None
@@ -61,13 +138,17 @@ def used(peer: Any) -> list[str]:
     return [pair.local_candidate.type for each in transports for pair in each._connection._nominated.values()]
 
 
-@pytest.mark.parametrize("own", [False, True], ids=["service", "own relay"])
-async def test_a_conversation_over_the_relay_alone(coturn: Coturn, own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("own", "tls"), [(False, False), (True, False), (False, True)])
+async def test_a_conversation_over_the_relay_alone(
+    coturn: Coturn, own: bool, tls: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither side has an address that the other could reach; the login is good for ten minutes."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(coturn.certificate))
     monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda *_, **__: [])
+    url = coturn.tls_url if tls else coturn.url()
     agent = ScriptedAgent(scripts=[["A sentence that is heard."]])
-    async with TurnCredentialsSimulator(coturn.login, [coturn.url()]) as service:
-        settings: dict[str, Any] = {"turn_url": coturn.url(), "turn_secret": SecretStr(SECRET)}
+    async with TurnCredentialsSimulator(coturn.login, [url]) as service:
+        settings: dict[str, Any] = {"turn_url": url, "turn_secret": SecretStr(SECRET)}
         if not own:
             keys = {"cloudflare_turn_key_id": KEY_ID, "cloudflare_turn_key_api_token": SecretStr(API_TOKEN)}
             settings = {**keys, "turn_api_url": service.url}

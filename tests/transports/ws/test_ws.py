@@ -33,7 +33,9 @@ def test_the_document_is_the_protocol() -> None:
 
 async def test_a_conversation_in_the_guides_order() -> None:
     async with bot([[HELLO]], [["hello bot"]]) as server, ws_client(server) as client:
-        assert set(await client.next("connected")) == {"event", "message", "session_id", "conversation", "recording"}
+        connected = await client.next("connected")
+        assert connected["message"] == "Connected to Voice Bot Orchestrator", "clients of the protocol may look for it"
+        assert set(connected) == {"event", "message", "session_id", "conversation", "recording"}
         await client.send("speech_start")
         await client.next("state", phase="listening")
         await client.send("speech_end", audio=recording("webm"))

@@ -18,7 +18,7 @@ from voicebot.engines.llm.connection import CONNECT_S, KEEP_S, tls
 from voicebot.engines.llm.failures import ClientErrors, ToolUseError, code_of, failure
 from voicebot.engines.llm.messages import tokens, tools_tokens
 from voicebot.engines.llm.models import Models, listed_by
-from voicebot.engines.llm.rate_limits import RateLimits
+from voicebot.engines.llm.rate_limits import ANSWER_TOKENS, RateLimits
 from voicebot.engines.llm.request_fields import RequestFields
 from voicebot.engines.llm.visible_text import VisibleText
 from voicebot.personas.languages import LANGUAGE_NAMES
@@ -133,6 +133,10 @@ class Completions:
         """Takes note of what the service has counted for a request, `tokens` long by our estimate, and its answer."""
         self._models.limits.answered(tokens, usage["input_tokens"], usage["output_tokens"])
 
+    def count_unknown(self) -> None:
+        """Takes note of an answer that the service has not counted: it was given up, or its service never counts."""
+        self._models.limits.answered(0, 0, ANSWER_TOKENS)
+
     async def _wait(self, limits: RateLimits, tokens: int) -> None:
         """Until the rate limit lets the request through. Raises EngineError if that takes too long."""
         wait_s = limits.wait_s(tokens)
@@ -158,7 +162,7 @@ async def answer(
     says why it has finished ("stop", "length", "tool_calls"); a gateway that is cut off may end the stream as if all
     were well. Raises EngineError if the answer fails, or ends without having been finished.
     """
-    finished = spoken = False
+    finished = spoken = counted = False
     visible = VisibleText()
     try:
         with errors.as_engine_errors(connected=True):
@@ -169,6 +173,7 @@ async def answer(
                         finished = finished or bool((chunk.generation_info or {}).get("finish_reason"))
                         message = cast("AIMessageChunk", chunk.message)
                         if message.usage_metadata is not None:
+                            counted = True
                             completions.count(length, message.usage_metadata)
                         _clean(message, visible, finished=finished)
                         spoken = spoken or bool(message.text)
@@ -178,6 +183,9 @@ async def answer(
     except ToolUseError as error:
         error.spoken = spoken
         raise
+    finally:
+        if not counted:
+            completions.count_unknown()
     if not finished:
         raise failure(errors.engine, Fault.BROKEN)
 

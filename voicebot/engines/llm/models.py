@@ -62,7 +62,7 @@ class Models:
     def warning(self) -> str | None:
         """That the service will shut the current model down, if it says so."""
         shutdown = self._shutdowns.get(self._current)
-        return None if shutdown is None else f"the service shuts {self._current} down on {shutdown.isoformat()}"
+        return None if shutdown is None else f"its shutdown is announced for {shutdown.isoformat()}"
 
     def choose(self, listed: Iterable[Listed]) -> bool:
         """Use the first of ours that the service lists; False if it lists none, which changes nothing."""

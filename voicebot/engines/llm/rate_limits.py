@@ -15,11 +15,16 @@ from dataclasses import dataclass
 ANSWER_TOKENS = 200
 """Kept free for one spoken answer: three sentences are about 60 tokens, a model's short reasoning about 100."""
 
+HISTORY_SHARE, MOST_HISTORY = 1 / 3, 1 / 12
+
 PREEMPTIVE_TOKENS = 0.5
 """While more than this share of the tokens is left, a reply may be requested that may yet be thrown away."""
 
 PREEMPTIVE_REQUESTS = 0.1
 """The same for requests, whose limit usually holds for a day."""
+
+FIRST_CORRECTION = 1.25
+"""Before the service has counted: an estimate that is too low would be refused, one that is too high costs little."""
 
 LEAST_CORRECTION, MOST_CORRECTION = 0.5, 3.0
 """How far the service's own count of tokens may correct an estimate."""
@@ -66,7 +71,7 @@ class RateLimits:
         self._clock = clock
         self._tokens: _Bucket | None = None
         self._requests: _Bucket | None = None
-        self._correction = 1.0
+        self._correction = FIRST_CORRECTION
 
     @property
     def tokens_a_minute(self) -> int | None:
@@ -85,14 +90,16 @@ class RateLimits:
     def history_tokens(self, fixed: int) -> int | None:
         """How many tokens of history the next request may hold; None: no limit is known.
 
-        `fixed` is what each request holds besides: the system prompt and the tools. Half of what is left goes to this
-        request, after setting aside a second one with its answer, as the model may call a tool: so there is always
-        something left for the next turn.
+        `fixed` is what each request holds besides: the system prompt and the tools. Two requests with their answers are
+        set aside, as the model may call a tool; a third of the rest is for this request's history, so that there is
+        always something left for the next turns, but no more than a twelfth of a minute's tokens: an even memory
+        serves better than one that is long in one turn and gone in the next (tests/engines/test_free_tier.py).
         """
         if self._tokens is None:
             return None
         left = self._tokens.available(self._clock()) / self._correction
-        return max(0, int((left - 2 * (fixed + ANSWER_TOKENS)) / 2))
+        share = min((left - 2 * (fixed + ANSWER_TOKENS)) * HISTORY_SHARE, self._tokens.limit * MOST_HISTORY)
+        return max(0, int(share))
 
     def wait_s(self, tokens: int) -> float:
         """How long a request of so many tokens, by our estimate, should wait so that it is not refused."""

@@ -99,10 +99,17 @@ class IceServers:
         return [*self._stun(), *self._turn()]
 
     async def for_server(self) -> list[IceServer]:
-        """For our own end: of the relays only the way that is open from here, if that is known by now."""
+        """For our own end: of the relays only the way that is open from here, if that is known within `WAIT_S`.
+
+        A visitor who wakes a Space comes while the ways are still being tried. aiortc would take the first one, which
+        is blocked there: 5 s later the visitor would have no relay at all.
+        """
         servers = await self.for_page()
         if self._relay is not None and self._relay.server is None:
             self._look()
+        if self._relay is None and self._looking is not None:
+            await asyncio.wait([self._looking], timeout=WAIT_S)
+            servers = await self.for_page()
         if self._relay is None:
             return servers
         if (way := self._relay.server) is None:

@@ -16,6 +16,8 @@ from voicebot.transports.turn.server import IceServer
 logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 3.0
+GRACE_S = 1.0
+"""Once a way is found to be open, better ones have this much longer to answer."""
 GOODBYE_S = 1.0
 
 MAX_WAYS = 8
@@ -55,11 +57,23 @@ async def find_relay(servers: Iterable[IceServer], timeout_s: float = TIMEOUT_S)
         for url in server.urls
     ]
     usable = sorted(((way, rank) for way, rank in ways if rank is not None), key=lambda each: each[1])[:MAX_WAYS]
-    problems = await asyncio.gather(*(_problem_of(way, timeout_s) for way, _ in usable))
-    for (way, _), problem in zip(usable, problems, strict=True):
-        if problem is None:
-            return Relay(way)
-    return Relay(None, "; ".join(dict.fromkeys(filter(None, problems))) or "it has no address that can be used")
+    tries = {asyncio.create_task(_problem_of(way, timeout_s), name=f"try {way.urls[0]}"): way for way, _ in usable}
+    try:
+        for each in asyncio.as_completed(tries):
+            if await each is None:
+                best = next(iter(tries))
+                await asyncio.wait([best], timeout=GRACE_S)
+                break
+        for task, way in tries.items():
+            if task.done() and task.result() is None:
+                return Relay(way)
+        problems = [task.result() for task in tries]
+        return Relay(None, "; ".join(dict.fromkeys(filter(None, problems))) or "it has no address that can be used")
+    finally:
+        for task in tries:
+            task.cancel()
+        if tries:
+            await asyncio.wait(tries)
 
 
 def _rank(url: str) -> int | None:

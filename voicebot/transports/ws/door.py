@@ -10,7 +10,7 @@ from starlette.websockets import WebSocket
 from voicebot.config import Settings
 from voicebot.core.audio import SPEECH_RATE_HZ
 from voicebot.doors.address import client_address
-from voicebot.doors.admission import RefusedError
+from voicebot.doors.admission import RefusedError, Ticket
 from voicebot.doors.refusal import Reason
 from voicebot.engines.base import Engines
 from voicebot.store.conversations import is_id
@@ -44,35 +44,39 @@ def add_websocket(app: FastAPI, engines: Engines, settings: Settings, connection
             return
         try:
             ticket = connections.admission.enter(client_address(socket.scope, settings.trusted_proxies))
+            try:
+                await connections.turns.admit()
+                await converse(socket, ticket, wanted, int(rate))
+            finally:
+                ticket.leave()
         except RefusedError as refused:
             await refuse(socket, refused.reason, str(refused), TRY_AGAIN_LATER)
-            return
+
+    async def converse(socket: WebSocket, ticket: Ticket, wanted: str | None, rate_hz: int) -> None:
+        """Run a session until it ends. Raises RefusedError if no engine of some stage can work."""
+        if connections.preflight.problem is not None:
+            await connections.preflight.check()
+        if (problem := connections.preflight.problem) is not None:
+            raise RefusedError(503, Reason.ENGINES, problem)
+        can_pause = socket.query_params.get("pause") == "1"
+        meter = partial(connections.telemetry.meter, "ws")
+        conversation = await connections.conversations.open(wanted)
+        session = Session(
+            socket,
+            engines,
+            settings,
+            ticket,
+            meter,
+            conversation,
+            connections.options,
+            connections.recordings,
+            rate_hz=rate_hz,
+            can_pause=can_pause,
+            turns=connections.turns,
+        )
+        connections.sockets.add(session)
         try:
-            if connections.preflight.problem is not None:
-                await connections.preflight.check()
-            if (problem := connections.preflight.problem) is not None:
-                await refuse(socket, Reason.ENGINES, problem, TRY_AGAIN_LATER)
-                return
-            can_pause = socket.query_params.get("pause") == "1"
-            meter = partial(connections.telemetry.meter, "ws")
-            conversation = await connections.conversations.open(wanted)
-            session = Session(
-                socket,
-                engines,
-                settings,
-                ticket,
-                meter,
-                conversation,
-                connections.options,
-                connections.recordings,
-                rate_hz=int(rate),
-                can_pause=can_pause,
-            )
-            connections.sockets.add(session)
-            try:
-                await session.run()
-            finally:
-                connections.sockets.discard(session)
-                conversation.end()
+            await session.run()
         finally:
-            ticket.leave()
+            connections.sockets.discard(session)
+            conversation.end()

@@ -119,7 +119,9 @@ class Connected(_Message):
     """The session has begun."""
 
     event: Literal["connected"] = "connected"
-    message: str = "You are connected to Voice Bot."
+    message: str = Field(
+        default="Connected to Voice Bot Orchestrator", description="A greeting for people, the same in every session"
+    )
     session_id: str
     conversation: str | None = Field(
         default=None, description="Its name, for `?conversation=`: keep it secret; null: it is not kept"

@@ -20,6 +20,7 @@ from voicebot.doors.admission import Ticket
 from voicebot.doors.ending import FAULT, HUNG_UP, TAKEN_OVER, Cause, Ending
 from voicebot.doors.rates import FloodError, MessageRate
 from voicebot.doors.refusal import Reason
+from voicebot.doors.turns import DailyTurns
 from voicebot.engines.base import Engines
 from voicebot.engines.upload import RecordingError
 from voicebot.options import ChoiceError, Options
@@ -74,7 +75,8 @@ GOODBYE_S = 1.0
 
 
 class Session:
-    """Messages in, messages out, with an orchestrator between them. `meter` makes what is told of it, by its name."""
+    """Messages in, messages out, with an orchestrator between them. `meter` makes what is told of it, by its name;
+    `turns` counts its answers."""
 
     def __init__(
         self,
@@ -89,6 +91,7 @@ class Session:
         *,
         rate_hz: int,
         can_pause: bool,
+        turns: DailyTurns | None = None,
     ) -> None:
         self._socket, self._settings, self._rate_hz = socket, settings, rate_hz
         self._options, self._choices = options, settings.choices
@@ -103,7 +106,8 @@ class Session:
             engines,
             settings,
             self._state_changed,
-            lambda reason: self.leave(Ending(Cause.IDLE, reason)),
+            lambda end: self.leave(Ending.by_the_bot(end)),
+            turns=turns,
             history=conversation.history,
             witness=self._narrator.witness,
             journal=self._recorder.happened,

@@ -2,7 +2,14 @@
 
 import { find, make, resize, write } from "./dom.js";
 
-/** @typedef {{name: string, ready: boolean, reason: string | null, probe_ms: number | null}} Health */
+/** @typedef {object} Health
+ * @property {string} name
+ * @property {boolean} ready
+ * @property {string | null} reason
+ * @property {number | null} probe_ms
+ * @property {string | null} [model] the one of the service's models that is used
+ * @property {string | null} [warning] that this model will not be there for much longer
+ */
 /** @typedef {{name: string, reasons: string[]}} Serving */
 
 /** @type {Record<string, string>} */
@@ -22,7 +29,7 @@ export function drawEngines(root, stages, serving, checking) {
     const item = list.children[index];
     write(find(item, "h3"), STAGES[stage] ?? stage);
     const rows = find(item, "ol");
-    resize(rows, engines.length, () => make("li", "", [make("span", "vb-name"), make("span", "vb-state")]));
+    resize(rows, engines.length, () => make("li", "", [make("span", "vb-name"), make("span", "vb-model"), make("span", "vb-state")]));
     engines.forEach((health, place) => drawEngine(rows.children[place], health, serving[stage]));
   });
   find(root, "button").setAttribute("aria-disabled", String(checking));
@@ -30,13 +37,14 @@ export function drawEngines(root, stages, serving, checking) {
 
 /** What the session has met with is newer than what the server knew when it was asked.
  * @param {Element} row @param {Health} health @param {Serving | undefined} serving */
-function drawEngine(row, { name, ready, reason, probe_ms }, serving) {
+function drawEngine(row, { name, ready, reason, probe_ms, model, warning }, serving) {
   const met = serving?.reasons.find((each) => each.startsWith(`${name}: `))?.slice(name.length + 2);
   const works = serving?.name === name;
   const rests = !works && (met !== undefined || !ready);
   const more = `${probe_ms ? `, ${probe_ms} ms away` : ""}${reason ? `, but: ${reason}` : ""}`;
   row.setAttribute("data-state", works ? "works" : rests ? "rests" : "ready");
   write(find(row, ".vb-name"), name);
+  write(find(row, ".vb-model"), [model, warning].filter(Boolean).join(": "));
   write(find(row, ".vb-state"), works ? "at work" : rests ? `not now: ${met ?? reason}` : `ready${more}`);
 }
 

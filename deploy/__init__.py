@@ -1,0 +1,1 @@
+"""What puts the bot on other people's machines."""

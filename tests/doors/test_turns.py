@@ -1,0 +1,185 @@
+"""TURNS_PER_DAY by a clock of the test's own, with a shared count that the test can take away."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from voicebot.doors.admission import DAY_S, RefusedError
+from voicebot.doors.refusal import Reason
+from voicebot.doors.turns import LAST_TURNS, DailyTurns
+
+HOUR_S = 3_600
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 20_000.0 * DAY_S
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Shared:
+    """A database's count. While it is `away` it can't be asked; until `answers` is set it takes its time."""
+
+    def __init__(self) -> None:
+        self.sums: dict[int, int] = {}
+        self.away = False
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def count_turns(self, day: int, turns: int) -> int | None:
+        await self.answers.wait()
+        if self.away:
+            return None
+        self.sums[day] = self.sums.get(day, 0) + turns
+        return self.sums[day]
+
+
+class Nothing(Shared):
+    """No database at all."""
+
+    async def count_turns(self, day: int, turns: int) -> int | None:
+        return None
+
+
+async def taken(turns: DailyTurns, tries: int) -> int:
+    """How many of so many tries were granted."""
+    return sum([await turns.take() for _ in range(tries)])
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.mark.parametrize("shared", [Shared, Nothing])
+async def test_so_many_are_granted_in_a_day_of_utc(shared: type[Shared], clock: Clock) -> None:
+    turns = DailyTurns(3, shared(), clock)
+    clock.now_s += DAY_S - 1
+    assert await taken(turns, 5) == 3
+    assert turns.used == 3
+    clock.now_s += 1
+    assert turns.used == 0
+    assert await taken(turns, 5) == 3
+
+
+async def test_without_a_limit_nothing_is_counted(clock: Clock) -> None:
+    shared = Shared()
+    turns = DailyTurns(0, shared, clock)
+    assert await taken(turns, 100) == 100
+    await turns.admit()
+    await turns.refresh()
+    assert (turns.used, turns.scarce, shared.sums) == (0, False, {})
+
+
+async def test_sessions_are_refused_until_midnight_once_all_are_used(clock: Clock) -> None:
+    turns = DailyTurns(2, Nothing(), clock)
+    clock.now_s += 20 * HOUR_S + 600
+    await turns.take()
+    await turns.admit()
+    await turns.take()
+    with pytest.raises(RefusedError) as refused:
+        await turns.admit()
+    assert (refused.value.status, refused.value.reason) == (429, Reason.DAY)
+    assert refused.value.headers == {"Retry-After": str(4 * HOUR_S - 600)}
+    assert str(refused.value) == (
+        "The bot has given all its answers for today. It will be back at midnight UTC, in about 4 hours."
+    )
+    clock.now_s += 3.5 * HOUR_S
+    assert turns.reason.endswith("in less than an hour.")
+    clock.now_s += HOUR_S
+    await turns.admit()
+
+
+async def test_the_last_ones_are_told_to_be_scarce(clock: Clock) -> None:
+    turns = DailyTurns(LAST_TURNS + 2, Nothing(), clock)
+    await turns.take()
+    assert not turns.scarce
+    await turns.take()
+    assert turns.scarce
+
+
+async def test_a_restart_does_not_begin_anew(clock: Clock) -> None:
+    shared = Shared()
+    assert await taken(DailyTurns(5, shared, clock), 3) == 3
+    again = DailyTurns(5, shared, clock)
+    await again.refresh()
+    assert again.used == 3
+    assert await taken(again, 5) == 2
+
+
+async def test_servers_on_one_database_share_the_budget(clock: Clock) -> None:
+    shared = Shared()
+    one, other = DailyTurns(5, shared, clock), DailyTurns(5, shared, clock)
+    assert await taken(one, 3) == 3
+    assert await taken(other, 3) == 2
+    with pytest.raises(RefusedError):
+        await one.admit()
+    assert not await one.take()
+
+
+async def test_turns_that_are_taken_at_the_same_moment_are_all_counted(clock: Clock) -> None:
+    shared = Shared()
+    shared.answers.clear()
+    one, other = DailyTurns(5, shared, clock), DailyTurns(5, shared, clock)
+    takes = [asyncio.create_task(each.take()) for each in (one, other) for _ in range(4)]
+    await asyncio.sleep(0)
+    shared.answers.set()
+    assert sum(await asyncio.gather(*takes)) == 5
+    assert shared.sums == {20_000: 8}, "refused ones are counted, too"
+    assert other.used == 5
+    with pytest.raises(RefusedError):
+        await one.admit()
+
+
+async def test_while_the_database_is_away_each_server_goes_by_its_own_count(clock: Clock) -> None:
+    shared = Shared()
+    one, other = DailyTurns(6, shared, clock), DailyTurns(6, shared, clock)
+    assert await taken(one, 1) == 1
+    shared.away = True
+    assert await taken(one, 2) == 2
+    assert await taken(other, 2) == 2
+    assert one.used == 3
+    shared.away = False
+    await one.admit()
+    assert (shared.sums, one.used) == ({20_000: 3}, 3)
+    await other.admit()
+    assert (shared.sums, other.used) == ({20_000: 5}, 5)
+    assert await taken(other, 2) == 1
+    assert not await one.take()
+
+
+async def test_a_database_that_has_lost_the_count_gives_nothing_away_here(clock: Clock) -> None:
+    shared = Shared()
+    turns = DailyTurns(3, shared, clock)
+    assert await taken(turns, 2) == 2
+    shared.sums.clear()
+    assert await taken(turns, 3) == 1
+
+
+async def test_an_answer_that_is_given_up_while_it_is_counted_is_counted_once_at_least(clock: Clock) -> None:
+    shared = Shared()
+    shared.answers.clear()
+    turns = DailyTurns(3, shared, clock)
+    taking = asyncio.create_task(turns.take())
+    await asyncio.sleep(0)
+    taking.cancel()
+    await asyncio.wait([taking])
+    shared.answers.set()
+    assert turns.used == 1
+    assert await taken(turns, 5) == 2
+    assert shared.sums == {20_000: 3}
+
+
+async def test_what_is_still_to_be_shared_at_midnight_belongs_to_yesterday(clock: Clock) -> None:
+    shared = Shared()
+    shared.away = True
+    turns = DailyTurns(3, shared, clock)
+    await taken(turns, 3)
+    clock.now_s += DAY_S
+    shared.away = False
+    assert await taken(turns, 4) == 3
+    assert shared.sums == {20_001: 3}

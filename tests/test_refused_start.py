@@ -1,0 +1,87 @@
+"""What is wrong with the settings is said at once: before the packages are loaded that take seconds."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.app_process import PROJECT, environment
+
+SLOW = {"langchain_core", "langgraph", "groq", "openai", "deepgram", "fastrtc", "gradio", "aiortc", "av", "fastapi"}
+"""Packages that together take most of the start; those of the settings and the database's address take 0.5 s."""
+
+
+def refused(folder: Path, *arguments: str, **settings: str) -> tuple[str, set[str]]:
+    """What a start that is refused says, and the top-level packages that were loaded by then."""
+    ended = subprocess.run(
+        [sys.executable, "-X", "importtime", str(PROJECT / "app.py"), *arguments],
+        cwd=folder,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stderr
+    imports = re.findall(r"^import time:.*\| *([\w.]+)$", ended.stderr, re.MULTILINE)
+    said = "\n".join(line for line in ended.stderr.splitlines() if not line.startswith("import time:"))
+    return said, {name.partition(".")[0] for name in imports}
+
+
+@pytest.mark.parametrize(
+    ("settings", "lines"),
+    [
+        ({"MAX_SESSIONS": "0"}, ["MAX_SESSIONS: Input should be greater than or equal to 1"]),
+        (
+            {"STT_ENGINE": "deepgramm"},
+            ["STT_ENGINE: Input should be 'auto', 'deepgram', 'deepgram-rest' or 'pocketsphinx'"],
+        ),
+        ({"LLM_ENGINE": "groq"}, ["GROQ_API_KEY: is missing, and groq needs it"]),
+        (
+            {"STT_ENGINE": "deepgram", "LLM_ENGINE": "openai", "TTS_ENGINE": "elevenlabs", "PERSONA": "nobody"},
+            [
+                "PERSONA: there is no 'nobody'; there is assistant, sales",
+                "DEEPGRAM_API_KEY: is missing, and deepgram needs it",
+                "OPENAI_API_KEY: is missing, and openai needs it",
+                "ELEVENLABS_API_KEY: is missing, and elevenlabs needs it",
+            ],
+        ),
+        (
+            {"LANGUAGE": "fr"},
+            [
+                "LANGUAGE: pocketsphinx (STT_ENGINE) does not know 'fr'; it knows en",
+                "LANGUAGE: offline (LLM_ENGINE) does not know 'fr'; it knows en",
+            ],
+        ),
+        ({"APP_USERNAME": "me"}, ["APP_PASSWORD: is missing, with APP_USERNAME set"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_all_that_is_wrong_is_said_before_anything_slow_is_loaded(
+    settings: dict[str, str], lines: list[str], tmp_path: Path
+) -> None:
+    said, loaded = refused(tmp_path, **settings)
+    assert said.splitlines() == ["Voice Bot can't start.", *lines]
+    assert loaded & SLOW == set()
+
+
+def test_a_port_that_is_taken_is_too(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        said, loaded = refused(tmp_path, "--port", str(port))
+    assert f"can't listen on 127.0.0.1, port {port}" in said
+    assert loaded & SLOW == set()
+
+
+def test_a_name_that_is_misspelt_is_said_with_the_error_that_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("GROQ_API_KY=gsk_hush\nLLM_ENGINE=groq\n", "utf-8")
+    said, _ = refused(tmp_path)
+    assert said.splitlines() == [
+        "Voice Bot can't start.",
+        "GROQ_API_KEY: is missing, and groq needs it",
+        "GROQ_API_KY in .env is not a setting; did you mean GROQ_API_KEY?",
+    ]

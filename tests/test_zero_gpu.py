@@ -1,0 +1,59 @@
+"""On ZeroGPU, which ends an app whose start-up report does not come: with the real package `spaces`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulators.zero_gpu import DeviceApi, Report
+from tests.support.app_process import environment, forked_app, running_app
+from voicebot import config
+from voicebot.zero_gpu import report_start
+
+
+def test_the_app_reports_its_start_before_its_port_opens_and_serves(tmp_path: Path) -> None:
+    with DeviceApi().running() as api, running_app(tmp_path, **api.environment) as app:
+        assert app.health()["status"] == "healthy"
+        assert api.reports == [Report("/startup-report", listening=False)]
+        assert "ZeroGPU has the start-up report" in app.log.read_text("utf-8")
+
+
+def test_spaces_reports_nothing_without_a_function_that_is_marked_for_the_gpu(tmp_path: Path) -> None:
+    """Why there is one that nothing calls."""
+    with DeviceApi().running() as api:
+        program = "import spaces, spaces.zero; spaces.zero.startup()"
+        subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment(**api.environment), check=True)
+        assert api.reports == []
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"), [(500, "RuntimeError: Error while initializing ZeroGPU"), (None, "ConnectError: ")]
+)
+def test_a_report_that_fails_is_logged_and_the_app_lives_on(status: int | None, cause: str, tmp_path: Path) -> None:
+    with DeviceApi(status or 200).running() as api:
+        gone = {"spaces_zero_device_api_url": "http://127.0.0.1:1"} if status is None else {}
+        with forked_app(tmp_path, **api.environment | gone) as app:
+            assert app.health()["status"] == "healthy"
+            log = app.log.read_text("utf-8")
+    assert f"ERROR voicebot.zero_gpu: ZeroGPU got no start-up report ({cause}" in log
+
+
+def test_a_space_without_the_package_is_told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "spaces", None)
+    report_start(config.load(spaces_zero_gpu=True))
+    assert "ZeroGPU got no start-up report (ModuleNotFoundError" in caplog.text
+
+
+@pytest.mark.parametrize("value", ["1", "t", "true", "True"])
+def test_zero_gpu_is_known_by_the_values_that_spaces_takes(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACES_ZERO_GPU", value)
+    assert config.load().spaces_zero_gpu
+
+
+def test_elsewhere_nothing_is_imported(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "spaces", None)
+    report_start(config.load())
+    assert caplog.text == ""
