@@ -28,9 +28,9 @@ def main() -> int:
     try:
         gc.disable()  # what is loaded stays: looking through it again and again takes a tenth of the start
         if options.check:
-            from voicebot import check  # it loads the settings itself, and exits
+            from voicebot.check import run  # it loads the settings itself, and exits
 
-            check.run()
+            run(setting_names.misspelt())
         settings = config.load()
         logs.set_up(settings.log_level)
         check(settings)

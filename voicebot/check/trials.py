@@ -220,7 +220,7 @@ class Trials:
         listed: tuple[str, ...] = ()
         if service is not None and error.fault in ASKED_AGAIN:
             blocked = await obstacle(service.url(self._settings))
-        if service is not None and error.fault is Fault.REJECTED:
+        if service is not None and error.fault in (Fault.REJECTED, Fault.MISSING):
             engine = chain.candidates()[0].engine
             listed = engine.listed if isinstance(engine, OneOfModels) else ()
         return Trial(chain.name, self._model(chain), error=error, obstacle=blocked, listed=listed)
