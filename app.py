@@ -1,4 +1,4 @@
-"""Voice Bot: `python app.py [--host HOST] [--port PORT] [--share]`."""
+"""Voice Bot: `python app.py [--host HOST] [--port PORT] [--share]`, or `python app.py --check`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--host", help="address to listen on (default: GRADIO_SERVER_NAME or 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port (default: GRADIO_SERVER_PORT or the first free one from 7860)")
     parser.add_argument("--share", action="store_true", help="make a public link (its voice needs TURN: see README)")
+    parser.add_argument("--check", action="store_true", help="try every service and engine once, report, and end")
     return parser.parse_args()
 
 
@@ -26,6 +27,10 @@ def main() -> int:
     options = arguments()
     try:
         gc.disable()  # what is loaded stays: looking through it again and again takes a tenth of the start
+        if options.check:
+            from voicebot.check import run  # it loads the settings itself, and exits
+
+            run(setting_names.misspelt())
         settings = config.load()
         logs.set_up(settings.log_level)
         check(settings)

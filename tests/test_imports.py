@@ -33,6 +33,7 @@ LAYERS = [
     {"client"},
     {"ui"},
     {"build", "port", "share", "websocket_server", "setting_names", "zero_gpu"},
+    {"check"},
     {"server"},
 ]
 """From the bottom to the top; a module may import from its own layer and those below."""

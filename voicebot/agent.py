@@ -142,6 +142,10 @@ class GraphAgent:
     def warning(self) -> str | None:
         return None if self._service is None else self._service.models.warning
 
+    @property
+    def listed(self) -> tuple[str, ...]:
+        return () if self._service is None else self._service.models.listed
+
     def adapted(self, manner: Manner) -> GraphAgent:
         agent = copy(self)
         agent._language = manner.language

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -16,7 +18,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
 
 from voicebot import space
 from voicebot.core.choices import Choices, InterruptedHistory, Sensitivity
@@ -403,3 +405,35 @@ def load(**overrides: Any) -> Settings:
             name = "_".join(part for part in problem["loc"] if isinstance(part, str)).upper() or "settings"
             lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
         raise SettingsError("\n".join(lines)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a setting was found, without its value. What is `blank` counts as not set."""
+
+    in_file: bool
+    """In `.env`, not in the environment, which has precedence."""
+    blank: bool = False
+    hides_file: bool = False
+    """It comes from the environment, and `.env` holds a value that is not used because of that."""
+
+
+def origins() -> dict[str, Origin]:
+    """Where each setting that the environment or `.env` names was found, by its name in capitals."""
+    environment, file = EnvSettingsSource(Settings)(), DotEnvSettingsSource(Settings)()
+    found = {}
+    for name in Settings.model_fields:
+        in_file = _none_if_blank(file.get(name)) is not None
+        if name in environment:
+            blank = _none_if_blank(environment[name]) is None
+            found[name.upper()] = Origin(in_file=False, blank=blank, hides_file=in_file)
+        elif name in file:
+            found[name.upper()] = Origin(in_file=True, blank=not in_file)
+    return found
+
+
+def settings_file() -> Path | None:
+    """The file that settings are read from, in the working directory; None if there is none."""
+    name = Settings.model_config.get("env_file")
+    path = Path(name) if isinstance(name, str) else None
+    return path.resolve() if path is not None and path.is_file() else None

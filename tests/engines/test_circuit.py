@@ -90,8 +90,9 @@ def test_a_probe_lets_it_be_tried_but_forgives_nothing(circuit: Circuit) -> None
     assert circuit.remaining_s == 20
 
 
-def test_a_key_that_is_not_accepted_rests_for_long(circuit: Circuit) -> None:
-    circuit.failed(broken(Fault.DENIED))
+@pytest.mark.parametrize("fault", [Fault.DENIED, Fault.UNPAID, Fault.MISSING])
+def test_an_engine_that_only_an_operator_can_mend_rests_for_long(circuit: Circuit, fault: Fault) -> None:
+    circuit.failed(broken(fault))
     assert circuit.remaining_s == 10 * UNUSED
 
 

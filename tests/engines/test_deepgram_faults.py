@@ -99,7 +99,7 @@ async def test_an_empty_account_is_said(simulator: DeepgramSimulator) -> None:
     simulator.setting.status = 402
     with pytest.raises(EngineError, match="no credit left") as failed:
         await Deepgram(KEY, base_url=simulator.url).probe()
-    assert failed.value.fault is Fault.DENIED
+    assert failed.value.fault is Fault.UNPAID
 
 
 @pytest.mark.usefixtures("no_key_in_any_log_record")

@@ -144,8 +144,8 @@ def detail(status: str, **more: str) -> bytes:
 @pytest.mark.parametrize(
     ("status", "body", "fault", "message"),
     [
-        (401, detail("quota_exceeded"), Fault.DENIED, "the account's quota is used up"),
-        (400, detail("quota_exceeded"), Fault.DENIED, "the account's quota is used up"),
+        (401, detail("quota_exceeded"), Fault.UNPAID, "the account's quota is used up"),
+        (400, detail("quota_exceeded"), Fault.UNPAID, "the account's quota is used up"),
         (400, detail("invalid_api_key"), Fault.DENIED, "the key is not accepted"),
         (401, detail("missing_permissions"), Fault.DENIED, "the key may not be used for speech"),
         (404, detail("voice_not_found"), Fault.REJECTED, "there is no such voice"),

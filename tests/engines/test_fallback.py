@@ -230,6 +230,7 @@ async def test_a_passing_failure_is_tried_again_before_another_engine_is() -> No
     ("error", "asked"),
     [
         (failure("groq", Fault.DENIED), 1),
+        (failure("groq", Fault.UNPAID), 1),
         (failure("groq", Fault.REJECTED), 1),
         (failure("groq", Fault.TIMEOUT), 1),
         (failure("groq", Fault.SERVER), 4),

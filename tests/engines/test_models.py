@@ -29,8 +29,9 @@ def test_the_first_that_is_listed_is_used() -> None:
     assert models.current == LLAMA
     assert models.choose([Listed(LLAMA), Listed(OSS)])
     assert models.current == OSS
-    assert not models.choose([Listed("other")])
+    assert not models.choose([Listed("other"), Listed("another")])
     assert models.current == OSS
+    assert models.listed == ("other", "another"), "what the service has instead can be told"
 
 
 def test_ollamas_names_need_no_tag() -> None:

@@ -136,6 +136,11 @@ class ChatSimulator:
                 await asyncio.sleep(planned.delay_s)
             case Fault.CUT | Fault.GARBAGE:
                 pass
+            case Fault.NO_CREDIT:
+                if not request.path.endswith("/chat/completions"):  # which models there are costs nothing
+                    return False
+                await http.json(429, _told("You exceeded your current quota", "insufficient_quota"))
+                return True
             case fault:
                 assert fault.status is not None
                 await http.json(fault.status, _error(fault.status, request), self._retry_after(planned))

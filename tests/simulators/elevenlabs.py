@@ -25,6 +25,7 @@ _PIECE_BYTES = 4_093
 
 _FAULTS = {
     Fault.UNAUTHORIZED: ("invalid_api_key", "Invalid API key"),
+    Fault.PAYMENT_REQUIRED: ("payment_required", "Your last invoice is not paid"),
     Fault.FORBIDDEN: ("only_for_creator+", "This voice needs a Creator subscription"),
     Fault.RATE_LIMITED: ("too_many_concurrent_requests", "Too many concurrent requests"),
     Fault.SERVER_ERROR: ("internal_server_error", "Something went wrong"),
@@ -49,7 +50,11 @@ class ElevenLabsSimulator(HttpSimulator):
     async def answer(self, exchange: Exchange) -> None:
         request = exchange.request
         planned = self.faults.next()
-        if planned is not None and await self.failed(exchange, planned, _detail):
+        if planned is not None and planned.fault is Fault.NO_CREDIT:
+            if request.method == "POST":  # which models there are costs nothing
+                await _refuse(exchange, 401, "quota_exceeded", "You have 3 credits remaining")
+                return
+        elif planned is not None and await self.failed(exchange, planned, _detail):
             return
         path = urlsplit(request.target).path.split("/")
         if request.headers.get("xi-api-key") != self._key:

@@ -11,8 +11,12 @@ class Fault(StrEnum):
     REFUSE = "refuse"
     """The connection is closed before a byte of an answer (a port that nobody listens on is tried by closing it)."""
     UNAUTHORIZED = "401"
+    PAYMENT_REQUIRED = "402"
     FORBIDDEN = "403"
     RATE_LIMITED = "429"
+    NO_CREDIT = "no-credit"
+    """The account has no credit, told as the service tells it: OpenAI with 429 and a code, ElevenLabs with 401 and a
+    code, Deepgram with 402."""
     SERVER_ERROR = "500"
     HANG = "hang"
     """The request is taken, and nothing comes."""
@@ -26,6 +30,8 @@ class Fault(StrEnum):
     @property
     def status(self) -> int | None:
         """The HTTP status it is told by, if it is."""
+        if self is Fault.NO_CREDIT:
+            return 402
         return int(self.value) if self.value.isdecimal() else None
 
 

@@ -127,7 +127,8 @@ class Conversation:
                 await self._connection.close(3000, "invalid_request_error.invalid_api_key")
                 return
             case fault:
-                code = "rate_limit_exceeded" if fault is Fault.RATE_LIMITED else "server_error"
+                codes = {Fault.RATE_LIMITED: "rate_limit_exceeded", Fault.NO_CREDIT: "insufficient_quota"}
+                code = codes.get(fault, "server_error")
                 told = {"type": code, "code": code, "message": f"Failed for {self._said}"}
                 await self._end("failed", {"type": "failed", "error": told})
                 return

@@ -21,7 +21,9 @@ class Fault(StrEnum):
     """Why an engine failed, as far as it matters for what to try next."""
 
     DENIED = "denied"
-    """The key is not accepted (401, 403), or its account has no credit (402): it will not be soon."""
+    """The key is not accepted (401, 403): it will not be soon."""
+    UNPAID = "unpaid"
+    """The account has no credit left (402, or a code that says so): it will not have any soon."""
     REJECTED = "rejected"
     """The request is not accepted (another 4xx): the same one will not be."""
     MISSING = "missing"
@@ -40,8 +42,10 @@ class Fault(StrEnum):
     @classmethod
     def of_status(cls, status: int) -> Fault:
         """What an HTTP status of 400 or more means."""
-        if status in (401, 402, 403):
+        if status in (401, 403):
             return cls.DENIED
+        if status == 402:
+            return cls.UNPAID
         if status == 429:
             return cls.LIMITED
         if status in (408, 504):
@@ -195,6 +199,11 @@ class OneOfModels(Protocol):
     @property
     def warning(self) -> str | None:
         """What an operator should know of that model."""
+        ...
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The models that the service has, by the last probe; empty before one."""
         ...
 
 

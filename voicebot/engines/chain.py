@@ -91,6 +91,13 @@ class Chain(Generic[E]):
         """Those that could be started, in their order."""
         return tuple(link.engine for link in self._links if link.started)
 
+    def alone(self, rules: FallbackRules) -> tuple[Self, ...]:
+        """Each engine as a chain of its own, in their order, so that none stands in for another.
+
+        Also those that could not be started. The engines stay this chain's to be closed.
+        """
+        return tuple(type(self)([link.engine], rules) for link in self._links)
+
     def adapted(self, manner: Manner) -> Self:
         """This chain for one session: the engine it wants comes first, those that lack its language are left out.
 

@@ -13,8 +13,8 @@ MOST_COUNTED = 20
 """More failures in a row make no rest longer: it has long been the longest."""
 
 UNUSED = 8
-"""A key that was not accepted, or a model that is gone, is tried again after this many times the usual rest: somebody
-may have paid the bill, or the service may have its model back."""
+"""After a failure that only an operator can mend, an engine is tried again after this many times the usual rest: the
+key was not accepted, the account has no credit, or the service has no such model."""
 
 
 class Circuit:
@@ -50,7 +50,7 @@ class Circuit:
             return
         self._failures = min(self._failures + self.closed, MOST_COUNTED)
         rest_s = self._rest_s * 2 ** (self._failures - 1)
-        if error.fault in (Fault.DENIED, Fault.MISSING):
+        if error.fault in (Fault.DENIED, Fault.UNPAID, Fault.MISSING):
             rest_s *= UNUSED
         rest_s = min(max(rest_s, error.retry_after_s or 0.0), LONGEST_REST_S)
         self._until_s = max(self._until_s, self._clock() + rest_s)

@@ -67,6 +67,12 @@ class Database:
         while it connects, it would leave the connection open."""
         return self.kind == "postgresql"
 
+    @property
+    def missing_file(self) -> Path | None:
+        """SQLite's file while there is none: the first question makes it."""
+        file = Path(self._url.database or "") if self.kind == "sqlite" else None
+        return file if file is not None and not file.exists() else None
+
     async def take(self, id: str, owner: str, now_s: float) -> History | None:
         """The conversation, which from now on only `owner` may change; None if there is none."""
         async with self._transaction() as connection:

@@ -18,6 +18,7 @@ Errors = tuple[type[Exception], ...]
 
 TOLD: Mapping[Fault, str] = {
     Fault.DENIED: "the key was not accepted",
+    Fault.UNPAID: "the account has no credit left",
     Fault.REJECTED: "the request was not accepted",
     Fault.MISSING: "there is no such model",
     Fault.LIMITED: "too many requests",
@@ -39,7 +40,7 @@ TOOL_USE_FAILED = "tool_use_failed"
 
 CODES: Mapping[str, tuple[Fault, str]] = {
     "invalid_api_key": (Fault.DENIED, TOLD[Fault.DENIED]),
-    "insufficient_quota": (Fault.LIMITED, "the account has no credit left"),
+    "insufficient_quota": (Fault.UNPAID, TOLD[Fault.UNPAID]),
     "rate_limit_exceeded": (Fault.LIMITED, TOLD[Fault.LIMITED]),
     "model_not_found": (Fault.MISSING, TOLD[Fault.MISSING]),
     # Groq, of a model that it has shut down.

@@ -41,6 +41,8 @@ class Models:
         if not names:
             raise ValueError("a service needs a model")
         self.names = tuple(names)
+        self.listed: tuple[str, ...] = ()
+        """All that the service listed last."""
         self._gone: set[str] = set()
         self._current = self.names[0]
         self._shutdowns: dict[str, date] = {}
@@ -65,6 +67,7 @@ class Models:
     def choose(self, listed: Iterable[Listed]) -> bool:
         """Use the first of ours that the service lists; False if it lists none, which changes nothing."""
         known = {model.name: model for model in listed}
+        self.listed = tuple(known)
         self._shutdowns = {model.name: model.shutdown for model in known.values() if model.shutdown is not None}
         for name in self.names:
             # Ollama lists "llama3.2:latest" and answers to "llama3.2".

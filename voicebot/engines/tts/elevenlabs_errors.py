@@ -14,7 +14,7 @@ MISSING_PERMISSIONS = "missing_permissions"
 _MEANINGS: dict[str, tuple[Fault, str]] = {
     "invalid_api_key": (Fault.DENIED, "the key is not accepted"),
     MISSING_PERMISSIONS: (Fault.DENIED, "the key may not be used for speech"),
-    "quota_exceeded": (Fault.DENIED, "the account's quota is used up"),
+    "quota_exceeded": (Fault.UNPAID, "the account's quota is used up"),
     "detected_unusual_activity": (Fault.DENIED, "the account is blocked for unusual activity"),
     "only_for_creator+": (Fault.DENIED, "the account's plan does not have this voice"),
     "voice_not_found": (Fault.REJECTED, "there is no such voice"),

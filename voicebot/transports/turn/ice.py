@@ -77,6 +77,11 @@ class IceServers:
         if self._service is None:
             self._look()
 
+    async def settle(self) -> None:
+        """Wait for what is under way: then `health` says how it went."""
+        while task := self._fetching or self._looking:
+            await asyncio.wait([task])
+
     async def close(self) -> None:
         for task in (self._fetching, self._looking):
             if task is not None:

@@ -19,7 +19,7 @@ from voicebot.engines.stt.deepgram.utterance import Utterance
 
 logger = logging.getLogger(__name__)
 
-FOR_GOOD = frozenset({Fault.DENIED, Fault.REJECTED})
+FOR_GOOD = frozenset({Fault.DENIED, Fault.UNPAID, Fault.REJECTED})
 """To try again would not help."""
 
 REFUSED_S = 30.0

@@ -1,0 +1,155 @@
+"""`python app.py --check`: what it says of services that work and of each fault, and its exit status."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulators import deepgram, elevenlabs
+from tests.simulators.chat import ChatSimulator
+from tests.simulators.deepgram import DeepgramSimulator, ScriptedEar, Setting
+from tests.simulators.elevenlabs import ElevenLabsSimulator
+from tests.simulators.faults import Fault
+from tests.simulators.voices import espeak_of
+from tests.support.app_process import PROJECT, environment
+from voicebot import config
+from voicebot.build import build
+from voicebot.check.command import check
+from voicebot.check.trials import Limits
+
+
+def checked(folder: Path, **settings: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(PROJECT / "app.py"), "--check"]
+    return subprocess.run(
+        command, cwd=folder, env=environment(**settings), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_settings_that_cannot_be_used_are_told_as_at_a_start(tmp_path: Path) -> None:
+    done = checked(tmp_path, llm_engine="groq")
+    assert done.returncode == 1
+    assert "Voice Bot can't start.\nGROQ_API_KEY: is missing, and groq needs it" in done.stderr
+
+
+def test_without_a_key_all_works_and_the_report_says_so(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("GROQ_API_KY=gsk_hush\n", "utf-8")
+    done = checked(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No service is configured" in done.stdout
+    assert "GROQ_API_KY in .env is not a setting; did you mean GROQ_API_KEY?" in done.stdout
+    for engine in ("espeak", "pocketsphinx", "offline"):
+        assert f"ok      {engine}: " in done.stdout
+    assert "hush" not in done.stdout + done.stderr
+
+
+# With services, in this process ---------------------------------------------------------------------------------------
+
+KEY = "sk-secret-4711"
+
+
+def hearing() -> ScriptedEar:
+    return ScriptedEar(("today", 0.1, 0.4))
+
+
+QUICK = Limits(probe_s=1.0, turn_s=10.0)
+
+
+async def report(**settings: Any) -> tuple[str, int]:
+    """The report on these settings and its exit status; the other stages are the embedded engines."""
+    options = config.load(**{"keep_conversations": False, "tts_engine": "espeak", **settings})
+    lines: list[str] = []
+    status = await check(options, build(options), lines.append, QUICK)
+    text = "\n".join(lines)
+    assert KEY not in text
+    return text, status
+
+
+async def test_services_that_work_are_told_with_their_times_and_models() -> None:
+    async with (
+        ChatSimulator(key=KEY, models=("llama-3.3-70b-versatile",)) as chat,
+        ElevenLabsSimulator(espeak_of) as speaks,
+        DeepgramSimulator(Setting(make_ear=hearing)) as hears,
+    ):
+        text, status = await report(
+            groq_api_key=KEY,
+            groq_base_url=chat.url,
+            elevenlabs_api_key=elevenlabs.KEY,
+            elevenlabs_base_url=speaks.url,
+            tts_engine="elevenlabs",
+            deepgram_api_key=deepgram.KEY,
+            deepgram_base_url=hears.url,
+            stt_engine="deepgram",
+        )
+    assert status == 0, text
+    assert re.search(r"ok +groq \(llama-3.3-70b-versatile\): first word after \d+", text), text
+    assert re.search(r"ok +elevenlabs.*: first sound after \d+", text), text
+    assert re.search(r"ok +deepgram.*: final text", text), text
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Fault.UNAUTHORIZED, "the key was not accepted (HTTP 401)"),
+        (Fault.FORBIDDEN, "the key may not be used for this (HTTP 403)"),
+        (Fault.PAYMENT_REQUIRED, "credit"),
+        (Fault.NO_CREDIT, "the account has no credit left"),
+        (Fault.RATE_LIMITED, "too many requests (HTTP 429)"),
+        (Fault.SERVER_ERROR, "the service failed (HTTP 500)"),
+        (Fault.REFUSE, "no connection"),
+        (Fault.HANG, "takes connections, but does no more"),
+        (Fault.GARBAGE, "the answer was cut short or made no sense"),
+        (Fault.CUT, "the answer was cut short or made no sense"),
+    ],
+)
+async def test_each_fault_of_a_model_is_told_with_what_to_do(fault: Fault, told: str) -> None:
+    async with ChatSimulator(key=KEY, models=("openai/gpt-oss-120b",)) as chat:
+        chat.faults.always(fault)
+        text, status = await report(groq_api_key=KEY, groq_base_url=chat.url)
+    assert status == 1
+    failed = text[text.index("FAILED  groq") :].splitlines()
+    assert told in failed[0], text
+    assert failed[1].strip(), "there is advice"
+    assert "ok      offline" in text, "the others are tried all the same"
+    assert "groq" in text.splitlines()[-1], "the verdict names it"
+
+
+async def test_a_model_that_is_not_there_is_told_with_those_that_are() -> None:
+    async with ChatSimulator(key=KEY, models=("qwen/qwen3.6-27b", "openai/gpt-oss-20b")) as chat:
+        text, status = await report(groq_api_key=KEY, groq_base_url=chat.url)
+    assert status == 1
+    assert "there is no model openai/gpt-oss-120b" in text
+    assert "The service has openai/gpt-oss-20b" in text
+    assert "GROQ_MODEL" in text
+
+
+async def test_a_host_that_does_not_exist_is_told_so() -> None:
+    text, status = await report(groq_api_key=KEY, groq_base_url="http://nowhere.invalid")
+    assert status == 1
+    assert "no connection to nowhere.invalid" in text
+    assert "GROQ_BASE_URL" in text
+
+
+async def test_a_voice_and_a_recogniser_that_fail_are_told_too() -> None:
+    async with (
+        ElevenLabsSimulator(espeak_of) as speaks,
+        DeepgramSimulator(Setting(make_ear=hearing)) as hears,
+    ):
+        speaks.faults.always(Fault.UNAUTHORIZED)
+        hears.faults.always(Fault.UNAUTHORIZED)
+        text, status = await report(
+            elevenlabs_api_key=elevenlabs.KEY,
+            elevenlabs_base_url=speaks.url,
+            deepgram_api_key=deepgram.KEY,
+            deepgram_base_url=hears.url,
+            tts_engine="elevenlabs,espeak",
+        )
+    assert status == 1
+    for engine, setting in (("elevenlabs", "ELEVENLABS_API_KEY"), ("deepgram", "DEEPGRAM_API_KEY")):
+        assert f"Check {setting}." in text[text.index(f"FAILED  {engine}") :], text
+    assert elevenlabs.KEY not in text
+    assert deepgram.KEY not in text

@@ -1,0 +1,130 @@
+"""The command: it puts the engines to work, stage by stage, and writes what came of it as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import NoReturn
+
+from voicebot import config, logs
+from voicebot.build import build
+from voicebot.check import report
+from voicebot.check.beside import detector, relay, stand_in, store
+from voicebot.check.results import Stage, Status, Trial
+from voicebot.check.trials import QUESTION, Limits, Trials, sentence_in
+from voicebot.config import Settings
+from voicebot.core.audio import Audio
+from voicebot.engines.base import Engines
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells have it."""
+
+CLOSE_S = 5.0
+"""How long the engines may take to end."""
+
+Write = Callable[[str], None]
+
+
+def run(remarks: Sequence[str] = ()) -> NoReturn:
+    """Check, write the report to standard output, and exit with the status that `report.verdict` describes.
+
+    `remarks` are what else there is to say of the settings. Raises SettingsError if they can't be used.
+    """
+    try:
+        status = _run(remarks)
+    except KeyboardInterrupt:
+        _write("\nStopped.")
+        status = INTERRUPTED
+    # Nothing is open any more, but the system may still look up a host's name in a thread: half a minute if no name
+    # server answers. An ordinary exit would wait for that.
+    os._exit(status)
+
+
+async def check(settings: Settings, engines: Engines, write: Write, limits: Limits | None = None) -> int:
+    """Check engines that are not started, and close them. Gives the exit status."""
+    trials = Trials(engines, settings, Limits() if limits is None else limits)
+    results: dict[Stage, Sequence[Trial]] = {}
+
+    def tell(stage: Stage, intent: str) -> None:
+        _write_all(report.stage_lines(stage, intent, results[stage], settings, sentence), write)
+
+    _write_all([*report.chain_lines(settings, trials.names), *report.unused(settings, trials.names)], write)
+    sentence = sentence_in(settings.language)
+    async with _closed(engines), asyncio.TaskGroup() as group:
+        relaying = group.create_task(relay(settings))
+        await trials.prepare()
+
+        results[Stage.SPEAK] = await trials.speak()
+        tell(Stage.SPEAK, f'each voice says "{sentence}"')
+
+        voice, sound = await _best_voice(results[Stage.SPEAK], settings)
+        if sound is None:
+            results[Stage.HEAR] = trials.unheard("ready, but not tried: there is no voice to hear")
+            tell(Stage.HEAR, "no voice works")
+        else:
+            results[Stage.HEAR] = await trials.hear(sound)
+            tell(Stage.HEAR, f"each recogniser hears what {voice} said")
+
+        results[Stage.ANSWER] = await trials.answer()
+        tell(Stage.ANSWER, f'each model is asked "{QUESTION}"')
+
+        findings = [detector(engines, sound, settings), *filter(None, [await store(settings), await relaying])]
+        _write_all(report.finding_lines(findings), write)
+    text, status = report.verdict(results, findings)
+    write(f"\n{text}")
+    return status
+
+
+def _run(remarks: Sequence[str]) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal need not know all letters that are heard or answered
+    _write_all(report.heading(), _write)
+    origins, file = config.origins(), config.settings_file()
+    proxies = {f"{scheme.upper()}_PROXY": url for scheme, url in urllib.request.getproxies().items()}
+    try:
+        settings = config.load()
+    except config.SettingsError:
+        _write_all(report.settings_lines(origins, file, None, proxies), _write)
+        raise
+    hidden = report.secrets(settings)
+
+    def write(text: str) -> None:
+        _write(report.redacted(text, hidden))
+
+    notes = [f"  note: {remark}" for remark in remarks]
+    _write_all([*report.settings_lines(origins, file, settings, proxies), *notes], write)
+    logs.set_up("DEBUG" if settings.log_level == "DEBUG" else "CRITICAL")  # the report tells all that matters
+    return asyncio.Runner().run(check(settings, build(settings), write))
+
+
+async def _best_voice(spoken: Sequence[Trial], settings: Settings) -> tuple[str, Audio | None]:
+    """The sound of the first voice that works, else that of the embedded one if it is not among them."""
+    for trial in spoken:
+        if trial.sound is not None and report.status_of(trial) is Status.OK:
+            return trial.engine, trial.sound
+    return await stand_in(settings, {trial.engine for trial in spoken})
+
+
+@asynccontextmanager
+async def _closed(engines: Engines) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await engines.close()
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _write_all(lines: Iterable[str], write: Write) -> None:
+    for line in lines:
+        write(line)

@@ -1,0 +1,271 @@
+"""The report: plain lines that can be read in a terminal and pasted into a report of a problem. Nothing here waits."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pydantic import SecretStr
+
+import voicebot
+from voicebot.check.advice import advice, reason
+from voicebot.check.results import Finding, Stage, Status, Trial
+from voicebot.check.services import KEYS, SERVICES
+from voicebot.config import AUTO, Origin, Settings
+
+PACKAGES = (
+    *("fastrtc", "gradio", "aiortc", "langgraph", "langchain-groq", "groq", "langchain-openai", "openai"),
+    *("deepgram-sdk", "gTTS", "httpx", "websockets"),
+)
+"""Those whose versions matter most when something does not work."""
+
+PERSONAL = frozenset(
+    {"APP_USERNAME", "TURN_USERNAME", "CLOUDFLARE_TURN_KEY_ID", "TWILIO_ACCOUNT_SID", "SPACE_ID", "SPACE_HOST"}
+)
+"""No keys, but nothing for a public report either: it says only that they are set."""
+
+FAINT_DBFS = -60.0
+"""A voice whose sound is weaker than this is not heard."""
+
+LONGEST_TEXT = 160
+
+SHORTEST_SECRET = 8
+"""A shorter one, such as the password "bot", may well be part of other words."""
+
+_KEY = re.compile(r"\b(?:sk|gsk|hf|xai|pk)[-_][A-Za-z0-9_-]{8,}|\b[0-9a-fA-F]{32,}\b")
+"""What looks like a key, wherever it stands: one may have been put into the wrong setting."""
+
+_INDENT = " " * 10
+
+TITLES: Mapping[Stage, str] = {
+    Stage.SPEAK: "Speaking",
+    Stage.HEAR: "Hearing",
+    Stage.ANSWER: "Answering",
+}
+VERBS: Mapping[Stage, str] = {Stage.SPEAK: "speak", Stage.HEAR: "hear", Stage.ANSWER: "answer"}
+
+
+def secrets(settings: Settings) -> list[str]:
+    """The values that must not be shown."""
+    values = [value for _, value in settings if isinstance(value, SecretStr)]
+    return [secret for value in values if len(secret := value.get_secret_value()) >= SHORTEST_SECRET]
+
+
+def redacted(text: str, hidden: Iterable[str]) -> str:
+    """The text without keys, also where nobody expects one."""
+    for each in sorted(hidden, key=len, reverse=True):
+        text = text.replace(each, "***")
+    return _KEY.sub("***", text)
+
+
+def heading() -> list[str]:
+    """The versions of all that matters."""
+    versions = [f"{name} {found}" for name in PACKAGES if (found := _version(name))]
+    half = len(versions) // 2
+    return [
+        f"Voice Bot {voicebot.__version__}, Python {platform.python_version()}, {platform.platform()}",
+        f"{', '.join(versions[:half])},",
+        ", ".join(versions[half:]),
+    ]
+
+
+def settings_lines(
+    origins: Mapping[str, Origin], file: Path | None, settings: Settings | None, proxies: Mapping[str, str]
+) -> list[str]:
+    """Which settings are set, and where. `settings`: None if they can't be used; then no value is told."""
+    where = f"{_short(file)}, unless the environment has them" if file is not None else "the environment"
+    missing = "" if file is not None else f"; there is no file .env in {_short(Path.cwd())}"
+    lines = ["", f"Settings, from {where}{missing}"]
+    width = max(map(len, (*KEYS, *origins)))
+    lines += [f"  {name:<{width}}  {_key_state(origins.get(name))}" for name in KEYS]
+    for name, origin in origins.items():
+        if name not in KEYS and not origin.blank:
+            value = "set" if settings is None else _shown(name, getattr(settings, name.lower()))
+            lines.append(f"  {name:<{width}}  {value} {_place(origin)}")
+    for name, url in proxies.items():
+        lines.append(f"  {name:<{width}}  {_without_login(url)} (environment)")
+    return lines
+
+
+def unused(settings: Settings, names: Mapping[Stage, Sequence[str]]) -> list[str]:
+    """Keys that are set, but for services that none of the engines uses."""
+    used = {SERVICES[name].key for chain in names.values() for name in chain if name in SERVICES}
+    lines = []
+    for key in KEYS:
+        field = key.lower()
+        if getattr(settings, field) is None or field in used:
+            continue
+        engines = [name for name, service in SERVICES.items() if service.key == field]
+        lines.append(f"  note: {key} is set, but these engines do not use it; {' or '.join(engines)} would.")
+    return lines
+
+
+def chain_lines(settings: Settings, names: Mapping[Stage, Sequence[str]]) -> list[str]:
+    """Which engines the bot tries, in their order."""
+    lines = ["", "Engines, in the order in which they are tried"]
+    for stage, chain in names.items():
+        automatic = AUTO in getattr(settings, stage.lower())
+        lines.append(f"  {stage:<10}  {', '.join(chain)}{' (auto)' if automatic else ''}")
+    return lines
+
+
+def stage_lines(stage: Stage, intent: str, trials: Sequence[Trial], settings: Settings, said: str = "") -> list[str]:
+    """One stage's engines. `intent` says what they were to do; `said` is what a recogniser should hear."""
+    lines = ["", f"{TITLES[stage]} ({stage}): {intent}"]
+    for trial in trials:
+        is_last = trial is trials[-1]
+        lines.append(f"  {status_of(trial):<8}{_named(trial)}: {_outcome(trial, stage, settings)}")
+        lines += [f"{_INDENT}{line}" for line in _remarks(trial, stage, settings, said, is_last=is_last)]
+    return lines
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    lines = ["", "Beside the engines"]
+    for finding in findings:
+        lines.append(f"  {finding.status:<8}{finding.name}: {finding.text}")
+        if finding.advice is not None:
+            lines.append(f"{_INDENT}What to do: {finding.advice}")
+    return lines
+
+
+def status_of(trial: Trial) -> Status:
+    if trial.error is not None:
+        return Status.FAILED
+    silent = trial.sound is not None and trial.sound.level_dbfs < FAINT_DBFS
+    unheard = trial.sound is None and not trial.text
+    return Status.WARNING if silent or unheard else Status.OK
+
+
+def verdict(results: Mapping[Stage, Sequence[Trial]], findings: Sequence[Finding]) -> tuple[str, int]:
+    """The last line, and the exit status: 0 if all that is configured works, 1 if anything of it does not."""
+    broken = [finding for finding in findings if finding.status is Status.FAILED and finding.loss]
+    vital = [finding.loss for finding in broken if finding.vital]
+    vital += [f"nothing can {VERBS[stage]}" for stage, trials in results.items() if not _working(trials)]
+    if vital:
+        return f"The bot can't work: {'; '.join(filter(None, vital))}.", 1
+    losses = [loss for stage, trials in results.items() for loss in _losses(stage, trials)]
+    losses += [finding.loss for finding in broken if finding.loss]
+    if losses:
+        return f"The bot works, but not all that is configured does: {'; '.join(losses)}.", 1
+    tried = [trial for trials in results.values() for trial in trials]
+    text = "All that is configured works."
+    if not any(trial.engine in SERVICES for trial in tried):
+        text = "All works. No service is configured: the bot hears, answers and speaks with its embedded engines."
+    statuses = {*map(status_of, tried), *(finding.status for finding in findings)}
+    return f"{text} See the warnings above." if Status.WARNING in statuses else text, 0
+
+
+def _working(trials: Sequence[Trial]) -> list[str]:
+    return [trial.engine for trial in trials if trial.error is None]
+
+
+def _losses(stage: Stage, trials: Sequence[Trial]) -> Iterator[str]:
+    """What follows from the engines that failed, for a stage in which another one works."""
+    names, working = [trial.engine for trial in trials], _working(trials)
+    first = names.index(working[0])
+    if replaced := names[:first]:
+        yield f"{working[0]} has to {VERBS[stage]} in place of {' and '.join(replaced)}"
+    if behind := [name for name in names[first:] if name not in working]:
+        yield f"{' and '.join(behind)} can't stand in for {working[0]}"
+
+
+def _named(trial: Trial) -> str:
+    return trial.engine if trial.model is None else f"{trial.engine} ({trial.model})"
+
+
+def _outcome(trial: Trial, stage: Stage, settings: Settings) -> str:
+    """What came of the engine's turn."""
+    if trial.error is not None:
+        return reason(trial, settings)
+    if trial.skipped is not None:
+        return trial.skipped
+    assert trial.total_s is not None
+    if stage is Stage.HEAR:
+        return f"final text {_time(trial.total_s)} after the end"
+    first = "nothing came" if trial.first_s is None else _time(trial.first_s)
+    if trial.sound is None:
+        return f"first word after {first}, all after {_time(trial.total_s)}"
+    return f"first sound after {first}, all {trial.sound.duration_s:.1f} s of it after {_time(trial.total_s)}"
+
+
+def _remarks(trial: Trial, stage: Stage, settings: Settings, said: str, *, is_last: bool) -> list[str]:
+    """What else there is to say of an engine, a line each."""
+    if trial.error is not None:
+        return [f"What to do: {advice(trial, stage, settings)}"]
+    if trial.skipped is not None:
+        return []
+    remarks = []
+    if trial.text:
+        remarks.append(f'"{_cut(trial.text)}"')
+    elif stage is Stage.HEAR:
+        remarks.append("It heard no words.")
+    elif status_of(trial) is Status.WARNING:
+        remarks.append("There is nothing to hear in its sound.")
+    if stage is Stage.HEAR and _words(trial.text) != _words(said):
+        remarks.append(f'It was said: "{said}"')
+    waited_s = trial.total_s if stage is Stage.HEAR else trial.first_s
+    limit_s = settings.first_output_timeout_s
+    if waited_s is not None and waited_s > limit_s and not is_last:
+        remarks.append(f"That is longer than FIRST_OUTPUT_TIMEOUT_S={limit_s:g}: the bot turns to the next engine.")
+    return remarks
+
+
+def _time(time_s: float) -> str:
+    return f"{time_s * 1000:.0f} ms" if time_s < 1 else f"{time_s:.2f} s"
+
+
+def _key_state(origin: Origin | None) -> str:
+    if origin is None:
+        return "not set"
+    if origin.blank:
+        hidden = ", so that the one in .env does not count" if origin.hides_file else ""
+        return f"empty {_place(origin)}{hidden}"
+    hidden = ", not the one in .env" if origin.hides_file else ""
+    return f"set {_place(origin)}{hidden}"
+
+
+def _place(origin: Origin) -> str:
+    return "(.env)" if origin.in_file else "(environment)"
+
+
+def _shown(name: str, value: object) -> str:
+    if isinstance(value, SecretStr) or name in PERSONAL:
+        return "set"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, Enum):
+        return str(value.value)
+    return _without_login(value) if isinstance(value, str) and "://" in value else str(value)
+
+
+def _without_login(url: str) -> str:
+    """An address without what may let somebody in: a user's name, a password, what follows a question mark."""
+    login, at, rest = url.partition("?")[0].rpartition("@")
+    scheme = login[: login.find("://") + 3] if "://" in login else ""
+    return f"{scheme}***@{rest}" if at else rest
+
+
+def _short(path: Path) -> str:
+    """The path, without the name of its user."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

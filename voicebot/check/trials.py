@@ -1,0 +1,268 @@
+"""The turns themselves: engines are started, probed and set to work, each alone and in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from voicebot.build import EMBEDDED
+from voicebot.check.advice import ASKED_AGAIN
+from voicebot.check.network import obstacle
+from voicebot.check.results import Stage, Trial
+from voicebot.check.services import SERVICES
+from voicebot.config import Settings
+from voicebot.core.audio import SPEECH_RATE_HZ, Audio
+from voicebot.core.history import Message, Role
+from voicebot.engines.base import EngineError, Engines, Fault, OneOfModels, Transcript
+from voicebot.engines.chain import Chain, FallbackRules
+from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
+from voicebot.tools.fillers import Filler
+
+logger = logging.getLogger(__name__)
+
+SENTENCES: Mapping[str, str] = {
+    "en": "What day is it today?",
+    "de": "Welcher Tag ist heute?",
+    "es": "¿Qué día es hoy?",
+    "fr": "Quel jour sommes-nous ?",
+    "hi": "आज कौन सा दिन है?",
+}
+"""What the voices say. The embedded voice and recogniser understand each other in the English one."""
+
+COUNT = "1, 2, 3, 4, 5."
+"""What they say in other languages: every voice reads figures in its own."""
+
+QUESTION = "What is two plus two? Answer in one short sentence."
+
+BEFORE_S, AFTER_S = 0.3, 0.6
+"""The silence around the sentence, as in a session: the pre-roll, and about what ends a turn."""
+PIECE_SAMPLES = 512
+"""A recogniser gets the sound in the windows of the voice activity detector, as they would come from a microphone."""
+
+C = TypeVar("C", bound=Chain[Any])
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long each step may take."""
+
+    start_s: float = 30.0
+    """Worker processes load their models."""
+    probe_s: float = 5.0
+    turn_s: float = 10.0
+
+    @property
+    def rules(self) -> FallbackRules:
+        """For chains of one engine: what fails is told, and not tried again."""
+        return FallbackRules(retries=0, probe_s=self.probe_s)
+
+
+class Watch:
+    """Takes the times of one turn."""
+
+    def __init__(self) -> None:
+        self.begun_s = self._now_s
+        self.first_s: float | None = None
+        self.ended_s: float | None = None
+
+    def output(self) -> None:
+        """Something came; only the first one counts."""
+        if self.first_s is None:
+            self.first_s = self._now_s - self.begun_s
+
+    @property
+    def total_s(self) -> float:
+        return self._now_s - self.begun_s
+
+    @property
+    def after_end_s(self) -> float:
+        """Since the end of the sound; 0 while it goes on."""
+        return 0.0 if self.ended_s is None else self._now_s - self.ended_s
+
+    @property
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class Trials:
+    """The engines of all stages, each on its own. They stay the caller's to be closed.
+
+    Services of a stage work side by side, as they mostly wait for the network; embedded engines after them and one at a
+    time, as they need the processor. So no engine's time is spoilt by another one's work.
+    """
+
+    def __init__(self, engines: Engines, settings: Settings, limits: Limits) -> None:
+        assert isinstance(engines.tts, TextToSpeechChain)
+        assert isinstance(engines.stt, SpeechToTextChain)
+        assert isinstance(engines.agent, AgentChain)
+        self._settings = settings
+        self._limits = limits
+        self._voices = engines.tts.alone(limits.rules)
+        self._recognisers = engines.stt.alone(limits.rules)
+        self._agents = engines.agent.alone(limits.rules)
+        self._problems: dict[Chain[Any], EngineError | None] = {}
+
+    @property
+    def names(self) -> dict[Stage, list[str]]:
+        """The engines of each stage, in the order in which the bot tries them."""
+        stages: dict[Stage, Sequence[Chain[Any]]] = {
+            Stage.HEAR: self._recognisers,
+            Stage.ANSWER: self._agents,
+            Stage.SPEAK: self._voices,
+        }
+        return {stage: [chain.name for chain in chains] for stage, chains in stages.items()}
+
+    async def prepare(self) -> None:
+        """Start all engines and probe them, side by side."""
+        chains: list[Chain[Any]] = [*self._voices, *self._recognisers, *self._agents]
+        problems = await asyncio.gather(*(self._prepare(chain) for chain in chains))
+        self._problems = dict(zip(chains, problems, strict=True))
+
+    async def speak(self) -> list[Trial]:
+        """Every voice says the same sentence."""
+        sentence = sentence_in(self._settings.language)
+
+        async def turn(chain: TextToSpeechChain, watch: Watch) -> Trial:
+            pieces = []
+            async with aclosing(chain.synthesize(sentence)) as outputs:
+                async for output in outputs:
+                    if isinstance(output, Audio) and len(output.samples):
+                        watch.output()
+                        pieces.append(output)
+            if not pieces:
+                raise EngineError(chain.name, "it made no sound")
+            return Trial(chain.name, total_s=watch.total_s, sound=Audio.joined(pieces, pieces[0].rate_hz))
+
+        return await self._stage(self._voices, turn)
+
+    async def hear(self, sound: Audio) -> list[Trial]:
+        """Every recogniser hears `sound`, at the speed of speech."""
+
+        async def turn(chain: SpeechToTextChain, watch: Watch) -> Trial:
+            text = ""
+            async with (
+                chain.session() as transcriber,
+                aclosing(transcriber.transcribe(_as_spoken(sound, watch))) as transcripts,
+            ):
+                async for transcript in transcripts:
+                    if isinstance(transcript, Transcript):
+                        text = transcript.text
+                        if text:
+                            watch.output()
+            return Trial(chain.name, total_s=watch.after_end_s, text=text)
+
+        return await self._stage(self._recognisers, turn, BEFORE_S + sound.duration_s + AFTER_S)
+
+    async def answer(self) -> list[Trial]:
+        """Every model answers the same question, through the agent with its tools."""
+
+        async def turn(chain: AgentChain, watch: Watch) -> Trial:
+            wanted = asyncio.Event()
+            wanted.set()
+            tokens: list[str] = []
+            async with aclosing(chain.reply((Message(Role.USER, QUESTION),), wanted)) as outputs:
+                async for output in outputs:
+                    if isinstance(output, str) and not isinstance(output, Filler):
+                        watch.output()
+                        tokens.append(output)
+            return Trial(chain.name, total_s=watch.total_s, text="".join(tokens).strip())
+
+        return await self._stage(self._agents, turn)
+
+    def unheard(self, reason: str) -> list[Trial]:
+        """The recognisers when there is nothing for them to hear: what is known of them from their start and probe."""
+        return [
+            Trial(chain.name, self._model(chain), error=problem, skipped=None if problem else reason)
+            for chain in self._recognisers
+            for problem in (self._problems[chain],)
+        ]
+
+    async def _prepare(self, chain: Chain[Any]) -> EngineError | None:
+        async def steps() -> None:
+            await chain.start()
+            await chain.probe()
+
+        outcome = await guarded(chain.name, steps(), self._limits.start_s + self._limits.probe_s)
+        return outcome if isinstance(outcome, EngineError) else None
+
+    async def _stage(
+        self, chains: Sequence[C], turn: Callable[[C, Watch], Coroutine[Any, Any, Trial]], sound_s: float = 0.0
+    ) -> list[Trial]:
+        """One turn of each. A turn that hears sound takes `sound_s` longer."""
+        services = [chain for chain in chains if chain.name not in EMBEDDED]
+        tried = await asyncio.gather(*(self._try(chain, turn, sound_s) for chain in services))
+        trials = dict(zip(services, tried, strict=True))
+        for chain in chains:
+            if chain not in trials:
+                trials[chain] = await self._try(chain, turn, sound_s)
+        return [trials[chain] for chain in chains]
+
+    async def _try(self, chain: C, turn: Callable[[C, Watch], Coroutine[Any, Any, Trial]], sound_s: float) -> Trial:
+        outcome: Trial | EngineError
+        if (problem := self._problems[chain]) is not None:
+            outcome = problem
+        else:
+            watch = Watch()
+            outcome = await guarded(chain.name, turn(chain, watch), self._limits.turn_s, sound_s, watch)
+            if isinstance(outcome, Trial):
+                return replace(outcome, model=self._model(chain), first_s=watch.first_s)
+        return await self._failed(chain, outcome)
+
+    async def _failed(self, chain: Chain[Any], error: EngineError) -> Trial:
+        """The trial of an engine that failed, with what can be found out about the reason."""
+        service = SERVICES.get(chain.name)
+        blocked: str | None = None
+        listed: tuple[str, ...] = ()
+        if service is not None and error.fault in ASKED_AGAIN:
+            blocked = await obstacle(service.url(self._settings))
+        if service is not None and error.fault in (Fault.REJECTED, Fault.MISSING):
+            engine = chain.candidates()[0].engine
+            listed = engine.listed if isinstance(engine, OneOfModels) else ()
+        return Trial(chain.name, self._model(chain), error=error, obstacle=blocked, listed=listed)
+
+    def _model(self, chain: Chain[Any]) -> str | None:
+        """The model that was picked, where the engine's health tells; else what the settings name."""
+        if picked := getattr(chain.health[0], "model", None):
+            return str(picked)
+        service = SERVICES.get(chain.name)
+        return None if service is None else ", ".join(service.models(self._settings)) or None
+
+
+def sentence_in(language: str) -> str:
+    return SENTENCES.get(language, COUNT)
+
+
+async def _as_spoken(sound: Audio, watch: Watch) -> AsyncGenerator[Audio]:
+    """The sound between two silences, at the speed at which a microphone would give it."""
+    silences = [Audio.silence(silence_s, SPEECH_RATE_HZ) for silence_s in (BEFORE_S, AFTER_S)]
+    whole = Audio.joined([silences[0], sound.resampled(SPEECH_RATE_HZ), silences[1]], SPEECH_RATE_HZ).samples
+    loop = asyncio.get_running_loop()
+    for start in range(0, len(whole), PIECE_SAMPLES):
+        piece = whole[start : start + PIECE_SAMPLES]
+        await asyncio.sleep(watch.begun_s + (start + len(piece)) / SPEECH_RATE_HZ - loop.time())
+        yield Audio(piece, SPEECH_RATE_HZ)
+    watch.ended_s = loop.time()
+
+
+async def guarded(
+    engine: str, work: Coroutine[Any, Any, T], limit_s: float, sound_s: float = 0.0, watch: Watch | None = None
+) -> T | EngineError:
+    """What comes of the work, or why nothing did within `limit_s` of the end of the sound that it listens to."""
+    try:
+        async with asyncio.timeout(sound_s + limit_s):
+            return await work
+    except EngineError as error:
+        return error
+    except TimeoutError:
+        begun = watch is not None and watch.first_s is not None
+        what = "it began, but did not finish" if begun else "nothing came"
+        of_what = " of the end of the sentence" if sound_s else ""
+        return EngineError(engine, f"{what} within {limit_s:g} s{of_what}", fault=Fault.TIMEOUT)
+    except Exception as error:  # the check's boundary: an engine with a mistake in it is reported like one that fails
+        logger.debug("an engine failed", exc_info=error)
+        return EngineError(engine, f"unexpected {type(error).__name__} (LOG_LEVEL=DEBUG tells more)")
