@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import httpx
@@ -14,7 +13,7 @@ from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, 
 from tests.support.live_server import LiveServer, serving
 from tests.support.rtc_client import OfferRefusedError, RtcClient
 from tests.support.ws_bot import bot, words
-from tests.support.ws_client import WsClient, ws_client
+from tests.support.ws_client import WsClient, plays_until, ws_client
 from tests.test_metrics import samples, scraped
 from voicebot import config
 from voicebot.core.audio import Audio
@@ -25,20 +24,6 @@ from voicebot.engines.base import EngineError
 
 FAREWELL = no_answers_left("en", DAY_S).partition(".")[0]
 OFFER = {"type": "offer", "sdp": "m=audio m=application nonsense", "webrtc_id": "a-name"}
-
-
-async def plays_until(client: WsClient, event: str, **fields: Any) -> dict[str, Any]:
-    """Acknowledges all that is to be played until this event comes."""
-    async with asyncio.timeout(15):
-        played = False
-        while True:
-            message: dict[str, Any] = json.loads(await client.socket.recv())
-            client.came.append(message)
-            if message["event"] == "play_audio":
-                played = True
-                await client.send("clip_played", sequence=message["sequence"])
-            elif played and message["event"] == event and all(message[name] == fields[name] for name in fields):
-                return message
 
 
 async def kept(server: LiveServer, client: WsClient, count: int) -> History:
