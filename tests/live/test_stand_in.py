@@ -17,9 +17,11 @@ from tests.support.engines import ScriptedStt, ToneTts
 from tests.support.live_server import LiveServer, serving
 from tests.support.ws_client import WsClient, plays_until, ws_client
 from voicebot import build, config
+from voicebot.core.sayings import apology
 from voicebot.engines.llm.messages import MODEL_AWAY_EXPLAINED
 from voicebot.engines.llm.offline.talk import AWAY, BEYOND, READY, STILL_BEYOND
 
+LANGUAGES = frozenset({"en", "de"})
 FOUR = "Two plus two is four."
 BLUE = "Because air scatters blue light most."
 
@@ -45,7 +47,8 @@ class Bot:
 async def talking(groq: ChatSimulator, **options: Any) -> AsyncIterator[Bot]:
     given = {"groq_api_key": "gsk_simulated", "groq_base_url": groq.url, "llm_retries": 0, "engine_rest_s": 0.1}
     settings = config.load(**(given | options))
-    engines = replace(build.build(settings), stt=ScriptedStt(), tts=ToneTts())
+    heard, spoken = ScriptedStt(languages=LANGUAGES), ToneTts(languages=LANGUAGES)
+    engines = replace(build.build(settings), stt=heard, tts=spoken)
     async with serving(engines, settings) as server, ws_client(server) as client:
         await server.connections.preflight.check()
         yield Bot(server, client, groq)
@@ -121,3 +124,11 @@ async def test_without_a_model_the_rules_are_as_ever() -> None:
     async with ChatSimulator() as unused, talking(unused, groq_api_key=None) as bot:
         assert "away" not in await bot.asks("why is the sky blue")
         assert await bot.asks("what is two plus two") == FOUR
+
+
+async def test_in_a_language_that_the_rules_do_not_know_nothing_stands_in(groq: ChatSimulator) -> None:
+    """The user is told in that language that it went wrong, as ever."""
+    groq.faults.always(Fault.SERVER_ERROR)
+    async with talking(groq) as bot:
+        await bot.client.send("configure", language="de")
+        assert await bot.asks("warum ist der Himmel blau") == apology("de")

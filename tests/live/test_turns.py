@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.live.test_webrtc import quick, until
+from tests.support.app_process import forked_app
 from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.live_server import LiveServer, serving
 from tests.support.rtc_client import OfferRefusedError, RtcClient
@@ -137,11 +139,12 @@ async def test_operators_see_the_limit_and_what_is_used_of_it() -> None:
     assert figures["voicebot_turns_today",] == 1
 
 
-async def test_a_server_that_starts_knows_what_was_used_before(tmp_path: Any) -> None:
-    shared: dict[str, Any] = {"database_url": f"sqlite:///{tmp_path}/kept.db", "turns_per_day": 1}
-    async with bot([["One."]], **shared) as server, ws_client(server) as client:
+async def test_an_app_that_starts_knows_what_was_used_before(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/kept.db"
+    async with bot([["One."]], database_url=url, turns_per_day=1) as server, ws_client(server) as client:
         await client.send("text", text="first")
         await plays_until(client, "state", phase="idle")
-    async with bot(**shared) as restarted:
-        assert (await restarted.get("/health"))["turns_today"] == 1
-        assert (await restarted.post("/webrtc/offer", OFFER)).status_code == 429
+    with forked_app(tmp_path, database_url=url, turns_per_day=1) as app:
+        assert app.health()["turns_today"] == 1
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert (await http.post(f"{app.url}/webrtc/offer", json=OFFER)).status_code == 429
