@@ -402,7 +402,9 @@ async def test_a_request_that_ignores_its_cancellation_is_left_behind(
     released = asyncio.Event()
 
     class Stubborn(ScriptedAgent):
-        async def reply(self, history: History, wanted: asyncio.Event, hold: Any = None) -> AsyncGenerator[str]:
+        async def reply(
+            self, history: History, wanted: asyncio.Event, hold: Any = None, **_: Any
+        ) -> AsyncGenerator[str]:
             if len(history) == 1:
                 try:
                     await asyncio.Event().wait()

@@ -46,9 +46,9 @@ class Mannered:
 class Agent(Mannered, ScriptedAgent):
     log: Log = field(default_factory=Log)
 
-    async def reply(self, *arguments: Any) -> AsyncGenerator[str]:
+    async def reply(self, *arguments: Any, **more: Any) -> AsyncGenerator[str]:
         self.log.thought.append(self.manner)
-        async for token in super().reply(*arguments):
+        async for token in super().reply(*arguments, **more):
             yield token
 
 

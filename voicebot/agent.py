@@ -26,7 +26,7 @@ from langgraph.types import StreamWriter
 from voicebot.core.history import History, Role
 from voicebot.engines.base import EngineError, Fault, Manner, nobody_waits
 from voicebot.engines.llm.failures import Errors, ToolUseError, other_failure
-from voicebot.engines.llm.messages import system_message, to_messages, tokens, tools_tokens
+from voicebot.engines.llm.messages import STANDS_IN, Standing, system_message, to_messages, tokens, tools_tokens
 from voicebot.engines.llm.models import Models
 from voicebot.personas import persona, system_prompt
 from voicebot.tools import PURE
@@ -166,18 +166,27 @@ class GraphAgent:
             await self._service.probe()
 
     async def reply(
-        self, history: History, wanted: asyncio.Event, hold: Callable[[bool], None] = nobody_waits
+        self,
+        history: History,
+        wanted: asyncio.Event,
+        hold: Callable[[bool], None] = nobody_waits,
+        *,
+        stands_in: bool = False,
+        stood_in: str = "",
     ) -> AsyncGenerator[str]:
         """The answer to the history's last message, which is the user's. Raises EngineError, also for an empty answer.
 
         What the model says before it calls a tool is part of the answer; the call and the tool's result are not.
         A tool runs once the answer is `wanted`, or at once if it is tagged `pure`. What is said while it works comes as
-        a `Filler`. After a tool that is not pure an error is not repeatable.
+        a `Filler`. After a tool that is not pure an error is not repeatable. A model that stands in for others is told.
         """
         if not history or history[-1].role is not Role.USER:
             raise ValueError("there is no user's message to answer")
         await self._wait_until_affordable(wanted, hold)
         state = MessagesState(messages=to_messages(history, self._prompt, self._max_tokens()))
+        if stands_in:
+            standing = Standing.KNOWN if stood_in == self._name else Standing.NEW
+            state["messages"][0].additional_kwargs[STANDS_IN] = standing
         effects = _Effects(wanted, hold)
         given = {EFFECTS: effects, FILLERS: Fillers(self._language, self._filler_s, wanted)}
         # LangGraph types its generator as a mere iterator, which could not be closed.

@@ -155,7 +155,7 @@ class ReplyMaker:
                 self.post(ReplyRefused(start.reply, self.turns.reason))
                 yield no_answers_left(self.language, self.turns.back_in_s)
                 return
-        async with aclosing(self.agent.reply(start.history, wanted)) as tokens:
+        async with aclosing(self.agent.reply(start.history, wanted, stood_in=start.stood_in)) as tokens:
             async for token in tokens:
                 yield token
 

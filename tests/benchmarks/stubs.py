@@ -71,7 +71,7 @@ class StubAgent(_Stub):
     """Says what the client asked for, token by token."""
 
     async def reply(
-        self, history: History, wanted: asyncio.Event, hold: Callable[[bool], None] = nobody_waits
+        self, history: History, wanted: asyncio.Event, hold: Callable[[bool], None] = nobody_waits, **_: object
     ) -> AsyncGenerator[str]:
         number = self.stage.reply()
         words = tokens(self.stage.oracle.mode, number)

@@ -42,7 +42,7 @@ class Mannered(Fake):
         fake.manner = manner
         return fake
 
-    async def reply(self, *_: object) -> AsyncGenerator[str]:
+    async def reply(self, *_: object, **__: object) -> AsyncGenerator[str]:
         async for text in self._play(self._next()):
             yield f"{text} in {self.manner.language if self.manner else 'its own way'}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 
 from voicebot.core.audio import Audio
 from voicebot.core.history import History, Message, Role
-from voicebot.engines.base import EngineError, Fault, Pause, Served, Transcript
+from voicebot.engines.base import EngineError, Fault, Manner, Pause, Served, Transcript
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
 
@@ -44,6 +44,8 @@ class Fake:
     open: int = 0
     heard: list[list[Audio | Pause]] = field(default_factory=list)
     sessions: int = 0
+    told: dict[str, Any] = field(default_factory=dict)
+    """What was said of a reply beside the history."""
 
     async def start(self) -> None:
         if self.cannot_start is not None:
@@ -74,7 +76,10 @@ class Fake:
         finally:
             self.open -= 1
 
-    async def reply(self, history: History, wanted: asyncio.Event, hold: Any = None) -> AsyncGenerator[str]:
+    async def reply(
+        self, history: History, wanted: asyncio.Event, hold: Any = None, **told: Any
+    ) -> AsyncGenerator[str]:
+        self.told = told
         async for text in self._play(self._next()):
             yield text
 
@@ -141,6 +146,23 @@ async def test_a_failure_before_the_first_output_is_made_good_in_the_same_turn(f
     groq, offline = Fake("groq", [[failure("groq", fault)]]), Fake("offline", [["Hello."]])
     chain = await chain_of(groq, offline)
     assert await answer(chain) == [Served("offline", ("groq: it broke",)), "Hello."]
+    await chain.close()
+
+
+async def test_an_engine_is_told_whether_it_stands_in_and_which_one_did_before() -> None:
+    groq, offline = Fake("groq", [["Hi"], [failure("groq")]]), Fake("offline", [["Hello."]])
+    chain = await chain_of(groq, offline, rules=FallbackRules(retries=0, rest_s=60))
+    await answer(chain)
+    assert groq.told == {"stands_in": False, "stood_in": ""}
+    await answer(chain)
+    assert offline.told == {"stands_in": True, "stood_in": ""}
+    async with aclosing(chain.reply(HELLO, asyncio.Event(), stood_in="offline")) as tokens:
+        assert [token async for token in tokens][-1] == "Hello."
+    assert offline.told == {"stands_in": True, "stood_in": "offline"}
+    first = chain.adapted(Manner("en", engine="offline"))
+    async with aclosing(first.reply(HELLO, asyncio.Event())) as tokens:
+        assert [token async for token in tokens] == [Served("offline"), "Hello."]
+    assert offline.told == {"stands_in": False, "stood_in": ""}, "its user has chosen it"
     await chain.close()
 
 
@@ -267,7 +289,9 @@ async def test_the_only_engine_is_asked_even_while_it_should_rest() -> None:
 
 async def test_a_slow_only_engine_is_waited_for() -> None:
     class Slow(Fake):
-        async def reply(self, history: History, wanted: asyncio.Event, hold: Any = None) -> AsyncGenerator[str]:
+        async def reply(
+            self, history: History, wanted: asyncio.Event, hold: Any = None, **_: Any
+        ) -> AsyncGenerator[str]:
             await asyncio.sleep(0.4)
             yield "Hi"
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.live.test_webrtc import quick, until
+from tests.support.app_process import forked_app
 from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.live_server import LiveServer, serving
 from tests.support.rtc_client import OfferRefusedError, RtcClient
 from tests.support.ws_bot import bot, words
-from tests.support.ws_client import WsClient, ws_client
+from tests.support.ws_client import WsClient, plays_until, ws_client
 from tests.test_metrics import samples, scraped
 from voicebot import config
 from voicebot.core.audio import Audio
@@ -25,20 +26,6 @@ from voicebot.engines.base import EngineError
 
 FAREWELL = no_answers_left("en", DAY_S).partition(".")[0]
 OFFER = {"type": "offer", "sdp": "m=audio m=application nonsense", "webrtc_id": "a-name"}
-
-
-async def plays_until(client: WsClient, event: str, **fields: Any) -> dict[str, Any]:
-    """Acknowledges all that is to be played until this event comes."""
-    async with asyncio.timeout(15):
-        played = False
-        while True:
-            message: dict[str, Any] = json.loads(await client.socket.recv())
-            client.came.append(message)
-            if message["event"] == "play_audio":
-                played = True
-                await client.send("clip_played", sequence=message["sequence"])
-            elif played and message["event"] == event and all(message[name] == fields[name] for name in fields):
-                return message
 
 
 async def kept(server: LiveServer, client: WsClient, count: int) -> History:
@@ -152,11 +139,12 @@ async def test_operators_see_the_limit_and_what_is_used_of_it() -> None:
     assert figures["voicebot_turns_today",] == 1
 
 
-async def test_a_server_that_starts_knows_what_was_used_before(tmp_path: Any) -> None:
-    shared: dict[str, Any] = {"database_url": f"sqlite:///{tmp_path}/kept.db", "turns_per_day": 1}
-    async with bot([["One."]], **shared) as server, ws_client(server) as client:
+async def test_an_app_that_starts_knows_what_was_used_before(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/kept.db"
+    async with bot([["One."]], database_url=url, turns_per_day=1) as server, ws_client(server) as client:
         await client.send("text", text="first")
         await plays_until(client, "state", phase="idle")
-    async with bot(**shared) as restarted:
-        assert (await restarted.get("/health"))["turns_today"] == 1
-        assert (await restarted.post("/webrtc/offer", OFFER)).status_code == 429
+    with forked_app(tmp_path, database_url=url, turns_per_day=1) as app:
+        assert app.health()["turns_today"] == 1
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert (await http.post(f"{app.url}/webrtc/offer", json=OFFER)).status_code == 429

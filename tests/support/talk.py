@@ -6,6 +6,7 @@ import asyncio
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 
 from voicebot.agent import GraphAgent
 from voicebot.core.history import History, heard, said
@@ -26,10 +27,10 @@ class Talk:
         self.agent = _agent_at(moment)
         self.history: History = ()
 
-    async def say(self, text: str, *, hear: int | None = None) -> str:
+    async def say(self, text: str, *, hear: int | None = None, **standing: Any) -> str:
         """The answer to `text`, of which the user hears the first `hear` words and then interrupts; else all."""
         self.history = said(self.history, text)
-        async with aclosing(self.agent.reply(self.history, WANTED)) as tokens:
+        async with aclosing(self.agent.reply(self.history, WANTED, **standing)) as tokens:
             answer = "".join([token async for token in tokens])
         words = answer.split()
         self.history = heard(self.history, " ".join(words[:hear]), interrupted=hear is not None and hear < len(words))

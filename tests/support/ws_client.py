@@ -49,6 +49,20 @@ async def ws_client(server: LiveServer, query: str = "") -> AsyncIterator[WsClie
         yield WsClient(socket)
 
 
+async def plays_until(client: WsClient, event: str, **fields: Any) -> dict[str, Any]:
+    """Acknowledges all that is to be played until this event comes."""
+    async with asyncio.timeout(15):
+        played = False
+        while True:
+            message: dict[str, Any] = json.loads(await client.socket.recv())
+            client.came.append(message)
+            if message["event"] == "play_audio":
+                played = True
+                await client.send("clip_played", sequence=message["sequence"])
+            elif played and message["event"] == event and all(message[name] == fields[name] for name in fields):
+                return message
+
+
 def recording(container: str, duration_s: float = 0.5) -> str:
     """An utterance as a client uploads it."""
     codec, rate = {"wav": ("pcm_s16le", 16_000), "webm": ("libopus", 48_000), "mp3": ("libmp3lame", 48_000)}[container]

@@ -311,6 +311,7 @@ Input = (
 class StartReply:
     """Answer the history's last message, or say `text`.
 
+    `stood_in` is the engine of the last answer that was heard, if it stood in for others: the user knows about it.
     An `eager` reply is begun before the user's turn is sure to be over: it must do nothing that can't be undone
     until `ResumePlayback`.
     """
@@ -319,6 +320,7 @@ class StartReply:
     history: History
     text: str | None = None
     eager: bool = False
+    stood_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from voicebot.core.events import (
     SpeechPaused,
     SpeechStarted,
     SpeechSuspected,
+    Stage,
     StartTranscription,
     TextTyped,
     TimedOut,
@@ -86,6 +87,8 @@ class _Transition(Deciding):
             case EngineServed():
                 others = (served for served in self.state.serving if served.stage is not input.stage)
                 self._set(serving=(*others, input))
+                if input.stage is Stage.LLM and self.state.reply is not None:
+                    self._set(reply=replace(self.state.reply, served=input))
             case TextTyped():
                 self._typed(input.text)
             case InterruptPressed():

@@ -40,7 +40,7 @@ class Answering(Attendance):
         number = self.state.last_reply + 1
         turn = self.state.asked and replace(self.state.asked, begun_s=self.at_s)
         self._set(reply=Reply(number, asked=words, eager=eager), last_reply=number, turn=turn)
-        self.commands.append(StartReply(number, history, eager=eager))
+        self.commands.append(StartReply(number, history, eager=eager, stood_in=self.state.stood_in))
         if not eager:
             self._take_turn(history)
 
@@ -87,10 +87,19 @@ class Answering(Attendance):
             self._set(error=error, merge_next=False)
         if reply.refused is not None and (reply.started or not (reply.cancelled or reply.eager)):
             self._set(refused=reply.refused)
+        self._note_stand_in(reply)
         if reply.started:
             self._set(spoken=Spoken(self._context_of(reply), self.at_s))
         self._set(reply=None, interrupted_at_s=None, suspected=False)
         self._word_fell()
+
+    def _note_stand_in(self, reply: Reply) -> None:
+        """Note whether the user has heard a stand-in. It says so first: that counts once its first sentence is over."""
+        served = reply.served
+        if served is not None and served.reasons and reply.played:
+            self._set(stood_in=served.engine)
+        elif served is not None and not served.reasons and reply.started:
+            self._set(stood_in="")
 
     def _context_of(self, reply: Reply) -> Context:
         rules = self.state.rules

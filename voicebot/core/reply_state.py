@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from voicebot.core.events import (
     AudioReceived,
+    EngineServed,
     PlaybackFinished,
     PlaybackStarted,
     ReplyInput,
@@ -47,6 +48,8 @@ class Reply:
     cancelled: bool = False
     forgotten: bool = False
     """The conversation was cleared: the history keeps nothing of it."""
+    served: EngineServed | None = None
+    """The model that answers, once that is known."""
     refused: str | None = None
     """Why it is no answer: the day's turns are used up. It says so, and the session ends after it."""
 

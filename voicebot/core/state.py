@@ -227,6 +227,8 @@ class State:
     """When the session began, the user was last noticed, or the bot last fell silent: the latest of these."""
     refused: str | None = None
     """Why the user gets no more answers, once the bot has said so: the session ends as soon as it is idle."""
+    stood_in: str = ""
+    """The model of the last answer that was heard, if it stood in for others that failed; else empty."""
     serving: tuple[EngineServed, ...] = ()
     """What does the work of each stage, where that was told: one entry a stage."""
     error: str | None = None

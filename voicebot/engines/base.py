@@ -240,13 +240,22 @@ def nobody_waits(_: bool) -> None:
 
 class Agent(Engine, Protocol):
     def reply(
-        self, history: History, wanted: asyncio.Event, hold: Callable[[bool], None] = nobody_waits
+        self,
+        history: History,
+        wanted: asyncio.Event,
+        hold: Callable[[bool], None] = nobody_waits,
+        *,
+        stands_in: bool = False,
+        stood_in: str = "",
     ) -> AsyncGenerator[str | Served]:
         """The answer to the history's last message, token by token. Raises EngineError.
 
         Until it is `wanted` the answer may be thrown away: what has effects outside must wait for that. `hold` is told
         True when a first token that does not come is no failure, as a tool works or waits to be wanted; and False once
         it may be one again, which is never after effects. Closing the generator cancels the request.
+
+        With `stands_in` the engine answers in the place of others that failed. `stood_in` is the engine of the last
+        answer that the user heard, if that one did so.
         """
         ...
 

@@ -45,17 +45,18 @@ class OutputChain(Chain[E]):
     """A chain of engines that are asked for something and give it piece by piece."""
 
     async def _first_of(
-        self, work: Callable[[E, Callable[[bool], None]], AsyncGenerator[T]]
+        self, work: Callable[[E, Callable[[bool], None], bool], AsyncGenerator[T]]
     ) -> AsyncGenerator[T | Served]:
         """The output of the first engine that gives any. Raises EngineError: the last one's, or one in mid-output.
 
-        `work` is given a function by which an engine can `hold` its first output back.
+        `work` is given a function by which an engine can `hold` its first output back, and whether it stands in for
+        others.
         """
         reasons, links = self.passed_over(), self.candidates()
         for link, is_last in zip(links, [*[False] * (len(links) - 1), True], strict=True):
             tries = _Tries(self.rules, patient=is_last)
             while True:
-                async with aclosing(work(link.engine, tries.hold)) as outputs:
+                async with aclosing(work(link.engine, tries.hold, bool(reasons))) as outputs:
                     try:
                         first = await tries.first(link.engine, outputs)
                     except EngineError as failure:
@@ -140,10 +141,16 @@ class AgentChain(OutputChain[Agent]):
     """Agents. After the first token a failure is the reply's: half an answer can't be finished by another."""
 
     async def reply(
-        self, history: History, wanted: asyncio.Event, hold: Callable[[bool], None] = nobody_waits
+        self,
+        history: History,
+        wanted: asyncio.Event,
+        hold: Callable[[bool], None] = nobody_waits,
+        *,
+        stands_in: bool = False,
+        stood_in: str = "",
     ) -> AsyncGenerator[str | Served]:
-        def work(agent: Agent, hold_first: Callable[[bool], None]) -> AsyncGenerator[str | Served]:
-            return agent.reply(history, wanted, hold_first)
+        def work(agent: Agent, hold_first: Callable[[bool], None], for_others: bool) -> AsyncGenerator[str | Served]:
+            return agent.reply(history, wanted, hold_first, stands_in=stands_in or for_others, stood_in=stood_in)
 
         async with aclosing(self._first_of(work)) as tokens:
             async for token in tokens:
@@ -154,7 +161,7 @@ class TextToSpeechChain(OutputChain[TextToSpeech]):
     """Voices. A sentence that breaks off is not begun again: the next one comes from another engine."""
 
     async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts | Served]:
-        async with aclosing(self._first_of(lambda voice, _: voice.synthesize(text))) as pieces:
+        async with aclosing(self._first_of(lambda voice, *_: voice.synthesize(text))) as pieces:
             async for piece in pieces:
                 yield piece
 

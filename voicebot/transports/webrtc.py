@@ -292,6 +292,9 @@ class VoiceHandler(AsyncStreamHandler):
         return True
 
     def say_goodbye(self, ending: Ending) -> None:
+        """Send the state as it is at the end, which may be newer than the last one sent, and then why it is over."""
+        with self._surviving("the last state"):
+            self._send(self._view(self._orchestrator.state))
         self._send(messages.closed(ending))
 
     def _message_came(self, raw: str | bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
@@ -21,6 +22,19 @@ CUT_MARK_EXPLAINED = (
 OWN_PART_ONLY = "Say only your own part: when you have asked something, stop there and wait for the answer."
 """Some models, gpt-oss among them, else go on and answer their own question in the user's name."""
 
+MODEL_AWAY = "My language model is away"
+MODEL_STILL_AWAY = "My language model is still away"
+"""By these words the embedded rules say that they answer in the place of a model that failed."""
+
+MODEL_AWAY_EXPLAINED = (
+    "Where a message of yours says that your language model is away, simple rules answered for you, because you could "
+    "not be reached. You are that model and you are back: do not say that you are away. What those rules could not do, "
+    "you may be able to do."
+)
+
+STANDS_IN = "voicebot_stands_in"
+"""In the system message's `additional_kwargs`, which no service is sent: the `Standing` of a model that stands in."""
+
 BYTES_A_TOKEN = 4
 """English has about four characters a token (platform.openai.com/tokenizer); letters of other scripts are two to
 three bytes in UTF-8 and also more tokens, so that bytes are the better measure."""
@@ -28,20 +42,41 @@ TOKENS_A_MESSAGE = 4
 """What surrounds each message (OpenAI cookbook, "How to count tokens with tiktoken")."""
 
 
+class Standing(StrEnum):
+    """What the user of a model that stands in for others knows."""
+
+    NEW = "new"
+    """Nothing: it was another that answered last."""
+    KNOWN = "known"
+    """That it stands in: the user has heard it say so."""
+
+
 def to_messages(history: History, system_prompt: str, max_tokens: int | None = None) -> list[AnyMessage]:
     """The system message, and then the history.
 
     If that is more than `max_tokens`, the history's oldest messages are left out, so that it begins with one of the
-    user's; the system prompt and the last message always stay.
+    user's; the system prompt and the last message always stay. Where the embedded rules have answered in the place of a
+    model, the system prompt says what that meant.
     """
     system = system_message(system_prompt)
-    told = history if max_tokens is None else _latest(history, max_tokens - tokens([system]))
+    told = _fitting(history, system, max_tokens)
+    if any(message.role is Role.ASSISTANT and _says_model_is_away(message.text) for message in told):
+        system = SystemMessage(f"{system.text}\n\n{MODEL_AWAY_EXPLAINED}")
+        told = _fitting(told, system, max_tokens)
     return [system, *map(_message, told)]
 
 
 def system_message(prompt: str) -> SystemMessage:
     """The system prompt, with the cut mark explained."""
     return SystemMessage(f"{prompt}\n\n{CUT_MARK_EXPLAINED} {OWN_PART_ONLY}")
+
+
+def _fitting(history: History, system: SystemMessage, max_tokens: int | None) -> History:
+    return history if max_tokens is None else _latest(history, max_tokens - tokens([system]))
+
+
+def _says_model_is_away(text: str) -> bool:
+    return MODEL_AWAY in text or MODEL_STILL_AWAY in text
 
 
 def _latest(history: History, max_tokens: int) -> History:

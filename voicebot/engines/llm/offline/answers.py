@@ -9,6 +9,7 @@ from typing import assert_never
 
 from langchain_core.messages import ToolCall, ToolMessage
 
+from voicebot.engines.llm.messages import Standing
 from voicebot.engines.llm.offline.clock_answers import Reading, clock_answer
 from voicebot.engines.llm.offline.clock_questions import Asked, ClockQuestion
 from voicebot.engines.llm.offline.conversation import Conversation
@@ -17,7 +18,20 @@ from voicebot.engines.llm.offline.numerals import spoken
 from voicebot.engines.llm.offline.passages import Kind, next_passage, passages
 from voicebot.engines.llm.offline.requests import Request
 from voicebot.engines.llm.offline.sums import Sum
-from voicebot.engines.llm.offline.talk import READY, REFUSALS, SAID, STORIES_ALL_TOLD, STORY_GOES_ON, UNKNOWN
+from voicebot.engines.llm.offline.talk import (
+    AWAY,
+    BEYOND,
+    LEFT_TO_THE_MODEL,
+    READY,
+    REFUSALS,
+    SAID,
+    SAID_STANDING_IN,
+    SAID_TO_THE_MODEL,
+    STILL_BEYOND,
+    STORIES_ALL_TOLD,
+    STORY_GOES_ON,
+    UNKNOWN,
+)
 from voicebot.engines.llm.offline.topics import Mention, Topic
 from voicebot.engines.llm.offline.words import capitalized
 
@@ -38,8 +52,13 @@ def tool_calls(requests: Sequence[Request]) -> list[ToolCall]:
 
 
 def answer(conversation: Conversation, requests: Sequence[Request], now: datetime) -> str:
-    """What is said to `requests`, given the results of their tool calls."""
-    parts: list[str] = []
+    """What is said to `requests`, given the results of their tool calls.
+
+    An engine that begins to answer in the place of a model says so first, unless somebody needs other words.
+    """
+    topics = {request.topic for request in requests if isinstance(request, Mention)}
+    announced = conversation.standing is Standing.NEW and Topic.DISTRESS not in topics
+    parts = [AWAY] if announced else []
     for at, request in enumerate(requests):
         results = [conversation.results.get(_call_id(at, number)) for number in range(len(_calls(request)))]
         if isinstance(request, Mention):
@@ -48,7 +67,7 @@ def answer(conversation: Conversation, requests: Sequence[Request], now: datetim
             parts.append("I could not get at my tools for that, sorry.")
         else:
             parts.append(_from_tools(request, [result for result in results if result]))
-    return " ".join(parts)
+    return " ".join(dict.fromkeys(parts))
 
 
 def _call_id(request: int, number: int) -> str:
@@ -91,6 +110,10 @@ def _failed_sum(sum_: Sum, error: str) -> str:
 
 def _talk(mention: Mention, conversation: Conversation, now: datetime, *, is_alone: bool) -> str:
     match mention.topic:
+        case topic if conversation.standing is not None and topic in LEFT_TO_THE_MODEL:
+            return BEYOND if conversation.standing is Standing.NEW else STILL_BEYOND
+        case topic if conversation.standing is not None and topic in SAID_STANDING_IN:
+            return SAID_STANDING_IN[topic]
         case Topic.GREETING:
             return f"{_greeted(conversation.said, now)} {READY}" if is_alone else SAID[Topic.GREETING]
         case Topic.HOW_ARE_YOU if is_alone:
@@ -103,6 +126,8 @@ def _talk(mention: Mention, conversation: Conversation, now: datetime, *, is_alo
             return _story(conversation)
         case Topic.CONTINUE if (unfinished := conversation.unfinished) is not None:
             return f"{STORY_GOES_ON} {unfinished.passage.rest(unfinished.heard)}"
+        case topic if conversation.answers_the_model and topic in SAID_TO_THE_MODEL:
+            return BEYOND
         case Topic.REPEAT if conversation.heard:
             return _last_sentences(conversation.heard[-1])
         case Topic.UNKNOWN:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from voicebot.engines.llm.messages import CUT_MARK
+from voicebot.engines.llm.messages import CUT_MARK, STANDS_IN, Standing
 from voicebot.engines.llm.offline.passages import Telling, tellings
 from voicebot.engines.llm.offline.requests import Request, requests_in
 from voicebot.engines.llm.offline.topics import Mention, Topic
@@ -29,6 +29,8 @@ class Conversation:
     results: Mapping[str, ToolMessage]
     told: tuple[Telling, ...]
     """The jokes and stories among what was heard, the latest last."""
+    standing: Standing | None
+    """What the user knows of it, if the engine answers in the place of a model that failed; else None."""
 
     @classmethod
     def of(cls, messages: Sequence[BaseMessage]) -> Conversation:
@@ -44,12 +46,18 @@ class Conversation:
             is_cut=bool(answers) and answers[-1].endswith(CUT_MARK),
             results={message.tool_call_id: message for message in messages if isinstance(message, ToolMessage)},
             told=tuple(tellings(heard)),
+            standing=messages[0].additional_kwargs.get(STANDS_IN) if messages else None,
         )
 
     @property
     def unfinished(self) -> Telling | None:
         """The joke or story that was told last, if it was cut short."""
         return self.told[-1] if self.told and not self.told[-1].is_finished else None
+
+    @property
+    def answers_the_model(self) -> bool:
+        """Whether the model was the last to answer, so that the user may mean what it has said."""
+        return self.standing is Standing.NEW and bool(self.heard)
 
     def requests(self) -> list[Request]:
         """What the user wants now, with "yes", "another" and "go on" taken for what they mean here."""

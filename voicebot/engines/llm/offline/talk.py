@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from voicebot.engines.llm.messages import MODEL_AWAY, MODEL_STILL_AWAY
 from voicebot.engines.llm.offline.topics import GUESSES, Topic
 
 WITHOUT_MODEL = "For that I would need a large language model, which this version can't use yet."
@@ -81,3 +82,29 @@ REFUSALS = frozenset((Topic.LANGUAGES, Topic.WEATHER, Topic.NEWS, Topic.WEB, Top
 READY = "What can I do for you?"
 STORY_GOES_ON = "Where was I?"
 STORIES_ALL_TOLD = "You have heard all my stories, so here is one of them again."
+
+AWAY = (
+    f"{MODEL_AWAY} just now. Until it is back I can tell you the time and the date anywhere in the world, "
+    "work out sums, and tell jokes and stories."
+)
+"""Said once when the engine begins to answer in the place of a model that failed."""
+
+BEYOND = "What you just said is beyond me without it."
+STILL_BEYOND = f"{MODEL_STILL_AWAY}, and what you just said is beyond me without it."
+"""In place of all that a model might have answered: the second where `AWAY` was said in an earlier answer."""
+
+LEFT_TO_THE_MODEL = REFUSALS | {Topic.UNKNOWN}
+"""What the engine has no answer to, or none that is true of the model as well."""
+
+SAID_TO_THE_MODEL = frozenset((Topic.YES, Topic.MORE, Topic.CONTINUE))
+"""What means the answer before, which the engine can't go on with if it was the model's."""
+
+SAID_STANDING_IN: Mapping[Topic, str] = {
+    Topic.PRIVACY: "The page tells which engines listen, think and speak here, and where your words go.",
+    Topic.BLAME: "I'm sorry about that. Simple rules answer you just now, and they are often not enough.",
+    Topic.IDENTITY: (
+        "I'm Voice Bot, an open voice bot and not a person. Simple rules answer you just now, until my language model "
+        "is back. You can interrupt me whenever you like."
+    ),
+}
+"""What is said instead of `SAID`, which is not true of a stand-in."""
