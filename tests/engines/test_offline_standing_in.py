@@ -9,7 +9,7 @@ import pytest
 from tests.engines.phrasings import CLOCK, HERE, SUMS, TALK
 from tests.support.talk import Talk
 from voicebot.core.history import Message, Role, heard, said
-from voicebot.engines.llm.messages import CUT_MARK_EXPLAINED, MODEL_AWAY_EXPLAINED, to_messages, tokens
+from voicebot.engines.llm.messages import MODEL_AWAY_EXPLAINED, system_message, to_messages, tokens
 from voicebot.engines.llm.offline.passages import Kind, passages
 from voicebot.engines.llm.offline.talk import AWAY, BEYOND, SAID, STILL_BEYOND, UNKNOWN, WITHOUT_MODEL
 from voicebot.engines.llm.offline.topics import Topic
@@ -115,7 +115,7 @@ def system_prompt(*turns: str) -> str:
 @pytest.mark.parametrize("notice", [f"{AWAY} {HERE}", f"{AWAY} {BEYOND}", STILL_BEYOND, AWAY[:40]])
 def test_a_model_that_is_back_is_told_what_the_notice_meant(notice: str) -> None:
     prompt = system_prompt("what time is it", notice, "why is the sky blue")
-    assert prompt == f"Be brief.\n\n{CUT_MARK_EXPLAINED}\n\n{MODEL_AWAY_EXPLAINED}"
+    assert prompt == f"{system_message('Be brief.').text}\n\n{MODEL_AWAY_EXPLAINED}"
 
 
 def test_without_a_notice_nothing_is_explained() -> None:

@@ -38,10 +38,9 @@ def start(folder: Path, *arguments: str, **settings: object) -> subprocess.Compl
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, settings: dict[str, object], line: str) -> None:
     ended = start(tmp_path, "--port", "0", **settings)
     assert ended.returncode == 1
-    head, complaint, *rest = ended.stderr.strip().splitlines()[-2:]
-    assert head == "Voice Bot can't start."
+    lines = ended.stderr.strip().splitlines()
+    complaint = lines[lines.index("Voice Bot can't start.") + 1]
     assert complaint.startswith(line)
-    assert rest == []
     assert "Traceback" not in ended.stderr
 
 
