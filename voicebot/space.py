@@ -27,8 +27,8 @@ PAID_KEYS = ("deepgram_api_key", "groq_api_key", "openai_api_key", "elevenlabs_a
 """Settings by which strangers talk at the cost of whoever has the Space."""
 
 DEFAULTS_WITH_KEYS: Mapping[str, object] = {
-    # Groq's free plan is reported to allow 1,000 requests a day (2026), and a turn with a tool takes two. With ElevenLabs
-    # Flash at 5 cents for 1,000 characters, as reported in 2026, 500 answers of 200 characters cost 5 dollars.
+    # As reported in 2026: Groq's free plan allows 1,000 requests a day, and a turn with a tool takes two; with
+    # ElevenLabs Flash at 5 cents for 1,000 characters, 500 answers of 200 characters cost 5 dollars.
     "turns_per_day": 500,
 }
 """These come beside `DEFAULTS` where such a key is set."""
