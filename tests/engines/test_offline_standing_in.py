@@ -104,6 +104,10 @@ async def test_by_itself_it_is_as_ever(question: str) -> None:
         assert answer in {*SAID.values(), UNKNOWN[0]}
 
 
+async def test_by_itself_it_says_what_was_asked_for_twice_as_ever() -> None:
+    assert await Talk().say("what is two plus two and what is 2 plus 2") == " ".join(["Two plus two is four."] * 2)
+
+
 # What the model is told when it is back --------------------------------------------------------------------------
 
 

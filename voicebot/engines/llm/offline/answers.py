@@ -67,7 +67,7 @@ def answer(conversation: Conversation, requests: Sequence[Request], now: datetim
             parts.append("I could not get at my tools for that, sorry.")
         else:
             parts.append(_from_tools(request, [result for result in results if result]))
-    return " ".join(dict.fromkeys(parts))
+    return " ".join(parts if conversation.standing is None else dict.fromkeys(parts))
 
 
 def _call_id(request: int, number: int) -> str:
