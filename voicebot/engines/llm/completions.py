@@ -162,7 +162,7 @@ async def answer(
     says why it has finished ("stop", "length", "tool_calls"); a gateway that is cut off may end the stream as if all
     were well. Raises EngineError if the answer fails, or ends without having been finished.
     """
-    finished = spoken = counted = False
+    finished = spoken = counted = begun = False
     visible = VisibleText()
     try:
         with errors.as_engine_errors(connected=True):
@@ -172,6 +172,7 @@ async def answer(
                     async for chunk in chunks:
                         finished = finished or bool((chunk.generation_info or {}).get("finish_reason"))
                         message = cast("AIMessageChunk", chunk.message)
+                        begun = True
                         if message.usage_metadata is not None:
                             counted = True
                             completions.count(length, message.usage_metadata)
@@ -184,7 +185,7 @@ async def answer(
         error.spoken = spoken
         raise
     finally:
-        if not counted:
+        if begun and not counted:  # what was refused, or never sent, costs nothing
             completions.count_unknown()
     if not finished:
         raise failure(errors.engine, Fault.BROKEN)
