@@ -154,8 +154,53 @@ async def test_what_would_be_refused_is_not_even_sent(simulator: ChatSimulator, 
         assert caught.value.retry_after_s
         assert caught.value.retry_after_s > 2
         assert len(simulator.completions) == sent
-        clock.now_s += caught.value.retry_after_s
+        clock.now_s += caught.value.retry_after_s + 0.1
         async with aclosing(agent.reply(history, WANTED)) as tokens:
             await anext(tokens)
+        assert simulator.limit.refused == 0
+        await agent.close()
+
+
+async def test_refused_attempts_do_not_use_up_what_comes_back(simulator: ChatSimulator, clock: Clock) -> None:
+    async with simulator:
+        agent = bot(simulator, clock)
+        history: History = (Message(Role.USER, ASKED),)
+        assert simulator.limit is not None
+        simulator.limit.spend(7_400)
+        async with aclosing(agent.reply(history, WANTED)) as tokens:
+            await anext(tokens)
+        for _ in range(20):
+            with pytest.raises(EngineError, match="used up"):
+                async with aclosing(agent.reply(history, WANTED)) as tokens:
+                    await anext(tokens)
+        clock.now_s += 10
+        async with aclosing(agent.reply(history, WANTED)) as tokens:
+            assert await anext(tokens)
+        assert simulator.limit.refused == 0
+        await agent.close()
+
+
+async def test_sessions_that_wait_for_the_same_tokens_do_not_all_take_them(
+    simulator: ChatSimulator, clock: Clock
+) -> None:
+    """The clock stands still, so that only one of the requests has room."""
+    async with simulator:
+        agent = bot(simulator, clock)
+        history: History = (Message(Role.USER, ASKED),)
+        assert simulator.limit is not None
+        simulator.limit.spend(6_100)
+        async with aclosing(agent.reply(history, WANTED)) as tokens:
+            await anext(tokens)
+
+        async def answered() -> bool:
+            async with aclosing(agent.reply(history, WANTED)) as tokens:
+                return bool(await anext(tokens))
+
+        async with asyncio.timeout(30):
+            outcomes = await asyncio.gather(*(answered() for _ in range(5)), return_exceptions=True)
+        refused = [str(each) for each in outcomes if isinstance(each, EngineError)]
+        assert 1 <= len(refused) < 5
+        assert all("used up" in each for each in refused)
+        assert outcomes.count(True) == 5 - len(refused)
         assert simulator.limit.refused == 0
         await agent.close()

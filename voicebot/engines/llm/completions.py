@@ -112,8 +112,9 @@ class Completions:
         """
         with self._errors.as_engine_errors():
             while True:
+                await self._wait_for_tokens(tokens)
+                # Nothing is awaited until the tokens are taken: no other session can take the same ones.
                 limits = self._models.limits
-                await self._wait(limits, tokens)
                 request = self._fields.applied(self._models.current, body)
                 limits.sent(tokens)
                 try:
@@ -137,13 +138,18 @@ class Completions:
         """Takes note of an answer that the service has not counted: it was given up, or its service never counts."""
         self._models.limits.answered(0, 0, ANSWER_TOKENS)
 
-    async def _wait(self, limits: RateLimits, tokens: int) -> None:
-        """Until the rate limit lets the request through. Raises EngineError if that takes too long."""
-        wait_s = limits.wait_s(tokens)
-        if wait_s > LONGEST_WAIT_S:
-            message = f"the account's rate limit is used up ({limits.tokens_a_minute} tokens a minute)"
-            raise EngineError(self._errors.engine, message, fault=Fault.LIMITED, retry_after_s=wait_s)
-        await asyncio.sleep(wait_s)
+    async def _wait_for_tokens(self, tokens: int) -> None:
+        """Returns once the current model's rate limit has room for a request. Raises EngineError if that takes long.
+
+        Other sessions wait for the same tokens: who wakes up looks again whether there are any left.
+        """
+        deadline_s = asyncio.get_running_loop().time() + LONGEST_WAIT_S
+        while (wait_s := self._models.limits.wait_s(tokens)) > 0:
+            if asyncio.get_running_loop().time() + wait_s > deadline_s:
+                limit = self._models.limits.tokens_a_minute
+                message = f"the account's rate limit is used up ({limit} tokens a minute)"
+                raise EngineError(self._errors.engine, message, fault=Fault.LIMITED, retry_after_s=wait_s)
+            await asyncio.sleep(wait_s)
 
     def _adjusts(self, request: dict[str, Any], status: int, error: object) -> bool:
         """Whether a request that was refused should be made again, as another one."""

@@ -30,6 +30,8 @@ LEAST_CORRECTION, MOST_CORRECTION = 0.5, 3.0
 """How far the service's own count of tokens may correct an estimate."""
 
 MINUTE_S = 60.0
+LONGEST_RESET_S = 2 * 86_400.0
+"""What is longer is no time span: some gateways send a date in seconds."""
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|d|h|m|s)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
@@ -52,10 +54,9 @@ class _Bucket:
         self.at_s = now_s
 
     def wait_s(self, amount: float, now_s: float) -> float:
-        missing = amount - self.available(now_s)
-        if missing <= 0:
-            return 0.0
-        return missing / self.per_s if self.per_s > 0 and amount <= self.limit else float("inf")
+        """How long until there is so much; or all that there can be, where the service must judge what is too much."""
+        missing = min(amount, self.limit) - self.available(now_s)
+        return max(0.0, missing / self.per_s)
 
 
 Clock = Callable[[], float]
@@ -138,7 +139,8 @@ class RateLimits:
             return None
         reset_s = duration_s(headers.get(f"x-ratelimit-reset-{what}", ""))
         # A limit is of a minute unless the time that it takes to refill says otherwise.
-        per_s = (limit - left) / reset_s if reset_s and left < limit else limit / MINUTE_S
+        told = reset_s is not None and 0 < reset_s <= LONGEST_RESET_S and left < limit
+        per_s = (limit - left) / reset_s if told and reset_s else limit / MINUTE_S
         return _Bucket(limit, min(left, limit), per_s, self._clock())
 
 
