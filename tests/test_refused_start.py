@@ -85,3 +85,18 @@ def test_a_name_that_is_misspelt_is_said_with_the_error_that_it_leads_to(tmp_pat
         "GROQ_API_KEY: is missing, and groq needs it",
         "GROQ_API_KY in .env is not a setting; did you mean GROQ_API_KEY?",
     ]
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_a_port_that_is_none_is_said_without_a_traceback(port: str, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, str(PROJECT / "app.py"), f"--port={port}"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "argument --port: must be a number from 0 to 65535" in ended.stderr
+    assert "Traceback" not in ended.stderr
