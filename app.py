@@ -23,7 +23,9 @@ def port_number(text: str) -> int:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A voice bot you can interrupt. Settings: see .env.example.")
     parser.add_argument("--host", help="address to listen on (default: GRADIO_SERVER_NAME or 127.0.0.1)")
-    parser.add_argument("--port", type=port_number, help="port (default: GRADIO_SERVER_PORT or the first free one from 7860)")
+    parser.add_argument(
+        "--port", type=port_number, help="port (default: GRADIO_SERVER_PORT or the first free one from 7860)"
+    )
     parser.add_argument("--share", action="store_true", help="make a public link (its voice needs TURN: see README)")
     parser.add_argument("--check", action="store_true", help="try every service and engine once, report, and end")
     return parser.parse_args()
