@@ -249,6 +249,10 @@ class GraphAgent:
                                 raise
                             logger.info("%s", error)
                     return MessagesState(messages=[await model.ainvoke(state["messages"])])
+            except ToolUseError as error:
+                # A model that calls tools it was not offered will do so again: the next engine answers sooner.
+                error.fault = error.fault if error.spoken else Fault.REJECTED
+                raise
             except TimeoutError as error:
                 if not limit.expired():
                     raise
@@ -330,13 +334,13 @@ def _failures(state: MessagesState) -> dict[tuple[str, str], ToolMessage]:
 
 
 def _insists(state: MessagesState) -> bool:
-    """Whether the model has made a call again that had failed: it would go on doing so, as gpt-oss was seen to."""
-    made = Counter(_key(call) for message in _calls(state) for call in message.tool_calls)
-    return any(made[key] > 1 for key in _failures(state))
+    """Whether the model has made a call again after it had failed: it would go on doing so, as gpt-oss was seen to."""
+    rounds = Counter(key for message in _calls(state) for key in {_key(call) for call in message.tool_calls})
+    return any(rounds[key] > 1 for key in _failures(state))
 
 
 def _split_calls(state: MessagesState) -> tuple[list[ToolMessage], AIMessage]:
-    """What is told again of the calls of the last message that have failed before, and the message with the others."""
+    """Splits the calls of the last message: for those that failed before, the old errors; for the others, a message."""
     last, failures = _calls(state)[-1], _failures(state)
     told = [
         failures[_key(call)].model_copy(update={"tool_call_id": call["id"], "id": None})

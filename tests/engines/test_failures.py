@@ -40,7 +40,7 @@ def test_when_to_come_back(headers: dict[str, str], expected: float | None) -> N
         (402, None, Fault.UNPAID, "the account has no credit left (HTTP 402)"),
         (403, None, Fault.DENIED, "the key may not be used for this (HTTP 403)"),
         (404, None, Fault.REJECTED, "there is no such model or address (HTTP 404)"),
-        (413, None, Fault.REJECTED, "the conversation is too long (HTTP 413)"),
+        (413, None, Fault.LIMITED, "the conversation is too long (HTTP 413)"),
         (429, None, Fault.LIMITED, "too many requests (HTTP 429)"),
         (429, {"code": "insufficient_quota"}, Fault.UNPAID, "the account has no credit left (HTTP 429)"),
         (400, {"error": {"code": "tool_use_failed"}}, Fault.BROKEN, "the model called a tool wrongly (HTTP 400)"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import aclosing
 from datetime import date
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from tests.engines.replies import ASKED, KEY, WANTED, agent_on, groq_on, openai_on, said, weather
 from tests.simulators.brain import Answer, Call
 from tests.simulators.chat import ChatSimulator
+from tests.simulators.chat_models import TokenLimit
 from tests.simulators.realtime import RealtimeSimulator
 from voicebot.agent import GraphAgent
+from voicebot.core.history import Message, Role
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain
@@ -312,4 +315,83 @@ async def test_what_was_said_before_an_unreadable_call_is_not_said_twice() -> No
             await listen()
         assert "".join(heard) == "Let me see."
         assert len(simulator.completions) == 1
+        await agent.close()
+
+
+# What reviewers and other servers brought up --------------------------------------------------------------------------
+
+
+async def test_a_conversation_that_is_too_large_is_shortened_within_the_turn() -> None:
+    """As Groq's free tier refuses it, without a header that says how much is left."""
+    refused = Answer(status=413, error={"code": "rate_limit_exceeded", "message": "Request too large for model"})
+    history = tuple(Message(Role(("user", "assistant")[n % 2]), "word " * 200) for n in range(21))
+    async with ChatSimulator(models=(OSS,)) as simulator:
+        agent = agent_on(groq_on(simulator.url))
+        chain = AgentChain([agent], FallbackRules(backoff_s=0))
+        await chain.start()
+        simulator.answers.extend([refused, Answer("Here I am.")])
+        async with aclosing(chain.reply(history, WANTED)) as tokens:
+            heard = [token async for token in tokens if isinstance(token, str)]
+        assert "".join(heard) == "Here I am."
+        first, second = (len(request.body["messages"]) for request in simulator.completions)
+        assert second <= first / 2 + 1
+        await chain.close()
+
+
+async def test_what_a_model_has_answered_is_charged_to_its_own_limit() -> None:
+    async with ChatSimulator(models=(OSS, LLAMA), limit=TokenLimit(8_000)) as simulator:
+        engine = groq_on(simulator.url, OSS, LLAMA)
+        agent = agent_on(engine)
+        simulator.answers.append(Answer("one two three"))
+        async with aclosing(agent.reply(ASKED, WANTED)) as tokens:
+            assert await anext(tokens)
+            limits = engine.models.limits
+            engine.models.lose(OSS)
+            assert "".join([token async for token in tokens])
+        assert limits.tokens_a_minute == 8_000
+        assert engine.models.limits.tokens_a_minute is None, "nothing is known of the other model"
+        await agent.close()
+
+
+async def test_a_404_without_a_code_is_a_missing_model_too() -> None:
+    """As Ollama and vLLM tell it."""
+    async with ChatSimulator(models=("one", "two")) as simulator:
+        agent = agent_on(openai_on(f"{simulator.url}/v1", "one", "two", key=None))
+        simulator.answers.extend([Answer(status=404, error={"message": "model not found"}), Answer("Two here.")])
+        assert await said(agent) == "Two here."
+        assert [request.body["model"] for request in simulator.completions] == ["one", "two"]
+        await agent.close()
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_field_that_a_gateway_does_not_know_is_left_out(status: int) -> None:
+    async with ChatSimulator(models=(LUNA,)) as simulator:
+        agent = agent_on(openai_on(f"{simulator.url}/v1", LUNA))
+        refusal = Answer(status=status, error={"message": "body.reasoning_effort: extra fields not permitted"})
+        simulator.answers.extend([refusal, Answer("Well then.")])
+        assert await said(agent) == "Well then."
+        assert ["reasoning_effort" in request.body for request in simulator.completions] == [True, False]
+        await agent.close()
+
+
+def test_an_error_that_quotes_the_request_teaches_nothing_of_fields_that_were_not_sent() -> None:
+    fields = RequestFields(openai_fields)
+    body = fields.applied("own-model", {"temperature": 0.7})
+    error = {"error": {"message": "bad request: reasoning_effort, reasoning_format and service_tier are fine"}}
+    assert not fields.learn(body, error)
+
+
+async def test_openai_is_asked_to_count_and_other_servers_are_not() -> None:
+    own = openai_on("http://127.0.0.1:9/v1", "llama3.2", key=None)
+    openai = openai_on("https://eu.api.openai.com/v1/", LUNA)
+    assert [engine.model.stream_usage for engine in (own, openai)] == [False, True]  # type: ignore[attr-defined]
+    for engine in (own, openai):
+        await engine.close()
+
+
+async def test_a_realtime_key_that_may_not_list_models_works_all_the_same() -> None:
+    async with RealtimeSimulator(key=KEY, list_status=403) as simulator:
+        agent = agent_on(Realtime(KEY, base_url=f"{simulator.url}/v1", models=Models(("gpt-realtime-2.1",))))
+        await agent.probe()
+        assert await said(agent)
         await agent.close()

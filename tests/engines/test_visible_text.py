@@ -28,6 +28,10 @@ CASES = [
     ("¿En qué ciudad?\nUsuario: En Madrid.", "¿En qué ciudad?\n"),
     ("कौन सा शहर?\nउपयोगकर्ता: दिल्ली", "कौन सा शहर?\n"),
     ("Which city?<|start|>user<|message|>Berlin", "Which city?"),
+    ("Which city?\n**User:** Berlin.", "Which city?\n"),
+    ("Human: a being that thinks.", "a being that thinks."),
+    ("[THINK]They greet me.[/THINK]Hello.", "Hello."),
+    ("**Stars** are bright. * one", "**Stars** are bright. * one"),
     ("User friendly: that is what it is.\nUsed: twice", "User friendly: that is what it is.\nUsed: twice"),
     ("Ask the user: who?", "Ask the user: who?"),
     ("", ""),
@@ -66,3 +70,19 @@ def test_the_end_of_the_bots_part_is_noticed_as_soon_as_the_label_is_complete() 
     assert not visible.over
     visible.push(": Berlin")
     assert visible.over
+
+
+@pytest.mark.parametrize("model", ["deepseek-r1:8b", "qwq-32b", "Qwen3-4B-Thinking-2507", "magistral-small"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("Okay, the user greets me.</think>\n\nHello.", "Hello."), ("Hello. How are you?", "Hello. How are you?")],
+)
+def test_a_model_whose_reasoning_has_no_beginning_is_waited_for(model: str, text: str, expected: str) -> None:
+    """The second text is from a server that has taken the reasoning out."""
+    visible = VisibleText(model)
+    assert "".join([*(visible.push(char) for char in text), visible.finish()]) == expected
+
+
+@pytest.mark.parametrize("model", ["gpt-6-luna", "qwen3:8b", "openai/gpt-oss-120b", "war10", ""])
+def test_other_models_are_not_waited_for(model: str) -> None:
+    assert VisibleText(model).push("Hello there") == "Hello there"

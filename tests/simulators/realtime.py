@@ -39,11 +39,13 @@ class RealtimeSimulator:
     """A server on a free port. A response gets the next of `answers`, then what `brain` makes of the conversation.
 
     `faults` are for responses, `door_faults` for handshakes. `key`: the only one that is accepted; None: any.
-    `only_done`: text and arguments come whole, without deltas. `models`: the only ones there are.
+    `only_done`: text and arguments come whole, without deltas. `models`: the only ones there are; `list_status` is
+    what their list is answered with.
     """
 
     beta: bool = False
     key: str | None = None
+    list_status: int = 200
     models: tuple[str, ...] = ("gpt-realtime-2.1", "gpt-realtime")
     first_token_s: float = 0.0
     token_s: float = 0.0
@@ -128,6 +130,8 @@ class RealtimeSimulator:
 
     def _model_list(self, connection: ServerConnection, request: Request) -> Response:
         """What `GET /v1/models` answers."""
+        if self.list_status != HTTPStatus.OK:
+            return connection.respond(HTTPStatus(self.list_status), json.dumps({"error": {"code": None}}))
         if self.key is not None and request.headers.get("Authorization") != f"Bearer {self.key}":
             return connection.respond(HTTPStatus.UNAUTHORIZED, json.dumps({"error": {"code": "invalid_api_key"}}))
         listed = [{"id": model, "object": "model", "created": 0, "owned_by": "simulator"} for model in self.models]

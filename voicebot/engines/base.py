@@ -29,7 +29,7 @@ class Fault(StrEnum):
     MISSING = "missing"
     """The service has no such model (404): it will not have it soon."""
     LIMITED = "limited"
-    """Too many requests (429)."""
+    """Too many requests (429), or, of a model, one that is too large for the account (413)."""
     UNREACHABLE = "unreachable"
     """No connection: refused, no such host, no network."""
     SERVER = "server"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, cast
 
@@ -22,6 +24,10 @@ from voicebot.engines.llm.rate_limits import ANSWER_TOKENS, RateLimits
 from voicebot.engines.llm.request_fields import RequestFields
 from voicebot.engines.llm.visible_text import VisibleText
 from voicebot.personas.languages import LANGUAGE_NAMES
+
+logger = logging.getLogger(__name__)
+
+TOO_LARGE = 413
 
 LONGEST_WAIT_S = 2.0
 """A request that the rate limit would refuse waits for this long at most; then another engine answers sooner."""
@@ -59,10 +65,6 @@ class SdkService:
         self._errors = errors
         self.models = models
 
-    @property
-    def limits(self) -> RateLimits:
-        return self.models.limits
-
     async def start(self) -> None:
         """Nothing to open: the first request connects."""
 
@@ -76,6 +78,15 @@ class SdkService:
         """
         with self._errors.as_engine_errors():
             return self.models.choose(await listed_by(self._sdk))
+
+
+@dataclass(slots=True)
+class Request:
+    """One request: its length in tokens, by our estimate, and the limits that it was sent under; None: not sent."""
+
+    tokens: int
+    model: str = ""
+    limits: RateLimits | None = None
 
 
 class Completions:
@@ -105,18 +116,18 @@ class Completions:
         self._models = models
         self._fields = fields
 
-    async def create(self, *, opened: AsyncExitStack, tokens: int, **body: Any) -> Any:
+    async def create(self, *, opened: AsyncExitStack, sent: Request, **body: Any) -> Any:
         """The answer's pieces as dicts, in a stream that is closed with `opened`. Raises EngineError.
 
-        `tokens` is our estimate of the request's length.
+        Which model has answered, and under which limits, is noted in `sent`.
         """
         with self._errors.as_engine_errors():
             while True:
-                await self._wait_for_tokens(tokens)
+                await self._wait_for_tokens(sent.tokens)
                 # Nothing is awaited until the tokens are taken: no other session can take the same ones.
-                limits = self._models.limits
-                request = self._fields.applied(self._models.current, body)
-                limits.sent(tokens)
+                model, limits = self._models.current, self._models.limits
+                request = self._fields.applied(model, body)
+                limits.sent(sent.tokens)
                 try:
                     stream = await self._post(
                         self._path, body=request, cast_to=object, stream=True, stream_cls=self._stream_class[object]
@@ -124,19 +135,14 @@ class Completions:
                 except self._errors.answered as error:
                     answer = cast("Any", error)
                     limits.observe(answer.response.headers)
+                    if answer.status_code == TOO_LARGE:
+                        limits.too_large(sent.tokens)
                     if not self._adjusts(request, answer.status_code, answer.body):
                         raise
                 else:
                     limits.observe(stream.response.headers)
+                    sent.model, sent.limits = model, limits
                     return await opened.enter_async_context(stream)
-
-    def count(self, tokens: int, usage: UsageMetadata) -> None:
-        """Takes note of what the service has counted for a request, `tokens` long by our estimate, and its answer."""
-        self._models.limits.answered(tokens, usage["input_tokens"], usage["output_tokens"])
-
-    def count_unknown(self) -> None:
-        """Takes note of an answer that the service has not counted: it was given up, or its service never counts."""
-        self._models.limits.answered(0, 0, ANSWER_TOKENS)
 
     async def _wait_for_tokens(self, tokens: int) -> None:
         """Returns once the current model's rate limit has room for a request. Raises EngineError if that takes long.
@@ -153,13 +159,13 @@ class Completions:
 
     def _adjusts(self, request: dict[str, Any], status: int, error: object) -> bool:
         """Whether a request that was refused should be made again, as another one."""
-        if code_of(error) in ("model_not_found", "model_decommissioned"):
+        if code_of(error) in ("model_not_found", "model_decommissioned") or status == 404:  # Ollama gives no code
             return self._models.lose(request["model"])
-        return status == 400 and self._fields.learn(request, error)
+        return status in (400, 422) and self._fields.learn(request, error)
 
 
 async def answer(
-    ask: Callable[..., AsyncIterator[ChatGenerationChunk]], completions: Completions, length: int, errors: ClientErrors
+    ask: Callable[..., AsyncIterator[ChatGenerationChunk]], length: int, errors: ClientErrors
 ) -> AsyncGenerator[ChatGenerationChunk]:
     """The chunks of an answer up to its end, with nothing in them but what the user may hear, and tool calls.
 
@@ -168,31 +174,35 @@ async def answer(
     says why it has finished ("stop", "length", "tool_calls"); a gateway that is cut off may end the stream as if all
     were well. Raises EngineError if the answer fails, or ends without having been finished.
     """
-    finished = spoken = counted = begun = False
-    visible = VisibleText()
+    finished = spoken = False
+    sent = Request(length)
+    usage: UsageMetadata | None = None
+    visible: VisibleText | None = None
     try:
         with errors.as_engine_errors(connected=True):
             async with AsyncExitStack() as opened:
-                chunks = cast("AsyncGenerator[ChatGenerationChunk]", ask(opened=opened, tokens=length))
+                chunks = cast("AsyncGenerator[ChatGenerationChunk]", ask(opened=opened, sent=sent))
                 async with aclosing(chunks):
                     async for chunk in chunks:
                         finished = finished or bool((chunk.generation_info or {}).get("finish_reason"))
                         message = cast("AIMessageChunk", chunk.message)
-                        begun = True
-                        if message.usage_metadata is not None:
-                            counted = True
-                            completions.count(length, message.usage_metadata)
+                        usage = message.usage_metadata or usage
+                        visible = visible or VisibleText(sent.model)
                         _clean(message, visible, finished=finished)
                         spoken = spoken or bool(message.text)
                         yield chunk
                         if visible.over:
+                            logger.info("an answer was ended where the model began to speak for the user")
                             return
     except ToolUseError as error:
         error.spoken = spoken
         raise
     finally:
-        if begun and not counted:  # what was refused, or never sent, costs nothing
-            completions.count_unknown()
+        if sent.limits is not None:  # what was refused, or never sent, costs nothing
+            if usage is not None:
+                sent.limits.answered(length, usage["input_tokens"], usage["output_tokens"])
+            else:  # it was given up, or its service does not count
+                sent.limits.answered(0, 0, ANSWER_TOKENS)
     if not finished:
         raise failure(errors.engine, Fault.BROKEN)
 
@@ -209,7 +219,7 @@ def _clean(message: AIMessageChunk, visible: VisibleText, *, finished: bool) -> 
 
 
 class Answering(BaseChatModel):
-    """Comes before a LangChain model of `Completions`, whose answers it sees to."""
+    """A base class that stands before a LangChain model and passes that model's answers through `answer`."""
 
     errors: ClassVar[ClientErrors]
 
@@ -217,8 +227,7 @@ class Answering(BaseChatModel):
         self, messages: list[BaseMessage], *args: Any, **kwargs: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
         ask = partial(super()._astream, messages, *args, **kwargs)
-        completions = cast("Completions", self.async_client)  # type: ignore[attr-defined]
         length = tokens(messages) + tools_tokens(kwargs.get("tools", ()))
-        async with aclosing(answer(ask, completions, length, self.errors)) as chunks:
+        async with aclosing(answer(ask, length, self.errors)) as chunks:
             async for chunk in chunks:
                 yield chunk

@@ -105,7 +105,10 @@ def status_failure(
 ) -> EngineError:
     """What an answer with an HTTP status of 400 or more means; `body` is the error in it, if it was JSON."""
     fault = Fault.of_status(status)
-    fault, message = _known(body) or (fault, STATUSES.get(status, TOLD[fault]))
+    if status == 413:  # Groq says so by the code of a rate limit; the next try is shorter
+        fault, message = Fault.LIMITED, STATUSES[status]
+    else:
+        fault, message = _known(body) or (fault, STATUSES.get(status, TOLD[fault]))
     kind = ToolUseError if code_of(body) == TOOL_USE_FAILED else EngineError
     return kind(engine, f"{message} (HTTP {status})", fault=fault, retry_after_s=wait_s(headers, now))
 

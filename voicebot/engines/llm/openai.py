@@ -5,6 +5,8 @@ Through langchain-openai.
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import httpx2
 import openai
 from langchain_core.language_models import BaseChatModel
@@ -44,7 +46,7 @@ class OpenAI(SdkService):
             api_key=api_key or NO_KEY, base_url=address, **client_options(openai, httpx2, timeout_s)
         )
         super().__init__(sdk, models, ERRORS)
-        self._is_openai = address == OPENAI_ADDRESS
+        self._is_openai = (urlsplit(address).hostname or "").endswith("openai.com")
         completions = Completions(
             sdk.post, "/chat/completions", openai.AsyncStream, ERRORS, self.models, RequestFields(openai_fields)
         )
@@ -57,6 +59,8 @@ class OpenAI(SdkService):
             model=models.current,
             temperature=temperature,
             use_responses_api=False,
+            # Servers of one's own may not know the field.
+            stream_usage=self._is_openai,
             stream_chunk_timeout=None,
         )
 

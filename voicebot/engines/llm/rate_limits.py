@@ -73,6 +73,8 @@ class RateLimits:
         self._tokens: _Bucket | None = None
         self._requests: _Bucket | None = None
         self._correction = FIRST_CORRECTION
+        self._most: float | None = None
+        """The longest request that is tried, in tokens by our estimate, after one was refused as too large."""
 
     @property
     def tokens_a_minute(self) -> int | None:
@@ -96,11 +98,12 @@ class RateLimits:
         always something left for the next turns, but no more than a twelfth of a minute's tokens: an even memory
         serves better than one that is long in one turn and gone in the next (tests/engines/test_free_tier.py).
         """
+        most = None if self._most is None else max(0, int(self._most - fixed))
         if self._tokens is None:
-            return None
+            return most
         left = self._tokens.available(self._clock()) / self._correction
         share = min((left - 2 * (fixed + ANSWER_TOKENS)) * HISTORY_SHARE, self._tokens.limit * MOST_HISTORY)
-        return max(0, int(share))
+        return max(0, int(share if most is None else min(share, most)))
 
     def wait_s(self, tokens: int) -> float:
         """How long a request of so many tokens, by our estimate, should wait so that it is not refused."""
@@ -119,6 +122,10 @@ class RateLimits:
             self._tokens.take(tokens * self._correction, now_s)
         if self._requests is not None:
             self._requests.take(1, now_s)
+
+    def too_large(self, tokens: int) -> None:
+        """The service refused a request of this length as too large: the next ones are half as long at most."""
+        self._most = tokens / 2
 
     def observe(self, headers: Mapping[str, str]) -> None:
         """The headers of a response, whatever its status."""

@@ -84,7 +84,7 @@ class RequestFields:
         """
         model = body["model"]
         for name, instead in _INSTEAD.items():
-            if not _names(error, name):
+            if not _names(error, name, sent=name in body):
                 continue
             self._refused[model].add((name, body.get(name)))
             for value in instead:
@@ -94,11 +94,15 @@ class RequestFields:
         return False
 
 
-def _names(error: object, field: str) -> bool:
-    """Whether an error is about this field."""
+def _names(error: object, field: str, *, sent: bool) -> bool:
+    """Whether an error is about this field. It may quote the whole request, so only what was `sent` is looked for.
+
+    The exception is an effort of "none" that a service misses.
+    """
     inner = error.get("error", error) if isinstance(error, dict) else None
     if not isinstance(inner, dict):
         return False
     if inner.get("param"):
         return bool(inner["param"] == field)
-    return re.search(rf"\b{field}\b", str(inner.get("message"))) is not None
+    message = str(inner.get("message"))
+    return re.search(rf"\b{field}\b", message) is not None and (sent or "'none'" in message)

@@ -20,7 +20,7 @@ from langchain_core.language_models import BaseChatModel
 from openai.resources.realtime.realtime import AsyncRealtimeConnectionManager
 from openai.types.websocket_connection_options import WebSocketConnectionOptions
 
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.base import EngineError
 from voicebot.engines.llm.completions import errors_of
 from voicebot.engines.llm.connection import CONNECT_S, NO_KEY, OPENAI_ADDRESS, as_http, tls
 from voicebot.engines.llm.models import Models, listed_by, none_listed
@@ -30,6 +30,9 @@ from voicebot.engines.llm.realtime.model import RealtimeModel
 from voicebot.personas.languages import LANGUAGE_NAMES
 
 ERRORS = errors_of(NAME, openai, httpx2)
+
+LIST_S = 2.0
+"""How long the list of models is waited for."""
 
 CLOSE_S = 1.0
 """How long the service may take to say goodbye before the socket is closed without."""
@@ -64,8 +67,8 @@ class Realtime:
         )
         self._is_openai = address == OPENAI_ADDRESS
         self.models = models
-        self._lines = Lines(self._connect, min(CONNECT_S, timeout_s))
-        self.model: BaseChatModel = RealtimeModel(self._lines, self.models)
+        self._lines = Lines(self._connect, self.models, min(CONNECT_S, timeout_s))
+        self.model: BaseChatModel = RealtimeModel(self._lines)
 
     async def start(self) -> None:
         """Opens a connection ahead, without waiting for it."""
@@ -81,14 +84,15 @@ class Realtime:
         await self._lines.probe()
 
     async def _choose_model(self) -> None:
-        """Raises EngineError if OpenAI has none of ours. What other servers do not list they may have all the same."""
+        """Raises EngineError if OpenAI has none of ours. What other servers do not list they may have all the same.
+
+        A key may be forbidden to list models, and a server may have no list: only a session proves what works.
+        """
         try:
             with ERRORS.as_engine_errors():
-                found = self.models.choose(await listed_by(self._sdk))
-        except EngineError as error:
-            if self._is_openai and error.fault in (Fault.DENIED, Fault.UNREACHABLE):
-                raise
-            return  # the session, which is what counts, may be opened yet
+                found = self.models.choose(await listed_by(self._sdk.with_options(timeout=LIST_S, max_retries=0)))
+        except EngineError:
+            return
         if not found and self._is_openai:
             raise none_listed(NAME, self.models)
 

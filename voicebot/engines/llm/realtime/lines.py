@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.llm.failures import failure, status_failure, told_failure
+from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.realtime.events import NAME, Dialect, Event
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,8 @@ def as_engine_errors() -> Iterator[None]:
 class Line:
     """A connection, on which the service has told its session."""
 
-    def __init__(self, connection: AsyncRealtimeConnection) -> None:
+    def __init__(self, connection: AsyncRealtimeConnection, model: str) -> None:
+        self.model = model
         self.dialect = Dialect.GA
         self._connection = connection
         self._opened_s = time.monotonic()
@@ -93,8 +95,11 @@ class Line:
 class Lines:
     """Opens a line for each response, and one ahead; closes them behind the back of who used them."""
 
-    def __init__(self, connect: Callable[[], AsyncRealtimeConnectionManager], open_timeout_s: float) -> None:
+    def __init__(
+        self, connect: Callable[[], AsyncRealtimeConnectionManager], models: Models, open_timeout_s: float
+    ) -> None:
         self._connect = connect
+        self._models = models
         self._open_timeout_s = open_timeout_s
         self._spare: Line | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -104,7 +109,7 @@ class Lines:
         """A line of one's own, to be hung up after use. Raises EngineError."""
         spare, self._spare = self._spare, None
         if spare is not None:
-            if spare.is_fresh:
+            if spare.is_fresh and spare.model == self._models.current:
                 return spare
             self.hang_up(spare)
         return await self._open()
@@ -147,7 +152,8 @@ class Lines:
     async def _open(self) -> Line:
         with as_engine_errors(), ExitStack() as undo:
             async with asyncio.timeout(self._open_timeout_s):
-                line = Line(await self._connect().enter())
+                model = self._models.current
+                line = Line(await self._connect().enter(), model)
                 undo.callback(self.hang_up, line)
                 await line.greet()
             undo.pop_all()

@@ -15,7 +15,6 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
-from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.realtime.events import Response, items, session_update
 from voicebot.engines.llm.realtime.lines import Lines, as_engine_errors
 
@@ -24,12 +23,10 @@ class RealtimeModel(BaseChatModel):
     """Each request takes a line, tells it the persona and the whole conversation, and hangs up after the response."""
 
     _lines: Lines = PrivateAttr()
-    _models: Models = PrivateAttr()
 
-    def __init__(self, lines: Lines, models: Models) -> None:
+    def __init__(self, lines: Lines) -> None:
         super().__init__()
         self._lines = lines
-        self._models = models
 
     @property
     def _llm_type(self) -> str:
@@ -75,7 +72,7 @@ class RealtimeModel(BaseChatModel):
         response = Response()
         try:
             with as_engine_errors():
-                await line.send(session_update(line.dialect, self._models.current, messages, tools))
+                await line.send(session_update(line.dialect, line.model, messages, tools))
                 for item in items(line.dialect, messages):
                     await line.send(item)
                 await line.send({"type": "response.create"})
