@@ -1,1 +1,1 @@
-"""What puts the bot on other people's machines."""
+"""Scripts that prepare the bot for the places where it is hosted."""

@@ -54,7 +54,7 @@ tags:
 """
 
 APP = ("app.py", "requirements.txt", "README.md", "voicebot/")
-"""What every Space needs. The files that README.md links to come with it, or its links would lead nowhere."""
+"""The files of every kind of Space. Those that README.md links to are added, so that no link is broken."""
 
 IMAGE = ("Dockerfile", ".dockerignore")
 
@@ -128,7 +128,7 @@ def commands(kind: Kind, folder: Path) -> list[str]:
 
 
 def uncommitted_changes(project: Path = PROJECT) -> list[str]:
-    """What git knows of changes to the app that are not committed, and so not in the folder: one line a file."""
+    """Returns git's line for each file of the app with changes that are not committed, and so not in the folder."""
     status = _git(project, "status", "--porcelain", "--untracked-files=all", "--", *APP, *IMAGE, "docs")
     return status.decode().splitlines()
 

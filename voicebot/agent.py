@@ -26,7 +26,7 @@ from langgraph.types import StreamWriter
 from voicebot.core.history import History, Role
 from voicebot.engines.base import EngineError, Fault, Manner, nobody_waits
 from voicebot.engines.llm.failures import Errors, ToolUseError, other_failure
-from voicebot.engines.llm.messages import STANDS_IN, Standing, system_message, to_messages, tokens, tools_tokens
+from voicebot.engines.llm.messages import STANDS_IN, StandInNotice, system_message, to_messages, tokens, tools_tokens
 from voicebot.engines.llm.models import Models
 from voicebot.personas import persona, system_prompt
 from voicebot.tools import PURE
@@ -185,7 +185,7 @@ class GraphAgent:
         await self._wait_until_affordable(wanted, hold)
         state = MessagesState(messages=to_messages(history, self._prompt, self._max_tokens()))
         if stands_in:
-            standing = Standing.KNOWN if stood_in == self._name else Standing.NEW
+            standing = StandInNotice.KNOWN if stood_in == self._name else StandInNotice.NEW
             state["messages"][0].additional_kwargs[STANDS_IN] = standing
         effects = _Effects(wanted, hold)
         given = {EFFECTS: effects, FILLERS: Fillers(self._language, self._filler_s, wanted)}

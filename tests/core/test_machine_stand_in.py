@@ -30,7 +30,7 @@ RULES = EngineServed(Stage.LLM, "offline", ("groq: the service failed",))
 
 
 def stood_in(session: Session) -> str:
-    """What the next answer is asked for with."""
+    """Starts the next reply; returns the name of the stand-in that its command tells of."""
     starts = [command for command in session.post(TextTyped("and now")) if isinstance(command, StartReply)]
     return starts[0].stood_in
 

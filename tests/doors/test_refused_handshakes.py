@@ -1,4 +1,4 @@
-"""What the log says when a WebSocket's handshake comes to nothing: no error, unless the app itself is wrong."""
+"""A refused or broken WebSocket handshake is not logged as an error, unless the app itself fails."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Nothing(Shared):
 
 
 async def taken(turns: DailyTurns, tries: int) -> int:
-    """How many of so many tries were granted."""
+    """Tries to take this many turns; returns how many were granted."""
     return sum([await turns.take() for _ in range(tries)])
 
 

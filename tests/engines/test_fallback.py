@@ -45,7 +45,7 @@ class Fake:
     heard: list[list[Audio | Pause]] = field(default_factory=list)
     sessions: int = 0
     told: dict[str, Any] = field(default_factory=dict)
-    """What was said of a reply beside the history."""
+    """The keyword arguments that the agent was given with the last reply."""
 
     async def start(self) -> None:
         if self.cannot_start is not None:

@@ -23,7 +23,7 @@ QUESTIONS = (
     *("what's the weather in berlin", "what is the news", "google something for me", "play some music"),
     *("do you speak german", "colourless green ideas", "so did you drive here this morning"),
 )
-"""What a large language model would have had some answer to."""
+"""Questions that a large language model answers and the embedded rules do not."""
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

@@ -1,4 +1,4 @@
-"""What is known of a rate limit from response headers, on a clock that the tests turn."""
+"""Rate limits are read from response headers and refill with time; the tests turn the clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a model's text is spoken, however it is cut into pieces."""
+"""Reasoning and invented dialogue are not spoken, however a model's text is cut into pieces."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ OFFER = {"type": "offer", "sdp": "m=audio m=application nonsense", "webrtc_id": 
 
 
 async def kept(server: LiveServer, client: WsClient, count: int) -> History:
-    """The conversation in the database, once it has so many messages."""
+    """Waits until the conversation in the database has this many messages, and returns it."""
     name = client.all("connected")[0]["conversation"]
     async with asyncio.timeout(5):
         while len(history := await server.connections.conversations.read(name) or ()) < count:  # noqa: ASYNC110 (nothing tells of it)

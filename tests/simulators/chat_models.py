@@ -1,4 +1,4 @@
-"""What models of Groq and OpenAI accept in a chat request, and how much of it a minute.
+"""The rules of Groq's and OpenAI's models: which fields a chat request may have, and how many tokens a minute.
 
 Written from console.groq.com/docs/reasoning and /docs/rate-limits, and from what others met with OpenAI's chat
 completions: pipecat issue 4043, livekit/agents pull request 7169, litellm pull request 34569, agentjido/req_llm issue

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from voicebot.check.results import Stage, Trial
-from voicebot.check.services import SERVICES, Service
+from voicebot.check.results import CheckedStage, Trial
+from voicebot.check.services import SERVICES, ServiceFacts
 from voicebot.config import Settings
 from voicebot.engines.base import EngineError, Fault
 
@@ -32,7 +32,7 @@ def reason(trial: Trial, settings: Settings) -> str:
     return f"{error.message} ({host} takes connections, but does no more)"
 
 
-def advice(trial: Trial, stage: Stage, settings: Settings) -> str:
+def advice(trial: Trial, stage: CheckedStage, settings: Settings) -> str:
     """What to do about it, in sentences."""
     assert trial.error is not None
     service = SERVICES.get(trial.engine)
@@ -44,7 +44,7 @@ def advice(trial: Trial, stage: Stage, settings: Settings) -> str:
     return _with_account(trial.error, trial.listed, service, settings)
 
 
-def _with_account(error: EngineError, listed: Sequence[str], service: Service, settings: Settings) -> str:
+def _with_account(error: EngineError, listed: Sequence[str], service: ServiceFacts, settings: Settings) -> str:
     key, address = str(service.key).upper(), str(service.address_setting).upper()
     models = " and ".join(name.upper() for name in service.model_settings)
     host, is_own = service.host(settings), service.own_address(settings) is not None
@@ -83,7 +83,7 @@ def _with_account(error: EngineError, listed: Sequence[str], service: Service, s
             return f"Something on the way, such as a proxy, may cut or change answers. See also {service.status_page}"
 
 
-def _without_account(error: EngineError, stage: Stage) -> str:
+def _without_account(error: EngineError, stage: CheckedStage) -> str:
     """For gTTS, to which nobody has a key."""
     match error.fault:
         case Fault.UNREACHABLE:

@@ -12,7 +12,7 @@ from collections.abc import Collection
 import numpy as np
 
 from voicebot.check.advice import REINSTALL
-from voicebot.check.results import Finding, Status
+from voicebot.check.results import Finding, Outcome
 from voicebot.check.trials import guarded, sentence_in
 from voicebot.config import Settings
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio
@@ -53,7 +53,7 @@ def detector(engines: Engines, sound: Audio | None, settings: Settings) -> Findi
     try:
         vad = engines.make_vad()
         if sound is None:
-            return Finding(name, Status.OK, "ready, but there is no voice to notice")
+            return Finding(name, Outcome.OK, "ready, but there is no voice to notice")
         samples = sound.resampled(SPEECH_RATE_HZ).samples
         whole = len(samples) // vad.window_samples * vad.window_samples
         windows = samples[:whole].reshape(-1, vad.window_samples)
@@ -61,14 +61,14 @@ def detector(engines: Engines, sound: Audio | None, settings: Settings) -> Findi
     except Exception as error:  # whatever is wrong with the package is to be told, not raised
         logger.debug("the voice activity detector failed", exc_info=error)
         return Finding(
-            *(name, Status.FAILED, f"unexpected {type(error).__name__}", REINSTALL),
+            *(name, Outcome.FAILED, f"unexpected {type(error).__name__}", REINSTALL),
             loss="nobody's speech is noticed",
             vital=True,
         )
     if share:
-        return Finding(name, Status.OK, f"it takes {share:.0%} of the sentence for speech")
+        return Finding(name, Outcome.OK, f"it takes {share:.0%} of the sentence for speech")
     advice = f"Lower VAD_THRESHOLD, which is {settings.vad_threshold:g}."
-    return Finding(name, Status.WARNING, "it takes nothing of the sentence for speech", advice)
+    return Finding(name, Outcome.WARNING, "it takes nothing of the sentence for speech", advice)
 
 
 async def store(settings: Settings) -> Finding | None:
@@ -82,7 +82,7 @@ async def store(settings: Settings) -> Finding | None:
     database = Database(url)
     name = f"database ({database.kind})"
     if database.missing_file is not None and os.access(database.missing_file.parent, os.W_OK):
-        return Finding(name, Status.OK, f"the app will make the file {database.missing_file}")
+        return Finding(name, Outcome.OK, f"the app will make the file {database.missing_file}")
 
     async def ask() -> None:
         try:
@@ -94,11 +94,11 @@ async def store(settings: Settings) -> Finding | None:
 
     problem = await guarded("database", ask(), STORE_S)
     if not isinstance(problem, EngineError):
-        return Finding(name, Status.OK, "conversations can be kept")
+        return Finding(name, Outcome.OK, "conversations can be kept")
     advice = "Check DATABASE_URL, or set KEEP_CONVERSATIONS=false."
     if settings.database_url is None:
         advice = "May this folder be written to? Else set DATABASE_URL, or KEEP_CONVERSATIONS=false."
-    return Finding(name, Status.FAILED, problem.message, advice, loss="conversations are not kept")
+    return Finding(name, Outcome.FAILED, problem.message, advice, loss="conversations are not kept")
 
 
 async def relay(settings: Settings) -> Finding | None:
@@ -118,12 +118,12 @@ async def relay(settings: Settings) -> Finding | None:
         await servers.close()
     health = servers.health
     if provider == "none":
-        return Finding(name, Status.WARNING, servers.notice or "", "Set one up: see TURN in the README.")
+        return Finding(name, Outcome.WARNING, servers.notice or "", "Set one up: see TURN in the README.")
     if health["ready"]:
-        return Finding(name, Status.OK, f"reached by {health['relay']}")
+        return Finding(name, Outcome.OK, f"reached by {health['relay']}")
     return Finding(
         name,
-        Status.FAILED,
+        Outcome.FAILED,
         str(health["problem"]),
         "Check the TURN settings: see TURN in the README.",
         loss="sound has no way through networks that need the relay",

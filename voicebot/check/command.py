@@ -15,7 +15,7 @@ from voicebot import config, logs
 from voicebot.build import build
 from voicebot.check import report
 from voicebot.check.beside import detector, relay, stand_in, store
-from voicebot.check.results import Stage, Status, Trial
+from voicebot.check.results import CheckedStage, Outcome, Trial
 from voicebot.check.trials import QUESTION, Limits, Trials, sentence_in
 from voicebot.config import Settings
 from voicebot.core.audio import Audio
@@ -48,9 +48,9 @@ def run(remarks: Sequence[str] = ()) -> NoReturn:
 async def check(settings: Settings, engines: Engines, write: Write, limits: Limits | None = None) -> int:
     """Check engines that are not started, and close them. Gives the exit status."""
     trials = Trials(engines, settings, Limits() if limits is None else limits)
-    results: dict[Stage, Sequence[Trial]] = {}
+    results: dict[CheckedStage, Sequence[Trial]] = {}
 
-    def tell(stage: Stage, intent: str) -> None:
+    def tell(stage: CheckedStage, intent: str) -> None:
         _write_all(report.stage_lines(stage, intent, results[stage], settings, sentence), write)
 
     _write_all([*report.chain_lines(settings, trials.names), *report.unused(settings, trials.names)], write)
@@ -59,19 +59,19 @@ async def check(settings: Settings, engines: Engines, write: Write, limits: Limi
         relaying = group.create_task(relay(settings))
         await trials.prepare()
 
-        results[Stage.SPEAK] = await trials.speak()
-        tell(Stage.SPEAK, f'each voice says "{sentence}"')
+        results[CheckedStage.SPEAK] = await trials.speak()
+        tell(CheckedStage.SPEAK, f'each voice says "{sentence}"')
 
-        voice, sound = await _best_voice(results[Stage.SPEAK], settings)
+        voice, sound = await _best_voice(results[CheckedStage.SPEAK], settings)
         if sound is None:
-            results[Stage.HEAR] = trials.unheard("ready, but not tried: there is no voice to hear")
-            tell(Stage.HEAR, "no voice works")
+            results[CheckedStage.HEAR] = trials.unheard("ready, but not tried: there is no voice to hear")
+            tell(CheckedStage.HEAR, "no voice works")
         else:
-            results[Stage.HEAR] = await trials.hear(sound)
-            tell(Stage.HEAR, f"each recogniser hears what {voice} said")
+            results[CheckedStage.HEAR] = await trials.hear(sound)
+            tell(CheckedStage.HEAR, f"each recogniser hears what {voice} said")
 
-        results[Stage.ANSWER] = await trials.answer()
-        tell(Stage.ANSWER, f'each model is asked "{QUESTION}"')
+        results[CheckedStage.ANSWER] = await trials.answer()
+        tell(CheckedStage.ANSWER, f'each model is asked "{QUESTION}"')
 
         findings = [detector(engines, sound, settings), *filter(None, [await store(settings), await relaying])]
         _write_all(report.finding_lines(findings), write)
@@ -105,7 +105,7 @@ def _run(remarks: Sequence[str]) -> int:
 async def _best_voice(spoken: Sequence[Trial], settings: Settings) -> tuple[str, Audio | None]:
     """The sound of the first voice that works, else that of the embedded one if it is not among them."""
     for trial in spoken:
-        if trial.sound is not None and report.status_of(trial) is Status.OK:
+        if trial.sound is not None and report.status_of(trial) is Outcome.OK:
             return trial.engine, trial.sound
     return await stand_in(settings, {trial.engine for trial in spoken})
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 import voicebot
 from voicebot.check.advice import advice, reason
-from voicebot.check.results import Finding, Stage, Status, Trial
+from voicebot.check.results import CheckedStage, Finding, Outcome, Trial
 from voicebot.check.services import KEYS, SERVICES
 from voicebot.config import AUTO, Origin, Settings
 
@@ -41,12 +41,16 @@ _KEY = re.compile(r"\b(?:sk|gsk|hf|xai|pk)[-_][A-Za-z0-9_-]{8,}|\b[0-9a-fA-F]{32
 
 _INDENT = " " * 10
 
-TITLES: Mapping[Stage, str] = {
-    Stage.SPEAK: "Speaking",
-    Stage.HEAR: "Hearing",
-    Stage.ANSWER: "Answering",
+TITLES: Mapping[CheckedStage, str] = {
+    CheckedStage.SPEAK: "Speaking",
+    CheckedStage.HEAR: "Hearing",
+    CheckedStage.ANSWER: "Answering",
 }
-VERBS: Mapping[Stage, str] = {Stage.SPEAK: "speak", Stage.HEAR: "hear", Stage.ANSWER: "answer"}
+VERBS: Mapping[CheckedStage, str] = {
+    CheckedStage.SPEAK: "speak",
+    CheckedStage.HEAR: "hear",
+    CheckedStage.ANSWER: "answer",
+}
 
 
 def secrets(settings: Settings) -> list[str]:
@@ -91,7 +95,7 @@ def settings_lines(
     return lines
 
 
-def unused(settings: Settings, names: Mapping[Stage, Sequence[str]]) -> list[str]:
+def unused(settings: Settings, names: Mapping[CheckedStage, Sequence[str]]) -> list[str]:
     """Keys that are set, but for services that none of the engines uses."""
     used = {SERVICES[name].key for chain in names.values() for name in chain if name in SERVICES}
     lines = []
@@ -104,7 +108,7 @@ def unused(settings: Settings, names: Mapping[Stage, Sequence[str]]) -> list[str
     return lines
 
 
-def chain_lines(settings: Settings, names: Mapping[Stage, Sequence[str]]) -> list[str]:
+def chain_lines(settings: Settings, names: Mapping[CheckedStage, Sequence[str]]) -> list[str]:
     """Which engines the bot tries, in their order."""
     lines = ["", "Engines, in the order in which they are tried"]
     for stage, chain in names.items():
@@ -113,7 +117,9 @@ def chain_lines(settings: Settings, names: Mapping[Stage, Sequence[str]]) -> lis
     return lines
 
 
-def stage_lines(stage: Stage, intent: str, trials: Sequence[Trial], settings: Settings, said: str = "") -> list[str]:
+def stage_lines(
+    stage: CheckedStage, intent: str, trials: Sequence[Trial], settings: Settings, said: str = ""
+) -> list[str]:
     """One stage's engines. `intent` says what they were to do; `said` is what a recogniser should hear."""
     lines = ["", f"{TITLES[stage]} ({stage}): {intent}"]
     for trial in trials:
@@ -132,17 +138,17 @@ def finding_lines(findings: Sequence[Finding]) -> list[str]:
     return lines
 
 
-def status_of(trial: Trial) -> Status:
+def status_of(trial: Trial) -> Outcome:
     if trial.error is not None:
-        return Status.FAILED
+        return Outcome.FAILED
     silent = trial.sound is not None and trial.sound.level_dbfs < FAINT_DBFS
     unheard = trial.sound is None and not trial.text
-    return Status.WARNING if silent or unheard else Status.OK
+    return Outcome.WARNING if silent or unheard else Outcome.OK
 
 
-def verdict(results: Mapping[Stage, Sequence[Trial]], findings: Sequence[Finding]) -> tuple[str, int]:
+def verdict(results: Mapping[CheckedStage, Sequence[Trial]], findings: Sequence[Finding]) -> tuple[str, int]:
     """The last line, and the exit status: 0 if all that is configured works, 1 if anything of it does not."""
-    broken = [finding for finding in findings if finding.status is Status.FAILED and finding.loss]
+    broken = [finding for finding in findings if finding.status is Outcome.FAILED and finding.loss]
     vital = [finding.loss for finding in broken if finding.vital]
     vital += [f"nothing can {VERBS[stage]}" for stage, trials in results.items() if not _working(trials)]
     if vital:
@@ -156,14 +162,14 @@ def verdict(results: Mapping[Stage, Sequence[Trial]], findings: Sequence[Finding
     if not any(trial.engine in SERVICES for trial in tried):
         text = "All works. No service is configured: the bot hears, answers and speaks with its embedded engines."
     statuses = {*map(status_of, tried), *(finding.status for finding in findings)}
-    return f"{text} See the warnings above." if Status.WARNING in statuses else text, 0
+    return f"{text} See the warnings above." if Outcome.WARNING in statuses else text, 0
 
 
 def _working(trials: Sequence[Trial]) -> list[str]:
     return [trial.engine for trial in trials if trial.error is None]
 
 
-def _losses(stage: Stage, trials: Sequence[Trial]) -> Iterator[str]:
+def _losses(stage: CheckedStage, trials: Sequence[Trial]) -> Iterator[str]:
     """What follows from the engines that failed, for a stage in which another one works."""
     names, working = [trial.engine for trial in trials], _working(trials)
     first = names.index(working[0])
@@ -177,14 +183,14 @@ def _named(trial: Trial) -> str:
     return trial.engine if trial.model is None else f"{trial.engine} ({trial.model})"
 
 
-def _outcome(trial: Trial, stage: Stage, settings: Settings) -> str:
+def _outcome(trial: Trial, stage: CheckedStage, settings: Settings) -> str:
     """What came of the engine's turn."""
     if trial.error is not None:
         return reason(trial, settings)
     if trial.skipped is not None:
         return trial.skipped
     assert trial.total_s is not None
-    if stage is Stage.HEAR:
+    if stage is CheckedStage.HEAR:
         return f"final text {_time(trial.total_s)} after the end"
     first = "nothing came" if trial.first_s is None else _time(trial.first_s)
     if trial.sound is None:
@@ -192,7 +198,7 @@ def _outcome(trial: Trial, stage: Stage, settings: Settings) -> str:
     return f"first sound after {first}, all {trial.sound.duration_s:.1f} s of it after {_time(trial.total_s)}"
 
 
-def _remarks(trial: Trial, stage: Stage, settings: Settings, said: str, *, is_last: bool) -> list[str]:
+def _remarks(trial: Trial, stage: CheckedStage, settings: Settings, said: str, *, is_last: bool) -> list[str]:
     """What else there is to say of an engine, a line each."""
     if trial.error is not None:
         return [f"What to do: {advice(trial, stage, settings)}"]
@@ -201,13 +207,13 @@ def _remarks(trial: Trial, stage: Stage, settings: Settings, said: str, *, is_la
     remarks = []
     if trial.text:
         remarks.append(f'"{_cut(trial.text)}"')
-    elif stage is Stage.HEAR:
+    elif stage is CheckedStage.HEAR:
         remarks.append("It heard no words.")
-    elif status_of(trial) is Status.WARNING:
+    elif status_of(trial) is Outcome.WARNING:
         remarks.append("There is nothing to hear in its sound.")
-    if stage is Stage.HEAR and _words(trial.text) != _words(said):
+    if stage is CheckedStage.HEAR and _words(trial.text) != _words(said):
         remarks.append(f'It was said: "{said}"')
-    waited_s = trial.total_s if stage is Stage.HEAR else trial.first_s
+    waited_s = trial.total_s if stage is CheckedStage.HEAR else trial.first_s
     limit_s = settings.first_output_timeout_s
     if waited_s is not None and waited_s > limit_s and not is_last:
         remarks.append(f"That is longer than FIRST_OUTPUT_TIMEOUT_S={limit_s:g}: the bot turns to the next engine.")

@@ -9,13 +9,13 @@ from voicebot.core.audio import Audio
 from voicebot.engines.base import EngineError
 
 
-class Stage(StrEnum):
+class CheckedStage(StrEnum):
     SPEAK = "TTS_ENGINE"
     HEAR = "STT_ENGINE"
     ANSWER = "LLM_ENGINE"
 
 
-class Status(StrEnum):
+class Outcome(StrEnum):
     OK = "ok"
     WARNING = "warning"
     FAILED = "FAILED"
@@ -49,7 +49,7 @@ class Finding:
     """A thing beside the engines: what it is and does, and what to do if it does not."""
 
     name: str
-    status: Status
+    status: Outcome
     text: str
     advice: str | None = None
     loss: str | None = None

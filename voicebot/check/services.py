@@ -10,7 +10,7 @@ from voicebot.config import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServiceFacts:
     """A service, with the names of its settings as they stand in `Settings`, and the pages of its public console."""
 
     address: str
@@ -45,7 +45,7 @@ class Service:
         return tuple(name for name in named if name)
 
 
-_DEEPGRAM = Service(
+_DEEPGRAM = ServiceFacts(
     "https://api.deepgram.com",
     key="deepgram_api_key",
     address_setting="deepgram_base_url",
@@ -56,8 +56,8 @@ _DEEPGRAM = Service(
 )
 
 
-def _openai(model_setting: str) -> Service:
-    return Service(
+def _openai(model_setting: str) -> ServiceFacts:
+    return ServiceFacts(
         "https://api.openai.com",
         key="openai_api_key",
         address_setting="openai_base_url",
@@ -69,10 +69,10 @@ def _openai(model_setting: str) -> Service:
     )
 
 
-SERVICES: Mapping[str, Service] = {
+SERVICES: Mapping[str, ServiceFacts] = {
     "deepgram": _DEEPGRAM,
     "deepgram-rest": _DEEPGRAM,
-    "groq": Service(
+    "groq": ServiceFacts(
         "https://api.groq.com",
         key="groq_api_key",
         address_setting="groq_base_url",
@@ -84,7 +84,7 @@ SERVICES: Mapping[str, Service] = {
     ),
     "openai": _openai("openai_model"),
     "openai-realtime": _openai("openai_realtime_model"),
-    "elevenlabs": Service(
+    "elevenlabs": ServiceFacts(
         "https://api.elevenlabs.io",
         key="elevenlabs_api_key",
         address_setting="elevenlabs_base_url",
@@ -93,7 +93,7 @@ SERVICES: Mapping[str, Service] = {
         credit_page="https://elevenlabs.io/app/subscription",
         status_page="https://status.elevenlabs.io",
     ),
-    "gtts": Service("https://translate.google.com"),
+    "gtts": ServiceFacts("https://translate.google.com"),
 }
 """By the engine's name; the embedded engines have no service."""
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from voicebot.build import EMBEDDED
 from voicebot.check.advice import ASKED_AGAIN
 from voicebot.check.network import obstacle
-from voicebot.check.results import Stage, Trial
+from voicebot.check.results import CheckedStage, Trial
 from voicebot.check.services import SERVICES
 from voicebot.config import Settings
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio
@@ -108,12 +108,12 @@ class Trials:
         self._problems: dict[Chain[Any], EngineError | None] = {}
 
     @property
-    def names(self) -> dict[Stage, list[str]]:
+    def names(self) -> dict[CheckedStage, list[str]]:
         """The engines of each stage, in the order in which the bot tries them."""
-        stages: dict[Stage, Sequence[Chain[Any]]] = {
-            Stage.HEAR: self._recognisers,
-            Stage.ANSWER: self._agents,
-            Stage.SPEAK: self._voices,
+        stages: dict[CheckedStage, Sequence[Chain[Any]]] = {
+            CheckedStage.HEAR: self._recognisers,
+            CheckedStage.ANSWER: self._agents,
+            CheckedStage.SPEAK: self._voices,
         }
         return {stage: [chain.name for chain in chains] for stage, chains in stages.items()}
 

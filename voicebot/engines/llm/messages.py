@@ -33,7 +33,7 @@ MODEL_AWAY_EXPLAINED = (
 )
 
 STANDS_IN = "voicebot_stands_in"
-"""In the system message's `additional_kwargs`, which no service is sent: the `Standing` of a model that stands in."""
+"""The name under which a system message's `additional_kwargs`, which no service is sent, hold a `StandInNotice`."""
 
 BYTES_A_TOKEN = 4
 """English has about four characters a token (platform.openai.com/tokenizer); letters of other scripts are two to
@@ -42,7 +42,7 @@ TOKENS_A_MESSAGE = 4
 """What surrounds each message (OpenAI cookbook, "How to count tokens with tiktoken")."""
 
 
-class Standing(StrEnum):
+class StandInNotice(StrEnum):
     """What the user of a model that stands in for others knows."""
 
     NEW = "new"

@@ -1,4 +1,4 @@
-"""What of a model's text is meant for the user.
+"""Separates the part of a model's text that is meant for the user from reasoning and invented dialogue.
 
 A model's reasoning reaches the text where a server does not take it out: between `<think>` and `</think>`, or, with the
 gpt-oss family, in channels that are marked by `<|…|>` tokens (github.com/openai/harmony). Some models also go on after

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from langchain_core.messages import ToolCall, ToolMessage
 
-from voicebot.engines.llm.messages import Standing
+from voicebot.engines.llm.messages import StandInNotice
 from voicebot.engines.llm.offline.clock_answers import Reading, clock_answer
 from voicebot.engines.llm.offline.clock_questions import Asked, ClockQuestion
 from voicebot.engines.llm.offline.conversation import Conversation
@@ -57,7 +57,7 @@ def answer(conversation: Conversation, requests: Sequence[Request], now: datetim
     An engine that begins to answer in the place of a model says so first, unless somebody needs other words.
     """
     topics = {request.topic for request in requests if isinstance(request, Mention)}
-    announced = conversation.standing is Standing.NEW and Topic.DISTRESS not in topics
+    announced = conversation.standing is StandInNotice.NEW and Topic.DISTRESS not in topics
     parts = [AWAY] if announced else []
     for at, request in enumerate(requests):
         results = [conversation.results.get(_call_id(at, number)) for number in range(len(_calls(request)))]
@@ -111,7 +111,7 @@ def _failed_sum(sum_: Sum, error: str) -> str:
 def _talk(mention: Mention, conversation: Conversation, now: datetime, *, is_alone: bool) -> str:
     match mention.topic:
         case topic if conversation.standing is not None and topic in LEFT_TO_THE_MODEL:
-            return BEYOND if conversation.standing is Standing.NEW else STILL_BEYOND
+            return BEYOND if conversation.standing is StandInNotice.NEW else STILL_BEYOND
         case topic if conversation.standing is not None and topic in SAID_STANDING_IN:
             return SAID_STANDING_IN[topic]
         case Topic.GREETING:

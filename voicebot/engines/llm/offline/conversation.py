@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from voicebot.engines.llm.messages import CUT_MARK, STANDS_IN, Standing
+from voicebot.engines.llm.messages import CUT_MARK, STANDS_IN, StandInNotice
 from voicebot.engines.llm.offline.passages import Telling, tellings
 from voicebot.engines.llm.offline.requests import Request, requests_in
 from voicebot.engines.llm.offline.topics import Mention, Topic
@@ -29,7 +29,7 @@ class Conversation:
     results: Mapping[str, ToolMessage]
     told: tuple[Telling, ...]
     """The jokes and stories among what was heard, the latest last."""
-    standing: Standing | None
+    standing: StandInNotice | None
     """What the user knows of it, if the engine answers in the place of a model that failed; else None."""
 
     @classmethod
@@ -57,7 +57,7 @@ class Conversation:
     @property
     def answers_the_model(self) -> bool:
         """Whether the model was the last to answer, so that the user may mean what it has said."""
-        return self.standing is Standing.NEW and bool(self.heard)
+        return self.standing is StandInNotice.NEW and bool(self.heard)
 
     def requests(self) -> list[Request]:
         """What the user wants now, with "yes", "another" and "go on" taken for what they mean here."""
