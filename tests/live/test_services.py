@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.live.test_webrtc import until
 from tests.simulators import deepgram, elevenlabs
 from tests.simulators.brain import Answer, Call
 from tests.simulators.chat import ChatSimulator
@@ -256,12 +257,13 @@ async def test_openais_model_calls_a_tool_is_interrupted_and_stalls(services: Se
 
 
 async def until_ready(talk: Talk, engine: str) -> None:
-    """Until the bot has found out by itself that the engine can work again."""
-    async with asyncio.timeout(10):
-        while engine not in [  # noqa: ASYNC110 (it is told by polling only)
-            each["name"] for each in (await talk.server.get("/health"))["stages"]["llm"] if each["ready"]
-        ]:
-            await asyncio.sleep(0.05)
+    """Until a probe went well: an engine whose rest is over counts as ready, but keeps the reason of its failure."""
+
+    def works() -> bool:
+        stage = talk.server.connections.preflight.health["llm"]
+        return any(each.name == engine and each.ready and each.reason is None for each in stage)
+
+    await until(works)
 
 
 async def test_the_other_services_hold_a_conversation(services: Services) -> None:

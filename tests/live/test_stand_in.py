@@ -39,8 +39,14 @@ class Bot:
         return str(self.client.all("llm.final")[-1]["text"])
 
     async def until_groq_is(self, ready: bool) -> None:
-        health = self.server.connections.preflight
-        await until(lambda: health.health["llm"][0].ready is ready)
+        """An engine whose rest is over counts as ready, but only a probe that went well takes its reason away."""
+        preflight = self.server.connections.preflight
+
+        def is_so() -> bool:
+            groq = preflight.health["llm"][0]
+            return groq.ready is ready and (groq.reason is None) is ready
+
+        await until(is_so)
 
 
 @asynccontextmanager
