@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
+from functools import cache
+from itertools import accumulate
 
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from voicebot.config import Settings
 
+OTHER_NAMES: Mapping[str, str] = {
+    "TURN_PASSWORD": "TURN_CREDENTIAL",
+    "TURN_SERVER": "TURN_URL",
+    "STUN_SERVER": "STUN_URL",
+}
+"""What people call a setting though its letters do not lead there. A setting's former name belongs here, too."""
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+SHARED = {"OTEL", "HF", "SPACE", "GRADIO", "TWILIO", "CLOUDFLARE"}
+"""First words of many other variables, which other programs read: with a word more, a name is one of these."""
 
+MINOR = {"API", "BASE", "SERVER", "MAX", "ID", "NAME", "S", "MS", "SECONDS", "MINUTES", "KB", "MB"}
+"""Words that are easily forgotten or added: what kind of a thing it is, and units."""
 
-OTHERS = _words(
-    # Read by the SDKs of OpenAI and Groq and by langchain
-    "OPENAI_ADMIN_KEY OPENAI_API_BASE OPENAI_API_TYPE OPENAI_API_VERSION OPENAI_CUSTOM_HEADERS OPENAI_LOG "
-    "OPENAI_ORGANIZATION OPENAI_ORG_ID OPENAI_PROJECT_ID OPENAI_PROXY OPENAI_WEBHOOK_SECRET "
-    "GROQ_API_BASE GROQ_LOG GROQ_PROXY "
-    # Read by Twilio's SDKs
-    "TWILIO_API_KEY TWILIO_API_SECRET"
-)
-"""Variables of other programs that resemble a setting of ours."""
+SAME = ({"KEY", "TOKEN"}, {"API", "BASE"}, {"PASSWORD", "PASSWD"})
+"""Words that are taken for one another."""
 
-OTHERS_FAMILIES = ("OTEL", "GRADIO", "HF", "SPACE", "SPACES")
-"""First words that we share with programs that have dozens of variables each: there, only one slip is looked for."""
+NEAR, FAR, NEVER = 1, 2, 3
+"""Costs: of a slip in a word or a minor word left out; of any other word left out or a minor one added; too much."""
+
 
 OUR_FAMILIES = ("STT", "LLM", "TTS", "VAD")
 """First words that nobody else uses in our `.env`: what begins with them is meant for us, whatever it resembles."""
-
-FREE_WORDS = _words("API ID NAME")
-"""Words that people add or leave out."""
-
-KINDS = {
-    **dict.fromkeys(_words("KEY KEYS TOKEN SECRET"), "credential"),
-    **dict.fromkeys(_words("BASE URL URI ENDPOINT ADDRESS"), "address"),
-    **dict.fromkeys(_words("MS S SEC SECS SECOND SECONDS MIN MINS MINUTE MINUTES HOURS DAYS KB MB CHARS"), "unit"),
-}
-"""Words that people leave out or take for another one of the same kind."""
 
 
 def misspelt() -> list[str]:
@@ -68,57 +63,69 @@ def _is_name(text: str) -> bool:
 
 
 def likely_setting(name: str) -> str | None:
-    """The setting that is most probably meant by `name`; None if it is a setting, or resembles none.
+    """The setting that is most probably meant by a name; None if it is a setting, or resembles none enough.
 
     Case does not matter, as it does not where settings are read.
     """
-    name = name.upper()
-    settings = _settings()
-    if name in settings or name in OTHERS:
+    name, settings = name.upper(), _settings()
+    if name in settings or name[-1:].isdigit():  # `GROQ_API_KEY_2` is somebody's other key
         return None
-    shared = name.split("_")[0] in OTHERS_FAMILIES
-    slips, best = min((_slips(name, setting), setting) for setting in settings)
-    if slips <= (1 if shared or len(best) < 11 else 2):
-        return best
-    if shared:
-        return None
-    alike = (setting for setting in settings if _differ_in_kind_words(name, setting))
-    return min(alike, key=lambda setting: _distance(name, setting), default=None)
+    if name in OTHER_NAMES:
+        return OTHER_NAMES[name]
+    near = [(difference, each) for each in settings if (difference := _difference(name, each)) < NEVER]
+    ranked = [(difference, -SequenceMatcher(None, name, each).ratio(), each) for difference, each in near]
+    return min(ranked)[-1] if ranked else None
 
 
 def _settings() -> list[str]:
     return [setting.upper() for setting in Settings.model_fields]
 
 
-def _differ_in_kind_words(name: str, setting: str) -> bool:
-    """Whether both have the same words but for units and the like: VAD_STOP or VAD_STOP_S for VAD_STOP_MS."""
-    words, other_words = (re.split("[_-]", each) for each in (name, setting))
-    stem, other_stem = (
-        [word for word in each if word not in KINDS and word not in FREE_WORDS] for each in (words, other_words)
-    )
-    kinds, other_kinds = ({KINDS[word] for word in each if word in KINDS} for each in (words, other_words))
-    return bool(stem) and len(words) > 1 and stem == other_stem and kinds <= other_kinds
+def _difference(name: str, setting: str) -> int:
+    """How far a name is from that of a setting: 0 for nothing but underscores, NEVER for too much."""
+    found, meant = _words(name), _words(setting)
+    letters, wanted = "".join(found), "".join(meant)
+    if letters == wanted:
+        return 0
+    divided_otherwise = len(found) == 1 or len(found) != len(meant)
+    if divided_otherwise and len(wanted) >= 7 and _one_slip(letters, wanted):
+        return NEAR
+    first = NEVER if len(found) < 2 else _step(found[0], meant[0])
+    if first == NEVER or (first == NEAR and found[0] in MINOR):
+        return NEVER
+    # The cheapest way from one row of words to the other, as in an edit distance over words.
+    row = list(accumulate((NEAR if word in MINOR else FAR for word in meant[1:]), initial=first))
+    for word in found[1:]:
+        added = FAR if word in MINOR and meant[0] not in SHARED else NEVER
+        next_row = [row[0] + added]
+        for at, other in enumerate(meant[1:]):
+            forgotten = NEAR if other in MINOR else FAR
+            next_row.append(min(row[at] + _step(word, other), row[at + 1] + added, next_row[at] + forgotten))
+        row = next_row
+    return min(NEVER, row[-1])
 
 
-def _slips(name: str, setting: str) -> int:
-    """How many letters were left out, added, changed or swapped with their neighbour; one more for lost underscores."""
-    letters, other_letters = (re.sub("[_-]", "", each) for each in (name, setting))
-    separated_alike = len(re.findall("[_-]", name.strip("_-"))) == setting.count("_")
-    if (least := abs(len(letters) - len(other_letters))) > 2:
-        return least
-    return _distance(letters, other_letters) + (not separated_alike)
+def _step(word: str, other: str) -> int:
+    """How far one word is from another: 0, NEAR or NEVER."""
+    if word == other:
+        return 0
+    if any({word, other} <= same for same in SAME) or word[:-1] + "IES" == other or other[:-1] + "IES" == word:
+        return NEAR
+    abbreviated = len(word) >= 3 and other.startswith(word)
+    return NEAR if abbreviated or _one_slip(word, other) else NEVER
 
 
-def _distance(one: str, other: str) -> int:
-    """The optimal string alignment distance."""
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, char in enumerate(one, 1):
-        following = [i]
-        for j, match in enumerate(other, 1):
-            cost = min(row[j] + 1, following[j - 1] + 1, row[j - 1] + (char != match))
-            if i > 1 and j > 1 and char == other[j - 2] and one[i - 2] == match:
-                cost = min(cost, before[j - 2] + 1)
-            following.append(cost)
-        before, row = row, following
-    return row[-1]
+def _one_slip(word: str, other: str) -> bool:
+    """Whether one letter was added, left out or replaced, or two neighbours were swapped."""
+    if abs(len(word) - len(other)) > 1:
+        return False
+    differing = (at for at, (letter, wanted) in enumerate(zip(word, other, strict=False)) if letter != wanted)
+    same = next(differing, min(len(word), len(other)))
+    rest, expected = word[same:], other[same:]
+    swapped = rest[:2] == expected[1::-1] and rest[2:] == expected[2:]
+    return swapped or rest[1:] == expected[1:] or rest[1:] == expected or rest == expected[1:]
+
+
+@cache
+def _words(name: str) -> list[str]:
+    return re.findall(r"[A-Z0-9]+", name)
