@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import socket
@@ -11,7 +10,6 @@ from contextlib import AsyncExitStack
 from types import FrameType
 from typing import Any
 
-import gradio as gr
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
@@ -38,7 +36,7 @@ from voicebot.transports.kept import add_conversations
 from voicebot.transports.take import PATH, add_recordings
 from voicebot.transports.ws import add_websocket
 from voicebot.ui import panel
-from voicebot.ui.page import build_page
+from voicebot.ui.rendered import add_page
 from voicebot.websocket_server import WebSocketServerProtocol
 
 logger = logging.getLogger(__name__)
@@ -56,7 +54,7 @@ UVICORN: dict[str, Any] = {
 
 def create_app(settings: Settings, engines: Engines, connections: Connections) -> FastAPI:
     """All routes over engines that the caller starts and closes."""
-    app = FastAPI(title="Voice Bot", version=voicebot.__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
     preflight, counted = connections.preflight, connections.telemetry.metrics
 
@@ -123,8 +121,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
         problems = [f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}" for each in error.errors()]
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
-    with contextlib.redirect_stdout(None):  # Gradio says "new /" there
-        gr.mount_gradio_app(app, build_page(settings.max_text_chars), path="/", ssr_mode=False)
+    add_page(app, settings.max_text_chars)
     guard(app, settings, counted.count_refusal, streamed={PATH})
     return app
 
