@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 from types import FrameType
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
@@ -25,9 +24,11 @@ from voicebot.doors import guard
 from voicebot.doors.address import client_address
 from voicebot.doors.admission import RefusedError
 from voicebot.doors.lock import is_logged_in
-from voicebot.doors.refusal import Reason
+from voicebot.doors.refusal import Count, Reason
 from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Health, Preflight
+from voicebot.http_server import BoundedServer, ConnectionRules
+from voicebot.places import places_for
 from voicebot.recording.recorder import GRACE_S
 from voicebot.share import open_link
 from voicebot.transports import aiortc_tuning
@@ -177,9 +178,15 @@ async def serve(settings: Settings, engines: Engines, listener: socket.socket, *
             beside["share"] = open_link(host, port, settings)
         for name, work in beside.items():
             stack.push_async_callback(_end, asyncio.create_task(work, name=name))
-        config = uvicorn.Config(app, **UVICORN, timeout_graceful_shutdown=3)
+        web = web_server(app, settings, connections.telemetry.metrics.count_refusal, timeout_graceful_shutdown=3)
         _survive_uvicorn()
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await web.serve(sockets=[listener])
+
+
+def web_server(app: FastAPI, settings: Settings, count: Count, **options: Any) -> BoundedServer:
+    """uvicorn for `app`, with limits on connections; `count` is told of each that they refuse or break off."""
+    places = places_for(settings.max_sessions, settings.trusted_proxies)
+    return BoundedServer(app, ConnectionRules(places, count, streamed={PATH}), **UVICORN, **options)
 
 
 async def _end(task: asyncio.Task[None]) -> None:
