@@ -51,11 +51,17 @@ class ConnectionRules:
 
 
 class BoundedTransport:
-    """A transport whose `close` gives the client a while to read what is left, where asyncio's waits for ever."""
+    """A transport that closes in a way that is bounded in time, and lets the client read its answer.
+
+    asyncio's `close` waits for ever for a client that does not read. And where a client is still sending, the system
+    answers what comes after the close with a reset, at which many clients drop an answer that they have not yet read.
+    """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._closing: asyncio.TimerHandle | None = None
+        self.is_receiving = False
+        """The client is in the middle of a request: `close` first tells it that no more comes from here."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -64,10 +70,28 @@ class BoundedTransport:
         """In one piece: between two, other connections have their turn."""
         cast(Any, self._transport).max_size = size
 
+    @property
+    def is_ending(self) -> bool:
+        """What still comes is to be thrown away."""
+        return self._closing is not None
+
+    def is_closing(self) -> bool:
+        return self.is_ending or self._transport.is_closing()
+
     def close(self) -> None:
-        self._transport.close()
-        if self._closing is None and self._transport.get_write_buffer_size():
-            self._closing = asyncio.get_running_loop().call_later(limits.CLOSING_S, self._transport.abort)
+        if self.is_closing():
+            return
+        loop = asyncio.get_running_loop()
+        if self.is_receiving:
+            self._closing = loop.call_later(limits.REFUSED_BODY_S, self._transport.abort)
+            try:
+                self._transport.write_eof()
+            except OSError:  # the client has gone
+                self._transport.abort()
+            self._transport.resume_reading()
+        else:
+            self._closing = loop.call_later(limits.CLOSING_S, self._transport.abort)
+            self._transport.close()
 
     def lost(self) -> None:
         if self._closing is not None:
@@ -88,7 +112,9 @@ class HeldConnection(asyncio.Protocol):
         super().connection_lost(exc)
 
     def eof_received(self) -> None:
-        """The client sends no more: asyncio would close its own transport, which may wait for ever."""
+        """The client sends no more, so that asyncio closes its transport next, and may wait for ever."""
+        if isinstance(self.transport, BoundedTransport):
+            self.transport.is_receiving = False
         self.transport.close()
 
     def break_off(self) -> None:
@@ -138,7 +164,7 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
     # What uvicorn calls -----------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        bounded = BoundedTransport(cast(asyncio.Transport, transport))
+        self._bounded = bounded = BoundedTransport(cast(asyncio.Transport, transport))
         super().connection_made(cast(asyncio.Transport, bounded))
         scope: Scope = {"client": self.client}
         self.place = self._rules.places.enter(client_address(scope, 0), self)
@@ -149,6 +175,7 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
         if self.place.for_probes:
             self.app = cast(Any, _ProbesOnly(cast(Any, self.app), self._rules.count))
         bounded.read_at_most(limits.READ_BYTES)
+        bounded.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.SEND_BUFFER_BYTES)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -157,6 +184,8 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._bounded.is_ending:
+            return
         self._received += len(data)
         if self._lines is not None:
             self._lines += data.count(b"\n")
@@ -215,10 +244,13 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
 
     def _watch(self) -> None:
         """Set the deadline of the phase that has begun, if one has."""
+        if self.transport.get_protocol() is not self:
+            return  # it is a websocket now
         phase = self._current_phase()
         if phase == self._phase:
             return
         self._phase = phase
+        self._bounded.is_receiving = self.conn.their_state is h11.SEND_BODY
         self._stop_watching()
         patience_s = {
             _Phase.HEAD: limits.HEAD_S,
@@ -278,6 +310,7 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+        self._bounded.is_receiving = not nothing_came
         self.transport.close()
 
     def _is_not_read(self) -> None:

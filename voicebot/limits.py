@@ -48,8 +48,9 @@ sent over any network that carries sound. Streamed bodies have limits of their o
 REFUSED_BODY_S = 5.0
 """A client that has its answer already may go on sending for so long; then the connection is closed."""
 
-UNREAD_S = 30.0
-"""In this time a client must have read what it was sent, 64 kB at most: 2 kB a second keep a download going."""
+UNREAD_S = 60.0
+"""In this time a client must have read some of what it was sent. Its system may wait until 400 kB are free before it
+lets more come: programs that read 7 kB a second keep a download going, networks of 2 kB a second, too."""
 
 STALLED_S = 3.0
 """A client that has read nothing for so long may lose its connection to a newcomer, if all places are taken."""
@@ -57,9 +58,14 @@ STALLED_S = 3.0
 CLOSING_S = 30.0
 """A connection that is to be closed waits so long for its client to read what is left; then it is broken off."""
 
-READ_BYTES = 8_192
+READ_BYTES = 4_096
 """So much is read from a connection at once (asyncio would read 256 kB): parsing a body that came in chunks of a byte
-took 0.2 s for 256 kB, in which nobody else was served, and 10 ms for 8 kB."""
+took 0.2 s for 256 kB, in which nobody else was served, and 5 ms for 4 kB."""
+
+SEND_BUFFER_BYTES = 128 * 1024
+"""What the system keeps of an answer that was not yet read, of which Linux makes twice as much. It tells that there is
+room again only when a third is free, and would let the buffer grow to 4 MB: then a download over a slow network seemed
+to stand still for longer than `UNREAD_S`."""
 
 CHUNK_LINES = 1_000
 CHUNK_LINE_BYTES = 64

@@ -112,7 +112,7 @@ def places_for(max_sessions: int, trusted_proxies: int) -> Places:
     """Places for as many connections as there are open files for; raises the limit on these as far as it may."""
     files = _raise_file_limit()
     wanted = files - limits.OWN_FILES - limits.FILES_PER_SESSION * max_sessions
-    most = max(files // 4, min(limits.CONNECTIONS, wanted))
+    most = min(limits.CONNECTIONS, max(files // 4, wanted))
     return Places(most, most if trusted_proxies else max(1, int(most * limits.ADDRESS_SHARE)))
 
 
