@@ -32,7 +32,7 @@ LAYERS = [
     {"transports"},
     {"client"},
     {"ui"},
-    {"build", "port", "share", "websocket_server", "setting_names", "zero_gpu"},
+    {"build", "port", "share", "websocket_server", "setting_names", "zero_gpu", "http_server", "places"},
     {"check"},
     {"server"},
 ]

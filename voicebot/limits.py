@@ -8,6 +8,82 @@ from __future__ import annotations
 
 # Connections ----------------------------------------------------------------------------------------------------------
 
+FILES = 16_384
+"""The soft limit on open files is raised to this at start, or to the hard limit if that is lower."""
+
+OWN_FILES = 96
+"""Of the open files, so many are kept for the server itself. It was seen to have 25 open with nobody there and 45 with
+its workers and the database at work; one round of `ACCEPTED_AT_ONCE` comes on top."""
+
+FILES_PER_SESSION = 8
+"""Of the open files, so many are kept for each session of `MAX_SESSIONS`: sockets for sound, calls to services."""
+
+CONNECTIONS = 1_000
+"""So many connections may be open at once, if there are files for them. An idle one was measured to take 12 kB."""
+
+ADDRESS_SHARE = 0.5
+"""One address may have this share of all connections: less than all, so that one visitor can't keep others waiting;
+still hundreds, as an office shares an address and each browser opens up to six. Behind a proxy of ours every visitor
+comes from the proxy's address: it does not hold there."""
+
+PROBE_CONNECTIONS = 16
+"""So many connections beyond the limit are let in for `/health` and `/metrics` only, which operators need most while
+the server is being flooded."""
+
+ACCEPTED_AT_ONCE = 32
+"""So many connections are taken from the system's queue before one of them is looked at: they all need a file."""
+
+WAITING_CONNECTIONS = 1_024
+"""The length of the system's queue of connections that were not yet taken; further ones are tried again by their
+clients' systems a second later."""
+
+HEAD_S = 10.0
+"""In this time the head of a request must be there, from the moment the connection stands or the last answer ended."""
+
+BODY_S = 15.0
+BODY_BYTES_PER_S = 4_096
+"""A body must be there in `BODY_S`, and a second more for each `BODY_BYTES_PER_S` that came: what is slower was not
+sent over any network that carries sound. Streamed bodies have limits of their own."""
+
+REFUSED_BODY_S = 5.0
+"""A client that has its answer already may go on sending for so long; then the connection is closed."""
+
+UNREAD_S = 60.0
+"""In this time a client must have read some of what it was sent. Its system may wait until 400 kB are free before it
+lets more come: programs that read 7 kB a second keep a download going, networks of 2 kB a second, too."""
+
+STALLED_S = 3.0
+"""A client that has read nothing for so long may lose its connection to a newcomer, if all places are taken."""
+
+CLOSING_S = 30.0
+"""A connection that is to be closed waits so long for its client to read what is left; then it is broken off."""
+
+READ_BYTES = 4_096
+"""So much is read from a connection at once (asyncio would read 256 kB): parsing a body that came in chunks of a byte
+took 0.2 s for 256 kB, in which nobody else was served, and 5 ms for 4 kB."""
+
+SEND_BUFFER_BYTES = 128 * 1024
+"""What the system keeps of an answer that was not yet read, of which Linux makes twice as much. It tells that there is
+room again only when a third is free, and would let the buffer grow to 4 MB: then a download over a slow network seemed
+to stand still for longer than `UNREAD_S`."""
+
+CHUNK_LINES = 1_000
+CHUNK_LINE_BYTES = 64
+"""A chunked body may have so many line ends, and one more for each `CHUNK_LINE_BYTES`: each chunk has two, and costs
+as much to parse with one byte in it as with a thousand."""
+
+UNFINISHED_BYTES = 32 * 1024 * 1024
+FREE_BYTES = 64 * 1024
+"""Bodies that are still coming may hold so many bytes of memory, all together; of each, the first `FREE_BYTES` are not
+counted, so that offers always get in."""
+
+MAX_PARTS = 10_000
+"""So many objects and lists may be in the JSON of one request: it is parsed on the loop that plays the sound, where a
+megabyte of them takes 0.2 s."""
+
+LOG_AGAIN_S = 60.0
+"""A line that strangers can cause is logged no more often than this."""
+
 # Logging in -----------------------------------------------------------------------------------------------------------
 
 # WebRTC: offers, data channel, sound ----------------------------------------------------------------------------------

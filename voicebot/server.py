@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import socket
@@ -11,8 +10,6 @@ from contextlib import AsyncExitStack
 from types import FrameType
 from typing import Any
 
-import gradio as gr
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
@@ -27,9 +24,11 @@ from voicebot.doors import guard
 from voicebot.doors.address import client_address
 from voicebot.doors.admission import RefusedError
 from voicebot.doors.lock import is_logged_in
-from voicebot.doors.refusal import Reason
+from voicebot.doors.refusal import Count, Reason
 from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Health, Preflight
+from voicebot.http_server import BoundedServer, ConnectionRules
+from voicebot.places import places_for
 from voicebot.recording.recorder import GRACE_S
 from voicebot.share import open_link
 from voicebot.transports import aiortc_tuning
@@ -38,7 +37,7 @@ from voicebot.transports.kept import add_conversations
 from voicebot.transports.take import PATH, add_recordings
 from voicebot.transports.ws import add_websocket
 from voicebot.ui import panel
-from voicebot.ui.page import build_page
+from voicebot.ui.rendered import add_page
 from voicebot.websocket_server import WebSocketServerProtocol
 
 logger = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ UVICORN: dict[str, Any] = {
 
 def create_app(settings: Settings, engines: Engines, connections: Connections) -> FastAPI:
     """All routes over engines that the caller starts and closes."""
-    app = FastAPI(title="Voice Bot", version=voicebot.__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
     preflight, counted = connections.preflight, connections.telemetry.metrics
 
@@ -123,8 +122,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
         problems = [f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}" for each in error.errors()]
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
-    with contextlib.redirect_stdout(None):  # Gradio says "new /" there
-        gr.mount_gradio_app(app, build_page(settings.max_text_chars), path="/", ssr_mode=False)
+    add_page(app, settings.max_text_chars)
     guard(app, settings, counted.count_refusal, streamed={PATH})
     return app
 
@@ -180,9 +178,15 @@ async def serve(settings: Settings, engines: Engines, listener: socket.socket, *
             beside["share"] = open_link(host, port, settings)
         for name, work in beside.items():
             stack.push_async_callback(_end, asyncio.create_task(work, name=name))
-        config = uvicorn.Config(app, **UVICORN, timeout_graceful_shutdown=3)
+        web = web_server(app, settings, connections.telemetry.metrics.count_refusal, timeout_graceful_shutdown=3)
         _survive_uvicorn()
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await web.serve(sockets=[listener])
+
+
+def web_server(app: FastAPI, settings: Settings, count: Count, **options: Any) -> BoundedServer:
+    """uvicorn for `app`, with limits on connections; `count` is told of each that they refuse or break off."""
+    places = places_for(settings.max_sessions, settings.trusted_proxies)
+    return BoundedServer(app, ConnectionRules(places, count, streamed={PATH}), **UVICORN, **options)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from voicebot.http_server import HeldWebSocket
 
-class WebSocketServerProtocol(WebSocketsSansIOProtocol):
+
+class WebSocketServerProtocol(HeldWebSocket, WebSocketsSansIOProtocol):
     """Marks the handshake as complete once an HTTP response has refused it.
 
     uvicorn forgets that, so it takes every refusal for an app that gave no answer, and logs "ASGI callable returned

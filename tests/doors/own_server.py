@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request, WebSocket
 
 from voicebot import config, server
@@ -51,7 +50,7 @@ def own_app(**settings: Any) -> FastAPI:
 async def own_server(**settings: Any) -> AsyncIterator[str]:
     """Its host and port."""
     listener = bind("127.0.0.1", 0)
-    web = uvicorn.Server(uvicorn.Config(own_app(**settings), **server.UVICORN, timeout_graceful_shutdown=1))
+    web = server.web_server(own_app(**settings), config.load(**settings), lambda _: None, timeout_graceful_shutdown=1)
     serve = asyncio.create_task(web._serve(sockets=[listener]))
     try:
         yield f"127.0.0.1:{listener.getsockname()[1]}"

@@ -299,13 +299,12 @@ async def test_other_pages_are_told_nothing(origin: str) -> None:
             assert cors(asked) == cors(made) == cors(read) == {}
 
 
-async def test_nor_does_gradio_tell_them() -> None:
+async def test_nor_does_our_own_app_tell_them() -> None:
     engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
     settings = config.load(allowed_origins=FRIEND)
     async with serving(engines, settings) as server, httpx.AsyncClient(trust_env=False) as http:
-        for path in ("/", "/config", "/webrtc/config", "/health"):
+        for path in ("/", "/theme.css", "/webrtc/config", "/health"):
             for origin, allowed in ((FRIEND, True), ("https://evil.example", False)):
-                # Gradio asks who the host is: a name that is not this machine's is what it is served under
                 headers = {"Host": "bot.example", "Origin": origin}
                 answer = await http.get(server.url + path, headers=headers)
                 assert answer.status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -30,17 +31,17 @@ class Visitor:
     """Somebody who knows only the public name."""
 
     def __init__(self, host: str, port: int, **headers: str) -> None:
-        self._host, self._port = host, port
+        self.host, self._port = host, port
         self._headers = {"Origin": f"https://{host}", **headers}
 
     async def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        headers = {**self._headers, **options.pop("headers", {}), "Host": self._host}
+        headers = {**self._headers, **options.pop("headers", {}), "Host": self.host}
         async with httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{self._port}") as http:
             return await http.request(method, path, headers=headers, **options)
 
     @asynccontextmanager
     async def talk(self, **headers: str) -> AsyncIterator[ClientConnection]:
-        url, extra = f"ws://{self._host}/ws", {**self._headers, **headers}
+        url, extra = f"ws://{self.host}/ws", {**self._headers, **headers}
         async with connect(
             url, host="127.0.0.1", port=self._port, additional_headers=extra, proxy=None, max_size=None
         ) as socket:
@@ -73,13 +74,16 @@ async def behind(
         yield server, proxy.port
 
 
-async def page_is_whole(visitor: Visitor, origin: str, **options: Any) -> httpx.Response:
-    """The page loads, and Gradio looks for its parts under the public name."""
+async def page_is_whole(visitor: Visitor, **options: Any) -> httpx.Response:
+    """The page loads with its parts, which have no host in their addresses: the browser has the public one."""
     page = await visitor.ask("GET", "/", **options)
     assert page.status_code == 200
     assert "Voice Bot" in page.text
-    config = (await visitor.ask("GET", "/config", **options)).json()
-    assert config["root"] == origin
+    assert visitor.host not in page.text
+    parts = re.findall(r'(?:src|href)="\./(assets/[^"]+)"', page.text)
+    assert len(parts) == 2
+    for part in (*parts, "theme.css"):
+        assert (await visitor.ask("GET", f"/{part}", **options)).status_code == 200
     return page
 
 
@@ -89,7 +93,7 @@ async def page_is_whole(visitor: Visitor, origin: str, **options: Any) -> httpx.
 async def test_page_and_websocket_through_a_share_link() -> None:
     async with behind({"X-Forwarded-Proto": "https"}) as (server, port):
         visitor = Visitor(SHARE, port)
-        await page_is_whole(visitor, f"https://{SHARE}")
+        await page_is_whole(visitor)
         assert (await visitor.ask("POST", "/preflight")).status_code == 200
         assert (await visitor.ask("POST", "/preflight", headers=EVIL)).status_code == 403
         assert await visitor.ws_status(**EVIL) == 403
@@ -109,7 +113,7 @@ async def test_the_lock_holds_on_a_share_link() -> None:
             assert (await visitor.ask("GET", path)).status_code == 401
         assert await visitor.ws_status() == 401
         right = httpx.BasicAuth("ann", "horse")
-        await page_is_whole(visitor, f"https://{SHARE}", auth=right)
+        await page_is_whole(visitor, auth=right)
         assert await visitor.ws_status(Authorization=right._auth_header) == 101
         assert await visitor.ws_status(Authorization=right._auth_header, **EVIL) == 403
 
@@ -122,7 +126,7 @@ EDGE = {"X-Forwarded-Proto": "https", "X-Forwarded-Port": "443"}
 async def test_a_space_needs_no_settings() -> None:
     async with behind(EDGE, **ON_A_SPACE) as (_, port):
         visitor = Visitor(SPACE, port)
-        page = await page_is_whole(visitor, f"https://{SPACE}")
+        page = await page_is_whole(visitor)
         assert "https://huggingface.co" in page.headers["content-security-policy"], "its page may show us in a frame"
         assert "microphone=(self)" in page.headers["permissions-policy"]
         assert "x-frame-options" not in page.headers

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import uvicorn
 from pydantic import SecretStr
 
 from voicebot import server
@@ -61,7 +60,8 @@ async def _serving(engines: Engines, settings: Settings, port: int) -> AsyncIter
     await connections.turns.refresh()
     listener = bind("127.0.0.1", port)
     app = server.create_app(settings, engines, connections)
-    web = uvicorn.Server(uvicorn.Config(app, **server.UVICORN, timeout_graceful_shutdown=1))
+    count = connections.telemetry.metrics.count_refusal
+    web = server.web_server(app, settings, count, timeout_graceful_shutdown=1)
     serve = asyncio.create_task(web._serve(sockets=[listener]))
     try:
         yield LiveServer(f"http://127.0.0.1:{listener.getsockname()[1]}", connections)

@@ -1,4 +1,4 @@
-"""The page as Gradio would serve it."""
+"""The page's parts and scripts, and the HTML that Gradio makes of them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import re
 from typing import Any
 
 import gradio as gr
-import gradio.routes
-import httpx
 import pytest
-from fastapi import FastAPI
 
 from voicebot.core.state import State
-from voicebot.ui import page, panel
-from voicebot.ui.offline import keep_gradio_offline, without_foreign_tags
+from voicebot.ui import page, panel, rendered
+from voicebot.ui.offline import without_foreign_tags
 
 
 @pytest.fixture
@@ -27,10 +24,8 @@ def components(blocks: gr.Blocks) -> list[dict[str, Any]]:
     return list(blocks.get_config_file()["components"])
 
 
-async def test_the_served_page_names_no_other_host_to_load_from(blocks: gr.Blocks) -> None:
-    app = gr.mount_gradio_app(FastAPI(), blocks, path="/")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
-        html = (await client.get("/")).text
+async def test_the_rendered_page_names_no_other_host_to_load_from(blocks: gr.Blocks) -> None:
+    html = rendered.render(blocks)
     assert "Voice Bot" in html
     tags = re.findall(r"<(?:script|link|img|iframe)\b[^>]*>", html.split("window.gradio_config")[0])
     tags += re.findall(r"<(?:script|link)\b[^>]*>", html.rsplit("window.gradio_api_info", 1)[1])
@@ -38,16 +33,9 @@ async def test_the_served_page_names_no_other_host_to_load_from(blocks: gr.Block
     assert [tag for tag in tags if re.search(r"""(?:src|href)=["']?(?:https?:)?//""", tag)] == []
 
 
-def test_gradio_is_kept_offline_once_however_often_it_is_asked_for() -> None:
-    keep_gradio_offline()
-    loader = gradio.routes.templates.env.loader
-    keep_gradio_offline()
-    assert gradio.routes.templates.env.loader is loader
-
-
 def test_tags_that_load_from_here_stay() -> None:
-    html = '<script src="./a.js"></script><link rel="manifest" href="/m.json" /><meta content="https://x.y" />'
-    assert without_foreign_tags(html) == html
+    html = '<script src="./a.js"></script><link rel="stylesheet" href="./a.css"><meta content="https://x.y" />'
+    assert without_foreign_tags(html + '<link rel="manifest" href="/manifest.json" />') == html
 
 
 def test_styles_and_scripts_load_nothing() -> None:

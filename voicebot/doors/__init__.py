@@ -13,6 +13,7 @@ from voicebot.doors.headers import SecureHeaders
 from voicebot.doors.lock import Lock
 from voicebot.doors.origin import OriginCheck
 from voicebot.doors.refusal import Count
+from voicebot.doors.routes import KnownRoutes
 
 
 def guard(app: Starlette, settings: Settings, count: Count, streamed: Container[str] = ()) -> None:
@@ -20,9 +21,10 @@ def guard(app: Starlette, settings: Settings, count: Count, streamed: Container[
 
     The routes whose paths are in `streamed` limit the length of what they read by themselves.
 
-    From the outside in: headers, what other sites may read, the lock, the origin, the length.
+    From the outside in: headers, what other sites may read, the lock, the origin, the list of routes, the length.
     """
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_kb * 1024, count=count, streamed=streamed)
+    app.add_middleware(KnownRoutes, routes=app.routes)
     app.add_middleware(OriginCheck, settings=settings, count=count)
     if settings.app_username is not None:
         app.add_middleware(Lock, settings=settings, count=count)

@@ -7,18 +7,17 @@ from collections.abc import Container
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from voicebot import limits
 from voicebot.doors.origin import SAFE_METHODS
 from voicebot.doors.refusal import Count, Reason, refuse
-
-MAX_PARTS = 10_000
-"""Objects and lists of JSON, which is parsed on the loop that plays the sound: a megabyte of them takes 0.2 s."""
 
 
 class BodyLimit:
     """ASGI middleware: a body longer than `max_bytes` is refused with a 413, by what it announces or by what comes.
 
-    It is read whole before the request goes on, so that no route sees half of one. The paths in `streamed` read, and
-    limit, what is posted to them by themselves.
+    It is read whole before the request goes on, so that no route sees half of one. All bodies that are still coming
+    may hold `limits.UNFINISHED_BYTES`: one that would need more gets a 503. The paths in `streamed` read, and limit,
+    what is posted to them by themselves.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, count: Count, streamed: Container[str] = ()) -> None:
@@ -26,39 +25,72 @@ class BodyLimit:
         self._count = count
         self._max_bytes = max_bytes
         self._streamed = streamed
+        self._unfinished_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in SAFE_METHODS or scope["path"] in self._streamed:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
-        too_long = announced.isdecimal() and int(announced) > self._max_bytes
-        body = None if too_long else await self._read(receive)
-        if body is None or _parts(body.get("body", b"")) > MAX_PARTS:
-            self._count(Reason.BODY)
-            most = f"long: {self._max_bytes} bytes" if body is None else f"intricate: {MAX_PARTS} objects and lists"
-            message = f"the request is too {most} are allowed"
-            await refuse(scope, receive, send, 413, message, {"Connection": "close"})
+        if announced.isdecimal() and int(announced) > self._max_bytes:
+            await self._refuse(scope, receive, send, f"long: {self._max_bytes} bytes")
             return
-        waiting: list[Message] = [body]
+        try:
+            body = await self._read(receive)
+        except _TooLongError:
+            await self._refuse(scope, receive, send, f"long: {self._max_bytes} bytes")
+            return
+        except _NoRoomError:
+            self._count(Reason.FULL)
+            headers = {"Connection": "close", "Retry-After": "10"}
+            await refuse(scope, receive, send, 503, "Too many long requests are coming in just now.", headers)
+            return
+        if body is None:
+            return
+        if _parts(body) > limits.MAX_PARTS:
+            await self._refuse(scope, receive, send, f"intricate: {limits.MAX_PARTS} objects and lists")
+            return
+        waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
             return waiting.pop() if waiting else await receive()
 
         await self._app(scope, replay, send)
 
-    async def _read(self, receive: Receive) -> Message | None:
-        """The whole body as one message, or the news that the client has gone; None if it is too long."""
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, most: str) -> None:
+        self._count(Reason.BODY)
+        message = f"the request is too {most} are allowed"
+        await refuse(scope, receive, send, 413, message, {"Connection": "close"})
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        """The whole body, or None if the client has gone before its end."""
         body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return message
-            body += message.get("body", b"")
-            if len(body) > self._max_bytes:
-                return None
-            if not message.get("more_body", False):
-                return {"type": "http.request", "body": bytes(body), "more_body": False}
+        counted = 0
+        try:
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return None
+                body += message.get("body", b"")
+                if len(body) > self._max_bytes:
+                    raise _TooLongError
+                if not message.get("more_body", False):
+                    return bytes(body)
+                more = max(0, len(body) - limits.FREE_BYTES) - counted
+                if self._unfinished_bytes + more > limits.UNFINISHED_BYTES:
+                    raise _NoRoomError
+                counted += more
+                self._unfinished_bytes += more
+        finally:
+            self._unfinished_bytes -= counted
+
+
+class _TooLongError(Exception):
+    pass
+
+
+class _NoRoomError(Exception):
+    pass
 
 
 def _parts(body: bytes) -> int:

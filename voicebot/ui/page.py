@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from voicebot.ui import budget, offline
+from voicebot.ui import budget
 from voicebot.ui.panel import STEPS, Step
 from voicebot.ui.theme import PageTheme
 
@@ -88,8 +88,7 @@ DESCRIPTION = "A voice bot that you can talk over: it pauses at once, decides wh
 
 
 def build_page(max_text_chars: int = 2_000) -> gr.Blocks:
-    """The page as Gradio serves it. All it needs comes with it: nothing is fetched from elsewhere."""
-    offline.keep_gradio_offline()
+    """The page in Gradio's parts; `rendered` makes HTML of it."""
     page = _blocks()
     with page:
         gr.HTML(_asset("header.html") + _asset("settings.html"), padding=False)
