@@ -51,9 +51,8 @@ IMPORT_LOCK = SCHEMA_LOCK + 1
 ROWS_AT_ONCE = 250
 """Messages are written and read in pieces of this many, so that a long conversation does not hold up the event loop."""
 
-EVICTED_AT_ONCE = 10
-FREED_PAGES_AT_ONCE = 1_000
-"""SQLite's file is made smaller in steps of 4 MB: nobody else can write meanwhile."""
+FREED_PAGES_AT_ONCE = 250
+"""SQLite's file is made smaller in steps of 1 MB: nobody else can write meanwhile."""
 
 INCREMENTAL = 2
 """SQLite's number for this mode of `auto_vacuum`."""
@@ -190,14 +189,14 @@ class Database:
             used -= (await connection.execute(select(func.coalesce(func.sum(imports.c.bytes), 0)))).scalar_one()
             unused = (await connection.execute(delete(imports))).rowcount
         evicted = 0
-        while used > most_bytes * KEEPS_SHARE:
+        while used > most_bytes * (KEEPS_SHARE if evicted else 1):
             async with self._transaction() as connection:
-                oldest = select(conversations.c.id).order_by(conversations.c.updated_at).limit(EVICTED_AT_ONCE)
-                ids = (await connection.execute(oldest)).scalars().all()
-                if not ids:
+                oldest = select(conversations.c.id).order_by(conversations.c.updated_at).limit(1)
+                id = (await connection.execute(oldest)).scalar()
+                if id is None:
                     break
-                used -= await self._message_bytes(connection, ids)
-                evicted += (await connection.execute(delete(conversations).where(conversations.c.id.in_(ids)))).rowcount
+                used -= await self._message_bytes(connection, id)
+                evicted += (await connection.execute(delete(conversations).where(conversations.c.id == id))).rowcount
         return unused, evicted
 
     async def _used_bytes(self, connection: AsyncConnection, enough: int) -> int:
@@ -216,15 +215,15 @@ class Database:
         unused = await connection.execute(select(func.coalesce(func.sum(imports.c.bytes), 0)))
         return int(unused.scalar_one()) + await self._message_bytes(connection, None)
 
-    async def _message_bytes(self, connection: AsyncConnection, ids: Sequence[str] | None) -> int:
-        """What the messages of these conversations take, or those of all."""
+    async def _message_bytes(self, connection: AsyncConnection, id: str | None) -> int:
+        """What the messages of this conversation take, or those of all."""
         if self.kind == "sqlite":
             length = func.length(cast(messages.c.text, LargeBinary))
         else:
             length = func.pg_column_size(messages.c.text)
         asked = select(func.coalesce(func.sum(length + MESSAGE_BYTES), 0))
-        if ids is not None:
-            asked = asked.where(messages.c.conversation.in_(ids))
+        if id is not None:
+            asked = asked.where(messages.c.conversation == id)
         return int((await connection.execute(asked)).scalar_one())
 
     async def shrink(self) -> None:
@@ -234,7 +233,10 @@ class Database:
         """
         while self.kind == "sqlite":
             async with self._transaction() as connection:
-                await connection.exec_driver_sql(f"PRAGMA incremental_vacuum({FREED_PAGES_AT_ONCE})")
+                # Not execute(), which would stop after the first page
+                driver = (await connection.get_raw_connection()).driver_connection
+                assert driver is not None
+                await driver.executescript(f"PRAGMA incremental_vacuum({FREED_PAGES_AT_ONCE})")
                 free = (await connection.exec_driver_sql("PRAGMA freelist_count")).scalar_one()
                 mode = (await connection.exec_driver_sql("PRAGMA auto_vacuum")).scalar_one()
             if not free or mode != INCREMENTAL:
