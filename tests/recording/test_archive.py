@@ -7,23 +7,32 @@ import io
 import json
 import os
 import random
+import string
 import struct
 import wave
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import BaseModel
 
 from voicebot import config
 from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
+from voicebot.core.events import TextTyped
 from voicebot.core.history import History, Message, Role
 from voicebot.core.state import State
-from voicebot.recording.archive import MAX_TRANSCRIPT_BYTES, ImportFileError, pack, read
+from voicebot.recording.archive import ImportFileError, pack, read, read_packed
+from voicebot.recording.documents import Transcript
+from voicebot.recording.journal import Entry, Journal
 from voicebot.recording.lane import RATE_HZ
-from voicebot.recording.recorder import Recordings
+from voicebot.recording.recorder import Recordings, Take
 from voicebot.recording.tape import DITHER, Tape
+from voicebot.store.imports import unpack
+
+Json = dict[str, Any]
 
 TALK: History = (
     Message(Role.USER, "tell me <b>a</b> story"),
@@ -38,6 +47,9 @@ def zipped(*entries: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> i
         for name, content in entries:
             archive.writestr(name, content)
     return file
+
+
+USER = {"role": "user", "text": "hello"}
 
 
 def transcript(**changes: Any) -> bytes:
@@ -96,6 +108,64 @@ def test_an_import_reads_what_was_said_and_no_more() -> None:
     assert read(io.BytesIO(transcript(messages=[said], began_at="once"))) == (Message(Role.USER, "hello"),)
 
 
+def long_talk(minutes: int, words_per_message: int) -> Journal:
+    """A talk as it is recorded, at 150 words a minute, with the time of each word of the bot's."""
+    journal = Journal(State(), 0.0)
+    history: History = ()
+    for number in range(minutes * 150 // words_per_message):
+        at_s = number * words_per_message * 0.4
+        role = (Role.USER, Role.ASSISTANT)[number % 2]
+        message = Message(role, " ".join(["conversation"] * words_per_message))
+        heard_s = tuple(at_s + 0.4 * word for word in range(words_per_message))
+        journal._entries += (Entry(message, at_s, heard_s[-1], heard_s if role is Role.ASSISTANT else ()),)
+        history += (message,)
+    journal.state = State(history=history)
+    return journal
+
+
+@pytest.mark.parametrize("words_per_message", [8, 25])
+def test_a_talk_of_three_hours_comes_back_whole(words_per_message: int) -> None:
+    journal = long_talk(180, words_per_message)
+    file = io.BytesIO()
+    pack(Take(datetime.now(UTC), journal, None, cut_off=False), file)
+    history, imported = read_packed(file)
+    assert history == journal.state.history
+    assert unpack(imported.packed) == history
+    with zipfile.ZipFile(file) as archive:
+        assert 1_000_000 < archive.getinfo("transcript.json").file_size < 2_000_000
+        document = Transcript.model_validate_json(archive.read("transcript.json"))
+    assert [said.text for said in document.messages] == [message.text for message in history]
+    assert len(document.messages[1].words) == words_per_message
+
+
+def test_what_can_hardly_be_compressed_is_let_in_only_up_to_a_limit() -> None:
+    chance = random.Random(4)
+
+    def said(chars: int) -> Json:
+        return {"role": "user", "text": "".join(chance.choices(string.ascii_letters + string.digits, k=chars))}
+
+    assert read_packed(io.BytesIO(transcript(messages=[said(90_000)] * 2)))
+    with pytest.raises(ImportFileError, match="200000 compressed bytes"):
+        read_packed(io.BytesIO(transcript(messages=[said(90_000) for _ in range(4)])))
+
+
+def test_nothing_of_a_long_recording_is_turned_into_json_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pydantic does that without giving up Python's global lock: no session would hear or play meanwhile."""
+    lengths: list[int] = []
+    dump = BaseModel.model_dump_json
+
+    def watched(self: BaseModel, **options: Any) -> str:
+        lengths.append(len(text := dump(self, **options)))
+        return text
+
+    monkeypatch.setattr(BaseModel, "model_dump_json", watched)
+    journal = long_talk(180, 25)
+    journal.events.extend((number * 1.0, TextTyped("word " * 400)) for number in range(1_000))
+    pack(Take(datetime.now(UTC), journal, None, cut_off=False), io.BytesIO())
+    assert sum(lengths) > 3_000_000
+    assert max(lengths) < 10_000
+
+
 def test_what_was_said_at_great_length_can_be_taken_though_not_brought_back() -> None:
     file = taken((Message(Role.USER, "x" * 100_001),))
     with pytest.raises(ImportFileError, match="at most 100000 characters"):
@@ -135,6 +205,10 @@ def many(count: int) -> io.BytesIO:
         (zipped(("transcript.json", b"{")), "transcript.json: Invalid JSON"),
         (zipped(("transcript.json", b"[" * 100_000)), "transcript.json: Invalid JSON"),
         (zipped(("transcript.json", transcript(more=[[]] * 100_000))), "transcript.json has too many parts"),
+        (zipped(("transcript.json", transcript(more=[1] * 200_000))), "transcript.json has too many parts"),
+        (io.BytesIO(transcript(messages=[USER] * 4_001)), "transcript.json has too many messages"),
+        (io.BytesIO(transcript(messages=[{**USER, "text": "x" * 99_000}] * 5)), "too much was said in it"),
+        (io.BytesIO(transcript(messages=[{**USER, "text": "\N{DEVANAGARI LETTER KA}" * 70_000}] * 2)), "too much was"),
         (io.BytesIO(transcript(version=2)), "transcript.json.version: Input should be 1"),
         (io.BytesIO(transcript(format="other")), "transcript.json.format: Input should be 'voicebot.transcript'"),
         (io.BytesIO(transcript(messages=[{"role": "system", "text": "x"}])), "transcript.json.messages.0.role"),
@@ -184,7 +258,6 @@ def test_no_damage_leads_to_anything_but_a_refusal() -> None:
         else:
             assert all(message.text for message in history)
     assert refused > 500
-    assert MAX_TRANSCRIPT_BYTES < 5_000_000
 
 
 # The sound ------------------------------------------------------------------------------------------------------------

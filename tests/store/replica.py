@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,7 +17,7 @@ from voicebot.store.conversations import Conversations
 
 
 @asynccontextmanager
-async def replica(url: str, clock: Callable[[], float] = time.time, **settings: Any) -> AsyncIterator[Conversations]:
+async def replica(url: str, clock: Callable[[], float] | None = None, **settings: Any) -> AsyncIterator[Conversations]:
     """One server's; several on one URL are replicas."""
     conversations = Conversations(config.load(database_url=SecretStr(url), **settings), clock)
     await conversations.start()

@@ -15,7 +15,7 @@ import pytest
 from tests.recording.test_archive import TALK, transcript
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
-from voicebot import config
+from voicebot import config, limits
 from voicebot.recording.archive import pack
 from voicebot.recording.recorder import Recorder, Take
 from voicebot.transports import take
@@ -93,7 +93,7 @@ async def test_who_leaves_in_the_middle_of_an_import_makes_no_noise(
     monkeypatch.setattr(take, "_receive", watched)
     async with bot() as (server, http):
         address = httpx.URL(server.url)
-        for _ in range(2 * take.MAX_AT_ONCE):
+        for _ in range(limits.UPLOADS_AT_ONCE + 1):
             _, writer = await asyncio.open_connection(address.host, address.port)
             writer.write(b"POST /conversations HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" + b"{" * 100)
             await begun.acquire()

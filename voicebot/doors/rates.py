@@ -25,17 +25,21 @@ class TokenBucket:
         self._filled_s = now_s
         return self._tokens
 
-    def take(self) -> bool:
-        """Whether there was a token to take."""
-        if self._fill() < 1:
+    def take(self, count: float = 1) -> bool:
+        """Take so many tokens if they are there; returns whether they were."""
+        if self._fill() < count:
             return False
-        self._tokens -= 1
+        self._tokens -= count
         return True
 
     @property
     def wait_s(self) -> float:
         """Until there is a token; 0 if there is one."""
-        return max(0.0, (1 - self._fill()) / self._per_s)
+        return self.wait_for_s(1)
+
+    def wait_for_s(self, count: float) -> float:
+        """Until there are so many tokens."""
+        return max(0.0, (count - self._fill()) / self._per_s)
 
 
 class AddressBuckets:

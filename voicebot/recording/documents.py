@@ -24,7 +24,9 @@ class Sound(_Document):
     left: str = Field(default="user", description="who is on this channel, as it came to the server")
     right: str = Field(default="bot", description="who is on this channel, as it left the server")
     duration_s: Seconds
-    cut_off: bool = Field(description="the session went on after it had become as long as recordings may")
+    cut_off: bool = Field(
+        description="the session went on after it had become as long as recordings may, or the disk was full"
+    )
 
 
 class Word(_Document):

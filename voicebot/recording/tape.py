@@ -66,33 +66,38 @@ class _Track:
     """One channel's file. Silence is left out of it: a hole takes no space on disk."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
+        """Where it ends: as long as recordings may be, or where the disk was full."""
         self.file: BinaryIO = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed by the tape)
         self.lane = Lane(self._write)
-        self.full = self.failed = False
+        self.full = False
 
     def _write(self, position: int, samples: Samples) -> None:
         samples, position = samples[max(0, -position) :], max(0, position)
-        room = max(0, self._limit - position)
+        room = max(0, self.limit - position)
         self.full |= len(samples) > room
         samples = samples[:room]
-        if self.failed or not len(samples) or int(np.abs(samples.astype(np.int32)).max()) <= DITHER:
+        if not len(samples) or int(np.abs(samples.astype(np.int32)).max()) <= DITHER:
             return
+        pcm = memoryview(samples.astype("<i2", copy=False).tobytes())
+        at = position * SAMPLE_BYTES
         try:
-            os.pwrite(self.file.fileno(), samples.astype("<i2", copy=False).tobytes(), position * SAMPLE_BYTES)
+            while pcm:  # a disk that is nearly full takes a part
+                count = os.pwrite(self.file.fileno(), pcm, at)
+                pcm, at = pcm[count:], at + count
         except OSError as error:
-            self.failed = True
-            logger.error("a recording can't be written any more: %s", error)
+            self.limit, self.full = at // SAMPLE_BYTES, True
+            logger.error("a recording can't be written any more, and ends here: %s", error)
 
 
 class Tape:
     """Takes what comes from the user and what goes out to them; `at` counts samples of the recording's clock.
 
-    Written at most `limit` samples long; of what comes later nothing is kept. Raises OSError if there can be no file.
+    At most `limit` samples are written, fewer if the disk is full before; nothing of what comes later is kept. Raises
+    OSError if there can be no file.
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
         self._left = _Track(limit)
         try:
             self._right = _Track(limit)
@@ -116,7 +121,8 @@ class Tape:
         """All up to now. Raises OSError."""
         for track in (self._left, self._right):
             track.lane.flush()
-        length = min(self._limit, max(0, self._left.lane.end, self._right.lane.end))
+        ends = max(0, self._left.lane.end, self._right.lane.end)
+        length = min(self._left.limit, self._right.limit, ends)
         left = os.fdopen(os.dup(self._left.file.fileno()), "rb", buffering=0)
         try:
             return Sound(left, os.fdopen(os.dup(self._right.file.fileno()), "rb", buffering=0), length)

@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import Protocol
 
 from voicebot.core.history import History, Message
 from voicebot.core.kept import kept
 from voicebot.core.state import State
+from voicebot.limits import MAX_CONVERSATION_BYTES, MESSAGE_BYTES, STORED_BYTES_PER_S
 from voicebot.store.database import StoreError
+from voicebot.store.imports import stored_bytes
 
 INTERVAL_S = 1.0
 """While words are heard, they are written at most this often; a new message is written at once."""
@@ -56,7 +59,9 @@ class Conversation:
         self._state: State | None = None
         self._changed, self._urgent = asyncio.Event(), asyncio.Event()
         self._ending = False
-        self._wrote_s = 0.0
+        self._over = asyncio.Event()
+        self._wrote_s = self._rest_s = 0.0
+        """When it was written last, and how long nothing is written after that."""
         self._retry: asyncio.TimerHandle | None = None
         self.writer: asyncio.Task[None] | None = None
 
@@ -75,6 +80,7 @@ class Conversation:
     def end(self) -> None:
         """The session is over. May come twice."""
         self._ending = True
+        self._over.set()
         self._changed.set()
         self._urgent.set()
         if self.writer is None:
@@ -91,6 +97,9 @@ class Conversation:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._wrote_s + INTERVAL_S - time.monotonic()):
                     await self._urgent.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._wrote_s + self._rest_s - time.monotonic()):
+                    await self._over.wait()
             await self.flush()
         await self.flush()
 
@@ -103,10 +112,11 @@ class Conversation:
                 self._retry.cancel()
             if self._save is None or self._state is None:
                 return
-            history = kept(self._state)
+            history = _newest(kept(self._state))
             if history == self._saved or (self._new and not history):
                 return
             start = 0 if self._saved is None else _common(self._saved, history)
+            self._rest_s = stored_bytes(history[start:]) / STORED_BYTES_PER_S
             try:
                 ours = await self._save(start, history[start:], new=self._new)
             except StoreError:
@@ -118,6 +128,23 @@ class Conversation:
                     self.stop()
             finally:
                 self._wrote_s = time.monotonic()
+
+
+def _newest(history: History) -> History:
+    """As much of it as may be stored. Whenever it has become too long, the older half is left out: where that is
+    depends on the messages alone, so that usually nothing has to be written again."""
+    first = total = 0
+    sizes = []
+    for place, message in enumerate(history):
+        sizes.append(MESSAGE_BYTES + len(message.text.encode("utf-8", "replace")))
+        total += sizes[place]
+        if total > MAX_CONVERSATION_BYTES:
+            while total > MAX_CONVERSATION_BYTES // 2 and first < place:
+                total -= sizes[first]
+                first += 1
+    if total > MAX_CONVERSATION_BYTES:  # one message alone: a character has at most four bytes
+        return (replace(history[-1], text=history[-1].text[-MAX_CONVERSATION_BYTES // 4 :]),)
+    return history[first:]
 
 
 def _common(one: History, other: History) -> int:

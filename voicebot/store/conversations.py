@@ -6,7 +6,6 @@ import asyncio
 import logging
 import re
 import secrets
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,9 +14,12 @@ from typing import Any, TypeVar
 
 from voicebot.config import Settings
 from voicebot.core.history import History, Message
+from voicebot.limits import MAX_DATABASE_BYTES
+from voicebot.store.clock import SteadyClock
 from voicebot.store.conversation import Conversation
 from voicebot.store.database import Database, StoreError
 from voicebot.store.held import Held
+from voicebot.store.imports import Import, label, stored_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,12 @@ ASK_S = 2.0
 
 SAVE_S = 5.0
 PURGE_INTERVAL_S = 3_600.0
+HOUSE_S = 60.0
+"""Time for making a database smaller."""
+
+WRITTEN_BYTES = 16_000_000
+"""The size of the database is looked at each time this much has been written."""
+
 RETRY_S = 5.0
 DAY_S = 86_400.0
 
@@ -50,26 +58,45 @@ class StoreHealth:
     reason: str | None = None
 
 
+class _Taking:
+    """A conversation is being taken over for a session that waits for it, until the session gives up.
+
+    Whichever comes first decides: if the session has given up, nothing is taken over; once the database has begun to
+    commit, the session waits for the end of that.
+    """
+
+    def __init__(self) -> None:
+        self.given_up = self.committing = False
+
+    def commit(self) -> bool:
+        """Called just before the commit; False if it must not be made."""
+        self.committing = not self.given_up
+        return self.committing
+
+
 class Conversations:
     """Opens them for sessions, deletes them, and lets them go when they are old.
 
     No failure of the database ends or holds up a session: it goes on without being kept, until the database is back.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] | None = None) -> None:
         self._database: Database | None = None
         if settings.keep_conversations:
             url = settings.database_url.get_secret_value() if settings.database_url is not None else DEFAULT_URL
             self._database = Database(url)
         self._retention_s = settings.retention_days * DAY_S
-        self._clock = clock
-        self._held = Held(clock)
+        self._clock = clock or SteadyClock()
+        self._held = Held(self._clock)
         self._live: set[Conversation] = set()
         self._asking: set[asyncio.Task[Any]] = set()
         self._problem: str | None = "not asked yet"
         self._told = False
         """The log knows of the problem."""
-        self._failed = asyncio.Event()
+        self._due = asyncio.Event()
+        """The database has failed, has grown or has free space: housekeeping has something to do."""
+        self._written = 0
+        """Bytes since the size of the database was looked at."""
         self._housekeeping: asyncio.Task[None] | None = None
 
     @property
@@ -97,17 +124,19 @@ class Conversations:
                 writer.cancel()
         if self._asking:  # a question that was just given up still has a connection, which would be left open
             await asyncio.wait(self._asking, timeout=SAVE_S)
+        self._held.close()
         if self._database is not None:
             await self._database.close()
 
     async def open(self, id: str | None) -> Conversation:
         """For a session that begins: the conversation `id`, or a new one if there is none (any more)."""
         if self._database is None:
-            return Conversation(history=(None if id is None else self._held.find(id)) or ())
+            return Conversation(history=(None if id is None else await self._held.find(id)) or ())
         owner, history, notice = secrets.token_urlsafe(), None, None
         if id is not None:
             try:
-                history = await self._ask(self._take(self._database, id, owner), ASK_S)
+                taking = _Taking()
+                history = await self._ask(self._take(self._database, id, owner, taking), ASK_S, taking)
             except StoreError:
                 notice = UNREACHABLE
         if id is None or history is None:
@@ -123,21 +152,25 @@ class Conversations:
         self._live.add(conversation)
         return conversation
 
-    async def put(self, history: History) -> str:
-        """The name of a new conversation in which this was said and heard. Raises StoreError.
+    async def put(self, imported: Import, address: str) -> str | None:
+        """The name of a new conversation with these messages, which came from this address; None if there is no room.
+        Raises StoreError.
 
-        Where none are kept, some are held in memory for a while, so that a session can go on from there.
+        Until a session goes on with it, it is an unused import, of which each address may have a share. On a server
+        that keeps no conversations it is held in memory for a while.
         """
         id = secrets.token_urlsafe(ID_BYTES)
         if self._database is None:
-            self._held.put(id, history)
-        else:
-            await self._save(self._database, id, secrets.token_urlsafe(), 0, history, new=True)
-        return id
+            return id if self._held.put(id, label(address), imported) else None
+        self._due.set()
+        putting = self._database.put_import(id, label(address), self._clock(), imported)
+        return id if await self._ask(putting, SAVE_S) else None
 
     async def read(self, id: str) -> History | None:
         """What was said and heard in it; None if there is no such conversation. Raises StoreError."""
-        return self._held.find(id) if self._database is None else await self._ask(self._database.read(id), ASK_S)
+        if self._database is None:
+            return await self._held.find(id)
+        return await self._ask(self._database.read(id), ASK_S)
 
     async def count_turns(self, day: int, turns: int) -> int | None:
         """Add to the turns of a day that all servers on this database have answered; the sum.
@@ -163,13 +196,14 @@ class Conversations:
             await self._ask(self._database.delete(id), SAVE_S)
             for conversation in live:
                 conversation.stop()
+        self._due.set()
 
-    async def _take(self, database: Database, id: str, owner: str) -> History | None:
-        """With what sessions of this process have heard in it up to now."""
+    async def _take(self, database: Database, id: str, owner: str, taking: _Taking) -> History | None:
+        """With what sessions of this process have heard in it up to now. They end, unless nobody waits any more."""
         before = [each for each in self._live if each.id == id]
         for conversation in before:
             await conversation.flush()
-        history = await database.take(id, owner, self._clock())
+        history = await database.take(id, owner, self._clock(), wanted=taking.commit)
         for conversation in before:
             conversation.stop()
             conversation.taken()
@@ -178,16 +212,21 @@ class Conversations:
     async def _save(
         self, database: Database, id: str, owner: str, start: int, rest: Sequence[Message], *, new: bool
     ) -> bool:
+        self._written += stored_bytes(rest)
+        if self._written > WRITTEN_BYTES:
+            self._due.set()
         return await self._ask(database.save(id, owner, self._clock(), start, rest, new=new), SAVE_S)
 
-    async def _ask(self, question: Coroutine[Any, Any, T], patience_s: float) -> T:
+    async def _ask(self, question: Coroutine[Any, Any, T], patience_s: float, taking: _Taking | None = None) -> T:
         """The answer. Raises StoreError, after `patience_s` at the latest: drivers take their time to be cancelled, and
-        some may not be."""
+        some may not be. Only a commit that takes a conversation over is waited for longer, as it can't be undone."""
         asking = asyncio.create_task(question)
         self._asking.add(asking)
         asking.add_done_callback(self._asked)
         try:
             done, _ = await asyncio.wait({asking}, timeout=patience_s)
+            if not done and taking is not None and taking.committing:
+                done, _ = await asyncio.wait({asking}, timeout=SAVE_S)
             if not done:
                 raise StoreError(f"no answer in {patience_s:g} s")
             answer = asking.result()
@@ -195,6 +234,8 @@ class Conversations:
             self._fails(str(error))
             raise
         finally:
+            if taking is not None:
+                taking.given_up = True
             if self._database is not None and self._database.cancellable:
                 asking.cancel()
         self._works()
@@ -207,37 +248,47 @@ class Conversations:
 
     def _fails(self, reason: str) -> None:
         self._problem = reason
-        self._failed.set()
+        self._due.set()
         if not self._told:
             self._told = True
             logger.error("conversations are not kept just now: %s", reason)
 
     def _works(self) -> None:
         self._problem = None
-        self._failed.clear()
         if self._told:
             self._told = False
             logger.info("conversations are kept again")
 
     async def _keep_house(self, database: Database) -> None:
-        """Purge every hour; and while the database fails, see whether it is back."""
+        """Purge every hour, and soon after the database has failed or something was deleted or much was written."""
         while True:
             try:
                 async with asyncio.timeout(PURGE_INTERVAL_S):
-                    await self._failed.wait()
+                    await self._due.wait()
                 await asyncio.sleep(RETRY_S)
             except TimeoutError:
                 pass
             await self._purge(database)
 
     async def _purge(self, database: Database) -> None:
+        """Delete what is old or too much, and give its space back."""
+        self._due.clear()
         before_s = self._clock() - self._retention_s if self._retention_s else 0.0
         try:
             purged = await self._ask(database.purge(before_s), SAVE_S)
+            self._written = 0
+            unused, oldest = await self._ask(database.make_room(MAX_DATABASE_BYTES), HOUSE_S)
+            await self._ask(database.shrink(), HOUSE_S)
         except StoreError:
             return
         if purged:
             logger.info("%d conversations were old, and are deleted", purged)
+        if unused or oldest:
+            logger.warning(
+                "the database was larger than %d MB: %d unused imports are deleted, and the %d conversations that were"
+                " used longest ago",
+                *(MAX_DATABASE_BYTES // 1_000_000, unused, oldest),
+            )
 
 
 def is_id(id: str) -> bool:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, event, insert, select, text, update
+from sqlalchemy import LargeBinary, cast, delete, event, func, insert, select, text, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -18,7 +18,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from voicebot.core.history import History, Message, Role
-from voicebot.store.tables import by_age, conversations, messages, metadata
+from voicebot.limits import MESSAGE_BYTES
+from voicebot.store.imports import Entry, Import, surplus, unpack
+from voicebot.store.tables import by_age, conversations, imports, messages, metadata
+from voicebot.threads import Threads
 
 LOCKED_S = 1.0
 """So long another program may keep SQLite's file to itself before that is an error."""
@@ -42,6 +45,21 @@ POSTGRES: dict[str, Any] = {
 SCHEMA_LOCK = 0x766F696365626F74
 """Any number that no other program uses: two servers that start at once make the tables one after the other."""
 
+IMPORT_LOCK = SCHEMA_LOCK + 1
+"""Two servers that store an import at once do so one after the other, so that both see all that there is."""
+
+ROWS_AT_ONCE = 250
+"""Messages are written and read in pieces of this many, so that a long conversation does not hold up the event loop."""
+
+FREED_PAGES_AT_ONCE = 250
+"""SQLite's file is made smaller in steps of 1 MB: nobody else can write meanwhile."""
+
+INCREMENTAL = 2
+"""SQLite's number for this mode of `auto_vacuum`."""
+
+KEEPS_SHARE = 0.9
+"""A database that has become too large is made smaller than it may be, so that this does not happen all the time."""
+
 
 class StoreError(Exception):
     """The database could not be asked. The text says why, without its password and without what was said."""
@@ -57,6 +75,7 @@ class Database:
         self._url = make_url(url)
         self.kind = "sqlite" if self._url.drivername == "sqlite" else "postgresql"
         self._engine = _postgres(self._url) if self.kind == "postgresql" else _sqlite(self._url, lambda: self._file)
+        self._threads = Threads("conversations", 1)
         self._file = 0
         """How often SQLite's file was made: connections to an earlier one are of no use."""
         self._prepared = False
@@ -73,18 +92,55 @@ class Database:
         file = Path(self._url.database or "") if self.kind == "sqlite" else None
         return file if file is not None and not file.exists() else None
 
-    async def take(self, id: str, owner: str, now_s: float) -> History | None:
-        """The conversation, which from now on only `owner` may change; None if there is none."""
+    async def take(
+        self, id: str, owner: str, now_s: float, *, wanted: Callable[[], bool] = lambda: True
+    ) -> History | None:
+        """The conversation, which from now on only `owner` may change; None if there is none. An unused import becomes
+        a conversation.
+
+        Just before all this is committed, `wanted` is asked: if it returns False, nothing has changed, and StoreError
+        is raised.
+        """
         async with self._transaction() as connection:
-            if not await _touch(connection, id, now_s, owner):
-                return None
+            history = await self._take(connection, id, owner, now_s)
+            if history is not None and not wanted():
+                raise StoreError("nobody waits for the answer any more")
+            return history
+
+    async def _take(self, connection: AsyncConnection, id: str, owner: str, now_s: float) -> History | None:
+        if await _touch(connection, id, now_s, owner):
             return await _history(connection, id)
+        claimed = await connection.execute(delete(imports).where(imports.c.id == id).returning(imports.c.packed))
+        packed = claimed.scalar()
+        if packed is None:  # unless another server has claimed it between the two statements
+            return await _history(connection, id) if await _touch(connection, id, now_s, owner) else None
+        history = await self._threads.run(unpack, packed)
+        await connection.execute(insert(conversations).values(id=id, owner=owner, updated_at=now_s))
+        await _write(connection, id, 0, history)
+        return history
 
     async def read(self, id: str) -> History | None:
-        """The conversation as it is; None if there is none."""
+        """The conversation, or unused import, as it is; None if there is none."""
         async with self._transaction() as connection:
             known = await connection.execute(select(conversations.c.id).where(conversations.c.id == id))
-            return None if known.first() is None else await _history(connection, id)
+            if known.first() is not None:
+                return await _history(connection, id)
+            packed = (await connection.execute(select(imports.c.packed).where(imports.c.id == id))).scalar()
+        return None if packed is None else await self._threads.run(unpack, packed)
+
+    async def put_import(self, id: str, label: str, now_s: float, imported: Import) -> bool:
+        """Store an unused import; False if there is no room for it. Others may be deleted for it: see `surplus`."""
+        async with self._transaction() as connection:
+            if self.kind == "postgresql":
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": IMPORT_LOCK})
+            row = {"id": id, "label": label, "imported_at": now_s, "packed": imported.packed}
+            await connection.execute(insert(imports).values(bytes=len(imported.packed), **row))
+            columns = (imports.c.id, imports.c.label, imports.c.bytes)
+            rows = await connection.execute(select(*columns).order_by(imports.c.imported_at, imports.c.id))
+            gone = surplus(Entry(row.id, row.label, row.bytes) for row in rows)
+            if gone:
+                await connection.execute(delete(imports).where(imports.c.id.in_(gone)))
+            return id not in gone
 
     async def save(
         self, id: str, owner: str, now_s: float, start: int, rest: Sequence[Message], *, new: bool = False
@@ -106,21 +162,85 @@ class Database:
                 await connection.execute(insert(conversations).values(id=id, owner=owner, updated_at=now_s))
             later = (messages.c.conversation == id) & (messages.c.position >= start)
             await connection.execute(delete(messages).where(later))
-            if rest:
-                await connection.execute(insert(messages), [_row(id, start + at, each) for at, each in enumerate(rest)])
+            await _write(connection, id, start, rest)
             return True
 
     async def delete(self, id: str) -> bool:
         """Whether there was one."""
         async with self._transaction() as connection:
+            unused = await connection.execute(delete(imports).where(imports.c.id == id))
             gone = await connection.execute(delete(conversations).where(conversations.c.id == id))
-            return gone.rowcount > 0
+            return unused.rowcount + gone.rowcount > 0
 
     async def purge(self, before_s: float) -> int:
         """Delete what was last changed before that moment; how many conversations that were."""
         async with self._transaction() as connection:
-            old = delete(conversations).where(conversations.c.updated_at < before_s)
-            return (await connection.execute(old)).rowcount
+            unused = await connection.execute(delete(imports).where(imports.c.imported_at < before_s))
+            old = await connection.execute(delete(conversations).where(conversations.c.updated_at < before_s))
+            return unused.rowcount + old.rowcount
+
+    async def make_room(self, most_bytes: int) -> tuple[int, int]:
+        """If the database holds more than this, delete the unused imports, and if that is not enough the conversations
+        that were used longest ago. How many imports and conversations that were."""
+        async with self._transaction() as connection:
+            used = await self._used_bytes(connection, most_bytes)
+            if used <= most_bytes:
+                return 0, 0
+            used -= (await connection.execute(select(func.coalesce(func.sum(imports.c.bytes), 0)))).scalar_one()
+            unused = (await connection.execute(delete(imports))).rowcount
+        evicted = 0
+        while used > most_bytes * (KEEPS_SHARE if evicted else 1):
+            async with self._transaction() as connection:
+                oldest = select(conversations.c.id).order_by(conversations.c.updated_at).limit(1)
+                id = (await connection.execute(oldest)).scalar()
+                if id is None:
+                    break
+                used -= await self._message_bytes(connection, id)
+                evicted += (await connection.execute(delete(conversations).where(conversations.c.id == id))).rowcount
+        return unused, evicted
+
+    async def _used_bytes(self, connection: AsyncConnection, enough: int) -> int:
+        """What the database holds, about. Postgres keeps the space of deleted rows: these are left out of the sum, but
+        only counted if the files are longer than `enough`, as it has to read everything for that."""
+        if self.kind == "sqlite":
+            pages, free, size = [
+                (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
+                for name in ("page_count", "freelist_count", "page_size")
+            ]
+            return int((pages - free) * size)
+        sizes = [func.pg_total_relation_size(table.name) for table in (conversations, messages, imports)]
+        files = sum((await connection.execute(select(*sizes))).one())
+        if files <= enough:
+            return int(files)
+        unused = await connection.execute(select(func.coalesce(func.sum(imports.c.bytes), 0)))
+        return int(unused.scalar_one()) + await self._message_bytes(connection, None)
+
+    async def _message_bytes(self, connection: AsyncConnection, id: str | None) -> int:
+        """What the messages of this conversation take, or those of all."""
+        if self.kind == "sqlite":
+            length = func.length(cast(messages.c.text, LargeBinary))
+        else:
+            length = func.pg_column_size(messages.c.text)
+        asked = select(func.coalesce(func.sum(length + MESSAGE_BYTES), 0))
+        if id is not None:
+            asked = asked.where(messages.c.conversation == id)
+        return int((await connection.execute(asked)).scalar_one())
+
+    async def shrink(self) -> None:
+        """Give the space of what was deleted back to the disk. Postgres does that by itself, and uses it again.
+
+        A SQLite file that was made before `auto_vacuum` was set can't become smaller; its free space is used again.
+        """
+        while self.kind == "sqlite":
+            async with self._transaction() as connection:
+                # Not execute(), which would stop after the first page
+                driver = (await connection.get_raw_connection()).driver_connection
+                assert driver is not None
+                await driver.executescript(f"PRAGMA incremental_vacuum({FREED_PAGES_AT_ONCE})")
+                free = (await connection.exec_driver_sql("PRAGMA freelist_count")).scalar_one()
+                mode = (await connection.exec_driver_sql("PRAGMA auto_vacuum")).scalar_one()
+            if not free or mode != INCREMENTAL:
+                return
 
     async def count_turns(self, day: int, turns: int) -> int:
         """Add to the turns of a day; the sum."""
@@ -129,6 +249,7 @@ class Database:
             return int(counted.scalar_one())
 
     async def close(self) -> None:
+        self._threads.close()
         await self._engine.dispose()
 
     @asynccontextmanager
@@ -164,7 +285,7 @@ class Database:
 
 def _sqlite(url: URL, file: Callable[[], int]) -> AsyncEngine:
     """With few connections, as each is a thread; none is used for another `file` than the one it was made for. What
-    is deleted is overwritten in the file."""
+    is deleted is overwritten in the file, and `shrink` can make the file shorter if it is made with these settings."""
     engine = create_async_engine(
         url.set(drivername="sqlite+aiosqlite"),
         connect_args={"timeout": LOCKED_S},
@@ -177,7 +298,8 @@ def _sqlite(url: URL, file: Callable[[], int]) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
         record.info["file"] = file()
-        for pragma in ("foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL"):
+        pragmas = ("auto_vacuum = INCREMENTAL", "foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL")
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine.sync_engine, "checkout")
@@ -215,7 +337,17 @@ async def _touch(connection: AsyncConnection, id: str, now_s: float, owner: str)
 
 async def _history(connection: AsyncConnection, id: str) -> History:
     of_it = select(messages).where(messages.c.conversation == id).order_by(messages.c.position)
-    return tuple(Message(Role(row.role), row.text, row.interrupted) for row in await connection.execute(of_it))
+    history: list[Message] = []
+    for rows in (await connection.execute(of_it)).partitions(ROWS_AT_ONCE):
+        history += [Message(Role(row.role), row.text, row.interrupted) for row in rows]
+        await asyncio.sleep(0)
+    return tuple(history)
+
+
+async def _write(connection: AsyncConnection, id: str, start: int, rest: Sequence[Message]) -> None:
+    for first in range(0, len(rest), ROWS_AT_ONCE):
+        piece = enumerate(rest[first : first + ROWS_AT_ONCE], start + first)
+        await connection.execute(insert(messages), [_row(id, position, message) for position, message in piece])
 
 
 def _row(id: str, position: int, message: Message) -> dict[str, Any]:

@@ -1,37 +1,52 @@
-"""Conversations that were brought along to a server that keeps none: in memory, few, and not for long."""
+"""Imports on a server that keeps no conversations: in memory, few, and for an hour."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from voicebot.core.history import History
+from voicebot.store.imports import Entry, Import, surplus, unpack
+from voicebot.threads import Threads
 
 HELD_S = 3_600.0
-MAX_HELD = 32
-"""Of more the oldest are forgotten; each has 4 MB at most, as an import has no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldImport:
+    put_s: float
+    label: str
+    packed: bytes
 
 
 class Held:
-    """By name. `clock` is in seconds."""
+    """Imports by their ids, each address with the same share of the space as in a database. `clock` is in seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._histories: dict[str, tuple[float, History]] = {}
+        self._imports: dict[str, _HeldImport] = {}
+        self._threads = Threads("imports held", 1)
 
-    def put(self, id: str, history: History) -> None:
+    def put(self, id: str, label: str, imported: Import) -> bool:
+        """False if there is no room for it."""
         self._forget_old()
-        self._histories[id] = self._clock(), history
-        if len(self._histories) > MAX_HELD:
-            self.drop(next(iter(self._histories)))
+        self._imports[id] = _HeldImport(self._clock(), label, imported.packed)
+        for gone in surplus(Entry(id, held.label, len(held.packed)) for id, held in self._imports.items()):
+            del self._imports[gone]
+        return id in self._imports
 
-    def find(self, id: str) -> History | None:
+    async def find(self, id: str) -> History | None:
         self._forget_old()
-        return self._histories[id][1] if id in self._histories else None
+        held = self._imports.get(id)
+        return None if held is None else await self._threads.run(unpack, held.packed)
 
     def drop(self, id: str) -> None:
-        self._histories.pop(id, None)
+        self._imports.pop(id, None)
+
+    def close(self) -> None:
+        self._threads.close()
 
     def _forget_old(self) -> None:
         since_s = self._clock() - HELD_S
-        for id in [id for id, (put_s, _) in self._histories.items() if put_s < since_s]:
-            del self._histories[id]
+        for id in [id for id, held in self._imports.items() if held.put_s < since_s]:
+            del self._imports[id]

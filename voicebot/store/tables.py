@@ -1,8 +1,8 @@
-"""The tables: conversations, the messages in them, and how many turns were answered each day."""
+"""The tables: conversations, the messages in them, unused imports, and how many turns were answered each day."""
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -24,6 +24,20 @@ messages = Table(
     Column("role", String(16), nullable=False),
     Column("text", Text, nullable=False),
     Column("interrupted", Boolean, nullable=False),
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    # Becomes the conversation's id when a session goes on with it, and the import's row is deleted
+    Column("id", String(64), primary_key=True),
+    # Of the address it came from: `imports.label`
+    Column("label", String(16), nullable=False),
+    Column("imported_at", Double, nullable=False),
+    # Of `packed`
+    Column("bytes", Integer, nullable=False),
+    # The messages as `imports.pack` compresses them
+    Column("packed", LargeBinary, nullable=False),
 )
 
 daily_turns = Table(

@@ -26,6 +26,7 @@ from voicebot.store.conversations import ID_PATTERN, Conversations
 from voicebot.telemetry import Telemetry
 from voicebot.transports.turn.ice import IceServers
 from voicebot.transports.webrtc import VoiceHandler
+from voicebot.transports.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Connections(WebRTCConnectionMixin):
         self.conversations = Conversations(settings)
         self.turns = DailyTurns(settings.turns_per_day, self.conversations)
         self.recordings = Recordings(settings)
+        self.workers = Workers()
         self.mode = "send-receive"
         self.modality = "audio"
         self.concurrency_limit = settings.max_sessions
@@ -188,6 +190,7 @@ class Connections(WebRTCConnectionMixin):
             self._leave(handler, SHUTDOWN)
         await asyncio.gather(*self._closing.values(), *(peer.close() for peer in list(self.pcs.values())))
         self.recordings.close()
+        self.workers.close()
         await self.ice.close()
         await self.conversations.close()
         await self.telemetry.close()

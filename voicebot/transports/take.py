@@ -1,4 +1,4 @@
-"""A session to take along, for those who know its recording's name; and a conversation that is brought back."""
+"""Recordings to download, and conversations to import, for those who know the recording's name."""
 
 from __future__ import annotations
 
@@ -6,66 +6,61 @@ import asyncio
 import contextlib
 import logging
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import IO, Annotated, Any
 
 from fastapi import FastAPI, Path, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from voicebot import limits
 from voicebot.config import Settings
 from voicebot.core.state import State
 from voicebot.doors.address import client_address
 from voicebot.doors.admission import MINUTE_S, RefusedError
-from voicebot.doors.rates import AddressBuckets
+from voicebot.doors.rates import AddressBuckets, TokenBucket
 from voicebot.doors.refusal import Reason
-from voicebot.recording.archive import ImportFileError, pack, read
+from voicebot.recording.archive import ImportFileError, pack, read_packed
 from voicebot.recording.lane import RATE_HZ
-from voicebot.recording.recorder import GRACE_S, NAME_PATTERN, Recorder
+from voicebot.recording.recorder import GRACE_S, NAME_PATTERN, Recorder, Take
 from voicebot.store.database import StoreError
+from voicebot.threads import Threads
 from voicebot.transports.connections import Connections
 from voicebot.transports.kept import unreachable
+from voicebot.transports.places import GaveWayError, NoPlaceError, Places, Transfer
 
 PATH = "/conversations"
-"""Where what is brought back is posted: its length is limited here."""
+"""Where imports are posted: the length of a request is limited here, not in the middleware."""
 
 logger = logging.getLogger(__name__)
 
 Name = Annotated[str, Path(pattern=NAME_PATTERN)]
 
 CHUNK_BYTES = 256 * 1024
-IN_MEMORY_BYTES = 1024 * 1024
-"""Of what comes in; the rest goes to disk, where it has no name."""
+"""What is read from a file, or written to it, at a time; nothing more of a transfer is held in memory."""
 
 STEREO_BYTES_PER_S = 2 * 2 * RATE_HZ
 WORDS_BYTES = 16 * 1024 * 1024
 """What a recording may have beside its sound."""
 
-PATIENCE_S = 600.0
-MAX_AT_ONCE = 4
-"""Downloads, and imports: each has a file, and together they must not fill the disk."""
+BUSY_S = 10
 
 
 def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -> None:
-    """The routes. An address may ask as often as it may try to connect."""
+    """Add the routes. An address may ask as often as it may try to connect; imports have a lower rate of their own."""
     rates = AddressBuckets(settings.offers_per_minute / MINUTE_S, settings.offers_per_minute)
-    packing, downloads, uploads = asyncio.Semaphore(1), asyncio.Semaphore(MAX_AT_ONCE), asyncio.Semaphore(MAX_AT_ONCE)
+    import_rates = AddressBuckets(limits.IMPORTS_PER_S, limits.IMPORTS_AT_ONCE)
+    import_bytes = AddressBuckets(limits.IMPORTED_BYTES_PER_S, limits.IMPORTED_BYTES_AT_ONCE)
+    uploads = Places(limits.UPLOADS_AT_ONCE, limits.TRANSFERS_PER_ADDRESS, limits.MAX_UPLOAD_S)
+    downloads = Places(limits.DOWNLOADS_AT_ONCE, limits.TRANSFERS_PER_ADDRESS, limits.MAX_DOWNLOAD_S)
+    packing = asyncio.Lock()
+    workers = connections.workers
     most = WORDS_BYTES + round(settings.recording_minutes * 60 * STEREO_BYTES_PER_S)
 
-    def count(request: Request) -> None:
-        asked = rates.of(client_address(request.scope, settings.trusted_proxies))
-        if not asked.take():
-            raise RefusedError(429, Reason.RATE, "You are asking too often. Please wait a little.", asked.wait_s)
-
-    def must_be_free(places: asyncio.Semaphore) -> None:
-        if places.locked():
-            raise RefusedError(503, Reason.FULL, "Others are at it just now. Please try again in a moment.", 10)
-
-    def no_room(error: OSError) -> RefusedError:
-        logger.error("no file for a recording: %s", error)
-        return RefusedError(503, Reason.FULL, "There is no room for it just now. Please try again later.")
+    def address_of(request: Request) -> str:
+        return client_address(request.scope, settings.trusted_proxies)
 
     def find(name: str) -> Recorder:
         recorder = connections.recordings.find(name)
@@ -77,51 +72,97 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
     @app.head("/recordings/{name}.zip")
     async def is_there(name: Name, request: Request) -> Response:
         """Whether it can be had, at no cost."""
-        count(request)
+        _count(rates.of(address_of(request)))
         return Response(headers=_headers(find(name)), media_type="application/zip")
 
     @app.get("/recordings/{name}.zip")
     async def download(name: Name, request: Request) -> Response:
-        count(request)
+        _count(rates.of(address_of(request)))
         find(name)
-        must_be_free(downloads)
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(downloads)
-            try:
-                file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
+            with _refusing():
+                transfer = await stack.enter_async_context(downloads.place(address_of(request)))
+                file = stack.enter_context(_closing(tempfile.TemporaryFile()))  # noqa: SIM115 (the stack closes it)
                 async with packing:
                     recorder = find(name)  # which may have been deleted meanwhile
-                    await asyncio.to_thread(pack, recorder.take(), file)
-            except OSError as error:
-                raise no_room(error) from None
-            return _Archive(file, stack.pop_all(), _headers(recorder) | {"Content-Length": str(file.tell())})
+                    length = await workers.packing.run(_pack, recorder.take(), file)
+            headers = _headers(recorder) | {"Content-Length": str(length)}
+            return _Archive(workers.files, file, transfer, stack.pop_all(), headers)
 
     @app.delete("/recordings/{name}.zip", status_code=204)
     async def delete(name: Name, request: Request) -> None:
-        """Of one that is not there the same. A session that goes on records no more."""
-        count(request)
+        """The same answer if there is none. A session that goes on records nothing more."""
+        _count(rates.of(address_of(request)))
         connections.recordings.drop(name)
 
     @app.post(PATH)
     async def bring_back(request: Request, response: Response) -> dict[str, Any]:
-        """As the state message of a session that has just gone on with it, and the name under which one will."""
-        count(request)
-        must_be_free(uploads)
-        async with uploads:
-            try:
-                with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
-                    await _receive(request, file, most)
-                    history = await asyncio.to_thread(read, file)
-            except ImportFileError as error:
-                raise RefusedError(422, Reason.REQUEST, f"This can't be imported: {error}.") from None
-            except OSError as error:
-                raise no_room(error) from None
+        """Answers as the state message of a session that has just gone on with it, and with its name."""
+        address = address_of(request)
+        _count(import_rates.of(address))
+        with _refusing():
+            async with uploads.place(address) as transfer:
+                with _closing(tempfile.SpooledTemporaryFile(limits.SPOOLED_BYTES)) as file:
+                    async with transfer.under_way():
+                        await _receive(request, file, most, transfer, workers.files)
+                    history, imported = await workers.reading.run(read_packed, file)
+        _count(import_bytes.of(address), imported.unpacked_bytes)
         try:
-            name = await connections.conversations.put(history)
+            name = await connections.conversations.put(imported, address)
         except StoreError:
             raise unreachable() from None
+        if name is None:
+            raise _no_room()
         response.headers["Cache-Control"] = "no-store"
         return connections.view(State(history=history)) | {"conversation": name}
+
+
+def _count(bucket: TokenBucket, tokens: float = 1) -> None:
+    """Raises RefusedError if the address has used up what it may."""
+    if not bucket.take(tokens):
+        wait_s = bucket.wait_for_s(tokens)
+        raise RefusedError(429, Reason.RATE, "You are asking too often. Please wait a little.", wait_s)
+
+
+def _no_room() -> RefusedError:
+    return RefusedError(503, Reason.FULL, "There is no room for it just now. Please try again later.")
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What goes wrong with a transfer, as RefusedError."""
+    try:
+        yield
+    except NoPlaceError:
+        busy = "Others are at it just now. Please try again in a moment."
+        raise RefusedError(503, Reason.FULL, busy, BUSY_S) from None
+    except GaveWayError:
+        slow = "It was too slow, and others needed its place. Please try again in a moment."
+        raise RefusedError(503, Reason.FULL, slow, BUSY_S) from None
+    except TimeoutError:
+        raise RefusedError(408, Reason.REQUEST, "the file took too long to come") from None
+    except ImportFileError as error:
+        raise RefusedError(422, Reason.REQUEST, f"This can't be imported: {error}.") from None
+    except OSError as error:  # the disk is full, or the folder for temporary files is missing
+        logger.error("no file for a recording: %s", error)
+        raise _no_room() from None
+
+
+@contextmanager
+def _closing(file: IO[bytes]) -> Iterator[IO[bytes]]:
+    """`file`, which is closed at the end even if what it still holds can't be written: nobody needs it any more."""
+    try:
+        yield file
+    finally:
+        with contextlib.suppress(OSError):
+            file.close()
+
+
+def _pack(take: Take, file: IO[bytes]) -> int:
+    """Write the whole archive; returns its length. Blocking. Raises OSError."""
+    pack(take, file)
+    file.flush()
+    return file.tell()
 
 
 def _headers(recorder: Recorder) -> dict[str, str]:
@@ -130,40 +171,48 @@ def _headers(recorder: Recorder) -> dict[str, str]:
 
 
 class _Archive(StreamingResponse):
-    """What is in `file`. Whatever becomes of the client, `stack` is closed, with the file in it."""
+    """The content of `file`. Whatever becomes of the client, `stack` is closed, with the file and the place in it."""
 
-    def __init__(self, file: IO[bytes], stack: AsyncExitStack, headers: dict[str, str]) -> None:
-        super().__init__(_chunks(file), headers=headers, media_type="application/zip")
-        self._stack = stack
+    def __init__(
+        self, files: Threads, file: IO[bytes], transfer: Transfer, stack: AsyncExitStack, headers: dict[str, str]
+    ) -> None:
+        super().__init__(_chunks(files, file), headers=headers, media_type="application/zip")
+        self._transfer, self._stack = transfer, stack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def counted(message: Message) -> None:
+            await send(message)
+            self._transfer.moved(len(message.get("body", b"")))
+
         async with self._stack:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE_S):
-                    await super().__call__(scope, receive, send)
+            with contextlib.suppress(TimeoutError, GaveWayError):
+                async with self._transfer.under_way():
+                    await super().__call__(scope, receive, counted)
 
 
-async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
-    file.seek(0)
-    while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+async def _chunks(files: Threads, file: IO[bytes]) -> AsyncIterator[bytes]:
+    await files.run(file.seek, 0)
+    while chunk := await files.run(file.read, CHUNK_BYTES):
         yield chunk
 
 
-async def _receive(request: Request, file: IO[bytes], most: int) -> None:
-    """The request's body, into `file`. Raises RefusedError."""
+async def _receive(request: Request, file: IO[bytes], most: int, transfer: Transfer, files: Threads) -> None:
+    """Write the request's body into `file`. Raises RefusedError and OSError."""
     too_long = RefusedError(413, Reason.BODY, f"the file is too long: {most} bytes are allowed")
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > most:
         raise too_long
-    came = 0
+    came, waiting = 0, bytearray()
     try:
-        async with asyncio.timeout(PATIENCE_S):
-            async for chunk in request.stream():
-                came += len(chunk)
-                if came > most:
-                    raise too_long
-                file.write(chunk)
-    except TimeoutError:
-        raise RefusedError(408, Reason.REQUEST, "the file took too long to come") from None
+        async for chunk in request.stream():
+            came += len(chunk)
+            transfer.moved(len(chunk))
+            if came > most:
+                raise too_long
+            waiting += chunk
+            if len(waiting) >= CHUNK_BYTES:
+                await files.run(file.write, bytes(waiting))
+                waiting.clear()
+        await files.run(file.write, bytes(waiting))
     except ClientDisconnect:
         raise RefusedError(400, Reason.REQUEST, "not all of the file came") from None
