@@ -39,7 +39,7 @@ from voicebot.transports.take import PATH, add_recordings
 from voicebot.transports.ws import add_websocket
 from voicebot.ui import panel
 from voicebot.ui.page import build_page
-from voicebot.websocket_server import WebSocketServerProtocol
+from voicebot.websocket_server import WebSocketServerProtocol, max_message_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -154,6 +154,20 @@ def notice(health: Health, settings: Settings) -> str:
     return f"{engines} Words are kept {days}until you begin a new conversation. {sound}"
 
 
+class Server(uvicorn.Server):
+    """uvicorn's server, which tells sessions why they end before it closes their connections."""
+
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
+        super().__init__(config)
+        self._connections = connections
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()  # no more connections; uvicorn does it again
+        await self._connections.end_sessions()
+        await super().shutdown(sockets)
+
+
 async def serve(settings: Settings, engines: Engines, listener: socket.socket, *, share: bool) -> None:
     """Serve until interrupted. Raises EngineError if the engines, which must not be started, can't be."""
     memory.return_large_pieces()
@@ -180,9 +194,9 @@ async def serve(settings: Settings, engines: Engines, listener: socket.socket, *
             beside["share"] = open_link(host, port, settings)
         for name, work in beside.items():
             stack.push_async_callback(_end, asyncio.create_task(work, name=name))
-        config = uvicorn.Config(app, **UVICORN, timeout_graceful_shutdown=3)
+        config = uvicorn.Config(app, **UVICORN, ws_max_size=max_message_bytes(settings), timeout_graceful_shutdown=3)
         _survive_uvicorn()
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await Server(config, connections).serve(sockets=[listener])
 
 
 async def _end(task: asyncio.Task[None]) -> None:

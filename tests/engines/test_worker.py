@@ -9,9 +9,8 @@ import psutil
 import pytest
 
 from voicebot.engines.base import EngineError
-from voicebot.engines.worker.frames import Kind, Message
+from voicebot.engines.worker.frames import FrameBuffer, Kind, Message
 from voicebot.engines.worker.pool import WorkerPool
-from voicebot.engines.worker.frames import FrameBuffer
 
 MODULE = "tests.engines.echo_worker"
 

@@ -20,6 +20,7 @@ from voicebot.port import bind
 from voicebot.transports import aiortc_tuning
 from voicebot.transports.connections import Connections
 from voicebot.ui import panel
+from voicebot.websocket_server import max_message_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,9 @@ async def _serving(engines: Engines, settings: Settings, port: int) -> AsyncIter
     await connections.turns.refresh()
     listener = bind("127.0.0.1", port)
     app = server.create_app(settings, engines, connections)
-    web = uvicorn.Server(uvicorn.Config(app, **server.UVICORN, timeout_graceful_shutdown=1))
+    largest = max_message_bytes(settings)
+    config = uvicorn.Config(app, **server.UVICORN, ws_max_size=largest, timeout_graceful_shutdown=1)
+    web = server.Server(config, connections)
     serve = asyncio.create_task(web._serve(sockets=[listener]))
     try:
         yield LiveServer(f"http://127.0.0.1:{listener.getsockname()[1]}", connections)
