@@ -42,7 +42,11 @@ class ClientPlaybackStarted(_Message):
 
 
 class ClientPlaybackComplete(_Message):
-    """All clips that came have been played."""
+    """All clips that came have been played.
+
+    A player that says so when it is stopped does no harm: after `stop_playback` it counts only for clips that were due
+    to end by then.
+    """
 
     type: Literal["client_playback_complete"]
 
