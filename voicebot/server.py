@@ -38,7 +38,7 @@ from voicebot.transports.take import PATH, add_recordings
 from voicebot.transports.ws import add_websocket
 from voicebot.ui import panel
 from voicebot.ui.rendered import add_page
-from voicebot.websocket_server import WebSocketServerProtocol
+from voicebot.websocket_server import WebSocketServerProtocol, max_message_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -152,6 +152,26 @@ def notice(health: Health, settings: Settings) -> str:
     return f"{engines} Words are kept {days}until you begin a new conversation. {sound}"
 
 
+def connection_rules(settings: Settings, count: Count) -> ConnectionRules:
+    """How many connections there may be; `count` is told of each that is refused or broken off."""
+    return ConnectionRules(places_for(settings.max_sessions, settings.trusted_proxies), count, streamed={PATH})
+
+
+class Server(BoundedServer):
+    """The web server for `app`. It tells sessions why they end before it closes their connections."""
+
+    def __init__(self, app: FastAPI, settings: Settings, connections: Connections, **options: Any) -> None:
+        rules = connection_rules(settings, connections.telemetry.metrics.count_refusal)
+        super().__init__(app, rules, ws_max_size=max_message_bytes(settings), **UVICORN, **options)
+        self._connections = connections
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()  # no more connections; uvicorn does it again
+        await self._connections.end_sessions()
+        await super().shutdown(sockets)
+
+
 async def serve(settings: Settings, engines: Engines, listener: socket.socket, *, share: bool) -> None:
     """Serve until interrupted. Raises EngineError if the engines, which must not be started, can't be."""
     memory.return_large_pieces()
@@ -178,15 +198,9 @@ async def serve(settings: Settings, engines: Engines, listener: socket.socket, *
             beside["share"] = open_link(host, port, settings)
         for name, work in beside.items():
             stack.push_async_callback(_end, asyncio.create_task(work, name=name))
-        web = web_server(app, settings, connections.telemetry.metrics.count_refusal, timeout_graceful_shutdown=3)
+        web = Server(app, settings, connections, timeout_graceful_shutdown=3)
         _survive_uvicorn()
         await web.serve(sockets=[listener])
-
-
-def web_server(app: FastAPI, settings: Settings, count: Count, **options: Any) -> BoundedServer:
-    """uvicorn for `app`, with limits on connections; `count` is told of each that they refuse or break off."""
-    places = places_for(settings.max_sessions, settings.trusted_proxies)
-    return BoundedServer(app, ConnectionRules(places, count, streamed={PATH}), **UVICORN, **options)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

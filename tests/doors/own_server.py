@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, WebSocket
 from voicebot import config, server
 from voicebot.doors import guard
 from voicebot.doors.lock import is_logged_in
+from voicebot.http_server import BoundedServer
 from voicebot.port import bind
 
 GETS = ("/", "/config", "/gradio_api/info", "/webrtc/config", "/metrics")
@@ -50,7 +51,8 @@ def own_app(**settings: Any) -> FastAPI:
 async def own_server(**settings: Any) -> AsyncIterator[str]:
     """Its host and port."""
     listener = bind("127.0.0.1", 0)
-    web = server.web_server(own_app(**settings), config.load(**settings), lambda _: None, timeout_graceful_shutdown=1)
+    rules = server.connection_rules(config.load(**settings), lambda _: None)
+    web = BoundedServer(own_app(**settings), rules, **server.UVICORN, timeout_graceful_shutdown=1)
     serve = asyncio.create_task(web._serve(sockets=[listener]))
     try:
         yield f"127.0.0.1:{listener.getsockname()[1]}"

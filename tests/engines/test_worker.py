@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from voicebot.engines.base import EngineError
-from voicebot.engines.worker import Kind, Message, WorkerPool
-from voicebot.engines.worker.frames import FrameBuffer
+from voicebot.engines.worker.frames import FrameBuffer, Kind, Message
+from voicebot.engines.worker.pool import WorkerPool
 
 MODULE = "tests.engines.echo_worker"
 

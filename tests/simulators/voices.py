@@ -9,8 +9,8 @@ import numpy as np
 
 from voicebot.core.audio import Audio
 from voicebot.engines.tts.espeak_worker import Synthesizer
-from voicebot.engines.worker import Message
 from voicebot.engines.worker.child import Parent
+from voicebot.engines.worker.frames import Message
 
 LETTER_S = 0.06
 """About as long as speech needs for a letter."""

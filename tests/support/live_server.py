@@ -60,8 +60,7 @@ async def _serving(engines: Engines, settings: Settings, port: int) -> AsyncIter
     await connections.turns.refresh()
     listener = bind("127.0.0.1", port)
     app = server.create_app(settings, engines, connections)
-    count = connections.telemetry.metrics.count_refusal
-    web = server.web_server(app, settings, count, timeout_graceful_shutdown=1)
+    web = server.Server(app, settings, connections, timeout_graceful_shutdown=1)
     serve = asyncio.create_task(web._serve(sockets=[listener]))
     try:
         yield LiveServer(f"http://127.0.0.1:{listener.getsockname()[1]}", connections)

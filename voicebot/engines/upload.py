@@ -1,11 +1,16 @@
-"""Recordings as they are uploaded: what they are by their first bytes, and how long."""
+"""Recordings as they are uploaded: what they are by their first bytes, how long, and their sound."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import av
+from av.audio.resampler import AudioResampler
+from av.container import InputContainer
+
+from voicebot import limits
 
 Container = Literal["webm", "wav", "mp3"]
 
@@ -56,3 +61,83 @@ def lasts(data: bytes, enough_s: float) -> bool:
 
 
 NAMES: dict[Container, str] = {"webm": "WebM", "wav": "WAV", "mp3": "MP3"}
+
+_CODECS: dict[Container, str] = {
+    "webm": "opus,libopus,vorbis,pcm_f32le,pcm_s16le",
+    "wav": "pcm_u8,pcm_s16le,pcm_s24le,pcm_s32le,pcm_f32le,pcm_f64le,pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav",
+    "mp3": "mp3,mp3float",
+}
+"""What browsers and recorders write. FFmpeg opens no other decoder, such as one for a video beside the sound."""
+
+_RATE_HZ = 16_000
+"""`core.audio.SPEECH_RATE_HZ`; that module loads numpy, which the worker does not need."""
+
+_PIECE_BYTES = 2 * _RATE_HZ
+
+
+def pcm_of(data: bytes) -> Iterator[bytes]:
+    """A recording's sound as 16-bit PCM, 16 kHz, one channel, in pieces of about a second.
+
+    For a process of its own: FFmpeg has faults, and what a file claims to be can cost seconds and gigabytes. Raises
+    RecordingError.
+    """
+    container = container_of(data)
+    options = {"codec_whitelist": _CODECS[container]}
+    try:
+        with av.open(
+            io.BytesIO(data), "r", format=container, metadata_errors="replace", container_options=options
+        ) as recording:
+            yield from _pieces(_resampled(recording))
+    except RecordingError:
+        raise
+    except MemoryError:
+        raise
+    except (av.FFmpegError, ValueError) as failure:
+        raise RecordingError(f"the recording can't be read as {NAMES[container]}") from failure
+
+
+def _resampled(recording: InputContainer) -> Iterator[bytes]:
+    if not recording.streams.audio:
+        raise RecordingError("there is no sound in the recording")
+    stream = recording.streams.audio[0]
+    _check(stream.codec_context.sample_rate, stream.codec_context.channels)
+    resampler: AudioResampler | None = None
+    form: tuple[int, str, str] | None = None
+    length_s = 0.0
+    for frame in recording.decode(stream):
+        _check(frame.sample_rate, frame.layout.nb_channels)
+        if form is None:
+            form = frame.sample_rate, frame.layout.name, frame.format.name
+            resampler = AudioResampler(format="s16", layout="mono", rate=_RATE_HZ)
+        elif form != (frame.sample_rate, frame.layout.name, frame.format.name):
+            raise RecordingError("the sound changes its sample rate, channels or format within the recording")
+        length_s += frame.samples / frame.sample_rate
+        if length_s > limits.UPLOAD_S:
+            raise RecordingError(f"the recording is too long; {limits.UPLOAD_S:g} s are allowed")
+        assert resampler is not None
+        yield from map(_bytes, resampler.resample(frame))
+    if resampler is not None:
+        yield from map(_bytes, resampler.resample(None))
+
+
+def _check(rate_hz: int, channels: int) -> None:
+    if rate_hz not in limits.UPLOAD_RATES_HZ:
+        lowest, highest = limits.UPLOAD_RATES_HZ[0], limits.UPLOAD_RATES_HZ[-1]
+        raise RecordingError(f"its sample rate is {rate_hz} Hz; {lowest} to {highest} Hz are allowed")
+    if not 1 <= channels <= limits.UPLOAD_CHANNELS:
+        raise RecordingError(f"it has {channels} channels; 1 to {limits.UPLOAD_CHANNELS} are allowed")
+
+
+def _bytes(frame: av.AudioFrame) -> bytes:
+    return bytes(frame.planes[0])[: 2 * frame.samples]
+
+
+def _pieces(pcm: Iterable[bytes]) -> Iterator[bytes]:
+    piece = bytearray()
+    for part in pcm:
+        piece += part
+        if len(piece) >= _PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)

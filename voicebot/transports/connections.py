@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -24,6 +25,7 @@ from voicebot.recording.recorder import Recordings
 from voicebot.store.conversation import Conversation
 from voicebot.store.conversations import ID_PATTERN, Conversations
 from voicebot.telemetry import Telemetry
+from voicebot.transports.recording_decoder import RecordingDecoder
 from voicebot.transports.turn.ice import IceServers
 from voicebot.transports.webrtc import VoiceHandler
 from voicebot.transports.workers import Workers
@@ -34,12 +36,25 @@ GOODBYE_S = 0.1
 """Between the message that says why and the end of the connection, so that the message arrives."""
 
 
+END_S = 3.0
+"""How long all sessions together may take to end when the server shuts down: each tells its client why within 1 s."""
+
+
 class OfferError(RefusedError):
     """An offer that can't be used."""
 
 
-class Leaving(Protocol):
-    """A session that can be asked to end."""
+class SocketSession(Protocol):
+    """A session over `/ws`."""
+
+    @property
+    def ticket(self) -> Ticket: ...
+
+    @property
+    def conversation_id(self) -> str | None: ...
+
+    @property
+    def ended(self) -> asyncio.Event: ...
 
     def leave(self, ending: Ending) -> None: ...
 
@@ -60,6 +75,8 @@ class Connections(WebRTCConnectionMixin):
     def __init__(self, engines: Engines, settings: Settings, view: Callable[[State], dict[str, Any]]) -> None:
         super().__init__()
         self.view = view
+        self.closing = False
+        """The server is shutting down: no session begins any more."""
         self.preflight = Preflight(engines)
         self.admission = Admission(settings)
         self.conversations = Conversations(settings)
@@ -81,8 +98,9 @@ class Connections(WebRTCConnectionMixin):
             *(engines, settings, view, self._leave, meter, self.options, self.recordings, self.turns)
         )
         self._tickets: dict[str, Ticket] = {}
-        self.sockets: set[Leaving] = set()
+        self.sockets: set[SocketSession] = set()
         """The sessions over `/ws`."""
+        self.decoder = RecordingDecoder(round(settings.ws_max_audio_mb * 1_000_000))
         self.telemetry.metrics.watch(
             {"webrtc": lambda: len(self.handlers), "ws": lambda: len(self.sockets)},
             lambda: self.preflight.health,
@@ -101,19 +119,21 @@ class Connections(WebRTCConnectionMixin):
 
     async def answer(self, offer: Offer, address: str) -> Any:
         """The answer to an offer of a client at `address`, as FastRTC gives it. Raises RefusedError."""
-        ticket = self.admission.enter(address, self._place_of(offer.conversation))
+        ticket = self.admission.enter(address, self.place_of(offer.conversation))
         try:
             return await self._connect(offer, ticket)
         except BaseException:
             ticket.leave()
             raise
 
-    def _place_of(self, conversation: str | None) -> Ticket | None:
-        """Of the session that is in this conversation, and ends when another one goes on with it."""
+    def place_of(self, conversation: str | None) -> Ticket | None:
+        """The place of the session that is in this conversation, and ends when another one goes on with it."""
+        if conversation is None:
+            return None
         for webrtc_id, handler in self.handlers.items():
-            if conversation is not None and handler.conversation.id == conversation:
+            if handler.conversation.id == conversation:
                 return self._tickets.get(webrtc_id)
-        return None
+        return next((each.ticket for each in self.sockets if each.conversation_id == conversation), None)
 
     async def _connect(self, offer: Offer, ticket: Ticket) -> Any:
         await self.turns.admit()
@@ -182,13 +202,23 @@ class Connections(WebRTCConnectionMixin):
             await peer.close()
         self.clean_up(webrtc_id)
 
-    async def close(self) -> None:
-        """Close all connections, and wait until they are and their last words are kept."""
+    async def end_sessions(self) -> None:
+        """End all sessions, telling their clients why, and wait until they have ended. None begins after that."""
+        self.closing = True
         for socket in list(self.sockets):
             socket.leave(SHUTDOWN)
         for handler in self.sessions:
             self._leave(handler, SHUTDOWN)
-        await asyncio.gather(*self._closing.values(), *(peer.close() for peer in list(self.pcs.values())))
+        ended = [socket.ended.wait() for socket in self.sockets]
+        with contextlib.suppress(TimeoutError):  # a session that hangs in a fault is ended with the server's loop
+            async with asyncio.timeout(END_S):
+                await asyncio.gather(*self._closing.values(), *ended)
+
+    async def close(self) -> None:
+        """Close all connections, and wait until they are and their last words are kept."""
+        await self.end_sessions()
+        await asyncio.gather(*(peer.close() for peer in list(self.pcs.values())))
+        await self.decoder.close()
         self.recordings.close()
         self.workers.close()
         await self.ice.close()

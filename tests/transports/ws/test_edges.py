@@ -26,6 +26,7 @@ from voicebot.options import Options
 from voicebot.recording.recorder import Recordings
 from voicebot.store.conversation import Conversation
 from voicebot.telemetry import Telemetry
+from voicebot.transports.recording_decoder import RecordingDecoder
 from voicebot.transports.ws import playout
 from voicebot.transports.ws.session import Session
 
@@ -42,7 +43,7 @@ def wav(samples: int, rate_hz: int) -> str:
     ("audio", "complaint"),
     [
         (recording("wav", 4.0), "too large"),
-        (wav(20_000, 1), "too long"),
+        (wav(20_000, 1), "its sample rate is 1 Hz; 8000 to 192000 Hz are allowed"),
         (base64.b64encode(bytes(20_000)).decode(), "neither WebM nor WAV nor MP3"),
     ],
 )
@@ -122,6 +123,7 @@ async def test_a_client_that_does_not_read_is_sent_away() -> None:
             Conversation(),
             Options(engines, settings.choices),
             recordings,
+            RecordingDecoder(5_000_000),
         ),
         rate_hz=16_000,
         can_pause=False,

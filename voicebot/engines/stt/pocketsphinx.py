@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 from voicebot.core.audio import Audio
 from voicebot.engines.base import EngineError, Pause, Transcript
-from voicebot.engines.worker import Job, Kind, Message, WorkerPool
+from voicebot.engines.worker.frames import Kind, Message
+from voicebot.engines.worker.pool import Job, WorkerPool
 
 _FINAL_S = 30.0
 """How long the last decode may take after the end of the audio: some seconds for a minute of speech."""
@@ -47,19 +48,22 @@ class PocketSphinxTranscriber:
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
         leased: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
-        feeding = asyncio.create_task(self._feed(audio, leased), name="pocketsphinx audio")
+        waiting: list[Message] = []
+        feeding = asyncio.create_task(self._feed(audio, waiting, leased), name="pocketsphinx audio")
         try:
             async with self._pool.job(Message(Kind.START)) as job:
                 leased.set_result(job)
+                await _send(waiting, job)
                 while (message := await self._next(job, feeding)) is not None:
                     yield _transcript(message)
         finally:
             feeding.cancel()
             await asyncio.wait([feeding])
 
-    async def _feed(self, audio: AsyncIterable[Audio | Pause], leased: asyncio.Future[Job]) -> None:
-        """Sends the audio as it comes; what comes before there is a worker is kept for it."""
-        waiting: list[Message] = []
+    async def _feed(
+        self, audio: AsyncIterable[Audio | Pause], waiting: list[Message], leased: asyncio.Future[Job]
+    ) -> None:
+        """Sends the audio as it comes; what comes before there is a worker is kept in `waiting`."""
         async for item in audio:
             message = _input(item)
             waiting.append(message)
@@ -87,9 +91,9 @@ class PocketSphinxTranscriber:
 
 
 async def _send(waiting: list[Message], job: Job) -> None:
-    for message in waiting:
-        await job.send(message)
-    waiting.clear()
+    """May run twice at a time: a message is written as soon as it is taken off the list."""
+    while waiting:
+        await job.send(waiting.pop(0))
 
 
 def _input(item: Audio | Pause) -> Message:

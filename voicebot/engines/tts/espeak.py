@@ -6,6 +6,7 @@ import importlib.util
 import re
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
 from copy import copy
 from functools import cache
 from itertools import accumulate
@@ -14,12 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from voicebot.core.audio import Audio
-from voicebot.engines.base import Manner, WordStarts
-from voicebot.engines.worker import Kind, Message, WorkerPool
+from voicebot.engines.base import EngineError, Fault, Manner, WordStarts
+from voicebot.engines.worker.frames import Kind, Message
+from voicebot.engines.worker.pool import WorkerPool
 
 _PLACE = re.compile(r"^name\s+.*\(([^,)]+)\)", re.MULTILINE)
 _LANGUAGE_LINE = re.compile(r"^language\s+([a-z]{2})(?![a-z])", re.MULTILINE)
 _UNFINISHED = re.compile(r"^status testing", re.MULTILINE)
+
+_PIECE_S = 2.5
+"""How long a worker may take for each piece of sound. It takes milliseconds; one that needs this long hangs."""
 
 _VOICES = {"en": "en-us", "no": "nb", "zh": "cmn"}
 """Where the voice's name is not the language's code."""
@@ -73,9 +78,28 @@ class Espeak:
         """Workers that have started can work."""
 
     async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts]:
-        """The sound, then when its words begin (unless espeak-ng's marks don't fit the text)."""
+        """The sound, then when its words begin (unless espeak-ng's marks don't fit the text).
+
+        If a worker hangs before it has made any sound, another one is given the text.
+        """
+        silent = True
+        try:
+            async with aclosing(self._attempt(text)) as pieces:
+                async for piece in pieces:
+                    silent = False
+                    yield piece
+            return
+        except EngineError as error:
+            if error.fault is not Fault.TIMEOUT or not silent:
+                raise
+        async with aclosing(self._attempt(text)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _attempt(self, text: str) -> AsyncGenerator[Audio | WordStarts]:
+        start = Message(Kind.START, {"text": text, "voice": self._voice})
         duration_s = 0.0
-        async with self._pool.job(Message(Kind.START, {"text": text, "voice": self._voice})) as job:
+        async with self._pool.job(start, first_s=_PIECE_S, next_s=_PIECE_S) as job:
             while (message := await job.receive()) is not None:
                 if "marks" in message.fields:
                     marks = [

@@ -19,7 +19,8 @@ from voicebot.core.audio import Audio
 from voicebot.core.speakable import has_words
 from voicebot.engines.base import EngineError, Fault, Manner
 from voicebot.engines.tts.mp3 import Mp3Decoder, Mp3Error
-from voicebot.engines.worker import Job, Kind, Message, WorkerPool
+from voicebot.engines.worker.frames import Kind, Message
+from voicebot.engines.worker.pool import Job, WorkerPool
 
 _VOICES = {
     "en": ("en", "us"),
@@ -58,7 +59,7 @@ class Gtts:
     def __init__(self, *, language: str = "en", timeout_s: float = 10.0, workers: int = 3) -> None:
         self._timeout_s = timeout_s
         self._language, self._top_level_domain = _voice(language)
-        self._pool = WorkerPool(self.name, "voicebot.engines.tts.gtts_worker", workers)
+        self._pool = WorkerPool(self.name, "voicebot.engines.tts.gtts_worker", workers, network=True)
 
     def adapted(self, manner: Manner) -> Gtts:
         engine = copy(self)

@@ -1,10 +1,6 @@
-"""Worker processes for C libraries that hold the GIL or have one global state, driven from asyncio.
+"""Worker processes: for C libraries that hold the GIL or have one global state, and for what strangers send.
 
-A worker is `python -m <module>`, which calls `child.serve`; it talks `frames` over its stdin and stdout. It exits when
-its stdin ends, so a parent that dies in any way leaves nothing behind.
+A worker is `python -m <module>`, which calls `child.serve`; it talks `frames` over its stdin and stdout. `pool` is the
+server's side. A worker ends when its stdin ends or, on Linux, when the server dies in any way. This module imports
+nothing, so that a worker loads no more than it needs.
 """
-
-from voicebot.engines.worker.frames import Kind, Message
-from voicebot.engines.worker.pool import Job, WorkerPool
-
-__all__ = ["Job", "Kind", "Message", "WorkerPool"]

@@ -13,12 +13,12 @@ _HEAD = struct.Struct("<BII")
 
 
 class Kind(IntEnum):
-    """What a message is about. A job is START … DONE; one worker does one job at a time."""
+    """What a message is about. A job is START, BEGUN … DONE; one worker does one job at a time."""
 
     READY = 0
     """Worker: it has loaded what it needs. Sent once."""
     START = 1
-    """Engine: a job begins; the fields say which."""
+    """Engine: a job begins; the fields say which. The worker answers BEGUN at once."""
     DATA = 2
     """Either way: input or output of the job."""
     END = 3
@@ -27,6 +27,8 @@ class Kind(IntEnum):
     """Engine: stop the job (ignored when there is none)."""
     DONE = 5
     """Worker: the job has ended, cancelled or not; nothing of it follows."""
+    BEGUN = 6
+    """Worker: it has taken the job up. An idle worker that does not say so soon hangs."""
 
 
 Value = str | int | float | None

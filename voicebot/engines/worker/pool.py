@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 
-from voicebot.engines.base import EngineError
+from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.worker.frames import Kind, Message
 from voicebot.engines.worker.process import Worker
 
@@ -16,22 +16,41 @@ _log = logging.getLogger(__name__)
 _WAIT_S = 20.0
 """How long a job may wait for a free worker."""
 
+_BEGIN_S = 2.0
+"""How long a worker may take to take a job up. An idle one needs less than a millisecond; one that is stopped, or that
+hangs in a library since its last job, is replaced after this time, and the new worker gets the job."""
+
 
 class Job:
-    """One piece of work under way in a worker."""
+    """One piece of work under way in a worker.
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    `first_s` limits the wait for the first message and `next_s` the wait for each further one; None: no limit.
+    """
+
+    def __init__(self, engine: str, worker: Worker, first_s: float | None, next_s: float | None) -> None:
+        self._engine = engine
+        self.worker = worker
+        self._limit_s, self._next_s = first_s, next_s
         self.done = False
 
     async def send(self, message: Message) -> None:
-        await self._worker.send(message)
+        await self.worker.send(message)
 
     async def receive(self) -> Message | None:
-        """The job's next message, None once it is done. EngineError if its worker died."""
+        """The job's next message, None once it is done.
+
+        Raises EngineError if its worker died; TIMEOUT if it gave nothing in time: it is killed then.
+        """
         if self.done:
             return None
-        message = await self._worker.receive()
+        try:
+            async with asyncio.timeout(self._limit_s):
+                message = await self.worker.receive()
+        except TimeoutError:
+            problem = f"its worker process gave nothing within {self._limit_s:g} s"
+            await self.worker.kill(f"gave nothing within {self._limit_s:g} s")
+            raise EngineError(self._engine, problem, fault=Fault.TIMEOUT) from None
+        self._limit_s = self._next_s
         self.done = message.kind is Kind.DONE
         return None if self.done else message
 
@@ -39,16 +58,28 @@ class Job:
 class WorkerPool:
     """A fixed number of workers, each doing one job at a time. It lives on one event loop, and is used once.
 
-    `module` is what the workers run, with `arguments`; errors carry the name `engine`.
+    `module` is what the workers run, with `arguments`; errors carry the name `engine`. Only with `network` do workers
+    learn of the proxies. A job waits at most `wait_s` for a free worker. Jobs begin in the order in which they came.
     """
 
-    def __init__(self, engine: str, module: str, size: int, arguments: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        engine: str,
+        module: str,
+        size: int,
+        arguments: tuple[str, ...] = (),
+        *,
+        network: bool = False,
+        wait_s: float = _WAIT_S,
+    ) -> None:
         if size < 1:
             raise ValueError(f"a pool needs at least one worker, not {size}")
         self._engine = engine
         self._module = module
         self._size = size
         self._arguments = arguments
+        self._network = network
+        self._wait_s = wait_s
         # One entry per place; None where the worker has died and could not be replaced yet.
         self._free: asyncio.Queue[Worker | None] = asyncio.Queue()
         self._workers: set[Worker] = set()
@@ -82,30 +113,50 @@ class WorkerPool:
             await self._close_workers()
 
     @contextlib.asynccontextmanager
-    async def job(self, start: Message) -> AsyncIterator[Job]:
-        """A worker that has been sent `start`. Leaving before the job is done cancels it, without waiting for that.
+    async def job(
+        self, start: Message, *, first_s: float | None = None, next_s: float | None = None
+    ) -> AsyncIterator[Job]:
+        """A worker that has taken up `start`. Leaving before the job is done cancels it, without waiting for that.
 
+        A worker that hangs or dies before it takes the job up is replaced, and the new one gets the job.
         Raises EngineError if no worker comes free in time, or none can be started.
         """
-        worker = await self._lease()
-        job = Job(worker)
+        job = Job(self._engine, await self._lease(), first_s, next_s)
         try:
-            await job.send(start)
+            if (problem := await self._begin(job.worker, start)) is not None:
+                job.worker = await self._replacement(job.worker)
+                if (problem := await self._begin(job.worker, start)) is not None:
+                    raise problem
             yield job
         finally:
             if not self._closed:
-                task = asyncio.create_task(self._recycle(worker, job.done), name=f"{self._engine} worker recycling")
+                task = asyncio.create_task(self._recycle(job.worker, job.done), name=f"{self._engine} worker recycling")
                 self._recycling.add(task)
                 task.add_done_callback(self._recycling.discard)
+
+    async def _begin(self, worker: Worker, start: Message) -> EngineError | None:
+        """Has the worker take a job up. Returns why it does not: then it is dead."""
+        try:
+            async with asyncio.timeout(_BEGIN_S):
+                await worker.send(start)
+                while (await worker.receive()).kind is not Kind.BEGUN:
+                    pass
+        except TimeoutError:
+            await worker.kill(f"did not take up a job within {_BEGIN_S:g} s")
+            problem = f"its worker process did not take up a job within {_BEGIN_S:g} s"
+            return EngineError(self._engine, problem, fault=Fault.TIMEOUT)
+        except EngineError as error:
+            return error
+        return None
 
     async def _lease(self) -> Worker:
         if not self._started or self._closed:
             raise EngineError(self._engine, "its workers are not running")
         try:
-            async with asyncio.timeout(_WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 worker = await self._free.get()
         except TimeoutError:
-            raise EngineError(self._engine, f"all {self._size} workers were busy for {_WAIT_S:g} s") from None
+            raise EngineError(self._engine, f"all {self._size} workers were busy for {self._wait_s:g} s") from None
         if worker is not None and worker.alive:
             return worker
         try:
@@ -118,13 +169,14 @@ class WorkerPool:
         """Makes the worker's place free again, with a new worker if this one is of no more use."""
         place: Worker | None = None
         try:
-            try:
-                if not done:
+            if not done and worker.alive:
+                try:
                     await worker.finish_job()
-                place = worker if worker.alive else await self._replacement(worker)
-            except (EngineError, TimeoutError):
-                _log.warning("%s: a worker died, or did not stop its job, and is replaced", self._engine)
-                place = await self._replacement(worker)
+                except TimeoutError:
+                    await worker.kill("did not stop its job")
+                except EngineError:
+                    pass  # it has died, which shows below
+            place = worker if worker.alive else await self._replacement(worker)
         except EngineError as error:
             _log.error("%s", error)
         finally:
@@ -133,11 +185,13 @@ class WorkerPool:
     async def _replacement(self, worker: Worker | None) -> Worker:
         if worker is not None:
             await worker.kill()
-            self._workers.discard(worker)
+            if worker in self._workers:
+                self._workers.discard(worker)
+                _log.warning("%s: a worker process %s; another takes its place", self._engine, worker.cause_of_death)
         return await self._hire()
 
     async def _hire(self) -> Worker:
-        worker = await Worker.started(self._engine, self._module, self._arguments)
+        worker = await Worker.started(self._engine, self._module, self._arguments, network=self._network)
         if self._closed:
             await worker.kill()
             raise EngineError(self._engine, "its workers are not running")

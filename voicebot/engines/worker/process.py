@@ -1,4 +1,4 @@
-"""One worker process and its pipes, seen from the engine."""
+"""One worker process and its pipes, seen from the server."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
 import voicebot
 from voicebot.engines.base import EngineError
+from voicebot.engines.worker.environment import worker_environment
 from voicebot.engines.worker.frames import FrameBuffer, Kind, Message
 
 _log = logging.getLogger(__name__)
@@ -20,7 +22,10 @@ _READ_BYTES = 1 << 16
 _START_S = 30.0
 """Loading a model takes about 1 s on an idle machine; much more is a fault."""
 _STOP_S = 1.0
-"""How long a cancelled job, or a worker whose stdin has ended, may take before the worker is killed."""
+"""How long a cancelled job, or a worker whose pipe has ended, may take before the worker is killed."""
+
+_WHY_KILLED = {signal.SIGKILL: "out of memory?", signal.SIGPROF: "it had used up its processor time"}
+"""What is known of why a signal came."""
 
 
 class Worker:
@@ -38,15 +43,22 @@ class Worker:
         # A job may still be reading when the pool closes: whoever comes second waits for the end of the pipe.
         self._reading = asyncio.Lock()
         self._last_words = ""
+        self._killed_as: str | None = None
+        """Why this side killed it."""
         self._stderr = asyncio.create_task(self._log_stderr(process.stderr), name=f"{engine} worker stderr")
 
     @classmethod
-    async def started(cls, engine: str, module: str, arguments: tuple[str, ...]) -> Worker:
+    async def started(cls, engine: str, module: str, arguments: tuple[str, ...], *, network: bool) -> Worker:
         """A worker that is ready for jobs; EngineError, with the child's last words, if it does not get there."""
         root = Path(voicebot.__file__).parent.parent
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", module, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd=root
+                *(sys.executable, "-m", module, *arguments),
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                cwd=root,
+                env=worker_environment(network=network),
             )
         except OSError as error:
             raise EngineError(engine, f"cannot start a worker process: {error}") from error
@@ -65,6 +77,21 @@ class Worker:
     @property
     def alive(self) -> bool:
         return self._process.returncode is None and not self._stdout.at_eof() and not self._has_just_died()
+
+    @property
+    def cause_of_death(self) -> str:
+        """What became of a process that has ended, such as "was killed by SIGKILL (out of memory?)"."""
+        if self._killed_as is not None:
+            return f"was killed, as it {self._killed_as}"
+        code = self._process.returncode
+        if code is not None and code < 0:
+            number = signal.Signals(-code)
+            why = f" ({_WHY_KILLED[number]})" if number in _WHY_KILLED else ""
+            cause = f"was killed by {number.name}{why}"
+        else:
+            cause = f"ended with status {code}"
+        words = self._last_words.strip().rpartition("\n")[2]
+        return f"{cause}: {words}" if words else cause
 
     def _has_just_died(self) -> bool:
         """asyncio learns of a death a moment late: too late for a job that is to be given out now."""
@@ -87,9 +114,8 @@ class Worker:
             async with self._reading:
                 data = await self._stdout.read(_READ_BYTES)
             if not data:
-                await self.kill()
-                reason = self._last_words.strip().rpartition("\n")[2] or f"status {self._process.returncode}"
-                raise EngineError(self._engine, f"its worker process ended ({reason})")
+                await self._see_it_end()
+                raise EngineError(self._engine, f"its worker process {self.cause_of_death}")
             self._buffer.push(data)
         return message
 
@@ -108,11 +134,22 @@ class Worker:
                 await self._reap()
         await self.kill()
 
-    async def kill(self) -> None:
-        if self._process.returncode is None:
+    async def kill(self, why: str | None = None) -> None:
+        """`why` ends the sentence "it was killed, as it …" in the log, unless it has died by itself before."""
+        # A process that has ended must not be killed: `Popen.kill` would take its status away from asyncio, which then
+        # reports 255 for whatever it was.
+        if self._process.returncode is None and not self._has_just_died():
+            self._killed_as = why
             self._process.kill()
         self._stdin.close()
         await self._reap()
+
+    async def _see_it_end(self) -> None:
+        """Its pipe has ended: it is dying, or else it is killed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_S):
+                await self._process.wait()
+        await self.kill("had closed its pipe")
 
     async def _reap(self) -> None:
         async with self._reading:

@@ -9,13 +9,14 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from voicebot import limits
 from voicebot.transports.ws import protocol
 
 HEAD = f"""# The WebSocket protocol
 
 `ws://HOST:PORT/ws` takes one conversation a connection. Text frames are JSON: what a client sends has a `type`, what it
 is sent has an `event`. Fields that are not known are ignored; a message that is wrong gets `error`, and the session
-goes on. Other messages than recordings have {protocol.MAX_TEXT_BYTES // 1000} kB at most.
+goes on. Other messages than recordings have {limits.WS_TEXT_BYTES // 1000} kB at most.
 
 | query | meaning |
 |---|---|

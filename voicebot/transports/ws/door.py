@@ -11,6 +11,7 @@ from voicebot.config import Settings
 from voicebot.core.audio import SPEECH_RATE_HZ
 from voicebot.doors.address import client_address
 from voicebot.doors.admission import RefusedError, Ticket
+from voicebot.doors.ending import SHUTDOWN
 from voicebot.doors.refusal import Reason
 from voicebot.engines.base import Engines
 from voicebot.store.conversations import is_id
@@ -43,7 +44,8 @@ def add_websocket(app: FastAPI, engines: Engines, settings: Settings, connection
             await refuse(socket, Reason.REQUEST, "conversation: must be as `connected` named it", POLICY_VIOLATION)
             return
         try:
-            ticket = connections.admission.enter(client_address(socket.scope, settings.trusted_proxies))
+            address = client_address(socket.scope, settings.trusted_proxies)
+            ticket = connections.admission.enter(address, connections.place_of(wanted))
             try:
                 await connections.turns.admit()
                 await converse(socket, ticket, wanted, int(rate))
@@ -70,13 +72,17 @@ def add_websocket(app: FastAPI, engines: Engines, settings: Settings, connection
             conversation,
             connections.options,
             connections.recordings,
+            connections.decoder,
             rate_hz=rate_hz,
             can_pause=can_pause,
             turns=connections.turns,
         )
         connections.sockets.add(session)
+        if connections.closing:
+            session.leave(SHUTDOWN)
         try:
             await session.run()
         finally:
             connections.sockets.discard(session)
             conversation.end()
+            session.ended.set()

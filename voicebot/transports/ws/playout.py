@@ -76,6 +76,10 @@ class Playout:
         """Clips of the reply that were taken to be played, and may be acknowledged late."""
         self._stopped = self._over = False
         """The client was told to stop, and may be told to go on; or it was told that the reply is over."""
+        self._stopped_s = 0.0
+        """When it was told so last."""
+        self._anchor, self._anchor_s = 0, 0.0
+        """The client can't have played what comes after this position of the reply sooner than from this time on."""
         self._running = self._told = False
         """The client is taken to be playing; it has said so."""
         self._acknowledges = False
@@ -114,7 +118,9 @@ class Playout:
         elif self._stopped and not self._player.paused:
             self._stopped = False
             self._send(PlaybackResume())
-            if not self._can_pause:
+            if self._can_pause:
+                self._anchor, self._anchor_s = self._player.cursor, time.monotonic()
+            else:
                 self._restart(self._player.cursor)
 
     async def cut(self) -> None:
@@ -141,13 +147,14 @@ class Playout:
     def _stop(self, *, discard: bool) -> None:
         self._send(StopPlayback(discard=discard))
         if not self._stopped:
-            self._stopped = True
+            self._stopped, self._stopped_s = True, time.monotonic()
             self._settled.clear()
 
     def _restart(self, position: int) -> None:
         self._clips.clear()
         self._heard.clear()
-        self._next = position
+        self._next = self._anchor = position
+        self._anchor_s = 0.0
         self._naming = None
         self._running = self._told = False
         self._waited_s = 0.0
@@ -195,24 +202,36 @@ class Playout:
             self._running = self._told = True
 
     def complete(self) -> None:
-        """The client has played all that it has. What was sent a moment ago it can't have had."""
-        now_s, free_s = time.monotonic(), 0.0
+        """The client has played all that it has. What was sent a moment ago it can't have had.
+
+        After `stop_playback` this tells only of what was played before: players say it of sound that was stopped, too.
+        It is true if the message and the stop have crossed, and then the clips were due to end when the stop was sent.
+        """
+        self.follow()
+        if self._acknowledges:
+            return
+        until_s = self._stopped_s if self._stopped else time.monotonic()
+        free_s = self._anchor_s
         heard: _Clip | None = None
         for clip in self._clips:
-            free_s = max(free_s, clip.sent_s) + (clip.end - max(clip.start, self._player.cursor)) / WIRE_RATE_HZ
-            if free_s > now_s + EARLY_S:
+            free_s = max(free_s, clip.sent_s) + (clip.end - max(clip.start, self._anchor)) / WIRE_RATE_HZ
+            if free_s > until_s + EARLY_S:
+                break
+            if self._stopped and self._told and clip.end > self._player.cursor + EARLY:
                 break
             heard = clip
-        if heard is None or self._acknowledges:
+        if heard is None:
             return
         self._heard_to(heard.end)
-        self._running = self._told = False
+        if not self._stopped or not self._clips:
+            self._running = self._told = False
 
     def acknowledge(self, sequence: int, played_ms: int | None) -> None:
         """A clip was played, or so much of it. Of clips that the client should not have nothing is believed.
 
         Nor that one was played whole which was stopped before: players say so of what they drop.
         """
+        self.follow()
         if sequence >= self._sequence:
             return
         self._acknowledges = True

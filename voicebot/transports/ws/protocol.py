@@ -10,11 +10,6 @@ from voicebot.doors.ending import Cause
 from voicebot.doors.refusal import Reason
 from voicebot.transports.configuration import Configuration
 
-MAX_TEXT_BYTES = 64_000
-"""Longer messages can only be recordings."""
-MAX_PARTS = 1_000
-"""Of such: a parser makes hundreds of bytes of each value, and nobody hears meanwhile."""
-
 REFUSALS = (Reason.REQUEST, Reason.RATE, Reason.FULL, Reason.ADDRESS, Reason.DAY, Reason.ENGINES)
 """Why a session may be refused here."""
 
@@ -47,7 +42,11 @@ class ClientPlaybackStarted(_Message):
 
 
 class ClientPlaybackComplete(_Message):
-    """All clips that came have been played."""
+    """All clips that came have been played.
+
+    A player that says so when it is stopped does no harm: after `stop_playback` it counts only for clips that were due
+    to end by then.
+    """
 
     type: Literal["client_playback_complete"]
 
@@ -273,17 +272,12 @@ class MessageError(ValueError):
 
 
 def client_message(raw: str) -> ClientMessage:
-    """What a client sent. Raises MessageError."""
-    if len(raw) > MAX_TEXT_BYTES and sum(map(raw.count, "[{,")) > MAX_PARTS:
-        raise MessageError(f"the message has too many parts: {MAX_PARTS} are allowed")
+    """What a client sent, in a message of at most WS_TEXT_BYTES. Raises MessageError."""
     try:
-        message = _from_client.validate_json(raw)
+        return _from_client.validate_json(raw)
     except ValidationError as error:
         where = error.errors(include_url=False, include_input=False)[0]["loc"]
         raise MessageError(_problem(error), str(where[0]) if where else None) from None
-    if len(raw) > MAX_TEXT_BYTES and not isinstance(message, SpeechEnd):
-        raise MessageError(f"{message.type}: the message has {len(raw)} characters; {MAX_TEXT_BYTES} are allowed")
-    return message
 
 
 def server_message(raw: str | bytes) -> ServerMessage:

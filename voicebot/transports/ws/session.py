@@ -6,12 +6,13 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import assert_never
+from typing import Any, assert_never
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from voicebot import limits
 from voicebot.config import Settings
 from voicebot.core.audio import FRAME_S, Audio, Samples
 from voicebot.core.events import ChoicesMade, ConversationCleared, InterruptPressed, TextTyped
@@ -22,16 +23,18 @@ from voicebot.doors.rates import FloodError, MessageRate
 from voicebot.doors.refusal import Reason
 from voicebot.doors.turns import DailyTurns
 from voicebot.engines.base import Engines
-from voicebot.engines.upload import RecordingError
 from voicebot.options import ChoiceError, Options
 from voicebot.orchestrator import Meter, Orchestrator
 from voicebot.player import FrameClock
 from voicebot.recording.recorder import Recordings
 from voicebot.store.conversation import Conversation
+from voicebot.transports.recording_decoder import Decoded, RecordingDecoder
+from voicebot.transports.ws.budget import SoundBudget
+from voicebot.transports.ws.bystanders import Bystanders
+from voicebot.transports.ws.inbox import Inbox, LargeMessage
 from voicebot.transports.ws.narrator import Narrator
 from voicebot.transports.ws.playout import Playout
 from voicebot.transports.ws.protocol import (
-    MAX_TEXT_BYTES,
     Bye,
     Clear,
     ClientMessage,
@@ -52,12 +55,14 @@ from voicebot.transports.ws.protocol import (
     TtsDropped,
     client_message,
 )
-from voicebot.transports.ws.sound import decode
 
 logger = logging.getLogger(__name__)
 
-MAX_UNSENT = 2_000
-"""Messages that wait for a client which does not read; then it is given up."""
+LARGE_TEXT = "voicebot.large_text"
+"""Our server's key in a received ASGI message for text that is longer than WS_TEXT_BYTES, as bytes."""
+
+MIN_SIZE = 100
+"""Bytes of memory that any message in the inbox takes."""
 
 SHORTEST_S = 0.2
 """Of a recording: less holds no word."""
@@ -76,7 +81,11 @@ GOODBYE_S = 1.0
 
 class Session:
     """Messages in, messages out, with an orchestrator between them. `meter` makes what is told of it, by its name;
-    `turns` counts its answers."""
+    `turns` counts its answers.
+
+    What a client sends is read at once, but sound and what must keep its place between sound waits in an inbox, as the
+    session works on no more sound than can have been spoken.
+    """
 
     def __init__(
         self,
@@ -88,6 +97,7 @@ class Session:
         conversation: Conversation,
         options: Options,
         recordings: Recordings,
+        decoder: RecordingDecoder,
         *,
         rate_hz: int,
         can_pause: bool,
@@ -95,12 +105,16 @@ class Session:
     ) -> None:
         self._socket, self._settings, self._rate_hz = socket, settings, rate_hz
         self._options, self._choices = options, settings.choices
-        self._ticket, self._rate = ticket, MessageRate(settings.messages_per_s)
+        self.ticket, self._rate = ticket, MessageRate(settings.messages_per_s)
+        self._decoder, self._inbox = decoder, Inbox()
+        self._live_budget = SoundBudget(limits.LIVE_BURST_S, limits.LIVE_PACE)
+        self._upload_budget = SoundBudget(limits.UPLOAD_BURST_S)
         self._name = secrets.token_hex(8)
-        self._unsent: asyncio.Queue[ServerMessage] = asyncio.Queue(MAX_UNSENT)
+        self._unsent: asyncio.Queue[ServerMessage] = asyncio.Queue(limits.WS_UNSENT)
         self._conversation = conversation
         conversation.taken = partial(self.leave, TAKEN_OVER)
         self._recorder = recordings.new(conversation.history)
+        self._bystanders = Bystanders()
         self._narrator = Narrator(self._send)
         self._orchestrator = Orchestrator(
             engines,
@@ -110,7 +124,7 @@ class Session:
             turns=turns,
             history=conversation.history,
             witness=self._narrator.witness,
-            journal=self._recorder.happened,
+            journal=self._bystanders.guarded("journal", self._recorder.happened),
             meter=meter(self._name),
             dropped=lambda text: self._send(TtsDropped(text=text)),
             streamed=self._narrator.stream,
@@ -119,27 +133,35 @@ class Session:
         self._playout = Playout(self._orchestrator.player, self._send, self._stalled, can_pause=can_pause)
         self._heard_s: float | None = None
         """When live sound came last; None: none has come."""
-        self._uploads = False
-        self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._uploads = self._held_back = False
+        self.ended = asyncio.Event()
+        """Nothing of it goes on any more: whoever runs it sets this."""
+        self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
 
     @property
     def state(self) -> State:
         return self._orchestrator.state
 
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation that it is in; None if that is not kept."""
+        return self._conversation.id
+
     def leave(self, ending: Ending) -> None:
         """End the session, telling the client why."""
-        if not self._ended.done():
-            self._ended.set_result(ending)
+        if not self._ending.done():
+            self._ending.set_result(ending)
 
     async def run(self) -> None:
         """Until one side leaves. All tasks of the session end with it."""
-        self._recorder.begin()
+        self._bystanders.tell("recorder", self._recorder.begin)
         self._send(Connected(session_id=self._name, conversation=self._conversation.id, recording=self._recorder.name))
         if self._conversation.notice is not None:
             self._send(Error(message=self._conversation.notice))
         work = {
             "session": self._orchestrator.run(),
             "receiving": self._receive(),
+            "inbox": self._work_off(),
             "sending": self._transmit(),
             "playout": self._tick(),
             "clips": self._playout.run(),
@@ -148,12 +170,14 @@ class Session:
         for task in tasks:
             task.add_done_callback(self._task_ended)
         try:
-            ending = await self._ended
+            ending = await self._ending
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._recorder.end()
+            self._bystanders.tell("recorder", self._recorder.end)
+            if self._uploads:
+                self._decoder.leave()
         await say_goodbye(self._socket, list(self._left_over()), ending.cause, ending.reason)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
@@ -178,7 +202,7 @@ class Session:
         left: list[ServerMessage] = []
         while not self._unsent.empty():
             left.append(self._unsent.get_nowait())
-        return left if len(left) < MAX_UNSENT else []
+        return left if len(left) < limits.WS_UNSENT else []
 
     async def _transmit(self) -> None:
         while True:
@@ -193,7 +217,7 @@ class Session:
     def _state_changed(self, state: State) -> None:
         self._narrator.tell(state)
         self._playout.follow()
-        self._conversation.observe(state)
+        self._bystanders.tell("conversation's store", self._conversation.observe, state)
 
     def _stalled(self) -> None:
         self._send(Error(message="no clip was acknowledged for a while: the reply is given up"))
@@ -212,70 +236,128 @@ class Session:
             if now_s - told_s >= TELEMETRY_INTERVAL_S:
                 told_s = now_s
                 self._send(Telemetry(stt_bytes=self._orchestrator.ears.bytes_transcribed))
-                if (over := self._ticket.over()) is not None:
+                if (over := self.ticket.over()) is not None:
                     self.leave(over)
 
     def _advance(self, most: int) -> Samples:
         """The client is taken to have played so many samples."""
         frame = self._orchestrator.next_frame(most)
-        self._recorder.played(frame)
+        self._bystanders.tell("recorder", self._recorder.played, frame)
         return frame
 
     # In -----------------------------------------------------------------------------------------------------------
 
     async def _receive(self) -> None:
+        """Reads messages. Most wait in the inbox for their turn, behind the sound that came before them."""
         while True:
             frame = await self._socket.receive()
             if frame["type"] == "websocket.disconnect":
                 return
             try:
-                if frame.get("text") is not None:
-                    if (refusal := self._rate.refusal()) is not None:
-                        raise MessageError(refusal)
-                    await self._take(await self._parsed(frame["text"]))
-                else:
-                    self._hear(frame["bytes"])
+                try:
+                    await self._read(frame)
+                except MessageError as error:
+                    await self._inbox.put(error, MIN_SIZE)
             except FloodError as flood:
                 self.leave(Ending(Cause.FLOOD, str(flood)))
                 return
-            except (MessageError, RecordingError) as error:
-                if isinstance(error, MessageError) and error.type == "speech_end" and self._uploads:
-                    self._orchestrator.ears.upload(None)
-                self._send(Error(message=str(error)))
 
-    async def _parsed(self, raw: str) -> ClientMessage:
-        """Recordings are large, and the other sessions must not wait for them. Raises MessageError."""
-        return client_message(raw) if len(raw) <= MAX_TEXT_BYTES else await asyncio.to_thread(client_message, raw)
-
-    def _hear(self, pcm: bytes) -> None:
-        """Live sound. Raises MessageError."""
-        if self._uploads:
-            raise MessageError("binary: this session uploads its utterances (speech_end); it can't send live sound too")
-        if len(pcm) > MAX_TEXT_BYTES:
-            raise MessageError(f"binary: the frame has {len(pcm)} bytes; {MAX_TEXT_BYTES} are allowed")
-        if len(pcm) % 2:
-            raise MessageError(f"binary: 16-bit samples need an even number of bytes, not {len(pcm)}")
-        self._heard_s = time.monotonic()
-        audio = Audio.from_bytes(pcm, self._rate_hz)
-        self._recorder.heard(audio)
-        self._orchestrator.ears.hear(audio)
-
-    async def _take(self, message: ClientMessage) -> None:
-        match message:
-            case SpeechStart():
-                self._must_upload(message.type)
-                self._orchestrator.ears.speech_began()
-            case SpeechEnd(audio=encoded):
-                self._must_upload(message.type)
-                await self._upload(encoded)
+    async def _read(self, frame: Mapping[str, Any]) -> None:
+        """Raises MessageError and FloodError."""
+        if (pcm := frame.get("bytes")) is not None:
+            if self._heard_s is not None:
+                self._heard_s = time.monotonic()
+            await self._inbox.put(pcm, len(pcm) + MIN_SIZE)
+            return
+        if (refusal := self._rate.refusal()) is not None:
+            raise MessageError(refusal)
+        large: bytes | None = frame.get(LARGE_TEXT)
+        text: str = frame.get("text") or ""
+        if large is None and len(text) > limits.WS_TEXT_BYTES:  # from a server that is not ours
+            large = text.encode()
+        if large is not None:
+            await self._inbox.put(LargeMessage(large), len(large))
+            return
+        match client_message(text):
+            case Bye():
+                self.leave(HUNG_UP)
+            case Interrupt() if self._held_back:
+                self._orchestrator.post(InterruptPressed())
             case ClientPlaybackStarted():
                 self._playout.started()
             case ClientPlaybackComplete():
                 self._playout.complete()
             case ClipPlayed(sequence=sequence, played_ms=played_ms):
                 self._playout.acknowledge(sequence, played_ms)
+            case message:
+                await self._inbox.put(message, len(text) + MIN_SIZE)
+
+    async def _work_off(self) -> None:
+        """Does what waits in the inbox, in order, and no faster than the budgets allow."""
+        while True:
+            async with self._inbox.next() as item:
+                try:
+                    match item:
+                        case bytes():
+                            await self._hear(item)
+                        case LargeMessage(data):
+                            await self._upload(data, in_message=True)
+                        case MessageError():
+                            raise item
+                        case _:
+                            await self._take(item)
+                except MessageError as error:
+                    if error.type == "speech_end" and self._uploads:
+                        self._orchestrator.ears.upload(None)
+                    self._send(Error(message=str(error)))
+
+    async def _keep_to(self, budget: SoundBudget) -> None:
+        """Waits until there is something left of it. An interruption and what a client tells of its playback may come
+        meanwhile."""
+        if (wait_s := budget.wait_s) > 0:
+            self._held_back = True
+            try:
+                await asyncio.sleep(wait_s)
+            finally:
+                self._held_back = False
+
+    async def _hear(self, pcm: bytes) -> None:
+        """Live sound, piece by piece, so that other sessions get their turn in between. Raises MessageError."""
+        await self._keep_to(self._live_budget)
+        problem = self._problem_with(pcm)
+        audio = Audio.from_bytes(b"" if problem else pcm, self._rate_hz)
+        self._live_budget.spend(max(0.0, limits.LIVE_FRAME_S - audio.duration_s))
+        if problem is not None:
+            raise MessageError(f"binary: {problem}")
+        size = round(limits.LIVE_PIECE_S * self._rate_hz)
+        for start in range(0, len(audio.samples), size):
+            await self._keep_to(self._live_budget)
+            piece = Audio(audio.samples[start : start + size], self._rate_hz)
+            self._live_budget.spend(piece.duration_s)
+            self._heard_s = time.monotonic()
+            self._bystanders.tell("recorder", self._recorder.heard, piece)
+            self._orchestrator.ears.hear(piece)
+            await asyncio.sleep(0)
+
+    def _problem_with(self, pcm: bytes) -> str | None:
+        if self._uploads:
+            return "this session uploads its utterances (speech_end); it can't send live sound too"
+        if len(pcm) > limits.WS_TEXT_BYTES:
+            return f"the frame has {len(pcm)} bytes; {limits.WS_TEXT_BYTES} are allowed"
+        if len(pcm) % 2:
+            return f"16-bit samples need an even number of bytes, not {len(pcm)}"
+        return None
+
+    async def _take(self, message: ClientMessage) -> None:
+        """Raises MessageError."""
+        match message:
             case Interrupt():
                 self._orchestrator.post(InterruptPressed())
+            case SpeechStart():
+                self._must_upload(message.type)
+                self._orchestrator.ears.speech_began()
+            case SpeechEnd(audio=encoded):
+                await self._upload(encoded.encode(), in_message=False)
             case Text(text=text):
                 if len(text) > self._settings.max_text_chars:
                     raise MessageError(f"text: {len(text)} characters; {self._settings.max_text_chars} are allowed")
@@ -288,27 +370,44 @@ class Session:
                 except ChoiceError as error:
                     raise MessageError(str(error)) from None
                 self._orchestrator.post(ChoicesMade(self._choices))
-            case Bye():
-                self.leave(HUNG_UP)
+            case ClientPlaybackStarted() | ClientPlaybackComplete() | ClipPlayed() | Bye():
+                raise AssertionError("these are not kept waiting")
             case _:
                 assert_never(message)
 
     def _must_upload(self, what: str) -> None:
         if self._heard_s is not None:
             raise MessageError(f"{what}: this session sends live sound, in which the server hears speech by itself")
-        self._uploads = True
+        if not self._uploads:
+            self._uploads = True
+            self._decoder.enter()
 
-    async def _upload(self, encoded: str) -> None:
-        """Whatever is wrong with the recording, the utterance ends. Raises RecordingError."""
-        audio: Audio | None = None
+    async def _upload(self, data: bytes, *, in_message: bool) -> None:
+        """A recording in base64, or a long message that should have one in it.
+
+        Whatever is wrong with the recording, the utterance ends. Raises MessageError.
+        """
+        self._must_upload("speech_end")
+        await self._keep_to(self._upload_budget)
+        decode = self._decoder.decode_message if in_message else self._decoder.decode_base64
+        decoded = Decoded()
         try:
-            audio = await asyncio.to_thread(decode, encoded, round(self._settings.ws_max_audio_mb * 1_000_000))
-        except RecordingError as error:
-            raise RecordingError(f"speech_end: audio: {error}") from error
-        else:
-            self._recorder.heard(audio)
+            decoded = await decode(data)
         finally:
-            self._orchestrator.ears.upload(audio if audio is not None and audio.duration_s >= SHORTEST_S else None)
+            self._spoken(decoded)
+        if decoded.in_message:
+            raise MessageError(decoded.error)
+        if decoded.error:
+            raise MessageError(f"speech_end: audio: {decoded.error}")
+
+    def _spoken(self, decoded: Decoded) -> None:
+        audio = decoded.audio
+        length_s = 0.0 if audio is None else audio.duration_s
+        self._upload_budget.spend(max(length_s, decoded.cost_s * limits.UPLOAD_COST_S))
+        if audio is not None:
+            self._bystanders.tell("recorder", self._recorder.heard, audio)
+        if not decoded.in_message or decoded.type == "speech_end":
+            self._orchestrator.ears.upload(audio if length_s >= SHORTEST_S else None)
 
 
 async def say_goodbye(

@@ -1,0 +1,118 @@
+"""What a client without acknowledgements says after `stop_playback`: nothing that was cut counts as heard."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.support.ws_bot import bot, history, until_empty, words
+from tests.support.ws_client import WsClient, recording, sound_of, ws_client
+
+LONG = "One two three four five six seven eight nine ten eleven twelve."
+"""1.9 s long at 30 ms a letter."""
+
+HEARD = [["what is the weather like in Paris"]]
+
+
+async def playing(client: WsClient, *, told: bool = True) -> dict[str, Any]:
+    """The client plays the reply's only clip, and may say so."""
+    await client.send("text", text="count")
+    clip = await client.next("play_audio")
+    if told:
+        await client.send("client_playback_started")
+    return clip
+
+
+@pytest.mark.parametrize("query", ["", "?pause=1"])
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_reply_that_is_cut_was_heard_up_to_the_cut(query: str, told: bool) -> None:
+    async with bot([[LONG]], letter_s=0.03) as server, ws_client(server, query) as client:
+        await playing(client, told=told)
+        await asyncio.sleep(0.6)
+        await client.send("interrupt")
+        await client.next("stop_playback", discard=True)
+        await client.send("client_playback_complete")
+        await client.next("state", phase="idle")
+        said = words(server)[1:]
+        assert said == [] or (LONG.startswith(said[0]) and len(said[0].split()) <= 6)
+        if told:
+            assert history(server)[1].interrupted
+
+
+@pytest.mark.parametrize("query", ["", "?pause=1"])
+async def test_a_paused_reply_goes_on_where_it_was_cut(query: str) -> None:
+    """The client says that its playback is complete as soon as it has stopped."""
+    async with bot([[LONG]], [["uh-huh"]], letter_s=0.03) as server, ws_client(server, query) as client:
+        clip = await playing(client)
+        await asyncio.sleep(0.6)
+        await client.send("speech_start")
+        await client.next("stop_playback")
+        await client.send("client_playback_complete")
+        await client.send("speech_end", audio=recording("wav"))
+        await client.next("verdict", decision="resume")
+        await client.next("playback_resume")
+        if query:
+            left_s = clip["duration_ms"] / 1000 - 0.6
+        else:
+            rest = await client.next("play_audio")
+            await client.send("client_playback_started")
+            left_s = len(sound_of(rest)) / 48_000
+            assert left_s == pytest.approx(clip["duration_ms"] / 1000 - 0.6, abs=0.25)
+        await asyncio.sleep(left_s)
+        await client.send("client_playback_complete")
+        await client.next("state", phase="idle")
+        assert words(server) == ["count", LONG]
+
+
+@pytest.mark.parametrize("query", ["", "?pause=1"])
+async def test_what_was_said_of_the_stop_may_come_after_the_resume(query: str) -> None:
+    async with bot([[LONG], ["Well."]], [["uh-huh"]], letter_s=0.03) as server, ws_client(server, query) as client:
+        await playing(client)
+        await asyncio.sleep(0.6)
+        await client.send("speech_start")
+        await client.next("stop_playback")
+        await asyncio.sleep(1.2)
+        await client.send("speech_end", audio=recording("wav"))
+        await client.next("playback_resume")
+        if not query:
+            await client.next("play_audio")
+        await client.send("client_playback_complete")
+        await client.send("interrupt")
+        await client.next("state", phase="idle")
+        assert LONG.startswith(words(server)[1])
+        assert len(words(server)[1].split()) <= 6
+        assert history(server)[1].interrupted
+
+
+async def test_words_over_the_reply_are_answered_with_what_was_heard_of_it() -> None:
+    async with bot([[LONG], ["Sunny."]], HEARD, letter_s=0.03) as server, ws_client(server) as client:
+        await playing(client)
+        await asyncio.sleep(0.6)
+        await client.send("speech_start")
+        await client.next("stop_playback")
+        await client.send("client_playback_complete")
+        await client.send("speech_end", audio=recording("wav"))
+        await client.next("verdict", decision="regenerate")
+        assert (await client.next("play_audio"))["text"] == "Sunny."
+        cut = history(server)[1]
+        assert cut.interrupted
+        assert LONG.startswith(cut.text)
+        assert 1 <= len(cut.text.split()) <= 6
+
+
+async def test_a_complete_that_crosses_with_the_stop_counts() -> None:
+    """The client has played everything when the stop, which is under way, reaches it."""
+    async with bot([[LONG]] * 2, letter_s=0.03) as server:
+        for told in (True, False):
+            async with ws_client(server) as client:
+                clip = await playing(client, told=told)
+                await asyncio.sleep(clip["duration_ms"] / 1000)
+                await client.send("speech_start")
+                await client.send("client_playback_complete")
+                await client.send("speech_end", audio=recording("wav", 0.1))
+                await client.next("state", phase="idle")
+                assert words(server) == ["count", LONG]
+                assert not history(server)[1].interrupted
+            await until_empty(server)
