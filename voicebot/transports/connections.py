@@ -12,9 +12,11 @@ from typing import Any, Literal, Protocol
 
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastrtc.utils import Context
 from fastrtc.webrtc_connection_mixin import WebRTCConnectionMixin
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from voicebot import limits
 from voicebot.config import Settings
@@ -66,6 +68,19 @@ class Offer(BaseModel):
     """The one to go on with; FastRTC knows nothing of it."""
 
 
+async def offer_of(request: Request) -> Offer:
+    """The offer in a request's body. Raises RefusedError or RequestValidationError."""
+    body = await request.body()
+    if len(body) > limits.OFFER_BYTES:
+        message = f"the offer has {len(body)} bytes; {limits.OFFER_BYTES} are allowed"
+        raise OfferError(413, Reason.BODY, message)
+    try:
+        return Offer.model_validate_json(body)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in problems]) from None
+
+
 class Connections(WebRTCConnectionMixin):
     """All WebRTC connections of this process: takes offers, and sees that nothing of a closed one stays behind.
 
@@ -115,15 +130,15 @@ class Connections(WebRTCConnectionMixin):
 
     async def answer(self, offer: Offer, address: str) -> Any:
         """The answer to an offer of a client at `address`, as FastRTC gives it. Raises RefusedError."""
-        ticket = self.admission.ask(address, self._place_of(offer.conversation))
+        ticket = self.admission.ask(address, self.place_of(offer.conversation))
         try:
             return await self._connect(offer, address, ticket)
         except BaseException:
             ticket.leave()
             raise
 
-    def _place_of(self, conversation: str | None) -> Ticket | None:
-        """Of the session that is in this conversation, and ends when another one goes on with it."""
+    def place_of(self, conversation: str | None) -> Ticket | None:
+        """The place of the session that is in this conversation, and ends when another one goes on with it."""
         for webrtc_id, handler in self.handlers.items():
             if conversation is not None and handler.conversation.id == conversation:
                 return self._tickets.get(webrtc_id)
@@ -270,10 +285,10 @@ class Connections(WebRTCConnectionMixin):
         finally:
             self.clean_up(name)
 
-    async def close(self) -> None:
-        """Close all connections, and wait until they are and their last words are kept, but not for ever.
+    async def end_sessions(self) -> None:
+        """End all sessions, telling their clients why, and wait until they have ended, but not for ever.
 
-        Each step is done whatever became of those before it.
+        What goes wrong with one of them keeps no other from its end.
         """
         for socket in list(self.sockets):
             with _each_alone("a session"):
@@ -282,6 +297,10 @@ class Connections(WebRTCConnectionMixin):
             with _each_alone("a session"):
                 self._leave(handler, SHUTDOWN)
         await _closed_alone("the connections", self._close_all, limits.CLOSING_S + 1)
+
+    async def close(self) -> None:
+        """Close all connections, and wait until their last words are kept; each step whatever became of the others."""
+        await self.end_sessions()
         await _closed_alone("the conversations", self.conversations.close, LAST_WORDS_S)
         with _each_alone("the recordings"):
             self.recordings.close()
