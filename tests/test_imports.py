@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "voicebot"
 
 LAYERS = [
-    {"voicebot", "core", "limits"},
+    {"voicebot", "core", "limits", "faults"},
     {"space"},
     {"config", "logs", "memory", "threads"},
     {"tools", "personas"},

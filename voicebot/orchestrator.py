@@ -37,6 +37,7 @@ from voicebot.core.machine import step
 from voicebot.core.state import State
 from voicebot.ears import Ears
 from voicebot.engines.base import Engines
+from voicebot.faults import Faults
 from voicebot.player import Player
 from voicebot.reply import ReplyMaker, TurnBudget
 
@@ -73,6 +74,8 @@ class Orchestrator:
     `cut` is awaited before a cancelled reply is final: a client that plays by itself has fallen silent then, and the
     player knows what was heard.
 
+    A fault of `observe`, `witness`, `journal`, `meter`, `dropped` or `streamed` is logged and changes nothing else.
+
     `post` may be called, and the `ears` may be given sound, from the event loop at any time; what comes before `run`
     waits for it.
     """
@@ -96,8 +99,11 @@ class Orchestrator:
         self.state = State(settings.rules, settings.choices, history=history, merge_next=not history)
         self._choices = settings.choices
         self.player = Player(self.post, settings.tts_prefetch, rewind_words=settings.resume_rewind == "word")
-        self._observe, self._end, self._witness, self._meter, self._cut = observe, end, witness, meter, cut
-        self._journal = journal
+        self._faults = Faults()
+        self._observe = self._faults.guarded("observing", observe)
+        self._witness = self._faults.guarded("witnessing", witness)
+        self._journal = self._faults.guarded("the journal", journal)
+        self._end, self._meter, self._cut = end, meter, cut
         self._engines = engines
         self.ears = Ears(self.post, settings.endpoint_rules)
         self._replies = ReplyMaker(
@@ -107,8 +113,8 @@ class Orchestrator:
             post=self.post,
             queue_max=settings.tts_queue_max,
             drop_oldest=settings.tts_overflow == "drop-oldest",
-            dropped=dropped,
-            streamed=streamed,
+            dropped=self._faults.guarded("telling of a dropped sentence", dropped),
+            streamed=self._faults.guarded("telling of a reply's text", streamed),
             sentence_max_chars=settings.tts_sentence_max_chars,
             language=settings.language,
             turns=turns,
@@ -128,7 +134,8 @@ class Orchestrator:
         """The next 20 ms for the wire: 48 kHz, int16 of shape (960,), with `most` samples of sound."""
         frame = self.player.next_frame(most)
         if self._meter is not None and self.player.underruns > self._underruns:
-            self._meter.underran(self.player.underruns - self._underruns)
+            with self._faults.contained("metering"):
+                self._meter.underran(self.player.underruns - self._underruns)
             self._underruns = self.player.underruns
         self.ears.played(frame)
         return frame
@@ -136,7 +143,8 @@ class Orchestrator:
     async def run(self) -> None:
         """Run the session until cancelled. All its tasks and timers end with it."""
         if self._meter is not None:
-            self._meter.began()
+            with self._faults.contained("metering"):
+                self._meter.began()
         try:
             async with aclosing(self.ears), asyncio.TaskGroup() as group:
                 await self.ears.open(self._engines.make_vad, self._choices.sensitivity)
@@ -144,24 +152,24 @@ class Orchestrator:
                 await self.ears.transcribe_with(self._engines.stt)
                 while True:
                     input, at_s = await self._mailbox.get()
-                    if self._witness is not None:
-                        self._witness(input)
+                    self._witness(input)
                     before = self.state
                     self.state, commands = step(before, input, at_s)
-                    if self._journal is not None:
-                        self._journal(input, before, self.state, at_s)
+                    self._journal(input, before, self.state, at_s)
                     for command in commands:
                         await self._carry_out(command, group)
                     if self.state != before:
                         if self._meter is not None:
-                            self._meter.changed(before, self.state, at_s)
+                            with self._faults.contained("metering"):
+                                self._meter.changed(before, self.state, at_s)
                         self._observe(self.state)
         finally:
             for timer in self._timers.values():
                 timer.cancel()
             self.player.close()
             if self._meter is not None:
-                self._meter.ended()
+                with self._faults.contained("metering"):
+                    self._meter.ended()
 
     async def _carry_out(self, command: Command, group: asyncio.TaskGroup) -> None:
         match command:

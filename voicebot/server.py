@@ -8,9 +8,9 @@ import signal
 import socket
 from contextlib import AsyncExitStack
 from types import FrameType
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -32,7 +32,7 @@ from voicebot.places import places_for
 from voicebot.recording.recorder import GRACE_S
 from voicebot.share import open_link
 from voicebot.transports import aiortc_tuning
-from voicebot.transports.connections import Connections, Offer
+from voicebot.transports.connections import Connections, Offer, offer_of
 from voicebot.transports.kept import add_conversations
 from voicebot.transports.take import PATH, add_recordings
 from voicebot.transports.ws import add_websocket
@@ -104,7 +104,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
         }
 
     @app.post("/webrtc/offer")
-    async def webrtc_offer(offer: Offer, request: Request) -> Any:
+    async def webrtc_offer(offer: Annotated[Offer, Depends(offer_of)], request: Request) -> Any:
         return await connections.answer(offer, client_address(request.scope, settings.trusted_proxies))
 
     add_websocket(app, engines, settings, connections)

@@ -25,7 +25,8 @@ class Clock:
 
 
 def admission(clock: Clock | None = None, **settings: Any) -> Admission:
-    return Admission(config.load(**settings), clock or Clock())
+    clock = clock or Clock()
+    return Admission(config.load(**settings), clock, clock)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ import logging
 import math
 import queue
 import threading
+import time
 from asyncio import AbstractEventLoop, Queue
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcrtpsender import RTCEncodedFrame
 from av import AudioFrame, FFmpegError, Packet
 
+from voicebot import limits
 from voicebot.transports.jitter_buffer import SoundJitterBuffer
 from voicebot.transports.opus import VoiceDecoder, VoiceEncoder
 
@@ -44,12 +47,14 @@ class InlineDecoder:
     """Takes the place of a receiver's queue to its decoder thread: what is put in is decoded there and then.
 
     A frame takes some 50 us; handing it to a thread, and the sound back, takes longer and wakes the event loop twice.
+    No more sound is made than a client can have spoken: `SOUND_BURST_S` at once and then `SOUND_SPEED` times the clock.
     """
 
-    def __init__(self, receiver: RTCRtpReceiver) -> None:
-        self._receiver = receiver
-        self._decoder: Decoder | None = None
-        self._mime_type = ""
+    def __init__(self, receiver: RTCRtpReceiver, clock: Callable[[], float] = time.monotonic) -> None:
+        self._receiver, self._clock = receiver, clock
+        self._decoders: dict[str, Decoder] = {}
+        self._left_s, self._filled_s = limits.SOUND_BURST_S, clock()
+        self._failed = False
 
     def put(self, task: tuple[RTCRtpCodecParameters, JitterFrame] | None) -> None:
         """Decodes into the receiver's track; None ends the track."""
@@ -58,16 +63,29 @@ class InlineDecoder:
         if task is None:
             track._queue.put_nowait(None)
             return
+        if not self._may_decode():
+            return
         codec, encoded = task
-        if self._decoder is None or codec.mimeType != self._mime_type:
-            self._decoder, self._mime_type = decoder_for(codec), codec.mimeType
+        if codec.mimeType not in self._decoders:
+            self._decoders[codec.mimeType] = decoder_for(codec)
         try:
-            frames = self._decoder.decode(encoded)
+            frames = self._decoders[codec.mimeType].decode(encoded)
         except FFmpegError as error:
-            logger.warning("%s could not be decoded: %s", codec.mimeType, error)
+            if not self._failed:
+                self._failed = True
+                logger.warning("%s could not be decoded: %s", codec.mimeType, error)
             return
         for frame in frames:
+            assert isinstance(frame, AudioFrame)
+            self._left_s -= frame.samples / frame.sample_rate
             track._queue.put_nowait(frame)
+
+    def _may_decode(self) -> bool:
+        """Whether there is time left in the budget; a run of packets may overdraw it a little."""
+        now_s = self._clock()
+        self._left_s += (now_s - self._filled_s) * limits.SOUND_SPEED
+        self._left_s, self._filled_s = min(limits.SOUND_BURST_S, self._left_s), now_s
+        return self._left_s > 0
 
 
 def decoder_for(codec: RTCRtpCodecParameters) -> Decoder:

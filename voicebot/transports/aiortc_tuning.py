@@ -28,18 +28,21 @@ def apply(version: str = aiortc.__version__) -> bool:
     - Lost sound is concealed; sound has one channel (`opus`), and is decoded and encoded on the event loop.
     - The level in each packet's header is computed by numpy.
     - A peer that has vanished is noticed after 12 s.
+    - Malformed SCTP packets do not block the event loop, and its timers do not depend on the time of day
+      (`aiortc_limits`).
 
     Video stays as it is. False, with a warning and nothing changed, if aiortc is not as it is known here.
     """
     if not version.startswith(KNOWN_VERSION):
         logger.warning("aiortc %s is not known (%sx is): left as it is, with more delay", version, KNOWN_VERSION)
         return False
-    from voicebot.transports import aiortc_sound  # not before: it imports names that this version is known to have
+    from voicebot.transports import aiortc_limits, aiortc_sound  # not before: they import names of this version
 
-    if missing := [*aiortc_sound.missing(), *_missing_in_aioice()]:
+    if missing := [*aiortc_sound.missing(), *aiortc_limits.missing(), *_missing_in_aioice()]:
         logger.warning("aiortc %s has no %s: left as it is, with more delay", version, ", ".join(missing))
         return False
     aiortc_sound.install()
+    aiortc_limits.install()
     aioice.ice.CONSENT_INTERVAL = CONSENT_INTERVAL_S
     aioice.ice.CONSENT_FAILURES = CONSENT_FAILURES
     return True

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable
+import secrets
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal, Protocol
 
+from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamTrack
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastrtc.utils import Context
 from fastrtc.webrtc_connection_mixin import WebRTCConnectionMixin
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
+from voicebot import limits
 from voicebot.config import Settings
 from voicebot.core.state import State
 from voicebot.doors.admission import Admission, RefusedError, Ticket
-from voicebot.doors.ending import SHUTDOWN, Ending
+from voicebot.doors.ending import SHUTDOWN, Cause, Ending
 from voicebot.doors.refusal import Reason
 from voicebot.doors.turns import DailyTurns
 from voicebot.engines.base import Engines
@@ -25,9 +32,11 @@ from voicebot.recording.recorder import Recordings
 from voicebot.store.conversation import Conversation
 from voicebot.store.conversations import ID_PATTERN, Conversations
 from voicebot.telemetry import Telemetry
+from voicebot.transports import aiortc_limits, aiortc_tuning
+from voicebot.transports.offer import CheckedOffer, SdpError, checked
 from voicebot.transports.recording_decoder import RecordingDecoder
 from voicebot.transports.turn.ice import IceServers
-from voicebot.transports.webrtc import VoiceHandler
+from voicebot.transports.webrtc import VoiceHandler, VoiceTrack
 from voicebot.transports.workers import Workers
 
 logger = logging.getLogger(__name__)
@@ -35,9 +44,10 @@ logger = logging.getLogger(__name__)
 GOODBYE_S = 0.1
 """Between the message that says why and the end of the connection, so that the message arrives."""
 
+LAST_WORDS_S = 8.0
+"""How long the last words of all sessions may take to be kept when the server ends."""
 
-END_S = 3.0
-"""How long all sessions together may take to end when the server shuts down: each tells its client why within 1 s."""
+BUSY_S = 5.0
 
 
 class OfferError(RefusedError):
@@ -62,15 +72,32 @@ class SocketSession(Protocol):
 class Offer(BaseModel):
     """What a client sends to `POST /webrtc/offer`, in FastRTC's form."""
 
-    sdp: str = Field(min_length=1, max_length=100_000)
+    sdp: str = Field(min_length=1, max_length=limits.OFFER_BYTES)
     type: Literal["offer"]
     webrtc_id: str = Field(min_length=1, max_length=200)
     conversation: str | None = Field(default=None, pattern=ID_PATTERN)
     """The one to go on with; FastRTC knows nothing of it."""
 
 
+async def offer_of(request: Request) -> Offer:
+    """The offer in a request's body. Raises RefusedError or RequestValidationError."""
+    body = await request.body()
+    if len(body) > limits.OFFER_BYTES:
+        message = f"the offer has {len(body)} bytes; {limits.OFFER_BYTES} are allowed"
+        raise OfferError(413, Reason.BODY, message)
+    try:
+        return Offer.model_validate_json(body)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in problems]) from None
+
+
 class Connections(WebRTCConnectionMixin):
-    """All WebRTC connections of this process: takes offers, and sees that nothing of a closed one stays behind."""
+    """All WebRTC connections of this process: takes offers, and sees that nothing of a closed one stays behind.
+
+    Of FastRTC it uses the handler's base and the track that calls it. FastRTC's own way of answering an offer would
+    send each message of the client's back, take any number of data channels, and wait 30 s for each client.
+    """
 
     def __init__(self, engines: Engines, settings: Settings, view: Callable[[State], dict[str, Any]]) -> None:
         super().__init__()
@@ -83,26 +110,24 @@ class Connections(WebRTCConnectionMixin):
         self.turns = DailyTurns(settings.turns_per_day, self.conversations)
         self.recordings = Recordings(settings)
         self.workers = Workers()
-        self.mode = "send-receive"
-        self.modality = "audio"
-        self.concurrency_limit = settings.max_sessions
-        self.time_limit = None
-        self.allow_extra_tracks = False
         self.ice = IceServers(settings)
-        self.rtc_configuration = self.page_configuration
-        self.server_rtc_configuration = None
         self.telemetry = Telemetry(settings)
         meter = partial(self.telemetry.meter, "webrtc")
         self.options = Options(engines, settings.choices)
         self.event_handler = VoiceHandler(
             *(engines, settings, view, self._leave, meter, self.options, self.recordings, self.turns)
         )
+        self._clients: dict[str, str] = {}
+        """What the client of each connection calls it. Our own names are never used again: what is still under way for
+        a connection that failed can't touch the client's next try."""
         self._tickets: dict[str, Ticket] = {}
+        self._patience: dict[str, asyncio.TimerHandle] = {}
+        """Ends the connections that do not come about in time."""
         self.sockets: set[SocketSession] = set()
         """The sessions over `/ws`."""
         self.decoder = RecordingDecoder(round(settings.ws_max_audio_mb * 1_000_000))
         self.telemetry.metrics.watch(
-            {"webrtc": lambda: len(self.handlers), "ws": lambda: len(self.sockets)},
+            {"webrtc": lambda: len(self.sessions), "ws": lambda: len(self.sockets)},
             lambda: self.preflight.health,
             lambda: (self.turns.used, self.turns.limit),
         )
@@ -111,7 +136,8 @@ class Connections(WebRTCConnectionMixin):
 
     @property
     def sessions(self) -> list[VoiceHandler]:
-        return list(self.handlers.values())
+        """Those that have begun, without the clients that are still connecting."""
+        return [handler for name, handler in self.handlers.items() if name in self.data_channels]
 
     async def page_configuration(self) -> dict[str, Any]:
         """For a visitor who is about to connect, in FastRTC's form: a callable, as credentials expire."""
@@ -119,9 +145,9 @@ class Connections(WebRTCConnectionMixin):
 
     async def answer(self, offer: Offer, address: str) -> Any:
         """The answer to an offer of a client at `address`, as FastRTC gives it. Raises RefusedError."""
-        ticket = self.admission.enter(address, self.place_of(offer.conversation))
+        ticket = self.admission.ask(address, self.place_of(offer.conversation))
         try:
-            return await self._connect(offer, ticket)
+            return await self._connect(offer, address, ticket)
         except BaseException:
             ticket.leave()
             raise
@@ -135,92 +161,197 @@ class Connections(WebRTCConnectionMixin):
                 return self._tickets.get(webrtc_id)
         return next((each.ticket for each in self.sockets if each.conversation_id == conversation), None)
 
-    async def _connect(self, offer: Offer, ticket: Ticket) -> Any:
+    async def _connect(self, offer: Offer, address: str, ticket: Ticket) -> dict[str, str]:
         await self.turns.admit()
         if self.preflight.problem is not None:
             await self.preflight.check()
         if (problem := self.preflight.problem) is not None:
             raise OfferError(503, Reason.ENGINES, problem)
-        if "m=audio" not in offer.sdp or "m=application" not in offer.sdp:
-            raise OfferError(400, Reason.REQUEST, "sdp: an audio track and a data channel must be offered")
-        servers = {"iceServers": [server.as_json() for server in await self.ice.for_server()]}
+        try:
+            checked_offer = checked(offer.sdp, address)
+        except SdpError as error:
+            raise _refused(str(error)) from None
+        servers = [server.as_json() for server in await self.ice.for_server()]
         conversation = await self.conversations.open(offer.conversation)
         try:
-            return await self._handle(offer, ticket, conversation, servers)
+            return await self._handle(offer, checked_offer, ticket, conversation, servers)
         except BaseException:
             conversation.end()
             raise
 
-    async def _handle(self, offer: Offer, ticket: Ticket, conversation: Conversation, servers: dict[str, Any]) -> Any:
-        # Nothing is awaited until the name is taken, the event handler's copy made, and FastRTC has taken the servers.
-        if offer.webrtc_id in self.pcs:
+    async def _handle(
+        self,
+        offer: Offer,
+        checked_offer: CheckedOffer,
+        ticket: Ticket,
+        conversation: Conversation,
+        servers: list[dict[str, Any]],
+    ) -> dict[str, str]:
+        # Nothing is awaited until the client's name is taken and the event handler's copy made
+        if offer.webrtc_id in self._clients.values():
             raise OfferError(409, Reason.REQUEST, "webrtc_id: there is a connection of this name already")
-        self._tickets[offer.webrtc_id] = ticket
+        name = secrets.token_hex(8)
         self.event_handler.conversation = conversation
-        self.server_rtc_configuration = self.convert_to_aiortc_format(servers)
+        handler = self.event_handler.copy()
+        handler.ticket, handler.max_message_bytes = ticket, checked_offer.max_message_bytes
+        self._clients[name], self._tickets[name], self.handlers[name] = offer.webrtc_id, ticket, handler
+        ticket.on_lost = partial(self._end, name)
+        configuration = self.convert_to_aiortc_format({"iceServers": servers})
         try:
-            answer = await self.handle_offer(offer.model_dump(), self.set_additional_outputs(offer.webrtc_id))
+            answer = await self._negotiate(name, checked_offer.sdp, configuration)
         except Exception as error:  # the transport edge: aiortc says "bad SDP" in many ways
-            logger.info("an offer was refused", exc_info=True)
-            await self._close(offer.webrtc_id)
-            problem = f"sdp: it can't be understood ({type(error).__name__})"
-            raise OfferError(400, Reason.REQUEST, problem) from None
-        if offer.webrtc_id not in self.connections:
-            await self._close(offer.webrtc_id)
-            problem = "sdp: the audio must be sent (sendrecv), even if it is silence"
-            raise OfferError(400, Reason.REQUEST, problem)
-        if (handler := self.handlers.get(offer.webrtc_id)) is not None:
-            handler.ticket = ticket
+            await self._close(name)
+            logger.debug("why the offer was refused", exc_info=True)
+            understood = isinstance(error, SdpError)
+            raise _refused(str(error) if understood else f"it can't be understood ({type(error).__name__})") from None
+        except BaseException:
+            self._end(name)
+            raise
+        if ticket.lost or name in self._closing:
+            self._end(name)
+            message = "Too many others are connecting at the same time. Please try again in a moment."
+            raise OfferError(503, Reason.FULL, message, BUSY_S)
+        if name not in self.data_channels:
+            loop = asyncio.get_running_loop()
+            self._patience[name] = loop.call_later(limits.CONNECTING_S, self._end, name)
         return answer
 
+    async def _negotiate(self, name: str, sdp: str, configuration: RTCConfiguration | None) -> dict[str, str]:
+        """Make the peer connection and its answer."""
+        peer = self.pcs[name] = RTCPeerConnection(configuration)
+        peer.on("connectionstatechange", partial(self._connection_changed, name, peer))
+        peer.on("track", partial(self._track_came, name, peer))
+        peer.on("datachannel", partial(self._channel_opened, name))
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="offer"))
+        if name not in self.connections:
+            raise SdpError("no audio track")
+        await peer.setLocalDescription(await peer.createAnswer())
+        if aiortc_tuning.apply():  # nothing has been awaited since the sockets were opened
+            aiortc_limits.guard(peer, partial(self._flooded, name))
+        return {"sdp": peer.localDescription.sdp, "type": peer.localDescription.type}
+
+    def _connection_changed(self, name: str, peer: RTCPeerConnection) -> None:
+        if peer.connectionState in ("failed", "closed"):
+            self._end(name)
+
+    def _track_came(self, name: str, peer: RTCPeerConnection, track: MediaStreamTrack) -> None:
+        if track.kind != "audio":
+            raise SdpError("no other media than sound can be sent")
+        callback = VoiceTrack(track, event_handler=self.handlers[name], context=Context(webrtc_id=name))
+        self.connections[name].append(callback)
+        peer.addTrack(callback)
+
+    def _channel_opened(self, name: str, channel: RTCDataChannel) -> None:
+        """The client has connected: its session begins, if there is a place for it. Further channels are not read."""
+        handler, ticket = self.handlers.get(name), self._tickets.get(name)
+        if handler is None or ticket is None or name in self.data_channels or name in self._closing:
+            return
+        self.data_channels[name] = channel
+        if (patience := self._patience.pop(name, None)) is not None:
+            patience.cancel()
+        try:
+            ticket.begin()
+        except RefusedError as refused:
+            self.telemetry.metrics.count_refusal(refused.reason)
+            handler.refuse(channel, refused)
+            self._end(name, GOODBYE_S)
+            return
+        for callback in self.connections[name]:
+            callback.set_channel(channel)
+
+    def _flooded(self, name: str, reason: str) -> None:
+        if (handler := self.handlers.get(name)) is not None:
+            self._leave(handler, Ending(Cause.FLOOD, reason))
+
     def clean_up(self, webrtc_id: str) -> Any:
-        """FastRTC calls this when a connection is closed, but forgets its handler when ICE failed first."""
+        """Forget a connection that is closed, and end what it was for."""
         handler = self.handlers.get(webrtc_id)
         connections = super().clean_up(webrtc_id)
         if handler is not None:
             handler.shutdown()
-        if webrtc_id in self._tickets:
-            self._tickets.pop(webrtc_id).leave()
+        if (patience := self._patience.pop(webrtc_id, None)) is not None:
+            patience.cancel()
+        if (ticket := self._tickets.pop(webrtc_id, None)) is not None:
+            ticket.leave()
+        self._clients.pop(webrtc_id, None)
         return connections
 
     def _leave(self, handler: VoiceHandler, ending: Ending) -> None:
         """Close a handler's connection, telling its client why."""
-        for webrtc_id, known in self.handlers.items():
-            if known is handler and webrtc_id not in self._closing:
+        for name, known in self.handlers.items():
+            if known is handler and name not in self._closing:
                 handler.say_goodbye(ending)
-                task = asyncio.create_task(self._close(webrtc_id, GOODBYE_S), name=f"close {webrtc_id}")
-                self._closing[webrtc_id] = task
-                task.add_done_callback(partial(self._closed, webrtc_id))
+                self._end(name, GOODBYE_S)
 
-    def _closed(self, webrtc_id: str, _: asyncio.Task[None]) -> None:
-        del self._closing[webrtc_id]
+    def _end(self, name: str, delay_s: float = 0.0) -> None:
+        """Close a connection in the background, unless that is being done already."""
+        if name in self._clients and name not in self._closing:
+            task = asyncio.create_task(self._close(name, delay_s), name=f"close {name}")
+            self._closing[name] = task
+            task.add_done_callback(lambda _: self._closing.pop(name))
 
-    async def _close(self, webrtc_id: str, delay_s: float = 0.0) -> None:
-        await asyncio.sleep(delay_s)
-        peer = self.pcs.get(webrtc_id)
-        if peer is not None:
-            await peer.close()
-        self.clean_up(webrtc_id)
+    async def _close(self, name: str, delay_s: float = 0.0) -> None:
+        """Close a connection. Whatever becomes of that, its place is free and its session over."""
+        try:
+            await asyncio.sleep(delay_s)
+            if (peer := self.pcs.get(name)) is not None:
+                async with asyncio.timeout(limits.PEER_CLOSING_S):
+                    await peer.close()
+        except Exception:  # the transport edge: aiortc may raise anything, and others wait for this place
+            logger.exception("a connection could not be closed")
+        finally:
+            self.clean_up(name)
 
     async def end_sessions(self) -> None:
-        """End all sessions, telling their clients why, and wait until they have ended. None begins after that."""
+        """End all sessions, telling their clients why, and wait until they have ended, but not for ever.
+
+        None begins after that. What goes wrong with one of them keeps no other from its end.
+        """
         self.closing = True
         for socket in list(self.sockets):
-            socket.leave(SHUTDOWN)
-        for handler in self.sessions:
-            self._leave(handler, SHUTDOWN)
-        ended = [socket.ended.wait() for socket in self.sockets]
-        with contextlib.suppress(TimeoutError):  # a session that hangs in a fault is ended with the server's loop
-            async with asyncio.timeout(END_S):
-                await asyncio.gather(*self._closing.values(), *ended)
+            with _each_alone("a session"):
+                socket.leave(SHUTDOWN)
+        for handler in list(self.handlers.values()):
+            with _each_alone("a session"):
+                self._leave(handler, SHUTDOWN)
+        await _closed_alone("the connections", self._close_all, limits.PEER_CLOSING_S + 1)
 
     async def close(self) -> None:
-        """Close all connections, and wait until they are and their last words are kept."""
+        """Close all connections, and wait until their last words are kept; each step whatever became of the others."""
         await self.end_sessions()
-        await asyncio.gather(*(peer.close() for peer in list(self.pcs.values())))
-        await self.decoder.close()
-        self.recordings.close()
-        self.workers.close()
-        await self.ice.close()
-        await self.conversations.close()
-        await self.telemetry.close()
+        await _closed_alone("the conversations", self.conversations.close, LAST_WORDS_S)
+        await _closed_alone("the workers that decode recordings", self.decoder.close, limits.PEER_CLOSING_S)
+        with _each_alone("the recordings"):
+            self.recordings.close()
+        with _each_alone("the threads"):
+            self.workers.close()
+        await _closed_alone("the TURN servers' credentials", self.ice.close, limits.PEER_CLOSING_S)
+        await _closed_alone("telemetry", self.telemetry.close, limits.PEER_CLOSING_S)
+
+    async def _close_all(self) -> None:
+        for name in list(self._clients):
+            self._end(name)
+        if self._closing:
+            await asyncio.wait(self._closing.values())
+        for socket in list(self.sockets):
+            await socket.ended.wait()
+
+
+@contextmanager
+def _each_alone(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception:  # what can't be closed keeps nothing else from being closed
+        logger.exception("%s could not be closed", what)
+
+
+async def _closed_alone(what: str, close: Callable[[], Awaitable[None]], patience_s: float) -> None:
+    with _each_alone(what):
+        async with asyncio.timeout(patience_s):
+            await close()
+
+
+def _refused(why: str) -> OfferError:
+    """An offer that makes no sense. One line in the log: strangers decide how often it comes."""
+    logger.info("an offer was refused: %s", why)
+    return OfferError(400, Reason.REQUEST, f"sdp: {why}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from voicebot.doors.ending import Ending
+from voicebot.doors.ending import Cause
+from voicebot.doors.refusal import Reason
 from voicebot.transports.configuration import Configuration
 
 
@@ -115,6 +117,59 @@ def error(message: str) -> dict[str, Any]:
     return {"type": "error", "message": message}
 
 
-def closed(ending: Ending) -> dict[str, Any]:
+def closed(code: Cause | Reason, reason: str) -> dict[str, Any]:
     """`code` tells whether it is worth connecting again, `reason` is for people."""
-    return {"type": "closed", "code": ending.cause, "reason": ending.reason}
+    return {"type": "closed", "code": code, "reason": reason}
+
+
+SHORTER_CHARS = (4_000, 1_000, 250, 60)
+"""The lengths that texts are cut to, one after the other, until a message fits."""
+
+
+def encoded(message: dict[str, Any], max_bytes: int) -> str | None:
+    """The message as JSON of at most `max_bytes` in UTF-8; None if it can't be made that short.
+
+    A state that is too long loses its oldest chat messages first. Then long texts of any message lose their beginning.
+    Half of a surrogate pair, which UTF-8 can't express, becomes U+FFFD.
+    """
+    text = _json(message)
+    if len(text.encode()) <= max_bytes:
+        return text
+    if message.get("chat"):
+        message = _without_oldest(message, max_bytes)
+    for chars in (None, *SHORTER_CHARS):
+        text = _json(message if chars is None else _cut(message, chars))
+        if len(text.encode()) <= max_bytes:
+            return text
+    return None
+
+
+def _json(message: Any) -> str:
+    text = json.dumps(message, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _without_oldest(state: dict[str, Any], max_bytes: int) -> dict[str, Any]:
+    chat = state["chat"]
+    room = max_bytes - len(_json({**state, "chat": []}).encode())
+    kept = 0
+    for shown in reversed(chat):
+        room -= len(_json(shown).encode()) + len(", ")
+        if room < 0:
+            break
+        kept += 1
+    kept = max(1, kept)
+    return {**state, "chat": chat[-kept:], "older": state.get("older", 0) + len(chat) - kept}
+
+
+def _cut(value: Any, chars: int) -> Any:
+    """`value` with each text in it cut to its last `chars` characters. A verdict's `case` is of no use in part."""
+    if isinstance(value, str):
+        return value if len(value) <= chars else f"…{value[-chars:]}"
+    if isinstance(value, dict):
+        return {key: _cut(each, chars) for key, each in value.items() if key != "case" or len(each) <= chars}
+    return [_cut(each, chars) for each in value] if isinstance(value, list) else value

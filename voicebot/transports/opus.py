@@ -10,6 +10,7 @@ from aiortc.jitterbuffer import JitterFrame
 from av import AudioFrame, FFmpegError, Packet
 from av.frame import Frame
 
+from voicebot import limits
 from voicebot.transports.jitter_buffer import SoundRun
 
 logger = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ COMPLEXITY = 5
 """Of 0 to 10. The default 10 costs a quarter more processor time (118 against 93 us a frame of speech)."""
 
 MAX_CONCEALED_SAMPLES = SAMPLE_RATE
-"""Longer holes are not filled: the sender was away, or is another."""
+"""Nothing of a longer hole is filled: the sender was away, or is another."""
 
 
 SILENT_BYTES = 3
@@ -81,7 +82,8 @@ def _is_silent(frame: AudioFrame) -> bool:
 class VoiceDecoder(OpusDecoder):
     """Decodes to one channel, and fills what is missing in RTP time by the decoder's own loss concealment.
 
-    So the samples that come out keep time with the sender's clock. A payload that cannot be decoded is taken for
+    So the samples that come out keep time with the sender's clock, but for holes that are longer than `CONCEALED_S`: a
+    sender whose clock jumps must not get sound made for it. A payload that cannot be decoded is taken for
     lost, an empty one is passed over (FFmpeg would take it for the end, and decode nothing more).
     """
 
@@ -112,7 +114,8 @@ class VoiceDecoder(OpusDecoder):
         # A frame of length 0 was lost or not sent (RFC 6716, 3.2.1): libopus conceals it
         toc = self._toc & 0b1111_1100
         step = samples_per_frame(toc)
-        missing = range(self._next_pts, pts - step + 1, step)
+        end = min(pts, self._next_pts + round(limits.CONCEALED_S * SAMPLE_RATE))
+        missing = range(self._next_pts, end - step + 1, step)
         return [frame for missing_pts in missing for frame in self._decoded(bytes([toc]), missing_pts)]
 
     def _decoded(self, payload: bytes, pts: int) -> list[AudioFrame]:

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from fractions import Fraction
 from functools import partial
 from typing import Any, assert_never
 
 import numpy as np
 from aiortc import RTCDataChannel
-from av import AudioFrame
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame, AudioResampler
 from fastrtc import AsyncStreamHandler
 from fastrtc.tracks import AudioCallback
 
+from voicebot import limits
 from voicebot.config import Settings
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.core.events import ChoicesMade, ConversationCleared, InterruptPressed, RulingDisputed, TextTyped
 from voicebot.core.state import State
-from voicebot.doors.admission import Ticket
+from voicebot.doors.admission import RefusedError, Ticket
 from voicebot.doors.ending import FAULT, HUNG_UP, TAKEN_OVER, Cause, Ending
 from voicebot.doors.rates import FloodError, MessageRate
 from voicebot.doors.turns import DailyTurns
 from voicebot.engines.base import Engines
+from voicebot.faults import Faults
 from voicebot.options import ChoiceError, Options
 from voicebot.orchestrator import Meter, Orchestrator
 from voicebot.player import FrameClock
@@ -64,6 +66,21 @@ QUIET_S = 0.3
 
 EMIT_S = 30.0
 """FastRTC wants something at least every 60 s, and complains otherwise."""
+
+
+class VoiceTrack(AudioCallback):
+    """The bot's sound as its client is sent it, and FastRTC's way of handing the client's sound to a `VoiceHandler`."""
+
+    async def recv(self) -> AudioFrame:
+        """The next frame, as soon as `VoiceHandler` has played it.
+
+        FastRTC would pace frames once more, by the time of day: a clock that is set back would silence the bot.
+        """
+        if self.readyState != "live":
+            raise MediaStreamError
+        frame: AudioFrame = await self.queue.get()
+        self.event_handler.sent(frame)
+        return frame
 
 
 class VoiceHandler(AsyncStreamHandler):
@@ -110,11 +127,17 @@ class VoiceHandler(AsyncStreamHandler):
         self._unsent: State | None = self._orchestrator.state
         self._sent_s = self._telemetry_s = 0.0
         self._heard_s = time.monotonic()
+        self._untold_s: float | None = None
+        """Since when nothing could be told to the client; None: the last message left."""
+        self.max_message_bytes = limits.LEAST_MESSAGE_BYTES
+        """The longest message that the client takes."""
+        self._resamplers: dict[tuple[int, str, str], AudioResampler] = {}
         self._rate = MessageRate(settings.messages_per_s)
         self.ticket: Ticket | None = None
         """Set by whoever gave it its place."""
         self._closed = asyncio.Event()
-        self._faults: set[str] = set()
+        self._begun = False
+        self._faults = Faults()
 
     def copy(self) -> VoiceHandler:
         return VoiceHandler(
@@ -131,12 +154,17 @@ class VoiceHandler(AsyncStreamHandler):
         return self._orchestrator.player.underruns
 
     async def start_up(self) -> None:
-        if not self._closed.is_set() and not self._tasks:
-            self._recorder.begin()
-            for name, work in (("session", self._orchestrator.run()), ("playout", self._play())):
-                task = asyncio.create_task(work, name=name)
-                task.add_done_callback(self._task_ended)
-                self._tasks.append(task)
+        if not self._closed.is_set() and not self._begun:
+            self._begun = True
+            with self._faults.contained("beginning a recording"):
+                self._recorder.begin()
+            self._run("session", self._orchestrator.run())
+            self._run("playout", self._play())
+
+    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._task_ended)
+        self._tasks.append(task)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (failure := task.exception()) is not None:
@@ -144,14 +172,17 @@ class VoiceHandler(AsyncStreamHandler):
             self._leave(self, FAULT)
 
     def shutdown(self) -> None:
-        """Stop everything of this connection; may come twice, or before `start_up`."""
+        """Stop everything of this connection; may come twice, or before `start_up`. Never raises."""
         self._closed.set()
         for task in self._tasks:
             task.cancel()
-        self.conversation.end()
-        self._recorder.end()
-        if self._callback is not None:
-            self._callback.stop()
+        with self._faults.contained("ending a conversation"):
+            self.conversation.end()
+        with self._faults.contained("ending a recording"):
+            self._recorder.end()
+        with self._faults.contained("ending the bot's sound"):
+            if self._callback is not None:
+                self._callback.stop()
 
     @property
     def _callback(self) -> AudioCallback | None:
@@ -166,20 +197,25 @@ class VoiceHandler(AsyncStreamHandler):
     # Sound --------------------------------------------------------------------------------------------------------
 
     def resample(self, frame: AudioFrame) -> Iterator[AudioFrame]:
-        """Opus comes as 48 kHz already, and as one channel if aiortc could be tuned: FastRTC's resampler may rest."""
-        if frame.sample_rate == WIRE_RATE_HZ and frame.format.name == "s16" and frame.layout.nb_channels == 1:
+        """Opus comes as 48 kHz already, and as one channel if aiortc could be tuned. A client may change its codec."""
+        form = (frame.sample_rate, frame.format.name, frame.layout.name)
+        if form == (WIRE_RATE_HZ, "s16", "mono"):
             yield frame
-        else:
-            yield from super().resample(frame)
+            return
+        with self._faults.contained("resampling"):
+            if form not in self._resamplers:
+                self._resamplers[form] = AudioResampler("s16", "mono", WIRE_RATE_HZ)
+            yield from self._resamplers[form].resample(frame)
 
     async def receive(self, frame: tuple[int, Samples]) -> None:
         rate_hz, samples = frame
         self._heard_s = time.monotonic()
         audio = Audio(np.asarray(samples, np.int16).reshape(-1), rate_hz)
-        with self._surviving("recording"):
+        with self._faults.contained("recording"):
             self._recorder.heard(audio)
-        with self._surviving("hearing"):
+        with self._faults.contained("hearing"):
             self._orchestrator.ears.hear(audio)
+        await asyncio.sleep(0)  # after a bad moment of the network some seconds of sound wait here: others come between
 
     async def emit(self) -> None:
         """FastRTC asks here for sound, but `_play` gives it: this waits, and shows now and then that it is alive."""
@@ -189,11 +225,15 @@ class VoiceHandler(AsyncStreamHandler):
 
     async def _play(self) -> None:
         """A frame each 20 ms into FastRTC's queue, past its conversions, which cost CPU and 3 dB."""
-        assert self._callback is not None, "FastRTC makes the callback before it starts the handler"
-        self._watch_wire(self._callback)
+        assert self._callback is not None, "the session is started by its callback"
         clock, position = FrameClock(), 0
+        self._heard_s = time.monotonic()
         while True:
             await clock.tick()
+            with self._faults.contained("checking limits"):
+                self._check_limits()
+            with self._faults.contained("housekeeping"):
+                self._keep_house()
             if self.frames_waiting >= MAX_QUEUED_FRAMES:
                 continue
             frame = self._next_frame()
@@ -201,103 +241,109 @@ class VoiceHandler(AsyncStreamHandler):
             self._callback.queue.put_nowait(_wire_frame(frame, position))
             position += FRAME_SAMPLES
 
-    def _watch_wire(self, callback: AudioCallback) -> None:
-        """Tell the recorder when each frame is sent: FastRTC, which has a pace of its own, may hold it for a while."""
-        take = callback.recv
-
-        async def recv() -> Any:
-            frame = await take()
-            if isinstance(frame, AudioFrame) and frame.pts is not None:
-                while self._leaving and self._leaving[0][0] <= frame.pts:
-                    position, samples = self._leaving.popleft()
-                    self._recorder.played(samples, position - frame.pts)
-            return frame
-
-        callback.recv = recv
+    def sent(self, frame: AudioFrame) -> None:
+        """A frame leaves for the client now: the recorder is told of it, and of those that were left out before it."""
+        with self._faults.contained("recording the bot"):
+            while self._leaving and frame.pts is not None and self._leaving[0][0] <= frame.pts:
+                position, samples = self._leaving.popleft()
+                self._recorder.played(samples, position - frame.pts)
 
     def _next_frame(self) -> Samples:
-        with self._surviving("housekeeping"):
-            self._keep_house()
         frame = Audio.silence(FRAME_S, WIRE_RATE_HZ).samples
-        with self._surviving("playout"):
+        with self._faults.contained("playout"):
             frame = self._orchestrator.next_frame()
         return frame
 
-    def _keep_house(self) -> None:
-        """What is to be done now and then: the playout clock is the one clock."""
+    def _check_limits(self) -> None:
+        """End a session that has lasted long enough, that hears nothing from its client or can't tell it anything."""
         now_s = time.monotonic()
-        quiet_s = now_s - self._heard_s
-        if quiet_s > QUIET_S and self._orchestrator.ears.hears_speech:
-            self._orchestrator.ears.hear(Audio.silence(FRAME_S, WIRE_RATE_HZ))
-        if (
-            self._unsent is not None
-            and now_s - self._sent_s >= STATE_INTERVAL_S
-            and self._send(self._view(self._unsent))
-        ):
-            self._unsent = None
-            self._sent_s = now_s
-        if now_s - self._telemetry_s >= TELEMETRY_INTERVAL_S and self._send(
-            messages.telemetry(self._orchestrator.ears.bytes_transcribed)
-        ):
-            self._telemetry_s = now_s
-        if quiet_s > self._settings.media_timeout_s:
+        if now_s - self._heard_s > self._settings.media_timeout_s:
             reason = "No sound has come from you for a while: the connection seems to be lost."
             self._leave(self, Ending(Cause.MEDIA, reason))
         elif self.ticket is not None and (over := self.ticket.over()) is not None:
             self._leave(self, over)
+        elif self._untold_s is not None and now_s - self._untold_s > limits.UNTOLD_S:
+            self._leave(self, Ending(Cause.SLOW, "Your side does not read what it is sent."))
 
-    @contextlib.contextmanager
-    def _surviving(self, where: str) -> Iterator[None]:
-        """At the transport's edge a fault leaves the bot neither mute nor deaf. It comes in the log once."""
-        try:
-            yield
-        except Exception:
-            if where not in self._faults:
-                self._faults.add(where)
-                logger.exception("%s failed; further faults of this session are not logged", where)
+    def _keep_house(self) -> None:
+        """What is to be done now and then: the playout clock is the one clock."""
+        now_s = time.monotonic()
+        if now_s - self._heard_s > QUIET_S and self._orchestrator.ears.hears_speech:
+            self._orchestrator.ears.hear(Audio.silence(FRAME_S, WIRE_RATE_HZ))
+        if self._unsent is not None and now_s - self._sent_s >= STATE_INTERVAL_S:
+            state, self._sent_s = self._unsent, now_s
+            if self._send(self._view(state)):
+                self._unsent = None
+        if now_s - self._telemetry_s >= TELEMETRY_INTERVAL_S:
+            self._telemetry_s = now_s
+            self._send(messages.telemetry(self._orchestrator.ears.bytes_transcribed))
 
     # Messages -----------------------------------------------------------------------------------------------------
 
     def set_channel(self, channel: RTCDataChannel) -> None:
-        known = self.channel is channel
+        """The client has connected: greet it, and begin."""
         super().set_channel(channel)
-        if not known:
-            channel.on("message", self._message_came)
-            left_s = None if self.ticket is None else self.ticket.left_s
-            self._send(
-                messages.hello(
-                    self.session,
-                    self._engines.names,
-                    self.conversation.id,
-                    self._recorder.name,
-                    self._options.view(),
-                    left_s,
-                )
+        channel.on("message", self._message_came)
+        left_s = None if self.ticket is None else self.ticket.left_s
+        self._send(
+            messages.hello(
+                self.session,
+                self._engines.names,
+                self.conversation.id,
+                self._recorder.name,
+                self._options.view(),
+                left_s,
             )
-            if self.conversation.notice is not None:
-                self._send(messages.error(self.conversation.notice))
+        )
+        if self.conversation.notice is not None:
+            self._send(messages.error(self.conversation.notice))
+        if (callback := self._callback) is not None:
+            # Not left to the sender of sound, which a client can keep from ever asking for any
+            self._run("start", callback.start())
+
+    def refuse(self, channel: RTCDataChannel, refused: RefusedError) -> None:
+        """Tell the client, which has connected, that its session does not begin."""
+        self._send_over(channel, messages.closed(refused.reason, str(refused)))
 
     def _state_changed(self, state: State) -> None:
         self._unsent = state
-        self.conversation.observe(state)
+        with self._faults.contained("keeping the conversation"):
+            self.conversation.observe(state)
 
     def _sentence_dropped(self, text: str) -> None:
         self._send(messages.dropped(text))
 
     def _send(self, message: dict[str, Any]) -> bool:
-        channel = self.channel
-        if channel is None or channel.readyState != "open" or channel.bufferedAmount > MAX_BUFFERED_BYTES:
-            return False
-        channel.send(json.dumps(message, ensure_ascii=False))
-        return True
+        """Whether the message could leave. Never raises: nothing else depends on what can be told."""
+        sent = self.channel is not None and self._send_over(self.channel, message)
+        if sent:
+            self._untold_s = None
+        elif self._untold_s is None:
+            self._untold_s = time.monotonic()
+        return sent
+
+    def _send_over(self, channel: RTCDataChannel, message: dict[str, Any]) -> bool:
+        with self._faults.contained("sending"):
+            if channel.readyState != "open" or channel.bufferedAmount > MAX_BUFFERED_BYTES:
+                return False
+            text = messages.encoded(message, self.max_message_bytes)
+            if text is not None:
+                channel.send(text)
+                return True
+            logger.warning("a message of the type %s is too long for the client", message["type"])
+        return False
 
     def say_goodbye(self, ending: Ending) -> None:
         """Send the state as it is at the end, which may be newer than the last one sent, and then why it is over."""
-        with self._surviving("the last state"):
+        with self._faults.contained("the last state"):
             self._send(self._view(self._orchestrator.state))
-        self._send(messages.closed(ending))
+        self._send(messages.closed(ending.cause, ending.reason))
 
     def _message_came(self, raw: str | bytes) -> None:
+        with self._faults.contained("reading a message"):
+            self._read(raw)
+
+    def _read(self, raw: str | bytes) -> None:
         try:
             if (refusal := self._rate.refusal()) is not None:
                 self._send(messages.error(refusal))

@@ -135,6 +135,9 @@ export function closedProblem(code, reason, kept) {
       );
     case "day":
       return problem("That was all for today.", reason);
+    case "full":
+    case "address":
+      return refusal(new Refused(reason, { code }));
     case "idle":
       return notice("The bot hung up, as nobody spoke.", "Whenever you like, go on.", "reconnect", "Go on");
     default:
