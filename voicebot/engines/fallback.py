@@ -1,14 +1,14 @@
 """Several engines of a stage as one: what one of them can't do, the next one does in the same turn.
 
-Before its first output a failed engine is tried again or another takes over, whichever is sooner; after it the failure
-is passed on.
+Until its output has reached the user a failed engine is tried again or another takes over, whichever is sooner. After
+that the failure of an agent is passed on; another voice says the rest of a sentence.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from voicebot.engines.base import (
     EngineError,
     Fault,
     Pause,
+    Resumed,
     Served,
     SpeechToText,
     TextToSpeech,
@@ -30,12 +31,23 @@ from voicebot.engines.base import (
 )
 from voicebot.engines.chain import Chain, FallbackRules, Link, overdue
 from voicebot.engines.recording import Recording
+from voicebot.engines.said_so_far import Pace, SaidSoFar
 
 RETRIED = frozenset({Fault.UNREACHABLE, Fault.SERVER, Fault.BROKEN, Fault.LIMITED})
 """What may be gone a moment later. A key or a request that was not accepted will not be the next time either."""
 
 LONGEST_RETRY_AFTER_S = 2.0
 """A service that wants to be left alone for longer is not waited for."""
+
+LAST_PATIENCE = 3
+"""How many times `first_output_s` the last try of the last engine may take: a late answer is better than none, but a
+user who hears nothing for longer than some 15 s has gone."""
+
+SILENT_S = 2.0
+"""How long a voice may be silent in mid-sentence, after all that it has given was played, before it is given up."""
+
+MAX_VOICES = 3
+"""How many voices may say one sentence between them: more only cut it into pieces."""
 
 E = TypeVar("E", bound=Engine)
 T = TypeVar("T")
@@ -45,72 +57,103 @@ class OutputChain(Chain[E]):
     """A chain of engines that are asked for something and give it piece by piece."""
 
     async def _first_of(
-        self, work: Callable[[E, Callable[[bool], None], bool], AsyncGenerator[T]]
+        self,
+        work: Callable[[E, Callable[[bool], None], bool], AsyncGenerator[T]],
+        *,
+        committed: Callable[[], bool],
+        gap_s: Callable[[], float],
     ) -> AsyncGenerator[T | Served]:
-        """The output of the first engine that gives any. Raises EngineError: the last one's, or one in mid-output.
+        """The output of the first engine that gives it. Raises EngineError: the last one's, or one in mid-output.
 
-        `work` is given a function by which an engine can `hold` its first output back, and whether it stands in for
-        others.
+        `work` is given a function by which an engine can `hold` its output back, and whether it stands in for others.
+        Once the output is `committed` no other engine can give it any more; until then, what an engine that failed has
+        given is void, and the output starts over with another `Served`. `gap_s` tells how long the next output may
+        take now.
         """
         reasons, links = self.passed_over(), self.candidates()
-        for link, is_last in zip(links, [*[False] * (len(links) - 1), True], strict=True):
-            tries = _Tries(self.rules, patient=is_last)
+        for link in links:
+            is_last = link is links[-1]
+            tries = _Tries(self.rules, is_last=is_last)
             while True:
+                error: EngineError | None = None
                 async with aclosing(work(link.engine, tries.hold, bool(reasons))) as outputs:
                     try:
-                        first = await tries.first(link.engine, outputs)
+                        output: T | None = await tries.first(link.engine, outputs)
+                        yield Served(link.engine.name, tuple(reasons))
+                        while output is not None:
+                            yield output
+                            output = await tries.following(link.engine, outputs, gap_s())
                     except EngineError as failure:
                         error = failure
-                    else:
-                        yield Served(link.engine.name, tuple(reasons))
-                        try:
-                            yield first
-                            async for output in outputs:
-                                yield output
-                        except EngineError as failure:
-                            self.failed(link, failure)
-                            raise
-                        link.circuit.worked()
-                        return
-                if not await tries.again(error):
+                if error is None:
+                    link.circuit.worked()
+                    return
+                if committed() or not await tries.again(error):
                     break
                 self.tell(link.engine.name, error)
             self.failed(link, error)
-            if is_last or not error.repeatable:
+            if is_last or committed() or not error.repeatable:
                 raise error
             reasons.append(str(error))
 
 
 class _Tries:
-    """The attempts to get a first output from one engine."""
+    """The attempts to get an output from one engine.
 
-    def __init__(self, rules: FallbackRules, *, patient: bool) -> None:
+    With other engines at hand, all tries together have `first_output_s` for the first output. The last engine has as
+    long for one try; if it then has to be tried once more, nothing but patience is left, and it has three times as
+    long.
+    """
+
+    def __init__(self, rules: FallbackRules, *, is_last: bool) -> None:
         self._rules = rules
-        self._deadline_s = None if patient else time.monotonic() + rules.first_output_s
+        self._is_last = is_last
+        self._begun_s = time.monotonic()
+        self._deadline_s = self._begun_s + rules.first_output_s
         self._count = 0
+        self._overdue = False
+        """The last engine has been given up once because it took too long."""
         self._limit: asyncio.Timeout | None = None
-        """Of the wait for a first output, if that goes on and has one."""
+        """Of the wait for the next output, while that goes on."""
+        self._limit_s = 0.0
+        """How long that wait may take."""
 
     def hold(self, held: bool) -> None:
-        """The first output may take as long as it wants; or, from now on, no longer than usual."""
+        """The next output may take as long as it wants; or, from now on, no longer than usual."""
         if self._limit is None or self._limit.expired():
             return
         if held:
             self._limit.reschedule(None)
         else:
-            self._deadline_s = time.monotonic() + self._rules.first_output_s
-            self._limit.reschedule(asyncio.get_running_loop().time() + self._rules.first_output_s)
+            self._limit_s = max(self._limit_s, self._rules.first_output_s)
+            self._deadline_s = time.monotonic() + self._limit_s
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._limit_s)
 
     async def first(self, engine: Engine, outputs: AsyncGenerator[T]) -> T:
         """The first output. Raises EngineError."""
+        whole_s = self._rules.first_output_s
+        if self._is_last:
+            whole_s *= LAST_PATIENCE if self._overdue or not self._rules.retries else 1
+            self._deadline_s = time.monotonic() + whole_s
+        output = await self._next(engine, outputs, self._left_s, whole_s)
+        if output is None:
+            raise EngineError(engine.name, "gave nothing")
+        return output
+
+    async def following(self, engine: Engine, outputs: AsyncGenerator[T], gap_s: float) -> T | None:
+        """The next output, None at the end. Raises EngineError."""
+        return await self._next(engine, outputs, gap_s, gap_s)
+
+    async def _next(self, engine: Engine, outputs: AsyncGenerator[T], left_s: float, whole_s: float) -> T | None:
+        self._limit_s = whole_s
         try:
-            async with asyncio.timeout(self._left_s) as limit:
-                self._limit = None if self._deadline_s is None else limit
+            async with asyncio.timeout(left_s) as self._limit:
                 return await anext(outputs)
         except TimeoutError:
-            raise overdue(engine, self._rules.first_output_s) from None
+            self._overdue = self._is_last
+            raise overdue(engine, self._limit_s) from None
         except StopAsyncIteration:
-            raise EngineError(engine.name, "gave nothing") from None
+            return None
         finally:
             self._limit = None
 
@@ -120,25 +163,31 @@ class _Tries:
         if error.retry_after_s is not None:
             wait_s = error.retry_after_s
         self._count += 1
-        left_s = self._left_s
         if (
             self._count > self._rules.retries
             or not error.repeatable
-            or error.fault not in RETRIED
+            or not self._may_be_gone(error.fault)
             or wait_s > LONGEST_RETRY_AFTER_S
-            or (left_s is not None and wait_s >= left_s)
+            or (not self._is_last and wait_s >= self._left_s)
         ):
             return False
         await asyncio.sleep(wait_s)
         return True
 
+    def _may_be_gone(self, fault: Fault) -> bool:
+        """Whether what went wrong may go well the next time. Only the last engine is waited for once more."""
+        if fault is not Fault.TIMEOUT:
+            return fault in RETRIED
+        soon = time.monotonic() - self._begun_s < 2 * self._rules.first_output_s
+        return self._is_last and self._count == 1 and soon
+
     @property
-    def _left_s(self) -> float | None:
-        return None if self._deadline_s is None else max(0.0, self._deadline_s - time.monotonic())
+    def _left_s(self) -> float:
+        return max(0.0, self._deadline_s - time.monotonic())
 
 
 class AgentChain(OutputChain[Agent]):
-    """Agents. After the first token a failure is the reply's: half an answer can't be finished by another."""
+    """Agents. Once a sentence of an answer is spoken a failure is the reply's: no other agent can finish the answer."""
 
     async def reply(
         self,
@@ -148,21 +197,68 @@ class AgentChain(OutputChain[Agent]):
         *,
         stands_in: bool = False,
         stood_in: str = "",
+        spoken: asyncio.Event | None = None,
     ) -> AsyncGenerator[str | Served]:
-        def work(agent: Agent, hold_first: Callable[[bool], None], for_others: bool) -> AsyncGenerator[str | Served]:
-            return agent.reply(history, wanted, hold_first, stands_in=stands_in or for_others, stood_in=stood_in)
+        begun = False
 
-        async with aclosing(self._first_of(work)) as tokens:
+        def work(agent: Agent, hold_output: Callable[[bool], None], for_others: bool) -> AsyncGenerator[str | Served]:
+            return agent.reply(history, wanted, hold_output, stands_in=stands_in or for_others, stood_in=stood_in)
+
+        def committed() -> bool:
+            return begun if spoken is None else spoken.is_set()
+
+        answer = self._first_of(work, committed=committed, gap_s=lambda: self.rules.first_output_s)
+        async with aclosing(answer) as tokens:
             async for token in tokens:
+                begun = begun or not isinstance(token, Served)
                 yield token
 
 
 class TextToSpeechChain(OutputChain[TextToSpeech]):
-    """Voices. A sentence that breaks off is not begun again: the next one comes from another engine."""
+    """Voices. The rest of a sentence that breaks off is said by the next voice."""
 
-    async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts | Served]:
-        async with aclosing(self._first_of(lambda voice, *_: voice.synthesize(text))) as pieces:
+    def __init__(self, engines: Sequence[TextToSpeech], rules: FallbackRules) -> None:
+        super().__init__(engines, rules)
+        self._pace = Pace()
+
+    async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts | Served | Resumed]:
+        words = text.split()
+        first = 0
+        for round in range(MAX_VOICES):
+            said = SaidSoFar(words[first:])
+            try:
+                rest = text if not first else " ".join(words[first:])
+                async with aclosing(self._said_by_one(rest, said)) as pieces:
+                    async for piece in pieces:
+                        if round and isinstance(piece, Served):
+                            yield Resumed(first, len(words))
+                        yield piece
+            except EngineError:
+                first += said.whole_words(self._pace)
+                if not said.duration_s or first == len(words) or round == MAX_VOICES - 1:
+                    raise
+            else:
+                self._pace.learn(said)
+                return
+
+    async def _said_by_one(self, text: str, said: SaidSoFar) -> AsyncGenerator[Audio | WordStarts | Served]:
+        """The text in one voice, noted in `said`."""
+        outputs = self._first_of(
+            lambda voice, *_: voice.synthesize(text),
+            committed=lambda: said.duration_s > 0,
+            gap_s=lambda: said.ahead_s + min(self.rules.first_output_s, SILENT_S),
+        )
+        async with aclosing(outputs) as pieces:
             async for piece in pieces:
+                match piece:
+                    case Served(engine):
+                        said.begin(engine)
+                    case WordStarts(starts_s):
+                        said.starts_s = starts_s
+                    case Audio():
+                        said.duration_s += piece.duration_s
+                    case Resumed():
+                        raise AssertionError("only this class yields it")
                 yield piece
 
 

@@ -178,7 +178,8 @@ class AsrFinal(_Message):
 class LlmDelta(_Message):
     """The next piece of the answer, as the model streams it. All of them are the answer, with the space between words.
 
-    What a reply is made of before the user's turn is sure to be over comes when it is. Of a reply that is cut there is
+    The first piece comes when the first sentence goes to the synthesiser: until then another model may answer in place
+    of one that stalls. What a reply is made of before the user's turn is sure to be over comes when it is. Of a reply that is cut there is
     no `llm.final`.
     """
 
