@@ -46,6 +46,12 @@ user who hears nothing for longer than some 15 s has gone."""
 SILENT_S = 2.0
 """How long a voice may be silent in mid-sentence, after all that it has given was played, before it is given up."""
 
+FINAL_S = 3.0
+"""How long a recogniser may owe the final text before another one is asked too: together they answer within 6.5 s."""
+
+RECOVERY_S = 1.0
+"""After recognisers have all failed while the user speaks: before they are tried again, and twice that each time."""
+
 MAX_VOICES = 3
 """How many voices may say one sentence between them: more only cut it into pieces."""
 
@@ -294,45 +300,142 @@ class TranscriberChain:
             return self._transcribers[name]
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript | Served]:
-        reasons, links = self._chain.passed_over(), self._chain.candidates()
-        async with Recording.of(audio) as recording:
-            for link in links:
-                is_last = link is links[-1]
-                try:
-                    async with aclosing(self._transcripts(link, recording, patient=is_last)) as transcripts:
-                        yield Served(link.engine.name, tuple(reasons))
+        """What the first recogniser that can makes of the utterance.
+
+        One that fails is tried once more with the sound that was kept, then the next one. If all fail while the user
+        is still speaking, they are tried again until they have heard the whole utterance. One that owes the final
+        text is not given up, but relieved: whoever has it first gives it.
+        """
+        async with Recording.of(audio) as recording, Attempts(recording) as attempts:
+            pause_s = RECOVERY_S
+            while True:
+                heard_whole = recording.ended
+                async with aclosing(self._round(attempts, recording)) as transcripts:
+                    try:
                         async for transcript in transcripts:
                             yield transcript
-                except EngineError as error:
-                    self._chain.failed(link, error)
-                    if is_last:
-                        raise
-                    reasons.append(str(error))
-                else:
-                    link.circuit.worked()
-                    return
+                    except EngineError:
+                        if heard_whole:
+                            raise
+                    else:
+                        return
+                await recording.wait_for_end(pause_s)
+                pause_s *= 2
 
-    async def _transcripts(
-        self, link: Link[SpeechToText], recording: Recording, *, patient: bool
-    ) -> AsyncGenerator[Transcript | Served]:
-        """Until the final, which is owed soon after the sound has ended. Raises EngineError."""
-        transcriber = await self.prepare(link)
-        limit_s = None if patient else self._chain.rules.first_output_s
-        begun_s = asyncio.get_running_loop().time()
-        async with aclosing(transcriber.transcribe(recording.sound())) as transcripts:
-            while True:
+    async def _round(self, attempts: Attempts, recording: Recording) -> AsyncGenerator[Transcript | Served]:
+        """One round through the recognisers, until the final text. Raises the EngineError of the last one."""
+        reasons, links = self._chain.passed_over(), self._chain.candidates()
+        for link in links:
+            is_last = link is links[-1]
+            yield Served(link.engine.name, tuple(reasons))
+            for again in range(self._chain.rules.retries + 1):
+                attempts.begin(link, await self.prepare(link))
+                may_relieve = not is_last or again < self._chain.rules.retries
+                limit_s = self._limit_s(is_last=is_last) if may_relieve else None
                 try:
-                    async with asyncio.timeout(None) as patience:
-                        if limit_s is not None:
-                            recording.at_end(lambda ended_s: patience.reschedule(max(ended_s, begun_s) + limit_s))
-                        transcript = await anext(transcripts)
-                except TimeoutError:
-                    assert limit_s is not None
-                    raise overdue(link.engine, limit_s) from None
-                except StopAsyncIteration:
-                    raise EngineError(link.engine.name, "ended without a final text") from None
-                finally:
-                    recording.at_end(None)
-                yield transcript
-                if isinstance(transcript, Transcript) and transcript.final:
+                    async with aclosing(attempts.transcripts(limit_s)) as transcripts:
+                        async for by, transcript in transcripts:
+                            if transcript.final:
+                                by.circuit.worked()
+                                if by is not link:
+                                    yield Served(by.engine.name)
+                            yield transcript
                     return
+                except EngineError as failure:
+                    error = failure
+                if again == self._chain.rules.retries or not _may_go_well(error, is_last=is_last):
+                    break
+                self._chain.tell(link.engine.name, error)
+            self._chain.failed(link, error)
+            if is_last:
+                raise error
+            reasons.append(str(error))
+
+    def _limit_s(self, *, is_last: bool) -> float:
+        first_output_s = self._chain.rules.first_output_s
+        return first_output_s if is_last else min(first_output_s, FINAL_S)
+
+
+def _may_go_well(error: EngineError, *, is_last: bool) -> bool:
+    """Whether a recogniser that failed like this is to be tried once more, rather than the next one."""
+    if error.fault is Fault.TIMEOUT:
+        return is_last
+    return error.fault in RETRIED and (error.retry_after_s or 0.0) <= LONGEST_RETRY_AFTER_S
+
+
+class Attempts:
+    """The recognisers that are hearing one utterance, side by side. The newest tells; each may have the final first."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._told: asyncio.Queue[tuple[Link[SpeechToText], Transcript | BaseException, int]] = asyncio.Queue()
+        self._hearing: dict[int, asyncio.Task[None]] = {}
+        self._newest = 0
+        self._newest_name = ""
+        self._begun_s = 0.0
+
+    async def __aenter__(self) -> Attempts:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._hearing.values():
+            task.cancel()
+        if self._hearing:
+            await asyncio.wait(self._hearing.values())
+
+    def begin(self, link: Link[SpeechToText], transcriber: Transcriber) -> None:
+        """This recogniser hears the utterance from its start. Those that have not failed go on."""
+        self._newest += 1
+        self._newest_name = link.engine.name
+        self._begun_s = asyncio.get_running_loop().time()
+        number = self._newest
+        hearing = asyncio.create_task(self._hear(number, link, transcriber), name=f"hearing of {link.engine.name}")
+        hearing.add_done_callback(lambda task: self._ended(number, link, task))
+        self._hearing[number] = hearing
+
+    async def _hear(self, number: int, link: Link[SpeechToText], transcriber: Transcriber) -> None:
+        async with aclosing(transcriber.transcribe(self._recording.sound())) as transcripts:
+            async for transcript in transcripts:
+                if isinstance(transcript, Transcript):
+                    self._told.put_nowait((link, transcript, number))
+                    if transcript.final:
+                        return
+        raise EngineError(link.engine.name, "ended without a final text")
+
+    def _ended(self, number: int, link: Link[SpeechToText], hearing: asyncio.Task[None]) -> None:
+        """Whoever waits for the transcripts is told of a failure, and raises it."""
+        if not hearing.cancelled() and (failure := hearing.exception()) is not None:
+            self._told.put_nowait((link, failure, number))
+
+    async def transcripts(self, limit_s: float | None) -> AsyncGenerator[tuple[Link[SpeechToText], Transcript]]:
+        """What the newest one makes of the utterance, until somebody has the final text.
+
+        Raises EngineError if the newest one fails, or owes the final for longer than `limit_s`. With None there is
+        none to try after it: it may take its time, and if it fails the others are waited for.
+        """
+        newest = self._newest
+        while True:
+            link, told, number = await self._next(limit_s)
+            if isinstance(told, Transcript):
+                if number == newest or told.final:
+                    yield link, told
+                if told.final:
+                    return
+            elif not isinstance(told, EngineError):
+                raise told
+            else:
+                del self._hearing[number]
+                if not self._hearing or (number == newest and limit_s is not None):
+                    raise told
+
+    async def _next(self, limit_s: float | None) -> tuple[Link[SpeechToText], Transcript | BaseException, int]:
+        try:
+            async with asyncio.timeout(None) as patience:
+                if limit_s is not None:
+                    since_s = self._begun_s
+                    self._recording.at_end(lambda ended_s: patience.reschedule(max(ended_s, since_s) + limit_s))
+                return await self._told.get()
+        except TimeoutError:
+            raise EngineError(self._newest_name, f"nothing came within {limit_s:g} s", fault=Fault.TIMEOUT) from None
+        finally:
+            self._recording.at_end(None)

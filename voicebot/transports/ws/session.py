@@ -301,6 +301,7 @@ class Session:
     async def _upload(self, encoded: str) -> None:
         """Whatever is wrong with the recording, the utterance ends. Raises RecordingError."""
         audio: Audio | None = None
+        await self._orchestrator.ears.wait_for_room()
         try:
             audio = await asyncio.to_thread(decode, encoded, round(self._settings.ws_max_audio_mb * 1_000_000))
         except RecordingError as error:
