@@ -661,3 +661,140 @@ async def test_nothing_is_said_twice_when_only_the_end_of_the_sound_is_missing()
         await sentence(chain, TEXT)
     assert espeak.said == []
     await chain.close()
+
+
+# Recognisers that die or are mute ------------------------------------------------------------------------------------
+
+ONCE_MORE = FallbackRules(retries=1, backoff_s=0.01, first_output_s=0.2, rest_s=60)
+
+
+async def heard_by(chain: SpeechToTextChain, audio: AsyncIterable[Audio | Pause]) -> list[Transcript | Served]:
+    async with chain.session() as session:
+        return [each async for each in session.transcribe(audio)]
+
+
+async def recognisers(*engines: Fake, rules: FallbackRules = ONCE_MORE) -> SpeechToTextChain:
+    chain = SpeechToTextChain(engines, rules)
+    await chain.start()
+    return chain
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_recogniser_that_dies_hears_the_utterance_once_more_from_its_start(others: int) -> None:
+    died = failure("deepgram", Fault.UNREACHABLE)
+    deepgram = Fake("deepgram", [["hello", died, "never"], ["hello", "hello world"]])
+    sphinx = Fake("pocketsphinx", [["no"]])
+    chain = await recognisers(deepgram, *[sphinx][:others])
+    got = await heard_by(chain, spoken(*SOUND))
+    assert got[-1] == Transcript("hello world", final=True)
+    assert [each for each in got if isinstance(each, Served)] == [Served("deepgram")]
+    assert deepgram.heard[1] == list(SOUND)
+    assert sphinx.asked == 0
+    await chain.close()
+
+
+async def test_the_next_recogniser_hears_it_all_when_the_first_dies_twice() -> None:
+    died = failure("deepgram", Fault.BROKEN)
+    deepgram, sphinx = Fake("deepgram", [["hello", died, "never"]]), Fake("pocketsphinx", [["hello world"]])
+    chain = await recognisers(deepgram, sphinx)
+    assert (await heard_by(chain, spoken(*SOUND)))[-1] == Transcript("hello world", final=True)
+    assert (deepgram.asked, sphinx.heard) == (2, [list(SOUND)])
+    assert not chain.health[0].ready
+    await chain.close()
+
+
+@pytest.mark.parametrize("fault", [Fault.DENIED, Fault.UNPAID, Fault.REJECTED, Fault.MISSING])
+async def test_what_will_not_go_well_is_not_tried_once_more(fault: Fault) -> None:
+    deepgram, sphinx = Fake("deepgram", [[failure("deepgram", fault)]]), Fake("pocketsphinx", [["hello"]])
+    chain = await recognisers(deepgram, sphinx)
+    assert (await heard_by(chain, spoken(*SOUND)))[-1] == Transcript("hello", final=True)
+    assert deepgram.asked == 1
+    await chain.close()
+
+
+async def test_what_is_said_while_no_recogniser_works_is_heard_once_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user speaks on all the time; both tries fail at once."""
+    monkeypatch.setattr("voicebot.engines.fallback.RECOVERY_S", 0.05)
+    died = failure("deepgram", Fault.BROKEN)
+    deepgram = Fake("deepgram", [[died, "x"], [died, "x"], [died, "x"], [died, "x"], ["hello", "hello world"]])
+    chain = await recognisers(deepgram)
+    end = asyncio.Event()
+
+    async def talk() -> AsyncIterator[Audio | Pause]:
+        for item in SOUND:
+            yield item
+        await end.wait()
+        for item in SOUND:
+            yield item
+
+    async with chain.session() as session:
+        transcripts = session.transcribe(talk())
+        assert [await anext(transcripts) for _ in range(4)][-1] == Transcript("hello", final=False)
+        assert deepgram.asked == 5
+        end.set()
+        assert [each async for each in transcripts] == [Transcript("hello world", final=True)]
+    assert deepgram.heard[-1] == [*SOUND, *SOUND]
+    assert deepgram.open == 0
+    await chain.close()
+
+
+async def test_when_all_fail_in_mid_utterance_the_whole_of_it_is_tried_once_more_at_its_end() -> None:
+    died = failure("deepgram", Fault.BROKEN)
+    deepgram = Fake("deepgram", [[died, "x"], [died, "x"], ["hello world"]])
+    chain = await recognisers(deepgram)
+    end = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.2, end.set)
+    got = await heard_by(chain, spoken(*SOUND, then=end))
+    assert got[-1] == Transcript("hello world", final=True)
+    assert deepgram.heard[-1] == list(SOUND)
+    await chain.close()
+
+
+async def test_a_failure_is_told_when_the_utterance_has_been_heard_to_its_end_in_vain() -> None:
+    deepgram = Fake("deepgram", [[failure("deepgram", Fault.BROKEN), "x"]])
+    chain = await recognisers(deepgram)
+    end = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.2, end.set)
+    with pytest.raises(EngineError, match="deepgram: it broke"):
+        await heard_by(chain, spoken(*SOUND, then=end))
+    assert end.is_set(), "not while the user speaks"
+    assert deepgram.heard[-1] == list(SOUND)[:1], "it fails at the first piece"
+    await chain.close()
+
+
+async def test_a_mute_recogniser_is_relieved_by_itself_when_there_is_no_other() -> None:
+    deepgram = Fake("deepgram", [[HANG], ["hello world"]])
+    chain = await recognisers(deepgram)
+    assert (await heard_by(chain, spoken(*SOUND)))[-1] == Transcript("hello world", final=True)
+    assert (deepgram.asked, deepgram.open) == (2, 0)
+    await chain.close()
+
+
+async def test_a_slow_recogniser_may_still_be_first_after_another_was_asked() -> None:
+    class Slow(Fake):
+        async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
+            async for _ in audio:
+                pass
+            await asyncio.sleep(0.5)
+            yield Transcript("hello world", final=True)
+
+    slow, mute = Slow("deepgram", [[]]), Fake("pocketsphinx", [[HANG]])
+    chain = await recognisers(slow, mute)
+    got = await heard_by(chain, spoken(*SOUND))
+    assert got[-2:] == [Served("deepgram"), Transcript("hello world", final=True)]
+    assert (mute.asked, mute.open) == (2, 0)
+    assert chain.health[0].ready
+    await chain.close()
+
+
+async def test_a_slow_recogniser_is_waited_for_though_the_one_that_was_asked_after_it_fails() -> None:
+    class Slow(Fake):
+        async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
+            async for _ in audio:
+                pass
+            await asyncio.sleep(0.5)
+            yield Transcript("hello world", final=True)
+
+    chain = await recognisers(Slow("deepgram", [[]]), Fake("pocketsphinx", [[failure("pocketsphinx")]]))
+    assert (await heard_by(chain, spoken(*SOUND)))[-1] == Transcript("hello world", final=True)
+    await chain.close()

@@ -24,7 +24,10 @@ class _Message(BaseModel):
 
 
 class SpeechStart(_Message):
-    """The client hears the user begin to speak: a speaking bot falls silent at once, until it is known why."""
+    """The client hears the user begin to speak: a speaking bot falls silent at once, until it is known why.
+
+    If no `speech_end` comes within 10 s, the bot goes on. One that comes later is heard and answered all the same.
+    """
 
     type: Literal["speech_start"]
 
