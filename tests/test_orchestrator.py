@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -22,6 +23,8 @@ from voicebot.core.presence import NOBODY_THERE
 from voicebot.core.sayings import apology, ask_again, goodbye, still_there
 from voicebot.core.state import Phase, Presence, State
 from voicebot.engines.base import EngineError, Transcript
+from voicebot.engines.chain import FallbackRules
+from voicebot.engines.fallback import SpeechToTextChain
 from voicebot.orchestrator import Orchestrator
 from voicebot.tools.fillers import Filler
 
@@ -305,6 +308,38 @@ async def test_the_apology_is_in_the_language_of_the_conversation() -> None:
         await session.until(idle)
         assert session.history == ["hallo", apology("de")]
         assert apology("de") != apology("en")
+
+
+async def test_a_recogniser_that_dies_in_mid_utterance_loses_no_word() -> None:
+    """The same one hears the utterance once more from its start, and what the user goes on to say besides."""
+    dies = ScriptedStt(scripts=[[EngineError("scripted", "it died"), "never"], ["what", "what is the time"]])
+    chain, stt = SpeechToTextChain([dies], FallbackRules(backoff_s=0.01)), ScriptedStt()
+    await chain.start()
+    with patch.object(stt, "session", chain.session):
+        async with running(engines=(stt, ScriptedAgent(scripts=[["It is five."]]), ToneTts())) as session:
+            await say_in_two_pieces(session)
+            await session.until(lambda state: idle(state) and state.history)
+            assert session.history == ["what is the time", "It is five."]
+    assert 0.8 <= dies.heard[0].duration_s <= 1.8
+
+
+async def say_in_two_pieces(session: Session) -> None:
+    """The recogniser hears the beginning before the user says the rest."""
+    session.bot.ears.hear(loud(0.4))
+    await session.until(lambda state: state.speaking)
+    await asyncio.sleep(0.05)
+    session.say(0.4)
+
+
+async def test_a_recogniser_that_dies_for_good_makes_the_bot_ask_again() -> None:
+    async with running(hears=[[EngineError("scripted", "it died"), "x"], ["hello"]], thinks=[["Hi."]]) as session:
+        await say_in_two_pieces(session)
+        state = await session.until(lambda state: idle(state) and state.history)
+        assert session.history == [ask_again("en")]
+        assert state.error == "scripted: it died"
+        session.say(0.8)
+        await session.until(lambda state: len(state.history) == 3 and idle(state))
+        assert session.history[1:] == ["hello", "Hi."]
 
 
 async def test_an_agent_that_fails_apologises_aloud() -> None:

@@ -75,9 +75,11 @@ class _Effects:
     def __init__(self, wanted: asyncio.Event, hold: Callable[[bool], None]) -> None:
         self._wanted = wanted
         self._hold = hold
+        self._held = False
         self.begun = False
 
     async def before_tools(self, *, pure: bool) -> None:
+        self._held = True
         self._hold(True)
         if not pure:
             await self._wanted.wait()
@@ -85,6 +87,12 @@ class _Effects:
 
     def after_tools(self) -> None:
         if not self.begun:
+            self._held = False
+            self._hold(False)
+
+    def sign_of_life(self) -> None:
+        """The model has given something that is not spoken, such as a piece of its reasoning or of a tool call."""
+        if not self._held:
             self._hold(False)
 
 
@@ -173,6 +181,7 @@ class GraphAgent:
         *,
         stands_in: bool = False,
         stood_in: str = "",
+        spoken: asyncio.Event | None = None,
     ) -> AsyncGenerator[str]:
         """The answer to the history's last message, which is the user's. Raises EngineError, also for an empty answer.
 
@@ -203,6 +212,7 @@ class GraphAgent:
                     if not isinstance(text, Filler):
                         text = whole.decode(text.encode("utf-16-le", "surrogatepass"))
                     if not text:
+                        effects.sign_of_life()
                         continue
                     yield text if last_step in (None, step) else _apart(text)
                     last_step = step

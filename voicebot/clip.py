@@ -23,7 +23,7 @@ class Clip:
     sentence: int
     text: str
     shares: list[float] = field(init=False)
-    """Where its words start, as shares of it, while the engine's own times are not known."""
+    """Where the words of this voice start, as shares of its sound, while the engine's own times are not known."""
     pieces: list[Samples] = field(default_factory=list)
     """All of it, the played ones too: a resume may go back to the start of a word."""
     length: int = 0
@@ -33,7 +33,11 @@ class Clip:
     played: int = 0
     words: int = 0
     starts: tuple[int, ...] = ()
-    """The sample at which each word starts, if the engine knows."""
+    """The sample at which each word of this voice starts, counted from its first one, if the engine knows."""
+    before: tuple[float, ...] = ()
+    """The samples at which the words start that another voice has said before this one."""
+    voice_from: int = 0
+    """The first sample of this voice."""
     closed: bool = False
     broken: bool = False
     """Closed in mid-sentence: its length says nothing of where its words are."""
@@ -47,21 +51,42 @@ class Clip:
         return self.length - self.played
 
     @property
+    def words_left(self) -> list[str]:
+        """Those that this voice says."""
+        return self.text.split()[len(self.before) :]
+
+    @property
     def expected(self) -> float:
         """Its whole length in samples: a guess as long as it is not known."""
-        return (
-            self.length
-            if self.closed and not self.broken
-            else max(self.length, len(self.text) / LETTERS_PER_S * WIRE_RATE_HZ)
-        )
+        if self.closed and not self.broken:
+            return self.length
+        letters = len(" ".join(self.words_left)) if self.before else len(self.text)
+        return max(self.length, self.voice_from + letters / LETTERS_PER_S * WIRE_RATE_HZ)
 
     @property
     def bounds(self) -> list[float]:
         """Where each word starts, and the end of the last one, in samples."""
-        if self.starts:
-            return [*self.starts, max(self.expected, self.starts[-1])]
         expected = self.expected
-        return [share * expected for share in self.shares]
+        if self.starts:
+            last = self.voice_from + self.starts[-1]
+            return [*self.before, *(self.voice_from + start for start in self.starts), max(expected, last)]
+        own = expected - self.voice_from
+        return [*self.before, *(self.voice_from + share * own for share in self.shares)]
+
+    def resume_at(self, word: int) -> None:
+        """Another voice says the rest, from this word on: the words before it are in the sound that there is."""
+        count = word - len(self.before)
+        if count < 0:
+            return
+        if self.starts:
+            begun = self.starts[:count]
+            starts = [float(self.voice_from + start) for start in begun]
+        else:
+            own, shares = self.length - self.voice_from, word_shares(" ".join(self.words_left[:count]))
+            starts = [self.voice_from + share * own for share in shares[:-1]]
+        self.before = (*self.before, *starts)
+        self.voice_from, self.starts = self.length, ()
+        self.shares = word_shares(" ".join(self.words_left))
 
     def write(self, samples: Samples) -> None:
         self.pieces.append(samples)

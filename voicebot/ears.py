@@ -21,6 +21,7 @@ from voicebot.core.events import (
 )
 from voicebot.core.verdict import Speech
 from voicebot.engines.base import EngineError, Pause, Served, SpeechToText, Transcriber, VoiceActivityDetector
+from voicebot.limits import MAX_WAITING_UTTERANCES, UPLOADS_AHEAD, UTTERANCES_AT_ONCE
 from voicebot.listener import Edges, Listener
 from voicebot.reply import INTERNAL_ERROR
 
@@ -44,8 +45,11 @@ class Ears:
         self._transcribing = AsyncExitStack()
         self._bytes_before = 0
         """What recognisers were given that this session had before."""
-        self._sounds: dict[int, asyncio.Queue[Audio | Pause | None]] = {}
+        self._sounds: dict[int, _Sound] = {}
         self._transcriptions: dict[int, asyncio.Task[None]] = {}
+        self._recogniser_turns = asyncio.Semaphore(UTTERANCES_AT_ONCE)
+        self._transcribed = asyncio.Event()
+        """Set when one utterance less waits for its words."""
         self._uploads = 0
         self._announced: int | None = None
         """The utterance that is being spoken and whose sound is to be uploaded."""
@@ -95,7 +99,7 @@ class Ears:
         if self._announced is None or self._announced not in self._sounds:
             self._uploads += 1
             self._announced = self._uploads
-            self._speech_changed(SpeechStarted(self._announced))
+            self._speech_changed(SpeechStarted(self._announced, announced=True))
 
     def upload(self, audio: Audio | None) -> None:
         """The utterance that `speech_began`, or one that was not announced; None: it gave no sound to speak of."""
@@ -111,14 +115,14 @@ class Ears:
 
     def _speech_changed(self, edge: Edges) -> None:
         if isinstance(edge, SpeechStarted):
-            self._sounds[edge.utterance] = asyncio.Queue()
+            self._sounds[edge.utterance] = _Sound()
         elif isinstance(edge, SpeechEnded) and edge.utterance in self._sounds:
-            self._sounds[edge.utterance].put_nowait(None)
+            self._sounds[edge.utterance].end()
         self._post(edge)
 
     def _speech_sound(self, utterance: int, sound: Audio | Pause) -> None:
         if utterance in self._sounds:
-            self._sounds[utterance].put_nowait(sound)
+            self._sounds[utterance].put(sound)
 
     # Words --------------------------------------------------------------------------------------------------------
 
@@ -136,24 +140,47 @@ class Ears:
         await self._transcribing.aclose()
         self._transcriber = await self._transcribing.enter_async_context(stt.session())
 
+    async def wait_for_room(self) -> None:
+        """Until so few utterances wait for their words that the next may be uploaded."""
+        while len(self._transcriptions) >= UPLOADS_AHEAD:
+            self._transcribed.clear()
+            await self._transcribed.wait()
+
     def transcribe(self, utterance: int, group: asyncio.TaskGroup) -> None:
-        """As a task of `group`."""
-        task = group.create_task(self._transcribe(utterance), name=f"transcribe {utterance}")
+        """As a task of `group`. No more than a few are transcribed at once; the others wait in their order."""
+        if len(self._transcriptions) >= MAX_WAITING_UTTERANCES:
+            del self._sounds[utterance]
+            self._post(FinalTranscript(utterance, "", "Too many utterances wait to be recognised."))
+            return
+        transcription = self._transcribe(utterance, self._sounds[utterance])
+        task = group.create_task(transcription, name=f"transcribe {utterance}")
         task.add_done_callback(lambda _: self._forget(utterance))
         self._transcriptions[utterance] = task
 
     def give_up(self, utterance: int) -> None:
         """Nobody waits for its words any more."""
         if utterance in self._transcriptions:
+            self._sounds.pop(utterance, None)
             self._transcriptions[utterance].cancel()
 
-    async def _transcribe(self, utterance: int) -> None:
-        """Give the utterance to the recogniser and post what it makes of it: always one final, whatever happens."""
+    async def _transcribe(self, utterance: int, sound: _Sound) -> None:
+        """Give the utterance to the recogniser and post what it makes of it: always one final, whatever happens.
+
+        A final that tells of a failure comes when the user has finished: not before can they be asked to say it again.
+        """
+        async with self._recogniser_turns:
+            final = await self._transcribed_by_recogniser(utterance, sound)
+        if final.error is not None:
+            await sound.ended.wait()
+        self._post(final)
+
+    async def _transcribed_by_recogniser(self, utterance: int, sound: _Sound) -> FinalTranscript:
+        """The final transcript; partial ones are posted."""
         text, confidence = "", None
         error: str | None = "The speech recogniser ended without a final text."
         try:
             assert self._transcriber is not None
-            async with aclosing(self._transcriber.transcribe(_until_none(self._sounds[utterance]))) as transcripts:
+            async with aclosing(self._transcriber.transcribe(sound.pieces())) as transcripts:
                 async for transcript in transcripts:
                     if isinstance(transcript, Served):
                         self._post(EngineServed(Stage.STT, transcript.engine, transcript.reasons))
@@ -169,12 +196,29 @@ class Ears:
         except Exception:  # the transcription boundary: whatever went wrong ends this utterance, not the session
             logger.exception("transcription failed", extra={"utterance": utterance})
             error = INTERNAL_ERROR
-        self._post(FinalTranscript(utterance, text, error, confidence))
+        return FinalTranscript(utterance, text, error, confidence)
 
     def _forget(self, utterance: int) -> None:
-        del self._sounds[utterance], self._transcriptions[utterance]
+        self._sounds.pop(utterance, None)
+        del self._transcriptions[utterance]
+        self._transcribed.set()
 
 
-async def _until_none(queue: asyncio.Queue[Audio | Pause | None]) -> AsyncGenerator[Audio | Pause]:
-    while (sound := await queue.get()) is not None:
-        yield sound
+class _Sound:
+    """The sound of one utterance as it comes."""
+
+    def __init__(self) -> None:
+        self._pieces: asyncio.Queue[Audio | Pause | None] = asyncio.Queue()
+        self.ended = asyncio.Event()
+
+    def put(self, piece: Audio | Pause) -> None:
+        self._pieces.put_nowait(piece)
+
+    def end(self) -> None:
+        self.ended.set()
+        self._pieces.put_nowait(None)
+
+    async def pieces(self) -> AsyncGenerator[Audio | Pause]:
+        """Until its end. May be asked for once."""
+        while (piece := await self._pieces.get()) is not None:
+            yield piece

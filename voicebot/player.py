@@ -77,9 +77,17 @@ class Player:
             self._clips[-1].write(audio.samples)
 
     def time_words(self, reply: int, starts_s: Sequence[float]) -> None:
-        """When the words of the sentence opened last start. Times that can't belong to its words are not believed."""
-        if reply == self._reply and len(starts_s) == len(self._clips[-1].text.split()):
+        """When the words start in the sentence opened last, or in the part of it that was resumed last.
+
+        Times that can't belong to its words are not believed.
+        """
+        if reply == self._reply and len(starts_s) == len(self._clips[-1].words_left):
             self._clips[-1].starts = tuple(round(start_s * WIRE_RATE_HZ) for start_s in sorted(starts_s))
+
+    def resume_sentence(self, reply: int, word: int) -> None:
+        """The voice has broken off: the sound that follows says the sentence opened last from this word on."""
+        if reply == self._reply:
+            self._clips[-1].resume_at(word)
 
     def close_sentence(self, reply: int, *, broken: bool = False) -> None:
         """No more of the sentence opened last will come; if it is `broken`, there should have been more."""

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
-from voicebot.core.audio import WIRE_RATE_HZ, Resampler
+from voicebot.core.audio import WIRE_RATE_HZ, Audio, Resampler
 from voicebot.core.events import (
     AudioReceived,
     EngineServed,
@@ -24,12 +24,20 @@ from voicebot.core.events import (
 )
 from voicebot.core.sayings import apology, no_answers_left
 from voicebot.core.sentences import Batch, SentenceBatcher
-from voicebot.engines.base import Agent, EngineError, Served, TextToSpeech, WordStarts
+from voicebot.engines.base import Agent, EngineError, Resumed, Served, TextToSpeech, WordStarts
 from voicebot.player import Player
-from voicebot.sentence_queue import SentenceQueue
+from voicebot.sentence_queue import SentenceQueue, Waiting
 from voicebot.tools.fillers import Filler
 
 logger = logging.getLogger(__name__)
+
+STANDS_S = 0.5
+"""How long the text may end with a whole sentence before that is spoken. Models pause less between two tokens."""
+
+LATE_S = 4.0
+SLOW_TOKEN_S = 0.5
+"""A model that is slower than speech and has given no sentence for so long is spoken word by word, as it comes: better
+than more silence."""
 
 INTERNAL_ERROR = "Something went wrong inside the bot. Its log says more."
 
@@ -62,8 +70,8 @@ class ReplyMaker:
     """What a reply is made with. `queue_max` sentences wait for the synthesiser at most; then the agent waits.
 
     With `drop_oldest` it does not: the sentence that has waited longest is left unspoken, and `dropped` is told.
-    `streamed` gets the reply's number and each piece of its text, as the model streams it. Without `turns` any number
-    of answers may be given.
+    `streamed` gets the reply's number and each piece of its text, as the model streams it, once no other engine can
+    answer any more. Without `turns` any number of answers may be given.
     """
 
     agent: Agent
@@ -103,50 +111,32 @@ class ReplyMaker:
     async def _think(self, start: StartReply, wanted: asyncio.Event, sentences: SentenceQueue) -> None:
         """The agent's answer, cut into sentences. An agent that fails is apologised for in its stead."""
         reply = start.reply
-        answer = self._answer(start, wanted) if start.text is None else _said(start.text)
-        batcher = SentenceBatcher(max_chars=self.sentence_max_chars, language=self.language)
+        spoken = asyncio.Event()
+        answer = self._answer(start, wanted, spoken) if start.text is None else _said(start.text)
+        text = AnswerText(self, reply, sentences, spoken)
         error: str | None = None
-        count = 0
-
-        def stream(text: str) -> None:
-            if self.streamed is not None:
-                self.streamed(reply, text)
-
-        async def emit(batches: list[Batch]) -> None:
-            nonlocal count
-            for batch in batches:
-                self.post(SentenceReady(reply, count, batch.text))
-                count += 1
-                dropped = await sentences.put(batch)
-                if dropped is not None and self.dropped is not None:
-                    self.dropped(dropped.text)
-
         try:
             async with aclosing(answer) as tokens:
                 first = True
-                async for token in tokens:
+                while (token := await text.next(tokens)) is not None:
                     if isinstance(token, Served):
                         self.post(EngineServed(Stage.LLM, token.engine, token.reasons))
+                        text.start_over()
                         continue
                     if first:
                         self.post(TokenReceived(reply))
                         first = False
-                    stream(f" {token} " if isinstance(token, Filler) else token)
-                    await emit(batcher.push(token))
-                    if isinstance(token, Filler):
-                        await emit(batcher.finish())
+                    await text.push(token)
         except EngineError as failure:
             logger.warning("the agent failed", extra={"reply": reply, "error": str(failure)})
             error = str(failure)
-        await emit(batcher.finish())
-        if error is not None:
-            sorry = apology(self.language)
-            stream(f" {sorry}")
-            await emit([Batch(sorry, sorry)])
+        await text.finish(None if error is None else apology(self.language))
         self.post(TextEnded(reply, error))
         sentences.end()
 
-    async def _answer(self, start: StartReply, wanted: asyncio.Event) -> AsyncGenerator[str | Served]:
+    async def _answer(
+        self, start: StartReply, wanted: asyncio.Event, spoken: asyncio.Event
+    ) -> AsyncGenerator[str | Served]:
         """The agent's answer, which counts as a turn; or what is said instead when the day's turns are used up."""
         if self.turns is not None:
             if self.turns.scarce:
@@ -155,7 +145,8 @@ class ReplyMaker:
                 self.post(ReplyRefused(start.reply, self.turns.reason))
                 yield no_answers_left(self.language, self.turns.back_in_s)
                 return
-        async with aclosing(self.agent.reply(start.history, wanted, stood_in=start.stood_in)) as tokens:
+        answer = self.agent.reply(start.history, wanted, stood_in=start.stood_in, spoken=spoken)
+        async with aclosing(answer) as tokens:
             async for token in tokens:
                 yield token
 
@@ -165,33 +156,41 @@ class ReplyMaker:
         while (batch := await sentences.get()) is not None:
             await self.player.room(reply)
             self.player.open_sentence(reply, index, batch.text)
-            error = None if batch.dropped else await self._synthesize(reply, index, batch.speech)
+            error = None if batch.dropped else await self._synthesize(reply, index, batch)
             self.player.close_sentence(reply, broken=error is not None or batch.dropped)
             self.post(SentenceSynthesized(reply, index, error))
             index += 1
 
-    async def _synthesize(self, reply: int, index: int, speech: str) -> str | None:
+    async def _synthesize(self, reply: int, index: int, batch: Waiting) -> str | None:
         """Why the sound broke off, if it did: what came of it stays, and the next sentence may fare better.
 
         Raises EngineError if no sound came at all.
         """
         resampler: Resampler | None = None
+        sounds = False
         error: str | None = None
         try:
-            async with aclosing(self.tts.synthesize(speech)) as pieces:
+            async with aclosing(self.tts.synthesize(batch.speech)) as pieces:
                 async for piece in pieces:
-                    if isinstance(piece, Served):
-                        self.post(EngineServed(Stage.TTS, piece.engine, piece.reasons))
-                        continue
-                    if isinstance(piece, WordStarts):
-                        self.player.time_words(reply, piece.starts_s)
-                        continue
-                    if resampler is None:
-                        resampler = Resampler(piece.rate_hz, WIRE_RATE_HZ)
-                        self.post(AudioReceived(reply, index))
-                    self.player.write(reply, resampler.push(piece))
+                    match piece:
+                        case Served(engine, reasons):
+                            self.post(EngineServed(Stage.TTS, engine, reasons))
+                        case WordStarts(starts_s):
+                            self.player.time_words(reply, starts_s)
+                        case Resumed(word, words):
+                            if resampler is not None:
+                                self.player.write(reply, resampler.flush())
+                                resampler = None
+                            self.player.resume_sentence(reply, _same_place(word, words, batch.text))
+                        case Audio():
+                            if resampler is None:
+                                resampler = Resampler(piece.rate_hz, WIRE_RATE_HZ)
+                            if not sounds:
+                                self.post(AudioReceived(reply, index))
+                                sounds = True
+                            self.player.write(reply, resampler.push(piece))
         except EngineError as failure:
-            if resampler is None:
+            if not sounds:
                 raise
             logger.warning("a sentence broke off", extra={"reply": reply, "error": str(failure)})
             error = str(failure)
@@ -200,5 +199,99 @@ class ReplyMaker:
         return error
 
 
-async def _said(text: str) -> AsyncGenerator[str]:
+class AnswerText:
+    """The text of one answer on its way to the synthesiser and to the client.
+
+    Until the first sentence goes to the synthesiser, another engine may answer instead of one that stalls. So the
+    client is told no text before that, if the agent has several engines.
+    """
+
+    def __init__(self, maker: ReplyMaker, reply: int, sentences: SentenceQueue, spoken: asyncio.Event) -> None:
+        self._maker = maker
+        self._reply = reply
+        self._sentences = sentences
+        self._spoken = spoken
+        self._count = 0
+        self._untold: list[str] | None = None
+        """What the client will be told once it is spoken; None if it is told at once."""
+        self._batcher = self._new_batcher()
+        self._begun_s = self._last_s = asyncio.get_running_loop().time()
+
+    def _new_batcher(self) -> SentenceBatcher:
+        return SentenceBatcher(max_chars=self._maker.sentence_max_chars, language=self._maker.language)
+
+    def start_over(self) -> None:
+        """An engine answers; what another one has given before is void."""
+        self._batcher = self._new_batcher()
+        self._untold = []
+
+    async def next(self, tokens: AsyncGenerator[str | Served]) -> str | Served | None:
+        """The next token, None at the end. A sentence that is whole does not wait for a token that is slow to come."""
+        timer = asyncio.get_running_loop().call_later(STANDS_S, self._speak_whole_sentence)
+        try:
+            return await anext(tokens, None)
+        finally:
+            timer.cancel()
+
+    def _speak_whole_sentence(self) -> None:
+        if self._sentences.has_room:
+            for batch in self._batcher.finish_sentence():
+                self._announce(batch)
+                self._sentences.put_nowait(batch)
+
+    async def push(self, token: str) -> None:
+        """The next token. A filler is said at once; it is no part of the answer, which may still start over."""
+        now_s = asyncio.get_running_loop().time()
+        is_filler = isinstance(token, Filler)
+        if is_filler and not self._untold:
+            self._tell(f" {token} ")
+            await self._give([*self._batcher.push(token), *self._batcher.finish()], is_filler=True)
+            return
+        text = f" {token} " if is_filler else token
+        if self._untold is None or self._spoken.is_set():
+            self._tell(text)
+        else:
+            self._untold.append(text)
+        await self._give(self._batcher.push(token))
+        late = now_s - self._begun_s >= LATE_S and now_s - self._last_s >= SLOW_TOKEN_S
+        if is_filler:
+            await self._give(self._batcher.finish())
+        elif late and not self._spoken.is_set():
+            await self._give(self._batcher.finish_words())
+        self._last_s = now_s
+
+    async def finish(self, sorry: str | None) -> None:
+        """No token will come. `sorry` is said in place of those that should have."""
+        await self._give(self._batcher.finish())
+        if sorry is not None:
+            self._tell(f" {sorry}")
+            await self._give([Batch(sorry, sorry)])
+
+    async def _give(self, batches: list[Batch], *, is_filler: bool = False) -> None:
+        for batch in batches:
+            self._announce(batch, is_filler=is_filler)
+            dropped = await self._sentences.put(batch)
+            if dropped is not None and self._maker.dropped is not None:
+                self._maker.dropped(dropped.text)
+
+    def _announce(self, batch: Batch, *, is_filler: bool = False) -> None:
+        """The sentence goes to the synthesiser."""
+        if not is_filler and not self._spoken.is_set():
+            self._spoken.set()
+            self._tell("".join(self._untold or ()))
+        self._maker.post(SentenceReady(self._reply, self._count, batch.text))
+        self._count += 1
+
+    def _tell(self, text: str) -> None:
+        if self._maker.streamed is not None and text:
+            self._maker.streamed(self._reply, text)
+
+
+def _same_place(word: int, words: int, text: str) -> int:
+    """The word of the text as written at which the text as spoken has come to this word of so many."""
+    written = len(text.split())
+    return word if written == words else round(word / words * written)
+
+
+async def _said(text: str) -> AsyncGenerator[str | Served]:
     yield text

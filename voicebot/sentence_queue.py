@@ -37,9 +37,20 @@ class SentenceQueue:
                 dropped.dropped = True
             else:
                 await self._change()
+        self._append(batch)
+        return dropped
+
+    @property
+    def has_room(self) -> bool:
+        return not self._full()
+
+    def put_nowait(self, batch: Batch) -> None:
+        """Add a sentence, even if there is no room for it."""
+        self._append(batch)
+
+    def _append(self, batch: Batch) -> None:
         self._waiting.append(Waiting(batch.text, batch.speech))
         self._changed.set()
-        return dropped
 
     def end(self) -> None:
         """No more will come."""

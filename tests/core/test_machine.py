@@ -38,8 +38,9 @@ from voicebot.core.events import (
 )
 from voicebot.core.history import Message, Role
 from voicebot.core.machine import step
+from voicebot.core.sayings import ask_again
 from voicebot.core.state import InterruptionStatus, Phase, Rules, State, Status
-from voicebot.core.verdict import Decision
+from voicebot.core.verdict import Decision, Speech
 
 
 def user(text: str) -> Message:
@@ -354,6 +355,49 @@ def test_speech_without_an_end_is_ended() -> None:
     assert ResumePlayback(1) in session.time_out(Timer.DECISION)
 
 
+def test_the_next_utterances_are_waited_for_once_the_recogniser_is_done_with_the_first() -> None:
+    """Two are transcribed at once, the others wait: their time has not begun yet."""
+    session = Session()
+    for number in range(1, 5):
+        session.post(SpeechStarted(number), SpeechEnded(number))
+    commands = session.time_out(Timer.TRANSCRIPT)
+    assert [each for each in commands if isinstance(each, EndTranscription)] == [
+        EndTranscription(1),
+        EndTranscription(2),
+    ]
+    assert Timer.TRANSCRIPT in dict(session.state.timers)
+    token = dict(session.state.timers)[Timer.TRANSCRIPT]
+    session.post(FinalTranscript(3, "hello"))
+    assert dict(session.state.timers)[Timer.TRANSCRIPT] > token, "the fourth has all of its time"
+    session.post(FinalTranscript(4, "there"))
+    assert session.state.pending == ("hello", "there")
+    assert Timer.TRANSCRIPT not in dict(session.state.timers)
+
+
+def test_speech_that_is_announced_and_does_not_come_keeps_no_reply_waiting() -> None:
+    session = speaking()
+    assert PausePlayback(1) in session.post(SpeechStarted(2, announced=True))
+    assert session.started[Timer.SPEECH].delay_s == 10
+    commands = session.time_out(Timer.SPEECH)
+    assert {EndTranscription(2), ResumePlayback(1)} <= set(commands)
+    ruling = session.state.rulings[-1]
+    assert ruling.verdict.decision is Decision.RESUME
+    assert ruling.verdict.reason == "speech was announced and did not come within 10 s"
+    assert session.state.utterances == ()
+    session.post(SpeechStarted(3, announced=True), SpeechEnded(3), FinalTranscript(3, "what is the time"))
+    assert session.state.pending == ("what is the time",), "what comes later all the same is answered"
+
+
+def test_announced_speech_holds_back_no_answer_for_ever() -> None:
+    session = Session()
+    session.post(SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "hello"), SpeechStarted(2, announced=True))
+    session.time_out(Timer.DEBOUNCE)
+    assert session.state.reply is None
+    commands = session.time_out(Timer.SPEECH)
+    assert StartReply(1, (user("hello"),)) in commands
+    assert session.state.rulings == ()
+
+
 def test_late_repeated_and_foreign_inputs_change_nothing() -> None:
     session = speaking()
     state = session.state
@@ -373,6 +417,34 @@ def test_a_failed_recogniser_is_reported_and_the_session_goes_on() -> None:
     assert session.state.is_idle
     session.ask("hello")
     assert session.state.error is None
+
+
+def test_a_user_whose_words_a_recogniser_has_lost_is_asked_to_say_them_again() -> None:
+    """Even one short word: that nothing came of it does not show that it was nothing."""
+    session = Session()
+    died = FinalTranscript(1, "", "deepgram: the connection broke")
+    session.post(SpeechStarted(1), SpeechEnded(1, speech=Speech(duration_s=0.2)), died)
+    commands = session.time_out(Timer.DEBOUNCE)
+    assert StartReply(1, (), text=ask_again("en")) in commands
+
+
+def test_a_user_whose_words_over_a_reply_were_lost_is_asked_once_it_is_over() -> None:
+    session = speaking("Hello.")
+    died = FinalTranscript(2, "", "deepgram: the connection broke")
+    session.post(SpeechStarted(2), SpeechEnded(2, speech=Speech(duration_s=0.9)), died)
+    session.post(SentencePlayed(1, 0), PlaybackFinished(1), ReplyEnded(1))
+    assert session.state.reply is None
+    commands = session.time_out(Timer.DEBOUNCE)
+    assert StartReply(2, (user("tell me a story"), bot("Hello.")), text=ask_again("en")) in commands
+
+
+def test_the_bots_own_voice_is_not_asked_to_say_it_again() -> None:
+    session = speaking("Hello.")
+    died = FinalTranscript(2, "", "deepgram: the connection broke")
+    session.post(SpeechStarted(2), SpeechEnded(2, speech=Speech(duration_s=0.9, echo=0.8)), died)
+    session.post(SentencePlayed(1, 0), PlaybackFinished(1), ReplyEnded(1))
+    session.time_out(Timer.DEBOUNCE)
+    assert session.state.is_idle
 
 
 def test_a_failed_reply_keeps_what_was_heard() -> None:

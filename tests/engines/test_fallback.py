@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 
 from voicebot.core.audio import Audio
 from voicebot.core.history import History, Message, Role
-from voicebot.engines.base import EngineError, Fault, Manner, Pause, Served, Transcript
+from voicebot.engines.base import EngineError, Fault, Manner, Pause, Resumed, Served, Transcript, WordStarts
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
 
@@ -254,7 +255,7 @@ async def test_a_passing_failure_is_tried_again_before_another_engine_is() -> No
         (failure("groq", Fault.DENIED), 1),
         (failure("groq", Fault.UNPAID), 1),
         (failure("groq", Fault.REJECTED), 1),
-        (failure("groq", Fault.TIMEOUT), 1),
+        (failure("groq", Fault.TIMEOUT), 2),
         (failure("groq", Fault.SERVER), 4),
         (failure("groq", Fault.LIMITED, retry_after_s=0.01), 4),
         (failure("groq", Fault.LIMITED, retry_after_s=2.5), 1),
@@ -440,13 +441,360 @@ async def test_a_source_that_fails_is_heard_of() -> None:
                 pass
 
 
-async def test_a_voice_that_breaks_off_is_not_begun_again() -> None:
-    gtts = Fake("gtts", [["a", failure("gtts", Fault.BROKEN)]])
-    chain = TextToSpeechChain([gtts, Fake("espeak", [["a", "b"]])], FallbackRules(rest_s=60))
+# Answers that stall --------------------------------------------------------------------------------------------------
+
+
+async def answers(chain: AgentChain, *, spoken_after: int | None = None) -> list[str | Served]:
+    """All that comes of an answer; so many tokens of it make a sentence that is spoken."""
+    spoken, got = asyncio.Event(), list[str | Served]()
+    async with aclosing(chain.reply(HELLO, asyncio.Event(), spoken=spoken)) as tokens:
+        async for token in tokens:
+            got.append(token)
+            if spoken_after is not None and sum(isinstance(each, str) for each in got) >= spoken_after:
+                spoken.set()
+    return got
+
+
+@pytest.mark.parametrize("end", [HANG, failure("groq", Fault.BROKEN)], ids=["stalls", "breaks off"])
+async def test_an_answer_of_which_nothing_was_spoken_is_given_by_the_next_engine(end: str | EngineError) -> None:
+    groq, offline = Fake("groq", [["Once", " upon", end]]), Fake("offline", [["Hello."]])
+    chain = await chain_of(groq, offline, rules=FallbackRules(retries=0, first_output_s=0.2, rest_s=60))
+    got = await answers(chain)
+    reason = "groq: nothing came within 0.2 s" if end == HANG else "groq: it broke"
+    assert got == [Served("groq"), "Once", " upon", Served("offline", (reason,)), "Hello."]
+    assert groq.open == 0, "the request that hangs was closed"
+    assert not chain.health[0].ready
+    assert offline.told == {"stands_in": True, "stood_in": ""}
+    await chain.close()
+
+
+async def test_an_answer_that_breaks_off_unspoken_is_asked_of_the_same_engine_first() -> None:
+    groq, offline = Fake("groq", [["Once", failure("groq")], ["Twice."]]), Fake("offline", [["no"]])
+    chain = await chain_of(groq, offline, rules=FallbackRules(backoff_s=0.01))
+    assert await answers(chain) == [Served("groq"), "Once", Served("groq"), "Twice."]
+    assert offline.asked == 0
+
+
+async def test_an_answer_that_was_spoken_in_part_is_not_begun_again() -> None:
+    groq, offline = Fake("groq", [["Once.", " Then", HANG]]), Fake("offline", [["Hello."]])
+    chain = await chain_of(groq, offline)
+    with pytest.raises(EngineError, match=r"groq: nothing came within 0\.2 s"):
+        await answers(chain, spoken_after=1)
+    assert offline.asked == 0
+    await chain.close()
+
+
+async def test_an_answer_with_effects_is_not_begun_again_though_nothing_was_spoken() -> None:
+    groq, offline = Fake("groq", [["Once", failure("groq", repeatable=False)]]), Fake("offline", [["Hello."]])
+    chain = await chain_of(groq, offline)
+    with pytest.raises(EngineError, match="groq: it broke"):
+        await answers(chain)
+    assert (groq.asked, offline.asked) == (1, 0)
+    await chain.close()
+
+
+async def test_signs_of_life_and_work_that_is_waited_for_are_no_stall() -> None:
+    class Thinking(Fake):
+        async def reply(
+            self, history: History, wanted: asyncio.Event, hold: Any = None, **__: Any
+        ) -> AsyncGenerator[str]:
+            yield "Let"
+            for _ in range(4):
+                await asyncio.sleep(0.15)
+                hold(False)  # a piece of its reasoning, or of a tool call
+            hold(True)  # a tool works
+            await asyncio.sleep(0.5)
+            hold(False)
+            yield " me see."
+
+    chain = await chain_of(Thinking("groq", [[]]), Fake("offline", [["no"]]), rules=FallbackRules(first_output_s=0.3))
+    assert await answers(chain) == [Served("groq"), "Let", " me see."]
+
+
+async def test_after_its_last_sign_of_life_a_model_has_no_longer_than_usual() -> None:
+    class Stalling(Fake):
+        async def reply(
+            self, history: History, wanted: asyncio.Event, hold: Any = None, **_: Any
+        ) -> AsyncGenerator[str]:
+            yield "Let"
+            hold(True)
+            await asyncio.sleep(0.4)
+            hold(False)
+            await asyncio.Event().wait()
+
+    chain = await chain_of(Stalling("groq", [[]]), Fake("offline", [["Hello."]]))
+    assert (await answers(chain))[-2:] == [Served("offline", ("groq: nothing came within 0.2 s",)), "Hello."]
+    await chain.close()
+
+
+# The last engine -----------------------------------------------------------------------------------------------------
+
+
+async def test_the_only_engine_is_asked_once_more_when_it_hangs() -> None:
+    groq = Fake("groq", [[HANG], ["Hi"]])
+    chain = await chain_of(groq, rules=FallbackRules(first_output_s=0.2))
+    assert await answers(chain) == [Served("groq"), "Hi"]
+    assert groq.open == 0, "the request that hangs was closed"
+
+
+async def test_the_only_engine_is_given_up_when_it_hangs_again_and_its_health_tells() -> None:
+    groq = Fake("groq", [[HANG]])
+    chain = await chain_of(groq, rules=FallbackRules(first_output_s=0.1, rest_s=60))
+    with pytest.raises(EngineError, match=r"groq: nothing came within 0\.3 s"):
+        await answers(chain)
+    assert (groq.asked, chain.health[0].ready) == (2, False)
+    assert chain.health[0].reason == "nothing came within 0.3 s"
+
+
+async def test_the_only_voice_that_hangs_says_the_sentence_in_a_second_try() -> None:
+    espeak = Fake("espeak", [[HANG], ["a"]])
+    chain = TextToSpeechChain([espeak], FallbackRules(first_output_s=0.1))
     await chain.start()
-    with pytest.raises(EngineError, match="gtts"):
-        async for _ in chain.synthesize("One."):
-            pass
-    assert [type(each) for each in [each async for each in chain.synthesize("Two.")]] == [Served, Audio, Audio]
-    assert gtts.asked == 1
+    assert [type(each) for each in [each async for each in chain.synthesize("One.")]] == [Served, Audio]
+
+
+# Sentences that break off --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Voice(Fake):
+    """Speaks ten letters a second, the spaces counted, and breaks off when `breaks_s` tells for each sentence."""
+
+    breaks_s: list[float | None] = field(default_factory=list)
+    times: bool = False
+    stalls: bool = False
+    said: list[str] = field(default_factory=list)
+
+    async def synthesize(self, text: str) -> AsyncGenerator[Any]:
+        self.said.append(text)
+        break_s = self.breaks_s.pop(0) if self.breaks_s else None
+        if self.times:
+            ends = accumulate(len(word) + 1 for word in text.split()[:-1])
+            yield WordStarts((0.0, *(end / 10 for end in ends)))
+        whole_s = (len(text) + 1) / 10
+        duration_s = whole_s if break_s is None else break_s
+        for _ in range(round(duration_s * 10)):
+            yield Audio(np.zeros(1_600, np.int16), 16_000)
+        if break_s is not None:
+            if self.stalls:
+                await asyncio.Event().wait()
+            raise failure(self.name, Fault.BROKEN)
+
+
+async def sentence(chain: TextToSpeechChain, text: str) -> list[Served | Resumed | WordStarts | float]:
+    """What came of a sentence; sound by its duration."""
+    got: list[Served | Resumed | WordStarts | float] = []
+    async for piece in chain.synthesize(text):
+        if not isinstance(piece, Audio):
+            got.append(piece)
+        elif isinstance(got[-1], float):
+            got[-1] = round(got[-1] + piece.duration_s, 3)
+        else:
+            got.append(piece.duration_s)
+    return got
+
+
+async def voices(*engines: Fake, first_output_s: float = 0.2) -> TextToSpeechChain:
+    chain = TextToSpeechChain(engines, FallbackRules(first_output_s=first_output_s, rest_s=60))
+    await chain.start()
+    return chain
+
+
+TEXT = "Once upon a time there was a king."
+
+
+@pytest.mark.parametrize(("break_s", "first"), [(0.2, 0), (0.5, 1), (0.8, 1), (1.7, 4), (2.5, 5), (3.1, 7)])
+async def test_the_next_voice_says_the_rest_from_the_cut_word(break_s: float, first: int) -> None:
+    """By the times that the voice has told of its words."""
+    cloud, espeak = Voice("cloud", [[]], breaks_s=[break_s], times=True), Voice("espeak", [[]])
+    chain = await voices(cloud, espeak)
+    got = await sentence(chain, TEXT)
+    assert espeak.said == [" ".join(TEXT.split()[first:])]
+    assert got[:1] == [Served("cloud")]
+    assert got[2:] == [
+        break_s,
+        Resumed(first, 8),
+        Served("espeak", ("cloud: it broke",)),
+        pytest.approx((len(espeak.said[0]) + 1) / 10),
+    ]
+    await chain.close()
+
+
+async def test_without_word_times_the_share_of_sound_tells_once_the_pace_is_known() -> None:
+    cloud, espeak = Voice("cloud", [[]], breaks_s=[None, 1.7]), Voice("espeak", [[]])
+    chain = await voices(cloud, espeak)
+    assert await sentence(chain, "A sentence that is said whole.") == [Served("cloud"), pytest.approx(3.1)]
+    await sentence(chain, TEXT)
+    assert espeak.said == ["there was a king."]
+    await chain.close()
+
+
+async def test_a_voice_that_falls_silent_in_mid_sentence_is_relieved() -> None:
+    cloud, espeak = Voice("cloud", [[]], breaks_s=[0.5], times=True, stalls=True), Voice("espeak", [[]])
+    chain = await voices(cloud, espeak)
+    got = await sentence(chain, TEXT)
+    assert espeak.said == ["upon a time there was a king."]
+    assert Resumed(1, 8) in got
+    await chain.close()
+
+
+async def test_the_only_voice_says_the_rest_itself() -> None:
+    cloud = Voice("cloud", [[]], breaks_s=[1.7], times=True)
+    chain = await voices(cloud)
+    await sentence(chain, TEXT)
+    assert cloud.said == [TEXT, "there was a king."]
+
+
+async def test_a_sentence_that_breaks_off_again_and_again_is_given_up() -> None:
+    cloud = Voice("cloud", [[]], breaks_s=[0.5, 0.5, 0.5, 0.5], times=True)
+    chain = await voices(cloud)
+    with pytest.raises(EngineError, match="cloud: it broke"):
+        await sentence(chain, TEXT)
+    assert len(cloud.said) == 3
+
+
+async def test_nothing_is_said_twice_when_only_the_end_of_the_sound_is_missing() -> None:
+    cloud, espeak = Voice("cloud", [[]], breaks_s=[None, 3.5]), Voice("espeak", [[]])
+    chain = await voices(cloud, espeak)
+    await sentence(chain, TEXT)
+    with pytest.raises(EngineError, match="cloud: it broke"):
+        await sentence(chain, TEXT)
+    assert espeak.said == []
+    await chain.close()
+
+
+# Recognisers that die or are mute ------------------------------------------------------------------------------------
+
+ONCE_MORE = FallbackRules(retries=1, backoff_s=0.01, first_output_s=0.2, rest_s=60)
+
+
+async def heard_by(chain: SpeechToTextChain, audio: AsyncIterable[Audio | Pause]) -> list[Transcript | Served]:
+    async with chain.session() as session:
+        return [each async for each in session.transcribe(audio)]
+
+
+async def recognisers(*engines: Fake, rules: FallbackRules = ONCE_MORE) -> SpeechToTextChain:
+    chain = SpeechToTextChain(engines, rules)
+    await chain.start()
+    return chain
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_recogniser_that_dies_hears_the_utterance_once_more_from_its_start(others: int) -> None:
+    died = failure("deepgram", Fault.UNREACHABLE)
+    deepgram = Fake("deepgram", [["hello", died, "never"], ["hello", "hello world"]])
+    sphinx = Fake("pocketsphinx", [["no"]])
+    chain = await recognisers(deepgram, *[sphinx][:others])
+    got = await heard_by(chain, spoken(*SOUND))
+    assert got[-1] == Transcript("hello world", final=True)
+    assert [each for each in got if isinstance(each, Served)] == [Served("deepgram")]
+    assert deepgram.heard[1] == list(SOUND)
+    assert sphinx.asked == 0
+    await chain.close()
+
+
+async def test_the_next_recogniser_hears_it_all_when_the_first_dies_twice() -> None:
+    died = failure("deepgram", Fault.BROKEN)
+    deepgram, sphinx = Fake("deepgram", [["hello", died, "never"]]), Fake("pocketsphinx", [["hello world"]])
+    chain = await recognisers(deepgram, sphinx)
+    assert (await heard_by(chain, spoken(*SOUND)))[-1] == Transcript("hello world", final=True)
+    assert (deepgram.asked, sphinx.heard) == (2, [list(SOUND)])
+    assert not chain.health[0].ready
+    await chain.close()
+
+
+@pytest.mark.parametrize("fault", [Fault.DENIED, Fault.UNPAID, Fault.REJECTED, Fault.MISSING])
+async def test_what_will_not_go_well_is_not_tried_once_more(fault: Fault) -> None:
+    deepgram, sphinx = Fake("deepgram", [[failure("deepgram", fault)]]), Fake("pocketsphinx", [["hello"]])
+    chain = await recognisers(deepgram, sphinx)
+    assert (await heard_by(chain, spoken(*SOUND)))[-1] == Transcript("hello", final=True)
+    assert deepgram.asked == 1
+    await chain.close()
+
+
+async def test_what_is_said_while_no_recogniser_works_is_heard_once_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user speaks on all the time; both tries fail at once."""
+    monkeypatch.setattr("voicebot.engines.fallback.RECOVERY_S", 0.05)
+    died = failure("deepgram", Fault.BROKEN)
+    deepgram = Fake("deepgram", [[died, "x"], [died, "x"], [died, "x"], [died, "x"], ["hello", "hello world"]])
+    chain = await recognisers(deepgram)
+    end = asyncio.Event()
+
+    async def talk() -> AsyncIterator[Audio | Pause]:
+        for item in SOUND:
+            yield item
+        await end.wait()
+        for item in SOUND:
+            yield item
+
+    async with chain.session() as session:
+        transcripts = session.transcribe(talk())
+        assert [await anext(transcripts) for _ in range(4)][-1] == Transcript("hello", final=False)
+        assert deepgram.asked == 5
+        end.set()
+        assert [each async for each in transcripts] == [Transcript("hello world", final=True)]
+    assert deepgram.heard[-1] == [*SOUND, *SOUND]
+    assert deepgram.open == 0
+    await chain.close()
+
+
+async def test_when_all_fail_in_mid_utterance_the_whole_of_it_is_tried_once_more_at_its_end() -> None:
+    died = failure("deepgram", Fault.BROKEN)
+    deepgram = Fake("deepgram", [[died, "x"], [died, "x"], ["hello world"]])
+    chain = await recognisers(deepgram)
+    end = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.2, end.set)
+    got = await heard_by(chain, spoken(*SOUND, then=end))
+    assert got[-1] == Transcript("hello world", final=True)
+    assert deepgram.heard[-1] == list(SOUND)
+    await chain.close()
+
+
+async def test_a_failure_is_told_when_the_utterance_has_been_heard_to_its_end_in_vain() -> None:
+    deepgram = Fake("deepgram", [[failure("deepgram", Fault.BROKEN), "x"]])
+    chain = await recognisers(deepgram)
+    end = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.2, end.set)
+    with pytest.raises(EngineError, match="deepgram: it broke"):
+        await heard_by(chain, spoken(*SOUND, then=end))
+    assert end.is_set(), "not while the user speaks"
+    assert deepgram.heard[-1] == list(SOUND)[:1], "it fails at the first piece"
+    await chain.close()
+
+
+async def test_a_mute_recogniser_is_relieved_by_itself_when_there_is_no_other() -> None:
+    deepgram = Fake("deepgram", [[HANG], ["hello world"]])
+    chain = await recognisers(deepgram)
+    assert (await heard_by(chain, spoken(*SOUND)))[-1] == Transcript("hello world", final=True)
+    assert (deepgram.asked, deepgram.open) == (2, 0)
+    await chain.close()
+
+
+async def test_a_slow_recogniser_may_still_be_first_after_another_was_asked() -> None:
+    class Slow(Fake):
+        async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
+            async for _ in audio:
+                pass
+            await asyncio.sleep(0.5)
+            yield Transcript("hello world", final=True)
+
+    slow, mute = Slow("deepgram", [[]]), Fake("pocketsphinx", [[HANG]])
+    chain = await recognisers(slow, mute)
+    got = await heard_by(chain, spoken(*SOUND))
+    assert got[-2:] == [Served("deepgram"), Transcript("hello world", final=True)]
+    assert (mute.asked, mute.open) == (2, 0)
+    assert chain.health[0].ready
+    await chain.close()
+
+
+async def test_a_slow_recogniser_is_waited_for_though_the_one_that_was_asked_after_it_fails() -> None:
+    class Slow(Fake):
+        async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
+            async for _ in audio:
+                pass
+            await asyncio.sleep(0.5)
+            yield Transcript("hello world", final=True)
+
+    chain = await recognisers(Slow("deepgram", [[]]), Fake("pocketsphinx", [[failure("pocketsphinx")]]))
+    assert (await heard_by(chain, spoken(*SOUND)))[-1] == Transcript("hello world", final=True)
     await chain.close()

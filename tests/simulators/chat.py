@@ -132,9 +132,12 @@ class ChatSimulator:
                 return True
             case Fault.HANG:
                 await asyncio.Event().wait()
+            case Fault.HALF_OPEN:
+                http.stop_reading()
+                await asyncio.Event().wait()
             case Fault.SLOW_FIRST_BYTE:
                 await asyncio.sleep(planned.delay_s)
-            case Fault.CUT | Fault.GARBAGE:
+            case fault if fault.is_in_mid_stream:
                 pass
             case Fault.NO_CREDIT:
                 if not request.path.endswith("/chat/completions"):  # which models there are costs nothing
@@ -197,12 +200,23 @@ class ChatSimulator:
             self.limit.spend(len(answer.tokens) + len(answer.reasoning_tokens))
         await asyncio.sleep(self.first_token_s)
         for sent, event in enumerate(_events(fixed, answer, request)):
-            if planned is not None and sent == planned.after and planned.fault is Fault.CUT:
-                http.abort()
-                return
-            if planned is not None and sent == planned.after and planned.fault is Fault.GARBAGE:
-                await http.piece(self.garbage)
-            if sent > 1:
+            if planned is not None and sent == planned.after:
+                match planned.fault:
+                    case Fault.CUT:
+                        http.abort()
+                        return
+                    case Fault.RESET:
+                        http.reset()
+                        return
+                    case Fault.GARBAGE:
+                        await http.piece(self.garbage)
+                    case Fault.STALL:
+                        await asyncio.Event().wait()
+                    case _:
+                        pass
+            if planned is not None and planned.fault is Fault.TRICKLE:
+                await asyncio.sleep(planned.delay_s)
+            elif sent > 1:
                 await asyncio.sleep(self.token_s)
             await http.piece(event)
         await http.end()

@@ -26,6 +26,19 @@ class Fault(StrEnum):
     """The connection breaks in mid-stream."""
     GARBAGE = "garbage"
     """Something comes that is no answer."""
+    STALL = "stall"
+    """The answer stops in mid-stream, and the connection stays open."""
+    RESET = "reset"
+    """The TCP connection is reset in mid-stream."""
+    TRICKLE = "trickle"
+    """All comes, but each piece long after the one before."""
+    HALF_OPEN = "half-open"
+    """The service has gone without a word, as when its machine loses power: nothing comes, and nothing is read."""
+
+    @property
+    def is_in_mid_stream(self) -> bool:
+        """Whether the answer begins as if all were well."""
+        return self in (Fault.CUT, Fault.GARBAGE, Fault.STALL, Fault.RESET, Fault.TRICKLE)
 
     @property
     def status(self) -> int | None:
@@ -37,7 +50,11 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A fault with its particulars: `after` pieces of the answer a CUT or GARBAGE comes."""
+    """A fault with its particulars.
+
+    A CUT, GARBAGE, STALL or RESET comes `after` so many pieces of the answer. `delay_s` is how late a SLOW_FIRST_BYTE
+    is, and the time between two pieces of a TRICKLE.
+    """
 
     fault: Fault
     retry_after_s: float | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -106,3 +108,18 @@ class HttpConnection:
 
     def abort(self) -> None:
         self._writer.transport.abort()
+
+    def reset(self) -> None:
+        """Abort it with a TCP RST."""
+        reset(self._writer.transport)
+
+    def stop_reading(self) -> None:
+        """From now on nothing is known of the client, not even that it has hung up."""
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio's own transports have it
+
+
+def reset(transport: asyncio.BaseTransport) -> None:
+    """End a connection with a TCP RST, as a service does that was killed."""
+    sock = transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()  # type: ignore[attr-defined]  # asyncio's own transports have it

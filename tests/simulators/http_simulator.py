@@ -84,6 +84,9 @@ class HttpSimulator:
                 return True
             case Fault.HANG:
                 await asyncio.Event().wait()
+            case Fault.HALF_OPEN:
+                exchange.stop_reading()
+                await asyncio.Event().wait()
             case Fault.SLOW_FIRST_BYTE:
                 await asyncio.sleep(planned.delay_s)
             case Fault.GARBAGE if planned.after == 0:
@@ -100,14 +103,24 @@ class HttpSimulator:
 
     async def pieces(self, exchange: Exchange, pieces: Iterable[bytes], planned: Planned | None) -> None:
         """The body of an answer that was started; cut short or spoilt if that is planned."""
-        spoilt = planned if planned is not None and planned.fault in (Fault.CUT, Fault.GARBAGE) else None
+        trickles = planned is not None and planned.fault is Fault.TRICKLE
+        ends = (Fault.CUT, Fault.GARBAGE, Fault.STALL, Fault.RESET)
+        spoilt = planned if planned is not None and planned.fault in ends else None
         for piece in islice(pieces, None if spoilt is None else spoilt.after):
+            if trickles and planned is not None:
+                await asyncio.sleep(planned.delay_s)
             await exchange.send(piece)
             await asyncio.sleep(self.pace_s)
-        if spoilt is None:
-            exchange.end()
-        else:
-            self._spoil(exchange, spoilt)
+        match None if spoilt is None else spoilt.fault:
+            case None:
+                exchange.end()
+            case Fault.STALL:
+                await asyncio.Event().wait()
+            case Fault.RESET:
+                exchange.reset()
+            case _:
+                assert spoilt is not None
+                self._spoil(exchange, spoilt)
 
     @staticmethod
     def _spoil(exchange: Exchange, planned: Planned) -> None:

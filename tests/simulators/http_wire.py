@@ -11,6 +11,8 @@ from typing import Protocol, cast
 
 import h11
 
+from tests.simulators.http_connection import reset
+
 Headers = Sequence[tuple[str, str]]
 
 
@@ -79,6 +81,14 @@ class Exchange:
     def close(self) -> None:
         """Ends the connection after what was written."""
         self._connection.transport.close()
+
+    def reset(self) -> None:
+        """Ends the connection with a TCP RST."""
+        reset(self._connection.transport)
+
+    def stop_reading(self) -> None:
+        """From now on nothing is known of the client, not even that it has hung up."""
+        self._connection.transport.pause_reading()
 
     async def secure(self, context: ssl.SSLContext) -> None:
         """Agrees to a CONNECT, and goes on in TLS as the server that was asked for (or not, if the client leaves)."""

@@ -28,6 +28,7 @@ from websockets.http11 import Request, Response
 
 from tests.simulators.brain import Answer, Said, default_answer
 from tests.simulators.faults import Fault, Faults
+from tests.simulators.http_connection import reset
 from tests.simulators.realtime_conversation import Conversation, Session
 
 logger = logging.getLogger(__name__)
@@ -111,10 +112,14 @@ class RealtimeSimulator:
         match planned.fault:
             case Fault.REFUSE | Fault.CUT:
                 connection.transport.abort()
-            case Fault.HANG:
+            case Fault.RESET:
+                reset(connection.transport)
+            case Fault.HANG | Fault.STALL | Fault.HALF_OPEN:
                 self.hanging.add(connection)
+                if planned.fault is Fault.HALF_OPEN:
+                    connection.transport.pause_reading()
                 await connection.wait_closed()
-            case Fault.SLOW_FIRST_BYTE:
+            case Fault.SLOW_FIRST_BYTE | Fault.TRICKLE:
                 await asyncio.sleep(planned.delay_s)
             case Fault.GARBAGE:
                 connection.transport.write(b"220 this is a mail server\r\n")

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.simulators.brain import Answer, Said
 from tests.simulators.faults import Fault, Planned
+from tests.simulators.http_connection import reset
 from tests.simulators.realtime_events import Event, error, problem, response_events, said
 
 if TYPE_CHECKING:
@@ -112,9 +113,14 @@ class Conversation:
     async def _made_response(self) -> None:
         planned = self._simulator.faults.next()
         match planned.fault if planned is not None else None:
-            case None | Fault.CUT | Fault.GARBAGE:
+            case None:
+                pass
+            case fault if fault.is_in_mid_stream:
                 pass
             case Fault.HANG:
+                await asyncio.Event().wait()
+            case Fault.HALF_OPEN:
+                self._connection.transport.pause_reading()
                 await asyncio.Event().wait()
             case Fault.SLOW_FIRST_BYTE:
                 assert planned is not None
@@ -143,12 +149,23 @@ class Conversation:
         if self._simulator.only_done:
             events = [event for event in events if "delta" not in event]
         for sent, event in enumerate(events):
-            if planned is not None and sent == planned.after and planned.fault is Fault.CUT:
-                self._connection.transport.abort()
-                return
-            if planned is not None and sent == planned.after and planned.fault is Fault.GARBAGE:
-                await self._connection.send(self._simulator.garbage)
-            if sent > 2:
+            if planned is not None and sent == planned.after:
+                match planned.fault:
+                    case Fault.CUT:
+                        self._connection.transport.abort()
+                        return
+                    case Fault.RESET:
+                        reset(self._connection.transport)
+                        return
+                    case Fault.GARBAGE:
+                        await self._connection.send(self._simulator.garbage)
+                    case Fault.STALL:
+                        await asyncio.Event().wait()
+                    case _:
+                        pass
+            if planned is not None and planned.fault is Fault.TRICKLE:
+                await asyncio.sleep(planned.delay_s)
+            elif sent > 2:
                 await asyncio.sleep(self._simulator.token_s)
             await self._send(**event)
         if answer.error is not None:

@@ -62,9 +62,13 @@ class SpeechCleared:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The user began to speak. Utterances are numbered from 1 upwards."""
+    """The user began to speak. Utterances are numbered from 1 upwards.
+
+    `announced`: the client says so, and will send the sound of the whole utterance when it has ended.
+    """
 
     utterance: int
+    announced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,14 @@ from voicebot.core.rulings import Deciding
 from voicebot.core.sayings import ask_again
 from voicebot.core.state import State, Turn, Utterance
 from voicebot.core.turn_end import Completeness, completeness, patience_s
-from voicebot.core.verdict import Decision, Speech, judge, judge_sound
+from voicebot.core.verdict import Decision, Speech, Verdict, judge, judge_sound
+from voicebot.limits import UTTERANCES_AT_ONCE
 
 MAX_ASKED_AGAIN = 2
 """The user is not asked again and again to repeat what may be a noise."""
+
+ECHO_LIKELY = 0.5
+"""Speech of which so much is the bot's own voice was very likely nobody's."""
 
 
 def step(state: State, input: Input, at_s: float) -> tuple[State, tuple[Command, ...]]:
@@ -73,7 +77,7 @@ class _Transition(Deciding):
             case SpeechCleared():
                 self._set(suspected=False)
             case SpeechStarted():
-                self._speech_started(input.utterance)
+                self._speech_started(input)
             case SpeechPaused():
                 self._speech_paused(input)
             case SpeechContinued():
@@ -186,16 +190,18 @@ class _Transition(Deciding):
 
     # The user -----------------------------------------------------------------------------------------------------
 
-    def _speech_started(self, number: int) -> None:
+    def _speech_started(self, input: SpeechStarted) -> None:
+        number, rules = input.utterance, self.state.rules
         if number <= self.state.last_utterance:
             return
         spoken = self.state.spoken
         echo = spoken is not None and self.at_s - spoken.ended_s < self.state.rules.echo_tail_s
-        utterance = Utterance(number, started_s=self.at_s, over=spoken.context if spoken and echo else None)
+        over = spoken.context if spoken and echo else None
+        utterance = Utterance(number, started_s=self.at_s, announced=input.announced, over=over)
         self._set(utterances=(*self.state.utterances, utterance), last_utterance=number)
         self._set(suspected=False, error=None)
         self.commands.append(StartTranscription(number))
-        self._start(Timer.SPEECH, self.state.rules.speech_timeout_s)
+        self._start(Timer.SPEECH, rules.announced_timeout_s if input.announced else rules.speech_timeout_s)
         self._expect_decision()
 
     def _speech_paused(self, input: SpeechPaused) -> None:
@@ -253,6 +259,15 @@ class _Transition(Deciding):
             self._judge(utterance, final=settled)
         self._adapt_patience(input.utterance, turn_over=settled and input.turn_over)
 
+    def _give_announced_up(self, utterance: Utterance) -> None:
+        """The client has told that the user speaks, and nothing came of it: the bot does not wait any longer."""
+        self.commands.append(EndTranscription(utterance.number))
+        self._set(utterances=tuple(other for other in self.state.utterances if other.number != utterance.number))
+        if self.state.committed is not None and not utterance.dismissed:
+            what = f"speech was announced and did not come within {self.state.rules.announced_timeout_s:g} s"
+            context = self._context_of(self.state.committed)
+            self._record(Verdict(Decision.RESUME, "silence", what, ""), context)
+
     def _adapt_patience(self, number: int, *, turn_over: bool) -> None:
         """How long to wait for more depends on what was said, and how."""
         utterance = self._utterance(number)
@@ -285,8 +300,10 @@ class _Transition(Deciding):
             self._wait_for_more()
         elif utterance.ruled is Decision.REGENERATE and utterance.text:
             self._set(merge_next=False)
-        elif self._deserves_asking_again(utterance):
+        elif self._deserves_asking_again(utterance, failed=error is not None):
             self._set(ask_again=True)
+        if any(not utterance.speaking for utterance in self.state.utterances):
+            self._start(Timer.TRANSCRIPT, self.state.rules.transcript_timeout_s)
 
     def _wait_for_more(self) -> None:
         """Words that don't look complete wait a little, even after the utterance's end."""
@@ -297,11 +314,21 @@ class _Transition(Deciding):
             if remaining_s > rules.debounce_s:
                 self._start(Timer.DEBOUNCE, remaining_s)
 
-    def _deserves_asking_again(self, utterance: Utterance) -> bool:
-        """The user spoke to a bot that was silent, or fell silent for it, and no words came of it."""
-        if utterance.text or utterance.dismissed or self.state.asked_again >= MAX_ASKED_AGAIN:
+    def _deserves_asking_again(self, utterance: Utterance, *, failed: bool) -> bool:
+        """The user spoke to a bot that was silent, or fell silent for it, and no words came of it.
+
+        If the recogniser `failed`, that is also so for a short word, and for speech over a reply that went on: it has
+        lost what was said, and not found that it was nothing.
+        """
+        if utterance.text or self.state.asked_again >= MAX_ASKED_AGAIN:
             return False
-        spoke = utterance.over is None and utterance.speech.duration_s >= self.state.rules.ask_again_s
+        speech, ask_again_s = utterance.speech, self.state.rules.ask_again_s
+        if failed and (speech.echo is None or speech.echo < ECHO_LIKELY):
+            least_s = ask_again_s if utterance.over is not None else 0.0
+            return speech.duration_s > least_s
+        if utterance.dismissed:
+            return False
+        spoke = utterance.over is None and speech.duration_s >= ask_again_s
         return spoke or utterance.ruled is Decision.REGENERATE
 
     def _typed(self, text: str) -> None:
@@ -332,15 +359,18 @@ class _Transition(Deciding):
                 pass
             case Timer.SPEECH:
                 for utterance in self.state.utterances:
-                    self._speech_ended(utterance.number, 0.0, utterance.speech)
+                    if utterance.announced and utterance.speaking:
+                        self._give_announced_up(utterance)
+                    else:
+                        self._speech_ended(utterance.number, 0.0, utterance.speech)
             case Timer.DECISION:
                 self._decide_now()
             case Timer.TRANSCRIPT:
-                for utterance in self.state.utterances:
-                    if not utterance.speaking:
-                        self.commands.append(EndTranscription(utterance.number))
-                        error = "The speech recogniser took too long."
-                        self._final(utterance.number, utterance.text, error, utterance.confidence)
+                awaited = [utterance for utterance in self.state.utterances if not utterance.speaking]
+                for utterance in awaited[:UTTERANCES_AT_ONCE]:  # the others wait until these are done with
+                    self.commands.append(EndTranscription(utterance.number))
+                    error = "The speech recogniser took too long."
+                    self._final(utterance.number, utterance.text, error, utterance.confidence)
             case Timer.IDLE:
                 self._miss_user()
             case _:

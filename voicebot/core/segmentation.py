@@ -111,6 +111,11 @@ class Segmenter:
         self._sentence = _Sentence()
         self._at_start = True
 
+    @property
+    def undecided(self) -> str:
+        """The text that has come and belongs to no word yet."""
+        return self._ahead.text
+
     def push(self, token: str) -> list[Word]:
         """The words that this token decided."""
         self._ahead.text += token

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +20,10 @@ _REST_CHARS = 12
 _CLAUSE_MARKS = ",;:—–，、；：،؛"
 _CLOSERS = "\"'”’»)]*_~`"
 _ATTACHED = ".,;:!?…।॥"
+_NEXT_SENTENCE = " Zq "
+"""Begins a sentence, in any language, if the text before it ends one: it is a word of none."""
+_OPEN_NUMBER = re.compile(r"\d\.$")
+"""May go on: "3.14"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class SentenceBatcher:
             raise ValueError(f"a batch needs room for {LEAST_MAX_CHARS} characters, not {max_chars}")
         self._max_chars = max_chars
         self._first_clause_chars = first_clause_chars
+        self._code = language
         self._language = language_of(language)
         self._segmenter = Segmenter(language)
         self._begin()
@@ -89,6 +95,37 @@ class SentenceBatcher:
             batches.append(Batch(text, self._fitted(named(text))))
         self._begin()
         return batches
+
+    def finish_sentence(self) -> list[Batch]:
+        """What is left, if it ends with a whole sentence: nothing that may follow would change that sentence.
+
+        Returns nothing if it does not, or may not. The next push goes on with the reply.
+        """
+        if not self.held.strip() or _OPEN_NUMBER.search(self.held):
+            return []
+        trial = SentenceBatcher(self._max_chars, self._code, first_clause_chars=0)
+        if not trial.push(self.held + _NEXT_SENTENCE) or trial.held.strip() != _NEXT_SENTENCE.strip():
+            return []
+        batches = self.finish()
+        self._is_first = False
+        return batches
+
+    def finish_words(self) -> list[Batch]:
+        """The whole words of what is left, even if they make no sentence. The next push goes on with the reply."""
+        held = self.held
+        whole = held[: max((at + 1 for at, char in enumerate(held) if char.isspace()), default=0)]
+        if not has_words(whole):
+            return []
+        self.finish()
+        batches = [*self.push(whole), *self.finish()]
+        self._is_first = False
+        self.push(held[len(whole) :])
+        return batches
+
+    @property
+    def held(self) -> str:
+        """The text that has come and is in no batch yet."""
+        return "".join(part.text for part in self._parts) + self._segmenter.undecided
 
     def _take(self, word: Word) -> Iterator[Batch]:
         for part in self._parts_of(word):

@@ -78,6 +78,9 @@ class Rules:
     turn_over_s: float = 0.1
     """The silence that ends a turn of which the recogniser says that it is over."""
     speech_timeout_s: float = 35.0
+    announced_timeout_s: float = 10.0
+    """How long a client may announce speech without sending it: then the bot goes on, and what comes later is a new
+    utterance."""
     decision_timeout_s: float = 1.5
     """From the user's silence to a decision without words."""
     noise_timeout_s: float = 3.0
@@ -116,6 +119,8 @@ class Utterance:
     text: str = ""
     confidence: float | None = None
     speech: Speech = field(default_factory=Speech)
+    announced: bool = False
+    """Its sound comes only when it has ended."""
     speaking: bool = True
     """It has not ended, though the user may be pausing."""
     pause: int | None = None

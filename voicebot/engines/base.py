@@ -109,10 +109,24 @@ class WordStarts:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Which engine of several does the work at hand, and why none before it does. Only `fallback` yields it."""
+    """Which engine of several does the work at hand, and why none before it does. Only `fallback` yields it.
+
+    An answer starts over with it: what another engine, or an earlier try, has given of the answer before is void.
+    """
 
     engine: str
     reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The voice broke off: the sound that follows says the rest of the text. Only `fallback` yields it.
+
+    `word` is the index of the first word that follows, of `words` (split at spaces) that the whole text has.
+    """
+
+    word: int
+    words: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +249,7 @@ class SpeechToText(Engine, Protocol):
 
 
 def nobody_waits(_: bool) -> None:
-    """For an agent whose first token no other one is waiting to give."""
+    """For an agent whose tokens no other one is waiting to give."""
 
 
 class Agent(Engine, Protocol):
@@ -247,12 +261,17 @@ class Agent(Engine, Protocol):
         *,
         stands_in: bool = False,
         stood_in: str = "",
+        spoken: asyncio.Event | None = None,
     ) -> AsyncGenerator[str | Served]:
         """The answer to the history's last message, token by token. Raises EngineError.
 
         Until it is `wanted` the answer may be thrown away: what has effects outside must wait for that. `hold` is told
-        True when a first token that does not come is no failure, as a tool works or waits to be wanted; and False once
-        it may be one again, which is never after effects. Closing the generator cancels the request.
+        True when a token that does not come is no failure, as a tool works or waits to be wanted; and False once it
+        may be one again, which is never after effects. False is also a sign of life, which starts the wait for the
+        next token anew: a model that reasons has not stalled. Closing the generator cancels the request.
+
+        The caller sets `spoken` when it gives the first sentence of the answer to the synthesiser. Until then an
+        answer that stalls or breaks off may start over, with another `Served`; without the event it never does.
 
         With `stands_in` the engine answers in the place of others that failed. `stood_in` is the engine of the last
         answer that the user heard, if that one did so.
@@ -261,10 +280,11 @@ class Agent(Engine, Protocol):
 
 
 class TextToSpeech(Engine, Protocol):
-    def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts | Served]:
+    def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts | Served | Resumed]:
         """One sentence as sound, in pieces as they are made, at one rate. Raises EngineError.
 
-        An engine that knows when its words begin may tell so once, at any point.
+        An engine that knows when its words begin may tell so once, at any point. After `Resumed` both the rate and the
+        words are those of the rest of the text.
         Closing the generator stops the work.
         """
         ...

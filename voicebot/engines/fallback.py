@@ -1,14 +1,14 @@
 """Several engines of a stage as one: what one of them can't do, the next one does in the same turn.
 
-Before its first output a failed engine is tried again or another takes over, whichever is sooner; after it the failure
-is passed on.
+Until its output has reached the user a failed engine is tried again or another takes over, whichever is sooner. After
+that the failure of an agent is passed on; another voice says the rest of a sentence.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from voicebot.engines.base import (
     EngineError,
     Fault,
     Pause,
+    Resumed,
     Served,
     SpeechToText,
     TextToSpeech,
@@ -30,12 +31,29 @@ from voicebot.engines.base import (
 )
 from voicebot.engines.chain import Chain, FallbackRules, Link, overdue
 from voicebot.engines.recording import Recording
+from voicebot.engines.said_so_far import Pace, SaidSoFar
 
 RETRIED = frozenset({Fault.UNREACHABLE, Fault.SERVER, Fault.BROKEN, Fault.LIMITED})
 """What may be gone a moment later. A key or a request that was not accepted will not be the next time either."""
 
 LONGEST_RETRY_AFTER_S = 2.0
 """A service that wants to be left alone for longer is not waited for."""
+
+LAST_PATIENCE = 3
+"""How many times `first_output_s` the last try of the last engine may take: a late answer is better than none, but a
+user who hears nothing for longer than some 15 s has gone."""
+
+SILENT_S = 2.0
+"""How long a voice may be silent in mid-sentence, after all that it has given was played, before it is given up."""
+
+FINAL_S = 3.0
+"""How long a recogniser may owe the final text before another one is asked too: together they answer within 6.5 s."""
+
+RECOVERY_S = 1.0
+"""After recognisers have all failed while the user speaks: before they are tried again, and twice that each time."""
+
+MAX_VOICES = 3
+"""How many voices may say one sentence between them: more only cut it into pieces."""
 
 E = TypeVar("E", bound=Engine)
 T = TypeVar("T")
@@ -45,72 +63,103 @@ class OutputChain(Chain[E]):
     """A chain of engines that are asked for something and give it piece by piece."""
 
     async def _first_of(
-        self, work: Callable[[E, Callable[[bool], None], bool], AsyncGenerator[T]]
+        self,
+        work: Callable[[E, Callable[[bool], None], bool], AsyncGenerator[T]],
+        *,
+        committed: Callable[[], bool],
+        gap_s: Callable[[], float],
     ) -> AsyncGenerator[T | Served]:
-        """The output of the first engine that gives any. Raises EngineError: the last one's, or one in mid-output.
+        """The output of the first engine that gives it. Raises EngineError: the last one's, or one in mid-output.
 
-        `work` is given a function by which an engine can `hold` its first output back, and whether it stands in for
-        others.
+        `work` is given a function by which an engine can `hold` its output back, and whether it stands in for others.
+        Once the output is `committed` no other engine can give it any more; until then, what an engine that failed has
+        given is void, and the output starts over with another `Served`. `gap_s` tells how long the next output may
+        take now.
         """
         reasons, links = self.passed_over(), self.candidates()
-        for link, is_last in zip(links, [*[False] * (len(links) - 1), True], strict=True):
-            tries = _Tries(self.rules, patient=is_last)
+        for link in links:
+            is_last = link is links[-1]
+            tries = _Tries(self.rules, is_last=is_last)
             while True:
+                error: EngineError | None = None
                 async with aclosing(work(link.engine, tries.hold, bool(reasons))) as outputs:
                     try:
-                        first = await tries.first(link.engine, outputs)
+                        output: T | None = await tries.first(link.engine, outputs)
+                        yield Served(link.engine.name, tuple(reasons))
+                        while output is not None:
+                            yield output
+                            output = await tries.following(link.engine, outputs, gap_s())
                     except EngineError as failure:
                         error = failure
-                    else:
-                        yield Served(link.engine.name, tuple(reasons))
-                        try:
-                            yield first
-                            async for output in outputs:
-                                yield output
-                        except EngineError as failure:
-                            self.failed(link, failure)
-                            raise
-                        link.circuit.worked()
-                        return
-                if not await tries.again(error):
+                if error is None:
+                    link.circuit.worked()
+                    return
+                if committed() or not await tries.again(error):
                     break
                 self.tell(link.engine.name, error)
             self.failed(link, error)
-            if is_last or not error.repeatable:
+            if is_last or committed() or not error.repeatable:
                 raise error
             reasons.append(str(error))
 
 
 class _Tries:
-    """The attempts to get a first output from one engine."""
+    """The attempts to get an output from one engine.
 
-    def __init__(self, rules: FallbackRules, *, patient: bool) -> None:
+    With other engines at hand, all tries together have `first_output_s` for the first output. The last engine has as
+    long for one try; if it then has to be tried once more, nothing but patience is left, and it has three times as
+    long.
+    """
+
+    def __init__(self, rules: FallbackRules, *, is_last: bool) -> None:
         self._rules = rules
-        self._deadline_s = None if patient else time.monotonic() + rules.first_output_s
+        self._is_last = is_last
+        self._begun_s = time.monotonic()
+        self._deadline_s = self._begun_s + rules.first_output_s
         self._count = 0
+        self._overdue = False
+        """The last engine has been given up once because it took too long."""
         self._limit: asyncio.Timeout | None = None
-        """Of the wait for a first output, if that goes on and has one."""
+        """Of the wait for the next output, while that goes on."""
+        self._limit_s = 0.0
+        """How long that wait may take."""
 
     def hold(self, held: bool) -> None:
-        """The first output may take as long as it wants; or, from now on, no longer than usual."""
+        """The next output may take as long as it wants; or, from now on, no longer than usual."""
         if self._limit is None or self._limit.expired():
             return
         if held:
             self._limit.reschedule(None)
         else:
-            self._deadline_s = time.monotonic() + self._rules.first_output_s
-            self._limit.reschedule(asyncio.get_running_loop().time() + self._rules.first_output_s)
+            self._limit_s = max(self._limit_s, self._rules.first_output_s)
+            self._deadline_s = time.monotonic() + self._limit_s
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._limit_s)
 
     async def first(self, engine: Engine, outputs: AsyncGenerator[T]) -> T:
         """The first output. Raises EngineError."""
+        whole_s = self._rules.first_output_s
+        if self._is_last:
+            whole_s *= LAST_PATIENCE if self._overdue or not self._rules.retries else 1
+            self._deadline_s = time.monotonic() + whole_s
+        output = await self._next(engine, outputs, self._left_s, whole_s)
+        if output is None:
+            raise EngineError(engine.name, "gave nothing")
+        return output
+
+    async def following(self, engine: Engine, outputs: AsyncGenerator[T], gap_s: float) -> T | None:
+        """The next output, None at the end. Raises EngineError."""
+        return await self._next(engine, outputs, gap_s, gap_s)
+
+    async def _next(self, engine: Engine, outputs: AsyncGenerator[T], left_s: float, whole_s: float) -> T | None:
+        self._limit_s = whole_s
         try:
-            async with asyncio.timeout(self._left_s) as limit:
-                self._limit = None if self._deadline_s is None else limit
+            async with asyncio.timeout(left_s) as self._limit:
                 return await anext(outputs)
         except TimeoutError:
-            raise overdue(engine, self._rules.first_output_s) from None
+            self._overdue = self._is_last
+            raise overdue(engine, self._limit_s) from None
         except StopAsyncIteration:
-            raise EngineError(engine.name, "gave nothing") from None
+            return None
         finally:
             self._limit = None
 
@@ -120,25 +169,31 @@ class _Tries:
         if error.retry_after_s is not None:
             wait_s = error.retry_after_s
         self._count += 1
-        left_s = self._left_s
         if (
             self._count > self._rules.retries
             or not error.repeatable
-            or error.fault not in RETRIED
+            or not self._may_be_gone(error.fault)
             or wait_s > LONGEST_RETRY_AFTER_S
-            or (left_s is not None and wait_s >= left_s)
+            or (not self._is_last and wait_s >= self._left_s)
         ):
             return False
         await asyncio.sleep(wait_s)
         return True
 
+    def _may_be_gone(self, fault: Fault) -> bool:
+        """Whether what went wrong may go well the next time. Only the last engine is waited for once more."""
+        if fault is not Fault.TIMEOUT:
+            return fault in RETRIED
+        soon = time.monotonic() - self._begun_s < 2 * self._rules.first_output_s
+        return self._is_last and self._count == 1 and soon
+
     @property
-    def _left_s(self) -> float | None:
-        return None if self._deadline_s is None else max(0.0, self._deadline_s - time.monotonic())
+    def _left_s(self) -> float:
+        return max(0.0, self._deadline_s - time.monotonic())
 
 
 class AgentChain(OutputChain[Agent]):
-    """Agents. After the first token a failure is the reply's: half an answer can't be finished by another."""
+    """Agents. Once a sentence of an answer is spoken a failure is the reply's: no other agent can finish the answer."""
 
     async def reply(
         self,
@@ -148,21 +203,68 @@ class AgentChain(OutputChain[Agent]):
         *,
         stands_in: bool = False,
         stood_in: str = "",
+        spoken: asyncio.Event | None = None,
     ) -> AsyncGenerator[str | Served]:
-        def work(agent: Agent, hold_first: Callable[[bool], None], for_others: bool) -> AsyncGenerator[str | Served]:
-            return agent.reply(history, wanted, hold_first, stands_in=stands_in or for_others, stood_in=stood_in)
+        begun = False
 
-        async with aclosing(self._first_of(work)) as tokens:
+        def work(agent: Agent, hold_output: Callable[[bool], None], for_others: bool) -> AsyncGenerator[str | Served]:
+            return agent.reply(history, wanted, hold_output, stands_in=stands_in or for_others, stood_in=stood_in)
+
+        def committed() -> bool:
+            return begun if spoken is None else spoken.is_set()
+
+        answer = self._first_of(work, committed=committed, gap_s=lambda: self.rules.first_output_s)
+        async with aclosing(answer) as tokens:
             async for token in tokens:
+                begun = begun or not isinstance(token, Served)
                 yield token
 
 
 class TextToSpeechChain(OutputChain[TextToSpeech]):
-    """Voices. A sentence that breaks off is not begun again: the next one comes from another engine."""
+    """Voices. The rest of a sentence that breaks off is said by the next voice."""
 
-    async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts | Served]:
-        async with aclosing(self._first_of(lambda voice, *_: voice.synthesize(text))) as pieces:
+    def __init__(self, engines: Sequence[TextToSpeech], rules: FallbackRules) -> None:
+        super().__init__(engines, rules)
+        self._pace = Pace()
+
+    async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts | Served | Resumed]:
+        words = text.split()
+        first = 0
+        for round in range(MAX_VOICES):
+            said = SaidSoFar(words[first:])
+            try:
+                rest = text if not first else " ".join(words[first:])
+                async with aclosing(self._said_by_one(rest, said)) as pieces:
+                    async for piece in pieces:
+                        if round and isinstance(piece, Served):
+                            yield Resumed(first, len(words))
+                        yield piece
+            except EngineError:
+                first += said.whole_words(self._pace)
+                if not said.duration_s or first == len(words) or round == MAX_VOICES - 1:
+                    raise
+            else:
+                self._pace.learn(said)
+                return
+
+    async def _said_by_one(self, text: str, said: SaidSoFar) -> AsyncGenerator[Audio | WordStarts | Served]:
+        """The text in one voice, noted in `said`."""
+        outputs = self._first_of(
+            lambda voice, *_: voice.synthesize(text),
+            committed=lambda: said.duration_s > 0,
+            gap_s=lambda: said.ahead_s + min(self.rules.first_output_s, SILENT_S),
+        )
+        async with aclosing(outputs) as pieces:
             async for piece in pieces:
+                match piece:
+                    case Served(engine):
+                        said.begin(engine)
+                    case WordStarts(starts_s):
+                        said.starts_s = starts_s
+                    case Audio():
+                        said.duration_s += piece.duration_s
+                    case Resumed():
+                        raise AssertionError("only this class yields it")
                 yield piece
 
 
@@ -198,45 +300,142 @@ class TranscriberChain:
             return self._transcribers[name]
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript | Served]:
-        reasons, links = self._chain.passed_over(), self._chain.candidates()
-        async with Recording.of(audio) as recording:
-            for link in links:
-                is_last = link is links[-1]
-                try:
-                    async with aclosing(self._transcripts(link, recording, patient=is_last)) as transcripts:
-                        yield Served(link.engine.name, tuple(reasons))
+        """What the first recogniser that can makes of the utterance.
+
+        One that fails is tried once more with the sound that was kept, then the next one. If all fail while the user
+        is still speaking, they are tried again until they have heard the whole utterance. One that owes the final
+        text is not given up, but relieved: whoever has it first gives it.
+        """
+        async with Recording.of(audio) as recording, Attempts(recording) as attempts:
+            pause_s = RECOVERY_S
+            while True:
+                heard_whole = recording.ended
+                async with aclosing(self._round(attempts, recording)) as transcripts:
+                    try:
                         async for transcript in transcripts:
                             yield transcript
-                except EngineError as error:
-                    self._chain.failed(link, error)
-                    if is_last:
-                        raise
-                    reasons.append(str(error))
-                else:
-                    link.circuit.worked()
-                    return
+                    except EngineError:
+                        if heard_whole:
+                            raise
+                    else:
+                        return
+                await recording.wait_for_end(pause_s)
+                pause_s *= 2
 
-    async def _transcripts(
-        self, link: Link[SpeechToText], recording: Recording, *, patient: bool
-    ) -> AsyncGenerator[Transcript | Served]:
-        """Until the final, which is owed soon after the sound has ended. Raises EngineError."""
-        transcriber = await self.prepare(link)
-        limit_s = None if patient else self._chain.rules.first_output_s
-        begun_s = asyncio.get_running_loop().time()
-        async with aclosing(transcriber.transcribe(recording.sound())) as transcripts:
-            while True:
+    async def _round(self, attempts: Attempts, recording: Recording) -> AsyncGenerator[Transcript | Served]:
+        """One round through the recognisers, until the final text. Raises the EngineError of the last one."""
+        reasons, links = self._chain.passed_over(), self._chain.candidates()
+        for link in links:
+            is_last = link is links[-1]
+            yield Served(link.engine.name, tuple(reasons))
+            for again in range(self._chain.rules.retries + 1):
+                attempts.begin(link, await self.prepare(link))
+                may_relieve = not is_last or again < self._chain.rules.retries
+                limit_s = self._limit_s(is_last=is_last) if may_relieve else None
                 try:
-                    async with asyncio.timeout(None) as patience:
-                        if limit_s is not None:
-                            recording.at_end(lambda ended_s: patience.reschedule(max(ended_s, begun_s) + limit_s))
-                        transcript = await anext(transcripts)
-                except TimeoutError:
-                    assert limit_s is not None
-                    raise overdue(link.engine, limit_s) from None
-                except StopAsyncIteration:
-                    raise EngineError(link.engine.name, "ended without a final text") from None
-                finally:
-                    recording.at_end(None)
-                yield transcript
-                if isinstance(transcript, Transcript) and transcript.final:
+                    async with aclosing(attempts.transcripts(limit_s)) as transcripts:
+                        async for by, transcript in transcripts:
+                            if transcript.final:
+                                by.circuit.worked()
+                                if by is not link:
+                                    yield Served(by.engine.name)
+                            yield transcript
                     return
+                except EngineError as failure:
+                    error = failure
+                if again == self._chain.rules.retries or not _may_go_well(error, is_last=is_last):
+                    break
+                self._chain.tell(link.engine.name, error)
+            self._chain.failed(link, error)
+            if is_last:
+                raise error
+            reasons.append(str(error))
+
+    def _limit_s(self, *, is_last: bool) -> float:
+        first_output_s = self._chain.rules.first_output_s
+        return first_output_s if is_last else min(first_output_s, FINAL_S)
+
+
+def _may_go_well(error: EngineError, *, is_last: bool) -> bool:
+    """Whether a recogniser that failed like this is to be tried once more, rather than the next one."""
+    if error.fault is Fault.TIMEOUT:
+        return is_last
+    return error.fault in RETRIED and (error.retry_after_s or 0.0) <= LONGEST_RETRY_AFTER_S
+
+
+class Attempts:
+    """The recognisers that are hearing one utterance, side by side. The newest tells; each may have the final first."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._told: asyncio.Queue[tuple[Link[SpeechToText], Transcript | BaseException, int]] = asyncio.Queue()
+        self._hearing: dict[int, asyncio.Task[None]] = {}
+        self._newest = 0
+        self._newest_name = ""
+        self._begun_s = 0.0
+
+    async def __aenter__(self) -> Attempts:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._hearing.values():
+            task.cancel()
+        if self._hearing:
+            await asyncio.wait(self._hearing.values())
+
+    def begin(self, link: Link[SpeechToText], transcriber: Transcriber) -> None:
+        """This recogniser hears the utterance from its start. Those that have not failed go on."""
+        self._newest += 1
+        self._newest_name = link.engine.name
+        self._begun_s = asyncio.get_running_loop().time()
+        number = self._newest
+        hearing = asyncio.create_task(self._hear(number, link, transcriber), name=f"hearing of {link.engine.name}")
+        hearing.add_done_callback(lambda task: self._ended(number, link, task))
+        self._hearing[number] = hearing
+
+    async def _hear(self, number: int, link: Link[SpeechToText], transcriber: Transcriber) -> None:
+        async with aclosing(transcriber.transcribe(self._recording.sound())) as transcripts:
+            async for transcript in transcripts:
+                if isinstance(transcript, Transcript):
+                    self._told.put_nowait((link, transcript, number))
+                    if transcript.final:
+                        return
+        raise EngineError(link.engine.name, "ended without a final text")
+
+    def _ended(self, number: int, link: Link[SpeechToText], hearing: asyncio.Task[None]) -> None:
+        """Whoever waits for the transcripts is told of a failure, and raises it."""
+        if not hearing.cancelled() and (failure := hearing.exception()) is not None:
+            self._told.put_nowait((link, failure, number))
+
+    async def transcripts(self, limit_s: float | None) -> AsyncGenerator[tuple[Link[SpeechToText], Transcript]]:
+        """What the newest one makes of the utterance, until somebody has the final text.
+
+        Raises EngineError if the newest one fails, or owes the final for longer than `limit_s`. With None there is
+        none to try after it: it may take its time, and if it fails the others are waited for.
+        """
+        newest = self._newest
+        while True:
+            link, told, number = await self._next(limit_s)
+            if isinstance(told, Transcript):
+                if number == newest or told.final:
+                    yield link, told
+                if told.final:
+                    return
+            elif not isinstance(told, EngineError):
+                raise told
+            else:
+                del self._hearing[number]
+                if not self._hearing or (number == newest and limit_s is not None):
+                    raise told
+
+    async def _next(self, limit_s: float | None) -> tuple[Link[SpeechToText], Transcript | BaseException, int]:
+        try:
+            async with asyncio.timeout(None) as patience:
+                if limit_s is not None:
+                    since_s = self._begun_s
+                    self._recording.at_end(lambda ended_s: patience.reschedule(max(ended_s, since_s) + limit_s))
+                return await self._told.get()
+        except TimeoutError:
+            raise EngineError(self._newest_name, f"nothing came within {limit_s:g} s", fault=Fault.TIMEOUT) from None
+        finally:
+            self._recording.at_end(None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from voicebot.core.audio import Audio
 from voicebot.engines.base import Pause
@@ -16,6 +16,7 @@ class Recording:
     def __init__(self) -> None:
         self._items: list[Audio | Pause] = []
         self._more = asyncio.Event()
+        self._ended = asyncio.Event()
         self._ended_s: float | None = None
         self._at_end: Callable[[float], None] | None = None
 
@@ -40,9 +41,21 @@ class Recording:
                 self._more.set()
         finally:
             self._ended_s = asyncio.get_running_loop().time()
+            self._ended.set()
             self._more.set()
             if self._at_end is not None:
                 self._at_end(self._ended_s)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of the sound has come."""
+        return self._ended_s is not None
+
+    async def wait_for_end(self, timeout_s: float) -> None:
+        """Until all of the sound has come, but no longer than this."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._ended.wait()
 
     def at_end(self, tell: Callable[[float], None] | None) -> None:
         """Have `tell` called with the loop's time when the sound ends: at once if it has. None: nobody any more."""

@@ -192,12 +192,18 @@ class Live:
     async def _send(self, message: dict[str, Any]) -> None:
         if self._mute:
             return
+        if self._planned is not None and self._planned.fault is Fault.TRICKLE:
+            await asyncio.sleep(self._planned.delay_s)
         await self._wire.send(json.dumps(message))
         self._told += 1
         if self._planned is not None and self._told == self._planned.after:
-            if self._planned.fault is Fault.CUT:
+            if self._planned.fault in (Fault.CUT, Fault.RESET):
                 self._wire.reset()
                 raise ConnectionAbortedError
+            if self._planned.fault in (Fault.STALL, Fault.HALF_OPEN):
+                self._mute = True
+                if self._planned.fault is Fault.HALF_OPEN:
+                    self._wire.stop_reading()
             if self._planned.fault is Fault.GARBAGE:
                 for each in GARBAGE:
                     await self._wire.send(each)

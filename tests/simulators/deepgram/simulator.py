@@ -49,8 +49,8 @@ class Request:
 class DeepgramSimulator:
     """`async with DeepgramSimulator() as deepgram:` serves at `deepgram.url`.
 
-    The next connection or request gets the next of `faults`. CUT and GARBAGE come after so many messages of a live
-    connection; with none, and for a recording, the answer itself is cut or garbage.
+    The next connection or request gets the next of `faults`. Those in mid-stream come after so many messages of a live
+    connection; with none, and for a recording, the answer itself is cut, garbage or never comes to its end.
     """
 
     def __init__(self, setting: Setting | None = None, *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
@@ -133,11 +133,18 @@ class DeepgramSimulator:
             if planned.fault is Fault.HANG:
                 await wire.left()
                 return True
+            if planned.fault is Fault.HALF_OPEN and not (request.head.wants_websocket and planned.after):
+                wire.stop_reading()
+                await asyncio.Event().wait()
             if not request.head.wants_websocket or not planned.after:
                 if planned.fault is Fault.GARBAGE:
                     await wire.write(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n\x00{no]}\xff")
                     return True
-                if planned.fault is Fault.CUT:
+                if planned.fault in (Fault.STALL, Fault.TRICKLE):
+                    await wire.write(b'HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"metadata": {"tra')
+                    await wire.left()
+                    return True
+                if planned.fault in (Fault.CUT, Fault.RESET):
                     await wire.write(b'HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"metadata": {"tra')
                     wire.hang_up()
                     return True

@@ -87,6 +87,10 @@ class Wire:
             return False
         return True
 
+    def stop_reading(self) -> None:
+        """From now on nothing is known of the client, not even that it has gone."""
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio's own transports have it
+
     def hang_up(self) -> None:
         """The end of the TCP stream, with no word before it."""
         self._writer.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
@@ -18,6 +19,8 @@ from tests.support.live_server import serving
 from tests.support.ws_bot import bot, history, until_empty, words
 from tests.support.ws_client import WsClient, recording, sound_of, ws_client
 from voicebot import config
+from voicebot.config import Settings
+from voicebot.core.state import Rules
 from voicebot.doors.admission import Admission
 from voicebot.engines.base import EngineError
 from voicebot.engines.chain import FallbackRules
@@ -185,3 +188,23 @@ async def clips_to(client: WsClient, last_word: str) -> list[dict[str, Any]]:
 
 def duration_ms(clips: list[dict[str, Any]]) -> int:
     return sum(clip["duration_ms"] for clip in clips)
+
+
+async def test_speech_that_is_announced_and_never_comes_holds_the_bot_for_a_while_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It goes on by itself, says why, and still hears what comes later."""
+    usual: Callable[[Settings], Rules] = vars(Settings)["rules"].fget
+    quick = property(lambda settings: replace(usual(settings), announced_timeout_s=0.3))
+    monkeypatch.setattr(Settings, "rules", quick)
+    answers, heard = [[LONG], ["Yes."]], [["x"], ["what is the time"]]
+    async with bot(answers, heard, letter_s=0.06) as server, ws_client(server) as client:
+        await client.send("text", text="hello")
+        await client.next("play_audio")
+        await client.send("speech_start")
+        await client.next("stop_playback")
+        await client.next("verdict", decision="resume", reason="speech was announced and did not come within 0.3 s")
+        await client.next("playback_resume")
+        await client.send("speech_end", audio=recording("wav"))
+        assert (await client.next("asr.final", text="what is the time"))["text"] == "what is the time"
+        await client.next("play_audio", text="Yes.")

@@ -19,7 +19,10 @@ class _Message(BaseModel):
 
 
 class SpeechStart(_Message):
-    """The client hears the user begin to speak: a speaking bot falls silent at once, until it is known why."""
+    """The client hears the user begin to speak: a speaking bot falls silent at once, until it is known why.
+
+    If no `speech_end` comes within 10 s, the bot goes on. One that comes later is heard and answered all the same.
+    """
 
     type: Literal["speech_start"]
 
@@ -177,8 +180,9 @@ class AsrFinal(_Message):
 class LlmDelta(_Message):
     """The next piece of the answer, as the model streams it. All of them are the answer, with the space between words.
 
-    What a reply is made of before the user's turn is sure to be over comes when it is. Of a reply that is cut there is
-    no `llm.final`.
+    The first piece comes when the first sentence goes to the synthesiser: until then another model may answer in place
+    of one that stalls. What a reply is made of before the user's turn is sure to be over comes when it is. Of a reply
+    that is cut there is no `llm.final`.
     """
 
     event: Literal["llm.delta"] = "llm.delta"

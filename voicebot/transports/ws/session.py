@@ -389,6 +389,7 @@ class Session:
         """
         self._must_upload("speech_end")
         await self._keep_to(self._upload_budget)
+        await self._orchestrator.ears.wait_for_room()
         decode = self._decoder.decode_message if in_message else self._decoder.decode_base64
         decoded = Decoded()
         try:

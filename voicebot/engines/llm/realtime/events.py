@@ -91,8 +91,14 @@ class Response:
         self._begun: set[tuple[str, int]] = set()
         """Which items have given text or arguments, and which calls have been told: by kind and index of the item."""
 
-    def chunk(self, event: Event) -> ChatGenerationChunk | None:
-        """What the event adds to the answer. Raises EngineError if the event says that there will be none."""
+    def chunk(self, event: Event) -> ChatGenerationChunk:
+        """What the event adds to the answer. Raises EngineError if the event says that there will be none.
+
+        An empty chunk adds nothing, but shows that the service works.
+        """
+        return self._added(event) or _chunk(AIMessageChunk(content=""))
+
+    def _added(self, event: Event) -> ChatGenerationChunk | None:
         index = event.get("output_index", 0)
         match event["type"]:
             case "response.output_text.delta" | "response.text.delta":

@@ -78,7 +78,6 @@ class RealtimeModel(BaseChatModel):
                 await line.send({"type": "response.create"})
                 self._lines.warm()
                 while not response.is_done:
-                    if chunk := response.chunk(await line.receive()):
-                        yield chunk
+                    yield response.chunk(await line.receive())
         finally:
             self._lines.hang_up(line, cancel=not response.is_done)

@@ -1,0 +1,159 @@
+"""Utterances and recognisers: how many are transcribed at once, in which order, and what becomes of failures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable
+from dataclasses import dataclass, field
+
+from tests.support.engines import loud
+from tests.support.signal import Signal
+from voicebot.core.audio import Audio
+from voicebot.core.endpoint import EndpointRules
+from voicebot.core.events import FinalTranscript, Input, SpeechEnded, SpeechStarted
+from voicebot.ears import Ears
+from voicebot.engines.base import EngineError, Pause, Transcript
+
+
+@dataclass
+class OneWorker:
+    """What works for the recognisers of all sessions: for one utterance at a time, first come, first served."""
+
+    order: list[str] = field(default_factory=list)
+    """The sessions whose utterances were transcribed."""
+    begun: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+    """Released when an utterance waits for the worker."""
+    free: asyncio.Lock = field(default_factory=asyncio.Lock)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
+class Recogniser:
+    worker: OneWorker
+    name: str
+    bytes_sent: int = 0
+    asked: int = 0
+    under_way: int = 0
+    most_under_way: int = 0
+
+    async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
+        self.asked += 1
+        number = self.asked
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            async for _ in audio:
+                pass
+            self.worker.begun.release()
+            async with self.worker.free:
+                await self.worker.gate.wait()
+                await asyncio.sleep(0)
+                self.worker.order.append(self.name)
+                yield Transcript(f"{self.name} {number}", final=True)
+        finally:
+            self.under_way -= 1
+
+
+class Talker:
+    """One session's ears, and what they post."""
+
+    def __init__(self, worker: OneWorker, name: str, group: asyncio.TaskGroup) -> None:
+        self.posted: list[Input] = []
+        self.changed = Signal()
+        self.recogniser = Recogniser(worker, name)
+        self._group = group
+        self.ears = Ears(self._post, EndpointRules())
+        self.ears._transcriber = self.recogniser
+
+    def _post(self, input: Input) -> None:
+        self.posted.append(input)
+        if isinstance(input, SpeechStarted):
+            self.ears.transcribe(input.utterance, self._group)
+        self.changed.notify()
+
+    @property
+    def finals(self) -> list[FinalTranscript]:
+        return [each for each in self.posted if isinstance(each, FinalTranscript)]
+
+    async def until_finals(self, count: int) -> None:
+        await self.changed.until(lambda: True if len(self.finals) >= count else None, 10, f"{count} finals")
+
+
+async def test_the_uploads_of_one_session_wait_in_their_order_and_do_not_starve_another() -> None:
+    worker = OneWorker()
+    async with asyncio.TaskGroup() as group:
+        busy, other = Talker(worker, "busy", group), Talker(worker, "other", group)
+        for _ in range(30):
+            busy.ears.upload(loud(0.3, 16_000))
+        for _ in range(2):
+            await worker.begun.acquire()
+        other.ears.upload(loud(0.3, 16_000))
+        await worker.begun.acquire()
+        worker.gate.set()
+        await busy.until_finals(30)
+        await other.until_finals(1)
+    assert worker.order.index("other") <= 2, worker.order
+    assert busy.recogniser.most_under_way == 2
+    assert [final.text for final in busy.finals] == [f"busy {number}" for number in range(1, 31)], "nothing is lost"
+
+
+async def test_uploads_that_come_too_fast_are_waited_with() -> None:
+    worker = OneWorker()
+    async with asyncio.TaskGroup() as group:
+        busy = Talker(worker, "busy", group)
+        for _ in range(8):
+            await busy.ears.wait_for_room()
+            busy.ears.upload(loud(0.3, 16_000))
+        waiting = group.create_task(busy.ears.wait_for_room())
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        worker.gate.set()
+        await waiting
+        await busy.until_finals(8)
+
+
+async def test_an_utterance_too_many_is_not_kept_and_says_so() -> None:
+    worker = OneWorker()
+    async with asyncio.TaskGroup() as group:
+        busy = Talker(worker, "busy", group)
+        for _ in range(65):
+            busy.ears.upload(loud(0.1, 16_000))
+        (refused,) = busy.finals
+        assert (refused.utterance, refused.text) == (65, "")
+        assert refused.error is not None
+        worker.gate.set()
+        await busy.until_finals(65)
+    assert sum(bool(final.text) for final in busy.finals) == 64
+
+
+async def test_a_failed_final_comes_when_the_user_has_finished() -> None:
+    class Dying(Recogniser):
+        async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
+            raise EngineError("scripted", "it died")
+            yield
+
+    async with asyncio.TaskGroup() as group:
+        talker = Talker(OneWorker(), "one", group)
+        talker.ears._transcriber = Dying(OneWorker(), "one")
+        talker.ears.speech_began()
+        await asyncio.sleep(0.02)
+        assert talker.finals == []
+        talker.ears.upload(loud(0.3, 16_000))
+        await talker.until_finals(1)
+    ended = next(place for place, each in enumerate(talker.posted) if isinstance(each, SpeechEnded))
+    assert talker.posted.index(talker.finals[0]) > ended
+    assert talker.finals[0].error == "scripted: it died"
+
+
+async def test_what_is_uploaded_right_after_the_bot_stopped_waiting_for_it_is_a_new_utterance() -> None:
+    worker = OneWorker()
+    worker.gate.set()
+    async with asyncio.TaskGroup() as group:
+        talker = Talker(worker, "one", group)
+        talker.ears.speech_began()
+        await asyncio.sleep(0)
+        talker.ears.give_up(1)
+        talker.ears.upload(loud(0.3, 16_000))
+        await talker.until_finals(1)
+    assert [final.utterance for final in talker.finals] == [2]
+    assert talker.finals[0].text

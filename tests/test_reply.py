@@ -1,0 +1,175 @@
+"""One reply: what is spoken of an answer that comes slowly, stalls or breaks off, and what the client is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.support.engines import ScriptedAgent, ToneTts
+from tests.support.signal import Signal
+from voicebot.core.events import (
+    EngineServed,
+    ReplyInput,
+    SentencePlayed,
+    SentenceReady,
+    StartReply,
+    TextEnded,
+    WordsHeard,
+)
+from voicebot.core.history import Message, Role
+from voicebot.core.sayings import apology
+from voicebot.engines.base import EngineError, TextToSpeech
+from voicebot.engines.chain import FallbackRules
+from voicebot.engines.fallback import AgentChain, TextToSpeechChain
+from voicebot.player import Player
+from voicebot.reply import ReplyMaker
+from voicebot.tools.fillers import Filler
+
+Script = Sequence[str | asyncio.Event | Exception]
+
+
+@dataclass
+class Reply:
+    """A reply under way, and all that was told of it."""
+
+    posted: list[ReplyInput | EngineServed] = field(default_factory=list)
+    streamed: list[str] = field(default_factory=list)
+    changed: Signal = field(default_factory=Signal)
+
+    def post(self, input: ReplyInput | EngineServed) -> None:
+        self.posted.append(input)
+        self.changed.notify()
+
+    @property
+    def sentences(self) -> list[str]:
+        return [each.text for each in self.posted if isinstance(each, SentenceReady)]
+
+    @property
+    def engines(self) -> list[str]:
+        return [each.engine for each in self.posted if isinstance(each, EngineServed)]
+
+    async def until(self, condition: Any, what: str) -> None:
+        await self.changed.until(lambda: True if condition() else None, 10, what)
+
+    async def run(self, agent: Any, tts: TextToSpeech | None = None) -> None:
+        """Makes the reply and plays it, by a clock that does not wait."""
+        player = Player(self.post)
+        maker = ReplyMaker(
+            agent=agent,
+            tts=ToneTts() if tts is None else tts,
+            player=player,
+            post=self.post,
+            queue_max=8,
+            sentence_max_chars=240,
+            language="en",
+            streamed=lambda _, text: self.streamed.append(text),
+        )
+        player.begin(1)
+        wanted = asyncio.Event()
+        wanted.set()
+
+        async def play() -> None:
+            while True:
+                player.next_frame()
+                await asyncio.sleep(0.002)
+
+        playing = asyncio.create_task(play())
+        try:
+            await maker.run(StartReply(1, (Message(Role.USER, "hello"),)), wanted)
+        finally:
+            playing.cancel()
+            await asyncio.wait([playing])
+
+
+async def agents(*scripts: Script, first_output_s: float = 0.2, retries: int = 0) -> AgentChain:
+    engines = [ScriptedAgent(name=f"model {number}", scripts=[script]) for number, script in enumerate(scripts, 1)]
+    chain = AgentChain(engines, FallbackRules(retries=retries, first_output_s=first_output_s, rest_s=60))
+    await chain.start()
+    return chain
+
+
+@pytest.mark.parametrize("stalls", [True, False], ids=["stalls", "breaks off"])
+async def test_another_model_answers_unnoticed_when_no_sentence_was_whole(stalls: bool) -> None:
+    reply = Reply()
+    end = asyncio.Event() if stalls else EngineError("model 1", "it broke")
+    chain = await agents(["Once upon", " a time", end], ["Hello ", "to you."])
+    await reply.run(chain)
+    assert reply.sentences == ["Hello to you."]
+    assert "".join(reply.streamed) == "Hello to you."
+    assert reply.engines == ["model 1", "model 2"]
+    assert [each for each in reply.posted if isinstance(each, TextEnded)] == [TextEnded(1)]
+    await chain.close()
+
+
+async def test_a_filler_is_no_part_of_the_answer_that_stalls() -> None:
+    reply = Reply()
+    chain = await agents([Filler("Let me see."), "It is", asyncio.Event()], ["It is five."])
+    await reply.run(chain)
+    assert reply.sentences == ["Let me see.", "It is five."]
+    assert " ".join("".join(reply.streamed).split()) == "Let me see. It is five."
+    await chain.close()
+
+
+async def test_a_whole_sentence_is_spoken_though_the_model_stalls_after_it() -> None:
+    reply = Reply()
+    chain = await agents(["Once upon a time", " there was a king.", asyncio.Event()], ["no"], first_output_s=2)
+    running = asyncio.create_task(reply.run(chain))
+    heard = SentencePlayed(1, 0)
+    await reply.until(lambda: heard in reply.posted, "sentence that is heard")
+    assert not any(isinstance(each, TextEnded) for each in reply.posted), "the model has not been given up yet"
+    assert "".join(reply.streamed) == "Once upon a time there was a king."
+    await running
+    assert reply.sentences == ["Once upon a time there was a king.", apology("en")]
+    assert reply.engines == ["model 1"]
+    await chain.close()
+
+
+async def test_what_may_go_on_is_not_taken_for_a_whole_sentence() -> None:
+    reply = Reply()
+    goes_on = asyncio.Event()
+    asyncio.get_running_loop().call_later(1.0, goes_on.set)
+    await reply.run(await agents(["Ask Dr.", goes_on, " Smith."], first_output_s=5))
+    assert reply.sentences == ["Ask Dr. Smith."]
+
+
+async def test_a_model_that_is_slower_than_speech_is_spoken_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicebot.reply.LATE_S", 0.3)
+    monkeypatch.setattr("voicebot.reply.SLOW_TOKEN_S", 0.1)
+
+    class Trickling(ScriptedAgent):
+        async def reply(self, *_: Any, **__: Any) -> Any:
+            for word in ("Once", " upon", " a", " time", " there", " was", " a", " king."):
+                await asyncio.sleep(0.15)
+                yield word
+
+    reply = Reply()
+    chain = AgentChain([Trickling()], FallbackRules(first_output_s=5))
+    await chain.start()
+    running = asyncio.create_task(reply.run(chain))
+    await reply.until(lambda: any(isinstance(each, WordsHeard | SentencePlayed) for each in reply.posted), "sound")
+    assert not any(isinstance(each, TextEnded) for each in reply.posted), "the model has more to say"
+    await running
+    assert " ".join(reply.sentences) == "Once upon a time there was a king."
+    assert "".join(reply.streamed) == "Once upon a time there was a king."
+
+
+async def test_the_rest_of_a_sentence_in_another_voice_is_heard_word_by_word() -> None:
+    text = "Once upon a time there was a king."
+    cloud = ToneTts("cloud", letter_s=0.06, failing=frozenset({text}))
+    espeak = ToneTts("espeak", letter_s=0.03)
+    chain = TextToSpeechChain([cloud, espeak], FallbackRules(rest_s=60))
+    await chain.start()
+    reply = Reply()
+    await reply.run(ScriptedAgent(scripts=[[text]]), chain)
+    (rest,) = espeak.said
+    assert text.endswith(rest)
+    assert 3 <= len(rest.split()) <= 5, "about half of it was said"
+    assert [each for each in reply.posted if isinstance(each, SentencePlayed)] == [SentencePlayed(1, 0)]
+    heard = [each.words for each in reply.posted if isinstance(each, WordsHeard)]
+    assert heard == sorted(heard)
+    assert len(set(heard)) >= 7, "both voices' words were counted one by one"
+    await chain.close()
