@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from typing import Self
 
-import httpx
 import soundfile
 from websockets.asyncio.client import connect
 from websockets.protocol import State
@@ -181,7 +180,7 @@ async def answered(user: User, *, typed: bool = False) -> str | None:
     try:
         await user.ask(typed=typed)
     except NETWORK as error:
-        return f"got no answer ({error or type(error).__name__})"
+        return f"got no answer ({described(error)})"
     return None
 
 
@@ -192,6 +191,10 @@ async def newcomer(url: str, address: str, login: Login | None, patience_s: floa
             user = await Talker(url, address, login, "newcomer").come(stack)
             await user.ask(typed=True)
             await user.leave()
-    except (*NETWORK, httpx.HTTPError) as error:
-        return f"{error or type(error).__name__}"
+    except NETWORK as error:
+        return described(error)
     return None
+
+
+def described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".strip(": ")[:200]

@@ -56,29 +56,42 @@ class Row:
 
     @property
     def failures(self) -> list[str]:
-        return failures(self)
+        """What was not as expected; nothing if all is well."""
+        if self.problem is not None:
+            return [self.problem]
+        return [*self._of_others, *self.marks, *self.problems]
+
+    @property
+    def leaves_marks(self) -> bool:
+        """Whether the next attack needs an app that this one has not touched."""
+        return self.problem is not None or bool(self.marks) or any(self.honest.values())
+
+    @property
+    def _of_others(self) -> list[str]:
+        """What the others felt."""
+        found = exceeded(("lag p95", self.lag.p95, LAG_P95_MS, "ms"), ("lag at most", self.lag.most, LAG_MOST_MS, "ms"))
+        if self.lag.refused and self.place == "other":
+            found.append(f"/health refused {self.lag.refused} of {self.lag.tried} new connections")
+        return found + [f"{who}: {what}" for who, what in self.honest.items() if what is not None]
+
+    @property
+    def marks(self) -> list[str]:
+        """What it left behind."""
+        before, after = self.before, self.after
+        found = exceeded(
+            ("memory not given back", after.memory_mb - before.memory_mb, MEMORY_MB, "MB"),
+            ("disk not given back", after.disk_mb - before.disk_mb, DISK_MB, "MB"),
+            ("files without a name", after.unnamed_mb - before.unnamed_mb, UNNAMED_MB, "MB"),
+            ("log grew", after.log_kb - before.log_kb, LOG_KB, "kB"),
+            ("open files left", after.descriptors - before.descriptors, DESCRIPTORS, ""),
+        )
+        if self.rest_cpu[1] - self.rest_cpu[0] > REST_CPU:
+            found.append(f"still uses {self.rest_cpu[1]:.0%} of a core")
+        if after.sessions > before.sessions >= 0:
+            found.append(f"{after.sessions - before.sessions} of the attacker's sessions are still open")
+        return found
 
 
-def failures(row: Row) -> list[str]:
-    """What was not as expected; nothing if all is well."""
-    if row.problem is not None:
-        return [row.problem]
-    before, after = row.before, row.after
-    bounds = (
-        ("lag p95", row.lag.p95, LAG_P95_MS, "ms"),
-        ("lag at most", row.lag.most, LAG_MOST_MS, "ms"),
-        ("memory not given back", after.memory_mb - before.memory_mb, MEMORY_MB, "MB"),
-        ("disk not given back", after.disk_mb - before.disk_mb, DISK_MB, "MB"),
-        ("files without a name", after.unnamed_mb - before.unnamed_mb, UNNAMED_MB, "MB"),
-        ("log grew", after.log_kb - before.log_kb, LOG_KB, "kB"),
-        ("open files left", after.descriptors - before.descriptors, DESCRIPTORS, ""),
-    )
-    found = [f"{name} {value:.0f} {unit}".strip() for name, value, most, unit in bounds if value > most]
-    if row.rest_cpu[1] - row.rest_cpu[0] > REST_CPU:
-        found.append(f"still uses {row.rest_cpu[1]:.0%} of a core")
-    if row.lag.refused and row.place == "other":
-        found.append(f"/health refused {row.lag.refused} of {row.lag.tried} new connections")
-    if after.sessions > before.sessions >= 0:
-        found.append(f"{after.sessions - before.sessions} of the attacker's sessions are still open")
-    found += [f"{who}: {what}" for who, what in row.honest.items() if what is not None]
-    return found + row.problems
+def exceeded(*bounds: tuple[str, float, float, str]) -> list[str]:
+    """Name, value, the most it may be, and unit."""
+    return [f"{name} {value:.0f} {unit}".strip() for name, value, most, unit in bounds if value > most]

@@ -73,6 +73,7 @@ async def measured_lag(url: str, address: str) -> AsyncIterator[LagLog]:
     try:
         yield log
     finally:
+        assert process.returncode is None, "the probe has died"
         process.kill()
         await process.wait()
         await collecting

@@ -62,8 +62,9 @@ def main() -> None:
     parent = os.getppid()
     while os.getppid() == parent:
         tell("lag", asked_ms(link))
-        due_s = max(due_s + STEP_S, time.monotonic())
-        time.sleep(due_s - time.monotonic())
+        now_s = time.monotonic()
+        due_s = max(due_s + STEP_S, now_s)
+        time.sleep(due_s - now_s)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from tests.attacks import figures
 from tests.attacks.attack import Attack, Lock, Place
 from tests.attacks.attacker import Outcome, attacker
 from tests.attacks.figures import Reading
-from tests.attacks.honest import User, answered, honest_users, newcomer
+from tests.attacks.honest import User, answered, described, honest_users, newcomer
 from tests.attacks.judge import DISK_MB, MEMORY_MB, REST_CPU, Row
 from tests.attacks.lag import Lag, LagLog, measured_lag
 from tests.attacks.peer import Login, authorization
@@ -99,9 +99,9 @@ class Stage:
             row = await self._row(attack, lock, place, target)
         except (*NETWORK, ChildProcessError) as error:
             nothing = Reading(0, 0, 0, 0, 0, 0)
-            problem = f"nothing could be measured: {error or type(error).__name__}"[:300]
+            problem = f"nothing could be measured: {described(error)}"
             row = Row(attack, lock, place, Lag(0, 0, 0, 0), nothing, 0, nothing, (0, 0), 0, 0, problem=problem)
-        if row.failures:
+        if row.leaves_marks:
             await self._end()
         return row
 
