@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -98,6 +99,7 @@ def main() -> int:
         for plan in planned(chosen, locked)
         if options.lock in (None, "locked" if locked else "unlocked") and options.place in (None, plan[2])
     ]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the app ends with us
     began_s = time.monotonic()
     say(f"{len(plans)} rows. {table.UNITS}\n{table.HEAD}")
     rows, controls = asyncio.run(play(plans, options))
