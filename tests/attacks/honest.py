@@ -74,9 +74,11 @@ class User(ABC):
 class Talker(User):
     """Over WebRTC, with a microphone."""
 
-    def __init__(self, url: str, address: str, login: Login | None, name: str = "webrtc") -> None:
+    def __init__(
+        self, url: str, address: str, login: Login | None, name: str = "webrtc", patience_s: float = CONNECT_S
+    ) -> None:
         self.name = name
-        self._peer = Peer(url, address=address, login=login, connect_timeout_s=CONNECT_S)
+        self._peer = Peer(url, address=address, login=login, connect_timeout_s=patience_s)
 
     async def come(self, stack: AsyncExitStack) -> Self:
         await stack.enter_async_context(self._peer)
@@ -187,8 +189,8 @@ async def answered(user: User, *, typed: bool = False) -> str | None:
 async def newcomer(url: str, address: str, login: Login | None, patience_s: float = CONNECT_S) -> str | None:
     """Somebody who comes now, asks one question and leaves; returns what went wrong."""
     try:
-        async with asyncio.timeout(patience_s + ANSWER_S), AsyncExitStack() as stack:
-            user = await Talker(url, address, login, "newcomer").come(stack)
+        async with asyncio.timeout(2 * patience_s + ANSWER_S), AsyncExitStack() as stack:
+            user = await Talker(url, address, login, "newcomer", patience_s).come(stack)
             await user.ask(typed=True)
             await user.leave()
     except NETWORK as error:
