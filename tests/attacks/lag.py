@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,11 +35,18 @@ class LagLog:
         kind, at_s, ms = line.split()
         (self.kept if kind == "lag" else self.fresh).append((float(at_s), float(ms)))
 
-    def between(self, since_s: float, until_s: float) -> Lag:
-        """Of the measurements that ended then."""
-        kept = delays([ms for at_s, ms in self.kept if since_s <= at_s <= until_s])
-        fresh = [ms for at_s, ms in self.fresh if since_s <= at_s <= until_s]
+    async def between(self, since_s: float, until_s: float) -> Lag:
+        """Of all measurements that went on then. One that still does is waited for: a stall has no end yet."""
+        deadline_s = time.monotonic() + 2 * PATIENCE_S
+        while not (self.kept and self.kept[-1][0] > until_s) and time.monotonic() < deadline_s:
+            await asyncio.sleep(STEP_S)
+        kept = delays(_overlapping(self.kept, since_s, until_s))
+        fresh = _overlapping(self.fresh, since_s, until_s)
         return Lag(p95(kept), max(kept), sum(ms == FAILED_MS for ms in fresh), len(fresh))
+
+
+def _overlapping(measured: list[tuple[float, float]], since_s: float, until_s: float) -> list[float]:
+    return [ms for at_s, ms in measured if since_s <= at_s and at_s - max(0.0, ms) / 1_000 <= until_s]
 
 
 def delays(measured_ms: list[float]) -> list[float]:

@@ -76,7 +76,7 @@ class Stage:
         await self._prepare(HONEST)
         began_s = time.monotonic()
         await asyncio.sleep(seconds)
-        return self._lag.between(began_s, time.monotonic())
+        return await self._lag.between(began_s, time.monotonic())
 
     async def play(self, attack: Attack, lock: Lock, place: Place, seconds: float | None = None) -> Row:
         """One attack from one place."""
@@ -117,7 +117,7 @@ class Stage:
         honest = await meanwhile
         honest |= await self._ask_all(attack, place, target)
         watching.cancel()
-        lag = self._lag.between(began_s, ended_s)
+        lag = await self._lag.between(began_s, ended_s)
         after, rest_after = await self._settled(before, rest_before)
         return Row(
             attack=attack,

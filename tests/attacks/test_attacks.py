@@ -114,7 +114,7 @@ async def test_nobody_else_feels(attack: Attack, bots: Bots) -> None:
     try:
         before, began_s = await bot.reading(), time.monotonic()
         await run(attack, target)
-        lag = bot.lag.between(began_s, time.monotonic())
+        lag = await bot.lag.between(began_s, time.monotonic())
         assert [await answered(user, typed=True) for user in bot.users[row % 2 :][:1]] == [None]
         assert all(user.is_there for user in bot.users)
         assert target.problems == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,11 +91,19 @@ def test_a_stall_counts_for_all_who_would_have_asked_meanwhile() -> None:
     assert max(delays([])) == 10_000, "nothing was measured: that is no proof of anything"
 
 
-def test_lag_is_of_the_time_that_is_asked_for() -> None:
+async def test_lag_is_of_the_time_that_is_asked_for() -> None:
     log = LagLog()
-    for line in ("lag 1.0 900.0", "lag 2.0 3.0", "lag 2.1 4.0", "new 2.1 -1.00", "new 2.2 5.0", "lag 3.0 800.0"):
+    for line in ("lag 1.0 900.0", "lag 2.0 3.0", "lag 2.1 4.0", "new 2.1 -1.00", "new 2.2 5.0", "lag 3.0 80.0"):
         log.add(line)
-    assert log.between(1.5, 2.5) == Lag(p95=4.0, most=4.0, refused=1, tried=2)
+    assert await log.between(1.5, 2.5) == Lag(p95=4.0, most=4.0, refused=1, tried=2)
+
+
+async def test_a_stall_that_outlasts_the_attack_is_counted() -> None:
+    log = LagLog()
+    for line in ("lag 1.0 3.0", "lag 2.0 4.0"):
+        log.add(line)
+    asyncio.get_running_loop().call_later(0.05, log.add, "lag 5.0 2900.0")
+    assert (await log.between(1.5, 2.5)).most == 2_900
 
 
 async def test_an_attack_runs_in_a_process_of_its_own_until_its_time_is_over() -> None:
