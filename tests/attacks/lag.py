@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from tests.attacks.probe import FAILED_MS, PATIENCE_S, STEP_S
 from tests.benchmarks.figures import p95
 from tests.support.app_process import PROJECT
+from tests.support.signal import Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,18 @@ class LagLog:
 
     kept: list[tuple[float, float]] = field(default_factory=list)
     fresh: list[tuple[float, float]] = field(default_factory=list)
+    _changed: Signal = field(default_factory=Signal)
 
     def add(self, line: str) -> None:
         kind, at_s, ms = line.split()
         (self.kept if kind == "lag" else self.fresh).append((float(at_s), float(ms)))
+        self._changed.notify()
 
     async def between(self, since_s: float, until_s: float) -> Lag:
-        """Of all measurements that went on then. One that still does is waited for: a stall has no end yet."""
-        deadline_s = time.monotonic() + 2 * PATIENCE_S
-        while not (self.kept and self.kept[-1][0] > until_s) and time.monotonic() < deadline_s:
-            await asyncio.sleep(STEP_S)
+        """Of all measurements that went on then. One that still does is waited for. Raises TimeoutError."""
+        await self._changed.until(
+            lambda: (self.kept and self.kept[-1][0] > until_s) or None, 2 * PATIENCE_S, "end of a measurement"
+        )
         kept = delays(_overlapping(self.kept, since_s, until_s))
         fresh = _overlapping(self.fresh, since_s, until_s)
         return Lag(p95(kept), max(kept), sum(ms == FAILED_MS for ms in fresh), len(fresh))
