@@ -24,16 +24,15 @@ FRAME = 960
 
 
 class Packets:
-    """What a peer sends in the place of its microphone."""
+    """What a peer sends in the place of its microphone, after what that has sent: encryption wants rising numbers."""
 
     def __init__(self, peer: Peer) -> None:
         (audio,) = (each for each in peer._peer.getTransceivers() if each.kind == "audio")
         self._transport = audio.sender.transport
         self._ssrc = audio.sender._ssrc
         self._payload_type = next(each.payloadType or 0 for each in audio._codecs if each.mimeType == "audio/opus")
-        audio.sender.replaceTrack(None)
-        self.number = 0
-        self.time = 0
+        history: dict[int, RtpPacket] = vars(audio.sender)["_RTCRtpSender__rtp_history"]
+        self.number, self.time = max((packet.sequence_number, packet.timestamp) for packet in history.values())
 
     async def send(self, payload: bytes = SILENT, *, step: int = FRAME, numbers: int = 1) -> None:
         """The next packet, whose time and number are so much later."""
@@ -52,6 +51,9 @@ class Packets:
 async def packets(on: Target, address: str) -> AsyncIterator[Packets]:
     async with on.peer(address) as peer:
         on.counts["sessions"] += 1
+        await peer.microphone.passed(2 * FRAME)
+        peer.microphone.stop()
+        await asyncio.sleep(0.1)  # what it still had has left
         yield Packets(peer)
 
 
