@@ -7,7 +7,7 @@ PIPECAT := .venv-pipecat
 # Python compiles what it imports by itself; a current pip and no compiling make a third of the time.
 INSTALL := -m pip install --quiet --no-compile
 
-.PHONY: run test bench bench-embedded bench-echo bench-load bench-soak lint audit clean
+.PHONY: run test bench bench-embedded bench-echo bench-load bench-soak attack lint audit clean
 
 run: $(VENV)/.installed
 	$(BIN)/python app.py $(ARGS)
@@ -34,6 +34,10 @@ bench-load: $(VENV)/.installed-dev
 # Half an hour of visitors who come and go while services fail: does anything grow, does anybody wait?
 bench-soak: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.soak $(ARGS)
+
+# What strangers can do to everybody else: attacks on the app, on loopback, while honest users talk; about 15 minutes.
+attack: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.attacks $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/python -m ruff check .

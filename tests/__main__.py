@@ -2,8 +2,8 @@
 
 First what computes, or waits for sockets and processes: two tests for each core, in asyncio's debug mode. Then what
 happens in real time (browsers and so on), fewer at once. Then people who talk over a talking bot; and last, alone, what
-is marked so: whether an echo is one, how soon a browser falls silent, and where the sound of a recording lies is a
-matter of milliseconds.
+is marked so: whether an echo is one, how soon a browser falls silent, where the sound of a recording lies, and what an
+attack does to others is a matter of milliseconds.
 
 What fails, if it is no more than a few, is tried once more with nothing beside it, as the machine may have been busy
 with something else: each such test is named, and fails the suite if it fails again.
@@ -52,13 +52,12 @@ def ignoring(paths: list[Path]) -> list[str]:
 
 
 def main() -> int:
-    spread = "--dist=worksteal"
-    shared = ("-m", "not alone", spread)
+    shared = ("-m", "not alone", "--dist=worksteal")
     codes = [
-        run(TESTS, *ignoring(REAL_TIME), spread, f"--numprocesses={2 * CORES}", PYTHONASYNCIODEBUG="1"),
+        run(TESTS, *ignoring(REAL_TIME), *shared, f"--numprocesses={2 * CORES}", PYTHONASYNCIODEBUG="1"),
         run(*REAL_TIME, *ignoring(TALKING), *shared, f"--numprocesses={CORES + 1}"),
         run(*TALKING, *shared, f"--numprocesses={CORES}"),
-        run(TESTS / "live", TESTS / "browser", "-m", "alone"),
+        run(TESTS / "live", TESTS / "browser", TESTS / "attacks", "-m", "alone"),
     ]
     return int(any(codes))
 

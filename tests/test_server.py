@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,13 @@ def test_visitors_are_told_what_is_kept() -> None:
     assert kept(retention_days=0) == "Words are kept until you begin a new conversation."
     assert kept(keep_conversations=False) == "Words are not kept."
     assert notice(health, config.load(recording_minutes=0)).endswith(" Sound is not recorded.")
+
+
+def test_what_is_sent_does_not_wait_for_the_client_to_acknowledge_what_came_before() -> None:
+    with bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_who_stops_it_while_it_looks_at_its_engines_leaves_nothing_open(

@@ -18,6 +18,9 @@ def bind(host: str, port: int | None) -> socket.socket:
     for each in ports:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit it. asyncio sets it only on sockets made with IPPROTO_TCP; without it each answer's second
+        # packet, and each websocket message, waits up to 40 ms for the client to acknowledge the one before.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             listener.bind((host, each))
             listener.listen()

@@ -42,14 +42,16 @@ def environment(**settings: object) -> dict[str, str]:
 
 
 @contextmanager
-def running_app(folder: Path, **settings: object) -> Iterator[App]:
+def running_app(folder: Path, open_files: int | None = None, /, **settings: object) -> Iterator[App]:
     """The app on a free port, in `folder` (so that no .env is read), until the block ends.
 
-    Raises ChildProcessError if it does not start.
+    It may have `open_files` at most, as under `ulimit -n`. Raises ChildProcessError if it does not start.
     """
     log = folder / "app.log"
     with log.open("w") as output:
         command = [sys.executable, str(PROJECT / "app.py"), *ARGUMENTS]
+        if open_files is not None:
+            command = ["sh", "-c", f'ulimit -n {open_files}; exec "$0" "$@"', *command]
         started = subprocess.Popen(command, cwd=folder, env=environment(**settings), stdout=output, stderr=output)
     try:
         yield App(_address(lambda: started.poll() is None, log), psutil.Process(started.pid), log)

@@ -1,0 +1,82 @@
+"""What the app holds and uses, seen from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.support.app_process import App
+
+MB = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Memory is the resident set of the app and all its processes; `unnamed_mb` are open files without a name, as
+    recordings of sessions are. `cpu_s` is what all of them have used so far. `sessions` is -1 where the app says none.
+    """
+
+    memory_mb: float
+    disk_mb: float
+    unnamed_mb: float
+    descriptors: int
+    log_kb: float
+    cpu_s: float
+    sessions: int = -1
+
+
+def reading(app: App, *folders: Path, sessions: int = -1) -> Reading:
+    """Now. Blocking: some milliseconds."""
+    memory, descriptors, cpu_s, unnamed = 0, 0, 0.0, 0
+    for process in processes(app):
+        with contextlib.suppress(psutil.Error, OSError):
+            memory += process.memory_info().rss
+            descriptors += process.num_fds()
+            times = process.cpu_times()
+            cpu_s += times.user + times.system
+            if process.pid == app.process.pid:
+                cpu_s += times.children_user + times.children_system
+            unnamed += _unnamed_bytes(process.pid)
+    log = app.log.stat().st_size
+    disk = sum(_bytes_in(folder) for folder in folders) - log
+    return Reading(memory / MB, disk / MB, unnamed / MB, descriptors, log / 1_000, cpu_s, sessions)
+
+
+def memory_mb(app: App) -> float:
+    memory = 0
+    for process in processes(app):
+        with contextlib.suppress(psutil.Error):
+            memory += process.memory_info().rss
+    return memory / MB
+
+
+def processes(app: App) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
+        return [app.process, *app.process.children(recursive=True)]
+    return []
+
+
+def _bytes_in(folder: Path) -> int:
+    sizes = 0
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(OSError):
+                sizes += os.stat(os.path.join(parent, name)).st_size
+    return sizes
+
+
+def _unnamed_bytes(pid: int) -> int:
+    """On Linux; elsewhere nothing is known of them."""
+    size = 0
+    with contextlib.suppress(OSError):
+        for descriptor in os.scandir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                of = os.stat(descriptor.path)
+                if stat.S_ISREG(of.st_mode) and of.st_nlink == 0:
+                    size += of.st_blocks * 512
+    return size

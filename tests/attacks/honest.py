@@ -1,0 +1,202 @@
+"""Honest users: somebody who talks over WebRTC, somebody who uploads over `/ws`, and newcomers."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import shutil
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
+from typing import Self
+
+import soundfile
+from websockets.asyncio.client import connect
+from websockets.protocol import State
+
+from tests.attacks.peer import Login, Peer, authorization
+from tests.attacks.target import NETWORK
+from tests.support.speech import spoken
+from voicebot.client.caller import Caller
+from voicebot.core.audio import SPEECH_RATE_HZ, Audio
+from voicebot.transports.ws.protocol import Closed, PlayAudio, ServerMessage
+
+CONNECT_S = 8.0
+ANSWER_S = 12.0
+"""How long an honest user waits for the first sound of an answer, on a busy machine."""
+IDLE_S = 15.0
+"""How long the answer before may take to its end."""
+
+QUESTION = "what is two plus two"
+"""Spoken and typed: the answer is short."""
+
+
+@cache
+def question() -> Audio | None:
+    """The question as speech; None where there is no synthesiser, and then it is typed."""
+    return spoken(QUESTION).resampled(SPEECH_RATE_HZ) if shutil.which("flite") else None
+
+
+@cache
+def question_file() -> bytes:
+    sound, file = question(), io.BytesIO()
+    assert sound is not None
+    soundfile.write(file, sound.samples, sound.rate_hz, format="WAV")
+    return file.getvalue()
+
+
+class User(ABC):
+    """A session of somebody who only wants to talk."""
+
+    name: str
+
+    @abstractmethod
+    async def come(self, stack: AsyncExitStack) -> Self:
+        """Connects. Raises what the network and the app do."""
+
+    @property
+    @abstractmethod
+    def is_there(self) -> bool:
+        """Whether the session goes on."""
+
+    @property
+    @abstractmethod
+    def goodbye(self) -> str | None:
+        """The code with which the app ended the session."""
+
+    @abstractmethod
+    async def ask(self, *, typed: bool = False) -> float:
+        """Asks, and returns after how many seconds the spoken answer began. Raises TimeoutError."""
+
+
+class Talker(User):
+    """Over WebRTC, with a microphone."""
+
+    def __init__(
+        self, url: str, address: str, login: Login | None, name: str = "webrtc", patience_s: float = CONNECT_S
+    ) -> None:
+        self.name = name
+        self._peer = Peer(url, address=address, login=login, connect_timeout_s=patience_s)
+
+    async def come(self, stack: AsyncExitStack) -> Self:
+        await stack.enter_async_context(self._peer)
+        return self
+
+    @property
+    def is_there(self) -> bool:
+        return self._peer.state == "connected"
+
+    @property
+    def goodbye(self) -> str | None:
+        return next((str(each["code"]) for each in self._peer.messages if each["type"] == "closed"), None)
+
+    async def ask(self, *, typed: bool = False) -> float:
+        await self._peer.wait_for_phase("idle", IDLE_S)
+        sound = question()
+        if typed or sound is None:
+            ended_s = time.monotonic()
+            self._peer.send({"type": "text", "text": QUESTION})
+        else:
+            self._peer.microphone.say(sound)
+            ended_s = await self._peer.microphone.said()
+        return await self._peer.heard.wait_for_sound(ANSWER_S, after_s=ended_s) - ended_s
+
+    async def leave(self) -> None:
+        """Politely."""
+        if self.is_there:
+            self._peer.send({"type": "bye"})
+            await self._peer.wait_for_state("closed", 5)
+
+
+class Uploader(User):
+    """Over `/ws`, with recordings of whole utterances, playing the clips as the terminal client does."""
+
+    def __init__(self, url: str, address: str, login: Login | None, name: str = "ws") -> None:
+        self.name = name
+        self._url, self._address, self._login = url, address, login
+        self._clip: asyncio.Future[float] | None = None
+        self._closed: str | None = None
+        self._caller: Caller
+
+    async def come(self, stack: AsyncExitStack) -> Self:
+        self._socket = await stack.enter_async_context(
+            connect(
+                self._url.replace("http", "ws", 1) + "/ws",
+                proxy=None,
+                max_size=None,
+                open_timeout=CONNECT_S,
+                close_timeout=2,
+                local_addr=(self._address, 0),
+                additional_headers=authorization(self._login),
+            )
+        )
+        self._caller = Caller(self._socket, self._told, lambda _: None)
+        running = asyncio.create_task(self._caller.run())
+        stack.push_async_callback(asyncio.wait, [running])
+        stack.callback(running.cancel)
+        return self
+
+    @property
+    def is_there(self) -> bool:
+        return self._socket.state is State.OPEN
+
+    @property
+    def goodbye(self) -> str | None:
+        return self._closed
+
+    async def ask(self, *, typed: bool = False) -> float:
+        self._clip = asyncio.get_running_loop().create_future()
+        sound = question()
+        if typed or sound is None:
+            await self._caller.write(QUESTION)
+        else:
+            await self._caller.say(question_file(), sound.duration_s)
+        ended_s = time.monotonic()
+        async with asyncio.timeout(ANSWER_S):
+            return await self._clip - ended_s
+
+    def _told(self, message: ServerMessage) -> None:
+        if isinstance(message, PlayAudio) and self._clip is not None and not self._clip.done():
+            self._clip.set_result(time.monotonic())
+        elif isinstance(message, Closed):
+            self._closed = str(message.code)
+
+
+@asynccontextmanager
+async def honest_users(url: str, address: str, login: Login | None) -> AsyncIterator[list[User]]:
+    """One of each, connected, who have been answered once."""
+    async with AsyncExitStack() as stack:
+        users: list[User] = [Talker(url, address, login), Uploader(url, address, login)]
+        for user in users:
+            await user.come(stack)
+        await asyncio.gather(*(user.ask() for user in users))
+        yield users
+
+
+async def answered(user: User, *, typed: bool = False) -> str | None:
+    """Asks the next question; returns what went wrong, None if nothing did."""
+    if not user.is_there:
+        return f"its session was ended ({user.goodbye or 'without a word'})"
+    try:
+        await user.ask(typed=typed)
+    except NETWORK as error:
+        return f"got no answer ({described(error)})"
+    return None
+
+
+async def newcomer(url: str, address: str, login: Login | None, patience_s: float = CONNECT_S) -> str | None:
+    """Somebody who comes now, asks one question and leaves; returns what went wrong."""
+    try:
+        async with asyncio.timeout(2 * patience_s + ANSWER_S), AsyncExitStack() as stack:
+            user = await Talker(url, address, login, "newcomer", patience_s).come(stack)
+            await user.ask(typed=True)
+            await user.leave()
+    except NETWORK as error:
+        return described(error)
+    return None
+
+
+def described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".strip(": ")[:200]

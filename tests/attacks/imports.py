@@ -1,0 +1,137 @@
+"""Conversations that are brought back: what they may cost in disk, and who else may import meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import itertools
+import json
+import secrets
+import zipfile
+from functools import cache
+
+from tests.attacks.attack import EVERYWHERE, attack
+from tests.attacks.target import Target
+
+ZIP = {"Content-Type": "application/zip"}
+
+
+@cache
+def archive(messages: int, chars: int, seed: str = "a") -> bytes:
+    """An archive as the bot gives it, with so much in it that compresses well."""
+    said = [{"role": "user" if each % 2 == 0 else "assistant", "text": seed * chars} for each in range(messages)]
+    transcript = {"format": "voicebot.transcript", "version": 1, "messages": said}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+        file.writestr("transcript.json", json.dumps(transcript))
+    return out.getvalue()
+
+
+async def brings_back(on: Target, content: bytes, interval_s: float) -> None:
+    """From each address, so often."""
+
+    async def visit(address: str) -> None:
+        async with on.http(address) as http:
+            async for _ in on.every(interval_s):
+                await on.request(http, "POST", "/conversations", content=content, headers=ZIP)
+
+    await on.from_each(visit)
+
+
+@attack("D6", locks=EVERYWHERE)
+async def imports(on: Target) -> None:
+    """Zips of some kB that become 3.8 MB in the database, as often as one address may."""
+    await brings_back(on, archive(38, 99_000), 0.05)
+
+
+@attack("D6", addresses=120)
+async def imports_from_many(on: Target) -> None:
+    """The same from 120 addresses, one each second and address, and small ones besides."""
+    turn = itertools.count()
+    contents = (archive(38, 99_000), archive(20, 5_000), archive(2, 500))
+
+    async def visit(address: str) -> None:
+        async with on.http(address) as http:
+            await asyncio.sleep(secrets.randbelow(1_000) / 1_000)
+            async for _ in on.every(1.5):
+                content = contents[next(turn) % len(contents)]
+                await on.request(http, "POST", "/conversations", content=content, headers=ZIP)
+
+    await on.from_each(visit)
+
+
+@attack("D6")
+async def hostile_archives(on: Target) -> None:
+    """Archives that unpack to gigabytes or lie about it, 100,000 empty objects, and a thousand files in one."""
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as file, file.open("transcript.json", "w") as entry:
+        for _ in range(200):
+            entry.write(bytes(1_000_000))
+    many = io.BytesIO()
+    with zipfile.ZipFile(many, "w") as file:
+        for number in range(1_000):
+            file.writestr(f"{number}/transcript.json", "{}")
+    parts = b'{"format":"voicebot.transcript","version":1,"messages":[' + b",".join([b"{}"] * 100_000) + b"]}"
+    deep = b'{"messages":' + b"[" * 900_000
+    contents = itertools.cycle([bomb.getvalue(), many.getvalue(), parts, deep, b"PK\x03\x04" + bytes(900_000)])
+    async with on.http() as http:
+        async for _ in on.every(0.1):
+            await on.request(http, "POST", "/conversations", content=next(contents), headers=ZIP)
+
+
+async def _slowly(on: Target, address: str, path: str, bytes_in_all: int) -> None:
+    """A request whose body comes a byte at a time."""
+    reader, writer = await on.connected(address)
+    try:
+        writer.write(on.head("POST", path, f"Content-Length: {bytes_in_all}", "Content-Type: application/zip"))
+        on.counts["requests"] += 1
+        answer = asyncio.create_task(reader.readline())
+        while not answer.done():
+            writer.write(b"P")
+            await writer.drain()
+            await asyncio.wait([answer], timeout=0.3)
+        on.counts[answer.result().decode("latin-1")[9:12] or "closed"] += 1
+    finally:
+        writer.close()
+
+
+@attack("D13")
+async def slow_imports(on: Target) -> None:
+    """Twenty imports of one client that come a byte at a time: others must be able to import meanwhile."""
+
+    async def keep_on() -> None:
+        async for _ in on.every(0.2):
+            with on.trying():
+                await _slowly(on, on.address, "/conversations", 1_000_000)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(20):
+            group.create_task(keep_on())
+        if on.bystander != on.address:
+            await asyncio.sleep(on.seconds / 2)
+            async with on.http(on.bystander, on.honest_login) as http:
+                honest = await http.post("/conversations", content=archive(2, 40, "b"), headers=ZIP, timeout=10)
+                on.expect(honest.status_code == 200, f"an honest import gave {honest.status_code} meanwhile")
+
+
+@attack("D23", addresses=2)
+async def large_uploads(on: Target) -> None:
+    """Bodies of 100 MB at 50 MB/s for the import, and of 20 MB for other routes, announced or in chunks."""
+    piece = secrets.token_bytes(500_000)
+
+    async def visit(address: str) -> None:
+        paths = itertools.cycle(("/conversations", "/webrtc/offer", "/conversations", "/preflight"))
+
+        async def pieces(count: int) -> object:
+            for _ in range(count):
+                yield piece
+                on.counts["MB"] += 0.5  # type: ignore[assignment]
+                await asyncio.sleep(0.01)
+
+        async with on.http(address) as http:
+            async for number in on.every(0.05):
+                count = 200 if number % 2 == 0 else 40
+                headers = {"Content-Length": str(count * len(piece))} if number % 4 < 2 else {}
+                await on.request(http, "POST", next(paths), content=pieces(count), headers=headers)
+
+    await on.from_each(visit)

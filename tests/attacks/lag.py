@@ -1,0 +1,89 @@
+"""What `probe` measures, collected beside everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from tests.attacks.probe import FAILED_MS, PATIENCE_S, STEP_S
+from tests.benchmarks.figures import p95
+from tests.support.app_process import PROJECT
+from tests.support.signal import Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """In ms; `refused` of `tried` fresh connections got no answer."""
+
+    p95: float
+    most: float
+    refused: int
+    tried: int
+
+
+@dataclass(slots=True)
+class LagLog:
+    """All measurements since the probe began: when each ended (monotonic) and how long it took."""
+
+    kept: list[tuple[float, float]] = field(default_factory=list)
+    fresh: list[tuple[float, float]] = field(default_factory=list)
+    _changed: Signal = field(default_factory=Signal)
+
+    def add(self, line: str) -> None:
+        kind, at_s, ms = line.split()
+        (self.kept if kind == "lag" else self.fresh).append((float(at_s), float(ms)))
+        self._changed.notify()
+
+    async def between(self, since_s: float, until_s: float) -> Lag:
+        """Of all measurements that went on then. One that still does is waited for. Raises TimeoutError."""
+        await self._changed.until(
+            lambda: (self.kept and self.kept[-1][0] > until_s) or None, 2 * PATIENCE_S, "end of a measurement"
+        )
+        kept = delays(_overlapping(self.kept, since_s, until_s))
+        fresh = _overlapping(self.fresh, since_s, until_s)
+        return Lag(p95(kept), max(kept), sum(ms == FAILED_MS for ms in fresh), len(fresh))
+
+
+def _overlapping(measured: list[tuple[float, float]], since_s: float, until_s: float) -> list[float]:
+    return [ms for at_s, ms in measured if since_s <= at_s and at_s - max(0.0, ms) / 1_000 <= until_s]
+
+
+def delays(measured_ms: list[float]) -> list[float]:
+    """A stall counts for every question that would have been asked while it lasted, not only for the one that was.
+
+    No answer at all counts as the longest wait.
+    """
+    step_ms = STEP_S * 1_000
+    felt: list[float] = []
+    for ms in measured_ms:
+        left_ms = PATIENCE_S * 1_000 if ms == FAILED_MS else ms
+        while left_ms > 0:
+            felt.append(left_ms)
+            left_ms -= step_ms
+    return felt or [PATIENCE_S * 1_000]
+
+
+@asynccontextmanager
+async def measured_lag(url: str, address: str) -> AsyncIterator[LagLog]:
+    """Measures from `address` while the block runs."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.attacks.probe", url, address, cwd=PROJECT, stdout=asyncio.subprocess.PIPE
+    )
+    log = LagLog()
+
+    async def collect() -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            log.add(line.decode())
+
+    collecting = asyncio.create_task(collect())
+    try:
+        yield log
+    finally:
+        assert process.returncode is None, "the probe has died"
+        process.kill()
+        await process.wait()
+        await collecting

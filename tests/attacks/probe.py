@@ -1,0 +1,72 @@
+"""`python -m tests.attacks.probe URL ADDRESS`: how long `GET /health` takes from outside, every 20 ms.
+
+A line for each: `lag SECONDS MS` over a connection that is kept, and twice a second `new SECONDS MS` over a fresh one;
+the time is monotonic, and -1 ms means that there was no answer. It is a process of its own so that nothing but the
+app's own delay is measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import sys
+import threading
+import time
+from urllib.parse import urlsplit
+
+STEP_S = 0.02
+FRESH_S = 0.5
+PATIENCE_S = 10.0
+FAILED_MS = -1.0
+
+FAILURES = (OSError, http.client.HTTPException)
+
+
+def connection(url: str, address: str) -> http.client.HTTPConnection:
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    return http.client.HTTPConnection(parts.hostname, parts.port, PATIENCE_S, source_address=(address, 0))
+
+
+def asked_ms(link: http.client.HTTPConnection) -> float:
+    """How long one answer takes; `FAILED_MS` if there is none, and then the connection is a new one next time."""
+    began_s = time.monotonic()
+    try:
+        link.request("GET", "/health")
+        answer = link.getresponse()
+        answer.read()
+    except FAILURES:
+        link.close()
+        return FAILED_MS
+    return (time.monotonic() - began_s) * 1_000 if answer.status == 200 else FAILED_MS
+
+
+def tell(kind: str, ms: float) -> None:
+    sys.stdout.write(f"{kind} {time.monotonic():.4f} {ms:.2f}\n")
+    sys.stdout.flush()
+
+
+def fresh(url: str, address: str) -> None:
+    while True:
+        with contextlib.closing(connection(url, address)) as link:
+            tell("new", asked_ms(link))
+        time.sleep(FRESH_S)
+
+
+def main() -> None:
+    url, address = sys.argv[1:]
+    threading.Thread(target=fresh, args=(url, address), daemon=True).start()
+    link = connection(url, address)
+    due_s = time.monotonic()
+    parent = os.getppid()
+    while os.getppid() == parent:
+        tell("lag", asked_ms(link))
+        now_s = time.monotonic()
+        due_s = max(due_s + STEP_S, now_s)
+        time.sleep(due_s - now_s)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
+        main()

@@ -1,0 +1,234 @@
+"""A running app with honest users in it, on which attacks happen one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import subprocess
+import tempfile
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from tests.attacks import figures
+from tests.attacks.attack import Attack, Lock, Place
+from tests.attacks.attacker import Outcome, attacker
+from tests.attacks.figures import Reading
+from tests.attacks.honest import User, answered, described, honest_users, newcomer
+from tests.attacks.judge import DISK_MB, MEMORY_MB, REST_CPU, Row
+from tests.attacks.lag import Lag, LagLog, measured_lag
+from tests.attacks.peer import Login, authorization
+from tests.attacks.target import NETWORK, Target
+from tests.support.app_process import App, running_app
+
+LOGIN: Login = ("guest", "a long enough password")
+HONEST = "127.0.0.1"
+PROBE = "127.0.0.9"
+"""Where lag is measured from: nothing that is counted by address touches it."""
+
+KEPT_OUT_S = 1.5
+"""An attack that is refused at the door need not go on for longer."""
+
+SLOW_LOGIN_S = 25.0
+"""How long a newcomer may be kept waiting whose own address guesses passwords."""
+
+REST_S = 0.5
+"""Over which the app's use of the processor at rest is measured."""
+
+SETTLE_S = 30.0
+"""The longest that memory, disk and places may take to be as before."""
+
+STEP_S = 0.25
+
+_rows = itertools.count(10)
+"""Each row has a network 127.0.x of its own: nothing that was counted before concerns it."""
+
+
+class Stage:
+    """An app is started when it is needed, and anew after an attack that has left its marks on it."""
+
+    def __init__(self, *, locked: bool, open_files: int | None = None) -> None:
+        self._locked, self._open_files = locked, open_files
+        self._login = LOGIN if locked else None
+        self._stack = AsyncExitStack()
+        self._visit = AsyncExitStack()
+        self._users: list[User] = []
+        self._address: str | None = None
+        self._app: App | None = None
+        self._folders: tuple[Path, ...] = ()
+        self._lag: LagLog
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end()
+
+    async def idle(self, seconds: float) -> Lag:
+        """The lag while nobody attacks and two honest users are connected."""
+        await self._prepare(HONEST)
+        began_s = time.monotonic()
+        await asyncio.sleep(seconds)
+        return await self._lag.between(began_s, time.monotonic())
+
+    async def play(self, attack: Attack, lock: Lock, place: Place, seconds: float | None = None) -> Row:
+        """One attack from one place."""
+        number = next(_rows)
+        network = f"127.{number // 250}.{number % 250}"
+        own = f"{network}.1"
+        honest = HONEST if place == "other" else own
+        try:
+            await self._prepare(honest)
+            assert self._app is not None
+            target = Target(
+                url=self._app.url,
+                addresses=(own,) if place == "own" else tuple(f"{network}.{n + 1}" for n in range(attack.addresses)),
+                bystander=honest,
+                seconds=seconds or (KEPT_OUT_S if lock == "locked" and not attack.slow_login else attack.seconds),
+                locked=self._locked,
+                login=LOGIN if lock == "with password" else None,
+                honest_login=self._login,
+            )
+            row = await self._row(attack, lock, place, target)
+        except (*NETWORK, ChildProcessError) as error:
+            nothing = Reading(0, 0, 0, 0, 0, 0)
+            problem = f"nothing could be measured: {described(error)}"
+            row = Row(attack, lock, place, Lag(0, 0, 0, 0), nothing, 0, nothing, (0, 0), 0, 0, problem=problem)
+        if row.leaves_marks:
+            await self._end()
+        return row
+
+    async def _row(self, attack: Attack, lock: Lock, place: Place, target: Target) -> Row:
+        with attacker(attack, target) as ready:
+            before, rest_before = await self._at_rest()
+            began_s, most_mb = time.monotonic(), [before.memory_mb]
+            watching = asyncio.create_task(self._watch_memory(most_mb))
+            meanwhile = asyncio.create_task(self._meanwhile(attack, place, target))
+            outcome: Outcome = await asyncio.to_thread(ready.attack)
+            ended_s = time.monotonic()
+            used = await self._reading()
+        honest = await meanwhile
+        honest |= await self._ask_all(attack, place, target)
+        watching.cancel()
+        lag = await self._lag.between(began_s, ended_s)
+        after, rest_after = await self._settled(before, rest_before)
+        return Row(
+            attack=attack,
+            lock=lock,
+            place=place,
+            lag=lag,
+            before=before,
+            most_mb=max(most_mb),
+            after=after,
+            rest_cpu=(rest_before, rest_after),
+            app_cpu=(used.cpu_s - before.cpu_s) / (ended_s - began_s),
+            attacker_cpu=outcome.cpu,
+            honest=honest,
+            counts=outcome.counts,
+            problems=outcome.problems,
+        )
+
+    async def _meanwhile(self, attack: Attack, place: Place, target: Target) -> dict[str, str | None]:
+        """What honest users do while it goes on."""
+        await asyncio.sleep(target.seconds / 3)
+        tasks = {}
+        if attack.room and place == "other":
+            tasks["newcomer meanwhile"] = newcomer(target.url, HONEST, self._login)
+        if attack.asks:
+            tasks[f"{self._users[0].name} meanwhile"] = answered(self._users[0])
+        return dict(zip(tasks, await asyncio.gather(*tasks.values()), strict=True))
+
+    async def _ask_all(self, attack: Attack, place: Place, target: Target) -> dict[str, str | None]:
+        """Each honest user's next question, and a newcomer."""
+        typed = target.kept_out
+        tasks = {user.name: answered(user, typed=typed) for user in self._users}
+        if place == "other":
+            tasks["newcomer"] = newcomer(target.url, HONEST, self._login)
+        elif attack.slow_login:
+            tasks["newcomer"] = newcomer(target.url, target.bystander, self._login, SLOW_LOGIN_S)
+        return dict(zip(tasks, await asyncio.gather(*tasks.values()), strict=True))
+
+    async def _prepare(self, address: str) -> None:
+        """An app with honest users at that address. Raises what the network does."""
+        if not all(user.is_there for user in self._users):
+            await self._visit.aclose()
+            self._address = None
+        if self._app is None:
+            self._start()
+            await self._measure()
+        if self._address != address:
+            await self._visit.aclose()
+            assert self._app is not None
+            self._users = await self._visit.enter_async_context(honest_users(self._app.url, address, self._login))
+            self._address = address
+
+    def _start(self) -> None:
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        temporary = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        settings: dict[str, object] = {"tmpdir": temporary}
+        if self._locked:
+            settings |= {"app_username": LOGIN[0], "app_password": LOGIN[1]}
+        self._stack.enter_context(contextlib.suppress(subprocess.TimeoutExpired))
+        self._app = self._stack.enter_context(running_app(folder, self._open_files, **settings))
+        self._folders = (folder, temporary)
+
+    async def _measure(self) -> None:
+        assert self._app is not None
+        self._lag = await self._stack.enter_async_context(measured_lag(self._app.url, PROBE))
+
+    async def _end(self) -> None:
+        self._users, self._address, self._app = [], None, None
+        with contextlib.suppress(*NETWORK):
+            await self._visit.aclose()
+        await self._stack.aclose()
+
+    # Figures ------------------------------------------------------------------------------------------------------
+
+    async def _reading(self) -> Reading:
+        assert self._app is not None
+        sessions = await self._sessions()
+        return await asyncio.to_thread(figures.reading, self._app, *self._folders, sessions=sessions)
+
+    async def _sessions(self) -> int:
+        assert self._app is not None
+        transport = httpx.AsyncHTTPTransport(local_address=PROBE)
+        try:
+            async with httpx.AsyncClient(transport=transport, headers=authorization(self._login), timeout=5) as http:
+                return int((await http.get(f"{self._app.url}/health")).json().get("sessions", -1))
+        except (*NETWORK, ValueError):
+            return -1
+
+    async def _at_rest(self) -> tuple[Reading, float]:
+        """What the app holds, and the cores that it uses with nothing to do."""
+        first, began_s = await self._reading(), time.monotonic()
+        await asyncio.sleep(REST_S)
+        second = await self._reading()
+        return second, (second.cpu_s - first.cpu_s) / (time.monotonic() - began_s)
+
+    async def _settled(self, before: Reading, rest_before: float) -> tuple[Reading, float]:
+        """The same once all is as before, or has not become so for long."""
+        deadline_s = time.monotonic() + SETTLE_S
+        while True:
+            after, rest = await self._at_rest()
+            as_before = (
+                after.memory_mb - before.memory_mb <= MEMORY_MB
+                and after.disk_mb - before.disk_mb <= DISK_MB
+                and after.sessions <= before.sessions
+                and rest - rest_before <= REST_CPU
+            )
+            if as_before or time.monotonic() > deadline_s:
+                return after, rest
+            await asyncio.sleep(STEP_S)
+
+    async def _watch_memory(self, most_mb: list[float]) -> None:
+        assert self._app is not None
+        while True:
+            most_mb.append(await asyncio.to_thread(figures.memory_mb, self._app))
+            await asyncio.sleep(STEP_S)

@@ -1,0 +1,148 @@
+"""Each attack for a moment, against an app that goes on: what `make attack` measures at length.
+
+The bounds are wider than there, as the attacker computes in the test's own process. An app that an attack has harmed is
+replaced for the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.attacks import figures
+from tests.attacks.attack import Attack
+from tests.attacks.attacker import run
+from tests.attacks.catalogue import ATTACKS
+from tests.attacks.honest import User, answered, honest_users
+from tests.attacks.judge import DISK_MB, LOG_KB, MEMORY_MB
+from tests.attacks.lag import LagLog, measured_lag
+from tests.attacks.last_words import SETTINGS, problems_of_untold_sessions
+from tests.attacks.stage import HONEST, LOGIN, PROBE
+from tests.attacks.target import Target
+from tests.support.app_process import App, forked_app, running_app
+
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="module")]
+
+SECONDS = 0.5
+LAG_MOST_MS = 1_000.0
+SETTLE_S = 10.0
+
+IN_SUITE = [attack for attack in ATTACKS.values() if attack.in_suite]
+
+
+@dataclass(slots=True)
+class Bot:
+    """An app of one kind with honest users in it, who ask in turn."""
+
+    folder: Path
+    open_files: int | None
+    locked: bool
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    app: App | None = None
+    users: list[User] = field(default_factory=list)
+    lag: LagLog = field(default_factory=LagLog)
+    number: int = 0
+
+    async def begin(self) -> App:
+        """Starts it if it is not there."""
+        if self.app is None:
+            self.number += 1
+            home = self.folder / str(self.number)
+            (home / "tmp").mkdir(parents=True)
+            self.app = self.stack.enter_context(self._start(home))
+            self.lag = await self.stack.enter_async_context(measured_lag(self.app.url, PROBE))
+            users = honest_users(self.app.url, HONEST, LOGIN if self.locked else None)
+            self.users = await self.stack.enter_async_context(users)
+        return self.app
+
+    def _start(self, home: Path) -> AbstractContextManager[App]:
+        settings: dict[str, object] = {"tmpdir": home / "tmp"}
+        if self.locked:
+            settings |= {"app_username": LOGIN[0], "app_password": LOGIN[1]}
+        if self.open_files is not None:
+            return running_app(home, self.open_files, **settings)
+        return forked_app(home, **settings)
+
+    async def end(self) -> None:
+        self.app = None
+        await self.stack.aclose()
+
+    async def reading(self) -> figures.Reading:
+        assert self.app is not None
+        return await asyncio.to_thread(figures.reading, self.app, self.app.log.parent)
+
+
+Bots = dict[tuple[bool, int | None], Bot]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bots(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bots]:
+    """One for each kind of app that an attack needs; each is started when it is needed."""
+    kinds = itertools.product((False, True), {attack.open_files for attack in IN_SUITE})
+    all_bots = {(locked, files): Bot(tmp_path_factory.mktemp("app"), files, locked) for locked, files in kinds}
+    yield all_bots
+    for bot in all_bots.values():
+        await bot.end()
+
+
+rows = itertools.count(10)
+
+
+@pytest.mark.parametrize("attack", IN_SUITE, ids=lambda attack: attack.name)
+async def test_nobody_else_feels(attack: Attack, bots: Bots) -> None:
+    locked = "unlocked" not in attack.locks
+    bot = bots[locked, attack.open_files]
+    app = await bot.begin()
+    row = next(rows)
+    target = Target(
+        url=app.url,
+        addresses=tuple(f"127.1.{row}.{each + 1}" for each in range(attack.addresses)),
+        bystander=HONEST,
+        seconds=SECONDS,
+        locked=locked,
+        honest_login=LOGIN if locked else None,
+    )
+    harmless = False
+    try:
+        before, began_s = await bot.reading(), time.monotonic()
+        await run(attack, target)
+        lag = await bot.lag.between(began_s, time.monotonic())
+        assert target.problems == []
+        assert [user.name for user in bot.users if not user.is_there] == []
+        assert await answered(bot.users[row % 2], typed=True) is None
+        assert lag.most < LAG_MOST_MS
+        assert lag.refused == 0
+        await settled(bot, before)
+        harmless = True
+    finally:
+        if not harmless:
+            await bot.end()
+
+
+async def settled(bot: Bot, before: figures.Reading) -> None:
+    """Memory, disk and log are as before, at once or soon."""
+    deadline_s = time.monotonic() + SETTLE_S
+    while True:
+        after = await bot.reading()
+        grown = {
+            "memory": after.memory_mb - before.memory_mb > MEMORY_MB,
+            "disk": after.disk_mb - before.disk_mb > DISK_MB,
+            "log": after.log_kb - before.log_kb > LOG_KB,
+        }
+        if not any(grown.values()):
+            return
+        assert time.monotonic() < deadline_s, (before, after)
+        await asyncio.sleep(0.2)
+
+
+async def test_sessions_that_can_be_told_nothing_end_and_others_hear_of_the_shutdown(tmp_path: Path) -> None:
+    with forked_app(tmp_path, **SETTINGS) as app:
+        assert await problems_of_untold_sessions(app) == []

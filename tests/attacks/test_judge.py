@@ -1,0 +1,176 @@
+"""The judge sees what it is there to see."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.attacks import __main__ as command
+from tests.attacks import table
+from tests.attacks.attack import ATTACKS, Attack
+from tests.attacks.attacker import attacker, run
+from tests.attacks.catalogue import ATTACKS as KNOWN
+from tests.attacks.figures import Reading, reading
+from tests.attacks.gradio_routes import routes
+from tests.attacks.judge import Row
+from tests.attacks.lag import Lag, LagLog, delays
+from tests.attacks.probe import FAILED_MS
+from tests.attacks.target import Target
+from tests.support.app_process import App
+
+REST = Reading(memory_mb=300, disk_mb=1, unnamed_mb=0, descriptors=50, log_kb=2, cpu_s=10, sessions=2)
+
+
+async def nothing(on: Target) -> None:
+    """Does nothing."""
+    on.counts["nothing"] += 1
+
+
+async def fails(on: Target) -> None:
+    raise ZeroDivisionError
+
+
+NOTHING = Attack("d0-nothing", "D0", nothing)
+
+
+def row(**changed: object) -> Row:
+    """An attack that nobody felt, but for what is changed."""
+    usual = Row(NOTHING, "unlocked", "other", Lag(3, 9, 0, 6), REST, 301, REST, (0.1, 0.1), 0.2, 0.1, {"ws": None})
+    return replace(usual, **changed)  # type: ignore[arg-type]
+
+
+def target() -> Target:
+    return Target("http://127.0.0.1:1", ("127.0.0.2",), "127.0.0.1", seconds=0.5)
+
+
+def test_what_nobody_felt_is_ok() -> None:
+    assert row().failures == []
+    assert not row().leaves_marks
+    assert table.line(row()).endswith("ok")
+
+
+@pytest.mark.parametrize(
+    ("changed", "found", "marks"),
+    [
+        ({"lag": Lag(51, 60, 0, 6)}, "lag p95 51 ms", False),
+        ({"lag": Lag(3, 251, 0, 6)}, "lag at most 251 ms", False),
+        ({"lag": Lag(3, 9, 1, 6)}, "/health refused 1 of 6 new connections", False),
+        ({"after": replace(REST, memory_mb=331)}, "memory not given back 31 MB", True),
+        ({"after": replace(REST, disk_mb=2.6)}, "disk not given back 2 MB", True),
+        ({"after": replace(REST, log_kb=103)}, "log grew 101 kB", True),
+        ({"after": replace(REST, descriptors=91)}, "open files left 41", True),
+        ({"after": replace(REST, unnamed_mb=21)}, "files without a name 21 MB", True),
+        ({"after": replace(REST, sessions=3)}, "1 of the attacker's sessions are still open", True),
+        ({"rest_cpu": (0.1, 1.1)}, "still uses 110% of a core", True),
+        ({"honest": {"ws": None, "webrtc": "got no answer"}}, "webrtc: got no answer", True),
+        ({"problems": ["GET /x gave 200"]}, "GET /x gave 200", False),
+        ({"problem": "nothing could be measured"}, "nothing could be measured", True),
+    ],
+)
+def test_what_somebody_felt_is_said(changed: dict[str, object], found: str, marks: bool) -> None:
+    judged = row(**changed)
+    assert judged.failures == [found]
+    assert judged.leaves_marks is marks
+    assert table.line(judged).endswith(f"FAILED: {found}")
+    assert table.as_json(judged)["failures"] == [found]
+
+
+def test_from_the_honest_address_new_connections_may_be_refused() -> None:
+    assert row(lag=Lag(3, 9, 6, 6), place="own").failures == []
+
+
+def test_a_stall_counts_for_all_who_would_have_asked_meanwhile() -> None:
+    """Fifty quick answers and one of two seconds: two seconds of users waited, which is two thirds of the time."""
+    felt = delays([2.0] * 50 + [2_000.0])
+    assert len(felt) == 150
+    assert sorted(felt)[75] > 400
+    assert max(delays([FAILED_MS])) == 10_000
+    assert max(delays([])) == 10_000, "nothing was measured: that is no proof of anything"
+
+
+async def test_lag_is_of_the_time_that_is_asked_for() -> None:
+    log = LagLog()
+    for line in ("lag 1.0 900.0", "lag 2.0 3.0", "lag 2.1 4.0", "new 2.1 -1.00", "new 2.2 5.0", "lag 3.0 80.0"):
+        log.add(line)
+    assert await log.between(1.5, 2.5) == Lag(p95=4.0, most=4.0, refused=1, tried=2)
+
+
+async def test_a_stall_that_outlasts_the_attack_is_counted() -> None:
+    log = LagLog()
+    for line in ("lag 1.0 3.0", "lag 2.0 4.0"):
+        log.add(line)
+    asyncio.get_running_loop().call_later(0.05, log.add, "lag 5.0 2900.0")
+    assert (await log.between(1.5, 2.5)).most == 2_900
+
+
+async def test_an_attack_runs_in_a_process_of_its_own_until_its_time_is_over() -> None:
+    with attacker(KNOWN["d7-slow-headers"], target()) as ready:
+        outcome = ready.attack()
+    assert outcome.problems == []
+    assert outcome.counts["ConnectionRefusedError"] > 0
+
+
+def test_an_attack_that_does_not_work_proves_nothing() -> None:
+    with attacker(Attack("d0-fails", "D0", fails), target()) as ready:
+        failure, idle = ready.attack().problems
+    assert "ZeroDivisionError" in failure
+    assert "never came to attack" in idle
+
+
+async def test_what_the_network_refuses_is_counted() -> None:
+    aim = target()
+    async with aim.http() as http:
+        assert await aim.request(http, "GET", "/") is None
+    assert aim.counts == {"ConnectError": 1}
+    await run(NOTHING, aim)
+    assert aim.counts["nothing"] == 1
+    aim.expect(True, "well")
+    aim.expect(False, "bad")
+    aim.expect(False, "bad")
+    assert aim.problems == ["bad"]
+
+
+def test_what_a_process_holds_is_read(tmp_path: Path) -> None:
+    import psutil
+
+    (tmp_path / "log").write_bytes(bytes(3_000))
+    (tmp_path / "kept").write_bytes(bytes(2_000_000))
+    held = reading(App("", psutil.Process(), tmp_path / "log"), tmp_path)
+    with (tmp_path / "gone").open("wb") as file:
+        file.write(bytes(5_000_000))
+        file.flush()
+        (tmp_path / "gone").unlink()
+        more = reading(App("", psutil.Process(), tmp_path / "log"), tmp_path)
+    assert (held.log_kb, held.disk_mb) == (3, 2)
+    assert more.unnamed_mb - held.unnamed_mb >= 5
+    assert more.descriptors == held.descriptors + 1
+    assert held.memory_mb > 10
+
+
+async def test_routes_are_those_of_the_installed_gradio() -> None:
+    assert {("POST", "/gradio_api/queue/join"), ("POST", "/gradio_api/upload"), ("GET", "/")} <= set(routes())
+    assert not any("{" in path for _, path in routes())
+
+
+def test_what_is_played_where() -> None:
+    attack = KNOWN["d10-wrong-passwords"]
+    assert [each[1:] for each in command.planned([attack], locked=True)] == [("locked", "other"), ("locked", "own")]
+    assert list(command.planned([attack], locked=False)) == []
+    attack = KNOWN["d4-fast-sound"]
+    assert [each[1:] for each in command.planned([attack], locked=False)] == [
+        ("unlocked", "other"),
+        ("unlocked", "own"),
+    ]
+    kept_out, inside = ("locked", "other"), ("with password", "other")
+    assert [each[1:] for each in command.planned([attack], locked=True)] == [kept_out, inside]
+
+
+def test_every_attack_says_what_it_does() -> None:
+    assert KNOWN is ATTACKS
+    assert all(attack.meaning.endswith((".", "!")) for attack in ATTACKS.values())
+    assert command.chosen_by(["rebinding"]) == [KNOWN["d21-rebinding"]]
+    with pytest.raises(SystemExit, match="there is no attack dance"):
+        command.chosen_by(["dance"])
