@@ -86,6 +86,29 @@ LOG_AGAIN_S = 60.0
 
 # Logging in -----------------------------------------------------------------------------------------------------------
 
+GUESSES = 10
+GUESS_S = 10.0
+"""An address may send so many wrong passwords in a row, and one more each so many seconds; so may a browser that has
+logged in before. Further ones have to wait for a turn."""
+
+ALL_GUESSES = 200
+ALL_GUESSES_S = 1.0
+"""All unknown clients together may send so many wrong passwords in a row, and one more each so many seconds, before all
+of them have to wait for a turn: whoever has many addresses may not guess faster for that."""
+
+TURN_S = 0.2
+"""One password is judged each so many seconds, of all that have to wait: five a second, together with `ALL_GUESSES_S`
+half a million a day. A password of eight random letters holds out for five hundred years on average; somebody who logs
+in at an address from which fifty guesses come at once waits for ten seconds."""
+
+WAITING_LOGINS = 400
+WAITING_LOGINS_EACH = 200
+"""So many attempts may wait for a turn, all together and from one address: each has a connection, and others need some.
+The rest are refused."""
+
+KNOWN_DAYS = 400
+"""So long a browser that has logged in is remembered: the longest that browsers keep a cookie."""
+
 # WebRTC: offers, data channel, sound ----------------------------------------------------------------------------------
 
 # The websocket: messages, live sound, uploaded utterances -------------------------------------------------------------

@@ -116,7 +116,7 @@ async def test_a_head_that_does_not_come_whole_is_answered_with_408(
     hurry: Callable[..., None], sent: bytes, locked: bool
 ) -> None:
     hurry(HEAD_S=0.3)
-    login = {"app_username": "ann", "app_password": "horse"} if locked else {}
+    login: dict[str, Any] = {"app_username": "ann", "app_password": "horse"} if locked else {}
     async with running(**login) as bot:
         assert await bot.status(sent) == 408
         await bot.count(0)
