@@ -123,7 +123,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
     add_page(app, settings.max_text_chars)
-    guard(app, settings, counted.count_refusal, streamed={PATH})
+    app.state.own_names = guard(app, settings, counted.count_refusal, streamed={PATH})
     return app
 
 
@@ -175,7 +175,7 @@ async def serve(settings: Settings, engines: Engines, listener: socket.socket, *
             "memory": memory.tidy_up(lambda: admission.sessions, lambda: admission.begun),
         }
         if share:
-            beside["share"] = open_link(host, port, settings)
+            beside["share"] = open_link(host, port, settings, app.state.own_names)
         for name, work in beside.items():
             stack.push_async_callback(_end, asyncio.create_task(work, name=name))
         web = web_server(app, settings, connections.telemetry.metrics.count_refusal, timeout_graceful_shutdown=3)

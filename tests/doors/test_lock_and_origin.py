@@ -33,7 +33,8 @@ async def client(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def in_process(**settings: Any) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(own_app(**settings), raise_app_exceptions=False)
+    app = own_app(**{"allowed_hosts": "bot.example"} | settings)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://bot.example")
 
 
@@ -255,7 +256,7 @@ async def test_other_pages_are_told_nothing(origin: str) -> None:
 
 async def test_nor_does_our_own_app_tell_them() -> None:
     engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
-    settings = config.load(allowed_origins=FRIEND)
+    settings = config.load(allowed_origins=FRIEND, allowed_hosts="bot.example")
     async with serving(engines, settings) as server, httpx.AsyncClient(trust_env=False) as http:
         for path in ("/", "/theme.css", "/webrtc/config", "/health"):
             for origin, allowed in ((FRIEND, True), ("https://evil.example", False)):
