@@ -118,3 +118,13 @@ KNOWN_DAYS = 400
 # Imports, recordings, the database ------------------------------------------------------------------------------------
 
 # Engines --------------------------------------------------------------------------------------------------------------
+
+PROBE_WELL_S = 60.0
+PROBE_ILL_S = 5.0
+"""Anybody may ask for a probe of the engines, which costs a call to a paid service and counts for its rate limits. An
+engine that is well is probed no more often than each `PROBE_WELL_S`; one that is not after `PROBE_ILL_S`, so that who
+mends a key or a network sees it at once, and then after twice as long each time, up to `PROBE_WELL_S`."""
+
+PREFLIGHTS = 10
+PREFLIGHT_S = 6.0
+"""An address may ask so many times in a row for a probe, and once more each so many seconds."""
