@@ -46,6 +46,7 @@ def main() -> int:
             logging.getLogger("voicebot").warning("%s", message)
         zero_gpu.report_start(settings)
         host = options.host or settings.gradio_server_name
+        settings = settings.model_copy(update={"gradio_server_name": host})
         listener = bind(host, settings.gradio_server_port if options.port is None else options.port)
         # Both take seconds to load packages: all that can be wrong with the settings is said before.
         engines = build(settings)

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from voicebot import config, share
+from voicebot.doors.host import OwnNames
 from voicebot.share import open_link
 
 
@@ -30,7 +31,10 @@ async def test_a_share_link_is_printed_with_what_it_lacks(
         return "https://07ff8706ab.gradio.live"
 
     monkeypatch.setattr(share, "setup_tunnel", tunnel)
-    await open_link("127.0.0.1", 7860, config.load(**settings))
+    names = OwnNames(config.load(**settings))
+    assert not names.has("07ff8706ab.gradio.live")
+    await open_link("127.0.0.1", 7860, config.load(**settings), names)
+    assert names.has("07ff8706ab.gradio.live")
     assert asked[0][:2] == ("127.0.0.1", 7860)
     link, *told = [record.message for record in caplog.records]
     assert link == "public link: https://07ff8706ab.gradio.live"
@@ -43,7 +47,7 @@ async def test_without_a_link_it_says_why(monkeypatch: pytest.MonkeyPatch, caplo
         raise RuntimeError("Could not get share link from Gradio API Server.")
 
     monkeypatch.setattr(share, "setup_tunnel", tunnel)
-    await open_link("127.0.0.1", 7860, config.load())
+    await open_link("127.0.0.1", 7860, config.load(), OwnNames(config.load()))
     assert [record.message for record in caplog.records] == [
         "no public link: Could not get share link from Gradio API Server."
     ]

@@ -94,6 +94,13 @@ def _are_origins(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _are_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+    for name in value:
+        if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", name):
+            raise ValueError("must be names such as bot.example.org, without a scheme, a port or a path")
+    return value
+
+
 def _http_url(value: str | None) -> str | None:
     value = _url(value)
     if value is not None and urlsplit(value).scheme not in ("http", "https"):
@@ -254,11 +261,12 @@ class Settings(BaseSettings):
     gradio_server_name: str = "127.0.0.1"
     gradio_server_port: Annotated[int | None, BeforeValidator(_none_if_blank)] = Field(default=None, ge=0, le=65_535)
 
-    # The doors: a login for all of them, sites whose pages may connect, proxies in front of the server.
+    # The doors: a login for all of them, sites whose pages may connect, the server's names, proxies in front of it.
     app_username: UserName = None
     app_password: Password = Field(default=None, validate_default=True)
     metrics_public: bool = False
     allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names), AfterValidator(_are_origins)] = ()
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names), AfterValidator(_are_hosts)] = ()
     trusted_proxies: int = Field(default=0, ge=0, le=10)
 
     # Conversations kept: whether, where (nothing: in a file beside the app), and for how long after the last word.

@@ -86,6 +86,29 @@ LOG_AGAIN_S = 60.0
 
 # Logging in -----------------------------------------------------------------------------------------------------------
 
+GUESSES = 10
+GUESS_S = 10.0
+"""An address may send so many wrong passwords in a row, and one more each so many seconds; so may a browser that has
+logged in before. Further ones have to wait for a turn."""
+
+ALL_GUESSES = 200
+ALL_GUESSES_S = 1.0
+"""All unknown clients together may send so many wrong passwords in a row, and one more each so many seconds, before all
+of them have to wait for a turn: whoever has many addresses may not guess faster for that."""
+
+TURN_S = 0.2
+"""One password is judged each so many seconds, of all that have to wait: five a second, together with `ALL_GUESSES_S`
+half a million a day. A password of eight random letters holds out for five hundred years on average; somebody who logs
+in at an address from which fifty guesses come at once waits for ten seconds."""
+
+WAITING_LOGINS = 400
+WAITING_LOGINS_EACH = 200
+"""So many attempts may wait for a turn, all together and from one address: each has a connection, and others need some.
+The rest are refused."""
+
+KNOWN_DAYS = 400
+"""So long a browser that has logged in is remembered: the longest that browsers keep a cookie."""
+
 # WebRTC: offers, data channel, sound ----------------------------------------------------------------------------------
 
 OFFER_BYTES = 20_000
@@ -364,3 +387,13 @@ its connection is slow; nothing is lost."""
 MAX_WAITING_UTTERANCES = 64
 """How many utterances of one session may wait, whichever way their sound came; the user is asked to say again what
 comes after that. An utterance lasts half a second at least, so the recogniser is then half a minute behind."""
+
+PROBE_WELL_S = 60.0
+PROBE_ILL_S = 5.0
+"""Anybody may ask for a probe of the engines, which costs a call to a paid service and counts for its rate limits. An
+engine that is well is probed no more often than each `PROBE_WELL_S`; one that is not after `PROBE_ILL_S`, so that who
+mends a key or a network sees it at once, and then after twice as long each time, up to `PROBE_WELL_S`."""
+
+PREFLIGHTS = 10
+PREFLIGHT_S = 6.0
+"""An address may ask so many times in a row for a probe, and once more each so many seconds."""

@@ -17,13 +17,14 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 import voicebot
-from voicebot import memory
+from voicebot import limits, memory
 from voicebot.build import EMBEDDED
 from voicebot.config import Settings
 from voicebot.doors import guard
 from voicebot.doors.address import client_address
 from voicebot.doors.admission import RefusedError
 from voicebot.doors.lock import is_logged_in
+from voicebot.doors.rates import AddressBuckets
 from voicebot.doors.refusal import Count, Reason
 from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Health, Preflight
@@ -87,8 +88,14 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
     async def metrics() -> Response:
         return Response(counted.page(), media_type=CONTENT_TYPE_LATEST)
 
+    asking = AddressBuckets(1 / limits.PREFLIGHT_S, limits.PREFLIGHTS)
+
     @app.post("/preflight")
-    async def check() -> dict[str, Any]:
+    async def check(request: Request) -> dict[str, Any]:
+        asked = asking.of(client_address(request.scope, settings.trusted_proxies))
+        if not asked.take():
+            message = "You are asking too often how the engines are. Please wait a little."
+            raise RefusedError(429, Reason.RATE, message, asked.wait_s)
         return {"stages": await preflight.check(), "problem": preflight.problem}
 
     @app.get("/webrtc/config")
@@ -123,7 +130,7 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
     add_page(app, settings.max_text_chars)
-    guard(app, settings, counted.count_refusal, streamed={PATH})
+    app.state.own_names = guard(app, settings, counted.count_refusal, streamed={PATH})
     return app
 
 
@@ -195,7 +202,7 @@ async def serve(settings: Settings, engines: Engines, listener: socket.socket, *
             "memory": memory.tidy_up(lambda: admission.sessions, lambda: admission.begun),
         }
         if share:
-            beside["share"] = open_link(host, port, settings)
+            beside["share"] = open_link(host, port, settings, app.state.own_names)
         for name, work in beside.items():
             stack.push_async_callback(_end, asyncio.create_task(work, name=name))
         web = Server(app, settings, connections, timeout_graceful_shutdown=3)

@@ -5,23 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from urllib.parse import urlsplit
 
 import httpx
 from gradio.networking import setup_tunnel
 
 from voicebot.config import Settings
+from voicebot.doors.host import OwnNames
 from voicebot.transports.turn.services import chosen
 
 logger = logging.getLogger(__name__)
 
 
-async def open_link(host: str, port: int, settings: Settings) -> None:
-    """Open it, and say in the log what it is and what it lacks. Without one the bot works on, and the log says why."""
+async def open_link(host: str, port: int, settings: Settings, names: OwnNames) -> None:
+    """Open it, add its host to the server's names, and say in the log what the link is and what it lacks.
+
+    Without one the bot works on, and the log says why.
+    """
     try:
         link = await asyncio.to_thread(setup_tunnel, host, port, secrets.token_urlsafe(32), None, None)
     except (RuntimeError, OSError, ValueError, httpx.HTTPError) as error:
         logger.error("no public link: %s", error)
         return
+    names.add(urlsplit(link).hostname or "")
     logger.info("public link: %s", link)
     if settings.app_username is None:
         logger.warning("whoever has the link can talk at your cost: APP_USERNAME and APP_PASSWORD lock it")

@@ -81,7 +81,7 @@ def add_slow_routes(app: FastAPI) -> None:
 async def running(most: int = 20, most_each: int = 20, probes: int = 4, **settings: Any) -> AsyncIterator[Running]:
     refused: Counter[Reason] = Counter()
     places = Places(most, most_each, probes)
-    app = own_app(**settings)
+    app = own_app(**settings, allowed_hosts="bot")
     add_slow_routes(app)
     rules = ConnectionRules(places, lambda reason: refused.update([reason]), streamed={"/upload"})
     web = BoundedServer(app, rules, **server.UVICORN, timeout_graceful_shutdown=1)

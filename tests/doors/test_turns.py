@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from voicebot.doors import rates
 from voicebot.doors.admission import DAY_S, RefusedError
 from voicebot.doors.refusal import Reason
 from voicebot.doors.turns import LAST_TURNS, DailyTurns
@@ -183,3 +184,23 @@ async def test_what_is_still_to_be_shared_at_midnight_belongs_to_yesterday(clock
     shared.away = False
     assert await taken(turns, 4) == 3
     assert shared.sums == {20_001: 3}
+
+
+@pytest.mark.parametrize("step_s", [3 * DAY_S, HOUR_S, -HOUR_S, -3 * DAY_S])
+async def test_a_clock_that_is_set_neither_gives_turns_nor_takes_them(
+    monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    wall_s, passed_s = 20_000.0 * DAY_S + HOUR_S, 500.0
+    monkeypatch.setattr("time.time", lambda: wall_s)
+    monkeypatch.setattr(rates, "elapsed_s", lambda: passed_s)
+    shared = Shared()
+    turns = DailyTurns(3, shared)
+    assert await taken(turns, 2) == 2
+    wall_s += step_s
+    assert await taken(turns, 2) == 1
+    with pytest.raises(RefusedError) as refused:
+        await turns.admit()
+    assert refused.value.headers == {"Retry-After": str(23 * HOUR_S)}
+    passed_s += 23 * HOUR_S
+    assert await taken(turns, 4) == 3
+    assert shared.sums == {20_000: 3, 20_001: 3}

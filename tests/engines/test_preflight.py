@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
-from voicebot.engines import preflight
+from voicebot import limits
 from voicebot.engines.base import EngineError, EngineHealth, Engines, Fault
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import TextToSpeechChain
@@ -46,7 +46,7 @@ async def test_engines_are_as_they_say() -> None:
 
 
 async def test_a_stage_without_an_engine_is_a_problem_until_one_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "FRESH_S", 0.0)
+    monkeypatch.setattr(limits, "PROBE_ILL_S", 0.0)
     voice = Voice("elevenlabs", well=False)
     engines = with_voices(voice)
     await engines.start()
@@ -66,4 +66,50 @@ async def test_many_who_ask_at_once_cause_one_probe() -> None:
     looked = Preflight(engines)
     await asyncio.gather(*(looked.check() for _ in range(20)))
     assert voice.probes == 1
+    await engines.close()
+
+
+async def test_what_is_well_is_probed_once_a_minute_and_what_is_ill_soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 1_000.0
+    monkeypatch.setattr("voicebot.engines.chain.time.monotonic", lambda: now_s)
+    well, ill = Voice("espeak"), Voice("elevenlabs", well=False)
+    engines = with_voices(well, ill)
+    await engines.start()
+    looked = Preflight(engines)
+    probed = []
+    for second in range(121):
+        now_s = 1_000.0 + second
+        before = ill.probes
+        await looked.check()
+        if ill.probes > before:
+            probed.append(second)
+    assert well.probes == 3, "at first, and once a minute however often somebody asks"
+    assert probed == [0, 5, 15, 35, 75]
+    ill.well = True
+    now_s += 60
+    await looked.check()
+    assert [each.ready for each in looked.health["tts"]] == [True, True]
+    probes = ill.probes
+    now_s += 30
+    await looked.check()
+    assert ill.probes == probes, "it is well now"
+    await engines.close()
+
+
+async def test_an_engine_that_has_failed_since_may_be_probed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    voice = Voice("elevenlabs")
+    engines = with_voices(voice)
+    await engines.start()
+    looked = Preflight(engines)
+    await looked.check()
+    now_s = 10.0 + limits.PROBE_ILL_S
+    assert isinstance(engines.tts, TextToSpeechChain)
+    (link,) = engines.tts._links
+    engines.tts.failed(link, EngineError(voice.name, "gone"))
+    assert looked.problem is not None
+    assert link.probed_s is not None
+    monkeypatch.setattr(link, "probed_s", link.probed_s - now_s)
+    await looked.check()
+    assert looked.problem is None
+    assert voice.probes == 2
     await engines.close()

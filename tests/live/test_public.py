@@ -91,7 +91,7 @@ async def page_is_whole(visitor: Visitor, **options: Any) -> httpx.Response:
 
 
 async def test_page_and_websocket_through_a_share_link() -> None:
-    async with behind({"X-Forwarded-Proto": "https"}) as (server, port):
+    async with behind({"X-Forwarded-Proto": "https"}, allowed_hosts=SHARE) as (server, port):
         visitor = Visitor(SHARE, port)
         await page_is_whole(visitor)
         assert (await visitor.ask("POST", "/preflight")).status_code == 200
@@ -116,6 +116,19 @@ async def test_the_lock_holds_on_a_share_link() -> None:
         await page_is_whole(visitor, auth=right)
         assert await visitor.ws_status(Authorization=right._auth_header) == 101
         assert await visitor.ws_status(Authorization=right._auth_header, **EVIL) == 403
+
+
+@pytest.mark.parametrize("settings", [{}, {"trusted_proxies": 1}, {"allowed_origins": "https://other.example"}])
+async def test_a_name_that_nobody_gave_the_server_leads_nowhere(settings: dict[str, Any]) -> None:
+    """A page that lets its own name point to this machine would see no more than this."""
+    async with behind({}, **settings) as (server, port):
+        visitor = Visitor("rebound.example", port, **{"X-Forwarded-Host": "127.0.0.1", "Forwarded": "host=localhost"})
+        for method, path in (("GET", "/"), ("GET", "/health"), ("GET", "/metrics"), ("POST", "/webrtc/offer")):
+            refused = await visitor.ask(method, path)
+            assert refused.status_code == 421, path
+            assert "ALLOWED_HOSTS" in refused.json()["error"]
+        assert await visitor.ws_status() == 421
+        assert server.connections.admission.sessions == 0
 
 
 # A Space --------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
-from voicebot import config
+from voicebot import config, limits
 
 OF_GRADIO = (
     "config",
@@ -166,3 +166,12 @@ async def test_no_other_websocket_is_there(server: LiveServer, path: str) -> Non
         async with connect(f"ws{server.url[4:]}{path}", proxy=None):
             pass
     assert refused.value.response.status_code == 404
+
+
+async def test_an_address_may_ask_so_often_how_the_engines_are_and_no_more(server: LiveServer) -> None:
+    for _ in range(limits.PREFLIGHTS):
+        assert (await server.post("/preflight", None)).status_code == 200
+    refused = await server.post("/preflight", None)
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["retry-after"]) <= limits.PREFLIGHT_S
+    assert (await server.get("/health"))["status"] == "healthy"

@@ -10,18 +10,21 @@ from voicebot.config import Settings
 from voicebot.doors.body import BodyLimit
 from voicebot.doors.cross_origin import CrossOrigin
 from voicebot.doors.headers import SecureHeaders
+from voicebot.doors.host import HostCheck, OwnNames, needs_host_check
 from voicebot.doors.lock import Lock
 from voicebot.doors.origin import OriginCheck
 from voicebot.doors.refusal import Count
 from voicebot.doors.routes import KnownRoutes
 
 
-def guard(app: Starlette, settings: Settings, count: Count, streamed: Container[str] = ()) -> None:
+def guard(app: Starlette, settings: Settings, count: Count, streamed: Container[str] = ()) -> OwnNames:
     """Put everything that must hold for all routes around them; `count` is told of each that is refused.
 
-    The routes whose paths are in `streamed` limit the length of what they read by themselves.
+    The routes whose paths are in `streamed` limit the length of what they read by themselves. Returns the names by
+    which the server may be called; more may be added while it runs.
 
-    From the outside in: headers, what other sites may read, the lock, the origin, the list of routes, the length.
+    From the outside in: headers, the server's own names, what other sites may read, the lock, the origin, the list of
+    routes, the length.
     """
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_kb * 1024, count=count, streamed=streamed)
     app.add_middleware(KnownRoutes, routes=app.routes)
@@ -29,4 +32,8 @@ def guard(app: Starlette, settings: Settings, count: Count, streamed: Container[
     if settings.app_username is not None:
         app.add_middleware(Lock, settings=settings, count=count)
     app.add_middleware(CrossOrigin, settings=settings)
+    names = OwnNames(settings)
+    if needs_host_check(settings):
+        app.add_middleware(HostCheck, names=names, count=count)
     app.add_middleware(SecureHeaders, settings=settings)
+    return names

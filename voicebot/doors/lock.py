@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import logging
-import math
 import time
+from collections.abc import Coroutine
 from enum import Enum, auto
 from hashlib import sha256
 from hmac import compare_digest
+from typing import Any
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from voicebot import limits
 from voicebot.config import Settings
 from voicebot.doors.address import client_address
-from voicebot.doors.rates import AddressBuckets, Clock
+from voicebot.doors.known_browser import KnownBrowsers
+from voicebot.doors.rates import AddressBuckets, Clock, TokenBucket
 from voicebot.doors.refusal import Count, Reason, refuse
+from voicebot.doors.turnstile import FullError, Later, Turnstile
 
 logger = logging.getLogger(__name__)
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Voice Bot", charset="UTF-8"'}
-
-GUESSES = 10
-GUESS_S = 10.0
-"""An address may send so many wrong passwords in a row, and one more each so many seconds."""
 
 LOGGED_IN = "voicebot.logged_in"
 
@@ -39,17 +40,34 @@ class _Login(Enum):
     NONE = auto()
     WRONG = auto()
     RIGHT = auto()
-    THROTTLED = auto()
+    NO_TURN = auto()
+    GONE = auto()
+    """The client has left while it waited."""
 
 
 class Lock:
     """ASGI middleware: everything is behind the lock, but `/health` and, if wanted, `/metrics`.
 
-    Wrong passwords are counted by address; one that guesses too often is not listened to for a while, not even with
-    the right password, as the difference would tell it. The open doors answer it, but as to a stranger.
+    Wrong passwords are counted by address. Where too many came from one, every further password from there has to wait
+    for its turn before it is compared, the right one as well, so that nobody learns anything from how long it takes.
+    It is not refused: others behind the same address can still log in. All addresses share the turns, and have to wait
+    too once all together have sent too many. That allows six guesses a second at most, half a million a day, from
+    however many addresses (`limits.TURN_S`, `limits.ALL_GUESSES_S`).
+
+    A browser that has logged in before has a cookie and its own count of wrong passwords: what others at its address
+    do does not slow it. The cookie opens nothing without the password.
+
+    The open doors never wait: where a password would have to, they answer as to a stranger.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, count: Count, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        count: Count,
+        clock: Clock = time.monotonic,
+        later: Later | None = None,
+    ) -> None:
         assert settings.app_username is not None
         assert settings.app_password is not None
         self._app = app
@@ -58,42 +76,111 @@ class Lock:
         self._password = _digest(settings.app_password.get_secret_value())
         self._open = {"/health", "/metrics"} if settings.metrics_public else {"/health"}
         self._trusted_proxies = settings.trusted_proxies
-        self._guesses = AddressBuckets(1 / GUESS_S, GUESSES, clock)
+        self._browsers = KnownBrowsers(settings)
+        self._guesses_of_browsers = AddressBuckets(1 / limits.GUESS_S, limits.GUESSES, clock)
+        self._guesses_of_addresses = AddressBuckets(1 / limits.GUESS_S, limits.GUESSES, clock)
+        self._all_guesses = TokenBucket(1 / limits.ALL_GUESSES_S, limits.ALL_GUESSES, clock)
+        self._turnstile = Turnstile(later)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        address = client_address(scope, self._trusted_proxies)
-        login = self._login(Headers(scope=scope).get("authorization"), address)
+        browser = self._browsers.find(scope)
+        waiting = _Receiver(receive)
+        login = await self._login(scope, waiting, browser)
         scope[LOGGED_IN] = login is _Login.RIGHT
+        if login is _Login.RIGHT and browser is None:
+            send = _introducing(send, self._browsers.introduce(scope))
+        if login is _Login.GONE:
+            return
         if login is _Login.RIGHT or scope["path"] in self._open:
-            await self._app(scope, receive, send)
-        elif login is _Login.THROTTLED:
+            await self._app(scope, waiting, send)
+        elif login is _Login.NO_TURN:
             self._count(Reason.GUESSING)
-            retry = {"Retry-After": str(math.ceil(self._guesses.of(address).wait_s))}
-            await refuse(scope, receive, send, 429, "Too many wrong passwords. Please wait a little.", retry)
+            message = "Too many people are logging in. Please try again in a moment."
+            await refuse(scope, waiting, send, 429, message, {"Retry-After": "5"})
         else:
             reason, message = Reason.NO_LOGIN, "A user name and a password are needed."
             if login is _Login.WRONG:
                 reason, message = Reason.WRONG_LOGIN, "The user name or the password is wrong."
             self._count(reason)
-            await refuse(scope, receive, send, 401, message, CHALLENGE)
+            await refuse(scope, waiting, send, 401, message, CHALLENGE)
 
-    def _login(self, authorization: str | None, address: str) -> _Login:
-        if authorization is None:
+    async def _login(self, scope: Scope, waiting: _Receiver, browser: str | None) -> _Login:
+        login = _basic(Headers(scope=scope).get("authorization", ""))
+        if login is None:
             return _Login.NONE
-        guesses = self._guesses.of(address)
-        if guesses.wait_s:
-            return _Login.THROTTLED
-        username, password = _basic(authorization)
-        # Both are compared, whatever comes of the first
-        if compare_digest(_digest(username), self._username) & compare_digest(_digest(password), self._password):
+        address = client_address(scope, self._trusted_proxies)
+        if browser is not None and not self._guesses_of_browsers.of(browser).wait_s:
+            counts = [self._guesses_of_browsers.of(browser)]
+        else:
+            counts = [self._guesses_of_addresses.of(address), self._all_guesses]
+            if any(each.wait_s for each in counts):
+                if scope["path"] in self._open:
+                    return _Login.NONE
+                try:
+                    if not await waiting.until(self._turnstile.wait(address)):
+                        return _Login.GONE
+                except FullError:
+                    return _Login.NO_TURN
+                return _Login.RIGHT if self._is_right(*login) else _Login.WRONG
+        if self._is_right(*login):
             return _Login.RIGHT
-        guesses.take()
-        if guesses.wait_s:
-            logger.warning("too many wrong passwords from %s", address)
+        for each in counts:
+            each.take()
+        if counts[0].wait_s:
+            logger.warning("too many wrong passwords from %s: further ones wait for their turn", address)
         return _Login.WRONG
+
+    def _is_right(self, username: str, password: str) -> bool:
+        # Both are compared, whatever comes of the first
+        return compare_digest(_digest(username), self._username) & compare_digest(_digest(password), self._password)
+
+
+class _Receiver:
+    """A request's `receive`, by which one learns that the client leaves while it is kept waiting."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._came: list[Message] = []
+
+    async def __call__(self) -> Message:
+        return self._came.pop(0) if self._came else await self._receive()
+
+    async def until(self, turn: Coroutine[Any, Any, None]) -> bool:
+        """Wait for `turn`; False if the client has left before. Raises what `turn` raises."""
+        waiting = asyncio.create_task(turn)
+        leaving = asyncio.create_task(self._leaves())
+        try:
+            await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                waiting.result()
+                return True
+            return False
+        finally:
+            for each in (waiting, leaving):
+                each.cancel()
+            await asyncio.gather(waiting, leaving, return_exceptions=True)
+
+    async def _leaves(self) -> None:
+        """Returns when the client has left. More of its body than one piece is not taken in meanwhile."""
+        while True:
+            message = await self._receive()
+            self._came.append(message)
+            if message["type"] in ("http.disconnect", "websocket.disconnect"):
+                return
+            if message.get("more_body", False):
+                await asyncio.Event().wait()
+
+
+def _introducing(send: Send, cookie: str) -> Send:
+    async def introduce(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).append("Set-Cookie", cookie)
+        await send(message)
+
+    return introduce
 
 
 def _digest(text: str) -> bytes:
@@ -101,13 +188,13 @@ def _digest(text: str) -> bytes:
     return sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def _basic(authorization: str) -> tuple[str, str]:
-    """User name and password (RFC 7617); both empty if it is not in that form."""
+def _basic(authorization: str) -> tuple[str, str] | None:
+    """User name and password (RFC 7617); None if it is not in that form, and so no guess."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
-        return "", ""
+        return None
     try:
-        username, _, password = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
+        username, colon, password = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
     except (binascii.Error, ValueError):
-        return "", ""
-    return username, password
+        return None
+    return (username, password) if colon else None

@@ -16,6 +16,8 @@ class Reason(StrEnum):
     """No password was sent: also what a browser does before it asks its user."""
     WRONG_LOGIN = "wrong_login"
     GUESSING = "guessing"
+    HOST = "host"
+    """The request went to a name that is not this server's."""
     ORIGIN = "origin"
     CONNECTIONS = "connections"
     """Too many connections were open: this one was closed, or was for a probe only."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Protocol
 
 from voicebot.core.sayings import about
 from voicebot.doors.admission import DAY_S, RefusedError
-from voicebot.doors.rates import Clock
+from voicebot.doors.rates import Clock, SteadyClock
 from voicebot.doors.refusal import Reason
 
 LAST_TURNS = 20
@@ -24,17 +23,20 @@ class TurnCounter(Protocol):
 
 
 class DailyTurns:
-    """Allows `limit` turns in each day of UTC; 0 allows any number. `clock` is in seconds since the epoch.
+    """Allows `limit` turns in each day of UTC; 0 allows any number.
+
+    `clock` is in seconds since the epoch. By default it is one that nobody can set: a day lasts 24 hours, so that a
+    clock set forward does not give the day's turns once more, and one set back does not keep everybody waiting.
 
     A turn is counted when its answer is begun. The sum in `shared` decides, so that a restart does not begin anew and
     servers with one database have one budget. While it can't be had, each process goes by its own count, and adds to
     the sum later what it has counted meanwhile. A count that was interrupted may be added twice, never left out.
     """
 
-    def __init__(self, limit: int, shared: TurnCounter, clock: Clock = time.time) -> None:
+    def __init__(self, limit: int, shared: TurnCounter, clock: Clock | None = None) -> None:
         self.limit = limit
         self._shared = shared
-        self._clock = clock
+        self._clock = clock or SteadyClock()
         self._day = 0
         self._counted = 0
         """The turns of that day as far as this process knows, also those that were refused."""

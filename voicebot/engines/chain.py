@@ -14,6 +14,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Generic, Self, TypeVar
 
+from voicebot import limits
 from voicebot.engines.base import Engine, EngineError, EngineHealth, Fault, Manner, OneOfModels, adapted
 from voicebot.engines.circuit import Circuit
 
@@ -45,6 +46,19 @@ class Link(Generic[E]):
         self.circuit = Circuit(rest_s)
         self.started = False
         self.probe_s: float | None = None
+        self.probed_s: float | None = None
+        """When it was last probed, by the monotonic clock."""
+        self.ill_probes = 0
+        """How many probes in a row found it ill."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it may be probed again because somebody asks."""
+        if self.probed_s is None:
+            return True
+        well = self.circuit.closed and self.circuit.error is None
+        ill_s = limits.PROBE_ILL_S * 2 ** min(10, max(0, self.ill_probes - 1))
+        return time.monotonic() - self.probed_s >= (limits.PROBE_WELL_S if well else min(ill_s, limits.PROBE_WELL_S))
 
     def adapted(self, manner: Manner) -> Link[E]:
         """The engine in this manner; what becomes of it is known to both."""
@@ -142,6 +156,10 @@ class Chain(Generic[E]):
         for link in self._links:
             await link.engine.close()
 
+    async def probe_due(self) -> None:
+        """Probe those that have not been probed for long enough: strangers may ask for it as often as they like."""
+        await asyncio.gather(*(self._probe(link) for link in self._links if link.started and link.is_due))
+
     async def probe(self) -> None:
         """Probe all, side by side. Raises the EngineError of the first if none can work."""
         links = [link for link in self._links if link.started]
@@ -152,7 +170,8 @@ class Chain(Generic[E]):
 
     async def _probe(self, link: Link[E]) -> EngineError | None:
         """Why it can't work, if that is sure; its circuit is told."""
-        started_s = time.monotonic()
+        started_s = link.probed_s = time.monotonic()
+        link.ill_probes += 1
         try:
             async with asyncio.timeout(self.rules.probe_s):
                 await link.engine.probe()
@@ -162,6 +181,7 @@ class Chain(Generic[E]):
             failure = overdue(link.engine, self.rules.probe_s)
         else:
             link.probe_s = time.monotonic() - started_s
+            link.ill_probes = 0
             link.circuit.may_work()
             return None
         link.probe_s = None

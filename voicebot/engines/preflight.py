@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from collections.abc import Callable
 from functools import partial
 
 from voicebot.engines.base import Engine, EngineError, EngineHealth, Engines
 from voicebot.engines.chain import Chain
-
-logger = logging.getLogger(__name__)
-
-FRESH_S = 5.0
-"""What was found out so lately is not asked again: services have limits, and anybody may press the button."""
 
 Health = dict[str, tuple[EngineHealth, ...]]
 """For each stage its engines, in the order in which they are tried."""
@@ -26,7 +19,6 @@ class Preflight:
     def __init__(self, engines: Engines) -> None:
         self._stages: dict[str, Engine] = {"stt": engines.stt, "llm": engines.agent, "tts": engines.tts}
         self._asking = asyncio.Lock()
-        self._asked_s: float | None = None
 
     @property
     def health(self) -> Health:
@@ -50,16 +42,7 @@ class Preflight:
                 engine.tell = partial(count, stage)
 
     async def check(self) -> Health:
-        """Probe all engines, unless that was done a moment ago. Never raises: `health` tells."""
+        """Probe the engines that have not been probed for long enough. Never raises: `health` tells."""
         async with self._asking:
-            if self._asked_s is None or time.monotonic() - self._asked_s > FRESH_S:
-                await asyncio.gather(*(_probe(engine) for engine in self._stages.values()))
-                self._asked_s = time.monotonic()
+            await asyncio.gather(*(engine.probe_due() for engine in self._stages.values() if isinstance(engine, Chain)))
         return self.health
-
-
-async def _probe(engine: Engine) -> None:
-    try:
-        await engine.probe()
-    except EngineError as error:
-        logger.error("a stage can't work: %s", error)
