@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Callable
@@ -301,7 +302,11 @@ async def test_an_empty_datagram_ends_no_session() -> None:
     """Anybody who finds the port can send one."""
     async with visited() as (_, client):
         await client.wait_for_message(is_hello)
-        await client._audio.sender.transport.transport._connection.send(b"")
+        (pair,) = client._audio.sender.transport.transport._connection._nominated.values()
+        with socket.socket(
+            socket.AF_INET6 if ":" in pair.remote_addr[0] else socket.AF_INET, socket.SOCK_DGRAM
+        ) as visitor:
+            visitor.sendto(b"", pair.remote_addr)
         await converses(client)
 
 
