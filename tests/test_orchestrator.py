@@ -480,3 +480,66 @@ async def test_a_user_who_answers_in_time_stays() -> None:
         await session.until(lambda state: state.is_idle and len(state.history) > 2)
         assert session.history[:3] == [still_there("en"), "yes", "Good."]
         assert session.ended == []
+
+
+# Who looks on -----------------------------------------------------------------------------------------------------
+
+
+class FailingMeter:
+    """Raises whatever it is told."""
+
+    def began(self) -> None:
+        raise OSError("a fault")
+
+    def changed(self, before: State, after: State, at_s: float) -> None:
+        raise OSError("a fault")
+
+    def underran(self, frames: int) -> None:
+        raise OSError("a fault")
+
+    def ended(self) -> None:
+        raise OSError("a fault")
+
+
+async def test_faults_of_those_who_look_on_stop_no_conversation(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(*_: object) -> None:
+        raise OSError("a fault")
+
+    answered = asyncio.Event()
+
+    def observe(state: State) -> None:
+        if state.is_idle and len(state.history) == 4:
+            answered.set()
+        fails()
+
+    agent = ScriptedAgent(scripts=[["One. "], ["Two. "]])
+    bot = Orchestrator(
+        scripted(ScriptedStt(), agent, ToneTts()),
+        config.load(),
+        observe,
+        fails,
+        witness=fails,
+        journal=fails,
+        meter=FailingMeter(),
+        dropped=fails,
+        streamed=fails,
+    )
+
+    async def play() -> None:
+        while True:
+            bot.next_frame()
+            await asyncio.sleep(FRAME_S / 10)
+
+    async with asyncio.timeout(PATIENCE_S):
+        tasks = [asyncio.create_task(bot.run()), asyncio.create_task(play())]
+        bot.post(TextTyped("first"))
+        while len(bot.state.history) < 2 or not bot.state.is_idle:  # noqa: ASYNC110 (whoever would tell of it fails)
+            await asyncio.sleep(0.01)
+        bot.post(TextTyped("second"))
+        await answered.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    places = [record.getMessage().split(" failed")[0] for record in caplog.records if record.name == "voicebot.faults"]
+    assert sorted(set(places)) == sorted(places), "each place is logged once"
+    assert {"observing", "witnessing", "the journal", "metering", "telling of a reply's text"} <= set(places)

@@ -200,8 +200,9 @@ UNFINISHED_BYTES, UNFINISHED_FRAGMENTS = 131_072, 512
 DATA_STREAMS = 16
 """SCTP streams of a connection, of which each data channel is one. The page opens one channel."""
 
-DATA_CHUNKS_PER_S, DATA_CHUNKS_BURST = 500, 2_000
-"""SCTP chunks of a connection. More than that, in small packets, is no honest client (see `DATA_PACKETS_PER_S`)."""
+DATA_CHUNKS_PER_S, DATA_CHUNKS_BURST = 200, 1_000
+"""SCTP chunks of a connection, without acknowledgements: messages of up to 1.2 kB, or pieces of longer ones. The burst
+is more than `MESSAGES_PER_S` allows, for which these grow if they have to. A client that sends more is sent away."""
 
 # The websocket: messages, live sound, uploaded utterances -------------------------------------------------------------
 

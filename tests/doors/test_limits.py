@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from voicebot import config
+from voicebot import config, limits
 from voicebot.doors import rates
 from voicebot.doors.address import client_address
 from voicebot.doors.admission import DAY_S, Admission, RefusedError
@@ -154,6 +155,121 @@ def test_who_connects_too_often_has_to_wait() -> None:
     door.enter(BOB).leave()
     clock.now_s += 20
     door.enter(ANN).leave()
+
+
+# Clients that are connecting --------------------------------------------------------------------------------------
+
+
+def test_an_offer_holds_no_place_until_its_client_has_connected() -> None:
+    door = admission(max_sessions=1)
+    asking = [door.ask(ANN), door.ask(BOB), door.ask("192.0.2.3")]
+    assert (door.sessions, door.pending) == (0, 3)
+    asking[1].begin()
+    assert (door.sessions, door.pending) == (1, 2)
+    with pytest.raises(RefusedError, match="All 1 places are taken"):
+        asking[0].begin()
+    with pytest.raises(RefusedError, match="All 1 places are taken"):
+        door.ask(BOB)
+    asking[1].leave()
+    asking[2].begin()
+    assert (door.sessions, door.pending) == (1, 1)
+
+
+def test_the_oldest_offer_of_an_address_gives_way_to_its_next_one() -> None:
+    door = admission(max_sessions_per_address=2)
+    lost: list[int] = []
+    asking = []
+    for number in range(limits.PENDING_OFFERS_PER_ADDRESS + 2):
+        ticket = door.ask(ANN)
+        ticket.on_lost = partial(lost.append, number)
+        asking.append(ticket)
+    assert lost == [0, 1]
+    assert [ticket.lost for ticket in asking[:3]] == [True, True, False]
+    assert door.pending == limits.PENDING_OFFERS_PER_ADDRESS
+
+
+def test_the_address_with_most_offers_gives_way_to_all_others() -> None:
+    door = admission(max_sessions_per_address=0, max_sessions=2)
+    honest = door.ask(BOB)
+    greedy = [door.ask(ANN) for _ in range(limits.PENDING_OFFERS - 1)]
+    late = door.ask("192.0.2.3")
+    assert [ticket.lost for ticket in greedy[:2]] == [True, False]
+    assert not honest.lost
+    assert not late.lost
+    assert door.pending == limits.PENDING_OFFERS
+    honest.begin()
+    late.begin()
+
+
+def test_a_session_is_never_pushed_out_by_offers() -> None:
+    door = admission(max_sessions=2, max_sessions_per_address=0, offers_per_minute=1_000)
+    session = door.ask(ANN)
+    session.begin()
+    for number in range(3 * limits.PENDING_OFFERS):
+        door.ask(f"192.0.2.{number}")
+    assert not session.lost
+    assert session.over() is None
+    assert door.sessions == 1
+
+
+def test_the_time_of_a_session_begins_when_its_client_has_connected() -> None:
+    clock = Clock()
+    ticket = admission(clock, session_minutes=2).ask(ANN)
+    clock.now_s += 10
+    ticket.begin()
+    assert ticket.left_s == 120
+
+
+# A clock that jumps -----------------------------------------------------------------------------------------------
+
+
+def test_a_step_of_the_time_of_day_ends_no_session_and_makes_nobody_wait() -> None:
+    clock, wall = Clock(), Clock()
+    door = Admission(config.load(session_minutes=20, offers_per_minute=1), clock, wall)
+    ticket = door.enter(ANN)
+    for step_s in (3_600, 10 * DAY_S, -20 * DAY_S):
+        wall.now_s += step_s
+        assert ticket.over() is None
+        assert ticket.left_s == 20 * 60
+    clock.now_s += 60
+    door.enter(ANN)
+
+
+def test_a_clock_that_is_set_back_gives_no_new_minutes() -> None:
+    clock, wall = Clock(), Clock()
+    wall.now_s += DAY_S / 2
+    door = Admission(config.load(minutes_per_day_per_address=10), clock, wall)
+    ticket = door.enter(ANN)
+    clock.now_s += 601
+    ticket.leave()
+    for step_s in (-3_600, -DAY_S, DAY_S, -DAY_S, DAY_S):
+        wall.now_s += step_s
+        with pytest.raises(RefusedError, match="10 minutes"):
+            door.enter(ANN)
+    wall.now_s -= 5 * DAY_S
+    clock.now_s += DAY_S
+    door.enter(ANN)
+
+
+def test_a_clock_that_is_set_forward_by_a_day_begins_one_new_day() -> None:
+    clock, wall = Clock(), Clock()
+    door = Admission(config.load(minutes_per_day_per_address=10), clock, wall)
+    for _ in range(2):
+        ticket = door.enter(ANN)
+        clock.now_s += 601
+        ticket.leave()
+        with pytest.raises(RefusedError, match="10 minutes"):
+            door.enter(ANN)
+        wall.now_s = 20_001.0 * DAY_S
+    wall.now_s = 20_000.0 * DAY_S
+    with pytest.raises(RefusedError, match="10 minutes"):
+        door.enter(ANN)
+    wall.now_s = 20_001.0 * DAY_S
+    with pytest.raises(RefusedError, match="10 minutes"):
+        door.enter(ANN)
+
+
+# Rates ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_bucket_fills_up_and_no_further() -> None:

@@ -196,9 +196,13 @@ class RtcClient:
         """Until the connection is in `state`. Raises TimeoutError."""
         await self._changed.until(lambda: self.state == state or None, timeout_s, f"connection state {state}")
 
+    def rewritten(self, sdp: str) -> str:
+        """The offer as it is sent: here as it is."""
+        return sdp
+
     async def _offer(self) -> Json:
         local = self._peer.localDescription
-        body = {"sdp": local.sdp, "type": local.type, "webrtc_id": self.webrtc_id}
+        body = {"sdp": self.rewritten(local.sdp), "type": local.type, "webrtc_id": self.webrtc_id}
         if self._conversation is not None:
             body["conversation"] = self._conversation
         async with httpx.AsyncClient(trust_env=False, timeout=self._timeout_s) as http:

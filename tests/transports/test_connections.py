@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc.mediastreams import AudioStreamTrack
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from voicebot import config
@@ -28,7 +29,8 @@ class Voice(ToneTts):
         await asyncio.sleep(0.05)
 
 
-async def test_offers_that_wait_for_a_preflight_do_not_get_one_place_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_client_that_connects_first_of_two_gets_the_last_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both made their offers while the engines were being probed, and a place was free."""
     monkeypatch.setattr(preflight, "FRESH_S", 0.0)
     voice = Voice()
     fixed = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
@@ -36,18 +38,26 @@ async def test_offers_that_wait_for_a_preflight_do_not_get_one_place_twice(monke
     engines = Engines(fixed.stt, fixed.agent, voices, fixed.vad_name, fixed.make_vad)
     await engines.start()
     connections = Connections(engines, config.load(max_sessions=1), lambda _: {})
-
-    async def handle_offer(body: dict[str, Any], _: Any) -> str:
-        connections.pcs[body["webrtc_id"]] = connections.connections[body["webrtc_id"]] = []
-        return "answer"
-
-    monkeypatch.setattr(connections, "handle_offer", handle_offer)
     await connections.preflight.check()
     voice.well = True
-    offers = [Offer(sdp="m=audio m=application", type="offer", webrtc_id=name) for name in "ab"]
-    taken, refused = await asyncio.gather(
-        *(connections.answer(offer, "192.0.2.1") for offer in offers), return_exceptions=True
-    )
-    assert taken == "answer"
-    assert isinstance(refused, RefusedError)
-    assert refused.status == 503
+    sdp = await offered_sdp()
+    offers = [Offer(sdp=sdp, type="offer", webrtc_id=name) for name in "ab"]
+    answers = await asyncio.gather(*(connections.answer(offer, "192.0.2.1") for offer in offers))
+    assert [answer["type"] for answer in answers] == ["answer", "answer"]
+    assert (connections.admission.sessions, connections.admission.pending) == (0, 2)
+    first, second = connections._tickets.values()
+    second.begin()
+    with pytest.raises(RefusedError, match="All 1 places are taken"):
+        first.begin()
+    await connections.close()
+    assert (connections.admission.sessions, connections.admission.pending) == (0, 0)
+
+
+async def offered_sdp() -> str:
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    peer.createDataChannel("text")
+    peer.addTrack(AudioStreamTrack())
+    await peer.setLocalDescription(await peer.createOffer())
+    sdp = str(peer.localDescription.sdp)
+    await peer.close()
+    return sdp

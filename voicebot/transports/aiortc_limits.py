@@ -21,12 +21,12 @@ from aiortc.rtp import AnyRtcpPacket, RtcpRtpfbPacket, is_rtcp
 from OpenSSL import SSL
 
 from voicebot import limits
-from voicebot.doors.rates import TokenBucket
+from voicebot.doors.rates import Clock, MessageRate, TokenBucket
 
 logger = logging.getLogger(__name__)
 
 Flood = Callable[[str], None]
-"""Told why a peer went too far. Its packets are ignored from then on."""
+"""Told why a peer went too far. What it sends is ignored from then on."""
 
 TSN_MODULO = 2**32
 RECORD_BYTES = 1_500
@@ -39,13 +39,13 @@ class DatagramBudget:
     flood of one kind nor one from elsewhere takes away what sound and liveness checks need.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, clock: Clock = time.monotonic) -> None:
         self._connection = connection
-        self._sound = TokenBucket(limits.SOUND_PACKETS_PER_S, limits.SOUND_PACKETS_BURST)
-        self._control = TokenBucket(limits.CONTROL_PACKETS_PER_S, limits.CONTROL_PACKETS_BURST)
-        self._data = TokenBucket(limits.DATA_PACKETS_PER_S, limits.DATA_PACKETS_BURST)
-        self._checks = TokenBucket(limits.CHECK_PACKETS_PER_S, limits.CHECK_PACKETS_BURST)
-        self._strange = TokenBucket(limits.STRANGE_PACKETS_PER_S, limits.STRANGE_PACKETS_BURST)
+        self._sound = TokenBucket(limits.SOUND_PACKETS_PER_S, limits.SOUND_PACKETS_BURST, clock)
+        self._control = TokenBucket(limits.CONTROL_PACKETS_PER_S, limits.CONTROL_PACKETS_BURST, clock)
+        self._data = TokenBucket(limits.DATA_PACKETS_PER_S, limits.DATA_PACKETS_BURST, clock)
+        self._checks = TokenBucket(limits.CHECK_PACKETS_PER_S, limits.CHECK_PACKETS_BURST, clock)
+        self._strange = TokenBucket(limits.STRANGE_PACKETS_PER_S, limits.STRANGE_PACKETS_BURST, clock)
         self._sources: set[bytes] = set()
 
     def admits(self, data: bytes, sender: tuple[str, int]) -> bool:
@@ -86,10 +86,11 @@ class DatagramBudget:
 class DataGuard:
     """Stands between a peer connection's DTLS and its SCTP association."""
 
-    def __init__(self, sctp: RTCSctpTransport, flood: Flood) -> None:
+    def __init__(self, sctp: RTCSctpTransport, messages_per_s: float, flood: Flood) -> None:
         self._sctp, self._flood = sctp, flood
         self._flooded = False
-        self._chunks = TokenBucket(limits.DATA_CHUNKS_PER_S, limits.DATA_CHUNKS_BURST)
+        burst = max(limits.DATA_CHUNKS_BURST, (MessageRate.BURST_S + MessageRate.FLOOD_S + 5) * messages_per_s)
+        self._chunks = TokenBucket(max(limits.DATA_CHUNKS_PER_S, 2 * messages_per_s), burst)
         self._handle_data, self._receive_chunk = sctp._handle_data, sctp._receive_chunk
         sctp._advertised_rwnd = limits.UNFINISHED_BYTES
         members: dict[str, Any] = {"_handle_data": self.handle_data, "_receive_chunk": self.receive_chunk}
@@ -101,7 +102,7 @@ class DataGuard:
         aiortc reads one record of each datagram: what follows it would pile up.
         """
         more: bytes | None = data
-        while more and not self._flooded:
+        while more:
             try:
                 await self._handle_data(more)
             except ConnectionError:
@@ -112,14 +113,14 @@ class DataGuard:
             more = _next_record(self._sctp.transport)
 
     async def receive_chunk(self, chunk: Chunk) -> None:
-        """RTCSctpTransport._receive_chunk"""
-        if self._flooded:
-            return
-        if not self._chunks.take():
-            self._give_up("Far too many messages came from your side.")
-            return
+        """RTCSctpTransport._receive_chunk. After a flood only acknowledgements count: the client is to be told yet."""
         if isinstance(chunk, SackChunk):
             chunk.gaps = self._honest_gaps(chunk)
+        elif self._flooded:
+            return
+        elif not self._chunks.take():
+            self._give_up("Far too many messages came from your side.")
+            return
         elif isinstance(chunk, DataChunk) and self._exceeds({chunk.stream_id}):
             self._give_up("Your side has begun too many messages, or one that is too long.")
             return
@@ -164,14 +165,14 @@ def _next_record(dtls: RTCDtlsTransport) -> bytes | None:
         return None
 
 
-def guard(peer: RTCPeerConnection, flood: Flood) -> None:
+def guard(peer: RTCPeerConnection, messages_per_s: float, flood: Flood) -> None:
     """Limit what comes in over a peer connection whose sockets are open but which has not connected yet."""
     transports = {each.transport for transceiver in peer.getTransceivers() for each in _ends(transceiver)}
     for sender in peer.getSenders():
         _ignore_requests_for_packets(sender)
     if peer.sctp is not None:
         transports.add(peer.sctp.transport)
-        DataGuard(peer.sctp, flood)
+        DataGuard(peer.sctp, messages_per_s, flood)
     for transport in transports:
         connection = transport.transport._connection
         _limit_addresses(connection)

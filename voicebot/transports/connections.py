@@ -117,6 +117,7 @@ class Connections(WebRTCConnectionMixin):
         self.event_handler = VoiceHandler(
             *(engines, settings, view, self._leave, meter, self.options, self.recordings, self.turns)
         )
+        self._messages_per_s = settings.messages_per_s
         self._clients: dict[str, str] = {}
         """What the client of each connection calls it. Our own names are never used again: what is still under way for
         a connection that failed can't touch the client's next try."""
@@ -227,7 +228,7 @@ class Connections(WebRTCConnectionMixin):
             raise SdpError("no audio track")
         await peer.setLocalDescription(await peer.createAnswer())
         if aiortc_tuning.apply():  # nothing has been awaited since the sockets were opened
-            aiortc_limits.guard(peer, partial(self._flooded, name))
+            aiortc_limits.guard(peer, self._messages_per_s, partial(self._flooded, name))
         return {"sdp": peer.localDescription.sdp, "type": peer.localDescription.type}
 
     def _connection_changed(self, name: str, peer: RTCPeerConnection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -122,26 +123,32 @@ def closed(code: Cause | Reason, reason: str) -> dict[str, Any]:
     return {"type": "closed", "code": code, "reason": reason}
 
 
-SHORTER_CHARS = (4_000, 1_000, 250, 60)
-"""The lengths that texts are cut to, one after the other, until a message fits."""
+LONG_CHARS, SHORT_CHARS = (4_000, 1_000), (250, 60)
+"""The lengths that texts are cut to, one after the other, until a message fits. Between them a state loses its oldest
+chat messages."""
 
 
 def encoded(message: dict[str, Any], max_bytes: int) -> str | None:
     """The message as JSON of at most `max_bytes` in UTF-8; None if it can't be made that short.
 
-    A state that is too long loses its oldest chat messages first. Then long texts of any message lose their beginning.
-    Half of a surrogate pair, which UTF-8 can't express, becomes U+FFFD.
+    Very long texts lose their beginning, then a state loses its oldest chat messages. Half of a surrogate pair, which
+    UTF-8 can't express, becomes U+FFFD.
     """
-    text = _json(message)
-    if len(text.encode()) <= max_bytes:
-        return text
-    if message.get("chat"):
-        message = _without_oldest(message, max_bytes)
-    for chars in (None, *SHORTER_CHARS):
-        text = _json(message if chars is None else _cut(message, chars))
+    for shorter in _ever_shorter(message, max_bytes):
+        text = _json(shorter)
         if len(text.encode()) <= max_bytes:
             return text
     return None
+
+
+def _ever_shorter(message: dict[str, Any], max_bytes: int) -> Iterator[dict[str, Any]]:
+    yield message
+    for chars in LONG_CHARS:
+        yield (message := _cut(message, chars))
+    if message.get("chat"):
+        yield (message := _without_oldest(message, max_bytes))
+    for chars in SHORT_CHARS:
+        yield _cut(message, chars)
 
 
 def _json(message: Any) -> str:

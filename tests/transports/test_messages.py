@@ -1,0 +1,63 @@
+"""Whatever a session has to tell, the client gets as much of it as it takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from voicebot.core.history import Message, Role
+from voicebot.core.state import State
+from voicebot.transports.messages import encoded, telemetry
+from voicebot.ui import panel
+
+SMALLEST = 16_384
+
+
+def state(*texts: str) -> dict[str, Any]:
+    return panel.view(State(history=tuple(Message(Role.USER, text) for text in texts)))
+
+
+def fitted(message: dict[str, Any], max_bytes: int = SMALLEST) -> dict[str, Any]:
+    text = encoded(message, max_bytes)
+    assert text is not None
+    assert len(text.encode()) <= max_bytes
+    read: dict[str, Any] = json.loads(text)
+    return read
+
+
+def test_what_fits_is_sent_as_it_is() -> None:
+    message = state("one", "two")
+    assert fitted(message) == json.loads(json.dumps(message))
+
+
+def test_a_long_conversation_loses_its_oldest_messages_and_counts_them() -> None:
+    message = state(*(f"{number} " + "\U0001f600" * 190 for number in range(60)))
+    shown = fitted(message)
+    assert 5 < len(shown["chat"]) < len(message["chat"])
+    assert shown["chat"] == message["chat"][-len(shown["chat"]) :]
+    assert shown["older"] + len(shown["chat"]) == 60
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, "\x01" * 100_000, "\U0001f600" * 100_000, '"' * 100_000])
+def test_of_a_text_that_is_too_long_the_end_is_sent(text: str) -> None:
+    (shown,) = fitted(state(text + " the end"))["chat"]
+    assert shown["text"].startswith("…")
+    assert shown["text"].endswith(" the end")
+
+
+def test_long_errors_and_verdicts_are_cut_too_and_a_verdicts_case_is_whole_or_absent() -> None:
+    message = state("hello") | {"error": "e" * 50_000, "rulings": [{"case": "c" * 50_000, "text": "t" * 50_000}]}
+    shown = fitted(message)
+    assert shown["error"].startswith("…e")
+    assert "case" not in shown["rulings"][0]
+    assert shown["rulings"][0]["text"].endswith("t")
+
+
+def test_half_a_character_is_replaced_and_whole_ones_are_kept() -> None:
+    assert fitted({"type": "error", "message": "\ud83d \U0001f600 \ude00"})["message"] == "\ufffd \U0001f600 \ufffd"
+
+
+def test_what_can_not_be_shortened_is_not_sent() -> None:
+    assert encoded(telemetry(1), 10) is None
