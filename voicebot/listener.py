@@ -47,6 +47,9 @@ bot's voice it is given, as it would not find it in the scraps between one pause
 ECHO_AFTER_S = 0.5
 """So long after the bot's last sound nothing is held back any more: a silent bot is never deaf."""
 
+POWERS_KEPT = 300
+"""Windows by which the loudness of a user who speaks on and on is known: some 10 s."""
+
 Edges = SpeechSuspected | SpeechCleared | SpeechStarted | SpeechPaused | SpeechContinued | SpeechEnded
 
 
@@ -55,7 +58,8 @@ class Listener:
 
     The bot's own voice in it begins no utterance, and is taken off one's sound: `played` is told what that is. `edge`
     gets what becomes of each utterance, and `sound` its 16 kHz pieces, with a mark where it pauses: the first piece,
-    which comes after its `SpeechStarted`, is the pre-roll with the windows that gave the speech away.
+    which comes after its `SpeechStarted`, is the pre-roll with the windows that gave the speech away. Of a user who
+    speaks on and on, each utterance begins with the sample after the last one of the one before.
     """
 
     def __init__(
@@ -134,16 +138,14 @@ class Listener:
             probability = 0.0
         over_the_bot = not endpointer.speaking and self._silent_s < ECHO_AFTER_S
         endpointer.rules = self._over_the_bot if over_the_bot else self._rules
+        goes_on = endpointer.goes_on
         edge = endpointer.push(probability)
         if not (endpointer.speaking or edge is Edge.ENDED):
             self._before.append(window)
             self._tell(edge)
             return
-        if edge is Edge.STARTED:
-            self._utterance += 1
-            self._pause = 0
-            self._powers.clear()
-            self._edge(SpeechStarted(self._utterance))
+        if edge is Edge.STARTED and not goes_on:
+            self._begin_utterance()
             self._before.append(window)
             self._echo.hold()
             self._hand_on(np.concatenate(self._before))
@@ -153,6 +155,12 @@ class Listener:
         if not endpointer.silence_s:
             self._powers.append(power)
         self._tell(edge)
+
+    def _begin_utterance(self) -> None:
+        self._utterance += 1
+        self._pause = 0
+        self._powers.clear()
+        self._edge(SpeechStarted(self._utterance))
 
     def _hand_on(self, sound: Samples) -> None:
         self._sound(self._utterance, Audio(self._echo.without_echo(sound), SPEECH_RATE_HZ))
@@ -175,7 +183,12 @@ class Listener:
             case Edge.ENDED:
                 self._edge(SpeechEnded(self._utterance, silence_s, self._speech()))
                 self._levels_dbfs.append(self._level_dbfs)
-                self._echo.let_go()
+                if self._endpointer.goes_on:
+                    known = self._powers[-POWERS_KEPT:]
+                    self._begin_utterance()  # at once, as nobody may answer in between
+                    self._powers += known  # it is the same voice
+                else:
+                    self._echo.let_go()
             case _:
                 pass
 

@@ -68,6 +68,25 @@ def test_endless_speech_is_cut() -> None:
     assert (found[1][0] + 1) * WINDOW_S >= 1.0
 
 
+def test_endless_speech_goes_on_with_the_very_next_window() -> None:
+    found = edges([0.9] * 200, EndpointRules(longest_s=1.0))
+    cuts = [index for index, edge in found if edge is Edge.ENDED]
+    assert [index for index, edge in found if edge is Edge.STARTED][1:] == [cut + 1 for cut in cuts]
+
+
+def test_endless_speech_is_cut_between_two_words_if_there_is_such_a_place() -> None:
+    rules = EndpointRules(longest_s=3.0)
+    assert [edge for index, edge in edges([0.9] * 70 + [0.1] + [0.9] * 5, rules)] == [Edge.STARTED], "not long enough"
+    found = edges([0.9] * 85 + [0.1] + [0.9] * 20, rules)
+    assert found == [(2, Edge.STARTED), (85, Edge.ENDED), (86, Edge.STARTED)]
+
+
+def test_speech_that_ends_where_it_was_cut_ends_after_the_usual_silence() -> None:
+    found = edges([0.9] * 85 + [0.0] * 40, EndpointRules(longest_s=3.0))
+    assert found[1:3] == [(85, Edge.ENDED), (86, Edge.STARTED)]
+    assert found[-1] == (100, Edge.ENDED), "half a second after the last word"
+
+
 @given(st.lists(st.floats(0, 1), max_size=200))
 def test_starts_and_ends_alternate(probabilities: list[float]) -> None:
     found = [edge for _, edge in edges(probabilities)]

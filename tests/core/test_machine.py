@@ -24,6 +24,7 @@ from voicebot.core.events import (
     SentenceReady,
     SentenceSynthesized,
     SpeechEnded,
+    SpeechPaused,
     SpeechStarted,
     StartReply,
     StartTimer,
@@ -396,6 +397,22 @@ def test_announced_speech_holds_back_no_answer_for_ever() -> None:
     commands = session.time_out(Timer.SPEECH)
     assert StartReply(1, (user("hello"),)) in commands
     assert session.state.rulings == ()
+
+
+def test_words_said_since_the_pause_that_was_answered_are_waited_for() -> None:
+    """They were too brief to end the pause, and the recogniser gives them a moment later."""
+    session = Session()
+    session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, Speech(duration_s=2.0)))
+    session.post(PartialTranscript(1, "tell me", pause=1), SpeechEnded(1, 0.5, Speech(duration_s=2.3)))
+    assert session.state.utterances, "its final text is still to come"
+    assert StartReply(1, (user("tell me more"),)) in session.post(FinalTranscript(1, "tell me more"))
+
+
+def test_words_are_not_waited_for_when_the_pause_was_the_end() -> None:
+    session = Session()
+    session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, Speech(duration_s=2.0)))
+    session.post(PartialTranscript(1, "tell me", pause=1), SpeechEnded(1, 0.5, Speech(duration_s=2.0)))
+    assert session.state.pending == ("tell me",)
 
 
 def test_late_repeated_and_foreign_inputs_change_nothing() -> None:

@@ -798,3 +798,58 @@ async def test_a_slow_recogniser_is_waited_for_though_the_one_that_was_asked_aft
     chain = await recognisers(Slow("deepgram", [[]]), Fake("pocketsphinx", [[failure("pocketsphinx")]]))
     assert (await heard_by(chain, spoken(*SOUND)))[-1] == Transcript("hello world", final=True)
     await chain.close()
+
+
+# Engines that make mistakes ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Mistaken(Fake):
+    """Raises what no engine should, with a key in its text."""
+
+    at_start: bool = False
+    at_probes: bool = True
+
+    async def start(self) -> None:
+        if self.at_start:
+            raise KeyError("sk-secret")
+
+    async def probe(self) -> None:
+        self.probes.release()
+        if self.at_probes:
+            raise KeyError("sk-secret")
+
+
+async def test_an_engine_that_makes_a_mistake_in_its_start_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    chain = await chain_of(Mistaken("groq", [["no"]], at_start=True), Fake("offline", [["Hello."]]))
+    reason = "it made a mistake (KeyError); the log says where"
+    assert await answer(chain) == [Served("offline", (f"groq: {reason}",)), "Hello."]
+    assert (chain.health[0].ready, chain.health[0].reason) == (False, reason)
+    assert "test_fallback.py" in caplog.text
+    assert "sk-secret" not in caplog.text
+    with pytest.raises(EngineError, match="groq: it made a mistake"):
+        await chain_of(Mistaken("groq", [["no"]], at_start=True))
+
+
+async def test_a_probe_that_makes_a_mistake_tells_that_the_engine_is_not_ready() -> None:
+    chain = await chain_of(Mistaken("groq", [["no"]]), Fake("offline", [["Hello."]]))
+    await chain.probe()
+    assert [health.ready for health in chain.health] == [False, True]
+    await chain.close()
+
+
+async def test_recovery_outlives_a_probe_that_makes_a_mistake_and_logs_it_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    groq = Mistaken("groq", [[failure("groq")], ["Hi"]])
+    chain = await chain_of(groq, Fake("offline", [["Hello."]]), rules=FallbackRules(retries=0, rest_s=0.02))
+    await answer(chain)
+    [recovery] = [task for task in asyncio.all_tasks() if task.get_name() == "recovery of groq"]
+    async with asyncio.timeout(5):
+        for _ in range(3):
+            await groq.probes.acquire()
+        groq.at_probes = False
+        await recovery
+    assert await answer(chain) == [Served("groq"), "Hi"]
+    assert caplog.text.count("made a mistake: KeyError at") == 1
+    await chain.close()

@@ -44,6 +44,8 @@ class EndpointRules:
     threshold: float = 0.5
     hysteresis: float = 0.15
     longest_s: float = 30.0
+    gap_share: float = 1 / 6
+    """In this last part of it, an utterance is cut at the first window without speech: rather between two words."""
     suspicious: float = 0.75
     """A window like this, or two in a row of which speech could be kept up, may be the start of speech."""
     suspicion_s: float = 0.16
@@ -71,6 +73,8 @@ class Endpointer:
         """Windows since speech was suspected, which has not started; 0 if it is not."""
         self._believed = True
         """What went on for too long without starting is believed no more, until it has ended."""
+        self.goes_on = False
+        """The utterance was too long and has been cut: the user speaks on, and the next window begins another one."""
         self.patience_s: float | None = None
         """Silence that ends this utterance, if its words have told; forgotten when another one starts."""
 
@@ -95,7 +99,7 @@ class Endpointer:
     @property
     def utterance_s(self) -> float:
         """From the first window of speech to the last one."""
-        return (self._windows - self._silent_windows) * WINDOW_S
+        return max(0, self._windows - self._silent_windows) * WINDOW_S
 
     def push(self, probability: float) -> Edge | None:
         rules = self.rules
@@ -107,11 +111,20 @@ class Endpointer:
             self._speech_windows = 0
             self._silent_windows += 1
         self._windows += 1
+        if self.goes_on:
+            self.goes_on = False
+            self._windows = 1
+            return Edge.STARTED
         if not self._speaking:
             return self._start() if _lasts(self._speech_windows, rules.start_s) else self._suspect(probability)
-        if _lasts(self._windows, rules.longest_s) or _lasts(self._silent_windows, self._patience_s):
+        if _lasts(self._silent_windows, self._patience_s):
             self._speaking = self._pausing = False
             self._speech_windows = 0
+            return Edge.ENDED
+        between_words = self._silent_windows > 0 and _lasts(self._windows, rules.longest_s * (1 - rules.gap_share))
+        if between_words or _lasts(self._windows, rules.longest_s):
+            self._pausing, self.goes_on = False, True
+            self.patience_s = None
             return Edge.ENDED
         expected = self.patience_s is not None and self.patience_s < rules.sure_s
         pause_s = rules.quick_pause_s if expected else rules.pause_s

@@ -229,6 +229,8 @@ class _Transition(Deciding):
         utterance = self._utterance(number)
         if utterance is None or not utterance.speaking:
             return
+        # Words said since the pause, too briefly to end it, are not in what the recogniser has answered to it.
+        known = utterance.known and speech.duration_s <= utterance.speech.duration_s
         utterance = replace(utterance, speaking=False, speech=self._outlasting(speech, silence_s))
         self._update(utterance)
         if self.state.asked is None:
@@ -236,7 +238,7 @@ class _Transition(Deciding):
         self._note(turn_ended_s=self.at_s)
         if silence_s < self.state.rules.debounce_s:
             self._start(Timer.DEBOUNCE, self.state.rules.debounce_s - silence_s)
-        if utterance.known:
+        if known:
             self.commands.append(EndTranscription(number))
             self._final(number, utterance.text, None, utterance.confidence)
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -141,6 +142,8 @@ class Chain(Generic[E]):
             except EngineError as error:
                 logger.warning("an engine can't start: %s", error)
                 link.circuit.failed(error)
+            except Exception as error:  # noqa: BLE001 - boundary: one engine's mistake must not end the start of all
+                link.circuit.failed(mistake(link, error))
             else:
                 link.started = True
         if not any(link.started for link in self._links):
@@ -179,6 +182,8 @@ class Chain(Generic[E]):
             failure = error
         except TimeoutError:
             failure = overdue(link.engine, self.rules.probe_s)
+        except Exception as error:  # noqa: BLE001 - boundary: one engine's mistake must not end the start, or recovery
+            failure = mistake(link, error)
         else:
             link.probe_s = time.monotonic() - started_s
             link.ill_probes = 0
@@ -230,6 +235,18 @@ class Chain(Generic[E]):
 
 def nobody_counts(engine: str, error: EngineError) -> None:
     """For a chain that nobody watches."""
+
+
+def mistake(link: Link[E], error: Exception) -> EngineError:
+    """The failure of an engine that raised what it never should. It is logged when it is new.
+
+    Only its kind and place are told: its text may hold anything, such as a header with a key.
+    """
+    failure = EngineError(link.engine.name, f"it made a mistake ({type(error).__name__}); the log says where")
+    if link.circuit.error is None or link.circuit.error.message != failure.message:
+        place = "".join(traceback.format_tb(error.__traceback__))
+        logger.error("%s made a mistake: %s at\n%s", link.engine.name, type(error).__name__, place)
+    return failure
 
 
 def overdue(engine: Engine, limit_s: float) -> EngineError:

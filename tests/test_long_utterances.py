@@ -1,0 +1,82 @@
+"""A user who speaks on and on without a pause: the utterance is cut, and no word is lost where it is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.simulators.deepgram import KEY, DeepgramSimulator, Setting
+from tests.support import tone_words
+from tests.support.engines import LoudnessVad, ScriptedAgent, ToneTts
+from tests.support.signal import Signal
+from voicebot import config
+from voicebot.config import Settings
+from voicebot.core.audio import SPEECH_RATE_HZ, Audio
+from voicebot.core.endpoint import EndpointRules
+from voicebot.core.events import FinalTranscript, Input
+from voicebot.core.history import Role
+from voicebot.core.state import State
+from voicebot.engines.base import Engines
+from voicebot.engines.chain import FallbackRules
+from voicebot.engines.fallback import SpeechToTextChain
+from voicebot.engines.stt.deepgram import Deepgram
+from voicebot.orchestrator import Orchestrator
+
+LONGEST_S = 2.0
+SPEED = 2.0
+"""Speech is heard so much faster than it is spoken, to spend less time on it."""
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.5], ids=["words at once", "words late"])
+async def test_no_word_is_lost_and_the_turn_is_one(monkeypatch: pytest.MonkeyPatch, late_s: float) -> None:
+    """Seven seconds of speech, cut every two; the words of one part come when the next has begun, or before it."""
+    usual = vars(Settings)["endpoint_rules"].fget
+    rules: EndpointRules = replace(usual(config.load()), longest_s=LONGEST_S)
+    monkeypatch.setattr(Settings, "endpoint_rules", property(lambda _: rules))
+    words = random.Random(5).choices(tone_words.WORDS, k=41)
+    finals: list[str] = []
+    changed, states = Signal(), list[State]()
+
+    def witness(input: Input) -> None:
+        if isinstance(input, FinalTranscript):
+            finals.append(input.text)
+
+    def observe(state: State) -> None:
+        states.append(state)
+        changed.notify()
+
+    async with DeepgramSimulator(Setting(delay_s=late_s)) as deepgram:
+        stt = SpeechToTextChain([Deepgram(KEY, base_url=deepgram.url, model="nova-3")], FallbackRules())
+        agent = ScriptedAgent(scripts=[["All right."]])
+        engines = Engines(stt=stt, agent=agent, tts=ToneTts(), vad_name="loudness", make_vad=LoudnessVad)
+        await stt.start()
+        bot = Orchestrator(engines, config.load(eager_replies=False), observe, lambda _: None, witness=witness)
+        running = asyncio.create_task(bot.run())
+
+        async def speak() -> None:
+            sound = np.concatenate([tone_words.spoken(" ".join(words)), tone_words.silence(1.6)])
+            for start in range(0, len(sound), 320):
+                bot.ears.hear(Audio(sound[start : start + 320], SPEECH_RATE_HZ))
+                bot.next_frame()
+                await asyncio.sleep(0.02 / SPEED)
+            while True:
+                bot.next_frame()
+                await asyncio.sleep(0.02 / SPEED)
+
+        speaking = asyncio.create_task(speak())
+        await changed.until(lambda: True if _answered(states) else None, 30, "answer")
+        for task in (running, speaking):
+            task.cancel()
+        await asyncio.wait([running, speaking])
+        await stt.close()
+    assert len(finals) >= 3, "the utterance was cut"
+    assert [message.text for message in states[-1].history if message.role is Role.USER] == [" ".join(words)]
+    assert len(agent.asked) == 1, "it is answered once, when the user has finished"
+
+
+def _answered(states: list[State]) -> bool:
+    return bool(states) and len(states[-1].history) == 2 and states[-1].is_idle
