@@ -224,6 +224,7 @@ class AnswerText:
         """An engine answers; what another one has given before is void."""
         self._batcher = self._new_batcher()
         self._untold = []
+        self._last_s = asyncio.get_running_loop().time()
 
     async def next(self, tokens: AsyncGenerator[str | Served]) -> str | Served | None:
         """The next token, None at the end. A sentence that is whole does not wait for a token that is slow to come."""

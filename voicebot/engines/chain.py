@@ -244,8 +244,9 @@ def mistake(link: Link[E], error: Exception) -> EngineError:
     """
     failure = EngineError(link.engine.name, f"it made a mistake ({type(error).__name__}); the log says where")
     if link.circuit.error is None or link.circuit.error.message != failure.message:
-        place = "".join(traceback.format_tb(error.__traceback__))
-        logger.error("%s made a mistake: %s at\n%s", link.engine.name, type(error).__name__, place)
+        frames = traceback.extract_tb(error.__traceback__)
+        place = ", ".join(f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
+        logger.error("%s made a mistake: %s at %s", link.engine.name, type(error).__name__, place)
     return failure
 
 

@@ -43,8 +43,11 @@ LAST_PATIENCE = 3
 """How many times `first_output_s` the last try of the last engine may take: a late answer is better than none, but a
 user who hears nothing for longer than some 15 s has gone."""
 
+SOON = 0.2
+"""Tokens that come within this share of `first_output_s` are too few to have made the user's wait shorter."""
+
 SILENT_S = 2.0
-"""How long a voice may be silent in mid-sentence, after all that it has given was played, before it is given up."""
+"""How long a voice may keep the listener waiting in mid-sentence, after what it has given was played."""
 
 FINAL_S = 3.0
 """How long a recogniser may owe the final text before another one is asked too: together they answer within 6.5 s."""
@@ -157,7 +160,7 @@ class _Tries:
                 return await anext(outputs)
         except TimeoutError:
             self._overdue = self._is_last
-            raise overdue(engine, self._limit_s) from None
+            raise overdue(engine, round(self._limit_s, 1)) from None
         except StopAsyncIteration:
             return None
         finally:
@@ -206,14 +209,22 @@ class AgentChain(OutputChain[Agent]):
         spoken: asyncio.Event | None = None,
     ) -> AsyncGenerator[str | Served]:
         begun = False
+        asked_s = 0.0
 
         def work(agent: Agent, hold_output: Callable[[bool], None], for_others: bool) -> AsyncGenerator[str | Served]:
+            nonlocal asked_s
+            asked_s = time.monotonic()
             return agent.reply(history, wanted, hold_output, stands_in=stands_in or for_others, stood_in=stood_in)
 
         def committed() -> bool:
             return begun if spoken is None else spoken.is_set()
 
-        answer = self._first_of(work, committed=committed, gap_s=lambda: self.rules.first_output_s)
+        def gap_s() -> float:
+            """A model that stalls soon after it was asked is given up as early as one that gives nothing."""
+            limit_s, waited_s = self.rules.first_output_s, time.monotonic() - asked_s
+            return limit_s - waited_s if waited_s < limit_s * SOON else limit_s
+
+        answer = self._first_of(work, committed=committed, gap_s=gap_s)
         async with aclosing(answer) as tokens:
             async for token in tokens:
                 begun = begun or not isinstance(token, Served)
@@ -247,12 +258,18 @@ class TextToSpeechChain(OutputChain[TextToSpeech]):
                 self._pace.learn(said)
                 return
 
+    def _patience_s(self, said: SaidSoFar) -> float:
+        """How long the next piece of sound may take. A voice that cannot keep pace is relieved, if another one can."""
+        silent_s = min(self.rules.first_output_s, SILENT_S)
+        relieved = len(self.candidates()) > 1
+        return max(0.0, silent_s + (said.ahead_s if relieved else max(0.0, said.ahead_s)))
+
     async def _said_by_one(self, text: str, said: SaidSoFar) -> AsyncGenerator[Audio | WordStarts | Served]:
         """The text in one voice, noted in `said`."""
         outputs = self._first_of(
             lambda voice, *_: voice.synthesize(text),
             committed=lambda: said.duration_s > 0,
-            gap_s=lambda: said.ahead_s + min(self.rules.first_output_s, SILENT_S),
+            gap_s=lambda: self._patience_s(said),
         )
         async with aclosing(outputs) as pieces:
             async for piece in pieces:

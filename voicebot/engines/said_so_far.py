@@ -39,8 +39,8 @@ class SaidSoFar:
 
     @property
     def ahead_s(self) -> float:
-        """How much of the sound is left to play, if playing began with its first piece."""
-        return max(0.0, self.duration_s - (time.monotonic() - self._begun_s))
+        """How much of the sound is left to play, if playing began with its first piece; negative: how much it lags."""
+        return self.duration_s - (time.monotonic() - self._begun_s)
 
     def whole_words(self, pace: Pace) -> int:
         """How many words were said to their end: by the voice's own times, else by how fast it speaks."""
