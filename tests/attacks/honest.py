@@ -23,6 +23,9 @@ from voicebot.client.caller import Caller
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio
 from voicebot.transports.ws.protocol import Closed, PlayAudio, ServerMessage
 
+HONEST = "127.0.0.1"
+"""Their address, where the attack comes from another."""
+
 CONNECT_S = 8.0
 ANSWER_S = 12.0
 """How long an honest user waits for the first sound of an answer, on a busy machine."""

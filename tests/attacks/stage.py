@@ -19,7 +19,7 @@ from tests.attacks import figures
 from tests.attacks.attack import Attack, Lock, Place
 from tests.attacks.attacker import Outcome, attacker
 from tests.attacks.figures import Reading
-from tests.attacks.honest import User, answered, described, honest_users, newcomer
+from tests.attacks.honest import HONEST, User, answered, described, honest_users, newcomer
 from tests.attacks.judge import DISK_MB, MEMORY_MB, REST_CPU, Row
 from tests.attacks.lag import Lag, LagLog, measured_lag
 from tests.attacks.peer import Login, authorization
@@ -27,7 +27,6 @@ from tests.attacks.target import NETWORK, Target
 from tests.support.app_process import App, running_app
 
 LOGIN: Login = ("guest", "a long enough password")
-HONEST = "127.0.0.1"
 PROBE = "127.0.0.9"
 """Where lag is measured from: nothing that is counted by address touches it."""
 

@@ -21,11 +21,11 @@ from tests.attacks import figures
 from tests.attacks.attack import Attack
 from tests.attacks.attacker import run
 from tests.attacks.catalogue import ATTACKS
-from tests.attacks.honest import User, answered, honest_users
+from tests.attacks.honest import HONEST, User, answered, honest_users
 from tests.attacks.judge import DISK_MB, LOG_KB, MEMORY_MB
 from tests.attacks.lag import LagLog, measured_lag
 from tests.attacks.last_words import SETTINGS, problems_of_untold_sessions
-from tests.attacks.stage import HONEST, LOGIN, PROBE
+from tests.attacks.stage import LOGIN, PROBE
 from tests.attacks.target import Target
 from tests.support.app_process import App, forked_app, running_app
 
