@@ -21,7 +21,7 @@ from tests.attacks import figures
 from tests.attacks.attack import Attack
 from tests.attacks.attacker import run
 from tests.attacks.catalogue import ATTACKS
-from tests.attacks.honest import HONEST, User, answered, honest_users
+from tests.attacks.honest import HONEST, User, answered, honest_users, warm_up
 from tests.attacks.judge import DISK_MB, LOG_KB, MEMORY_MB
 from tests.attacks.lag import LagLog, measured_lag
 from tests.attacks.last_words import SETTINGS, problems_of_untold_sessions
@@ -58,6 +58,7 @@ class Bot:
             home = self.folder / str(self.number)
             (home / "tmp").mkdir(parents=True)
             self.app = self.stack.enter_context(self._start(home))
+            await warm_up(self.app.url, PROBE, LOGIN if self.locked else None)
             self.lag = await self.stack.enter_async_context(measured_lag(self.app.url, PROBE))
             users = honest_users(self.app.url, HONEST, LOGIN if self.locked else None)
             self.users = await self.stack.enter_async_context(users)
