@@ -112,6 +112,8 @@ async def test_nobody_else_feels(attack: Attack, bots: Bots) -> None:
         honest_login=LOGIN if locked else None,
     )
     harmless = False
+    if attack.prepare is not None:
+        attack.prepare()
     try:
         before, began_s = await bot.reading(), time.monotonic()
         await run(attack, target)
