@@ -23,7 +23,8 @@ class Attack:
     """`addresses`: how many it comes from, where it does not come from the honest users' own. `locks`: where it makes
     sense. `open_files`: the limit that the app must be started under. `room`: whether a newcomer must be let in while
     it goes on. `asks`: whether an honest user must be answered meanwhile, too. `slow_login`: whether newcomers may be
-    kept waiting, as their address guesses passwords. `in_suite`: whether a second of it shows its effect.
+    kept waiting, as their address guesses passwords. `in_suite`: whether a second of it shows its effect. `prepare` is
+    called before it begins: what takes long to make is not to be made on the attack's time.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Attack:
     asks: bool = False
     slow_login: bool = False
     in_suite: bool = True
+    prepare: Callable[[], object] | None = None
 
     @property
     def meaning(self) -> str:
@@ -63,6 +65,7 @@ def attack(
     asks: bool = False,
     slow_login: bool = False,
     in_suite: bool = True,
+    prepare: Callable[[], object] | None = None,
 ) -> Callable[[Run], Run]:
     """Registers a coroutine under the defect's number and its own name: `d99-long-paths`."""
 
@@ -70,7 +73,7 @@ def attack(
         name = f"{defect.lower()}-{run.__name__.replace('_', '-')}"
         assert name not in ATTACKS, f"there are two attacks {name}"
         ATTACKS[name] = Attack(
-            name, defect, run, addresses, seconds, places, locks, open_files, room, asks, slow_login, in_suite
+            name, defect, run, addresses, seconds, places, locks, open_files, room, asks, slow_login, in_suite, prepare
         )
         return run
 

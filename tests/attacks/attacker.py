@@ -46,6 +46,8 @@ def _process(attack: Attack, target: Target, pipe: Connection) -> None:
     os.nice(NICENESS)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if attack.prepare is not None:
+        attack.prepare()
     pipe.send(None)
     pipe.recv()
     began_s, used_s = time.monotonic(), time.process_time()

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from typing import Self
 
+import httpx
 import soundfile
 from websockets.asyncio.client import connect
 from websockets.protocol import State
@@ -22,6 +23,9 @@ from tests.support.speech import spoken
 from voicebot.client.caller import Caller
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio
 from voicebot.transports.ws.protocol import Closed, PlayAudio, ServerMessage
+
+HONEST = "127.0.0.1"
+"""Their address, where the attack comes from another."""
 
 CONNECT_S = 8.0
 ANSWER_S = 12.0
@@ -173,6 +177,16 @@ async def honest_users(url: str, address: str, login: Login | None) -> AsyncIter
             await user.come(stack)
         await asyncio.gather(*(user.ask() for user in users))
         yield users
+
+
+async def warm_up(url: str, address: str, login: Login | None) -> None:
+    """Asks for what the app may only load when it is asked for: the page, and an import."""
+    said = [{"role": "user", "text": "hello"}]
+    transcript = {"format": "voicebot.transcript", "version": 1, "messages": said}
+    transport = httpx.AsyncHTTPTransport(local_address=address)
+    async with httpx.AsyncClient(transport=transport, base_url=url, headers=authorization(login)) as http:
+        (await http.get("/")).raise_for_status()
+        (await http.post("/conversations", json=transcript)).raise_for_status()
 
 
 async def answered(user: User, *, typed: bool = False) -> str | None:

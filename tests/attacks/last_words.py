@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from tests.attacks.honest import honest_users
+from tests.attacks.honest import HONEST, Talker, Uploader, User
 from tests.attacks.peer import Peer
 from tests.attacks.rtp import ten_bytes_at_most
 from tests.support.app_process import App
@@ -58,7 +58,9 @@ async def problems_of_untold_sessions(app: App) -> list[str]:
     async with AsyncExitStack() as stack:
         for _ in range(2):
             await stack.enter_async_context(Peer(app.url, address="127.0.0.31", munge=ten_bytes_at_most))
-        users = await stack.enter_async_context(honest_users(app.url, "127.0.0.1", None))
+        users: list[User] = [Talker(app.url, HONEST, None), Uploader(app.url, HONEST, None)]
+        for user in users:
+            await user.come(stack)
         app.process.terminate()
         for user in users:
             await _until(lambda user=user: user.goodbye is not None, 5)  # type: ignore[misc]

@@ -120,7 +120,7 @@ async def shapeless_json(on: Target) -> None:
         async with on.http(address) as http:
             async for _ in on.every(0.05):
                 response = await on.request(http, "POST", "/webrtc/offer", content=next(bodies), headers=JSON)
-                on.expect(response is None or 400 <= response.status_code < 500, "a shapeless body was answered")
+                on.expect(response is None or response.status_code >= 400, "a shapeless body was answered")
 
     await on.from_each(visit)
 

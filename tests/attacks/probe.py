@@ -1,8 +1,8 @@
 """`python -m tests.attacks.probe URL ADDRESS`: how long `GET /health` takes from outside, every 20 ms.
 
 A line for each: `lag SECONDS MS` over a connection that is kept, and twice a second `new SECONDS MS` over a fresh one;
-the time is monotonic, and -1 ms means that there was no answer. It is a process of its own so that nothing but the
-app's own delay is measured.
+the time is monotonic and of its end, and less than 0 ms means that no answer came after so long. It is a process of its
+own so that nothing but the app's own delay is measured.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 STEP_S = 0.02
 FRESH_S = 0.5
 PATIENCE_S = 10.0
-FAILED_MS = -1.0
 
 FAILURES = (OSError, http.client.HTTPException)
 
@@ -30,16 +29,17 @@ def connection(url: str, address: str) -> http.client.HTTPConnection:
 
 
 def asked_ms(link: http.client.HTTPConnection) -> float:
-    """How long one answer takes; `FAILED_MS` if there is none, and then the connection is a new one next time."""
-    began_s = time.monotonic()
+    """How long one answer takes; less than 0 if there is none, and then the connection is a new one next time."""
+    began_s, well = time.monotonic(), False
     try:
         link.request("GET", "/health")
         answer = link.getresponse()
         answer.read()
+        well = answer.status == 200
     except FAILURES:
         link.close()
-        return FAILED_MS
-    return (time.monotonic() - began_s) * 1_000 if answer.status == 200 else FAILED_MS
+    took_ms = max((time.monotonic() - began_s) * 1_000, 0.01)
+    return took_ms if well else -took_ms
 
 
 def tell(kind: str, ms: float) -> None:

@@ -89,8 +89,8 @@ def absurd() -> Iterator[bytes]:
 def bombs() -> Iterator[bytes]:
     """Little to send and much to decode, and files that break off or never were any."""
     dice = random.Random(1)
-    yield silence("webm", "libopus", 48_000, 600, bit_rate=500)
-    yield silence("mp3", "libmp3lame", 8_000, 900)
+    yield silence("webm", "libopus", 48_000, 300, bit_rate=500)
+    yield silence("mp3", "libmp3lame", 8_000, 300)
     yield wav(8_000, data=bytes(3_000_000))
     yield wav(size=2**32 - 1)
     for container in ("wav", "webm", "mp3"):
@@ -126,11 +126,20 @@ def messages(files: Iterator[bytes]) -> list[str]:
     return [message("speech_end", audio=base64.b64encode(content).decode()) for content in files]
 
 
-@attack("D1", locks=EVERYWHERE, seconds=6)
+@cache
+def absurd_messages() -> list[str]:
+    return messages(absurd())
+
+
+@cache
+def bomb_messages() -> list[str]:
+    return messages(bombs())
+
+
+@attack("D1", locks=EVERYWHERE, seconds=6, prepare=absurd_messages)
 async def absurd_rates(on: Target) -> None:
     """Recordings of some kB that claim 120 MHz, 192 MHz, 1 Hz or 0, 255 channels, or a codec they do not have."""
-    files = messages(absurd())
-    await on.from_each(lambda address: uploads(on, address, files))
+    await on.from_each(lambda address: uploads(on, address, absurd_messages()))
 
 
 @attack("D1", addresses=4)
@@ -140,11 +149,10 @@ async def absurd_rates_from_four(on: Target) -> None:
     await on.from_each(lambda address: uploads(on, address, files))
 
 
-@attack("D1", seconds=6)
+@attack("D1", seconds=6, prepare=bomb_messages)
 async def silence_bombs(on: Target) -> None:
     """Minutes of silence in a tiny file, files that break off, lie about their length or are noise of 3.5 MB."""
-    files = messages(bombs())
-    await on.from_each(lambda address: uploads(on, address, files))
+    await on.from_each(lambda address: uploads(on, address, bomb_messages()))
 
 
 @attack("D12", addresses=1, asks=True)

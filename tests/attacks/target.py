@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,9 @@ from tests.support.rtc_client import OfferRefusedError
 
 NETWORK = (OSError, EOFError, TimeoutError, httpx.HTTPError, WebSocketException, OfferRefusedError)
 """How an app that defends itself looks from outside."""
+
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Never used on loopback, but each client would make one of its own, which takes longer than an attack may."""
 
 PATIENCE_S = 5.0
 """How long an attacker waits for one answer."""
@@ -112,7 +116,7 @@ class Target:
         """A client that sends from `address`, with connections that are kept."""
         async with httpx.AsyncClient(
             base_url=self.url,
-            transport=httpx.AsyncHTTPTransport(local_address=address or self.address),
+            transport=httpx.AsyncHTTPTransport(verify=PLAIN, local_address=address or self.address),
             timeout=PATIENCE_S,
             headers=authorization(login or self.login),
         ) as http:
