@@ -136,6 +136,7 @@ async def test_who_waits_learns_that_a_transfer_has_got_under_way() -> None:
 
     async def stands_still(transfer: Transfer) -> None:
         async with transfer.under_way():
+            transfer.moved(1_000)
             await asyncio.Event().wait()
 
     async with places.place("a") as transfer:
