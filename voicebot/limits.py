@@ -321,6 +321,10 @@ of objects of it."""
 IMPORTS_AT_ONCE, IMPORTS_PER_S = 10, 0.1
 """Imports from one address: a burst, then one every 10 s. Each one costs up to 40 ms of computing."""
 
+RECORDINGS_AT_ONCE, RECORDINGS_PER_S = 10, 0.1
+"""Recordings that one address may download: a burst, then one every 10 s. Packing 30 minutes of sound takes seconds of
+computing."""
+
 IMPORTED_BYTES_AT_ONCE, IMPORTED_BYTES_PER_S = 1_000_000, 300
 """What one address may import, as it is stored once a session goes on with it (text, and `MESSAGE_BYTES` for each
 message): a burst of about 15 talks of 30 minutes, then 1 MB an hour."""
@@ -359,8 +363,12 @@ TRANSFERS_PER_ADDRESS = 2
 """Places that one address has among these: people behind one address share them, and a slow transfer gives way."""
 
 TRANSFER_GRACE_S = 5.0
-"""How long a transfer has its place for certain, and how long a new one waits for a place. The page sends the
-transcript alone: 30 minutes of talk take 2 s at 1 Mbit/s."""
+"""How long a transfer has its place for certain. The page sends the transcript alone: 30 minutes of talk take 2 s at
+1 Mbit/s."""
+
+PLACE_WAIT_S = 30.0
+"""How long a new transfer waits for a place: recordings that are being packed do not give way, and packing one of 30
+minutes takes some seconds."""
 
 MIN_TRANSFER_BYTES_PER_S = 8_000
 """A transfer that is slower than this, on average, ends. 64 kbit/s is what the slowest mobile networks give."""

@@ -95,8 +95,7 @@ def pack(take: Take, file: IO[bytes]) -> None:
                     for block in take.sound.wav():
                         wav.write(block)
     finally:
-        if take.sound is not None:
-            take.sound.close()
+        take.close()
 
 
 def _json(document: BaseModel, items: str) -> Iterator[str]:

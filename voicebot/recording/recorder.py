@@ -30,13 +30,18 @@ GRACE_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A session as it was at one moment, to be packed in a thread. `sound` must be closed."""
+    """A session as it was at one moment, to be packed in a thread. It must be closed."""
 
     began_at: datetime
     journal: Journal
     sound: Sound | None
     cut_off: bool
-    """The sound is as long as it may be, and more was to come."""
+    """The sound is as long as it may be, or the disk was full, and more was to come."""
+
+    def close(self) -> None:
+        """May come twice."""
+        if self.sound is not None:
+            self.sound.close()
 
 
 class Recorder:

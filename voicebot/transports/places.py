@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from voicebot.limits import MIN_TRANSFER_BYTES_PER_S, TRANSFER_GRACE_S
+from voicebot.limits import MIN_TRANSFER_BYTES_PER_S, PLACE_WAIT_S, TRANSFER_GRACE_S
 
 
 class NoPlaceError(Exception):
@@ -21,9 +22,9 @@ class GaveWayError(Exception):
 class Transfer:
     """Holds a place. It can lose it while it is under way, from `TRANSFER_GRACE_S` after it has begun."""
 
-    def __init__(self, address: str, most_s: float) -> None:
+    def __init__(self, places: Places, address: str, most_s: float) -> None:
         self.address = address
-        self._most_s = most_s
+        self._places, self._most_s = places, most_s
         self._moved = 0
         self._began_s: float | None = None
         self._limit: asyncio.Timeout | None = None
@@ -33,6 +34,7 @@ class Transfer:
     async def under_way(self) -> AsyncIterator[None]:
         """The time during which the client sends or reads. Raises TimeoutError if it is too slow, and GaveWayError."""
         self._began_s = asyncio.get_running_loop().time()
+        self._places.notify()
         try:
             async with asyncio.timeout_at(self._ends_s(self._began_s)) as self._limit:
                 yield
@@ -77,14 +79,14 @@ class Places:
     def __init__(self, most: int, per_address: int, most_s: float) -> None:
         self._most, self._per_address, self._most_s = most, per_address, most_s
         self._held: set[Transfer] = set()
-        self._left = asyncio.Event()
-        """A place has been left; made anew each time."""
+        self._changed = asyncio.Event()
+        """Set when a place has been left, or a transfer got under way; made anew each time."""
 
     @asynccontextmanager
     async def place(self, address: str) -> AsyncIterator[Transfer]:
-        """Raises NoPlaceError, after `TRANSFER_GRACE_S` at the latest."""
+        """Raises NoPlaceError if there is none within `PLACE_WAIT_S`."""
         await self._wait_for_place(address)
-        transfer = Transfer(address, self._most_s)
+        transfer = Transfer(self, address, self._most_s)
         self._held.add(transfer)
         try:
             yield transfer
@@ -93,7 +95,7 @@ class Places:
 
     async def _wait_for_place(self, address: str) -> None:
         loop = asyncio.get_running_loop()
-        until_s = loop.time() + TRANSFER_GRACE_S
+        until_s = loop.time() + PLACE_WAIT_S
         while rivals := self._rivals(address):
             now_s = loop.time()
             ends_s = {each: each.grace_over_s for each in rivals}
@@ -106,12 +108,9 @@ class Places:
             if now_s >= until_s:
                 raise NoPlaceError
             next_s = min([until_s, *(end_s for end_s in ends_s.values() if end_s is not None)])
-            left = self._left
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(next_s):
-                    await left.wait()
-            except TimeoutError:
-                pass
+                    await self._changed.wait()
 
     def _rivals(self, address: str) -> list[Transfer]:
         """The transfers of which one must end before this address can have a place; none if a place is free."""
@@ -126,5 +125,9 @@ class Places:
 
     def _leave(self, transfer: Transfer) -> None:
         self._held.discard(transfer)
-        self._left.set()
-        self._left = asyncio.Event()
+        self.notify()
+
+    def notify(self) -> None:
+        """Those who wait for a place look again."""
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -49,8 +49,10 @@ BUSY_S = 10
 
 
 def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -> None:
-    """Add the routes. An address may ask as often as it may try to connect; imports have a lower rate of their own."""
+    """Add the routes. An address may ask as often as it may try to connect; downloads and imports have lower rates of
+    their own, as they cost more."""
     rates = AddressBuckets(settings.offers_per_minute / MINUTE_S, settings.offers_per_minute)
+    download_rates = AddressBuckets(limits.RECORDINGS_PER_S, limits.RECORDINGS_AT_ONCE)
     import_rates = AddressBuckets(limits.IMPORTS_PER_S, limits.IMPORTS_AT_ONCE)
     import_bytes = AddressBuckets(limits.IMPORTED_BYTES_PER_S, limits.IMPORTED_BYTES_AT_ONCE)
     uploads = Places(limits.UPLOADS_AT_ONCE, limits.TRANSFERS_PER_ADDRESS, limits.MAX_UPLOAD_S)
@@ -77,7 +79,7 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
 
     @app.get("/recordings/{name}.zip")
     async def download(name: Name, request: Request) -> Response:
-        _count(rates.of(address_of(request)))
+        _count(download_rates.of(address_of(request)))
         find(name)
         async with AsyncExitStack() as stack:
             with _refusing():
@@ -85,7 +87,11 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
                 file = stack.enter_context(_closing(tempfile.TemporaryFile()))  # noqa: SIM115 (the stack closes it)
                 async with packing:
                     recorder = find(name)  # which may have been deleted meanwhile
-                    length = await workers.packing.run(_pack, recorder.take(), file)
+                    taken = recorder.take()
+                    try:
+                        length = await workers.packing.run(_pack, taken, file)
+                    finally:
+                        taken.close()
             headers = _headers(recorder) | {"Content-Length": str(length)}
             return _Archive(workers.files, file, transfer, stack.pop_all(), headers)
 
@@ -159,10 +165,12 @@ def _closing(file: IO[bytes]) -> Iterator[IO[bytes]]:
 
 
 def _pack(take: Take, file: IO[bytes]) -> int:
-    """Write the whole archive; returns its length. Blocking. Raises OSError."""
+    """Write the whole archive, to be read from its beginning; returns its length. Blocking. Raises OSError."""
     pack(take, file)
     file.flush()
-    return file.tell()
+    length = file.tell()
+    file.seek(0)
+    return length
 
 
 def _headers(recorder: Recorder) -> dict[str, str]:
@@ -191,7 +199,6 @@ class _Archive(StreamingResponse):
 
 
 async def _chunks(files: Threads, file: IO[bytes]) -> AsyncIterator[bytes]:
-    await files.run(file.seek, 0)
     while chunk := await files.run(file.read, CHUNK_BYTES):
         yield chunk
 

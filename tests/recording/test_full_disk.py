@@ -1,0 +1,76 @@
+"""A disk that is full ends the recording, and nothing else."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import wave
+from typing import Any
+
+import numpy as np
+import pytest
+
+from voicebot import config
+from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
+from voicebot.recording.archive import pack
+from voicebot.recording.lane import RATE_HZ
+from voicebot.recording.recorder import Recordings
+from voicebot.recording.tape import Tape
+
+LOUD = Audio(np.full(FRAME_SAMPLES, 4_000, np.int16), WIRE_RATE_HZ)
+ROOM_BYTES = 101_001
+
+
+class FullDisk:
+    """Takes only so many bytes of each file, and the last of them in part."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._write = os.pwrite
+        monkeypatch.setattr(os, "pwrite", self)
+
+    def __call__(self, descriptor: int, data: Any, offset: int) -> int:
+        room = ROOM_BYTES - offset
+        if room <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self._write(descriptor, bytes(data)[:room], offset)
+
+
+def fill(tape: Tape, seconds: int) -> None:
+    for number in range(seconds * 50):
+        tape.heard(LOUD, (number + 1) * RATE_HZ // 50)
+        tape.played(LOUD, number * RATE_HZ // 50)
+
+
+def test_the_sound_ends_where_the_disk_was_full(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    FullDisk(monkeypatch)
+    tape = Tape(60 * RATE_HZ)
+    fill(tape, 10)
+    sound = tape.sound()
+    assert tape.full
+    assert sound.length == ROOM_BYTES // 2
+    with wave.open(io.BytesIO(b"".join(sound.wav()))) as wav:
+        samples = np.frombuffer(wav.readframes(wav.getnframes()), "<i2").reshape(-1, 2)
+    assert np.abs(samples[1_000:-1_000].astype(int) - 4_000).max() < 40
+    sound.close()
+    tape.close()
+    assert len(caplog.records) == 2, "once for each side"
+
+
+async def test_the_session_goes_on_and_what_was_recorded_can_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    FullDisk(monkeypatch)
+    recordings = Recordings(config.load())
+    recorder = recordings.new(())
+    recorder.begin()
+    assert recorder._tape is not None
+    fill(recorder._tape, 10)
+    for _ in range(100):
+        recorder.heard(LOUD)
+        recorder.played(LOUD.samples)
+    taken = recorder.take()
+    assert taken.cut_off
+    file = io.BytesIO()
+    pack(taken, file)
+    recordings.close()
