@@ -190,7 +190,7 @@ async def test_a_decoder_that_dies_or_hangs_costs_its_sender_an_error_and_nobody
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(limits, "DECODER_WALL_S", 1.0)
-    heard = [["good day"], ["good evening"]]
+    heard = [["x"], ["x"], ["good day"], ["good evening"]]
     async with bot([["Yes."], ["No."]], heard) as server, ws_client(server) as client, ws_client(server) as other:
         await client.send("speech_start")
         await until(lambda: len(decoders()) == limits.DECODERS)
@@ -205,7 +205,8 @@ async def test_a_decoder_that_dies_or_hangs_costs_its_sender_an_error_and_nobody
             assert "speech_end: audio: the recording can't be decoded" in (await client.next("error"))["message"]
         for each in (other, client):
             await each.send("speech_end", audio=recording("webm"))
-            assert (await each.next("asr.final", timeout_s=10))["text"]
+            while not (await each.next("asr.final", timeout_s=10))["text"]:
+                pass  # those whose recordings were lost
         await until(lambda: len(decoders()) == limits.DECODERS)
     assert "killed by SIGKILL (out of memory?); another takes its place" in caplog.text
 
