@@ -278,6 +278,9 @@ DECODER_CPU_S = 1.0
 DECODER_CPU_S_PER_MB = 2.0
 """Processor time for one recording. The worst honest ones take a third of this on a slow core."""
 
+DECODER_START_S = 0.2
+"""Processor time for starting such a process, on the account of whose recording has ended the one before."""
+
 DECODER_WALL_S = 15.0
 """Time for one recording, whatever it does: the process has low priority and may have to wait for a core."""
 

@@ -16,7 +16,8 @@ def bind(host: str, port: int | None) -> socket.socket:
     ports = range(DEFAULT_PORT, DEFAULT_PORT + PORTS_TRIED) if port is None else (port,)
     refused: OSError | None = None
     for each in ports:
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # Named, or asyncio would not set TCP_NODELAY: a second small message would wait 40 ms for the first one's ACK.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Connections inherit it. asyncio sets it only on sockets made with IPPROTO_TCP; without it each answer's second
         # packet, and each websocket message, waits up to 40 ms for the client to acknowledge the one before.

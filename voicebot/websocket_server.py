@@ -38,6 +38,9 @@ class WebSocketServerProtocol(HeldWebSocket, WebSocketsSansIOProtocol):
         """What has come and is not parsed yet: at most one read of the event loop's."""
         self._parsing: asyncio.Handle | None = None
         """The next turn."""
+        self._deaf = False
+        """The app has said goodbye to a client that sends too much. What it still sends is read, as TCP would else
+        reset the connection before the client has read why, but not looked at."""
         self._units = float(limits.WS_BURST_UNITS)
         self._units_s = self.loop.time()
         self._message = bytearray()
@@ -48,6 +51,8 @@ class WebSocketServerProtocol(HeldWebSocket, WebSocketsSansIOProtocol):
     # What comes in --------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         self._input += data
         if self._parsing is None:
             self._parse()
@@ -59,6 +64,10 @@ class WebSocketServerProtocol(HeldWebSocket, WebSocketsSansIOProtocol):
         while self._input and not self.read_paused and not self.transport.is_closing():
             now_s = self.loop.time()
             if (wait_s := self._wait_s(now_s)) > 0:
+                if self.close_sent:
+                    self._deaf = True
+                    self._input.clear()
+                    break
                 self._parsing = self.loop.call_later(wait_s, self._parse)
                 break
             if now_s - begun_s > TURN_S:

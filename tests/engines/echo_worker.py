@@ -19,6 +19,8 @@ def load() -> Handler:
             case "hang":
                 parent.send(Message(Kind.DATA, {"text": "hanging"}))
                 time.sleep(60)
+            case "environment":
+                parent.send(Message(Kind.DATA, {"names": " ".join(sorted(os.environ))}))
             case "die":
                 os._exit(3)
             case "print":

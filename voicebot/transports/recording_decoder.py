@@ -85,11 +85,13 @@ class RecordingDecoder:
 
     async def _decode(self, recording: Message) -> Decoded:
         assert self._pool is not None, "enter comes first"
-        limit_s = limits.DECODER_CPU_S + limits.DECODER_CPU_S_PER_MB * len(recording.body) / 1e6
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
         try:
             await self._pool.start()
             pool_job = self._pool.job(Message(Kind.START, {"max_bytes": self._max_audio_bytes}))
             async with pool_job as job, asyncio.timeout(limits.DECODER_WALL_S):
+                begun_s = loop.time()
                 await job.send(recording)
                 pcm = bytearray()
                 while (message := await job.receive()) is not None:
@@ -102,7 +104,9 @@ class RecordingDecoder:
             logger.warning("a recording could not be decoded: %s", error)
         except TimeoutError:
             logger.warning("a recording could not be decoded within %g s", limits.DECODER_WALL_S)
-        return Decoded(error="the recording can't be decoded", cost_s=limit_s)
+        limit_s = limits.DECODER_CPU_S + limits.DECODER_CPU_S_PER_MB * len(recording.body) / 1e6
+        cost_s = min(limit_s, loop.time() - begun_s) + limits.DECODER_START_S
+        return Decoded(error="the recording can't be decoded", cost_s=cost_s)
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=_NAME)

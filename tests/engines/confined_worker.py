@@ -1,0 +1,43 @@
+"""A confined worker for tests: takes memory, takes processor time, or tells what it was given, as it is told."""
+
+from __future__ import annotations
+
+import os
+import resource
+import tempfile
+
+from voicebot.engines.worker.child import Handler, Parent, limited_processor_time, serve
+from voicebot.engines.worker.frames import Kind, Message
+
+MEMORY_BYTES = 50_000_000
+TIME_S = 0.3
+
+
+def load() -> Handler:
+    def handle(start: Message, parent: Parent) -> None:
+        match start.fields.get("do"):
+            case "eat":
+                bytearray(4 * MEMORY_BYTES)
+            case "spin":
+                with limited_processor_time(TIME_S):
+                    while True:
+                        pass
+            case "write":
+                with tempfile.TemporaryFile(buffering=0) as file:
+                    file.write(b"x")
+        parent.send(
+            Message(
+                Kind.DATA,
+                {
+                    "niceness": os.nice(0),
+                    "descriptors": len(os.listdir("/proc/self/fd")) - 1,
+                    "core": resource.getrlimit(resource.RLIMIT_CORE)[1],
+                },
+            )
+        )
+
+    return handle
+
+
+if __name__ == "__main__":
+    serve(load, memory_bytes=MEMORY_BYTES)
