@@ -72,7 +72,7 @@ CHUNK_LINE_BYTES = 64
 """A chunked body may have so many line ends, and one more for each `CHUNK_LINE_BYTES`: each chunk has two, and costs
 as much to parse with one byte in it as with a thousand."""
 
-UNFINISHED_BYTES = 32 * 1024 * 1024
+UNFINISHED_BODY_BYTES = 32 * 1024 * 1024
 FREE_BYTES = 64 * 1024
 """Bodies that are still coming may hold so many bytes of memory, all together; of each, the first `FREE_BYTES` are not
 counted, so that offers always get in."""
@@ -329,10 +329,10 @@ RECORDINGS_AT_ONCE, RECORDINGS_PER_S = 10, 0.1
 computing."""
 
 IMPORTED_BYTES_AT_ONCE, IMPORTED_BYTES_PER_S = 1_000_000, 300
-"""What one address may import, as it is stored once a session goes on with it (text, and `MESSAGE_BYTES` for each
+"""What one address may import, as it is stored once a session goes on with it (text, and `STORED_MESSAGE_BYTES` for each
 message): a burst of about 15 talks of 30 minutes, then 1 MB an hour."""
 
-MESSAGE_BYTES = 130
+STORED_MESSAGE_BYTES = 130
 """What a stored message takes beside its text, measured in SQLite: keys, the index, the page's own bookkeeping."""
 
 UNUSED_BYTES_PER_ADDRESS = 250_000
@@ -347,7 +347,7 @@ UNUSED_ENTRY_BYTES = 512
 """What such an import counts beside its compressed text: its keys, and the page of the file that it shares."""
 
 MAX_CONVERSATION_BYTES = 2_000_000
-"""Text stored of one conversation, with `MESSAGE_BYTES` for each message: more than 20 hours of talk. Of a longer one
+"""Text stored of one conversation, with `STORED_MESSAGE_BYTES` for each message: more than 20 hours of talk. Of a longer one
 the newest half of this is kept. It bounds what somebody can store who sends texts all the time."""
 
 STORED_BYTES_PER_S = 500_000

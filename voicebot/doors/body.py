@@ -16,7 +16,7 @@ class BodyLimit:
     """ASGI middleware: a body longer than `max_bytes` is refused with a 413, by what it announces or by what comes.
 
     It is read whole before the request goes on, so that no route sees half of one. All bodies that are still coming
-    may hold `limits.UNFINISHED_BYTES`: one that would need more gets a 503. The paths in `streamed` read, and limit,
+    may hold `limits.UNFINISHED_BODY_BYTES`: one that would need more gets a 503. The paths in `streamed` read, and limit,
     what is posted to them by themselves.
     """
 
@@ -77,7 +77,7 @@ class BodyLimit:
                 if not message.get("more_body", False):
                     return bytes(body)
                 more = max(0, len(body) - limits.FREE_BYTES) - counted
-                if self._unfinished_bytes + more > limits.UNFINISHED_BYTES:
+                if self._unfinished_bytes + more > limits.UNFINISHED_BODY_BYTES:
                     raise _NoRoomError
                 counted += more
                 self._unfinished_bytes += more

@@ -13,7 +13,7 @@ from typing import Protocol
 from voicebot.core.history import History, Message
 from voicebot.core.kept import kept
 from voicebot.core.state import State
-from voicebot.limits import MAX_CONVERSATION_BYTES, MESSAGE_BYTES, STORED_BYTES_PER_S
+from voicebot.limits import MAX_CONVERSATION_BYTES, STORED_BYTES_PER_S, STORED_MESSAGE_BYTES
 from voicebot.store.database import StoreError
 from voicebot.store.imports import stored_bytes
 
@@ -136,7 +136,7 @@ def _newest(history: History) -> History:
     first = total = 0
     sizes = []
     for place, message in enumerate(history):
-        sizes.append(MESSAGE_BYTES + len(message.text.encode("utf-8", "replace")))
+        sizes.append(STORED_MESSAGE_BYTES + len(message.text.encode("utf-8", "replace")))
         total += sizes[place]
         if total > MAX_CONVERSATION_BYTES:
             while total > MAX_CONVERSATION_BYTES // 2 and first < place:

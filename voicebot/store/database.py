@@ -18,7 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from voicebot.core.history import History, Message, Role
-from voicebot.limits import MESSAGE_BYTES
+from voicebot.limits import STORED_MESSAGE_BYTES
 from voicebot.store.imports import Entry, Import, surplus, unpack
 from voicebot.store.tables import by_age, conversations, imports, messages, metadata
 from voicebot.threads import Threads
@@ -221,7 +221,7 @@ class Database:
             length = func.length(cast(messages.c.text, LargeBinary))
         else:
             length = func.pg_column_size(messages.c.text)
-        asked = select(func.coalesce(func.sum(length + MESSAGE_BYTES), 0))
+        asked = select(func.coalesce(func.sum(length + STORED_MESSAGE_BYTES), 0))
         if id is not None:
             asked = asked.where(messages.c.conversation == id)
         return int((await connection.execute(asked)).scalar_one())

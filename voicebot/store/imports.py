@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from voicebot.core.history import History, Message, Role
-from voicebot.limits import MESSAGE_BYTES, UNUSED_BYTES, UNUSED_BYTES_PER_ADDRESS, UNUSED_ENTRY_BYTES
+from voicebot.limits import STORED_MESSAGE_BYTES, UNUSED_BYTES, UNUSED_BYTES_PER_ADDRESS, UNUSED_ENTRY_BYTES
 
 LABEL_BYTES = 3
 
@@ -52,7 +52,7 @@ def unpack(packed: bytes) -> History:
 
 def stored_bytes(history: Iterable[Message]) -> int:
     """What these messages take in the database, about."""
-    return sum(MESSAGE_BYTES + len(message.text.encode("utf-8", "replace")) for message in history)
+    return sum(STORED_MESSAGE_BYTES + len(message.text.encode("utf-8", "replace")) for message in history)
 
 
 def label(address: str) -> str:
