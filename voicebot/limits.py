@@ -329,8 +329,8 @@ RECORDINGS_AT_ONCE, RECORDINGS_PER_S = 10, 0.1
 computing."""
 
 IMPORTED_BYTES_AT_ONCE, IMPORTED_BYTES_PER_S = 1_000_000, 300
-"""What one address may import, as it is stored once a session goes on with it (text, and `STORED_MESSAGE_BYTES` for each
-message): a burst of about 15 talks of 30 minutes, then 1 MB an hour."""
+"""What one address may import, as it is stored once a session goes on with it (text, and `STORED_MESSAGE_BYTES` for
+each message): a burst of about 15 talks of 30 minutes, then 1 MB an hour."""
 
 STORED_MESSAGE_BYTES = 130
 """What a stored message takes beside its text, measured in SQLite: keys, the index, the page's own bookkeeping."""
@@ -347,8 +347,8 @@ UNUSED_ENTRY_BYTES = 512
 """What such an import counts beside its compressed text: its keys, and the page of the file that it shares."""
 
 MAX_CONVERSATION_BYTES = 2_000_000
-"""Text stored of one conversation, with `STORED_MESSAGE_BYTES` for each message: more than 20 hours of talk. Of a longer one
-the newest half of this is kept. It bounds what somebody can store who sends texts all the time."""
+"""Text stored of one conversation, with `STORED_MESSAGE_BYTES` for each message: more than 20 hours of talk. Of a longer
+one the newest half of this is kept. It bounds what somebody can store who sends texts all the time."""
 
 STORED_BYTES_PER_S = 500_000
 """How fast one session may write. A message that grows is written whole each time: without this, texts sent all the

@@ -264,7 +264,7 @@ async def test_chunks_of_a_byte_are_refused_and_ordinary_ones_are_not() -> None:
 
 
 async def test_all_bodies_together_hold_no_more_than_they_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "UNFINISHED_BYTES", 1_000_000)
+    monkeypatch.setattr(limits, "UNFINISHED_BODY_BYTES", 1_000_000)
     async with running() as bot:
         head = POST + b"Content-Length: 900000\r\n\r\n"
         _, first = await bot.open(head + b"x" * 800_000)

@@ -155,7 +155,7 @@ async def test_texts_sent_all_the_time_without_an_answer_are_one_message_that_ha
         (message,) = await here.read(live.id) or ()
         assert len(message.text) == limits.MAX_CONVERSATION_BYTES // 4
         assert message.text.endswith("end")
-        assert stored_bytes([message]) <= limits.MAX_CONVERSATION_BYTES + limits.MESSAGE_BYTES
+        assert stored_bytes([message]) <= limits.MAX_CONVERSATION_BYTES + limits.STORED_MESSAGE_BYTES
 
 
 async def test_a_message_that_grows_is_not_written_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
