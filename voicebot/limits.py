@@ -348,7 +348,7 @@ UNUSED_ENTRY_BYTES = 512
 
 MAX_CONVERSATION_BYTES = 2_000_000
 """Text stored of one conversation, with `STORED_MESSAGE_BYTES` for each message: more than 20 hours of talk. Of a longer
-one the newest half of this is kept. It bounds what somebody can store who sends texts all the time."""
+one one the newest half is kept. It bounds what somebody can store who sends texts all the time."""
 
 STORED_BYTES_PER_S = 500_000
 """How fast one session may write. A message that grows is written whole each time: without this, texts sent all the

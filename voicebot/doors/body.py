@@ -16,8 +16,8 @@ class BodyLimit:
     """ASGI middleware: a body longer than `max_bytes` is refused with a 413, by what it announces or by what comes.
 
     It is read whole before the request goes on, so that no route sees half of one. All bodies that are still coming
-    may hold `limits.UNFINISHED_BODY_BYTES`: one that would need more gets a 503. The paths in `streamed` read, and limit,
-    what is posted to them by themselves.
+    may hold `limits.UNFINISHED_BODY_BYTES`: one that would need more gets a 503. The paths in `streamed` read what is
+    posted to them, and limit it, by themselves.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, count: Count, streamed: Container[str] = ()) -> None:
