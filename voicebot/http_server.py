@@ -174,7 +174,6 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
             return
         if self.place.for_probes:
             self.app = cast(Any, _ProbesOnly(cast(Any, self.app), self._rules.count))
-        bounded.read_at_most(limits.READ_BYTES)
         bounded.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.SEND_BUFFER_BYTES)
         self._watch()
 
@@ -201,6 +200,7 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         self._stop_watching()
         self._stop_waiting_for_the_reader()
+        self._bounded.read_at_most(limits.BODY_READ_BYTES)
         super().handle_websocket_upgrade(event)
         protocol = self.transport.get_protocol()
         if self.place is not None and isinstance(protocol, HeldWebSocket):
@@ -259,11 +259,14 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
         }.get(phase[0])
         if phase[0] is _Phase.HEAD and self.place is not None:
             self.place.rest()
-        if phase[0] is _Phase.BODY:
-            self._received = 0
-            self._lines = 0 if (b"transfer-encoding", b"chunked") in self.headers else None
-        elif phase[0] is not _Phase.STREAMED_BODY:
-            self._lines = None
+        self._received = 0
+        self._lines = None
+        if phase[0] in (_Phase.BODY, _Phase.STREAMED_BODY):
+            chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
+            self._lines = 0 if chunked else None
+            self._bounded.read_at_most(limits.READ_BYTES if chunked else limits.BODY_READ_BYTES)
+        else:
+            self._bounded.read_at_most(limits.READ_BYTES)
         if patience_s is not None and not self.transport.is_closing():
             self._began_s = self.loop.time()
             self._deadline = self.loop.call_later(patience_s, self._is_late)

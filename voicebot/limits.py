@@ -72,10 +72,13 @@ CHUNK_LINE_BYTES = 64
 """A chunked body may have so many line ends, and one more for each `CHUNK_LINE_BYTES`: each chunk has two, and costs
 as much to parse with one byte in it as with a thousand."""
 
-UNFINISHED_BODY_BYTES = 32 * 1024 * 1024
-FREE_BYTES = 64 * 1024
-"""Bodies that are still coming may hold so many bytes of memory, all together; of each, the first `FREE_BYTES` are not
-counted, so that offers always get in."""
+BODY_READ_BYTES = 16 * 1024
+"""So much is read at once of a body that comes in one piece, which costs nothing to parse."""
+
+LONG_BODIES = 8
+SHORT_BYTES = 32 * 1024
+"""Of so many bodies at once more than `SHORT_BYTES` are taken in; the others have to wait. Offers are shorter, so that
+they never wait, and hundreds of clients that each send a megabyte neither fill the memory nor keep the loop busy."""
 
 MAX_PARTS = 10_000
 """So many objects and lists may be in the JSON of one request: it is parsed on the loop that plays the sound, where a
@@ -347,8 +350,8 @@ UNUSED_ENTRY_BYTES = 512
 """What such an import counts beside its compressed text: its keys, and the page of the file that it shares."""
 
 MAX_CONVERSATION_BYTES = 2_000_000
-"""Text stored of one conversation, with `STORED_MESSAGE_BYTES` for each message: more than 20 hours of talk. Of a longer
-one one the newest half is kept. It bounds what somebody can store who sends texts all the time."""
+"""Text stored of one conversation, with `STORED_MESSAGE_BYTES` for each message: more than 20 hours of talk. Of a
+longer one the newest half is kept. It bounds what somebody can store who sends texts all the time."""
 
 STORED_BYTES_PER_S = 500_000
 """How fast one session may write. A message that grows is written whole each time: without this, texts sent all the

@@ -263,16 +263,24 @@ async def test_chunks_of_a_byte_are_refused_and_ordinary_ones_are_not() -> None:
         assert await bot.status(head + (b"400\r\n" + b"x" * 1_024 + b"\r\n") * 500 + b"0\r\n\r\n") == 200
 
 
-async def test_all_bodies_together_hold_no_more_than_they_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "UNFINISHED_BODY_BYTES", 1_000_000)
+async def test_only_a_few_long_bodies_are_taken_in_at_once(
+    monkeypatch: pytest.MonkeyPatch, hurry: Callable[..., None]
+) -> None:
+    hurry(BODY_S=1.0)
+    monkeypatch.setattr(limits, "LONG_BODIES", 2)
     async with running() as bot:
         head = POST + b"Content-Length: 900000\r\n\r\n"
-        _, first = await bot.open(head + b"x" * 800_000)
-        assert await bot.status(head + b"x" * 800_000) == 503
-        assert await bot.status(POST + b"Content-Length: 60000\r\n\r\n" + b"x" * 60_000) == 200, "an offer is let in"
-        first.close()
-        await bot.count(0)
+        slow = [await bot.open(head + b"x" * 100_000) for _ in range(2)]
+        waiting = asyncio.create_task(bot.status(head + b"x" * 900_000))
+        assert await bot.status(POST + b"Content-Length: 30000\r\n\r\n" + b"x" * 30_000) == 200, "an offer is let in"
+        assert not waiting.done()
+        slow[0][1].close()
+        assert await waiting == 200
+        for reader, _ in slow[1:]:
+            assert (await reader.readline()).startswith(b"HTTP/1.1 408"), "it does not keep its turn for ever"
         assert await bot.status(head + b"x" * 900_000) == 200
+        for _, writer in slow:
+            writer.close()
 
 
 # Many connections -----------------------------------------------------------------------------------------------------

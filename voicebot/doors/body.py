@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Container
+from contextlib import AsyncExitStack
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,9 +17,9 @@ from voicebot.doors.refusal import Count, Reason, refuse
 class BodyLimit:
     """ASGI middleware: a body longer than `max_bytes` is refused with a 413, by what it announces or by what comes.
 
-    It is read whole before the request goes on, so that no route sees half of one. All bodies that are still coming
-    may hold `limits.UNFINISHED_BODY_BYTES`: one that would need more gets a 503. The paths in `streamed` read what is
-    posted to them, and limit it, by themselves.
+    It is read whole before the request goes on, so that no route sees half of one. Of long ones, no more than
+    `limits.LONG_BODIES` are read at the same time. The paths in `streamed` read, and limit, what is posted to them by
+    themselves.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, count: Count, streamed: Container[str] = ()) -> None:
@@ -25,7 +27,7 @@ class BodyLimit:
         self._count = count
         self._max_bytes = max_bytes
         self._streamed = streamed
-        self._unfinished_bytes = 0
+        self._long = asyncio.Semaphore(limits.LONG_BODIES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in SAFE_METHODS or scope["path"] in self._streamed:
@@ -39,11 +41,6 @@ class BodyLimit:
             body = await self._read(receive)
         except _TooLongError:
             await self._refuse(scope, receive, send, f"long: {self._max_bytes} bytes")
-            return
-        except _NoRoomError:
-            self._count(Reason.FULL)
-            headers = {"Connection": "close", "Retry-After": "10"}
-            await refuse(scope, receive, send, 503, "Too many long requests are coming in just now.", headers)
             return
         if body is None:
             return
@@ -65,8 +62,8 @@ class BodyLimit:
     async def _read(self, receive: Receive) -> bytes | None:
         """The whole body, or None if the client has gone before its end."""
         body = bytearray()
-        counted = 0
-        try:
+        async with AsyncExitStack() as turn:
+            is_long = False
             while True:
                 message = await receive()
                 if message["type"] != "http.request":
@@ -76,20 +73,12 @@ class BodyLimit:
                     raise _TooLongError
                 if not message.get("more_body", False):
                     return bytes(body)
-                more = max(0, len(body) - limits.FREE_BYTES) - counted
-                if self._unfinished_bytes + more > limits.UNFINISHED_BODY_BYTES:
-                    raise _NoRoomError
-                counted += more
-                self._unfinished_bytes += more
-        finally:
-            self._unfinished_bytes -= counted
+                if len(body) > limits.SHORT_BYTES and not is_long:
+                    is_long = True
+                    await turn.enter_async_context(self._long)
 
 
 class _TooLongError(Exception):
-    pass
-
-
-class _NoRoomError(Exception):
     pass
 
 
