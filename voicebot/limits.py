@@ -55,10 +55,11 @@ computing."""
 
 IMPORTED_BYTES_AT_ONCE, IMPORTED_BYTES_PER_S = 1_000_000, 300
 """What one address may import, as it is stored once a session goes on with it (text, and `MESSAGE_BYTES` for each
-message): a burst of about 15 talks of 30 minutes, then 1 MB an hour."""
+message): a burst of 12 to 22 talks of 30 minutes, then 1 MB an hour."""
 
 MESSAGE_BYTES = 130
-"""What a stored message takes beside its text, measured in SQLite: keys, the index, the page's own bookkeeping."""
+"""What a stored message takes beside its text: keys, index, bookkeeping. Measured in SQLite: 103 bytes, its text of
+one character included."""
 
 UNUSED_BYTES_PER_ADDRESS = 250_000
 """Compressed imports that no session has gone on with yet, for each address. If there are more, the oldest ones of this
@@ -71,9 +72,12 @@ nobody loses an import because of somebody who has more."""
 UNUSED_ENTRY_BYTES = 512
 """What such an import counts beside its compressed text: its keys, and the page of the file that it shares."""
 
+HELD_S = 3_600.0
+"""How long an import is held in memory on a server that keeps no conversations."""
+
 MAX_CONVERSATION_BYTES = 2_000_000
-"""Text stored of one conversation, with `MESSAGE_BYTES` for each message: more than 20 hours of talk. Of a longer one
-the newest half of this is kept. It bounds what somebody can store who sends texts all the time."""
+"""Text stored of one conversation, with `MESSAGE_BYTES` for each message: 12 to 22 hours of talk. Of a longer one the
+newest half of this is kept. It bounds what somebody can store who sends texts all the time."""
 
 STORED_BYTES_PER_S = 500_000
 """How fast one session may write. A message that grows is written whole each time: without this, texts sent all the
@@ -106,6 +110,9 @@ MAX_UPLOAD_S = 180.0
 
 MAX_DOWNLOAD_S = 3_600.0
 """Time for a download: 30 minutes of sound take 25 minutes at 1 Mbit/s."""
+
+RECORDING_WORDS_BYTES = 16 * 1024 * 1024
+"""What a recording may have beside its sound when it is uploaded."""
 
 SPOOLED_BYTES = 1_000_000
 """What of an upload is held in memory; a longer one goes to a file without a name."""
