@@ -22,7 +22,7 @@ MAX_TRANSCRIPT_BYTES = 3_000_000
 """Length of an imported `transcript.json`. Measured on our own exports, at 150 words a minute: 0.22 MB for 30 minutes,
 1.3 MB for 3 hours and 2.6 MB for 6 hours; nearly all of it is the words with their times."""
 
-MAX_TRANSCRIPT_PARTS = 100_000
+MAX_TRANSCRIPT_PARTS = 50_000
 """Objects and lists in it: 6 hours of talk have 37,000. A parser holds Python's global lock until it is through, and no
 session hears or plays meanwhile."""
 

@@ -205,8 +205,8 @@ def many(count: int) -> io.BytesIO:
         (many(65), "too many files"),
         (zipped(("transcript.json", b"[" + b" " * 50_000_000)), "transcript.json is too long"),
         (zipped(("transcript.json", b"{")), "transcript.json: Invalid JSON"),
-        (zipped(("transcript.json", b"[" * 100_000)), "transcript.json: Invalid JSON"),
-        (zipped(("transcript.json", transcript(more=[[]] * 100_000))), "transcript.json has too many parts"),
+        (zipped(("transcript.json", b"[" * 50_000)), "transcript.json: Invalid JSON"),
+        (zipped(("transcript.json", transcript(more=[[]] * 50_000))), "transcript.json has too many parts"),
         (zipped(("transcript.json", transcript(more=[1] * 200_000))), "transcript.json has too many parts"),
         (io.BytesIO(transcript(messages=[USER] * 4_001)), "transcript.json has too many messages"),
         (io.BytesIO(transcript(messages=[{**USER, "text": "x" * 99_000}] * 5)), "too much was said in it"),
@@ -235,7 +235,7 @@ WORST = {
     "numbers for messages": transcript(messages=[1] * 990_000),
     "numbers": transcript(more=[1] * 990_000),
     "texts": transcript(more=["a"] * 590_000),
-    "objects": transcript(more=[{"a": 1.25}] * 90_000),
+    "objects": transcript(more=[{"a": 1.25}] * 49_000),
     "escapes": transcript(more="\N{PILE OF POO}" * 240_000),
 }
 
