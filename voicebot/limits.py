@@ -300,7 +300,7 @@ MAX_TRANSCRIPT_BYTES = 3_000_000
 """Length of an imported `transcript.json`. Measured on our own exports, at 150 words a minute: 0.22 MB for 30 minutes,
 1.3 MB for 3 hours and 2.6 MB for 6 hours; nearly all of it is the words with their times."""
 
-MAX_TRANSCRIPT_PARTS = 100_000
+MAX_TRANSCRIPT_PARTS = 50_000
 """Objects and lists in it: 6 hours of talk have 37,000. A parser holds Python's global lock until it is through, and no
 session hears or plays meanwhile."""
 
@@ -333,10 +333,11 @@ computing."""
 
 IMPORTED_BYTES_AT_ONCE, IMPORTED_BYTES_PER_S = 1_000_000, 300
 """What one address may import, as it is stored once a session goes on with it (text, and `STORED_MESSAGE_BYTES` for
-each message): a burst of about 15 talks of 30 minutes, then 1 MB an hour."""
+each message): a burst of 12 to 22 talks of 30 minutes, then 1 MB an hour."""
 
 STORED_MESSAGE_BYTES = 130
-"""What a stored message takes beside its text, measured in SQLite: keys, the index, the page's own bookkeeping."""
+"""What a stored message takes beside its text: keys, index, bookkeeping. Measured in SQLite: 103 bytes, its text of
+one character included."""
 
 UNUSED_BYTES_PER_ADDRESS = 250_000
 """Compressed imports that no session has gone on with yet, for each address. If there are more, the oldest ones of this
@@ -349,9 +350,12 @@ nobody loses an import because of somebody who has more."""
 UNUSED_ENTRY_BYTES = 512
 """What such an import counts beside its compressed text: its keys, and the page of the file that it shares."""
 
+HELD_S = 3_600.0
+"""How long an import is held in memory on a server that keeps no conversations."""
+
 MAX_CONVERSATION_BYTES = 2_000_000
-"""Text stored of one conversation, with `STORED_MESSAGE_BYTES` for each message: more than 20 hours of talk. Of a
-longer one the newest half is kept. It bounds what somebody can store who sends texts all the time."""
+"""Text stored of one conversation, with `STORED_MESSAGE_BYTES` for each message: 12 to 22 hours of talk. Of a longer
+one the newest half of this is kept. It bounds what somebody can store who sends texts all the time."""
 
 STORED_BYTES_PER_S = 500_000
 """How fast one session may write. A message that grows is written whole each time: without this, texts sent all the
@@ -384,6 +388,9 @@ MAX_UPLOAD_S = 180.0
 
 MAX_DOWNLOAD_S = 3_600.0
 """Time for a download: 30 minutes of sound take 25 minutes at 1 Mbit/s."""
+
+RECORDING_WORDS_BYTES = 16 * 1024 * 1024
+"""What a recording may have beside its sound when it is uploaded."""
 
 SPOOLED_BYTES = 1_000_000
 """What of an upload is held in memory; a longer one goes to a file without a name."""

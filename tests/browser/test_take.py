@@ -38,8 +38,11 @@ async def test_a_talk_is_downloaded_and_brought_back(browsers: Browsers, tmp_pat
     await expect(visitor.messages).to_have_count(0)
     async with page.expect_file_chooser() as chooser:
         await visitor.presses("Import")
-    await (await chooser.value).set_files(file)
+    async with page.expect_request("**/conversations") as asked:
+        await (await chooser.value).set_files(file)
     await expect(said).to_have_text("Imported: just go on.")
+    sent = int((await (await asked.value).all_headers())["content-length"])
+    assert 0 < sent < 10_000 < file.stat().st_size, "the sound stays here"
     await expect(visitor.questions).to_have_text(QUESTION)
     await expect(download).to_have_attribute("aria-disabled", "true")
     await visitor.types("hello")

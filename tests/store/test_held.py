@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.store.incompressible import incompressible
 from voicebot.core.history import Message, Role
-from voicebot.limits import UNUSED_BYTES, UNUSED_BYTES_PER_ADDRESS
-from voicebot.store.held import HELD_S, Held
+from voicebot.limits import HELD_S, UNUSED_BYTES, UNUSED_BYTES_PER_ADDRESS
+from voicebot.store.held import Held
 from voicebot.store.imports import pack
 
 TALK = (Message(Role.USER, "hello"), Message(Role.ASSISTANT, "Hi.", interrupted=True))

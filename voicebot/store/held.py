@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from voicebot.core.history import History
+from voicebot.limits import HELD_S
 from voicebot.store.imports import Entry, Import, surplus, unpack
 from voicebot.threads import Threads
-
-HELD_S = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,6 @@ CHUNK_BYTES = 256 * 1024
 """What is read from a file, or written to it, at a time; nothing more of a transfer is held in memory."""
 
 STEREO_BYTES_PER_S = 2 * 2 * RATE_HZ
-WORDS_BYTES = 16 * 1024 * 1024
-"""What a recording may have beside its sound."""
-
 BUSY_S = 10
 
 
@@ -59,7 +56,7 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
     downloads = Places(limits.DOWNLOADS_AT_ONCE, limits.TRANSFERS_PER_ADDRESS, limits.MAX_DOWNLOAD_S)
     packing = asyncio.Lock()
     workers = connections.workers
-    most = WORDS_BYTES + round(settings.recording_minutes * 60 * STEREO_BYTES_PER_S)
+    most = limits.RECORDING_WORDS_BYTES + round(settings.recording_minutes * 60 * STEREO_BYTES_PER_S)
 
     def address_of(request: Request) -> str:
         return client_address(request.scope, settings.trusted_proxies)

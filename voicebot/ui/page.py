@@ -40,6 +40,7 @@ SCRIPTS = (
     "sound_check",
     "preflight",
     "preflight_line",
+    "transcript_file",
     "take",
     "talk",
     "chat",

@@ -4,9 +4,10 @@ import { Refused, Unreachable, fetchJson, serverUrl } from "./connection.js";
 import { find, write } from "./dom.js";
 import { remember } from "./memory.js";
 import { problem } from "./problems.js";
+import { transcriptOf } from "./transcript_file.js";
 
-/** Of a file's way to the server: a long recording over a slow line takes its time. */
-const UPLOAD_MS = 600_000;
+/** How long an import may take: the server waits for a place and for the file, and then it is read. */
+const UPLOAD_MS = 240_000;
 
 /** @typedef {import("./session.js").Session} Session */
 
@@ -70,7 +71,8 @@ async function isThere(address) {
 /** @param {Session} session @param {File} file */
 async function bringBack(session, file) {
   await working(session, "Importing…", "The import didn't work.", async () => {
-    const { conversation, ...view } = await fetchJson("conversations", { method: "POST", body: file }, UPLOAD_MS);
+    const body = await transcriptOf(file);
+    const { conversation, ...view } = await fetchJson("conversations", { method: "POST", body }, UPLOAD_MS);
     session.goOnWith(view);
     remember(conversation);
     return "Imported: just go on.";
