@@ -11,7 +11,7 @@ from voicebot.transports.offer import SdpError, checked
 
 VISITOR, HERE = "203.0.113.7", "127.0.0.1"
 
-HEAD = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
+HEAD = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=fingerprint:sha-256 AA:BB\r\n"
 AUDIO = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=sendrecv\r\na=rtpmap:111 opus/48000/2\r\n"
 DATA = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=sctp-port:5000\r\n"
 OFFER = HEAD + AUDIO + DATA
@@ -46,6 +46,7 @@ def test_an_ordinary_offer_passes_as_it_is() -> None:
         (OFFER + candidate("192.0.2.1") * 51, "51 candidates; 50 are allowed"),
         (HEAD + AUDIO + "a=rtpmap:96 x/8000\r\n" * 65 + DATA, "lines of a=rtpmap"),
         (HEAD + AUDIO + "a=rtcp-fb:* nack\r\n" * 65 + DATA, "lines of a=rtcp-fb"),
+        (OFFER.replace("a=fingerprint", "a=finger"), "no fingerprint"),
         (OFFER.replace("sendrecv", "recvonly"), "must be sent"),
         (OFFER.replace("sendrecv", "sendonly"), "must be sent"),
         (OFFER + "a=max-message-size:10\r\n", "at least 16384"),

@@ -49,6 +49,8 @@ def checked(sdp: str, address: str) -> CheckedOffer:
     for name, count in attributes.items():
         if count > limits.OFFER_REPETITIONS:
             raise SdpError(f"{count} lines of a={name}; {limits.OFFER_REPETITIONS} are allowed")
+    if not attributes["fingerprint"]:
+        raise SdpError("no fingerprint: such a connection could never be made")
     if not _sends_and_receives_sound(lines):
         raise SdpError("the audio must be sent (sendrecv), even if it is silence")
     most = _max_message_bytes(lines)
