@@ -57,11 +57,16 @@ class Bot:
             self.number += 1
             home = self.folder / str(self.number)
             (home / "tmp").mkdir(parents=True)
-            self.app = self.stack.enter_context(self._start(home))
-            await warm_up(self.app.url, PROBE, LOGIN if self.locked else None)
-            self.lag = await self.stack.enter_async_context(measured_lag(self.app.url, PROBE))
-            users = honest_users(self.app.url, HONEST, LOGIN if self.locked else None)
-            self.users = await self.stack.enter_async_context(users)
+            login = LOGIN if self.locked else None
+            try:
+                app = self.stack.enter_context(self._start(home))
+                await warm_up(app.url, PROBE, login)
+                self.lag = await self.stack.enter_async_context(measured_lag(app.url, PROBE))
+                self.users = await self.stack.enter_async_context(honest_users(app.url, HONEST, login))
+            except BaseException:
+                await self.end()
+                raise
+            self.app = app
         return self.app
 
     def _start(self, home: Path) -> AbstractContextManager[App]:
