@@ -1,7 +1,8 @@
 """`make attack`: what one stranger can do to everybody else who talks to the bot.
 
 The real app runs on loopback with honest users in it while attackers, in processes of their own and from addresses of
-their own (127.x.y.z), try what DEFECTS have shown to hurt. The harness measures what the honest users feel.
+their own (127.x.y.z), try what once hurt others: a review found that, and the D in each name is its number there. The
+harness measures what the honest users feel.
 
 To add an attack, write a coroutine in a module here (a new module is to be named in `catalogue.MODULES`):
 

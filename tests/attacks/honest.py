@@ -30,6 +30,8 @@ HONEST = "127.0.0.1"
 CONNECT_S = 8.0
 ANSWER_S = 12.0
 """How long an honest user waits for the first sound of an answer, on a busy machine."""
+FIRST_ANSWER_S = 40.0
+"""The same of an app that has just been started, before any attack."""
 IDLE_S = 15.0
 """How long the answer before may take to its end."""
 
@@ -71,7 +73,7 @@ class User(ABC):
         """The code with which the app ended the session."""
 
     @abstractmethod
-    async def ask(self, *, typed: bool = False) -> float:
+    async def ask(self, *, typed: bool = False, patience_s: float = ANSWER_S) -> float:
         """Asks, and returns after how many seconds the spoken answer began. Raises TimeoutError."""
 
 
@@ -96,7 +98,7 @@ class Talker(User):
     def goodbye(self) -> str | None:
         return next((str(each["code"]) for each in self._peer.messages if each["type"] == "closed"), None)
 
-    async def ask(self, *, typed: bool = False) -> float:
+    async def ask(self, *, typed: bool = False, patience_s: float = ANSWER_S) -> float:
         await self._peer.wait_for_phase("idle", IDLE_S)
         sound = question()
         if typed or sound is None:
@@ -105,7 +107,7 @@ class Talker(User):
         else:
             self._peer.microphone.say(sound)
             ended_s = await self._peer.microphone.said()
-        return await self._peer.heard.wait_for_sound(ANSWER_S, after_s=ended_s) - ended_s
+        return await self._peer.heard.wait_for_sound(patience_s, after_s=ended_s) - ended_s
 
     async def leave(self) -> None:
         """Politely."""
@@ -150,7 +152,7 @@ class Uploader(User):
     def goodbye(self) -> str | None:
         return self._closed
 
-    async def ask(self, *, typed: bool = False) -> float:
+    async def ask(self, *, typed: bool = False, patience_s: float = ANSWER_S) -> float:
         self._clip = asyncio.get_running_loop().create_future()
         sound = question()
         if typed or sound is None:
@@ -158,7 +160,7 @@ class Uploader(User):
         else:
             await self._caller.say(question_file(), sound.duration_s)
         ended_s = time.monotonic()
-        async with asyncio.timeout(ANSWER_S):
+        async with asyncio.timeout(patience_s):
             return await self._clip - ended_s
 
     def _told(self, message: ServerMessage) -> None:
@@ -175,7 +177,7 @@ async def honest_users(url: str, address: str, login: Login | None) -> AsyncIter
         users: list[User] = [Talker(url, address, login), Uploader(url, address, login)]
         for user in users:
             await user.come(stack)
-        await asyncio.gather(*(user.ask() for user in users))
+        await asyncio.gather(*(user.ask(patience_s=FIRST_ANSWER_S) for user in users))
         yield users
 
 

@@ -29,17 +29,26 @@ def connection(url: str, address: str) -> http.client.HTTPConnection:
 
 
 def asked_ms(link: http.client.HTTPConnection) -> float:
-    """How long one answer takes; less than 0 if there is none, and then the connection is a new one next time."""
-    began_s, well = time.monotonic(), False
+    """How long one answer takes; less than 0 if there is none.
+
+    A kept connection that the server has closed meanwhile is opened again, as every client does, and that takes its
+    time too.
+    """
+    began_s = time.monotonic()
+    well = _answers(link) or (time.monotonic() - began_s < PATIENCE_S and _answers(link))
+    took_ms = max((time.monotonic() - began_s) * 1_000, 0.01)
+    return took_ms if well else -took_ms
+
+
+def _answers(link: http.client.HTTPConnection) -> bool:
     try:
         link.request("GET", "/health")
         answer = link.getresponse()
         answer.read()
-        well = answer.status == 200
     except FAILURES:
         link.close()
-    took_ms = max((time.monotonic() - began_s) * 1_000, 0.01)
-    return took_ms if well else -took_ms
+        return False
+    return answer.status == 200
 
 
 def tell(kind: str, ms: float) -> None:

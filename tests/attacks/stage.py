@@ -39,6 +39,9 @@ SLOW_LOGIN_S = 25.0
 REST_S = 0.5
 """Over which the app's use of the processor at rest is measured."""
 
+STEADY_MB, STEADY_S = 3.0, 10.0
+"""An app whose memory changes by more in that time is still starting its workers, or giving memory back."""
+
 SETTLE_S = 30.0
 """The longest that memory, disk and places may take to be as before."""
 
@@ -71,8 +74,12 @@ class Stage:
         await self._end()
 
     async def idle(self, seconds: float) -> Lag:
-        """The lag while nobody attacks and two honest users are connected."""
-        await self._prepare(HONEST)
+        """The lag while nobody attacks and two honest users are connected. Raises what the network does."""
+        try:
+            await self._prepare(HONEST)
+        except NETWORK:  # the machine may have been busy with something else
+            await self._end()
+            await self._prepare(HONEST)
         began_s = time.monotonic()
         await asyncio.sleep(seconds)
         return await self._lag.between(began_s, time.monotonic())
@@ -206,11 +213,14 @@ class Stage:
             return -1
 
     async def _at_rest(self) -> tuple[Reading, float]:
-        """What the app holds, and the cores that it uses with nothing to do."""
-        first, began_s = await self._reading(), time.monotonic()
-        await asyncio.sleep(REST_S)
-        second = await self._reading()
-        return second, (second.cpu_s - first.cpu_s) / (time.monotonic() - began_s)
+        """What the app holds once that changes no more, and the cores that it uses with nothing to do."""
+        deadline_s = time.monotonic() + STEADY_S
+        while True:
+            first, began_s = await self._reading(), time.monotonic()
+            await asyncio.sleep(REST_S)
+            second = await self._reading()
+            if abs(second.memory_mb - first.memory_mb) < STEADY_MB or time.monotonic() > deadline_s:
+                return second, (second.cpu_s - first.cpu_s) / (time.monotonic() - began_s)
 
     async def _settled(self, before: Reading, rest_before: float) -> tuple[Reading, float]:
         """The same once all is as before, or has not become so for long."""

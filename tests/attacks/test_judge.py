@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.attacks import __main__ as command
-from tests.attacks import table
+from tests.attacks import probe, table
 from tests.attacks.attack import ATTACKS, Attack
 from tests.attacks.attacker import attacker, run
 from tests.attacks.catalogue import ATTACKS as KNOWN
@@ -95,6 +98,27 @@ async def test_lag_is_of_the_time_that_is_asked_for() -> None:
     for line in ("lag 1.0 900.0", "lag 2.0 3.0", "lag 2.1 4.0", "new 2.1 -1.00", "new 2.2 5.0", "lag 3.0 80.0"):
         log.add(line)
     assert await log.between(1.5, 2.5) == Lag(p95=4.0, most=4.0, refused=1, tried=2)
+
+
+def test_a_probe_whose_connection_was_closed_asks_again_on_a_new_one() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+    def serve(listener: socket.socket) -> None:
+        for _ in range(2):
+            client, _ = listener.accept()
+            with client:
+                client.recv(1_000)
+                client.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+        served = pool.submit(serve, listener)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with contextlib.closing(probe.connection(url, "127.0.0.2")) as link:
+            assert probe.asked_ms(link) > 0
+            assert probe.asked_ms(link) > 0, "the first connection is closed after one answer"
+        served.result()
+    with contextlib.closing(probe.connection(url, "127.0.0.2")) as link:
+        assert probe.asked_ms(link) < 0, "nobody listens any more"
 
 
 async def test_a_stall_that_outlasts_the_attack_is_counted() -> None:
