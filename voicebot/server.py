@@ -193,7 +193,8 @@ async def serve(settings: Settings, engines: Engines, listener: socket.socket, *
 def web_server(app: FastAPI, settings: Settings, count: Count, **options: Any) -> BoundedServer:
     """uvicorn for `app`, with limits on connections; `count` is told of each that they refuse or break off."""
     places = places_for(settings.max_sessions, settings.trusted_proxies)
-    return BoundedServer(app, ConnectionRules(places, count, streamed={PATH}), **UVICORN, **options)
+    rules = ConnectionRules(places, count, streamed={PATH}, trusted_proxies=settings.trusted_proxies)
+    return BoundedServer(app, rules, **UVICORN, **options)
 
 
 async def _end(task: asyncio.Task[None]) -> None:
