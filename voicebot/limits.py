@@ -16,7 +16,8 @@ OWN_FILES = 96
 of `ACCEPTED_AT_ONCE`, the `PROBE_CONNECTIONS`, workers, downloads and the database come on top."""
 
 FILES_PER_SESSION = 8
-"""Of the open files, so many are kept for each session of `MAX_SESSIONS`: sockets for sound, calls to services."""
+"""Of the open files, so many are kept for each session of `MAX_SESSIONS`: sockets for sound, calls to services.
+Two to six were seen."""
 
 CONNECTIONS = 1_000
 """So many connections may be open at once, if there are files for them. A thousand idle ones took 10 MB."""
