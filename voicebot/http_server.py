@@ -25,6 +25,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from voicebot import limits
 from voicebot.doors.address import client_address
 from voicebot.doors.refusal import Count, Reason, refuse
+from voicebot.doors.turnstile import Turnstile
 from voicebot.places import Place, Places
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,10 @@ class ConnectionRules:
     """Is told of each connection that is refused or broken off."""
     streamed: Container[str] = field(default=())
     """The paths whose routes limit by themselves how slowly a body may come."""
+    trusted_proxies: int = 0
+    pace: Turnstile = field(default_factory=lambda: Turnstile(0, limits.CONNECTIONS * 2, limits.CONNECTIONS * 2))
+    """One request begins in each turn of the event loop, so that a thousand that come at the same moment do not hold
+    up the sound of those who talk."""
 
 
 class BoundedTransport:
@@ -151,6 +156,9 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
     def __init__(self, rules: ConnectionRules, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._rules = rules
+        self._routes = cast(ASGIApp, self.app)
+        self.app = cast(Any, self._begin)
+        self._turn: asyncio.Future[bool] | None = None
         self._phase: tuple[_Phase, object] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._began_s = 0.0
@@ -173,13 +181,15 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
             bounded.abort()
             return
         if self.place.for_probes:
-            self.app = cast(Any, _ProbesOnly(cast(Any, self.app), self._rules.count))
+            self._routes = _ProbesOnly(self._routes, self._rules.count)
         bounded.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.SEND_BUFFER_BYTES)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_watching()
         self._stop_waiting_for_the_reader()
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(False)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -225,6 +235,12 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
     def _should_upgrade(self) -> bool:
         beyond = self.place is not None and self.place.for_probes
         return False if beyond else super()._should_upgrade()
+
+    async def _begin(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Runs the app at the request's turn, unless the client has left before."""
+        self._turn = self._rules.pace.enter(client_address(scope, self._rules.trusted_proxies))
+        if await self._turn:
+            await self._routes(scope, receive, send)
 
     # What the places ask ----------------------------------------------------------------------------------------------
 

@@ -12,14 +12,15 @@ FILES = 16_384
 """The soft limit on open files is raised to this at start, or to the hard limit if that is lower."""
 
 OWN_FILES = 96
-"""Of the open files, so many are kept for the server itself. It was seen to have 25 open with nobody there and 45 with
-its workers and the database at work; one round of `ACCEPTED_AT_ONCE` comes on top."""
+"""Of the open files, so many are kept for the server itself. It was seen to have 20 open with nobody there; one round
+of `ACCEPTED_AT_ONCE`, the `PROBE_CONNECTIONS`, workers, downloads and the database come on top."""
 
 FILES_PER_SESSION = 8
-"""Of the open files, so many are kept for each session of `MAX_SESSIONS`: sockets for sound, calls to services."""
+"""Of the open files, so many are kept for each session of `MAX_SESSIONS`: sockets for sound, calls to services.
+Two to six were seen."""
 
 CONNECTIONS = 1_000
-"""So many connections may be open at once, if there are files for them. An idle one was measured to take 12 kB."""
+"""So many connections may be open at once, if there are files for them. A thousand idle ones took 10 MB."""
 
 ADDRESS_SHARE = 0.5
 """One address may have this share of all connections: less than all, so that one visitor can't keep others waiting;

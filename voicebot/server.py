@@ -161,7 +161,8 @@ def notice(health: Health, settings: Settings) -> str:
 
 def connection_rules(settings: Settings, count: Count) -> ConnectionRules:
     """How many connections there may be; `count` is told of each that is refused or broken off."""
-    return ConnectionRules(places_for(settings.max_sessions, settings.trusted_proxies), count, streamed={PATH})
+    places = places_for(settings.max_sessions, settings.trusted_proxies)
+    return ConnectionRules(places, count, streamed={PATH}, trusted_proxies=settings.trusted_proxies)
 
 
 class Server(BoundedServer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -30,10 +31,11 @@ POST = b"POST /preflight HTTP/1.1\r\nHost: bot\r\n"
 
 
 class Running:
-    def __init__(self, port: int, places: Places, refused: Counter[Reason]) -> None:
+    def __init__(self, port: int, places: Places, refused: Counter[Reason], worked: list[int]) -> None:
         self.port = port
         self.places = places
         self.refused = refused
+        self.worked = worked
 
     async def open(
         self, sent: bytes = b"", host: str = "127.0.0.1"
@@ -56,7 +58,7 @@ class Running:
                 await asyncio.sleep(0.01)
 
 
-def add_slow_routes(app: FastAPI) -> None:
+def add_slow_routes(app: FastAPI, worked: list[int]) -> None:
     async def download(_: Request) -> Response:
         async def pieces() -> AsyncIterator[bytes]:
             for _ in range(400):
@@ -72,6 +74,12 @@ def add_slow_routes(app: FastAPI) -> None:
         while True:
             await websocket.send_text(await websocket.receive_text())
 
+    async def work(_: Request) -> Response:
+        worked.append(1)
+        time.sleep(0.002)  # noqa: ASYNC251 (it computes)
+        return Response("done")
+
+    app.add_route("/work", work)
     app.add_route("/download", download)
     app.add_route("/upload", upload, methods=["POST"])
     app.add_websocket_route("/talk", talk)
@@ -82,7 +90,8 @@ async def running(most: int = 20, most_each: int = 20, probes: int = 4, **settin
     refused: Counter[Reason] = Counter()
     places = Places(most, most_each, probes)
     app = own_app(**settings, allowed_hosts="bot")
-    add_slow_routes(app)
+    worked: list[int] = []
+    add_slow_routes(app, worked)
     rules = ConnectionRules(places, lambda reason: refused.update([reason]), streamed={"/upload"})
     web = BoundedServer(app, rules, **server.UVICORN, timeout_graceful_shutdown=1)
     listener = bind("127.0.0.1", 0)
@@ -90,7 +99,7 @@ async def running(most: int = 20, most_each: int = 20, probes: int = 4, **settin
     while not web.started:  # noqa: ASYNC110 (it tells nobody)
         await asyncio.sleep(0)
     try:
-        yield Running(listener.getsockname()[1], places, refused)
+        yield Running(listener.getsockname()[1], places, refused, worked)
     finally:
         web.should_exit = True
         await serve
@@ -348,6 +357,28 @@ async def test_who_does_not_read_makes_room(hurry: Callable[..., None]) -> None:
         async with asyncio.timeout(10):
             while await bot.status(b"GET / HTTP/1.1\r\nHost: bot\r\n\r\n") != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
+
+
+async def test_requests_that_come_at_the_same_moment_begin_one_by_one_and_addresses_take_turns() -> None:
+    async with running(most=150, most_each=150) as bot, AsyncExitStack() as stack:
+        pipelined = b"GET /work HTTP/1.1\r\nHost: bot\r\n\r\n" * 100
+        for _ in range(100):
+            _, writer = await bot.open(pipelined, "127.0.0.3")
+            stack.callback(writer.close)
+        async with asyncio.timeout(10):
+            while len(bot.worked) < 50:  # noqa: ASYNC110 (it tells nobody)
+                await asyncio.sleep(0)
+        before = len(bot.worked)
+        assert await bot.status(GET, "127.0.0.2") == 200
+        assert len(bot.worked) - before < 50, "it did not wait for a hundred others"
+        loop = asyncio.get_running_loop()
+        turns = []
+        before = len(bot.worked)
+        while len(bot.worked) < before + 300:
+            began_s = loop.time()
+            await asyncio.sleep(0)
+            turns.append(loop.time() - began_s)
+        assert sorted(turns)[int(len(turns) * 0.95)] < 0.05, "all else has its turn in between"
 
 
 async def test_garbage_is_answered_counted_and_hardly_logged(caplog: pytest.LogCaptureFixture) -> None:

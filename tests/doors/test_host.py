@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -114,3 +115,12 @@ async def test_websockets_too() -> None:
             async with connect(f"ws://evil.example:{port}/ws", host="127.0.0.1", port=port, proxy=None):
                 pass
         assert refused.value.response.status_code == 421
+
+
+async def test_a_probe_without_any_name_is_answered() -> None:
+    async with own_server() as host:
+        reader, writer = await asyncio.open_connection(*host.split(":"))
+        writer.write(b"GET /health HTTP/1.0\r\n\r\n")
+        assert (await reader.readline()).split()[1] == b"200"
+        writer.close()
+        await writer.wait_closed()

@@ -7,11 +7,9 @@ import base64
 import binascii
 import logging
 import time
-from collections.abc import Coroutine
 from enum import Enum, auto
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -80,7 +78,7 @@ class Lock:
         self._guesses_of_browsers = AddressBuckets(1 / limits.GUESS_S, limits.GUESSES, clock)
         self._guesses_of_addresses = AddressBuckets(1 / limits.GUESS_S, limits.GUESSES, clock)
         self._all_guesses = TokenBucket(1 / limits.ALL_GUESSES_S, limits.ALL_GUESSES, clock)
-        self._turnstile = Turnstile(later)
+        self._turnstile = Turnstile(limits.TURN_S, limits.WAITING_LOGINS, limits.WAITING_LOGINS_EACH, later)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -120,7 +118,7 @@ class Lock:
                 if scope["path"] in self._open:
                     return _Login.NONE
                 try:
-                    if not await waiting.until(self._turnstile.wait(address)):
+                    if not await waiting.until(self._turnstile.enter(address)):
                         return _Login.GONE
                 except FullError:
                     return _Login.NO_TURN
@@ -148,20 +146,16 @@ class _Receiver:
     async def __call__(self) -> Message:
         return self._came.pop(0) if self._came else await self._receive()
 
-    async def until(self, turn: Coroutine[Any, Any, None]) -> bool:
-        """Wait for `turn`; False if the client has left before. Raises what `turn` raises."""
-        waiting = asyncio.create_task(turn)
+    async def until(self, turn: asyncio.Future[bool]) -> bool:
+        """Wait for `turn`; False if the client has left before."""
         leaving = asyncio.create_task(self._leaves())
         try:
-            await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if waiting.done():
-                waiting.result()
-                return True
-            return False
+            await asyncio.wait((turn, leaving), return_when=asyncio.FIRST_COMPLETED)
+            return turn.done()
         finally:
-            for each in (waiting, leaving):
-                each.cancel()
-            await asyncio.gather(waiting, leaving, return_exceptions=True)
+            turn.cancel()
+            leaving.cancel()
+            await asyncio.wait([leaving])
 
     async def _leaves(self) -> None:
         """Returns when the client has left. More of its body than one piece is not taken in meanwhile."""

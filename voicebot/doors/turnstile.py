@@ -1,12 +1,10 @@
-"""Lets those who wait pass one by one, at a fixed pace, the addresses taking turns."""
+"""Lets those who wait pass one by one, the addresses taking turns."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable
-
-from voicebot import limits
 
 Later = Callable[[float, Callable[[], None]], object]
 """Calls a function after so many seconds."""
@@ -17,31 +15,35 @@ class FullError(Exception):
 
 
 class Turnstile:
-    """One passes each `limits.TURN_S` seconds, never at once; of one address in the order in which they came."""
+    """One passes each `pace_s` seconds, never at once; of one address in the order in which they came.
 
-    def __init__(self, later: Later | None = None) -> None:
+    With a pace of 0 one passes in each turn of the event loop.
+    """
+
+    def __init__(self, pace_s: float, most: int, most_each: int, later: Later | None = None) -> None:
+        self._pace_s, self._most, self._most_each = pace_s, most, most_each
         self._later = later or _later
-        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[asyncio.Future[bool]]] = OrderedDict()
         self._count = 0
         self._is_turning = False
 
-    async def wait(self, address: str) -> None:
-        """Wait for a turn. Raises FullError; who is cancelled leaves the queue."""
+    def enter(self, address: str) -> asyncio.Future[bool]:
+        """Queue up. The future is True at one's turn; cancelled, or set to something else, it leaves the queue.
+
+        Raises FullError.
+        """
         queue = self._waiting.get(address, deque())
-        if self._count >= limits.WAITING_LOGINS or len(queue) >= limits.WAITING_LOGINS_EACH:
+        if self._count >= self._most or len(queue) >= self._most_each:
             raise FullError
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         queue.append(turn)
         self._waiting[address] = queue
         self._count += 1
+        turn.add_done_callback(lambda _: self._leave(address, turn))
         if not self._is_turning:
             self._is_turning = True
-            self._later(limits.TURN_S, self._turn)
-        try:
-            await turn
-        finally:
-            if turn.cancelled():
-                self._leave(address, turn)
+            self._later(self._pace_s, self._turn)
+        return turn
 
     def _turn(self) -> None:
         if not self._waiting:
@@ -53,10 +55,10 @@ class Turnstile:
         if address in self._waiting:
             self._waiting.move_to_end(address)
         if not turn.done():
-            turn.set_result(None)
-        self._later(limits.TURN_S, self._turn)
+            turn.set_result(True)
+        self._later(self._pace_s, self._turn)
 
-    def _leave(self, address: str, turn: asyncio.Future[None]) -> None:
+    def _leave(self, address: str, turn: asyncio.Future[bool]) -> None:
         queue = self._waiting.get(address)
         if queue is None or turn not in queue:
             return
@@ -67,4 +69,5 @@ class Turnstile:
 
 
 def _later(seconds: float, function: Callable[[], None]) -> object:
-    return asyncio.get_running_loop().call_later(seconds, function)
+    loop = asyncio.get_running_loop()
+    return loop.call_later(seconds, function) if seconds else loop.call_soon(function)
