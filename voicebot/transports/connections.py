@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from voicebot.config import Settings
 from voicebot.core.state import State
 from voicebot.doors.admission import Admission, RefusedError, Ticket
-from voicebot.doors.ending import SHUTDOWN, Ending
+from voicebot.doors.ending import SHUTDOWN, Cause, Ending
 from voicebot.doors.refusal import Reason
 from voicebot.doors.turns import DailyTurns
 from voicebot.engines.base import Engines
@@ -53,6 +53,9 @@ class SocketSession(Protocol):
     def conversation_id(self) -> str | None: ...
 
     @property
+    def leaving(self) -> bool: ...
+
+    @property
     def ended(self) -> asyncio.Event: ...
 
     def leave(self, ending: Ending) -> None: ...
@@ -83,7 +86,8 @@ class Connections(WebRTCConnectionMixin):
         self.recordings = Recordings(settings)
         self.mode = "send-receive"
         self.modality = "audio"
-        self.concurrency_limit = settings.max_sessions
+        # `admission` decides; FastRTC also counts connections that are just being closed for a newer one.
+        self.concurrency_limit = 2 * settings.max_sessions
         self.time_limit = None
         self.allow_extra_tracks = False
         self.ice = IceServers(settings)
@@ -125,13 +129,17 @@ class Connections(WebRTCConnectionMixin):
             raise
 
     def place_of(self, conversation: str | None) -> Ticket | None:
-        """The place of the session that is in this conversation, and ends when another one goes on with it."""
+        """The place of the session that is in this conversation, and ends when another one goes on with it.
+
+        One that is ending already for a third one has given its place away.
+        """
         if conversation is None:
             return None
         for webrtc_id, handler in self.handlers.items():
-            if handler.conversation.id == conversation:
+            if handler.conversation.id == conversation and webrtc_id not in self._closing:
                 return self._tickets.get(webrtc_id)
-        return next((each.ticket for each in self.sockets if each.conversation_id == conversation), None)
+        here = (each for each in self.sockets if each.conversation_id == conversation and not each.leaving)
+        return next((each.ticket for each in here), None)
 
     async def _connect(self, offer: Offer, ticket: Ticket) -> Any:
         await self.turns.admit()
@@ -185,6 +193,8 @@ class Connections(WebRTCConnectionMixin):
         """Close a handler's connection, telling its client why."""
         for webrtc_id, known in self.handlers.items():
             if known is handler and webrtc_id not in self._closing:
+                if ending.cause is Cause.ELSEWHERE and webrtc_id in self._tickets:
+                    self._tickets[webrtc_id].leave()
                 handler.say_goodbye(ending)
                 task = asyncio.create_task(self._close(webrtc_id, GOODBYE_S), name=f"close {webrtc_id}")
                 self._closing[webrtc_id] = task
