@@ -6,11 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import numpy as np
+import psutil
 import pytest
 
 from voicebot.core.audio import Audio
-from voicebot.engines.base import EngineError, WordStarts
+from voicebot.engines.base import EngineError, Fault, WordStarts
 from voicebot.engines.tts.espeak import Espeak, word_starts
+from voicebot.engines.worker.frames import FrameBuffer, Message
+from voicebot.engines.worker.pool import WorkerPool
+from voicebot.engines.worker.process import Worker
 
 STORY = "Far out where the land ends there stood a small lighthouse, and in it lived a keeper called Ada. " * 20
 
@@ -152,3 +156,56 @@ async def test_an_unknown_voice_is_said() -> None:
 
 def test_it_knows_many_languages() -> None:
     assert {"en", "es", "hi", "de", "fr"} <= Espeak().languages
+
+
+def espeak_workers() -> list[psutil.Process]:
+    found = [each for each in psutil.Process().children() if "voicebot.engines.tts.espeak_worker" in each.cmdline()]
+    assert found
+    return found
+
+
+async def test_workers_that_are_stopped_are_replaced_and_the_text_is_spoken(espeak: Espeak) -> None:
+    """First sound within 6.5 s of the user's last word must be kept with espeak as the only voice."""
+    for worker in espeak_workers():
+        worker.suspend()
+    begun_s = time.monotonic()
+    async with aclosing(espeak.synthesize(STORY)) as pieces:
+        await anext(pieces)
+    assert time.monotonic() - begun_s < 4.5
+    assert (await said(espeak, "Good morning.")).duration_s > 0.5
+
+
+async def test_a_worker_that_is_stopped_in_mid_sentence_is_given_up_soon(espeak: Espeak) -> None:
+    async with aclosing(espeak.synthesize(STORY * 5)) as pieces:
+        await anext(pieces)
+        for worker in espeak_workers():
+            worker.suspend()
+        begun_s = time.monotonic()
+        with pytest.raises(EngineError, match=r"gave nothing within 2.5 s") as late:
+            async for _ in pieces:
+                pass
+    assert late.value.fault is Fault.TIMEOUT
+    assert time.monotonic() - begun_s < 5
+    assert (await said(espeak, "Good morning.")).duration_s > 0.5
+
+
+async def test_a_worker_that_hangs_before_the_first_sound_is_replaced(
+    espeak: Espeak, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has taken the job up, and is stopped before it can give anything."""
+    begin = WorkerPool._begin
+    hung: list[psutil.Process] = []
+
+    async def begin_and_hang(pool: WorkerPool, worker: Worker, start: Message) -> EngineError | None:
+        if not hung:
+            hung.append(psutil.Process(worker._process.pid))
+            start = Message(start.kind, {**start.fields, "text": ""})
+            problem = await begin(pool, worker, start)
+            hung[0].suspend()
+            worker._buffer = FrameBuffer()
+            return problem
+        return await begin(pool, worker, start)
+
+    monkeypatch.setattr(WorkerPool, "_begin", begin_and_hang)
+    assert (await said(espeak, "Good morning.")).duration_s > 0.5
+    assert hung

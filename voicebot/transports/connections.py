@@ -64,6 +64,9 @@ class SocketSession(Protocol):
     def conversation_id(self) -> str | None: ...
 
     @property
+    def leaving(self) -> bool: ...
+
+    @property
     def ended(self) -> asyncio.Event: ...
 
     def leave(self, ending: Ending) -> None: ...
@@ -154,13 +157,17 @@ class Connections(WebRTCConnectionMixin):
             raise
 
     def place_of(self, conversation: str | None) -> Ticket | None:
-        """The place of the session that is in this conversation, and ends when another one goes on with it."""
+        """The place of the session that is in this conversation, and ends when another one goes on with it.
+
+        One that is ending already for a third one has given its place away.
+        """
         if conversation is None:
             return None
         for webrtc_id, handler in self.handlers.items():
-            if handler.conversation.id == conversation:
+            if handler.conversation.id == conversation and webrtc_id not in self._closing:
                 return self._tickets.get(webrtc_id)
-        return next((each.ticket for each in self.sockets if each.conversation_id == conversation), None)
+        here = (each for each in self.sockets if each.conversation_id == conversation and not each.leaving)
+        return next((each.ticket for each in here), None)
 
     async def _connect(self, offer: Offer, address: str, ticket: Ticket) -> dict[str, str]:
         await self.turns.admit()
@@ -281,6 +288,8 @@ class Connections(WebRTCConnectionMixin):
         """Close a handler's connection, telling its client why."""
         for name, known in self.handlers.items():
             if known is handler and name not in self._closing:
+                if ending.cause is Cause.ELSEWHERE and name in self._tickets:
+                    self._tickets[name].leave()
                 handler.say_goodbye(ending)
                 self._end(name, GOODBYE_S)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import textwrap
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -11,6 +12,20 @@ from pydantic import BaseModel
 
 from voicebot import limits
 from voicebot.transports.ws import protocol
+
+RATES_HZ = limits.UPLOAD_RATES_HZ
+
+SPEECH_LIMITS = textwrap.fill(
+    "**Limits** of speech in. The bot listens to as many seconds as have gone by since the session began, and a burst: "
+    f"{limits.LIVE_BURST_S:g} s of live sound, {limits.UPLOAD_BURST_S:g} s of recordings. Sound that is ahead of that "
+    "waits for its time and is not lost; sound that comes late, as the network had stalled, is heard at once. What "
+    f"waits beyond {limits.WS_WAITING_BYTES // 1_000_000} MB is not read from the connection; a session that keeps it "
+    f"so full for {limits.WS_AHEAD_S:g} s ends with `flood`. A recording has at most {limits.UPLOAD_S:g} s and "
+    f"{limits.UPLOAD_CHANNELS} channels, at {RATES_HZ[0]} to {RATES_HZ[-1]} Hz, which do not change within it. A "
+    f"message of more bytes than {limits.WS_BYTES_PER_AUDIO_BYTE:g} times `WS_MAX_AUDIO_MB` (at least "
+    f"{limits.WS_LEAST_BYTES // 1_000_000} MB) closes the connection with 1009.",
+    120,
+)
 
 HEAD = f"""# The WebSocket protocol
 
@@ -27,6 +42,8 @@ goes on. Other messages than recordings have {limits.WS_TEXT_BYTES // 1000} kB a
 **Speech in**, one of two ways in a session. Live: binary frames of 16-bit little-endian PCM, one channel, as they come
 (20 ms each, say; 64 kB at most); the server hears where speech begins and ends. Or whole utterances: `speech_start`
 where the client hears one begin and `speech_end` with its recording.
+
+{SPEECH_LIMITS}
 
 **Speech out**: clips, numbered, at most 16 of them not heard yet. The bot remembers only what was heard. A client that
 acknowledges clips (`clip_played`) tells it to the millisecond, and a word of which half was played counts as heard; of

@@ -148,9 +148,15 @@ class Session:
         return self._conversation.id
 
     def leave(self, ending: Ending) -> None:
-        """End the session, telling the client why."""
+        """End the session, telling the client why. A newer one that has taken the conversation over has its place."""
         if not self._ending.done():
             self._ending.set_result(ending)
+            if ending.cause is Cause.ELSEWHERE:
+                self.ticket.leave()
+
+    @property
+    def leaving(self) -> bool:
+        return self._ending.done()
 
     async def run(self) -> None:
         """Until one side leaves. All tasks of the session end with it."""

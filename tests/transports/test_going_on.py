@@ -1,0 +1,42 @@
+"""Who goes on with a conversation takes the place of the session that is in it, on whichever transport."""
+
+from __future__ import annotations
+
+from tests.support.rtc_client import RtcClient
+from tests.support.ws_bot import bot
+from tests.support.ws_client import ws_client
+
+
+async def test_a_socket_takes_the_place_of_the_socket_before_it() -> None:
+    async with bot([["Yes."]], max_sessions=1) as server, ws_client(server) as first:
+        name = (await first.next("connected"))["conversation"]
+        await first.send("text", text="hello")
+        await first.next("play_audio")
+        async with ws_client(server, f"?conversation={name}") as second:
+            assert (await second.next("connected"))["conversation"] == name
+            await first.next("closed", code="elsewhere")
+            async with ws_client(server) as stranger:
+                await stranger.next("closed", code="full")
+                assert not stranger.all("connected")
+
+
+async def test_a_socket_takes_the_place_of_a_page_and_a_page_that_of_a_socket() -> None:
+    async with bot([["Yes."]], max_sessions=1) as server, RtcClient(server.url) as page:
+        hello = await page.wait_for_message(lambda message: message["type"] == "hello")
+        name = hello["conversation"]
+        page.send({"type": "text", "text": "hello"})
+        await page.heard.wait_for_sound()
+        async with ws_client(server, f"?conversation={name}") as socket:
+            assert (await socket.next("connected"))["conversation"] == name
+            await page.wait_for_message(lambda message: message.get("code") == "elsewhere")
+            async with RtcClient(server.url, conversation=name) as again:
+                hello = await again.wait_for_message(lambda message: message["type"] == "hello")
+                assert hello["conversation"] == name
+                await socket.next("closed", code="elsewhere")
+
+
+async def test_a_name_that_nobody_is_in_takes_no_place() -> None:
+    async with bot([["Yes."]], max_sessions=1) as server, ws_client(server) as first:
+        await first.next("connected")
+        async with ws_client(server, f"?conversation={'A' * 32}") as second:
+            await second.next("closed", code="full")
