@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -10,6 +12,8 @@ import pytest
 
 from voicebot.core.audio import Audio
 from voicebot.engines.base import EngineError, WordStarts
+from voicebot.engines.chain import FallbackRules
+from voicebot.engines.fallback import TextToSpeechChain
 from voicebot.engines.tts.espeak import Espeak, word_starts
 
 STORY = "Far out where the land ends there stood a small lighthouse, and in it lived a keeper called Ada. " * 20
@@ -152,3 +156,20 @@ async def test_an_unknown_voice_is_said() -> None:
 
 def test_it_knows_many_languages() -> None:
     assert {"en", "es", "hi", "de", "fr"} <= Espeak().languages
+
+
+async def test_a_worker_that_hangs_is_replaced_in_the_same_sentence() -> None:
+    """A stopped process is alive, and says nothing for ever: the only voice of a chain is tried once more."""
+    engine = Espeak(workers=1)
+    chain = TextToSpeechChain([engine], FallbackRules(first_output_s=2))
+    await chain.start()
+    try:
+        (stopped,) = (worker._process.pid for worker in engine._pool._workers)
+        os.kill(stopped, signal.SIGSTOP)
+        async with asyncio.timeout(30):
+            pieces = [piece async for piece in chain.synthesize("Hello there.")]
+        assert any(isinstance(piece, Audio) for piece in pieces)
+        (running,) = (worker._process.pid for worker in engine._pool._workers)
+        assert running != stopped
+    finally:
+        await chain.close()
