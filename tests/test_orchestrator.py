@@ -312,7 +312,9 @@ async def test_the_apology_is_in_the_language_of_the_conversation() -> None:
 
 async def test_a_recogniser_that_dies_in_mid_utterance_loses_no_word() -> None:
     """The same one hears the utterance once more from its start, and what the user goes on to say besides."""
-    dies = ScriptedStt(scripts=[[EngineError("scripted", "it died"), "never"], ["what", "what is the time"]])
+    dies = ScriptedStt(
+        scripts=[[EngineError("scripted", "it died"), "never"], ["what is the time", "what is the time"]]
+    )
     chain, stt = SpeechToTextChain([dies], FallbackRules(backoff_s=0.01)), ScriptedStt()
     await chain.start()
     with patch.object(stt, "session", chain.session):
@@ -329,6 +331,7 @@ async def say_in_two_pieces(session: Session) -> None:
     await session.until(lambda state: state.speaking)
     await asyncio.sleep(0.05)
     session.say(0.4)
+    session.bot.ears.hear(Audio.silence(0.4, 48_000))
 
 
 async def test_a_recogniser_that_dies_for_good_makes_the_bot_ask_again() -> None:

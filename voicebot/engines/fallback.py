@@ -241,18 +241,18 @@ class TextToSpeechChain(OutputChain[TextToSpeech]):
     async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts | Served | Resumed]:
         words = text.split()
         first = 0
-        for round in range(MAX_VOICES):
+        for voice in range(MAX_VOICES):
             said = SaidSoFar(words[first:])
             try:
                 rest = text if not first else " ".join(words[first:])
                 async with aclosing(self._said_by_one(rest, said)) as pieces:
                     async for piece in pieces:
-                        if round and isinstance(piece, Served):
+                        if voice and isinstance(piece, Served):
                             yield Resumed(first, len(words))
                         yield piece
             except EngineError:
                 first += said.whole_words(self._pace)
-                if not said.duration_s or first == len(words) or round == MAX_VOICES - 1:
+                if not said.duration_s or first == len(words) or voice == MAX_VOICES - 1:
                     raise
             else:
                 self._pace.learn(said)
