@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.engines import loud
 from tests.support.ws_bot import bot, session
 from tests.support.ws_client import recording, ws_client
 from voicebot.client.caller import calling
@@ -123,6 +124,18 @@ async def test_messages_that_are_too_long_for_anything_but_a_recording_are_named
             assert "Invalid JSON" in (await client.next("error"))["message"]
         await client.send("speech_end", audio=recording("wav"))
         await client.next("play_audio")
+
+
+async def test_a_long_message_that_is_no_recording_does_not_decide_how_a_session_sends_its_sound() -> None:
+    async with bot([["Yes."]], [["hello"]]) as server, ws_client(server) as client:
+        long = json.dumps({"type": "text", "text": "x" * 70_000})
+        await client.socket.send(long)
+        assert "64000 are allowed" in (await client.next("error"))["message"]
+        await client.socket.send(loud(0.6, 16_000).to_bytes() + bytes(2 * 8_000))
+        await client.socket.send(long)
+        assert "64000 are allowed" in (await client.next("error"))["message"]
+        await client.socket.send(bytes(2 * 8_000))
+        assert (await client.next("asr.final"))["text"] == "hello"
 
 
 async def test_a_long_message_that_should_end_an_utterance_ends_it() -> None:

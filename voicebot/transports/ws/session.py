@@ -133,7 +133,7 @@ class Session:
         self._playout = Playout(self._orchestrator.player, self._send, self._stalled, can_pause=can_pause)
         self._heard_s: float | None = None
         """When live sound came last; None: none has come."""
-        self._uploads = self._held_back = False
+        self._uploads = self._decodes = self._held_back = False
         self.ended = asyncio.Event()
         """Nothing of it goes on any more: whoever runs it sets this."""
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -182,7 +182,7 @@ class Session:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._bystanders.tell("recorder", self._recorder.end)
-            if self._uploads:
+            if self._decodes:
                 self._decoder.leave()
         await say_goodbye(self._socket, list(self._left_over()), ending.cause, ending.reason)
 
@@ -384,8 +384,12 @@ class Session:
     def _must_upload(self, what: str) -> None:
         if self._heard_s is not None:
             raise MessageError(f"{what}: this session sends live sound, in which the server hears speech by itself")
-        if not self._uploads:
-            self._uploads = True
+        self._uploads = True
+        self._need_decoder()
+
+    def _need_decoder(self) -> None:
+        if not self._decodes:
+            self._decodes = True
             self._decoder.enter()
 
     async def _upload(self, data: bytes, *, in_message: bool) -> None:
@@ -393,7 +397,12 @@ class Session:
 
         Whatever is wrong with the recording, the utterance ends. Raises MessageError.
         """
-        self._must_upload("speech_end")
+        if not in_message:
+            self._must_upload("speech_end")
+        elif self._heard_s is None:
+            self._need_decoder()
+        else:  # whatever it is: a recording would be refused, too
+            raise MessageError(f"the message has {len(data)} bytes; {limits.WS_TEXT_BYTES} are allowed with live sound")
         await self._keep_to(self._upload_budget)
         await self._orchestrator.ears.wait_for_room()
         decode = self._decoder.decode_message if in_message else self._decoder.decode_base64
@@ -414,6 +423,7 @@ class Session:
         if audio is not None:
             self._bystanders.tell("recorder", self._recorder.heard, audio)
         if not decoded.in_message or decoded.type == "speech_end":
+            self._uploads = True
             self._orchestrator.ears.upload(audio if length_s >= SHORTEST_S else None)
 
 
