@@ -23,6 +23,7 @@ from voicebot.doors.rates import FloodError, MessageRate
 from voicebot.doors.refusal import Reason
 from voicebot.doors.turns import DailyTurns
 from voicebot.engines.base import Engines
+from voicebot.faults import Faults
 from voicebot.options import ChoiceError, Options
 from voicebot.orchestrator import Meter, Orchestrator
 from voicebot.player import FrameClock
@@ -30,7 +31,6 @@ from voicebot.recording.recorder import Recordings
 from voicebot.store.conversation import Conversation
 from voicebot.transports.recording_decoder import Decoded, RecordingDecoder
 from voicebot.transports.ws.budget import SoundBudget
-from voicebot.transports.ws.bystanders import Bystanders
 from voicebot.transports.ws.inbox import Inbox, LargeMessage
 from voicebot.transports.ws.narrator import Narrator
 from voicebot.transports.ws.playout import Playout
@@ -114,7 +114,7 @@ class Session:
         self._conversation = conversation
         conversation.taken = partial(self.leave, TAKEN_OVER)
         self._recorder = recordings.new(conversation.history)
-        self._bystanders = Bystanders()
+        self._faults = Faults()
         self._narrator = Narrator(self._send)
         self._orchestrator = Orchestrator(
             engines,
@@ -124,7 +124,7 @@ class Session:
             turns=turns,
             history=conversation.history,
             witness=self._narrator.witness,
-            journal=self._bystanders.guarded("journal", self._recorder.happened),
+            journal=self._recorder.happened,
             meter=meter(self._name),
             dropped=lambda text: self._send(TtsDropped(text=text)),
             streamed=self._narrator.stream,
@@ -160,7 +160,8 @@ class Session:
 
     async def run(self) -> None:
         """Until one side leaves. All tasks of the session end with it."""
-        self._bystanders.tell("recorder", self._recorder.begin)
+        with self._faults.contained("recording"):
+            self._recorder.begin()
         self._send(Connected(session_id=self._name, conversation=self._conversation.id, recording=self._recorder.name))
         if self._conversation.notice is not None:
             self._send(Error(message=self._conversation.notice))
@@ -181,7 +182,8 @@ class Session:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._bystanders.tell("recorder", self._recorder.end)
+            with self._faults.contained("recording"):
+                self._recorder.end()
             if self._decodes:
                 self._decoder.leave()
         await say_goodbye(self._socket, list(self._left_over()), ending.cause, ending.reason)
@@ -223,7 +225,8 @@ class Session:
     def _state_changed(self, state: State) -> None:
         self._narrator.tell(state)
         self._playout.follow()
-        self._bystanders.tell("conversation's store", self._conversation.observe, state)
+        with self._faults.contained("keeping the conversation"):
+            self._conversation.observe(state)
 
     def _stalled(self) -> None:
         self._send(Error(message="no clip was acknowledged for a while: the reply is given up"))
@@ -248,7 +251,8 @@ class Session:
     def _advance(self, most: int) -> Samples:
         """The client is taken to have played so many samples."""
         frame = self._orchestrator.next_frame(most)
-        self._bystanders.tell("recorder", self._recorder.played, frame)
+        with self._faults.contained("recording"):
+            self._recorder.played(frame)
         return frame
 
     # In -----------------------------------------------------------------------------------------------------------
@@ -341,7 +345,8 @@ class Session:
             piece = Audio(audio.samples[start : start + size], self._rate_hz)
             self._live_budget.spend(piece.duration_s)
             self._heard_s = time.monotonic()
-            self._bystanders.tell("recorder", self._recorder.heard, piece)
+            with self._faults.contained("recording"):
+                self._recorder.heard(piece)
             self._orchestrator.ears.hear(piece)
             await asyncio.sleep(0)
 
@@ -421,7 +426,8 @@ class Session:
         length_s = 0.0 if audio is None else audio.duration_s
         self._upload_budget.spend(max(length_s, decoded.cost_s * limits.UPLOAD_COST_S))
         if audio is not None:
-            self._bystanders.tell("recorder", self._recorder.heard, audio)
+            with self._faults.contained("recording"):
+                self._recorder.heard(audio)
         if not decoded.in_message or decoded.type == "speech_end":
             self._uploads = True
             self._orchestrator.ears.upload(audio if length_s >= SHORTEST_S else None)

@@ -29,7 +29,7 @@ def fails(*_: Any, **__: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("live", [True, False])
-async def test_a_fault_of_a_bystander_neither_ends_nor_mutes_nor_deafens_a_session(
+async def test_a_fault_beside_a_session_neither_ends_nor_mutes_nor_deafens_it(
     owner: type, method: str, live: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(owner, method, fails)
@@ -47,6 +47,6 @@ async def test_a_fault_of_a_bystander_neither_ends_nor_mutes_nor_deafens_a_sessi
             assert len(words(server)) == 2 * number + 2
         await client.send("bye")
         await client.next("closed", code="bye")
-    told = [each for each in caplog.records if "the session goes on" in each.getMessage()]
+    told = [each for each in caplog.records if "further faults of this session" in each.getMessage()]
     assert len(told) == 1
     assert told[0].exc_info is not None
