@@ -317,7 +317,8 @@ MAX_IMPORT_MESSAGE_CHARS = 100_000
 """Length of one imported message: far more than anybody says or hears in a turn."""
 
 MAX_IMPORT_TEXT_BYTES = 400_000
-"""Text of an imported conversation, in UTF-8. 6 hours of English have 273 kB, 3 hours of Hindi about 340 kB."""
+"""Text of an imported conversation, in UTF-8. 6 hours of English have 273 kB; with 2.5 bytes for each character, as in
+Hindi, 3 hours have 340 kB."""
 
 MAX_IMPORT_PACKED_BYTES = 200_000
 """The same text, compressed as it is stored: 6 hours of English have 98 kB. Only random text comes near this."""
@@ -327,7 +328,7 @@ MAX_ARCHIVE_ENTRIES, MAX_ARCHIVE_DIRECTORY_BYTES = 64, 16_384
 of objects of it."""
 
 IMPORTS_AT_ONCE, IMPORTS_PER_S = 10, 0.1
-"""Imports from one address: a burst, then one every 10 s. Each one costs up to 40 ms of computing."""
+"""Imports from one address: a burst, then one every 10 s. Each one costs up to 20 ms of computing."""
 
 RECORDINGS_AT_ONCE, RECORDINGS_PER_S = 10, 0.1
 """Recordings that one address may download: a burst, then one every 10 s. Packing 30 minutes of sound takes seconds of

@@ -27,6 +27,7 @@ class Threads:
         self._pool = ThreadPoolExecutor(most, thread_name_prefix=name)
         self._rest = rest
         self._thread = threading.local()
+        self._closing = threading.Event()
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do `work` in a thread. Who is cancelled meanwhile waits for its end, if it has begun: nobody closes a file
@@ -43,11 +44,12 @@ class Threads:
 
     def close(self) -> None:
         """Work that has not begun is dropped; work under way ends by itself."""
+        self._closing.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _do(self, work: Callable[[], T]) -> T:
         rested_s: float = getattr(self._thread, "rested_s", 0.0)
-        time.sleep(max(0.0, rested_s - time.monotonic()))
+        self._closing.wait(max(0.0, rested_s - time.monotonic()))
         began_s = time.thread_time()
         try:
             return work()

@@ -311,6 +311,20 @@ async def test_imports_have_a_low_rate_of_their_own_for_each_address() -> None:
         assert unknown.status_code == 404
 
 
+async def test_downloads_have_a_low_rate_of_their_own_and_who_asks_first_is_told_of_it() -> None:
+    async with bot() as (server, http):
+        address = f"/recordings/{recorded(server).name}.zip"
+        here, there = ({"X-Forwarded-For": each} for each in ("10.0.0.1", "10.0.0.2"))
+        for _ in range(limits.RECORDINGS_AT_ONCE):
+            assert (await http.head(address, headers=here)).status_code == 200
+            assert (await http.get(address, headers=here)).status_code == 200
+        refused = await http.head(address, headers=here)
+        assert refused.status_code == 429
+        assert 0 < int(refused.headers["retry-after"]) <= 10
+        assert (await http.get(address, headers=here)).status_code == 429
+        assert (await http.get(address, headers=there)).status_code == 200
+
+
 async def test_many_long_imports_use_up_what_an_address_may_import() -> None:
     long = transcript(messages=[{"role": "user", "text": "x" * 90_000}] * 4)
     async with bot(keep_conversations=True) as (_, http):

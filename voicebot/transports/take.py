@@ -70,8 +70,10 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
 
     @app.head("/recordings/{name}.zip")
     async def is_there(name: Name, request: Request) -> Response:
-        """Whether it can be had, at no cost."""
+        """Whether a download would be refused just now, at no cost."""
         _count(rates.of(address_of(request)))
+        if wait_s := download_rates.of(address_of(request)).wait_s:
+            raise _too_often(wait_s)
         return Response(headers=_headers(find(name)), media_type="application/zip")
 
     @app.get("/recordings/{name}.zip")
@@ -123,8 +125,11 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
 def _count(bucket: TokenBucket, tokens: float = 1) -> None:
     """Raises RefusedError if the address has used up what it may."""
     if not bucket.take(tokens):
-        wait_s = bucket.wait_for_s(tokens)
-        raise RefusedError(429, Reason.RATE, "You are asking too often. Please wait a little.", wait_s)
+        raise _too_often(bucket.wait_for_s(tokens))
+
+
+def _too_often(wait_s: float) -> RefusedError:
+    return RefusedError(429, Reason.RATE, "You are asking too often. Please wait a little.", wait_s)
 
 
 def _no_room() -> RefusedError:
