@@ -114,22 +114,27 @@ class WebSocketServerProtocol(HeldWebSocket, WebSocketsSansIOProtocol):
 
     def handle_text(self, event: Frame) -> None:
         self.curr_msg_data_type = "text"
-        self._message = bytearray()
-        self.handle_cont(event)
+        self._begin(event)
 
     def handle_bytes(self, event: Frame) -> None:
         self.curr_msg_data_type = "bytes"
-        self._message = bytearray()
-        self.handle_cont(event)
+        self._begin(event)
+
+    def _begin(self, event: Frame) -> None:
+        if event.fin:
+            self._deliver(bytes(event.data))
+        else:
+            self._message = bytearray(event.data)
 
     def handle_cont(self, event: Frame) -> None:
         """A list of the parts, as uvicorn keeps it, would grow with empty ones."""
         self._message += event.data
         if event.fin:
-            self.send_receive_event_to_app()
+            data, self._message = bytes(self._message), bytearray()
+            self._deliver(data)
 
-    def send_receive_event_to_app(self) -> None:
-        data, self._message = bytes(self._message), bytearray()
+    def _deliver(self, data: bytes) -> None:
+        """Gives the app a whole message."""
         if self.close_sent:
             return  # the app has said goodbye: this end only waits for the client's answer
         event: dict[str, Any] = {"type": "websocket.receive"}

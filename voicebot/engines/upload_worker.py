@@ -1,9 +1,9 @@
 """Decodes strangers' recordings in a confined process of its own: one message of `/ws` in, 16 kHz PCM out.
 
-A job is START with the field `max_bytes`, then one DATA with the message's JSON, or with the field `base64` only what
-stood in its field `audio`. The answer is PCM in pieces, then a DATA with the field `cpu_s`, the processor time that it
-took, and `error` if something is wrong. `message` is then 1 if it is the message rather than the recording in it, and
-`type` is the message's type if that much can be read.
+A job is START with the field `max_bytes`, then the message's JSON in DATA messages, and END. With the field `base64` in
+START it is only what stood in the message's field `audio`. The answer is PCM in pieces, then a DATA with the field
+`cpu_s`, the processor time that it took, and `error` if something is wrong. `message` is then 1 if it is the message
+rather than the recording in it, and `type` is the message's type if that much can be read.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ def handle(start: Message, parent: Parent) -> None:
     max_bytes = start.fields["max_bytes"]
     assert isinstance(max_bytes, int)
     begun_s = time.process_time()
-    message = parent.receive()
-    if message is None or message.kind is not Kind.DATA:
+    sent = _input(parent)
+    if sent is None:
         return
-    size_mb = len(message.body) / 1e6
+    size_mb = len(sent) / 1e6
     outcome: dict[str, Value] = {"error": None}
     with limited_processor_time(limits.DECODER_CPU_S + limits.DECODER_CPU_S_PER_MB * size_mb):
         try:
-            if not _answer(message, max_bytes, parent):
+            encoded = bytes(sent) if "base64" in start.fields else _audio_in(sent)
+            if not _answer(encoded, max_bytes, parent):
                 return
         except _MessageError as error:
             outcome = {"error": str(error), "message": 1, "type": error.type}
@@ -49,9 +50,16 @@ def handle(start: Message, parent: Parent) -> None:
     parent.send(Message(Kind.DATA, {**outcome, "cpu_s": time.process_time() - begun_s}))
 
 
-def _answer(message: Message, max_bytes: int, parent: Parent) -> bool:
+def _input(parent: Parent) -> bytearray | None:
+    """All that the parent sends; None if the job is cancelled before the end of it."""
+    sent = bytearray()
+    while (message := parent.receive()) is not None and message.kind is Kind.DATA:
+        sent += message.body
+    return sent if message is not None and message.kind is Kind.END else None
+
+
+def _answer(encoded: bytes | str, max_bytes: int, parent: Parent) -> bool:
     """Sends the recording's sound. Returns False if the job was cancelled meanwhile."""
-    encoded: bytes | str = message.body if "base64" in message.fields else _audio_in(message.body)
     if len(encoded) * 3 // 4 > max_bytes + 3:
         raise RecordingError(f"the recording is too large; {max_bytes} bytes are allowed")
     try:
@@ -66,7 +74,7 @@ def _answer(message: Message, max_bytes: int, parent: Parent) -> bool:
     return True
 
 
-def _audio_in(body: bytes) -> str:
+def _audio_in(body: bytearray) -> str:
     """The base64 in a `speech_end` that is longer than other messages may be. Raises _MessageError."""
     if sum(map(body.count, (b"[", b"{", b","))) > limits.WS_MESSAGE_PARTS:
         raise _MessageError(f"the message has too many parts: {limits.WS_MESSAGE_PARTS} are allowed")

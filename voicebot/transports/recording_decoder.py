@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 _NAME = "recording decoder"
 _MODULE = "voicebot.engines.upload_worker"
+_PART_BYTES = 1 << 18
 _MOST_BYTES = round((limits.UPLOAD_S + 1) * SPEECH_RATE_HZ * 2)
 """Of PCM: a process that gives more does not do what it should."""
 
@@ -69,11 +70,11 @@ class RecordingDecoder:
 
     async def decode_message(self, message: bytes) -> Decoded:
         """The sound of a `speech_end` that is given as it came, in JSON."""
-        return await self._decode(Message(Kind.DATA, body=message))
+        return await self._decode(message, {})
 
     async def decode_base64(self, encoded: bytes) -> Decoded:
         """The sound of a recording in base64."""
-        return await self._decode(Message(Kind.DATA, {"base64": 1}, encoded))
+        return await self._decode(encoded, {"base64": 1})
 
     async def close(self) -> None:
         """Ends all processes. A recording that is being decoded gets an error."""
@@ -83,16 +84,18 @@ class RecordingDecoder:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _decode(self, recording: Message) -> Decoded:
+    async def _decode(self, sent: bytes, form: dict[str, Value]) -> Decoded:
         assert self._pool is not None, "enter comes first"
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
         try:
             await self._pool.start()
-            pool_job = self._pool.job(Message(Kind.START, {"max_bytes": self._max_audio_bytes}))
+            pool_job = self._pool.job(Message(Kind.START, {"max_bytes": self._max_audio_bytes, **form}))
             async with pool_job as job, asyncio.timeout(limits.DECODER_WALL_S):
                 begun_s = loop.time()
-                await job.send(recording)
+                for start in range(0, len(sent), _PART_BYTES):  # in parts, as copying megabytes takes milliseconds
+                    await job.send(Message(Kind.DATA, body=sent[start : start + _PART_BYTES]))
+                await job.send(Message(Kind.END))
                 pcm = bytearray()
                 while (message := await job.receive()) is not None:
                     if "cpu_s" in message.fields:
@@ -104,7 +107,7 @@ class RecordingDecoder:
             logger.warning("a recording could not be decoded: %s", error)
         except TimeoutError:
             logger.warning("a recording could not be decoded within %g s", limits.DECODER_WALL_S)
-        limit_s = limits.DECODER_CPU_S + limits.DECODER_CPU_S_PER_MB * len(recording.body) / 1e6
+        limit_s = limits.DECODER_CPU_S + limits.DECODER_CPU_S_PER_MB * len(sent) / 1e6
         cost_s = min(limit_s, loop.time() - begun_s) + limits.DECODER_START_S
         return Decoded(error="the recording can't be decoded", cost_s=cost_s)
 
