@@ -48,6 +48,7 @@ LAST_WORDS_S = 8.0
 """How long the last words of all sessions may take to be kept when the server ends."""
 
 BUSY_S = 5.0
+"""When a client may try again that was pushed out while it was connecting."""
 
 
 class OfferError(RefusedError):
