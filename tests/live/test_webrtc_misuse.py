@@ -191,7 +191,7 @@ async def test_one_session_that_can_not_be_ended_keeps_no_other_from_its_goodbye
             second.send({"type": "text", "text": "keep this"})
             await second.wait_for_message(answered(1))
             monkeypatch.setattr(server.connections.ice, "close", fails)
-            stored = []
+            stored: list[Any] = []
             close = server.connections.conversations.close
 
             async def close_store() -> None:
