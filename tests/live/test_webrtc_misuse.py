@@ -30,6 +30,7 @@ from tests.support.live_server import LiveServer, serving
 from tests.support.rtc_client import Json, OfferRefusedError, RtcClient
 from tests.support.rtc_misuse import Misuser
 from voicebot import config, limits
+from voicebot.core.history import History
 from voicebot.transports.webrtc import VoiceHandler
 
 FRAME = 960
@@ -191,7 +192,7 @@ async def test_one_session_that_can_not_be_ended_keeps_no_other_from_its_goodbye
             second.send({"type": "text", "text": "keep this"})
             await second.wait_for_message(answered(1))
             monkeypatch.setattr(server.connections.ice, "close", fails)
-            stored: list[Any] = []
+            stored: list[History | None] = []
             close = server.connections.conversations.close
 
             async def close_store() -> None:
