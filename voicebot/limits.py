@@ -113,6 +113,16 @@ The rest are refused."""
 KNOWN_DAYS = 400
 """So long a browser that has logged in is remembered: the longest that browsers keep a cookie."""
 
+# What a session is told, over either transport -----------------------------------------------------------------------
+
+TEXTS_AT_ONCE = 20
+TEXTS_PER_S = 1.0
+"""Texts that a user types in one session: so many at once, and then so many a second. Each of them is answered, which
+may cost money, and all that are not answered yet are one message, which is put together again each time."""
+
+MAX_MESSAGE_CHARS = 20_000
+"""What a user says before anything of an answer is heard is one message, up to this length; then another one begins."""
+
 # WebRTC: offers, data channel, sound ----------------------------------------------------------------------------------
 
 OFFER_BYTES = 20_000

@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.core.history import Message, Role, first_words, heard, merged, said, word_shares, words_heard
+from voicebot.core.history import History, Message, Role, first_words, heard, merged, said, word_shares, words_heard
+from voicebot.limits import MAX_MESSAGE_CHARS
 
 USER_ASKED = (Message(Role.USER, "How are you doing?"),)
 
@@ -58,3 +59,13 @@ def test_editing_never_loses_what_was_said_or_heard(edits: list[tuple[bool, str]
     words = [word for _, text in edits for word in text.split()]
     assert " ".join(message.text for message in history).split() == words
     assert all(message.text for message in history)
+
+
+def test_an_unanswered_message_grows_no_longer_than_is_allowed_and_nothing_is_lost() -> None:
+    """It is put together anew for each text that is added, so a stranger could make that ever more work."""
+    history: History = ()
+    texts = [f"text {number} " + "x" * 1_980 for number in range(100)]
+    for text in texts:
+        history = said(history, text)
+    assert max(len(message.text) for message in history) <= MAX_MESSAGE_CHARS
+    assert " ".join(message.text for message in history) == " ".join(texts)

@@ -10,8 +10,10 @@ import pytest
 from tests.live.test_webrtc import Json, answered, quick, until
 from tests.support.engines import ScriptedAgent, ToneTts
 from tests.support.rtc_client import OfferRefusedError, RtcClient
+from voicebot import limits
 from voicebot.core.presence import NOBODY_THERE
 from voicebot.core.sayings import goodbye, still_there
+from voicebot.doors.rates import TOO_MANY_TEXTS
 
 
 def is_closed(message: Json) -> bool:
@@ -106,3 +108,12 @@ async def test_a_sentence_that_is_left_unspoken_is_told() -> None:
 
 def sentences_of(text: str) -> list[str]:
     return [f"{each.rstrip('.')}." for each in text.split(". ")]
+
+
+async def test_texts_that_are_typed_too_fast_are_refused_in_words() -> None:
+    async with quick(messages_per_s=1_000) as server, RtcClient(server.url) as client:
+        for number in range(limits.TEXTS_AT_ONCE + 1):
+            client.send({"type": "text", "text": f"hello {number}"})
+        error = await client.wait_for_message(lambda message: message["type"] == "error")
+        assert error["message"] == TOO_MANY_TEXTS
+        assert not any(is_closed(message) for message in client.messages)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import accumulate, pairwise
 
+from voicebot.limits import MAX_MESSAGE_CHARS
+
 
 class Role(StrEnum):
     USER = "user"
@@ -31,11 +33,15 @@ def merged(texts: Iterable[str]) -> str:
 
 
 def said(history: History, text: str, *, merge: bool = True) -> History:
-    """The user said `text`: a new message, or with `merge` more of the last one if no reply was heard since."""
+    """The user said `text`: a new message, or with `merge` more of the last one if no reply was heard since.
+
+    A message that would become longer than `MAX_MESSAGE_CHARS` is left as it is.
+    """
     text = merged([text])
     if not text:
         return history
-    if merge and history and history[-1].role is Role.USER:
+    last = history[-1] if history else None
+    if merge and last and last.role is Role.USER and len(last.text) + len(text) <= MAX_MESSAGE_CHARS:
         return (*history[:-1], replace(history[-1], text=merged([history[-1].text, text])))
     return (*history, Message(Role.USER, text))
 

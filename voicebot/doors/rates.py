@@ -6,12 +6,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from voicebot import limits
+
 Clock = Callable[[], float]
 
 
 def elapsed_s() -> float:
     """Seconds that have passed, also while the machine was asleep, which Linux leaves out of its monotonic clock."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 class SteadyClock:
@@ -101,3 +105,11 @@ class MessageRate:
         if self._refused.take():
             return f"too many messages: {self._per_s:g} a second are allowed; this one was ignored"
         raise FloodError("Far too many messages came from your side.")
+
+
+def text_rate(clock: Clock = time.monotonic) -> TokenBucket:
+    """How many texts one session's user may type."""
+    return TokenBucket(limits.TEXTS_PER_S, limits.TEXTS_AT_ONCE, clock)
+
+
+TOO_MANY_TEXTS = f"text: more than {limits.TEXTS_PER_S:g} a second; this one was ignored, please send it again"

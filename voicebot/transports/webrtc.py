@@ -27,7 +27,7 @@ from voicebot.core.events import ChoicesMade, ConversationCleared, InterruptPres
 from voicebot.core.state import State
 from voicebot.doors.admission import RefusedError, Ticket
 from voicebot.doors.ending import FAULT, HUNG_UP, TAKEN_OVER, Cause, Ending
-from voicebot.doors.rates import FloodError, MessageRate
+from voicebot.doors.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
 from voicebot.doors.turns import DailyTurns
 from voicebot.engines.base import Engines
 from voicebot.faults import Faults
@@ -132,7 +132,7 @@ class VoiceHandler(AsyncStreamHandler):
         self.max_message_bytes = limits.LEAST_MESSAGE_BYTES
         """The longest message that the client takes."""
         self._resamplers: dict[tuple[int, str, str], AudioResampler] = {}
-        self._rate = MessageRate(settings.messages_per_s)
+        self._rate, self._texts = MessageRate(settings.messages_per_s), text_rate()
         self.ticket: Ticket | None = None
         """Set by whoever gave it its place."""
         self._closed = asyncio.Event()
@@ -356,8 +356,10 @@ class VoiceHandler(AsyncStreamHandler):
             self._send(messages.error(str(error)))
             return
         match message:
-            case TextMessage(text=text):
+            case TextMessage(text=text) if self._texts.take():
                 self._orchestrator.post(TextTyped(text))
+            case TextMessage():
+                self._send(messages.error(TOO_MANY_TEXTS))
             case InterruptMessage():
                 self._orchestrator.post(InterruptPressed())
             case ClearMessage():

@@ -17,7 +17,8 @@ from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scr
 from tests.support.live_server import serving
 from tests.support.ws_bot import bot, history, play, until_empty, words
 from tests.support.ws_client import recording, sound_of, ws_client
-from voicebot import config
+from voicebot import config, limits
+from voicebot.doors.rates import TOO_MANY_TEXTS
 from voicebot.transports.ws.document import document
 
 HELLO = "Hello there my friend."
@@ -255,3 +256,12 @@ async def test_messages_that_come_too_fast_are_not_read_and_a_flood_ends_the_ses
             await client.send("client_playback_complete")
         assert "Far too many messages" in (await client.next("closed"))["reason"]
         await until_empty(server)
+
+
+async def test_texts_that_are_typed_too_fast_are_refused_in_words() -> None:
+    """Each of them is answered, which may cost money."""
+    async with bot(turns_per_day=0) as server, ws_client(server) as client:
+        for number in range(limits.TEXTS_AT_ONCE + 1):
+            await client.send("text", text=f"hello {number}")
+        assert (await client.next("error"))["message"] == TOO_MANY_TEXTS
+        assert server.connections.sockets

@@ -19,7 +19,7 @@ from voicebot.core.events import ChoicesMade, ConversationCleared, InterruptPres
 from voicebot.core.state import State
 from voicebot.doors.admission import Ticket
 from voicebot.doors.ending import FAULT, HUNG_UP, TAKEN_OVER, Cause, Ending
-from voicebot.doors.rates import FloodError, MessageRate
+from voicebot.doors.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
 from voicebot.doors.refusal import Reason
 from voicebot.doors.turns import DailyTurns
 from voicebot.engines.base import Engines
@@ -105,7 +105,7 @@ class Session:
     ) -> None:
         self._socket, self._settings, self._rate_hz = socket, settings, rate_hz
         self._options, self._choices = options, settings.choices
-        self.ticket, self._rate = ticket, MessageRate(settings.messages_per_s)
+        self.ticket, self._rate, self._texts = ticket, MessageRate(settings.messages_per_s), text_rate()
         self._decoder, self._inbox = decoder, Inbox()
         self._live_budget = SoundBudget(limits.LIVE_BURST_S, limits.LIVE_PACE)
         self._upload_budget = SoundBudget(limits.UPLOAD_BURST_S)
@@ -372,6 +372,8 @@ class Session:
             case Text(text=text):
                 if len(text) > self._settings.max_text_chars:
                     raise MessageError(f"text: {len(text)} characters; {self._settings.max_text_chars} are allowed")
+                if not self._texts.take():
+                    raise MessageError(TOO_MANY_TEXTS)
                 self._orchestrator.post(TextTyped(text))
             case Clear():
                 self._orchestrator.post(ConversationCleared())
