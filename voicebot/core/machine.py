@@ -53,6 +53,9 @@ from voicebot.limits import UTTERANCES_AT_ONCE
 MAX_ASKED_AGAIN = 2
 """The user is not asked again and again to repeat what may be a noise."""
 
+CUT_SILENCE_S = 0.05
+"""An utterance that ends after less silence has not ended by itself: it was too long."""
+
 ECHO_LIKELY = 0.5
 """Speech of which so much is the bot's own voice was very likely nobody's."""
 
@@ -229,8 +232,9 @@ class _Transition(Deciding):
         utterance = self._utterance(number)
         if utterance is None or not utterance.speaking:
             return
-        # Words said since the pause, too briefly to end it, are not in what the recogniser has answered to it.
-        known = utterance.known and speech.duration_s <= utterance.speech.duration_s
+        # Of an utterance that was cut while the user speaks on, the words since the pause are still to come.
+        speaks_on = silence_s < CUT_SILENCE_S and speech.duration_s > utterance.speech.duration_s
+        known = utterance.known and not speaks_on
         utterance = replace(utterance, speaking=False, speech=self._outlasting(speech, silence_s))
         self._update(utterance)
         if self.state.asked is None:
