@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import stat
@@ -13,6 +14,9 @@ import psutil
 from tests.support.app_process import App
 
 MB = 1e6
+
+STEADY_MB = 3.0
+"""Memory that changes by less in a second, or while something is measured, stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,15 @@ def reading(app: App, *folders: Path, sessions: int = -1) -> Reading:
     log = app.log.stat().st_size
     disk = sum(_bytes_in(folder) for folder in folders) - log
     return Reading(memory / MB, disk / MB, unnamed / MB, descriptors, log / 1_000, cpu_s, sessions)
+
+
+async def steady(app: App) -> None:
+    """Waits until all workers of an app that has just been started have loaded what they need."""
+    for _ in range(30):
+        before = await asyncio.to_thread(memory_mb, app)
+        await asyncio.sleep(1.0)
+        if abs(await asyncio.to_thread(memory_mb, app) - before) < STEADY_MB:
+            return
 
 
 def memory_mb(app: App) -> float:

@@ -71,7 +71,7 @@ class Row:
         """What the others felt."""
         found = exceeded(("lag p95", self.lag.p95, LAG_P95_MS, "ms"), ("lag at most", self.lag.most, LAG_MOST_MS, "ms"))
         if self.lag.refused and self.place == "other":
-            found.append(f"/health refused {self.lag.refused} of {self.lag.tried} new connections")
+            found.append(f"/health had no answer for {self.lag.refused} of {self.lag.tried} new connections")
         return found + [f"{who}: {what}" for who, what in self.honest.items() if what is not None]
 
     @property

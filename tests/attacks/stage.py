@@ -39,8 +39,8 @@ SLOW_LOGIN_S = 25.0
 REST_S = 0.5
 """Over which the app's use of the processor at rest is measured."""
 
-STEADY_MB, STEADY_S = 3.0, 10.0
-"""An app whose memory changes by more in that time is still starting its workers, or giving memory back."""
+STEADY_S = 10.0
+"""How long memory may take to stay as it is."""
 
 SETTLE_S = 30.0
 """The longest that memory, disk and places may take to be as before."""
@@ -188,6 +188,7 @@ class Stage:
     async def _measure(self) -> None:
         assert self._app is not None
         await warm_up(self._app.url, PROBE, self._login)
+        await figures.steady(self._app)
         self._lag = await self._stack.enter_async_context(measured_lag(self._app.url, PROBE))
 
     async def _end(self) -> None:
@@ -219,7 +220,7 @@ class Stage:
             first, began_s = await self._reading(), time.monotonic()
             await asyncio.sleep(REST_S)
             second = await self._reading()
-            if abs(second.memory_mb - first.memory_mb) < STEADY_MB or time.monotonic() > deadline_s:
+            if abs(second.memory_mb - first.memory_mb) < figures.STEADY_MB or time.monotonic() > deadline_s:
                 return second, (second.cpu_s - first.cpu_s) / (time.monotonic() - began_s)
 
     async def _settled(self, before: Reading, rest_before: float) -> tuple[Reading, float]:

@@ -25,7 +25,7 @@ from tests.attacks.honest import HONEST, User, answered, honest_users, warm_up
 from tests.attacks.judge import DISK_MB, LOG_KB, MEMORY_MB
 from tests.attacks.lag import LagLog, measured_lag
 from tests.attacks.last_words import SETTINGS, problems_of_untold_sessions
-from tests.attacks.stage import LOGIN, PROBE, STEADY_MB
+from tests.attacks.stage import LOGIN, PROBE
 from tests.attacks.target import Target
 from tests.support.app_process import App, forked_app, running_app
 
@@ -61,6 +61,7 @@ class Bot:
             try:
                 app = self.stack.enter_context(self._start(home))
                 await warm_up(app.url, PROBE, login)
+                await figures.steady(app)
                 self.lag = await self.stack.enter_async_context(measured_lag(app.url, PROBE))
                 self.users = await self.stack.enter_async_context(honest_users(app.url, HONEST, login))
             except BaseException:
@@ -80,16 +81,6 @@ class Bot:
     async def end(self) -> None:
         self.app = None
         await self.stack.aclose()
-
-    async def at_rest(self) -> figures.Reading:
-        """Once all its workers are there: memory changes no more."""
-        now = await self.reading()
-        for _ in range(20):
-            await asyncio.sleep(0.1)
-            earlier, now = now, await self.reading()
-            if abs(now.memory_mb - earlier.memory_mb) < STEADY_MB:
-                break
-        return now
 
     async def reading(self) -> figures.Reading:
         assert self.app is not None
@@ -130,7 +121,7 @@ async def test_nobody_else_feels(attack: Attack, bots: Bots) -> None:
     if attack.prepare is not None:
         attack.prepare()
     try:
-        before, began_s = await bot.at_rest(), time.monotonic()
+        before, began_s = await bot.reading(), time.monotonic()
         await run(attack, target)
         lag = await bot.lag.between(began_s, time.monotonic())
         assert not target.problems, target.problems
