@@ -244,7 +244,7 @@ def _problems(cell: Cell, history: tuple[Message, ...]) -> list[str]:
 @pytest.mark.parametrize(("stage", "service"), [(stage, each) for stage, names in STAGES.items() for each in names])
 async def test_every_fault_at_this_service(stage: str, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gradio.mount_gradio_app", lambda app, *_, **__: app)
-    monkeypatch.setattr("voicebot.server.build_page", lambda _: None)  # a page for each server takes half a minute
+    monkeypatch.setattr("voicebot.server.add_page", lambda *_: None)  # a page for each server takes half a minute
     wanted = [fault for fault in Fault if (service, fault) not in SKIPPED]
     async with AsyncExitStack() as running:
         cells, ready = [], asyncio.Barrier(len(wanted))

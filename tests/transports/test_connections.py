@@ -9,9 +9,8 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
-from voicebot import config
+from voicebot import config, limits
 from voicebot.doors.admission import RefusedError
-from voicebot.engines import preflight
 from voicebot.engines.base import EngineError, Engines
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import TextToSpeechChain
@@ -31,7 +30,7 @@ class Voice(ToneTts):
 
 async def test_the_client_that_connects_first_of_two_gets_the_last_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both made their offers while the engines were being probed, and a place was free."""
-    monkeypatch.setattr(preflight, "FRESH_S", 0.0)
+    monkeypatch.setattr(limits, "PROBE_ILL_S", 0.0)
     voice = Voice()
     fixed = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
     voices = TextToSpeechChain([voice], FallbackRules(rest_s=60))
