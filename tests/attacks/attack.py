@@ -15,7 +15,7 @@ PLACES: tuple[Place, ...] = get_args(Place)
 Lock = Literal["unlocked", "locked", "with password"]
 """How the app is locked, and whether the attacker has the password."""
 
-SECONDS = 3.0
+SECONDS = 2.5
 
 
 @dataclass(frozen=True, slots=True)

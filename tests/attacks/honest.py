@@ -171,13 +171,15 @@ class Uploader(User):
 
 
 @asynccontextmanager
-async def honest_users(url: str, address: str, login: Login | None) -> AsyncIterator[list[User]]:
+async def honest_users(
+    url: str, address: str, login: Login | None, *, typed: bool = False
+) -> AsyncIterator[list[User]]:
     """One of each, connected, who have been answered once."""
     async with AsyncExitStack() as stack:
         users: list[User] = [Talker(url, address, login), Uploader(url, address, login)]
         for user in users:
             await user.come(stack)
-        await asyncio.gather(*(user.ask(patience_s=FIRST_ANSWER_S) for user in users))
+        await asyncio.gather(*(user.ask(typed=typed, patience_s=FIRST_ANSWER_S) for user in users))
         yield users
 
 

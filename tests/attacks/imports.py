@@ -44,7 +44,7 @@ async def imports(on: Target) -> None:
     await brings_back(on, archive(38, 99_000), 0.05)
 
 
-@attack("D6", addresses=120)
+@attack("D6", addresses=120, places=("other",))
 async def imports_from_many(on: Target) -> None:
     """The same from 120 addresses, one each second and address, and small ones besides."""
     turn = itertools.count()

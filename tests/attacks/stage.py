@@ -153,7 +153,7 @@ class Stage:
 
     async def _ask_all(self, attack: Attack, place: Place, target: Target) -> dict[str, str | None]:
         """Each honest user's next question, and a newcomer."""
-        typed = target.kept_out
+        typed = target.kept_out or place == "own"  # speech takes its time, and is heard in the other rows
         tasks = {user.name: answered(user, typed=typed) for user in self._users}
         if place == "other":
             tasks["newcomer"] = newcomer(target.url, HONEST, self._login)
@@ -172,7 +172,8 @@ class Stage:
         if self._address != address:
             await self._visit.aclose()
             assert self._app is not None
-            self._users = await self._visit.enter_async_context(honest_users(self._app.url, address, self._login))
+            users = honest_users(self._app.url, address, self._login, typed=address != HONEST)
+            self._users = await self._visit.enter_async_context(users)
             self._address = address
 
     def _start(self) -> None:
