@@ -104,7 +104,8 @@ async def test_who_leaves_in_the_middle_of_an_import_makes_no_noise(
         address = httpx.URL(server.url)
         for _ in range(limits.UPLOADS_AT_ONCE + 1):
             _, writer = await asyncio.open_connection(address.host, address.port)
-            writer.write(b"POST /conversations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n" + b"{" * 100)
+            head = b"POST /conversations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n"
+            writer.write(head + b"{" * 100)
             await begun.acquire()
             writer.close()
             await writer.wait_closed()
