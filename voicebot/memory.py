@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Of glibc's malloc.h."""
 
 LARGE_BYTES = 256 * 1024
 QUIET_S = 1.0
+GROWN_BYTES = 8_000_000
 
 
 def return_large_pieces() -> None:
@@ -40,19 +43,30 @@ def settle() -> None:
 
 
 async def tidy_up(open_sessions: Callable[[], int], begun_sessions: Callable[[], int]) -> None:
-    """Each time the last session has ended, as then nobody can be held up: until cancelled."""
-    tidied = begun_sessions()
+    """Give memory back once sessions have begun or ended, or the process has grown: until cancelled.
+
+    While somebody talks, that is done beside the event loop: 50 MB of 305 MB took 4 to 6 ms, and the loop was late by
+    2 ms at most. The garbage collector, which nothing can run beside, waits until nobody is there.
+    """
+    sessions, resident = (begun_sessions(), open_sessions()), _resident_bytes()
     while True:
         await asyncio.sleep(QUIET_S)
-        if begun_sessions() != tidied and not open_sessions():
-            tidied = begun_sessions()
-            give_back()
+        now = begun_sessions(), open_sessions()
+        if now == sessions and _resident_bytes() - resident < GROWN_BYTES:
+            continue
+        sessions = now
+        if not open_sessions():
+            gc.collect()
+        await asyncio.to_thread(_glibc, "malloc_trim", 0)
+        resident = _resident_bytes()
 
 
-def give_back() -> None:
-    """What ended sessions left behind. Measured after 5 to 250 sessions: 260 MB of 305 to 317 are left, in 80 ms."""
-    gc.collect()
-    _glibc("malloc_trim", 0)
+def _resident_bytes() -> int:
+    """The process's memory, where the system tells it in the way that Linux does; else 0."""
+    try:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def _glibc(function: str, *arguments: int) -> None:
