@@ -29,6 +29,8 @@ class HttpSimulator:
         self.pace_s = 0.0
         """Between two pieces of an answer."""
         self._connections: set[Connection] = set()
+        self._half_open: set[Connection] = set()
+        """Those of them that are read no more, so that nobody sees their client go."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def answer(self, exchange: Exchange) -> None:
@@ -36,8 +38,8 @@ class HttpSimulator:
 
     @property
     def open(self) -> int:
-        """How many sockets are open."""
-        return len(self._connections)
+        """How many sockets are open, without those that went half-open."""
+        return len(self._connections - self._half_open)
 
     @property
     def url(self) -> str:
@@ -85,7 +87,7 @@ class HttpSimulator:
             case Fault.HANG:
                 await asyncio.Event().wait()
             case Fault.HALF_OPEN:
-                exchange.stop_reading()
+                self._half_open.add(exchange.stop_reading())
                 await asyncio.Event().wait()
             case Fault.SLOW_FIRST_BYTE:
                 await asyncio.sleep(planned.delay_s)

@@ -86,9 +86,10 @@ class Exchange:
         """Ends the connection with a TCP RST."""
         reset(self._connection.transport)
 
-    def stop_reading(self) -> None:
-        """From now on nothing is known of the client, not even that it has hung up."""
+    def stop_reading(self) -> Connection:
+        """From now on nothing is known of this client, not even that it has hung up."""
         self._connection.transport.pause_reading()
+        return self._connection
 
     async def secure(self, context: ssl.SSLContext) -> None:
         """Agrees to a CONNECT, and goes on in TLS as the server that was asked for (or not, if the client leaves)."""
