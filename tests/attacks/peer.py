@@ -57,10 +57,11 @@ class Peer(RtcClient):
         self._address, self._login, self._munge = address, login, munge or str
 
     async def wait_for_phase(self, phase: str, timeout_s: float) -> None:
-        """Raises TimeoutError."""
-        await self._changed.until(
-            lambda: self.state_now.get("phase") == phase or None, timeout_s, f"state in which the phase is {phase}"
-        )
+        """Raises TimeoutError, which tells the phase that lasts."""
+        try:
+            await self._changed.until(lambda: self.state_now.get("phase") == phase or None, timeout_s, "such phase")
+        except TimeoutError:
+            raise TimeoutError(f"still {self.state_now.get('phase')}, not {phase}, after {timeout_s:g} s") from None
 
     async def _offer(self) -> Json:
         local = self._peer.localDescription

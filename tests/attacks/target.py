@@ -157,7 +157,11 @@ class Target:
             additional_headers=authorization(self.login),
         ) as socket:
             self.counts["sessions"] += 1
-            yield socket
+            try:
+                yield socket
+            finally:
+                if socket.transport.get_write_buffer_size():  # the app does not read: it would hear no goodbye
+                    socket.transport.abort()
 
     @asynccontextmanager
     async def bare_websocket(
