@@ -432,3 +432,7 @@ mends a key or a network sees it at once, and then after twice as long each time
 PREFLIGHTS = 10
 PREFLIGHT_S = 6.0
 """An address may ask so many times in a row for a probe, and once more each so many seconds."""
+
+IDLE_DETECTORS = 4
+"""Speech detectors that are kept for sessions to come: connections that are opened and closed at once by four clients
+need no new ones. Each takes some megabytes."""

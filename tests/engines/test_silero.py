@@ -5,7 +5,9 @@ import numpy as np
 from tests.support.shared import recording, recordings
 from tests.support.speech import spoken
 from voicebot.core.audio import Audio
+from voicebot.engines.vad import silero
 from voicebot.engines.vad.silero import Silero
+from voicebot.limits import IDLE_DETECTORS
 
 
 def probabilities(audio: Audio) -> list[float]:
@@ -58,3 +60,22 @@ def test_it_rests_in_silence_and_wakes_with_speech() -> None:
 def test_faint_speech_keeps_it_awake() -> None:
     speech = spoken("what time is it in tokyo").resampled(16_000).samples
     assert np.median(probabilities(Audio((speech * 0.02).astype(np.int16), 16_000))) > 0.9
+
+
+def test_a_detector_that_takes_over_anothers_network_hears_as_a_new_one() -> None:
+    """To load a network takes 100 ms of computing, which strangers could ask for again and again."""
+    silero._idle.clear()
+    speech = spoken("what time is it in tokyo")
+    fresh = probabilities(speech)
+    assert len(silero._idle) == 1
+    network = silero._idle[0]
+    assert probabilities(speech) == fresh
+    assert silero._idle == [network]
+
+
+def test_only_a_few_networks_are_kept() -> None:
+    silero._idle.clear()
+    detectors = [Silero() for _ in range(IDLE_DETECTORS + 2)]
+    assert silero._idle == []
+    detectors.clear()
+    assert len(silero._idle) == IDLE_DETECTORS

