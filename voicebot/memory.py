@@ -57,8 +57,13 @@ async def tidy_up(open_sessions: Callable[[], int], begun_sessions: Callable[[],
         sessions = now
         if not open_sessions():
             gc.collect()
-        await asyncio.to_thread(_glibc, "malloc_trim", 0)
+        await asyncio.to_thread(give_back)
         resident = _resident_bytes()
+
+
+def give_back() -> None:
+    """What is free in this process's heaps goes back to the system."""
+    _glibc("malloc_trim", 0)
 
 
 def _resident_bytes() -> int:

@@ -13,10 +13,13 @@ import binascii
 import json
 import time
 
-from voicebot import limits
+from voicebot import limits, memory
 from voicebot.engines.upload import RecordingError, pcm_of
 from voicebot.engines.worker.child import Handler, Parent, limited_processor_time, serve
 from voicebot.engines.worker.frames import Kind, Message, Value
+
+COSTLY_S = 0.1
+"""An honest recording takes less; what takes more may have left much free memory in this process."""
 
 
 class _MessageError(ValueError):
@@ -47,7 +50,10 @@ def handle(start: Message, parent: Parent) -> None:
             outcome = {"error": str(error)}
         except MemoryError:
             outcome = {"error": "the recording needs too much memory"}
-    parent.send(Message(Kind.DATA, {**outcome, "cpu_s": time.process_time() - begun_s}))
+    cpu_s = time.process_time() - begun_s
+    parent.send(Message(Kind.DATA, {**outcome, "cpu_s": cpu_s}))
+    if cpu_s > COSTLY_S or outcome["error"] is not None:
+        memory.give_back()
 
 
 def _input(parent: Parent) -> bytearray | None:
