@@ -433,6 +433,6 @@ PREFLIGHTS = 10
 PREFLIGHT_S = 6.0
 """An address may ask so many times in a row for a probe, and once more each so many seconds."""
 
-IDLE_DETECTORS = 4
-"""Speech detectors that are kept for sessions to come: connections that are opened and closed at once by four clients
-need no new ones. Each takes some megabytes."""
+IDLE_DETECTORS = 1
+"""Speech detectors that are kept for sessions to come, so that a client that connects again and again needs no new one:
+to load one takes some 100 ms of computing. Each takes 10 MB."""
