@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "voicebot"
 LAYERS = [
     {"voicebot", "core", "limits", "faults"},
     {"space"},
-    {"config", "logs", "memory", "threads"},
+    {"clock", "config", "logs", "memory", "threads"},
     {"tools", "personas"},
     {"engines"},
     {"agent", "options"},

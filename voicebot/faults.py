@@ -24,7 +24,7 @@ class Faults:
         """Ends what goes wrong inside here: a session must go on whatever its recorder, meter or store raises."""
         try:
             yield
-        except Exception:
+        except Exception:  # the boundary to what only stands beside a conversation
             if place not in self._places:
                 self._places.add(place)
                 logger.exception("%s failed; further faults of this session are not logged", place)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from voicebot.doors import rates
+from voicebot import clock as steady
 from voicebot.doors.admission import DAY_S, RefusedError
 from voicebot.doors.refusal import Reason
 from voicebot.doors.turns import LAST_TURNS, DailyTurns
@@ -192,7 +192,7 @@ async def test_a_clock_that_is_set_neither_gives_turns_nor_takes_them(
 ) -> None:
     wall_s, passed_s = 20_000.0 * DAY_S + HOUR_S, 500.0
     monkeypatch.setattr("time.time", lambda: wall_s)
-    monkeypatch.setattr(rates, "elapsed_s", lambda: passed_s)
+    monkeypatch.setattr(steady, "elapsed_s", lambda: passed_s)
     shared = Shared()
     turns = DailyTurns(3, shared)
     assert await taken(turns, 2) == 2

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from tests.store.replica import goes_on, replica, state
-from voicebot.store import clock
-from voicebot.store.clock import SteadyClock
+from voicebot import clock
+from voicebot.clock import SteadyClock
 
 YEAR_S = 365 * 86_400.0
 MONTH_S = 31 * 86_400.0
@@ -31,7 +31,7 @@ async def test_a_set_clock_deletes_nothing_and_what_is_old_still_goes(
         monkeypatch.setattr(time, "time", lambda: now() + step_s)
         await here._purge(here._database)
         assert await here.read(live.id) is not None
-        passed = clock._passed_s
-        monkeypatch.setattr(clock, "_passed_s", lambda: passed() + MONTH_S)
+        passed = clock.elapsed_s
+        monkeypatch.setattr(clock, "elapsed_s", lambda: passed() + MONTH_S)
         await here._purge(here._database)
         assert await here.read(live.id) is None

@@ -11,26 +11,6 @@ from voicebot import limits
 Clock = Callable[[], float]
 
 
-def elapsed_s() -> float:
-    """Seconds that have passed, also while the machine was asleep, which Linux leaves out of its monotonic clock."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
-
-
-class SteadyClock:
-    """Seconds since the epoch as the system's clock had them when this one was made, counted on by what has passed.
-
-    Whoever sets the system's clock, by hand or over the network, changes nothing here until the next start.
-    """
-
-    def __init__(self) -> None:
-        self._began_s = time.time() - elapsed_s()
-
-    def __call__(self) -> float:
-        return self._began_s + elapsed_s()
-
-
 MAX_ADDRESSES = 10_000
 """Of more addresses than this the least recent are forgotten: the memory that strangers can take is bounded."""
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from voicebot.clock import SteadyClock
 from voicebot.config import Settings
 from voicebot.core.history import History, Message
 from voicebot.limits import MAX_DATABASE_BYTES
-from voicebot.store.clock import SteadyClock
 from voicebot.store.conversation import Conversation
 from voicebot.store.database import Database, StoreError
 from voicebot.store.held import Held
