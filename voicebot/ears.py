@@ -34,13 +34,15 @@ LAST_WORDS_S = 2.0
 class Ears:
     """Posts when speech begins, pauses and ends; and, of utterances that are to be transcribed, the words.
 
-    What is heard before `open` waits for it.
+    Its detector of speech is made at the first sound, which waits for it, as many a session sends none.
     """
 
     def __init__(self, post: Callable[[Input], None], rules: EndpointRules) -> None:
         self._post, self._rules = post, rules
         self._listener: Listener | None = None
+        self._sensitivity = Sensitivity.BALANCED
         self._unheard: list[Audio] = []
+        self._sound_came = asyncio.Event()
         self._transcriber: Transcriber | None = None
         self._transcribing = AsyncExitStack()
         self._bytes_before = 0
@@ -54,11 +56,12 @@ class Ears:
         self._announced: int | None = None
         """The utterance that is being spoken and whose sound is to be uploaded."""
 
-    async def open(self, make_vad: Callable[[], VoiceActivityDetector], sensitivity: Sensitivity) -> None:
+    async def listen(self, make_vad: Callable[[], VoiceActivityDetector]) -> None:
         """A detector takes some 100 ms to make: in a thread, as the other sessions' sound must not wait for it."""
+        await self._sound_came.wait()
         vad = await asyncio.to_thread(make_vad)
         self._listener = Listener(vad, self._rules, edge=self._speech_changed, sound=self._speech_sound)
-        self.demand(sensitivity)
+        self.demand(self._sensitivity)
         for audio in self._unheard:
             self._listener.hear(audio)
         self._unheard.clear()
@@ -74,6 +77,7 @@ class Ears:
         """Sound from the user's microphone."""
         if self._listener is None:
             self._unheard.append(audio)
+            self._sound_came.set()
         else:
             self._listener.hear(audio)
 
@@ -87,6 +91,7 @@ class Ears:
         return self._listener is not None and self._listener.hears_speech
 
     def demand(self, sensitivity: Sensitivity) -> None:
+        self._sensitivity = sensitivity
         if self._listener is not None:
             self._listener.demand(sensitivity.demands)
 

@@ -147,7 +147,8 @@ class Orchestrator:
                 self._meter.began()
         try:
             async with aclosing(self.ears), asyncio.TaskGroup() as group:
-                await self.ears.open(self._engines.make_vad, self._choices.sensitivity)
+                self.ears.demand(self._choices.sensitivity)
+                group.create_task(self.ears.listen(self._engines.make_vad), name="listen")
                 self.post(SessionStarted())
                 await self.ears.transcribe_with(self._engines.stt)
                 while True:

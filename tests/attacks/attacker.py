@@ -18,6 +18,7 @@ from tests.attacks.target import NETWORK, Target
 NICENESS = 5
 """The app and its honest users come first where cores are few, but the attacker gets its turn."""
 
+READY_S = 60.0
 END_S = 15.0
 """How long an attacker may take to let go of its connections."""
 
@@ -72,6 +73,9 @@ class Attacker:
         self._process = context.Process(target=_process, args=(attack, target, theirs), daemon=True)
         self._process.start()
         theirs.close()
+        if not self._pipe.poll(READY_S):
+            self.end()
+            raise TimeoutError(f"the attacker was not ready within {READY_S:g} s")
         self._pipe.recv()
 
     def attack(self) -> Outcome:

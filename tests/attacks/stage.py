@@ -42,8 +42,14 @@ REST_S = 0.5
 STEADY_S = 10.0
 """How long memory may take to stay as it is."""
 
+ROW_S = 150.0
+"""The longest that a row may take beyond its attack; then something that it waits for hangs."""
+
 SETTLE_S = 30.0
 """The longest that memory, disk and places may take to be as before."""
+
+LEAVE_S = 20.0
+"""How long the honest users may take to leave an app that ends anyway."""
 
 STEP_S = 0.25
 
@@ -102,7 +108,8 @@ class Stage:
                 login=LOGIN if lock == "with password" else None,
                 honest_login=self._login,
             )
-            row = await self._row(attack, lock, place, target)
+            async with asyncio.timeout(target.seconds + ROW_S):
+                row = await self._row(attack, lock, place, target)
         except (*NETWORK, ChildProcessError) as error:
             nothing = Reading(0, 0, 0, 0, 0, 0)
             problem = f"nothing could be measured: {described(error)}"
@@ -195,7 +202,8 @@ class Stage:
     async def _end(self) -> None:
         self._users, self._address, self._app = [], None, None
         with contextlib.suppress(*NETWORK):
-            await self._visit.aclose()
+            async with asyncio.timeout(LEAVE_S):
+                await self._visit.aclose()
         await self._stack.aclose()
 
     # Figures ------------------------------------------------------------------------------------------------------
