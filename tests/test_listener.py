@@ -20,7 +20,7 @@ from voicebot.core.events import (
     SpeechSuspected,
 )
 from voicebot.engines.base import Pause
-from voicebot.listener import MIN_LEVELS, PRE_ROLL_S, Edges, Listener
+from voicebot.listener import PRE_ROLL_S, Edges, Listener
 
 
 class Ear:
@@ -137,15 +137,18 @@ def test_an_utterance_ends_when_patience_does(patience_s: float, ends_s: float) 
     assert isinstance(ear.edges[-1], SpeechEnded), "another utterance has its own"
 
 
-def test_loudness_is_told_against_the_users_usual_one() -> None:
+def test_loudness_is_told_while_an_utterance_lasts_and_at_its_end() -> None:
     ear = Ear()
     quiet = Audio(loud(0.5).samples // 4, 48_000)
-    for audio in (*[loud(0.5)] * MIN_LEVELS, quiet):
+    meanwhile: list[float | None] = []
+    for number, audio in enumerate((loud(0.5), quiet), 1):
+        assert ear.listener.level_dbfs(number) is None
         ear.hear(audio)
+        meanwhile.append(ear.listener.level_dbfs(number))
         ear.hear(Audio.silence(0.6, 48_000))
-    levels = [edge.speech.level_db for edge in ear.edges if isinstance(edge, SpeechEnded)]
-    assert levels[:MIN_LEVELS] == [None] * MIN_LEVELS
-    assert levels[-1] == pytest.approx(-12, abs=1.5)
+    at_the_end = [edge.speech.level_dbfs for edge in ear.edges if isinstance(edge, SpeechEnded)]
+    assert at_the_end == pytest.approx(meanwhile, abs=0.5)
+    assert at_the_end == pytest.approx([loud(0.5).level_dbfs, loud(0.5).level_dbfs - 12], abs=1.5)
 
 
 def test_a_click_is_suspected_for_a_moment() -> None:

@@ -194,7 +194,12 @@ class Ears:
                     if transcript.final:
                         error = None
                         break
-                    self._post(PartialTranscript(utterance, text, transcript.pause, confidence, transcript.turn_over))
+                    level_dbfs = None if self._listener is None else self._listener.level_dbfs(utterance)
+                    self._post(
+                        PartialTranscript(
+                            utterance, text, transcript.pause, confidence, transcript.turn_over, level_dbfs
+                        )
+                    )
         except EngineError as failure:
             logger.warning("transcription failed", extra={"utterance": utterance, "error": str(failure)})
             error = str(failure)

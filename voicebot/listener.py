@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from statistics import median
 
 import numpy as np
 
@@ -26,11 +25,6 @@ from voicebot.engines.base import Pause, VoiceActivityDetector
 
 PRE_ROLL_S = 0.3
 """Sound kept from before the start of speech, so that no first syllable is lost."""
-
-LEVELS = 9
-"""So many utterances say how loud the user usually is."""
-
-MIN_LEVELS = 3
 
 FAINT_DB = -26.0
 """A window so much fainter than the utterance has been is silence, whatever the detector thinks: Silero's probability
@@ -81,7 +75,6 @@ class Listener:
         self._pause = 0
         self._powers: list[float] = []
         """Of the windows of this utterance in which somebody spoke."""
-        self._levels_dbfs: deque[float] = deque(maxlen=LEVELS)
         self._echo = EchoDetector()
         self._echo_windows = 0
         """Windows of the session that were taken for speech, had they not been the bot's own."""
@@ -98,6 +91,10 @@ class Listener:
         """So much silence ends the utterance, if it has not ended yet."""
         if utterance == self._utterance:
             self._endpointer.patience_s = silence_s
+
+    def level_dbfs(self, utterance: int) -> float | None:
+        """How loud that utterance has been so far; None if it is not the newest one or nothing is known yet."""
+        return self._level_dbfs if utterance == self._utterance and self._powers else None
 
     def demand(self, demands: Demands) -> None:
         """What it takes from now on to be heard over the bot's voice."""
@@ -182,7 +179,6 @@ class Listener:
                 self._edge(SpeechContinued(self._utterance))
             case Edge.ENDED:
                 self._edge(SpeechEnded(self._utterance, silence_s, self._speech()))
-                self._levels_dbfs.append(self._level_dbfs)
                 if self._endpointer.goes_on:
                     known = self._powers[-POWERS_KEPT:]
                     self._begin_utterance()  # at once, as nobody may answer in between
@@ -193,13 +189,12 @@ class Listener:
                 pass
 
     def _speech(self) -> Speech:
-        usual = median(self._levels_dbfs) if len(self._levels_dbfs) >= MIN_LEVELS else None
         echo = self._echo_share(self._endpointer.utterance_s + self._endpointer.silence_s)
         if echo is not None and echo >= ECHO_FOUND:
             self._grace_s = GRACE_S
         return Speech(
             duration_s=self._endpointer.utterance_s,
-            level_db=None if usual is None else self._level_dbfs - usual,
+            level_dbfs=self._level_dbfs,
             echo=echo,
         )
 

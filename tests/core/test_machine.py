@@ -225,6 +225,49 @@ def test_an_interruption_cancels_awaits_and_answers_with_what_was_heard() -> Non
     assert session.post(ReplyEnded(1)) == [StartReply(2, expected)]
 
 
+def spoken_at(session: Session, level_dbfs: float, text: str, *partials: str) -> list[Command]:
+    """The user, or somebody else, says something that loud."""
+    number = session.state.last_utterance + 1
+    commands = session.post(SpeechStarted(number))
+    for partial in partials:
+        commands += session.post(PartialTranscript(number, partial, level_dbfs=level_dbfs))
+    commands += session.post(SpeechEnded(number, speech=Speech(duration_s=1.5, level_dbfs=level_dbfs)))
+    return commands + session.post(FinalTranscript(number, text))
+
+
+def asked_at(*levels_dbfs: float) -> Session:
+    """The user has said something that loud, turn after turn, and the bot begins to tell a story."""
+    session = Session()
+    for level_dbfs in levels_dbfs:
+        if session.state.reply is not None:
+            session.post(ReplyEnded(session.state.last_reply))
+        spoken_at(session, level_dbfs, "tell me a story")
+        session.time_out(Timer.DEBOUNCE)
+    session.answer("Once upon a time there was a cat.", "It lived on a ship.")
+    session.post(SentencePlayed(session.state.last_reply, 0))
+    return session
+
+
+def test_somebody_farther_away_does_not_interrupt_from_the_first_turn_on() -> None:
+    session = asked_at(-20.0)
+    words = "did you see where i put the keys"
+    commands = spoken_at(session, -35.0, words, "did you", "did you see where i put", words)
+    assert not any(isinstance(command, CancelReply) for command in commands)
+    assert ResumePlayback(1) in commands
+    assert session.state.rulings[-1].verdict.rule == "faint"
+    assert CancelReply(1) in spoken_at(session, -24.0, words), "the user, who is hardly softer than before"
+
+
+def test_a_user_who_moves_away_is_known_again_after_three_turns() -> None:
+    session = asked_at(-20.0, -20.0, -33.0, -33.0, -33.0)
+    assert any(isinstance(command, CancelReply) for command in spoken_at(session, -34.0, "what is two plus two"))
+
+
+def test_where_no_loudness_is_known_every_voice_may_interrupt() -> None:
+    session = speaking()
+    assert CancelReply(1) in spoken_at(session, -60.0, "what is two plus two")
+
+
 def test_more_words_before_anything_was_heard_join_the_question() -> None:
     session = Session()
     session.ask("How are you doing?")

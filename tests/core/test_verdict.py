@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voicebot.core.choices import Sensitivity
 from voicebot.core.verdict import Context, Decision, Speech, judge
 
 TALKING = Context(sentence="Once upon a time there was a cat.", words_heard=5)
@@ -158,9 +159,35 @@ def test_a_choice_among_the_bots_words_is_an_answer() -> None:
 def test_a_word_hardly_recognised_is_noise_unless_the_bot_has_asked() -> None:
     unsure = Speech(duration_s=0.3, level_db=-18.0)
     assert ruled("hair", replace(TALKING, confidence=0.2, speech=unsure)) == (Decision.RESUME, "unclear")
-    assert ruled("hair", replace(TALKING, confidence=0.9, speech=unsure)) == (Decision.REGENERATE, "words")
+    sure = replace(unsure, level_db=-3.0)
+    assert ruled("hair", replace(TALKING, confidence=0.9, speech=sure)) == (Decision.REGENERATE, "words")
     assert ruled("nine", replace(ASKING, confidence=0.2, speech=unsure)) == (Decision.REGENERATE, "words")
     assert ruled("stop", replace(TALKING, confidence=0.2, speech=unsure)) == (Decision.REGENERATE, "stop word")
+
+
+@pytest.mark.parametrize("text", ["are we going to the shop later", "he never told me that", "hello"])
+def test_a_voice_much_softer_than_the_users_does_not_interrupt(text: str) -> None:
+    far = replace(TALKING, confidence=0.9, speech=Speech(duration_s=2.0, level_db=-13.0))
+    assert ruled(text, far) == (Decision.RESUME, "faint")
+    assert judge(text, far, final=False).decision is Decision.WAIT
+
+
+def test_a_user_who_speaks_a_little_softer_interrupts_and_so_does_a_faint_stop_or_answer() -> None:
+    softer, far = Speech(duration_s=2.0, level_db=-7.0), Speech(duration_s=0.5, level_db=-15.0)
+    assert ruled("are we going to the shop later", replace(TALKING, speech=softer))[0] is Decision.REGENERATE
+    assert judge("are we going to the shop later", replace(TALKING, speech=softer), final=False).decision is (
+        Decision.REGENERATE
+    )
+    assert ruled("stop", replace(TALKING, speech=far)) == (Decision.REGENERATE, "stop word")
+    assert ruled("yes", replace(ASKING, speech=far)) == (Decision.REGENERATE, "answer")
+
+
+def test_how_soft_is_too_soft_is_the_users_to_choose() -> None:
+    speech = Speech(duration_s=2.0, level_db=-13.0)
+    easy = replace(TALKING, speech=speech, sensitivity=Sensitivity.EASY)
+    assert ruled("he never told me that", easy)[0] is Decision.REGENERATE
+    hard = replace(TALKING, speech=replace(speech, level_db=-8.5), sensitivity=Sensitivity.HARD)
+    assert ruled("he never told me that", hard) == (Decision.RESUME, "faint")
 
 
 @pytest.mark.parametrize("text", ["", "uh-huh", "okay", "no", "what", "there was a", "don't", "hold", "that's so"])

@@ -42,12 +42,14 @@ class Demands:
     """So many words of the user's own interrupt while they are being spoken; one less if they begin a question."""
     least_words: int = 1
     """Fewer words, said to the end, are no interruption unless they ask for something."""
+    faint_db: float = -10.0
+    """Words that are softer than the user's usual ones by so much are somebody else's."""
 
 
 _DEMANDS = {
-    Sensitivity.HARD: Demands(threshold=0.4, start_s=0.064, new_words=5, least_words=3),
+    Sensitivity.HARD: Demands(threshold=0.4, start_s=0.064, new_words=5, least_words=3, faint_db=-8.0),
     Sensitivity.BALANCED: Demands(),
-    Sensitivity.EASY: Demands(threshold=-0.3, start_s=-0.032, new_words=2),
+    Sensitivity.EASY: Demands(threshold=-0.3, start_s=-0.032, new_words=2, faint_db=-18.0),
 }
 """Windows of the detector last 32 ms. Three words are what Pipecat's MinWordsInterruptionStrategy is shown with."""
 

@@ -85,6 +85,12 @@ class Evidence:
         too_long = speech.duration_s > ECHO_ADDS_S + WORD_S * len(self.words)
         return self.heard.anything and not (absent or lingers or too_long)
 
+    @property
+    def is_faint(self) -> bool:
+        """Were the words so much softer than the user's usual ones that somebody else will have said them?"""
+        level_db = self.speech.level_db
+        return level_db is not None and level_db <= self.context.sensitivity.demands.faint_db
+
     def sounds_like_echo(self, least: float) -> bool:
         return self.echo_possible and self.speech.echo is not None and self.speech.echo >= least
 

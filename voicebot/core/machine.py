@@ -45,7 +45,7 @@ from voicebot.core.events import (
 from voicebot.core.history import merged
 from voicebot.core.rulings import Deciding
 from voicebot.core.sayings import ask_again
-from voicebot.core.state import State, Turn, Utterance
+from voicebot.core.state import MAX_LEVELS, State, Turn, Utterance
 from voicebot.core.turn_end import Completeness, completeness, patience_s
 from voicebot.core.verdict import Decision, Speech, Verdict, judge, judge_sound
 from voicebot.limits import UTTERANCES_AT_ONCE
@@ -257,7 +257,10 @@ class _Transition(Deciding):
         answers_pause = input.pause is not None and input.pause == utterance.pause
         settled = answers_pause or (utterance.known and text == utterance.text)
         self._set(streams=self.state.streams or bool(text))
-        utterance = replace(utterance, text=text, settled=settled, confidence=input.confidence)
+        speech = utterance.speech
+        if input.level_dbfs is not None:
+            speech = replace(speech, level_dbfs=input.level_dbfs)
+        utterance = replace(utterance, text=text, settled=settled, confidence=input.confidence, speech=speech)
         self._update(utterance)
         if settled:
             self._note_transcript()
@@ -303,6 +306,7 @@ class _Transition(Deciding):
         if words:
             self._notice_user()
             self._set(pending=(*self.state.pending, words), ask_again=False, asked_again=0)
+            self._note_level(utterance.speech)
             self._wait_for_more()
         elif utterance.ruled is Decision.REGENERATE and utterance.text:
             self._set(merge_next=False)
@@ -310,6 +314,10 @@ class _Transition(Deciding):
             self._set(ask_again=True)
         if any(not utterance.speaking for utterance in self.state.utterances):
             self._start(Timer.TRANSCRIPT, self.state.rules.transcript_timeout_s)
+
+    def _note_level(self, speech: Speech) -> None:
+        if speech.level_dbfs is not None:
+            self._set(levels_dbfs=(*self.state.levels_dbfs, speech.level_dbfs)[-MAX_LEVELS:])
 
     def _wait_for_more(self) -> None:
         """Words that don't look complete wait a little, even after the utterance's end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import median_high
 
 from voicebot.core.events import Timer
 from voicebot.core.replies import Answering
@@ -23,7 +24,13 @@ class Deciding(Answering):
         return self._rule(utterance, judge(utterance.text, context, final=final), context)
 
     def _context(self, reply: Reply, utterance: Utterance) -> Context:
-        return replace(self._context_of(reply), confidence=utterance.confidence, speech=utterance.speech)
+        speech = replace(utterance.speech, level_dbfs=None, level_db=self._level_db(utterance))
+        return replace(self._context_of(reply), confidence=utterance.confidence, speech=speech)
+
+    def _level_db(self, utterance: Utterance) -> float | None:
+        """How loud it is against what the user usually says; None where one of both is not known."""
+        level_dbfs, usual_dbfs = utterance.speech.level_dbfs, self.state.levels_dbfs
+        return None if level_dbfs is None or not usual_dbfs else level_dbfs - median_high(usual_dbfs)
 
     def _rule(self, utterance: Utterance, verdict: Verdict, context: Context) -> Utterance:
         if verdict.decision is Decision.WAIT:

@@ -14,6 +14,8 @@ from voicebot.core.verdict import Context, Decision, Speech, Verdict
 
 MAX_RULINGS = 20
 MAX_TURNS = 50
+MAX_LEVELS = 5
+"""A user who moves away from the microphone is known by the new loudness after three turns."""
 
 
 class Status(StrEnum):
@@ -201,6 +203,8 @@ class State:
     history: History = ()
     utterances: tuple[Utterance, ...] = ()
     last_utterance: int = 0
+    levels_dbfs: tuple[float, ...] = ()
+    """How loud the last utterances were that got an answer."""
     suspected: bool = False
     """The user may be beginning to speak over the reply."""
     pending: tuple[str, ...] = ()

@@ -42,8 +42,10 @@ class Speech:
 
     duration_s: float = 0.0
     """From the first to the last window of speech."""
+    level_dbfs: float | None = None
+    """Loudness; None where only the words are known."""
     level_db: float | None = None
-    """Loudness in dB against the user's usual one in this session; None while that is not known."""
+    """The same in dB against the user's usual loudness in this session; None while that is not known."""
     echo: float | None = None
     """How much of the sound is the bot's own voice coming back, 0 to 1; None if that was not looked for."""
     outlasted_s: float | None = None
@@ -88,8 +90,6 @@ UNSURE = 0.35
 UNSURE_INTERIM = 0.5
 SHORT_S = 0.6
 QUIET_DB = -15.0
-FAR_DB = -20.0
-"""So much below the user's usual voice somebody else is speaking, or something."""
 
 
 def _resume(evidence: Evidence, rule: str, reason: str) -> Verdict:
@@ -183,17 +183,22 @@ def _loud_echo(evidence: Evidence) -> Verdict | None:
 
 
 def _unclear(evidence: Evidence) -> Verdict | None:
-    """One or two words that were hardly recognised; and any that are too faint to be the user's."""
+    """One or two words that were hardly recognised."""
     confidence, level_db = evidence.context.confidence, evidence.speech.level_db
     few, unsure = len(evidence.words) <= 2, confidence is not None and confidence < UNSURE
-    quiet, far = (level_db is not None and level_db <= limit_db for limit_db in (QUIET_DB, FAR_DB))
+    quiet = level_db is not None and level_db <= QUIET_DB
     short = evidence.speech.duration_s <= SHORT_S
-    noise = few and unsure and (short or quiet)
-    distant = far and (unsure or (few and confidence is None))
-    if evidence.question or not (noise or distant):
+    if evidence.question or not (few and unsure and (short or quiet)):
+        return None
+    return _resume(evidence, "unclear", f"{evidence.quoted} was too unclear to be meant for the bot")
+
+
+def _faint(evidence: Evidence) -> Verdict | None:
+    """Words much softer than the user's are somebody else's, who is farther away from the microphone."""
+    if evidence.question or not evidence.is_faint:
         return None
     return _resume(
-        evidence, "unclear", f"{evidence.quoted} was too {'faint' if quiet else 'unclear'} to be meant for the bot"
+        evidence, "faint", f"{evidence.quoted} was much softer than the user speaks: it came from farther away"
     )
 
 
@@ -211,7 +216,7 @@ def _words(evidence: Evidence) -> Verdict:
 
 _RULES: tuple[Callable[[Evidence], Verdict | None], ...] = (
     *(_no_words, _audible_echo, _stop, _answer, _hesitation, _backchannel, _repeated_words, _loud_echo, _unclear),
-    _brief,
+    *(_faint, _brief),
 )
 
 
@@ -227,7 +232,7 @@ def _so_far(evidence: Evidence) -> Verdict:
     if evidence.stop:
         may_be_echo = evidence.echo_possible and contains(evidence.tail, evidence.stop.split())
         return (None if may_be_echo else _stop(evidence)) or waiting
-    if evidence.sounds_like_echo(ECHO_HEARD):
+    if evidence.sounds_like_echo(ECHO_HEARD) or evidence.is_faint:
         return waiting
     needed = evidence.context.sensitivity.demands.new_words
     words, telling = evidence.own_words(EMPTY - HESITATING), evidence.own_words(EMPTY)
