@@ -101,8 +101,11 @@ class WebSocketServerProtocol(HeldWebSocket, WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._parsing is not None:
             self._parsing.cancel()
-        self._input.clear()
         super().connection_lost(exc)
+        # This object is part of a reference cycle, and lives on until the garbage collector finds it: without its load.
+        self._input.clear()
+        self._message.clear()
+        self.conn.reader.discard()
 
     async def receive(self) -> ASGIReceiveEvent:
         message = await self.queue.get()
