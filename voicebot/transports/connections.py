@@ -138,6 +138,8 @@ class Connections(WebRTCConnectionMixin):
         )
         self.preflight.tell_failures(self.telemetry.metrics.count_failure)
         self._closing: dict[str, asyncio.Task[None]] = {}
+        self._costly = asyncio.Lock()
+        """Of whoever makes or closes a connection next: see `_turn`."""
 
     @property
     def sessions(self) -> list[VoiceHandler]:
@@ -183,6 +185,7 @@ class Connections(WebRTCConnectionMixin):
         servers = [server.as_json() for server in await self.ice.for_server()]
         conversation = await self.conversations.open(offer.conversation)
         try:
+            await self._turn()
             return await self._handle(offer, checked_offer, ticket, conversation, servers)
         except BaseException:
             conversation.end()
@@ -305,6 +308,7 @@ class Connections(WebRTCConnectionMixin):
         """Close a connection. Whatever becomes of that, its place is free and its session over."""
         try:
             await asyncio.sleep(delay_s)
+            await self._turn()
             if (peer := self.pcs.get(name)) is not None:
                 async with asyncio.timeout(limits.PEER_CLOSING_S):
                     await peer.close()
@@ -312,6 +316,14 @@ class Connections(WebRTCConnectionMixin):
             logger.exception("a connection could not be closed")
         finally:
             self.clean_up(name)
+
+    async def _turn(self) -> None:
+        """Wait for one's turn to make or close a connection, which takes some 5 ms of computing.
+
+        One comes in each round of the event loop: sixty at once held everybody else up for 240 ms.
+        """
+        async with self._costly:
+            await asyncio.sleep(0)
 
     async def end_sessions(self) -> None:
         """End all sessions, telling their clients why, and wait until they have ended, but not for ever.
