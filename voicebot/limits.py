@@ -157,6 +157,9 @@ CONNECTING_S = 10.0
 """An offer whose connection and data channel are not open after this time is dropped. A connection over a relay takes
 up to 5 s."""
 
+CONNECTION_PACE_S = 0.005
+"""Between two connections that are made or closed, so that others get their turn: each takes 3 to 5 ms of computing."""
+
 PENDING_OFFERS = 32
 """Offers that may be connecting at the same time, or as many as there are places if those are more. Each holds sockets
 and some 100 kB of memory."""

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.app_process import PROJECT, App, environment, running_app
 from tests.support.rtc_client import RtcClient
-from voicebot.memory import QUIET_S
+from voicebot.memory import ROUND_S
 
 
 def start(folder: Path, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
@@ -82,7 +82,7 @@ async def visits(app: App, rounds: int) -> float:
     """The memory in MB that is left when they are over and the app has tidied up."""
     for _ in range(rounds):
         await visit(app, 5)
-    await asyncio.sleep(3 * QUIET_S)
+    await asyncio.sleep(3 * ROUND_S)
     return float(app.process.memory_info().rss) / 1e6
 
 

@@ -318,12 +318,12 @@ class Connections(WebRTCConnectionMixin):
             self.clean_up(name)
 
     async def _turn(self) -> None:
-        """Wait for one's turn to make or close a connection, which takes some 5 ms of computing.
+        """Wait for one's turn to make or close a connection, which takes 3 to 5 ms of computing.
 
-        One comes in each round of the event loop: sixty at once held everybody else up for 240 ms.
+        Others get as much time in between: sixty offers at once held everybody else up for 240 ms.
         """
         async with self._costly:
-            await asyncio.sleep(0)
+            await asyncio.sleep(limits.CONNECTION_PACE_S)
 
     async def end_sessions(self) -> None:
         """End all sessions, telling their clients why, and wait until they have ended, but not for ever.
