@@ -16,7 +16,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGE_BYTES = 256 * 1024
 ROUND_S = 1.0
 LATER_ROUNDS = frozenset({5, 20})
-"""What sessions leave behind is not free at once: connections that were offered and never made are closed after 10 s."""
+"""What sessions leave behind is not free at once: an offered connection that was never made is closed after 10 s."""
 GROWN_BYTES = 8_000_000
 
 
