@@ -8,9 +8,10 @@ at once, takes one core while it runs, and does not hold the interpreter lock fo
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import dataclass
 from importlib.util import find_spec
-from math import ceil, exp
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,6 @@ PADDING_S = 0.3
 
 TOKENS_PER_S = 6.5
 """The model's authors allow at most this many tokens per second of sound: more of them are a loop."""
-
-_LAYERS = 6
-_HEADS = 8
-_HEAD_SIZE = 36
 
 _LOOP = 8
 """A phrase that follows on itself this often is a loop of the model, and ends the decoding at once."""
@@ -63,16 +60,17 @@ TOKENS = ModelFile("tokenizer.bin", "6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The text that the model found in a sound.
-
-    `probabilities` holds one number per token, and one more for the end of the text where the model ended it by itself.
-    """
+    """The text that the model found in a sound."""
 
     text: str
     tokens: tuple[int, ...]
-    probabilities: tuple[float, ...]
-    log_probability: float
-    """The sum of the logarithms of `probabilities`; comparable with `Model.score` of the same features."""
+    log_probabilities: tuple[float, ...]
+    """Natural logarithms: one for each token, and one for the end of the text where the model ended it by itself."""
+
+    @property
+    def log_probability(self) -> float:
+        """Natural logarithm of the probability of the whole text; comparable with `Model.score`."""
+        return sum(self.log_probabilities)
 
 
 def wheel_folder() -> Path:
@@ -92,10 +90,9 @@ class Model:
         self.tokenizer = tokenizer
         self._outputs = [output.name for output in decoder.get_outputs()]
         self._no_past = {
-            f"past_key_values.{layer}.{part}.{kind}": np.zeros((1, _HEADS, 0, _HEAD_SIZE), np.float32)
-            for layer in range(_LAYERS)
-            for part in ("decoder", "encoder")
-            for kind in ("key", "value")
+            each.name: np.zeros((1, each.shape[1], 0, each.shape[3]), np.float32)
+            for each in decoder.get_inputs()
+            if each.name.startswith("past_key_values.")
         }
 
     @classmethod
@@ -119,15 +116,18 @@ class Model:
         features: Features = self._encoder.run(None, {"input_values": values, "attention_mask": mask})[0][0]
         return features
 
-    def decode(self, features: Features) -> Decoded:
-        """Returns the most likely text, chosen token by token. The text of silence is mostly empty."""
+    def decode(self, features: Features, stop: threading.Event | None = None) -> Decoded:
+        """Returns the most likely text, chosen token by token. The text of silence is mostly empty.
+
+        Returns what it has so far soon after `stop` is set.
+        """
         limit = ceil(len(features) * FRAME_SAMPLES / SPEECH_RATE_HZ * TOKENS_PER_S)
         tokens: list[int] = []
         logs: list[float] = []
         past = self._no_past
         token = START
         ended = False
-        while len(tokens) < limit:
+        while len(tokens) < limit and (stop is None or not stop.is_set()):
             logits, past = self._step(features, [token], past)
             token = int(np.argmax(logits[-1]))
             logs.append(_log_probability(logits[-1], token))
@@ -139,7 +139,7 @@ class Model:
                 break
         if not ended and (loop := _loop(tokens, _LOOP_AT_LIMIT)) is not None:
             del tokens[loop:], logs[loop:]
-        return Decoded(self.tokenizer.decode(tokens), tuple(tokens), tuple(exp(log) for log in logs), sum(logs))
+        return Decoded(self.tokenizer.decode(tokens), tuple(tokens), tuple(logs))
 
     def score(self, features: Features, text: str) -> float:
         """Returns the logarithm of the probability that the model writes exactly this text, its end included."""
