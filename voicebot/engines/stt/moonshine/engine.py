@@ -15,7 +15,7 @@ from voicebot.engines.base import EngineError
 from voicebot.engines.stt.moonshine.model import ENGINE, Model
 from voicebot.engines.stt.moonshine.recognition import recognize
 from voicebot.engines.stt.moonshine.scheduler import Scheduler, ThreadWorkers
-from voicebot.engines.stt.moonshine.transcriber import NOT_LOADED, MoonshineTranscriber, Recognizer
+from voicebot.engines.stt.moonshine.transcriber import MoonshineTranscriber, Recognizer
 
 
 class Moonshine:
@@ -26,12 +26,17 @@ class Moonshine:
 
     def __init__(self) -> None:
         self._recognizer: Recognizer | None = None
+        self._failure = EngineError(ENGINE, "its model is not loaded")
         self._workers: ThreadWorkers | None = None
 
     async def start(self) -> None:
         """Loads the model. Raises EngineError if its wheel is missing, damaged, or can't be used on this system."""
         if self._recognizer is None:
-            model = await asyncio.to_thread(_loaded_and_warm)
+            try:
+                model = await asyncio.to_thread(_loaded_and_warm)
+            except EngineError as failure:
+                self._failure = failure
+                raise
             self._workers = ThreadWorkers()
             scheduler = Scheduler(self._workers, asyncio.get_running_loop())
             self._recognizer = Recognizer(scheduler, partial(recognize, model))
@@ -44,11 +49,11 @@ class Moonshine:
     async def probe(self) -> None:
         """Raises EngineError if the model is not loaded."""
         if self._recognizer is None:
-            raise EngineError(ENGINE, NOT_LOADED)
+            raise self._failure
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[MoonshineTranscriber]:
-        yield MoonshineTranscriber(self._recognizer)
+        yield MoonshineTranscriber(self._recognizer or self._failure)
 
 
 def _loaded_and_warm() -> Model:

@@ -24,6 +24,9 @@ from voicebot.engines.stt.moonshine.tokenizer import END, START, Tokenizer
 
 ENGINE = "moonshine"
 
+INSTEAD = "to talk to the bot all the same, set DEEPGRAM_API_KEY"
+"""What to do where the model can't be had, as on Intel Macs and on Linux with an old glibc."""
+
 Features = npt.NDArray[np.float32]
 """What the encoder makes of a sound: float32 of shape (frames, 288), one frame for each `FRAME_SAMPLES`."""
 
@@ -77,8 +80,7 @@ def wheel_folder() -> Path:
     """Returns the folder of the weights inside the installed wheel. Raises EngineError if the wheel is missing."""
     spec = find_spec("moonshine_voice")
     if spec is None or not spec.submodule_search_locations:
-        message = "the package moonshine-voice is not installed, or has no wheel for this system"
-        raise EngineError(ENGINE, message, fault=Fault.MISSING)
+        raise EngineError(ENGINE, f"the package moonshine-voice is not installed; {INSTEAD}", fault=Fault.MISSING)
     return Path(spec.submodule_search_locations[0]) / "assets" / "tiny-en"
 
 
@@ -189,7 +191,7 @@ def _session(file: Path) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise EngineError(ENGINE, f"onnxruntime can't be loaded ({error})", fault=Fault.MISSING) from None
+        raise EngineError(ENGINE, f"onnxruntime can't be loaded ({error}); {INSTEAD}", fault=Fault.MISSING) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -152,7 +152,7 @@ class Scheduler:
             return min(urgent, key=lambda job: job.urgency)
         if self._interim is not None:
             return None
-        self._earn()
+        self._settle()
         if self._credit_s <= 0:
             self._wake_later(-self._credit_s / INTERIM_SHARE)
             return None
@@ -169,19 +169,19 @@ class Scheduler:
         self._running.remove(job)
         if urgency is Urgency.INTERIM:
             self._interim = None
-            self._earn()
             cost_s = self._clock.time() - began_s
-            self._credit_s -= cost_s
+            self._settle(cost_s)
             self._used_s = max(self._used_s, job.share.used_s)
             job.share.used_s += cost_s
         if not job.dropped:
             job.done(result)
         self._dispatch()
 
-    def _earn(self) -> None:
+    def _settle(self, cost_s: float = 0.0) -> None:
+        """Adds to the credit what the time since the last call has earned, and takes off the cost."""
         now_s = self._clock.time()
         earned_s = (now_s - self._credited_at_s) * INTERIM_SHARE
-        self._credit_s = min(INTERIM_BURST_S, self._credit_s + earned_s)
+        self._credit_s = min(INTERIM_BURST_S, self._credit_s + earned_s - cost_s)
         self._credited_at_s = now_s
 
     def _wake_later(self, delay_s: float) -> None:

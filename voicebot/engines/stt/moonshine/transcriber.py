@@ -22,9 +22,6 @@ SLICE_SAMPLES = SPEECH_RATE_HZ
 """Sound that comes in long pieces, as recordings do, is taken in slices, so that nothing else has to wait."""
 
 
-NOT_LOADED = "its model is not loaded"
-
-
 @dataclass(frozen=True, slots=True)
 class Recognizer:
     """The loaded model, and what decides when it is used."""
@@ -34,16 +31,16 @@ class Recognizer:
 
 
 class MoonshineTranscriber:
-    """Transcribes the utterances of one session."""
+    """Transcribes the utterances of one session; or raises why it can't, if there is no recogniser."""
 
-    def __init__(self, recognizer: Recognizer | None) -> None:
+    def __init__(self, recognizer: Recognizer | EngineError) -> None:
         self._recognizer = recognizer
         self._share = Share()
         self.bytes_sent = 0
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
-        if self._recognizer is None:
-            raise EngineError(ENGINE, NOT_LOADED)
+        if isinstance(self._recognizer, EngineError):
+            raise EngineError(ENGINE, self._recognizer.message, fault=self._recognizer.fault)
         hearing = _Hearing(self._recognizer, self._share)
         feeding = asyncio.create_task(self._feed(audio, hearing), name="moonshine audio")
         try:

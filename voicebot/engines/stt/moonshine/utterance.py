@@ -152,7 +152,7 @@ class Utterance:
 
     def heard(self, request: Request, found: Recognized) -> None:
         """Takes the result of a request."""
-        if request.part == self._part and (self._latest is None or request.end >= self._latest[0].end):
+        if request.part == self._part:
             self._latest = request, found
 
     def _ask(self, span: Span, end: int, next_speech: int | None = None) -> Request:
