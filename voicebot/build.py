@@ -28,9 +28,9 @@ KEYS: Mapping[str, str] = {
 }
 """The setting without which an engine can't be used."""
 
-ENGLISH_ONLY = frozenset({"pocketsphinx", "offline"})
+ENGLISH_ONLY = frozenset({"moonshine", "offline"})
 
-EMBEDDED = frozenset({"pocketsphinx", "offline", "espeak"})
+EMBEDDED = frozenset({"moonshine", "offline", "espeak"})
 """Engines that send nothing anywhere."""
 
 E = TypeVar("E", bound=Engine)
@@ -129,7 +129,7 @@ def _engines(
 
 
 def _auto_stt(settings: Settings) -> list[SttName]:
-    return ["deepgram", "pocketsphinx"] if settings.deepgram_api_key else ["pocketsphinx"]
+    return ["deepgram", "moonshine"] if settings.deepgram_api_key else ["moonshine"]
 
 
 def _auto_llm(settings: Settings) -> list[LlmName]:
@@ -176,10 +176,10 @@ def _speech_to_text(name: SttName, settings: Settings) -> SpeechToText:
                 model=settings.deepgram_model,
                 language=settings.language,
             )
-        case "pocketsphinx":
-            from voicebot.engines.stt.pocketsphinx import PocketSphinx
+        case "moonshine":
+            from voicebot.engines.stt.moonshine import Moonshine
 
-            return PocketSphinx(workers=settings.stt_workers)
+            return Moonshine()
         case "auto":
             raise AssertionError("`auto` stands for other names")
 

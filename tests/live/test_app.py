@@ -30,7 +30,7 @@ def start(folder: Path, *arguments: str, **settings: object) -> subprocess.Compl
     [
         ({"stt_engine": "whisper"}, "STT_ENGINE: "),
         ({"app_username": "ann"}, "APP_PASSWORD: is missing, with APP_USERNAME set"),
-        ({"language": "fr"}, "LANGUAGE: pocketsphinx (STT_ENGINE) does not know 'fr'; it knows en"),
+        ({"language": "fr"}, "LANGUAGE: moonshine (STT_ENGINE) does not know 'fr'; it knows en"),
         ({"persona": "pirate"}, "PERSONA: there is no 'pirate'"),
         ({"espeak_voice": "klingonese"}, "espeak: "),
     ],

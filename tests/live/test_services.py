@@ -31,7 +31,7 @@ from voicebot import build, config
 from voicebot.core.audio import WIRE_RATE_HZ
 from voicebot.core.sayings import apology
 from voicebot.engines.llm.messages import CUT_MARK
-from voicebot.engines.stt.pocketsphinx import PocketSphinx
+from voicebot.engines.stt.moonshine import Moonshine
 
 Json = dict[str, Any]
 
@@ -76,7 +76,7 @@ class Services:
 @pytest.fixture
 async def services(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
     async with AsyncExitStack() as running:
-        recogniser = PocketSphinx(workers=1)
+        recogniser = Moonshine()
         running.push_async_callback(recogniser.close)
         await recogniser.start()
         ears = await running.enter_async_context(recogniser.session())
@@ -230,7 +230,7 @@ async def test_openais_model_calls_a_tool_is_interrupted_and_stalls(services: Se
         ]
     )
     settings = services.settings | {"groq_api_key": None, "openai_base_url": f"{services.chat.url}/v1"}
-    names = {"llm_engine": "openai,offline", "tts_engine": "espeak", "stt_engine": "pocketsphinx"}
+    names = {"llm_engine": "openai,offline", "tts_engine": "espeak", "stt_engine": "moonshine"}
     patience = {"tool_filler_ms": 60_000, "first_output_timeout_s": 1, "llm_retries": 0, "engine_rest_s": 0.1}
     async with talking(**settings, **names, **patience) as talk:
         talk.types("what time is it in tokyo")
@@ -310,7 +310,7 @@ async def test_without_a_network_gtts_gives_way_to_espeak_in_the_same_turn(monke
 
 async def test_a_key_that_is_not_accepted_is_told_and_another_engine_stands_in(services: Services) -> None:
     services.chat.faults.always(Fault.UNAUTHORIZED)
-    async with talking(**services.settings, stt_engine="pocketsphinx", tts_engine="espeak") as talk:
+    async with talking(**services.settings, stt_engine="moonshine", tts_engine="espeak") as talk:
         llm = (await talk.server.get("/health"))["stages"]["llm"]
         assert (llm[0]["name"], llm[0]["ready"]) == ("groq", False)
         assert "401" in llm[0]["reason"]
@@ -322,7 +322,7 @@ async def test_a_key_that_is_not_accepted_is_told_and_another_engine_stands_in(s
 
 async def test_a_model_cut_off_in_mid_answer_apologises_and_the_next_turn_is_well(services: Services) -> None:
     services.chat.answers.extend([Answer("Once upon a time there was. And then"), Answer("All is well.")])
-    async with talking(**services.settings, llm_engine="groq", tts_engine="espeak", stt_engine="pocketsphinx") as talk:
+    async with talking(**services.settings, llm_engine="groq", tts_engine="espeak", stt_engine="moonshine") as talk:
         services.chat.faults.plan(Planned(Fault.CUT, after=8))
         talk.types("hello")
         state = await talk.answered(1)
@@ -336,7 +336,7 @@ async def test_a_model_cut_off_in_mid_answer_apologises_and_the_next_turn_is_wel
 
 async def test_a_session_that_cannot_work_is_refused_with_the_reason(services: Services) -> None:
     services.speaks.faults.always(Fault.UNAUTHORIZED)
-    names = {"llm_engine": "offline", "tts_engine": "elevenlabs", "stt_engine": "pocketsphinx"}
+    names = {"llm_engine": "offline", "tts_engine": "elevenlabs", "stt_engine": "moonshine"}
     options = config.load(**services.settings, **names)
     async with serving(build.build(options), options) as server:
         await server.connections.preflight.check()

@@ -1,0 +1,219 @@
+"""The Moonshine tiny-en model: 16 kHz sound to features, features to text, and how likely a given text is.
+
+Its weights come from the wheel `moonshine_voice`, whose Python code is never imported: it would load a native library
+of 42 MB that this module does not need. onnxruntime reads the weights. Every method may be called from several threads
+at once, takes one core while it runs, and does not hold the interpreter lock for most of that time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import dataclass
+from importlib.util import find_spec
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from voicebot.core.audio import SPEECH_RATE_HZ, Samples
+from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.stt.moonshine.tokenizer import END, START, Tokenizer
+
+ENGINE = "moonshine"
+
+INSTEAD = "to talk to the bot all the same, set DEEPGRAM_API_KEY"
+"""What to do where the model can't be had, as on Intel Macs and on Linux with an old glibc."""
+
+Features = npt.NDArray[np.float32]
+"""What the encoder makes of a sound: float32 of shape (frames, 288), one frame for each `FRAME_SAMPLES`."""
+
+FRAME_SAMPLES = 384
+"""The encoder's three convolutions step by 64, 3 and 2 samples: one frame of features is 24 ms of sound."""
+
+PADDING_S = 0.3
+"""The silence added before and after every sound. Without it the model drops short words at the edges."""
+
+TOKENS_PER_S = 6.5
+"""The model's authors allow at most this many tokens per second of sound: more of them are a loop."""
+
+_LOOP = 8
+"""A phrase that follows on itself this often is a loop of the model, and ends the decoding at once."""
+_LOOP_AT_LIMIT = 3
+"""The same for a text that only ended because it reached the limit of tokens."""
+_LOOP_TOKENS = 12
+"""Loops of longer phrases than this are not looked for; the limit of tokens ends them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file of a model, with the hash that it must have."""
+
+    name: str
+    sha256: str
+
+
+ENCODER = ModelFile("encoder_model.ort", "94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221")
+DECODER = ModelFile("decoder_model_merged.ort", "cf524c4862d36e9e5ab032eddc73637efd822d70e868ac575cf1a46e1e4708a0")
+TOKENS = ModelFile("tokenizer.bin", "6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d")
+"""The files of tiny-en in moonshine-voice 0.1.0; the same on all its platforms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The text that the model found in a sound."""
+
+    text: str
+    tokens: tuple[int, ...]
+    log_probabilities: tuple[float, ...]
+    """Natural logarithms: one for each token, and one for the end of the text where the model ended it by itself."""
+
+    @property
+    def log_probability(self) -> float:
+        """Natural logarithm of the probability of the whole text; comparable with `Model.score`."""
+        return sum(self.log_probabilities)
+
+
+def wheel_folder() -> Path:
+    """Returns the folder of the weights inside the installed wheel. Raises EngineError if the wheel is missing."""
+    spec = find_spec("moonshine_voice")
+    if spec is None or not spec.submodule_search_locations:
+        raise EngineError(ENGINE, f"the package moonshine-voice is not installed; {INSTEAD}", fault=Fault.MISSING)
+    return Path(spec.submodule_search_locations[0]) / "assets" / "tiny-en"
+
+
+class Model:
+    """The loaded model."""
+
+    def __init__(self, encoder: Any, decoder: Any, tokenizer: Tokenizer) -> None:
+        self._encoder, self._decoder = encoder, decoder
+        self.tokenizer = tokenizer
+        self._outputs = [output.name for output in decoder.get_outputs()]
+        self._no_past = {
+            each.name: np.zeros((1, each.shape[1], 0, each.shape[3]), np.float32)
+            for each in decoder.get_inputs()
+            if each.name.startswith("past_key_values.")
+        }
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Model:
+        """Loads the weights from the folder, or from the wheel if none is given. Takes about half a second.
+
+        Raises EngineError if a file is missing or not the expected one, or if onnxruntime can't load it.
+        """
+        folder = wheel_folder() if folder is None else folder
+        for file in (ENCODER, DECODER, TOKENS):
+            _check(folder, file)
+        tokenizer = Tokenizer.from_bytes((folder / TOKENS.name).read_bytes())
+        return cls(_session(folder / ENCODER.name), _session(folder / DECODER.name), tokenizer)
+
+    def encode(self, sound: Samples) -> Features:
+        """Returns the features of a 16 kHz sound, int16 of shape (samples,), with `PADDING_S` of silence around it."""
+        padding = round(PADDING_S * SPEECH_RATE_HZ)
+        values = np.zeros((1, len(sound) + 2 * padding), np.float32)
+        values[0, padding : padding + len(sound)] = sound.astype(np.float32) / 32_768
+        mask = np.ones(values.shape, np.int64)
+        features: Features = self._encoder.run(None, {"input_values": values, "attention_mask": mask})[0][0]
+        return features
+
+    def decode(self, features: Features, stop: threading.Event | None = None) -> Decoded:
+        """Returns the most likely text, chosen token by token. The text of silence is mostly empty.
+
+        Returns what it has so far soon after `stop` is set.
+        """
+        limit = ceil(len(features) * FRAME_SAMPLES / SPEECH_RATE_HZ * TOKENS_PER_S)
+        tokens: list[int] = []
+        logs: list[float] = []
+        past = self._no_past
+        token = START
+        ended = False
+        while len(tokens) < limit and (stop is None or not stop.is_set()):
+            logits, past = self._step(features, [token], past)
+            token = int(np.argmax(logits[-1]))
+            logs.append(_log_probability(logits[-1], token))
+            if token == END:
+                ended = True
+                break
+            tokens.append(token)
+            if _loop(tokens, _LOOP) is not None:
+                break
+        if not ended and (loop := _loop(tokens, _LOOP_AT_LIMIT)) is not None:
+            del tokens[loop:], logs[loop:]
+        return Decoded(self.tokenizer.decode(tokens), tuple(tokens), tuple(logs))
+
+    def score(self, features: Features, text: str) -> float:
+        """Returns the logarithm of the probability that the model writes exactly this text, its end included."""
+        tokens = [*self.tokenizer.encode(text), END]
+        logits, _ = self._step(features, [START, *tokens[:-1]], self._no_past)
+        return sum(_log_probability(row, token) for row, token in zip(logits, tokens, strict=True))
+
+    def _step(
+        self, features: Features, tokens: list[int], past: dict[str, npt.NDArray[np.float32]]
+    ) -> tuple[npt.NDArray[np.float32], dict[str, npt.NDArray[np.float32]]]:
+        """Returns the logits after each of these tokens, shape (tokens, vocabulary), and what to pass as `past` next.
+
+        The keys and values of the encoder are made in the first step, and stay the same after it.
+        """
+        first = past is self._no_past
+        feed: dict[str, npt.NDArray[Any]] = {
+            "input_ids": np.array([tokens], np.int64),
+            "encoder_hidden_states": features[None],
+            "encoder_attention_mask": np.ones((1, len(features)), np.int64),
+            "use_cache_branch": np.array([not first]),
+            **past,
+        }
+        logits, *present = self._decoder.run(None, feed)
+        named = {
+            name.replace("present", "past_key_values"): value
+            for name, value in zip(self._outputs[1:], present, strict=True)
+            if first or ".decoder." in name
+        }
+        return logits[0], named if first else {**past, **named}
+
+
+def _check(folder: Path, file: ModelFile) -> None:
+    """Raises EngineError if the file is missing or has another hash."""
+    try:
+        with (folder / file.name).open("rb") as content:
+            found = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        message = f"its model file {file.name} can't be read ({error.strerror})"
+        raise EngineError(ENGINE, message, fault=Fault.MISSING) from None
+    if found != file.sha256:
+        message = f"its model file {file.name} is not the expected one (wrong sha256); install moonshine-voice==0.1.0"
+        raise EngineError(ENGINE, message)
+
+
+def _session(file: Path) -> Any:
+    """Returns an onnxruntime session that uses one thread and does not spin while it waits."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EngineError(ENGINE, f"onnxruntime can't be loaded ({error}); {INSTEAD}", fault=Fault.MISSING) from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 - boundary: onnxruntime's errors have no common class of their own
+        raise EngineError(ENGINE, f"onnxruntime can't use its model ({type(error).__name__})") from None
+
+
+def _log_probability(logits: npt.NDArray[np.float32], token: int) -> float:
+    highest = logits.max()
+    return float(logits[token] - highest - np.log(np.exp(logits - highest).sum()))
+
+
+def _loop(tokens: list[int], times: int) -> int | None:
+    """Returns where the second round of a phrase begins that stands `times` times at the end; None if none does."""
+    for size in range(1, min(_LOOP_TOKENS, len(tokens) // times) + 1):
+        phrase = tokens[-size:]
+        start = len(tokens)
+        while tokens[max(0, start - size) : start] == phrase:
+            start -= size
+        if len(tokens) - start >= times * size:
+            return start + size
+    return None
