@@ -149,7 +149,9 @@ def test_silence_before_and_after_the_speech_is_not_decoded() -> None:
 
 def numbered(count: int, each_s: float, gap_s: float) -> list[Samples]:
     """Stretches of sound that differ in their samples, with silence after each."""
-    return [np.concatenate([np.full(round(each_s * 16_000), 1_000 + n, np.int16), silence(gap_s)]) for n in range(count)]
+    return [
+        np.concatenate([np.full(round(each_s * 16_000), 1_000 + n, np.int16), silence(gap_s)]) for n in range(count)
+    ]
 
 
 def all_decoded(utterance: Utterance, sounds: list[Samples]) -> str:

@@ -7,6 +7,7 @@ import threading
 from functools import cache
 
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio
+from voicebot.engines.base import Transcript
 from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.recognition import recognize
 from voicebot.engines.stt.moonshine.utterance import Utterance
@@ -20,6 +21,11 @@ def model() -> Model:
 
 def understood(audio: Audio) -> str:
     """Returns the text of the sound, heard as one utterance."""
+    return transcribed(audio).text
+
+
+def transcribed(audio: Audio) -> Transcript:
+    """Returns the final transcript of the sound, heard as one utterance."""
     utterance = Utterance()
     utterance.push(audio.resampled(SPEECH_RATE_HZ).samples)
     utterance.end()
@@ -27,7 +33,7 @@ def understood(audio: Audio) -> str:
         request = utterance.request()
         assert request is not None
         utterance.heard(request, recognize(model(), utterance.sound(request), threading.Event()))
-    return transcript.text
+    return transcript
 
 
 def words(text: str) -> list[str]:
