@@ -185,13 +185,13 @@ async def test_a_server_that_trickles_is_given_up(tmp_path: Path) -> None:
 
 async def test_without_a_network_it_says_so(host: FileHost, tmp_path: Path) -> None:
     file = RemoteFile("http://127.0.0.1:9/voice", 10, "0" * 64)  # nobody listens at the discard port
-    with pytest.raises(DownloadError, match="^no connection$"):
+    with pytest.raises(DownloadError, match=r"^no connection$"):
         await fetch(file, tmp_path / "voice", lambda _: None, QUICK)
 
 
 async def test_a_folder_that_cannot_be_written_is_said(host: FileHost, tmp_path: Path) -> None:
     (tmp_path / "voices").write_text("a file, not a folder")
-    with pytest.raises(DownloadError, match="it cannot be written to .*voices"):
+    with pytest.raises(DownloadError, match=r"it cannot be written to .*voices"):
         await fetch(remote(host), tmp_path / "voices" / "emma.onnx", lambda _: None, QUICK)
 
 
@@ -236,14 +236,18 @@ async def test_one_that_failed_is_not_tried_again_at_once(
     assert download.present
 
 
+async def until_received(download: Download, count: int) -> None:
+    async with asyncio.timeout(10):
+        while download.received < count:  # noqa: ASYNC110 - what shows the progress has no event
+            await asyncio.sleep(0.01)
+
+
 async def test_one_that_is_given_up_keeps_what_has_come(host: FileHost, tmp_path: Path) -> None:
     host.faults.plan(Planned(Fault.STALL, after=4))
     patient = DownloadRules(stall_s=60.0)
     download = Download(remote(host), tmp_path / "emma.onnx", patient)
     download.begin()
-    async with asyncio.timeout(10):
-        while download.received < 3 * PIECE_BYTES:
-            await asyncio.sleep(0.01)
+    await until_received(download, 3 * PIECE_BYTES)
     await download.close()
     assert not download.running
     kept = (tmp_path / "emma.onnx.part").stat().st_size

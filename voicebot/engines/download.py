@@ -133,7 +133,7 @@ class Download:
         except DownloadError as error:
             self.error, self._failed_s = str(error), time.monotonic()
             logger.warning("%s could not be downloaded: %s", name, error)
-        except Exception as error:  # noqa: BLE001 - boundary: a mistake in here must show, and end no session
+        except Exception as error:
             self.error, self._failed_s = f"a mistake ({type(error).__name__})", time.monotonic()
             logger.exception("the download of %s failed", name)
         else:

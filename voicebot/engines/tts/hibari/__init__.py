@@ -26,8 +26,8 @@ class Hibari:
     """A neural voice that needs no network, in English only; sound is 24 kHz.
 
     What takes time runs in threads: the model and the transforms leave Python's global lock free, and only the
-    pronunciation of a sentence needs it. `voices_url`, `folder` and `download_rules` say where further voices come from, where
-    they are kept and how patient their download is.
+    pronunciation of a sentence needs it. `voices_url`, `folder` and `download_rules` say where further voices come
+    from, where they are kept and how patient their download is.
     """
 
     name = "hibari"

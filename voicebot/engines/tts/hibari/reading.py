@@ -32,7 +32,7 @@ _LETTERS = re.compile(rf"[^\W_]{{1,{LETTERS_AT_ONCE}}}")
 _SENTENCE_END = re.compile(r"[.!?…][\"”’')\]]*$")
 _CLAUSE_END = re.compile(r"[,;:—–][\"”’')\]]*$")
 _LATIN_SIGNS = frozenset("ªºµ")
-_UNHEARD = frozenset(";:,.!?—…\"“”() ")
+_UNHEARD = frozenset(';:,.!?—…"“”() ')
 """Of the model's alphabet: pauses, which have no sound."""
 _BRACKETS = str.maketrans("[]", "()")
 """The package reads "[word](/phonemes/)" as a command."""

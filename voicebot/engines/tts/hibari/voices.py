@@ -64,7 +64,8 @@ class _Further:
 class Voices:
     """The voices of one server. `start` loads the usual one; the others are fetched and loaded in the background.
 
-    `base_url` is where the package's further voices are, if not where the package says; `folder` is where they are kept.
+    `base_url` is where the package's further voices are, if not where the package says; `folder` is where they are
+    kept.
     """
 
     def __init__(self, base_url: str | None, folder: Path | None, rules: DownloadRules | None) -> None:
@@ -92,7 +93,9 @@ class Voices:
     @property
     def labels(self) -> dict[str, str]:
         """The further voices for people to choose from, each with what to know of it now."""
-        return {name: f"{each.label} ({each.state})" if each.state else each.label for name, each in self._further.items()}
+        return {
+            name: f"{each.label} ({each.state})" if each.state else each.label for name, each in self._further.items()
+        }
 
     @property
     def note(self) -> str | None:
