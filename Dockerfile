@@ -1,5 +1,5 @@
 # docker build -t voicebot . && docker run --rm --network host -v voicebot:/data voicebot
-# All that is native (espeak-ng, PocketSphinx, Silero, FFmpeg) comes in wheels: no Debian package is needed.
+# All that is native (espeak-ng, PocketSphinx, onnxruntime, Silero, FFmpeg) comes in wheels: no Debian package is needed.
 FROM python:3.11-slim-bookworm
 
 # Spaces run containers as user 1000; /data is where they mount storage, if there is some.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 import shutil
 import sys
@@ -19,6 +18,7 @@ import pytest_asyncio
 
 from tests.simulators.faults import Fault
 from tests.simulators.files import FileHost
+from tests.support.further_voices import host_of_voices
 from voicebot import limits
 from voicebot.core.audio import Audio
 from voicebot.engines import base
@@ -76,9 +76,16 @@ def speech_level_db(audio: Audio) -> float:
 # Sound ------------------------------------------------------------------------------------------------------------
 
 
-async def test_speech_has_no_clicks_at_its_ends_and_begins_at_once(hibari: Hibari) -> None:
-    """The model begins each sentence with 0.3 s of silence, which nobody should have to wait for."""
-    for text in ("It is ten thirty in the morning in Tokyo.", "Yes.", "She sells sea shells.", "Apples."):
+async def test_speech_has_no_clicks_at_its_ends_and_little_silence(hibari: Hibari) -> None:
+    """The model begins each sentence with 0.3 s of silence, for which a user would wait, and ends it with 0.4 s."""
+    for text in (
+        "It is ten thirty in the morning in Tokyo.",
+        "Yes.",
+        "She sells sea shells.",
+        "Apples.",
+        "Fish",
+        "Stop!",
+    ):
         audio = await said(hibari, text)
         assert audio.rate_hz == RATE_HZ
         samples = audio.samples.astype(int)
@@ -86,6 +93,7 @@ async def test_speech_has_no_clicks_at_its_ends_and_begins_at_once(hibari: Hibar
         assert max(abs(samples[0]), abs(samples[-1])) < 100
         loud = np.flatnonzero(levels(audio) > 0.02 * levels(audio).max())
         assert 0.005 <= loud[0] * 0.005 <= 0.12
+        assert 0.2 <= audio.duration_s - (loud[-1] + 1) * 0.005 <= 0.34
 
 
 async def test_it_is_as_loud_as_the_voice_that_stands_in_for_it(hibari: Hibari) -> None:
@@ -434,25 +442,13 @@ QUICK = DownloadRules(connect_s=5.0, stall_s=0.5, tries=2, pause_s=0.01)
 
 
 @pytest.fixture
-async def host(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FileHost]:
-    """Where voices come from. Its voices are the package's own under their names, lower by a change of its bytes.
-
-    The real files are not here; what is registered of a voice is the size and checksum of what this host has.
-    """
-    from hibari import voices
-
-    model = (Path(voices.__file__).parent / "assets" / assets.MODEL).read_bytes()
-    registered = {name: dict(each) for name, each in voices.VOICES.items()}
-    for each in registered.values():
-        if not each["bundled"]:
-            each |= {"bytes": len(model), "sha256": hashlib.sha256(model).hexdigest()}
-    monkeypatch.setattr(voices, "VOICES", registered)
-    async with FileHost({f"/{each['file']}": model for each in registered.values()}) as running:
+async def host() -> AsyncIterator[FileHost]:
+    async with host_of_voices() as running:
         yield running
 
 
-def with_voices(host: FileHost, folder: Path) -> Hibari:
-    return Hibari(voices_url=f"{host.url}/", folder=folder, download_rules=QUICK)
+def with_voices(folder: Path) -> Hibari:
+    return Hibari(folder=folder, download_rules=QUICK)
 
 
 async def spoken_by(engine: Hibari) -> object:
@@ -469,7 +465,7 @@ async def until_here(engine: Hibari, name: str) -> None:
 
 async def test_a_voice_that_is_chosen_is_fetched_while_the_usual_one_speaks(host: FileHost, tmp_path: Path) -> None:
     host.pace_s = 0.01
-    engine = with_voices(host, tmp_path)
+    engine = with_voices(tmp_path)
     await engine.start()
     try:
         assert set(engine.voices("en")) == {"emma", "fenrir", "fable", "kore"}
@@ -492,7 +488,7 @@ async def test_a_voice_that_is_chosen_is_fetched_while_the_usual_one_speaks(host
 
 
 async def test_british_voices_speak_british_english(host: FileHost, tmp_path: Path) -> None:
-    engine = with_voices(host, tmp_path)
+    engine = with_voices(tmp_path)
     await engine.start()
     try:
         phonemes = {}
@@ -513,7 +509,7 @@ async def test_british_voices_speak_british_english(host: FileHost, tmp_path: Pa
 
 async def test_a_voice_that_was_fetched_before_needs_no_network(host: FileHost, tmp_path: Path) -> None:
     for requests in (1, 1):
-        engine = with_voices(host, tmp_path)
+        engine = with_voices(tmp_path)
         await engine.start()
         try:
             usual = await spoken_by(engine)
@@ -529,7 +525,7 @@ async def test_a_fetch_that_fails_is_said_plainly_and_the_usual_voice_speaks(
     host: FileHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.faults.always(Fault.FORBIDDEN)
-    engine = with_voices(host, tmp_path)
+    engine = with_voices(tmp_path)
     await engine.start()
     chain = TextToSpeechChain([engine], FallbackRules())
     await chain.start()
@@ -554,7 +550,7 @@ async def test_a_fetch_that_fails_is_said_plainly_and_the_usual_voice_speaks(
 
 
 async def test_a_voice_whose_file_was_damaged_is_fetched_again(host: FileHost, tmp_path: Path) -> None:
-    engine = with_voices(host, tmp_path)
+    engine = with_voices(tmp_path)
     await engine.start()
     try:
         usual = await spoken_by(engine)
@@ -570,7 +566,7 @@ async def test_a_voice_whose_file_was_damaged_is_fetched_again(host: FileHost, t
 
 async def test_ending_gives_up_what_is_being_fetched(host: FileHost, tmp_path: Path) -> None:
     host.faults.plan(Fault.HANG)
-    engine = with_voices(host, tmp_path)
+    engine = with_voices(tmp_path)
     await engine.start()
     adapted(engine, Manner("en", voice="emma"))
     await host.requested(1)

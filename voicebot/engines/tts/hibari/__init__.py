@@ -26,8 +26,8 @@ class Hibari:
     """A neural voice that needs no network, in English only; sound is 24 kHz.
 
     What takes time runs in threads: the model and the transforms leave Python's global lock free, and only the
-    pronunciation of a sentence needs it. `voices_url`, `folder` and `download_rules` say where further voices come
-    from, where they are kept and how patient their download is.
+    pronunciation of a sentence needs it. `folder` and `download_rules` say where further voices are kept and how
+    patient their download is.
     """
 
     name = "hibari"
@@ -36,11 +36,10 @@ class Hibari:
     def __init__(
         self,
         *,
-        voices_url: str | None = None,
         folder: Path | None = None,
         download_rules: DownloadRules | None = None,
     ) -> None:
-        self._voices = Voices(voices_url, folder, download_rules)
+        self._voices = Voices(folder, download_rules)
         self._voice = USUAL
         self._threads: Threads | None = None
 

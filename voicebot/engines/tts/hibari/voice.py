@@ -26,6 +26,10 @@ _SILENT_STEPS = 1
 """How much of the silence before the first word is kept. The model begins each sentence with 0.25 to 0.35 s of it, for
 which a user would have to wait."""
 
+_PAUSE_FRAMES = 20
+"""How much silence is kept behind the last word: 0.25 s, the pause between two sentences. The model ends each with 0.4
+to 0.5 s of it, in which an answer that is over would still seem to go on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
@@ -60,6 +64,7 @@ class Voice:
         ids, pace = np.asarray([phonemes.ids], np.int64), np.ones(1, np.float32)
         *predicted, durations = self._session.run(None, {"ids": ids, "speed": pace})
         spectrum = Spectrum(*(value[0] for value in predicted))
+        spectrum = spectrum.until(spectrum.sound_end() + _PAUSE_FRAMES)
         ends = np.cumsum(durations)
         begins = [max(0.0, float(ends[at - 1]) - _EARLY_STEPS) for _, at in phonemes.begins]
         silent = max(0.0, begins[0] - _SILENT_STEPS)

@@ -64,12 +64,11 @@ class _Further:
 class Voices:
     """The voices of one server. `start` loads the usual one; the others are fetched and loaded in the background.
 
-    `base_url` is where the package's further voices are, if not where the package says; `folder` is where they are
-    kept.
+    The package says where the others come from; `folder` is where they are kept, if not where the system keeps such files.
     """
 
-    def __init__(self, base_url: str | None, folder: Path | None, rules: DownloadRules | None) -> None:
-        self._base_url, self._folder, self._rules = base_url, folder, rules
+    def __init__(self, folder: Path | None, rules: DownloadRules | None) -> None:
+        self._folder, self._rules = folder, rules
         self._usual: Speaker | None = None
         self._british: Reader | None = None
         self._further: dict[str, _Further] = {}
@@ -153,14 +152,13 @@ class Voices:
         """The voices that the package names, with the size and checksum of each file."""
         from hibari.voices import BASE_URL, VOICES
 
-        base_url = self._base_url or BASE_URL
         folder = self._folder or cache_folder() / "hibari"
         return {
             name: _Further(
                 _label(name, each),
                 each["british"],
                 Download(
-                    RemoteFile(f"{base_url}{each['file']}", each["bytes"], each["sha256"]),
+                    RemoteFile(f"{BASE_URL}{each['file']}", each["bytes"], each["sha256"]),
                     folder / each["file"],
                     self._rules,
                 ),
