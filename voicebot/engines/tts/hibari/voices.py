@@ -64,7 +64,8 @@ class _Further:
 class Voices:
     """The voices of one server. `start` loads the usual one; the others are fetched and loaded in the background.
 
-    The package says where the others come from; `folder` is where they are kept, if not where the system keeps such files.
+    The package says where the others come from; `folder` is where they are kept, if not where the system keeps what
+    can be fetched again.
     """
 
     def __init__(self, folder: Path | None, rules: DownloadRules | None) -> None:

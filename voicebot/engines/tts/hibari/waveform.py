@@ -31,8 +31,8 @@ FIRST_FRAMES, FRAMES = 48, 128
 """Length of the first piece and of the others: 0.6 s, of which up to 0.3 are silence, and 1.6 s."""
 
 GAIN = 1.86
-"""5.4 dB, which makes the voice as loud as espeak-ng's, so that the loudness does not jump when espeak stands in: measured
-over eight sentences with the weighting of ITU-R BS.1770 (standard deviation 0.9 dB)."""
+"""5.4 dB, which makes the voice as loud as espeak-ng's, so that the loudness does not jump when espeak stands in.
+Measured over eight sentences with the weighting of ITU-R BS.1770 (standard deviation 0.9 dB)."""
 
 KNEE = 0.8
 """From this share of full scale on the sound is compressed instead of clipped."""
