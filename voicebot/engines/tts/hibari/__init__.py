@@ -10,7 +10,7 @@ from voicebot.core.audio import Audio
 from voicebot.engines.base import EngineError, Fault, Manner, WordStarts
 from voicebot.engines.download import DownloadRules
 from voicebot.engines.tts.hibari.assets import AssetError
-from voicebot.engines.tts.hibari.reading import UnsuitableTextError
+from voicebot.engines.tts.hibari.reading import UnsuitableTextError, parts_of
 from voicebot.engines.tts.hibari.voices import USUAL, Voices
 from voicebot.engines.tts.hibari.waveform import RATE_HZ
 from voicebot.threads import Threads
@@ -83,7 +83,7 @@ class Hibari:
             pass
 
     async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts]:
-        """The sound, sentence by sentence, and when its words begin as soon as the last sentence is known.
+        """The sound, sentence by sentence, and when its words begin as soon as that is known of all.
 
         Raises EngineError, as unsuitable, for a text that is not written in Latin letters.
         """
@@ -91,25 +91,24 @@ class Hibari:
         speaker, threads = self._voices.speaker(self._voice), self._threads
         if speaker is None or threads is None:
             raise EngineError(self.name, "it is not started")
+        words, starts_s, ended_s = len(text.split()), dict[int, float](), 0.0
         try:
-            parts = await threads.run(speaker.read, text)
+            parts = await threads.run(parts_of, text)
+            for part in parts:
+                for phonemes in await threads.run(speaker.read, part):
+                    utterance = await threads.run(speaker.speak, phonemes)
+                    for word, start_s in utterance.starts_s:
+                        starts_s.setdefault(word, ended_s + start_s)
+                    ended_s += utterance.duration_s
+                    sound = utterance.sound()
+                    while (samples := await threads.run(next, sound, None)) is not None:
+                        yield Audio(samples, RATE_HZ)
         except UnsuitableTextError as error:
             raise EngineError(self.name, str(error), fault=Fault.UNSUITABLE) from None
-        if not parts:
+        if starts_s:
+            yield WordStarts(_for_each(words, starts_s, ended_s))
+        else:
             yield Audio.silence(_SILENCE_S, RATE_HZ)
-            return
-        starts_s: dict[int, float] = {}
-        ended_s = 0.0
-        for part in parts:
-            utterance = await threads.run(speaker.speak, part)
-            for word, start_s in utterance.starts_s:
-                starts_s.setdefault(word, ended_s + start_s)
-            ended_s += utterance.duration_s
-            if part is parts[-1]:
-                yield WordStarts(_for_each(len(text.split()), starts_s, ended_s))
-            sound = utterance.sound()
-            while (samples := await threads.run(next, sound, None)) is not None:
-                yield Audio(samples, RATE_HZ)
 
 
 def _for_each(words: int, known_s: dict[int, float], end_s: float) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ import json
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import accumulate
@@ -21,6 +21,9 @@ LONGEST_PART = 320
 digit counts as `DIGIT`, as it is read as a word or more."""
 
 DIGIT = 6
+
+MOST_PHONEMES = 600
+"""What the model is given at once. 30 s of speech; its output for as much takes 30 MB."""
 
 LONGEST_WORD = 48
 LETTERS_AT_ONCE = 24
@@ -88,26 +91,32 @@ def _english(word: str) -> str:
     return word
 
 
-def parts_of(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
-    """The pieces sentence by sentence; a sentence that is too long for the model, in parts."""
+def parts_of(text: str) -> list[list[Piece]]:
+    """The text sentence by sentence; a sentence that is too long for the model, in parts.
+
+    Raises UnsuitableTextError.
+    """
     from hibari.tts import Hibari
 
+    pieces = pieces_of(text)
+    parts: list[list[Piece]] = []
     at = 0
     for sentence in Hibari.split_sentences(" ".join(piece.text for piece in pieces)):
-        count = len(sentence.split())
-        yield from _bounded(pieces[at : at + count])
-        at += count
+        end = at + len(sentence.split())
+        while at < end:
+            count = _fitting(pieces[at : min(end, at + LONGEST_PART)])
+            parts.append(pieces[at : at + count])
+            at += count
+    return parts
 
 
-def _bounded(sentence: Sequence[Piece]) -> Iterator[list[Piece]]:
-    while sentence:
-        ends = list(accumulate(piece.weight for piece in sentence))
-        most = max(1, bisect_left(ends, LONGEST_PART + 1))
-        if most < len(sentence):
-            commas = (end for end in range(most, most // 2, -1) if _CLAUSE_END.search(sentence[end - 1].text))
-            most = next(commas, most)
-        yield list(sentence[:most])
-        sentence = sentence[most:]
+def _fitting(pieces: Sequence[Piece]) -> int:
+    """How many of the pieces the model reads at once: all, or up to a comma in the second half of what fits."""
+    most = max(1, bisect_left(list(accumulate(piece.weight for piece in pieces)), LONGEST_PART + 1))
+    if most >= len(pieces):
+        return len(pieces)
+    commas = (end for end in range(most, most // 2, -1) if _CLAUSE_END.search(pieces[end - 1].text))
+    return next(commas, most)
 
 
 def owners(written: Sequence[str], spoken: Sequence[str]) -> list[int]:
@@ -155,12 +164,18 @@ class Reader:
         self._ids: dict[str, int] = json.loads(vocabulary)
         self._g2p.oov("warm")  # loads the network for unknown words, which would delay the first sentence that has one
 
-    def read(self, text: str) -> list[Phonemes]:
-        """The text in parts, in their order; none of it if it has no sound. Raises UnsuitableTextError."""
-        parts = (self._read_part(part) for part in parts_of(pieces_of(text)))
-        return [part for part in parts if part.begins]
+    def read(self, part: Sequence[Piece]) -> list[Phonemes]:
+        """A part of a text; nothing if it has no sound. Raises UnsuitableTextError.
 
-    def _read_part(self, pieces: Sequence[Piece]) -> Phonemes:
+        It is read in two halves if it is longer when spoken than it looks ("°C" are three words).
+        """
+        phonemes = self._read(part)
+        if len(phonemes.ids) > MOST_PHONEMES and len(part) > 1:
+            half = len(part) // 2
+            return [*self.read(part[:half]), *self.read(part[half:])]
+        return [phonemes] if phonemes.begins else []
+
+    def _read(self, pieces: Sequence[Piece]) -> Phonemes:
         normalised = self._normalize(" ".join(piece.text for piece in pieces))
         try:
             tokens = self._g2p.phonemize_tokens(self._g2p.tokenize(normalised))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from voicebot.engines.download import Download, DownloadRules, RemoteFile, cache_folder
 from voicebot.engines.tts.hibari import assets
 from voicebot.engines.tts.hibari.assets import AssetError
-from voicebot.engines.tts.hibari.reading import Phonemes, Reader
+from voicebot.engines.tts.hibari.reading import Phonemes, Piece, Reader, parts_of
 from voicebot.engines.tts.hibari.voice import Utterance, Voice
 from voicebot.threads import Threads
 
@@ -30,8 +30,8 @@ class Speaker:
     voice: Voice
     reader: Reader
 
-    def read(self, text: str) -> list[Phonemes]:
-        return self.reader.read(text)
+    def read(self, part: Sequence[Piece]) -> list[Phonemes]:
+        return self.reader.read(part)
 
     def speak(self, phonemes: Phonemes) -> Utterance:
         return self.voice.speak(phonemes)
@@ -182,8 +182,9 @@ def _package() -> Path:
 def _load_usual() -> Speaker:
     reader = _load_reader(british=False)
     speaker = Speaker(_load_voice(_package() / assets.MODEL, assets.SHA256[assets.MODEL]), reader)
-    for phonemes in speaker.read("Good morning."):  # the first run allocates what later ones need
-        list(speaker.speak(phonemes).sound())
+    for part in parts_of("Good morning."):  # the first run allocates what later ones need
+        for phonemes in speaker.read(part):
+            list(speaker.speak(phonemes).sound())
     return speaker
 
 
