@@ -173,6 +173,23 @@ async def test_words_after_a_pause_begin_when_they_are_heard_to(hibari: Hibari, 
     assert [starts_s[place] for place in after] == pytest.approx(heard_s, abs=0.06)
 
 
+async def test_words_after_commas_begin_where_the_silence_ends(hibari: Hibari) -> None:
+    """Wherever the voice falls silent for 100 ms, a word begins at the end of that."""
+    pauses = 0
+    for text in (
+        "Far out where the land ends, there stood a small lighthouse, and in it lived a keeper.",
+        "First mix the flour, then add butter, sugar and two eggs.",
+        "Every evening, when the sun went down, she lit the lamp, and nobody knew.",
+        "When he had read the letter, which was long, he put it away, and smiled.",
+    ):
+        starts_s = await starts_of(hibari, text)
+        assert starts_s is not None
+        for heard_s in onsets_s(await said(hibari, text), 0.1):
+            assert min(abs(start_s - heard_s) for start_s in starts_s) < 0.07, text
+            pauses += 1
+    assert pauses >= 8
+
+
 async def test_a_word_said_alone_lasts_as_long_as_in_a_text_up_to_it(hibari: Hibari) -> None:
     """Where a word begins in a sentence, a shorter one that ends there ends: an independent look at inner words."""
     words = ["we", "took", "seven", "yellow", "boats", "across", "the", "quiet", "lake"]
