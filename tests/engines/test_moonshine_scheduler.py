@@ -146,7 +146,7 @@ def test_a_session_with_long_utterances_gets_no_more_time_than_others() -> None:
         bench.submit(name, Urgency.INTERIM, Share(), again=True)
     spent_s = bench.work(60.0, costs_s)
     assert spent_s["short"] > 10
-    assert abs(spent_s["long"] - spent_s["short"]) <= sum(costs_s.values())
+    assert abs(spent_s["long"] - spent_s["short"]) <= 2 * costs_s["long"]
 
 
 def test_a_session_that_was_silent_has_saved_up_nothing() -> None:

@@ -154,13 +154,14 @@ class Model:
     ) -> tuple[npt.NDArray[np.float32], dict[str, npt.NDArray[np.float32]]]:
         """Returns the logits after each of these tokens, shape (tokens, vocabulary), and what to pass as `past` next.
 
-        The keys and values of the encoder are made in the first step, and stay the same after it.
+        The keys and values of the encoder are made in the first step, and stay the same after it. The mask is one for
+        the samples of the sound: the decoder itself takes every `FRAME_SAMPLES`th of it.
         """
         first = past is self._no_past
         feed: dict[str, npt.NDArray[Any]] = {
             "input_ids": np.array([tokens], np.int64),
             "encoder_hidden_states": features[None],
-            "encoder_attention_mask": np.ones((1, len(features)), np.int64),
+            "encoder_attention_mask": np.ones((1, len(features) * FRAME_SAMPLES), np.int64),
             "use_cache_branch": np.array([not first]),
             **past,
         }
