@@ -57,9 +57,7 @@ class Bench:
         self.ended: list[str] = []
         self.preempted: list[str] = []
 
-    def submit(
-        self, name: str, urgency: Urgency, share: Share | None = None, *, again: bool = False
-    ) -> Job[str]:
+    def submit(self, name: str, urgency: Urgency, share: Share | None = None, *, again: bool = False) -> Job[str]:
         """Submits a job, and another one like it whenever one has ended if it is to be done `again`."""
 
         def done(result: str | BaseException) -> None:

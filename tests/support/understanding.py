@@ -31,8 +31,13 @@ def understood(audio: Audio) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Returns the words in small letters, without punctuation."""
-    return re.findall(r"[a-z0-9']+", text.lower())
+    """Returns the words in small letters, without punctuation; digits count as words, and their names as digits."""
+    return [ALIKE.get(word, word) for word in re.findall(r"\d|[a-z']+", text.lower())]
+
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+ALIKE = {name: str(digit) for digit, name in enumerate(DIGITS)} | {"oh": "0", "mister": "mr"}
+"""What recognisers write in one way or another."""
 
 
 def word_errors(said: str, understood: str) -> int:
