@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from tests.live.sounds import cough
 from tests.support.shared import recording, recordings
 from tests.support.speech import spoken
 from tests.support.understanding import model, understood, word_errors, words
@@ -103,8 +102,8 @@ async def test_questions_are_understood_to_the_word(engine: Moonshine, question:
     assert words(await heard(engine, spoken(question))) == words(question)
 
 
-MOST_ERRORS = {"turn": 0.03, "speech": 0.04, "short-reply": 0.0}
-"""Word errors by kind of recording, of those that have a text; measured: 1.6, 1.0 and 0 %."""
+MOST_ERRORS = {"turn": 0.03, "speech": 0.02, "short-reply": 0.0}
+"""Word errors by kind of recording, of those that have a text; measured: 1.9, 0.8 and 0 %."""
 
 
 @pytest.mark.parametrize("kind", MOST_ERRORS)
@@ -114,7 +113,7 @@ def test_recorded_speech_is_understood(kind: str) -> None:
     assert wrong / sum(len(words(entry["text"])) for entry in entries) <= MOST_ERRORS[kind]
 
 
-@pytest.mark.parametrize(("snr_db", "most_errors"), [(10, 0.05), (5, 0.09)])
+@pytest.mark.parametrize(("snr_db", "most_errors"), [(10, 0.05), (5, 0.12)])
 def test_recorded_speech_is_understood_in_noise(snr_db: float, most_errors: float) -> None:
     entries = recordings("turn")
     sounds = [with_noise(recording(entry["file"]).samples, snr_db) for entry in entries]
@@ -223,7 +222,7 @@ async def test_silence_has_no_words(engine: Moonshine) -> None:
 async def test_eight_people_at_once_all_get_their_words(engine: Moonshine) -> None:
     said = ["tell me a joke", "what time is it in tokyo", "go ahead", "what is ten times three"] * 2
     texts = await asyncio.gather(*(heard(engine, spoken(text)) for text in said))
-    assert [words(text) for text in texts] == [words(text) for text in said]
+    assert list(map(words, texts)) == list(map(words, said))
 
 
 @in_one_loop
@@ -235,7 +234,7 @@ async def test_two_utterances_of_one_session_overlap(engine: Moonshine) -> None:
             return last.text
 
         first, second = await asyncio.gather(final("tell me a joke"), final("go ahead"))
-    assert (words(first), words(second)) == (["tell", "me", "a", "joke"], ["go", "ahead"])
+    assert (words(first), words(second)) == (words("tell me a joke"), words("go ahead"))
     assert session.bytes_sent > 2 * 2 * 16_000
 
 
@@ -247,7 +246,7 @@ async def test_an_utterance_that_is_given_up_leaves_nothing_behind(engine: Moons
         await anext(given_up)
         await given_up.aclose()
     assert asyncio.all_tasks() == before
-    assert words(await heard(engine, spoken("tell me a joke"))) == ["tell", "me", "a", "joke"]
+    assert words(await heard(engine, spoken("tell me a joke"))) == words("tell me a joke")
 
 
 @in_one_loop
@@ -261,7 +260,7 @@ async def test_what_the_sound_raises_is_raised_to_who_wants_the_words(engine: Mo
             pass
 
 
-# The model's files --------------------------------------------------------------------------------------------------------
+# The model's files --------------------------------------------------------------------------------------------------
 
 
 def test_text_becomes_the_tokens_that_the_model_writes() -> None:
@@ -300,17 +299,16 @@ async def test_without_the_wheel_the_chain_starts_and_says_what_to_do(
     reason = "the package moonshine-voice is not installed; to talk to the bot all the same, set DEEPGRAM_API_KEY"
     assert [record.getMessage() for record in caplog.records] == [f"an engine can't start: moonshine: {reason}"]
     assert [(each.ready, each.reason) for each in chain.health] == [(False, reason)]
-    with pytest.raises(EngineError, match="moonshine-voice is not installed") as raised:
-        async with chain.session() as session:
-            async for _ in session.transcribe(pieces(Audio.silence(0.1, 16_000))):
-                pass
+    async with chain.session() as session:
+        with pytest.raises(EngineError, match="moonshine-voice is not installed") as raised:
+            _ = [each async for each in session.transcribe(pieces(Audio.silence(0.1, 16_000)))]
     assert raised.value.fault is Fault.MISSING
     await chain.close()
 
 
 async def test_without_onnxruntime_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(EngineError, match="onnxruntime can't be loaded .*set DEEPGRAM_API_KEY"):
+    with pytest.raises(EngineError, match=r"onnxruntime can't be loaded .*set DEEPGRAM_API_KEY"):
         await Moonshine().start()
 
 

@@ -13,10 +13,6 @@ from voicebot.engines.stt.moonshine.recognition import recognize
 from voicebot.engines.stt.moonshine.utterance import Utterance
 
 
-_SPOKEN = dict(zip("0123456789", "zero one two three four five six seven eight nine".split(), strict=True))
-_SPOKEN |= {"oh": "zero", "mr": "mister"}
-
-
 @cache
 def model() -> Model:
     """Loading it takes half a second: one serves all tests of a process."""
@@ -41,12 +37,13 @@ def transcribed(audio: Audio) -> Transcript:
 
 
 def words(text: str) -> list[str]:
-    """Returns the words in small letters, without punctuation, as they are spoken: digits one by one, "mister".
+    """Returns the words in small letters, without punctuation; digits count as words, and their names as digits."""
+    return [ALIKE.get(word, word) for word in re.findall(r"\d|[a-z']+", text.lower())]
 
-    Where a number is read as a whole ("ten"), write it so in the text that is compared with.
-    """
-    found = re.findall(r"[a-z']+|[0-9]", re.sub(r"\b10\b", "ten", text.lower()))
-    return [_SPOKEN.get(word, word) for word in found]
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+ALIKE = {name: str(digit) for digit, name in enumerate(DIGITS)} | {"oh": "0", "mister": "mr"}
+"""What recognisers write in one way or another."""
 
 
 def word_errors(said: str, understood: str) -> int:

@@ -83,7 +83,9 @@ def cough(rng: Rng) -> Sound:
             fold = np.sign(_harmonics(float(rng.uniform(90, 260)) * (1 - 0.6 * _time(size)), 1.0, 1))
             voiced = fold * np.exp(-np.square((_time(size) - 0.15) / 0.08))
             burst = burst + float(rng.uniform(0.2, 1)) * _loudest_one(_through(voiced, formants))
-        parts.append(_loudest_one(burst * _burst(size, 0.004, float(rng.uniform(0.05, 0.12)))) * float(rng.uniform(0.5, 1)))
+        parts.append(
+            _loudest_one(burst * _burst(size, 0.004, float(rng.uniform(0.05, 0.12)))) * float(rng.uniform(0.5, 1))
+        )
         parts.append(np.zeros(int(rng.uniform(0.04, 0.3) * RATE_HZ)))
     return np.concatenate(parts)
 
