@@ -28,7 +28,7 @@ from voicebot.engines.download import DownloadRules
 from voicebot.engines.fallback import TextToSpeechChain
 from voicebot.engines.tts.espeak import Espeak
 from voicebot.engines.tts.hibari import Hibari, assets
-from voicebot.engines.tts.hibari.reading import owners, parts_of
+from voicebot.engines.tts.hibari.reading import MOST_PHONEMES, owners, parts_of
 from voicebot.engines.tts.hibari.waveform import Spectrum, waveform
 
 RATE_HZ = 24_000
@@ -105,7 +105,9 @@ async def test_it_is_as_loud_as_the_voice_that_stands_in_for_it(hibari: Hibari) 
         differences = []
         for text in texts:
             audio = await said(hibari, text)
-            assert np.abs(audio.samples.astype(int)).max() < 32_000
+            size = np.abs(audio.samples.astype(int))
+            assert size.max() < 32_767
+            assert (size > 0.8 * 32_767).mean() < 1e-3, "peaks that have to be bent are rare"
             differences.append(speech_level_db(audio) - speech_level_db(await said(espeak, text)))
         assert abs(float(np.mean(differences))) < 1.5
         assert max(abs(difference) for difference in differences) < 4
@@ -170,7 +172,9 @@ async def test_words_after_a_pause_begin_when_they_are_heard_to(hibari: Hibari, 
         *(place for place in range(1, len(words)) if words[place - 1][-1] in ".?!" and words[place - 1] != "Dr."),
     ]
     heard_s = onsets_s(audio, 0.25)
-    assert [starts_s[place] for place in after] == pytest.approx(heard_s, abs=0.06)
+    assert len(heard_s) >= len(after)
+    for place in after:
+        assert min(abs(heard - starts_s[place]) for heard in heard_s) < 0.06, words[place]
 
 
 async def test_words_after_commas_begin_where_the_silence_ends(hibari: Hibari) -> None:
@@ -226,7 +230,7 @@ def sentence(dice: random.Random) -> str:
 
 async def test_each_word_of_hundreds_of_sentences_has_its_start(hibari: Hibari) -> None:
     dice = random.Random(14)
-    for _ in range(300):
+    for _ in range(200):
         text = sentence(dice)
         outputs = [output async for output in hibari.synthesize(text)]
         audio = Audio.joined([output for output in outputs if isinstance(output, Audio)], RATE_HZ)
@@ -234,7 +238,7 @@ async def test_each_word_of_hundreds_of_sentences_has_its_start(hibari: Hibari) 
         assert len(told.starts_s) == len(text.split()), text
         assert list(told.starts_s) == sorted(told.starts_s), text
         assert told.starts_s[0] >= 0, text
-        assert told.starts_s[-1] <= audio.duration_s, text
+        assert told.starts_s[-1] <= audio.duration_s + 1e-6, text
         lengths = [
             end - begin for begin, end in zip(told.starts_s, [*told.starts_s[1:], audio.duration_s], strict=True)
         ]
@@ -304,18 +308,28 @@ async def test_a_text_without_words_is_a_short_silence(hibari: Hibari, text: str
     ids=lambda text: text[:12],
 )
 async def test_any_text_is_spoken_in_bounded_time(hibari: Hibari, text: str) -> None:
-    """The first sound comes soon, however long or odd it is; what follows is faster than it is heard."""
+    """However long or odd it is, it is read as fast as others, and the first sound comes soon."""
     loop = asyncio.get_running_loop()
+    speaker = hibari._voices.speaker("heart")
+    assert speaker is not None
+    begun_s = loop.time()
+    longest = max((len(each.ids) for part in parts_of(text) for each in speaker.read(part)), default=0)
+    assert loop.time() - begun_s < 2
+    assert longest <= MOST_PHONEMES
+
     begun_s = loop.time()
     first_s: float | None = None
     duration_s = 0.0
-    async for output in hibari.synthesize(text):
-        if isinstance(output, Audio):
-            first_s = first_s or loop.time() - begun_s
-            duration_s += output.duration_s
+    async with aclosing(hibari.synthesize(text)) as outputs:
+        async for output in outputs:
+            if isinstance(output, Audio):
+                first_s = first_s or loop.time() - begun_s
+                duration_s += output.duration_s
+                if duration_s > 30:
+                    break
     assert first_s is not None
-    assert first_s < 2
-    assert loop.time() - begun_s < max(2.0, 0.2 * duration_s)
+    assert first_s < 1
+    assert loop.time() - begun_s < max(1.0, 0.2 * duration_s)
     assert (await said(hibari, "Still here.")).level_dbfs > -40
 
 
@@ -441,7 +455,7 @@ async def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.M
         assert missing.reason == "the package hibari cannot be loaded: pip install -r requirements.txt"
         assert [engine.name for engine in chain.engines] == ["espeak"]
         served, *_ = [output async for output in chain.synthesize("Hello.")]
-        assert served == Served("espeak")
+        assert served == Served("espeak", (f"hibari: {missing.reason}",))
     finally:
         await chain.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -52,7 +51,7 @@ class FileHost(HttpSimulator):
 
     def _part(self, asked: Mapping[str, str], content: bytes) -> tuple[int, int, list[tuple[str, str]]]:
         """Where the answer begins in the file, its status and its headers."""
-        version = f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
+        version = f'"{len(content)}-{content[:16].hex()}"'
         headers = [("etag", version)]
         part = re.fullmatch(r"bytes=(\d+)-", asked.get("range", ""))
         if part is None or not self.ranges or asked.get("if-range", version) != version:

@@ -124,7 +124,8 @@ class Voices:
         try:
             reader = self._usual.reader
             if each.british:
-                self._british = reader = self._british or await self._threads.run(_load_reader, british=True)
+                reader = self._british or await self._threads.run(_load_reader, british=True)
+                self._british = reader
             voice = await self._load(each.download, self._threads)
         except AssetError as error:
             each.problem = str(error)
