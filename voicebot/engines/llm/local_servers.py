@@ -165,8 +165,10 @@ async def is_loaded(client: httpx.AsyncClient, server: LocalServer) -> bool:
     """Is the model in memory? Raises EngineError if the server is gone, or something else is in its place."""
     if server.kind is Kind.LLAMA_CPP:
         models = await _get(client, server.address, "/v1/models")
+        if not models.is_llama_cpp:
+            raise _replaced(server)
         _must_be_ready(server.address, models)
-        if not models.is_llama_cpp or _llama_cpp_name(models) != server.model.name:
+        if _llama_cpp_name(models) != server.model.name:
             raise _replaced(server)
         return True
     home, running = await asyncio.gather(_get(client, server.address, "/"), _get(client, server.address, "/api/ps"))
@@ -194,10 +196,10 @@ async def _llama_cpp_model(
 ) -> LocalModel:
     _must_be_ready(address, models)
     props = await _get(client, address, "/props")
-    _must_be_ready(address, props)
     if props.status == 401:
         message = f"llama.cpp at {place(address)} wants a key: set OPENAI_BASE_URL and OPENAI_API_KEY"
         raise EngineError(NAME, message, fault=Fault.DENIED)
+    _must_be_ready(address, props)
     if len(_objects(models.json.get("data"))) > 1:
         message = f"llama.cpp at {place(address)} has several models: set OPENAI_BASE_URL and OPENAI_MODEL"
         raise EngineError(NAME, message, fault=Fault.MISSING)
@@ -223,9 +225,13 @@ def _llama_cpp_name(models: _Answer) -> str:
 
 
 def _must_be_ready(address: str, answer: _Answer) -> None:
+    """Raises EngineError if the server says that it can't answer now."""
     if answer.status == 503:
         message = f"llama.cpp at {place(address)} is still loading its model"
         raise EngineError(NAME, message, fault=Fault.SERVER)
+    if answer.status != 200:
+        message = f"llama.cpp at {place(address)} failed (HTTP {answer.status})"
+        raise EngineError(NAME, message, fault=Fault.of_status(answer.status))
 
 
 # Ollama ---------------------------------------------------------------------------------------------------------------
