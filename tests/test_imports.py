@@ -32,7 +32,7 @@ LAYERS = [
     {"transports"},
     {"client"},
     {"ui"},
-    {"build", "port", "share", "websocket_server", "setting_names", "zero_gpu", "http_server", "places"},
+    {"discovery", "build", "port", "share", "websocket_server", "setting_names", "zero_gpu", "http_server", "places"},
     {"check"},
     {"server"},
 ]
@@ -41,6 +41,7 @@ LAYERS = [
 ENGINES = {
     *("engines.stt.deepgram", "engines.stt.moonshine", "engines.vad.silero"),
     *("engines.llm.groq", "engines.llm.openai", "engines.llm.realtime", "engines.llm.offline"),
+    *("engines.llm.local", "engines.llm.huggingface"),
     *("engines.tts.elevenlabs", "engines.tts.gtts", "engines.tts.hibari", "engines.tts.espeak"),
 }
 

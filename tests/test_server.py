@@ -32,7 +32,50 @@ def test_a_service_that_rests_is_named_as_it_may_be_used_again() -> None:
         "What is said here is answered by groq or openai, spoken by gtts, over the internet. "
     )
     embedded = {stage: engines[-1:] for stage, engines in health.items()}
-    assert "no service hears you" in notice(embedded, settings)
+    assert "On the embedded engines: no key, no internet, no service hears you." in notice(embedded, settings)
+
+
+@pytest.mark.parametrize(
+    ("stt", "llm", "settings", "told"),
+    [
+        (
+            ["pocketsphinx"],
+            ["local", "offline"],
+            {},
+            "What is said here stays on this machine: a local model answers it, and no service hears you.",
+        ),
+        (
+            ["pocketsphinx"],
+            ["local", "offline"],
+            {"ollama_host": "gpu.lan"},
+            "What is said here is answered by the model at gpu.lan.",
+        ),
+        (
+            ["deepgram"],
+            ["groq", "local", "offline"],
+            {},
+            "What is said here is heard by deepgram, answered by groq, over the internet. "
+            "What the local model answers stays on this machine.",
+        ),
+        (
+            ["pocketsphinx"],
+            ["huggingface", "offline"],
+            {},
+            "What is said here is answered by huggingface, over the internet.",
+        ),
+        # A gateway on this machine may hand it on.
+        (
+            ["pocketsphinx"],
+            ["openai", "offline"],
+            {"openai_base_url": "http://127.0.0.1:4000/v1"},
+            "What is said here is answered by openai at 127.0.0.1.",
+        ),
+    ],
+)
+def test_visitors_are_told_where_words_go(stt: list[str], llm: list[str], settings: dict[str, Any], told: str) -> None:
+    names = {"stt": stt, "llm": llm, "tts": ["espeak"]}
+    health = {stage: tuple(EngineHealth(name, ready=True) for name in each) for stage, each in names.items()}
+    assert notice(health, config.load(**settings)).startswith(f"{told} Words are kept")
 
 
 def test_visitors_are_told_what_is_kept() -> None:

@@ -118,8 +118,11 @@ class GraphAgent:
         history_max_tokens: int = 6_000,
         filler_s: float = 0.7,
         follows_persona: bool = True,
+        first_output_s: float = 0.0,
         failures: Errors = CLIENT_FAILURES,
     ) -> None:
+        self.first_output_s = first_output_s
+        """How long the first token may take, if that is longer than usual."""
         self._prompt = prompt
         self.follows_persona = follows_persona
         """Whether its model heeds a system prompt."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from voicebot.config import AUTO, LlmName, Settings, SettingsError, SttName, TtsName
+from voicebot.discovery import Found, local_addresses, local_models
 from voicebot.engines.base import Agent, Engine, Engines, SpeechToText, TextToSpeech, VoiceActivityDetector
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
@@ -24,6 +28,7 @@ KEYS: Mapping[str, str] = {
     "groq": "groq_api_key",
     "openai": "openai_api_key",
     "openai-realtime": "openai_api_key",
+    "huggingface": "hf_token",
     "elevenlabs": "elevenlabs_api_key",
 }
 """The setting without which an engine can't be used."""
@@ -32,6 +37,22 @@ ENGLISH_ONLY = frozenset({"moonshine", "offline", "hibari"})
 
 EMBEDDED = frozenset({"moonshine", "offline", "hibari", "espeak"})
 """Engines that send nothing anywhere."""
+
+LOCAL = "local"
+"""The model on a server of one's own."""
+
+ADDRESSES: Mapping[str, str] = {
+    "deepgram": "deepgram_base_url",
+    "deepgram-rest": "deepgram_base_url",
+    "groq": "groq_base_url",
+    "openai": "openai_base_url",
+    "openai-realtime": "openai_base_url",
+    "huggingface": "huggingface_base_url",
+    "elevenlabs": "elevenlabs_base_url",
+}
+"""The setting with the address of an engine's service, if it is not the service's own one."""
+
+NOTHING_FOUND = Found()
 
 E = TypeVar("E", bound=Engine)
 Name = TypeVar("Name", SttName, LlmName, TtsName)
@@ -56,26 +77,28 @@ class ModelService(Protocol):
     async def probe(self) -> None: ...
 
 
-def build(settings: Settings) -> Engines:
-    """The engines that the settings ask for, not started.
+def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
+    """The engines that the settings ask for, not started. `found` is what `auto` has found by asking.
 
     Raises SettingsError if one that is named lacks its key or the language, or if `auto` finds none for a stage.
     """
-    check(settings)
+    check(settings, found)
     rules = FallbackRules(first_output_s=settings.first_output_timeout_s, rest_s=settings.engine_rest_s)
     agent_rules = FallbackRules(
         retries=settings.llm_retries, first_output_s=settings.first_output_timeout_s, rest_s=settings.engine_rest_s
     )
     return Engines(
         stt=SpeechToTextChain(_engines("STT_ENGINE", settings.stt_engine, _auto_stt, _speech_to_text, settings), rules),
-        agent=AgentChain(_engines("LLM_ENGINE", settings.llm_engine, _auto_llm, _agent, settings), agent_rules),
+        agent=AgentChain(
+            _engines("LLM_ENGINE", settings.llm_engine, partial(_auto_llm, found=found), _agent, settings), agent_rules
+        ),
         tts=TextToSpeechChain(_engines("TTS_ENGINE", settings.tts_engine, _auto_tts, _text_to_speech, settings), rules),
         vad_name="silero",
         make_vad=voice_activity_detector,
     )
 
 
-def check(settings: Settings) -> None:
+def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
     """Raises SettingsError with a line for each thing that the settings alone show to be wrong.
 
     That takes no time; to load an engine's packages takes seconds.
@@ -85,7 +108,7 @@ def check(settings: Settings) -> None:
         problems.append(f"PERSONA: there is no {settings.persona!r}; there is {', '.join(personas())}")
     stages: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
         ("STT_ENGINE", settings.stt_engine, _auto_stt(settings)),
-        ("LLM_ENGINE", settings.llm_engine, _auto_llm(settings)),
+        ("LLM_ENGINE", settings.llm_engine, _auto_llm(settings, found)),
         ("TTS_ENGINE", settings.tts_engine, _auto_tts(settings)),
     )
     for variable, named, auto in stages:
@@ -97,6 +120,29 @@ def check(settings: Settings) -> None:
             problems.append(_unknown_language(lacking[0], variable, settings.language, {"en"}))
     if problems:
         raise SettingsError("\n".join(dict.fromkeys(problems)))
+
+
+def host_of(engine: str, settings: Settings) -> str | None:
+    """The host that an engine's service runs on, if the operator has chosen it; None: it is the service's own."""
+    if engine == LOCAL:
+        return next(filter(None, map(_foreign_host, local_addresses(settings))), "127.0.0.1")
+    address = getattr(settings, ADDRESSES[engine]) if engine in ADDRESSES else None
+    return None if address is None else urlsplit(address).hostname
+
+
+def is_this_machine(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _foreign_host(address: str) -> str | None:
+    """The host of an address, if it is another machine's."""
+    host = urlsplit(address).hostname or ""
+    return None if is_this_machine(host) else host
 
 
 def _lacks_key(name: str, settings: Settings) -> bool:
@@ -132,12 +178,20 @@ def _auto_stt(settings: Settings) -> list[SttName]:
     return ["deepgram", "moonshine"] if settings.deepgram_api_key else ["moonshine"]
 
 
-def _auto_llm(settings: Settings) -> list[LlmName]:
+def _auto_llm(settings: Settings, found: Found) -> list[LlmName]:
+    """Services whose keys say that they are wanted; a model of one's own; the service that HF_TOKEN also opens.
+
+    People have that token for other things, so that words go there only where no model is at hand on this machine.
+    """
     names: list[LlmName] = []
     if settings.groq_api_key:
         names.append("groq")
-    if settings.openai_api_key or settings.openai_base_url:
+    if settings.openai_api_key or (settings.openai_base_url and not found.local):
         names.append("openai")
+    if found.local:
+        names.append("local")
+    if found.huggingface:
+        names.append("huggingface")
     return [*names, "offline"]
 
 
@@ -198,11 +252,36 @@ def _agent(name: LlmName, settings: Settings) -> Agent:
         service=service,
         languages=frozenset({"en"}) if service is None else service.languages,
         language=settings.language,
-        timeout_s=settings.llm_timeout_s,
+        timeout_s=_answer_s(name, settings),
         history_max_tokens=settings.history_max_tokens,
         filler_s=settings.tool_filler_ms / 1000,
         follows_persona=service is not None,
+        first_output_s=_first_token_s(name),
     )
+
+
+def _is_first(name: LlmName, settings: Settings) -> bool:
+    """Whether this model is tried before all others, if it was found."""
+    auto = AUTO in settings.llm_engine
+    return (_auto_llm(settings, Found(local=True)) if auto else settings.llm_engine)[0] == name
+
+
+def _answer_s(name: LlmName, settings: Settings) -> float:
+    """How long a whole answer may take."""
+    if name != LOCAL:
+        return settings.llm_timeout_s
+    from voicebot.engines.llm.local import ANSWER_S
+
+    return max(ANSWER_S, settings.llm_timeout_s)
+
+
+def _first_token_s(name: LlmName) -> float:
+    """How long the first token may take, if that is longer than what the settings say for all engines."""
+    if name != LOCAL:
+        return 0.0
+    from voicebot.engines.llm.local import FIRST_TOKEN_S
+
+    return FIRST_TOKEN_S
 
 
 def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
@@ -238,6 +317,27 @@ def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
                 _openai_key(settings),
                 base_url=settings.openai_base_url,
                 models=Models(settings.openai_realtime_model),
+                timeout_s=settings.llm_timeout_s,
+            )
+        case "local":
+            from voicebot.engines.llm.local import Local
+
+            return Local(
+                local_addresses(settings),
+                wanted=local_models(settings),
+                loads_ahead=_is_first(name, settings),
+                temperature=settings.llm_temperature,
+                timeout_s=_answer_s(name, settings),
+            )
+        case "huggingface":
+            from voicebot.engines.llm.huggingface import HuggingFace
+            from voicebot.engines.llm.models import Models
+
+            return HuggingFace(
+                _key(settings.hf_token),
+                base_url=settings.huggingface_base_url,
+                models=Models(settings.huggingface_model),
+                temperature=settings.llm_temperature,
                 timeout_s=settings.llm_timeout_s,
             )
         case "offline":

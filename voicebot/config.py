@@ -56,6 +56,25 @@ def _url(value: str | None) -> str | None:
     return value
 
 
+def _ollama_host(value: str | None) -> str | None:
+    """The address that Ollama's own variable means: it says where Ollama listens ("0.0.0.0", "gpu.lan:11434", …)."""
+    if value is None:
+        return None
+    scheme, separator, rest = value.strip().rpartition("://")
+    host = rest.partition("/")[0]
+    if host.count(":") > 1 and not host.startswith("["):
+        host = f"[{host}]"  # an IPv6 address
+    address = _url(f"{scheme or 'http'}://{'127.0.0.1' if host.startswith(':') else ''}{host}")
+    assert address is not None
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or "@" in address:
+        raise ValueError("must be such as 127.0.0.1:11434 or http://gpu.lan:11434")
+    usual_port = {"http": 80, "https": 443}[parts.scheme] if separator else OLLAMA_PORT
+    # What listens on all addresses is reached at the machine's own one.
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(parts.hostname or "", parts.hostname or "")
+    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{parts.port or usual_port}"
+
+
 def _names(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -63,12 +82,14 @@ def _names(value: Any) -> Any:
 
 
 def _models(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    names = _models_if_any(value)
     if not names:
         raise ValueError("names no model")
     return names
+
+
+def _models_if_any(value: Any) -> Any:
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
 
 def _is_chain(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -146,8 +167,9 @@ def _database_url(value: SecretStr | None) -> SecretStr | None:
 
 
 AUTO = "auto"
+OLLAMA_PORT = 11434
 SttName = Literal["auto", "deepgram", "deepgram-rest", "moonshine"]
-LlmName = Literal["auto", "groq", "openai", "openai-realtime", "offline"]
+LlmName = Literal["auto", "groq", "openai", "openai-realtime", "local", "huggingface", "offline"]
 TtsName = Literal["auto", "elevenlabs", "gtts", "hibari", "espeak"]
 TurnName = Literal["auto", "none", "static", "cloudflare", "twilio", "hf"]
 
@@ -169,6 +191,8 @@ HttpUrl = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(
 Headers = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), AfterValidator(_are_headers)]
 Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models)]
 """Names of models in the order of preference."""
+ModelsIfAny = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models_if_any)]
+OllamaHost = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_ollama_host)]
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 
 
@@ -203,6 +227,11 @@ class Settings(BaseSettings):
     # types/shared/chat_model.py); the first ones are their successors, the others are for accounts without these.
     openai_model: Models = ("gpt-6-luna", "gpt-5.4-mini", "gpt-4o-mini")
     openai_realtime_model: Models = ("gpt-realtime-2.1", "gpt-realtime")
+    # Ollama's own name for where it is; without it this machine is asked. Which of the models there, if any is named.
+    ollama_host: OllamaHost = None
+    local_model: ModelsIfAny = ()
+    huggingface_base_url: Url = None
+    huggingface_model: Models = ("openai/gpt-oss-120b", "meta-llama/Llama-3.3-70B-Instruct")
     elevenlabs_api_key: Secret = None
     elevenlabs_base_url: Url = None
     elevenlabs_voice: Text = None
@@ -306,7 +335,9 @@ class Settings(BaseSettings):
     def _on_a_space(cls, given: dict[str, Any]) -> dict[str, Any]:
         if not _none_if_blank(given.get("space_id")):
             return given
-        paid = any(_none_if_blank(given.get(key)) for key in space.PAID_KEYS)
+        paid = any(_none_if_blank(given.get(key)) for key in space.PAID_KEYS) or any(
+            name in str(given.get("llm_engine")).lower() for name in space.PAID_ENGINES
+        )
         return {**space.DEFAULTS, **(space.DEFAULTS_WITH_KEYS if paid else {}), **given}
 
     @field_validator("language", "persona", "resume_rewind", "turn_provider", mode="before")

@@ -18,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 import voicebot
 from voicebot import limits, memory
-from voicebot.build import EMBEDDED
+from voicebot.build import EMBEDDED, LOCAL, host_of, is_this_machine
 from voicebot.config import Settings
 from voicebot.doors import guard
 from voicebot.doors.address import client_address
@@ -144,14 +144,7 @@ def _groq_model(health: Health, settings: Settings) -> str:
 
 def notice(health: Health, settings: Settings) -> str:
     """What a visitor should know of the engines, also of those that only may be used, and of what is kept."""
-    services = []
-    for stage, done in (("stt", "heard"), ("llm", "answered"), ("tts", "spoken")):
-        if names := [engine.name for engine in health[stage] if engine.name not in EMBEDDED]:
-            services.append(f"{done} by {' or '.join(names)}")
-    if services:
-        engines = f"What is said here is {', '.join(services)}, over the internet."
-    else:
-        engines = "On the embedded engines: no key, no internet, no service hears you."
+    engines = _where_words_go(health, settings)
     sound = "Sound is not recorded."
     if settings.recording_minutes:
         sound = f"Sound is kept until {GRACE_S / 60:g} minutes after you hang up."
@@ -159,6 +152,33 @@ def notice(health: Health, settings: Settings) -> str:
         return f"{engines} Words are not kept. {sound}"
     days = f"for {settings.retention_days:g} days or " if settings.retention_days else ""
     return f"{engines} Words are kept {days}until you begin a new conversation. {sound}"
+
+
+def _where_words_go(health: Health, settings: Settings) -> str:
+    """Which services get what is said, and at which host if the operator has chosen it.
+
+    Only the local model is known to keep it on this machine: any other service here may hand it on.
+    """
+    services, stays, over_the_internet = [], False, False
+    for stage, done in (("stt", "heard"), ("llm", "answered"), ("tts", "spoken")):
+        names = []
+        for engine in health[stage]:
+            host = host_of(engine.name, settings)
+            if engine.name == LOCAL and host is not None and is_this_machine(host):
+                stays = True
+            elif engine.name not in EMBEDDED:
+                name = "the model" if engine.name == LOCAL else engine.name
+                names.append(name if host is None else f"{name} at {host}")
+                over_the_internet = over_the_internet or host is None
+        if names:
+            services.append(f"{done} by {' or '.join(names)}")
+    if services:
+        which_way = ", over the internet" if over_the_internet else ""
+        engines = f"What is said here is {', '.join(services)}{which_way}."
+        return f"{engines} What the local model answers stays on this machine." if stays else engines
+    if stays:
+        return "What is said here stays on this machine: a local model answers it, and no service hears you."
+    return "On the embedded engines: no key, no internet, no service hears you."
 
 
 def connection_rules(settings: Settings, count: Count) -> ConnectionRules:

@@ -26,6 +26,9 @@ DEFAULTS: Mapping[str, object] = {
 PAID_KEYS = ("deepgram_api_key", "groq_api_key", "openai_api_key", "elevenlabs_api_key")
 """Settings by which strangers talk at the cost of whoever has the Space."""
 
+PAID_ENGINES = ("huggingface",)
+"""Engines that do the same on a key which many have for other things."""
+
 DEFAULTS_WITH_KEYS: Mapping[str, object] = {
     # Groq's free plan is reported to allow 1,000 requests a day (2026), and a turn with a tool takes two. With
     # ElevenLabs Flash at 5 cents for 1,000 characters (reported in 2026) 500 answers of 200 characters cost 5 dollars.

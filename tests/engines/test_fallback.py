@@ -546,6 +546,27 @@ async def test_the_only_engine_is_given_up_when_it_hangs_again_and_its_health_te
     assert chain.health[0].reason == "nothing came within 0.3 s"
 
 
+class Slow(Fake):
+    """An engine whose first output may take longer."""
+
+    first_output_s = 0.5
+
+
+async def test_an_engine_that_may_take_longer_is_waited_for_though_another_one_is_at_hand() -> None:
+    local, offline = Slow("local", [[HANG]]), Fake("offline", [["Hello."]])
+    chain = await chain_of(local, offline, rules=FallbackRules(first_output_s=0.1, rest_s=60))
+    assert await answers(chain) == [Served("offline", ("local: nothing came within 0.5 s",)), "Hello."]
+    assert local.asked == 1
+
+
+async def test_an_only_engine_that_may_take_longer_is_not_asked_again_when_that_was_not_enough() -> None:
+    local = Slow("local", [[HANG]])
+    chain = await chain_of(local, rules=FallbackRules(first_output_s=0.1, rest_s=60))
+    with pytest.raises(EngineError, match=r"local: nothing came within 0\.5 s"):
+        await answers(chain)
+    assert local.asked == 1
+
+
 async def test_the_only_voice_that_hangs_says_the_sentence_in_a_second_try() -> None:
     espeak = Fake("espeak", [[HANG], ["a"]])
     chain = TextToSpeechChain([espeak], FallbackRules(first_output_s=0.1))

@@ -17,13 +17,15 @@ from typing import Any, get_args
 
 import pytest
 
-from tests.simulators import deepgram, elevenlabs
+from tests.simulators import deepgram, elevenlabs, huggingface
 from tests.simulators.brain import Answer
 from tests.simulators.chat import ChatSimulator
 from tests.simulators.deepgram import DeepgramSimulator
 from tests.simulators.elevenlabs import ElevenLabsSimulator
 from tests.simulators.faults import Fault, Planned
 from tests.simulators.gtts import GttsSimulator
+from tests.simulators.huggingface import HuggingFaceSimulator
+from tests.simulators.local_servers import LlamaCppSimulator
 from tests.simulators.realtime import RealtimeSimulator
 from tests.support import tone_words
 from tests.support.engines import LoudnessVad, ScriptedAgent, ToneTts
@@ -104,6 +106,13 @@ async def engines(service: str, fault: Fault, monkeypatch: pytest.MonkeyPatch) -
             case "openai-realtime":
                 simulator = await running.enter_async_context(RealtimeSimulator(brain=lambda *_: Answer(ANSWER)))
                 settings |= {"openai_base_url": f"{simulator.url}/v1"}
+            case "huggingface":
+                service_at = HuggingFaceSimulator(brain=lambda *_: Answer(ANSWER))
+                simulator = await running.enter_async_context(service_at)
+                settings |= {"hf_token": huggingface.TOKEN, "huggingface_base_url": f"{simulator.url}/v1"}
+            case "local":
+                simulator = await running.enter_async_context(LlamaCppSimulator(brain=lambda *_: Answer(ANSWER)))
+                settings |= {"ollama_host": simulator.url}
             case "elevenlabs":
                 simulator = await running.enter_async_context(ElevenLabsSimulator())
                 settings |= {"elevenlabs_base_url": simulator.url}
@@ -124,7 +133,7 @@ async def engines(service: str, fault: Fault, monkeypatch: pytest.MonkeyPatch) -
                 stt = [build._speech_to_text("deepgram", ill), build._speech_to_text("deepgram-rest", options)]
             case "deepgram-rest":
                 stt = [build._speech_to_text("deepgram-rest", ill), *stt]
-            case "groq" | "openai" | "openai-realtime":
+            case "groq" | "openai" | "openai-realtime" | "huggingface" | "local":
                 llm = [build._agent(service, options), *llm]
             case "elevenlabs":
                 tts = [build._text_to_speech("elevenlabs", options), *tts]
@@ -260,7 +269,7 @@ async def test_every_fault_at_this_service(stage: str, service: str, monkeypatch
 def test_the_matrix_is_complete() -> None:
     """A new service or kind of fault is in the matrix by itself; what is left out has a reason."""
     services = [service for stage in STAGES.values() for service in stage]
-    assert sorted(services) == sorted(build.KEYS.keys() | {"gtts"})
+    assert sorted(services) == sorted(build.KEYS.keys() | {"gtts", "local"})
     assert all(SKIPPED.values())
     sys.stdout.write(f"\n{len(services)} services: {', '.join(services)}\n")
     sys.stdout.write(f"{len(Fault)} faults: {', '.join(Fault)}\n")

@@ -36,7 +36,8 @@ class ChatSimulator:
 
     `key`: the only one that is accepted; None: any, but one must be there. The first token comes after `first_token_s`,
     the others `token_s` apart. `shutdowns` are dates by model, as OpenAI lists them. `limit` is the account's
-    rate limit. `garbage` is what comes for a GARBAGE; `retry_at_date` gives Retry-After as a date.
+    rate limit. `headers` are those of every answer. `garbage` is what comes for a GARBAGE; `retry_at_date` gives
+    Retry-After as a date.
     """
 
     key: str | None = None
@@ -49,6 +50,7 @@ class ChatSimulator:
     garbage: bytes = b'data: {"id": "chatcmpl-\n\n'
     retry_at_date: bool = False
     tls: ssl.SSLContext | None = None
+    headers: dict[str, str] = field(default_factory=dict)
     answers: deque[Answer] = field(default_factory=deque)
     faults: Faults = field(default_factory=Faults)
     requests: list[Received] = field(default_factory=list)
@@ -83,7 +85,7 @@ class ChatSimulator:
         return [request for request in self.requests if request.path.endswith("/chat/completions")]
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._serve(HttpConnection(reader, writer)), name="simulated chat")
+        task = asyncio.create_task(self._serve(HttpConnection(reader, writer, self.headers)), name="simulated chat")
         self._connected.add(task)
         task.add_done_callback(self._connected.discard)
 
@@ -106,6 +108,8 @@ class ChatSimulator:
         planned = self.faults.next()
         if planned is not None and await self._failed(http, request, planned):
             return
+        if await self.respond(http, request):
+            return
         path = request.path
         for prefix in PREFIXES:
             path = path.removeprefix(prefix)
@@ -123,6 +127,10 @@ class ChatSimulator:
                 await http.json(answer.status, {"error": dict(answer.error or {})})
                 return
             await self._stream(http, request, answer, planned)
+
+    async def respond(self, http: HttpConnection, request: Received) -> bool:
+        """Whether the request was one of those that only services of a certain kind know, and is answered."""
+        return False
 
     async def _failed(self, http: HttpConnection, request: Received, planned: Planned) -> bool:
         """Whether the fault was all that there is to the answer."""

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -27,10 +27,13 @@ class Received:
 
 
 class HttpConnection:
-    """The protocol is h11's."""
+    """The protocol is h11's. Each answer has the `headers` of the server."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._reader, self._writer = reader, writer
+        self._headers = dict(headers or {})
         self._http = h11.Connection(h11.SERVER)
 
     async def request(self) -> Received | None:
@@ -87,14 +90,16 @@ class HttpConnection:
         return True
 
     async def json(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-        text = json.dumps(body).encode()
-        extra = {"Content-Type": "application/json", "Content-Length": str(len(text)), **(headers or {})}
-        await self.head(status, extra)
-        await self.piece(text)
+        await self.text(status, json.dumps(body), {"Content-Type": "application/json", **(headers or {})})
+
+    async def text(self, status: int, text: str, headers: dict[str, str]) -> None:
+        body = text.encode()
+        await self.head(status, {"Content-Length": str(len(body)), **headers})
+        await self.piece(body)
         await self.end()
 
     async def head(self, status: int, headers: dict[str, str]) -> None:
-        await self._send(h11.Response(status_code=status, headers=list(headers.items())))
+        await self._send(h11.Response(status_code=status, headers=[*self._headers.items(), *headers.items()]))
 
     async def piece(self, data: bytes) -> None:
         await self._send(h11.Data(data=data))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from voicebot.build import LOCAL
 from voicebot.check.results import CheckedStage, Trial
 from voicebot.check.services import SERVICES, ServiceFacts
 from voicebot.config import Settings
@@ -36,6 +37,8 @@ def advice(trial: Trial, stage: CheckedStage, settings: Settings) -> str:
     """What to do about it, in sentences."""
     assert trial.error is not None
     service = SERVICES.get(trial.engine)
+    if trial.engine == LOCAL:
+        return _of_local_model(trial.error)
     if service is None:
         voice = "Check ESPEAK_VOICE. " if trial.engine == "espeak" and settings.espeak_voice else ""
         return f"{voice}{REINSTALL}"
@@ -81,6 +84,19 @@ def _with_account(error: EngineError, listed: Sequence[str], service: ServiceFac
             return f"Check {address}: is it the address of such a service, and not of something in front of it?"
         case Fault.BROKEN:
             return f"Something on the way, such as a proxy, may cut or change answers. See also {service.status_page}"
+
+
+def _of_local_model(error: EngineError) -> str:
+    """For a server that must be found before it can be asked."""
+    match error.fault:
+        case Fault.UNREACHABLE | Fault.BROKEN:
+            return "Start Ollama or llama.cpp's server, or say where it is: OLLAMA_HOST, or OPENAI_BASE_URL."
+        case Fault.MISSING:
+            return "Get a model that can chat, such as by: ollama pull llama3.2. LOCAL_MODEL says which one is used."
+        case Fault.DENIED:
+            return "Set OPENAI_BASE_URL and OPENAI_API_KEY, and run the check again."
+        case _:
+            return "Look at the log of the server: it may be loading its model, or the model does not fit into memory."
 
 
 def _without_account(error: EngineError, stage: CheckedStage) -> str:

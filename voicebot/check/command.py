@@ -19,6 +19,7 @@ from voicebot.check.results import CheckedStage, Outcome, Trial
 from voicebot.check.trials import QUESTION, Limits, Trials, sentence_in
 from voicebot.config import Settings
 from voicebot.core.audio import Audio
+from voicebot.discovery import discover
 from voicebot.engines.base import Engines
 
 INTERRUPTED = 130
@@ -96,10 +97,11 @@ def _run(remarks: Sequence[str]) -> int:
     def write(text: str) -> None:
         _write(report.redacted(text, hidden))
 
-    notes = [f"  note: {remark}" for remark in remarks]
+    found = discover(settings)
+    notes = [f"  note: {remark}" for remark in (*remarks, *found.remarks)]
     _write_all([*report.settings_lines(origins, file, settings, proxies), *notes], write)
     logs.set_up("DEBUG" if settings.log_level == "DEBUG" else "CRITICAL")  # the report tells all that matters
-    return asyncio.Runner().run(check(settings, build(settings), write))
+    return asyncio.Runner().run(check(settings, build(settings, found), write))
 
 
 async def _best_voice(spoken: Sequence[Trial], settings: Settings) -> tuple[str, Audio | None]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 import voicebot
+from voicebot.build import LOCAL
 from voicebot.check.advice import advice, reason
 from voicebot.check.results import CheckedStage, Finding, Outcome, Trial
 from voicebot.check.services import KEYS, SERVICES
@@ -160,7 +161,10 @@ def verdict(results: Mapping[CheckedStage, Sequence[Trial]], findings: Sequence[
     tried = [trial for trials in results.values() for trial in trials]
     text = "All that is configured works."
     if not any(trial.engine in SERVICES for trial in tried):
-        text = "All works. No service is configured: the bot hears, answers and speaks with its embedded engines."
+        model = " and the local model" if any(trial.engine == LOCAL for trial in tried) else ""
+        text = (
+            f"All works. No service is configured: the bot hears, answers and speaks with its embedded engines{model}."
+        )
     statuses = {*map(status_of, tried), *(finding.status for finding in findings)}
     return f"{text} See the warnings above." if Outcome.WARNING in statuses else text, 0
 
@@ -215,7 +219,7 @@ def _remarks(trial: Trial, stage: CheckedStage, settings: Settings, said: str, *
         remarks.append(f'It was said: "{said}"')
     waited_s = trial.total_s if stage is CheckedStage.HEAR else trial.first_s
     limit_s = settings.first_output_timeout_s
-    if waited_s is not None and waited_s > limit_s and not is_last:
+    if waited_s is not None and waited_s > limit_s and not is_last and trial.engine != LOCAL:
         remarks.append(f"That is longer than FIRST_OUTPUT_TIMEOUT_S={limit_s:g}: the bot turns to the next engine.")
     return remarks
 

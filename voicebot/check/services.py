@@ -84,6 +84,16 @@ SERVICES: Mapping[str, ServiceFacts] = {
     ),
     "openai": _openai("openai_model"),
     "openai-realtime": _openai("openai_realtime_model"),
+    "huggingface": ServiceFacts(
+        "https://router.huggingface.co",
+        key="hf_token",
+        address_setting="huggingface_base_url",
+        model_settings=("huggingface_model",),
+        keys_page="https://huggingface.co/settings/tokens",
+        credit_page="https://huggingface.co/settings/billing",
+        limits_page="https://huggingface.co/settings/billing",
+        status_page="https://status.huggingface.co",
+    ),
     "elevenlabs": ServiceFacts(
         "https://api.elevenlabs.io",
         key="elevenlabs_api_key",
@@ -95,7 +105,7 @@ SERVICES: Mapping[str, ServiceFacts] = {
     ),
     "gtts": ServiceFacts("https://translate.google.com"),
 }
-"""By the engine's name; the embedded engines have no service."""
+"""By the engine's name; the embedded engines and the local model have no service."""
 
 KEYS = ("DEEPGRAM_API_KEY", "GROQ_API_KEY", "OPENAI_API_KEY", "ELEVENLABS_API_KEY")
 """The settings that make `auto` use a service."""

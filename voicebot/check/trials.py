@@ -17,7 +17,7 @@ from voicebot.check.services import SERVICES
 from voicebot.config import Settings
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio
 from voicebot.core.history import Message, Role
-from voicebot.engines.base import EngineError, Engines, Fault, OneOfModels, Transcript
+from voicebot.engines.base import EngineError, Engines, Fault, OneOfModels, Patient, Transcript
 from voicebot.engines.chain import Chain, FallbackRules
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
 from voicebot.tools.fillers import Filler
@@ -208,7 +208,9 @@ class Trials:
             outcome = problem
         else:
             watch = Watch()
-            outcome = await guarded(chain.name, turn(chain, watch), self._limits.turn_s, sound_s, watch)
+            engine = chain.candidates()[0].engine
+            limit_s = self._limits.turn_s + (engine.first_output_s if isinstance(engine, Patient) else 0.0)
+            outcome = await guarded(chain.name, turn(chain, watch), limit_s, sound_s, watch)
             if isinstance(outcome, Trial):
                 return replace(outcome, model=self._model(chain), first_s=watch.first_s)
         return await self._failed(chain, outcome)

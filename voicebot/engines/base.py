@@ -234,6 +234,16 @@ class OneOfModels(Protocol):
         ...
 
 
+@runtime_checkable
+class Patient(Protocol):
+    """An engine whose first output may take longer than a service's, such as a model on a slow machine."""
+
+    @property
+    def first_output_s(self) -> float:
+        """How long it may take; 0: as long as for every other engine."""
+        ...
+
+
 class Transcriber(Protocol):
     """The recogniser of one session: what it keeps open it keeps for that session alone."""
 

@@ -19,6 +19,7 @@ from voicebot.engines.base import (
     Engine,
     EngineError,
     Fault,
+    Patient,
     Pause,
     Resumed,
     Served,
@@ -82,7 +83,7 @@ class OutputChain(Chain[E]):
         reasons, links = self.passed_over(), self.candidates()
         for link in links:
             is_last = link is links[-1]
-            tries = _Tries(self.rules, is_last=is_last)
+            tries = _Tries(self.rules, link.engine, is_last=is_last)
             while True:
                 error: EngineError | None = None
                 async with aclosing(work(link.engine, tries.hold, bool(reasons))) as outputs:
@@ -112,13 +113,18 @@ class _Tries:
     With other engines at hand, all tries together have `first_output_s` for the first output. The last engine has as
     long for one try; if it then has to be tried once more, nothing but patience is left, and it has three times as
     long.
+
+    A patient engine has its own, longer time, and is not tried again when that was not enough: it would begin anew.
     """
 
-    def __init__(self, rules: FallbackRules, *, is_last: bool) -> None:
+    def __init__(self, rules: FallbackRules, engine: Engine, *, is_last: bool) -> None:
         self._rules = rules
         self._is_last = is_last
+        own_s = engine.first_output_s if isinstance(engine, Patient) else 0.0
+        self._is_patient = own_s > rules.first_output_s
+        self._first_output_s = max(rules.first_output_s, own_s)
         self._begun_s = time.monotonic()
-        self._deadline_s = self._begun_s + rules.first_output_s
+        self._deadline_s = self._begun_s + self._first_output_s
         self._count = 0
         self._overdue = False
         """The last engine has been given up once because it took too long."""
@@ -140,9 +146,10 @@ class _Tries:
 
     async def first(self, engine: Engine, outputs: AsyncGenerator[T]) -> T:
         """The first output. Raises EngineError."""
-        whole_s = self._rules.first_output_s
+        whole_s = self._first_output_s
         if self._is_last:
-            whole_s *= LAST_PATIENCE if self._overdue or not self._rules.retries else 1
+            lasts_longer = not self._is_patient and (self._overdue or not self._rules.retries)
+            whole_s *= LAST_PATIENCE if lasts_longer else 1
             self._deadline_s = time.monotonic() + whole_s
         output = await self._next(engine, outputs, self._left_s, whole_s)
         if output is None:
@@ -187,6 +194,8 @@ class _Tries:
         """Whether what went wrong may go well the next time. Only the last engine is waited for once more."""
         if fault is not Fault.TIMEOUT:
             return fault in RETRIED
+        if self._is_patient:
+            return False
         soon = time.monotonic() - self._begun_s < 2 * self._rules.first_output_s
         return self._is_last and self._count == 1 and soon
 

@@ -46,12 +46,15 @@ def errors_of(engine: str, sdk: Any, http: Any) -> ClientErrors:
     )
 
 
-def client_options(sdk: Any, http: Any, timeout_s: float) -> dict[str, Any]:
-    """What an SDK's client is made with: it tries once, is quickly connected or not at all, and stays so."""
+def client_options(sdk: Any, http: Any, timeout_s: float, **client: Any) -> dict[str, Any]:
+    """What an SDK's client is made with: it tries once, is quickly connected or not at all, and stays so.
+
+    `client` are further options of its HTTP client.
+    """
     return {
         "max_retries": 0,
         "timeout": http.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
-        "http_client": sdk.DefaultAsyncHttpxClient(verify=tls(), limits=http.Limits(keepalive_expiry=KEEP_S)),
+        "http_client": sdk.DefaultAsyncHttpxClient(verify=tls(), limits=http.Limits(keepalive_expiry=KEEP_S), **client),
     }
 
 

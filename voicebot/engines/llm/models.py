@@ -77,6 +77,12 @@ class Models:
                 return True
         return False
 
+    def offer(self, name: str) -> None:
+        """A server on this machine has this model to offer, whatever was offered before."""
+        self.names = self.listed = (name,)
+        self._gone.clear()
+        self._use(name)
+
     def lose(self, name: str) -> bool:
         """The service does not have this model any more: use the next of ours. False if there is none left."""
         self._gone.add(name)
@@ -88,7 +94,7 @@ class Models:
         return True
 
     def _use(self, name: str) -> None:
-        if name != self._current:
+        if name != self._current and self._current:
             logger.info("the model %s is used now, and no longer %s", name, self._current)
         self._current = name
 

@@ -1,0 +1,343 @@
+"""Finds the model server of this machine, Ollama or llama.cpp, and says which of its models can hold a conversation.
+
+A server is known by its answers and not by its port, and only by GET requests (and Ollama's description of a model): a
+web app that happens to listen there is never sent anything that somebody said. Sources: docs/api.md of Ollama
+(github.com/ollama/ollama); tools/server/README.md and server-http.cpp of llama.cpp (github.com/ggml-org/llama.cpp).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.llm.connection import tls
+
+NAME = "local"
+"""The engine that talks with these servers."""
+
+OLLAMA_ADDRESS, LLAMA_CPP_ADDRESS = "http://127.0.0.1:11434", "http://127.0.0.1:8080"
+"""Where the two servers listen unless they are told otherwise."""
+
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+"""An answer that is longer is not one of these servers' (Ollama describes a model in some 10 kB)."""
+
+MAX_DESCRIBED = 8
+"""So many of Ollama's models are looked at until one is found that can hold a conversation."""
+
+_NOT_FOR_CHAT = re.compile(r"embed|rerank|minilm|(^|[^a-z0-9])(bge|gte|e5)([^a-z0-9]|$)", re.IGNORECASE)
+"""Names of models that make vectors of texts or sort texts. Servers that are older than Ollama 0.6.4 (2025) do not say
+what a model can do, and a llama.cpp server gives every model a chat template."""
+
+_ENCODERS = frozenset({"bert", "nomic-bert", "xlm-roberta"})
+"""Families of models that read texts but write none."""
+
+Json = Mapping[str, Any]
+
+
+class Kind(StrEnum):
+    OLLAMA = "Ollama"
+    LLAMA_CPP = "llama.cpp"
+
+
+class Thinking(StrEnum):
+    """How a model that reasons before it answers is asked not to."""
+
+    NONE = "none"
+    """It does not reason."""
+    EFFORT = "effort"
+    """By `reasoning_effort`, as Ollama takes it."""
+    TEMPLATE = "template"
+    """By an argument of its chat template, as llama.cpp takes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model that can hold a conversation. `context_tokens` is how long a request may be, if the server says so."""
+
+    name: str
+    uses_tools: bool = False
+    thinking: Thinking = Thinking.NONE
+    context_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocalServer:
+    """A server that was recognised, at an address without a path, and the model that it is to be asked for."""
+
+    kind: Kind
+    address: str
+    model: LocalModel
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    server: str
+    body: bytes
+
+    @property
+    def json(self) -> Json:
+        """The object that the body holds; an empty one if it holds none."""
+        try:
+            found = json.loads(self.body)
+        except ValueError:  # also bytes that are no text
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def is_ollama(self) -> bool:
+        return self.status == 200 and self.body.strip() == b"Ollama is running"
+
+    @property
+    def is_llama_cpp(self) -> bool:
+        """By the header that it sends with every answer, or by its list of models where a proxy replaces the header."""
+        owners = [model.get("owned_by") for model in _objects(self.json.get("data"))]
+        return self.server.lower() == "llama.cpp" or "llamacpp" in owners
+
+
+def new_client(addresses: Sequence[str]) -> httpx.AsyncClient:
+    """A client for servers of one's own: it uses no proxy and follows nobody elsewhere."""
+    # Certificates take 50 ms to load, which servers without them need not cost.
+    encrypted = any(address.startswith("https:") for address in addresses)
+    return httpx.AsyncClient(trust_env=False, follow_redirects=False, verify=tls() if encrypted else False)
+
+
+async def find(
+    client: httpx.AsyncClient, addresses: Sequence[str], wanted: Sequence[str], limit_s: float, skipped: Collection[str]
+) -> LocalServer:
+    """The first server, in the order of the addresses, that has a model to talk with. All are asked at once.
+
+    `wanted` are names of models, in the order of preference; empty: the server's own choice. Models that are `skipped`
+    are not chosen. Raises EngineError, which says what was found in place of such a server.
+    """
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + limit_s
+    looks = [asyncio.create_task(look(client, address, wanted, skipped)) for address in addresses]
+    errors: list[EngineError] = []
+    try:
+        for task, address in zip(looks, addresses, strict=True):
+            try:
+                async with asyncio.timeout_at(deadline_s):
+                    return await task
+            except TimeoutError:
+                message = f"what is at {place(address)} did not answer within {limit_s * 1000:.0f} ms"
+                errors.append(EngineError(NAME, message, fault=Fault.TIMEOUT))
+            except EngineError as error:
+                errors.append(error)
+    finally:
+        for task in looks:
+            task.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
+    telling = [error for error in errors if error.fault is not Fault.UNREACHABLE]
+    if telling:
+        raise telling[0]
+    places = " or ".join(map(place, addresses))
+    raise EngineError(NAME, f"there is no Ollama or llama.cpp server at {places}", fault=Fault.UNREACHABLE)
+
+
+async def look(client: httpx.AsyncClient, address: str, wanted: Sequence[str], skipped: Collection[str]) -> LocalServer:
+    """The server at this address. Raises EngineError if there is none, or it has no model to talk with."""
+    home, models = await asyncio.gather(_get(client, address, "/"), _get(client, address, "/v1/models"))
+    if home.is_llama_cpp or models.is_llama_cpp:
+        return LocalServer(Kind.LLAMA_CPP, address, await _llama_cpp_model(client, address, models, wanted))
+    if home.is_ollama:
+        version, tags, running = await asyncio.gather(
+            *(_get(client, address, path) for path in ("/api/version", "/api/tags", "/api/ps"))
+        )
+        if isinstance(version.json.get("version"), str):
+            listed, loaded = _objects(tags.json.get("models")), _objects(running.json.get("models"))
+            model = await _ollama_model(client, address, listed, [_name(each) for each in loaded], wanted, skipped)
+            return LocalServer(Kind.OLLAMA, address, model)
+    raise EngineError(NAME, f"what answers at {place(address)} is neither Ollama nor llama.cpp", fault=Fault.BROKEN)
+
+
+async def is_loaded(client: httpx.AsyncClient, server: LocalServer) -> bool:
+    """Is the model in memory? Raises EngineError if the server is gone, or something else is in its place."""
+    if server.kind is Kind.LLAMA_CPP:
+        models = await _get(client, server.address, "/v1/models")
+        if not models.is_llama_cpp:
+            raise _replaced(server)
+        _must_be_ready(server.address, models)
+        if _llama_cpp_name(models) != server.model.name:
+            raise _replaced(server)
+        return True
+    home, running = await asyncio.gather(_get(client, server.address, "/"), _get(client, server.address, "/api/ps"))
+    if not home.is_ollama:
+        raise _replaced(server)
+    return server.model.name in [_name(each) for each in _objects(running.json.get("models"))]
+
+
+def place(address: str) -> str:
+    """The host and port of an address."""
+    return urlsplit(address).netloc.rpartition("@")[2]
+
+
+def _replaced(server: LocalServer) -> EngineError:
+    return EngineError(
+        NAME, f"{server.kind} is no longer what answers at {place(server.address)}", fault=Fault.UNREACHABLE
+    )
+
+
+# llama.cpp ------------------------------------------------------------------------------------------------------------
+
+
+async def _llama_cpp_model(
+    client: httpx.AsyncClient, address: str, models: _Answer, wanted: Sequence[str]
+) -> LocalModel:
+    _must_be_ready(address, models)
+    props = await _get(client, address, "/props")
+    if props.status == 401:
+        message = f"llama.cpp at {place(address)} wants a key: set OPENAI_BASE_URL and OPENAI_API_KEY"
+        raise EngineError(NAME, message, fault=Fault.DENIED)
+    _must_be_ready(address, props)
+    if len(_objects(models.json.get("data"))) > 1:
+        message = f"llama.cpp at {place(address)} has several models: set OPENAI_BASE_URL and OPENAI_MODEL"
+        raise EngineError(NAME, message, fault=Fault.MISSING)
+    name = _llama_cpp_name(models)
+    template = props.json.get("chat_template")
+    is_wanted = not wanted or {name, name.removesuffix(".gguf")} & set(wanted)
+    if not (isinstance(template, str) and template) or _NOT_FOR_CHAT.search(name) or not is_wanted:
+        raise _no_model(Kind.LLAMA_CPP, address, wanted, [name])
+    abilities = _object(props.json.get("chat_template_caps"))
+    return LocalModel(
+        name,
+        uses_tools=bool(abilities.get("supports_tools", "tools" in template)),
+        thinking=Thinking.TEMPLATE if "enable_thinking" in template else Thinking.NONE,
+        context_tokens=_number(_object(props.json.get("default_generation_settings")).get("n_ctx")),
+    )
+
+
+def _llama_cpp_name(models: _Answer) -> str:
+    """The name of its model. A server that was given none names the file, with all the folders it is in."""
+    listed = _objects(models.json.get("data"))
+    name = str(listed[0].get("id") or "") if listed else ""
+    return re.split(r"[/\\]", name)[-1] or "model"
+
+
+def _must_be_ready(address: str, answer: _Answer) -> None:
+    """Raises EngineError if the server says that it can't answer now."""
+    if answer.status == 503:
+        message = f"llama.cpp at {place(address)} is still loading its model"
+        raise EngineError(NAME, message, fault=Fault.SERVER)
+    if answer.status != 200:
+        message = f"llama.cpp at {place(address)} failed (HTTP {answer.status})"
+        raise EngineError(NAME, message, fault=Fault.of_status(answer.status))
+
+
+# Ollama ---------------------------------------------------------------------------------------------------------------
+
+
+async def _ollama_model(
+    client: httpx.AsyncClient,
+    address: str,
+    listed: Sequence[Json],
+    loaded: Sequence[str],
+    wanted: Sequence[str],
+    skipped: Collection[str],
+) -> LocalModel:
+    """The first one wanted; else one that is in memory; else the one that was pulled last."""
+    usable = [each for each in listed if _may_chat(each) and not _is_elsewhere(each) and _name(each) not in skipped]
+    usable.sort(key=_pulled_at, reverse=True)
+    names = [_name(each) for each in usable]
+    if wanted:
+        names = [name for each in wanted for name in names if name in (each, f"{each}:latest")]
+    else:
+        names.sort(key=lambda name: name not in loaded)
+    for name in names[:MAX_DESCRIBED]:
+        told = (await _post(client, address, "/api/show", {"model": name})).json
+        abilities = told.get("capabilities")
+        template = str(told.get("template"))
+        if not isinstance(abilities, list):
+            abilities = ["completion", *(["tools"] if ".Tools" in template else [])]
+        # An alias of a model in Ollama's cloud may be told from others only here.
+        if "completion" in abilities and not _is_elsewhere(told):
+            return LocalModel(
+                name,
+                uses_tools="tools" in abilities,
+                thinking=Thinking.EFFORT if "thinking" in abilities else Thinking.NONE,
+            )
+    raise _no_model(Kind.OLLAMA, address, wanted, [_name(each) for each in listed])
+
+
+def _may_chat(model: Json) -> bool:
+    details = _object(model.get("details"))
+    families = details.get("families")
+    named = map(str, [details.get("family"), *(families if isinstance(families, list) else ())])
+    return bool(_name(model)) and not _NOT_FOR_CHAT.search(_name(model)) and _ENCODERS.isdisjoint(named)
+
+
+def _is_elsewhere(model: Json) -> bool:
+    """Whether Ollama only passes requests for this model on, such as to ollama.com."""
+    return bool(model.get("remote_host") or model.get("remote_model"))
+
+
+def _pulled_at(model: Json) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(model.get("modified_at")))
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _name(model: Json) -> str:
+    return str(model.get("name") or model.get("model") or "")
+
+
+def _no_model(kind: Kind, address: str, wanted: Sequence[str], listed: Sequence[str]) -> EngineError:
+    what = f"no model {' or '.join(wanted)} to talk with" if wanted else "no model to talk with"
+    has = f", only {', '.join(listed[:MAX_DESCRIBED])}" if listed else ""
+    return EngineError(NAME, f"{kind} at {place(address)} has {what}{has}", fault=Fault.MISSING)
+
+
+# Requests -------------------------------------------------------------------------------------------------------------
+
+
+async def _get(client: httpx.AsyncClient, address: str, path: str) -> _Answer:
+    return await _ask(client, client.build_request("GET", f"{address}{path}"))
+
+
+async def _post(client: httpx.AsyncClient, address: str, path: str, body: Json) -> _Answer:
+    return await _ask(client, client.build_request("POST", f"{address}{path}", json=body))
+
+
+async def _ask(client: httpx.AsyncClient, request: httpx.Request) -> _Answer:
+    where = place(str(request.url))
+    try:
+        response = await client.send(request, stream=True)
+        try:
+            body = bytearray()
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) > MAX_ANSWER_BYTES:
+                    raise EngineError(NAME, f"what answers at {where} is neither Ollama nor llama.cpp")
+            return _Answer(response.status_code, response.headers.get("server", ""), bytes(body))
+        finally:
+            await response.aclose()
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise EngineError(NAME, f"there is no server at {where}", fault=Fault.UNREACHABLE) from error
+    except httpx.TimeoutException as error:
+        raise EngineError(NAME, f"what is at {where} does not answer in time", fault=Fault.TIMEOUT) from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise EngineError(NAME, f"what answers at {where} is no web server", fault=Fault.BROKEN) from error
+
+
+def _objects(value: object) -> list[Json]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _object(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
