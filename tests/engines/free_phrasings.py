@@ -1,0 +1,203 @@
+"""Questions as people put them to a voice bot, each with what a right answer contains.
+
+The questions of FIRST and BEYOND_FIRST were written before their author had read a single rule of the offline model, from
+the list of its abilities alone. They measure the model; they are no list of what its rules have to match. A rule that
+answers one of them and nothing near it is a defect.
+
+A part of the questions is in lower case without punctuation, as people type and as some recognisers write; the others have
+capitals, full stops and question marks, as Moonshine writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+NOW = datetime(2026, 3, 11, 14, 30, tzinfo=UTC)
+"""The moment at which all questions are asked: a Wednesday on which America has summer time already and Europe has not."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The answer tells this time of day."""
+
+    hour: int
+    minute: int
+
+
+@dataclass(frozen=True)
+class Number:
+    """The answer contains this number."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class Day:
+    """The answer names one of these days of the year."""
+
+    options: tuple[date, ...]
+
+
+@dataclass(frozen=True)
+class Words:
+    """The answer contains one of these words or phrases."""
+
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The answer is of this kind: joke, story, repeat, identity, abilities, model, greeting, thanks, goodbye, wellbeing."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """One question, after those of `before`, and what its answer has to contain."""
+
+    text: str
+    want: Clock | Number | Day | Words | Kind
+    before: tuple[str, ...] = ()
+
+
+def _day(*options: tuple[int, int, int]) -> Day:
+    return Day(tuple(date(*option) for option in options))
+
+
+FIRST: tuple[Phrase, ...] = (
+    # The time here.
+    Phrase("what time is it", Clock(14, 30)),
+    Phrase("Do you have the time?", Clock(14, 30)),
+    Phrase("could you tell me what time it is now please", Clock(14, 30)),
+    Phrase("Hey, um, what's the time?", Clock(14, 30)),
+    Phrase("what time will it be in two hours", Clock(16, 30)),
+    Phrase("What time was it 45 minutes ago?", Clock(13, 45)),
+    Phrase("quarter past three plus forty minutes", Clock(3, 55)),
+    # The time elsewhere.
+    Phrase("what's the time in tokyo right now", Clock(23, 30)),
+    Phrase("What time is it in New York City?", Clock(10, 30)),
+    Phrase("tell me the current time in sydney australia", Clock(1, 30)),
+    Phrase("what time do they have in los angeles at the moment", Clock(7, 30)),
+    Phrase("time in kathmandu", Clock(20, 15)),
+    Phrase("if i called my sister in toronto now what time would it be there", Clock(10, 30)),
+    Phrase("What's the local time in Sao Paulo?", Clock(11, 30)),
+    Phrase("and what about berlin", Clock(15, 30), before=("What time is it in London?",)),
+    Phrase("How many hours is Tokyo ahead of London?", Number(9)),
+    Phrase("what's the time difference between new york and paris", Number(5)),
+    Phrase("when it's 9 am in london what time is it in singapore", Clock(17, 0)),
+    Phrase("what time is it in india", Clock(20, 0)),
+    Phrase("What time is it in Reykjavik?", Clock(14, 30)),
+    Phrase("what is the time over in the philippines", Clock(22, 30)),
+    Phrase("what time is it in texas", Clock(9, 30)),
+    Phrase("is it already tomorrow in auckland", Words(("yes", "thursday", "3:30"))),
+    # Dates.
+    Phrase("what's today's date", _day((2026, 3, 11))),
+    Phrase("What day is it today?", Words(("wednesday",))),
+    Phrase("what's the date tomorrow", _day((2026, 3, 12))),
+    Phrase("what day of the week was it yesterday", Words(("tuesday",))),
+    Phrase("how many days until christmas", Number(289)),
+    Phrase("How long is it until New Year's Eve?", Number(295)),
+    Phrase("how many days till the first of june", Number(82)),
+    Phrase("what day does the fourth of july fall on this year", Words(("saturday",))),
+    Phrase("what's the date next friday", _day((2026, 3, 13), (2026, 3, 20))),
+    Phrase("What day of the week was July 20th, 1969?", Words(("sunday",))),
+    Phrase("i was born on the third of may nineteen eighty five what weekday was that", Words(("friday",))),
+    Phrase("what will the date be in three weeks", _day((2026, 4, 1))),
+    Phrase("What date was it ten days ago?", _day((2026, 3, 1))),
+    Phrase("what year is it", Number(2026)),
+    Phrase("which month are we in", Words(("march",))),
+    Phrase("Is 2028 a leap year?", Words(("yes", "is a leap year"))),
+    Phrase("how many days are there in february this year", Number(28)),
+    Phrase("when is easter this year", _day((2026, 4, 5))),
+    Phrase("what day is it in sydney right now", Words(("thursday",))),
+    Phrase("how many days are left this year", Number(295)),
+    # Sums.
+    Phrase("what's seven times eight", Number(56)),
+    Phrase("What is 12 plus 30?", Number(42)),
+    Phrase("how much is fifteen percent of eighty", Number(12)),
+    Phrase("a hundred divided by eight", Number(12.5)),
+    Phrase("what's the square root of 144", Number(12)),
+    Phrase("two to the power of ten", Number(1024)),
+    Phrase("Can you add 19 and 23 for me?", Number(42)),
+    Phrase("if i take seventeen away from fifty what's left", Number(33)),
+    Phrase("what's half of ninety", Number(45)),
+    Phrase("Multiply 12 by 12.", Number(144)),
+    Phrase("three quarters of a hundred and twenty", Number(90)),
+    Phrase("what is one thousand two hundred and thirty four minus two hundred and thirty four", Number(1000)),
+    Phrase("what's twenty five squared", Number(625)),
+    Phrase("ten plus five times two", Number(20)),
+    Phrase("What's 3.5 times 4?", Number(14)),
+    Phrase("twenty percent off sixty dollars", Number(48)),
+    Phrase("What's seven divided by zero?", Words(("can't", "cannot", "undefined", "no answer", "nobody", "not possible"))),
+    Phrase("what's minus five plus eight", Number(3)),
+    Phrase("add five to that", Number(25), before=("what is ten plus ten",)),
+    # Jokes and the story.
+    Phrase("tell me something funny", Kind("joke")),
+    Phrase("Do you know any jokes?", Kind("joke")),
+    Phrase("another one", Kind("joke"), before=("tell me a joke",)),
+    Phrase("I'd like to hear a story, please.", Kind("story")),
+    Phrase("say something long so that i can interrupt you", Kind("story")),
+    # Repeating.
+    Phrase("say that again please", Kind("repeat"), before=("what is seven times eight",)),
+    Phrase("Sorry, what was that?", Kind("repeat"), before=("tell me a joke",)),
+    Phrase("i didn't catch that", Kind("repeat"), before=("what's today's date",)),
+    # Who it is, what it can do, and how to give it a model.
+    Phrase("are you a real person", Kind("identity")),
+    Phrase("What's your name?", Kind("identity")),
+    Phrase("what can you do", Kind("abilities")),
+    Phrase("what kind of things can i ask you", Kind("abilities")),
+    Phrase("how do i hook you up to chatgpt", Kind("model")),
+    Phrase("Where do I put my API key?", Kind("model")),
+    Phrase("what do i have to do to make you smarter", Kind("model")),
+    # Manners.
+    Phrase("good morning", Kind("greeting")),
+    Phrase("Thanks a lot, that was helpful.", Kind("thanks")),
+    Phrase("okay bye bye", Kind("goodbye")),
+)
+"""Eighty questions within the offline model's abilities."""
+
+BEYOND_FIRST: tuple[str, ...] = (
+    "who won the world cup in 2018",
+    "What's the weather like today?",
+    "book me a table for two tonight",
+    "is it raining in paris",
+    "translate hello into french",
+    "what time does the bank close",
+    "how old is the king",
+    "what is the square root of my house number",
+    "How many people live in Tokyo?",
+    "what day was the battle of hastings",
+    "What time is the football on tonight?",
+    "when was albert einstein born",
+    "set a timer for ten minutes",
+    "Remind me to call mum tomorrow at nine.",
+    "what's the date of the next solar eclipse",
+    "how far is it from london to new york",
+    "How long is the flight to Sydney?",
+    "how much are two tickets to berlin",
+    "play some music",
+    "turn off the lights",
+    "how many calories are in two eggs",
+    "Who is the president of France?",
+    "what's the capital of australia",
+    "what time does the sun set in oslo",
+    "when's my birthday",
+    "how many days did the first world war last",
+    "what's the best time to visit japan",
+    "how much is a hundred dollars in euros",
+    "What is the time complexity of quicksort?",
+    "how many brothers does my dad have",
+    "tell me the news",
+    "what's the story of romeo and juliet",
+    "Who wrote the story of Frankenstein?",
+    "what's the plus side of living in canada",
+    "how many times has brazil won the world cup",
+    "can you divide the class into groups for me",
+    "what year did the berlin wall come down",
+    "Give me a recipe for pancakes for four people.",
+    "what's on at the cinema tomorrow",
+    "why is the sky blue",
+)
+"""Forty questions outside them, some of them close to the edge. A right answer says so and guesses nothing."""
