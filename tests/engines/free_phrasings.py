@@ -1,8 +1,9 @@
 """Questions as people put them to a voice bot, each with what a right answer contains.
 
 The questions of FIRST and BEYOND_FIRST were written before their author had read a single rule of the offline model, from
-the list of its abilities alone. They measure the model; they are no list of what its rules have to match. A rule that
-answers one of them and nothing near it is a defect.
+the list of its abilities alone; those of SECOND and BEYOND_SECOND after the rules had been changed, and before any of them
+had been tried. They measure the model; they are no list of what its rules have to match. A rule that answers one of them
+and nothing near it is a defect.
 
 A part of the questions is in lower case without punctuation, as people type and as some recognisers write; the others have
 capitals, full stops and question marks, as Moonshine writes.
@@ -201,3 +202,75 @@ BEYOND_FIRST: tuple[str, ...] = (
     "why is the sky blue",
 )
 """Forty questions outside them, some of them close to the edge. A right answer says so and guesses nothing."""
+
+SECOND: tuple[Phrase, ...] = (
+    # The time.
+    Phrase("Excuse me, could you give me the time, please?", Clock(14, 30)),
+    Phrase("any idea what time it is", Clock(14, 30)),
+    Phrase("What's the time over in San Francisco at the moment?", Clock(7, 30)),
+    Phrase("i'm meeting someone in dubai what's their local time", Clock(18, 30)),
+    Phrase("Hong Kong time, please.", Clock(22, 30)),
+    Phrase("how many hours are we behind moscow", Number(3)),
+    Phrase("If it's noon in Chicago, what time is it in Berlin?", Clock(18, 0)),
+    Phrase("what will the time be three hours from now", Clock(17, 30)),
+    Phrase("how long is it till midnight", Number(9)),
+    Phrase("is it still morning in hawaii", Clock(4, 30)),
+    # Dates.
+    Phrase("Can you tell me what the date is?", _day((2026, 3, 11))),
+    Phrase("which day of the week are we on", Words(("wednesday",))),
+    Phrase("what was the date last sunday", _day((2026, 3, 8))),
+    Phrase("On what day does Christmas fall this year?", Words(("friday",))),
+    Phrase("how many weeks are there until halloween", Number(33)),
+    Phrase("how many days have passed since new year's day", Number(69)),
+    Phrase("What day is it going to be a week from tomorrow?", Words(("thursday",))),
+    Phrase("what weekday was the first of january two thousand", Words(("saturday",))),
+    Phrase("is the twenty fifth of april a weekend day", Words(("saturday",))),
+    Phrase("When's the next Easter Sunday?", _day((2026, 4, 5))),
+    Phrase("how far away is the fourteenth of july", Number(125)),
+    # Sums.
+    Phrase("Hey, what do you get if you multiply nine by seven?", Number(63)),
+    Phrase("forty two minus seventeen equals", Number(25)),
+    Phrase("what is a quarter of two hundred", Number(50)),
+    Phrase("I need 8 percent of 250.", Number(20)),
+    Phrase("work out eleven squared for me", Number(121)),
+    Phrase("how much is six hundred divided by twenty five", Number(24)),
+    Phrase("what's the sum of four, five and six", Number(15)),
+    Phrase("two and a half times four", Number(10)),
+    Phrase("Could you subtract 99 from 1000?", Number(901)),
+    Phrase("and half of that", Number(28), before=("what is seven times eight",)),
+    # The rest.
+    Phrase("I could use a good laugh, got any jokes?", Kind("joke")),
+    Phrase("hit me with another joke", Kind("joke"), before=("tell me a joke",)),
+    Phrase("could you tell me a nice long story", Kind("story")),
+    Phrase("Pardon? I didn't hear you.", Kind("repeat"), before=("what time is it",)),
+    Phrase("what did you just say", Kind("repeat"), before=("what is seven times eight",)),
+    Phrase("so am i talking to a human or a robot", Kind("identity")),
+    Phrase("What sort of stuff are you able to do?", Kind("abilities")),
+    Phrase("how can i get you to use a proper language model", Kind("model")),
+    Phrase("Alright, I have to go now, see you tomorrow.", Kind("goodbye")),
+)
+"""Forty more questions within its abilities, for a first look at rules that were made with the others in mind."""
+
+BEYOND_SECOND: tuple[str, ...] = (
+    "what time does the train to manchester leave",
+    "Is the museum open on Sunday?",
+    "how many grams are there in a pound",
+    "What's the population of Berlin divided by two?",
+    "who invented the clock",
+    "when did the titanic sink",
+    "how long should i boil an egg",
+    "what's the difference between a crocodile and an alligator",
+    "Send a message to Anna that I'll be late.",
+    "which day is best for planting tomatoes",
+    "what happened on the fourteenth of july 1789",
+    "how many days can you live without water",
+    "is tokyo bigger than new york",
+    "What date did the war end?",
+    "what is the time signature of a waltz",
+    "How many minutes does a football game have?",
+    "write me a poem about the sea",
+    "how do you spell mississippi",
+    "what's twice the height of the eiffel tower",
+    "When is my next dentist appointment?",
+)
+"""Twenty more questions outside them."""
