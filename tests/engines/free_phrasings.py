@@ -1,7 +1,7 @@
 """Questions as people put them to a voice bot, each with what a right answer contains.
 
 The questions of FIRST and BEYOND_FIRST were written before their author had read a single rule of the offline model, from
-the list of its abilities alone; those of SECOND and BEYOND_SECOND after the rules had been changed, and before any of them
+the list of its abilities alone; those of SECOND and THIRD each after the rules had been changed, and before any of them
 had been tried. They measure the model; they are no list of what its rules have to match. A rule that answers one of them
 and nothing near it is a defect.
 
@@ -272,5 +272,77 @@ BEYOND_SECOND: tuple[str, ...] = (
     "how do you spell mississippi",
     "what's twice the height of the eiffel tower",
     "When is my next dentist appointment?",
+)
+"""Twenty more questions outside them."""
+
+THIRD: tuple[Phrase, ...] = (
+    # The time.
+    Phrase("Sorry to bother you, what time have we got?", Clock(14, 30)),
+    Phrase("time check please", Clock(14, 30)),
+    Phrase("What time would it be in Seoul?", Clock(23, 30)),
+    Phrase("my flight lands in singapore what time is it there now", Clock(22, 30)),
+    Phrase("Is Vancouver ahead of or behind New York, and by how many hours?", Number(3)),
+    Phrase("give me the time for cairo egypt", Clock(16, 30)),
+    Phrase("it's six pm in rome what's the time in boston", Clock(13, 0)),
+    Phrase("what'll the time be in ninety minutes", Clock(16, 0)),
+    Phrase("How many hours until six in the evening?", Words(("three hours and thirty minutes",))),
+    Phrase("what time do people have in new delhi right now", Clock(20, 0)),
+    # Dates.
+    Phrase("Remind me what today's date is.", _day((2026, 3, 11))),
+    Phrase("so what's the day after tomorrow", Words(("friday",))),
+    Phrase("tell me the date two weeks from now", _day((2026, 3, 25))),
+    Phrase("what day of the week will new year's day be next year", Words(("friday",))),
+    Phrase("How many days are left until the summer solstice on June 21st?", Number(102)),
+    Phrase("how long ago was christmas", Number(76)),
+    Phrase("which month comes after may", Words(("june",))),
+    Phrase("what's the date on monday", _day((2026, 3, 16))),
+    Phrase("is this year a leap year", Words(("no", "not a leap year"))),
+    Phrase("Was September 11th, 2001 a Tuesday?", Words(("tuesday",))),
+    Phrase("How many days does April have?", Number(30)),
+    # Sums.
+    Phrase("seventeen and twenty five makes what", Number(42)),
+    Phrase("Eight times nine, quickly!", Number(72)),
+    Phrase("what would sixty four divided by sixteen be", Number(4)),
+    Phrase("a tip of eighteen percent on fifty dollars", Number(9)),
+    Phrase("take a third of sixty", Number(20)),
+    Phrase("What is the cube root of 27?", Number(3)),
+    Phrase("Calculate 1250 minus 375 plus 10.", Number(885)),
+    Phrase("how much is one point five times one point five", Number(2.25)),
+    Phrase("double four hundred and twenty", Number(840)),
+    Phrase("what's ten to the third power", Number(1000)),
+    # The rest.
+    Phrase("come on, tell us a joke", Kind("joke")),
+    Phrase("Do you know a fairy tale?", Kind("story")),
+    Phrase("Hang on, can you say that one more time?", Kind("repeat"), before=("what is seven times eight",)),
+    Phrase("huh what did you say", Kind("repeat"), before=("tell me a joke",)),
+    Phrase("Who exactly am I speaking with?", Kind("identity")),
+    Phrase("are you some kind of computer", Kind("identity")),
+    Phrase("give me some examples of what you can do", Kind("abilities")),
+    Phrase("Is there a way to connect you to OpenAI?", Kind("model")),
+    Phrase("hey good evening", Kind("greeting")),
+)
+"""Forty more, for a first look at the rules after the second round."""
+
+BEYOND_THIRD: tuple[str, ...] = (
+    "what time is breakfast served",
+    "how many days is my passport still valid",
+    "When do the clocks go back?",
+    "what's the date of the super bowl",
+    "how many years ago did caesar die",
+    "what day do they collect the rubbish",
+    "Is it a public holiday in Spain tomorrow?",
+    "how much is my rent times twelve",
+    "What's the speed of light divided by two?",
+    "does time exist",
+    "how far is the moon",
+    "who said time is money",
+    "what's the joke in the last scene of the office",
+    "can you repeat after me",
+    "how many hours of daylight are there in norway in june",
+    "Add milk and eggs to my shopping list.",
+    "What percentage of people are left handed?",
+    "what did i tell you yesterday",
+    "recommend a good restaurant in lisbon",
+    "Which model of car is the fastest?",
 )
 """Twenty more questions outside them."""

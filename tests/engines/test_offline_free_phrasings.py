@@ -9,7 +9,21 @@ from typing import assert_never
 import pytest
 from text_to_num import alpha2digit
 
-from tests.engines.free_phrasings import BEYOND_FIRST, BEYOND_SECOND, FIRST, NOW, SECOND, Clock, Day, Kind, Number, Phrase, Words
+from tests.engines.free_phrasings import (
+    BEYOND_FIRST,
+    BEYOND_SECOND,
+    BEYOND_THIRD,
+    FIRST,
+    NOW,
+    SECOND,
+    THIRD,
+    Clock,
+    Day,
+    Kind,
+    Number,
+    Phrase,
+    Words,
+)
 from tests.support.talk import Talk
 from voicebot.engines.llm.offline import passages
 from voicebot.engines.llm.offline.talk import REFUSALS, SAID, UNKNOWN
@@ -83,12 +97,12 @@ async def guesses(questions: Iterable[str]) -> list[str]:
     return [f"{question} -> {answer}" for question, answer in answers.items() if answer not in REFUSALS_SAID]
 
 
-@pytest.mark.parametrize("phrases", [FIRST, SECOND], ids=["first", "second"])
+@pytest.mark.parametrize("phrases", [FIRST, SECOND, THIRD], ids=["first", "second", "third"])
 async def test_answers_nine_of_ten_free_phrasings(phrases: Sequence[Phrase]) -> None:
     wrong = await wrong_answers(phrases)
     assert len(wrong) <= (1 - LEAST_RIGHT) * len(phrases), "\n".join(wrong)
 
 
-@pytest.mark.parametrize("questions", [BEYOND_FIRST, BEYOND_SECOND], ids=["first", "second"])
+@pytest.mark.parametrize("questions", [BEYOND_FIRST, BEYOND_SECOND, BEYOND_THIRD], ids=["first", "second", "third"])
 async def test_guesses_at_nothing_outside_its_abilities(questions: Sequence[str]) -> None:
     assert await guesses(questions) == []

@@ -66,12 +66,25 @@ _TIME, _SPAN, _PLACE = f"T{_MARK}", f"S{_MARK}", f"P{_MARK}"
 _MONTHS = "|".join(MONTHS[1:])
 _UNIT = r"(?:many )?(?:more )?(?P<unit>days|weeks|months|nights|sleeps|hours|minutes|long|far|much|soon)"
 _STILL = r"(?: (?:more|time|longer|left|is|it|are|there|still|do|we|i|have|to|go|wait|away|from|now|will|be|take|days))*"
-_SOME = r"(?:(?:the|current|local|exact|right|correct|this|please|and|so|ok|okay|hey|now) )*"
+_SOME = r"(?:(?:the|their|current|local|exact|right|correct|this|please|and|so|ok|okay|hey|now) )*"
+
+_GLUE = (
+    rf"[A-Z]{_MARK}|in|at|for|over|from|of|to|on|and|or|the|a|here|there|it|that|this|their|now|right|currently|current|local"
+    r"|exact|city|please|is|was|are|be|will|would|does|do|did|has|exactly|today|again|already|still|ago|later|earlier|before"
+    r"|after|than|going|fall|falls|fell|land|lands|been|ahead|behind|between|hours|just|actually|um|uh|then|so|yet|ok|okay"
+    r"|bot|if|back|part|country|state|island|well|hey"
+)
+"""Words that change nothing in a question about the clock."""
+_SENTENCE = (
+    rf"(?:^|(?<=\. ))(?=[^.]*(?:\b(?:what|which|tell|give|know|please|say)\b|{_PLACE}))"
+    rf"(?:(?:{_GLUE}|what|which|tell|give|say|me|us|you|can|could|know|idea|any|have|we) )*%s(?: (?:{_GLUE}))*(?= \.|$)"
+)
+"""A whole sentence about a word of the clock, in whatever order."""
 
 _HEADS: Mapping[Asked, Sequence[str]] = {
     Asked.DIFFERENCE: (
         r"time (?:zone )?difference", r"difference (?:in|of) (?:time|hours)",
-        rf"how (?:many hours|far|much)(?: time)?(?: (?:is|are|am|i|it))*(?: {_PLACE})?"
+        rf"how (?:many hours|far|much)(?: time)?(?: (?:is|are|am|i|we|they|it))*(?: {_PLACE})?"
         r" (?:ahead|behind|between|earlier|later)",
     ),
     Asked.TIME_SUM: (
@@ -106,7 +119,7 @@ _HEADS: Mapping[Asked, Sequence[str]] = {
         rf"what time(?: do (?:they|we|you) have)?(?= (?:in|at|now|right|here|there|over|please|{_PLACE})\b|$| \.)",
         rf"(?:what is|tell|give|know|have|have you got|got|say|need|check|read|get|and|is)(?: me| us)? {_SOME}"
         r"(?<=the |ent |cal )time(?: (?:is it|it is|is|be))?",
-        rf"(?:^|(?<=\. )){_SOME}time(?: (?:is it|it is))?", r"and (?:the )?time", rf"what is(?= {_TIME}.* {_PLACE})", r"how late is it",
+        rf"(?:^|(?<=\. )){_SOME}time(?: (?:is it|it is))?", _SENTENCE % "time", r"and (?:the )?time", rf"what is(?= {_TIME}.* {_PLACE})", r"how late is it",
         r"is it (?:(?:already|still|very|too|so|really|now|currently|quite) )*"
         rf"(?:late|early|morning|afternoon|evening|night|nighttime|day|daytime|{_DAY})(?= .*(?:{_PLACE}|\bthere\b))",
     ),
@@ -116,7 +129,7 @@ _HEADS: Mapping[Asked, Sequence[str]] = {
     Asked.DATE: (
         rf"(?:what|which) (?:(?:is|was|were|will|are) )*{_SOME}(?:be )?(?:weekday|days?|date)",
         rf"what (?:is|was|are)(?= {_DAY})", rf"when (?:is|was|are|will|does|did)(?= {_DAY_OR_FEAST})",
-        r"(?:tell|give|know)(?: me)? (?:the|what) (?:date|day)", r"(?:date|day) is it", r"and (?:the )?(?:date|day)",
+        r"(?:tell|give|know)(?: me)? (?:the|what) (?:date|day)", r"(?:date|day) is it", _SENTENCE % "(?:date|day|weekday)", r"and (?:the )?(?:date|day)",
         rf"(?:^|(?<=\. )){_SOME}(?:{_DAY} )?(?:date|day)", rf"is(?= {_DAY} a {_DAY})",
     ),
 }  # fmt: skip
@@ -132,13 +145,7 @@ _PASSING = re.compile(
     r"(?<!\S)(?:(?:do|would) (?:they|we|you) have|are we (?:in|on)|(?:for|to|with) (?:me|you|us)|by your clock"
     r"|where (?:you|i|we) (?:are|am|live)|(?:in|of) the world|at the moment|in the (?:morning|afternoon|evening)|by the way|do you (?:know|think)|i guess)(?!\S)"
 )
-_EXPLAINED = re.compile(
-    rf"[A-Z]{_MARK}|in|at|for|over|from|of|to|on|and|or|the|a|here|there|it|that|this|now|right|currently|current|local"
-    r"|city|please|is|was|are|be|will|would|does|do|did|has|exactly|today|again|already|still|week|weekday|month|year|time"
-    r"|date|day|ago|later|earlier|before|after|than|going|fall|falls|fell|land|lands|been|ahead|behind|between|hours"
-    r"|just|actually|um|uh|then|so|yet|ok|okay|bot|if|back|part|country|state|island"
-)
-"""Words and phrases that change nothing in a question about the clock."""
+_EXPLAINED = re.compile(rf"{_GLUE}|week|weekday|month|year|time|date|day")
 _OPEN = re.compile(r"(?<!\S)(?:was|were|will|would|does|did|do|fall|falls|fell|land|lands|ago|later|earlier|before|after)(?!\S)")
 """Words by which a question is about another moment than this one."""
 _PAST = re.compile(r"(?<!\S)(?:was|were|did|ago|fell|since|has been)(?!\S)")

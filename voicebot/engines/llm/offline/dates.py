@@ -19,7 +19,7 @@ _FEASTS: Mapping[str, tuple[str, Callable[[int], date]]] = {
     "christmas(?: day)?|xmas": ("Christmas", lambda year: date(year, 12, 25)),
     "boxing day": ("Boxing Day", lambda year: date(year, 12, 26)),
     "new years? eve": ("New Year's Eve", lambda year: date(year, 12, 31)),
-    "(?:the )?new years?(?: day)?": ("New Year", lambda year: date(year, 1, 1)),
+    "new years?(?: day)?": ("New Year", lambda year: date(year, 1, 1)),
     "valentines?(?: day)?": ("Valentine's Day", lambda year: date(year, 2, 14)),
     "(?:st|saint) patricks?(?: day)?": ("Saint Patrick's Day", lambda year: date(year, 3, 17)),
     "april fools?(?: day)?": ("April Fools' Day", lambda year: date(year, 4, 1)),
@@ -37,7 +37,7 @@ MOVABLE_FEASTS = frozenset(("Good Friday", "Easter", "Easter Monday", "Thanksgiv
 _NAMED = {"today": 0, "tomorrow": 1, "yesterday": -1, "day after tomorrow": 2, "day before yesterday": -2}
 
 _YEAR = r"(?:in |of )?(?:(?:this|next|last) year|\d{4}|(?:1\d|20) (?:\d\d|oh \d))(?![\w:])"
-_FEAST = rf"(?P<feast>{'|'.join(_FEASTS)})(?: (?P<feast_year>{_YEAR}))?"
+_FEAST = rf"(?:the )?(?:(?P<feast_which>next|coming|upcoming|this|last) )?(?P<feast>{'|'.join(_FEASTS)})(?: (?P<feast_year>{_YEAR}))?"
 _WEEKDAY = "|".join(WEEKDAYS)
 _DATE = (
     rf"(?:(?:{_WEEKDAY}) )?(?:"
@@ -152,7 +152,7 @@ def _day(words: str, today: date, *, is_past: bool) -> date | None:
         count, unit = (match["count"], match["unit"]) if match["count"] else (match["xcount"], match["xunit"])
         return _shifted(today, count, unit, backwards=match["way"] == "ago")
     if match := re.fullmatch(_FEAST, words):
-        return _in_year(_feast(match["feast"])[1], match["feast_year"], today, is_past=is_past)
+        return _in_year(_feast(match["feast"])[1], match["feast_year"], today, is_past=is_past or match["feast_which"] == "last")
     if match := re.fullmatch(_DATE, words):
         month = MONTHS.index(match["month"] or match["month2"])
         number = int(match["day"] or match["day2"])

@@ -20,13 +20,16 @@ _PARTS = r"(?:half|quarters?|\d+(?:st|nd|rd|th)s?)"
 
 _REWRITTEN: Sequence[tuple[str, str | Callable[[re.Match[str]], str]]] = (
     (
-        rf"(?:add|sum of) (?P<all>{_SIGNED}(?: (?:(?:and|to|plus) )?{_SIGNED})+)",
+        rf"(?:add|sum of|total of) (?P<all>{_SIGNED}(?: (?:(?:and|to|plus) )?{_SIGNED})+)",
         lambda match: " plus ".join(re.findall(_SIGNED, match["all"])),
     ),
     (rf"(?:subtract|take|deduct) ({_SIGNED})(?: away)? from ({_SIGNED})", r"\2 minus \1"),
     (rf"difference between ({_SIGNED}) and ({_SIGNED})", r"\1 minus \2"),
     (rf"(?:multiply|product of) ({_SIGNED}) (?:by|and|with|times) ({_SIGNED})", r"\1 times \2"),
     (rf"(?:divide|split|share) ({_SIGNED})(?: \w+)? (?:by|between|among|into) ({_SIGNED})", r"\1 divided by \2"),
+    (rf"({_SIGNED}) and ({_SIGNED}) (?=makes?|equals?|is|are|together)", r"\1 plus \2 "),
+    (rf"how many times does ({_NUMBER}) (?:go|fit) into ({_NUMBER})", r"\2 divided by \1"),
+    (rf"remainder (?:of|when) ({_NUMBER})(?: is)? divided by ({_NUMBER})", r"\1 modulo \2"),
     (rf"({_NUMBER}) (?:per ?cent|%) off ({_NUMBER})", r"\2 minus \1 percent"),
     (r"to the (\d+)(?:st|nd|rd|th)(?: power)?", r"to the power of \1"),
 )
@@ -85,6 +88,8 @@ _ASKED = frozenset(
     ).split()
 )
 """Words beside which "7/11" or "5-3" is a sum, not a date, a score or a telephone number."""
+_OF_IT = re.compile(r"(?<!result)(?<!value)(?<!answer)(?<!total)(?<!sum)(?<!calculation) of $")
+"""Before a sum this makes it a part of something else, as in "the sine of 30 plus 5"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,7 @@ def sums_in(text: str) -> tuple[list[Sum], str]:
             if part is not None and part.is_sum:
                 begin, end = start if at == 0 else run[at - 1][1] + 1, run[part.end - 1][1]
                 is_whole = _is_whole(tokens, at, part.end) and not _is_date(text, begin, end)
+                is_whole = is_whole and not _OF_IT.search(text[:begin])
                 if is_whole:
                     sums.append(Sum(part.expression, part.said))
                     rest += text[done:begin] + SUM_MARK
