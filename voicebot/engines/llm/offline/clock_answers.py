@@ -78,7 +78,10 @@ def _answer(question: ClockQuestion, readings: Sequence[Reading], today: date, d
         case Asked.SINCE:
             return f"It's been {_length(days[-1], today, question.unit)} since {_name(question.days[-1], days[-1], today)}."
         case Asked.BETWEEN:
-            return f"That is {_length(min(days[-2:]), max(days[-2:]), question.unit)}."
+            first, last = days[-2:]
+            # "Between March first and April first" is within one year, which can be the next one.
+            last = last if last >= first else day_meant(question.days[-1], first) or last
+            return f"That is {_length(min(first, last), max(first, last), question.unit)}."
         case Asked.LEFT:
             return _left(question, today)
         case Asked.DAYS_IN:
@@ -99,11 +102,12 @@ def _answer(question: ClockQuestion, readings: Sequence[Reading], today: date, d
 
 def _time(question: ClockQuestion, reading: Reading) -> str:
     span = span_meant(question.span)
-    time = spoken_time(reading.moment + (-span if question.is_past else span))
+    moment = reading.moment + (-span if question.is_past else span)
+    time = spoken_time(moment)
     verb = "It's" if not span else "It was" if question.is_past else "It will be"
     if not reading.place:
         return f"{verb} {time} by this computer's clock."
-    return f"{verb} {time} in {reading.place}, on {reading.moment:%A}."
+    return f"{verb} {time} in {reading.place}, on {moment:%A}."
 
 
 def _converted(said: str, source: Reading, target: Reading) -> str:
@@ -165,12 +169,13 @@ def _date(question: ClockQuestion, reading: Reading, day: date) -> str:
 
 
 def _left(question: ClockQuestion, today: date) -> str:
+    period = question.period or "year"
     end = {
         "year": today + relativedelta(month=12, day=31),
         "month": today + relativedelta(day=31),
         "week": today + timedelta(days=6 - today.weekday()),
-    }[question.period]
-    return f"{capitalized(_length(today, end, question.unit))} of this {question.period} are left after today."
+    }[period]
+    return f"{capitalized(_length(today, end, question.unit))} of this {period} are left after today."
 
 
 def _days_in(period: str, today: date) -> str:

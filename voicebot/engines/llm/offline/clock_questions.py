@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from voicebot.engines.llm.offline.dates import MONTHS, Marks
-from voicebot.tools.places import places_in
+from voicebot.engines.llm.offline.dates import MONTHS, Marks, has_year
+from voicebot.tools.places import Spot, places_in
 
 
 class Asked(StrEnum):
@@ -62,28 +62,30 @@ class ClockQuestion:
 
 _MARK = "[\ue000-\uf8ff]"
 _DAY, _FEAST, _DAY_OR_FEAST = f"D{_MARK}", f"F{_MARK}", f"[DF]{_MARK}"
-_TIME, _SPAN, _PLACE = f"T{_MARK}", f"S{_MARK}", f"P{_MARK}"
+_TIME, _SPAN, _PLACE, _YEAR = f"T{_MARK}", f"S{_MARK}", f"P{_MARK}", f"Y{_MARK}"
 _MONTHS = "|".join(MONTHS[1:])
 _UNIT = r"(?:many )?(?:more )?(?P<unit>days|weeks|months|nights|sleeps|hours|minutes|long|far|much|soon)"
 _STILL = r"(?: (?:more|time|longer|left|is|it|are|there|still|do|we|i|have|to|go|wait|away|from|now|will|be|take|days))*"
+_HAVE = r"(?:do |would |have |does )?(?:they|we|you|people|folks|everyone|it) (?:have got|have|got)(?! to)"
 _SOME = r"(?:(?:the|their|current|local|exact|right|correct|this|please|and|so|ok|okay|hey|now) )*"
 
 _GLUE = (
     rf"[A-Z]{_MARK}|in|at|for|over|from|of|to|on|and|or|the|a|here|there|it|that|this|their|now|right|currently|current|local"
     r"|exact|city|please|is|was|are|be|will|would|does|do|did|has|exactly|today|again|already|still|ago|later|earlier|before"
     r"|after|than|going|fall|falls|fell|land|lands|been|ahead|behind|between|hours|just|actually|um|uh|then|so|yet|ok|okay"
-    r"|bot|if|back|part|country|state|island|well|hey"
+    r"|bot|if|back|part|country|state|island|well|hey|check|whole|sort|kind|like|by"
 )
 """Words that change nothing in a question about the clock."""
 _SENTENCE = (
-    rf"(?:^|(?<=\. ))(?=[^.]*(?:\b(?:what|which|tell|give|know|please|say)\b|{_PLACE}))"
-    rf"(?:(?:{_GLUE}|what|which|tell|give|say|me|us|you|can|could|know|idea|any|have|we) )*%s(?: (?:{_GLUE}))*(?= \.|$)"
+    rf"(?:^|(?<=\. ))(?!what is time$)(?=[^.]*(?:\b(?:what|which|tell|give|know|please|say|check)\b|{_PLACE}))"
+    rf"(?:(?:{_GLUE}|what|which|tell|give|say|remind|me|us|you|can|could|know|idea|any|{_HAVE}) )*%s(?: (?:{_GLUE}|{_HAVE}))*(?= \.|$)"
 )
 """A whole sentence about a word of the clock, in whatever order."""
 
 _HEADS: Mapping[Asked, Sequence[str]] = {
     Asked.DIFFERENCE: (
-        r"time (?:zone )?difference", r"difference (?:in|of) (?:time|hours)",
+        r"time (?:zone )?difference", r"difference (?:in|of) (?:time|hours)", r"hours(?: of)? difference",
+        rf"difference between {_PLACE} time and {_PLACE} time", rf"is {_PLACE} (?:ahead|behind)(?: of)?(?: or (?:ahead|behind)(?: of)?)? {_PLACE}",
         rf"how (?:many hours|far|much)(?: time)?(?: (?:is|are|am|i|we|they|it))*(?: {_PLACE})?"
         r" (?:ahead|behind|between|earlier|later)",
     ),
@@ -92,17 +94,17 @@ _HEADS: Mapping[Asked, Sequence[str]] = {
         rf"(?:add|subtract|take) {_SPAN} (?:to|from|away from) {_TIME}",
     ),
     Asked.LEAP_YEAR: (
-        r"(?:is|was|will)(?: it| this| be| the year)*(?: (?P<period>\d{4}|20 \d\d|(?:this|next|last) year))?"
+        r"(?:is|was|will)(?: it| this| be| the year)*(?: (?P<period>\d{4}|20 \d\d|Y.))?"
         r"(?: going to be| be)? a leap year",
     ),
     Asked.DAYS_IN: (
         r"how many days(?: (?:are|there|does|do|is|will|be))*(?: in)?(?: the month of)?"
-        rf" (?P<period1>{_MONTHS}|(?:this|next|last|a) (?:month|year))(?: have| has)?",
+        rf" (?P<period1>{_MONTHS}|(?:this|next|last) month|a year|{_YEAR})(?: have| has)?",
     ),
     Asked.LEFT: (
-        r"how (?:many|much) (?:of )?(?:days|weeks|months)?(?: ?(?:is|are|do we have|there|still))*"
-        r" (?:left|remaining|remain)(?: (?:in|of|until|to))*(?: the end of)? (?:this|the) (?P<period2>year|month|week)",
-        r"how much of (?:this|the) (?P<period3>year|month|week) (?:is|remains)(?: still)?(?: left)?",
+        rf"how (?:many|much) (?:of )?(?P<unit3>days|weeks|months)?(?: ?(?:is|are|do we have|there|still))*"
+        rf" (?:left|remaining|remain)(?: (?:in|of|until|to))*(?: the end of)? (?:(?:this|the) (?P<period2>year|month|week)|{_YEAR})",
+        rf"how much of (?:(?:this|the) (?P<period3>year|month|week)|{_YEAR}) (?:is|remains)(?: still)?(?: left)?",
     ),
     Asked.BETWEEN: (rf"how {_UNIT}{_STILL} (?:between|from) {_DAY_OR_FEAST} (?:and|to|until) {_DAY_OR_FEAST}",),
     Asked.SINCE: (
@@ -116,21 +118,23 @@ _HEADS: Mapping[Asked, Sequence[str]] = {
     Asked.TIME: (
         r"what (?:time|hour) (?:is|was|will|would|should) (?:it|that|the time)(?: (?:now|be|been|have been))*",
         r"what (?:time|hour) it (?:is|was|will be|would be)",
-        rf"what time(?: do (?:they|we|you) have)?(?= (?:in|at|now|right|here|there|over|please|{_PLACE})\b|$| \.)",
+        rf"what time(?: {_HAVE})?(?= (?:in|at|now|right|here|there|over|please|{_PLACE})\b|$| \.)",
         rf"(?:what is|tell|give|know|have|have you got|got|say|need|check|read|get|and|is)(?: me| us)? {_SOME}"
         r"(?<=the |ent |cal )time(?: (?:is it|it is|is|be))?",
-        rf"(?:^|(?<=\. )){_SOME}time(?: (?:is it|it is))?", _SENTENCE % "time", r"and (?:the )?time", rf"what is(?= {_TIME}.* {_PLACE})", r"how late is it",
+        rf"(?:^|(?<=\. )){_SOME}time(?: (?:is it|it is))?", _SENTENCE % "time", r"and (?:the )?time", rf"what (?:time )?is(?= {_TIME}.* {_PLACE})", r"how late is it",
+        r"what is the hour", r"what does (?:the|your) clock say", r"(?:check|look at) (?:the|your) clock",
         r"is it (?:(?:already|still|very|too|so|really|now|currently|quite) )*"
         rf"(?:late|early|morning|afternoon|evening|night|nighttime|day|daytime|{_DAY})(?= .*(?:{_PLACE}|\bthere\b))",
     ),
     Asked.MONTH: (r"(?:what|which) (?:is (?:the |this )?)?(?:current )?month",),
     Asked.YEAR: (r"(?:what|which) (?:is (?:the |this )?)?(?:current )?year",),
-    Asked.WEEK: (r"(?:what|which) (?:is (?:the |this )?)?(?:current )?(?:calendar )?week(?: of the year)?",),
+    Asked.WEEK: (r"(?:what|which) (?:is (?:the |this )?)?(?:current )?(?:calendar )?week(?: number)?(?: of the year)?",),
     Asked.DATE: (
         rf"(?:what|which) (?:(?:is|was|were|will|are) )*{_SOME}(?:be )?(?:weekday|days?|date)",
         rf"what (?:is|was|are)(?= {_DAY})", rf"when (?:is|was|are|will|does|did)(?= {_DAY_OR_FEAST})",
         r"(?:tell|give|know)(?: me)? (?:the|what) (?:date|day)", r"(?:date|day) is it", _SENTENCE % "(?:date|day|weekday)", r"and (?:the )?(?:date|day)",
-        rf"(?:^|(?<=\. )){_SOME}(?:{_DAY} )?(?:date|day)", rf"is(?= {_DAY} a {_DAY})",
+        rf"(?:^|(?<=\. )){_SOME}(?:{_DAY} )?(?:date|day)", rf"is it(?= {_DAY}(?: {_DAY})?$)", rf"is(?= {_DAY} {_DAY})",
+        rf"(?:is|was|will)(?= {_DAY}(?: be)?(?: on)? a {_DAY})",
     ),
 }  # fmt: skip
 _COMPILED = {
@@ -142,7 +146,7 @@ _CLAUSE_END = re.compile(
     rf"|(?:and|or)(?! (?:in )?[A-Z]{_MARK}))(?!\S)"
 )
 _PASSING = re.compile(
-    r"(?<!\S)(?:(?:do|would) (?:they|we|you) have|are we (?:in|on)|(?:for|to|with) (?:me|you|us)|by your clock"
+    rf"(?<!\S)(?:{_HAVE}|are we (?:in|on)|(?:for|to|with) (?:me|you|us)|by your clock"
     r"|where (?:you|i|we) (?:are|am|live)|(?:in|of) the world|at the moment|in the (?:morning|afternoon|evening)|by the way|do you (?:know|think)|i guess)(?!\S)"
 )
 _EXPLAINED = re.compile(rf"{_GLUE}|week|weekday|month|year|time|date|day")
@@ -183,9 +187,18 @@ def clock_questions_in(marks: Marks) -> list[ClockQuestion]:
 
 def _with_places(marks: Marks) -> str:
     words = marks.text.split(" ")
-    for spot in reversed(places_in(words)):
-        words[spot.start : spot.end] = [marks.add("P", " ".join(words[spot.start : spot.end]))]
+    spots = places_in(words)
+    # "Paris, France" is one place.
+    whole = [spot for before, spot in zip(spots, spots[1:], strict=False) if _is_around(before, spot)]
+    for spot in reversed(spots):
+        said = " ".join(words[spot.start : spot.end])
+        words[spot.start : spot.end] = [] if spot in whole else [marks.add("P", said)]
     return " ".join(words)
+
+
+def _is_around(place: Spot, other: Spot) -> bool:
+    """Whether the other is named right after the place and has its clock, as a country has."""
+    return place.end == other.start and place.place.zone == other.place.zone
 
 
 def _heads(text: str) -> list[tuple[Asked, re.Match[str]]]:
@@ -214,13 +227,15 @@ def _questions(marks: Marks, asked: Asked, head: re.Match[str], before: str, cla
         return tuple(marks.in_words(mark) for mark in re.findall(kind, text))
 
     groups = {name.rstrip("123"): words for name, words in head.groupdict().items() if words}
+    years = said(_YEAR, asking)
+    days = said(_DAY_OR_FEAST, asking if asked in _COUNTED else scope)
     question = ClockQuestion(
         asked,
-        days=said(_DAY_OR_FEAST, asking if asked in _COUNTED else scope),
+        days=tuple(day if has_year(day) else " ".join((day, *years)) for day in days),
         time="".join(said(_TIME, scope)[:1]),
         span="".join(said(_SPAN, scope)[:1]),
         unit=groups.get("unit", "").removesuffix("s"),
-        period=groups.get("period", ""),
+        period=marks.in_words(groups.get("period", "")),
         is_past=(_LESS if asked is Asked.TIME_SUM else _PAST).search(asking) is not None,
         at=len(marks.in_words(head.string[: head.start()])),
     )
@@ -239,6 +254,8 @@ def _questions(marks: Marks, asked: Asked, head: re.Match[str], before: str, cla
             return []
         case Asked.TIME if question.is_past and not question.span:
             return []
+        case Asked.DATE if head[0] == "is it":
+            return [replace(question, days=())]
         case Asked.DATE | Asked.MONTH | Asked.YEAR if not question.days and _OPEN.search(asking):
             return []
         case _:

@@ -86,15 +86,17 @@ _MARKED = (
     ("D", _whole(_SHIFT)),
     ("D", _whole(_SHIFT_FROM % "[DF].")),
     ("S", _whole(_SPAN)),
+    ("Y", _whole(r"in \d{4}|(?:this|next|last) year")),
 )
-"""What is replaced by a mark, in this order: a feast, a day, a time of day, a span of time."""
+"""What is replaced by a mark, in this order: a feast, a day, a time of day, a span of time, a year."""
 
 
 @dataclass(slots=True)
 class Marks:
     """A text in which a mark of two characters stands for each day and time, and the words that each mark stands for.
 
-    The first character of a mark is its kind: D for a day, F for a feast, T for a time of day, S for a span of time.
+    The first character of a mark is its kind: D for a day, F for a feast, T for a time of day, S for a span of time, Y for
+    a year.
     """
 
     text: str
@@ -145,12 +147,12 @@ def day_meant(words: str, today: date, *, is_past: bool = False) -> date | None:
 
 
 def _day(words: str, today: date, *, is_past: bool) -> date | None:
-    if match := re.fullmatch(_SHIFT_FROM % ".+", words):
-        anchor = day_meant(match["anchor"], today, is_past=is_past)
-        return anchor and _shifted(anchor, match["count"], match["unit"], backwards=match["side"] == "before")
     if match := re.fullmatch(_SHIFT, words):
         count, unit = (match["count"], match["unit"]) if match["count"] else (match["xcount"], match["xunit"])
         return _shifted(today, count, unit, backwards=match["way"] == "ago")
+    if match := re.fullmatch(_SHIFT_FROM % ".+", words):
+        anchor = day_meant(match["anchor"], today, is_past=is_past)
+        return anchor and _shifted(anchor, match["count"], match["unit"], backwards=match["side"] == "before")
     if match := re.fullmatch(_FEAST, words):
         return _in_year(_feast(match["feast"])[1], match["feast_year"], today, is_past=is_past or match["feast_which"] == "last")
     if match := re.fullmatch(_DATE, words):

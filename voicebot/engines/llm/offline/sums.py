@@ -27,9 +27,15 @@ _REWRITTEN: Sequence[tuple[str, str | Callable[[re.Match[str]], str]]] = (
     (rf"difference between ({_SIGNED}) and ({_SIGNED})", r"\1 minus \2"),
     (rf"(?:multiply|product of) ({_SIGNED}) (?:by|and|with|times) ({_SIGNED})", r"\1 times \2"),
     (rf"(?:divide|split|share) ({_SIGNED})(?: \w+)? (?:by|between|among|into) ({_SIGNED})", r"\1 divided by \2"),
+    (rf"(?<=how much is )({_SIGNED}) and ({_SIGNED})(?= |$)", r"\1 plus \2"),
+    (rf"increase ({_NUMBER}) by (?={_NUMBER} (?:per ?cent|%))", r"\1 plus "),
+    (rf"(?:reduce|decrease|lower) ({_NUMBER}) by (?={_NUMBER} (?:per ?cent|%))", r"\1 minus "),
+    (rf"({_NUMBER}) increased by", r"\1 plus"),
+    (rf"({_NUMBER}) (?:reduced|decreased) by", r"\1 minus"),
+    (rf"what percent(?:age)? of ({_NUMBER}) is ({_NUMBER})", r"\2 divided by \1 times 100"),
     (rf"({_SIGNED}) and ({_SIGNED}) (?=makes?|equals?|is|are|together)", r"\1 plus \2 "),
     (rf"how many times does ({_NUMBER}) (?:go|fit) into ({_NUMBER})", r"\2 divided by \1"),
-    (rf"remainder (?:of|when) ({_NUMBER})(?: is)? divided by ({_NUMBER})", r"\1 modulo \2"),
+    (rf"remainder (?:of|when)(?: you)? ({_NUMBER})(?: is)? divided by ({_NUMBER})", r"\1 modulo \2"),
     (rf"({_NUMBER}) (?:per ?cent|%) off ({_NUMBER})", r"\2 minus \1 percent"),
     (r"to the (\d+)(?:st|nd|rd|th)(?: power)?", r"to the power of \1"),
 )
@@ -61,7 +67,7 @@ _PHRASES: Sequence[tuple[str, _Token]] = (
     (r"plus|added to|\+", _Token(_Is.OPERATOR, "+", "plus")),
     (r"minus|take away|less|negative|-", _Token(_Is.OPERATOR, "-", "minus")),
     (r"times|multiplied(?: by| with)?|multiply by|x|\*|×", _Token(_Is.OPERATOR, "*", "times")),
-    (r"divided(?: by)?|divide by|over|/|÷", _Token(_Is.OPERATOR, "/", "divided by")),
+    (r"divided(?: by)?|divide by|over(?! [\d.]+ (?!plus|minus|times|and|equals|is|what|please)\w)|/|÷", _Token(_Is.OPERATOR, "/", "divided by")),
     (r"(?:raised )?to the power(?: of)?|raised to|\^|\*\*", _Token(_Is.OPERATOR, "**", "to the power of")),
     (r"modulo|mod|%(?= \d)", _Token(_Is.OPERATOR, "%", "modulo")),
     (r"cub(?:e|ic) root of", _Token(_Is.BEFORE, "(({}) ** (1 / 3))", "the cube root of")),
@@ -71,12 +77,12 @@ _PHRASES: Sequence[tuple[str, _Token]] = (
     (r"squared", _Token(_Is.AFTER, "({} ** 2)", "squared")),
     (r"cubed", _Token(_Is.AFTER, "({} ** 3)", "cubed")),
     (r"per ?cent|%", _Token(_Is.PERCENT, "({} / 100)", "percent")),
-    (r"\(", _Token(_Is.OPEN, "(", "")),
-    (r"\)", _Token(_Is.CLOSE, ")", "")),
+    (r"\(|open (?:bracket|parenthes[ie]s)", _Token(_Is.OPEN, "(", "")),
+    (r"\)|close (?:bracket|parenthes[ie]s)", _Token(_Is.CLOSE, ")", "")),
 )
 _TOKEN = re.compile(
-    rf"(?:the )?(?:(?P<percent>{_NUMBER}) (?:per ?cent|%) of|(?:(?P<parts>\d+|an?) )?(?P<part>{_PARTS})(?: of|(?<=half)(?= \d))"
-    rf"|(?P<number>{_NUMBER}){_MONEY}|"
+    rf"(?:the )?(?:(?P<percent>{_NUMBER}) (?:per ?cent|%) (?:of|on)|(?:(?P<parts>\d+|an?) )?(?P<part>{_PARTS})(?: of|(?<=half)(?= \d))"
+    rf"|(?P<count>\d+|an?) (?P<fraction>half|quarters?|(?!1st|2nd)\d+(?:st|nd|rd|th)s?)|(?P<number>{_NUMBER}){_MONEY}|"
     + "|".join(f"(?P<phrase{place}>{pattern})" for place, (pattern, _) in enumerate(_PHRASES))
     + r")(?:(?= )|$)"
 )
@@ -88,7 +94,7 @@ _ASKED = frozenset(
     ).split()
 )
 """Words beside which "7/11" or "5-3" is a sum, not a date, a score or a telephone number."""
-_OF_IT = re.compile(r"(?<!result)(?<!value)(?<!answer)(?<!total)(?<!sum)(?<!calculation) of $")
+_OF_IT = re.compile(r"(?<!result)(?<!value)(?<!answer)(?<!total)(?<!sum)(?<!calculation)(?<!tip)(?<!discount) of $")
 """Before a sum this makes it a part of something else, as in "the sine of 30 plus 5"."""
 
 
@@ -115,7 +121,7 @@ class _Part:
 def sums_in(text: str) -> tuple[list[Sum], str]:
     """The sums in words from `words_of`, and the text with a mark in the place of each.
 
-    A sum of which a part is no number, such as "two times my age", is left alone.
+    Where a part of a sum is no number, as in "two plus two times my age", there is none at all.
     """
     for pattern, order in _REWRITTEN:
         text = re.sub(rf"(?:the )?\b{pattern}", order, text)
@@ -123,18 +129,16 @@ def sums_in(text: str) -> tuple[list[Sum], str]:
     rest, done = "", 0
     for start, run in _runs(text):
         tokens = [token for token, _ in run]
-        at = 0
-        while at < len(run):
-            part = _expression(tokens, at)
-            if part is not None and part.is_sum:
-                begin, end = start if at == 0 else run[at - 1][1] + 1, run[part.end - 1][1]
-                is_whole = _is_whole(tokens, at, part.end) and not _is_date(text, begin, end)
-                is_whole = is_whole and not _OF_IT.search(text[:begin])
-                if is_whole:
-                    sums.append(Sum(part.expression, part.said))
-                    rest += text[done:begin] + SUM_MARK
-                    done = end
-            at = max(at + 1, part.end if part is not None else 0)
+        part = _expression(tokens, 0)
+        if part is None or not part.is_sum or part.end < len(tokens):
+            if {token.kind for token in tokens} >= {_Is.NUMBER, _Is.OPERATOR}:
+                return [], text
+            continue
+        end = run[-1][1]
+        if not _is_date(text, start, end) and not _OF_IT.search(text[:start]):
+            sums.append(Sum(part.expression, part.said))
+            rest += text[done:start] + SUM_MARK
+            done = end
     return sums, rest + text[done:]
 
 
@@ -178,6 +182,10 @@ def _token(match: re.Match[str] | None) -> tuple[_Token, int] | None:
     if match["part"]:
         token = _fraction(match["parts"] or "", match["part"])
         return (token, match.end()) if token else None
+    if match["fraction"]:
+        part = _fraction(match["count"], match["fraction"])
+        said = f"{cardinal(int(match['count']) if match['count'].isdecimal() else 1)} {part.said[:-3].split()[-1]}" if part else ""
+        return (_Token(_Is.NUMBER, part.form.format("1"), said), match.end()) if part else None
     place = next(place for place in range(len(_PHRASES)) if match[f"phrase{place}"])
     return _PHRASES[place][1], match.end()
 
@@ -192,13 +200,6 @@ def _fraction(parts: str, part: str) -> _Token | None:
     said = named[1] if named else ordinal(size)
     said = f"{cardinal(number)} {said}s of" if number > 1 else "half of" if size == 2 else f"a {said} of"
     return _Token(_Is.BEFORE, f"({number} / {size} * {{}})", said)
-
-
-def _is_whole(tokens: Sequence[_Token], start: int, end: int) -> bool:
-    """Whether nothing of the sum is missing at its ends, as in "two plus two times" and "plus two times two"."""
-    before = tokens[start - 1].kind if start else None
-    after = tokens[end].kind if end < len(tokens) else None
-    return before is not _Is.OPERATOR and after is not _Is.OPERATOR
 
 
 def _is_date(text: str, start: int, end: int) -> bool:

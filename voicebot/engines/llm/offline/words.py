@@ -48,7 +48,7 @@ _SPOKEN = {"1": "one", "2nd": "second"}
 KEYWORDS = frozenset(
     (
         "another calculate calculator capabilities capital christmas continue divide divided forecast goodbye halloween"
-        " headlines interrupt minus multiply multiplied percent question remind reminder repeat repeated square squared"
+        " headlines interrupt minus multiply multiplied percent question remainder remind reminder repeat repeated square squared"
         " stories story subtract temperature thank thanks time timer times tomorrow translate weather yesterday"
     ).split()
 )
