@@ -13,10 +13,9 @@ from voicebot.engines.llm.messages import StandInNotice
 from voicebot.engines.llm.offline.clock_answers import Reading, clock_answer
 from voicebot.engines.llm.offline.clock_questions import Asked, ClockQuestion
 from voicebot.engines.llm.offline.conversation import Conversation
-from voicebot.engines.llm.offline.dates import greeting
-from voicebot.engines.llm.offline.numerals import spoken
 from voicebot.engines.llm.offline.passages import Kind, next_passage, passages
 from voicebot.engines.llm.offline.requests import Request
+from voicebot.engines.llm.offline.spoken import greeting, spoken_number
 from voicebot.engines.llm.offline.sums import Sum
 from voicebot.engines.llm.offline.talk import (
     AWAY,
@@ -76,7 +75,7 @@ def _call_id(request: int, number: int) -> str:
 
 def _calls(request: Request) -> list[tuple[str, dict[str, str]]]:
     match request:
-        case ClockQuestion(asked=Asked.DIFFERENCE):
+        case ClockQuestion(asked=Asked.DIFFERENCE | Asked.CONVERTED):
             return [("clock", {"place": request.place}), ("clock", {"place": request.other_place})]
         case ClockQuestion():
             return [("clock", {"place": request.place})]
@@ -99,7 +98,7 @@ def _from_tools(request: ClockQuestion | Sum, results: Sequence[ToolMessage]) ->
 
 
 def _solved(sum_: Sum, value: Decimal) -> str:
-    words, is_exact = spoken(value)
+    words, is_exact = spoken_number(value)
     return f"{capitalized(sum_.said) or 'That'} is {'' if is_exact else 'about '}{words}."
 
 

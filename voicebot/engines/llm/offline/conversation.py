@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
@@ -11,8 +13,9 @@ from voicebot.engines.llm.messages import CUT_MARK, STANDS_IN, StandInNotice
 from voicebot.engines.llm.offline.passages import Telling, tellings
 from voicebot.engines.llm.offline.requests import Request, requests_in
 from voicebot.engines.llm.offline.topics import Mention, Topic
+from voicebot.engines.llm.offline.words import words_of
 
-_HEARKENING = frozenset((Topic.CONTINUE, Topic.REPEAT, Topic.YES, Topic.STOP, Topic.NO))
+_ABOUT_THE_ANSWER = frozenset((Topic.CONTINUE, Topic.REPEAT, Topic.YES, Topic.STOP, Topic.NO))
 """What is said about an answer: after one of these, "go on" means the question before."""
 
 
@@ -55,13 +58,20 @@ class Conversation:
         return self.told[-1] if self.told and not self.told[-1].is_finished else None
 
     @property
+    def result(self) -> Decimal | None:
+        """The result of the sum that the last answer worked out, if it ended with one."""
+        match = re.search(r" is ((?:minus )?[^.]+)\.$", self.heard[-1]) if self.heard and not self.is_cut else None
+        words = " ".join(words_of(match[1])) if match else ""
+        return Decimal(words.replace("minus ", "-")) if re.fullmatch(r"(?:minus )?\d+(?:\.\d+)?", words) else None
+
+    @property
     def answers_the_model(self) -> bool:
         """Whether the model was the last to answer, so that the user may mean what it has said."""
         return self.standing is StandInNotice.NEW and bool(self.heard)
 
     def requests(self) -> list[Request]:
         """What the user wants now, with "yes", "another" and "go on" taken for what they mean here."""
-        requests = requests_in(self.said)
+        requests = requests_in(self.said, self.result)
         topics = [request.topic for request in requests if isinstance(request, Mention)]
         if topics == [Topic.CONTINUE] and len(requests) == 1 and self.is_cut and self.unfinished is None:
             return self._asked_before()
@@ -71,7 +81,7 @@ class Conversation:
         """The requests whose answer was cut short, to be answered again."""
         for said in reversed(self.earlier_said):
             requests = requests_in(said)
-            if not all(isinstance(request, Mention) and request.topic in _HEARKENING for request in requests):
+            if not all(isinstance(request, Mention) and request.topic in _ABOUT_THE_ANSWER for request in requests):
                 return [self._meant(request) for request in requests]
         return [Mention(Topic.CONTINUE, 0, 0)]
 

@@ -1,67 +1,244 @@
-"""Times and dates as they are said."""
+"""Days, times of day and lengths of time as people name them: "next friday", "quarter past 3", "2 hours"."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, datetime
+import calendar
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, time, timedelta
 
-from voicebot.engines.llm.offline.numerals import cardinal, ordinal, year
+from dateutil.easter import easter
+from dateutil.relativedelta import TH, relativedelta, weekday
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEKDAYS = tuple(name.lower() for name in calendar.day_name)
+MONTHS = tuple(name.lower() for name in calendar.month_name)
 
-FEASTS: Mapping[str, tuple[int, int]] = {
-    "Christmas": (12, 25),
-    "Christmas Eve": (12, 24),
-    "New Year's Eve": (12, 31),
-    "New Year": (1, 1),
-    "Halloween": (10, 31),
-    "Valentine's Day": (2, 14),
+_FEASTS: Mapping[str, tuple[str, Callable[[int], date]]] = {
+    "christmas eve": ("Christmas Eve", lambda year: date(year, 12, 24)),
+    "christmas(?: day)?|xmas": ("Christmas", lambda year: date(year, 12, 25)),
+    "boxing day": ("Boxing Day", lambda year: date(year, 12, 26)),
+    "new years? eve": ("New Year's Eve", lambda year: date(year, 12, 31)),
+    "new years?(?: day)?": ("New Year", lambda year: date(year, 1, 1)),
+    "valentines?(?: day)?": ("Valentine's Day", lambda year: date(year, 2, 14)),
+    "(?:st|saint) patricks?(?: day)?": ("Saint Patrick's Day", lambda year: date(year, 3, 17)),
+    "april fools?(?: day)?": ("April Fools' Day", lambda year: date(year, 4, 1)),
+    "good friday": ("Good Friday", lambda year: easter(year) - timedelta(days=2)),
+    "easter monday": ("Easter Monday", lambda year: easter(year) + timedelta(days=1)),
+    "easter(?: sunday)?": ("Easter", easter),
+    "halloween": ("Halloween", lambda year: date(year, 10, 31)),
+    "thanksgiving(?: day)?": ("Thanksgiving", lambda year: date(year, 11, 1) + relativedelta(weekday=TH(4))),
 }
-"""Days that come once a year: month and day."""
+"""Days that come once a year: how they are said, their names, and when they are. Thanksgiving is that of the USA."""
+
+MOVABLE_FEASTS = frozenset(("Good Friday", "Easter", "Easter Monday", "Thanksgiving"))
+"""Feasts that are on another date each year."""
+
+_NAMED = {"today": 0, "tomorrow": 1, "yesterday": -1, "day after tomorrow": 2, "day before yesterday": -2}
+
+_YEAR = r"(?:in |of )?(?:(?:this|next|last) year|\d{4}|(?:1\d|20) (?:\d\d|oh \d))(?![\w:])"
+_FEAST = rf"(?:the )?(?:(?P<feast_which>next|coming|upcoming|this|last) )?(?P<feast>{'|'.join(_FEASTS)})(?: (?P<feast_year>{_YEAR}))?"
+_WEEKDAY = "|".join(WEEKDAYS)
+_DATE = (
+    rf"(?:(?:{_WEEKDAY}) )?(?:"
+    rf"(?:the )?(?P<day>\d\d?)(?:st|nd|rd|th)? (?:of )?(?P<month>{'|'.join(MONTHS[1:])})"
+    rf"|(?P<month2>{'|'.join(MONTHS[1:])}) (?:the )?(?P<day2>\d\d?)(?:st|nd|rd|th)?(?![\w:])"
+    rf")(?: (?P<year>{_YEAR}))?"
+)
+_DAY_OF_MONTH = r"(?<!\d to )the (?P<ordinal>\d\d?)(?:st|nd|rd|th)(?: of (?:this|the) month)?(?! (?:power|root))"
+_WEEKDAY_NEAR = rf"(?:the |on )*(?:(?P<which>next|this|last|coming) )?(?P<weekday>{_WEEKDAY}|weekend)"
+_NAMED_DAY = r"(?P<named>(?:the )?day (?:after tomorrow|before yesterday)|(?:to ?day|tomorrow|yesterday)s?)"
+_END = r"(?:the )?end of (?:the |this )?(?P<end>year|month)"
+_COUNT = r"(?P<count>\d{1,5}|an?|another) (?P<unit>day|week|fortnight|month|year)s?"
+_SHIFT = rf"in {_COUNT}(?: time)?|{_COUNT.replace('<', '<x')} (?P<way>ago|later|hence|from now)"
+_SHIFT_FROM = rf"{_COUNT} (?P<side>from|after|before) (?P<anchor>%s)"
+_MONTH_START = rf"(?<=(?:until|since) )(?P<start>{'|'.join(MONTHS[1:])})(?! \d)"
+
+_PART = r"(?P<part>(?:in the |this )?(?:morning|afternoon|evening)|at night|tonight|am|pm)"
+_TIME = (
+    rf"(?:(?:an? )?(?P<past>half|quarter|\d\d?(?: minutes?|(?= past))) (?P<direction>past|after|to|before) (?P<full>\d\d?)"
+    rf"(?: oclock)?(?: {_PART.replace('<', '<x')})?"
+    rf"|(?P<hour>\d\d?)(?: oclock(?: {_PART.replace('<', '<y')})?|:(?P<minute>\d\d)(?: {_PART.replace('<', '<z')})?"
+    rf"|(?: (?P<minute2>\d\d|oh \d))? {_PART})"
+    r"|(?P<name>noon|midday|midnight))"
+)
+_SPAN_UNIT = r"(?:hour|minute|second)s?"
+_SPAN = (
+    rf"(?:(?:\d+(?:\.\d+)?|an?) {_SPAN_UNIT}|half (?:of )?an hour|(?:an? )?quarter of an hour)(?: and a half)?"
+    rf"(?:(?: and)? \d+ {_SPAN_UNIT})*"
+)
 
 
-def spoken_time(moment: datetime) -> str:
-    """The time of day to the minute: "ten thirty in the morning", "noon", "eight o'clock in the evening"."""
-    if (moment.hour, moment.minute) in ((0, 0), (12, 0)):
-        return "noon" if moment.hour else "midnight"
-    hour = cardinal(moment.hour % 12 or 12)
-    if moment.minute == 0:
-        minutes = "o'clock"
-    elif moment.minute < 10:
-        minutes = f"oh {cardinal(moment.minute)}"
+def _whole(pattern: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\S)(?:{pattern})(?!\S)")
+
+
+_MARK = "[A-Z][\ue000-\uf8ff]"
+_MARKED = (
+    ("F", _whole(_FEAST)),
+    ("D", _whole(_DATE)),
+    ("D", _whole(_NAMED_DAY)),
+    ("D", _whole(_MONTH_START)),
+    ("T", _whole(_TIME)),
+    ("D", _whole(_WEEKDAY_NEAR)),
+    ("D", _whole(_DAY_OF_MONTH)),
+    ("D", _whole(_END)),
+    ("D", _whole(_SHIFT)),
+    ("D", _whole(_SHIFT_FROM % "[DF].")),
+    ("S", _whole(_SPAN)),
+    ("Y", _whole(r"in \d{4}|(?:this|next|last) year")),
+)
+"""What is replaced by a mark, in this order: a feast, a day, a time of day, a span of time, a year."""
+
+
+@dataclass(slots=True)
+class Marks:
+    """A text in which a mark of two characters stands for each day and time, and the words that each mark stands for.
+
+    The first character of a mark is its kind: D for a day, F for a feast, T for a time of day, S for a span of time, Y for
+    a year.
+    """
+
+    text: str
+    words: list[str] = field(default_factory=list)
+
+    def add(self, kind: str, words: str) -> str:
+        """The new mark that stands for `words`."""
+        self.words.append(self.in_words(words))
+        return f"{kind}{chr(0xE000 + len(self.words) - 1)}"
+
+    def in_words(self, text: str) -> str:
+        """`text` with the words again in the place of the marks."""
+        return re.sub(_MARK, lambda match: self.words[ord(match[0][1]) - 0xE000], text)
+
+
+def marked(text: str) -> Marks:
+    """`text`, words from `words_of`, with marks in the place of days and times."""
+    marks = Marks(text)
+    for kind, pattern in _MARKED:
+        marks.text = pattern.sub(lambda match, kind=kind: marks.add(kind, match[0]), marks.text)
+    return marks
+
+
+def feast_named(words: str) -> str:
+    """The name of the feast in `words` as it is written, such as "New Year's Eve"; "" if there is none."""
+    match = re.fullmatch(_FEAST, words)
+    return _feast(match["feast"])[0] if match else ""
+
+
+def has_year(words: str) -> bool:
+    """Whether `words` name a year as well, such as "christmas 2030"."""
+    return re.search(rf"(?<!\S){_YEAR}$", words) is not None
+
+
+def _feast(words: str) -> tuple[str, Callable[[int], date]]:
+    return next(feast for pattern, feast in _FEASTS.items() if re.fullmatch(pattern, words))
+
+
+def day_meant(words: str, today: date, *, is_past: bool = False) -> date | None:
+    """The day that `words` name, or None if there is no such day, as with "february 30th".
+
+    Without a year it is the next such day, today included; if `is_past`, the last one.
+    """
+    try:
+        return _day(words, today, is_past=is_past)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _day(words: str, today: date, *, is_past: bool) -> date | None:
+    if match := re.fullmatch(_SHIFT, words):
+        count, unit = (match["count"], match["unit"]) if match["count"] else (match["xcount"], match["xunit"])
+        return _shifted(today, count, unit, backwards=match["way"] == "ago")
+    if match := re.fullmatch(_SHIFT_FROM % ".+", words):
+        anchor = day_meant(match["anchor"], today, is_past=is_past)
+        return anchor and _shifted(anchor, match["count"], match["unit"], backwards=match["side"] == "before")
+    if match := re.fullmatch(_FEAST, words):
+        return _in_year(_feast(match["feast"])[1], match["feast_year"], today, is_past=is_past or match["feast_which"] == "last")
+    if match := re.fullmatch(_DATE, words):
+        month = MONTHS.index(match["month"] or match["month2"])
+        number = int(match["day"] or match["day2"])
+        return _in_year(lambda year: date(year, month, number), match["year"], today, is_past=is_past)
+    if match := re.fullmatch(_NAMED_DAY, words):
+        name = match["named"].removeprefix("the ").replace("to day", "today")
+        return today + timedelta(days=_NAMED[name if name in _NAMED else name.removesuffix("s")])
+    if match := re.fullmatch(_WEEKDAY_NEAR, words):
+        on = weekday(5 if match["weekday"] == "weekend" else WEEKDAYS.index(match["weekday"]))
+        if match["which"] == "last" or (is_past and match["which"] is None):
+            return today - timedelta(days=1) + relativedelta(weekday=on(-1))
+        return today + timedelta(days=match["which"] != "this") + relativedelta(weekday=on(1))
+    if match := re.fullmatch(_DAY_OF_MONTH, words):
+        day = today.replace(day=int(match["ordinal"]))
+        return day if (day <= today) is is_past or day == today else day + relativedelta(months=-1 if is_past else 1)
+    if match := re.fullmatch(_END, words):
+        return today + relativedelta(day=31, month=12 if match["end"] == "year" else None)
+    month = MONTHS.index(words)
+    return _in_year(lambda year: date(year, month, 1), None, today, is_past=is_past)
+
+
+def _shifted(day: date, count: str, unit: str, *, backwards: bool) -> date:
+    number = int(count) if count.isdecimal() else 1
+    number, unit = (2 * number, "week") if unit == "fortnight" else (number, unit)
+    shift = {f"{unit}s": -number if backwards else number}
+    return day + relativedelta(**shift)  # type: ignore[arg-type]
+
+
+def _in_year(on_year: Callable[[int], date], year: str | None, today: date, *, is_past: bool) -> date:
+    if year is not None:
+        return on_year(year_meant(year, today))
+    day = on_year(today.year)
+    if is_past:
+        return day if day <= today else on_year(today.year - 1)
+    return day if day >= today else on_year(today.year + 1)
+
+
+def year_meant(words: str, today: date) -> int:
+    """The year that is said as "2026", "20 26", "19 oh 5" or "next year"."""
+    words = words.removeprefix("in ").removeprefix("of ")
+    if words.endswith("year"):
+        return today.year + {"this": 0, "next": 1, "last": -1}[words.split()[0]]
+    return int(words.replace("oh ", "0").replace(" ", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOfDay:
+    """A time of day that was said; of "quarter past three" it is open whether it is in the morning."""
+
+    time: time
+    is_open: bool
+
+
+def time_meant(words: str) -> TimeOfDay | None:
+    """The time of day that `words` name, or None if there is none, as with "25 o'clock"."""
+    match = re.fullmatch(_TIME, words)
+    if match is None:
+        return None
+    if match["name"]:
+        return TimeOfDay(time(0 if match["name"] == "midnight" else 12), is_open=False)
+    part = next((match[f"{which}part"] for which in ("", "x", "y", "z") if match[f"{which}part"]), "")
+    minutes = 60 * int(match["hour"] or match["full"])
+    if match["past"]:
+        distance = {"half": 30, "quarter": 15}.get(match["past"]) or int(match["past"].split()[0])
+        minutes += distance if match["direction"] in ("past", "after") else -distance
     else:
-        minutes = cardinal(moment.minute)
-    return f"{hour} {minutes} {_part_of_day(moment.hour)}"
+        minutes += int((match["minute"] or match["minute2"] or "0").removeprefix("oh "))
+    is_open = not part and 60 <= minutes < 13 * 60
+    if part:
+        is_late = part.endswith(("afternoon", "evening", "pm", "tonight")) or (part == "at night" and minutes >= 6 * 60)
+        minutes = minutes % 720 + (720 if is_late else 0)
+    minutes %= 24 * 60 if minutes < 25 * 60 else 10**6
+    hour, minute = divmod(minutes, 60)
+    return TimeOfDay(time(hour, minute), is_open) if hour < 24 else None
 
 
-def _part_of_day(hour: int) -> str:
-    if 1 <= hour < 12:
-        return "in the morning"
-    if 12 <= hour < 18:
-        return "in the afternoon"
-    return "in the evening" if 18 <= hour < 22 else "at night"
-
-
-def greeting(moment: datetime) -> str:
-    """ "Good morning!", as the hour has it."""
-    if 5 <= moment.hour < 12:
-        return "Good morning!"
-    return "Good afternoon!" if 12 <= moment.hour < 18 else "Good evening!"
-
-
-def spoken_date(day: date) -> str:
-    """ "Thursday, the nineteenth of November"."""
-    return f"{day:%A}, the {ordinal(day.day)} of {day:%B}"
-
-
-def spoken_year(day: date) -> str:
-    return year(day.year)
-
-
-def days_until(day: date, event: str) -> int:
-    """How many days from `day` to the next `event`: one of `FEASTS` (0 on the day) or a weekday (1 to 7)."""
-    if event in WEEKDAYS:
-        return (WEEKDAYS.index(event) - day.weekday() - 1) % 7 + 1
-    month, number = FEASTS[event]
-    this_year = day.replace(month=month, day=number)
-    return ((this_year if this_year >= day else this_year.replace(year=day.year + 1)) - day).days
+def span_meant(words: str) -> timedelta:
+    """The length of time that `words` name, such as "2 hours and 10 minutes" or "an hour and a half"."""
+    total = timedelta()
+    for count, unit in re.findall(rf"(\d+(?:\.\d+)?|an?) ({_SPAN_UNIT})", words):
+        number = float(count) if count[0].isdecimal() else 1.0
+        if words.startswith(("half", "quarter", "a quarter")):
+            number = 0.5 if words.startswith("half") else 0.25
+        elif words.endswith("and a half"):
+            number += 0.5
+        total += timedelta(**{f"{unit.removesuffix('s')}s": min(number, 10**6)})
+    return total

@@ -2,63 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import re
+from decimal import Decimal
 
-from voicebot.engines.llm.offline.clock_questions import Asked, ClockQuestion, clock_questions_in
-from voicebot.engines.llm.offline.sums import Sum, is_broken_sum, sums_in
+from voicebot.engines.llm.offline.clock_questions import ClockQuestion, clock_questions_in
+from voicebot.engines.llm.offline.dates import marked
+from voicebot.engines.llm.offline.sums import SUM_MARK, Sum, continued, sums_in
 from voicebot.engines.llm.offline.topics import GUESSES, Mention, Topic, topics_in
-from voicebot.engines.llm.offline.words import split_words, words_of
+from voicebot.engines.llm.offline.words import END, spoken_again, words_of
 
 Request = ClockQuestion | Sum | Mention
 
 MOST_REQUESTS = 4
 """More would be no answer any more but a speech."""
 
-_SIDE_TOPICS = frozenset(
-    (Topic.GREETING, Topic.THANKS, Topic.YES, Topic.NO, Topic.PRAISE, Topic.HOW_ARE_YOU, Topic.CAPABILITIES)
-)
-"""Topics beside which a place may still be meant as a question."""
 _TOLD = frozenset((Topic.JOKE, Topic.STORY, Topic.CONTINUE))
-_SUM_WORD = "#"
-_BRIEF = frozenset(
-    split_words("and or in at for to what how about the now then there please okay ok so well hey is it")
-)
-"""With nothing but these words beside it a place ("and in Paris") is surely a question for the time there."""
+_PASSED_OVER = frozenset((Topic.YES, Topic.NO, Topic.STOP, Topic.ABOUT_ME))
+"""What needs no answer of its own where something else is said as well: "No. Tell me a joke."."""
 
 
-def requests_in(text: str) -> list[Request]:
-    """What is asked for in `text`; at least one, if only that it was not understood."""
-    words = words_of(text)
-    sums = sums_in(words)
-    others = _without(words, sums)
-    topics = topics_in(" ".join(others))
-    questions = clock_questions_in(others)
-    places = {word for question in questions for word in question.place.split()}
-    questions = _sure(questions, topics, [word for word in others if word not in places])
-    if sums or questions:
-        topics = [mention for mention in topics if mention.topic not in GUESSES | {Topic.CAPABILITIES}]
-    elif is_broken_sum(words) and all(mention.topic in GUESSES for mention in topics):
-        topics = [Mention(Topic.BROKEN_SUM, 0, 0)]
-    found: list[tuple[int, Request]] = [(sum_.start, sum_) for sum_ in sums]
+def requests_in(text: str, result: Decimal | None = None) -> list[Request]:
+    """What is asked for in `text`; at least one, if only that it was not understood.
+
+    `result` is that of a sum just worked out, which the text may mean by "that".
+    """
+    marks = marked(" ".join(words_of(text)))
+    sums, rest = sums_in(marks.text)
+    if not sums and result is not None:
+        sums, rest = sums_in(continued(marks.text, result))
+    marks.text = rest if sums else marks.text
+    questions = clock_questions_in(marks)
+    words = marks.in_words(marks.text)
+    places = (match.start() for match in re.finditer(rf"(?<!\S){SUM_MARK}(?!\S)", words))
+    found: list[tuple[int, Request]] = list(zip(places, sums, strict=False))
     found += [(question.at, question) for question in questions]
-    found += [(" ".join(others).count(" ", 0, mention.start), mention) for mention in topics]
+    found += _mentions(words, [at for at, _ in found])
+    if len(found) > 1:
+        found = [each for each in found if not (isinstance(each[1], Mention) and each[1].topic in _PASSED_OVER)] or found
     # What is told at length comes last, as what follows it would hardly be heard.
     found.sort(key=lambda each: (isinstance(each[1], Mention) and each[1].topic in _TOLD, each[0]))
     return [request for _, request in found][:MOST_REQUESTS] or [Mention(Topic.UNKNOWN, 0, 0)]
 
 
-def _without(words: Sequence[str], sums: Sequence[Sum]) -> list[str]:
-    """`words` with those that belong to sums blotted out."""
-    taken = {at for sum_ in sums for at in range(sum_.start, sum_.end)}
-    return [_SUM_WORD if at in taken else word for at, word in enumerate(words)]
-
-
-def _sure(questions: list[ClockQuestion], topics: Sequence[Mention], words: Sequence[str]) -> list[ClockQuestion]:
-    """The questions without those that were understood from a place alone while something else was said about it."""
-    if not questions or questions[0].asked is not Asked.PLACE_ONLY:
-        return questions
-    if _BRIEF.issuperset(words):
-        return [replace(question, asked=Asked.TIME) for question in questions]
-    about_it = any(mention.topic not in _SIDE_TOPICS | {Topic.QUESTION} for mention in topics)
-    return [] if about_it else questions
+def _mentions(words: str, others: list[int]) -> list[tuple[int, Request]]:
+    """The topics of each sentence and where they stand. `others` are the places of sums and questions."""
+    found: list[tuple[int, Request]] = []
+    seen: set[Topic] = set()
+    start = 0
+    for sentence in words.split(f" {END} "):
+        end = start + len(sentence)
+        is_understood = any(start <= at <= end for at in others)
+        for mention in topics_in(spoken_again(sentence).removesuffix(f" {END}")):
+            is_passed_over = is_understood and mention.topic in GUESSES | {Topic.CAPABILITIES}
+            if mention.topic not in seen and not is_passed_over:
+                seen.add(mention.topic)
+                found.append((start + mention.start, mention))
+        start = end + len(f" {END} ")
+    return found

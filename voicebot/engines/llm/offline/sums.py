@@ -1,187 +1,269 @@
-"""Sums found in speech: "what is too plus two" is `2 + 2`, said "two plus two"."""
+"""Sums found in speech: "what is twenty percent off sixty" is `(60) * (1 - 20 / 100)`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from enum import Enum, auto
 
-from voicebot.engines.llm.offline.numerals import ORDINAL_VALUES, SOUND_ALIKES, read_number, spoken
-from voicebot.engines.llm.offline.sum_words import (
-    ASKED,
-    COMMANDS,
-    DATE_SIGNS,
-    FUNCTIONS,
-    OPERATORS,
-    PERCENT,
-    PERCENT_OF,
-    POWER,
-    POWERS,
-    SIGNS,
-    Operator,
+from voicebot.engines.llm.offline.spoken import cardinal, ordinal, spoken_number
+
+SUM_MARK = "#"
+"""Stands in a text where a sum was."""
+
+_NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)(?![\w:])"
+_SIGNED = rf"(?:(?:minus |negative |- )?{_NUMBER})"
+_MONEY = r"(?: (?:dollars?|euros?|pounds?|bucks))?"
+_PARTS = r"(?:half|quarters?|\d+(?:st|nd|rd|th)s?)"
+
+_REWRITTEN: Sequence[tuple[str, str | Callable[[re.Match[str]], str]]] = (
+    (
+        rf"(?:add|sum of|total of) (?P<all>{_SIGNED}(?: (?:(?:and|to|plus) )?{_SIGNED})+)",
+        lambda match: " plus ".join(re.findall(_SIGNED, match["all"])),
+    ),
+    (rf"(?:subtract|take|deduct) ({_SIGNED})(?: away)? from ({_SIGNED})", r"\2 minus \1"),
+    (rf"difference between ({_SIGNED}) and ({_SIGNED})", r"\1 minus \2"),
+    (rf"(?:multiply|product of) ({_SIGNED}) (?:by|and|with|times) ({_SIGNED})", r"\1 times \2"),
+    (rf"(?:divide|split|share) ({_SIGNED})(?: \w+)? (?:by|between|among|into) ({_SIGNED})", r"\1 divided by \2"),
+    (rf"(?<=how much is )({_SIGNED}) and ({_SIGNED})(?= |$)", r"\1 plus \2"),
+    (rf"increase ({_NUMBER}) by (?={_NUMBER} (?:per ?cent|%))", r"\1 plus "),
+    (rf"(?:reduce|decrease|lower) ({_NUMBER}) by (?={_NUMBER} (?:per ?cent|%))", r"\1 minus "),
+    (rf"({_NUMBER}) increased by", r"\1 plus"),
+    (rf"({_NUMBER}) (?:reduced|decreased) by", r"\1 minus"),
+    (rf"what percent(?:age)? of ({_NUMBER}) is ({_NUMBER})", r"\2 divided by \1 times 100"),
+    (rf"({_SIGNED}) and ({_SIGNED}) (?=makes?|equals?|is|are|together)", r"\1 plus \2 "),
+    (rf"how many times does ({_NUMBER}) (?:go|fit) into ({_NUMBER})", r"\2 divided by \1"),
+    (rf"remainder (?:of|when)(?: you)? ({_NUMBER})(?: is)? divided by ({_NUMBER})", r"\1 modulo \2"),
+    (rf"({_NUMBER}) (?:per ?cent|%) off ({_NUMBER})", r"\2 minus \1 percent"),
+    (r"to the (\d+)(?:st|nd|rd|th)(?: power)?", r"to the power of \1"),
+)
+"""Ways of putting a sum that do not follow the order of an expression, and the same sum in that order."""
+
+
+class _Is(Enum):
+    NUMBER = auto()
+    OPERATOR = auto()
+    BEFORE = auto()
+    """Stands before one number, such as "half of"."""
+    AFTER = auto()
+    """Stands after one number, such as "squared"."""
+    PERCENT = auto()
+    OPEN = auto()
+    CLOSE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A part of a sum: its form in the expression, in which {} is the number it belongs to, and how it is said."""
+
+    kind: _Is
+    form: str
+    said: str
+
+
+_PHRASES: Sequence[tuple[str, _Token]] = (
+    (r"plus|added to|\+", _Token(_Is.OPERATOR, "+", "plus")),
+    (r"minus|take away|less|negative|-", _Token(_Is.OPERATOR, "-", "minus")),
+    (r"times|multiplied(?: by| with)?|multiply by|x|\*|×", _Token(_Is.OPERATOR, "*", "times")),
+    (r"divided(?: by)?|divide by|over(?! [\d.]+ (?!plus|minus|times|and|equals|is|what|please)\w)|/|÷", _Token(_Is.OPERATOR, "/", "divided by")),
+    (r"(?:raised )?to the power(?: of)?|raised to|\^|\*\*", _Token(_Is.OPERATOR, "**", "to the power of")),
+    (r"modulo|mod|%(?= \d)", _Token(_Is.OPERATOR, "%", "modulo")),
+    (r"cub(?:e|ic) root of", _Token(_Is.BEFORE, "(({}) ** (1 / 3))", "the cube root of")),
+    (r"(?:square )?root of|square root|√", _Token(_Is.BEFORE, "sqrt({})", "the square root of")),
+    (r"twice|double", _Token(_Is.BEFORE, "({} * 2)", "twice")),
+    (r"triple", _Token(_Is.BEFORE, "({} * 3)", "three times")),
+    (r"squared", _Token(_Is.AFTER, "({} ** 2)", "squared")),
+    (r"cubed", _Token(_Is.AFTER, "({} ** 3)", "cubed")),
+    (r"per ?cent|%", _Token(_Is.PERCENT, "({} / 100)", "percent")),
+    (r"\(|open (?:bracket|parenthes[ie]s)", _Token(_Is.OPEN, "(", "")),
+    (r"\)|close (?:bracket|parenthes[ie]s)", _Token(_Is.CLOSE, ")", "")),
+)
+_TOKEN = re.compile(
+    rf"(?:the )?(?:(?P<percent>{_NUMBER}) (?:per ?cent|%) (?:of|on)|(?:(?P<parts>\d+|an?) )?(?P<part>{_PARTS})(?: of|(?<=half)(?= \d))"
+    rf"|(?P<count>\d+|an?) (?P<fraction>half|quarters?|(?!1st|2nd)\d+(?:st|nd|rd|th)s?)|(?P<number>{_NUMBER}){_MONEY}|"
+    + "|".join(f"(?P<phrase{place}>{pattern})" for place, (pattern, _) in enumerate(_PHRASES))
+    + r")(?:(?= )|$)"
 )
 
-LONGEST_OPERATOR = max(len(phrase.split()) for phrase in OPERATORS)
+_ASKED = frozenset(
+    (
+        "what is how much are calculate compute work out solve tell me please the equals equal does make hey hi hello a"
+        " sum result of can you and so"
+    ).split()
+)
+"""Words beside which "7/11" or "5-3" is a sum, not a date, a score or a telephone number."""
+_OF_IT = re.compile(r"(?<!result)(?<!value)(?<!answer)(?<!total)(?<!sum)(?<!calculation)(?<!tip)(?<!discount) of $")
+"""Before a sum this makes it a part of something else, as in "the sine of 30 plus 5"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """An arithmetic expression for the calculator, and how it is said ("" where that would be hard to follow).
-
-    It was found in a list of words from word `start` up to, not including, word `end`.
-    """
+    """An arithmetic expression for the calculator, and how it is said ("" where that would be hard to follow)."""
 
     expression: str
     said: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Term:
-    """A number or an expression that was read up to, not including, word `end`."""
+class _Part:
+    """A number or an expression, read up to the token `end`."""
 
     expression: str
     said: str
     end: int
     is_sum: bool = False
     """Whether there is anything to work out."""
-    is_alike: bool = False
-    """Whether it is a word that only sounds like a number."""
+    is_percent: bool = False
 
 
-def sums_in(words: Sequence[str]) -> list[Sum]:
-    """The sums among `words`, in their order."""
-    found: list[Sum] = []
-    at = 0
-    while at < len(words):
-        term = _command(words, at) or _expression(words, at)
-        if term is None or not term.is_sum:
-            at += 1
+def sums_in(text: str) -> tuple[list[Sum], str]:
+    """The sums in words from `words_of`, and the text with a mark in the place of each.
+
+    Where a part of a sum is no number, as in "two plus two times my age", there is none at all.
+    """
+    for pattern, order in _REWRITTEN:
+        text = re.sub(rf"(?:the )?\b{pattern}", order, text)
+    sums: list[Sum] = []
+    rest, done = "", 0
+    for start, run in _runs(text):
+        tokens = [token for token, _ in run]
+        part = _expression(tokens, 0)
+        if part is None or not part.is_sum or part.end < len(tokens):
+            if {token.kind for token in tokens} >= {_Is.NUMBER, _Is.OPERATOR}:
+                return [], text
             continue
-        if not _is_date(words, at, term.end):
-            found.append(Sum(term.expression, term.said, at, term.end))
-        at = term.end
-    return found
+        end = run[-1][1]
+        if not _is_date(text, start, end) and not _OF_IT.search(text[:start]):
+            sums.append(Sum(part.expression, part.said))
+            rest += text[done:start] + SUM_MARK
+            done = end
+    return sums, rest + text[done:]
 
 
-def is_broken_sum(words: Sequence[str]) -> bool:
-    """Whether there is a clear sign of arithmetic beside a number, the rest of the sum having been lost."""
-    return any(
-        word in OPERATORS
-        and OPERATORS[word].is_clear
-        and (read_number(words, at + 1) is not None or (at > 0 and read_number(words, at - 1) is not None))
-        for at, word in enumerate(words)
-    )
+def continued(text: str, result: Decimal) -> str:
+    """ "Add five to that" and "and times three" with the `result` of the sum before put in."""
+    text = re.sub(r"\b(?:that|it|the (?:result|answer))\b", f"{result:f}", text)
+    text = re.sub(r"^(?:(?:and|now|then|okay|ok|so) )+", "", text)
+    first = _token(_TOKEN.match(text))
+    starts_in_the_middle = first is not None and first[0].kind in (_Is.OPERATOR, _Is.AFTER)
+    return f"{result:f} {text}" if starts_in_the_middle else text
 
 
-def _is_date(words: Sequence[str], start: int, end: int) -> bool:
-    signs = {word for word in words[start:end] if not word[0].isdecimal()}
-    return bool(signs) and signs <= DATE_SIGNS and not ASKED.issuperset((*words[:start], *words[end:]))
+def _runs(text: str) -> Iterator[tuple[int, list[tuple[_Token, int]]]]:
+    """Where tokens of arithmetic follow each other: the first one's start, and each token with its end."""
+    run: list[tuple[_Token, int]] = []
+    start = at = 0
+    while at < len(text):
+        token = _token(_TOKEN.match(text, at))
+        if token is not None:
+            start = at if not run else start
+            run.append(token)
+            at = token[1] + 1
+            continue
+        if run:
+            yield start, run
+            run = []
+        at = text.find(" ", at) + 1 or len(text)
+    if run:
+        yield start, run
 
 
-def _expression(words: Sequence[str], at: int) -> _Term | None:
-    """Terms joined by operators, as many as there are from word `at` on."""
-    left = _term(words, at)
-    while left is not None and (step := _operator(words, left.end)) is not None:
-        operator, end = step
-        right = _term(words, end)
-        if right is None or not (operator.is_clear or not (left.is_alike or right.is_alike)):
+def _token(match: re.Match[str] | None) -> tuple[_Token, int] | None:
+    if match is None:
+        return None
+    if match["number"]:
+        said = spoken_number(Decimal(match["number"]))[0]
+        return _Token(_Is.NUMBER, match["number"], said), match.end()
+    if match["percent"]:
+        said = f"{spoken_number(Decimal(match['percent']))[0]} percent of"
+        return _Token(_Is.BEFORE, f"({match['percent']} / 100 * {{}})", said), match.end()
+    if match["part"]:
+        token = _fraction(match["parts"] or "", match["part"])
+        return (token, match.end()) if token else None
+    if match["fraction"]:
+        part = _fraction(match["count"], match["fraction"])
+        said = f"{cardinal(int(match['count']) if match['count'].isdecimal() else 1)} {part.said[:-3].split()[-1]}" if part else ""
+        return (_Token(_Is.NUMBER, part.form.format("1"), said), match.end()) if part else None
+    place = next(place for place in range(len(_PHRASES)) if match[f"phrase{place}"])
+    return _PHRASES[place][1], match.end()
+
+
+def _fraction(parts: str, part: str) -> _Token | None:
+    """ "2 3rds of", "a quarter of" or "half of"."""
+    named = {"half": (2, "half"), "quarter": (4, "quarter")}.get(part.removesuffix("s"))
+    size = named[0] if named else int(re.sub(r"\D", "", part))
+    if size < 2 or not (parts or named):
+        return None
+    number = int(parts) if parts.isdecimal() else 1
+    said = named[1] if named else ordinal(size)
+    said = f"{cardinal(number)} {said}s of" if number > 1 else "half of" if size == 2 else f"a {said} of"
+    return _Token(_Is.BEFORE, f"({number} / {size} * {{}})", said)
+
+
+def _is_date(text: str, start: int, end: int) -> bool:
+    signs = {word for word in text[start:end].split() if not word[0].isdecimal()}
+    beside = f"{text[:start]} {text[end:]}".split()
+    return bool(signs) and signs <= {"-", "/"} and not _ASKED.issuperset(beside)
+
+
+def _expression(tokens: Sequence[_Token], at: int) -> _Part | None:
+    """As many parts with operators between as there are from token `at` on."""
+    left = _part(tokens, at)
+    while left is not None and left.end < len(tokens) and tokens[left.end].kind is _Is.OPERATOR:
+        operator = tokens[left.end]
+        right = _part(tokens, left.end + 1)
+        if right is None:
             break
-        left = _joined(words, left, operator, right)
+        said = _all_said(left.said, operator.said, right.said)
+        if right.is_percent and operator.form in ("+", "-"):
+            expression = f"({left.expression}) * (1 {operator.form} {right.expression})"
+        else:
+            expression = f"{left.expression} {operator.form} {right.expression}"
+        left = _Part(expression, said, right.end, is_sum=True)
     return left
 
 
-def _operator(words: Sequence[str], at: int) -> tuple[Operator, int] | None:
-    for end in range(min(at + LONGEST_OPERATOR, len(words)), at, -1):
-        if (operator := OPERATORS.get(" ".join(words[at:end]))) is not None:
-            return operator, end
-    return None
-
-
-def _joined(words: Sequence[str], left: _Term, operator: Operator, right: _Term) -> _Term:
-    said = _all_said(left.said, operator.said, right.said)
-    percent_end = _after_any(words, right.end, PERCENT)
-    if operator.sign in ("+", "-") and percent_end is not None:
-        expression = f"({left.expression}) * (1 {operator.sign} {right.expression} / 100)"
-        return _Term(expression, _all_said(said, "percent"), percent_end, is_sum=True)
-    return _Term(f"{left.expression} {operator.sign} {right.expression}", said, right.end, is_sum=True)
-
-
-def _command(words: Sequence[str], at: int) -> _Term | None:
-    """ "Add five and six", "subtract three from ten"."""
-    for verb, (between, operator, swaps) in COMMANDS.items():
-        start = _after(words, at, verb)
-        first = _term(words, start) if start is not None else None
-        middle = _after_any(words, first.end, between) if first is not None else None
-        second = _term(words, middle) if middle is not None else None
-        if first is not None and second is not None:
-            left, right = (second, first) if swaps else (first, second)
-            return replace(_joined(words, left, operator, right), end=second.end)
-    return None
-
-
-def _term(words: Sequence[str], at: int) -> _Term | None:
+def _part(tokens: Sequence[_Token], at: int) -> _Part | None:
     """A number with what belongs to it: a sign, a root, a power, a percentage, parentheses."""
-    at = _after(words, at, "the") or at
-    if at >= len(words):
+    if at >= len(tokens):
         return None
-    if words[at] == "(":
-        inner = _expression(words, at + 1)
-        end = _after(words, inner.end, ")") if inner is not None else None
-        if inner is None or end is None:
+    token = tokens[at]
+    inner: _Part | None
+    match token.kind:
+        case _Is.NUMBER:
+            inner = _Part(token.form, token.said, at + 1)
+        case _Is.OPEN:
+            inner = _expression(tokens, at + 1)
+            if inner is None or inner.end >= len(tokens) or tokens[inner.end].kind is not _Is.CLOSE:
+                return None
+            inner = _Part(f"({inner.expression})", "", inner.end + 1, is_sum=inner.is_sum)
+        case _Is.BEFORE:
+            inner = _part(tokens, at + 1)
+            if inner is None:
+                return None
+            said = _all_said(token.said, inner.said)
+            return replace(inner, expression=token.form.format(inner.expression), said=said, is_sum=True)
+        case _Is.OPERATOR if token.form == "-":
+            inner = _part(tokens, at + 1)
+            if inner is None:
+                return None
+            return replace(inner, expression=f"-{inner.expression}", said=_all_said("minus", inner.said))
+        case _:
             return None
-        return _powered(words, _Term(f"({inner.expression})", "", end, is_sum=inner.is_sum))
-    if words[at] in SIGNS:
-        inner = _term(words, at + 1)
-        return inner and replace(inner, expression=f"-{inner.expression}", said=_all_said("minus", inner.said))
-    for phrase, (form, said) in FUNCTIONS.items():
-        start = _after(words, at, phrase)
-        if start is not None and (inner := _term(words, start)) is not None:
-            # "I called twice for ..." is no sum.
-            is_sum = not inner.is_alike or form.startswith("sqrt")
-            return _Term(form.format(inner.expression), _all_said(said, inner.said), inner.end, is_sum=is_sum)
-    number = _number(words, at)
-    return _powered(words, number) if number is not None else None
-
-
-def _number(words: Sequence[str], at: int) -> _Term | None:
-    if (read := read_number(words, at)) is not None:
-        value, end = read
-        return _Term(f"{value:f}", spoken(value)[0], end)
-    if (alike := SOUND_ALIKES.get(words[at])) is not None:
-        return _Term(str(alike), spoken(Decimal(alike))[0], at + 1, is_alike=True)
-    return None
-
-
-def _powered(words: Sequence[str], base: _Term) -> _Term:
-    """`base` with what follows it: "squared", "to the fifth", "percent of eighty"."""
-    start = _after_any(words, base.end, PERCENT_OF)
-    if start is not None and (whole := _term(words, start)) is not None:
-        expression = f"({base.expression} / 100 * {whole.expression})"
-        return _Term(expression, _all_said(base.said, "percent of", whole.said), whole.end, is_sum=True)
-    following = words[base.end] if base.end < len(words) else ""
-    if following in POWERS:
-        form, said = POWERS[following]
-        return _Term(form.format(base.expression), _all_said(base.said, said), base.end + 1, is_sum=True)
-    start = _after(words, base.end, "to the")
-    if start is not None and words[start + 1 : start + 2] == ["power"] and words[start] in ORDINAL_VALUES:
-        power = ORDINAL_VALUES[words[start]]
-        said = _all_said(base.said, POWER.said, spoken(Decimal(power))[0])
-        return _Term(f"({base.expression} ** {power})", said, start + 2, is_sum=True)
-    return base
+    while inner.end < len(tokens) and tokens[inner.end].kind in (_Is.AFTER, _Is.PERCENT):
+        after = tokens[inner.end]
+        inner = _Part(
+            after.form.format(inner.expression),
+            _all_said(inner.said, after.said),
+            inner.end + 1,
+            is_sum=inner.is_sum or after.kind is _Is.AFTER,
+            is_percent=after.kind is _Is.PERCENT,
+        )
+    return inner
 
 
 def _all_said(*parts: str) -> str:
     """The parts in a row; nothing if one of them can't be said."""
     return " ".join(parts) if all(parts) else ""
-
-
-def _after(words: Sequence[str], at: int, phrase: str) -> int | None:
-    """Where the words after `phrase` begin, if it stands at word `at`."""
-    parts = phrase.split()
-    return at + len(parts) if list(words[at : at + len(parts)]) == parts else None
-
-
-def _after_any(words: Sequence[str], at: int, phrases: Iterable[str]) -> int | None:
-    return next((end for phrase in phrases if (end := _after(words, at, phrase)) is not None), None)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from voicebot.engines.llm.messages import MODEL_AWAY, MODEL_STILL_AWAY
 from voicebot.engines.llm.offline.topics import GUESSES, Topic
 
-WITHOUT_MODEL = "For that I would need a large language model, which this version can't use yet."
+WITHOUT_MODEL = "For that I need a language model, which a key for Groq or OpenAI or a local Ollama would give me."
 
 OFFER = "Ask me for the time somewhere, a sum, a joke or a story."
 
@@ -62,15 +62,18 @@ SAID: Mapping[Topic, str] = {
         "I can tell you the time and the date anywhere in the world, work out sums, tell jokes and long stories, and "
         "repeat what I said. You can interrupt me at any time: just speak."
     ),
+    Topic.MODEL: (
+        "Put a key for Groq or OpenAI into the file dot env, or name a local server such as Ollama there, and start me "
+        "again. Then a language model answers you, and not my simple rules. The read-me file says how."
+    ),
     Topic.ABOUT_ME: f"I'm only a voice bot that thinks by simple rules, so there is not much to tell about me. {OFFER}",
     Topic.KNOWLEDGE: f"I can't answer that, sorry, because I know very little of the world. {OFFER} {WITHOUT_MODEL}",
     Topic.REQUEST: f"That is more than I can do, sorry. {OFFER} {WITHOUT_MODEL}",
     Topic.QUESTION: f"I have no answer to that, sorry. {OFFER} {WITHOUT_MODEL}",
-    Topic.BROKEN_SUM: "That sounded like a sum, but a part of it got lost. Please say it once more.",
 }
 
 UNKNOWN = (
-    f"I'm sorry, I did not understand that. {OFFER}",
+    f"I'm sorry, I did not understand that. {OFFER} {WITHOUT_MODEL}",
     "Sorry, that was too hard for me. I think by simple rules. You could ask what time it is in Tokyo, for example.",
     "I did not get that either, I'm afraid. You could ask what is seventeen times three, or for a joke.",
 )
@@ -101,6 +104,7 @@ SAID_TO_THE_MODEL = frozenset((Topic.YES, Topic.MORE, Topic.CONTINUE))
 
 SAID_STANDING_IN: Mapping[Topic, str] = {
     Topic.PRIVACY: "The page tells which engines listen, think and speak here, and where your words go.",
+    Topic.MODEL: "I have a language model, but it is away. The page says why.",
     Topic.BLAME: "I'm sorry about that. Simple rules answer you just now, and they are often not enough.",
     Topic.IDENTITY: (
         "I'm Voice Bot, an open voice bot and not a person. Simple rules answer you just now, until my language model "

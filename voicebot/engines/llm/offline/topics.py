@@ -11,7 +11,7 @@ from importlib.resources import files
 
 
 class Topic(StrEnum):
-    """The headings of topics.txt, and two that are known otherwise."""
+    """The headings of topics.txt, and UNKNOWN."""
 
     DISTRESS = "distress"
     STOP = "stop"
@@ -44,11 +44,11 @@ class Topic(StrEnum):
     SORRY = "sorry"
     IDENTITY = "identity"
     CAPABILITIES = "capabilities"
+    MODEL = "model"
     ABOUT_ME = "about me"
     KNOWLEDGE = "knowledge"
     REQUEST = "request"
     QUESTION = "question"
-    BROKEN_SUM = "broken sum"
     UNKNOWN = "unknown"
 
 
@@ -97,5 +97,7 @@ def _lines() -> Iterator[tuple[Topic, re.Pattern[str]]]:
             topic = Topic(line.strip("[]"))
         elif line.startswith("="):
             yield topic, re.compile(rf"^(?:(?:{_FILLERS}) )*(?:{line[1:].strip()})(?: (?:{_FILLERS}))*$")
+        elif line.startswith("^"):
+            yield topic, re.compile(rf"^(?:(?:{_FILLERS}) )*(?:{line[1:].strip()})(?!\w)")
         elif line and not line.startswith("#"):
             yield topic, re.compile(rf"\b(?:{line})(?!\w)")

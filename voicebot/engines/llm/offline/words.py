@@ -1,4 +1,4 @@
-"""A user's text, typed or misheard, as plain words to match."""
+"""A user's text, typed or transcribed, as plain words to match."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ import unicodedata
 from difflib import get_close_matches
 from functools import lru_cache
 
+from text_to_num import alpha2digit
+
 MOST_WORDS = 100
-"""Of a longer text only the last words are read: they are the latest, and the work stays short."""
+"""A longer text is read from its end only: what was said last counts most, and the work stays short."""
 
-
-def split_words(text: str) -> tuple[str, ...]:
-    """The words of a table written as one text."""
-    return tuple(text.split())
-
+LONGEST_WORD = 40
+"""Characters of a word that are read. English words are shorter, and the work stays short."""
 
 _CONTRACTIONS = (
     (re.compile(r"\b(?:wo)n'?t\b"), "will not"),
     (re.compile(r"\b(?:can'?t|cannot)\b"), "can not"),
     (re.compile(r"\b(do|does|did|is|are|was|have|would|could|should)n'?t\b"), r"\1 not"),
-    (re.compile(r"\b(what|who|where|how|when|it|that|there)'s\b|\b(what|who|where|how)s\b"), r"\1\2 is"),
+    (re.compile(r"\b(what|who|where|how|when|it|that|there)'s\b|\b(what|who|where|how|when)s\b"), r"\1\2 is"),
     (re.compile(r"\b(what|how|where|who)'d\b"), r"\1 did"),
     (re.compile(r"\b(you|we|they|what|who)'re\b|\b(you)re\b"), r"\1\2 are"),
     (re.compile(r"\bi'?m\b"), "i am"),
@@ -29,27 +28,53 @@ _CONTRACTIONS = (
     (re.compile(r"\b(i|you|we|they)'d\b"), r"\1 would"),
     (re.compile(r"(?<=\d),(?=\d{3}\b)|'"), ""),
 )
-_TOKEN = re.compile(r"\d+(?:\.\d+)?|\.\d+|[^\W\d_]+|\*\*|[-+*/^%()×÷√]")
+_ABBREVIATIONS = (
+    (re.compile(r"\b([ap])\.\s?m\b\.?"), r"\1m"),
+    (re.compile(r"(?<=\d)(?=[ap]m\b)"), " "),
+    (re.compile(r"\ban? (?=\d+\b)"), ""),
+    (re.compile(r"\b(\d+) and a half\b"), r"\1.5"),
+    (re.compile(r"\b(?:(\d+)|an?) dozen\b"), lambda match: str(12 * int(match[1] or 1))),
+)
+_TOKEN = re.compile(
+    r"\d+:\d\d|\d+(?:st|nd|rd|th)s?\b|\d+(?:\.\d+)?|\.\d+|[^\W\d_]+|\*\*|[-+*/^%()×÷√]"
+    # The end of a sentence, which is not after an initial, as in "U.S.", nor after one of these abbreviations.
+    r"|(?<=\w\w)(?<!\b(?:st|dr|mr))[.?!](?=\s)|(?<=\d)[.?!](?=\s)"
+)
+END = "."
+"""Stands between two sentences."""
+_SPOKEN = {"1": "one", "2nd": "second"}
+"""Numbers that often mean none, as in "another one" and "wait a second", as they are said."""
 
 KEYWORDS = frozenset(
-    split_words(
+    (
         "another calculate calculator capabilities capital christmas continue divide divided forecast goodbye halloween"
-        " headlines interrupt minus multiply multiplied percent question remind reminder repeat repeated square squared"
+        " headlines interrupt minus multiply multiplied percent question remainder remind reminder repeat repeated square squared"
         " stories story subtract temperature thank thanks time timer times tomorrow translate weather yesterday"
-    )
+    ).split()
 )
-"""Words to which a misspelling is mended. Sound-alikes that are words themselves stand in the patterns instead."""
+"""Words to which a misspelling is mended, as people who type misspell them."""
 LIKENESS = 0.86
 """difflib's ratio: mends "tommorow" and "storry"; leaves "history", "minutes" and "thinks" alone."""
 
 
 def words_of(text: str) -> list[str]:
-    """The words, numbers and arithmetic signs of `text`, in lower case and with contractions written out."""
+    """The words, numbers and arithmetic signs of `text`, in lower case, with contractions written out.
+
+    Numbers are in digits: "twenty-five" is "25", "the third" is "the 3rd". Between sentences stands a full stop.
+    """
     plain = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
+    plain = " ".join(word[:LONGEST_WORD] for word in plain.split()[-MOST_WORDS:])
     for pattern, written_out in _CONTRACTIONS:
         plain = pattern.sub(written_out, plain)
-    tokens: list[str] = _TOKEN.findall(plain)
-    return [_mended(token) for token in tokens[-MOST_WORDS:]]
+    plain = alpha2digit(plain, "en", threshold=0)
+    for pattern, replacement in _ABBREVIATIONS:
+        plain = pattern.sub(replacement, plain)
+    return [END if token in "?!" else _mended(token) for token in _TOKEN.findall(plain)[-MOST_WORDS:]]
+
+
+def spoken_again(text: str) -> str:
+    """Words from `words_of`, with "1" and "2nd" as words again, as they stand in phrases that mean no number."""
+    return " ".join(_SPOKEN.get(word, word) for word in text.split(" "))
 
 
 def bare_words(text: str) -> list[str]:
