@@ -7,7 +7,7 @@ PIPECAT := .venv-pipecat
 # Python compiles what it imports by itself; a current pip and no compiling make a third of the time.
 INSTALL := -m pip install --quiet --no-compile
 
-.PHONY: run test bench bench-embedded bench-echo bench-load bench-soak attack lint audit clean
+.PHONY: run test bench bench-embedded bench-echo bench-speech bench-load bench-soak attack lint audit clean
 
 run: $(VENV)/.installed
 	$(BIN)/python app.py $(ARGS)
@@ -27,6 +27,10 @@ bench-embedded: $(VENV)/.installed-dev
 bench-echo: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.echo
 
+# How well the embedded recogniser hears and the embedded voices speak, and what that costs.
+bench-speech: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.benchmarks.speech
+
 # How many can talk to one process at the same time.
 bench-load: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.load $(ARGS)
@@ -35,7 +39,7 @@ bench-load: $(VENV)/.installed-dev
 bench-soak: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.soak $(ARGS)
 
-# What strangers can do to everybody else: attacks on the app, on loopback, while honest users talk; about 15 minutes.
+# What strangers can do to everybody else: attacks on the app, on loopback, while honest users talk; about 20 minutes.
 attack: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.attacks $(ARGS)
 
