@@ -13,7 +13,7 @@ COPY voicebot ./voicebot
 
 USER 1000
 ENV HOME=/home/voicebot PYTHONUNBUFFERED=1 GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=7860 \
-    DATABASE_URL=sqlite:////data/conversations.db
+    DATABASE_URL=sqlite:////data/conversations.db XDG_CACHE_HOME=/data/cache
 VOLUME /data
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \

@@ -22,21 +22,26 @@ def chains(engines: Engines) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("settings", "stt", "llm", "tts"),
     [
-        ({}, ["moonshine"], ["offline"], ["espeak"]),
+        ({}, ["moonshine"], ["offline"], ["hibari", "espeak"]),
         (
             {"deepgram_api_key": KEY, "groq_api_key": KEY},
             ["deepgram", "moonshine"],
             ["groq", "offline"],
-            ["gtts", "espeak"],
+            ["gtts", "hibari", "espeak"],
         ),
-        ({"elevenlabs_api_key": KEY}, ["moonshine"], ["offline"], ["elevenlabs", "espeak"]),
-        ({"openai_base_url": "http://127.0.0.1:11434/v1"}, ["moonshine"], ["openai", "offline"], ["espeak"]),
-        ({"openai_api_key": KEY}, ["moonshine"], ["openai", "offline"], ["gtts", "espeak"]),
+        ({"elevenlabs_api_key": KEY}, ["moonshine"], ["offline"], ["elevenlabs", "hibari", "espeak"]),
+        (
+            {"openai_base_url": "http://127.0.0.1:11434/v1"},
+            ["moonshine"],
+            ["openai", "offline"],
+            ["hibari", "espeak"],
+        ),
+        ({"openai_api_key": KEY}, ["moonshine"], ["openai", "offline"], ["gtts", "hibari", "espeak"]),
         (
             {"groq_api_key": KEY, "llm_engine": "openai-realtime,groq,offline", "openai_api_key": KEY},
             ["moonshine"],
             ["openai-realtime", "groq", "offline"],
-            ["gtts", "espeak"],
+            ["gtts", "hibari", "espeak"],
         ),
         (
             {"deepgram_api_key": KEY, "stt_engine": "deepgram-rest", "tts_engine": "espeak,gtts"},
@@ -48,7 +53,7 @@ def chains(engines: Engines) -> dict[str, list[str]]:
             {"deepgram_api_key": KEY, "deepgram_model": "flux-general-en", "stt_engine": "deepgram"},
             ["deepgram"],
             ["offline"],
-            ["gtts", "espeak"],
+            ["gtts", "hibari", "espeak"],
         ),
         # In other languages `auto` leaves out what does not know them.
         (
@@ -84,6 +89,10 @@ async def test_chains(settings: dict[str, Any], stt: list[str], llm: list[str], 
         (
             {"language": "fr", "deepgram_api_key": KEY, "stt_engine": "deepgram,moonshine"},
             "LANGUAGE: moonshine (STT_ENGINE) does not know 'fr'; it knows en",
+        ),
+        (
+            {"language": "fr", "deepgram_api_key": KEY, "groq_api_key": KEY, "tts_engine": "hibari,espeak"},
+            "LANGUAGE: hibari (TTS_ENGINE) does not know 'fr'; it knows en",
         ),
     ],
     ids=str,

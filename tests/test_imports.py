@@ -41,7 +41,7 @@ LAYERS = [
 ENGINES = {
     *("engines.stt.deepgram", "engines.stt.moonshine", "engines.vad.silero"),
     *("engines.llm.groq", "engines.llm.openai", "engines.llm.realtime", "engines.llm.offline"),
-    *("engines.tts.elevenlabs", "engines.tts.gtts", "engines.tts.espeak"),
+    *("engines.tts.elevenlabs", "engines.tts.gtts", "engines.tts.hibari", "engines.tts.espeak"),
 }
 
 PURE_MAY_NOT = {"asyncio", "threading", "socket", "httpx", "gradio", "fastrtc", "aiortc", "time", "logging"}

@@ -52,8 +52,8 @@ def test_the_embedded_engines_offer_no_more_than_they_can(embedded: Options) -> 
     view = embedded.view()
     assert names(view["language"]) == ["en"]
     assert names(view["persona"]) == ["assistant"], "the embedded model is only itself"
-    assert [engine["name"] for engine in view["engines"]["tts"]] == ["espeak"]
-    assert {"en", "en-us+f3"} <= set(names(view["engines"]["tts"][0]["voices"]["en"]))
+    assert [engine["name"] for engine in view["engines"]["tts"]] == ["hibari", "espeak"]
+    assert {"en", "en-us+f3"} <= set(names(view["engines"]["tts"][1]["voices"]["en"]))
 
 
 def test_cloud_engines_offer_more(cloud: Options) -> None:
@@ -65,7 +65,7 @@ def test_cloud_engines_offer_more(cloud: Options) -> None:
     ]
     stt, llm, tts = (view["engines"][stage] for stage in ("stt", "llm", "tts"))
     assert [engine["name"] for engine in (*stt, *llm, *tts)] == [
-        *("deepgram", "moonshine", "groq", "offline", "elevenlabs", "gtts", "espeak"),
+        *("deepgram", "moonshine", "groq", "offline", "elevenlabs", "gtts", "hibari", "espeak"),
     ]
     assert stt[1]["languages"] == ["en"]
     assert [each["follows_persona"] for each in llm] == [True, False]

@@ -28,9 +28,9 @@ KEYS: Mapping[str, str] = {
 }
 """The setting without which an engine can't be used."""
 
-ENGLISH_ONLY = frozenset({"moonshine", "offline"})
+ENGLISH_ONLY = frozenset({"moonshine", "offline", "hibari"})
 
-EMBEDDED = frozenset({"moonshine", "offline", "espeak"})
+EMBEDDED = frozenset({"moonshine", "offline", "hibari", "espeak"})
 """Engines that send nothing anywhere."""
 
 E = TypeVar("E", bound=Engine)
@@ -148,7 +148,7 @@ def _auto_tts(settings: Settings) -> list[TtsName]:
         names.append("elevenlabs")
     if settings.deepgram_api_key or settings.groq_api_key or settings.openai_api_key:
         names.append("gtts")
-    return [*names, "espeak"]
+    return [*names, "hibari", "espeak"]
 
 
 def _key(key: SecretStr | None) -> str:
@@ -272,6 +272,10 @@ def _text_to_speech(name: TtsName, settings: Settings) -> TextToSpeech:
             from voicebot.engines.tts.gtts import Gtts
 
             return Gtts(language=settings.language)
+        case "hibari":
+            from voicebot.engines.tts.hibari import Hibari
+
+            return Hibari()
         case "espeak":
             from voicebot.engines.tts.espeak import Espeak
 

@@ -148,7 +148,7 @@ def _database_url(value: SecretStr | None) -> SecretStr | None:
 AUTO = "auto"
 SttName = Literal["auto", "deepgram", "deepgram-rest", "moonshine"]
 LlmName = Literal["auto", "groq", "openai", "openai-realtime", "offline"]
-TtsName = Literal["auto", "elevenlabs", "gtts", "espeak"]
+TtsName = Literal["auto", "elevenlabs", "gtts", "hibari", "espeak"]
 TurnName = Literal["auto", "none", "static", "cloudflare", "twilio", "hf"]
 
 TURN_KEYS = {

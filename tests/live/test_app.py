@@ -32,7 +32,7 @@ def start(folder: Path, *arguments: str, **settings: object) -> subprocess.Compl
         ({"app_username": "ann"}, "APP_PASSWORD: is missing, with APP_USERNAME set"),
         ({"language": "fr"}, "LANGUAGE: moonshine (STT_ENGINE) does not know 'fr'; it knows en"),
         ({"persona": "pirate"}, "PERSONA: there is no 'pirate'"),
-        ({"espeak_voice": "klingonese"}, "espeak: "),
+        ({"tts_engine": "espeak", "espeak_voice": "klingonese"}, "espeak: "),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, settings: dict[str, object], line: str) -> None:
