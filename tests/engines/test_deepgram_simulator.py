@@ -122,6 +122,6 @@ async def test_real_speech_is_really_recognised() -> None:
                         await asyncio.sleep(0)
 
                 for _ in range(2):
-                    assert await final(transcriber, said()) == "what time is it"
+                    assert await final(transcriber, said()) == "What time is it?"
     finally:
         await engine.close()

@@ -256,6 +256,7 @@ async def test_one_that_is_given_up_keeps_what_has_come(host: FileHost, tmp_path
     assert asked(host)[-1] == f"bytes={kept}-"
 
 
+@pytest.mark.alone
 async def test_the_event_loop_is_free_meanwhile(host: FileHost, tmp_path: Path) -> None:
     """Also while 20 MB are checked."""
     content = bytes(20_000_000)

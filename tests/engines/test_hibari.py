@@ -385,6 +385,7 @@ async def test_many_speak_at_once_and_sound_the_same(hibari: Hibari) -> None:
     assert all(np.array_equal(each.samples, alone.samples) for each in together)
 
 
+@pytest.mark.alone
 async def test_the_event_loop_stays_free(hibari: Hibari) -> None:
     lags: list[float] = []
 

@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from tests.benchmarks.users import cough as other_cough
+from tests.benchmarks.users import noise as door
+from tests.live.sounds import click, cough
 from tests.support.shared import recording, recordings
 from tests.support.speech import spoken
 from tests.support.understanding import model, understood, word_errors, words
@@ -187,14 +190,15 @@ async def test_long_speech_that_comes_as_it_is_spoken_is_understood_as_well(engi
 
 @in_one_loop
 async def test_a_recording_of_minutes_that_comes_at_once_does_not_hold_up_the_event_loop(engine: Moonshine) -> None:
+    """Measured in CPU time of the event loop's thread, as the machine may be busy with something else."""
     minutes = np.tile(spoken(STORY[0]).resampled(16_000).samples, 35)
     lags = []
 
     async def watch() -> None:
         while True:
-            before_s = time.perf_counter()
+            before_s = time.thread_time()
             await asyncio.sleep(0)
-            lags.append(time.perf_counter() - before_s)
+            lags.append(time.thread_time() - before_s)
 
     async def at_once() -> AsyncIterator[Audio]:
         yield Audio(minutes, 16_000)
@@ -203,7 +207,7 @@ async def test_a_recording_of_minutes_that_comes_at_once_does_not_hold_up_the_ev
     async with aclosing(transcribing(engine, at_once())) as transcripts:
         await anext(transcripts)
     watching.cancel()
-    assert max(lags) < 0.06, "a machine that does something else at the time takes some milliseconds, too"
+    assert max(lags) < 0.02
 
 
 # Noise ----------------------------------------------------------------------------------------------------------------
@@ -213,6 +217,63 @@ async def test_a_recording_of_minutes_that_comes_at_once_does_not_hold_up_the_ev
 async def test_silence_has_no_words(engine: Moonshine) -> None:
     assert await heard(engine, Audio.silence(1.0, 16_000)) == ""
     assert await heard(engine, Audio(np.zeros(0, np.int16), 16_000)) == ""
+
+
+def steady(slope: float, duration_s: float) -> Audio:
+    """White noise (slope 0), pink (0.5) or brown (1)."""
+    count = round(duration_s * SPEECH_RATE_HZ)
+    hz = np.maximum(np.fft.rfftfreq(count, 1 / SPEECH_RATE_HZ), 30.0)
+    spectrum = np.fft.rfft(np.random.default_rng(round(10 * duration_s)).standard_normal(count)) * hz**-slope
+    values = np.fft.irfft(spectrum, count)
+    return Audio((values / values.std() * 2_000).clip(-32_768, 32_767).astype(np.int16), SPEECH_RATE_HZ)
+
+
+def chord(duration_s: float) -> Audio:
+    """Three tones, each with its harmonics."""
+    time_s = np.arange(round(duration_s * SPEECH_RATE_HZ)) / SPEECH_RATE_HZ
+    tones = [np.sin(2 * np.pi * hz * k * time_s) / k for hz in (110, 139, 165) for k in range(1, 9)]
+    return Audio((1_000 * np.sum(tones, axis=0)).astype(np.int16), SPEECH_RATE_HZ)
+
+
+NOISES = {
+    **{f"noise {slope} {length_s} s": steady(slope, length_s) for slope in (0.0, 0.5, 1.0) for length_s in (0.4, 1, 3)},
+    **{f"chord {length_s} s": chord(length_s) for length_s in (0.4, 2.0)},
+    **{f"cough {seed}": cough(seed) for seed in range(3)},
+    **{f"other cough {seed}": other_cough(seed) for seed in range(3)},
+    **{f"door or wheeze {seed}": door(seed) for seed in range(4)},
+    "keys": click(),
+}
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_noise_has_no_words(noise: str) -> None:
+    assert understood(NOISES[noise]) == ""
+
+
+def test_the_model_alone_would_find_words_in_most_of_them() -> None:
+    sounds = [noise.resampled(SPEECH_RATE_HZ).samples for noise in NOISES.values()]
+    texts = [model().decode(model().encode(sound)).text for sound in sounds]
+    assert sum(bool(text) for text in texts) > 0.8 * len(texts)
+
+
+def test_recorded_noise_has_no_words() -> None:
+    rng = np.random.default_rng(1)
+    found = []
+    for entry in recordings("noise"):
+        sound = recording(entry["file"]).samples
+        for _ in range(10):
+            length = min(int(rng.uniform(0.4, 3) * SPEECH_RATE_HZ), len(sound))
+            start = int(rng.integers(0, len(sound) - length + 1))
+            found.append(understood(Audio(sound[start : start + length], SPEECH_RATE_HZ)))
+    assert [text for text in found if text] == []
+
+
+@pytest.mark.parametrize("voice", ["rms", "slt", "awb", "kal16"])
+@pytest.mark.parametrize("text", ["you", "thank you"])
+def test_the_words_that_the_model_invents_count_when_they_are_said_in_noise(text: str, voice: str) -> None:
+    said = spoken(text, voice).resampled(SPEECH_RATE_HZ).samples
+    assert understood(Audio(said, SPEECH_RATE_HZ)) != ""
+    assert understood(with_noise(said, 10.0)) != ""
 
 
 # Sessions -------------------------------------------------------------------------------------------------------------

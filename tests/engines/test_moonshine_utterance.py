@@ -31,7 +31,7 @@ def needed(utterance: Utterance) -> Request:
 def decoded(utterance: Utterance, text: str) -> Request:
     """Answers what the utterance needs with this text."""
     request = needed(utterance)
-    utterance.heard(request, Recognized(text, (-0.1,)))
+    utterance.heard(request, Recognized(text, 0.9))
     return request
 
 
@@ -65,7 +65,7 @@ def test_a_pause_is_answered_without_more_decoding_if_the_last_word_was_in_the_i
     assert utterance.request() is None
     answer = told(utterance)
     assert (answer.text, answer.pause, answer.final) == ("hello there", 1, False)
-    assert answer.confidence == pytest.approx(np.exp(-0.1))
+    assert answer.confidence == pytest.approx(0.9)
 
 
 def test_a_pause_is_decoded_if_a_word_came_after_the_interim_text() -> None:
@@ -163,7 +163,7 @@ def all_decoded(utterance: Utterance, sounds: list[Samples]) -> str:
         values, counts = np.unique(utterance.sound(request), return_counts=True)
         half = [np.count_nonzero(sound) / 2 for sound in sounds]
         found = [int(v) - 1_000 for v, c in zip(values, counts, strict=True) if v and c > half[int(v) - 1_000]]
-        utterance.heard(request, Recognized(" ".join(map(str, found)), (-0.1,)))
+        utterance.heard(request, Recognized(" ".join(map(str, found)), 0.9))
     return transcript.text
 
 
@@ -190,7 +190,7 @@ def test_a_long_list_of_words_that_comes_bit_by_bit_loses_none_and_doubles_none(
             longest = max(longest, request.end - request.start)
             values, counts = np.unique(utterance.sound(request), return_counts=True)
             found = [int(v) - 1_000 for v, c in zip(values, counts, strict=True) if v and c > each_s * 8_000]
-            utterance.heard(request, Recognized(" ".join(map(str, found)), (-0.1,)))
+            utterance.heard(request, Recognized(" ".join(map(str, found)), 0.9))
         if (transcript := utterance.answer()) is not None:
             text = transcript.text
     assert longest <= LONGEST_PART
@@ -210,5 +210,5 @@ def test_a_long_utterance_is_cut_in_a_silence_and_each_part_is_decoded_once_more
     request = needed(utterance)
     assert request.part == first.part + 1, "the answer to the pause is the text of the first part"
     assert request.end - request.start < 200
-    utterance.heard(request, Recognized("the second", (-0.1,)))
+    utterance.heard(request, Recognized("the second", 0.9))
     assert told(utterance).text == "the first part the second"

@@ -56,7 +56,7 @@ def test_a_port_in_use_is_said(tmp_path: Path) -> None:
 def test_its_workers_end_with_it(tmp_path: Path, how: signal.Signals) -> None:
     with running_app(tmp_path) as app:
         workers = app.process.children(recursive=True)
-        assert len(workers) >= 3
+        assert workers
         app.process.send_signal(how)
         _, alive = psutil.wait_procs([app.process, *workers], timeout=10)
         assert alive == []

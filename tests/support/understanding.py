@@ -9,7 +9,7 @@ from functools import cache
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio
 from voicebot.engines.base import Transcript
 from voicebot.engines.stt.moonshine.model import Model
-from voicebot.engines.stt.moonshine.recognition import recognize
+from voicebot.engines.stt.moonshine.recognition import Recognizer
 from voicebot.engines.stt.moonshine.utterance import Utterance
 
 
@@ -17,6 +17,11 @@ from voicebot.engines.stt.moonshine.utterance import Utterance
 def model() -> Model:
     """Loading it takes half a second: one serves all tests of a process."""
     return Model.load()
+
+
+@cache
+def recognizer() -> Recognizer:
+    return Recognizer(model())
 
 
 def understood(audio: Audio) -> str:
@@ -32,7 +37,7 @@ def transcribed(audio: Audio) -> Transcript:
     while (transcript := utterance.answer()) is None:
         request = utterance.request()
         assert request is not None
-        utterance.heard(request, recognize(model(), utterance.sound(request), threading.Event()))
+        utterance.heard(request, recognizer().recognize(utterance.sound(request), threading.Event()))
     return transcript
 
 

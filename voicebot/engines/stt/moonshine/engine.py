@@ -6,16 +6,15 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 import numpy as np
 
 from voicebot.core.audio import SPEECH_RATE_HZ
 from voicebot.engines.base import EngineError
 from voicebot.engines.stt.moonshine.model import ENGINE, Model
-from voicebot.engines.stt.moonshine.recognition import recognize
+from voicebot.engines.stt.moonshine.recognition import Recognizer
 from voicebot.engines.stt.moonshine.scheduler import Scheduler, ThreadWorkers
-from voicebot.engines.stt.moonshine.transcriber import MoonshineTranscriber, Recognizer
+from voicebot.engines.stt.moonshine.transcriber import MoonshineTranscriber, Shared
 
 
 class Moonshine:
@@ -25,39 +24,38 @@ class Moonshine:
     languages = frozenset({"en"})
 
     def __init__(self) -> None:
-        self._recognizer: Recognizer | None = None
+        self._shared: Shared | None = None
         self._failure = EngineError(ENGINE, "its model is not loaded")
         self._workers: ThreadWorkers | None = None
 
     async def start(self) -> None:
         """Loads the model. Raises EngineError if its wheel is missing, damaged, or can't be used on this system."""
-        if self._recognizer is None:
+        if self._shared is None:
             try:
-                model = await asyncio.to_thread(_loaded_and_warm)
+                recognizer = await asyncio.to_thread(_loaded_and_warm)
             except EngineError as failure:
                 self._failure = failure
                 raise
             self._workers = ThreadWorkers()
-            scheduler = Scheduler(self._workers, asyncio.get_running_loop())
-            self._recognizer = Recognizer(scheduler, partial(recognize, model))
+            self._shared = Shared(recognizer, Scheduler(self._workers, asyncio.get_running_loop()))
 
     async def close(self) -> None:
         if self._workers is not None:
             self._workers.close()
-        self._recognizer = self._workers = None
+        self._shared = self._workers = None
 
     async def probe(self) -> None:
         """Raises EngineError if the model is not loaded."""
-        if self._recognizer is None:
+        if self._shared is None:
             raise self._failure
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[MoonshineTranscriber]:
-        yield MoonshineTranscriber(self._recognizer or self._failure)
+        yield MoonshineTranscriber(self._shared or self._failure)
 
 
-def _loaded_and_warm() -> Model:
+def _loaded_and_warm() -> Recognizer:
     """The first decoding takes longer than others: it is done before anybody waits."""
-    model = Model.load()
-    recognize(model, np.zeros(SPEECH_RATE_HZ, np.int16), threading.Event())
-    return model
+    recognizer = Recognizer(Model.load())
+    recognizer.recognize(np.zeros(SPEECH_RATE_HZ, np.int16), threading.Event())
+    return recognizer

@@ -33,6 +33,9 @@ INVENTED = frozenset(
         ("ah",),
         ("bye",),
         ("mm",),
+        ("hmm",),
+        ("mm", "hmm"),
+        ("uh",),
     }
 )
 """What the model writes for most noises."""

@@ -1,24 +1,43 @@
-"""From the sound of one part of an utterance to its words."""
+"""From the sound of one part of an utterance to its words, and how sure they are."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from math import exp
 
 from voicebot.core.audio import Samples
-from voicebot.engines.stt.moonshine.model import Model
+from voicebot.engines.stt.moonshine.model import Decoded, Model
+from voicebot.engines.stt.moonshine.noise import NoiseFilter
 
 
 @dataclass(frozen=True, slots=True)
 class Recognized:
-    """The words of a sound, with the natural logarithm of the probability of each token."""
+    """The words of a sound; none if nothing was said."""
 
     text: str
-    log_probabilities: tuple[float, ...]
+    confidence: float
+    """The tokens' mean probability (geometric), 0 to 1."""
 
 
-def recognize(model: Model, sound: Samples, stop: threading.Event) -> Recognized:
-    """Returns the words of a 16 kHz sound. Runs in a thread; ends soon after `stop` is set."""
-    features = model.encode(sound)
-    decoded = model.decode(features, stop)
-    return Recognized(decoded.text, decoded.log_probabilities)
+NOTHING = Recognized("", 0.0)
+
+
+class Recognizer:
+    """The model with all that corrects it. Has no state: threads may share it."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._noise = NoiseFilter.load()
+
+    def recognize(self, sound: Samples, stop: threading.Event) -> Recognized:
+        """Returns the words of a 16 kHz sound. Runs in a thread; ends soon after `stop` is set."""
+        features = self._model.encode(sound)
+        decoded = self._model.decode(features, stop)
+        if not decoded.text or stop.is_set() or not self._noise.passes(features, decoded.text):
+            return NOTHING
+        return Recognized(decoded.text, _confidence(decoded))
+
+
+def _confidence(decoded: Decoded) -> float:
+    return exp(decoded.log_probability / len(decoded.log_probabilities))

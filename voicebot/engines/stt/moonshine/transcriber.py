@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio, Samples
 from voicebot.engines.base import EngineError, Pause, Transcript
@@ -15,33 +16,36 @@ from voicebot.engines.stt.moonshine.recognition import Recognized
 from voicebot.engines.stt.moonshine.scheduler import Job, Scheduler, Share, Work
 from voicebot.engines.stt.moonshine.utterance import Request, Utterance
 
-Recognize = Callable[[Samples, threading.Event], Recognized]
-"""Finds the words of a 16 kHz sound, in a thread. Ends soon after the event is set."""
-
 SLICE_SAMPLES = SPEECH_RATE_HZ
 """Sound that comes in long pieces, as recordings do, is taken in slices, so that nothing else has to wait."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recognizer:
-    """The loaded model, and what decides when it is used."""
+class FindsWords(Protocol):
+    """What `Recognizer` does, or a test's replacement for it."""
 
+    def recognize(self, sound: Samples, stop: threading.Event) -> Recognized: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all sessions share: the loaded model, and what decides when it is used."""
+
+    recognizer: FindsWords
     scheduler: Scheduler
-    recognize: Recognize
 
 
 class MoonshineTranscriber:
     """Transcribes the utterances of one session; or raises why it can't, if there is no recogniser."""
 
-    def __init__(self, recognizer: Recognizer | EngineError) -> None:
-        self._recognizer = recognizer
+    def __init__(self, shared: Shared | EngineError) -> None:
+        self._shared = shared
         self._share = Share()
         self.bytes_sent = 0
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
-        if isinstance(self._recognizer, EngineError):
-            raise EngineError(ENGINE, self._recognizer.message, fault=self._recognizer.fault)
-        hearing = _Hearing(self._recognizer, self._share)
+        if isinstance(self._shared, EngineError):
+            raise EngineError(ENGINE, self._shared.message, fault=self._shared.fault)
+        hearing = _Hearing(self._shared, self._share)
         feeding = asyncio.create_task(self._feed(audio, hearing), name="moonshine audio")
         try:
             final = False
@@ -73,9 +77,8 @@ class MoonshineTranscriber:
 class _Hearing:
     """One utterance, with the job that decodes it at the moment."""
 
-    def __init__(self, recognizer: Recognizer, share: Share) -> None:
-        self._scheduler, self._recognize = recognizer.scheduler, recognizer.recognize
-        self._share = share
+    def __init__(self, shared: Shared, share: Share) -> None:
+        self._scheduler, self._recognizer, self._share = shared.scheduler, shared.recognizer, share
         self._utterance = Utterance()
         self._told: asyncio.Queue[Transcript | Exception] = asyncio.Queue()
         self._job: Job[Recognized] | None = None
@@ -141,7 +144,7 @@ class _Hearing:
         if request is None:
             self._job = None
             return None
-        return partial(self._recognize, self._utterance.sound(request))
+        return partial(self._recognizer.recognize, self._utterance.sound(request))
 
     def _done(self, result: Recognized | BaseException) -> None:
         request, self._job, self._request = self._request, None, None

@@ -7,7 +7,6 @@ parts, at silences where there are some; each finished part is decoded once, and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp
 
 import numpy as np
 
@@ -222,6 +221,6 @@ class Utterance:
     def _transcript(self, *, final: bool = False, pause: int | None = None) -> Transcript:
         parts = [*self._finished, *([] if self._latest is None else [self._latest[1]])]
         self._told = " ".join(part.text for part in parts if part.text)
-        logs = [log for part in parts if part.text for log in part.log_probabilities]
-        confidence = exp(sum(logs) / len(logs)) if logs else 0.0
+        words = [(part.confidence, len(part.text.split())) for part in parts if part.text]
+        confidence = sum(sure * count for sure, count in words) / max(1, sum(count for _, count in words))
         return Transcript(self._told, final=final, confidence=confidence, pause=pause)

@@ -78,9 +78,7 @@ class Hibari:
             self._threads = None
 
     async def probe(self) -> None:
-        """Has one word spoken."""
-        async for _ in self.synthesize("Yes."):
-            pass
+        """A model that is loaded can work: loading it ends with a sentence."""
 
     async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts]:
         """The sound, sentence by sentence, and when its words begin as soon as that is known of all.

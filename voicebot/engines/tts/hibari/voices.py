@@ -122,10 +122,9 @@ class Voices:
         if not each.download.present or self._threads is None or self._usual is None:
             return
         try:
-            reader = self._usual.reader
-            if each.british:
-                reader = self._british or await self._threads.run(_load_reader, british=True)
-                self._british = reader
+            if each.british and self._british is None:
+                self._british = await self._threads.run(_load_reader, british=True)
+            reader = self._british if each.british and self._british is not None else self._usual.reader
             voice = await self._load(each.download, self._threads)
         except AssetError as error:
             each.problem = str(error)
