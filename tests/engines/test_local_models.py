@@ -14,12 +14,14 @@ import pytest
 from tests.engines.replies import ASKED, WANTED, WORDS, until, weather
 from tests.simulators.brain import Answer, Call
 from tests.simulators.chat import ChatSimulator
+from tests.simulators.chat_models import prompt_tokens
 from tests.simulators.faults import Fault
 from tests.simulators.http_connection import Received
 from tests.simulators.local_servers import LlamaCppSimulator, OllamaModel, OllamaSimulator, WebAppSimulator
 from voicebot import config, discovery
 from voicebot.agent import GraphAgent
 from voicebot.build import build
+from voicebot.core.history import Message, Role
 from voicebot.discovery import Found, discover
 from voicebot.engines.base import EngineError, EngineHealth, Served
 from voicebot.engines.fallback import AgentChain
@@ -324,6 +326,17 @@ async def test_it_is_asked_not_to_reason_and_its_reasoning_is_never_spoken(
         (request,) = server.completions
         assert request.body.get(field) == value
         await agent.close()
+
+
+async def test_a_conversation_is_shortened_to_what_its_server_takes() -> None:
+    """llama.cpp refuses a request that is longer than the context it was started with."""
+    history = tuple(Message(Role(("user", "assistant")[n % 2]), "word " * 100) for n in range(41))
+    async with LlamaCppSimulator(context_tokens=2_048) as server, chain_on(server) as chain:
+        outputs = [output async for output in chain.reply(history, WANTED)]
+        assert outputs[0] == Served("local")
+        (request,) = server.completions
+        assert 1_000 < prompt_tokens(request.body) < 2_048
+        assert [each["role"] for each in request.body["messages"][:2]] == ["system", "user"]
 
 
 async def test_no_proxy_is_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
