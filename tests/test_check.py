@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.simulators import deepgram, elevenlabs
+from tests.simulators import deepgram, elevenlabs, huggingface
 from tests.simulators.chat import ChatSimulator
 from tests.simulators.deepgram import DeepgramSimulator, ScriptedEar, Setting
 from tests.simulators.elevenlabs import ElevenLabsSimulator
 from tests.simulators.faults import Fault
+from tests.simulators.huggingface import FOR_TURN, PERMITTED, HuggingFaceSimulator
+from tests.simulators.local_servers import OllamaModel, OllamaSimulator
 from tests.simulators.voices import espeak_of
 from tests.support.app_process import PROJECT, environment
 from voicebot import config
@@ -125,6 +127,54 @@ async def test_a_model_that_is_not_there_is_told_with_those_that_are() -> None:
     assert "there is no model openai/gpt-oss-120b" in text
     assert "The service has openai/gpt-oss-20b" in text
     assert "GROQ_MODEL" in text
+
+
+async def test_a_local_model_that_works_is_told_as_one() -> None:
+    async with OllamaSimulator(library=[OllamaModel("llama3.2:latest")]) as ollama:
+        text, status = await report(llm_engine="local,offline", ollama_host=ollama.url)
+    assert status == 0, text
+    assert re.search(r"ok +local \(llama3.2:latest\): first word after \d+", text), text
+    assert "speaks with its embedded engines and the local model." in text.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("library", "told", "advice"),
+    [
+        (None, "there is no Ollama or llama.cpp server at 127.0.0.1:9 or ", "Start Ollama or llama.cpp's server"),
+        ([], "has no model to talk with", "ollama pull"),
+    ],
+    ids=["no server", "no model"],
+)
+async def test_a_local_model_that_is_not_there_is_told_with_what_to_do(
+    library: list[OllamaModel] | None, told: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicebot.engines.llm.local_servers.LLAMA_CPP_ADDRESS", "http://127.0.0.1:9")
+    async with OllamaSimulator(library=library or []) as ollama:
+        where = "127.0.0.1:9" if library is None else ollama.url
+        text, status = await report(llm_engine="local,offline", ollama_host=where)
+    assert status == 1
+    failed = text[text.index("FAILED  local") :].splitlines()
+    assert told in failed[0], text
+    assert advice in failed[1], text
+    assert "offline has to answer in place of local" in text.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("info", "told"),
+    [
+        (PERMITTED, r"ok +huggingface \(openai/gpt-oss-120b\): first word after \d+"),
+        (FOR_TURN, "FAILED  huggingface.*: the token of HF_TOKEN does not have the permission"),
+    ],
+    ids=["permitted", "not permitted"],
+)
+async def test_hugging_faces_models_are_tried_like_the_others(info: dict[str, Any], told: str) -> None:
+    async with HuggingFaceSimulator(info=info) as service:
+        text, _ = await report(
+            llm_engine="huggingface,offline", hf_token=huggingface.TOKEN, huggingface_base_url=f"{service.url}/v1"
+        )
+    assert re.search(told, text), text
+    assert ("Check HF_TOKEN." in text) == (info is FOR_TURN)
+    assert huggingface.TOKEN not in text
 
 
 async def test_a_host_that_does_not_exist_is_told_so() -> None:

@@ -559,9 +559,10 @@ async def test_an_engine_that_may_take_longer_is_waited_for_though_another_one_i
     assert local.asked == 1
 
 
-async def test_an_only_engine_that_may_take_longer_is_not_asked_again_when_that_was_not_enough() -> None:
+@pytest.mark.parametrize("retries", [0, 1])
+async def test_an_only_engine_that_may_take_longer_is_not_asked_again_when_that_was_not_enough(retries: int) -> None:
     local = Slow("local", [[HANG]])
-    chain = await chain_of(local, rules=FallbackRules(first_output_s=0.1, rest_s=60))
+    chain = await chain_of(local, rules=FallbackRules(retries=retries, first_output_s=0.3, rest_s=60))
     with pytest.raises(EngineError, match=r"local: nothing came within 0\.5 s"):
         await answers(chain)
     assert local.asked == 1

@@ -14,12 +14,14 @@ import pytest
 from tests.engines.replies import ASKED, WANTED, WORDS, until, weather
 from tests.simulators.brain import Answer, Call
 from tests.simulators.chat import ChatSimulator
+from tests.simulators.chat_models import prompt_tokens
 from tests.simulators.faults import Fault
 from tests.simulators.http_connection import Received
 from tests.simulators.local_servers import LlamaCppSimulator, OllamaModel, OllamaSimulator, WebAppSimulator
-from voicebot import config, discovery
+from voicebot import config
 from voicebot.agent import GraphAgent
 from voicebot.build import build
+from voicebot.core.history import Message, Role
 from voicebot.discovery import Found, discover
 from voicebot.engines.base import EngineError, EngineHealth, Served
 from voicebot.engines.fallback import AgentChain
@@ -146,6 +148,11 @@ async def test_another_web_app_is_not_taken_for_one(app: WebAppSimulator) -> Non
         assert [request.body for request in app.requests if request.body] == []
 
 
+async def test_what_only_looks_like_ollama_is_not_used() -> None:
+    async with OllamaSimulator(library=[LLAMA], version=None) as ollama:
+        assert not (await found_at(ollama)).local
+
+
 @pytest.mark.parametrize("fault", [Fault.HANG, Fault.HALF_OPEN, Fault.REFUSE, Fault.SERVER_ERROR, Fault.UNAUTHORIZED])
 async def test_a_server_that_does_not_answer_is_not_waited_for(fault: Fault) -> None:
     async with OllamaSimulator(library=[LLAMA]) as ollama:
@@ -153,7 +160,7 @@ async def test_a_server_that_does_not_answer_is_not_waited_for(fault: Fault) -> 
         await found_at()  # loads what is needed for asking, which is no part of the waiting
         begun_s = time.monotonic()
         assert not (await found_at(ollama)).local
-        assert time.monotonic() - begun_s < discovery.LOCAL_S + 0.5
+        assert time.monotonic() - begun_s < 0.3 + 0.5, "it may take 0.3 s, and this machine is busy"
 
 
 async def test_a_server_that_is_slow_does_not_hide_the_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,6 +333,17 @@ async def test_it_is_asked_not_to_reason_and_its_reasoning_is_never_spoken(
         await agent.close()
 
 
+async def test_a_conversation_is_shortened_to_what_its_server_takes() -> None:
+    """llama.cpp refuses a request that is longer than the context it was started with."""
+    history = tuple(Message(Role(("user", "assistant")[n % 2]), "word " * 100) for n in range(41))
+    async with LlamaCppSimulator(context_tokens=2_048) as server, chain_on(server) as chain:
+        outputs = [output async for output in chain.reply(history, WANTED)]
+        assert outputs[0] == Served("local")
+        (request,) = server.completions
+        assert 1_000 < prompt_tokens(request.body) < 2_048
+        assert [each["role"] for each in request.body["messages"][:2]] == ["system", "user"]
+
+
 async def test_no_proxy_is_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async with WebAppSimulator() as proxy, LlamaCppSimulator() as server:
         monkeypatch.delenv("NO_PROXY")
@@ -436,7 +454,8 @@ async def test_a_model_that_only_stands_in_for_others_is_not_loaded_ahead() -> N
         chain_on(ollama, groq_api_key="gsk_any", groq_base_url=groq.url) as chain,
     ):
         assert [engine.name for engine in chain.health] == ["groq", "local", "offline"]
-        assert [request.path for request in ollama.requests if request.method == "POST"] == ["/api/show"]
+        await chain.probe()  # what the first probe had begun would be there by now
+        assert {request.path for request in ollama.requests if request.method == "POST"} == {"/api/show"}
         groq.faults.always(Fault.SERVER_ERROR)
         assert (await answer(chain))[0] == "local"
         assert len(loads(ollama)) == 1
@@ -480,7 +499,7 @@ async def test_the_only_model_is_not_asked_again_either(monkeypatch: pytest.Monk
     monkeypatch.setattr("voicebot.engines.llm.local.FIRST_TOKEN_S", 0.5)
     async with (
         LlamaCppSimulator(first_token_s=600) as server,
-        chain_on(server, llm_engine="local", first_output_timeout_s=0.2) as chain,
+        chain_on(server, llm_engine="local", first_output_timeout_s=0.4) as chain,
     ):
         with pytest.raises(EngineError, match=r"nothing came within 0\.5 s"):
             await answer(chain)

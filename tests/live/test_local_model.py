@@ -1,13 +1,21 @@
-"""A real model on a real llama.cpp server: it is found by itself and talks, over the real socket."""
+"""The app with a model of one's own, and a real model on a real llama.cpp server, over real sockets."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.engines.replies import WANTED
+from tests.simulators import huggingface
+from tests.simulators.huggingface import FOR_TURN, HuggingFaceSimulator
+from tests.simulators.local_servers import OllamaModel, OllamaSimulator
+from tests.support.app_process import App, forked_app
 from tests.support.llama_server import llama_server, model_file
 from voicebot import config
 from voicebot.build import build
@@ -15,6 +23,46 @@ from voicebot.core.history import History, Message, Role
 from voicebot.discovery import Found, discover
 from voicebot.engines.base import Served
 from voicebot.engines.fallback import AgentChain
+
+
+@asynccontextmanager
+async def app(folder: Path, **settings: object) -> AsyncIterator[App]:
+    """The app in a process of its own, while this one serves what it asks for."""
+    with ExitStack() as running:
+        yield await asyncio.to_thread(running.enter_context, forked_app(folder, **settings))
+        await asyncio.to_thread(running.close)
+
+
+async def configuration(running: App) -> dict[str, Any]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"{running.url}/webrtc/config")
+    return dict(answer.json())
+
+
+async def test_the_app_finds_a_local_model_and_says_that_words_stay_here(tmp_path: Path) -> None:
+    async with OllamaSimulator(library=[OllamaModel("llama3.2:latest")]) as ollama:
+        async with app(tmp_path, ollama_host=ollama.url) as running:
+            told = await configuration(running)
+        assert [(each["name"], each["model"]) for each in told["stages"]["llm"]] == [
+            ("local", "llama3.2:latest"),
+            ("offline", None),
+        ]
+        assert told["notice"].startswith("What is said here stays on this machine: a local model answers it")
+        assert ollama.loaded == ["llama3.2:latest"], "it was loaded ahead"
+
+
+async def test_the_app_says_why_it_does_not_use_a_token(tmp_path: Path) -> None:
+    async with HuggingFaceSimulator(info=FOR_TURN) as service:
+        where = {"hf_token": huggingface.TOKEN, "huggingface_base_url": f"{service.url}/v1"}
+        async with app(tmp_path, **where) as running:
+            told = await configuration(running)
+            log = running.log.read_text("utf-8")
+        assert [each["name"] for each in told["stages"]["llm"]] == ["offline"]
+        assert told["notice"].startswith("On the embedded engines")
+        assert "HF_TOKEN is not used for answers: it does not name the permission" in log
+        assert huggingface.TOKEN not in log
+        assert [request.path for request in service.requests] == [huggingface.WHOAMI]
+
 
 FIRST: History = (Message(Role.USER, "Hello! What is the capital of France?"),)
 

@@ -64,7 +64,7 @@ class OllamaSimulator(ChatSimulator):
     loaded: list[str] = field(default_factory=list)
     too_large: set[str] = field(default_factory=set)
     loads_given_up: int = 0
-    version: str = "0.12.6"
+    version: str | None = "0.12.6"
 
     def __post_init__(self) -> None:
         self.models = tuple(name for model in self.library for name in (model.name, model.name.removesuffix(":latest")))

@@ -35,10 +35,12 @@ class App:
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """This process's environment without the settings and keys of this machine, and with `settings`."""
+    """This process's environment without the settings, keys and models of this machine, and with `settings`."""
     names = {name.upper() for name in Settings.model_fields}
     inherited = {name: value for name, value in os.environ.items() if name not in names}
-    return inherited | {name.upper(): str(value) for name, value in settings.items()}
+    # An Ollama at its usual port is nobody's business here; a llama.cpp server at 8080 still is.
+    nowhere = {"OLLAMA_HOST": "127.0.0.1:9"}
+    return inherited | nowhere | {name.upper(): str(value) for name, value in settings.items()}
 
 
 @contextmanager

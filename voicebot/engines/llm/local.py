@@ -120,6 +120,8 @@ class Local(CompatibleService):
             raise
         self._sdk.base_url = _api(self._server.address)
         self.models.offer(self._server.model.name)
+        if self._server.model.context_tokens is not None:
+            self.models.limits.fits(self._server.model.context_tokens)
 
     async def _load_ahead(self) -> None:
         if not await self._is_loaded():

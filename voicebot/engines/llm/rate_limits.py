@@ -127,6 +127,10 @@ class RateLimits:
         """The service refused a request of this length as too large: the next ones are half as long at most."""
         self._most = tokens / 2
 
+    def fits(self, context_tokens: int) -> None:
+        """A request and its answer may have so many tokens together, by the service's own count."""
+        self._most = max(0.0, context_tokens - ANSWER_TOKENS) / FIRST_CORRECTION
+
     def observe(self, headers: Mapping[str, str]) -> None:
         """The headers of a response, whatever its status."""
         self._tokens = self._bucket(headers, "tokens") or self._tokens
