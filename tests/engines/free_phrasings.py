@@ -1,12 +1,12 @@
 """Questions as people put them to a voice bot, each with what a right answer contains.
 
-The questions of FIRST and BEYOND_FIRST were written before their author had read a single rule of the offline model, from
-the list of its abilities alone; those of SECOND and THIRD each after the rules had been changed, and before any of them
-had been tried. They measure the model; they are no list of what its rules have to match. A rule that answers one of them
-and nothing near it is a defect.
+The questions of FIRST and BEYOND_FIRST were written before their author had read a single rule of the offline model,
+from the list of its abilities alone; those of SECOND and THIRD each after the rules had been changed, and before any of
+them had been tried. They measure the model; they are no list of what its rules have to match. A rule that answers one
+of them and nothing near it is a defect.
 
-A part of the questions is in lower case without punctuation, as people type and as some recognisers write; the others have
-capitals, full stops and question marks, as Moonshine writes.
+A part of the questions is in lower case without punctuation, as people type and as some recognisers write; the others
+have capitals, full stops and question marks, as Moonshine writes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 NOW = datetime(2026, 3, 11, 14, 30, tzinfo=UTC)
-"""The moment at which all questions are asked: a Wednesday on which America has summer time already and Europe has not."""
+"""When all questions are asked: a Wednesday on which America has summer time already and Europe has not."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Kind:
-    """The answer is of this kind: joke, story, repeat, identity, abilities, model, greeting, thanks, goodbye, wellbeing."""
+    """The answer is of this kind: joke, story, repeat, identity, abilities, model, greeting, thanks or goodbye."""
 
     name: str
 
@@ -131,7 +131,9 @@ FIRST: tuple[Phrase, ...] = (
     Phrase("ten plus five times two", Number(20)),
     Phrase("What's 3.5 times 4?", Number(14)),
     Phrase("twenty percent off sixty dollars", Number(48)),
-    Phrase("What's seven divided by zero?", Words(("can't", "cannot", "undefined", "no answer", "nobody", "not possible"))),
+    Phrase(
+        "What's seven divided by zero?", Words(("can't", "cannot", "undefined", "no answer", "nobody", "not possible"))
+    ),
     Phrase("what's minus five plus eight", Number(3)),
     Phrase("add five to that", Number(25), before=("what is ten plus ten",)),
     # Jokes and the story.

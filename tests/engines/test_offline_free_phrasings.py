@@ -50,7 +50,8 @@ def hour_and_minute(text: str) -> set[tuple[int, int]]:
     """All times of day in an answer, such as "ten thirty in the morning" and "noon"."""
     found = {(12, 0)} if re.search(r"\bnoon\b", text) else {(0, 0)} if re.search(r"\bmidnight\b", text) else set()
     for match in re.finditer(
-        r"\b(\d{1,2})(?:[: ](?:oh )?(\d{1,2})| o'clock)(?: (in the (?:morning|afternoon|evening)|at night))?", digits(text)
+        r"\b(\d{1,2})(?:[: ](?:oh )?(\d{1,2})| o'clock)(?: (in the (?:morning|afternoon|evening)|at night))?",
+        digits(text),
     ):
         hour, part = int(match[1]) % 12, match[3]
         is_late = part in ("in the afternoon", "in the evening")

@@ -15,6 +15,12 @@ MOST_WORDS = 100
 LONGEST_WORD = 40
 """Characters of a word that are read. English words are shorter, and the work stays short."""
 
+
+def split_words(text: str) -> tuple[str, ...]:
+    """The words of a table written as one text."""
+    return tuple(text.split())
+
+
 _CONTRACTIONS = (
     (re.compile(r"\b(?:wo)n'?t\b"), "will not"),
     (re.compile(r"\b(?:can'?t|cannot)\b"), "can not"),
@@ -46,11 +52,12 @@ _SPOKEN = {"1": "one", "2nd": "second"}
 """Numbers that often mean none, as in "another one" and "wait a second", as they are said."""
 
 KEYWORDS = frozenset(
-    (
+    split_words(
         "another calculate calculator capabilities capital christmas continue divide divided forecast goodbye halloween"
-        " headlines interrupt minus multiply multiplied percent question remainder remind reminder repeat repeated square squared"
-        " stories story subtract temperature thank thanks time timer times tomorrow translate weather yesterday"
-    ).split()
+        " headlines interrupt minus multiply multiplied percent question remainder remind reminder repeat repeated"
+        " square squared stories story subtract temperature thank thanks time timer times tomorrow translate weather"
+        " yesterday"
+    )
 )
 """Words to which a misspelling is mended, as people who type misspell them."""
 LIKENESS = 0.86
