@@ -9,11 +9,9 @@ from functools import lru_cache
 
 from text_to_num import alpha2digit
 
-MOST_WORDS = 100
+MOST_WORDS = 60
+MOST_CHARS = 1_000
 """A longer text is read from its end only: what was said last counts most, and the work stays short."""
-
-LONGEST_WORD = 40
-"""Characters of a word that are read. English words are shorter, and the work stays short."""
 
 
 def split_words(text: str) -> tuple[str, ...]:
@@ -59,7 +57,7 @@ KEYWORDS = frozenset(
         " yesterday"
     )
 )
-"""Words to which a misspelling is mended, as people who type misspell them."""
+"""Words to which a misspelling with the same first letter is mended, as people who type misspell them."""
 LIKENESS = 0.86
 """difflib's ratio: mends "tommorow" and "storry"; leaves "history", "minutes" and "thinks" alone."""
 
@@ -69,8 +67,8 @@ def words_of(text: str) -> list[str]:
 
     Numbers are in digits: "twenty-five" is "25", "the third" is "the 3rd". Between sentences stands a full stop.
     """
-    plain = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
-    plain = " ".join(word[:LONGEST_WORD] for word in plain.split()[-MOST_WORDS:])
+    plain = unicodedata.normalize("NFKC", text[-MOST_CHARS:])[-MOST_CHARS:].lower().replace("’", "'")
+    plain = " ".join(plain.split()[-MOST_WORDS:])
     for pattern, written_out in _CONTRACTIONS:
         plain = pattern.sub(written_out, plain)
     plain = alpha2digit(plain, "en", threshold=0)
@@ -98,5 +96,5 @@ def capitalized(text: str) -> str:
 def _mended(word: str) -> str:
     if len(word) < 5 or not word.isalpha() or word in KEYWORDS:
         return word
-    alike = get_close_matches(word, sorted(KEYWORDS), n=1, cutoff=LIKENESS)
+    alike = get_close_matches(word, sorted(known for known in KEYWORDS if known[0] == word[0]), n=1, cutoff=LIKENESS)
     return alike[0] if alike else word
