@@ -267,7 +267,7 @@ async def test_nothing_is_traced_unless_the_user_wants_it(monkeypatch: pytest.Mo
 async def test_the_offline_engine_uses_the_tools_through_the_graph() -> None:
     talk = Talk()
     assert await talk.say("what time is it in tokyo") == "It's ten thirty in the morning in Tokyo, on Thursday."
-    assert await talk.say("what is to plus to") == "Two plus two is four."
+    assert await talk.say("what is two plus two") == "Two plus two is four."
 
 
 async def test_the_offline_engine_asks_for_the_tools_before_it_answers() -> None:

@@ -1,12 +1,12 @@
 """Questions as people put them to a voice bot, each with what a right answer contains.
 
-The questions of FIRST and BEYOND_FIRST were written before their author had read a single rule of the offline model, from
-the list of its abilities alone; those of SECOND and THIRD each after the rules had been changed, and before any of them
-had been tried. They measure the model; they are no list of what its rules have to match. A rule that answers one of them
-and nothing near it is a defect.
+The questions of FIRST and BEYOND_FIRST were written before their author had read a single rule of the offline model,
+from the list of its abilities alone; those of SECOND, THIRD and FOURTH each after the rules had been changed, and before any of
+them had been tried. They measure the model; they are no list of what its rules have to match. A rule that answers one
+of them and nothing near it is a defect.
 
-A part of the questions is in lower case without punctuation, as people type and as some recognisers write; the others have
-capitals, full stops and question marks, as Moonshine writes.
+A part of the questions is in lower case without punctuation, as people type and as some recognisers write; the others
+have capitals, full stops and question marks, as Moonshine writes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 NOW = datetime(2026, 3, 11, 14, 30, tzinfo=UTC)
-"""The moment at which all questions are asked: a Wednesday on which America has summer time already and Europe has not."""
+"""When all questions are asked: a Wednesday on which America has summer time already and Europe has not."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Kind:
-    """The answer is of this kind: joke, story, repeat, identity, abilities, model, greeting, thanks, goodbye, wellbeing."""
+    """The answer is of this kind: joke, story, repeat, identity, abilities, model, greeting, thanks or goodbye."""
 
     name: str
 
@@ -131,7 +131,9 @@ FIRST: tuple[Phrase, ...] = (
     Phrase("ten plus five times two", Number(20)),
     Phrase("What's 3.5 times 4?", Number(14)),
     Phrase("twenty percent off sixty dollars", Number(48)),
-    Phrase("What's seven divided by zero?", Words(("can't", "cannot", "undefined", "no answer", "nobody", "not possible"))),
+    Phrase(
+        "What's seven divided by zero?", Words(("can't", "cannot", "undefined", "no answer", "nobody", "not possible"))
+    ),
     Phrase("what's minus five plus eight", Number(3)),
     Phrase("add five to that", Number(25), before=("what is ten plus ten",)),
     # Jokes and the story.
@@ -344,5 +346,77 @@ BEYOND_THIRD: tuple[str, ...] = (
     "what did i tell you yesterday",
     "recommend a good restaurant in lisbon",
     "Which model of car is the fastest?",
+)
+"""Twenty more questions outside them."""
+
+FOURTH: tuple[Phrase, ...] = (
+    # The time.
+    Phrase("Tell me what time it is.", Clock(14, 30)),
+    Phrase("do you know the time in bangkok", Clock(21, 30)),
+    Phrase("What's the time in Buenos Aires, Argentina, please?", Clock(11, 30)),
+    Phrase("what time is it for someone in perth", Clock(22, 30)),
+    Phrase("how about in madrid", Clock(15, 30), before=("what time is it in lisbon",)),
+    Phrase("is it night time in tokyo", Clock(23, 30)),
+    Phrase("What time will it be in Paris in an hour and a half?", Clock(17, 0)),
+    Phrase("how many hours ahead is tokyo", Number(9)),
+    Phrase("when it's eight in the evening in london what time is it in new york", Clock(16, 0)),
+    Phrase("i need the time in toronto", Clock(10, 30)),
+    # Dates.
+    Phrase("What's the date today, please?", _day((2026, 3, 11))),
+    Phrase("is it tuesday or wednesday today", Words(("wednesday",))),
+    Phrase("what's the date this coming saturday", _day((2026, 3, 14))),
+    Phrase("How many days until New Year?", Number(296)),
+    Phrase("how many days is it till the tenth of april", Number(30)),
+    Phrase("what day of the week is the first of may", Words(("friday",))),
+    Phrase("What day was Christmas last year?", Words(("thursday",))),
+    Phrase("in forty days what date will it be", _day((2026, 4, 20))),
+    Phrase("what date was a hundred days ago", _day((2025, 12, 1))),
+    Phrase("tell me the year please", Number(2026)),
+    # Sums.
+    Phrase("What is nine plus ten?", Number(19)),
+    Phrase("can you tell me what thirteen times thirteen is", Number(169)),
+    Phrase("how much does fifty seven plus sixty eight make", Number(125)),
+    Phrase("three hundred divided by twelve please", Number(25)),
+    Phrase("what is thirty percent of nine hundred", Number(270)),
+    Phrase("Do the math: 48 minus 19.", Number(29)),
+    Phrase("i want to know the square root of two hundred and twenty five", Number(15)),
+    Phrase("two plus three plus four plus five", Number(14)),
+    Phrase("what's two to the fifth", Number(32)),
+    Phrase("if you multiply six by seven what do you get", Number(42)),
+    # The rest.
+    Phrase("I'd love to hear a joke.", Kind("joke")),
+    Phrase("say something to make me laugh", Kind("joke")),
+    Phrase("tell me one of your stories", Kind("story")),
+    Phrase("can you repeat that a bit louder please", Kind("repeat"), before=("what's today's date",)),
+    Phrase("What? Say that again.", Kind("repeat"), before=("what is two plus two",)),
+    Phrase("hi who is this", Kind("identity")),
+    Phrase("are you a human being or a computer program", Kind("identity")),
+    Phrase("so what all can you do", Kind("abilities")),
+    Phrase("how do i get you to answer everything", Kind("model")),
+    Phrase("thank you very much goodbye", Kind("goodbye")),
+)
+"""Forty more, for a first look at the rules after the third round."""
+
+BEYOND_FOURTH: tuple[str, ...] = (
+    "what time do banks open in london",
+    "When does daylight saving time start?",
+    "how many days are there until payday",
+    "what day is garbage collection",
+    "how long does it take to fly to tokyo",
+    "what should i do on new year's eve",
+    "Is it cold in Moscow?",
+    "who is the tallest person in the world",
+    "how many weeks is a pregnancy",
+    "what's three plus my favourite number",
+    "How much is a cup of coffee in Paris?",
+    "how many miles is five kilometers",
+    "define photosynthesis",
+    "call my wife",
+    "what's your opinion about the election",
+    "Put a meeting in my calendar for Friday at two.",
+    "what's the name of the first man on the moon",
+    "how do I repeat a song on my phone",
+    "who told the best joke ever",
+    "what year did elvis die",
 )
 """Twenty more questions outside them."""

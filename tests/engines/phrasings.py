@@ -1,4 +1,4 @@
-"""What people say to the offline engine, typed and misheard, and what it answers at `tests.support.talk.MOMENT`.
+"""What people say to the offline engine, typed and transcribed, and what it answers at `tests.support.talk.MOMENT`.
 
 Of an answer that begins with an ellipsis only the end is given.
 """
@@ -66,14 +66,7 @@ CLOCK = {
     "time difference between london and tokyo": "London is nine hours behind Tokyo.",
     "how many hours ahead is india": "India is five hours and thirty minutes ahead of this computer.",
     "what is the time difference between london and lisbon": "London and Lisbon have the same time now.",
-    # misheard: what PocketSphinx wrote for espeak and flite, which said what the answer answers
-    "well i the tokyo": f"If you mean the time there, i{TOKYO[1:]}",
-    "why are we getting tokyo": f"If you mean the time there, i{TOKYO[1:]}",
-    "well i did in tokyo and what is to do": f"If you mean the time there, i{TOKYO[1:]}",
-    "why don't we get the new york": f"If you mean the time there, i{NEW_YORK[1:]}",
-    "once a day to day": TODAY,
     "what days and today": TODAY,
-    "well there is tomorrow": TOMORROW,
 }
 
 SUMS = {
@@ -105,16 +98,7 @@ SUMS = {
     "what is half of eleven": "Half of eleven is five point five.",
     "one million times three million": "One million times three million is three trillion.",
     "one is seventeen times three": "Seventeen times three is fifty-one.",
-    "what is to plus to": "Two plus two is four.",
-    "two plus to you": "Two plus two is four.",
-    "what is for times for": "Four times four is sixteen.",
-    "won plus ate": "One plus eight is nine.",
-    "sex minus tree": "Six minus three is three.",
-    "ten divided buy too": "Ten divided by two is five.",
-    "seven time three": "Seven times three is twenty-one.",
-    "what is to to the power of ten": "Two to the power of ten is one thousand twenty-four.",
-    "what is six times a": SAID[Topic.BROKEN_SUM],
-    "what is six times say": SAID[Topic.BROKEN_SUM],
+    "what is six times a": SAID[Topic.QUESTION],
 }
 
 TALK = {
@@ -123,11 +107,9 @@ TALK = {
     "Good morning!": "Good morning! What can I do for you?",
     "Hello, how are you?": "Hello! I'm doing fine, thank you.",
     "how's it going": "I'm doing fine, thank you. What can I do for you?",
-    "hello are you": "I'm doing fine, thank you. What can I do for you?",
     "What's up?": SAID[Topic.WHAT_DOING],
     "bye": SAID[Topic.GOODBYE],
     "good night": SAID[Topic.GOODBYE],
-    "by": SAID[Topic.GOODBYE],
     "Thank you very much.": SAID[Topic.THANKS],
     "thanks, bye": f"{SAID[Topic.THANKS]} {SAID[Topic.GOODBYE]}",
     "No.": SAID[Topic.NO],
@@ -143,21 +125,20 @@ TALK = {
     "that was not funny": SAID[Topic.BLAME],
     "Can you hear me?": SAID[Topic.HEARING],
     "testing one two three": SAID[Topic.HEARING],
-    "and you clearly": SAID[Topic.HEARING],
     "Who are you?": SAID[Topic.IDENTITY],
     "Are you a student?": SAID[Topic.IDENTITY],
-    "human robot": SAID[Topic.IDENTITY],
     "what's your name": SAID[Topic.IDENTITY],
     "What can you do?": SAID[Topic.CAPABILITIES],
     "Can you help me with something?": SAID[Topic.CAPABILITIES],
     "help": SAID[Topic.CAPABILITIES],
     "How do I interrupt you?": SAID[Topic.INTERRUPTING],
+    "how do i connect you to chatgpt": SAID[Topic.MODEL],
+    "Where do I put my API key?": SAID[Topic.MODEL],
     "are you recording me": SAID[Topic.PRIVACY],
     "do you speak German": SAID[Topic.LANGUAGES],
     "speak slower please": SAID[Topic.VOICE],
     "What's the weather like in Berlin?": SAID[Topic.WEATHER],
     "will it rain tomorrow": SAID[Topic.WEATHER],
-    "what's the whether": SAID[Topic.WEATHER],
     "wheather in london": SAID[Topic.WEATHER],
     "what is the news today": SAID[Topic.NEWS],
     "google something for me": SAID[Topic.WEB],
@@ -176,7 +157,7 @@ TALK = {
     "I want to kill myself": SAID[Topic.DISTRESS],
     "he was not an ill disposed young man": UNKNOWN[0],
     "five of clubs": UNKNOWN[0],
-    "call me on 555-1234": SAID[Topic.BROKEN_SUM],
+    "call me on 555-1234": UNKNOWN[0],
     "have a nice day": UNKNOWN[0],
     "😀": UNKNOWN[0],
     "...": UNKNOWN[0],

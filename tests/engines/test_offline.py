@@ -1,4 +1,4 @@
-"""The offline engine: what people say, typed and misheard, and what they are told. Always through the real graph."""
+"""The offline engine: what people say, typed and transcribed, and what they are told. Always through the real graph."""
 
 from __future__ import annotations
 

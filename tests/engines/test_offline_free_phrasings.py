@@ -11,9 +11,11 @@ from text_to_num import alpha2digit
 
 from tests.engines.free_phrasings import (
     BEYOND_FIRST,
+    BEYOND_FOURTH,
     BEYOND_SECOND,
     BEYOND_THIRD,
     FIRST,
+    FOURTH,
     NOW,
     SECOND,
     THIRD,
@@ -50,7 +52,8 @@ def hour_and_minute(text: str) -> set[tuple[int, int]]:
     """All times of day in an answer, such as "ten thirty in the morning" and "noon"."""
     found = {(12, 0)} if re.search(r"\bnoon\b", text) else {(0, 0)} if re.search(r"\bmidnight\b", text) else set()
     for match in re.finditer(
-        r"\b(\d{1,2})(?:[: ](?:oh )?(\d{1,2})| o'clock)(?: (in the (?:morning|afternoon|evening)|at night))?", digits(text)
+        r"\b(\d{1,2})(?:[: ](?:oh )?(\d{1,2})| o'clock)(?: (in the (?:morning|afternoon|evening)|at night))?",
+        digits(text),
     ):
         hour, part = int(match[1]) % 12, match[3]
         is_late = part in ("in the afternoon", "in the evening")
@@ -97,12 +100,12 @@ async def guesses(questions: Iterable[str]) -> list[str]:
     return [f"{question} -> {answer}" for question, answer in answers.items() if answer not in REFUSALS_SAID]
 
 
-@pytest.mark.parametrize("phrases", [FIRST, SECOND, THIRD], ids=["first", "second", "third"])
+@pytest.mark.parametrize("phrases", [FIRST, SECOND, THIRD, FOURTH], ids=["first", "second", "third", "fourth"])
 async def test_answers_nine_of_ten_free_phrasings(phrases: Sequence[Phrase]) -> None:
     wrong = await wrong_answers(phrases)
     assert len(wrong) <= (1 - LEAST_RIGHT) * len(phrases), "\n".join(wrong)
 
 
-@pytest.mark.parametrize("questions", [BEYOND_FIRST, BEYOND_SECOND, BEYOND_THIRD], ids=["first", "second", "third"])
+@pytest.mark.parametrize("questions", [BEYOND_FIRST, BEYOND_SECOND, BEYOND_THIRD, BEYOND_FOURTH], ids=["first", "second", "third", "fourth"])
 async def test_guesses_at_nothing_outside_its_abilities(questions: Sequence[str]) -> None:
     assert await guesses(questions) == []

@@ -45,7 +45,7 @@ def test_passages_can_be_spoken() -> None:
 
 @pytest.mark.parametrize(
     ("ask", "hear"),
-    [("tell me a joke", None), ("another one", None), ("more", 3), ("early on joe", 2), ("make me laugh", 1)],
+    [("tell me a joke", None), ("another one", None), ("more", 3), ("say something funny", 2), ("make me laugh", 1)],
 )
 async def test_no_joke_comes_again_before_all_were_told(ask: str, hear: int | None) -> None:
     talk = Talk()
@@ -95,6 +95,15 @@ async def test_a_story_goes_on_after_other_talk() -> None:
     await talk.say("what time is it in tokyo")
     await talk.say("stop")
     assert (await talk.say("go on")).startswith(f"{STORY_GOES_ON} When the gulls")
+
+
+async def test_a_story_cut_in_words_with_which_another_begins_goes_on() -> None:
+    # "In the" begins the story before.
+    talk = Talk()
+    for words_heard in (20, 20, 7):
+        await talk.say("tell me another story", hear=words_heard)
+    assert talk.history[-1].text.endswith("boat in the")
+    assert (await talk.say("go on")).startswith(f"{STORY_GOES_ON} Pip was the smallest boat")
 
 
 async def test_a_story_told_after_a_joke_in_one_answer_goes_on() -> None:

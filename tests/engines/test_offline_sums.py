@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.engines.llm.offline.numerals import cardinal, read_number, spoken
+from tests.support.talk import Talk
+from voicebot.engines.llm.offline.spoken import cardinal, spoken_number
 from voicebot.engines.llm.offline.sums import sums_in
 from voicebot.engines.llm.offline.words import words_of
 from voicebot.tools.calculator import calculated
@@ -17,10 +18,14 @@ from voicebot.tools.calculator import calculated
 SIGNS = {"plus": "+", "minus": "-", "times": "*", "divided by": "/"}
 
 
-@given(st.integers(0, 10**15 - 1))
+def text_of(said: str) -> str:
+    return " ".join(words_of(said))
+
+
+@given(st.integers(0, 10**12 - 1))
 def test_numbers_are_read_as_they_are_said(number: int) -> None:
-    words = words_of(cardinal(number).replace("-", " "))
-    assert read_number(words, 0) == (Decimal(number), len(words))
+    assert words_of(cardinal(number)) == [str(number)]
+    assert words_of(cardinal(number).replace("-", " ")) == [str(number)]
 
 
 @given(
@@ -31,13 +36,40 @@ def test_numbers_are_read_as_they_are_said(number: int) -> None:
 def test_spoken_sums_are_worked_out_as_python_does(numbers: list[int], operators: list[str], in_digits: bool) -> None:
     said, expression = "what is", ""
     for number, operator in zip(numbers, ["", *operators], strict=False):
-        said += f" {operator} {number if in_digits else cardinal(number).replace('-', ' ')}"
+        said += f" {operator} {number if in_digits else cardinal(number)}"
         expression += f"{SIGNS.get(operator, '')}Fraction({number})"
     if any(operator == "divided by" and not number for number, operator in zip(numbers[1:], operators, strict=False)):
         return
-    (found,) = sums_in(words_of(said))
+    (found,), rest = sums_in(text_of(said))
     expected = eval(expression, {"Fraction": Fraction})
     assert abs(Fraction(calculated(found.expression)) - expected) <= abs(expected) / 10**12
+    assert rest == "what is #"
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ("add five, six and seven", 18),
+        ("take nine away from thirty", 21),
+        ("split ninety dollars between six people", 15),
+        ("twenty percent off sixty", 48),
+        ("increase fifty by ten percent", 55),
+        ("what percent of eighty is twenty", 25),
+        ("a third of ninety-nine", 33),
+        ("three quarters of half of eighty", 30),
+        ("one half plus one quarter", 0.75),
+        ("the cube root of twenty-seven", 3),
+        ("ten to the third power", 1000),
+        ("two and a half times four", 10),
+        ("minus five squared", -25),
+        ("the remainder when you divide 17 by 5", 2),
+        ("open bracket three plus four close bracket times two", 14),
+        ("a hundred and twenty minus a dozen", 108),
+    ],
+)
+def test_sums_are_understood_in_the_order_in_which_people_put_them(said: str, value: float) -> None:
+    (found,), _ = sums_in(text_of(said))
+    assert float(calculated(found.expression)) == value
 
 
 @pytest.mark.parametrize(
@@ -57,21 +89,46 @@ def test_spoken_sums_are_worked_out_as_python_does(numbers: list[int], operators
         "(5)",
         "i called twice for you",
         "turn to the second one",
+        "what is two plus two times my age",
+        "my rent times twelve",
+        "the population of five plus five",
+        "five percent of my salary",
+        "he ran ten over four days",
         "",
     ],
 )
-def test_what_is_no_sum_is_left_alone(text: str) -> None:
-    assert sums_in(words_of(text)) == []
+def test_what_is_no_sum_or_only_a_part_of_one_is_left_alone(text: str) -> None:
+    assert sums_in(text_of(text)) == ([], text_of(text))
 
 
-PIECES = "( ) - + * / two 3 0.5 to for the half of square root percent squared and"
+PIECES = "( ) - + * / 2 3 0.5 to for the half of square root percent squared and a 3rd"
 
 
 @given(st.lists(st.sampled_from(PIECES.split())))
 def test_any_words_are_read_and_what_is_found_can_be_given_to_the_calculator(words: list[str]) -> None:
-    for found in sums_in(words):
-        assert 0 <= found.start < found.end <= len(words)
+    for found in sums_in(" ".join(words))[0]:
         compile(found.expression, "sum", "eval")
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("add five to that", "Five plus fifty-six is sixty-one."),
+        ("and half of that", "Half of fifty-six is twenty-eight."),
+        ("times ten", "Fifty-six times ten is five hundred sixty."),
+        ("what is two plus two", "Two plus two is four."),
+    ],
+)
+async def test_a_sum_can_go_on_with_the_result_before(said: str, answer: str) -> None:
+    talk = Talk()
+    await talk.say("seven times eight")
+    assert await talk.say(said) == answer
+
+
+async def test_without_a_result_before_nothing_is_made_up() -> None:
+    talk = Talk()
+    await talk.say("what time is it in tokyo")
+    assert "is sixty" not in await talk.say("add five to that")
 
 
 @pytest.mark.parametrize(
@@ -94,4 +151,4 @@ def test_any_words_are_read_and_what_is_found_can_be_given_to_the_calculator(wor
     ],
 )
 def test_numbers_are_said_shortly(number: str, words: str, is_exact: bool) -> None:
-    assert spoken(Decimal(number)) == (words, is_exact)
+    assert spoken_number(Decimal(number)) == (words, is_exact)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta
 from typing import Self, assert_never
 
@@ -23,7 +23,15 @@ from voicebot.engines.llm.offline.dates import (
     time_meant,
     year_meant,
 )
-from voicebot.engines.llm.offline.spoken import cardinal, counted, joined, ordinal, spoken_date, spoken_time, spoken_year
+from voicebot.engines.llm.offline.spoken import (
+    cardinal,
+    counted,
+    joined,
+    ordinal,
+    spoken_date,
+    spoken_time,
+    spoken_year,
+)
 from voicebot.engines.llm.offline.words import capitalized
 
 NO_SUCH_DAY = "I can't find that day in the calendar."
@@ -76,7 +84,8 @@ def _answer(question: ClockQuestion, readings: Sequence[Reading], today: date, d
         case Asked.UNTIL:
             return _until(question, today, days[-1])
         case Asked.SINCE:
-            return f"It's been {_length(days[-1], today, question.unit)} since {_name(question.days[-1], days[-1], today)}."
+            since = _name(question.days[-1], days[-1], today)
+            return f"It's been {_length(days[-1], today, question.unit)} since {since}."
         case Asked.BETWEEN:
             first, last = days[-2:]
             # "Between March first and April first" is within one year, which can be the next one.
@@ -88,6 +97,8 @@ def _answer(question: ClockQuestion, readings: Sequence[Reading], today: date, d
             return _days_in(question.period, today)
         case Asked.LEAP_YEAR:
             return _leap_year(question.period, today)
+        case Asked.TODAY:
+            return _noted(reading, _date(replace(question, days=()), reading, today))
         case Asked.DATE:
             return _noted(reading, _date(question, reading, day))
         case Asked.WEEK:
@@ -118,7 +129,9 @@ def _converted(said: str, source: Reading, target: Reading) -> str:
     there = moment.astimezone(target.moment.tzinfo)
     other_day = {1: " of the next day", -1: " of the day before"}.get((there.date() - moment.date()).days, "")
     there_in = target.in_place or " by this computer's clock"
-    return f"When it's {spoken_time(moment)}{source.in_place or ' here'}, it's {spoken_time(there)}{there_in}{other_day}."
+    return (
+        f"When it's {spoken_time(moment)}{source.in_place or ' here'}, it's {spoken_time(there)}{there_in}{other_day}."
+    )
 
 
 def _time_sum(question: ClockQuestion, today: date) -> str:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
+from functools import partial
+from typing import Any
 
 from dateutil.easter import easter
 from dateutil.relativedelta import TH, relativedelta, weekday
@@ -37,7 +39,10 @@ MOVABLE_FEASTS = frozenset(("Good Friday", "Easter", "Easter Monday", "Thanksgiv
 _NAMED = {"today": 0, "tomorrow": 1, "yesterday": -1, "day after tomorrow": 2, "day before yesterday": -2}
 
 _YEAR = r"(?:in |of )?(?:(?:this|next|last) year|\d{4}|(?:1\d|20) (?:\d\d|oh \d))(?![\w:])"
-_FEAST = rf"(?:the )?(?:(?P<feast_which>next|coming|upcoming|this|last) )?(?P<feast>{'|'.join(_FEASTS)})(?: (?P<feast_year>{_YEAR}))?"
+_FEAST = (
+    rf"(?:the )?(?:(?P<feast_which>next|coming|upcoming|this|last) )?(?P<feast>{'|'.join(_FEASTS)})"
+    rf"(?: (?P<feast_year>{_YEAR}))?"
+)
 _WEEKDAY = "|".join(WEEKDAYS)
 _DATE = (
     rf"(?:(?:{_WEEKDAY}) )?(?:"
@@ -56,8 +61,8 @@ _MONTH_START = rf"(?<=(?:until|since) )(?P<start>{'|'.join(MONTHS[1:])})(?! \d)"
 
 _PART = r"(?P<part>(?:in the |this )?(?:morning|afternoon|evening)|at night|tonight|am|pm)"
 _TIME = (
-    rf"(?:(?:an? )?(?P<past>half|quarter|\d\d?(?: minutes?|(?= past))) (?P<direction>past|after|to|before) (?P<full>\d\d?)"
-    rf"(?: oclock)?(?: {_PART.replace('<', '<x')})?"
+    r"(?:(?:an? )?(?P<past>half|quarter|\d\d?(?: minutes?|(?= past))) (?P<direction>past|after|to|before)"
+    rf" (?P<full>\d\d?)(?: oclock)?(?: {_PART.replace('<', '<x')})?"
     rf"|(?P<hour>\d\d?)(?: oclock(?: {_PART.replace('<', '<y')})?|:(?P<minute>\d\d)(?: {_PART.replace('<', '<z')})?"
     rf"|(?: (?P<minute2>\d\d|oh \d))? {_PART})"
     r"|(?P<name>noon|midday|midnight))"
@@ -95,8 +100,8 @@ _MARKED = (
 class Marks:
     """A text in which a mark of two characters stands for each day and time, and the words that each mark stands for.
 
-    The first character of a mark is its kind: D for a day, F for a feast, T for a time of day, S for a span of time, Y for
-    a year.
+    The first character of a mark is its kind: D for a day, F for a feast, T for a time of day, S for a span of time,
+    Y for a year.
     """
 
     text: str
@@ -116,8 +121,12 @@ def marked(text: str) -> Marks:
     """`text`, words from `words_of`, with marks in the place of days and times."""
     marks = Marks(text)
     for kind, pattern in _MARKED:
-        marks.text = pattern.sub(lambda match, kind=kind: marks.add(kind, match[0]), marks.text)
+        marks.text = pattern.sub(partial(_mark, marks, kind), marks.text)
     return marks
+
+
+def _mark(marks: Marks, kind: str, match: re.Match[str]) -> str:
+    return marks.add(kind, match[0])
 
 
 def feast_named(words: str) -> str:
@@ -154,7 +163,9 @@ def _day(words: str, today: date, *, is_past: bool) -> date | None:
         anchor = day_meant(match["anchor"], today, is_past=is_past)
         return anchor and _shifted(anchor, match["count"], match["unit"], backwards=match["side"] == "before")
     if match := re.fullmatch(_FEAST, words):
-        return _in_year(_feast(match["feast"])[1], match["feast_year"], today, is_past=is_past or match["feast_which"] == "last")
+        return _in_year(
+            _feast(match["feast"])[1], match["feast_year"], today, is_past=is_past or match["feast_which"] == "last"
+        )
     if match := re.fullmatch(_DATE, words):
         month = MONTHS.index(match["month"] or match["month2"])
         number = int(match["day"] or match["day2"])
@@ -165,13 +176,13 @@ def _day(words: str, today: date, *, is_past: bool) -> date | None:
     if match := re.fullmatch(_WEEKDAY_NEAR, words):
         on = weekday(5 if match["weekday"] == "weekend" else WEEKDAYS.index(match["weekday"]))
         if match["which"] == "last" or (is_past and match["which"] is None):
-            return today - timedelta(days=1) + relativedelta(weekday=on(-1))
-        return today + timedelta(days=match["which"] != "this") + relativedelta(weekday=on(1))
+            return _moved(today - timedelta(days=1), weekday=on(-1))
+        return _moved(today + timedelta(days=match["which"] != "this"), weekday=on(1))
     if match := re.fullmatch(_DAY_OF_MONTH, words):
         day = today.replace(day=int(match["ordinal"]))
-        return day if (day <= today) is is_past or day == today else day + relativedelta(months=-1 if is_past else 1)
+        return day if (day <= today) is is_past or day == today else _moved(day, months=-1 if is_past else 1)
     if match := re.fullmatch(_END, words):
-        return today + relativedelta(day=31, month=12 if match["end"] == "year" else None)
+        return _moved(today, day=31, month=12 if match["end"] == "year" else None)
     month = MONTHS.index(words)
     return _in_year(lambda year: date(year, month, 1), None, today, is_past=is_past)
 
@@ -179,8 +190,13 @@ def _day(words: str, today: date, *, is_past: bool) -> date | None:
 def _shifted(day: date, count: str, unit: str, *, backwards: bool) -> date:
     number = int(count) if count.isdecimal() else 1
     number, unit = (2 * number, "week") if unit == "fortnight" else (number, unit)
-    shift = {f"{unit}s": -number if backwards else number}
-    return day + relativedelta(**shift)  # type: ignore[arg-type]
+    return _moved(day, **{f"{unit}s": -number if backwards else number})
+
+
+def _moved(start: date, **fields: Any) -> date:
+    """`start` with dateutil's relative fields added, such as months=1, and absolute ones set, such as month=1."""
+    moved: date = start + relativedelta(**fields)
+    return moved
 
 
 def _in_year(on_year: Callable[[int], date], year: str | None, today: date, *, is_past: bool) -> date:

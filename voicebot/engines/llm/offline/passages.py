@@ -108,7 +108,14 @@ def _continued(words: Sequence[str], last: Telling) -> Telling | None:
 def _begun(words: Sequence[str]) -> list[Telling]:
     """The passages told from their beginnings in these words, in the words' order."""
     found = [(_overlap(words, passage.words), passage) for kind in Kind for passage in passages(kind)]
-    return [Telling(passage, count) for (_, count), passage in sorted(found, key=lambda each: each[0]) if count]
+    begun: list[Telling] = []
+    end = 0
+    for (start, count), passage in sorted(found, key=lambda each: each[0]):
+        # One passage can break off in words with which another begins.
+        if count and start >= end:
+            begun.append(Telling(passage, count))
+            end = start + count
+    return begun
 
 
 def _overlap(heard: Sequence[str], words: Sequence[str]) -> tuple[int, int]:

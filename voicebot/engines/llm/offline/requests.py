@@ -37,8 +37,8 @@ def requests_in(text: str, result: Decimal | None = None) -> list[Request]:
     found: list[tuple[int, Request]] = list(zip(places, sums, strict=False))
     found += [(question.at, question) for question in questions]
     found += _mentions(words, [at for at, _ in found])
-    if len(found) > 1:
-        found = [each for each in found if not (isinstance(each[1], Mention) and each[1].topic in _PASSED_OVER)] or found
+    weighty = [each for each in found if not (isinstance(each[1], Mention) and each[1].topic in _PASSED_OVER)]
+    found = weighty or found
     # What is told at length comes last, as what follows it would hardly be heard.
     found.sort(key=lambda each: (isinstance(each[1], Mention) and each[1].topic in _TOLD, each[0]))
     return [request for _, request in found][:MOST_REQUESTS] or [Mention(Topic.UNKNOWN, 0, 0)]

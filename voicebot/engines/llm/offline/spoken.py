@@ -42,10 +42,7 @@ def spoken_time(moment: datetime | time, *, is_open: bool = False) -> str:
     """
     if (moment.hour, moment.minute) in ((0, 0), (12, 0)) and not is_open:
         return "noon" if moment.hour else "midnight"
-    if moment.minute == 0:
-        minutes = "o'clock"
-    else:
-        minutes = f"{'oh ' if moment.minute < 10 else ''}{cardinal(moment.minute)}"
+    minutes = f"{'oh ' if moment.minute < 10 else ''}{cardinal(moment.minute)}" if moment.minute else "o'clock"
     hour = cardinal(moment.hour % 12 or 12)
     return f"{hour} {minutes}" if is_open else f"{hour} {minutes} {_part_of_day(moment.hour)}"
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import Enum, auto
 
 from voicebot.engines.llm.offline.spoken import cardinal, ordinal, spoken_number
+from voicebot.engines.llm.offline.words import split_words
 
 SUM_MARK = "#"
 """Stands in a text where a sum was."""
@@ -37,9 +38,11 @@ _REWRITTEN: Sequence[tuple[str, str | Callable[[re.Match[str]], str]]] = (
     (rf"how many times does ({_NUMBER}) (?:go|fit) into ({_NUMBER})", r"\2 divided by \1"),
     (rf"remainder (?:of|when)(?: you)? ({_NUMBER})(?: is)? divided by ({_NUMBER})", r"\1 modulo \2"),
     (rf"({_NUMBER}) (?:per ?cent|%) off ({_NUMBER})", r"\2 minus \1 percent"),
-    (r"to the (\d+)(?:st|nd|rd|th)(?: power)?", r"to the power of \1"),
+    (r"(?<=\d )to the (\d+)(?:st|nd|rd|th)(?: power)?", r"to the power of \1"),
 )
 """Ways of putting a sum that do not follow the order of an expression, and the same sum in that order."""
+
+_NAMED_PARTS = {"half": (2, "half"), "quarter": (4, "quarter")}
 
 
 class _Is(Enum):
@@ -67,7 +70,9 @@ _PHRASES: Sequence[tuple[str, _Token]] = (
     (r"plus|added to|\+", _Token(_Is.OPERATOR, "+", "plus")),
     (r"minus|take away|less|negative|-", _Token(_Is.OPERATOR, "-", "minus")),
     (r"times|multiplied(?: by| with)?|multiply by|x|\*|×", _Token(_Is.OPERATOR, "*", "times")),
-    (r"divided(?: by)?|divide by|over(?! [\d.]+ (?!plus|minus|times|and|equals|is|what|please)\w)|/|÷", _Token(_Is.OPERATOR, "/", "divided by")),
+    # "He ran 10 over 4 days" is no division.
+    (r"over(?! [\d.]+ (?!plus|minus|times|and|equals|is|what|please)\w)", _Token(_Is.OPERATOR, "/", "divided by")),
+    (r"divided(?: by)?|divide by|/|÷", _Token(_Is.OPERATOR, "/", "divided by")),
     (r"(?:raised )?to the power(?: of)?|raised to|\^|\*\*", _Token(_Is.OPERATOR, "**", "to the power of")),
     (r"modulo|mod|%(?= \d)", _Token(_Is.OPERATOR, "%", "modulo")),
     (r"cub(?:e|ic) root of", _Token(_Is.BEFORE, "(({}) ** (1 / 3))", "the cube root of")),
@@ -81,17 +86,18 @@ _PHRASES: Sequence[tuple[str, _Token]] = (
     (r"\)|close (?:bracket|parenthes[ie]s)", _Token(_Is.CLOSE, ")", "")),
 )
 _TOKEN = re.compile(
-    rf"(?:the )?(?:(?P<percent>{_NUMBER}) (?:per ?cent|%) (?:of|on)|(?:(?P<parts>\d+|an?) )?(?P<part>{_PARTS})(?: of|(?<=half)(?= \d))"
-    rf"|(?P<count>\d+|an?) (?P<fraction>half|quarters?|(?!1st|2nd)\d+(?:st|nd|rd|th)s?)|(?P<number>{_NUMBER}){_MONEY}|"
+    rf"(?:the )?(?:(?P<percent>{_NUMBER}) (?:per ?cent|%) (?:of|on)"
+    rf"|(?:(?P<parts>\d+|an?) )?(?P<part>{_PARTS})(?P<of> of|(?<=half)(?= \d))?"
+    rf"|(?P<number>{_NUMBER}){_MONEY}|"
     + "|".join(f"(?P<phrase{place}>{pattern})" for place, (pattern, _) in enumerate(_PHRASES))
     + r")(?:(?= )|$)"
 )
 
 _ASKED = frozenset(
-    (
+    split_words(
         "what is how much are calculate compute work out solve tell me please the equals equal does make hey hi hello a"
         " sum result of can you and so"
-    ).split()
+    )
 )
 """Words beside which "7/11" or "5-3" is a sum, not a date, a score or a telephone number."""
 _OF_IT = re.compile(r"(?<!result)(?<!value)(?<!answer)(?<!total)(?<!sum)(?<!calculation)(?<!tip)(?<!discount) of $")
@@ -123,6 +129,7 @@ def sums_in(text: str) -> tuple[list[Sum], str]:
 
     Where a part of a sum is no number, as in "two plus two times my age", there is none at all.
     """
+    original = text
     for pattern, order in _REWRITTEN:
         text = re.sub(rf"(?:the )?\b{pattern}", order, text)
     sums: list[Sum] = []
@@ -132,14 +139,14 @@ def sums_in(text: str) -> tuple[list[Sum], str]:
         part = _expression(tokens, 0)
         if part is None or not part.is_sum or part.end < len(tokens):
             if {token.kind for token in tokens} >= {_Is.NUMBER, _Is.OPERATOR}:
-                return [], text
+                return [], original
             continue
         end = run[-1][1]
         if not _is_date(text, start, end) and not _OF_IT.search(text[:start]):
             sums.append(Sum(part.expression, part.said))
             rest += text[done:start] + SUM_MARK
             done = end
-    return sums, rest + text[done:]
+    return sums, rest + text[done:] if sums else original
 
 
 def continued(text: str, result: Decimal) -> str:
@@ -180,26 +187,24 @@ def _token(match: re.Match[str] | None) -> tuple[_Token, int] | None:
         said = f"{spoken_number(Decimal(match['percent']))[0]} percent of"
         return _Token(_Is.BEFORE, f"({match['percent']} / 100 * {{}})", said), match.end()
     if match["part"]:
-        token = _fraction(match["parts"] or "", match["part"])
+        token = _fraction(match["parts"], match["part"], is_of=match["of"] is not None)
         return (token, match.end()) if token else None
-    if match["fraction"]:
-        part = _fraction(match["count"], match["fraction"])
-        said = f"{cardinal(int(match['count']) if match['count'].isdecimal() else 1)} {part.said[:-3].split()[-1]}" if part else ""
-        return (_Token(_Is.NUMBER, part.form.format("1"), said), match.end()) if part else None
     place = next(place for place in range(len(_PHRASES)) if match[f"phrase{place}"])
     return _PHRASES[place][1], match.end()
 
 
-def _fraction(parts: str, part: str) -> _Token | None:
-    """ "2 3rds of", "a quarter of" or "half of"."""
-    named = {"half": (2, "half"), "quarter": (4, "quarter")}.get(part.removesuffix("s"))
-    size = named[0] if named else int(re.sub(r"\D", "", part))
-    if size < 2 or not (parts or named):
+def _fraction(parts: str | None, part: str, *, is_of: bool) -> _Token | None:
+    """ "2 3rds of", "a quarter of" and "half of"; or "1 half" and "3 quarters" as numbers."""
+    size, name = _NAMED_PARTS.get(part.removesuffix("s")) or (int(re.sub(r"\D", "", part)), "")
+    # "The 3rd" is none, and neither is "a 2nd".
+    if (not name and (size < 3 or parts is None)) or (parts is None and not is_of):
         return None
-    number = int(parts) if parts.isdecimal() else 1
-    said = named[1] if named else ordinal(size)
-    said = f"{cardinal(number)} {said}s of" if number > 1 else "half of" if size == 2 else f"a {said} of"
-    return _Token(_Is.BEFORE, f"({number} / {size} * {{}})", said)
+    name = name or ordinal(size)
+    number = int(parts) if parts is not None and parts.isdecimal() else 1
+    said = f"{cardinal(number)} {name}s" if number > 1 else name if name == "half" else f"a {name}"
+    if is_of:
+        return _Token(_Is.BEFORE, f"({number} / {size} * {{}})", f"{said} of")
+    return _Token(_Is.NUMBER, f"({number} / {size})", said)
 
 
 def _is_date(text: str, start: int, end: int) -> bool:

@@ -9,11 +9,15 @@ from functools import lru_cache
 
 from text_to_num import alpha2digit
 
-MOST_WORDS = 100
+MOST_WORDS = 60
+MOST_CHARS = 1_000
 """A longer text is read from its end only: what was said last counts most, and the work stays short."""
 
-LONGEST_WORD = 40
-"""Characters of a word that are read. English words are shorter, and the work stays short."""
+
+def split_words(text: str) -> tuple[str, ...]:
+    """The words of a table written as one text."""
+    return tuple(text.split())
+
 
 _CONTRACTIONS = (
     (re.compile(r"\b(?:wo)n'?t\b"), "will not"),
@@ -46,13 +50,14 @@ _SPOKEN = {"1": "one", "2nd": "second"}
 """Numbers that often mean none, as in "another one" and "wait a second", as they are said."""
 
 KEYWORDS = frozenset(
-    (
+    split_words(
         "another calculate calculator capabilities capital christmas continue divide divided forecast goodbye halloween"
-        " headlines interrupt minus multiply multiplied percent question remainder remind reminder repeat repeated square squared"
-        " stories story subtract temperature thank thanks time timer times tomorrow translate weather yesterday"
-    ).split()
+        " headlines interrupt minus multiply multiplied percent question remainder remind reminder repeat repeated"
+        " square squared stories story subtract temperature thank thanks time timer times tomorrow translate weather"
+        " yesterday"
+    )
 )
-"""Words to which a misspelling is mended, as people who type misspell them."""
+"""Words to which a misspelling with the same first letter is mended, as people who type misspell them."""
 LIKENESS = 0.86
 """difflib's ratio: mends "tommorow" and "storry"; leaves "history", "minutes" and "thinks" alone."""
 
@@ -62,8 +67,8 @@ def words_of(text: str) -> list[str]:
 
     Numbers are in digits: "twenty-five" is "25", "the third" is "the 3rd". Between sentences stands a full stop.
     """
-    plain = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
-    plain = " ".join(word[:LONGEST_WORD] for word in plain.split()[-MOST_WORDS:])
+    plain = unicodedata.normalize("NFKC", text[-MOST_CHARS:])[-MOST_CHARS:].lower().replace("’", "'")
+    plain = " ".join(plain.split()[-MOST_WORDS:])
     for pattern, written_out in _CONTRACTIONS:
         plain = pattern.sub(written_out, plain)
     plain = alpha2digit(plain, "en", threshold=0)
@@ -91,5 +96,5 @@ def capitalized(text: str) -> str:
 def _mended(word: str) -> str:
     if len(word) < 5 or not word.isalpha() or word in KEYWORDS:
         return word
-    alike = get_close_matches(word, sorted(KEYWORDS), n=1, cutoff=LIKENESS)
+    alike = get_close_matches(word, sorted(known for known in KEYWORDS if known[0] == word[0]), n=1, cutoff=LIKENESS)
     return alike[0] if alike else word
