@@ -6,21 +6,11 @@ another seed than the training's. Rates are tested, no single clips: some are at
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from time import thread_time
-
-import numpy as np
 import pytest
 
-from tests.support.speech import spoken
-from tools.hums.clips import Clip, Source, clips, flite_source, own_source
-from tools.hums.conditions import CLEAN, NOISE_10_DB, ROOM, TELEPHONE, Condition
-from tools.hums.vocabulary import Kind
-from voicebot.core.audio import SPEECH_RATE_HZ, Audio, Samples
+from voicebot.core.audio import Samples
 from voicebot.core.verdict import Context, judge
-from voicebot.engines.stt.moonshine.hums import LONGEST_S, spoken_s
-from voicebot.engines.stt.moonshine.model import Decoded, Model
-from voicebot.engines.stt.moonshine.phrase_tree import PhraseTree
+from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.short_utterances import ShortUtterances
 
 TALKING = Context(sentence="Once upon a time there was a cat.", words_heard=5)

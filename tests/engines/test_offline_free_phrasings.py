@@ -106,6 +106,8 @@ async def test_answers_nine_of_ten_free_phrasings(phrases: Sequence[Phrase]) -> 
     assert len(wrong) <= (1 - LEAST_RIGHT) * len(phrases), "\n".join(wrong)
 
 
-@pytest.mark.parametrize("questions", [BEYOND_FIRST, BEYOND_SECOND, BEYOND_THIRD, BEYOND_FOURTH], ids=["first", "second", "third", "fourth"])
+@pytest.mark.parametrize(
+    "questions", [BEYOND_FIRST, BEYOND_SECOND, BEYOND_THIRD, BEYOND_FOURTH], ids=["first", "second", "third", "fourth"]
+)
 async def test_guesses_at_nothing_outside_its_abilities(questions: Sequence[str]) -> None:
     assert await guesses(questions) == []

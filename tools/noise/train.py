@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
+
 from tools.hums.clips import SOURCES, clips
 from tools.hums.conditions import random_condition, recorded
-
 from tools.noise.sounds import KINDS
 from voicebot.core.audio import Samples
 from voicebot.engines.stt.moonshine.model import Model
