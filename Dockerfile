@@ -1,5 +1,5 @@
 # docker build -t voicebot . && docker run --rm --network host -v voicebot:/data voicebot
-# All that is native (espeak-ng, PocketSphinx, Silero, FFmpeg) comes in wheels: no Debian package is needed.
+# All that is native (espeak-ng, onnxruntime, Silero, FFmpeg) comes in wheels: no Debian package is needed.
 FROM python:3.11-slim-bookworm
 
 # Spaces run containers as user 1000; /data is where they mount storage, if there is some.
@@ -13,7 +13,7 @@ COPY voicebot ./voicebot
 
 USER 1000
 ENV HOME=/home/voicebot PYTHONUNBUFFERED=1 GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=7860 \
-    DATABASE_URL=sqlite:////data/conversations.db
+    DATABASE_URL=sqlite:////data/conversations.db XDG_CACHE_HOME=/data/cache
 VOLUME /data
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \

@@ -22,21 +22,26 @@ def chains(engines: Engines) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("settings", "stt", "llm", "tts"),
     [
-        ({}, ["pocketsphinx"], ["offline"], ["espeak"]),
+        ({}, ["moonshine"], ["offline"], ["hibari", "espeak"]),
         (
             {"deepgram_api_key": KEY, "groq_api_key": KEY},
-            ["deepgram", "pocketsphinx"],
+            ["deepgram", "moonshine"],
             ["groq", "offline"],
-            ["gtts", "espeak"],
+            ["gtts", "hibari", "espeak"],
         ),
-        ({"elevenlabs_api_key": KEY}, ["pocketsphinx"], ["offline"], ["elevenlabs", "espeak"]),
-        ({"openai_base_url": "http://127.0.0.1:11434/v1"}, ["pocketsphinx"], ["openai", "offline"], ["espeak"]),
-        ({"openai_api_key": KEY}, ["pocketsphinx"], ["openai", "offline"], ["gtts", "espeak"]),
+        ({"elevenlabs_api_key": KEY}, ["moonshine"], ["offline"], ["elevenlabs", "hibari", "espeak"]),
+        (
+            {"openai_base_url": "http://127.0.0.1:11434/v1"},
+            ["moonshine"],
+            ["openai", "offline"],
+            ["hibari", "espeak"],
+        ),
+        ({"openai_api_key": KEY}, ["moonshine"], ["openai", "offline"], ["gtts", "hibari", "espeak"]),
         (
             {"groq_api_key": KEY, "llm_engine": "openai-realtime,groq,offline", "openai_api_key": KEY},
-            ["pocketsphinx"],
+            ["moonshine"],
             ["openai-realtime", "groq", "offline"],
-            ["gtts", "espeak"],
+            ["gtts", "hibari", "espeak"],
         ),
         (
             {"deepgram_api_key": KEY, "stt_engine": "deepgram-rest", "tts_engine": "espeak,gtts"},
@@ -48,7 +53,7 @@ def chains(engines: Engines) -> dict[str, list[str]]:
             {"deepgram_api_key": KEY, "deepgram_model": "flux-general-en", "stt_engine": "deepgram"},
             ["deepgram"],
             ["offline"],
-            ["gtts", "espeak"],
+            ["gtts", "hibari", "espeak"],
         ),
         # In other languages `auto` leaves out what does not know them.
         (
@@ -70,20 +75,24 @@ async def test_chains(settings: dict[str, Any], stt: list[str], llm: list[str], 
     ("settings", "complaint"),
     [
         ({"stt_engine": "deepgram"}, "DEEPGRAM_API_KEY: is missing, and deepgram needs it"),
-        ({"stt_engine": "pocketsphinx,deepgram-rest"}, "DEEPGRAM_API_KEY: is missing, and deepgram-rest needs it"),
+        ({"stt_engine": "moonshine,deepgram-rest"}, "DEEPGRAM_API_KEY: is missing, and deepgram-rest needs it"),
         ({"llm_engine": "groq"}, "GROQ_API_KEY: is missing, and groq needs it"),
         ({"llm_engine": "openai"}, "OPENAI_API_KEY: is missing, and openai needs it"),
         ({"llm_engine": "openai-realtime"}, "OPENAI_API_KEY: is missing, and openai-realtime needs it"),
         ({"tts_engine": "elevenlabs,espeak"}, "ELEVENLABS_API_KEY: is missing, and elevenlabs needs it"),
         ({"persona": "pirate"}, "PERSONA: there is no 'pirate'; there is assistant, sales"),
-        ({"language": "fr"}, "LANGUAGE: pocketsphinx (STT_ENGINE) does not know 'fr'; it knows en"),
+        ({"language": "fr"}, "LANGUAGE: moonshine (STT_ENGINE) does not know 'fr'; it knows en"),
         (
             {"language": "fr", "deepgram_api_key": KEY},
             "LANGUAGE: offline (LLM_ENGINE) does not know 'fr'; it knows en",
         ),
         (
-            {"language": "fr", "deepgram_api_key": KEY, "stt_engine": "deepgram,pocketsphinx"},
-            "LANGUAGE: pocketsphinx (STT_ENGINE) does not know 'fr'; it knows en",
+            {"language": "fr", "deepgram_api_key": KEY, "stt_engine": "deepgram,moonshine"},
+            "LANGUAGE: moonshine (STT_ENGINE) does not know 'fr'; it knows en",
+        ),
+        (
+            {"language": "fr", "deepgram_api_key": KEY, "groq_api_key": KEY, "tts_engine": "hibari,espeak"},
+            "LANGUAGE: hibari (TTS_ENGINE) does not know 'fr'; it knows en",
         ),
     ],
     ids=str,

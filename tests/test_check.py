@@ -42,7 +42,7 @@ def test_without_a_key_all_works_and_the_report_says_so(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No service is configured" in done.stdout
     assert "GROQ_API_KY in .env is not a setting; did you mean GROQ_API_KEY?" in done.stdout
-    for engine in ("espeak", "pocketsphinx", "offline"):
+    for engine in ("espeak", "moonshine", "offline"):
         assert f"ok      {engine}: " in done.stdout
     assert "hush" not in done.stdout + done.stderr
 

@@ -33,8 +33,8 @@ def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [
-        ("STT_ENGINE", "whisper", "'auto', 'deepgram', 'deepgram-rest' or 'pocketsphinx'"),
-        ("STT_ENGINE", "deepgram,whisper", "'auto', 'deepgram', 'deepgram-rest' or 'pocketsphinx'"),
+        ("STT_ENGINE", "whisper", "'auto', 'deepgram', 'deepgram-rest' or 'moonshine'"),
+        ("STT_ENGINE", "deepgram,whisper", "'auto', 'deepgram', 'deepgram-rest' or 'moonshine'"),
         ("LLM_ENGINE", "", "names no engine"),
         ("LLM_ENGINE", "groq,groq", "different engines"),
         ("TTS_ENGINE", "auto,espeak", "must be `auto`, or different engines"),

@@ -39,9 +39,9 @@ LAYERS = [
 """From the bottom to the top; a module may import from its own layer and those below."""
 
 ENGINES = {
-    *("engines.stt.deepgram", "engines.stt.pocketsphinx", "engines.vad.silero"),
+    *("engines.stt.deepgram", "engines.stt.moonshine", "engines.vad.silero"),
     *("engines.llm.groq", "engines.llm.openai", "engines.llm.realtime", "engines.llm.offline"),
-    *("engines.tts.elevenlabs", "engines.tts.gtts", "engines.tts.espeak"),
+    *("engines.tts.elevenlabs", "engines.tts.gtts", "engines.tts.hibari", "engines.tts.espeak"),
 }
 
 PURE_MAY_NOT = {"asyncio", "threading", "socket", "httpx", "gradio", "fastrtc", "aiortc", "time", "logging"}

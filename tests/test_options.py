@@ -52,8 +52,8 @@ def test_the_embedded_engines_offer_no_more_than_they_can(embedded: Options) -> 
     view = embedded.view()
     assert names(view["language"]) == ["en"]
     assert names(view["persona"]) == ["assistant"], "the embedded model is only itself"
-    assert [engine["name"] for engine in view["engines"]["tts"]] == ["espeak"]
-    assert {"en", "en-us+f3"} <= set(names(view["engines"]["tts"][0]["voices"]["en"]))
+    assert [engine["name"] for engine in view["engines"]["tts"]] == ["hibari", "espeak"]
+    assert {"en", "en-us+f3"} <= set(names(view["engines"]["tts"][1]["voices"]["en"]))
 
 
 def test_cloud_engines_offer_more(cloud: Options) -> None:
@@ -65,7 +65,7 @@ def test_cloud_engines_offer_more(cloud: Options) -> None:
     ]
     stt, llm, tts = (view["engines"][stage] for stage in ("stt", "llm", "tts"))
     assert [engine["name"] for engine in (*stt, *llm, *tts)] == [
-        *("deepgram", "pocketsphinx", "groq", "offline", "elevenlabs", "gtts", "espeak"),
+        *("deepgram", "moonshine", "groq", "offline", "elevenlabs", "gtts", "hibari", "espeak"),
     ]
     assert stt[1]["languages"] == ["en"]
     assert [each["follows_persona"] for each in llm] == [True, False]
@@ -94,10 +94,10 @@ def test_what_is_offered_can_be_chosen(cloud: Options) -> None:
 
 
 def test_what_no_longer_fits_is_the_servers_to_choose_again(cloud: Options) -> None:
-    british = cloud.chosen({"stt": "pocketsphinx", "tts": "espeak", "voice": "en"}, USUAL)
-    assert british == Choices(stt="pocketsphinx", tts="espeak", voice="en")
+    british = cloud.chosen({"stt": "moonshine", "tts": "espeak", "voice": "en"}, USUAL)
+    assert british == Choices(stt="moonshine", tts="espeak", voice="en")
     assert cloud.chosen({"language": "de"}, british) == Choices(language="de", tts="espeak")
-    assert cloud.chosen({"tts": "gtts"}, british) == Choices(stt="pocketsphinx", tts="gtts")
+    assert cloud.chosen({"tts": "gtts"}, british) == Choices(stt="moonshine", tts="gtts")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_what_no_longer_fits_is_the_servers_to_choose_again(cloud: Options) -> N
         ({"persona": "pirate"}, "persona: there is no 'pirate' here; there is 'assistant', 'sales'"),
         ({"llm": "gpt"}, "llm: there is no 'gpt' here; there is '', 'groq', 'offline'"),
         ({"tts": "gtts", "voice": "en"}, "voice: there is no 'en' here; there is '', 'co.uk', 'com.au', 'ca', "),
-        ({"language": "de", "stt": "pocketsphinx"}, "stt: there is no 'pocketsphinx' here; there is '', 'deepgram'"),
+        ({"language": "de", "stt": "moonshine"}, "stt: there is no 'moonshine' here; there is '', 'deepgram'"),
         ({"language": "xx"}, "language: there is no 'xx' here; there is 'ar', "),
     ],
     ids=str,

@@ -38,7 +38,7 @@ def refused(folder: Path, *arguments: str, **settings: str) -> tuple[str, set[st
         ({"MAX_SESSIONS": "0"}, ["MAX_SESSIONS: Input should be greater than or equal to 1"]),
         (
             {"STT_ENGINE": "deepgramm"},
-            ["STT_ENGINE: Input should be 'auto', 'deepgram', 'deepgram-rest' or 'pocketsphinx'"],
+            ["STT_ENGINE: Input should be 'auto', 'deepgram', 'deepgram-rest' or 'moonshine'"],
         ),
         ({"LLM_ENGINE": "groq"}, ["GROQ_API_KEY: is missing, and groq needs it"]),
         (
@@ -53,7 +53,7 @@ def refused(folder: Path, *arguments: str, **settings: str) -> tuple[str, set[st
         (
             {"LANGUAGE": "fr"},
             [
-                "LANGUAGE: pocketsphinx (STT_ENGINE) does not know 'fr'; it knows en",
+                "LANGUAGE: moonshine (STT_ENGINE) does not know 'fr'; it knows en",
                 "LANGUAGE: offline (LLM_ENGINE) does not know 'fr'; it knows en",
             ],
         ),

@@ -23,7 +23,7 @@ def test_a_service_that_rests_is_named_as_it_may_be_used_again() -> None:
         return EngineHealth(name, ready)
 
     health = {
-        "stt": (engine("pocketsphinx"),),
+        "stt": (engine("moonshine"),),
         "llm": (engine("groq"), engine("openai"), engine("offline")),
         "tts": (engine("gtts", ready=False), engine("espeak")),
     }

@@ -28,9 +28,9 @@ KEYS: Mapping[str, str] = {
 }
 """The setting without which an engine can't be used."""
 
-ENGLISH_ONLY = frozenset({"pocketsphinx", "offline"})
+ENGLISH_ONLY = frozenset({"moonshine", "offline", "hibari"})
 
-EMBEDDED = frozenset({"pocketsphinx", "offline", "espeak"})
+EMBEDDED = frozenset({"moonshine", "offline", "hibari", "espeak"})
 """Engines that send nothing anywhere."""
 
 E = TypeVar("E", bound=Engine)
@@ -129,7 +129,7 @@ def _engines(
 
 
 def _auto_stt(settings: Settings) -> list[SttName]:
-    return ["deepgram", "pocketsphinx"] if settings.deepgram_api_key else ["pocketsphinx"]
+    return ["deepgram", "moonshine"] if settings.deepgram_api_key else ["moonshine"]
 
 
 def _auto_llm(settings: Settings) -> list[LlmName]:
@@ -148,7 +148,7 @@ def _auto_tts(settings: Settings) -> list[TtsName]:
         names.append("elevenlabs")
     if settings.deepgram_api_key or settings.groq_api_key or settings.openai_api_key:
         names.append("gtts")
-    return [*names, "espeak"]
+    return [*names, "hibari", "espeak"]
 
 
 def _key(key: SecretStr | None) -> str:
@@ -176,10 +176,10 @@ def _speech_to_text(name: SttName, settings: Settings) -> SpeechToText:
                 model=settings.deepgram_model,
                 language=settings.language,
             )
-        case "pocketsphinx":
-            from voicebot.engines.stt.pocketsphinx import PocketSphinx
+        case "moonshine":
+            from voicebot.engines.stt.moonshine import LargerModel, Moonshine
 
-            return PocketSphinx(workers=settings.stt_workers)
+            return Moonshine(LargerModel() if settings.moonshine_model == "base-en" else None)
         case "auto":
             raise AssertionError("`auto` stands for other names")
 
@@ -272,6 +272,10 @@ def _text_to_speech(name: TtsName, settings: Settings) -> TextToSpeech:
             from voicebot.engines.tts.gtts import Gtts
 
             return Gtts(language=settings.language)
+        case "hibari":
+            from voicebot.engines.tts.hibari import Hibari
+
+            return Hibari()
         case "espeak":
             from voicebot.engines.tts.espeak import Espeak
 

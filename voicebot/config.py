@@ -146,9 +146,9 @@ def _database_url(value: SecretStr | None) -> SecretStr | None:
 
 
 AUTO = "auto"
-SttName = Literal["auto", "deepgram", "deepgram-rest", "pocketsphinx"]
+SttName = Literal["auto", "deepgram", "deepgram-rest", "moonshine"]
 LlmName = Literal["auto", "groq", "openai", "openai-realtime", "offline"]
-TtsName = Literal["auto", "elevenlabs", "gtts", "espeak"]
+TtsName = Literal["auto", "elevenlabs", "gtts", "hibari", "espeak"]
 TurnName = Literal["auto", "none", "static", "cloudflare", "twilio", "hf"]
 
 TURN_KEYS = {
@@ -188,7 +188,7 @@ class Settings(BaseSettings):
     language: str = Field(default="en", pattern=r"^[a-z]{2}$")
     persona: str = Field(default="assistant", pattern=r"^[a-z0-9_-]+$")
     espeak_voice: Text = None
-    stt_workers: int = Field(default=2, ge=1, le=64)
+    moonshine_model: Literal["tiny-en", "base-en"] = "tiny-en"
 
     # Services: a key makes `auto` use it; an address is for a self-hosted one, a gateway or a compatible service.
     deepgram_api_key: Secret = None

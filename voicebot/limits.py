@@ -436,3 +436,7 @@ PREFLIGHT_S = 6.0
 IDLE_DETECTORS = 1
 """Speech detectors that are kept for sessions to come, so that a client that connects again and again needs no new one:
 to load one takes some 100 ms of computing. Each takes 10 MB."""
+
+DOWNLOAD_AGAIN_S = 60.0
+"""A file that could not be downloaded is not asked for again before this time has passed: visitors begin downloads by
+choosing a voice, and must not make this server ask another one over and over."""

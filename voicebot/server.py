@@ -106,7 +106,9 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
             "engines": engines.names,
             "stages": preflight.health,
             "problem": preflight.problem,
-            "notice": " ".join(filter(None, (notice(preflight.health, settings), connections.ice.notice))),
+            "notice": " ".join(
+                filter(None, (preflight.typing_only, notice(preflight.health, settings), connections.ice.notice))
+            ),
             "options": connections.options.view(),
         }
 

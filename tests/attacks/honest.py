@@ -35,7 +35,7 @@ FIRST_ANSWER_S = 40.0
 IDLE_S = 15.0
 """How long the answer before may take to its end."""
 
-QUESTION = "what is two plus two"
+QUESTION = "what is ten times three"
 """Spoken and typed: the answer is short."""
 
 

@@ -23,9 +23,9 @@ from voicebot.core.audio import Audio
 
 QUESTIONS = (
     "what time is it in tokyo",
-    "what is two plus two",
+    "what is ten times three",
     "tell me a joke",
-    "what day is it",
+    "tell me a long story",
     "what can you do",
     "what time is it in london",
 )

@@ -15,10 +15,11 @@ from tests.support.over_echo import said_over
 from tests.support.room import synthetic_response
 from tests.support.shared import SHARED, recording
 from tests.support.speech import spoken
+from tests.support.understanding import words
 from voicebot.core.audio import WIRE_RATE_HZ
 from voicebot.echo import EchoDetector
 
-PHRASES = {"what is two plus two": "rms", "tell me a joke": "slt", "stop": "rms", "uh-huh": "slt"}
+PHRASES = {"what is ten times three": "rms", "tell me a joke": "slt", "stop": "rms", "uh-huh": "slt"}
 PLACES_S = (2.9, 3.5, 4.1, 5.5, 6.2, 6.9)
 LEVELS_DB = (-6, -14, -20, -120)
 RESPONSES = ("rir1.flac", "rir2.flac")
@@ -30,7 +31,7 @@ def understood(level_db: float) -> tuple[int, int]:
     if SHARED.exists():
         rooms += [recording(name).resampled(WIRE_RATE_HZ).samples.astype(np.float32) for name in RESPONSES]
     right = [
-        said_over(spoken(phrase, voice).resampled(WIRE_RATE_HZ).samples, at_s, room, level_db) == phrase
+        words(said_over(spoken(phrase, voice).resampled(WIRE_RATE_HZ).samples, at_s, room, level_db)) == words(phrase)
         for room in rooms
         for phrase, voice in PHRASES.items()
         for at_s in PLACES_S

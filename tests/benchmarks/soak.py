@@ -113,7 +113,7 @@ async def services() -> AsyncIterator[Services]:
         thinks = await running.enter_async_context(ChatSimulator(first_token_s=0.1, token_s=0.02))
         speaks = await running.enter_async_context(ElevenLabsSimulator(tone_of))
         settings: dict[str, object] = {
-            "stt_engine": "deepgram,pocketsphinx",
+            "stt_engine": "deepgram,moonshine",
             "deepgram_api_key": deepgram.KEY,
             "deepgram_base_url": hears.url,
             "llm_engine": "groq,offline",

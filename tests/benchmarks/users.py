@@ -19,7 +19,7 @@ VOICES = ("rms", "slt", "kal16", "awb")
 
 QUESTIONS = (
     "what time is it in tokyo",
-    "what is two plus two",
+    "what is ten times three",
     "tell me about the weather",
     "what day is it today",
     "what can you do for me",
@@ -29,7 +29,7 @@ QUESTIONS = (
 BACKCHANNELS = ("uh huh", "yeah", "okay", "right", "i see", "mm hmm", "sure", "yeah okay", "oh really", "go on")
 
 INTERRUPTIONS = (
-    "wait what is two plus two",
+    "wait what is ten times three",
     "hold on i have a question",
     "no i meant the other one",
     "can you say that again",

@@ -1,4 +1,4 @@
-"""Hears what the page plays, and understands it."""
+"""Hears what the page plays."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pocketsphinx
 from playwright.async_api import Page
 
-from voicebot.core.audio import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio
+from voicebot.core.audio import WIRE_RATE_HZ, Audio
 
 RECORDER = Path(__file__).with_name("recorder.js")
 
@@ -56,18 +55,6 @@ async def falls_silent(page: Page, timeout_s: float = 3.0) -> None:
     async with asyncio.timeout(timeout_s):
         while len(sounding(await recorded(page)).samples):  # noqa: ASYNC110 (the page has no event for silence)
             await asyncio.sleep(0.3)
-
-
-def understood(audio: Audio) -> str:
-    """What PocketSphinx takes its sounding part for, decoded as one utterance."""
-    pause = Audio.silence(0.3, SPEECH_RATE_HZ)
-    whole = Audio.joined([pause, sounding(audio).resampled(SPEECH_RATE_HZ), pause], SPEECH_RATE_HZ)
-    decoder = pocketsphinx.Decoder(samprate=SPEECH_RATE_HZ, loglevel="FATAL")
-    decoder.start_utt()
-    decoder.process_raw(whole.to_bytes(), no_search=False, full_utt=True)
-    decoder.end_utt()
-    hypothesis = decoder.hyp()
-    return "" if hypothesis is None else str(hypothesis.hypstr)
 
 
 def sounding(audio: Audio) -> Audio:

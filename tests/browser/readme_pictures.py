@@ -94,7 +94,7 @@ async def film_an_interruption(visitor: Visitor, path: Path) -> None:
         await visitor.says("uh-huh")
         await expect(visitor.rulings).to_have_count(1, timeout=ANSWER_S * 1000)
         await visitor.hears_words(len(await visitor.words("heard")) + 5)
-        await visitor.says("what is two plus two")
+        await visitor.says("what is ten times three")
         await expect(visitor.rulings).to_have_count(2, timeout=ANSWER_S * 1000)
         await visitor.hears_answer(2)
     rules = await visitor.rulings.locator(".vb-rule").all_inner_texts()

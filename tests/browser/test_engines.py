@@ -21,7 +21,7 @@ from voicebot.ui import panel
 async def test_engines_are_shown_and_can_be_checked_again(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
     card = visitor.page.locator("#vb-engines")
-    await expect(card.locator("ol li")).to_have_text(["pocketsphinxready", "offlineready", "espeakready"])
+    await expect(card.locator("ol li")).to_have_text(["moonshineready", "offlineready", "hibariready", "espeakready"])
     async with visitor.page.expect_response("**/preflight") as response:
         await card.get_by_role("button", name="Check again").click()
     assert (await (await response.value).json())["problem"] is None

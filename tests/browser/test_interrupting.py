@@ -10,6 +10,7 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import Browsers
 from tests.browser.hearing import record, recording, sounding
 from tests.browser.visitor import ANSWER_S, Visitor
+from tests.support.understanding import words
 from voicebot.core.audio import Audio
 from voicebot.core.verdict import Decision
 from voicebot.core.verdict_case import Case
@@ -49,14 +50,14 @@ async def test_a_listeners_sound_is_ridden_out_and_a_question_is_answered(browse
     assert_silent(heard.between("paused", "speaking"))
     assert heard.between("speaking").level_dbfs > -45
 
-    await visitor.says("what is two plus two")
+    await visitor.says("what is ten times three")
     await shows_verdict(visitor, 2, "regenerate", "Gave way", "REGENERATE", "words")
-    assert "four" in await visitor.hears_answer(2)
+    assert "thirty" in await visitor.hears_answer(2)
     story = visitor.answers.first
     await expect(story.locator(".vb-cut")).to_have_text("interrupted")
     await expect(story.locator(".vb-unheard")).to_be_empty()
     assert (await story.locator(".vb-heard").inner_text()).split()[: len(before)] == before
-    await expect(visitor.questions.last).to_contain_text("two plus two")
+    assert words(await visitor.questions.last.inner_text()) == words("what is ten times three")
     assert_silent((await recording(visitor.page)).between("paused", "speaking"))
 
     await visitor.rulings.last.get_by_role("button").click()
@@ -70,7 +71,7 @@ async def test_wrong_calls_are_saved_and_can_be_taken_back(browsers: Browsers, t
     await visitor.talk_button.click()
     await visitor.types("Tell me a long story")
     await visitor.hears_words(2)
-    await visitor.says("what is two plus two")
+    await visitor.says("what is ten times three")
     await expect(visitor.rulings).to_have_count(1, timeout=ANSWER_S * 1000)
     save = visitor.page.locator(".vb-save")
     await expect(save).to_be_hidden()
@@ -91,7 +92,7 @@ async def test_wrong_calls_are_saved_and_can_be_taken_back(browsers: Browsers, t
     await expect(save).to_have_text("Save wrong calls (1)")
     cases = await saved(visitor.page, tmp_path)
     assert [case.expected for case in cases] == [Decision.RESUME]
-    assert cases[0].text.startswith("what")
+    assert cases[0].text.lower().startswith("what")
     assert cases[0].context.sentence
 
 

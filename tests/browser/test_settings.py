@@ -16,6 +16,7 @@ async def test_what_is_chosen_holds_from_the_next_turn_on_and_after_a_reload(bro
     dialog = await opened(visitor)
     await expect(dialog).to_contain_text("Applies from your next turn")
     await expect(dialog.get_by_label("Who it is")).to_be_disabled()
+    await dialog.get_by_label("Speaks with").select_option(label="espeak")
     await dialog.get_by_label("Voice", exact=True).select_option(label="Great Britain")
     await dialog.get_by_label("Nothing of it").check()
     await expect(dialog.get_by_role("status")).to_have_text("Saved. It applies from your next turn.")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.async_api import expect
 
 from tests.browser.conftest import Browsers
-from tests.browser.hearing import clipped_share, record, recorded, understood
-from tests.browser.visitor import ANSWER_S
+from tests.browser.hearing import clipped_share, record, recorded
+from tests.browser.visitor import ANSWER_S, Visitor
 from tests.support.speech import spoken
+from tests.support.understanding import understood, word_errors, words
 from voicebot.core.audio import WIRE_RATE_HZ, Audio
 
 QUESTIONS = ("what time is it in tokyo", "what is ten times three")
-"""PocketSphinx understands these in flite's voice, with and without noise (8 of 9 and 9 of 9 tried). In the bot's own,
-espeak's, it understands one word in three, but always `tokyo` (24 of 24 answers at different times of day).
-"""
+
+MISHEARD = 0.25
+"""The share of the answer's words that the recogniser may get wrong in the embedded voice."""
 
 BETWEEN_S = 12.0
 """Time enough for the first answer to be heard to its end, on a slow machine too."""
@@ -31,23 +34,28 @@ async def test_two_spoken_questions_and_a_typed_one_are_answered_aloud(browsers:
     await visitor.sees("listening", "hearing", timeout_s=10)
     await record(visitor.page)
 
-    await expect(visitor.questions.nth(0)).to_contain_text("tokyo", timeout=ANSWER_S * 1000)
-    assert "Tokyo" in await visitor.hears_answer(1)
-    sound = await recorded(visitor.page)
-    assert_sounds_well(sound)
-    assert "tokyo" in understood(sound)
-
-    await expect(visitor.questions.nth(1)).to_contain_text("ten times three", timeout=ANSWER_S * 1000)
-    assert "thirty" in await visitor.hears_answer(2)
-    sound = await recorded(visitor.page)
-    assert_sounds_well(sound)
-    assert "tokyo" not in understood(sound)
+    await asks(visitor, 0, QUESTIONS[0])
+    await answers_aloud(visitor, 1, "Tokyo")
+    await asks(visitor, 1, QUESTIONS[1])
+    await answers_aloud(visitor, 2, "thirty")
 
     await visitor.types("And what time is it in Tokyo now?")
-    assert "Tokyo" in await visitor.hears_answer(3)
+    await answers_aloud(visitor, 3, "Tokyo")
+
+
+async def asks(visitor: Visitor, number: int, question: str) -> None:
+    """Until the page shows the question, which must be understood to the word."""
+    await expect(visitor.questions.nth(number)).to_have_text(re.compile(r"\w"), timeout=ANSWER_S * 1000)
+    assert words(await visitor.questions.nth(number).inner_text()) == words(question)
+
+
+async def answers_aloud(visitor: Visitor, number: int, word: str) -> None:
+    """Until the answer has been spoken; the page must show this word in it, and play what it shows."""
+    answer = await visitor.hears_answer(number)
+    assert word in answer
     sound = await recorded(visitor.page)
     assert_sounds_well(sound)
-    assert "tokyo" in understood(sound)
+    assert word_errors(answer, understood(sound)) <= MISHEARD * len(words(answer))
 
 
 def assert_sounds_well(sound: Audio) -> None:

@@ -51,10 +51,10 @@ async def test_a_newcomer_hums_and_interrupts_aloud(browsers: Browsers) -> None:
     await expect(page.locator("#vb-rulings")).to_have_class(POINTED)
     await visitor.hears_words(len(await visitor.words("heard")) + 2)
 
-    await visitor.says("what is two plus two")
+    await visitor.says("what is ten times three")
     await comes_to(visitor, "Done")
     await expect(visitor.rulings.first).to_have_attribute("data-decision", "regenerate")
-    assert "four" in await visitor.hears_answer(2)
+    assert "thirty" in await visitor.hears_answer(2)
     assert await page.locator("#vb-turn").get_attribute("data-budget") in ("over", "kept")
     await expect(page.locator(".vb-of-budget")).to_have_text(re.compile(r"^[\d,]+ of 800 ms\.$"))
     await expect(page.locator(".vb-most")).to_contain_text("The bot's own part:")

@@ -429,9 +429,9 @@ def test_late_repeated_and_foreign_inputs_change_nothing() -> None:
 
 def test_a_failed_recogniser_is_reported_and_the_session_goes_on() -> None:
     session = Session()
-    session.post(SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "", "pocketsphinx: a worker died"))
+    session.post(SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "", "moonshine: it failed"))
     session.time_out(Timer.DEBOUNCE)
-    assert session.state.error == "pocketsphinx: a worker died"
+    assert session.state.error == "moonshine: it failed"
     assert session.state.is_idle
     session.ask("hello")
     assert session.state.error is None

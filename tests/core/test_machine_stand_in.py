@@ -94,7 +94,7 @@ def test_an_answer_that_was_begun_early_and_thrown_away_told_nobody() -> None:
 def test_words_of_the_bots_own_between_two_answers_change_nothing() -> None:
     session = answered(RULES)
     session.state = replace(session.state, ask_again=True)
-    session.post(EngineServed(Stage.STT, "pocketsphinx"))
+    session.post(EngineServed(Stage.STT, "moonshine"))
     reply = session.state.last_reply
     assert reply == 2, "it asks to say that again"
     session.answer("Sorry?")

@@ -39,6 +39,14 @@ def test_a_failure_opens_it_until_the_rest_is_over(circuit: Circuit, clock: Cloc
     assert circuit.closed
 
 
+def test_work_that_does_not_suit_an_engine_says_nothing_about_it(circuit: Circuit) -> None:
+    """However often somebody asks for it."""
+    for _ in range(5):
+        circuit.failed(broken(Fault.UNSUITABLE))
+    assert circuit.closed
+    assert circuit.error is None
+
+
 def test_each_further_failure_rests_twice_as_long_up_to_a_limit(circuit: Circuit, clock: Clock) -> None:
     rests = []
     for _ in range(9):

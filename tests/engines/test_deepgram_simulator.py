@@ -18,7 +18,7 @@ from tests.support.tone_words import silence, spoken
 from voicebot.core.audio import Audio
 from voicebot.engines.base import Pause
 from voicebot.engines.stt.deepgram.sdk import AsyncDeepgramClient, client
-from voicebot.engines.stt.pocketsphinx import PocketSphinx
+from voicebot.engines.stt.moonshine import Moonshine
 
 LINEAR = {"encoding": "linear16", "sample_rate": 16_000}
 
@@ -108,7 +108,7 @@ async def test_flux_refuses_to_end_a_turn_that_has_not_begun(deepgram: AsyncDeep
 async def test_real_speech_is_really_recognised() -> None:
     """With the embedded engine for an ear: what `python -m tests.simulators` serves."""
     speech = spoken_by_a_voice("what time is it").resampled(16_000)
-    engine = PocketSphinx(workers=1)
+    engine = Moonshine()
     await engine.start()
     try:
         async with engine.session() as embedded:
@@ -122,6 +122,6 @@ async def test_real_speech_is_really_recognised() -> None:
                         await asyncio.sleep(0)
 
                 for _ in range(2):
-                    assert await final(transcriber, said()) == "what time is it"
+                    assert await final(transcriber, said()) == "What time is it?"
     finally:
         await engine.close()

@@ -362,8 +362,8 @@ async def transcribed(chain: SpeechToTextChain, *items: Audio | Pause) -> list[T
 
 async def test_another_recogniser_hears_the_utterance_from_its_start() -> None:
     deepgram = Fake("deepgram", [["hello", "hello wor", failure("deepgram", Fault.UNREACHABLE), "never"]])
-    sphinx = Fake("pocketsphinx", [["hello", "hello world"]])
-    chain = SpeechToTextChain([deepgram, sphinx], QUICK)
+    moonshine = Fake("moonshine", [["hello", "hello world"]])
+    chain = SpeechToTextChain([deepgram, moonshine], QUICK)
     await chain.start()
     sound: list[Audio | Pause] = [*SOUND[:3], Pause(1), *SOUND[3:]]
     got = await transcribed(chain, *sound)
@@ -371,26 +371,26 @@ async def test_another_recogniser_hears_the_utterance_from_its_start() -> None:
         Served("deepgram"),
         Transcript("hello", final=False),
         Transcript("hello wor", final=False),
-        Served("pocketsphinx", ("deepgram: it broke",)),
+        Served("moonshine", ("deepgram: it broke",)),
         Transcript("hello", final=False),
         Transcript("hello world", final=True),
     ]
-    assert sphinx.heard == [sound]
-    assert (deepgram.open, sphinx.open, deepgram.sessions, sphinx.sessions) == (0, 0, 0, 0)
+    assert moonshine.heard == [sound]
+    assert (deepgram.open, moonshine.open, deepgram.sessions, moonshine.sessions) == (0, 0, 0, 0)
     await chain.close()
 
 
 async def test_a_final_that_does_not_come_is_made_elsewhere() -> None:
-    chain = SpeechToTextChain([Fake("deepgram", [[HANG]]), Fake("pocketsphinx", [["hello world"]])], QUICK)
+    chain = SpeechToTextChain([Fake("deepgram", [[HANG]]), Fake("moonshine", [["hello world"]])], QUICK)
     await chain.start()
     got = await transcribed(chain, *SOUND)
     reason = "deepgram: nothing came within 0.2 s"
-    assert got == [Served("deepgram"), Served("pocketsphinx", (reason,)), Transcript("hello world", final=True)]
+    assert got == [Served("deepgram"), Served("moonshine", (reason,)), Transcript("hello world", final=True)]
     await chain.close()
 
 
 async def test_while_the_user_speaks_nothing_is_overdue() -> None:
-    chain = SpeechToTextChain([Fake("deepgram", [["hello world"]]), Fake("pocketsphinx", [["no"]])], QUICK)
+    chain = SpeechToTextChain([Fake("deepgram", [["hello world"]]), Fake("moonshine", [["no"]])], QUICK)
     await chain.start()
     end = asyncio.Event()
     asyncio.get_running_loop().call_later(0.5, end.set)
@@ -400,23 +400,23 @@ async def test_while_the_user_speaks_nothing_is_overdue() -> None:
 
 
 async def test_a_recogniser_is_opened_only_when_it_is_needed() -> None:
-    deepgram, sphinx = Fake("deepgram", [["one"], [failure("deepgram")]]), Fake("pocketsphinx", [["two"]])
-    chain = SpeechToTextChain([deepgram, sphinx], QUICK)
+    deepgram, moonshine = Fake("deepgram", [["one"], [failure("deepgram")]]), Fake("moonshine", [["two"]])
+    chain = SpeechToTextChain([deepgram, moonshine], QUICK)
     await chain.start()
     async with chain.session() as session:
-        assert (deepgram.sessions, sphinx.sessions) == (1, 0)
+        assert (deepgram.sessions, moonshine.sessions) == (1, 0)
         assert [each async for each in session.transcribe(spoken(*SOUND))][-1] == Transcript("one", final=True)
-        assert (deepgram.sessions, sphinx.sessions) == (1, 0)
+        assert (deepgram.sessions, moonshine.sessions) == (1, 0)
         assert [each async for each in session.transcribe(spoken(*SOUND))][-1] == Transcript("two", final=True)
-        assert (deepgram.sessions, sphinx.sessions) == (1, 1)
+        assert (deepgram.sessions, moonshine.sessions) == (1, 1)
         assert session.bytes_sent == 3 * 5 * 1024
-    assert (deepgram.sessions, sphinx.sessions) == (0, 0)
+    assert (deepgram.sessions, moonshine.sessions) == (0, 0)
     await chain.close()
 
 
 async def test_giving_an_utterance_up_leaves_nothing_behind() -> None:
     deepgram = Fake("deepgram", [["hello", "hello world"]])
-    chain = SpeechToTextChain([deepgram, Fake("pocketsphinx", [["no"]])], QUICK)
+    chain = SpeechToTextChain([deepgram, Fake("moonshine", [["no"]])], QUICK)
     await chain.start()
     before = asyncio.all_tasks()
     async with chain.session() as session:
@@ -683,30 +683,30 @@ async def recognisers(*engines: Fake, rules: FallbackRules = ONCE_MORE) -> Speec
 async def test_a_recogniser_that_dies_hears_the_utterance_once_more_from_its_start(others: int) -> None:
     died = failure("deepgram", Fault.UNREACHABLE)
     deepgram = Fake("deepgram", [["hello", died, "never"], ["hello", "hello world"]])
-    sphinx = Fake("pocketsphinx", [["no"]])
-    chain = await recognisers(deepgram, *[sphinx][:others])
+    moonshine = Fake("moonshine", [["no"]])
+    chain = await recognisers(deepgram, *[moonshine][:others])
     got = await heard_by(chain, spoken(*SOUND))
     assert got[-1] == Transcript("hello world", final=True)
     assert [each for each in got if isinstance(each, Served)] == [Served("deepgram")]
     assert deepgram.heard[1] == list(SOUND)
-    assert sphinx.asked == 0
+    assert moonshine.asked == 0
     await chain.close()
 
 
 async def test_the_next_recogniser_hears_it_all_when_the_first_dies_twice() -> None:
     died = failure("deepgram", Fault.BROKEN)
-    deepgram, sphinx = Fake("deepgram", [["hello", died, "never"]]), Fake("pocketsphinx", [["hello world"]])
-    chain = await recognisers(deepgram, sphinx)
+    deepgram, moonshine = Fake("deepgram", [["hello", died, "never"]]), Fake("moonshine", [["hello world"]])
+    chain = await recognisers(deepgram, moonshine)
     assert (await heard_by(chain, spoken(*SOUND)))[-1] == Transcript("hello world", final=True)
-    assert (deepgram.asked, sphinx.heard) == (2, [list(SOUND)])
+    assert (deepgram.asked, moonshine.heard) == (2, [list(SOUND)])
     assert not chain.health[0].ready
     await chain.close()
 
 
 @pytest.mark.parametrize("fault", [Fault.DENIED, Fault.UNPAID, Fault.REJECTED, Fault.MISSING])
 async def test_what_will_not_go_well_is_not_tried_once_more(fault: Fault) -> None:
-    deepgram, sphinx = Fake("deepgram", [[failure("deepgram", fault)]]), Fake("pocketsphinx", [["hello"]])
-    chain = await recognisers(deepgram, sphinx)
+    deepgram, moonshine = Fake("deepgram", [[failure("deepgram", fault)]]), Fake("moonshine", [["hello"]])
+    chain = await recognisers(deepgram, moonshine)
     assert (await heard_by(chain, spoken(*SOUND)))[-1] == Transcript("hello", final=True)
     assert deepgram.asked == 1
     await chain.close()
@@ -778,7 +778,7 @@ async def test_a_slow_recogniser_may_still_be_first_after_another_was_asked() ->
             await asyncio.sleep(0.5)
             yield Transcript("hello world", final=True)
 
-    slow, mute = Slow("deepgram", [[]]), Fake("pocketsphinx", [[HANG]])
+    slow, mute = Slow("deepgram", [[]]), Fake("moonshine", [[HANG]])
     chain = await recognisers(slow, mute)
     got = await heard_by(chain, spoken(*SOUND))
     assert got[-2:] == [Served("deepgram"), Transcript("hello world", final=True)]
@@ -795,7 +795,7 @@ async def test_a_slow_recogniser_is_waited_for_though_the_one_that_was_asked_aft
             await asyncio.sleep(0.5)
             yield Transcript("hello world", final=True)
 
-    chain = await recognisers(Slow("deepgram", [[]]), Fake("pocketsphinx", [[failure("pocketsphinx")]]))
+    chain = await recognisers(Slow("deepgram", [[]]), Fake("moonshine", [[failure("moonshine")]]))
     assert (await heard_by(chain, spoken(*SOUND)))[-1] == Transcript("hello world", final=True)
     await chain.close()
 

@@ -30,9 +30,9 @@ def start(folder: Path, *arguments: str, **settings: object) -> subprocess.Compl
     [
         ({"stt_engine": "whisper"}, "STT_ENGINE: "),
         ({"app_username": "ann"}, "APP_PASSWORD: is missing, with APP_USERNAME set"),
-        ({"language": "fr"}, "LANGUAGE: pocketsphinx (STT_ENGINE) does not know 'fr'; it knows en"),
+        ({"language": "fr"}, "LANGUAGE: moonshine (STT_ENGINE) does not know 'fr'; it knows en"),
         ({"persona": "pirate"}, "PERSONA: there is no 'pirate'"),
-        ({"espeak_voice": "klingonese"}, "espeak: "),
+        ({"tts_engine": "espeak", "espeak_voice": "klingonese"}, "espeak: "),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, settings: dict[str, object], line: str) -> None:
@@ -56,7 +56,7 @@ def test_a_port_in_use_is_said(tmp_path: Path) -> None:
 def test_its_workers_end_with_it(tmp_path: Path, how: signal.Signals) -> None:
     with running_app(tmp_path) as app:
         workers = app.process.children(recursive=True)
-        assert len(workers) >= 3
+        assert workers
         app.process.send_signal(how)
         _, alive = psutil.wait_procs([app.process, *workers], timeout=10)
         assert alive == []

@@ -28,7 +28,7 @@ BACKCHANNELS = (
 )  # fmt: skip
 INTERRUPTIONS = (
     ("stop", "rms"), ("stop", "slt"), ("wait", "rms"), ("hold on", "awb"), ("be quiet", "rms"), ("no", "rms"),
-    ("what is two plus two", "rms"), ("what is two plus two", "awb"), ("what time is it", "slt"),
+    ("what is ten times three", "rms"), ("what is two plus two", "awb"), ("what time is it", "slt"),
     ("tell me a joke", "rms"), ("tell me a joke", "slt"), ("can you repeat that", "rms"), ("what day is it", "rms"),
     ("how old are you", "rms"), ("i have a question", "rms"), ("what about tomorrow", "slt"), ("stop it", "rms"),
     ("who are you", "rms"), ("what can you do", "slt"), ("tell me about paris", "rms"),
@@ -41,7 +41,7 @@ RECORDED = (
 )
 
 VISITORS = 2
-"""At once: each is understood by a worker of the recogniser's."""
+"""At once, as they share the recogniser."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ async def test_a_conversation_is_traced(tmp_path: Path) -> None:
                 await client.wait_for_message(
                     lambda message: message["type"] == "state" and message["phase"] == "speaking"
                 )
-                client.microphone.say(spoken("what is two plus two"))
+                client.microphone.say(spoken("what is ten times three"))
                 ruled = await client.wait_for_message(
                     lambda message: message["type"] == "state" and bool(message["rulings"]), 20
                 )
@@ -47,7 +47,7 @@ async def test_a_conversation_is_traced(tmp_path: Path) -> None:
     assert (answered["voicebot.turn.input"], answered["voicebot.turn.outcome"]) == ("spoken", "completed")
     assert told["gen_ai.conversation.id"] == answered["gen_ai.conversation.id"] == hello["session"]
     engines = {stage: answered[f"voicebot.engine.{stage}"] for stage in ("stt", "llm", "tts")}
-    assert engines == {"stt": "pocketsphinx", "llm": "offline", "tts": "espeak"}
+    assert engines == {"stt": "moonshine", "llm": "offline", "tts": "hibari"}
     assert answered["voicebot.door"] == "webrtc"
     (verdict,) = story.events
     assert values(verdict.attributes)["voicebot.verdict.rule"] == ruled["rulings"][0]["rule"]
@@ -63,7 +63,7 @@ async def test_a_conversation_is_traced(tmp_path: Path) -> None:
 
     assert collector.headers[0]["x-api-key"] == "a-key-of-ours"
     assert "a-key-of-ours" not in log
-    for words in (b"two plus two", b"127.0.0.1", b"Once"):
+    for words in (b"ten times three", b"10 times 3", b"127.0.0.1", b"Once"):
         assert words not in collector.raw
 
 

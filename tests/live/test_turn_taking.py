@@ -19,6 +19,7 @@ from tests.support.room import Room, synthetic_response
 from tests.support.rtc_client import RtcClient
 from tests.support.shared import SHARED, recording, recordings
 from tests.support.speech import spoken
+from tests.support.understanding import words
 from voicebot import build, config
 from voicebot.core.audio import WIRE_RATE_HZ, Audio
 
@@ -120,37 +121,37 @@ async def test_the_bots_own_voice_coming_back_is_ridden_out(response: str, level
 
 
 async def test_an_interruption_is_obeyed_from_its_first_syllable() -> None:
-    text = "what is two plus two"
-    async with talking(STORY, ["Four it is."]) as talk:
+    text = "what is ten times three"
+    async with talking(STORY, ["Thirty it is."]) as talk:
         await talk.begin_story()
         await talk.say(spoken(text))
-        state = await talk.state(lambda state: "Four it is" in heard(state) and state["phase"] == "idle")
+        state = await talk.state(lambda state: "Thirty it is" in heard(state) and state["phase"] == "idle")
         story, question, answer = state["chat"][-3:]
         assert story["interrupted"]
         assert FULL_STORY.startswith(story["heard"])
         assert len(story["heard"].split()) < len(FULL_STORY.split())
-        assert question["text"] == text
-        assert answer["heard"] == "Four it is."
+        assert words(question["text"]) == words(text)
+        assert answer["heard"] == "Thirty it is."
         assert talk.agent.asked[-1][-1].text == question["text"]
 
 
 async def test_a_recorded_interruption_is_obeyed() -> None:
     recordings("turn")
-    async with talking(STORY, ["Four it is."]) as talk:
+    async with talking(STORY, ["Thirty it is."]) as talk:
         await talk.begin_story()
         await talk.say(recording("phrase_first_year_long_female_G.flac"))
-        state = await talk.state(lambda state: "Four it is" in heard(state))
+        state = await talk.state(lambda state: "Thirty it is" in heard(state))
         assert state["chat"][-3]["interrupted"]
 
 
 @pytest.mark.alone
 async def test_speech_over_an_echo_is_obeyed() -> None:
-    async with talking(STORY, ["Four it is."], ["Yes?"], room=Room(synthetic_response(), -14.0)) as talk:
+    async with talking(STORY, ["Thirty it is."], ["Yes?"], room=Room(synthetic_response(), -14.0)) as talk:
         await talk.begin_story(10)
-        await talk.say(spoken("what is two plus two"))
+        await talk.say(spoken("what is ten times three"))
         state = await talk.state(lambda state: len(talk.agent.asked) > 1 and len(said(state)) > 1)
         assert state["chat"][1]["interrupted"]
-        assert "what is two plus two" in said(state)[1], "with the first words, over which the bot still spoke"
+        assert words(said(state)[1]) == words("what is ten times three")
 
 
 async def test_a_stop_word_stops() -> None:
@@ -182,16 +183,15 @@ async def test_yes_after_a_question_is_an_answer(source: str) -> None:
 async def test_two_utterances_four_hundred_milliseconds_apart_are_one_message() -> None:
     async with talking(["Fine."], ["Fine."], ["Fine."]) as talk:
         pause = Audio.silence(0.4, WIRE_RATE_HZ)
-        await talk.say(spoken("what time is it"), pause, spoken("what day is it"))
+        await talk.say(spoken("what time is it"), pause, spoken("tell me a joke"))
         state = await talk.state(lambda state: heard(state) == "Fine." and state["phase"] == "idle")
         assert [message["role"] for message in state["chat"]] == ["user", "assistant"]
-        assert state["chat"][0]["text"].startswith("what time is it")
-        assert "day" in state["chat"][0]["text"]
+        assert words(state["chat"][0]["text"]) == words("what time is it tell me a joke")
 
 
 async def test_a_microphone_muted_in_mid_speech_ends_the_utterance() -> None:
     async with talking(["Fine."]) as talk:
-        question = spoken("what is two plus two")
+        question = spoken("what is ten times three")
         await talk.say(Audio(question.samples[: len(question.samples) * 2 // 3], question.rate_hz))
         state = await talk.state(lambda state: heard(state) == "Fine." and state["phase"] == "idle")
         assert state["chat"][0]["text"]

@@ -21,7 +21,7 @@ from tests.simulators.faults import Fault, Faults
 from tests.simulators.gtts import GttsSimulator
 from tests.simulators.realtime import RealtimeSimulator
 from tests.simulators.voices import espeak_of
-from voicebot.engines.stt.pocketsphinx import PocketSphinx
+from voicebot.engines.stt.moonshine import Moonshine
 
 ANY_KEY = "any-key-will-do"
 
@@ -43,7 +43,7 @@ def planned(told: list[str], services: dict[str, Faults]) -> None:
 
 async def serve(faults: list[str]) -> None:
     async with AsyncExitStack() as running:
-        recogniser = PocketSphinx(workers=2)
+        recogniser = Moonshine()
         running.push_async_callback(recogniser.close)
         await recogniser.start()
         ears = await running.enter_async_context(recogniser.session())

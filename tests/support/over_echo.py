@@ -11,13 +11,12 @@ import numpy.typing as npt
 
 from tests.support.room import Room
 from tests.support.speech import spoken
+from tests.support.understanding import understood
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Resampler, Samples
 from voicebot.core.endpoint import EndpointRules
 from voicebot.core.events import SpeechCleared, SpeechEnded, SpeechStarted, SpeechSuspected
 from voicebot.echo import EchoDetector
 from voicebot.engines.base import Pause
-from voicebot.engines.stt.recognizer import Recognizer
-from voicebot.engines.stt.utterance import Utterance
 from voicebot.engines.vad.silero import Silero
 from voicebot.listener import Edges, Listener
 
@@ -108,14 +107,7 @@ def said_over(user: Samples, at_s: float, response: npt.NDArray[np.float32], lev
         listener.hear(Audio(loudspeaker.pass_on(frame, voice), WIRE_RATE_HZ))
     if not utterances:
         return ""
-    utterance = Utterance(_recognizer())
-    utterance.push(np.concatenate(utterances[max(utterances)]).tobytes())
-    return utterance.finish().text
-
-
-@cache
-def _recognizer() -> Recognizer:
-    return Recognizer()
+    return understood(Audio(np.concatenate(utterances[max(utterances)]), SPEECH_RATE_HZ))
 
 
 def _at(user: Samples, at_s: float) -> Iterator[Samples]:

@@ -60,7 +60,7 @@ def _with_account(error: EngineError, listed: Sequence[str], service: ServiceFac
                 if is_own
                 else f"Add credit, or choose another plan: {service.credit_page}"
             )
-        case Fault.REJECTED | Fault.MISSING:
+        case Fault.REJECTED | Fault.MISSING | Fault.UNSUITABLE:
             language = " and LANGUAGE" if service.key == "deepgram_api_key" else ""
             own = f" and {address}" if is_own else ""
             path = ", which mostly ends in /v1" if is_own and service.key == "openai_api_key" else ""

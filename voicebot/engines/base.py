@@ -38,6 +38,8 @@ class Fault(StrEnum):
     """Nothing came in time."""
     BROKEN = "broken"
     """What came was cut short or made no sense; or the engine itself failed."""
+    UNSUITABLE = "unsuitable"
+    """The engine cannot do this one piece of work, such as saying Russian in an English voice. It is well otherwise."""
 
     @classmethod
     def of_status(cls, status: int) -> Fault:
@@ -133,7 +135,8 @@ class Resumed:
 class EngineHealth:
     """How an engine does: why it is not ready, or why it failed last, and how long its last probe took.
 
-    `model` is the one of a service's models that is used; `warning` says that it will not be for much longer.
+    `model` is the one of a service's models that is used; `warning` says that it will not be for much longer, or what
+    else a visitor should know of the engine.
     """
 
     name: str
@@ -198,6 +201,16 @@ class Voiced(Protocol):
 
     def voices(self, language: str) -> dict[str, str]:
         """Those it has beside its usual one, with a name for people."""
+        ...
+
+
+@runtime_checkable
+class Noted(Protocol):
+    """An engine that may have something to tell visitors of itself."""
+
+    @property
+    def note(self) -> str | None:
+        """What a visitor should know now, such as that a voice is being downloaded; None if there is nothing."""
         ...
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, Self, TypeVar
 
 from voicebot import limits
-from voicebot.engines.base import Engine, EngineError, EngineHealth, Fault, Manner, OneOfModels, adapted
+from voicebot.engines.base import Engine, EngineError, EngineHealth, Fault, Manner, Noted, OneOfModels, adapted
 from voicebot.engines.circuit import Circuit
 
 logger = logging.getLogger(__name__)
@@ -71,13 +71,14 @@ class Link(Generic[E]):
     def health(self) -> EngineHealth:
         error = self.circuit.error
         served = self.engine if isinstance(self.engine, OneOfModels) else None
+        note = self.engine.note if isinstance(self.engine, Noted) else None
         return EngineHealth(
             self.engine.name,
             ready=self.started and self.circuit.closed,
             reason=None if error is None else error.message,
             probe_ms=None if self.probe_s is None else round(self.probe_s * 1000),
             model=None if served is None else served.model,
-            warning=None if served is None else served.warning,
+            warning=note if served is None else served.warning,
         )
 
 

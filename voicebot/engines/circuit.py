@@ -42,8 +42,11 @@ class Circuit:
         """It could not do its work, or can't be reached by a probe.
 
         One request that was not accepted says nothing about the next: no rest then, but after several in a row. Work
-        begun before it rested may fail while it does, which is no further failure.
+        begun before it rested may fail while it does, which is no further failure. Work that does not suit an engine
+        says nothing about the engine: others must not lose it because one user asked for something it cannot do.
         """
+        if error.fault is Fault.UNSUITABLE:
+            return
         self.error = error
         self._rejected = self._rejected + 1 if error.fault is Fault.REJECTED else 0
         if self._rejected == 1:

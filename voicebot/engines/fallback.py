@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from typing import TypeVar
 
 from voicebot.core.audio import Audio
@@ -287,6 +287,14 @@ class TextToSpeechChain(OutputChain[TextToSpeech]):
 
 class SpeechToTextChain(Chain[SpeechToText]):
     """Recognisers. The sound of an utterance is kept until its final text, so that another one can hear it all."""
+
+    async def start(self) -> None:
+        """Starts all. If none can be, as on a system without the embedded one, users can still type: nothing is raised.
+
+        The log already says why each of them can't start.
+        """
+        with suppress(EngineError):
+            await super().start()
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Transcriber]:

@@ -30,10 +30,25 @@ class Preflight:
 
     @property
     def problem(self) -> str | None:
-        """Why no session can work, if so: the stages of which no engine is ready, and what each of these says."""
-        stuck = [engines for engines in self.health.values() if not any(engine.ready for engine in engines)]
-        reasons = [f"{engine.name}: {engine.reason}" for engines in stuck for engine in engines]
+        """Why no session can work, if so: the stages of which no engine is ready, and what each of these says.
+
+        Sessions work without a recogniser, as users can type: `typing_only` tells that.
+        """
+        reasons = [reason for stage in self._stages if stage != "stt" for reason in self._stuck(stage)]
         return f"The bot can't work just now. {'; '.join(reasons)}." if reasons else None
+
+    @property
+    def typing_only(self) -> str | None:
+        """Says that the bot understands no speech, and why, if no recogniser is ready; None otherwise."""
+        reasons = self._stuck("stt")
+        return f"The bot understands no speech just now: you can type. {'; '.join(reasons)}." if reasons else None
+
+    def _stuck(self, stage: str) -> list[str]:
+        """Returns why none of the stage's engines is ready; nothing if one of them is."""
+        engines = self.health[stage]
+        if any(engine.ready for engine in engines):
+            return []
+        return [f"{engine.name}: {engine.reason}" for engine in engines]
 
     def tell_failures(self, count: Callable[[str, str, EngineError], None]) -> None:
         """Have `count` told of each failure: the stage, the engine and what went wrong."""

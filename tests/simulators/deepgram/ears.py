@@ -13,7 +13,7 @@ from tests.support.tone_words import ToneEar
 from voicebot.core.audio import SPEECH_RATE_HZ as RATE_HZ
 from voicebot.core.audio import Audio, Samples
 from voicebot.engines.base import Transcriber, Transcript
-from voicebot.engines.stt.utterance import speech_bounds
+from voicebot.engines.stt.moonshine.sound import HOP, energies, speech_span
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ class EmbeddedEar:
 
     async def words(self, since: int, *, all_heard: bool) -> list[HeardWord]:
         stretch = self._sound[since:]
-        begin, end = speech_bounds(stretch)
-        if not all_heard or begin == end:
+        span = speech_span(energies(stretch), 0.0)
+        if not all_heard or span is None:
             return []
         text = ""
         async with aclosing(self._transcriber.transcribe(_pieces(stretch))) as transcripts:
@@ -85,7 +85,7 @@ class EmbeddedEar:
                 if isinstance(transcript, Transcript):
                     text = transcript.text
         words = text.split()
-        places = np.linspace(since + begin, since + end, len(words) + 1).astype(int).tolist()
+        places = np.linspace(since + span.start * HOP, since + span.end * HOP, len(words) + 1).astype(int).tolist()
         return [HeardWord(*word, 0.9) for word in zip(words, places[:-1], places[1:], strict=True)]
 
 

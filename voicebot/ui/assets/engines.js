@@ -8,7 +8,7 @@ import { find, make, resize, write } from "./dom.js";
  * @property {string | null} reason
  * @property {number | null} probe_ms
  * @property {string | null} [model] the one of the service's models that is used
- * @property {string | null} [warning] that this model will not be there for much longer
+ * @property {string | null} [warning] that this model will not be there for much longer, or that a voice is on its way
  */
 /** @typedef {{name: string, reasons: string[]}} Serving */
 

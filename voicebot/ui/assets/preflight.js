@@ -49,6 +49,7 @@ const ENGINES = {
   unknown: item("todo", "…"),
   ready: item("ok", "ready"),
   limited: item("ok", "limited", "Stand-ins do some of the work."),
+  typing: item("problem", "typing only", "It understands no speech: you can type."),
   down: item("problem", "down", "It cannot answer just now."),
 };
 
@@ -136,6 +137,7 @@ export class Preflight {
 export function enginesItem(stages) {
   const all = Object.values(stages);
   if (!all.length) return ENGINES.unknown;
-  if (all.some((engines) => !engines.some(({ ready }) => ready))) return ENGINES.down;
+  const stuck = Object.keys(stages).filter((stage) => !stages[stage].some(({ ready }) => ready));
+  if (stuck.length) return stuck.every((stage) => stage === "stt") ? ENGINES.typing : ENGINES.down;
   return all.some((engines) => !engines[0].ready) ? ENGINES.limited : ENGINES.ready;
 }

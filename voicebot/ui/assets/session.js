@@ -92,6 +92,17 @@ export class Session {
     if (view && this.link === "off" && this.view === null) this._show(view);
   }
 
+  /** Asks the server again what there is to choose from. If it does not answer, what was known stays. */
+  async renewOptions() {
+    try {
+      const config = await fetchJson("webrtc/config");
+      this.choices.options = config.options;
+      this.server.take(config);
+    } catch {
+      // The page says elsewhere that the server is away.
+    }
+  }
+
   /** The talk button: talks, or hangs up. */
   async toggleTalk() {
     if (this._mayTalk) await this._talk();

@@ -16,11 +16,17 @@ export class SettingsDialog {
     this._session = session;
     this._drawn = "";
     this._dialog = /** @type {HTMLDialogElement} */ (find(document, "#vb-settings"));
-    find(document, "#vb-open-settings").addEventListener("click", () => this._dialog.showModal());
+    find(document, "#vb-open-settings").addEventListener("click", () => this._open());
     find(this._dialog, ".vb-close").addEventListener("click", () => this._dialog.close());
     find(this._dialog, ".vb-reset").addEventListener("click", () => this._reset());
     this._dialog.addEventListener("click", (event) => this._isBeside(event) && this._dialog.close());
     this._dialog.addEventListener("change", (event) => this._changed(event));
+  }
+
+  /** What there is changes while the server runs, as voices are downloaded. */
+  _open() {
+    this._dialog.showModal();
+    void this._session.renewOptions();
   }
 
   /** On the page behind it, not on its own edge. @param {MouseEvent} event */

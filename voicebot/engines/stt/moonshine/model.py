@@ -1,6 +1,6 @@
-"""The Moonshine tiny-en model: 16 kHz sound to features, features to text, and how likely a given text is.
+"""The Moonshine models: 16 kHz sound to features, features to text, and how likely a given text is.
 
-Its weights come from the wheel `moonshine_voice`, whose Python code is never imported: it would load a native library
+The weights of tiny-en come from the wheel `moonshine_voice`, whose Python code is never imported: it would load a library
 of 42 MB that this module does not need. onnxruntime reads the weights. Every method may be called from several threads
 at once, takes one core while it runs, and does not hold the interpreter lock for most of that time.
 """
@@ -8,9 +8,10 @@ at once, takes one core while it runs, and does not hold the interpreter lock fo
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import dataclass
 from importlib.util import find_spec
-from math import ceil, exp
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,13 @@ from voicebot.engines.stt.moonshine.tokenizer import END, START, Tokenizer
 
 ENGINE = "moonshine"
 
+INSTEAD = "to talk to the bot all the same, set DEEPGRAM_API_KEY"
+"""What to do where the model can't be had, as on Intel Macs and on Linux with an old glibc."""
+
 Features = npt.NDArray[np.float32]
-"""What the encoder makes of a sound: float32 of shape (frames, 288), one frame for each `FRAME_SAMPLES`."""
+"""What the encoder makes of a sound: float32 of shape (frames, 288), one frame for each `FRAME_SAMPLES`.
+
+288 is for tiny-en; a larger model has more."""
 
 FRAME_SAMPLES = 384
 """The encoder's three convolutions step by 64, 3 and 2 samples: one frame of features is 24 ms of sound."""
@@ -35,10 +41,6 @@ PADDING_S = 0.3
 
 TOKENS_PER_S = 6.5
 """The model's authors allow at most this many tokens per second of sound: more of them are a loop."""
-
-_LAYERS = 6
-_HEADS = 8
-_HEAD_SIZE = 36
 
 _LOOP = 8
 """A phrase that follows on itself this often is a loop of the model, and ends the decoding at once."""
@@ -64,39 +66,38 @@ TOKENS = ModelFile("tokenizer.bin", "6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The text that the model found in a sound.
-
-    `probabilities` holds one number per token, and one more for the end of the text where the model ended it by itself.
-    """
+    """The text that the model found in a sound."""
 
     text: str
     tokens: tuple[int, ...]
-    probabilities: tuple[float, ...]
-    log_probability: float
-    """The sum of the logarithms of `probabilities`; comparable with `Model.score` of the same features."""
+    log_probabilities: tuple[float, ...]
+    """Natural logarithms: one for each token, and one for the end of the text where the model ended it by itself."""
+
+    @property
+    def log_probability(self) -> float:
+        """Natural logarithm of the probability of the whole text; comparable with `Model.score`."""
+        return sum(self.log_probabilities)
 
 
 def wheel_folder() -> Path:
     """Returns the folder of the weights inside the installed wheel. Raises EngineError if the wheel is missing."""
     spec = find_spec("moonshine_voice")
     if spec is None or not spec.submodule_search_locations:
-        message = "the package moonshine-voice is not installed, or has no wheel for this system"
-        raise EngineError(ENGINE, message, fault=Fault.MISSING)
+        raise EngineError(ENGINE, f"the package moonshine-voice is not installed; {INSTEAD}", fault=Fault.MISSING)
     return Path(spec.submodule_search_locations[0]) / "assets" / "tiny-en"
 
 
 class Model:
-    """The loaded model."""
+    """A loaded model."""
 
     def __init__(self, encoder: Any, decoder: Any, tokenizer: Tokenizer) -> None:
         self._encoder, self._decoder = encoder, decoder
         self.tokenizer = tokenizer
         self._outputs = [output.name for output in decoder.get_outputs()]
         self._no_past = {
-            f"past_key_values.{layer}.{part}.{kind}": np.zeros((1, _HEADS, 0, _HEAD_SIZE), np.float32)
-            for layer in range(_LAYERS)
-            for part in ("decoder", "encoder")
-            for kind in ("key", "value")
+            each.name: np.zeros((1, each.shape[1], 0, each.shape[3]), np.float32)
+            for each in decoder.get_inputs()
+            if each.name.startswith("past_key_values.")
         }
 
     @classmethod
@@ -108,6 +109,11 @@ class Model:
         folder = wheel_folder() if folder is None else folder
         for file in (ENCODER, DECODER, TOKENS):
             _check(folder, file)
+        return cls.opened(folder)
+
+    @classmethod
+    def opened(cls, folder: Path) -> Model:
+        """Loads the weights of any model of this family from files that were checked. Raises EngineError."""
         tokenizer = Tokenizer.from_bytes((folder / TOKENS.name).read_bytes())
         return cls(_session(folder / ENCODER.name), _session(folder / DECODER.name), tokenizer)
 
@@ -120,15 +126,18 @@ class Model:
         features: Features = self._encoder.run(None, {"input_values": values, "attention_mask": mask})[0][0]
         return features
 
-    def decode(self, features: Features) -> Decoded:
-        """Returns the most likely text, chosen token by token. The text of silence is mostly empty."""
+    def decode(self, features: Features, stop: threading.Event | None = None) -> Decoded:
+        """Returns the most likely text, chosen token by token. The text of silence is mostly empty.
+
+        Returns what it has so far soon after `stop` is set.
+        """
         limit = ceil(len(features) * FRAME_SAMPLES / SPEECH_RATE_HZ * TOKENS_PER_S)
         tokens: list[int] = []
         logs: list[float] = []
         past = self._no_past
         token = START
         ended = False
-        while len(tokens) < limit:
+        while len(tokens) < limit and (stop is None or not stop.is_set()):
             logits, past = self._step(features, [token], past)
             token = int(np.argmax(logits[-1]))
             logs.append(_log_probability(logits[-1], token))
@@ -140,7 +149,7 @@ class Model:
                 break
         if not ended and (loop := _loop(tokens, _LOOP_AT_LIMIT)) is not None:
             del tokens[loop:], logs[loop:]
-        return Decoded(self.tokenizer.decode(tokens), tuple(tokens), tuple(exp(log) for log in logs), sum(logs))
+        return Decoded(self.tokenizer.decode(tokens), tuple(tokens), tuple(logs))
 
     def score(self, features: Features, text: str) -> float:
         """Returns the logarithm of the probability that the model writes exactly this text, its end included."""
@@ -195,13 +204,14 @@ class Model:
     ) -> tuple[npt.NDArray[np.float32], dict[str, npt.NDArray[np.float32]]]:
         """Returns the logits after each of these tokens, shape (tokens, vocabulary), and what to pass as `past` next.
 
-        The keys and values of the encoder are made in the first step, and stay the same after it.
+        The keys and values of the encoder are made in the first step, and stay the same after it. The mask is one for
+        the samples of the sound: the decoder itself takes every `FRAME_SAMPLES`th of it.
         """
         first = past is self._no_past
         feed: dict[str, npt.NDArray[Any]] = {
             "input_ids": np.array([tokens], np.int64),
             "encoder_hidden_states": features[None],
-            "encoder_attention_mask": np.ones((1, len(features)), np.int64),
+            "encoder_attention_mask": np.ones((1, len(features) * FRAME_SAMPLES), np.int64),
             "use_cache_branch": np.array([not first]),
             **past,
         }
@@ -232,7 +242,7 @@ def _session(file: Path) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise EngineError(ENGINE, f"onnxruntime can't be loaded ({error})", fault=Fault.MISSING) from None
+        raise EngineError(ENGINE, f"onnxruntime can't be loaded ({error}); {INSTEAD}", fault=Fault.MISSING) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 START = 1
 END = 2
@@ -63,7 +64,7 @@ class Tokenizer:
     def _encode_word(self, word: str) -> list[int]:
         parts = list(word)
         while len(parts) > 1:
-            pairs = ((self._numbers.get(a + b), at) for at, (a, b) in enumerate(zip(parts, parts[1:], strict=False)))
+            pairs = ((self._numbers.get(a + b), at) for at, (a, b) in enumerate(pairwise(parts)))
             known = [(number, at) for number, at in pairs if number is not None]
             if not known:
                 break

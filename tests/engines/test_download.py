@@ -1,0 +1,311 @@
+"""Files that are fetched on first use come whole or not at all, whatever the network does."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import random
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.simulators.faults import Fault, Planned
+from tests.simulators.files import PIECE_BYTES, FileHost
+from voicebot import limits
+from voicebot.engines.download import Download, DownloadError, DownloadRules, RemoteFile, cache_folder, fetch
+
+CONTENT = random.Random(14).randbytes(10 * PIECE_BYTES + 1234)
+PATH = "/voices/emma.onnx"
+QUICK = DownloadRules(connect_s=5.0, stall_s=0.3, tries=3, pause_s=0.01)
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[FileHost]:
+    async with FileHost({PATH: CONTENT}) as running:
+        yield running
+
+
+def remote(host: FileHost, path: str = PATH, content: bytes = CONTENT) -> RemoteFile:
+    return RemoteFile(f"{host.url}{path}", len(content), hashlib.sha256(content).hexdigest())
+
+
+async def brought(host: FileHost, folder: Path, **file: str | bytes) -> list[int]:
+    """Fetches the file and returns what was told of the progress."""
+    told: list[int] = []
+    await fetch(remote(host, **file), folder / "emma.onnx", told.append, QUICK)  # type: ignore[arg-type]
+    return told
+
+
+async def refused(host: FileHost, folder: Path) -> str:
+    with pytest.raises(DownloadError) as raised:
+        await brought(host, folder)
+    assert not (folder / "emma.onnx").exists()
+    return str(raised.value)
+
+
+def names(folder: Path) -> set[str]:
+    """What is in the folder, but for the lock."""
+    return {path.name for path in folder.iterdir()} - {"emma.onnx.lock"}
+
+
+def asked(host: FileHost) -> list[str]:
+    return [request.headers.get("range", "all") for request in host.requests]
+
+
+async def test_the_right_file_comes_whole_into_a_folder_that_is_made(host: FileHost, tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "voices"
+    told = await brought(host, folder, path=f"/moved{PATH}")
+    assert (folder / "emma.onnx").read_bytes() == CONTENT
+    assert names(folder) == {"emma.onnx"}
+    assert told == sorted(told)
+    assert told[-1] == len(CONTENT)
+    assert len(told) > 5, "progress is told on the way"
+
+
+async def test_a_file_with_another_checksum_is_thrown_away(host: FileHost, tmp_path: Path) -> None:
+    host.files[PATH] = bytes([CONTENT[0] ^ 1]) + CONTENT[1:]
+    assert await refused(host, tmp_path) == "what came is not the file that was expected"
+    assert names(tmp_path) == set()
+    host.files[PATH] = CONTENT
+    await brought(host, tmp_path)
+    assert asked(host) == ["all", "all"], "nothing of the wrong file is used"
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.RESET, Fault.STALL])
+async def test_a_download_that_breaks_off_goes_on_from_there(fault: Fault, host: FileHost, tmp_path: Path) -> None:
+    host.pace_s = 0.01
+    host.faults.plan(Planned(fault, after=4), Planned(fault, after=3))
+    await brought(host, tmp_path)
+    assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
+    first, *others = asked(host)
+    assert first == "all"
+    places = [int(place.removeprefix("bytes=").removesuffix("-")) for place in others]
+    assert len(places) == 2
+    assert 0 < places[0] <= 4 * PIECE_BYTES < places[1] <= 7 * PIECE_BYTES
+
+
+async def test_a_download_goes_on_after_a_restart_of_the_program(host: FileHost, tmp_path: Path) -> None:
+    host.faults.plan(*[Planned(Fault.CUT, after=5), *[Planned(Fault.CUT, after=0)] * (QUICK.tries - 1)])
+    assert await refused(host, tmp_path) in ("the connection broke", "no connection")
+    assert names(tmp_path) == {"emma.onnx.part", "emma.onnx.part.version"}
+    kept = (tmp_path / "emma.onnx.part").stat().st_size
+    assert kept > 0
+    await brought(host, tmp_path)
+    assert asked(host)[-1] == f"bytes={kept}-"
+    assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
+
+
+async def test_a_file_that_is_complete_but_was_not_renamed_needs_no_network(host: FileHost, tmp_path: Path) -> None:
+    (tmp_path / "emma.onnx.part").write_bytes(CONTENT)
+    await brought(host, tmp_path)
+    assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
+    assert host.requests == []
+
+
+async def test_a_server_without_parts_sends_all_of_it_again(host: FileHost, tmp_path: Path) -> None:
+    host.ranges = False
+    host.faults.plan(Planned(Fault.CUT, after=4))
+    await brought(host, tmp_path)
+    assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
+    assert len(host.requests) == 2
+
+
+async def test_a_part_of_another_version_is_not_completed(host: FileHost, tmp_path: Path) -> None:
+    """The server is told which version the part is of, and sends all of the new one."""
+    host.files[PATH] = bytes(len(CONTENT))
+    host.faults.plan(*[Planned(Fault.CUT, after=5), *[Planned(Fault.CUT, after=0)] * (QUICK.tries - 1)])
+    await refused(host, tmp_path)
+    host.files[PATH] = CONTENT
+    await brought(host, tmp_path)
+    assert host.requests[-1].headers["if-range"].startswith('"')
+    assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("shift", [-10, 10])
+async def test_another_part_than_was_asked_for_is_not_used(shift: int, host: FileHost, tmp_path: Path) -> None:
+    host.shift = shift
+    host.faults.plan(Planned(Fault.CUT, after=4))
+    await brought(host, tmp_path)
+    assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
+
+
+async def test_a_part_that_is_longer_than_the_servers_file_is_forgotten(host: FileHost, tmp_path: Path) -> None:
+    (tmp_path / "emma.onnx.part").write_bytes(bytes(len(CONTENT) - 1))
+    host.files[PATH] = CONTENT[:100]
+    assert await refused(host, tmp_path) == "the server's file has another length than it should have"
+    assert asked(host) == [f"bytes={len(CONTENT) - 1}-", "all"]
+    host.says_length = False
+    assert await refused(host, tmp_path) == "less came than the file should have"
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+async def test_no_more_bytes_are_taken_than_the_file_has(says_length: bool, host: FileHost, tmp_path: Path) -> None:
+    host.files[PATH] = CONTENT + bytes(50 * PIECE_BYTES)
+    host.says_length = says_length
+    another = "the server's file has another length than it should have"
+    assert await refused(host, tmp_path) == (another if says_length else "more came than the file should have")
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("fault", "requests", "message"),
+    [
+        (Fault.FORBIDDEN, 1, "the server does not give it (HTTP 403)"),
+        (Fault.SERVER_ERROR, 3, "the server is in trouble (HTTP 500)"),
+        (Fault.RATE_LIMITED, 3, "the server is in trouble (HTTP 429)"),
+        (Fault.HANG, 3, "no answer in time"),
+        (Fault.REFUSE, 3, "the connection broke"),
+    ],
+)
+async def test_a_host_that_does_not_deliver_is_given_up(
+    fault: Fault, requests: int, message: str, host: FileHost, tmp_path: Path
+) -> None:
+    host.faults.always(fault)
+    assert await refused(host, tmp_path) == message
+    assert len(host.requests) == requests
+
+
+async def test_a_file_that_is_not_there_is_given_up_at_once(host: FileHost, tmp_path: Path) -> None:
+    host.files.clear()
+    assert await refused(host, tmp_path) == "the server does not give it (HTTP 404)"
+    assert len(host.requests) == 1
+
+
+async def test_a_server_that_trickles_is_given_up(tmp_path: Path) -> None:
+    """Each byte comes in time, but never enough of them."""
+    async with FileHost({PATH: CONTENT}, piece_bytes=100) as host:
+        host.pace_s = 0.05
+        assert await refused(host, tmp_path) == "no answer in time"
+        assert len(host.requests) == QUICK.tries
+
+
+async def test_without_a_network_it_says_so(host: FileHost, tmp_path: Path) -> None:
+    file = RemoteFile("http://127.0.0.1:9/voice", 10, "0" * 64)  # nobody listens at the discard port
+    with pytest.raises(DownloadError, match=r"^no connection$"):
+        await fetch(file, tmp_path / "voice", lambda _: None, QUICK)
+
+
+async def test_a_folder_that_cannot_be_written_is_said(host: FileHost, tmp_path: Path) -> None:
+    (tmp_path / "voices").write_text("a file, not a folder")
+    with pytest.raises(DownloadError, match=r"it cannot be written to .*voices"):
+        await fetch(remote(host), tmp_path / "voices" / "emma.onnx", lambda _: None, QUICK)
+
+
+# In the background ------------------------------------------------------------------------------------------------
+
+
+async def test_it_runs_in_the_background_and_logs_its_progress(
+    host: FileHost, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "voicebot")
+    download = Download(remote(host), tmp_path / "emma.onnx", QUICK)
+    assert (download.present, download.running, download.error) == (False, False, None)
+    download.begin()
+    download.begin()
+    assert download.running
+    await download.finished()
+    assert (download.present, download.running, download.error) == (True, False, None)
+    assert download.received == len(CONTENT)
+    download.begin()
+    assert len(host.requests) == 1, "it is fetched once"
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0] == "downloading emma.onnx (0.7 MB)"
+    assert "50 % of emma.onnx has come" in told
+    assert told[-1] == "emma.onnx is here"
+    await download.close()
+
+
+async def test_one_that_failed_is_not_tried_again_at_once(
+    host: FileHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.faults.plan(Fault.FORBIDDEN)
+    download = Download(remote(host), tmp_path / "emma.onnx", QUICK)
+    download.begin()
+    await download.finished()
+    assert download.error == "the server does not give it (HTTP 403)"
+    download.begin()
+    assert not download.running
+    monkeypatch.setattr(limits, "DOWNLOAD_AGAIN_S", 0.0)
+    download.begin()
+    assert download.error is None
+    await download.finished()
+    assert download.present
+
+
+async def until_received(download: Download, count: int) -> None:
+    async with asyncio.timeout(10):
+        while download.received < count:  # noqa: ASYNC110 - what shows the progress has no event
+            await asyncio.sleep(0.01)
+
+
+async def test_one_that_is_given_up_keeps_what_has_come(host: FileHost, tmp_path: Path) -> None:
+    host.faults.plan(Planned(Fault.STALL, after=4))
+    patient = DownloadRules(stall_s=60.0)
+    download = Download(remote(host), tmp_path / "emma.onnx", patient)
+    download.begin()
+    await until_received(download, 3 * PIECE_BYTES)
+    await download.close()
+    assert not download.running
+    kept = (tmp_path / "emma.onnx.part").stat().st_size
+    assert kept >= 3 * PIECE_BYTES
+    await brought(host, tmp_path)
+    assert asked(host)[-1] == f"bytes={kept}-"
+
+
+@pytest.mark.alone
+async def test_the_event_loop_is_free_meanwhile(host: FileHost, tmp_path: Path) -> None:
+    """Also while 20 MB are checked."""
+    content = bytes(20_000_000)
+    host.files[PATH] = content
+    file = remote(host, content=content)
+    lags: list[float] = []
+
+    async def measure() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            asked_s = loop.time()
+            await asyncio.sleep(0.005)
+            lags.append(loop.time() - asked_s - 0.005)
+
+    measuring = asyncio.create_task(measure())
+    await fetch(file, tmp_path / "emma.onnx", lambda _: None, QUICK)
+    measuring.cancel()
+    assert sorted(lags)[int(len(lags) * 0.99)] < 0.02
+
+
+FETCH = """
+import asyncio, sys
+from pathlib import Path
+from voicebot.engines.download import DownloadError, RemoteFile, fetch
+
+url, size, sha256, target = sys.argv[1:]
+try:
+    asyncio.run(fetch(RemoteFile(url, int(size), sha256), Path(target), lambda _: None))
+except DownloadError as error:
+    sys.stdout.write(str(error))
+else:
+    sys.stdout.write("here")
+"""
+
+
+async def test_several_processes_that_want_the_same_file_get_one_that_is_whole(host: FileHost, tmp_path: Path) -> None:
+    host.pace_s = 0.05
+    file = remote(host)
+    command = [sys.executable, "-c", FETCH, file.url, str(file.size), file.sha256, str(tmp_path / "emma.onnx")]
+    processes = [await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE) for _ in range(4)]
+    told = [(await process.communicate())[0].decode() for process in processes]
+    assert "here" in told
+    assert set(told) <= {"here", "another process is downloading it"}
+    assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
+    assert names(tmp_path) == {"emma.onnx"}
+
+
+def test_files_are_kept_where_the_system_keeps_such_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if sys.platform == "linux":
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        assert cache_folder() == tmp_path / "voicebot"
+    assert cache_folder().is_absolute()

@@ -1,0 +1,623 @@
+"""The embedded neural voice: its sound, the times of its words, what it refuses, and its further voices."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import pytest_asyncio
+
+from tests.simulators.faults import Fault
+from tests.simulators.files import FileHost
+from tests.support.further_voices import host_of_voices
+from voicebot import limits
+from voicebot.core.audio import Audio
+from voicebot.engines import base
+from voicebot.engines.base import EngineError, Manner, Served, WordStarts, adapted
+from voicebot.engines.chain import FallbackRules
+from voicebot.engines.download import DownloadRules
+from voicebot.engines.fallback import TextToSpeechChain
+from voicebot.engines.tts.espeak import Espeak
+from voicebot.engines.tts.hibari import Hibari, assets
+from voicebot.engines.tts.hibari.reading import MOST_PHONEMES, owners, parts_of
+from voicebot.engines.tts.hibari.waveform import Spectrum, waveform
+
+RATE_HZ = 24_000
+LONG = (
+    "Far out where the land ends there stood a small lighthouse, and in it lived a keeper called Ada, who lit the lamp "
+    "every evening, wrote down each passing ship in a thick blue book, and sang quietly to herself in the wind."
+)
+STORY = " ".join([LONG] * 10)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hibari() -> AsyncIterator[Hibari]:
+    engine = Hibari()
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+async def said(engine: base.TextToSpeech, text: str) -> Audio:
+    pieces = [piece async for piece in engine.synthesize(text) if isinstance(piece, Audio)]
+    return Audio.joined(pieces, pieces[0].rate_hz)
+
+
+async def starts_of(engine: base.TextToSpeech, text: str) -> tuple[float, ...] | None:
+    """When the words begin; None if that was not told. Fails if it was told twice."""
+    told = [piece.starts_s async for piece in engine.synthesize(text) if isinstance(piece, WordStarts)]
+    assert len(told) <= 1
+    return told[0] if told else None
+
+
+def levels(audio: Audio, step_s: float = 0.005) -> npt.NDArray[np.float64]:
+    """The root mean square of each 5 ms."""
+    hop = round(audio.rate_hz * step_s)
+    frames = audio.samples[: len(audio.samples) // hop * hop].reshape(-1, hop).astype(float)
+    return np.asarray(np.sqrt((frames**2).mean(axis=1)))
+
+
+def speech_level_db(audio: Audio) -> float:
+    """The level where there is speech: silence before, between and after words does not count."""
+    level = levels(audio, 0.02)
+    loud = level[level > 0.1 * level.max()]
+    return float(20 * np.log10(np.sqrt((loud**2).mean()) / 32_768))
+
+
+# Sound ------------------------------------------------------------------------------------------------------------
+
+
+async def test_speech_has_no_clicks_at_its_ends_and_little_silence(hibari: Hibari) -> None:
+    """The model begins each sentence with 0.3 s of silence, for which a user would wait, and ends it with 0.4 s."""
+    for text in (
+        "It is ten thirty in the morning in Tokyo.",
+        "Yes.",
+        "She sells sea shells.",
+        "Apples.",
+        "Fish",
+        "Stop!",
+    ):
+        audio = await said(hibari, text)
+        assert audio.rate_hz == RATE_HZ
+        samples = audio.samples.astype(int)
+        assert abs(samples.mean()) < 100, "no direct current"
+        assert max(abs(samples[0]), abs(samples[-1])) < 100
+        loud = np.flatnonzero(levels(audio) > 0.02 * levels(audio).max())
+        assert 0.005 <= loud[0] * 0.005 <= 0.12
+        assert 0.2 <= audio.duration_s - (loud[-1] + 1) * 0.005 <= 0.34
+
+
+async def test_it_is_as_loud_as_the_voice_that_stands_in_for_it(hibari: Hibari) -> None:
+    """And does not clip."""
+    espeak = Espeak(workers=1)
+    await espeak.start()
+    try:
+        texts = (LONG, "It is ten thirty in the morning in Tokyo.", "What would you like to know?", "No, stop!")
+        differences = []
+        for text in texts:
+            audio = await said(hibari, text)
+            size = np.abs(audio.samples.astype(int))
+            assert size.max() < 32_767
+            assert (size > 0.8 * 32_767).mean() < 1e-3, "peaks that have to be bent are rare"
+            differences.append(speech_level_db(audio) - speech_level_db(await said(espeak, text)))
+        assert abs(float(np.mean(differences))) < 1.5
+        assert max(abs(difference) for difference in differences) < 4
+    finally:
+        await espeak.close()
+
+
+async def test_it_speaks_as_the_package_does_but_in_pieces() -> None:
+    """The same spectrum without its random part gives the same sound, across the borders of pieces."""
+    from hibari import dsp
+
+    class Silent(np.random.Generator):
+        def standard_normal(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
+            return np.zeros(size, dtype)
+
+    random_numbers = np.random.default_rng(14)
+    for count in (3, 10, 47, 48, 49, 200, 500):
+        smooth = np.cumsum(random_numbers.standard_normal((4, 601, count), dtype=np.float32), axis=2) * 0.05
+        pitch = np.where(np.arange(count) % 40 < 30, 180 + 5 * np.sin(np.arange(count)), 0).astype(np.float32)
+        harmonics, phase, free, free_phase = smooth - np.float32(4)
+        noise = np.zeros_like(harmonics)
+        silent = Silent(np.random.PCG64(0))
+        whole = dsp.synth(*(each.copy() for each in (harmonics, phase, noise, free, free_phase, pitch)), silent)
+        pieces = list(waveform(Spectrum(harmonics, phase, noise, free, free_phase, pitch), silent))
+        assert len(pieces) > 1 or count <= 48
+        np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-4 * np.abs(whole).max())
+
+
+async def test_a_long_text_is_heard_from_the_first_sentence_on(hibari: Hibari) -> None:
+    loop = asyncio.get_running_loop()
+    start_s = loop.time()
+    arrived_s = [loop.time() - start_s async for piece in hibari.synthesize(STORY) if isinstance(piece, Audio)]
+    assert arrived_s[0] < arrived_s[-1] / 5
+
+
+# Word times -------------------------------------------------------------------------------------------------------
+
+
+def onsets_s(audio: Audio, silence_s: float = 0.06) -> list[float]:
+    """When sound begins after that much silence, to 5 ms."""
+    level = levels(audio)
+    loud = np.flatnonzero(level > 0.02 * level.max())
+    first = np.concatenate([[True], np.diff(loud) * 0.005 > silence_s])
+    return [float(frame) * 0.005 for frame in loud[first]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Good morning. Peter came. Birds sing.",
+        "In 1984 it rained. $5 is enough. Dr. Smith knows!",
+        "On 10/12/2019 at 9:30am – no. Really? Yes.",
+        "Stop! Please. Take 3.5 kg. Thanks.",
+    ],
+)
+async def test_words_after_a_pause_begin_when_they_are_heard_to(hibari: Hibari, text: str) -> None:
+    audio, starts_s = await said(hibari, text), await starts_of(hibari, text)
+    assert starts_s is not None
+    words = text.split()
+    after = [
+        0,
+        *(place for place in range(1, len(words)) if words[place - 1][-1] in ".?!" and words[place - 1] != "Dr."),
+    ]
+    heard_s = onsets_s(audio, 0.25)
+    assert len(heard_s) >= len(after)
+    for place in after:
+        assert min(abs(heard - starts_s[place]) for heard in heard_s) < 0.06, words[place]
+
+
+async def test_words_after_commas_begin_where_the_silence_ends(hibari: Hibari) -> None:
+    """Wherever the voice falls silent for 100 ms, a word begins at the end of that."""
+    pauses = 0
+    for text in (
+        "Far out where the land ends, there stood a small lighthouse, and in it lived a keeper.",
+        "First mix the flour, then add butter, sugar and two eggs.",
+        "Every evening, when the sun went down, she lit the lamp, and nobody knew.",
+        "When he had read the letter, which was long, he put it away, and smiled.",
+    ):
+        starts_s = await starts_of(hibari, text)
+        assert starts_s is not None
+        for heard_s in onsets_s(await said(hibari, text), 0.1):
+            assert min(abs(start_s - heard_s) for start_s in starts_s) < 0.07, text
+            pauses += 1
+    assert pauses >= 8
+
+
+async def test_a_word_said_alone_lasts_as_long_as_in_a_text_up_to_it(hibari: Hibari) -> None:
+    """Where a word begins in a sentence, a shorter one that ends there ends: an independent look at inner words."""
+    words = ["we", "took", "seven", "yellow", "boats", "across", "the", "quiet", "lake"]
+    starts_s = await starts_of(hibari, " ".join(words))
+    assert starts_s is not None
+    for count in range(3, len(words)):
+        audio = await said(hibari, " ".join(words[:count]))
+        loud = np.flatnonzero(levels(audio) > 0.02 * levels(audio).max())
+        # The last word of a sentence is drawn out, so that it ends later than it does in mid-sentence.
+        assert -0.1 < (loud[-1] + 1) * 0.005 - starts_s[count] < 0.35
+
+
+NAMES = "Ann Peter Jackson London Tokyo O'Brien Zażółć naïve café McDonald's NASA iPhone e-mail x-ray"
+NUMBERS = "7 42 1984 2026 3.5 1,250 $5 $9.99 £20 €3.2 50% 1st 22nd 3/4 9:30am 12:05 10/12/2019 555-1234 1990s -4"
+PHRASES = (
+    "Jan. 5th, 2024 | 5 km | 20 °C | $3.2 billion | Dr. Smith | St. Paul | Chapter IV | Henry VIII | Main St. | "
+    "approx. 3 hrs | 2 - 3 | 5 - 10 people | and/or | it's | isn't | U.S. | a.m. | vs. | etc. | e.g. this | #1 | C++ | "
+    "( maybe ) | well , yes | hm … so | 👍 | — | ... | “quoted” | 'single' | www.example.com | a@b.org | No. 5 mph"
+)
+COMMON = (
+    "the of and to in is you that it he was for on are as with his they at be this have from or one had by word but "
+    "what all were we when your can said there use an each which she do how their if will up other about out many then"
+)
+
+
+def sentence(dice: random.Random) -> str:
+    common, rare = COMMON.split(), [*NAMES.split(), *NUMBERS.split(), *PHRASES.split(" | ")]
+    parts = dice.choices(common, k=dice.randint(1, 14))
+    for _ in range(dice.randint(0, 4)):
+        parts.insert(dice.randint(0, len(parts)), dice.choice(rare))
+    text = " ".join(part + dice.choice(["", "", "", "", ",", ";", " –", "."]) for part in parts)
+    return text.capitalize() + dice.choice([".", "?", "!", "", "..."])
+
+
+async def test_each_word_of_hundreds_of_sentences_has_its_start(hibari: Hibari) -> None:
+    dice = random.Random(14)
+    for _ in range(200):
+        text = sentence(dice)
+        outputs = [output async for output in hibari.synthesize(text)]
+        audio = Audio.joined([output for output in outputs if isinstance(output, Audio)], RATE_HZ)
+        (told,) = [output for output in outputs if isinstance(output, WordStarts)]
+        assert len(told.starts_s) == len(text.split()), text
+        assert list(told.starts_s) == sorted(told.starts_s), text
+        assert told.starts_s[0] >= 0, text
+        assert told.starts_s[-1] <= audio.duration_s + 1e-6, text
+        lengths = [
+            end - begin for begin, end in zip(told.starts_s, [*told.starts_s[1:], audio.duration_s], strict=True)
+        ]
+        sounding = [
+            length for word, length in zip(text.split(), lengths, strict=True) if word.strip(".,;–-—…").isalpha()
+        ]
+        assert min(sounding, default=1) >= 0.025, f"a word without a length: {text}"
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken", "expected"),
+    [
+        ("it is so", "it is so", [0, 1, 2]),
+        ("in 10/12/2019 we", "in October twelfth, 2019 we", [0, 1, 1, 1, 2]),
+        ("Jan. 5th, we", "January fifth, we", [0, 1, 2]),
+        ("paid $3.2 million, yes", "paid 3.2 million dollars, yes", [0, 1, 2, 2, 3]),
+        ("at 9:30 am. Go", "at nine thirty A.M. Go", [0, 1, 1, 2, 3]),
+        ("well , yes", "well, yes", [0, 2]),
+        ("5 km", "5 kilometers", [0, 1]),
+        ("© by me", "copyright by me", [0, 1, 2]),
+        ("™ it is", "it is", [1, 2]),
+        ("so ±", "so plus or minus", [0, 1, 1, 1]),
+    ],
+)
+def test_spoken_words_belong_to_the_written_ones(written: str, spoken: str, expected: Sequence[int]) -> None:
+    assert owners(written.split(), spoken.split()) == expected
+
+
+async def test_punctuation_without_sound_begins_with_what_follows(hibari: Hibari) -> None:
+    starts_s = await starts_of(hibari, "— ok 👍 ... yes –")
+    assert starts_s is not None
+    dash, ok, thumb, dots, yes, end = starts_s
+    assert dash == ok < thumb == dots == yes < end
+
+
+# Odd texts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["", " ", "...", "👍", "👍🏽 🎉", "\x00\x01", "\ud800", "\u200d", "( )", "\n\n"])
+async def test_a_text_without_words_is_a_short_silence(hibari: Hibari, text: str) -> None:
+    """Nothing at all would be a failure, for which the engine would have to rest."""
+    audio = await said(hibari, text)
+    assert 0 < audio.duration_s < 0.5
+    assert audio.level_dbfs == -120
+    assert await starts_of(hibari, text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<break time='9s'/> hello",
+        "a" * 5000,
+        "1" * 5000,
+        "))))((((" * 600,
+        "$" * 5000,
+        "word " * 1000,
+        "https://example.com/" + "path/" * 900,
+        "1,000," * 800,
+        "[hibari](/hibɑɹi/) [x](https://a.b) [",
+        "\x00\x01hi\ud800 there\x1b[31m",
+        "9" * 40 + " " + "0." + "3" * 40,
+        "A.B.C.D." * 300,
+        "°C 5°C " * 300,
+        "don't can't won't 'tis o'clock rock'n'roll " * 20,
+        "ﬁne ½ cup ² ℃ Ａｂｃ ①",
+    ],
+    ids=lambda text: text[:12],
+)
+async def test_any_text_is_spoken_in_bounded_time(hibari: Hibari, text: str) -> None:
+    """However long or odd it is, it is read as fast as others, and the first sound comes soon."""
+    loop = asyncio.get_running_loop()
+    speaker = hibari._voices.speaker("heart")
+    assert speaker is not None
+    begun_s = loop.time()
+    longest = max((len(each.ids) for part in parts_of(text) for each in speaker.read(part)), default=0)
+    assert loop.time() - begun_s < 2
+    assert longest <= MOST_PHONEMES
+
+    begun_s = loop.time()
+    first_s: float | None = None
+    duration_s = 0.0
+    async with aclosing(hibari.synthesize(text)) as outputs:
+        async for output in outputs:
+            if isinstance(output, Audio):
+                first_s = first_s or loop.time() - begun_s
+                duration_s += output.duration_s
+                if duration_s > 30:
+                    break
+    assert first_s is not None
+    assert first_s < 1
+    assert loop.time() - begun_s < max(1.0, 0.2 * duration_s)
+    assert (await said(hibari, "Still here.")).level_dbfs > -40
+
+
+@pytest.mark.parametrize("text", ["Привет, мир.", "नमस्ते", "你好", "He said спасибо to me.", "Γειά", "שלום", "مرحبا"])
+async def test_other_scripts_are_left_to_another_voice_and_the_engine_stays_in_use(hibari: Hibari, text: str) -> None:
+    espeak = Espeak(workers=1)
+    chain = TextToSpeechChain([hibari, espeak], FallbackRules(rest_s=60))
+    await chain.start()
+    try:
+        for _ in range(3):
+            outputs = [output async for output in chain.synthesize(text)]
+            assert outputs[0] == Served("espeak", ("hibari: the text has letters that are not Latin",))
+            assert sum(output.duration_s for output in outputs if isinstance(output, Audio)) > 0.2
+            english = [output async for output in chain.synthesize("It is here.")]
+            assert english[0] == Served("hibari")
+        assert all(health.ready for health in chain.health)
+    finally:
+        await espeak.close()
+
+
+async def test_latin_letters_of_other_languages_are_read(hibari: Hibari) -> None:
+    assert (await said(hibari, "Zażółć gęślą jaźń, señor Müller, naïve café.")).duration_s > 1.5
+
+
+def test_long_sentences_are_cut_behind_a_comma() -> None:
+    text = ("one two three four five six seven eight nine ten " * 5 + "eleven, ") * 3
+    parts = parts_of(text)
+    assert [part[-1].text for part in parts] == ["eleven,"] * 3
+    assert [piece.word for part in parts for piece in part] == list(range(len(text.split())))
+
+
+def test_sentences_are_read_one_by_one() -> None:
+    parts = parts_of("Dr. Smith came. He (she?) left! J. K. Rowling wrote it. ok")
+    assert [" ".join(piece.text for piece in part) for part in parts] == [
+        *("Dr. Smith came.", "He (she?) left!", "J. K. Rowling wrote it. ok"),
+    ]
+
+
+# Work -------------------------------------------------------------------------------------------------------------
+
+
+async def test_giving_up_frees_the_threads(hibari: Hibari) -> None:
+    for _ in range(6):
+        async with aclosing(hibari.synthesize(STORY)) as pieces:
+            async for _piece in pieces:
+                break
+    assert (await said(hibari, "Hello.")).duration_s > 0.2
+
+
+async def test_many_speak_at_once_and_sound_the_same(hibari: Hibari) -> None:
+    alone = await said(hibari, LONG)
+    together = await asyncio.gather(*(said(hibari, LONG) for _ in range(8)))
+    assert all(np.array_equal(each.samples, alone.samples) for each in together)
+
+
+@pytest.mark.alone
+async def test_the_event_loop_stays_free(hibari: Hibari) -> None:
+    lags: list[float] = []
+
+    async def measure() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            asked_s = loop.time()
+            await asyncio.sleep(0.002)
+            lags.append(loop.time() - asked_s - 0.002)
+
+    measuring = asyncio.create_task(measure())
+    await asyncio.gather(*(said(hibari, LONG) for _ in range(4)))
+    measuring.cancel()
+    assert sorted(lags)[int(len(lags) * 0.95)] < 0.02
+
+
+async def test_it_is_not_used_before_its_start_nor_after_its_end() -> None:
+    engine = Hibari()
+    for _ in range(2):
+        with pytest.raises(EngineError, match="hibari: it is not started"):
+            await said(engine, "Hello.")
+        await engine.start()
+        await engine.start()
+        await engine.probe()
+        await engine.close()
+        await engine.close()
+
+
+# Files ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the package's files that may be changed."""
+    import hibari as package
+
+    folder = tmp_path / "hibari" / "assets"
+    shutil.copytree(Path(package.__file__).parent / "assets", folder)
+    monkeypatch.setattr(package, "__file__", str(folder.parent / "__init__.py"))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["hibari.onnx", "tagger.json.gz", "vocab.json"])
+async def test_a_file_that_is_not_the_right_one_is_named(package: Path, name: str) -> None:
+    data = (package / name).read_bytes()
+    (package / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    engine = Hibari()
+    with pytest.raises(
+        EngineError, match=rf"hibari: {name} is damaged or of another version: install hibari-tts again"
+    ):
+        await engine.start()
+    (package / name).unlink()
+    with pytest.raises(EngineError, match=rf"hibari: {name} cannot be read \(No such file or directory\)"):
+        await engine.start()
+    (package / name).write_bytes(data)
+    await engine.start()
+    await engine.close()
+
+
+async def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And another voice speaks."""
+    monkeypatch.setitem(sys.modules, "hibari.g2p", None)
+    monkeypatch.setitem(sys.modules, "hibari", None)
+    chain = TextToSpeechChain([Hibari(), Espeak(workers=1)], FallbackRules())
+    await chain.start()
+    try:
+        missing, _ = chain.health
+        assert missing.reason == "the package hibari cannot be loaded: pip install -r requirements.txt"
+        assert [engine.name for engine in chain.engines] == ["espeak"]
+        served, *_ = [output async for output in chain.synthesize("Hello.")]
+        assert served == Served("espeak", (f"hibari: {missing.reason}",))
+    finally:
+        await chain.close()
+
+
+async def test_the_packages_files_are_those_of_the_pinned_version() -> None:
+    import hibari as package
+
+    folder = Path(package.__file__).parent / "assets"
+    assert {path.name for path in folder.iterdir()} == set(assets.SHA256)
+    assets.check(folder, assets.SHA256)
+
+
+# Further voices ---------------------------------------------------------------------------------------------------
+
+QUICK = DownloadRules(connect_s=5.0, stall_s=0.5, tries=2, pause_s=0.01)
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[FileHost]:
+    async with host_of_voices() as running:
+        yield running
+
+
+def with_voices(folder: Path) -> Hibari:
+    return Hibari(folder=folder, download_rules=QUICK)
+
+
+async def spoken_by(engine: Hibari) -> object:
+    """The voice that speaks now."""
+    await said(engine, "Hello.")
+    return engine._voices.speaker(engine._voice)
+
+
+async def until_here(engine: Hibari, name: str) -> None:
+    task = engine._voices._further[name].task
+    assert task is not None
+    await asyncio.wait_for(asyncio.shield(task), 20)
+
+
+async def test_a_voice_that_is_chosen_is_fetched_while_the_usual_one_speaks(host: FileHost, tmp_path: Path) -> None:
+    host.pace_s = 0.01
+    engine = with_voices(tmp_path)
+    await engine.start()
+    try:
+        assert set(engine.voices("en")) == {"emma", "fenrir", "fable", "kore"}
+        assert engine.voices("de") == {}
+        assert engine.voices("en")["emma"] == "Emma, British woman (is downloaded first, 8 MB)"
+        assert host.requests == [], "nothing is fetched before somebody wants it"
+        usual = await spoken_by(engine)
+
+        emma = adapted(engine, Manner("en", voice="emma"))
+        assert await spoken_by(emma) is usual
+        assert (engine.note or "").startswith("the voice emma is being downloaded, ")
+        await until_here(engine, "emma")
+        assert await spoken_by(emma) is not usual
+        assert await spoken_by(engine) is usual, "others keep theirs"
+        assert engine.voices("en")["emma"] == "Emma, British woman"
+        assert engine.note is None
+        assert len(host.requests) == 1
+    finally:
+        await engine.close()
+
+
+async def test_british_voices_speak_british_english(host: FileHost, tmp_path: Path) -> None:
+    engine = with_voices(tmp_path)
+    await engine.start()
+    try:
+        phonemes = {}
+        for name in ("fenrir", "fable", "emma"):
+            voice = adapted(engine, Manner("en", voice=name))
+            await until_here(engine, name)
+            speaker = voice._voices.speaker(name)
+            assert speaker is not None
+            (phonemes[name],) = speaker.read(parts_of("bath")[0])
+        assert phonemes["fable"] == phonemes["emma"] != phonemes["fenrir"]
+        one, other = (engine._voices.speaker(name) for name in ("fable", "emma"))
+        assert one is not None
+        assert other is not None
+        assert one.reader is other.reader, "they share the dictionaries, which take much memory"
+    finally:
+        await engine.close()
+
+
+async def test_a_voice_that_was_fetched_before_needs_no_network(host: FileHost, tmp_path: Path) -> None:
+    for requests in (1, 1):
+        engine = with_voices(tmp_path)
+        await engine.start()
+        try:
+            usual = await spoken_by(engine)
+            kore = adapted(engine, Manner("en", voice="kore"))
+            await until_here(engine, "kore")
+            assert await spoken_by(kore) is not usual
+            assert len(host.requests) == requests
+        finally:
+            await engine.close()
+
+
+async def test_a_fetch_that_fails_is_said_plainly_and_the_usual_voice_speaks(
+    host: FileHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.faults.always(Fault.FORBIDDEN)
+    engine = with_voices(tmp_path)
+    await engine.start()
+    chain = TextToSpeechChain([engine], FallbackRules())
+    await chain.start()
+    try:
+        usual = await spoken_by(engine)
+        fable = adapted(engine, Manner("en", voice="fable"))
+        await until_here(engine, "fable")
+        assert await spoken_by(fable) is usual
+        why = "could not be downloaded: the server does not give it (HTTP 403)"
+        assert engine.voices("en")["fable"] == f"Fable, British man ({why})"
+        assert chain.health[0].warning == f"the voice fable {why}"
+        assert chain.health[0].ready
+        assert len(host.requests) == 1, "each sentence would like the voice; the server is not asked each time"
+
+        host.faults.always(None)
+        monkeypatch.setattr(limits, "DOWNLOAD_AGAIN_S", 0.0)
+        await said(fable, "Hello.")
+        await until_here(engine, "fable")
+        assert await spoken_by(fable) is not usual
+    finally:
+        await chain.close()
+
+
+async def test_a_voice_whose_file_was_damaged_is_fetched_again(host: FileHost, tmp_path: Path) -> None:
+    engine = with_voices(tmp_path)
+    await engine.start()
+    try:
+        usual = await spoken_by(engine)
+        file = engine._voices._further["kore"].download
+        file.target.write_bytes(bytes(file.file.size))
+        kore = adapted(engine, Manner("en", voice="kore"))
+        await until_here(engine, "kore")
+        assert await spoken_by(kore) is not usual
+        assert len(host.requests) == 1
+    finally:
+        await engine.close()
+
+
+async def test_ending_gives_up_what_is_being_fetched(host: FileHost, tmp_path: Path) -> None:
+    host.faults.plan(Fault.HANG)
+    engine = with_voices(tmp_path)
+    await engine.start()
+    adapted(engine, Manner("en", voice="emma"))
+    await host.requested(1)
+    await engine.close()
+    await host.gone(1)
+
+
+async def test_where_voices_come_from_is_what_the_package_says() -> None:
+    from hibari.voices import BASE_URL, VOICES
+
+    engine = Hibari()
+    await engine.start()
+    try:
+        further = engine._voices._further
+        assert set(further) == {name for name, each in VOICES.items() if not each["bundled"]}
+        for name, each in further.items():
+            assert each.download.file.url == BASE_URL + VOICES[name]["file"]
+            assert each.download.file.url.startswith("https://")
+            assert each.download.file.sha256 == VOICES[name]["sha256"]
+    finally:
+        await engine.close()

@@ -1,0 +1,214 @@
+"""Which sound is decoded next: on a clock and on workers that the tests turn by hand."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from voicebot.engines.stt.moonshine.scheduler import INTERIM_BURST_S, INTERIM_SHARE, Job, Scheduler, Share, Urgency
+
+
+@dataclass
+class Clock:
+    now_s: float = 0.0
+    calls: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+
+    def time(self) -> float:
+        return self.now_s
+
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> None:
+        self.calls.append((self.now_s + delay, callback))
+
+    def pass_to(self, now_s: float) -> None:
+        """Makes the calls that are due until then, in their order."""
+        while due := sorted((at_s, number) for number, (at_s, _) in enumerate(self.calls) if at_s <= now_s):
+            at_s, number = due[0]
+            self.now_s = max(self.now_s, at_s)
+            self.calls.pop(number)[1]()
+        self.now_s = now_s
+
+
+class Workers:
+    """Threads whose work ends when the test says so."""
+
+    def __init__(self, count: int = 2) -> None:
+        self.count = count
+        self.busy: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
+
+    def submit(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        self.busy.append((work, done))
+
+    def finish(self, number: int = 0) -> None:
+        work, done = self.busy.pop(number)
+        done(work())
+
+
+class Bench:
+    """A scheduler with its clock and workers; it writes down what begins and what ends."""
+
+    def __init__(self, workers: int = 2) -> None:
+        self.clock, self.workers = Clock(), Workers(workers)
+        self.scheduler = Scheduler(self.workers, self.clock)
+        self.begun: list[str] = []
+        self.ended: list[str] = []
+        self.preempted: list[str] = []
+
+    def submit(self, name: str, urgency: Urgency, share: Share | None = None, *, again: bool = False) -> Job[str]:
+        """Submits a job, and another one like it whenever one has ended if it is to be done `again`."""
+
+        def done(result: str | BaseException) -> None:
+            self.ended.append(str(result))
+            if again:
+                self.submit(name, urgency, share, again=True)
+
+        def prepare() -> Callable[[threading.Event], str]:
+            self.begun.append(name)
+            return lambda _: name
+
+        job: Job[str] = Job(urgency, share or Share(), prepare, done, lambda: self.preempted.append(name))
+        self.scheduler.submit(job)
+        return job
+
+    def work(self, until_s: float, costs_s: Mapping[str, float]) -> dict[str, float]:
+        """Lets each job take its time until then. Returns how much time each has taken."""
+        spent_s = dict.fromkeys(costs_s, 0.0)
+        while self.clock.now_s < until_s:
+            if self.workers.busy:
+                name = self.begun[-1]
+                self.clock.pass_to(self.clock.now_s + costs_s[name])
+                spent_s[name] += costs_s[name]
+                self.workers.finish()
+            else:
+                self.clock.pass_to(self.clock.now_s + 0.001)
+        return spent_s
+
+
+def test_finals_go_before_pauses_and_pauses_before_parts_and_interim_texts() -> None:
+    bench = Bench(workers=1)
+    bench.submit("first", Urgency.FINAL)
+    for name, urgency in (
+        ("interim", Urgency.INTERIM),
+        ("part", Urgency.PART),
+        ("pause", Urgency.PAUSE),
+        ("final", Urgency.FINAL),
+        ("next final", Urgency.FINAL),
+    ):
+        bench.submit(name, urgency)
+    assert bench.begun == ["first"], "one thread does one thing at a time"
+    while bench.workers.busy:
+        bench.workers.finish()
+    assert bench.begun == ["first", "final", "next final", "pause", "part", "interim"]
+    assert bench.ended == bench.begun
+
+
+def test_interim_texts_leave_a_thread_free_for_what_is_urgent() -> None:
+    bench = Bench(workers=2)
+    bench.submit("interim", Urgency.INTERIM)
+    bench.submit("another interim", Urgency.INTERIM)
+    assert bench.begun == ["interim"]
+    bench.submit("final", Urgency.FINAL)
+    assert bench.begun == ["interim", "final"]
+
+
+def test_an_interim_text_is_stopped_when_it_keeps_a_final_waiting() -> None:
+    bench = Bench(workers=2)
+    interim = bench.submit("interim", Urgency.INTERIM)
+    bench.submit("final", Urgency.FINAL)
+    assert not interim.stop.is_set()
+    bench.submit("second final", Urgency.FINAL)
+    assert interim.stop.is_set()
+    assert bench.preempted == ["interim"]
+    bench.workers.finish()
+    assert bench.ended == [], "nobody gets the text of a decoding that was stopped"
+    assert bench.begun == ["interim", "final", "second final"]
+
+
+@pytest.mark.parametrize("cost_s", [0.03, 0.2, 0.7])
+def test_interim_texts_take_their_share_of_a_core_and_no_more(cost_s: float) -> None:
+    bench = Bench()
+    costs_s = {str(number): cost_s for number in range(4)}
+    for name in costs_s:
+        bench.submit(name, Urgency.INTERIM, Share(), again=True)
+    spent_s = bench.work(30.0, costs_s)
+    share_s = INTERIM_SHARE * bench.clock.now_s
+    assert 0.95 * share_s < sum(spent_s.values()) <= share_s + INTERIM_BURST_S + cost_s
+    assert max(spent_s.values()) - min(spent_s.values()) <= 1.01 * cost_s, "all sessions get the same"
+
+
+def test_a_session_with_long_utterances_gets_no_more_time_than_others() -> None:
+    bench = Bench()
+    costs_s = {"short": 0.05, "long": 0.4}
+    for name in costs_s:
+        bench.submit(name, Urgency.INTERIM, Share(), again=True)
+    spent_s = bench.work(60.0, costs_s)
+    assert spent_s["short"] > 10
+    assert abs(spent_s["long"] - spent_s["short"]) <= 2 * costs_s["long"]
+
+
+def test_a_session_that_was_silent_has_saved_up_nothing() -> None:
+    bench = Bench()
+    talker, newcomer = Share(), Share()
+    talker.used_s = 100.0
+    bench.submit("talker", Urgency.INTERIM, talker)
+    bench.clock.pass_to(0.1)
+    bench.workers.finish()
+    for name, share in (("newcomer", newcomer), ("talker", talker)):
+        bench.submit(name, Urgency.INTERIM, share)
+    assert newcomer.used_s >= 100.0
+
+
+def test_urgent_work_is_done_however_much_the_interim_texts_have_used() -> None:
+    bench = Bench()
+    bench.submit("interim", Urgency.INTERIM)
+    bench.clock.pass_to(5.0)
+    bench.workers.finish()
+    bench.submit("next interim", Urgency.INTERIM)
+    for urgency in (Urgency.PART, Urgency.PAUSE, Urgency.FINAL):
+        bench.submit(urgency.name, urgency)
+        bench.workers.finish()
+    assert bench.begun == ["interim", "PART", "PAUSE", "FINAL"]
+
+
+def test_what_is_dropped_while_it_waits_never_begins() -> None:
+    bench = Bench(workers=1)
+    bench.submit("final", Urgency.FINAL)
+    waiting = bench.submit("pause", Urgency.PAUSE)
+    bench.scheduler.drop(waiting)
+    bench.workers.finish()
+    assert bench.begun == ["final"]
+
+
+def test_what_is_dropped_while_it_runs_is_told_to_stop_and_its_result_goes_nowhere() -> None:
+    bench = Bench(workers=1)
+    running = bench.submit("pause", Urgency.PAUSE)
+    bench.submit("final", Urgency.FINAL)
+    bench.scheduler.drop(running)
+    assert running.stop.is_set()
+    assert bench.begun == ["pause"], "its thread is busy until it has stopped"
+    bench.workers.finish()
+    bench.workers.finish()
+    assert bench.ended == ["final"]
+
+
+def test_an_interim_text_that_became_a_final_goes_first() -> None:
+    bench = Bench(workers=1)
+    bench.submit("first", Urgency.FINAL)
+    bench.submit("pause", Urgency.PAUSE)
+    waiting = bench.submit("interim", Urgency.INTERIM)
+    bench.scheduler.hurry(waiting, Urgency.FINAL)
+    bench.workers.finish()
+    assert bench.begun == ["first", "interim"]
+
+
+def test_work_that_is_no_longer_needed_when_its_turn_comes_takes_no_thread() -> None:
+    bench = Bench(workers=1)
+    bench.submit("first", Urgency.FINAL)
+    job: Job[str] = Job(Urgency.PAUSE, Share(), lambda: None, lambda _: None, lambda: None)
+    bench.scheduler.submit(job)
+    bench.submit("last", Urgency.PART)
+    bench.workers.finish()
+    assert bench.begun == ["first", "last"]

@@ -1,0 +1,214 @@
+"""What is decoded of an utterance as it grows, and what can be told of it; no model is used."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from voicebot.core.audio import SPEECH_RATE_HZ, Samples
+from voicebot.engines.base import Transcript
+from voicebot.engines.stt.moonshine.recognition import Recognized
+from voicebot.engines.stt.moonshine.scheduler import Urgency
+from voicebot.engines.stt.moonshine.sound import HOP
+from voicebot.engines.stt.moonshine.utterance import LONGEST_PART, SHORTEST_PART, Request, Utterance
+
+
+def silence(duration_s: float) -> Samples:
+    return np.zeros(round(duration_s * SPEECH_RATE_HZ), np.int16)
+
+
+def loud(duration_s: float, level: float = 3_000, seed: int = 1) -> Samples:
+    noise = np.random.default_rng(seed).normal(0, level, round(duration_s * SPEECH_RATE_HZ))
+    return noise.astype(np.int16)
+
+
+def needed(utterance: Utterance) -> Request:
+    request = utterance.request()
+    assert request is not None
+    return request
+
+
+def decoded(utterance: Utterance, text: str) -> Request:
+    """Answers what the utterance needs with this text."""
+    request = needed(utterance)
+    utterance.heard(request, Recognized(text, 0.9))
+    return request
+
+
+def told(utterance: Utterance) -> Transcript:
+    transcript = utterance.answer()
+    assert transcript is not None
+    assert utterance.answer() is None, "once"
+    return transcript
+
+
+def test_interim_texts_need_some_sound_and_then_some_more() -> None:
+    utterance = Utterance()
+    utterance.push(loud(0.5))
+    assert utterance.request() is None
+    utterance.push(loud(0.2))
+    assert decoded(utterance, "hello").urgency is Urgency.INTERIM
+    assert told(utterance).text == "hello"
+    utterance.push(loud(0.3))
+    assert utterance.request() is None
+    utterance.push(loud(0.2))
+    decoded(utterance, "hello")
+    assert utterance.answer() is None, "the same text is not told again"
+
+
+def test_a_pause_is_answered_without_more_decoding_if_the_last_word_was_in_the_interim_text() -> None:
+    utterance = Utterance()
+    utterance.push(np.concatenate([loud(0.8), silence(0.1)]))
+    decoded(utterance, "hello there")
+    assert told(utterance).pause is None
+    utterance.pause(1)
+    assert utterance.request() is None
+    answer = told(utterance)
+    assert (answer.text, answer.pause, answer.final) == ("hello there", 1, False)
+    assert answer.confidence == pytest.approx(0.9)
+
+
+def test_a_pause_is_decoded_if_a_word_came_after_the_interim_text() -> None:
+    utterance = Utterance()
+    utterance.push(loud(0.8))
+    decoded(utterance, "hello")
+    assert told(utterance).text == "hello"
+    utterance.push(np.concatenate([loud(0.2), silence(0.1)]))
+    utterance.pause(1)
+    assert utterance.answer() is None
+    assert decoded(utterance, "hello there").urgency is Urgency.PAUSE
+    assert told(utterance).pause == 1
+
+
+def test_the_final_is_the_answer_to_the_last_pause_if_only_silence_followed() -> None:
+    utterance = Utterance()
+    utterance.push(np.concatenate([loud(0.4), silence(0.1)]))
+    utterance.pause(1)
+    decoded(utterance, "stop")
+    assert told(utterance).pause == 1
+    utterance.push(silence(0.4))
+    utterance.end()
+    final = told(utterance)
+    assert (final.text, final.final, final.pause) == ("stop", True, None)
+
+
+def test_the_final_is_decoded_if_speech_followed_the_pause() -> None:
+    utterance = Utterance()
+    utterance.push(np.concatenate([loud(0.4), silence(0.1)]))
+    utterance.pause(1)
+    decoded(utterance, "stop")
+    assert told(utterance).pause == 1
+    utterance.push(np.concatenate([loud(0.3), silence(0.3)]))
+    utterance.end()
+    assert decoded(utterance, "stop it").urgency is Urgency.FINAL
+    assert told(utterance).text == "stop it"
+
+
+def test_a_noisy_room_does_not_make_the_final_wait_for_another_decoding() -> None:
+    utterance = Utterance()
+    utterance.push(np.concatenate([loud(0.6, 3_000), loud(0.1, 600, 2)]))
+    utterance.pause(1)
+    decoded(utterance, "stop")
+    assert told(utterance).pause == 1
+    utterance.push(loud(0.5, 600, 3))
+    utterance.end()
+    assert told(utterance).final
+
+
+def test_a_pause_in_which_the_speaker_goes_on_gets_no_answer() -> None:
+    utterance = Utterance()
+    utterance.push(np.concatenate([loud(0.8), silence(0.1)]))
+    utterance.pause(1)
+    utterance.push(loud(0.4))
+    request = needed(utterance)
+    assert request.urgency is Urgency.INTERIM
+    assert request.end * HOP > 1.2 * SPEECH_RATE_HZ
+
+
+def test_silence_has_no_words_and_needs_no_decoding() -> None:
+    utterance = Utterance()
+    utterance.push(silence(0.5))
+    utterance.pause(1)
+    assert told(utterance) == Transcript("", final=False, confidence=0.0, pause=1)
+    utterance.end()
+    assert told(utterance) == Transcript("", final=True, confidence=0.0)
+
+
+def test_nothing_at_all_has_a_final() -> None:
+    utterance = Utterance()
+    utterance.end()
+    assert told(utterance).final
+
+
+def test_silence_before_and_after_the_speech_is_not_decoded() -> None:
+    utterance = Utterance()
+    utterance.push(np.concatenate([silence(2.0), loud(0.5), silence(2.0)]))
+    utterance.end()
+    request = needed(utterance)
+    assert len(utterance.sound(request)) == round(0.8 * SPEECH_RATE_HZ)
+    assert (request.start, request.end) == (200 - 15, 250 + 15)
+
+
+def numbered(count: int, each_s: float, gap_s: float) -> list[Samples]:
+    """Stretches of sound that differ in their samples, with silence after each."""
+    return [
+        np.concatenate([np.full(round(each_s * 16_000), 1_000 + n, np.int16), silence(gap_s)]) for n in range(count)
+    ]
+
+
+def all_decoded(utterance: Utterance, sounds: list[Samples]) -> str:
+    """Decodes whatever is needed: each stretch of `sounds` that is at least half there is one word."""
+    while (transcript := utterance.answer()) is None:
+        request = needed(utterance)
+        values, counts = np.unique(utterance.sound(request), return_counts=True)
+        half = [np.count_nonzero(sound) / 2 for sound in sounds]
+        found = [int(v) - 1_000 for v, c in zip(values, counts, strict=True) if v and c > half[int(v) - 1_000]]
+        utterance.heard(request, Recognized(" ".join(map(str, found)), 0.9))
+    return transcript.text
+
+
+@pytest.mark.parametrize(("each_s", "gap_s"), [(0.4, 0.1), (2.5, 0.5), (0.9, 0.35)])
+def test_a_long_list_of_words_in_one_piece_loses_none_and_doubles_none(each_s: float, gap_s: float) -> None:
+    sounds = numbered(round(90 / each_s), each_s, gap_s)
+    utterance = Utterance()
+    utterance.push(np.concatenate(sounds))
+    utterance.end()
+    assert all_decoded(utterance, sounds) == " ".join(map(str, range(len(sounds))))
+
+
+@pytest.mark.parametrize(("each_s", "gap_s"), [(0.4, 0.1), (2.5, 0.5), (0.9, 0.35)])
+def test_a_long_list_of_words_that_comes_bit_by_bit_loses_none_and_doubles_none(each_s: float, gap_s: float) -> None:
+    sounds = numbered(round(90 / each_s), each_s, gap_s)
+    sound = np.concatenate(sounds)
+    utterance = Utterance()
+    text = ""
+    longest = 0
+    for start in range(0, len(sound), 512):
+        utterance.push(sound[start : start + 512])
+        request = utterance.request()
+        if request is not None:
+            longest = max(longest, request.end - request.start)
+            values, counts = np.unique(utterance.sound(request), return_counts=True)
+            found = [int(v) - 1_000 for v, c in zip(values, counts, strict=True) if v and c > each_s * 8_000]
+            utterance.heard(request, Recognized(" ".join(map(str, found)), 0.9))
+        if (transcript := utterance.answer()) is not None:
+            text = transcript.text
+    assert longest <= LONGEST_PART
+    utterance.end()
+    text = all_decoded(utterance, sounds)
+    assert text == " ".join(map(str, range(len(sounds))))
+
+
+def test_a_long_utterance_is_cut_in_a_silence_and_each_part_is_decoded_once_more_at_most() -> None:
+    utterance = Utterance()
+    utterance.push(np.concatenate([loud(SHORTEST_PART / 100 + 1.0), silence(0.2)]))
+    utterance.pause(1)
+    first = decoded(utterance, "the first part")
+    assert told(utterance).pause == 1
+    utterance.push(silence(0.3))
+    utterance.push(loud(1.0))
+    request = needed(utterance)
+    assert request.part == first.part + 1, "the answer to the pause is the text of the first part"
+    assert request.end - request.start < 200
+    utterance.heard(request, Recognized("the second", 0.9))
+    assert told(utterance).text == "the first part the second"

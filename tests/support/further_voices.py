@@ -1,0 +1,28 @@
+"""A host of hibari's further voices on this machine, in the place of the one that the package names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+from hibari import voices
+
+from tests.simulators.files import FileHost
+
+
+@asynccontextmanager
+async def host_of_voices() -> AsyncIterator[FileHost]:
+    """Every further voice is the package's own model under another name, as the real files are not here. What the
+    package has registered of their sizes and checksums is changed to match, and so is their address."""
+    model = (Path(voices.__file__).parent / "assets" / "hibari.onnx").read_bytes()
+    registered = {name: dict(each) for name, each in voices.VOICES.items()}
+    for each in registered.values():
+        if not each["bundled"]:
+            each |= {"bytes": len(model), "sha256": hashlib.sha256(model).hexdigest()}
+    files = {f"/{each['file']}": model for each in registered.values() if not each["bundled"]}
+    async with FileHost(files) as host:
+        with patch.object(voices, "VOICES", registered), patch.object(voices, "BASE_URL", f"{host.url}/"):
+            yield host

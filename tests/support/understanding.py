@@ -1,0 +1,56 @@
+"""What is said in a sound, by the embedded recogniser: the same words each time, without an event loop."""
+
+from __future__ import annotations
+
+import re
+import threading
+from functools import cache
+
+from voicebot.core.audio import SPEECH_RATE_HZ, Audio
+from voicebot.engines.stt.moonshine.model import Model
+from voicebot.engines.stt.moonshine.recognition import Recognizer
+from voicebot.engines.stt.moonshine.utterance import Utterance
+
+
+@cache
+def model() -> Model:
+    """Loading it takes half a second: one serves all tests of a process."""
+    return Model.load()
+
+
+@cache
+def recognizer() -> Recognizer:
+    return Recognizer(model())
+
+
+def understood(audio: Audio) -> str:
+    """Returns the text of the sound, heard as one utterance."""
+    utterance = Utterance()
+    utterance.push(audio.resampled(SPEECH_RATE_HZ).samples)
+    utterance.end()
+    while (transcript := utterance.answer()) is None:
+        request = utterance.request()
+        assert request is not None
+        utterance.heard(request, recognizer().recognize(utterance.sound(request), threading.Event()))
+    return transcript.text
+
+
+def words(text: str) -> list[str]:
+    """Returns the words in small letters, without punctuation; digits count as words, and their names as digits."""
+    return [ALIKE.get(word, word) for word in re.findall(r"\d|[a-z']+", text.lower())]
+
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+ALIKE = {name: str(digit) for digit, name in enumerate(DIGITS)} | {"oh": "0", "mister": "mr"}
+"""What recognisers write in one way or another."""
+
+
+def word_errors(said: str, understood: str) -> int:
+    """Returns how many words must be inserted, removed or replaced to turn one text into the other (Levenshtein)."""
+    first, second = words(said), words(understood)
+    row = list(range(len(second) + 1))
+    for number, word in enumerate(first, 1):
+        above, row[0] = row[0], number
+        for place, other in enumerate(second, 1):
+            above, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, above + (word != other))
+    return row[-1]

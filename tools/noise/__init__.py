@@ -1,0 +1,5 @@
+"""Trains and measures the weights by which the recogniser tells noises from speech.
+
+python -m tools.noise train       writes voicebot/engines/stt/moonshine/noise.npz
+python -m tools.noise measure     prints, for each kind of noise, how much of it passes when it was not trained on
+"""

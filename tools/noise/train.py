@@ -1,0 +1,137 @@
+"""Fits the classifier, and says how much noise of a kind it has not been trained on passes for speech."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from tools.hums.clips import SOURCES, clips
+from tools.hums.conditions import random_condition, recorded
+
+from tools.noise.sounds import KINDS
+from voicebot.core.audio import Samples
+from voicebot.engines.stt.moonshine.model import Model
+from voicebot.engines.stt.moonshine.noise import WEIGHTS, description
+
+SPEECH_EACH = 700
+"""Clips of each synthesiser."""
+NOISES_EACH = 150
+"""Clips of each kind of noise."""
+LONGER_SHARE = 0.3
+"""The share of speech clips that are two or three words or phrases in a row."""
+PENALTY = 1e-2
+"""Of large weights."""
+LEAST_INVENTED = 0.98
+LEAST = 0.9
+"""The shares of noises, of kinds that were not trained on, that are kept back: with a text that the model is known to
+invent, and with any other one."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Sounds as the classifier sees them: one row each."""
+
+    vectors: Floats
+    speech: npt.NDArray[np.bool_]
+    kinds: npt.NDArray[np.str_]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    weights: Floats
+    bias: float
+
+    def log_odds(self, vectors: Floats) -> Floats:
+        return np.asarray(vectors @ self.weights + self.bias)
+
+
+def described(model: Model, seed: int) -> Described:
+    """Makes all sounds and encodes them. Takes some minutes."""
+    vectors, speech, kinds = [], [], []
+
+    def add(sound: Samples, kind: str, *, is_speech: bool) -> None:
+        vectors.append(description(model.encode(sound)).astype(np.float32))
+        speech.append(is_speech)
+        kinds.append(kind)
+
+    for name, make in SOURCES.items():
+        rng = np.random.default_rng([seed, len(name)])
+        row: list[Samples] = []
+        for clip in clips(make(), SPEECH_EACH, seed, random_condition):
+            row.append(clip.sound)
+            if len(row) > 2 or rng.random() > LONGER_SHARE:
+                add(np.concatenate(row), name, is_speech=True)
+                row = []
+    for number, (name, sound) in enumerate(KINDS.items()):
+        rng = np.random.default_rng([seed, 1_000 + number])
+        for _ in range(NOISES_EACH):
+            add(recorded(sound(rng), random_condition(rng), rng), name, is_speech=False)
+    return Described(np.array(vectors, np.float64), np.array(speech), np.array(kinds))
+
+
+def fit(data: Described) -> Fitted:
+    """Logistic regression; speech and noise count the same."""
+    mean, spread = data.vectors.mean(axis=0), data.vectors.std(axis=0) + 1e-3
+    vectors = (data.vectors - mean) / spread
+    share = np.where(data.speech, 0.5 / data.speech.sum(), 0.5 / (~data.speech).sum())
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        weights, bias = parameters[:-1], parameters[-1]
+        scores = vectors @ weights + bias
+        slope = (1 / (1 + np.exp(-scores)) - data.speech) * share
+        value = float(share @ (np.logaddexp(0, scores) - data.speech * scores))
+        value += PENALTY / 2 * float(weights @ weights)
+        return value, np.append(vectors.T @ slope + PENALTY * weights, slope.sum())
+
+    best: Any = minimize(loss, np.zeros(vectors.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 300})
+    weights = best.x[:-1] / spread
+    return Fitted(weights, float(best.x[-1] - mean @ weights))
+
+
+def held_out(data: Described) -> Floats:
+    """Returns the log odds of each sound by a classifier that has not heard its kind of noise, or its synthesiser."""
+    odds = np.zeros(len(data.speech))
+    for kind in np.unique(data.kinds):
+        own = data.kinds == kind
+        rest = Described(data.vectors[~own], data.speech[~own], data.kinds[~own])
+        odds[own] = fit(rest).log_odds(data.vectors[own])
+    return odds
+
+
+def report(data: Described, odds: Floats) -> list[str]:
+    """One line for each kind: how much passes either threshold of a classifier that has not heard that kind."""
+    noises = odds[~data.speech]
+    thresholds = [float(np.quantile(noises, share)) for share in (LEAST_INVENTED, LEAST)]
+    lines = [f"passes at log odds of {thresholds[0]:.2f} and of {thresholds[1]:.2f}"]
+    for kind in np.unique(data.kinds):
+        own = odds[data.kinds == kind]
+        shares = ", ".join(f"{np.mean(own >= least):6.1%}" for least in thresholds)
+        lines.append(f"{kind:10} {shares} of {len(own)}")
+    return lines
+
+
+def train(seed: int = 1) -> list[str]:
+    """Writes the weights of all sounds, with thresholds from sounds of kinds left out. Returns the report."""
+    data = described(Model.load(), seed)
+    odds = held_out(data)
+    fitted = fit(data)
+    noises = odds[~data.speech]
+    np.savez(
+        WEIGHTS,
+        weights=fitted.weights.astype(np.float32),
+        bias=np.float32(fitted.bias),
+        least_invented=np.float32(np.quantile(noises, LEAST_INVENTED)),
+        least=np.float32(np.quantile(noises, LEAST)),
+    )
+    return report(data, odds)
+
+
+def measure(seed: int = 1) -> list[str]:
+    """Returns the report without writing anything."""
+    data = described(Model.load(), seed)
+    return report(data, held_out(data))

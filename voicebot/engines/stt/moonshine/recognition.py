@@ -1,0 +1,53 @@
+"""From the sound of one part of an utterance to its words, and how sure they are."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from math import exp
+
+from voicebot.core.audio import Samples
+from voicebot.engines.stt.moonshine.model import Decoded, Model
+from voicebot.engines.stt.moonshine.noise import NoiseFilter
+
+
+@dataclass(frozen=True, slots=True)
+class Recognized:
+    """The words of a sound; none if nothing was said."""
+
+    text: str
+    confidence: float
+    """The tokens' mean probability (geometric), 0 to 1."""
+
+
+NOTHING = Recognized("", 0.0)
+
+
+class Recognizer:
+    """The model with all that corrects it. Has no state: threads may share it.
+
+    A larger model, if there is one, finds the words; what corrects them has been trained on tiny-en.
+    """
+
+    def __init__(self, tiny: Model, larger: Model | None = None) -> None:
+        self._tiny, self._larger = tiny, larger
+        self._noise = NoiseFilter.load()
+
+    def with_larger(self, larger: Model) -> Recognizer:
+        """Returns one that finds its words with the larger model."""
+        return Recognizer(self._tiny, larger)
+
+    def recognize(self, sound: Samples, stop: threading.Event) -> Recognized:
+        """Returns the words of a 16 kHz sound. Runs in a thread; ends soon after `stop` is set."""
+        features = self._tiny.encode(sound)
+        if self._larger is None:
+            decoded = self._tiny.decode(features, stop)
+        else:
+            decoded = self._larger.decode(self._larger.encode(sound), stop)
+        if not decoded.text or stop.is_set() or not self._noise.passes(features, decoded.text):
+            return NOTHING
+        return Recognized(decoded.text, _confidence(decoded))
+
+
+def _confidence(decoded: Decoded) -> float:
+    return exp(decoded.log_probability / len(decoded.log_probabilities))

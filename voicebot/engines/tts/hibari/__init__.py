@@ -1,0 +1,118 @@
+"""Embedded text-to-speech: hibari-tts, a small neural voice that speaks English."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from copy import copy
+from pathlib import Path
+
+from voicebot.core.audio import Audio
+from voicebot.engines.base import EngineError, Fault, Manner, WordStarts
+from voicebot.engines.download import DownloadRules
+from voicebot.engines.tts.hibari.assets import AssetError
+from voicebot.engines.tts.hibari.reading import UnsuitableTextError, parts_of
+from voicebot.engines.tts.hibari.voices import USUAL, Voices
+from voicebot.engines.tts.hibari.waveform import RATE_HZ
+from voicebot.threads import Threads
+
+_THREADS = 2
+"""Sentences that are made at the same time. Each takes some 50 ms of one core; more threads than cores gain nothing."""
+
+_SILENCE_S = 0.1
+"""What is given for a text that has no words: a chain would take nothing at all for a failure."""
+
+
+class Hibari:
+    """A neural voice that needs no network, in English only; sound is 24 kHz.
+
+    What takes time runs in threads: the model and the transforms leave Python's global lock free, and only the
+    pronunciation of a sentence needs it. `folder` and `download_rules` say where further voices are kept and how
+    patient their download is.
+    """
+
+    name = "hibari"
+    languages = frozenset({"en"})
+
+    def __init__(
+        self,
+        *,
+        folder: Path | None = None,
+        download_rules: DownloadRules | None = None,
+    ) -> None:
+        self._voices = Voices(folder, download_rules)
+        self._voice = USUAL
+        self._threads: Threads | None = None
+
+    def adapted(self, manner: Manner) -> Hibari:
+        """The engine in another voice. One that is not here is fetched from now on; the usual one speaks until then."""
+        engine = copy(self)
+        engine._voice = manner.voice or USUAL
+        self._voices.want(engine._voice)
+        return engine
+
+    def voices(self, language: str) -> dict[str, str]:
+        return self._voices.labels if language in self.languages else {}
+
+    @property
+    def note(self) -> str | None:
+        return self._voices.note
+
+    async def start(self) -> None:
+        if self._threads is not None:
+            return
+        self._threads = Threads(self.name, _THREADS)
+        try:
+            await self._voices.start(self._threads)
+        except AssetError as error:
+            await self.close()
+            raise EngineError(self.name, str(error), fault=Fault.MISSING) from None
+        except ImportError as error:
+            await self.close()
+            message = f"the package {error.name or 'hibari-tts'} cannot be loaded: pip install -r requirements.txt"
+            raise EngineError(self.name, message, fault=Fault.MISSING) from None
+
+    async def close(self) -> None:
+        await self._voices.close()
+        if self._threads is not None:
+            self._threads.close()
+            self._threads = None
+
+    async def probe(self) -> None:
+        """A model that is loaded can work: loading it ends with a sentence."""
+
+    async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts]:
+        """The sound, sentence by sentence, and when its words begin as soon as that is known of all.
+
+        Raises EngineError, as unsuitable, for a text that is not written in Latin letters.
+        """
+        self._voices.want(self._voice)
+        speaker, threads = self._voices.speaker(self._voice), self._threads
+        if speaker is None or threads is None:
+            raise EngineError(self.name, "it is not started")
+        words, starts_s, ended_s = len(text.split()), dict[int, float](), 0.0
+        try:
+            parts = await threads.run(parts_of, text)
+            for part in parts:
+                for phonemes in await threads.run(speaker.read, part):
+                    utterance = await threads.run(speaker.speak, phonemes)
+                    for word, start_s in utterance.starts_s:
+                        starts_s.setdefault(word, ended_s + start_s)
+                    ended_s += utterance.duration_s
+                    sound = utterance.sound()
+                    while (samples := await threads.run(next, sound, None)) is not None:
+                        yield Audio(samples, RATE_HZ)
+        except UnsuitableTextError as error:
+            raise EngineError(self.name, str(error), fault=Fault.UNSUITABLE) from None
+        if starts_s:
+            yield WordStarts(_for_each(words, starts_s, ended_s))
+        else:
+            yield Audio.silence(_SILENCE_S, RATE_HZ)
+
+
+def _for_each(words: int, known_s: dict[int, float], end_s: float) -> tuple[float, ...]:
+    """When each word begins. One without a sound, such as a dash, begins with what follows it."""
+    starts = []
+    for word in reversed(range(words)):
+        end_s = known_s.get(word, end_s)
+        starts.append(end_s)
+    return tuple(reversed(starts))
