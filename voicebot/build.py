@@ -231,9 +231,9 @@ def _speech_to_text(name: SttName, settings: Settings) -> SpeechToText:
                 language=settings.language,
             )
         case "moonshine":
-            from voicebot.engines.stt.moonshine import Moonshine
+            from voicebot.engines.stt.moonshine import LargerModel, Moonshine
 
-            return Moonshine()
+            return Moonshine(LargerModel() if settings.moonshine_model == "base-en" else None)
         case "auto":
             raise AssertionError("`auto` stands for other names")
 

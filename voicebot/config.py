@@ -212,6 +212,7 @@ class Settings(BaseSettings):
     language: str = Field(default="en", pattern=r"^[a-z]{2}$")
     persona: str = Field(default="assistant", pattern=r"^[a-z0-9_-]+$")
     espeak_voice: Text = None
+    moonshine_model: Literal["tiny-en", "base-en"] = "tiny-en"
 
     # Services: a key makes `auto` use it; an address is for a self-hosted one, a gateway or a compatible service.
     deepgram_api_key: Secret = None

@@ -18,7 +18,7 @@ from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.short_utterances import HUM_MARGIN, hum_texts
 
 KINDS = (Kind.WORDS, Kind.UH_HUH, Kind.MM_HMM, Kind.HMM)
-PENALTY = 3e-3
+PENALTY = 0.03
 """Of large weights."""
 
 Floats = npt.NDArray[np.float64]

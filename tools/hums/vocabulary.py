@@ -73,8 +73,8 @@ OWN_HUMS = (
 
 WORDS = """
 no, no no, nope, nah, not now, yes, yeah, yeah yeah, yep, yup, ya, stop, stop it, please stop, what, what now, wait,
-wait a minute, help, help me, amen, and then, home, hum, hum it, a hum, I'm, I am, am I, mom, mum, mama, mommy, um,
-um no, um wait, uh, uh no, er, ah, aha, oh, oh no, oh really, uh-oh, huh, hm no, hey, hi, hello, okay, ok then, right,
+wait a minute, help, help me, amen, and then, home, hum it, I'm, I am, am I, mom, mum, mama, mommy,
+um no, um wait, uh no, oh, oh no, oh really, uh-oh, hm no, hey, hi, hello, okay, ok then, right,
 alright, sure, cool, wow, whoa, got it, I see, go on, go ahead, really, enough, shut up, quiet, be quiet, pause, cancel,
 never mind, louder, slower, repeat, repeat that, again, next, back, sorry, thanks, thank you, please, bye, goodbye, good,
 great, nice, fine, true, exactly, maybe, me, me too, my, mine, more, one more, man, men, moon, mean, main, many, money,
@@ -90,8 +90,11 @@ inhale, unhappy, anthem, mayhem, omen, women, woman, lemon, lemonade, animal, em
 Mohammed, Bahama, Omaha, alarm, alone, awesome, always, away, aware, away now, hear me, hear him, hurry, hurry up, off,
 turn it off, on now, move, move on, mute, unmute, new, knew, nun, noon, known, number one, louder now, listen, look,
 left, light, like that, later, lamb, limb, limo, volume, time, the time, time out, tell me, tell him, call mom, call him,
-call me, play, play on, read on, skip, start, start now, open, menu, map, music, milk, mail, meal, humor, humid, hum hum
+call me, play, play on, read on, skip, start, start now, open, menu, map, music, milk, mail, meal, humor, humid
 """
+
+
+# "um", "uh", "ah", "huh" and "hum" are not among them: they let the bot go on, be they taken for hums or not.
 
 
 def words() -> list[str]:
@@ -101,8 +104,8 @@ def words() -> list[str]:
 OWN_WORDS = """
 n o uh; n o uh:0.2; n @ uh; n o uh . n o uh; n o p; n ae; n a t n a uh; j e s; j ae @; j e @; j e p; j ah p; j ae;
 j ae @ . j ae @; s t a p; s t a p ih t; w a t; w e ih t; h e l p; h e l p m i; e ih m e n; a m e n; ae n dh e n;
-h o uh m; h ah m; a ih m; a ih ae m; m a m; m ah m; m a m a; ah m; ah:0.3; ah m n o uh; ah:0.2 n o uh; er:0.25; a:0.3;
-o uh; o uh n o uh; ah . o uh; h ah; h e ih; h a ih; h @ l o uh; o uh k e ih; r a ih t; sh er; k u l; w a uh; w o uh;
+h o uh m; a ih m; a ih ae m; m a m; m ah m; m a m a; ah m n o uh; ah:0.2 n o uh;
+o uh; o uh n o uh; ah . o uh; h e ih; h a ih; h @ l o uh; o uh k e ih; r a ih t; sh er; k u l; w a uh; w o uh;
 g a t ih t; a ih s i; g o uh a n; r i l i; ih n ah f; p o z; k ae n s l; b ae k; b a ih; g uh d; f a ih n; m i; m a ih;
 m a ih n; m o r; m ae n; m e n; m u n; m i n; m e ih n; m e n i; m ah n i; n e ih m; m a ih n e ih m; n a uh; n ah n;
 n a ih n; h ae m; h ih m; h a r m; h u m; h u; h a uh; h a uh m e n i; w a ih; w e n; w e r; w ah n; h j u m @ n;

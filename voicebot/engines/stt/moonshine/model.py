@@ -1,6 +1,6 @@
-"""The Moonshine tiny-en model: 16 kHz sound to features, features to text, and how likely a given text is.
+"""The Moonshine models: 16 kHz sound to features, features to text, and how likely a given text is.
 
-Its weights come from the wheel `moonshine_voice`, whose Python code is never imported: it would load a native library
+The weights of tiny-en come from the wheel `moonshine_voice`, whose Python code is never imported: it would load a library
 of 42 MB that this module does not need. onnxruntime reads the weights. Every method may be called from several threads
 at once, takes one core while it runs, and does not hold the interpreter lock for most of that time.
 """
@@ -29,7 +29,9 @@ INSTEAD = "to talk to the bot all the same, set DEEPGRAM_API_KEY"
 """What to do where the model can't be had, as on Intel Macs and on Linux with an old glibc."""
 
 Features = npt.NDArray[np.float32]
-"""What the encoder makes of a sound: float32 of shape (frames, 288), one frame for each `FRAME_SAMPLES`."""
+"""What the encoder makes of a sound: float32 of shape (frames, 288), one frame for each `FRAME_SAMPLES`.
+
+288 is for tiny-en; a larger model has more."""
 
 FRAME_SAMPLES = 384
 """The encoder's three convolutions step by 64, 3 and 2 samples: one frame of features is 24 ms of sound."""
@@ -86,7 +88,7 @@ def wheel_folder() -> Path:
 
 
 class Model:
-    """The loaded model."""
+    """A loaded model."""
 
     def __init__(self, encoder: Any, decoder: Any, tokenizer: Tokenizer) -> None:
         self._encoder, self._decoder = encoder, decoder
@@ -107,6 +109,11 @@ class Model:
         folder = wheel_folder() if folder is None else folder
         for file in (ENCODER, DECODER, TOKENS):
             _check(folder, file)
+        return cls.opened(folder)
+
+    @classmethod
+    def opened(cls, folder: Path) -> Model:
+        """Loads the weights of any model of this family from files that were checked. Raises EngineError."""
         tokenizer = Tokenizer.from_bytes((folder / TOKENS.name).read_bytes())
         return cls(_session(folder / ENCODER.name), _session(folder / DECODER.name), tokenizer)
 

@@ -24,16 +24,26 @@ NOTHING = Recognized("", 0.0)
 
 
 class Recognizer:
-    """The model with all that corrects it. Has no state: threads may share it."""
+    """The model with all that corrects it. Has no state: threads may share it.
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    A larger model, if there is one, finds the words; what corrects them has been trained on tiny-en.
+    """
+
+    def __init__(self, tiny: Model, larger: Model | None = None) -> None:
+        self._tiny, self._larger = tiny, larger
         self._noise = NoiseFilter.load()
+
+    def with_larger(self, larger: Model) -> Recognizer:
+        """Returns one that finds its words with the larger model."""
+        return Recognizer(self._tiny, larger)
 
     def recognize(self, sound: Samples, stop: threading.Event) -> Recognized:
         """Returns the words of a 16 kHz sound. Runs in a thread; ends soon after `stop` is set."""
-        features = self._model.encode(sound)
-        decoded = self._model.decode(features, stop)
+        features = self._tiny.encode(sound)
+        if self._larger is None:
+            decoded = self._tiny.decode(features, stop)
+        else:
+            decoded = self._larger.decode(self._larger.encode(sound), stop)
         if not decoded.text or stop.is_set() or not self._noise.passes(features, decoded.text):
             return NOTHING
         return Recognized(decoded.text, _confidence(decoded))

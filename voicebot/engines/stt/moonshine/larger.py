@@ -1,0 +1,92 @@
+"""The larger English model, base-en: fetched in the background, while tiny-en does the work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from voicebot.engines.download import DownloadError, DownloadRules, RemoteFile, cache_folder, fetch, is_right
+from voicebot.engines.stt.moonshine.model import DECODER, ENCODER, ENGINE, TOKENS, Model
+
+logger = logging.getLogger(__name__)
+
+NAME = "base-en"
+
+_AGAIN_S = 600.0
+"""After a download that failed for good, before the next try."""
+
+_BASE_URL = "https://download.moonshine.ai/model/base-en/quantized/base-en"
+
+BASE_EN = (
+    RemoteFile(f"{_BASE_URL}/{ENCODER.name}", 31_326_816, crc32c="+MATVw=="),
+    RemoteFile(f"{_BASE_URL}/{DECODER.name}", 109_424_400, crc32c="71VpRQ=="),
+    RemoteFile(f"{_BASE_URL}/{TOKENS.name}", 249_974, crc32c="B7s10Q=="),
+)
+"""Sizes and checksums as moonshine-voice 0.1.0 has them built in (`moonshine_get_stt_dependencies`). CRC32C finds
+damage, but no forgery: against that there is only the https of the address."""
+
+
+class LargerModel:
+    """Files of a model that are fetched on first use."""
+
+    def __init__(
+        self,
+        files: Sequence[RemoteFile] = BASE_EN,
+        folder: Path | None = None,
+        rules: DownloadRules | None = None,
+    ) -> None:
+        self._files, self._rules = files, rules
+        self._folder = cache_folder() / f"moonshine-{NAME}" if folder is None else folder
+        self._received = dict.fromkeys((file.url for file in files), 0)
+        self.state: str | None = f"{NAME} was not looked for yet"
+        """What to tell about it while it is not in use; None once it is."""
+
+    async def loaded(self) -> Model:
+        """Returns the model, however long it takes to fetch it. Raises EngineError if it can't be used here."""
+        while True:
+            try:
+                for file in self._files:
+                    await self._fetch(file)
+            except DownloadError as error:
+                self.state = f"{NAME} could not be downloaded: {error}"
+                logger.warning("%s: %s; tiny-en works until then", ENGINE, self.state)
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            model = await asyncio.to_thread(Model.opened, self._folder)
+            self.state = None
+            logger.info("%s: %s is in use", ENGINE, NAME)
+            return model
+
+    async def _fetch(self, file: RemoteFile) -> None:
+        target = self._target(file)
+        if await asyncio.to_thread(_is_there, target, file):
+            return
+        total = sum(each.size for each in self._files)
+        told = 0
+
+        def note(received: int) -> None:
+            nonlocal told
+            self._received[file.url] = received
+            percent = 100 * sum(self._received.values()) // total
+            self.state = f"{NAME} is being downloaded: {percent} % of {total / 1e6:.0f} MB"
+            if percent // 10 > told:
+                logger.info("%s: %s", ENGINE, self.state)
+            told = percent // 10
+
+        await fetch(file, target, note, self._rules)
+
+    def _target(self, file: RemoteFile) -> Path:
+        return self._folder / file.url.rsplit("/", 1)[1]
+
+
+def _is_there(target: Path, file: RemoteFile) -> bool:
+    """Whether the file is there and right. A wrong one is removed."""
+    try:
+        if is_right(target, file):
+            return True
+        target.unlink()
+    except OSError:
+        pass
+    return False
