@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from voicebot.core.audio import SPEECH_RATE_HZ, Samples
 from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.stt.moonshine.phrase_tree import Node, PhraseTree
 from voicebot.engines.stt.moonshine.tokenizer import END, START, Tokenizer
 
 ENGINE = "moonshine"
@@ -155,6 +156,48 @@ class Model:
         tokens = [*self.tokenizer.encode(text), END]
         logits, _ = self._step(features, [START, *tokens[:-1]], self._no_past)
         return sum(_log_probability(row, token) for row, token in zip(logits, tokens, strict=True))
+
+    def score_phrases(self, features: Features, tree: PhraseTree, floor: float) -> dict[str, float]:
+        """Returns the logarithm of the probability that the model writes a phrase of the tree and an end to it.
+
+        Whatever falls below `floor` on the way is given up: the fewer phrases can still reach it, the less this costs.
+        """
+        found: dict[str, float] = {}
+        live = [(0.0, tree.root)]
+        logits, present = self._step(features, [START], self._no_past)
+        shared = {name: value for name, value in present.items() if ".encoder." in name}
+        while True:
+            logs = logits - logits.max(axis=1, keepdims=True)
+            logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
+            next_live: list[tuple[int, int, float, Node]] = []
+            for row, (so_far, node) in enumerate(live):
+                if node.phrase is not None:
+                    found[node.phrase] = so_far + float(np.log(np.exp(logs[row, tree.endings]).sum()))
+                for token, following in node.following.items():
+                    log = so_far + float(logs[row, token])
+                    if log >= floor:
+                        next_live.append((row, token, log, following))
+            if not next_live:
+                return {phrase: log for phrase, log in found.items() if log >= floor}
+            rows = [row for row, *_ in next_live]
+            live = [(log, node) for _, _, log, node in next_live]
+            many = len(live)
+            logits, *values = self._decoder.run(
+                None,
+                {
+                    "input_ids": np.array([[token] for _, token, _, _ in next_live], np.int64),
+                    "encoder_hidden_states": np.repeat(features[None], many, axis=0),
+                    "encoder_attention_mask": np.ones((many, len(features)), np.int64),
+                    "use_cache_branch": np.array([True]),
+                    **{name: np.repeat(value, many, axis=0) for name, value in shared.items()},
+                    **{name: value[rows] for name, value in present.items() if ".decoder." in name},
+                },
+            )
+            logits = logits[:, -1]
+            present = {
+                name.replace("present", "past_key_values"): value
+                for name, value in zip(self._outputs[1:], values, strict=True)
+            }
 
     def _step(
         self, features: Features, tokens: list[int], past: dict[str, npt.NDArray[np.float32]]
