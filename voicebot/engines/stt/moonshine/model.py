@@ -1,8 +1,8 @@
 """The Moonshine models: 16 kHz sound to features, features to text, and how likely a given text is.
 
-The weights of tiny-en come from the wheel `moonshine_voice`, whose Python code is never imported: it would load a library
-of 42 MB that this module does not need. onnxruntime reads the weights. Every method may be called from several threads
-at once, takes one core while it runs, and does not hold the interpreter lock for most of that time.
+The weights of tiny-en come from the wheel `moonshine_voice`, whose Python code is never imported: it would load a
+library of 42 MB that this module does not need. onnxruntime reads the weights. Every method may be called from several
+threads at once, takes one core while it runs, and does not hold the interpreter lock for most of that time.
 """
 
 from __future__ import annotations
