@@ -354,6 +354,24 @@ async def test_latin_letters_of_other_languages_are_read(hibari: Hibari) -> None
     assert (await said(hibari, "Zażółć gęślą jaźń, señor Müller, naïve café.")).duration_s > 1.5
 
 
+def test_accents_are_read_however_they_are_written() -> None:
+    composed, apart = "naïve café", "nai\u0308ve cafe\u0301"
+    assert composed != apart
+    assert parts_of(apart) == parts_of(composed)
+
+
+async def test_english_is_spoken_by_it_and_other_languages_by_espeak(hibari: Hibari) -> None:
+    espeak = Espeak(workers=1)
+    chain = TextToSpeechChain([hibari, espeak], FallbackRules())
+    await chain.start()
+    try:
+        for language, name in (("en", "hibari"), ("de", "espeak"), ("hi", "espeak"), ("en", "hibari")):
+            served, *_ = [output async for output in chain.adapted(Manner(language)).synthesize("1 2 3")]
+            assert served == Served(name)
+    finally:
+        await espeak.close()
+
+
 def test_long_sentences_are_cut_behind_a_comma() -> None:
     text = ("one two three four five six seven eight nine ten " * 5 + "eleven, ") * 3
     parts = parts_of(text)

@@ -84,7 +84,8 @@ def pieces_of(text: str) -> list[Piece]:
 
 
 def _english(word: str) -> str:
-    """The word, if its letters are Latin ones."""
+    """The word with its accents as the package knows them, if its letters are Latin ones."""
+    word = unicodedata.normalize("NFC", word)
     for char in word:
         if char.isalpha() and char not in _LATIN_SIGNS and "LATIN" not in unicodedata.name(char, ""):
             raise UnsuitableTextError("the text has letters that are not Latin")
