@@ -34,12 +34,18 @@ def discover(settings: Settings) -> Found:
         return Found()
     answer: queue.SimpleQueue[Found] = queue.SimpleQueue()
     # A thread that nobody waits for: a system that cannot look up a name may need half a minute to say so.
-    asking = threading.Thread(target=lambda: answer.put(asyncio.run(_ask(settings))), name="discovery", daemon=True)
-    asking.start()
+    threading.Thread(target=lambda: answer.put(_found(settings)), name="discovery", daemon=True).start()
     try:
         return answer.get(timeout=TOKEN_S + LOCAL_S)
     except queue.Empty:
         return Found(remarks=("What models there are could not be found out in time.",))
+
+
+def _found(settings: Settings) -> Found:
+    try:
+        return asyncio.run(_ask(settings))
+    except Exception as error:  # noqa: BLE001 - boundary: no answer of a stranger's may keep the app from starting
+        return Found(remarks=(f"What models there are could not be found out: {type(error).__name__}.",))
 
 
 def with_costs(settings: Settings, found: Found) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -146,6 +147,38 @@ async def test_another_web_app_is_not_taken_for_one(app: WebAppSimulator) -> Non
         assert not (await found_at(app)).local
         assert {request.method for request in app.requests} == {"GET"}
         assert [request.body for request in app.requests if request.body] == []
+
+
+async def test_an_answer_that_nobody_thought_of_keeps_no_app_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistake(*_: object) -> None:
+        raise TypeError("who says what?")
+
+    monkeypatch.setattr("voicebot.engines.llm.local_servers._ollama_model", mistake)
+    async with OllamaSimulator(library=[LLAMA]) as ollama:
+        found = await found_at(ollama)
+    assert found == Found(remarks=("What models there are could not be found out: TypeError.",))
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"models": "none"},
+        {"models": [7, None, {}, {"name": None}, {"name": "a", "details": 7, "modified_at": 7}]},
+        {"models": [{"name": "a", "details": {"family": {}, "families": "x"}, "modified_at": "yesterday"}]},
+        [],
+    ],
+    ids=str,
+)
+async def test_strange_lists_of_models_are_survived(strange: object) -> None:
+    class Strange(OllamaSimulator):
+        async def respond(self, http: Any, request: Received) -> bool:
+            if request.path in ("/api/tags", "/api/ps", "/api/show"):
+                await http.text(200, json.dumps(strange), {"Content-Type": "application/json"})
+                return True
+            return await super().respond(http, request)
+
+    async with Strange(library=[LLAMA]) as ollama:
+        assert (await found_at(ollama)).remarks == ()
 
 
 async def test_what_only_looks_like_ollama_is_not_used() -> None:

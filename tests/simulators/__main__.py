@@ -13,12 +13,14 @@ import contextlib
 import sys
 from contextlib import AsyncExitStack
 
-from tests.simulators import deepgram, elevenlabs
+from tests.simulators import deepgram, elevenlabs, huggingface
 from tests.simulators.chat import ChatSimulator
 from tests.simulators.deepgram import DeepgramSimulator, EmbeddedEar, Setting
 from tests.simulators.elevenlabs import ElevenLabsSimulator
 from tests.simulators.faults import Fault, Faults
 from tests.simulators.gtts import GttsSimulator
+from tests.simulators.huggingface import HuggingFaceSimulator
+from tests.simulators.local_servers import OllamaModel, OllamaSimulator
 from tests.simulators.realtime import RealtimeSimulator
 from tests.simulators.voices import espeak_of
 from voicebot.engines.stt.moonshine import Moonshine
@@ -50,6 +52,9 @@ async def serve(faults: list[str]) -> None:
         hears = await running.enter_async_context(DeepgramSimulator(Setting(make_ear=lambda: EmbeddedEar(ears))))
         chat = await running.enter_async_context(ChatSimulator(first_token_s=0.15, token_s=0.025))
         realtime = await running.enter_async_context(RealtimeSimulator(first_token_s=0.15, token_s=0.025))
+        router = await running.enter_async_context(HuggingFaceSimulator(first_token_s=0.15, token_s=0.025))
+        library = [OllamaModel("llama3.2:latest")]
+        ollama = await running.enter_async_context(OllamaSimulator(library=library, load_s=3.0, token_s=0.05))
         speaks = await running.enter_async_context(ElevenLabsSimulator(espeak_of))
         reads = await running.enter_async_context(GttsSimulator(espeak_of))
         services = {
@@ -57,6 +62,8 @@ async def serve(faults: list[str]) -> None:
             "groq": chat.faults,  # one simulator for both
             "openai": chat.faults,
             "openai-realtime": realtime.faults,
+            "huggingface": router.faults,
+            "local": ollama.faults,
             "elevenlabs": speaks.faults,
             "gtts": reads.faults,
         }
@@ -76,6 +83,8 @@ async def serve(faults: list[str]) -> None:
         lines = [f"{name}={value} \\" for name, value in settings.items()]
         hints = (
             f"# OpenAI Realtime: OPENAI_BASE_URL={realtime.url}/v1 LLM_ENGINE=openai-realtime",
+            f"# Hugging Face: HF_TOKEN={huggingface.TOKEN} HUGGINGFACE_BASE_URL={router.url}/v1 LLM_ENGINE=huggingface",
+            f"# A local model, as Ollama has it: OLLAMA_HOST={ollama.url} LLM_ENGINE=local",
             "# gTTS: TTS_ENGINE=gtts,espeak      Flux: DEEPGRAM_MODEL=flux-general-en",
         )
         sys.stdout.write("\n".join([*lines, "python app.py", "", *hints, ""]) + "\n")

@@ -95,56 +95,53 @@ class Local(CompatibleService):
 
     async def probe(self) -> None:
         """Find the server and choose its model. Raises EngineError if there is none, or it still loads its model."""
-        await self._find()
-        if self._loads_ahead:
-            await self._load_ahead()
+        server = await self._find()
+        if self._loads_ahead and not await self._is_loaded(server):
+            self._load(server)
 
     async def ready(self) -> None:
         """Returns once the server is sure to be the one that was found, with its model in memory.
 
         Raises EngineError.
         """
-        if self._server is None or self._server.model.name in self._unloadable:
-            await self._find()
-        if not await self._is_loaded():
+        server = self._server
+        if server is None or server.model.name in self._unloadable:
+            server = await self._find()
+        if not await self._is_loaded(server):
             # Whoever waits may go, and the model is loaded all the same.
-            await asyncio.shield(self._load())
+            await asyncio.shield(self._load(server))
 
-    async def _find(self) -> None:
-        self._server = None
+    async def _find(self) -> LocalServer:
         try:
-            self._server = await find(self._http, self._addresses, self._wanted, FIND_S, self._unloadable)
+            found = await find(self._http, self._addresses, self._wanted, FIND_S, self._unloadable)
         except EngineError as error:
+            self._server = None
             if error.fault is Fault.MISSING:
                 self._unloadable.clear()  # there may be room for them the next time
             raise
-        self._sdk.base_url = _api(self._server.address)
-        self.models.offer(self._server.model.name)
-        if self._server.model.context_tokens is not None:
-            self.models.limits.fits(self._server.model.context_tokens)
+        self._server = found
+        self._sdk.base_url = _api(found.address)
+        self.models.offer(found.model.name)
+        if found.model.context_tokens is not None:
+            self.models.limits.fits(found.model.context_tokens)
+        return found
 
-    async def _load_ahead(self) -> None:
-        if not await self._is_loaded():
-            self._load()
-
-    async def _is_loaded(self) -> bool:
-        assert self._server is not None, "it was found"
+    async def _is_loaded(self, server: LocalServer) -> bool:
         try:
             async with asyncio.timeout(CHECK_S):
-                return await is_loaded(self._http, self._server)
+                return await is_loaded(self._http, server)
         except TimeoutError:
-            message = f"{self._server.kind} at {place(self._server.address)} does not answer in time"
+            message = f"{server.kind} at {place(server.address)} does not answer in time"
             raise EngineError(NAME, message, fault=Fault.TIMEOUT) from None
         except EngineError as error:
             if error.fault is Fault.UNREACHABLE:
                 self._server = None  # another one may take its place, elsewhere too
             raise
 
-    def _load(self) -> asyncio.Task[None]:
+    def _load(self, server: LocalServer) -> asyncio.Task[None]:
         """Have Ollama load the model: one request for all who wait for it."""
         if self._loading is None or self._loading.done():
-            assert self._server is not None, "it was found"
-            self._loading = asyncio.create_task(self._have_loaded(self._server), name="loading of a local model")
+            self._loading = asyncio.create_task(self._have_loaded(server), name="loading of a local model")
             self._loading.add_done_callback(_tell)
         return self._loading
 

@@ -155,6 +155,7 @@ async def look(client: httpx.AsyncClient, address: str, wanted: Sequence[str], s
             *(_get(client, address, path) for path in ("/api/version", "/api/tags", "/api/ps"))
         )
         if isinstance(version.json.get("version"), str):
+            _must_be_ready(Kind.OLLAMA, address, tags)
             listed, loaded = _objects(tags.json.get("models")), _objects(running.json.get("models"))
             model = await _ollama_model(client, address, listed, [_name(each) for each in loaded], wanted, skipped)
             return LocalServer(Kind.OLLAMA, address, model)
@@ -167,7 +168,7 @@ async def is_loaded(client: httpx.AsyncClient, server: LocalServer) -> bool:
         models = await _get(client, server.address, "/v1/models")
         if not models.is_llama_cpp:
             raise _replaced(server)
-        _must_be_ready(server.address, models)
+        _must_be_ready(server.kind, server.address, models)
         if _llama_cpp_name(models) != server.model.name:
             raise _replaced(server)
         return True
@@ -194,12 +195,12 @@ def _replaced(server: LocalServer) -> EngineError:
 async def _llama_cpp_model(
     client: httpx.AsyncClient, address: str, models: _Answer, wanted: Sequence[str]
 ) -> LocalModel:
-    _must_be_ready(address, models)
+    _must_be_ready(Kind.LLAMA_CPP, address, models)
     props = await _get(client, address, "/props")
     if props.status == 401:
         message = f"llama.cpp at {place(address)} wants a key: set OPENAI_BASE_URL and OPENAI_API_KEY"
         raise EngineError(NAME, message, fault=Fault.DENIED)
-    _must_be_ready(address, props)
+    _must_be_ready(Kind.LLAMA_CPP, address, props)
     if len(_objects(models.json.get("data"))) > 1:
         message = f"llama.cpp at {place(address)} has several models: set OPENAI_BASE_URL and OPENAI_MODEL"
         raise EngineError(NAME, message, fault=Fault.MISSING)
@@ -224,13 +225,12 @@ def _llama_cpp_name(models: _Answer) -> str:
     return re.split(r"[/\\]", name)[-1] or "model"
 
 
-def _must_be_ready(address: str, answer: _Answer) -> None:
+def _must_be_ready(kind: Kind, address: str, answer: _Answer) -> None:
     """Raises EngineError if the server says that it can't answer now."""
-    if answer.status == 503:
-        message = f"llama.cpp at {place(address)} is still loading its model"
-        raise EngineError(NAME, message, fault=Fault.SERVER)
+    if kind is Kind.LLAMA_CPP and answer.status == 503:
+        raise EngineError(NAME, f"{kind} at {place(address)} is still loading its model", fault=Fault.SERVER)
     if answer.status != 200:
-        message = f"llama.cpp at {place(address)} failed (HTTP {answer.status})"
+        message = f"{kind} at {place(address)} failed (HTTP {answer.status})"
         raise EngineError(NAME, message, fault=Fault.of_status(answer.status))
 
 
