@@ -77,7 +77,7 @@ def is_right(answer: str, phrase: Phrase, before: Sequence[str]) -> bool:
         case Kind("joke" | "story" as kind):
             return any(passage.text in answer for passage in passages.passages(passages.Kind(kind)))
         case Kind("repeat"):
-            return answer == before[-1]
+            return before[-1] in answer
         case Kind(name):
             return re.search(KINDS[name], lower, re.DOTALL) is not None
         case _:
@@ -106,6 +106,8 @@ async def test_answers_nine_of_ten_free_phrasings(phrases: Sequence[Phrase]) -> 
     assert len(wrong) <= (1 - LEAST_RIGHT) * len(phrases), "\n".join(wrong)
 
 
-@pytest.mark.parametrize("questions", [BEYOND_FIRST, BEYOND_SECOND, BEYOND_THIRD, BEYOND_FOURTH], ids=["first", "second", "third", "fourth"])
+@pytest.mark.parametrize(
+    "questions", [BEYOND_FIRST, BEYOND_SECOND, BEYOND_THIRD, BEYOND_FOURTH], ids=["first", "second", "third", "fourth"]
+)
 async def test_guesses_at_nothing_outside_its_abilities(questions: Sequence[str]) -> None:
     assert await guesses(questions) == []

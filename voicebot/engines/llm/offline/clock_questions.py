@@ -62,6 +62,8 @@ class ClockQuestion:
     period: str = ""
     """The month or year that is asked about: "february", "next year"."""
     is_past: bool = False
+    is_place_alone: bool = False
+    """Whether only a place was named, as in "and in Paris": it can be meant for a question before."""
     at: int = 0
 
 
@@ -108,7 +110,9 @@ def clock_questions_in(marks: Marks) -> list[ClockQuestion]:
     """The questions about the clock in a text, in their order; a place alone is a question for the time there."""
     text = _with_places(marks)
     if _PLACE_ALONE.match(text):
-        return [ClockQuestion(Asked.TIME, marks.in_words(place)) for place in re.findall(_PLACE, text)]
+        is_place_alone = re.search(r"\btime\b", text) is None
+        places = map(marks.in_words, re.findall(_PLACE, text))
+        return [ClockQuestion(Asked.TIME, place, is_place_alone=is_place_alone) for place in places]
     heads = _heads(text)
     questions: list[ClockQuestion] = []
     for number, (asked, head) in enumerate(heads):

@@ -10,10 +10,13 @@ from decimal import Decimal
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from voicebot.engines.llm.messages import CUT_MARK, STANDS_IN, StandInNotice
+from voicebot.engines.llm.offline.clock_questions import ClockQuestion
 from voicebot.engines.llm.offline.passages import Telling, tellings
 from voicebot.engines.llm.offline.requests import Request, requests_in
+from voicebot.engines.llm.offline.talk import REFUSALS
 from voicebot.engines.llm.offline.topics import Mention, Topic
 from voicebot.engines.llm.offline.words import words_of
+from voicebot.limits import OFFLINE_MESSAGE_CHARS, OFFLINE_MESSAGES, OFFLINE_QUESTIONS_BACK
 
 _ABOUT_THE_ANSWER = frozenset((Topic.CONTINUE, Topic.REPEAT, Topic.YES, Topic.STOP, Topic.NO))
 """What is said about an answer: after one of these, "go on" means the question before."""
@@ -38,6 +41,8 @@ class Conversation:
     @classmethod
     def of(cls, messages: Sequence[BaseMessage]) -> Conversation:
         """`messages` as a chat model is given them; without a user's message nothing was said."""
+        standing = messages[0].additional_kwargs.get(STANDS_IN) if messages else None
+        messages = messages[-OFFLINE_MESSAGES:]
         said = [message.text for message in messages if isinstance(message, HumanMessage)]
         last = max((at for at, message in enumerate(messages) if isinstance(message, HumanMessage)), default=-1)
         answers = [message.text for message in messages[: last + 1] if isinstance(message, AIMessage)]
@@ -48,9 +53,14 @@ class Conversation:
             heard=heard,
             is_cut=bool(answers) and answers[-1].endswith(CUT_MARK),
             results={message.tool_call_id: message for message in messages if isinstance(message, ToolMessage)},
-            told=tuple(tellings(heard)),
-            standing=messages[0].additional_kwargs.get(STANDS_IN) if messages else None,
+            told=tuple(tellings(answer[:OFFLINE_MESSAGE_CHARS] for answer in heard)),
+            standing=standing,
         )
+
+    @property
+    def _said_lately(self) -> Sequence[str]:
+        """The user's messages before this one, the last one first, no further back than they can be meant."""
+        return self.earlier_said[: -OFFLINE_QUESTIONS_BACK - 1 : -1]
 
     @property
     def unfinished(self) -> Telling | None:
@@ -75,11 +85,17 @@ class Conversation:
         topics = [request.topic for request in requests if isinstance(request, Mention)]
         if topics == [Topic.CONTINUE] and len(requests) == 1 and self.is_cut and self.unfinished is None:
             return self._asked_before()
+        if _is_place_alone(requests):
+            # "And in Paris" after "what's the weather in Rome" asks for the weather.
+            earlier = (requests_in(said) for said in self._said_lately)
+            before = next((asked for asked in earlier if not _is_place_alone(asked)), [])
+            if any(isinstance(request, Mention) and request.topic in REFUSALS for request in before):
+                return before
         return [self._meant(request) for request in requests]
 
     def _asked_before(self) -> list[Request]:
         """The requests whose answer was cut short, to be answered again."""
-        for said in reversed(self.earlier_said):
+        for said in self._said_lately:
             requests = requests_in(said)
             if not all(isinstance(request, Mention) and request.topic in _ABOUT_THE_ANSWER for request in requests):
                 return [self._meant(request) for request in requests]
@@ -96,3 +112,7 @@ class Conversation:
         elif topic is Topic.MORE and self.told:
             topic = Topic(self.told[-1].passage.kind.value)
         return replace(request, topic=topic)
+
+
+def _is_place_alone(requests: Sequence[Request]) -> bool:
+    return all(isinstance(request, ClockQuestion) and request.is_place_alone for request in requests)
