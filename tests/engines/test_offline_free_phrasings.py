@@ -10,10 +10,12 @@ import pytest
 from text_to_num import alpha2digit
 
 from tests.engines.free_phrasings import (
+    BEYOND_FIFTH,
     BEYOND_FIRST,
     BEYOND_FOURTH,
     BEYOND_SECOND,
     BEYOND_THIRD,
+    FIFTH,
     FIRST,
     FOURTH,
     NOW,
@@ -100,14 +102,18 @@ async def guesses(questions: Iterable[str]) -> list[str]:
     return [f"{question} -> {answer}" for question, answer in answers.items() if answer not in REFUSALS_SAID]
 
 
-@pytest.mark.parametrize("phrases", [FIRST, SECOND, THIRD, FOURTH], ids=["first", "second", "third", "fourth"])
+@pytest.mark.parametrize(
+    "phrases", [FIRST, SECOND, THIRD, FOURTH, FIFTH], ids=["first", "second", "third", "fourth", "fifth"]
+)
 async def test_answers_nine_of_ten_free_phrasings(phrases: Sequence[Phrase]) -> None:
     wrong = await wrong_answers(phrases)
     assert len(wrong) <= (1 - LEAST_RIGHT) * len(phrases), "\n".join(wrong)
 
 
 @pytest.mark.parametrize(
-    "questions", [BEYOND_FIRST, BEYOND_SECOND, BEYOND_THIRD, BEYOND_FOURTH], ids=["first", "second", "third", "fourth"]
+    "questions",
+    [BEYOND_FIRST, BEYOND_SECOND, BEYOND_THIRD, BEYOND_FOURTH, BEYOND_FIFTH],
+    ids=["first", "second", "third", "fourth", "fifth"],
 )
 async def test_guesses_at_nothing_outside_its_abilities(questions: Sequence[str]) -> None:
     assert await guesses(questions) == []

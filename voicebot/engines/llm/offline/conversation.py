@@ -1,4 +1,4 @@
-"""The conversation as the offline engine reads it off a model's messages."""
+"""The conversation as the offline engine reads it from a model's messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voicebot.engines.llm.offline.words import words_of
 from voicebot.limits import OFFLINE_MESSAGE_CHARS, OFFLINE_MESSAGES, OFFLINE_QUESTIONS_BACK
 
 _ABOUT_THE_ANSWER = frozenset((Topic.CONTINUE, Topic.REPEAT, Topic.YES, Topic.STOP, Topic.NO))
-"""What is said about an answer: after one of these, "go on" means the question before."""
+"""Remarks about an answer. After one of these, "go on" means the question before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class Conversation:
     told: tuple[Telling, ...]
     """The jokes and stories among what was heard, the latest last."""
     standing: StandInNotice | None
-    """What the user knows of it, if the engine answers in the place of a model that failed; else None."""
+    """What the user knows about the outage, if the engine stands in for a model that failed; else None."""
 
     @classmethod
     def of(cls, messages: Sequence[BaseMessage]) -> Conversation:
-        """`messages` as a chat model is given them; without a user's message nothing was said."""
+        """Reads the messages that a chat model is given. Without a user's message, `said` is empty."""
         standing = messages[0].additional_kwargs.get(STANDS_IN) if messages else None
         messages = messages[-OFFLINE_MESSAGES:]
         said = [message.text for message in messages if isinstance(message, HumanMessage)]
@@ -59,7 +59,7 @@ class Conversation:
 
     @property
     def _said_lately(self) -> Sequence[str]:
-        """The user's messages before this one, the last one first, no further back than they can be meant."""
+        """The user's latest messages before this one, the last one first."""
         return self.earlier_said[: -OFFLINE_QUESTIONS_BACK - 1 : -1]
 
     @property
@@ -80,7 +80,7 @@ class Conversation:
         return self.standing is StandInNotice.NEW and bool(self.heard)
 
     def requests(self) -> list[Request]:
-        """What the user wants now, with "yes", "another" and "go on" taken for what they mean here."""
+        """Returns what the user wants now, with "yes", "another" and "go on" replaced by what they refer to."""
         requests = requests_in(self.said, self.result)
         topics = [request.topic for request in requests if isinstance(request, Mention)]
         if topics == [Topic.CONTINUE] and len(requests) == 1 and self.is_cut and self.unfinished is None:
@@ -94,7 +94,7 @@ class Conversation:
         return [self._meant(request) for request in requests]
 
     def _asked_before(self) -> list[Request]:
-        """The requests whose answer was cut short, to be answered again."""
+        """Returns the requests whose answer was cut short, to be answered again."""
         for said in self._said_lately:
             requests = requests_in(said)
             if not all(isinstance(request, Mention) and request.topic in _ABOUT_THE_ANSWER for request in requests):

@@ -43,13 +43,13 @@ class Passage:
 
 @cache
 def _clauses(passage: Passage) -> Sequence[tuple[int, int]]:
-    """Where the clauses begin: in characters, and in words."""
+    """Returns where each clause begins, in characters and in words."""
     starts = [0, *(match.end() for match in _CLAUSE_END.finditer(passage.text))]
     return [(start, len(bare_words(passage.text[:start]))) for start in starts]
 
 
 def _clause(passage: Passage, heard: int) -> tuple[int, int]:
-    """The clause in which the first word after `heard` words stands."""
+    """Returns the beginning of the clause that contains the first word after `heard` words, in characters and words."""
     return max((start, before) for start, before in _clauses(passage) if before <= heard)
 
 
@@ -120,7 +120,7 @@ def _continued(words: Sequence[str], last: Telling) -> Telling | None:
 
 
 def _begun(words: Sequence[str]) -> list[Telling]:
-    """The passages told from their beginnings in these words, in the words' order."""
+    """Returns the passages that begin in these words, in the order of the words."""
     begun: list[Telling] = []
     at = 0
     while at < len(words):
@@ -136,11 +136,11 @@ def _begun(words: Sequence[str]) -> list[Telling]:
 
 @cache
 def _by_first_word() -> dict[str, Passage]:
-    """All passages: each begins with another word."""
+    """Returns all passages by their first words, which differ."""
     return {passage.words[0]: passage for kind in Kind for passage in passages(kind)}
 
 
 def _overlap(heard: Sequence[str], words: Sequence[str]) -> int:
-    """How many of the first `words` begin `heard`, either all of them or up to the end of `heard`; else none."""
+    """Returns how many words `heard` and `words` have in common, if one of them begins with the other; else 0."""
     count = min(len(heard), len(words))
     return count if tuple(heard[:count]) == tuple(words[:count]) else 0
