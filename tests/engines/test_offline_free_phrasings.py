@@ -98,8 +98,10 @@ async def wrong_answers(phrases: Iterable[Phrase]) -> list[str]:
 
 
 async def guesses(questions: Iterable[str]) -> list[str]:
+    """The answers in which something else is said than that the question is beyond the model."""
     answers = {question: await Talk(NOW).say(question) for question in questions}
-    return [f"{question} -> {answer}" for question, answer in answers.items() if answer not in REFUSALS_SAID]
+    refusals = re.compile("|".join(map(re.escape, REFUSALS_SAID)))
+    return [f"{question} -> {answer}" for question, answer in answers.items() if refusals.sub("", answer).strip()]
 
 
 @pytest.mark.parametrize(
