@@ -1,9 +1,19 @@
 """Questions as people put them to a voice bot, each with what a right answer contains.
 
 The questions of FIRST and BEYOND_FIRST were written before their author had read a single rule of the offline model,
-from the list of its abilities alone; those of SECOND, THIRD and FOURTH each after the rules had been changed, and before any of
-them had been tried. They measure the model; they are no list of what its rules have to match. A rule that answers one
-of them and nothing near it is a defect.
+from the list of its abilities alone; those of SECOND to FIFTH each after the rules had been changed, and
+before any of them had been tried. They measure the model; they are no list of what its rules have to match. A rule that
+answers one of them and nothing near it is a defect.
+
+The first looks, with right answers and with questions beyond it that were answered all the same. The check was stricter
+then: it took no more than the repeated words for a repetition, and two refusals in one answer for no refusal.
+
+            rules before      rules of that time
+    FIRST   57 of 80, 12 of 40
+    SECOND  23 of 40,  6 of 20   34 of 40, 0 of 20
+    THIRD   21 of 40,  9 of 20   26 of 40, 1 of 20
+    FOURTH  27 of 40,  8 of 20   36 of 40, 1 of 20
+    FIFTH   26 of 40,  6 of 20   36 of 40, 3 of 20
 
 A part of the questions is in lower case without punctuation, as people type and as some recognisers write; the others
 have capitals, full stops and question marks, as Moonshine writes.
@@ -418,5 +428,77 @@ BEYOND_FOURTH: tuple[str, ...] = (
     "how do I repeat a song on my phone",
     "who told the best joke ever",
     "what year did elvis die",
+)
+"""Twenty more questions outside them."""
+
+FIFTH: tuple[Phrase, ...] = (
+    # The time.
+    Phrase("Hello, what time is it, please?", Clock(14, 30)),
+    Phrase("give me the time", Clock(14, 30)),
+    Phrase("What time is it right now in Melbourne?", Clock(1, 30)),
+    Phrase("could you check what time it is in barcelona", Clock(15, 30)),
+    Phrase("what's the time in the united kingdom", Clock(14, 30)),
+    Phrase("my brother is in denver what time is it for him", Clock(8, 30)),
+    Phrase("How far ahead of New York is London?", Number(4)),
+    Phrase("what time will it be in ninety minutes from now", Clock(16, 0)),
+    Phrase("if it's ten in the morning here what time is it in sydney", Clock(21, 0)),
+    Phrase("How much time is left until midnight?", Words(("nine hours and thirty minutes",))),
+    # Dates.
+    Phrase("and what day is today", Words(("wednesday",))),
+    Phrase("What's the day and the date?", _day((2026, 3, 11))),
+    Phrase("what's going to be the date next thursday", _day((2026, 3, 12), (2026, 3, 19))),
+    Phrase("how long until the fourth of july", Number(115)),
+    Phrase("What weekday is Christmas Eve this year?", Words(("thursday",))),
+    Phrase("what day was the second of february nineteen ninety", Words(("friday",))),
+    Phrase("count the days until halloween for me", Number(234)),
+    Phrase("which year was it twenty five years ago", Number(2001)),
+    Phrase("what date is six weeks from today", _day((2026, 4, 22))),
+    Phrase("how many days does may have", Number(31)),
+    # Sums.
+    Phrase("What's 18 times 3?", Number(54)),
+    Phrase("how much is a third of three hundred", Number(100)),
+    Phrase("one hundred and one minus two", Number(99)),
+    Phrase("tell me five times six", Number(30)),
+    Phrase("What is 45% of 200?", Number(90)),
+    Phrase("eighty one divided by nine is what", Number(9)),
+    Phrase("can you square fifteen", Number(225)),
+    Phrase("what is ten thousand minus one", Number(9999)),
+    Phrase("sum up twelve and thirteen and fourteen", Number(39)),
+    Phrase("Four plus four times two?", Number(12)),
+    # The rest.
+    Phrase("joke please", Kind("joke")),
+    Phrase("Can you tell a good joke?", Kind("joke")),
+    Phrase("tell me a tale", Kind("story")),
+    Phrase("I missed that, what did you say?", Kind("repeat"), before=("what is seven times eight",)),
+    Phrase("one more time please", Kind("repeat"), before=("what time is it",)),
+    Phrase("who are you exactly", Kind("identity")),
+    Phrase("Is this an AI?", Kind("identity")),
+    Phrase("what do you do", Kind("abilities")),
+    Phrase("how can i connect a better brain", Kind("model")),
+    Phrase("Hi there, good afternoon!", Kind("greeting")),
+)
+"""Forty more, for a last look."""
+
+BEYOND_FIFTH: tuple[str, ...] = (
+    "what time does the sun rise tomorrow",
+    "When do the shops close today?",
+    "how many days of holiday do i have left",
+    "what day is the royal wedding",
+    "who lives in buckingham palace",
+    "how many times a day should i brush my teeth",
+    "what's ten percent of the population of india",
+    "Is it going to rain on Friday?",
+    "what is the meaning of life",
+    "how old is the universe",
+    "Order me a pizza for seven o'clock.",
+    "which city is further north rome or madrid",
+    "how do you say good morning in italian",
+    "what's the first rule of fight club",
+    "how many seconds did usain bolt run",
+    "tell me who won the oscar for best story",
+    "when is my flight to chicago",
+    "did the stock market go up today",
+    "what does one plus one equal in boolean algebra land",
+    "is two a crowd",
 )
 """Twenty more questions outside them."""

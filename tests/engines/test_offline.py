@@ -7,11 +7,15 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, HumanMessage
 
 from tests.engines.phrasings import BOTH, CLOCK, SUMS, TALK, TOKYO
 from tests.support.talk import MOMENT, Talk
+from voicebot.engines.llm.offline.conversation import Conversation
 from voicebot.engines.llm.offline.talk import OFFER, SAID, UNKNOWN, WITHOUT_MODEL
 from voicebot.engines.llm.offline.topics import Topic
+from voicebot.engines.llm.offline.words import words_of
+from voicebot.limits import OFFLINE_CHARS, OFFLINE_MESSAGES, OFFLINE_WORDS
 
 
 @pytest.mark.parametrize(("said", "answer"), [*CLOCK.items(), *SUMS.items(), *TALK.items(), *BOTH.items()])
@@ -162,6 +166,13 @@ async def test_any_conversation_gets_answers(turns: list[tuple[list[str], int]])
     talk = Talk()
     for words, hear in turns:
         assert (await talk.say(" ".join(words), hear=hear)).strip()
+
+
+def test_only_the_end_of_a_long_text_and_of_a_long_history_is_read() -> None:
+    assert len(words_of("time " * 10_000)) == OFFLINE_WORDS
+    assert len(words_of("é" * 10_000)) <= OFFLINE_CHARS
+    conversation = Conversation.of([HumanMessage("tokyo"), AIMessage("Yes.")] * 4_000 + [HumanMessage("go on")])
+    assert len(conversation.heard) + len(conversation.earlier_said) < OFFLINE_MESSAGES
 
 
 async def test_a_very_long_text_is_answered_by_its_end() -> None:

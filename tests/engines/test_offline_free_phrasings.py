@@ -10,10 +10,12 @@ import pytest
 from text_to_num import alpha2digit
 
 from tests.engines.free_phrasings import (
+    BEYOND_FIFTH,
     BEYOND_FIRST,
     BEYOND_FOURTH,
     BEYOND_SECOND,
     BEYOND_THIRD,
+    FIFTH,
     FIRST,
     FOURTH,
     NOW,
@@ -77,7 +79,7 @@ def is_right(answer: str, phrase: Phrase, before: Sequence[str]) -> bool:
         case Kind("joke" | "story" as kind):
             return any(passage.text in answer for passage in passages.passages(passages.Kind(kind)))
         case Kind("repeat"):
-            return answer == before[-1]
+            return before[-1] in answer
         case Kind(name):
             return re.search(KINDS[name], lower, re.DOTALL) is not None
         case _:
@@ -96,18 +98,24 @@ async def wrong_answers(phrases: Iterable[Phrase]) -> list[str]:
 
 
 async def guesses(questions: Iterable[str]) -> list[str]:
+    """The answers in which something else is said than that the question is beyond the model."""
     answers = {question: await Talk(NOW).say(question) for question in questions}
-    return [f"{question} -> {answer}" for question, answer in answers.items() if answer not in REFUSALS_SAID]
+    refusals = re.compile("|".join(map(re.escape, REFUSALS_SAID)))
+    return [f"{question} -> {answer}" for question, answer in answers.items() if refusals.sub("", answer).strip()]
 
 
-@pytest.mark.parametrize("phrases", [FIRST, SECOND, THIRD, FOURTH], ids=["first", "second", "third", "fourth"])
+@pytest.mark.parametrize(
+    "phrases", [FIRST, SECOND, THIRD, FOURTH, FIFTH], ids=["first", "second", "third", "fourth", "fifth"]
+)
 async def test_answers_nine_of_ten_free_phrasings(phrases: Sequence[Phrase]) -> None:
     wrong = await wrong_answers(phrases)
     assert len(wrong) <= (1 - LEAST_RIGHT) * len(phrases), "\n".join(wrong)
 
 
 @pytest.mark.parametrize(
-    "questions", [BEYOND_FIRST, BEYOND_SECOND, BEYOND_THIRD, BEYOND_FOURTH], ids=["first", "second", "third", "fourth"]
+    "questions",
+    [BEYOND_FIRST, BEYOND_SECOND, BEYOND_THIRD, BEYOND_FOURTH, BEYOND_FIFTH],
+    ids=["first", "second", "third", "fourth", "fifth"],
 )
 async def test_guesses_at_nothing_outside_its_abilities(questions: Sequence[str]) -> None:
     assert await guesses(questions) == []

@@ -94,6 +94,7 @@ def test_sums_are_understood_in_the_order_in_which_people_put_them(said: str, va
         "the population of five plus five",
         "five percent of my salary",
         "he ran ten over four days",
+        "what is one plus one in binary",
         "",
     ],
 )

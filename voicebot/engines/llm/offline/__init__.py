@@ -35,7 +35,7 @@ class Offline(BaseChatModel):
     now: Now = Field(default=machine_time, exclude=True)
 
     def model_post_init(self, context: Any) -> None:
-        """Reads the tables and the rules, which takes 0.1 s that the first question would take from other sessions."""
+        """Loads the tables and rules, so that the first question does not block the event loop for 0.1 s."""
         requests_in("What time is it in Tokyo?")
 
     @property
@@ -82,7 +82,7 @@ class Offline(BaseChatModel):
             await asyncio.sleep(0)
 
     def _answer(self, messages: Sequence[BaseMessage]) -> tuple[str, list[ToolCall]]:
-        """The answer's text, or the tool calls that it takes first."""
+        """Returns the answer's text, or the tool calls that are needed first."""
         conversation = Conversation.of(messages)
         requests = conversation.requests()
         calls = [call for call in tool_calls(requests) if call["id"] not in conversation.results]

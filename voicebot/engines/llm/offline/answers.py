@@ -35,14 +35,14 @@ from voicebot.engines.llm.offline.topics import Mention, Topic
 from voicebot.engines.llm.offline.words import capitalized
 
 MOST_WORDS_REPEATED = 50
-"""Of a longer message only the last sentences are repeated."""
+"""A longer message is repeated from one of its last sentences on, so that fewer words than this are said."""
 
 LONGEST_REASON = 100
-"""A tool's error with more characters is meant for programmers, not for ears."""
+"""A tool's error with more characters is written for programmers and is not said."""
 
 
 def tool_calls(requests: Sequence[Request]) -> list[ToolCall]:
-    """The calls whose results the answer needs; a call's id tells the request and the call's place in it."""
+    """Returns the tool calls that the answer needs. A call's id holds the places of its request and of itself."""
     return [
         ToolCall(name=name, args=args, id=_call_id(at, number), type="tool_call")
         for at, request in enumerate(requests)
@@ -51,7 +51,7 @@ def tool_calls(requests: Sequence[Request]) -> list[ToolCall]:
 
 
 def answer(conversation: Conversation, requests: Sequence[Request], now: datetime) -> str:
-    """What is said to `requests`, given the results of their tool calls.
+    """Returns the spoken answer to `requests`, given the results of their tool calls.
 
     An engine that begins to answer in the place of a model says so first, unless somebody needs other words.
     """
@@ -139,7 +139,7 @@ def _talk(mention: Mention, conversation: Conversation, now: datetime, *, is_alo
 
 
 def _greeted(said: str, now: datetime) -> str:
-    """The user's own "good evening", as the user may be where it is another time of day."""
+    """Returns the user's own "good evening": it may be another time of day where the user is."""
     for part in ("morning", "afternoon", "evening"):
         if f"good {part}" in said.lower():
             return f"Good {part}!"
@@ -153,7 +153,7 @@ def _story(conversation: Conversation) -> str:
 
 
 def _last_sentences(text: str) -> str:
-    """The end of `text`: whole sentences of together not too many words, at least the last one."""
+    """Returns the last whole sentences of `text`, up to `MOST_WORDS_REPEATED` words, and at least one sentence."""
     sentences = [sentence.strip() for sentence in text.replace("? ", "?\n").replace(". ", ".\n").split("\n")]
     kept: list[str] = []
     for sentence in reversed(sentences):

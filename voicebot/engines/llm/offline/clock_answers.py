@@ -128,10 +128,8 @@ def _converted(said: str, source: Reading, target: Reading) -> str:
     moment = source.moment.replace(hour=meant.time.hour, minute=meant.time.minute)
     there = moment.astimezone(target.moment.tzinfo)
     other_day = {1: " of the next day", -1: " of the day before"}.get((there.date() - moment.date()).days, "")
-    there_in = target.in_place or " by this computer's clock"
-    return (
-        f"When it's {spoken_time(moment)}{source.in_place or ' here'}, it's {spoken_time(there)}{there_in}{other_day}."
-    )
+    here, in_there = source.in_place or " here", target.in_place or " here"
+    return f"When it's {spoken_time(moment)}{here}, it's {spoken_time(there)}{other_day}{in_there}."
 
 
 def _time_sum(question: ClockQuestion, today: date) -> str:

@@ -62,6 +62,8 @@ class ClockQuestion:
     period: str = ""
     """The month or year that is asked about: "february", "next year"."""
     is_past: bool = False
+    is_place_alone: bool = False
+    """Whether only a place was named, as in "and in Paris": it can be meant for a question before."""
     at: int = 0
 
 
@@ -79,17 +81,20 @@ _MARKS = {
 }
 """The marks by their names in clock.txt."""
 
+# Another sentence or another request begins at these words.
 _CLAUSE_END = re.compile(
     r"(?<!\S)(?:\.|but|also|then|because|what|how|who|why|tell|thanks|thank|hello|hi|#"
     rf"|(?:and|or)(?! (?:in )?[A-Z]{_MARK}))(?!\S)"
 )
 _COUNTED = frozenset((Asked.UNTIL, Asked.SINCE, Asked.BETWEEN))
+"""Questions whose days are those that are named in them, not before them."""
 _OPEN = re.compile(
     r"(?<!\S)(?:was|were|will|would|does|did|do|fall|falls|fell|land|lands|ago|later|earlier|before|after)(?!\S)"
 )
-"""Words by which a question is about another moment than this one."""
+"""Words that make a question one about another moment than the present."""
 _PAST = re.compile(r"(?<!\S)(?:was|were|did|ago|fell|since|has been)(?!\S)")
 _LESS = re.compile(r"(?<!\S)(?:minus|before|earlier|subtract|take)(?!\S)")
+# What stands where a place would, though none of that name is known: the answer says so.
 _UNKNOWN_PLACE = re.compile(
     r"^(?: (?:right|now|currently|is|it|over))* (?:in|at) (?P<place>(?:the )?\w+(?: \w+){0,2}?)"
     r"(?: (?:please|right now|now|today))*$"
@@ -105,10 +110,12 @@ _PLACE_ALONE = re.compile(
 
 
 def clock_questions_in(marks: Marks) -> list[ClockQuestion]:
-    """The questions about the clock in a text, in their order; a place alone is a question for the time there."""
+    """Returns the questions about the clock in a text, in their order. A place alone asks for the time there."""
     text = _with_places(marks)
     if _PLACE_ALONE.match(text):
-        return [ClockQuestion(Asked.TIME, marks.in_words(place)) for place in re.findall(_PLACE, text)]
+        is_place_alone = re.search(r"\btime\b", text) is None
+        places = map(marks.in_words, re.findall(_PLACE, text))
+        return [ClockQuestion(Asked.TIME, place, is_place_alone=is_place_alone) for place in places]
     heads = _heads(text)
     questions: list[ClockQuestion] = []
     for number, (asked, head) in enumerate(heads):
@@ -133,7 +140,7 @@ def _with_places(marks: Marks) -> str:
 
 
 def _is_around(place: Spot, inner: Spot) -> bool:
-    """Whether the place is named right after the inner one and has its clock, as a country has."""
+    """Returns whether `place` is named right after `inner` and keeps the same time, as a country after its city."""
     return inner.end == place.start and inner.place.zone == place.place.zone
 
 
@@ -182,7 +189,7 @@ def _is_understood(clause: str) -> bool:
 
 
 def _questions(marks: Marks, asked: Asked, head: re.Match[str], before: str, clause: str) -> list[ClockQuestion]:
-    """The question of a head and its clause, for each of its places; none where a part is not understood."""
+    """Returns the question of a head and its clause, once for each place; none where a part is not understood."""
     asking = f"{head[0]}{clause}"
     scope = f"{before}{asking}"
     places = [marks.in_words(place) for place in re.findall(_PLACE, scope)]

@@ -1,4 +1,4 @@
-"""The conversation as the offline engine reads it off a model's messages."""
+"""The conversation as the offline engine reads it from a model's messages."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from decimal import Decimal
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from voicebot.engines.llm.messages import CUT_MARK, STANDS_IN, StandInNotice
+from voicebot.engines.llm.offline.clock_questions import ClockQuestion
 from voicebot.engines.llm.offline.passages import Telling, tellings
 from voicebot.engines.llm.offline.requests import Request, requests_in
+from voicebot.engines.llm.offline.talk import REFUSALS
 from voicebot.engines.llm.offline.topics import Mention, Topic
 from voicebot.engines.llm.offline.words import words_of
+from voicebot.limits import OFFLINE_MESSAGE_CHARS, OFFLINE_MESSAGES, OFFLINE_QUESTIONS_BACK
 
 _ABOUT_THE_ANSWER = frozenset((Topic.CONTINUE, Topic.REPEAT, Topic.YES, Topic.STOP, Topic.NO))
-"""What is said about an answer: after one of these, "go on" means the question before."""
+"""Remarks about an answer. After one of these, "go on" means the question before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,13 @@ class Conversation:
     told: tuple[Telling, ...]
     """The jokes and stories among what was heard, the latest last."""
     standing: StandInNotice | None
-    """What the user knows of it, if the engine answers in the place of a model that failed; else None."""
+    """What the user knows about the outage, if the engine stands in for a model that failed; else None."""
 
     @classmethod
     def of(cls, messages: Sequence[BaseMessage]) -> Conversation:
-        """`messages` as a chat model is given them; without a user's message nothing was said."""
+        """Reads the messages that a chat model is given. Without a user's message, `said` is empty."""
+        standing = messages[0].additional_kwargs.get(STANDS_IN) if messages else None
+        messages = messages[-OFFLINE_MESSAGES:]
         said = [message.text for message in messages if isinstance(message, HumanMessage)]
         last = max((at for at, message in enumerate(messages) if isinstance(message, HumanMessage)), default=-1)
         answers = [message.text for message in messages[: last + 1] if isinstance(message, AIMessage)]
@@ -48,9 +53,14 @@ class Conversation:
             heard=heard,
             is_cut=bool(answers) and answers[-1].endswith(CUT_MARK),
             results={message.tool_call_id: message for message in messages if isinstance(message, ToolMessage)},
-            told=tuple(tellings(heard)),
-            standing=messages[0].additional_kwargs.get(STANDS_IN) if messages else None,
+            told=tuple(tellings(answer[:OFFLINE_MESSAGE_CHARS] for answer in heard)),
+            standing=standing,
         )
+
+    @property
+    def _said_lately(self) -> Sequence[str]:
+        """The user's latest messages before this one, the last one first."""
+        return self.earlier_said[: -OFFLINE_QUESTIONS_BACK - 1 : -1]
 
     @property
     def unfinished(self) -> Telling | None:
@@ -70,16 +80,22 @@ class Conversation:
         return self.standing is StandInNotice.NEW and bool(self.heard)
 
     def requests(self) -> list[Request]:
-        """What the user wants now, with "yes", "another" and "go on" taken for what they mean here."""
+        """Returns what the user wants now, with "yes", "another" and "go on" replaced by what they refer to."""
         requests = requests_in(self.said, self.result)
         topics = [request.topic for request in requests if isinstance(request, Mention)]
         if topics == [Topic.CONTINUE] and len(requests) == 1 and self.is_cut and self.unfinished is None:
             return self._asked_before()
+        if _is_place_alone(requests):
+            # "And in Paris" after "what's the weather in Rome" asks for the weather.
+            earlier = (requests_in(said) for said in self._said_lately)
+            before = next((asked for asked in earlier if not _is_place_alone(asked)), [])
+            if any(isinstance(request, Mention) and request.topic in REFUSALS for request in before):
+                return before
         return [self._meant(request) for request in requests]
 
     def _asked_before(self) -> list[Request]:
-        """The requests whose answer was cut short, to be answered again."""
-        for said in reversed(self.earlier_said):
+        """Returns the requests whose answer was cut short, to be answered again."""
+        for said in self._said_lately:
             requests = requests_in(said)
             if not all(isinstance(request, Mention) and request.topic in _ABOUT_THE_ANSWER for request in requests):
                 return [self._meant(request) for request in requests]
@@ -96,3 +112,7 @@ class Conversation:
         elif topic is Topic.MORE and self.told:
             topic = Topic(self.told[-1].passage.kind.value)
         return replace(request, topic=topic)
+
+
+def _is_place_alone(requests: Sequence[Request]) -> bool:
+    return all(isinstance(request, ClockQuestion) and request.is_place_alone for request in requests)

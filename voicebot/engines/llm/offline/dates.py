@@ -232,19 +232,19 @@ def time_meant(words: str) -> TimeOfDay | None:
     if match["name"]:
         return TimeOfDay(time(0 if match["name"] == "midnight" else 12), is_open=False)
     part = next((match[f"{which}part"] for which in ("", "x", "y", "z") if match[f"{which}part"]), "")
-    minutes = 60 * int(match["hour"] or match["full"])
+    said_hour = int(match["hour"] or match["full"])
+    minutes = 60 * said_hour
     if match["past"]:
         distance = {"half": 30, "quarter": 15}.get(match["past"]) or int(match["past"].split()[0])
         minutes += distance if match["direction"] in ("past", "after") else -distance
     else:
         minutes += int((match["minute"] or match["minute2"] or "0").removeprefix("oh "))
-    is_open = not part and 60 <= minutes < 13 * 60
     if part:
+        minutes %= 12 * 60
         is_late = part.endswith(("afternoon", "evening", "pm", "tonight")) or (part == "at night" and minutes >= 6 * 60)
-        minutes = minutes % 720 + (720 if is_late else 0)
-    minutes %= 24 * 60 if minutes < 25 * 60 else 10**6
+        minutes += 12 * 60 if is_late else 0
     hour, minute = divmod(minutes, 60)
-    return TimeOfDay(time(hour, minute), is_open) if hour < 24 else None
+    return TimeOfDay(time(hour % 24, minute), is_open=not part and 1 <= said_hour <= 12) if hour <= 24 else None
 
 
 def span_meant(words: str) -> timedelta:

@@ -12,7 +12,7 @@ from importlib.resources import files
 from voicebot.engines.llm.offline.words import bare_words, capitalized
 
 FEWEST_WORDS = 2
-"""So many words must match to recognise a passage that does not stand at the beginning of a message."""
+"""This many words must match to recognise a passage that does not stand at the beginning of a message."""
 
 _CLAUSE_END = re.compile(r"[,;:.!?][\"']?\s+")
 
@@ -32,16 +32,25 @@ class Passage:
 
     def rest(self, heard: int) -> str:
         """The text from the beginning of the clause in which the first word not heard stands."""
-        start = self._clause_start(heard)
+        start, _ = _clause(self, heard)
         return capitalized(self.text[start:])
 
     def restart(self, heard: int) -> int:
         """How many words come before `rest`."""
-        return len(bare_words(self.text[: self._clause_start(heard)]))
+        _, words_before = _clause(self, heard)
+        return words_before
 
-    def _clause_start(self, heard: int) -> int:
-        starts = [0, *(match.end() for match in _CLAUSE_END.finditer(self.text))]
-        return max(start for start in starts if len(bare_words(self.text[:start])) <= heard)
+
+@cache
+def _clauses(passage: Passage) -> Sequence[tuple[int, int]]:
+    """Returns where each clause begins, in characters and in words."""
+    starts = [0, *(match.end() for match in _CLAUSE_END.finditer(passage.text))]
+    return [(start, len(bare_words(passage.text[:start]))) for start in starts]
+
+
+def _clause(passage: Passage, heard: int) -> tuple[int, int]:
+    """Returns the beginning of the clause that contains the first word after `heard` words, in characters and words."""
+    return max((start, before) for start, before in _clauses(passage) if before <= heard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,27 +110,37 @@ def _continued(words: Sequence[str], last: Telling) -> Telling | None:
     if last.is_finished:
         return None
     start = last.passage.restart(last.heard)
-    _, count = _overlap(words, last.passage.words[start:])
-    return replace(last, heard=max(last.heard, start + count)) if count else None
+    rest = last.passage.words[start:]
+    for at, word in enumerate(words):
+        count = _overlap(words[at : at + len(rest)], rest) if word == rest[0] else 0
+        if count:
+            is_it = at == 0 or count >= FEWEST_WORDS
+            return replace(last, heard=max(last.heard, start + count)) if is_it else None
+    return None
 
 
 def _begun(words: Sequence[str]) -> list[Telling]:
-    """The passages told from their beginnings in these words, in the words' order."""
-    found = [(_overlap(words, passage.words), passage) for kind in Kind for passage in passages(kind)]
+    """Returns the passages that begin in these words, in the order of the words."""
     begun: list[Telling] = []
-    end = 0
-    for (start, count), passage in sorted(found, key=lambda each: each[0]):
-        # One passage can break off in words with which another begins.
-        if count and start >= end:
+    at = 0
+    while at < len(words):
+        passage = _by_first_word().get(words[at])
+        count = _overlap(words[at : at + len(passage.words)], passage.words) if passage else 0
+        if passage and count and (at == 0 or count >= FEWEST_WORDS):
+            begun = [telling for telling in begun if telling.passage is not passage]
             begun.append(Telling(passage, count))
-            end = start + count
+        # One passage can break off in words with which another begins.
+        at += max(1, count)
     return begun
 
 
-def _overlap(heard: Sequence[str], words: Sequence[str]) -> tuple[int, int]:
-    """From where on, and how many of, the first `words` stand in `heard`, either all or up to its end."""
-    for start in range(len(heard)):
-        count = min(len(heard) - start, len(words))
-        if heard[start] == words[0] and tuple(heard[start : start + count]) == tuple(words[:count]):
-            return (start, count) if start == 0 or count >= FEWEST_WORDS else (0, 0)
-    return (0, 0)
+@cache
+def _by_first_word() -> dict[str, Passage]:
+    """Returns all passages by their first words, which differ."""
+    return {passage.words[0]: passage for kind in Kind for passage in passages(kind)}
+
+
+def _overlap(heard: Sequence[str], words: Sequence[str]) -> int:
+    """Returns how many words `heard` and `words` have in common, if one of them begins with the other; else 0."""
+    count = min(len(heard), len(words))
+    return count if tuple(heard[:count]) == tuple(words[:count]) else 0

@@ -14,15 +14,15 @@ from voicebot.engines.llm.offline.words import END, spoken_again, words_of
 Request = ClockQuestion | Sum | Mention
 
 MOST_REQUESTS = 4
-"""More would be no answer any more but a speech."""
+"""An answer to more requests would be too long to listen to."""
 
 _TOLD = frozenset((Topic.JOKE, Topic.STORY, Topic.CONTINUE))
 _PASSED_OVER = frozenset((Topic.YES, Topic.NO, Topic.STOP, Topic.ABOUT_ME))
-"""What needs no answer of its own where something else is said as well: "No. Tell me a joke."."""
+"""Topics that get no answer of their own beside another request, as in "No. Tell me a joke."."""
 
 
 def requests_in(text: str, result: Decimal | None = None) -> list[Request]:
-    """What is asked for in `text`; at least one, if only that it was not understood.
+    """Returns what is asked for in `text`; where nothing is understood, one mention of `Topic.UNKNOWN`.
 
     `result` is that of a sum just worked out, which the text may mean by "that".
     """
@@ -45,7 +45,7 @@ def requests_in(text: str, result: Decimal | None = None) -> list[Request]:
 
 
 def _mentions(words: str, others: list[int]) -> list[tuple[int, Request]]:
-    """The topics of each sentence and where they stand. `others` are the places of sums and questions."""
+    """Returns the topics of each sentence with their places. `others` are the places of sums and questions."""
     found: list[tuple[int, Request]] = []
     seen: set[Topic] = set()
     start = 0

@@ -21,13 +21,15 @@ _PARTS = r"(?:half|quarters?|\d+(?:st|nd|rd|th)s?)"
 
 _REWRITTEN: Sequence[tuple[str, str | Callable[[re.Match[str]], str]]] = (
     (
-        rf"(?:add|sum of|total of) (?P<all>{_SIGNED}(?: (?:(?:and|to|plus) )?{_SIGNED})+)",
+        rf"(?:add(?: up)?|sum(?: of| up)|total of) (?P<all>{_SIGNED}(?: (?:(?:and|to|plus) )?{_SIGNED})+)",
         lambda match: " plus ".join(re.findall(_SIGNED, match["all"])),
     ),
     (rf"(?:subtract|take|deduct) ({_SIGNED})(?: away)? from ({_SIGNED})", r"\2 minus \1"),
     (rf"difference between ({_SIGNED}) and ({_SIGNED})", r"\1 minus \2"),
     (rf"(?:multiply|product of) ({_SIGNED}) (?:by|and|with|times) ({_SIGNED})", r"\1 times \2"),
     (rf"(?:divide|split|share) ({_SIGNED})(?: \w+)? (?:by|between|among|into) ({_SIGNED})", r"\1 divided by \2"),
+    (rf"square ({_NUMBER})", r"\1 squared"),
+    (rf"cube ({_NUMBER})", r"\1 cubed"),
     (rf"(?<=how much is )({_SIGNED}) and ({_SIGNED})(?= |$)", r"\1 plus \2"),
     (rf"increase ({_NUMBER}) by (?={_NUMBER} (?:per ?cent|%))", r"\1 plus "),
     (rf"(?:reduce|decrease|lower) ({_NUMBER}) by (?={_NUMBER} (?:per ?cent|%))", r"\1 minus "),
@@ -102,6 +104,8 @@ _ASKED = frozenset(
 """Words beside which "7/11" or "5-3" is a sum, not a date, a score or a telephone number."""
 _OF_IT = re.compile(r"(?<!result)(?<!value)(?<!answer)(?<!total)(?<!sum)(?<!calculation)(?<!tip)(?<!discount) of $")
 """Before a sum this makes it a part of something else, as in "the sine of 30 plus 5"."""
+_IN_IT = re.compile(r"(?: equals?| is| makes?)? in (?!total|all|my|your|the)\w")
+"""After a sum this makes it one of another kind, as in "1 plus 1 in binary"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ def sums_in(text: str) -> tuple[list[Sum], str]:
                 return [], original
             continue
         end = run[-1][1]
-        if not _is_date(text, start, end) and not _OF_IT.search(text[:start]):
+        if not (_is_date(text, start, end) or _OF_IT.search(text[:start]) or _IN_IT.match(text[end:])):
             sums.append(Sum(part.expression, part.said))
             rest += text[done:start] + SUM_MARK
             done = end

@@ -77,10 +77,10 @@ UNKNOWN = (
     "Sorry, that was too hard for me. I think by simple rules. You could ask what time it is in Tokyo, for example.",
     "I did not get that either, I'm afraid. You could ask what is seventeen times three, or for a joke.",
 )
-"""One after the other, so that who is not understood hears how to be."""
+"""Said in turn, so that a user who is not understood again hears an example of what can be asked."""
 
 REFUSALS = frozenset((Topic.LANGUAGES, Topic.WEATHER, Topic.NEWS, Topic.WEB, Topic.DEEDS)) | GUESSES
-"""What need not be explained twice: the second time the first sentence will do."""
+"""Refusals that are explained only once. After that, only their first sentence is said."""
 
 READY = "What can I do for you?"
 STORY_GOES_ON = "Where was I?"
@@ -94,13 +94,13 @@ AWAY = (
 
 BEYOND = "What you just said is beyond me without it."
 STILL_BEYOND = f"{MODEL_STILL_AWAY}, and what you just said is beyond me without it."
-"""In place of all that a model might have answered: the second where `AWAY` was said in an earlier answer."""
+"""Said to a question that only a model could answer: the second one where an earlier answer has said `AWAY`."""
 
 LEFT_TO_THE_MODEL = REFUSALS | {Topic.UNKNOWN}
-"""What the engine has no answer to, or none that is true of the model as well."""
+"""Topics that are left to the model: the engine has no answer, or none that is true of the model as well."""
 
 SAID_TO_THE_MODEL = frozenset((Topic.YES, Topic.MORE, Topic.CONTINUE))
-"""What means the answer before, which the engine can't go on with if it was the model's."""
+"""Replies to the answer before, which the engine cannot continue if that answer was the model's."""
 
 SAID_STANDING_IN: Mapping[Topic, str] = {
     Topic.PRIVACY: "The page tells which engines listen, think and speak here, and where your words go.",
@@ -111,4 +111,4 @@ SAID_STANDING_IN: Mapping[Topic, str] = {
         "is back. You can interrupt me whenever you like."
     ),
 }
-"""What is said instead of `SAID`, which is not true of a stand-in."""
+"""Replaces texts of `SAID` that are not true while the engine stands in for a model."""

@@ -53,7 +53,7 @@ class Topic(StrEnum):
 
 
 GUESSES = frozenset((Topic.ABOUT_ME, Topic.KNOWLEDGE, Topic.REQUEST, Topic.QUESTION))
-"""Topics known by the form of the sentence only: they count where nothing better is found."""
+"""Topics that are known by the form of the sentence only. They count where nothing better is found."""
 
 _FILLERS = "please|okay|ok|well|so|um|uh|oh|hey|and|now|then|just|bot|yes|yeah|can you|could you|would you|will you"
 
@@ -70,7 +70,7 @@ class Mention:
 
 
 def topics_in(text: str) -> list[Mention]:
-    """The topics of plain words with single spaces between, in their order, each once; guesses only if alone."""
+    """Returns the topics in a text of plain words, in their order, each once. GUESSES only count alone."""
     mentions: list[Mention] = []
     for topic, patterns in _patterns().items():
         if topic in GUESSES and mentions:

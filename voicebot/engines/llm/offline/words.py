@@ -9,9 +9,7 @@ from functools import lru_cache
 
 from text_to_num import alpha2digit
 
-MOST_WORDS = 60
-MOST_CHARS = 1_000
-"""A longer text is read from its end only: what was said last counts most, and the work stays short."""
+from voicebot.limits import OFFLINE_CHARS, OFFLINE_WORDS
 
 
 def split_words(text: str) -> tuple[str, ...]:
@@ -31,6 +29,7 @@ _CONTRACTIONS = (
     (re.compile(r"\b(\w+)'ve\b"), r"\1 have"),
     (re.compile(r"\b(i|you|we|they)'d\b"), r"\1 would"),
     (re.compile(r"(?<=\d),(?=\d{3}\b)|'"), ""),
+    (re.compile(r"(?<=[a-z])-(?=[a-z])"), " "),
 )
 _ABBREVIATIONS = (
     (re.compile(r"\b([ap])\.\s?m\b\.?"), r"\1m"),
@@ -66,15 +65,16 @@ def words_of(text: str) -> list[str]:
     """The words, numbers and arithmetic signs of `text`, in lower case, with contractions written out.
 
     Numbers are in digits: "twenty-five" is "25", "the third" is "the 3rd". Between sentences stands a full stop.
+    A long text is read from its end only, as what was said last counts most.
     """
-    plain = unicodedata.normalize("NFKC", text[-MOST_CHARS:])[-MOST_CHARS:].lower().replace("’", "'")
-    plain = " ".join(plain.split()[-MOST_WORDS:])
+    plain = unicodedata.normalize("NFKC", text[-OFFLINE_CHARS:])[-OFFLINE_CHARS:].lower().replace("’", "'")
+    plain = " ".join(plain.split()[-OFFLINE_WORDS:])
     for pattern, written_out in _CONTRACTIONS:
         plain = pattern.sub(written_out, plain)
     plain = alpha2digit(plain, "en", threshold=0)
     for pattern, replacement in _ABBREVIATIONS:
         plain = pattern.sub(replacement, plain)
-    return [END if token in "?!" else _mended(token) for token in _TOKEN.findall(plain)[-MOST_WORDS:]]
+    return [END if token in "?!" else _mended(token) for token in _TOKEN.findall(plain)[-OFFLINE_WORDS:]]
 
 
 def spoken_again(text: str) -> str:
