@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from copy import copy
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from langchain_core.exceptions import LangChainException
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, ToolCall, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolCall, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, ToolException
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -39,6 +39,9 @@ MAX_TOOL_ROUNDS = 4
 
 MODEL, WAIT, TOOLS = "model", "wait", "tools"
 """The graph's nodes."""
+
+GREETING = "Hello."
+"""The question that a cold model is warmed with."""
 
 IN_TOOL = -1
 """Stands for the step in which a filler is said."""
@@ -67,6 +70,20 @@ class Service(Protocol):
     async def close(self) -> None: ...
 
     async def probe(self) -> None: ...
+
+
+@runtime_checkable
+class Warmable(Protocol):
+    """A service whose model is cold at first: it is not in memory, or has not read how every conversation begins."""
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether the model should be warmed, as the last probe found."""
+        ...
+
+    def warmed(self) -> None:
+        """The model has read how a conversation begins, and keeps that."""
+        ...
 
 
 class _Effects:
@@ -135,6 +152,8 @@ class GraphAgent:
         self._filler_s = filler_s
         self._failures = failures
         self._tools_tokens = tools_tokens([convert_to_openai_tool(tool) for tool in tools])
+        self._model = model.bind_tools(tools) if tools else model
+        self._warming: asyncio.Task[None] | None = None
         self._graph = self._built(model, tools)
 
     @property
@@ -168,13 +187,39 @@ class GraphAgent:
             await self._service.start()
 
     async def close(self) -> None:
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.wait([self._warming])
         if self._service is not None:
             await self._service.close()
 
     async def probe(self) -> None:
-        """Without a service there is nothing to find out."""
-        if self._service is not None:
-            await self._service.probe()
+        """Without a service there is nothing to find out. A cold model is warmed in the background."""
+        if self._service is None:
+            return
+        await self._service.probe()
+        is_idle = self._warming is None or self._warming.done()
+        if is_idle and isinstance(self._service, Warmable) and self._service.is_cold:
+            self._warming = asyncio.create_task(self._warm(self._service), name=f"warming of {self._name}")
+
+    async def _warm(self, service: Warmable) -> None:
+        """Have the model read the system prompt and the tools, which its server then keeps, until its first word.
+
+        Nothing that anybody said is in it. SmolLM2 (135 million parameters) took 0.92 s for the first word without this
+        and 0.04 s with it, on two cores; a model of a useful size takes 20 times as long.
+        """
+        try:
+            opening = [system_message(self._prompt), HumanMessage(GREETING)]
+            async with aclosing(cast("AsyncGenerator[AIMessage]", self._model.astream(opening))) as pieces:
+                async for piece in pieces:
+                    if piece.text:
+                        break
+        except EngineError as error:
+            logger.info("the model could not be warmed: %s", error)
+        except self._failures as error:
+            logger.info("the model could not be warmed: %s", other_failure(self._name, error))
+        else:
+            service.warmed()
 
     async def reply(
         self,
@@ -246,7 +291,7 @@ class GraphAgent:
         return self._history_max_tokens if affordable is None else min(self._history_max_tokens, prompt + affordable)
 
     def _built(self, model: BaseChatModel, tools: Sequence[BaseTool]) -> Graph:
-        with_tools = model.bind_tools(tools) if tools else model
+        with_tools = self._model
         pure = {tool.name for tool in tools if PURE in (tool.tags or ())}
         tool_node = ToolNode(tools, handle_tool_errors=_told)
 

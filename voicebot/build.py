@@ -325,7 +325,7 @@ def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
             return Local(
                 local_addresses(settings),
                 wanted=local_models(settings),
-                loads_ahead=_is_first(name, settings),
+                is_warmed=_is_first(name, settings),
                 temperature=settings.llm_temperature,
                 timeout_s=_answer_s(name, settings),
             )

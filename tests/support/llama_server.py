@@ -48,6 +48,8 @@ def main() -> None:
     settings.model.path = str(model_file())
     settings.n_ctx = 4_096
     settings.n_parallel = 1
+    # Two threads wait for each other at each step, by turning in circles: on a busy machine that takes for ever.
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
     server = xllamacpp.Server(settings)
     sys.stdout.write(f"{server.listening_address}\n")
     sys.stdout.flush()

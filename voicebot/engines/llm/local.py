@@ -49,8 +49,8 @@ ANSWER_S = 120.0
 class Local(CompatibleService):
     """The server that is found at one of the `addresses`, and its `model`.
 
-    `wanted` are names of models; empty: the server's own choice. With `loads_ahead` a probe has the model loaded, so
-    that nobody waits for it later.
+    `wanted` are names of models; empty: the server's own choice. With `is_warmed` the model is to be warmed when a
+    probe finds it cold.
     """
 
     name = NAME
@@ -60,13 +60,16 @@ class Local(CompatibleService):
         addresses: Sequence[str],
         *,
         wanted: Sequence[str] = (),
-        loads_ahead: bool = False,
+        is_warmed: bool = False,
         temperature: float = 0.7,
         timeout_s: float = ANSWER_S,
     ) -> None:
         self._addresses = tuple(addresses)
         self._wanted = tuple(wanted)
-        self._loads_ahead = loads_ahead
+        self._is_warmed = is_warmed
+        self.is_cold = False
+        self._warm: LocalServer | None = None
+        """The server whose model has read how a conversation begins."""
         self._server: LocalServer | None = None
         self._client: httpx.AsyncClient | None = None
         self._loading: asyncio.Task[None] | None = None
@@ -96,8 +99,11 @@ class Local(CompatibleService):
     async def probe(self) -> None:
         """Find the server and choose its model. Raises EngineError if there is none, or it still loads its model."""
         server = await self._find()
-        if self._loads_ahead and not await self._is_loaded(server):
-            self._load(server)
+        self.is_cold = self._is_warmed and not (await self._is_loaded(server) and server == self._warm)
+
+    def warmed(self) -> None:
+        self._warm = self._server
+        self.is_cold = False
 
     async def ready(self) -> None:
         """Returns once the server is sure to be the one that was found, with its model in memory.
