@@ -1,25 +1,40 @@
 """Hums and other short utterances, in voices that the classifier was not trained on.
 
-All sounds are made here, by flite (which took no part in the training) and by the project's own small synthesiser with
-another seed than the training's. Rates are tested, no single clips: some are at the border, for people too.
+All sounds are made here: by flite, which took no part in the training, and by the project's small synthesiser with
+other speakers than the training's. Rates are tested and no single clips, as some are at the border for people, too.
 """
 
 from __future__ import annotations
 
+from threading import Event
+from time import thread_time
+
+import numpy as np
 import pytest
 
-from voicebot.core.audio import Samples
-from voicebot.core.verdict import Context, judge
-from voicebot.engines.stt.moonshine.model import Model
-from voicebot.engines.stt.moonshine.short_utterances import ShortUtterances
+from tests.support.speech import spoken
+from tests.support.understanding import model as loaded_model
+from tools.hums.clips import Clip, Source, clips, flite_source, own_source
+from tools.hums.conditions import CLEAN, NOISE_10_DB, ROOM, TELEPHONE, Condition, always, trimmed
+from tools.hums.vocabulary import Kind
+from voicebot.core.audio import SPEECH_RATE_HZ, Samples
+from voicebot.core.verdict import Context, Decision, judge
+from voicebot.engines.stt.moonshine import short_utterances
+from voicebot.engines.stt.moonshine.hums import LONGEST_S, Hums, spoken_s
+from voicebot.engines.stt.moonshine.model import Decoded, Features, Model
+from voicebot.engines.stt.moonshine.phrase_tree import PhraseTree
+from voicebot.engines.stt.moonshine.recognition import Recognizer
+from voicebot.engines.stt.moonshine.short_utterances import Reconsidered, ShortUtterances
 
 TALKING = Context(sentence="Once upon a time there was a cat.", words_heard=5)
 VOICES = ("awb", "kal", "rms", "slt")
+CONDITIONS = (CLEAN, NOISE_10_DB, ROOM, TELEPHONE)
+SEED = 2_026
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return Model.load()
+    return loaded_model()
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +42,147 @@ def short(model: Model) -> ShortUtterances:
     return ShortUtterances(model)
 
 
-def decoded_text(model: Model, sound: Samples) -> str:
-    """What the model writes by itself."""
-    return model.decode(model.encode(sound)).text
-
-
-def final_text(model: Model, short: ShortUtterances, sound: Samples) -> str:
+def texts(model: Model, short: ShortUtterances, sound: Samples) -> tuple[str, str]:
+    """What the model writes by itself, and what it is after the second look."""
     features = model.encode(sound)
     decoded = model.decode(features)
     better = short.reconsider(sound, features, decoded)
-    return decoded.text if better is None else better.text
+    return decoded.text, decoded.text if better is None else better.text
 
 
-def rule(text: str) -> str:
-    return judge(text, TALKING, final=True).rule
+def lets_go_on(text: str) -> bool:
+    return judge(text, TALKING, final=True).decision is Decision.RESUME
+
+
+def is_backchannel(text: str) -> bool:
+    return judge(text, TALKING, final=True).rule == "backchannel"
 
 
 def share(values: list[bool]) -> float:
     return sum(values) / len(values)
+
+
+def made(source: Source, count: int, condition: Condition) -> list[Clip]:
+    return list(clips(source, count, SEED, always(condition)))
+
+
+def said(text: str, voice: str) -> Samples:
+    """Spoken by flite, with 150 ms of silence before and after, as the recogniser gets it."""
+    sound = trimmed(spoken(text, voice).resampled(SPEECH_RATE_HZ).samples.astype(np.float64))
+    return np.pad(sound / np.abs(sound).max() * 13_000, round(0.15 * SPEECH_RATE_HZ)).astype(np.int16)
+
+
+def heard_as_hum(model: Model, short: ShortUtterances, sound: Samples) -> bool:
+    features = model.encode(sound)
+    decoded = model.decode(features)
+    return short.hum(sound, features, decoded.text, decoded.log_probability) is not None
+
+
+@pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
+def test_hums_of_unheard_voices_let_the_bot_go_on(model: Model, short: ShortUtterances, condition: Condition) -> None:
+    hums = [clip for clip in made(flite_source(), 90, condition) if clip.kind is not Kind.WORDS]
+    pairs = [texts(model, short, clip.sound) for clip in hums]
+    alone, looked_at_again = (share([lets_go_on(pair[place]) for pair in pairs]) for place in (0, 1))
+    assert looked_at_again >= 0.75
+    assert looked_at_again >= alone + 0.1
+
+
+@pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
+def test_hardly_any_word_is_taken_for_a_hum(model: Model, short: ShortUtterances, condition: Condition) -> None:
+    words = [clip for clip in made(flite_source(), 120, condition) if clip.kind is Kind.WORDS]
+    assert share([heard_as_hum(model, short, clip.sound) for clip in words]) <= 0.06
+
+
+def test_hums_of_made_up_speakers_are_told_from_their_words(model: Model, short: ShortUtterances) -> None:
+    """Deep and high voices, with rising, falling and flat melodies."""
+    several = made(own_source(), 100, CLEAN)
+    taken = {
+        hums: share([heard_as_hum(model, short, clip.sound) for clip in several if (clip.kind is Kind.WORDS) != hums])
+        for hums in (True, False)
+    }
+    assert taken[True] >= 0.8
+    assert taken[False] <= 0.15
+
+
+def test_two_hums_in_a_row_are_one_backchannel(model: Model, short: ShortUtterances) -> None:
+    doubled = []
+    for clip in made(own_source(), 60, CLEAN):
+        if clip.kind is Kind.WORDS or spoken_s(clip.sound, len(model.encode(clip.sound))) > 0.55:
+            continue
+        loud = clip.sound[np.abs(clip.sound) > 0]
+        doubled.append(np.concatenate([loud, np.zeros(round(0.15 * SPEECH_RATE_HZ), np.int16), loud]))
+    assert len(doubled) >= 8
+    assert share([lets_go_on(texts(model, short, sound)[1]) for sound in doubled]) >= 0.75
+
+
+INTERRUPTIONS = (
+    *("stop", "wait", "hold on", "help me", "no", "be quiet", "shut up", "stop it", "no no", "hang on"),
+    *("what time is it", "what is that", "how old are you", "stop talking", "who was that"),
+)
+
+
+def test_stop_words_calls_for_help_and_questions_are_obeyed(model: Model, short: ShortUtterances) -> None:
+    kept = [lets_go_on(texts(model, short, said(phrase, voice))[1]) for phrase in INTERRUPTIONS for voice in VOICES]
+    assert kept.count(True) <= 1
+
+
+BACKCHANNELS = ("yeah", "right", "okay", "I see", "go on", "sure", "yes", "oh really", "got it", "of course", "no way")
+
+
+def test_backchannels_in_words_let_the_bot_go_on(model: Model, short: ShortUtterances) -> None:
+    pairs = [texts(model, short, said(phrase, voice)) for phrase in BACKCHANNELS for voice in VOICES]
+    alone, looked_at_again = ([is_backchannel(pair[place]) for pair in pairs] for place in (0, 1))
+    assert looked_at_again.count(False) <= 4
+    assert looked_at_again.count(True) >= alone.count(True) + 3
+
+
+def test_words_that_sound_like_usual_phrases_stay_themselves(model: Model, short: ShortUtterances) -> None:
+    like = ("step", "plus", "weight", "light", "night", "now", "nine", "white", "two", "seven", "monday", "tomorrow")
+    pairs = [texts(model, short, said(word, voice)) for word in like for voice in VOICES]
+    assert sum(after != alone for alone, after in pairs if alone.lower().strip(".,?!") in like) <= 1
+
+
+class TestPhraseTree:
+    def test_scores_are_those_of_the_single_texts(self, model: Model) -> None:
+        features = model.encode(said("stop it", "rms"))
+        tree = PhraseTree(model.tokenizer, ("Stop it", "Stop", "Go on"))
+        scores = model.score_phrases(features, tree, -40.0)
+        endings = np.logaddexp.reduce([model.score(features, f"Stop it{mark}") for mark in (".", "!", "?", ",", "")])
+        assert scores["Stop it"] == pytest.approx(float(endings), abs=0.5)
+        assert scores["Stop it"] > scores["Stop"] > scores["Go on"]
+
+    def test_what_falls_below_the_floor_is_left_out(self, model: Model) -> None:
+        features = model.encode(said("stop it", "rms"))
+        tree = PhraseTree(model.tokenizer, ("Stop it", "Go on"))
+        assert set(model.score_phrases(features, tree, -5.0)) == {"Stop it"}
+
+
+def test_long_utterances_are_not_looked_at(
+    model: Model, short: ShortUtterances, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = said("mm, I would like to hear the other story", "slt")
+    features = model.encode(sound)
+    assert spoken_s(sound, len(features)) > LONGEST_S
+    monkeypatch.setattr(Hums, "guess", None)
+    monkeypatch.setattr(Model, "score_phrases", None)
+    assert short.reconsider(sound, features, model.decode(features)) is None
+
+
+def test_it_costs_little(model: Model, short: ShortUtterances) -> None:
+    """Some milliseconds at each pause of a short utterance; three times as much is allowed, as machines differ."""
+    several: list[tuple[Samples, Features, Decoded]] = []
+    for clip in made(own_source(), 20, CLEAN):
+        features = model.encode(clip.sound)
+        several.append((clip.sound, features, model.decode(features)))
+    begun = thread_time()
+    for each in several:
+        short.reconsider(*each)
+    assert (thread_time() - begun) / len(several) < 0.06
+
+
+def test_the_recogniser_uses_the_second_look(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(short_utterances.ShortUtterances, "hum", lambda *_: Reconsidered("Mm-hmm.", 0.8))
+    sound = said("yesterday", "rms")
+    for recognizer in (Recognizer(model), Recognizer(model, larger=model)):
+        recognized = recognizer.recognize(sound, Event())
+        assert (recognized.text, recognized.confidence) == ("Mm-hmm.", 0.8)

@@ -27,14 +27,14 @@ from voicebot.engines.stt.moonshine.model import Model
 TRAINED_ON = {"espeak": 3_000, "own": 2_500, "hibari": 1_500}
 """How many clips of each synthesiser are made. flite's are never trained on: they are for testing."""
 TRIED_ON = ("espeak", "hibari")
-"""Voices that say words as people do: the threshold and the weight of the text come from them, each left out in turn."""
+"""They say words as people do: the threshold and the weight of the text come from them, each left out in turn."""
 TESTED_ON = 250
 TRAINING_SEED, TEST_SEED = 14, 41
 TEXT_EVERY = 5
 
 WORDS_TAKEN = 0.03
-"""The threshold takes so many words of a synthesiser that was left out for hums, half of them in noise, in rooms or
-over the telephone. Words that stop the bot need the higher certainty of `SURE` in `short_utterances`."""
+"""The threshold takes this share of the words of a synthesiser that was left out for hums, most of them in noise, in
+rooms or over the telephone. Words that stop the bot need the higher certainty of `SURE` in `short_utterances`."""
 
 
 def weights_of(data: Described) -> Floats:
@@ -90,7 +90,8 @@ def report(name: str, data: Described, fitted: Fitted, combination: Floats, thre
     mistaken = sorted({said for said, wrong in zip(data.said, taken & ~hums, strict=True) if wrong})
     sys.stdout.write(
         f"{name}: AUC {auc(log_odds[hums], log_odds[~hums]):.3f} by the sound, "
-        f"{auc(probability[hums], probability[~hums]):.3f} with the text; hums known {taken[hums].mean():.1%} ({known}); "
+        f"{auc(probability[hums], probability[~hums]):.3f} with the text; "
+        f"hums known {taken[hums].mean():.1%} ({known}); "
         f"words mistaken {taken[~hums].mean():.1%} of {int((~hums).sum())} {mistaken}; "
         f"yes or hmm right {same[hums].mean():.0%}\n"
     )

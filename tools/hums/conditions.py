@@ -1,4 +1,4 @@
-"""What happens to a voice on its way to the recogniser: another pitch, a room, noise, a telephone, the detector's cut."""
+"""What happens to a voice on its way to the recogniser: another pitch, a room, noise, a telephone."""
 
 from __future__ import annotations
 
@@ -74,10 +74,7 @@ def recorded(sound: Sound, condition: Condition, rng: np.random.Generator) -> Sa
     if condition.noise_db is not None:
         noise = random_noise(len(sound), rng)
         sound = sound + noise * np.sqrt(speech_power / np.mean(np.square(noise)) / 10 ** (condition.noise_db / 10))
-    if condition.telephone:
-        sound = over_telephone(sound)
-    else:
-        sound = sound + rng.normal(0, 1e-4, len(sound))
+    sound = over_telephone(sound) if condition.telephone else sound + rng.normal(0, 1e-4, len(sound))
     level = 10 ** (float(rng.uniform(-26, -1)) / 20) / max(1e-9, float(np.abs(sound).max()))
     return np.asarray(np.clip(np.round(sound * level * 32_767), -32_768, 32_767), np.int16)
 

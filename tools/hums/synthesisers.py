@@ -44,7 +44,9 @@ class Espeak:
         if self._rate_hz <= 0:
             raise RuntimeError("espeak-ng found no data")
         names = sorted(path.name for path in (Path(folder) / "voices" / "!v").iterdir())
-        self.variants = [name for name in names if name != _CRASHES and not any(part in name.lower() for part in _NOT_SPEAKERS)]
+        self.variants = [
+            name for name in names if name != _CRASHES and not any(part in name.lower() for part in _NOT_SPEAKERS)
+        ]
         callback_type = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int16), ctypes.c_int, ctypes.c_void_p)
         self._pieces: list[bytes] = []
         self._callback = callback_type(self._take)

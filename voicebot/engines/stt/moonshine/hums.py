@@ -23,7 +23,7 @@ LONGEST_S = 1.5
 WEIGHTS = Path(__file__).with_name("hums.npz")
 
 _FIELD = 895
-"""The samples that one frame of the encoder is made of: its three convolutions, 127 wide, and 7 and 3 of their steps."""
+"""The samples that one frame of the encoder is made of: convolutions of 127, 7 and 3 steps."""
 _SPEECH_DB = 25.0
 _NOISE_DB = 6.0
 _LOUD_DB = 10.0
@@ -45,7 +45,9 @@ class HumGuess:
 class Hums:
     """The trained classifier."""
 
-    def __init__(self, weights: Vector, bias: Vector, texts: tuple[str, ...], combination: Vector, threshold: float):
+    def __init__(
+        self, weights: Vector, bias: Vector, texts: tuple[str, ...], combination: Vector, threshold: float
+    ) -> None:
         """`weights` has one row for words, then one for each of `texts`."""
         self._weights, self._bias, self._texts = weights, bias, texts
         self._combination = combination
@@ -71,14 +73,11 @@ class Hums:
         together = highest + float(np.log(np.exp(hums - highest).sum()))
         return HumGuess(self._texts[int(hums.argmax())], together - float(scores[0]))
 
-    def possible(self, guess: HumGuess) -> bool:
-        """Whether it could still be a hum if the model could read one out of it as easily as its own text."""
-        return self.probability(guess, 0.0) >= self.threshold
-
     def probability(self, guess: HumGuess, text_log_odds: float) -> float:
         """Returns how likely it is a hum. `text_log_odds`: the likeliest hum text against the model's own text."""
         constant, by_sound, by_text = self._combination
-        return 1 / (1 + exp(-np.clip(constant + by_sound * guess.log_odds + by_text * text_log_odds, -50, 50)))
+        log_odds = float(constant + by_sound * guess.log_odds + by_text * text_log_odds)
+        return 1 / (1 + exp(-max(-50.0, min(50.0, log_odds))))
 
 
 def spoken_s(sound: Samples, frames: int) -> float:

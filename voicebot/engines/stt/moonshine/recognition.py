@@ -9,6 +9,7 @@ from math import exp
 from voicebot.core.audio import Samples
 from voicebot.engines.stt.moonshine.model import Decoded, Model
 from voicebot.engines.stt.moonshine.noise import NoiseFilter
+from voicebot.engines.stt.moonshine.short_utterances import ShortUtterances
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Recognizer:
     def __init__(self, tiny: Model, larger: Model | None = None) -> None:
         self._tiny, self._larger = tiny, larger
         self._noise = NoiseFilter.load()
+        self._short = ShortUtterances(tiny)
 
     def with_larger(self, larger: Model) -> Recognizer:
         """Returns one that finds its words with the larger model."""
@@ -46,6 +48,12 @@ class Recognizer:
             decoded = self._larger.decode(self._larger.encode(sound), stop)
         if not decoded.text or stop.is_set() or not self._noise.passes(features, decoded.text):
             return NOTHING
+        if self._larger is None:
+            better = self._short.reconsider(sound, features, decoded)
+        else:
+            better = self._short.hum(sound, features, decoded.text)
+        if better is not None:
+            return Recognized(better.text, better.confidence)
         return Recognized(decoded.text, _confidence(decoded))
 
 
