@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import exp
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
