@@ -187,7 +187,7 @@ class Model:
                 {
                     "input_ids": np.array([[token] for _, token, _, _ in next_live], np.int64),
                     "encoder_hidden_states": np.repeat(features[None], many, axis=0),
-                    "encoder_attention_mask": np.ones((many, len(features)), np.int64),
+                    "encoder_attention_mask": np.ones((many, len(features) * FRAME_SAMPLES), np.int64),
                     "use_cache_branch": np.array([True]),
                     **{name: np.repeat(value, many, axis=0) for name, value in shared.items()},
                     **{name: value[rows] for name, value in present.items() if ".decoder." in name},
