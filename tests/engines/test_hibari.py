@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import pytest_asyncio
+from hypothesis import given, settings, strategies
 
 from tests.simulators.faults import Fault
 from tests.simulators.files import FileHost
@@ -28,7 +29,7 @@ from voicebot.engines.download import DownloadRules
 from voicebot.engines.fallback import TextToSpeechChain
 from voicebot.engines.tts.espeak import Espeak
 from voicebot.engines.tts.hibari import Hibari, assets
-from voicebot.engines.tts.hibari.reading import MOST_PHONEMES, owners, parts_of
+from voicebot.engines.tts.hibari.reading import MOST_PHONEMES, owners, parts_of, pieces_of
 from voicebot.engines.tts.hibari.waveform import Spectrum, waveform
 
 RATE_HZ = 24_000
@@ -370,6 +371,21 @@ async def test_english_is_spoken_by_it_and_other_languages_by_espeak(hibari: Hib
             assert served == Served(name)
     finally:
         await espeak.close()
+
+
+@given(strategies.text(strategies.sampled_from("aBc1. ,!?…\"'”’)(]-–\n\t 👍é$/:@_"), max_size=300))
+@settings(max_examples=300, deadline=None)
+def test_no_word_is_lost_or_said_twice_when_a_text_is_cut(text: str) -> None:
+    parts = parts_of(text)
+    assert [piece for part in parts for piece in part] == pieces_of(text)
+    assert all(part for part in parts)
+    kept = {piece.word for part in parts for piece in part}
+    assert all(number in kept for number, word in enumerate(text.split()) if any(map(str.isalnum, word)))
+
+
+def test_a_long_address_keeps_the_end_of_its_sentence() -> None:
+    parts = parts_of("See https://example.com/" + "path/" * 20 + "end. Then go.")
+    assert [part[-1].text for part in parts] == ["end.", "go."]
 
 
 def test_long_sentences_are_cut_behind_a_comma() -> None:

@@ -58,7 +58,7 @@ class DownloadRules:
 
 
 class DownloadError(Exception):
-    """The file could not be fetched. The text says why, is safe to show and names no address."""
+    """The file could not be fetched. The text says why, and is safe to show: it names no address and no folder."""
 
 
 class _BrokenOffError(Exception):
@@ -135,7 +135,7 @@ class Download:
             await fetch(self.file, self.target, note, self._rules)
         except DownloadError as error:
             self.error, self._failed_s = str(error), time.monotonic()
-            logger.warning("%s could not be downloaded: %s", name, error)
+            logger.warning("%s could not be downloaded: %s", self.target, error)
         except Exception as error:
             self.error, self._failed_s = f"a mistake ({type(error).__name__})", time.monotonic()
             logger.exception("the download of %s failed", name)
@@ -158,7 +158,7 @@ async def fetch(
         except Timeout:
             raise DownloadError("another process is downloading it") from None
         except OSError as error:
-            raise DownloadError(f"it cannot be written to {target.parent} ({error.strerror})") from None
+            raise DownloadError(f"the folder for it cannot be written ({error.strerror})") from None
     finally:
         threads.close()
 

@@ -32,7 +32,7 @@ reads no more, and its rules take quadratic time."""
 
 _LONG_NUMBER = re.compile(r"\d{10,}")
 _LETTERS = re.compile(rf"[^\W_]{{1,{LETTERS_AT_ONCE}}}")
-_SENTENCE_END = re.compile(r"[.!?…][\"”’')\]]*$")
+_TRAILING = re.compile(r"[.,;:!?…]*$")
 _CLAUSE_END = re.compile(r"[,;:—–][\"”’')\]]*$")
 _LATIN_SIGNS = frozenset("ªºµ")
 _UNHEARD = frozenset(';:,.!?—…"“”() ')
@@ -77,10 +77,17 @@ def pieces_of(text: str) -> list[Piece]:
             word = _english(word)
         word = "".join(char for char in word if unicodedata.category(char) not in _UNPRINTABLE).translate(_BRACKETS)
         word = _LONG_NUMBER.sub(lambda digits: " ".join(digits[0]), word)
-        for bit in word.split():
-            bits = [bit] if len(bit) <= LONGEST_WORD else _LETTERS.findall(bit)
-            pieces += [Piece(each, number) for each in bits]
+        pieces += [Piece(bit, number) for bits in word.split() for bit in _bits(bits)]
     return pieces
+
+
+def _bits(word: str) -> list[str]:
+    """The word; one that is very long in pieces, of which the last one has the punctuation at its end."""
+    if len(word) <= LONGEST_WORD:
+        return [word]
+    *bits, last = _LETTERS.findall(word) or [""]
+    trailing = _TRAILING.search(word)
+    return [*bits, last + trailing[0]] if last and trailing is not None else []
 
 
 def _english(word: str) -> str:
