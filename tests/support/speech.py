@@ -16,14 +16,17 @@ from voicebot.core.audio import Audio
 
 
 @cache
-def spoken(text: str, voice: str = "rms") -> Audio:
-    """The text as speech. Skips the test where flite is absent, unless the suite must be whole."""
+def spoken(text: str, voice: str = "rms", *, phones: bool = False) -> Audio:
+    """The text as speech, or, with `phones`, these phones of flite's: it spells "mm-hmm" letter by letter.
+
+    Skips the test where flite is absent, unless the suite must be whole.
+    """
     if shutil.which("flite") is None:
         if os.environ.get("REQUIRE_BROWSER"):
             pytest.fail("flite is missing: apt-get install flite")
         pytest.skip("flite is not installed (apt-get install flite): no speech to test with")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "speech.wav"
-        subprocess.run(["flite", "-voice", voice, "-t", text, "-o", str(file)], check=True, capture_output=True)
+        subprocess.run(["flite", "-voice", voice, "-p" if phones else "-t", text, "-o", str(file)], check=True, capture_output=True)
         samples, rate_hz = soundfile.read(file, dtype="int16")
     return Audio(samples, rate_hz)
