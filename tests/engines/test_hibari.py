@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import shutil
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -543,7 +544,8 @@ async def test_a_voice_that_is_chosen_is_fetched_while_the_usual_one_speaks(host
 
         emma = adapted(engine, Manner("en", voice="emma"))
         assert await spoken_by(emma) is usual
-        assert (engine.note or "").startswith("the voice emma is being downloaded, ")
+        assert re.fullmatch(r"the voice emma is being downloaded \(\d+ % of 8 MB\)", engine.note or "")
+        assert engine.voices("en")["emma"] == "Emma, British woman (is being downloaded)"
         await until_here(engine, "emma")
         assert await spoken_by(emma) is not usual
         assert await spoken_by(engine) is usual, "others keep theirs"

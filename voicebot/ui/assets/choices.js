@@ -47,10 +47,20 @@ export class Choices {
       return [{ value: "", label: engines.length > 1 ? `automatic (${first})` : first }, ...engines];
     }
     if (field === "voice") {
-      const speaks = able("tts").find(({ name }) => name === current.tts) ?? able("tts")[0];
-      return [{ value: "", label: "the usual one" }, ...(speaks?.voices[current.language] ?? [])];
+      return [{ value: "", label: "the usual one" }, ...(this._speaks(current)?.voices[current.language] ?? [])];
     }
     return /** @type {any} */ (this.options)[field] ?? [];
+  }
+
+  /** The engine that would speak first. */
+  get speaks() {
+    return this._speaks(this.current);
+  }
+
+  /** @param {Record<string, string>} current */
+  _speaks({ language, tts }) {
+    const able = (this.options?.engines.tts ?? []).filter(({ languages }) => languages.includes(language));
+    return able.find(({ name }) => name === tts) ?? able[0];
   }
 
   /** Whether the model that would answer first heeds who it is told to be. */

@@ -96,7 +96,9 @@ export class Session {
   async renewOptions() {
     try {
       const config = await fetchJson("webrtc/config");
-      this.choices.options = config.options;
+      // A list that somebody reads is not drawn anew if nothing of it is new.
+      const isNew = JSON.stringify(config.options) !== JSON.stringify(this.choices.options);
+      if (isNew) this.choices.options = config.options;
       this.server.take(config);
     } catch {
       // The page says elsewhere that the server is away.

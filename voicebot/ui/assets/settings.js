@@ -9,12 +9,15 @@ import { find, make, write } from "./dom.js";
 const SELECTS = ["persona", "language", "voice", ...STAGE_FIELDS];
 const RADIOS = ["sensitivity", "interrupted_history"];
 const CHOSEN = "Saved. It applies from your next turn.";
+const RENEW_MS = 1_500;
 
 export class SettingsDialog {
   /** @param {Session} session */
   constructor(session) {
     this._session = session;
     this._drawn = "";
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this._timer = undefined;
     this._dialog = /** @type {HTMLDialogElement} */ (find(document, "#vb-settings"));
     find(document, "#vb-open-settings").addEventListener("click", () => this._open());
     find(this._dialog, ".vb-close").addEventListener("click", () => this._dialog.close());
@@ -26,7 +29,28 @@ export class SettingsDialog {
   /** What there is changes while the server runs, as voices are downloaded. */
   _open() {
     this._dialog.showModal();
-    void this._session.renewOptions();
+    void this._renew();
+  }
+
+  /** Asks again while the dialog is open and what there is to tell of the voice changes, as during a download. */
+  async _renew() {
+    clearTimeout(this._timer);
+    const before = this._voiceNote;
+    await this._session.renewOptions();
+    if (this._dialog.open && this._voiceNote !== before) this._renewLater();
+  }
+
+  _renewLater() {
+    clearTimeout(this._timer);
+    this._timer = setTimeout(() => void this._renew(), RENEW_MS);
+  }
+
+  /** What the engine that would speak has to tell, as a sentence. */
+  get _voiceNote() {
+    const { choices, server } = this._session;
+    const name = choices.speaks?.name;
+    const { warning } = (server.stages.tts ?? []).find((engine) => engine.name === name) ?? {};
+    return warning ? `${warning[0].toUpperCase()}${warning.slice(1)}.` : "";
   }
 
   /** On the page behind it, not on its own edge. @param {MouseEvent} event */
@@ -39,7 +63,9 @@ export class SettingsDialog {
   draw() {
     const { choices, server } = this._session;
     const current = choices.current;
-    const drawn = JSON.stringify([current, server.stages]);
+    write(find(this._dialog, "#vb-voice-note"), this._voiceNote);
+    const ready = Object.values(server.stages).map((engines) => engines.map(({ name, ready }) => [name, ready]));
+    const drawn = JSON.stringify([current, ready]);
     if (drawn === this._drawn && choices.options === this._options) return;
     this._drawn = drawn;
     this._options = choices.options;
@@ -87,6 +113,7 @@ export class SettingsDialog {
     this._session.choices.choose(field.name, field.value);
     this._session.configure();
     write(find(this._dialog, ".vb-when"), CHOSEN);
+    if (field.name === "voice") this._renewLater();
   }
 
   _reset() {

@@ -51,14 +51,23 @@ class _Further:
 
     @property
     def state(self) -> str:
-        """What to know of it before it is chosen; "" if it is here."""
+        """What to know of it before it is chosen; "" if it is here.
+
+        It does not change as a download gets on, so that a list of voices stays still while somebody reads it.
+        """
         if self.speaker is not None:
             return ""
         if problem := self.problem or self.download.error:
             return f"could not be downloaded: {problem}" if self.problem is None else f"cannot be used: {problem}"
         if self.download.running:
-            return f"is being downloaded, {100 * self.download.received // self.download.file.size} %"
+            return "is being downloaded"
         return "" if self.download.present else f"is downloaded first, {self.download.file.size / 1e6:.0f} MB"
+
+    @property
+    def progress(self) -> str:
+        """How much of it has come, while it comes."""
+        received, size = self.download.received, self.download.file.size
+        return f" ({100 * received // size} % of {size / 1e6:.0f} MB)" if self.download.running else ""
 
 
 class Voices:
@@ -101,7 +110,7 @@ class Voices:
     def note(self) -> str | None:
         """What is going on with voices that somebody has chosen."""
         busy = {name: each for name, each in self._further.items() if each.task is not None and each.state}
-        return "; ".join(f"the voice {name} {each.state}" for name, each in busy.items()) or None
+        return "; ".join(f"the voice {name} {each.state}{each.progress}" for name, each in busy.items()) or None
 
     def want(self, name: str) -> None:
         """Has the voice fetched and loaded in the background, unless it is here or could not be had a moment ago."""
