@@ -15,8 +15,8 @@ from voicebot.core.audio import WIRE_RATE_HZ, Audio
 
 QUESTIONS = ("what time is it in tokyo", "what is ten times three")
 
-MISHEARD = 0.25
-"""The share of the answer's words that the recogniser may get wrong in the embedded voice."""
+MISHEARD = 0.05
+"""The share of the answers' words that the recogniser may get wrong in the embedded voice."""
 
 BETWEEN_S = 12.0
 """Time enough for the first answer to be heard to its end, on a slow machine too."""

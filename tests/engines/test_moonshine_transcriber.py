@@ -54,8 +54,8 @@ class Talk:
     def __init__(self) -> None:
         self.model = Model()
         self.workers = ThreadWorkers()
-        scheduler = Scheduler(self.workers, asyncio.get_running_loop())
-        self.transcriber = MoonshineTranscriber(Shared(self.model, scheduler))
+        self.scheduler = Scheduler(self.workers, asyncio.get_running_loop())
+        self.transcriber = MoonshineTranscriber(Shared(self.model, self.scheduler))
         self.sound: asyncio.Queue[Audio | Pause | None] = asyncio.Queue()
 
     async def pieces(self) -> AsyncIterator[Audio | Pause]:
@@ -72,7 +72,8 @@ async def talk() -> AsyncIterator[Talk]:
     talk = Talk()
     yield talk
     talk.model.go_on.set()
-    talk.workers.close()
+    talk.scheduler.close()
+    await talk.workers.close()
 
 
 async def test_an_utterance_that_is_given_up_stops_its_decoding(talk: Talk) -> None:
@@ -122,6 +123,16 @@ async def test_a_model_that_fails_fails_one_utterance(talk: Talk) -> None:
     talk.model.fails = False
     talk.hears(loud(1.0), None)
     assert [each.text async for each in talk.transcriber.transcribe(talk.pieces())][-1] == "word word"
+
+
+async def test_an_engine_that_is_closed_leaves_nobody_waiting(talk: Talk) -> None:
+    talk.model.go_on.clear()
+    waiting = asyncio.ensure_future(anext(talk.transcriber.transcribe(talk.pieces())))
+    talk.hears(loud(1.0), None)
+    await talk.model.begun.get()
+    talk.scheduler.close()
+    with pytest.raises(EngineError, match="moonshine"):
+        await waiting
 
 
 async def test_the_sound_is_counted(talk: Talk) -> None:

@@ -44,7 +44,7 @@ def told(utterance: Utterance) -> Transcript:
 
 def test_interim_texts_need_some_sound_and_then_some_more() -> None:
     utterance = Utterance()
-    utterance.push(loud(0.5))
+    utterance.push(np.concatenate([silence(0.3), loud(0.4)]))
     assert utterance.request() is None
     utterance.push(loud(0.2))
     assert decoded(utterance, "hello").urgency is Urgency.INTERIM

@@ -36,13 +36,28 @@ def understood(audio: Audio) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Returns the words in small letters, without punctuation; digits count as words, and their names as digits."""
-    return [ALIKE.get(word, word) for word in re.findall(r"\d|[a-z']+", text.lower())]
+    """Returns the words in small letters, without punctuation. A number is its digits, however it is written."""
+    found = re.findall(r"\d|[a-z']+", text.lower().replace("a.m", "am").replace("p.m", "pm"))
+    spelt: list[str] = []
+    for word, following in zip(found, [*found[1:], ""], strict=True):
+        match word:
+            case "mister":
+                spelt.append("mr")
+            case _ if word in DIGITS:
+                spelt.append(str(DIGITS.index(word)))
+            case _ if word in TEENS:
+                spelt += ["1", str(TEENS.index(word))]
+            case _ if word in TENS:
+                spelt.append(str(TENS.index(word) + 2))
+                spelt += [] if following in DIGITS[1:] else ["0"]
+            case _:
+                spelt.append("0" if word == "oh" else word)
+    return spelt
 
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-ALIKE = {name: str(digit) for digit, name in enumerate(DIGITS)} | {"oh": "0", "mister": "mr"}
-"""What recognisers write in one way or another."""
+TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 
 
 def word_errors(said: str, understood: str) -> int:

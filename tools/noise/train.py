@@ -16,6 +16,10 @@ from voicebot.core.audio import Samples
 from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.noise import WEIGHTS, description
 
+VOICES = ("hibari", "own", "flite")
+"""Not espeak: among its voices are many that sound like machines. With them 7 of 180 pieces of recorded noise passed for
+speech, and 4 without; of 300 words in espeak's usual voices, clean and in noise, 290 and 292 passed."""
+
 SPEECH_EACH = 700
 """Clips of each synthesiser."""
 NOISES_EACH = 150
@@ -59,10 +63,10 @@ def described(model: Model, seed: int) -> Described:
         speech.append(is_speech)
         kinds.append(kind)
 
-    for name, make in SOURCES.items():
+    for name in VOICES:
         rng = np.random.default_rng([seed, len(name)])
         row: list[Samples] = []
-        for clip in clips(make(), SPEECH_EACH, seed, random_condition):
+        for clip in clips(SOURCES[name](), SPEECH_EACH, seed, random_condition):
             row.append(clip.sound)
             if len(row) > 2 or rng.random() > LONGER_SHARE:
                 add(np.concatenate(row), name, is_speech=True)

@@ -56,8 +56,9 @@ class Moonshine:
         if self._replacing is not None:
             self._replacing.cancel()
             await asyncio.wait([self._replacing])
-        if self._workers is not None:
-            self._workers.close()
+        if self._shared is not None and self._workers is not None:
+            self._shared.scheduler.close()
+            await self._workers.close()
         self._shared = self._workers = self._replacing = None
 
     async def probe(self) -> None:

@@ -1,8 +1,8 @@
 """The Moonshine models: 16 kHz sound to features, features to text, and how likely a given text is.
 
-The weights of tiny-en come from the wheel `moonshine_voice`, whose Python code is never imported: it would load a library
-of 42 MB that this module does not need. onnxruntime reads the weights. Every method may be called from several threads
-at once, takes one core while it runs, and does not hold the interpreter lock for most of that time.
+The weights of tiny-en come from the wheel `moonshine_voice`, whose Python code is never imported: it would load a
+library of 42 MB that this module does not need. onnxruntime reads the weights. Every method may be called from several
+threads at once, takes one core while it runs, and does not hold the interpreter lock for most of that time.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ class Model:
                 {
                     "input_ids": np.array([[token] for _, token, _, _ in next_live], np.int64),
                     "encoder_hidden_states": np.repeat(features[None], many, axis=0),
-                    "encoder_attention_mask": np.ones((many, len(features)), np.int64),
+                    "encoder_attention_mask": np.ones((many, len(features) * FRAME_SAMPLES), np.int64),
                     "use_cache_branch": np.array([True]),
                     **{name: np.repeat(value, many, axis=0) for name, value in shared.items()},
                     **{name: value[rows] for name, value in present.items() if ".decoder." in name},

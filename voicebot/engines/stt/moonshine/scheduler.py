@@ -129,6 +129,14 @@ class Scheduler:
         if job in self._waiting:
             self._waiting.remove(job)
 
+    def close(self) -> None:
+        """Drops all jobs; their owners are told that they have failed."""
+        jobs = [*self._waiting, *(job for job in self._running if not job.dropped)]
+        self._waiting.clear()
+        for job in jobs:
+            job.stop.set()
+            job.done(RuntimeError("the engine was closed"))
+
     def _preempt(self) -> None:
         """Stops the interim job that keeps an urgent one waiting."""
         if self._interim is not None and not self._interim.dropped:
@@ -206,6 +214,6 @@ class ThreadWorkers:
         begun = self._loop.run_in_executor(self._pool, work)
         begun.add_done_callback(lambda ended: done(ended.exception() or ended.result()))
 
-    def close(self) -> None:
-        """Work under way ends by itself."""
-        self._pool.shutdown(wait=False)
+    async def close(self) -> None:
+        """Waits for the work under way, which has been told to stop."""
+        await asyncio.to_thread(self._pool.shutdown)

@@ -27,8 +27,8 @@ from voicebot.engines.stt.moonshine.sound import (
 
 # All lengths here are in steps of 10 ms, as the energies are.
 
-FIRST = 60
-"""Interim texts begin when so much of the utterance has come: less is rarely a whole word."""
+FIRST = 50
+"""Interim texts begin when the speech has this length. Less is rarely a whole word, and hums are over by then."""
 
 EVERY = 40
 """So much new sound is needed before the next interim text."""
@@ -141,7 +141,7 @@ class Utterance:
         if self._ended or self._pause is not None:
             request = self._ask(span, span.end + MARGIN)
             return None if self._latest is not None and self._latest[0].serves(request) else request
-        if len(self._energy) >= FIRST and len(self._energy) - decoded >= EVERY and span.end > decoded:
+        if span.length >= FIRST and len(self._energy) - decoded >= EVERY and span.end > decoded:
             return self._ask(span, len(self._energy))
         return None
 
