@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
+
 from tools.hums.clips import SOURCES, clips
 from tools.hums.conditions import random_condition, recorded
-
 from tools.noise.sounds import KINDS
 from voicebot.core.audio import Samples
 from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.noise import WEIGHTS, description
 
 VOICES = ("hibari", "own", "flite")
-"""Not espeak: among its voices are many that sound like machines. With them 7 of 180 pieces of recorded noise passed for
-speech, and 4 without; of 300 words in espeak's usual voices, clean and in noise, 290 and 292 passed."""
+"""Not espeak: among its voices are many that sound like machines. With them 7 of 180 pieces of recorded noise passed
+for speech, and 4 without; of 300 words in espeak's usual voices, clean and in noise, 290 and 292 passed."""
 
 SPEECH_EACH = 700
 """Clips of each synthesiser."""
