@@ -33,7 +33,7 @@ ESPEAK_HUMS = (
     *_spellings(
         Kind.MM_HMM,
         "[[mmhmm]], [[mmh'm-]], [[m-h'm-]], [[m-hm-]], [[mmhmmm]], [[m-h@m]], [[mmh'@m]], [[mmmhm-]], [['m-hm-]],"
-        "[[@mh'm-]], [[m-mhmm]]",
+        "[[@mh'm-]], [[m-mhmm]], [[Vmh'Vm]], [[@mh'Vm]], [['VmhVm]]",
     ),
     *_spellings(Kind.HMM, "[[hmmm]], [[hm-]], [[m-]], [[mmm]], [[mmmm]], [[hm-m]], [[m-m]], [[hmm-]], hmm"),
 )
@@ -41,13 +41,13 @@ ESPEAK_HUMS = (
 
 HIBARI_HUMS = (
     *_spellings(Kind.UH_HUH, "əhˈʌ, ˈʌhˌʌ, ʌhˈʌ, ˈʌhʌ, əhˈə, ʌ hˈʌ, ˈʌ hˈʌ"),
-    *_spellings(Kind.MM_HMM, "mhmm, mhˈm, mˈhmm, mmhˈmm, ˈmmhmm, m hmm, mhm"),
+    *_spellings(Kind.MM_HMM, "mhmm, mhˈm, mˈhmm, mmhˈmm, ˈmmhmm, m hmm, mhm, ʌmhˈʌm, əmhˈʌm"),
     *_spellings(Kind.HMM, "hmm, hˈmm, mm, m, hm, hmmm, mmm"),
 )
 
 FLITE_HUMS = (
     *_spellings(Kind.UH_HUH, "ah hh ah, ax hh ah, ah ah hh ah ah, ax hh ah ah, er hh er"),
-    *_spellings(Kind.MM_HMM, "m hh m, m m hh m m, m hh m m, m hh ax m, m m hh m"),
+    *_spellings(Kind.MM_HMM, "m hh m, m m hh m m, m hh m m, m hh ax m, m m hh m, ah m hh ah m"),
     *_spellings(Kind.HMM, "hh m, m, m m, hh m m, m m m"),
 )
 
@@ -62,7 +62,7 @@ OWN_HUMS = (
         Kind.MM_HMM,
         "m:0.17 hm:0.07 m:0.28, m:0.13 hm:0.09 m:0.2, m:0.22 hm:0.05 m:0.2, m:0.1 hm:0.06 m:0.35,"
         "m:0.16 hm:0.1 @n:0.06 m:0.22, m:0.12 h:0.06 m:0.25, m:0.25 hm:0.12 m:0.3, n:0.15 hm:0.07 n:0.25,"
-        "ng:0.15 hm:0.07 ng:0.26",
+        "ng:0.15 hm:0.07 ng:0.26, ah:0.08 m:0.09 h:0.06 ah:0.1 m:0.16",
     ),
     *_spellings(
         Kind.HMM,

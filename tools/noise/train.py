@@ -17,8 +17,8 @@ from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.noise import WEIGHTS, description
 
 VOICES = ("hibari", "own", "flite")
-"""Not espeak: among its voices are many that sound like machines. With them 7 of 180 pieces of recorded noise passed for
-speech, and 4 without; of 300 words in espeak's usual voices, clean and in noise, 290 and 292 passed."""
+"""Not espeak: among its voices are many that sound like machines. With them 7 of 180 pieces of recorded noise passed
+for speech, and 4 without; of 300 words in espeak's usual voices, clean and in noise, 290 and 292 passed."""
 
 SPEECH_EACH = 700
 """Clips of each synthesiser."""
