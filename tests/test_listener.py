@@ -142,9 +142,11 @@ def test_loudness_is_told_while_an_utterance_lasts_and_at_its_end() -> None:
     quiet = Audio(loud(0.5).samples // 4, 48_000)
     meanwhile: list[float | None] = []
     for number, audio in enumerate((loud(0.5), quiet), 1):
-        assert ear.listener.level_dbfs(number) is None
+        assert ear.listener.speech(number) is None
         ear.hear(audio)
-        meanwhile.append(ear.listener.level_dbfs(number))
+        speech = ear.listener.speech(number)
+        assert speech is not None
+        meanwhile.append(speech.level_dbfs)
         ear.hear(Audio.silence(0.6, 48_000))
     at_the_end = [edge.speech.level_dbfs for edge in ear.edges if isinstance(edge, SpeechEnded)]
     assert at_the_end == pytest.approx(meanwhile, abs=0.5)

@@ -194,11 +194,9 @@ class Ears:
                     if transcript.final:
                         error = None
                         break
-                    level_dbfs = None if self._listener is None else self._listener.level_dbfs(utterance)
+                    speech = None if self._listener is None else self._listener.speech(utterance)
                     self._post(
-                        PartialTranscript(
-                            utterance, text, transcript.pause, confidence, transcript.turn_over, level_dbfs
-                        )
+                        PartialTranscript(utterance, text, transcript.pause, confidence, transcript.turn_over, speech)
                     )
         except EngineError as failure:
             logger.warning("transcription failed", extra={"utterance": utterance, "error": str(failure)})

@@ -92,9 +92,9 @@ class Listener:
         if utterance == self._utterance:
             self._endpointer.patience_s = silence_s
 
-    def level_dbfs(self, utterance: int) -> float | None:
-        """How loud that utterance has been so far; None if it is not the newest one or nothing is known yet."""
-        return self._level_dbfs if utterance == self._utterance and self._powers else None
+    def speech(self, utterance: int) -> Speech | None:
+        """What is known of the sound of that utterance so far; None if it is not the newest one."""
+        return self._measured() if utterance == self._utterance and self._powers else None
 
     def demand(self, demands: Demands) -> None:
         """What it takes from now on to be heard over the bot's voice."""
@@ -189,14 +189,15 @@ class Listener:
                 pass
 
     def _speech(self) -> Speech:
-        echo = self._echo_share(self._endpointer.utterance_s + self._endpointer.silence_s)
-        if echo is not None and echo >= ECHO_FOUND:
+        speech = self._measured()
+        if speech.echo is not None and speech.echo >= ECHO_FOUND:
             self._grace_s = GRACE_S
-        return Speech(
-            duration_s=self._endpointer.utterance_s,
-            level_dbfs=self._level_dbfs,
-            echo=echo,
-        )
+        return speech
+
+    def _measured(self) -> Speech:
+        spoken_s = self._endpointer.utterance_s
+        echo = self._echo_share(spoken_s + self._endpointer.silence_s)
+        return Speech(duration_s=spoken_s, level_dbfs=self._level_dbfs, echo=echo)
 
     def _echo_share(self, duration_s: float) -> float | None:
         scores = [s for s in (self._echo.score(duration_s), self._echo.copied(duration_s)) if s is not None]

@@ -101,8 +101,8 @@ class SpeechEnded:
 class PartialTranscript:
     """What the utterance seems to be so far. `pause` is the pause before which no word is missing, if that is sure.
 
-    `turn_over`: the recogniser hears from how it was said that the user is done. `level_dbfs`: how loud the utterance
-    has been so far, where its sound is heard as it comes.
+    `turn_over`: the recogniser hears from how it was said that the user is done. `speech`: what is known of the sound
+    so far, where it is heard as it comes.
     """
 
     utterance: int
@@ -110,7 +110,7 @@ class PartialTranscript:
     pause: int | None = None
     confidence: float | None = None
     turn_over: bool = False
-    level_dbfs: float | None = None
+    speech: Speech | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,9 +257,8 @@ class _Transition(Deciding):
         answers_pause = input.pause is not None and input.pause == utterance.pause
         settled = answers_pause or (utterance.known and text == utterance.text)
         self._set(streams=self.state.streams or bool(text))
-        speech = utterance.speech
-        if input.level_dbfs is not None:
-            speech = replace(speech, level_dbfs=input.level_dbfs)
+        lasts = utterance.speaking and utterance.pause is None
+        speech = input.speech if lasts and input.speech is not None else utterance.speech
         utterance = replace(utterance, text=text, settled=settled, confidence=input.confidence, speech=speech)
         self._update(utterance)
         if settled:

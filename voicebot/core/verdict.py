@@ -82,6 +82,9 @@ COMPARED = 8
 """Fewer letters are found in any sentence: then whole words must agree."""
 BRIEF_S = 1.0
 """An echo that paused the bot is over by then; another's speech of this length would outlast the bot's by more."""
+GUESSED, ECHO_LIKELY = 0.6, 0.4
+"""A short sound of which a recogniser is no surer than this is an echo if it is like one to that extent: the first
+tenths of a second of a reply are too little for more. They scored 0.43 to 0.66 in a room with an echo of -6 dB."""
 NEW_WORDS = 3
 """So many words of their own make a message of what is certainly mixed with an echo."""
 
@@ -175,8 +178,9 @@ def _repeated_words(evidence: Evidence) -> Verdict | None:
 
 def _loud_echo(evidence: Evidence) -> Verdict | None:
     """Whatever words were found in it, if it was too short for another's: a recogniser makes anything of an echo."""
-    brief = evidence.speech.duration_s <= BRIEF_S
-    if not evidence.sounds_like_echo(ECHO_CERTAIN) or (not brief and len(evidence.own_words(EMPTY)) >= NEW_WORDS):
+    brief, confidence = evidence.speech.duration_s <= BRIEF_S, evidence.context.confidence
+    guessed = evidence.speech.duration_s <= SHORT_S and confidence is not None and confidence < GUESSED
+    if not evidence.sounds_like_echo(ECHO_LIKELY if guessed else ECHO_CERTAIN) or (not brief and len(evidence.own_words(EMPTY)) >= NEW_WORDS):
         return None
     what = f"the sound of {evidence.quoted}" if evidence.words else "the sound"
     return _resume(evidence, "echo", f"{what} is the bot's own voice coming back")
