@@ -166,7 +166,7 @@ async def test_a_conversation_with_a_tool_a_backchannel_and_an_interruption(serv
             Answer(calls=(Call("clock", {"place": "Tokyo"}),), reasoning=THOUGHT),
             Answer(f"<think>{THOUGHT}</think>It is ten o'clock in Tokyo.", reasoning=THOUGHT),
             Answer(STORY),
-            Answer("Two plus two is four."),
+            Answer("Ten times three is thirty."),
         ]
     )
     names = {"llm_engine": "groq", "tts_engine": "elevenlabs", "stt_engine": "deepgram"}
