@@ -27,7 +27,12 @@ BACKCHANNELS = (
     *("yeah", "yes", "okay", "right"),
     *("i see", "sure", "really", "got it", "go on", "wow", "cool"),
 )
-HUMS = {"uh-huh": "pau ah hh ah pau", "mm-hmm": "pau m hh m m pau", "mhm": "pau ah m hh ah m pau", "hmm": "pau hh m m m pau"}
+HUMS = {
+    "uh-huh": "pau ah hh ah pau",
+    "mm-hmm": "pau m hh m m pau",
+    "mhm": "pau ah m hh ah m pau",
+    "hmm": "pau hh m m m pau",
+}
 OBEYED = (
     *("stop", "wait", "no", "help me", "hold on", "what time is it", "what is two plus two", "who are you"),
     *("can you repeat that", "tell me a joke", "what do you mean", "why", "how old are you", "stop it", "be quiet"),

@@ -34,7 +34,7 @@ ECHO_KNOWN_WINDOWS = 16
 ECHO_EXPECTED = 1.5
 """Half a second of echo shows an open loudspeaker: what may be more of it is then believed sooner."""
 
-ECHO_FOUND = 0.7
+ECHO_FOUND = 0.35
 GRACE_S = 0.8
 """An utterance of which so much was an echo shows that the detector has not found its delay yet. So much more of the
 bot's voice it is given, as it would not find it in the scraps between one pause and the next."""

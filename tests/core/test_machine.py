@@ -230,7 +230,9 @@ def spoken_at(session: Session, level_dbfs: float, text: str, *partials: str) ->
     number = session.state.last_utterance + 1
     commands = session.post(SpeechStarted(number))
     for partial in partials:
-        commands += session.post(PartialTranscript(number, partial, speech=Speech(duration_s=1.0, level_dbfs=level_dbfs)))
+        commands += session.post(
+            PartialTranscript(number, partial, speech=Speech(duration_s=1.0, level_dbfs=level_dbfs))
+        )
     commands += session.post(SpeechEnded(number, speech=Speech(duration_s=1.5, level_dbfs=level_dbfs)))
     return commands + session.post(FinalTranscript(number, text))
 

@@ -27,6 +27,8 @@ def spoken(text: str, voice: str = "rms", *, phones: bool = False) -> Audio:
         pytest.skip("flite is not installed (apt-get install flite): no speech to test with")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "speech.wav"
-        subprocess.run(["flite", "-voice", voice, "-p" if phones else "-t", text, "-o", str(file)], check=True, capture_output=True)
+        subprocess.run(
+            ["flite", "-voice", voice, "-p" if phones else "-t", text, "-o", str(file)], check=True, capture_output=True
+        )
         samples, rate_hz = soundfile.read(file, dtype="int16")
     return Audio(samples, rate_hz)

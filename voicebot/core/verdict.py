@@ -69,8 +69,9 @@ class Context:
     sensitivity: Sensitivity = Sensitivity.BALANCED
 
 
-ECHO_HEARD = 0.5
-"""From here on the sound itself speaks for an echo."""
+ECHO_HEARD = 0.35
+"""From here on the sound itself speaks for an echo. The first tenths of a second of a reply, which are all there is to
+tell by, scored 0.40 to 0.66 in a room with 1 s of reverberation and an echo of -6 dB."""
 ECHO_CERTAIN = 0.7
 LIKE = 0.8
 """How much of the letters must agree without help from the sound; of each word `LIKE_WORD`; with its help `GARBLED`."""
@@ -82,9 +83,8 @@ COMPARED = 8
 """Fewer letters are found in any sentence: then whole words must agree."""
 BRIEF_S = 1.0
 """An echo that paused the bot is over by then; another's speech of this length would outlast the bot's by more."""
-GUESSED, ECHO_LIKELY = 0.6, 0.4
-"""A short sound of which a recogniser is no surer than this is an echo if it is like one to that extent: the first
-tenths of a second of a reply are too little for more. They scored 0.43 to 0.66 in a room with an echo of -6 dB."""
+GUESSED = 0.75
+"""A recogniser that is no surer than this of a short sound may have made its words of an echo."""
 NEW_WORDS = 3
 """So many words of their own make a message of what is certainly mixed with an echo."""
 
@@ -180,7 +180,9 @@ def _loud_echo(evidence: Evidence) -> Verdict | None:
     """Whatever words were found in it, if it was too short for another's: a recogniser makes anything of an echo."""
     brief, confidence = evidence.speech.duration_s <= BRIEF_S, evidence.context.confidence
     guessed = evidence.speech.duration_s <= SHORT_S and confidence is not None and confidence < GUESSED
-    if not evidence.sounds_like_echo(ECHO_LIKELY if guessed else ECHO_CERTAIN) or (not brief and len(evidence.own_words(EMPTY)) >= NEW_WORDS):
+    if not evidence.sounds_like_echo(ECHO_HEARD if guessed else ECHO_CERTAIN) or (
+        not brief and len(evidence.own_words(EMPTY)) >= NEW_WORDS
+    ):
         return None
     what = f"the sound of {evidence.quoted}" if evidence.words else "the sound"
     return _resume(evidence, "echo", f"{what} is the bot's own voice coming back")
