@@ -6,6 +6,8 @@ other speakers than the training's. Rates are tested and no single clips, as som
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from threading import Event
 from time import thread_time
 
@@ -62,8 +64,9 @@ def share(values: list[bool]) -> float:
     return sum(values) / len(values)
 
 
-def made(source: Source, count: int, condition: Condition) -> list[Clip]:
-    return list(clips(source, count, SEED, always(condition)))
+@cache
+def made(source: Callable[[], Source], count: int, condition: Condition) -> list[Clip]:
+    return list(clips(source(), count, SEED, always(condition)))
 
 
 def said(text: str, voice: str) -> Samples:
@@ -80,22 +83,22 @@ def heard_as_hum(model: Model, short: ShortUtterances, sound: Samples) -> bool:
 
 @pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
 def test_hums_of_unheard_voices_let_the_bot_go_on(model: Model, short: ShortUtterances, condition: Condition) -> None:
-    hums = [clip for clip in made(flite_source(), 90, condition) if clip.kind is not Kind.WORDS]
+    hums = [clip for clip in made(flite_source, 100, condition) if clip.kind is not Kind.WORDS]
     pairs = [texts(model, short, clip.sound) for clip in hums]
     alone, looked_at_again = (share([lets_go_on(pair[place]) for pair in pairs]) for place in (0, 1))
-    assert looked_at_again >= 0.75
-    assert looked_at_again >= alone + 0.1
+    assert looked_at_again >= 0.65
+    assert looked_at_again >= alone + 0.3
 
 
 @pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
 def test_hardly_any_word_is_taken_for_a_hum(model: Model, short: ShortUtterances, condition: Condition) -> None:
-    words = [clip for clip in made(flite_source(), 120, condition) if clip.kind is Kind.WORDS]
-    assert share([heard_as_hum(model, short, clip.sound) for clip in words]) <= 0.06
+    words = [clip for clip in made(flite_source, 100, condition) if clip.kind is Kind.WORDS]
+    assert share([heard_as_hum(model, short, clip.sound) for clip in words]) <= 0.07
 
 
 def test_hums_of_made_up_speakers_are_told_from_their_words(model: Model, short: ShortUtterances) -> None:
     """Deep and high voices, with rising, falling and flat melodies."""
-    several = made(own_source(), 100, CLEAN)
+    several = made(own_source, 100, CLEAN)
     taken = {
         hums: share([heard_as_hum(model, short, clip.sound) for clip in several if (clip.kind is Kind.WORDS) != hums])
         for hums in (True, False)
@@ -106,7 +109,7 @@ def test_hums_of_made_up_speakers_are_told_from_their_words(model: Model, short:
 
 def test_two_hums_in_a_row_are_one_backchannel(model: Model, short: ShortUtterances) -> None:
     doubled = []
-    for clip in made(own_source(), 60, CLEAN):
+    for clip in made(own_source, 100, CLEAN):
         if clip.kind is Kind.WORDS or spoken_s(clip.sound, len(model.encode(clip.sound))) > 0.55:
             continue
         loud = clip.sound[np.abs(clip.sound) > 0]
@@ -133,7 +136,7 @@ def test_backchannels_in_words_let_the_bot_go_on(model: Model, short: ShortUtter
     pairs = [texts(model, short, said(phrase, voice)) for phrase in BACKCHANNELS for voice in VOICES]
     alone, looked_at_again = ([is_backchannel(pair[place]) for pair in pairs] for place in (0, 1))
     assert looked_at_again.count(False) <= 4
-    assert looked_at_again.count(True) >= alone.count(True) + 3
+    assert looked_at_again.count(True) >= alone.count(True) + 5
 
 
 def test_words_that_sound_like_usual_phrases_stay_themselves(model: Model, short: ShortUtterances) -> None:
@@ -171,7 +174,7 @@ def test_long_utterances_are_not_looked_at(
 def test_it_costs_little(model: Model, short: ShortUtterances) -> None:
     """Some milliseconds at each pause of a short utterance; three times as much is allowed, as machines differ."""
     several: list[tuple[Samples, Features, Decoded]] = []
-    for clip in made(own_source(), 20, CLEAN):
+    for clip in made(own_source, 100, CLEAN)[:20]:
         features = model.encode(clip.sound)
         several.append((clip.sound, features, model.decode(features)))
     begun = thread_time()
