@@ -35,8 +35,8 @@ EVERY = 40
 
 BEFORE = 30
 MARGIN = 15
-"""So much sound before and after the speech is decoded, too: words begin and end softly. Of 120 short phrases in flite's
-voices 97 were right with 0.3 s before them, 92 with 0.15 s; no more with 0.6 s, or with 0.3 s behind them."""
+"""So much sound before and after the speech is decoded, too: words begin and end softly. Of 120 short phrases in
+flite's voices 97 were right with 0.3 s before them, 92 with 0.15 s; no more with 0.6 s, or with 0.3 s behind them."""
 
 COVERED = 3
 """A decoding that ended so long after the speech has missed none of it."""
