@@ -201,3 +201,5 @@ async def test_how_levels_echo_and_engines_are_judged(context: BrowserContext) -
     assert await engines(stt=[True], llm=[True, False]) == "ready"
     assert await engines(stt=[True], llm=[False, True]) == "limited"
     assert await engines(stt=[True], llm=[False, False]) == "down"
+    assert await engines(stt=[False], llm=[False, True]) == "typing only"
+    assert await engines(stt=[False], llm=[False]) == "down"

@@ -16,7 +16,7 @@ from tests.simulators.faults import Fault, Planned
 from tests.simulators.files import FileHost
 from tests.support.speech import spoken
 from tests.support.understanding import words
-from voicebot.engines.download import DownloadRules, RemoteFile
+from voicebot.engines.download import DownloadError, DownloadRules, RemoteFile
 from voicebot.engines.stt.moonshine import Moonshine
 from voicebot.engines.stt.moonshine import larger as larger_module
 from voicebot.engines.stt.moonshine.larger import BASE_EN, LargerModel
@@ -120,7 +120,7 @@ async def test_a_server_that_cannot_be_reached_is_asked_again_later(
     async def fetch(*_: object) -> None:
         nonlocal tried
         tried += 1
-        raise larger_module.DownloadError("no connection")
+        raise DownloadError("no connection")
 
     monkeypatch.setattr(larger_module, "fetch", fetch)
     async with engine_with(LargerModel(nowhere, tmp_path, RULES)) as engine, asyncio.timeout(20):

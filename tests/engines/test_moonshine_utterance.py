@@ -145,8 +145,8 @@ def test_silence_before_and_after_the_speech_is_not_decoded() -> None:
     utterance.push(np.concatenate([silence(2.0), loud(0.5), silence(2.0)]))
     utterance.end()
     request = needed(utterance)
-    assert len(utterance.sound(request)) == round(0.8 * SPEECH_RATE_HZ)
-    assert (request.start, request.end) == (200 - 15, 250 + 15)
+    assert len(utterance.sound(request)) == round(0.95 * SPEECH_RATE_HZ)
+    assert (request.start, request.end) == (200 - 30, 250 + 15)
 
 
 def numbered(count: int, each_s: float, gap_s: float) -> list[Samples]:

@@ -11,7 +11,7 @@ from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from voicebot import limits
 from voicebot.engines.base import EngineError, EngineHealth, Engines, Fault
 from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import TextToSpeechChain
+from voicebot.engines.fallback import SpeechToTextChain, TextToSpeechChain
 from voicebot.engines.preflight import Preflight
 
 
@@ -56,6 +56,26 @@ async def test_a_stage_without_an_engine_is_a_problem_until_one_is_well(monkeypa
     voice.well = True
     await looked.check()
     assert looked.problem is None
+    await engines.close()
+
+
+class NoRecogniser(ScriptedStt):
+    async def start(self) -> None:
+        raise EngineError("moonshine", "the package moonshine-voice is not installed", fault=Fault.MISSING)
+
+
+async def test_without_a_recogniser_sessions_work_by_typing() -> None:
+    scripted_ones = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
+    stt = SpeechToTextChain([NoRecogniser()], FallbackRules())
+    engines = Engines(stt, scripted_ones.agent, scripted_ones.tts, scripted_ones.vad_name, scripted_ones.make_vad)
+    assert Preflight(scripted_ones).typing_only is None
+    await engines.start()
+    looked = Preflight(engines)
+    await looked.check()
+    assert looked.problem is None
+    assert looked.typing_only is not None
+    assert "you can type" in looked.typing_only
+    assert "moonshine-voice is not installed" in looked.typing_only
     await engines.close()
 
 

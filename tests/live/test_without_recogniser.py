@@ -1,0 +1,30 @@
+"""Where no recogniser can be started, as on a system without a wheel of Moonshine, the bot is typed to."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.support.live_server import serving
+from tests.support.rtc_client import RtcClient
+from voicebot import build, config
+from voicebot.engines.stt.moonshine import model
+
+
+async def test_the_bot_starts_says_so_and_answers_what_is_typed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(model, "find_spec", lambda name: None)
+    settings = config.load(stt_engine="moonshine", llm_engine="offline", tts_engine="espeak")
+    async with serving(build.build(settings), settings) as server, httpx.AsyncClient(trust_env=False) as http:
+        page = (await http.get(f"{server.url}/webrtc/config")).json()
+        assert page["problem"] is None
+        assert page["notice"].startswith("The bot understands no speech just now: you can type. moonshine: the package")
+        assert "set DEEPGRAM_API_KEY" in page["notice"]
+        async with RtcClient(server.url) as client:
+            client.send({"type": "text", "text": "what is ten times three"})
+            await client.wait_for_message(
+                lambda message: message["type"] == "state" and "thirty" in str(message["chat"][-1:]).lower(), 30
+            )
+    warnings = [record for record in caplog.records if "moonshine" in record.getMessage()]
+    assert len([record for record in warnings if record.levelname == "WARNING"]) == 1
