@@ -45,7 +45,7 @@ HUM_MARGIN = 10.0
 """Hum texts that are less likely than the model's own text by more than this (natural logarithm) are all the same."""
 
 _LISTENING = "yeah, yes, right, okay, sure, cool, wow, really, great, exactly, absolutely, i see, go on, got it, oh wow"
-_INTERRUPTING = "stop, wait, pause, enough, stop it, hold on, hang on, shut up, be quiet, help me, help"
+_INTERRUPTING = "stop, wait, pause, enough, stop it, hold on, hang on, shut up, be quiet, help me"
 """The short phrases that are usual enough to be preferred to other words that sound like them."""
 
 _LONG_LETTERS = 8
