@@ -165,6 +165,15 @@ def test_a_word_hardly_recognised_is_noise_unless_the_bot_has_asked() -> None:
     assert ruled("stop", replace(TALKING, confidence=0.2, speech=unsure)) == (Decision.REGENERATE, "stop word")
 
 
+@pytest.mark.parametrize("text", ["liza", "why is it", "one minute"])
+def test_words_that_were_guessed_from_the_beginning_of_an_echo_are_ridden_out(text: str) -> None:
+    short = Speech(duration_s=0.4, echo=0.45, outlasted_s=0.35)
+    assert ruled(text, replace(TALKING, confidence=0.55, speech=short)) == (Decision.RESUME, "echo")
+    assert ruled(text, replace(TALKING, confidence=0.9, speech=short))[0] is Decision.REGENERATE
+    assert ruled(text, replace(TALKING, confidence=0.55, speech=replace(short, echo=0.2)))[0] is Decision.REGENERATE
+    assert ruled("stop", replace(TALKING, confidence=0.55, speech=short)) == (Decision.REGENERATE, "stop word")
+
+
 @pytest.mark.parametrize("text", ["are we going to the shop later", "he never told me that", "hello"])
 def test_a_voice_much_softer_than_the_users_does_not_interrupt(text: str) -> None:
     far = replace(TALKING, confidence=0.9, speech=Speech(duration_s=2.0, level_db=-13.0))

@@ -121,10 +121,19 @@ def _audible_echo(evidence: Evidence) -> Verdict | None:
     return _resume(evidence, "echo", f"{evidence.quoted} is the bot's own voice: it said “{' '.join(evidence.tail)}”")
 
 
+def _guessed_from_echo(evidence: Evidence) -> bool:
+    """The sound is short and may be an echo, and its words were guessed: they are no reason to think otherwise."""
+    confidence = evidence.context.confidence
+    guessed = evidence.speech.duration_s <= SHORT_S and confidence is not None and confidence < GUESSED
+    return guessed and evidence.sounds_like_echo(ECHO_HEARD)
+
+
 def _stop(evidence: Evidence) -> Verdict | None:
     if not evidence.stop or _backchannel(evidence) is not None:
         return None
-    if len(evidence.words) > 2 and evidence.speech.duration_s <= BRIEF_S and evidence.sounds_like_echo(ECHO_CERTAIN):
+    brief = evidence.speech.duration_s <= BRIEF_S
+    certain = len(evidence.words) > 2 and brief and evidence.sounds_like_echo(ECHO_CERTAIN)
+    if certain or (len(evidence.words) > 1 and _guessed_from_echo(evidence)):
         return None  # an echo in which a stop word was found
     if evidence.phrases.includes(frozenset({Kind.STOP}), AROUND_WISH):
         return _give_way(evidence, "stop word", f"{evidence.quoted} asks for silence", answer=False)
@@ -178,11 +187,10 @@ def _repeated_words(evidence: Evidence) -> Verdict | None:
 
 def _loud_echo(evidence: Evidence) -> Verdict | None:
     """Whatever words were found in it, if it was too short for another's: a recogniser makes anything of an echo."""
-    brief, confidence = evidence.speech.duration_s <= BRIEF_S, evidence.context.confidence
-    guessed = evidence.speech.duration_s <= SHORT_S and confidence is not None and confidence < GUESSED
-    if not evidence.sounds_like_echo(ECHO_HEARD if guessed else ECHO_CERTAIN) or (
-        not brief and len(evidence.own_words(EMPTY)) >= NEW_WORDS
-    ):
+    brief = evidence.speech.duration_s <= BRIEF_S
+    if not (evidence.sounds_like_echo(ECHO_CERTAIN) or _guessed_from_echo(evidence)):
+        return None
+    if not brief and len(evidence.own_words(EMPTY)) >= NEW_WORDS:
         return None
     what = f"the sound of {evidence.quoted}" if evidence.words else "the sound"
     return _resume(evidence, "echo", f"{what} is the bot's own voice coming back")
