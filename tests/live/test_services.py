@@ -180,7 +180,7 @@ async def test_a_conversation_with_a_tool_a_backchannel_and_an_interruption(serv
             "tts": "elevenlabs",
         }
         called, told = services.bodies[0]["messages"][-1], services.bodies[1]["messages"]
-        assert called == {"role": "user", "content": "What time is it in Tokyo?"}
+        assert called == {"role": "user", "content": state["chat"][0]["text"]}
         assert [message["role"] for message in told] == ["system", "user", "assistant", "tool"]
         assert "Asia/Tokyo" in told[-1]["content"]
 
