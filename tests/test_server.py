@@ -39,13 +39,13 @@ def test_a_service_that_rests_is_named_as_it_may_be_used_again() -> None:
     ("stt", "llm", "settings", "told"),
     [
         (
-            ["pocketsphinx"],
+            ["moonshine"],
             ["local", "offline"],
             {},
             "What is said here stays on this machine: a local model answers it, and no service hears you.",
         ),
         (
-            ["pocketsphinx"],
+            ["moonshine"],
             ["local", "offline"],
             {"ollama_host": "gpu.lan"},
             "What is said here is answered by the model at gpu.lan.",
@@ -58,14 +58,14 @@ def test_a_service_that_rests_is_named_as_it_may_be_used_again() -> None:
             "What the local model answers stays on this machine.",
         ),
         (
-            ["pocketsphinx"],
+            ["moonshine"],
             ["huggingface", "offline"],
             {},
             "What is said here is answered by huggingface, over the internet.",
         ),
         # A gateway on this machine may hand it on.
         (
-            ["pocketsphinx"],
+            ["moonshine"],
             ["openai", "offline"],
             {"openai_base_url": "http://127.0.0.1:4000/v1"},
             "What is said here is answered by openai at 127.0.0.1.",
