@@ -21,7 +21,7 @@ def refused(folder: Path, *arguments: str, **settings: str) -> tuple[str, set[st
     ended = subprocess.run(
         [sys.executable, "-X", "importtime", str(PROJECT / "app.py"), *arguments],
         cwd=folder,
-        env=environment(**settings),
+        env=environment(**settings) | {"PYTHONASYNCIODEBUG": ""},  # its warnings would stand between the lines
         capture_output=True,
         text=True,
         check=False,

@@ -84,7 +84,7 @@ def test_its_python_and_its_user() -> None:
 
 def test_its_settings_are_settings_and_its_port_is_the_one_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {name.upper() for name in Settings.model_fields}
-    assert set(environment()) - known == {"HOME", "PYTHONUNBUFFERED"}
+    assert set(environment()) - known == {"HOME", "PYTHONUNBUFFERED", "XDG_CACHE_HOME"}
     for name, value in environment().items():
         monkeypatch.setenv(name, value)
     settings = config.load()
