@@ -94,6 +94,8 @@ async def test_memory_stays_flat_over_connections(tmp_path: Path) -> None:
         early_mb = await visits(app, 4)
         late_mb = await visits(app, 12)
         assert app.process.num_fds() <= files + 2, "two for web connections that are kept alive"
-        assert app.process.num_threads() <= threads
+        assert app.process.num_threads() <= threads + 2, (
+            "hearing and speaking each have a second thread when they need it"
+        )
         assert len(app.process.children(recursive=True)) == children
         assert late_mb < early_mb + 10, "in 60 connections"

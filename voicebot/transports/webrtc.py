@@ -47,6 +47,7 @@ from voicebot.transports.messages import (
     MessageError,
     TextMessage,
 )
+from voicebot.transports.quiet import QuietWatch
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +61,6 @@ TELEMETRY_INTERVAL_S = 1.0
 
 MAX_BUFFERED_BYTES = 1_000_000
 """A client that does not read its data channel gets no more states until it does."""
-
-QUIET_S = 0.3
-"""So long without a packet, and the microphone counts as silent (muted, or the network is away)."""
 
 EMIT_S = 30.0
 """FastRTC wants something at least every 60 s, and complains otherwise."""
@@ -127,6 +125,7 @@ class VoiceHandler(AsyncStreamHandler):
         self._unsent: State | None = self._orchestrator.state
         self._sent_s = self._telemetry_s = 0.0
         self._heard_s = time.monotonic()
+        self._quiet = QuietWatch()
         self._untold_s: float | None = None
         """Since when nothing could be told to the client; None: the last message left."""
         self.max_message_bytes = limits.LEAST_MESSAGE_BYTES
@@ -268,7 +267,7 @@ class VoiceHandler(AsyncStreamHandler):
     def _keep_house(self) -> None:
         """What is to be done now and then: the playout clock is the one clock."""
         now_s = time.monotonic()
-        if now_s - self._heard_s > QUIET_S and self._orchestrator.ears.hears_speech:
+        if self._quiet.is_quiet(now_s, self._heard_s) and self._orchestrator.ears.hears_speech:
             self._orchestrator.ears.hear(Audio.silence(FRAME_S, WIRE_RATE_HZ))
         if self._unsent is not None and now_s - self._sent_s >= STATE_INTERVAL_S:
             state, self._sent_s = self._unsent, now_s

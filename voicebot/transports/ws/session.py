@@ -29,6 +29,7 @@ from voicebot.orchestrator import Meter, Orchestrator
 from voicebot.player import FrameClock
 from voicebot.recording.recorder import Recordings
 from voicebot.store.conversation import Conversation
+from voicebot.transports.quiet import QuietWatch
 from voicebot.transports.recording_decoder import Decoded, RecordingDecoder
 from voicebot.transports.ws.budget import SoundBudget
 from voicebot.transports.ws.inbox import Inbox, LargeMessage
@@ -66,9 +67,6 @@ MIN_SIZE = 100
 
 SHORTEST_S = 0.2
 """Of a recording: less holds no word."""
-
-QUIET_S = 0.3
-"""So long without live sound, and the microphone counts as silent."""
 
 TELEMETRY_INTERVAL_S = 1.0
 
@@ -234,13 +232,13 @@ class Session:
 
     async def _tick(self) -> None:
         """The playout clock, which also looks after what is to be done now and then."""
-        clock, told_s = FrameClock(), time.monotonic()
+        clock, quiet, told_s = FrameClock(), QuietWatch(), time.monotonic()
         while True:
             await clock.tick()
             self._playout.tick(self._advance)
             now_s = time.monotonic()
-            quiet = self._heard_s is not None and now_s - self._heard_s > QUIET_S
-            if quiet and self._orchestrator.ears.hears_speech:
+            silent = self._heard_s is not None and quiet.is_quiet(now_s, self._heard_s)
+            if silent and self._orchestrator.ears.hears_speech:
                 self._orchestrator.ears.hear(Audio.silence(FRAME_S, self._rate_hz))
             if now_s - told_s >= TELEMETRY_INTERVAL_S:
                 told_s = now_s

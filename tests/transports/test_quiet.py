@@ -1,0 +1,24 @@
+"""When a microphone counts as silent."""
+
+from __future__ import annotations
+
+from voicebot.transports.quiet import LOOK_AGAIN_S, QUIET_S, QuietWatch
+
+FRAME_S = 0.02
+
+
+def test_a_microphone_that_sends_nothing_any_more_is_silent_soon() -> None:
+    watch = QuietWatch()
+    quiet = [watch.is_quiet(frame * FRAME_S, heard_s=0.0) for frame in range(30)]
+    first = quiet.index(True) * FRAME_S
+    assert QUIET_S + LOOK_AGAIN_S - 0.001 <= first <= QUIET_S + LOOK_AGAIN_S + 2 * FRAME_S
+    assert all(quiet[quiet.index(True) :])
+
+
+def test_sound_that_waits_to_be_read_after_a_stall_is_no_silence() -> None:
+    watch = QuietWatch()
+    assert not watch.is_quiet(1.0, heard_s=1.0)
+    assert not watch.is_quiet(1.8, heard_s=1.0), "the loop was held up for 0.8 s: nothing could be read"
+    assert not watch.is_quiet(1.82, heard_s=1.81)
+    assert not watch.is_quiet(2.2, heard_s=1.82), "and once more: what was noticed before is forgotten"
+    assert watch.is_quiet(2.2 + LOOK_AGAIN_S, heard_s=1.82)
