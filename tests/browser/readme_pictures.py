@@ -91,7 +91,7 @@ async def film_an_interruption(visitor: Visitor, path: Path) -> None:
     await visitor.sees("speaking")
     async with Film(visitor.page) as film:
         await visitor.hears_words(5)
-        await visitor.says("uh-huh")
+        await visitor.says("uh-huh", "slt")
         await expect(visitor.rulings).to_have_count(1, timeout=ANSWER_S * 1000)
         await visitor.hears_words(len(await visitor.words("heard")) + 5)
         await visitor.says("what is ten times three")

@@ -30,7 +30,7 @@ async def take(visitor: Visitor, folder: Path) -> None:
     await visitor.sees("listening")
     await visitor.types("Tell me a long story")
     await visitor.hears_words(WORDS_BETWEEN)
-    await visitor.says("uh-huh")
+    await visitor.says("uh-huh", "slt")
     await expect(visitor.rulings).to_have_count(1, timeout=ANSWER_S * 1000)
     heard = await visitor.words("heard")
     await visitor.hears_words(len(heard) + WORDS_BETWEEN)

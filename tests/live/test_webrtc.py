@@ -78,7 +78,7 @@ async def test_a_fault_beside_the_conversation_leaves_the_bot_neither_mute_nor_d
 async def test_a_spoken_question_is_answered_aloud_and_so_is_the_next(embedded: LiveServer) -> None:
     async with RtcClient(embedded.url) as client:
         await client.wait_for_message(lambda message: message["type"] == "hello")
-        for count, (question, word) in enumerate([("what time is it in tokyo", "Tokyo"), ("tell me a joke", "")], 1):
+        for count, (question, word) in enumerate([("what time is it in london", "London"), ("tell me a joke", "")], 1):
             client.microphone.say(spoken(question))
             ended_s = await client.microphone.said()
             await client.heard.wait_for_sound(30, after_s=ended_s)
@@ -286,7 +286,7 @@ async def test_thirty_connections_leave_nothing_behind(embedded: LiveServer) -> 
         await visit(hang_up if number % 2 else vanish)
     gc.collect()
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
-    assert threading.active_count() <= threads
+    assert threading.active_count() <= threads + 2, "hearing and speaking each have a second thread when they need it"
     assert len(process.children()) == children
     embedded.connections.recordings.close()
     assert process.num_fds() <= files + 2
