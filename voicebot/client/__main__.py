@@ -139,7 +139,7 @@ def read(path: Path) -> tuple[bytes, float]:
 
 async def until_idle(caller: Caller) -> None:
     try:
-        async with asyncio.timeout(ANSWER_S):  # Python 3.11's `wait_for` may lose a cancellation that comes with the result
+        async with asyncio.timeout(ANSWER_S):  # Python 3.11's `wait_for` can lose a cancellation
             await before_the_end(caller, caller.idle.wait())
     except TimeoutError:
         sys.stdout.write("server:  (no answer)\n")

@@ -219,7 +219,8 @@ class VoiceHandler(AsyncStreamHandler):
     async def emit(self) -> None:
         """FastRTC asks here for sound, but `_play` gives it: this waits, and shows now and then that it is alive."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._closed.wait(), EMIT_S)
+            async with asyncio.timeout(EMIT_S):  # Python 3.11's `wait_for` can lose a cancellation
+                await self._closed.wait()
         await asyncio.sleep(FRAME_S)
 
     async def _play(self) -> None:

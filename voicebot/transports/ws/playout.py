@@ -135,7 +135,8 @@ class Playout:
             return
         if self._clips:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), CUT_S)
+                async with asyncio.timeout(CUT_S):  # Python 3.11's `wait_for` can lose a cancellation
+                    await self._settled.wait()
         self._player.heard_to(min(self._acknowledged, self._player.cursor))
 
     def _end(self) -> None:
