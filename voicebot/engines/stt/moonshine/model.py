@@ -26,7 +26,7 @@ from voicebot.engines.stt.moonshine.tokenizer import END, START, Tokenizer
 ENGINE = "moonshine"
 
 INSTEAD = "to talk to the bot all the same, set DEEPGRAM_API_KEY"
-"""What to do where the model can't be had, as on Intel Macs and on Linux with an old glibc."""
+"""What to do where the model can't be had, as on Intel Macs."""
 
 Features = npt.NDArray[np.float32]
 """What the encoder makes of a sound: float32 of shape (frames, 288), one frame for each `FRAME_SAMPLES`.
@@ -52,16 +52,29 @@ _LOOP_TOKENS = 12
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A file of a model, with the hash that it must have."""
+    """A file of a model, with the hashes that it may have (SHA-256)."""
 
     name: str
-    sha256: str
+    sha256: tuple[str, ...]
 
 
-ENCODER = ModelFile("encoder_model.ort", "94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221")
-DECODER = ModelFile("decoder_model_merged.ort", "cf524c4862d36e9e5ab032eddc73637efd822d70e868ac575cf1a46e1e4708a0")
-TOKENS = ModelFile("tokenizer.bin", "6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d")
-"""The files of tiny-en in moonshine-voice 0.1.0; the same on all its platforms."""
+ENCODER = ModelFile(
+    "encoder_model.ort",
+    (
+        "94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221",
+        "e091ae52fc2a912197af8f7b7ae2e8365b656ff58463313e0660cce59d9e81d3",
+    ),
+)
+DECODER = ModelFile(
+    "decoder_model_merged.ort",
+    (
+        "cf524c4862d36e9e5ab032eddc73637efd822d70e868ac575cf1a46e1e4708a0",
+        "b40193912d8f4af041f2f3e9f7ff23d45b63a1c15a9c7d35fcbebeab3c4273b2",
+    ),
+)
+TOKENS = ModelFile("tokenizer.bin", ("6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d",))
+"""The files of tiny-en in moonshine-voice 0.1.0, then in 0.0.4, the last version for systems that are too old for
+0.1.0. The weights are the same but for their rounding; the files are the same on all platforms of a version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +245,7 @@ def _check(folder: Path, file: ModelFile) -> None:
     except OSError as error:
         message = f"its model file {file.name} can't be read ({error.strerror})"
         raise EngineError(ENGINE, message, fault=Fault.MISSING) from None
-    if found != file.sha256:
+    if found not in file.sha256:
         message = f"its model file {file.name} is not the expected one (wrong sha256); install moonshine-voice==0.1.0"
         raise EngineError(ENGINE, message)
 
