@@ -49,9 +49,8 @@ CHATTER = (
 )
 FARTHER_DB = -15.0
 
-
-KNOWN_WRONG = 10
-"""So many of the sixty are taken for other words, "cool" and "wow" most of all. The goal is three."""
+KNOWN_WRONG = {("yes", "awb"), ("wow", "awb"), ("cool", "awb"), ("uh-huh", "kal")}
+"""These of the sixty are taken for other words: "Worse.", "No.", "Don't.", "Stop."."""
 
 
 def overheard(sound: Audio, usual_dbfs: float | None = None) -> list[Verdict]:
@@ -81,7 +80,12 @@ def _verdict(pieces: Sequence[Samples], speech: Speech, usual_dbfs: float | None
     level_db = None if usual_dbfs is None or speech.level_dbfs is None else speech.level_dbfs - usual_dbfs
     speech = Speech(duration_s=speech.duration_s, level_db=level_db)
     context = Context(
-        TALKING.language, TALKING.sentence, TALKING.words_heard, confidence=transcript.confidence, speech=speech
+        TALKING.language,
+        TALKING.sentence,
+        TALKING.words_heard,
+        confidence=transcript.confidence,
+        backchannel=transcript.backchannel,
+        speech=speech,
     )
     return judge(transcript.text, context, final=True)
 
@@ -144,13 +148,13 @@ def bark(seed: int) -> Audio:
 
 
 def test_what_a_listener_says_is_ridden_out_as_a_backchannel() -> None:
-    wrong = []
+    wrong = {}
     for text in (*BACKCHANNELS, *HUMS):
         for voice in VOICES:
             verdicts = overheard(spoken(HUMS.get(text, text), voice, phones=text in HUMS))
             if [verdict.rule for verdict in verdicts] != ["backchannel"]:
-                wrong.append((text, voice, [(verdict.rule, verdict.text) for verdict in verdicts]))
-    assert len(wrong) <= KNOWN_WRONG, wrong
+                wrong[text, voice] = [(verdict.rule, verdict.text) for verdict in verdicts]
+    assert wrong.keys() <= KNOWN_WRONG, wrong
 
 
 def test_stop_words_requests_and_questions_are_obeyed() -> None:

@@ -181,7 +181,7 @@ class Ears:
 
     async def _transcribed_by_recogniser(self, utterance: int, sound: _Sound) -> FinalTranscript:
         """The final transcript; partial ones are posted."""
-        text, confidence = "", None
+        text, confidence, backchannel = "", None, ""
         error: str | None = "The speech recogniser ended without a final text."
         try:
             assert self._transcriber is not None
@@ -191,12 +191,15 @@ class Ears:
                         self._post(EngineServed(Stage.STT, transcript.engine, transcript.reasons))
                         continue
                     text, confidence = transcript.text, transcript.confidence
+                    backchannel = transcript.backchannel
                     if transcript.final:
                         error = None
                         break
                     speech = None if self._listener is None else self._listener.speech(utterance)
                     self._post(
-                        PartialTranscript(utterance, text, transcript.pause, confidence, transcript.turn_over, speech)
+                        PartialTranscript(
+                            utterance, text, transcript.pause, confidence, transcript.turn_over, speech, backchannel
+                        )
                     )
         except EngineError as failure:
             logger.warning("transcription failed", extra={"utterance": utterance, "error": str(failure)})
@@ -204,7 +207,7 @@ class Ears:
         except Exception:  # the transcription boundary: whatever went wrong ends this utterance, not the session
             logger.exception("transcription failed", extra={"utterance": utterance})
             error = INTERNAL_ERROR
-        return FinalTranscript(utterance, text, error, confidence)
+        return FinalTranscript(utterance, text, error, confidence, backchannel)
 
     def _forget(self, utterance: int) -> None:
         self._sounds.pop(utterance, None)

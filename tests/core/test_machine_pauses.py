@@ -359,10 +359,13 @@ def test_a_verdict_can_be_disputed_and_that_taken_back() -> None:
 def test_a_verdict_keeps_what_it_was_based_on() -> None:
     session = speaking("Shall I go on?", "There is more.")
     session.post(SentencePlayed(1, 0), WordsHeard(1, 1, 2))
-    session.post(SpeechStarted(2), SpeechEnded(2, 0.5, SPOKEN), FinalTranscript(2, "hm", confidence=0.8))
+    session.post(
+        SpeechStarted(2), SpeechEnded(2, 0.5, SPOKEN), FinalTranscript(2, "hm", confidence=0.8, backchannel="Mm.")
+    )
     context = session.state.rulings[-1].context
     assert (context.sentence, context.words_heard, context.previous) == ("There is more.", 2, "Shall I go on?")
-    assert (context.confidence, context.language, context.speech.duration_s) == (0.8, "en", 1.0)
+    assert (context.confidence, context.backchannel) == (0.8, "Mm.")
+    assert (context.language, context.speech.duration_s) == ("en", 1.0)
 
 
 def test_a_sound_that_is_surely_the_bots_own_needs_no_words() -> None:

@@ -46,6 +46,27 @@ def test_backchannels_let_the_bot_go_on(text: str) -> None:
     assert ruled(text) == (Decision.RESUME, "backchannel")
 
 
+def test_a_word_that_may_have_been_a_backchannel_lets_the_bot_go_on() -> None:
+    doubtful = replace(TALKING, backchannel="Cool.")
+    assert ruled("school", doubtful) == (Decision.RESUME, "backchannel")
+    assert judge("school", doubtful, final=True).reason == "“school” was probably “Cool”"
+    assert ruled("um", doubtful) == (Decision.RESUME, "backchannel")
+    assert ruled("school", replace(doubtful, sensitivity=Sensitivity.EASY)) == (Decision.REGENERATE, "words")
+    assert ruled("school", replace(ASKING, backchannel="Cool.")) == (Decision.REGENERATE, "words")
+    assert ruled("school", replace(NOTHING_HEARD, backchannel="Cool.")) == (Decision.REGENERATE, "words")
+
+
+@pytest.mark.parametrize("text", ["stop", "no", "um no", "who", "what now", "tell me", "okay wait"])
+def test_what_must_not_be_missed_is_never_taken_for_a_backchannel(text: str) -> None:
+    assert ruled(text, replace(TALKING, backchannel="Yeah."))[0] is Decision.REGENERATE
+
+
+def test_words_that_may_have_been_a_backchannel_do_not_interrupt_while_the_user_speaks() -> None:
+    text = "bright gold schools"
+    assert judge(text, TALKING, final=False).decision is Decision.REGENERATE
+    assert judge(text, replace(TALKING, backchannel="Right."), final=False).decision is Decision.WAIT
+
+
 @pytest.mark.parametrize("text", ["", "...", "[noise]", "(coughs) <unk>", "++NOISE++", "♪ ♪", "?!"])
 def test_noises_let_the_bot_go_on(text: str) -> None:
     assert ruled(text) == (Decision.RESUME, "no words")

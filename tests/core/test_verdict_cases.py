@@ -76,6 +76,7 @@ numbers = st.none() | st.floats(-60, 60)
             words_heard=st.integers(0, 99),
             previous=st.text(),
             confidence=numbers,
+            backchannel=st.text(),
             speech=st.builds(Speech, duration_s=st.floats(0, 60), level_db=numbers, echo=numbers, outlasted_s=numbers),
         ),
         text=st.text(),

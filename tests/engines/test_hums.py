@@ -49,7 +49,7 @@ def texts(model: Model, short: ShortUtterances, sound: Samples) -> tuple[str, st
     features = model.encode(sound)
     decoded = model.decode(features)
     better = short.reconsider(sound, features, decoded)
-    return decoded.text, decoded.text if better is None else better.text
+    return decoded.text, better.text if better is not None and better.certain else decoded.text
 
 
 def lets_go_on(text: str) -> bool:
@@ -78,7 +78,8 @@ def said(text: str, voice: str) -> Samples:
 def heard_as_hum(model: Model, short: ShortUtterances, sound: Samples) -> bool:
     features = model.encode(sound)
     decoded = model.decode(features)
-    return short.hum(sound, features, decoded.text, decoded.log_probability) is not None
+    hum = short.hum(sound, features, decoded.text, decoded.log_probability)
+    return hum is not None and hum.certain
 
 
 @pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
@@ -189,3 +190,22 @@ def test_the_recogniser_uses_the_second_look(model: Model, monkeypatch: pytest.M
     for recognizer in (Recognizer(model), Recognizer(model, larger=model)):
         recognized = recognizer.recognize(sound, Event())
         assert (recognized.text, recognized.confidence) == ("Mm-hmm.", 0.8)
+
+
+def test_a_hum_that_is_not_certain_is_told_beside_the_text(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(short_utterances.ShortUtterances, "hum", lambda *_: Reconsidered("Mm-hmm.", 0.6, certain=False))
+    sound = said("yesterday", "rms")
+    for recognizer in (Recognizer(model), Recognizer(model, larger=model)):
+        recognized = recognizer.recognize(sound, Event())
+        assert (recognized.text, recognized.backchannel) == ("Yesterday.", "Mm-hmm.")
+
+
+def test_words_that_sound_like_a_listeners_say_so(model: Model, short: ShortUtterances) -> None:
+    """None of these is sure enough to be taken for the listener's word."""
+    near = {("bright", "slt"): "Right.", ("cats", "rms"): "Yes.", ("gold", "kal"): "Go on.", ("hummer", "slt"): None}
+    told = {}
+    for word, voice in near:
+        features = model.encode(sound := said(word, voice))
+        better = short.reconsider(sound, features, model.decode(features))
+        told[word, voice] = None if better is None or better.certain else better.text
+    assert told == near

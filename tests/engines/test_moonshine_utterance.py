@@ -68,6 +68,15 @@ def test_a_pause_is_answered_without_more_decoding_if_the_last_word_was_in_the_i
     assert answer.confidence == pytest.approx(0.9)
 
 
+def test_the_backchannel_that_a_short_sound_may_have_been_is_told_with_its_text() -> None:
+    utterance = Utterance()
+    utterance.push(loud(0.8))
+    request = utterance.request()
+    assert request is not None
+    utterance.heard(request, Recognized("school", 0.6, backchannel="Cool."))
+    assert told(utterance).backchannel == "Cool."
+
+
 def test_a_pause_is_decoded_if_a_word_came_after_the_interim_text() -> None:
     utterance = Utterance()
     utterance.push(loud(0.8))

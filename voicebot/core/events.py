@@ -102,7 +102,7 @@ class PartialTranscript:
     """What the utterance seems to be so far. `pause` is the pause before which no word is missing, if that is sure.
 
     `turn_over`: the recogniser hears from how it was said that the user is done. `speech`: what is known of the sound
-    so far, where it is heard as it comes.
+    so far, where it is heard as it comes. `backchannel`: what a listener would say that sounds nearly the same.
     """
 
     utterance: int
@@ -111,16 +111,21 @@ class PartialTranscript:
     confidence: float | None = None
     turn_over: bool = False
     speech: Speech | None = None
+    backchannel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FinalTranscript:
-    """What the utterance was; empty if there were no words. `error` says why the recogniser could not tell."""
+    """What the utterance was; empty if there were no words. `error` says why the recogniser could not tell.
+
+    `backchannel`: what a listener would say that sounds nearly the same.
+    """
 
     utterance: int
     text: str
     error: str | None = None
     confidence: float | None = None
+    backchannel: str = ""
 
 
 @dataclass(frozen=True, slots=True)

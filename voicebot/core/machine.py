@@ -90,7 +90,7 @@ class _Transition(Deciding):
             case PartialTranscript():
                 self._partial(input)
             case FinalTranscript():
-                self._final(input.utterance, input.text, input.error, input.confidence)
+                self._final(input.utterance, input.text, input.error, input.confidence, input.backchannel)
             case EngineServed():
                 others = (served for served in self.state.serving if served.stage is not input.stage)
                 self._set(serving=(*others, input))
@@ -244,7 +244,7 @@ class _Transition(Deciding):
             self._start(Timer.DEBOUNCE, self.state.rules.debounce_s - silence_s)
         if known:
             self.commands.append(EndTranscription(number))
-            self._final(number, utterance.text, None, utterance.confidence)
+            self._final(number, utterance.text, None, utterance.confidence, utterance.backchannel)
         else:
             self._start(Timer.TRANSCRIPT, self.state.rules.transcript_timeout_s)
             self._expect_decision()
@@ -259,7 +259,14 @@ class _Transition(Deciding):
         self._set(streams=self.state.streams or bool(text))
         lasts = utterance.speaking and utterance.pause is None
         speech = input.speech if lasts and input.speech is not None else utterance.speech
-        utterance = replace(utterance, text=text, settled=settled, confidence=input.confidence, speech=speech)
+        utterance = replace(
+            utterance,
+            text=text,
+            settled=settled,
+            confidence=input.confidence,
+            backchannel=input.backchannel,
+            speech=speech,
+        )
         self._update(utterance)
         if settled:
             self._note_transcript()
@@ -289,11 +296,13 @@ class _Transition(Deciding):
             self._update(replace(utterance, patience_s=needed_s))
             self.commands.append(SetPatience(number, needed_s))
 
-    def _final(self, number: int, text: str, error: str | None, confidence: float | None) -> None:
+    def _final(self, number: int, text: str, error: str | None, confidence: float | None, backchannel: str) -> None:
         utterance = self._utterance(number)
         if utterance is None:
             return
-        utterance = replace(utterance, text=merged([text]), confidence=confidence, settled=True)
+        utterance = replace(
+            utterance, text=merged([text]), confidence=confidence, backchannel=backchannel, settled=True
+        )
         self._update(utterance)
         if error is not None:
             self._set(error=error)
@@ -383,7 +392,7 @@ class _Transition(Deciding):
                 for utterance in awaited[:UTTERANCES_AT_ONCE]:  # the others wait until these are done with
                     self.commands.append(EndTranscription(utterance.number))
                     error = "The speech recogniser took too long."
-                    self._final(utterance.number, utterance.text, error, utterance.confidence)
+                    self._final(utterance.number, utterance.text, error, utterance.confidence, utterance.backchannel)
             case Timer.IDLE:
                 self._miss_user()
             case _:

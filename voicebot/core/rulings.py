@@ -25,7 +25,12 @@ class Deciding(Answering):
 
     def _context(self, reply: Reply, utterance: Utterance) -> Context:
         speech = replace(utterance.speech, level_dbfs=None, level_db=self._level_db(utterance))
-        return replace(self._context_of(reply), confidence=utterance.confidence, speech=speech)
+        return replace(
+            self._context_of(reply),
+            confidence=utterance.confidence,
+            backchannel=utterance.backchannel,
+            speech=speech,
+        )
 
     def _level_db(self, utterance: Utterance) -> float | None:
         """How loud it is against what the user usually says; None where one of both is not known."""

@@ -120,6 +120,8 @@ class Utterance:
     started_s: float = 0.0
     text: str = ""
     confidence: float | None = None
+    backchannel: str = ""
+    """What a listener would say that sounds nearly the same."""
     speech: Speech = field(default_factory=Speech)
     announced: bool = False
     """Its sound comes only when it has ended."""

@@ -65,6 +65,8 @@ class Context:
     """The sentence heard before that one."""
     confidence: float | None = None
     """The recogniser's, 0 to 1; None where it has none."""
+    backchannel: str = ""
+    """What a listener would say that sounds nearly the same, by the recogniser; empty if there is nothing."""
     speech: Speech = Speech()
     sensitivity: Sensitivity = Sensitivity.BALANCED
 
@@ -151,6 +153,17 @@ def _answer(evidence: Evidence) -> Verdict | None:
     return _give_way(evidence, "answer", f"{evidence.quoted} answers “{evidence.question}”")
 
 
+def _probably_backchannel(evidence: Evidence) -> Verdict | None:
+    """A short sound that nearly is a listener's word or hum: over a bot that talks, most such sounds are. Stop words,
+    "no", questions and wishes are taken as they were understood."""
+    backchannel = evidence.context.backchannel
+    if not backchannel or evidence.question or evidence.stop or evidence.asks or not evidence.heard.anything:
+        return None
+    if evidence.phrases.includes(frozenset({Kind.NO}), BACKCHANNEL) or evidence.context.sensitivity is Sensitivity.EASY:
+        return None
+    return _resume(evidence, "backchannel", f"{evidence.quoted} was probably “{backchannel.strip('.')}”")
+
+
 def _hesitation(evidence: Evidence) -> Verdict | None:
     if evidence.phrases.made_of(LISTENING) or not evidence.phrases.made_of(HESITATING | LISTENING):
         return None
@@ -229,8 +242,8 @@ def _words(evidence: Evidence) -> Verdict:
 
 
 _RULES: tuple[Callable[[Evidence], Verdict | None], ...] = (
-    *(_no_words, _audible_echo, _stop, _answer, _hesitation, _backchannel, _repeated_words, _loud_echo, _unclear),
-    *(_faint, _brief),
+    *(_no_words, _audible_echo, _stop, _answer, _backchannel, _probably_backchannel, _hesitation),
+    *(_repeated_words, _loud_echo, _unclear, _faint, _brief),
 )
 
 
@@ -246,7 +259,7 @@ def _so_far(evidence: Evidence) -> Verdict:
     if evidence.stop:
         may_be_echo = evidence.echo_possible and contains(evidence.tail, evidence.stop.split())
         return (None if may_be_echo else _stop(evidence)) or waiting
-    if evidence.sounds_like_echo(ECHO_HEARD) or evidence.is_faint:
+    if evidence.sounds_like_echo(ECHO_HEARD) or evidence.is_faint or _probably_backchannel(evidence) is not None:
         return waiting
     needed = evidence.context.sensitivity.demands.new_words
     words, telling = evidence.own_words(EMPTY - HESITATING), evidence.own_words(EMPTY)

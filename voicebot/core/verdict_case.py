@@ -30,6 +30,7 @@ class Case:
         }
         known = {
             "confidence": context.confidence,
+            "backchannel": context.backchannel or None,
             "sensitivity": None if context.sensitivity is Sensitivity.BALANCED else context.sensitivity.value,
             "speech": speech or None,
             "why": self.why or None,
@@ -80,6 +81,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "final": (bool,),
     "expected": (str,),
     "confidence": _NUMBER,
+    "backchannel": (str,),
     "sensitivity": (str,),
     "speech": (dict,),
     "why": (str,),

@@ -92,7 +92,8 @@ class Transcript:
 
     `confidence` is 0 to 1, None where the engine has none. `pause` is the number of the pause this answers: no word
     said before it is missing, and it is what the final would be if nothing followed. `turn_over`: the engine itself
-    hears from how it was said that the speaker is done.
+    hears from how it was said that the speaker is done. `backchannel` is what else a short sound may have been: a
+    listener's word or hum that is less likely in general, but not from somebody who listens to the bot.
     """
 
     text: str
@@ -100,6 +101,7 @@ class Transcript:
     confidence: float | None = None
     pause: int | None = None
     turn_over: bool = False
+    backchannel: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import hashlib
 import threading
 from dataclasses import dataclass
 from importlib.util import find_spec
-from math import ceil
+from math import ceil, exp
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,11 @@ class Decoded:
     def log_probability(self) -> float:
         """Natural logarithm of the probability of the whole text; comparable with `Model.score`."""
         return sum(self.log_probabilities)
+
+    @property
+    def confidence(self) -> float:
+        """The tokens' mean probability (geometric), 0 to 1."""
+        return exp(self.log_probability / len(self.log_probabilities))
 
 
 def wheel_folder() -> Path:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from math import exp
 
 from voicebot.core.audio import Samples
-from voicebot.engines.stt.moonshine.model import Decoded, Model
+from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.noise import NoiseFilter
 from voicebot.engines.stt.moonshine.short_utterances import ShortUtterances
 
@@ -19,6 +18,8 @@ class Recognized:
     text: str
     confidence: float
     """The tokens' mean probability (geometric), 0 to 1."""
+    backchannel: str = ""
+    """What a listener would say that sounds nearly the same."""
 
 
 NOTHING = Recognized("", 0.0)
@@ -52,10 +53,8 @@ class Recognizer:
             better = self._short.reconsider(sound, features, decoded)
         else:
             better = self._short.hum(sound, features, decoded.text)
-        if better is not None:
+        if better is None:
+            return Recognized(decoded.text, decoded.confidence)
+        if better.certain:
             return Recognized(better.text, better.confidence)
-        return Recognized(decoded.text, _confidence(decoded))
-
-
-def _confidence(decoded: Decoded) -> float:
-    return exp(decoded.log_probability / len(decoded.log_probabilities))
+        return Recognized(decoded.text, decoded.confidence, backchannel=better.text)

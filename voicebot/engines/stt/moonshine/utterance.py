@@ -225,4 +225,5 @@ class Utterance:
         self._told = " ".join(part.text for part in parts if part.text)
         words = [(part.confidence, len(part.text.split())) for part in parts if part.text]
         confidence = sum(sure * count for sure, count in words) / max(1, sum(count for _, count in words))
-        return Transcript(self._told, final=final, confidence=confidence, pause=pause)
+        backchannel = parts[0].backchannel if len(parts) == 1 else ""
+        return Transcript(self._told, final=final, confidence=confidence, pause=pause, backchannel=backchannel)
