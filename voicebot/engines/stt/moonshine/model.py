@@ -109,8 +109,14 @@ class Model:
     """A loaded model."""
 
     def __init__(self, encoder: Any, decoder: Any, tokenizer: Tokenizer) -> None:
+        import onnxruntime
+
         self._encoder, self._decoder = encoder, decoder
         self.tokenizer = tokenizer
+        self._returning = onnxruntime.RunOptions()
+        """For the runs that take much memory: it goes back after them. Without this, thirty utterances of up to 15 s, two
+        at a time, left 86 to 99 MB behind; with it 22 to 36 MB. No difference in time was measured."""
+        self._returning.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._outputs = [output.name for output in decoder.get_outputs()]
         self._no_past = {
             each.name: np.zeros((1, each.shape[1], 0, each.shape[3]), np.float32)
@@ -141,7 +147,8 @@ class Model:
         values = np.zeros((1, len(sound) + 2 * padding), np.float32)
         values[0, padding : padding + len(sound)] = sound.astype(np.float32) / 32_768
         mask = np.ones(values.shape, np.int64)
-        features: Features = self._encoder.run(None, {"input_values": values, "attention_mask": mask})[0][0]
+        feed = {"input_values": values, "attention_mask": mask}
+        features: Features = self._encoder.run(None, feed, self._returning)[0][0]
         return features
 
     def decode(self, features: Features, stop: threading.Event | None = None) -> Decoded:
@@ -210,6 +217,7 @@ class Model:
                     **{name: np.repeat(value, many, axis=0) for name, value in shared.items()},
                     **{name: value[rows] for name, value in present.items() if ".decoder." in name},
                 },
+                self._returning,
             )
             logits = logits[:, -1]
             present = {
@@ -233,7 +241,7 @@ class Model:
             "use_cache_branch": np.array([not first]),
             **past,
         }
-        logits, *present = self._decoder.run(None, feed)
+        logits, *present = self._decoder.run(None, feed, self._returning if first else None)
         named = {
             name.replace("present", "past_key_values"): value
             for name, value in zip(self._outputs[1:], present, strict=True)
