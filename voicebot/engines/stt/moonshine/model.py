@@ -114,7 +114,7 @@ class Model:
         self._encoder, self._decoder = encoder, decoder
         self.tokenizer = tokenizer
         self._returning = onnxruntime.RunOptions()
-        """For the runs that take much memory: it goes back after them. Without this, thirty utterances of up to 15 s, two
+        """For the runs that take much memory: it goes back after them. Without it, thirty utterances of up to 15 s, two
         at a time, left 86 to 99 MB behind; with it 22 to 36 MB. No difference in time was measured."""
         self._returning.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._outputs = [output.name for output in decoder.get_outputs()]
