@@ -19,8 +19,10 @@ NICENESS = 5
 """The app and its honest users come first where cores are few, but the attacker gets its turn."""
 
 READY_S = 60.0
-END_S = 15.0
+LEAVE_S = 5.0
 """How long an attacker may take to let go of its connections."""
+END_S = 15.0
+"""How long after its time its process may take to tell what it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,14 @@ async def run(attack: Attack, target: Target) -> None:
             target.counts[f"ended by {type(refused.exceptions[0]).__name__}"] += 1
 
 
+async def _at_most(attack: Attack, target: Target) -> None:
+    """Attacks, and does not wait for ever until the attacker's own connections are closed: they end with its process."""
+    attacking = asyncio.create_task(run(attack, target))
+    await asyncio.wait([attacking], timeout=target.seconds + LEAVE_S)
+    if attacking.done():
+        attacking.result()
+
+
 def _process(attack: Attack, target: Target, pipe: Connection) -> None:
     os.nice(NICENESS)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -53,7 +63,7 @@ def _process(attack: Attack, target: Target, pipe: Connection) -> None:
     pipe.recv()
     began_s, used_s = time.monotonic(), time.process_time()
     try:
-        asyncio.run(run(attack, target))
+        asyncio.new_event_loop().run_until_complete(_at_most(attack, target))
     except Exception as failure:  # noqa: BLE001 (whatever it is: an attack that does not work proves nothing)
         target.problems.append(f"the attack itself failed: {failure!r}"[:300])
     if not target.counts:
