@@ -175,13 +175,12 @@ def _make_room(folder: Path) -> None:
     """Creates the folder, or empties one that this script has built. Raises SpaceError if anything else is in it."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise SpaceError(f"{folder}: not a folder")
-    present = set(_files_in(folder))
-    if present:
+    if folder.exists() and any(folder.iterdir()):
         try:
             own = {MARKER, *json.loads((folder / MARKER).read_text("utf-8"))["files"]}
         except (OSError, ValueError, KeyError, TypeError):
             raise SpaceError(f"{folder}: not empty, and not built by this script; name a new folder") from None
-        if strange := sorted(present - own):
+        if strange := sorted(set(_files_in(folder)) - own):
             raise SpaceError(f"{folder}: holds files that this script has not put there: {', '.join(strange[:5])}")
     folder.mkdir(parents=True, exist_ok=True)
     for child in folder.iterdir():

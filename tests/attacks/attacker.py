@@ -46,7 +46,7 @@ async def run(attack: Attack, target: Target) -> None:
 
 
 async def _at_most(attack: Attack, target: Target) -> None:
-    """Attacks, and does not wait for ever until the attacker's own connections are closed: they end with its process."""
+    """Attacks. Connections of the attacker's that do not close in time end with its process."""
     attacking = asyncio.create_task(run(attack, target))
     await asyncio.wait([attacking], timeout=target.seconds + LEAVE_S)
     if attacking.done():
