@@ -1,7 +1,7 @@
 """`python -m tests`, which is `make test`: the suite as four pytest runs. Options are pytest's, for all of them.
 
-First what computes, or waits for sockets and processes: two tests for each core, in asyncio's debug mode. Then what
-happens in real time (browsers and so on), fewer at once. Then people who talk over a talking bot; and last, alone, what
+First what computes, or waits for sockets and processes, in asyncio's debug mode. Then what happens in real time
+(browsers and so on). Then people who talk over a talking bot; and last, alone, what
 is marked so: whether an echo is one, how soon a browser falls silent, where the sound of a recording lies, and what an
 attack does to others is a matter of milliseconds.
 
@@ -52,9 +52,9 @@ def ignoring(paths: list[Path]) -> list[str]:
 
 
 def main() -> int:
-    shared = ("-m", "not alone", "--dist=worksteal")
+    shared = ("-m", "not alone", "--dist=loadgroup")
     codes = [
-        run(TESTS, *ignoring(REAL_TIME), *shared, f"--numprocesses={2 * CORES}", PYTHONASYNCIODEBUG="1"),
+        run(TESTS, *ignoring(REAL_TIME), *shared, f"--numprocesses={CORES + 1}", PYTHONASYNCIODEBUG="1"),
         run(*REAL_TIME, *ignoring(TALKING), *shared, f"--numprocesses={CORES + 1}"),
         run(*TALKING, *shared, f"--numprocesses={CORES}"),
         run(TESTS / "live", TESTS / "browser", TESTS / "attacks", "-m", "alone"),

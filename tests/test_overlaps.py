@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
 from tests.live.sounds import click, cough, noise
 from tests.support.speech import spoken
@@ -19,6 +20,8 @@ from voicebot.core.verdict import Context, Decision, Speech, Verdict, judge
 from voicebot.engines.base import Pause
 from voicebot.engines.vad.silero import Silero
 from voicebot.listener import Edges, Listener
+
+pytestmark = pytest.mark.xdist_group("overlaps")  # what they share takes seconds to make: once is enough
 
 VOICES = ("awb", "kal", "rms", "slt")
 """Flite's; none is the bot's."""

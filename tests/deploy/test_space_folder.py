@@ -24,6 +24,8 @@ from deploy.space import KINDS, MARKER, SpaceError, build, commands
 from tests.simulators.hub import Hub
 from voicebot.space import PORT
 
+pytestmark = pytest.mark.xdist_group("space folder")  # what they share takes seconds to make: once is enough
+
 PROJECT = Path(__file__).parents[2]
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 ZERO_GPU_PYTHONS = {"3.12.12", "3.10.13"}

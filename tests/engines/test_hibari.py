@@ -33,6 +33,8 @@ from voicebot.engines.tts.hibari import Hibari, assets
 from voicebot.engines.tts.hibari.reading import MOST_PHONEMES, owners, parts_of, pieces_of
 from voicebot.engines.tts.hibari.waveform import Spectrum, waveform
 
+pytestmark = pytest.mark.xdist_group("hibari")  # what they share takes seconds to make: once is enough
+
 RATE_HZ = 24_000
 LONG = (
     "Far out where the land ends there stood a small lighthouse, and in it lived a keeper called Ada, who lit the lamp "

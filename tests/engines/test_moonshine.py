@@ -28,6 +28,8 @@ from voicebot.engines.stt.moonshine import Moonshine
 from voicebot.engines.stt.moonshine import model as model_files
 from voicebot.engines.stt.moonshine.model import DECODER, ENCODER, TOKENS, Model, wheel_folder
 
+pytestmark = pytest.mark.xdist_group("moonshine")  # what they share takes seconds to make: once is enough
+
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
 """Loading the model takes half a second: one engine serves all tests."""
 

@@ -9,11 +9,13 @@ import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from copy import copy
 from typing import Any
 
 import psutil
 import pytest
+from aioice.ice import CandidatePair, StunProtocol
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpReceiver
 from aiortc.rtcsctptransport import (
     SCTP_DATA_FIRST_FRAG,
@@ -300,6 +302,32 @@ async def test_a_report_that_asks_for_thousands_of_packets_gets_none() -> None:
         await client.send_rtcp(struct.pack("!BBH", 0x81, 205, len(body) // 4) + body)
         await converses(client)
         assert sent == []
+
+
+async def test_a_client_that_sends_from_one_of_its_addresses_and_receives_at_the_other_is_heard() -> None:
+    """Each side chose another of two pairs of addresses, as may happen when both are proven at the same time."""
+    async with quick() as server, AsyncExitStack() as stack:
+        client = Misuser(server.url)
+        client.link.loss = 1.0
+        await stack.enter_async_context(client)
+        await client.wait_for_message(is_hello)
+        connection = client._audio.sender.transport.transport._connection
+        (chosen,) = connection._nominated.values()
+        _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: StunProtocol(connection), local_addr=(chosen.local_addr[0], 0)
+        )
+        connection._protocols.append(protocol)
+        protocol.local_candidate = copy(chosen.local_candidate)
+        protocol.local_candidate.port = protocol.transport.get_extra_info("sockname")[1]
+        other = CandidatePair(protocol, chosen.remote_candidate)
+        await connection.check_start(other)
+        (peer,) = server.connections.pcs.values()
+        theirs = peer.sctp.transport.transport._connection
+        await until(lambda: [pair.remote_addr for pair in theirs._nominated.values()] == [other.local_addr])
+        connection._nominated[1] = chosen
+        client.link.loss = 0.0
+        client.microphone.say(loud(0.8))
+        await client.wait_for_message(lambda message: message["type"] == "state" and message["phase"] == "listening")
 
 
 async def test_an_empty_datagram_ends_no_session() -> None:

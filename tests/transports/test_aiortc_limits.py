@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from aioice.ice import Connection
+from aioice.ice import CandidatePair, Connection
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcsctptransport import SackChunk
@@ -39,13 +39,14 @@ class Clock:
 
 
 class Wire:
-    """An ICE connection that goes to PEER, or nowhere yet."""
+    """An ICE connection that goes to PEER, or nowhere yet; `checked` are further pairs of addresses."""
 
-    def __init__(self, *, connected: bool = True) -> None:
+    def __init__(self, *checked: SimpleNamespace, connected: bool = True) -> None:
         self.clock = Clock()
         self.waiting = 0
         nominated = {1: SimpleNamespace(remote_addr=PEER)} if connected else {}
-        connection = SimpleNamespace(_nominated=nominated, _queue=SimpleNamespace(qsize=lambda: self.waiting))
+        queue = SimpleNamespace(qsize=lambda: self.waiting)
+        connection = SimpleNamespace(_nominated=nominated, _check_list=list(checked), _queue=queue)
         self._budget = DatagramBudget(cast(Connection, connection), self.clock)
 
     def admitted(self, data: bytes, count: int, sender: tuple[str, int] = PEER) -> int:
@@ -95,6 +96,23 @@ def test_sound_from_elsewhere_is_read_if_it_goes_on_from_a_known_source() -> Non
     assert wire.admitted(sound(7), 1, STRANGER) == 0
     wire.admitted(sound(7), 1)
     assert wire.admitted(sound(7), 50, STRANGER) == 50
+
+
+@pytest.mark.parametrize(
+    ("state", "chosen", "heard"),
+    [
+        (CandidatePair.State.SUCCEEDED, False, True),
+        (CandidatePair.State.IN_PROGRESS, True, True),
+        (CandidatePair.State.IN_PROGRESS, False, False),
+        (CandidatePair.State.FAILED, False, False),
+    ],
+)
+def test_a_peer_is_heard_from_each_address_that_it_has_proven_to_have(
+    state: CandidatePair.State, chosen: bool, heard: bool
+) -> None:
+    other = ("192.0.2.9", 5_000)
+    wire = Wire(SimpleNamespace(remote_addr=other, state=state, remote_nominated=chosen))
+    assert wire.admitted(sound(), 100, other) == (100 if heard else 0)
 
 
 def test_before_there_is_a_connection_only_some_packets_wait_for_it() -> None:

@@ -13,7 +13,7 @@ from struct import unpack_from
 from types import SimpleNamespace
 from typing import Any
 
-from aioice.ice import Connection, StunProtocol
+from aioice.ice import CandidatePair, Connection, StunProtocol
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, rtcsctptransport
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcsctptransport import Chunk, DataChunk, ForwardTsnChunk, RTCSctpTransport, SackChunk
@@ -35,7 +35,7 @@ RECORD_BYTES = 1_500
 class DatagramBudget:
     """How many datagrams one ICE connection reads. The rest is dropped before anything is parsed or decrypted.
 
-    Each kind of traffic has a budget of its own, and so have all senders but the one the connection goes to: neither a
+    Each kind of traffic has a budget of its own, and so have all senders that are not known to be the peer: neither a
     flood of one kind nor one from elsewhere takes away what sound and liveness checks need.
     """
 
@@ -53,8 +53,7 @@ class DatagramBudget:
         kind = data[0] if data else 255
         if not (kind < 4 or 20 <= kind < 64 or 128 <= kind < 192):
             return False
-        known = any(pair.remote_addr == sender for pair in self._connection._nominated.values())
-        if not known:
+        if not self._is_peer(sender):
             return self._may_be_strange(data, kind) and self._strange.take()
         if kind < 4:
             return self._checks.take()
@@ -63,6 +62,19 @@ class DatagramBudget:
         if is_rtcp(data):
             return len(data) <= limits.CONTROL_PACKET_BYTES and self._control.take()
         return self._is_of_a_source(data) and self._sound.take()
+
+    def _is_peer(self, sender: tuple[str, int]) -> bool:
+        """Whether the sender has proven by a check, which is signed, to be the peer.
+
+        It is not always where our own packets go: a peer with several addresses may send from one and receive at
+        another, as each side chooses by itself which pair of addresses it sends by.
+        """
+        if any(pair.remote_addr == sender for pair in self._connection._nominated.values()):
+            return True
+        return any(
+            pair.remote_addr == sender and (pair.remote_nominated or pair.state is CandidatePair.State.SUCCEEDED)
+            for pair in self._connection._check_list
+        )
 
     def _is_of_a_source(self, data: bytes) -> bool:
         """aiortc and libsrtp keep some kB for each source that they have ever heard."""
@@ -254,6 +266,8 @@ def missing() -> list[str]:
         ("_handle_rtcp_packet", RTCDtlsTransport._handle_rtcp_data.__code__.co_names),
         ("_protocols", Connection.get_component_candidates.__code__.co_names),
         ("_nominated", Connection.recvfrom.__code__.co_names),
+        ("_check_list", Connection._find_pair.__code__.co_names),
+        ("remote_nominated", Connection.check_incoming.__code__.co_names),
         ("_queue", Connection.recvfrom.__code__.co_names),
         ("_remote_candidates", Connection.check_incoming.__code__.co_names),
         ("check_incoming", Connection.request_received.__code__.co_names),
