@@ -23,7 +23,7 @@ import pytest
 TESTS = Path(__file__).parent
 CORES = os.cpu_count() or 2
 REAL_TIME = [TESTS / "live", TESTS / "browser", TESTS / "transports"]
-TALKING = [TESTS / "live" / "test_matrix.py", TESTS / "live" / "test_turn_taking.py"]
+TALKING = [TESTS / "live" / f"test_{name}.py" for name in ("matrix", "turn_taking", "fault_matrix")]
 REPEATED = 3
 """More failures than these in one run have another reason than a busy machine."""
 
@@ -55,7 +55,7 @@ def main() -> int:
     shared = ("-m", "not alone", "--dist=loadgroup")
     codes = [
         run(TESTS, *ignoring(REAL_TIME), *shared, f"--numprocesses={CORES + 1}", PYTHONASYNCIODEBUG="1"),
-        run(*REAL_TIME, *ignoring(TALKING), *shared, f"--numprocesses={CORES + 1}"),
+        run(*REAL_TIME, *ignoring(TALKING), *shared, f"--numprocesses={2 * CORES}"),
         run(*TALKING, *shared, f"--numprocesses={CORES}"),
         run(TESTS / "live", TESTS / "browser", TESTS / "attacks", "-m", "alone"),
     ]
