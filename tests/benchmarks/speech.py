@@ -35,9 +35,9 @@ TIMED_S = (2.0, 4.0)
 SENTENCES = (
     "It is twenty past four in the afternoon.",
     "Two plus two makes four.",
-    "Once upon a time there was a small grey cat who lived by the harbour.",
+    "Once upon a time there was a small gray cat who lived by the harbor.",
     "I can tell you the time, do a sum, or tell you a story.",
-    "Why did the bicycle fall over? Because it was two tired.",
+    "Why did the bicycle fall over? Because it was too tired.",
     "The train to the coast leaves in about ten minutes.",
     "I am sorry, I did not catch that.",
     "There are seven days left until the end of the month.",
@@ -45,12 +45,12 @@ SENTENCES = (
     "The museum is closed on Mondays, but open until eight on Thursdays.",
     "Every morning she walked along the water and counted the boats.",
     "You can stop me at any moment, just by speaking.",
-    "A kilometre is a little more than half a mile.",
+    "A kilometer is a little more than half a mile.",
     "That is a good question, and the answer may surprise you.",
     "He opened the old wooden door and found a garden behind it.",
     "Please say that again a little more slowly.",
     "Boil the potatoes for twenty minutes, then add salt and butter.",
-    "The answer is one hundred and forty four.",
+    "The answer is 144.",
     "Her brother plays the violin, and her sister sings.",
     "Right now it is raining in the north and sunny in the south.",
     "I was made to talk with people, and to listen when they interrupt.",
@@ -64,6 +64,9 @@ SENTENCES = (
     "Let me think about that for a moment.",
     "Thank you for calling, and have a nice evening.",
 )
+
+JUDGED_TOGETHER = 3
+"""So many sentences are one sound for DNSMOS, which judges 9 s at a time and repeats what is shorter without a pause."""
 
 Condition = Callable[[Audio, int], Audio]
 """The sound as it is heard; the number differs from recording to recording."""
@@ -189,6 +192,7 @@ async def voice(engine: TextToSpeech, listener: SpeechToText) -> None:
 
     first_ms, wrong, said, spoken_s, made_s = list[float](), 0, 0, 0.0, 0.0
     overall, quality = list[float](), list[float]()
+    answer = list[Audio]()
     for sentence in SENTENCES:
         began_s = time.monotonic()
         pieces = list[Audio]()
@@ -204,9 +208,12 @@ async def voice(engine: TextToSpeech, listener: SpeechToText) -> None:
         speech = speech.resampled(SPEECH_RATE_HZ)
         wrong += word_errors(sentence, (await heard(listener, speech))[0])
         said += len(words(sentence))
-        judged = dnsmos.run(speech.samples / 32_768, SPEECH_RATE_HZ)
-        overall.append(judged["ovrl_mos"])
-        quality.append(judged["p808_mos"])
+        answer.append(speech)
+        if len(answer) == JUDGED_TOGETHER:
+            judged = dnsmos.run(Audio.joined(answer, SPEECH_RATE_HZ).samples / 32_768, SPEECH_RATE_HZ)
+            overall.append(judged["ovrl_mos"])
+            quality.append(judged["p808_mos"])
+            answer = []
     _row(
         engine.name,
         f"{made_s / spoken_s:.3f}",
