@@ -66,7 +66,7 @@ SENTENCES = (
 )
 
 JUDGED_TOGETHER = 3
-"""So many sentences are one sound for DNSMOS, which judges 9 s at a time and repeats what is shorter without a pause."""
+"""So many sentences are one sound for DNSMOS: it judges 9 s at a time, and repeats what is shorter without a pause."""
 
 Condition = Callable[[Audio, int], Audio]
 """The sound as it is heard; the number differs from recording to recording."""
