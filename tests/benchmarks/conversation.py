@@ -1,22 +1,28 @@
-"""One user talking to the running app over WebRTC: connection time, response gap by its parts, CPU.
+"""Users who talk to the running app over WebRTC: connection time, response gap by its parts, CPU, memory.
 
-`make bench` prints it. The app is a process of its own on the embedded engines; the user's speech comes from flite.
+`make bench-embedded` prints it, and then what eight users at once have to put up with. The app is a process of its own on the embedded engines; the user's speech comes from flite.
 """
 
 from __future__ import annotations
 
 import asyncio
-import statistics
+import json
+import re
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from select import select
+from statistics import median
 from typing import Any
 
+import httpx
 import numpy as np
 import psutil
 
-from tests.support.app_process import App, running_app
+from tests.benchmarks.figures import p95
+from tests.support.app_process import PROJECT, App, running_app
 from tests.support.rtc_client import RtcClient
 from tests.support.speech import spoken
 from voicebot.core.audio import Audio
@@ -32,12 +38,14 @@ QUESTIONS = (
 CONNECTIONS = 10
 ROUNDS = 3
 CPU_S = 10.0
+PEOPLE = 8
+CROWD_S = 60.0
+TEXT_S = 0.4
+"""A bound of the buckets in `voicebot.metrics`."""
 
 
 def row(name: str, values: list[float], unit: str) -> str:
-    ordered = sorted(values)
-    p95 = ordered[min(len(ordered) - 1, round(0.95 * (len(ordered) - 1)))]
-    return f"| {name} | {statistics.median(values):.0f} {unit} | {p95:.0f} {unit} | {len(values)} |"
+    return f"| {name} | {median(values):.0f} {unit} | {p95(values):.0f} {unit} | {len(values)} |"
 
 
 def cpu_s(processes: list[psutil.Process]) -> float:
@@ -109,9 +117,43 @@ async def bench(app: App) -> list[str]:
     return lines
 
 
+def final_texts(app: App) -> tuple[float, float]:
+    """How many final texts there were, and how many of them within `TEXT_S` of the end of the speech."""
+    page = httpx.get(f"{app.url}/metrics", trust_env=False).text
+    step = re.escape("end of speech → final text")
+    found = re.findall(rf'voicebot_step_seconds_bucket{{le="([^"]+)",step="{step}"}} (\S+)', page)
+    counts = {bound: float(count) for bound, count in found}
+    return counts["+Inf"], counts[str(TEXT_S)]
+
+
+def crowd(app: App) -> list[str]:
+    """Several people who ask, listen or interrupt, and ask again, all at the same time."""
+    before, before_mb = final_texts(app), app.process.memory_info().rss / 1e6
+    command = (*(sys.executable, "-m", "tests.benchmarks.load_users", app.url), "--sessions", str(PEOPLE))
+    with subprocess.Popen([*command, "--seconds", f"{CROWD_S:g}"], cwd=PROJECT, stdout=subprocess.PIPE) as users:
+        assert users.stdout is not None
+        users.stdout.readline()  # all are there
+        used_s, most_mb = sum(app.process.cpu_times()[:2]), before_mb
+        while not select([users.stdout], [], [], 0.5)[0]:
+            most_mb = max(most_mb, app.process.memory_info().rss / 1e6)
+        used_s = sum(app.process.cpu_times()[:2]) - used_s
+        told: dict[str, Any] = json.loads(users.stdout.readline())
+    texts, soon = (after - earlier for after, earlier in zip(final_texts(app), before, strict=True))
+    return [
+        f"\n{PEOPLE} people at once for {CROWD_S:g} s: response gap {median(told['gaps_ms']):.0f} ms, p95 "
+        f"{p95(told['gaps_ms']):.0f} ms (n {len(told['gaps_ms'])}), unanswered {told['unanswered']}, dropouts "
+        f"{told['dropouts']}; of {texts:.0f} final texts {100 * soon / texts:.0f} % within {TEXT_S:g} s of the end of "
+        f"the speech; CPU {100 * used_s / CROWD_S:.0f} % of a core; memory {before_mb:.0f} MB before, "
+        f"{most_mb:.0f} MB at most."
+    ]
+
+
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, running_app(Path(folder)) as app:
-        sys.stdout.write("\n".join(asyncio.run(bench(app))) + "\n")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_app(Path(folder), max_sessions=20, max_sessions_per_address=0) as app,
+    ):
+        sys.stdout.write("\n".join([*asyncio.run(bench(app)), *crowd(app)]) + "\n")
 
 
 if __name__ == "__main__":
