@@ -1,6 +1,7 @@
 """Users who talk to the running app over WebRTC: connection time, response gap by its parts, CPU, memory.
 
-`make bench-embedded` prints it, and then what eight users at once have to put up with. The app is a process of its own on the embedded engines; the user's speech comes from flite.
+`make bench-embedded` prints it, and what eight users at once have to put up with. The app is a
+process of its own on the embedded engines; the users' speech comes from flite.
 """
 
 from __future__ import annotations
