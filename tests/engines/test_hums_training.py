@@ -99,7 +99,7 @@ def test_without_the_natural_voices_the_training_names_what_to_install(
 
     monkeypatch.setattr(sys, "argv", ["tools.hums"])
     monkeypatch.setattr(training, "Kokoro", missing)
-    monkeypatch.setattr(training, "TRAINED_ON", {"kokoro a": 3})
+    monkeypatch.setattr(training, "described_source", None)
     monkeypatch.setattr(Model, "load", lambda: None)
     with pytest.raises(SystemExit) as ended:
         training.main()
