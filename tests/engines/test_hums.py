@@ -94,7 +94,7 @@ def test_hums_of_unheard_voices_let_the_bot_go_on(model: Model, short: ShortUtte
 def test_few_of_the_words_that_sound_like_hums_are_taken_for_them(
     model: Model, short: ShortUtterances, condition: Condition
 ) -> None:
-    """A tenth of these words are "mum", "moon", "noon" and "Omaha"; most of the mistakes are among them."""
+    """The words "mum", "moon", "noon" and "Omaha" are among these, and most of the mistakes are theirs."""
     words = [clip for clip in made(flite_source, 100, condition) if clip.kind is Kind.WORDS]
     assert share([heard_as_hum(model, short, clip.sound) for clip in words]) <= 0.12
 
