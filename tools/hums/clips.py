@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tools.hums.conditions import Condition, bent, recorded, trimmed
+from tools.hums.listening import is_hum
+from tools.hums.natural import Joe, Kokoro, Style
 from tools.hums.own_voice import phones_of, random_melody, random_speaker, speak
 from tools.hums.synthesisers import FLITE_VOICES, Espeak, Hibari, flite
 from tools.hums.vocabulary import (
     ESPEAK_HUMS,
     FLITE_HUMS,
     HIBARI_HUMS,
+    NATURAL_HUMS,
     OWN_HUMS,
     HumSpelling,
     Kind,
@@ -28,6 +31,9 @@ RATE_HZ = 16_000
 LONGEST_S = 1.5
 HUM_SHARE = 0.5
 DOUBLE_SHARE = 0.2
+MIXED_SHARE = 0.6
+"""Of the speakers that are trained on: mixtures of two voices of Kokoro."""
+BENDING = 0.15
 
 Sound = npt.NDArray[np.floating[Any]]
 Say = Callable[[str, np.random.Generator], Sound]
@@ -50,6 +56,12 @@ class Source:
     hums: tuple[HumSpelling, ...]
     words: tuple[str, ...]
     speaker: Callable[[np.random.Generator], tuple[str, Say]]
+    takes: int = 1
+    """How many clips are made of each sound; each is recorded anew."""
+    bending: float = 0.0
+    """How much the pitch and pace of each take differ from the sound's; see `bent`."""
+    checked: bool = False
+    """Whether what should be a hum is thrown away when it does not sound like one."""
 
 
 def espeak_source() -> Source:
@@ -109,30 +121,81 @@ def flite_source() -> Source:
     return Source("flite", FLITE_HUMS, tuple(words()), speaker)
 
 
+_ENDINGS = (".", "?", "!", ",", "…", "")
+"""Punctuation changes the melody."""
+
+
+def kokoro_source(kokoro: Kokoro, voices: Sequence[str], *, takes: int, training: bool) -> Source:
+    """Speakers are these voices; for the training also mixtures of two of them, at other pitches."""
+    hums = {hum.spelling for hum in NATURAL_HUMS}
+
+    def speaker(rng: np.random.Generator) -> tuple[str, Say]:
+        first, second = (voices[int(place)] for place in rng.integers(len(voices), size=2))
+        style = kokoro.styles[first]
+        if training and rng.random() < MIXED_SHARE:
+            style = _mixture(style, kokoro.styles[second], rng)
+            first = f"{first}+{second}"
+
+        def say(text: str, rng: np.random.Generator) -> Sound:
+            phonemes = (text if text in hums else kokoro.phonemes(text)) + str(rng.choice(_ENDINGS))
+            return kokoro.say_phonemes(phonemes, style, float(rng.uniform(0.75, 1.4)))
+
+        return first, say
+
+    bending = BENDING if training else 0.0
+    return Source("kokoro", NATURAL_HUMS, tuple(words()), speaker, takes, bending, checked=True)
+
+
+def _mixture(one: Style, other: Style, rng: np.random.Generator) -> Style:
+    """The first half of a style says how the voice sounds, the second half what its melody and pace are."""
+    shares = np.repeat(rng.uniform(0.2, 0.8, 2), one.shape[1] // 2).astype(np.float32)
+    return one * shares + other * (1 - shares)
+
+
+def joe_source(joe: Joe) -> Source:
+    hums = {hum.spelling for hum in NATURAL_HUMS}
+
+    def say(text: str, rng: np.random.Generator) -> Sound:
+        phonemes = (text if text in hums else joe.phonemes(text)) + str(rng.choice(_ENDINGS))
+        return joe.say_phonemes(phonemes, float(rng.uniform(0.75, 1.4)))
+
+    return Source("joe", NATURAL_HUMS, tuple(words()), lambda _: ("joe", say), checked=True)
+
+
 SOURCES = {"espeak": espeak_source, "hibari": hibari_source, "own": own_source, "flite": flite_source}
 
 
 def clips(
     source: Source, count: int, seed: int, condition: Callable[[np.random.Generator], Condition]
 ) -> Iterator[Clip]:
-    rng = np.random.default_rng([seed, count])
+    """What is said does not depend on how it is recorded, nor on `count`: a longer run begins like a shorter one."""
+    rng = np.random.default_rng(seed)
+    recording = rng.spawn(1)[0]
     made = 0
     while made < count:
-        voice, say = source.speaker(rng)
-        if rng.random() < HUM_SHARE:
-            kind = (Kind.UH_HUH, Kind.MM_HMM, Kind.HMM)[int(rng.integers(3))]
-            spellings = [hum.spelling for hum in source.hums if hum.kind is kind]
-            said = spellings[int(rng.integers(len(spellings)))]
-            sound = trimmed(say(said, rng))
-            if rng.random() < DOUBLE_SHARE:
-                gap = np.zeros(int(rng.uniform(0.06, 0.25) * RATE_HZ))
-                sound = np.concatenate([sound, gap, trimmed(say(said, rng)) * float(rng.uniform(0.6, 1.2))])
-        else:
-            kind = Kind.WORDS
-            said = source.words[int(rng.integers(len(source.words)))]
-            sound = trimmed(say(said, rng))
+        kind, said, voice, sound = _said(source, rng)
         if not 0.12 < len(sound) / RATE_HZ < LONGEST_S or float(np.abs(sound).max()) < 1e-3:
             continue
-        under = condition(rng)
-        made += 1
-        yield Clip(kind, said, voice, under.name, recorded(sound, under, rng))
+        for _ in range(min(source.takes, count - made)):
+            taken = bent(sound, recording, source.bending) if source.bending else sound
+            under = condition(recording)
+            made += 1
+            yield Clip(kind, said, voice, under.name, recorded(taken, under, recording))
+
+
+def _said(source: Source, rng: np.random.Generator) -> tuple[Kind, str, str, Sound]:
+    """A hum or a word of a new speaker; silence in place of a hum that is none."""
+    voice, say = source.speaker(rng)
+    if rng.random() >= HUM_SHARE:
+        said = source.words[int(rng.integers(len(source.words)))]
+        return Kind.WORDS, said, voice, trimmed(say(said, rng))
+    kind = (Kind.UH_HUH, Kind.MM_HMM, Kind.HMM)[int(rng.integers(3))]
+    spellings = [hum.spelling for hum in source.hums if hum.kind is kind]
+    said = spellings[int(rng.integers(len(spellings)))]
+    hums = [trimmed(say(said, rng)) for _ in range(2 if rng.random() < DOUBLE_SHARE else 1)]
+    if source.checked and not all(is_hum(hum) for hum in hums):
+        return kind, said, voice, np.zeros(0)
+    if len(hums) == 1:
+        return kind, said, voice, hums[0]
+    gap = np.zeros(int(rng.uniform(0.06, 0.25) * RATE_HZ))
+    return kind, said, voice, np.concatenate([hums[0], gap, hums[1] * float(rng.uniform(0.6, 1.2))])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,12 @@ def random_condition(rng: np.random.Generator) -> Condition:
         room_s=float(rng.uniform(0.15, 0.8)) if rng.random() < 0.4 else None,
         telephone=bool(rng.random() < 0.25),
     )
+
+
+def in_turn(conditions: Sequence[Condition]) -> Callable[[np.random.Generator], Condition]:
+    """In place of `random_condition`: one after the other, over and over."""
+    following = cycle(conditions)
+    return lambda _: next(following)
 
 
 def always(condition: Condition) -> Callable[[np.random.Generator], Condition]:

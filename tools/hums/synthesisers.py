@@ -24,6 +24,7 @@ _SYNCHRONOUS = 2
 _DONT_EXIT = 0x8000
 _SPEED, _PITCH, _PITCH_RANGE = 1, 3, 4
 _UTF8, _PHONEMES = 1, 0x100
+_IPA = 2
 
 FLITE_VOICES = ("awb", "kal", "rms", "slt")
 
@@ -73,6 +74,16 @@ class Espeak:
         samples = np.frombuffer(b"".join(self._pieces), np.int16).astype(np.float64) / 32_768
         return np.asarray(soxr.resample(samples, self._rate_hz, RATE_HZ), np.float64)
 
+    def phonemes(self, text: str) -> str:
+        """Returns the phonemes of an American speaker, in the alphabet of the International Phonetic Association."""
+        self._library.espeak_SetVoiceByName(b"en-us")
+        encoded = ctypes.c_char_p(text.encode())
+        self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        found: list[str] = []
+        while encoded.value is not None:
+            found.append(self._library.espeak_TextToPhonemes(ctypes.byref(encoded), _UTF8, _IPA).decode())
+        return " ".join(found)
+
 
 class Hibari:
     """The neural voice of the wheel hibari-tts, at any pitch."""
@@ -85,13 +96,20 @@ class Hibari:
         self._synthesize: Callable[..., Any] = dsp.synth
         self._rate_hz: int = dsp.SR
 
+    def phonemes(self, text: str) -> str:
+        return " ".join(self._voice.phonemize(text))
+
+    def ids(self, phonemes: str) -> npt.NDArray[np.int64]:
+        """Returns the model's numbers for phonemes; Kokoro, from which this voice was made, has the same."""
+        return np.asarray(self._voice.ids(phonemes), np.int64)
+
     def say(self, text: str, seed: int, **manner: float) -> Sound:
-        return self.say_phonemes(" ".join(self._voice.phonemize(text)), seed, **manner)
+        return self.say_phonemes(self.phonemes(text), seed, **manner)
 
     def say_phonemes(self, phonemes: str, seed: int, *, speed: float = 1.0, pitch: float = 1.0) -> Sound:
         """The phonemes at 16 kHz; `pitch` is against the voice's own."""
-        ids = np.asarray([self._voice.ids(phonemes)], np.int64)
-        outputs = self._voice.sess.run(None, {"ids": ids, "speed": np.asarray([speed], np.float32)})[:6]
+        ids = self.ids(phonemes)
+        outputs = self._voice.sess.run(None, {"ids": ids[None], "speed": np.asarray([speed], np.float32)})[:6]
         *spectrum, f0 = (output[0] for output in outputs)
         sound = self._synthesize(*spectrum, f0 * pitch, np.random.default_rng(seed))
         return np.asarray(soxr.resample(sound.astype(np.float64), self._rate_hz, RATE_HZ), np.float64)

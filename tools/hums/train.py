@@ -35,11 +35,14 @@ class Described:
     """The likeliest hum text against the model's own text (natural logarithm); nan where that was not looked at."""
     said: tuple[str, ...]
     voices: tuple[str, ...]
+    conditions: tuple[str, ...]
 
     def of(self, chosen: npt.NDArray[np.bool_]) -> Described:
         places = np.flatnonzero(chosen)
-        said, voices = (tuple(names[place] for place in places) for names in (self.said, self.voices))
-        return Described(self.vectors[chosen], self.kinds[chosen], self.texts[chosen], said, voices)
+        said, voices, conditions = (
+            tuple(names[place] for place in places) for names in (self.said, self.voices, self.conditions)
+        )
+        return Described(self.vectors[chosen], self.kinds[chosen], self.texts[chosen], said, voices, conditions)
 
     @property
     def hums(self) -> npt.NDArray[np.bool_]:
@@ -54,13 +57,14 @@ def joined(parts: Iterable[Described]) -> Described:
         np.concatenate([part.texts for part in several]),
         tuple(said for part in several for said in part.said),
         tuple(voice for part in several for voice in part.voices),
+        tuple(condition for part in several for condition in part.conditions),
     )
 
 
 def described(model: Model, made: Iterable[Clip], text_every: int) -> Described:
     """Encodes the clips; of every so many of them the text is looked at, too, which takes three times as long."""
     tree = hum_texts(model)
-    vectors, kinds, texts, said, voices = [], [], [], [], []
+    vectors, kinds, texts, said, voices, conditions = [], [], [], [], [], []
     for number, clip in enumerate(made):
         features = model.encode(clip.sound)
         if spoken_s(clip.sound, len(features)) > LONGEST_S:
@@ -69,13 +73,16 @@ def described(model: Model, made: Iterable[Clip], text_every: int) -> Described:
         kinds.append(KINDS.index(clip.kind))
         said.append(clip.said)
         voices.append(clip.voice)
+        conditions.append(clip.condition)
         against = np.nan
         if number % text_every == 0:
             own = model.decode(features).log_probability
             scores = model.score_phrases(features, tree, own - HUM_MARGIN)
             against = max(scores.values(), default=own - HUM_MARGIN) - own
         texts.append(against)
-    return Described(np.array(vectors, np.float64), np.array(kinds), np.array(texts), tuple(said), tuple(voices))
+    return Described(
+        np.array(vectors, np.float64), np.array(kinds), np.array(texts), tuple(said), tuple(voices), tuple(conditions)
+    )
 
 
 def described_source(

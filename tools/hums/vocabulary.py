@@ -45,6 +45,19 @@ HIBARI_HUMS = (
     *_spellings(Kind.HMM, "hmm, hˈmm, mm, m, hm, hmmm, mmm"),
 )
 
+NATURAL_HUMS = (
+    *_spellings(
+        Kind.UH_HUH,
+        "ˈʌhˌʌ, əhˈʌ, ʌhˈʌ, ˌʌhˈʌ, ˈʌ hˈʌ, ʌhʌ, ɐhˈɐ, ˈʌhʌː, ˌʌːhˈʌː, ɜhˈɜ, ʌ̃hˈʌ̃, ˈʌ̃hˌʌ̃, əhˈə, ˈəhˌə, ˌʌhˈʌm",
+    ),
+    *_spellings(
+        Kind.MM_HMM,
+        "mhˈm, mmhˈmm, ˈmːhˌm, mˈhmː, mˌhˈm, m hmm, ˈmhˌm, mhm, mːhˈmː, ˈmmhmm, əmhˈəm, ʌmhˈʌm, nhˈn, ˈm hˈm, mˈmhm",
+    ),
+    *_spellings(Kind.HMM, "hmː, hmm, hˈmː, mm, mː, ˈm, hˈm, hˌmmː, mmm, ˈmː, mːː, hmːː, m, ŋː"),
+)
+"""Phonemes that Kokoro and Piper have both learnt."""
+
 FLITE_HUMS = (
     *_spellings(Kind.UH_HUH, "ah hh ah, ax hh ah, ah ah hh ah ah, ax hh ah ah, er hh er"),
     *_spellings(Kind.MM_HMM, "m hh m, m m hh m m, m hh m m, m hh ax m, m m hh m, ah m hh ah m"),

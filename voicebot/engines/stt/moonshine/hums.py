@@ -2,7 +2,7 @@
 
 Moonshine has hardly ever seen a hum written down, and writes "I thought." or "In the mage and then." for one. Its
 encoder hears the difference, though: a linear classifier on the features' mean, spread and course over the speech
-tells hums from short words. Its weights come from `python -m tools.hums train`, which also says how good they are.
+tells hums from short words. Its weights come from `python -m tools.hums`, which also says how good they are.
 """
 
 from __future__ import annotations
