@@ -179,6 +179,21 @@ def test_the_delay_may_change(step_s: float) -> None:
     assert np.mean(found[voice] >= ECHO_SCORE) > 0.95, "0.8 s later all is as before"
 
 
+@pytest.mark.parametrize("t60_s", [0.5, 1.0, 1.5])
+def test_the_reverberation_after_a_sentence_is_known_and_the_next_sentence_at_once(t60_s: float) -> None:
+    """What reverberates for longer than the filter reaches was taken for somebody else, and for an echo of another
+    delay: then all that had been learned was lost."""
+    pause = np.zeros(round(0.6 * SPEECH_RATE_HZ))
+    first = at_level(speech("Our shop opens at nine in the morning on weekdays.", "slt"), 4000)
+    second = at_level(speech("On Saturdays we are here from ten to four.", "slt"), 4000)
+    bot = np.concatenate([pause, first, pause, second, pause])
+    echo = echo_in(room(t60_s, direct=0.3), bot, 0.2, -6)
+    found = scores(bot, echo)
+    between = loud(echo, len(found), after_s=2.0)
+    between[round((len(pause) + len(first) + len(pause) + 0.5 * SPEECH_RATE_HZ) / WINDOW) :] = False
+    assert np.mean(found[between] >= ECHO_SCORE) > 0.95, "up to 0.3 s of the second sentence"
+
+
 def test_calls_may_come_in_lumps() -> None:
     echo = echo_of()
     found = scores(bot_speech(), echo, lump=4)
@@ -215,7 +230,8 @@ def test_the_same_echo_is_nobody_elses_when_the_wire_stops() -> None:
     echo, bot = echo_of(), bot_speech()
     found = scores(bot[: 3 * SPEECH_RATE_HZ], echo)
     assert found[: round(3 / WINDOW_S)].max() > ECHO_SCORE
-    assert found[round(4.5 / WINDOW_S) :].max() < ECHO_SCORE
+    after = found[round(4.5 / WINDOW_S) :]
+    assert np.mean(after >= ECHO_SCORE) < 0.02, "a single window in the last soft sound may be taken for anything"
 
 
 def test_nothing_is_computed_while_either_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:

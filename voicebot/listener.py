@@ -34,12 +34,27 @@ ECHO_KNOWN_WINDOWS = 16
 ECHO_EXPECTED = 1.5
 """Half a second of echo shows an open loudspeaker: what may be more of it is then believed sooner."""
 
+COPIED = 0.75
+"""Of other voices less than one in a hundred are so much like a copy of the bot's."""
+ECHO_SUSPECTED = 0.1
 ECHO_FOUND = 0.35
 GRACE_S = 0.8
 """An utterance of which so much was an echo shows that the detector has not found its delay yet. So much more of the
 bot's voice it is given, as it would not find it in the scraps between one pause and the next."""
 ECHO_AFTER_S = 0.5
 """So long after the bot's last sound nothing is held back any more: a silent bot is never deaf."""
+
+LEARNING_S = 0.5
+"""At the first sound over the bot's voice nobody knows yet whether it is that voice coming back. To stop the bot at
+once would leave too little sound to tell: of 0.2 s of an echo in a reverberant room, words were made that interrupted
+the bot. So it is heard for this long before anything is made of it: once in a session, and not at all if the
+microphone has been still while the bot spoke."""
+LEARNT_S = 0.16
+"""So much sound can show an echo by itself."""
+LEARNING_ON_S = 0.8
+"""Where some of the sound is like an echo it is heard for this long, as much reverberation takes longer to learn."""
+STILL_S = 1.0
+"""An echo comes within this time of the bot's voice: the longest delay is 0.9 s."""
 
 POWERS_KEPT = 300
 """Windows by which the loudness of a user who speaks on and on is known: some 10 s."""
@@ -82,6 +97,12 @@ class Listener:
         """So much of the bot's voice is still to be played before anything over it is taken for speech again."""
         self._silent_s = ECHO_AFTER_S
         """Since the bot's last sound."""
+        self._still_s = 0.0
+        """How long the bot has spoken in this session before the microphone heard anything like speech."""
+        self._learning = True
+        """It is not known yet whether the bot's voice comes back."""
+        self._unjudged: list[tuple[Samples, float]] = []
+        """The windows, each with its probability of speech, that wait until that is known."""
 
     @property
     def hears_speech(self) -> bool:
@@ -108,6 +129,7 @@ class Listener:
         if frame.any():
             self._silent_s = 0.0
             self._grace_s -= FRAME_S
+            self._still_s += FRAME_S
         else:
             self._silent_s += FRAME_S
 
@@ -124,11 +146,37 @@ class Listener:
         self._left_over = samples[whole:]
 
     def _hear_window(self, window: Samples) -> None:
+        is_echo = self._echo.heard(window) >= ECHO_SCORE
+        probability = self._vad.probability(window)
+        if self._learning and self._learn(window, probability):
+            return
+        self._judge_window(window, probability, is_echo=is_echo)
+
+    def _learn(self, window: Samples, probability: float) -> bool:
+        """Keeps a window back while it is not known whether the bot's voice comes back; False if there is no need."""
+        if not self._unjudged:
+            over_the_bot = self._silent_s < ECHO_AFTER_S and not self.hears_speech
+            likely = probability >= self._rules.threshold - self._rules.hysteresis
+            self._learning = self._still_s < STILL_S
+            if not (self._learning and over_the_bot and likely):
+                return False
+        self._unjudged.append((window, probability))
+        heard_s = len(self._unjudged) * WINDOW_S
+        score = max(self._echo.score(LEARNT_S) or 0.0, self._echo.score(heard_s) or 0.0)
+        longest_s = LEARNING_ON_S if score >= ECHO_SUSPECTED else LEARNING_S
+        if heard_s >= longest_s or (heard_s >= LEARNT_S and score >= ECHO_SCORE):
+            self._learning = False
+            if is_echo := score >= ECHO_SCORE or (self._echo.copied(heard_s) or 0.0) >= COPIED:
+                self._grace_s = GRACE_S
+            for unjudged in self._unjudged:
+                self._judge_window(*unjudged, is_echo=is_echo)
+            self._unjudged.clear()
+        return True
+
+    def _judge_window(self, window: Samples, probability: float, *, is_echo: bool) -> None:
         endpointer = self._endpointer
         values = window.astype(np.float32)
         power = float(values @ values) / len(values)
-        is_echo = self._echo.heard(window) >= ECHO_SCORE
-        probability = self._vad.probability(window)
         held_back = self._grace_s > 0 and self._silent_s < ECHO_AFTER_S
         if held_back or (power < self._faint if endpointer.speaking else is_echo):
             self._echo_windows += is_echo and probability >= 0.5
@@ -160,7 +208,9 @@ class Listener:
         self._edge(SpeechStarted(self._utterance))
 
     def _hand_on(self, sound: Samples) -> None:
-        self._sound(self._utterance, Audio(self._echo.without_echo(sound), SPEECH_RATE_HZ))
+        if not self._unjudged:  # else it is older than what the echo detector heard last
+            sound = self._echo.without_echo(sound)
+        self._sound(self._utterance, Audio(sound, SPEECH_RATE_HZ))
 
     def _tell(self, edge: Edge | None) -> None:
         silence_s = self._endpointer.silence_s
