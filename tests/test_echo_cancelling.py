@@ -51,6 +51,40 @@ def test_the_echo_is_taken_off_at_all_frequencies_that_the_recogniser_hears(lowe
     assert power_db(left, lowest_hz, highest_hz) < power_db(heard, lowest_hz, highest_hz) - 5
 
 
+def test_a_short_word_over_a_loud_echo_is_no_echo_though_most_of_the_sound_is() -> None:
+    """That the known echo is in the sound, as expected, proves nothing."""
+    ear = Ear(ROOM, -10)
+    for frame in bot()[:200]:
+        ear.hear(frame, SILENCE)
+    ear.echo.hold()
+    word = frames(user("wait"))[10:20]
+    for frame, voice in zip(bot()[200:220], [SILENCE] * 10 + word, strict=True):
+        ear.hear(frame, voice)
+    whole, utterance, copied = ear.echo.score(0.4), ear.echo.score_of_utterance(0.4), ear.echo.copied(0.4)
+    assert whole is not None
+    assert utterance is not None
+    assert whole > 0.4
+    assert utterance < 0.25
+    assert copied == 0.0
+
+
+def test_a_known_echo_that_comes_later_than_before_is_a_copy() -> None:
+    ear = Ear(ROOM, -10)
+    for frame in bot()[:200]:
+        ear.hear(frame, SILENCE)
+    ear.loudspeaker.delay(3)
+    for frame in bot()[200:206]:
+        ear.hear(frame, SILENCE)
+    ear.echo.hold()
+    for frame in bot()[206:220]:
+        ear.hear(frame, SILENCE)
+    score, copied = ear.echo.score(0.25), ear.echo.copied(0.25)
+    assert score is not None
+    assert copied is not None
+    assert score < 0.5
+    assert copied > 0.9
+
+
 def test_a_voice_does_not_lead_the_search_astray() -> None:
     """Else it was taken for an echo of another delay, and part of it taken off, long after the bot's last sound."""
     ear = Ear(ROOM, -20)

@@ -38,7 +38,9 @@ def test_the_bot_is_not_interrupted_by_its_own_voice(response: str, level_db: fl
 
 
 @pytest.mark.parametrize("voice", ["hibari", "awb"])
-@pytest.mark.parametrize(("response", "level_db"), [("rir1.flac", -10), ("rir2.flac", -6), ("0.3 5", -6), ("0.3 5", -14)])
+@pytest.mark.parametrize(
+    ("response", "level_db"), [("rir1.flac", -10), ("rir2.flac", -6), ("0.3 5", -6), ("0.3 5", -14)]
+)
 def test_a_question_over_the_echo_is_obeyed_and_understood_whole(response: str, level_db: float, voice: str) -> None:
     answer = [Sentence("Thirty.", spoken("thirty", "awb"))]
     talk = Conversation(said_by(voice, STORY), answer, response=room(response), level_db=level_db)

@@ -32,7 +32,8 @@ falls 60 to 130 ms after the voice."""
 
 ECHO_KNOWN_WINDOWS = 16
 ECHO_EXPECTED = 1.5
-"""Half a second of echo shows an open loudspeaker: what may be more of it is then believed sooner."""
+"""Half a second of echo shows an open loudspeaker: what may be more of it is then believed sooner, unless its path is
+known, by which the score is exact."""
 
 COPIED = 0.75
 """Of other voices less than one in a hundred are so much like a copy of the bot's."""
@@ -55,6 +56,9 @@ LEARNING_ON_S = 0.8
 """Where some of the sound is like an echo it is heard for this long, as much reverberation takes longer to learn."""
 STILL_S = 1.0
 """An echo comes within this time of the bot's voice: the longest delay is 0.9 s."""
+
+UNNOTICED_WINDOWS = 4
+"""So much earlier than the echo detector notices, within 0.13 s, somebody else may have begun to speak."""
 
 POWERS_KEPT = 300
 """Windows by which the loudness of a user who speaks on and on is known: some 10 s."""
@@ -85,11 +89,14 @@ class Listener:
         self._edge, self._sound = edge, sound
         self._resamplers: dict[int, Resampler] = {}
         self._left_over: Samples = np.zeros(0, np.int16)
-        self._before: deque[Samples] = deque(maxlen=_windows_before(rules))
+        self._before: deque[tuple[Samples, bool]] = deque(maxlen=_windows_before(rules))
+        """The last windows, and whether each was the bot's voice."""
         self._utterance = 0
         self._pause = 0
         self._powers: list[float] = []
         """Of the windows of this utterance in which somebody spoke."""
+        self._known: Speech | None = None
+        """What was measured last of this utterance."""
         self._echo = EchoDetector()
         self._echo_windows = 0
         """Windows of the session that were taken for speech, had they not been the bot's own."""
@@ -186,14 +193,14 @@ class Listener:
         goes_on = endpointer.goes_on
         edge = endpointer.push(probability)
         if not (endpointer.speaking or edge is Edge.ENDED):
-            self._before.append(window)
+            self._before.append((window, is_echo))
             self._tell(edge)
             return
         if edge is Edge.STARTED and not goes_on:
             self._begin_utterance()
-            self._before.append(window)
+            self._before.append((window, is_echo))
             self._echo.hold()
-            self._hand_on(np.concatenate(self._before))
+            self._hand_on(np.concatenate([window for window, _ in self._before]), silent=self._bots_windows())
             self._before.clear()
         else:
             self._hand_on(window)
@@ -205,11 +212,23 @@ class Listener:
         self._utterance += 1
         self._pause = 0
         self._powers.clear()
+        self._known = None
         self._edge(SpeechStarted(self._utterance))
 
-    def _hand_on(self, sound: Samples) -> None:
+    def _bots_windows(self) -> int:
+        """So many of the windows before the utterance were the bot's voice and nobody else's."""
+        if not self._echo.held:
+            return 0
+        others = next((number for number, (_, is_echo) in enumerate(self._before) if not is_echo), 0)
+        return max(0, others - UNNOTICED_WINDOWS)
+
+    def _hand_on(self, sound: Samples, *, silent: int = 0) -> None:
+        """Gives the recogniser more sound; `silent` of its first windows are made still."""
         if not self._unjudged:  # else it is older than what the echo detector heard last
             sound = self._echo.without_echo(sound)
+        if silent:
+            sound = sound.copy()
+            sound[: silent * self._vad.window_samples] = 0
         self._sound(self._utterance, Audio(sound, SPEECH_RATE_HZ))
 
     def _tell(self, edge: Edge | None) -> None:
@@ -245,16 +264,20 @@ class Listener:
         return speech
 
     def _measured(self) -> Speech:
+        """Measured once for each pause: the silence after it tells nothing more of the sound."""
         spoken_s = self._endpointer.utterance_s
-        echo = self._echo_share(spoken_s + self._endpointer.silence_s)
-        return Speech(duration_s=spoken_s, level_dbfs=self._level_dbfs, echo=echo)
+        if self._known is None or self._known.duration_s != spoken_s:
+            echo = self._echo_share(spoken_s + self._endpointer.silence_s)
+            self._known = Speech(duration_s=spoken_s, level_dbfs=self._level_dbfs, echo=echo)
+        return self._known
 
     def _echo_share(self, duration_s: float) -> float | None:
-        scores = [s for s in (self._echo.score(duration_s), self._echo.copied(duration_s)) if s is not None]
+        found = (self._echo.score_of_utterance(duration_s), self._echo.copied(duration_s))
+        scores = [score for score in found if score is not None]
         if not scores:
             return None
-        known = self._echo_windows >= ECHO_KNOWN_WINDOWS
-        return min(1.0, max(scores) * (ECHO_EXPECTED if known else 1.0))
+        expected = self._echo_windows >= ECHO_KNOWN_WINDOWS and not self._echo.held
+        return min(1.0, max(scores) * (ECHO_EXPECTED if expected else 1.0))
 
     @property
     def _faint(self) -> float:

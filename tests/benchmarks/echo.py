@@ -51,9 +51,7 @@ def alone(level_db: float) -> tuple[int, int, int]:
     interrupted = pauses = count = 0
     for name, voice in product(ROOMS, VOICES):
         replies = [said_by(voice, REPLIES[(count + number) % len(REPLIES)]) for number in range(2)]
-        talk = Conversation(
-            *replies, response=room(name), level_db=level_db, jitter_frames=1 + count % 6, seed=count
-        )
+        talk = Conversation(*replies, response=room(name), level_db=level_db, jitter_frames=1 + count % 6, seed=count)
         count += 1
         for _ in replies:
             talk.type("go on")

@@ -1,4 +1,4 @@
-"""A whole conversation with a bot whose voice comes back from a loudspeaker: on a simulated clock, faster than real time.
+"""A whole conversation with a bot whose voice comes back from a loudspeaker: real engines on a simulated clock.
 
 The machine, the player, the listener, the codec, the speech detector and the recogniser are the real ones. The bot's
 sentences are given with their sound, and what the user says is played when the test asks for it.

@@ -63,6 +63,8 @@ QUIET = 16.0
 REPLAYED = 24
 """Frames, 0.4 s, that a new filter learns from at once."""
 
+LOUD_SHARE = 0.5
+"""Softer stretches of an utterance are not asked for who they were."""
 JUDGED, BETTER = 12, 0.15
 """A new path takes an older one's place if it explains so much more of the last 0.19 s."""
 
@@ -102,7 +104,7 @@ class EchoDetector:
         self._path: EchoPath | None = None
         self._proven = False
         """The path has explained what was heard, and nothing has spoken against it since."""
-        self._held = False
+        self.held = False
         """The path is known, and stays as it is while somebody speaks, as a voice leads the search astray."""
         self._canceller = EchoCanceller()
         self._search: DelaySearch | None = None
@@ -137,19 +139,38 @@ class EchoDetector:
         """The same over the last `duration_s`, at most 10 s; None if there was nothing to hear."""
         return self._share(round(duration_s * SPEECH_RATE_HZ / HOP))
 
+    def score_of_utterance(self, duration_s: float) -> float | None:
+        """The same of somebody's utterance that has just ended.
+
+        If the echo was known when it began (`hold`), this is the score of that 0.2 s of it that is explained least: of
+        a short word over a loud echo most of the sound is the echo, but not all.
+        """
+        if not self.held:
+            return self.score(duration_s)
+        recent = np.array(list(islice(reversed(self._shares), round(duration_s * SPEECH_RATE_HZ / HOP))), ndmin=2)
+        if len(recent) <= JUDGED:
+            return self.score(duration_s)
+        explained, whole = (np.convolve(column, np.ones(JUDGED), "valid") for column in recent.T)
+        loud = whole > whole.max() * LOUD_SHARE
+        return float((explained[loud] / whole[loud]).min()) if loud.any() else None
+
     def hold(self) -> None:
         """Somebody may have begun to speak: if the echo is known by now, `without_echo` takes it off from here on."""
+        if self.held:
+            return
         self._prove()
-        self._held = self._held or self._proven
+        self.held = self._proven
+        if self._path is not None:
+            self._path.remember()
 
     def let_go(self) -> None:
         """Nobody speaks any more."""
-        self._held = False
+        self.held = False
 
     def without_echo(self, sound: Samples) -> Samples:
         """The last windows heard; without the bot's voice if its echo was known at `hold`, and then 16 ms (HOP) late,
         as a frame ends only in the next window."""
-        if not self._held:
+        if not self.held:
             return sound
         end = self._heard.count - HOP
         return self._canceller.without_echo(self._heard.until(end, len(sound)), end)
@@ -171,7 +192,7 @@ class EchoDetector:
         if self._path is None or not self._proven:
             return copy_score(heard, played)[0]
         score, start = copy_score(heard, self._path.echo(played))
-        if not self._held:
+        if not self.held:
             return max(score, copy_score(heard, played)[0])
         delay = hops * HOP - length - latest - start + EARLY * HOP
         return 0.0 if abs(delay - self._path.delay) <= SLACK_SAMPLES else score
@@ -186,7 +207,7 @@ class EchoDetector:
             self._level += 0.3 * (level - self._level)
             self._noise = np.minimum(NOISE_RISE * self._noise, self._level)
         self._explain(frames, end)
-        if self._held or power(frames[-1, COMPARED]).sum() < 4 * self._noise.sum():
+        if self.held or power(frames[-1, COMPARED]).sum() < 4 * self._noise.sum():
             return
         if (self._share(SCORE_HOPS) or 0.0) < LOST:
             self._seek(frames[-1])
@@ -245,8 +266,8 @@ class EchoDetector:
     def _follow(self, near: int, gain: float) -> None:
         """Sets the delay, now known to 24 ms, exactly.
 
-        A delay other than the one before is believed only if a path that has just been learned with it explains the
-        last sound better: reverberation alone looks like an echo of any delay, and what has been learned is worth a lot.
+        Another delay than before is believed only if a path that has just been learned with it explains the last sound
+        better: reverberation alone looks like an echo of any delay, and what has been learned is worth a lot.
         """
         self._reviewed = 0
         known = None if self._path is None else self._path.delay

@@ -42,6 +42,7 @@ class EchoFilter:
         """`gain` is the prior power of the echo relative to what was played."""
         self._played: Spectra = np.zeros((TAPS, BIN_COUNT), np.complex64)
         self._taps: Spectra = np.zeros((TAPS, BIN_COUNT), np.complex64)
+        self._remembered = self._taps
         prior = gain * DECAY ** np.arange(TAPS, dtype=np.float32)
         self._variance: Powers = np.repeat(prior[:, None], BIN_COUNT, axis=1).astype(np.float32)
         self._error: Powers | None = None
@@ -72,20 +73,24 @@ class EchoFilter:
         self._variance += DRIFT * power(self._taps)
         return residual
 
+    def remember(self) -> None:
+        """What is known of the echo now is what `echo` tells from now on, whatever is learned meanwhile."""
+        self._remembered = self._taps.copy()
+
     def echo(self, played: Spectra) -> Spectra:
-        """What is known of the echo of these frames, the oldest first; those before them were silent."""
+        """What was known of the echo of these frames, the oldest first; those before them were silent."""
         echo = np.zeros_like(played)
-        for tap, weights in enumerate(self._taps[: len(played)]):
+        for tap, weights in enumerate(self._remembered[: len(played)]):
             echo[tap:] += weights * played[: len(played) - tap]
         return echo
 
     def _reverberation(self, oldest: Spectra) -> Powers:
-        """The power to expect after the newest taps have forgotten this played frame, which still sounds in the room."""
+        """The power to expect once the taps have forgotten this played frame, which still sounds in the room."""
         taps = np.maximum(power(self._taps) - self._variance, 0)
         earlier, last = taps[-3 * LATE_TAPS : -2 * LATE_TAPS].sum(), taps[-LATE_TAPS:].sum()
         decay = float(np.clip((last / (earlier + 1e-9)) ** (0.5 / LATE_TAPS), FASTEST, SLOWEST))
         last_tap = _smoothed(taps[-LATE_TAPS:].mean(axis=0)) * decay ** ((LATE_TAPS - 1) / 2)
-        return decay * (self.late + last_tap * power(oldest))
+        return np.asarray(decay * (self.late + last_tap * power(oldest)), np.float32)
 
 
 def _smoothed(powers: Powers) -> Powers:

@@ -28,8 +28,12 @@ class EchoPath:
         self._played = played
         self._end = 0
 
+    def remember(self) -> None:
+        """From now on `echo` tells what is known now."""
+        self._filter.remember()
+
     def echo(self, played: Samples) -> Samples:
-        """What this sound, a whole number of hops, is known to sound like when it comes back; as long as it is."""
+        """What this sound, a whole number of hops, was known to sound like when it comes back; as long as it is."""
         return sound_of(self._filter.echo(spectra(played)))
 
     def residual(self, frames: Spectra, end: int) -> tuple[Spectra, Powers]:
