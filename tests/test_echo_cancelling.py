@@ -109,7 +109,7 @@ def test_without_an_echo_or_before_it_is_known_the_sound_is_as_it_was_heard(leve
             assert ear.echo.without_echo(heard) is heard
 
 
-@pytest.mark.parametrize("level_db", [-14, -20])
+@pytest.mark.parametrize("level_db", [-6, -14, -20])
 @pytest.mark.parametrize("at_s", [2.9, 4.1, 5.5, 6.9])
 def test_what_is_said_over_the_echo_is_understood_from_its_first_word(at_s: float, level_db: float) -> None:
     assert words(said_over(user(), at_s, ROOM, level_db)) == words(QUESTION)
