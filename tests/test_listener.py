@@ -259,3 +259,11 @@ def test_speech_over_a_bot_that_the_microphone_has_not_heard_for_a_second_is_jud
     over_the_bot(ear, 1.1, speech=False)
     over_the_bot(ear, 0.16, speech=True)
     assert ear.edges == [SpeechStarted(1)]
+
+
+def test_a_user_who_speaks_on_as_the_bot_begins_is_heard_at_once() -> None:
+    """No echo comes so soon after the bot's first sound."""
+    ear = Ear()
+    over_the_bot(ear, 0.1, speech=False)
+    over_the_bot(ear, 0.16, speech=True)
+    assert ear.edges == [SpeechStarted(1)]

@@ -54,6 +54,9 @@ LEARNT_S = 0.16
 """So much sound can show an echo by itself."""
 LEARNING_ON_S = 0.8
 """Where some of the sound is like an echo it is heard for this long, as much reverberation takes longer to learn."""
+SOONEST_S = 0.2
+"""What is heard so soon after the bot's first sound is the user, who speaks on: an echo has gone through two jitter
+buffers, a loudspeaker and a microphone by then, and the detector of speech takes some time, too."""
 STILL_S = 1.0
 """An echo comes within this time of the bot's voice: the longest delay is 0.9 s."""
 
@@ -165,7 +168,7 @@ class Listener:
             over_the_bot = self._silent_s < ECHO_AFTER_S and not self.hears_speech
             likely = probability >= self._rules.threshold - self._rules.hysteresis
             self._learning = self._still_s < STILL_S
-            if not (self._learning and over_the_bot and likely):
+            if not (self._learning and over_the_bot and likely and self._still_s >= SOONEST_S):
                 return False
         self._unjudged.append((window, probability))
         heard_s = len(self._unjudged) * WINDOW_S
