@@ -54,6 +54,9 @@ def test_a_bot_that_is_hard_to_interrupt_hears_as_well_as_ever_when_it_is_silent
     """Over its voice 160 ms of speech begin an utterance, in silence 96."""
     ear = Ear()
     ear.listener.demand(Sensitivity.HARD.demands)
+    over_the_bot(ear, 1.1, speech=False)
+    for _ in range(30):
+        ear.listener.played(np.zeros(960, np.int16))
     ear.hear(Audio.silence(1, 16_000))
     ear.hear(loud(0.1, 16_000))
     ear.hear(Audio.silence(1, 16_000))
@@ -198,6 +201,7 @@ def test_the_bots_own_voice_coming_back_begins_nothing() -> None:
 def test_after_an_echo_the_bots_voice_is_given_time_and_a_silent_bot_is_never_deaf() -> None:
     """So that the detector hears enough of it at a stretch; the sound itself is LoudnessVad's: loud is speech."""
     ear = Ear()
+    over_the_bot(ear, 1.1, speech=False)
     echoes: Any = ear.listener
     echoes._echo_share = lambda _: 0.9
     ear.hear(loud(0.4))
@@ -222,3 +226,44 @@ def test_after_an_echo_the_bots_voice_is_given_time_and_a_silent_bot_is_never_de
     count = len(ear.edges)
     ear.hear(loud(0.4))
     assert type(ear.edges[count]) is SpeechStarted, "the bot is silent: whoever speaks is heard at once"
+
+
+def over_the_bot(ear: Ear, duration_s: float, *, speech: bool) -> None:
+    """The bot speaks; what the microphone hears meanwhile is another sound, or nothing."""
+    chance = np.random.default_rng(1)
+    for _ in range(round(duration_s / 0.02)):
+        ear.listener.played(chance.integers(-5000, 5000, 960).astype(np.int16))
+        ear.hear(loud(0.02) if speech else Audio.silence(0.02, 48_000))
+
+
+def test_the_first_sound_over_the_bots_voice_is_judged_when_there_is_enough_of_it_and_none_of_it_is_lost() -> None:
+    """It may be the bot's voice coming back, of which the first tenths of a second do not tell."""
+    ear = Ear()
+    over_the_bot(ear, 0.3, speech=False)
+    over_the_bot(ear, 0.4, speech=True)
+    assert ear.edges == []
+    assert ear.suspicions == []
+    over_the_bot(ear, 0.2, speech=True)
+    assert ear.edges == [SpeechStarted(1)]
+    ear.hear(Audio.silence(0.6, 48_000))
+    is_loud = np.abs(ear.utterance(1).samples) > 500
+    assert is_loud.sum() / 16_000 == pytest.approx(0.58, abs=0.04)
+
+    ear.edges.clear()
+    over_the_bot(ear, 0.2, speech=True)
+    assert ear.edges == [SpeechStarted(2)], "what there is to learn has been learnt"
+
+
+def test_speech_over_a_bot_that_the_microphone_has_not_heard_for_a_second_is_judged_at_once() -> None:
+    ear = Ear()
+    over_the_bot(ear, 1.1, speech=False)
+    over_the_bot(ear, 0.16, speech=True)
+    assert ear.edges == [SpeechStarted(1)]
+
+
+def test_a_user_who_speaks_on_as_the_bot_begins_is_heard_at_once() -> None:
+    """No echo comes so soon after the bot's first sound."""
+    ear = Ear()
+    over_the_bot(ear, 0.1, speech=False)
+    over_the_bot(ear, 0.16, speech=True)
+    assert ear.edges == [SpeechStarted(1)]

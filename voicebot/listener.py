@@ -32,14 +32,36 @@ falls 60 to 130 ms after the voice."""
 
 ECHO_KNOWN_WINDOWS = 16
 ECHO_EXPECTED = 1.5
-"""Half a second of echo shows an open loudspeaker: what may be more of it is then believed sooner."""
+"""Half a second of echo shows an open loudspeaker: what may be more of it is then believed sooner, unless its path is
+known, by which the score is exact."""
 
+COPIED = 0.75
+"""Of other voices less than one in a hundred are so much like a copy of the bot's."""
+ECHO_SUSPECTED = 0.1
 ECHO_FOUND = 0.35
 GRACE_S = 0.8
 """An utterance of which so much was an echo shows that the detector has not found its delay yet. So much more of the
 bot's voice it is given, as it would not find it in the scraps between one pause and the next."""
 ECHO_AFTER_S = 0.5
 """So long after the bot's last sound nothing is held back any more: a silent bot is never deaf."""
+
+LEARNING_S = 0.5
+"""At the first sound over the bot's voice nobody knows yet whether it is that voice coming back. To stop the bot at
+once would leave too little sound to tell: of 0.2 s of an echo in a reverberant room, words were made that interrupted
+the bot. So it is heard for this long before anything is made of it: once in a session, and not at all if the
+microphone has been still while the bot spoke."""
+LEARNT_S = 0.16
+"""So much sound can show an echo by itself."""
+LEARNING_ON_S = 0.8
+"""Where some of the sound is like an echo it is heard for this long, as much reverberation takes longer to learn."""
+SOONEST_S = 0.2
+"""What is heard so soon after the bot's first sound is the user, who speaks on: an echo has gone through two jitter
+buffers, a loudspeaker and a microphone by then, and the detector of speech takes some time, too."""
+STILL_S = 1.0
+"""An echo comes within this time of the bot's voice: the longest delay is 0.9 s."""
+
+UNNOTICED_WINDOWS = 4
+"""So much earlier than the echo detector notices, within 0.13 s, somebody else may have begun to speak."""
 
 POWERS_KEPT = 300
 """Windows by which the loudness of a user who speaks on and on is known: some 10 s."""
@@ -70,11 +92,14 @@ class Listener:
         self._edge, self._sound = edge, sound
         self._resamplers: dict[int, Resampler] = {}
         self._left_over: Samples = np.zeros(0, np.int16)
-        self._before: deque[Samples] = deque(maxlen=_windows_before(rules))
+        self._before: deque[tuple[Samples, bool]] = deque(maxlen=_windows_before(rules))
+        """The last windows, and whether each was the bot's voice."""
         self._utterance = 0
         self._pause = 0
         self._powers: list[float] = []
         """Of the windows of this utterance in which somebody spoke."""
+        self._known: Speech | None = None
+        """What was measured last of this utterance."""
         self._echo = EchoDetector()
         self._echo_windows = 0
         """Windows of the session that were taken for speech, had they not been the bot's own."""
@@ -82,6 +107,12 @@ class Listener:
         """So much of the bot's voice is still to be played before anything over it is taken for speech again."""
         self._silent_s = ECHO_AFTER_S
         """Since the bot's last sound."""
+        self._still_s = 0.0
+        """How long the bot has spoken in this session before the microphone heard anything like speech."""
+        self._learning = True
+        """It is not known yet whether the bot's voice comes back."""
+        self._unjudged: list[tuple[Samples, float]] = []
+        """The windows, each with its probability of speech, that wait until that is known."""
 
     @property
     def hears_speech(self) -> bool:
@@ -108,6 +139,7 @@ class Listener:
         if frame.any():
             self._silent_s = 0.0
             self._grace_s -= FRAME_S
+            self._still_s += FRAME_S
         else:
             self._silent_s += FRAME_S
 
@@ -124,11 +156,37 @@ class Listener:
         self._left_over = samples[whole:]
 
     def _hear_window(self, window: Samples) -> None:
+        is_echo = self._echo.heard(window) >= ECHO_SCORE
+        probability = self._vad.probability(window)
+        if self._learning and self._learn(window, probability):
+            return
+        self._judge_window(window, probability, is_echo=is_echo)
+
+    def _learn(self, window: Samples, probability: float) -> bool:
+        """Keeps a window back while it is not known whether the bot's voice comes back; False if there is no need."""
+        if not self._unjudged:
+            over_the_bot = self._silent_s < ECHO_AFTER_S and not self.hears_speech
+            likely = probability >= self._rules.threshold - self._rules.hysteresis
+            self._learning = self._still_s < STILL_S
+            if not (self._learning and over_the_bot and likely and self._still_s >= SOONEST_S):
+                return False
+        self._unjudged.append((window, probability))
+        heard_s = len(self._unjudged) * WINDOW_S
+        score = max(self._echo.score(LEARNT_S) or 0.0, self._echo.score(heard_s) or 0.0)
+        longest_s = LEARNING_ON_S if score >= ECHO_SUSPECTED else LEARNING_S
+        if heard_s >= longest_s or (heard_s >= LEARNT_S and score >= ECHO_SCORE):
+            self._learning = False
+            if is_echo := score >= ECHO_SCORE or (self._echo.copied(heard_s) or 0.0) >= COPIED:
+                self._grace_s = GRACE_S
+            for unjudged in self._unjudged:
+                self._judge_window(*unjudged, is_echo=is_echo)
+            self._unjudged.clear()
+        return True
+
+    def _judge_window(self, window: Samples, probability: float, *, is_echo: bool) -> None:
         endpointer = self._endpointer
         values = window.astype(np.float32)
         power = float(values @ values) / len(values)
-        is_echo = self._echo.heard(window) >= ECHO_SCORE
-        probability = self._vad.probability(window)
         held_back = self._grace_s > 0 and self._silent_s < ECHO_AFTER_S
         if held_back or (power < self._faint if endpointer.speaking else is_echo):
             self._echo_windows += is_echo and probability >= 0.5
@@ -138,14 +196,14 @@ class Listener:
         goes_on = endpointer.goes_on
         edge = endpointer.push(probability)
         if not (endpointer.speaking or edge is Edge.ENDED):
-            self._before.append(window)
+            self._before.append((window, is_echo))
             self._tell(edge)
             return
         if edge is Edge.STARTED and not goes_on:
             self._begin_utterance()
-            self._before.append(window)
+            self._before.append((window, is_echo))
             self._echo.hold()
-            self._hand_on(np.concatenate(self._before))
+            self._hand_on(np.concatenate([window for window, _ in self._before]), silent=self._bots_windows())
             self._before.clear()
         else:
             self._hand_on(window)
@@ -157,10 +215,24 @@ class Listener:
         self._utterance += 1
         self._pause = 0
         self._powers.clear()
+        self._known = None
         self._edge(SpeechStarted(self._utterance))
 
-    def _hand_on(self, sound: Samples) -> None:
-        self._sound(self._utterance, Audio(self._echo.without_echo(sound), SPEECH_RATE_HZ))
+    def _bots_windows(self) -> int:
+        """So many of the windows before the utterance were the bot's voice and nobody else's."""
+        if not self._echo.held:
+            return 0
+        others = next((number for number, (_, is_echo) in enumerate(self._before) if not is_echo), 0)
+        return max(0, others - UNNOTICED_WINDOWS)
+
+    def _hand_on(self, sound: Samples, *, silent: int = 0) -> None:
+        """Gives the recogniser more sound; `silent` of its first windows are made still."""
+        if not self._unjudged:  # else it is older than what the echo detector heard last
+            sound = self._echo.without_echo(sound)
+        if silent:
+            sound = sound.copy()
+            sound[: silent * self._vad.window_samples] = 0
+        self._sound(self._utterance, Audio(sound, SPEECH_RATE_HZ))
 
     def _tell(self, edge: Edge | None) -> None:
         silence_s = self._endpointer.silence_s
@@ -195,16 +267,20 @@ class Listener:
         return speech
 
     def _measured(self) -> Speech:
+        """Measured once for each pause: the silence after it tells nothing more of the sound."""
         spoken_s = self._endpointer.utterance_s
-        echo = self._echo_share(spoken_s + self._endpointer.silence_s)
-        return Speech(duration_s=spoken_s, level_dbfs=self._level_dbfs, echo=echo)
+        if self._known is None or self._known.duration_s != spoken_s:
+            echo = self._echo_share(spoken_s + self._endpointer.silence_s)
+            self._known = Speech(duration_s=spoken_s, level_dbfs=self._level_dbfs, echo=echo)
+        return self._known
 
     def _echo_share(self, duration_s: float) -> float | None:
-        scores = [s for s in (self._echo.score(duration_s), self._echo.copied(duration_s)) if s is not None]
+        found = (self._echo.score_of_utterance(duration_s), self._echo.copied(duration_s))
+        scores = [score for score in found if score is not None]
         if not scores:
             return None
-        known = self._echo_windows >= ECHO_KNOWN_WINDOWS
-        return min(1.0, max(scores) * (ECHO_EXPECTED if known else 1.0))
+        expected = self._echo_windows >= ECHO_KNOWN_WINDOWS and not self._echo.held
+        return min(1.0, max(scores) * (ECHO_EXPECTED if expected else 1.0))
 
     @property
     def _faint(self) -> float:

@@ -1,38 +1,72 @@
-"""`make bench-echo`: what the recogniser understands of a user who speaks over the bot's voice, which comes back.
+"""`make bench-echo`: a bot whose voice comes back from an open loudspeaker.
 
-Four phrases at six places of the bot's story, in one computed room and, where there are recordings, in two real ones;
-with the sound as it is heard and with what is known of the echo taken off.
+First conversations in which nobody but the bot speaks: how often it interrupts itself, and how often it falls silent
+for a moment. Then what the recogniser understands of a user who speaks over the bot: four phrases at six places of its
+story, with the sound as it is heard and with what is known of the echo taken off.
+
+The rooms are computed ones and, where there are recordings, two real ones.
 """
 
 from __future__ import annotations
 
 import sys
+from itertools import product
 from unittest import mock
 
-import numpy as np
-
+from tests.support.open_loudspeaker import Conversation, room, said_by
 from tests.support.over_echo import said_over
-from tests.support.room import synthetic_response
-from tests.support.shared import SHARED, recording
+from tests.support.shared import SHARED
 from tests.support.speech import spoken
 from tests.support.understanding import words
 from voicebot.core.audio import WIRE_RATE_HZ
+from voicebot.core.verdict import Decision
 from voicebot.echo import EchoDetector
+
+RECORDED = ("rir1.flac", "rir2.flac") if SHARED.exists() else ()
+
+VOICES = ("hibari", "awb", "kal", "rms", "slt")
+ROOMS = (*RECORDED, "0.2 1", "0.3 2", "0.5 3", "0.8 4", "1.2 5")
+LEVELS_DB = (-6, -10, -14, -20)
+REPLIES = (
+    (
+        "Our shop opens at nine in the morning on weekdays.",
+        "On Saturdays we are here from ten to four, and on Sundays we are closed.",
+    ),
+    ("No, you can not do that.", "Stop at the next corner, wait for the green light, and then walk on."),
+    ("Hello!", "It is ten minutes past four.", "Is there anything else that I can do for you?"),
+    ("The weather in Lisbon is mostly sunny today.", "You might want to bring a jacket for the evening."),
+)
 
 PHRASES = {"what is ten times three": "rms", "tell me a joke": "slt", "stop": "rms", "uh-huh": "slt"}
 PLACES_S = (2.9, 3.5, 4.1, 5.5, 6.2, 6.9)
-LEVELS_DB = (-6, -14, -20, -120)
-RESPONSES = ("rir1.flac", "rir2.flac")
+OVER_ROOMS = ("0.3 0", *RECORDED)
+OVER_LEVELS_DB = (-6, -14, -20, -120)
+
+
+def alone(level_db: float) -> tuple[int, int, int]:
+    """How many conversations there were, in how many the bot interrupted itself, and how often it was paused.
+
+    A conversation has two replies; which ones, and how long the wire takes, changes from one to the next.
+    """
+    interrupted = pauses = count = 0
+    for name, voice in product(ROOMS, VOICES):
+        replies = [said_by(voice, REPLIES[(count + number) % len(REPLIES)]) for number in range(2)]
+        talk = Conversation(*replies, response=room(name), level_db=level_db, jitter_frames=1 + count % 6, seed=count)
+        count += 1
+        for _ in replies:
+            talk.type("go on")
+            talk.until_idle()
+        interrupted += any(ruling.verdict.decision is Decision.REGENERATE for ruling in talk.state.rulings)
+        pauses += talk.pauses
+    return count, interrupted, pauses
 
 
 def understood(level_db: float) -> tuple[int, int]:
     """How many utterances to the word, of how many."""
-    rooms = [synthetic_response()]
-    if SHARED.exists():
-        rooms += [recording(name).resampled(WIRE_RATE_HZ).samples.astype(np.float32) for name in RESPONSES]
     right = [
-        words(said_over(spoken(phrase, voice).resampled(WIRE_RATE_HZ).samples, at_s, room, level_db)) == words(phrase)
-        for room in rooms
+        words(said_over(spoken(phrase, voice).resampled(WIRE_RATE_HZ).samples, at_s, room(name), level_db))
+        == words(phrase)
+        for name in OVER_ROOMS
         for phrase, voice in PHRASES.items()
         for at_s in PLACES_S
     ]
@@ -40,9 +74,15 @@ def understood(level_db: float) -> tuple[int, int]:
 
 
 def main() -> None:
-    sys.stdout.write("| echo, dB below what is played | understood as heard | with the echo taken off | of |\n")
+    sys.stdout.write("| echo, dB below what is played | interrupts itself | pauses | conversations |\n")
     sys.stdout.write("|---|---|---|---|\n")
     for level_db in LEVELS_DB:
+        count, interrupted, pauses = alone(level_db)
+        sys.stdout.write(f"| {level_db} | {interrupted} | {pauses} | {count} |\n")
+        sys.stdout.flush()
+    sys.stdout.write("\n| echo, dB below what is played | understood as heard | with the echo taken off | of |\n")
+    sys.stdout.write("|---|---|---|---|\n")
+    for level_db in OVER_LEVELS_DB:
         with mock.patch.object(EchoDetector, "hold"):
             before, _ = understood(level_db)
         after, count = understood(level_db)

@@ -195,6 +195,19 @@ def test_words_that_were_guessed_from_the_beginning_of_an_echo_are_ridden_out(te
     assert ruled("stop", replace(TALKING, confidence=0.55, speech=short)) == (Decision.REGENERATE, "stop word")
 
 
+def test_a_stop_word_that_was_guessed_from_what_is_certainly_an_echo_stops_nothing() -> None:
+    certain = Speech(duration_s=0.4, echo=0.9, outlasted_s=0.3)
+    assert ruled("wait", replace(TALKING, confidence=0.3, speech=certain)) == (Decision.RESUME, "echo")
+    assert ruled("wait", replace(TALKING, confidence=0.9, speech=certain)) == (Decision.REGENERATE, "stop word")
+
+
+def test_what_sounds_like_the_bot_may_reverberate_for_longer_than_words_alone_may_follow() -> None:
+    late = Speech(duration_s=0.7, echo=0.9, outlasted_s=0.8)
+    assert ruled("i'm saying", sounding(late)) == (Decision.RESUME, "echo")
+    assert ruled("i'm saying", sounding(replace(late, outlasted_s=1.2))) == (Decision.REGENERATE, "words")
+    assert ruled("there was", sounding(replace(late, echo=None))) == (Decision.REGENERATE, "words")
+
+
 @pytest.mark.parametrize("text", ["are we going to the shop later", "he never told me that", "hello"])
 def test_a_voice_much_softer_than_the_users_does_not_interrupt(text: str) -> None:
     far = replace(TALKING, confidence=0.9, speech=Speech(duration_s=2.0, level_db=-13.0))

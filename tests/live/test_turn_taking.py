@@ -151,8 +151,7 @@ async def test_speech_over_an_echo_is_obeyed() -> None:
         await talk.say(spoken("what is ten times three"))
         state = await talk.state(lambda state: len(talk.agent.asked) > 1 and len(said(state)) > 1)
         assert state["chat"][1]["interrupted"]
-        # Now and then what is left of the echo turns "what is" into other words ("but as"): known, and to mend.
-        assert words(said(state)[1])[-4:] == words("ten times three")
+        assert words(said(state)[1]) == words("what is ten times three")
 
 
 async def test_a_stop_word_stops() -> None:

@@ -47,6 +47,10 @@ class Loudspeaker:
         self._wire = deque([SILENCE] * WIRE_FRAMES)
         self._noise = np.random.default_rng(1)
 
+    def delay(self, frames: int) -> None:
+        """From now on the bot is heard so many frames later."""
+        self._wire.extendleft([SILENCE] * frames)
+
     def pass_on(self, played: Samples, user: Samples) -> Samples:
         self._wire.append(played)
         self._room.play(self._wire.popleft())
@@ -59,7 +63,7 @@ class Ear:
 
     def __init__(self, response: npt.NDArray[np.float32], level_db: float) -> None:
         self.echo = EchoDetector()
-        self._loudspeaker = Loudspeaker(response, level_db)
+        self.loudspeaker = Loudspeaker(response, level_db)
         self._resamplers = Resampler(WIRE_RATE_HZ, SPEECH_RATE_HZ), Resampler(WIRE_RATE_HZ, SPEECH_RATE_HZ)
         self._tracks = np.zeros((2, 0), np.int16)
         self._windows = 0
@@ -67,7 +71,7 @@ class Ear:
     def hear(self, played: Samples, user: Samples) -> None:
         """20 ms."""
         self.echo.played(played)
-        pair = (self._loudspeaker.pass_on(played, user), user)
+        pair = (self.loudspeaker.pass_on(played, user), user)
         new = [
             each.push(Audio(sound, WIRE_RATE_HZ)).samples for each, sound in zip(self._resamplers, pair, strict=True)
         ]

@@ -45,7 +45,7 @@ def words(text: str) -> list[str]:
     """Returns the words in small letters, without punctuation. A number is its digits, however it is written."""
     found = re.findall(r"\d|[a-z']+", text.lower().replace("a.m", "am").replace("p.m", "pm"))
     spelt: list[str] = []
-    for word, following in zip(found, [*found[1:], ""], strict=True):
+    for word, following in zip(found, [*found[1:], ""][: len(found)], strict=True):
         match word:
             case "mister":
                 spelt.append("mr")

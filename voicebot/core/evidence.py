@@ -25,6 +25,9 @@ EMPTY = LISTENING | HESITATING | {Kind.NO, Kind.AGREEMENT, Kind.POLITE}
 
 ECHO_OUTLASTS_S = 0.6
 """An echo ends with the bot's voice; so long the room and the detector's hold may draw it out."""
+ECHO_LINGERS_S = 1.0
+"""What is like the bot's voice by its sound may last longer: up to 0.4 s on the way to the loudspeaker and back, and
+then as long as the room reverberates."""
 ECHO_ADDS_S, WORD_S = 1.0, 0.6
 """An echo of some words is no longer than they are when spoken slowly, and the room."""
 ECHO_ABSENT = 0.1
@@ -79,11 +82,15 @@ class Evidence:
     @property
     def echo_possible(self) -> bool:
         """Does the timing allow it, and does the sound not speak against it?"""
+        absent = self.speech.echo is not None and self.speech.echo < ECHO_ABSENT
+        return not absent and self._timed_like_echo(ECHO_OUTLASTS_S)
+
+    def _timed_like_echo(self, outlasts_s: float) -> bool:
+        """Whether it ended at most this long after the bot's voice, and is no longer than its words."""
         speech = self.speech
-        absent = speech.echo is not None and speech.echo < ECHO_ABSENT
-        lingers = speech.outlasted_s is not None and speech.outlasted_s > ECHO_OUTLASTS_S
+        lingers = speech.outlasted_s is not None and speech.outlasted_s > outlasts_s
         too_long = speech.duration_s > ECHO_ADDS_S + WORD_S * len(self.words)
-        return self.heard.anything and not (absent or lingers or too_long)
+        return self.heard.anything and not (lingers or too_long)
 
     @property
     def is_faint(self) -> bool:
@@ -92,7 +99,7 @@ class Evidence:
         return level_db is not None and level_db <= self.context.sensitivity.demands.faint_db
 
     def sounds_like_echo(self, least: float) -> bool:
-        return self.echo_possible and self.speech.echo is not None and self.speech.echo >= least
+        return self.speech.echo is not None and self.speech.echo >= least and self._timed_like_echo(ECHO_LINGERS_S)
 
     def own_words(self, without: frozenset[Kind]) -> frozenset[str]:
         """The words after the backchannels that the bot has not just said and that are not of these kinds."""

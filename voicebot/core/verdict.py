@@ -125,16 +125,20 @@ def _audible_echo(evidence: Evidence) -> Verdict | None:
 
 def _guessed_from_echo(evidence: Evidence) -> bool:
     """The sound is short and may be an echo, and its words were guessed: they are no reason to think otherwise."""
+    short = evidence.speech.duration_s <= SHORT_S
+    return short and _is_guessed(evidence) and evidence.sounds_like_echo(ECHO_HEARD)
+
+
+def _is_guessed(evidence: Evidence) -> bool:
     confidence = evidence.context.confidence
-    guessed = evidence.speech.duration_s <= SHORT_S and confidence is not None and confidence < GUESSED
-    return guessed and evidence.sounds_like_echo(ECHO_HEARD)
+    return confidence is not None and confidence < GUESSED
 
 
 def _stop(evidence: Evidence) -> Verdict | None:
     if not evidence.stop or _backchannel(evidence) is not None:
         return None
     brief = evidence.speech.duration_s <= BRIEF_S
-    certain = len(evidence.words) > 2 and brief and evidence.sounds_like_echo(ECHO_CERTAIN)
+    certain = brief and evidence.sounds_like_echo(ECHO_CERTAIN) and (len(evidence.words) > 2 or _is_guessed(evidence))
     if certain or (len(evidence.words) > 1 and _guessed_from_echo(evidence)):
         return None  # an echo in which a stop word was found
     if evidence.phrases.includes(frozenset({Kind.STOP}), AROUND_WISH):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from voicebot.core.audio import Samples
-from voicebot.echo.spectra import BIN_COUNT, BINS, FRAME, HOP, Spectra
+from voicebot.echo.spectra import BIN_COUNT, FRAME, HOP, Spectra, sound_of
 
 KEPT_FRAMES = 141
 """2.25 s, as long as the sound itself is kept."""
 
 
 class EchoCanceller:
-    """Keeps the echo predicted in the last frames, and takes it off their sound: Hann windows add up to one."""
+    """Keeps the echo predicted in the last frames, and takes it off their sound."""
 
     def __init__(self) -> None:
         self._echoes: Spectra = np.zeros((KEPT_FRAMES, BIN_COUNT), np.complex64)
@@ -34,8 +34,5 @@ class EchoCanceller:
         first, hops = (end - len(sound)) // HOP, len(sound) // HOP
         numbers = np.arange(first - 1, first + hops)
         rows = numbers % KEPT_FRAMES
-        spectrum = np.zeros((len(rows), FRAME // 2 + 1), np.complex64)
-        spectrum[:, BINS] = np.where((self._numbers[rows] == numbers)[:, None], self._echoes[rows], 0)
-        halves = np.fft.irfft(spectrum).reshape(-1, 2, HOP)
-        echo = (halves[:-1, 1] + halves[1:, 0]).ravel()
-        return np.asarray(np.clip(np.round(sound - echo), -32768, 32767), np.int16)
+        echo = sound_of(np.where((self._numbers[rows] == numbers)[:, None], self._echoes[rows], np.complex64(0)))
+        return np.asarray(np.clip(sound.astype(np.int32) - echo[HOP:-HOP], -32768, 32767), np.int16)

@@ -24,8 +24,11 @@ _SMOOTH_HZ = 150.0
 _FLOOR = 0.02
 
 
-def copy_score(heard: Samples, played: Samples) -> float:
-    """How surely `heard` is a delayed copy of a part of `played`, which is longer: 0 to 1. Both at 16 kHz."""
+def copy_score(heard: Samples, played: Samples) -> tuple[float, int]:
+    """How surely `heard` is a delayed copy of a part of `played`, which is longer: 0 to 1. Both at 16 kHz.
+
+    Also where in `played` that part begins.
+    """
     copy, original = _whitened(heard), _whitened(played)
     size = 1 << (len(original) + len(copy)).bit_length()
     spectrum = np.fft.rfft(original, size) * np.conj(np.fft.rfft(copy, size))
@@ -34,7 +37,8 @@ def copy_score(heard: Samples, played: Samples) -> float:
     energies = sums[len(copy) :] - sums[: -len(copy)]
     norm = np.sqrt((energies + _FLOOR * energies.max(initial=0.0)) * np.square(copy).sum())
     correlations = np.divide(np.abs(products), norm, out=np.zeros_like(products), where=norm > 0)
-    return min(1.0, float(correlations.max(initial=0.0)) / LIKE)
+    best = int(correlations.argmax())
+    return min(1.0, float(correlations[best]) / LIKE), best
 
 
 def _whitened(sound: Samples) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.ma  # as np.median would at its first call: 70 ms without sound for everybody
 
 from voicebot.core.audio import Samples
-from voicebot.echo.spectra import BIN_COUNT, BINS, FRAME, Spectra, power
+from voicebot.echo.spectra import BINS, COMPARED, FRAME, Spectra, power
 
 LAGS = 64
 """Delays looked for, one for each frame: 1 s."""
@@ -18,8 +18,9 @@ SURE, CERTAIN = 0.08, 0.3
 """How far the best delay's coherence is above the median. Echo has 0.1 to 0.9 within 0.1 s, always at the same delay;
 another voice has 0.04 in the median and at times 0.3, each time elsewhere."""
 
-SEARCHED = BIN_COUNT // 2
-"""The lower bins, up to 2,000 Hz, will do."""
+SEARCHED = slice(COMPARED.start, (COMPARED.start + COMPARED.stop) // 2)
+SEARCHED_COUNT = SEARCHED.stop - SEARCHED.start
+"""The lower half of the compared bins, up to 2,000 Hz, will do."""
 
 WHITENING = 0.7
 """The power of the level taken off the cross-spectrum: 1 is GCC-PHAT, 0 plain correlation. Between them one frame's
@@ -30,9 +31,9 @@ class DelaySearch:
     """Finds the delay at which two streams cohere, in frames."""
 
     def __init__(self) -> None:
-        self._cross = np.zeros((LAGS, SEARCHED), np.complex64)
-        self._played = np.zeros((LAGS, SEARCHED), np.float32)
-        self._heard = np.zeros(SEARCHED, np.float32)
+        self._cross = np.zeros((LAGS, SEARCHED_COUNT), np.complex64)
+        self._played = np.zeros((LAGS, SEARCHED_COUNT), np.float32)
+        self._heard = np.zeros(SEARCHED_COUNT, np.float32)
         self._best = 0
         self._agreed = 0
 
@@ -41,7 +42,7 @@ class DelaySearch:
 
         Gives the delay, and the power of the microphone relative to what was played then, once it is sure.
         """
-        heard, sent = microphone[:SEARCHED], played[:, :SEARCHED]
+        heard, sent = microphone[SEARCHED], played[:, SEARCHED]
         for sums, new in ((self._cross, heard * sent.conj()), (self._played, power(sent)), (self._heard, power(heard))):
             sums *= MEMORY
             sums += new
@@ -64,8 +65,8 @@ def exact_delay(microphone: Samples, played: Samples, *, known: bool) -> int:
     """
     size, reach = 2 * len(played), 384
     cross = np.fft.rfft(microphone, size) * np.fft.rfft(played, size).conj()
-    cross[: BINS.start * size // FRAME] = 0
-    cross[BINS.stop * size // FRAME :] = 0
+    cross[: (BINS.start + COMPARED.start) * size // FRAME] = 0
+    cross[(BINS.start + COMPARED.stop) * size // FRAME :] = 0
     correlation = np.abs(np.fft.irfft(cross / (np.abs(cross) ** WHITENING + 1e-3)))
     near = np.concatenate([correlation[-reach:], correlation[: reach + 1]])
     best = int(near.argmax())

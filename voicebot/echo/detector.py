@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
@@ -11,8 +12,8 @@ from voicebot.core.audio import FRAME_S, SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Re
 from voicebot.echo.canceller import EchoCanceller
 from voicebot.echo.copy import copy_score
 from voicebot.echo.delay import LAGS, DelaySearch, exact_delay
-from voicebot.echo.path import EchoPath
-from voicebot.echo.spectra import BIN_COUNT, FRAME, HOP, Powers, Spectra, power, spectra
+from voicebot.echo.path import EARLY, EchoPath
+from voicebot.echo.spectra import BIN_COUNT, COMPARED, FRAME, HOP, Powers, Spectra, power, spectra
 from voicebot.echo.track import Track
 
 ECHO_SCORE = 0.5
@@ -62,6 +63,11 @@ QUIET = 16.0
 REPLAYED = 24
 """Frames, 0.4 s, that a new filter learns from at once."""
 
+LOUD_SHARE = 0.5
+"""Softer stretches of an utterance are not asked for who they were."""
+JUDGED, BETTER = 12, 0.15
+"""A new path takes an older one's place if it explains so much more of the last 0.19 s."""
+
 PROVEN_S = 1.0
 """A path that explains so much of the sound up to when somebody may have begun to speak is the echo's own. Measured on
 two phrases spoken over a bot at 4 places of its story, in 2 rooms, at -6 to -20 dB: 8 of 48 were understood to the
@@ -69,8 +75,11 @@ word when their first syllables could lead the search astray, 22 with the path h
 PROOF = 0.4
 """So much of that there must have been something to hear: a user's first syllable alone proves nothing."""
 
+Shares = list[tuple[float, float]]
+"""Of each frame how much is explained, and of how much."""
+
 _SILENCE = np.zeros(round(FRAME_S * SPEECH_RATE_HZ), np.int16)
-_BANDS = np.arange(0, BIN_COUNT, BAND_BINS)
+_BANDS = np.arange(0, COMPARED.stop - COMPARED.start, BAND_BINS)
 _BAND_POWER = 0.375 * FRAME**2 / 2 / len(_BANDS)
 """A band's share of a frame's power for a mean square of 1, if all were in the bands (0.375 is a Hann window's)."""
 
@@ -93,7 +102,9 @@ class EchoDetector:
         self._noise: Powers = np.full(len(_BANDS), np.inf, np.float32)
         self._skew: int | None = None
         self._path: EchoPath | None = None
-        self._held = False
+        self._proven = False
+        """The path has explained what was heard, and nothing has spoken against it since."""
+        self.held = False
         """The path is known, and stays as it is while somebody speaks, as a voice leads the search astray."""
         self._canceller = EchoCanceller()
         self._search: DelaySearch | None = None
@@ -128,21 +139,38 @@ class EchoDetector:
         """The same over the last `duration_s`, at most 10 s; None if there was nothing to hear."""
         return self._share(round(duration_s * SPEECH_RATE_HZ / HOP))
 
+    def score_of_utterance(self, duration_s: float) -> float | None:
+        """The same of somebody's utterance that has just ended.
+
+        If the echo was known when it began (`hold`), this is the score of that 0.2 s of it that is explained least: of
+        a short word over a loud echo most of the sound is the echo, but not all.
+        """
+        if not self.held:
+            return self.score(duration_s)
+        recent = np.array(list(islice(reversed(self._shares), round(duration_s * SPEECH_RATE_HZ / HOP))), ndmin=2)
+        if len(recent) <= JUDGED:
+            return self.score(duration_s)
+        explained, whole = (np.convolve(column, np.ones(JUDGED), "valid") for column in recent.T)
+        loud = whole > whole.max() * LOUD_SHARE
+        return float((explained[loud] / whole[loud]).min()) if loud.any() else None
+
     def hold(self) -> None:
         """Somebody may have begun to speak: if the echo is known by now, `without_echo` takes it off from here on."""
-        recent = list(islice(reversed(self._shares), round(PROVEN_S * SPEECH_RATE_HZ / HOP)))
-        sounding = sum(whole > 0 for _, whole in recent)
-        proven = sounding >= PROOF * len(recent) and (self.score(PROVEN_S) or 0.0) >= ECHO_SCORE
-        self._held = self._held or proven
+        if self.held:
+            return
+        self._prove()
+        self.held = self._proven
+        if self._path is not None:
+            self._path.remember()
 
     def let_go(self) -> None:
         """Nobody speaks any more."""
-        self._held = False
+        self.held = False
 
     def without_echo(self, sound: Samples) -> Samples:
         """The last windows heard; without the bot's voice if its echo was known at `hold`, and then 16 ms (HOP) late,
         as a frame ends only in the next window."""
-        if not self._held:
+        if not self.held:
             return sound
         end = self._heard.count - HOP
         return self._canceller.without_echo(self._heard.until(end, len(sound)), end)
@@ -150,21 +178,27 @@ class EchoDetector:
     def copied(self, duration_s: float) -> float | None:
         """How surely all of the last `duration_s`, now that it is over, is a copy of what was played: 0 to 1.
 
+        A path that is proven is compared with its echo, too. If it was proven when the sound began (`hold`), a copy
+        counts only if its delay is another: if it comes as expected, the running score knows what else was heard.
         None if the bot has been silent for too long, or the sound is so long that the running score must know.
         """
         if self._silence_s >= AFTERMATH_S + duration_s or duration_s > LONGEST_COPY_S or self._skew is None:
             return None
         length, end = round(duration_s * SPEECH_RATE_HZ), self._heard.count
         earliest, latest = round(LONGEST_DELAY_S * SPEECH_RATE_HZ), round(0.1 * SPEECH_RATE_HZ)
-        played = self._played.until(end + self._skew * HOP + latest, length + earliest + latest)
-        return copy_score(self._heard.until(end, length), played)
+        hops = (length + earliest + latest) // HOP
+        played = self._played.until(end + self._skew * HOP + latest, hops * HOP)
+        heard = self._heard.until(end, length)
+        if self._path is None or not self._proven:
+            return copy_score(heard, played)[0]
+        score, start = copy_score(heard, self._path.echo(played))
+        if not self.held:
+            return max(score, copy_score(heard, played)[0])
+        delay = hops * HOP - length - latest - start + EARLY * HOP
+        return 0.0 if abs(delay - self._path.delay) <= SLACK_SAMPLES else score
 
     def _share(self, hops: int) -> float | None:
-        explained = total = 0.0
-        for part, whole in islice(reversed(self._shares), hops):
-            explained += part
-            total += whole
-        return explained / total if total else None
+        return _share(islice(reversed(self._shares), hops))
 
     def _hear(self) -> None:
         end = self._heard.count
@@ -173,7 +207,7 @@ class EchoDetector:
             self._level += 0.3 * (level - self._level)
             self._noise = np.minimum(NOISE_RISE * self._noise, self._level)
         self._explain(frames, end)
-        if self._held or power(frames[-1]).sum() < 4 * self._noise.sum():
+        if self.held or power(frames[-1, COMPARED]).sum() < 4 * self._noise.sum():
             return
         if (self._share(SCORE_HOPS) or 0.0) < LOST:
             self._seek(frames[-1])
@@ -181,22 +215,36 @@ class EchoDetector:
         self._search = None
         self._reviewed += 1
         if self._path is not None and self._reviewed >= REVIEW_WINDOWS:
+            self._prove()
             self._follow(self._path.delay, self._gain)
 
     def _explain(self, frames: Spectra, end: int) -> None:
         """Accounts for frames of the microphone; `end` is where the last of them ends."""
-        residual = frames if self._path is None else self._path.residual(frames, end)
-        self._canceller.predicted(end, frames - residual)
+        shares, echoes = self._accounted(self._path, frames, end)
+        self._shares.extend(shares)
+        self._canceller.predicted(end, echoes)
+
+    def _accounted(self, path: EchoPath | None, frames: Spectra, end: int) -> tuple[Shares, Spectra]:
+        """How much of each frame the path explains, and of how much; and the echo that it predicts in them."""
+        residual, late = (frames, None) if path is None else path.residual(frames, end)
+        nobodys = self._noise if late is None else self._noise + _sums(late)
         heard = np.maximum(_band_powers(frames) - 2 * self._noise, 0)
-        rest = np.maximum(_band_powers(residual) - 2 * self._noise, 0) / (heard + 1)
+        rest = np.maximum(_band_powers(residual) - 2 * nobodys, 0) / (heard + 1)
         weights = heard**LEVEL_POWER
         explained = weights * np.clip((UNEXPLAINED - rest) / (UNEXPLAINED - EXPLAINED), 0, 1)
-        self._shares.extend(zip(explained.sum(axis=1).tolist(), weights.sum(axis=1).tolist(), strict=True))
+        shares = list(zip(explained.sum(axis=1).tolist(), weights.sum(axis=1).tolist(), strict=True))
+        return shares, frames - residual
 
     def _played_until(self, end: int, frames: int, delay: int) -> Samples:
         """What was played for so many of the microphone's frames, by this delay."""
         assert self._skew is not None
         return self._played.until(end + self._skew * HOP - delay, FRAME + (frames - 1) * HOP)
+
+    def _prove(self) -> None:
+        """Finds out whether the path is the echo's own. While there is too little to hear, it stays as it was."""
+        recent = list(islice(reversed(self._shares), round(PROVEN_S * SPEECH_RATE_HZ / HOP)))
+        if sum(whole > 0 for _, whole in recent) >= PROOF * len(recent):
+            self._proven = (_share(recent) or 0.0) >= ECHO_SCORE
 
     def _seek(self, frame: Spectra) -> None:
         assert self._skew is not None
@@ -216,7 +264,11 @@ class EchoDetector:
             self._follow((lag + FIRST_LAG) * HOP, gain)
 
     def _follow(self, near: int, gain: float) -> None:
-        """Sets the delay, now known to 24 ms, exactly; begins to learn anew if it is another than before."""
+        """Sets the delay, now known to 24 ms, exactly.
+
+        Another delay than before is believed only if a path that has just been learned with it explains the last sound
+        better: reverberation alone looks like an echo of any delay, and what has been learned is worth a lot.
+        """
         self._reviewed = 0
         known = None if self._path is None else self._path.delay
         end = self._heard.count
@@ -224,14 +276,33 @@ class EchoDetector:
         delay = near + exact_delay(heard, played, known=near == known)
         if known is not None and abs(delay - known) <= SLACK_SAMPLES:
             return
-        self._path, self._gain = EchoPath(delay, gain, self._played_until), gain
+        path = EchoPath(delay, gain, self._played_until)
+        shares, echoes = self._accounted(path, spectra(self._heard.until(end, FRAME + (REPLAYED - 1) * HOP)), end)
+        least = max(ECHO_SCORE, (self._share(JUDGED) or 0.0) + BETTER)
+        if known is not None and (_share(shares[-JUDGED:]) or 0.0) < least:
+            return
+        self._path, self._gain, self._proven = path, gain, False
         for _ in range(min(REPLAYED, len(self._shares))):
             self._shares.pop()
-        self._explain(spectra(self._heard.until(end, FRAME + (REPLAYED - 1) * HOP)), end)
+        self._shares.extend(shares)
+        self._canceller.predicted(end, echoes)
+
+
+def _share(shares: Iterable[tuple[float, float]]) -> float | None:
+    explained = total = 0.0
+    for part, whole in shares:
+        explained += part
+        total += whole
+    return explained / total if total else None
 
 
 def _band_powers(frames: Spectra) -> Powers:
-    return np.add.reduceat(power(frames), _BANDS, axis=1)
+    return _sums(power(frames))
+
+
+def _sums(powers: Powers) -> Powers:
+    """The power in each band, of powers in each bin."""
+    return np.add.reduceat(powers[:, COMPARED], _BANDS, axis=1)
 
 
 def _weight(window: Samples) -> float:

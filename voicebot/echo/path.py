@@ -8,7 +8,7 @@ import numpy as np
 
 from voicebot.core.audio import Samples
 from voicebot.echo.filter import TAPS, EchoFilter
-from voicebot.echo.spectra import HOP, Spectra, spectra
+from voicebot.echo.spectra import HOP, Powers, Spectra, sound_of, spectra
 
 EARLY = 1
 """Frames that the filter reaches ahead of the delay."""
@@ -28,11 +28,26 @@ class EchoPath:
         self._played = played
         self._end = 0
 
-    def residual(self, frames: Spectra, end: int) -> Spectra:
-        """What is left of frames without their echo; `end` is where the last of them ends."""
+    def remember(self) -> None:
+        """From now on `echo` tells what is known now."""
+        self._filter.remember()
+
+    def echo(self, played: Samples) -> Samples:
+        """What this sound, a whole number of hops, was known to sound like when it comes back; as long as it is."""
+        return sound_of(self._filter.echo(spectra(played)))
+
+    def residual(self, frames: Spectra, end: int) -> tuple[Spectra, Powers]:
+        """What is left of frames without their echo, and how much power of that is its late reverberation.
+
+        `end` is where the last frame ends.
+        """
         start = end - len(frames) * HOP
         if self._end != start:
             self._filter.recall(spectra(self._played(start + EARLY * HOP, TAPS, self.delay))[::-1])
         self._end = end
         sound = spectra(self._played(end + EARLY * HOP, len(frames), self.delay))
-        return np.array([self._filter.push(*pair) for pair in zip(frames, sound, strict=True)])
+        residuals, late = np.zeros_like(frames), np.zeros(frames.shape, np.float32)
+        for number, pair in enumerate(zip(frames, sound, strict=True)):
+            residuals[number] = self._filter.push(*pair)
+            late[number] = self._filter.late
+        return residuals, late

@@ -1,0 +1,339 @@
+"""A whole conversation with a bot whose voice comes back from a loudspeaker: real engines on a simulated clock.
+
+The machine, the player, the listener, the codec, the speech detector and the recogniser are the real ones. The bot's
+sentences are given with their sound, and what the user says is played when the test asks for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from threading import Event
+
+import numpy as np
+import numpy.typing as npt
+from aiortc.jitterbuffer import JitterFrame
+from av import AudioFrame
+
+from tests.support.room import Room, synthetic_response
+from tests.support.shared import recording, recordings
+from tests.support.speech import spoken
+from tests.support.understanding import recognizer
+from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.core.endpoint import EndpointRules
+from voicebot.core.events import (
+    CancelReply,
+    Command,
+    EndTranscription,
+    FinalTranscript,
+    Input,
+    PartialTranscript,
+    PausePlayback,
+    PlaybackFinished,
+    ReplyEnded,
+    ResumePlayback,
+    SentenceReady,
+    SentenceSynthesized,
+    SessionStarted,
+    SetPatience,
+    SpeechEnded,
+    SpeechStarted,
+    StartReply,
+    StartTimer,
+    StartTranscription,
+    StopTimer,
+    TextEnded,
+    TextTyped,
+    TimedOut,
+    Timer,
+    TokenReceived,
+)
+from voicebot.core.history import Role
+from voicebot.core.machine import step
+from voicebot.core.state import State
+from voicebot.engines.base import Pause, WordStarts
+from voicebot.engines.stt.moonshine.recognition import Recognized
+from voicebot.engines.stt.moonshine.utterance import Request, Utterance
+from voicebot.engines.tts.hibari import Hibari
+from voicebot.engines.vad.silero import Silero
+from voicebot.listener import Edges, Listener
+from voicebot.player import Player
+from voicebot.transports.opus import VoiceDecoder, VoiceEncoder
+
+DECODING_S = 0.08
+"""How long the recogniser takes for a short sound."""
+
+NOISE = 8.0
+"""The microphone's own noise, as the standard deviation of its samples: -72 dBFS."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of the bot with its sound, and when its words begin where that is known."""
+
+    text: str
+    sound: Audio
+    starts_s: tuple[float, ...] = ()
+
+
+@cache
+def hibari(text: str) -> Sentence:
+    """The sentence in the voice that the bot has without a key."""
+    return asyncio.run(_synthesized(text))
+
+
+async def _synthesized(text: str) -> Sentence:
+    pieces: list[Audio] = []
+    starts_s: tuple[float, ...] = ()
+    voice = Hibari()
+    await voice.start()
+    async for piece in voice.synthesize(text):
+        if isinstance(piece, WordStarts):
+            starts_s = piece.starts_s
+        else:
+            pieces.append(piece)
+    await voice.close()
+    return Sentence(text, Audio.joined(pieces, pieces[0].rate_hz), starts_s)
+
+
+def said_by(voice: str, texts: tuple[str, ...]) -> list[Sentence]:
+    """The sentences in one of flite's voices, or in hibari's."""
+    return [hibari(text) if voice == "hibari" else Sentence(text, spoken(text, voice)) for text in texts]
+
+
+def room(name: str) -> npt.NDArray[np.float32]:
+    """A recorded room, or, "0.5 3", a computed one whose sound falls by 60 dB in 0.5 s, and its seed."""
+    if not name.endswith(".flac"):
+        reverberation_s, seed = name.split()
+        return synthetic_response(float(reverberation_s), int(seed))
+    recordings("room-impulse-response")
+    return recording(name).resampled(WIRE_RATE_HZ).samples.astype(np.float32)
+
+
+class Wire:
+    """One direction of a call: Opus, and a jitter buffer that holds some frames of 20 ms."""
+
+    def __init__(self, frames: int) -> None:
+        self._encoder, self._decoder = VoiceEncoder(), VoiceDecoder()
+        self._sound: Samples = np.zeros(frames * FRAME_SAMPLES, np.int16)
+        self._sent = 0
+
+    def pass_on(self, samples: Samples) -> Samples:
+        """Takes 20 ms and gives the 20 ms that arrive at the other end."""
+        frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = WIRE_RATE_HZ, self._sent, Fraction(1, WIRE_RATE_HZ)
+        self._sent += FRAME_SAMPLES
+        payloads, start = self._encoder.encode(frame)
+        for number, payload in enumerate(payloads):
+            for decoded in self._decoder.decode(JitterFrame(payload, start + number * FRAME_SAMPLES)):
+                assert isinstance(decoded, AudioFrame)
+                self._sound = np.concatenate([self._sound, decoded.to_ndarray()[0]])
+        return self._arrived()
+
+    def delay(self, seconds: float) -> None:
+        """Makes the jitter buffer longer by so much silence, or shorter by so much sound."""
+        count = round(seconds * WIRE_RATE_HZ)
+        self._sound = np.pad(self._sound, (max(count, 0), 0))[max(-count, 0) :]
+
+    def _arrived(self) -> Samples:
+        arrived, self._sound = self._sound[:FRAME_SAMPLES], self._sound[FRAME_SAMPLES:]
+        return np.pad(arrived, (0, FRAME_SAMPLES - len(arrived)))
+
+
+class Conversation:
+    """A bot with these replies, the last of them for ever, whose loudspeaker and microphone stand in a room.
+
+    `response` is the room's at 48 kHz; `level_db` is how loud the echo is against what is played. `jitter_frames` are
+    held in each direction.
+    """
+
+    def __init__(
+        self,
+        *replies: Sequence[Sentence],
+        response: npt.NDArray[np.float32],
+        level_db: float,
+        jitter_frames: int = 2,
+        seed: int = 1,
+    ) -> None:
+        self.now_s = 0.0
+        self.state = State()
+        self.heard = ""
+        """What the user has heard of the reply begun last."""
+        self.pauses = 0
+        self.replies = 0
+        self.user_began_s: list[float] = []
+        """When each utterance was noticed."""
+        self._replies = deque(replies)
+        self._room = Room(response, level_db)
+        self._noise = np.random.default_rng(seed)
+        self._to_user, self._to_bot = Wire(jitter_frames), Wire(jitter_frames)
+        self._unsaid: Samples = np.zeros(0, np.int16)
+        self._timers: dict[Timer, tuple[int, float]] = {}
+        self._mailbox: deque[Input] = deque([SessionStarted()])
+        self._player = Player(self._mailbox.append)
+        self._hearing: dict[int, _Hearing] = {}
+        self._listener = Listener(Silero(), EndpointRules(), edge=self._edge, sound=self._sound)
+        self._listener.demand(self.state.rules.sensitivity.demands)
+
+    # The user -----------------------------------------------------------------------------------------------------
+
+    def type(self, text: str) -> None:
+        self._post(TextTyped(text))
+
+    def say(self, sound: Audio) -> None:
+        """Speaks after what is still waiting to be said."""
+        self._unsaid = np.concatenate([self._unsaid, sound.resampled(WIRE_RATE_HZ).samples])
+
+    def delay_bot(self, seconds: float) -> None:
+        """From now on the bot's voice reaches the user so much later, or earlier."""
+        self._to_user.delay(seconds)
+
+    def until(self, condition: Callable[[], object], timeout_s: float = 60.0) -> None:
+        """Lets time pass. Raises AssertionError if the condition does not hold within `timeout_s`."""
+        end_s = self.now_s + timeout_s
+        while not condition():
+            assert self.now_s < end_s, f"still waiting after {timeout_s:g} s, in {self.state.phase}"
+            self._tick()
+
+    def until_idle(self) -> None:
+        self.until(lambda: self.state.is_idle and not len(self._unsaid))
+
+    @property
+    def said(self) -> list[str]:
+        """What the bot took for messages of the user."""
+        return [message.text for message in self.state.history if message.role is Role.USER]
+
+    # The clock ----------------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        self.now_s += FRAME_S
+        for timer, (token, due_s) in list(self._timers.items()):
+            if due_s <= self.now_s:
+                del self._timers[timer]
+                self._post(TimedOut(timer, token))
+        for number, hearing in list(self._hearing.items()):
+            self._tell(number, hearing)
+        frame = self._player.next_frame()
+        self._listener.played(frame)
+        self._drain()
+        said, self._unsaid = self._unsaid[:FRAME_SAMPLES], self._unsaid[FRAME_SAMPLES:]
+        noisy = self._noise.normal(0, NOISE, FRAME_SAMPLES)
+        noisy[: len(said)] += said
+        self._room.play(self._to_user.pass_on(frame))
+        microphone = self._room.hear(np.clip(noisy, -32768, 32767).astype(np.int16))
+        self._listener.hear(Audio(self._to_bot.pass_on(microphone), WIRE_RATE_HZ))
+
+    # The bot's ear ------------------------------------------------------------------------------------------------
+
+    def _edge(self, edge: Edges) -> None:
+        if isinstance(edge, SpeechStarted):
+            self.user_began_s.append(self.now_s)
+            self._hearing[edge.utterance] = _Hearing()
+        elif isinstance(edge, SpeechEnded) and edge.utterance in self._hearing:
+            self._hearing[edge.utterance].utterance.end()
+        self._post(edge)
+
+    def _sound(self, number: int, piece: Audio | Pause) -> None:
+        if number not in self._hearing:
+            return
+        if isinstance(piece, Pause):
+            self._hearing[number].utterance.pause(piece.number)
+        else:
+            self._hearing[number].utterance.push(piece.samples)
+
+    def _tell(self, number: int, hearing: _Hearing) -> None:
+        """Posts what the recogniser has to say by now."""
+        hearing.work(self.now_s)
+        while (transcript := hearing.utterance.answer()) is not None:
+            if transcript.final:
+                self._hearing.pop(number, None)
+                self._post(FinalTranscript(number, transcript.text, None, transcript.confidence))
+                return
+            speech = self._listener.speech(number)
+            self._post(
+                PartialTranscript(number, transcript.text, transcript.pause, transcript.confidence, False, speech)
+            )
+
+    # The machine --------------------------------------------------------------------------------------------------
+
+    def _post(self, input: Input) -> None:
+        self._mailbox.append(input)
+        self._drain()
+
+    def _drain(self) -> None:
+        while self._mailbox:
+            input = self._mailbox.popleft()
+            self.state, commands = step(self.state, input, self.now_s)
+            if self.state.reply is not None and self.state.reply.started:
+                self.heard = self.state.reply.heard
+            if isinstance(input, PlaybackFinished):
+                self._mailbox.append(ReplyEnded(input.reply))
+            for command in commands:
+                self._obey(command)
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case StartReply():
+                self._begin(command)
+            case CancelReply(reply):
+                self._player.discard(reply)
+                self._mailbox.append(ReplyEnded(reply))
+            case PausePlayback(reply):
+                self.pauses += 1
+                self._player.pause(reply)
+            case ResumePlayback(reply):
+                self._player.resume(reply)
+            case StartTimer(timer, token, delay_s):
+                self._timers[timer] = token, self.now_s + delay_s
+            case StopTimer(timer):
+                self._timers.pop(timer, None)
+            case StartTranscription():
+                pass
+            case EndTranscription(utterance):
+                self._hearing.pop(utterance, None)
+            case SetPatience(utterance, silence_s):
+                self._listener.set_patience(utterance, silence_s)
+            case _:
+                pass
+
+    def _begin(self, start: StartReply) -> None:
+        reply, self.replies = start.reply, self.replies + 1
+        last = len(self._replies) == 1
+        sentences = self._replies[0] if start.eager or last else self._replies.popleft()
+        self._player.begin(reply)
+        self._mailbox.append(TokenReceived(reply))
+        for number, sentence in enumerate(sentences):
+            self._mailbox.append(SentenceReady(reply, number, sentence.text))
+        self._mailbox.append(TextEnded(reply))
+        for number, sentence in enumerate(sentences):
+            self._player.open_sentence(reply, number, sentence.text)
+            self._player.time_words(reply, sentence.starts_s)
+            self._player.write(reply, sentence.sound.resampled(WIRE_RATE_HZ))
+            self._player.close_sentence(reply)
+            self._mailbox.append(SentenceSynthesized(reply, number))
+        self._player.complete(reply)
+
+
+class _Hearing:
+    """An utterance, and what is being decoded of it."""
+
+    def __init__(self) -> None:
+        self.utterance = Utterance()
+        self._found: tuple[float, Request, Recognized] | None = None
+        """When it will be known, and what."""
+
+    def work(self, now_s: float) -> None:
+        needed = self.utterance.request()
+        if self._found is not None and needed is not None and not self._found[1].serves(needed):
+            self._found = None
+        if self._found is None and needed is not None:
+            found = recognizer().recognize(self.utterance.sound(needed), Event())
+            self._found = now_s + DECODING_S, needed, found
+        if self._found is not None and self._found[0] <= now_s:
+            _, request, found = self._found
+            self._found = None
+            self.utterance.heard(request, found)
