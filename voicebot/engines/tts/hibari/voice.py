@@ -22,9 +22,9 @@ _EARLY_STEPS = 3
 package `kokoro` subtracts three units as well (`KPipeline.join_timestamps`). Forced alignment of 100 words by
 An earlier recogniser gave 80 ms in the median (10 % and 90 %: 55 and 105 ms)."""
 
-_SILENT_STEPS = 1
-"""How much of the silence before the first word is kept. The model begins each sentence with 0.25 to 0.35 s of it, for
-which a user would have to wait."""
+_LEAD_FRAMES = 2
+"""How much of the silence before the first word is kept: 25 ms. The model begins each sentence with 0.3 to 0.4 s of
+it, for which a user would have to wait."""
 
 _PAUSE_FRAMES = 20
 """How much silence is kept behind the last word: 0.25 s, the pause between two sentences. The model ends each with 0.4
@@ -69,9 +69,11 @@ class Voice:
         spectrum = spectrum.until(spectrum.sound_end() + _PAUSE_FRAMES)
         ends = np.cumsum(durations)
         begins = [max(0.0, float(ends[at - 1]) - _EARLY_STEPS) for _, at in phonemes.begins]
-        silent = max(0.0, begins[0] - _SILENT_STEPS)
-        starts = ((word, (begin - silent) * _STEP_S) for (word, _), begin in zip(phonemes.begins, begins, strict=True))
-        skip = round(silent * _STEP_S * RATE_HZ)
+        skip = max(0, spectrum.sound_start() - _LEAD_FRAMES) * HOP
+        starts = (
+            (word, max(0.0, begin * _STEP_S - skip / RATE_HZ))
+            for (word, _), begin in zip(phonemes.begins, begins, strict=True)
+        )
         return Utterance(tuple(starts), (spectrum.frames * HOP - skip) / RATE_HZ, spectrum, skip)
 
 

@@ -37,8 +37,8 @@ Measured over eight sentences with the weighting of ITU-R BS.1770 (standard devi
 KNEE = 0.8
 """From this share of full scale on the sound is compressed instead of clipped."""
 
-_TAIL_FRAMES = 64
-"""In the last 0.8 s of a sentence its sound ends; what follows is silence."""
+_EDGE_FRAMES = 64
+"""In the first and the last 0.8 s of a sentence its sound begins and ends; the rest is silence."""
 _SILENT = 5e-4
 """Root mean square, in the model's own scale, below which a frame is silence: 45 dB below speech."""
 
@@ -64,18 +64,27 @@ class Spectrum:
         parts = (self.harmonics, self.harmonics_phase, self.noise, self.free, self.free_phase, self.pitch)
         return Spectrum(*(part[..., :frame] for part in parts))
 
+    def sound_start(self) -> int:
+        """The frame with which the silence at the beginning ends."""
+        loud = self._loud(0, min(self.frames, _EDGE_FRAMES))
+        return int(loud[0]) if len(loud) else 0
+
     def sound_end(self) -> int:
-        """The frame with which the silence at the end begins.
+        """The frame with which the silence at the end begins."""
+        first = max(0, self.frames - _EDGE_FRAMES)
+        loud = self._loud(first, self.frames)
+        return first + (int(loud[-1]) + 1 if len(loud) else 0)
+
+    def _loud(self, first: int, end: int) -> npt.NDArray[np.intp]:
+        """Which of these frames have sound, counted from the first.
 
         The energy of what the three parts predict is that of the sound, but for phases: within a factor of 1.5 in
         frames of speech.
         """
-        first = max(0, self.frames - _TAIL_FRAMES)
-        voiced = self.pitch[first:] > _VOICED_HZ
-        energy = np.exp(2 * self.noise[:, first:]).sum(0) + np.exp(2 * self.free[:, first:]).sum(0)
-        energy += voiced * np.exp(2 * self.harmonics[:, first:]).sum(0)
-        loud = np.flatnonzero(np.sqrt(energy) / _FRAME > _SILENT)
-        return first + (int(loud[-1]) + 1 if len(loud) else 0)
+        at = slice(first, end)
+        energy = np.exp(2 * self.noise[:, at]).sum(0) + np.exp(2 * self.free[:, at]).sum(0)
+        energy += (self.pitch[at] > _VOICED_HZ) * np.exp(2 * self.harmonics[:, at]).sum(0)
+        return np.flatnonzero(np.sqrt(energy) / _FRAME > _SILENT)
 
 
 def sound_of(spectrum: Spectrum, skip: int = 0) -> Iterator[Samples]:
