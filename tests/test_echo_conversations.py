@@ -46,7 +46,13 @@ def not_interrupted(talk: Conversation, reply: list[Sentence]) -> None:
     assert talk.heard == " ".join(sentence.text for sentence in reply)
 
 
-@pytest.mark.parametrize(("response", "level_db", "later_s"), [("rir1.flac", -14, 0.02), ("rir2.flac", -14, -0.02)])
+@pytest.mark.parametrize(
+    ("response", "level_db", "later_s"),
+    [
+        *(("rir1.flac", -14, 0.02), ("rir2.flac", -14, -0.02), ("0.3 5", -10, 0.04), ("rir2.flac", -20, 0.1)),
+        *(("rir1.flac", -20, -0.02), ("0.5 3", -14, 0.06)),
+    ],
+)
 def test_the_bot_is_not_interrupted_when_its_voice_comes_back_sooner_or_later_than_before(
     response: str, level_db: float, later_s: float
 ) -> None:

@@ -368,6 +368,17 @@ def test_a_verdict_keeps_what_it_was_based_on() -> None:
     assert (context.language, context.speech.duration_s) == ("en", 1.0)
 
 
+def test_no_more_is_waited_for_what_let_the_bot_go_on() -> None:
+    """The recogniser has made an unfinished sentence of an echo: what follows must be an utterance of its own."""
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechPaused(2, 1, speech=Speech(duration_s=0.5, echo=0.9)))
+    assert session.state.utterances[0].dismissed
+    told = session.post(PartialTranscript(2, "and then there was a", pause=1))
+    patience = session.state.rules.patience
+    assert patience.complete_s < patience.incomplete_s
+    assert SetPatience(2, patience.complete_s) in told
+
+
 def test_a_sound_that_is_surely_the_bots_own_needs_no_words() -> None:
     session = speaking()
     session.post(SpeechStarted(2))

@@ -44,12 +44,12 @@ async def test_the_app_finds_a_local_model_and_says_that_words_stay_here(tmp_pat
     async with OllamaSimulator(library=[OllamaModel("llama3.2:latest")]) as ollama:
         async with app(tmp_path, ollama_host=ollama.url) as running:
             told = await configuration(running)
+            await until(lambda: ollama.loaded == ["llama3.2:latest"])  # in the background
         assert [(each["name"], each["model"]) for each in told["stages"]["llm"]] == [
             ("local", "llama3.2:latest"),
             ("offline", None),
         ]
         assert told["notice"].startswith("What is said here stays on this machine: a local model answers it")
-        assert ollama.loaded == ["llama3.2:latest"], "it was loaded ahead"
 
 
 async def test_the_app_says_why_it_does_not_use_a_token(tmp_path: Path) -> None:

@@ -284,12 +284,18 @@ class _Transition(Deciding):
             self._record(Verdict(Decision.RESUME, "silence", what, ""), context)
 
     def _adapt_patience(self, number: int, *, turn_over: bool) -> None:
-        """How long to wait for more depends on what was said, and how."""
+        """How long to wait for more depends on what was said, and how.
+
+        Nothing more is waited for of what has let a reply go on, an echo perhaps, of which the recogniser has made an
+        unfinished sentence: what is heard then must be judged by itself.
+        """
         utterance = self._utterance(number)
         if utterance is None or not utterance.speaking:
             return
         rules = self.state.rules
         needed_s, _ = patience_s(self._words() or utterance.text, rules.patience, rules.language)
+        if utterance.dismissed:
+            needed_s = min(needed_s, rules.patience.complete_s)
         if turn_over:
             needed_s = min(needed_s, rules.turn_over_s)
         if utterance.patience_s != needed_s:
