@@ -1,9 +1,8 @@
 """`python -m tests`, which is `make test`: the suite as four pytest runs. Options are pytest's, for all of them.
 
 First what computes, or waits for sockets and processes, in asyncio's debug mode. Then what happens in real time
-(browsers and so on). Then people who talk over a talking bot; and last, alone, what
-is marked so: whether an echo is one, how soon a browser falls silent, where the sound of a recording lies, and what an
-attack does to others is a matter of milliseconds.
+(browsers, attacks and so on). Then people who talk over a talking bot; and last, alone, what is marked so: whether an
+echo is one, how soon a browser falls silent, and where the sound of a recording lies is a matter of milliseconds.
 
 What fails, if it is no more than a few, is tried once more with nothing beside it, as the machine may have been busy
 with something else: each such test is named, and fails the suite if it fails again.
@@ -22,7 +21,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 CORES = os.cpu_count() or 2
-REAL_TIME = [TESTS / "live", TESTS / "browser", TESTS / "transports"]
+REAL_TIME = [TESTS / "live", TESTS / "browser", TESTS / "transports", TESTS / "attacks" / "test_attacks.py"]
 TALKING = [TESTS / "live" / f"test_{name}.py" for name in ("matrix", "turn_taking", "fault_matrix")]
 REPEATED = 3
 """More failures than these in one run have another reason than a busy machine."""
@@ -54,10 +53,10 @@ def ignoring(paths: list[Path]) -> list[str]:
 def main() -> int:
     shared = ("-m", "not alone", "--dist=loadgroup")
     codes = [
-        run(TESTS, *ignoring(REAL_TIME), *shared, f"--numprocesses={CORES + 1}", PYTHONASYNCIODEBUG="1"),
+        run(TESTS, *ignoring(REAL_TIME), *shared, f"--numprocesses={2 * CORES}", PYTHONASYNCIODEBUG="1"),
         run(*REAL_TIME, *ignoring(TALKING), *shared, f"--numprocesses={2 * CORES}"),
-        run(*TALKING, *shared, f"--numprocesses={CORES}"),
-        run(TESTS / "live", TESTS / "browser", TESTS / "attacks", "-m", "alone"),
+        run(*TALKING, *shared, f"--numprocesses={CORES + 1}"),
+        run(TESTS / "live", TESTS / "browser", "-m", "alone"),
     ]
     return int(any(codes))
 

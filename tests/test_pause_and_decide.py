@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.simulation import Simulation
 
-SCRIPTS = 3_000
+SCRIPTS = 2_000
 BLOCK = 250
 
 

@@ -1,6 +1,6 @@
 """Each attack for a moment, against an app that goes on: what `make attack` measures at length.
 
-The bounds are wider than there, as the attacker computes in the test's own process. An app that an attack has harmed is
+The bounds are wider than there, as the attacker computes in the test's own process, and other tests beside it. An app that an attack has harmed is
 replaced for the next one.
 """
 
@@ -29,7 +29,7 @@ from tests.attacks.stage import LOGIN, PROBE
 from tests.attacks.target import Target
 from tests.support.app_process import App, forked_app, running_app
 
-pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.xdist_group("attacks"), pytest.mark.asyncio(loop_scope="module")]
 
 SECONDS = 0.5
 LAG_MOST_MS = 1_000.0
