@@ -1,7 +1,7 @@
 """Each attack for a moment, against an app that goes on: what `make attack` measures at length.
 
-The bounds are wider than there, as the attacker computes in the test's own process, and other tests beside it. An app that an attack has harmed is
-replaced for the next one.
+The bounds are wider than there, as the attacker computes in the test's own process, and other tests beside it. An app
+that an attack has harmed is replaced for the next one.
 """
 
 from __future__ import annotations
