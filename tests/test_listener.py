@@ -219,6 +219,8 @@ def test_after_an_echo_the_bots_voice_is_given_time_and_a_silent_bot_is_never_de
     assert len(ear.edges) == 3, "an echo so soon is held back"
     played_and_heard(0.4)
     assert type(ear.edges[-1]) is SpeechStarted, "but not for ever"
+    is_loud = np.abs(ear.utterance(2).samples) > 500
+    assert is_loud.sum() / 16_000 == pytest.approx(1.06, abs=0.05), "and nothing of it is lost"
 
     ear.hear(Audio.silence(0.8, 48_000))
     for _ in range(round(0.6 / 0.02)):

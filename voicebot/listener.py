@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -42,6 +43,7 @@ ECHO_FOUND = 0.35
 GRACE_S = 0.8
 """An utterance of which so much was an echo shows that the detector has not found its delay yet. So much more of the
 bot's voice it is given, as it would not find it in the scraps between one pause and the next."""
+GRACE_WINDOWS = math.ceil(GRACE_S / WINDOW_S)
 ECHO_AFTER_S = 0.5
 """So long after the bot's last sound nothing is held back any more: a silent bot is never deaf."""
 
@@ -69,6 +71,15 @@ POWERS_KEPT = 300
 Edges = SpeechSuspected | SpeechCleared | SpeechStarted | SpeechPaused | SpeechContinued | SpeechEnded
 
 
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """A window before an utterance: was it the bot's voice, or speech that was held back?"""
+
+    window: Samples
+    is_echo: bool
+    was_held_back: bool
+
+
 class Listener:
     """Follows one stream of microphone sound.
 
@@ -92,8 +103,9 @@ class Listener:
         self._edge, self._sound = edge, sound
         self._resamplers: dict[int, Resampler] = {}
         self._left_over: Samples = np.zeros(0, np.int16)
-        self._before: deque[tuple[Samples, bool]] = deque(maxlen=_windows_before(rules))
-        """The last windows, and whether each was the bot's voice."""
+        self._pre_roll = _windows_before(rules)
+        self._before: deque[_Before] = deque(maxlen=self._pre_roll + GRACE_WINDOWS)
+        """The last windows; the pre-roll, and before it those that were held back."""
         self._utterance = 0
         self._pause = 0
         self._powers: list[float] = []
@@ -130,8 +142,8 @@ class Listener:
     def demand(self, demands: Demands) -> None:
         """What it takes from now on to be heard over the bot's voice."""
         self._over_the_bot = self._rules.over_the_bot(demands)
-        longest = max(_windows_before(self._rules), _windows_before(self._over_the_bot))
-        self._before = deque(self._before, maxlen=longest)
+        self._pre_roll = max(_windows_before(self._rules), _windows_before(self._over_the_bot))
+        self._before = deque(self._before, maxlen=self._pre_roll + GRACE_WINDOWS)
 
     def played(self, frame: Samples) -> None:
         """The next 20 ms of the bot's voice, 48 kHz, silence included."""
@@ -188,6 +200,7 @@ class Listener:
         values = window.astype(np.float32)
         power = float(values @ values) / len(values)
         held_back = self._grace_s > 0 and self._silent_s < ECHO_AFTER_S
+        before = _Before(window, is_echo, held_back and not is_echo and probability >= 0.5)
         if held_back or (power < self._faint if endpointer.speaking else is_echo):
             self._echo_windows += is_echo and probability >= 0.5
             probability = 0.0
@@ -196,14 +209,15 @@ class Listener:
         goes_on = endpointer.goes_on
         edge = endpointer.push(probability)
         if not (endpointer.speaking or edge is Edge.ENDED):
-            self._before.append((window, is_echo))
+            self._before.append(before)
             self._tell(edge)
             return
         if edge is Edge.STARTED and not goes_on:
             self._begin_utterance()
-            self._before.append((window, is_echo))
+            self._before.append(before)
             self._echo.hold()
-            self._hand_on(np.concatenate([window for window, _ in self._before]), silent=self._bots_windows())
+            windows = self._windows_of_speech()
+            self._hand_on(np.concatenate([each.window for each in windows]), silent=self._bots_windows(windows))
             self._before.clear()
         else:
             self._hand_on(window)
@@ -218,11 +232,21 @@ class Listener:
         self._known = None
         self._edge(SpeechStarted(self._utterance))
 
-    def _bots_windows(self) -> int:
+    def _windows_of_speech(self) -> list[_Before]:
+        """The pre-roll; and speech before it that was held back, which may have been the user's."""
+        windows = list(self._before)
+        start = pre_roll = max(0, len(windows) - self._pre_roll)
+        while start and windows[start - 1].was_held_back:
+            start -= 1
+        if start < pre_roll:
+            start = max(0, start - UNNOTICED_WINDOWS)  # words begin softly
+        return windows[start:]
+
+    def _bots_windows(self, windows: Sequence[_Before]) -> int:
         """So many of the windows before the utterance were the bot's voice and nobody else's."""
         if not self._echo.held:
             return 0
-        others = next((number for number, (_, is_echo) in enumerate(self._before) if not is_echo), 0)
+        others = next((number for number, each in enumerate(windows) if not each.is_echo), 0)
         return max(0, others - UNNOTICED_WINDOWS)
 
     def _hand_on(self, sound: Samples, *, silent: int = 0) -> None:

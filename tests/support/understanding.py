@@ -57,7 +57,7 @@ def words(text: str) -> list[str]:
                 spelt.append(str(TENS.index(word) + 2))
                 spelt += [] if following in DIGITS[1:] else ["0"]
             case _:
-                spelt.append("0" if word == "oh" else word)
+                spelt.append("0" if word in ("o", "oh") else word)
     return spelt
 
 
