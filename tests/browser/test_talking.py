@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import Browsers
@@ -12,6 +13,8 @@ from tests.browser.visitor import ANSWER_S, Visitor
 from tests.support.speech import spoken
 from tests.support.understanding import understood, word_errors, words
 from voicebot.core.audio import WIRE_RATE_HZ, Audio
+
+pytestmark = pytest.mark.alone  # a gap in the sound is a word misheard
 
 QUESTIONS = ("what time is it in london", "what is ten times three")
 
