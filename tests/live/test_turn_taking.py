@@ -137,7 +137,7 @@ async def test_an_interruption_is_obeyed_from_its_first_syllable() -> None:
 
 async def test_a_recorded_interruption_is_obeyed() -> None:
     recordings("turn")
-    async with talking(STORY, ["Thirty it is."]) as talk:
+    async with talking(STORY, *[["Thirty it is."]] * 3) as talk:  # a reply begun at a pause may be begun again
         await talk.begin_story()
         await talk.say(recording("phrase_first_year_long_female_G.flac"))
         state = await talk.state(lambda state: "Thirty it is" in heard(state))
