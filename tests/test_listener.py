@@ -239,7 +239,7 @@ def over_the_bot(ear: Ear, duration_s: float, *, speech: bool) -> None:
 
 
 def test_the_first_sound_over_the_bots_voice_is_judged_when_there_is_enough_of_it_and_none_of_it_is_lost() -> None:
-    """It may be the bot's voice coming back, of which the first tenths of a second do not tell."""
+    """The sound may be the echo of the bot, and its first tenths of a second are too little to tell."""
     ear = Ear()
     over_the_bot(ear, 0.3, speech=False)
     over_the_bot(ear, 0.4, speech=True)

@@ -66,7 +66,7 @@ SENTENCES = (
 )
 
 JUDGED_TOGETHER = 3
-"""So many sentences are one sound for DNSMOS: it judges 9 s at a time, and repeats what is shorter without a pause."""
+"""DNSMOS judges 9 s of sound and repeats shorter ones without a pause, so it gets this number of sentences at once."""
 
 Condition = Callable[[Audio, int], Audio]
 """The sound as it is heard; the number differs from recording to recording."""

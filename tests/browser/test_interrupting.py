@@ -24,7 +24,7 @@ AHEAD_S = 0.04
 """When the bot speaks on, the sound may come this much before the word of it, which takes another way."""
 
 HUMMING_VOICE = "slt"
-"""Of flite's voices one whose "uh-huh" is always recognised; others' is taken for words at times."""
+"""A voice of flite whose "uh-huh" the recogniser knows; it takes that of some other voices for words."""
 
 COLOUR = "element => getComputedStyle(element).color"
 
@@ -123,7 +123,7 @@ async def saved(page: Page, folder: Path) -> list[Case]:
 
 
 def assert_silent(sound: Audio, least_s: float = 0.1) -> None:
-    """Nothing was heard but the end of what had been sent already, and then there was silence for so long."""
+    """The sound is silent after the part that had been sent before the pause; the silence lasts at least `least_s`."""
     start, end = (round(seconds * sound.rate_hz) for seconds in (ON_THE_WAY_S, sound.duration_s - AHEAD_S))
     rest = Audio(sound.samples[start : max(start, end)], sound.rate_hz)
     assert rest.duration_s >= least_s

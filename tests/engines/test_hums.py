@@ -206,7 +206,7 @@ def test_a_hum_that_is_not_certain_is_told_beside_the_text(model: Model, monkeyp
 
 
 def test_words_that_sound_like_a_listeners_say_so(model: Model, short: ShortUtterances) -> None:
-    """None of these is sure enough to be taken for the listener's word."""
+    """The recogniser keeps the word that it understood, and names the listener's word beside it."""
     near = {("bright", "slt"): "Right.", ("cats", "rms"): "Yes.", ("gold", "kal"): "Go on.", ("hummer", "slt"): None}
     told = {}
     for word, voice in near:

@@ -135,7 +135,7 @@ class Wire:
         return self._arrived()
 
     def delay(self, seconds: float) -> None:
-        """Makes the jitter buffer longer by so much silence, or shorter by so much sound."""
+        """Makes the jitter buffer longer by inserting silence, or shorter (negative `seconds`) by dropping sound."""
         count = round(seconds * WIRE_RATE_HZ)
         self._sound = np.pad(self._sound, (max(count, 0), 0))[max(-count, 0) :]
 
@@ -162,7 +162,7 @@ class Conversation:
         self.now_s = 0.0
         self.state = State()
         self.heard = ""
-        """What the user has heard of the reply begun last."""
+        """The part of the newest reply that the user has heard."""
         self.pauses = 0
         self.replies = 0
         self.user_began_s: list[float] = []
@@ -189,7 +189,7 @@ class Conversation:
         self._unsaid = np.concatenate([self._unsaid, sound.resampled(WIRE_RATE_HZ).samples])
 
     def delay_bot(self, seconds: float) -> None:
-        """From now on the bot's voice reaches the user so much later, or earlier."""
+        """From now on the bot's voice reaches the user later by `seconds`, or earlier if they are negative."""
         self._to_user.delay(seconds)
 
     def until(self, condition: Callable[[], object], timeout_s: float = 60.0) -> None:
@@ -204,7 +204,7 @@ class Conversation:
 
     @property
     def said(self) -> list[str]:
-        """What the bot took for messages of the user."""
+        """The user's messages, as the bot understood them."""
         return [message.text for message in self.state.history if message.role is Role.USER]
 
     # The clock ----------------------------------------------------------------------------------------------------

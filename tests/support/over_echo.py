@@ -48,7 +48,7 @@ class Loudspeaker:
         self._noise = np.random.default_rng(1)
 
     def delay(self, frames: int) -> None:
-        """From now on the bot is heard so many frames later."""
+        """From now on the microphone hears the bot later, by this number of frames."""
         self._wire.extendleft([SILENCE] * frames)
 
     def pass_on(self, played: Samples, user: Samples) -> Samples:

@@ -34,7 +34,7 @@ TAKES = 3
 TRIED_ON = ("espeak", "hibari", "kokoro a", "kokoro b")
 """They say words as people do: the threshold and the weight of the text come from them, each left out in turn."""
 TESTED_ON = 150
-"""So many clips of each source are tried under each condition."""
+"""The number of clips of each source that are tried under each condition."""
 TRAINING_SEED, TEST_SEED = 14, 41
 TEXT_EVERY = 3
 

@@ -32,7 +32,7 @@ LONGEST_S = 1.5
 HUM_SHARE = 0.5
 DOUBLE_SHARE = 0.2
 MIXED_SHARE = 0.6
-"""Of the speakers that are trained on: mixtures of two voices of Kokoro."""
+"""The share of the training's speakers that are mixtures of two voices of Kokoro."""
 BENDING = 0.15
 
 Sound = npt.NDArray[np.floating[Any]]

@@ -20,7 +20,7 @@ _STEP_S = 0.025
 _EARLY_STEPS = 3
 """A word sounds this much before its phonemes begin by the durations. The model's teacher has the same offset: the
 package `kokoro` subtracts three units as well (`KPipeline.join_timestamps`). Forced alignment of 100 words by
-An earlier recogniser gave 80 ms in the median (10 % and 90 %: 55 and 105 ms)."""
+an earlier recogniser gave 80 ms in the median (10 % and 90 %: 55 and 105 ms)."""
 
 _LEAD_FRAMES = 2
 """How much of the silence before the first word is kept: 25 ms. The model begins each sentence with 0.3 to 0.4 s of
