@@ -9,6 +9,7 @@ from voicebot.core.audio import Samples
 from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.noise import NoiseFilter
 from voicebot.engines.stt.moonshine.short_utterances import ShortUtterances
+from voicebot.engines.stt.moonshine.steady_noise import without_steady_noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Recognizer:
 
     def recognize(self, sound: Samples, stop: threading.Event) -> Recognized:
         """Returns the words of a 16 kHz sound. Runs in a thread; ends soon after `stop` is set."""
+        sound = without_steady_noise(sound)
         features = self._tiny.encode(sound)
         if self._larger is None:
             decoded = self._tiny.decode(features, stop)
