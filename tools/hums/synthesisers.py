@@ -6,6 +6,7 @@ import ctypes
 import subprocess
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,6 @@ class Espeak:
         callback_type = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int16), ctypes.c_int, ctypes.c_void_p)
         self._pieces: list[bytes] = []
         self._callback = callback_type(self._take)
-        self._library.espeak_SetSynthCallback(self._callback)
 
     def _take(self, samples: Any, count: int, _events: Any) -> int:
         if count and samples:
@@ -69,6 +69,7 @@ class Espeak:
         for parameter, value in ((_SPEED, speed), (_PITCH, pitch), (_PITCH_RANGE, pitch_range)):
             self._library.espeak_SetParameter(parameter, value, 0)
         self._pieces = []
+        self._library.espeak_SetSynthCallback(self._callback)  # each time, as all instances share the library's
         encoded = text.encode()
         self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _UTF8 | _PHONEMES, None, None)
         samples = np.frombuffer(b"".join(self._pieces), np.int16).astype(np.float64) / 32_768
@@ -115,8 +116,9 @@ class Hibari:
         return np.asarray(soxr.resample(sound.astype(np.float64), self._rate_hz, RATE_HZ), np.float64)
 
 
+@cache
 def flite(text: str, voice: str, *, phones: bool = False, stretch: float = 1.0, pitch_hz: float | None = None) -> Sound:
-    """Text or phones ("hh m") as flite (a Debian package) says them, at 16 kHz."""
+    """Text or phones ("hh m") as flite (a Debian package) says them, at 16 kHz; the same array each time."""
     settings = ["--setf", f"duration_stretch={stretch}"]
     if pitch_hz is not None:
         settings += ["--setf", f"int_f0_target_mean={pitch_hz}"]
