@@ -57,8 +57,8 @@ def main() -> int:
     shared = ("-m", "not alone", "--dist=loadgroup")
     codes = [
         run(TESTS, *ignoring(REAL_TIME), *shared, f"--numprocesses={2 * CORES}", PYTHONASYNCIODEBUG="1"),
-        run(*REAL_TIME, *ignoring(TALKING), *shared, f"--numprocesses={CORES + 1}"),
-        run(*TALKING, *shared, f"--numprocesses={CORES}"),
+        run(*REAL_TIME, *ignoring(TALKING), *shared, f"--numprocesses={2 * CORES}"),
+        run(*TALKING, *shared, f"--numprocesses={CORES + 1}"),
         run(TESTS / "live", TESTS / "browser", "-m", "alone"),
     ]
     return int(any(codes))

@@ -1,4 +1,4 @@
-"""Thousands of conversations by chance, on a simulated clock: machine, verdicts and player together."""
+"""A thousand conversations by chance, on a simulated clock: machine, verdicts and player together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.simulation import Simulation
 
-SCRIPTS = 2_000
+SCRIPTS = 1_000
 BLOCK = 250
 
 

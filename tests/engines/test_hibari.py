@@ -234,7 +234,7 @@ def sentence(dice: random.Random) -> str:
 
 async def test_each_word_of_hundreds_of_sentences_has_its_start(hibari: Hibari) -> None:
     dice = random.Random(14)
-    for _ in range(200):
+    for _ in range(100):
         text = sentence(dice)
         outputs = [output async for output in hibari.synthesize(text)]
         audio = Audio.joined([output for output in outputs if isinstance(output, Audio)], RATE_HZ)

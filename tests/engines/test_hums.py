@@ -86,7 +86,7 @@ def heard_as_hum(model: Model, short: ShortUtterances, sound: Samples) -> bool:
 
 @pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
 def test_hums_of_unheard_voices_let_the_bot_go_on(model: Model, short: ShortUtterances, condition: Condition) -> None:
-    hums = [clip for clip in made(flite_source, 100, condition) if clip.kind is not Kind.WORDS]
+    hums = [clip for clip in made(flite_source, 60, condition) if clip.kind is not Kind.WORDS]
     pairs = [texts(model, short, clip.sound) for clip in hums]
     alone, looked_at_again = (share([lets_go_on(pair[place]) for pair in pairs]) for place in (0, 1))
     assert looked_at_again >= 0.8
@@ -98,13 +98,13 @@ def test_few_of_the_words_that_sound_like_hums_are_taken_for_them(
     model: Model, short: ShortUtterances, condition: Condition
 ) -> None:
     """The words "mum", "moon", "noon" and "Omaha" are among these, and most of the mistakes are theirs."""
-    words = [clip for clip in made(flite_source, 100, condition) if clip.kind is Kind.WORDS]
+    words = [clip for clip in made(flite_source, 60, condition) if clip.kind is Kind.WORDS]
     assert share([heard_as_hum(model, short, clip.sound) for clip in words]) <= 0.12
 
 
 def test_hums_of_made_up_speakers_are_told_from_their_words(model: Model, short: ShortUtterances) -> None:
     """Deep and high voices, with rising, falling and flat melodies."""
-    several = made(own_source, 100, CLEAN)
+    several = made(own_source, 60, CLEAN)
     taken = {
         hums: share([heard_as_hum(model, short, clip.sound) for clip in several if (clip.kind is Kind.WORDS) != hums])
         for hums in (True, False)
@@ -115,7 +115,7 @@ def test_hums_of_made_up_speakers_are_told_from_their_words(model: Model, short:
 
 def test_two_hums_in_a_row_are_one_backchannel(model: Model, short: ShortUtterances) -> None:
     doubled = []
-    for clip in made(own_source, 100, CLEAN):
+    for clip in made(own_source, 60, CLEAN):
         if clip.kind is Kind.WORDS or spoken_s(clip.sound, len(model.encode(clip.sound))) > 0.55:
             continue
         loud = clip.sound[np.abs(clip.sound) > 0]
@@ -180,7 +180,7 @@ def test_long_utterances_are_not_looked_at(
 def test_it_costs_little(model: Model, short: ShortUtterances) -> None:
     """Some milliseconds at each pause of a short utterance; three times as much is allowed, as machines differ."""
     several: list[tuple[Samples, Features, Decoded]] = []
-    for clip in made(own_source, 100, CLEAN)[:20]:
+    for clip in made(own_source, 60, CLEAN)[:20]:
         features = model.encode(clip.sound)
         several.append((clip.sound, features, model.decode(features)))
     begun = thread_time()

@@ -121,9 +121,9 @@ def test_recorded_speech_is_understood(kind: str) -> None:
     assert wrong / sum(len(words(entry["text"])) for entry in entries) <= MOST_ERRORS[kind]
 
 
-@pytest.mark.parametrize(("snr_db", "most_errors"), [(10, 0.05), (5, 0.13)])
+@pytest.mark.parametrize(("snr_db", "most_errors"), [(10, 0.02), (5, 0.12)])
 def test_recorded_speech_is_understood_in_noise(snr_db: float, most_errors: float) -> None:
-    entries = [entry for kind in MOST_ERRORS for entry in recordings(kind) if entry["text"]]
+    entries = recordings("turn") + recordings("short-reply")
     sounds = [with_noise(recording(entry["file"]).samples, snr_db) for entry in entries]
     wrong = sum(word_errors(entry["text"], understood(sound)) for entry, sound in zip(entries, sounds, strict=True))
     assert wrong / sum(len(words(entry["text"])) for entry in entries) <= most_errors
@@ -196,7 +196,7 @@ async def test_long_speech_that_comes_as_it_is_spoken_is_understood_as_well(engi
 @in_one_loop
 async def test_a_recording_of_minutes_that_comes_at_once_does_not_hold_up_the_event_loop(engine: Moonshine) -> None:
     """Measured in CPU time of the event loop's thread, as the machine may be busy with something else."""
-    minutes = np.tile(spoken(STORY[0]).resampled(16_000).samples, 35)
+    minutes = np.tile(spoken(STORY[0]).resampled(16_000).samples, 18)
     lags = []
 
     async def watch() -> None:
