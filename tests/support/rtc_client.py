@@ -7,6 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from types import TracebackType
 from typing import Any, Self
@@ -32,6 +33,9 @@ from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Sam
 from voicebot.transports import aiortc_tuning
 
 Json = dict[str, Any]
+
+CLOSE_S = 5.0
+"""Now and then aiortc's `close` waits for ever for its own tasks (its issues 283 and 1104): it was seen here once."""
 
 
 class OfferRefusedError(Exception):
@@ -178,9 +182,11 @@ class RtcClient:
     async def close(self) -> None:
         """Ends the connection and everything of it; may come twice."""
         self.microphone.stop()
-        await self._peer.close()
-        if self._recording is not None:
-            await self._recording
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._peer.close()
+                if self._recording is not None:
+                    await self._recording
 
     def send(self, message: Json) -> None:
         """Sends a message up the data channel."""
