@@ -1,8 +1,9 @@
 """`python -m tests`, which is `make test`: the suite as four pytest runs. Options are pytest's, for all of them.
 
-First what computes, or waits for sockets and processes, in asyncio's debug mode. Then what happens in real time
-(browsers, attacks and so on). Then people who talk over a talking bot; and last, alone, what is marked so: whether an
-echo is one, how soon a browser falls silent, and where the sound of a recording lies is a matter of milliseconds.
+What happens in real time (browsers, attacks and so on) mostly waits. Beside it, on what it leaves of the processors,
+runs all that computes, or waits for sockets and processes, in asyncio's debug mode. Then come people who talk over a
+talking bot; and last, alone, what is marked so: whether an echo is one, how soon a browser falls silent, and where the
+sound of a recording lies is a matter of milliseconds.
 
 What fails, if it is no more than a few, is tried once more with nothing beside it, as the machine may have been busy
 with something else: each such test is named, and fails the suite if it fails again.
@@ -15,7 +16,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -26,42 +30,58 @@ TALKING = [TESTS / "live" / f"test_{name}.py" for name in ("matrix", "turn_takin
 COMPILED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(sys.prefix) / "compiled")}
 """What one process has compiled serves all others, even where the machine does not keep it: an app that is started
 takes 2 s less, and the tests are found in 7 s rather than 11."""
+BESIDE = 10
+"""How nice what computes is to what happens in real time."""
 REPEATED = 3
-"""More failures than these in one run have another reason than a busy machine."""
+"""More failures than these have another reason than a busy machine."""
 
 
-def run(*arguments: str | Path, **environment: str) -> int:
-    """Its exit code, when what failed has been given its second try."""
-    with tempfile.TemporaryDirectory() as folder:
-        cache = ("-o", f"cache_dir={folder}", *sys.argv[1:])
+@dataclass(frozen=True, slots=True)
+class Result:
+    code: int
+    failed: list[str]
 
-        def code_of(*selected: str | Path) -> int:
-            command = [sys.executable, "-m", "pytest", *selected, *cache]
-            return subprocess.run(command, env=os.environ | COMPILED | environment, check=False).returncode
 
-        code = code_of(*arguments)
-        kept = Path(folder) / "v" / "cache" / "lastfailed"
-        failed = list(json.loads(kept.read_text("utf-8"))) if kept.exists() else []
-        if code == pytest.ExitCode.TESTS_FAILED and 0 < len(failed) <= REPEATED:
-            sys.stdout.write("".join(f"{name} failed, and is tried once more alone\n" for name in failed))
-            sys.stdout.flush()
-            code = code_of(*failed)
-        return code
+def run(*arguments: str | Path, niceness: int = 0, output: IO[str] | None = None, **environment: str) -> Result:
+    with tempfile.TemporaryDirectory() as cache:
+        command = ["nice", "-n", str(niceness), sys.executable, "-m", "pytest", *arguments, "-o", f"cache_dir={cache}"]
+        code = subprocess.run(
+            [*command, *sys.argv[1:]], env=os.environ | COMPILED | environment, stdout=output, check=False
+        ).returncode
+        kept = Path(cache) / "v" / "cache" / "lastfailed"
+        return Result(code, list(json.loads(kept.read_text("utf-8"))) if kept.exists() else [])
 
 
 def ignoring(paths: list[Path]) -> list[str]:
     return [f"--ignore={path}" for path in paths]
 
 
-def main() -> int:
+def all_parts() -> list[Result]:
     shared = ("-m", "not alone", "--dist=loadgroup")
-    codes = [
-        run(TESTS, *ignoring(REAL_TIME), *shared, f"--numprocesses={2 * CORES}", PYTHONASYNCIODEBUG="1"),
-        run(*REAL_TIME, *ignoring(TALKING), *shared, f"--numprocesses={2 * CORES}"),
-        run(*TALKING, *shared, f"--numprocesses={CORES + 1}"),
-        run(TESTS / "live", TESTS / "browser", "-m", "alone"),
-    ]
-    return int(any(codes))
+    with tempfile.TemporaryFile("w+") as told, ThreadPoolExecutor(1) as threads:
+        rest = (TESTS, *ignoring(REAL_TIME), *shared, f"--numprocesses={CORES}")
+        computing = threads.submit(lambda: run(*rest, niceness=BESIDE, output=told, PYTHONASYNCIODEBUG="1"))
+        real_time = run(*REAL_TIME, *ignoring(TALKING), *shared, f"--numprocesses={CORES + 1}")
+        computed = computing.result()
+        told.seek(0)
+        sys.stdout.write(told.read())
+        sys.stdout.flush()
+    talking = run(*TALKING, *shared, f"--numprocesses={CORES + 1}")
+    alone = run(TESTS / "live", TESTS / "browser", "-m", "alone")
+    return [real_time, computed, talking, alone]
+
+
+def main() -> int:
+    parts = all_parts()
+    failed = [name for part in parts for name in part.failed]
+    if 0 < len(failed) <= REPEATED and {part.code for part in parts} <= {
+        pytest.ExitCode.OK,
+        pytest.ExitCode.TESTS_FAILED,
+    }:
+        sys.stdout.write("".join(f"{name} failed, and is tried once more alone\n" for name in failed))
+        sys.stdout.flush()
+        return run(*failed).code
+    return int(any(part.code for part in parts))
 
 
 if __name__ == "__main__":

@@ -23,10 +23,7 @@ class Preflight:
     @property
     def health(self) -> Health:
         """What is known now; engines tell more while they work."""
-        return {
-            stage: engine.health if isinstance(engine, Chain) else (EngineHealth(engine.name, ready=True),)
-            for stage, engine in self._stages.items()
-        }
+        return {stage: self._health_of(stage) for stage in self._stages}
 
     @property
     def problem(self) -> str | None:
@@ -43,9 +40,13 @@ class Preflight:
         reasons = self._stuck("stt")
         return f"The bot understands no speech just now: you can type. {'; '.join(reasons)}." if reasons else None
 
+    def _health_of(self, stage: str) -> tuple[EngineHealth, ...]:
+        engine = self._stages[stage]
+        return engine.health if isinstance(engine, Chain) else (EngineHealth(engine.name, ready=True),)
+
     def _stuck(self, stage: str) -> list[str]:
         """Returns why none of the stage's engines is ready; nothing if one of them is."""
-        engines = self.health[stage]
+        engines = self._health_of(stage)
         if any(engine.ready for engine in engines):
             return []
         return [f"{engine.name}: {engine.reason}" for engine in engines]
