@@ -286,7 +286,10 @@ async def test_a_collector_that_refuses_gets_one_line(
     assert "a-key-of-ours" not in caplog.text
 
 
-async def test_a_collector_that_never_answers_does_not_delay_the_end(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_collector_that_never_answers_does_not_delay_the_end(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3")  # or its thread would go on for 15 s after the test
     with socket.create_server(("127.0.0.1", 0)) as silent:  # connections are taken, and never answered
         port = silent.getsockname()[1]
         assert await outage(caplog, f"http://127.0.0.1:{port}", lambda: time.sleep(0.1)) < 2.0
