@@ -1,4 +1,4 @@
-"""Pictures of the page in use: `python -m tests.browser.screenshots URL FOLDER` (the suite takes them too).
+"""Pictures of the page in use: `python -m tests.browser.screenshots URL FOLDER`.
 
 The README has some of them: see `readme_pictures`.
 """
