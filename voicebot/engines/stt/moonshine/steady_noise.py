@@ -1,7 +1,7 @@
 """Takes the steady noise of a room, such as that of a fan, out of speech before it is decoded (spectral subtraction).
 
-The quietest moments of a sound show the noise. What is left of each frequency at each moment is the part that is
-louder than that.
+The noise is measured in the quietest moments of the sound. From then on each frequency is turned down by as much as
+the noise has of it.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.core.audio import SPEECH_RATE_HZ, Samples
+from voicebot.core.audio import Samples
 
 SNR_DB = 20.0
 """Speech that is louder than the noise by more than this stays as it is: the model understands it as well."""
 
 LEAST = 0.15
-"""So much of the amplitude stays everywhere. Without it single tones would be left of the noise ("musical noise")."""
+"""No frequency is turned down to less than this share of its amplitude: in full silence, the tones that remain of the
+noise here and there would be heard one by one ("musical noise")."""
 
 _WINDOW = 512
 _HOP = 128
@@ -30,8 +31,6 @@ _LOUDEST = 0.2
 _SHAPE = np.sqrt(np.hanning(_WINDOW + 1)[:_WINDOW]).astype(np.float32)
 _OVERLAP = float(np.sum(np.square(_SHAPE))) / _HOP
 """The windows' weights, before and after the change, add up to this everywhere."""
-
-assert SPEECH_RATE_HZ == 16_000
 
 
 def without_steady_noise(sound: Samples) -> Samples:
