@@ -25,8 +25,8 @@ CORES = os.cpu_count() or 2
 REAL_TIME = [TESTS / "live", TESTS / "browser", TESTS / "transports", TESTS / "attacks" / "test_attacks.py"]
 TALKING = [TESTS / "live" / f"test_{name}.py" for name in ("matrix", "turn_taking", "fault_matrix")]
 COMPILED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(sys.prefix) / "compiled")}
-"""Python keeps what it has compiled in this folder, also on machines that are told not to keep it. Every app that a test
-starts then starts 2 s sooner, and pytest finds the tests in 7 s rather than 11."""
+"""Python keeps what it has compiled in this folder, also on machines that are told not to keep it. Every app that a
+test starts is then there 2 s sooner, and pytest finds the tests in 7 s rather than 11."""
 REPEATED = 3
 """More failures than these have another reason than a busy machine."""
 

@@ -1,7 +1,7 @@
 """Takes the steady noise of a room, such as that of a fan, out of speech before it is decoded (spectral subtraction).
 
-The noise is measured in the quietest moments of the sound. From then on each frequency is turned down by as much as
-the noise has of it.
+The noise is measured in the quietest moments of the sound. Then, all through the sound, each frequency is turned down
+by as much as the noise has of it.
 """
 
 from __future__ import annotations
