@@ -94,9 +94,9 @@ async def test_speech_has_no_clicks_at_its_ends_and_little_silence(hibari: Hibar
         assert audio.rate_hz == RATE_HZ
         samples = audio.samples.astype(int)
         assert abs(samples.mean()) < 100, "no direct current"
-        assert max(abs(samples[0]), abs(samples[-1])) < 100
+        assert max(np.abs(samples[:24]).max(), abs(samples[-1])) < 300, "from nothing to sound in a millisecond"
         loud = np.flatnonzero(levels(audio) > 0.02 * levels(audio).max())
-        assert 0.005 <= loud[0] * 0.005 <= 0.12
+        assert loud[0] * 0.005 <= 0.1
         assert 0.2 <= audio.duration_s - (loud[-1] + 1) * 0.005 <= 0.34
 
 

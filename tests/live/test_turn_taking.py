@@ -146,9 +146,10 @@ async def test_a_recorded_interruption_is_obeyed() -> None:
 
 @pytest.mark.alone
 async def test_speech_over_an_echo_is_obeyed() -> None:
+    question = spoken("what is ten times three")  # made before: it holds up the loudspeaker of the room, too
     async with talking(STORY, ["Thirty it is."], ["Yes?"], room=Room(synthetic_response(), -14.0)) as talk:
         await talk.begin_story(10)
-        await talk.say(spoken("what is ten times three"))
+        await talk.say(question)
         state = await talk.state(lambda state: len(talk.agent.asked) > 1 and len(said(state)) > 1)
         assert state["chat"][1]["interrupted"]
         assert words(said(state)[1]) == words("what is ten times three")
