@@ -27,9 +27,15 @@ VOICES = ("awb", "kal", "rms", "slt")
 """Flite's; none is the bot's."""
 
 BACKCHANNELS = (
-    *("yeah", "yes", "okay", "right"),
-    *("i see", "sure", "really", "got it", "go on", "wow", "cool"),
+    *("yeah", "yes", "okay", "right", "i see", "sure", "really", "got it", "go on"),
+    *("oh really", "of course", "exactly", "absolutely"),
 )
+UNCLEAR = {
+    *(("yes", "awb"), ("okay", "kal"), ("right", "awb"), ("right", "rms"), ("right", "slt")),
+    *(("i see", "kal"), ("of course", "kal"), ("of course", "slt")),
+}
+"""These voices do not say these words clearly: a second recogniser, PocketSphinx, given 37 such phrases and forty other
+words to choose from, takes them for another one. It recognises all the others."""
 HUMS = {
     "uh-huh": "pau ah hh ah pau",
     "mm-hmm": "pau m hh m m pau",
@@ -52,8 +58,8 @@ CHATTER = (
 )
 FARTHER_DB = -15.0
 
-KNOWN_WRONG = {("yes", "awb"), ("wow", "awb"), ("cool", "awb"), ("uh-huh", "kal")}
-"""These of the sixty are taken for other words: "Worse.", "No.", "Don't.", "Stop."."""
+KNOWN_WRONG = {("uh-huh", "kal")}
+"""Of the sixty. It lasts 0.2 s and is taken for "Stop."; PocketSphinx takes it for "got"."""
 
 
 def overheard(sound: Audio, usual_dbfs: float | None = None) -> list[Verdict]:
@@ -151,13 +157,14 @@ def bark(seed: int) -> Audio:
 
 
 def test_what_a_listener_says_is_ridden_out_as_a_backchannel() -> None:
+    said = {(text, voice) for text in (*BACKCHANNELS, *HUMS) for voice in VOICES} - UNCLEAR
+    assert len(said) == 60
     wrong = {}
-    for text in (*BACKCHANNELS, *HUMS):
-        for voice in VOICES:
-            verdicts = overheard(spoken(HUMS.get(text, text), voice, phones=text in HUMS))
-            if [verdict.rule for verdict in verdicts] != ["backchannel"]:
-                wrong[text, voice] = [(verdict.rule, verdict.text) for verdict in verdicts]
-    assert wrong.keys() <= KNOWN_WRONG, wrong
+    for text, voice in sorted(said):
+        verdicts = overheard(spoken(HUMS.get(text, text), voice, phones=text in HUMS))
+        if [verdict.rule for verdict in verdicts] != ["backchannel"]:
+            wrong[text, voice] = [(verdict.rule, verdict.text) for verdict in verdicts]
+    assert wrong.keys() == KNOWN_WRONG, wrong
 
 
 def test_stop_words_requests_and_questions_are_obeyed() -> None:
