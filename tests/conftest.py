@@ -15,8 +15,6 @@ import pytest
 from tests.support.postgres import Postgres, running_postgres
 from voicebot.config import Settings
 
-PROJECT = Path(__file__).parents[1]
-
 for name in Settings.model_fields:
     os.environ.pop(name.upper(), None)
 os.environ["NO_PROXY"] = "127.0.0.1,localhost"

@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.support.paths import PROJECT
 from voicebot.config import Settings
 
-PROJECT = Path(__file__).parents[2]
 ARGUMENTS = ("--port", "0")
 END_S = 15.0
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 import soundfile
 
+from tests.support.paths import PROJECT
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio
 
-SHARED = Path(__file__).parents[3] / "shared"
+SHARED = PROJECT.parent / "shared"
 
 
 def recordings(kind: str) -> list[dict[str, Any]]:

@@ -96,7 +96,7 @@ class RateLimits:
         `fixed` is what each request holds besides: the system prompt and the tools. Two requests with their answers are
         set aside, as the model may call a tool; a third of the rest is for this request's history, so that there is
         always something left for the next turns, but no more than a twelfth of a minute's tokens: an even memory
-        serves better than one that is long in one turn and gone in the next (tests/engines/test_free_tier.py).
+        serves better than one that is long in one turn and gone in the next (test_free_tier.py).
         """
         most = None if self._most is None else max(0, int(self._most - fixed))
         if self._tokens is None:

@@ -1,0 +1,339 @@
+"""The folder of a Space: what Hugging Face reads there, what gets into it, and what never does."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from deploy.space import KINDS, MARKER, SpaceError, build, commands
+from tests.simulators.hub import Hub
+from tests.support.paths import PROJECT
+from voicebot.space import PORT
+
+pytestmark = pytest.mark.xdist_group("space folder")  # what they share takes seconds to make: once is enough
+
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+ZERO_GPU_PYTHONS = {"3.12.12", "3.10.13"}
+"""huggingface.co/docs/hub/spaces-zerogpu, August 2026."""
+
+GIT = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
+SECRET = "hf_secret"
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run([*GIT, *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This project as it lies here, committed, and beside it what must not get out."""
+    if not (PROJECT / ".git").exists():
+        pytest.skip("the project is not a git checkout")
+    copy = tmp_path_factory.mktemp("project")
+    for path in git(PROJECT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
+        if path and (PROJECT / path).is_file():
+            (copy / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / path, copy / path)
+    (copy / "voicebot" / "link.py").symlink_to("/etc/hostname")
+    git(copy, "init", "--quiet")
+    git(copy, "add", "--all")
+    git(copy, "commit", "--quiet", "--message", "all")
+    for path in (".env", "conversations.db", "voicebot/.env", "voicebot/own_keys.py", "docs/notes.md", "keys.env"):
+        (copy / path).write_text(SECRET, "utf-8")
+    return copy
+
+
+@pytest.fixture
+def project(committed: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    return Path(shutil.copytree(committed, tmp_path / "project", symlinks=True))
+
+
+@pytest.fixture(scope="module")
+def built(committed: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """The folder of each kind."""
+    folders = {name: tmp_path_factory.mktemp("spaces") / name for name in KINDS}
+    for name, folder in folders.items():
+        build(KINDS[name], folder, committed)
+    return folders
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+
+
+def front_matter(folder: Path) -> dict[str, Any]:
+    found = re.match(r"---\n(.*?)\n---\n\n# ", (folder / "README.md").read_text("utf-8"), re.DOTALL)
+    assert found is not None, "Hugging Face looks for it at the very beginning"
+    parsed: dict[str, Any] = yaml.safe_load(found[1])
+    return parsed
+
+
+def required(folder: Path, name: str) -> SpecifierSet:
+    lines = (folder / "requirements.txt").read_text("utf-8").splitlines()
+    (found,) = [each for each in map(Requirement, lines) if each.name == name]
+    return found.specifier
+
+
+# The front matter: huggingface.co/docs/hub/spaces-config-reference ---------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_space_is_described_in_the_words_that_hugging_face_knows(kind: str, built: Mapping[str, Path]) -> None:
+    said = front_matter(built[kind])
+    assert set(said) <= {
+        *("title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "python_version", "app_file", "app_port"),
+        *("fullWidth", "pinned", "license", "short_description", "tags"),
+    }
+    assert said["title"] == "Voice Bot"
+    assert {said["colorFrom"], said["colorTo"]} <= COLOURS
+    assert len(said["emoji"].removesuffix("\ufe0f")) == 1
+    assert len(said["short_description"]) <= 60
+
+
+@pytest.mark.parametrize("kind", ["cpu", "zerogpu"])
+def test_a_gradio_space_installs_our_gradio_and_runs_our_app(kind: str, built: Mapping[str, Path]) -> None:
+    """It installs `sdk_version` beside requirements.txt, which must not contradict it: we test what it will run."""
+    said = front_matter(built[kind])
+    assert said["sdk"] == "gradio"
+    assert said["sdk_version"] == version("gradio")
+    assert said["sdk_version"] in required(built[kind], "gradio")
+    assert (built[kind] / said["app_file"]).is_file()
+    assert "app_port" not in said
+
+
+@pytest.mark.parametrize("kind", ["cpu", "zerogpu"])
+def test_its_python_is_one_of_ours(kind: str, built: Mapping[str, Path]) -> None:
+    python = front_matter(built[kind])["python_version"]
+    assert isinstance(python, str), "3.10 without quotes would be 3.1"
+    wanted = re.search(r'requires-python = "(.*)"', (PROJECT / "pyproject.toml").read_text("utf-8"))
+    assert wanted is not None
+    assert python in SpecifierSet(wanted[1])
+    if kind == "zerogpu":
+        assert python in ZERO_GPU_PYTHONS
+
+
+def test_a_docker_space_is_told_our_port_and_nothing_of_gradio(built: Mapping[str, Path]) -> None:
+    said = front_matter(built["docker"])
+    assert (said["sdk"], said["app_port"]) == ("docker", PORT)
+    assert {"sdk_version", "python_version", "app_file"}.isdisjoint(said)
+
+
+# The files ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_app_is_there_and_nothing_that_is_not_committed(
+    kind: str, built: Mapping[str, Path], committed: Path
+) -> None:
+    files = files_in(built[kind])
+    tracked = set(git(committed, "ls-files", "-z").split("\0"))
+    assert files - {MARKER} <= tracked
+    package = {path for path in tracked if path.startswith("voicebot/")} - {"voicebot/link.py"}
+    assert {"app.py", "requirements.txt", "README.md", *package} <= files
+    for path in ("app.py", "requirements.txt", "voicebot/server.py"):
+        assert (built[kind] / path).read_bytes() == (committed / path).read_bytes()
+    assert [path for path in files if SECRET.encode() in (built[kind] / path).read_bytes()] == []
+    assert ({"Dockerfile", ".dockerignore"} <= files) == (kind == "docker")
+    assert ({"Dockerfile", ".dockerignore"} & files == set()) == (kind != "docker")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_links_of_its_documents_lead_somewhere(kind: str, built: Mapping[str, Path]) -> None:
+    folder = built[kind]
+    documents = [path for path in files_in(folder) if path.endswith(".md") and not path.startswith("voicebot/")]
+    assert "docs/space.md" in documents
+    for document in documents:
+        for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", (folder / document).read_text("utf-8")):
+            assert (folder / posixpath.join(posixpath.dirname(document), link)).exists(), f"{document}: {link}"
+
+
+def test_the_front_matter_is_not_in_the_readme_itself() -> None:
+    assert (PROJECT / "README.md").read_text("utf-8").startswith("# ")
+
+
+def test_a_committed_file_that_gitignore_keeps_out_stops_it(project: Path, tmp_path: Path) -> None:
+    git(project, "add", "--force", "voicebot/.env")
+    git(project, "commit", "--quiet", "--message", "by mistake")
+    with pytest.raises(SpaceError, match=r"^voicebot/\.env: committed, although \.gitignore"):
+        build(KINDS["cpu"], tmp_path / "space", project)
+    assert not (tmp_path / "space").exists()
+
+
+# A folder that is there already ---------------------------------------------------------------------------------------
+
+
+def test_an_own_folder_is_built_again_and_old_files_go(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "space"
+    build(KINDS["docker"], folder, project)
+    assert (folder / "Dockerfile").exists()
+    git(project, "rm", "--quiet", "voicebot/share.py")
+    git(project, "commit", "--quiet", "--message", "fewer files")
+    paths = build(KINDS["zerogpu"], folder, project)
+    assert files_in(folder) == {MARKER, *paths}
+    assert {"Dockerfile", "voicebot/share.py"}.isdisjoint(paths)
+    assert front_matter(folder)["python_version"] == "3.12.12"
+    assert json.loads((folder / MARKER).read_text("utf-8"))["commit"] == git(project, "rev-parse", "HEAD").strip()
+
+
+def test_a_folder_with_other_files_is_left_as_it_is(committed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "space"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work", "utf-8")
+    with pytest.raises(SpaceError, match="not empty, and not built by this script"):
+        build(KINDS["cpu"], folder, committed)
+    assert files_in(folder) == {"thesis.txt"}
+
+
+@pytest.mark.parametrize("stranger", [".env", "voicebot/mine.py", ".git/config"])
+def test_a_file_that_was_put_into_an_own_folder_is_not_deleted(stranger: str, committed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "space"
+    before = {MARKER, *build(KINDS["cpu"], folder, committed)}
+    (folder / stranger).parent.mkdir(exist_ok=True)
+    (folder / stranger).write_text("mine", "utf-8")
+    with pytest.raises(SpaceError, match=f"has not put there: {re.escape(stranger)}"):
+        build(KINDS["cpu"], folder, committed)
+    assert files_in(folder) == {stranger, *before}
+
+
+def test_a_link_is_no_folder_to_build_in(committed: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "space").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SpaceError, match="not a folder"):
+        build(KINDS["cpu"], tmp_path / "space", committed)
+
+
+# The command ----------------------------------------------------------------------------------------------------------
+
+
+def run(project: Path, *arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
+    """With no package: -I leaves out the environment's and the user's, -S those that are installed."""
+    command = [sys.executable, "-I", "-S", str(project / "deploy" / "space.py"), *arguments]
+    env = {"PATH": os.environ["PATH"] if path is None else path}
+    return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+
+
+def test_the_script_needs_no_package_and_prints_the_next_commands(committed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "my space"
+    ended = run(committed, "zerogpu", str(folder))
+    assert ended.returncode == 0, ended.stderr
+    assert (folder / "app.py").exists()
+    printed = [line.strip() for line in ended.stdout.splitlines() if line.startswith("  ")]
+    assert printed == commands(KINDS["zerogpu"], folder)
+    assert "Not in the folder, as it is not committed:\n" in ended.stderr
+    assert "?? voicebot/own_keys.py" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "told"),
+    [
+        (["cpu", "/"], None, "/: not empty"),
+        (["cpu", "/dev/null"], None, "/dev/null: not a folder"),
+        (["cpu", "space"], "", "git is not installed"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_line(arguments: list[str], path: str | None, told: str, committed: Path) -> None:
+    ended = run(committed, *arguments, path=path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"The folder can't be built.\n{told}")
+    assert "Traceback" not in ended.stderr
+
+
+def test_without_a_repository_it_says_what_it_needs(project: Path) -> None:
+    shutil.rmtree(project / ".git")
+    ended = run(project, "cpu", str(project / "space"))
+    assert ended.returncode == 1
+    assert "from a git checkout of the project" in ended.stderr
+
+
+# What it prints is what the real `hf` takes ---------------------------------------------------------------------------
+
+
+def hf(hub: Hub, folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """A printed command as it is typed, with the `hf` of this environment and a Hub on this machine."""
+    program, *arguments = shlex.split(command, comments=True)
+    assert program == "hf"
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    env = ours | {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hf"), "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("hf")), *arguments],
+        cwd=folder,
+        env=env | {"NO_PROXY": "127.0.0.1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_commands_create_the_space_and_fill_it(kind: str, built: Mapping[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "keys.env").write_text("HF_TOKEN=hf_for_the_relay\nGROQ_API_KEY='gsk_1'\n", "utf-8")
+    _, create, upload, _ = commands(KINDS[kind], built[kind])
+    with Hub().running() as hub:
+        ended = hf(hub, tmp_path, create)
+        assert ended.returncode == 0, ended.stderr
+        (created,) = hub.created
+        assert (created["organization"], created["name"], created["type"]) == ("YOU", "voice-bot", "space")
+        assert created["sdk"] == front_matter(built[kind])["sdk"]
+        assert created["hardware"] == {"zerogpu": "zero-a10g"}.get(kind, "cpu-basic")
+        assert created["secrets"] == [
+            {"key": "HF_TOKEN", "value": "hf_for_the_relay"},
+            {"key": "GROQ_API_KEY", "value": "gsk_1"},
+        ]
+        hub.files["voicebot/of_an_older_version.py"] = b""
+        (built[kind] / "keys.env").write_text("GROQ_API_KEY=gsk_1", "utf-8")
+        try:
+            ended = hf(hub, tmp_path, upload)
+        finally:
+            (built[kind] / "keys.env").unlink()
+        assert ended.returncode == 0, ended.stderr
+        assert set(hub.files) == {".gitattributes", *files_in(built[kind])}
+        assert hub.files["app.py"] == (built[kind] / "app.py").read_bytes()
+
+
+def documented() -> list[str]:
+    """Each command that docs/space.md tells one to type for `hf`."""
+    blocks = re.findall(r"```sh\n(.*?)```", (PROJECT / "docs" / "space.md").read_text("utf-8"), re.DOTALL)
+    lines = (line.partition("  #")[0].strip() for block in blocks for line in block.splitlines())
+    return [line for line in lines if line.startswith("hf ")]
+
+
+def test_the_document_tells_the_commands_that_the_script_prints() -> None:
+    told = documented()
+    for kind in KINDS.values():
+        assert [line for line in commands(kind, Path("../space")) if line not in told] == []
+
+
+@pytest.mark.parametrize("command", dict.fromkeys(documented()))
+def test_the_commands_of_the_document_exist_with_their_options(command: str, tmp_path: Path) -> None:
+    """The Hub refuses them; a command or an option that does not exist ends with 2 and its usage."""
+    (tmp_path / "keys.env").write_text("HF_TOKEN=hf_for_the_relay\n", "utf-8")
+    (tmp_path / "space").mkdir()
+    with Hub().running() as hub:
+        hub.created.append({})
+        ended = hf(hub, tmp_path, command.replace("../space", "space"))
+    assert ended.returncode in (0, 1), ended.stderr
+    assert "Usage: " not in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_a_command_that_does_not_exist_is_noticed(tmp_path: Path) -> None:
+    with Hub().running() as hub:
+        for wrong in ("hf spaces create YOU/voice-bot", "hf repos create YOU/voice-bot --space-hardware zero-a10g"):
+            assert hf(hub, tmp_path, wrong).returncode == 2

@@ -1,0 +1,427 @@
+"""Floods of connections, and clients that take their time: they are ended, and honest visitors and probes get in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.websockets import WebSocket
+from websockets.asyncio.client import connect
+
+from tests.integration.doors.own_server import own_app
+from voicebot import limits, server
+from voicebot.doors.refusal import Reason
+from voicebot.http_server import BoundedServer, ConnectionRules
+from voicebot.places import Places, places_for
+from voicebot.port import bind
+
+GET = b"GET /health HTTP/1.1\r\nHost: bot\r\n\r\n"
+POST = b"POST /preflight HTTP/1.1\r\nHost: bot\r\n"
+
+
+class Running:
+    def __init__(self, port: int, places: Places, refused: Counter[Reason], worked: list[int]) -> None:
+        self.port = port
+        self.places = places
+        self.refused = refused
+        self.worked = worked
+
+    async def open(
+        self, sent: bytes = b"", host: str = "127.0.0.1"
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(host, 0))
+        writer.write(sent)
+        await writer.drain()
+        return reader, writer
+
+    async def status(self, sent: bytes, host: str = "127.0.0.1") -> int:
+        reader, writer = await self.open(sent, host)
+        async with asyncio.timeout(10):
+            line = await reader.readline()
+        writer.close()
+        return int(line.split()[1]) if line else 0
+
+    async def count(self, wanted: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.places) != wanted:  # noqa: ASYNC110 (a connection that ends tells nobody)
+                await asyncio.sleep(0.01)
+
+
+def add_slow_routes(app: FastAPI, worked: list[int]) -> None:
+    async def download(_: Request) -> Response:
+        async def pieces() -> AsyncIterator[bytes]:
+            for _ in range(400):
+                yield b"x" * 65_536
+
+        return StreamingResponse(pieces())
+
+    async def upload(request: Request) -> Response:
+        return Response(str(sum([len(chunk) async for chunk in request.stream()])))
+
+    async def talk(websocket: WebSocket) -> None:
+        await websocket.accept()
+        while True:
+            await websocket.send_text(await websocket.receive_text())
+
+    async def work(_: Request) -> Response:
+        worked.append(1)
+        time.sleep(0.002)  # noqa: ASYNC251 (it computes)
+        return Response("done")
+
+    app.add_route("/work", work)
+    app.add_route("/download", download)
+    app.add_route("/upload", upload, methods=["POST"])
+    app.add_websocket_route("/talk", talk)
+
+
+@asynccontextmanager
+async def running(most: int = 20, most_each: int = 20, probes: int = 4, **settings: Any) -> AsyncIterator[Running]:
+    refused: Counter[Reason] = Counter()
+    places = Places(most, most_each, probes)
+    app = own_app(**settings, allowed_hosts="bot")
+    worked: list[int] = []
+    add_slow_routes(app, worked)
+    rules = ConnectionRules(places, lambda reason: refused.update([reason]), streamed={"/upload"})
+    web = BoundedServer(app, rules, **server.UVICORN, timeout_graceful_shutdown=1)
+    listener = bind("127.0.0.1", 0)
+    serve = asyncio.create_task(web._serve(sockets=[listener]))
+    while not web.started:  # noqa: ASYNC110 (it tells nobody)
+        await asyncio.sleep(0)
+    try:
+        yield Running(listener.getsockname()[1], places, refused, worked)
+    finally:
+        web.should_exit = True
+        await serve
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Shortens limits."""
+
+    def shorten(**seconds: float) -> None:
+        for name, value in seconds.items():
+            monkeypatch.setattr(limits, name, value)
+
+    return shorten
+
+
+# Slow clients ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("locked", [False, True])
+@pytest.mark.parametrize("sent", [b"G", GET[:-2], b"POST / HTTP/1.1\r\nx: " + b"y" * 5_000])
+async def test_a_head_that_does_not_come_whole_is_answered_with_408(
+    hurry: Callable[..., None], sent: bytes, locked: bool
+) -> None:
+    hurry(HEAD_S=0.3)
+    login: dict[str, Any] = {"app_username": "ann", "app_password": "horse"} if locked else {}
+    async with running(**login) as bot:
+        assert await bot.status(sent) == 408
+        await bot.count(0)
+        assert bot.refused[Reason.TIMEOUT] == 1
+
+
+async def test_a_head_that_trickles_has_no_more_time_than_one_that_waits(hurry: Callable[..., None]) -> None:
+    hurry(HEAD_S=0.5)
+    async with running() as bot:
+        reader, writer = await bot.open()
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        answer = asyncio.create_task(reader.read())
+        for byte in b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 1_000:
+            if answer.done():
+                break
+            writer.write(bytes([byte]))
+            await asyncio.wait([answer], timeout=0.02)
+        assert (await answer).startswith(b"HTTP/1.1 408")
+        assert 0.4 < loop.time() - began_s < 2
+        writer.close()
+
+
+async def test_a_connection_that_says_nothing_is_closed(hurry: Callable[..., None]) -> None:
+    hurry(HEAD_S=0.3)
+    async with running() as bot:
+        reader, writer = await bot.open()
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_nor_does_it_help_to_have_asked_something_before(hurry: Callable[..., None]) -> None:
+    hurry(HEAD_S=0.5)
+    async with running() as bot:
+        reader, writer = await bot.open(GET)
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(4)
+        answer = asyncio.create_task(reader.read())
+        while not answer.done():
+            writer.write(b"G" if len(bot.places) else b"")
+            await asyncio.wait([answer], timeout=0.05)
+        assert answer.result().startswith((b"HTTP/1.1 408", b"HTTP/1.1 400"))
+        writer.close()
+
+
+@pytest.mark.parametrize("header", [b"Content-Length: 90000", b"Transfer-Encoding: chunked"])
+async def test_a_body_that_trickles_is_answered_with_408(hurry: Callable[..., None], header: bytes) -> None:
+    hurry(BODY_S=0.4)
+    async with running() as bot:
+        reader, writer = await bot.open(POST + header + b"\r\n\r\n")
+        answer = asyncio.create_task(reader.read())
+        for _ in range(100):
+            if answer.done():
+                break
+            writer.write(b"1\r\nx\r\n")
+            await asyncio.wait([answer], timeout=0.05)
+        assert (await answer).startswith(b"HTTP/1.1 408")
+        writer.close()
+        await bot.count(0)
+
+
+async def test_a_body_that_comes_steadily_has_its_time(hurry: Callable[..., None]) -> None:
+    hurry(BODY_S=0.3, BODY_BYTES_PER_S=10_000)
+    async with running() as bot:
+        reader, writer = await bot.open(POST + b"Content-Length: 30000\r\n\r\n")
+        for _ in range(10):
+            writer.write(b"x" * 3_000)
+            await asyncio.sleep(0.1)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_a_streamed_body_is_left_to_its_route(hurry: Callable[..., None]) -> None:
+    hurry(BODY_S=0.2, HEAD_S=0.2)
+    async with running() as bot:
+        reader, writer = await bot.open(b"POST /upload HTTP/1.1\r\nHost: bot\r\nContent-Length: 10\r\n\r\n")
+        for _ in range(10):
+            writer.write(b"x")
+            await asyncio.sleep(0.1)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_a_refused_client_that_sends_on_reads_its_refusal_and_is_cut_off(hurry: Callable[..., None]) -> None:
+    hurry(REFUSED_BODY_S=0.5)
+    async with running() as bot:
+        for head in (
+            b"POST /nowhere HTTP/1.1\r\nHost: bot\r\nContent-Length: 900000\r\n\r\n",
+            b"POST /nowhere HTTP/1.1\r\nHost: bot\r\nConnection: close\r\nContent-Length: 900000\r\n\r\n",
+            POST + b"Content-Length: 9000000\r\n\r\n",
+        ):
+            reader, writer = await bot.open(head)
+            writer.write(b"x" * 400_000)
+            await writer.drain()
+            assert (await reader.readline()).split()[1] in (b"404", b"413")
+            await reader.read()
+            writer.close()
+            await bot.count(0)
+
+
+async def test_a_client_that_does_not_read_is_cut_off(hurry: Callable[..., None]) -> None:
+    hurry(UNREAD_S=0.5)
+    async with running() as bot:
+        _, writer = await bot.open(b"GET /download HTTP/1.1\r\nHost: bot\r\n\r\n")
+        await bot.count(1)
+        await bot.count(0)
+        assert bot.refused[Reason.TIMEOUT] == 1
+        writer.close()
+
+
+async def test_a_download_that_is_read_slowly_goes_on(hurry: Callable[..., None]) -> None:
+    hurry(UNREAD_S=1.0, HEAD_S=0.3, CLOSING_S=0.3)
+    async with running() as bot:
+        slow = socket.create_connection(("127.0.0.1", bot.port))
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
+        reader, writer = await asyncio.open_connection(sock=slow)
+        writer.write(b"GET /download HTTP/1.1\r\nHost: bot\r\nConnection: close\r\n\r\n")
+        came = 0
+        for _ in range(12):
+            came += len(await reader.read(65_536))
+            await asyncio.sleep(0.2)
+        while piece := await reader.read(1 << 20):
+            came += len(piece)
+        assert came > 400 * 65_536
+        writer.close()
+
+
+async def test_a_websocket_has_none_of_these_limits(hurry: Callable[..., None]) -> None:
+    hurry(HEAD_S=0.2, BODY_S=0.2, UNREAD_S=0.2, CLOSING_S=0.2)
+    async with running() as bot, connect(f"ws://127.0.0.1:{bot.port}/talk", proxy=None) as websocket:
+        for _ in range(5):
+            await asyncio.sleep(0.2)
+            await websocket.send("still here")
+            assert await websocket.recv() == "still here"
+    await bot.count(0)
+
+
+async def test_chunks_of_a_byte_are_refused_and_ordinary_ones_are_not() -> None:
+    async with running() as bot:
+        head = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+        assert await bot.status(head + b"1\r\nx\r\n" * 3_000) == 400
+        assert await bot.status(head + (b"400\r\n" + b"\n" * 1_024 + b"\r\n") * 20 + b"0\r\n\r\n") == 400
+        assert await bot.status(head + (b"400\r\n" + b"x" * 1_024 + b"\r\n") * 500 + b"0\r\n\r\n") == 200
+
+
+async def test_only_a_few_long_bodies_are_taken_in_at_once(
+    monkeypatch: pytest.MonkeyPatch, hurry: Callable[..., None]
+) -> None:
+    hurry(BODY_S=1.0)
+    monkeypatch.setattr(limits, "LONG_BODIES", 2)
+    async with running() as bot:
+        head = POST + b"Content-Length: 900000\r\n\r\n"
+        slow = [await bot.open(head + b"x" * 1_000) for _ in range(2)]
+        waiting = asyncio.create_task(bot.status(head + b"x" * 900_000))
+        assert await bot.status(POST + b"Content-Length: 30000\r\n\r\n" + b"x" * 30_000) == 200, "an offer is let in"
+        assert not waiting.done()
+        slow[0][1].close()
+        assert await waiting == 200
+        for reader, _ in slow[1:]:
+            assert (await reader.readline()).startswith(b"HTTP/1.1 408"), "it does not keep its turn for ever"
+        assert await bot.status(head + b"x" * 900_000) == 200
+        for _, writer in slow:
+            writer.close()
+
+
+# Many connections -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", [b"", GET[:20], GET, POST + b"Content-Length: 9\r\n\r\nx"])
+async def test_those_that_have_sent_no_whole_request_make_room(sent: bytes) -> None:
+    async with running(most=20) as bot, AsyncExitStack() as stack:
+        for _ in range(60):
+            _, writer = await bot.open(sent)
+            stack.callback(writer.close)
+        for path in (b"/", b"/health", b"/metrics"):
+            assert await bot.status(b"GET " + path + b" HTTP/1.1\r\nHost: bot\r\n\r\n") == 200
+        assert len(bot.places) <= 20
+        assert bot.refused[Reason.CONNECTIONS] >= 40
+
+
+async def test_the_address_that_has_most_makes_room() -> None:
+    async with running(most=20) as bot:
+        honest = await bot.open(b"", "127.0.0.2")
+        flood = [await bot.open(b"", "127.0.0.3") for _ in range(60)]
+        assert await bot.status(GET, "127.0.0.4") == 200
+        honest[1].write(GET)
+        async with asyncio.timeout(5):
+            assert (await honest[0].readline()).startswith(b"HTTP/1.1 200"), "it was there before the flood"
+        for _, writer in (honest, *flood):
+            writer.close()
+
+
+async def test_an_address_has_a_share_and_its_own_connections_make_room_for_its_visitors() -> None:
+    async with running(most=40, most_each=10) as bot:
+        others = [await bot.open(b"", "127.0.0.2") for _ in range(10)]
+        flood = [await bot.open(b"", "127.0.0.3") for _ in range(50)]
+        assert await bot.status(GET, "127.0.0.3") == 200
+        await bot.count(20)
+        for reader, writer in others:
+            assert not reader.at_eof()
+            writer.write(GET)
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        for _, writer in (*others, *flood):
+            writer.close()
+
+
+async def test_where_all_are_busy_there_is_still_a_place_for_probes() -> None:
+    async with running(most=3, probes=2) as bot, AsyncExitStack() as stack:
+        for _ in range(3):
+            websocket = await stack.enter_async_context(connect(f"ws://127.0.0.1:{bot.port}/talk", proxy=None))
+        for _ in range(5):
+            _, writer = await bot.open()
+            stack.callback(writer.close)
+        for path, status in ((b"/health", 200), (b"/metrics", 200), (b"/", 503), (b"/talk", 503)):
+            upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n" if path == b"/talk" else b""
+            assert await bot.status(b"GET " + path + b" HTTP/1.1\r\nHost: bot\r\n" + upgrade + b"\r\n") == status
+        await websocket.send("the sessions mind nothing")
+        assert await websocket.recv() == "the sessions mind nothing"
+
+
+async def test_who_does_not_read_makes_room(hurry: Callable[..., None]) -> None:
+    hurry(STALLED_S=0.1)
+    async with running(most=5) as bot, AsyncExitStack() as stack:
+        for _ in range(5):
+            _, writer = await bot.open(b"GET /download HTTP/1.1\r\nHost: bot\r\n\r\n")
+            stack.callback(writer.close)
+        await bot.count(5)
+        async with asyncio.timeout(10):
+            while await bot.status(b"GET / HTTP/1.1\r\nHost: bot\r\n\r\n") != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+
+async def test_requests_that_come_at_the_same_moment_begin_one_by_one_and_addresses_take_turns() -> None:
+    async with running(most=150, most_each=150) as bot, AsyncExitStack() as stack:
+        pipelined = b"GET /work HTTP/1.1\r\nHost: bot\r\n\r\n" * 100
+        for _ in range(100):
+            _, writer = await bot.open(pipelined, "127.0.0.3")
+            stack.callback(writer.close)
+        async with asyncio.timeout(10):
+            while len(bot.worked) < 50:  # noqa: ASYNC110 (it tells nobody)
+                await asyncio.sleep(0)
+        before = len(bot.worked)
+        assert await bot.status(GET, "127.0.0.2") == 200
+        assert len(bot.worked) - before < 50, "it did not wait for a hundred others"
+        loop = asyncio.get_running_loop()
+        turns = []
+        before = len(bot.worked)
+        while len(bot.worked) < before + 300:
+            began_s = loop.time()
+            await asyncio.sleep(0)
+            turns.append(loop.time() - began_s)
+        assert sorted(turns)[int(len(turns) * 0.95)] < 0.05, "all else has its turn in between"
+
+
+async def test_garbage_is_answered_counted_and_hardly_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with running() as bot:
+        for sent in (
+            b"\x16\x03\x01\x02\x00" * 9,
+            b"GET\r\n\r\n",
+            b"nonsense\r\n\r\n",
+            POST + b"Content-Length: x\r\n\r\n",
+        ):
+            for _ in range(5):
+                assert await bot.status(sent) == 400
+        assert bot.refused[Reason.REQUEST] == 20
+    assert len([each for each in caplog.records if each.levelno > logging.INFO]) <= 1
+
+
+async def test_a_system_without_files_is_told_once_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    async with running():
+        for _ in range(100):
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "socket.accept() out of system resource", "exception": OSError(24, "Too many open files")}
+            )
+    told = [each for each in caplog.records if each.levelno >= logging.ERROR]
+    assert len(told) <= 1
+    assert all("ulimit" in each.getMessage() and each.exc_info is None for each in told)
+
+
+def test_places_leave_files_for_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    for soft, hard, sessions, most in ((256, 256, 8, 96), (256, 4_096, 8, 1_000), (256, 256, 1_000, 64)):
+        monkeypatch.setattr("resource.getrlimit", lambda _, pair=(soft, hard): pair)
+        monkeypatch.setattr("resource.setrlimit", lambda _, pair: asked.append(pair))
+        places = places_for(sessions, 0)
+        assert (places.most, places.most_each) == (most, most // 2)
+        assert places_for(sessions, 1).most_each == most, "behind a proxy all come from its address"
+    assert asked == [(4_096, 4_096)] * 2
+
+
+async def test_httpx_and_its_kept_connections_are_served_as_before() -> None:
+    async with running() as bot, httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{bot.port}") as http:
+        for _ in range(3):
+            assert (await http.get("/health")).status_code == 200
+            assert (await http.post("/preflight", content=b"x" * 100_000)).json()["bytes"] == 100_000
+            assert (await http.post("/nowhere", content=b"x" * 900_000)).status_code == 404
+        await bot.count(1)

@@ -1,0 +1,126 @@
+"""A server on this machine without a lock answers to its own names only."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from tests.integration.doors.own_server import own_app, own_server
+from voicebot import config
+from voicebot.doors.host import OwnNames
+
+LOCKED = {"app_username": "ann", "app_password": SecretStr("horse")}
+
+SETTINGS: dict[str, Any] = {
+    "allowed_hosts": "Bot.example, 192.0.2.7, [2001:db8::7]",
+    "allowed_origins": "https://friend.example:8443",
+    "space_host": "me-bot.hf.space",
+}
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "localhost:7860",
+        "LOCALHOST:7860",
+        "localhost.",
+        "bot.localhost",
+        "127.0.0.1",
+        "127.9.8.7:7860",
+        "[::1]",
+        "[::1]:7860",
+        "bot.example",
+        "BOT.example:80",
+        "192.0.2.7:7860",
+        "[2001:db8::7]:7860",
+        "friend.example",
+        "me-bot.hf.space",
+        "abc.gradio.live",
+    ],
+)
+def test_its_own_names(host: str) -> None:
+    names = OwnNames(config.load(**SETTINGS))
+    names.add("ABC.gradio.live")
+    assert names.has(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "evil.example",
+        "evil.example:7860",
+        "localhost.evil.example",
+        "notlocalhost",
+        "127.0.0.1.evil.example",
+        "127.0.0.1@evil.example",
+        "evil.example@127.0.0.1",
+        "evil.example/127.0.0.1",
+        "evil.example#127.0.0.1",
+        "127.0.0.1, evil.example",
+        "sub.bot.example",
+        "bot.example.evil.example",
+        "0.0.0.0",
+        "192.168.0.1",
+        "[::ffff:192.0.2.1]",
+        "[::1",
+        "127.0.0.1:port",
+        "me-bot.hf.space.evil.example",
+    ],
+)
+def test_other_names(host: str) -> None:
+    assert not OwnNames(config.load(**SETTINGS)).has(host)
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [
+        ({}, 421),
+        ({"trusted_proxies": 1}, 421),
+        ({"gradio_server_name": "localhost"}, 421),
+        ({"gradio_server_name": "::1"}, 421),
+        ({"gradio_server_name": "0.0.0.0"}, 200),
+        ({"gradio_server_name": "192.0.2.7"}, 200),
+        ({"allowed_hosts": "evil.example"}, 200),
+        (LOCKED, 401),
+        ({"space_id": "me/bot"}, 200),
+    ],
+)
+async def test_which_servers_check_it(settings: dict[str, Any], status: int) -> None:
+    headers = {"X-Forwarded-Host": "localhost"}
+    transport = httpx.ASGITransport(own_app(**settings))
+    async with httpx.AsyncClient(transport=transport, base_url="http://evil.example", headers=headers) as http:
+        for path in ("/", "/nowhere", "/config"):
+            expected = 404 if (path, status) == ("/nowhere", 200) else status
+            assert (await http.get(path)).status_code == expected
+        asked = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
+        if status == 421:
+            assert (await http.post("/preflight", headers={"Origin": "http://evil.example"})).status_code == 421
+            assert (await http.options("/preflight", headers=asked)).status_code == 421
+
+
+async def test_websockets_too() -> None:
+    async with own_server() as host:
+        async with connect(f"ws://{host}/ws", proxy=None):
+            pass
+        port = int(host.split(":")[1])
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(f"ws://evil.example:{port}/ws", host="127.0.0.1", port=port, proxy=None):
+                pass
+        assert refused.value.response.status_code == 421
+
+
+async def test_a_probe_without_any_name_is_answered() -> None:
+    async with own_server() as host:
+        reader, writer = await asyncio.open_connection(*host.split(":"))
+        writer.write(b"GET /health HTTP/1.0\r\n\r\n")
+        assert (await reader.readline()).split()[1] == b"200"
+        writer.close()
+        await writer.wait_closed()

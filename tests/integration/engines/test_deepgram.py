@@ -1,0 +1,332 @@
+"""Deepgram's listen v1, as it should go. What goes wrong is in test_deepgram_faults."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from random import Random
+from statistics import median, quantiles
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.integration.engines.deepgram_talk import answer, final, heard, sound, talking, utterance, words
+from tests.simulators.deepgram import KEY, DeepgramSimulator, ScriptedEar, Setting
+from voicebot.core.audio import Audio
+from voicebot.engines.base import EngineError, Pause, SpeechToText, Transcript
+from voicebot.engines.stt.deepgram import Deepgram, DeepgramRest
+from voicebot.engines.stt.deepgram.websocket import tls
+
+logger = logging.getLogger(__name__)
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[DeepgramSimulator]:
+    async with DeepgramSimulator() as simulator:
+        yield simulator
+
+
+async def test_words_are_shown_as_they_come_and_told_at_the_pause_and_the_end(simulator: DeepgramSimulator) -> None:
+    async with talking(simulator) as transcriber:
+        *partials, answered, last = await heard(transcriber, sound(*utterance("you and he are one")))
+    assert [partial.text for partial in partials] == [
+        "you",
+        "you and",
+        "you and he",
+        "you and he are",
+        "you and he are one",
+    ]
+    assert all(partial.pause is None and not partial.final for partial in partials)
+    assert (answered.text, answered.pause, answered.final) == ("you and he are one", 1, False)
+    assert (last.text, last.final) == ("you and he are one", True)
+    assert last.confidence == pytest.approx(0.99)
+
+
+async def test_speech_goes_on_after_a_pause(simulator: DeepgramSimulator) -> None:
+    async with talking(simulator) as transcriber:
+        parts = (0.3, "you and he", 0.2, Pause(1), 0.1, "are with they", 0.2, Pause(2), 0.3, "by it", 0.1)
+        told = await heard(transcriber, sound(*parts))
+    answers = {each.pause: each.text for each in told if each.pause is not None}
+    assert answers == {1: "you and he", 2: "you and he are with they"}
+    assert told[-1] == Transcript("you and he are with they by it", final=True, confidence=told[-1].confidence)
+
+
+async def test_without_words_the_final_is_empty(simulator: DeepgramSimulator) -> None:
+    async with talking(simulator) as transcriber:
+        assert await final(transcriber, sound(1.0, Pause(1), 0.5)) == ""
+        assert await final(transcriber, sound()) == ""
+
+
+async def test_long_speech_is_made_of_many_segments(simulator: DeepgramSimulator) -> None:
+    text = words(Random(5), 80)
+    async with talking(simulator) as transcriber:
+        assert await final(transcriber, sound(0.3, text, 0.5)) == text
+
+
+async def test_one_connection_is_opened_ahead_of_the_first_word_and_kept(simulator: DeepgramSimulator) -> None:
+    async with talking(simulator) as transcriber:
+        request = await simulator.requested(1)
+        assert transcriber.bytes_sent == 0, "nothing but what is said is sent"
+        for text in ("one", "this", "of it"):
+            assert await final(transcriber, sound(*utterance(text))) == text
+        assert len(simulator.requests) == 1
+    assert request.head.path == "/v1/listen"
+    assert request.head.headers["authorization"] == f"Token {KEY}"
+    assert {name: value for name, (value,) in request.head.query.items()} == {
+        "model": "nova-3",
+        "language": "en",
+        "encoding": "linear16",
+        "sample_rate": "16000",
+        "channels": "1",
+        "interim_results": "true",
+        "endpointing": "false",
+        "smart_format": "true",
+        "punctuate": "true",
+        "numerals": "true",
+    }
+
+
+async def test_only_what_is_said_is_sent(simulator: DeepgramSimulator) -> None:
+    pieces = [item async for item in sound(*utterance("you and he"))]
+    async with talking(simulator) as transcriber:
+        await final(transcriber, sound(*utterance("you and he")))
+        assert transcriber.bytes_sent == sum(2 * len(item.samples) for item in pieces if isinstance(item, Audio))
+
+
+async def test_a_long_silence_does_not_close_the_connection() -> None:
+    async with DeepgramSimulator(Setting(idle_timeout_s=0.3)) as simulator:
+        async with talking(simulator, keep_alive_s=0.1) as transcriber:
+            await simulator.requested(1)
+            await asyncio.sleep(1.0)
+            assert await final(transcriber, sound(*utterance("you he"))) == "you he"
+            assert len(simulator.requests) == 1
+        async with talking(simulator, keep_alive_s=60) as transcriber:
+            await simulator.requested(3)  # closed by the service, and opened again
+
+
+async def test_the_results_of_an_utterance_given_up_are_not_the_next_ones() -> None:
+    """The machine gives an utterance up as soon as its pause is answered; what is late is very late here."""
+    async with DeepgramSimulator(Setting(delay_s=0.1)) as simulator, talking(simulator) as transcriber:
+        for text in ("the one", "you and he", "in his"):
+            assert (await answer(transcriber, sound(*utterance(text)), pause=1)).text == text
+        async with aclosing(transcriber.transcribe(sound(0.3, "one of the", 9.0))) as transcripts:
+            await anext(transcripts)
+        assert await final(transcriber, sound(*utterance("from they"))) == "from they"
+        assert len(simulator.requests) == 1
+
+
+async def test_utterances_may_overlap() -> None:
+    """The next one begins before the final of the one before has come."""
+    texts = ["you and he", "in", "the one of it", "one"]
+    async with DeepgramSimulator(Setting(delay_s=0.2)) as simulator, talking(simulator) as transcriber:
+        finals: list[asyncio.Task[str]] = []
+        for text in texts:
+            said: asyncio.Queue[None] = asyncio.Queue()
+            finals.append(asyncio.create_task(final(transcriber, told_of(sound(*utterance(text)), said))))
+            await said.get()
+            assert not finals[-1].done()
+        assert await asyncio.gather(*finals) == texts
+
+
+async def told_of(audio: AsyncGenerator[Audio | Pause], said: asyncio.Queue[None]) -> AsyncGenerator[Audio | Pause]:
+    async for item in audio:
+        yield item
+    said.put_nowait(None)
+
+
+@pytest.mark.parametrize(
+    ("rejected", "accepted"),
+    [({"smart_format"}, {"punctuate", "interim_results"}), ({"interim_results"}, set()), ({"endpointing"}, set())],
+)
+async def test_a_profile_that_is_rejected_gives_way_to_a_plainer_one(rejected: set[str], accepted: set[str]) -> None:
+    async with DeepgramSimulator(Setting(rejects=frozenset(rejected))) as simulator:
+        engine = Deepgram(KEY, base_url=simulator.url, language="de")
+        for _ in range(2):
+            async with engine.session() as transcriber:
+                text = "you and he are with they"
+                assert (await answer(transcriber, sound(*utterance(text)), pause=1)).text == text
+                assert await final(transcriber, sound(*utterance(text))) == text
+        used = [request.head.query for request in simulator.requests]
+        assert used[-1] == used[-2], "what works is kept for the next session"
+        assert used[-1].keys() == {"model", "language", "encoding", "sample_rate", "channels"} | accepted | (
+            {"endpointing"} if accepted else set()
+        )
+        assert used[-1]["language"] == ["de"]
+        await engine.close()
+
+
+async def test_a_probe_opens_a_connection_and_closes_it(simulator: DeepgramSimulator) -> None:
+    engine = Deepgram(KEY, base_url=simulator.url)
+    await engine.probe()
+    assert len(simulator.requests) == 1
+    await asyncio.wait_for(simulator.requests[0].gone.wait(), 1)
+    await engine.close()
+
+
+async def test_an_address_may_have_any_scheme_and_a_path(simulator: DeepgramSimulator) -> None:
+    for url in (simulator.url, simulator.url.replace("http", "ws")):
+        engine = Deepgram(KEY, base_url=url)
+        await engine.probe()
+        await engine.close()
+    with pytest.raises(EngineError, match="no such service"):
+        await Deepgram(KEY, base_url=f"{simulator.url}/elsewhere").probe()
+    assert simulator.requests[-1].head.path == "/elsewhere/v1/listen"
+
+
+async def test_a_secure_connection_needs_a_certificate_that_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = self_signed(tmp_path)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate)
+    async with DeepgramSimulator(tls=server) as simulator:
+        with pytest.raises(EngineError, match="no connection"):
+            await Deepgram(KEY, base_url=simulator.url).probe()
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        tls.cache_clear()
+        try:
+            async with talking(simulator) as transcriber:
+                assert await final(transcriber, sound(*utterance("one"))) == "one"
+            rest = DeepgramRest(KEY, base_url=simulator.url.replace("https", "wss"))
+            await rest.start()
+            await rest.probe()
+            await rest.close()
+        finally:
+            tls.cache_clear()
+
+
+def self_signed(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = folder / "certificate.pem"
+    file.write_bytes(private + certificate.public_bytes(pem))
+    return file
+
+
+async def test_leaving_a_session_closes_its_connection_within_a_tenth_of_a_second(simulator: DeepgramSimulator) -> None:
+    async with talking(simulator) as transcriber:
+        request = await simulator.requested(1)
+        await final(transcriber, sound(*utterance("one")))
+        left_s = asyncio.get_running_loop().time()
+    await asyncio.wait_for(request.gone.wait(), 1)
+    assert request.gone_s - left_s < 0.1
+    assert simulator.open == 0
+
+
+async def test_leaving_a_session_ends_its_utterances(simulator: DeepgramSimulator) -> None:
+    async with talking(simulator) as transcriber:
+        transcripts = transcriber.transcribe(sound(0.3, "one", 60.0))
+        await anext(transcripts)
+    with pytest.raises(EngineError, match="session is over"):
+        _ = [each async for each in transcripts]
+    with pytest.raises(EngineError, match="session is over"):
+        await final(transcriber, sound(*utterance("one")))
+
+
+async def test_what_the_source_of_the_sound_raises_is_raised(simulator: DeepgramSimulator) -> None:
+    async def broken() -> AsyncGenerator[Audio | Pause]:
+        async for item in sound(0.3, "one"):
+            yield item
+        raise RuntimeError("no microphone")
+
+    async with talking(simulator) as transcriber:
+        with pytest.raises(RuntimeError, match="no microphone"):
+            await final(transcriber, broken())
+        assert await final(transcriber, sound(*utterance("it"))) == "it"
+
+
+async def test_two_hundred_utterances_leave_nothing_behind(simulator: DeepgramSimulator) -> None:
+    random = Random(7)
+    async with talking(simulator) as transcriber:
+        await final(transcriber, sound(*utterance("one")))
+        before = len(asyncio.all_tasks()), threading.active_count(), simulator.open
+        for turn in range(200):
+            text = words(random, 2)
+            if turn % 2:
+                assert await final(transcriber, sound(0.1, text, 0.2)) == text
+            else:
+                assert (await answer(transcriber, sound(0.1, text, 0.2, Pause(1), 0.1), pause=1)).text == text
+        await asyncio.sleep(0.05)
+        assert (len(asyncio.all_tasks()), threading.active_count(), simulator.open) == before
+        assert len(simulator.requests) == 1
+    assert simulator.open == 0
+
+
+async def test_thirty_sessions_leave_nothing_behind(simulator: DeepgramSimulator) -> None:
+    engine = Deepgram(KEY, base_url=simulator.url)
+    before = len(asyncio.all_tasks()), threading.active_count()
+    for turn in range(30):
+        async with engine.session() as transcriber:
+            if turn % 3:
+                await final(transcriber, sound(0.1, "one", 0.2))
+    await asyncio.sleep(0.05)
+    assert (len(asyncio.all_tasks()), threading.active_count()) == before
+    assert simulator.open == 0
+    await engine.close()
+
+
+async def test_the_answer_to_a_pause_comes_at_once(simulator: DeepgramSimulator) -> None:
+    """What is added to the service's own delay, which is none here."""
+    delays_s: list[float] = []
+    async with talking(simulator) as transcriber:
+        for _ in range(20):
+            marked: list[float] = []
+            told = await answer(transcriber, timed(sound(*utterance("you and he")), marked), pause=1)
+            delays_s.append(time.monotonic() - marked[0])
+            assert told.text == "you and he"
+    logger.info(
+        "pause answered after %.1f ms, p95 %.1f ms", 1e3 * median(delays_s), 1e3 * quantiles(delays_s, n=20)[-1]
+    )
+    assert median(delays_s) < 0.05
+
+
+async def timed(audio: AsyncGenerator[Audio | Pause], marked: list[float]) -> AsyncGenerator[Audio | Pause]:
+    """As it is spoken, but forty times as fast; notes when the pause was marked."""
+    async for item in audio:
+        if isinstance(item, Pause):
+            marked.append(time.monotonic())
+        else:
+            await asyncio.sleep(item.duration_s / 40)
+        yield item
+
+
+async def test_words_are_known_by_their_times_whatever_the_sound() -> None:
+    """A script of words by time: those after the pause are not in its answer."""
+    ear = ScriptedEar(("hello", 0.3, 0.7), ("there", 0.8, 1.1), ("friend", 1.6, 1.9))
+    async with DeepgramSimulator(Setting(make_ear=lambda: ear)) as simulator, talking(simulator) as transcriber:
+        told = await heard(transcriber, sound(0.3, "the the the the the", 0.3, Pause(1), 0.2, "the the the", 0.2))
+    assert {each.pause: each.text for each in told}[1] == "hello there"
+    assert told[-1].text == "hello there friend"
+
+
+@pytest.mark.parametrize(
+    ("model", "has", "lacks"),
+    [
+        ("nova-3", {"en", "es", "de", "fr", "hi", "ja"}, {"xx"}),
+        ("nova-2", {"en", "zh", "th"}, {"he", "xx"}),
+        ("nova-3-medical", {"en"}, {"es"}),
+        ("flux-general-en", {"en"}, {"es"}),
+        ("flux-general-multi", {"en", "nl", "hi"}, {"sv"}),
+    ],
+)
+def test_each_model_has_its_languages(model: str, has: set[str], lacks: set[str]) -> None:
+    engine: SpeechToText = Deepgram(KEY, model=model)
+    assert has <= engine.languages
+    assert not lacks & engine.languages

@@ -1,0 +1,210 @@
+"""Deepgram's listen v2: Flux's turns, and what they are to the bot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from random import Random
+
+import pytest
+
+from tests.integration.engines.deepgram_talk import click, final, heard, kills, sound, speech, talking, utterance
+from tests.simulators.deepgram import KEY, DeepgramSimulator, Disturbance, Setting
+from tests.simulators.faults import Fault as Trouble
+from tests.simulators.faults import Planned
+from voicebot.engines.base import EngineError, Fault, Pause, Transcript
+from voicebot.engines.stt.deepgram import Deepgram
+
+FLUX = "flux-general-en"
+TEXT = "you and he are one of they"
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[DeepgramSimulator]:
+    async with DeepgramSimulator() as simulator:
+        yield simulator
+
+
+def answers(told: list[Transcript]) -> list[tuple[int, str, bool]]:
+    return [(each.pause, each.text, each.turn_over) for each in told if each.pause is not None]
+
+
+async def test_an_eager_end_answers_a_pause_and_the_end_says_that_it_is_over(simulator: DeepgramSimulator) -> None:
+    async with talking(simulator, model=FLUX) as transcriber:
+        told = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.1, "by it", 0.5, Pause(2), 0.3))
+    said = f"{TEXT} by it"
+    assert answers(told)[0] == (1, TEXT, False)
+    assert set(answers(told)[1:]) <= {(2, said, False), (2, said, True)}
+    assert answers(told)[-1] == (2, said, True)
+    assert told[-1].final
+    assert told[-1].text == f"{TEXT} by it"
+    partials = [each.text for each in told if each.pause is None and not each.final]
+    assert partials[0] == "you"
+    assert f"{TEXT} by" in partials, "the turn was resumed"
+
+
+async def test_a_turn_that_goes_on_is_no_answer(simulator: DeepgramSimulator) -> None:
+    """Without a word from Flux a pause stays unanswered: its silence may be one of many."""
+    simulator.setting.ends_turns = False
+    async with talking(simulator, model=FLUX) as transcriber:
+        told = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.1, "by it", 0.3))
+    assert answers(told) == []
+    assert told[-1] == Transcript(f"{TEXT} by it", final=True, confidence=told[-1].confidence)
+
+
+async def test_the_end_that_is_known_here_is_forced(simulator: DeepgramSimulator) -> None:
+    simulator.setting.ends_turns = False
+    async with talking(simulator, model=FLUX) as transcriber:
+        for text in (TEXT, "in the", "one"):
+            assert await asyncio.wait_for(final(transcriber, sound(*utterance(text))), 1) == text
+        assert len(simulator.requests) == 1
+
+
+async def test_without_words_the_final_is_empty(simulator: DeepgramSimulator) -> None:
+    """Flux then says that there is no turn to end."""
+    async with talking(simulator, model=FLUX) as transcriber:
+        assert await final(transcriber, sound(1.0, Pause(1), 0.5)) == ""
+        assert await asyncio.wait_for(final(transcriber, click()), 1) == ""
+        assert await final(transcriber, sound(*utterance("one"))) == "one"
+        assert len(simulator.requests) == 1
+
+
+async def test_a_turn_that_was_given_up_is_not_part_of_the_next(simulator: DeepgramSimulator) -> None:
+    async with talking(simulator, model=FLUX) as transcriber:
+        for text in ("the one", "you and he"):
+            transcripts = transcriber.transcribe(sound(0.3, text, 0.2, Pause(1), 0.1, "by it", 0.1, 9.0))
+            async for each in transcripts:
+                if "by" in each.text:
+                    break
+            await transcripts.aclose()
+        assert await final(transcriber, sound(*utterance("this is it"))) == "this is it"
+
+
+async def test_the_connection_asks_for_eager_ends(simulator: DeepgramSimulator) -> None:
+    async with talking(simulator, model="flux-general-multi", language="es") as transcriber:
+        await final(transcriber, sound(*utterance("one")))
+    (request,) = simulator.requests
+    assert request.head.path == "/v2/listen"
+    assert request.head.headers["authorization"] == f"Token {KEY}"
+    assert {name: value for name, (value,) in request.head.query.items()} == {
+        "model": "flux-general-multi",
+        "language_hint": "es",
+        "encoding": "linear16",
+        "sample_rate": "16000",
+        "eager_eot_threshold": "0.5",
+        "eot_timeout_ms": "2000",
+        "numerals": "true",
+    }
+
+
+async def test_a_service_without_eager_ends_still_works(simulator: DeepgramSimulator) -> None:
+    simulator.setting.rejects = frozenset({"eager_eot_threshold", "language_hint"})
+    async with talking(simulator, model=FLUX) as transcriber:
+        told = await heard(transcriber, sound(0.3, TEXT, 0.5, Pause(1), 0.3))
+    assert answers(told) == [(1, TEXT, True)], "at the latest the turn's end answers"
+    assert told[-1].text == TEXT
+
+
+async def test_where_an_end_cant_be_forced_silence_ends_the_turn(simulator: DeepgramSimulator) -> None:
+    """Self-hosted services don't know ForceEndTurn, and hang up on it."""
+    simulator.setting.can_force = False
+    simulator.setting.ends_turns = False
+    engine = Deepgram(KEY, base_url=simulator.url, model=FLUX)
+    for _ in range(2):
+        async with engine.session() as transcriber:
+            assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
+            assert await final(transcriber, sound(*utterance("one"))) == "one"
+    assert len(simulator.requests) == 3, "it is tried once"
+    await engine.close()
+
+
+async def test_an_end_that_is_forced_in_vain_is_tried_with_silence(simulator: DeepgramSimulator) -> None:
+    simulator.setting.ignores_force = True
+    simulator.setting.ends_turns = False
+    async with talking(simulator, model=FLUX, answer_timeout_s=0.2) as transcriber:
+        assert await asyncio.wait_for(final(transcriber, sound(*utterance(TEXT))), 2) == TEXT
+        assert len(simulator.requests) == 1
+
+
+async def test_a_service_that_never_answers_is_a_timeout(simulator: DeepgramSimulator) -> None:
+    simulator.setting.disturbances = dict.fromkeys(range(1, 2_000), (Disturbance.SILENCE, False))
+    async with talking(simulator, model=FLUX, answer_timeout_s=0.15) as transcriber:
+        with pytest.raises(EngineError, match="no words came in time") as failed:
+            await asyncio.wait_for(final(transcriber, sound(*utterance(TEXT))), 2)
+    assert failed.value.fault is Fault.TIMEOUT
+
+
+async def test_services_that_dont_tell_when_the_words_were_will_do(simulator: DeepgramSimulator) -> None:
+    simulator.setting.word_times = False
+    async with talking(simulator, model=FLUX) as transcriber:
+        for text in (TEXT, "in the", "one"):
+            assert await final(transcriber, sound(*utterance(text))) == text
+
+
+async def test_a_long_silence_does_not_close_the_connection(simulator: DeepgramSimulator) -> None:
+    """Nothing is sent for it: the socket's own pings do."""
+    async with talking(simulator, model=FLUX, keep_alive_s=0.02) as transcriber:
+        await simulator.requested(1)
+        await asyncio.sleep(0.3)
+        assert simulator.messages == 0
+        assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
+        assert len(simulator.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "fault"),
+    [
+        (Trouble.UNAUTHORIZED, Fault.DENIED),
+        (Planned(Trouble.RATE_LIMITED, retry_after_s=3), Fault.LIMITED),
+        (Trouble.SERVER_ERROR, Fault.SERVER),
+        (Trouble.HANG, Fault.TIMEOUT),
+        (Trouble.REFUSE, Fault.BROKEN),
+    ],
+    ids=lambda value: str(getattr(value, "fault", value)),
+)
+async def test_why_there_is_no_connection_is_said(
+    simulator: DeepgramSimulator, trouble: Trouble | Planned, fault: Fault
+) -> None:
+    simulator.faults.always(trouble)
+    async with talking(simulator, model=FLUX, open_timeout_s=0.3, backoff_s=0.01) as transcriber:
+        with pytest.raises(EngineError) as failed:
+            await final(transcriber, sound(*utterance(TEXT)))
+    assert failed.value.fault is fault
+    assert KEY not in str(failed.value)
+
+
+async def test_nonsense_between_the_events_is_passed_over(simulator: DeepgramSimulator) -> None:
+    simulator.faults.plan(Planned(Trouble.GARBAGE, after=3))
+    async with talking(simulator, model=FLUX) as transcriber:
+        assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
+        assert len(simulator.requests) == 1
+
+
+async def test_an_error_of_the_service_is_told_when_there_are_too_many(simulator: DeepgramSimulator) -> None:
+    simulator.setting.disturbances = dict.fromkeys(range(5, 2_000), (Disturbance.ERROR, False))
+    async with talking(simulator, model=FLUX, drops=2, backoff_s=0.01) as transcriber:
+        with pytest.raises(EngineError, match=r"the service gave up \(INTERNAL_SERVER_ERROR\)") as failed:
+            await final(transcriber, sound(*utterance(TEXT)))
+    assert failed.value.fault is Fault.BROKEN
+
+
+async def test_leaving_a_session_closes_its_connection(simulator: DeepgramSimulator) -> None:
+    async with talking(simulator, model=FLUX):
+        request = await simulator.requested(1)
+        left_s = asyncio.get_running_loop().time()
+    await asyncio.wait_for(request.gone.wait(), 1)
+    assert request.gone_s - left_s < 0.1
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_whenever_the_connection_is_killed_the_transcript_stays_whole(seed: int) -> None:
+    random = Random(seed)
+    setting = Setting(delay_s=random.choice([0.0, 0.02]), disturbances=kills(random, 120))
+    async with (
+        DeepgramSimulator(setting) as simulator,
+        talking(simulator, model=FLUX, drops=10, backoff_s=0.01, answer_timeout_s=0.4) as transcriber,
+    ):
+        while setting.disturbances:
+            text, parts = speech(random)
+            assert await final(transcriber, sound(*parts)) == text
+        assert len(simulator.requests) > 5

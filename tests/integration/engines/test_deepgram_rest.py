@@ -1,0 +1,240 @@
+"""Deepgram by REST: utterances when they are over, and files."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import socket
+import threading
+import wave
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from fractions import Fraction
+from random import Random
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.integration.engines.deepgram_talk import final, heard, sound, utterance, words
+from tests.simulators.deepgram import KEY, DeepgramSimulator
+from tests.simulators.faults import Fault as Trouble
+from tests.simulators.faults import Planned
+from tests.support.tone_words import silence, spoken
+from voicebot.core.audio import Audio, Samples
+from voicebot.engines.base import EngineError, Fault, Pause, SpeechToText, Transcript
+from voicebot.engines.stt.deepgram import DeepgramRest
+from voicebot.engines.upload import RecordingError, lasts
+
+TEXT = "you and he are one of they"
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[DeepgramSimulator]:
+    async with DeepgramSimulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def engine(simulator: DeepgramSimulator) -> AsyncIterator[DeepgramRest]:
+    engine = DeepgramRest(KEY, base_url=simulator.url, timeout_s=0.5)
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+def encoded(samples: Samples, container: str) -> bytes:
+    """The sound as a file; WebM as browsers' recorders write it, with no length in its head."""
+    file = io.BytesIO()
+    codec = {"webm": "libopus", "wav": "pcm_s16le", "mp3": "libmp3lame"}[container]
+    options = {"live": "1"} if container == "webm" else {}
+    with av.open(file, "w", format=container, options=options) as recording:
+        stream: Any = recording.add_stream(codec, rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples[None, :], "s16", "mono")
+        frame.sample_rate, frame.time_base = 16_000, Fraction(1, 16_000)
+        resampler = av.AudioResampler(stream.format, "mono", stream.rate, frame_size=stream.frame_size or 0)
+        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
+            recording.mux(stream.encode(part))
+    return file.getvalue()
+
+
+async def test_an_utterance_is_sent_when_it_is_over(engine: DeepgramRest, simulator: DeepgramSimulator) -> None:
+    async with engine.session() as transcriber:
+        told = await heard(transcriber, sound(*utterance(TEXT)))
+        assert told == [Transcript(TEXT, final=True, confidence=0.99)]
+        (request,) = simulator.requests
+        assert transcriber.bytes_sent == len(request.body)
+    assert (request.head.method, request.head.path) == ("POST", "/v1/listen")
+    assert request.head.headers["authorization"] == f"Token {KEY}"
+    query = {name: value for name, (value,) in request.head.query.items()}
+    assert query == {"model": "nova-3", "language": "en", "smart_format": "true", "punctuate": "true"}
+    with wave.open(io.BytesIO(request.body)) as recording:
+        assert (recording.getframerate(), recording.getnchannels(), recording.getsampwidth()) == (16_000, 1, 2)
+
+
+async def test_what_is_too_short_for_words_is_not_sent(engine: DeepgramRest, simulator: DeepgramSimulator) -> None:
+    async with engine.session() as transcriber:
+        assert await final(transcriber, sound(0.1, Pause(1), 0.09)) == ""
+        assert await final(transcriber, sound()) == ""
+    for container in ("webm", "wav", "mp3"):
+        assert await engine.transcribe_file(encoded(silence(0.1), container)) == ""
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize("container", ["webm", "wav", "mp3"])
+async def test_recordings_are_sent_as_they_are(
+    engine: DeepgramRest, simulator: DeepgramSimulator, container: str
+) -> None:
+    recording = encoded(np.concatenate([silence(0.2), spoken(TEXT), silence(0.2)]), container)
+    assert await engine.transcribe_file(recording) == TEXT
+    assert simulator.requests[0].body == recording
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "the recording is empty"),
+        (b"hello", "neither WebM nor WAV nor MP3"),
+        (b"OggS" + bytes(100), "neither WebM nor WAV nor MP3"),
+        (b"\xff\xf1" + bytes(100), "neither WebM nor WAV nor MP3"),
+        (b"RIFF\x00\x00\x00\x00AVI " + bytes(100), "neither WebM nor WAV nor MP3"),
+        (b"RIFF\x00\x00\x00\x00WAVE", "can't be read as WAV"),
+        (b"\x1a\x45\xdf\xa3" + bytes(200), "can't be read as WebM"),
+        (b"ID3" + bytes(10), "can't be read as MP3"),
+    ],
+    ids=["empty", "text", "ogg", "aac", "avi", "wav", "webm", "mp3"],
+)
+async def test_what_is_no_recording_is_rejected(
+    engine: DeepgramRest, simulator: DeepgramSimulator, data: bytes, problem: str
+) -> None:
+    with pytest.raises(EngineError, match=f"deepgram-rest: .*{problem}") as failed:
+        await engine.transcribe_file(data)
+    assert failed.value.fault is Fault.REJECTED
+    assert simulator.requests == []
+
+
+async def test_a_film_without_sound_is_rejected(engine: DeepgramRest) -> None:
+    file = io.BytesIO()
+    with av.open(file, "w", format="webm") as film:
+        stream = film.add_stream("libvpx", rate=10)
+        stream.width = stream.height = 16
+        for packet in [*stream.encode(av.VideoFrame(16, 16, "yuv420p")), *stream.encode(None)]:
+            film.mux(packet)
+    with pytest.raises(EngineError, match="no sound"):
+        await engine.transcribe_file(file.getvalue())
+
+
+GOOD = {container: encoded(spoken("one of"), container) for container in ("webm", "wav", "mp3")}
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(sorted(GOOD)), st.integers(0, 2**32))
+def test_no_data_makes_it_crash(container: str, seed: int) -> None:
+    random = Random(seed)
+    good = GOOD[container]
+    data = bytearray(good[: random.randrange(16, len(good))])
+    for _ in range(random.randrange(20)):
+        data[random.randrange(12, len(data))] = random.randrange(256)
+    with suppress(RecordingError):
+        lasts(bytes(data), 0.2)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "fault", "message"),
+    [
+        (Trouble.UNAUTHORIZED, Fault.DENIED, "the key is not accepted"),
+        (Trouble.FORBIDDEN, Fault.DENIED, "the key may not use this"),
+        (Planned(Trouble.RATE_LIMITED, retry_after_s=7), Fault.LIMITED, "too many requests"),
+        (Trouble.SERVER_ERROR, Fault.SERVER, "the service failed"),
+        (Trouble.REFUSE, Fault.BROKEN, "the connection broke"),
+        (Trouble.HANG, Fault.TIMEOUT, "no answer came in time"),
+        (Planned(Trouble.SLOW_FIRST_BYTE, delay_s=5), Fault.TIMEOUT, "no answer came in time"),
+        (Trouble.CUT, Fault.BROKEN, "the connection broke"),
+        (Trouble.GARBAGE, Fault.BROKEN, "not one of Deepgram's"),
+    ],
+    ids=lambda value: str(getattr(value, "fault", value)),
+)
+async def test_what_went_wrong_is_said_at_once(
+    engine: DeepgramRest,
+    simulator: DeepgramSimulator,
+    caplog: pytest.LogCaptureFixture,
+    trouble: Trouble | Planned,
+    fault: Fault,
+    message: str,
+) -> None:
+    simulator.faults.always(trouble)
+    async with engine.session() as transcriber:
+        with caplog.at_level(logging.DEBUG), pytest.raises(EngineError, match=f"^deepgram-rest: .*{message}") as failed:
+            await final(transcriber, sound(*utterance(TEXT)))
+        assert failed.value.fault is fault
+        assert failed.value.retry_after_s == (7 if fault is Fault.LIMITED else None)
+        assert KEY not in str(failed.value)
+        assert not any(KEY in record.getMessage() for record in caplog.records)
+        assert len(simulator.requests) == 1, "the SDK does not try again by itself"
+        simulator.faults.always(None)
+        assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
+
+
+async def test_a_port_that_nobody_listens_at_is_unreachable() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    engine = DeepgramRest(KEY, base_url=f"http://127.0.0.1:{port}")
+    await engine.start()
+    with pytest.raises(EngineError, match="no connection") as failed:
+        await engine.probe()
+    assert failed.value.fault is Fault.UNREACHABLE
+    await engine.close()
+
+
+async def test_a_probe_shows_that_key_and_service_work(engine: DeepgramRest, simulator: DeepgramSimulator) -> None:
+    await engine.probe()
+    simulator.faults.plan(Trouble.UNAUTHORIZED)
+    with pytest.raises(EngineError, match="key is not accepted"):
+        await engine.probe()
+
+
+async def test_giving_up_ends_the_request_within_a_tenth_of_a_second(
+    engine: DeepgramRest, simulator: DeepgramSimulator
+) -> None:
+    simulator.setting.delay_s = 60
+    async with engine.session() as transcriber:
+        transcribing = asyncio.create_task(final(transcriber, sound(*utterance(TEXT))))
+        request = await simulator.requested(1)
+        given_up_s = asyncio.get_running_loop().time()
+        transcribing.cancel()
+        await asyncio.wait([transcribing])
+        await asyncio.wait_for(request.gone.wait(), 1)
+    assert request.gone_s - given_up_s < 0.1
+
+
+async def test_two_hundred_utterances_leave_nothing_behind(engine: DeepgramRest, simulator: DeepgramSimulator) -> None:
+    random = Random(7)
+    async with engine.session() as transcriber:
+        await final(transcriber, sound(*utterance("one")))
+        before = len(asyncio.all_tasks()), threading.active_count(), simulator.open
+        for _ in range(200):
+            text = words(random, 2)
+            assert await final(transcriber, one_piece(text)) == text
+        assert (len(asyncio.all_tasks()), threading.active_count(), simulator.open) == before
+    await engine.close()
+    await engine.close()
+    await asyncio.wait_for(simulator.requests[-1].gone.wait(), 1)
+    assert simulator.open == 0
+
+
+async def one_piece(text: str) -> AsyncIterator[Audio | Pause]:
+    yield Audio(np.concatenate([spoken(text), silence(0.1)]), 16_000)
+
+
+async def test_flux_knows_no_recordings(simulator: DeepgramSimulator) -> None:
+    engine: SpeechToText = DeepgramRest(KEY, base_url=simulator.url, model="flux-general-multi", language="es")
+    await engine.start()
+    await engine.probe()
+    assert simulator.requests[0].head.query["model"] == ["nova-3"]
+    assert {"es", "ja", "sv"} <= engine.languages
+    await engine.close()

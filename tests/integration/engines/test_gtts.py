@@ -1,0 +1,378 @@
+"""The real gTTS package against a simulator of Google Translate's voice, over real sockets and TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import re
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+
+import numpy as np
+import psutil
+import pytest
+import pytest_asyncio
+
+from tests.simulators.faults import Fault as Wrong
+from tests.simulators.faults import Faults, Planned
+from tests.simulators.gtts import GttsSimulator, Spoken, encoded
+from tests.simulators.voices import TONE_HZ, tone_of
+from tests.unit.engines.sentences import TEXT, failure, outcome, said
+from voicebot.core.audio import Audio
+from voicebot.engines.base import EngineError, Fault, Manner
+from voicebot.engines.tts.gtts import Gtts
+from voicebot.engines.tts.gtts_worker import parts
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+LONG = (
+    "Far out where the land ends, there stood a small lighthouse, and in it lived a keeper called Ada. "
+    'Every evening she asked the sea: "Will you be calm tonight?" And the sea, which was slow, '
+    "took its time; it rolled in, and out, and in again, before it gave an answer."
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as environment:
+        yield environment
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def simulator(environment: pytest.MonkeyPatch) -> AsyncIterator[GttsSimulator]:
+    async with GttsSimulator() as simulator:
+        environment.setenv("HTTPS_PROXY", simulator.url)
+        yield simulator
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def voice(simulator: GttsSimulator) -> AsyncIterator[Gtts]:
+    """Starting its workers takes a second: all tests share them."""
+    engine = Gtts(timeout_s=1.0, workers=2)
+    await engine.start()
+    yield engine
+    await engine.close()
+    await simulator.until_open(0)
+
+
+@pytest.fixture
+def google(simulator: GttsSimulator) -> GttsSimulator:
+    simulator.requests.clear()
+    simulator.faults, simulator.page = Faults(), None
+    return simulator
+
+
+def workers() -> list[psutil.Process]:
+    return [each for each in psutil.Process().children() if "voicebot.engines.tts.gtts_worker" in each.cmdline()]
+
+
+def silences_s(audio: Audio) -> list[float]:
+    """How long it is silent within the sound, each time, to 1 ms."""
+    hop = audio.rate_hz // 1000
+    frames = np.abs(audio.samples[: len(audio.samples) // hop * hop].reshape(-1, hop)).max(axis=1)
+    (loud,) = np.nonzero(frames > 300)
+    return [float(gap - 1) / 1000 for gap in np.diff(loud) if gap > 5]
+
+
+async def test_a_sentence_is_heard_as_it_was_spoken(voice: Gtts, google: GttsSimulator) -> None:
+    sound = await said(voice)
+    spoken = tone_of(TEXT)
+    assert sound.duration_s == pytest.approx(spoken.duration_s, rel=0.05)
+    assert sound.level_dbfs == pytest.approx(spoken.level_dbfs, abs=1)
+    assert silences_s(sound) == []
+    spectrum = np.abs(np.fft.rfft(sound.samples))
+    assert np.argmax(spectrum) / sound.duration_s == pytest.approx(TONE_HZ, abs=2)
+    assert google.spoken == [Spoken(TEXT, "en", "translate.google.us")]
+
+
+async def test_a_long_text_is_asked_for_in_parts_and_heard_in_their_order(voice: Gtts, google: GttsSimulator) -> None:
+    sound = await said(voice, LONG)
+    asked = [spoken.text for spoken in google.spoken]
+    assert " ".join(asked) == LONG
+    assert len(asked) == 3
+    assert max(map(len, asked)) <= 100
+    assert sound.duration_s == pytest.approx(sum(tone_of(text).duration_s for text in asked), rel=0.05)
+    assert sound.level_dbfs == pytest.approx(tone_of(LONG).level_dbfs, abs=1)
+
+
+async def test_parts_join_without_a_click_and_with_no_gap_but_the_codecs(voice: Gtts, google: GttsSimulator) -> None:
+    """LAME adds 24 ms before a file's sound and up to 48 ms after it, and Google's files don't tell of either."""
+    sound = await said(voice, LONG)
+    gaps_s = silences_s(sound)
+    assert len(gaps_s) == 2
+    assert max(gaps_s) < 0.09
+    steepest = np.abs(np.diff(tone_of(LONG).samples.astype(int))).max()
+    assert np.abs(np.diff(sound.samples.astype(int))).max() < 1.3 * steepest
+
+
+async def test_the_next_request_does_not_wait_for_the_sound_to_be_used(voice: Gtts, google: GttsSimulator) -> None:
+    async with aclosing(voice.synthesize(LONG)) as pieces:
+        await anext(pieces)
+        used_s = time.monotonic()
+        third = await google.requested(3)
+        assert third.arrived_s - used_s < 0.5, "all three were made while the first piece of sound was in use"
+        rest = [piece async for piece in pieces]
+    assert sum(piece.duration_s for piece in rest) > 10
+
+
+async def test_sound_does_not_wait_for_the_next_request(voice: Gtts, google: GttsSimulator) -> None:
+    google.faults.plan(None, Wrong.HANG)
+    async with aclosing(voice.synthesize(LONG)) as pieces:
+        heard_s = 0.0
+        while heard_s < 5.5:
+            heard_s += (await anext(pieces)).duration_s
+
+
+def greetings(google: GttsSimulator) -> list[Spoken]:
+    """Beside what the worker of an earlier test, given up in mid-text, may still have asked for."""
+    return [each for each in google.spoken if each.text.startswith("Olá")]
+
+
+@pytest.mark.parametrize(
+    ("language", "spoken"),
+    [
+        ("pt", Spoken("Olá 1", "pt", "translate.google.com.br")),
+        ("he", Spoken("Olá 1", "iw", "translate.google.com")),
+    ],
+)
+async def test_each_language_has_its_voice(language: str, spoken: Spoken, google: GttsSimulator) -> None:
+    engine = Gtts(language=language, workers=1)
+    await engine.start()
+    await said(engine, "Olá 1")
+    await engine.close()
+    assert greetings(google) == [spoken]
+
+
+async def test_gtts_speaks_as_each_session_wants_in_one_process(google: GttsSimulator) -> None:
+    engine = Gtts(workers=1)
+    await engine.start()
+    for manner in (Manner("pt"), Manner("en", voice="co.uk")):
+        await said(engine.adapted(manner), "Olá")
+    await said(engine, "Olá")
+    await engine.close()
+    assert greetings(google) == [
+        Spoken("Olá", "pt", "translate.google.com.br"),
+        Spoken("Olá", "en", "translate.google.co.uk"),
+        Spoken("Olá", "en", "translate.google.us"),
+    ]
+
+
+async def test_it_knows_many_languages() -> None:
+    assert {"en", "es", "hi", "de", "fr", "he", "zh", "pt"} <= Gtts().languages
+    assert all(len(code) == 2 for code in Gtts().languages)
+
+
+@pytest.mark.parametrize("text", ["", " ", "...", "👍", "\n—\n", '"?!"'])
+async def test_without_words_there_is_no_sound_and_no_request(text: str, voice: Gtts, google: GttsSimulator) -> None:
+    assert not (await said(voice, text)).samples.size
+    assert google.requests == []
+
+
+@pytest.mark.parametrize(
+    "text", ["\ud800 hi", "\x00\x01 a", "नमस्ते", '"Quoted" \\"] and {braced}', "jQ1olc", "a" * 250, "No. " * 60, "x\ny"]
+)
+async def test_any_text_is_spoken(text: str, voice: Gtts, google: GttsSimulator) -> None:
+    assert (await said(voice, text)).duration_s > 0.1
+
+
+async def test_parts_end_with_clauses_where_they_can() -> None:
+    assert [len(part) for part in parts(LONG)] == [98, 90, 77]
+    assert parts("Well, " + "word " * 30) == ["Well, ", "word " * 30]
+    assert parts(f"{'a' * 99}. {'b' * 50}, {'c' * 30}. Yes.") == [f"{'a' * 99}. ", f"{'b' * 50}, {'c' * 30}. Yes."]
+    assert parts(f'He said: "{"a" * 90}?" “—” …') == ["He said: ", f'"{"a" * 90}?" “—” …']
+    assert parts("。" * 3) == []
+
+
+@pytest.mark.parametrize(
+    ("planned", "fault", "message"),
+    [
+        (Wrong.REFUSE, Fault.BROKEN, "the connection broke"),
+        (Wrong.UNAUTHORIZED, Fault.DENIED, "the service answered with status 401"),
+        (Wrong.FORBIDDEN, Fault.DENIED, "the service answered with status 403"),
+        (Wrong.RATE_LIMITED, Fault.LIMITED, "too many requests"),
+        (Wrong.SERVER_ERROR, Fault.SERVER, "the service answered with status 500"),
+        (Wrong.HANG, Fault.TIMEOUT, "no answer within 1 s"),
+        (Wrong.CUT, Fault.BROKEN, "the connection broke"),
+        (Wrong.GARBAGE, Fault.BROKEN, "the connection broke"),
+        (Planned(Wrong.GARBAGE, after=0), Fault.BROKEN, "the connection broke"),
+        (Planned(Wrong.SLOW_FIRST_BYTE, delay_s=3), Fault.TIMEOUT, "no answer within 1 s"),
+    ],
+    ids=["refuse", "401", "403", "429", "500", "hang", "cut", "garbage", "no HTTP", "late"],
+)
+async def test_what_goes_wrong_is_told(
+    planned: Wrong | Planned, fault: Fault, message: str, voice: Gtts, google: GttsSimulator
+) -> None:
+    google.faults.plan(planned)
+    sound, error = await outcome(voice)
+    assert error is not None
+    assert (error.fault, str(error), error.retry_after_s) == (fault, f"gtts: {message}", None)
+    assert not sound.samples.size
+    assert (await said(voice)).samples.size, "the next request goes well"
+
+
+async def test_a_first_byte_that_is_late_but_in_time_is_waited_for(voice: Gtts, google: GttsSimulator) -> None:
+    google.faults.plan(Planned(Wrong.SLOW_FIRST_BYTE, delay_s=0.3))
+    assert (await said(voice)).samples.size
+
+
+async def test_it_says_when_to_come_back(voice: Gtts, google: GttsSimulator) -> None:
+    google.faults.plan(Planned(Wrong.RATE_LIMITED, retry_after_s=1.5))
+    assert (await failure(voice)).retry_after_s == 1.5
+
+
+@pytest.mark.parametrize("wrong", [Wrong.CUT, Wrong.RATE_LIMITED, Wrong.HANG])
+async def test_what_came_before_a_failure_is_heard(wrong: Wrong, voice: Gtts, google: GttsSimulator) -> None:
+    google.faults.plan(None, wrong)
+    sound, error = await outcome(voice, LONG)
+    assert error is not None
+    assert sound.duration_s == pytest.approx(tone_of(google.spoken[0].text).duration_s, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        (b"<html>Are you a robot?</html>", "there is no sound in its answer"),
+        (b"", "there is no sound in its answer"),
+        (b'[["wrb.fr","jQ1olc",null]]', "there is no sound in its answer"),
+        (b'[["wrb.fr","jQ1olc","[\\"\xff\xfe\\"]"]]', "its answer made no sense"),
+        (b'[["wrb.fr","jQ1olc","[\\"abcde\\"]"]]', "its answer made no sense"),
+        (b'[["wrb.fr","jQ1olc","[\\"\\"]"]]', "its sound can't be used: there is no sound in it"),
+    ],
+    ids=["page", "nothing", "no sound", "no UTF-8", "no base64", "empty sound"],
+)
+async def test_an_answer_that_is_none_is_told(page: bytes, message: str, voice: Gtts, google: GttsSimulator) -> None:
+    google.page = page
+    error = await failure(voice)
+    assert (error.fault, error.message) == (Fault.BROKEN, message)
+
+
+async def test_sound_that_is_none_is_told(environment: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(1).bytes(8_000)
+    async with GttsSimulator(encode=lambda audio: noise) as noisy:
+        with environment.context() as proxied:
+            proxied.setenv("HTTPS_PROXY", noisy.url)
+            engine = Gtts(workers=1)
+            await engine.start()
+        error = await failure(engine)
+        assert (error.fault, error.message) == (Fault.BROKEN, "its sound can't be used: it is no MP3, or damaged")
+        await engine.close()
+
+
+async def test_with_the_network_closed_it_fails_at_once(environment: pytest.MonkeyPatch) -> None:
+    with socket.socket() as unused, environment.context() as proxied:
+        unused.bind(("127.0.0.1", 0))
+        proxied.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        engine = Gtts(workers=1)
+        await engine.start()
+        for attempt in (said(engine), engine.probe()):
+            start_s = time.monotonic()
+            with pytest.raises(EngineError, match="gtts: no connection") as raised:
+                await attempt
+            assert raised.value.fault is Fault.UNREACHABLE
+            assert time.monotonic() - start_s < 1
+        await engine.close()
+
+
+async def test_a_probe_has_something_said(voice: Gtts, google: GttsSimulator) -> None:
+    await voice.probe()
+    assert [spoken.text for spoken in google.spoken] == ["1"]
+    google.faults.plan(Wrong.RATE_LIMITED)
+    with pytest.raises(EngineError, match="too many requests"):
+        await voice.probe()
+
+
+@pytest.mark.parametrize("text", [TEXT, LONG], ids=["first request", "second request"])
+async def test_a_cancelled_wait_ends_the_request(text: str, voice: Gtts, google: GttsSimulator) -> None:
+    before = {worker.pid for worker in workers()}
+    number = 1 if text == TEXT else 2
+    google.faults.plan(*[None] * (number - 1), Wrong.HANG)
+    waiting = asyncio.create_task(said(voice, text))
+    await google.requested(number)
+    cancelled_s = time.monotonic()
+    waiting.cancel()
+    assert await google.gone(number) - cancelled_s < 0.1
+    await asyncio.wait([waiting])
+    assert (await said(voice)).samples.size
+    assert {worker.pid for worker in workers()} == before, "no worker had to be replaced"
+
+
+async def test_giving_up_ends_the_request(voice: Gtts, google: GttsSimulator) -> None:
+    google.faults.plan(None, Wrong.HANG)
+    async with aclosing(voice.synthesize(LONG)) as pieces:
+        await anext(pieces)
+        await google.requested(2)
+        closed_s = time.monotonic()
+    assert await google.gone(2) - closed_s < 0.1
+
+
+async def test_giving_up_between_two_requests_makes_no_more(voice: Gtts, google: GttsSimulator) -> None:
+    for _ in range(5):
+        async with aclosing(voice.synthesize(LONG)) as pieces:
+            await anext(pieces)
+    await google.until_open(0)
+    await said(voice)
+    assert google.open == 0
+
+
+async def test_more_than_there_are_workers_wait_for_their_turn(voice: Gtts, google: GttsSimulator) -> None:
+    texts = [f"This is sentence number {number}." for number in range(6)]
+    sounds = await asyncio.gather(*(said(voice, text) for text in texts))
+    assert all(sound.duration_s == pytest.approx(tone_of(texts[0]).duration_s, rel=0.05) for sound in sounds)
+
+
+async def test_200_turns_leave_nothing_behind(voice: Gtts, google: GttsSimulator) -> None:
+    async def turn(number: int) -> None:
+        made = len(google.requests)
+        match number % 4:
+            case 0:
+                await said(voice, "Yes.")
+            case 1:
+                google.faults.plan(None, Wrong.HANG)
+                async with aclosing(voice.synthesize(LONG)) as pieces:
+                    await anext(pieces)
+                    await google.requested(made + 2)
+            case 2:
+                google.faults.plan(Wrong.CUT)
+                await failure(voice, "Yes.")
+            case _:
+                google.faults.plan(Wrong.HANG)
+                waiting = asyncio.create_task(said(voice, "Yes."))
+                await google.requested(made + 1)
+                waiting.cancel()
+                await asyncio.wait([waiting])
+
+    async def settled() -> tuple[object, ...]:
+        await asyncio.gather(said(voice, "No."), said(voice, "No."))
+        await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "gtts worker recycling"))
+        await google.until_open(0)
+        gc.collect()
+        inside = {worker.pid: (worker.num_fds(), worker.num_threads()) for worker in workers()}
+        return psutil.Process().num_fds(), threading.active_count(), len(asyncio.all_tasks()), inside
+
+    for number in range(4):
+        await turn(number)
+    before = await settled()
+    for number in range(200):
+        await turn(number)
+    assert await settled() == before
+
+
+async def test_the_text_is_in_no_message_and_no_log(
+    voice: Gtts, google: GttsSimulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(1)
+    told = ""
+    for wrong in Wrong:
+        google.faults.plan(Planned(wrong, delay_s=0.1))
+        _, error = await outcome(voice, "A very private matter indeed.")
+        told += f"{error} {error!r}"
+    assert re.search("no answer", told)
+    assert "private" not in told + caplog.text
+
+
+async def test_the_simulators_files_are_like_googles() -> None:
+    file = encoded(tone_of("Hello.").resampled(24_000), tagged=False)
+    assert file.startswith(b"\xff\xf3D"), "MPEG-2 layer III, 32 kbit/s, 24 kHz, no tag before it"

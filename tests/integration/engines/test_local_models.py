@@ -1,0 +1,590 @@
+"""A model on a server of one's own: how it is found, which one is chosen, and what it is never sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.integration.engines.replies import ASKED, WANTED, WORDS, until, weather
+from tests.simulators.brain import Answer, Call
+from tests.simulators.chat import ChatSimulator
+from tests.simulators.chat_models import prompt_tokens
+from tests.simulators.faults import Fault
+from tests.simulators.http_connection import Received
+from tests.simulators.local_servers import LlamaCppSimulator, OllamaModel, OllamaSimulator, WebAppSimulator
+from voicebot import config
+from voicebot.agent import GraphAgent
+from voicebot.build import build
+from voicebot.core.history import Message, Role
+from voicebot.discovery import Found, discover
+from voicebot.engines.base import EngineError, EngineHealth, Served
+from voicebot.engines.fallback import AgentChain
+from voicebot.engines.llm.local import KEEP_LOADED, Local
+from voicebot.engines.preflight import Preflight
+
+LLAMA = OllamaModel("llama3.2:latest")
+THINKER = OllamaModel("qwen3:8b", "2026-07-01", ("completion", "tools", "thinking"))
+NO_TOOLS = OllamaModel("gemma3:4b", "2026-06-01", ("completion", "vision"))
+VECTORS = OllamaModel("nomic-embed-text:latest", "2026-10-01", ("embedding",), family="nomic-bert")
+CLOUD = OllamaModel("gpt-oss:120b-cloud", "2026-11-01", remote_host="https://ollama.com:443")
+ALIAS = OllamaModel("my-model:latest", "2026-11-02", remote_host="https://ollama.com:443", is_alias=True)
+
+
+def closed_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(autouse=True)
+def nothing_at_the_usual_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that runs on a developer's own machine does not count."""
+    for name in ("OLLAMA_ADDRESS", "LLAMA_CPP_ADDRESS"):
+        monkeypatch.setattr(f"voicebot.engines.llm.local_servers.{name}", f"http://127.0.0.1:{closed_port()}")
+
+
+async def found_at(*servers: ChatSimulator, **settings: Any) -> Found:
+    """What is found with Ollama's address set to that of the first server."""
+    addresses = {"ollama_host": servers[0].url} if servers else {}
+    return await asyncio.to_thread(discover, config.load(**addresses, **settings))
+
+
+@asynccontextmanager
+async def chain_on(server: ChatSimulator, **settings: Any) -> AsyncIterator[AgentChain]:
+    """The models that `auto` takes with this server there, started and probed as in the app."""
+    options = config.load(**{"ollama_host": server.url, "engine_rest_s": 0.1, **settings})
+    engines = build(options, Found(local=True))
+    assert isinstance(engines.agent, AgentChain)
+    await engines.agent.start()
+    try:
+        await engines.agent.probe_due()
+        yield engines.agent
+    finally:
+        await engines.close()
+
+
+def first(chain: AgentChain) -> EngineHealth:
+    return chain.health[0]
+
+
+async def answer(chain: AgentChain) -> tuple[str, str]:
+    """The engine that answered, and what it said."""
+    engine, text = "", ""
+    async for output in chain.reply(ASKED, WANTED):
+        if isinstance(output, Served):
+            engine, text = output.engine, ""
+        else:
+            text += output
+    return engine, text
+
+
+def asked_with_words(server: ChatSimulator) -> int:
+    """How many requests held what was said."""
+    return sum(WORDS in str(request.body) for request in server.requests)
+
+
+def service_of(chain: AgentChain) -> Local:
+    agent = chain.engines[0]
+    assert isinstance(agent, GraphAgent)
+    assert isinstance(agent._service, Local)
+    return agent._service
+
+
+def loads(server: OllamaSimulator) -> list[Received]:
+    return [request for request in server.requests if request.path == "/api/generate"]
+
+
+# What is found --------------------------------------------------------------------------------------------------------
+
+
+async def test_with_nothing_there_the_embedded_model_is_alone() -> None:
+    found = await found_at()
+    assert found == Found()
+    health = Preflight(build(config.load(), found)).health
+    assert [engine.name for engine in health["llm"]] == ["offline"]
+
+
+async def test_who_names_the_models_has_nobody_asked() -> None:
+    async with OllamaSimulator(library=[LLAMA]) as ollama:
+        assert await found_at(ollama, llm_engine="offline") == Found()
+        assert ollama.connections == 0
+
+
+@pytest.mark.parametrize("address", ["OLLAMA_HOST", "OPENAI_BASE_URL"])
+@pytest.mark.parametrize("kind", [OllamaSimulator, LlamaCppSimulator])
+async def test_each_server_is_found_at_any_address(address: str, kind: type[ChatSimulator]) -> None:
+    """By its answers and not by its port: llama.cpp where Ollama usually is, and the other way round."""
+    server: ChatSimulator = OllamaSimulator(library=[LLAMA]) if kind is OllamaSimulator else LlamaCppSimulator()
+    async with server:
+        where = {"OLLAMA_HOST": server.url, "OPENAI_BASE_URL": f"{server.url}/v1"}[address]
+        settings = config.load(**{address.lower(): where})
+        found = await asyncio.to_thread(discover, settings)
+        assert found.local
+        names = [engine.name for engine in Preflight(build(settings, found)).health["llm"]]
+        assert names == ["local", "offline"]
+
+
+async def test_a_server_that_hides_who_it_is_is_known_by_its_list_of_models() -> None:
+    async with LlamaCppSimulator(headers={"Server": "nginx"}) as server:
+        assert (await found_at(server)).local
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        WebAppSimulator(),
+        WebAppSimulator(page="Ollama is running"),
+        WebAppSimulator(status=404, page=""),
+        WebAppSimulator(status=503, page="Loading"),
+        WebAppSimulator(page='{"data": [{"id": "llama3", "owned_by": "vllm"}]}'),
+        WebAppSimulator(page='[["version", "models"]]'),
+        WebAppSimulator(status=307, headers={"Location": "http://192.0.2.1/"}),
+    ],
+    ids=lambda app: f"{app.status} {app.page}",
+)
+async def test_another_web_app_is_not_taken_for_one(app: WebAppSimulator) -> None:
+    async with app:
+        assert not (await found_at(app)).local
+        assert {request.method for request in app.requests} == {"GET"}
+        assert [request.body for request in app.requests if request.body] == []
+
+
+async def test_an_answer_that_nobody_thought_of_keeps_no_app_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistake(*_: object) -> None:
+        raise TypeError("who says what?")
+
+    monkeypatch.setattr("voicebot.engines.llm.local_servers._ollama_model", mistake)
+    async with OllamaSimulator(library=[LLAMA]) as ollama:
+        found = await found_at(ollama)
+    assert found == Found(remarks=("What models there are could not be found out: TypeError.",))
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"models": "none"},
+        {"models": [7, None, {}, {"name": None}, {"name": "a", "details": 7, "modified_at": 7}]},
+        {"models": [{"name": "a", "details": {"family": {}, "families": "x"}, "modified_at": "yesterday"}]},
+        [],
+    ],
+    ids=str,
+)
+async def test_strange_lists_of_models_are_survived(strange: object) -> None:
+    class Strange(OllamaSimulator):
+        async def respond(self, http: Any, request: Received) -> bool:
+            if request.path in ("/api/tags", "/api/ps", "/api/show"):
+                await http.text(200, json.dumps(strange), {"Content-Type": "application/json"})
+                return True
+            return await super().respond(http, request)
+
+    async with Strange(library=[LLAMA]) as ollama:
+        assert (await found_at(ollama)).remarks == ()
+
+
+async def test_what_only_looks_like_ollama_is_not_used() -> None:
+    async with OllamaSimulator(library=[LLAMA], version=None) as ollama:
+        assert not (await found_at(ollama)).local
+
+
+@pytest.mark.parametrize("fault", [Fault.HANG, Fault.HALF_OPEN, Fault.REFUSE, Fault.SERVER_ERROR, Fault.UNAUTHORIZED])
+async def test_a_server_that_does_not_answer_is_not_waited_for(fault: Fault) -> None:
+    async with OllamaSimulator(library=[LLAMA]) as ollama:
+        ollama.faults.always(fault)
+        await found_at()  # loads what is needed for asking, which is no part of the waiting
+        begun_s = time.monotonic()
+        assert not (await found_at(ollama)).local
+        assert time.monotonic() - begun_s < 0.3 + 0.5, "it may take 0.3 s, and this machine is busy"
+
+
+async def test_a_server_that_is_slow_does_not_hide_the_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with OllamaSimulator() as ollama, LlamaCppSimulator() as server:
+        ollama.faults.always(Fault.HANG)
+        monkeypatch.setattr("voicebot.engines.llm.local_servers.LLAMA_CPP_ADDRESS", server.url)
+        assert (await found_at(ollama)).local
+
+
+@pytest.mark.parametrize("library", [[], [VECTORS], [CLOUD], [ALIAS], [VECTORS, CLOUD, ALIAS]], ids=len)
+async def test_a_server_without_a_model_that_can_chat_here_is_not_used(library: list[OllamaModel]) -> None:
+    """Models in Ollama's cloud would send what is said to ollama.com, also under another name."""
+    async with OllamaSimulator(library=library) as ollama:
+        assert not (await found_at(ollama)).local
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        LlamaCppSimulator(wanted_key="secret"),
+        LlamaCppSimulator(models=("one.gguf", "two.gguf")),
+        LlamaCppSimulator(template=""),
+        LlamaCppSimulator(models=("/models/bge-m3-Q8_0.gguf",)),
+        LlamaCppSimulator(models=("Qwen3-Reranker-0.6B.gguf",)),
+    ],
+    ids=["key", "several", "no template", "vectors", "reranker"],
+)
+async def test_a_llama_cpp_server_that_cannot_chat_is_not_used(server: LlamaCppSimulator) -> None:
+    async with server:
+        assert not (await found_at(server)).local
+
+
+async def test_a_llama_cpp_server_that_still_loads_its_model_is_found_and_used_later() -> None:
+    async with LlamaCppSimulator(loading=True) as server:
+        assert (await found_at(server)).local
+        async with chain_on(server) as chain:
+            assert (
+                first(chain).reason == f"llama.cpp at {server.url.removeprefix('http://')} is still loading its model"
+            )
+            assert (await answer(chain))[0] == "offline"
+            server.loading = False
+            await until(lambda: first(chain).ready)
+            assert (await answer(chain))[0] == "local"
+
+
+# Which model ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("library", "loaded", "named", "chosen"),
+    [
+        ([LLAMA, THINKER, NO_TOOLS], [], "", "qwen3:8b"),
+        ([LLAMA, THINKER, NO_TOOLS], ["llama3.2:latest"], "", "llama3.2:latest"),
+        ([LLAMA, THINKER, VECTORS, CLOUD, ALIAS], [VECTORS.name, CLOUD.name], "", "qwen3:8b"),
+        ([LLAMA, THINKER, NO_TOOLS], ["qwen3:8b"], "missing,gemma3:4b,llama3.2", "gemma3:4b"),
+        ([LLAMA, THINKER], [], "llama3.2", "llama3.2:latest"),
+        # Versions that do not say what a model can do.
+        (
+            [OllamaModel("mistral:7b", capabilities=None), OllamaModel("bert:1", capabilities=None, family="bert")],
+            [],
+            "",
+            "mistral:7b",
+        ),
+    ],
+    ids=["pulled last", "in memory", "only those that chat here", "named", "named without a tag", "old version"],
+)
+async def test_which_of_ollamas_models_is_used(
+    library: list[OllamaModel], loaded: list[str], named: str, chosen: str
+) -> None:
+    async with OllamaSimulator(library=library, loaded=loaded) as ollama, chain_on(ollama, local_model=named) as chain:
+        assert first(chain).model == chosen
+        assert (await answer(chain))[0] == "local"
+        assert ollama.completions[0].body["model"] == chosen
+
+
+async def test_a_model_that_is_named_and_not_there_is_told_with_those_that_are() -> None:
+    async with OllamaSimulator(library=[LLAMA]) as ollama, chain_on(ollama, local_model="phi4") as chain:
+        assert "has no model phi4 to talk with, only llama3.2:latest" in str(first(chain).reason)
+        assert (await answer(chain))[0] == "offline"
+
+
+async def test_a_model_in_the_cloud_is_not_used_even_if_it_is_named() -> None:
+    async with OllamaSimulator(library=[LLAMA, CLOUD]) as ollama:
+        assert not (await found_at(ollama, local_model=CLOUD.name)).local
+
+
+async def test_a_model_that_does_not_fit_into_memory_gives_way_to_the_next() -> None:
+    async with OllamaSimulator(library=[LLAMA, THINKER], too_large={"qwen3:8b"}) as ollama, chain_on(ollama) as chain:
+        assert await answer(chain) != ("offline", "")
+        assert ollama.completions[0].body["model"] == "llama3.2:latest"
+        assert first(chain).model == "llama3.2:latest"
+
+
+async def test_the_folders_of_a_models_file_are_told_to_nobody() -> None:
+    async with LlamaCppSimulator() as server, chain_on(server) as chain:
+        assert first(chain).model == "Qwen3-4B-Q4_K_M.gguf"
+
+
+# What it is asked -----------------------------------------------------------------------------------------------------
+
+
+def agent_on(server: ChatSimulator) -> GraphAgent:
+    service = Local([server.url])
+    return GraphAgent(service.model, [weather], "Be brief.", service.name, service=service)
+
+
+async def said(agent: GraphAgent) -> str:
+    return "".join([token async for token in agent.reply(ASKED, WANTED)])
+
+
+@pytest.mark.parametrize(
+    "server",
+    [OllamaSimulator(library=[LLAMA], loaded=[LLAMA.name]), LlamaCppSimulator()],
+    ids=["Ollama", "llama.cpp"],
+)
+async def test_it_uses_tools_where_it_can(server: ChatSimulator) -> None:
+    async with server:
+        server.answers.extend([Answer(calls=(Call("weather", {"place": "Rome"}),)), Answer("It rains.")])
+        agent = agent_on(server)
+        assert await said(agent) == "It rains."
+        assert server.completions[1].body["messages"][-1]["content"] == "rain in Rome"
+        await agent.close()
+
+
+@pytest.mark.parametrize(
+    "server",
+    [OllamaSimulator(library=[NO_TOOLS], loaded=[NO_TOOLS.name]), LlamaCppSimulator(uses_tools=False)],
+    ids=["Ollama", "llama.cpp"],
+)
+async def test_a_model_that_has_no_tools_is_not_offered_any(server: ChatSimulator) -> None:
+    async with server:
+        server.answers.append(Answer("I can't look outside."))
+        agent = agent_on(server)
+        assert await said(agent) == "I can't look outside."
+        (request,) = server.completions
+        assert "tools" not in request.body
+        await agent.close()
+
+
+@pytest.mark.parametrize(
+    ("server", "field", "value"),
+    [
+        (OllamaSimulator(library=[THINKER]), "reasoning_effort", "none"),
+        (OllamaSimulator(library=[LLAMA]), "reasoning_effort", None),
+        (
+            OllamaSimulator(library=[OllamaModel("gpt-oss:20b", capabilities=("completion", "tools", "thinking"))]),
+            "reasoning_effort",
+            "low",
+        ),
+        (
+            LlamaCppSimulator(template="{% if enable_thinking %}<think>{% endif %}{{ messages }}"),
+            "chat_template_kwargs",
+            {"enable_thinking": False},
+        ),
+        (LlamaCppSimulator(), "chat_template_kwargs", None),
+    ],
+    ids=["Ollama", "Ollama, no reasoning", "gpt-oss", "llama.cpp", "llama.cpp, no reasoning"],
+)
+async def test_it_is_asked_not_to_reason_and_its_reasoning_is_never_spoken(
+    server: ChatSimulator, field: str, value: object
+) -> None:
+    async with server:
+        server.answers.append(
+            Answer("<think>They have a birthday.</think>Congratulations!", reasoning="They have one.")
+        )
+        agent = agent_on(server)
+        assert await said(agent) == "Congratulations!"
+        (request,) = server.completions
+        assert request.body.get(field) == value
+        await agent.close()
+
+
+async def test_a_conversation_is_shortened_to_what_its_server_takes() -> None:
+    """llama.cpp refuses a request that is longer than the context it was started with."""
+    history = tuple(Message(Role(("user", "assistant")[n % 2]), "word " * 100) for n in range(41))
+    async with LlamaCppSimulator(context_tokens=2_048) as server, chain_on(server) as chain:
+        outputs = [output async for output in chain.reply(history, WANTED)]
+        assert outputs[0] == Served("local")
+        request = server.completions[-1]
+        assert 1_000 < prompt_tokens(request.body) < 2_048
+        assert [each["role"] for each in request.body["messages"][:2]] == ["system", "user"]
+
+
+async def test_no_proxy_is_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with WebAppSimulator() as proxy, LlamaCppSimulator() as server:
+        monkeypatch.delenv("NO_PROXY")
+        for name in ("HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        assert (await found_at(server)).local
+        async with chain_on(server) as chain:
+            assert (await answer(chain))[0] == "local"
+        assert proxy.connections == 0
+
+
+async def test_words_do_not_follow_a_server_elsewhere() -> None:
+    class Moving(LlamaCppSimulator):
+        async def respond(self, http: Any, request: Received) -> bool:
+            if request.path == "/v1/chat/completions":
+                await http.text(307, "", {"Location": f"{elsewhere.url}/v1/chat/completions"})
+                return True
+            return await super().respond(http, request)
+
+    async with WebAppSimulator() as elsewhere, Moving() as server, chain_on(server) as chain:
+        assert (await answer(chain))[0] == "offline"
+        assert elsewhere.connections == 0
+
+
+# Its comings and goings -----------------------------------------------------------------------------------------------
+
+
+async def test_what_takes_its_place_at_the_port_is_sent_nothing_that_was_said() -> None:
+    async with LlamaCppSimulator() as server, chain_on(server, engine_rest_s=600) as chain:
+        assert (await answer(chain))[0] == "local"
+        server.requests.clear()
+
+        async def other(http: Any, request: Received) -> bool:
+            await http.text(200, "<html>Jenkins</html>", {"Content-Type": "text/html"})
+            return True
+
+        server.respond = other  # type: ignore[method-assign]
+        server.headers.clear()
+        assert (await answer(chain))[0] == "offline"
+        assert server.requests, "it was asked who it is"
+        assert not asked_with_words(server)
+
+
+async def test_a_server_that_goes_rests_and_is_used_again_when_it_is_back() -> None:
+    async with OllamaSimulator(library=[LLAMA], loaded=[LLAMA.name]) as ollama, chain_on(ollama) as chain:
+        assert (await answer(chain))[0] == "local"
+        ollama.faults.always(Fault.REFUSE)
+        assert (await answer(chain))[0] == "offline"
+        assert not first(chain).ready
+        ollama.faults.always(None)
+        await until(lambda: first(chain).ready)
+        assert (await answer(chain))[0] == "local"
+
+
+async def test_where_it_is_named_it_may_come_later() -> None:
+    async with OllamaSimulator(library=[LLAMA]) as ollama:
+        ollama.faults.always(Fault.REFUSE)
+        async with chain_on(ollama, llm_engine="local,offline") as chain:
+            assert not first(chain).ready
+            assert (await answer(chain))[0] == "offline"
+            ollama.faults.always(None)
+            await until(lambda: first(chain).ready)
+            assert (await answer(chain))[0] == "local"
+
+
+async def test_a_llama_cpp_server_that_comes_back_with_another_model_is_asked_for_that() -> None:
+    async with LlamaCppSimulator() as server, chain_on(server) as chain:
+        await answer(chain)
+        server.models = ("SmolLM2.gguf",)
+        server.uses_tools = False
+        assert (await answer(chain))[0] == "local"
+        assert first(chain).model == "SmolLM2.gguf"
+        assert "tools" not in server.completions[-1].body
+
+
+@pytest.mark.parametrize("fault", [fault for fault in Fault if not fault.is_in_mid_stream])
+async def test_each_fault_is_made_good_by_the_next_model_and_tells_nothing_of_what_was_said(
+    fault: Fault, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicebot.engines.llm.local.CHECK_S", 0.2)
+    async with LlamaCppSimulator() as server, chain_on(server, llm_retries=0, engine_rest_s=600) as chain:
+        server.faults.always(fault)
+        engine, text = await answer(chain)
+        assert engine == "offline"
+        assert text
+        assert WORDS not in caplog.text + str(first(chain).reason)
+
+
+# A cold model ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("llama_cpp", [False, True], ids=["Ollama", "llama.cpp"])
+async def test_it_is_loaded_and_reads_its_instructions_in_the_background(llama_cpp: bool) -> None:
+    server: ChatSimulator = LlamaCppSimulator() if llama_cpp else OllamaSimulator(library=[LLAMA], load_s=0.3)
+    async with server, chain_on(server) as chain:  # which has been probed by now
+        assert first(chain).ready
+        assert server.completions == []
+        await until(lambda: len(server.completions) == 1)
+        asked = server.completions[0].body["messages"]
+        assert [each["role"] for each in asked] == ["system", "user"]
+        assert asked[1]["content"] == "Hello."
+        await until(lambda: not service_of(chain).is_cold)
+        await chain.probe()
+        assert (await answer(chain))[0] == "local"
+        assert server.completions[1].body["messages"][0] == asked[0], "the answer begins with what it has read"
+        assert server.completions[1].body["tools"] == server.completions[0].body["tools"]
+        assert len(server.completions) == 2, "it was read once"
+        if isinstance(server, OllamaSimulator):
+            (request,) = loads(server)
+            assert request.body == {"model": LLAMA.name, "keep_alive": KEEP_LOADED, "stream": False}
+
+
+async def test_a_model_that_was_put_out_of_memory_is_warmed_again_by_the_next_probe() -> None:
+    """As somebody opens the page."""
+    async with OllamaSimulator(library=[LLAMA]) as ollama, chain_on(ollama) as chain:
+        await until(lambda: not service_of(chain).is_cold)
+        ollama.loaded.clear()
+        await chain.probe()
+        await until(lambda: len(ollama.completions) == 2)
+        assert ollama.loaded == [LLAMA.name]
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [Answer(status=500, error={"type": "server_error"}), Answer(error={"message": "broken"}), Answer(finish="")],
+    ids=["500", "error in the stream", "cut"],
+)
+async def test_a_model_that_cannot_be_warmed_is_used_cold(answered: Answer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with LlamaCppSimulator() as server:
+        server.answers.append(answered)
+        async with chain_on(server) as chain:
+            await until(lambda: "the model could not be warmed: local: " in caplog.text)
+            assert service_of(chain).is_cold
+            assert (await answer(chain))[0] == "local"
+
+
+async def test_a_model_that_only_stands_in_for_others_is_not_loaded_ahead() -> None:
+    async with (
+        OllamaSimulator(library=[LLAMA]) as ollama,
+        ChatSimulator() as groq,
+        chain_on(ollama, groq_api_key="gsk_any", groq_base_url=groq.url) as chain,
+    ):
+        assert [engine.name for engine in chain.health] == ["groq", "local", "offline"]
+        await chain.probe()  # what the first probe had begun would be there by now
+        assert {request.path for request in ollama.requests if request.method == "POST"} == {"/api/show"}
+        groq.faults.always(Fault.SERVER_ERROR)
+        assert (await answer(chain))[0] == "local"
+        assert len(loads(ollama)) == 1
+
+
+async def test_a_cold_model_may_take_longer_than_a_service() -> None:
+    async with (
+        OllamaSimulator(library=[LLAMA], load_s=1.0) as ollama,
+        chain_on(ollama, first_output_timeout_s=0.2) as chain,
+    ):
+        assert (await answer(chain))[0] == "local"
+
+
+async def test_loading_goes_on_when_nobody_waits_for_it_any_more() -> None:
+    """Ollama gives it up when the one who asked for it has gone."""
+    async with OllamaSimulator(library=[LLAMA], load_s=0.5) as ollama:
+        agent = agent_on(ollama)
+        replying = asyncio.create_task(said(agent))
+        await until(lambda: loads(ollama))
+        replying.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await replying
+        await until(lambda: ollama.loaded == [LLAMA.name])
+        assert ollama.loads_given_up == 0
+        assert not asked_with_words(ollama), "words are sent once it can answer"
+        await agent.close()
+
+
+async def test_a_server_that_has_no_more_to_say_than_that_it_is_there_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes the words and gives nothing: longer than `FIRST_TOKEN_S` nobody waits."""
+    monkeypatch.setattr("voicebot.engines.llm.local.FIRST_TOKEN_S", 0.5)
+    async with LlamaCppSimulator(first_token_s=600) as server, chain_on(server, first_output_timeout_s=0.2) as chain:
+        assert (await answer(chain))[0] == "offline"
+        assert asked_with_words(server) == 1, "it is not asked again: it would begin anew"
+        assert "nothing came within 0.5 s" in str(first(chain).reason)
+
+
+async def test_the_only_model_is_not_asked_again_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicebot.engines.llm.local.FIRST_TOKEN_S", 0.5)
+    async with (
+        LlamaCppSimulator(first_token_s=600) as server,
+        chain_on(server, llm_engine="local", first_output_timeout_s=0.4) as chain,
+    ):
+        with pytest.raises(EngineError, match=r"nothing came within 0\.5 s"):
+            await answer(chain)
+        assert asked_with_words(server) == 1
+
+
+async def test_closing_it_leaves_nothing_behind() -> None:
+    async with OllamaSimulator(library=[LLAMA], load_s=600) as ollama:
+        before = asyncio.all_tasks()
+        async with chain_on(ollama):
+            await until(lambda: loads(ollama))
+        await until(lambda: ollama.open == 0)
+        assert asyncio.all_tasks() - before == set()

@@ -1,0 +1,397 @@
+"""Which model is asked, what its family wants in a request, and what becomes of a model that is gone."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import aclosing
+from datetime import date
+
+import pytest
+
+from tests.integration.engines.replies import ASKED, KEY, WANTED, agent_on, groq_on, openai_on, said, weather
+from tests.simulators.brain import Answer, Call
+from tests.simulators.chat import ChatSimulator
+from tests.simulators.chat_models import TokenLimit
+from tests.simulators.realtime import RealtimeSimulator
+from voicebot.agent import GraphAgent
+from voicebot.core.history import Message, Role
+from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.chain import FallbackRules
+from voicebot.engines.fallback import AgentChain
+from voicebot.engines.llm.models import Listed, Models
+from voicebot.engines.llm.realtime import Realtime
+from voicebot.engines.llm.request_fields import RequestFields, groq_fields, openai_fields, realtime_fields
+
+OSS, LLAMA, LUNA = "openai/gpt-oss-120b", "llama-3.3-70b-versatile", "gpt-6-luna"
+
+
+def test_the_first_that_is_listed_is_used() -> None:
+    models = Models((OSS, LLAMA))
+    assert models.current == OSS, "before the service was asked"
+    assert models.choose([Listed(LLAMA), Listed("other")])
+    assert models.current == LLAMA
+    assert models.choose([Listed(LLAMA), Listed(OSS)])
+    assert models.current == OSS
+    assert not models.choose([Listed("other"), Listed("another")])
+    assert models.current == OSS
+    assert models.listed == ("other", "another"), "what the service has instead can be told"
+
+
+def test_ollamas_names_need_no_tag() -> None:
+    models = Models(("llama3.2", "other"))
+    assert models.choose([Listed("other:latest"), Listed("llama3.2:latest")])
+    assert models.current == "llama3.2"
+
+
+def test_a_lost_model_is_not_used_until_it_is_listed_again() -> None:
+    models = Models((OSS, LLAMA))
+    assert models.lose(OSS)
+    assert models.current == LLAMA
+    assert not models.lose(LLAMA)
+    assert models.choose([Listed(OSS)])
+    assert models.current == OSS
+
+
+def test_each_model_has_its_own_rate_limit() -> None:
+    models = Models((OSS, LLAMA))
+    models.limits.observe({"x-ratelimit-limit-tokens": "8000", "x-ratelimit-remaining-tokens": "0"})
+    models.lose(OSS)
+    assert models.limits.tokens_a_minute is None
+
+
+def test_a_shutdown_that_is_announced_is_a_warning() -> None:
+    models = Models((OSS, LLAMA))
+    models.choose([Listed(OSS), Listed(LLAMA, date(2026, 8, 16))])
+    assert models.warning is None
+    models.lose(OSS)
+    assert models.warning == "its shutdown is announced for 2026-08-16"
+
+
+# At the services ------------------------------------------------------------------------------------------------------
+
+
+async def test_the_probe_chooses_and_tells_what_it_found(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with ChatSimulator(models=(LLAMA,), shutdowns={LLAMA: "2026-08-16"}) as simulator:
+        agent = agent_on(groq_on(simulator.url, OSS, LLAMA))
+        chain = AgentChain([agent], FallbackRules())
+        await chain.start()
+        await chain.probe()
+        (health,) = chain.health
+        assert (health.model, health.ready) == (LLAMA, True)
+        assert health.warning == "its shutdown is announced for 2026-08-16"
+        assert f"the model {LLAMA} is used now" in caplog.text
+        await said(agent)
+        assert simulator.completions[0].body["model"] == LLAMA
+        await chain.close()
+
+
+async def test_a_model_that_goes_while_the_bot_runs_is_replaced_within_the_turn() -> None:
+    async with ChatSimulator(models=(LLAMA,)) as simulator:
+        agent = agent_on(groq_on(simulator.url, OSS, LLAMA))
+        simulator.answers.append(Answer("Here I am."))
+        assert await said(agent) == "Here I am."
+        assert [request.body["model"] for request in simulator.completions] == [OSS, LLAMA]
+        await said(agent)
+        assert simulator.completions[-1].body["model"] == LLAMA
+        await agent.close()
+
+
+async def test_an_engine_whose_models_are_all_gone_rests_at_once() -> None:
+    async with ChatSimulator(models=("other",)) as simulator:
+        agent = agent_on(groq_on(simulator.url, OSS, LLAMA))
+        chain = AgentChain([agent], FallbackRules())
+        await chain.start()
+        with pytest.raises(EngineError, match=f"groq: there is no model {OSS} or {LLAMA}") as caught:
+            await chain.probe()
+        assert caught.value.fault is Fault.MISSING
+        assert not chain.health[0].ready
+        await chain.close()
+
+
+async def test_a_server_of_ones_own_may_take_names_that_it_does_not_list() -> None:
+    async with ChatSimulator(models=("loaded.gguf",)) as simulator:
+        agent = agent_on(openai_on(f"{simulator.url}/v1", "any", key=None))
+        await agent.probe()
+        assert agent.model == "any"
+        await agent.close()
+
+
+async def test_realtime_uses_the_first_that_is_listed() -> None:
+    async with RealtimeSimulator(models=("gpt-realtime",), key=KEY) as simulator:
+        models = Models(("gpt-realtime-2.1", "gpt-realtime"))
+        agent = agent_on(Realtime(KEY, base_url=f"{simulator.url}/v1", models=models))
+        await agent.probe()
+        await said(agent)
+        assert agent.model == "gpt-realtime"
+        (session,) = simulator.requests
+        assert session.model == "gpt-realtime"
+        assert "reasoning" not in session.events[0]["session"], "this one does not reason"
+        await agent.close()
+
+
+# What a family wants --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "model", "expected"),
+    [
+        (groq_fields, OSS, {"reasoning_effort": "low", "include_reasoning": False}),
+        (groq_fields, "openai/gpt-oss-20b", {"reasoning_effort": "low", "include_reasoning": False}),
+        (groq_fields, "qwen/qwen3.6-27b", {"reasoning_effort": "none", "reasoning_format": "hidden"}),
+        (groq_fields, LLAMA, {}),
+        (openai_fields, LUNA, {"reasoning_effort": "none", "temperature": None}),
+        (openai_fields, "openai/gpt-6.2-sol", {"reasoning_effort": "none", "temperature": None}),
+        (openai_fields, "gpt-5.4-mini", {"reasoning_effort": "none", "temperature": None}),
+        (openai_fields, "gpt-5-mini-2025-08-07", {"reasoning_effort": "minimal", "temperature": None}),
+        (openai_fields, "gpt-5.3-chat-latest", {"temperature": None}),
+        (openai_fields, "o4-mini", {"reasoning_effort": "low", "temperature": None}),
+        (openai_fields, "gpt-oss:20b", {"reasoning_effort": "low"}),
+        (openai_fields, "gpt-4o-mini", {}),
+        (openai_fields, "llama3.2", {}),
+        (realtime_fields, "gpt-realtime-2.1", {"reasoning": {"effort": "low"}}),
+        (realtime_fields, "gpt-realtime-mini", {}),
+    ],
+)
+def test_reasoning_fields_go_only_to_models_that_take_them(
+    fields: object, model: str, expected: dict[str, object]
+) -> None:
+    assert callable(fields)
+    assert fields(model) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("/openai/v1", OSS),
+        ("/openai/v1", "qwen/qwen3.6-27b"),
+        ("/openai/v1", LLAMA),
+        ("/v1", LUNA),
+        ("/v1", "gpt-5.4-mini"),
+        ("/v1", "gpt-4o-mini"),
+    ],
+)
+async def test_each_family_accepts_the_first_request_with_a_tool_call(path: str, model: str) -> None:
+    async with ChatSimulator(models=(model,)) as simulator:
+        on = groq_on if path == "/openai/v1" else openai_on
+        agent = agent_on(on(f"{simulator.url}{path}", model), [weather])
+        simulator.answers.extend(
+            [
+                Answer(calls=(Call("weather", {"place": "Rome"}),), reasoning="They ask for the weather."),
+                Answer("It rains.", reasoning="The tool says so."),
+            ]
+        )
+        assert await said(agent) == "It rains."
+        assert len(simulator.completions) == 2, "none was refused"
+        await agent.close()
+
+
+@pytest.mark.parametrize(
+    ("on", "path", "model"),
+    [(groq_on, "/openai/v1", "llama-9-reasoner"), (openai_on, "/v1", "gpt-6x"), (openai_on, "/v1", "gpt-4o-mini")],
+)
+async def test_what_a_model_refuses_is_not_sent_again(
+    on: object, path: str, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a model that does not behave as its family: here, one that we take for another family."""
+    monkeypatch.setattr("voicebot.engines.llm.request_fields._GROQ", (("llama", {"reasoning_effort": "none"}),))
+    monkeypatch.setattr("voicebot.engines.llm.request_fields._OPENAI", ((r"gpt-4o", {"reasoning_effort": "low"}),))
+    async with ChatSimulator(models=(model,)) as simulator:
+        assert callable(on)
+        agent: GraphAgent = agent_on(on(f"{simulator.url}{path}", model), [weather])
+        assert await said(agent) != ""
+        refused = len(simulator.completions) - 1
+        assert 1 <= refused <= 3
+        await said(agent)
+        assert len(simulator.completions) == refused + 2, "the second turn was accepted at once"
+        await agent.close()
+
+
+def test_a_refusal_that_names_none_of_our_fields_changes_nothing() -> None:
+    fields = RequestFields(groq_fields)
+    body = fields.applied(OSS, {"messages": [], "temperature": 0.7})
+    for error in (None, {}, {"error": {"message": "messages.1 is too long"}}, {"error": {"param": "messages"}}, "oops"):
+        assert not fields.learn(body, error)
+    assert fields.applied(OSS, {"messages": [], "temperature": 0.7}) == body
+
+
+def test_a_field_that_is_refused_in_every_form_is_given_up() -> None:
+    fields = RequestFields(groq_fields)
+    error = {"error": {"message": "`reasoning_effort` is not supported"}}
+    seen = []
+    while True:
+        body = fields.applied(OSS, {})
+        seen.append(body.get("reasoning_effort"))
+        if not fields.learn(body, error):
+            break
+    assert seen == ["low", "none", None]
+
+
+# Reasoning ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("on", "path", "model"), [(groq_on, "/openai/v1", LLAMA), (openai_on, "/v1", "own-model")])
+@pytest.mark.parametrize("in_text", [False, True])
+async def test_reasoning_is_never_spoken_and_never_sent_back(on: object, path: str, model: str, in_text: bool) -> None:
+    secret = "They want the weather, so I call the tool."
+    thought = f"<think>{secret}</think>\n" if in_text else ""
+    async with ChatSimulator(models=(model,)) as simulator:
+        assert callable(on)
+        agent: GraphAgent = agent_on(on(f"{simulator.url}{path}", model), [weather])
+        simulator.answers.extend(
+            [
+                Answer(f"{thought}Let me see.", (Call("weather", {"place": "Rome"}),), reasoning=secret),
+                Answer(f"{thought}It rains.", reasoning=secret),
+            ]
+        )
+        assert await said(agent) == "Let me see. It rains."
+        assert secret not in str([request.body for request in simulator.completions])
+        await agent.close()
+
+
+async def test_an_answer_of_nothing_but_reasoning_is_no_answer() -> None:
+    async with ChatSimulator(models=(OSS,)) as simulator:
+        agent = agent_on(groq_on(simulator.url))
+        simulator.answers.append(Answer("<think>Hm, what do they want?"))
+        with pytest.raises(EngineError, match="the model gave no answer"):
+            await said(agent)
+        await agent.close()
+
+
+# What gpt-oss was seen to do ------------------------------------------------------------------------------------------
+
+
+async def test_a_model_that_answers_its_own_question_is_cut_off_there() -> None:
+    async with ChatSimulator(models=(OSS,), token_s=0.01) as simulator:
+        agent = agent_on(groq_on(simulator.url))
+        simulator.answers.append(Answer("In which city?\nUser: in Rome.\nAssistant: It is raining " + "there " * 200))
+        assert (await said(agent)).strip() == "In which city?"
+        await simulator.completions[0].gone, "the rest is not even made"
+        await agent.close()
+
+
+async def test_the_model_is_told_to_say_only_its_own_part() -> None:
+    async with ChatSimulator(models=(OSS,)) as simulator:
+        agent = agent_on(groq_on(simulator.url))
+        await said(agent)
+        assert "Say only your own part" in simulator.completions[0].body["messages"][0]["content"]
+        await agent.close()
+
+
+async def test_a_tools_name_is_freed_from_the_models_own_notation() -> None:
+    async with ChatSimulator(models=(OSS,)) as simulator:
+        agent = agent_on(groq_on(simulator.url), [weather])
+        simulator.answers.extend(
+            [Answer(calls=(Call("functions.weather<|channel|>commentary", {"place": "Rome"}, 0),)), Answer("It rains.")]
+        )
+        assert await said(agent) == "It rains."
+        assert simulator.completions[1].body["messages"][-1]["content"] == "rain in Rome"
+        await agent.close()
+
+
+@pytest.mark.parametrize("status", [None, 400])
+async def test_after_two_calls_that_the_service_cannot_read_it_is_asked_without_tools(status: int | None) -> None:
+    error = {"code": "tool_use_failed", "status_code": 400, "message": "Failed to call a function."}
+    async with ChatSimulator(models=(OSS,)) as simulator:
+        agent = agent_on(groq_on(simulator.url), [weather])
+        simulator.answers.extend([Answer(error=error, status=status)] * 2)
+        simulator.answers.append(Answer("I can't look that up just now."))
+        assert await said(agent) == "I can't look that up just now."
+        assert ["tools" in request.body for request in simulator.completions] == [True, True, False]
+        await agent.close()
+
+
+async def test_what_was_said_before_an_unreadable_call_is_not_said_twice() -> None:
+    async with ChatSimulator(models=(OSS,)) as simulator:
+        agent = agent_on(groq_on(simulator.url), [weather])
+        simulator.answers.append(Answer("Let me see.", error={"code": "tool_use_failed", "status_code": 400}))
+        heard: list[str] = []
+
+        async def listen() -> None:
+            async for token in agent.reply(ASKED, WANTED):
+                heard.append(token)
+
+        with pytest.raises(EngineError, match="the model called a tool wrongly"):
+            await listen()
+        assert "".join(heard) == "Let me see."
+        assert len(simulator.completions) == 1
+        await agent.close()
+
+
+# What reviewers and other servers brought up --------------------------------------------------------------------------
+
+
+async def test_a_conversation_that_is_too_large_is_shortened_within_the_turn() -> None:
+    """As Groq's free tier refuses it, without a header that says how much is left."""
+    refused = Answer(status=413, error={"code": "rate_limit_exceeded", "message": "Request too large for model"})
+    history = tuple(Message(Role(("user", "assistant")[n % 2]), "word " * 200) for n in range(21))
+    async with ChatSimulator(models=(OSS,)) as simulator:
+        agent = agent_on(groq_on(simulator.url))
+        chain = AgentChain([agent], FallbackRules(backoff_s=0))
+        await chain.start()
+        simulator.answers.extend([refused, Answer("Here I am.")])
+        async with aclosing(chain.reply(history, WANTED)) as tokens:
+            heard = [token async for token in tokens if isinstance(token, str)]
+        assert "".join(heard) == "Here I am."
+        first, second = (len(request.body["messages"]) for request in simulator.completions)
+        assert second <= first / 2 + 1
+        await chain.close()
+
+
+async def test_what_a_model_has_answered_is_charged_to_its_own_limit() -> None:
+    async with ChatSimulator(models=(OSS, LLAMA), limit=TokenLimit(8_000)) as simulator:
+        engine = groq_on(simulator.url, OSS, LLAMA)
+        agent = agent_on(engine)
+        simulator.answers.append(Answer("one two three"))
+        async with aclosing(agent.reply(ASKED, WANTED)) as tokens:
+            assert await anext(tokens)
+            limits = engine.models.limits
+            engine.models.lose(OSS)
+            assert "".join([token async for token in tokens])
+        assert limits.tokens_a_minute == 8_000
+        assert engine.models.limits.tokens_a_minute is None, "nothing is known of the other model"
+        await agent.close()
+
+
+async def test_a_404_without_a_code_is_a_missing_model_too() -> None:
+    """As Ollama and vLLM tell it."""
+    async with ChatSimulator(models=("one", "two")) as simulator:
+        agent = agent_on(openai_on(f"{simulator.url}/v1", "one", "two", key=None))
+        simulator.answers.extend([Answer(status=404, error={"message": "model not found"}), Answer("Two here.")])
+        assert await said(agent) == "Two here."
+        assert [request.body["model"] for request in simulator.completions] == ["one", "two"]
+        await agent.close()
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_field_that_a_gateway_does_not_know_is_left_out(status: int) -> None:
+    async with ChatSimulator(models=(LUNA,)) as simulator:
+        agent = agent_on(openai_on(f"{simulator.url}/v1", LUNA))
+        refusal = Answer(status=status, error={"message": "body.reasoning_effort: extra fields not permitted"})
+        simulator.answers.extend([refusal, Answer("Well then.")])
+        assert await said(agent) == "Well then."
+        assert ["reasoning_effort" in request.body for request in simulator.completions] == [True, False]
+        await agent.close()
+
+
+def test_an_error_that_quotes_the_request_teaches_nothing_of_fields_that_were_not_sent() -> None:
+    fields = RequestFields(openai_fields)
+    body = fields.applied("own-model", {"temperature": 0.7})
+    error = {"error": {"message": "bad request: reasoning_effort, reasoning_format and service_tier are fine"}}
+    assert not fields.learn(body, error)
+
+
+async def test_openai_is_asked_to_count_and_other_servers_are_not() -> None:
+    own = openai_on("http://127.0.0.1:9/v1", "llama3.2", key=None)
+    openai = openai_on("https://eu.api.openai.com/v1/", LUNA)
+    assert [engine.model.stream_usage for engine in (own, openai)] == [False, True]  # type: ignore[attr-defined]
+    for engine in (own, openai):
+        await engine.close()
+
+
+async def test_a_realtime_key_that_may_not_list_models_works_all_the_same() -> None:
+    async with RealtimeSimulator(key=KEY, list_status=403) as simulator:
+        agent = agent_on(Realtime(KEY, base_url=f"{simulator.url}/v1", models=Models(("gpt-realtime-2.1",))))
+        await agent.probe()
+        assert await said(agent)
+        await agent.close()

@@ -1,0 +1,137 @@
+"""The larger model comes while tiny-en works. In its place the local server has tiny-en's own files."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import google_crc32c
+import pytest
+
+from tests.integration.engines.test_moonshine import heard
+from tests.simulators.faults import Fault, Planned
+from tests.simulators.files import FileHost
+from tests.support.speech import spoken
+from tests.support.understanding import words
+from voicebot.engines.download import DownloadError, DownloadRules, RemoteFile
+from voicebot.engines.stt.moonshine import Moonshine
+from voicebot.engines.stt.moonshine import larger as larger_module
+from voicebot.engines.stt.moonshine.larger import BASE_EN, LargerModel
+from voicebot.engines.stt.moonshine.model import DECODER, ENCODER, TOKENS, wheel_folder
+
+FILES = (ENCODER.name, DECODER.name, TOKENS.name)
+RULES = DownloadRules(connect_s=5.0, stall_s=2.0, tries=3, pause_s=0.01)
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[FileHost]:
+    async with FileHost({f"/{name}": (wheel_folder() / name).read_bytes() for name in FILES}) as running:
+        yield running
+
+
+def crc32c(content: bytes) -> str:
+    return base64.b64encode(google_crc32c.Checksum(content).digest()).decode("ascii")
+
+
+def remote(host: FileHost) -> list[RemoteFile]:
+    contents = [(name, (wheel_folder() / name).read_bytes()) for name in FILES]
+    return [RemoteFile(f"{host.url}/{name}", len(content), crc32c=crc32c(content)) for name, content in contents]
+
+
+@asynccontextmanager
+async def engine_with(larger: LargerModel) -> AsyncIterator[Moonshine]:
+    engine = Moonshine(larger)
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+async def until_in_use(engine: Moonshine) -> None:
+    async with asyncio.timeout(60):
+        while engine.model != "base-en":  # noqa: ASYNC110 (only the page asks for it, now and then)
+            await asyncio.sleep(0.02)
+
+
+async def test_it_is_fetched_checked_and_used_and_found_again_by_the_next_start(
+    host: FileHost, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with engine_with(LargerModel(remote(host), tmp_path / "base", RULES)) as engine:
+        assert engine.model == "tiny-en", "nobody waits for it"
+        await until_in_use(engine)
+        assert words(await heard(engine, spoken("tell me a joke"))) == words("tell me a joke")
+        assert engine.warning is None
+    assert "moonshine: base-en is being downloaded: 9" in caplog.text, "the progress is in the log"
+    assert len(host.requests) == len(FILES)
+
+    async with engine_with(LargerModel(remote(host), tmp_path / "base", RULES)) as engine:
+        await until_in_use(engine)
+    assert len(host.requests) == len(FILES), "nothing is fetched twice"
+
+
+async def test_a_file_with_another_checksum_is_not_used(host: FileHost, tmp_path: Path) -> None:
+    content = bytearray(host.files[f"/{DECODER.name}"])
+    content[1_000] ^= 1
+    host.files[f"/{DECODER.name}"] = bytes(content)
+    async with engine_with(LargerModel(remote(host), tmp_path, RULES)) as engine:
+        async with asyncio.timeout(60):
+            while "could not be downloaded" not in (engine.warning or ""):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert engine.warning == "base-en could not be downloaded: what came is not the file that was expected"
+        assert engine.model == "tiny-en"
+        assert not (tmp_path / DECODER.name).exists()
+        assert words(await heard(engine, spoken("tell me a joke"))) == words("tell me a joke")
+
+
+async def test_a_file_that_was_damaged_later_is_fetched_again(host: FileHost, tmp_path: Path) -> None:
+    async with engine_with(LargerModel(remote(host), tmp_path, RULES)) as engine:
+        await until_in_use(engine)
+    damaged = bytearray((tmp_path / ENCODER.name).read_bytes())
+    damaged[-1] ^= 1
+    (tmp_path / ENCODER.name).write_bytes(damaged)
+    async with engine_with(LargerModel(remote(host), tmp_path, RULES)) as engine:
+        await until_in_use(engine)
+    assert (tmp_path / ENCODER.name).read_bytes() == host.files[f"/{ENCODER.name}"]
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.STALL])
+async def test_a_download_that_breaks_off_or_stalls_goes_on(fault: Fault, host: FileHost, tmp_path: Path) -> None:
+    host.faults.plan(Planned(fault))
+    rules = DownloadRules(connect_s=5.0, stall_s=0.5, tries=3, pause_s=0.01)
+    async with engine_with(LargerModel(remote(host), tmp_path, rules)) as engine:
+        assert words(await heard(engine, spoken("tell me a joke"))) == words("tell me a joke"), "nobody waits for it"
+        await until_in_use(engine)
+    assert len(host.requests) == len(FILES) + 1
+    assert host.requests[1].headers["range"].startswith("bytes=")
+
+
+async def test_a_server_that_cannot_be_reached_is_asked_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = [RemoteFile("http://127.0.0.1:9/encoder_model.ort", 10, crc32c="AAAAAA==")]
+    monkeypatch.setattr(larger_module, "_AGAIN_S", 0.01)
+    tried = 0
+
+    async def fetch(*_: object) -> None:
+        nonlocal tried
+        tried += 1
+        raise DownloadError("no connection")
+
+    monkeypatch.setattr(larger_module, "fetch", fetch)
+    async with engine_with(LargerModel(nowhere, tmp_path, RULES)) as engine, asyncio.timeout(20):
+        while tried < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert engine.warning == "base-en could not be downloaded: no connection"
+        assert engine.model == "tiny-en"
+
+
+def test_sizes_and_checksums_of_base_en_are_pinned() -> None:
+    assert sum(file.size for file in BASE_EN) == 141_001_190
+    assert all(file.crc32c and file.url.startswith("https://") for file in BASE_EN)
+    tokens = (wheel_folder() / TOKENS.name).read_bytes()
+    assert (BASE_EN[-1].size, BASE_EN[-1].crc32c) == (len(tokens), crc32c(tokens)), "both models have the same tokens"

@@ -1,0 +1,37 @@
+"""A clock that is set deletes no conversation, and keeps none for ever."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.integration.store.replica import goes_on, replica, state
+from voicebot import clock
+from voicebot.clock import SteadyClock
+
+YEAR_S = 365 * 86_400.0
+MONTH_S = 31 * 86_400.0
+
+
+def test_it_begins_with_the_time_of_day() -> None:
+    assert abs(SteadyClock()() - time.time()) < 1
+
+
+@pytest.mark.parametrize("step_s", [YEAR_S, -YEAR_S])
+async def test_a_set_clock_deletes_nothing_and_what_is_old_still_goes(
+    url: str, monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    async with replica(url) as here:
+        live = await here.open(None)
+        assert live.id is not None
+        await goes_on(live, state("hello"))
+        assert here._database is not None
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + step_s)
+        await here._purge(here._database)
+        assert await here.read(live.id) is not None
+        passed = clock.elapsed_s
+        monkeypatch.setattr(clock, "elapsed_s", lambda: passed() + MONTH_S)
+        await here._purge(here._database)
+        assert await here.read(live.id) is None

@@ -1,0 +1,197 @@
+"""What is said in one session is there in the next, on this server and on others; over SQLite and Postgres alike."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.integration.store.replica import goes_on, replica, state, talk
+from voicebot.core.history import History, Message, Role
+from voicebot.core.state import State
+from voicebot.store.conversations import is_id
+
+ONE, TWO = "tell me a joke", "A horse walks into a bar."
+LONG_AGO_S = 1_000_000.0
+DAY_S = 86_400.0
+
+
+async def test_another_server_goes_on_where_the_session_ended(url: str) -> None:
+    async with replica(url) as here, replica(url) as there:
+        first = await here.open(None)
+        assert first.id is not None
+        assert is_id(first.id)
+        first.observe(state(ONE, TWO, telling="Another one for you.", words=2))
+        first.end()
+        assert first.writer is not None
+        await first.writer
+        again = await there.open(first.id)
+        assert again.id == first.id
+        assert again.notice is None
+        assert again.history == (*talk(ONE, TWO), Message(Role.ASSISTANT, "Another one", interrupted=True))
+
+
+async def test_what_changes_is_changed_and_what_is_cleared_is_gone(url: str) -> None:
+    async with replica(url) as here:
+        conversation = await here.open(None)
+        assert conversation.id is not None
+        for turns in ([ONE], [ONE, TWO, "no"], [ONE, TWO, "no wait"], [ONE], []):
+            await goes_on(conversation, state(*turns))
+            assert await here.read(conversation.id) == talk(*turns)
+        await goes_on(conversation, state("anew"))
+        assert await here.read(conversation.id) == talk("anew")
+
+
+async def test_who_says_nothing_leaves_nothing(url: str) -> None:
+    async with replica(url) as here:
+        silent = await here.open(None)
+        assert silent.id is not None
+        await goes_on(silent, State())
+        assert await here.read(silent.id) is None
+
+
+async def test_the_newest_session_has_it_and_an_older_one_changes_nothing(url: str) -> None:
+    async with replica(url) as here, replica(url) as there:
+        older = await here.open(None)
+        assert older.id is not None
+        await goes_on(older, state(ONE, TWO))
+        newer = await there.open(older.id)
+        await goes_on(older, state(ONE, TWO, "lost"))
+        await goes_on(older, state(ONE, TWO, "lost", "too"))
+        assert await there.read(older.id) == talk(ONE, TWO)
+        await goes_on(newer, state(ONE, TWO, "goes on"))
+        assert await here.read(older.id) == talk(ONE, TWO, "goes on")
+
+
+async def test_the_newest_session_has_what_the_older_one_on_its_server_heard_last(url: str) -> None:
+    async with replica(url) as here:
+        older = await here.open(None)
+        await goes_on(older, state(ONE))
+        older.observe(state(ONE, telling=TWO, words=3))
+        newer = await here.open(older.id)
+        assert newer.history == (*talk(ONE), Message(Role.ASSISTANT, "A horse walks", interrupted=True))
+
+
+async def test_what_is_deleted_never_comes_back(url: str) -> None:
+    async with replica(url) as here, replica(url) as there:
+        live = await here.open(None)
+        assert live.id is not None
+        await goes_on(live, state(ONE, TWO))
+        await there.delete(live.id)
+        await goes_on(live, state(ONE, TWO, "and", "more"))
+        assert await here.read(live.id) is None
+        await there.delete(live.id)
+
+
+async def test_a_conversation_deleted_before_its_first_word_is_never_kept(url: str) -> None:
+    async with replica(url) as here:
+        live = await here.open(None)
+        assert live.id is not None
+        await here.delete(live.id)
+        await goes_on(live, state(ONE))
+        assert await here.read(live.id) is None
+
+
+async def test_a_name_that_is_not_known_begins_a_new_conversation_of_another_name(url: str) -> None:
+    async with replica(url) as here:
+        for unknown in ("A" * 32, "'; DROP TABLE conversations; --", "", "\N{PILE OF POO}", "x" * 10_000):
+            conversation = await here.open(unknown)
+            assert conversation.id != unknown
+            assert conversation.history == ()
+            assert conversation.notice is None
+
+
+async def test_names_can_not_be_guessed(url: str) -> None:
+    async with replica(url) as here:
+        names = {(await here.open(None)).id for _ in range(100)}
+    assert len(names) == 100
+    assert all(name is not None and len(name) >= 128 / 6 for name in names)
+
+
+async def test_old_conversations_go_and_those_in_use_stay(url: str) -> None:
+    now_s = LONG_AGO_S
+    async with replica(url, lambda: now_s) as here:
+        old, used = await here.open(None), await here.open(None)
+        assert old.id is not None
+        await goes_on(old, state(ONE))
+        await goes_on(used, state(ONE))
+        now_s += 29 * DAY_S
+        await here.open(used.id)
+        now_s += 2 * DAY_S
+        async with replica(url, lambda: now_s, retention_days=0) as forever:
+            assert await forever.read(old.id) == talk(ONE)
+        async with replica(url, lambda: now_s, retention_days=30) as there:
+            assert await there.read(old.id) is None
+            assert used.id is not None
+            assert await there.read(used.id) == talk(ONE)
+
+
+async def test_servers_that_start_at_once_on_an_empty_database_all_work(url: str) -> None:
+    async def start_and_keep() -> None:
+        async with replica(url) as here:
+            assert here.health.ready, here.health.reason
+            await goes_on(await here.open(None), state(ONE))
+            assert here.health.ready, here.health.reason
+
+    await asyncio.gather(*(start_and_keep() for _ in range(4)))
+
+
+async def test_many_sessions_that_write_at_once_do_not_disturb_one_another(url: str) -> None:
+    async with replica(url) as here, replica(url) as there:
+
+        async def session(number: int) -> tuple[str | None, History]:
+            conversation = await (here if number % 2 else there).open(None)
+            turns: list[str] = []
+            for turn in range(6):
+                turns.append(f"{number} says {turn}")
+                await goes_on(conversation, state(*turns))
+            return conversation.id, talk(*turns)
+
+        for id, history in await asyncio.gather(*(session(number) for number in range(10))):
+            assert id is not None
+            assert await here.read(id) == history
+
+
+async def test_two_sessions_that_write_one_conversation_at_once_do_not_mix_it(url: str) -> None:
+    async with replica(url) as here, replica(url) as there:
+        older = await here.open(None)
+        assert older.id is not None
+        await goes_on(older, state(ONE))
+        newer = await there.open(older.id)
+        for count in range(5):
+            await asyncio.gather(
+                goes_on(older, state(ONE, *["old"] * count)), goes_on(newer, state(ONE, *["new"] * count))
+            )
+        assert await here.read(older.id) == talk(ONE, *["new"] * 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "comes_back"),
+    [
+        ("\0 nul \0", "\N{REPLACEMENT CHARACTER} nul \N{REPLACEMENT CHARACTER}"),
+        ("half \ud83d a pair", "half ? a pair"),
+        ("\N{PILE OF POO}\N{ZERO WIDTH JOINER} नमस्ते \u202e", None),
+        ("'; DROP TABLE messages; -- %s :x \\", None),
+        ("word " * 200_000 + "end", None),
+    ],
+    ids=["nul", "surrogate", "emoji", "sql", "megabyte"],
+)
+async def test_any_text_is_kept_as_far_as_it_is_text(url: str, text: str, comes_back: str | None) -> None:
+    async with replica(url) as here:
+        conversation = await here.open(None)
+        await goes_on(conversation, state(text, "yes"))
+        again = await here.open(conversation.id)
+        assert again.history == talk(comes_back or text, "yes")
+
+
+async def test_the_last_words_of_all_sessions_are_written_before_the_server_ends(url: str) -> None:
+    async with replica(url) as here:
+        live = [await here.open(None) for _ in range(5)]
+        for conversation in live:
+            conversation.observe(state(ONE, telling=TWO, words=2))
+    async with replica(url) as there:
+        for conversation in live:
+            assert conversation.id is not None
+            history = await there.read(conversation.id)
+            assert history is not None
+            assert history[-1].text == "A horse"

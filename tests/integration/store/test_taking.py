@@ -1,0 +1,104 @@
+"""A session that has given up waiting for its conversation takes it from nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tests.integration.store.replica import goes_on, replica, state, talk
+from voicebot.core.history import History
+from voicebot.store import conversations, database
+from voicebot.store.conversations import UNREACHABLE
+from voicebot.store.database import Database
+
+ONE, TWO = "tell me a joke", "A horse walks into a bar."
+
+
+async def no_question_under_way(store: conversations.Conversations) -> None:
+    async with asyncio.timeout(10):
+        while store._asking:
+            await asyncio.wait(store._asking)
+
+
+@pytest.mark.parametrize("same_server", [True, False])
+async def test_sqlite_that_answers_late_ends_no_live_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_server: bool
+) -> None:
+    monkeypatch.setattr(conversations, "ASK_S", 0.2)
+    monkeypatch.setattr(database, "LOCKED_S", 5.0)
+    path = tmp_path / "conversations.db"
+    async with replica(f"sqlite:///{path}") as here, replica(f"sqlite:///{path}") as there:
+        older = await here.open(None)
+        ended: list[str] = []
+        older.taken = lambda: ended.append("elsewhere")
+        await goes_on(older, state(ONE, TWO))
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        newcomer = here if same_server else there
+        refused = await newcomer.open(older.id)
+        assert (refused.notice, refused.history) == (UNREACHABLE, ())
+        assert refused.id != older.id
+        other.execute("COMMIT")
+        other.close()
+        await no_question_under_way(newcomer)
+        assert ended == []
+        await goes_on(older, state(ONE, TWO, "and more"))
+        assert older.id is not None
+        assert await there.read(older.id) == talk(ONE, TWO, "and more")
+        newer = await here.open(older.id)
+        assert newer.history == talk(ONE, TWO, "and more")
+        assert ended == ["elsewhere"]
+
+
+async def test_a_client_that_leaves_while_it_waits_ends_no_live_session(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, go_on = asyncio.Event(), asyncio.Event()
+    history = database._history
+
+    async def slow(connection: AsyncConnection, id: str) -> History:
+        reading.set()
+        await go_on.wait()
+        return await history(connection, id)
+
+    async with replica(url) as here:
+        older = await here.open(None)
+        ended: list[str] = []
+        older.taken = lambda: ended.append("elsewhere")
+        await goes_on(older, state(ONE, TWO))
+        with monkeypatch.context() as patch:
+            patch.setattr(database, "_history", slow)
+            opening = asyncio.create_task(here.open(older.id))
+            await reading.wait()
+            opening.cancel()
+            await asyncio.wait({opening})
+            go_on.set()
+            await no_question_under_way(here)
+        await goes_on(older, state(ONE, TWO, "and more"))
+        assert older.id is not None
+        assert await here.read(older.id) == talk(ONE, TWO, "and more")
+        assert ended == []
+
+
+async def test_a_commit_that_has_begun_is_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it does can't be undone: giving up now would leave the conversation with a session that does not exist."""
+    monkeypatch.setattr(conversations, "ASK_S", 0.2)
+    take = Database.take
+
+    async def slow_commit(self: Database, *args: Any, wanted: Callable[[], bool]) -> History | None:
+        history = await take(self, *args, wanted=wanted)
+        await asyncio.sleep(0.5)
+        return history
+
+    async with replica(url) as here:
+        older = await here.open(None)
+        await goes_on(older, state(ONE, TWO))
+        monkeypatch.setattr(Database, "take", slow_commit)
+        newer = await here.open(older.id)
+        assert (newer.id, newer.history, newer.notice) == (older.id, talk(ONE, TWO), None)

@@ -1,0 +1,95 @@
+"""The turns of a day, counted in both kinds of database: over restarts, between servers, and while it is away."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.integration.store.replica import replica
+from tests.support.postgres import Postgres
+from voicebot import config
+from voicebot.doors.turns import DailyTurns
+from voicebot.store import conversations
+from voicebot.store.conversations import Conversations
+from voicebot.store.database import Database
+
+DAY = 20_000
+
+
+def noon() -> float:
+    return (DAY + 0.5) * 86_400
+
+
+async def granted(turns: DailyTurns, tries: int) -> int:
+    return sum([await turns.take() for _ in range(tries)])
+
+
+async def test_the_count_outlives_a_restart_and_days_are_apart(url: str) -> None:
+    async with replica(url) as before:
+        assert await before.count_turns(DAY, 3) == 3
+        assert await before.count_turns(DAY + 1, 1) == 1
+    async with replica(url) as after:
+        assert await after.count_turns(DAY, 0) == 3
+        turns = DailyTurns(5, after, noon)
+        await turns.refresh()
+        assert turns.used == 3
+        assert await granted(turns, 4) == 2
+
+
+async def test_no_turn_is_counted_twice_or_lost_between_servers(url: str) -> None:
+    databases = [Database(url), Database(url)]
+    try:
+        await databases[0].count_turns(DAY, 0)
+        sums = await asyncio.gather(*(each.count_turns(DAY, 1) for each in databases * 20))
+    finally:
+        for each in databases:
+            await each.close()
+    assert sorted(sums) == list(range(1, 41))
+
+
+async def test_replicas_share_one_budget(url: str) -> None:
+    async with replica(url) as one, replica(url) as other:
+        budgets = [DailyTurns(5, each, noon) for each in (one, other)]
+        assert sum(await asyncio.gather(*(granted(each, 4) for each in budgets))) == 5
+
+
+async def test_postgres_that_goes_away_leaves_each_server_its_own_count(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "RETRY_S", 0.1)
+    async with replica(postgres.new_database("turns")) as here:
+        turns = DailyTurns(5, here, noon)
+        assert await turns.take()
+        postgres.stop()
+        try:
+            assert await granted(turns, 2) == 2
+            assert turns.used == 3
+        finally:
+            postgres.start()
+        async with asyncio.timeout(10):
+            while not here.health.ready:  # noqa: ASYNC110 (nothing tells of it)
+                await asyncio.sleep(0.05)
+        assert await granted(turns, 4) == 2
+        assert await here.count_turns(DAY, 0) == 5
+
+
+async def test_where_nothing_is_kept_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    off = Conversations(config.load(keep_conversations=False))
+    await off.start()
+    turns = DailyTurns(2, off, noon)
+    assert await granted(turns, 3) == 2
+    await off.close()
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_database_from_before_there_was_a_count_gets_one(url: str) -> None:
+    async with replica(url) as old:
+        assert old._database is not None
+        async with old._database._engine.begin() as connection:
+            await connection.exec_driver_sql("DROP TABLE daily_turns")
+    async with replica(url) as new:
+        assert await new.count_turns(DAY, 1) == 1

@@ -1,0 +1,59 @@
+"""Measures what can be measured of the page's look; `tests.realtime.browser.screenshots` takes pictures to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.async_api import expect
+
+from tests.realtime.browser.conftest import Browsers
+from tests.realtime.browser.screenshots import SCHEMES
+from tests.realtime.browser.visitor import Visitor
+from voicebot.core.state import Ruling, State
+from voicebot.core.verdict import Context, Decision, Verdict
+from voicebot.ui import panel
+
+LOOK = Path(__file__).with_name("look.js").read_text(encoding="utf-8")
+
+LEAST_CONTRAST = 4.5
+"""WCAG 2.2, 1.4.3 (AA), for text of normal size."""
+
+
+async def test_every_text_has_contrast_and_none_is_cut_off(browsers: Browsers) -> None:
+    visitor = await browsers.visit(microphone=False)
+    await visitor.page.emulate_media(reduced_motion="reduce")  # no colours half way between two states
+    await visitor.talk_button.click()
+    await visitor.types("Tell me a long story")
+    await visitor.sees_that("document.querySelector('.vb-assistant .vb-heard')?.textContent.split(' ').length > 3")
+    await assert_readable(visitor)
+
+
+async def test_verdicts_are_readable_however_long(browsers: Browsers) -> None:
+    visitor = await browsers.visit()
+    await visitor.page.emulate_media(reduced_motion="reduce")
+    await visitor.talk_button.click()
+    await visitor.sees("listening")
+    words, said = "no stop please I wanted to ask you something else " * 3, "Once upon a time there was a fox. " * 3
+    rulings = (
+        Ruling(1, Verdict(Decision.RESUME, "silence", "speech went on without a word", ""), Context(), 3.0),
+        Ruling(2, Verdict(Decision.RESUME, "echo", f"“{said}” is the bot's own voice", said), Context(), 1.4, True),
+        Ruling(
+            3, Verdict(Decision.REGENERATE, "stop word", f"“stop” stops the bot: “{words}”", words), Context(), 12.3
+        ),
+    )
+    show = "view => { voicebot._receive(view); voicebot._receive = () => {} }"  # and nothing that the bot still sends
+    await visitor.page.evaluate(show, panel.view(State(rulings=rulings)))
+    await expect(visitor.rulings).to_have_count(3)
+    await assert_readable(visitor)
+
+
+async def assert_readable(visitor: Visitor) -> None:
+    """In every width and both colours."""
+    for width in (320, 390, 700, 820, 1024, 1280, 1920):
+        await visitor.page.set_viewport_size({"width": width, "height": 800})
+        for scheme in SCHEMES:
+            await visitor.page.emulate_media(color_scheme=scheme)
+            look = await visitor.page.evaluate(LOOK)
+            assert len(look["texts"]) > 40
+            assert [text for text in look["texts"] if text["contrast"] < LEAST_CONTRAST] == []
+            assert look["outside"] == [], f"cut off at {width} pixels"

@@ -1,0 +1,98 @@
+"""What a visitor chooses in the page: it holds from the next turn on, and is still there after a reload."""
+
+from __future__ import annotations
+
+from playwright.async_api import Locator, expect
+
+from tests.realtime.browser.conftest import Browsers
+from tests.realtime.browser.test_look import assert_readable
+from tests.realtime.browser.visitor import Visitor
+
+STORY = "Tell me a long story"
+
+
+async def test_what_is_chosen_holds_from_the_next_turn_on_and_after_a_reload(browsers: Browsers) -> None:
+    visitor = await browsers.visit(microphone=False)
+    dialog = await opened(visitor)
+    await expect(dialog).to_contain_text("Applies from your next turn")
+    await expect(dialog.get_by_label("Who it is")).to_be_disabled()
+    await dialog.get_by_label("Speaks with").select_option(label="espeak")
+    await dialog.get_by_label("Voice", exact=True).select_option(label="Great Britain")
+    await dialog.get_by_label("Nothing of it").check()
+    await expect(dialog.get_by_role("status")).to_have_text("Saved. It applies from your next turn.")
+    await closed(visitor, dialog)
+
+    await cut_short(visitor, STORY)
+    await expect(visitor.answers).to_have_count(0)
+    await expect(visitor.questions).to_have_text(STORY)
+
+    # In the middle of an answer, which is still remembered as it was begun; the next one is not.
+    await visitor.types(STORY)
+    await visitor.hears_words(3)
+    dialog = await opened(visitor)
+    await dialog.get_by_label("The words you heard").check()
+    await visitor.page.keyboard.press("m")
+    await dialog.click(position={"x": 8, "y": 300})  # on its edge: then no element has the keyboard
+    await closed(visitor, dialog)
+    await visitor.sees("speaking")
+    await visitor.presses("Interrupt")
+    await visitor.sees("ready", timeout_s=3)
+    await expect(visitor.answers).to_have_count(0)
+    await cut_short(visitor, STORY)
+    await expect(visitor.answers.locator(".vb-cut")).to_have_text("interrupted")
+
+    await visitor.page.reload()
+    await visitor.ready()
+    dialog = await opened(visitor)
+    await expect(dialog.get_by_label("Voice", exact=True)).to_have_value("en")
+    await dialog.get_by_role("button", name="Back to the usual settings").click()
+    await expect(dialog.get_by_label("Voice", exact=True)).to_have_value("")
+
+
+async def test_what_can_no_longer_be_had_is_forgotten_silently(browsers: Browsers) -> None:
+    visitor = await browsers.visit(microphone=False)
+    stored = '{"persona": "pirate", "voice": "gone", "llm": "gpt", "language": 5, "sensitivity": "hard"}'
+    await visitor.page.evaluate("stored => localStorage.setItem('voicebot.choices', stored)", stored)
+    await visitor.page.reload()
+    await visitor.ready()
+    await visitor.types("What is ten times three?")
+    assert "thirty" in await visitor.hears_answer(1)
+    await expect(visitor.problem).to_be_empty()
+    dialog = await opened(visitor)
+    await expect(dialog.get_by_label("Voice", exact=True)).to_have_value("")
+    await expect(dialog.get_by_label("Hard to interrupt")).to_be_checked()
+    await visitor.page.emulate_media(reduced_motion="reduce")
+    await assert_readable(visitor)
+
+
+async def opened(visitor: Visitor) -> Locator:
+    """By keyboard."""
+    await visitor.page.get_by_role("button", name="Settings", exact=True).press("Enter")
+    dialog = visitor.page.get_by_role("dialog", name="Settings")
+    await expect(dialog).to_be_visible()
+    return dialog
+
+
+async def closed(visitor: Visitor, dialog: Locator) -> None:
+    """Escape closes it and does no more; the keyboard is where it was."""
+    await visitor.page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+    assert await visitor.focused() == "Settings"
+
+
+async def test_it_is_in_the_middle_and_a_press_beside_it_closes_it(browsers: Browsers) -> None:
+    visitor = await browsers.visit(microphone=False)
+    dialog = await opened(visitor)
+    above, below = await dialog.evaluate(
+        "it => (({ top, bottom }) => [top, innerHeight - bottom])(it.getBoundingClientRect())"
+    )
+    assert above == below > 0
+    await visitor.page.mouse.click(8, 8)
+    await expect(dialog).to_be_hidden()
+
+
+async def cut_short(visitor: Visitor, question: str) -> None:
+    await visitor.types(question)
+    await visitor.hears_words(3)
+    await visitor.presses("Interrupt")
+    await visitor.sees("ready", timeout_s=3)

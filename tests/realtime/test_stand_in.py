@@ -1,0 +1,140 @@
+"""A model's service fails, is back and fails again: what the user hears meanwhile, and what the model is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from tests.realtime.test_webrtc import until
+from tests.simulators.brain import Answer
+from tests.simulators.chat import ChatSimulator
+from tests.simulators.faults import Fault
+from tests.support.engines import ScriptedStt, ToneTts
+from tests.support.live_server import LiveServer, serving
+from tests.support.ws_client import WsClient, plays_until, ws_client
+from voicebot import build, config
+from voicebot.core.sayings import apology
+from voicebot.engines.llm.messages import MODEL_AWAY_EXPLAINED
+from voicebot.engines.llm.offline.talk import AWAY, BEYOND, READY, STILL_BEYOND
+
+LANGUAGES = frozenset({"en", "de"})
+FOUR = "Two plus two is four."
+BLUE = "Because air scatters blue light most."
+
+
+@dataclass
+class Bot:
+    server: LiveServer
+    client: WsClient
+    groq: ChatSimulator
+
+    async def asks(self, text: str) -> str:
+        """The answer, heard to its end."""
+        await self.client.send("text", text=text)
+        await plays_until(self.client, "state", phase="idle")
+        return str(self.client.all("llm.final")[-1]["text"])
+
+    async def until_groq_is(self, ready: bool) -> None:
+        """An engine whose rest is over counts as ready, but only a probe that went well takes its reason away."""
+        preflight = self.server.connections.preflight
+
+        def is_so() -> bool:
+            groq = preflight.health["llm"][0]
+            return groq.ready is ready and (groq.reason is None) is ready
+
+        await until(is_so)
+
+
+@asynccontextmanager
+async def talking(groq: ChatSimulator, **options: Any) -> AsyncIterator[Bot]:
+    given = {"groq_api_key": "gsk_simulated", "groq_base_url": groq.url, "llm_retries": 0, "engine_rest_s": 0.1}
+    settings = config.load(**(given | options))
+    heard, spoken = ScriptedStt(languages=LANGUAGES), ToneTts(languages=LANGUAGES)
+    engines = replace(build.build(settings), stt=heard, tts=spoken)
+    async with serving(engines, settings) as server, ws_client(server) as client:
+        await server.connections.preflight.check()
+        yield Bot(server, client, groq)
+
+
+@pytest.fixture
+async def groq() -> AsyncIterator[ChatSimulator]:
+    async with ChatSimulator() as running:
+        yield running
+
+
+@pytest.mark.parametrize("fault", [Fault.SERVER_ERROR, Fault.UNAUTHORIZED])
+async def test_the_stand_in_says_once_that_the_model_is_away_and_answers_what_it_can(
+    groq: ChatSimulator, fault: Fault
+) -> None:
+    async with talking(groq) as bot:
+        groq.answers.append(Answer("Hello from the model."))
+        assert await bot.asks("hello") == "Hello from the model."
+        groq.faults.always(fault)
+        assert await bot.asks("why is the sky blue") == f"{AWAY} {BEYOND}"
+        assert await bot.asks("and who was napoleon") == STILL_BEYOND
+        assert await bot.asks("what is two plus two") == FOUR
+
+        groq.faults.always(None)
+        await bot.until_groq_is(ready=True)
+        groq.answers.append(Answer(BLUE))
+        assert await bot.asks("why is the sky blue") == BLUE
+        system, *talk = groq.completions[-1].body["messages"]
+        assert MODEL_AWAY_EXPLAINED in system["content"]
+        assert [each["content"] for each in talk[3:8]] == [
+            f"{AWAY} {BEYOND}",
+            "and who was napoleon",
+            STILL_BEYOND,
+            "what is two plus two",
+            FOUR,
+        ]
+
+        groq.faults.always(fault)
+        assert await bot.asks("what is two plus two") == f"{AWAY} {FOUR}"
+        assert await bot.asks("what is two plus two") == FOUR
+
+
+async def test_a_model_that_is_away_from_the_start_is_told_of_in_each_session(groq: ChatSimulator) -> None:
+    groq.faults.always(Fault.UNAUTHORIZED)
+    async with talking(groq) as bot:
+        assert (await bot.asks("hello")).startswith(AWAY)
+        assert (await bot.asks("hello")).endswith(READY)
+        async with ws_client(bot.server) as other:
+            assert (await replace(bot, client=other).asks("what is two plus two")) == f"{AWAY} {FOUR}"
+
+
+async def test_another_model_that_stands_in_says_nothing_of_it_and_nothing_is_sent_of_it(groq: ChatSimulator) -> None:
+    groq.faults.always(Fault.SERVER_ERROR)
+    async with ChatSimulator() as openai:
+        openai.answers.append(Answer(BLUE))
+        options = {"openai_api_key": "sk-simulated", "openai_base_url": f"{openai.url}/v1", "engine_rest_s": 60}
+        async with talking(groq, **options) as bot:
+            assert await bot.asks("why is the sky blue") == BLUE
+            (request,) = openai.completions
+            assert [set(message) for message in request.body["messages"]] == [{"role", "content"}] * 2
+            openai.faults.always(Fault.SERVER_ERROR)
+            assert await bot.asks("why is the sky blue") == f"{AWAY} {BEYOND}"
+
+
+async def test_a_user_who_has_chosen_the_rules_hears_nothing_of_a_model(groq: ChatSimulator) -> None:
+    groq.faults.always(Fault.SERVER_ERROR)
+    async with talking(groq) as bot:
+        await bot.client.send("configure", llm="offline")
+        assert "away" not in await bot.asks("why is the sky blue")
+
+
+async def test_without_a_model_the_rules_are_as_ever() -> None:
+    async with ChatSimulator() as unused, talking(unused, groq_api_key=None) as bot:
+        assert "away" not in await bot.asks("why is the sky blue")
+        assert await bot.asks("what is two plus two") == FOUR
+
+
+async def test_in_a_language_that_the_rules_do_not_know_nothing_stands_in(groq: ChatSimulator) -> None:
+    """The user is told in that language that it went wrong, as ever."""
+    groq.faults.always(Fault.SERVER_ERROR)
+    async with talking(groq) as bot:
+        await bot.client.send("configure", language="de")
+        assert await bot.asks("warum ist der Himmel blau") == apology("de")

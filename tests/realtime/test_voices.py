@@ -1,0 +1,86 @@
+"""A voice that is not on this machine yet is chosen in a conversation: nobody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.realtime.test_services import Talk, answers
+from tests.simulators.faults import Fault
+from tests.simulators.files import FileHost
+from tests.support.further_voices import host_of_voices
+from tests.support.live_server import LiveServer, serving
+from tests.support.rtc_client import RtcClient
+from voicebot import build, config
+
+
+@pytest.fixture
+async def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FileHost]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with host_of_voices() as running:
+        yield running
+
+
+async def told(server: LiveServer) -> dict[str, Any]:
+    """What the page is told of hibari: its further voices, its health."""
+    page = await server.get("/webrtc/config")
+    (engine,) = (each for each in page["options"]["engines"]["tts"] if each["name"] == "hibari")
+    (health,) = (each for each in page["stages"]["tts"] if each["name"] == "hibari")
+    return {"voices": {each["value"]: each["label"] for each in engine["voices"]["en"]}, **health}
+
+
+async def until_told(server: LiveServer, name: str, label: str) -> dict[str, Any]:
+    async with asyncio.timeout(20):
+        while (page := await told(server))["voices"][name] != label:  # noqa: ASYNC110 - it is asked over HTTP
+            await asyncio.sleep(0.05)
+    return page
+
+
+def kept_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*.onnx")]
+
+
+async def test_a_voice_is_fetched_while_the_usual_one_speaks(
+    host: FileHost, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "voicebot")
+    host.pace_s = 0.03
+    options = config.load()
+    async with serving(build.build(options), options) as server, RtcClient(server.url) as client:
+        assert (await told(server))["voices"]["emma"] == "Emma, British woman (is downloaded first, 8 MB)"
+        talk = Talk(server, client)
+        client.send({"type": "configure", "voice": "emma"})
+        await host.requested(1)
+        talk.types("what is two plus two")
+        state = await talk.answered(1)
+        assert answers(state)[0]["heard"]
+        assert state["engines"]["tts"] == {"name": "hibari", "reasons": []}
+
+        page = await until_told(server, "emma", "Emma, British woman")
+        assert (page["ready"], page["warning"]) == (True, None)
+        talk.types("what is three plus three")
+        await talk.answered(2)
+    assert "the voice emma can be used" in caplog.messages
+    assert kept_in(tmp_path) == ["bf_emma.int8.onnx"]
+
+
+async def test_a_voice_that_cannot_be_fetched_is_said_and_the_usual_one_speaks(host: FileHost) -> None:
+    host.faults.always(Fault.FORBIDDEN)
+    options = config.load()
+    async with serving(build.build(options), options) as server, RtcClient(server.url) as client:
+        talk = Talk(server, client)
+        client.send({"type": "configure", "voice": "kore"})
+        why = "could not be downloaded: the server does not give it (HTTP 403)"
+        page = await until_told(server, "kore", f"Kore, American woman ({why})")
+        assert (page["ready"], page["warning"]) == (True, f"the voice kore {why}")
+        talk.types("what is two plus two")
+        state = await talk.answered(1)
+        assert answers(state)[0]["heard"]
+        assert state["engines"]["tts"]["name"] == "hibari"

@@ -1,0 +1,587 @@
+"""What hostile, broken and merely unlucky WebRTC clients may do: others don't feel it, and no honest one suffers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from copy import copy
+from typing import Any
+
+import psutil
+import pytest
+from aioice.ice import CandidatePair, StunProtocol
+from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpReceiver
+from aiortc.rtcsctptransport import (
+    SCTP_DATA_FIRST_FRAG,
+    SCTP_DATA_LAST_FRAG,
+    HeartbeatChunk,
+    SackChunk,
+    tsn_minus_one,
+)
+from fastrtc.webrtc_connection_mixin import WebRTCConnectionMixin
+
+from tests.realtime.test_webrtc import answered, quick, until
+from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
+from tests.support.live_server import LiveServer, serving
+from tests.support.rtc_client import Json, OfferRefusedError, RtcClient
+from tests.support.rtc_misuse import Misuser
+from voicebot import config, limits
+from voicebot.core.history import History
+from voicebot.transports.webrtc import VoiceHandler
+
+FRAME = 960
+
+
+def is_closed(message: Json) -> bool:
+    return bool(message["type"] == "closed")
+
+
+def is_hello(message: Json) -> bool:
+    return bool(message["type"] == "hello")
+
+
+def handler_of(server: LiveServer) -> VoiceHandler:
+    (handler,) = server.connections.sessions
+    return handler
+
+
+async def converses(client: RtcClient) -> None:
+    """The client is answered: nothing of its session is broken."""
+    before = sum(message["type"] == "state" for message in client.messages)
+    client.send({"type": "text", "text": "are you there?"})
+
+    def is_answered(message: Json) -> bool:
+        return bool(message["type"] == "state" and message["phase"] == "idle" and message["chat"])
+
+    await client._changed.until(
+        lambda: next(
+            (message for message in states(client)[before:] if is_answered(message) and was_heard(message)), None
+        ),
+        15,
+        "answer",
+    )
+
+
+def states(client: RtcClient) -> list[Json]:
+    return [message for message in client.messages if message["type"] == "state"]
+
+
+def was_heard(state: Json) -> bool:
+    return bool(state["chat"][-1].get("heard"))
+
+
+@asynccontextmanager
+async def visited(munge: Callable[[str], str] = str, **settings: Any) -> AsyncIterator[tuple[LiveServer, Misuser]]:
+    agent = ScriptedAgent(scripts=[["Fine."]] * 5)
+    async with quick(agent, **settings) as server, Misuser(server.url, munge) as client:
+        yield server, client
+
+
+# Sessions that can't be told anything (D3) ------------------------------------------------------------------------
+
+
+def only_takes(size: int) -> Callable[[str], str]:
+    def munge(sdp: str) -> str:
+        lines = [line for line in sdp.splitlines() if not line.startswith("a=max-message-size")]
+        return "".join(f"{line}\r\n" for line in [*lines, f"a=max-message-size:{size}"])
+
+    return munge
+
+
+async def test_a_client_that_takes_no_messages_is_refused_and_told_why() -> None:
+    async with quick() as server:
+        with pytest.raises(OfferRefusedError, match=r"400 .*max-message-size must be at least"):
+            async with Misuser(server.url, only_takes(10)):
+                pass
+        assert server.connections.admission.sessions == 0
+
+
+def fails(*_: object, **__: object) -> None:
+    raise ValueError("a fault")
+
+
+async def test_a_session_whose_channel_raises_ends_in_time_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with visited(session_minutes=0.03) as (server, client):
+        await client.wait_for_message(is_hello)
+        monkeypatch.setattr(handler_of(server).channel, "send", fails)
+        await until(lambda: server.connections.admission.sessions == 0)
+
+
+async def test_a_session_whose_channel_raises_ends_when_no_sound_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with visited(media_timeout_s=1) as (server, client):
+        await client.wait_for_message(is_hello)
+        monkeypatch.setattr(handler_of(server).channel, "send", fails)
+        client.link.drop_next(10_000)
+        await until(lambda: server.connections.admission.sessions == 0)
+
+
+async def test_a_session_that_can_not_be_told_anything_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client has closed the data channel, and goes on sending sound."""
+    monkeypatch.setattr(limits, "UNTOLD_S", 0.5)
+    async with visited() as (server, client):
+        await client.wait_for_message(is_hello)
+        client._channel.close()
+        await until(lambda: server.connections.admission.sessions == 0)
+
+
+async def test_a_client_that_does_not_read_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "UNTOLD_S", 0.5)
+    monkeypatch.setattr("voicebot.transports.webrtc.MAX_BUFFERED_BYTES", 50)
+    async with visited() as (server, client):
+        await client.wait_for_message(is_hello)
+
+        async def receive_nothing(data: bytes) -> None:
+            """No acknowledgement leaves."""
+
+        vars(client.sctp)["_handle_data"] = receive_nothing
+        client.send({"type": "text", "text": "tell me something"})
+        await until(lambda: server.connections.admission.sessions == 0, 20)
+
+
+async def test_a_conversation_that_is_too_long_for_the_client_is_shown_in_part() -> None:
+    agent = ScriptedAgent(scripts=[["Fine."]] * 20)
+    async with quick(agent, messages_per_s=100) as server, Misuser(server.url, only_takes(16_384)) as client:
+        await client.wait_for_message(is_hello)
+        for number in range(6):
+            client.send({"type": "text", "text": "\x01" * 1_900 + f" number {number}"})
+        state = await client.wait_for_message(
+            lambda message: message["type"] == "state" and "number 5" in json.dumps(message["chat"])
+        )
+        assert len(json.dumps(state, ensure_ascii=False)) <= 16_384
+        client.send({"type": "clear"})
+        await converses(client)
+
+
+async def test_half_a_character_from_a_service_mutes_nothing() -> None:
+    agent = ScriptedAgent(scripts=[["Half a \ud83d character."], ["Fine."]])
+    async with quick(agent) as server, RtcClient(server.url) as client:
+        client.send({"type": "text", "text": "hello"})
+        state = await client.wait_for_message(answered(1))
+        assert "\ufffd" in state["chat"][-1]["heard"]
+        await converses(client)
+
+
+async def test_a_session_without_a_data_channel_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is agreed upon outside the connection, so that the server never hears of it."""
+    monkeypatch.setattr(limits, "CONNECTING_S", 1.0)
+    make = RTCPeerConnection.createDataChannel
+
+    def negotiated(peer: RTCPeerConnection, label: str) -> RTCDataChannel:
+        return make(peer, label, negotiated=True, id=0)
+
+    async with quick() as server:
+        monkeypatch.setattr(RTCPeerConnection, "createDataChannel", negotiated)
+        async with RtcClient(server.url) as client:
+            assert len(server.connections.pcs) == 1
+            await client.wait_for_state("closed")
+            await until(lambda: not server.connections.pcs)
+
+
+async def test_one_session_that_can_not_be_ended_keeps_no_other_from_its_goodbye(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server, RtcClient(server.url) as first:
+        await first.wait_for_message(is_hello)
+        monkeypatch.setattr(handler_of(server), "say_goodbye", fails)
+        async with RtcClient(server.url) as second:
+            hello = await second.wait_for_message(is_hello)
+            second.send({"type": "text", "text": "keep this"})
+            await second.wait_for_message(answered(1))
+            monkeypatch.setattr(server.connections.ice, "close", fails)
+            stored: list[History | None] = []
+            close = server.connections.conversations.close
+
+            async def close_store() -> None:
+                if not stored:
+                    stored.append(await server.connections.conversations.read(hello["conversation"]))
+                    await close()
+
+            monkeypatch.setattr(server.connections.conversations, "close", close_store)
+            await server.connections.close()
+            assert (await second.wait_for_message(is_closed))["code"] == "shutdown"
+            assert [message.text for message in stored[0] or ()][:1] == ["keep this"]
+            assert server.connections.pcs == {}
+
+
+# Sound (D5) -------------------------------------------------------------------------------------------------------
+
+
+async def decoded_s(client: Misuser, server: LiveServer, packets: Callable[[int], int], count: int) -> float:
+    """How much sound the server has made of `count` packets with these RTP times."""
+    await client.wait_for_message(is_hello)
+    client.silence_microphone()
+    heard: list[float] = []
+    handler = handler_of(server)
+    receive = handler.receive
+
+    async def counted(frame: tuple[int, Any]) -> None:
+        heard.append(frame[1].size / frame[0])
+        await receive(frame)
+
+    handler.receive = counted  # type: ignore[method-assign]
+    for number in range(count):
+        await client.send_packet(time=packets(number))
+        if number % 20 == 0:
+            await asyncio.sleep(0.005)
+    await asyncio.sleep(0.3)
+    return sum(heard)
+
+
+async def test_jumps_of_the_clock_make_no_sound() -> None:
+    async with visited() as (server, client):
+        made_s = await decoded_s(client, server, lambda number: 10_000_000 + number * 48_000, 12)
+        assert 0.2 <= made_s <= 12 * 0.22 + 0.5
+
+
+async def test_no_more_sound_is_made_than_a_client_can_have_spoken() -> None:
+    async with visited() as (server, client):
+        began_s = time.monotonic()
+        made_s = await decoded_s(client, server, lambda number: 10_000_000 + number * FRAME, 900)
+        took_s = time.monotonic() - began_s
+        assert made_s <= limits.SOUND_BURST_S + limits.SOUND_SPEED * took_s + 1
+        await converses(client)
+
+
+async def test_sound_that_comes_late_and_all_at_once_is_heard_whole() -> None:
+    """Four seconds of it."""
+    async with visited() as (server, client):
+        assert await decoded_s(client, server, lambda number: 10_000_000 + number * FRAME, 200) >= 200 * 0.02
+
+
+async def test_few_sources_of_sound_are_heard_and_a_connection_with_many_can_be_closed() -> None:
+    async with visited() as (server, client):
+        await client.wait_for_message(is_hello)
+        for number in range(200):
+            await client.send_packet(time=number * FRAME, ssrc=1_000 + number)
+            await asyncio.sleep(0.001)
+        (peer,) = server.connections.pcs.values()
+        receivers: list[RTCRtpReceiver] = peer.getReceivers()
+        assert len(receivers[0]._RTCRtpReceiver__remote_streams) <= limits.SOUND_SOURCES  # type: ignore[attr-defined]
+        await asyncio.sleep(2)  # reports on 32 sources and more can't be written
+        client.send({"type": "bye"})
+        await until(lambda: server.connections.admission.sessions == 0)
+
+
+def prefers(codec: str) -> Callable[[str], str]:
+    def munge(sdp: str) -> str:
+        audio, found, rest = sdp.partition("m=application")
+        lines = [line for line in audio.splitlines() if "rtpmap" not in line or codec in line]
+        return "".join(f"{line}\r\n" for line in lines if not line.startswith("a=fmtp")) + found + rest
+
+    return munge
+
+
+@pytest.mark.parametrize("codec", ["PCMU/8000", "PCMA/8000", "G722/8000"])
+async def test_a_client_with_another_codec_is_heard(codec: str) -> None:
+    engines = scripted(ScriptedStt(scripts=[["hello"]]), ScriptedAgent(scripts=[["Fine."]]), ToneTts())
+    async with serving(engines, config.load()) as server, Misuser(server.url, prefers(codec)) as client:
+        await client.wait_for_message(is_hello)
+        client.microphone.say(loud(1.0))
+        await client.wait_for_message(answered(1), 20)
+
+
+async def test_a_report_that_asks_for_thousands_of_packets_gets_none() -> None:
+    async with visited() as (server, client):
+        await client.wait_for_message(is_hello)
+        await converses(client)
+        (peer,) = server.connections.pcs.values()
+        sender = peer.getSenders()[0]
+        sent: list[int] = []
+
+        async def retransmit(number: int) -> None:
+            sent.append(number)
+
+        vars(sender)["_retransmit"] = retransmit
+        body = struct.pack("!II", client._audio.sender._ssrc, sender._ssrc) + struct.pack("!HH", 0, 0xFFFF) * 100
+        await client.send_rtcp(struct.pack("!BBH", 0x81, 205, len(body) // 4) + body)
+        await converses(client)
+        assert sent == []
+
+
+async def test_a_client_that_sends_from_one_of_its_addresses_and_receives_at_the_other_is_heard() -> None:
+    """Each side chose another of two pairs of addresses, as may happen when both are proven at the same time."""
+    async with quick() as server, AsyncExitStack() as stack:
+        client = Misuser(server.url)
+        client.link.loss = 1.0
+        await stack.enter_async_context(client)
+        await client.wait_for_message(is_hello)
+        connection = client._audio.sender.transport.transport._connection
+        (chosen,) = connection._nominated.values()
+        _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: StunProtocol(connection), local_addr=(chosen.local_addr[0], 0)
+        )
+        connection._protocols.append(protocol)
+        protocol.local_candidate = copy(chosen.local_candidate)
+        protocol.local_candidate.port = protocol.transport.get_extra_info("sockname")[1]
+        other = CandidatePair(protocol, chosen.remote_candidate)
+        await connection.check_start(other)
+        (peer,) = server.connections.pcs.values()
+        theirs = peer.sctp.transport.transport._connection
+        await until(lambda: [pair.remote_addr for pair in theirs._nominated.values()] == [other.local_addr])
+        connection._nominated[1] = chosen
+        client.link.loss = 0.0
+        client.microphone.say(loud(0.8))
+        await client.wait_for_message(lambda message: message["type"] == "state" and message["phase"] == "listening")
+
+
+async def test_an_empty_datagram_ends_no_session() -> None:
+    """Anybody who finds the port can send one."""
+    async with visited() as (_, client):
+        await client.wait_for_message(is_hello)
+        (pair,) = client._audio.sender.transport.transport._connection._nominated.values()
+        with socket.socket(
+            socket.AF_INET6 if ":" in pair.remote_addr[0] else socket.AF_INET, socket.SOCK_DGRAM
+        ) as visitor:
+            visitor.sendto(b"", pair.remote_addr)
+        await converses(client)
+
+
+# Offers that nobody connects on (D11) -----------------------------------------------------------------------------
+
+
+async def test_offers_that_never_connect_keep_nobody_out_and_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CONNECTING_S", 2.0)
+    async with quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server:
+        async with RtcClient(server.url) as client:  # so that all that is loaded late is there
+            await client.wait_for_message(is_hello)
+        await until(lambda: not server.connections.pcs)
+        files = psutil.Process().num_fds()
+        hanging, tasks = [Misuser(server.url) for _ in range(12)], []
+        for each in hanging:
+            each.may_connect.clear()
+            tasks.append(asyncio.create_task(each.connect()))
+            await asyncio.wait_for(each.offered.wait(), 10)
+        async with RtcClient(server.url) as client:
+            await converses(client)
+            assert server.connections.admission.sessions == 1
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for each in hanging:
+            await each.close()
+        await until(lambda: not server.connections.pcs and server.connections.admission.pending == 0)
+        await until(lambda: psutil.Process().num_fds() <= files + 2)
+
+
+async def test_a_client_that_connects_when_all_places_are_taken_is_told_so() -> None:
+    async with quick(ScriptedAgent(scripts=[["Fine."]] * 5), max_sessions=1) as server:
+        late = Misuser(server.url)
+        late.may_connect.clear()
+        connecting = asyncio.create_task(late.connect())
+        await late.offered.wait()
+        async with RtcClient(server.url) as client:
+            late.may_connect.set()
+            closed = await late.wait_for_message(is_closed)
+            assert closed["code"] == "full"
+            assert "All 1 places are taken" in closed["reason"]
+            assert not any(is_hello(message) for message in late.messages)
+            await converses(client)
+            await until(lambda: len(server.connections.pcs) == 1)
+        await asyncio.gather(connecting, return_exceptions=True)
+        await late.close()
+
+
+async def test_a_name_can_be_used_again_after_a_try_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FastRTC ends what has the name of an offer that has not connected after 30 s, here after 1 s."""
+    forget = WebRTCConnectionMixin.connection_timeout
+
+    async def soon(connections: Any, peer: Any, name: str, _: float) -> None:
+        await forget(connections, peer, name, 1.0)
+
+    monkeypatch.setattr(WebRTCConnectionMixin, "connection_timeout", soon)
+    async with quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server:
+        first = Misuser(server.url, lambda sdp: sdp.replace("a=sendrecv", "a=recvonly"))
+        with pytest.raises(OfferRefusedError, match="400"):
+            await first.connect()
+        await first.close()
+        second = RtcClient(server.url)
+        second.webrtc_id = first.webrtc_id
+        async with second:
+            third = RtcClient(server.url)
+            third.webrtc_id = first.webrtc_id
+            with pytest.raises(OfferRefusedError, match="409"):
+                await third.connect()
+            await third.close()
+            await asyncio.sleep(1.5)
+            assert second.state == "connected"
+            await converses(second)
+
+
+# The data channel (D14) -------------------------------------------------------------------------------------------
+
+
+async def is_ended_as_a_flood(server: LiveServer, client: Misuser) -> None:
+    assert (await client.wait_for_message(is_closed))["code"] == "flood"
+    await until(lambda: server.connections.admission.sessions == 0)
+
+
+async def keep_sending(client: Misuser, send: Callable[[], Any], times: int) -> None:
+    """Stops early once the server has hung up."""
+    for number in range(times):
+        if any(is_closed(message) for message in client.messages) or client.state != "connected":
+            return
+        await send()
+        if number % 10 == 0:
+            await asyncio.sleep(0.002)
+
+
+@pytest.mark.parametrize("size", [1_100, 1])
+async def test_a_message_without_an_end_ends_the_session(size: int) -> None:
+    async with visited() as (server, client):
+        await client.wait_for_message(is_hello)
+        flags = iter([SCTP_DATA_FIRST_FRAG])
+        await keep_sending(client, lambda: client.send_fragment(b"x" * size, flags=next(flags, 0)), 2_000)
+        await is_ended_as_a_flood(server, client)
+
+
+async def test_more_streams_than_any_client_needs_end_the_session() -> None:
+    async with visited() as (server, client):
+        await client.wait_for_message(is_hello)
+        streams = iter(range(100, 1_000))
+        await keep_sending(
+            client, lambda: client.send_fragment(b"x", flags=SCTP_DATA_FIRST_FRAG, stream=next(streams)), 500
+        )
+        await is_ended_as_a_flood(server, client)
+
+
+async def test_a_flood_of_chunks_ends_the_session() -> None:
+    async with visited() as (server, client):
+        await client.wait_for_message(is_hello)
+        await keep_sending(client, lambda: client.send_chunk(HeartbeatChunk()), 10_000)
+        await is_ended_as_a_flood(server, client)
+
+
+async def test_what_can_not_be_read_ends_its_session_and_nothing_else() -> None:
+    async with quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server, RtcClient(server.url) as honest:
+        async with Misuser(server.url) as client:
+            await client.wait_for_message(is_hello)
+            chunk = SackChunk()
+            chunk.cumulative_tsn = tsn_minus_one(client.sctp._local_tsn)
+            broken = bytes(chunk)[:-4] + struct.pack("!HH", 60_000, 60_000)
+            await send_raw(client, broken)
+            assert (await client.wait_for_message(is_closed))["code"] == "flood"
+        await converses(honest)
+
+
+async def send_raw(client: Misuser, chunk: bytes) -> None:
+    """A chunk as it stands, in an SCTP packet."""
+
+    class Raw(HeartbeatChunk):
+        def __bytes__(self) -> bytes:
+            return chunk
+
+    await client.send_chunk(Raw())
+
+
+async def test_an_acknowledgement_of_billions_of_packets_and_a_parameter_without_a_length_block_nobody() -> None:
+    async with (
+        quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server,
+        RtcClient(server.url) as honest,
+        Misuser(server.url) as client,
+    ):
+        await client.wait_for_message(is_hello)
+        sack = SackChunk()
+        sack.cumulative_tsn = client.sctp._last_received_tsn or 0
+        sack.gaps = [(1, 65_535)] * 250
+        await client.send_chunk(sack)
+        await send_raw(client, struct.pack("!BBH", HeartbeatChunk.type, 0, 12) + b"\x00" * 8)
+        began_s = time.monotonic()
+        await converses(honest)
+        assert time.monotonic() - began_s < 5
+        await converses(client)
+
+
+async def test_a_long_message_that_is_whole_is_read() -> None:
+    """It is refused for its length, and the session goes on."""
+    async with visited() as (_, client):
+        client._channel.send("x" * 65_000)
+        error = await client.wait_for_message(lambda message: message["type"] == "error")
+        assert "allowed" in error["message"]
+        await converses(client)
+
+
+async def test_messages_are_not_sent_back_and_further_channels_are_not_read() -> None:
+    async with visited() as (server, client):
+        await client.wait_for_message(is_hello)
+        other = client._peer.createDataChannel("other")
+        await until(lambda: other.readyState == "open")
+        said: list[str] = []
+        other.on("message", said.append)
+        other.send(json.dumps({"type": "bye"}))
+        await converses(client)
+        assert said == []
+        assert {message["type"] for message in client.messages} <= {"hello", "state", "telemetry"}
+        assert sum(is_hello(message) for message in client.messages) == 1
+        assert server.connections.admission.sessions == 1
+
+
+async def test_messages_in_one_piece_may_come_in_any_number_of_streams_that_was_opened() -> None:
+    async with visited() as (_, client):
+        await client.wait_for_message(is_hello)
+        for stream in (100, 102, 104):
+            await client.send_fragment(b"{}", flags=SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG, stream=stream)
+        await converses(client)
+
+
+# Refused offers (D25), faults beside the conversation, the clock --------------------------------------------------
+
+
+async def test_a_refused_offer_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with quick() as server:
+        for sdp in ("v=0\r\nm=audio 9 x\r\nm=application 9 y", "nonsense"):
+            caplog.clear()
+            refused = await server.post("/webrtc/offer", {"sdp": sdp, "type": "offer", "webrtc_id": "x"})
+            assert refused.status_code == 400
+            records = [record for record in caplog.records if record.name.startswith("voicebot")]
+            assert [record.levelno for record in records] == [logging.INFO]
+            assert records[0].exc_info is None
+            assert "\n" not in records[0].getMessage()
+
+
+async def test_an_offer_that_is_too_long_is_refused_before_it_is_parsed() -> None:
+    async with quick() as server:
+        refused = await server.post("/webrtc/offer", {"sdp": "x" * 20_000, "type": "offer", "webrtc_id": "x"})
+        assert refused.status_code == 413
+        assert "20000 are allowed" in refused.json()["error"]
+
+
+async def test_faults_of_the_recorder_the_store_and_the_meter_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("begin", "end", "heard", "played", "happened"):
+        monkeypatch.setattr(f"voicebot.recording.recorder.Recorder.{name}", fails)
+    for name in ("began", "changed", "underran", "ended"):
+        monkeypatch.setattr(f"voicebot.telemetry.SessionMeter.{name}", fails)
+    monkeypatch.setattr("voicebot.store.conversation.Conversation.observe", fails)
+    engines = scripted(ScriptedStt(scripts=[["hello"]]), ScriptedAgent(scripts=[["Fine."], ["Well."]]), ToneTts())
+    async with serving(engines, config.load()) as server:
+        async with RtcClient(server.url) as client:
+            await client.wait_for_message(is_hello)
+            client.microphone.say(loud(1.0))
+            await client.heard.wait_for_sound()
+            await client.wait_for_message(answered(1))
+            await converses(client)
+        await until(lambda: server.connections.admission.sessions == 0)
+    places = [record.getMessage().split(" failed")[0] for record in caplog.records if record.name == "voicebot.faults"]
+    assert len(places) == len(set(places)), "each place is logged once"
+    assert {"recording", "recording the bot", "the journal", "metering", "keeping the conversation"} <= set(places)
+
+
+async def test_a_clock_that_is_set_back_mutes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with visited() as (server, client):
+        await converses(client)
+        now = time.time
+        for step_s in (-3_600, 86_400):
+            with monkeypatch.context() as patched:
+                patched.setattr(time, "time", lambda step_s=step_s: now() + step_s)
+                spoken_s = time.monotonic()
+                await converses(client)
+                await client.heard.wait_for_sound(5, after_s=spoken_s)
+        assert server.connections.admission.sessions == 1

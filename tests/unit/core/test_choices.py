@@ -1,0 +1,163 @@
+"""What the user chooses: when it holds, and what it takes then to interrupt the bot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.core.test_machine import Session, bot, speaking, user
+from voicebot.core.choices import Choices, Demands, InterruptedHistory, Sensitivity
+from voicebot.core.endpoint import Edge, Endpointer, EndpointRules
+from voicebot.core.events import (
+    ApplyChoices,
+    CancelReply,
+    ChoicesMade,
+    Command,
+    FinalTranscript,
+    InterruptPressed,
+    PartialTranscript,
+    ReplyEnded,
+    SpeechEnded,
+    SpeechPaused,
+    SpeechStarted,
+    StartReply,
+    TextTyped,
+    Timer,
+    WordsHeard,
+)
+from voicebot.core.state import Rules
+from voicebot.core.verdict import Context, Decision, judge
+from voicebot.core.verdict_case import Case
+
+GERMAN = Choices(language="de")
+MERGING = Choices(interrupted_history=InterruptedHistory.MERGE)
+
+
+def kinds(commands: list[Command]) -> list[type[Command]]:
+    return [type(command) for command in commands]
+
+
+# When they hold ---------------------------------------------------------------------------------------------------
+
+
+def test_what_is_chosen_in_silence_holds_at_once() -> None:
+    session = Session()
+    assert session.post(ChoicesMade(GERMAN)) == [ApplyChoices(GERMAN)]
+    assert session.state.rules.language == "de"
+    assert session.state.choices == GERMAN
+    assert session.post(ChoicesMade(GERMAN)) == [], "nothing new"
+
+
+def test_a_reply_under_way_is_judged_and_remembered_as_it_was_begun() -> None:
+    session = speaking("Once upon a time there was a cat.")
+    assert session.post(ChoicesMade(MERGING), WordsHeard(1, 0, 2), InterruptPressed()) == [CancelReply(1)]
+    assert session.state.rules.interrupted_history is InterruptedHistory.HEARD
+    assert session.post(ReplyEnded(1)) == [ApplyChoices(MERGING)]
+    assert session.state.history == (user("tell me a story"), bot("Once upon", interrupted=True))
+
+    session.ask("and now a poem")
+    session.answer("A rose is a rose.")
+    session.post(WordsHeard(2, 0, 2), InterruptPressed(), ReplyEnded(2))
+    assert session.state.history[-1] == user("and now a poem"), "nothing is remembered of the second one"
+
+
+def test_words_over_a_reply_are_answered_as_was_chosen_meanwhile() -> None:
+    """However quick the user is: no reply is begun eagerly that would be made as before."""
+    session = speaking()
+    session.state = replace(session.state, rules=Rules(eager_replies=True))
+    session.post(ChoicesMade(GERMAN), SpeechStarted(2))
+    assert CancelReply(1) in session.post(PartialTranscript(2, "what time is it in tokyo"))
+    session.post(ReplyEnded(1))
+    assert session.post(SpeechPaused(2, 1), PartialTranscript(2, "what time is it in tokyo", 1)) == []
+    commands = [*session.post(SpeechEnded(2)), *session.time_out(Timer.DEBOUNCE)]
+    assert [kind for kind in kinds(commands) if kind in (ApplyChoices, StartReply)] == [ApplyChoices, StartReply]
+
+
+def test_an_utterance_is_heard_to_its_end_as_it_was_begun() -> None:
+    session = Session()
+    session.post(SpeechStarted(1))
+    assert session.post(ChoicesMade(GERMAN)) == []
+    assert session.state.rules.language == "en"
+    assert ApplyChoices(GERMAN) in session.post(SpeechEnded(1), FinalTranscript(1, "what time is it"))
+
+
+def test_the_last_choice_counts() -> None:
+    session = speaking()
+    session.post(ChoicesMade(GERMAN), ChoicesMade(MERGING), TextTyped("another one"))
+    assert session.post(ReplyEnded(1))[0] == ApplyChoices(MERGING)
+
+
+# How easily the bot is interrupted --------------------------------------------------------------------------------
+
+TELLING = Context(sentence="Once upon a time there was a cat that lived on a ship.", words_heard=8)
+
+
+@pytest.mark.parametrize(
+    ("text", "final", "hard", "balanced", "easy"),
+    [
+        # Few words, said to the end.
+        ("to Paris", True, Decision.RESUME, Decision.REGENERATE, Decision.REGENERATE),
+        ("why", True, Decision.REGENERATE, Decision.REGENERATE, Decision.REGENERATE),
+        ("stop", True, Decision.REGENERATE, Decision.REGENERATE, Decision.REGENERATE),
+        ("my dog is green", True, Decision.REGENERATE, Decision.REGENERATE, Decision.REGENERATE),
+        ("uh-huh", True, Decision.RESUME, Decision.RESUME, Decision.RESUME),
+        # While they are being said.
+        ("green dogs", False, Decision.WAIT, Decision.WAIT, Decision.REGENERATE),
+        ("my dog sings", False, Decision.WAIT, Decision.REGENERATE, Decision.REGENERATE),
+        ("my dog sings green songs", False, Decision.REGENERATE, Decision.REGENERATE, Decision.REGENERATE),
+    ],
+)
+def test_how_much_has_to_be_said(text: str, final: bool, hard: Decision, balanced: Decision, easy: Decision) -> None:
+    decisions = [judge(text, replace(TELLING, sensitivity=each), final=final).decision for each in Sensitivity]
+    assert decisions == [hard, balanced, easy]
+
+
+def test_a_short_answer_to_the_bots_question_is_never_too_short() -> None:
+    asking = Context(sentence="Where do you want to go?", words_heard=6, sensitivity=Sensitivity.HARD)
+    assert judge("to Paris", asking, final=True).decision is Decision.REGENERATE
+    assert judge("to Paris", Context(sensitivity=Sensitivity.HARD), final=True).decision is Decision.REGENERATE, (
+        "nothing was heard yet: the words are added to the question"
+    )
+
+
+def test_a_session_judges_as_its_user_chose() -> None:
+    session = Session()
+    session.post(ChoicesMade(Choices(sensitivity=Sensitivity.HARD)))
+    session.ask()
+    session.answer("Once upon a time there was a cat.")
+    session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "to Paris"))
+    (ruling,) = session.state.rulings
+    assert (ruling.verdict.decision, ruling.verdict.rule) == (Decision.RESUME, "brief")
+    case = Case(ruling.context, "to Paris", final=True, expected=Decision.REGENERATE)
+    assert Case.from_line(case.to_line()) == case
+
+
+def windows_until_heard(rules: EndpointRules, probability: float) -> int | None:
+    endpointer = Endpointer(rules)
+    edges = [endpointer.push(probability) for _ in range(10)]
+    return edges.index(Edge.STARTED) + 1 if Edge.STARTED in edges else None
+
+
+@pytest.mark.parametrize(
+    ("probability", "hard", "balanced", "easy"), [(0.9, 5, 3, 2), (0.6, None, 3, 2), (0.4, None, None, 2)]
+)
+def test_how_much_and_how_clear_sound_it_takes(
+    probability: float, hard: int | None, balanced: int | None, easy: int | None
+) -> None:
+    rules = [EndpointRules().over_the_bot(each.demands) for each in Sensitivity]
+    assert [windows_until_heard(each, probability) for each in rules] == [hard, balanced, easy]
+
+
+def test_a_balanced_bot_hears_over_its_voice_as_it_does_in_silence() -> None:
+    assert EndpointRules().over_the_bot(Sensitivity.BALANCED.demands) == EndpointRules()
+
+
+@pytest.mark.parametrize("threshold", [0.16, 0.3, 0.5, 0.99])
+@pytest.mark.parametrize("start_s", [0.032, 0.096, 1.0])
+def test_silence_stays_silence_whatever_the_server_sets(threshold: float, start_s: float) -> None:
+    for each in Sensitivity:
+        rules = EndpointRules(threshold=threshold, start_s=start_s).over_the_bot(each.demands)
+        assert 0 < rules.threshold - rules.hysteresis < rules.threshold < 1
+        assert rules.start_s >= 0.032
+    assert EndpointRules(threshold=threshold).over_the_bot(Demands()).threshold == threshold

@@ -1,0 +1,74 @@
+"""What is kept of a session at any moment: all that was said and heard, and never a word more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.core.test_machine_properties import PLAUSIBLE, RULES, WORDS, World
+from voicebot.core.choices import InterruptedHistory
+from voicebot.core.events import ReplyEnded, SessionStarted
+from voicebot.core.history import History, Message, Role, heard, said
+from voicebot.core.kept import kept
+from voicebot.core.machine import step
+from voicebot.core.reply_state import Reply
+from voicebot.core.state import Rules, State
+
+ASKED: History = said((), "tell me a story")
+STORY = ("Once upon a time.", "There was a king.")
+
+
+def telling(played: int, words: int, **changes: object) -> State:
+    reply = Reply(1, sentences=STORY, first_token=True, text_ended=True, started=True, played=played, words=words)
+    return State(history=ASKED, reply=replace(reply, **changes))  # type: ignore[arg-type]
+
+
+def test_a_live_reply_counts_as_far_as_it_was_heard() -> None:
+    assert kept(telling(0, 0)) == ASKED
+    assert kept(telling(0, 2)) == (*ASKED, Message(Role.ASSISTANT, "Once upon", interrupted=True))
+    assert kept(telling(1, 1)) == (*ASKED, Message(Role.ASSISTANT, "Once upon a time. There", interrupted=True))
+    assert kept(telling(2, 0)) == (*ASKED, Message(Role.ASSISTANT, " ".join(STORY)))
+    assert kept(telling(2, 0, text_ended=False))[-1].interrupted
+
+
+def test_nothing_of_a_reply_that_nobody_waits_for_or_that_was_cleared_away() -> None:
+    assert kept(telling(1, 1, eager=True)) == ASKED
+    assert kept(replace(telling(1, 1, forgotten=True), history=())) == ()
+
+
+def test_merging_keeps_a_reply_only_once_it_was_heard_to_its_end() -> None:
+    rules = Rules(interrupted_history=InterruptedHistory.MERGE)
+    assert kept(replace(telling(1, 2), rules=rules)) == ASKED
+    assert kept(replace(telling(2, 0), rules=rules)) == (*ASKED, Message(Role.ASSISTANT, " ".join(STORY)))
+    assert kept(replace(telling(2, 0, cancelled=True), rules=rules)) == ASKED
+
+
+def test_words_that_wait_for_a_reply_are_kept_already() -> None:
+    waiting = replace(telling(0, 2, cancelled=True), pending=("what", "time is it"))
+    assert kept(waiting) == said(heard(ASKED, "Once upon", interrupted=True), "what time is it")
+    assert kept(replace(waiting, reply=None)) == said(ASKED, "what time is it")
+    assert kept(replace(waiting, reply=None, merge_next=False)) == said(ASKED, "what time is it", merge=False)
+
+
+@given(RULES, st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=40))
+@settings(max_examples=300, deadline=None)
+def test_at_any_moment_it_is_the_history_of_a_session_that_breaks_off(
+    rules: Rules, script: list[tuple[str, str, int]]
+) -> None:
+    world = World(State(rules=rules))
+    for what, text, pick in script:
+        world.happen(what, text, pick)
+        state = world.state
+        for message in kept(state):
+            assert message.role is Role.USER or world._was_heard(message.text), f"nobody heard {message.text!r}"
+        if state.reply is not None and not state.reply.eager:
+            cut = replace(state, reply=replace(state.reply, cancelled=True), utterances=(), timers=())
+            ended, _ = step(cut, ReplyEnded(state.reply.number), 1.0)
+            assert kept(cut) == ended.history
+            if rules.interrupted_history is InterruptedHistory.HEARD:
+                assert kept(state) == kept(cut)
+        elif state.reply is None:
+            settled, _ = step(replace(state, utterances=(), timers=()), SessionStarted(), 1.0)
+            assert kept(state) == settled.history

@@ -1,0 +1,414 @@
+"""Pauses of the user's: verdicts at once, replies begun eagerly, turns that end sooner or later, as scripts."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.core.test_machine import Session, bot, speaking, user
+from voicebot.core.events import (
+    CancelReply,
+    ConversationCleared,
+    EndTranscription,
+    FinalTranscript,
+    InterruptPressed,
+    PartialTranscript,
+    PausePlayback,
+    PlaybackFinished,
+    ReplyEnded,
+    ResumePlayback,
+    RulingDisputed,
+    SentencePlayed,
+    SetPatience,
+    SpeechCleared,
+    SpeechContinued,
+    SpeechEnded,
+    SpeechPaused,
+    SpeechStarted,
+    SpeechSuspected,
+    StartReply,
+    StartTimer,
+    TextTyped,
+    TimedOut,
+    Timer,
+    WordsHeard,
+)
+from voicebot.core.sayings import ask_again
+from voicebot.core.state import InterruptionStatus, Phase, Rules, State
+from voicebot.core.verdict import Decision, Speech
+
+EAGER = Rules()
+SPOKEN = Speech(duration_s=1.0)
+
+
+def pausing(text: str, rules: Rules = EAGER) -> Session:
+    """The user has said `text` and pauses; the recogniser has answered that."""
+    session = Session(rules)
+    session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, SPOKEN), PartialTranscript(1, text, pause=1))
+    return session
+
+
+# Over a reply -----------------------------------------------------------------------------------------------------
+
+
+def test_a_backchannel_resumes_at_the_pause_after_it() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechPaused(2, 1, 0.1))
+    assert ResumePlayback(1) in session.post(PartialTranscript(2, "uh-huh", pause=1))
+    assert session.state.phase is Phase.SPEAKING
+    assert EndTranscription(2) in session.post(SpeechEnded(2, 0.5))
+    assert session.state.utterances == ()
+    assert len(session.state.rulings) == 1
+    assert session.state.history == (user("tell me a story"),)
+
+
+def test_who_speaks_on_after_a_backchannel_pauses_the_reply_again() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechPaused(2, 1), PartialTranscript(2, "okay", pause=1))
+    assert PausePlayback(1) in session.post(SpeechContinued(2))
+    session.post(SpeechPaused(2, 2))
+    assert CancelReply(1) in session.post(PartialTranscript(2, "okay but what about tomorrow", pause=2))
+
+
+def test_words_known_before_the_pause_was_over_decide_nothing_after_it() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechPaused(2, 1), SpeechContinued(2))
+    session.post(PartialTranscript(2, "okay", pause=1))
+    assert session.state.phase is Phase.PAUSED, "the user has said more than this"
+
+
+def test_clear_words_cancel_before_the_user_has_finished() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2))
+    assert CancelReply(1) in session.post(PartialTranscript(2, "tell me about the weather in"))
+    assert session.state.rulings[-1].verdict.decision is Decision.REGENERATE
+    session.post(ReplyEnded(1), SpeechEnded(2), FinalTranscript(2, "tell me about the weather in Paris"))
+    commands = session.time_out(Timer.DEBOUNCE)
+    assert commands == [StartReply(2, (user("tell me a story tell me about the weather in Paris"),))]
+
+
+def test_stop_on_a_partial_wants_no_reply_when_the_final_text_comes() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), PartialTranscript(2, "stop"))
+    assert session.state.interruption_status is InterruptionStatus.ACTIVE
+    session.post(ReplyEnded(1), SpeechEnded(2), FinalTranscript(2, "stop"))
+    session.time_out(Timer.DEBOUNCE)
+    assert session.state.is_idle
+    assert session.state.last_reply == 1
+
+
+def test_stop_with_a_question_after_it_is_answered() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), PartialTranscript(2, "stop"), ReplyEnded(1), SpeechEnded(2))
+    session.post(FinalTranscript(2, "stop what time is it"))
+    (start,) = session.time_out(Timer.DEBOUNCE)
+    assert isinstance(start, StartReply)
+    assert start.history[-1].text.endswith("what time is it")
+
+
+def test_what_was_cut_off_by_words_that_proved_to_be_none_is_asked_for() -> None:
+    session = speaking()
+    session.post(SentencePlayed(1, 0))
+    session.post(SpeechStarted(2), PartialTranscript(2, "tell me about the weather in"), ReplyEnded(1), SpeechEnded(2))
+    session.post(FinalTranscript(2, ""))
+    (start,) = session.time_out(Timer.DEBOUNCE)
+    assert isinstance(start, StartReply)
+    assert start.text == ask_again("en")
+
+
+def test_speech_without_a_word_keeps_the_reply_waiting_for_three_seconds() -> None:
+    session = speaking(streams=True)
+    commands = session.post(SpeechStarted(2))
+    assert session.state.rules.noise_timeout_s in [c.delay_s for c in commands if isinstance(c, StartTimer)]
+    assert ResumePlayback(1) in session.time_out(Timer.DECISION)
+    assert session.state.speaking, "whoever makes that noise may go on"
+    assert CancelReply(1) in session.post(PartialTranscript(2, "tell me about the weather in"))
+
+
+def test_a_recogniser_that_shows_no_words_while_they_are_spoken_is_waited_for() -> None:
+    session = speaking()
+    commands = session.post(SpeechStarted(2))
+    delays = [c.delay_s for c in commands if isinstance(c, StartTimer) and c.timer is Timer.DECISION]
+    assert delays == [session.state.rules.speech_timeout_s]
+
+
+def test_one_speech_after_the_other_keeps_it_waiting_no_longer_than_that() -> None:
+    session = speaking(streams=True)
+    session.post(SpeechStarted(2))
+    number = 2
+    while session.state.phase is Phase.PAUSED:
+        session.now_s += 1.0
+        session.post(SpeechEnded(number), SpeechStarted(number + 1))
+        number += 1
+        timer = session.started[Timer.DECISION]
+        if timer.delay_s == 0.0:
+            session.post(TimedOut(timer.timer, timer.token))
+        assert number < 15, "for ever"
+    assert 7 < session.now_s < 11
+
+
+def test_the_echo_of_a_reply_that_has_just_ended_is_no_answer() -> None:
+    session = speaking("It is raining in Paris.")
+    session.post(WordsHeard(1, 0, 5), SentencePlayed(1, 0), PlaybackFinished(1), ReplyEnded(1))
+    session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "raining in paris"))
+    session.time_out(Timer.DEBOUNCE)
+    assert session.state.is_idle
+    session.now_s += 2
+    session.post(SpeechStarted(3), SpeechEnded(3), FinalTranscript(3, "raining in paris"))
+    assert [type(c) for c in session.time_out(Timer.DEBOUNCE)] == [StartReply], "later it is the user"
+
+
+def test_yes_right_after_the_bot_has_ended_is_an_answer() -> None:
+    session = speaking("Shall I tell you more?")
+    session.post(SentencePlayed(1, 0), PlaybackFinished(1), ReplyEnded(1))
+    session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "yes"))
+    assert [type(c) for c in session.time_out(Timer.DEBOUNCE)] == [StartReply]
+
+
+def test_how_long_the_sound_outlasted_the_bot_is_known() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2))
+    paused_s = session.now_s
+    session.now_s += 1.0
+    session.post(SpeechPaused(2, 1, 0.3, SPOKEN))
+    outlasted_s = session.state.utterances[0].speech.outlasted_s
+    assert outlasted_s == pytest.approx(session.now_s - 0.3 - paused_s)
+
+
+def test_a_suspicion_pauses_the_reply_and_is_cleared() -> None:
+    session = speaking()
+    assert PausePlayback(1) in session.post(SpeechSuspected())
+    assert ResumePlayback(1) in session.post(SpeechCleared())
+    assert session.state.rulings == (), "nothing was decided"
+
+
+def test_a_suspicion_that_becomes_speech_is_one_pause() -> None:
+    session = speaking()
+    session.post(SpeechSuspected())
+    commands = session.post(SpeechStarted(2))
+    assert PausePlayback(1) not in commands
+    assert session.state.phase is Phase.PAUSED
+    session.post(SpeechEnded(2))
+    assert ResumePlayback(1) in session.post(FinalTranscript(2, "uh-huh"))
+
+
+def test_a_suspicion_that_nobody_clears_ends() -> None:
+    session = speaking()
+    session.post(SpeechSuspected())
+    assert ResumePlayback(1) in session.time_out(Timer.DECISION)
+
+
+def test_a_suspicion_matters_only_over_a_voice() -> None:
+    session = Session()
+    assert session.post(SpeechSuspected()) == []
+    session.post(SpeechCleared())
+    session.ask()
+    assert session.post(SpeechSuspected()) == [], "nothing is heard yet"
+
+
+# The user's turn --------------------------------------------------------------------------------------------------
+
+
+def test_an_eager_reply_is_made_in_the_pause_and_kept_back_until_the_turn_is_over() -> None:
+    session = pausing("what time is it")
+    assert session.state.last_reply == 1
+    assert session.state.history == (), "not yet said"
+    assert session.state.phase is Phase.LISTENING
+    session.answer_quietly("It is ten.")
+    commands = session.post(SpeechEnded(1, 0.5))
+    assert commands[:2] == [EndTranscription(1), ResumePlayback(1)]
+    assert session.state.history == (user("what time is it"),)
+    assert session.state.phase is Phase.THINKING
+
+
+def test_the_commands_of_an_eager_reply() -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), SpeechPaused(1, 1))
+    commands = session.post(PartialTranscript(1, "what time is it", pause=1))
+    assert commands[-2:] == [StartReply(1, (user("what time is it"),), eager=True), PausePlayback(1)]
+
+
+def test_an_eager_reply_is_given_up_when_more_words_come() -> None:
+    session = pausing("what time is it")
+    assert session.post(SpeechContinued(1)) == [], "it may be a noise"
+    assert CancelReply(1) in session.post(PartialTranscript(1, "what time is it in tokyo"))
+    session.post(ReplyEnded(1), SpeechPaused(1, 2))
+    commands = session.post(PartialTranscript(1, "what time is it in tokyo", pause=2))
+    assert StartReply(2, (user("what time is it in tokyo"),), eager=True) in commands
+    session.post(SpeechEnded(1, 0.5))
+    assert session.state.history == (user("what time is it in tokyo"),)
+
+
+def test_a_noise_in_the_pause_leaves_the_eager_reply_alone() -> None:
+    session = pausing("what time is it")
+    session.post(SpeechContinued(1), SpeechPaused(1, 2, 0.1), PartialTranscript(1, "what time is it", pause=2))
+    assert ResumePlayback(1) in session.post(SpeechEnded(1, 0.5))
+    assert session.state.last_reply == 1
+
+
+def test_a_final_text_that_says_something_else_makes_the_reply_anew() -> None:
+    session = pausing("what time")
+    session.post(SpeechContinued(1), SpeechEnded(1, 0.5))
+    assert CancelReply(1) in session.post(FinalTranscript(1, "what time is it"))
+    assert session.post(ReplyEnded(1)) == [StartReply(2, (user("what time is it"),))], "and at once, not eagerly"
+
+
+def test_nothing_is_begun_eagerly_after_an_unfinished_sentence() -> None:
+    session = pausing("I would like a coffee and")
+    assert session.state.last_reply == 0
+    assert session.state.utterances[0].patience_s == EAGER.patience.incomplete_s
+
+
+def test_eager_replies_can_be_switched_off() -> None:
+    session = pausing("what time is it", Rules(eager_replies=False))
+    assert session.state.last_reply == 0
+    assert StartReply(1, (user("what time is it"),)) in session.post(SpeechEnded(1, 0.5))
+
+
+def test_an_eager_reply_may_be_interrupted_typed_over_and_cleared() -> None:
+    for input, started in ((InterruptPressed(), 0), (TextTyped("hello"), 1), (ConversationCleared(), 0)):
+        session = pausing("what time is it")
+        assert CancelReply(1) in session.post(input)
+        session.post(ReplyEnded(1))
+        session.post(SpeechEnded(1, 0.5))
+        assert session.state.last_reply >= 1 + started
+        if session.state.reply is not None:
+            assert "what time is it" in session.state.reply.asked, "nothing said is lost"
+
+
+def test_the_steps_of_an_eager_turn_are_timed() -> None:
+    session = pausing("what time is it")
+    session.answer_quietly("It is ten.")
+    session.post(SpeechEnded(1, 0.5))
+    session.play()
+    (turn,) = session.state.turns
+    assert turn.transcript_s is not None
+    assert turn.audio_s is not None
+    assert turn.turn_ended_s is not None
+    assert turn.frame_s is not None
+    assert turn.speech_ended_s < turn.transcript_s < turn.audio_s < turn.turn_ended_s < turn.frame_s
+
+
+@pytest.mark.parametrize(
+    ("text", "silence_s"),
+    [("I want to", EAGER.patience.incomplete_s), ("what time is it", EAGER.patience.complete_s)],
+)
+def test_the_words_set_how_much_silence_ends_the_turn(text: str, silence_s: float) -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1))
+    assert SetPatience(1, silence_s) in session.post(PartialTranscript(1, text))
+    assert not any(isinstance(c, SetPatience) for c in session.post(PartialTranscript(1, text))), "once is enough"
+
+
+def test_an_unfinished_sentence_is_waited_for_even_after_its_end() -> None:
+    """As with a recogniser that tells its words only then."""
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), SpeechEnded(1, 0.5))
+    commands = session.post(FinalTranscript(1, "I would like a coffee and"))
+    assert session.state.last_reply == 0
+    (delay_s,) = [c.delay_s for c in commands if isinstance(c, StartTimer)]
+    assert delay_s == pytest.approx(EAGER.patience.incomplete_s - 0.5, abs=0.05)
+    session.post(SpeechStarted(2), SpeechEnded(2, 0.5), FinalTranscript(2, "a tea please"))
+    session.time_out(Timer.DEBOUNCE)
+    assert session.state.history == (user("I would like a coffee and a tea please"),)
+
+
+def test_speech_of_which_no_words_came_makes_the_bot_ask_again_twice_and_no_more() -> None:
+    session = Session(EAGER)
+    for number in (1, 2):
+        session.post(SpeechStarted(number), SpeechEnded(number, 0.5, SPOKEN))
+        session.post(FinalTranscript(number, ""))
+        assert session.state.phase is Phase.THINKING
+        session.answer(ask_again("en"))
+        session.post(SentencePlayed(number, 0), PlaybackFinished(number), ReplyEnded(number))
+        assert session.state.history[-1] == bot(ask_again("en"))
+        session.now_s += 5
+    session.post(SpeechStarted(3), SpeechEnded(3, 0.5, SPOKEN), FinalTranscript(3, ""))
+    assert session.state.is_idle
+
+
+def test_a_short_noise_makes_nobody_ask() -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), SpeechEnded(1, 0.5, Speech(duration_s=0.3)), FinalTranscript(1, ""))
+    assert session.state.is_idle
+
+
+def test_words_that_waited_are_answered_and_not_asked_for() -> None:
+    session = Session(Rules(eager_replies=False))
+    session.post(SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "what time is it"))
+    session.post(SpeechStarted(2), SpeechEnded(2, 0.0, SPOKEN), FinalTranscript(2, ""))
+    (start,) = session.time_out(Timer.DEBOUNCE)
+    assert start == StartReply(1, (user("what time is it"),))
+    assert not session.state.ask_again
+
+
+# Verdicts ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_verdict_can_be_disputed_and_that_taken_back() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "uh-huh"))
+    (ruling,) = session.state.rulings
+    assert (ruling.number, ruling.disputed) == (1, False)
+    assert (ruling.context.sentence, ruling.context.words_heard) == ("Once upon a time there was a cat.", 1)
+    session.post(RulingDisputed(1), RulingDisputed(7))
+    assert [each.disputed for each in session.state.rulings] == [True]
+    session.post(RulingDisputed(1, disputed=False))
+    assert [each.disputed for each in session.state.rulings] == [False]
+
+
+def test_a_verdict_keeps_what_it_was_based_on() -> None:
+    session = speaking("Shall I go on?", "There is more.")
+    session.post(SentencePlayed(1, 0), WordsHeard(1, 1, 2))
+    session.post(
+        SpeechStarted(2), SpeechEnded(2, 0.5, SPOKEN), FinalTranscript(2, "hm", confidence=0.8, backchannel="Mm.")
+    )
+    context = session.state.rulings[-1].context
+    assert (context.sentence, context.words_heard, context.previous) == ("There is more.", 2, "Shall I go on?")
+    assert (context.confidence, context.backchannel) == (0.8, "Mm.")
+    assert (context.language, context.speech.duration_s) == ("en", 1.0)
+
+
+def test_no_more_is_waited_for_what_let_the_bot_go_on() -> None:
+    """The recogniser has made an unfinished sentence of an echo: what follows must be an utterance of its own."""
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechPaused(2, 1, speech=Speech(duration_s=0.5, echo=0.9)))
+    assert session.state.utterances[0].dismissed
+    told = session.post(PartialTranscript(2, "and then there was a", pause=1))
+    patience = session.state.rules.patience
+    assert patience.complete_s < patience.incomplete_s
+    assert SetPatience(2, patience.complete_s) in told
+
+
+def test_a_sound_that_is_surely_the_bots_own_needs_no_words() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2))
+    echo = Speech(duration_s=0.4, echo=0.9)
+    assert ResumePlayback(1) in session.post(SpeechPaused(2, 1, 0.1, echo))
+    assert session.state.rulings[-1].verdict.rule == "echo"
+    session.post(PartialTranscript(2, "what was that", pause=1), SpeechEnded(2, 0.5, echo))
+    assert session.state.phase is Phase.SPEAKING
+    assert len(session.state.rulings) == 1
+
+
+def test_a_user_who_is_as_brief_but_another_voice_is_waited_for() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechPaused(2, 1, 0.1, Speech(duration_s=0.4, echo=0.1)))
+    assert session.state.phase is Phase.PAUSED
+
+
+def test_nothing_heard_means_no_context() -> None:
+    session = Session(Rules(eager_replies=False))
+    session.ask()
+    session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "mm-hmm"))
+    assert session.state.rulings[-1].context.sentence == ""
+
+
+def test_repeated_and_reordered_events_change_nothing() -> None:
+    session = pausing("what time is it")
+    state: State = session.state
+    session.post(
+        SpeechPaused(1, 1), SpeechPaused(7, 1), SpeechContinued(9), PartialTranscript(1, "what time is it", pause=1),
+        PartialTranscript(1, "what time is it"), PartialTranscript(3, "again", pause=1), SpeechStarted(1),
+    )  # fmt: skip
+    assert session.state.utterances == state.utterances
+    assert session.state.reply == state.reply

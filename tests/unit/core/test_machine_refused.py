@@ -1,0 +1,163 @@
+"""The day's turns are used up: the user is told in place of an answer, and then the session ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.core.test_machine import Session, bot, user
+from voicebot.core.events import (
+    CancelReply,
+    Command,
+    EndCause,
+    EndSession,
+    FinalTranscript,
+    InterruptPressed,
+    PartialTranscript,
+    PlaybackFinished,
+    PlaybackStarted,
+    ReplyEnded,
+    ReplyRefused,
+    ResumePlayback,
+    SentencePlayed,
+    SessionStarted,
+    SpeechContinued,
+    SpeechEnded,
+    SpeechPaused,
+    SpeechStarted,
+    StartReply,
+    TextEnded,
+    TextTyped,
+    Timer,
+    WordsHeard,
+)
+from voicebot.core.sayings import HOURS, NO_ANSWERS_LEFT, UNDER_AN_HOUR, no_answers_left
+from voicebot.core.state import Phase, Rules
+
+REASON = "The bot has given all its answers for today."
+FAREWELL = "I have given all my answers for today. Goodbye!"
+END = EndSession(REASON, EndCause.DAY)
+
+
+def refused(rules: Rules | None = None) -> Session:
+    """The user asked something, and the bot begins to say that it has no answers left."""
+    session = Session(rules or Rules(eager_replies=False, idle_timeout_s=120))
+    session.post(SessionStarted())
+    session.ask("what is new")
+    session.post(ReplyRefused(1, REASON))
+    session.answer(FAREWELL)
+    return session
+
+
+def heard_out(session: Session) -> list[Command]:
+    reply = session.state.last_reply
+    return session.post(SentencePlayed(reply, 0), PlaybackFinished(reply), ReplyEnded(reply))
+
+
+def ends(commands: list[Command]) -> list[EndSession]:
+    return [command for command in commands if isinstance(command, EndSession)]
+
+
+def test_the_session_ends_when_the_sentence_has_been_heard() -> None:
+    session = refused()
+    assert session.state.phase is Phase.SPEAKING
+    assert heard_out(session) == [END]
+    assert session.state.history == (user("what is new"), bot(FAREWELL))
+    assert Timer.IDLE not in dict(session.state.timers), "nobody is waited for"
+
+
+def test_it_counts_as_no_answered_turn() -> None:
+    session = refused()
+    heard_out(session)
+    assert session.state.turns == ()
+
+
+def test_who_talks_over_it_is_heard_but_not_answered() -> None:
+    session = refused()
+    session.post(WordsHeard(1, 0, 4), SpeechStarted(2), SpeechEnded(2))
+    commands = session.post(FinalTranscript(2, "but what about tomorrow"))
+    assert CancelReply(1) in commands
+    assert ends(session.post(ReplyEnded(1))) == []
+    commands = session.time_out(Timer.DEBOUNCE)
+    assert commands == [END]
+    assert session.state.history == (
+        user("what is new"),
+        bot("I have given all", interrupted=True),
+        user("but what about tomorrow"),
+    )
+
+
+def test_a_backchannel_over_it_changes_nothing() -> None:
+    session = refused()
+    session.post(WordsHeard(1, 0, 4), SpeechStarted(2), SpeechEnded(2))
+    assert ResumePlayback(1) in session.post(FinalTranscript(2, "uh-huh"))
+    assert ends(heard_out(session)) == [END]
+
+
+def test_the_session_ends_when_it_is_silenced_by_a_button() -> None:
+    session = refused()
+    session.post(InterruptPressed())
+    assert session.post(ReplyEnded(1)) == [END]
+
+
+def test_the_session_ends_even_if_the_sentence_has_no_sound() -> None:
+    session = Session()
+    session.ask("what is new")
+    session.post(ReplyRefused(1, REASON), TextEnded(1))
+    assert session.post(ReplyEnded(1, "espeak: there is no voice")) == [END]
+    assert session.state.history == (user("what is new"),)
+
+
+def test_a_sentence_that_gave_way_before_it_was_heard_is_said_to_all_the_words() -> None:
+    session = Session()
+    session.ask("what is new")
+    session.post(ReplyRefused(1, REASON), SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "in Paris"))
+    session.post(ReplyEnded(1))
+    (start,) = session.time_out(Timer.DEBOUNCE)
+    assert start == StartReply(2, (user("what is new in Paris"),))
+    session.post(ReplyRefused(2, REASON))
+    session.answer(FAREWELL)
+    assert heard_out(session) == [END]
+
+
+def test_one_that_was_begun_early_for_other_words_is_thrown_away() -> None:
+    session = Session(Rules())
+    session.post(SpeechStarted(1), SpeechPaused(1, 1), PartialTranscript(1, "what is new", pause=1))
+    assert session.state.last_reply == 1
+    session.post(ReplyRefused(1, REASON))
+    session.answer_quietly(FAREWELL)
+    session.post(SpeechContinued(1), SpeechEnded(1), FinalTranscript(1, "what is new in Paris"))
+    commands = session.post(ReplyEnded(1)) + session.time_out(Timer.DEBOUNCE)
+    assert StartReply(2, (user("what is new in Paris"),), eager=True) in commands
+    assert ends(commands) == []
+    assert session.state.refused is None
+
+
+def test_what_is_typed_to_a_session_that_nobody_closed_is_kept_and_ends_it_again() -> None:
+    session = refused()
+    heard_out(session)
+    assert ends(session.post(TextTyped("hello?"))) == [END]
+    assert session.state.history[-1] == user("hello?")
+
+
+def test_late_inputs_of_a_reply_that_is_over_change_nothing() -> None:
+    session = Session()
+    session.ask("what is new")
+    session.answer("This and that.")
+    heard_out(session)
+    assert session.post(ReplyRefused(1, REASON), PlaybackStarted(1)) == []
+    assert session.state.refused is None
+
+
+@pytest.mark.parametrize("language", ["en", "es", "hi", "de", "fr"])
+def test_it_says_when_the_bot_is_back_in_each_language(language: str) -> None:
+    begin = NO_ANSWERS_LEFT[language].split("{")[0]
+    later, soon = no_answers_left(language, 4.2 * 3_600), no_answers_left(language, 600)
+    assert later.startswith(begin)
+    assert HOURS[language].format(hours=5) in later
+    assert UNDER_AN_HOUR[language] in soon
+    assert "{" not in later + soon
+
+
+def test_a_language_that_it_does_not_know_is_english() -> None:
+    assert no_answers_left("it", 3_601) == no_answers_left("en", 7_200)
+    assert "about 2 hours" in no_answers_left("it", 3_601)

@@ -1,0 +1,179 @@
+"""The offline engine: what people say, typed and transcribed, and what they are told. Always through the real graph."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, HumanMessage
+
+from tests.support.talk import MOMENT, Talk
+from tests.unit.engines.phrasings import BOTH, CLOCK, SUMS, TALK, TOKYO
+from voicebot.engines.llm.offline.conversation import Conversation
+from voicebot.engines.llm.offline.talk import OFFER, SAID, UNKNOWN, WITHOUT_MODEL
+from voicebot.engines.llm.offline.topics import Topic
+from voicebot.engines.llm.offline.words import words_of
+from voicebot.limits import OFFLINE_CHARS, OFFLINE_MESSAGES, OFFLINE_WORDS
+
+
+@pytest.mark.parametrize(("said", "answer"), [*CLOCK.items(), *SUMS.items(), *TALK.items(), *BOTH.items()])
+async def test_answers(said: str, answer: str) -> None:
+    spoken = await Talk().say(said)
+    if answer.startswith("…"):
+        assert spoken.endswith(answer.removeprefix("…"))
+    else:
+        assert spoken == answer
+
+
+async def test_the_same_conversation_at_the_same_time_has_the_same_answers() -> None:
+    first, second = Talk(), Talk()
+    for said in (
+        *list(CLOCK)[:5],
+        *list(SUMS)[:5],
+        *list(TALK)[:5],
+        "tell me a joke",
+        "tell me a story",
+        "repeat that",
+    ):
+        assert await first.say(said) == await second.say(said)
+
+
+@pytest.mark.parametrize(
+    ("hour", "greeting"), [(6, "Good morning!"), (13, "Good afternoon!"), (20, "Good evening!"), (2, "Good evening!")]
+)
+async def test_greets_as_the_hour_has_it(hour: int, greeting: str) -> None:
+    assert (await Talk(MOMENT.replace(hour=hour)).say("hello")).startswith(greeting)
+
+
+async def test_greets_back_as_the_user_greets() -> None:
+    assert (await Talk().say("good evening")).startswith("Good evening!")
+
+
+@pytest.mark.parametrize(
+    ("hour", "minute", "words"),
+    [
+        (0, 0, "midnight"),
+        (0, 5, "twelve oh five at night"),
+        (1, 15, "one fifteen in the morning"),
+        (10, 30, "ten thirty in the morning"),
+        (12, 0, "noon"),
+        (12, 30, "twelve thirty in the afternoon"),
+        (18, 45, "six forty-five in the evening"),
+        (20, 0, "eight o'clock in the evening"),
+        (23, 59, "eleven fifty-nine at night"),
+    ],
+)
+async def test_says_the_time_in_words(hour: int, minute: int, words: str) -> None:
+    moment = MOMENT.replace(hour=hour, minute=minute)
+    assert await Talk(moment).say("what time is it") == f"It's {words} by this computer's clock."
+
+
+async def test_the_machines_own_zone_counts_for_here() -> None:
+    moment = datetime(2026, 12, 24, 23, 30, tzinfo=timezone(timedelta(hours=-8)))
+    talk = Talk(moment)
+    assert await talk.say("what day is it") == "Today is Thursday, the twenty-fourth of December."
+    assert await talk.say("how many days until christmas") == ("It's one day until Christmas, which is on a Friday.")
+    assert "Friday" in await talk.say("what day is it in tokyo")
+
+
+@pytest.mark.parametrize("day", [datetime(2026, 12, 25, tzinfo=UTC), datetime(2028, 2, 29, tzinfo=UTC)])
+async def test_feasts_come_today_or_later(day: datetime) -> None:
+    answer = await Talk(day).say("how many days until christmas")
+    assert answer == (
+        "Christmas is today!" if day.month == 12 else "It's three hundred days until Christmas, which is on a Monday."
+    )
+
+
+@pytest.mark.parametrize("said", ["what is the news", "what's the weather", "why is the sky blue", "play a song"])
+async def test_what_it_cannot_do_is_said_at_length_only_once(said: str) -> None:
+    talk = Talk()
+    first, second = await talk.say(said), await talk.say(said)
+    assert first.startswith(second)
+    assert len(second.split()) < 20 < len(first.split()) + 5
+
+
+@pytest.mark.parametrize("said", ["who was napoleon", "what is love"])
+async def test_tells_what_it_lacks(said: str) -> None:
+    assert WITHOUT_MODEL in await Talk().say(said)
+
+
+async def test_who_is_not_understood_hears_something_else_each_time() -> None:
+    talk = Talk()
+    answers = [await talk.say("colourless green ideas") for _ in range(4)]
+    assert answers == [*UNKNOWN, UNKNOWN[0]]
+    assert OFFER in answers[0]
+
+
+async def test_repeats_what_was_heard() -> None:
+    talk = Talk()
+    await talk.say("what time is it in tokyo")
+    assert await talk.say("what did you say") == TOKYO
+    assert await talk.say("sorry what") == TOKYO
+    await talk.say("what can you do", hear=8)
+    assert await talk.say("say that again") == "I can tell you the time and the"
+
+
+async def test_repeats_the_end_of_what_was_long() -> None:
+    talk = Talk()
+    story = await talk.say("tell me a story")
+    repeated = await talk.say("could you repeat that please")
+    assert story.endswith(repeated)
+    assert 20 < len(repeated.split()) <= 50
+
+
+async def test_goes_on_with_an_answer_that_was_cut_short() -> None:
+    talk = Talk()
+    await talk.say("what time is it in tokyo", hear=3)
+    assert await talk.say("go on") == TOKYO
+    assert await talk.say("go on", hear=2) == SAID[Topic.CONTINUE]
+    assert await talk.say("go on") == TOKYO
+
+
+async def test_yes_is_an_answer_to_an_offer() -> None:
+    talk = Talk()
+    await talk.say("I feel sad")
+    joke = await talk.say("yes please")
+    assert joke == await Talk().say("tell me a joke")
+
+
+VOCABULARY = """
+what time is it in tokyo the new york and two plus to times for minus divided by zero square root of percent ( ) - + * /
+^ % 7 12.5 tell me a joke another story go on continue repeat that yes no stop who are you hello thanks weather date day
+tomorrow until christmas friday difference between hundred thousand point my name is add from subtract
+"""
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.one_of(st.text(max_size=300), st.lists(st.sampled_from(VOCABULARY.split()), max_size=40).map(" ".join)))
+async def test_any_text_gets_an_answer(said: str) -> None:
+    if not said.split():
+        return
+    answer = await Talk().say(said)
+    assert answer.strip()
+    assert answer == answer.strip()
+    assert "{" not in answer
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.lists(st.sampled_from(VOCABULARY.split()), min_size=1, max_size=6), st.integers(0, 30)), max_size=8
+    )
+)
+async def test_any_conversation_gets_answers(turns: list[tuple[list[str], int]]) -> None:
+    talk = Talk()
+    for words, hear in turns:
+        assert (await talk.say(" ".join(words), hear=hear)).strip()
+
+
+def test_only_the_end_of_a_long_text_and_of_a_long_history_is_read() -> None:
+    assert len(words_of("time " * 10_000)) == OFFLINE_WORDS
+    assert len(words_of("é" * 10_000)) <= OFFLINE_CHARS
+    conversation = Conversation.of([HumanMessage("tokyo"), AIMessage("Yes.")] * 4_000 + [HumanMessage("go on")])
+    assert len(conversation.heard) + len(conversation.earlier_said) < OFFLINE_MESSAGES
+
+
+async def test_a_very_long_text_is_answered_by_its_end() -> None:
+    assert await Talk().say("blah " * 20_000 + "what is two plus two") == "Two plus two is four."

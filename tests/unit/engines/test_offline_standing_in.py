@@ -1,0 +1,138 @@
+"""The offline engine in the place of a model that failed: it says so once, and then what it can answer, truthfully."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.talk import Talk
+from tests.unit.engines.phrasings import CLOCK, HERE, SUMS, TALK
+from voicebot.core.history import Message, Role, heard, said
+from voicebot.engines.llm.messages import MODEL_AWAY_EXPLAINED, system_message, to_messages, tokens
+from voicebot.engines.llm.offline.passages import Kind, passages
+from voicebot.engines.llm.offline.talk import AWAY, BEYOND, SAID, STILL_BEYOND, UNKNOWN, WITHOUT_MODEL
+from voicebot.engines.llm.offline.topics import Topic
+
+FIRST: dict[str, Any] = {"stands_in": True}
+"""A model answered last, or none."""
+LATER: dict[str, Any] = {"stands_in": True, "stood_in": "offline"}
+
+QUESTIONS = (
+    *("why is the sky blue", "who was napoleon", "tell me about whales", "can you make me a sandwich"),
+    *("what's the weather in berlin", "what is the news", "google something for me", "play some music"),
+    *("do you speak german", "colourless green ideas", "so did you drive here this morning"),
+)
+"""Questions that a large language model answers and the embedded rules do not."""
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+async def test_what_is_beyond_it_waits_for_the_model(question: str) -> None:
+    assert await Talk().say(question, **FIRST) == f"{AWAY} {BEYOND}"
+    assert await Talk().say(question, **LATER) == STILL_BEYOND
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"), [("what time is it", HERE), ("what is 2 plus 2", "Two plus two is four.")]
+)
+async def test_what_it_can_answer_it_does_and_tells_of_the_model_once(question: str, answer: str) -> None:
+    talk = Talk()
+    assert await talk.say(question, **FIRST) == f"{AWAY} {answer}"
+    assert await talk.say(question, **LATER) == answer
+    assert await talk.say("tell me a joke", **LATER) in [passage.text for passage in passages(Kind.JOKE)]
+
+
+async def test_a_new_outage_is_told_though_an_older_one_was() -> None:
+    talk = Talk()
+    await talk.say("why is the sky blue", **FIRST)
+    talk.history = heard(said(talk.history, "and the sea"), "It reflects the sky.")
+    assert (await talk.say("what time is it", **FIRST)).startswith(AWAY)
+
+
+async def test_another_engine_that_stood_in_has_not_told_it() -> None:
+    assert (await Talk().say("what time is it", stands_in=True, stood_in="openai")).startswith(AWAY)
+
+
+@pytest.mark.parametrize("said_to_it", ["yes", "go on", "tell me more"])
+async def test_who_answers_the_model_is_told_that_it_is_away(said_to_it: str) -> None:
+    talk = Talk()
+    talk.history = heard(said((), "tell me about whales"), "They sing. Shall I go on?")
+    assert await talk.say(said_to_it, **FIRST) == f"{AWAY} {BEYOND}"
+
+
+async def test_a_question_that_the_model_was_answering_waits_too() -> None:
+    talk = Talk()
+    talk.history = heard(said((), "tell me about whales"), "They sing", interrupted=True)
+    assert await talk.say("go on", **FIRST) == f"{AWAY} {BEYOND}"
+
+
+async def test_its_own_story_goes_on() -> None:
+    talk = Talk()
+    story = await talk.say("tell me a story", hear=40, **FIRST)
+    assert story.startswith(AWAY)
+    assert (await talk.say("go on", **LATER)).startswith("Where was I? ")
+
+
+async def test_two_questions_beyond_it_get_one_answer() -> None:
+    assert await Talk().say("what is the news, and what's the weather", **LATER) == STILL_BEYOND
+
+
+async def test_who_needs_help_is_not_told_about_models() -> None:
+    assert await Talk().say("I want to kill myself", **FIRST) == SAID[Topic.DISTRESS]
+
+
+@pytest.mark.parametrize("question", [*CLOCK, *SUMS, *TALK])
+async def test_nothing_that_it_says_is_only_true_of_a_bot_without_a_model(question: str) -> None:
+    for standing in (FIRST, LATER):
+        answer = await Talk().say(question, **standing)
+        for untrue in (
+            WITHOUT_MODEL,
+            "wholly on this machine",
+            "no connection to the outside",
+            "sent anywhere",
+            "can't do",
+        ):
+            assert untrue not in answer
+        assert not answer.startswith(UNKNOWN)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+async def test_by_itself_it_is_as_ever(question: str) -> None:
+    for stood_in in ("", "offline"):
+        answer = await Talk().say(question, stood_in=stood_in)
+        assert "away" not in answer
+        assert answer in {*SAID.values(), UNKNOWN[0]}
+
+
+async def test_by_itself_it_says_what_was_asked_for_twice_as_ever() -> None:
+    assert await Talk().say("what is two plus two and what is 2 plus 2") == " ".join(["Two plus two is four."] * 2)
+
+
+# What the model is told when it is back --------------------------------------------------------------------------
+
+
+def system_prompt(*turns: str) -> str:
+    history = tuple(Message(Role.ASSISTANT if place % 2 else Role.USER, text) for place, text in enumerate(turns))
+    return to_messages(history, "Be brief.")[0].text
+
+
+@pytest.mark.parametrize("notice", [f"{AWAY} {HERE}", f"{AWAY} {BEYOND}", STILL_BEYOND, AWAY[:40]])
+def test_a_model_that_is_back_is_told_what_the_notice_meant(notice: str) -> None:
+    prompt = system_prompt("what time is it", notice, "why is the sky blue")
+    assert prompt == f"{system_message('Be brief.').text}\n\n{MODEL_AWAY_EXPLAINED}"
+
+
+def test_without_a_notice_nothing_is_explained() -> None:
+    assert MODEL_AWAY_EXPLAINED not in system_prompt("My language model is away", "Whose?", "Mine.")
+
+
+def test_the_explanation_goes_with_the_notice_and_into_the_limit() -> None:
+    told = (Message(Role.USER, "what time is it"), Message(Role.ASSISTANT, AWAY))
+    later = tuple(Message(Role.USER, "word " * 40) for _ in range(6))
+    whole = to_messages((*told, *later), "Be brief.")
+    assert MODEL_AWAY_EXPLAINED in whole[0].text
+    most = tokens(whole) - 1
+    some = to_messages((*told, *later), "Be brief.", most)
+    assert tokens(some) <= most
+    few = to_messages((*told, *later), "Be brief.", 200)
+    assert MODEL_AWAY_EXPLAINED not in few[0].text

@@ -1,0 +1,13 @@
+"""docs/recording.md tells what the files are."""
+
+from __future__ import annotations
+
+from tests.support.paths import PROJECT
+from voicebot.recording.document import document
+
+PAGE = PROJECT / "docs" / "recording.md"
+
+
+def test_the_page_is_made_of_the_models() -> None:
+    command = "python -m voicebot.recording.document > docs/recording.md"
+    assert PAGE.read_text("utf-8") == document(), f"run `{command}`"

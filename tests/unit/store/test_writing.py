@@ -1,0 +1,135 @@
+"""When a session's words are written: soon, not too often, and never at the session's expense."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from tests.integration.store.replica import state, talk
+from voicebot.core.history import History, Message
+from voicebot.store import conversation as module
+from voicebot.store.conversation import Conversation
+from voicebot.store.database import StoreError
+
+ONE, TWO = "tell me a joke", "A horse walks into a bar and orders."
+SOON_S = 0.05
+
+
+class Kept:
+    """Takes what is written as a database would; fails while `down`, and is as slow as `takes_s`."""
+
+    def __init__(self) -> None:
+        self.history: History = ()
+        self.writes: list[tuple[int, float]] = []
+        """From which message on, and when."""
+        self.down = False
+        self.takes_s = 0.0
+        self.ours = True
+
+    async def save(self, start: int, rest: Sequence[Message], *, new: bool) -> bool:
+        assert new == (not self.history)
+        self.writes.append((start, time.monotonic()))
+        await asyncio.sleep(self.takes_s)
+        if self.down:
+            raise StoreError("is down")
+        if self.ours:
+            self.history = (*self.history[:start], *rest)
+        return self.ours
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def conversation(kept: Kept) -> Conversation:
+    return Conversation("id", save=kept.save)
+
+
+async def test_a_new_message_is_written_at_once_and_heard_words_once_an_interval(
+    kept: Kept, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "INTERVAL_S", 0.2)
+    asked = state(ONE)
+    conversation.observe(asked)
+    await asyncio.sleep(SOON_S)
+    assert kept.history == talk(ONE)
+    began_s = time.monotonic()
+    for words in range(8):
+        conversation.observe(replace(asked, reply=state(telling=TWO, words=words).reply))
+        await asyncio.sleep(0.05)
+    heard_s = [at_s for _, at_s in kept.writes if at_s > began_s]
+    assert 1 <= len(heard_s) <= (time.monotonic() - began_s) / 0.2 + 1
+    conversation.observe(state(ONE, TWO))
+    await asyncio.sleep(SOON_S)
+    assert kept.history == talk(ONE, TWO)
+    assert all(start == 1 for start, _ in kept.writes[1:]), "what has not changed is not written again"
+
+
+async def test_nothing_is_written_that_has_not_changed(kept: Kept, conversation: Conversation) -> None:
+    for _ in range(3):
+        conversation.observe(state(ONE))
+        await conversation.flush()
+    assert len(kept.writes) == 1
+
+
+async def test_a_slow_database_holds_up_nobody_and_gets_the_latest_only(kept: Kept, conversation: Conversation) -> None:
+    kept.takes_s = 0.1
+    began_s = time.monotonic()
+    for count in range(50):
+        conversation.observe(state(*[ONE] * (count + 1)))
+        await asyncio.sleep(0)
+    assert time.monotonic() - began_s < 0.1
+    await asyncio.sleep(0.35)
+    assert len(kept.history) == 50
+    assert len(kept.writes) == 2
+
+
+async def test_the_last_words_are_written_when_the_session_ends(kept: Kept, conversation: Conversation) -> None:
+    conversation.observe(state(ONE))
+    await asyncio.sleep(SOON_S)
+    conversation.observe(state(ONE, telling=TWO, words=3))
+    conversation.end()
+    conversation.end()
+    assert conversation.writer is not None
+    await asyncio.wait_for(conversation.writer, 0.5)
+    assert kept.history[-1].text == "A horse walks"
+
+
+async def test_what_could_not_be_written_is_tried_again_and_then_whole(
+    kept: Kept, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "INTERVAL_S", 0.01)
+    monkeypatch.setattr(module, "RETRY_S", 0.1)
+    conversation.observe(state(ONE))
+    await asyncio.sleep(SOON_S)
+    kept.down = True
+    conversation.observe(state(ONE, TWO))
+    await asyncio.sleep(0.25)
+    assert 2 <= len(kept.writes) - 1 <= 4
+    kept.down = False
+    await asyncio.sleep(0.15)
+    assert kept.history == talk(ONE, TWO)
+    assert kept.writes[-1][0] == 0, "nobody knows what became of the write that failed"
+
+
+async def test_a_session_that_lost_its_conversation_writes_no_more(kept: Kept, conversation: Conversation) -> None:
+    kept.ours = False
+    conversation.observe(state(ONE))
+    assert conversation.writer is not None
+    await asyncio.wait_for(conversation.writer, 0.5)
+    conversation.observe(state(ONE, TWO))
+    await asyncio.sleep(SOON_S)
+    assert len(kept.writes) == 1
+
+
+async def test_without_a_place_to_keep_it_nothing_happens() -> None:
+    conversation = Conversation()
+    conversation.observe(state(ONE))
+    conversation.end()
+    assert (conversation.id, conversation.writer) == (None, None)

@@ -1,0 +1,187 @@
+"""Settings: what is wrong is said by name, and .env.example tells all of them as they are."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from pydantic import SecretStr
+
+from tests.support.paths import PROJECT
+from voicebot import config, space
+from voicebot.config import Settings, SettingsError
+
+EXAMPLE = PROJECT / ".env.example"
+
+
+def example() -> dict[str, str]:
+    lines = EXAMPLE.read_text("utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_]+=", line))
+
+
+def test_the_example_names_exactly_the_settings() -> None:
+    assert sorted(example()) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    default = config.load()
+    for name, value in example().items():
+        monkeypatch.setenv(name, value)
+    assert config.load() == default
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("STT_ENGINE", "whisper", "'auto', 'deepgram', 'deepgram-rest' or 'moonshine'"),
+        ("STT_ENGINE", "deepgram,whisper", "'auto', 'deepgram', 'deepgram-rest' or 'moonshine'"),
+        ("LLM_ENGINE", "", "names no engine"),
+        ("LLM_ENGINE", "groq,groq", "different engines"),
+        ("TTS_ENGINE", "auto,espeak", "must be `auto`, or different engines"),
+        ("GROQ_API_KEY", "two words", "must be ASCII without spaces"),
+        ("GROQ_BASE_URL", "api.groq.com", "must be an address such as"),
+        ("DEEPGRAM_BASE_URL", "http://", "must be an address such as"),
+        ("OPENAI_BASE_URL", "ftp://host", "must be an address such as"),
+        ("DEEPGRAM_BASE_URL", "https://api..deepgram.com", "must be an address such as"),
+        ("ELEVENLABS_BASE_URL", "http://host:99999", "must be an address such as"),
+        ("DEEPGRAM_MODEL", "nova 3", "pattern"),
+        ("LLM_TEMPERATURE", "nan", "finite number"),
+        ("LLM_TIMEOUT_S", "0", "greater than or equal to 1"),
+        ("VAD_STOP_MS", "soon", "valid integer"),
+        ("VAD_STOP_MS", "-5", "greater than or equal to 64"),
+        ("VAD_THRESHOLD", "nan", "finite number"),
+        ("LANGUAGE", "english", "pattern"),
+        ("TURN_URL", "http://example.org", "must begin with turn: or turns:"),
+        ("STUN_URL", "example.org", "must begin with stun: or stuns:"),
+        ("APP_USERNAME", "an:na", "without a colon"),
+        ("ALLOWED_ORIGINS", "https://a.example/page", "without a path"),
+        ("ALLOWED_ORIGINS", "*", "must be an address such as"),
+        ("ALLOWED_HOSTS", "https://bot.example", "without a scheme"),
+        ("ALLOWED_HOSTS", "bot.example:7860", "without a scheme, a port"),
+        ("ALLOWED_HOSTS", "*.example", "must be names such as"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "ws://127.0.0.1:4318", "http://127.0.0.1:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4318", "must be an address such as"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a-key", "name=value pairs"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=a%0Akey", "name=value pairs"),
+        ("OTEL_SERVICE_NAME", "", "at least 1 character"),
+        ("TRUSTED_PROXIES", "-1", "greater than or equal to 0"),
+        ("MAX_SESSIONS", "0", "greater than or equal to 1"),
+        ("GRADIO_SERVER_PORT", "99999", "less than or equal to 65535"),
+        ("LOG_LEVEL", "LOUD", "'DEBUG', 'INFO'"),
+        ("INTERRUPTED_HISTORY", "forget", "'heard' or 'merge'"),
+    ],
+)
+def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, complaint: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as raised:
+        config.load()
+    (line,) = str(raised.value).splitlines()
+    assert line.startswith(f"{name}: ")
+    assert complaint in line
+
+
+def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAD_STOP_MS", "x")
+    monkeypatch.setenv("LOG_LEVEL", "x")
+    with pytest.raises(SettingsError) as raised:
+        config.load()
+    assert len(str(raised.value).splitlines()) == 2
+
+
+def test_settings_are_forgiving_in_what_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"STT_ENGINE": " Auto ", "LOG_LEVEL": "debug", "GROQ_API_KEY": "  ", "LANGUAGE": "EN"}.items():
+        monkeypatch.setenv(name, value)
+    settings = config.load()
+    assert (settings.stt_engine, settings.log_level, settings.language) == (("auto",), "DEBUG", "en")
+    assert settings.groq_api_key is None
+
+
+def test_engines_are_listed_with_commas_and_addresses_lose_their_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TTS_ENGINE", " gTTS , espeak,")
+    monkeypatch.setenv("DEEPGRAM_BASE_URL", "ws://127.0.0.1:8080/ ")
+    monkeypatch.setenv("GROQ_API_KEY", " gsk_x\n")
+    settings = config.load()
+    assert settings.tts_engine == ("gtts", "espeak")
+    assert settings.deepgram_base_url == "ws://127.0.0.1:8080"
+    assert settings.groq_api_key is not None
+    assert settings.groq_api_key.get_secret_value() == "gsk_x"
+
+
+def test_a_bad_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROQ_API_KEY", "gsk_secret with spaces")
+    with pytest.raises(SettingsError) as raised:
+        config.load()
+    assert "gsk_secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("APP_USERNAME", "APP_PASSWORD: is missing, with APP_USERNAME set"),
+        ("APP_PASSWORD", "APP_PASSWORD: is set, without APP_USERNAME"),
+    ],
+)
+def test_half_a_login_is_none(monkeypatch: pytest.MonkeyPatch, name: str, line: str) -> None:
+    monkeypatch.setenv(name, "secret words")
+    with pytest.raises(SettingsError) as raised:
+        config.load()
+    assert str(raised.value) == line
+
+
+def test_secrets_do_not_show() -> None:
+    login = {"app_username": "ann", "app_password": SecretStr("hush")}
+    settings = config.load(groq_api_key=SecretStr("gsk_hidden"), turn_credential=SecretStr("hush"), **login)
+    assert "gsk_hidden" not in f"{settings} {settings!r}"
+    assert "hush" not in f"{settings} {settings!r}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"TWILIO_ACCOUNT_SID": "AC1"}, "TWILIO_AUTH_TOKEN: is missing, with TWILIO_ACCOUNT_SID set"),
+        ({"TWILIO_AUTH_TOKEN": "hush"}, "TWILIO_AUTH_TOKEN: is set, without TWILIO_ACCOUNT_SID"),
+        (
+            {"CLOUDFLARE_TURN_KEY_ID": "key"},
+            "CLOUDFLARE_TURN_KEY_API_TOKEN: is missing, with CLOUDFLARE_TURN_KEY_ID set",
+        ),
+        ({"TURN_PROVIDER": "hf"}, "TURN_PROVIDER: hf needs HF_TOKEN"),
+        ({"TURN_PROVIDER": "static"}, "TURN_PROVIDER: static needs TURN_URL"),
+        ({"TURN_PROVIDER": "cloudflare"}, "TURN_PROVIDER: cloudflare needs CLOUDFLARE_TURN_KEY_ID"),
+    ],
+)
+def test_a_relay_without_its_keys_is_none(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], line: str) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as raised:
+        config.load()
+    assert str(raised.value) == line
+
+
+def test_on_a_space_other_limits_hold_where_none_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = config.load()
+    monkeypatch.setenv("SPACE_ID", "me/voice-bot")
+    monkeypatch.setenv("SPACE_HOST", "me-voice-bot.hf.space")
+    monkeypatch.setenv("SESSION_MINUTES", "3")
+    settings = config.load()
+    assert settings.session_minutes == 3, "what is set counts"
+    assert (settings.gradio_server_name, settings.gradio_server_port) == ("0.0.0.0", 7860)
+    assert settings.trusted_proxies == 1
+    assert 0 < settings.minutes_per_day_per_address <= 60
+    assert settings.max_sessions_per_address < usual.max_sessions_per_address
+    assert settings.space_host == "me-voice-bot.hf.space"
+    assert set(space.DEFAULTS) <= set(Settings.model_fields)
+    monkeypatch.setenv("SPACE_ID", " ")
+    assert config.load().trusted_proxies == 0
+
+
+def test_a_space_with_the_key_of_a_paid_service_has_a_limit_of_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert config.load(space_id="me/bot").turns_per_day == 0, "the embedded engines cost nothing"
+    assert config.load(space_id="me/bot", groq_api_key="  ").turns_per_day == 0
+    for key in space.PAID_KEYS:
+        assert config.load(**{"space_id": "me/bot", key: "secret"}).turns_per_day == 500
+        assert config.load(**{key: "secret"}).turns_per_day == 0, "elsewhere there is none"
+    monkeypatch.setenv("GROQ_API_KEY", "gsk_x")
+    monkeypatch.setenv("SPACE_ID", "me/bot")
+    assert config.load().turns_per_day == 500
+    monkeypatch.setenv("TURNS_PER_DAY", "0")
+    assert config.load().turns_per_day == 0, "what is set counts"

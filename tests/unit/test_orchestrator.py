@@ -1,0 +1,548 @@
+"""A session with scripted engines: what is heard, thought and said, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
+from tests.support.signal import Signal
+from voicebot import config
+from voicebot.clip import LETTERS_PER_S
+from voicebot.core.audio import FRAME_S, Audio
+from voicebot.core.events import EndSession, InterruptPressed, TextTyped
+from voicebot.core.history import History, Message, Role
+from voicebot.core.presence import NOBODY_THERE
+from voicebot.core.sayings import apology, ask_again, goodbye, still_there
+from voicebot.core.state import Phase, Presence, State
+from voicebot.engines.base import EngineError, Transcript
+from voicebot.engines.chain import FallbackRules
+from voicebot.engines.fallback import SpeechToTextChain
+from voicebot.orchestrator import Orchestrator
+from voicebot.tools.fillers import Filler
+
+PATIENCE_S = 15.0
+"""For what takes milliseconds on a machine that has the time."""
+
+
+class Session:
+    """A running orchestrator whose player is listened to by a clock that does not wait."""
+
+    def __init__(self, stt: ScriptedStt, agent: ScriptedAgent, tts: ToneTts, **options: Any) -> None:
+        self.states: list[State] = []
+        self._changed = Signal()
+        settings = config.load(decision_timeout_ms=200, transcript_timeout_ms=1_000, **options)
+        self.ended: list[EndSession] = []
+        self.bot = Orchestrator(scripted(stt, agent, tts), settings, self._observe, self.ended.append)
+        self.agent, self.tts, self.stt = agent, tts, stt
+        self.playing = asyncio.Event()
+        self.playing.set()
+
+    def _observe(self, state: State) -> None:
+        self.states.append(state)
+        self._changed.notify()
+
+    async def until(self, condition: Callable[[State], object], what: str = "state") -> State:
+        try:
+            await self._changed.until(lambda: True if condition(self.bot.state) else None, PATIENCE_S, what)
+        except TimeoutError as error:
+            error.add_note(str(self.bot.state))
+            raise
+        return self.bot.state
+
+    def say(self, duration_s: float = 0.4) -> None:
+        """The user says something and falls silent."""
+        for audio in (loud(duration_s), Audio.silence(0.6, 48_000)):
+            self.bot.ears.hear(audio)
+
+    async def play(self) -> None:
+        while True:
+            await self.playing.wait()
+            self.bot.next_frame()
+            await asyncio.sleep(FRAME_S / 10)
+
+    @property
+    def history(self) -> list[str]:
+        return [message.text for message in self.bot.state.history]
+
+
+@asynccontextmanager
+async def running(
+    *,
+    hears: Sequence[Sequence[str | AtPause | EngineError]] = (),
+    thinks: Sequence[Sequence[str | asyncio.Event | Exception]] = (),
+    tts: ToneTts | None = None,
+    engines: tuple[ScriptedStt, ScriptedAgent, ToneTts] | None = None,
+    **options: Any,
+) -> AsyncIterator[Session]:
+    before = asyncio.all_tasks()
+    usual = ScriptedStt(scripts=list(hears)), ScriptedAgent(scripts=list(thinks)), tts or ToneTts()
+    session = Session(*(engines or usual), **options)
+    run = asyncio.create_task(session.bot.run())
+    clock = asyncio.create_task(session.play())
+    try:
+        yield session
+        assert not run.done(), "the session must live on"
+    finally:
+        for task in (run, clock):
+            task.cancel()
+        await asyncio.wait({run, clock})
+    assert asyncio.all_tasks() == before, "a session leaves no task behind"
+    assert session.stt.scripts == []
+    assert session.agent.scripts == []
+
+
+def idle(state: State) -> bool:
+    return state.is_idle and bool(state.history)
+
+
+async def test_a_spoken_turn() -> None:
+    async with running(
+        hears=[["what", "what time is it"]], thinks=[["It is ", "ten. ", "Good ", "morning."]]
+    ) as session:
+        session.say()
+        await session.until(lambda state: state.phase is Phase.SPEAKING)
+        await session.until(idle)
+        assert session.history == ["what time is it", "It is ten. Good morning."]
+        assert session.tts.said == ["It is ten.", "Good morning."]
+        assert any(utterance.text == "what" for state in session.states for utterance in state.utterances)
+        assert session.stt.heard[0].duration_s == pytest.approx(0.9, abs=0.1)
+
+
+async def test_the_next_sentences_are_synthesised_while_one_plays() -> None:
+    async with running(
+        thinks=[["First one here. ", "Second one here. ", "Third one here. ", "Fourth. ", "Fifth."]]
+    ) as session:
+        session.playing.clear()
+        session.bot.post(TextTyped("hello"))
+        await session.until(lambda state: state.reply and state.reply.text_ended)
+        await session.until(lambda state: state.reply and state.reply.synthesized == 3)
+        assert len(session.tts.said) == 3, "the one that would play, and two ahead"
+        session.playing.set()
+        await session.until(idle)
+        assert len(session.tts.said) == 5
+
+
+async def test_an_interruption_keeps_what_was_heard_and_answers_anew() -> None:
+    story = "Once upon a time there was a very curious cat that wanted to see the sea."
+    async with running(
+        hears=[["what is two plus two"]], thinks=[[story, " And then"], ["Four."]], tts=ToneTts(letter_s=0.1)
+    ) as session:
+        session.bot.post(TextTyped("tell me a story"))
+        await session.until(lambda state: state.reply and state.reply.words >= 3)
+        session.say()
+        await session.until(lambda state: state.phase is Phase.PAUSED)
+        paused_at = session.bot.player.cursor
+        await session.until(lambda state: state.last_reply == 2)
+        await session.until(idle)
+        first, second, third, fourth = session.bot.state.history
+        assert second.interrupted
+        assert story.startswith(second.text)
+        assert 3 <= len(second.text.split()) < len(story.split())
+        assert (third.text, fourth.text) == ("what is two plus two", "Four.")
+        assert session.agent.asked[1] == (first, second, third), "the agent knows what was heard, and no more"
+        assert session.agent.closed == 2
+        assert paused_at > 0
+
+
+async def test_a_backchannel_goes_on_where_it_stopped() -> None:
+    async with running(hears=[["uh-huh"]], thinks=[["A sentence that takes some time to say."]]) as session:
+        session.bot.post(TextTyped("go"))
+        await session.until(lambda state: state.phase is Phase.SPEAKING)
+        session.say()
+        await session.until(lambda state: state.phase is Phase.PAUSED)
+        await session.until(idle)
+        assert session.history == ["go", "A sentence that takes some time to say."]
+        assert len(session.agent.asked) == 1
+
+
+async def test_cancelling_waits_for_a_request_in_flight() -> None:
+    never = asyncio.Event()
+    async with running(thinks=[["Let me ", never], ["Sure."]]) as session:
+        session.bot.post(TextTyped("first"))
+        await session.until(lambda state: state.reply and state.reply.first_token)
+        session.bot.post(TextTyped("second"))
+        await session.until(idle)
+        assert session.history == ["first second", "Sure."]
+        assert session.agent.closed == 2
+
+
+async def test_what_is_said_while_the_bot_thinks_is_not_lost() -> None:
+    thinking = asyncio.Event()
+    async with running(hears=[["and also this"]], thinks=[[thinking], ["Both."]]) as session:
+        session.bot.post(TextTyped("this"))
+        await session.until(lambda state: state.phase is Phase.THINKING)
+        session.say()
+        await session.until(idle)
+        assert session.history == ["this and also this", "Both."]
+
+
+# Pauses of the user's ---------------------------------------------------------------------------------------------
+
+
+async def test_an_eager_reply_is_ready_when_the_turn_is_over_and_not_heard_before() -> None:
+    async with running(hears=[[AtPause("what time is it"), "unused"]], thinks=[["It is ten."]]) as session:
+        for audio in (loud(0.4), Audio.silence(0.2, 48_000)):
+            session.bot.ears.hear(audio)
+        state = await session.until(lambda state: state.reply and state.reply.synthesized)
+        assert state.speaking, "the user may go on"
+        assert state.history == ()
+        await asyncio.sleep(0.1)
+        assert session.bot.player.cursor == 0
+        session.bot.ears.hear(Audio.silence(0.7, 48_000))
+        await session.until(idle)
+        assert session.history == ["what time is it", "It is ten."]
+        assert len(session.agent.asked) == 1
+
+
+async def test_who_speaks_on_is_heard_out_and_the_eager_reply_is_stopped() -> None:
+    longer = "what time is it in tokyo"
+    hears: list[str | AtPause] = [AtPause("what time is it"), AtPause(longer), longer]
+    never = asyncio.Event()
+    async with running(hears=[hears], thinks=[[never], ["It is ten there."]]) as session:
+        for audio in (loud(0.4), Audio.silence(0.15, 48_000)):
+            session.bot.ears.hear(audio)
+        await session.until(lambda state: state.last_reply == 1)
+        for audio in (loud(0.4), Audio.silence(0.9, 48_000)):
+            session.bot.ears.hear(audio)
+        await session.until(idle)
+        assert session.history == ["what time is it in tokyo", "It is ten there."]
+        assert session.agent.closed == 2, "the first request too"
+
+
+async def test_a_backchannel_resumes_at_its_pause_and_its_utterance_ends_later() -> None:
+    async with running(hears=[[AtPause("uh-huh"), "unused"]], thinks=[["A sentence that takes some time."]]) as session:
+        session.bot.post(TextTyped("go"))
+        await session.until(lambda state: state.phase is Phase.SPEAKING)
+        session.playing.clear()
+        for audio in (loud(0.4), Audio.silence(0.15, 48_000)):
+            session.bot.ears.hear(audio)
+        state = await session.until(lambda state: state.rulings)
+        assert state.phase is Phase.SPEAKING
+        assert state.speaking, "its end is not known yet"
+        session.bot.ears.hear(Audio.silence(0.6, 48_000))
+        session.playing.set()
+        await session.until(idle)
+        assert len(session.bot.state.rulings) == 1
+
+
+async def test_speech_without_words_is_asked_for_aloud_and_without_the_agent() -> None:
+    async with running(hears=[[""]]) as session:
+        session.say(0.8)
+        await session.until(idle)
+        assert session.history == [ask_again("en")]
+        assert " ".join(session.tts.said) == ask_again("en")
+
+
+def talks(reply: int, state: State) -> bool:
+    return state.reply is not None and state.reply.number == reply and state.reply.words >= 2
+
+
+def begun(reply: int, state: State) -> bool:
+    return state.last_reply == reply
+
+
+async def test_five_interruptions_in_a_row_are_all_obeyed() -> None:
+    questions = [f"what about number {number}" for number in range(5)]
+    story = "Once upon a time there was a very curious cat that wanted to see the sea."
+    async with running(
+        hears=[[AtPause(question), question] for question in questions],
+        thinks=[[story]] * 5 + [["The end."]],
+        tts=ToneTts(letter_s=0.2),  # on a busy machine too it is still speaking when it is interrupted
+    ) as session:
+        session.bot.post(TextTyped("go"))
+        for number in range(5):
+            await session.until(partial(talks, number + 1))
+            session.say()
+            await session.until(partial(begun, number + 2))
+        await session.until(idle)
+        users = [message.text for message in session.bot.state.history if message.role is Role.USER]
+        assert users == ["go", *questions]
+        assert session.history[-1] == "The end."
+        assert session.agent.closed == 6
+
+
+async def test_a_cut_word_is_said_again_if_that_is_wanted() -> None:
+    """`RESUME_REWIND=word`: what was played before the pause is played again from the start of the word."""
+    async with running(
+        hears=[["uh-huh"]], thinks=[["Extraordinarily long words are unmistakable."]], resume_rewind="word"
+    ) as session:
+        session.bot.post(TextTyped("go"))
+        await session.until(lambda state: state.phase is Phase.SPEAKING)
+        session.bot.ears.hear(loud(0.4))
+        await session.until(lambda state: state.phase is Phase.PAUSED)
+        await asyncio.sleep(0.05)
+        paused_at = session.bot.player.cursor
+        session.playing.clear()
+        session.bot.ears.hear(Audio.silence(0.6, 48_000))
+        await session.until(lambda state: state.rulings)
+        assert 0 <= session.bot.player.cursor < paused_at
+        session.playing.set()
+        await session.until(idle)
+
+
+async def test_a_filler_is_spoken_while_the_answer_is_still_awaited() -> None:
+    answer = asyncio.Event()
+    async with running(thinks=[[Filler("One moment, please."), answer, " It is ten."]]) as session:
+        session.bot.post(TextTyped("what time is it"))
+        await session.until(lambda state: state.live and state.live.heard == "One moment, please.")
+        answer.set()
+        await session.until(idle)
+        assert session.history == ["what time is it", "One moment, please. It is ten."]
+        assert session.tts.said == ["One moment, please.", "It is ten."]
+
+
+# Failures ---------------------------------------------------------------------------------------------------------
+
+
+async def test_the_apology_is_in_the_language_of_the_conversation() -> None:
+    async with running(thinks=[[EngineError("groq", "it broke")]], language="de") as session:
+        session.bot.post(TextTyped("hallo"))
+        await session.until(idle)
+        assert session.history == ["hallo", apology("de")]
+        assert apology("de") != apology("en")
+
+
+async def test_a_recogniser_that_dies_in_mid_utterance_loses_no_word() -> None:
+    """The same one hears the utterance once more from its start, and what the user goes on to say besides."""
+    dies = ScriptedStt(
+        scripts=[[EngineError("scripted", "it died"), "never"], ["what is the time", "what is the time"]]
+    )
+    chain, stt = SpeechToTextChain([dies], FallbackRules(backoff_s=0.01)), ScriptedStt()
+    await chain.start()
+    with patch.object(stt, "session", chain.session):
+        async with running(engines=(stt, ScriptedAgent(scripts=[["It is five."]]), ToneTts())) as session:
+            await say_in_two_pieces(session)
+            await session.until(lambda state: idle(state) and state.history)
+            assert session.history == ["what is the time", "It is five."]
+    assert 0.8 <= dies.heard[0].duration_s <= 1.8
+
+
+async def say_in_two_pieces(session: Session) -> None:
+    """The recogniser hears the beginning before the user says the rest."""
+    session.bot.ears.hear(loud(0.4))
+    await session.until(lambda state: state.speaking)
+    await asyncio.sleep(0.05)
+    session.say(0.4)
+    session.bot.ears.hear(Audio.silence(0.4, 48_000))
+
+
+async def test_a_recogniser_that_dies_for_good_makes_the_bot_ask_again() -> None:
+    async with running(hears=[[EngineError("scripted", "it died"), "x"], ["hello"]], thinks=[["Hi."]]) as session:
+        await say_in_two_pieces(session)
+        state = await session.until(lambda state: idle(state) and state.history)
+        assert session.history == [ask_again("en")]
+        assert state.error == "scripted: it died"
+        session.say(0.8)
+        await session.until(lambda state: len(state.history) == 3 and idle(state))
+        assert session.history[1:] == ["hello", "Hi."]
+
+
+async def test_an_agent_that_fails_apologises_aloud() -> None:
+    async with running(thinks=[["Well, ", EngineError("groq", "it broke")], ["Better."]]) as session:
+        session.bot.post(TextTyped("hello"))
+        state = await session.until(idle)
+        assert session.history == ["hello", f"Well, {apology('en')}"]
+        assert state.error == "groq: it broke"
+        session.bot.post(TextTyped("again"))
+        await session.until(lambda state: len(state.history) == 4)
+        assert session.bot.state.error is None
+
+
+async def test_a_voice_that_breaks_off_goes_on_with_the_next_sentence() -> None:
+    tts = ToneTts(letter_s=1 / LETTERS_PER_S, failing=frozenset({"Second sentence breaks."}))
+    async with running(thinks=[["First is fine. ", "Second sentence breaks. ", "Third."]], tts=tts) as session:
+        session.bot.post(TextTyped("hello"))
+        state = await session.until(idle)
+        assert state.error == "scripted: the voice broke"
+        assert session.history[-1] == "First is fine. Second sentence Third.", "half of the second one was heard"
+        assert not state.history[-1].interrupted
+
+
+async def test_a_voice_that_fails_ends_the_reply_after_what_was_heard() -> None:
+    tts = ToneTts(silent=frozenset({"Second sentence fails."}))
+    async with running(thinks=[["First is fine. ", "Second sentence fails. ", "Third."]], tts=tts) as session:
+        session.bot.post(TextTyped("hello"))
+        state = await session.until(idle)
+        assert state.error == "scripted: there is no voice"
+        assert session.history[-1] == "First is fine."
+        assert state.history[-1].interrupted
+
+
+async def test_a_bug_in_a_reply_does_not_end_the_session(caplog: pytest.LogCaptureFixture) -> None:
+    async with running(thinks=[[ZeroDivisionError("oops")], ["Fine."]]) as session:
+        session.bot.post(TextTyped("hello"))
+        await session.until(lambda state: state.error)
+        assert "oops" not in str(session.bot.state.error), "the log tells more than the user needs"
+        session.bot.post(TextTyped("again"))
+        await session.until(lambda state: state.is_idle and state.last_reply == 2)
+        assert session.history[-1] == "Fine."
+    assert any(record.exc_info for record in caplog.records if record.levelno == logging.ERROR)
+
+
+async def test_a_recogniser_that_fails_is_told_and_its_words_so_far_count() -> None:
+    async with running(hears=[["what time", EngineError("deepgram", "it broke")]], thinks=[["Ten."]]) as session:
+        session.say()
+        await session.until(lambda state: state.error == "deepgram: it broke")
+        await session.until(idle)
+        assert session.history == ["what time", "Ten."]
+
+
+async def test_a_bug_in_a_recogniser_does_not_end_the_session(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Buggy(ScriptedStt):
+        async def transcribe(self, audio: object) -> AsyncGenerator[Transcript]:
+            raise ZeroDivisionError("oops")
+            yield Transcript("", final=True)
+
+    monkeypatch.setattr("tests.unit.test_orchestrator.ScriptedStt", Buggy)
+    async with running(thinks=[["Fine."]]) as session:
+        session.say()
+        await session.until(lambda state: state.error)
+        assert "oops" not in str(session.bot.state.error)
+        session.bot.post(TextTyped("hello"))
+        await session.until(idle)
+        assert session.history[-1] == "Fine."
+    assert any(record.exc_info for record in caplog.records if record.levelno == logging.ERROR)
+
+
+async def test_a_recogniser_that_never_answers_does_not_hold_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mute(ScriptedStt):
+        async def transcribe(self, audio: object) -> AsyncGenerator[Transcript]:
+            await asyncio.Event().wait()
+            yield Transcript("", final=True)
+
+    monkeypatch.setattr("tests.unit.test_orchestrator.ScriptedStt", Mute)
+    async with running(thinks=[["A sentence."], ["Yes."]]) as session:
+        session.playing.clear()
+        session.bot.post(TextTyped("go"))
+        await session.until(lambda state: state.phase is Phase.THINKING)
+        session.say()
+        await session.until(lambda state: state.phase is Phase.HELD)
+        session.playing.set()
+        await session.until(idle)
+        await session.until(lambda state: not state.utterances)
+        session.bot.post(TextTyped("still there?"))
+        await session.until(lambda state: len(state.history) == 4)
+
+
+async def test_a_request_that_ignores_its_cancellation_is_left_behind(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    released = asyncio.Event()
+
+    class Stubborn(ScriptedAgent):
+        async def reply(
+            self, history: History, wanted: asyncio.Event, hold: Any = None, **_: Any
+        ) -> AsyncGenerator[str]:
+            if len(history) == 1:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    await released.wait()
+                    raise
+            yield "Done."
+
+    monkeypatch.setattr("tests.unit.test_orchestrator.ScriptedAgent", Stubborn)
+    monkeypatch.setattr("voicebot.orchestrator.CANCEL_PATIENCE_S", 0.1)
+    async with running() as session:
+        session.bot.post(TextTyped("one"))
+        await session.until(lambda state: state.phase is Phase.THINKING)
+        session.bot.post(InterruptPressed())
+        await session.until(lambda state: state.is_idle)
+        session.bot.post(TextTyped("two"))
+        await session.until(lambda state: state.history and state.history[-1].text == "Done.")
+        assert session.bot.state.history[-1] == Message(Role.ASSISTANT, "Done.")
+        released.set()
+    assert "does not stop" in caplog.text
+
+
+async def test_a_user_who_says_nothing_is_asked_for_and_then_said_goodbye_to() -> None:
+    async with running(idle_timeout_s=0.2, idle_goodbye_s=1) as session:
+        await session.until(lambda state: state.presence is Presence.ASKED and state.is_idle and state.history)
+        assert session.history == [still_there("en")]
+        assert session.ended == []
+        await session.until(lambda state: state.presence is Presence.GONE)
+        assert session.history == [still_there("en"), goodbye("en")]
+        assert session.ended == [EndSession(NOBODY_THERE)]
+        assert " ".join(session.tts.said) == f"{still_there('en')} {goodbye('en')}"
+
+
+async def test_a_user_who_answers_in_time_stays() -> None:
+    async with running(hears=[["yes"]], thinks=[["Good."]], idle_timeout_s=0.2, idle_goodbye_s=30) as session:
+        await session.until(lambda state: state.presence is Presence.ASKED and state.is_idle and state.history)
+        session.say()
+        await session.until(lambda state: state.is_idle and len(state.history) > 2)
+        assert session.history[:3] == [still_there("en"), "yes", "Good."]
+        assert session.ended == []
+
+
+# Who looks on -----------------------------------------------------------------------------------------------------
+
+
+class FailingMeter:
+    """Raises whatever it is told."""
+
+    def began(self) -> None:
+        raise OSError("a fault")
+
+    def changed(self, before: State, after: State, at_s: float) -> None:
+        raise OSError("a fault")
+
+    def underran(self, frames: int) -> None:
+        raise OSError("a fault")
+
+    def ended(self) -> None:
+        raise OSError("a fault")
+
+
+async def test_faults_of_those_who_look_on_stop_no_conversation(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(*_: object) -> None:
+        raise OSError("a fault")
+
+    answered = asyncio.Event()
+
+    def observe(state: State) -> None:
+        if state.is_idle and len(state.history) == 4:
+            answered.set()
+        fails()
+
+    agent = ScriptedAgent(scripts=[["One. "], ["Two. "]])
+    bot = Orchestrator(
+        scripted(ScriptedStt(), agent, ToneTts()),
+        config.load(),
+        observe,
+        fails,
+        witness=fails,
+        journal=fails,
+        meter=FailingMeter(),
+        dropped=fails,
+        streamed=fails,
+    )
+
+    async def play() -> None:
+        while True:
+            bot.next_frame()
+            await asyncio.sleep(FRAME_S / 10)
+
+    async with asyncio.timeout(PATIENCE_S):
+        tasks = [asyncio.create_task(bot.run()), asyncio.create_task(play())]
+        bot.post(TextTyped("first"))
+        while len(bot.state.history) < 2 or not bot.state.is_idle:  # noqa: ASYNC110 (whoever would tell of it fails)
+            await asyncio.sleep(0.01)
+        bot.post(TextTyped("second"))
+        await answered.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    places = [record.getMessage().split(" failed")[0] for record in caplog.records if record.name == "voicebot.faults"]
+    assert sorted(set(places)) == sorted(places), "each place is logged once"
+    assert {"observing", "witnessing", "the journal", "metering", "telling of a reply's text"} <= set(places)

@@ -1,0 +1,58 @@
+"""Misspelt settings are named with the likely right one; variables of other programs are left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.setting_name_cases import MISSPELT, OTHERS
+from voicebot.config import Settings
+from voicebot.setting_names import likely_setting, misspelt
+
+
+@pytest.mark.parametrize(("name", "meant"), MISSPELT.items())
+def test_a_misspelt_setting_is_recognised(name: str, meant: str) -> None:
+    assert likely_setting(name) == meant
+
+
+def test_variables_of_other_programs_are_left_alone() -> None:
+    assert {name: meant for name in OTHERS if (meant := likely_setting(name))} == {}
+
+
+def test_settings_are_right_in_any_case() -> None:
+    names = [change(name) for name in Settings.model_fields for change in (str.lower, str.upper, str.title)]
+    assert {name: meant for name in names if (meant := likely_setting(name))} == {}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, in which `.env` is looked for."""
+    monkeypatch.setitem(Settings.model_config, "env_file", ".env")  # which the tests do without
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_each_name_is_told_with_its_place_and_without_its_value(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".env").write_text(
+        "GROQ_API_KY=gsk_hush\nLOG_LEVEL=INFO\nPOSTGRES_PASSWORD=hush\ntts_voice=hush\n", "utf-8"
+    )
+    monkeypatch.setenv("MAX_SESSION", "hush")
+    monkeypatch.setenv("TTS_HOME", "hush")  # some other program's
+    assert misspelt() == [
+        "MAX_SESSION in the environment is not a setting; did you mean MAX_SESSIONS?",
+        "GROQ_API_KY in .env is not a setting; did you mean GROQ_API_KEY?",
+        "TTS_VOICE in .env is not a setting; .env.example lists all that are",
+    ]
+
+
+def test_a_key_where_a_name_should_stand_is_not_shown(folder: Path) -> None:
+    (folder / ".env").write_text("STT_gsk:hush\nGROQ_API_KEY:gsk_hush\nGROQ_API_KEY gsk_hush\n", "utf-8")
+    assert misspelt() == []
+
+
+def test_the_right_names_and_a_missing_file_give_no_message(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert misspelt() == []
+    (folder / ".env").write_text("groq_api_key=gsk_hush\n", "utf-8")
+    monkeypatch.setenv("Max_Sessions", "3")
+    assert misspelt() == []

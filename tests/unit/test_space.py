@@ -1,0 +1,104 @@
+"""The limits of a Space are documented as they are, and Docker is told what is true of the app."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import PROJECT
+from voicebot import config, space
+from voicebot.config import Settings
+
+
+def test_the_limits_of_a_space_are_documented_as_they_are() -> None:
+    document = (PROJECT / "docs" / "space.md").read_text("utf-8")
+    (table,) = re.findall(r"<!-- limits -->\n(.*?)\n<!-- /limits -->", document, re.DOTALL)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    told = {row[0].strip("`"): (row[1], row[2]) for row in rows}
+    usual, on_a_space = config.load(), config.load(space_id="me/bot", groq_api_key="gsk_x")
+    defaults = {**space.DEFAULTS, **space.DEFAULTS_WITH_KEYS}
+    for name, (elsewhere, there) in told.items():
+        field = name.lower()
+        assert field in defaults
+        assert elsewhere.split()[0] == f"{getattr(usual, field):g}", name
+        assert there.split()[0] == f"{getattr(on_a_space, field):g}", name
+    assert {name.lower() for name in told} == set(defaults) - {"gradio_server_name", "gradio_server_port"}
+
+
+# Docker: the daemon can't be asked here, so the file is read ----------------------------------------------------------
+
+
+def instructions() -> list[tuple[str, str]]:
+    text = re.sub(r"\\\n\s*", "", (PROJECT / "Dockerfile").read_text("utf-8"))
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in lines)]
+
+
+def of(word: str) -> list[str]:
+    return [rest for each, rest in instructions() if each == word]
+
+
+def environment() -> dict[str, str]:
+    return dict(pair.partition("=")[::2] for line in of("ENV") for pair in shlex.split(line))
+
+
+def goes_into_the_image(path: str) -> bool:
+    """As .dockerignore has it: the last pattern that fits decides; one that fits a folder fits what is in it."""
+    goes = True
+    parents = [path, *(str(each) for each in Path(path).parents if str(each) != ".")]
+    for line in (PROJECT / ".dockerignore").read_text("utf-8").splitlines():
+        pattern = line.strip()
+        if pattern and not pattern.startswith("#"):
+            wanted = pattern.removeprefix("!")
+            patterns = [wanted, wanted.removeprefix("**/")]
+            if any(fnmatch.fnmatch(each.removeprefix("./"), p) for each in parents for p in patterns):
+                goes = pattern.startswith("!")
+    return goes
+
+
+def test_what_it_copies_is_there_and_not_ignored() -> None:
+    copied = [source for line in of("COPY") for source in shlex.split(line)[:-1]]
+    assert set(copied) == {"requirements.txt", "app.py", "voicebot"}
+    for source in copied:
+        assert (PROJECT / source).exists()
+        assert goes_into_the_image(source)
+    assert goes_into_the_image("voicebot/ui/assets/page.css")
+    for left_out in (".env", ".git/config", ".venv/bin/python", "conversations.db", "tests/conftest.py"):
+        assert not goes_into_the_image(left_out), left_out
+
+
+def test_its_python_and_its_user() -> None:
+    (base,) = of("FROM")
+    assert re.match(r"python:3\.11-slim", base), "the Python that the tests run on"
+    assert of("USER") == ["1000"], "as Spaces run containers; never root"
+    order = [word for word, _ in instructions()]
+    assert order.index("USER") < order.index("CMD")
+    assert "--requirement requirements.txt" in " ".join(of("RUN"))
+
+
+def test_its_settings_are_settings_and_its_port_is_the_one_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {name.upper() for name in Settings.model_fields}
+    assert set(environment()) - known == {"HOME", "PYTHONUNBUFFERED", "XDG_CACHE_HOME"}
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    settings = config.load()
+    assert settings.gradio_server_name == "0.0.0.0"
+    assert of("EXPOSE") == [str(settings.gradio_server_port)] == [str(space.PORT)]
+    assert settings.database_url is not None
+    (volume,) = of("VOLUME")
+    assert settings.database_url.get_secret_value().startswith(f"sqlite:///{volume}/")
+
+
+def test_its_commands_can_be_run() -> None:
+    (command,) = of("CMD")
+    assert json.loads(command) == ["python", "app.py"]
+    (check,) = of("HEALTHCHECK")
+    program = json.loads(check[check.index("[") :])
+    assert program[:2] == ["python", "-c"]
+    compile(program[2], "HEALTHCHECK", "exec")
+    assert "/health'" in program[2]

@@ -1,0 +1,209 @@
+"""How much of what a peer sends is read at all, and what is made of the rest."""
+
+from __future__ import annotations
+
+import struct
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from aioice.ice import CandidatePair, Connection
+from aiortc.jitterbuffer import JitterFrame
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtcsctptransport import SackChunk
+
+from tests.unit.transports.test_opus import payloads_of, tone
+from voicebot import limits
+from voicebot.core.audio import FRAME_S, FRAME_SAMPLES
+from voicebot.transports import aiortc_limits, aiortc_tuning
+from voicebot.transports.aiortc_limits import DatagramBudget, DataGuard, decode_params
+from voicebot.transports.aiortc_sound import InlineDecoder
+
+PEER, STRANGER = ("192.0.2.1", 50_000), ("192.0.2.9", 50_000)
+OPUS = RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48_000, channels=2, payloadType=111)
+
+CHECK, DTLS = b"\x00\x01" + b"\x00" * 18, b"\x17" + b"\x00" * 60
+REPORT = b"\x80\xc9" + b"\x00" * 26
+
+
+def sound(source: int = 1) -> bytes:
+    return struct.pack("!BBHII", 0x80, 111, 1, 1, source) + b"x" * 41
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Wire:
+    """An ICE connection that goes to PEER, or nowhere yet; `checked` are further pairs of addresses."""
+
+    def __init__(self, *checked: SimpleNamespace, connected: bool = True) -> None:
+        self.clock = Clock()
+        self.waiting = 0
+        nominated = {1: SimpleNamespace(remote_addr=PEER)} if connected else {}
+        queue = SimpleNamespace(qsize=lambda: self.waiting)
+        connection = SimpleNamespace(_nominated=nominated, _check_list=list(checked), _queue=queue)
+        self._budget = DatagramBudget(cast(Connection, connection), self.clock)
+
+    def admitted(self, data: bytes, count: int, sender: tuple[str, int] = PEER) -> int:
+        return sum(self._budget.admits(data, sender) for _ in range(count))
+
+
+@pytest.mark.parametrize(
+    ("data", "burst", "per_s"),
+    [
+        (sound(), limits.SOUND_PACKETS_BURST, limits.SOUND_PACKETS_PER_S),
+        (REPORT, limits.CONTROL_PACKETS_BURST, limits.CONTROL_PACKETS_PER_S),
+        (DTLS, limits.DATA_PACKETS_BURST, limits.DATA_PACKETS_PER_S),
+        (CHECK, limits.CHECK_PACKETS_BURST, limits.CHECK_PACKETS_PER_S),
+    ],
+)
+def test_each_kind_of_packet_has_a_burst_and_a_rate(data: bytes, burst: int, per_s: int) -> None:
+    wire = Wire()
+    assert wire.admitted(data, 10 * burst) == burst
+    wire.clock.now_s += 1
+    assert wire.admitted(data, 10 * burst) == per_s
+
+
+def test_a_flood_of_one_kind_or_of_strangers_leaves_the_others_alone() -> None:
+    wire = Wire()
+    wire.admitted(sound(), 10_000)
+    assert wire.admitted(CHECK, 5_000, STRANGER) == limits.STRANGE_PACKETS_BURST
+    assert [wire.admitted(data, 20) for data in (CHECK, DTLS, REPORT)] == [20, 20, 20]
+
+
+def test_five_seconds_of_sound_in_short_packets_may_come_at_once() -> None:
+    assert Wire().admitted(sound(), 500) == 500
+
+
+@pytest.mark.parametrize("data", [b"", b"\x10" * 100, b"\x50" * 100, b"\xff" * 100, b"\x80\xc9" + b"x" * 1_000])
+def test_what_is_neither_sound_nor_data_nor_a_check_is_not_read(data: bytes) -> None:
+    assert Wire().admitted(data, 10) == 0
+
+
+def test_only_some_sources_of_sound_are_read() -> None:
+    wire = Wire()
+    assert sum(wire.admitted(sound(source), 1) for source in range(100)) == limits.SOUND_SOURCES
+    assert wire.admitted(sound(0), 10) == 10
+
+
+def test_sound_from_elsewhere_is_read_if_it_goes_on_from_a_known_source() -> None:
+    wire = Wire()
+    assert wire.admitted(sound(7), 1, STRANGER) == 0
+    wire.admitted(sound(7), 1)
+    assert wire.admitted(sound(7), 50, STRANGER) == 50
+
+
+@pytest.mark.parametrize(
+    ("state", "chosen", "heard"),
+    [
+        (CandidatePair.State.SUCCEEDED, False, True),
+        (CandidatePair.State.IN_PROGRESS, True, True),
+        (CandidatePair.State.IN_PROGRESS, False, False),
+        (CandidatePair.State.FAILED, False, False),
+    ],
+)
+def test_a_peer_is_heard_from_each_address_that_it_has_proven_to_have(
+    state: CandidatePair.State, chosen: bool, heard: bool
+) -> None:
+    other = ("192.0.2.9", 5_000)
+    wire = Wire(SimpleNamespace(remote_addr=other, state=state, remote_nominated=chosen))
+    assert wire.admitted(sound(), 100, other) == (100 if heard else 0)
+
+
+def test_before_there_is_a_connection_only_some_packets_wait_for_it() -> None:
+    wire = Wire(connected=False)
+    assert wire.admitted(DTLS, 20) == 20
+    wire.waiting = limits.EARLY_PACKETS
+    assert wire.admitted(DTLS, 20) == 0
+    assert wire.admitted(CHECK, 20) == 20
+
+
+def test_parameters_of_sctp_are_read_as_aiortc_does_but_none_without_a_length() -> None:
+    body = struct.pack("!HHLHH", 7, 8, 1, 8, 4)
+    assert decode_params(body) == [(7, b"\x00\x00\x00\x01"), (8, b"")]
+    assert decode_params(b"\x00\x07\x00\x05x\x00\x00\x00") == [(7, b"x")]
+    with pytest.raises(ValueError, match="0 bytes"):
+        decode_params(b"\x00" * 8)
+
+
+def test_an_acknowledgement_counts_for_what_was_sent() -> None:
+    sctp = SimpleNamespace(_sent_queue=[SimpleNamespace(tsn=tsn) for tsn in range(100, 110)])
+    vars(sctp).update(_handle_data=None, _receive_chunk=None)
+    guard = DataGuard(cast(Any, sctp), 10, lambda _: None)
+    sack = SackChunk()
+    sack.cumulative_tsn = 99
+    sack.gaps = [(2, 3), (3, 4), (6, 6), (5, 5), (8, 10), (9, 65_535)]
+    assert guard._honest_gaps(sack) == [(2, 3), (6, 6), (8, 10)]
+    sack.cumulative_tsn = 5
+    assert guard._honest_gaps(sack) == []
+    sctp._sent_queue.clear()
+    assert guard._honest_gaps(sack) == []
+
+
+def test_the_aiortc_that_is_installed_has_all_that_this_stands_on() -> None:
+    assert aiortc_limits.missing() == []
+    assert aiortc_tuning.apply()
+
+
+# How much sound is made -------------------------------------------------------------------------------------------
+
+
+class Ear:
+    """A receiver's decoder, and what has come out of it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.heard_s = 0.0
+        queue = SimpleNamespace(put_nowait=self._hear)
+        self._decoder = InlineDecoder(cast(Any, SimpleNamespace(_track=SimpleNamespace(_queue=queue))), self.clock)
+        (self._payload,) = payloads_of(tone(1))
+
+    def _hear(self, frame: Any) -> None:
+        self.heard_s += frame.samples / frame.sample_rate
+
+    def hear(self, packets: int, *, step: int = FRAME_SAMPLES, start: int = 0, every_s: float = 0.0) -> float:
+        """How much sound these packets made."""
+        before_s = self.heard_s
+        for number in range(packets):
+            self._decoder.put((OPUS, JitterFrame(self._payload, start + number * step)))
+            self.clock.now_s += every_s
+        return self.heard_s - before_s
+
+
+def test_sound_at_the_pace_of_speech_is_heard_for_ever() -> None:
+    assert Ear().hear(3_000, every_s=FRAME_S) == pytest.approx(60)
+    assert Ear().hear(3_000, every_s=FRAME_S / 1.04) == pytest.approx(60), "the client's clock may be a little fast"
+
+
+def test_five_late_seconds_are_heard_and_more_than_that_is_not() -> None:
+    ear = Ear()
+    assert ear.hear(1_000) == pytest.approx(limits.SOUND_BURST_S, abs=0.05)
+    ear.clock.now_s += 2
+    assert ear.hear(1_000, start=10_000_000) == pytest.approx(2 * limits.SOUND_SPEED, abs=0.3)
+
+
+def test_jumps_of_the_clock_do_not_make_more_sound_than_that() -> None:
+    ear = Ear()
+    assert ear.hear(500, step=48_000, every_s=FRAME_S) <= limits.SOUND_BURST_S + 10 * limits.SOUND_SPEED + 0.3
+
+
+def test_a_hole_is_filled_for_a_fifth_of_a_second() -> None:
+    ear = Ear()
+    ear.hear(1)
+    assert ear.hear(1, start=24_000) == pytest.approx(limits.CONCEALED_S + FRAME_S)
+    ear.hear(1, start=100_000)
+    assert ear.hear(1, start=100_000 + 11 * FRAME_SAMPLES) == pytest.approx(0.2 + FRAME_S), "ten lost packets"
+
+
+def test_two_codecs_in_turn_keep_their_decoders() -> None:
+    ear = Ear()
+    pcmu = RTCRtpCodecParameters(mimeType="audio/PCMU", clockRate=8_000, channels=1, payloadType=0)
+    for number in range(10):
+        ear.hear(1, start=number * 2 * FRAME_SAMPLES)
+        ear._decoder.put((pcmu, JitterFrame(b"\xff" * 160, number * 160)))
+    assert len(ear._decoder._decoders) == 2
