@@ -127,7 +127,6 @@ def _outline(state: State) -> object:
             (each.speaking, each.dismissed, each.pause is None, each.settled, each.text, each.ruled)
             for each in state.utterances
         ),
-        state.ask_again,
         state.suspected,
         state.presence,
         bool(state.pending),
