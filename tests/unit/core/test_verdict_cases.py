@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voicebot.core.verdict import Context, Decision, Speech, judge
@@ -61,6 +61,7 @@ def test_the_set_is_large_and_balanced() -> None:
 numbers = st.none() | st.floats(-60, 60)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.builds(
         Case,
@@ -99,6 +100,10 @@ def test_a_case_survives_being_written(case: Case) -> None:
         (
             '{"language": "en", "sentence": "", "words_heard": 0, "text": "", "expected": "wait", "speech": {"db": 1}}',
             "db",
+        ),
+        (
+            '{"language": "en", "sentence": "", "words_heard": 0, "text": "", "expected": "wait", "sensitivity": "no"}',
+            "sensitivity is 'no', not one of",
         ),
     ],
 )
