@@ -18,7 +18,8 @@ from tests.simulators.faults import Fault
 from tests.simulators.huggingface import FOR_TURN, PERMITTED, HuggingFaceSimulator
 from tests.simulators.local_servers import OllamaModel, OllamaSimulator
 from tests.simulators.voices import espeak_of
-from tests.support.app_process import PROJECT, environment
+from tests.support.app_process import environment
+from tests.support.paths import PROJECT
 from voicebot import config
 from voicebot.build import build
 from voicebot.check.command import check
