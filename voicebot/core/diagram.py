@@ -124,8 +124,7 @@ def _outline(state: State) -> object:
     return (
         state.phase,
         tuple(
-            (each.speaking, each.dismissed, each.pause is None, each.settled, each.text, each.ruled)
-            for each in state.utterances
+            (each.speaking, each.dismissed, each.pause is None, each.settled, each.text) for each in state.utterances
         ),
         state.suspected,
         state.presence,
