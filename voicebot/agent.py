@@ -176,6 +176,12 @@ class GraphAgent:
     def listed(self) -> tuple[str, ...]:
         return () if self._service is None else self._service.models.listed
 
+    @property
+    def is_cold(self) -> bool:
+        """Whether the first answer will take longer, as the model is not in memory or has not been warmed."""
+        service = self._service
+        return service is not None and isinstance(service, Warmable) and service.is_cold
+
     def adapted(self, manner: Manner) -> GraphAgent:
         agent = copy(self)
         agent._language = manner.language

@@ -88,11 +88,11 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
         retries=settings.llm_retries, first_output_s=settings.first_output_timeout_s, rest_s=settings.engine_rest_s
     )
     return Engines(
-        stt=SpeechToTextChain(_engines("STT_ENGINE", settings.stt_engine, _auto_stt, _speech_to_text, settings), rules),
+        stt=SpeechToTextChain(_engines("STT_ENGINE", settings.stt_engine, _auto_stt, speech_to_text, settings), rules),
         agent=AgentChain(
-            _engines("LLM_ENGINE", settings.llm_engine, partial(_auto_llm, found=found), _agent, settings), agent_rules
+            _engines("LLM_ENGINE", settings.llm_engine, partial(_auto_llm, found=found), agent, settings), agent_rules
         ),
-        tts=TextToSpeechChain(_engines("TTS_ENGINE", settings.tts_engine, _auto_tts, _text_to_speech, settings), rules),
+        tts=TextToSpeechChain(_engines("TTS_ENGINE", settings.tts_engine, _auto_tts, text_to_speech, settings), rules),
         vad_name="silero",
         make_vad=voice_activity_detector,
     )
@@ -210,7 +210,8 @@ def _key(key: SecretStr | None) -> str:
     return key.get_secret_value()
 
 
-def _speech_to_text(name: SttName, settings: Settings) -> SpeechToText:
+def speech_to_text(name: SttName, settings: Settings) -> SpeechToText:
+    """The recogniser of this name, as the settings have it. It loads the packages that it needs."""
     match name:
         case "deepgram":
             from voicebot.engines.stt.deepgram import Deepgram
@@ -238,7 +239,8 @@ def _speech_to_text(name: SttName, settings: Settings) -> SpeechToText:
             raise AssertionError("`auto` stands for other names")
 
 
-def _agent(name: LlmName, settings: Settings) -> Agent:
+def agent(name: LlmName, settings: Settings) -> Agent:
+    """The model of this name with its tools, as the settings have it. It loads the packages that it needs."""
     from voicebot.agent import GraphAgent
     from voicebot.personas import persona, system_prompt
     from voicebot.tools import toolbox
@@ -356,7 +358,8 @@ def _openai_key(settings: Settings) -> str | None:
     return None if settings.openai_api_key is None else settings.openai_api_key.get_secret_value()
 
 
-def _text_to_speech(name: TtsName, settings: Settings) -> TextToSpeech:
+def text_to_speech(name: TtsName, settings: Settings) -> TextToSpeech:
+    """The voice of this name, as the settings have it. It loads the packages that it needs."""
     match name:
         case "elevenlabs":
             from voicebot.engines.tts.elevenlabs import ElevenLabs

@@ -81,7 +81,8 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
             "max_sessions": settings.max_sessions,
             "turns_per_day": connections.turns.limit,
             "turns_today": connections.turns.used,
-            "underruns": sum(session.underruns for session in connections.sessions),
+            "underruns": sum(session.underruns for session in connections.sessions)
+            + sum(session.underruns for session in connections.sockets),
         }
 
     @app.get("/metrics")

@@ -39,7 +39,7 @@ async def send_chunk(transport: RTCSctpTransport, flags: int, data: bytes, strea
 async def endless(on: Target, address: str, size: int) -> None:
     async with on.peer(address) as peer:
         on.counts["sessions"] += 1
-        transport, stream = peer._peer.sctp, peer._channel.id
+        transport, stream = peer.peer.sctp, peer.channel.id
         assert transport is not None
         assert stream is not None
         number = transport._outbound_stream_seq.get(stream, 0)
@@ -74,11 +74,11 @@ async def message_flood(on: Target) -> None:
         async with on.peer(address) as peer:
             on.counts["sessions"] += 1
             async for number in on.every(0.01):
-                if peer.state in ("closed", "failed") or peer._channel.readyState != "open":
+                if peer.state in ("closed", "failed") or peer.channel.readyState != "open":
                     return
-                if peer._channel.bufferedAmount < 100_000:
+                if peer.channel.bufferedAmount < 100_000:
                     for index in range(10):
-                        peer._channel.send(texts[(number + index) % len(texts)])
+                        peer.channel.send(texts[(number + index) % len(texts)])
                     on.counts["messages"] += 10
 
     await on.from_each(visit)
@@ -94,7 +94,7 @@ async def many_channels(on: Target) -> None:
             async for number in on.every(0.02):
                 if peer.state in ("closed", "failed"):
                     return
-                channel = peer._peer.createDataChannel(f"more {number}")
+                channel = peer.peer.createDataChannel(f"more {number}")
                 await asyncio.sleep(0)
                 if channel.readyState == "open":
                     channel.send("x" * 60_000)

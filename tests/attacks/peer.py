@@ -64,7 +64,7 @@ class Peer(RtcClient):
             raise TimeoutError(f"still {self.state_now.get('phase')}, not {phase}, after {timeout_s:g} s") from None
 
     async def _offer(self) -> Json:
-        local = self._peer.localDescription
+        local = self.peer.localDescription
         body = {"sdp": self._munge(local.sdp), "type": local.type, "webrtc_id": self.webrtc_id}
         transport = httpx.AsyncHTTPTransport(local_address=self._address)
         headers = authorization(self._login)

@@ -27,7 +27,7 @@ class Packets:
     """What a peer sends in the place of its microphone, after what that has sent: encryption wants rising numbers."""
 
     def __init__(self, peer: Peer) -> None:
-        (audio,) = (each for each in peer._peer.getTransceivers() if each.kind == "audio")
+        (audio,) = (each for each in peer.peer.getTransceivers() if each.kind == "audio")
         self._transport = audio.sender.transport
         self._ssrc = audio.sender._ssrc
         self._payload_type = next(each.payloadType or 0 for each in audio._codecs if each.mimeType == "audio/opus")

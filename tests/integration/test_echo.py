@@ -9,7 +9,9 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 import pytest
+from aiortc.jitterbuffer import JitterFrame
 from av import AudioFrame
+from av.frame import Frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,13 +47,14 @@ def over_the_wire(sound: Sound) -> Sound:
     """What is left of it after Opus."""
     encoder, decoder = VoiceEncoder(), VoiceDecoder()
     samples = Audio(clipped(sound), SPEECH_RATE_HZ).resampled(WIRE_RATE_HZ).samples
-    decoded: list[Samples] = []
+    decoded: list[Frame] = []
     for start in range(0, len(samples) - FRAME_SAMPLES + 1, FRAME_SAMPLES):
         frame = AudioFrame.from_ndarray(samples[None, start : start + FRAME_SAMPLES], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = WIRE_RATE_HZ, start, Fraction(1, WIRE_RATE_HZ)
         packets, _ = encoder.encode(frame)
-        decoded += [piece.to_ndarray()[0] for packet in packets for piece in decoder._decoded(packet, start)]
-    wire = Audio(np.concatenate(decoded), WIRE_RATE_HZ).resampled(SPEECH_RATE_HZ).samples
+        decoded += [piece for packet in packets for piece in decoder.decode(JitterFrame(packet, start))]
+    heard = [piece.to_ndarray()[0] for piece in decoded if isinstance(piece, AudioFrame)]
+    wire = Audio(np.concatenate(heard), WIRE_RATE_HZ).resampled(SPEECH_RATE_HZ).samples
     return wire.astype(np.float64)
 
 

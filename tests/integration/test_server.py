@@ -105,11 +105,11 @@ async def test_who_stops_it_while_it_looks_at_its_engines_leaves_nothing_open(
 ) -> None:
     looking = asyncio.Event()
 
-    async def look_at(_: Preflight) -> None:
+    async def check(_: Preflight) -> None:
         looking.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(server, "_look_at", look_at)
+    monkeypatch.setattr(Preflight, "check", check)
     before = asyncio.all_tasks()
     engines = scripted(ScriptedStt(), ScriptedAgent(scripts=[]), ToneTts())
     settings = config.load(database_url=SecretStr(f"sqlite:///{tmp_path}/conversations.db"))

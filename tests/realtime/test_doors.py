@@ -77,7 +77,7 @@ async def test_messages_that_come_too_fast_are_not_read_and_a_flood_ends_the_ses
         assert "too many messages: 1 a second are allowed" in error["message"]
         assert not any(is_closed(message) for message in client.messages)
         for _ in range(60):
-            client._channel.send(json.dumps({"type": "clear"}))
+            client.channel.send(json.dumps({"type": "clear"}))
         closed = await client.wait_for_message(is_closed)
         assert "too many messages" in closed["reason"]
         await client.wait_for_state("closed")

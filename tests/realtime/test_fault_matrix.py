@@ -125,18 +125,18 @@ async def engines(service: str, fault: Fault, monkeypatch: pytest.MonkeyPatch) -
         ill = config.load(**settings | {"deepgram_base_url": simulator.url})
         options = config.load(**settings)
         rules = FallbackRules(first_output_s=options.first_output_timeout_s, rest_s=options.engine_rest_s)
-        stt: list[Any] = [build._speech_to_text("deepgram", options)]
+        stt: list[Any] = [build.speech_to_text("deepgram", options)]
         llm: list[Any] = [ScriptedAgent("stand-in", scripts=[[ANSWER]] * 20)]
         tts: list[Any] = [ToneTts("stand-in", letter_s=0.03)]
         match service:
             case "deepgram":
-                stt = [build._speech_to_text("deepgram", ill), build._speech_to_text("deepgram-rest", options)]
+                stt = [build.speech_to_text("deepgram", ill), build.speech_to_text("deepgram-rest", options)]
             case "deepgram-rest":
-                stt = [build._speech_to_text("deepgram-rest", ill), *stt]
+                stt = [build.speech_to_text("deepgram-rest", ill), *stt]
             case "groq" | "openai" | "openai-realtime" | "huggingface" | "local":
-                llm = [build._agent(service, options), *llm]
+                llm = [build.agent(service, options), *llm]
             case "elevenlabs":
-                tts = [build._text_to_speech("elevenlabs", options), *tts]
+                tts = [build.text_to_speech("elevenlabs", options), *tts]
             case _:
                 from voicebot.engines.tts.gtts import Gtts
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.integration.engines.replies import WANTED, until
-from tests.integration.engines.test_local_models import service_of
+from tests.integration.engines.test_local_models import is_cold
 from tests.simulators import huggingface
 from tests.simulators.huggingface import FOR_TURN, HuggingFaceSimulator
 from tests.simulators.local_servers import OllamaModel, OllamaSimulator
@@ -87,7 +87,7 @@ async def talk(models: AgentChain) -> None:
     await models.start()
     await models.probe()
     assert models.health[0].model == "SmolLM2-135M-Instruct.Q4_1.gguf"
-    await until(lambda: not service_of(models).is_cold, 90)
+    await until(lambda: not is_cold(models), 90)
 
     async with aclosing(models.reply(FIRST, WANTED)) as outputs:
         served, token = await anext(outputs), await anext(outputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -114,8 +115,9 @@ async def test_the_lock_holds_on_a_share_link() -> None:
         assert await visitor.ws_status() == 401
         right = httpx.BasicAuth("ann", "horse")
         await page_is_whole(visitor, auth=right)
-        assert await visitor.ws_status(Authorization=right._auth_header) == 101
-        assert await visitor.ws_status(Authorization=right._auth_header, **EVIL) == 403
+        login = {"Authorization": f"Basic {b64encode(b'ann:horse').decode()}"}
+        assert await visitor.ws_status(**login) == 101
+        assert await visitor.ws_status(**login, **EVIL) == 403
 
 
 @pytest.mark.parametrize("settings", [{}, {"trusted_proxies": 1}, {"allowed_origins": "https://other.example"}])

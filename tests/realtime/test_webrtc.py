@@ -194,7 +194,7 @@ async def test_no_more_than_two_frames_wait_for_the_wire() -> None:
 )
 async def test_a_bad_message_gets_an_error_that_names_it_and_the_session_goes_on(message: str, complaint: str) -> None:
     async with quick(ScriptedAgent(scripts=[["Fine."]])) as server, RtcClient(server.url) as client:
-        client._channel.send(message)
+        client.channel.send(message)
         error = await client.wait_for_message(lambda each: each["type"] == "error")
         assert complaint in error["message"]
         assert len(error["message"]) < 300

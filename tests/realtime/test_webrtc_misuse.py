@@ -53,19 +53,14 @@ def handler_of(server: LiveServer) -> VoiceHandler:
 
 async def converses(client: RtcClient) -> None:
     """The client is answered: nothing of its session is broken."""
-    before = sum(message["type"] == "state" for message in client.messages)
+    before = len(client.messages)
     client.send({"type": "text", "text": "are you there?"})
 
     def is_answered(message: Json) -> bool:
-        return bool(message["type"] == "state" and message["phase"] == "idle" and message["chat"])
+        is_idle = message["type"] == "state" and message["phase"] == "idle"
+        return bool(is_idle and message["chat"] and was_heard(message))
 
-    await client._changed.until(
-        lambda: next(
-            (message for message in states(client)[before:] if is_answered(message) and was_heard(message)), None
-        ),
-        15,
-        "answer",
-    )
+    await client.wait_for_message(is_answered, 15, after=before)
 
 
 def states(client: RtcClient) -> list[Json]:
@@ -126,7 +121,7 @@ async def test_a_session_that_can_not_be_told_anything_ends(monkeypatch: pytest.
     monkeypatch.setattr(limits, "UNTOLD_S", 0.5)
     async with visited() as (server, client):
         await client.wait_for_message(is_hello)
-        client._channel.close()
+        client.channel.close()
         await until(lambda: server.connections.admission.sessions == 0)
 
 
@@ -298,7 +293,7 @@ async def test_a_report_that_asks_for_thousands_of_packets_gets_none() -> None:
             sent.append(number)
 
         vars(sender)["_retransmit"] = retransmit
-        body = struct.pack("!II", client._audio.sender._ssrc, sender._ssrc) + struct.pack("!HH", 0, 0xFFFF) * 100
+        body = struct.pack("!II", client.audio.sender._ssrc, sender._ssrc) + struct.pack("!HH", 0, 0xFFFF) * 100
         await client.send_rtcp(struct.pack("!BBH", 0x81, 205, len(body) // 4) + body)
         await converses(client)
         assert sent == []
@@ -311,7 +306,7 @@ async def test_a_client_that_sends_from_one_of_its_addresses_and_receives_at_the
         client.link.loss = 1.0
         await stack.enter_async_context(client)
         await client.wait_for_message(is_hello)
-        connection = client._audio.sender.transport.transport._connection
+        connection = client.audio.sender.transport.transport._connection
         (chosen,) = connection._nominated.values()
         _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: StunProtocol(connection), local_addr=(chosen.local_addr[0], 0)
@@ -334,7 +329,7 @@ async def test_an_empty_datagram_ends_no_session() -> None:
     """Anybody who finds the port can send one."""
     async with visited() as (_, client):
         await client.wait_for_message(is_hello)
-        (pair,) = client._audio.sender.transport.transport._connection._nominated.values()
+        (pair,) = client.audio.sender.transport.transport._connection._nominated.values()
         with socket.socket(
             socket.AF_INET6 if ":" in pair.remote_addr[0] else socket.AF_INET, socket.SOCK_DGRAM
         ) as visitor:
@@ -500,7 +495,7 @@ async def test_an_acknowledgement_of_billions_of_packets_and_a_parameter_without
 async def test_a_long_message_that_is_whole_is_read() -> None:
     """It is refused for its length, and the session goes on."""
     async with visited() as (_, client):
-        client._channel.send("x" * 65_000)
+        client.channel.send("x" * 65_000)
         error = await client.wait_for_message(lambda message: message["type"] == "error")
         assert "allowed" in error["message"]
         await converses(client)
@@ -509,7 +504,7 @@ async def test_a_long_message_that_is_whole_is_read() -> None:
 async def test_messages_are_not_sent_back_and_further_channels_are_not_read() -> None:
     async with visited() as (server, client):
         await client.wait_for_message(is_hello)
-        other = client._peer.createDataChannel("other")
+        other = client.peer.createDataChannel("other")
         await until(lambda: other.readyState == "open")
         said: list[str] = []
         other.on("message", said.append)

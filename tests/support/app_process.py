@@ -99,7 +99,7 @@ def _run(folder: Path, environment: dict[str, str], log: Path) -> None:
     os.close(output)
     sys.argv = ["app.py", *ARGUMENTS]
     code = app.main()
-    atexit._run_exitfuncs()
+    atexit._run_exitfuncs()  # noqa: SLF001 (there is no other way, and multiprocessing does not run them)
     sys.exit(code)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from tests.support.unsignalled import UnsignalledVoicebot
 from voicebot import server
 from voicebot.config import Settings
 from voicebot.engines.base import Engines
@@ -60,8 +61,8 @@ async def _serving(engines: Engines, settings: Settings, port: int) -> AsyncIter
     await connections.turns.refresh()
     listener = bind("127.0.0.1", port)
     app = server.create_app(settings, engines, connections)
-    web = server.Server(app, settings, connections, timeout_graceful_shutdown=1)
-    serve = asyncio.create_task(web._serve(sockets=[listener]))
+    web = UnsignalledVoicebot(app, settings, connections, timeout_graceful_shutdown=1)
+    serve = asyncio.create_task(web.serve(sockets=[listener]))
     try:
         yield LiveServer(f"http://127.0.0.1:{listener.getsockname()[1]}", connections)
     finally:

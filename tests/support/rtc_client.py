@@ -114,7 +114,8 @@ class RtcClient:
 
     In a `room` the microphone takes up what is heard. `connect_s` is how long it took from the start to both the
     connection and the data channel being open. `ice_servers` are as `/webrtc/config` tells them. aiortc is tuned in the
-    client's process, so that its own buffer adds nothing to the times it measures.
+    client's process, so that its own buffer adds nothing to the times it measures. `peer` and `channel` are aiortc's
+    own, for what no honest client does.
     """
 
     def __init__(
@@ -140,8 +141,8 @@ class RtcClient:
         self._timeout_s = connect_timeout_s
         self._changed = Signal()
         self._recording: asyncio.Task[None] | None = None
-        self._peer: RTCPeerConnection
-        self._channel: RTCDataChannel
+        self.peer: RTCPeerConnection
+        self.channel: RTCDataChannel
 
     async def __aenter__(self) -> Self:
         try:
@@ -159,22 +160,22 @@ class RtcClient:
     @property
     def state(self) -> str:
         """The connection's state: new, connecting, connected, failed or closed."""
-        return str(self._peer.connectionState)
+        return str(self.peer.connectionState)
 
     async def connect(self) -> None:
         """Raises OfferRefusedError, httpx.TransportError, ConnectionError or TimeoutError."""
         aiortc_tuning.apply()
         started_s = time.monotonic()
-        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=self._ice_servers))
-        self._peer.on("connectionstatechange", self._changed.notify)
-        self._peer.on("track", self._record)
-        self._channel = self._peer.createDataChannel("text")
-        self._channel.on("open", self._changed.notify)
-        self._channel.on("message", self._receive)
-        sender = self._peer.addTrack(self.microphone)
-        await self._peer.setLocalDescription(await self._peer.createOffer())
+        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=self._ice_servers))
+        self.peer.on("connectionstatechange", self._changed.notify)
+        self.peer.on("track", self._record)
+        self.channel = self.peer.createDataChannel("text")
+        self.channel.on("open", self._changed.notify)
+        self.channel.on("message", self._receive)
+        sender = self.peer.addTrack(self.microphone)
+        await self.peer.setLocalDescription(await self.peer.createOffer())
         answer = await self._offer()
-        await self._peer.setRemoteDescription(RTCSessionDescription(sdp=answer["sdp"], type=answer["type"]))
+        await self.peer.setRemoteDescription(RTCSessionDescription(sdp=answer["sdp"], type=answer["type"]))
         self.link.attach(sender.transport.transport)
         await self._changed.until(self._connected, self._timeout_s, "connection")
         self.connect_s = time.monotonic() - started_s
@@ -184,18 +185,25 @@ class RtcClient:
         self.microphone.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
-                await self._peer.close()
+                await self.peer.close()
                 if self._recording is not None:
                     await self._recording
 
     def send(self, message: Json) -> None:
         """Sends a message up the data channel."""
-        self._channel.send(json.dumps(message))
+        self.channel.send(json.dumps(message))
 
-    async def wait_for_message(self, matches: Callable[[Json], bool], timeout_s: float = 10.0) -> Json:
-        """The first message, received already or to come, that `matches`. Raises TimeoutError."""
+    async def wait_for_message(
+        self, matches: Callable[[Json], bool], timeout_s: float = 10.0, *, after: int = 0
+    ) -> Json:
+        """The first message, received already or to come, that `matches`. Raises TimeoutError.
+
+        Those that were the first `after` ones of all are left out.
+        """
         return await self._changed.until(
-            lambda: next((message for message in self.messages if matches(message)), None), timeout_s, "such message"
+            lambda: next((message for message in self.messages[after:] if matches(message)), None),
+            timeout_s,
+            "such message",
         )
 
     async def wait_for_state(self, state: str, timeout_s: float = 10.0) -> None:
@@ -207,7 +215,7 @@ class RtcClient:
         return sdp
 
     async def _offer(self) -> Json:
-        local = self._peer.localDescription
+        local = self.peer.localDescription
         body = {"sdp": self.rewritten(local.sdp), "type": local.type, "webrtc_id": self.webrtc_id}
         if self._conversation is not None:
             body["conversation"] = self._conversation
@@ -223,7 +231,7 @@ class RtcClient:
     def _connected(self) -> bool | None:
         if self.state in ("failed", "closed"):
             raise ConnectionError(f"the connection is {self.state}")
-        return True if self.state == "connected" and self._channel.readyState == "open" else None
+        return True if self.state == "connected" and self.channel.readyState == "open" else None
 
     def _receive(self, text: str | bytes) -> None:
         self.messages.append(json.loads(text))

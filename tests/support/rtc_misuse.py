@@ -40,19 +40,19 @@ class Misuser(RtcClient):
         return answer
 
     @property
-    def _audio(self) -> RTCRtpTransceiver:
-        (audio,) = (each for each in self._peer.getTransceivers() if each.kind == "audio")
+    def audio(self) -> RTCRtpTransceiver:
+        (audio,) = (each for each in self.peer.getTransceivers() if each.kind == "audio")
         return audio
 
     def silence_microphone(self) -> None:
         """From now on only `send_packet` sends sound."""
-        self._audio.sender.replaceTrack(None)
+        self.audio.sender.replaceTrack(None)
 
     async def send_packet(self, payload: bytes = OPUS_SILENCE, *, time: int, ssrc: int = 1) -> None:
         """A sound packet of this RTP time, in order after the one before it."""
         self._number += 1
-        sender = self._audio.sender
-        kind = next(codec.payloadType for codec in self._audio._codecs if codec.mimeType == "audio/opus")
+        sender = self.audio.sender
+        kind = next(codec.payloadType for codec in self.audio._codecs if codec.mimeType == "audio/opus")
         packet = RtpPacket(
             payload_type=kind or 0,
             sequence_number=self._number % 2**16,
@@ -63,12 +63,12 @@ class Misuser(RtcClient):
         await sender.transport._send_rtp(packet.serialize())
 
     async def send_rtcp(self, packet: bytes) -> None:
-        await self._audio.sender.transport._send_rtp(packet)
+        await self.audio.sender.transport._send_rtp(packet)
 
     @property
     def sctp(self) -> RTCSctpTransport:
-        assert self._peer.sctp is not None
-        return self._peer.sctp
+        assert self.peer.sctp is not None
+        return self.peer.sctp
 
     async def send_chunk(self, chunk: Chunk) -> None:
         await self.sctp._send_chunk(chunk)
@@ -78,7 +78,7 @@ class Misuser(RtcClient):
         chunk = DataChunk(flags=flags)
         chunk.tsn = self.sctp._local_tsn
         self.sctp._local_tsn = tsn_plus_one(chunk.tsn)
-        chunk.stream_id = (self._channel.id or 0) if stream is None else stream
+        chunk.stream_id = (self.channel.id or 0) if stream is None else stream
         chunk.stream_seq = self.sctp._outbound_stream_seq.get(chunk.stream_id, 0)
         chunk.protocol, chunk.user_data = TEXT, data
         await self.send_chunk(chunk)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import cast
 
 from tests.support.engines import loud
 from tests.support.signal import Signal
@@ -12,7 +15,7 @@ from voicebot.core.audio import Audio
 from voicebot.core.endpoint import EndpointRules
 from voicebot.core.events import FinalTranscript, Input, SpeechEnded, SpeechStarted
 from voicebot.ears import Ears
-from voicebot.engines.base import EngineError, Pause, Transcript
+from voicebot.engines.base import EngineError, Pause, SpeechToText, Transcript
 
 
 @dataclass
@@ -57,13 +60,19 @@ class Recogniser:
 class Talker:
     """One session's ears, and what they post."""
 
-    def __init__(self, worker: OneWorker, name: str, group: asyncio.TaskGroup) -> None:
+    def __init__(self, recogniser: Recogniser, group: asyncio.TaskGroup) -> None:
         self.posted: list[Input] = []
         self.changed = Signal()
-        self.recogniser = Recogniser(worker, name)
+        self.recogniser = recogniser
         self._group = group
         self.ears = Ears(self._post, EndpointRules())
-        self.ears._transcriber = self.recogniser
+
+    @classmethod
+    async def with_ears(cls, recogniser: Recogniser, group: asyncio.TaskGroup) -> Talker:
+        talker = cls(recogniser, group)
+        engine = SimpleNamespace(session=lambda: nullcontext(recogniser))
+        await talker.ears.transcribe_with(cast(SpeechToText, engine))
+        return talker
 
     def _post(self, input: Input) -> None:
         self.posted.append(input)
@@ -82,7 +91,8 @@ class Talker:
 async def test_the_uploads_of_one_session_wait_in_their_order_and_do_not_starve_another() -> None:
     worker = OneWorker()
     async with asyncio.TaskGroup() as group:
-        busy, other = Talker(worker, "busy", group), Talker(worker, "other", group)
+        busy = await Talker.with_ears(Recogniser(worker, "busy"), group)
+        other = await Talker.with_ears(Recogniser(worker, "other"), group)
         for _ in range(30):
             busy.ears.upload(loud(0.3, 16_000))
         for _ in range(2):
@@ -100,7 +110,7 @@ async def test_the_uploads_of_one_session_wait_in_their_order_and_do_not_starve_
 async def test_uploads_that_come_too_fast_are_waited_with() -> None:
     worker = OneWorker()
     async with asyncio.TaskGroup() as group:
-        busy = Talker(worker, "busy", group)
+        busy = await Talker.with_ears(Recogniser(worker, "busy"), group)
         for _ in range(8):
             await busy.ears.wait_for_room()
             busy.ears.upload(loud(0.3, 16_000))
@@ -115,7 +125,7 @@ async def test_uploads_that_come_too_fast_are_waited_with() -> None:
 async def test_an_utterance_too_many_is_not_kept_and_says_so() -> None:
     worker = OneWorker()
     async with asyncio.TaskGroup() as group:
-        busy = Talker(worker, "busy", group)
+        busy = await Talker.with_ears(Recogniser(worker, "busy"), group)
         for _ in range(65):
             busy.ears.upload(loud(0.1, 16_000))
         (refused,) = busy.finals
@@ -133,8 +143,7 @@ async def test_a_failed_final_comes_when_the_user_has_finished() -> None:
             yield
 
     async with asyncio.TaskGroup() as group:
-        talker = Talker(OneWorker(), "one", group)
-        talker.ears._transcriber = Dying(OneWorker(), "one")
+        talker = await Talker.with_ears(Dying(OneWorker(), "one"), group)
         talker.ears.speech_began()
         await asyncio.sleep(0.02)
         assert talker.finals == []
@@ -149,7 +158,7 @@ async def test_what_is_uploaded_right_after_the_bot_stopped_waiting_for_it_is_a_
     worker = OneWorker()
     worker.gate.set()
     async with asyncio.TaskGroup() as group:
-        talker = Talker(worker, "one", group)
+        talker = await Talker.with_ears(Recogniser(worker, "one"), group)
         talker.ears.speech_began()
         await asyncio.sleep(0)
         talker.ears.give_up(1)

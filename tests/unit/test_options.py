@@ -29,7 +29,7 @@ def options_of(**settings: Any) -> Options:
     engines = build(loaded)
     for chain in (engines.stt, engines.agent, engines.tts):
         assert isinstance(chain, Chain)
-        for link in chain._links:
+        for link in chain.candidates():
             link.started = True
     return Options(engines, loaded.choices)
 

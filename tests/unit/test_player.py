@@ -239,15 +239,17 @@ def test_a_resume_may_go_back_to_the_start_of_the_cut_word(times: tuple[float, .
     listener = Listener(rewind_words=True)
     player = listener.player
     listener.give(1, ("One two three.", 7200))
-    player._clips[0].starts = tuple(round(each * WIRE_RATE_HZ) for each in times)
-    bounds = [round(bound) for bound in player._clips[0].bounds]
+    player.time_words(1, times)
+    whole = player.ahead(0)
+    assert whole is not None
+    starts = [round(start) for start in whole.starts]
     for _ in range(5):
         listener.frame()
     player.pause(1)
     listener.frame()
     paused_at = player.cursor
     player.resume(1)
-    start = max(bound for bound in bounds if bound <= paused_at)
+    start = max(start for start in starts if start <= paused_at)
     assert abs(player.cursor - start) <= (0 if times else 0.09 * WIRE_RATE_HZ)
     assert player.cursor < paused_at
     before = player.cursor
@@ -290,11 +292,15 @@ def test_the_engines_word_times_tell_what_was_heard() -> None:
 
 def test_times_that_do_not_fit_the_words_are_not_believed() -> None:
     listener = Listener()
-    listener.player.begin(1)
-    listener.player.open_sentence(1, 0, "One two three.")
-    listener.player.time_words(1, (0.0, 0.1))
-    listener.player.time_words(2, (0.0, 0.1, 0.2))
-    assert listener.player._clips[0].starts == ()
+    player = listener.player
+    listener.give(1, ("One two three.", 9600))
+    untimed = player.ahead(0)
+    player.time_words(1, (0.0, 0.1))
+    player.time_words(2, (0.0, 0.1, 0.2))
+    timed = player.ahead(0)
+    assert untimed is not None
+    assert timed is not None
+    assert timed.starts == untimed.starts
 
 
 def test_what_was_heard_is_told_anew_when_the_length_of_a_sentence_becomes_known() -> None:

@@ -108,8 +108,8 @@ class Conversations:
     async def start(self) -> None:
         """Look at the database, and from now on after it. One that can't be reached is waited for in vain not long."""
         if self._database is not None:
-            await self._purge(self._database)
-            self._housekeeping = asyncio.create_task(self._keep_house(self._database), name="conversations")
+            await self.purge()
+            self._housekeeping = asyncio.create_task(self._keep_house(), name="conversations")
 
     async def close(self) -> None:
         """Write what the sessions have not written yet, if the database takes it in time."""
@@ -122,11 +122,15 @@ class Conversations:
             _, late = await asyncio.wait(writers, timeout=ASK_S)
             for writer in late:
                 writer.cancel()
-        if self._asking:  # a question that was just given up still has a connection, which would be left open
-            await asyncio.wait(self._asking, timeout=SAVE_S)
+        await self.settle()  # a question that was just given up still has a connection, which would be left open
         self._held.close()
         if self._database is not None:
             await self._database.close()
+
+    async def settle(self) -> None:
+        """Wait for the questions that are under way, for some seconds, also for those whose answer nobody wants."""
+        if self._asking:
+            await asyncio.wait(self._asking, timeout=SAVE_S)
 
     async def open(self, id: str | None) -> Conversation:
         """For a session that begins: the conversation `id`, or a new one if there is none (any more)."""
@@ -259,7 +263,7 @@ class Conversations:
             self._told = False
             logger.info("conversations are kept again")
 
-    async def _keep_house(self, database: Database) -> None:
+    async def _keep_house(self) -> None:
         """Purge every hour, and soon after the database has failed or something was deleted or much was written."""
         while True:
             try:
@@ -268,10 +272,13 @@ class Conversations:
                 await asyncio.sleep(RETRY_S)
             except TimeoutError:
                 pass
-            await self._purge(database)
+            await self.purge()
 
-    async def _purge(self, database: Database) -> None:
+    async def purge(self) -> None:
         """Delete what is old or too much, and give its space back."""
+        database = self._database
+        if database is None:
+            return
         self._due.clear()
         before_s = self._clock() - self._retention_s if self._retention_s else 0.0
         try:

@@ -109,11 +109,11 @@ class Database:
 
     async def _take(self, connection: AsyncConnection, id: str, owner: str, now_s: float) -> History | None:
         if await _touch(connection, id, now_s, owner):
-            return await _history(connection, id)
+            return await history_of(connection, id)
         claimed = await connection.execute(delete(imports).where(imports.c.id == id).returning(imports.c.packed))
         packed = claimed.scalar()
         if packed is None:  # unless another server has claimed it between the two statements
-            return await _history(connection, id) if await _touch(connection, id, now_s, owner) else None
+            return await history_of(connection, id) if await _touch(connection, id, now_s, owner) else None
         history = await self._threads.run(unpack, packed)
         await connection.execute(insert(conversations).values(id=id, owner=owner, updated_at=now_s))
         await _write(connection, id, 0, history)
@@ -124,7 +124,7 @@ class Database:
         async with self._transaction() as connection:
             known = await connection.execute(select(conversations.c.id).where(conversations.c.id == id))
             if known.first() is not None:
-                return await _history(connection, id)
+                return await history_of(connection, id)
             packed = (await connection.execute(select(imports.c.packed).where(imports.c.id == id))).scalar()
         return None if packed is None else await self._threads.run(unpack, packed)
 
@@ -335,7 +335,8 @@ async def _touch(connection: AsyncConnection, id: str, now_s: float, owner: str)
     return (await connection.execute(taken)).rowcount > 0
 
 
-async def _history(connection: AsyncConnection, id: str) -> History:
+async def history_of(connection: AsyncConnection, id: str) -> History:
+    """The messages of a conversation, in order. Others get their turn between its pieces."""
     of_it = select(messages).where(messages.c.conversation == id).order_by(messages.c.position)
     history: list[Message] = []
     for rows in (await connection.execute(of_it)).partitions(ROWS_AT_ONCE):

@@ -52,6 +52,11 @@ class RecordingDecoder:
         self._idle: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def free(self) -> int:
+        """How many of its processes wait for a recording."""
+        return 0 if self._pool is None else self._pool.free
+
     def enter(self) -> None:
         """A session begins to upload recordings: the processes start ahead of the first one. `leave` comes later."""
         self._sessions += 1

@@ -9,10 +9,10 @@ from typing import Any
 
 from fastapi import FastAPI, Request, WebSocket
 
+from tests.support.unsignalled import UnsignalledBounded
 from voicebot import config, server
 from voicebot.doors import guard
 from voicebot.doors.lock import is_logged_in
-from voicebot.http_server import BoundedServer
 from voicebot.port import bind
 
 GETS = ("/", "/config", "/gradio_api/info", "/webrtc/config", "/metrics")
@@ -52,8 +52,8 @@ async def own_server(**settings: Any) -> AsyncIterator[str]:
     """Its host and port."""
     listener = bind("127.0.0.1", 0)
     rules = server.connection_rules(config.load(**settings), lambda _: None)
-    web = BoundedServer(own_app(**settings), rules, **server.UVICORN, timeout_graceful_shutdown=1)
-    serve = asyncio.create_task(web._serve(sockets=[listener]))
+    web = UnsignalledBounded(own_app(**settings), rules, **server.UVICORN, timeout_graceful_shutdown=1)
+    serve = asyncio.create_task(web.serve(sockets=[listener]))
     try:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
     finally:

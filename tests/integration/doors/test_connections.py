@@ -20,9 +20,10 @@ from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 
 from tests.integration.doors.own_server import own_app
+from tests.support.unsignalled import UnsignalledBounded
 from voicebot import limits, server
 from voicebot.doors.refusal import Reason
-from voicebot.http_server import BoundedServer, ConnectionRules
+from voicebot.http_server import ConnectionRules
 from voicebot.places import Places, places_for
 from voicebot.port import bind
 
@@ -93,9 +94,9 @@ async def running(most: int = 20, most_each: int = 20, probes: int = 4, **settin
     worked: list[int] = []
     add_slow_routes(app, worked)
     rules = ConnectionRules(places, lambda reason: refused.update([reason]), streamed={"/upload"})
-    web = BoundedServer(app, rules, **server.UVICORN, timeout_graceful_shutdown=1)
+    web = UnsignalledBounded(app, rules, **server.UVICORN, timeout_graceful_shutdown=1)
     listener = bind("127.0.0.1", 0)
-    serve = asyncio.create_task(web._serve(sockets=[listener]))
+    serve = asyncio.create_task(web.serve(sockets=[listener]))
     while not web.started:  # noqa: ASYNC110 (it tells nobody)
         await asyncio.sleep(0)
     try:

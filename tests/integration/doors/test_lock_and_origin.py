@@ -39,7 +39,8 @@ def in_process(**settings: Any) -> httpx.AsyncClient:
 
 
 def header(auth: httpx.BasicAuth) -> dict[str, str]:
-    return {"Authorization": auth._auth_header}
+    request = next(auth.auth_flow(httpx.Request("GET", "http://bot.example")))
+    return {"Authorization": request.headers["Authorization"]}
 
 
 async def ws_status(host: str, **headers: str) -> int:

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 from tests.integration.doors.own_server import own_server
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
+from tests.support.unsignalled import Unsignalled
 from voicebot import config, server
 from voicebot.port import bind
 
@@ -122,8 +123,8 @@ async def _refusing_then_broken(scope: Any, receive: Any, send: Any) -> None:
 async def test_an_app_that_fails_in_a_handshake_still_is_an_error(caplog: pytest.LogCaptureFixture, app: App) -> None:
     listener = bind("127.0.0.1", 0)
     options = server.UVICORN | {"lifespan": "off", "timeout_graceful_shutdown": 1}
-    web = uvicorn.Server(uvicorn.Config(app, **options))
-    serve = asyncio.create_task(web._serve(sockets=[listener]))
+    web = Unsignalled(uvicorn.Config(app, **options))
+    serve = asyncio.create_task(web.serve(sockets=[listener]))
     await status(f"127.0.0.1:{listener.getsockname()[1]}", UPGRADE + KEY)
     web.should_exit = True
     await serve

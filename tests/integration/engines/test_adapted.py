@@ -171,7 +171,16 @@ async def test_every_voice_that_espeak_offers_speaks() -> None:
 
 async def test_the_servers_own_voice_of_espeak_is_for_its_language() -> None:
     engine = Espeak("en", workers=1)
-    assert [engine.adapted(Manner(code))._voice for code in ("en", "de", "zh")] == ["en", "de", "cmn"]
+    await engine.start()
+    lengths_s = {}
+    for code, voice in (("en", "en"), ("de", "de"), ("zh", "cmn")):
+        usual, named = [await sound(engine.adapted(Manner(code, voice=name))) for name in ("", voice)]
+        assert usual.duration_s == pytest.approx(named.duration_s, abs=0.005)
+        lengths_s[voice] = usual.duration_s
+    american = await sound(engine.adapted(Manner("en", voice="en-us")))
+    await engine.close()
+    assert american.duration_s - lengths_s["en"] > 0.02
+    assert len({round(length_s, 2) for length_s in lengths_s.values()}) == 3
 
 
 async def test_elevenlabs_speaks_as_each_session_wants_over_one_connection() -> None:

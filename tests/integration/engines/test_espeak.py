@@ -12,8 +12,7 @@ import pytest
 from voicebot.core.audio import Audio
 from voicebot.engines.base import EngineError, Fault, WordStarts
 from voicebot.engines.tts.espeak import Espeak, word_starts
-from voicebot.engines.worker.frames import FrameBuffer, Message
-from voicebot.engines.worker.pool import WorkerPool
+from voicebot.engines.worker.frames import Kind, Message
 from voicebot.engines.worker.process import Worker
 
 STORY = "Far out where the land ends there stood a small lighthouse, and in it lived a keeper called Ada. " * 20
@@ -192,20 +191,18 @@ async def test_a_worker_that_is_stopped_in_mid_sentence_is_given_up_soon(espeak:
 async def test_a_worker_that_hangs_before_the_first_sound_is_replaced(
     espeak: Espeak, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has taken the job up, and is stopped before it can give anything."""
-    begin = WorkerPool._begin
-    hung: list[psutil.Process] = []
+    """It has taken the job up, and nothing more comes from it."""
+    receive = Worker.receive
+    hung: list[Worker] = []
 
-    async def begin_and_hang(pool: WorkerPool, worker: Worker, start: Message) -> EngineError | None:
-        if not hung:
-            hung.append(psutil.Process(worker._process.pid))
-            start = Message(start.kind, {**start.fields, "text": ""})
-            problem = await begin(pool, worker, start)
-            hung[0].suspend()
-            worker._buffer = FrameBuffer()
-            return problem
-        return await begin(pool, worker, start)
+    async def receive_or_hang(worker: Worker) -> Message:
+        if worker in hung:
+            await asyncio.Event().wait()
+        message = await receive(worker)
+        if message.kind is Kind.BEGUN and not hung:
+            hung.append(worker)
+        return message
 
-    monkeypatch.setattr(WorkerPool, "_begin", begin_and_hang)
+    monkeypatch.setattr(Worker, "receive", receive_or_hang)
     assert (await said(espeak, "Good morning.")).duration_s > 0.5
     assert hung

@@ -314,7 +314,7 @@ async def test_a_text_without_words_is_a_short_silence(hibari: Hibari, text: str
 async def test_any_text_is_spoken_in_bounded_time(hibari: Hibari, text: str) -> None:
     """However long or odd it is, it is read as fast as others, and the first sound comes soon."""
     loop = asyncio.get_running_loop()
-    speaker = hibari._voices.speaker("heart")
+    speaker = hibari.speaker
     assert speaker is not None
     begun_s = loop.time()
     longest = max((len(each.ids) for part in parts_of(text) for each in speaker.read(part)), default=0)
@@ -524,13 +524,11 @@ def with_voices(folder: Path) -> Hibari:
 async def spoken_by(engine: Hibari) -> object:
     """The voice that speaks now."""
     await said(engine, "Hello.")
-    return engine._voices.speaker(engine._voice)
+    return engine.speaker
 
 
-async def until_here(engine: Hibari, name: str) -> None:
-    task = engine._voices._further[name].task
-    assert task is not None
-    await asyncio.wait_for(asyncio.shield(task), 20)
+async def until_here(engine: Hibari) -> None:
+    await asyncio.wait_for(engine.settle(), 20)
 
 
 async def test_a_voice_that_is_chosen_is_fetched_while_the_usual_one_speaks(host: FileHost, tmp_path: Path) -> None:
@@ -548,7 +546,7 @@ async def test_a_voice_that_is_chosen_is_fetched_while_the_usual_one_speaks(host
         assert await spoken_by(emma) is usual
         assert re.fullmatch(r"the voice emma is being downloaded \(\d+ % of 8 MB\)", engine.note or "")
         assert engine.voices("en")["emma"] == "Emma, British woman (is being downloaded)"
-        await until_here(engine, "emma")
+        await until_here(engine)
         assert await spoken_by(emma) is not usual
         assert await spoken_by(engine) is usual, "others keep theirs"
         assert engine.voices("en")["emma"] == "Emma, British woman"
@@ -562,18 +560,15 @@ async def test_british_voices_speak_british_english(host: FileHost, tmp_path: Pa
     engine = with_voices(tmp_path)
     await engine.start()
     try:
-        phonemes = {}
+        phonemes, readers = {}, {}
         for name in ("fenrir", "fable", "emma"):
             voice = adapted(engine, Manner("en", voice=name))
-            await until_here(engine, name)
-            speaker = voice._voices.speaker(name)
-            assert speaker is not None
-            (phonemes[name],) = speaker.read(parts_of("bath")[0])
+            await until_here(engine)
+            assert voice.speaker is not None
+            (phonemes[name],) = voice.speaker.read(parts_of("bath")[0])
+            readers[name] = voice.speaker.reader
         assert phonemes["fable"] == phonemes["emma"] != phonemes["fenrir"]
-        one, other = (engine._voices.speaker(name) for name in ("fable", "emma"))
-        assert one is not None
-        assert other is not None
-        assert one.reader is other.reader, "they share the dictionaries, which take much memory"
+        assert readers["fable"] is readers["emma"], "they share the dictionaries, which take much memory"
     finally:
         await engine.close()
 
@@ -585,7 +580,7 @@ async def test_a_voice_that_was_fetched_before_needs_no_network(host: FileHost, 
         try:
             usual = await spoken_by(engine)
             kore = adapted(engine, Manner("en", voice="kore"))
-            await until_here(engine, "kore")
+            await until_here(engine)
             assert await spoken_by(kore) is not usual
             assert len(host.requests) == requests
         finally:
@@ -603,7 +598,7 @@ async def test_a_fetch_that_fails_is_said_plainly_and_the_usual_voice_speaks(
     try:
         usual = await spoken_by(engine)
         fable = adapted(engine, Manner("en", voice="fable"))
-        await until_here(engine, "fable")
+        await until_here(engine)
         assert await spoken_by(fable) is usual
         why = "could not be downloaded: the server does not give it (HTTP 403)"
         assert engine.voices("en")["fable"] == f"Fable, British man ({why})"
@@ -614,21 +609,22 @@ async def test_a_fetch_that_fails_is_said_plainly_and_the_usual_voice_speaks(
         host.faults.always(None)
         monkeypatch.setattr(limits, "DOWNLOAD_AGAIN_S", 0.0)
         await said(fable, "Hello.")
-        await until_here(engine, "fable")
+        await until_here(engine)
         assert await spoken_by(fable) is not usual
     finally:
         await chain.close()
 
 
 async def test_a_voice_whose_file_was_damaged_is_fetched_again(host: FileHost, tmp_path: Path) -> None:
+    from hibari.voices import VOICES
+
     engine = with_voices(tmp_path)
     await engine.start()
     try:
         usual = await spoken_by(engine)
-        file = engine._voices._further["kore"].download
-        file.target.write_bytes(bytes(file.file.size))
+        (tmp_path / VOICES["kore"]["file"]).write_bytes(bytes(VOICES["kore"]["bytes"]))
         kore = adapted(engine, Manner("en", voice="kore"))
-        await until_here(engine, "kore")
+        await until_here(engine)
         assert await spoken_by(kore) is not usual
         assert len(host.requests) == 1
     finally:
@@ -651,11 +647,7 @@ async def test_where_voices_come_from_is_what_the_package_says() -> None:
     engine = Hibari()
     await engine.start()
     try:
-        further = engine._voices._further
-        assert set(further) == {name for name, each in VOICES.items() if not each["bundled"]}
-        for name, each in further.items():
-            assert each.download.file.url == BASE_URL + VOICES[name]["file"]
-            assert each.download.file.url.startswith("https://")
-            assert each.download.file.sha256 == VOICES[name]["sha256"]
+        assert set(engine.voices("en")) == {name for name, each in VOICES.items() if not each["bundled"]}
+        assert BASE_URL.startswith("https://")
     finally:
         await engine.close()

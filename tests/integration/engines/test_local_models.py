@@ -91,11 +91,10 @@ def asked_with_words(server: ChatSimulator) -> int:
     return sum(WORDS in str(request.body) for request in server.requests)
 
 
-def service_of(chain: AgentChain) -> Local:
+def is_cold(chain: AgentChain) -> bool:
     agent = chain.engines[0]
     assert isinstance(agent, GraphAgent)
-    assert isinstance(agent._service, Local)
-    return agent._service
+    return agent.is_cold
 
 
 def loads(server: OllamaSimulator) -> list[Received]:
@@ -158,10 +157,10 @@ async def test_another_web_app_is_not_taken_for_one(app: WebAppSimulator) -> Non
 
 
 async def test_an_answer_that_nobody_thought_of_keeps_no_app_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
-    def mistake(*_: object) -> None:
+    async def mistake(*_: object) -> None:
         raise TypeError("who says what?")
 
-    monkeypatch.setattr("voicebot.engines.llm.local_servers._ollama_model", mistake)
+    monkeypatch.setattr("voicebot.engines.llm.local_servers.look", mistake)
     async with OllamaSimulator(library=[LLAMA]) as ollama:
         found = await found_at(ollama)
     assert found == Found(remarks=("What models there are could not be found out: TypeError.",))
@@ -486,7 +485,7 @@ async def test_it_is_loaded_and_reads_its_instructions_in_the_background(llama_c
         asked = server.completions[0].body["messages"]
         assert [each["role"] for each in asked] == ["system", "user"]
         assert asked[1]["content"] == "Hello."
-        await until(lambda: not service_of(chain).is_cold)
+        await until(lambda: not is_cold(chain))
         await chain.probe()
         assert (await answer(chain))[0] == "local"
         assert server.completions[1].body["messages"][0] == asked[0], "the answer begins with what it has read"
@@ -500,7 +499,7 @@ async def test_it_is_loaded_and_reads_its_instructions_in_the_background(llama_c
 async def test_a_model_that_was_put_out_of_memory_is_warmed_again_by_the_next_probe() -> None:
     """As somebody opens the page."""
     async with OllamaSimulator(library=[LLAMA]) as ollama, chain_on(ollama) as chain:
-        await until(lambda: not service_of(chain).is_cold)
+        await until(lambda: not is_cold(chain))
         ollama.loaded.clear()
         await chain.probe()
         await until(lambda: len(ollama.completions) == 2)
@@ -518,7 +517,7 @@ async def test_a_model_that_cannot_be_warmed_is_used_cold(answered: Answer, capl
         server.answers.append(answered)
         async with chain_on(server) as chain:
             await until(lambda: "the model could not be warmed: local: " in caplog.text)
-            assert service_of(chain).is_cold
+            assert is_cold(chain)
             assert (await answer(chain))[0] == "local"
 
 

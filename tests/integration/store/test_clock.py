@@ -26,12 +26,11 @@ async def test_a_set_clock_deletes_nothing_and_what_is_old_still_goes(
         live = await here.open(None)
         assert live.id is not None
         await goes_on(live, state("hello"))
-        assert here._database is not None
         now = time.time
         monkeypatch.setattr(time, "time", lambda: now() + step_s)
-        await here._purge(here._database)
+        await here.purge()
         assert await here.read(live.id) is not None
         passed = clock.elapsed_s
         monkeypatch.setattr(clock, "elapsed_s", lambda: passed() + MONTH_S)
-        await here._purge(here._database)
+        await here.purge()
         assert await here.read(live.id) is None

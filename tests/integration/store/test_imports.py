@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.store.incompressible import incompressible
-from tests.integration.store.replica import goes_on, replica, state, talk
+from tests.integration.store.replica import drop_table, goes_on, replica, state, talk
 from voicebot.core.history import Message, Role
 from voicebot.limits import UNUSED_BYTES, UNUSED_BYTES_PER_ADDRESS
 from voicebot.store.conversations import Conversations
@@ -117,10 +117,9 @@ async def test_servers_that_store_imports_at_once_do_not_exceed_the_space(url: s
 
 
 async def test_a_database_from_before_there_were_imports_gets_the_table(url: str) -> None:
-    async with replica(url) as old:
-        assert old._database is not None
-        async with old._database._engine.begin() as connection:
-            await connection.exec_driver_sql("DROP TABLE imports")
+    async with replica(url):
+        pass
+    drop_table(url, "imports")
     async with replica(url) as new:
         id = await new.put(pack(TALK), "10.0.0.1")
         assert id is not None

@@ -20,12 +20,6 @@ from voicebot.store.database import Database
 ONE, TWO = "tell me a joke", "A horse walks into a bar."
 
 
-async def no_question_under_way(store: conversations.Conversations) -> None:
-    async with asyncio.timeout(10):
-        while store._asking:
-            await asyncio.wait(store._asking)
-
-
 @pytest.mark.parametrize("same_server", [True, False])
 async def test_sqlite_that_answers_late_ends_no_live_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_server: bool
@@ -46,7 +40,7 @@ async def test_sqlite_that_answers_late_ends_no_live_session(
         assert refused.id != older.id
         other.execute("COMMIT")
         other.close()
-        await no_question_under_way(newcomer)
+        await newcomer.settle()
         assert ended == []
         await goes_on(older, state(ONE, TWO, "and more"))
         assert older.id is not None
@@ -60,12 +54,12 @@ async def test_a_client_that_leaves_while_it_waits_ends_no_live_session(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reading, go_on = asyncio.Event(), asyncio.Event()
-    history = database._history
+    history_of = database.history_of
 
     async def slow(connection: AsyncConnection, id: str) -> History:
         reading.set()
         await go_on.wait()
-        return await history(connection, id)
+        return await history_of(connection, id)
 
     async with replica(url) as here:
         older = await here.open(None)
@@ -73,13 +67,13 @@ async def test_a_client_that_leaves_while_it_waits_ends_no_live_session(
         older.taken = lambda: ended.append("elsewhere")
         await goes_on(older, state(ONE, TWO))
         with monkeypatch.context() as patch:
-            patch.setattr(database, "_history", slow)
+            patch.setattr(database, "history_of", slow)
             opening = asyncio.create_task(here.open(older.id))
             await reading.wait()
             opening.cancel()
             await asyncio.wait({opening})
             go_on.set()
-            await no_question_under_way(here)
+            await here.settle()
         await goes_on(older, state(ONE, TWO, "and more"))
         assert older.id is not None
         assert await here.read(older.id) == talk(ONE, TWO, "and more")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.store.replica import replica
+from tests.integration.store.replica import drop_table, replica
 from tests.support.postgres import Postgres
 from voicebot import config
 from voicebot.doors.turns import DailyTurns
@@ -87,9 +87,8 @@ async def test_where_nothing_is_kept_nothing_is_written(tmp_path: Path, monkeypa
 
 
 async def test_a_database_from_before_there_was_a_count_gets_one(url: str) -> None:
-    async with replica(url) as old:
-        assert old._database is not None
-        async with old._database._engine.begin() as connection:
-            await connection.exec_driver_sql("DROP TABLE daily_turns")
+    async with replica(url):
+        pass
+    drop_table(url, "daily_turns")
     async with replica(url) as new:
         assert await new.count_turns(DAY, 1) == 1

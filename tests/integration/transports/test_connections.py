@@ -44,7 +44,9 @@ async def test_the_client_that_connects_first_of_two_gets_the_last_place(monkeyp
     answers = await asyncio.gather(*(connections.answer(offer, "192.0.2.1") for offer in offers))
     assert [answer["type"] for answer in answers] == ["answer", "answer"]
     assert (connections.admission.sessions, connections.admission.pending) == (0, 2)
-    first, second = connections._tickets.values()
+    first, second = (handler.ticket for handler in connections.handlers.values())
+    assert first is not None
+    assert second is not None
     second.begin()
     with pytest.raises(RefusedError, match="All 1 places are taken"):
         first.begin()

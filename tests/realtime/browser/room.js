@@ -1,7 +1,7 @@
 /** In place of the microphone: one in a room, into which the page's own loudspeaker sounds `window.room.echo` loud.
 
 `room.refuse` is the name of the DOMException that it fails with, if any; `room.tone(gain)` makes a sound beside it;
- * `room.sent` is the track that the page sends, once it has changed. */
+ * `room.sent` is the track that the page sends, once it has changed; `room.peer` and `room.channel` are the newest. */
 (() => {
   const room = { echo: 0, refuse: "", devices: 1, tracks: [], tone: () => {} };
   const connect = AudioNode.prototype.connect;
@@ -61,6 +61,12 @@
   RTCRtpSender.prototype.replaceTrack = function (track) {
     room.sent = track;
     return replaceTrack.call(this, track);
+  };
+  const createDataChannel = RTCPeerConnection.prototype.createDataChannel;
+  RTCPeerConnection.prototype.createDataChannel = function (...named) {
+    room.peer = this;
+    room.channel = createDataChannel.apply(this, named);
+    return room.channel;
   };
   room.change = () => navigator.mediaDevices.dispatchEvent(new Event("devicechange"));
   window.room = room;

@@ -42,7 +42,7 @@ async def test_one_that_stands_in_for_another_is_named_with_the_reason(browsers:
     }
     serving = EngineServed(Stage.TTS, "espeak", (f"{name}: {why}",))
     await visitor.page.evaluate("stages => { voicebot.server.stages = stages; }", stages)
-    await visitor.page.evaluate("view => voicebot._receive(view)", panel.view(State(serving=(serving,))))
+    await visitor.page.evaluate("view => voicebot.receive(view)", panel.view(State(serving=(serving,))))
     rows = visitor.page.locator("#vb-engines ol li")
     await expect(rows).to_have_text([f"{name}not now: {why}".strip(), "espeakat work"])
     await expect(visitor.page.locator("[data-part=tts] .vb-engine")).to_have_text("espeak")

@@ -41,7 +41,7 @@ async def test_verdicts_are_readable_however_long(browsers: Browsers) -> None:
             3, Verdict(Decision.REGENERATE, "stop word", f"“stop” stops the bot: “{words}”", words), Context(), 12.3
         ),
     )
-    show = "view => { voicebot._receive(view); voicebot._receive = () => {} }"  # and nothing that the bot still sends
+    show = "view => { voicebot.receive(view); voicebot.receive = () => {} }"  # and nothing that the bot still sends
     await visitor.page.evaluate(show, panel.view(State(rulings=rulings)))
     await expect(visitor.rulings).to_have_count(3)
     await assert_readable(visitor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.realtime.browser.visitor import Visitor, launched
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
 from voicebot import config
+from voicebot.player import FrameClock
 
 ROOM = Path(__file__).with_name("room.js")
 
@@ -58,7 +60,7 @@ async def asks(visitor: Visitor, *questions: str) -> None:
 
 
 async def test_it_comes_back_by_itself_with_conversation_microphone_and_mute(
-    serve: Serve, context: BrowserContext
+    serve: Serve, context: BrowserContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with AsyncExitStack() as visit:
         async with serve() as server:
@@ -83,16 +85,17 @@ async def test_it_comes_back_by_itself_with_conversation_microphone_and_mute(
 
             # The sound stops, though nobody says so; the page has just been woken, and looks at once.
             (before,) = server.connections.sessions
-            next(task for task in before._tasks if task.get_name() == "playout").cancel()
-            await visitor.page.evaluate("document.dispatchEvent(new Event('resume'))")
-            await visitor.sees("reconnecting", timeout_s=BACK_S)
+            with monkeypatch.context() as patch:
+                patch.setattr(FrameClock, "tick", lambda _: asyncio.Event().wait())
+                await visitor.page.evaluate("document.dispatchEvent(new Event('resume'))")
+                await visitor.sees("reconnecting", timeout_s=BACK_S)
             await visitor.sees("muted", timeout_s=BACK_S)
             assert before not in server.connections.sessions
             await asks(visitor, "one", "two", "three")
             await visitor.sees_that(PLAYING)
             await visitor.sees_that("room.tracks.length === 1 && !room.tracks[0].enabled")
 
-            await visitor.page.evaluate("voicebot._line._connection._channel.close()")
+            await visitor.page.evaluate("room.channel.close()")
             await visitor.sees("reconnecting")
             await visitor.talk_button.click()
             await visitor.sees("off")
@@ -177,7 +180,7 @@ async def test_the_ways_to_the_bot_are_asked_for_again_if_they_were_not_told(
         await expect(visitor.problem).to_contain_text("The bot cannot be reached.")
         await visitor.presses("Reconnect")
         await visitor.sees("ready")
-        servers = "voicebot._line._connection._peer.getConfiguration().iceServers"
+        servers = "room.peer.getConfiguration().iceServers"
         assert await visitor.page.evaluate(f"{servers}.flatMap(({{ urls }}) => urls)") == ["stun:127.0.0.1:9"]
 
 

@@ -49,10 +49,9 @@ async def test_a_talk_is_downloaded_and_brought_back(browsers: Browsers, tmp_pat
     await visitor.hears_answer(2)
     await expect(visitor.questions).to_have_text([QUESTION, "hello"])
 
+    visitor.may_fail("422")
     await page.locator("#vb-take input").set_input_files({"name": "a.zip", "mimeType": "", "buffer": b"no zip"})
     await expect(visitor.problem).to_have_text(
         "The import didn't work. This can't be imported: it is no zip, or not all of it is there."
     )
     await expect(visitor.answers).to_have_count(2)
-    assert ["422" in complaint for complaint in visitor._complaints] == [True], "the browser's own remark"
-    visitor._complaints.clear()

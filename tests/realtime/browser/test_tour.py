@@ -102,7 +102,7 @@ async def test_without_a_microphone_it_goes_by_hand_and_is_remembered(browsers: 
     await comes_to(visitor, "Done")
     await expect(visitor.answers.last.locator(".vb-cut")).to_have_text("interrupted")
     await assert_nothing_jumped(page)
-    await page.evaluate("voicebot._set({ problem: { what: 'The sky has fallen.', todo: 'Hold it.', action: null } })")
+    await page.evaluate("voicebot.warn({ what: 'The sky has fallen.', todo: 'Hold it.', action: null })")
     await assert_accessible(page)
 
     await visitor.presses("Done")

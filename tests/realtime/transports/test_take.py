@@ -24,7 +24,6 @@ from tests.unit.recording.test_archive import TALK, transcript
 from voicebot import config, limits
 from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 from voicebot.recording.archive import ImportFileError, pack
-from voicebot.recording.lane import RATE_HZ
 from voicebot.recording.recorder import Recorder, Take
 from voicebot.transports import places, take
 
@@ -90,16 +89,18 @@ async def test_who_leaves_in_the_middle_of_an_import_makes_no_noise(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     begun, over = asyncio.Semaphore(0), asyncio.Semaphore(0)
-    receive = take._receive
+    place = places.Places.place
 
-    async def watched(*args: Any) -> None:
-        begun.release()
+    @asynccontextmanager
+    async def watched(self: places.Places, address: str) -> AsyncIterator[places.Transfer]:
         try:
-            await receive(*args)
+            async with place(self, address) as transfer:
+                begun.release()
+                yield transfer
         finally:
             over.release()
 
-    monkeypatch.setattr(take, "_receive", watched)
+    monkeypatch.setattr(places.Places, "place", watched)
     async with bot() as (server, http):
         address = httpx.URL(server.url)
         for _ in range(limits.UPLOADS_AT_ONCE + 1):
@@ -129,21 +130,19 @@ def longest_file(length: int) -> Iterator[None]:
 
 
 def noise(recorder: Recorder, seconds: int) -> None:
-    """Sound from both sides that can't be compressed, written to disk."""
+    """Sound that can't be compressed, written to disk."""
     chance = np.random.default_rng(1)
-    assert recorder._tape is not None
     for number in range(seconds * 50):
-        for side in (recorder._tape.heard, recorder._tape.played):
-            frame = chance.integers(-9_000, 9_000, FRAME_SAMPLES).astype(np.int16)
-            side(Audio(frame, WIRE_RATE_HZ), number * RATE_HZ // 50)
-    recorder._tape.sound().close()
+        frame = chance.integers(-9_000, 9_000, FRAME_SAMPLES).astype(np.int16)
+        recorder.played(frame, ahead=number * FRAME_SAMPLES)
+    recorder.take().close()
 
 
 @pytest.mark.parametrize("length", [0, 100, 2_000, 100_000])
 async def test_a_download_for_which_the_disk_is_full_is_put_off(length: int) -> None:
     async with bot() as (server, http):
         recorder = recorded(server)
-        noise(recorder, 2)
+        noise(recorder, 4)
         with longest_file(length):
             refused = await http.get(f"/recordings/{recorder.name}.zip")
         assert (refused.status_code, refused.json()["code"]) == (503, "full")
@@ -283,7 +282,7 @@ async def test_an_upload_that_stands_still_ends_soon() -> None:
 async def test_downloads_that_nobody_reads_keep_nobody_out(monkeypatch: pytest.MonkeyPatch, same: bool) -> None:
     async with bot() as (server, http):
         recorder = recorded(server)
-        noise(recorder, 80)  # more than the buffers of two sockets hold
+        noise(recorder, 160)  # more than the buffers of two sockets hold
         short = recorded(server)
         clients = []
         for number in range(4 if same else limits.DOWNLOADS_AT_ONCE + 2):
@@ -344,7 +343,7 @@ async def test_imports_and_zips_that_take_long_delay_no_other_threads(monkeypatc
         go_on.wait(20)
         raise ImportFileError("it took too long")
 
-    for name in ("read_packed", "_pack"):
+    for name in ("read_packed", "pack"):
         monkeypatch.setattr(take, name, slow)
     async with bot() as (server, http):
         tasks: list[asyncio.Task[Any]] = [

@@ -62,7 +62,7 @@ def test_at_any_moment_it_is_the_history_of_a_session_that_breaks_off(
         world.happen(what, text, pick)
         state = world.state
         for message in kept(state):
-            assert message.role is Role.USER or world._was_heard(message.text), f"nobody heard {message.text!r}"
+            assert message.role is Role.USER or world.was_heard(message.text), f"nobody heard {message.text!r}"
         if state.reply is not None and not state.reply.eager:
             cut = replace(state, reply=replace(state.reply, cancelled=True), utterances=(), timers=())
             ended, _ = step(cut, ReplyEnded(state.reply.number), 1.0)

@@ -206,9 +206,9 @@ class World:
             assert Timer.DEBOUNCE in self.timers, "words that nobody answers"
         for message in state.history:
             if message.role is Role.ASSISTANT:
-                assert self._was_heard(message.text), f"nobody heard {message.text!r}"
+                assert self.was_heard(message.text), f"nobody heard {message.text!r}"
 
-    def _was_heard(self, text: str) -> bool:
+    def was_heard(self, text: str) -> bool:
         for reply, sentences in self.sentences.items():
             heard = self.heard.get(reply, [0] * 50)
             whole = " ".join(first_words(sentence, heard[index]) for index, sentence in enumerate(sentences))

@@ -124,7 +124,7 @@ async def test_an_engine_that_has_failed_since_may_be_probed_at_once(monkeypatch
     await looked.check()
     now_s = 10.0 + limits.PROBE_ILL_S
     assert isinstance(engines.tts, TextToSpeechChain)
-    (link,) = engines.tts._links
+    (link,) = engines.tts.candidates()
     engines.tts.failed(link, EngineError(voice.name, "gone"))
     assert looked.problem is not None
     assert link.probed_s is not None

@@ -110,19 +110,27 @@ def test_an_import_reads_what_was_said_and_no_more() -> None:
     assert read(io.BytesIO(transcript(messages=[said], began_at="once"))) == (Message(Role.USER, "hello"),)
 
 
+class ToldJournal(Journal):
+    """Of a talk that is all over, whose entries are known."""
+
+    def __init__(self, told: tuple[Entry, ...]) -> None:
+        super().__init__(State(history=tuple(entry.message for entry in told)), 0.0)
+        self._told = told
+
+    def entries(self) -> tuple[Entry, ...]:
+        return self._told
+
+
 def long_talk(minutes: int, words_per_message: int) -> Journal:
     """A talk as it is recorded, at 150 words a minute, with the time of each word of the bot's."""
-    journal = Journal(State(), 0.0)
-    history: History = ()
+    told: list[Entry] = []
     for number in range(minutes * 150 // words_per_message):
         at_s = number * words_per_message * 0.4
         role = (Role.USER, Role.ASSISTANT)[number % 2]
         message = Message(role, " ".join(["conversation"] * words_per_message))
         heard_s = tuple(at_s + 0.4 * word for word in range(words_per_message))
-        journal._entries += (Entry(message, at_s, heard_s[-1], heard_s if role is Role.ASSISTANT else ()),)
-        history += (message,)
-    journal.state = State(history=history)
-    return journal
+        told.append(Entry(message, at_s, heard_s[-1], heard_s if role is Role.ASSISTANT else ()))
+    return ToldJournal(tuple(told))
 
 
 @pytest.mark.parametrize("words_per_message", [8, 25])

@@ -64,11 +64,9 @@ async def test_the_session_goes_on_and_what_was_recorded_can_be_taken(monkeypatc
     recordings = Recordings(config.load())
     recorder = recordings.new(())
     recorder.begin()
-    assert recorder._tape is not None
-    fill(recorder._tape, 10)
-    for _ in range(100):
+    for number in range(500):
         recorder.heard(LOUD)
-        recorder.played(LOUD.samples)
+        recorder.played(LOUD.samples, ahead=number * FRAME_SAMPLES)
     taken = recorder.take()
     assert taken.cut_off
     file = io.BytesIO()

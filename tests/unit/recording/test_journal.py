@@ -123,7 +123,6 @@ def test_words_of_a_recogniser_that_never_ends_have_their_time_too() -> None:
     token = dict(session.state.timers)[Timer.TRANSCRIPT]
     session.happens(15.5, TimedOut(Timer.TRANSCRIPT, token))
     assert session.new == (Entry(Message(Role.USER, "what time"), 4.0, 5.0),)
-    assert not session.journal._speaking
 
 
 def test_events_tell_inputs_phases_and_verdicts_and_are_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 from aioice.ice import CandidatePair, Connection
+from aiortc.codecs.base import Decoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcsctptransport import SackChunk
@@ -15,7 +16,7 @@ from aiortc.rtcsctptransport import SackChunk
 from tests.unit.transports.test_opus import payloads_of, tone
 from voicebot import limits
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES
-from voicebot.transports import aiortc_limits, aiortc_tuning
+from voicebot.transports import aiortc_limits, aiortc_sound, aiortc_tuning
 from voicebot.transports.aiortc_limits import DatagramBudget, DataGuard, decode_params
 from voicebot.transports.aiortc_sound import InlineDecoder
 
@@ -131,18 +132,27 @@ def test_parameters_of_sctp_are_read_as_aiortc_does_but_none_without_a_length() 
         decode_params(b"\x00" * 8)
 
 
-def test_an_acknowledgement_counts_for_what_was_sent() -> None:
-    sctp = SimpleNamespace(_sent_queue=[SimpleNamespace(tsn=tsn) for tsn in range(100, 110)])
-    vars(sctp).update(_handle_data=None, _receive_chunk=None)
+async def test_an_acknowledgement_counts_for_what_was_sent() -> None:
+    sent = [SimpleNamespace(tsn=tsn) for tsn in range(100, 110)]
+    given: list[SackChunk] = []
+
+    async def receive(sack: SackChunk) -> None:
+        given.append(sack)
+
+    sctp = SimpleNamespace(_sent_queue=sent, _handle_data=None, _receive_chunk=receive)
     guard = DataGuard(cast(Any, sctp), 10, lambda _: None)
-    sack = SackChunk()
-    sack.cumulative_tsn = 99
-    sack.gaps = [(2, 3), (3, 4), (6, 6), (5, 5), (8, 10), (9, 65_535)]
-    assert guard._honest_gaps(sack) == [(2, 3), (6, 6), (8, 10)]
-    sack.cumulative_tsn = 5
-    assert guard._honest_gaps(sack) == []
-    sctp._sent_queue.clear()
-    assert guard._honest_gaps(sack) == []
+
+    async def acknowledged(cumulative_tsn: int) -> list[tuple[int, int]]:
+        sack = SackChunk()
+        sack.cumulative_tsn = cumulative_tsn
+        sack.gaps = [(2, 3), (3, 4), (6, 6), (5, 5), (8, 10), (9, 65_535)]
+        await guard.receive_chunk(sack)
+        return given.pop().gaps
+
+    assert await acknowledged(99) == [(2, 3), (6, 6), (8, 10)]
+    assert await acknowledged(5) == []
+    sent.clear()
+    assert await acknowledged(99) == []
 
 
 def test_the_aiortc_that_is_installed_has_all_that_this_stands_on() -> None:
@@ -160,7 +170,7 @@ class Ear:
         self.clock = Clock()
         self.heard_s = 0.0
         queue = SimpleNamespace(put_nowait=self._hear)
-        self._decoder = InlineDecoder(cast(Any, SimpleNamespace(_track=SimpleNamespace(_queue=queue))), self.clock)
+        self.decoder = InlineDecoder(cast(Any, SimpleNamespace(_track=SimpleNamespace(_queue=queue))), self.clock)
         (self._payload,) = payloads_of(tone(1))
 
     def _hear(self, frame: Any) -> None:
@@ -170,7 +180,7 @@ class Ear:
         """How much sound these packets made."""
         before_s = self.heard_s
         for number in range(packets):
-            self._decoder.put((OPUS, JitterFrame(self._payload, start + number * step)))
+            self.decoder.put((OPUS, JitterFrame(self._payload, start + number * step)))
             self.clock.now_s += every_s
         return self.heard_s - before_s
 
@@ -200,10 +210,18 @@ def test_a_hole_is_filled_for_a_fifth_of_a_second() -> None:
     assert ear.hear(1, start=100_000 + 11 * FRAME_SAMPLES) == pytest.approx(0.2 + FRAME_S), "ten lost packets"
 
 
-def test_two_codecs_in_turn_keep_their_decoders() -> None:
+def test_two_codecs_in_turn_keep_their_decoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    make = aiortc_sound.decoder_for
+
+    def decoder_for(codec: RTCRtpCodecParameters) -> Decoder:
+        made.append(codec.mimeType)
+        return make(codec)
+
+    monkeypatch.setattr(aiortc_sound, "decoder_for", decoder_for)
     ear = Ear()
     pcmu = RTCRtpCodecParameters(mimeType="audio/PCMU", clockRate=8_000, channels=1, payloadType=0)
     for number in range(10):
         ear.hear(1, start=number * 2 * FRAME_SAMPLES)
-        ear._decoder.put((pcmu, JitterFrame(b"\xff" * 160, number * 160)))
-    assert len(ear._decoder._decoders) == 2
+        ear.decoder.put((pcmu, JitterFrame(b"\xff" * 160, number * 160)))
+    assert made == ["audio/opus", "audio/PCMU"]

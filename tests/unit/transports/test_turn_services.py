@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -86,7 +87,7 @@ async def test_the_requests_are_fastrtcs(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_twilios_is_the_one_of_its_documentation() -> None:
     method, url, login, body = asked(**TWILIO)
     assert (method, str(url)) == ("POST", "https://api.twilio.com/2010-04-01/Accounts/ACme/Tokens.json")
-    assert login == httpx.BasicAuth("ACme", "secret")._auth_header
+    assert login == f"Basic {base64.b64encode(b'ACme:secret').decode()}"
     assert body == b"Ttl=600"
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import gradio.routes
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
 
 from voicebot.ui import rendered
 from voicebot.ui.rendered import Assets, Packed, takes_gzip
@@ -62,10 +63,12 @@ async def test_files_of_the_frontend_are_served_as_they_are() -> None:
         assert await assets.find(name) is None, name
 
 
-def test_it_is_handed_over_in_pieces() -> None:
+async def test_it_is_handed_over_in_pieces() -> None:
     text = bytes(range(256)) * 4096
     packed = Packed(text, "text/plain", "no-cache")
-    pieces = list(packed._plain())
+    response = packed.response(Request({"type": "http", "headers": []}))
+    assert isinstance(response, StreamingResponse)
+    pieces = [piece async for piece in response.body_iterator if isinstance(piece, bytes)]
     assert b"".join(pieces) == text
     assert max(map(len, pieces)) <= rendered.CHUNK_BYTES
 

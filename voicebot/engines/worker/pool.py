@@ -88,6 +88,11 @@ class WorkerPool:
         self._started = False
         self._closed = False
 
+    @property
+    def free(self) -> int:
+        """How many of its places wait for a job."""
+        return self._free.qsize()
+
     async def start(self) -> None:
         """Starts all workers, side by side; EngineError if one cannot start."""
         async with self._starting:

@@ -141,6 +141,10 @@ class Session:
         return self._orchestrator.state
 
     @property
+    def underruns(self) -> int:
+        return self._orchestrator.player.underruns
+
+    @property
     def conversation_id(self) -> str | None:
         """The conversation that it is in; None if that is not kept."""
         return self._conversation.id

@@ -48,7 +48,7 @@ export class Session {
     });
     this._voice = new BotVoice(player, () => this.warn(SOUND_BLOCKED));
     this._line = new Line({
-      message: (message) => this._receive(message),
+      message: (message) => this.receive(message),
       voice: (voice) => this._voice.hear(voice),
       linked: () => this._linked(),
       reconnecting: (number) => this._broken(number),
@@ -281,7 +281,7 @@ export class Session {
   }
 
   /** @param {Record<string, any>} message what FastRTC itself sends besides is of no interest */
-  _receive(message) {
+  receive(message) {
     switch (message.type) {
       case "hello":
         this.conversation.begin(message);

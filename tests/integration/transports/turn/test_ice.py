@@ -154,8 +154,12 @@ async def test_while_the_service_is_away_the_old_ones_serve_until_their_end(capl
 async def test_a_service_that_is_away_for_days_is_asked_seldom_and_used_when_it_is_back() -> None:
     clock = Watch()
     async with TurnCredentialsSimulator() as service, ice_of(service, clock=clock) as servers:
-        for _ in range(1_100):
-            servers._failed("it is away")
+        service.faults.always(Fault.SERVER_ERROR)
+        for _ in range(100):
+            assert users(await servers.for_page()) == []
+            clock.now_s += MAX_RETRY_S
+        assert users(await servers.for_page()) == []
+        service.faults.always(None)
         clock.now_s += MAX_RETRY_S - 1
         assert users(await servers.for_page()) == []
         clock.now_s += 1

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.live_server import LiveServer, serving
-from tests.support.ws_bot import bot, session, until_empty
+from tests.support.ws_bot import bot, until_empty
 from tests.support.ws_client import ws_client
 from voicebot import config, limits
 from voicebot import server as web
@@ -189,8 +189,9 @@ async def test_a_session_that_is_hopelessly_ahead_is_ended(frames: bytes, monkey
 async def test_a_client_that_has_gone_is_noticed_while_its_sound_waits() -> None:
     async with bot() as server:
         async with raw_client(server) as client:
-            await client.pour(b"\x82\xfe" + struct.pack(">H", 32_000) + MASK + bytes(32_000), 1.0)
-            assert session(server)._inbox._bytes > limits.WS_WAITING_BYTES / 2
+            sent = await client.pour(b"\x82\xfe" + struct.pack(">H", 32_000) + MASK + bytes(32_000), 1.0)
+            heard_s = limits.LIVE_BURST_S + limits.LIVE_PACE * 1.0
+            assert sent > 32_000 * heard_s + limits.WS_WAITING_BYTES / 2
         await until_empty(server)
 
 

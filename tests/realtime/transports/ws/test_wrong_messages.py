@@ -96,7 +96,7 @@ async def test_thousands_of_wrong_messages_are_each_refused_and_hurt_nobody() ->
             assert things() - objects < len(wrong) / 5
             await asyncio.wait_for(neighbour.idle.wait(), 20)
             assert neighbour.underruns == 0
-            assert session(server)._orchestrator.player.underruns == 0
+            assert session(server).underruns == 0
 
 
 def things() -> int:

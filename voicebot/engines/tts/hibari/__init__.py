@@ -11,7 +11,7 @@ from voicebot.engines.base import EngineError, Fault, Manner, WordStarts
 from voicebot.engines.download import DownloadRules
 from voicebot.engines.tts.hibari.assets import AssetError
 from voicebot.engines.tts.hibari.reading import UnsuitableTextError, parts_of
-from voicebot.engines.tts.hibari.voices import USUAL, Voices
+from voicebot.engines.tts.hibari.voices import USUAL, Speaker, Voices
 from voicebot.engines.tts.hibari.waveform import RATE_HZ
 from voicebot.threads import Threads
 
@@ -57,6 +57,15 @@ class Hibari:
     def note(self) -> str | None:
         return self._voices.note
 
+    @property
+    def speaker(self) -> Speaker | None:
+        """Who speaks now: the usual voice as long as its own is not here. None before `start`."""
+        return self._voices.speaker(self._voice)
+
+    async def settle(self) -> None:
+        """Wait for the voices that are on their way: then `voices` and `note` say how it went."""
+        await self._voices.settle()
+
     async def start(self) -> None:
         if self._threads is not None:
             return
@@ -86,7 +95,7 @@ class Hibari:
         Raises EngineError, as unsuitable, for a text that is not written in Latin letters.
         """
         self._voices.want(self._voice)
-        speaker, threads = self._voices.speaker(self._voice), self._threads
+        speaker, threads = self.speaker, self._threads
         if speaker is None or threads is None:
             raise EngineError(self.name, "it is not started")
         words, starts_s, ended_s = len(text.split()), dict[int, float](), 0.0

@@ -126,6 +126,12 @@ class Voices:
         each = self._further.get(name)
         return self._usual if each is None or each.speaker is None else each.speaker
 
+    async def settle(self) -> None:
+        """Wait for the voices that are being fetched or loaded."""
+        tasks = {each.task for each in self._further.values() if each.task is not None}
+        if tasks:
+            await asyncio.wait(tasks)
+
     async def _prepare(self, name: str, each: _Further) -> None:
         await each.download.finished()
         if not each.download.present or self._threads is None or self._usual is None:
