@@ -51,6 +51,7 @@ def silence(
         stream = file.add_stream(codec, rate=rate_hz, layout=layout)
         assert isinstance(stream, av.AudioStream)
         stream.bit_rate = bit_rate
+        stream.options = {"compression_level": "0"}  # silence needs no search for what is best
         frame = av.AudioFrame.from_ndarray(np.zeros((1, rate_hz), np.int16), format="s16", layout="mono")
         frame.sample_rate = rate_hz
         for second in range(seconds):

@@ -4,39 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
-from tests.support.app_process import END_S, App, _address, environment
-from tests.support.paths import PROJECT
+from tests.support.app_process import App, forked_app
 
 FILES = 256
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[App]:
-    """Started under `ulimit -n 256`, soft and hard."""
-    log = tmp_path / "app.log"
-    command = f'ulimit -n {FILES}; exec "{sys.executable}" "{PROJECT / "app.py"}" --port 0'
-    with log.open("w") as output:
-        started = subprocess.Popen(
-            ["bash", "-c", command], cwd=tmp_path, env=environment(), stdout=output, stderr=output
-        )
-    try:
-        yield App(_address(lambda: started.poll() is None, log), psutil.Process(started.pid), log)
-    finally:
-        started.terminate()
-        try:
-            started.wait(END_S)
-        finally:
-            started.kill()
+    """Started as under `ulimit -n 256`, soft and hard."""
+    with forked_app(tmp_path, FILES) as app:
+        yield app
 
 
 async def test_three_hundred_idle_connections_hurt_nobody(app: App) -> None:

@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.app_process import running_app
+from tests.support.app_process import forked_app
 from tests.support.rtc_client import RtcClient
 
 
@@ -31,7 +31,7 @@ async def last_messages(url: str, query: str, ready: asyncio.Event) -> tuple[lis
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_sessions_are_told_that_the_server_shuts_down(tmp_path: Path, number: signal.Signals) -> None:
-    with running_app(tmp_path) as app:
+    with forked_app(tmp_path) as app:
         async with RtcClient(app.url) as page:
             ready = [asyncio.Event() for _ in range(3)]
             sockets = [asyncio.create_task(last_messages(app.url, "", each)) for each in ready]

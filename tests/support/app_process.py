@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -66,13 +67,13 @@ def running_app(folder: Path, open_files: int | None = None, /, **settings: obje
 
 
 @contextmanager
-def forked_app(folder: Path, **settings: object) -> Iterator[App]:
+def forked_app(folder: Path, open_files: int | None = None, /, **settings: object) -> Iterator[App]:
     """The same, from a process that has loaded everything already: that saves six seconds of computing each time."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["app", "voicebot.agent", "voicebot.server"])
     log = folder / "app.log"
     log.touch()
-    started = context.Process(target=_run, args=(folder, environment(**settings), log))
+    started = context.Process(target=_run, args=(folder, environment(**settings), log, open_files))
     started.start()
     assert started.pid is not None
     try:
@@ -86,10 +87,12 @@ def forked_app(folder: Path, **settings: object) -> Iterator[App]:
         assert ended, f"the app does not end:\n{log.read_text('utf-8')}"
 
 
-def _run(folder: Path, environment: dict[str, str], log: Path) -> None:
+def _run(folder: Path, environment: dict[str, str], log: Path, open_files: int | None) -> None:
     """In the new process: what `running_app` has the system do."""
     import app
 
+    if open_files is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -11,6 +11,7 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -109,6 +110,7 @@ class Assets:
         return self._packed[name]
 
 
+@cache
 def _packed_file(path: Path, cache_control: str) -> Packed:
     return Packed(path.read_bytes(), MEDIA_TYPES[path.suffix], cache_control)
 
@@ -125,11 +127,17 @@ def render(blocks: gr.Blocks) -> str:
     return without_foreign_tags(template.render(config=config, gradio_api_info=blocks.get_api_info()))
 
 
-def add_page(app: FastAPI, max_text_chars: int) -> None:
-    """The routes of the page. Must be called while a loop runs: without one Gradio makes its own and leaves it open."""
+@cache
+def _page_and_theme(max_text_chars: int) -> tuple[Packed, Packed]:
+    """The same for every server of a process."""
     blocks = build_page(max_text_chars)
     page = Packed(render(blocks).encode(), "text/html", ASK_AGAIN)
-    theme = Packed(blocks.theme_css.encode(), "text/css", ASK_AGAIN)
+    return page, Packed(blocks.theme_css.encode(), "text/css", ASK_AGAIN)
+
+
+def add_page(app: FastAPI, max_text_chars: int) -> None:
+    """The routes of the page. Must be called while a loop runs: without one Gradio makes its own and leaves it open."""
+    page, theme = _page_and_theme(max_text_chars)
     icon = Packed((ASSETS / "icon.svg").read_bytes(), "image/svg+xml", ASK_AGAIN)
     assets = Assets(Path(gradio.routes.BUILD_PATH_LIB))
 

@@ -1,4 +1,9 @@
-"""A server as users start it, and browsers that visit it."""
+"""A server as users start it, and browsers that visit it.
+
+Playwright, and the browsers that hear only silence, are started once: to start them anew takes more computing than to
+load the page. Each visitor has a context, which shares nothing with others'. All tests here are of one event loop, as
+what Playwright gives belongs to the loop that it was started in.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, Playwright, async_playwright
 
 from tests.realtime.browser.visitor import Visitor, given_a_voice, launched
 from tests.support.app_process import forked_app
@@ -27,6 +33,46 @@ def chromium() -> str:
     return path
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+class Chromium:
+    """Browsers that outlive a test."""
+
+    def __init__(self, playwright: Playwright, path: str, folder: Path) -> None:
+        self._playwright = playwright
+        self._path = path
+        self._folder = folder
+        self._open: dict[bool, Browser] = {}
+
+    async def browser(self, *, microphone: bool) -> Browser:
+        """One whose microphone hears silence, or that refuses it."""
+        browser = self._open.get(microphone)
+        if browser is None or not browser.is_connected():
+            browser = self._open[microphone] = await self.with_microphone(self._folder, None, microphone=microphone)
+        return browser
+
+    async def with_microphone(self, folder: Path, says: Audio | None, *, microphone: bool = True) -> Browser:
+        """A new one, to be closed by who asks for it."""
+        return await launched(self._playwright, self._path, folder, says, microphone=microphone)
+
+    async def close(self) -> None:
+        for browser in self._open.values():
+            await browser.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chrome(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Chromium]:
+    async with async_playwright() as playwright:
+        chrome = Chromium(playwright, chromium, tmp_path_factory.mktemp("chromium"))
+        yield chrome
+        await chrome.close()
+
+
 @pytest.fixture(scope="session")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `python app.py`, started with no key and no settings; its log must be free of crashes."""
@@ -36,10 +82,10 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 class Browsers:
-    """Opens the page in fresh browsers, which all end with the test."""
+    """Opens the page for visitors, who all leave at the end of the test."""
 
-    def __init__(self, chromium: str, url: str, folder: Path, stack: AsyncExitStack) -> None:
-        self._chromium = chromium
+    def __init__(self, chrome: Chromium, url: str, folder: Path, stack: AsyncExitStack) -> None:
+        self._chrome = chrome
         self._url = url
         self._folder = folder
         self._stack = stack
@@ -60,13 +106,14 @@ class Browsers:
         )
 
     async def _browser(self, says: Audio | None, *, microphone: bool) -> Browser:
-        playwright = await self._stack.enter_async_context(async_playwright())
-        browser = await launched(playwright, self._chromium, self._folder, says, microphone=microphone)
+        if says is None:
+            return await self._chrome.browser(microphone=microphone)
+        browser = await self._chrome.with_microphone(self._folder, says, microphone=microphone)
         self._stack.push_async_callback(browser.close)
         return browser
 
 
-@pytest.fixture
-async def browsers(chromium: str, url: str, tmp_path: Path) -> AsyncIterator[Browsers]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def browsers(chrome: Chromium, url: str, tmp_path: Path) -> AsyncIterator[Browsers]:
     async with AsyncExitStack() as stack:
-        yield Browsers(chromium, url, tmp_path, stack)
+        yield Browsers(chrome, url, tmp_path, stack)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.async_api import expect
 
-from tests.realtime.browser.conftest import Browsers
+from tests.realtime.browser.conftest import Browsers, Chromium
 from tests.realtime.browser.test_look import assert_readable
 from tests.simulators.chat import ChatSimulator
 from tests.support.app_process import forked_app
@@ -49,7 +49,7 @@ async def test_one_that_stands_in_for_another_is_named_with_the_reason(browsers:
     await assert_readable(visitor)
 
 
-async def test_the_model_in_use_is_named_and_that_it_will_be_shut_down(chromium: str, tmp_path: Path) -> None:
+async def test_the_model_in_use_is_named_and_that_it_will_be_shut_down(chrome: Chromium, tmp_path: Path) -> None:
     old = "llama-3.3-70b-versatile"
     async with AsyncExitStack() as stack:
         groq = await stack.enter_async_context(ChatSimulator(models=(old,), shutdowns={old: "2026-12-16"}))
@@ -57,7 +57,7 @@ async def test_the_model_in_use_is_named_and_that_it_will_be_shut_down(chromium:
         starting = forked_app(tmp_path, **settings)
         app = await asyncio.to_thread(starting.__enter__)  # meanwhile the service answers
         stack.push_async_callback(asyncio.to_thread, starting.__exit__, None, None, None)
-        visitor = await Browsers(chromium, app.url, tmp_path, stack).visit(microphone=False)
+        visitor = await Browsers(chrome, app.url, tmp_path, stack).visit(microphone=False)
         await visitor.page.emulate_media(reduced_motion="reduce")
         model = visitor.page.locator("#vb-engines .vb-model").filter(has_text=old)
         await expect(model).to_have_text(f"{old}: its shutdown is announced for 2026-12-16")

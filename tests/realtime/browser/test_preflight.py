@@ -6,25 +6,24 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.async_api import BrowserContext, Locator, async_playwright, expect
+import pytest_asyncio
+from playwright.async_api import BrowserContext, Locator, expect
 
+from tests.realtime.browser.conftest import Chromium
 from tests.realtime.browser.modules import asked
 from tests.realtime.browser.test_look import LEAST_CONTRAST, LOOK
-from tests.realtime.browser.visitor import Visitor, launched
+from tests.realtime.browser.visitor import Visitor
 
 ROOM = Path(__file__).with_name("room.js")
 
 
-@pytest.fixture
-async def context(chromium: str, tmp_path: Path) -> AsyncIterator[BrowserContext]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def context(chrome: Chromium) -> AsyncIterator[BrowserContext]:
     """Its pages' microphone is in `room.js`."""
-    async with async_playwright() as playwright:
-        browser = await launched(playwright, chromium, tmp_path, None, microphone=True)
-        context = await browser.new_context(permissions=["microphone"])
+    browser = await chrome.browser(microphone=True)
+    async with await browser.new_context(permissions=["microphone"]) as context:
         await context.add_init_script(path=ROOM)
         yield context
-        await browser.close()
 
 
 async def assert_readable_here(visitor: Visitor) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import async_playwright
 
-from tests.realtime.browser.visitor import Visitor, launched
+from tests.realtime.browser.conftest import Chromium
+from tests.realtime.browser.visitor import Visitor
 
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 OURS = {
@@ -33,31 +32,24 @@ OURS = {
     ],
     ids=lambda look: look["locale"],
 )
-async def test_the_page_asks_for_nothing_but_what_is_there(
-    chromium: str, url: str, tmp_path: Path, look: dict[str, Any]
-) -> None:
+async def test_the_page_asks_for_nothing_but_what_is_there(chrome: Chromium, url: str, look: dict[str, Any]) -> None:
     """`Visitor` fails for any error in the console: a refused request is one."""
     asked: list[tuple[str, str]] = []
     statuses: list[tuple[int, str]] = []
-    async with async_playwright() as playwright:
-        browser = await launched(playwright, chromium, tmp_path, None, microphone=True)
-        context = await browser.new_context(**look)
-        context.on(
-            "request",
-            lambda request: (
-                asked.append((request.method, urlsplit(request.url).path)) if "http" in request.url else None
-            ),
-        )
-        context.on("response", lambda response: statuses.append((response.status, response.url)))
-        async with Visitor(context, url) as visitor:
-            await visitor.page.reload()
-            await visitor.ready()
-            await visitor.talk_button.click()
-            await visitor.sees("listening")
-            await visitor.types("hello")
-            await visitor.hears_answer(1)
-            await visitor.page.wait_for_load_state("networkidle")
-        await browser.close()
+    context = await (await chrome.browser(microphone=True)).new_context(**look)
+    context.on(
+        "request",
+        lambda request: asked.append((request.method, urlsplit(request.url).path)) if "http" in request.url else None,
+    )
+    context.on("response", lambda response: statuses.append((response.status, response.url)))
+    async with Visitor(context, url) as visitor:
+        await visitor.page.reload()
+        await visitor.ready()
+        await visitor.talk_button.click()
+        await visitor.sees("listening")
+        await visitor.types("hello")
+        await visitor.hears_answer(1)
+        await visitor.page.wait_for_load_state("networkidle")
     kinds = {(method, f"/{path.split('/')[1]}" if path.count("/") > 1 else path) for method, path in asked}
     kinds = {(method, "/webrtc/offer" if (method, path) == ("POST", "/webrtc") else path) for method, path in kinds}
     kinds = {(method, "/webrtc/config" if (method, path) == ("GET", "/webrtc") else path) for method, path in kinds}

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from playwright.async_api import Page, Route, async_playwright, expect
+from playwright.async_api import Page, Route, expect
 
-from tests.realtime.browser.visitor import ANSWER_S, launched
-from tests.support.app_process import running_app
+from tests.realtime.browser.conftest import Chromium
+from tests.realtime.browser.visitor import ANSWER_S
+from tests.support.app_process import forked_app
 
 HOST = "me-voice-bot.hf.space"
 FRAME = f'<iframe src="https://{HOST}/" allow="microphone; autoplay" width="1000" height="700"></iframe>'
@@ -63,11 +64,11 @@ class Edge:
             await route.fulfill(status=answer.status_code, headers=passed, body=answer.content)
 
 
-async def test_in_the_frame_on_hugging_faces_page_and_on_no_other(chromium: str, tmp_path: Path) -> None:
-    with running_app(tmp_path, system="spaces", space_id="me/voice-bot", space_host=HOST) as app:
-        async with async_playwright() as playwright:
-            browser = await launched(playwright, chromium, tmp_path, None, microphone=True)
-            page, edge = await browser.new_page(), Edge(app.url)
+async def test_in_the_frame_on_hugging_faces_page_and_on_no_other(chrome: Chromium, tmp_path: Path) -> None:
+    with forked_app(tmp_path, system="spaces", space_id="me/voice-bot", space_host=HOST) as app:
+        context = await (await chrome.browser(microphone=True)).new_context()
+        async with context:
+            page, edge = await context.new_page(), Edge(app.url)
             log: list[str] = []
             asked: list[str] = []
             page.on("console", lambda message: log.append(message.text))
@@ -91,7 +92,6 @@ async def test_in_the_frame_on_hugging_faces_page_and_on_no_other(chromium: str,
                 async with asyncio.timeout(ANSWER_S):
                     while [frame.url for frame in page.frames[1:]] != ["chrome-error://chromewebdata/"]:  # noqa: ASYNC110 (it has no event)
                         await asyncio.sleep(0.1)
-            await browser.close()
         of_gradio = "https://huggingface.co/api/spaces/by-subdomain/me-voice-bot"  # to which Space it belongs
         ours = (f"https://{HOST}/", SPACE_PAGE, OTHER_PAGE, of_gradio, "data:", "blob:")
         assert [url for url in asked if not url.startswith(ours)] == []

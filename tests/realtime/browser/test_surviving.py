@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import BrowserContext, Route, async_playwright, expect
+import pytest_asyncio
+from playwright.async_api import BrowserContext, Route, expect
 from pydantic import SecretStr
 
+from tests.realtime.browser.conftest import Chromium
 from tests.realtime.browser.modules import asked
-from tests.realtime.browser.visitor import Visitor, launched
+from tests.realtime.browser.visitor import Visitor
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
 from voicebot import config
@@ -40,15 +42,13 @@ def serve(tmp_path: Path) -> Serve:
     return make
 
 
-@pytest.fixture
-async def context(chromium: str, tmp_path: Path) -> AsyncIterator[BrowserContext]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def context(chrome: Chromium) -> AsyncIterator[BrowserContext]:
     """Its pages' microphone is in `room.js`."""
-    async with async_playwright() as playwright:
-        browser = await launched(playwright, chromium, tmp_path, None, microphone=True)
-        context = await browser.new_context()
+    browser = await chrome.browser(microphone=True)
+    async with await browser.new_context() as context:
         await context.add_init_script(path=ROOM)
         yield context
-        await browser.close()
 
 
 async def asks(visitor: Visitor, *questions: str) -> None:

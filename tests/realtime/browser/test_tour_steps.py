@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
+from tests.realtime.browser.conftest import Chromium
 from voicebot.ui.page import ASSETS
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PAUSE_MS = 10_000
 """Longer than anybody waits without a hint."""
@@ -25,12 +24,11 @@ COUGHED = {"number": 2, "decision": "resume", "reason": "nothing was said", "tex
 STORY = {"do": "say", "text": "Tell me a long story."}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def module(chromium: str) -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def module(chrome: Chromium) -> AsyncIterator[Page]:
     """An empty page that knows the tour's modules, as the page's script has them."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = await browser.new_page()
+    browser = await chrome.browser(microphone=False)
+    async with await browser.new_page() as page:
         sources = [(ASSETS / f"{name}.js").read_text("utf-8") for name in ("tour_steps", "tour_words")]
         await page.evaluate(
             """async (source) => {
@@ -40,7 +38,6 @@ async def module(chromium: str) -> AsyncIterator[Page]:
             "\n".join(sources),
         )
         yield page
-        await browser.close()
 
 
 @dataclass
@@ -91,7 +88,7 @@ def tourist(module: Page) -> Tourist:
     return Tourist(module)
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def listener(tourist: Tourist) -> Tourist:
     """One with a microphone, who hears the story."""
     assert await tourist.takes("start", on=True, talking=True) == [STORY]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-import pytest
-from playwright.async_api import BrowserContext, async_playwright, expect
+import pytest_asyncio
+from playwright.async_api import BrowserContext, expect
 
-from tests.realtime.browser.visitor import Visitor, launched
+from tests.realtime.browser.conftest import Chromium
+from tests.realtime.browser.visitor import Visitor
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import serving
 from voicebot import config
@@ -20,12 +20,11 @@ FAREWELL = re.compile(r"I have given all my answers for today\. I'll be back in 
 PICTURES = os.environ.get("PICTURES")
 
 
-@pytest.fixture
-async def context(chromium: str, tmp_path: Path) -> AsyncIterator[BrowserContext]:
-    async with async_playwright() as playwright:
-        browser = await launched(playwright, chromium, tmp_path, None, microphone=True)
-        yield await browser.new_context()
-        await browser.close()
+@pytest_asyncio.fixture(loop_scope="session")
+async def context(chrome: Chromium) -> AsyncIterator[BrowserContext]:
+    browser = await chrome.browser(microphone=True)
+    async with await browser.new_context() as context:
+        yield context
 
 
 async def test_who_hears_that_it_was_all_for_today_is_not_connected_again(context: BrowserContext) -> None:

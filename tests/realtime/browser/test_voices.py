@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
+from tests.realtime.browser.conftest import Chromium
 from tests.realtime.browser.test_look import assert_readable
 from tests.realtime.browser.test_settings import closed, opened
-from tests.realtime.browser.visitor import Visitor, launched
+from tests.realtime.browser.visitor import Visitor
 from tests.simulators.faults import Fault
 from tests.support.further_voices import host_of_voices
 from tests.support.live_server import serving
@@ -19,16 +20,15 @@ from voicebot import build, config
 
 
 async def test_a_voice_is_downloaded_when_it_is_chosen_and_a_failure_is_shown(
-    chromium: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chrome: Chromium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     options = config.load()
     async with (
         host_of_voices() as host,
-        async_playwright() as playwright,
         serving(build.build(options), options) as server,
     ):
-        browser = await launched(playwright, chromium, tmp_path, None, microphone=False)
+        browser = await chrome.browser(microphone=False)
         async with Visitor(await browser.new_context(), server.url) as visitor:
             dialog = await opened(visitor)
             voices = dialog.get_by_label("Voice", exact=True)
@@ -67,4 +67,3 @@ async def test_a_voice_is_downloaded_when_it_is_chosen_and_a_failure_is_shown(
             await assert_readable(visitor)
             if folder := os.environ.get("PICTURES"):
                 await visitor.page.screenshot(path=Path(folder) / "voices-390.png")
-        await browser.close()

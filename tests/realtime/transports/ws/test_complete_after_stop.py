@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -14,6 +15,16 @@ LONG = "One two three four five six seven eight nine ten eleven twelve."
 """1.9 s long at 30 ms a letter."""
 
 HEARD = [["what is the weather like in Paris"]]
+
+
+def with_and_without_pause(case: Callable[[str], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    """The same with a client that cannot pause and one that can, each with a bot of its own, at the same time."""
+
+    async def both() -> None:
+        await asyncio.gather(*(case(query) for query in ("", "?pause=1")))
+
+    both.__doc__ = case.__doc__
+    return both
 
 
 async def playing(client: WsClient, *, late_s: float = 0.9, told: bool = True) -> dict[str, Any]:
@@ -29,7 +40,7 @@ async def playing(client: WsClient, *, late_s: float = 0.9, told: bool = True) -
     return clip
 
 
-@pytest.mark.parametrize("query", ["", "?pause=1"])
+@with_and_without_pause
 async def test_a_reply_that_is_cut_was_heard_up_to_the_cut(query: str) -> None:
     async with bot([[LONG]], letter_s=0.03) as server, ws_client(server, query) as client:
         await playing(client)
@@ -43,7 +54,7 @@ async def test_a_reply_that_is_cut_was_heard_up_to_the_cut(query: str) -> None:
         assert history(server)[1].interrupted
 
 
-@pytest.mark.parametrize("query", ["", "?pause=1"])
+@with_and_without_pause
 async def test_a_client_that_never_says_when_it_begins_has_heard_no_more_than_there_was_time_for(query: str) -> None:
     """It says that it is done long after it was stopped."""
     async with bot([[LONG]], [["uh-huh"]], letter_s=0.03) as server, ws_client(server, query) as client:
@@ -63,7 +74,7 @@ async def test_a_client_that_never_says_when_it_begins_has_heard_no_more_than_th
         assert history(server)[1].interrupted
 
 
-@pytest.mark.parametrize("query", ["", "?pause=1"])
+@with_and_without_pause
 async def test_a_paused_reply_goes_on_where_it_was_cut(query: str) -> None:
     """The client says that its playback is complete as soon as it has stopped."""
     async with bot([[LONG]], [["uh-huh"]], letter_s=0.03) as server, ws_client(server, query) as client:
@@ -88,7 +99,7 @@ async def test_a_paused_reply_goes_on_where_it_was_cut(query: str) -> None:
         assert words(server) == ["count", LONG]
 
 
-@pytest.mark.parametrize("query", ["", "?pause=1"])
+@with_and_without_pause
 async def test_what_was_said_of_the_stop_may_come_after_the_resume(query: str) -> None:
     async with bot([[LONG], ["Well."]], [["uh-huh"]], letter_s=0.03) as server, ws_client(server, query) as client:
         await playing(client)
@@ -126,8 +137,9 @@ async def test_words_over_the_reply_are_answered_with_what_was_heard_of_it() -> 
 
 async def test_a_complete_that_crosses_with_the_stop_counts() -> None:
     """The client has played everything when the stop, which is under way, reaches it."""
-    async with bot([[LONG]] * 2, letter_s=0.03) as server:
-        for told in (True, False):
+
+    async def case(told: bool) -> None:
+        async with bot([[LONG]], letter_s=0.03) as server:
             async with ws_client(server) as client:
                 clip = await playing(client, late_s=0.0, told=told)
                 await asyncio.sleep(clip["duration_ms"] / 1000)
@@ -138,3 +150,5 @@ async def test_a_complete_that_crosses_with_the_stop_counts() -> None:
                 assert words(server) == ["count", LONG]
                 assert not history(server)[1].interrupted
             await until_empty(server)
+
+    await asyncio.gather(case(told=True), case(told=False))
