@@ -20,10 +20,13 @@ from tests.simulators.local_servers import OllamaModel, OllamaSimulator
 from tests.simulators.voices import espeak_of
 from tests.support.app_process import environment
 from tests.support.paths import PROJECT
+from tests.support.understanding import model
 from voicebot import config
 from voicebot.build import build
+from voicebot.check import trials
 from voicebot.check.command import check
 from voicebot.check.trials import Limits
+from voicebot.engines.stt.moonshine.model import Model
 
 
 def checked(folder: Path, **settings: object) -> subprocess.CompletedProcess[str]:
@@ -59,14 +62,25 @@ def hearing() -> ScriptedEar:
     return ScriptedEar(("today", 0.1, 0.4))
 
 
-QUICK = Limits(probe_s=1.0, turn_s=10.0)
+PATIENT = Limits(probe_s=30.0, turn_s=30.0)
+"""The machine may be busy with something else."""
 
 
-async def report(**settings: Any) -> tuple[str, int]:
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded recogniser is loaded once, and hears, as fast as it is spoken, a sentence of less than a second."""
+    loaded = model()
+    monkeypatch.setattr(Model, "load", staticmethod(lambda: loaded))
+    monkeypatch.setattr(trials, "SENTENCES", {"en": "Hello."})
+    monkeypatch.setattr(trials, "BEFORE_S", 0.1)
+    monkeypatch.setattr(trials, "AFTER_S", 0.1)
+
+
+async def report(limits: Limits = PATIENT, **settings: Any) -> tuple[str, int]:
     """The report on these settings and its exit status; the other stages are the embedded engines."""
     options = config.load(**{"keep_conversations": False, "tts_engine": "espeak", **settings})
     lines: list[str] = []
-    status = await check(options, build(options), lines.append, QUICK)
+    status = await check(options, build(options), lines.append, limits)
     text = "\n".join(lines)
     assert KEY not in text
     return text, status
@@ -112,7 +126,8 @@ async def test_services_that_work_are_told_with_their_times_and_models() -> None
 async def test_each_fault_of_a_model_is_told_with_what_to_do(fault: Fault, told: str) -> None:
     async with ChatSimulator(key=KEY, models=("openai/gpt-oss-120b",)) as chat:
         chat.faults.always(fault)
-        text, status = await report(groq_api_key=KEY, groq_base_url=chat.url)
+        limits = Limits(probe_s=1.0) if fault is Fault.HANG else PATIENT
+        text, status = await report(limits, groq_api_key=KEY, groq_base_url=chat.url)
     assert status == 1
     failed = text[text.index("FAILED  groq") :].splitlines()
     assert told in failed[0], text

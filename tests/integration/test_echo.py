@@ -14,6 +14,7 @@ from av import AudioFrame
 from av.frame import Frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import fftconvolve
 
 from tests.support.shared import recording, recordings
 from tests.support.speech import spoken
@@ -88,7 +89,7 @@ def echo_of(t60_s: float = 0.3, delay_s: float = 0.15, level_db: float = -10.0, 
 
 
 def echo_in(response: Sound, bot: Sound, delay_s: float, level_db: float) -> Sound:
-    echo = at_level(np.convolve(over_the_wire(bot), response), rms(bot) * 10 ** (level_db / 20))
+    echo = at_level(fftconvolve(over_the_wire(bot), response), rms(bot) * 10 ** (level_db / 20))
     return placed(echo, delay_s, len(bot))
 
 

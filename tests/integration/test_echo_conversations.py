@@ -9,6 +9,8 @@ from tests.support.speech import spoken
 from tests.support.understanding import words
 from voicebot.core.verdict import Decision
 
+pytestmark = pytest.mark.xdist_group("echo conversations")  # voices and models take seconds to load: once is enough
+
 STORY = (
     "Once upon a time there was a young captain who lived in a small white house above the harbour.",
     "Every morning she looked at the ships and wondered where they had come from.",
@@ -25,7 +27,6 @@ QUESTION = "what is ten times three"
     ("response", "level_db", "voice"),
     [
         ("rir1.flac", -6, "hibari"),
-        ("rir1.flac", -14, "slt"),
         ("rir2.flac", -6, "slt"),
         ("1.2 5", -6, "hibari"),
         ("0.3 5", -10, "awb"),
@@ -48,10 +49,7 @@ def not_interrupted(talk: Conversation, reply: list[Sentence]) -> None:
 
 @pytest.mark.parametrize(
     ("response", "level_db", "later_s"),
-    [
-        *(("rir1.flac", -14, 0.02), ("rir2.flac", -14, -0.02), ("0.3 5", -10, 0.04), ("rir2.flac", -20, 0.1)),
-        *(("rir1.flac", -20, -0.02), ("0.5 3", -14, 0.06)),
-    ],
+    [("rir1.flac", -14, 0.02), ("rir2.flac", -14, -0.02), ("0.3 5", -10, 0.04), ("rir2.flac", -20, 0.1)],
 )
 def test_the_bot_is_not_interrupted_when_its_voice_comes_back_sooner_or_later_than_before(
     response: str, level_db: float, later_s: float
@@ -68,7 +66,7 @@ def test_the_bot_is_not_interrupted_when_its_voice_comes_back_sooner_or_later_th
 
 @pytest.mark.parametrize(
     ("response", "level_db", "voice"),
-    [("rir1.flac", -10, "hibari"), ("rir2.flac", -6, "awb"), ("0.3 5", -6, "awb"), ("0.3 5", -14, "hibari")],
+    [("rir1.flac", -10, "hibari"), ("rir2.flac", -6, "awb"), ("0.3 5", -14, "hibari")],
 )
 def test_a_question_over_the_echo_is_obeyed_and_understood_whole(response: str, level_db: float, voice: str) -> None:
     answer = [Sentence("Thirty.", spoken("thirty", "awb"))]
@@ -104,13 +102,10 @@ def test_a_bot_that_was_not_heard_by_the_microphone_is_silent_at_the_users_first
     assert talk.now_s - began_s < 0.4, "0.2 s of it are the silence before the words, and the wire"
 
 
-@pytest.mark.parametrize(("response", "level_db"), [("rir2.flac", -6), ("0.3 5", -6)])
-def test_a_question_at_the_beginning_of_a_reply_is_understood_by_what_earlier_replies_have_taught(
-    response: str, level_db: float
-) -> None:
+def test_a_question_at_the_beginning_of_a_reply_is_understood_by_what_earlier_replies_have_taught() -> None:
     answer = [Sentence("Thirty.", spoken("thirty", "awb"))]
     replies = said_by("awb", SHOP), said_by("awb", STORY), answer
-    talk = Conversation(*replies, response=room(response), level_db=level_db)
+    talk = Conversation(*replies, response=room("rir2.flac"), level_db=-6)
     talk.type("when are you open")
     talk.until_idle()
     talk.type("tell me a story")

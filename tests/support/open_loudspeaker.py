@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -83,7 +84,8 @@ class Sentence:
 @cache
 def hibari(text: str) -> Sentence:
     """The sentence in the voice that the bot has without a key."""
-    return asyncio.run(_synthesized(text))
+    with ThreadPoolExecutor(1) as thread:  # whose event loop is its own: the test's stays what it is
+        return thread.submit(asyncio.run, _synthesized(text)).result()
 
 
 async def _synthesized(text: str) -> Sentence:

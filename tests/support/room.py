@@ -17,19 +17,23 @@ class Room:
     def __init__(self, response: npt.NDArray[np.float32], level_db: float, delay_s: float = 0.02) -> None:
         energy = float(np.sum(np.square(response, dtype=np.float64)))
         scaled = response * (10 ** (level_db / 20) / np.sqrt(energy))
-        self._response = np.concatenate([np.zeros(round(delay_s * WIRE_RATE_HZ)), scaled])
-        self._size = 1 << (len(self._response) + FRAME_SAMPLES).bit_length()
-        self._spectrum = np.fft.rfft(self._response, self._size)
+        delayed = np.concatenate([np.zeros(round(delay_s * WIRE_RATE_HZ)), scaled])
+        parts = np.pad(delayed, (0, -len(delayed) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
+        self._spectra = np.fft.rfft(parts, 2 * FRAME_SAMPLES)
+        """Of each 20 ms of the response: short transforms are many times faster than one of the whole response."""
         self._echo = np.zeros(0)
         self._start = 0
         """Where in the echo the next frame from the loudspeaker begins."""
 
     def play(self, samples: Samples) -> None:
         """One frame or less out of the loudspeaker."""
-        echo = np.fft.irfft(np.fft.rfft(samples.astype(np.float64), self._size) * self._spectrum, self._size)
-        length = max(len(self._echo), self._start + len(echo))
-        self._echo = np.pad(self._echo, (0, length - len(self._echo)))
-        self._echo[self._start : self._start + len(echo)] += echo
+        if samples.any():
+            spectrum = np.fft.rfft(samples.astype(np.float64), 2 * FRAME_SAMPLES)
+            halves = np.fft.irfft(spectrum * self._spectra).reshape(-1, 2, FRAME_SAMPLES)
+            end = self._start + (len(halves) + 1) * FRAME_SAMPLES
+            self._echo = np.pad(self._echo, (0, max(0, end - len(self._echo))))
+            self._echo[self._start : end - FRAME_SAMPLES] += halves[:, 0].ravel()
+            self._echo[self._start + FRAME_SAMPLES : end] += halves[:, 1].ravel()
         self._start += len(samples)
 
     def hear(self, samples: Samples) -> Samples:

@@ -6,7 +6,8 @@ other speakers than the training's. Rates are tested and no single clips, as som
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from threading import Event
 from time import thread_time
@@ -16,8 +17,8 @@ import pytest
 
 from tests.support.speech import spoken
 from tests.support.understanding import model as loaded_model
-from tools.hums.clips import Clip, Source, clips, flite_source, own_source
-from tools.hums.conditions import CLEAN, NOISE_10_DB, ROOM, TELEPHONE, Condition, always, trimmed
+from tools.hums.clips import Clip, clips, flite_source, own_source
+from tools.hums.conditions import CLEAN, NOISE_10_DB, ROOM, TELEPHONE, Condition, always, in_turn, trimmed
 from tools.hums.vocabulary import Kind
 from voicebot.core.audio import SPEECH_RATE_HZ, Samples
 from voicebot.core.verdict import Context, Decision, judge
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.xdist_group("hums")  # what they share takes seconds to
 
 TALKING = Context(sentence="Once upon a time there was a cat.", words_heard=5)
 VOICES = ("awb", "kal", "rms", "slt")
-CONDITIONS = (CLEAN, NOISE_10_DB, ROOM, TELEPHONE)
+DISTORTED = (NOISE_10_DB, ROOM, TELEPHONE)
 SEED = 2_026
 
 
@@ -66,9 +67,32 @@ def share(values: list[bool]) -> float:
     return sum(values) / len(values)
 
 
+CLEAN_AND_DISTORTED = pytest.mark.parametrize("conditions", [[CLEAN], DISTORTED], ids=["clean", "distorted"])
+
+
+def made_by_flite(conditions: Sequence[Condition]) -> list[Clip]:
+    """The 60 of them that were recorded in one of these."""
+    names = {condition.name for condition in conditions}
+    return [clip for clip in twice_recorded() if clip.condition in names]
+
+
 @cache
-def made(source: Callable[[], Source], count: int, condition: Condition) -> list[Clip]:
-    return list(clips(source(), count, SEED, always(condition)))
+def twice_recorded() -> list[Clip]:
+    """60 sounds, each of them recorded twice: clean, and in one of the other conditions."""
+    conditions = [each for other in DISTORTED for each in (CLEAN, other)]
+    return list(clips(replace(flite_source(), takes=2), 120, SEED, in_turn(conditions)))
+
+
+@cache
+def made_up() -> list[Clip]:
+    return list(clips(own_source(), 60, SEED, always(CLEAN)))
+
+
+@cache
+def features_and_text(clip_number: int) -> tuple[Features, Decoded]:
+    """What the model makes of the made-up speakers' clip of this number."""
+    features = loaded_model().encode(made_up()[clip_number].sound)
+    return features, loaded_model().decode(features)
 
 
 def said(text: str, voice: str) -> Samples:
@@ -77,46 +101,46 @@ def said(text: str, voice: str) -> Samples:
     return np.pad(sound / np.abs(sound).max() * 13_000, round(0.15 * SPEECH_RATE_HZ)).astype(np.int16)
 
 
-def heard_as_hum(model: Model, short: ShortUtterances, sound: Samples) -> bool:
-    features = model.encode(sound)
-    decoded = model.decode(features)
+def is_hum(short: ShortUtterances, sound: Samples, features: Features, decoded: Decoded) -> bool:
     hum = short.hum(sound, features, decoded.text, decoded.log_probability)
     return hum is not None and hum.certain
 
 
-@pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
-def test_hums_of_unheard_voices_let_the_bot_go_on(model: Model, short: ShortUtterances, condition: Condition) -> None:
-    hums = [clip for clip in made(flite_source, 60, condition) if clip.kind is not Kind.WORDS]
+@CLEAN_AND_DISTORTED
+def test_hums_of_unheard_voices_let_the_bot_go_on(
+    model: Model, short: ShortUtterances, conditions: Sequence[Condition]
+) -> None:
+    hums = [clip for clip in made_by_flite(conditions) if clip.kind is not Kind.WORDS]
     pairs = [texts(model, short, clip.sound) for clip in hums]
     alone, looked_at_again = (share([lets_go_on(pair[place]) for pair in pairs]) for place in (0, 1))
     assert looked_at_again >= 0.8
     assert looked_at_again >= alone + 0.3
 
 
-@pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
+@CLEAN_AND_DISTORTED
 def test_few_of_the_words_that_sound_like_hums_are_taken_for_them(
-    model: Model, short: ShortUtterances, condition: Condition
+    model: Model, short: ShortUtterances, conditions: Sequence[Condition]
 ) -> None:
     """The words "mum", "moon", "noon" and "Omaha" are among these, and most of the mistakes are theirs."""
-    words = [clip for clip in made(flite_source, 60, condition) if clip.kind is Kind.WORDS]
-    assert share([heard_as_hum(model, short, clip.sound) for clip in words]) <= 0.12
+    words = [clip.sound for clip in made_by_flite(conditions) if clip.kind is Kind.WORDS]
+    heard = [(sound, features := model.encode(sound), model.decode(features)) for sound in words]
+    assert share([is_hum(short, *each) for each in heard]) <= 0.12
 
 
-def test_hums_of_made_up_speakers_are_told_from_their_words(model: Model, short: ShortUtterances) -> None:
+def test_hums_of_made_up_speakers_are_told_from_their_words(short: ShortUtterances) -> None:
     """Deep and high voices, with rising, falling and flat melodies."""
-    several = made(own_source, 60, CLEAN)
-    taken = {
-        hums: share([heard_as_hum(model, short, clip.sound) for clip in several if (clip.kind is Kind.WORDS) != hums])
-        for hums in (True, False)
-    }
+    judged: dict[bool, list[bool]] = {True: [], False: []}
+    for number, clip in enumerate(made_up()):
+        judged[clip.kind is not Kind.WORDS].append(is_hum(short, clip.sound, *features_and_text(number)))
+    taken = {hums: share(values) for hums, values in judged.items()}
     assert taken[True] >= 0.8
     assert taken[False] <= 0.15
 
 
 def test_two_hums_in_a_row_are_one_backchannel(model: Model, short: ShortUtterances) -> None:
     doubled = []
-    for clip in made(own_source, 60, CLEAN):
-        if clip.kind is Kind.WORDS or spoken_s(clip.sound, len(model.encode(clip.sound))) > 0.55:
+    for number, clip in enumerate(made_up()):
+        if clip.kind is Kind.WORDS or spoken_s(clip.sound, len(features_and_text(number)[0])) > 0.55:
             continue
         loud = clip.sound[np.abs(clip.sound) > 0]
         doubled.append(np.concatenate([loud, np.zeros(round(0.15 * SPEECH_RATE_HZ), np.int16), loud]))
@@ -177,12 +201,9 @@ def test_long_utterances_are_not_looked_at(
     assert short.reconsider(sound, features, model.decode(features)) is None
 
 
-def test_it_costs_little(model: Model, short: ShortUtterances) -> None:
+def test_it_costs_little(short: ShortUtterances) -> None:
     """Some milliseconds at each pause of a short utterance; three times as much is allowed, as machines differ."""
-    several: list[tuple[Samples, Features, Decoded]] = []
-    for clip in made(own_source, 60, CLEAN)[:20]:
-        features = model.encode(clip.sound)
-        several.append((clip.sound, features, model.decode(features)))
+    several = [(clip.sound, *features_and_text(number)) for number, clip in enumerate(made_up()[:20])]
     begun = thread_time()
     for each in several:
         short.reconsider(*each)

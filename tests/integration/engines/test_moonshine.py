@@ -29,7 +29,7 @@ from voicebot.engines.fallback import SpeechToTextChain
 from voicebot.engines.stt.moonshine import Moonshine
 from voicebot.engines.stt.moonshine import model as model_files
 from voicebot.engines.stt.moonshine.model import DECODER, ENCODER, TOKENS, Model, wheel_folder
-from voicebot.engines.stt.moonshine.recognition import Recognizer
+from voicebot.engines.stt.moonshine.recognition import Recognized, Recognizer
 
 pytestmark = pytest.mark.xdist_group("moonshine")  # what they share takes seconds to make: once is enough
 
@@ -123,7 +123,8 @@ def test_recorded_speech_is_understood(kind: str) -> None:
 
 @pytest.mark.parametrize(("snr_db", "most_errors"), [(10, 0.02), (5, 0.12)])
 def test_recorded_speech_is_understood_in_noise(snr_db: float, most_errors: float) -> None:
-    entries = recordings("turn") + recordings("short-reply")
+    """Every second recording in the louder noise, the others in the softer one."""
+    entries = (recordings("turn") + recordings("short-reply"))[int(snr_db == 5) :: 2]
     sounds = [with_noise(recording(entry["file"]).samples, snr_db) for entry in entries]
     wrong = sum(word_errors(entry["text"], understood(sound)) for entry, sound in zip(entries, sounds, strict=True))
     assert wrong / sum(len(words(entry["text"])) for entry in entries) <= most_errors
@@ -177,32 +178,42 @@ def story(gap_s: float) -> Audio:
     return Audio.joined([piece for part in parts for piece in (part, Audio.silence(gap_s, 16_000))], 16_000)
 
 
-@pytest.mark.parametrize("gap_s", [0.5, 0.0])
-def test_more_than_a_minute_of_speech_loses_no_word_and_doubles_none(gap_s: float) -> None:
-    sound = story(gap_s)
+@pytest.fixture(scope="module")
+def most_errors() -> float:
+    """Few more than there are when each sentence of the story is said alone."""
+    alone = sum(word_errors(sentence, understood(spoken(sentence))) for sentence in STORY)
+    return alone + 0.015 * len(words(" ".join(STORY)))
+
+
+def test_most_of_a_minute_of_speech_without_a_pause_loses_no_word_and_doubles_none(most_errors: float) -> None:
+    sound = story(0.0)
     assert sound.duration_s > 45
-    alone = sum(word_errors(sentence, understood(spoken(sentence))) for sentence in STORY)
-    said = " ".join(STORY)
-    assert word_errors(said, understood(sound)) <= alone + 0.015 * len(words(said))
+    assert word_errors(" ".join(STORY), understood(sound)) <= most_errors
 
 
 @in_one_loop
-async def test_long_speech_that_comes_as_it_is_spoken_is_understood_as_well(engine: Moonshine) -> None:
-    sound, said = story(0.4), " ".join(STORY)
-    alone = sum(word_errors(sentence, understood(spoken(sentence))) for sentence in STORY)
-    assert word_errors(said, await heard(engine, sound)) <= alone + 0.015 * len(words(said))
+async def test_long_speech_that_comes_as_it_is_spoken_is_understood_as_well(
+    engine: Moonshine, most_errors: float
+) -> None:
+    assert word_errors(" ".join(STORY), await heard(engine, story(0.4))) <= most_errors
 
 
 @in_one_loop
-async def test_a_recording_of_minutes_that_comes_at_once_does_not_hold_up_the_event_loop(engine: Moonshine) -> None:
-    """Measured in CPU time of the event loop's thread, as the machine may be busy with something else."""
+async def test_a_recording_of_minutes_that_comes_at_once_does_not_hold_up_the_event_loop(
+    engine: Moonshine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Measured in CPU time of the event loop's thread, as the machine may be busy with something else.
+
+    What other threads find in the parts of the recording takes no time here.
+    """
+    monkeypatch.setattr(Recognizer, "recognize", lambda self, sound, stop: Recognized("Once upon a time.", 0.9))
     minutes = np.tile(spoken(STORY[0]).resampled(16_000).samples, 18)
     lags = []
 
     async def watch() -> None:
         while True:
             before_s = time.thread_time()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
             lags.append(time.thread_time() - before_s)
 
     async def at_once() -> AsyncIterator[Audio]:
@@ -210,8 +221,9 @@ async def test_a_recording_of_minutes_that_comes_at_once_does_not_hold_up_the_ev
 
     watching = asyncio.create_task(watch())
     async with aclosing(transcribing(engine, at_once())) as transcripts:
-        await anext(transcripts)
+        *_, final = [transcript async for transcript in transcripts]
     watching.cancel()
+    assert final.text.count("Once") >= 5, "in so many parts"
     assert max(lags) < 0.02
 
 
@@ -369,8 +381,8 @@ def test_the_weights_for_older_systems_understand_as_well(tmp_path: Path) -> Non
     def heard_by_it(sound: Audio) -> str:
         return recognizer.recognize(sound.resampled(SPEECH_RATE_HZ).samples, Event()).text
 
-    errors = sum(word_errors(sentence, heard_by_it(spoken(sentence))) for sentence in STORY)
-    assert errors <= 0.05 * len(words(" ".join(STORY)))
+    errors = sum(word_errors(sentence, heard_by_it(spoken(sentence))) for sentence in STORY[::2])
+    assert errors <= 0.05 * len(words(" ".join(STORY[::2])))
     assert words(heard_by_it(spoken("pau ah hh ah pau", "slt", phones=True))) == ["uh", "huh"]
     assert heard_by_it(cough(0)) == ""
 
