@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.support.app_process import END_S, App, _address, environment
+from tests.support.app_process import END_S, App, announced_address, environment
 from tests.support.paths import PROJECT
 
 FILES = 256
@@ -30,7 +30,7 @@ def app(tmp_path: Path) -> Iterator[App]:
             ["bash", "-c", command], cwd=tmp_path, env=environment(), stdout=output, stderr=output
         )
     try:
-        yield App(_address(lambda: started.poll() is None, log), psutil.Process(started.pid), log)
+        yield App(announced_address(lambda: started.poll() is None, log), psutil.Process(started.pid), log)
     finally:
         started.terminate()
         try:
