@@ -57,7 +57,7 @@ def running_app(folder: Path, open_files: int | None = None, /, **settings: obje
             command = ["sh", "-c", f'ulimit -n {open_files}; exec "$0" "$@"', *command]
         started = subprocess.Popen(command, cwd=folder, env=environment(**settings), stdout=output, stderr=output)
     try:
-        yield App(_address(lambda: started.poll() is None, log), psutil.Process(started.pid), log)
+        yield App(announced_address(lambda: started.poll() is None, log), psutil.Process(started.pid), log)
     finally:
         started.terminate()
         try:
@@ -77,7 +77,7 @@ def forked_app(folder: Path, open_files: int | None = None, /, **settings: objec
     started.start()
     assert started.pid is not None
     try:
-        yield App(_address(started.is_alive, log), psutil.Process(started.pid), log)
+        yield App(announced_address(started.is_alive, log), psutil.Process(started.pid), log)
     finally:
         started.terminate()
         started.join(END_S)
@@ -106,7 +106,8 @@ def _run(folder: Path, environment: dict[str, str], log: Path, open_files: int |
     sys.exit(code)
 
 
-def _address(runs: Callable[[], bool], log: Path, timeout_s: float = 60) -> str:
+def announced_address(runs: Callable[[], bool], log: Path, timeout_s: float = 60) -> str:
+    """Where the app says in its log that it is, once it answers there. Raises ChildProcessError if it does not."""
     deadline_s = time.monotonic() + timeout_s
     while time.monotonic() < deadline_s and runs():
         for line in log.read_text("utf-8").splitlines():
