@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tests.realtime.sounds import click, cough, noise
+from tests.support.sounds import click, cough, noise
 from tests.support.speech import spoken
 from tests.support.understanding import transcribed
 from voicebot.core.audio import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Samples

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.realtime.sounds import click, cough, noise
 from tests.support.live_server import serving
 from tests.support.rtc_client import RtcClient
 from tests.support.shared import SHARED, recording
+from tests.support.sounds import click, cough, noise
 from tests.support.speech import spoken
 from voicebot import build, config
 from voicebot.core.audio import WIRE_RATE_HZ, Audio

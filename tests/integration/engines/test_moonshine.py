@@ -18,8 +18,8 @@ import pytest_asyncio
 
 from tests.benchmarks.users import cough as other_cough
 from tests.benchmarks.users import noise as door
-from tests.realtime.sounds import click, cough
 from tests.support.shared import recording, recordings
+from tests.support.sounds import click, cough
 from tests.support.speech import spoken
 from tests.support.understanding import model, understood, word_errors, words
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio, Samples

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.integration.store.replica import goes_on, replica, state
+from tests.support.replica import goes_on, replica, state
 from voicebot import clock
 from voicebot.clock import SteadyClock
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.integration.store.replica import goes_on, replica, state, talk
+from tests.support.replica import goes_on, replica, state, talk
 from voicebot.core.history import History, Message, Role
 from voicebot.core.state import State
 from voicebot.store.conversations import is_id

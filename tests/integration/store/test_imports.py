@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.store.incompressible import incompressible
-from tests.integration.store.replica import drop_table, goes_on, replica, state, talk
+from tests.support.incompressible import incompressible
+from tests.support.replica import drop_table, goes_on, replica, state, talk
 from voicebot.core.history import Message, Role
 from voicebot.limits import UNUSED_BYTES, UNUSED_BYTES_PER_ADDRESS
 from voicebot.store.conversations import Conversations

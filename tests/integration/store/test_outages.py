@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.store.replica import goes_on, replica, state, talk
 from tests.support.postgres import Postgres
+from tests.support.replica import goes_on, replica, state, talk
 from voicebot import config
 from voicebot.store import conversation, conversations, database
 from voicebot.store.conversations import UNREACHABLE, Conversations

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.store.incompressible import incompressible
-from tests.integration.store.replica import goes_on, replica, state, talk
+from tests.support.incompressible import incompressible
+from tests.support.replica import goes_on, replica, state, talk
 from voicebot import limits
 from voicebot.core.history import Message, Role
 from voicebot.core.state import State

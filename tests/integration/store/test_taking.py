@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tests.integration.store.replica import goes_on, replica, state, talk
+from tests.support.replica import goes_on, replica, state, talk
 from voicebot.core.history import History
 from voicebot.store import conversations, database
 from voicebot.store.conversations import UNREACHABLE

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.store.replica import drop_table, replica
 from tests.support.postgres import Postgres
+from tests.support.replica import drop_table, replica
 from voicebot import config
 from voicebot.doors.turns import DailyTurns
 from voicebot.store import conversations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.integration.store.incompressible import incompressible
+from tests.support.incompressible import incompressible
 from voicebot.core.history import Message, Role
 from voicebot.limits import HELD_S, UNUSED_BYTES, UNUSED_BYTES_PER_ADDRESS
 from voicebot.store.held import Held

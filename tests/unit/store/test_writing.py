@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.integration.store.replica import state, talk
+from tests.support.replica import state, talk
 from voicebot.core.history import History, Message
 from voicebot.store import conversation as module
 from voicebot.store.conversation import Conversation
