@@ -8,6 +8,7 @@ import logging
 import random
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -259,23 +260,23 @@ async def test_one_that_is_given_up_keeps_what_has_come(host: FileHost, tmp_path
 
 @pytest.mark.alone
 async def test_the_event_loop_is_free_meanwhile(host: FileHost, tmp_path: Path) -> None:
-    """Also while 20 MB are checked."""
+    """Also while 20 MB are checked. What the loop's own thread computes counts, as the machine may be busy."""
     content = bytes(20_000_000)
     host.files[PATH] = content
     file = remote(host, content=content)
-    lags: list[float] = []
+    computed_s: list[float] = []
 
     async def measure() -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            asked_s = loop.time()
+            before_s = time.thread_time()
             await asyncio.sleep(0.005)
-            lags.append(loop.time() - asked_s - 0.005)
+            computed_s.append(time.thread_time() - before_s)
 
     measuring = asyncio.create_task(measure())
     await fetch(file, tmp_path / "emma.onnx", lambda _: None, QUICK)
     measuring.cancel()
-    assert sorted(lags)[int(len(lags) * 0.99)] < 0.02
+    assert len(computed_s) > 5
+    assert sorted(computed_s)[int(len(computed_s) * 0.99)] < 0.02
 
 
 FETCH = """
