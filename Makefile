@@ -7,13 +7,17 @@ PIPECAT := .venv-pipecat
 # Python compiles what it imports by itself; a current pip and no compiling make a third of the time.
 INSTALL := -m pip install --quiet --no-compile
 
-.PHONY: run test bench bench-embedded bench-echo bench-speech bench-load bench-soak attack lint audit clean
+.PHONY: run test test-fast bench bench-embedded bench-echo bench-speech bench-load bench-soak attack lint audit clean
 
 run: $(VENV)/.installed
 	$(BIN)/python app.py $(ARGS)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m tests $(ARGS)
+
+# What only computes: no sockets, processes, models or waiting.
+test-fast: $(VENV)/.installed-dev
+	$(BIN)/python -m tests --fast $(ARGS)
 
 # Beside the peers, FastRTC and Pipecat, on stub engines; what cannot be installed is left out, and the bench says so.
 bench: $(VENV)/.installed-dev

@@ -1,74 +1,101 @@
-"""`python -m tests`, which is `make test`: the suite as four pytest runs. Options are pytest's, for all of them.
+"""`python -m tests`, which is `make test`: the whole suite, one part after the other; `--fast` runs the first alone.
 
-First what computes, or waits for sockets and processes, in asyncio's debug mode. Then what happens in real time
-(browsers, attacks and so on). Then people who talk over a talking bot; and last, alone, what is marked so: whether an
-echo is one, how soon a browser falls silent, and where the sound of a recording lies is a matter of milliseconds.
+Nothing is tried twice. Further options are pytest's, for all parts.
 
-What fails, if it is no more than a few, is tried once more with nothing beside it, as the machine may have been busy
-with something else: each such test is named, and fails the suite if it fails again.
+What is covered of the package is measured in the parts that run no other processes, and told in the end.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 TESTS = Path(__file__).parent
 CORES = os.cpu_count() or 2
-REAL_TIME = [TESTS / "live", TESTS / "browser", TESTS / "transports", TESTS / "attacks" / "test_attacks.py"]
-TALKING = [TESTS / "live" / f"test_{name}.py" for name in ("matrix", "turn_taking", "fault_matrix")]
+REAL_TIME = TESTS / "realtime"
+TALKING = [REAL_TIME / f"test_{name}.py" for name in ("matrix", "turn_taking", "fault_matrix")]
 COMPILED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(sys.prefix) / "compiled")}
 """Python keeps what it has compiled in this folder, also on machines that are told not to keep it. Every app that a
 test starts is then there 2 s sooner, and pytest finds the tests in 7 s rather than 11."""
-REPEATED = 3
-"""More failures than these have another reason than a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    code: int
-    failed: list[str]
+class Part:
+    """A run of pytest; no `workers`: in one process."""
+
+    name: str
+    paths: Sequence[Path]
+    workers: int = 0
+    options: Sequence[str] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    measured: bool = False
+
+    def run(self, options: Sequence[str], data: Path) -> int:
+        command = [sys.executable, "-m", "pytest", *map(str, self.paths), *self.options]
+        command += ["-o", f"cache_dir={data.parent}"]
+        if self.workers:
+            command += [f"--numprocesses={self.workers}", "--dist=loadgroup"]
+        if self.measured:
+            command += ["--cov", "--cov-append", "--cov-report="]
+        environment = os.environ | COMPILED | self.environment | {"COVERAGE_FILE": str(data)}
+        return subprocess.run([*command, *options], env=environment, check=False).returncode
 
 
-def run(*arguments: str | Path, **environment: str) -> Result:
-    with tempfile.TemporaryDirectory() as cache:
-        command = [sys.executable, "-m", "pytest", *arguments, "-o", f"cache_dir={cache}", *sys.argv[1:]]
-        code = subprocess.run(command, env=os.environ | COMPILED | environment, check=False).returncode
-        kept = Path(cache) / "v" / "cache" / "lastfailed"
-        return Result(code, list(json.loads(kept.read_text("utf-8"))) if kept.exists() else [])
+FAST = Part("unit", [TESTS / "unit"], CORES, measured=True)
+PARTS = [
+    FAST,
+    # Sockets, processes and models.
+    Part("integration", [TESTS / "integration"], 2 * CORES, environment={"PYTHONASYNCIODEBUG": "1"}, measured=True),
+    # Browsers, conversations and attacks, mostly waiting for time to pass.
+    Part(
+        "real time",
+        [REAL_TIME],
+        2 * CORES,
+        ["-m", "not alone", *(f"--ignore={path}" for path in TALKING)],
+    ),
+    # People who talk over a talking bot.
+    Part("talking", TALKING, CORES + 1, ["-m", "not alone"]),
+    # How soon a browser falls silent, or whether an echo is one, is a matter of milliseconds.
+    Part("alone", [REAL_TIME], options=["-m", "alone"]),
+]
 
 
-def ignoring(paths: list[Path]) -> list[str]:
-    return [f"--ignore={path}" for path in paths]
+def main(arguments: Sequence[str]) -> int:
+    fast = "--fast" in arguments
+    options = [option for option in arguments if option != "--fast"]
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "coverage"
+        results = list(_results([FAST] if fast else PARTS, options, data))
+        covered = _coverage(data) if not options else 0
+    good = {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} if options else {pytest.ExitCode.OK}
+    for part, code, seconds in results:
+        verdict = "passed" if code in good else "FAILED"
+        sys.stdout.write(f"{part.name:12} {verdict} in {seconds:4.0f} s\n")
+    return int(any(code not in good for _, code, _ in results) or covered)
 
 
-def all_parts() -> list[Result]:
-    shared = ("-m", "not alone", "--dist=loadgroup")
-    busy = f"--numprocesses={2 * CORES}"
-    computing = run(TESTS, *ignoring(REAL_TIME), *shared, busy, PYTHONASYNCIODEBUG="1")
-    real_time = run(*REAL_TIME, *ignoring(TALKING), *shared, busy)
-    talking = run(*TALKING, *shared, f"--numprocesses={CORES + 1}")
-    alone = run(TESTS / "live", TESTS / "browser", "-m", "alone")
-    return [computing, real_time, talking, alone]
+def _results(parts: Sequence[Part], options: Sequence[str], data: Path) -> Iterator[tuple[Part, int, float]]:
+    for part in parts:
+        began_s = time.monotonic()
+        code = part.run(options, data)
+        yield part, code, time.monotonic() - began_s
 
 
-def main() -> int:
-    parts = all_parts()
-    codes = {part.code for part in parts}
-    failed = [name for part in parts for name in part.failed]
-    if codes <= {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} and 0 < len(failed) <= REPEATED:
-        sys.stdout.write("".join(f"{name} failed, and is tried once more alone\n" for name in failed))
-        sys.stdout.flush()
-        return run(*failed).code
-    return int(any(codes))
+def _coverage(data: Path) -> int:
+    """Tells what was covered; returns what is not 0 unless the pure core was covered whole."""
+    report = [sys.executable, "-m", "coverage", "report", f"--data-file={data}"]
+    sys.stdout.flush()
+    subprocess.run([*report, "--skip-covered"], check=False)
+    return subprocess.run([*report, "--include=voicebot/core/*", "--fail-under=100"], check=False).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import tests.support.loop_clock  # noqa: F401 (it sets the clock)
 from tests.support.postgres import Postgres, running_postgres
 from voicebot.config import Settings
 

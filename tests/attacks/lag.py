@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tests.attacks.probe import PATIENCE_S, STEP_S
 from tests.benchmarks.figures import p95
-from tests.support.app_process import PROJECT
+from tests.support.paths import PROJECT
 from tests.support.signal import Signal
 
 FRESH_MS = 1_000.0

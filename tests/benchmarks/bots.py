@@ -15,7 +15,8 @@ import httpx
 
 from tests.benchmarks.oracle import Mode
 from tests.benchmarks.users import Clip
-from tests.support.app_process import PROJECT, environment, running_app
+from tests.support.app_process import environment, running_app
+from tests.support.paths import PROJECT
 from tests.support.rtc_client import RtcClient
 from tests.support.rtc_link import Link
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio

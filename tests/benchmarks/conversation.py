@@ -23,7 +23,8 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.benchmarks.figures import p95
-from tests.support.app_process import PROJECT, App, running_app
+from tests.support.app_process import App, running_app
+from tests.support.paths import PROJECT
 from tests.support.rtc_client import RtcClient
 from tests.support.speech import spoken
 from voicebot.core.audio import Audio

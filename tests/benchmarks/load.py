@@ -26,7 +26,7 @@ from tests.benchmarks import bots
 from tests.benchmarks.bots import Bot
 from tests.benchmarks.figures import p95
 from tests.benchmarks.load_users import USERS
-from tests.support.app_process import PROJECT
+from tests.support.paths import PROJECT
 
 STEPS = (2, 4, 8, 12, 16, 20, 24, 28, 32)
 GROWTH = 1.3

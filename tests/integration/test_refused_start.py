@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.app_process import PROJECT, environment
+from tests.support.app_process import environment
+from tests.support.paths import PROJECT
 
 SLOW = {"langchain_core", "langgraph", "groq", "openai", "deepgram", "fastrtc", "gradio", "aiortc", "av", "fastapi"}
 """Packages that together take most of the start; those of the settings and the database's address take 0.5 s."""

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.app_process import PROJECT, App, environment, running_app
+from tests.support.app_process import App, environment, running_app
+from tests.support.paths import PROJECT
 from tests.support.rtc_client import RtcClient
 from voicebot.memory import ROUND_S
 

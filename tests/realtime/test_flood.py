@@ -14,7 +14,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.support.app_process import END_S, PROJECT, App, _address, environment
+from tests.support.app_process import END_S, App, _address, environment
+from tests.support.paths import PROJECT
 
 FILES = 256
 

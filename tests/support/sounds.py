@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from voicebot.core.audio import WIRE_RATE_HZ, Audio
@@ -13,3 +15,21 @@ def tone(duration_s: float) -> Audio:
     """A steady tone at 48 kHz, about -15 dBFS."""
     time_s = np.arange(round(duration_s * WIRE_RATE_HZ)) / WIRE_RATE_HZ
     return Audio((8000 * np.sin(2 * np.pi * TONE_HZ * time_s)).astype(np.int16), WIRE_RATE_HZ)
+
+
+def babble(duration_s: float, seed: int = 0) -> Audio:
+    """Syllables without words, at 48 kHz: a voice whose pitch and formants change."""
+    chance = np.random.default_rng(seed)
+    time_s = np.arange(round(0.18 * WIRE_RATE_HZ)) / WIRE_RATE_HZ
+    pieces = []
+    for _ in range(math.ceil(duration_s / 0.18)):
+        pitch_hz = chance.uniform(90, 130) + chance.uniform(-150, 150) * time_s
+        formants_hz = chance.uniform((300, 900, 2_200), (800, 2_000, 3_000))
+        phase = 2 * np.pi * np.cumsum(pitch_hz) / WIRE_RATE_HZ
+        numbers = np.arange(1, 35)
+        distances = (numbers[:, None] * 110 - formants_hz) / 120
+        levels = np.exp(-0.5 * distances**2).sum(axis=1) + 0.02
+        voice = (levels[:, None] * np.sin(numbers[:, None] * phase)).sum(axis=0)
+        pieces.append(voice * np.sin(np.pi * time_s / 0.18))
+    sound = np.concatenate(pieces)[: round(duration_s * WIRE_RATE_HZ)]
+    return Audio((sound / np.abs(sound).max() * 12_000).astype(np.int16), WIRE_RATE_HZ)

@@ -5,44 +5,45 @@ from __future__ import annotations
 import asyncio
 import socket
 import subprocess
-import time
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
+import looptime
 import pytest
 
-real_monotonic = time.monotonic
+TICK_S = 1e-9
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """While all tasks of an event loop wait, its time goes on to what comes next, at once (looptime)."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.looptime(start=real_monotonic))
+class TickingLoop(looptime.LoopTimeEventLoop, asyncio.SelectorEventLoop):
+    """When all its tasks wait, its clock goes on to what comes next, at once.
+
+    It also goes on a little whenever somebody looks at it: code that waits until a time has come, and was woken by a
+    rounding error before it, would otherwise wait for ever.
+    """
+
+    _looks = 0
+
+    def time(self) -> float:
+        self._looks += 1
+        return super().time() + self._looks * TICK_S
 
 
-@pytest.fixture(autouse=True)
-def one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`time.monotonic` tells the time of the running event loop."""
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"own clock": lambda: TickingLoop(resolution=TICK_S)}
 
-    def monotonic() -> float:
-        try:
-            loop: Any = asyncio.get_running_loop()
-        except RuntimeError:
-            return real_monotonic()
-        return float(loop.time()) if getattr(loop, "looptime_on", False) else real_monotonic()
 
-    monkeypatch.setattr(time, "monotonic", monotonic)
+class _NoProcess(subprocess.Popen[Any]):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.returncode = 0
+        pytest.fail(f"a unit test wanted a process: {arguments}")
 
 
 @pytest.fixture(autouse=True)
 def nothing_but_computing(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_socket(self: socket.socket, address: Any) -> None:
+        self.close()
         pytest.fail(f"a unit test wanted a socket: {address}")
-
-    def no_process(*arguments: Any, **options: Any) -> None:
-        pytest.fail(f"a unit test wanted a process: {arguments}")
 
     monkeypatch.setattr(socket.socket, "connect", no_socket)
     monkeypatch.setattr(socket.socket, "bind", no_socket)
-    monkeypatch.setattr(subprocess.Popen, "__init__", no_process)
+    monkeypatch.setattr(subprocess, "Popen", _NoProcess)

@@ -172,15 +172,3 @@ def test_what_cannot_be_used_is_said_in_one_line(settings: dict[str, Any], compl
     with pytest.raises(SettingsError) as raised:
         build.build(config.load(**settings))
     assert complaint in str(raised.value).splitlines()
-
-
-@pytest.mark.parametrize("language", ["en", "no", "zh"])
-async def test_espeak_has_a_voice_for_languages_of_another_name_there(language: str) -> None:
-    engines = {"stt_engine": "deepgram", "llm_engine": "groq", "tts_engine": "espeak", "deepgram_model": "custom"}
-    keys = {"deepgram_api_key": KEY, "groq_api_key": KEY}
-    built = build.build(config.load(language=language, **engines, **keys))
-    await built.tts.start()
-    try:
-        assert [piece async for piece in built.tts.synthesize("1 2 3")]
-    finally:
-        await built.close()

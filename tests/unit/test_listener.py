@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from tests.support.engines import LoudnessVad, loud
-from tests.support.speech import spoken
+from tests.support.sounds import babble
 from voicebot.core.audio import Audio
 from voicebot.core.choices import Sensitivity
 from voicebot.core.endpoint import EndpointRules
@@ -185,7 +185,7 @@ def test_the_bots_own_voice_coming_back_begins_nothing() -> None:
     """The first of it may: the delay is not known yet."""
     ear = Ear()
     ear.listener._vad = Everything()
-    voice = spoken("every morning she looked at the ships and wondered where they had come from").resampled(48_000)
+    voice = babble(4.5)
     delay = Audio.silence(0.12, 48_000)
     back = Audio.joined([delay, Audio((voice.samples * 0.3).astype(np.int16), 48_000)], 48_000)
     started = []

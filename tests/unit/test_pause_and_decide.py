@@ -10,6 +10,7 @@ SCRIPTS = 1_000
 BLOCK = 250
 
 
+@pytest.mark.no_cover  # measuring would take three times as long, and find nothing new
 @pytest.mark.parametrize("first", range(0, SCRIPTS, BLOCK))
 def test_conversations(first: int) -> None:
     pauses = 0

@@ -124,10 +124,8 @@ def _outline(state: State) -> object:
     return (
         state.phase,
         tuple(
-            (each.speaking, each.dismissed, each.pause is None, each.settled, each.text, each.ruled)
-            for each in state.utterances
+            (each.speaking, each.dismissed, each.pause is None, each.settled, each.text) for each in state.utterances
         ),
-        state.ask_again,
         state.suspected,
         state.presence,
         bool(state.pending),

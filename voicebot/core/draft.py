@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from voicebot.core.events import Command, StartReply, StartTimer, StopTimer, Timer
 from voicebot.core.reply_state import Reply
-from voicebot.core.state import State, Utterance
+from voicebot.core.state import State, Turn, Utterance
 
 Step = Literal["token_s", "sentence_s", "audio_s", "frame_s"]
 """A step of the answer: the field of `Turn` that tells when it came."""
@@ -30,16 +30,16 @@ class Draft:
         if turn is not None and getattr(turn, step) is None:
             self._set(turn=replace(turn, **{step: self.at_s}))
 
-    def _note(self, **times: float) -> None:
+    def _note(self, asked: Turn, **times: float) -> None:
         """Note the user's side of the turn that comes, and of the eager reply's, which is the same one."""
-        if self.state.asked is not None:
-            self._set(asked=replace(self.state.asked, **times))
-            if self.state.live is not None and self.state.live.eager:
-                self._set(turn=replace(self.state.turn or self.state.asked, **times))
+        self._set(asked=replace(asked, **times))
+        if self.state.live is not None and self.state.live.eager:
+            self._set(turn=replace(self.state.turn or asked, **times))
 
     def _note_transcript(self) -> None:
-        if self.state.asked is not None and self.state.asked.transcript_s is None:
-            self._note(transcript_s=self.at_s)
+        asked = self.state.asked
+        if asked is not None and asked.transcript_s is None:
+            self._note(asked, transcript_s=self.at_s)
 
     def _utterance(self, number: int) -> Utterance | None:
         return next((utterance for utterance in self.state.utterances if utterance.number == number), None)

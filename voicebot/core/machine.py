@@ -218,8 +218,7 @@ class _Transition(Deciding):
             context = self._context(self.state.committed, utterance)
             self._rule(utterance, judge_sound(context), context)
         speech_ended_s = self.at_s - input.silence_s
-        self._set(asked=Turn(speech_ended_s))
-        self._note(speech_ended_s=speech_ended_s)
+        self._note(Turn(speech_ended_s), speech_ended_s=speech_ended_s)
 
     def _speech_continued(self, number: int) -> None:
         utterance = self._utterance(number)
@@ -237,9 +236,7 @@ class _Transition(Deciding):
         known = utterance.known and not speaks_on
         utterance = replace(utterance, speaking=False, speech=self._outlasting(speech, silence_s))
         self._update(utterance)
-        if self.state.asked is None:
-            self._set(asked=Turn(speech_ended_s=self.at_s - silence_s))
-        self._note(turn_ended_s=self.at_s)
+        self._note(self.state.asked or Turn(speech_ended_s=self.at_s - silence_s), turn_ended_s=self.at_s)
         if silence_s < self.state.rules.debounce_s:
             self._start(Timer.DEBOUNCE, self.state.rules.debounce_s - silence_s)
         if known:
@@ -270,8 +267,7 @@ class _Transition(Deciding):
         self._update(utterance)
         if settled:
             self._note_transcript()
-        if self.state.committed is not None:
-            self._judge(utterance, final=settled)
+        self._judge(utterance, final=settled)
         self._adapt_patience(input.utterance, turn_over=settled and input.turn_over)
 
     def _give_announced_up(self, utterance: Utterance) -> None:
@@ -313,8 +309,7 @@ class _Transition(Deciding):
         if error is not None:
             self._set(error=error)
         self._note_transcript()
-        if self.state.committed is not None:
-            utterance = self._judge(utterance, final=True)
+        utterance = self._judge(utterance, final=True)
         self._set(utterances=tuple(other for other in self.state.utterances if other.number != number))
         words = _answerable(utterance)
         if words:

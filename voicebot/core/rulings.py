@@ -16,7 +16,7 @@ class Deciding(Answering):
     """The part of a step in which words, or a deadline, decide whether a reply goes on."""
 
     def _judge(self, utterance: Utterance, *, final: bool) -> Utterance:
-        """Decide over the reply that the user is hearing, or waits for; the utterance as decided."""
+        """Decide over the reply that the user is hearing, or waits for, if there is one; the utterance as decided."""
         live = self.state.committed
         if live is None:
             return utterance

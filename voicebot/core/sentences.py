@@ -119,8 +119,7 @@ class SentenceBatcher:
         self.finish()
         batches = [*self.push(whole), *self.finish()]
         self._is_first = False
-        self.push(held[len(whole) :])
-        return batches
+        return [*batches, *self.push(held[len(whole) :])]
 
     @property
     def held(self) -> str:

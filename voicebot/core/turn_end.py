@@ -64,13 +64,12 @@ def completeness(text: str, language: str) -> Completeness:
 def patience_s(text: str, rules: PatienceRules, language: str) -> tuple[float, str]:
     """How much silence ends a turn of these words, in seconds, and why."""
     verdict, reason = _judge(text, language)
-    match verdict:
-        case Completeness.COMPLETE:
-            return rules.complete_s, reason
-        case Completeness.UNKNOWN:
-            return rules.unknown_s, reason
-        case Completeness.INCOMPLETE:
-            return rules.incomplete_s, reason
+    silence_s = {
+        Completeness.COMPLETE: rules.complete_s,
+        Completeness.UNKNOWN: rules.unknown_s,
+        Completeness.INCOMPLETE: rules.incomplete_s,
+    }
+    return silence_s[verdict], reason
 
 
 def _complete(reason: str) -> Judgement:

@@ -142,3 +142,23 @@ def test_every_suspicion_ends(probabilities: list[float]) -> None:
         assert suspected == (edge is Edge.CLEARED) or edge is Edge.STARTED or not suspected
         suspected = edge is Edge.SUSPECTED
     assert not suspected
+
+
+def test_the_length_of_an_utterance_and_of_the_silence_after_it_are_told() -> None:
+    endpointer = Endpointer(EndpointRules())
+    for probability in [0.0] * 10 + [0.9] * 20:
+        endpointer.push(probability)
+    assert (endpointer.utterance_s, endpointer.silence_s) == (20 * WINDOW_S, 0)
+    for _ in range(5):
+        endpointer.push(0.0)
+    assert (endpointer.utterance_s, endpointer.silence_s) == (20 * WINDOW_S, 5 * WINDOW_S)
+
+
+def test_a_suspicion_is_told_until_it_is_cleared_or_speech_has_started() -> None:
+    endpointer = Endpointer(EndpointRules())
+    told = []
+    for probability in [0.0, 0.9, 0.0, 0.9, 0.9, 0.9, 0.9]:
+        endpointer.push(probability)
+        told.append((endpointer.suspecting, endpointer.speaking))
+    nothing, suspecting, speaking = (False, False), (True, False), (False, True)
+    assert told == [nothing, suspecting, nothing, suspecting, suspecting, speaking, speaking]

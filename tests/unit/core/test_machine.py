@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from voicebot.core.choices import InterruptedHistory
 from voicebot.core.events import (
     AudioReceived,
@@ -323,6 +325,7 @@ def test_typing_over_a_reply_interrupts_it() -> None:
 def test_the_interrupt_button_silences_only() -> None:
     session = speaking()
     assert session.post(InterruptPressed()) == [CancelReply(1)]
+    assert session.state.phase is Phase.CANCELLING
     assert session.post(ReplyEnded(1)) == []
     assert session.state.is_idle
     assert session.post(InterruptPressed()) == []
@@ -461,6 +464,19 @@ def test_words_are_not_waited_for_when_the_pause_was_the_end() -> None:
     assert session.state.pending == ("tell me",)
 
 
+def test_when_one_utterance_has_interrupted_nothing_is_decided_about_the_next() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), PartialTranscript(2, "tomorrow"), SpeechEnded(2))
+    session.time_out(Timer.DECISION)
+    session.post(SpeechStarted(3))
+    assert CancelReply(1) in session.time_out(Timer.DECISION)
+    assert [ruling.verdict.decision for ruling in session.state.rulings] == [Decision.REGENERATE]
+    session.post(ReplyEnded(1), FinalTranscript(2, "tomorrow"), SpeechEnded(3), FinalTranscript(3, "please"))
+    (start,) = session.time_out(Timer.DEBOUNCE)
+    assert isinstance(start, StartReply)
+    assert start.history[-1].text.endswith("tomorrow please")
+
+
 def test_late_repeated_and_foreign_inputs_change_nothing() -> None:
     session = speaking()
     state = session.state
@@ -517,6 +533,24 @@ def test_a_failed_reply_keeps_what_was_heard() -> None:
     assert session.state.error == "espeak: it died"
 
 
+def test_a_sentence_whose_sound_breaks_off_was_heard_as_far_as_it_went() -> None:
+    session = speaking("Once upon a time there was a cat.", "It lived on a ship.")
+    session.post(SentenceSynthesized(1, 0), WordsHeard(1, 0, 3), SentencePlayed(1, 0, broken=True))
+    session.post(SentencePlayed(1, 1), PlaybackFinished(1), ReplyEnded(1))
+    assert session.state.history[-1] == bot("Once upon a It lived on a ship.")
+
+
+@pytest.mark.parametrize(
+    "broken", [TextEnded(1, "groq: it stopped"), SentenceSynthesized(1, 0, "groq: it stopped")], ids=["text", "sound"]
+)
+def test_what_breaks_off_is_reported_and_the_reply_goes_on(broken: Input) -> None:
+    session = Session()
+    session.ask()
+    assert session.post(SentenceReady(1, 0, "Once upon a time."), broken) == []
+    assert session.state.error == "groq: it stopped"
+    assert session.state.phase is Phase.THINKING
+
+
 # Timings and verdicts ---------------------------------------------------------------------------------------------
 
 
@@ -531,6 +565,16 @@ def test_the_steps_of_a_turn_are_timed_from_the_end_of_speech() -> None:
     assert turn.turn_ended_s is not None
     assert turn.turn_ended_s - turn.speech_ended_s == 0.5
     assert turn.response_gap_s == (turn.frame_s or 0) - turn.speech_ended_s
+
+
+def test_a_turn_tells_whether_it_was_typed() -> None:
+    session = Session()
+    session.post(TextTyped("what time is it"))
+    session.answer("It is ten.")
+    session.post(SentencePlayed(1, 0), PlaybackFinished(1), ReplyEnded(1))
+    session.post(SpeechStarted(1), SpeechEnded(1, silence_s=0.5), FinalTranscript(1, "what day is it"))
+    session.answer("It is Monday.")
+    assert [turn.typed for turn in session.state.turns] == [True, False]
 
 
 def test_a_backchannel_leaves_the_timing_of_the_turn_alone() -> None:

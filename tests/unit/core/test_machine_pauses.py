@@ -213,6 +213,7 @@ def test_an_eager_reply_is_made_in_the_pause_and_kept_back_until_the_turn_is_ove
     assert session.state.last_reply == 1
     assert session.state.history == (), "not yet said"
     assert session.state.phase is Phase.LISTENING
+    assert session.state.interruption_status is InterruptionStatus.IDLE, "nobody interrupts what nobody waits for"
     session.answer_quietly("It is ten.")
     commands = session.post(SpeechEnded(1, 0.5))
     assert commands[:2] == [EndTranscription(1), ResumePlayback(1)]
@@ -310,6 +311,29 @@ def test_an_unfinished_sentence_is_waited_for_even_after_its_end() -> None:
     session.post(SpeechStarted(2), SpeechEnded(2, 0.5), FinalTranscript(2, "a tea please"))
     session.time_out(Timer.DEBOUNCE)
     assert session.state.history == (user("I would like a coffee and a tea please"),)
+
+
+def test_an_unfinished_sentence_whose_words_come_too_late_is_answered_at_once() -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), SpeechEnded(1, 0.5))
+    session.now_s += EAGER.patience.incomplete_s
+    commands = session.post(FinalTranscript(1, "I would like a coffee and"))
+    assert StartReply(1, (user("I would like a coffee and"),)) in commands
+
+
+def test_a_turn_that_sounds_over_is_not_waited_for_whatever_its_words() -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, SPOKEN))
+    told = session.post(PartialTranscript(1, "I would like a coffee and", pause=1, turn_over=True))
+    assert EAGER.turn_over_s < EAGER.patience.complete_s
+    assert SetPatience(1, EAGER.turn_over_s) in told
+
+
+def test_words_that_come_after_the_end_set_no_patience() -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), SpeechEnded(1, 0.5))
+    assert session.post(PartialTranscript(1, "I would like a coffee and")) == []
+    assert session.state.utterances[0].text == "I would like a coffee and"
 
 
 def test_speech_of_which_no_words_came_makes_the_bot_ask_again_twice_and_no_more() -> None:

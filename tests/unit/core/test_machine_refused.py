@@ -139,6 +139,14 @@ def test_what_is_typed_to_a_session_that_nobody_closed_is_kept_and_ends_it_again
     assert session.state.history[-1] == user("hello?")
 
 
+def test_a_noise_in_a_session_that_nobody_closed_does_not_end_it_again() -> None:
+    session = refused()
+    assert heard_out(session) == [END]
+    commands = session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, ""))
+    assert ends(commands + session.time_out(Timer.DEBOUNCE)) == []
+    assert session.state.is_idle
+
+
 def test_late_inputs_of_a_reply_that_is_over_change_nothing() -> None:
     session = Session()
     session.ask("what is new")

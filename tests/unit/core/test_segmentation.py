@@ -51,6 +51,7 @@ def test_all_golden_rules_hold_for_any_token_size(language: str, count: int, tok
         ("en", "Great! 😊|How are you? 👋🏽 ✨|Fine."),
         ("en", "It was shown before.[1][2]|Later too [3].|Done."),
         ("en", "Run `echo Hi. There` now.|Then stop."),
+        ("en", "That is all.|It ends with `"),
         ("en", "Here is how:|• open it|• close it.|1. Wait.|2. Go.|Good."),
         ("es", "¿Cómo estás?|¡Muy bien!|El Sr. Pérez llegó a las 5 p.m. con la Dra. Gil.|Luego se fue."),
         ("fr", "Bonjour !|M. Dupont habite av. Foch à Paris.|Ça va ?|Oui, p. ex. Marie."),
@@ -77,3 +78,7 @@ def test_lines_end_sentences_unless_the_text_merely_wraps() -> None:
         "|---|---|\n| c | d |",
         "End",
     ]
+
+
+def test_the_number_of_an_item_stays_with_the_text_on_the_line_below_it() -> None:
+    assert sentences("1.\nWait here.\n2.\nGo home.") == ["1.\nWait here.", "2.\nGo home."]

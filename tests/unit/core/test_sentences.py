@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from voicebot.core.language import language_of
@@ -109,6 +110,61 @@ def test_a_long_sentence_leaves_in_parts_before_it_has_ended() -> None:
     assert released[0][0] <= 80
 
 
+# --- before the end ---------------------------------------------------------------------------------------------------
+
+
+def held_after(text: str) -> SentenceBatcher:
+    """Without a clause that leaves early."""
+    batcher = SentenceBatcher(first_clause_chars=0)
+    batcher.push(text)
+    return batcher
+
+
+def test_a_whole_sentence_need_not_wait_for_the_next_one() -> None:
+    batcher = held_after("Hello there. How are you?")
+    assert batcher.held.strip() == "How are you?"
+    assert batcher.finish_sentence() == [Batch("How are you?", "How are you?")]
+    assert batcher.held == ""
+    assert batches([" I am", " fine."], batcher) == [Batch("I am fine.", "I am fine.")]
+
+
+@pytest.mark.parametrize("text", ["", " \n", "How are", "How are you? I", "It is 3.", "I met Dr.", "Look at `a."])
+def test_what_may_go_on_is_no_whole_sentence(text: str) -> None:
+    batcher = held_after(text)
+    held = batcher.held
+    assert batcher.finish_sentence() == []
+    assert batcher.held == held
+
+
+def test_after_a_sentence_that_left_early_no_clause_does() -> None:
+    batcher = SentenceBatcher(first_clause_chars=5)
+    batcher.push("Hello there.")
+    assert [batch.text for batch in batcher.finish_sentence()] == ["Hello there."]
+    assert batcher.push(" If you ask me, I would rather wait until tomorrow") == []
+
+
+def test_whole_words_may_leave_before_their_sentence_has_ended() -> None:
+    batcher = held_after("Yes. I would rather wa")
+    assert batcher.finish_words() == [Batch("I would rather", "I would rather")]
+    assert batcher.held == "wa"
+    assert batches(["it, if you ask me, until tomorrow."], batcher) == [
+        Batch("wait, if you ask me, until tomorrow.", "wait, if you ask me, until tomorrow.")
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "Ye", "— ye", "\n\n"])
+def test_without_a_whole_word_nothing_leaves(text: str) -> None:
+    batcher = held_after(text)
+    assert batcher.finish_words() == []
+    assert batcher.held == text
+
+
+def test_what_is_a_sentence_once_the_words_before_it_have_left_leaves_with_them() -> None:
+    batcher = held_after("It is `foo bar。x")
+    assert [batch.text for batch in batcher.finish_words()] == ["It is `foo", "bar。"]
+    assert batcher.held == "x"
+
+
 # --- for every text ---------------------------------------------------------------------------------------------------
 
 
@@ -149,6 +205,29 @@ def test_no_text_is_lost_and_every_batch_can_be_spoken(text: str, max_chars: int
         batch.speech.encode()
 
 
+@settings(max_examples=400, deadline=None)
+@given(
+    tokens=st.lists(
+        st.tuples(TEXTS | st.sampled_from(PIECES), st.sampled_from(["push", "finish_sentence", "finish_words"])),
+        max_size=12,
+    ),
+    language=st.sampled_from(LANGUAGES),
+)
+@example([("```\nfoo bar。x", "finish_words")], "en")
+def test_no_text_is_lost_if_a_part_of_it_leaves_early(tokens: list[tuple[str, str]], language: str) -> None:
+    batcher = SentenceBatcher(60, language, 24)
+    made: list[Batch] = []
+    for token, then in tokens:
+        made += batcher.push(token)
+        if then == "finish_sentence":
+            made += batcher.finish_sentence()
+        elif then == "finish_words":
+            made += batcher.finish_words()
+    made += batcher.finish()
+    written = without_space("".join(token for token, _ in tokens))
+    assert without_space("".join(batch.text for batch in made)) == written
+
+
 @settings(max_examples=200, deadline=None)
 @given(text=TEXTS, language=st.sampled_from(LANGUAGES))
 def test_batches_without_limits_are_the_sentences(text: str, language: str) -> None:
@@ -179,6 +258,10 @@ def test_batches_without_limits_are_the_sentences(text: str, language: str) -> N
 )  # fmt: skip
 def test_a_sentence_that_is_too_long_is_cut_at_the_best_place(text: str, expected: str) -> None:
     assert texts([text], max_chars=50) == expected.split("|")
+
+
+def test_no_letter_is_cut_from_its_marks() -> None:
+    assert texts(["कि" * 60], max_chars=41, language="hi") == ["कि" * 20] * 3
 
 
 def test_what_cannot_be_cut_ends_in_an_ellipsis_in_speech_only() -> None:
@@ -237,7 +320,8 @@ def test_an_answer_of_2000_characters_costs_less_than_20_ms() -> None:
     answer = ("Well, Dr. Smith said it is 3.5 km away, e.g. by bus. **You** can walk, too! Is that all right? " * 25)[
         :2000
     ]
-    assert min(cpu_s(answer, 4) for _ in range(5)) < 0.020
+    traced = 2 if sys.gettrace() else 1  # coverage counts each line
+    assert min(cpu_s(answer, 4) for _ in range(5)) < 0.020 * traced
 
 
 @pytest.mark.parametrize("unit", ["x", "😊", "😊 ", "`", "。", "\n", ". ", "a.", "(", "[1]", "a, ", "```\n"])

@@ -216,3 +216,27 @@ def test_any_text_is_judged(text: str, language: str) -> None:
     silence_s, reason = patience_s(text, RULES, language)
     assert silence_s in (RULES.complete_s, RULES.unknown_s, RULES.incomplete_s)
     assert reason
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("well i see", "a whole answer"),
+        ("what do you have", "a whole question or request"),
+        ("that's what i want", "nothing tells whether more follows"),
+        ("what would you", "“would you” needs more"),
+    ],
+)
+def test_the_same_last_words_leave_one_sentence_open_and_not_another(text: str, reason: str) -> None:
+    assert patience_s(text, RULES, "en")[1] == reason
+
+
+def test_a_pronoun_alone_is_open_only_if_it_waits_for_a_verb() -> None:
+    assert completeness("he", "en") is Completeness.INCOMPLETE
+    assert completeness("you", "en") is Completeness.UNKNOWN
+
+
+def test_where_more_silence_is_needed_all_words_wait_in_proportion() -> None:
+    longer = RULES.scaled(1.0)
+    for text in ("what time is it", "i like music", "i went to the"):
+        assert patience_s(text, longer, "en")[0] == pytest.approx(2 * patience_s(text, RULES, "en")[0])

@@ -13,7 +13,6 @@ from av import AudioFrame
 from av.frame import Frame
 
 from tests.support import sounds
-from tests.support.speech import spoken
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.transports.jitter_buffer import SoundRun
 from voicebot.transports.opus import MAX_CONCEALED_SAMPLES, VoiceDecoder, VoiceEncoder, samples_per_frame
@@ -99,7 +98,7 @@ class TirelessEncoder(VoiceEncoder):
 
 
 def test_silence_is_encoded_once_and_what_follows_is_as_true() -> None:
-    speech = spoken("what time is it in tokyo").resampled(WIRE_RATE_HZ).samples[: 60 * FRAME_SAMPLES]
+    speech = sounds.babble(60 * FRAME_S).samples
     samples = np.concatenate([speech, np.zeros(100 * FRAME_SAMPLES, np.int16), speech])
 
     def through(encoder: VoiceEncoder) -> tuple[list[bytes], float]:

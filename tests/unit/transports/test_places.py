@@ -11,7 +11,7 @@ import pytest
 from voicebot.transports import places as module
 from voicebot.transports.places import GaveWayError, NoPlaceError, Places, Transfer
 
-GRACE_S = 0.1
+GRACE_S = 0.125
 LONG_S = 60.0
 
 
@@ -51,7 +51,7 @@ async def clients(places: Places, *addresses: str, moved: int = 1_000_000) -> As
     for address in addresses:
         found.append(Client(places, address, moved))
         await found[-1].begun.wait()
-    await asyncio.sleep(GRACE_S * 1.1)
+    await asyncio.sleep(GRACE_S * 1.2)
     try:
         yield found
     finally:
@@ -123,7 +123,7 @@ async def test_who_does_not_transfer_yet_keeps_its_place(monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "PLACE_WAIT_S", 3 * GRACE_S)
     places = Places(1, 1, LONG_S)
     async with places.place("a"):
-        await asyncio.sleep(GRACE_S * 1.1)
+        await asyncio.sleep(GRACE_S * 1.2)
         assert await result(Client(places, "b")) == "no place"
     after = Client(places, "b")
     await asyncio.wait_for(after.begun.wait(), 2)

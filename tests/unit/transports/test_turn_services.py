@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import fastrtc.credentials
 import httpx
 import pytest
 from pydantic import SecretStr
@@ -64,8 +65,6 @@ async def fastrtcs(monkeypatch: pytest.MonkeyPatch, ask: Callable[[Any], Any]) -
     monkeypatch.setattr(httpx, "AsyncClient", lambda: real(transport=httpx.MockTransport(answer)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one of them is deprecated
-        import fastrtc.credentials
-
         monkeypatch.setattr(fastrtc.credentials, "async_httpx_client", httpx.AsyncClient())
         await ask(fastrtc.credentials)
     monkeypatch.undo()

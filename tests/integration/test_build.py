@@ -1,0 +1,21 @@
+"""What the settings build, with processes of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from voicebot import build, config
+
+KEY = "a-key"
+
+
+@pytest.mark.parametrize("language", ["en", "no", "zh"])
+async def test_espeak_has_a_voice_for_languages_of_another_name_there(language: str) -> None:
+    engines = {"stt_engine": "deepgram", "llm_engine": "groq", "tts_engine": "espeak", "deepgram_model": "custom"}
+    keys = {"deepgram_api_key": KEY, "groq_api_key": KEY}
+    built = build.build(config.load(language=language, **engines, **keys))
+    await built.tts.start()
+    try:
+        assert [piece async for piece in built.tts.synthesize("1 2 3")]
+    finally:
+        await built.close()

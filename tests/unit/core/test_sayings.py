@@ -1,0 +1,32 @@
+"""What the bot says of its own accord, in the language of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from voicebot.core.sayings import about, apology, ask_again, goodbye, still_there
+
+LANGUAGES = ["en", "es", "hi", "de", "fr"]
+SAYINGS = [apology, ask_again, still_there, goodbye]
+
+
+@pytest.mark.parametrize("saying", SAYINGS)
+def test_each_language_has_words_of_its_own(saying: Callable[[str], str]) -> None:
+    texts = [saying(language) for language in LANGUAGES]
+    assert all(texts)
+    assert len(set(texts)) == len(LANGUAGES)
+
+
+@pytest.mark.parametrize("saying", SAYINGS)
+def test_a_language_that_is_not_known_is_english(saying: Callable[[str], str]) -> None:
+    assert saying("it") == saying("en")
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "said"),
+    [(0, "less than an hour"), (3_600, "less than an hour"), (3_601, "about 2 hours"), (7_200, "about 2 hours")],
+)
+def test_a_wait_is_said_in_whole_hours_and_rather_too_long(duration_s: float, said: str) -> None:
+    assert about("en", duration_s) == said
