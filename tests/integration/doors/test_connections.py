@@ -372,13 +372,12 @@ async def test_requests_that_come_at_the_same_moment_begin_one_by_one_and_addres
         before = len(bot.worked)
         assert await bot.status(GET, "127.0.0.2") == 200
         assert len(bot.worked) - before < 50, "it did not wait for a hundred others"
-        loop = asyncio.get_running_loop()
         turns = []
         before = len(bot.worked)
         while len(bot.worked) < before + 300:
-            began_s = loop.time()
+            began_s = time.thread_time()
             await asyncio.sleep(0)
-            turns.append(loop.time() - began_s)
+            turns.append(time.thread_time() - began_s)
         assert sorted(turns)[int(len(turns) * 0.95)] < 0.05, "all else has its turn in between"
 
 
