@@ -7,7 +7,7 @@ PIPECAT := .venv-pipecat
 # Python compiles what it imports by itself; a current pip and no compiling make a third of the time.
 INSTALL := -m pip install --quiet --no-compile
 
-.PHONY: run test test-fast bench bench-embedded bench-echo bench-speech bench-load bench-soak attack lint audit clean
+.PHONY: run test test-fast coverage bench bench-embedded bench-echo bench-speech bench-load bench-soak attack lint audit clean
 
 run: $(VENV)/.installed
 	$(BIN)/python app.py $(ARGS)
@@ -18,6 +18,10 @@ test: $(VENV)/.installed-dev
 # What only computes: no sockets, processes, models or waiting.
 test-fast: $(VENV)/.installed-dev
 	$(BIN)/python -m tests --fast $(ARGS)
+
+# Which lines and branches the tests reach that need no real time.
+coverage: $(VENV)/.installed-dev
+	$(BIN)/python -m tests --coverage $(ARGS)
 
 # Beside the peers, FastRTC and Pipecat, on stub engines; what cannot be installed is left out, and the bench says so.
 bench: $(VENV)/.installed-dev

@@ -1,8 +1,7 @@
-"""`python -m tests`, which is `make test`: the whole suite, one part after the other; `--fast` runs the first alone.
+"""`python -m tests`, which is `make test`: the whole suite, one part after the other. Nothing is tried twice.
 
-Nothing is tried twice. Further options are pytest's, for all parts.
-
-What is covered of the package is measured in the parts that run no other processes, and told in the end.
+`--fast` runs the first part alone. `--coverage` runs the first two and tells what they cover of the package; otherwise
+only what is covered of the pure core is measured, which must be all of it. Further options are pytest's, for all parts.
 """
 
 from __future__ import annotations
@@ -12,13 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 TESTS = Path(__file__).parent
+PACKAGE, CORE = "voicebot", "voicebot/core"
 CORES = os.cpu_count() or 2
 REAL_TIME = TESTS / "realtime"
 TALKING = [REAL_TIME / f"test_{name}.py" for name in ("matrix", "turn_taking", "fault_matrix")]
@@ -36,24 +36,23 @@ class Part:
     workers: int = 0
     options: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
-    measured: bool = False
 
-    def run(self, options: Sequence[str], data: Path) -> int:
+    def run(self, options: Sequence[str], data: Path, measured: str | None) -> int:
+        """Measures what is covered of that package. Returns pytest's exit code."""
         command = [sys.executable, "-m", "pytest", *map(str, self.paths), *self.options]
         command += ["-o", f"cache_dir={data.parent}"]
         if self.workers:
             command += [f"--numprocesses={self.workers}", "--dist=loadgroup"]
-        if self.measured:
-            command += ["--cov", "--cov-append", "--cov-report="]
+        if measured is not None:
+            command += [f"--cov={measured}", "--cov-branch", "--cov-append", "--cov-report="]
         environment = os.environ | COMPILED | self.environment | {"COVERAGE_FILE": str(data)}
         return subprocess.run([*command, *options], env=environment, check=False).returncode
 
 
-FAST = Part("unit", [TESTS / "unit"], CORES, measured=True)
 PARTS = [
-    FAST,
+    Part("unit", [TESTS / "unit"], CORES),
     # Sockets, processes and models.
-    Part("integration", [TESTS / "integration"], 2 * CORES, environment={"PYTHONASYNCIODEBUG": "1"}, measured=True),
+    Part("integration", [TESTS / "integration"], 2 * CORES, environment={"PYTHONASYNCIODEBUG": "1"}),
     # Browsers, conversations and attacks, mostly waiting for time to pass.
     Part(
         "real time",
@@ -69,32 +68,32 @@ PARTS = [
 
 
 def main(arguments: Sequence[str]) -> int:
-    fast = "--fast" in arguments
-    options = [option for option in arguments if option != "--fast"]
+    fast, coverage = "--fast" in arguments, "--coverage" in arguments
+    parts = PARTS[:1] if fast else PARTS[:2] if coverage else PARTS
+    options = [option for option in arguments if option not in ("--fast", "--coverage")]
+    good = {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} if options else {pytest.ExitCode.OK}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "coverage"
-        results = list(_results([FAST] if fast else PARTS, options, data))
-        covered = _coverage(data) if not options else 0
-    good = {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} if options else {pytest.ExitCode.OK}
-    for part, code, seconds in results:
-        verdict = "passed" if code in good else "FAILED"
-        sys.stdout.write(f"{part.name:12} {verdict} in {seconds:4.0f} s\n")
-    return int(any(code not in good for _, code, _ in results) or covered)
+        results = []
+        for part in parts:
+            measured = PACKAGE if coverage else CORE if part is PARTS[0] and not options else None
+            began_s = time.monotonic()
+            code = part.run(options, data, measured)
+            results.append((part.name, code in good, time.monotonic() - began_s))
+        covered = _covered(data, all_of_it=coverage) or bool(options) if data.exists() else True
+    for name, passed, seconds in results:
+        sys.stdout.write(f"{name:12} {'passed' if passed else 'FAILED'} in {seconds:4.0f} s\n")
+    return int(not covered or not all(passed for _, passed, _ in results))
 
 
-def _results(parts: Sequence[Part], options: Sequence[str], data: Path) -> Iterator[tuple[Part, int, float]]:
-    for part in parts:
-        began_s = time.monotonic()
-        code = part.run(options, data)
-        yield part, code, time.monotonic() - began_s
-
-
-def _coverage(data: Path) -> int:
-    """Tells what was covered; returns what is not 0 unless the pure core was covered whole."""
+def _covered(data: Path, *, all_of_it: bool) -> bool:
+    """Tells which lines and branches are covered. Returns whether the pure core is covered whole."""
     report = [sys.executable, "-m", "coverage", "report", f"--data-file={data}"]
     sys.stdout.flush()
-    subprocess.run([*report, "--skip-covered"], check=False)
-    return subprocess.run([*report, "--include=voicebot/core/*", "--fail-under=100"], check=False).returncode
+    if all_of_it:
+        subprocess.run([*report, "--skip-covered"], check=False)
+    core = [*report, f"--include={CORE}/*", "--skip-covered", "--fail-under=100"]
+    return subprocess.run(core, check=False).returncode == 0
 
 
 if __name__ == "__main__":

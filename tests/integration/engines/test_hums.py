@@ -6,8 +6,6 @@ other speakers than the training's. Rates are tested and no single clips, as som
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from threading import Event
 from time import thread_time
@@ -18,7 +16,7 @@ import pytest
 from tests.support.speech import spoken
 from tests.support.understanding import model as loaded_model
 from tools.hums.clips import Clip, clips, flite_source, own_source
-from tools.hums.conditions import CLEAN, NOISE_10_DB, ROOM, TELEPHONE, Condition, always, in_turn, trimmed
+from tools.hums.conditions import CLEAN, NOISE_10_DB, ROOM, TELEPHONE, Condition, always, trimmed
 from tools.hums.vocabulary import Kind
 from voicebot.core.audio import SPEECH_RATE_HZ, Samples
 from voicebot.core.verdict import Context, Decision, judge
@@ -33,7 +31,7 @@ pytestmark = pytest.mark.xdist_group("hums")  # what they share takes seconds to
 
 TALKING = Context(sentence="Once upon a time there was a cat.", words_heard=5)
 VOICES = ("awb", "kal", "rms", "slt")
-DISTORTED = (NOISE_10_DB, ROOM, TELEPHONE)
+CONDITIONS = (CLEAN, NOISE_10_DB, ROOM, TELEPHONE)
 SEED = 2_026
 
 
@@ -67,20 +65,11 @@ def share(values: list[bool]) -> float:
     return sum(values) / len(values)
 
 
-CLEAN_AND_DISTORTED = pytest.mark.parametrize("conditions", [[CLEAN], DISTORTED], ids=["clean", "distorted"])
+EACH_CONDITION = pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
 
 
-def made_by_flite(conditions: Sequence[Condition]) -> list[Clip]:
-    """The 60 of them that were recorded in one of these."""
-    names = {condition.name for condition in conditions}
-    return [clip for clip in twice_recorded() if clip.condition in names]
-
-
-@cache
-def twice_recorded() -> list[Clip]:
-    """60 sounds, each of them recorded twice: clean, and in one of the other conditions."""
-    conditions = [each for other in DISTORTED for each in (CLEAN, other)]
-    return list(clips(replace(flite_source(), takes=2), 120, SEED, in_turn(conditions)))
+def made_by_flite(condition: Condition) -> list[Clip]:
+    return list(clips(flite_source(), 60, SEED, always(condition)))
 
 
 @cache
@@ -106,23 +95,21 @@ def is_hum(short: ShortUtterances, sound: Samples, features: Features, decoded: 
     return hum is not None and hum.certain
 
 
-@CLEAN_AND_DISTORTED
-def test_hums_of_unheard_voices_let_the_bot_go_on(
-    model: Model, short: ShortUtterances, conditions: Sequence[Condition]
-) -> None:
-    hums = [clip for clip in made_by_flite(conditions) if clip.kind is not Kind.WORDS]
+@EACH_CONDITION
+def test_hums_of_unheard_voices_let_the_bot_go_on(model: Model, short: ShortUtterances, condition: Condition) -> None:
+    hums = [clip for clip in made_by_flite(condition) if clip.kind is not Kind.WORDS]
     pairs = [texts(model, short, clip.sound) for clip in hums]
     alone, looked_at_again = (share([lets_go_on(pair[place]) for pair in pairs]) for place in (0, 1))
     assert looked_at_again >= 0.8
     assert looked_at_again >= alone + 0.3
 
 
-@CLEAN_AND_DISTORTED
+@EACH_CONDITION
 def test_few_of_the_words_that_sound_like_hums_are_taken_for_them(
-    model: Model, short: ShortUtterances, conditions: Sequence[Condition]
+    model: Model, short: ShortUtterances, condition: Condition
 ) -> None:
     """The words "mum", "moon", "noon" and "Omaha" are among these, and most of the mistakes are theirs."""
-    words = [clip.sound for clip in made_by_flite(conditions) if clip.kind is Kind.WORDS]
+    words = [clip.sound for clip in made_by_flite(condition) if clip.kind is Kind.WORDS]
     heard = [(sound, features := model.encode(sound), model.decode(features)) for sound in words]
     assert share([is_hum(short, *each) for each in heard]) <= 0.12
 
