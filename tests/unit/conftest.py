@@ -6,14 +6,11 @@ import asyncio
 import socket
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import looptime
 import pytest
 
-UNIT = Path(__file__).parent
-CORE = "voicebot/core"
 TICK_S = 1e-9
 
 
@@ -33,14 +30,6 @@ class TickingLoop(looptime.LoopTimeEventLoop, asyncio.SelectorEventLoop):
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     return {"own clock": lambda: TickingLoop(resolution=TICK_S)}
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where only the core is measured, so are its own tests: measuring others as well takes twice as long."""
-    if config.getoption("cov_source") == [CORE]:
-        for item in items:
-            if UNIT in item.path.parents and item.path.parent.name != "core" and item.path.name != "test_readme.py":
-                item.add_marker(pytest.mark.no_cover)
 
 
 class _NoProcess(subprocess.Popen[Any]):
