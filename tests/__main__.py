@@ -55,11 +55,11 @@ PARTS = [
     Part("unit", [TESTS / "unit"], CORES, [f"--ignore={TESTS / 'unit' / 'core'}"]),
     # Sockets, processes and models.
     Part("integration", [TESTS / "integration"], 2 * CORES, environment={"PYTHONASYNCIODEBUG": "1"}),
-    # Browsers, conversations and attacks, mostly waiting for time to pass.
+    # Browsers, conversations and attacks. With one worker more, some felt what the others computed.
     Part(
         "real time",
         [REAL_TIME],
-        2 * CORES,
+        CORES + 1,
         ["-m", "not alone", *(f"--ignore={path}" for path in TALKING)],
     ),
     # People who talk over a talking bot.

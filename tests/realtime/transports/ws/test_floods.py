@@ -262,12 +262,12 @@ async def test_a_ping_among_waiting_sound_is_answered_and_the_connection_kept(mo
     """The server's own keep-alive does not end a connection whose answer waits behind sound that is held back."""
     monkeypatch.setattr(limits, "LIVE_BURST_S", 0.5)
     monkeypatch.setattr(limits, "WS_WAITING_BYTES", 10_000)
-    keep_alive: dict[str, Any] = {"ws_ping_interval": 0.3, "ws_ping_timeout": 0.3}
+    keep_alive: dict[str, Any] = {"ws_ping_interval": 0.3, "ws_ping_timeout": 1.0}
     monkeypatch.setattr(web, "UVICORN", web.UVICORN | keep_alive)
     async with bot() as server, ws_client(server) as client:
         for _ in range(8):
             await client.socket.send(bytes(16_000))
-        await asyncio.sleep(1.5)  # twice as long as it takes to find a connection dead
+        await asyncio.sleep(2.6)  # twice as long as it takes to find a connection dead
         await client.send("bye")
         await client.next("closed", code="bye")
 
