@@ -1,4 +1,4 @@
-"""What the settings build, with processes of its own."""
+"""Which voices espeak-ng has for the languages of the settings: each runs in a process of its own."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Room:
         delayed = np.concatenate([np.zeros(round(delay_s * WIRE_RATE_HZ)), scaled])
         parts = np.pad(delayed, (0, -len(delayed) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
         self._spectra = np.fft.rfft(parts, 2 * FRAME_SAMPLES)
-        """Of each 20 ms of the response: short transforms are many times faster than one of the whole response."""
+        """The spectrum of each 20 ms of the response: several short transforms are much faster than a long one."""
         self._echo = np.zeros(0)
         self._start = 0
         """Where in the echo the next frame from the loudspeaker begins."""

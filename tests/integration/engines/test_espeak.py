@@ -191,7 +191,7 @@ async def test_a_worker_that_is_stopped_in_mid_sentence_is_given_up_soon(espeak:
 async def test_a_worker_that_hangs_before_the_first_sound_is_replaced(
     espeak: Espeak, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has taken the job up, and nothing more comes from it."""
+    """A worker that has begun a job and then falls silent: none of its messages arrives any more."""
     receive = Worker.receive
     hung: list[Worker] = []
 

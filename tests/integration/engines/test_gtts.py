@@ -60,7 +60,7 @@ async def voice(simulator: GttsSimulator) -> AsyncIterator[Gtts]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def patient(simulator: GttsSimulator) -> AsyncIterator[Gtts]:
-    """It would wait for a minute: a request that is gone was given up by who made it."""
+    """An engine whose own time limit is a minute: if its request ends sooner, the test gave it up."""
     engine = Gtts(timeout_s=60.0, workers=2)
     await engine.start()
     yield engine

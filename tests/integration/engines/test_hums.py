@@ -79,7 +79,7 @@ def made_up() -> list[Clip]:
 
 @cache
 def features_and_text(clip_number: int) -> tuple[Features, Decoded]:
-    """What the model makes of the made-up speakers' clip of this number."""
+    """Returns what the model hears in one clip of the made-up speakers; `clip_number` is its place in `made_up()`."""
     features = loaded_model().encode(made_up()[clip_number].sound)
     return features, loaded_model().decode(features)
 

@@ -223,7 +223,7 @@ async def test_a_recording_of_minutes_that_comes_at_once_does_not_hold_up_the_ev
     async with aclosing(transcribing(engine, at_once())) as transcripts:
         *_, final = [transcript async for transcript in transcripts]
     watching.cancel()
-    assert final.text.count("Once") >= 5, "in so many parts"
+    assert final.text.count("Once") >= 5, "the story was decoded in at least five parts"
     assert max(lags) < 0.02
 
 

@@ -21,7 +21,7 @@ def pieces(audio: Audio, samples: int) -> list[Audio]:
 
 
 def resampled(audio: Audio, to_hz: int, samples: int) -> Audio:
-    """As a stream, in pieces of so many samples."""
+    """Resamples the sound as a stream does: in pieces of this many samples."""
     resampler = Resampler(audio.rate_hz, to_hz)
     return Audio.joined([*(resampler.push(piece) for piece in pieces(audio, samples)), resampler.flush()], to_hz)
 

@@ -1,4 +1,4 @@
-"""What the bot says of its own accord, in the language of the session."""
+"""The bot's fixed sentences, such as its request to repeat, in the language of the session."""
 
 from __future__ import annotations
 

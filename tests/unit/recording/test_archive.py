@@ -111,7 +111,7 @@ def test_an_import_reads_what_was_said_and_no_more() -> None:
 
 
 class ToldJournal(Journal):
-    """Of a talk that is all over, whose entries are known."""
+    """The journal of a conversation that has ended, with all its entries."""
 
     def __init__(self, told: tuple[Entry, ...]) -> None:
         super().__init__(State(history=tuple(entry.message for entry in told)), 0.0)

@@ -27,7 +27,7 @@ from voicebot.websocket_server import WebSocketServerProtocol
 MASK = bytes(4)
 PING, EMPTY_PART = b"\x89\x80" + MASK, b"\x00\x80" + MASK
 FLOOD_S = 2.0
-"""Some 300 turns of the event loop are looked at, of which the slowest 15 may be another process's."""
+"""The event loop is timed some 300 times; the slowest 15 may be slow because another process had the processor."""
 TINY_SOUND = b"\x82\x82" + MASK + b"\0\0"
 
 

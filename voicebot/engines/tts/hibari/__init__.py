@@ -59,7 +59,7 @@ class Hibari:
 
     @property
     def speaker(self) -> Speaker | None:
-        """Who speaks now: the usual voice as long as its own is not here. None before `start`."""
+        """The voice that speaks now: the usual one until the chosen one has been fetched. None before `start`."""
         return self._voices.speaker(self._voice)
 
     async def settle(self) -> None:
