@@ -51,7 +51,7 @@ def target() -> Target:
     return Target("http://127.0.0.1:1", ("127.0.0.2",), "127.0.0.1", seconds=0.5)
 
 
-def test_what_nobody_felt_is_ok() -> None:
+def test_an_attack_without_effect_is_judged_ok() -> None:
     assert row().failures == []
     assert not row().leaves_marks
     assert table.line(row()).endswith("ok")
@@ -75,7 +75,7 @@ def test_what_nobody_felt_is_ok() -> None:
         ({"problem": "nothing could be measured"}, "nothing could be measured", True),
     ],
 )
-def test_what_somebody_felt_is_said(changed: dict[str, object], found: str, marks: bool) -> None:
+def test_each_effect_of_an_attack_is_reported_as_a_failure(changed: dict[str, object], found: str, marks: bool) -> None:
     judged = row(**changed)
     assert judged.failures == [found]
     assert judged.leaves_marks is marks
@@ -83,11 +83,11 @@ def test_what_somebody_felt_is_said(changed: dict[str, object], found: str, mark
     assert table.as_json(judged)["failures"] == [found]
 
 
-def test_from_the_honest_address_new_connections_may_be_refused() -> None:
+def test_refused_connections_pass_when_the_attack_comes_from_the_users_own_address() -> None:
     assert row(lag=Lag(3, 9, 6, 6), place="own").failures == []
 
 
-def test_a_stall_counts_for_all_who_would_have_asked_meanwhile() -> None:
+def test_a_stall_counts_for_all_requests_that_would_have_been_made_meanwhile() -> None:
     """Fifty quick answers and one of two seconds: two seconds of users waited, which is two thirds of the time."""
     felt = delays([2.0] * 50 + [2_000.0])
     assert len(felt) == 150
@@ -96,7 +96,7 @@ def test_a_stall_counts_for_all_who_would_have_asked_meanwhile() -> None:
     assert max(delays([])) == 10_000, "nothing was measured: that is no proof of anything"
 
 
-async def test_lag_is_of_the_time_that_is_asked_for() -> None:
+async def test_the_lag_covers_only_the_requested_time_span() -> None:
     log = LagLog()
     for line in (
         "lag 1.0 900.0",
@@ -111,7 +111,7 @@ async def test_lag_is_of_the_time_that_is_asked_for() -> None:
     assert await log.between(1.5, 2.5) == Lag(p95=4.0, most=4.0, refused=1, tried=2)
 
 
-def test_a_probe_whose_connection_was_closed_asks_again_on_a_new_one() -> None:
+def test_a_probe_whose_connection_was_closed_reconnects() -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
     def serve(listener: socket.socket) -> None:
@@ -143,7 +143,7 @@ async def test_a_stall_that_outlasts_the_attack_is_counted() -> None:
     assert (await log.between(5.05, 6.0)).most == 10_000
 
 
-async def test_an_attack_runs_in_a_process_of_its_own_until_its_time_is_over() -> None:
+async def test_an_attack_runs_in_its_own_process_and_reports_its_counts() -> None:
     enough = replace(target(), seconds=5.0)  # on a busy machine its process, which is nice to others, is slow to begin
     with attacker(KNOWN["d7-slow-headers"], enough) as ready:
         outcome = ready.attack()
@@ -151,14 +151,14 @@ async def test_an_attack_runs_in_a_process_of_its_own_until_its_time_is_over() -
     assert outcome.counts["ConnectionRefusedError"] > 0
 
 
-def test_an_attack_that_does_not_work_proves_nothing() -> None:
+def test_an_attack_that_raises_reports_its_error_and_that_it_never_attacked() -> None:
     with attacker(Attack("d0-fails", "D0", fails), target()) as ready:
         failure, idle = ready.attack().problems
     assert "ZeroDivisionError" in failure
     assert "never came to attack" in idle
 
 
-async def test_what_the_network_refuses_is_counted() -> None:
+async def test_a_target_counts_refused_connections_and_lists_each_failed_expectation_once() -> None:
     aim = target()
     async with aim.http() as http:
         assert await aim.request(http, "GET", "/") is None
@@ -183,7 +183,7 @@ with open(sys.argv[1], "wb") as file:
 """
 
 
-def test_what_a_process_holds_is_read(tmp_path: Path) -> None:
+def test_a_reading_measures_log_disk_memory_open_files_and_unlinked_files(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(bytes(3_000))
     (tmp_path / "kept").write_bytes(bytes(2_000_000))
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "gone")]
@@ -203,12 +203,12 @@ def test_what_a_process_holds_is_read(tmp_path: Path) -> None:
     assert held.memory_mb > 5
 
 
-async def test_routes_are_those_of_the_installed_gradio() -> None:
+async def test_the_routes_of_the_installed_gradio_are_listed_without_placeholders() -> None:
     assert {("POST", "/gradio_api/queue/join"), ("POST", "/gradio_api/upload"), ("GET", "/")} <= set(routes())
     assert not any("{" in path for _, path in routes())
 
 
-def test_what_is_played_where() -> None:
+def test_each_attack_is_planned_for_the_logins_and_addresses_it_applies_to() -> None:
     attack = KNOWN["d10-wrong-passwords"]
     assert [each[1:] for each in command.planned([attack], locked=True)] == [("locked", "other"), ("locked", "own")]
     assert list(command.planned([attack], locked=False)) == []
@@ -221,7 +221,7 @@ def test_what_is_played_where() -> None:
     assert [each[1:] for each in command.planned([attack], locked=True)] == [kept_out, inside]
 
 
-def test_every_attack_says_what_it_does() -> None:
+def test_every_attack_has_a_description_and_is_chosen_by_part_of_its_name() -> None:
     assert KNOWN is ATTACKS
     assert all(attack.meaning.endswith((".", "!")) for attack in ATTACKS.values())
     assert command.chosen_by(["rebinding"]) == [KNOWN["d21-rebinding"]]

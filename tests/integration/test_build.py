@@ -10,7 +10,7 @@ KEY = "a-key"
 
 
 @pytest.mark.parametrize("language", ["en", "no", "zh"])
-async def test_espeak_has_a_voice_for_languages_of_another_name_there(language: str) -> None:
+async def test_espeak_speaks_languages_that_it_lists_under_another_code(language: str) -> None:
     engines = {"stt_engine": "deepgram", "llm_engine": "groq", "tts_engine": "espeak", "deepgram_model": "custom"}
     keys = {"deepgram_api_key": KEY, "groq_api_key": KEY}
     built = build.build(config.load(language=language, **engines, **keys))

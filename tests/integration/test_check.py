@@ -36,13 +36,13 @@ def checked(folder: Path, **settings: object) -> subprocess.CompletedProcess[str
     )
 
 
-def test_settings_that_cannot_be_used_are_told_as_at_a_start(tmp_path: Path) -> None:
+def test_unusable_settings_are_reported_as_at_a_start(tmp_path: Path) -> None:
     done = checked(tmp_path, llm_engine="groq")
     assert done.returncode == 1
     assert "Voice Bot can't start.\nGROQ_API_KEY: is missing, and groq needs it" in done.stderr
 
 
-def test_without_a_key_all_works_and_the_report_says_so(tmp_path: Path) -> None:
+def test_a_check_without_keys_succeeds_and_reports_the_embedded_engines(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("GROQ_API_KY=gsk_hush\n", "utf-8")
     done = checked(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -86,7 +86,7 @@ async def report(limits: Limits = PATIENT, **settings: Any) -> tuple[str, int]:
     return text, status
 
 
-async def test_services_that_work_are_told_with_their_times_and_models() -> None:
+async def test_working_services_are_reported_with_their_times_and_models() -> None:
     async with (
         ChatSimulator(key=KEY, models=("llama-3.3-70b-versatile",)) as chat,
         ElevenLabsSimulator(espeak_of) as speaks,
@@ -123,7 +123,7 @@ async def test_services_that_work_are_told_with_their_times_and_models() -> None
         (Fault.CUT, "the answer was cut short or made no sense"),
     ],
 )
-async def test_each_fault_of_a_model_is_told_with_what_to_do(fault: Fault, told: str) -> None:
+async def test_each_fault_of_a_language_model_service_is_reported_with_advice(fault: Fault, told: str) -> None:
     async with ChatSimulator(key=KEY, models=("openai/gpt-oss-120b",)) as chat:
         chat.faults.always(fault)
         limits = Limits(probe_s=1.0) if fault is Fault.HANG else PATIENT
@@ -136,7 +136,7 @@ async def test_each_fault_of_a_model_is_told_with_what_to_do(fault: Fault, told:
     assert "groq" in text.splitlines()[-1], "the verdict names it"
 
 
-async def test_a_model_that_is_not_there_is_told_with_those_that_are() -> None:
+async def test_a_missing_model_is_reported_with_the_models_that_the_service_has() -> None:
     async with ChatSimulator(key=KEY, models=("qwen/qwen3.6-27b", "openai/gpt-oss-20b")) as chat:
         text, status = await report(groq_api_key=KEY, groq_base_url=chat.url)
     assert status == 1
@@ -145,7 +145,7 @@ async def test_a_model_that_is_not_there_is_told_with_those_that_are() -> None:
     assert "GROQ_MODEL" in text
 
 
-async def test_a_local_model_that_works_is_told_as_one() -> None:
+async def test_a_working_local_model_is_reported_as_local() -> None:
     async with OllamaSimulator(library=[OllamaModel("llama3.2:latest")]) as ollama:
         text, status = await report(llm_engine="local,offline", ollama_host=ollama.url)
     assert status == 0, text
@@ -161,7 +161,7 @@ async def test_a_local_model_that_works_is_told_as_one() -> None:
     ],
     ids=["no server", "no model"],
 )
-async def test_a_local_model_that_is_not_there_is_told_with_what_to_do(
+async def test_a_missing_local_server_or_model_is_reported_with_advice(
     library: list[OllamaModel] | None, told: str, advice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("voicebot.engines.llm.local_servers.LLAMA_CPP_ADDRESS", "http://127.0.0.1:9")
@@ -183,7 +183,9 @@ async def test_a_local_model_that_is_not_there_is_told_with_what_to_do(
     ],
     ids=["permitted", "not permitted"],
 )
-async def test_hugging_faces_models_are_tried_like_the_others(info: dict[str, Any], told: str) -> None:
+async def test_hugging_face_is_checked_and_a_token_without_permission_is_reported(
+    info: dict[str, Any], told: str
+) -> None:
     async with HuggingFaceSimulator(info=info) as service:
         text, _ = await report(
             llm_engine="huggingface,offline", hf_token=huggingface.TOKEN, huggingface_base_url=f"{service.url}/v1"
@@ -193,14 +195,14 @@ async def test_hugging_faces_models_are_tried_like_the_others(info: dict[str, An
     assert huggingface.TOKEN not in text
 
 
-async def test_a_host_that_does_not_exist_is_told_so() -> None:
+async def test_a_host_that_does_not_exist_is_reported_with_its_setting() -> None:
     text, status = await report(groq_api_key=KEY, groq_base_url="http://nowhere.invalid")
     assert status == 1
     assert "no connection to nowhere.invalid" in text
     assert "GROQ_BASE_URL" in text
 
 
-async def test_a_voice_and_a_recogniser_that_fail_are_told_too() -> None:
+async def test_a_failing_voice_and_a_failing_recogniser_are_reported_with_their_key_settings() -> None:
     async with (
         ElevenLabsSimulator(espeak_of) as speaks,
         DeepgramSimulator(Setting(make_ear=hearing)) as hears,

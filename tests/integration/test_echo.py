@@ -128,7 +128,7 @@ def loud(sound: Sound, count: int, after_s: float = 0.0) -> npt.NDArray[np.bool_
 
 @pytest.mark.parametrize("level_db", [-6, -20])
 @pytest.mark.parametrize(("t60_s", "delay_s"), [(0.1, 0.06), (0.3, 0.3), (0.5, 0.5)])
-def test_the_bots_own_voice_is_known_within_a_third_of_a_second(t60_s: float, delay_s: float, level_db: float) -> None:
+def test_the_bots_echo_is_recognised_within_a_third_of_a_second(t60_s: float, delay_s: float, level_db: float) -> None:
     echo = echo_of(t60_s, delay_s, level_db)
     found = scores(bot_speech(), echo)
     voice = loud(echo, len(found), after_s=0.3)
@@ -136,7 +136,7 @@ def test_the_bots_own_voice_is_known_within_a_third_of_a_second(t60_s: float, de
 
 
 @pytest.mark.parametrize("entry", ["rir1.flac", "rir2.flac"])
-def test_it_is_known_in_a_real_room(entry: str) -> None:
+def test_the_bots_echo_is_recognised_in_a_real_room(entry: str) -> None:
     assert entry in [known["file"] for known in recordings("room-impulse-response")]
     response = recording(entry).samples[: SPEECH_RATE_HZ // 2].astype(np.float64)
     echo = echo_in(response, bot_speech("slt"), 0.15, -14)
@@ -145,7 +145,7 @@ def test_it_is_known_in_a_real_room(entry: str) -> None:
 
 
 @pytest.mark.parametrize("voice", ["rms", "awb"])
-def test_a_user_with_headphones_is_never_taken_for_the_bot(voice: str) -> None:
+def test_a_user_with_headphones_is_not_taken_for_the_bots_echo(voice: str) -> None:
     """Not even one who speaks with the bot's own voice."""
     user = placed(at_level(speech(USER, voice), 2000), 0.8, len(bot_speech()))
     found = scores(bot_speech(), user)
@@ -153,7 +153,7 @@ def test_a_user_with_headphones_is_never_taken_for_the_bot(voice: str) -> None:
 
 
 @pytest.mark.parametrize(("user_db", "share"), [(6, 0.75), (0, 0.5)])
-def test_a_user_who_speaks_over_the_echo_is_heard(user_db: float, share: float) -> None:
+def test_a_user_who_speaks_over_the_echo_is_detected_within_half_a_second(user_db: float, share: float) -> None:
     echo = echo_of()
     user = placed(at_level(speech(USER, "awb"), rms(echo) * 10 ** (user_db / 20)), 2.5, len(echo))
     found = scores(bot_speech(), echo + user)
@@ -164,7 +164,7 @@ def test_a_user_who_speaks_over_the_echo_is_heard(user_db: float, share: float) 
     assert max(np.convolve(below, np.ones(3), "valid")) == 3, "three windows in a row, in the first half second"
 
 
-def test_the_echo_is_known_again_after_the_user_has_spoken_over_it() -> None:
+def test_the_echo_is_recognised_again_after_the_user_has_spoken_over_it() -> None:
     echo = echo_of()
     user = placed(at_level(speech("Wait, wait.", "awb"), 2 * rms(echo)), 2.0, len(echo))
     found = scores(bot_speech(), echo + user)
@@ -194,20 +194,20 @@ def known_to(echo: EchoDetector, user_s: float, *, delayed_s: float = 0.0) -> tu
     return echo.score_of_utterance(0.48) or 0.0, echo.copied(0.48) or 0.0
 
 
-def test_a_short_word_over_a_loud_echo_is_no_echo_though_most_of_the_sound_is() -> None:
+def test_a_short_word_over_a_loud_echo_is_not_taken_for_echo() -> None:
     score, copied = known_to(EchoDetector(), user_s=0.25)
     assert score < 0.3
     assert copied == 0.0, "that the known echo is in it too proves nothing"
 
 
-def test_a_known_echo_with_another_delay_is_a_copy() -> None:
+def test_a_known_echo_that_comes_with_another_delay_is_recognised_as_a_copy() -> None:
     score, copied = known_to(EchoDetector(), user_s=0.0, delayed_s=0.06)
     assert score < 0.5
     assert copied > 0.9
 
 
 @pytest.mark.parametrize("step_s", [0.02, -0.02, 0.1])
-def test_the_delay_may_change(step_s: float) -> None:
+def test_the_echo_is_recognised_again_within_a_second_after_its_delay_changed(step_s: float) -> None:
     change, step = 3 * SPEECH_RATE_HZ, round(step_s * SPEECH_RATE_HZ)
     echo = np.concatenate([echo_of()[:change], np.roll(echo_of(), step)[change:]])
     found = scores(bot_speech(), echo)
@@ -217,7 +217,7 @@ def test_the_delay_may_change(step_s: float) -> None:
 
 
 @pytest.mark.parametrize("t60_s", [0.5, 1.0, 1.5])
-def test_the_reverberation_after_a_sentence_is_known_and_the_next_sentence_at_once(t60_s: float) -> None:
+def test_reverberation_between_sentences_and_the_next_sentence_are_recognised_as_echo(t60_s: float) -> None:
     """What reverberates for longer than the filter reaches was taken for somebody else, and for an echo of another
     delay: then all that had been learned was lost."""
     pause = np.zeros(round(0.6 * SPEECH_RATE_HZ))
@@ -231,13 +231,13 @@ def test_the_reverberation_after_a_sentence_is_known_and_the_next_sentence_at_on
     assert np.mean(found[between] >= ECHO_SCORE) > 0.95, "up to 0.3 s of the second sentence"
 
 
-def test_calls_may_come_in_lumps() -> None:
+def test_the_echo_is_recognised_when_microphone_sound_arrives_in_bursts() -> None:
     echo = echo_of()
     found = scores(bot_speech(), echo, lump=4)
     assert np.mean(found[loud(echo, len(found), after_s=0.3)] >= ECHO_SCORE) > 0.97
 
 
-def test_sound_lost_without_a_trace_is_got_over() -> None:
+def test_the_echo_is_recognised_again_after_half_a_second_of_playback_went_missing() -> None:
     echo, bot = echo_of(), bot_speech()
     lost, seconds = 3 * SPEECH_RATE_HZ, SPEECH_RATE_HZ // 2
     found = scores(np.delete(bot, slice(lost, lost + seconds)), echo)
@@ -249,7 +249,9 @@ def test_sound_lost_without_a_trace_is_got_over() -> None:
 
 @settings(max_examples=20, derandomize=True, deadline=None)
 @given(delay_s=st.floats(0.04, 0.6), begin_s=st.floats(0.0, 4.0), level=st.floats(100, 8000), again=st.booleans())
-def test_a_bot_that_has_fallen_silent_is_not_deaf(delay_s: float, begin_s: float, level: float, again: bool) -> None:
+def test_no_sound_counts_as_echo_some_time_after_the_bot_fell_silent(
+    delay_s: float, begin_s: float, level: float, again: bool
+) -> None:
     """Whatever comes after the bot's silence is the user's, even the bot's own words."""
     said = bot_speech()[: 2 * SPEECH_RATE_HZ]
     silence = round((detector.AFTERMATH_S + 0.02) * SPEECH_RATE_HZ)
@@ -262,7 +264,7 @@ def test_a_bot_that_has_fallen_silent_is_not_deaf(delay_s: float, begin_s: float
     assert not found[-len(after) // WINDOW + 2 :].any()
 
 
-def test_the_same_echo_is_nobody_elses_when_the_wire_stops() -> None:
+def test_sound_no_longer_counts_as_echo_after_the_playback_stream_stops() -> None:
     """`played` is not called any more, but the microphone goes on."""
     echo, bot = echo_of(), bot_speech()
     found = scores(bot[: 3 * SPEECH_RATE_HZ], echo)
@@ -271,7 +273,7 @@ def test_the_same_echo_is_nobody_elses_when_the_wire_stops() -> None:
     assert np.mean(after >= ECHO_SCORE) < 0.02, "a single window in the last soft sound may be taken for anything"
 
 
-def test_nothing_is_computed_while_either_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_spectrum_is_computed_while_the_bot_or_the_microphone_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(sound: Samples) -> None:
         pytest.fail("a spectrum was made")
 
@@ -284,7 +286,7 @@ def test_nothing_is_computed_while_either_is_silent(monkeypatch: pytest.MonkeyPa
         assert still.heard(clipped(echo[start : start + WINDOW] * 0)) == 0.0
 
 
-def test_the_score_of_a_longer_time() -> None:
+def test_the_score_over_two_seconds_tells_the_echo_from_the_user() -> None:
     echo = EchoDetector()
     assert echo.score(1.0) is None
     said = echo_of()[: 5 * SPEECH_RATE_HZ]

@@ -27,7 +27,7 @@ def power_db(sound: Samples, lowest_hz: float = 60, highest_hz: float = 7_800) -
 
 
 @pytest.mark.parametrize("level_db", [-6, -14, -20])
-def test_the_echo_is_taken_off_and_the_user_is_not(level_db: float) -> None:
+def test_the_echo_is_removed_and_the_users_voice_is_left(level_db: float) -> None:
     ear = Ear(ROOM, level_db)
     for frame in bot()[:250]:
         ear.hear(frame, SILENCE)
@@ -41,7 +41,7 @@ def test_the_echo_is_taken_off_and_the_user_is_not(level_db: float) -> None:
 
 
 @pytest.mark.parametrize(("lowest_hz", "highest_hz"), [(60, 190), (200, 3_900), (4_000, 7_500)])
-def test_the_echo_is_taken_off_at_all_frequencies_that_the_recogniser_hears(lowest_hz: int, highest_hz: int) -> None:
+def test_the_echo_is_removed_at_all_frequencies_that_the_recogniser_uses(lowest_hz: int, highest_hz: int) -> None:
     ear = Ear(ROOM, -6)
     for frame in bot()[:250]:
         ear.hear(frame, SILENCE)
@@ -51,7 +51,7 @@ def test_the_echo_is_taken_off_at_all_frequencies_that_the_recogniser_hears(lowe
     assert power_db(left, lowest_hz, highest_hz) < power_db(heard, lowest_hz, highest_hz) - 5
 
 
-def test_a_short_word_over_a_loud_echo_is_no_echo_though_most_of_the_sound_is() -> None:
+def test_a_short_word_over_a_loud_echo_is_not_scored_as_echo() -> None:
     """That the known echo is in the sound, as expected, proves nothing."""
     ear = Ear(ROOM, -10)
     for frame in bot()[:200]:
@@ -68,7 +68,7 @@ def test_a_short_word_over_a_loud_echo_is_no_echo_though_most_of_the_sound_is() 
     assert copied == 0.0
 
 
-def test_a_known_echo_that_comes_later_than_before_is_a_copy() -> None:
+def test_a_known_echo_that_comes_later_than_before_is_recognised_as_a_copy() -> None:
     ear = Ear(ROOM, -10)
     for frame in bot()[:200]:
         ear.hear(frame, SILENCE)
@@ -85,7 +85,7 @@ def test_a_known_echo_that_comes_later_than_before_is_a_copy() -> None:
     assert copied > 0.9
 
 
-def test_a_voice_does_not_lead_the_search_astray() -> None:
+def test_a_users_voice_after_the_bots_last_sound_is_left_unchanged() -> None:
     """Else it was taken for an echo of another delay, and part of it taken off, long after the bot's last sound."""
     ear = Ear(ROOM, -20)
     for frame in bot()[:150]:
@@ -98,7 +98,7 @@ def test_a_voice_does_not_lead_the_search_astray() -> None:
 
 
 @pytest.mark.parametrize("level_db", [-120, -14])
-def test_without_an_echo_or_before_it_is_known_the_sound_is_as_it_was_heard(level_db: float) -> None:
+def test_sound_is_left_unchanged_without_an_echo_or_before_the_echo_is_learned(level_db: float) -> None:
     ear = Ear(ROOM, level_db)
     for number, (frame, voice) in enumerate(zip(bot(), frames(user()), strict=False)):
         if number == 10:
@@ -111,5 +111,5 @@ def test_without_an_echo_or_before_it_is_known_the_sound_is_as_it_was_heard(leve
 
 @pytest.mark.parametrize("level_db", [-6, -14, -20])
 @pytest.mark.parametrize("at_s", [2.9, 4.1, 5.5, 6.9])
-def test_what_is_said_over_the_echo_is_understood_from_its_first_word(at_s: float, level_db: float) -> None:
+def test_a_question_over_the_echo_is_transcribed_from_its_first_word(at_s: float, level_db: float) -> None:
     assert words(said_over(user(), at_s, ROOM, level_db)) == words(QUESTION)

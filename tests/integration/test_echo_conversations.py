@@ -51,7 +51,7 @@ def not_interrupted(talk: Conversation, reply: list[Sentence]) -> None:
     ("response", "level_db", "later_s"),
     [("rir1.flac", -14, 0.02), ("rir2.flac", -14, -0.02), ("0.3 5", -10, 0.04), ("rir2.flac", -20, 0.1)],
 )
-def test_the_bot_is_not_interrupted_when_its_voice_comes_back_sooner_or_later_than_before(
+def test_the_bot_is_not_interrupted_when_the_delay_of_its_echo_changes(
     response: str, level_db: float, later_s: float
 ) -> None:
     """As when a jitter buffer grows: for a moment nothing of the echo is as it was expected."""
@@ -68,7 +68,9 @@ def test_the_bot_is_not_interrupted_when_its_voice_comes_back_sooner_or_later_th
     ("response", "level_db", "voice"),
     [("rir1.flac", -10, "hibari"), ("rir2.flac", -6, "awb"), ("0.3 5", -14, "hibari")],
 )
-def test_a_question_over_the_echo_is_obeyed_and_understood_whole(response: str, level_db: float, voice: str) -> None:
+def test_a_question_over_the_echo_interrupts_the_bot_and_is_transcribed_in_full(
+    response: str, level_db: float, voice: str
+) -> None:
     answer = [Sentence("Thirty.", spoken("thirty", "awb"))]
     talk = Conversation(said_by(voice, STORY), answer, response=room(response), level_db=level_db)
     talk.type("tell me a story")
@@ -80,7 +82,7 @@ def test_a_question_over_the_echo_is_obeyed_and_understood_whole(response: str, 
 
 
 @pytest.mark.parametrize("text", ["stop", "what time is it"])
-def test_words_over_the_first_sound_of_a_session_are_heard_though_an_echo_is_awaited(text: str) -> None:
+def test_a_user_with_headphones_can_interrupt_the_first_reply_of_a_session(text: str) -> None:
     """With headphones: nothing comes back, but the bot cannot know that yet."""
     answer = [Sentence("Yes?", spoken("yes", "awb"))]
     talk = Conversation(said_by("hibari", STORY), answer, response=room("0.3 5"), level_db=-120)
@@ -92,7 +94,7 @@ def test_words_over_the_first_sound_of_a_session_are_heard_though_an_echo_is_awa
     assert words(talk.state.rulings[0].verdict.text) == words(text)
 
 
-def test_a_bot_that_was_not_heard_by_the_microphone_is_silent_at_the_users_first_syllable() -> None:
+def test_a_bot_whose_voice_does_not_echo_pauses_at_the_users_first_syllable() -> None:
     talk = Conversation(said_by("hibari", STORY), response=room("0.3 5"), level_db=-120)
     talk.type("tell me a story")
     talk.until(lambda: len(talk.heard.split()) >= 8)
@@ -102,7 +104,7 @@ def test_a_bot_that_was_not_heard_by_the_microphone_is_silent_at_the_users_first
     assert talk.now_s - began_s < 0.4, "0.2 s of it are the silence before the words, and the wire"
 
 
-def test_a_question_at_the_beginning_of_a_reply_is_understood_by_what_earlier_replies_have_taught() -> None:
+def test_a_question_over_a_replys_start_is_transcribed_in_full_after_an_earlier_reply() -> None:
     answer = [Sentence("Thirty.", spoken("thirty", "awb"))]
     replies = said_by("awb", SHOP), said_by("awb", STORY), answer
     talk = Conversation(*replies, response=room("rir2.flac"), level_db=-6)

@@ -32,7 +32,9 @@ SPEED = 2.0
 
 
 @pytest.mark.parametrize("late_s", [0.0, 0.5], ids=["words at once", "words late"])
-async def test_no_word_is_lost_and_the_turn_is_one(monkeypatch: pytest.MonkeyPatch, late_s: float) -> None:
+async def test_an_utterance_cut_into_parts_loses_no_word_and_gets_one_reply(
+    monkeypatch: pytest.MonkeyPatch, late_s: float
+) -> None:
     """Seven seconds of speech, cut every two; the words of one part come when the next has begun, or before it."""
     usual = vars(Settings)["endpoint_rules"].fget
     rules: EndpointRules = replace(usual(config.load()), longest_s=LONGEST_S)

@@ -58,7 +58,7 @@ def test_a_spoken_turn_is_counted_with_its_steps_and_a_typed_one_without() -> No
     assert round(found["voicebot_step_seconds_sum", "first frame"], 3) == 0.1
 
 
-def test_a_verdict_is_counted_once_and_so_is_what_it_cut() -> None:
+def test_a_verdict_and_the_answer_it_interrupted_are_each_counted_once() -> None:
     ruling = Ruling(1, Verdict(Decision.REGENERATE, "words", "“secret”", "secret"), Context(), took_s=0.3)
     ruled = State(rulings=(ruling,), last_ruling=1)
     cut = (Message(Role.USER, "hello"), Message(Role.ASSISTANT, "Once upon", interrupted=True))
@@ -68,7 +68,7 @@ def test_a_verdict_is_counted_once_and_so_is_what_it_cut() -> None:
     assert found["voicebot_interrupted_answers_total",] == 1
 
 
-def test_an_engine_that_stands_in_and_a_fault_are_counted() -> None:
+def test_an_engine_fallback_and_an_error_are_counted() -> None:
     first = EngineServed(Stage.TTS, "gtts")
     stand_in = EngineServed(Stage.TTS, "espeak", ("gtts: no answer",))
     found = counted(State(serving=(first,)), State(serving=(stand_in,)), State(serving=(stand_in,), error="it failed"))
@@ -77,7 +77,7 @@ def test_an_engine_that_stands_in_and_a_fault_are_counted() -> None:
     assert found["voicebot_errors_total",] == 1
 
 
-def test_a_change_costs_microseconds() -> None:
+def test_counting_a_state_change_costs_less_than_a_millisecond() -> None:
     metrics, before, after = Metrics(), State(), State(turns=(SPOKEN,))
     started_s = time.process_time()
     for _ in range(1_000):
@@ -90,7 +90,7 @@ async def scraped(server: LiveServer, **options: Any) -> httpx.Response:
         return await http.get(f"{server.url}/metrics", **options)
 
 
-async def test_a_conversation_is_seen_in_a_scrape_without_its_words() -> None:
+async def test_a_scrape_counts_a_conversation_without_revealing_its_words() -> None:
     engines = scripted(ScriptedStt(), ScriptedAgent(scripts=[["Xylophones are wooden."]]), ToneTts())
     async with serving(engines, config.load()) as server:
         async with ws_client(server) as client:
@@ -111,7 +111,7 @@ async def test_a_conversation_is_seen_in_a_scrape_without_its_words() -> None:
     assert "zither" not in page.text
 
 
-async def test_sessions_are_counted_by_door_and_stay_counted_when_they_have_ended() -> None:
+async def test_sessions_are_counted_by_transport_and_stay_counted_when_they_have_ended() -> None:
     engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
     async with serving(engines, config.load()) as server:
         async with ws_client(server) as client:
@@ -123,7 +123,7 @@ async def test_sessions_are_counted_by_door_and_stay_counted_when_they_have_ende
     assert found["voicebot_sessions_begun_total", "webrtc"] == 1
 
 
-async def test_underruns_of_both_doors_outlast_their_sessions() -> None:
+async def test_underruns_on_both_transports_stay_counted_after_their_sessions_end() -> None:
     """The sound comes more slowly than it is played."""
     agent = ScriptedAgent(scripts=[["One two three four five six seven eight."]] * 2)
     engines = scripted(ScriptedStt(), agent, ToneTts(letter_s=0.03, late_s=0.15))
@@ -219,7 +219,7 @@ async def test_every_failure_of_an_engine_is_counted() -> None:
     assert "a reason" not in page.text
 
 
-async def test_a_loop_that_is_held_up_shows() -> None:
+async def test_a_blocked_event_loop_is_measured_as_lag() -> None:
     metrics = Metrics()
     timing = asyncio.create_task(metrics.time_loop())
     await asyncio.sleep(LAG_INTERVAL_S - 0.05)
@@ -231,7 +231,7 @@ async def test_a_loop_that_is_held_up_shows() -> None:
     assert 0.1 < found["voicebot_loop_lag_seconds_sum",] < 1
 
 
-async def test_the_figures_are_behind_the_lock_unless_they_are_public() -> None:
+async def test_metrics_need_the_login_unless_they_are_public() -> None:
     for public, status in ((False, 401), (True, 200)):
         settings = config.load(app_username="ann", app_password="open sesame", metrics_public=public)
         async with serving(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), settings) as server:

@@ -156,7 +156,7 @@ def bark(seed: int) -> Audio:
     return Audio(np.concatenate([rough, gap] * 3).clip(-32_768, 32_767).astype(np.int16), WIRE_RATE_HZ)
 
 
-def test_what_a_listener_says_is_ridden_out_as_a_backchannel() -> None:
+def test_backchannels_and_hums_get_the_backchannel_verdict_with_one_known_exception() -> None:
     said = {(text, voice) for text in (*BACKCHANNELS, *HUMS) for voice in VOICES} - UNCLEAR
     assert len(said) == 60
     wrong = {}
@@ -167,7 +167,7 @@ def test_what_a_listener_says_is_ridden_out_as_a_backchannel() -> None:
     assert wrong.keys() == KNOWN_WRONG, wrong
 
 
-def test_stop_words_requests_and_questions_are_obeyed() -> None:
+def test_at_most_one_of_sixty_stop_words_requests_and_questions_fails_to_interrupt() -> None:
     wrong = []
     for text in OBEYED:
         for voice in VOICES:
@@ -177,7 +177,7 @@ def test_stop_words_requests_and_questions_are_obeyed() -> None:
     assert len(wrong) <= 1, wrong
 
 
-def test_noises_and_people_farther_away_do_not_interrupt() -> None:
+def test_at_most_three_of_sixty_noises_and_distant_voices_interrupt_the_bot() -> None:
     sounds = {f"cough {seed}": cough(seed) for seed in range(10)}
     sounds |= {f"noise {seed}": noise(1.2, seed) for seed in range(5)}
     sounds |= {f"music {seed}": chords(seed) for seed in range(6)} | {

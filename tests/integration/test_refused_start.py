@@ -62,7 +62,7 @@ def refused(folder: Path, *arguments: str, **settings: str) -> tuple[str, set[st
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )
-def test_all_that_is_wrong_is_said_before_anything_slow_is_loaded(
+def test_all_wrong_settings_are_listed_before_slow_packages_are_loaded(
     settings: dict[str, str], lines: list[str], tmp_path: Path
 ) -> None:
     said, loaded = refused(tmp_path, **settings)
@@ -70,7 +70,7 @@ def test_all_that_is_wrong_is_said_before_anything_slow_is_loaded(
     assert loaded & SLOW == set()
 
 
-def test_a_port_that_is_taken_is_too(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_before_slow_packages_are_loaded(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         said, loaded = refused(tmp_path, "--port", str(port))
@@ -78,7 +78,7 @@ def test_a_port_that_is_taken_is_too(tmp_path: Path) -> None:
     assert loaded & SLOW == set()
 
 
-def test_a_name_that_is_misspelt_is_said_with_the_error_that_it_leads_to(tmp_path: Path) -> None:
+def test_a_misspelt_setting_is_reported_with_the_error_that_it_causes(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("GROQ_API_KY=gsk_hush\nLLM_ENGINE=groq\n", "utf-8")
     said, _ = refused(tmp_path)
     assert said.splitlines() == [
@@ -89,7 +89,7 @@ def test_a_name_that_is_misspelt_is_said_with_the_error_that_it_leads_to(tmp_pat
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "http"])
-def test_a_port_that_is_none_is_said_without_a_traceback(port: str, tmp_path: Path) -> None:
+def test_an_invalid_port_is_reported_without_a_traceback(port: str, tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, str(PROJECT / "app.py"), f"--port={port}"],
         cwd=tmp_path,

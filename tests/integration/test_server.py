@@ -18,7 +18,7 @@ from voicebot.port import bind
 from voicebot.server import notice
 
 
-def test_a_service_that_rests_is_named_as_it_may_be_used_again() -> None:
+def test_the_notice_still_names_a_service_that_is_resting() -> None:
     def engine(name: str, *, ready: bool = True) -> EngineHealth:
         return EngineHealth(name, ready)
 
@@ -72,13 +72,15 @@ def test_a_service_that_rests_is_named_as_it_may_be_used_again() -> None:
         ),
     ],
 )
-def test_visitors_are_told_where_words_go(stt: list[str], llm: list[str], settings: dict[str, Any], told: str) -> None:
+def test_the_notice_says_which_services_hear_and_answer_the_visitor(
+    stt: list[str], llm: list[str], settings: dict[str, Any], told: str
+) -> None:
     names = {"stt": stt, "llm": llm, "tts": ["espeak"]}
     health = {stage: tuple(EngineHealth(name, ready=True) for name in each) for stage, each in names.items()}
     assert notice(health, config.load(**settings)).startswith(f"{told} Words are kept")
 
 
-def test_visitors_are_told_what_is_kept() -> None:
+def test_the_notice_says_how_long_words_and_sound_are_stored() -> None:
     health: Health = dict.fromkeys(("stt", "llm", "tts"), (EngineHealth("offline", ready=True),))
 
     def kept(**settings: Any) -> str:
@@ -93,14 +95,14 @@ def test_visitors_are_told_what_is_kept() -> None:
     assert notice(health, config.load(recording_minutes=0)).endswith(" Sound is not recorded.")
 
 
-def test_what_is_sent_does_not_wait_for_the_client_to_acknowledge_what_came_before() -> None:
+def test_accepted_connections_have_tcp_nodelay_set() -> None:
     with bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
         connection, _ = listener.accept()
         with connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-async def test_who_stops_it_while_it_looks_at_its_engines_leaves_nothing_open(
+async def test_a_server_cancelled_while_its_engines_are_checked_leaves_no_task_running(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looking = asyncio.Event()

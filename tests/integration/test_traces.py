@@ -85,7 +85,7 @@ async def got(collector: Collector, count: int = 1) -> list[Span]:
 # What is told -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_spoken_turn_and_its_steps() -> None:
+async def test_a_spoken_turn_is_traced_with_its_steps_and_without_its_words() -> None:
     began_ns = time.time_ns()
     with collecting() as collector:
         async with traced(collector, [[STORY]], [["zither music"]]) as (_, client):
@@ -118,7 +118,7 @@ async def test_a_spoken_turn_and_its_steps() -> None:
             assert word not in collector.raw
 
 
-async def test_a_typed_turn_has_no_steps_of_hearing() -> None:
+async def test_a_typed_turn_has_no_endpointing_or_recognition_steps() -> None:
     with collecting() as collector:
         async with traced(collector, [[STORY]]) as (_, client):
             await client.send("text", text="zither")
@@ -128,7 +128,7 @@ async def test_a_typed_turn_has_no_steps_of_hearing() -> None:
     assert list(collector.steps(turn)) == [*STEPS[2:], "playback"]
 
 
-async def test_verdicts_are_events_of_the_turn_that_they_were_about() -> None:
+async def test_verdicts_are_events_of_the_turn_that_they_judged() -> None:
     hears = [["uh-huh"], ["what about violins"]]
     with collecting() as collector:
         async with traced(collector, [[STORY * 3], ["Fine."]], hears) as (_, client):
@@ -154,7 +154,7 @@ async def test_verdicts_are_events_of_the_turn_that_they_were_about() -> None:
     assert first.trace_id != second.trace_id
 
 
-async def test_a_turn_that_failed_is_an_error_without_its_text() -> None:
+async def test_a_failed_turn_has_an_error_status_without_the_error_text() -> None:
     with collecting() as collector:
         async with traced(collector, [[EngineError("scripted", "secret reason")]]) as (_, client):
             await client.send("text", text="zither")
@@ -165,7 +165,7 @@ async def test_a_turn_that_failed_is_an_error_without_its_text() -> None:
     assert b"secret reason" not in collector.raw
 
 
-async def test_a_session_that_ends_in_mid_reply_leaves_its_turn() -> None:
+async def test_a_session_that_ends_during_a_reply_still_exports_its_turn() -> None:
     with collecting() as collector:
         async with traced(collector, [[STORY * 3]]) as (_, client):
             await client.send("text", text="zither")
@@ -175,7 +175,7 @@ async def test_a_session_that_ends_in_mid_reply_leaves_its_turn() -> None:
     assert values(turn.attributes)["voicebot.turn.outcome"] == "session_ended"
 
 
-async def test_the_end_of_the_server_ends_the_turns() -> None:
+async def test_a_server_that_closes_during_a_reply_still_exports_the_turn() -> None:
     with collecting() as collector:
         async with traced(collector, [[STORY * 3]]) as (server, client):
             await client.send("text", text="zither")
@@ -200,7 +200,7 @@ def spans_of(*inputs: Input, rules: Rules | None = None) -> Collector:
     return collector
 
 
-def test_engines_that_served_are_named() -> None:
+def test_a_turn_names_the_engines_that_served_it() -> None:
     stand_in = EngineServed(Stage.TTS, "espeak", ("gtts: no answer",))
     served = (EngineServed(Stage.STT, "deepgram"), EngineServed(Stage.LLM, "groq"), stand_in)
     collector = spans_of(TextTyped("zither"), *served, TokenReceived(1), ReplyEnded(1))
@@ -218,7 +218,7 @@ def test_clearing_the_conversation_does_not_lose_the_turn() -> None:
     assert values(turn.attributes)["voicebot.turn.outcome"] == "interrupted"
 
 
-def test_an_eager_reply_that_was_given_up_is_no_turn() -> None:
+def test_an_abandoned_preemptive_reply_makes_no_turn() -> None:
     spoken = (
         SpeechStarted(1),
         SpeechPaused(1, 1),
@@ -267,7 +267,7 @@ def lost(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize(("status", "body"), [(500, b""), (400, b"\x00garbage"), (404, b"<html>"), (302, b"")])
-async def test_a_collector_that_refuses_gets_one_line(
+async def test_a_collector_that_refuses_is_logged_once(
     caplog: pytest.LogCaptureFixture, status: int, body: bytes
 ) -> None:
     with collecting() as other, collecting() as collector:
@@ -286,7 +286,7 @@ async def test_a_collector_that_refuses_gets_one_line(
     assert "a-key-of-ours" not in caplog.text
 
 
-async def test_a_collector_that_never_answers_does_not_delay_the_end(
+async def test_a_collector_that_never_answers_does_not_delay_closing(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3")  # or its thread would go on for 15 s after the test
@@ -332,7 +332,7 @@ def no_http() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("broken", [nobody, no_http])
-async def test_an_address_without_a_collector_gets_one_line(
+async def test_an_address_without_a_collector_is_logged_once(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     broken: Callable[[], AbstractContextManager[int]],
@@ -344,7 +344,7 @@ async def test_an_address_without_a_collector_gets_one_line(
     assert "(ConnectionError)" in line
 
 
-async def test_a_collector_that_is_back_is_told_of_and_gets_traces(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_recovered_collector_is_logged_and_gets_traces_again(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with collecting() as collector:
         async with traced(collector, [["Fine."]] * 4) as (_, client):
@@ -358,7 +358,7 @@ async def test_a_collector_that_is_back_is_told_of_and_gets_traces(caplog: pytes
     assert ["again" in line for line in told] == [False, True, False, True]
 
 
-def test_turns_do_not_wait_for_the_collector() -> None:
+def test_tracing_a_turn_costs_less_than_five_milliseconds_of_cpu_with_a_slow_collector() -> None:
     """What a turn costs on the event loop, with a collector that takes seconds."""
     with collecting() as collector:
         collector.delay_s = 5
@@ -380,7 +380,7 @@ def test_turns_do_not_wait_for_the_collector() -> None:
 # Settings ---------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_loaded_or_run_without_an_endpoint() -> None:
+def test_tracing_loads_no_module_and_starts_no_thread_without_an_endpoint() -> None:
     program = (
         "import sys, threading; from voicebot import config; from voicebot.telemetry import Telemetry;"
         "Telemetry(config.load()).meter('ws', 'a-name').began();"
@@ -391,7 +391,7 @@ def test_nothing_is_loaded_or_run_without_an_endpoint() -> None:
     assert shown.stdout.split() == ["[]", "1"]
 
 
-async def test_the_settings_may_come_from_a_file(tmp_path: Any) -> None:
+async def test_the_trace_settings_are_read_from_an_env_file(tmp_path: Any) -> None:
     with collecting() as collector:
         lines = (
             f"OTEL_EXPORTER_OTLP_ENDPOINT={collector.url}/",

@@ -16,14 +16,14 @@ from voicebot.zero_gpu import report_start
 pytestmark = pytest.mark.xdist_group("ZeroGPU")  # what they share takes seconds to make: once is enough
 
 
-def test_the_app_reports_its_start_before_its_port_opens_and_serves(tmp_path: Path) -> None:
+def test_the_app_reports_its_start_before_its_port_opens_and_becomes_healthy(tmp_path: Path) -> None:
     with DeviceApi().running() as api, running_app(tmp_path, **api.environment) as app:
         assert app.health()["status"] == "healthy"
         assert api.reports == [Report("/startup-report", listening=False)]
         assert "ZeroGPU has the start-up report" in app.log.read_text("utf-8")
 
 
-def test_spaces_reports_nothing_without_a_function_that_is_marked_for_the_gpu(tmp_path: Path) -> None:
+def test_the_spaces_package_reports_no_start_without_a_function_marked_for_the_gpu(tmp_path: Path) -> None:
     """Why there is one that nothing calls."""
     with DeviceApi().running() as api:
         program = "import spaces, spaces.zero; spaces.zero.startup()"
@@ -34,7 +34,9 @@ def test_spaces_reports_nothing_without_a_function_that_is_marked_for_the_gpu(tm
 @pytest.mark.parametrize(
     ("status", "cause"), [(500, "RuntimeError: Error while initializing ZeroGPU"), (None, "ConnectError: ")]
 )
-def test_a_report_that_fails_is_logged_and_the_app_lives_on(status: int | None, cause: str, tmp_path: Path) -> None:
+def test_a_failed_start_up_report_is_logged_and_the_app_keeps_running(
+    status: int | None, cause: str, tmp_path: Path
+) -> None:
     with DeviceApi(status or 200).running() as api:
         gone = {"spaces_zero_device_api_url": "http://127.0.0.1:1"} if status is None else {}
         with forked_app(tmp_path, **api.environment | gone) as app:
@@ -43,19 +45,23 @@ def test_a_report_that_fails_is_logged_and_the_app_lives_on(status: int | None, 
     assert f"ERROR voicebot.zero_gpu: ZeroGPU got no start-up report ({cause}" in log
 
 
-def test_a_space_without_the_package_is_told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_spaces_package_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spaces", None)
     report_start(config.load(spaces_zero_gpu=True))
     assert "ZeroGPU got no start-up report (ModuleNotFoundError" in caplog.text
 
 
 @pytest.mark.parametrize("value", ["1", "t", "true", "True"])
-def test_zero_gpu_is_known_by_the_values_that_spaces_takes(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zero_gpu_is_detected_by_each_value_that_the_spaces_package_accepts(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SPACES_ZERO_GPU", value)
     assert config.load().spaces_zero_gpu
 
 
-def test_elsewhere_nothing_is_imported(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_spaces_package_is_not_imported_outside_zero_gpu(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "spaces", None)
     report_start(config.load())
     assert caplog.text == ""

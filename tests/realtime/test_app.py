@@ -19,7 +19,7 @@ from tests.support.rtc_client import RtcClient
 from voicebot.memory import ROUND_S
 
 
-def test_what_only_an_engine_knows_to_be_wrong_is_said_in_one_line(tmp_path: Path) -> None:
+def test_an_engine_that_fails_to_start_ends_the_app_with_its_name_and_no_traceback(tmp_path: Path) -> None:
     """After all is loaded; `test_refused_start` has what is wrong before."""
     ended = subprocess.run(
         [sys.executable, str(PROJECT / "app.py"), "--port", "0"],
@@ -42,7 +42,7 @@ def test_what_only_an_engine_knows_to_be_wrong_is_said_in_one_line(tmp_path: Pat
     [(signal.SIGINT, running_app), (signal.SIGTERM, forked_app), (signal.SIGKILL, forked_app)],
     ids=["SIGINT", "SIGTERM", "SIGKILL"],
 )
-def test_its_workers_end_with_it(
+def test_the_worker_processes_end_with_the_app(
     tmp_path: Path, how: signal.Signals, started: Callable[[Path], AbstractContextManager[App]]
 ) -> None:
     with started(tmp_path) as app:

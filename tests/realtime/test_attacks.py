@@ -102,7 +102,7 @@ rows = itertools.count(10)
 
 
 @pytest.mark.parametrize("attack", IN_SUITE, ids=lambda attack: attack.name)
-async def test_nobody_else_feels(attack: Attack, bots: Bots) -> None:
+async def test_an_attack_harms_no_honest_user_and_leaves_nothing_behind(attack: Attack, bots: Bots) -> None:
     locked = "unlocked" not in attack.locks
     bot = bots[locked, attack.open_files]
     app = await bot.begin()
@@ -151,7 +151,7 @@ async def settled(bot: Bot, before: figures.Reading) -> None:
         await asyncio.sleep(0.2)
 
 
-async def test_sessions_that_can_be_told_nothing_end_and_others_hear_of_the_shutdown(tmp_path: Path) -> None:
+async def test_unreachable_sessions_end_and_other_sessions_receive_the_shutdown_message(tmp_path: Path) -> None:
     with forked_app(tmp_path, **SETTINGS) as app:
         problems = await problems_of_untold_sessions(app)
     assert not problems, problems

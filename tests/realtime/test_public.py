@@ -91,7 +91,7 @@ async def page_is_whole(visitor: Visitor, **options: Any) -> httpx.Response:
 # A share link: frp leaves Host as it came, and adds to X-Forwarded-For (huggingface/frp, pkg/util/vhost/http.go) ------
 
 
-async def test_page_and_websocket_through_a_share_link() -> None:
+async def test_the_page_and_the_websocket_are_served_through_a_share_link() -> None:
     async with behind({"X-Forwarded-Proto": "https"}, allowed_hosts=SHARE) as (server, port):
         visitor = Visitor(SHARE, port)
         await page_is_whole(visitor)
@@ -107,7 +107,7 @@ async def test_page_and_websocket_through_a_share_link() -> None:
             assert server.connections.admission.sessions == 1
 
 
-async def test_the_lock_holds_on_a_share_link() -> None:
+async def test_the_login_is_required_through_a_share_link() -> None:
     async with behind({"X-Forwarded-Proto": "https"}, **LOGIN) as (_, port):
         visitor = Visitor(SHARE, port)
         for path in ("/", "/config", "/webrtc/config"):
@@ -121,7 +121,7 @@ async def test_the_lock_holds_on_a_share_link() -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"trusted_proxies": 1}, {"allowed_origins": "https://other.example"}])
-async def test_a_name_that_nobody_gave_the_server_leads_nowhere(settings: dict[str, Any]) -> None:
+async def test_requests_for_an_unknown_host_are_refused_with_421(settings: dict[str, Any]) -> None:
     """A page that lets its own name point to this machine would see no more than this."""
     async with behind({}, **settings) as (server, port):
         visitor = Visitor("rebound.example", port, **{"X-Forwarded-Host": "127.0.0.1", "Forwarded": "host=localhost"})
@@ -138,7 +138,7 @@ async def test_a_name_that_nobody_gave_the_server_leads_nowhere(settings: dict[s
 EDGE = {"X-Forwarded-Proto": "https", "X-Forwarded-Port": "443"}
 
 
-async def test_a_space_needs_no_settings() -> None:
+async def test_a_space_serves_the_page_and_the_websocket_without_further_settings() -> None:
     async with behind(EDGE, **ON_A_SPACE) as (_, port):
         visitor = Visitor(SPACE, port)
         page = await page_is_whole(visitor)
@@ -150,12 +150,12 @@ async def test_a_space_needs_no_settings() -> None:
         assert await visitor.ws_status(**EVIL) == 403
 
 
-async def test_elsewhere_nobody_may_frame_it() -> None:
+async def test_the_default_headers_allow_only_the_same_origin_to_frame_the_page() -> None:
     assert "huggingface" not in HEADERS["Content-Security-Policy"]
     assert "frame-ancestors 'self';" in HEADERS["Content-Security-Policy"]
 
 
-async def test_a_page_that_lies_about_the_host_does_not_get_into_a_space() -> None:
+async def test_a_space_refuses_a_foreign_origin_with_a_forged_forwarded_host() -> None:
     """The edge would let its browser ask with any header."""
     async with behind(EDGE, **ON_A_SPACE) as (_, port):
         liar = Visitor(SPACE, port, **EVIL, **{"X-Forwarded-Host": "evil.example"})
@@ -163,14 +163,14 @@ async def test_a_page_that_lies_about_the_host_does_not_get_into_a_space() -> No
         assert (await liar.ask("POST", "/webrtc/offer", json={})).status_code == 403
 
 
-async def test_a_space_that_sees_an_inner_name_knows_its_own() -> None:
+async def test_a_space_that_sees_an_internal_host_name_accepts_only_its_own_origin() -> None:
     async with behind(EDGE | {"Host": "10.112.58.9:7860"}, **ON_A_SPACE) as (_, port):
         visitor = Visitor(SPACE, port)
         assert (await visitor.ask("POST", "/preflight")).status_code == 200
         assert (await visitor.ask("POST", "/preflight", headers=EVIL)).status_code == 403
 
 
-async def test_each_visitor_of_a_space_has_his_own_limits_and_can_not_lie_his_way_out() -> None:
+async def test_a_space_limits_each_visitor_and_ignores_a_forged_forwarded_for() -> None:
     async with (
         behind(EDGE, "198.51.100.7", **ON_A_SPACE, max_sessions_per_address=1) as (server, port),
         PublicProxy(server.url, visitor="203.0.113.9", sets=EDGE).running() as elsewhere,
@@ -192,7 +192,9 @@ async def test_each_visitor_of_a_space_has_his_own_limits_and_can_not_lie_his_wa
     ("settings", "status"),
     [({"trusted_proxies": 1}, 200), ({"allowed_origins": "https://bot.example"}, 200), ({}, 403)],
 )
-async def test_a_proxy_that_hides_the_name(settings: dict[str, Any], status: int) -> None:
+async def test_a_proxy_that_rewrites_the_host_is_accepted_only_if_configured(
+    settings: dict[str, Any], status: int
+) -> None:
     sets = {"Host": "127.0.0.1:9999", "X-Forwarded-Host": "bot.example", "X-Forwarded-Proto": "https"}
     async with behind(sets, **settings) as (_, port):
         visitor = Visitor("bot.example", port)

@@ -122,13 +122,13 @@ async def statuses(server: LiveServer, requests: list[tuple[str, str]]) -> dict[
     return found
 
 
-async def test_no_route_of_gradios_is_there_with_any_method(server: LiveServer) -> None:
+async def test_no_gradio_route_exists_for_any_method(server: LiveServer) -> None:
     paths = [f"/{prefix}{path}" for path in OF_GRADIO for prefix in ("", "gradio_api/")]
     found = await statuses(server, [(method, path) for path in (*paths, *ODD) for method in METHODS])
     assert {request: status for request, status in found.items() if status != 404} == {}
 
 
-async def test_ours_are_there_with_their_methods_only(server: LiveServer) -> None:
+async def test_the_apps_own_routes_accept_only_their_methods(server: LiveServer) -> None:
     ours = {
         ("GET", "/"): 200,
         ("HEAD", "/"): 200,
@@ -150,7 +150,7 @@ async def test_ours_are_there_with_their_methods_only(server: LiveServer) -> Non
     assert await statuses(server, list(ours)) == ours
 
 
-async def test_a_body_for_a_route_that_is_not_there_is_not_waited_for(server: LiveServer) -> None:
+async def test_an_unknown_route_answers_404_without_waiting_for_the_body(server: LiveServer) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(f"POST /gradio_api/upload HTTP/1.1\r\nHost: {host}\r\nContent-Length: 900000\r\n\r\n".encode())
@@ -161,14 +161,14 @@ async def test_a_body_for_a_route_that_is_not_there_is_not_waited_for(server: Li
 
 
 @pytest.mark.parametrize("path", ["/", "/gradio_api/stream/1", "/stream/1", "/ws/", "//ws", "/health"])
-async def test_no_other_websocket_is_there(server: LiveServer, path: str) -> None:
+async def test_a_websocket_on_any_other_path_is_refused_with_404(server: LiveServer, path: str) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with connect(f"ws{server.url[4:]}{path}", proxy=None):
             pass
     assert refused.value.response.status_code == 404
 
 
-async def test_an_address_may_ask_so_often_how_the_engines_are_and_no_more(server: LiveServer) -> None:
+async def test_preflight_requests_of_an_address_are_rate_limited(server: LiveServer) -> None:
     for _ in range(limits.PREFLIGHTS):
         assert (await server.post("/preflight", None)).status_code == 200
     refused = await server.post("/preflight", None)

@@ -159,7 +159,7 @@ def asked(body: Json) -> list[tuple[str, str]]:
     ]
 
 
-async def test_a_conversation_with_a_tool_a_backchannel_and_an_interruption(services: Services) -> None:
+async def test_deepgram_groq_and_elevenlabs_handle_a_tool_a_backchannel_and_an_interruption(services: Services) -> None:
     """Deepgram, Groq and ElevenLabs; what Groq is asked holds what was heard, and nothing else."""
     services.chat.answers.extend(
         [
@@ -221,7 +221,7 @@ async def test_a_conversation_with_a_tool_a_backchannel_and_an_interruption(serv
         await services.speaks.until_open(0)
 
 
-async def test_openais_model_calls_a_tool_is_interrupted_and_stalls(services: Services) -> None:
+async def test_an_openai_model_that_stalls_is_replaced_by_the_fallback_for_that_turn_only(services: Services) -> None:
     """The stalled turn is answered by the next engine, soon; the one after that by OpenAI again."""
     services.chat.answers.extend(
         [
@@ -268,7 +268,7 @@ async def until_ready(talk: Talk, engine: str) -> None:
     await until(works)
 
 
-async def test_the_other_services_hold_a_conversation(services: Services) -> None:
+async def test_flux_openai_realtime_and_gtts_hold_a_conversation_with_an_interruption(services: Services) -> None:
     """Flux, OpenAI Realtime and gTTS."""
     services.realtime.answers.extend([Answer("Hello to you."), Answer(STORY), Answer("Four.")])
     names = {"llm_engine": "openai-realtime", "tts_engine": "gtts", "stt_engine": "deepgram"}
@@ -289,7 +289,7 @@ async def test_the_other_services_hold_a_conversation(services: Services) -> Non
 # When services fail ----------------------------------------------------------------------------------------------
 
 
-async def test_without_a_network_gtts_gives_way_to_espeak_in_the_same_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_gtts_without_a_network_falls_back_to_espeak_in_the_same_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """And the next turn does not wait for it again."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody listens at the discard port
     options = config.load(tts_engine="gtts,espeak")
@@ -310,7 +310,7 @@ async def test_without_a_network_gtts_gives_way_to_espeak_in_the_same_turn(monke
         assert (await talk.answered(2))["engines"]["tts"]["name"] == "espeak"
 
 
-async def test_a_key_that_is_not_accepted_is_told_and_another_engine_stands_in(services: Services) -> None:
+async def test_a_rejected_llm_key_is_reported_and_the_fallback_engine_answers(services: Services) -> None:
     services.chat.faults.always(Fault.UNAUTHORIZED)
     async with talking(**services.settings, stt_engine="moonshine", tts_engine="espeak") as talk:
         llm = (await talk.server.get("/health"))["stages"]["llm"]
@@ -322,7 +322,9 @@ async def test_a_key_that_is_not_accepted_is_told_and_another_engine_stands_in(s
         assert "gsk_simulated" not in str(talk.client.messages)
 
 
-async def test_a_model_cut_off_in_mid_answer_apologises_and_the_next_turn_is_well(services: Services) -> None:
+async def test_the_bot_apologises_for_a_reply_cut_off_by_the_model_and_answers_the_next_turn(
+    services: Services,
+) -> None:
     services.chat.answers.extend([Answer("Once upon a time there was. And then"), Answer("All is well.")])
     async with talking(**services.settings, llm_engine="groq", tts_engine="espeak", stt_engine="moonshine") as talk:
         services.chat.faults.plan(Planned(Fault.CUT, after=8))
@@ -336,7 +338,7 @@ async def test_a_model_cut_off_in_mid_answer_apologises_and_the_next_turn_is_wel
         assert state["error"] is None
 
 
-async def test_a_session_that_cannot_work_is_refused_with_the_reason(services: Services) -> None:
+async def test_an_offer_is_refused_with_the_reason_when_the_only_tts_engine_fails(services: Services) -> None:
     services.speaks.faults.always(Fault.UNAUTHORIZED)
     names = {"llm_engine": "offline", "tts_engine": "elevenlabs", "stt_engine": "moonshine"}
     options = config.load(**services.settings, **names)
@@ -353,7 +355,9 @@ async def test_a_session_that_cannot_work_is_refused_with_the_reason(services: S
         assert checked["problem"].startswith("The bot can't work just now.")
 
 
-async def test_no_key_is_in_the_log_of_the_app_even_at_debug(services: Services, tmp_path: Path) -> None:
+async def test_no_api_key_appears_in_the_debug_log_the_messages_or_the_health(
+    services: Services, tmp_path: Path
+) -> None:
     """Not those that work, nor one that is not accepted."""
     services.chat.key = "gsk_another_one"
     settings = services.settings | {"stt_engine": "deepgram", "llm_engine": "groq,openai-realtime,offline"}

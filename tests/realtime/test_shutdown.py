@@ -30,7 +30,7 @@ async def last_messages(url: str, query: str, ready: asyncio.Event) -> tuple[lis
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_sessions_are_told_that_the_server_shuts_down(tmp_path: Path, number: signal.Signals) -> None:
+async def test_sigterm_and_sigint_send_each_session_a_shutdown_message(tmp_path: Path, number: signal.Signals) -> None:
     with forked_app(tmp_path) as app:
         async with RtcClient(app.url) as page:
             ready = [asyncio.Event() for _ in range(3)]

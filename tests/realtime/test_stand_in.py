@@ -67,9 +67,7 @@ async def groq() -> AsyncIterator[ChatSimulator]:
 
 
 @pytest.mark.parametrize("fault", [Fault.SERVER_ERROR, Fault.UNAUTHORIZED])
-async def test_the_stand_in_says_once_that_the_model_is_away_and_answers_what_it_can(
-    groq: ChatSimulator, fault: Fault
-) -> None:
+async def test_the_offline_fallback_announces_each_outage_of_the_model_once(groq: ChatSimulator, fault: Fault) -> None:
     async with talking(groq) as bot:
         groq.answers.append(Answer("Hello from the model."))
         assert await bot.asks("hello") == "Hello from the model."
@@ -97,7 +95,7 @@ async def test_the_stand_in_says_once_that_the_model_is_away_and_answers_what_it
         assert await bot.asks("what is two plus two") == FOUR
 
 
-async def test_a_model_that_is_away_from_the_start_is_told_of_in_each_session(groq: ChatSimulator) -> None:
+async def test_a_model_outage_from_the_start_is_announced_in_each_session(groq: ChatSimulator) -> None:
     groq.faults.always(Fault.UNAUTHORIZED)
     async with talking(groq) as bot:
         assert (await bot.asks("hello")).startswith(AWAY)
@@ -106,7 +104,7 @@ async def test_a_model_that_is_away_from_the_start_is_told_of_in_each_session(gr
             assert (await replace(bot, client=other).asks("what is two plus two")) == f"{AWAY} {FOUR}"
 
 
-async def test_another_model_that_stands_in_says_nothing_of_it_and_nothing_is_sent_of_it(groq: ChatSimulator) -> None:
+async def test_a_fallback_to_another_model_is_not_announced(groq: ChatSimulator) -> None:
     groq.faults.always(Fault.SERVER_ERROR)
     async with ChatSimulator() as openai:
         openai.answers.append(Answer(BLUE))
@@ -119,20 +117,20 @@ async def test_another_model_that_stands_in_says_nothing_of_it_and_nothing_is_se
             assert await bot.asks("why is the sky blue") == f"{AWAY} {BEYOND}"
 
 
-async def test_a_user_who_has_chosen_the_rules_hears_nothing_of_a_model(groq: ChatSimulator) -> None:
+async def test_a_user_who_has_chosen_the_offline_engine_hears_of_no_outage(groq: ChatSimulator) -> None:
     groq.faults.always(Fault.SERVER_ERROR)
     async with talking(groq) as bot:
         await bot.client.send("configure", llm="offline")
         assert "away" not in await bot.asks("why is the sky blue")
 
 
-async def test_without_a_model_the_rules_are_as_ever() -> None:
+async def test_the_offline_engine_announces_no_outage_where_no_model_is_configured() -> None:
     async with ChatSimulator() as unused, talking(unused, groq_api_key=None) as bot:
         assert "away" not in await bot.asks("why is the sky blue")
         assert await bot.asks("what is two plus two") == FOUR
 
 
-async def test_in_a_language_that_the_rules_do_not_know_nothing_stands_in(groq: ChatSimulator) -> None:
+async def test_the_bot_apologises_in_a_language_that_the_offline_fallback_does_not_speak(groq: ChatSimulator) -> None:
     """The user is told in that language that it went wrong, as ever."""
     groq.faults.always(Fault.SERVER_ERROR)
     async with talking(groq) as bot:

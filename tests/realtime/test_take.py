@@ -73,7 +73,7 @@ def on_one_clock(frames: list[tuple[float, Audio]], began_s: float) -> Audio:
     return Audio(line, WIRE_RATE_HZ)
 
 
-async def test_an_interrupted_talk_is_taken_along_as_it_was_heard_and_goes_on_elsewhere() -> None:
+async def test_an_interrupted_conversation_is_downloaded_as_heard_and_goes_on_after_import() -> None:
     stt = ScriptedStt(scripts=[["what is two plus two"], [""]])
     agent = ScriptedAgent(scripts=[[STORY], [ANSWER], ["Five. "]])
     async with serving(scripted(stt, agent, ToneTts(letter_s=0.05)), config.load(max_body_kb=128)) as server:
@@ -182,7 +182,7 @@ async def announced(url: str, length: int) -> int:
     return status
 
 
-async def test_nothing_is_kept_and_no_sound_recorded_and_it_still_can_be_taken_and_brought_back() -> None:
+async def test_a_conversation_without_storage_or_recorded_sound_is_downloaded_and_imported() -> None:
     agent = ScriptedAgent(scripts=[["Fine. "], ["Well. "]])
     settings = config.load(keep_conversations=False, recording_minutes=0)
     async with (

@@ -14,7 +14,7 @@ from tests.support.rtc_client import RtcClient
 from tests.support.speech import spoken
 
 
-async def test_a_conversation_is_traced(tmp_path: Path) -> None:
+async def test_the_turns_of_a_conversation_are_traced_without_their_words(tmp_path: Path) -> None:
     """By settings in a `.env` file, as a user may write them."""
     with collecting() as collector:
         (tmp_path / ".env").write_text(
@@ -67,7 +67,7 @@ async def test_a_conversation_is_traced(tmp_path: Path) -> None:
         assert words not in collector.raw
 
 
-async def test_an_app_that_is_ended_tells_of_its_last_turn(tmp_path: Path) -> None:
+async def test_an_app_that_ends_exports_the_trace_of_its_last_turn(tmp_path: Path) -> None:
     """Which would else have waited for some seconds to be sent."""
     with collecting() as collector:
         with forked_app(tmp_path, otel_exporter_otlp_endpoint=collector.url) as app:

@@ -91,7 +91,7 @@ def ridden_out(state: Json) -> None:
 # Ridden out -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_backchannel_is_ridden_out() -> None:
+async def test_the_bot_finishes_its_reply_after_a_backchannel() -> None:
     async with talking(STORY) as talk:
         await talk.begin_story()
         await talk.say(spoken("uh huh", "slt"))  # of the voices the one whose "uh-huh" is always recognised
@@ -102,7 +102,7 @@ async def test_a_backchannel_is_ridden_out() -> None:
 
 
 @pytest.mark.alone
-async def test_the_bots_own_voice_coming_back_is_ridden_out() -> None:
+async def test_the_bot_is_not_interrupted_by_its_own_echo() -> None:
     async with talking(STORY, room=Room(synthetic_response(), -20.0)) as talk:
         await talk.begin_story(1)
         state = await talk.end()
@@ -113,7 +113,7 @@ async def test_the_bots_own_voice_coming_back_is_ridden_out() -> None:
 # Obeyed -----------------------------------------------------------------------------------------------------------
 
 
-async def test_an_interruption_is_obeyed_from_its_first_syllable() -> None:
+async def test_an_interruption_stops_the_reply_and_is_recognised_from_its_first_syllable() -> None:
     text = "what is ten times three"
     async with talking(STORY, ["Thirty it is."]) as talk:
         await talk.begin_story()
@@ -128,7 +128,7 @@ async def test_an_interruption_is_obeyed_from_its_first_syllable() -> None:
         assert talk.agent.asked[-1][-1].text == question["text"]
 
 
-async def test_a_recorded_interruption_is_obeyed() -> None:
+async def test_a_recorded_interruption_stops_the_reply() -> None:
     recordings("turn")
     async with talking(STORY, *[["Thirty it is."]] * 3) as talk:  # a reply begun at a pause may be begun again
         await talk.begin_story()
@@ -138,7 +138,7 @@ async def test_a_recorded_interruption_is_obeyed() -> None:
 
 
 @pytest.mark.alone
-async def test_speech_over_an_echo_is_obeyed() -> None:
+async def test_speech_over_an_echo_interrupts_the_reply() -> None:
     question = spoken("what is ten times three")  # made before: it holds up the loudspeaker of the room, too
     async with talking(STORY, ["Thirty it is."], ["Yes?"], room=Room(synthetic_response(), -14.0)) as talk:
         await talk.begin_story(10)
@@ -148,7 +148,7 @@ async def test_speech_over_an_echo_is_obeyed() -> None:
         assert words(said(state)[1]) == words("what is ten times three")
 
 
-async def test_a_stop_word_stops() -> None:
+async def test_a_stop_word_ends_the_reply_without_a_new_one() -> None:
     async with talking(STORY) as talk:
         await talk.begin_story()
         await talk.say(spoken("stop stop"))

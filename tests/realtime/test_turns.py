@@ -37,7 +37,7 @@ async def kept(server: LiveServer, client: WsClient, count: int) -> History:
     return history
 
 
-async def test_the_turn_too_many_is_answered_with_a_goodbye_and_the_session_ends() -> None:
+async def test_a_turn_over_the_daily_limit_gets_a_goodbye_and_ends_the_session() -> None:
     async with bot([["One."], ["Two."]], turns_per_day=2) as server, ws_client(server) as client:
         for question in ("first", "second"):
             await client.send("text", text=question)
@@ -54,7 +54,7 @@ async def test_the_turn_too_many_is_answered_with_a_goodbye_and_the_session_ends
     assert len(history) == 6
 
 
-async def test_who_is_being_answered_hears_the_answer_to_its_end() -> None:
+async def test_a_reply_in_progress_is_finished_when_the_daily_turns_are_used_up() -> None:
     sentences = ["First sentence here. ", "Second sentence here. ", "Third sentence here."]
     async with (
         bot([sentences], turns_per_day=1) as server,
@@ -75,7 +75,7 @@ async def test_who_is_being_answered_hears_the_answer_to_its_end() -> None:
         assert (await plays_until(listener, "closed"))["code"] == "day"
 
 
-async def test_who_comes_when_all_is_used_is_told_when_to_come_back() -> None:
+async def test_new_connections_are_refused_with_the_reason_when_the_daily_turns_are_used_up() -> None:
     async with bot([["One."]], turns_per_day=1) as server:
         async with ws_client(server) as client:
             await client.send("text", text="first")
@@ -97,7 +97,7 @@ async def test_who_comes_when_all_is_used_is_told_when_to_come_back() -> None:
         assert server.connections.admission.sessions == 0
 
 
-async def test_the_voice_over_webrtc_says_it_too() -> None:
+async def test_a_webrtc_user_hears_the_goodbye_when_the_daily_turns_are_used_up() -> None:
     async with quick(ScriptedAgent(), turns_per_day=1) as server, RtcClient(server.url) as client:
         assert await server.connections.turns.take()
         client.send({"type": "text", "text": "hello"})
@@ -111,7 +111,7 @@ async def test_the_voice_over_webrtc_says_it_too() -> None:
         await until(lambda: server.connections.admission.sessions == 0)
 
 
-async def test_the_last_turns_are_not_begun_before_the_user_is_done() -> None:
+async def test_the_last_daily_turn_is_not_spent_on_a_preemptive_reply() -> None:
     """An answer that is thrown away would have cost one of them."""
     heard: list[str | AtPause | EngineError] = [AtPause("what time is it"), "what time is it in Tokyo"]
     agent = ScriptedAgent(scripts=[["Ten."]])
@@ -125,7 +125,7 @@ async def test_the_last_turns_are_not_begun_before_the_user_is_done() -> None:
         assert server.connections.turns.used == 1
 
 
-async def test_operators_see_the_limit_and_what_is_used_of_it() -> None:
+async def test_health_and_metrics_show_the_daily_turn_limit_and_the_turns_used() -> None:
     login: dict[str, Any] = {"app_username": "ann", "app_password": "sesame", "metrics_public": True}
     async with bot(turns_per_day=7, **login) as server:
         await server.connections.turns.take()
@@ -139,7 +139,7 @@ async def test_operators_see_the_limit_and_what_is_used_of_it() -> None:
     assert figures["voicebot_turns_today",] == 1
 
 
-async def test_an_app_that_starts_knows_what_was_used_before(tmp_path: Path) -> None:
+async def test_a_restarted_app_remembers_the_turns_used_today(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/kept.db"
     async with bot([["One."]], database_url=url, turns_per_day=1) as server, ws_client(server) as client:
         await client.send("text", text="first")

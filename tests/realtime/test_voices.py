@@ -47,7 +47,7 @@ def kept_in(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob("*.onnx")]
 
 
-async def test_a_voice_is_fetched_while_the_usual_one_speaks(
+async def test_the_bot_answers_while_a_chosen_voice_is_downloaded(
     host: FileHost, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "voicebot")
@@ -71,7 +71,7 @@ async def test_a_voice_is_fetched_while_the_usual_one_speaks(
     assert kept_in(tmp_path) == ["bf_emma.int8.onnx"]
 
 
-async def test_a_voice_that_cannot_be_fetched_is_said_and_the_usual_one_speaks(host: FileHost) -> None:
+async def test_a_voice_that_cannot_be_downloaded_is_reported_and_the_bot_still_answers(host: FileHost) -> None:
     host.faults.always(Fault.FORBIDDEN)
     options = config.load()
     async with serving(build.build(options), options) as server, RtcClient(server.url) as client:

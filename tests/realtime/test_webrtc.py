@@ -52,7 +52,7 @@ async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_a_fault_beside_the_conversation_leaves_the_bot_neither_mute_nor_deaf(
+async def test_faults_of_the_telemetry_and_the_recorder_leave_the_conversation_intact(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(*_: object) -> None:
@@ -75,7 +75,7 @@ async def test_a_fault_beside_the_conversation_leaves_the_bot_neither_mute_nor_d
 # Talking ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_spoken_question_is_answered_aloud_and_so_is_the_next(embedded: LiveServer) -> None:
+async def test_two_spoken_questions_in_a_row_are_answered_aloud(embedded: LiveServer) -> None:
     async with RtcClient(embedded.url) as client:
         await client.wait_for_message(lambda message: message["type"] == "hello")
         for count, (question, word) in enumerate([("what time is it in london", "London"), ("tell me a joke", "")], 1):
@@ -103,7 +103,7 @@ async def test_typed_text_is_answered_aloud(embedded: LiveServer) -> None:
         assert "84" in state["chat"][-1]["heard"] or "eighty-four" in state["chat"][-1]["heard"]
 
 
-async def test_the_story_can_be_interrupted_by_speaking(embedded: LiveServer) -> None:
+async def test_a_reply_can_be_interrupted_by_speaking(embedded: LiveServer) -> None:
     async with RtcClient(embedded.url) as client:
         client.send({"type": "text", "text": "tell me a long story"})
         await client.wait_for_message(is_state(lambda state: len(last_heard(state).split()) > 5), 20)
@@ -124,7 +124,7 @@ def quick(agent: ScriptedAgent | None = None, tts: ToneTts | None = None, **sett
     return serving(scripted(ScriptedStt(), agent or ScriptedAgent(), tts or ToneTts()), config.load(**settings))
 
 
-async def test_connects_in_less_than_a_second() -> None:
+async def test_a_client_connects_in_less_than_a_second() -> None:
     async with quick() as server:
         took_s = []
         for _ in range(3):
@@ -152,7 +152,7 @@ async def test_pause_and_resume_lose_no_sound_on_the_wire() -> None:
         assert sounding_s == pytest.approx(expected_s, rel=0.06)
 
 
-async def test_sound_goes_on_past_fastrtcs_own_time_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sound_still_reaches_the_client_after_repeated_emit_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voicebot.transports.webrtc.EMIT_S", 0.05)
     async with (
         quick(ScriptedAgent(scripts=[["A sentence of some length."]])) as server,
@@ -224,7 +224,7 @@ async def test_a_bad_offer_is_refused_with_its_reason() -> None:
             assert server.connections.pcs == {}
 
 
-async def test_more_than_the_limit_are_refused_and_let_in_when_one_has_left() -> None:
+async def test_offers_over_the_session_limit_are_refused_until_a_session_ends() -> None:
     async with quick(max_sessions=1) as server:
         async with RtcClient(server.url) as first:
             with pytest.raises(OfferRefusedError, match=r"503 .*All 1 places are taken"):
@@ -236,7 +236,7 @@ async def test_more_than_the_limit_are_refused_and_let_in_when_one_has_left() ->
             pass
 
 
-async def test_the_time_limit_ends_the_session_and_says_so() -> None:
+async def test_the_time_limit_ends_the_session_and_is_given_as_the_reason() -> None:
     async with quick(session_minutes=0.02) as server, RtcClient(server.url) as client:
         closed = await client.wait_for_message(lambda message: message["type"] == "closed")
         assert "time limit" in closed["reason"]
@@ -252,7 +252,7 @@ async def test_a_network_lost_in_mid_speech_ends_the_utterance() -> None:
         await client.heard.wait_for_sound(5)
 
 
-async def test_a_client_whose_sound_stops_is_let_go() -> None:
+async def test_a_session_ends_when_no_sound_comes_from_its_client() -> None:
     async with quick(media_timeout_s=1) as server, RtcClient(server.url) as client:
         client.link.drop_next(10_000)
         await until(lambda: not server.connections.sessions)
@@ -297,7 +297,7 @@ async def test_thirty_connections_leave_nothing_behind(embedded: LiveServer) -> 
     assert embedded.connections.data_channels == {}
 
 
-async def test_silence_makes_no_session(embedded: LiveServer) -> None:
+async def test_silence_from_the_microphone_starts_no_turn(embedded: LiveServer) -> None:
     async with RtcClient(embedded.url) as client:
         client.microphone.say(Audio.silence(1.0, 48_000))
         await client.microphone.said()

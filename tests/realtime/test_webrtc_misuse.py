@@ -89,7 +89,7 @@ def only_takes(size: int) -> Callable[[str], str]:
     return munge
 
 
-async def test_a_client_that_takes_no_messages_is_refused_and_told_why() -> None:
+async def test_an_offer_with_a_tiny_max_message_size_is_refused_with_the_reason() -> None:
     async with quick() as server:
         with pytest.raises(OfferRefusedError, match=r"400 .*max-message-size must be at least"):
             async with Misuser(server.url, only_takes(10)):
@@ -101,14 +101,18 @@ def fails(*_: object, **__: object) -> None:
     raise ValueError("a fault")
 
 
-async def test_a_session_whose_channel_raises_ends_in_time_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_session_whose_data_channel_raises_still_ends_at_its_time_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with visited(session_minutes=0.03) as (server, client):
         await client.wait_for_message(is_hello)
         monkeypatch.setattr(handler_of(server).channel, "send", fails)
         await until(lambda: server.connections.admission.sessions == 0)
 
 
-async def test_a_session_whose_channel_raises_ends_when_no_sound_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_session_whose_data_channel_raises_still_ends_when_no_sound_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with visited(media_timeout_s=1) as (server, client):
         await client.wait_for_message(is_hello)
         monkeypatch.setattr(handler_of(server).channel, "send", fails)
@@ -116,7 +120,7 @@ async def test_a_session_whose_channel_raises_ends_when_no_sound_comes(monkeypat
         await until(lambda: server.connections.admission.sessions == 0)
 
 
-async def test_a_session_that_can_not_be_told_anything_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_session_ends_after_its_client_closes_the_data_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its client has closed the data channel, and goes on sending sound."""
     monkeypatch.setattr(limits, "UNTOLD_S", 0.5)
     async with visited() as (server, client):
@@ -125,7 +129,7 @@ async def test_a_session_that_can_not_be_told_anything_ends(monkeypatch: pytest.
         await until(lambda: server.connections.admission.sessions == 0)
 
 
-async def test_a_client_that_does_not_read_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_session_whose_client_reads_no_messages_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "UNTOLD_S", 0.5)
     monkeypatch.setattr("voicebot.transports.webrtc.MAX_BUFFERED_BYTES", 50)
     async with visited() as (server, client):
@@ -139,7 +143,7 @@ async def test_a_client_that_does_not_read_is_let_go(monkeypatch: pytest.MonkeyP
         await until(lambda: server.connections.admission.sessions == 0, 20)
 
 
-async def test_a_conversation_that_is_too_long_for_the_client_is_shown_in_part() -> None:
+async def test_a_long_conversation_is_shortened_to_the_max_message_size_of_the_client() -> None:
     agent = ScriptedAgent(scripts=[["Fine."]] * 20)
     async with quick(agent, messages_per_s=100) as server, Misuser(server.url, only_takes(16_384)) as client:
         await client.wait_for_message(is_hello)
@@ -153,7 +157,7 @@ async def test_a_conversation_that_is_too_long_for_the_client_is_shown_in_part()
         await converses(client)
 
 
-async def test_half_a_character_from_a_service_mutes_nothing() -> None:
+async def test_a_lone_surrogate_in_a_reply_does_not_break_the_session() -> None:
     agent = ScriptedAgent(scripts=[["Half a \ud83d character."], ["Fine."]])
     async with quick(agent) as server, RtcClient(server.url) as client:
         client.send({"type": "text", "text": "hello"})
@@ -178,7 +182,7 @@ async def test_a_session_without_a_data_channel_ends(monkeypatch: pytest.MonkeyP
             await until(lambda: not server.connections.pcs)
 
 
-async def test_one_session_that_can_not_be_ended_keeps_no_other_from_its_goodbye(
+async def test_a_session_that_fails_to_end_does_not_prevent_the_shutdown_of_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server, RtcClient(server.url) as first:
@@ -228,13 +232,13 @@ async def decoded_s(client: Misuser, server: LiveServer, packets: Callable[[int]
     return sum(heard)
 
 
-async def test_jumps_of_the_clock_make_no_sound() -> None:
+async def test_jumps_of_the_rtp_timestamp_are_not_filled_with_sound() -> None:
     async with visited() as (server, client):
         made_s = await decoded_s(client, server, lambda number: 10_000_000 + number * 48_000, 12)
         assert 0.2 <= made_s <= 12 * 0.22 + 0.5
 
 
-async def test_no_more_sound_is_made_than_a_client_can_have_spoken() -> None:
+async def test_the_server_decodes_no_more_sound_than_a_client_can_have_spoken() -> None:
     async with visited() as (server, client):
         began_s = time.monotonic()
         made_s = await decoded_s(client, server, lambda number: 10_000_000 + number * FRAME, 900)
@@ -243,13 +247,13 @@ async def test_no_more_sound_is_made_than_a_client_can_have_spoken() -> None:
         await converses(client)
 
 
-async def test_sound_that_comes_late_and_all_at_once_is_heard_whole() -> None:
+async def test_four_seconds_of_sound_that_arrive_at_once_are_decoded_whole() -> None:
     """Four seconds of it."""
     async with visited() as (server, client):
         assert await decoded_s(client, server, lambda number: 10_000_000 + number * FRAME, 200) >= 200 * 0.02
 
 
-async def test_few_sources_of_sound_are_heard_and_a_connection_with_many_can_be_closed() -> None:
+async def test_sound_sources_are_limited_and_a_connection_with_many_can_be_closed() -> None:
     async with visited() as (server, client):
         await client.wait_for_message(is_hello)
         for number in range(200):
@@ -281,7 +285,7 @@ async def test_a_client_with_another_codec_is_heard(codec: str) -> None:
         await client.wait_for_message(answered(1), 20)
 
 
-async def test_a_report_that_asks_for_thousands_of_packets_gets_none() -> None:
+async def test_a_nack_for_thousands_of_packets_triggers_no_retransmission() -> None:
     async with visited() as (server, client):
         await client.wait_for_message(is_hello)
         await converses(client)
@@ -340,7 +344,9 @@ async def test_an_empty_datagram_ends_no_session() -> None:
 # Offers that nobody connects on (D11) -----------------------------------------------------------------------------
 
 
-async def test_offers_that_never_connect_keep_nobody_out_and_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_offers_that_never_connect_exclude_no_client_and_leave_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(limits, "CONNECTING_S", 2.0)
     async with quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server:
         async with RtcClient(server.url) as client:  # so that all that is loaded late is there
@@ -364,7 +370,7 @@ async def test_offers_that_never_connect_keep_nobody_out_and_are_forgotten(monke
         await until(lambda: psutil.Process().num_fds() <= files + 2)
 
 
-async def test_a_client_that_connects_when_all_places_are_taken_is_told_so() -> None:
+async def test_a_client_that_connects_when_all_places_are_taken_is_closed_with_the_reason() -> None:
     async with quick(ScriptedAgent(scripts=[["Fine."]] * 5), max_sessions=1) as server:
         late = Misuser(server.url)
         late.may_connect.clear()
@@ -382,7 +388,7 @@ async def test_a_client_that_connects_when_all_places_are_taken_is_told_so() -> 
         await late.close()
 
 
-async def test_a_name_can_be_used_again_after_a_try_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_webrtc_id_can_be_used_again_after_a_refused_offer(monkeypatch: pytest.MonkeyPatch) -> None:
     """FastRTC ends what has the name of an offer that has not connected after 30 s, here after 1 s."""
     forget = WebRTCConnectionMixin.connection_timeout
 
@@ -427,7 +433,7 @@ async def keep_sending(client: Misuser, send: Callable[[], Any], times: int) -> 
 
 
 @pytest.mark.parametrize("size", [1_100, 1])
-async def test_a_message_without_an_end_ends_the_session(size: int) -> None:
+async def test_a_data_channel_message_without_an_end_ends_the_session(size: int) -> None:
     async with visited() as (server, client):
         await client.wait_for_message(is_hello)
         flags = iter([SCTP_DATA_FIRST_FRAG])
@@ -435,7 +441,7 @@ async def test_a_message_without_an_end_ends_the_session(size: int) -> None:
         await is_ended_as_a_flood(server, client)
 
 
-async def test_more_streams_than_any_client_needs_end_the_session() -> None:
+async def test_too_many_sctp_streams_end_the_session() -> None:
     async with visited() as (server, client):
         await client.wait_for_message(is_hello)
         streams = iter(range(100, 1_000))
@@ -445,14 +451,14 @@ async def test_more_streams_than_any_client_needs_end_the_session() -> None:
         await is_ended_as_a_flood(server, client)
 
 
-async def test_a_flood_of_chunks_ends_the_session() -> None:
+async def test_a_flood_of_sctp_chunks_ends_the_session() -> None:
     async with visited() as (server, client):
         await client.wait_for_message(is_hello)
         await keep_sending(client, lambda: client.send_chunk(HeartbeatChunk()), 10_000)
         await is_ended_as_a_flood(server, client)
 
 
-async def test_what_can_not_be_read_ends_its_session_and_nothing_else() -> None:
+async def test_an_unparsable_sctp_chunk_ends_only_its_own_session() -> None:
     async with quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server, RtcClient(server.url) as honest:
         async with Misuser(server.url) as client:
             await client.wait_for_message(is_hello)
@@ -474,7 +480,7 @@ async def send_raw(client: Misuser, chunk: bytes) -> None:
     await client.send_chunk(Raw())
 
 
-async def test_an_acknowledgement_of_billions_of_packets_and_a_parameter_without_a_length_block_nobody() -> None:
+async def test_huge_sctp_acknowledgements_and_parameters_without_length_block_no_session() -> None:
     async with (
         quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server,
         RtcClient(server.url) as honest,
@@ -492,7 +498,7 @@ async def test_an_acknowledgement_of_billions_of_packets_and_a_parameter_without
         await converses(client)
 
 
-async def test_a_long_message_that_is_whole_is_read() -> None:
+async def test_an_overlong_data_channel_message_is_refused_and_the_session_goes_on() -> None:
     """It is refused for its length, and the session goes on."""
     async with visited() as (_, client):
         client.channel.send("x" * 65_000)
@@ -501,7 +507,7 @@ async def test_a_long_message_that_is_whole_is_read() -> None:
         await converses(client)
 
 
-async def test_messages_are_not_sent_back_and_further_channels_are_not_read() -> None:
+async def test_the_server_echoes_no_messages_and_ignores_further_data_channels() -> None:
     async with visited() as (server, client):
         await client.wait_for_message(is_hello)
         other = client.peer.createDataChannel("other")
@@ -516,7 +522,7 @@ async def test_messages_are_not_sent_back_and_further_channels_are_not_read() ->
         assert server.connections.admission.sessions == 1
 
 
-async def test_messages_in_one_piece_may_come_in_any_number_of_streams_that_was_opened() -> None:
+async def test_unfragmented_messages_on_several_streams_leave_the_session_intact() -> None:
     async with visited() as (_, client):
         await client.wait_for_message(is_hello)
         for stream in (100, 102, 104):
@@ -527,7 +533,7 @@ async def test_messages_in_one_piece_may_come_in_any_number_of_streams_that_was_
 # Refused offers (D25), faults beside the conversation, the clock --------------------------------------------------
 
 
-async def test_a_refused_offer_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refused_offer_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with quick() as server:
         for sdp in ("v=0\r\nm=audio 9 x\r\nm=application 9 y", "nonsense"):
@@ -547,7 +553,7 @@ async def test_an_offer_that_is_too_long_is_refused_before_it_is_parsed() -> Non
         assert "20000 are allowed" in refused.json()["error"]
 
 
-async def test_faults_of_the_recorder_the_store_and_the_meter_change_nothing(
+async def test_faults_of_the_recorder_store_and_meter_leave_the_conversation_intact(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("begin", "end", "heard", "played", "happened"):
@@ -569,7 +575,7 @@ async def test_faults_of_the_recorder_the_store_and_the_meter_change_nothing(
     assert {"recording", "recording the bot", "the journal", "metering", "keeping the conversation"} <= set(places)
 
 
-async def test_a_clock_that_is_set_back_mutes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_system_clock_set_back_or_ahead_does_not_mute_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     async with visited() as (server, client):
         await converses(client)
         now = time.time

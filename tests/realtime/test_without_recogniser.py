@@ -11,7 +11,7 @@ from voicebot import build, config
 from voicebot.engines.stt.moonshine import model
 
 
-async def test_the_bot_starts_says_so_and_answers_what_is_typed(
+async def test_a_bot_without_a_recogniser_starts_with_a_notice_and_answers_typed_text(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(model, "find_spec", lambda name: None)

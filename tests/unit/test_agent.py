@@ -74,7 +74,7 @@ async def test_streams_the_tokens_as_they_come() -> None:
         assert [token async for token in stream] == ["!"]
 
 
-async def test_characters_that_json_cut_in_two_are_joined_and_halves_are_none() -> None:
+async def test_split_surrogate_pairs_are_joined_and_lone_surrogates_are_replaced_or_dropped() -> None:
     """No data channel, no database and no service would take them, and no later turn could be answered."""
     model = Script(answers=[["A smile: \ud83d", "\ude00, ", "half \ud83d of one", "\ude00 \ud83d"]])
     heard = await tokens(model)
@@ -87,19 +87,19 @@ async def test_a_model_that_does_not_stream_gives_its_answer_once() -> None:
         assert [token async for token in stream] == ["All at once."]
 
 
-async def test_only_the_words_of_the_model_are_spoken() -> None:
+async def test_the_words_of_the_model_are_spoken_and_tool_results_are_not() -> None:
     model = Script(answers=[["Let me see.", call("answer_of_all")], ["It is ", "forty-two."]])
     assert await tokens(model) == ["Let me see.", " It is ", "forty-two."]
     assert [message.text for message in results(model)] == ['{"answer": 42}']
 
 
-async def test_two_calls_at_once_are_both_made() -> None:
+async def test_two_tool_calls_in_one_answer_are_both_made() -> None:
     model = Script(answers=[[call("answer_of_all", number=0), call("refusing", number=1)], ["Done."]])
     assert await tokens(model) == ["Done."]
     assert [message.tool_call_id for message in results(model)] == ["call-0", "call-1"]
 
 
-async def test_the_model_is_told_of_a_tools_error() -> None:
+async def test_the_model_reads_the_error_of_a_tool() -> None:
     model = Script(answers=[[call("refusing")], ["Sorry."]])
     assert await tokens(model) == ["Sorry."]
     assert [(message.status, message.text) for message in results(model)] == [
@@ -107,33 +107,35 @@ async def test_the_model_is_told_of_a_tools_error() -> None:
     ]
 
 
-async def test_a_programmers_error_in_a_tool_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unexpected_exception_in_a_tool_is_logged_and_hidden_from_the_model(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     model = Script(answers=[[call("broken")], ["Sorry."]])
     assert await tokens(model) == ["Sorry."]
     assert [message.text for message in results(model)] == ["Error: the tool failed."]
     assert "hunter2" in caplog.text
 
 
-async def test_unknown_tools_and_wrong_arguments_are_told() -> None:
+async def test_the_model_reads_that_a_tool_is_unknown_and_wrong_arguments_do_not_end_the_reply() -> None:
     model = Script(answers=[[call("teleport", number=0), call("answer_of_all", "[1]", number=1)], ["Sorry."]])
     assert await tokens(model) == ["Sorry."]
     assert "teleport is not a valid tool" in results(model)[0].text
 
 
-async def test_after_the_last_round_the_model_must_answer_without_tools() -> None:
+async def test_the_model_must_answer_without_tools_after_the_last_tool_round() -> None:
     model = Script(answers=[[call("answer_of_all", number=n)] for n in range(MAX_TOOL_ROUNDS)] + [["Enough."]])
     assert await tokens(model) == ["Enough."]
     assert model.bound == [True] * MAX_TOOL_ROUNDS + [False]
 
 
-async def test_a_model_that_never_answers_is_given_up() -> None:
+async def test_a_model_that_only_calls_tools_fails_after_the_last_tool_round() -> None:
     model = Script(answers=[[call("answer_of_all", number=n)] for n in range(20)])
     with pytest.raises(EngineError, match="test: the model gave no answer"):
         await tokens(model)
     assert len(model.given) == MAX_TOOL_ROUNDS + 1
 
 
-async def test_a_failed_call_is_not_made_again_and_the_model_then_has_to_answer() -> None:
+async def test_a_failed_tool_call_is_not_repeated_and_the_model_must_then_answer() -> None:
     tries: list[str] = []
 
     @tool
@@ -158,7 +160,7 @@ async def test_a_failed_call_is_not_made_again_and_the_model_then_has_to_answer(
     assert told == ["Error: There is no moon.", "Error: There is no moon.", "Error: There is no sun."]
 
 
-async def test_a_call_that_worked_may_be_made_again() -> None:
+async def test_a_successful_tool_call_may_be_repeated() -> None:
     model = Script(answers=[[call("answer_of_all")], [call("answer_of_all")], ["It is still 42."]])
     assert await tokens(model) == ["It is still 42."]
     assert model.bound == [True, True, True]
@@ -187,7 +189,7 @@ async def test_a_failed_request_is_an_engine_error_without_the_errors_text(
     assert caught.value.__cause__ is error
 
 
-async def test_a_services_own_errors_are_known_by_the_given_types_and_tell_the_status() -> None:
+async def test_only_the_declared_errors_of_a_service_become_engine_errors_with_the_http_status() -> None:
     class RateLimitedError(Exception):
         status_code = 429
 
@@ -197,7 +199,7 @@ async def test_a_services_own_errors_are_known_by_the_given_types_and_tell_the_s
         await tokens(Script(answers=[[RateLimitedError("a bug is not hidden")]]))
 
 
-async def test_the_model_reads_what_was_heard_and_where_it_was_cut() -> None:
+async def test_the_model_reads_the_heard_words_and_a_dash_where_the_user_interrupted() -> None:
     model = Script(answers=[["Yes."]])
     history = (
         Message(Role.USER, "tell me a story"),
@@ -215,12 +217,12 @@ async def test_the_model_reads_what_was_heard_and_where_it_was_cut() -> None:
 
 
 @pytest.mark.parametrize("history", [(), (Message(Role.USER, "hi"), Message(Role.ASSISTANT, "hello"))])
-async def test_there_must_be_something_to_answer(history: History) -> None:
+async def test_a_history_that_does_not_end_with_a_message_of_the_user_is_refused(history: History) -> None:
     with pytest.raises(ValueError, match="no user's message"):
         await tokens(Script(answers=[]), history)
 
 
-async def test_closing_stops_the_model_at_once_and_leaves_no_task() -> None:
+async def test_closing_a_reply_stops_the_model_at_once_and_leaves_no_task() -> None:
     before = asyncio.all_tasks()
     model = Script(answers=[["One ", "two ", asyncio.Event(), "three"]])
     async with aclosing(agent(model).reply(HI, WANTED)) as stream:
@@ -230,7 +232,7 @@ async def test_closing_stops_the_model_at_once_and_leaves_no_task() -> None:
 
 
 @pytest.mark.parametrize("waits_in", ["model", "tool"])
-async def test_cancelling_stops_model_and_tool_at_once_and_leaves_no_task(waits_in: str) -> None:
+async def test_cancelling_a_reply_stops_the_model_or_tool_at_once_and_leaves_no_task(waits_in: str) -> None:
     before = asyncio.all_tasks()
     work = Endless()
 
@@ -250,14 +252,14 @@ async def test_cancelling_stops_model_and_tool_at_once_and_leaves_no_task(waits_
     assert asyncio.all_tasks() == before
 
 
-async def test_sessions_do_not_hear_one_another() -> None:
+async def test_sessions_that_share_an_agent_get_their_own_answers() -> None:
     talks = [Talk() for _ in range(20)]
     assert len({id(talk.agent) for talk in talks}) == 1
     answers = await asyncio.gather(*(talk.say(f"what is {n} plus one hundred") for n, talk in enumerate(talks)))
     assert len(set(answers)) == 20
 
 
-async def test_nothing_is_traced_unless_the_user_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_langsmith_tracing_is_off_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(LangChainTracer, "__init__", lambda *args, **kwargs: pytest.fail("a tracer was made"))
@@ -279,7 +281,7 @@ async def test_the_offline_engine_asks_for_the_tools_before_it_answers() -> None
     ]
 
 
-async def test_streams_word_by_word_and_lets_others_run_between() -> None:
+async def test_the_offline_engine_streams_word_by_word_and_lets_other_tasks_run_in_between() -> None:
     turns = 0
 
     async def others() -> None:
@@ -298,7 +300,7 @@ async def test_streams_word_by_word_and_lets_others_run_between() -> None:
     assert turns >= len(pieces)
 
 
-async def test_it_is_an_engine() -> None:
+async def test_the_agent_is_an_engine_that_may_be_started_and_closed_twice() -> None:
     engine: Agent = GraphAgent(Offline(), toolbox(), "", "offline", languages=frozenset({"en"}))
     await engine.start()
     await engine.start()
@@ -311,7 +313,7 @@ async def test_it_is_an_engine() -> None:
 
 
 @pytest.mark.parametrize("pure", [False, True])
-async def test_a_tool_with_effects_waits_until_the_answer_is_wanted(pure: bool) -> None:
+async def test_only_a_tool_with_effects_waits_until_the_answer_is_wanted(pure: bool) -> None:
     ran = asyncio.Event()
 
     @tool

@@ -47,7 +47,7 @@ async def test_a_model_that_takes_too_long_is_stopped(said: list[str]) -> None:
     assert model.answers == [["stopped"]]
 
 
-async def test_each_request_has_its_own_time_and_slow_ears_take_none_of_it() -> None:
+async def test_each_request_has_its_own_timeout_and_a_slow_consumer_uses_up_none_of_it() -> None:
     model = Script(answers=[["Well, ", call("clock")], ["it is ", "late."]])
     agent = GraphAgent(model, toolbox(), "", "test", timeout_s=0.2)
     heard = []
@@ -61,7 +61,7 @@ async def test_each_request_has_its_own_time_and_slow_ears_take_none_of_it() -> 
 # History ------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_long_history_is_told_from_a_later_message_of_the_user_on() -> None:
+async def test_a_long_history_is_shortened_to_begin_with_a_later_message_of_the_user() -> None:
     model = Script(answers=[["Yes."]])
     await answered(model, talk(30), history_max_tokens=300)
     system, first, *_, last = model.given[0]
@@ -70,7 +70,7 @@ async def test_a_long_history_is_told_from_a_later_message_of_the_user_on() -> N
 
 
 @pytest.mark.parametrize("most", range(0, 2_000, 37))
-def test_what_is_told_is_the_end_of_the_conversation_and_as_much_as_fits(most: int) -> None:
+def test_the_model_gets_as_much_of_the_end_of_the_history_as_fits(most: int) -> None:
     history = talk(20)
     whole, told = to_messages(history, "Be brief."), to_messages(history, "Be brief.", most)
     assert told[0] == whole[0], "the persona stays"
@@ -81,18 +81,18 @@ def test_what_is_told_is_the_end_of_the_conversation_and_as_much_as_fits(most: i
     assert len(told) == len(whole) or tokens(more) > most, "two messages more would not fit"
 
 
-def test_a_short_history_is_told_whole() -> None:
+def test_the_model_gets_a_short_history_whole() -> None:
     history = talk(3)
     assert to_messages(history, "Be brief.", 1_000) == to_messages(history, "Be brief.")
 
 
-def test_of_a_history_that_is_very_long_no_more_is_looked_at_than_fits() -> None:
+def test_old_messages_of_a_very_long_history_are_not_even_examined() -> None:
     """Ten thousand messages, as an import may have, took a tenth of a second of all sessions' time in each turn."""
     unseen = cast("History", (None,) * 3)
     assert to_messages(unseen + talk(30), "Be brief.", 300) == to_messages(talk(30), "Be brief.", 300)
 
 
-def test_other_scripts_have_more_tokens_a_letter() -> None:
+def test_devanagari_counts_as_more_tokens_per_character_than_latin() -> None:
     """ "नमस्ते" is six characters, and about as many tokens as six English words' letters would not be."""
     assert tokens([HumanMessage("नमस्ते दुनिया " * 10)]) > 2 * tokens([HumanMessage("hello worlds! " * 10)])
 
@@ -115,7 +115,7 @@ class Service:
         self.done.append("probe")
 
 
-async def test_its_service_is_started_probed_and_closed() -> None:
+async def test_the_agent_starts_probes_and_closes_its_service() -> None:
     service = Service()
     agent = GraphAgent(Script(answers=[]), [], "", "test", service=service)
     await agent.start()
@@ -124,7 +124,7 @@ async def test_its_service_is_started_probed_and_closed() -> None:
     assert service.done == ["start", "probe", "close"]
 
 
-async def test_without_one_there_is_nothing_to_do() -> None:
+async def test_an_agent_without_a_service_starts_probes_and_closes_without_an_error() -> None:
     agent = GraphAgent(Script(answers=[]), [], "", "test")
     await agent.start()
     await agent.probe()

@@ -84,7 +84,7 @@ async def reply(*answers: list[Any], wanted: bool = True, **options: Any) -> Asy
 CALL = [call("slow")]
 
 
-async def test_a_slow_tool_is_covered_before_its_answer_comes() -> None:
+async def test_a_slow_tool_gets_a_filler_before_the_answer() -> None:
     async with reply(CALL, ["It is ", "done."]) as heard:
         filler = await heard.next()
         assert isinstance(filler, Filler)
@@ -93,13 +93,13 @@ async def test_a_slow_tool_is_covered_before_its_answer_comes() -> None:
         assert await heard.rest() == [" It is ", "done."]
 
 
-async def test_a_quick_tool_is_not_and_nothing_is_delayed() -> None:
+async def test_a_quick_tool_gets_no_filler_and_delays_nothing() -> None:
     async with reply(CALL, ["Done."], filler_s=60) as heard:
         heard.slow.done.set()
         assert await heard.rest() == ["Done."]
 
 
-async def test_nothing_is_added_to_what_the_model_says_itself() -> None:
+async def test_a_model_that_speaks_before_a_slow_tool_call_gets_no_filler() -> None:
     async with reply(["Let me see.", *CALL], CALL, ["Done."]) as heard:
         assert await heard.next() == "Let me see."
         await heard.slow.begun.wait()
@@ -110,7 +110,7 @@ async def test_nothing_is_added_to_what_the_model_says_itself() -> None:
         assert await heard.rest() == [" Done."]
 
 
-async def test_a_second_call_without_a_word_is_covered_and_set_apart() -> None:
+async def test_a_second_tool_call_without_words_gets_a_filler_set_apart_by_a_space() -> None:
     async with reply(["Let me see.", *CALL], CALL, ["Done."]) as heard:
         await heard.slow.begun.wait()
         heard.slow.done.set()
@@ -124,7 +124,7 @@ async def test_a_second_call_without_a_word_is_covered_and_set_apart() -> None:
         assert await heard.rest() == [" Done."]
 
 
-async def test_an_answer_that_nobody_may_want_is_not_covered_until_it_is_wanted() -> None:
+async def test_a_preemptive_reply_gets_no_filler_until_the_reply_is_wanted() -> None:
     async with reply(CALL, ["Done."], wanted=False) as heard:
         await heard.slow.begun.wait()
         await asyncio.sleep(3 * SOON_S)
@@ -135,7 +135,7 @@ async def test_an_answer_that_nobody_may_want_is_not_covered_until_it_is_wanted(
         assert await heard.rest() == [" Done."]
 
 
-async def test_a_very_slow_tool_is_covered_again_with_other_words(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_very_slow_tool_gets_more_fillers_and_none_twice_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fillers, "AGAIN_S", 2 * SOON_S)
     async with reply(CALL, ["Done."]) as heard:
         said = [await heard.next() for _ in range(7)]
@@ -145,7 +145,7 @@ async def test_a_very_slow_tool_is_covered_again_with_other_words(monkeypatch: p
         await heard.rest()
 
 
-async def test_the_next_tool_does_not_say_again_what_was_just_said() -> None:
+async def test_a_tool_call_soon_after_a_filler_gets_no_second_filler() -> None:
     async with reply(CALL, CALL, ["Done."]) as heard:
         assert isinstance(await heard.next(), Filler)
         first, heard.slow.done = heard.slow.done, asyncio.Event()
@@ -158,7 +158,7 @@ async def test_the_next_tool_does_not_say_again_what_was_just_said() -> None:
         assert await heard.rest() == [" Done."]
 
 
-async def test_a_language_without_fillers_is_silent() -> None:
+async def test_a_language_without_filler_phrases_gets_no_filler() -> None:
     async with reply(CALL, ["Zrobione."], language="pl") as heard:
         await heard.slow.begun.wait()
         await asyncio.sleep(3 * SOON_S)
@@ -166,7 +166,7 @@ async def test_a_language_without_fillers_is_silent() -> None:
         assert await heard.rest() == ["Zrobione."]
 
 
-async def test_a_filler_is_no_answer() -> None:
+async def test_a_filler_does_not_count_as_an_answer() -> None:
     @tool
     async def slow() -> str:
         """Take long."""
@@ -241,7 +241,7 @@ async def test_a_tool_with_effects_does_not_run_twice_when_its_model_fails_after
     assert booking.made == 1
 
 
-async def test_after_tools_without_effects_another_try_is_made() -> None:
+async def test_a_model_that_fails_after_a_tool_without_effects_is_tried_again() -> None:
     booking = Booking(pure=True)
     chain = AgentChain([booking.agent("groq", BOOK, FAILED, BOOK, ["Done."])], RULES)
     await chain.start()
@@ -251,7 +251,9 @@ async def test_after_tools_without_effects_another_try_is_made() -> None:
 
 @pytest.mark.parametrize(("work_s", "wanted_after_s"), [(0.4, 0.0), (0.0, 0.4)], ids=["works", "waits"])
 @pytest.mark.parametrize("pure", [True, False])
-async def test_a_slow_tool_is_no_failure_of_its_agent(work_s: float, wanted_after_s: float, pure: bool) -> None:
+async def test_a_slow_tool_does_not_count_as_a_failure_of_its_agent(
+    work_s: float, wanted_after_s: float, pure: bool
+) -> None:
     booking = Booking(work_s, pure)
     chain = AgentChain([booking.agent("groq", BOOK, ["Done."]), booking.agent("other", BOOK, ["Twice."])], RULES)
     await chain.start()
@@ -260,7 +262,7 @@ async def test_a_slow_tool_is_no_failure_of_its_agent(work_s: float, wanted_afte
     assert chain.health[0].ready
 
 
-async def test_a_model_that_hangs_after_a_tool_without_effects_is_not_waited_for() -> None:
+async def test_the_next_agent_answers_when_a_model_hangs_after_a_tool_without_effects() -> None:
     booking = Booking(pure=True)
     hangs = booking.agent("groq", BOOK, [asyncio.Event()])
     chain = AgentChain([hangs, booking.agent("other", ["Hello."])], RULES)

@@ -28,7 +28,7 @@ def words(text: str, start_s: float) -> list[Word]:
     return [Word(word, start_s + index) for index, word in enumerate(text.split(), 1)]
 
 
-def test_each_word_is_given_to_one_utterance_once_it_has_ended() -> None:
+def test_the_oracle_gives_each_word_to_one_utterance_after_the_end_of_the_word() -> None:
     oracle = Oracle()
     oracle.announce(words("one two three", 0), "short")
     first = oracle.begin()
@@ -39,19 +39,19 @@ def test_each_word_is_given_to_one_utterance_once_it_has_ended() -> None:
     assert oracle.begin().end(9.0) == ""
 
 
-def test_words_nobody_asked_for_are_forgotten() -> None:
+def test_the_oracle_forgets_words_that_no_utterance_asked_for() -> None:
     oracle = Oracle()
     oracle.announce(words("not heard", 0), "short")
     oracle.announce(words("heard", 5), "story")
     assert oracle.begin().end(9.0) == "heard"
 
 
-def test_a_sentence_tells_its_reply() -> None:
+def test_a_sentence_of_the_stub_agent_names_its_reply() -> None:
     assert len(tokens("short", 3)) == tokens("story", 3).index("now. ") + 1 == 12
     assert name_in("".join(tokens("story", 27))) == name_in("".join(tokens("okay", 27))) == "bravo"
 
 
-async def test_the_stub_recogniser_answers_a_pause_and_the_end() -> None:
+async def test_the_stub_recogniser_gives_a_transcript_at_a_pause_and_at_the_end() -> None:
     stage = Stage()
     now_s = time.monotonic()
     stage.oracle.announce([Word("wait", now_s - 1), Word("please", now_s - 0.5), Word("never", now_s + 60)], "short")
@@ -69,7 +69,7 @@ async def test_the_stub_recogniser_answers_a_pause_and_the_end() -> None:
     ]
 
 
-async def test_the_ear_of_the_simulated_service_hears_in_loud_sound_what_was_announced() -> None:
+async def test_the_simulated_recogniser_finds_the_announced_words_in_loud_sound_only() -> None:
     stage = Stage()
     ear = OracleEar(stage.oracle)
     said_s = time.monotonic()
@@ -82,7 +82,7 @@ async def test_the_ear_of_the_simulated_service_hears_in_loud_sound_what_was_ann
     assert await ear.words(0, all_heard=True) == []
 
 
-def test_a_cough_has_an_onset_and_no_words() -> None:
+def test_the_onset_and_the_end_of_a_cough_are_found_in_its_sound() -> None:
     made = clip("cough", Audio.joined([Audio.silence(0.2, RATE_HZ), cough(1)], RATE_HZ), ())
     assert 0.19 < made.onset_s < 0.22
     assert made.end_s > 0.5
@@ -116,14 +116,14 @@ def verdict(frames: list[HeardFrame]) -> str:
     return judge(overlap, Track(frames, SENTENCES)).verdict
 
 
-def test_the_verdict_is_heard() -> None:
+def test_the_verdict_is_judged_from_the_sound_that_was_received() -> None:
     assert verdict(received((0, 3.0))) == "went on"
     assert verdict(received((0, 1.0), (None, 0.5), (RATE_HZ, 1.5))) == "went on"
     assert verdict(received((0, 1.0), (None, 0.5), (10 * RATE_HZ, 1.5))) == "new reply"
     assert verdict(received((0, 1.0), (None, 2.0))) == "dropped"
 
 
-def test_runs_are_apart_by_silence_received_or_by_nothing() -> None:
+def test_long_silence_or_missing_frames_separate_runs_of_the_voice() -> None:
     frames = received((0, 1.0), (None, 0.06), (0, 0.5), (None, 0.2), (0, 0.5))
     late = [HeardFrame(frame.audio, frame.arrived_s + 1.0) for frame in received((0, 0.2))]
     found = runs(frames[:-1] + [HeardFrame(each.audio, each.arrived_s + frames[-1].arrived_s) for each in late])
@@ -132,7 +132,7 @@ def test_runs_are_apart_by_silence_received_or_by_nothing() -> None:
     assert isinstance(found[0], Run)
 
 
-def test_figures_become_a_table() -> None:
+def test_the_table_shows_the_median_the_p95_and_the_counts_of_each_figure() -> None:
     one, other = Figures(), Figures()
     for value in range(1, 21):
         one.add("gap", float(value))

@@ -66,7 +66,9 @@ def chains(engines: Engines) -> dict[str, list[str]]:
     ],
     ids=str,
 )
-async def test_chains(settings: dict[str, Any], stt: list[str], llm: list[str], tts: list[str]) -> None:
+async def test_the_settings_choose_the_engine_chain_of_each_stage(
+    settings: dict[str, Any], stt: list[str], llm: list[str], tts: list[str]
+) -> None:
     engines = build.build(config.load(**settings))
     assert chains(engines) == {"stt": stt, "llm": llm, "tts": tts}
     await engines.close()
@@ -95,7 +97,7 @@ async def test_chains(settings: dict[str, Any], stt: list[str], llm: list[str], 
     ],
     ids=str,
 )
-async def test_what_auto_finds_stands_between_the_keys_and_the_embedded_model(
+async def test_auto_puts_discovered_models_between_keyed_services_and_the_offline_engine(
     settings: dict[str, Any], found: Found, llm: list[str]
 ) -> None:
     engines = build.build(config.load(**settings), found)
@@ -116,12 +118,12 @@ async def test_what_auto_finds_stands_between_the_keys_and_the_embedded_model(
         ("::1", "http://[::1]:11434"),
     ],
 )
-def test_ollamas_own_variable_says_where_it_is(setting: str, address: str) -> None:
+def test_the_ollama_host_variable_becomes_a_complete_address(setting: str, address: str) -> None:
     assert config.load(ollama_host=setting).ollama_host == address
 
 
 @pytest.mark.parametrize("setting", ["ftp://gpu.lan", "me:secret@gpu.lan", "gpu.lan:none", "http://"])
-def test_what_is_no_address_of_ollamas_is_refused_without_its_value(setting: str) -> None:
+def test_an_invalid_ollama_host_is_refused_without_showing_its_value(setting: str) -> None:
     with pytest.raises(SettingsError, match="OLLAMA_HOST: must be") as raised:
         config.load(ollama_host=setting)
     assert "secret" not in str(raised.value)
@@ -136,7 +138,9 @@ def test_what_is_no_address_of_ollamas_is_refused_without_its_value(setting: str
     ],
     ids=str,
 )
-def test_the_host_of_a_service_is_told_where_the_operator_chose_it(settings: dict[str, Any], host: str | None) -> None:
+def test_the_host_of_a_service_is_given_only_where_the_operator_chose_it(
+    settings: dict[str, Any], host: str | None
+) -> None:
     assert build.host_of("openai", config.load(**settings)) == host
     assert build.host_of("offline", config.load(**settings)) is None
 
@@ -168,7 +172,9 @@ def test_the_host_of_a_service_is_told_where_the_operator_chose_it(settings: dic
     ],
     ids=str,
 )
-def test_what_cannot_be_used_is_said_in_one_line(settings: dict[str, Any], complaint: str) -> None:
+def test_unusable_settings_are_refused_with_one_line_that_names_the_setting(
+    settings: dict[str, Any], complaint: str
+) -> None:
     with pytest.raises(SettingsError) as raised:
         build.build(config.load(**settings))
     assert complaint in str(raised.value).splitlines()

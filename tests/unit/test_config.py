@@ -19,11 +19,11 @@ def example() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_]+=", line))
 
 
-def test_the_example_names_exactly_the_settings() -> None:
+def test_the_env_example_names_exactly_the_settings() -> None:
     assert sorted(example()) == sorted(name.upper() for name in Settings.model_fields)
 
 
-def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_env_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     default = config.load()
     for name, value in example().items():
         monkeypatch.setenv(name, value)
@@ -71,7 +71,9 @@ def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None
         ("INTERRUPTED_HISTORY", "forget", "'heard' or 'merge'"),
     ],
 )
-def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, complaint: str) -> None:
+def test_an_invalid_setting_is_refused_with_one_line_that_names_the_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, complaint: str
+) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as raised:
         config.load()
@@ -80,7 +82,7 @@ def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, valu
     assert complaint in line
 
 
-def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_invalid_settings_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAD_STOP_MS", "x")
     monkeypatch.setenv("LOG_LEVEL", "x")
     with pytest.raises(SettingsError) as raised:
@@ -88,7 +90,7 @@ def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(str(raised.value).splitlines()) == 2
 
 
-def test_settings_are_forgiving_in_what_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_ignore_letter_case_and_surrounding_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"STT_ENGINE": " Auto ", "LOG_LEVEL": "debug", "GROQ_API_KEY": "  ", "LANGUAGE": "EN"}.items():
         monkeypatch.setenv(name, value)
     settings = config.load()
@@ -96,7 +98,9 @@ def test_settings_are_forgiving_in_what_does_not_matter(monkeypatch: pytest.Monk
     assert settings.groq_api_key is None
 
 
-def test_engines_are_listed_with_commas_and_addresses_lose_their_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engine_lists_are_split_at_commas_and_addresses_lose_their_trailing_slash(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("TTS_ENGINE", " gTTS , espeak,")
     monkeypatch.setenv("DEEPGRAM_BASE_URL", "ws://127.0.0.1:8080/ ")
     monkeypatch.setenv("GROQ_API_KEY", " gsk_x\n")
@@ -107,7 +111,7 @@ def test_engines_are_listed_with_commas_and_addresses_lose_their_slash(monkeypat
     assert settings.groq_api_key.get_secret_value() == "gsk_x"
 
 
-def test_a_bad_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_refusal_of_an_invalid_key_does_not_show_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROQ_API_KEY", "gsk_secret with spaces")
     with pytest.raises(SettingsError) as raised:
         config.load()
@@ -121,14 +125,16 @@ def test_a_bad_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ("APP_PASSWORD", "APP_PASSWORD: is set, without APP_USERNAME"),
     ],
 )
-def test_half_a_login_is_none(monkeypatch: pytest.MonkeyPatch, name: str, line: str) -> None:
+def test_a_username_without_a_password_or_a_password_without_a_username_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, line: str
+) -> None:
     monkeypatch.setenv(name, "secret words")
     with pytest.raises(SettingsError) as raised:
         config.load()
     assert str(raised.value) == line
 
 
-def test_secrets_do_not_show() -> None:
+def test_the_settings_show_no_secrets_when_printed() -> None:
     login = {"app_username": "ann", "app_password": SecretStr("hush")}
     settings = config.load(groq_api_key=SecretStr("gsk_hidden"), turn_credential=SecretStr("hush"), **login)
     assert "gsk_hidden" not in f"{settings} {settings!r}"
@@ -149,7 +155,9 @@ def test_secrets_do_not_show() -> None:
         ({"TURN_PROVIDER": "cloudflare"}, "TURN_PROVIDER: cloudflare needs CLOUDFLARE_TURN_KEY_ID"),
     ],
 )
-def test_a_relay_without_its_keys_is_none(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], line: str) -> None:
+def test_a_turn_relay_without_its_credentials_is_refused(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], line: str
+) -> None:
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as raised:
@@ -157,7 +165,7 @@ def test_a_relay_without_its_keys_is_none(monkeypatch: pytest.MonkeyPatch, setti
     assert str(raised.value) == line
 
 
-def test_on_a_space_other_limits_hold_where_none_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hugging_face_space_has_its_own_defaults_for_unset_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = config.load()
     monkeypatch.setenv("SPACE_ID", "me/voice-bot")
     monkeypatch.setenv("SPACE_HOST", "me-voice-bot.hf.space")
@@ -174,7 +182,7 @@ def test_on_a_space_other_limits_hold_where_none_are_set(monkeypatch: pytest.Mon
     assert config.load().trusted_proxies == 0
 
 
-def test_a_space_with_the_key_of_a_paid_service_has_a_limit_of_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_space_with_the_key_of_a_paid_service_limits_the_turns_per_day(monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.load(space_id="me/bot").turns_per_day == 0, "the embedded engines cost nothing"
     assert config.load(space_id="me/bot", groq_api_key="  ").turns_per_day == 0
     for key in space.PAID_KEYS:

@@ -25,7 +25,7 @@ SCRAPED = {"job", "instance"}
 UNITS = {"short", "s", "percentunit", "bytes"}
 
 
-def test_the_page_is_the_register() -> None:
+def test_the_metrics_page_is_the_one_generated_from_the_metrics() -> None:
     page = (DOCS / "metrics.md").read_text("utf-8")
     assert page == document(), "run `python -m voicebot.metrics_document > docs/metrics.md`"
 
@@ -76,7 +76,7 @@ ASKED = [(panel["title"], query) for panel in PANELS for query in queries(panel)
 
 
 @pytest.mark.parametrize(("title", "query"), ASKED)
-def test_a_query_asks_for_figures_and_labels_that_there_are(title: str, query: str) -> None:
+def test_a_query_uses_only_existing_metrics_and_labels(title: str, query: str) -> None:
     expression, known = parsed(query), series()
     assert selectors(expression), title
     for selector in selectors(expression):
@@ -97,21 +97,21 @@ def test_a_query_asks_for_figures_and_labels_that_there_are(title: str, query: s
 
 
 @pytest.mark.parametrize("panel", [panel for panel in PANELS if "targets" in panel], ids=lambda panel: panel["title"])
-def test_a_legend_names_labels_that_its_query_leaves(panel: Any) -> None:
+def test_a_legend_uses_only_labels_that_its_query_preserves(panel: Any) -> None:
     for target in panel["targets"]:
         grouped = re.findall(r"sum by \(([^)]*)\)|min by \(([^)]*)\)", target["expr"])
         left = {label.strip() for groups in grouped for group in groups for label in group.split(",")} or SCRAPED
         assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= left
 
 
-def test_most_of_our_figures_are_shown() -> None:
+def test_the_dashboard_shows_each_of_our_metrics() -> None:
     asked = {selector.name for _, query in ASKED for selector in selectors(parsed(query))}
     ours = {figure.name for figure in Metrics().figures}
     shown = {re.sub(r"_(total|bucket)$", "", name) for name in asked}
     assert ours - shown == set()
 
 
-def test_panels_are_told_apart_and_do_not_overlap() -> None:
+def test_panels_have_different_ids_and_do_not_overlap() -> None:
     ids = [panel["id"] for panel in PANELS]
     assert len(set(ids)) == len(ids)
     places = [panel["gridPos"] for panel in PANELS]
@@ -123,7 +123,7 @@ def test_panels_are_told_apart_and_do_not_overlap() -> None:
         assert beside or above, (one["title"], other["title"])
 
 
-def test_each_panel_says_what_it_shows_in_which_unit_and_from_the_chosen_source() -> None:
+def test_each_panel_has_a_description_a_known_unit_and_the_chosen_data_source() -> None:
     for panel in PANELS:
         if panel["type"] == "row":
             continue
@@ -135,7 +135,7 @@ def test_each_panel_says_what_it_shows_in_which_unit_and_from_the_chosen_source(
         assert len(set(refs)) == len(refs)
 
 
-def test_it_can_be_imported_anywhere() -> None:
+def test_the_dashboard_has_no_id_and_defines_exactly_the_variables_it_uses() -> None:
     assert "id" not in BOARD
     assert BOARD["schemaVersion"] >= 39
     variables = {variable["name"]: variable for variable in BOARD["templating"]["list"]}

@@ -88,7 +88,7 @@ class Talker:
         await self.changed.until(lambda: True if len(self.finals) >= count else None, 10, f"{count} finals")
 
 
-async def test_the_uploads_of_one_session_wait_in_their_order_and_do_not_starve_another() -> None:
+async def test_uploads_of_one_session_are_transcribed_in_order_and_starve_no_other_session() -> None:
     worker = OneWorker()
     async with asyncio.TaskGroup() as group:
         busy = await Talker.with_ears(Recogniser(worker, "busy"), group)
@@ -107,7 +107,7 @@ async def test_the_uploads_of_one_session_wait_in_their_order_and_do_not_starve_
     assert [final.text for final in busy.finals] == [f"busy {number}" for number in range(1, 31)], "nothing is lost"
 
 
-async def test_uploads_that_come_too_fast_are_waited_with() -> None:
+async def test_a_session_with_eight_unfinished_uploads_waits_before_the_next_upload() -> None:
     worker = OneWorker()
     async with asyncio.TaskGroup() as group:
         busy = await Talker.with_ears(Recogniser(worker, "busy"), group)
@@ -122,7 +122,7 @@ async def test_uploads_that_come_too_fast_are_waited_with() -> None:
         await busy.until_finals(8)
 
 
-async def test_an_utterance_too_many_is_not_kept_and_says_so() -> None:
+async def test_an_utterance_beyond_the_64_that_may_wait_is_refused_with_an_error() -> None:
     worker = OneWorker()
     async with asyncio.TaskGroup() as group:
         busy = await Talker.with_ears(Recogniser(worker, "busy"), group)
@@ -136,7 +136,7 @@ async def test_an_utterance_too_many_is_not_kept_and_says_so() -> None:
     assert sum(bool(final.text) for final in busy.finals) == 64
 
 
-async def test_a_failed_final_comes_when_the_user_has_finished() -> None:
+async def test_a_failed_transcript_is_posted_only_after_the_user_has_finished() -> None:
     class Dying(Recogniser):
         async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
             raise EngineError("scripted", "it died")
@@ -154,7 +154,7 @@ async def test_a_failed_final_comes_when_the_user_has_finished() -> None:
     assert talker.finals[0].error == "scripted: it died"
 
 
-async def test_what_is_uploaded_right_after_the_bot_stopped_waiting_for_it_is_a_new_utterance() -> None:
+async def test_an_upload_after_the_bot_gave_up_an_utterance_is_a_new_utterance() -> None:
     worker = OneWorker()
     worker.gate.set()
     async with asyncio.TaskGroup() as group:

@@ -89,18 +89,18 @@ def own_imports(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)
-def test_nothing_imports_upwards(path: Path) -> None:
+def test_a_module_imports_only_from_its_own_layer_and_those_below(path: Path) -> None:
     upward = [name for name in own_imports(path) if layer(name) > layer(name_of(path))]
     assert upward == [], f"{name_of(path)} imports upwards"
 
 
 @pytest.mark.parametrize("path", [path for path in modules() if name_of(path).startswith("core.")], ids=name_of)
-def test_the_core_is_pure(path: Path) -> None:
+def test_the_core_imports_no_io_time_threading_or_framework_modules(path: Path) -> None:
     assert {name.split(".")[0] for name in imports(path)} & PURE_MAY_NOT == set()
 
 
 @pytest.mark.parametrize("path", [path for path in modules() if name_of(path).startswith("engines.")], ids=name_of)
-def test_engines_do_not_know_one_another(path: Path) -> None:
+def test_engines_do_not_import_one_another(path: Path) -> None:
     """What `build` names is an engine; the other modules of its stage are its parts."""
     own = name_of(path).split(".")
     for name in own_imports(path):
@@ -110,7 +110,7 @@ def test_engines_do_not_know_one_another(path: Path) -> None:
             assert parts[:3] == own[:3] or name not in ENGINES, f"{name_of(path)} imports the engine {name}"
 
 
-def test_only_the_settings_read_the_environment() -> None:
+def test_only_the_worker_environment_module_reads_the_environment_directly() -> None:
     """pydantic does it for them. Beside them one module reads it, to hand a few variables on to worker processes."""
     readers = [name_of(path) for path in modules() if {"os.environ", "os.getenv"} & _attributes(path)]
     assert readers == ["engines.worker.environment"]

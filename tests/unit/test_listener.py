@@ -51,7 +51,7 @@ class Ear:
         return Audio.joined(self.sound[number], 16_000)
 
 
-def test_a_bot_that_is_hard_to_interrupt_hears_as_well_as_ever_when_it_is_silent() -> None:
+def test_hard_sensitivity_needs_longer_speech_only_while_the_bot_speaks() -> None:
     """Over its voice 160 ms of speech begin an utterance, in silence 96."""
     ear = Ear()
     ear.listener.demand(Sensitivity.HARD.demands)
@@ -79,7 +79,7 @@ def test_a_bot_that_is_hard_to_interrupt_hears_as_well_as_ever_when_it_is_silent
 
 @pytest.mark.parametrize("rate_hz", [48_000, 44_100, 16_000, 8_000])
 @pytest.mark.parametrize("piece_s", [0.01, 0.02, 0.5])
-def test_speech_in_silence_is_one_utterance_whole(rate_hz: int, piece_s: float) -> None:
+def test_speech_between_silences_becomes_one_complete_utterance(rate_hz: int, piece_s: float) -> None:
     ear = Ear()
     ear.hear(Audio.silence(1, rate_hz), piece_s)
     ear.hear(loud(1.0, rate_hz), piece_s)
@@ -109,7 +109,7 @@ def test_two_utterances_share_no_sound() -> None:
     assert total_s <= 2 * 1.05 + PRE_ROLL_S
 
 
-def test_the_rate_may_change() -> None:
+def test_the_sample_rate_may_change_within_an_utterance() -> None:
     ear = Ear()
     ear.hear(loud(0.5, 48_000))
     ear.hear(loud(0.5, 16_000))
@@ -117,7 +117,7 @@ def test_the_rate_may_change() -> None:
     assert ear.utterance(1).duration_s == pytest.approx(1.5, abs=0.1)
 
 
-def test_a_pause_in_speech_is_marked_and_so_is_its_end() -> None:
+def test_a_pause_in_speech_and_the_continuation_after_the_pause_are_reported() -> None:
     ear = Ear()
     for audio in (loud(0.5), Audio.silence(0.3, 48_000), loud(0.5), Audio.silence(0.7, 48_000)):
         ear.hear(audio)
@@ -128,7 +128,7 @@ def test_a_pause_in_speech_is_marked_and_so_is_its_end() -> None:
 
 
 @pytest.mark.parametrize(("patience_s", "ends_s"), [(0.2, 0.224), (1.0, 1.024)])
-def test_an_utterance_ends_when_patience_does(patience_s: float, ends_s: float) -> None:
+def test_an_utterance_ends_after_its_own_endpointing_delay(patience_s: float, ends_s: float) -> None:
     ear = Ear()
     ear.hear(loud(0.5))
     ear.listener.set_patience(1, patience_s)
@@ -141,7 +141,7 @@ def test_an_utterance_ends_when_patience_does(patience_s: float, ends_s: float) 
     assert isinstance(ear.edges[-1], SpeechEnded), "another utterance has its own"
 
 
-def test_loudness_is_told_while_an_utterance_lasts_and_at_its_end() -> None:
+def test_the_loudness_of_an_utterance_is_measured_during_it_and_at_its_end() -> None:
     ear = Ear()
     quiet = Audio(loud(0.5).samples // 4, 48_000)
     meanwhile: list[float | None] = []
@@ -157,7 +157,7 @@ def test_loudness_is_told_while_an_utterance_lasts_and_at_its_end() -> None:
     assert at_the_end == pytest.approx([loud(0.5).level_dbfs, loud(0.5).level_dbfs - 12], abs=1.5)
 
 
-def test_a_click_is_suspected_for_a_moment() -> None:
+def test_a_click_is_suspected_as_speech_for_a_moment_and_starts_no_utterance() -> None:
     ear = Ear()
     ear.hear(Audio.joined([Audio.silence(0.5, 48_000), loud(0.03), Audio.silence(0.5, 48_000)], 48_000))
     assert ear.edges == []
@@ -165,7 +165,7 @@ def test_a_click_is_suspected_for_a_moment() -> None:
     assert not ear.listener.hears_speech
 
 
-def test_what_is_much_fainter_than_the_voice_was_is_silence_whatever_the_detector_thinks() -> None:
+def test_sound_much_fainter_than_the_speech_before_is_silence_whatever_the_vad_detects() -> None:
     """The loudness detector calls all of this speech, as Silero does with the end of a word."""
     ear = Ear(Everything())
     faint = Audio((loud(1.0).samples * 0.04).astype(np.int16), 48_000)
@@ -181,7 +181,7 @@ class Everything(LoudnessVad):
         return 1.0
 
 
-def test_the_bots_own_voice_coming_back_begins_nothing() -> None:
+def test_the_echo_of_the_bot_starts_no_utterance_after_the_first_tenths_of_a_second() -> None:
     """The first of it may: the delay is not known yet."""
     ear = Ear(Everything())
     voice = babble(4.5)
@@ -197,7 +197,7 @@ def test_the_bots_own_voice_coming_back_begins_nothing() -> None:
     assert all(at_s < 0.6 for at_s in started), started
 
 
-def test_after_an_echo_the_bots_voice_is_given_time_and_a_silent_bot_is_never_deaf(
+def test_speech_after_an_echo_is_delayed_while_the_bot_speaks_and_not_when_it_is_silent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """So that the detector hears enough of it at a stretch; the sound itself is LoudnessVad's: loud is speech."""
@@ -238,7 +238,7 @@ def over_the_bot(ear: Ear, duration_s: float, *, speech: bool) -> None:
         ear.hear(loud(0.02) if speech else Audio.silence(0.02, 48_000))
 
 
-def test_the_first_sound_over_the_bots_voice_is_judged_when_there_is_enough_of_it_and_none_of_it_is_lost() -> None:
+def test_the_first_speech_over_the_bot_is_judged_once_long_enough_and_none_of_it_is_lost() -> None:
     """The sound may be the echo of the bot, and its first tenths of a second are too little to tell."""
     ear = Ear()
     over_the_bot(ear, 0.3, speech=False)
@@ -256,14 +256,14 @@ def test_the_first_sound_over_the_bots_voice_is_judged_when_there_is_enough_of_i
     assert ear.edges == [SpeechStarted(2)], "what there is to learn has been learnt"
 
 
-def test_speech_over_a_bot_that_the_microphone_has_not_heard_for_a_second_is_judged_at_once() -> None:
+def test_speech_over_a_bot_without_echo_for_a_second_starts_an_utterance_at_once() -> None:
     ear = Ear()
     over_the_bot(ear, 1.1, speech=False)
     over_the_bot(ear, 0.16, speech=True)
     assert ear.edges == [SpeechStarted(1)]
 
 
-def test_a_user_who_speaks_on_as_the_bot_begins_is_heard_at_once() -> None:
+def test_speech_right_after_the_first_sound_of_the_bot_starts_an_utterance_at_once() -> None:
     """No echo comes so soon after the bot's first sound."""
     ear = Ear()
     over_the_bot(ear, 0.1, speech=False)

@@ -48,7 +48,7 @@ def names(options: list[dict[str, str]]) -> list[str]:
     return [option["value"] for option in options]
 
 
-def test_the_embedded_engines_offer_no_more_than_they_can(embedded: Options) -> None:
+def test_the_embedded_engines_offer_only_english_and_the_assistant_persona(embedded: Options) -> None:
     view = embedded.view()
     assert names(view["language"]) == ["en"]
     assert names(view["persona"]) == ["assistant"], "the embedded model is only itself"
@@ -56,7 +56,7 @@ def test_the_embedded_engines_offer_no_more_than_they_can(embedded: Options) -> 
     assert {"en", "en-us+f3"} <= set(names(view["engines"]["tts"][1]["voices"]["en"]))
 
 
-def test_cloud_engines_offer_more(cloud: Options) -> None:
+def test_cloud_engines_offer_more_languages_personas_and_engines(cloud: Options) -> None:
     view = cloud.view()
     assert {"de", "en", "es", "fr", "hi"} <= set(names(view["language"]))
     assert [each["label"] for each in view["persona"]] == [
@@ -74,12 +74,12 @@ def test_cloud_engines_offer_more(cloud: Options) -> None:
     )
 
 
-def test_an_engine_that_could_not_start_is_not_offered() -> None:
+def test_an_engine_that_has_not_started_is_not_offered() -> None:
     options = Options(build(config.load(**CLOUD)), USUAL)
     assert options.view()["engines"] == {"stt": [], "llm": [], "tts": []}
 
 
-def test_what_is_offered_can_be_chosen(cloud: Options) -> None:
+def test_every_offered_language_engine_and_voice_can_be_chosen(cloud: Options) -> None:
     view = cloud.view()
     for language in names(view["language"]):
         german = cloud.chosen({"language": language}, USUAL)
@@ -93,7 +93,7 @@ def test_what_is_offered_can_be_chosen(cloud: Options) -> None:
                     assert cloud.chosen({"tts": engine["name"], "voice": voice}, german).voice == voice
 
 
-def test_what_no_longer_fits_is_the_servers_to_choose_again(cloud: Options) -> None:
+def test_a_change_of_language_or_voice_engine_resets_the_choices_that_no_longer_fit(cloud: Options) -> None:
     british = cloud.chosen({"stt": "moonshine", "tts": "espeak", "voice": "en"}, USUAL)
     assert british == Choices(stt="moonshine", tts="espeak", voice="en")
     assert cloud.chosen({"language": "de"}, british) == Choices(language="de", tts="espeak")
@@ -111,13 +111,15 @@ def test_what_no_longer_fits_is_the_servers_to_choose_again(cloud: Options) -> N
     ],
     ids=str,
 )
-def test_what_there_is_not_is_named_with_what_there_is(changes: dict[str, str], complaint: str, cloud: Options) -> None:
+def test_an_unavailable_choice_is_refused_with_a_list_of_the_available_ones(
+    changes: dict[str, str], complaint: str, cloud: Options
+) -> None:
     with pytest.raises(ChoiceError) as raised:
         cloud.chosen(changes, USUAL)
     assert complaint in str(raised.value)
 
 
-def test_engines_that_are_no_chains_are_offered_as_they_are() -> None:
+def test_options_can_be_chosen_for_engines_without_a_fallback_chain() -> None:
     options = Options(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), USUAL)
     assert options.chosen({"sensitivity": Sensitivity.EASY}, USUAL) == Choices(sensitivity=Sensitivity.EASY)
     assert names(options.view()["language"]) == ["en"]
@@ -130,7 +132,7 @@ def parsed(**fields: Any) -> messages.ClientMessage:
     return messages.parse(json.dumps({"type": "configure", **fields}), 100)
 
 
-def test_only_what_a_message_names_is_changed(cloud: Options) -> None:
+def test_a_configure_message_changes_only_the_choices_that_it_names(cloud: Options) -> None:
     before = Choices(persona="sales", interrupted_history=InterruptedHistory.MERGE)
     message = parsed(sensitivity="hard", tts="espeak")
     assert isinstance(message, ConfigureMessage)
@@ -148,7 +150,7 @@ def test_only_what_a_message_names_is_changed(cloud: Options) -> None:
     ],
     ids=str,
 )
-def test_nonsense_names_its_field(fields: dict[str, Any], complaint: str) -> None:
+def test_the_refusal_of_an_invalid_configure_message_names_the_field(fields: dict[str, Any], complaint: str) -> None:
     with pytest.raises(MessageError) as raised:
         parsed(**fields)
     assert str(raised.value) == complaint

@@ -103,7 +103,7 @@ def idle(state: State) -> bool:
     return state.is_idle and bool(state.history)
 
 
-async def test_a_spoken_turn() -> None:
+async def test_a_spoken_question_is_transcribed_and_answered_aloud() -> None:
     async with running(
         hears=[["what", "what time is it"]], thinks=[["It is ", "ten. ", "Good ", "morning."]]
     ) as session:
@@ -116,7 +116,7 @@ async def test_a_spoken_turn() -> None:
         assert session.stt.heard[0].duration_s == pytest.approx(0.9, abs=0.1)
 
 
-async def test_the_next_sentences_are_synthesised_while_one_plays() -> None:
+async def test_two_sentences_are_synthesised_ahead_of_the_one_to_be_played() -> None:
     async with running(
         thinks=[["First one here. ", "Second one here. ", "Third one here. ", "Fourth. ", "Fifth."]]
     ) as session:
@@ -130,7 +130,7 @@ async def test_the_next_sentences_are_synthesised_while_one_plays() -> None:
         assert len(session.tts.said) == 5
 
 
-async def test_an_interruption_keeps_what_was_heard_and_answers_anew() -> None:
+async def test_an_interruption_keeps_only_the_words_heard_in_the_history_and_is_answered() -> None:
     story = "Once upon a time there was a very curious cat that wanted to see the sea."
     async with running(
         hears=[["what is two plus two"]], thinks=[[story, " And then"], ["Four."]], tts=ToneTts(letter_s=0.1)
@@ -152,7 +152,7 @@ async def test_an_interruption_keeps_what_was_heard_and_answers_anew() -> None:
         assert paused_at > 0
 
 
-async def test_a_backchannel_goes_on_where_it_stopped() -> None:
+async def test_the_reply_resumes_after_a_backchannel_without_a_new_request() -> None:
     async with running(hears=[["uh-huh"]], thinks=[["A sentence that takes some time to say."]]) as session:
         session.bot.post(TextTyped("go"))
         await session.until(lambda state: state.phase is Phase.SPEAKING)
@@ -163,7 +163,7 @@ async def test_a_backchannel_goes_on_where_it_stopped() -> None:
         assert len(session.agent.asked) == 1
 
 
-async def test_cancelling_waits_for_a_request_in_flight() -> None:
+async def test_text_typed_before_the_reply_sounds_cancels_its_request_and_joins_the_question() -> None:
     never = asyncio.Event()
     async with running(thinks=[["Let me ", never], ["Sure."]]) as session:
         session.bot.post(TextTyped("first"))
@@ -174,7 +174,7 @@ async def test_cancelling_waits_for_a_request_in_flight() -> None:
         assert session.agent.closed == 2
 
 
-async def test_what_is_said_while_the_bot_thinks_is_not_lost() -> None:
+async def test_words_spoken_while_the_bot_thinks_join_the_question() -> None:
     thinking = asyncio.Event()
     async with running(hears=[["and also this"]], thinks=[[thinking], ["Both."]]) as session:
         session.bot.post(TextTyped("this"))
@@ -187,7 +187,7 @@ async def test_what_is_said_while_the_bot_thinks_is_not_lost() -> None:
 # Pauses of the user's ---------------------------------------------------------------------------------------------
 
 
-async def test_an_eager_reply_is_ready_when_the_turn_is_over_and_not_heard_before() -> None:
+async def test_a_preemptive_reply_is_ready_but_unheard_until_the_turn_ends() -> None:
     async with running(hears=[[AtPause("what time is it"), "unused"]], thinks=[["It is ten."]]) as session:
         for audio in (loud(0.4), Audio.silence(0.2, 48_000)):
             session.bot.ears.hear(audio)
@@ -202,7 +202,7 @@ async def test_an_eager_reply_is_ready_when_the_turn_is_over_and_not_heard_befor
         assert len(session.agent.asked) == 1
 
 
-async def test_who_speaks_on_is_heard_out_and_the_eager_reply_is_stopped() -> None:
+async def test_a_preemptive_reply_is_cancelled_when_the_user_speaks_on() -> None:
     longer = "what time is it in tokyo"
     hears: list[str | AtPause] = [AtPause("what time is it"), AtPause(longer), longer]
     never = asyncio.Event()
@@ -217,7 +217,7 @@ async def test_who_speaks_on_is_heard_out_and_the_eager_reply_is_stopped() -> No
         assert session.agent.closed == 2, "the first request too"
 
 
-async def test_a_backchannel_resumes_at_its_pause_and_its_utterance_ends_later() -> None:
+async def test_the_reply_resumes_at_the_pause_after_a_backchannel_before_the_utterance_ends() -> None:
     async with running(hears=[[AtPause("uh-huh"), "unused"]], thinks=[["A sentence that takes some time."]]) as session:
         session.bot.post(TextTyped("go"))
         await session.until(lambda state: state.phase is Phase.SPEAKING)
@@ -233,7 +233,7 @@ async def test_a_backchannel_resumes_at_its_pause_and_its_utterance_ends_later()
         assert len(session.bot.state.rulings) == 1
 
 
-async def test_speech_without_words_is_asked_for_aloud_and_without_the_agent() -> None:
+async def test_the_bot_asks_again_without_the_agent_after_speech_without_words() -> None:
     async with running(hears=[[""]]) as session:
         session.say(0.8)
         await session.until(idle)
@@ -249,7 +249,7 @@ def begun(reply: int, state: State) -> bool:
     return state.last_reply == reply
 
 
-async def test_five_interruptions_in_a_row_are_all_obeyed() -> None:
+async def test_each_of_five_interruptions_in_a_row_starts_a_new_reply() -> None:
     questions = [f"what about number {number}" for number in range(5)]
     story = "Once upon a time there was a very curious cat that wanted to see the sea."
     async with running(
@@ -269,7 +269,7 @@ async def test_five_interruptions_in_a_row_are_all_obeyed() -> None:
         assert session.agent.closed == 6
 
 
-async def test_a_cut_word_is_said_again_if_that_is_wanted() -> None:
+async def test_resume_rewind_moves_playback_back_before_the_reply_resumes() -> None:
     """`RESUME_REWIND=word`: what was played before the pause is played again from the start of the word."""
     async with running(
         hears=[["uh-huh"]], thinks=[["Extraordinarily long words are unmistakable."]], resume_rewind="word"
@@ -288,7 +288,7 @@ async def test_a_cut_word_is_said_again_if_that_is_wanted() -> None:
         await session.until(idle)
 
 
-async def test_a_filler_is_spoken_while_the_answer_is_still_awaited() -> None:
+async def test_a_filler_is_spoken_before_the_answer_arrives() -> None:
     answer = asyncio.Event()
     async with running(thinks=[[Filler("One moment, please."), answer, " It is ten."]]) as session:
         session.bot.post(TextTyped("what time is it"))
@@ -310,7 +310,7 @@ async def test_the_apology_is_in_the_language_of_the_conversation() -> None:
         assert apology("de") != apology("en")
 
 
-async def test_a_recogniser_that_dies_in_mid_utterance_loses_no_word() -> None:
+async def test_a_recogniser_that_fails_in_mid_utterance_hears_the_whole_utterance_again() -> None:
     """The same one hears the utterance once more from its start, and what the user goes on to say besides."""
     dies = ScriptedStt(
         scripts=[[EngineError("scripted", "it died"), "never"], ["what is the time", "what is the time"]]
@@ -334,7 +334,7 @@ async def say_in_two_pieces(session: Session) -> None:
     session.bot.ears.hear(Audio.silence(0.4, 48_000))
 
 
-async def test_a_recogniser_that_dies_for_good_makes_the_bot_ask_again() -> None:
+async def test_the_bot_asks_again_when_the_recogniser_fails_without_a_transcript() -> None:
     async with running(hears=[[EngineError("scripted", "it died"), "x"], ["hello"]], thinks=[["Hi."]]) as session:
         await say_in_two_pieces(session)
         state = await session.until(lambda state: idle(state) and state.history)
@@ -345,7 +345,7 @@ async def test_a_recogniser_that_dies_for_good_makes_the_bot_ask_again() -> None
         assert session.history[1:] == ["hello", "Hi."]
 
 
-async def test_an_agent_that_fails_apologises_aloud() -> None:
+async def test_the_bot_speaks_an_apology_when_the_agent_fails() -> None:
     async with running(thinks=[["Well, ", EngineError("groq", "it broke")], ["Better."]]) as session:
         session.bot.post(TextTyped("hello"))
         state = await session.until(idle)
@@ -356,7 +356,7 @@ async def test_an_agent_that_fails_apologises_aloud() -> None:
         assert session.bot.state.error is None
 
 
-async def test_a_voice_that_breaks_off_goes_on_with_the_next_sentence() -> None:
+async def test_the_reply_goes_on_with_the_next_sentence_when_the_voice_breaks_off() -> None:
     tts = ToneTts(letter_s=1 / LETTERS_PER_S, failing=frozenset({"Second sentence breaks."}))
     async with running(thinks=[["First is fine. ", "Second sentence breaks. ", "Third."]], tts=tts) as session:
         session.bot.post(TextTyped("hello"))
@@ -366,7 +366,7 @@ async def test_a_voice_that_breaks_off_goes_on_with_the_next_sentence() -> None:
         assert not state.history[-1].interrupted
 
 
-async def test_a_voice_that_fails_ends_the_reply_after_what_was_heard() -> None:
+async def test_the_reply_ends_after_the_last_sentence_heard_when_the_voice_gives_no_sound() -> None:
     tts = ToneTts(silent=frozenset({"Second sentence fails."}))
     async with running(thinks=[["First is fine. ", "Second sentence fails. ", "Third."]], tts=tts) as session:
         session.bot.post(TextTyped("hello"))
@@ -387,7 +387,7 @@ async def test_a_bug_in_a_reply_does_not_end_the_session(caplog: pytest.LogCaptu
     assert any(record.exc_info for record in caplog.records if record.levelno == logging.ERROR)
 
 
-async def test_a_recogniser_that_fails_is_told_and_its_words_so_far_count() -> None:
+async def test_the_partial_transcript_of_a_failed_recogniser_is_answered_and_its_error_shown() -> None:
     async with running(hears=[["what time", EngineError("deepgram", "it broke")]], thinks=[["Ten."]]) as session:
         session.say()
         await session.until(lambda state: state.error == "deepgram: it broke")
@@ -414,7 +414,7 @@ async def test_a_bug_in_a_recogniser_does_not_end_the_session(
     assert any(record.exc_info for record in caplog.records if record.levelno == logging.ERROR)
 
 
-async def test_a_recogniser_that_never_answers_does_not_hold_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_recogniser_that_never_answers_does_not_block_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     class Mute(ScriptedStt):
         async def transcribe(self, audio: object) -> AsyncGenerator[Transcript]:
             await asyncio.Event().wait()
@@ -434,7 +434,7 @@ async def test_a_recogniser_that_never_answers_does_not_hold_the_session(monkeyp
         await session.until(lambda state: len(state.history) == 4)
 
 
-async def test_a_request_that_ignores_its_cancellation_is_left_behind(
+async def test_a_request_that_ignores_its_cancellation_does_not_block_the_next_reply(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     released = asyncio.Event()
@@ -465,7 +465,7 @@ async def test_a_request_that_ignores_its_cancellation_is_left_behind(
     assert "does not stop" in caplog.text
 
 
-async def test_a_user_who_says_nothing_is_asked_for_and_then_said_goodbye_to() -> None:
+async def test_the_bot_asks_whether_a_silent_user_is_still_there_and_then_ends_the_session() -> None:
     async with running(idle_timeout_s=0.2, idle_goodbye_s=1) as session:
         await session.until(lambda state: state.presence is Presence.ASKED and state.is_idle and state.history)
         assert session.history == [still_there("en")]
@@ -476,7 +476,7 @@ async def test_a_user_who_says_nothing_is_asked_for_and_then_said_goodbye_to() -
         assert " ".join(session.tts.said) == f"{still_there('en')} {goodbye('en')}"
 
 
-async def test_a_user_who_answers_in_time_stays() -> None:
+async def test_a_user_who_answers_the_idle_question_keeps_the_session() -> None:
     async with running(hears=[["yes"]], thinks=[["Good."]], idle_timeout_s=0.2, idle_goodbye_s=30) as session:
         await session.until(lambda state: state.presence is Presence.ASKED and state.is_idle and state.history)
         session.say()
@@ -504,7 +504,7 @@ class FailingMeter:
         raise OSError("a fault")
 
 
-async def test_faults_of_those_who_look_on_stop_no_conversation(caplog: pytest.LogCaptureFixture) -> None:
+async def test_observers_that_raise_errors_do_not_stop_the_conversation(caplog: pytest.LogCaptureFixture) -> None:
     def fails(*_: object) -> None:
         raise OSError("a fault")
 

@@ -91,7 +91,7 @@ async def talking(hears: list[Any], thinks: list[Any]) -> AsyncIterator[tuple[Se
     assert log.listening == []
 
 
-async def test_a_reply_under_way_is_finished_as_it_was_begun_and_the_next_turn_is_as_chosen() -> None:
+async def test_new_choices_apply_to_the_next_turn_and_not_to_the_reply_under_way() -> None:
     async with talking([["und jetzt"]], [["One sentence here. ", "And another one."], ["Ja."]]) as (session, log):
         session.playing.clear()
         session.bot.post(TextTyped("hello"))
@@ -112,7 +112,7 @@ async def test_a_reply_under_way_is_finished_as_it_was_begun_and_the_next_turn_i
         assert log.spoken[-1] == ("Ja.", speaks)
 
 
-async def test_the_recogniser_is_changed_between_two_utterances_and_only_if_it_has_to_be() -> None:
+async def test_the_recogniser_is_replaced_between_utterances_only_when_the_language_changes() -> None:
     async with talking([["one"], ["two"], ["three"]], [["A."], ["B."], ["C."]]) as (session, log):
         session.say()
         await session.until(lambda state: state.last_reply == 1 and state.is_idle)
@@ -131,7 +131,7 @@ async def test_the_recogniser_is_changed_between_two_utterances_and_only_if_it_h
         assert session.bot.ears.bytes_transcribed == 300, "what all of them were given"
 
 
-async def test_a_choice_while_the_user_speaks_waits_for_the_end_of_what_is_said() -> None:
+async def test_choices_made_while_the_user_speaks_do_not_change_the_utterance_under_way() -> None:
     async with talking([["what time is it"]], [["Ten."]]) as (session, log):
         session.bot.post(ChoicesMade(CHOSEN))
         await session.until(lambda state: state.choices == CHOSEN)

@@ -12,7 +12,7 @@ BLOCK = 250
 
 @pytest.mark.no_cover  # measuring would take three times as long, and find nothing new
 @pytest.mark.parametrize("first", range(0, SCRIPTS, BLOCK))
-def test_conversations(first: int) -> None:
+def test_random_conversations_lose_no_sound_and_no_words_and_always_come_to_rest(first: int) -> None:
     pauses = 0
     for seed in range(first, first + BLOCK):
         simulation = Simulation(seed)

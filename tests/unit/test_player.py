@@ -70,13 +70,13 @@ class Listener:
         return frames
 
 
-def test_idle_is_silence() -> None:
+def test_an_idle_player_gives_silence() -> None:
     listener = Listener()
     assert not listener.frame().any()
     assert listener.posted == []
 
 
-def test_plays_sentences_without_a_gap_and_tells_of_each() -> None:
+def test_plays_sentences_without_a_gap_and_reports_each_one() -> None:
     listener = Listener()
     listener.give(1, ("Hello there.", 1500), ("Bye.", 700))
     assert listener.play() == 3
@@ -91,7 +91,7 @@ def test_plays_sentences_without_a_gap_and_tells_of_each() -> None:
     assert listener.posted[-1] == PlaybackFinished(1)
 
 
-def test_a_pause_fades_out_and_a_resume_goes_on_with_the_next_sample() -> None:
+def test_a_pause_fades_out_and_a_resume_continues_at_the_next_sample() -> None:
     listener = Listener()
     listener.give(1, ("A long sentence.", 9600))
     listener.frame()
@@ -111,7 +111,7 @@ def test_a_pause_fades_out_and_a_resume_goes_on_with_the_next_sample() -> None:
     assert listener.player.cursor == 9600
 
 
-def test_a_pause_that_ends_before_the_next_frame_leaves_no_trace() -> None:
+def test_a_pause_that_ends_before_the_next_frame_does_not_change_the_sound() -> None:
     listener = Listener()
     listener.give(1, ("A long sentence.", 9600))
     listener.frame()
@@ -121,7 +121,7 @@ def test_a_pause_that_ends_before_the_next_frame_leaves_no_trace() -> None:
     assert listener.faded_frames == 0
 
 
-def test_a_reply_paused_before_its_first_frame_waits_whole() -> None:
+def test_a_reply_paused_before_its_first_frame_plays_from_its_start_on_resume() -> None:
     listener = Listener()
     listener.give(1, ("Hello.", 2000))
     listener.player.pause(1)
@@ -150,7 +150,7 @@ def test_a_discarded_reply_is_never_heard_again() -> None:
     assert {each.reply for each in listener.posted} == {2}
 
 
-def test_words_are_told_as_they_are_heard() -> None:
+def test_reports_each_word_when_it_has_been_heard() -> None:
     listener = Listener()
     listener.give(1, ("one two three four", 48_000))
     for _ in range(25):
@@ -159,7 +159,7 @@ def test_words_are_told_as_they_are_heard() -> None:
     assert heard == [1, 2], "half of the sound: half of the words"
 
 
-def test_a_sentence_cut_by_a_failure_ends_but_does_not_count_as_played() -> None:
+def test_a_sentence_cut_by_a_failure_ends_but_is_not_reported_as_played() -> None:
     listener = Listener()
     listener.player.begin(1)
     listener.player.open_sentence(1, 0, "This one is cut off in the middle of its sound")
@@ -171,7 +171,7 @@ def test_a_sentence_cut_by_a_failure_ends_but_does_not_count_as_played() -> None
     assert 0 < words[-1] < 10
 
 
-def test_a_client_that_has_nothing_to_play_misses_something_only_in_mid_sentence() -> None:
+def test_a_client_without_sound_counts_as_an_underrun_only_in_mid_sentence() -> None:
     listener = Listener()
     listener.player.begin(1)
     listener.player.open_sentence(1, 0, "Slow.")
@@ -191,7 +191,7 @@ def test_a_client_that_has_nothing_to_play_misses_something_only_in_mid_sentence
     assert listener.player.underruns == 1
 
 
-def test_late_sound_is_an_underrun_and_nothing_is_lost() -> None:
+def test_late_sound_counts_as_underruns_and_is_still_played_whole() -> None:
     listener = Listener()
     listener.player.begin(1)
     listener.player.open_sentence(1, 0, "Slow.")
@@ -208,13 +208,13 @@ def test_late_sound_is_an_underrun_and_nothing_is_lost() -> None:
     assert listener.player.cursor == 2000
 
 
-def test_the_wrong_rate_is_an_error() -> None:
+def test_sound_at_another_sample_rate_raises_an_error() -> None:
     player = Player(lambda _: None)
     with pytest.raises(ValueError, match="48000"):
         player.write(1, Audio(np.zeros(10, np.int16), 16_000))
 
 
-async def test_room_opens_as_sentences_are_played() -> None:
+async def test_waits_for_room_until_a_sentence_has_been_played() -> None:
     listener = Listener(prefetch=1)
     listener.give(1, ("One.", 900), ("Two.", 900))
     waiting = asyncio.create_task(listener.player.room(1))
@@ -224,7 +224,7 @@ async def test_room_opens_as_sentences_are_played() -> None:
     await asyncio.wait_for(waiting, 1)
 
 
-async def test_who_waits_for_the_end_is_freed_by_a_discard() -> None:
+async def test_a_discard_ends_the_wait_for_the_end_of_playback() -> None:
     listener = Listener()
     listener.give(1, ("One.", 9000))
     waiting = asyncio.create_task(listener.player.finished(1))
@@ -235,7 +235,7 @@ async def test_who_waits_for_the_end_is_freed_by_a_discard() -> None:
 
 
 @pytest.mark.parametrize("times", [(), (0.0, 0.05, 0.1)])
-def test_a_resume_may_go_back_to_the_start_of_the_cut_word(times: tuple[float, ...]) -> None:
+def test_a_resume_with_word_rewind_returns_to_the_start_of_the_cut_word(times: tuple[float, ...]) -> None:
     listener = Listener(rewind_words=True)
     player = listener.player
     listener.give(1, ("One two three.", 7200))
@@ -257,7 +257,7 @@ def test_a_resume_may_go_back_to_the_start_of_the_cut_word(times: tuple[float, .
     assert np.array_equal(frame[FADE_SAMPLES:], listener.source[before + FADE_SAMPLES : before + FRAME_SAMPLES])
 
 
-def test_going_back_is_not_heard_as_more_words() -> None:
+def test_a_rewind_does_not_report_a_word_as_heard_twice() -> None:
     listener = Listener(rewind_words=True)
     listener.give(1, ("One two three.", 9600))
     for _ in range(20):
@@ -272,7 +272,7 @@ def test_going_back_is_not_heard_as_more_words() -> None:
     assert counts == sorted(set(counts)), "each word once"
 
 
-def test_the_engines_word_times_tell_what_was_heard() -> None:
+def test_word_times_from_the_engine_decide_which_words_were_heard() -> None:
     listener = Listener()
     player = listener.player
     player.begin(1)
@@ -290,7 +290,7 @@ def test_the_engines_word_times_tell_what_was_heard() -> None:
     assert [each.words for each in listener.posted if isinstance(each, WordsHeard)] == [1, 2]
 
 
-def test_times_that_do_not_fit_the_words_are_not_believed() -> None:
+def test_word_times_of_the_wrong_count_or_of_another_reply_are_ignored() -> None:
     listener = Listener()
     player = listener.player
     listener.give(1, ("One two three.", 9600))
@@ -303,7 +303,7 @@ def test_times_that_do_not_fit_the_words_are_not_believed() -> None:
     assert timed.starts == untimed.starts
 
 
-def test_what_was_heard_is_told_anew_when_the_length_of_a_sentence_becomes_known() -> None:
+def test_a_discard_reports_more_words_heard_once_the_sentence_length_is_known() -> None:
     """Its words were estimated too few as long as more of it seemed to come."""
     listener = Listener()
     player = listener.player
@@ -333,7 +333,7 @@ ACTIONS = st.lists(
 
 @given(ACTIONS)
 @settings(max_examples=600, deadline=None)
-def test_every_sample_once_whatever_happens(actions: list[str | int]) -> None:
+def test_every_sample_is_played_once_whatever_pauses_and_delays_occur(actions: list[str | int]) -> None:
     """Sound that comes early or late, sentences of any length, pauses anywhere: the source comes out whole."""
     listener = Listener()
     player = listener.player

@@ -34,19 +34,19 @@ def through(encoder: OpusEncoder, decoder: OpusDecoder, sound: Samples) -> Sampl
     return np.concatenate(heard).astype(np.int16)
 
 
-def test_it_is_the_same_in_whatever_pieces_it_is_asked_for() -> None:
+def test_the_voice_is_the_same_whether_generated_whole_or_in_pieces() -> None:
     whole = voice(47_000, 100_000)
     assert np.array_equal(np.concatenate([voice(47_000, 1_300), voice(48_300, 98_700)]), whole)
     assert Audio(whole, RATE_HZ).level_dbfs == pytest.approx(-20, abs=0.5)
 
 
-def test_it_lies_in_the_band_of_speech() -> None:
+def test_the_voice_lies_in_the_frequency_band_of_speech() -> None:
     spectrum = np.abs(np.fft.rfft(voice(0, RATE_HZ).astype(np.float64))) ** 2
     assert spectrum[200:3_800].sum() > 0.98 * spectrum.sum()
 
 
 @pytest.mark.parametrize("start", [0, 5_001, 60_007, 143_999])
-def test_any_60_ms_are_found_to_the_sample(start: int) -> None:
+def test_a_window_of_60_ms_is_located_to_the_sample(start: int) -> None:
     place = locate(voice(start, WINDOW), 0, 4 * RATE_HZ)
     assert place.position == start
     assert place.match == pytest.approx(1.0)
@@ -58,7 +58,9 @@ def test_any_60_ms_are_found_to_the_sample(start: int) -> None:
     [(VoiceEncoder, VoiceDecoder, 120), (OpusEncoder, OpusDecoder, 312)],
     ids=["ours", "aiortc's"],
 )
-def test_opus_shifts_it_by_a_constant(encoder: type[OpusEncoder], decoder: type[OpusDecoder], delay: int) -> None:
+def test_opus_delays_the_voice_by_a_constant_number_of_samples(
+    encoder: type[OpusEncoder], decoder: type[OpusDecoder], delay: int
+) -> None:
     heard = through(encoder(), decoder(), voice(1_000_000, 3 * RATE_HZ))
     for at in range(4_800, 2 * RATE_HZ, 7_001):
         place = locate(heard[at : at + WINDOW], 1_000_000 - RATE_HZ, 1_000_000 + 4 * RATE_HZ)
@@ -66,14 +68,14 @@ def test_opus_shifts_it_by_a_constant(encoder: type[OpusEncoder], decoder: type[
         assert place.sharpness > 0.5
 
 
-def test_other_sound_is_not_taken_for_it() -> None:
+def test_noise_and_voice_from_outside_the_searched_range_do_not_match() -> None:
     noise = np.random.default_rng(1).normal(0, 3_000, WINDOW).astype(np.int16)
     assert locate(noise, 0, 4 * RATE_HZ).match < 0.3
     assert locate(voice(20 * RATE_HZ, WINDOW), 0, 4 * RATE_HZ).sharpness < 0.3
     assert locate_among(voice(20 * RATE_HZ, WINDOW), [(0, RATE_HZ), (19 * RATE_HZ, 21 * RATE_HZ)]).match > 0.99
 
 
-def test_gains_tell_the_loudness() -> None:
+def test_gains_measure_the_loudness_of_the_voice() -> None:
     sound = voice(1_000, 9_600) // 2
     assert gains(sound, 1_000) == pytest.approx(0.5, abs=0.01)
 
@@ -98,7 +100,7 @@ class Wire:
 
 
 @pytest.mark.parametrize(("frames", "skipped"), [(7, 0), (25, 0), (12, 100), (31, FRAME_SAMPLES), (9, -480)])
-def test_what_a_pause_loses_or_repeats_is_measured(frames: int, skipped: int) -> None:
+def test_the_samples_lost_or_repeated_at_a_pause_are_measured(frames: int, skipped: int) -> None:
     """`skipped` samples are left out of what is played after the pause; below 0, they are played twice."""
     start, first_part = 300_000, 50 * FRAME_SAMPLES + 384
     player = Player(lambda _: None)

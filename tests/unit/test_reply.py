@@ -93,7 +93,7 @@ async def agents(*scripts: Script, first_output_s: float = 0.2, retries: int = 0
 
 
 @pytest.mark.parametrize("stalls", [True, False], ids=["stalls", "breaks off"])
-async def test_another_model_answers_unnoticed_when_no_sentence_was_whole(stalls: bool) -> None:
+async def test_another_model_answers_when_the_first_fails_before_its_first_sentence_ends(stalls: bool) -> None:
     reply = Reply()
     end = asyncio.Event() if stalls else EngineError("model 1", "it broke")
     chain = await agents(["Once upon", " a time", end], ["Hello ", "to you."])
@@ -105,7 +105,7 @@ async def test_another_model_answers_unnoticed_when_no_sentence_was_whole(stalls
     await chain.close()
 
 
-async def test_a_filler_is_no_part_of_the_answer_that_stalls() -> None:
+async def test_a_spoken_filler_does_not_keep_another_model_from_answering() -> None:
     reply = Reply()
     chain = await agents([Filler("Let me see."), "It is", asyncio.Event()], ["It is five."])
     await reply.run(chain)
@@ -114,7 +114,7 @@ async def test_a_filler_is_no_part_of_the_answer_that_stalls() -> None:
     await chain.close()
 
 
-async def test_a_whole_sentence_is_spoken_though_the_model_stalls_after_it() -> None:
+async def test_a_whole_sentence_is_spoken_before_a_stalled_model_is_given_up() -> None:
     reply = Reply()
     chain = await agents(["Once upon a time", " there was a king.", asyncio.Event()], ["no"], first_output_s=2)
     running = asyncio.create_task(reply.run(chain))
@@ -128,7 +128,7 @@ async def test_a_whole_sentence_is_spoken_though_the_model_stalls_after_it() -> 
     await chain.close()
 
 
-async def test_what_may_go_on_is_not_taken_for_a_whole_sentence() -> None:
+async def test_an_abbreviation_before_a_stall_does_not_end_the_sentence() -> None:
     reply = Reply()
     goes_on = asyncio.Event()
     asyncio.get_running_loop().call_later(1.0, goes_on.set)
@@ -136,7 +136,9 @@ async def test_what_may_go_on_is_not_taken_for_a_whole_sentence() -> None:
     assert reply.sentences == ["Ask Dr. Smith."]
 
 
-async def test_a_model_that_is_slower_than_speech_is_spoken_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_words_of_a_model_slower_than_speech_are_spoken_as_they_arrive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("voicebot.reply.LATE_S", 0.3)
     monkeypatch.setattr("voicebot.reply.SLOW_TOKEN_S", 0.1)
 
@@ -157,7 +159,7 @@ async def test_a_model_that_is_slower_than_speech_is_spoken_as_it_comes(monkeypa
     assert "".join(reply.streamed) == "Once upon a time there was a king."
 
 
-async def test_the_rest_of_a_sentence_in_another_voice_is_heard_word_by_word() -> None:
+async def test_words_are_reported_one_by_one_when_a_fallback_voice_finishes_the_sentence() -> None:
     text = "Once upon a time there was a king."
     cloud = ToneTts("cloud", letter_s=0.06, failing=frozenset({text}))
     espeak = ToneTts("espeak", letter_s=0.03)

@@ -12,15 +12,15 @@ from voicebot.setting_names import likely_setting, misspelt
 
 
 @pytest.mark.parametrize(("name", "meant"), MISSPELT.items())
-def test_a_misspelt_setting_is_recognised(name: str, meant: str) -> None:
+def test_a_misspelt_setting_is_matched_to_the_one_meant(name: str, meant: str) -> None:
     assert likely_setting(name) == meant
 
 
-def test_variables_of_other_programs_are_left_alone() -> None:
+def test_variables_of_other_programs_are_not_taken_for_settings() -> None:
     assert {name: meant for name in OTHERS if (meant := likely_setting(name))} == {}
 
 
-def test_settings_are_right_in_any_case() -> None:
+def test_a_correct_setting_name_in_any_case_gives_no_suggestion() -> None:
     names = [change(name) for name in Settings.model_fields for change in (str.lower, str.upper, str.title)]
     assert {name: meant for name in names if (meant := likely_setting(name))} == {}
 
@@ -33,7 +33,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_each_name_is_told_with_its_place_and_without_its_value(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_misspelt_name_is_reported_with_its_place_and_without_its_value(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / ".env").write_text(
         "GROQ_API_KY=gsk_hush\nLOG_LEVEL=INFO\nPOSTGRES_PASSWORD=hush\ntts_voice=hush\n", "utf-8"
     )
@@ -46,12 +48,12 @@ def test_each_name_is_told_with_its_place_and_without_its_value(folder: Path, mo
     ]
 
 
-def test_a_key_where_a_name_should_stand_is_not_shown(folder: Path) -> None:
+def test_an_api_key_in_place_of_a_setting_name_is_not_reported(folder: Path) -> None:
     (folder / ".env").write_text("STT_gsk:hush\nGROQ_API_KEY:gsk_hush\nGROQ_API_KEY gsk_hush\n", "utf-8")
     assert misspelt() == []
 
 
-def test_the_right_names_and_a_missing_file_give_no_message(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_correct_names_and_a_missing_env_file_give_no_message(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert misspelt() == []
     (folder / ".env").write_text("groq_api_key=gsk_hush\n", "utf-8")
     monkeypatch.setenv("Max_Sessions", "3")

@@ -20,7 +20,7 @@ from voicebot.share import open_link
         ({"turn_url": "turn:relay.example:3478"}, ["lock it"]),
     ],
 )
-async def test_a_share_link_is_printed_with_what_it_lacks(
+async def test_a_share_link_is_logged_with_warnings_about_a_missing_password_or_relay(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, settings: dict[str, Any], warnings: list[str]
 ) -> None:
     caplog.set_level("INFO")
@@ -42,7 +42,9 @@ async def test_a_share_link_is_printed_with_what_it_lacks(
     assert all(warning in line for warning, line in zip(warnings, told, strict=True))
 
 
-async def test_without_a_link_it_says_why(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failed_share_link_is_logged_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def tunnel(*_: Any) -> str:
         raise RuntimeError("Could not get share link from Gradio API Server.")
 

@@ -15,7 +15,7 @@ from voicebot import config, space
 from voicebot.config import Settings
 
 
-def test_the_limits_of_a_space_are_documented_as_they_are() -> None:
+def test_the_documented_limits_of_a_space_match_the_settings() -> None:
     document = (PROJECT / "docs" / "space.md").read_text("utf-8")
     (table,) = re.findall(r"<!-- limits -->\n(.*?)\n<!-- /limits -->", document, re.DOTALL)
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
@@ -61,7 +61,7 @@ def goes_into_the_image(path: str) -> bool:
     return goes
 
 
-def test_what_it_copies_is_there_and_not_ignored() -> None:
+def test_files_copied_into_the_docker_image_exist_and_local_files_stay_out() -> None:
     copied = [source for line in of("COPY") for source in shlex.split(line)[:-1]]
     assert set(copied) == {"requirements.txt", "app.py", "voicebot"}
     for source in copied:
@@ -72,7 +72,7 @@ def test_what_it_copies_is_there_and_not_ignored() -> None:
         assert not goes_into_the_image(left_out), left_out
 
 
-def test_its_python_and_its_user() -> None:
+def test_the_docker_image_uses_python_3_11_and_runs_as_user_1000() -> None:
     (base,) = of("FROM")
     assert re.match(r"python:3\.11-slim", base), "the Python that the tests run on"
     assert of("USER") == ["1000"], "as Spaces run containers; never root"
@@ -81,7 +81,9 @@ def test_its_python_and_its_user() -> None:
     assert "--requirement requirements.txt" in " ".join(of("RUN"))
 
 
-def test_its_settings_are_settings_and_its_port_is_the_one_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_docker_image_sets_only_known_settings_and_exposes_the_configured_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     known = {name.upper() for name in Settings.model_fields}
     assert set(environment()) - known == {"HOME", "PYTHONUNBUFFERED", "XDG_CACHE_HOME"}
     for name, value in environment().items():
@@ -94,7 +96,7 @@ def test_its_settings_are_settings_and_its_port_is_the_one_it_shows(monkeypatch:
     assert settings.database_url.get_secret_value().startswith(f"sqlite:///{volume}/")
 
 
-def test_its_commands_can_be_run() -> None:
+def test_the_start_and_health_commands_of_the_docker_image_are_valid() -> None:
     (command,) = of("CMD")
     assert json.loads(command) == ["python", "app.py"]
     (check,) = of("HEALTHCHECK")

@@ -12,7 +12,7 @@ import pytest
 from voicebot.threads import Threads
 
 
-async def test_work_is_done_in_a_thread_of_its_name_and_errors_come_back() -> None:
+async def test_work_runs_in_a_thread_named_after_its_pool_and_its_errors_are_raised() -> None:
     threads = Threads("zips", 1)
     assert (await threads.run(lambda: threading.current_thread().name)).startswith("zips")
     with pytest.raises(ZeroDivisionError):
@@ -20,7 +20,7 @@ async def test_work_is_done_in_a_thread_of_its_name_and_errors_come_back() -> No
     threads.close()
 
 
-async def test_work_in_one_pool_delays_no_other_and_not_asyncios() -> None:
+async def test_a_busy_pool_delays_neither_another_pool_nor_asyncio() -> None:
     busy, free, go_on = Threads("busy", 1), Threads("free", 1), threading.Event()
     waiting = [asyncio.create_task(busy.run(go_on.wait)) for _ in range(40)]
     await asyncio.sleep(0)
@@ -32,7 +32,7 @@ async def test_work_in_one_pool_delays_no_other_and_not_asyncios() -> None:
     free.close()
 
 
-async def test_who_is_cancelled_waits_for_work_that_has_begun_and_drops_what_has_not() -> None:
+async def test_a_cancelled_caller_waits_for_work_that_has_begun_and_drops_work_that_has_not() -> None:
     threads, begun, go_on, done = Threads("one", 1), threading.Event(), threading.Event(), []
 
     def work(number: int) -> None:
@@ -55,7 +55,7 @@ async def test_who_is_cancelled_waits_for_work_that_has_begun_and_drops_what_has
     threads.close()
 
 
-async def test_a_thread_rests_after_it_has_computed() -> None:
+async def test_a_thread_rests_after_computing_before_its_next_job() -> None:
     threads = Threads("resting", 1, rest=4)
 
     def compute() -> None:

@@ -29,11 +29,11 @@ async def use(name: str, **arguments: Any) -> Any:
     return await tool.ainvoke(arguments)
 
 
-async def test_the_clock_reads_the_machines_own_time() -> None:
+async def test_the_clock_without_a_place_gives_the_machines_own_time() -> None:
     assert await use("clock") == {"weekday": "Thursday", "time": "2026-11-19T01:30:00+00:00"}
 
 
-async def test_the_clock_reads_the_time_of_a_place() -> None:
+async def test_the_clock_gives_the_local_time_of_a_place() -> None:
     assert await use("clock", place="tokyo") == {
         "place": "Tokyo",
         "zone": "Asia/Tokyo",
@@ -42,21 +42,21 @@ async def test_the_clock_reads_the_time_of_a_place() -> None:
     }
 
 
-async def test_the_clock_says_whose_time_it_takes_for_a_country_with_several() -> None:
+async def test_the_clock_names_the_city_used_for_a_country_with_several_time_zones() -> None:
     reading = await use("clock", place="the USA")
     assert (reading["place"], reading["note"]) == ("New York", "The United States has several time zones.")
 
 
-async def test_the_clock_knows_no_place_that_is_none() -> None:
+async def test_the_clock_refuses_an_unknown_place() -> None:
     with pytest.raises(ToolException, match="No place called 'Narnia' is known"):
         await use("clock", place="Narnia")
 
 
-def test_the_machines_time_has_a_zone() -> None:
+def test_the_machines_time_has_a_time_zone() -> None:
     assert machine_time().utcoffset() is not None
 
 
-def test_each_tool_tells_a_model_what_it_is_for() -> None:
+def test_each_tool_and_each_argument_has_a_description_for_the_model() -> None:
     for tool in toolbox():
         assert tool.description
         assert all(argument.get("description") for argument in tool.args.values())
@@ -85,7 +85,7 @@ def test_each_tool_tells_a_model_what_it_is_for() -> None:
         ("1e10", "10000000000"),
     ],
 )
-def test_calculates(expression: str, result: str) -> None:
+def test_the_calculator_evaluates_an_expression(expression: str, result: str) -> None:
     assert calculated(expression) == result
 
 
@@ -116,14 +116,14 @@ def test_calculates(expression: str, result: str) -> None:
         ("1 << 9", "has no BinOp"),
     ],
 )
-def test_refuses_in_words_and_quickly(expression: str, message: str) -> None:
+def test_the_calculator_refuses_an_expression_with_a_reason_within_a_second(expression: str, message: str) -> None:
     start = time.perf_counter()
     with pytest.raises(ToolException, match=message):
         calculated(expression)
     assert time.perf_counter() - start < 1
 
 
-async def test_the_calculator_refuses_endless_expressions() -> None:
+async def test_the_calculator_refuses_expressions_longer_than_200_characters() -> None:
     with pytest.raises(ValueError, match="at most 200 characters"):
         await use("calculator", expression="1+" * 200 + "1")
 
@@ -138,7 +138,7 @@ OPERATIONS: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
 
 
 @given(st.integers(-(10**6), 10**6), st.sampled_from(sorted(OPERATIONS)), st.integers(-(10**6), 10**6))
-def test_calculates_as_python_does(left: int, sign: str, right: int) -> None:
+def test_the_calculator_agrees_with_python_arithmetic(left: int, sign: str, right: int) -> None:
     if sign in "/%" and right == 0:
         return
     expected = OPERATIONS[sign](Fraction(left), Fraction(right))
@@ -146,7 +146,7 @@ def test_calculates_as_python_does(left: int, sign: str, right: int) -> None:
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_calculated_or_refused(text: str) -> None:
+def test_the_calculator_gives_a_number_or_an_error_message_for_any_text(text: str) -> None:
     try:
         Decimal(calculated(text))
     except ToolException as refused:
@@ -166,7 +166,7 @@ Washington:-5 Montevideo:-3 Tashkent:5 Caracas:-4 Hanoi:7 Harare:2
 
 
 @pytest.mark.parametrize("line", CAPITALS.split())
-def test_capitals_keep_their_time(line: str) -> None:
+def test_each_capital_has_the_right_utc_offset(line: str) -> None:
     """Offsets from UTC on the nineteenth of November 2026, in hours."""
     city, hours = line.split(":")
     place = place_named(city.replace("_", " "))
@@ -198,7 +198,7 @@ def test_capitals_keep_their_time(line: str) -> None:
         ("new yorke", "America/New_York", "New York"),
     ],
 )
-def test_places_are_known_by_many_names(name: str, zone: str, spoken: str) -> None:
+def test_a_place_is_found_by_alternative_and_misspelt_names(name: str, zone: str, spoken: str) -> None:
     place = place_named(name)
     assert place is not None
     assert (place.zone, place.name) == (zone, spoken)
@@ -208,14 +208,14 @@ def test_places_are_known_by_many_names(name: str, zone: str, spoken: str) -> No
     ("country", "city"),
     [("Australia", "Sydney"), ("the United States", "New York"), ("Russia", "Moscow"), ("Brazil", "Sao Paulo")],
 )
-def test_of_a_country_with_several_clocks_one_city_is_taken(country: str, city: str) -> None:
+def test_one_city_stands_for_a_country_with_several_time_zones(country: str, city: str) -> None:
     place = place_named(country)
     assert place is not None
     assert (place.name, place.country) == (city, country)
 
 
 @pytest.mark.parametrize("name", ["narnia", "", "   ", "x", "the", "?!"])
-def test_what_is_no_place_is_none(name: str) -> None:
+def test_an_unknown_name_gives_no_place(name: str) -> None:
     assert place_named(name) is None
 
 
@@ -229,11 +229,11 @@ def test_what_is_no_place_is_none(name: str) -> None:
         ("wake me in the north, have a nice day, and act normal", []),
     ],
 )
-def test_places_are_found_among_words(text: str, names: list[str]) -> None:
+def test_place_names_are_found_in_a_sentence(text: str, names: list[str]) -> None:
     assert [spot.place.name for spot in places_in(text.replace(",", "").split())] == names
 
 
-def test_every_place_has_a_zone_that_exists() -> None:
+def test_every_place_has_an_existing_time_zone() -> None:
     assert {place.zone for place in gazetteer().values()} <= available_timezones()
     assert set(MAIN_ZONES.values()) <= available_timezones()
     assert len(gazetteer()) > 1_000

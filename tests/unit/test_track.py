@@ -14,7 +14,9 @@ from voicebot.echo.track import KEPT, Track
     behind=st.integers(-3_000, KEPT),
     length=st.integers(0, 5_000),
 )
-def test_what_was_added_is_there_and_the_rest_is_silence(pieces: list[int], behind: int, length: int) -> None:
+def test_gives_the_recent_samples_that_were_added_and_silence_elsewhere(
+    pieces: list[int], behind: int, length: int
+) -> None:
     track, stream = Track(), np.arange(1, sum(pieces) + 1).astype(np.int16)
     place = 0
     for size in pieces:

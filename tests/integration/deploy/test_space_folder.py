@@ -95,7 +95,9 @@ def required(folder: Path, name: str) -> SpecifierSet:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_space_is_described_in_the_words_that_hugging_face_knows(kind: str, built: Mapping[str, Path]) -> None:
+def test_the_front_matter_has_only_fields_and_values_that_hugging_face_knows(
+    kind: str, built: Mapping[str, Path]
+) -> None:
     said = front_matter(built[kind])
     assert set(said) <= {
         *("title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "python_version", "app_file", "app_port"),
@@ -108,7 +110,9 @@ def test_the_space_is_described_in_the_words_that_hugging_face_knows(kind: str, 
 
 
 @pytest.mark.parametrize("kind", ["cpu", "zerogpu"])
-def test_a_gradio_space_installs_our_gradio_and_runs_our_app(kind: str, built: Mapping[str, Path]) -> None:
+def test_a_gradio_space_names_the_installed_gradio_version_and_an_existing_app_file(
+    kind: str, built: Mapping[str, Path]
+) -> None:
     """It installs `sdk_version` beside requirements.txt, which must not contradict it: we test what it will run."""
     said = front_matter(built[kind])
     assert said["sdk"] == "gradio"
@@ -119,7 +123,7 @@ def test_a_gradio_space_installs_our_gradio_and_runs_our_app(kind: str, built: M
 
 
 @pytest.mark.parametrize("kind", ["cpu", "zerogpu"])
-def test_its_python_is_one_of_ours(kind: str, built: Mapping[str, Path]) -> None:
+def test_the_python_version_of_a_space_is_one_that_the_project_supports(kind: str, built: Mapping[str, Path]) -> None:
     python = front_matter(built[kind])["python_version"]
     assert isinstance(python, str), "3.10 without quotes would be 3.1"
     wanted = re.search(r'requires-python = "(.*)"', (PROJECT / "pyproject.toml").read_text("utf-8"))
@@ -129,7 +133,7 @@ def test_its_python_is_one_of_ours(kind: str, built: Mapping[str, Path]) -> None
         assert python in ZERO_GPU_PYTHONS
 
 
-def test_a_docker_space_is_told_our_port_and_nothing_of_gradio(built: Mapping[str, Path]) -> None:
+def test_a_docker_space_names_the_servers_port_and_no_gradio_settings(built: Mapping[str, Path]) -> None:
     said = front_matter(built["docker"])
     assert (said["sdk"], said["app_port"]) == ("docker", PORT)
     assert {"sdk_version", "python_version", "app_file"}.isdisjoint(said)
@@ -139,7 +143,7 @@ def test_a_docker_space_is_told_our_port_and_nothing_of_gradio(built: Mapping[st
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_app_is_there_and_nothing_that_is_not_committed(
+def test_the_folder_holds_the_app_and_only_committed_files(
     kind: str, built: Mapping[str, Path], committed: Path
 ) -> None:
     files = files_in(built[kind])
@@ -155,7 +159,7 @@ def test_the_app_is_there_and_nothing_that_is_not_committed(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_all_links_of_its_documents_lead_somewhere(kind: str, built: Mapping[str, Path]) -> None:
+def test_all_links_in_the_folders_documents_resolve(kind: str, built: Mapping[str, Path]) -> None:
     folder = built[kind]
     documents = [path for path in files_in(folder) if path.endswith(".md") and not path.startswith("voicebot/")]
     assert "docs/space.md" in documents
@@ -164,11 +168,11 @@ def test_all_links_of_its_documents_lead_somewhere(kind: str, built: Mapping[str
             assert (folder / posixpath.join(posixpath.dirname(document), link)).exists(), f"{document}: {link}"
 
 
-def test_the_front_matter_is_not_in_the_readme_itself() -> None:
+def test_the_projects_own_readme_has_no_front_matter() -> None:
     assert (PROJECT / "README.md").read_text("utf-8").startswith("# ")
 
 
-def test_a_committed_file_that_gitignore_keeps_out_stops_it(project: Path, tmp_path: Path) -> None:
+def test_a_committed_file_that_gitignore_excludes_stops_the_build(project: Path, tmp_path: Path) -> None:
     git(project, "add", "--force", "voicebot/.env")
     git(project, "commit", "--quiet", "--message", "by mistake")
     with pytest.raises(SpaceError, match=r"^voicebot/\.env: committed, although \.gitignore"):
@@ -179,7 +183,7 @@ def test_a_committed_file_that_gitignore_keeps_out_stops_it(project: Path, tmp_p
 # A folder that is there already ---------------------------------------------------------------------------------------
 
 
-def test_an_own_folder_is_built_again_and_old_files_go(project: Path, tmp_path: Path) -> None:
+def test_a_rebuild_removes_files_of_the_previous_build(project: Path, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "space"
     build(KINDS["docker"], folder, project)
     assert (folder / "Dockerfile").exists()
@@ -192,7 +196,7 @@ def test_an_own_folder_is_built_again_and_old_files_go(project: Path, tmp_path: 
     assert json.loads((folder / MARKER).read_text("utf-8"))["commit"] == git(project, "rev-parse", "HEAD").strip()
 
 
-def test_a_folder_with_other_files_is_left_as_it_is(committed: Path, tmp_path: Path) -> None:
+def test_a_build_into_a_folder_with_other_files_is_refused(committed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "space"
     folder.mkdir()
     (folder / "thesis.txt").write_text("years of work", "utf-8")
@@ -202,7 +206,7 @@ def test_a_folder_with_other_files_is_left_as_it_is(committed: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("stranger", [".env", "voicebot/mine.py", ".git/config"])
-def test_a_file_that_was_put_into_an_own_folder_is_not_deleted(stranger: str, committed: Path, tmp_path: Path) -> None:
+def test_a_rebuild_is_refused_if_a_file_was_added_to_the_folder(stranger: str, committed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "space"
     before = {MARKER, *build(KINDS["cpu"], folder, committed)}
     (folder / stranger).parent.mkdir(exist_ok=True)
@@ -212,7 +216,7 @@ def test_a_file_that_was_put_into_an_own_folder_is_not_deleted(stranger: str, co
     assert files_in(folder) == {stranger, *before}
 
 
-def test_a_link_is_no_folder_to_build_in(committed: Path, tmp_path: Path) -> None:
+def test_a_build_into_a_symlinked_folder_is_refused(committed: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "space").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(SpaceError, match="not a folder"):
@@ -248,14 +252,16 @@ def test_the_script_needs_no_package_and_prints_the_next_commands(committed: Pat
         (["cpu", "space"], "", "git is not installed"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_line(arguments: list[str], path: str | None, told: str, committed: Path) -> None:
+def test_a_failed_build_prints_its_reason_without_a_traceback(
+    arguments: list[str], path: str | None, told: str, committed: Path
+) -> None:
     ended = run(committed, *arguments, path=path)
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"The folder can't be built.\n{told}")
     assert "Traceback" not in ended.stderr
 
 
-def test_without_a_repository_it_says_what_it_needs(project: Path) -> None:
+def test_the_script_says_that_it_needs_a_git_checkout(project: Path) -> None:
     shutil.rmtree(project / ".git")
     ended = run(project, "cpu", str(project / "space"))
     assert ended.returncode == 1
@@ -308,14 +314,16 @@ def hf(hub: Hub, folder: Path, commands: Sequence[str]) -> list[Answer]:
     return [Answer(*each) for each in zip(statuses, told, strict=True)]
 
 
-def test_the_script_hf_does_what_the_tests_do() -> None:
+def test_the_hf_command_calls_the_same_main_as_these_tests() -> None:
     script = Path(sys.executable).with_name("hf").read_text("utf-8")
     assert "from huggingface_hub.cli.hf import main\n" in script
     assert "sys.exit(main())" in script
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_its_commands_create_the_space_and_fill_it(kind: str, built: Mapping[str, Path], tmp_path: Path) -> None:
+def test_the_printed_commands_create_the_space_and_upload_the_folder(
+    kind: str, built: Mapping[str, Path], tmp_path: Path
+) -> None:
     (tmp_path / "keys.env").write_text("HF_TOKEN=hf_for_the_relay\nGROQ_API_KEY='gsk_1'\n", "utf-8")
     _, create, upload, _ = commands(KINDS[kind], built[kind])
     with Hub().running() as hub:
@@ -345,7 +353,7 @@ def documented() -> list[str]:
     return [line for line in lines if line.startswith("hf ")]
 
 
-def test_the_document_tells_the_commands_that_the_script_prints() -> None:
+def test_the_space_document_contains_the_commands_that_the_script_prints() -> None:
     told = documented()
     for kind in KINDS.values():
         assert [line for line in commands(kind, Path("../space")) if line not in told] == []
@@ -368,7 +376,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Answer]:
 
 
 @pytest.mark.parametrize("command", dict.fromkeys(documented()))
-def test_the_commands_of_the_document_exist_with_their_options(command: str, answers: Mapping[str, Answer]) -> None:
+def test_hf_knows_the_commands_and_options_of_the_space_document(command: str, answers: Mapping[str, Answer]) -> None:
     """The Hub refuses them; a command or an option that does not exist ends with 2 and its usage."""
     status, told = answers[command]
     assert status in (0, 1), told
@@ -377,5 +385,5 @@ def test_the_commands_of_the_document_exist_with_their_options(command: str, ans
 
 
 @pytest.mark.parametrize("command", WRONG)
-def test_a_command_that_does_not_exist_is_noticed(command: str, answers: Mapping[str, Answer]) -> None:
+def test_hf_answers_unknown_commands_and_options_with_status_2(command: str, answers: Mapping[str, Answer]) -> None:
     assert answers[command].status == 2

@@ -122,7 +122,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.mark.parametrize("locked", [False, True])
 @pytest.mark.parametrize("sent", [b"G", GET[:-2], b"POST / HTTP/1.1\r\nx: " + b"y" * 5_000])
-async def test_a_head_that_does_not_come_whole_is_answered_with_408(
+async def test_an_incomplete_request_head_is_answered_with_408(
     hurry: Callable[..., None], sent: bytes, locked: bool
 ) -> None:
     hurry(HEAD_S=0.3)
@@ -133,7 +133,7 @@ async def test_a_head_that_does_not_come_whole_is_answered_with_408(
         assert bot.refused[Reason.TIMEOUT] == 1
 
 
-async def test_a_head_that_trickles_has_no_more_time_than_one_that_waits(hurry: Callable[..., None]) -> None:
+async def test_a_trickling_request_head_gets_no_extra_time(hurry: Callable[..., None]) -> None:
     hurry(HEAD_S=0.5)
     async with running() as bot:
         reader, writer = await bot.open()
@@ -150,7 +150,7 @@ async def test_a_head_that_trickles_has_no_more_time_than_one_that_waits(hurry: 
         writer.close()
 
 
-async def test_a_connection_that_says_nothing_is_closed(hurry: Callable[..., None]) -> None:
+async def test_closes_a_connection_that_sends_nothing(hurry: Callable[..., None]) -> None:
     hurry(HEAD_S=0.3)
     async with running() as bot:
         reader, writer = await bot.open()
@@ -159,7 +159,7 @@ async def test_a_connection_that_says_nothing_is_closed(hurry: Callable[..., Non
         writer.close()
 
 
-async def test_nor_does_it_help_to_have_asked_something_before(hurry: Callable[..., None]) -> None:
+async def test_a_trickling_second_request_on_an_open_connection_is_refused(hurry: Callable[..., None]) -> None:
     hurry(HEAD_S=0.5)
     async with running() as bot:
         reader, writer = await bot.open(GET)
@@ -189,7 +189,7 @@ async def test_a_body_that_trickles_is_answered_with_408(hurry: Callable[..., No
         await bot.count(0)
 
 
-async def test_a_body_that_comes_steadily_has_its_time(hurry: Callable[..., None]) -> None:
+async def test_a_steadily_sent_body_may_exceed_the_body_time_limit(hurry: Callable[..., None]) -> None:
     hurry(BODY_S=0.3, BODY_BYTES_PER_S=10_000)
     async with running() as bot:
         reader, writer = await bot.open(POST + b"Content-Length: 30000\r\n\r\n")
@@ -200,7 +200,7 @@ async def test_a_body_that_comes_steadily_has_its_time(hurry: Callable[..., None
         writer.close()
 
 
-async def test_a_streamed_body_is_left_to_its_route(hurry: Callable[..., None]) -> None:
+async def test_a_streamed_upload_is_exempt_from_the_body_time_limit(hurry: Callable[..., None]) -> None:
     hurry(BODY_S=0.2, HEAD_S=0.2)
     async with running() as bot:
         reader, writer = await bot.open(b"POST /upload HTTP/1.1\r\nHost: bot\r\nContent-Length: 10\r\n\r\n")
@@ -211,7 +211,7 @@ async def test_a_streamed_body_is_left_to_its_route(hurry: Callable[..., None]) 
         writer.close()
 
 
-async def test_a_refused_client_that_sends_on_reads_its_refusal_and_is_cut_off(hurry: Callable[..., None]) -> None:
+async def test_a_refused_client_that_keeps_sending_gets_its_refusal_and_is_cut_off(hurry: Callable[..., None]) -> None:
     hurry(REFUSED_BODY_S=0.5)
     async with running() as bot:
         for head in (
@@ -238,7 +238,7 @@ async def test_a_client_that_does_not_read_is_cut_off(hurry: Callable[..., None]
         writer.close()
 
 
-async def test_a_download_that_is_read_slowly_goes_on(hurry: Callable[..., None]) -> None:
+async def test_a_slowly_read_download_is_not_cut_off(hurry: Callable[..., None]) -> None:
     hurry(UNREAD_S=1.0, HEAD_S=0.3, CLOSING_S=0.3)
     async with running() as bot:
         slow = socket.create_connection(("127.0.0.1", bot.port))
@@ -255,7 +255,7 @@ async def test_a_download_that_is_read_slowly_goes_on(hurry: Callable[..., None]
         writer.close()
 
 
-async def test_a_websocket_has_none_of_these_limits(hurry: Callable[..., None]) -> None:
+async def test_a_websocket_is_exempt_from_the_http_time_limits(hurry: Callable[..., None]) -> None:
     hurry(HEAD_S=0.2, BODY_S=0.2, UNREAD_S=0.2, CLOSING_S=0.2)
     async with running() as bot, connect(f"ws://127.0.0.1:{bot.port}/talk", proxy=None) as websocket:
         for _ in range(5):
@@ -265,7 +265,7 @@ async def test_a_websocket_has_none_of_these_limits(hurry: Callable[..., None]) 
     await bot.count(0)
 
 
-async def test_chunks_of_a_byte_are_refused_and_ordinary_ones_are_not() -> None:
+async def test_tiny_chunks_and_newline_floods_are_refused_but_ordinary_chunks_are_not() -> None:
     async with running() as bot:
         head = POST + b"Transfer-Encoding: chunked\r\n\r\n"
         assert await bot.status(head + b"1\r\nx\r\n" * 3_000) == 400
@@ -273,7 +273,7 @@ async def test_chunks_of_a_byte_are_refused_and_ordinary_ones_are_not() -> None:
         assert await bot.status(head + (b"400\r\n" + b"x" * 1_024 + b"\r\n") * 500 + b"0\r\n\r\n") == 200
 
 
-async def test_only_a_few_long_bodies_are_taken_in_at_once(
+async def test_long_bodies_wait_for_a_slot_while_short_ones_are_received(
     monkeypatch: pytest.MonkeyPatch, hurry: Callable[..., None]
 ) -> None:
     hurry(BODY_S=1.0)
@@ -297,7 +297,7 @@ async def test_only_a_few_long_bodies_are_taken_in_at_once(
 
 
 @pytest.mark.parametrize("sent", [b"", GET[:20], GET, POST + b"Content-Length: 9\r\n\r\nx"])
-async def test_those_that_have_sent_no_whole_request_make_room(sent: bytes) -> None:
+async def test_connections_that_are_idle_or_sent_half_a_request_make_room_for_new_ones(sent: bytes) -> None:
     async with running(most=20) as bot, AsyncExitStack() as stack:
         for _ in range(60):
             _, writer = await bot.open(sent)
@@ -308,7 +308,7 @@ async def test_those_that_have_sent_no_whole_request_make_room(sent: bytes) -> N
         assert bot.refused[Reason.CONNECTIONS] >= 40
 
 
-async def test_the_address_that_has_most_makes_room() -> None:
+async def test_the_address_with_most_connections_makes_room_for_others() -> None:
     async with running(most=20) as bot:
         honest = await bot.open(b"", "127.0.0.2")
         flood = [await bot.open(b"", "127.0.0.3") for _ in range(60)]
@@ -320,7 +320,7 @@ async def test_the_address_that_has_most_makes_room() -> None:
             writer.close()
 
 
-async def test_an_address_has_a_share_and_its_own_connections_make_room_for_its_visitors() -> None:
+async def test_an_address_at_its_limit_makes_room_with_its_own_connections() -> None:
     async with running(most=40, most_each=10) as bot:
         others = [await bot.open(b"", "127.0.0.2") for _ in range(10)]
         flood = [await bot.open(b"", "127.0.0.3") for _ in range(50)]
@@ -334,7 +334,7 @@ async def test_an_address_has_a_share_and_its_own_connections_make_room_for_its_
             writer.close()
 
 
-async def test_where_all_are_busy_there_is_still_a_place_for_probes() -> None:
+async def test_probes_are_answered_while_all_connections_are_busy() -> None:
     async with running(most=3, probes=2) as bot, AsyncExitStack() as stack:
         for _ in range(3):
             websocket = await stack.enter_async_context(connect(f"ws://127.0.0.1:{bot.port}/talk", proxy=None))
@@ -348,7 +348,7 @@ async def test_where_all_are_busy_there_is_still_a_place_for_probes() -> None:
         assert await websocket.recv() == "the sessions mind nothing"
 
 
-async def test_who_does_not_read_makes_room(hurry: Callable[..., None]) -> None:
+async def test_a_client_that_does_not_read_its_download_makes_room_for_a_new_one(hurry: Callable[..., None]) -> None:
     hurry(STALLED_S=0.1)
     async with running(most=5) as bot, AsyncExitStack() as stack:
         for _ in range(5):
@@ -360,7 +360,7 @@ async def test_who_does_not_read_makes_room(hurry: Callable[..., None]) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def test_requests_that_come_at_the_same_moment_begin_one_by_one_and_addresses_take_turns() -> None:
+async def test_a_flood_of_requests_delays_neither_other_addresses_nor_the_event_loop() -> None:
     async with running(most=150, most_each=150) as bot, AsyncExitStack() as stack:
         pipelined = b"GET /work HTTP/1.1\r\nHost: bot\r\n\r\n" * 100
         for _ in range(100):
@@ -381,7 +381,7 @@ async def test_requests_that_come_at_the_same_moment_begin_one_by_one_and_addres
         assert sorted(turns)[int(len(turns) * 0.95)] < 0.05, "all else has its turn in between"
 
 
-async def test_garbage_is_answered_counted_and_hardly_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_garbage_is_refused_with_400_counted_and_logged_at_most_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with running() as bot:
         for sent in (
@@ -396,7 +396,9 @@ async def test_garbage_is_answered_counted_and_hardly_logged(caplog: pytest.LogC
     assert len([each for each in caplog.records if each.levelno > logging.INFO]) <= 1
 
 
-async def test_a_system_without_files_is_told_once_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+async def test_running_out_of_files_is_logged_at_most_once_without_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with running():
         for _ in range(100):
             asyncio.get_running_loop().call_exception_handler(
@@ -407,7 +409,7 @@ async def test_a_system_without_files_is_told_once_without_a_traceback(caplog: p
     assert all("ulimit" in each.getMessage() and each.exc_info is None for each in told)
 
 
-def test_places_leave_files_for_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_connection_limit_leaves_open_files_for_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[int, int]] = []
     for soft, hard, sessions, most in ((256, 256, 8, 96), (256, 4_096, 8, 1_000), (256, 256, 1_000, 64)):
         monkeypatch.setattr("resource.getrlimit", lambda _, pair=(soft, hard): pair)
@@ -418,7 +420,7 @@ def test_places_leave_files_for_sessions(monkeypatch: pytest.MonkeyPatch) -> Non
     assert asked == [(4_096, 4_096)] * 2
 
 
-async def test_httpx_and_its_kept_connections_are_served_as_before() -> None:
+async def test_an_httpx_client_with_keep_alive_is_served_and_holds_one_connection() -> None:
     async with running() as bot, httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{bot.port}") as http:
         for _ in range(3):
             assert (await http.get("/health")).status_code == 200

@@ -45,7 +45,7 @@ SETTINGS: dict[str, Any] = {
         "abc.gradio.live",
     ],
 )
-def test_its_own_names(host: str) -> None:
+def test_the_servers_own_host_names_are_accepted(host: str) -> None:
     names = OwnNames(config.load(**SETTINGS))
     names.add("ABC.gradio.live")
     assert names.has(host)
@@ -75,7 +75,7 @@ def test_its_own_names(host: str) -> None:
         "me-bot.hf.space.evil.example",
     ],
 )
-def test_other_names(host: str) -> None:
+def test_foreign_host_names_are_not_accepted(host: str) -> None:
     assert not OwnNames(config.load(**SETTINGS)).has(host)
 
 
@@ -93,7 +93,7 @@ def test_other_names(host: str) -> None:
         ({"space_id": "me/bot"}, 200),
     ],
 )
-async def test_which_servers_check_it(settings: dict[str, Any], status: int) -> None:
+async def test_only_an_unlocked_server_on_loopback_refuses_foreign_hosts(settings: dict[str, Any], status: int) -> None:
     headers = {"X-Forwarded-Host": "localhost"}
     transport = httpx.ASGITransport(own_app(**settings))
     async with httpx.AsyncClient(transport=transport, base_url="http://evil.example", headers=headers) as http:
@@ -106,7 +106,7 @@ async def test_which_servers_check_it(settings: dict[str, Any], status: int) -> 
             assert (await http.options("/preflight", headers=asked)).status_code == 421
 
 
-async def test_websockets_too() -> None:
+async def test_a_websocket_to_a_foreign_host_is_refused() -> None:
     async with own_server() as host:
         async with connect(f"ws://{host}/ws", proxy=None):
             pass
@@ -117,7 +117,7 @@ async def test_websockets_too() -> None:
         assert refused.value.response.status_code == 421
 
 
-async def test_a_probe_without_any_name_is_answered() -> None:
+async def test_a_probe_without_a_host_header_is_answered() -> None:
     async with own_server() as host:
         reader, writer = await asyncio.open_connection(*host.split(":"))
         writer.write(b"GET /health HTTP/1.0\r\n\r\n")

@@ -57,7 +57,7 @@ async def ws_status(host: str, **headers: str) -> int:
 # The lock ---------------------------------------------------------------------------------------------------------
 
 
-async def test_every_door_is_locked() -> None:
+async def test_every_route_needs_the_password() -> None:
     async with client(**LOCKED) as http:
         for method, path in DOORS:
             for auth in (None, WRONG[0]):
@@ -69,7 +69,7 @@ async def test_every_door_is_locked() -> None:
             assert opened.json() == {"path": path, "bytes": 0}
 
 
-async def test_so_is_the_websocket_before_it_is_accepted() -> None:
+async def test_a_websocket_handshake_needs_the_password() -> None:
     async with own_server(**LOCKED) as host:
         assert await ws_status(host) == 401
         for auth in WRONG:
@@ -77,7 +77,7 @@ async def test_so_is_the_websocket_before_it_is_accepted() -> None:
         assert await ws_status(host, **header(RIGHT)) == 101
 
 
-async def test_without_a_lock_all_are_open() -> None:
+async def test_every_route_is_open_if_no_password_is_set() -> None:
     async with client() as http:
         for method, path in DOORS:
             assert (await http.request(method, path)).status_code == 200
@@ -86,13 +86,13 @@ async def test_without_a_lock_all_are_open() -> None:
 
 
 @pytest.mark.parametrize("credentials", ["", "Basic", "Basic ☃", "Basic !!!", "Basic /w==", "Basic YW5u", "Bearer x"])
-async def test_no_garbage_opens_it(credentials: str) -> None:
+async def test_malformed_credentials_are_refused(credentials: str) -> None:
     async with in_process(**LOCKED) as http:
         response = await http.get("/", headers=[(b"Authorization", credentials.encode())])
         assert response.status_code == 401
 
 
-async def test_health_is_open_but_knows_whom_it_talks_to() -> None:
+async def test_health_needs_no_password_but_recognises_a_login() -> None:
     async with in_process(**LOCKED) as http:
         assert (await http.get("/health")).json() is False
         assert (await http.get("/health", auth=WRONG[0])).json() is False
@@ -101,14 +101,14 @@ async def test_health_is_open_but_knows_whom_it_talks_to() -> None:
         assert (await http.get("//health")).status_code == 401
 
 
-async def test_metrics_can_be_public() -> None:
+async def test_metrics_need_no_password_if_they_are_set_to_public() -> None:
     async with in_process(**LOCKED, metrics_public=True) as http:
         assert (await http.get("/metrics")).status_code == 200
         assert (await http.get("/config")).status_code == 401
 
 
 @pytest.mark.parametrize("auth", [RIGHT, *WRONG])
-async def test_both_fields_are_always_compared_in_constant_time(
+async def test_username_and_password_are_always_compared_in_constant_time(
     monkeypatch: pytest.MonkeyPatch, auth: httpx.BasicAuth
 ) -> None:
     compared: list[tuple[bytes, bytes]] = []
@@ -124,7 +124,7 @@ async def test_both_fields_are_always_compared_in_constant_time(
     assert {len(side) for pair in compared for side in pair} == {32}
 
 
-async def test_our_own_app_is_behind_it() -> None:
+async def test_the_real_app_needs_the_password_and_refuses_foreign_origins() -> None:
     """The page, Gradio's routes and ours, as they are served."""
     engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
     async with serving(engines, config.load(**LOCKED)) as server, httpx.AsyncClient(trust_env=False) as http:
@@ -176,7 +176,7 @@ async def test_our_own_app_is_behind_it() -> None:
         ("https://evil.example", {"trusted_proxies": 1}, {"X-Forwarded-Host": "evil.example, public.example"}, False),
     ],
 )
-async def test_pages_of_other_sites_stay_out(
+async def test_posts_from_pages_of_other_sites_are_refused(
     origin: str | None, settings: dict[str, Any], headers: dict[str, str], passes: bool
 ) -> None:
     if origin is not None:
@@ -189,7 +189,7 @@ async def test_pages_of_other_sites_stay_out(
         assert (await http.get("/", headers=headers)).status_code == 200, "who follows a link comes in"
 
 
-async def test_nor_do_they_get_a_websocket() -> None:
+async def test_websockets_from_pages_of_other_sites_are_refused() -> None:
     async with own_server() as host:
         assert await ws_status(host) == 101
         assert await ws_status(host, Origin=f"http://{host}") == 101
@@ -241,7 +241,7 @@ async def test_pages_of_allowed_origins_can_make_offers(locked: bool) -> None:
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://friend.example.evil.example", "*", ""])
-async def test_other_pages_are_told_nothing(origin: str) -> None:
+async def test_pages_of_other_origins_get_no_cors_headers(origin: str) -> None:
     for settings in ({}, {"allowed_origins": FRIEND}, LOCKED | {"allowed_origins": FRIEND}):
         locked = "app_username" in settings
         auth = RIGHT if locked else httpx.USE_CLIENT_DEFAULT
@@ -255,7 +255,7 @@ async def test_other_pages_are_told_nothing(origin: str) -> None:
             assert cors(asked) == cors(made) == cors(read) == {}
 
 
-async def test_nor_does_our_own_app_tell_them() -> None:
+async def test_the_real_app_sends_cors_headers_to_allowed_origins_only() -> None:
     engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
     settings = config.load(allowed_origins=FRIEND, allowed_hosts="bot.example")
     async with serving(engines, settings) as server, httpx.AsyncClient(trust_env=False) as http:
@@ -275,7 +275,7 @@ async def test_nor_does_our_own_app_tell_them() -> None:
 # Headers and length -----------------------------------------------------------------------------------------------
 
 
-async def test_all_answers_carry_the_headers_refusals_and_faults_too() -> None:
+async def test_all_answers_carry_the_security_headers_including_refusals_and_faults() -> None:
     async with in_process(**LOCKED) as http:
         answers = {
             401: await http.get("/"),
@@ -290,12 +290,12 @@ async def test_all_answers_carry_the_headers_refusals_and_faults_too() -> None:
         assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS, status
 
 
-async def test_the_server_does_not_say_what_it_is() -> None:
+async def test_answers_carry_no_server_header() -> None:
     async with client() as http:
         assert "server" not in (await http.get("/")).headers
 
 
-async def test_a_body_may_be_so_long_and_intricate_and_no_more() -> None:
+async def test_a_body_with_too_many_bytes_or_json_containers_is_refused() -> None:
     async def pieces(count: int) -> AsyncIterator[bytes]:
         for _ in range(count):
             yield b"x" * 1024

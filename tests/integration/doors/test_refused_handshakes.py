@@ -63,7 +63,9 @@ def loud(caplog: pytest.LogCaptureFixture) -> list[str]:
     ],
     ids=["no login", "wrong login", "foreign origin", "no key in the handshake", "plain GET, no login", "plain GET"],
 )
-async def test_a_refused_client_is_no_error(caplog: pytest.LogCaptureFixture, headers: str, answer: str) -> None:
+async def test_a_refused_client_is_not_logged_as_an_error(
+    caplog: pytest.LogCaptureFixture, headers: str, answer: str
+) -> None:
     caplog.set_level(logging.DEBUG)
     async with own_server(**LOGIN) as host:
         assert await status(host, headers) == answer
@@ -85,7 +87,9 @@ def break_off(port: int, sent: bytes, *, reset: bool) -> None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-async def test_a_client_that_breaks_off_its_handshake_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_that_breaks_off_its_handshake_is_not_logged_as_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO)
     async with live() as running:
         port = int(running.url.rsplit(":", 1)[1])
@@ -120,7 +124,9 @@ async def _refusing_then_broken(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.mark.parametrize("app", [_silent, _half, _broken, _refusing_then_broken])
-async def test_an_app_that_fails_in_a_handshake_still_is_an_error(caplog: pytest.LogCaptureFixture, app: App) -> None:
+async def test_an_app_that_fails_in_a_handshake_is_logged_as_an_error(
+    caplog: pytest.LogCaptureFixture, app: App
+) -> None:
     listener = bind("127.0.0.1", 0)
     options = server.UVICORN | {"lifespan": "off", "timeout_graceful_shutdown": 1}
     web = Unsignalled(uvicorn.Config(app, **options))

@@ -57,7 +57,7 @@ async def sound(engine: TextToSpeech) -> Audio:
     return Audio.joined(audio, audio[0].rate_hz)
 
 
-async def test_the_wanted_engine_is_tried_first_and_the_others_stand_in() -> None:
+async def test_a_sessions_chosen_engine_is_tried_first_and_the_others_are_its_fallbacks() -> None:
     chain = AgentChain([Mannered("groq", [["groq"]]), Mannered("openai", [[failure("openai")]])], QUICK)
     await chain.start()
     wanted = chain.adapted(Manner("en", engine="openai"))
@@ -67,7 +67,7 @@ async def test_the_wanted_engine_is_tried_first_and_the_others_stand_in() -> Non
     await chain.close()
 
 
-async def test_what_one_session_finds_out_of_an_engine_all_know() -> None:
+async def test_all_sessions_share_an_engines_failure_and_recovery() -> None:
     openai = Mannered("openai", [[failure("openai")], ["openai"]], unwell=failure("openai"))
     chain = AgentChain([openai, Mannered("groq", [["groq"]])], QUICK)
     await chain.start()
@@ -84,7 +84,7 @@ async def test_what_one_session_finds_out_of_an_engine_all_know() -> None:
     await chain.close()
 
 
-async def test_an_engine_that_lacks_the_language_is_left_out() -> None:
+async def test_an_engine_without_the_sessions_language_is_left_out() -> None:
     both = frozenset({"en", "de"})
     chain = AgentChain([Mannered("offline", [["offline"]]), Mannered("groq", [["groq"]], languages=both)], QUICK)
     await chain.start()
@@ -94,7 +94,7 @@ async def test_an_engine_that_lacks_the_language_is_left_out() -> None:
     await chain.close()
 
 
-async def test_a_voice_is_only_for_the_engine_that_has_it() -> None:
+async def test_a_chosen_voice_is_given_to_the_chosen_engine_only() -> None:
     chain = TextToSpeechChain([Mannered("gtts", [["x"]]), Mannered("espeak", [["x"]])], QUICK)
     await chain.start()
     first, second = chain.adapted(Manner("en", engine="espeak", voice="en")).engines
@@ -105,7 +105,7 @@ async def test_a_voice_is_only_for_the_engine_that_has_it() -> None:
     await chain.close()
 
 
-async def test_a_voice_is_of_the_first_that_could_be_started() -> None:
+async def test_a_voice_without_a_chosen_engine_goes_to_the_first_engine_that_started() -> None:
     away = Mannered("elevenlabs", [["x"]], cannot_start=failure("elevenlabs"))
     chain = TextToSpeechChain([away, Mannered("espeak", [["x"]])], QUICK)
     await chain.start()
@@ -115,7 +115,7 @@ async def test_a_voice_is_of_the_first_that_could_be_started() -> None:
     await chain.close()
 
 
-async def test_sessions_leave_nothing_behind() -> None:
+async def test_sessions_share_one_espeak_process_and_are_freed_after_use() -> None:
     chain = TextToSpeechChain([Espeak(workers=1)], QUICK)
     await chain.start()
     workers = psutil.Process().children()
@@ -169,7 +169,7 @@ async def test_every_voice_that_espeak_offers_speaks() -> None:
     await engine.close()
 
 
-async def test_the_servers_own_voice_of_espeak_is_for_its_language() -> None:
+async def test_the_servers_espeak_voice_is_the_default_for_its_own_language_only() -> None:
     engine = Espeak("en", workers=1)
     await engine.start()
     lengths_s = {}
@@ -183,7 +183,7 @@ async def test_the_servers_own_voice_of_espeak_is_for_its_language() -> None:
     assert len({round(length_s, 2) for length_s in lengths_s.values()}) == 3
 
 
-async def test_elevenlabs_speaks_as_each_session_wants_over_one_connection() -> None:
+async def test_elevenlabs_is_asked_for_each_sessions_voice_and_language() -> None:
     async with ElevenLabsSimulator() as service:
         engine = ElevenLabs(KEY, base_url=service.url, voice="ours")
         await engine.start()
@@ -195,7 +195,7 @@ async def test_elevenlabs_speaks_as_each_session_wants_over_one_connection() -> 
         assert asked == [("ours", "de"), ("JBFqnCBsd6RMkjVDRZzb", "en"), ("ours", "en")]
 
 
-async def test_an_agent_is_whom_each_session_wants_in_its_language() -> None:
+async def test_the_system_prompt_has_each_sessions_persona_and_language() -> None:
     model = Script(answers=[["Yes."], ["Yes."]])
     agent = GraphAgent(model, [], "Be brief.", "test")
     for each in (agent.adapted(Manner("de", persona="sales")), agent):
@@ -208,7 +208,7 @@ async def test_an_agent_is_whom_each_session_wants_in_its_language() -> None:
 
 
 @pytest.mark.parametrize(("model", "parameter"), [("nova-3", "language"), ("flux-general-multi", "language_hint")])
-async def test_deepgram_hears_each_session_in_its_language(model: str, parameter: str) -> None:
+async def test_deepgram_is_asked_for_each_sessions_language(model: str, parameter: str) -> None:
     async with DeepgramSimulator() as simulator:
         live = Deepgram(DEEPGRAM_KEY, base_url=simulator.url, model=model)
         rest = DeepgramRest(DEEPGRAM_KEY, base_url=simulator.url)

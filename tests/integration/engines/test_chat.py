@@ -65,7 +65,7 @@ async def agent(make: Make) -> AsyncIterator[GraphAgent]:
     await engine.close()
 
 
-async def test_an_answer_is_streamed_and_the_request_is_what_was_heard(
+async def test_streams_an_answer_and_sends_the_history_as_it_was_heard(
     simulator: ChatSimulator, agent: GraphAgent
 ) -> None:
     simulator.answers.append(Answer("Hello  there. How are you?"))
@@ -82,7 +82,9 @@ async def test_an_answer_is_streamed_and_the_request_is_what_was_heard(
 
 
 @pytest.mark.parametrize("piece", [1, 7, 0])
-async def test_tools_are_called_however_their_arguments_come(piece: int, simulator: ChatSimulator, make: Make) -> None:
+async def test_tools_are_called_however_their_arguments_are_split_in_the_stream(
+    piece: int, simulator: ChatSimulator, make: Make
+) -> None:
     calls = tuple(Call("weather", {"place": place}, piece) for place in ("São Paulo", "Rome"))
     simulator.answers.extend([Answer("Let me see.", calls), Answer("It rains in both.")])
     agent = agent_on(make(), [weather])
@@ -101,14 +103,14 @@ async def test_tools_are_called_however_their_arguments_come(piece: int, simulat
     await agent.close()
 
 
-async def test_by_itself_the_simulator_uses_the_clock(simulator: ChatSimulator, make: Make) -> None:
+async def test_the_unscripted_simulator_calls_the_clock_tool(simulator: ChatSimulator, make: Make) -> None:
     agent = agent_on(make(), toolbox(lambda: MOMENT))
     assert await said(agent, (Message(Role.USER, "what time is it"),)) == "It is 1 30. Is there anything else?"
     assert "tell me more" in (await said(agent)).lower()
     await agent.close()
 
 
-async def test_turns_share_a_connection_that_outlives_pauses(simulator: ChatSimulator, agent: GraphAgent) -> None:
+async def test_a_probe_and_five_turns_share_one_connection(simulator: ChatSimulator, agent: GraphAgent) -> None:
     await agent.probe()
     for _ in range(5):
         await said(agent)
@@ -117,13 +119,15 @@ async def test_turns_share_a_connection_that_outlives_pauses(simulator: ChatSimu
     await until(lambda: simulator.open == 0)
 
 
-async def test_an_answer_at_its_limit_is_an_answer(simulator: ChatSimulator, agent: GraphAgent) -> None:
+async def test_an_answer_that_ends_at_the_token_limit_is_accepted(simulator: ChatSimulator, agent: GraphAgent) -> None:
     simulator.answers.append(Answer("It was a dark and", finish="length"))
     assert await said(agent) == "It was a dark and"
 
 
 @pytest.mark.parametrize(("on", "path"), [(groq_on, ""), (openai_on, "/v1")])
-async def test_https(on: Make, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_certificate_must_be_trusted(
+    on: Make, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server, client = server_and_client_tls(tmp_path)
     async with ChatSimulator(tls=server) as simulator:
         suspicious = agent_on(on(f"{simulator.url}{path}"))
@@ -152,7 +156,7 @@ async def test_https(on: Make, path: str, tmp_path: Path, monkeypatch: pytest.Mo
     ],
     ids=str,
 )
-async def test_a_fault_is_told_in_plain_words_and_the_next_request_goes_well(
+async def test_a_fault_raises_an_error_in_plain_words_and_the_next_request_succeeds(
     planned: Planned,
     fault: Fault,
     message: str,
@@ -180,7 +184,7 @@ async def test_a_fault_is_told_in_plain_words_and_the_next_request_goes_well(
         b"data: \n\n",
     ],
 )
-async def test_whatever_comes_in_place_of_an_answer_is_one_error(
+async def test_malformed_stream_data_is_reported_as_a_broken_answer(
     garbage: bytes, simulator: ChatSimulator, agent: GraphAgent, caplog: pytest.LogCaptureFixture
 ) -> None:
     simulator.garbage = garbage
@@ -189,7 +193,7 @@ async def test_whatever_comes_in_place_of_an_answer_is_one_error(
     await until(lambda: simulator.open == 0)
 
 
-async def test_a_stream_that_just_ends_was_cut_off(
+async def test_a_stream_without_a_finish_reason_is_reported_as_a_broken_answer(
     simulator: ChatSimulator, agent: GraphAgent, caplog: pytest.LogCaptureFixture
 ) -> None:
     simulator.answers.append(Answer("It is", finish=""))
@@ -206,7 +210,7 @@ async def test_a_stream_that_just_ends_was_cut_off(
         ({}, Fault.SERVER, "the service failed"),
     ],
 )
-async def test_an_error_told_in_mid_stream(
+async def test_an_error_sent_mid_stream_is_reported_with_its_fault_in_plain_words(
     told: dict[str, object],
     fault: Fault,
     message: str,
@@ -220,7 +224,7 @@ async def test_an_error_told_in_mid_stream(
 
 
 @pytest.mark.parametrize("at_date", [False, True])
-async def test_how_long_to_wait_is_told(
+async def test_a_rate_limit_error_carries_the_services_retry_after_time(
     at_date: bool, simulator: ChatSimulator, agent: GraphAgent, caplog: pytest.LogCaptureFixture
 ) -> None:
     simulator.retry_at_date = at_date
@@ -228,13 +232,13 @@ async def test_how_long_to_wait_is_told(
     assert (await failure(agent, caplog)).retry_after_s == pytest.approx(7, abs=1.1)
 
 
-async def test_a_late_answer_is_waited_for(simulator: ChatSimulator, agent: GraphAgent) -> None:
+async def test_waits_for_a_slow_first_byte(simulator: ChatSimulator, agent: GraphAgent) -> None:
     simulator.faults.plan(Planned(Injected.SLOW_FIRST_BYTE, delay_s=0.3))
     assert await said(agent) != ""
 
 
 @pytest.mark.parametrize("limit", ["of the client", "of the whole answer"])
-async def test_a_service_that_hangs(
+async def test_a_hanging_service_times_out_and_its_connection_is_closed(
     limit: str, simulator: ChatSimulator, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     simulator.faults.plan(Injected.HANG)
@@ -249,7 +253,7 @@ async def test_a_service_that_hangs(
     await agent.close()
 
 
-async def test_an_answer_that_never_ends_is_cut_off(
+async def test_an_answer_that_exceeds_its_time_limit_is_cut_off(
     simulator: ChatSimulator, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     simulator.answers.append(Answer(LONG))
@@ -260,7 +264,9 @@ async def test_an_answer_that_never_ends_is_cut_off(
     await agent.close()
 
 
-async def test_nobody_is_there(make: Make, simulator: ChatSimulator, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_stopped_service_is_reported_as_unreachable(
+    make: Make, simulator: ChatSimulator, caplog: pytest.LogCaptureFixture
+) -> None:
     engine = agent_on(make())
     await simulator.__aexit__()
     assert (await failure(engine, caplog)).fault is Fault.UNREACHABLE
@@ -269,7 +275,7 @@ async def test_nobody_is_there(make: Make, simulator: ChatSimulator, caplog: pyt
     await engine.close()
 
 
-async def test_the_probe_finds_out_whether_the_key_is_right(
+async def test_a_probe_accepts_the_right_key_and_denies_a_wrong_one(
     simulator: ChatSimulator, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
@@ -295,7 +301,9 @@ async def test_closing_a_reply_closes_the_connection_at_once(
     assert await asyncio.wait_for(simulator.completions[0].gone, 1) - closed_s < 0.1
 
 
-async def test_cancelling_a_reply_that_has_not_begun_does_too(simulator: ChatSimulator, agent: GraphAgent) -> None:
+async def test_cancelling_a_reply_before_its_first_token_closes_the_connection_at_once(
+    simulator: ChatSimulator, agent: GraphAgent
+) -> None:
     begun = asyncio.Event()
 
     def brain(*_: object) -> Answer:
@@ -307,7 +315,7 @@ async def test_cancelling_a_reply_that_has_not_begun_does_too(simulator: ChatSim
     assert await asyncio.wait_for(simulator.completions[0].gone, 1) - cancelled_s < 0.1
 
 
-async def test_200_turns_leave_nothing_behind(simulator: ChatSimulator, make: Make) -> None:
+async def test_two_hundred_turns_leak_no_sockets_threads_or_tasks(simulator: ChatSimulator, make: Make) -> None:
     agent = agent_on(make())
     simulator.brain = lambda *_: Answer("Yes, and no.")
     await said(agent)  # asyncio's own thread, which resolves names, is there from now on

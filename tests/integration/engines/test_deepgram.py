@@ -36,7 +36,9 @@ async def simulator() -> AsyncIterator[DeepgramSimulator]:
         yield simulator
 
 
-async def test_words_are_shown_as_they_come_and_told_at_the_pause_and_the_end(simulator: DeepgramSimulator) -> None:
+async def test_words_arrive_as_partials_then_as_the_pauses_answer_and_as_the_final(
+    simulator: DeepgramSimulator,
+) -> None:
     async with talking(simulator) as transcriber:
         *partials, answered, last = await heard(transcriber, sound(*utterance("you and he are one")))
     assert [partial.text for partial in partials] == [
@@ -52,7 +54,7 @@ async def test_words_are_shown_as_they_come_and_told_at_the_pause_and_the_end(si
     assert last.confidence == pytest.approx(0.99)
 
 
-async def test_speech_goes_on_after_a_pause(simulator: DeepgramSimulator) -> None:
+async def test_each_pause_is_answered_with_all_words_of_the_utterance_so_far(simulator: DeepgramSimulator) -> None:
     async with talking(simulator) as transcriber:
         parts = (0.3, "you and he", 0.2, Pause(1), 0.1, "are with they", 0.2, Pause(2), 0.3, "by it", 0.1)
         told = await heard(transcriber, sound(*parts))
@@ -61,19 +63,21 @@ async def test_speech_goes_on_after_a_pause(simulator: DeepgramSimulator) -> Non
     assert told[-1] == Transcript("you and he are with they by it", final=True, confidence=told[-1].confidence)
 
 
-async def test_without_words_the_final_is_empty(simulator: DeepgramSimulator) -> None:
+async def test_an_utterance_without_words_has_an_empty_final(simulator: DeepgramSimulator) -> None:
     async with talking(simulator) as transcriber:
         assert await final(transcriber, sound(1.0, Pause(1), 0.5)) == ""
         assert await final(transcriber, sound()) == ""
 
 
-async def test_long_speech_is_made_of_many_segments(simulator: DeepgramSimulator) -> None:
+async def test_a_long_utterance_is_transcribed_whole(simulator: DeepgramSimulator) -> None:
     text = words(Random(5), 80)
     async with talking(simulator) as transcriber:
         assert await final(transcriber, sound(0.3, text, 0.5)) == text
 
 
-async def test_one_connection_is_opened_ahead_of_the_first_word_and_kept(simulator: DeepgramSimulator) -> None:
+async def test_one_connection_opens_before_the_first_word_and_serves_all_utterances(
+    simulator: DeepgramSimulator,
+) -> None:
     async with talking(simulator) as transcriber:
         request = await simulator.requested(1)
         assert transcriber.bytes_sent == 0, "nothing but what is said is sent"
@@ -96,7 +100,7 @@ async def test_one_connection_is_opened_ahead_of_the_first_word_and_kept(simulat
     }
 
 
-async def test_only_what_is_said_is_sent(simulator: DeepgramSimulator) -> None:
+async def test_exactly_the_audio_of_the_utterance_is_sent(simulator: DeepgramSimulator) -> None:
     pieces = [item async for item in sound(*utterance("you and he"))]
     async with talking(simulator) as transcriber:
         await final(transcriber, sound(*utterance("you and he")))
@@ -114,7 +118,7 @@ async def test_a_long_silence_does_not_close_the_connection() -> None:
             await simulator.requested(3)  # closed by the service, and opened again
 
 
-async def test_the_results_of_an_utterance_given_up_are_not_the_next_ones() -> None:
+async def test_results_of_an_abandoned_utterance_do_not_reach_the_next_one() -> None:
     """The machine gives an utterance up as soon as its pause is answered; what is late is very late here."""
     async with DeepgramSimulator(Setting(delay_s=0.1)) as simulator, talking(simulator) as transcriber:
         for text in ("the one", "you and he", "in his"):
@@ -125,7 +129,7 @@ async def test_the_results_of_an_utterance_given_up_are_not_the_next_ones() -> N
         assert len(simulator.requests) == 1
 
 
-async def test_utterances_may_overlap() -> None:
+async def test_an_utterance_may_begin_before_the_final_of_the_previous_one_arrives() -> None:
     """The next one begins before the final of the one before has come."""
     texts = ["you and he", "in", "the one of it", "one"]
     async with DeepgramSimulator(Setting(delay_s=0.2)) as simulator, talking(simulator) as transcriber:
@@ -148,7 +152,9 @@ async def told_of(audio: AsyncGenerator[Audio | Pause], said: asyncio.Queue[None
     ("rejected", "accepted"),
     [({"smart_format"}, {"punctuate", "interim_results"}), ({"interim_results"}, set()), ({"endpointing"}, set())],
 )
-async def test_a_profile_that_is_rejected_gives_way_to_a_plainer_one(rejected: set[str], accepted: set[str]) -> None:
+async def test_request_parameters_that_deepgram_rejects_are_dropped_for_later_sessions_too(
+    rejected: set[str], accepted: set[str]
+) -> None:
     async with DeepgramSimulator(Setting(rejects=frozenset(rejected))) as simulator:
         engine = Deepgram(KEY, base_url=simulator.url, language="de")
         for _ in range(2):
@@ -173,7 +179,7 @@ async def test_a_probe_opens_a_connection_and_closes_it(simulator: DeepgramSimul
     await engine.close()
 
 
-async def test_an_address_may_have_any_scheme_and_a_path(simulator: DeepgramSimulator) -> None:
+async def test_the_base_url_may_be_http_or_ws_and_may_have_a_path(simulator: DeepgramSimulator) -> None:
     for url in (simulator.url, simulator.url.replace("http", "ws")):
         engine = Deepgram(KEY, base_url=url)
         await engine.probe()
@@ -183,9 +189,7 @@ async def test_an_address_may_have_any_scheme_and_a_path(simulator: DeepgramSimu
     assert simulator.requests[-1].head.path == "/elsewhere/v1/listen"
 
 
-async def test_a_secure_connection_needs_a_certificate_that_is_trusted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_tls_connection_needs_a_trusted_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certificate = self_signed(tmp_path)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(certificate)
@@ -240,7 +244,7 @@ async def test_leaving_a_session_ends_its_utterances(simulator: DeepgramSimulato
         await final(transcriber, sound(*utterance("one")))
 
 
-async def test_what_the_source_of_the_sound_raises_is_raised(simulator: DeepgramSimulator) -> None:
+async def test_an_error_of_the_audio_source_is_raised_by_the_transcription(simulator: DeepgramSimulator) -> None:
     async def broken() -> AsyncGenerator[Audio | Pause]:
         async for item in sound(0.3, "one"):
             yield item
@@ -252,7 +256,7 @@ async def test_what_the_source_of_the_sound_raises_is_raised(simulator: Deepgram
         assert await final(transcriber, sound(*utterance("it"))) == "it"
 
 
-async def test_two_hundred_utterances_leave_nothing_behind(simulator: DeepgramSimulator) -> None:
+async def test_two_hundred_utterances_leak_no_tasks_threads_or_connections(simulator: DeepgramSimulator) -> None:
     random = Random(7)
     async with talking(simulator) as transcriber:
         await final(transcriber, sound(*utterance("one")))
@@ -269,7 +273,7 @@ async def test_two_hundred_utterances_leave_nothing_behind(simulator: DeepgramSi
     assert simulator.open == 0
 
 
-async def test_thirty_sessions_leave_nothing_behind(simulator: DeepgramSimulator) -> None:
+async def test_thirty_sessions_leak_no_tasks_threads_or_connections(simulator: DeepgramSimulator) -> None:
     engine = Deepgram(KEY, base_url=simulator.url)
     before = len(asyncio.all_tasks()), threading.active_count()
     for turn in range(30):
@@ -282,7 +286,7 @@ async def test_thirty_sessions_leave_nothing_behind(simulator: DeepgramSimulator
     await engine.close()
 
 
-async def test_the_answer_to_a_pause_comes_at_once(simulator: DeepgramSimulator) -> None:
+async def test_the_engine_adds_less_than_50_ms_to_the_answer_to_a_pause(simulator: DeepgramSimulator) -> None:
     """What is added to the service's own delay, which is none here."""
     delays_s: list[float] = []
     async with talking(simulator) as transcriber:
@@ -307,7 +311,7 @@ async def timed(audio: AsyncGenerator[Audio | Pause], marked: list[float]) -> As
         yield item
 
 
-async def test_words_are_known_by_their_times_whatever_the_sound() -> None:
+async def test_the_answer_to_a_pause_leaves_out_words_timed_after_the_pause() -> None:
     """A script of words by time: those after the pause are not in its answer."""
     ear = ScriptedEar(("hello", 0.3, 0.7), ("there", 0.8, 1.1), ("friend", 1.6, 1.9))
     async with DeepgramSimulator(Setting(make_ear=lambda: ear)) as simulator, talking(simulator) as transcriber:
@@ -326,7 +330,7 @@ async def test_words_are_known_by_their_times_whatever_the_sound() -> None:
         ("flux-general-multi", {"en", "nl", "hi"}, {"sv"}),
     ],
 )
-def test_each_model_has_its_languages(model: str, has: set[str], lacks: set[str]) -> None:
+def test_each_model_reports_the_languages_it_supports(model: str, has: set[str], lacks: set[str]) -> None:
     engine: SpeechToText = Deepgram(KEY, model=model)
     assert has <= engine.languages
     assert not lacks & engine.languages

@@ -53,7 +53,7 @@ async def simulator() -> AsyncIterator[DeepgramSimulator]:
     ids=lambda value: str(getattr(value, "fault", value)),
 )
 @pytest.mark.usefixtures("no_key_in_any_log_record")
-async def test_why_there_is_no_connection_is_said(
+async def test_a_failed_connection_raises_an_error_that_names_the_cause(
     simulator: DeepgramSimulator, trouble: Trouble | Planned, fault: Fault, message: str
 ) -> None:
     simulator.faults.always(trouble)
@@ -74,7 +74,7 @@ async def test_why_there_is_no_connection_is_said(
     await engine.close()
 
 
-async def test_a_port_that_nobody_listens_at_is_unreachable() -> None:
+async def test_a_closed_port_is_reported_as_unreachable() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -86,7 +86,7 @@ async def test_a_port_that_nobody_listens_at_is_unreachable() -> None:
     await engine.close()
 
 
-async def test_a_proxy_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_address_without_a_scheme_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.setenv("HTTPS_PROXY", "127.0.0.1:9")
     engine = Deepgram(KEY)
@@ -95,7 +95,7 @@ async def test_a_proxy_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> 
     await engine.close()
 
 
-async def test_an_empty_account_is_said(simulator: DeepgramSimulator) -> None:
+async def test_an_account_without_credit_is_reported_as_unpaid(simulator: DeepgramSimulator) -> None:
     simulator.setting.status = 402
     with pytest.raises(EngineError, match="no credit left") as failed:
         await Deepgram(KEY, base_url=simulator.url).probe()
@@ -103,14 +103,14 @@ async def test_an_empty_account_is_said(simulator: DeepgramSimulator) -> None:
 
 
 @pytest.mark.usefixtures("no_key_in_any_log_record")
-async def test_a_wrong_key_is_said_and_not_shown(simulator: DeepgramSimulator) -> None:
+async def test_the_error_for_a_wrong_key_does_not_contain_the_key(simulator: DeepgramSimulator) -> None:
     with pytest.raises(EngineError, match="key is not accepted") as failed:
         await Deepgram("wrong-key-4711", base_url=simulator.url).probe()
     assert failed.value.fault is Fault.DENIED
     assert "4711" not in str(failed.value)
 
 
-async def test_if_no_parameters_are_accepted_it_says_so(simulator: DeepgramSimulator) -> None:
+async def test_a_request_is_reported_as_rejected_after_three_sets_of_parameters(simulator: DeepgramSimulator) -> None:
     simulator.setting.rejects = frozenset({"model"})
     with pytest.raises(EngineError, match="request was rejected") as failed:
         await Deepgram(KEY, base_url=simulator.url).probe()
@@ -118,7 +118,7 @@ async def test_if_no_parameters_are_accepted_it_says_so(simulator: DeepgramSimul
     assert len(simulator.requests) == 3, "three profiles"
 
 
-async def test_what_was_refused_is_not_asked_for_by_every_utterance(simulator: DeepgramSimulator) -> None:
+async def test_a_rate_limited_connection_is_not_retried_by_every_utterance(simulator: DeepgramSimulator) -> None:
     simulator.faults.always(Planned(Trouble.RATE_LIMITED, retry_after_s=30))
     async with talking(simulator) as transcriber:
         for _ in range(3):
@@ -128,7 +128,9 @@ async def test_what_was_refused_is_not_asked_for_by_every_utterance(simulator: D
         assert len(simulator.requests) == 1
 
 
-async def test_a_key_that_is_not_accepted_is_not_tried_again_while_nobody_speaks(simulator: DeepgramSimulator) -> None:
+async def test_a_session_does_not_retry_a_denied_key_at_once_but_a_new_session_does(
+    simulator: DeepgramSimulator,
+) -> None:
     simulator.faults.plan(Trouble.UNAUTHORIZED)
     async with talking(simulator) as transcriber:
         await (await simulator.requested(1)).gone.wait()
@@ -140,7 +142,7 @@ async def test_a_key_that_is_not_accepted_is_not_tried_again_while_nobody_speaks
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
 
 
-async def test_an_old_session_does_not_speak_against_a_key_that_is_accepted_again(
+async def test_a_session_retries_a_denied_key_after_a_while(
     simulator: DeepgramSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its chain would let the engine rest for all sessions."""
@@ -152,7 +154,7 @@ async def test_an_old_session_does_not_speak_against_a_key_that_is_accepted_agai
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
 
 
-async def test_who_comes_back_when_told_to_is_served(simulator: DeepgramSimulator) -> None:
+async def test_an_utterance_that_waits_for_retry_after_is_transcribed(simulator: DeepgramSimulator) -> None:
     """As the fallback does: it waits as long as was asked, and tries once more."""
     simulator.faults.plan(Planned(Trouble.RATE_LIMITED, retry_after_s=0.3))
     async with talking(simulator) as transcriber:
@@ -164,7 +166,7 @@ async def test_who_comes_back_when_told_to_is_served(simulator: DeepgramSimulato
         assert len(simulator.requests) == 2
 
 
-async def test_a_refusal_is_forgotten_when_its_time_is_over(simulator: DeepgramSimulator) -> None:
+async def test_an_idle_session_reconnects_after_a_rate_limit_has_passed(simulator: DeepgramSimulator) -> None:
     simulator.faults.plan(Planned(Trouble.RATE_LIMITED, retry_after_s=0.2))
     async with talking(simulator) as transcriber:
         await (await simulator.requested(1)).gone.wait()
@@ -173,7 +175,9 @@ async def test_a_refusal_is_forgotten_when_its_time_is_over(simulator: DeepgramS
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
 
 
-async def test_nobody_learns_of_failures_while_nobody_speaks(simulator: DeepgramSimulator) -> None:
+async def test_failed_connections_while_nobody_speaks_do_not_fail_the_next_utterance(
+    simulator: DeepgramSimulator,
+) -> None:
     simulator.faults.plan(Trouble.SERVER_ERROR, Trouble.REFUSE)
     async with talking(simulator) as transcriber:
         await simulator.requested(1)
@@ -182,14 +186,14 @@ async def test_nobody_learns_of_failures_while_nobody_speaks(simulator: Deepgram
         assert len(simulator.requests) == 3
 
 
-async def test_words_said_while_the_connection_opens_are_not_lost(simulator: DeepgramSimulator) -> None:
+async def test_words_spoken_while_the_connection_opens_are_not_lost(simulator: DeepgramSimulator) -> None:
     simulator.faults.plan(Planned(Trouble.SLOW_FIRST_BYTE, delay_s=0.3))
     async with talking(simulator) as transcriber:
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
         assert len(simulator.requests) == 1
 
 
-async def test_a_session_is_left_at_once_even_if_the_service_hangs(simulator: DeepgramSimulator) -> None:
+async def test_leaving_a_session_is_immediate_even_if_the_service_hangs(simulator: DeepgramSimulator) -> None:
     simulator.faults.always(Trouble.HANG)
     async with talking(simulator):
         request = await simulator.requested(1)
@@ -199,7 +203,7 @@ async def test_a_session_is_left_at_once_even_if_the_service_hangs(simulator: De
     assert request.gone_s - left_s < 0.1
 
 
-async def test_a_session_is_left_soon_even_if_the_service_does_not_say_goodbye(simulator: DeepgramSimulator) -> None:
+async def test_leaving_a_session_takes_under_a_second_if_the_service_freezes(simulator: DeepgramSimulator) -> None:
     simulator.setting.disturbances = {2: (Disturbance.FREEZE, False)}
     async with talking(simulator) as transcriber:
         utterances = asyncio.create_task(heard(transcriber, sound(*utterance(TEXT))))
@@ -211,7 +215,7 @@ async def test_a_session_is_left_soon_even_if_the_service_does_not_say_goodbye(s
     await asyncio.wait_for(simulator.requests[0].gone.wait(), 1)
 
 
-async def test_a_session_can_be_left_in_the_instant_of_a_drop(simulator: DeepgramSimulator) -> None:
+async def test_leaving_a_session_just_after_its_connection_drops_does_not_hang(simulator: DeepgramSimulator) -> None:
     random = Random(3)
     engine = Deepgram(KEY, base_url=simulator.url, keep_alive_s=0.002)
     async with asyncio.timeout(20):
@@ -232,7 +236,7 @@ async def test_a_session_can_be_left_in_the_instant_of_a_drop(simulator: Deepgra
 
 @pytest.mark.parametrize("how", [how for how in Disturbance if how is not Disturbance.FREEZE])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-async def test_a_drop_in_mid_speech_loses_and_doubles_nothing(
+async def test_a_connection_dropped_mid_speech_loses_and_repeats_no_words(
     simulator: DeepgramSimulator, how: Disturbance, after: bool
 ) -> None:
     simulator.setting.disturbances = {30: (how, after)}
@@ -247,21 +251,21 @@ async def test_a_drop_in_mid_speech_loses_and_doubles_nothing(
 
 
 @pytest.mark.usefixtures("no_key_in_any_log_record")
-async def test_a_cut_after_a_result_loses_nothing(simulator: DeepgramSimulator) -> None:
+async def test_a_connection_cut_after_a_result_loses_no_words(simulator: DeepgramSimulator) -> None:
     simulator.faults.plan(*(Planned(Trouble.CUT, after=after) for after in (3, 2, 5, 1)))
     async with talking(simulator) as transcriber:
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
         assert len(simulator.requests) == 5
 
 
-async def test_nonsense_between_the_results_is_passed_over(simulator: DeepgramSimulator) -> None:
+async def test_garbage_between_the_results_is_ignored(simulator: DeepgramSimulator) -> None:
     simulator.faults.plan(Planned(Trouble.GARBAGE, after=3))
     async with talking(simulator) as transcriber:
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
         assert len(simulator.requests) == 1
 
 
-async def test_a_connection_that_is_lost_in_silence_is_opened_again(simulator: DeepgramSimulator) -> None:
+async def test_a_connection_lost_during_silence_is_reopened(simulator: DeepgramSimulator) -> None:
     simulator.setting.disturbances = {2: (Disturbance.ERROR, False)}
     async with talking(simulator, keep_alive_s=0.05) as transcriber:
         await simulator.requested(2)
@@ -269,7 +273,7 @@ async def test_a_connection_that_is_lost_in_silence_is_opened_again(simulator: D
         assert len(simulator.requests) == 2
 
 
-async def test_an_answer_given_before_a_drop_is_not_given_again(simulator: DeepgramSimulator) -> None:
+async def test_a_pause_answered_before_a_drop_is_not_answered_again(simulator: DeepgramSimulator) -> None:
     async with talking(simulator) as transcriber:
         parts: list[Part] = [0.3, "you and", 0.2, Pause(1), 0.1, "he", 0.2, Pause(2), 0.4]
         simulator.setting.disturbances = {45: (Disturbance.RESET, True)}
@@ -279,7 +283,7 @@ async def test_an_answer_given_before_a_drop_is_not_given_again(simulator: Deepg
         assert told[-1].text == "you and he"
 
 
-async def test_too_many_drops_in_one_utterance_are_an_error(simulator: DeepgramSimulator) -> None:
+async def test_an_utterance_fails_after_too_many_dropped_connections(simulator: DeepgramSimulator) -> None:
     simulator.setting.disturbances = dict.fromkeys(range(20, 2000), (Disturbance.ERROR, False))
     async with talking(simulator, drops=3, backoff_s=0.01) as transcriber:
         with pytest.raises(EngineError, match="deepgram: ") as failed:
@@ -290,7 +294,7 @@ async def test_too_many_drops_in_one_utterance_are_an_error(simulator: DeepgramS
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
 
 
-async def test_a_service_that_never_answers_is_a_timeout(simulator: DeepgramSimulator) -> None:
+async def test_an_utterance_times_out_if_the_service_never_answers(simulator: DeepgramSimulator) -> None:
     simulator.setting.disturbances = dict.fromkeys(range(1, 2000), (Disturbance.SILENCE, False))
     async with talking(simulator, answer_timeout_s=0.2) as transcriber:
         with pytest.raises(EngineError, match="no words came in time") as failed:
@@ -299,7 +303,9 @@ async def test_a_service_that_never_answers_is_a_timeout(simulator: DeepgramSimu
         assert len(simulator.requests) <= 3, "tried on one other connection"
 
 
-async def test_a_question_about_too_little_sound_may_stay_unanswered(simulator: DeepgramSimulator) -> None:
+async def test_a_finalize_left_unanswered_for_lack_of_audio_does_not_break_the_transcript(
+    simulator: DeepgramSimulator,
+) -> None:
     """Deepgram need not answer a Finalize if there is not much to process; silence is not even asked about."""
     simulator.setting.least_s = 0.3
     async with talking(simulator, answer_timeout_s=0.3) as transcriber:
@@ -308,7 +314,7 @@ async def test_a_question_about_too_little_sound_may_stay_unanswered(simulator: 
         assert len(simulator.requests) == 1
 
 
-async def test_a_question_that_is_never_answered_is_by_what_was_heard(simulator: DeepgramSimulator) -> None:
+async def test_the_transcript_is_whole_although_no_finalize_is_ever_answered(simulator: DeepgramSimulator) -> None:
     simulator.setting.least_s = 100
     async with talking(simulator, answer_timeout_s=0.2) as transcriber:
         told = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.4))
@@ -320,7 +326,7 @@ async def test_a_question_that_is_never_answered_is_by_what_was_heard(simulator:
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_whenever_the_connection_is_killed_the_transcript_stays_whole(seed: int) -> None:
+async def test_the_transcript_stays_whole_whenever_the_connection_is_killed(seed: int) -> None:
     """Sixty kills in all, before or after any message; some utterances are given up at a pause."""
     random = Random(seed)
     setting = Setting(segment_s=random.choice([0.7, 1.5, 3.0]), delay_s=random.choice([0.0, 0.0, 0.02]))

@@ -29,7 +29,9 @@ def answers(told: list[Transcript]) -> list[tuple[int, str, bool]]:
     return [(each.pause, each.text, each.turn_over) for each in told if each.pause is not None]
 
 
-async def test_an_eager_end_answers_a_pause_and_the_end_says_that_it_is_over(simulator: DeepgramSimulator) -> None:
+async def test_an_eager_end_of_turn_answers_a_pause_and_an_end_of_turn_marks_it_over(
+    simulator: DeepgramSimulator,
+) -> None:
     async with talking(simulator, model=FLUX) as transcriber:
         told = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.1, "by it", 0.5, Pause(2), 0.3))
     said = f"{TEXT} by it"
@@ -43,7 +45,7 @@ async def test_an_eager_end_answers_a_pause_and_the_end_says_that_it_is_over(sim
     assert f"{TEXT} by" in partials, "the turn was resumed"
 
 
-async def test_a_turn_that_goes_on_is_no_answer(simulator: DeepgramSimulator) -> None:
+async def test_a_pause_stays_unanswered_if_flux_does_not_end_the_turn(simulator: DeepgramSimulator) -> None:
     """Without a word from Flux a pause stays unanswered: its silence may be one of many."""
     simulator.setting.ends_turns = False
     async with talking(simulator, model=FLUX) as transcriber:
@@ -52,7 +54,7 @@ async def test_a_turn_that_goes_on_is_no_answer(simulator: DeepgramSimulator) ->
     assert told[-1] == Transcript(f"{TEXT} by it", final=True, confidence=told[-1].confidence)
 
 
-async def test_the_end_that_is_known_here_is_forced(simulator: DeepgramSimulator) -> None:
+async def test_the_end_of_an_utterance_forces_flux_to_end_its_turn(simulator: DeepgramSimulator) -> None:
     simulator.setting.ends_turns = False
     async with talking(simulator, model=FLUX) as transcriber:
         for text in (TEXT, "in the", "one"):
@@ -60,7 +62,7 @@ async def test_the_end_that_is_known_here_is_forced(simulator: DeepgramSimulator
         assert len(simulator.requests) == 1
 
 
-async def test_without_words_the_final_is_empty(simulator: DeepgramSimulator) -> None:
+async def test_an_utterance_without_words_has_an_empty_final(simulator: DeepgramSimulator) -> None:
     """Flux then says that there is no turn to end."""
     async with talking(simulator, model=FLUX) as transcriber:
         assert await final(transcriber, sound(1.0, Pause(1), 0.5)) == ""
@@ -69,7 +71,7 @@ async def test_without_words_the_final_is_empty(simulator: DeepgramSimulator) ->
         assert len(simulator.requests) == 1
 
 
-async def test_a_turn_that_was_given_up_is_not_part_of_the_next(simulator: DeepgramSimulator) -> None:
+async def test_words_of_an_abandoned_turn_are_not_part_of_the_next(simulator: DeepgramSimulator) -> None:
     async with talking(simulator, model=FLUX) as transcriber:
         for text in ("the one", "you and he"):
             transcripts = transcriber.transcribe(sound(0.3, text, 0.2, Pause(1), 0.1, "by it", 0.1, 9.0))
@@ -80,7 +82,7 @@ async def test_a_turn_that_was_given_up_is_not_part_of_the_next(simulator: Deepg
         assert await final(transcriber, sound(*utterance("this is it"))) == "this is it"
 
 
-async def test_the_connection_asks_for_eager_ends(simulator: DeepgramSimulator) -> None:
+async def test_the_connection_asks_for_eager_ends_of_turn_in_the_users_language(simulator: DeepgramSimulator) -> None:
     async with talking(simulator, model="flux-general-multi", language="es") as transcriber:
         await final(transcriber, sound(*utterance("one")))
     (request,) = simulator.requests
@@ -97,7 +99,9 @@ async def test_the_connection_asks_for_eager_ends(simulator: DeepgramSimulator) 
     }
 
 
-async def test_a_service_without_eager_ends_still_works(simulator: DeepgramSimulator) -> None:
+async def test_a_service_without_eager_ends_of_turn_answers_a_pause_at_the_end_of_turn(
+    simulator: DeepgramSimulator,
+) -> None:
     simulator.setting.rejects = frozenset({"eager_eot_threshold", "language_hint"})
     async with talking(simulator, model=FLUX) as transcriber:
         told = await heard(transcriber, sound(0.3, TEXT, 0.5, Pause(1), 0.3))
@@ -105,7 +109,7 @@ async def test_a_service_without_eager_ends_still_works(simulator: DeepgramSimul
     assert told[-1].text == TEXT
 
 
-async def test_where_an_end_cant_be_forced_silence_ends_the_turn(simulator: DeepgramSimulator) -> None:
+async def test_silence_ends_the_turn_if_the_service_has_no_forced_end_of_turn(simulator: DeepgramSimulator) -> None:
     """Self-hosted services don't know ForceEndTurn, and hang up on it."""
     simulator.setting.can_force = False
     simulator.setting.ends_turns = False
@@ -118,7 +122,7 @@ async def test_where_an_end_cant_be_forced_silence_ends_the_turn(simulator: Deep
     await engine.close()
 
 
-async def test_an_end_that_is_forced_in_vain_is_tried_with_silence(simulator: DeepgramSimulator) -> None:
+async def test_silence_ends_the_turn_if_the_service_ignores_a_forced_end_of_turn(simulator: DeepgramSimulator) -> None:
     simulator.setting.ignores_force = True
     simulator.setting.ends_turns = False
     async with talking(simulator, model=FLUX, answer_timeout_s=0.2) as transcriber:
@@ -126,7 +130,7 @@ async def test_an_end_that_is_forced_in_vain_is_tried_with_silence(simulator: De
         assert len(simulator.requests) == 1
 
 
-async def test_a_service_that_never_answers_is_a_timeout(simulator: DeepgramSimulator) -> None:
+async def test_an_utterance_times_out_if_the_service_never_answers(simulator: DeepgramSimulator) -> None:
     simulator.setting.disturbances = dict.fromkeys(range(1, 2_000), (Disturbance.SILENCE, False))
     async with talking(simulator, model=FLUX, answer_timeout_s=0.15) as transcriber:
         with pytest.raises(EngineError, match="no words came in time") as failed:
@@ -134,7 +138,9 @@ async def test_a_service_that_never_answers_is_a_timeout(simulator: DeepgramSimu
     assert failed.value.fault is Fault.TIMEOUT
 
 
-async def test_services_that_dont_tell_when_the_words_were_will_do(simulator: DeepgramSimulator) -> None:
+async def test_utterances_are_transcribed_although_the_service_sends_no_word_times(
+    simulator: DeepgramSimulator,
+) -> None:
     simulator.setting.word_times = False
     async with talking(simulator, model=FLUX) as transcriber:
         for text in (TEXT, "in the", "one"):
@@ -162,7 +168,7 @@ async def test_a_long_silence_does_not_close_the_connection(simulator: DeepgramS
     ],
     ids=lambda value: str(getattr(value, "fault", value)),
 )
-async def test_why_there_is_no_connection_is_said(
+async def test_a_failed_connection_raises_an_error_with_the_right_fault(
     simulator: DeepgramSimulator, trouble: Trouble | Planned, fault: Fault
 ) -> None:
     simulator.faults.always(trouble)
@@ -173,14 +179,16 @@ async def test_why_there_is_no_connection_is_said(
     assert KEY not in str(failed.value)
 
 
-async def test_nonsense_between_the_events_is_passed_over(simulator: DeepgramSimulator) -> None:
+async def test_garbage_between_the_events_is_ignored(simulator: DeepgramSimulator) -> None:
     simulator.faults.plan(Planned(Trouble.GARBAGE, after=3))
     async with talking(simulator, model=FLUX) as transcriber:
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
         assert len(simulator.requests) == 1
 
 
-async def test_an_error_of_the_service_is_told_when_there_are_too_many(simulator: DeepgramSimulator) -> None:
+async def test_an_utterance_fails_with_the_services_error_code_after_too_many_errors(
+    simulator: DeepgramSimulator,
+) -> None:
     simulator.setting.disturbances = dict.fromkeys(range(5, 2_000), (Disturbance.ERROR, False))
     async with talking(simulator, model=FLUX, drops=2, backoff_s=0.01) as transcriber:
         with pytest.raises(EngineError, match=r"the service gave up \(INTERNAL_SERVER_ERROR\)") as failed:
@@ -197,7 +205,7 @@ async def test_leaving_a_session_closes_its_connection(simulator: DeepgramSimula
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_whenever_the_connection_is_killed_the_transcript_stays_whole(seed: int) -> None:
+async def test_the_transcript_stays_whole_whenever_the_connection_is_killed(seed: int) -> None:
     random = Random(seed)
     setting = Setting(delay_s=random.choice([0.0, 0.02]), disturbances=kills(random, 120))
     async with (

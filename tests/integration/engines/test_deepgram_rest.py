@@ -62,7 +62,7 @@ def encoded(samples: Samples, container: str) -> bytes:
     return file.getvalue()
 
 
-async def test_an_utterance_is_sent_when_it_is_over(engine: DeepgramRest, simulator: DeepgramSimulator) -> None:
+async def test_an_utterance_is_sent_as_one_wav_request(engine: DeepgramRest, simulator: DeepgramSimulator) -> None:
     async with engine.session() as transcriber:
         told = await heard(transcriber, sound(*utterance(TEXT)))
         assert told == [Transcript(TEXT, final=True, confidence=0.99)]
@@ -76,7 +76,7 @@ async def test_an_utterance_is_sent_when_it_is_over(engine: DeepgramRest, simula
         assert (recording.getframerate(), recording.getnchannels(), recording.getsampwidth()) == (16_000, 1, 2)
 
 
-async def test_what_is_too_short_for_words_is_not_sent(engine: DeepgramRest, simulator: DeepgramSimulator) -> None:
+async def test_audio_too_short_for_words_is_not_sent(engine: DeepgramRest, simulator: DeepgramSimulator) -> None:
     async with engine.session() as transcriber:
         assert await final(transcriber, sound(0.1, Pause(1), 0.09)) == ""
         assert await final(transcriber, sound()) == ""
@@ -86,7 +86,7 @@ async def test_what_is_too_short_for_words_is_not_sent(engine: DeepgramRest, sim
 
 
 @pytest.mark.parametrize("container", ["webm", "wav", "mp3"])
-async def test_recordings_are_sent_as_they_are(
+async def test_recordings_are_sent_unchanged(
     engine: DeepgramRest, simulator: DeepgramSimulator, container: str
 ) -> None:
     recording = encoded(np.concatenate([silence(0.2), spoken(TEXT), silence(0.2)]), container)
@@ -108,7 +108,7 @@ async def test_recordings_are_sent_as_they_are(
     ],
     ids=["empty", "text", "ogg", "aac", "avi", "wav", "webm", "mp3"],
 )
-async def test_what_is_no_recording_is_rejected(
+async def test_data_that_is_no_readable_recording_is_rejected_without_a_request(
     engine: DeepgramRest, simulator: DeepgramSimulator, data: bytes, problem: str
 ) -> None:
     with pytest.raises(EngineError, match=f"deepgram-rest: .*{problem}") as failed:
@@ -117,7 +117,7 @@ async def test_what_is_no_recording_is_rejected(
     assert simulator.requests == []
 
 
-async def test_a_film_without_sound_is_rejected(engine: DeepgramRest) -> None:
+async def test_a_video_without_an_audio_track_is_rejected(engine: DeepgramRest) -> None:
     file = io.BytesIO()
     with av.open(file, "w", format="webm") as film:
         stream = film.add_stream("libvpx", rate=10)
@@ -133,7 +133,7 @@ GOOD = {container: encoded(spoken("one of"), container) for container in ("webm"
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(GOOD)), st.integers(0, 2**32))
-def test_no_data_makes_it_crash(container: str, seed: int) -> None:
+def test_a_damaged_recording_raises_no_other_error_than_recording_error(container: str, seed: int) -> None:
     random = Random(seed)
     good = GOOD[container]
     data = bytearray(good[: random.randrange(16, len(good))])
@@ -158,7 +158,7 @@ def test_no_data_makes_it_crash(container: str, seed: int) -> None:
     ],
     ids=lambda value: str(getattr(value, "fault", value)),
 )
-async def test_what_went_wrong_is_said_at_once(
+async def test_a_fault_raises_an_error_that_names_the_cause_without_a_retry(
     engine: DeepgramRest,
     simulator: DeepgramSimulator,
     caplog: pytest.LogCaptureFixture,
@@ -179,7 +179,7 @@ async def test_what_went_wrong_is_said_at_once(
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
 
 
-async def test_a_port_that_nobody_listens_at_is_unreachable() -> None:
+async def test_a_closed_port_is_reported_as_unreachable() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -191,14 +191,16 @@ async def test_a_port_that_nobody_listens_at_is_unreachable() -> None:
     await engine.close()
 
 
-async def test_a_probe_shows_that_key_and_service_work(engine: DeepgramRest, simulator: DeepgramSimulator) -> None:
+async def test_a_probe_passes_with_a_good_key_and_fails_with_a_denied_one(
+    engine: DeepgramRest, simulator: DeepgramSimulator
+) -> None:
     await engine.probe()
     simulator.faults.plan(Trouble.UNAUTHORIZED)
     with pytest.raises(EngineError, match="key is not accepted"):
         await engine.probe()
 
 
-async def test_giving_up_ends_the_request_within_a_tenth_of_a_second(
+async def test_cancelling_a_transcription_ends_its_request_within_a_tenth_of_a_second(
     engine: DeepgramRest, simulator: DeepgramSimulator
 ) -> None:
     simulator.setting.delay_s = 60
@@ -212,7 +214,9 @@ async def test_giving_up_ends_the_request_within_a_tenth_of_a_second(
     assert request.gone_s - given_up_s < 0.1
 
 
-async def test_two_hundred_utterances_leave_nothing_behind(engine: DeepgramRest, simulator: DeepgramSimulator) -> None:
+async def test_two_hundred_utterances_leak_no_tasks_threads_or_connections(
+    engine: DeepgramRest, simulator: DeepgramSimulator
+) -> None:
     random = Random(7)
     async with engine.session() as transcriber:
         await final(transcriber, sound(*utterance("one")))
@@ -231,7 +235,7 @@ async def one_piece(text: str) -> AsyncIterator[Audio | Pause]:
     yield Audio(np.concatenate([spoken(text), silence(0.1)]), 16_000)
 
 
-async def test_flux_knows_no_recordings(simulator: DeepgramSimulator) -> None:
+async def test_a_flux_model_is_replaced_by_nova_3(simulator: DeepgramSimulator) -> None:
     engine: SpeechToText = DeepgramRest(KEY, base_url=simulator.url, model="flux-general-multi", language="es")
     await engine.start()
     await engine.probe()

@@ -35,7 +35,7 @@ async def deepgram(simulator: DeepgramSimulator) -> AsyncIterator[AsyncDeepgramC
         yield client(KEY, simulator.url, http)
 
 
-async def test_a_stream_that_is_closed_is_made_final_and_summed_up(deepgram: AsyncDeepgramClient) -> None:
+async def test_closing_a_stream_returns_a_final_result_and_metadata(deepgram: AsyncDeepgramClient) -> None:
     async with deepgram.listen.v1.connect(model="nova-3", endpointing="false", **LINEAR) as socket:
         await socket.send_media(spoken("you and he").tobytes())
         await socket.send_close_stream()
@@ -47,7 +47,7 @@ async def test_a_stream_that_is_closed_is_made_final_and_summed_up(deepgram: Asy
     assert metadata.duration == pytest.approx(3 * 0.17)
 
 
-async def test_endpointing_makes_words_final_after_so_much_silence(deepgram: AsyncDeepgramClient) -> None:
+async def test_endpointing_makes_the_words_final_after_silence(deepgram: AsyncDeepgramClient) -> None:
     async with deepgram.listen.v1.connect(model="nova-3", endpointing=300, **LINEAR) as socket:
         await socket.send_media(spoken("you and he").tobytes())
         for _ in range(10):
@@ -57,7 +57,7 @@ async def test_endpointing_makes_words_final_after_so_much_silence(deepgram: Asy
     assert results.channel.alternatives[0].transcript == "you and he"
 
 
-async def test_a_client_that_says_nothing_is_left() -> None:
+async def test_disconnects_a_client_that_sends_no_audio() -> None:
     async with (
         DeepgramSimulator(Setting(idle_timeout_s=0.1)) as simulator,
         httpx.AsyncClient() as http,
@@ -105,7 +105,7 @@ async def test_flux_refuses_to_end_a_turn_that_has_not_begun(deepgram: AsyncDeep
     assert (warning.type, warning.code) == ("Warning", "FORCE_END_TURN_NO_ACTIVE_TURN")
 
 
-async def test_real_speech_is_really_recognised() -> None:
+async def test_recognises_real_speech_with_the_embedded_engine() -> None:
     """With the embedded engine for an ear: what `python -m tests.simulators` serves."""
     speech = spoken_by_a_voice("what time is it").resampled(16_000)
     engine = Moonshine()

@@ -57,7 +57,7 @@ def asked(host: FileHost) -> list[str]:
     return [request.headers.get("range", "all") for request in host.requests]
 
 
-async def test_the_right_file_comes_whole_into_a_folder_that_is_made(host: FileHost, tmp_path: Path) -> None:
+async def test_a_redirected_file_is_downloaded_whole_into_a_created_folder(host: FileHost, tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "voices"
     told = await brought(host, folder, path=f"/moved{PATH}")
     assert (folder / "emma.onnx").read_bytes() == CONTENT
@@ -67,7 +67,7 @@ async def test_the_right_file_comes_whole_into_a_folder_that_is_made(host: FileH
     assert len(told) > 5, "progress is told on the way"
 
 
-async def test_a_file_with_another_checksum_is_thrown_away(host: FileHost, tmp_path: Path) -> None:
+async def test_a_file_with_a_wrong_checksum_is_discarded(host: FileHost, tmp_path: Path) -> None:
     host.files[PATH] = bytes([CONTENT[0] ^ 1]) + CONTENT[1:]
     assert await refused(host, tmp_path) == "what came is not the file that was expected"
     assert names(tmp_path) == set()
@@ -77,7 +77,7 @@ async def test_a_file_with_another_checksum_is_thrown_away(host: FileHost, tmp_p
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.RESET, Fault.STALL])
-async def test_a_download_that_breaks_off_goes_on_from_there(fault: Fault, host: FileHost, tmp_path: Path) -> None:
+async def test_an_interrupted_download_resumes_where_it_broke_off(fault: Fault, host: FileHost, tmp_path: Path) -> None:
     host.pace_s = 0.01
     host.faults.plan(Planned(fault, after=4), Planned(fault, after=3))
     await brought(host, tmp_path)
@@ -89,7 +89,7 @@ async def test_a_download_that_breaks_off_goes_on_from_there(fault: Fault, host:
     assert 0 < places[0] <= 4 * PIECE_BYTES < places[1] <= 7 * PIECE_BYTES
 
 
-async def test_a_download_goes_on_after_a_restart_of_the_program(host: FileHost, tmp_path: Path) -> None:
+async def test_a_later_fetch_resumes_a_failed_download(host: FileHost, tmp_path: Path) -> None:
     host.faults.plan(*[Planned(Fault.CUT, after=5), *[Planned(Fault.CUT, after=0)] * (QUICK.tries - 1)])
     assert await refused(host, tmp_path) in ("the connection broke", "no connection")
     assert names(tmp_path) == {"emma.onnx.part", "emma.onnx.part.version"}
@@ -100,14 +100,16 @@ async def test_a_download_goes_on_after_a_restart_of_the_program(host: FileHost,
     assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
 
 
-async def test_a_file_that_is_complete_but_was_not_renamed_needs_no_network(host: FileHost, tmp_path: Path) -> None:
+async def test_a_partial_file_that_is_complete_is_put_in_place_without_a_request(
+    host: FileHost, tmp_path: Path
+) -> None:
     (tmp_path / "emma.onnx.part").write_bytes(CONTENT)
     await brought(host, tmp_path)
     assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
     assert host.requests == []
 
 
-async def test_a_server_without_parts_sends_all_of_it_again(host: FileHost, tmp_path: Path) -> None:
+async def test_a_server_without_range_requests_sends_the_whole_file_again(host: FileHost, tmp_path: Path) -> None:
     host.ranges = False
     host.faults.plan(Planned(Fault.CUT, after=4))
     await brought(host, tmp_path)
@@ -115,7 +117,7 @@ async def test_a_server_without_parts_sends_all_of_it_again(host: FileHost, tmp_
     assert len(host.requests) == 2
 
 
-async def test_a_part_of_another_version_is_not_completed(host: FileHost, tmp_path: Path) -> None:
+async def test_a_partial_file_of_another_version_is_not_completed(host: FileHost, tmp_path: Path) -> None:
     """The server is told which version the part is of, and sends all of the new one."""
     host.files[PATH] = bytes(len(CONTENT))
     host.faults.plan(*[Planned(Fault.CUT, after=5), *[Planned(Fault.CUT, after=0)] * (QUICK.tries - 1)])
@@ -127,14 +129,14 @@ async def test_a_part_of_another_version_is_not_completed(host: FileHost, tmp_pa
 
 
 @pytest.mark.parametrize("shift", [-10, 10])
-async def test_another_part_than_was_asked_for_is_not_used(shift: int, host: FileHost, tmp_path: Path) -> None:
+async def test_a_range_that_was_not_requested_is_not_used(shift: int, host: FileHost, tmp_path: Path) -> None:
     host.shift = shift
     host.faults.plan(Planned(Fault.CUT, after=4))
     await brought(host, tmp_path)
     assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
 
 
-async def test_a_part_that_is_longer_than_the_servers_file_is_forgotten(host: FileHost, tmp_path: Path) -> None:
+async def test_a_partial_file_longer_than_the_servers_file_is_discarded(host: FileHost, tmp_path: Path) -> None:
     (tmp_path / "emma.onnx.part").write_bytes(bytes(len(CONTENT) - 1))
     host.files[PATH] = CONTENT[:100]
     assert await refused(host, tmp_path) == "the server's file has another length than it should have"
@@ -144,7 +146,9 @@ async def test_a_part_that_is_longer_than_the_servers_file_is_forgotten(host: Fi
 
 
 @pytest.mark.parametrize("says_length", [True, False])
-async def test_no_more_bytes_are_taken_than_the_file_has(says_length: bool, host: FileHost, tmp_path: Path) -> None:
+async def test_a_file_longer_than_expected_is_refused_and_discarded(
+    says_length: bool, host: FileHost, tmp_path: Path
+) -> None:
     host.files[PATH] = CONTENT + bytes(50 * PIECE_BYTES)
     host.says_length = says_length
     another = "the server's file has another length than it should have"
@@ -162,7 +166,7 @@ async def test_no_more_bytes_are_taken_than_the_file_has(says_length: bool, host
         (Fault.REFUSE, 3, "the connection broke"),
     ],
 )
-async def test_a_host_that_does_not_deliver_is_given_up(
+async def test_a_download_from_a_failing_host_ends_with_an_error_that_names_the_cause(
     fault: Fault, requests: int, message: str, host: FileHost, tmp_path: Path
 ) -> None:
     host.faults.always(fault)
@@ -170,13 +174,13 @@ async def test_a_host_that_does_not_deliver_is_given_up(
     assert len(host.requests) == requests
 
 
-async def test_a_file_that_is_not_there_is_given_up_at_once(host: FileHost, tmp_path: Path) -> None:
+async def test_a_missing_file_fails_without_a_retry(host: FileHost, tmp_path: Path) -> None:
     host.files.clear()
     assert await refused(host, tmp_path) == "the server does not give it (HTTP 404)"
     assert len(host.requests) == 1
 
 
-async def test_a_server_that_trickles_is_given_up(tmp_path: Path) -> None:
+async def test_a_trickling_download_times_out(tmp_path: Path) -> None:
     """Each byte comes in time, but never enough of them."""
     async with FileHost({PATH: CONTENT}, piece_bytes=100) as host:
         host.pace_s = 0.05
@@ -184,13 +188,13 @@ async def test_a_server_that_trickles_is_given_up(tmp_path: Path) -> None:
         assert len(host.requests) == QUICK.tries
 
 
-async def test_without_a_network_it_says_so(host: FileHost, tmp_path: Path) -> None:
+async def test_a_refused_connection_is_reported_as_no_connection(host: FileHost, tmp_path: Path) -> None:
     file = RemoteFile("http://127.0.0.1:9/voice", 10, "0" * 64)  # nobody listens at the discard port
     with pytest.raises(DownloadError, match=r"^no connection$"):
         await fetch(file, tmp_path / "voice", lambda _: None, QUICK)
 
 
-async def test_a_folder_that_cannot_be_written_is_said(host: FileHost, tmp_path: Path) -> None:
+async def test_an_unwritable_folder_is_reported_without_its_path(host: FileHost, tmp_path: Path) -> None:
     (tmp_path / "voices").write_text("a file, not a folder")
     with pytest.raises(DownloadError, match=r"the folder for it cannot be written") as raised:
         await fetch(remote(host), tmp_path / "voices" / "emma.onnx", lambda _: None, QUICK)
@@ -200,7 +204,7 @@ async def test_a_folder_that_cannot_be_written_is_said(host: FileHost, tmp_path:
 # In the background ------------------------------------------------------------------------------------------------
 
 
-async def test_it_runs_in_the_background_and_logs_its_progress(
+async def test_a_download_runs_once_in_the_background_and_logs_its_progress(
     host: FileHost, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "voicebot")
@@ -221,7 +225,7 @@ async def test_it_runs_in_the_background_and_logs_its_progress(
     await download.close()
 
 
-async def test_one_that_failed_is_not_tried_again_at_once(
+async def test_a_failed_download_is_not_retried_at_once(
     host: FileHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.faults.plan(Fault.FORBIDDEN)
@@ -244,7 +248,7 @@ async def until_received(download: Download, count: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_one_that_is_given_up_keeps_what_has_come(host: FileHost, tmp_path: Path) -> None:
+async def test_a_closed_download_keeps_its_received_bytes_and_resumes_later(host: FileHost, tmp_path: Path) -> None:
     host.faults.plan(Planned(Fault.STALL, after=4))
     patient = DownloadRules(stall_s=60.0)
     download = Download(remote(host), tmp_path / "emma.onnx", patient)
@@ -259,7 +263,7 @@ async def test_one_that_is_given_up_keeps_what_has_come(host: FileHost, tmp_path
 
 
 @pytest.mark.alone
-async def test_the_event_loop_is_free_meanwhile(host: FileHost, tmp_path: Path) -> None:
+async def test_a_download_does_not_block_the_event_loop(host: FileHost, tmp_path: Path) -> None:
     """Also while 20 MB are checked. What the loop's own thread computes counts, as the machine may be busy."""
     content = bytes(20_000_000)
     host.files[PATH] = content
@@ -294,7 +298,7 @@ else:
 """
 
 
-async def test_several_processes_that_want_the_same_file_get_one_that_is_whole(host: FileHost, tmp_path: Path) -> None:
+async def test_processes_that_download_the_same_file_at_once_get_one_whole_file(host: FileHost, tmp_path: Path) -> None:
     host.pace_s = 0.05
     file = remote(host)
     command = [sys.executable, "-c", FETCH, file.url, str(file.size), file.sha256, str(tmp_path / "emma.onnx")]
@@ -306,7 +310,9 @@ async def test_several_processes_that_want_the_same_file_get_one_that_is_whole(h
     assert names(tmp_path) == {"emma.onnx"}
 
 
-def test_files_are_kept_where_the_system_keeps_such_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_files_are_stored_in_the_operating_systems_cache_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     if sys.platform == "linux":
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         assert cache_folder() == tmp_path / "voicebot"

@@ -42,12 +42,12 @@ async def voice(service: ElevenLabsSimulator) -> AsyncIterator[ElevenLabs]:
     await service.until_open(0)
 
 
-async def test_the_sound_arrives_sample_for_sample_wherever_the_bytes_are_cut(voice: ElevenLabs) -> None:
+async def test_audio_split_at_odd_bytes_arrives_sample_for_sample(voice: ElevenLabs) -> None:
     """The simulator's pieces have an odd number of bytes."""
     assert np.array_equal((await said(voice)).samples, tone_of(TEXT).samples)
 
 
-async def test_the_request_is_what_the_api_reference_says(voice: ElevenLabs, service: ElevenLabsSimulator) -> None:
+async def test_the_request_matches_the_api_reference(voice: ElevenLabs, service: ElevenLabsSimulator) -> None:
     await said(voice)
     (request,) = service.requests
     assert request.target == "/v1/text-to-speech/EXAVITQu4vr4xnSDxMaL/stream?output_format=pcm_24000"
@@ -56,28 +56,28 @@ async def test_the_request_is_what_the_api_reference_says(voice: ElevenLabs, ser
     assert KEY not in request.target + request.body.decode()
 
 
-async def test_the_second_sentence_needs_no_handshake(voice: ElevenLabs, service: ElevenLabsSimulator) -> None:
+async def test_sentences_reuse_the_connection_of_the_probe(voice: ElevenLabs, service: ElevenLabsSimulator) -> None:
     await voice.probe()
     await said(voice)
     await said(voice, "And then?")
     assert [request.connection for request in service.requests] == [1, 1, 1]
 
 
-async def test_the_first_sound_does_not_wait_for_the_last(voice: ElevenLabs, service: ElevenLabsSimulator) -> None:
+async def test_the_first_audio_arrives_long_before_the_last(voice: ElevenLabs, service: ElevenLabsSimulator) -> None:
     service.pace_s = 0.02
     start_s = time.monotonic()
     arrived_s = [time.monotonic() - start_s async for _ in voice.synthesize(TEXT)]
     assert arrived_s[0] < arrived_s[-1] / 5
 
 
-async def test_many_speak_at_once(voice: ElevenLabs) -> None:
+async def test_twelve_sentences_synthesised_at_once_each_get_their_own_audio(voice: ElevenLabs) -> None:
     texts = [f"This is sentence number {number}." for number in range(12)]
     sounds = await asyncio.gather(*(said(voice, text) for text in texts))
     assert all(np.array_equal(sound.samples, tone_of(text).samples) for text, sound in zip(texts, sounds, strict=True))
 
 
 @pytest.mark.parametrize("text", ["", " ", "...", "👍", "\n—\n"])
-async def test_without_words_there_is_no_sound_and_no_request(
+async def test_text_without_words_makes_no_audio_and_no_request(
     text: str, voice: ElevenLabs, service: ElevenLabsSimulator
 ) -> None:
     assert not (await said(voice, text)).samples.size
@@ -85,7 +85,7 @@ async def test_without_words_there_is_no_sound_and_no_request(
 
 
 @pytest.mark.parametrize("text", ["\ud800 hi", "\x00\x01 a", "नमस्ते", '"Quoted" \\ and {braced}', "a" * 500])
-async def test_any_text_is_spoken(text: str, voice: ElevenLabs) -> None:
+async def test_unusual_text_is_spoken(text: str, voice: ElevenLabs) -> None:
     assert (await said(voice, text)).duration_s > 0.1
 
 
@@ -105,7 +105,7 @@ async def test_any_text_is_spoken(text: str, voice: ElevenLabs) -> None:
     ],
     ids=["refuse", "401", "403", "429", "500", "hang", "cut", "garbage", "no HTTP", "late"],
 )
-async def test_what_goes_wrong_is_told(
+async def test_a_fault_raises_an_error_that_names_the_cause_and_the_next_request_succeeds(
     planned: Wrong | Planned, fault: Fault, message: str, voice: ElevenLabs, service: ElevenLabsSimulator
 ) -> None:
     service.faults.plan(planned)
@@ -116,20 +116,24 @@ async def test_what_goes_wrong_is_told(
     assert (await said(voice)).samples.size, "the next request goes well"
 
 
-async def test_a_first_byte_that_is_late_but_in_time_is_waited_for(
+async def test_waits_for_a_first_byte_that_comes_before_the_timeout(
     voice: ElevenLabs, service: ElevenLabsSimulator
 ) -> None:
     service.faults.plan(Planned(Wrong.SLOW_FIRST_BYTE, delay_s=0.2))
     assert (await said(voice)).samples.size
 
 
-async def test_it_says_when_to_come_back(voice: ElevenLabs, service: ElevenLabsSimulator) -> None:
+async def test_a_rate_limit_error_carries_the_services_retry_after_time(
+    voice: ElevenLabs, service: ElevenLabsSimulator
+) -> None:
     service.faults.plan(Planned(Wrong.RATE_LIMITED, retry_after_s=1.5))
     assert (await failure(voice)).retry_after_s == 1.5
 
 
 @pytest.mark.parametrize("wrong", [Wrong.CUT, Wrong.GARBAGE])
-async def test_what_came_before_a_break_is_heard(wrong: Wrong, voice: ElevenLabs, service: ElevenLabsSimulator) -> None:
+async def test_audio_received_before_a_broken_connection_is_delivered(
+    wrong: Wrong, voice: ElevenLabs, service: ElevenLabsSimulator
+) -> None:
     service.faults.plan(Planned(wrong, after=10))
     sound, error = await outcome(voice)
     assert error is not None
@@ -162,7 +166,7 @@ def detail(status: str, **more: str) -> bytes:
         (200, b'{"detail": "no sound"}', Fault.BROKEN, "its answer is no sound"),
     ],
 )
-async def test_a_refusal_is_told_in_plain_words(
+async def test_a_refusal_raises_an_error_in_plain_words(
     status: int, body: bytes, fault: Fault, message: str, voice: ElevenLabs, service: ElevenLabsSimulator
 ) -> None:
     service.refuse_with = (status, body)
@@ -170,7 +174,7 @@ async def test_a_refusal_is_told_in_plain_words(
     assert (error.fault, error.message) == (fault, message)
 
 
-async def test_real_speech_arrives_as_it_was_spoken() -> None:
+async def test_real_speech_arrives_with_its_duration_and_level() -> None:
     async with ElevenLabsSimulator(espeak_of) as service:
         engine = ElevenLabs(KEY, base_url=service.url)
         await engine.start()
@@ -181,7 +185,7 @@ async def test_real_speech_arrives_as_it_was_spoken() -> None:
     assert sound.level_dbfs > -30
 
 
-async def test_an_answer_without_sound_is_a_fault() -> None:
+async def test_an_answer_without_audio_raises_an_error() -> None:
     async with ElevenLabsSimulator(lambda text: Audio.silence(0, 24_000)) as service:
         engine = ElevenLabs(KEY, base_url=service.url)
         await engine.start()
@@ -189,7 +193,7 @@ async def test_an_answer_without_sound_is_a_fault() -> None:
         await engine.close()
 
 
-async def test_closed_port_fails_at_once() -> None:
+async def test_a_closed_port_is_reported_as_unreachable_at_once() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         engine = ElevenLabs(KEY, base_url=f"http://127.0.0.1:{unused.getsockname()[1]}")
@@ -203,7 +207,9 @@ async def test_closed_port_fails_at_once() -> None:
         await engine.close()
 
 
-async def test_giving_up_ends_the_request(voice: ElevenLabs, service: ElevenLabsSimulator) -> None:
+async def test_closing_the_audio_stream_ends_the_request_within_a_tenth_of_a_second(
+    voice: ElevenLabs, service: ElevenLabsSimulator
+) -> None:
     service.pace_s = 0.02
     async with aclosing(voice.synthesize(TEXT)) as pieces:
         await anext(pieces)
@@ -211,7 +217,9 @@ async def test_giving_up_ends_the_request(voice: ElevenLabs, service: ElevenLabs
     assert await service.gone(1) - closed_s < 0.1
 
 
-async def test_a_cancelled_wait_ends_the_request(voice: ElevenLabs, service: ElevenLabsSimulator) -> None:
+async def test_cancelling_a_synthesis_ends_its_request_within_a_tenth_of_a_second(
+    voice: ElevenLabs, service: ElevenLabsSimulator
+) -> None:
     service.faults.plan(Wrong.HANG)
     waiting = asyncio.create_task(said(voice))
     await service.requested(1)
@@ -221,7 +229,9 @@ async def test_a_cancelled_wait_ends_the_request(voice: ElevenLabs, service: Ele
     await asyncio.wait([waiting])
 
 
-async def test_a_probe_tells_whether_the_key_is_good(voice: ElevenLabs, service: ElevenLabsSimulator) -> None:
+async def test_a_probe_passes_with_a_good_key_and_fails_with_a_wrong_one(
+    voice: ElevenLabs, service: ElevenLabsSimulator
+) -> None:
     await voice.probe()
     assert [request.target for request in service.requests] == ["/v1/models"]
     stranger = ElevenLabs("sk_wrong", base_url=service.url)
@@ -234,7 +244,7 @@ async def test_a_probe_tells_whether_the_key_is_good(voice: ElevenLabs, service:
 @pytest.mark.parametrize(
     ("wrong", "fault"), [(Wrong.HANG, Fault.TIMEOUT), (Wrong.SERVER_ERROR, Fault.SERVER), (Wrong.CUT, None)]
 )
-async def test_a_probe_tells_what_is_wrong(
+async def test_a_probe_reports_a_hang_and_a_server_error_but_not_a_cut_answer(
     wrong: Wrong, fault: Fault | None, voice: ElevenLabs, service: ElevenLabsSimulator
 ) -> None:
     service.faults.plan(wrong)
@@ -246,7 +256,7 @@ async def test_a_probe_tells_what_is_wrong(
     assert raised.value.fault is fault
 
 
-async def test_a_key_that_may_only_speak_passes_the_probe() -> None:
+async def test_a_key_restricted_to_speech_passes_the_probe() -> None:
     async with ElevenLabsSimulator(restricted=True) as service:
         engine = ElevenLabs(KEY, base_url=service.url)
         await engine.start()
@@ -255,7 +265,7 @@ async def test_a_key_that_may_only_speak_passes_the_probe() -> None:
         await engine.close()
 
 
-async def test_the_language_is_named_to_models_that_take_it(service: ElevenLabsSimulator) -> None:
+async def test_the_language_is_sent_only_to_models_that_accept_it(service: ElevenLabsSimulator) -> None:
     asked = {}
     for model in ("eleven_flash_v2_5", "eleven_multilingual_v2", "eleven_flash_v2", "eleven_v3"):
         engine = ElevenLabs(KEY, base_url=service.url, model=model, language="es")
@@ -273,7 +283,7 @@ async def test_the_language_is_named_to_models_that_take_it(service: ElevenLabsS
     }
 
 
-async def test_a_chosen_voice_and_a_gateways_path_are_used(service: ElevenLabsSimulator) -> None:
+async def test_the_request_uses_the_chosen_voice_and_the_path_of_the_base_url(service: ElevenLabsSimulator) -> None:
     engine = ElevenLabs(KEY, base_url=f"{service.url}/gateway", voice="My/Voice?")
     await engine.start()
     await failure(engine)
@@ -281,7 +291,7 @@ async def test_a_chosen_voice_and_a_gateways_path_are_used(service: ElevenLabsSi
     await engine.close()
 
 
-def test_it_knows_what_its_models_speak() -> None:
+def test_each_model_reports_the_languages_it_supports() -> None:
     flash = ElevenLabs(KEY).languages
     assert {"en", "es", "hi", "de", "fr", "hu"} <= flash
     assert "fa" not in flash
@@ -292,7 +302,7 @@ def test_it_knows_what_its_models_speak() -> None:
     assert len(ElevenLabs(KEY, model="eleven_v3").languages) == 72
 
 
-async def test_starting_and_closing_may_come_twice(service: ElevenLabsSimulator) -> None:
+async def test_start_and_close_may_each_be_called_twice(service: ElevenLabsSimulator) -> None:
     engine = ElevenLabs(KEY, base_url=service.url)
     await engine.close()
     with pytest.raises(EngineError, match="not started"):
@@ -305,7 +315,9 @@ async def test_starting_and_closing_may_come_twice(service: ElevenLabsSimulator)
     await service.until_open(0)
 
 
-async def test_200_turns_leave_nothing_behind(voice: ElevenLabs, service: ElevenLabsSimulator) -> None:
+async def test_two_hundred_turns_leak_no_file_descriptors_threads_or_tasks(
+    voice: ElevenLabs, service: ElevenLabsSimulator
+) -> None:
     async def turn(number: int) -> None:
         made, text = len(service.requests), "Yes, of course."
         match number % 4:
@@ -337,7 +349,7 @@ async def test_200_turns_leave_nothing_behind(voice: ElevenLabs, service: Eleven
     assert (psutil.Process().num_fds(), threading.active_count(), len(asyncio.all_tasks())) == before
 
 
-async def test_neither_key_nor_text_is_in_a_message_or_a_log(
+async def test_neither_the_key_nor_the_text_appears_in_an_error_or_a_log(
     service: ElevenLabsSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(1)
@@ -361,7 +373,9 @@ async def test_neither_key_nor_text_is_in_a_message_or_a_log(
 
 
 @pytest.mark.parametrize("key", ["sk_bro\nken", "sk_broken\x00", "sk_brökên"])
-async def test_a_key_that_is_none_is_told_and_not_quoted(key: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_key_with_invalid_characters_is_denied_and_not_quoted(
+    key: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(1)
     with pytest.raises(EngineError, match="the key has characters that no key has") as raised:
         await ElevenLabs(key).start()

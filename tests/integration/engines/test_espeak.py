@@ -58,7 +58,7 @@ async def test_speech_has_a_good_level_and_no_clicks_at_its_ends(espeak: Espeak)
     assert max(abs(samples[0]), abs(samples[-1])) < 300
 
 
-async def test_a_long_text_is_heard_from_the_first_sentence_on(espeak: Espeak) -> None:
+async def test_the_first_audio_of_a_long_text_arrives_long_before_the_last(espeak: Espeak) -> None:
     start_s = time.monotonic()
     arrived_s = [time.monotonic() - start_s async for _ in espeak.synthesize(STORY)]
     assert arrived_s[0] < arrived_s[-1] / 5
@@ -76,7 +76,7 @@ async def test_a_long_text_is_heard_from_the_first_sentence_on(espeak: Espeak) -
         ("hi", "नमस्ते, दुनिया, मैं"),
     ],
 )
-async def test_words_begin_when_they_are_heard_to(voice: str, text: str) -> None:
+async def test_reported_word_starts_match_the_audible_onsets(voice: str, text: str) -> None:
     engine = Espeak(voice, workers=1)
     await engine.start()
     heard_s = onsets_s(await said(engine, text))
@@ -84,7 +84,7 @@ async def test_words_begin_when_they_are_heard_to(voice: str, text: str) -> None
     await engine.close()
 
 
-async def test_each_word_of_a_text_has_its_start(espeak: Espeak) -> None:
+async def test_each_word_of_a_text_has_a_start_time(espeak: Espeak) -> None:
     for text in (
         "It's 1984 o'clock, isn't it?",
         "Call 555-1234, or see https://example.com/a?b=c now.",
@@ -102,16 +102,16 @@ async def test_each_word_of_a_text_has_its_start(espeak: Espeak) -> None:
         assert 0 <= starts_s[0] <= starts_s[-1] <= (await said(espeak, text)).duration_s, text
 
 
-async def test_without_words_there_are_no_starts(espeak: Espeak) -> None:
+async def test_text_without_words_has_no_word_starts(espeak: Espeak) -> None:
     assert [await starts_of(espeak, text) for text in ("", " ", "...", "\x00")] == [None] * 4
 
 
-def test_the_words_of_a_number_are_one_word() -> None:
+def test_a_number_spoken_as_several_words_has_one_start() -> None:
     told = word_starts("In 1984 we", [(0, 0.0), (3, 0.2), (4, 0.5), (4, 0.9), (8, 1.4)], 2.0)
     assert told == WordStarts((0.0, 0.2, 1.4))
 
 
-def test_a_word_without_a_mark_is_placed_between_its_neighbours_and_punctuation_with_what_follows() -> None:
+def test_an_unmarked_word_starts_between_its_neighbours_and_punctuation_with_the_next() -> None:
     told = word_starts("one of the – men !", [(0, 0.0), (4, 0.3), (13, 0.8)], 1.3)
     assert told is not None
     assert told.starts_s == pytest.approx((0.0, 0.3, 0.5, 0.8, 0.8, 1.3))
@@ -122,11 +122,11 @@ def test_a_word_without_a_mark_is_placed_between_its_neighbours_and_punctuation_
     [[], [(0, 0.0)], [(4, 0.0), (0, 0.2), (8, 0.4)], [(0, 0.4), (4, 0.2), (8, 0.5)], [(0, 0.0), (4, 0.2), (8, 9.0)]],
     ids=["none", "too few", "words out of order", "times out of order", "past the end"],
 )
-def test_marks_that_dont_fit_the_text_are_not_told(marks: list[tuple[int, float]]) -> None:
+def test_marks_that_do_not_fit_the_text_give_no_word_starts(marks: list[tuple[int, float]]) -> None:
     assert word_starts("one two six", marks, 1.0) is None
 
 
-async def test_giving_up_frees_the_worker(espeak: Espeak) -> None:
+async def test_closing_the_audio_stream_frees_the_worker(espeak: Espeak) -> None:
     for _ in range(6):
         async with aclosing(espeak.synthesize(STORY)) as pieces:
             async for _piece in pieces:
@@ -134,26 +134,26 @@ async def test_giving_up_frees_the_worker(espeak: Espeak) -> None:
     assert (await said(espeak, "Hello.")).duration_s > 0.2
 
 
-async def test_many_speak_at_once(espeak: Espeak) -> None:
+async def test_six_sentences_synthesised_at_once_are_each_spoken_whole(espeak: Espeak) -> None:
     alone = await said(espeak, "Hello there.")
     together = await asyncio.gather(*(said(espeak, "Hello there.") for _ in range(6)))
     assert all(each.duration_s == pytest.approx(alone.duration_s, rel=0.05) for each in together)
 
 
 @pytest.mark.parametrize("text", ["", " ", "...", "👍", "\x00\x01", "\ud800", "<break time='9s'/>", "नमस्ते", "a" * 5000])
-async def test_any_text_is_spoken_or_skipped(espeak: Espeak, text: str) -> None:
+async def test_speaks_the_next_sentence_after_an_unusual_text(espeak: Espeak, text: str) -> None:
     await said(espeak, text)
     assert (await said(espeak, "Still here.")).level_dbfs > -40
 
 
-async def test_an_unknown_voice_is_said() -> None:
+async def test_an_unknown_voice_raises_an_error_that_names_it() -> None:
     engine = Espeak("klingonese")
     with pytest.raises(EngineError, match=r"espeak: .*no voice 'klingonese'"):
         await engine.start()
     await engine.close()
 
 
-def test_it_knows_many_languages() -> None:
+def test_the_languages_include_english_spanish_hindi_german_and_french() -> None:
     assert {"en", "es", "hi", "de", "fr"} <= Espeak().languages
 
 
@@ -163,7 +163,7 @@ def espeak_workers() -> list[psutil.Process]:
     return found
 
 
-async def test_workers_that_are_stopped_are_replaced_and_the_text_is_spoken(espeak: Espeak) -> None:
+async def test_suspended_workers_are_replaced_and_the_text_is_still_spoken(espeak: Espeak) -> None:
     """First sound within 6.5 s of the user's last word must be kept with espeak as the only voice."""
     for worker in espeak_workers():
         worker.suspend()
@@ -174,7 +174,7 @@ async def test_workers_that_are_stopped_are_replaced_and_the_text_is_spoken(espe
     assert (await said(espeak, "Good morning.")).duration_s > 0.5
 
 
-async def test_a_worker_that_is_stopped_in_mid_sentence_is_given_up_soon(espeak: Espeak) -> None:
+async def test_a_worker_suspended_mid_sentence_times_out_within_5_s(espeak: Espeak) -> None:
     async with aclosing(espeak.synthesize(STORY * 5)) as pieces:
         await anext(pieces)
         for worker in espeak_workers():

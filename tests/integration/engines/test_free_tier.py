@@ -87,7 +87,7 @@ def simulator(clock: Clock) -> ChatSimulator:
     )
 
 
-async def test_twenty_turns_without_a_refusal(simulator: ChatSimulator, clock: Clock) -> None:
+async def test_twenty_turns_stay_within_the_free_tier_without_a_refusal(simulator: ChatSimulator, clock: Clock) -> None:
     async with simulator:
         agent = bot(simulator, clock)
         history = await talk(agent, simulator, clock, 20)
@@ -102,7 +102,7 @@ async def test_twenty_turns_without_a_refusal(simulator: ChatSimulator, clock: C
         await agent.close()
 
 
-async def test_without_a_look_at_the_headers_the_limit_would_be_hit(
+async def test_a_bot_that_ignores_the_rate_limit_headers_hits_the_limit(
     simulator: ChatSimulator, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The talk of the test above is one that needs care."""
@@ -115,7 +115,9 @@ async def test_without_a_look_at_the_headers_the_limit_would_be_hit(
         await agent.close()
 
 
-async def test_near_the_limit_no_reply_is_begun_that_may_be_thrown_away(simulator: ChatSimulator, clock: Clock) -> None:
+async def test_a_preemptive_reply_near_the_rate_limit_is_not_requested_until_it_is_wanted(
+    simulator: ChatSimulator, clock: Clock
+) -> None:
     async with simulator:
         agent = bot(simulator, clock)
         history: History = (Message(Role.USER, ASKED),)
@@ -136,7 +138,7 @@ async def test_near_the_limit_no_reply_is_begun_that_may_be_thrown_away(simulato
         await agent.close()
 
 
-async def test_what_would_be_refused_is_not_even_sent(simulator: ChatSimulator, clock: Clock) -> None:
+async def test_a_request_beyond_the_rate_limit_fails_without_being_sent(simulator: ChatSimulator, clock: Clock) -> None:
     async with simulator:
         agent = bot(simulator, clock)
         history: History = (Message(Role.USER, ASKED),)
@@ -161,7 +163,9 @@ async def test_what_would_be_refused_is_not_even_sent(simulator: ChatSimulator, 
         await agent.close()
 
 
-async def test_refused_attempts_do_not_use_up_what_comes_back(simulator: ChatSimulator, clock: Clock) -> None:
+async def test_locally_refused_requests_do_not_use_up_the_replenished_tokens(
+    simulator: ChatSimulator, clock: Clock
+) -> None:
     async with simulator:
         agent = bot(simulator, clock)
         history: History = (Message(Role.USER, ASKED),)
@@ -180,7 +184,7 @@ async def test_refused_attempts_do_not_use_up_what_comes_back(simulator: ChatSim
         await agent.close()
 
 
-async def test_sessions_that_wait_for_the_same_tokens_do_not_all_take_them(
+async def test_concurrent_replies_share_the_remaining_tokens_without_a_refusal_by_the_service(
     simulator: ChatSimulator, clock: Clock
 ) -> None:
     """The clock stands still, so that only one of the requests has room."""

@@ -12,7 +12,7 @@ from voicebot.engines.llm.groq import Groq
 
 
 @pytest.mark.parametrize("path", ["", "/", "/openai/v1", "/openai/v1/"])
-async def test_the_address_may_have_the_path_or_not(path: str) -> None:
+async def test_accepts_a_base_url_with_or_without_the_api_path(path: str) -> None:
     async with ChatSimulator() as simulator:
         agent = agent_on(groq_on(f"{simulator.url}{path}"))
         await agent.probe()
@@ -21,7 +21,7 @@ async def test_the_address_may_have_the_path_or_not(path: str) -> None:
         await agent.close()
 
 
-async def test_a_model_that_is_gone_is_found_out_by_the_probe() -> None:
+async def test_the_probe_and_a_reply_report_a_missing_model() -> None:
     async with ChatSimulator() as simulator:
         agent = agent_on(groq_on(simulator.url, "llama-1"))
         for failing in (agent.probe(), said(agent)):
@@ -31,7 +31,7 @@ async def test_a_model_that_is_gone_is_found_out_by_the_probe() -> None:
         await agent.close()
 
 
-async def test_the_environment_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ignores_the_environment_variables_of_groq(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GROQ_BASE_URL", "GROQ_API_BASE", "GROQ_API_KEY", "GROQ_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9/wrong")
     async with ChatSimulator(key=KEY) as simulator:
@@ -41,7 +41,7 @@ async def test_the_environment_is_not_read(monkeypatch: pytest.MonkeyPatch) -> N
         await agent.close()
 
 
-async def test_the_request_is_groqs() -> None:
+async def test_a_request_has_exactly_the_fields_that_groq_expects() -> None:
     async with ChatSimulator() as simulator:
         agent = agent_on(groq_on(simulator.url, temperature=0.2))
         await said(agent)
@@ -58,5 +58,5 @@ async def test_the_request_is_groqs() -> None:
         await agent.close()
 
 
-def test_it_speaks_the_languages_of_the_rest() -> None:
+def test_groq_supports_english_spanish_german_french_and_hindi() -> None:
     assert {"en", "es", "de", "fr", "hi"} <= Groq.languages

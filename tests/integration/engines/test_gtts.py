@@ -87,7 +87,9 @@ def silences_s(audio: Audio) -> list[float]:
     return [float(gap - 1) / 1000 for gap in np.diff(loud) if gap > 5]
 
 
-async def test_a_sentence_is_heard_as_it_was_spoken(voice: Gtts, google: GttsSimulator) -> None:
+async def test_a_sentence_keeps_the_duration_level_and_pitch_that_the_service_sent(
+    voice: Gtts, google: GttsSimulator
+) -> None:
     sound = await said(voice)
     spoken = tone_of(TEXT)
     assert sound.duration_s == pytest.approx(spoken.duration_s, rel=0.05)
@@ -98,7 +100,7 @@ async def test_a_sentence_is_heard_as_it_was_spoken(voice: Gtts, google: GttsSim
     assert google.spoken == [Spoken(TEXT, "en", "translate.google.us")]
 
 
-async def test_a_long_text_is_asked_for_in_parts_and_heard_in_their_order(voice: Gtts, google: GttsSimulator) -> None:
+async def test_a_long_text_is_requested_in_parts_of_at_most_100_characters(voice: Gtts, google: GttsSimulator) -> None:
     sound = await said(voice, LONG)
     asked = [spoken.text for spoken in google.spoken]
     assert " ".join(asked) == LONG
@@ -108,7 +110,9 @@ async def test_a_long_text_is_asked_for_in_parts_and_heard_in_their_order(voice:
     assert sound.level_dbfs == pytest.approx(tone_of(LONG).level_dbfs, abs=1)
 
 
-async def test_parts_join_without_a_click_and_with_no_gap_but_the_codecs(voice: Gtts, google: GttsSimulator) -> None:
+async def test_parts_join_without_a_click_and_with_only_the_codec_padding_as_a_gap(
+    voice: Gtts, google: GttsSimulator
+) -> None:
     """LAME adds 24 ms before a file's sound and up to 48 ms after it, and Google's files don't tell of either."""
     sound = await said(voice, LONG)
     gaps_s = silences_s(sound)
@@ -118,7 +122,9 @@ async def test_parts_join_without_a_click_and_with_no_gap_but_the_codecs(voice: 
     assert np.abs(np.diff(sound.samples.astype(int))).max() < 1.3 * steepest
 
 
-async def test_the_next_request_does_not_wait_for_the_sound_to_be_used(voice: Gtts, google: GttsSimulator) -> None:
+async def test_the_next_parts_are_requested_before_the_first_sound_is_consumed(
+    voice: Gtts, google: GttsSimulator
+) -> None:
     async with aclosing(voice.synthesize(LONG)) as pieces:
         await anext(pieces)
         await google.requested(3)  # all three are made while the first piece of sound is in use
@@ -126,7 +132,7 @@ async def test_the_next_request_does_not_wait_for_the_sound_to_be_used(voice: Gt
     assert sum(piece.duration_s for piece in rest) > 10
 
 
-async def test_sound_does_not_wait_for_the_next_request(voice: Gtts, google: GttsSimulator) -> None:
+async def test_the_first_part_is_delivered_while_the_next_request_hangs(voice: Gtts, google: GttsSimulator) -> None:
     google.faults.plan(None, Wrong.HANG)
     async with aclosing(voice.synthesize(LONG)) as pieces:
         heard_s = 0.0
@@ -146,7 +152,9 @@ def greetings(google: GttsSimulator) -> list[Spoken]:
         ("he", Spoken("Olá 1", "iw", "translate.google.com")),
     ],
 )
-async def test_each_language_has_its_voice(language: str, spoken: Spoken, google: GttsSimulator) -> None:
+async def test_each_language_is_requested_with_its_google_code_and_domain(
+    language: str, spoken: Spoken, google: GttsSimulator
+) -> None:
     engine = Gtts(language=language, workers=1)
     await engine.start()
     await said(engine, "Olá 1")
@@ -154,7 +162,7 @@ async def test_each_language_has_its_voice(language: str, spoken: Spoken, google
     assert greetings(google) == [spoken]
 
 
-async def test_gtts_speaks_as_each_session_wants_in_one_process(google: GttsSimulator) -> None:
+async def test_one_worker_serves_sessions_with_different_languages_and_accents(google: GttsSimulator) -> None:
     engine = Gtts(workers=1)
     await engine.start()
     for manner in (Manner("pt"), Manner("en", voice="co.uk")):
@@ -168,13 +176,15 @@ async def test_gtts_speaks_as_each_session_wants_in_one_process(google: GttsSimu
     ]
 
 
-async def test_it_knows_many_languages() -> None:
+async def test_supports_the_main_languages_by_two_letter_codes() -> None:
     assert {"en", "es", "hi", "de", "fr", "he", "zh", "pt"} <= Gtts().languages
     assert all(len(code) == 2 for code in Gtts().languages)
 
 
 @pytest.mark.parametrize("text", ["", " ", "...", "👍", "\n—\n", '"?!"'])
-async def test_without_words_there_is_no_sound_and_no_request(text: str, voice: Gtts, google: GttsSimulator) -> None:
+async def test_a_text_without_words_gives_no_sound_and_no_request(
+    text: str, voice: Gtts, google: GttsSimulator
+) -> None:
     assert not (await said(voice, text)).samples.size
     assert google.requests == []
 
@@ -182,11 +192,11 @@ async def test_without_words_there_is_no_sound_and_no_request(text: str, voice: 
 @pytest.mark.parametrize(
     "text", ["\ud800 hi", "\x00\x01 a", "नमस्ते", '"Quoted" \\"] and {braced}', "jQ1olc", "a" * 250, "No. " * 60, "x\ny"]
 )
-async def test_any_text_is_spoken(text: str, voice: Gtts, google: GttsSimulator) -> None:
+async def test_unusual_texts_are_spoken(text: str, voice: Gtts, google: GttsSimulator) -> None:
     assert (await said(voice, text)).duration_s > 0.1
 
 
-async def test_parts_end_with_clauses_where_they_can() -> None:
+async def test_a_text_is_split_at_the_ends_of_clauses_where_possible() -> None:
     assert [len(part) for part in parts(LONG)] == [98, 90, 77]
     assert parts("Well, " + "word " * 30) == ["Well, ", "word " * 30]
     assert parts(f"{'a' * 99}. {'b' * 50}, {'c' * 30}. Yes.") == [f"{'a' * 99}. ", f"{'b' * 50}, {'c' * 30}. Yes."]
@@ -210,7 +220,7 @@ async def test_parts_end_with_clauses_where_they_can() -> None:
     ],
     ids=["refuse", "401", "403", "429", "500", "hang", "cut", "garbage", "no HTTP", "late"],
 )
-async def test_what_goes_wrong_is_told(
+async def test_each_service_fault_is_reported_and_the_next_request_succeeds(
     planned: Wrong | Planned, fault: Fault, message: str, voice: Gtts, google: GttsSimulator
 ) -> None:
     google.faults.plan(planned)
@@ -221,18 +231,20 @@ async def test_what_goes_wrong_is_told(
     assert (await said(voice)).samples.size, "the next request goes well"
 
 
-async def test_a_first_byte_that_is_late_but_in_time_is_waited_for(voice: Gtts, google: GttsSimulator) -> None:
+async def test_waits_for_a_slow_first_byte_within_the_timeout(voice: Gtts, google: GttsSimulator) -> None:
     google.faults.plan(Planned(Wrong.SLOW_FIRST_BYTE, delay_s=0.3))
     assert (await said(voice)).samples.size
 
 
-async def test_it_says_when_to_come_back(voice: Gtts, google: GttsSimulator) -> None:
+async def test_a_rate_limit_error_carries_the_retry_delay(voice: Gtts, google: GttsSimulator) -> None:
     google.faults.plan(Planned(Wrong.RATE_LIMITED, retry_after_s=1.5))
     assert (await failure(voice)).retry_after_s == 1.5
 
 
 @pytest.mark.parametrize("wrong", [Wrong.CUT, Wrong.RATE_LIMITED, Wrong.HANG])
-async def test_what_came_before_a_failure_is_heard(wrong: Wrong, voice: Gtts, google: GttsSimulator) -> None:
+async def test_sound_received_before_a_failure_is_still_delivered(
+    wrong: Wrong, voice: Gtts, google: GttsSimulator
+) -> None:
     google.faults.plan(None, wrong)
     sound, error = await outcome(voice, LONG)
     assert error is not None
@@ -251,13 +263,15 @@ async def test_what_came_before_a_failure_is_heard(wrong: Wrong, voice: Gtts, go
     ],
     ids=["page", "nothing", "no sound", "no UTF-8", "no base64", "empty sound"],
 )
-async def test_an_answer_that_is_none_is_told(page: bytes, message: str, voice: Gtts, google: GttsSimulator) -> None:
+async def test_an_answer_without_usable_sound_is_reported_as_broken(
+    page: bytes, message: str, voice: Gtts, google: GttsSimulator
+) -> None:
     google.page = page
     error = await failure(voice)
     assert (error.fault, error.message) == (Fault.BROKEN, message)
 
 
-async def test_sound_that_is_none_is_told(environment: pytest.MonkeyPatch) -> None:
+async def test_sound_that_is_not_mp3_is_reported_as_broken(environment: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(1).bytes(8_000)
     async with GttsSimulator(encode=lambda audio: noise) as noisy:
         with environment.context() as proxied:
@@ -269,7 +283,7 @@ async def test_sound_that_is_none_is_told(environment: pytest.MonkeyPatch) -> No
         await engine.close()
 
 
-async def test_with_the_network_closed_it_fails_at_once(environment: pytest.MonkeyPatch) -> None:
+async def test_synthesis_and_probe_fail_at_once_without_a_connection(environment: pytest.MonkeyPatch) -> None:
     with socket.socket() as unused, environment.context() as proxied:
         unused.bind(("127.0.0.1", 0))
         proxied.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused.getsockname()[1]}")
@@ -284,7 +298,7 @@ async def test_with_the_network_closed_it_fails_at_once(environment: pytest.Monk
         await engine.close()
 
 
-async def test_a_probe_has_something_said(voice: Gtts, google: GttsSimulator) -> None:
+async def test_the_probe_requests_a_short_text_and_reports_failures(voice: Gtts, google: GttsSimulator) -> None:
     await voice.probe()
     assert [spoken.text for spoken in google.spoken] == ["1"]
     google.faults.plan(Wrong.RATE_LIMITED)
@@ -293,7 +307,9 @@ async def test_a_probe_has_something_said(voice: Gtts, google: GttsSimulator) ->
 
 
 @pytest.mark.parametrize("text", [TEXT, LONG], ids=["first request", "second request"])
-async def test_a_cancelled_wait_ends_the_request(text: str, patient: Gtts, google: GttsSimulator) -> None:
+async def test_cancelling_synthesis_ends_the_request_and_keeps_the_worker(
+    text: str, patient: Gtts, google: GttsSimulator
+) -> None:
     before = {worker.pid for worker in workers()}
     number = 1 if text == TEXT else 2
     google.faults.plan(*[None] * (number - 1), Wrong.HANG)
@@ -306,7 +322,7 @@ async def test_a_cancelled_wait_ends_the_request(text: str, patient: Gtts, googl
     assert {worker.pid for worker in workers()} == before, "no worker had to be replaced"
 
 
-async def test_giving_up_ends_the_request(patient: Gtts, google: GttsSimulator) -> None:
+async def test_closing_the_audio_stream_ends_the_pending_request(patient: Gtts, google: GttsSimulator) -> None:
     google.faults.plan(None, Wrong.HANG)
     async with aclosing(patient.synthesize(LONG)) as pieces:
         await anext(pieces)
@@ -314,7 +330,7 @@ async def test_giving_up_ends_the_request(patient: Gtts, google: GttsSimulator) 
     await google.gone(2)
 
 
-async def test_giving_up_between_two_requests_makes_no_more(voice: Gtts, google: GttsSimulator) -> None:
+async def test_closing_the_audio_stream_early_leaves_no_connection_open(voice: Gtts, google: GttsSimulator) -> None:
     for _ in range(5):
         async with aclosing(voice.synthesize(LONG)) as pieces:
             await anext(pieces)
@@ -323,13 +339,13 @@ async def test_giving_up_between_two_requests_makes_no_more(voice: Gtts, google:
     assert google.open == 0
 
 
-async def test_more_than_there_are_workers_wait_for_their_turn(voice: Gtts, google: GttsSimulator) -> None:
+async def test_more_concurrent_sentences_than_workers_are_all_spoken(voice: Gtts, google: GttsSimulator) -> None:
     texts = [f"This is sentence number {number}." for number in range(6)]
     sounds = await asyncio.gather(*(said(voice, text) for text in texts))
     assert all(sound.duration_s == pytest.approx(tone_of(texts[0]).duration_s, rel=0.05) for sound in sounds)
 
 
-async def test_80_turns_leave_nothing_behind(voice: Gtts, google: GttsSimulator) -> None:
+async def test_80_turns_leak_no_files_threads_tasks_or_workers(voice: Gtts, google: GttsSimulator) -> None:
     async def turn(number: int) -> None:
         made = len(google.requests)
         match number % 4:
@@ -366,7 +382,7 @@ async def test_80_turns_leave_nothing_behind(voice: Gtts, google: GttsSimulator)
     assert await settled() == before
 
 
-async def test_the_text_is_in_no_message_and_no_log(
+async def test_the_spoken_text_appears_in_no_error_and_no_log(
     voice: Gtts, google: GttsSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(1)
@@ -379,6 +395,6 @@ async def test_the_text_is_in_no_message_and_no_log(
     assert "private" not in told + caplog.text
 
 
-async def test_the_simulators_files_are_like_googles() -> None:
+async def test_the_simulator_encodes_sound_in_the_mp3_format_of_google() -> None:
     file = encoded(tone_of("Hello.").resampled(24_000), tagged=False)
     assert file.startswith(b"\xff\xf3D"), "MPEG-2 layer III, 32 kbit/s, 24 kHz, no tag before it"

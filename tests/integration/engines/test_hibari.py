@@ -101,7 +101,7 @@ async def test_speech_has_no_clicks_at_its_ends_and_little_silence(hibari: Hibar
         assert 0.2 <= audio.duration_s - (loud[-1] + 1) * 0.005 <= 0.34
 
 
-async def test_it_is_as_loud_as_the_voice_that_stands_in_for_it(hibari: Hibari) -> None:
+async def test_hibari_is_as_loud_as_the_fallback_voice_espeak(hibari: Hibari) -> None:
     """And does not clip."""
     espeak = Espeak(workers=1)
     await espeak.start()
@@ -120,7 +120,7 @@ async def test_it_is_as_loud_as_the_voice_that_stands_in_for_it(hibari: Hibari) 
         await espeak.close()
 
 
-async def test_it_speaks_as_the_package_does_but_in_pieces() -> None:
+async def test_the_waveform_made_in_pieces_matches_that_of_the_package() -> None:
     """The same spectrum without its random part gives the same sound, across the borders of pieces."""
     from hibari import dsp
 
@@ -141,7 +141,7 @@ async def test_it_speaks_as_the_package_does_but_in_pieces() -> None:
         np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-4 * np.abs(whole).max())
 
 
-async def test_a_long_text_is_heard_from_the_first_sentence_on(hibari: Hibari) -> None:
+async def test_the_first_sound_of_a_long_text_arrives_long_before_the_last(hibari: Hibari) -> None:
     loop = asyncio.get_running_loop()
     start_s = loop.time()
     arrived_s = [loop.time() - start_s async for piece in hibari.synthesize(STORY) if isinstance(piece, Audio)]
@@ -168,7 +168,7 @@ def onsets_s(audio: Audio, silence_s: float = 0.06) -> list[float]:
         "Stop! Please. Take 3.5 kg. Thanks.",
     ],
 )
-async def test_words_after_a_pause_begin_when_they_are_heard_to(hibari: Hibari, text: str) -> None:
+async def test_word_starts_after_sentence_pauses_match_the_sound(hibari: Hibari, text: str) -> None:
     audio, starts_s = await said(hibari, text), await starts_of(hibari, text)
     assert starts_s is not None
     words = text.split()
@@ -182,7 +182,7 @@ async def test_words_after_a_pause_begin_when_they_are_heard_to(hibari: Hibari, 
         assert min(abs(heard - starts_s[place]) for heard in heard_s) < 0.06, words[place]
 
 
-async def test_words_after_commas_begin_where_the_silence_ends(hibari: Hibari) -> None:
+async def test_a_word_starts_at_the_end_of_each_silence_within_a_sentence(hibari: Hibari) -> None:
     """Wherever the voice falls silent for 100 ms, a word begins at the end of that."""
     pauses = 0
     for text in (
@@ -199,7 +199,7 @@ async def test_words_after_commas_begin_where_the_silence_ends(hibari: Hibari) -
     assert pauses >= 8
 
 
-async def test_a_word_said_alone_lasts_as_long_as_in_a_text_up_to_it(hibari: Hibari) -> None:
+async def test_the_start_of_a_word_matches_the_end_of_the_sentence_cut_before_it(hibari: Hibari) -> None:
     """Where a word begins in a sentence, a shorter one that ends there ends: an independent look at inner words."""
     words = ["we", "took", "seven", "yellow", "boats", "across", "the", "quiet", "lake"]
     starts_s = await starts_of(hibari, " ".join(words))
@@ -233,7 +233,7 @@ def sentence(dice: random.Random) -> str:
     return text.capitalize() + dice.choice([".", "?", "!", "", "..."])
 
 
-async def test_each_word_of_many_odd_sentences_has_its_start(hibari: Hibari) -> None:
+async def test_every_word_of_random_sentences_has_a_start_time_in_order(hibari: Hibari) -> None:
     dice = random.Random(14)
     for _ in range(50):
         text = sentence(dice)
@@ -268,11 +268,11 @@ async def test_each_word_of_many_odd_sentences_has_its_start(hibari: Hibari) -> 
         ("so ±", "so plus or minus", [0, 1, 1, 1]),
     ],
 )
-def test_spoken_words_belong_to_the_written_ones(written: str, spoken: str, expected: Sequence[int]) -> None:
+def test_spoken_words_are_mapped_to_the_written_words(written: str, spoken: str, expected: Sequence[int]) -> None:
     assert owners(written.split(), spoken.split()) == expected
 
 
-async def test_punctuation_without_sound_begins_with_what_follows(hibari: Hibari) -> None:
+async def test_silent_punctuation_starts_with_the_word_that_follows(hibari: Hibari) -> None:
     starts_s = await starts_of(hibari, "— ok 👍 ... yes –")
     assert starts_s is not None
     dash, ok, thumb, dots, yes, end = starts_s
@@ -341,7 +341,7 @@ async def test_any_text_is_spoken_in_bounded_time(hibari: Hibari, text: str) -> 
 
 
 @pytest.mark.parametrize("text", ["Привет, мир.", "你好", "He said спасибо to me.", "مرحبا"])
-async def test_other_scripts_are_left_to_another_voice_and_the_engine_stays_in_use(hibari: Hibari, text: str) -> None:
+async def test_texts_in_other_scripts_fall_back_to_espeak_and_hibari_stays_in_use(hibari: Hibari, text: str) -> None:
     espeak = Espeak(workers=1)
     chain = TextToSpeechChain([hibari, espeak], FallbackRules(rest_s=60))
     await chain.start()
@@ -357,17 +357,17 @@ async def test_other_scripts_are_left_to_another_voice_and_the_engine_stays_in_u
         await espeak.close()
 
 
-async def test_latin_letters_of_other_languages_are_read(hibari: Hibari) -> None:
+async def test_latin_letters_of_other_languages_are_spoken(hibari: Hibari) -> None:
     assert (await said(hibari, "Zażółć gęślą jaźń, señor Müller, naïve café.")).duration_s > 1.5
 
 
-def test_accents_are_read_however_they_are_written() -> None:
+def test_composed_and_decomposed_accents_are_read_alike() -> None:
     composed, apart = "naïve café", "nai\u0308ve cafe\u0301"
     assert composed != apart
     assert parts_of(apart) == parts_of(composed)
 
 
-async def test_english_is_spoken_by_it_and_other_languages_by_espeak(hibari: Hibari) -> None:
+async def test_hibari_speaks_english_and_espeak_speaks_other_languages(hibari: Hibari) -> None:
     espeak = Espeak(workers=1)
     chain = TextToSpeechChain([hibari, espeak], FallbackRules())
     await chain.start()
@@ -381,7 +381,7 @@ async def test_english_is_spoken_by_it_and_other_languages_by_espeak(hibari: Hib
 
 @given(strategies.text(strategies.sampled_from("aBc1. ,!?…\"'”’)(]-–\n\t 👍é$/:@_"), max_size=300))
 @settings(max_examples=300, deadline=None)
-def test_no_word_is_lost_or_said_twice_when_a_text_is_cut(text: str) -> None:
+def test_splitting_a_text_loses_no_word_and_repeats_none(text: str) -> None:
     parts = parts_of(text)
     assert [piece for part in parts for piece in part] == pieces_of(text)
     assert all(part for part in parts)
@@ -389,19 +389,19 @@ def test_no_word_is_lost_or_said_twice_when_a_text_is_cut(text: str) -> None:
     assert all(number in kept for number, word in enumerate(text.split()) if any(map(str.isalnum, word)))
 
 
-def test_a_long_address_keeps_the_end_of_its_sentence() -> None:
+def test_a_long_url_keeps_the_sentence_boundary_after_it() -> None:
     parts = parts_of("See https://example.com/" + "path/" * 20 + "end. Then go.")
     assert [part[-1].text for part in parts] == ["end.", "go."]
 
 
-def test_long_sentences_are_cut_behind_a_comma() -> None:
+def test_long_sentences_are_split_after_a_comma() -> None:
     text = ("one two three four five six seven eight nine ten " * 5 + "eleven, ") * 3
     parts = parts_of(text)
     assert [part[-1].text for part in parts] == ["eleven,"] * 3
     assert [piece.word for part in parts for piece in part] == list(range(len(text.split())))
 
 
-def test_sentences_are_read_one_by_one() -> None:
+def test_a_text_is_split_into_sentences_but_not_at_abbreviations() -> None:
     parts = parts_of("Dr. Smith came. He (she?) left! J. K. Rowling wrote it. ok")
     assert [" ".join(piece.text for piece in part) for part in parts] == [
         *("Dr. Smith came.", "He (she?) left!", "J. K. Rowling wrote it. ok"),
@@ -411,7 +411,7 @@ def test_sentences_are_read_one_by_one() -> None:
 # Work -------------------------------------------------------------------------------------------------------------
 
 
-async def test_giving_up_frees_the_threads(hibari: Hibari) -> None:
+async def test_speaks_again_after_several_syntheses_were_closed_early(hibari: Hibari) -> None:
     for _ in range(6):
         async with aclosing(hibari.synthesize(STORY)) as pieces:
             async for _piece in pieces:
@@ -419,14 +419,14 @@ async def test_giving_up_frees_the_threads(hibari: Hibari) -> None:
     assert (await said(hibari, "Hello.")).duration_s > 0.2
 
 
-async def test_many_speak_at_once_and_sound_the_same(hibari: Hibari) -> None:
+async def test_concurrent_syntheses_give_the_same_sound_as_one_alone(hibari: Hibari) -> None:
     alone = await said(hibari, LONG)
     together = await asyncio.gather(*(said(hibari, LONG) for _ in range(4)))
     assert all(np.array_equal(each.samples, alone.samples) for each in together)
 
 
 @pytest.mark.alone
-async def test_the_event_loop_stays_free(hibari: Hibari) -> None:
+async def test_synthesis_does_not_block_the_event_loop(hibari: Hibari) -> None:
     lags: list[float] = []
 
     async def measure() -> None:
@@ -442,7 +442,7 @@ async def test_the_event_loop_stays_free(hibari: Hibari) -> None:
     assert sorted(lags)[int(len(lags) * 0.95)] < 0.02
 
 
-async def test_it_is_not_used_before_its_start_nor_after_its_end() -> None:
+async def test_refuses_to_speak_before_start_and_after_close() -> None:
     engine = Hibari()
     for _ in range(2):
         with pytest.raises(EngineError, match="hibari: it is not started"):
@@ -469,7 +469,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", ["hibari.onnx", "tagger.json.gz", "vocab.json"])
-async def test_a_file_that_is_not_the_right_one_is_named(package: Path, name: str) -> None:
+async def test_the_error_names_a_damaged_or_missing_package_file(package: Path, name: str) -> None:
     data = (package / name).read_bytes()
     (package / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     engine = Hibari()
@@ -485,7 +485,9 @@ async def test_a_file_that_is_not_the_right_one_is_named(package: Path, name: st
     await engine.close()
 
 
-async def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_package_is_reported_with_the_remedy_and_the_fallback_voice_speaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """And another voice speaks."""
     monkeypatch.setitem(sys.modules, "hibari.g2p", None)
     monkeypatch.setitem(sys.modules, "hibari", None)
@@ -501,7 +503,7 @@ async def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.M
         await chain.close()
 
 
-async def test_the_packages_files_are_those_of_the_pinned_version() -> None:
+async def test_the_installed_package_files_match_the_pinned_checksums() -> None:
     import hibari as package
 
     folder = Path(package.__file__).parent / "assets"
@@ -534,7 +536,7 @@ async def until_here(engine: Hibari) -> None:
     await asyncio.wait_for(engine.settle(), 20)
 
 
-async def test_a_voice_that_is_chosen_is_fetched_while_the_usual_one_speaks(host: FileHost, tmp_path: Path) -> None:
+async def test_a_chosen_voice_is_downloaded_while_the_default_voice_speaks(host: FileHost, tmp_path: Path) -> None:
     host.pace_s = 0.01
     engine = with_voices(tmp_path)
     await engine.start()
@@ -576,7 +578,7 @@ async def test_british_voices_speak_british_english(host: FileHost, tmp_path: Pa
         await engine.close()
 
 
-async def test_a_voice_that_was_fetched_before_needs_no_network(host: FileHost, tmp_path: Path) -> None:
+async def test_a_downloaded_voice_is_not_downloaded_again_after_a_restart(host: FileHost, tmp_path: Path) -> None:
     for requests in (1, 1):
         engine = with_voices(tmp_path)
         await engine.start()
@@ -590,7 +592,7 @@ async def test_a_voice_that_was_fetched_before_needs_no_network(host: FileHost, 
             await engine.close()
 
 
-async def test_a_fetch_that_fails_is_said_plainly_and_the_usual_voice_speaks(
+async def test_a_failed_voice_download_is_reported_and_the_default_voice_speaks(
     host: FileHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.faults.always(Fault.FORBIDDEN)
@@ -618,7 +620,7 @@ async def test_a_fetch_that_fails_is_said_plainly_and_the_usual_voice_speaks(
         await chain.close()
 
 
-async def test_a_voice_whose_file_was_damaged_is_fetched_again(host: FileHost, tmp_path: Path) -> None:
+async def test_a_damaged_voice_file_is_downloaded_again(host: FileHost, tmp_path: Path) -> None:
     from hibari.voices import VOICES
 
     engine = with_voices(tmp_path)
@@ -634,7 +636,7 @@ async def test_a_voice_whose_file_was_damaged_is_fetched_again(host: FileHost, t
         await engine.close()
 
 
-async def test_ending_gives_up_what_is_being_fetched(host: FileHost, tmp_path: Path) -> None:
+async def test_closing_the_engine_cancels_a_voice_download(host: FileHost, tmp_path: Path) -> None:
     host.faults.plan(Fault.HANG)
     engine = with_voices(tmp_path)
     await engine.start()
@@ -644,7 +646,7 @@ async def test_ending_gives_up_what_is_being_fetched(host: FileHost, tmp_path: P
     await host.gone(1)
 
 
-async def test_where_voices_come_from_is_what_the_package_says() -> None:
+async def test_the_offered_voices_are_those_that_the_package_does_not_bundle() -> None:
     from hibari.voices import BASE_URL, VOICES
 
     engine = Hibari()

@@ -68,7 +68,7 @@ async def answer(chain: AgentChain) -> tuple[str, str]:
     [token_info(own=[INFERENCE]), token_info(everywhere=[INFERENCE]), token_info(own=["repo.write", INFERENCE])],
     ids=["own account", "everywhere", "among others"],
 )
-async def test_a_token_with_the_permission_is_used(info: dict[str, Any]) -> None:
+async def test_a_token_with_the_inference_permission_enables_the_engine(info: dict[str, Any]) -> None:
     async with HuggingFaceSimulator(info=info) as service:
         found = await found_with(service)
         assert found == Found(huggingface=True)
@@ -89,7 +89,7 @@ async def test_a_token_with_the_permission_is_used(info: dict[str, Any]) -> None
     ],
     ids=["for TURN", "other permissions", "an organisation's", "read", "write", "says nothing", "makes no sense"],
 )
-async def test_a_token_that_does_not_name_the_permission_sends_no_words_anywhere(info: dict[str, Any]) -> None:
+async def test_a_token_without_the_inference_permission_is_reported_and_not_used(info: dict[str, Any]) -> None:
     async with HuggingFaceSimulator(info=info) as service:
         found = await found_with(service)
         assert not found.huggingface
@@ -111,7 +111,9 @@ async def test_a_token_that_does_not_name_the_permission_sends_no_words_anywhere
         Fault.HANG,
     ],
 )
-async def test_a_permission_that_cannot_be_confirmed_is_none(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_whose_permission_cannot_be_checked_is_not_used(
+    fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(discovery, "TOKEN_S", 0.3)
     async with HuggingFaceSimulator() as service:
         service.hub.always(fault)
@@ -123,7 +125,7 @@ async def test_a_permission_that_cannot_be_confirmed_is_none(fault: Fault, monke
         assert {request.path for request in service.requests} == {WHOAMI}
 
 
-async def test_a_service_that_is_not_there_holds_up_no_start() -> None:
+async def test_an_unreachable_hub_is_reported_and_the_token_is_not_used() -> None:
     settings = config.load(hf_token=TOKEN, huggingface_base_url=f"http://127.0.0.1:{closed_port()}/v1")
     found = await asyncio.to_thread(discover, settings)
     assert not found.huggingface
@@ -132,14 +134,14 @@ async def test_a_service_that_is_not_there_holds_up_no_start() -> None:
     )
 
 
-async def test_without_a_token_nobody_is_asked() -> None:
+async def test_hugging_face_is_not_contacted_without_a_token_or_with_another_engine_chosen() -> None:
     async with HuggingFaceSimulator() as service:
         assert await found_with(service, hf_token=None) == Found()
         assert await found_with(service, llm_engine="offline") == Found()
         assert service.connections == 0
 
 
-def test_on_a_space_what_strangers_say_then_has_a_limit() -> None:
+def test_a_space_with_a_paid_engine_limits_the_turns_per_day_by_default() -> None:
     paid, free = Found(huggingface=True), Found()
     space = {"space_id": "me/bot", "hf_token": TOKEN}
     assert with_costs(config.load(**space), paid).turns_per_day == 500
@@ -152,7 +154,7 @@ def test_on_a_space_what_strangers_say_then_has_a_limit() -> None:
 # The models -----------------------------------------------------------------------------------------------------------
 
 
-async def test_it_answers_with_its_tools_and_does_not_speak_its_reasoning() -> None:
+async def test_a_reply_uses_tools_and_leaves_out_the_reasoning() -> None:
     async with HuggingFaceSimulator() as service:
         service.answers.extend(
             [
@@ -176,7 +178,7 @@ async def test_it_answers_with_its_tools_and_does_not_speak_its_reasoning() -> N
         ((f"{OSS}:cheapest",), f"{OSS}:cheapest"),
     ],
 )
-async def test_the_first_model_that_is_listed_is_used(named: tuple[str, ...], used: str) -> None:
+async def test_uses_the_first_configured_model_that_the_service_lists(named: tuple[str, ...], used: str) -> None:
     async with HuggingFaceSimulator() as service:
         agent = agent_on(service, *named)
         await agent.probe()
@@ -193,7 +195,9 @@ async def test_the_first_model_that_is_listed_is_used(named: tuple[str, ...], us
     ],
     ids=["permission", "expired", "model"],
 )
-async def test_the_probe_says_what_is_wrong(change: dict[str, Any], told: str) -> None:
+async def test_the_probe_reports_a_missing_permission_a_rejected_key_and_a_missing_model(
+    change: dict[str, Any], told: str
+) -> None:
     async with HuggingFaceSimulator(**change) as service:
         token = TOKEN if "key" not in change else "hf_expired"
         agent = agent_on(service, token=token)
@@ -204,7 +208,7 @@ async def test_the_probe_says_what_is_wrong(change: dict[str, Any], told: str) -
         await agent.close()
 
 
-async def test_a_hub_that_is_away_does_not_keep_the_service_from_working() -> None:
+async def test_the_probe_succeeds_while_the_hub_fails() -> None:
     async with HuggingFaceSimulator() as service:
         service.hub.always(Fault.SERVER_ERROR)
         agent = agent_on(service)
@@ -214,7 +218,7 @@ async def test_a_hub_that_is_away_does_not_keep_the_service_from_working() -> No
 
 
 @pytest.mark.parametrize("fault", [fault for fault in Fault if not fault.is_in_mid_stream])
-async def test_each_fault_is_made_good_by_the_next_model(fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_next_engine_answers_after_each_fault(fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with HuggingFaceSimulator() as service, ChatSimulator(brain=lambda *_: Answer("Here I am.")) as other:
         service.faults.always(fault)
@@ -232,7 +236,7 @@ async def test_each_fault_is_made_good_by_the_next_model(fault: Fault, caplog: p
         await engines.close()
 
 
-async def test_a_token_that_may_not_is_told_so_by_the_service_itself() -> None:
+async def test_a_reply_with_an_unpermitted_token_reports_the_refusal_by_the_service() -> None:
     """Where `huggingface` is named, and the Hub did not say so before."""
     async with HuggingFaceSimulator(info=FOR_TURN) as service:
         chain = AgentChain([agent_on(service)], FallbackRules(retries=0))

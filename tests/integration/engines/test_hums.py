@@ -96,7 +96,9 @@ def is_hum(short: ShortUtterances, sound: Samples, features: Features, decoded: 
 
 
 @EACH_CONDITION
-def test_hums_of_unheard_voices_let_the_bot_go_on(model: Model, short: ShortUtterances, condition: Condition) -> None:
+def test_hums_of_voices_outside_the_training_data_get_the_resume_verdict(
+    model: Model, short: ShortUtterances, condition: Condition
+) -> None:
     hums = [clip for clip in made_by_flite(condition) if clip.kind is not Kind.WORDS]
     pairs = [texts(model, short, clip.sound) for clip in hums]
     alone, looked_at_again = (share([lets_go_on(pair[place]) for pair in pairs]) for place in (0, 1))
@@ -105,7 +107,7 @@ def test_hums_of_unheard_voices_let_the_bot_go_on(model: Model, short: ShortUtte
 
 
 @EACH_CONDITION
-def test_few_of_the_words_that_sound_like_hums_are_taken_for_them(
+def test_at_most_12_percent_of_words_that_sound_like_hums_are_taken_for_hums(
     model: Model, short: ShortUtterances, condition: Condition
 ) -> None:
     """The words "mum", "moon", "noon" and "Omaha" are among these, and most of the mistakes are theirs."""
@@ -114,7 +116,7 @@ def test_few_of_the_words_that_sound_like_hums_are_taken_for_them(
     assert share([is_hum(short, *each) for each in heard]) <= 0.12
 
 
-def test_hums_of_made_up_speakers_are_told_from_their_words(short: ShortUtterances) -> None:
+def test_hums_of_synthetic_speakers_are_distinguished_from_their_words(short: ShortUtterances) -> None:
     """Deep and high voices, with rising, falling and flat melodies."""
     judged: dict[bool, list[bool]] = {True: [], False: []}
     for number, clip in enumerate(made_up()):
@@ -124,7 +126,7 @@ def test_hums_of_made_up_speakers_are_told_from_their_words(short: ShortUtteranc
     assert taken[False] <= 0.15
 
 
-def test_two_hums_in_a_row_are_one_backchannel(model: Model, short: ShortUtterances) -> None:
+def test_two_hums_in_a_row_get_the_resume_verdict(model: Model, short: ShortUtterances) -> None:
     doubled = []
     for number, clip in enumerate(made_up()):
         if clip.kind is Kind.WORDS or spoken_s(clip.sound, len(features_and_text(number)[0])) > 0.55:
@@ -141,7 +143,9 @@ INTERRUPTIONS = (
 )
 
 
-def test_stop_words_calls_for_help_and_questions_are_obeyed(model: Model, short: ShortUtterances) -> None:
+def test_stop_words_calls_for_help_and_questions_do_not_get_the_resume_verdict(
+    model: Model, short: ShortUtterances
+) -> None:
     kept = [lets_go_on(texts(model, short, said(phrase, voice))[1]) for phrase in INTERRUPTIONS for voice in VOICES]
     assert kept.count(True) <= 1
 
@@ -149,21 +153,21 @@ def test_stop_words_calls_for_help_and_questions_are_obeyed(model: Model, short:
 BACKCHANNELS = ("yeah", "right", "okay", "I see", "go on", "sure", "yes", "oh really", "got it", "of course", "no way")
 
 
-def test_backchannels_in_words_let_the_bot_go_on(model: Model, short: ShortUtterances) -> None:
+def test_backchannel_phrases_get_the_backchannel_verdict(model: Model, short: ShortUtterances) -> None:
     pairs = [texts(model, short, said(phrase, voice)) for phrase in BACKCHANNELS for voice in VOICES]
     alone, looked_at_again = ([is_backchannel(pair[place]) for pair in pairs] for place in (0, 1))
     assert looked_at_again.count(False) <= 4
     assert looked_at_again.count(True) >= alone.count(True) + 5
 
 
-def test_words_that_sound_like_usual_phrases_stay_themselves(model: Model, short: ShortUtterances) -> None:
+def test_words_that_sound_like_usual_phrases_keep_their_transcript(model: Model, short: ShortUtterances) -> None:
     like = ("step", "plus", "weight", "light", "night", "now", "nine", "white", "two", "seven", "monday", "tomorrow")
     pairs = [texts(model, short, said(word, voice)) for word in like for voice in VOICES]
     assert sum(after != alone for alone, after in pairs if alone.lower().strip(".,?!") in like) <= 1
 
 
 class TestPhraseTree:
-    def test_scores_are_those_of_the_single_texts(self, model: Model) -> None:
+    def test_the_score_of_a_phrase_sums_the_probabilities_of_its_punctuated_texts(self, model: Model) -> None:
         features = model.encode(said("stop it", "rms"))
         tree = PhraseTree(model.tokenizer, ("Stop it", "Stop", "Go on"))
         scores = model.score_phrases(features, tree, -40.0)
@@ -171,13 +175,13 @@ class TestPhraseTree:
         assert scores["Stop it"] == pytest.approx(float(endings), abs=0.5)
         assert scores["Stop it"] > scores["Stop"] > scores["Go on"]
 
-    def test_what_falls_below_the_floor_is_left_out(self, model: Model) -> None:
+    def test_phrases_below_the_score_floor_are_left_out(self, model: Model) -> None:
         features = model.encode(said("stop it", "rms"))
         tree = PhraseTree(model.tokenizer, ("Stop it", "Go on"))
         assert set(model.score_phrases(features, tree, -5.0)) == {"Stop it"}
 
 
-def test_long_utterances_are_not_looked_at(
+def test_long_utterances_are_not_reconsidered(
     model: Model, short: ShortUtterances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sound = said("mm, I would like to hear the other story", "slt")
@@ -188,7 +192,7 @@ def test_long_utterances_are_not_looked_at(
     assert short.reconsider(sound, features, model.decode(features)) is None
 
 
-def test_it_costs_little(short: ShortUtterances) -> None:
+def test_reconsidering_a_short_utterance_takes_under_60_ms_of_cpu_time(short: ShortUtterances) -> None:
     """Some milliseconds at each pause of a short utterance; three times as much is allowed, as machines differ."""
     several = [(clip.sound, *features_and_text(number)) for number, clip in enumerate(made_up()[:20])]
     begun = thread_time()
@@ -197,7 +201,9 @@ def test_it_costs_little(short: ShortUtterances) -> None:
     assert (thread_time() - begun) / len(several) < 0.06
 
 
-def test_the_recogniser_uses_the_second_look(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_recogniser_returns_a_certain_hum_in_place_of_the_decoded_text(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(short_utterances.ShortUtterances, "hum", lambda *_: Reconsidered("Mm-hmm.", 0.8))
     sound = said("yesterday", "rms")
     for recognizer in (Recognizer(model), Recognizer(model, larger=model)):
@@ -205,7 +211,7 @@ def test_the_recogniser_uses_the_second_look(model: Model, monkeypatch: pytest.M
         assert (recognized.text, recognized.confidence) == ("Mm-hmm.", 0.8)
 
 
-def test_a_hum_that_is_not_certain_is_told_beside_the_text(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_uncertain_hum_is_reported_beside_the_decoded_text(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(short_utterances.ShortUtterances, "hum", lambda *_: Reconsidered("Mm-hmm.", 0.6, certain=False))
     sound = said("yesterday", "rms")
     for recognizer in (Recognizer(model), Recognizer(model, larger=model)):
@@ -213,7 +219,9 @@ def test_a_hum_that_is_not_certain_is_told_beside_the_text(model: Model, monkeyp
         assert (recognized.text, recognized.backchannel) == ("Yesterday.", "Mm-hmm.")
 
 
-def test_words_that_sound_like_a_listeners_say_so(model: Model, short: ShortUtterances) -> None:
+def test_words_that_sound_like_backchannels_are_reported_with_that_backchannel(
+    model: Model, short: ShortUtterances
+) -> None:
     """The recogniser keeps the word that it understood, and names the listener's word beside it."""
     near = {("bright", "slt"): "Right.", ("cats", "rms"): "Yes.", ("gold", "kal"): "Go on.", ("hummer", "slt"): None}
     told = {}

@@ -104,14 +104,14 @@ def loads(server: OllamaSimulator) -> list[Received]:
 # What is found --------------------------------------------------------------------------------------------------------
 
 
-async def test_with_nothing_there_the_embedded_model_is_alone() -> None:
+async def test_only_the_offline_engine_is_used_when_no_server_is_found() -> None:
     found = await found_at()
     assert found == Found()
     health = Preflight(build(config.load(), found)).health
     assert [engine.name for engine in health["llm"]] == ["offline"]
 
 
-async def test_who_names_the_models_has_nobody_asked() -> None:
+async def test_no_server_is_contacted_when_the_engines_are_configured_by_name() -> None:
     async with OllamaSimulator(library=[LLAMA]) as ollama:
         assert await found_at(ollama, llm_engine="offline") == Found()
         assert ollama.connections == 0
@@ -119,7 +119,9 @@ async def test_who_names_the_models_has_nobody_asked() -> None:
 
 @pytest.mark.parametrize("address", ["OLLAMA_HOST", "OPENAI_BASE_URL"])
 @pytest.mark.parametrize("kind", [OllamaSimulator, LlamaCppSimulator])
-async def test_each_server_is_found_at_any_address(address: str, kind: type[ChatSimulator]) -> None:
+async def test_ollama_and_llama_cpp_are_found_at_either_configured_address(
+    address: str, kind: type[ChatSimulator]
+) -> None:
     """By its answers and not by its port: llama.cpp where Ollama usually is, and the other way round."""
     server: ChatSimulator = OllamaSimulator(library=[LLAMA]) if kind is OllamaSimulator else LlamaCppSimulator()
     async with server:
@@ -131,7 +133,7 @@ async def test_each_server_is_found_at_any_address(address: str, kind: type[Chat
         assert names == ["local", "offline"]
 
 
-async def test_a_server_that_hides_who_it_is_is_known_by_its_list_of_models() -> None:
+async def test_a_llama_cpp_server_with_another_server_header_is_known_by_its_model_list() -> None:
     async with LlamaCppSimulator(headers={"Server": "nginx"}) as server:
         assert (await found_at(server)).local
 
@@ -149,14 +151,14 @@ async def test_a_server_that_hides_who_it_is_is_known_by_its_list_of_models() ->
     ],
     ids=lambda app: f"{app.status} {app.page}",
 )
-async def test_another_web_app_is_not_taken_for_one(app: WebAppSimulator) -> None:
+async def test_another_web_app_is_not_taken_for_a_model_server(app: WebAppSimulator) -> None:
     async with app:
         assert not (await found_at(app)).local
         assert {request.method for request in app.requests} == {"GET"}
         assert [request.body for request in app.requests if request.body] == []
 
 
-async def test_an_answer_that_nobody_thought_of_keeps_no_app_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unexpected_error_in_discovery_becomes_a_remark(monkeypatch: pytest.MonkeyPatch) -> None:
     async def mistake(*_: object) -> None:
         raise TypeError("who says what?")
 
@@ -176,7 +178,7 @@ async def test_an_answer_that_nobody_thought_of_keeps_no_app_from_starting(monke
     ],
     ids=str,
 )
-async def test_strange_lists_of_models_are_survived(strange: object) -> None:
+async def test_malformed_model_lists_do_not_break_discovery(strange: object) -> None:
     class Strange(OllamaSimulator):
         async def respond(self, http: Any, request: Received) -> bool:
             if request.path in ("/api/tags", "/api/ps", "/api/show"):
@@ -188,13 +190,13 @@ async def test_strange_lists_of_models_are_survived(strange: object) -> None:
         assert (await found_at(ollama)).remarks == ()
 
 
-async def test_what_only_looks_like_ollama_is_not_used() -> None:
+async def test_a_server_that_gives_no_ollama_version_is_not_used() -> None:
     async with OllamaSimulator(library=[LLAMA], version=None) as ollama:
         assert not (await found_at(ollama)).local
 
 
 @pytest.mark.parametrize("fault", [Fault.HANG, Fault.HALF_OPEN, Fault.REFUSE, Fault.SERVER_ERROR, Fault.UNAUTHORIZED])
-async def test_a_server_that_does_not_answer_is_not_waited_for(fault: Fault) -> None:
+async def test_a_failing_server_is_skipped_within_a_second(fault: Fault) -> None:
     async with OllamaSimulator(library=[LLAMA]) as ollama:
         ollama.faults.always(fault)
         await found_at()  # loads what is needed for asking, which is no part of the waiting
@@ -203,7 +205,7 @@ async def test_a_server_that_does_not_answer_is_not_waited_for(fault: Fault) -> 
         assert time.monotonic() - begun_s < 0.3 + 0.5, "it may take 0.3 s, and this machine is busy"
 
 
-async def test_a_server_that_is_slow_does_not_hide_the_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_server_does_not_hide_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
     async with OllamaSimulator() as ollama, LlamaCppSimulator() as server:
         ollama.faults.always(Fault.HANG)
         monkeypatch.setattr("voicebot.engines.llm.local_servers.LLAMA_CPP_ADDRESS", server.url)
@@ -211,7 +213,7 @@ async def test_a_server_that_is_slow_does_not_hide_the_other_one(monkeypatch: py
 
 
 @pytest.mark.parametrize("library", [[], [VECTORS], [CLOUD], [ALIAS], [VECTORS, CLOUD, ALIAS]], ids=len)
-async def test_a_server_without_a_model_that_can_chat_here_is_not_used(library: list[OllamaModel]) -> None:
+async def test_an_ollama_server_without_a_local_chat_model_is_not_used(library: list[OllamaModel]) -> None:
     """Models in Ollama's cloud would send what is said to ollama.com, also under another name."""
     async with OllamaSimulator(library=library) as ollama:
         assert not (await found_at(ollama)).local
@@ -267,7 +269,7 @@ async def test_a_llama_cpp_server_that_still_loads_its_model_is_found_and_used_l
     ],
     ids=["pulled last", "in memory", "only those that chat here", "named", "named without a tag", "old version"],
 )
-async def test_which_of_ollamas_models_is_used(
+async def test_prefers_the_named_then_the_loaded_then_the_newest_ollama_model(
     library: list[OllamaModel], loaded: list[str], named: str, chosen: str
 ) -> None:
     async with OllamaSimulator(library=library, loaded=loaded) as ollama, chain_on(ollama, local_model=named) as chain:
@@ -276,7 +278,7 @@ async def test_which_of_ollamas_models_is_used(
         assert ollama.completions[0].body["model"] == chosen
 
 
-async def test_a_model_that_is_named_and_not_there_is_told_with_those_that_are() -> None:
+async def test_a_missing_named_model_is_reported_with_the_available_models() -> None:
     async with OllamaSimulator(library=[LLAMA]) as ollama, chain_on(ollama, local_model="phi4") as chain:
         assert "has no model phi4 to talk with, only llama3.2:latest" in str(first(chain).reason)
         assert (await answer(chain))[0] == "offline"
@@ -294,7 +296,7 @@ async def test_a_model_that_does_not_fit_into_memory_gives_way_to_the_next() -> 
         assert first(chain).model == "llama3.2:latest"
 
 
-async def test_the_folders_of_a_models_file_are_told_to_nobody() -> None:
+async def test_the_reported_model_name_leaves_out_the_folders_of_its_file() -> None:
     async with LlamaCppSimulator() as server, chain_on(server) as chain:
         assert first(chain).model == "Qwen3-4B-Q4_K_M.gguf"
 
@@ -316,7 +318,7 @@ async def said(agent: GraphAgent) -> str:
     [OllamaSimulator(library=[LLAMA], loaded=[LLAMA.name]), LlamaCppSimulator()],
     ids=["Ollama", "llama.cpp"],
 )
-async def test_it_uses_tools_where_it_can(server: ChatSimulator) -> None:
+async def test_a_model_that_supports_tools_calls_them(server: ChatSimulator) -> None:
     async with server:
         server.answers.extend([Answer(calls=(Call("weather", {"place": "Rome"}),)), Answer("It rains.")])
         agent = agent_on(server)
@@ -330,7 +332,7 @@ async def test_it_uses_tools_where_it_can(server: ChatSimulator) -> None:
     [OllamaSimulator(library=[NO_TOOLS], loaded=[NO_TOOLS.name]), LlamaCppSimulator(uses_tools=False)],
     ids=["Ollama", "llama.cpp"],
 )
-async def test_a_model_that_has_no_tools_is_not_offered_any(server: ChatSimulator) -> None:
+async def test_a_model_without_tool_support_is_offered_no_tools(server: ChatSimulator) -> None:
     async with server:
         server.answers.append(Answer("I can't look outside."))
         agent = agent_on(server)
@@ -359,7 +361,7 @@ async def test_a_model_that_has_no_tools_is_not_offered_any(server: ChatSimulato
     ],
     ids=["Ollama", "Ollama, no reasoning", "gpt-oss", "llama.cpp", "llama.cpp, no reasoning"],
 )
-async def test_it_is_asked_not_to_reason_and_its_reasoning_is_never_spoken(
+async def test_reasoning_is_turned_down_where_possible_and_never_spoken(
     server: ChatSimulator, field: str, value: object
 ) -> None:
     async with server:
@@ -373,7 +375,7 @@ async def test_it_is_asked_not_to_reason_and_its_reasoning_is_never_spoken(
         await agent.close()
 
 
-async def test_a_conversation_is_shortened_to_what_its_server_takes() -> None:
+async def test_the_history_is_shortened_to_the_context_size_of_the_server() -> None:
     """llama.cpp refuses a request that is longer than the context it was started with."""
     history = tuple(Message(Role(("user", "assistant")[n % 2]), "word " * 100) for n in range(41))
     async with LlamaCppSimulator(context_tokens=2_048) as server, chain_on(server) as chain:
@@ -384,7 +386,7 @@ async def test_a_conversation_is_shortened_to_what_its_server_takes() -> None:
         assert [each["role"] for each in request.body["messages"][:2]] == ["system", "user"]
 
 
-async def test_no_proxy_is_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_requests_to_a_local_server_bypass_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     async with WebAppSimulator() as proxy, LlamaCppSimulator() as server:
         monkeypatch.delenv("NO_PROXY")
         for name in ("HTTP_PROXY", "ALL_PROXY"):
@@ -395,7 +397,7 @@ async def test_no_proxy_is_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None
         assert proxy.connections == 0
 
 
-async def test_words_do_not_follow_a_server_elsewhere() -> None:
+async def test_a_redirect_of_a_chat_request_is_not_followed() -> None:
     class Moving(LlamaCppSimulator):
         async def respond(self, http: Any, request: Received) -> bool:
             if request.path == "/v1/chat/completions":
@@ -411,7 +413,7 @@ async def test_words_do_not_follow_a_server_elsewhere() -> None:
 # Its comings and goings -----------------------------------------------------------------------------------------------
 
 
-async def test_what_takes_its_place_at_the_port_is_sent_nothing_that_was_said() -> None:
+async def test_another_program_at_the_port_of_the_server_is_sent_no_user_text() -> None:
     async with LlamaCppSimulator() as server, chain_on(server, engine_rest_s=600) as chain:
         assert (await answer(chain))[0] == "local"
         server.requests.clear()
@@ -427,7 +429,7 @@ async def test_what_takes_its_place_at_the_port_is_sent_nothing_that_was_said() 
         assert not asked_with_words(server)
 
 
-async def test_a_server_that_goes_rests_and_is_used_again_when_it_is_back() -> None:
+async def test_a_server_that_goes_down_is_used_again_once_it_is_back() -> None:
     async with OllamaSimulator(library=[LLAMA], loaded=[LLAMA.name]) as ollama, chain_on(ollama) as chain:
         assert (await answer(chain))[0] == "local"
         ollama.faults.always(Fault.REFUSE)
@@ -438,7 +440,7 @@ async def test_a_server_that_goes_rests_and_is_used_again_when_it_is_back() -> N
         assert (await answer(chain))[0] == "local"
 
 
-async def test_where_it_is_named_it_may_come_later() -> None:
+async def test_a_local_engine_configured_by_name_is_used_once_its_server_appears() -> None:
     async with OllamaSimulator(library=[LLAMA]) as ollama:
         ollama.faults.always(Fault.REFUSE)
         async with chain_on(ollama, llm_engine="local,offline") as chain:
@@ -449,7 +451,7 @@ async def test_where_it_is_named_it_may_come_later() -> None:
             assert (await answer(chain))[0] == "local"
 
 
-async def test_a_llama_cpp_server_that_comes_back_with_another_model_is_asked_for_that() -> None:
+async def test_a_llama_cpp_server_that_changes_its_model_is_asked_for_the_new_one() -> None:
     async with LlamaCppSimulator() as server, chain_on(server) as chain:
         await answer(chain)
         server.models = ("SmolLM2.gguf",)
@@ -460,7 +462,7 @@ async def test_a_llama_cpp_server_that_comes_back_with_another_model_is_asked_fo
 
 
 @pytest.mark.parametrize("fault", [fault for fault in Fault if not fault.is_in_mid_stream])
-async def test_each_fault_is_made_good_by_the_next_model_and_tells_nothing_of_what_was_said(
+async def test_the_offline_engine_answers_after_each_fault_and_no_log_holds_the_user_text(
     fault: Fault, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("voicebot.engines.llm.local.CHECK_S", 0.2)
@@ -476,7 +478,7 @@ async def test_each_fault_is_made_good_by_the_next_model_and_tells_nothing_of_wh
 
 
 @pytest.mark.parametrize("llama_cpp", [False, True], ids=["Ollama", "llama.cpp"])
-async def test_it_is_loaded_and_reads_its_instructions_in_the_background(llama_cpp: bool) -> None:
+async def test_a_cold_model_is_loaded_and_reads_its_instructions_in_the_background(llama_cpp: bool) -> None:
     server: ChatSimulator = LlamaCppSimulator() if llama_cpp else OllamaSimulator(library=[LLAMA], load_s=0.3)
     async with server, chain_on(server) as chain:  # which has been probed by now
         assert first(chain).ready
@@ -496,7 +498,7 @@ async def test_it_is_loaded_and_reads_its_instructions_in_the_background(llama_c
             assert request.body == {"model": LLAMA.name, "keep_alive": KEEP_LOADED, "stream": False}
 
 
-async def test_a_model_that_was_put_out_of_memory_is_warmed_again_by_the_next_probe() -> None:
+async def test_an_unloaded_model_is_warmed_again_by_the_next_probe() -> None:
     """As somebody opens the page."""
     async with OllamaSimulator(library=[LLAMA]) as ollama, chain_on(ollama) as chain:
         await until(lambda: not is_cold(chain))
@@ -521,7 +523,7 @@ async def test_a_model_that_cannot_be_warmed_is_used_cold(answered: Answer, capl
             assert (await answer(chain))[0] == "local"
 
 
-async def test_a_model_that_only_stands_in_for_others_is_not_loaded_ahead() -> None:
+async def test_a_fallback_model_is_not_loaded_ahead() -> None:
     async with (
         OllamaSimulator(library=[LLAMA]) as ollama,
         ChatSimulator() as groq,
@@ -535,7 +537,7 @@ async def test_a_model_that_only_stands_in_for_others_is_not_loaded_ahead() -> N
         assert len(loads(ollama)) == 1
 
 
-async def test_a_cold_model_may_take_longer_than_a_service() -> None:
+async def test_a_cold_model_may_exceed_the_first_output_timeout() -> None:
     async with (
         OllamaSimulator(library=[LLAMA], load_s=1.0) as ollama,
         chain_on(ollama, first_output_timeout_s=0.2) as chain,
@@ -543,7 +545,7 @@ async def test_a_cold_model_may_take_longer_than_a_service() -> None:
         assert (await answer(chain))[0] == "local"
 
 
-async def test_loading_goes_on_when_nobody_waits_for_it_any_more() -> None:
+async def test_loading_a_model_continues_after_the_reply_that_waits_for_it_is_cancelled() -> None:
     """Ollama gives it up when the one who asked for it has gone."""
     async with OllamaSimulator(library=[LLAMA], load_s=0.5) as ollama:
         agent = agent_on(ollama)
@@ -558,7 +560,7 @@ async def test_loading_goes_on_when_nobody_waits_for_it_any_more() -> None:
         await agent.close()
 
 
-async def test_a_server_that_has_no_more_to_say_than_that_it_is_there_is_given_up(
+async def test_a_server_that_sends_no_first_token_is_given_up_without_a_retry(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It takes the words and gives nothing: longer than `FIRST_TOKEN_S` nobody waits."""
@@ -569,7 +571,7 @@ async def test_a_server_that_has_no_more_to_say_than_that_it_is_there_is_given_u
         assert "nothing came within 0.5 s" in str(first(chain).reason)
 
 
-async def test_the_only_model_is_not_asked_again_either(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_only_engine_is_not_asked_again_when_it_sends_no_first_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voicebot.engines.llm.local.FIRST_TOKEN_S", 0.5)
     async with (
         LlamaCppSimulator(first_token_s=600) as server,
@@ -580,7 +582,7 @@ async def test_the_only_model_is_not_asked_again_either(monkeypatch: pytest.Monk
         assert asked_with_words(server) == 1
 
 
-async def test_closing_it_leaves_nothing_behind() -> None:
+async def test_closing_while_a_model_loads_leaves_no_connection_and_no_task() -> None:
     async with OllamaSimulator(library=[LLAMA], load_s=600) as ollama:
         before = asyncio.all_tasks()
         async with chain_on(ollama):

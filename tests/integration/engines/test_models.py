@@ -25,7 +25,7 @@ from voicebot.engines.llm.request_fields import RequestFields, groq_fields, open
 OSS, LLAMA, LUNA = "openai/gpt-oss-120b", "llama-3.3-70b-versatile", "gpt-6-luna"
 
 
-def test_the_first_that_is_listed_is_used() -> None:
+def test_uses_the_first_preferred_model_that_the_service_lists() -> None:
     models = Models((OSS, LLAMA))
     assert models.current == OSS, "before the service was asked"
     assert models.choose([Listed(LLAMA), Listed("other")])
@@ -37,7 +37,7 @@ def test_the_first_that_is_listed_is_used() -> None:
     assert models.listed == ("other", "another"), "what the service has instead can be told"
 
 
-def test_ollamas_names_need_no_tag() -> None:
+def test_an_ollama_model_name_matches_without_its_tag() -> None:
     models = Models(("llama3.2", "other"))
     assert models.choose([Listed("other:latest"), Listed("llama3.2:latest")])
     assert models.current == "llama3.2"
@@ -59,7 +59,7 @@ def test_each_model_has_its_own_rate_limit() -> None:
     assert models.limits.tokens_a_minute is None
 
 
-def test_a_shutdown_that_is_announced_is_a_warning() -> None:
+def test_an_announced_shutdown_of_the_current_model_becomes_a_warning() -> None:
     models = Models((OSS, LLAMA))
     models.choose([Listed(OSS), Listed(LLAMA, date(2026, 8, 16))])
     assert models.warning is None
@@ -70,7 +70,7 @@ def test_a_shutdown_that_is_announced_is_a_warning() -> None:
 # At the services ------------------------------------------------------------------------------------------------------
 
 
-async def test_the_probe_chooses_and_tells_what_it_found(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_probe_chooses_a_listed_model_and_reports_its_shutdown(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with ChatSimulator(models=(LLAMA,), shutdowns={LLAMA: "2026-08-16"}) as simulator:
         agent = agent_on(groq_on(simulator.url, OSS, LLAMA))
@@ -86,7 +86,7 @@ async def test_the_probe_chooses_and_tells_what_it_found(caplog: pytest.LogCaptu
         await chain.close()
 
 
-async def test_a_model_that_goes_while_the_bot_runs_is_replaced_within_the_turn() -> None:
+async def test_a_model_removed_by_the_service_is_replaced_within_the_turn() -> None:
     async with ChatSimulator(models=(LLAMA,)) as simulator:
         agent = agent_on(groq_on(simulator.url, OSS, LLAMA))
         simulator.answers.append(Answer("Here I am."))
@@ -97,7 +97,7 @@ async def test_a_model_that_goes_while_the_bot_runs_is_replaced_within_the_turn(
         await agent.close()
 
 
-async def test_an_engine_whose_models_are_all_gone_rests_at_once() -> None:
+async def test_an_engine_without_any_listed_model_is_not_ready_after_the_probe() -> None:
     async with ChatSimulator(models=("other",)) as simulator:
         agent = agent_on(groq_on(simulator.url, OSS, LLAMA))
         chain = AgentChain([agent], FallbackRules())
@@ -109,7 +109,7 @@ async def test_an_engine_whose_models_are_all_gone_rests_at_once() -> None:
         await chain.close()
 
 
-async def test_a_server_of_ones_own_may_take_names_that_it_does_not_list() -> None:
+async def test_a_self_hosted_server_need_not_list_the_configured_model() -> None:
     async with ChatSimulator(models=("loaded.gguf",)) as simulator:
         agent = agent_on(openai_on(f"{simulator.url}/v1", "any", key=None))
         await agent.probe()
@@ -117,7 +117,7 @@ async def test_a_server_of_ones_own_may_take_names_that_it_does_not_list() -> No
         await agent.close()
 
 
-async def test_realtime_uses_the_first_that_is_listed() -> None:
+async def test_realtime_uses_the_first_preferred_model_that_the_service_lists() -> None:
     async with RealtimeSimulator(models=("gpt-realtime",), key=KEY) as simulator:
         models = Models(("gpt-realtime-2.1", "gpt-realtime"))
         agent = agent_on(Realtime(KEY, base_url=f"{simulator.url}/v1", models=models))
@@ -171,7 +171,7 @@ def test_reasoning_fields_go_only_to_models_that_take_them(
         ("/v1", "gpt-4o-mini"),
     ],
 )
-async def test_each_family_accepts_the_first_request_with_a_tool_call(path: str, model: str) -> None:
+async def test_each_model_family_accepts_the_first_request_with_a_tool_call(path: str, model: str) -> None:
     async with ChatSimulator(models=(model,)) as simulator:
         on = groq_on if path == "/openai/v1" else openai_on
         agent = agent_on(on(f"{simulator.url}{path}", model), [weather])
@@ -190,7 +190,7 @@ async def test_each_family_accepts_the_first_request_with_a_tool_call(path: str,
     ("on", "path", "model"),
     [(groq_on, "/openai/v1", "llama-9-reasoner"), (openai_on, "/v1", "gpt-6x"), (openai_on, "/v1", "gpt-4o-mini")],
 )
-async def test_what_a_model_refuses_is_not_sent_again(
+async def test_a_request_field_that_a_model_refuses_is_not_sent_again(
     on: object, path: str, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a model that does not behave as its family: here, one that we take for another family."""
@@ -249,7 +249,7 @@ async def test_reasoning_is_never_spoken_and_never_sent_back(on: object, path: s
         await agent.close()
 
 
-async def test_an_answer_of_nothing_but_reasoning_is_no_answer() -> None:
+async def test_an_answer_of_only_reasoning_is_an_error() -> None:
     async with ChatSimulator(models=(OSS,)) as simulator:
         agent = agent_on(groq_on(simulator.url))
         simulator.answers.append(Answer("<think>Hm, what do they want?"))
@@ -261,7 +261,7 @@ async def test_an_answer_of_nothing_but_reasoning_is_no_answer() -> None:
 # What gpt-oss was seen to do ------------------------------------------------------------------------------------------
 
 
-async def test_a_model_that_answers_its_own_question_is_cut_off_there() -> None:
+async def test_a_reply_is_cut_off_where_the_model_starts_to_speak_for_the_user() -> None:
     async with ChatSimulator(models=(OSS,), token_s=0.01) as simulator:
         agent = agent_on(groq_on(simulator.url))
         simulator.answers.append(Answer("In which city?\nUser: in Rome.\nAssistant: It is raining " + "there " * 200))
@@ -270,7 +270,7 @@ async def test_a_model_that_answers_its_own_question_is_cut_off_there() -> None:
         await agent.close()
 
 
-async def test_the_model_is_told_to_say_only_its_own_part() -> None:
+async def test_the_system_prompt_tells_the_model_to_say_only_its_own_part() -> None:
     async with ChatSimulator(models=(OSS,)) as simulator:
         agent = agent_on(groq_on(simulator.url))
         await said(agent)
@@ -278,7 +278,7 @@ async def test_the_model_is_told_to_say_only_its_own_part() -> None:
         await agent.close()
 
 
-async def test_a_tools_name_is_freed_from_the_models_own_notation() -> None:
+async def test_the_notation_of_the_model_is_stripped_from_a_tool_name() -> None:
     async with ChatSimulator(models=(OSS,)) as simulator:
         agent = agent_on(groq_on(simulator.url), [weather])
         simulator.answers.extend(
@@ -290,7 +290,7 @@ async def test_a_tools_name_is_freed_from_the_models_own_notation() -> None:
 
 
 @pytest.mark.parametrize("status", [None, 400])
-async def test_after_two_calls_that_the_service_cannot_read_it_is_asked_without_tools(status: int | None) -> None:
+async def test_the_model_is_asked_without_tools_after_two_unreadable_tool_calls(status: int | None) -> None:
     error = {"code": "tool_use_failed", "status_code": 400, "message": "Failed to call a function."}
     async with ChatSimulator(models=(OSS,)) as simulator:
         agent = agent_on(groq_on(simulator.url), [weather])
@@ -301,7 +301,7 @@ async def test_after_two_calls_that_the_service_cannot_read_it_is_asked_without_
         await agent.close()
 
 
-async def test_what_was_said_before_an_unreadable_call_is_not_said_twice() -> None:
+async def test_an_unreadable_tool_call_after_spoken_text_fails_without_a_retry() -> None:
     async with ChatSimulator(models=(OSS,)) as simulator:
         agent = agent_on(groq_on(simulator.url), [weather])
         simulator.answers.append(Answer("Let me see.", error={"code": "tool_use_failed", "status_code": 400}))
@@ -321,7 +321,7 @@ async def test_what_was_said_before_an_unreadable_call_is_not_said_twice() -> No
 # What reviewers and other servers brought up --------------------------------------------------------------------------
 
 
-async def test_a_conversation_that_is_too_large_is_shortened_within_the_turn() -> None:
+async def test_a_history_refused_as_too_large_is_shortened_within_the_turn() -> None:
     """As Groq's free tier refuses it, without a header that says how much is left."""
     refused = Answer(status=413, error={"code": "rate_limit_exceeded", "message": "Request too large for model"})
     history = tuple(Message(Role(("user", "assistant")[n % 2]), "word " * 200) for n in range(21))
@@ -338,7 +338,7 @@ async def test_a_conversation_that_is_too_large_is_shortened_within_the_turn() -
         await chain.close()
 
 
-async def test_what_a_model_has_answered_is_charged_to_its_own_limit() -> None:
+async def test_the_rate_limit_learned_from_a_reply_belongs_to_the_model_that_began_it() -> None:
     async with ChatSimulator(models=(OSS, LLAMA), limit=TokenLimit(8_000)) as simulator:
         engine = groq_on(simulator.url, OSS, LLAMA)
         agent = agent_on(engine)
@@ -353,7 +353,7 @@ async def test_what_a_model_has_answered_is_charged_to_its_own_limit() -> None:
         await agent.close()
 
 
-async def test_a_404_without_a_code_is_a_missing_model_too() -> None:
+async def test_a_404_without_an_error_code_counts_as_a_missing_model() -> None:
     """As Ollama and vLLM tell it."""
     async with ChatSimulator(models=("one", "two")) as simulator:
         agent = agent_on(openai_on(f"{simulator.url}/v1", "one", "two", key=None))
@@ -374,14 +374,14 @@ async def test_a_field_that_a_gateway_does_not_know_is_left_out(status: int) -> 
         await agent.close()
 
 
-def test_an_error_that_quotes_the_request_teaches_nothing_of_fields_that_were_not_sent() -> None:
+def test_an_error_that_names_only_unsent_fields_leads_to_no_retry() -> None:
     fields = RequestFields(openai_fields)
     body = fields.applied("own-model", {"temperature": 0.7})
     error = {"error": {"message": "bad request: reasoning_effort, reasoning_format and service_tier are fine"}}
     assert not fields.learn(body, error)
 
 
-async def test_openai_is_asked_to_count_and_other_servers_are_not() -> None:
+async def test_openai_is_asked_for_token_usage_and_other_servers_are_not() -> None:
     own = openai_on("http://127.0.0.1:9/v1", "llama3.2", key=None)
     openai = openai_on("https://eu.api.openai.com/v1/", LUNA)
     assert [engine.model.stream_usage for engine in (own, openai)] == [False, True]  # type: ignore[attr-defined]
@@ -389,7 +389,7 @@ async def test_openai_is_asked_to_count_and_other_servers_are_not() -> None:
         await engine.close()
 
 
-async def test_a_realtime_key_that_may_not_list_models_works_all_the_same() -> None:
+async def test_a_realtime_key_that_may_not_list_models_still_gets_replies() -> None:
     async with RealtimeSimulator(key=KEY, list_status=403) as simulator:
         agent = agent_on(Realtime(KEY, base_url=f"{simulator.url}/v1", models=Models(("gpt-realtime-2.1",))))
         await agent.probe()

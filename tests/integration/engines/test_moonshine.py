@@ -106,7 +106,7 @@ def with_noise(speech: Samples, snr_db: float, seed: int = 1) -> Audio:
     ["what time is it in tokyo", "tell me a joke", "what is ten times three", "tell me a long story about a cat"],
 )
 @in_one_loop
-async def test_questions_are_understood_to_the_word(engine: Moonshine, question: str) -> None:
+async def test_questions_are_transcribed_without_a_word_error(engine: Moonshine, question: str) -> None:
     assert words(await heard(engine, spoken(question))) == words(question)
 
 
@@ -115,14 +115,14 @@ MOST_ERRORS = {"turn": 0.03, "speech": 0.02, "short-reply": 0.0}
 
 
 @pytest.mark.parametrize("kind", MOST_ERRORS)
-def test_recorded_speech_is_understood(kind: str) -> None:
+def test_recorded_speech_is_transcribed_within_the_word_error_limit(kind: str) -> None:
     entries = [entry for entry in recordings(kind) if entry["text"]]
     wrong = sum(word_errors(entry["text"], understood(recording(entry["file"]))) for entry in entries)
     assert wrong / sum(len(words(entry["text"])) for entry in entries) <= MOST_ERRORS[kind]
 
 
 @pytest.mark.parametrize(("snr_db", "most_errors"), [(10, 0.02), (5, 0.12)])
-def test_recorded_speech_is_understood_in_noise(snr_db: float, most_errors: float) -> None:
+def test_recorded_speech_in_noise_is_transcribed_within_the_word_error_limit(snr_db: float, most_errors: float) -> None:
     """Every second recording in the louder noise, the others in the softer one."""
     entries = (recordings("turn") + recordings("short-reply"))[int(snr_db == 5) :: 2]
     sounds = [with_noise(recording(entry["file"]).samples, snr_db) for entry in entries]
@@ -131,7 +131,7 @@ def test_recorded_speech_is_understood_in_noise(snr_db: float, most_errors: floa
 
 
 @in_one_loop
-async def test_interim_texts_come_while_the_user_speaks_and_one_final_last(engine: Moonshine) -> None:
+async def test_interim_transcripts_come_during_speech_and_one_final_transcript_comes_last(engine: Moonshine) -> None:
     sound = spoken("can you please tell me what time it is in tokyo")
     came = [each async for each in transcribing(engine, pieces(sound, pace=1.0))]
     assert [each.final for each in came] == [False] * (len(came) - 1) + [True]
@@ -142,14 +142,16 @@ async def test_interim_texts_come_while_the_user_speaks_and_one_final_last(engin
 
 @pytest.mark.parametrize("reply", ["stop", "yes", "no", "okay", "go ahead", "you", "thank you"])
 @in_one_loop
-async def test_a_short_reply_is_told_at_the_pause_and_is_the_final(engine: Moonshine, reply: str) -> None:
+async def test_the_final_transcript_of_a_short_reply_equals_that_given_at_the_pause(
+    engine: Moonshine, reply: str
+) -> None:
     answer, final = await told_at_the_pause(engine, spoken(reply))
     assert words(answer.text) == words(reply)
     assert (answer.text, answer.confidence) == (final.text, final.confidence)
 
 
 @in_one_loop
-async def test_what_follows_a_pause_is_in_the_final(engine: Moonshine) -> None:
+async def test_the_final_transcript_includes_the_speech_after_a_pause(engine: Moonshine) -> None:
     answer, final = await told_at_the_pause(engine, spoken("what time is it"), after=spoken("in tokyo"))
     assert words(answer.text) == words("what time is it")
     assert words(final.text) == words("what time is it in tokyo")
@@ -185,21 +187,21 @@ def most_errors() -> float:
     return alone + 0.015 * len(words(" ".join(STORY)))
 
 
-def test_most_of_a_minute_of_speech_without_a_pause_loses_no_word_and_doubles_none(most_errors: float) -> None:
+def test_45_s_of_unbroken_speech_has_few_more_errors_than_its_single_sentences(most_errors: float) -> None:
     sound = story(0.0)
     assert sound.duration_s > 45
     assert word_errors(" ".join(STORY), understood(sound)) <= most_errors
 
 
 @in_one_loop
-async def test_long_speech_that_comes_as_it_is_spoken_is_understood_as_well(
+async def test_a_long_streamed_story_has_few_more_errors_than_its_single_sentences(
     engine: Moonshine, most_errors: float
 ) -> None:
     assert word_errors(" ".join(STORY), await heard(engine, story(0.4))) <= most_errors
 
 
 @in_one_loop
-async def test_a_recording_of_minutes_that_comes_at_once_does_not_hold_up_the_event_loop(
+async def test_minutes_of_audio_at_once_do_not_block_the_event_loop(
     engine: Moonshine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Measured in CPU time of the event loop's thread, as the machine may be busy with something else.
@@ -231,7 +233,7 @@ async def test_a_recording_of_minutes_that_comes_at_once_does_not_hold_up_the_ev
 
 
 @in_one_loop
-async def test_silence_has_no_words(engine: Moonshine) -> None:
+async def test_silence_gives_an_empty_transcript(engine: Moonshine) -> None:
     assert await heard(engine, Audio.silence(1.0, 16_000)) == ""
     assert await heard(engine, Audio(np.zeros(0, np.int16), 16_000)) == ""
 
@@ -263,17 +265,17 @@ NOISES = {
 
 
 @pytest.mark.parametrize("noise", NOISES)
-def test_noise_has_no_words(noise: str) -> None:
+def test_noise_gives_an_empty_transcript(noise: str) -> None:
     assert understood(NOISES[noise]) == ""
 
 
-def test_the_model_alone_would_find_words_in_most_of_them() -> None:
+def test_the_bare_model_writes_words_for_most_noises() -> None:
     sounds = [noise.resampled(SPEECH_RATE_HZ).samples for noise in NOISES.values()]
     texts = [model().decode(model().encode(sound)).text for sound in sounds]
     assert sum(bool(text) for text in texts) > 0.8 * len(texts)
 
 
-def test_recorded_noise_has_no_words() -> None:
+def test_at_most_5_percent_of_recorded_noises_give_words() -> None:
     rng = np.random.default_rng(1)
     found = []
     for entry in recordings("noise"):
@@ -287,7 +289,7 @@ def test_recorded_noise_has_no_words() -> None:
 
 @pytest.mark.parametrize("voice", ["rms", "slt", "awb", "kal16"])
 @pytest.mark.parametrize("text", ["you", "thank you"])
-def test_the_words_that_the_model_invents_count_when_they_are_said_in_noise(text: str, voice: str) -> None:
+def test_words_that_the_model_often_invents_are_not_dropped_when_spoken(text: str, voice: str) -> None:
     said = spoken(text, voice).resampled(SPEECH_RATE_HZ).samples
     assert understood(Audio(said, SPEECH_RATE_HZ)) != ""
     assert understood(with_noise(said, 10.0)) != ""
@@ -297,14 +299,14 @@ def test_the_words_that_the_model_invents_count_when_they_are_said_in_noise(text
 
 
 @in_one_loop
-async def test_eight_people_at_once_all_get_their_words(engine: Moonshine) -> None:
+async def test_eight_concurrent_sessions_get_their_own_transcripts(engine: Moonshine) -> None:
     said = ["tell me a joke", "what time is it in tokyo", "go ahead", "what is ten times three"] * 2
     texts = await asyncio.gather(*(heard(engine, spoken(text)) for text in said))
     assert list(map(words, texts)) == list(map(words, said))
 
 
 @in_one_loop
-async def test_two_utterances_of_one_session_overlap(engine: Moonshine) -> None:
+async def test_two_overlapping_utterances_of_one_session_are_both_transcribed(engine: Moonshine) -> None:
     async with engine.session() as session:
 
         async def final(text: str) -> str:
@@ -317,7 +319,7 @@ async def test_two_utterances_of_one_session_overlap(engine: Moonshine) -> None:
 
 
 @in_one_loop
-async def test_an_utterance_that_is_given_up_leaves_nothing_behind(engine: Moonshine) -> None:
+async def test_an_abandoned_utterance_leaves_no_task_behind(engine: Moonshine) -> None:
     before = asyncio.all_tasks()
     for _ in range(4):
         given_up = transcribing(engine, pieces(spoken("can you please tell me what time it is in tokyo")))
@@ -328,7 +330,7 @@ async def test_an_utterance_that_is_given_up_leaves_nothing_behind(engine: Moons
 
 
 @in_one_loop
-async def test_what_the_sound_raises_is_raised_to_who_wants_the_words(engine: Moonshine) -> None:
+async def test_an_error_of_the_audio_source_is_raised_by_transcribe(engine: Moonshine) -> None:
     async def breaks() -> AsyncIterator[Audio]:
         yield spoken("stop").resampled(16_000)
         raise LookupError("the microphone is gone")
@@ -341,7 +343,7 @@ async def test_what_the_sound_raises_is_raised_to_who_wants_the_words(engine: Mo
 # The model's files --------------------------------------------------------------------------------------------------
 
 
-def test_text_becomes_the_tokens_that_the_model_writes() -> None:
+def test_the_tokenizer_encodes_a_text_as_the_tokens_that_the_model_writes() -> None:
     found = model().decode(model().encode(spoken("can you tell me what time it is").resampled(16_000).samples))
     assert tuple(model().tokenizer.encode(found.text)) == found.tokens
     assert model().tokenizer.decode(model().tokenizer.encode("Zoë’s 3 naïve cats…")) == "Zoë’s 3 naïve cats…"
@@ -355,7 +357,7 @@ def test_the_score_of_a_text_is_the_probability_of_writing_it() -> None:
 
 
 @pytest.mark.parametrize("file", [ENCODER, DECODER, TOKENS])
-def test_a_file_that_was_changed_is_not_loaded(file: model_files.ModelFile, tmp_path: Path) -> None:
+def test_a_changed_or_missing_model_file_is_not_loaded(file: model_files.ModelFile, tmp_path: Path) -> None:
     folder = tmp_path / "tiny-en"
     shutil.copytree(wheel_folder(), folder)
     content = bytearray((folder / file.name).read_bytes())
@@ -368,7 +370,7 @@ def test_a_file_that_was_changed_is_not_loaded(file: model_files.ModelFile, tmp_
         Model.load(folder)
 
 
-def test_the_weights_for_older_systems_understand_as_well(tmp_path: Path) -> None:
+def test_the_weights_for_older_systems_transcribe_with_few_errors(tmp_path: Path) -> None:
     """`make test` downloads their wheel, which is not installed."""
     wheel = next((Path(sys.prefix) / "older").glob("moonshine_voice-0.0.4-*.whl"), None)
     if wheel is None:
@@ -387,7 +389,7 @@ def test_the_weights_for_older_systems_understand_as_well(tmp_path: Path) -> Non
     assert heard_by_it(cough(0)) == ""
 
 
-async def test_without_the_wheel_the_chain_starts_and_says_what_to_do(
+async def test_a_missing_weights_package_is_reported_and_the_chain_still_starts(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(model_files, "find_spec", lambda name: None)
@@ -403,12 +405,12 @@ async def test_without_the_wheel_the_chain_starts_and_says_what_to_do(
     await chain.close()
 
 
-async def test_without_onnxruntime_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_start_reports_a_missing_onnxruntime_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(EngineError, match=r"onnxruntime can't be loaded .*set DEEPGRAM_API_KEY"):
         await Moonshine().start()
 
 
-def test_the_package_of_the_weights_is_never_imported() -> None:
+def test_loading_the_model_does_not_import_the_weights_package() -> None:
     model()
     assert "moonshine_voice" not in sys.modules

@@ -57,7 +57,7 @@ async def until_in_use(engine: Moonshine) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_it_is_fetched_checked_and_used_and_found_again_by_the_next_start(
+async def test_the_larger_model_is_downloaded_used_and_reused_after_a_restart(
     host: FileHost, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -88,7 +88,7 @@ async def test_a_file_with_another_checksum_is_not_used(host: FileHost, tmp_path
         assert words(await heard(engine, spoken("tell me a joke"))) == words("tell me a joke")
 
 
-async def test_a_file_that_was_damaged_later_is_fetched_again(host: FileHost, tmp_path: Path) -> None:
+async def test_a_downloaded_file_that_was_damaged_is_downloaded_again(host: FileHost, tmp_path: Path) -> None:
     async with engine_with(LargerModel(remote(host), tmp_path, RULES)) as engine:
         await until_in_use(engine)
     damaged = bytearray((tmp_path / ENCODER.name).read_bytes())
@@ -100,7 +100,7 @@ async def test_a_file_that_was_damaged_later_is_fetched_again(host: FileHost, tm
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.STALL])
-async def test_a_download_that_breaks_off_or_stalls_goes_on(fault: Fault, host: FileHost, tmp_path: Path) -> None:
+async def test_a_download_that_breaks_off_or_stalls_is_resumed(fault: Fault, host: FileHost, tmp_path: Path) -> None:
     host.faults.plan(Planned(fault))
     rules = DownloadRules(connect_s=5.0, stall_s=0.5, tries=3, pause_s=0.01)
     async with engine_with(LargerModel(remote(host), tmp_path, rules)) as engine:
@@ -110,9 +110,7 @@ async def test_a_download_that_breaks_off_or_stalls_goes_on(fault: Fault, host: 
     assert host.requests[1].headers["range"].startswith("bytes=")
 
 
-async def test_a_server_that_cannot_be_reached_is_asked_again_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_download_is_tried_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = [RemoteFile("http://127.0.0.1:9/encoder_model.ort", 10, crc32c="AAAAAA==")]
     monkeypatch.setattr(larger_module, "_AGAIN_S", 0.01)
     tried = 0

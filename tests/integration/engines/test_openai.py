@@ -13,7 +13,7 @@ from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.openai import OpenAI
 
 
-async def test_a_service_of_ones_own_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_self_hosted_service_needs_no_key_and_openai_needs_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     async with ChatSimulator(models=("llama3.2",)) as simulator:
         agent = agent_on(openai_on(f"{simulator.url}/v1", "llama3.2", key=None))
@@ -25,7 +25,7 @@ async def test_a_service_of_ones_own_needs_no_key(monkeypatch: pytest.MonkeyPatc
         OpenAI(None, models=Models(("gpt-6-luna",)))
 
 
-async def test_the_environment_does_not_lead_it_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_environment_variables_do_not_redirect_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_PROXY", "LANGSMITH_GATEWAY", "LANGSMITH_GATEWAY_URL"):
         monkeypatch.setenv(name, "http://127.0.0.1:9/wrong")
     async with ChatSimulator(key=KEY) as simulator:
@@ -35,7 +35,7 @@ async def test_the_environment_does_not_lead_it_elsewhere(monkeypatch: pytest.Mo
         await agent.close()
 
 
-async def test_the_request_is_one_that_compatible_services_understand() -> None:
+async def test_a_request_to_a_compatible_service_has_only_common_fields() -> None:
     async with ChatSimulator(models=("llama3.2",)) as simulator:
         agent = agent_on(openai_on(f"{simulator.url}/v1", "llama3.2"))
         await said(agent)
@@ -48,7 +48,7 @@ async def test_the_request_is_one_that_compatible_services_understand() -> None:
         await agent.close()
 
 
-async def test_no_tokenizer_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_shortening_the_history_downloads_no_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiktoken, "get_encoding", lambda *_: pytest.fail("tiktoken downloads its tables"))
     async with ChatSimulator(key=KEY) as simulator:
         agent = agent_on(openai_on(f"{simulator.url}/v1"), history_max_tokens=200)

@@ -68,7 +68,7 @@ async def agent(simulator: RealtimeSimulator) -> AsyncIterator[GraphAgent]:
 
 
 @both_dialects
-async def test_the_session_is_shaped_first_and_told_what_was_heard(
+async def test_configures_the_session_first_and_then_sends_the_heard_history(
     simulator: RealtimeSimulator, agent: GraphAgent
 ) -> None:
     simulator.answers.append(Answer("Hello  there. How are you?"))
@@ -100,7 +100,9 @@ async def test_the_session_is_shaped_first_and_told_what_was_heard(
 
 @both_dialects
 @pytest.mark.parametrize("only_done", [False, True])
-async def test_tools_are_called_however_their_arguments_come(only_done: bool, simulator: RealtimeSimulator) -> None:
+async def test_tools_are_called_with_streamed_or_complete_arguments(
+    only_done: bool, simulator: RealtimeSimulator
+) -> None:
     simulator.only_done = only_done
     calls = (Call("weather", {"place": "São Paulo"}), Call("weather", {"place": "Rome"}, piece=1))
     simulator.answers.extend([Answer("Let me see.", calls), Answer("It rains in both.")])
@@ -124,12 +126,14 @@ async def test_tools_are_called_however_their_arguments_come(only_done: bool, si
 
 @both_dialects
 @pytest.mark.parametrize("reason", ["max_output_tokens", "content_filter"])
-async def test_an_incomplete_answer_is_an_answer(reason: str, simulator: RealtimeSimulator, agent: GraphAgent) -> None:
+async def test_an_incomplete_response_is_returned_as_the_reply(
+    reason: str, simulator: RealtimeSimulator, agent: GraphAgent
+) -> None:
     simulator.answers.append(Answer("It was a dark and", finish=reason))
     assert await said(agent) == "It was a dark and"
 
 
-async def test_without_streaming_the_answer_comes_whole(simulator: RealtimeSimulator) -> None:
+async def test_ainvoke_returns_the_whole_answer(simulator: RealtimeSimulator) -> None:
     engine = engine_on(simulator)
     simulator.answers.append(Answer("Hello there."))
     message = await engine.model.ainvoke([HumanMessage("hi")])
@@ -156,7 +160,7 @@ async def test_a_connection_is_opened_ahead_used_for_one_answer_and_closed(
     await until(lambda: simulator.open == 0)
 
 
-async def test_a_spare_that_died_or_grew_old_is_replaced(
+async def test_a_spare_connection_that_died_or_grew_old_is_replaced(
     simulator: RealtimeSimulator, agent: GraphAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await agent.probe()
@@ -170,7 +174,7 @@ async def test_a_spare_that_died_or_grew_old_is_replaced(
     await until(lambda: simulator.open == 1)
 
 
-async def test_conversations_do_not_mix(simulator: RealtimeSimulator, agent: GraphAgent) -> None:
+async def test_concurrent_replies_keep_their_histories_apart(simulator: RealtimeSimulator, agent: GraphAgent) -> None:
     def echo(conversation: list[Said], _: object) -> Answer:
         return Answer(" ".join(each.text for each in conversation))
 
@@ -181,7 +185,7 @@ async def test_conversations_do_not_mix(simulator: RealtimeSimulator, agent: Gra
     await until(lambda: simulator.open == 1)
 
 
-async def test_closing_while_a_connection_is_being_opened(simulator: RealtimeSimulator) -> None:
+async def test_closing_while_a_connection_opens_leaves_no_task(simulator: RealtimeSimulator) -> None:
     before = Left.now().tasks
     simulator.door_faults.plan(Injected.HANG)
     engine = engine_on(simulator)
@@ -191,7 +195,7 @@ async def test_closing_while_a_connection_is_being_opened(simulator: RealtimeSim
     await until(lambda: Left.now().tasks == before)
 
 
-async def test_a_service_of_ones_own_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_self_hosted_service_needs_no_key_and_openai_needs_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     async with RealtimeSimulator() as simulator:
         engine = agent_on(Realtime(None, base_url=f"ws{simulator.url.removeprefix('http')}/v1", models=Models(MODELS)))
@@ -202,7 +206,9 @@ async def test_a_service_of_ones_own_needs_no_key(monkeypatch: pytest.MonkeyPatc
         Realtime(None, models=Models(MODELS))
 
 
-async def test_https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connects_over_tls_only_with_a_trusted_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server, client = server_and_client_tls(tmp_path)
     async with RealtimeSimulator(tls=server) as simulator:
         agent = agent_on(engine_on(simulator))
@@ -230,7 +236,7 @@ async def test_https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=str,
 )
-async def test_a_fault_of_the_handshake(
+async def test_a_handshake_fault_is_reported_and_the_next_reply_succeeds(
     planned: Planned, fault: Fault, message: str, simulator: RealtimeSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     agent = agent_on(engine_on(simulator, timeout_s=0.3))
@@ -260,7 +266,7 @@ async def test_a_fault_of_the_handshake(
     ],
     ids=str,
 )
-async def test_a_fault_of_the_response(
+async def test_a_response_fault_is_reported_without_a_retry_and_the_next_reply_succeeds(
     planned: Planned, fault: Fault, message: str, simulator: RealtimeSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     agent = agent_on(engine_on(simulator), timeout_s=0.3)
@@ -276,7 +282,7 @@ async def test_a_fault_of_the_response(
 @pytest.mark.parametrize(
     "garbage", ["[]", "3", "{}", b"\xff\xfe", '{"type": "response.done"}', '{"type": "error", "error": 3}', ""]
 )
-async def test_whatever_comes_in_place_of_an_event_is_one_error(
+async def test_a_malformed_event_ends_the_reply_with_an_error(
     garbage: str | bytes, simulator: RealtimeSimulator, agent: GraphAgent, caplog: pytest.LogCaptureFixture
 ) -> None:
     simulator.garbage = garbage
@@ -292,7 +298,7 @@ async def test_whatever_comes_in_place_of_an_event_is_one_error(
         (Answer("It is", error={"type": "server_error", "message": f"{KEY} {WORDS}"}), Fault.SERVER, None),
     ],
 )
-async def test_an_answer_that_the_service_ends(
+async def test_a_response_that_the_service_ends_early_is_reported_as_an_error(
     answer: Answer,
     fault: Fault,
     message: str | None,
@@ -305,14 +311,16 @@ async def test_an_answer_that_the_service_ends(
     assert (error.fault, error.message) == (fault, message or "the service failed")
 
 
-async def test_a_late_answer_is_waited_for(simulator: RealtimeSimulator, agent: GraphAgent) -> None:
+async def test_a_late_handshake_and_a_late_response_are_waited_for(
+    simulator: RealtimeSimulator, agent: GraphAgent
+) -> None:
     simulator.door_faults.plan(Planned(Injected.SLOW_FIRST_BYTE, delay_s=0.2))
     simulator.faults.plan(Planned(Injected.SLOW_FIRST_BYTE, delay_s=0.2))
     assert await said(agent) != ""
 
 
 @both_dialects
-async def test_a_wrong_key_is_told_after_the_handshake(
+async def test_a_key_refused_after_the_handshake_is_reported_and_not_logged(
     simulator: RealtimeSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
@@ -327,7 +335,7 @@ async def test_a_wrong_key_is_told_after_the_handshake(
     await agent.close()
 
 
-async def test_a_proxy_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_invalid_proxy_address_is_reported_as_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.setenv("HTTPS_PROXY", "127.0.0.1:9")
     engine = Realtime(KEY, models=Models(MODELS))
@@ -336,7 +344,9 @@ async def test_a_proxy_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     await engine.close()
 
 
-async def test_nobody_is_there(simulator: RealtimeSimulator, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_absent_service_is_reported_as_unreachable(
+    simulator: RealtimeSimulator, caplog: pytest.LogCaptureFixture
+) -> None:
     agent = agent_on(engine_on(simulator))
     await simulator.__aexit__()
     await agent.start()
@@ -363,7 +373,9 @@ async def test_closing_a_reply_cancels_the_response_and_closes_the_connection_at
     assert [event["type"] for event in session.events][-2:] == ["response.create", "response.cancel"]
 
 
-async def test_cancelling_a_reply_that_has_not_begun_does_too(simulator: RealtimeSimulator, agent: GraphAgent) -> None:
+async def test_cancelling_a_reply_before_its_first_token_cancels_the_response_at_once(
+    simulator: RealtimeSimulator, agent: GraphAgent
+) -> None:
     begun = asyncio.Event()
 
     def brain(*_: object) -> Answer:
@@ -377,7 +389,7 @@ async def test_cancelling_a_reply_that_has_not_begun_does_too(simulator: Realtim
     assert await asyncio.wait_for(session.gone, 1) - cancelled_s < 0.1
 
 
-async def test_200_turns_leave_nothing_behind(simulator: RealtimeSimulator) -> None:
+async def test_200_turns_leak_no_sockets_threads_or_tasks(simulator: RealtimeSimulator) -> None:
     agent = agent_on(engine_on(simulator))
     simulator.brain = lambda *_: Answer("Yes, and no.")
     await said(agent)  # asyncio's own thread, which resolves names, is there from now on

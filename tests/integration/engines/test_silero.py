@@ -19,7 +19,7 @@ def probabilities(audio: Audio) -> list[float]:
     return [vad.probability(samples[start : start + size]) for start in range(0, len(samples) - size, size)]
 
 
-def test_speech_is_noticed() -> None:
+def test_synthetic_speech_is_detected() -> None:
     assert np.median(probabilities(spoken("what time is it in tokyo"))) > 0.9
 
 
@@ -30,12 +30,12 @@ def test_silence_hum_and_hiss_are_not_speech() -> None:
         assert max(probabilities(Audio(sound.astype(np.int16), 16_000))) < 0.5
 
 
-def test_recorded_speech_is_noticed() -> None:
+def test_recorded_speech_is_detected() -> None:
     for entry in recordings("turn")[:8]:
         assert max(probabilities(recording(entry["file"]))) > 0.95
 
 
-def test_a_reset_detector_has_forgotten() -> None:
+def test_a_reset_detector_gives_the_probability_of_a_new_one() -> None:
     vad = Silero()
     window = np.zeros(512, np.int16)
     fresh = vad.probability(window)
@@ -46,7 +46,7 @@ def test_a_reset_detector_has_forgotten() -> None:
     assert vad.probability(window) == fresh
 
 
-def test_it_rests_in_silence_and_wakes_with_speech() -> None:
+def test_the_detector_rests_in_silence_and_detects_speech_within_a_window() -> None:
     """Faint noise, and speech after it: from its first windows on it is heard just so by one that never rested."""
     faint = np.random.default_rng(2).normal(0, 2, 48_000).astype(np.int16)
     speech = spoken("what time is it in tokyo").resampled(16_000).samples
@@ -59,7 +59,7 @@ def test_it_rests_in_silence_and_wakes_with_speech() -> None:
     assert abs(onset - expected) <= 512
 
 
-def test_faint_speech_keeps_it_awake() -> None:
+def test_faint_speech_is_still_detected() -> None:
     speech = spoken("what time is it in tokyo").resampled(16_000).samples
     assert np.median(probabilities(Audio((speech * 0.02).astype(np.int16), 16_000))) > 0.9
 
@@ -78,7 +78,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return networks
 
 
-def test_a_detector_that_takes_over_anothers_network_hears_as_a_new_one(loaded: list[object]) -> None:
+def test_a_detector_on_a_reused_network_gives_the_same_probabilities(loaded: list[object]) -> None:
     """To load a network takes 100 ms of computing, which strangers could ask for again and again."""
     others = [Silero() for _ in range(IDLE_DETECTORS)]  # none lies idle now
     speech = spoken("what time is it in tokyo")
@@ -90,7 +90,7 @@ def test_a_detector_that_takes_over_anothers_network_hears_as_a_new_one(loaded: 
     others.clear()
 
 
-def test_only_a_few_networks_are_kept(loaded: list[object]) -> None:
+def test_only_a_limited_number_of_idle_networks_is_retained(loaded: list[object]) -> None:
     detectors = [Silero() for _ in range(IDLE_DETECTORS + 2)]
     detectors.clear()
     loaded.clear()

@@ -64,7 +64,7 @@ async def test_the_next_engine_answers_in_place_of_one_that_stalls(name: str, fa
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_the_pieces_of_a_tool_call_are_signs_of_life(name: str) -> None:
+async def test_a_model_that_streams_a_tool_call_is_not_replaced_as_stalled(name: str) -> None:
     """The call takes over a second, and no word is spoken meanwhile."""
     async with service(name) as (simulator, engine):
         simulator.token_s = 0.15
@@ -75,7 +75,7 @@ async def test_the_pieces_of_a_tool_call_are_signs_of_life(name: str) -> None:
         assert who == engine.name
 
 
-async def test_the_pieces_of_reasoning_are_signs_of_life() -> None:
+async def test_a_model_that_streams_its_reasoning_is_not_replaced_as_stalled() -> None:
     async with service("openai") as (simulator, engine):
         simulator.token_s = 0.15
         simulator.answers.append(Answer("It rains.", reasoning="let me think about it for a while before I answer"))

@@ -49,7 +49,7 @@ async def echo(pool: WorkerPool, *pieces: bytes, do: str | None = None) -> list[
         return answers
 
 
-async def test_what_goes_in_comes_out(pool: WorkerPool) -> None:
+async def test_messages_of_any_size_come_back_from_a_worker_unchanged(pool: WorkerPool) -> None:
     assert await echo(pool, b"one", b"", b"x" * 300_000) == [b"one", b"", b"x" * 300_000]
 
 
@@ -59,11 +59,11 @@ async def test_more_jobs_than_workers_wait_for_their_turn(pool: WorkerPool) -> N
     assert len(children()) == 2
 
 
-async def test_what_a_library_prints_does_not_get_between_the_messages(pool: WorkerPool) -> None:
+async def test_printed_output_of_a_library_does_not_corrupt_the_messages(pool: WorkerPool) -> None:
     assert await echo(pool, b"fine", do="print") == [b"fine"]
 
 
-async def test_a_worker_that_dies_fails_its_job_only(pool: WorkerPool) -> None:
+async def test_a_worker_that_dies_fails_only_its_own_job(pool: WorkerPool) -> None:
     with pytest.raises(EngineError, match="echo: its worker process ended with status 3"):
         await echo(pool, b"lost", do="die")
     for _ in range(3):
@@ -81,14 +81,16 @@ async def test_a_worker_killed_in_mid_job_is_replaced(pool: WorkerPool) -> None:
     assert await asyncio.gather(*(echo(pool, b"a") for _ in range(4))) == [[b"a"]] * 4
 
 
-async def test_a_job_that_does_not_stop_when_cancelled_loses_its_worker(pool: WorkerPool) -> None:
+async def test_the_pool_serves_jobs_after_one_that_does_not_stop_when_cancelled(pool: WorkerPool) -> None:
     async with pool.job(Message(Kind.START, {"do": "hang"})) as job:
         assert (message := await job.receive()) is not None
         assert message.text("text") == "hanging"
     assert await asyncio.gather(*(echo(pool, b"a") for _ in range(4))) == [[b"a"]] * 4
 
 
-async def test_the_log_says_plainly_how_a_worker_died(pool: WorkerPool, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_log_names_the_signal_that_killed_a_worker(
+    pool: WorkerPool, caplog: pytest.LogCaptureFixture
+) -> None:
     """Ten times: the true status must not be lost to a race with asyncio's watcher, which then says 255."""
     for _ in range(10):
         caplog.clear()
@@ -102,7 +104,7 @@ async def test_the_log_says_plainly_how_a_worker_died(pool: WorkerPool, caplog: 
         assert "255" not in caplog.text
 
 
-async def test_hung_workers_are_replaced_and_their_jobs_done(
+async def test_hung_workers_are_replaced_and_the_next_jobs_are_done(
     pool: WorkerPool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """All are stopped while nobody watches: the next jobs find out."""
@@ -116,7 +118,7 @@ async def test_hung_workers_are_replaced_and_their_jobs_done(
     assert not {worker.pid for worker in hung} & {worker.pid for worker in children()}
 
 
-async def test_a_job_has_limits_for_its_first_message_and_between_messages(pool: WorkerPool) -> None:
+async def test_a_job_has_time_limits_for_its_first_and_each_further_message(pool: WorkerPool) -> None:
     with pytest.raises(EngineError, match=r"gave nothing within 0.3 s") as late:
         async with pool.job(Message(Kind.START), first_s=0.3) as job:
             await job.receive()
@@ -129,7 +131,7 @@ async def test_a_job_has_limits_for_its_first_message_and_between_messages(pool:
     assert len(children()) == 2
 
 
-async def test_workers_know_nothing_of_the_servers_environment_but_what_they_need(
+async def test_workers_inherit_only_the_environment_variables_that_they_need(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("GROQ_API_KEY", "secret")
@@ -166,7 +168,7 @@ async def told(pool: WorkerPool, do: str = "") -> dict[str, Any]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep to these limits")
-async def test_a_confined_worker_has_little_and_dies_of_what_takes_more() -> None:
+async def test_a_confined_worker_fails_a_job_that_exceeds_its_resource_limits() -> None:
     inherited = os.open(os.devnull, os.O_RDONLY)
     os.set_inheritable(inherited, True)
     async with confined() as pool:
@@ -221,7 +223,7 @@ async def until(so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_worker_that_can_not_start_says_why() -> None:
+async def test_a_worker_that_cannot_start_reports_the_reason() -> None:
     pool = WorkerPool("echo", MODULE, 1, ("unfit",))
     with pytest.raises(EngineError, match="this worker is not fit for work"):
         await pool.start()
@@ -229,7 +231,7 @@ async def test_a_worker_that_can_not_start_says_why() -> None:
     assert children() == []
 
 
-async def test_a_pool_that_is_not_running_says_so() -> None:
+async def test_a_pool_that_is_not_started_refuses_jobs() -> None:
     pool = WorkerPool("echo", MODULE, 1)
     with pytest.raises(EngineError, match="not running"):
         await echo(pool, b"x")
@@ -241,7 +243,7 @@ async def test_a_pool_that_is_not_running_says_so() -> None:
     assert children() == []
 
 
-def test_messages_survive_any_cut() -> None:
+def test_messages_are_reassembled_from_chunks_of_any_size() -> None:
     messages = [
         Message(Kind.START, {"text": "héllo", "n": 3}),
         Message(Kind.DATA, body=b"\x00" * 50),

@@ -14,12 +14,12 @@ YEAR_S = 365 * 86_400.0
 MONTH_S = 31 * 86_400.0
 
 
-def test_it_begins_with_the_time_of_day() -> None:
+def test_the_steady_clock_starts_at_the_system_time() -> None:
     assert abs(SteadyClock()() - time.time()) < 1
 
 
 @pytest.mark.parametrize("step_s", [YEAR_S, -YEAR_S])
-async def test_a_set_clock_deletes_nothing_and_what_is_old_still_goes(
+async def test_a_changed_system_time_deletes_no_conversation_and_old_ones_still_expire(
     url: str, monkeypatch: pytest.MonkeyPatch, step_s: float
 ) -> None:
     async with replica(url) as here:

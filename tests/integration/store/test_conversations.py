@@ -16,7 +16,7 @@ LONG_AGO_S = 1_000_000.0
 DAY_S = 86_400.0
 
 
-async def test_another_server_goes_on_where_the_session_ended(url: str) -> None:
+async def test_another_server_continues_a_conversation_where_its_session_ended(url: str) -> None:
     async with replica(url) as here, replica(url) as there:
         first = await here.open(None)
         assert first.id is not None
@@ -31,7 +31,7 @@ async def test_another_server_goes_on_where_the_session_ended(url: str) -> None:
         assert again.history == (*talk(ONE, TWO), Message(Role.ASSISTANT, "Another one", interrupted=True))
 
 
-async def test_what_changes_is_changed_and_what_is_cleared_is_gone(url: str) -> None:
+async def test_the_stored_conversation_follows_every_change_and_is_empty_once_cleared(url: str) -> None:
     async with replica(url) as here:
         conversation = await here.open(None)
         assert conversation.id is not None
@@ -42,7 +42,7 @@ async def test_what_changes_is_changed_and_what_is_cleared_is_gone(url: str) -> 
         assert await here.read(conversation.id) == talk("anew")
 
 
-async def test_who_says_nothing_leaves_nothing(url: str) -> None:
+async def test_a_session_without_messages_stores_no_conversation(url: str) -> None:
     async with replica(url) as here:
         silent = await here.open(None)
         assert silent.id is not None
@@ -50,7 +50,7 @@ async def test_who_says_nothing_leaves_nothing(url: str) -> None:
         assert await here.read(silent.id) is None
 
 
-async def test_the_newest_session_has_it_and_an_older_one_changes_nothing(url: str) -> None:
+async def test_an_older_session_cannot_change_a_conversation_that_a_newer_one_has_opened(url: str) -> None:
     async with replica(url) as here, replica(url) as there:
         older = await here.open(None)
         assert older.id is not None
@@ -63,7 +63,7 @@ async def test_the_newest_session_has_it_and_an_older_one_changes_nothing(url: s
         assert await here.read(older.id) == talk(ONE, TWO, "goes on")
 
 
-async def test_the_newest_session_has_what_the_older_one_on_its_server_heard_last(url: str) -> None:
+async def test_a_newer_session_gets_the_words_just_heard_in_the_older_one_on_its_server(url: str) -> None:
     async with replica(url) as here:
         older = await here.open(None)
         await goes_on(older, state(ONE))
@@ -72,7 +72,7 @@ async def test_the_newest_session_has_what_the_older_one_on_its_server_heard_las
         assert newer.history == (*talk(ONE), Message(Role.ASSISTANT, "A horse walks", interrupted=True))
 
 
-async def test_what_is_deleted_never_comes_back(url: str) -> None:
+async def test_a_deleted_conversation_stays_deleted_while_its_session_goes_on(url: str) -> None:
     async with replica(url) as here, replica(url) as there:
         live = await here.open(None)
         assert live.id is not None
@@ -83,7 +83,7 @@ async def test_what_is_deleted_never_comes_back(url: str) -> None:
         await there.delete(live.id)
 
 
-async def test_a_conversation_deleted_before_its_first_word_is_never_kept(url: str) -> None:
+async def test_a_conversation_deleted_before_its_first_message_is_never_stored(url: str) -> None:
     async with replica(url) as here:
         live = await here.open(None)
         assert live.id is not None
@@ -92,7 +92,7 @@ async def test_a_conversation_deleted_before_its_first_word_is_never_kept(url: s
         assert await here.read(live.id) is None
 
 
-async def test_a_name_that_is_not_known_begins_a_new_conversation_of_another_name(url: str) -> None:
+async def test_an_unknown_id_starts_an_empty_conversation_with_another_id(url: str) -> None:
     async with replica(url) as here:
         for unknown in ("A" * 32, "'; DROP TABLE conversations; --", "", "\N{PILE OF POO}", "x" * 10_000):
             conversation = await here.open(unknown)
@@ -101,14 +101,14 @@ async def test_a_name_that_is_not_known_begins_a_new_conversation_of_another_nam
             assert conversation.notice is None
 
 
-async def test_names_can_not_be_guessed(url: str) -> None:
+async def test_conversation_ids_are_unique_and_too_long_to_guess(url: str) -> None:
     async with replica(url) as here:
         names = {(await here.open(None)).id for _ in range(100)}
     assert len(names) == 100
     assert all(name is not None and len(name) >= 128 / 6 for name in names)
 
 
-async def test_old_conversations_go_and_those_in_use_stay(url: str) -> None:
+async def test_conversations_expire_after_their_retention_unless_used_since(url: str) -> None:
     now_s = LONG_AGO_S
     async with replica(url, lambda: now_s) as here:
         old, used = await here.open(None), await here.open(None)
@@ -126,7 +126,7 @@ async def test_old_conversations_go_and_those_in_use_stay(url: str) -> None:
             assert await there.read(used.id) == talk(ONE)
 
 
-async def test_servers_that_start_at_once_on_an_empty_database_all_work(url: str) -> None:
+async def test_servers_that_start_at_once_on_an_empty_database_are_all_ready(url: str) -> None:
     async def start_and_keep() -> None:
         async with replica(url) as here:
             assert here.health.ready, here.health.reason
@@ -136,7 +136,7 @@ async def test_servers_that_start_at_once_on_an_empty_database_all_work(url: str
     await asyncio.gather(*(start_and_keep() for _ in range(4)))
 
 
-async def test_many_sessions_that_write_at_once_do_not_disturb_one_another(url: str) -> None:
+async def test_sessions_that_write_at_once_each_store_their_own_conversation(url: str) -> None:
     async with replica(url) as here, replica(url) as there:
 
         async def session(number: int) -> tuple[str | None, History]:
@@ -152,7 +152,7 @@ async def test_many_sessions_that_write_at_once_do_not_disturb_one_another(url: 
             assert await here.read(id) == history
 
 
-async def test_two_sessions_that_write_one_conversation_at_once_do_not_mix_it(url: str) -> None:
+async def test_two_sessions_writing_one_conversation_at_once_store_only_the_newer_ones_messages(url: str) -> None:
     async with replica(url) as here, replica(url) as there:
         older = await here.open(None)
         assert older.id is not None
@@ -176,7 +176,9 @@ async def test_two_sessions_that_write_one_conversation_at_once_do_not_mix_it(ur
     ],
     ids=["nul", "surrogate", "emoji", "sql", "megabyte"],
 )
-async def test_any_text_is_kept_as_far_as_it_is_text(url: str, text: str, comes_back: str | None) -> None:
+async def test_any_text_is_stored_with_only_invalid_characters_replaced(
+    url: str, text: str, comes_back: str | None
+) -> None:
     async with replica(url) as here:
         conversation = await here.open(None)
         await goes_on(conversation, state(text, "yes"))

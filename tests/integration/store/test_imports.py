@@ -30,7 +30,7 @@ async def present(here: Conversations, ids: list[str | None]) -> list[bool]:
 # Shares ---------------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_packed_is_unpacked_as_far_as_it_is_text() -> None:
+def test_a_packed_history_unpacks_with_only_invalid_characters_replaced() -> None:
     assert unpack(pack(TALK).packed) == CLEAN
 
 
@@ -39,22 +39,22 @@ def test_an_address_over_its_share_loses_its_own_oldest_imports() -> None:
     assert surplus(entries) == ["old"]
 
 
-def test_over_the_whole_space_the_address_with_most_loses_its_oldest_import() -> None:
+def test_the_address_using_most_space_loses_its_oldest_import_when_space_runs_out() -> None:
     small = [Entry(f"small {number}", f"s{number}", 1_000) for number in range(20)]
     large = [Entry(f"{name} {number}", name, 115_000) for number in range(2) for name in ("a", "b", "c")]
     assert surplus([*small, *large, Entry("new", "d", 40_000)]) == ["a 0"]
 
 
-def test_an_import_for_which_others_with_less_would_have_to_go_finds_no_room() -> None:
+def test_a_large_import_never_pushes_out_imports_of_addresses_with_less() -> None:
     others = [Entry(str(number), str(number), 69_000) for number in range(10)]
     assert surplus([*others, Entry("large", "large", 190_000)]) == ["large"]
 
 
-def test_many_tiny_imports_count_for_the_space_that_they_take() -> None:
+def test_each_tiny_import_counts_with_its_storage_overhead() -> None:
     assert len(surplus(Entry(str(number), "a", 10) for number in range(10_000))) > 9_000
 
 
-def test_what_is_stored_of_an_address_is_not_the_address() -> None:
+def test_an_address_is_stored_as_a_short_hash() -> None:
     assert label("203.0.113.7") != label("203.0.113.8")
     assert len(label("203.0.113.7")) == 6
 
@@ -62,7 +62,7 @@ def test_what_is_stored_of_an_address_is_not_the_address() -> None:
 # In a database --------------------------------------------------------------------------------------------------------
 
 
-async def test_another_server_reads_it_and_goes_on_with_it_and_then_it_is_a_conversation(url: str) -> None:
+async def test_an_import_continued_on_another_server_becomes_a_conversation(url: str) -> None:
     async with replica(url) as here, replica(url) as there:
         id = await here.put(pack(TALK), "10.0.0.1")
         assert id is not None
@@ -75,7 +75,7 @@ async def test_another_server_reads_it_and_goes_on_with_it_and_then_it_is_a_conv
         assert again.history == talk("one", "two")
 
 
-async def test_two_sessions_that_go_on_with_it_at_once_both_have_it_and_one_keeps_it(url: str) -> None:
+async def test_two_sessions_that_open_one_import_at_once_both_get_it_and_one_stores_it(url: str) -> None:
     async with replica(url) as here, replica(url) as there:
         id = await here.put(pack(TALK), "10.0.0.1")
         sessions = await asyncio.gather(here.open(id), there.open(id))
@@ -96,7 +96,7 @@ async def test_a_deleted_import_is_gone_and_its_share_is_free(url: str) -> None:
         assert await present(here, [first, second, third]) == [False, True, True]
 
 
-async def test_one_address_loses_its_own_oldest_and_pushes_out_nobody(url: str) -> None:
+async def test_many_imports_of_one_address_push_out_only_its_own_unused_ones(url: str) -> None:
     async with replica(url) as here, replica(url) as there:
         honest = await here.put(pack(talk("hello", "Hi.")), "10.0.0.2")
         used = await put(here, 100_000, "10.0.0.1")
@@ -106,7 +106,7 @@ async def test_one_address_loses_its_own_oldest_and_pushes_out_nobody(url: str) 
         assert await present(there, greedy) == [False] * 6 + [True] * 2
 
 
-async def test_servers_that_store_imports_at_once_do_not_exceed_the_space(url: str) -> None:
+async def test_servers_that_store_imports_at_once_stay_within_the_space_for_unused_imports(url: str) -> None:
     async with replica(url) as here, replica(url) as there:
         servers = (here, there)
         honest = await here.put(pack(talk("hello", "Hi.")), "honest")
@@ -116,7 +116,7 @@ async def test_servers_that_store_imports_at_once_do_not_exceed_the_space(url: s
         assert await present(here, [honest]) == [True]
 
 
-async def test_a_database_from_before_there_were_imports_gets_the_table(url: str) -> None:
+async def test_a_database_without_an_imports_table_gets_one(url: str) -> None:
     async with replica(url):
         pass
     drop_table(url, "imports")
@@ -136,7 +136,7 @@ async def test_unused_imports_are_deleted_when_they_are_old(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-async def test_neither_the_address_nor_what_was_deleted_is_in_the_file(url: str, tmp_path: Path) -> None:
+async def test_the_database_file_holds_neither_the_address_nor_deleted_imports(url: str, tmp_path: Path) -> None:
     async with replica(url) as here:
         imported = pack(incompressible(3_000))
         id = await here.put(imported, "203.0.113.77")

@@ -40,7 +40,7 @@ def complaints(log: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in log.records if record.levelno >= logging.WARNING]
 
 
-async def test_a_locked_file_is_waited_for_and_the_session_goes_on(
+async def test_a_session_outlasts_a_locked_database_file_and_is_stored_afterwards(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "conversations.db"
@@ -63,7 +63,7 @@ async def test_a_locked_file_is_waited_for_and_the_session_goes_on(
         assert len(complaints(caplog)) == 1
 
 
-async def test_postgres_restarts_in_the_middle_of_a_session(
+async def test_a_session_outlasts_a_postgres_restart_and_is_stored_afterwards(
     postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with replica(postgres.new_database("restarts")) as here:
@@ -84,7 +84,7 @@ async def test_postgres_restarts_in_the_middle_of_a_session(
         assert "hush-hush" not in f"{complaint}{here.health}"
 
 
-async def test_postgres_that_is_away_at_the_start_is_used_once_it_is_there(postgres: Postgres) -> None:
+async def test_postgres_that_is_down_at_the_start_is_used_once_it_is_up(postgres: Postgres) -> None:
     url = postgres.new_database("comes_later")
     postgres.stop()
     try:
@@ -102,7 +102,7 @@ async def test_postgres_that_is_away_at_the_start_is_used_once_it_is_there(postg
         postgres.start()
 
 
-async def test_a_wrong_password_is_told_without_showing_it(
+async def test_a_wrong_database_password_is_reported_without_showing_the_password(
     postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with replica(postgres.url(password="open-sesame")) as here:
@@ -110,7 +110,7 @@ async def test_a_wrong_password_is_told_without_showing_it(
         assert "open-sesame" not in f"{here.health} {caplog.text}"
 
 
-async def test_a_server_that_never_answers_delays_a_session_no_longer_than_it_may(
+async def test_a_database_that_never_answers_delays_a_session_only_up_to_the_time_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(conversations, "SAVE_S", 0.2)
@@ -131,7 +131,7 @@ async def test_a_server_that_never_answers_delays_a_session_no_longer_than_it_ma
     silent.close()
 
 
-async def test_a_folder_that_is_missing_and_a_file_that_goes_away(tmp_path: Path) -> None:
+async def test_storing_starts_once_the_folder_exists_and_again_after_the_file_is_deleted(tmp_path: Path) -> None:
     folder = tmp_path / "later"
     async with replica(f"sqlite:///{folder}/conversations.db") as here:
         assert not here.health.ready
@@ -149,7 +149,7 @@ async def test_a_folder_that_is_missing_and_a_file_that_goes_away(tmp_path: Path
         assert (folder / "conversations.db").exists()
 
 
-async def test_only_its_owner_can_read_the_file_and_what_is_deleted_is_not_in_it(tmp_path: Path) -> None:
+async def test_only_the_owner_can_read_the_database_file_and_deleted_messages_leave_it(tmp_path: Path) -> None:
     path = tmp_path / "conversations.db"
     umask = os.umask(0)
     try:
@@ -167,7 +167,7 @@ async def test_only_its_owner_can_read_the_file_and_what_is_deleted_is_not_in_it
         os.umask(umask)
 
 
-async def test_switched_off_nothing_is_written_and_nothing_has_a_name(
+async def test_disabled_storage_writes_no_file_and_gives_sessions_no_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -184,7 +184,7 @@ async def test_switched_off_nothing_is_written_and_nothing_has_a_name(
     assert os.listdir(tmp_path) == []
 
 
-async def test_a_question_given_up_at_the_very_end_leaves_no_connection_open(tmp_path: Path) -> None:
+async def test_a_read_cancelled_just_before_closing_leaves_no_connection_open(tmp_path: Path) -> None:
     path = tmp_path / "conversations.db"
     kept = Conversations(config.load(database_url=f"sqlite:///{path}"))
     await kept.start()
@@ -200,7 +200,7 @@ async def test_a_question_given_up_at_the_very_end_leaves_no_connection_open(tmp
     gc.collect()  # what was left open is told as a warning, which fails the test
 
 
-async def test_a_connection_in_use_while_the_file_is_made_anew_is_closed_too(
+async def test_a_connection_in_use_while_the_database_file_is_recreated_is_closed_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "LOCKED_S", 0.5)

@@ -42,7 +42,7 @@ async def conversation(here: Conversations, said: State) -> str:
 # The whole database ---------------------------------------------------------------------------------------------------
 
 
-async def test_over_its_cap_unused_imports_go_first_and_then_what_was_used_longest_ago(
+async def test_a_database_over_its_cap_deletes_imports_and_least_recently_used_conversations(
     url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(conversations, "MAX_DATABASE_BYTES", 4 * MEGABYTE)
@@ -73,7 +73,9 @@ async def test_over_its_cap_unused_imports_go_first_and_then_what_was_used_longe
     )
 
 
-async def test_unused_imports_go_alone_if_that_is_enough(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_database_over_its_cap_deletes_no_conversation_if_unused_imports_suffice(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with replica(url) as here:
         id = await conversation(here, texts(20))
         unused = [await here.put(pack(incompressible(150_000)), f"10.0.0.{number}") for number in range(4)]
@@ -85,7 +87,7 @@ async def test_unused_imports_go_alone_if_that_is_enough(url: str, monkeypatch: 
                 assert await there.read(each) is None
 
 
-async def test_the_size_is_looked_at_again_once_much_has_been_written(
+async def test_the_database_size_is_checked_again_after_many_bytes_were_written(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversations, "RETRY_S", 0.01)
@@ -102,7 +104,7 @@ async def test_the_size_is_looked_at_again_once_much_has_been_written(
 # The file -------------------------------------------------------------------------------------------------------------
 
 
-async def test_the_file_is_small_again_soon_after_much_was_deleted(
+async def test_the_database_file_shrinks_soon_after_many_conversations_were_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversations, "RETRY_S", 0.01)
@@ -120,7 +122,7 @@ async def test_the_file_is_small_again_soon_after_much_was_deleted(
         assert await here.read(kept) == talk("hello", "Hi.")
 
 
-async def test_thousands_of_imports_never_make_the_file_large(tmp_path: Path) -> None:
+async def test_four_hundred_imports_grow_the_database_file_by_less_than_a_megabyte(tmp_path: Path) -> None:
     path = tmp_path / "conversations.db"
     imported = [pack(incompressible(size)) for size in (190_000, 120_000, 5_000, 20)]
     async with replica(f"sqlite:///{path}") as here:
@@ -133,7 +135,7 @@ async def test_thousands_of_imports_never_make_the_file_large(tmp_path: Path) ->
 # One conversation -----------------------------------------------------------------------------------------------------
 
 
-async def test_of_an_endless_conversation_the_newest_part_is_kept(url: str) -> None:
+async def test_only_the_newest_messages_of_a_very_long_conversation_are_stored(url: str) -> None:
     async with replica(url) as here:
         live = await here.open(None)
         assert live.id is not None
@@ -147,7 +149,7 @@ async def test_of_an_endless_conversation_the_newest_part_is_kept(url: str) -> N
         assert again.history == kept
 
 
-async def test_texts_sent_all_the_time_without_an_answer_are_one_message_that_has_an_end(url: str) -> None:
+async def test_a_message_above_the_conversation_limit_is_cut_to_its_last_part(url: str) -> None:
     async with replica(url) as here:
         live = await here.open(None)
         assert live.id is not None
@@ -158,7 +160,9 @@ async def test_texts_sent_all_the_time_without_an_answer_are_one_message_that_ha
         assert stored_bytes([message]) <= limits.MAX_CONVERSATION_BYTES + limits.STORED_MESSAGE_BYTES
 
 
-async def test_a_message_that_grows_is_not_written_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_growing_message_is_written_at_a_limited_rate_and_completely_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "STORED_BYTES_PER_S", 100_000)
     written: list[int] = []
 

@@ -21,7 +21,7 @@ ONE, TWO = "tell me a joke", "A horse walks into a bar."
 
 
 @pytest.mark.parametrize("same_server", [True, False])
-async def test_sqlite_that_answers_late_ends_no_live_session(
+async def test_opening_a_conversation_that_times_out_in_sqlite_ends_no_live_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_server: bool
 ) -> None:
     monkeypatch.setattr(conversations, "ASK_S", 0.2)
@@ -50,7 +50,7 @@ async def test_sqlite_that_answers_late_ends_no_live_session(
         assert ended == ["elsewhere"]
 
 
-async def test_a_client_that_leaves_while_it_waits_ends_no_live_session(
+async def test_a_client_that_leaves_while_its_conversation_opens_ends_no_live_session(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reading, go_on = asyncio.Event(), asyncio.Event()
@@ -80,7 +80,9 @@ async def test_a_client_that_leaves_while_it_waits_ends_no_live_session(
         assert ended == []
 
 
-async def test_a_commit_that_has_begun_is_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_opening_a_conversation_waits_past_the_time_limit_for_a_commit_that_has_begun(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What it does can't be undone: giving up now would leave the conversation with a session that does not exist."""
     monkeypatch.setattr(conversations, "ASK_S", 0.2)
     take = Database.take

@@ -27,7 +27,7 @@ async def granted(turns: DailyTurns, tries: int) -> int:
     return sum([await turns.take() for _ in range(tries)])
 
 
-async def test_the_count_outlives_a_restart_and_days_are_apart(url: str) -> None:
+async def test_the_turn_count_survives_a_restart_and_each_day_has_its_own(url: str) -> None:
     async with replica(url) as before:
         assert await before.count_turns(DAY, 3) == 3
         assert await before.count_turns(DAY + 1, 1) == 1
@@ -50,13 +50,13 @@ async def test_no_turn_is_counted_twice_or_lost_between_servers(url: str) -> Non
     assert sorted(sums) == list(range(1, 41))
 
 
-async def test_replicas_share_one_budget(url: str) -> None:
+async def test_servers_on_one_database_share_the_budget(url: str) -> None:
     async with replica(url) as one, replica(url) as other:
         budgets = [DailyTurns(5, each, noon) for each in (one, other)]
         assert sum(await asyncio.gather(*(granted(each, 4) for each in budgets))) == 5
 
 
-async def test_postgres_that_goes_away_leaves_each_server_its_own_count(
+async def test_a_server_counts_turns_alone_while_postgres_is_down_and_adds_them_afterwards(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversations, "RETRY_S", 0.1)
@@ -76,7 +76,9 @@ async def test_postgres_that_goes_away_leaves_each_server_its_own_count(
         assert await here.count_turns(DAY, 0) == 5
 
 
-async def test_where_nothing_is_kept_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_disabled_storage_still_limits_turns_and_writes_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     off = Conversations(config.load(keep_conversations=False))
     await off.start()
@@ -86,7 +88,7 @@ async def test_where_nothing_is_kept_nothing_is_written(tmp_path: Path, monkeypa
     assert os.listdir(tmp_path) == []
 
 
-async def test_a_database_from_before_there_was_a_count_gets_one(url: str) -> None:
+async def test_a_database_without_a_turn_count_table_gets_one(url: str) -> None:
     async with replica(url):
         pass
     drop_table(url, "daily_turns")

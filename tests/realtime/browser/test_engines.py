@@ -28,7 +28,7 @@ async def test_engines_are_shown_and_can_be_checked_again(browsers: Browsers) ->
     await expect(card.get_by_role("button")).to_have_attribute("aria-disabled", "false")
 
 
-async def test_one_that_stands_in_for_another_is_named_with_the_reason(browsers: Browsers) -> None:
+async def test_the_page_names_a_fallback_engine_and_why_the_first_engine_failed(browsers: Browsers) -> None:
     visitor = await browsers.visit()
     await visitor.page.emulate_media(reduced_motion="reduce")
     await visitor.talk_button.click()
@@ -49,7 +49,7 @@ async def test_one_that_stands_in_for_another_is_named_with_the_reason(browsers:
     await assert_readable(visitor)
 
 
-async def test_the_model_in_use_is_named_and_that_it_will_be_shut_down(chrome: Chromium, tmp_path: Path) -> None:
+async def test_the_page_names_the_model_in_use_and_its_announced_shutdown(chrome: Chromium, tmp_path: Path) -> None:
     old = "llama-3.3-70b-versatile"
     async with AsyncExitStack() as stack:
         groq = await stack.enter_async_context(ChatSimulator(models=(old,), shutdowns={old: "2026-12-16"}))

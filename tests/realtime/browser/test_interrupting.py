@@ -29,7 +29,9 @@ HUMMING_VOICE = "slt"
 COLOUR = "element => getComputedStyle(element).color"
 
 
-async def test_a_listeners_sound_is_ridden_out_and_a_question_is_answered(browsers: Browsers, tmp_path: Path) -> None:
+async def test_the_bot_resumes_after_a_backchannel_and_answers_a_question_that_interrupts(
+    browsers: Browsers, tmp_path: Path
+) -> None:
     visitor = await browsers.meet()
     await visitor.talk_button.click()
     await visitor.sees("listening", timeout_s=10)
@@ -69,7 +71,7 @@ async def test_a_listeners_sound_is_ridden_out_and_a_question_is_answered(browse
     assert cases[0].context.words_heard >= 1
 
 
-async def test_wrong_calls_are_saved_and_can_be_taken_back(browsers: Browsers, tmp_path: Path) -> None:
+async def test_wrong_verdicts_can_be_marked_unmarked_and_saved_as_cases(browsers: Browsers, tmp_path: Path) -> None:
     visitor = await browsers.meet()
     await visitor.talk_button.click()
     await visitor.types("Tell me a long story")

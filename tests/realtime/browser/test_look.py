@@ -19,7 +19,7 @@ LEAST_CONTRAST = 4.5
 """WCAG 2.2, 1.4.3 (AA), for text of normal size."""
 
 
-async def test_every_text_has_contrast_and_none_is_cut_off(browsers: Browsers) -> None:
+async def test_every_text_has_enough_contrast_and_none_is_cut_off(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
     await visitor.page.emulate_media(reduced_motion="reduce")  # no colours half way between two states
     await visitor.talk_button.click()
@@ -28,7 +28,7 @@ async def test_every_text_has_contrast_and_none_is_cut_off(browsers: Browsers) -
     await assert_readable(visitor)
 
 
-async def test_verdicts_are_readable_however_long(browsers: Browsers) -> None:
+async def test_long_verdicts_are_readable_at_every_width(browsers: Browsers) -> None:
     visitor = await browsers.visit()
     await visitor.page.emulate_media(reduced_motion="reduce")
     await visitor.talk_button.click()

@@ -52,7 +52,9 @@ class Line:
             await expect(self.spoken).to_have_text(advice)
 
 
-async def test_the_line_tells_what_is_known_and_tests_what_is_asked_for(context: BrowserContext, url: str) -> None:
+async def test_the_line_shows_microphone_and_engines_and_tests_level_and_echo_on_request(
+    context: BrowserContext, url: str
+) -> None:
     async with Visitor(context, url) as visitor:
         line = Line(visitor)
         height = "document.querySelector('#vb-talk').offsetHeight"
@@ -94,7 +96,7 @@ async def test_the_line_tells_what_is_known_and_tests_what_is_asked_for(context:
         assert await visitor.page.evaluate(height) == before
 
 
-async def test_a_microphone_that_cannot_be_had_is_said_beforehand_and_when_one_presses(
+async def test_a_missing_microphone_shows_at_once_and_a_refused_one_when_a_button_is_pressed(
     context: BrowserContext, url: str
 ) -> None:
     async with Visitor(context, url) as visitor:
@@ -127,7 +129,7 @@ REFUSALS: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-async def test_each_way_not_to_get_through_has_its_words_and_what_to_do(context: BrowserContext) -> None:
+async def test_each_connection_or_engine_problem_is_explained_with_what_to_do(context: BrowserContext) -> None:
     page = await context.new_page()
     words = "(({ what, todo, button }) => [`${what} ${todo}`, button])"
     for refusal, text, button in REFUSALS:
@@ -163,7 +165,7 @@ ENDINGS = [
 ]
 
 
-async def test_each_end_has_its_words_and_what_to_do(context: BrowserContext) -> None:
+async def test_each_reason_for_a_sessions_end_is_explained_with_what_to_do(context: BrowserContext) -> None:
     page = await context.new_page()
     problems = "it.map((code) => closedProblem(code, '(its words)', true))"
     words = f"{problems}.map(({{ what, todo, button }}) => [`${{what}} ${{todo}}`, button])"
@@ -173,7 +175,7 @@ async def test_each_end_has_its_words_and_what_to_do(context: BrowserContext) ->
     assert await asked(page, broken) == ["The connection was lost.", "All lines are taken."]
 
 
-async def test_how_levels_echo_and_engines_are_judged(context: BrowserContext) -> None:
+async def test_microphone_level_echo_and_engine_health_are_classified(context: BrowserContext) -> None:
     page = await context.new_page()
     silence, speech, noise = [-60, 0.01], [-25, 0.4], [-40, 0.05]
 

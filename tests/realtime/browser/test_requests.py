@@ -32,7 +32,9 @@ OURS = {
     ],
     ids=lambda look: look["locale"],
 )
-async def test_the_page_asks_for_nothing_but_what_is_there(chrome: Chromium, url: str, look: dict[str, Any]) -> None:
+async def test_the_page_requests_only_known_routes_and_no_request_fails(
+    chrome: Chromium, url: str, look: dict[str, Any]
+) -> None:
     """`Visitor` fails for any error in the console: a refused request is one."""
     asked: list[tuple[str, str]] = []
     statuses: list[tuple[int, str]] = []

@@ -11,7 +11,7 @@ from tests.realtime.browser.visitor import Visitor
 STORY = "Tell me a long story"
 
 
-async def test_what_is_chosen_holds_from_the_next_turn_on_and_after_a_reload(browsers: Browsers) -> None:
+async def test_chosen_settings_apply_from_the_next_turn_and_survive_a_reload(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
     dialog = await opened(visitor)
     await expect(dialog).to_contain_text("Applies from your next turn")
@@ -49,7 +49,7 @@ async def test_what_is_chosen_holds_from_the_next_turn_on_and_after_a_reload(bro
     await expect(dialog.get_by_label("Voice", exact=True)).to_have_value("")
 
 
-async def test_what_can_no_longer_be_had_is_forgotten_silently(browsers: Browsers) -> None:
+async def test_stored_settings_that_are_no_longer_available_are_ignored_silently(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
     stored = '{"persona": "pirate", "voice": "gone", "llm": "gpt", "language": 5, "sensitivity": "hard"}'
     await visitor.page.evaluate("stored => localStorage.setItem('voicebot.choices', stored)", stored)
@@ -80,7 +80,7 @@ async def closed(visitor: Visitor, dialog: Locator) -> None:
     assert await visitor.focused() == "Settings"
 
 
-async def test_it_is_in_the_middle_and_a_press_beside_it_closes_it(browsers: Browsers) -> None:
+async def test_the_settings_dialog_is_vertically_centred_and_a_click_outside_closes_it(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
     dialog = await opened(visitor)
     above, below = await dialog.evaluate(

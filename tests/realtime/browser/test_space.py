@@ -64,7 +64,9 @@ class Edge:
             await route.fulfill(status=answer.status_code, headers=passed, body=answer.content)
 
 
-async def test_in_the_frame_on_hugging_faces_page_and_on_no_other(chrome: Chromium, tmp_path: Path) -> None:
+async def test_the_page_converses_in_hugging_faces_frame_and_loads_in_no_other_sites_frame(
+    chrome: Chromium, tmp_path: Path
+) -> None:
     with forked_app(tmp_path, system="spaces", space_id="me/voice-bot", space_host=HOST) as app:
         context = await (await chrome.browser(microphone=True)).new_context()
         async with context:

@@ -59,7 +59,7 @@ async def asks(visitor: Visitor, *questions: str) -> None:
     await expect(visitor.answers.last).to_contain_text("Yes.")
 
 
-async def test_it_comes_back_by_itself_with_conversation_microphone_and_mute(
+async def test_the_page_reconnects_by_itself_with_conversation_microphone_and_mute(
     serve: Serve, context: BrowserContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with AsyncExitStack() as visit:
@@ -105,7 +105,9 @@ async def test_it_comes_back_by_itself_with_conversation_microphone_and_mute(
             await visitor.sees("off")
 
 
-async def test_two_tabs_do_not_fight_over_a_conversation(serve: Serve, context: BrowserContext) -> None:
+async def test_a_conversation_moves_to_the_newer_tab_and_back_only_when_a_button_is_pressed(
+    serve: Serve, context: BrowserContext
+) -> None:
     async with serve() as server, AsyncExitStack() as visits:
         first = await visits.enter_async_context(Visitor(context, server.url))
         await asks(first, "one")
@@ -122,7 +124,7 @@ async def test_two_tabs_do_not_fight_over_a_conversation(serve: Serve, context: 
         await asks(first, "one", "two", "three")
 
 
-async def test_the_end_of_the_time_is_foretold_and_the_conversation_goes_on(
+async def test_the_page_warns_of_the_session_time_limit_and_goes_on_in_a_new_session(
     serve: Serve, context: BrowserContext
 ) -> None:
     async with serve(session_minutes=0.05) as server, Visitor(context, server.url) as visitor:
@@ -140,7 +142,7 @@ async def test_the_end_of_the_time_is_foretold_and_the_conversation_goes_on(
         await visitor.sees("off")
 
 
-async def test_who_writes_while_the_microphone_is_asked_for_need_not_wait(
+async def test_a_typed_question_is_answered_while_the_microphone_permission_is_pending(
     serve: Serve, context: BrowserContext
 ) -> None:
     async with serve() as server, Visitor(context, server.url) as visitor:
@@ -160,7 +162,7 @@ async def test_who_writes_while_the_microphone_is_asked_for_need_not_wait(
         await expect(visitor.problem).to_be_empty()
 
 
-async def test_the_ways_to_the_bot_are_asked_for_again_if_they_were_not_told(
+async def test_the_page_fetches_the_ice_servers_again_after_a_failed_request(
     serve: Serve, context: BrowserContext
 ) -> None:
     answers = 0
@@ -184,7 +186,9 @@ async def test_the_ways_to_the_bot_are_asked_for_again_if_they_were_not_told(
         assert await visitor.page.evaluate(f"{servers}.flatMap(({{ urls }}) => urls)") == ["stun:127.0.0.1:9"]
 
 
-async def test_devices_come_and_go(serve: Serve, context: BrowserContext) -> None:
+async def test_the_page_follows_a_microphone_that_is_unplugged_muted_or_plugged_in_again(
+    serve: Serve, context: BrowserContext
+) -> None:
     async with serve() as server, Visitor(context, server.url) as visitor:
         await visitor.talk_button.click()
         await visitor.sees("listening")
@@ -222,7 +226,9 @@ async def test_devices_come_and_go(serve: Serve, context: BrowserContext) -> Non
         await expect(visitor.questions).to_have_text(["one"])
 
 
-async def test_what_is_reckoned_and_which_reasons_are_mended(context: BrowserContext) -> None:
+async def test_the_page_reconnects_with_backoff_only_after_a_stall_or_a_temporary_failure(
+    context: BrowserContext,
+) -> None:
     page = await context.new_page()
     pauses = await asked(page, "it.map(([tries, random]) => pause_ms(tries, random))", [[0, 0], [0, 1], [3, 1], [9, 1]])
     assert pauses == [250, 500, 4_000, 15_000]
@@ -240,7 +246,9 @@ async def test_what_is_reckoned_and_which_reasons_are_mended(context: BrowserCon
     assert await asked(page, "mayPass(new Unreachable('no server'))")
 
 
-async def test_who_only_types_is_not_taken_for_lost(serve: Serve, context: BrowserContext) -> None:
+async def test_a_session_with_typing_only_is_not_taken_for_a_lost_connection(
+    serve: Serve, context: BrowserContext
+) -> None:
     async with serve(media_timeout_s=1) as server, Visitor(context, server.url) as visitor:
         await asks(visitor, "one")
         await visitor.sees("ready")

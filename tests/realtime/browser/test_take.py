@@ -13,7 +13,7 @@ from tests.realtime.browser.conftest import Browsers
 QUESTION = "What is ten times three?"
 
 
-async def test_a_talk_is_downloaded_and_brought_back(browsers: Browsers, tmp_path: Path) -> None:
+async def test_a_conversation_is_downloaded_as_a_zip_and_imported_again(browsers: Browsers, tmp_path: Path) -> None:
     visitor = await browsers.visit(microphone=False)
     page, file = visitor.page, tmp_path / "talk.zip"
     said = page.locator("#vb-take [role=status]")

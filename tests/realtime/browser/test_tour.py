@@ -29,7 +29,7 @@ async def comes_to(visitor: Visitor, part: str) -> None:
     await expect(visitor.page.locator(".vb-tour-part")).to_have_text(part, timeout=ANSWER_S * 1000)
 
 
-async def test_a_newcomer_hums_and_interrupts_aloud(browsers: Browsers) -> None:
+async def test_the_tour_leads_a_newcomer_through_a_hum_and_a_spoken_interruption(browsers: Browsers) -> None:
     visitor = await browsers.meet()
     page = visitor.page
     await watch_shifts(page)
@@ -71,7 +71,7 @@ async def test_a_newcomer_hums_and_interrupts_aloud(browsers: Browsers) -> None:
     await assert_accessible(page)
 
 
-async def test_without_a_microphone_it_goes_by_hand_and_is_remembered(browsers: Browsers) -> None:
+async def test_the_tour_can_be_taken_with_buttons_without_a_microphone_and_is_remembered(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
     page = visitor.page
     assert await page.evaluate("performance.now()") < INTERACTIVE_MS
@@ -111,7 +111,7 @@ async def test_without_a_microphone_it_goes_by_hand_and_is_remembered(browsers: 
     await expect(page.get_by_role("button", name="Show me again")).to_be_visible()
 
 
-async def test_on_a_small_screen_nothing_of_it_is_behind_the_controls(browsers: Browsers) -> None:
+async def test_the_tour_is_not_covered_by_the_controls_on_a_small_screen(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
     await visitor.page.set_viewport_size({"width": 320, "height": 640})
     in_sight = """(([tour, chat, controls]) => tour.bottom <= Math.min(chat.bottom, controls.top))(

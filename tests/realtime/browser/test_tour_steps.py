@@ -99,7 +99,7 @@ async def listener(tourist: Tourist) -> Tourist:
     return tourist
 
 
-async def test_a_hum_then_a_question_lead_to_the_end(listener: Tourist) -> None:
+async def test_a_hum_and_then_a_question_complete_the_tour(listener: Tourist) -> None:
     assert await listener.takes("seen", rulings=[HUMMED]) == []
     assert listener.tour["step"] == "ask"
     told = await listener.reads()
@@ -112,7 +112,7 @@ async def test_a_hum_then_a_question_lead_to_the_end(listener: Tourist) -> None:
     assert await listener.choices() == ["leave", "again"]
 
 
-async def test_old_verdicts_and_old_answers_do_not_count(tourist: Tourist) -> None:
+async def test_verdicts_and_answers_from_before_the_tour_do_not_count(tourist: Tourist) -> None:
     old = {"role": "assistant", "heard": "a b c d e f", "unheard": "", "interrupted": True, "live": False}
     assert await tourist.takes("start", on=True, talking=True, older=3, chat=[old], rulings=[ASKED, HUMMED]) == [STORY]
     assert tourist.tour["asked"] == 4
@@ -120,7 +120,7 @@ async def test_old_verdicts_and_old_answers_do_not_count(tourist: Tourist) -> No
     assert tourist.tour["step"] == "story"
 
 
-async def test_without_a_voice_it_is_asked_for_first_and_taken_when_it_comes(tourist: Tourist) -> None:
+async def test_the_tour_asks_for_the_microphone_first_and_goes_on_when_the_microphone_is_on(tourist: Tourist) -> None:
     assert await tourist.takes("start") == []
     assert tourist.tour["step"] == "voice"
     assert await tourist.takes("talk") == [{"do": "talk"}]
@@ -128,7 +128,7 @@ async def test_without_a_voice_it_is_asked_for_first_and_taken_when_it_comes(tou
     assert await tourist.takes("seen", on=True, talking=True) == [STORY]
 
 
-async def test_who_types_is_told_what_a_hum_would_do_and_interrupts_by_button(tourist: Tourist) -> None:
+async def test_a_visitor_who_types_reads_what_a_hum_would_do_and_interrupts_by_button(tourist: Tourist) -> None:
     await tourist.takes("start")
     assert await tourist.takes("type") == [STORY]
     await tourist.takes("seen", on=True)
@@ -155,7 +155,7 @@ async def test_a_hum_that_was_taken_for_a_question_is_explained_and_can_be_tried
     assert listener.tour["step"] == "story"
 
 
-async def test_a_cough_instead_of_a_question_asks_for_more(listener: Tourist) -> None:
+async def test_a_cough_instead_of_a_question_is_explained_and_does_not_complete_the_step(listener: Tourist) -> None:
     await listener.takes("seen", rulings=[HUMMED])
     assert await listener.takes("seen", rulings=[COUGHED, HUMMED]) == []
     assert listener.tour["step"] == "ask"
@@ -163,7 +163,7 @@ async def test_a_cough_instead_of_a_question_asks_for_more(listener: Tourist) ->
     assert await listener.takes("seen", rulings=[ASKED | {"number": 3}, COUGHED]) == [{"do": "remember"}]
 
 
-async def test_an_interruption_counts_though_nothing_of_the_reply_is_remembered(listener: Tourist) -> None:
+async def test_an_interruption_counts_even_when_the_reply_is_not_in_the_history(listener: Tourist) -> None:
     """With INTERRUPTED_HISTORY=merge the story is gone from the chat."""
     await listener.takes("seen", rulings=[HUMMED])
     assert await listener.takes("seen", rulings=[ASKED], chat=[]) == [{"do": "remember"}]
@@ -184,13 +184,13 @@ async def test_a_story_that_ends_too_early_can_be_told_again_for_the_same_step(t
     assert "again" not in await tourist.choices()
 
 
-async def test_the_thinking_before_the_story_is_not_its_end(tourist: Tourist) -> None:
+async def test_the_story_does_not_count_as_over_while_the_bot_is_still_thinking(tourist: Tourist) -> None:
     await tourist.takes("start", on=True, talking=True)
     await tourist.takes("seen", phase="thinking")
     assert tourist.tour["over"] is False
 
 
-async def test_who_hangs_up_is_asked_for_a_voice_again(listener: Tourist) -> None:
+async def test_a_visitor_who_hangs_up_is_asked_for_the_microphone_again(listener: Tourist) -> None:
     await listener.takes("seen", on=False, talking=False)
     assert await listener.choices() == ["next", "talk"]
     await listener.takes("next")
@@ -200,7 +200,7 @@ async def test_who_hangs_up_is_asked_for_a_voice_again(listener: Tourist) -> Non
 
 
 @pytest.mark.parametrize("muted", [False, True])
-async def test_who_does_nothing_for_long_gets_a_hint(listener: Tourist, muted: bool) -> None:
+async def test_a_visitor_who_does_nothing_for_long_gets_a_hint(listener: Tourist, muted: bool) -> None:
     assert (await listener.reads())["hint"] == ""
     await listener.takes("seen", muted=muted)
     await listener.waits()
@@ -213,13 +213,13 @@ async def test_who_does_nothing_for_long_gets_a_hint(listener: Tourist, muted: b
     assert await listener.choices() == ["ask", "stop"]
 
 
-async def test_it_says_when_the_bot_has_paused(listener: Tourist) -> None:
+async def test_the_tour_says_when_the_bot_has_paused(listener: Tourist) -> None:
     await listener.takes("seen", phase="paused")
     assert "It has paused" in (await listener.reads())["text"]
 
 
 @pytest.mark.parametrize("answered", [False, True])
-async def test_it_can_be_left_at_any_time(listener: Tourist, answered: bool) -> None:
+async def test_the_tour_can_be_left_at_any_time(listener: Tourist, answered: bool) -> None:
     if answered:
         await listener.takes("seen", rulings=[HUMMED])
     assert await listener.takes("leave") == []

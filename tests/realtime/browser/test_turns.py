@@ -27,7 +27,7 @@ async def context(chrome: Chromium) -> AsyncIterator[BrowserContext]:
         yield context
 
 
-async def test_who_hears_that_it_was_all_for_today_is_not_connected_again(context: BrowserContext) -> None:
+async def test_the_page_does_not_reconnect_after_the_daily_turns_are_used_up(context: BrowserContext) -> None:
     engines = scripted(ScriptedStt(), ScriptedAgent(scripts=[["Yes."]]), ToneTts())
     async with serving(engines, config.load(turns_per_day=1)) as server, Visitor(context, server.url) as visitor:
         visitor.may_fail("429")

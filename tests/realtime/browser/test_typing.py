@@ -28,7 +28,7 @@ async def test_typing_needs_no_microphone(browsers: Browsers) -> None:
     await expect(visitor.page.get_by_role("heading", name="Talk to it. Then talk over it.")).to_be_visible()
 
 
-async def test_who_has_typed_can_begin_to_talk_in_the_same_conversation(browsers: Browsers) -> None:
+async def test_a_visitor_who_typed_can_turn_on_the_microphone_in_the_same_conversation(browsers: Browsers) -> None:
     visitor = await browsers.visit()
     await visitor.page.get_by_role("button", name="17 times 23?").click()
     await visitor.hears_answer(1)
@@ -44,7 +44,7 @@ async def test_who_has_typed_can_begin_to_talk_in_the_same_conversation(browsers
     await expect(visitor.answers).to_have_count(1)
 
 
-async def test_what_is_typed_is_shown_as_text_and_never_run(browsers: Browsers) -> None:
+async def test_typed_markup_is_shown_as_text_and_never_run(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
     await visitor.types(HOSTILE)
     await expect(visitor.questions).to_have_text(HOSTILE)
@@ -52,7 +52,7 @@ async def test_what_is_typed_is_shown_as_text_and_never_run(browsers: Browsers) 
     assert await visitor.page.locator("#vb-chat :is(img, script, b, svg)").count() == 0
 
 
-async def test_words_are_dimmed_until_they_are_heard_and_cut_by_interrupt(browsers: Browsers) -> None:
+async def test_reply_words_are_dimmed_until_heard_and_removed_by_an_interruption(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
     await visitor.types("Tell me a long story")
     await visitor.sees("speaking")
@@ -74,7 +74,7 @@ async def test_words_are_dimmed_until_they_are_heard_and_cut_by_interrupt(browse
     await falls_silent(visitor.page)
 
 
-async def test_everything_can_be_reached_and_used_by_keyboard(browsers: Browsers) -> None:
+async def test_the_controls_can_be_reached_and_used_by_keyboard(browsers: Browsers) -> None:
     visitor = await browsers.visit(microphone=False)
     reached = []
     await visitor.talk_button.focus()

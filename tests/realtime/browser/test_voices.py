@@ -19,7 +19,7 @@ from tests.support.live_server import serving
 from voicebot import build, config
 
 
-async def test_a_voice_is_downloaded_when_it_is_chosen_and_a_failure_is_shown(
+async def test_a_chosen_voice_is_downloaded_and_a_failed_download_is_shown(
     chrome: Chromium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -50,7 +50,7 @@ def frame_of(samples: Samples, layout: str = "mono") -> AudioFrame:
     return AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout=layout)
 
 
-def test_the_level_is_aiortcs_for_one_channel() -> None:
+def test_the_audio_level_of_a_mono_frame_equals_that_of_aiortc() -> None:
     rng = np.random.default_rng(1)
     original = original_level()
     frames = [
@@ -64,7 +64,7 @@ def test_the_level_is_aiortcs_for_one_channel() -> None:
 @pytest.mark.parametrize(
     ("left", "right", "level"), [(0, 0, -127), (3277, 3277, -20), (3277, 0, -23), (-32768, 32767, 0)]
 )
-def test_the_level_in_stereo_is_the_mean_of_its_channels(left: int, right: int, level: int) -> None:
+def test_the_audio_level_of_a_stereo_frame_is_the_mean_of_its_channels(left: int, right: int, level: int) -> None:
     silence_and_sound = np.repeat(np.array([[0, 0], [left, right]], np.int16), 480, axis=0)
     loud = np.repeat(np.array([[left, right]], np.int16), 960, axis=0)
     assert aiortc_sound.audio_level_dbov(frame_of(loud, "stereo")) == level
@@ -99,7 +99,7 @@ before = state()
         ("aioice.ice.Connection.query_consent = lambda self: None", "has no CONSENT_INTERVAL"),
     ],
 )
-def test_an_aiortc_that_is_not_known_is_left_as_it_is(change: str, reason: str) -> None:
+def test_an_unknown_aiortc_is_left_unchanged_with_a_warning(change: str, reason: str) -> None:
     output = run_python(f"""{STATE}
 {change}
 before = state()
@@ -111,7 +111,7 @@ assert state() == before
     assert reason in output
 
 
-def test_the_known_aiortc_is_adjusted_in_every_part_and_once() -> None:
+def test_the_known_aiortc_is_adjusted_in_every_part_and_only_once() -> None:
     run_python(f"""{STATE}
 from voicebot.transports import aiortc_tuning
 assert aiortc_tuning.apply()
@@ -180,7 +180,7 @@ async def pair(microphone: Microphone | None = None) -> AsyncIterator[Listener]:
         pytest.param(lambda link: link.drop_next(10), id="10 lost in a row"),
     ],
 )
-async def test_after_lost_packets_the_delay_is_normal_again_and_no_sample_is_missing(
+async def test_the_delay_returns_to_normal_after_packet_loss_and_no_sample_is_missing(
     trouble: Callable[[Link], None],
 ) -> None:
     async with pair() as listener:
@@ -208,7 +208,7 @@ class EndingMicrophone(Microphone):
         return await super().recv() if len(self.sent_s) < 10 else None  # type: ignore[return-value]
 
 
-async def test_a_track_of_fastrtc_ends_without_a_fault(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_fastrtc_track_ends_without_a_log_record(caplog: pytest.LogCaptureFixture) -> None:
     ended = asyncio.Event()
     microphone = EndingMicrophone()
     microphone.on("ended", ended.set)

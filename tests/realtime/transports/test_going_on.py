@@ -7,7 +7,7 @@ from tests.support.ws_bot import bot
 from tests.support.ws_client import ws_client
 
 
-async def test_a_socket_takes_the_place_of_the_socket_before_it() -> None:
+async def test_a_websocket_takes_over_the_conversation_and_place_of_an_earlier_websocket() -> None:
     async with bot([["Yes."]], max_sessions=1) as server, ws_client(server) as first:
         name = (await first.next("connected"))["conversation"]
         await first.send("text", text="hello")
@@ -20,7 +20,7 @@ async def test_a_socket_takes_the_place_of_the_socket_before_it() -> None:
                 assert not stranger.all("connected")
 
 
-async def test_a_socket_takes_the_place_of_a_page_and_a_page_that_of_a_socket() -> None:
+async def test_a_websocket_and_a_page_take_over_a_conversation_from_each_other() -> None:
     async with bot([["Yes."]], max_sessions=1) as server, RtcClient(server.url) as page:
         hello = await page.wait_for_message(lambda message: message["type"] == "hello")
         name = hello["conversation"]
@@ -35,7 +35,7 @@ async def test_a_socket_takes_the_place_of_a_page_and_a_page_that_of_a_socket() 
                 await socket.next("closed", code="elsewhere")
 
 
-async def test_a_name_that_nobody_is_in_takes_no_place() -> None:
+async def test_an_unused_conversation_name_gives_no_place_when_all_are_taken() -> None:
     async with bot([["Yes."]], max_sessions=1) as server, ws_client(server) as first:
         await first.next("connected")
         async with ws_client(server, f"?conversation={'A' * 32}") as second:

@@ -20,7 +20,7 @@ def tuned() -> None:
     assert aiortc_tuning.apply()
 
 
-async def test_a_client_connects_soon_and_hears_its_echo_soon() -> None:
+async def test_a_client_connects_within_a_second_and_hears_its_echo_within_150_ms() -> None:
     async with echo_bot() as bot, RtcClient(bot.base_url) as client:
         assert client.connect_s < 1.0
         start = client.microphone.say(tone(0.5))
@@ -40,7 +40,7 @@ async def test_messages_go_both_ways() -> None:
         assert answer["data"] == 'Server received: {"type": "hello"}'
 
 
-async def test_a_refused_offer_says_why_and_leaves_nothing() -> None:
+async def test_a_refused_offer_raises_with_the_reason_and_leaves_no_task() -> None:
     async with echo_bot(concurrency_limit=0) as bot:
         before = asyncio.all_tasks()
         with pytest.raises(OfferRefusedError, match="concurrency_limit_reached"):
@@ -49,7 +49,7 @@ async def test_a_refused_offer_says_why_and_leaves_nothing() -> None:
         assert asyncio.all_tasks() == before
 
 
-async def test_an_http_error_is_a_refusal_too() -> None:
+async def test_an_http_error_counts_as_a_refused_offer() -> None:
     async with echo_bot() as bot:
         with pytest.raises(OfferRefusedError, match="404"):
             async with RtcClient(f"{bot.base_url}/nowhere"):
@@ -68,7 +68,7 @@ async def test_connections_leave_no_task_and_no_thread() -> None:
     assert threading.active_count() == threads
 
 
-async def test_a_peer_that_has_vanished_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_vanished_peer_is_noticed_within_fifteen_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     longest_s = aioice.ice.CONSENT_FAILURES * (1.2 * aioice.ice.CONSENT_INTERVAL + 0.5)
     assert 10 <= longest_s <= 15
     monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.1)

@@ -45,7 +45,7 @@ def recorded(server: LiveServer) -> Recorder:
     return recorder
 
 
-async def test_what_is_deleted_is_not_given_to_those_who_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_recording_deleted_while_its_download_waits_is_not_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
     loop, begun, waiting, go_on = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event(), threading.Event()
 
     def slow_pack(taken: Take, file: IO[bytes]) -> None:
@@ -73,7 +73,7 @@ async def test_what_is_deleted_is_not_given_to_those_who_wait_for_it(monkeypatch
         assert (await second).status_code == 404
 
 
-async def test_an_import_for_which_there_is_no_room_is_put_off(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_import_that_cannot_be_written_to_disk_is_refused_with_503(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -85,7 +85,7 @@ async def test_an_import_for_which_there_is_no_room_is_put_off(monkeypatch: pyte
         assert (await http.post("/conversations", content=transcript())).status_code == 200
 
 
-async def test_who_leaves_in_the_middle_of_an_import_makes_no_noise(
+async def test_clients_that_leave_in_mid_import_free_their_places_and_cause_no_logged_error(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     begun, over = asyncio.Semaphore(0), asyncio.Semaphore(0)
@@ -139,7 +139,7 @@ def noise(recorder: Recorder, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 100, 2_000, 100_000])
-async def test_a_download_for_which_the_disk_is_full_is_put_off(length: int) -> None:
+async def test_a_download_is_refused_with_503_when_the_disk_is_full(length: int) -> None:
     async with bot() as (server, http):
         recorder = recorded(server)
         noise(recorder, 4)
@@ -150,7 +150,9 @@ async def test_a_download_for_which_the_disk_is_full_is_put_off(length: int) -> 
 
 
 @pytest.mark.parametrize("method", ["write", "flush", "close", "tell", "seek"])
-async def test_a_file_that_fails_anyhow_puts_a_download_off(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+async def test_a_download_can_be_repeated_after_its_temporary_file_failed(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
     temporary = tempfile.TemporaryFile
 
     def failing(*args: Any, **options: Any) -> Any:
@@ -177,7 +179,7 @@ async def test_a_file_that_fails_anyhow_puts_a_download_off(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("folder", ["/nowhere", "/proc"])
-async def test_without_a_folder_for_files_downloads_and_imports_are_put_off_and_sessions_begin(
+async def test_an_unusable_temporary_folder_stops_downloads_and_imports_but_no_sessions(
     monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     async with bot() as (server, http):
@@ -194,7 +196,7 @@ async def test_without_a_folder_for_files_downloads_and_imports_are_put_off_and_
         assert "conversation.wav" not in zipfile.ZipFile(io.BytesIO(taken.content)).namelist()
 
 
-async def test_a_long_import_for_which_the_disk_is_full_is_put_off() -> None:
+async def test_a_long_import_is_refused_with_503_when_the_disk_is_full() -> None:
     async with bot() as (_, http):
         with longest_file(1_000_000):
             refused = await http.post("/conversations", content=b"PK" + bytes(3_000_000))
@@ -253,7 +255,9 @@ async def imported(http: httpx.AsyncClient, address: str) -> int:
 
 @pytest.mark.usefixtures("short_grace")
 @pytest.mark.parametrize("addresses", [4, 20, 60])
-async def test_slow_uploads_keep_nobody_out(monkeypatch: pytest.MonkeyPatch, addresses: int) -> None:
+async def test_slow_uploads_do_not_keep_other_addresses_from_importing(
+    monkeypatch: pytest.MonkeyPatch, addresses: int
+) -> None:
     monkeypatch.setattr(places, "MIN_TRANSFER_BYTES_PER_S", 0.01)
     async with bot() as (server, http), slow_uploads(server, *(f"10.0.0.{n}" for n in range(addresses))) as slow:
         await asyncio.sleep(0.3)
@@ -264,7 +268,7 @@ async def test_slow_uploads_keep_nobody_out(monkeypatch: pytest.MonkeyPatch, add
 
 
 @pytest.mark.usefixtures("short_grace")
-async def test_slow_uploads_do_not_keep_out_others_behind_the_same_address(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_uploads_do_not_keep_their_own_address_from_importing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "MIN_TRANSFER_BYTES_PER_S", 0.01)
     async with bot() as (server, http), slow_uploads(server, *["10.0.0.1"] * 4):
         for _ in range(3):
@@ -272,14 +276,16 @@ async def test_slow_uploads_do_not_keep_out_others_behind_the_same_address(monke
 
 
 @pytest.mark.usefixtures("short_grace")
-async def test_an_upload_that_stands_still_ends_soon() -> None:
+async def test_a_stalled_upload_ends_with_408() -> None:
     async with bot() as (server, _), slow_uploads(server, "10.0.0.1") as (slow,):
         assert await slow.status() == 408
 
 
 @pytest.mark.usefixtures("short_grace")
 @pytest.mark.parametrize("same", [True, False])
-async def test_downloads_that_nobody_reads_keep_nobody_out(monkeypatch: pytest.MonkeyPatch, same: bool) -> None:
+async def test_unread_downloads_do_not_keep_other_clients_from_downloading(
+    monkeypatch: pytest.MonkeyPatch, same: bool
+) -> None:
     async with bot() as (server, http):
         recorder = recorded(server)
         noise(recorder, 160)  # more than the buffers of two sockets hold
@@ -302,7 +308,7 @@ async def test_downloads_that_nobody_reads_keep_nobody_out(monkeypatch: pytest.M
 # Rates and threads ----------------------------------------------------------------------------------------------------
 
 
-async def test_imports_have_a_low_rate_of_their_own_for_each_address() -> None:
+async def test_imports_are_rate_limited_for_each_address() -> None:
     async with bot() as (_, http):
         statuses = [await imported(http, "10.0.0.1") for _ in range(limits.IMPORTS_AT_ONCE + 1)]
         assert statuses == [200] * limits.IMPORTS_AT_ONCE + [429]
@@ -311,7 +317,7 @@ async def test_imports_have_a_low_rate_of_their_own_for_each_address() -> None:
         assert unknown.status_code == 404
 
 
-async def test_downloads_have_a_low_rate_of_their_own_and_who_asks_first_is_told_of_it() -> None:
+async def test_downloads_are_rate_limited_for_each_address_and_head_requests_show_the_limit() -> None:
     async with bot() as (server, http):
         address = f"/recordings/{recorded(server).name}.zip"
         here, there = ({"X-Forwarded-For": each} for each in ("10.0.0.1", "10.0.0.2"))
@@ -325,7 +331,7 @@ async def test_downloads_have_a_low_rate_of_their_own_and_who_asks_first_is_told
         assert (await http.get(address, headers=there)).status_code == 200
 
 
-async def test_many_long_imports_use_up_what_an_address_may_import() -> None:
+async def test_long_imports_use_up_the_import_volume_of_their_address() -> None:
     long = transcript(messages=[{"role": "user", "text": "x" * 90_000}] * 4)
     async with bot(keep_conversations=True) as (_, http):
         headers = {"X-Forwarded-For": "10.0.0.1"}
@@ -335,7 +341,9 @@ async def test_many_long_imports_use_up_what_an_address_may_import() -> None:
         assert await imported(http, "10.0.0.2") == 200
 
 
-async def test_imports_and_zips_that_take_long_delay_no_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_imports_and_downloads_do_not_use_up_the_default_thread_pool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     go_on, busy = threading.Event(), threading.Semaphore(0)
 
     def slow(*_: Any) -> Any:
@@ -359,7 +367,7 @@ async def test_imports_and_zips_that_take_long_delay_no_other_threads(monkeypatc
         await asyncio.gather(*tasks)
 
 
-async def test_uploads_are_written_by_threads_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_uploads_are_written_by_transfer_threads_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[tuple[str, int]] = []
     write = tempfile.SpooledTemporaryFile.write
 

@@ -30,7 +30,7 @@ def rms(samples: Samples | npt.NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
-def test_only_mono_of_16_bits_is_audio() -> None:
+def test_audio_must_be_mono_and_16_bit() -> None:
     with pytest.raises(ValueError, match="int16 of shape"):
         Audio(np.zeros(3, np.float32), WIRE_RATE_HZ)
     with pytest.raises(ValueError, match=r"\(1, 3\)"):
@@ -38,7 +38,7 @@ def test_only_mono_of_16_bits_is_audio() -> None:
 
 
 @pytest.mark.parametrize("rate_hz", [0, -16_000])
-def test_a_rate_is_positive(rate_hz: int) -> None:
+def test_a_sample_rate_must_be_positive(rate_hz: int) -> None:
     with pytest.raises(ValueError, match=f"not {rate_hz}"):
         Audio(np.zeros(3, np.int16), rate_hz)
 
@@ -57,11 +57,11 @@ def test_a_level_is_relative_to_full_scale(samples: list[int], level_dbfs: float
     assert Audio(np.array(samples, np.int16), WIRE_RATE_HZ).level_dbfs == pytest.approx(level_dbfs, abs=0.01)
 
 
-def test_the_level_of_a_tone_is_that_of_its_mean_power() -> None:
+def test_a_full_scale_tone_has_a_level_of_minus_3_dbfs() -> None:
     assert tone(0.5, WIRE_RATE_HZ).level_dbfs == pytest.approx(-3.01, abs=0.01)
 
 
-def test_bytes_are_little_endian_and_come_back_as_they_were() -> None:
+def test_audio_converts_to_little_endian_bytes_and_back_unchanged() -> None:
     audio = Audio(np.array([1, -2, 32767, -32768], np.int16), SPEECH_RATE_HZ)
     assert audio.to_bytes() == bytes.fromhex("0100feffff7f0080")
     back = Audio.from_bytes(audio.to_bytes(), SPEECH_RATE_HZ)
@@ -69,30 +69,30 @@ def test_bytes_are_little_endian_and_come_back_as_they_were() -> None:
     assert back.rate_hz == SPEECH_RATE_HZ
 
 
-def test_half_a_sample_is_an_error() -> None:
+def test_an_odd_number_of_bytes_is_an_error() -> None:
     with pytest.raises(ValueError, match="got 3"):
         Audio.from_bytes(b"abc", SPEECH_RATE_HZ)
 
 
-def test_pieces_are_joined_in_their_order() -> None:
+def test_pieces_are_joined_in_order() -> None:
     audio = tone(0.1, SPEECH_RATE_HZ)
     joined = Audio.joined(iter(pieces(audio, 77)), SPEECH_RATE_HZ)
     assert joined.samples.tolist() == audio.samples.tolist()
     assert joined.rate_hz == SPEECH_RATE_HZ
 
 
-def test_no_pieces_are_a_sound_of_no_length() -> None:
+def test_joining_no_pieces_gives_empty_audio() -> None:
     nothing = Audio.joined([], SPEECH_RATE_HZ)
     assert (nothing.duration_s, nothing.rate_hz) == (0, SPEECH_RATE_HZ)
 
 
-def test_pieces_of_another_rate_are_not_joined() -> None:
+def test_joining_pieces_at_different_rates_is_an_error() -> None:
     with pytest.raises(ValueError, match="16000 Hz"):
         Audio.joined([Audio.silence(0.1, SPEECH_RATE_HZ), Audio.silence(0.1, WIRE_RATE_HZ)], SPEECH_RATE_HZ)
 
 
 @pytest.mark.parametrize(("from_hz", "to_hz"), [(48_000, 16_000), (16_000, 48_000), (22_050, 48_000)])
-def test_at_another_rate_it_is_the_same_sound(from_hz: int, to_hz: int) -> None:
+def test_resampling_changes_the_rate_and_preserves_the_sound(from_hz: int, to_hz: int) -> None:
     made = tone(0.5, from_hz).resampled(to_hz)
     wanted = tone(0.5, to_hz)
     assert made.rate_hz == to_hz
@@ -101,13 +101,13 @@ def test_at_another_rate_it_is_the_same_sound(from_hz: int, to_hz: int) -> None:
     assert rms(made.samples[inner].astype(np.float64) - wanted.samples[inner]) < 0.01 * rms(wanted.samples)
 
 
-def test_at_its_own_rate_it_stays_as_it_is() -> None:
+def test_resampling_to_the_same_rate_returns_the_same_audio() -> None:
     audio = tone(0.1, SPEECH_RATE_HZ)
     assert audio.resampled(SPEECH_RATE_HZ) is audio
 
 
 @pytest.mark.parametrize("samples", [160, 333, 960])
-def test_a_stream_has_no_seams(samples: int) -> None:
+def test_resampling_in_pieces_matches_resampling_at_once(samples: int) -> None:
     audio = tone(0.5, WIRE_RATE_HZ)
     whole, streamed = audio.resampled(SPEECH_RATE_HZ), resampled(audio, SPEECH_RATE_HZ, samples)
     assert streamed.rate_hz == SPEECH_RATE_HZ
@@ -115,7 +115,7 @@ def test_a_stream_has_no_seams(samples: int) -> None:
     assert rms(streamed.samples.astype(np.float64) - whole.samples) < 0.01 * rms(whole.samples)
 
 
-def test_a_stream_to_its_own_rate_passes_through_at_once() -> None:
+def test_a_resampler_to_the_same_rate_passes_audio_through_at_once() -> None:
     resampler = Resampler(SPEECH_RATE_HZ, SPEECH_RATE_HZ)
     audio = tone(0.02, SPEECH_RATE_HZ)
     assert resampler.push(audio).samples.tolist() == audio.samples.tolist()
@@ -123,7 +123,7 @@ def test_a_stream_to_its_own_rate_passes_through_at_once() -> None:
     assert (rest.duration_s, rest.rate_hz) == (0, SPEECH_RATE_HZ)
 
 
-def test_a_stream_takes_no_pieces_of_another_rate() -> None:
+def test_a_resampler_rejects_audio_at_another_rate() -> None:
     resampler = Resampler(WIRE_RATE_HZ, SPEECH_RATE_HZ)
     with pytest.raises(ValueError, match="48000 Hz, got 16000 Hz"):
         resampler.push(Audio.silence(0.02, SPEECH_RATE_HZ))

@@ -41,7 +41,7 @@ def kinds(commands: list[Command]) -> list[type[Command]]:
 # When they hold ---------------------------------------------------------------------------------------------------
 
 
-def test_what_is_chosen_in_silence_holds_at_once() -> None:
+def test_choices_made_in_an_idle_session_apply_at_once() -> None:
     session = Session()
     assert session.post(ChoicesMade(GERMAN)) == [ApplyChoices(GERMAN)]
     assert session.state.rules.language == "de"
@@ -49,7 +49,7 @@ def test_what_is_chosen_in_silence_holds_at_once() -> None:
     assert session.post(ChoicesMade(GERMAN)) == [], "nothing new"
 
 
-def test_a_reply_under_way_is_judged_and_remembered_as_it_was_begun() -> None:
+def test_choices_made_during_a_reply_apply_once_the_reply_has_ended() -> None:
     session = speaking("Once upon a time there was a cat.")
     assert session.post(ChoicesMade(MERGING), WordsHeard(1, 0, 2), InterruptPressed()) == [CancelReply(1)]
     assert session.state.rules.interrupted_history is InterruptedHistory.HEARD
@@ -62,7 +62,7 @@ def test_a_reply_under_way_is_judged_and_remembered_as_it_was_begun() -> None:
     assert session.state.history[-1] == user("and now a poem"), "nothing is remembered of the second one"
 
 
-def test_words_over_a_reply_are_answered_as_was_chosen_meanwhile() -> None:
+def test_choices_made_during_a_reply_apply_before_the_interruption_is_answered() -> None:
     """However quick the user is: no reply is begun eagerly that would be made as before."""
     session = speaking()
     session.state = replace(session.state, rules=Rules(eager_replies=True))
@@ -74,7 +74,7 @@ def test_words_over_a_reply_are_answered_as_was_chosen_meanwhile() -> None:
     assert [kind for kind in kinds(commands) if kind in (ApplyChoices, StartReply)] == [ApplyChoices, StartReply]
 
 
-def test_an_utterance_is_heard_to_its_end_as_it_was_begun() -> None:
+def test_choices_made_during_an_utterance_apply_after_the_utterance() -> None:
     session = Session()
     session.post(SpeechStarted(1))
     assert session.post(ChoicesMade(GERMAN)) == []
@@ -82,7 +82,7 @@ def test_an_utterance_is_heard_to_its_end_as_it_was_begun() -> None:
     assert ApplyChoices(GERMAN) in session.post(SpeechEnded(1), FinalTranscript(1, "what time is it"))
 
 
-def test_the_last_choice_counts() -> None:
+def test_the_latest_of_several_choices_applies() -> None:
     session = speaking()
     session.post(ChoicesMade(GERMAN), ChoicesMade(MERGING), TextTyped("another one"))
     assert session.post(ReplyEnded(1))[0] == ApplyChoices(MERGING)
@@ -108,12 +108,14 @@ TELLING = Context(sentence="Once upon a time there was a cat that lived on a shi
         ("my dog sings green songs", False, Decision.REGENERATE, Decision.REGENERATE, Decision.REGENERATE),
     ],
 )
-def test_how_much_has_to_be_said(text: str, final: bool, hard: Decision, balanced: Decision, easy: Decision) -> None:
+def test_sensitivity_sets_how_many_words_interrupt_the_bot(
+    text: str, final: bool, hard: Decision, balanced: Decision, easy: Decision
+) -> None:
     decisions = [judge(text, replace(TELLING, sensitivity=each), final=final).decision for each in Sensitivity]
     assert decisions == [hard, balanced, easy]
 
 
-def test_a_short_answer_to_the_bots_question_is_never_too_short() -> None:
+def test_brief_words_interrupt_at_hard_sensitivity_after_a_question_or_before_playback() -> None:
     asking = Context(sentence="Where do you want to go?", words_heard=6, sensitivity=Sensitivity.HARD)
     assert judge("to Paris", asking, final=True).decision is Decision.REGENERATE
     assert judge("to Paris", Context(sensitivity=Sensitivity.HARD), final=True).decision is Decision.REGENERATE, (
@@ -121,7 +123,7 @@ def test_a_short_answer_to_the_bots_question_is_never_too_short() -> None:
     )
 
 
-def test_a_session_judges_as_its_user_chose() -> None:
+def test_a_session_judges_interruptions_with_the_chosen_sensitivity() -> None:
     session = Session()
     session.post(ChoicesMade(Choices(sensitivity=Sensitivity.HARD)))
     session.ask()
@@ -142,20 +144,22 @@ def windows_until_heard(rules: EndpointRules, probability: float) -> int | None:
 @pytest.mark.parametrize(
     ("probability", "hard", "balanced", "easy"), [(0.9, 5, 3, 2), (0.6, None, 3, 2), (0.4, None, None, 2)]
 )
-def test_how_much_and_how_clear_sound_it_takes(
+def test_sensitivity_sets_how_probable_and_how_long_speech_over_the_bot_must_be(
     probability: float, hard: int | None, balanced: int | None, easy: int | None
 ) -> None:
     rules = [EndpointRules().over_the_bot(each.demands) for each in Sensitivity]
     assert [windows_until_heard(each, probability) for each in rules] == [hard, balanced, easy]
 
 
-def test_a_balanced_bot_hears_over_its_voice_as_it_does_in_silence() -> None:
+def test_balanced_sensitivity_leaves_the_endpoint_rules_unchanged() -> None:
     assert EndpointRules().over_the_bot(Sensitivity.BALANCED.demands) == EndpointRules()
 
 
 @pytest.mark.parametrize("threshold", [0.16, 0.3, 0.5, 0.99])
 @pytest.mark.parametrize("start_s", [0.032, 0.096, 1.0])
-def test_silence_stays_silence_whatever_the_server_sets(threshold: float, start_s: float) -> None:
+def test_every_sensitivity_keeps_the_speech_thresholds_and_start_time_in_range(
+    threshold: float, start_s: float
+) -> None:
     for each in Sensitivity:
         rules = EndpointRules(threshold=threshold, start_s=start_s).over_the_bot(each.demands)
         assert 0 < rules.threshold - rules.hysteresis < rules.threshold < 1

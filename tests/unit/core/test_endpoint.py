@@ -26,11 +26,11 @@ def test_speech_starts_after_three_windows_and_ends_after_half_a_second() -> Non
     ]
 
 
-def test_a_click_is_no_speech() -> None:
+def test_a_click_does_not_start_an_utterance() -> None:
     assert edges([0.0, 0.9, 0.9, 0.0, 0.9, 0.0]) == []
 
 
-def test_a_pause_shorter_than_the_stop_does_not_end_it() -> None:
+def test_a_pause_shorter_than_the_endpointing_delay_does_not_end_the_utterance() -> None:
     assert edges([0.9] * 5 + [0.0] * 15 + [0.9] * 5 + [0.0] * 16) == [
         (2, Edge.STARTED),
         (7, Edge.PAUSED),
@@ -40,12 +40,12 @@ def test_a_pause_shorter_than_the_stop_does_not_end_it() -> None:
     ]
 
 
-def test_a_noise_in_a_pause_is_no_more_than_one_at_the_start() -> None:
+def test_a_noise_in_a_pause_does_not_continue_the_utterance() -> None:
     found = edges([0.9] * 5 + [0.0] * 4 + [0.9, 0.9] + [0.0] * 16)
     assert [edge for _, edge in found] == [Edge.STARTED, Edge.PAUSED, Edge.ENDED]
 
 
-def test_patience_says_how_much_silence_ends_it_and_holds_for_one_utterance() -> None:
+def test_an_endpointing_delay_applies_to_one_utterance_only() -> None:
     endpointer = Endpointer(EndpointRules())
     for patience_s, windows in ((0.2, 7), (1.5, 47), (None, 16)):
         for _ in range(10):
@@ -57,24 +57,24 @@ def test_patience_says_how_much_silence_ends_it_and_holds_for_one_utterance() ->
         assert silence.index(Edge.ENDED) + 1 == windows
 
 
-def test_speech_is_kept_up_by_less_than_it_takes_to_start_it() -> None:
+def test_an_utterance_continues_at_a_probability_too_low_to_start_one() -> None:
     assert edges([0.4] * 10) == []
     assert edges([0.9] * 3 + [0.4] * 40) == [(2, Edge.STARTED)]
 
 
-def test_endless_speech_is_cut() -> None:
+def test_speech_longer_than_the_limit_is_cut() -> None:
     found = edges([0.9] * 100, EndpointRules(longest_s=1.0))
     assert [edge for _, edge in found[:3]] == [Edge.STARTED, Edge.ENDED, Edge.STARTED]
     assert (found[1][0] + 1) * WINDOW_S >= 1.0
 
 
-def test_endless_speech_goes_on_with_the_very_next_window() -> None:
+def test_a_cut_utterance_is_followed_by_another_from_the_very_next_window() -> None:
     found = edges([0.9] * 200, EndpointRules(longest_s=1.0))
     cuts = [index for index, edge in found if edge is Edge.ENDED]
     assert [index for index, edge in found if edge is Edge.STARTED][1:] == [cut + 1 for cut in cuts]
 
 
-def test_endless_speech_is_cut_between_two_words_if_there_is_such_a_place() -> None:
+def test_long_speech_is_cut_between_two_words_where_possible() -> None:
     rules = EndpointRules(longest_s=3.0)
     assert [edge for index, edge in edges([0.9] * 70 + [0.1] + [0.9] * 5, rules)] == [Edge.STARTED], "not long enough"
     found = edges([0.9] * 85 + [0.1] + [0.9] * 20, rules)
@@ -88,13 +88,13 @@ def test_speech_that_ends_where_it_was_cut_ends_after_the_usual_silence() -> Non
 
 
 @given(st.lists(st.floats(0, 1), max_size=200))
-def test_starts_and_ends_alternate(probabilities: list[float]) -> None:
+def test_utterance_starts_and_ends_alternate(probabilities: list[float]) -> None:
     found = [edge for _, edge in edges(probabilities)]
     kinds = [edge for edge in found if edge in (Edge.STARTED, Edge.ENDED)]
     assert kinds == [Edge.STARTED, Edge.ENDED] * (len(kinds) // 2) + [Edge.STARTED] * (len(kinds) % 2)
 
 
-def test_a_pause_is_noticed_sooner_where_the_end_is_expected() -> None:
+def test_a_pause_is_detected_sooner_when_the_endpointing_delay_is_short() -> None:
     for patience_s, windows in ((None, 3), (0.608, 2), (0.704, 3), (1.5, 3)):
         endpointer = Endpointer(EndpointRules())
         for _ in range(10):
@@ -104,7 +104,7 @@ def test_a_pause_is_noticed_sooner_where_the_end_is_expected() -> None:
 
 
 @given(st.lists(st.floats(0, 1), max_size=200))
-def test_pauses_are_within_utterances_and_alternate_with_their_ends(probabilities: list[float]) -> None:
+def test_pauses_occur_only_within_utterances_and_never_twice_in_a_row(probabilities: list[float]) -> None:
     before = Edge.ENDED
     allowed = {
         Edge.STARTED: {Edge.ENDED},
@@ -117,17 +117,17 @@ def test_pauses_are_within_utterances_and_alternate_with_their_ends(probabilitie
         before = edge
 
 
-def test_speech_is_suspected_before_it_has_started() -> None:
+def test_speech_is_suspected_before_an_utterance_starts() -> None:
     assert all_edges([0.0, 0.9, 0.9, 0.9]) == [(1, Edge.SUSPECTED), (3, Edge.STARTED)]
     assert all_edges([0.0, 0.4, 0.6, 0.6, 0.6]) == [(2, Edge.SUSPECTED), (4, Edge.STARTED)]
 
 
-def test_a_suspicion_that_comes_to_nothing_is_cleared() -> None:
+def test_a_suspicion_that_does_not_become_speech_is_cleared() -> None:
     assert all_edges([0.9, 0.1, 0.1]) == [(0, Edge.SUSPECTED), (1, Edge.CLEARED)]
     assert all_edges([0.3, 0.3, 0.3]) == [], "not even one"
 
 
-def test_what_goes_on_without_becoming_speech_is_suspected_once() -> None:
+def test_a_lasting_sound_that_is_not_speech_is_suspected_once() -> None:
     found = all_edges([0.45] * 40)
     assert [edge for _, edge in found] == [Edge.SUSPECTED, Edge.CLEARED]
     assert found[1][0] - found[0][0] <= 5
@@ -136,7 +136,7 @@ def test_what_goes_on_without_becoming_speech_is_suspected_once() -> None:
 
 
 @given(st.lists(st.floats(0, 1), max_size=200))
-def test_every_suspicion_ends(probabilities: list[float]) -> None:
+def test_every_suspicion_is_cleared_or_becomes_speech(probabilities: list[float]) -> None:
     suspected = False
     for _, edge in all_edges([*probabilities, *[0.0] * 20]):
         assert suspected == (edge is Edge.CLEARED) or edge is Edge.STARTED or not suspected
@@ -144,7 +144,7 @@ def test_every_suspicion_ends(probabilities: list[float]) -> None:
     assert not suspected
 
 
-def test_the_length_of_an_utterance_and_of_the_silence_after_it_are_told() -> None:
+def test_the_endpointer_measures_the_utterance_and_the_silence_after_it() -> None:
     endpointer = Endpointer(EndpointRules())
     for probability in [0.0] * 10 + [0.9] * 20:
         endpointer.push(probability)
@@ -154,7 +154,7 @@ def test_the_length_of_an_utterance_and_of_the_silence_after_it_are_told() -> No
     assert (endpointer.utterance_s, endpointer.silence_s) == (20 * WINDOW_S, 5 * WINDOW_S)
 
 
-def test_a_suspicion_is_told_until_it_is_cleared_or_speech_has_started() -> None:
+def test_a_suspicion_lasts_until_it_is_cleared_or_speech_starts() -> None:
     endpointer = Endpointer(EndpointRules())
     told = []
     for probability in [0.0, 0.9, 0.0, 0.9, 0.9, 0.9, 0.9]:

@@ -25,7 +25,7 @@ def telling(played: int, words: int, **changes: object) -> State:
     return State(history=ASKED, reply=replace(reply, **changes))  # type: ignore[arg-type]
 
 
-def test_a_live_reply_counts_as_far_as_it_was_heard() -> None:
+def test_the_history_includes_a_live_reply_as_far_as_it_was_heard() -> None:
     assert kept(telling(0, 0)) == ASKED
     assert kept(telling(0, 2)) == (*ASKED, Message(Role.ASSISTANT, "Once upon", interrupted=True))
     assert kept(telling(1, 1)) == (*ASKED, Message(Role.ASSISTANT, "Once upon a time. There", interrupted=True))
@@ -33,19 +33,19 @@ def test_a_live_reply_counts_as_far_as_it_was_heard() -> None:
     assert kept(telling(2, 0, text_ended=False))[-1].interrupted
 
 
-def test_nothing_of_a_reply_that_nobody_waits_for_or_that_was_cleared_away() -> None:
+def test_the_history_includes_no_preemptive_reply_and_no_cleared_reply() -> None:
     assert kept(telling(1, 1, eager=True)) == ASKED
     assert kept(replace(telling(1, 1, forgotten=True), history=())) == ()
 
 
-def test_merging_keeps_a_reply_only_once_it_was_heard_to_its_end() -> None:
+def test_merging_includes_a_reply_only_if_it_was_heard_to_the_end_and_not_cancelled() -> None:
     rules = Rules(interrupted_history=InterruptedHistory.MERGE)
     assert kept(replace(telling(1, 2), rules=rules)) == ASKED
     assert kept(replace(telling(2, 0), rules=rules)) == (*ASKED, Message(Role.ASSISTANT, " ".join(STORY)))
     assert kept(replace(telling(2, 0, cancelled=True), rules=rules)) == ASKED
 
 
-def test_words_that_wait_for_a_reply_are_kept_already() -> None:
+def test_the_history_already_includes_words_that_wait_for_a_reply() -> None:
     waiting = replace(telling(0, 2, cancelled=True), pending=("what", "time is it"))
     assert kept(waiting) == said(heard(ASKED, "Once upon", interrupted=True), "what time is it")
     assert kept(replace(waiting, reply=None)) == said(ASKED, "what time is it")
@@ -54,7 +54,7 @@ def test_words_that_wait_for_a_reply_are_kept_already() -> None:
 
 @given(RULES, st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=40))
 @settings(max_examples=300, deadline=None)
-def test_at_any_moment_it_is_the_history_of_a_session_that_breaks_off(
+def test_the_history_at_any_moment_is_that_of_a_session_ending_at_that_moment(
     rules: Rules, script: list[tuple[str, str, int]]
 ) -> None:
     world = World(State(rules=rules))

@@ -112,7 +112,7 @@ def speaking(*sentences: str, streams: bool = False) -> Session:
 # A plain turn -----------------------------------------------------------------------------------------------------
 
 
-def test_a_turn_from_silence_to_silence() -> None:
+def test_a_plain_turn_goes_from_listening_to_speaking_and_ends_idle() -> None:
     session = Session()
     assert session.state.is_idle
 
@@ -153,7 +153,7 @@ def test_a_turn_from_silence_to_silence() -> None:
     assert session.state.history == (user("what time is it"), bot("It is ten."))
 
 
-def test_the_final_text_may_come_before_the_end_of_the_debounce_or_after_it() -> None:
+def test_a_final_transcript_that_comes_after_the_debounce_starts_the_reply() -> None:
     session = Session()
     session.post(SpeechStarted(1), SpeechEnded(1))
     assert session.time_out(Timer.DEBOUNCE) == []
@@ -170,7 +170,7 @@ def test_utterances_within_the_debounce_are_one_message() -> None:
     assert session.time_out(Timer.DEBOUNCE) == [StartReply(1, (user("Hello I want to book a flight"),))]
 
 
-def test_a_noise_is_no_turn() -> None:
+def test_a_noise_without_words_starts_no_turn() -> None:
     session = Session()
     session.post(SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, ""))
     session.time_out(Timer.DEBOUNCE)
@@ -187,7 +187,7 @@ def test_typed_text_is_answered_at_once() -> None:
 # Over a reply -----------------------------------------------------------------------------------------------------
 
 
-def test_a_backchannel_pauses_and_resumes() -> None:
+def test_a_backchannel_pauses_and_resumes_playback() -> None:
     session = speaking()
     assert PausePlayback(1) in session.post(SpeechStarted(2))
     assert session.state.phase is Phase.PAUSED
@@ -202,7 +202,7 @@ def test_a_backchannel_pauses_and_resumes() -> None:
     assert session.state.history == (user("tell me a story"),)
 
 
-def test_words_heard_stay_heard_unless_they_are_taken_back() -> None:
+def test_the_count_of_heard_words_drops_only_when_words_are_taken_back() -> None:
     """A message that comes again, or late, changes nothing."""
     session = speaking()
     session.post(WordsHeard(1, 0, 4), WordsHeard(1, 0, 2))
@@ -212,7 +212,7 @@ def test_words_heard_stay_heard_unless_they_are_taken_back() -> None:
     assert session.state.reply.words == 3
 
 
-def test_an_interruption_cancels_awaits_and_answers_with_what_was_heard() -> None:
+def test_an_interruption_is_answered_once_the_cancelled_reply_has_ended() -> None:
     session = speaking()
     session.post(SentencePlayed(1, 0), WordsHeard(1, 1, 2))
     session.post(SpeechStarted(2), SpeechEnded(2))
@@ -252,7 +252,7 @@ def asked_at(*levels_dbfs: float) -> Session:
     return session
 
 
-def test_somebody_farther_away_does_not_interrupt_from_the_first_turn_on() -> None:
+def test_one_turn_is_enough_to_ignore_a_much_softer_voice() -> None:
     session = asked_at(-20.0)
     words = "did you see where i put the keys"
     commands = spoken_at(session, -35.0, words, "did you", "did you see where i put", words)
@@ -262,17 +262,17 @@ def test_somebody_farther_away_does_not_interrupt_from_the_first_turn_on() -> No
     assert CancelReply(1) in spoken_at(session, -24.0, words), "the user, who is hardly softer than before"
 
 
-def test_a_user_who_moves_away_is_known_again_after_three_turns() -> None:
+def test_a_user_who_moves_away_can_interrupt_again_after_three_turns() -> None:
     session = asked_at(-20.0, -20.0, -33.0, -33.0, -33.0)
     assert any(isinstance(command, CancelReply) for command in spoken_at(session, -34.0, "what is two plus two"))
 
 
-def test_where_no_loudness_is_known_every_voice_may_interrupt() -> None:
+def test_any_speaker_may_interrupt_while_the_users_loudness_is_unknown() -> None:
     session = speaking()
     assert CancelReply(1) in spoken_at(session, -60.0, "what is two plus two")
 
 
-def test_more_words_before_anything_was_heard_join_the_question() -> None:
+def test_words_said_before_the_reply_is_heard_join_the_question() -> None:
     session = Session()
     session.ask("How are you doing?")
     assert PausePlayback(1) in session.post(SpeechStarted(2))
@@ -283,7 +283,7 @@ def test_more_words_before_anything_was_heard_join_the_question() -> None:
     assert session.post(ReplyEnded(1)) == [StartReply(2, (user("How are you doing? What are you doing?"),))]
 
 
-def test_a_backchannel_while_thinking_releases_the_reply() -> None:
+def test_a_backchannel_while_the_bot_thinks_releases_the_reply() -> None:
     session = Session()
     session.ask()
     session.post(SpeechStarted(2), SpeechEnded(2))
@@ -291,14 +291,14 @@ def test_a_backchannel_while_thinking_releases_the_reply() -> None:
     assert session.state.phase is Phase.THINKING
 
 
-def test_yes_after_a_question_is_an_answer() -> None:
+def test_yes_after_the_bots_question_interrupts_as_an_answer() -> None:
     session = speaking("Shall I go on?", "I know more.")
     session.post(SentencePlayed(1, 0), SpeechStarted(2), SpeechEnded(2))
     assert CancelReply(1) in session.post(FinalTranscript(2, "yes"))
     assert session.state.rulings[-1].verdict.rule == "answer"
 
 
-def test_stop_ends_the_reply_and_wants_no_other() -> None:
+def test_stop_ends_the_reply_and_starts_no_other() -> None:
     session = speaking()
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "Stop!"))
     session.time_out(Timer.DEBOUNCE)
@@ -306,7 +306,7 @@ def test_stop_ends_the_reply_and_wants_no_other() -> None:
     assert session.state.is_idle
 
 
-def test_after_stop_the_withdrawn_question_is_not_asked_again() -> None:
+def test_text_typed_after_stop_does_not_join_the_withdrawn_question() -> None:
     session = Session()
     session.ask("tell me a story")
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "stop"), ReplyEnded(1))
@@ -322,7 +322,7 @@ def test_typing_over_a_reply_interrupts_it() -> None:
     assert commands == [StartReply(2, (user("tell me a story something else"),))]
 
 
-def test_the_interrupt_button_silences_only() -> None:
+def test_the_interrupt_button_cancels_the_reply_and_starts_no_other() -> None:
     session = speaking()
     assert session.post(InterruptPressed()) == [CancelReply(1)]
     assert session.state.phase is Phase.CANCELLING
@@ -331,7 +331,7 @@ def test_the_interrupt_button_silences_only() -> None:
     assert session.post(InterruptPressed()) == []
 
 
-def test_a_cleared_conversation_keeps_nothing_of_the_reply_under_way() -> None:
+def test_clearing_the_conversation_discards_the_reply_under_way() -> None:
     session = speaking()
     session.post(SentencePlayed(1, 0))
     assert session.post(ConversationCleared()) == [CancelReply(1)]
@@ -340,7 +340,7 @@ def test_a_cleared_conversation_keeps_nothing_of_the_reply_under_way() -> None:
     assert session.post(TextTyped("hello")) == [StartReply(2, (user("hello"),))]
 
 
-def test_merge_drops_what_was_heard_of_the_reply() -> None:
+def test_merging_drops_the_heard_part_of_an_interrupted_reply() -> None:
     session = Session(Rules(eager_replies=False, interrupted_history=InterruptedHistory.MERGE))
     session.ask("How are you doing?")
     session.answer("I'm doing well.", "Thank you.")
@@ -352,7 +352,7 @@ def test_merge_drops_what_was_heard_of_the_reply() -> None:
 # Never stuck ------------------------------------------------------------------------------------------------------
 
 
-def test_silence_after_a_noise_resumes_before_the_recogniser_has_answered() -> None:
+def test_playback_resumes_after_a_noise_before_the_recogniser_answers() -> None:
     session = speaking()
     session.post(SpeechStarted(2), SpeechEnded(2))
     assert ResumePlayback(1) in session.time_out(Timer.DECISION)
@@ -361,7 +361,7 @@ def test_silence_after_a_noise_resumes_before_the_recogniser_has_answered() -> N
     assert len(session.state.rulings) == 1, "an empty text says nothing new"
 
 
-def test_words_that_come_after_the_reply_was_resumed_still_interrupt() -> None:
+def test_words_that_come_after_playback_resumed_still_interrupt() -> None:
     session = speaking()
     session.post(SpeechStarted(2), SpeechEnded(2))
     session.time_out(Timer.DECISION)
@@ -369,13 +369,13 @@ def test_words_that_come_after_the_reply_was_resumed_still_interrupt() -> None:
     assert session.state.pending == ("tell me a joke",)
 
 
-def test_the_deadline_decides_by_the_words_known_so_far() -> None:
+def test_the_decision_deadline_judges_the_words_known_so_far() -> None:
     session = speaking()
     session.post(SpeechStarted(2), PartialTranscript(2, "uh-huh"), SpeechEnded(2))
     assert ResumePlayback(1) in session.time_out(Timer.DECISION)
 
 
-def test_words_that_may_yet_change_are_waited_for_once_more() -> None:
+def test_the_decision_deadline_is_extended_once_for_words_that_may_change() -> None:
     for final, command in (("", CancelReply(1)), ("yeah", ResumePlayback(1))):
         session = speaking()
         session.post(SpeechStarted(2), PartialTranscript(2, "you have"), SpeechEnded(2))
@@ -385,7 +385,7 @@ def test_words_that_may_yet_change_are_waited_for_once_more() -> None:
         assert command in (session.post(FinalTranscript(2, final)) if final else session.time_out(Timer.DECISION))
 
 
-def test_a_silent_recogniser_is_given_up_and_its_partial_words_count() -> None:
+def test_the_partial_words_decide_when_the_recogniser_takes_too_long() -> None:
     session = speaking()
     session.post(SpeechStarted(2), PartialTranscript(2, "tomorrow"), SpeechEnded(2))
     commands = session.time_out(Timer.TRANSCRIPT)
@@ -396,7 +396,7 @@ def test_a_silent_recogniser_is_given_up_and_its_partial_words_count() -> None:
     assert session.state.pending == ("tomorrow",)
 
 
-def test_speech_without_an_end_is_ended() -> None:
+def test_speech_whose_end_never_comes_times_out() -> None:
     session = speaking()
     session.post(SpeechStarted(2))
     session.time_out(Timer.SPEECH)
@@ -404,7 +404,7 @@ def test_speech_without_an_end_is_ended() -> None:
     assert ResumePlayback(1) in session.time_out(Timer.DECISION)
 
 
-def test_the_next_utterances_are_waited_for_once_the_recogniser_is_done_with_the_first() -> None:
+def test_queued_utterances_get_a_transcription_timeout_of_their_own() -> None:
     """Two are transcribed at once, the others wait: their time has not begun yet."""
     session = Session()
     for number in range(1, 5):
@@ -423,7 +423,7 @@ def test_the_next_utterances_are_waited_for_once_the_recogniser_is_done_with_the
     assert Timer.TRANSCRIPT not in dict(session.state.timers)
 
 
-def test_speech_that_is_announced_and_does_not_come_keeps_no_reply_waiting() -> None:
+def test_playback_resumes_when_announced_speech_does_not_come() -> None:
     session = speaking()
     assert PausePlayback(1) in session.post(SpeechStarted(2, announced=True))
     assert session.started[Timer.SPEECH].delay_s == 10
@@ -437,7 +437,7 @@ def test_speech_that_is_announced_and_does_not_come_keeps_no_reply_waiting() -> 
     assert session.state.pending == ("what is the time",), "what comes later all the same is answered"
 
 
-def test_announced_speech_holds_back_no_answer_for_ever() -> None:
+def test_a_waiting_reply_starts_when_announced_speech_does_not_come() -> None:
     session = Session()
     session.post(SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "hello"), SpeechStarted(2, announced=True))
     session.time_out(Timer.DEBOUNCE)
@@ -447,7 +447,7 @@ def test_announced_speech_holds_back_no_answer_for_ever() -> None:
     assert session.state.rulings == ()
 
 
-def test_words_said_since_the_pause_that_was_answered_are_waited_for() -> None:
+def test_the_final_transcript_is_awaited_when_the_user_spoke_on_after_the_pause() -> None:
     """The utterance was cut while the user speaks on, too briefly yet to have ended the pause."""
     session = Session()
     session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, Speech(duration_s=2.0)))
@@ -457,14 +457,14 @@ def test_words_said_since_the_pause_that_was_answered_are_waited_for() -> None:
     assert session.state.pending == ("tell me more",)
 
 
-def test_words_are_not_waited_for_when_the_pause_was_the_end() -> None:
+def test_no_final_transcript_is_awaited_when_the_utterance_ended_at_the_pause() -> None:
     session = Session()
     session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, Speech(duration_s=2.0)))
     session.post(PartialTranscript(1, "tell me", pause=1), SpeechEnded(1, 0.5, Speech(duration_s=2.0)))
     assert session.state.pending == ("tell me",)
 
 
-def test_when_one_utterance_has_interrupted_nothing_is_decided_about_the_next() -> None:
+def test_the_next_utterance_gets_no_verdict_once_one_has_interrupted() -> None:
     session = speaking()
     session.post(SpeechStarted(2), PartialTranscript(2, "tomorrow"), SpeechEnded(2))
     session.time_out(Timer.DECISION)
@@ -477,7 +477,7 @@ def test_when_one_utterance_has_interrupted_nothing_is_decided_about_the_next() 
     assert start.history[-1].text.endswith("tomorrow please")
 
 
-def test_late_repeated_and_foreign_inputs_change_nothing() -> None:
+def test_late_repeated_and_unknown_inputs_change_nothing() -> None:
     session = speaking()
     state = session.state
     session.post(
@@ -498,7 +498,7 @@ def test_a_failed_recogniser_is_reported_and_the_session_goes_on() -> None:
     assert session.state.error is None
 
 
-def test_a_user_whose_words_a_recogniser_has_lost_is_asked_to_say_them_again() -> None:
+def test_the_bot_asks_the_user_to_repeat_words_lost_by_a_failed_recogniser() -> None:
     """Even one short word: that nothing came of it does not show that it was nothing."""
     session = Session()
     died = FinalTranscript(1, "", "deepgram: the connection broke")
@@ -507,7 +507,7 @@ def test_a_user_whose_words_a_recogniser_has_lost_is_asked_to_say_them_again() -
     assert StartReply(1, (), text=ask_again("en")) in commands
 
 
-def test_a_user_whose_words_over_a_reply_were_lost_is_asked_once_it_is_over() -> None:
+def test_the_bot_asks_for_words_lost_during_a_reply_once_the_reply_is_over() -> None:
     session = speaking("Hello.")
     died = FinalTranscript(2, "", "deepgram: the connection broke")
     session.post(SpeechStarted(2), SpeechEnded(2, speech=Speech(duration_s=0.9)), died)
@@ -517,7 +517,7 @@ def test_a_user_whose_words_over_a_reply_were_lost_is_asked_once_it_is_over() ->
     assert StartReply(2, (user("tell me a story"), bot("Hello.")), text=ask_again("en")) in commands
 
 
-def test_the_bots_own_voice_is_not_asked_to_say_it_again() -> None:
+def test_the_bot_does_not_ask_again_when_the_lost_sound_was_its_echo() -> None:
     session = speaking("Hello.")
     died = FinalTranscript(2, "", "deepgram: the connection broke")
     session.post(SpeechStarted(2), SpeechEnded(2, speech=Speech(duration_s=0.9, echo=0.8)), died)
@@ -526,14 +526,14 @@ def test_the_bots_own_voice_is_not_asked_to_say_it_again() -> None:
     assert session.state.is_idle
 
 
-def test_a_failed_reply_keeps_what_was_heard() -> None:
+def test_the_history_records_the_heard_part_of_a_failed_reply() -> None:
     session = speaking("First.", "Second one.")
     session.post(SentencePlayed(1, 0), WordsHeard(1, 1, 1), ReplyEnded(1, "espeak: it died"))
     assert session.state.history[-1] == bot("First. Second", interrupted=True)
     assert session.state.error == "espeak: it died"
 
 
-def test_a_sentence_whose_sound_breaks_off_was_heard_as_far_as_it_went() -> None:
+def test_a_sentence_whose_audio_breaks_off_counts_as_heard_up_to_the_break() -> None:
     session = speaking("Once upon a time there was a cat.", "It lived on a ship.")
     session.post(SentenceSynthesized(1, 0), WordsHeard(1, 0, 3), SentencePlayed(1, 0, broken=True))
     session.post(SentencePlayed(1, 1), PlaybackFinished(1), ReplyEnded(1))
@@ -543,7 +543,7 @@ def test_a_sentence_whose_sound_breaks_off_was_heard_as_far_as_it_went() -> None
 @pytest.mark.parametrize(
     "broken", [TextEnded(1, "groq: it stopped"), SentenceSynthesized(1, 0, "groq: it stopped")], ids=["text", "sound"]
 )
-def test_what_breaks_off_is_reported_and_the_reply_goes_on(broken: Input) -> None:
+def test_a_failure_of_text_or_audio_is_reported_and_the_reply_goes_on(broken: Input) -> None:
     session = Session()
     session.ask()
     assert session.post(SentenceReady(1, 0, "Once upon a time."), broken) == []
@@ -567,7 +567,7 @@ def test_the_steps_of_a_turn_are_timed_from_the_end_of_speech() -> None:
     assert turn.response_gap_s == (turn.frame_s or 0) - turn.speech_ended_s
 
 
-def test_a_turn_tells_whether_it_was_typed() -> None:
+def test_a_turn_records_whether_the_user_typed() -> None:
     session = Session()
     session.post(TextTyped("what time is it"))
     session.answer("It is ten.")

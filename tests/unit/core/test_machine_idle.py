@@ -54,7 +54,7 @@ def heard_whole(session: Session, *sentences: str) -> list[Command]:
     return session.post(*played, PlaybackFinished(reply), ReplyEnded(reply))
 
 
-def test_silence_from_the_start_to_the_end() -> None:
+def test_an_idle_session_asks_for_the_user_then_says_goodbye_and_ends() -> None:
     session = waiting()
     assert idle_s(session) == 120
 
@@ -72,14 +72,14 @@ def test_silence_from_the_start_to_the_end() -> None:
     assert session.state.timers == (), "it ends once"
 
 
-def test_no_time_out_no_question() -> None:
+def test_an_idle_timeout_of_zero_starts_no_timer() -> None:
     session = waiting(0.0)
     session.ask()
     heard_whole(session, "Once.")
     assert session.state.timers == ()
 
 
-def test_the_wait_begins_when_the_answer_was_heard() -> None:
+def test_the_idle_timeout_starts_once_the_answer_was_heard() -> None:
     session = waiting()
     session.ask("tell me a story")
     assert Timer.IDLE not in dict(session.state.timers), "nobody is missed while the bot thinks"
@@ -91,7 +91,7 @@ def test_the_wait_begins_when_the_answer_was_heard() -> None:
     assert session.state.history == (user("tell me a story"), bot("Once."), bot(QUESTION))
 
 
-def test_an_answer_to_the_question_is_a_turn_like_any_other() -> None:
+def test_an_answer_to_the_idle_question_is_an_ordinary_turn() -> None:
     session = waiting()
     session.time_out(Timer.IDLE)
     heard_whole(session, QUESTION)
@@ -101,7 +101,7 @@ def test_an_answer_to_the_question_is_a_turn_like_any_other() -> None:
     assert idle_s(session) == 120
 
 
-def test_a_word_into_the_question_answers_it() -> None:
+def test_speech_over_the_idle_question_answers_the_question() -> None:
     session = waiting()
     session.time_out(Timer.IDLE)
     session.answer(QUESTION)
@@ -114,7 +114,7 @@ def test_a_word_into_the_question_answers_it() -> None:
     assert session.state.phase is Phase.THINKING
 
 
-def test_a_word_into_the_goodbye_keeps_the_session() -> None:
+def test_speech_over_the_goodbye_continues_the_session() -> None:
     session = waiting()
     session.time_out(Timer.IDLE)
     heard_whole(session, QUESTION)
@@ -128,7 +128,7 @@ def test_a_word_into_the_goodbye_keeps_the_session() -> None:
     assert idle_s(session) == 120
 
 
-def test_a_cough_over_the_goodbye_does_not() -> None:
+def test_a_cough_over_the_goodbye_does_not_continue_the_session() -> None:
     session = waiting()
     session.time_out(Timer.IDLE)
     heard_whole(session, QUESTION)
@@ -140,7 +140,7 @@ def test_a_cough_over_the_goodbye_does_not() -> None:
     assert EndSession(NOBODY_THERE) in commands
 
 
-def test_speech_at_the_very_end_of_the_goodbye_is_waited_for() -> None:
+def test_speech_at_the_very_end_of_the_goodbye_continues_the_session() -> None:
     session = waiting()
     session.time_out(Timer.IDLE)
     heard_whole(session, QUESTION)
@@ -153,7 +153,7 @@ def test_speech_at_the_very_end_of_the_goodbye_is_waited_for() -> None:
     assert session.state.presence is Presence.THERE
 
 
-def test_noise_does_not_prolong_the_wait() -> None:
+def test_noise_does_not_extend_the_idle_timeout() -> None:
     session = waiting()
     session.now_s += 100
     session.post(SpeechStarted(1))
@@ -164,7 +164,9 @@ def test_noise_does_not_prolong_the_wait() -> None:
 
 
 @pytest.mark.parametrize("sign", [InterruptPressed(), ConversationCleared(), RulingDisputed(1)])
-def test_a_button_is_a_sign_of_life(sign: InterruptPressed | ConversationCleared | RulingDisputed) -> None:
+def test_pressing_a_button_restarts_the_idle_timeout(
+    sign: InterruptPressed | ConversationCleared | RulingDisputed,
+) -> None:
     session = waiting()
     session.time_out(Timer.IDLE)
     heard_whole(session, QUESTION)
@@ -176,7 +178,7 @@ def test_a_button_is_a_sign_of_life(sign: InterruptPressed | ConversationCleared
     assert session.state.presence is Presence.THERE
 
 
-def test_so_is_typing() -> None:
+def test_typing_stops_the_idle_timeout() -> None:
     session = waiting()
     session.time_out(Timer.IDLE)
     heard_whole(session, QUESTION)
@@ -184,7 +186,7 @@ def test_so_is_typing() -> None:
     assert session.state.presence is Presence.THERE
 
 
-def test_a_session_that_nobody_closed_works_on() -> None:
+def test_a_session_that_was_not_closed_still_answers_after_the_goodbye() -> None:
     session = waiting()
     session.time_out(Timer.IDLE)
     heard_whole(session, QUESTION)
@@ -196,7 +198,7 @@ def test_a_session_that_nobody_closed_works_on() -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "es", "hi", "de", "fr", "it"])
-def test_it_speaks_the_sessions_language(language: str) -> None:
+def test_the_idle_question_and_the_goodbye_are_in_the_sessions_language(language: str) -> None:
     session = waiting(language=language)
     (start,) = session.time_out(Timer.IDLE)
     assert isinstance(start, StartReply)

@@ -50,7 +50,7 @@ def pausing(text: str, rules: Rules = EAGER) -> Session:
 # Over a reply -----------------------------------------------------------------------------------------------------
 
 
-def test_a_backchannel_resumes_at_the_pause_after_it() -> None:
+def test_playback_resumes_at_the_pause_after_a_backchannel() -> None:
     session = speaking()
     session.post(SpeechStarted(2), SpeechPaused(2, 1, 0.1))
     assert ResumePlayback(1) in session.post(PartialTranscript(2, "uh-huh", pause=1))
@@ -61,7 +61,7 @@ def test_a_backchannel_resumes_at_the_pause_after_it() -> None:
     assert session.state.history == (user("tell me a story"),)
 
 
-def test_who_speaks_on_after_a_backchannel_pauses_the_reply_again() -> None:
+def test_speech_that_goes_on_after_a_backchannel_pauses_playback_again() -> None:
     session = speaking()
     session.post(SpeechStarted(2), SpeechPaused(2, 1), PartialTranscript(2, "okay", pause=1))
     assert PausePlayback(1) in session.post(SpeechContinued(2))
@@ -69,14 +69,14 @@ def test_who_speaks_on_after_a_backchannel_pauses_the_reply_again() -> None:
     assert CancelReply(1) in session.post(PartialTranscript(2, "okay but what about tomorrow", pause=2))
 
 
-def test_words_known_before_the_pause_was_over_decide_nothing_after_it() -> None:
+def test_words_from_a_pause_decide_nothing_once_the_user_speaks_on() -> None:
     session = speaking()
     session.post(SpeechStarted(2), SpeechPaused(2, 1), SpeechContinued(2))
     session.post(PartialTranscript(2, "okay", pause=1))
     assert session.state.phase is Phase.PAUSED, "the user has said more than this"
 
 
-def test_clear_words_cancel_before_the_user_has_finished() -> None:
+def test_clear_words_cancel_the_reply_before_the_utterance_ends() -> None:
     session = speaking()
     session.post(SpeechStarted(2))
     assert CancelReply(1) in session.post(PartialTranscript(2, "tell me about the weather in"))
@@ -86,7 +86,7 @@ def test_clear_words_cancel_before_the_user_has_finished() -> None:
     assert commands == [StartReply(2, (user("tell me a story tell me about the weather in Paris"),))]
 
 
-def test_stop_on_a_partial_wants_no_reply_when_the_final_text_comes() -> None:
+def test_stop_in_a_partial_transcript_starts_no_reply_at_the_final_transcript() -> None:
     session = speaking()
     session.post(SpeechStarted(2), PartialTranscript(2, "stop"))
     assert session.state.interruption_status is InterruptionStatus.ACTIVE
@@ -96,7 +96,7 @@ def test_stop_on_a_partial_wants_no_reply_when_the_final_text_comes() -> None:
     assert session.state.last_reply == 1
 
 
-def test_stop_with_a_question_after_it_is_answered() -> None:
+def test_a_question_after_stop_is_answered() -> None:
     session = speaking()
     session.post(SpeechStarted(2), PartialTranscript(2, "stop"), ReplyEnded(1), SpeechEnded(2))
     session.post(FinalTranscript(2, "stop what time is it"))
@@ -105,7 +105,7 @@ def test_stop_with_a_question_after_it_is_answered() -> None:
     assert start.history[-1].text.endswith("what time is it")
 
 
-def test_what_was_cut_off_by_words_that_proved_to_be_none_is_asked_for() -> None:
+def test_the_bot_asks_again_if_the_interrupting_words_vanish_in_the_final_transcript() -> None:
     session = speaking()
     session.post(SentencePlayed(1, 0))
     session.post(SpeechStarted(2), PartialTranscript(2, "tell me about the weather in"), ReplyEnded(1), SpeechEnded(2))
@@ -115,7 +115,7 @@ def test_what_was_cut_off_by_words_that_proved_to_be_none_is_asked_for() -> None
     assert start.text == ask_again("en")
 
 
-def test_speech_without_a_word_keeps_the_reply_waiting_for_three_seconds() -> None:
+def test_playback_resumes_if_speech_shows_no_words_within_the_noise_timeout() -> None:
     session = speaking(streams=True)
     commands = session.post(SpeechStarted(2))
     assert session.state.rules.noise_timeout_s in [c.delay_s for c in commands if isinstance(c, StartTimer)]
@@ -124,14 +124,14 @@ def test_speech_without_a_word_keeps_the_reply_waiting_for_three_seconds() -> No
     assert CancelReply(1) in session.post(PartialTranscript(2, "tell me about the weather in"))
 
 
-def test_a_recogniser_that_shows_no_words_while_they_are_spoken_is_waited_for() -> None:
+def test_a_recogniser_without_partials_gets_the_whole_speech_timeout() -> None:
     session = speaking()
     commands = session.post(SpeechStarted(2))
     delays = [c.delay_s for c in commands if isinstance(c, StartTimer) and c.timer is Timer.DECISION]
     assert delays == [session.state.rules.speech_timeout_s]
 
 
-def test_one_speech_after_the_other_keeps_it_waiting_no_longer_than_that() -> None:
+def test_successive_utterances_pause_playback_no_longer_than_the_limit() -> None:
     session = speaking(streams=True)
     session.post(SpeechStarted(2))
     number = 2
@@ -146,7 +146,7 @@ def test_one_speech_after_the_other_keeps_it_waiting_no_longer_than_that() -> No
     assert 7 < session.now_s < 11
 
 
-def test_the_echo_of_a_reply_that_has_just_ended_is_no_answer() -> None:
+def test_an_echo_of_a_reply_that_has_just_ended_is_not_answered() -> None:
     session = speaking("It is raining in Paris.")
     session.post(WordsHeard(1, 0, 5), SentencePlayed(1, 0), PlaybackFinished(1), ReplyEnded(1))
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "raining in paris"))
@@ -157,14 +157,14 @@ def test_the_echo_of_a_reply_that_has_just_ended_is_no_answer() -> None:
     assert [type(c) for c in session.time_out(Timer.DEBOUNCE)] == [StartReply], "later it is the user"
 
 
-def test_yes_right_after_the_bot_has_ended_is_an_answer() -> None:
+def test_yes_right_after_the_end_of_the_bots_question_is_answered() -> None:
     session = speaking("Shall I tell you more?")
     session.post(SentencePlayed(1, 0), PlaybackFinished(1), ReplyEnded(1))
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "yes"))
     assert [type(c) for c in session.time_out(Timer.DEBOUNCE)] == [StartReply]
 
 
-def test_how_long_the_sound_outlasted_the_bot_is_known() -> None:
+def test_an_utterance_records_how_long_its_sound_outlasted_playback() -> None:
     session = speaking()
     session.post(SpeechStarted(2))
     paused_s = session.now_s
@@ -174,14 +174,14 @@ def test_how_long_the_sound_outlasted_the_bot_is_known() -> None:
     assert outlasted_s == pytest.approx(session.now_s - 0.3 - paused_s)
 
 
-def test_a_suspicion_pauses_the_reply_and_is_cleared() -> None:
+def test_suspected_speech_pauses_playback_until_the_suspicion_is_cleared() -> None:
     session = speaking()
     assert PausePlayback(1) in session.post(SpeechSuspected())
     assert ResumePlayback(1) in session.post(SpeechCleared())
     assert session.state.rulings == (), "nothing was decided"
 
 
-def test_a_suspicion_that_becomes_speech_is_one_pause() -> None:
+def test_suspected_speech_that_becomes_speech_pauses_playback_once() -> None:
     session = speaking()
     session.post(SpeechSuspected())
     commands = session.post(SpeechStarted(2))
@@ -191,13 +191,13 @@ def test_a_suspicion_that_becomes_speech_is_one_pause() -> None:
     assert ResumePlayback(1) in session.post(FinalTranscript(2, "uh-huh"))
 
 
-def test_a_suspicion_that_nobody_clears_ends() -> None:
+def test_suspected_speech_that_is_never_cleared_times_out() -> None:
     session = speaking()
     session.post(SpeechSuspected())
     assert ResumePlayback(1) in session.time_out(Timer.DECISION)
 
 
-def test_a_suspicion_matters_only_over_a_voice() -> None:
+def test_suspected_speech_matters_only_during_playback() -> None:
     session = Session()
     assert session.post(SpeechSuspected()) == []
     session.post(SpeechCleared())
@@ -208,7 +208,7 @@ def test_a_suspicion_matters_only_over_a_voice() -> None:
 # The user's turn --------------------------------------------------------------------------------------------------
 
 
-def test_an_eager_reply_is_made_in_the_pause_and_kept_back_until_the_turn_is_over() -> None:
+def test_a_preemptive_reply_is_made_in_the_pause_and_held_until_the_turn_ends() -> None:
     session = pausing("what time is it")
     assert session.state.last_reply == 1
     assert session.state.history == (), "not yet said"
@@ -221,14 +221,14 @@ def test_an_eager_reply_is_made_in_the_pause_and_kept_back_until_the_turn_is_ove
     assert session.state.phase is Phase.THINKING
 
 
-def test_the_commands_of_an_eager_reply() -> None:
+def test_a_preemptive_reply_starts_with_playback_paused() -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechPaused(1, 1))
     commands = session.post(PartialTranscript(1, "what time is it", pause=1))
     assert commands[-2:] == [StartReply(1, (user("what time is it"),), eager=True), PausePlayback(1)]
 
 
-def test_an_eager_reply_is_given_up_when_more_words_come() -> None:
+def test_a_preemptive_reply_is_cancelled_when_more_words_come() -> None:
     session = pausing("what time is it")
     assert session.post(SpeechContinued(1)) == [], "it may be a noise"
     assert CancelReply(1) in session.post(PartialTranscript(1, "what time is it in tokyo"))
@@ -239,33 +239,33 @@ def test_an_eager_reply_is_given_up_when_more_words_come() -> None:
     assert session.state.history == (user("what time is it in tokyo"),)
 
 
-def test_a_noise_in_the_pause_leaves_the_eager_reply_alone() -> None:
+def test_a_noise_in_the_pause_does_not_cancel_the_preemptive_reply() -> None:
     session = pausing("what time is it")
     session.post(SpeechContinued(1), SpeechPaused(1, 2, 0.1), PartialTranscript(1, "what time is it", pause=2))
     assert ResumePlayback(1) in session.post(SpeechEnded(1, 0.5))
     assert session.state.last_reply == 1
 
 
-def test_a_final_text_that_says_something_else_makes_the_reply_anew() -> None:
+def test_a_final_transcript_with_other_words_replaces_the_preemptive_reply() -> None:
     session = pausing("what time")
     session.post(SpeechContinued(1), SpeechEnded(1, 0.5))
     assert CancelReply(1) in session.post(FinalTranscript(1, "what time is it"))
     assert session.post(ReplyEnded(1)) == [StartReply(2, (user("what time is it"),))], "and at once, not eagerly"
 
 
-def test_nothing_is_begun_eagerly_after_an_unfinished_sentence() -> None:
+def test_an_unfinished_sentence_starts_no_preemptive_reply() -> None:
     session = pausing("I would like a coffee and")
     assert session.state.last_reply == 0
     assert session.state.utterances[0].patience_s == EAGER.patience.incomplete_s
 
 
-def test_eager_replies_can_be_switched_off() -> None:
+def test_preemptive_replies_can_be_switched_off() -> None:
     session = pausing("what time is it", Rules(eager_replies=False))
     assert session.state.last_reply == 0
     assert StartReply(1, (user("what time is it"),)) in session.post(SpeechEnded(1, 0.5))
 
 
-def test_an_eager_reply_may_be_interrupted_typed_over_and_cleared() -> None:
+def test_the_interrupt_button_typing_and_clearing_cancel_a_preemptive_reply() -> None:
     for input, started in ((InterruptPressed(), 0), (TextTyped("hello"), 1), (ConversationCleared(), 0)):
         session = pausing("what time is it")
         assert CancelReply(1) in session.post(input)
@@ -276,7 +276,7 @@ def test_an_eager_reply_may_be_interrupted_typed_over_and_cleared() -> None:
             assert "what time is it" in session.state.reply.asked, "nothing said is lost"
 
 
-def test_the_steps_of_an_eager_turn_are_timed() -> None:
+def test_the_steps_of_a_turn_with_a_preemptive_reply_are_timed() -> None:
     session = pausing("what time is it")
     session.answer_quietly("It is ten.")
     session.post(SpeechEnded(1, 0.5))
@@ -293,14 +293,14 @@ def test_the_steps_of_an_eager_turn_are_timed() -> None:
     ("text", "silence_s"),
     [("I want to", EAGER.patience.incomplete_s), ("what time is it", EAGER.patience.complete_s)],
 )
-def test_the_words_set_how_much_silence_ends_the_turn(text: str, silence_s: float) -> None:
+def test_the_words_set_the_endpointing_delay_once(text: str, silence_s: float) -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1))
     assert SetPatience(1, silence_s) in session.post(PartialTranscript(1, text))
     assert not any(isinstance(c, SetPatience) for c in session.post(PartialTranscript(1, text))), "once is enough"
 
 
-def test_an_unfinished_sentence_is_waited_for_even_after_its_end() -> None:
+def test_an_unfinished_sentence_extends_the_debounce_after_the_utterance_ends() -> None:
     """As with a recogniser that tells its words only then."""
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechEnded(1, 0.5))
@@ -313,7 +313,7 @@ def test_an_unfinished_sentence_is_waited_for_even_after_its_end() -> None:
     assert session.state.history == (user("I would like a coffee and a tea please"),)
 
 
-def test_an_unfinished_sentence_whose_words_come_too_late_is_answered_at_once() -> None:
+def test_an_unfinished_sentence_transcribed_late_is_answered_at_once() -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechEnded(1, 0.5))
     session.now_s += EAGER.patience.incomplete_s
@@ -321,7 +321,7 @@ def test_an_unfinished_sentence_whose_words_come_too_late_is_answered_at_once() 
     assert StartReply(1, (user("I would like a coffee and"),)) in commands
 
 
-def test_a_turn_that_sounds_over_is_not_waited_for_whatever_its_words() -> None:
+def test_a_turn_that_sounds_over_gets_a_short_endpointing_delay_whatever_its_words() -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, SPOKEN))
     told = session.post(PartialTranscript(1, "I would like a coffee and", pause=1, turn_over=True))
@@ -329,14 +329,14 @@ def test_a_turn_that_sounds_over_is_not_waited_for_whatever_its_words() -> None:
     assert SetPatience(1, EAGER.turn_over_s) in told
 
 
-def test_words_that_come_after_the_end_set_no_patience() -> None:
+def test_words_that_come_after_the_utterance_set_no_endpointing_delay() -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechEnded(1, 0.5))
     assert session.post(PartialTranscript(1, "I would like a coffee and")) == []
     assert session.state.utterances[0].text == "I would like a coffee and"
 
 
-def test_speech_of_which_no_words_came_makes_the_bot_ask_again_twice_and_no_more() -> None:
+def test_the_bot_asks_again_at_most_twice_when_speech_yields_no_words() -> None:
     session = Session(EAGER)
     for number in (1, 2):
         session.post(SpeechStarted(number), SpeechEnded(number, 0.5, SPOKEN))
@@ -350,13 +350,13 @@ def test_speech_of_which_no_words_came_makes_the_bot_ask_again_twice_and_no_more
     assert session.state.is_idle
 
 
-def test_a_short_noise_makes_nobody_ask() -> None:
+def test_the_bot_does_not_ask_again_after_a_short_noise() -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechEnded(1, 0.5, Speech(duration_s=0.3)), FinalTranscript(1, ""))
     assert session.state.is_idle
 
 
-def test_words_that_waited_are_answered_and_not_asked_for() -> None:
+def test_the_bot_answers_waiting_words_instead_of_asking_again() -> None:
     session = Session(Rules(eager_replies=False))
     session.post(SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "what time is it"))
     session.post(SpeechStarted(2), SpeechEnded(2, 0.0, SPOKEN), FinalTranscript(2, ""))
@@ -368,7 +368,7 @@ def test_words_that_waited_are_answered_and_not_asked_for() -> None:
 # Verdicts ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_verdict_can_be_disputed_and_that_taken_back() -> None:
+def test_a_verdict_can_be_disputed_and_the_dispute_withdrawn() -> None:
     session = speaking()
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "uh-huh"))
     (ruling,) = session.state.rulings
@@ -380,7 +380,7 @@ def test_a_verdict_can_be_disputed_and_that_taken_back() -> None:
     assert [each.disputed for each in session.state.rulings] == [False]
 
 
-def test_a_verdict_keeps_what_it_was_based_on() -> None:
+def test_a_verdict_records_the_context_of_the_decision() -> None:
     session = speaking("Shall I go on?", "There is more.")
     session.post(SentencePlayed(1, 0), WordsHeard(1, 1, 2))
     session.post(
@@ -392,7 +392,7 @@ def test_a_verdict_keeps_what_it_was_based_on() -> None:
     assert (context.language, context.speech.duration_s) == ("en", 1.0)
 
 
-def test_no_more_is_waited_for_what_let_the_bot_go_on() -> None:
+def test_an_utterance_dismissed_as_echo_gets_a_short_endpointing_delay() -> None:
     """The recogniser has made an unfinished sentence of an echo: what follows must be an utterance of its own."""
     session = speaking()
     session.post(SpeechStarted(2), SpeechPaused(2, 1, speech=Speech(duration_s=0.5, echo=0.9)))
@@ -403,7 +403,7 @@ def test_no_more_is_waited_for_what_let_the_bot_go_on() -> None:
     assert SetPatience(2, patience.complete_s) in told
 
 
-def test_a_sound_that_is_surely_the_bots_own_needs_no_words() -> None:
+def test_a_sound_that_is_surely_echo_resumes_playback_before_any_words_come() -> None:
     session = speaking()
     session.post(SpeechStarted(2))
     echo = Speech(duration_s=0.4, echo=0.9)
@@ -414,13 +414,13 @@ def test_a_sound_that_is_surely_the_bots_own_needs_no_words() -> None:
     assert len(session.state.rulings) == 1
 
 
-def test_a_user_who_is_as_brief_but_another_voice_is_waited_for() -> None:
+def test_a_brief_sound_that_is_no_echo_keeps_playback_paused() -> None:
     session = speaking()
     session.post(SpeechStarted(2), SpeechPaused(2, 1, 0.1, Speech(duration_s=0.4, echo=0.1)))
     assert session.state.phase is Phase.PAUSED
 
 
-def test_nothing_heard_means_no_context() -> None:
+def test_a_verdict_before_playback_has_no_sentence_as_context() -> None:
     session = Session(Rules(eager_replies=False))
     session.ask()
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "mm-hmm"))

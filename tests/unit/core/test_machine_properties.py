@@ -308,7 +308,9 @@ RULES = st.sampled_from(
 
 @given(RULES, st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=60))
 @settings(max_examples=1500, deadline=None)
-def test_plausible_scripts(rules: Rules, script: list[tuple[str, str, int]]) -> None:
+def test_a_session_with_plausible_events_keeps_its_invariants_and_ends_idle(
+    rules: Rules, script: list[tuple[str, str, int]]
+) -> None:
     world = World(State(rules=rules))
     for what, text, pick in script:
         world.happen(what, text, pick)
@@ -319,7 +321,7 @@ def test_plausible_scripts(rules: Rules, script: list[tuple[str, str, int]]) -> 
 
 @given(RULES, st.lists(ANY_INPUT, max_size=60))
 @settings(max_examples=1000, deadline=None)
-def test_any_order_of_any_inputs(rules: Rules, script: list[Input]) -> None:
+def test_a_session_with_arbitrary_inputs_keeps_its_invariants_and_ends_idle(rules: Rules, script: list[Input]) -> None:
     world = World(State(rules=rules))
     for each in [SessionStarted(), *script]:
         world.post(each)
@@ -329,7 +331,7 @@ def test_any_order_of_any_inputs(rules: Rules, script: list[Input]) -> None:
 
 @given(st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=40))
 @settings(max_examples=300, deadline=None)
-def test_nothing_the_user_typed_is_lost(script: list[tuple[str, str, int]]) -> None:
+def test_no_text_typed_by_the_user_is_lost(script: list[tuple[str, str, int]]) -> None:
     world = World()
     typed: list[str] = []
     for index, (what, text, pick) in enumerate(script):

@@ -57,7 +57,7 @@ def ends(commands: list[Command]) -> list[EndSession]:
     return [command for command in commands if isinstance(command, EndSession)]
 
 
-def test_the_session_ends_when_the_sentence_has_been_heard() -> None:
+def test_the_session_ends_once_the_refusal_was_heard() -> None:
     session = refused()
     assert session.state.phase is Phase.SPEAKING
     assert heard_out(session) == [END]
@@ -65,13 +65,13 @@ def test_the_session_ends_when_the_sentence_has_been_heard() -> None:
     assert Timer.IDLE not in dict(session.state.timers), "nobody is waited for"
 
 
-def test_it_counts_as_no_answered_turn() -> None:
+def test_a_refusal_counts_as_no_answered_turn() -> None:
     session = refused()
     heard_out(session)
     assert session.state.turns == ()
 
 
-def test_who_talks_over_it_is_heard_but_not_answered() -> None:
+def test_speech_over_the_refusal_is_recorded_but_not_answered() -> None:
     session = refused()
     session.post(WordsHeard(1, 0, 4), SpeechStarted(2), SpeechEnded(2))
     commands = session.post(FinalTranscript(2, "but what about tomorrow"))
@@ -86,20 +86,20 @@ def test_who_talks_over_it_is_heard_but_not_answered() -> None:
     )
 
 
-def test_a_backchannel_over_it_changes_nothing() -> None:
+def test_a_backchannel_over_the_refusal_changes_nothing() -> None:
     session = refused()
     session.post(WordsHeard(1, 0, 4), SpeechStarted(2), SpeechEnded(2))
     assert ResumePlayback(1) in session.post(FinalTranscript(2, "uh-huh"))
     assert ends(heard_out(session)) == [END]
 
 
-def test_the_session_ends_when_it_is_silenced_by_a_button() -> None:
+def test_the_session_ends_when_the_interrupt_button_silences_the_refusal() -> None:
     session = refused()
     session.post(InterruptPressed())
     assert session.post(ReplyEnded(1)) == [END]
 
 
-def test_the_session_ends_even_if_the_sentence_has_no_sound() -> None:
+def test_the_session_ends_even_if_the_refusal_has_no_audio() -> None:
     session = Session()
     session.ask("what is new")
     session.post(ReplyRefused(1, REASON), TextEnded(1))
@@ -107,7 +107,7 @@ def test_the_session_ends_even_if_the_sentence_has_no_sound() -> None:
     assert session.state.history == (user("what is new"),)
 
 
-def test_a_sentence_that_gave_way_before_it_was_heard_is_said_to_all_the_words() -> None:
+def test_words_said_before_the_refusal_is_heard_join_the_question_and_are_refused() -> None:
     session = Session()
     session.ask("what is new")
     session.post(ReplyRefused(1, REASON), SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "in Paris"))
@@ -119,7 +119,7 @@ def test_a_sentence_that_gave_way_before_it_was_heard_is_said_to_all_the_words()
     assert heard_out(session) == [END]
 
 
-def test_one_that_was_begun_early_for_other_words_is_thrown_away() -> None:
+def test_a_refused_preemptive_reply_is_discarded_when_more_words_come() -> None:
     session = Session(Rules())
     session.post(SpeechStarted(1), SpeechPaused(1, 1), PartialTranscript(1, "what is new", pause=1))
     assert session.state.last_reply == 1
@@ -132,14 +132,14 @@ def test_one_that_was_begun_early_for_other_words_is_thrown_away() -> None:
     assert session.state.refused is None
 
 
-def test_what_is_typed_to_a_session_that_nobody_closed_is_kept_and_ends_it_again() -> None:
+def test_text_typed_after_the_refusal_is_recorded_and_ends_the_session_again() -> None:
     session = refused()
     heard_out(session)
     assert ends(session.post(TextTyped("hello?"))) == [END]
     assert session.state.history[-1] == user("hello?")
 
 
-def test_a_noise_in_a_session_that_nobody_closed_does_not_end_it_again() -> None:
+def test_a_noise_after_the_refusal_does_not_end_the_session_again() -> None:
     session = refused()
     assert heard_out(session) == [END]
     commands = session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, ""))
@@ -157,7 +157,7 @@ def test_late_inputs_of_a_reply_that_is_over_change_nothing() -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "es", "hi", "de", "fr"])
-def test_it_says_when_the_bot_is_back_in_each_language(language: str) -> None:
+def test_the_refusal_says_in_each_language_when_the_bot_is_back(language: str) -> None:
     begin = NO_ANSWERS_LEFT[language].split("{")[0]
     later, soon = no_answers_left(language, 4.2 * 3_600), no_answers_left(language, 600)
     assert later.startswith(begin)
@@ -166,6 +166,6 @@ def test_it_says_when_the_bot_is_back_in_each_language(language: str) -> None:
     assert "{" not in later + soon
 
 
-def test_a_language_that_it_does_not_know_is_english() -> None:
+def test_the_refusal_falls_back_to_english_in_an_unknown_language() -> None:
     assert no_answers_left("it", 3_601) == no_answers_left("en", 7_200)
     assert "about 2 hours" in no_answers_left("it", 3_601)

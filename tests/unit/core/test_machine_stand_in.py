@@ -61,11 +61,13 @@ def answered(*served: EngineServed, session: Session | None = None) -> Session:
         ((EngineServed(Stage.TTS, "espeak", ("gtts: no",)),), ""),
     ],
 )
-def test_the_last_answer_that_was_heard_decides(served: tuple[EngineServed, ...], then: str) -> None:
+def test_the_next_request_names_the_fallback_model_of_the_last_heard_answer(
+    served: tuple[EngineServed, ...], then: str
+) -> None:
     assert stood_in(answered(*served)) == then
 
 
-def test_who_has_not_heard_its_first_sentence_does_not_know() -> None:
+def test_a_fallback_whose_first_sentence_was_cut_short_is_not_named() -> None:
     session = Session()
     session.ask()
     session.post(RULES)
@@ -74,7 +76,7 @@ def test_who_has_not_heard_its_first_sentence_does_not_know() -> None:
     assert stood_in(session) == ""
 
 
-def test_who_has_heard_it_and_interrupts_knows() -> None:
+def test_a_fallback_interrupted_after_its_first_sentence_is_named() -> None:
     session = Session()
     session.ask()
     session.post(RULES)
@@ -83,7 +85,7 @@ def test_who_has_heard_it_and_interrupts_knows() -> None:
     assert stood_in(session) == "offline"
 
 
-def test_an_answer_that_was_begun_early_and_thrown_away_told_nobody() -> None:
+def test_a_discarded_preemptive_reply_records_no_fallback() -> None:
     session = Session(Rules())
     session.post(SpeechStarted(1), SpeechPaused(1, 1), PartialTranscript(1, "what time is it", pause=1), RULES)
     session.answer_quietly("My language model is away just now.")
@@ -91,7 +93,7 @@ def test_an_answer_that_was_begun_early_and_thrown_away_told_nobody() -> None:
     assert session.state.stood_in == ""
 
 
-def test_words_of_the_bots_own_between_two_answers_change_nothing() -> None:
+def test_a_fixed_sentence_between_two_answers_does_not_change_the_named_fallback() -> None:
     session = answered(RULES)
     session.state = replace(session.state, ask_again=True)
     session.post(EngineServed(Stage.STT, "moonshine"))

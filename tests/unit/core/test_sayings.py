@@ -13,14 +13,14 @@ SAYINGS = [apology, ask_again, still_there, goodbye]
 
 
 @pytest.mark.parametrize("saying", SAYINGS)
-def test_each_language_has_words_of_its_own(saying: Callable[[str], str]) -> None:
+def test_each_language_has_its_own_fixed_sentences(saying: Callable[[str], str]) -> None:
     texts = [saying(language) for language in LANGUAGES]
     assert all(texts)
     assert len(set(texts)) == len(LANGUAGES)
 
 
 @pytest.mark.parametrize("saying", SAYINGS)
-def test_a_language_that_is_not_known_is_english(saying: Callable[[str], str]) -> None:
+def test_an_unknown_language_falls_back_to_english(saying: Callable[[str], str]) -> None:
     assert saying("it") == saying("en")
 
 
@@ -28,5 +28,5 @@ def test_a_language_that_is_not_known_is_english(saying: Callable[[str], str]) -
     ("duration_s", "said"),
     [(0, "less than an hour"), (3_600, "less than an hour"), (3_601, "about 2 hours"), (7_200, "about 2 hours")],
 )
-def test_a_wait_is_said_in_whole_hours_and_rather_too_long(duration_s: float, said: str) -> None:
+def test_a_duration_is_rounded_up_to_whole_hours(duration_s: float, said: str) -> None:
     assert about("en", duration_s) == said

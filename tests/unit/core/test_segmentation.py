@@ -66,7 +66,7 @@ def test_sentences_end_where_a_reader_would_end_them(language: str, text: str) -
     assert sentences(text.replace("|", "" if language == "zh" else " "), language) == expected
 
 
-def test_lines_end_sentences_unless_the_text_merely_wraps() -> None:
+def test_a_line_break_ends_a_sentence_unless_the_text_merely_wraps() -> None:
     text = "# The plan\nfirst of all\nwe wait\n\nthen this\n- one\n- two\n| a | b |\n|---|---|\n| c | d |\nEnd"
     assert sentences(text) == [
         "# The plan",
@@ -80,5 +80,5 @@ def test_lines_end_sentences_unless_the_text_merely_wraps() -> None:
     ]
 
 
-def test_the_number_of_an_item_stays_with_the_text_on_the_line_below_it() -> None:
+def test_a_list_number_stays_with_the_text_on_the_next_line() -> None:
     assert sentences("1.\nWait here.\n2.\nGo home.") == ["1.\nWait here.", "2.\nGo home."]

@@ -77,12 +77,12 @@ def test_a_code_block_is_one_batch_and_is_not_read_aloud() -> None:
         ("```\nx\n``` So", "```\nx\n``` S"),
     ],
 )
-def test_a_sentence_leaves_with_the_first_letter_of_the_next(text: str, released_at: str) -> None:
+def test_a_sentence_is_released_as_soon_as_the_next_one_has_begun(text: str, released_at: str) -> None:
     (chars, _), *_ = released_by(text, 1, SentenceBatcher(first_clause_chars=0))
     assert text[:chars] == released_at
 
 
-def test_the_first_clause_leaves_early_once_enough_follows() -> None:
+def test_the_first_clause_is_released_early_once_enough_text_follows() -> None:
     text = "To be perfectly honest with you, I would wait until tomorrow, or perhaps even longer. Goodbye."
     batcher = SentenceBatcher(first_clause_chars=24)
     ((chars, first),) = released_by(text[:60], 1, batcher)
@@ -100,11 +100,11 @@ def test_the_first_clause_leaves_early_once_enough_follows() -> None:
         "Short. But then, on the other hand, I would rather not go there.",
     ],
 )
-def test_a_clause_does_not_leave_early_if_it_is_short_or_leaves_little_behind(text: str) -> None:
+def test_a_short_clause_or_one_with_little_after_it_is_not_released_early(text: str) -> None:
     assert texts([text], first_clause_chars=24) == sentences(text)
 
 
-def test_a_long_sentence_leaves_in_parts_before_it_has_ended() -> None:
+def test_a_long_sentence_is_released_in_parts_before_its_end() -> None:
     released = list(released_by("and on " * 100, 4, SentenceBatcher(max_chars=70)))
     assert [len(batch.text) for _, batch in released][:2] == [69, 69]
     assert released[0][0] <= 80
@@ -120,7 +120,7 @@ def held_after(text: str) -> SentenceBatcher:
     return batcher
 
 
-def test_a_whole_sentence_need_not_wait_for_the_next_one() -> None:
+def test_finish_sentence_releases_a_whole_sentence_at_once() -> None:
     batcher = held_after("Hello there. How are you?")
     assert batcher.held.strip() == "How are you?"
     assert batcher.finish_sentence() == [Batch("How are you?", "How are you?")]
@@ -129,21 +129,21 @@ def test_a_whole_sentence_need_not_wait_for_the_next_one() -> None:
 
 
 @pytest.mark.parametrize("text", ["", " \n", "How are", "How are you? I", "It is 3.", "I met Dr.", "Look at `a."])
-def test_what_may_go_on_is_no_whole_sentence(text: str) -> None:
+def test_finish_sentence_releases_no_text_that_may_go_on(text: str) -> None:
     batcher = held_after(text)
     held = batcher.held
     assert batcher.finish_sentence() == []
     assert batcher.held == held
 
 
-def test_after_a_sentence_that_left_early_no_clause_does() -> None:
+def test_no_clause_is_released_early_after_finish_sentence() -> None:
     batcher = SentenceBatcher(first_clause_chars=5)
     batcher.push("Hello there.")
     assert [batch.text for batch in batcher.finish_sentence()] == ["Hello there."]
     assert batcher.push(" If you ask me, I would rather wait until tomorrow") == []
 
 
-def test_whole_words_may_leave_before_their_sentence_has_ended() -> None:
+def test_finish_words_releases_the_whole_words_of_an_unfinished_sentence() -> None:
     batcher = held_after("Yes. I would rather wa")
     assert batcher.finish_words() == [Batch("I would rather", "I would rather")]
     assert batcher.held == "wa"
@@ -153,13 +153,13 @@ def test_whole_words_may_leave_before_their_sentence_has_ended() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "Ye", "— ye", "\n\n"])
-def test_without_a_whole_word_nothing_leaves(text: str) -> None:
+def test_finish_words_releases_nothing_without_a_whole_word(text: str) -> None:
     batcher = held_after(text)
     assert batcher.finish_words() == []
     assert batcher.held == text
 
 
-def test_what_is_a_sentence_once_the_words_before_it_have_left_leaves_with_them() -> None:
+def test_finish_words_also_releases_a_sentence_completed_by_the_release() -> None:
     batcher = held_after("It is `foo bar。x")
     assert [batch.text for batch in batcher.finish_words()] == ["It is `foo", "bar。"]
     assert batcher.held == "x"
@@ -176,7 +176,7 @@ def test_what_is_a_sentence_once_the_words_before_it_have_left_leaves_with_them(
     language=st.sampled_from(LANGUAGES),
     first_clause_chars=st.sampled_from([0, 5, 24]),
 )
-def test_batches_and_when_they_leave_do_not_depend_on_the_chunking(
+def test_batches_and_their_release_do_not_depend_on_the_chunking(
     text: str, cuts: list[int], max_chars: int, language: str, first_clause_chars: int
 ) -> None:
     by_char = SentenceBatcher(max_chars, language, first_clause_chars)
@@ -214,7 +214,7 @@ def test_no_text_is_lost_and_every_batch_can_be_spoken(text: str, max_chars: int
     language=st.sampled_from(LANGUAGES),
 )
 @example([("```\nfoo bar。x", "finish_words")], "en")
-def test_no_text_is_lost_if_a_part_of_it_leaves_early(tokens: list[tuple[str, str]], language: str) -> None:
+def test_early_release_loses_no_text(tokens: list[tuple[str, str]], language: str) -> None:
     batcher = SentenceBatcher(60, language, 24)
     made: list[Batch] = []
     for token, then in tokens:
@@ -230,7 +230,7 @@ def test_no_text_is_lost_if_a_part_of_it_leaves_early(tokens: list[tuple[str, st
 
 @settings(max_examples=200, deadline=None)
 @given(text=TEXTS, language=st.sampled_from(LANGUAGES))
-def test_batches_without_limits_are_the_sentences(text: str, language: str) -> None:
+def test_batches_without_limits_are_whole_sentences(text: str, language: str) -> None:
     assert without_space("".join(sentences(text, language))) == without_space(text)
     made = texts([text], language=language)
     joined = iter(sentences(text, language))
@@ -260,18 +260,18 @@ def test_a_sentence_that_is_too_long_is_cut_at_the_best_place(text: str, expecte
     assert texts([text], max_chars=50) == expected.split("|")
 
 
-def test_no_letter_is_cut_from_its_marks() -> None:
+def test_a_letter_is_never_cut_from_its_combining_marks() -> None:
     assert texts(["कि" * 60], max_chars=41, language="hi") == ["कि" * 20] * 3
 
 
-def test_what_cannot_be_cut_ends_in_an_ellipsis_in_speech_only() -> None:
+def test_an_address_that_cannot_be_cut_ends_in_an_ellipsis_in_speech_only() -> None:
     address = "https://" + "very-" * 20 + "long.example/"
     (made,) = batches([address], SentenceBatcher(max_chars=40))
     assert made.text == address
     assert made.speech == "very-very-very-very-very-very-very-very…"
 
 
-def test_the_words_for_code_fit_into_the_smallest_batch() -> None:
+def test_the_sentence_spoken_for_code_fits_into_the_smallest_batch() -> None:
     assert all(len(language_of(code).code) <= LEAST_MAX_CHARS for code in LANGUAGES)
     with pytest.raises(ValueError, match="40 characters"):
         SentenceBatcher(max_chars=LEAST_MAX_CHARS - 1)
@@ -280,14 +280,14 @@ def test_the_words_for_code_fit_into_the_smallest_batch() -> None:
 # --- little to say ----------------------------------------------------------------------------------------------------
 
 
-def test_markup_and_emoji_alone_go_with_their_neighbour() -> None:
+def test_markup_and_emoji_without_words_join_the_neighbouring_sentence() -> None:
     assert batches("😊\n\nHi!\n\n---\n\nBye. 👋", SentenceBatcher()) == [
         Batch("😊\n\nHi!", "Hi!"),
         Batch("---\n\nBye. 👋", "Bye."),
     ]
 
 
-def test_pictures_before_a_long_sentence_make_no_batch_of_their_own() -> None:
+def test_emoji_before_a_long_sentence_make_no_batch_of_their_own() -> None:
     made = batches(["😊 " * 20 + "— " + "word " * 20], SentenceBatcher(max_chars=LEAST_MAX_CHARS))
     assert [batch.speech for batch in made] == [" ".join(["word"] * count) for count in (8, 8, 4)]
 
@@ -296,11 +296,11 @@ def test_pictures_before_a_long_sentence_make_no_batch_of_their_own() -> None:
     ("reply", "speech"),
     [("👍🏽", "thumbs up sign"), ("?!", "question mark, exclamation mark"), ("\u200b", "symbol"), ("<br>", "br")],
 )
-def test_a_reply_without_words_is_named(reply: str, speech: str) -> None:
+def test_a_reply_without_words_is_spoken_as_the_names_of_its_symbols(reply: str, speech: str) -> None:
     assert batches([reply], SentenceBatcher()) == [Batch(reply, speech)]
 
 
-def test_a_reply_of_nothing_gives_nothing_and_the_batcher_can_be_used_again() -> None:
+def test_an_empty_reply_gives_no_batch_and_the_batcher_can_be_used_again() -> None:
     batcher = SentenceBatcher()
     assert batches(["", " \n"], batcher) == []
     assert batches(["Half a sen"], batcher) == [Batch("Half a sen", "Half a sen")]

@@ -50,7 +50,7 @@ def speech(text: str, language: str = "en") -> str:
         ("Use ```x = 1``` inline.", "Use x = 1 inline."),
     ],
 )  # fmt: skip
-def test_markup_becomes_speech(written: str, said: str) -> None:
+def test_markup_and_symbols_become_speakable_text(written: str, said: str) -> None:
     assert speech(written) == said
 
 
@@ -63,7 +63,7 @@ def test_markup_becomes_speech(written: str, said: str) -> None:
         ("xx", "ejemplo dot es The code is on the screen."),
     ],
 )
-def test_what_is_added_is_in_the_language_spoken(language: str, said: str) -> None:
+def test_added_words_are_in_the_language_of_the_reply(language: str, said: str) -> None:
     assert speech("https://ejemplo.es/a\n```\nx = 1\n```", language) == said
 
 

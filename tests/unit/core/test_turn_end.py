@@ -138,13 +138,13 @@ def labelled(cases: dict[tuple[str, Completeness], str]) -> list[tuple[str, str,
 LABELLED = labelled(CASES)
 
 
-def test_at_least_95_percent_of_the_cases_are_judged_right() -> None:
+def test_at_least_95_percent_of_the_first_set_are_judged_right() -> None:
     assert len(LABELLED) >= 150
     wrong = [case for case in LABELLED if completeness(case[1], case[0]) is not case[2]]
     assert len(wrong) <= 0.05 * len(LABELLED), wrong
 
 
-def test_so_is_the_second_set() -> None:
+def test_at_least_95_percent_of_the_second_set_are_judged_right() -> None:
     cases = labelled(SECOND)
     assert len(cases) >= 130
     wrong = [case for case in cases if completeness(case[1], case[0]) is not case[2]]
@@ -152,7 +152,9 @@ def test_so_is_the_second_set() -> None:
 
 
 @pytest.mark.parametrize(("language", "text", "label"), LABELLED + labelled(SECOND))
-def test_what_is_open_is_never_called_finished_nor_the_reverse(language: str, text: str, label: Completeness) -> None:
+def test_an_incomplete_text_is_never_judged_complete_nor_the_reverse(
+    language: str, text: str, label: Completeness
+) -> None:
     opposite = {
         Completeness.COMPLETE: Completeness.INCOMPLETE,
         Completeness.INCOMPLETE: Completeness.COMPLETE,
@@ -175,44 +177,44 @@ def test_what_is_open_is_never_called_finished_nor_the_reverse(language: str, te
         ("...", 0.704, "no words yet"),
     ],
 )
-def test_the_silence_waited_for_has_a_reason(text: str, silence_s: float, reason: str) -> None:
+def test_the_words_set_the_endpointing_delay_and_its_reason(text: str, silence_s: float, reason: str) -> None:
     assert patience_s(text, RULES, "en") == (silence_s, reason)
 
 
-def test_a_full_stop_is_not_believed_after_a_word_that_cant_be_the_last() -> None:
+def test_a_full_stop_after_a_word_that_cannot_be_the_last_is_not_trusted() -> None:
     assert completeness("I went to the.", "en") is Completeness.UNKNOWN
     assert completeness("Um.", "en") is Completeness.INCOMPLETE
 
 
-def test_only_the_last_sentence_counts() -> None:
+def test_only_the_last_sentence_decides_whether_a_text_is_complete() -> None:
     assert completeness("What time is it? And", "en") is Completeness.INCOMPLETE
     assert completeness("I went to. What time is it", "en") is Completeness.COMPLETE
 
 
-def test_a_telephone_number_is_waited_for_until_it_is_long_enough() -> None:
+def test_a_telephone_number_is_incomplete_until_it_has_seven_digits() -> None:
     digits = ["five", "five", "five", "one", "two", "three", "four"]
     judged = [completeness(" ".join(digits[:count]), "en") for count in range(2, 8)]
     assert judged == [Completeness.INCOMPLETE] * 5 + [Completeness.UNKNOWN]
 
 
-def test_capitals_and_apostrophes_change_nothing() -> None:
+def test_capitals_and_curly_apostrophes_do_not_change_the_completeness() -> None:
     assert completeness("WHAT’S YOUR NAME", "en") is completeness("what's your name", "en")
 
 
 @pytest.mark.parametrize("word", ["bye", "yes", "please", "maybe", "and", "five", "um", "what", "a"])
-def test_endless_repetition_is_judged_as_fast_as_anything(word: str) -> None:
+def test_a_text_of_thousands_of_repeated_words_is_judged(word: str) -> None:
     assert completeness(f"{word} " * 3000 + "x", "en") in Completeness
 
 
 @pytest.mark.parametrize("language", ["ja", "", "xx-YY"])
-def test_of_an_unknown_language_only_punctuation_is_believed(language: str) -> None:
+def test_only_punctuation_decides_completeness_in_an_unknown_language(language: str) -> None:
     assert completeness("and", language) is Completeness.UNKNOWN
     assert completeness("what?", language) is Completeness.COMPLETE
     assert completeness("well,", language) is Completeness.INCOMPLETE
 
 
 @given(st.text(max_size=60), st.sampled_from(LANGUAGES))
-def test_any_text_is_judged(text: str, language: str) -> None:
+def test_any_text_gets_an_endpointing_delay_and_a_reason(text: str, language: str) -> None:
     silence_s, reason = patience_s(text, RULES, language)
     assert silence_s in (RULES.complete_s, RULES.unknown_s, RULES.incomplete_s)
     assert reason
@@ -227,16 +229,16 @@ def test_any_text_is_judged(text: str, language: str) -> None:
         ("what would you", "“would you” needs more"),
     ],
 )
-def test_the_same_last_words_leave_one_sentence_open_and_not_another(text: str, reason: str) -> None:
+def test_the_whole_sentence_decides_whether_the_last_words_need_more(text: str, reason: str) -> None:
     assert patience_s(text, RULES, "en")[1] == reason
 
 
-def test_a_pronoun_alone_is_open_only_if_it_waits_for_a_verb() -> None:
+def test_a_lone_pronoun_is_incomplete_only_if_it_needs_a_verb() -> None:
     assert completeness("he", "en") is Completeness.INCOMPLETE
     assert completeness("you", "en") is Completeness.UNKNOWN
 
 
-def test_where_more_silence_is_needed_all_words_wait_in_proportion() -> None:
+def test_scaled_rules_lengthen_every_endpointing_delay_in_proportion() -> None:
     longer = RULES.scaled(1.0)
     for text in ("what time is it", "i like music", "i went to the"):
         assert patience_s(text, longer, "en")[0] == pytest.approx(2 * patience_s(text, RULES, "en")[0])

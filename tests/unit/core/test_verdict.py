@@ -57,7 +57,7 @@ def test_a_word_that_may_have_been_a_backchannel_lets_the_bot_go_on() -> None:
 
 
 @pytest.mark.parametrize("text", ["stop", "no", "um no", "who", "what now", "tell me", "okay wait"])
-def test_what_must_not_be_missed_is_never_taken_for_a_backchannel(text: str) -> None:
+def test_a_stop_word_refusal_question_or_request_is_never_judged_a_backchannel(text: str) -> None:
     assert ruled(text, replace(TALKING, backchannel="Yeah."))[0] is Decision.REGENERATE
 
 
@@ -76,41 +76,41 @@ def test_noises_let_the_bot_go_on(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["book it", "token", "okay stop that and listen", "what time is it", "no", "rightly so", "I see a problem"]
 )
-def test_whole_words_count_and_not_their_parts(text: str) -> None:
+def test_a_text_that_is_not_entirely_a_backchannel_interrupts_and_is_answered(text: str) -> None:
     verdict = judge(text, TALKING, final=True)
     assert verdict.decision is Decision.REGENERATE
     assert verdict.answer
 
 
 @pytest.mark.parametrize("text", ["yes", "Okay.", "yeah sure", "go ahead", "no", "that'd be great"])
-def test_after_a_question_they_are_answers(text: str) -> None:
+def test_a_short_reply_after_the_bots_question_is_an_answer(text: str) -> None:
     assert ruled(text, ASKING) == (Decision.REGENERATE, "answer")
 
 
 @pytest.mark.parametrize("text", ["hm", "uh", "oh", "um, well", "haha"])
-def test_a_sound_of_listening_is_no_answer_even_then(text: str) -> None:
+def test_a_listening_sound_or_hesitation_is_no_answer_to_the_bots_question(text: str) -> None:
     assert judge(text, ASKING, final=True).decision is Decision.RESUME
 
 
-def test_a_sound_that_means_yes_answers_what_can_be_answered_so() -> None:
+def test_a_hum_that_means_yes_answers_only_a_yes_or_no_question() -> None:
     assert ruled("uh-huh", ASKING) == (Decision.REGENERATE, "answer")
     assert ruled("mm-hmm", ASKING_WHAT) == (Decision.RESUME, "backchannel")
     assert ruled("hmm hmm", Context("hi", "क्या मैं आगे सुनाऊँ?", 4)) == (Decision.REGENERATE, "answer")
 
 
-def test_a_question_asks_once_half_of_it_was_heard() -> None:
+def test_a_question_awaits_an_answer_once_half_of_it_was_heard() -> None:
     question = Context(sentence="Shall I tell you about the cat?", previous="Fine.")
     assert ruled("okay", replace(question, words_heard=2)) == (Decision.RESUME, "backchannel")
     assert ruled("okay", replace(question, words_heard=5)) == (Decision.REGENERATE, "answer")
 
 
-def test_a_question_asks_until_more_than_a_few_words_have_followed() -> None:
+def test_a_question_no_longer_awaits_an_answer_after_four_further_words() -> None:
     after = Context(sentence="There is a lot to tell.", previous="Shall I go on?")
     assert ruled("okay", replace(after, words_heard=3)) == (Decision.REGENERATE, "answer")
     assert ruled("okay", replace(after, words_heard=4)) == (Decision.RESUME, "backchannel")
 
 
-def test_a_question_within_a_batch_asks_and_a_quoted_one_does_not() -> None:
+def test_a_question_before_another_sentence_awaits_an_answer_but_a_quoted_one_does_not() -> None:
     assert ruled("okay", Context(sentence="Shall I go on? There is more.", words_heard=5))[1] == "answer"
     assert ruled("okay", Context(sentence="“Who is there?” asked the cat.", words_heard=4))[1] == "backchannel"
 
@@ -118,33 +118,33 @@ def test_a_question_within_a_batch_asks_and_a_quoted_one_does_not() -> None:
 @pytest.mark.parametrize(
     "text", ["stop", "Stop! Stop!", "be quiet", "That's enough.", "okay wait please", "hold on", "never mind"]
 )
-def test_stop_words_want_silence(text: str) -> None:
+def test_stop_words_interrupt_without_a_new_reply(text: str) -> None:
     verdict = judge(text, TALKING, final=True)
     assert (verdict.decision, verdict.rule, verdict.answer) == (Decision.REGENERATE, "stop word", False)
 
 
-def test_what_follows_a_stop_word_is_answered() -> None:
+def test_words_that_follow_a_stop_word_are_answered() -> None:
     verdict = judge("stop, what time is it", TALKING, final=True)
     assert (verdict.decision, verdict.answer) == (Decision.REGENERATE, True)
 
 
 @pytest.mark.parametrize("text", ["don't stop", "no, don't stop, go on", "please, do not stop"])
-def test_not_to_stop_is_to_go_on(text: str) -> None:
+def test_a_request_not_to_stop_lets_the_bot_go_on(text: str) -> None:
     assert ruled(text) == (Decision.RESUME, "backchannel")
 
 
 @pytest.mark.parametrize("text", ["I can't wait to see it", "is it non-stop", "where is the bus stop", "fair enough"])
-def test_stop_words_inside_others_are_none(text: str) -> None:
+def test_stop_words_inside_other_phrases_are_not_stop_words(text: str) -> None:
     assert ruled(text)[1] != "stop word"
 
 
-def test_before_anything_was_heard_words_are_added_and_backchannels_are_not() -> None:
+def test_before_any_playback_words_interrupt_but_backchannels_and_hesitations_do_not() -> None:
     assert ruled("uh-huh", NOTHING_HEARD) == (Decision.RESUME, "backchannel")
     assert ruled("um, well", NOTHING_HEARD) == (Decision.RESUME, "hesitation")
     assert ruled("in Paris", NOTHING_HEARD) == (Decision.REGENERATE, "words")
 
 
-def test_the_bots_own_words_are_an_echo_if_they_end_with_its_voice() -> None:
+def test_the_bots_own_words_are_an_echo_only_if_they_end_soon_after_the_bots_voice() -> None:
     echo = "there was"
     assert ruled(echo, sounding(TIMED_LIKE_ECHO)) == (Decision.RESUME, "echo")
     assert ruled(echo, sounding(Speech(duration_s=1.5, outlasted_s=1.2))) == (Decision.REGENERATE, "words")
@@ -152,12 +152,12 @@ def test_the_bots_own_words_are_an_echo_if_they_end_with_its_voice() -> None:
     assert ruled(echo, sounding(Speech(duration_s=0.5, echo=0.0))) == (Decision.REGENERATE, "words")
 
 
-def test_a_garbled_echo_needs_the_sound_to_speak_for_it() -> None:
+def test_garbled_words_of_the_bot_are_an_echo_only_if_they_sound_like_the_bot() -> None:
     assert ruled("one pond a tame", sounding(Speech(echo=0.6, outlasted_s=0.1))) == (Decision.RESUME, "echo")
     assert ruled("one pond a tame") == (Decision.REGENERATE, "words")
 
 
-def test_what_sounds_like_the_bot_is_an_echo_unless_the_words_are_others() -> None:
+def test_speech_that_sounds_like_the_bot_is_an_echo_except_stop_words_and_long_messages() -> None:
     loud = sounding(Speech(duration_s=1.2, echo=0.9, outlasted_s=0.1))
     brief = sounding(Speech(duration_s=0.5, echo=0.9, outlasted_s=0.1))
     assert ruled("bone", loud) == (Decision.RESUME, "echo")
@@ -167,17 +167,17 @@ def test_what_sounds_like_the_bot_is_an_echo_unless_the_words_are_others() -> No
     assert ruled("stop", loud) == (Decision.REGENERATE, "stop word")
 
 
-def test_a_stop_word_of_the_bots_is_an_echo_only_by_its_sound() -> None:
+def test_a_stop_word_that_the_bot_said_is_an_echo_only_if_it_sounds_like_the_bot() -> None:
     bus = Context(sentence="Get off at the next bus stop.", words_heard=7)
     assert ruled("stop", bus) == (Decision.REGENERATE, "stop word")
     assert ruled("stop", sounding(Speech(echo=0.8, outlasted_s=0.1), bus)) == (Decision.RESUME, "echo")
 
 
-def test_a_choice_among_the_bots_words_is_an_answer() -> None:
+def test_an_offered_choice_that_the_user_repeats_is_no_echo() -> None:
     assert ruled("coffee", Context(sentence="Tea or coffee?", words_heard=3))[0] is Decision.REGENERATE
 
 
-def test_a_word_hardly_recognised_is_noise_unless_the_bot_has_asked() -> None:
+def test_a_hardly_recognised_word_does_not_interrupt_unless_an_answer_or_a_stop_word() -> None:
     unsure = Speech(duration_s=0.3, level_db=-18.0)
     assert ruled("hair", replace(TALKING, confidence=0.2, speech=unsure)) == (Decision.RESUME, "unclear")
     sure = replace(unsure, level_db=-3.0)
@@ -187,7 +187,7 @@ def test_a_word_hardly_recognised_is_noise_unless_the_bot_has_asked() -> None:
 
 
 @pytest.mark.parametrize("text", ["liza", "why is it", "one minute"])
-def test_words_that_were_guessed_from_the_beginning_of_an_echo_are_ridden_out(text: str) -> None:
+def test_unsure_words_in_a_short_sound_that_may_be_an_echo_do_not_interrupt(text: str) -> None:
     short = Speech(duration_s=0.4, echo=0.45, outlasted_s=0.35)
     assert ruled(text, replace(TALKING, confidence=0.55, speech=short)) == (Decision.RESUME, "echo")
     assert ruled(text, replace(TALKING, confidence=0.9, speech=short))[0] is Decision.REGENERATE
@@ -195,13 +195,13 @@ def test_words_that_were_guessed_from_the_beginning_of_an_echo_are_ridden_out(te
     assert ruled("stop", replace(TALKING, confidence=0.55, speech=short)) == (Decision.REGENERATE, "stop word")
 
 
-def test_a_stop_word_that_was_guessed_from_what_is_certainly_an_echo_stops_nothing() -> None:
+def test_an_unsure_stop_word_in_a_certain_echo_does_not_interrupt() -> None:
     certain = Speech(duration_s=0.4, echo=0.9, outlasted_s=0.3)
     assert ruled("wait", replace(TALKING, confidence=0.3, speech=certain)) == (Decision.RESUME, "echo")
     assert ruled("wait", replace(TALKING, confidence=0.9, speech=certain)) == (Decision.REGENERATE, "stop word")
 
 
-def test_what_sounds_like_the_bot_may_reverberate_for_longer_than_words_alone_may_follow() -> None:
+def test_an_echo_in_the_sound_may_outlast_the_bot_longer_than_an_echo_in_the_words() -> None:
     late = Speech(duration_s=0.7, echo=0.9, outlasted_s=0.8)
     assert ruled("i'm saying", sounding(late)) == (Decision.RESUME, "echo")
     assert ruled("i'm saying", sounding(replace(late, outlasted_s=1.2))) == (Decision.REGENERATE, "words")
@@ -215,7 +215,7 @@ def test_a_voice_much_softer_than_the_users_does_not_interrupt(text: str) -> Non
     assert judge(text, far, final=False).decision is Decision.WAIT
 
 
-def test_a_user_who_speaks_a_little_softer_interrupts_and_so_does_a_faint_stop_or_answer() -> None:
+def test_slightly_softer_speech_interrupts_and_so_does_a_faint_stop_word_or_answer() -> None:
     softer, far = Speech(duration_s=2.0, level_db=-7.0), Speech(duration_s=0.5, level_db=-15.0)
     assert ruled("are we going to the shop later", replace(TALKING, speech=softer))[0] is Decision.REGENERATE
     assert judge("are we going to the shop later", replace(TALKING, speech=softer), final=False).decision is (
@@ -225,7 +225,7 @@ def test_a_user_who_speaks_a_little_softer_interrupts_and_so_does_a_faint_stop_o
     assert ruled("yes", replace(ASKING, speech=far)) == (Decision.REGENERATE, "answer")
 
 
-def test_how_soft_is_too_soft_is_the_users_to_choose() -> None:
+def test_the_sensitivity_sets_how_soft_speech_may_be_and_still_interrupt() -> None:
     speech = Speech(duration_s=2.0, level_db=-13.0)
     easy = replace(TALKING, speech=speech, sensitivity=Sensitivity.EASY)
     assert ruled("he never told me that", easy)[0] is Decision.REGENERATE
@@ -234,20 +234,20 @@ def test_how_soft_is_too_soft_is_the_users_to_choose() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "uh-huh", "okay", "no", "what", "there was a", "don't", "hold", "that's so"])
-def test_what_may_become_a_backchannel_waits(text: str) -> None:
+def test_ambiguous_first_words_wait_while_the_user_speaks(text: str) -> None:
     assert judge(text, TALKING, final=False).decision is Decision.WAIT
 
 
 @pytest.mark.parametrize("text", ["stop", "um wait", "okay hold on", "what is", "can you", "actually play some music"])
-def test_what_is_clear_already_gives_way_at_once(text: str) -> None:
+def test_clear_first_words_interrupt_while_the_user_still_speaks(text: str) -> None:
     assert judge(text, TALKING, final=False).decision is Decision.REGENERATE
 
 
-def test_unsure_words_do_not_give_way_at_once() -> None:
+def test_words_of_low_confidence_do_not_interrupt_while_the_user_still_speaks() -> None:
     assert judge("what is two plus two", replace(TALKING, confidence=0.3), final=False).decision is Decision.WAIT
 
 
-def test_languages_are_told_apart_and_an_unknown_one_is_taken_for_english() -> None:
+def test_backchannels_depend_on_the_language_and_an_unknown_language_counts_as_english() -> None:
     assert ruled("ja genau", replace(TALKING, language="de-AT"))[0] is Decision.RESUME
     assert ruled("ja genau", replace(TALKING, language="en"))[0] is Decision.REGENERATE
     assert ruled("that's funny", replace(TALKING, language="xx"))[0] is Decision.RESUME
@@ -262,12 +262,12 @@ def test_languages_are_told_apart_and_an_unknown_one_is_taken_for_english() -> N
         ("fr", ["d’accord", "d'accord", "daccord", "d accord"]),
     ],
 )
-def test_spellings_do_not_matter(language: str, texts: list[str]) -> None:
+def test_every_spelling_of_a_backchannel_lets_the_bot_go_on(language: str, texts: list[str]) -> None:
     for text in texts:
         assert ruled(text, replace(TALKING, language=language)) == (Decision.RESUME, "backchannel"), text
 
 
-def test_every_verdict_says_why() -> None:
+def test_every_verdict_has_a_rule_and_a_reason() -> None:
     for text in ("", "uh-huh", "okay", "stop", "what"):
         verdict = judge(text, TALKING, final=True)
         assert verdict.rule
@@ -298,5 +298,5 @@ def test_any_text_gets_a_verdict(
 
 
 @pytest.mark.parametrize("text", ["yeah " * 20_000, "a" * 100_000, "[" * 100_000 + "x", "stop " * 20_000])
-def test_a_very_long_text_gets_one_too(text: str) -> None:
+def test_a_very_long_text_interrupts_the_bot(text: str) -> None:
     assert judge(text, TALKING, final=True).decision is Decision.REGENERATE

@@ -39,17 +39,17 @@ def decided(case: Case) -> Decision:
     return judge(case.text, case.context, final=case.final).decision
 
 
-def test_each_case_is_decided_as_labelled() -> None:
+def test_labelled_cases_get_the_expected_verdict_except_the_known_wrong_ones() -> None:
     wrong = [(case.context.language, case.text) for case in FINAL if decided(case) is not case.expected]
     assert sorted(wrong) == KNOWN_WRONG
 
 
 @pytest.mark.parametrize("case", INTERIM, ids=lambda case: f"{case.context.language}: {case.text}")
-def test_words_so_far_give_way_or_wait(case: Case) -> None:
+def test_interim_words_get_the_labelled_verdict(case: Case) -> None:
     assert decided(case) is case.expected
 
 
-def test_the_set_is_large_and_balanced() -> None:
+def test_the_labelled_cases_are_many_and_balanced_in_each_language() -> None:
     counts = Counter((case.context.language, case.expected) for case in FINAL)
     assert sum(counts.values()) >= 330
     for language in LANGUAGES:
@@ -81,7 +81,7 @@ numbers = st.none() | st.floats(-60, 60)
         why=st.text(),
     )
 )
-def test_a_case_survives_being_written(case: Case) -> None:
+def test_a_case_written_as_a_line_reads_back_unchanged(case: Case) -> None:
     line = case.to_line()
     assert "\n" not in line
     assert Case.from_line(line) == case
@@ -107,6 +107,6 @@ def test_a_case_survives_being_written(case: Case) -> None:
         ),
     ],
 )
-def test_a_wrong_line_says_what_is_wrong(line: str, wrong: str) -> None:
+def test_an_invalid_case_line_raises_an_error_that_names_the_mistake(line: str, wrong: str) -> None:
     with pytest.raises(ValueError, match=wrong):
         Case.from_line(line)

@@ -123,7 +123,7 @@ class Door:
         return self.cookies[-1].split(";")[0]
 
 
-async def test_who_guesses_too_often_waits_and_so_does_everybody_new_at_that_address(
+async def test_too_many_wrong_passwords_make_every_new_login_from_that_address_wait(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -145,7 +145,7 @@ async def test_who_guesses_too_often_waits_and_so_does_everybody_new_at_that_add
     assert "mule" not in caplog.text
 
 
-async def test_after_a_while_nobody_waits_any_more() -> None:
+async def test_a_login_no_longer_waits_once_the_guess_limit_refills() -> None:
     door = Door()
     await door.guess(limits.GUESSES)
     await door.clock.turn(limits.GUESS_S)
@@ -155,7 +155,7 @@ async def test_after_a_while_nobody_waits_any_more() -> None:
 @pytest.mark.parametrize(
     "header", ["Bearer x", "Bearer " + "y" * 400, "Digest a=b", "Basic", "Basic !!!", "Basic YW5u", ""]
 )
-async def test_what_is_no_login_is_no_guess(header: str) -> None:
+async def test_an_authorization_header_without_a_login_does_not_count_as_a_guess(header: str) -> None:
     door = Door()
     for _ in range(limits.GUESSES * 3):
         assert await door.knock(None, authorization=header) == 401
@@ -164,7 +164,7 @@ async def test_what_is_no_login_is_no_guess(header: str) -> None:
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-async def test_a_browser_that_has_logged_in_before_never_waits(restarted: bool) -> None:
+async def test_a_browser_that_logged_in_before_does_not_wait_behind_guesses_from_its_address(restarted: bool) -> None:
     door = Door()
     cookie = await door.cookie()
     if restarted:
@@ -189,7 +189,7 @@ async def test_a_browser_that_has_logged_in_before_never_waits(restarted: bool) 
         "other=cookie",
     ],
 )
-async def test_a_cookie_opens_nothing_and_a_forged_one_spares_nothing(forged: str) -> None:
+async def test_a_cookie_replaces_no_password_and_a_forged_cookie_avoids_no_wait(forged: str) -> None:
     door = Door()
     for cookie in (forged, await door.cookie()):
         assert await door.knock(None, cookie=cookie) == 401
@@ -202,7 +202,7 @@ async def test_a_cookie_opens_nothing_and_a_forged_one_spares_nothing(forged: st
     assert await waiting == 200
 
 
-async def test_another_password_or_user_makes_all_cookies_void() -> None:
+async def test_a_changed_password_or_user_name_voids_all_cookies() -> None:
     door = Door()
     cookie = await door.cookie()
     for login in ({"app_password": SecretStr("other")}, {"app_username": "bob"}):
@@ -215,7 +215,7 @@ async def test_another_password_or_user_makes_all_cookies_void() -> None:
         await settle()
 
 
-async def test_a_stolen_cookie_does_not_make_wrong_passwords_free() -> None:
+async def test_wrong_passwords_with_a_stolen_cookie_are_limited_too() -> None:
     door = Door()
     cookie = await door.cookie()
     await door.guess(limits.GUESSES, cookie=cookie)
@@ -228,7 +228,7 @@ async def test_a_stolen_cookie_does_not_make_wrong_passwords_free() -> None:
     assert await waiting == 200
 
 
-async def test_the_open_door_tells_nothing_and_never_waits() -> None:
+async def test_the_health_endpoint_never_waits_and_cannot_be_used_to_guess_passwords() -> None:
     door = Door()
     assert await door.knock(RIGHT, path="/health") == 200
     await door.guess(limits.GUESSES)
@@ -245,7 +245,7 @@ async def test_the_open_door_tells_nothing_and_never_waits() -> None:
     assert await waiting == 200
 
 
-async def test_however_many_addresses_guess_together_they_are_this_slow() -> None:
+async def test_many_addresses_that_guess_together_share_one_rate_limit() -> None:
     door = Door()
     judged = 0
 
@@ -271,7 +271,7 @@ async def test_however_many_addresses_guess_together_they_are_this_slow() -> Non
     await settle()
 
 
-async def test_one_address_does_not_hold_up_the_turns_of_another() -> None:
+async def test_a_flood_of_guesses_from_one_address_does_not_hold_up_logins_from_another() -> None:
     door = Door()
     await door.guess(limits.GUESSES)
     await door.guess(limits.GUESSES, address=HOME)
@@ -286,7 +286,7 @@ async def test_one_address_does_not_hold_up_the_turns_of_another() -> None:
     await settle()
 
 
-async def test_who_leaves_gives_up_the_turn_and_the_memory() -> None:
+async def test_a_client_that_disconnects_gives_up_its_place_in_the_login_queue() -> None:
     door = Door()
     await door.guess(limits.GUESSES)
     leaves = asyncio.Event()
@@ -312,7 +312,7 @@ async def test_who_leaves_gives_up_the_turn_and_the_memory() -> None:
         ({"space_id": "me/bot"}, {}, {"Secure", "SameSite=None", "HttpOnly"}, {"SameSite=Lax"}),
     ],
 )
-async def test_what_the_cookie_says(
+async def test_the_login_cookie_fits_the_connection_and_holds_no_password(
     settings: dict[str, Any], request_: dict[str, str], has: set[str], lacks: set[str]
 ) -> None:
     door = Door(**settings)

@@ -48,13 +48,15 @@ def admission(clock: Clock | None = None, **settings: Any) -> Admission:
         (None, None, 0, "unknown"),
     ],
 )
-def test_whose_address_it_is(peer: str | None, forwarded: str | None, proxies: int, address: str) -> None:
+def test_the_client_address_trusts_only_the_configured_number_of_proxies(
+    peer: str | None, forwarded: str | None, proxies: int, address: str
+) -> None:
     headers = [] if forwarded is None else [(b"x-forwarded-for", forwarded.encode())]
     scope = {"type": "websocket", "client": None if peer is None else (peer, 1), "headers": headers}
     assert client_address(scope, proxies) == address
 
 
-def test_places_in_all_and_for_each_address() -> None:
+def test_sessions_are_limited_in_total_and_for_each_address() -> None:
     door = admission(max_sessions=3, max_sessions_per_address=2)
     first, second = door.enter(ANN), door.enter(ANN)
     with pytest.raises(RefusedError, match="You have 2 sessions open") as refused:
@@ -71,7 +73,7 @@ def test_places_in_all_and_for_each_address() -> None:
     second.leave()
 
 
-def test_a_session_that_ends_for_another_gives_it_its_place() -> None:
+def test_a_session_hands_its_place_to_the_session_that_replaces_it() -> None:
     door = admission(max_sessions=2, max_sessions_per_address=1)
     old = door.enter(ANN)
     new = door.enter(ANN, old)
@@ -82,12 +84,12 @@ def test_a_session_that_ends_for_another_gives_it_its_place() -> None:
     assert door.sessions == 0
 
 
-def test_no_limit_for_each_address() -> None:
+def test_zero_sessions_per_address_means_no_limit() -> None:
     door = admission(max_sessions=6, max_sessions_per_address=0)
     assert len([door.enter(ANN) for _ in range(6)]) == 6
 
 
-def test_a_session_lasts_so_long() -> None:
+def test_a_session_ends_after_its_time_limit() -> None:
     clock = Clock()
     ticket = admission(clock, session_minutes=2).enter(ANN)
     clock.now_s += 119
@@ -96,7 +98,7 @@ def test_a_session_lasts_so_long() -> None:
     assert ticket.over() == Ending(Cause.TIME, "The time limit of 2 minutes is over.")
 
 
-def test_how_long_a_session_may_go_on() -> None:
+def test_the_time_left_obeys_the_session_limit_and_the_daily_minutes() -> None:
     clock = Clock()
     door = admission(clock, session_minutes=20, minutes_per_day_per_address=30)
     first = door.enter(ANN)
@@ -110,7 +112,7 @@ def test_how_long_a_session_may_go_on() -> None:
     assert admission(clock, session_minutes=20).enter(ANN).left_s == 20 * 60
 
 
-def test_minutes_a_day_are_counted_over_all_sessions_of_an_address() -> None:
+def test_daily_minutes_are_summed_over_all_sessions_of_an_address() -> None:
     clock = Clock()
     clock.now_s += DAY_S / 2
     door = admission(clock, minutes_per_day_per_address=10)
@@ -144,7 +146,7 @@ def test_a_session_over_midnight_is_charged_to_both_days() -> None:
     assert ticket.over() is not None
 
 
-def test_who_connects_too_often_has_to_wait() -> None:
+def test_an_address_that_connects_too_often_has_to_wait() -> None:
     clock = Clock()
     door = admission(clock, offers_per_minute=3)
     for _ in range(3):
@@ -175,7 +177,7 @@ def test_an_offer_holds_no_place_until_its_client_has_connected() -> None:
     assert (door.sessions, door.pending) == (1, 1)
 
 
-def test_the_oldest_offer_of_an_address_gives_way_to_its_next_one() -> None:
+def test_the_oldest_offer_of_an_address_is_dropped_for_a_new_one_above_the_limit() -> None:
     door = admission(max_sessions_per_address=2)
     lost: list[int] = []
     asking = []
@@ -188,7 +190,7 @@ def test_the_oldest_offer_of_an_address_gives_way_to_its_next_one() -> None:
     assert door.pending == limits.PENDING_OFFERS_PER_ADDRESS
 
 
-def test_the_address_with_most_offers_gives_way_to_all_others() -> None:
+def test_a_full_offer_list_drops_the_oldest_offer_of_the_address_with_most_offers() -> None:
     door = admission(max_sessions_per_address=0, max_sessions=2)
     honest = door.ask(BOB)
     greedy = [door.ask(ANN) for _ in range(limits.PENDING_OFFERS - 1)]
@@ -201,7 +203,7 @@ def test_the_address_with_most_offers_gives_way_to_all_others() -> None:
     late.begin()
 
 
-def test_a_session_is_never_pushed_out_by_offers() -> None:
+def test_pending_offers_never_end_a_running_session() -> None:
     door = admission(max_sessions=2, max_sessions_per_address=0, offers_per_minute=1_000)
     session = door.ask(ANN)
     session.begin()
@@ -223,7 +225,7 @@ def test_the_time_of_a_session_begins_when_its_client_has_connected() -> None:
 # A clock that jumps -----------------------------------------------------------------------------------------------
 
 
-def test_a_step_of_the_time_of_day_ends_no_session_and_makes_nobody_wait() -> None:
+def test_a_wall_clock_jump_neither_ends_a_session_nor_delays_a_new_one() -> None:
     clock, wall = Clock(), Clock()
     door = Admission(config.load(session_minutes=20, offers_per_minute=1), clock, wall)
     ticket = door.enter(ANN)
@@ -235,7 +237,7 @@ def test_a_step_of_the_time_of_day_ends_no_session_and_makes_nobody_wait() -> No
     door.enter(ANN)
 
 
-def test_a_clock_that_is_set_back_gives_no_new_minutes() -> None:
+def test_a_wall_clock_set_back_grants_no_new_daily_minutes() -> None:
     clock, wall = Clock(), Clock()
     wall.now_s += DAY_S / 2
     door = Admission(config.load(minutes_per_day_per_address=10), clock, wall)
@@ -251,7 +253,7 @@ def test_a_clock_that_is_set_back_gives_no_new_minutes() -> None:
     door.enter(ANN)
 
 
-def test_a_clock_that_is_set_forward_by_a_day_begins_one_new_day() -> None:
+def test_a_wall_clock_set_forward_by_a_day_begins_exactly_one_new_day() -> None:
     clock, wall = Clock(), Clock()
     door = Admission(config.load(minutes_per_day_per_address=10), clock, wall)
     for _ in range(2):
@@ -272,7 +274,7 @@ def test_a_clock_that_is_set_forward_by_a_day_begins_one_new_day() -> None:
 # Rates ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_bucket_fills_up_and_no_further() -> None:
+def test_a_token_bucket_refills_up_to_its_capacity() -> None:
     clock = Clock()
     bucket = TokenBucket(2.0, 3.0, clock)
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]
@@ -284,7 +286,7 @@ def test_a_bucket_fills_up_and_no_further() -> None:
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]
 
 
-def test_strangers_take_only_so_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_address_buckets_forget_the_least_recent_address_when_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "MAX_ADDRESSES", 2)
     buckets = AddressBuckets(1.0, 1.0, Clock())
     first, second = buckets.of("a"), buckets.of("b")
@@ -294,7 +296,7 @@ def test_strangers_take_only_so_much_memory(monkeypatch: pytest.MonkeyPatch) -> 
     assert buckets.of("b") is not second, "it was forgotten"
 
 
-def test_messages_are_refused_and_a_flood_ends_it() -> None:
+def test_messages_above_the_rate_are_refused_and_a_flood_raises_an_error() -> None:
     clock = Clock()
     rate = MessageRate(10.0, clock)
     assert [rate.refusal() for _ in range(50)] == [None] * 50
@@ -304,7 +306,7 @@ def test_messages_are_refused_and_a_flood_ends_it() -> None:
         rate.refusal()
 
 
-def test_messages_at_the_allowed_rate_go_on_for_ever() -> None:
+def test_messages_at_the_allowed_rate_are_never_refused() -> None:
     clock = Clock()
     rate = MessageRate(10.0, clock)
     for _ in range(2_000):

@@ -57,7 +57,7 @@ def clock() -> Clock:
 
 
 @pytest.mark.parametrize("shared", [Shared, Nothing])
-async def test_so_many_are_granted_in_a_day_of_utc(shared: type[Shared], clock: Clock) -> None:
+async def test_the_daily_limit_of_turns_renews_at_midnight_utc(shared: type[Shared], clock: Clock) -> None:
     turns = DailyTurns(3, shared(), clock)
     clock.now_s += DAY_S - 1
     assert await taken(turns, 5) == 3
@@ -67,7 +67,7 @@ async def test_so_many_are_granted_in_a_day_of_utc(shared: type[Shared], clock: 
     assert await taken(turns, 5) == 3
 
 
-async def test_without_a_limit_nothing_is_counted(clock: Clock) -> None:
+async def test_turns_without_a_limit_are_all_granted_and_not_counted(clock: Clock) -> None:
     shared = Shared()
     turns = DailyTurns(0, shared, clock)
     assert await taken(turns, 100) == 100
@@ -76,7 +76,7 @@ async def test_without_a_limit_nothing_is_counted(clock: Clock) -> None:
     assert (turns.used, turns.scarce, shared.sums) == (0, False, {})
 
 
-async def test_sessions_are_refused_until_midnight_once_all_are_used(clock: Clock) -> None:
+async def test_sessions_are_refused_until_midnight_utc_once_all_turns_are_used(clock: Clock) -> None:
     turns = DailyTurns(2, Nothing(), clock)
     clock.now_s += 20 * HOUR_S + 600
     await turns.take()
@@ -95,7 +95,7 @@ async def test_sessions_are_refused_until_midnight_once_all_are_used(clock: Cloc
     await turns.admit()
 
 
-async def test_the_last_ones_are_told_to_be_scarce(clock: Clock) -> None:
+async def test_turns_become_scarce_when_only_the_last_few_are_left(clock: Clock) -> None:
     turns = DailyTurns(LAST_TURNS + 2, Nothing(), clock)
     await turns.take()
     assert not turns.scarce
@@ -103,7 +103,7 @@ async def test_the_last_ones_are_told_to_be_scarce(clock: Clock) -> None:
     assert turns.scarce
 
 
-async def test_a_restart_does_not_begin_anew(clock: Clock) -> None:
+async def test_a_restarted_server_continues_the_daily_count(clock: Clock) -> None:
     shared = Shared()
     assert await taken(DailyTurns(5, shared, clock), 3) == 3
     again = DailyTurns(5, shared, clock)
@@ -136,7 +136,7 @@ async def test_turns_that_are_taken_at_the_same_moment_are_all_counted(clock: Cl
         await one.admit()
 
 
-async def test_while_the_database_is_away_each_server_goes_by_its_own_count(clock: Clock) -> None:
+async def test_each_server_counts_alone_while_the_database_is_away_and_adds_its_turns_later(clock: Clock) -> None:
     shared = Shared()
     one, other = DailyTurns(6, shared, clock), DailyTurns(6, shared, clock)
     assert await taken(one, 1) == 1
@@ -153,7 +153,7 @@ async def test_while_the_database_is_away_each_server_goes_by_its_own_count(cloc
     assert not await one.take()
 
 
-async def test_a_database_that_has_lost_the_count_gives_nothing_away_here(clock: Clock) -> None:
+async def test_a_database_that_lost_its_count_does_not_renew_the_budget(clock: Clock) -> None:
     shared = Shared()
     turns = DailyTurns(3, shared, clock)
     assert await taken(turns, 2) == 2
@@ -161,7 +161,7 @@ async def test_a_database_that_has_lost_the_count_gives_nothing_away_here(clock:
     assert await taken(turns, 3) == 1
 
 
-async def test_an_answer_that_is_given_up_while_it_is_counted_is_counted_once_at_least(clock: Clock) -> None:
+async def test_a_turn_that_is_cancelled_while_being_counted_still_counts(clock: Clock) -> None:
     shared = Shared()
     shared.answers.clear()
     turns = DailyTurns(3, shared, clock)
@@ -175,7 +175,7 @@ async def test_an_answer_that_is_given_up_while_it_is_counted_is_counted_once_at
     assert shared.sums == {20_000: 3}
 
 
-async def test_what_is_still_to_be_shared_at_midnight_belongs_to_yesterday(clock: Clock) -> None:
+async def test_turns_not_yet_shared_at_midnight_do_not_count_for_the_new_day(clock: Clock) -> None:
     shared = Shared()
     shared.away = True
     turns = DailyTurns(3, shared, clock)
@@ -187,7 +187,7 @@ async def test_what_is_still_to_be_shared_at_midnight_belongs_to_yesterday(clock
 
 
 @pytest.mark.parametrize("step_s", [3 * DAY_S, HOUR_S, -HOUR_S, -3 * DAY_S])
-async def test_a_clock_that_is_set_neither_gives_turns_nor_takes_them(
+async def test_a_wall_clock_change_neither_grants_turns_nor_takes_turns_away(
     monkeypatch: pytest.MonkeyPatch, step_s: float
 ) -> None:
     wall_s, passed_s = 20_000.0 * DAY_S + HOUR_S, 500.0

@@ -127,7 +127,7 @@ def test_words_become_final_piece_by_piece() -> None:
     assert told(utterance) is None, "exactly one final"
 
 
-def test_a_pause_is_asked_about_and_answered_with_all_before_it() -> None:
+def test_a_question_at_a_pause_is_answered_with_all_words_before_the_pause() -> None:
     ledger, recogniser = AudioLedger(), Recogniser()
     utterance = heard(ledger, 1, 2)
     utterance.hear(quiet(0.2))
@@ -142,7 +142,7 @@ def test_a_pause_is_asked_about_and_answered_with_all_before_it() -> None:
     assert (answer.text, answer.pause, answer.final) == ("1 2", 1, False)
 
 
-def test_after_an_answer_silence_needs_no_question() -> None:
+def test_silence_after_an_answered_pause_needs_no_further_question() -> None:
     ledger, recogniser = AudioLedger(), Recogniser()
     utterance = heard(ledger, 1)
     utterance.hear(quiet(0.2))
@@ -156,7 +156,7 @@ def test_after_an_answer_silence_needs_no_question() -> None:
     assert send(ledger, recogniser) == []
 
 
-def test_a_rooms_noise_after_a_pause_is_silence_too() -> None:
+def test_room_noise_after_an_answered_pause_counts_as_silence() -> None:
     ledger, recogniser = AudioLedger(), Recogniser()
     noise = Random(1)
     hum = np.array([noise.randint(-200, 200) for _ in range(RATE_HZ // 2)], np.int16)
@@ -188,7 +188,7 @@ def test_words_after_an_answered_pause_are_asked_for_at_the_end() -> None:
     assert final(utterance) == "1 2"
 
 
-def test_nothing_but_silence_has_no_words_and_asks_nothing() -> None:
+def test_an_utterance_of_silence_has_an_empty_final_text_at_once() -> None:
     ledger = AudioLedger()
     utterance = ledger.begin()
     utterance.hear(quiet(0.5))
@@ -196,7 +196,7 @@ def test_nothing_but_silence_has_no_words_and_asks_nothing() -> None:
     assert told(utterance) == Transcript("", final=True)
 
 
-def test_what_is_not_final_is_sent_again_and_nothing_twice_known() -> None:
+def test_a_reconnect_sends_sound_without_final_words_again_and_doubles_no_word() -> None:
     ledger, recogniser = AudioLedger(), Recogniser()
     utterance = heard(ledger, 1, 2, 3, 4)
     send(ledger, recogniser)
@@ -211,7 +211,7 @@ def test_what_is_not_final_is_sent_again_and_nothing_twice_known() -> None:
     assert final(utterance) == "1 2 3 4"
 
 
-def test_words_heard_again_are_known_by_their_times() -> None:
+def test_words_recognised_again_after_a_reconnect_are_not_doubled() -> None:
     ledger, recogniser = AudioLedger(), Recogniser()
     utterance = heard(ledger, 1, 2)
     send(ledger, recogniser)
@@ -226,7 +226,7 @@ def test_words_heard_again_are_known_by_their_times() -> None:
     assert final(utterance) == "1 2 3"
 
 
-def test_late_results_of_one_utterance_are_not_the_next_ones() -> None:
+def test_late_results_of_a_closed_utterance_do_not_go_to_the_next_utterance() -> None:
     ledger, recogniser = AudioLedger(), Recogniser()
     first = heard(ledger, 1, 2)
     send(ledger, recogniser)
@@ -241,7 +241,7 @@ def test_late_results_of_one_utterance_are_not_the_next_ones() -> None:
     assert final(second) == "3"
 
 
-def test_a_result_over_two_utterances_is_shared_out_by_time() -> None:
+def test_a_result_that_spans_two_utterances_is_split_by_time() -> None:
     ledger, recogniser = AudioLedger(), Recogniser()
     first, second = heard(ledger, 1, 2), heard(ledger, 3)
     first.end()
@@ -251,7 +251,7 @@ def test_a_result_over_two_utterances_is_shared_out_by_time() -> None:
     assert [final(first), final(second)] == ["1 2", "3"]
 
 
-def test_an_answer_that_comes_too_late_is_none_to_the_next_question() -> None:
+def test_a_late_answer_does_not_count_as_the_answer_to_the_next_question() -> None:
     """A service may answer a question when an ordinary result has told all already."""
     ledger, recogniser = AudioLedger(), Recogniser()
     utterance = heard(ledger, 1)
@@ -272,7 +272,7 @@ def test_an_answer_that_comes_too_late_is_none_to_the_next_question() -> None:
     assert (answer.text, answer.pause) == ("1 2 3", 2)
 
 
-def test_memory_is_bounded_by_what_is_not_final() -> None:
+def test_memory_is_bounded_by_the_sound_without_final_words() -> None:
     ledger, recogniser = AudioLedger(), Recogniser()
     utterance = ledger.begin()
     for number in range(3_000):
@@ -294,7 +294,7 @@ def test_memory_is_bounded_even_if_nothing_ever_becomes_final() -> None:
         assert utterance.kept <= KEPT
 
 
-def test_silence_of_nobody_shifts_nothing() -> None:
+def test_silence_sent_between_utterances_does_not_shift_the_words_of_the_next() -> None:
     ledger, recogniser = AudioLedger(), Recogniser()
     first = heard(ledger, 1)
     first.end()
@@ -312,7 +312,9 @@ def test_silence_of_nobody_shifts_nothing() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**32), st.booleans(), st.sampled_from([0.0, 0.06]))
-def test_whatever_happens_each_word_is_told_once_and_at_its_place(seed: int, at_pauses: bool, jitter_s: float) -> None:
+def test_each_word_is_reported_once_in_its_utterance_whatever_the_order_of_events(
+    seed: int, at_pauses: bool, jitter_s: float
+) -> None:
     """Sound, pauses, partial and final results, drops and ends, all at random; then the rest is sent and answered."""
     random = Random(seed)
     ledger = AudioLedger(at_pauses=at_pauses, piece_s=random.choice([0.0, 0.08]))

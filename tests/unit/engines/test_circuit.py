@@ -29,7 +29,7 @@ def broken(fault: Fault = Fault.SERVER, retry_after_s: float | None = None) -> E
     return EngineError("gtts", "it broke", fault=fault, retry_after_s=retry_after_s)
 
 
-def test_a_failure_opens_it_until_the_rest_is_over(circuit: Circuit, clock: Clock) -> None:
+def test_a_failure_opens_the_circuit_until_the_rest_is_over(circuit: Circuit, clock: Clock) -> None:
     assert circuit.closed
     circuit.failed(broken())
     clock.now_s += 9.9
@@ -39,7 +39,7 @@ def test_a_failure_opens_it_until_the_rest_is_over(circuit: Circuit, clock: Cloc
     assert circuit.closed
 
 
-def test_work_that_does_not_suit_an_engine_says_nothing_about_it(circuit: Circuit) -> None:
+def test_unsuitable_work_does_not_open_the_circuit(circuit: Circuit) -> None:
     """However often somebody asks for it."""
     for _ in range(5):
         circuit.failed(broken(Fault.UNSUITABLE))
@@ -47,7 +47,7 @@ def test_work_that_does_not_suit_an_engine_says_nothing_about_it(circuit: Circui
     assert circuit.error is None
 
 
-def test_each_further_failure_rests_twice_as_long_up_to_a_limit(circuit: Circuit, clock: Clock) -> None:
+def test_each_further_failure_doubles_the_rest_up_to_a_limit(circuit: Circuit, clock: Clock) -> None:
     rests = []
     for _ in range(9):
         circuit.failed(broken())
@@ -56,7 +56,7 @@ def test_each_further_failure_rests_twice_as_long_up_to_a_limit(circuit: Circuit
     assert rests == [10, 20, 40, 80, 160, 320, LONGEST_REST_S, LONGEST_REST_S, LONGEST_REST_S]
 
 
-def test_one_fault_that_hits_many_at_once_is_one_failure(circuit: Circuit, clock: Clock) -> None:
+def test_failures_while_the_circuit_is_open_count_as_one_failure(circuit: Circuit, clock: Clock) -> None:
     for _ in range(8):
         circuit.failed(broken())
         clock.now_s += 0.1
@@ -66,7 +66,7 @@ def test_one_fault_that_hits_many_at_once_is_one_failure(circuit: Circuit, clock
     assert circuit.remaining_s == pytest.approx(20)
 
 
-def test_it_can_fail_for_ever(circuit: Circuit, clock: Clock) -> None:
+def test_any_number_of_failures_keeps_the_rest_at_its_limit(circuit: Circuit, clock: Clock) -> None:
     for _ in range(2_000):
         circuit.failed(broken())
         clock.now_s += circuit.remaining_s
@@ -80,7 +80,7 @@ def test_a_shorter_rest_does_not_end_a_longer_one(circuit: Circuit) -> None:
     assert circuit.remaining_s == 10 * UNUSED
 
 
-def test_work_done_makes_it_as_new(circuit: Circuit, clock: Clock) -> None:
+def test_success_closes_the_circuit_and_resets_the_failure_count(circuit: Circuit, clock: Clock) -> None:
     circuit.failed(broken())
     circuit.failed(broken())
     circuit.worked()
@@ -90,7 +90,7 @@ def test_work_done_makes_it_as_new(circuit: Circuit, clock: Clock) -> None:
     assert circuit.remaining_s == 10
 
 
-def test_a_probe_lets_it_be_tried_but_forgives_nothing(circuit: Circuit) -> None:
+def test_a_good_probe_closes_the_circuit_but_keeps_the_failure_count(circuit: Circuit) -> None:
     circuit.failed(broken())
     circuit.may_work()
     assert circuit.closed
@@ -99,7 +99,7 @@ def test_a_probe_lets_it_be_tried_but_forgives_nothing(circuit: Circuit) -> None
 
 
 @pytest.mark.parametrize("fault", [Fault.DENIED, Fault.UNPAID, Fault.MISSING])
-def test_an_engine_that_only_an_operator_can_mend_rests_for_long(circuit: Circuit, fault: Fault) -> None:
+def test_a_fault_that_only_an_operator_can_fix_causes_a_longer_rest(circuit: Circuit, fault: Fault) -> None:
     circuit.failed(broken(fault))
     assert circuit.remaining_s == 10 * UNUSED
 
@@ -109,13 +109,13 @@ def test_a_service_may_ask_for_a_longer_rest(circuit: Circuit) -> None:
     assert circuit.remaining_s == 45
 
 
-def test_a_request_that_was_not_accepted_says_nothing_of_the_next(circuit: Circuit) -> None:
+def test_a_single_rejected_request_does_not_open_the_circuit(circuit: Circuit) -> None:
     circuit.failed(broken(Fault.REJECTED))
     assert circuit.closed
     assert circuit.error is not None
 
 
-def test_requests_that_are_not_accepted_one_after_the_other_do_say_something(circuit: Circuit, clock: Clock) -> None:
+def test_rejected_requests_in_a_row_open_the_circuit(circuit: Circuit, clock: Clock) -> None:
     circuit.failed(broken(Fault.REJECTED))
     circuit.failed(broken(Fault.REJECTED))
     assert circuit.remaining_s == 10
@@ -125,7 +125,7 @@ def test_requests_that_are_not_accepted_one_after_the_other_do_say_something(cir
     assert circuit.closed
 
 
-def test_a_probe_that_is_not_accepted_leaves_a_doubt(circuit: Circuit) -> None:
+def test_a_rejected_probe_closes_the_circuit_but_leaves_its_error(circuit: Circuit) -> None:
     circuit.failed(broken())
     circuit.may_work(doubt=broken(Fault.REJECTED))
     assert circuit.closed

@@ -28,7 +28,7 @@ NOW = datetime(2026, 11, 19, 12, 0, tzinfo=UTC)
         ({"retry-after-ms": "x"}, None),
     ],
 )
-def test_when_to_come_back(headers: dict[str, str], expected: float | None) -> None:
+def test_the_retry_delay_is_read_from_the_response_headers(headers: dict[str, str], expected: float | None) -> None:
     assert wait_s(headers, NOW) == expected
 
 
@@ -49,15 +49,17 @@ def test_when_to_come_back(headers: dict[str, str], expected: float | None) -> N
         (504, None, Fault.TIMEOUT, "no answer in time (HTTP 504)"),
     ],
 )
-def test_a_status_in_plain_words(status: int, body: object, fault: Fault, message: str) -> None:
+def test_an_http_status_becomes_a_fault_with_a_plain_message(
+    status: int, body: object, fault: Fault, message: str
+) -> None:
     error = status_failure("test", status, {}, body=body)
     assert (error.fault, error.message) == (fault, message)
 
 
-def test_a_request_that_is_not_accepted_is_told_so_in_a_stream_too() -> None:
+def test_an_invalid_request_error_inside_a_stream_is_a_rejection() -> None:
     assert told_failure("test", {"type": "invalid_request_error", "code": "invalid_value"}).fault is Fault.REJECTED
 
 
 @pytest.mark.parametrize("body", [None, {}, {"code": ["?"]}, {"error": None}, "text"])
-def test_an_error_that_tells_nothing_is_the_services(body: object) -> None:
+def test_a_stream_error_without_details_counts_as_a_server_fault(body: object) -> None:
     assert told_failure("test", body).fault is Fault.SERVER

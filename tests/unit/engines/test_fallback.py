@@ -135,7 +135,7 @@ async def chain_of(*engines: Fake, rules: FallbackRules = QUICK) -> AgentChain:
     return chain
 
 
-async def test_the_first_engine_works_and_no_other_is_asked() -> None:
+async def test_no_other_engine_is_asked_while_the_first_one_works() -> None:
     groq, offline = Fake("groq", [["Hi", " there"]]), Fake("offline", [["no"]])
     chain = await chain_of(groq, offline)
     assert await answer(chain) == [Served("groq"), "Hi", " there"]
@@ -143,14 +143,14 @@ async def test_the_first_engine_works_and_no_other_is_asked() -> None:
 
 
 @pytest.mark.parametrize("fault", list(Fault))
-async def test_a_failure_before_the_first_output_is_made_good_in_the_same_turn(fault: Fault) -> None:
+async def test_a_failure_before_the_first_output_falls_back_in_the_same_turn(fault: Fault) -> None:
     groq, offline = Fake("groq", [[failure("groq", fault)]]), Fake("offline", [["Hello."]])
     chain = await chain_of(groq, offline)
     assert await answer(chain) == [Served("offline", ("groq: it broke",)), "Hello."]
     await chain.close()
 
 
-async def test_an_engine_is_told_whether_it_stands_in_and_which_one_did_before() -> None:
+async def test_an_engine_learns_if_it_is_the_fallback_and_which_engine_was_the_last_fallback() -> None:
     groq, offline = Fake("groq", [["Hi"], [failure("groq")]]), Fake("offline", [["Hello."]])
     chain = await chain_of(groq, offline, rules=FallbackRules(retries=0, rest_s=60))
     await answer(chain)
@@ -167,7 +167,7 @@ async def test_an_engine_is_told_whether_it_stands_in_and_which_one_did_before()
     await chain.close()
 
 
-async def test_the_next_turn_does_not_wait_for_an_engine_that_rests() -> None:
+async def test_the_next_turn_does_not_wait_for_an_engine_whose_circuit_is_open() -> None:
     groq, offline = Fake("groq", [[HANG]]), Fake("offline", [["Hello."]])
     chain = await chain_of(groq, offline, rules=FallbackRules(first_output_s=0.2, rest_s=60))
     started_s = time.monotonic()
@@ -182,7 +182,7 @@ async def test_the_next_turn_does_not_wait_for_an_engine_that_rests() -> None:
     await chain.close()
 
 
-async def test_an_engine_comes_back_once_a_probe_goes_well() -> None:
+async def test_an_engine_serves_again_once_a_background_probe_succeeds() -> None:
     groq = Fake("groq", [[failure("groq")], ["Hi"]], unwell=failure("groq"))
     chain = await chain_of(groq, Fake("offline", [["Hello."]]), rules=FallbackRules(retries=0, rest_s=0.05))
     await answer(chain)
@@ -209,7 +209,7 @@ async def test_closing_ends_the_background_probes() -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_after_closing_nothing_is_probed_any_more() -> None:
+async def test_a_closed_chain_starts_no_more_probes() -> None:
     chain = await chain_of(Fake("groq", [[failure("groq")]]), Fake("offline", [["Hello."]]))
     before = asyncio.all_tasks()
     await chain.close()
@@ -217,7 +217,7 @@ async def test_after_closing_nothing_is_probed_any_more() -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_an_engine_whose_probe_is_not_accepted_is_tried_with_a_doubt() -> None:
+async def test_an_engine_with_a_rejected_probe_is_ready_again_but_its_health_names_the_error() -> None:
     """A gateway may not know what the probe asks, and do the work all the same."""
     groq = Fake("groq", [[failure("groq")], ["Hi"]], unwell=failure("groq", Fault.REJECTED))
     chain = await chain_of(groq, Fake("offline", [["Hello."]]), rules=FallbackRules(retries=0, rest_s=0.05))
@@ -231,7 +231,7 @@ async def test_an_engine_whose_probe_is_not_accepted_is_tried_with_a_doubt() -> 
     await chain.close()
 
 
-async def test_a_failure_in_mid_output_is_passed_on_and_the_next_turn_goes_elsewhere() -> None:
+async def test_a_failure_in_mid_output_is_raised_and_the_next_turn_goes_to_the_fallback() -> None:
     groq, offline = Fake("groq", [["Once", failure("groq", Fault.BROKEN)]]), Fake("offline", [["Hello."]])
     chain = await chain_of(groq, offline, rules=FallbackRules(rest_s=60))
     reply = chain.reply(HELLO, asyncio.Event())
@@ -242,7 +242,7 @@ async def test_a_failure_in_mid_output_is_passed_on_and_the_next_turn_goes_elsew
     await chain.close()
 
 
-async def test_a_passing_failure_is_tried_again_before_another_engine_is() -> None:
+async def test_a_transient_failure_is_retried_before_another_engine_is_asked() -> None:
     groq, offline = Fake("groq", [[failure("groq")], [failure("groq")], ["Hi"]]), Fake("offline", [["no"]])
     chain = await chain_of(groq, offline, rules=FallbackRules(retries=2, backoff_s=0.01))
     assert await answer(chain) == [Served("groq"), "Hi"]
@@ -263,7 +263,7 @@ async def test_a_passing_failure_is_tried_again_before_another_engine_is() -> No
     ],
     ids=lambda value: f"{value.fault} {value.retry_after_s}" if isinstance(value, EngineError) else str(value),
 )
-async def test_how_often_the_only_engine_is_asked(error: EngineError, asked: int) -> None:
+async def test_the_kind_of_failure_decides_how_often_the_only_engine_is_asked(error: EngineError, asked: int) -> None:
     groq = Fake("groq", [[error]])
     chain = await chain_of(groq, rules=FallbackRules(retries=3, backoff_s=0.001))
     with pytest.raises(EngineError, match="groq: it broke"):
@@ -271,7 +271,7 @@ async def test_how_often_the_only_engine_is_asked(error: EngineError, asked: int
     assert groq.asked == asked
 
 
-async def test_what_had_effects_is_not_begun_again_elsewhere() -> None:
+async def test_a_reply_with_side_effects_is_not_repeated_by_another_engine() -> None:
     offline = Fake("offline", [["Hello."]])
     chain = await chain_of(Fake("groq", [[failure("groq", repeatable=False)]]), offline)
     with pytest.raises(EngineError, match="groq"):
@@ -280,7 +280,7 @@ async def test_what_had_effects_is_not_begun_again_elsewhere() -> None:
     await chain.close()
 
 
-async def test_the_only_engine_is_asked_even_while_it_should_rest() -> None:
+async def test_the_only_engine_is_asked_even_while_its_circuit_is_open() -> None:
     groq = Fake("groq", [[failure("groq")], ["Hi"]])
     chain = await chain_of(groq, rules=FallbackRules(retries=0, rest_s=60))
     with pytest.raises(EngineError):
@@ -288,7 +288,7 @@ async def test_the_only_engine_is_asked_even_while_it_should_rest() -> None:
     assert await answer(chain) == [Served("groq"), "Hi"]
 
 
-async def test_a_slow_only_engine_is_waited_for() -> None:
+async def test_the_chain_waits_for_a_slow_engine_that_has_no_fallback() -> None:
     class Slow(Fake):
         async def reply(
             self, history: History, wanted: asyncio.Event, hold: Any = None, **_: Any
@@ -299,7 +299,7 @@ async def test_a_slow_only_engine_is_waited_for() -> None:
     assert await answer(await chain_of(Slow("groq", [[]]))) == [Served("groq"), "Hi"]
 
 
-async def test_an_engine_that_gives_nothing_has_failed() -> None:
+async def test_an_engine_that_yields_no_output_counts_as_failed() -> None:
     chain = await chain_of(Fake("groq", [[]]), Fake("offline", [["Hello."]]))
     assert await answer(chain) == [Served("offline", ("groq: gave nothing",)), "Hello."]
     await chain.close()
@@ -314,7 +314,7 @@ async def test_an_engine_that_cannot_start_is_left_out() -> None:
         await chain_of(broken)
 
 
-async def test_probes_tell_who_is_ready_and_how_quickly() -> None:
+async def test_probes_report_which_engines_are_ready_and_how_fast_they_answer() -> None:
     denied = failure("elevenlabs", Fault.DENIED)
     voices = [
         Fake("elevenlabs", [["."]], unwell=denied),
@@ -334,7 +334,7 @@ async def test_probes_tell_who_is_ready_and_how_quickly() -> None:
     await chain.close()
 
 
-async def test_probing_a_chain_of_which_nothing_works_says_why() -> None:
+async def test_probing_a_chain_without_a_working_engine_raises_the_reason() -> None:
     chain = await chain_of(Fake("groq", [["."]], unwell=failure("groq", Fault.DENIED)))
     with pytest.raises(EngineError, match="groq: it broke"):
         await chain.probe()
@@ -360,7 +360,7 @@ async def transcribed(chain: SpeechToTextChain, *items: Audio | Pause) -> list[T
         return [each async for each in session.transcribe(spoken(*items))]
 
 
-async def test_another_recogniser_hears_the_utterance_from_its_start() -> None:
+async def test_the_fallback_recogniser_hears_the_utterance_from_its_start() -> None:
     deepgram = Fake("deepgram", [["hello", "hello wor", failure("deepgram", Fault.UNREACHABLE), "never"]])
     moonshine = Fake("moonshine", [["hello", "hello world"]])
     chain = SpeechToTextChain([deepgram, moonshine], QUICK)
@@ -380,7 +380,7 @@ async def test_another_recogniser_hears_the_utterance_from_its_start() -> None:
     await chain.close()
 
 
-async def test_a_final_that_does_not_come_is_made_elsewhere() -> None:
+async def test_the_fallback_recogniser_gives_the_final_text_if_the_first_one_hangs() -> None:
     chain = SpeechToTextChain([Fake("deepgram", [[HANG]]), Fake("moonshine", [["hello world"]])], QUICK)
     await chain.start()
     got = await transcribed(chain, *SOUND)
@@ -389,7 +389,7 @@ async def test_a_final_that_does_not_come_is_made_elsewhere() -> None:
     await chain.close()
 
 
-async def test_while_the_user_speaks_nothing_is_overdue() -> None:
+async def test_the_final_text_is_not_overdue_while_the_user_still_speaks() -> None:
     chain = SpeechToTextChain([Fake("deepgram", [["hello world"]]), Fake("moonshine", [["no"]])], QUICK)
     await chain.start()
     end = asyncio.Event()
@@ -399,7 +399,7 @@ async def test_while_the_user_speaks_nothing_is_overdue() -> None:
     assert got == [Served("deepgram"), Transcript("hello world", final=True)]
 
 
-async def test_a_recogniser_is_opened_only_when_it_is_needed() -> None:
+async def test_a_fallback_recogniser_is_opened_only_when_needed() -> None:
     deepgram, moonshine = Fake("deepgram", [["one"], [failure("deepgram")]]), Fake("moonshine", [["two"]])
     chain = SpeechToTextChain([deepgram, moonshine], QUICK)
     await chain.start()
@@ -414,7 +414,7 @@ async def test_a_recogniser_is_opened_only_when_it_is_needed() -> None:
     await chain.close()
 
 
-async def test_giving_an_utterance_up_leaves_nothing_behind() -> None:
+async def test_giving_up_an_utterance_closes_its_transcription_and_leaves_no_tasks() -> None:
     deepgram = Fake("deepgram", [["hello", "hello world"]])
     chain = SpeechToTextChain([deepgram, Fake("moonshine", [["no"]])], QUICK)
     await chain.start()
@@ -428,7 +428,7 @@ async def test_giving_an_utterance_up_leaves_nothing_behind() -> None:
         assert asyncio.all_tasks() == before
 
 
-async def test_a_source_that_fails_is_heard_of() -> None:
+async def test_an_error_of_the_audio_source_reaches_the_caller() -> None:
     async def failing() -> AsyncIterator[Audio | Pause]:
         yield SOUND[0]
         raise RuntimeError("the microphone is gone")
@@ -456,7 +456,7 @@ async def answers(chain: AgentChain, *, spoken_after: int | None = None) -> list
 
 
 @pytest.mark.parametrize("end", [HANG, failure("groq", Fault.BROKEN)], ids=["stalls", "breaks off"])
-async def test_an_answer_of_which_nothing_was_spoken_is_given_by_the_next_engine(end: str | EngineError) -> None:
+async def test_the_next_engine_answers_if_an_unspoken_answer_stalls_or_breaks_off(end: str | EngineError) -> None:
     groq, offline = Fake("groq", [["Once", " upon", end]]), Fake("offline", [["Hello."]])
     chain = await chain_of(groq, offline, rules=FallbackRules(retries=0, first_output_s=0.2, rest_s=60))
     got = await answers(chain)
@@ -468,14 +468,14 @@ async def test_an_answer_of_which_nothing_was_spoken_is_given_by_the_next_engine
     await chain.close()
 
 
-async def test_an_answer_that_breaks_off_unspoken_is_asked_of_the_same_engine_first() -> None:
+async def test_an_unspoken_answer_that_breaks_off_is_retried_on_the_same_engine_first() -> None:
     groq, offline = Fake("groq", [["Once", failure("groq")], ["Twice."]]), Fake("offline", [["no"]])
     chain = await chain_of(groq, offline, rules=FallbackRules(backoff_s=0.01))
     assert await answers(chain) == [Served("groq"), "Once", Served("groq"), "Twice."]
     assert offline.asked == 0
 
 
-async def test_an_answer_that_was_spoken_in_part_is_not_begun_again() -> None:
+async def test_a_partly_spoken_answer_that_stalls_is_not_begun_again() -> None:
     groq, offline = Fake("groq", [["Once.", " Then", HANG]]), Fake("offline", [["Hello."]])
     chain = await chain_of(groq, offline)
     with pytest.raises(EngineError, match=r"groq: nothing came within 0\.2 s"):
@@ -484,7 +484,7 @@ async def test_an_answer_that_was_spoken_in_part_is_not_begun_again() -> None:
     await chain.close()
 
 
-async def test_an_answer_with_effects_is_not_begun_again_though_nothing_was_spoken() -> None:
+async def test_an_unspoken_answer_with_side_effects_is_not_begun_again() -> None:
     groq, offline = Fake("groq", [["Once", failure("groq", repeatable=False)]]), Fake("offline", [["Hello."]])
     chain = await chain_of(groq, offline)
     with pytest.raises(EngineError, match="groq: it broke"):
@@ -493,7 +493,7 @@ async def test_an_answer_with_effects_is_not_begun_again_though_nothing_was_spok
     await chain.close()
 
 
-async def test_signs_of_life_and_work_that_is_waited_for_are_no_stall() -> None:
+async def test_reasoning_pieces_and_a_running_tool_do_not_count_as_a_stall() -> None:
     class Thinking(Fake):
         async def reply(
             self, history: History, wanted: asyncio.Event, hold: Any = None, **__: Any
@@ -511,7 +511,7 @@ async def test_signs_of_life_and_work_that_is_waited_for_are_no_stall() -> None:
     assert await answers(chain) == [Served("groq"), "Let", " me see."]
 
 
-async def test_after_its_last_sign_of_life_a_model_has_no_longer_than_usual() -> None:
+async def test_a_model_that_goes_silent_after_a_tool_call_gets_the_usual_time_limit() -> None:
     class Stalling(Fake):
         async def reply(
             self, history: History, wanted: asyncio.Event, hold: Any = None, **_: Any
@@ -537,7 +537,7 @@ async def test_the_only_engine_is_asked_once_more_when_it_hangs() -> None:
     assert groq.open == 0, "the request that hangs was closed"
 
 
-async def test_the_only_engine_is_given_up_when_it_hangs_again_and_its_health_tells() -> None:
+async def test_an_only_engine_that_hangs_twice_is_given_up_and_reported_as_not_ready() -> None:
     groq = Fake("groq", [[HANG]])
     chain = await chain_of(groq, rules=FallbackRules(first_output_s=0.1, rest_s=60))
     with pytest.raises(EngineError, match=r"groq: nothing came within 0\.3 s"):
@@ -552,7 +552,7 @@ class Slow(Fake):
     first_output_s = 0.5
 
 
-async def test_an_engine_that_may_take_longer_is_waited_for_though_another_one_is_at_hand() -> None:
+async def test_an_engine_with_a_longer_time_limit_gets_that_time_before_the_fallback() -> None:
     local, offline = Slow("local", [[HANG]]), Fake("offline", [["Hello."]])
     chain = await chain_of(local, offline, rules=FallbackRules(first_output_s=0.1, rest_s=60))
     assert await answers(chain) == [Served("offline", ("local: nothing came within 0.5 s",)), "Hello."]
@@ -560,7 +560,7 @@ async def test_an_engine_that_may_take_longer_is_waited_for_though_another_one_i
 
 
 @pytest.mark.parametrize("retries", [0, 1])
-async def test_an_only_engine_that_may_take_longer_is_not_asked_again_when_that_was_not_enough(retries: int) -> None:
+async def test_an_only_engine_that_exceeds_its_longer_time_limit_is_not_asked_again(retries: int) -> None:
     local = Slow("local", [[HANG]])
     chain = await chain_of(local, rules=FallbackRules(retries=retries, first_output_s=0.3, rest_s=60))
     with pytest.raises(EngineError, match=r"local: nothing came within 0\.5 s"):
@@ -568,7 +568,7 @@ async def test_an_only_engine_that_may_take_longer_is_not_asked_again_when_that_
     assert local.asked == 1
 
 
-async def test_the_only_voice_that_hangs_says_the_sentence_in_a_second_try() -> None:
+async def test_an_only_voice_that_hangs_is_asked_for_the_sentence_again() -> None:
     espeak = Fake("espeak", [[HANG], ["a"]])
     chain = TextToSpeechChain([espeak], FallbackRules(first_output_s=0.1))
     await chain.start()
@@ -626,7 +626,7 @@ TEXT = "Once upon a time there was a king."
 
 
 @pytest.mark.parametrize(("break_s", "first"), [(0.2, 0), (0.5, 1), (0.8, 1), (1.7, 4), (2.5, 5), (3.1, 7)])
-async def test_the_next_voice_says_the_rest_from_the_cut_word(break_s: float, first: int) -> None:
+async def test_the_next_voice_says_the_rest_of_a_sentence_from_the_cut_word(break_s: float, first: int) -> None:
     """By the times that the voice has told of its words."""
     cloud, espeak = Voice("cloud", [[]], breaks_s=[break_s], times=True), Voice("espeak", [[]])
     chain = await voices(cloud, espeak)
@@ -642,7 +642,7 @@ async def test_the_next_voice_says_the_rest_from_the_cut_word(break_s: float, fi
     await chain.close()
 
 
-async def test_without_word_times_the_share_of_sound_tells_once_the_pace_is_known() -> None:
+async def test_the_known_pace_of_a_voice_locates_the_cut_word_without_word_times() -> None:
     cloud, espeak = Voice("cloud", [[]], breaks_s=[None, 1.7]), Voice("espeak", [[]])
     chain = await voices(cloud, espeak)
     assert await sentence(chain, "A sentence that is said whole.") == [Served("cloud"), pytest.approx(3.1)]
@@ -651,7 +651,7 @@ async def test_without_word_times_the_share_of_sound_tells_once_the_pace_is_know
     await chain.close()
 
 
-async def test_a_voice_that_falls_silent_in_mid_sentence_is_relieved() -> None:
+async def test_another_voice_takes_over_from_a_voice_that_falls_silent_in_mid_sentence() -> None:
     cloud, espeak = Voice("cloud", [[]], breaks_s=[0.5], times=True, stalls=True), Voice("espeak", [[]])
     chain = await voices(cloud, espeak)
     got = await sentence(chain, TEXT)
@@ -660,14 +660,14 @@ async def test_a_voice_that_falls_silent_in_mid_sentence_is_relieved() -> None:
     await chain.close()
 
 
-async def test_the_only_voice_says_the_rest_itself() -> None:
+async def test_an_only_voice_that_breaks_off_says_the_rest_of_the_sentence_itself() -> None:
     cloud = Voice("cloud", [[]], breaks_s=[1.7], times=True)
     chain = await voices(cloud)
     await sentence(chain, TEXT)
     assert cloud.said == [TEXT, "there was a king."]
 
 
-async def test_a_sentence_that_breaks_off_again_and_again_is_given_up() -> None:
+async def test_a_sentence_that_breaks_off_three_times_is_given_up() -> None:
     cloud = Voice("cloud", [[]], breaks_s=[0.5, 0.5, 0.5, 0.5], times=True)
     chain = await voices(cloud)
     with pytest.raises(EngineError, match="cloud: it broke"):
@@ -675,7 +675,7 @@ async def test_a_sentence_that_breaks_off_again_and_again_is_given_up() -> None:
     assert len(cloud.said) == 3
 
 
-async def test_nothing_is_said_twice_when_only_the_end_of_the_sound_is_missing() -> None:
+async def test_no_word_is_repeated_when_only_the_end_of_the_sentence_audio_is_missing() -> None:
     cloud, espeak = Voice("cloud", [[]], breaks_s=[None, 3.5]), Voice("espeak", [[]])
     chain = await voices(cloud, espeak)
     await sentence(chain, TEXT)
@@ -702,7 +702,7 @@ async def recognisers(*engines: Fake, rules: FallbackRules = ONCE_MORE) -> Speec
 
 
 @pytest.mark.parametrize("others", [0, 1])
-async def test_a_recogniser_that_dies_hears_the_utterance_once_more_from_its_start(others: int) -> None:
+async def test_a_recogniser_that_fails_is_retried_with_the_utterance_from_its_start(others: int) -> None:
     died = failure("deepgram", Fault.UNREACHABLE)
     deepgram = Fake("deepgram", [["hello", died, "never"], ["hello", "hello world"]])
     moonshine = Fake("moonshine", [["no"]])
@@ -715,7 +715,7 @@ async def test_a_recogniser_that_dies_hears_the_utterance_once_more_from_its_sta
     await chain.close()
 
 
-async def test_the_next_recogniser_hears_it_all_when_the_first_dies_twice() -> None:
+async def test_the_next_recogniser_hears_the_whole_utterance_when_the_first_fails_twice() -> None:
     died = failure("deepgram", Fault.BROKEN)
     deepgram, moonshine = Fake("deepgram", [["hello", died, "never"]]), Fake("moonshine", [["hello world"]])
     chain = await recognisers(deepgram, moonshine)
@@ -726,7 +726,7 @@ async def test_the_next_recogniser_hears_it_all_when_the_first_dies_twice() -> N
 
 
 @pytest.mark.parametrize("fault", [Fault.DENIED, Fault.UNPAID, Fault.REJECTED, Fault.MISSING])
-async def test_what_will_not_go_well_is_not_tried_once_more(fault: Fault) -> None:
+async def test_a_recogniser_with_a_permanent_fault_is_not_retried(fault: Fault) -> None:
     deepgram, moonshine = Fake("deepgram", [[failure("deepgram", fault)]]), Fake("moonshine", [["hello"]])
     chain = await recognisers(deepgram, moonshine)
     assert (await heard_by(chain, spoken(*SOUND)))[-1] == Transcript("hello", final=True)
@@ -734,7 +734,9 @@ async def test_what_will_not_go_well_is_not_tried_once_more(fault: Fault) -> Non
     await chain.close()
 
 
-async def test_what_is_said_while_no_recogniser_works_is_heard_once_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_speech_during_an_outage_of_all_recognisers_is_transcribed_after_recovery(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The user speaks on all the time; both tries fail at once."""
     monkeypatch.setattr("voicebot.engines.fallback.RECOVERY_S", 0.05)
     died = failure("deepgram", Fault.BROKEN)
@@ -760,7 +762,7 @@ async def test_what_is_said_while_no_recogniser_works_is_heard_once_one_does(mon
     await chain.close()
 
 
-async def test_when_all_fail_in_mid_utterance_the_whole_of_it_is_tried_once_more_at_its_end() -> None:
+async def test_an_utterance_that_all_recognisers_failed_is_retried_whole_at_its_end() -> None:
     died = failure("deepgram", Fault.BROKEN)
     deepgram = Fake("deepgram", [[died, "x"], [died, "x"], ["hello world"]])
     chain = await recognisers(deepgram)
@@ -772,7 +774,7 @@ async def test_when_all_fail_in_mid_utterance_the_whole_of_it_is_tried_once_more
     await chain.close()
 
 
-async def test_a_failure_is_told_when_the_utterance_has_been_heard_to_its_end_in_vain() -> None:
+async def test_a_failure_of_all_recognisers_is_raised_only_when_the_utterance_has_ended() -> None:
     deepgram = Fake("deepgram", [[failure("deepgram", Fault.BROKEN), "x"]])
     chain = await recognisers(deepgram)
     end = asyncio.Event()
@@ -784,7 +786,7 @@ async def test_a_failure_is_told_when_the_utterance_has_been_heard_to_its_end_in
     await chain.close()
 
 
-async def test_a_mute_recogniser_is_relieved_by_itself_when_there_is_no_other() -> None:
+async def test_an_only_recogniser_that_hangs_is_asked_again() -> None:
     deepgram = Fake("deepgram", [[HANG], ["hello world"]])
     chain = await recognisers(deepgram)
     assert (await heard_by(chain, spoken(*SOUND)))[-1] == Transcript("hello world", final=True)
@@ -792,7 +794,7 @@ async def test_a_mute_recogniser_is_relieved_by_itself_when_there_is_no_other() 
     await chain.close()
 
 
-async def test_a_slow_recogniser_may_still_be_first_after_another_was_asked() -> None:
+async def test_a_slow_recogniser_may_give_the_final_text_after_the_fallback_was_asked() -> None:
     class Slow(Fake):
         async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
             async for _ in audio:
@@ -809,7 +811,7 @@ async def test_a_slow_recogniser_may_still_be_first_after_another_was_asked() ->
     await chain.close()
 
 
-async def test_a_slow_recogniser_is_waited_for_though_the_one_that_was_asked_after_it_fails() -> None:
+async def test_a_slow_recogniser_is_still_awaited_when_its_fallback_fails() -> None:
     class Slow(Fake):
         async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
             async for _ in audio:
@@ -842,7 +844,9 @@ class Mistaken(Fake):
             raise KeyError("sk-secret")
 
 
-async def test_an_engine_that_makes_a_mistake_in_its_start_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unexpected_error_at_start_leaves_the_engine_out_and_logs_no_secret(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     chain = await chain_of(Mistaken("groq", [["no"]], at_start=True), Fake("offline", [["Hello."]]))
     reason = "it made a mistake (KeyError); the log says where"
     assert await answer(chain) == [Served("offline", (f"groq: {reason}",)), "Hello."]
@@ -853,14 +857,14 @@ async def test_an_engine_that_makes_a_mistake_in_its_start_is_left_out(caplog: p
         await chain_of(Mistaken("groq", [["no"]], at_start=True))
 
 
-async def test_a_probe_that_makes_a_mistake_tells_that_the_engine_is_not_ready() -> None:
+async def test_a_probe_that_raises_an_unexpected_error_marks_the_engine_not_ready() -> None:
     chain = await chain_of(Mistaken("groq", [["no"]]), Fake("offline", [["Hello."]]))
     await chain.probe()
     assert [health.ready for health in chain.health] == [False, True]
     await chain.close()
 
 
-async def test_recovery_outlives_a_probe_that_makes_a_mistake_and_logs_it_once(
+async def test_recovery_survives_unexpected_errors_of_a_probe_and_logs_them_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     groq = Mistaken("groq", [[failure("groq")], ["Hi"]])

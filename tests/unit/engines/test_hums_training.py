@@ -31,18 +31,18 @@ def with_fricative(hum: Sound) -> Sound:
 
 class TestListening:
     @pytest.mark.parametrize("phones", ["m:0.4", "ah:0.13 h:0.05 ah:0.22", "m:0.17 hm:0.05 m:0.28"])
-    def test_hums_are_known(self, phones: str) -> None:
+    def test_synthetic_hums_are_accepted_as_hums(self, phones: str) -> None:
         assert sum(is_hum(spoken(phones, seed)) for seed in range(10)) >= 9
 
     @pytest.mark.parametrize("phones", ["m:0.05", "m:1.6"])
-    def test_sounds_of_another_length_are_no_hums(self, phones: str) -> None:
+    def test_sounds_too_short_or_too_long_are_not_hums(self, phones: str) -> None:
         assert not any(is_hum(spoken(phones, seed)) for seed in range(10))
 
-    def test_a_fricative_beside_the_hum_makes_it_a_word(self) -> None:
+    def test_a_hum_followed_by_a_fricative_is_not_a_hum(self) -> None:
         for seed in range(10):
             assert not is_hum(with_fricative(spoken("m:0.4", seed)))
 
-    def test_noise_and_silence_are_no_hums(self) -> None:
+    def test_noise_and_silence_are_not_hums(self) -> None:
         noise = np.random.default_rng(1).standard_normal(8_000)
         whispered = np.convolve(noise, np.ones(8), "same")
         assert not is_hum(noise)
@@ -51,17 +51,17 @@ class TestListening:
 
 
 class TestClips:
-    def test_the_same_seed_makes_the_same_clips(self) -> None:
+    def test_the_same_seed_makes_the_same_training_samples(self) -> None:
         one, other, different = (list(clips(own_source(), 6, seed, always(CLEAN))) for seed in (1, 1, 2))
         assert [clip.said for clip in one] == [clip.said for clip in other] != [clip.said for clip in different]
         assert all(np.array_equal(first.sound, second.sound) for first, second in zip(one, other, strict=True))
 
-    def test_what_is_said_depends_neither_on_the_recording_nor_on_the_count(self) -> None:
+    def test_the_spoken_texts_depend_neither_on_the_recording_conditions_nor_on_the_count(self) -> None:
         shorter = list(clips(own_source(), 4, 1, always(CLEAN)))
         longer = list(clips(own_source(), 6, 1, always(TELEPHONE)))
         assert [clip.said for clip in shorter] == [clip.said for clip in longer][:4]
 
-    def test_what_should_be_a_hum_and_is_none_is_thrown_away(self) -> None:
+    def test_a_generated_hum_that_does_not_sound_like_a_hum_is_discarded(self) -> None:
         hissing = Source(
             "hissing",
             NATURAL_HUMS,
@@ -73,7 +73,7 @@ class TestClips:
         )
         assert {clip.kind for clip in clips(hissing, 5, 1, always(CLEAN))} == {Kind.WORDS}
 
-    def test_each_sound_of_kokoro_is_recorded_several_times(self) -> None:
+    def test_each_kokoro_sound_yields_several_training_samples(self) -> None:
         said: list[str] = []
 
         class Stub(Kokoro):
@@ -94,7 +94,7 @@ class TestClips:
         assert len({len(clip.sound) for clip in several}) > 3
 
 
-def test_without_the_natural_voices_the_training_names_what_to_install(
+def test_the_training_names_the_packages_to_install_when_natural_voices_are_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def missing(_: int) -> None:

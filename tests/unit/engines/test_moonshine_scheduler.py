@@ -105,7 +105,7 @@ def test_finals_go_before_pauses_and_pauses_before_parts_and_interim_texts() -> 
     assert bench.ended == bench.begun
 
 
-def test_interim_texts_leave_a_thread_free_for_what_is_urgent() -> None:
+def test_interim_texts_leave_a_thread_free_for_urgent_work() -> None:
     bench = Bench(workers=2)
     bench.submit("interim", Urgency.INTERIM)
     bench.submit("another interim", Urgency.INTERIM)
@@ -149,7 +149,7 @@ def test_a_session_with_long_utterances_gets_no_more_time_than_others() -> None:
     assert abs(spent_s["long"] - spent_s["short"]) <= 2 * costs_s["long"]
 
 
-def test_a_session_that_was_silent_has_saved_up_nothing() -> None:
+def test_a_silent_session_saves_up_no_decoding_time() -> None:
     bench = Bench()
     talker, newcomer = Share(), Share()
     talker.used_s = 100.0
@@ -161,7 +161,7 @@ def test_a_session_that_was_silent_has_saved_up_nothing() -> None:
     assert newcomer.used_s >= 100.0
 
 
-def test_urgent_work_is_done_however_much_the_interim_texts_have_used() -> None:
+def test_urgent_work_runs_even_when_interim_texts_have_used_up_their_share() -> None:
     bench = Bench()
     bench.submit("interim", Urgency.INTERIM)
     bench.clock.pass_to(5.0)
@@ -173,7 +173,7 @@ def test_urgent_work_is_done_however_much_the_interim_texts_have_used() -> None:
     assert bench.begun == ["interim", "PART", "PAUSE", "FINAL"]
 
 
-def test_what_is_dropped_while_it_waits_never_begins() -> None:
+def test_a_job_that_is_dropped_while_waiting_never_begins() -> None:
     bench = Bench(workers=1)
     bench.submit("final", Urgency.FINAL)
     waiting = bench.submit("pause", Urgency.PAUSE)
@@ -182,7 +182,7 @@ def test_what_is_dropped_while_it_waits_never_begins() -> None:
     assert bench.begun == ["final"]
 
 
-def test_what_is_dropped_while_it_runs_is_told_to_stop_and_its_result_goes_nowhere() -> None:
+def test_a_job_that_is_dropped_while_running_is_stopped_and_its_result_is_discarded() -> None:
     bench = Bench(workers=1)
     running = bench.submit("pause", Urgency.PAUSE)
     bench.submit("final", Urgency.FINAL)
@@ -204,7 +204,7 @@ def test_an_interim_text_that_became_a_final_goes_first() -> None:
     assert bench.begun == ["first", "interim"]
 
 
-def test_work_that_is_no_longer_needed_when_its_turn_comes_takes_no_thread() -> None:
+def test_a_job_that_is_no_longer_needed_at_its_turn_takes_no_thread() -> None:
     bench = Bench(workers=1)
     bench.submit("first", Urgency.FINAL)
     job: Job[str] = Job(Urgency.PAUSE, Share(), lambda: None, lambda _: None, lambda: None)

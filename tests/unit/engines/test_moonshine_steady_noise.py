@@ -27,7 +27,7 @@ def rms(samples: Samples) -> float:
     return float(np.sqrt(np.mean(np.square(samples.astype(np.float64)))))
 
 
-def test_noise_becomes_softer_and_the_sound_in_it_stays_as_loud() -> None:
+def test_steady_noise_becomes_softer_and_a_tone_in_the_noise_stays_as_loud() -> None:
     noisy = tone() + hiss(1_500)
     cleaned = without_steady_noise(noisy)
     assert rms(cleaned[: SPOKEN.start - 512]) < 0.7 * rms(noisy[: SPOKEN.start - 512])
@@ -36,7 +36,7 @@ def test_noise_becomes_softer_and_the_sound_in_it_stays_as_loud() -> None:
     assert rms(noise_after) < 0.8 * rms(noise_before)
 
 
-def test_a_sound_with_little_noise_stays_the_same_object() -> None:
+def test_a_sound_with_little_noise_is_returned_unchanged() -> None:
     clear = tone() + hiss(100)
     assert without_steady_noise(clear) is clear
 
@@ -46,7 +46,7 @@ def test_a_sound_of_any_length_keeps_its_length(length: int) -> None:
     assert len(without_steady_noise(hiss(1_000)[:length])) == length
 
 
-def test_a_sound_as_loud_as_can_be_does_not_wrap_around() -> None:
+def test_a_sound_at_full_scale_does_not_wrap_around() -> None:
     loudest = np.where(hiss(1_000) > 0, 32_767, -32_768).astype(np.int16)
     cleaned = without_steady_noise(loudest)
     assert np.mean(np.sign(cleaned) == np.sign(loudest)) > 0.9

@@ -101,7 +101,7 @@ async def test_the_final_does_not_wait_for_an_interim_text_that_misses_the_last_
         assert await waiting == Transcript("word word word word", final=True, confidence=0.9)
 
 
-async def test_the_answer_to_a_pause_that_is_on_its_way_becomes_the_final(talk: Talk) -> None:
+async def test_a_pause_decoding_in_progress_becomes_the_final_text(talk: Talk) -> None:
     talk.model.go_on.clear()
     async with aclosing(talk.transcriber.transcribe(talk.pieces())) as transcripts:
         waiting = asyncio.ensure_future(anext(transcripts))
@@ -115,7 +115,7 @@ async def test_the_answer_to_a_pause_that_is_on_its_way_becomes_the_final(talk: 
     assert talk.model.begun.empty(), "it was decoded once"
 
 
-async def test_a_model_that_fails_fails_one_utterance(talk: Talk) -> None:
+async def test_a_model_failure_affects_only_one_utterance(talk: Talk) -> None:
     talk.model.fails = True
     talk.hears(loud(1.0), None)
     with pytest.raises(EngineError, match=r"moonshine: it failed to decode a sound \(MemoryError\)"):
@@ -125,7 +125,7 @@ async def test_a_model_that_fails_fails_one_utterance(talk: Talk) -> None:
     assert [each.text async for each in talk.transcriber.transcribe(talk.pieces())][-1] == "word word"
 
 
-async def test_an_engine_that_is_closed_leaves_nobody_waiting(talk: Talk) -> None:
+async def test_closing_the_scheduler_ends_a_waiting_transcription_with_an_error(talk: Talk) -> None:
     talk.model.go_on.clear()
     waiting = asyncio.ensure_future(anext(talk.transcriber.transcribe(talk.pieces())))
     talk.hears(loud(1.0), None)
@@ -135,7 +135,7 @@ async def test_an_engine_that_is_closed_leaves_nobody_waiting(talk: Talk) -> Non
         await waiting
 
 
-async def test_the_sound_is_counted(talk: Talk) -> None:
+async def test_bytes_sent_counts_the_audio_of_an_utterance(talk: Talk) -> None:
     talk.hears(loud(1.0), Pause(1), silence(0.5), None)
     _ = [each async for each in talk.transcriber.transcribe(talk.pieces())]
     assert talk.transcriber.bytes_sent == 2 * 24_000

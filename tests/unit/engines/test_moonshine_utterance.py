@@ -42,7 +42,7 @@ def told(utterance: Utterance) -> Transcript:
     return transcript
 
 
-def test_interim_texts_need_some_sound_and_then_some_more() -> None:
+def test_an_interim_text_needs_enough_new_sound_and_a_changed_text() -> None:
     utterance = Utterance()
     utterance.push(np.concatenate([silence(0.3), loud(0.4)]))
     assert utterance.request() is None
@@ -56,7 +56,7 @@ def test_interim_texts_need_some_sound_and_then_some_more() -> None:
     assert utterance.answer() is None, "the same text is not told again"
 
 
-def test_a_pause_is_answered_without_more_decoding_if_the_last_word_was_in_the_interim_text() -> None:
+def test_a_pause_needs_no_decoding_if_the_interim_text_has_the_last_word() -> None:
     utterance = Utterance()
     utterance.push(np.concatenate([loud(0.8), silence(0.1)]))
     decoded(utterance, "hello there")
@@ -68,7 +68,7 @@ def test_a_pause_is_answered_without_more_decoding_if_the_last_word_was_in_the_i
     assert answer.confidence == pytest.approx(0.9)
 
 
-def test_the_backchannel_that_a_short_sound_may_have_been_is_told_with_its_text() -> None:
+def test_a_transcript_names_the_backchannel_that_a_short_sound_may_have_been() -> None:
     utterance = Utterance()
     utterance.push(loud(0.8))
     request = utterance.request()
@@ -124,7 +124,7 @@ def test_a_noisy_room_does_not_make_the_final_wait_for_another_decoding() -> Non
     assert told(utterance).final
 
 
-def test_a_pause_in_which_the_speaker_goes_on_gets_no_answer() -> None:
+def test_an_unanswered_pause_is_dropped_when_the_speaker_goes_on() -> None:
     utterance = Utterance()
     utterance.push(np.concatenate([loud(0.8), silence(0.1)]))
     utterance.pause(1)
@@ -143,7 +143,7 @@ def test_silence_has_no_words_and_needs_no_decoding() -> None:
     assert told(utterance) == Transcript("", final=True, confidence=0.0)
 
 
-def test_nothing_at_all_has_a_final() -> None:
+def test_an_utterance_without_sound_has_a_final_text() -> None:
     utterance = Utterance()
     utterance.end()
     assert told(utterance).final
@@ -177,7 +177,7 @@ def all_decoded(utterance: Utterance, sounds: list[Samples]) -> str:
 
 
 @pytest.mark.parametrize(("each_s", "gap_s"), [(0.4, 0.1), (2.5, 0.5), (0.9, 0.35)])
-def test_a_long_list_of_words_in_one_piece_loses_none_and_doubles_none(each_s: float, gap_s: float) -> None:
+def test_a_long_utterance_pushed_at_once_loses_and_doubles_no_word(each_s: float, gap_s: float) -> None:
     sounds = numbered(round(90 / each_s), each_s, gap_s)
     utterance = Utterance()
     utterance.push(np.concatenate(sounds))
@@ -186,7 +186,7 @@ def test_a_long_list_of_words_in_one_piece_loses_none_and_doubles_none(each_s: f
 
 
 @pytest.mark.parametrize(("each_s", "gap_s"), [(0.4, 0.1), (2.5, 0.5), (0.9, 0.35)])
-def test_a_long_list_of_words_that_comes_bit_by_bit_loses_none_and_doubles_none(each_s: float, gap_s: float) -> None:
+def test_a_long_utterance_pushed_in_pieces_loses_and_doubles_no_word(each_s: float, gap_s: float) -> None:
     sounds = numbered(round(90 / each_s), each_s, gap_s)
     sound = np.concatenate(sounds)
     utterance = Utterance()
@@ -208,7 +208,7 @@ def test_a_long_list_of_words_that_comes_bit_by_bit_loses_none_and_doubles_none(
     assert text == " ".join(map(str, range(len(sounds))))
 
 
-def test_a_long_utterance_is_cut_in_a_silence_and_each_part_is_decoded_once_more_at_most() -> None:
+def test_a_long_utterance_is_cut_in_a_silence_and_reuses_the_text_of_its_first_part() -> None:
     utterance = Utterance()
     utterance.push(np.concatenate([loud(SHORTEST_PART / 100 + 1.0), silence(0.2)]))
     utterance.pause(1)

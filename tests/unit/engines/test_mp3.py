@@ -42,7 +42,7 @@ def decoded(file: bytes, size: int = 1 << 20) -> Audio:
     return Audio.joined(pieces(file, size), RATE_HZ)
 
 
-def test_a_file_that_tells_of_its_padding_is_as_long_as_its_sound_and_in_its_place() -> None:
+def test_a_file_that_declares_its_padding_decodes_to_the_exact_length_and_position() -> None:
     sound = decoded(FILE)
     assert len(sound.samples) == len(TONE.samples)
     assert sound.level_dbfs == pytest.approx(TONE.level_dbfs, abs=1)
@@ -50,23 +50,23 @@ def test_a_file_that_tells_of_its_padding_is_as_long_as_its_sound_and_in_its_pla
     assert np.abs(difference[600:-600]).max() < 200, "the codec's noise: a sample's shift would be 900"
 
 
-def test_a_file_that_does_not_is_too_long_by_the_encoders_delay_and_padding_alone() -> None:
+def test_a_file_without_declared_padding_is_longer_only_by_encoder_delay_and_padding() -> None:
     assert 0 <= len(decoded(UNTAGGED).samples) - len(TONE.samples) < 3 * 576
 
 
 @pytest.mark.parametrize("size", [1, 3, 96, 417, 5_000])
-def test_it_does_not_matter_where_the_bytes_are_cut(size: int) -> None:
+def test_the_chunk_size_does_not_change_the_decoded_sound(size: int) -> None:
     for file in (FILE, UNTAGGED):
         assert np.array_equal(decoded(file, size).samples, decoded(file).samples)
 
 
-def test_sound_comes_with_the_first_frames() -> None:
+def test_sound_is_decoded_as_soon_as_the_first_frames_arrive() -> None:
     decoder = Mp3Decoder()
     heard = sum(piece.duration_s for piece in decoder.push(UNTAGGED[: len(UNTAGGED) // 10]))
     assert 0.25 < heard < 0.3
 
 
-def test_no_step_of_the_work_takes_long() -> None:
+def test_no_decoding_step_takes_longer_than_ten_milliseconds() -> None:
     """The event loop has to wait for one step at most; a step makes a short piece."""
     stream = pieces(encoded(tone(20 * RATE_HZ), tagged=False))
     longest_s, start_s = 0.0, time.thread_time()
@@ -77,7 +77,7 @@ def test_no_step_of_the_work_takes_long() -> None:
     assert longest_s < 0.01, "about a millisecond on an idle machine: the first step splits the file into its frames"
 
 
-def test_files_that_tell_of_their_padding_join_without_gap_or_click() -> None:
+def test_files_that_declare_their_padding_join_without_gap_or_click() -> None:
     whole = tone(2 * RATE_HZ)
     halves = [encoded(Audio(half, RATE_HZ), tagged=True) for half in np.split(whole.samples, 2)]
     sound = Audio.joined((piece for half in halves for piece in pieces(half)), RATE_HZ)
@@ -87,7 +87,7 @@ def test_files_that_tell_of_their_padding_join_without_gap_or_click() -> None:
     assert np.abs(np.diff(sound.samples.astype(int)))[around].max() < 2.5 * np.abs(np.diff(whole.samples)).max()
 
 
-def test_channels_are_mixed_to_one() -> None:
+def test_stereo_channels_are_mixed_to_mono() -> None:
     file = io.BytesIO()
     with av.open(file, "w", format="mp3") as container:
         stream = container.add_stream("libmp3lame", rate=RATE_HZ, layout="stereo")
@@ -113,13 +113,13 @@ def test_channels_are_mixed_to_one() -> None:
     ],
     ids=["nothing", "web page", "zeros", "noise", "wav", "half a tag", "start of a tag", "a tag alone"],
 )
-def test_garbage_is_told(file: bytes, message: str) -> None:
+def test_a_file_without_mp3_sound_raises_an_error_that_names_the_problem(file: bytes, message: str) -> None:
     for size in (7, 1 << 20):
         with pytest.raises(Mp3Error, match=message):
             decoded(file, size)
 
 
-def test_garbage_in_the_middle_is_told_after_the_sound_before_it() -> None:
+def test_garbage_in_a_file_raises_an_error_after_the_sound_that_precedes_it() -> None:
     stream = pieces(UNTAGGED[:6_000] + np.random.default_rng(2).bytes(4_000), 500)
     heard_s: list[float] = []
     with pytest.raises(Mp3Error, match="damaged"):
@@ -129,7 +129,7 @@ def test_garbage_in_the_middle_is_told_after_the_sound_before_it() -> None:
 
 @given(st.binary(max_size=2_000), st.booleans(), st.integers(0, 3_000))
 @settings(max_examples=150, deadline=None)
-def test_nothing_worse_than_its_own_error_comes_of_any_bytes(data: bytes, as_frames: bool, start: int) -> None:
+def test_any_bytes_raise_no_other_error_than_mp3_error(data: bytes, as_frames: bool, start: int) -> None:
     file = UNTAGGED[start : start + 500] + data if as_frames else data
     try:
         for piece in pieces(file, 100):

@@ -19,7 +19,7 @@ from voicebot.limits import OFFLINE_CHARS, OFFLINE_MESSAGES, OFFLINE_WORDS
 
 
 @pytest.mark.parametrize(("said", "answer"), [*CLOCK.items(), *SUMS.items(), *TALK.items(), *BOTH.items()])
-async def test_answers(said: str, answer: str) -> None:
+async def test_gives_the_expected_answer_to_common_phrasings(said: str, answer: str) -> None:
     spoken = await Talk().say(said)
     if answer.startswith("…"):
         assert spoken.endswith(answer.removeprefix("…"))
@@ -27,7 +27,7 @@ async def test_answers(said: str, answer: str) -> None:
         assert spoken == answer
 
 
-async def test_the_same_conversation_at_the_same_time_has_the_same_answers() -> None:
+async def test_the_same_conversation_at_the_same_time_gets_the_same_answers() -> None:
     first, second = Talk(), Talk()
     for said in (
         *list(CLOCK)[:5],
@@ -43,11 +43,11 @@ async def test_the_same_conversation_at_the_same_time_has_the_same_answers() -> 
 @pytest.mark.parametrize(
     ("hour", "greeting"), [(6, "Good morning!"), (13, "Good afternoon!"), (20, "Good evening!"), (2, "Good evening!")]
 )
-async def test_greets_as_the_hour_has_it(hour: int, greeting: str) -> None:
+async def test_greets_according_to_the_hour(hour: int, greeting: str) -> None:
     assert (await Talk(MOMENT.replace(hour=hour)).say("hello")).startswith(greeting)
 
 
-async def test_greets_back_as_the_user_greets() -> None:
+async def test_repeats_the_greeting_that_the_user_said() -> None:
     assert (await Talk().say("good evening")).startswith("Good evening!")
 
 
@@ -70,7 +70,7 @@ async def test_says_the_time_in_words(hour: int, minute: int, words: str) -> Non
     assert await Talk(moment).say("what time is it") == f"It's {words} by this computer's clock."
 
 
-async def test_the_machines_own_zone_counts_for_here() -> None:
+async def test_uses_the_machines_own_time_zone_for_local_questions() -> None:
     moment = datetime(2026, 12, 24, 23, 30, tzinfo=timezone(timedelta(hours=-8)))
     talk = Talk(moment)
     assert await talk.say("what day is it") == "Today is Thursday, the twenty-fourth of December."
@@ -79,7 +79,7 @@ async def test_the_machines_own_zone_counts_for_here() -> None:
 
 
 @pytest.mark.parametrize("day", [datetime(2026, 12, 25, tzinfo=UTC), datetime(2028, 2, 29, tzinfo=UTC)])
-async def test_feasts_come_today_or_later(day: datetime) -> None:
+async def test_counts_the_days_to_the_next_christmas_including_today(day: datetime) -> None:
     answer = await Talk(day).say("how many days until christmas")
     assert answer == (
         "Christmas is today!" if day.month == 12 else "It's three hundred days until Christmas, which is on a Monday."
@@ -87,7 +87,7 @@ async def test_feasts_come_today_or_later(day: datetime) -> None:
 
 
 @pytest.mark.parametrize("said", ["what is the news", "what's the weather", "why is the sky blue", "play a song"])
-async def test_what_it_cannot_do_is_said_at_length_only_once(said: str) -> None:
+async def test_explains_an_impossible_request_at_length_only_once(said: str) -> None:
     talk = Talk()
     first, second = await talk.say(said), await talk.say(said)
     assert first.startswith(second)
@@ -95,18 +95,18 @@ async def test_what_it_cannot_do_is_said_at_length_only_once(said: str) -> None:
 
 
 @pytest.mark.parametrize("said", ["who was napoleon", "what is love"])
-async def test_tells_what_it_lacks(said: str) -> None:
+async def test_says_that_a_language_model_is_needed_for_knowledge_questions(said: str) -> None:
     assert WITHOUT_MODEL in await Talk().say(said)
 
 
-async def test_who_is_not_understood_hears_something_else_each_time() -> None:
+async def test_repeated_unknown_input_gets_rotating_replies() -> None:
     talk = Talk()
     answers = [await talk.say("colourless green ideas") for _ in range(4)]
     assert answers == [*UNKNOWN, UNKNOWN[0]]
     assert OFFER in answers[0]
 
 
-async def test_repeats_what_was_heard() -> None:
+async def test_repeats_only_the_part_of_the_last_answer_that_was_heard() -> None:
     talk = Talk()
     await talk.say("what time is it in tokyo")
     assert await talk.say("what did you say") == TOKYO
@@ -115,7 +115,7 @@ async def test_repeats_what_was_heard() -> None:
     assert await talk.say("say that again") == "I can tell you the time and the"
 
 
-async def test_repeats_the_end_of_what_was_long() -> None:
+async def test_repeats_only_the_end_of_a_long_answer() -> None:
     talk = Talk()
     story = await talk.say("tell me a story")
     repeated = await talk.say("could you repeat that please")
@@ -123,7 +123,7 @@ async def test_repeats_the_end_of_what_was_long() -> None:
     assert 20 < len(repeated.split()) <= 50
 
 
-async def test_goes_on_with_an_answer_that_was_cut_short() -> None:
+async def test_go_on_gives_an_interrupted_answer_again() -> None:
     talk = Talk()
     await talk.say("what time is it in tokyo", hear=3)
     assert await talk.say("go on") == TOKYO
@@ -131,7 +131,7 @@ async def test_goes_on_with_an_answer_that_was_cut_short() -> None:
     assert await talk.say("go on") == TOKYO
 
 
-async def test_yes_is_an_answer_to_an_offer() -> None:
+async def test_yes_accepts_an_offered_joke() -> None:
     talk = Talk()
     await talk.say("I feel sad")
     joke = await talk.say("yes please")
@@ -162,7 +162,7 @@ async def test_any_text_gets_an_answer(said: str) -> None:
         st.tuples(st.lists(st.sampled_from(VOCABULARY.split()), min_size=1, max_size=6), st.integers(0, 30)), max_size=8
     )
 )
-async def test_any_conversation_gets_answers(turns: list[tuple[list[str], int]]) -> None:
+async def test_every_turn_of_any_conversation_gets_an_answer(turns: list[tuple[list[str], int]]) -> None:
     talk = Talk()
     for words, hear in turns:
         assert (await talk.say(" ".join(words), hear=hear)).strip()
@@ -175,5 +175,5 @@ def test_only_the_end_of_a_long_text_and_of_a_long_history_is_read() -> None:
     assert len(conversation.heard) + len(conversation.earlier_said) < OFFLINE_MESSAGES
 
 
-async def test_a_very_long_text_is_answered_by_its_end() -> None:
+async def test_the_end_of_a_very_long_text_is_answered() -> None:
     assert await Talk().say("blah " * 20_000 + "what is two plus two") == "Two plus two is four."

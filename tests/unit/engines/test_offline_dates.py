@@ -30,14 +30,14 @@ def marked_as(kind: str, said: str) -> str:
 
 
 @given(st.dates(date(1850, 1, 1), date(2099, 12, 31)), st.booleans(), st.booleans())
-def test_days_are_understood_as_they_are_said(day: date, in_digits: bool, month_first: bool) -> None:
+def test_dates_in_words_and_in_digits_are_understood(day: date, in_digits: bool, month_first: bool) -> None:
     number, year = (str(day.day), str(day.year)) if in_digits else (ordinal(day.day), spoken_year(day))
     said = f"{day:%B} {number}, {year}" if month_first else f"the {number} of {day:%B} {year}"
     assert day_meant(marked_as("D", said), TODAY) == day
 
 
 @given(st.integers(2, 2_000), st.sampled_from(["days", "weeks"]), st.booleans())
-def test_days_are_counted_from_today(number: int, unit: str, is_past: bool) -> None:
+def test_days_and_weeks_ago_or_ahead_are_counted_from_today(number: int, unit: str, is_past: bool) -> None:
     words = marked_as("D", f"{cardinal(number)} {unit} ago" if is_past else f"in {cardinal(number)} {unit}")
     assert day_meant(words, TODAY) == TODAY + timedelta(**{unit: -number if is_past else number})
 
@@ -62,7 +62,7 @@ def test_days_are_counted_from_today(number: int, unit: str, is_past: bool) -> N
         ("a week after next friday", (2026, 3, 20)),
     ],
 )
-def test_a_day_without_a_year_is_the_next_one(said: str, day: tuple[int, int, int]) -> None:
+def test_relative_days_and_dates_without_a_year_are_found_from_today(said: str, day: tuple[int, int, int]) -> None:
     assert day_meant(marked_as("D", said), TODAY) == date(*day)
 
 
@@ -77,7 +77,7 @@ def test_a_day_without_a_year_is_the_next_one(said: str, day: tuple[int, int, in
         ("halloween 2030", (2030, 10, 31)),
     ],
 )
-def test_feasts_are_found_in_their_year(said: str, day: tuple[int, int, int]) -> None:
+def test_holidays_are_found_in_the_right_year(said: str, day: tuple[int, int, int]) -> None:
     assert day_meant(marked_as("F", said), TODAY) == date(*day)
 
 
@@ -88,7 +88,7 @@ async def test_a_day_that_does_not_exist_is_not_found(said: str) -> None:
 
 
 @given(st.times())
-def test_times_are_understood_as_they_are_said(moment: time) -> None:
+def test_every_time_that_the_offline_engine_speaks_is_understood(moment: time) -> None:
     moment = moment.replace(second=0, microsecond=0)
     understood = time_meant(marked_as("T", spoken_time(moment)))
     assert understood is not None
@@ -109,7 +109,7 @@ def test_times_are_understood_as_they_are_said(moment: time) -> None:
         ("midday", time(12), False),
     ],
 )
-def test_times_of_day_are_understood(said: str, moment: time, is_open: bool) -> None:
+def test_a_spoken_time_of_day_is_understood_and_may_leave_am_or_pm_open(said: str, moment: time, is_open: bool) -> None:
     understood = time_meant(marked_as("T", said))
     assert understood is not None
     assert (understood.time, understood.is_open) == (moment, is_open)
@@ -158,7 +158,7 @@ def test_spans_of_time_are_understood(said: str, minutes: int) -> None:
         ("what's the time in Paris, France", "It's three thirty in the afternoon in Paris, on Wednesday."),
     ],
 )  # fmt: skip
-async def test_answers_about_other_moments(said: str, answer: str) -> None:
+async def test_questions_about_other_times_days_and_places_are_answered(said: str, answer: str) -> None:
     assert await Talk(NOW).say(said) == answer
 
 
@@ -181,18 +181,18 @@ async def test_answers_about_other_moments(said: str, answer: str) -> None:
         "what is time",
     ],
 )
-def test_a_question_that_is_not_understood_whole_is_left_alone(said: str) -> None:
+def test_text_that_is_no_complete_clock_question_is_ignored(said: str) -> None:
     assert clock_questions_in(marked(" ".join(words_of(said)))) == []
 
 
-async def test_a_place_after_a_question_beyond_it_is_not_taken_for_the_time_there() -> None:
+async def test_a_place_after_a_weather_question_is_not_taken_as_a_question_for_the_time() -> None:
     talk = Talk(NOW)
     weather = await talk.say("what's the weather in london")
     assert weather.startswith(await talk.say("and in paris"))
     assert SAID[Topic.WEATHER].startswith(await talk.say("what about rome"))
 
 
-async def test_a_place_after_a_question_for_the_time_is_the_time_there() -> None:
+async def test_a_place_after_a_question_for_the_time_gets_the_time_there() -> None:
     talk = Talk(NOW)
     await talk.say("what time is it in london")
     assert await talk.say("and in paris") == "It's three thirty in the afternoon in Paris, on Wednesday."

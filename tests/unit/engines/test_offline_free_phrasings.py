@@ -107,7 +107,7 @@ async def guesses(questions: Iterable[str]) -> list[str]:
 @pytest.mark.parametrize(
     "phrases", [FIRST, SECOND, THIRD, FOURTH, FIFTH], ids=["first", "second", "third", "fourth", "fifth"]
 )
-async def test_answers_nine_of_ten_free_phrasings(phrases: Sequence[Phrase]) -> None:
+async def test_the_offline_engine_answers_nine_of_ten_free_phrasings(phrases: Sequence[Phrase]) -> None:
     wrong = await wrong_answers(phrases)
     assert len(wrong) <= (1 - LEAST_RIGHT) * len(phrases), "\n".join(wrong)
 
@@ -117,5 +117,5 @@ async def test_answers_nine_of_ten_free_phrasings(phrases: Sequence[Phrase]) -> 
     [BEYOND_FIRST, BEYOND_SECOND, BEYOND_THIRD, BEYOND_FOURTH, BEYOND_FIFTH],
     ids=["first", "second", "third", "fourth", "fifth"],
 )
-async def test_guesses_at_nothing_outside_its_abilities(questions: Sequence[str]) -> None:
+async def test_the_offline_engine_refuses_every_question_beyond_its_abilities(questions: Sequence[str]) -> None:
     assert await guesses(questions) == []

@@ -23,7 +23,7 @@ SPEECH_WORDS_PER_S = 150 / 60
 LONGEST_CLAUSE_WORDS = 20
 
 
-def test_each_passage_is_known_by_its_first_word() -> None:
+def test_each_joke_and_story_begins_with_a_word_that_begins_nothing_else() -> None:
     firsts = [passage.words[0] for passage in (*JOKES, *STORIES)]
     others = {bare_words(text)[0] for text in (*SAID.values(), *UNKNOWN, STORY_GOES_ON)}
     assert len(firsts) == len(set(firsts))
@@ -37,7 +37,7 @@ def test_stories_are_long_enough_to_interrupt(story: Passage) -> None:
     assert story.text.count("\n\n") >= 4
 
 
-def test_passages_can_be_spoken() -> None:
+def test_jokes_and_stories_have_no_symbols_or_digits_and_end_with_punctuation() -> None:
     for passage in (*JOKES, *STORIES):
         assert not set(passage.text) & set("*_#[](){}<>—0123456789")
         assert passage.text[-1] in ".?!"
@@ -47,7 +47,7 @@ def test_passages_can_be_spoken() -> None:
     ("ask", "hear"),
     [("tell me a joke", None), ("another one", None), ("more", 3), ("say something funny", 2), ("make me laugh", 1)],
 )
-async def test_no_joke_comes_again_before_all_were_told(ask: str, hear: int | None) -> None:
+async def test_no_joke_repeats_before_all_jokes_were_told(ask: str, hear: int | None) -> None:
     talk = Talk()
     told = [await talk.say("tell me a joke", hear=hear)]
     told += [await talk.say(ask, hear=hear) for _ in JOKES[1:]]
@@ -60,7 +60,7 @@ async def test_another_day_begins_with_another_joke() -> None:
     assert len({await talk.say("a joke please") for talk in days}) == 3
 
 
-async def test_a_joke_that_was_cut_is_finished_on_demand() -> None:
+async def test_an_interrupted_joke_is_finished_on_request() -> None:
     talk = Talk()
     joke = await talk.say("tell me a joke", hear=4)
     rest = await talk.say("go on")
@@ -71,7 +71,7 @@ async def test_a_joke_that_was_cut_is_finished_on_demand() -> None:
 @pytest.mark.parametrize(
     "ask", ["go on", "continue", "please continue the story", "what happened next", "and then?", "yes"]
 )
-async def test_a_story_goes_on_where_it_was_heard(ask: str) -> None:
+async def test_an_interrupted_story_resumes_with_the_clause_that_was_interrupted(ask: str) -> None:
     talk = Talk()
     story = await talk.say("tell me a long story", hear=36)
     rest = await talk.say(ask)
@@ -80,7 +80,7 @@ async def test_a_story_goes_on_where_it_was_heard(ask: str) -> None:
     assert story.endswith(rest.removeprefix(f"{STORY_GOES_ON} When"))
 
 
-async def test_after_a_sentence_that_was_heard_to_its_end_the_next_one_follows() -> None:
+async def test_a_story_interrupted_after_a_sentence_resumes_with_the_next_sentence() -> None:
     talk = Talk()
     sentences = STORIES[0].text.replace("\n\n", " ").split(". ")
     await talk.say("tell me a story", hear=len(sentences[0].split()))
@@ -89,7 +89,7 @@ async def test_after_a_sentence_that_was_heard_to_its_end_the_next_one_follows()
     assert (await talk.say("go on")).startswith(f"{STORY_GOES_ON} {sentences[2]}")
 
 
-async def test_a_story_goes_on_after_other_talk() -> None:
+async def test_a_story_resumes_after_other_talk() -> None:
     talk = Talk()
     await talk.say("tell me a story", hear=35)
     await talk.say("what time is it in tokyo")
@@ -97,7 +97,7 @@ async def test_a_story_goes_on_after_other_talk() -> None:
     assert (await talk.say("go on")).startswith(f"{STORY_GOES_ON} When the gulls")
 
 
-async def test_a_story_cut_in_words_with_which_another_begins_goes_on() -> None:
+async def test_a_story_interrupted_at_words_that_open_another_story_resumes() -> None:
     # "In the" begins the story before.
     talk = Talk()
     for words_heard in (20, 20, 7):
@@ -106,7 +106,7 @@ async def test_a_story_cut_in_words_with_which_another_begins_goes_on() -> None:
     assert (await talk.say("go on")).startswith(f"{STORY_GOES_ON} Pip was the smallest boat")
 
 
-async def test_a_story_told_after_a_joke_in_one_answer_goes_on() -> None:
+async def test_a_story_told_after_a_joke_in_one_answer_resumes() -> None:
     talk = Talk()
     both = await talk.say("tell me a joke and a story", hear=60)
     assert both.startswith(tuple(joke.text for joke in JOKES))
@@ -114,7 +114,7 @@ async def test_a_story_told_after_a_joke_in_one_answer_goes_on() -> None:
     assert bare_words(both)[-len(bare_words(rest)) + 3 :] == bare_words(rest)[3:]
 
 
-async def test_a_story_that_was_repeated_in_between_goes_on() -> None:
+async def test_a_story_resumes_after_the_user_asks_for_a_repetition() -> None:
     talk = Talk()
     await talk.say("tell me a story", hear=100)
     first = await talk.say("go on", hear=6)
@@ -124,7 +124,9 @@ async def test_a_story_that_was_repeated_in_between_goes_on() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(STORIES), st.lists(st.integers(4, 120), min_size=1, max_size=6))
-def test_wherever_a_story_is_cut_no_word_is_lost_and_little_is_said_again(story: Passage, cuts: list[int]) -> None:
+def test_a_story_interrupted_anywhere_loses_no_word_and_repeats_at_most_one_clause(
+    story: Passage, cuts: list[int]
+) -> None:
     history: History = heard(said((), "tell me a story"), " ".join(story.text.split()[: cuts[0]]), interrupted=True)
     position = len(bare_words(history[-1].text))
     for cut in cuts[1:]:
@@ -143,7 +145,7 @@ def test_wherever_a_story_is_cut_no_word_is_lost_and_little_is_said_again(story:
             return
 
 
-async def test_each_story_is_another_until_all_were_told() -> None:
+async def test_no_story_repeats_before_all_stories_were_told() -> None:
     talk = Talk()
     told = [await talk.say("tell me a story", hear=20)]
     told += [await talk.say("tell me another story") for _ in STORIES[1:]]
@@ -151,7 +153,7 @@ async def test_each_story_is_another_until_all_were_told() -> None:
     assert await talk.say("one more") == f"{STORIES_ALL_TOLD} {told[0]}"
 
 
-async def test_a_story_heard_to_its_end_is_not_gone_on_with() -> None:
+async def test_a_story_heard_to_its_end_is_not_resumed() -> None:
     talk = Talk()
     await talk.say("tell me a story")
     assert await talk.say("go on") == SAID[Topic.CONTINUE]

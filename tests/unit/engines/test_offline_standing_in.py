@@ -27,7 +27,7 @@ QUESTIONS = (
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-async def test_what_is_beyond_it_waits_for_the_model(question: str) -> None:
+async def test_a_question_beyond_the_offline_engine_gets_a_notice_that_the_model_is_away(question: str) -> None:
     assert await Talk().say(question, **FIRST) == f"{AWAY} {BEYOND}"
     assert await Talk().say(question, **LATER) == STILL_BEYOND
 
@@ -35,54 +35,54 @@ async def test_what_is_beyond_it_waits_for_the_model(question: str) -> None:
 @pytest.mark.parametrize(
     ("question", "answer"), [("what time is it", HERE), ("what is 2 plus 2", "Two plus two is four.")]
 )
-async def test_what_it_can_answer_it_does_and_tells_of_the_model_once(question: str, answer: str) -> None:
+async def test_an_answerable_question_is_answered_and_the_outage_is_announced_once(question: str, answer: str) -> None:
     talk = Talk()
     assert await talk.say(question, **FIRST) == f"{AWAY} {answer}"
     assert await talk.say(question, **LATER) == answer
     assert await talk.say("tell me a joke", **LATER) in [passage.text for passage in passages(Kind.JOKE)]
 
 
-async def test_a_new_outage_is_told_though_an_older_one_was() -> None:
+async def test_a_new_outage_is_announced_although_an_earlier_one_was() -> None:
     talk = Talk()
     await talk.say("why is the sky blue", **FIRST)
     talk.history = heard(said(talk.history, "and the sea"), "It reflects the sky.")
     assert (await talk.say("what time is it", **FIRST)).startswith(AWAY)
 
 
-async def test_another_engine_that_stood_in_has_not_told_it() -> None:
+async def test_an_outage_is_announced_although_another_engine_stood_in_before() -> None:
     assert (await Talk().say("what time is it", stands_in=True, stood_in="openai")).startswith(AWAY)
 
 
 @pytest.mark.parametrize("said_to_it", ["yes", "go on", "tell me more"])
-async def test_who_answers_the_model_is_told_that_it_is_away(said_to_it: str) -> None:
+async def test_a_response_to_the_models_last_answer_gets_a_notice_that_the_model_is_away(said_to_it: str) -> None:
     talk = Talk()
     talk.history = heard(said((), "tell me about whales"), "They sing. Shall I go on?")
     assert await talk.say(said_to_it, **FIRST) == f"{AWAY} {BEYOND}"
 
 
-async def test_a_question_that_the_model_was_answering_waits_too() -> None:
+async def test_a_request_to_continue_the_models_answer_gets_a_notice_that_the_model_is_away() -> None:
     talk = Talk()
     talk.history = heard(said((), "tell me about whales"), "They sing", interrupted=True)
     assert await talk.say("go on", **FIRST) == f"{AWAY} {BEYOND}"
 
 
-async def test_its_own_story_goes_on() -> None:
+async def test_the_offline_engine_resumes_its_own_story_during_an_outage() -> None:
     talk = Talk()
     story = await talk.say("tell me a story", hear=40, **FIRST)
     assert story.startswith(AWAY)
     assert (await talk.say("go on", **LATER)).startswith("Where was I? ")
 
 
-async def test_two_questions_beyond_it_get_one_answer() -> None:
+async def test_two_questions_beyond_the_offline_engine_get_one_answer() -> None:
     assert await Talk().say("what is the news, and what's the weather", **LATER) == STILL_BEYOND
 
 
-async def test_who_needs_help_is_not_told_about_models() -> None:
+async def test_a_user_in_distress_gets_the_help_text_without_an_outage_notice() -> None:
     assert await Talk().say("I want to kill myself", **FIRST) == SAID[Topic.DISTRESS]
 
 
 @pytest.mark.parametrize("question", [*CLOCK, *SUMS, *TALK])
-async def test_nothing_that_it_says_is_only_true_of_a_bot_without_a_model(question: str) -> None:
+async def test_answers_during_an_outage_make_no_claim_of_a_bot_without_a_model(question: str) -> None:
     for standing in (FIRST, LATER):
         answer = await Talk().say(question, **standing)
         for untrue in (
@@ -97,14 +97,14 @@ async def test_nothing_that_it_says_is_only_true_of_a_bot_without_a_model(questi
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-async def test_by_itself_it_is_as_ever(question: str) -> None:
+async def test_the_offline_engine_gives_its_usual_refusal_when_it_replaces_no_model(question: str) -> None:
     for stood_in in ("", "offline"):
         answer = await Talk().say(question, stood_in=stood_in)
         assert "away" not in answer
         assert answer in {*SAID.values(), UNKNOWN[0]}
 
 
-async def test_by_itself_it_says_what_was_asked_for_twice_as_ever() -> None:
+async def test_the_offline_engine_answers_a_repeated_sum_twice_when_it_replaces_no_model() -> None:
     assert await Talk().say("what is two plus two and what is 2 plus 2") == " ".join(["Two plus two is four."] * 2)
 
 
@@ -117,16 +117,16 @@ def system_prompt(*turns: str) -> str:
 
 
 @pytest.mark.parametrize("notice", [f"{AWAY} {HERE}", f"{AWAY} {BEYOND}", STILL_BEYOND, AWAY[:40]])
-def test_a_model_that_is_back_is_told_what_the_notice_meant(notice: str) -> None:
+def test_a_model_that_is_back_gets_an_explanation_of_the_outage_notice(notice: str) -> None:
     prompt = system_prompt("what time is it", notice, "why is the sky blue")
     assert prompt == f"{system_message('Be brief.').text}\n\n{MODEL_AWAY_EXPLAINED}"
 
 
-def test_without_a_notice_nothing_is_explained() -> None:
+def test_a_history_without_an_outage_notice_gets_no_explanation() -> None:
     assert MODEL_AWAY_EXPLAINED not in system_prompt("My language model is away", "Whose?", "Mine.")
 
 
-def test_the_explanation_goes_with_the_notice_and_into_the_limit() -> None:
+def test_the_explanation_counts_towards_the_token_limit_and_goes_when_the_notice_goes() -> None:
     told = (Message(Role.USER, "what time is it"), Message(Role.ASSISTANT, AWAY))
     later = tuple(Message(Role.USER, "word " * 40) for _ in range(6))
     whole = to_messages((*told, *later), "Be brief.")

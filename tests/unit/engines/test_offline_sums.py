@@ -23,7 +23,7 @@ def text_of(said: str) -> str:
 
 
 @given(st.integers(0, 10**12 - 1))
-def test_numbers_are_read_as_they_are_said(number: int) -> None:
+def test_spoken_numbers_are_read_as_digits(number: int) -> None:
     assert words_of(cardinal(number)) == [str(number)]
     assert words_of(cardinal(number).replace("-", " ")) == [str(number)]
 
@@ -33,7 +33,7 @@ def test_numbers_are_read_as_they_are_said(number: int) -> None:
     st.lists(st.sampled_from(sorted(SIGNS)), min_size=4, max_size=4),
     st.booleans(),
 )
-def test_spoken_sums_are_worked_out_as_python_does(numbers: list[int], operators: list[str], in_digits: bool) -> None:
+def test_spoken_sums_give_the_same_results_as_python(numbers: list[int], operators: list[str], in_digits: bool) -> None:
     said, expression = "what is", ""
     for number, operator in zip(numbers, ["", *operators], strict=False):
         said += f" {operator} {number if in_digits else cardinal(number)}"
@@ -67,7 +67,7 @@ def test_spoken_sums_are_worked_out_as_python_does(numbers: list[int], operators
         ("a hundred and twenty minus a dozen", 108),
     ],
 )
-def test_sums_are_understood_in_the_order_in_which_people_put_them(said: str, value: float) -> None:
+def test_common_spoken_phrasings_of_sums_are_understood(said: str, value: float) -> None:
     (found,), _ = sums_in(text_of(said))
     assert float(calculated(found.expression)) == value
 
@@ -98,7 +98,7 @@ def test_sums_are_understood_in_the_order_in_which_people_put_them(said: str, va
         "",
     ],
 )
-def test_what_is_no_sum_or_only_a_part_of_one_is_left_alone(text: str) -> None:
+def test_text_with_no_sum_or_only_a_part_of_a_sum_is_left_unchanged(text: str) -> None:
     assert sums_in(text_of(text)) == ([], text_of(text))
 
 
@@ -106,7 +106,7 @@ PIECES = "( ) - + * / 2 3 0.5 to for the half of square root percent squared and
 
 
 @given(st.lists(st.sampled_from(PIECES.split())))
-def test_any_words_are_read_and_what_is_found_can_be_given_to_the_calculator(words: list[str]) -> None:
+def test_every_sum_found_in_random_words_is_a_valid_expression(words: list[str]) -> None:
     for found in sums_in(" ".join(words))[0]:
         compile(found.expression, "sum", "eval")
 
@@ -120,13 +120,13 @@ def test_any_words_are_read_and_what_is_found_can_be_given_to_the_calculator(wor
         ("what is two plus two", "Two plus two is four."),
     ],
 )
-async def test_a_sum_can_go_on_with_the_result_before(said: str, answer: str) -> None:
+async def test_a_sum_can_continue_with_the_previous_result(said: str, answer: str) -> None:
     talk = Talk()
     await talk.say("seven times eight")
     assert await talk.say(said) == answer
 
 
-async def test_without_a_result_before_nothing_is_made_up() -> None:
+async def test_a_sum_without_a_previous_result_makes_up_no_result() -> None:
     talk = Talk()
     await talk.say("what time is it in tokyo")
     assert "is sixty" not in await talk.say("add five to that")
@@ -151,5 +151,7 @@ async def test_without_a_result_before_nothing_is_made_up() -> None:
         ("1.2e-7", "one point two times ten to the power of minus seven", True),
     ],
 )
-def test_numbers_are_said_shortly(number: str, words: str, is_exact: bool) -> None:
+def test_numbers_are_spoken_in_few_words_and_marked_as_exact_or_rounded(
+    number: str, words: str, is_exact: bool
+) -> None:
     assert spoken_number(Decimal(number)) == (words, is_exact)

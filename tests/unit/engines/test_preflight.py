@@ -32,7 +32,7 @@ def with_voices(*voices: Voice) -> Engines:
     return Engines(engines.stt, engines.agent, chain, engines.vad_name, engines.make_vad)
 
 
-async def test_engines_are_as_they_say() -> None:
+async def test_health_lists_which_engines_are_ready_and_why_the_others_are_not() -> None:
     engines = with_voices(Voice("elevenlabs", well=False), Voice("espeak"))
     await engines.start()
     looked = Preflight(engines)
@@ -45,7 +45,9 @@ async def test_engines_are_as_they_say() -> None:
     await engines.close()
 
 
-async def test_a_stage_without_an_engine_is_a_problem_until_one_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stage_without_a_ready_engine_is_a_problem_until_an_engine_recovers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(limits, "PROBE_ILL_S", 0.0)
     voice = Voice("elevenlabs", well=False)
     engines = with_voices(voice)
@@ -64,7 +66,7 @@ class NoRecogniser(ScriptedStt):
         raise EngineError("moonshine", "the package moonshine-voice is not installed", fault=Fault.MISSING)
 
 
-async def test_without_a_recogniser_sessions_work_by_typing() -> None:
+async def test_a_missing_recogniser_is_no_problem_but_limits_sessions_to_typing() -> None:
     scripted_ones = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
     stt = SpeechToTextChain([NoRecogniser()], FallbackRules())
     engines = Engines(stt, scripted_ones.agent, scripted_ones.tts, scripted_ones.vad_name, scripted_ones.make_vad)
@@ -79,7 +81,7 @@ async def test_without_a_recogniser_sessions_work_by_typing() -> None:
     await engines.close()
 
 
-async def test_many_who_ask_at_once_cause_one_probe() -> None:
+async def test_concurrent_checks_cause_one_probe() -> None:
     voice = Voice("espeak")
     engines = with_voices(voice)
     await engines.start()
@@ -89,7 +91,9 @@ async def test_many_who_ask_at_once_cause_one_probe() -> None:
     await engines.close()
 
 
-async def test_what_is_well_is_probed_once_a_minute_and_what_is_ill_soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_ready_engine_is_probed_once_a_minute_and_a_failed_one_at_growing_intervals(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now_s = 1_000.0
     monkeypatch.setattr("voicebot.engines.chain.time.monotonic", lambda: now_s)
     well, ill = Voice("espeak"), Voice("elevenlabs", well=False)
@@ -116,7 +120,9 @@ async def test_what_is_well_is_probed_once_a_minute_and_what_is_ill_soon_again(m
     await engines.close()
 
 
-async def test_an_engine_that_has_failed_since_may_be_probed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_engine_that_fails_in_use_is_probed_again_before_its_minute_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     voice = Voice("elevenlabs")
     engines = with_voices(voice)
     await engines.start()

@@ -43,11 +43,11 @@ def headers(left: float, *, requests_left: int = 900, limit: int = FREE) -> dict
         ("7s later", None),
     ],
 )
-def test_time_spans_as_services_write_them(text: str, seconds: float | None) -> None:
+def test_durations_are_parsed_as_services_write_them(text: str, seconds: float | None) -> None:
     assert duration_s(text) == (None if seconds is None else pytest.approx(seconds))
 
 
-def test_without_headers_nothing_is_limited() -> None:
+def test_a_response_without_rate_limit_headers_limits_nothing() -> None:
     limits = RateLimits()
     limits.observe({"content-type": "text/event-stream"})
     limits.sent(1_000_000)
@@ -72,7 +72,7 @@ def test_headers_that_make_no_sense_are_ignored(broken: dict[str, str]) -> None:
     assert limits.wait_s(10**9) == 0
 
 
-def test_what_is_spent_comes_back_with_time() -> None:
+def test_spent_tokens_refill_with_time() -> None:
     clock = Clock()
     limits = RateLimits(clock)
     limits.observe(headers(1_000))
@@ -90,7 +90,7 @@ def test_what_is_spent_comes_back_with_time() -> None:
     assert limits.wait_s(10 * FREE) == 0, "what is too much for any minute is for the service to judge"
 
 
-def test_a_reply_that_may_be_thrown_away_needs_half_of_the_tokens_and_a_tenth_of_the_requests() -> None:
+def test_a_preemptive_reply_needs_half_of_the_tokens_and_a_tenth_of_the_requests() -> None:
     clock = Clock()
     limits = RateLimits(clock)
     limits.observe(headers(4_100))
@@ -105,7 +105,7 @@ def test_a_reply_that_may_be_thrown_away_needs_half_of_the_tokens_and_a_tenth_of
     assert limits.wait_s(1) > 1, "no request is left"
 
 
-def test_the_history_gets_a_third_of_what_is_left_beside_two_requests_up_to_a_limit() -> None:
+def test_the_history_gets_a_third_of_the_tokens_left_after_two_requests_up_to_a_limit() -> None:
     limits = RateLimits(Clock())
     limits.answered(100, 100, 0)
     limits.observe(headers(2_000))
@@ -116,7 +116,7 @@ def test_the_history_gets_a_third_of_what_is_left_beside_two_requests_up_to_a_li
     assert limits.history_tokens(500) == 0
 
 
-def test_the_services_count_corrects_the_estimate() -> None:
+def test_the_token_count_of_the_service_corrects_the_estimate() -> None:
     limits = RateLimits(Clock())
     limits.observe(headers(6_000))
     limits.answered(500, 1_000, 0)
@@ -125,7 +125,7 @@ def test_the_services_count_corrects_the_estimate() -> None:
     assert limits.wait_s(1_900) == 0, "one strange count is not believed"
 
 
-def test_a_reset_that_is_a_date_does_not_stop_the_refill() -> None:
+def test_a_reset_given_as_a_timestamp_does_not_stop_the_refill() -> None:
     clock = Clock()
     limits = RateLimits(clock)
     limits.observe({**headers(0), "x-ratelimit-reset-tokens": "1790000000"})

@@ -46,25 +46,25 @@ def spoken(text: str, cuts: list[int]) -> str:
 
 
 @pytest.mark.parametrize(("text", "expected"), CASES)
-def test_only_what_is_meant_for_the_user_is_spoken(text: str, expected: str) -> None:
+def test_only_text_meant_for_the_user_is_spoken(text: str, expected: str) -> None:
     assert spoken(text, []) == expected
     assert spoken(text, list(range(len(text)))) == expected
 
 
 @given(st.sampled_from(CASES), st.data())
-def test_it_does_not_matter_how_the_text_is_cut(case: tuple[str, str], data: st.DataObject) -> None:
+def test_the_spoken_text_is_the_same_however_the_stream_is_cut(case: tuple[str, str], data: st.DataObject) -> None:
     text, expected = case
     assert spoken(text, data.draw(st.lists(st.integers(0, len(text))))) == expected
 
 
-def test_ordinary_words_are_not_held_back() -> None:
+def test_text_is_held_back_only_where_a_speaker_label_may_begin() -> None:
     visible = VisibleText()
     assert [visible.push(piece) for piece in ("Hello", " there", ". ", "Us", "e ", "it.\n", "As", " ever")] == [
         *("Hello", " there", ". ", "Us", "e ", "it.\n", "", "As ever"),
     ]
 
 
-def test_the_end_of_the_bots_part_is_noticed_as_soon_as_the_label_is_complete() -> None:
+def test_a_complete_label_of_the_user_ends_the_bots_text_at_once() -> None:
     visible = VisibleText()
     visible.push("Which city?\nUser")
     assert not visible.over
@@ -77,12 +77,14 @@ def test_the_end_of_the_bots_part_is_noticed_as_soon_as_the_label_is_complete() 
     ("text", "expected"),
     [("Okay, the user greets me.</think>\n\nHello.", "Hello."), ("Hello. How are you?", "Hello. How are you?")],
 )
-def test_a_model_whose_reasoning_has_no_beginning_is_waited_for(model: str, text: str, expected: str) -> None:
+def test_reasoning_without_an_opening_tag_is_removed_for_models_known_to_omit_it(
+    model: str, text: str, expected: str
+) -> None:
     """The second text is from a server that has taken the reasoning out."""
     visible = VisibleText(model)
     assert "".join([*(visible.push(char) for char in text), visible.finish()]) == expected
 
 
 @pytest.mark.parametrize("model", ["gpt-6-luna", "qwen3:8b", "openai/gpt-oss-120b", "war10", ""])
-def test_other_models_are_not_waited_for(model: str) -> None:
+def test_the_text_of_other_models_passes_at_once(model: str) -> None:
     assert VisibleText(model).push("Hello there") == "Hello there"

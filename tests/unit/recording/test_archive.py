@@ -74,7 +74,7 @@ def taken(history: History, **settings: Any) -> io.BytesIO:
 # Out and in again ---------------------------------------------------------------------------------------------------
 
 
-def test_a_talk_comes_back_as_it_was() -> None:
+def test_an_exported_conversation_is_imported_unchanged() -> None:
     file = taken(TALK)
     with zipfile.ZipFile(file) as archive:
         assert archive.testzip() is None
@@ -87,7 +87,7 @@ def test_a_talk_comes_back_as_it_was() -> None:
     assert read(file) == TALK
 
 
-def test_without_sound_the_words_can_still_be_taken() -> None:
+def test_a_recording_without_sound_still_exports_the_transcript() -> None:
     file = taken(TALK, recording_minutes=0)
     with zipfile.ZipFile(file) as archive:
         assert "conversation.wav" not in archive.namelist()
@@ -95,7 +95,7 @@ def test_without_sound_the_words_can_still_be_taken() -> None:
     assert read(file) == TALK
 
 
-def test_an_unpacked_transcript_and_a_repacked_folder_will_do() -> None:
+def test_an_unpacked_transcript_and_a_repacked_folder_can_be_imported() -> None:
     expected = (Message(Role.USER, "hello"), Message(Role.ASSISTANT, "Hi.", interrupted=True))
     assert read(io.BytesIO(transcript())) == expected
     assert read(io.BytesIO(b"\xef\xbb\xbf" + transcript())) == expected
@@ -104,7 +104,7 @@ def test_an_unpacked_transcript_and_a_repacked_folder_will_do() -> None:
     assert read(zipped(("transcript.json", transcript(sound=None, more=[1])), method=zipfile.ZIP_STORED)) == expected
 
 
-def test_an_import_reads_what_was_said_and_no_more() -> None:
+def test_an_import_ignores_invalid_times_and_words_of_messages() -> None:
     """The words and their times of a long talk are some hundred thousand objects, which nobody needs."""
     said = {"role": "user", "text": "hello", "began_s": "later", "words": [{"text": None, "heard_s": {}}]}
     assert read(io.BytesIO(transcript(messages=[said], began_at="once"))) == (Message(Role.USER, "hello"),)
@@ -134,7 +134,7 @@ def long_talk(minutes: int, words_per_message: int) -> Journal:
 
 
 @pytest.mark.parametrize("words_per_message", [8, 25])
-def test_a_talk_of_three_hours_comes_back_whole(words_per_message: int) -> None:
+def test_an_exported_conversation_of_three_hours_is_imported_whole(words_per_message: int) -> None:
     journal = long_talk(180, words_per_message)
     file = io.BytesIO()
     pack(Take(datetime.now(UTC), journal, None, cut_off=False), file)
@@ -148,7 +148,7 @@ def test_a_talk_of_three_hours_comes_back_whole(words_per_message: int) -> None:
     assert len(document.messages[1].words) == words_per_message
 
 
-def test_what_can_hardly_be_compressed_is_let_in_only_up_to_a_limit() -> None:
+def test_an_import_is_refused_above_the_limit_of_compressed_bytes() -> None:
     chance = random.Random(4)
 
     def said(chars: int) -> Json:
@@ -159,7 +159,7 @@ def test_what_can_hardly_be_compressed_is_let_in_only_up_to_a_limit() -> None:
         read_packed(io.BytesIO(transcript(messages=[said(90_000) for _ in range(4)])))
 
 
-def test_nothing_of_a_long_recording_is_turned_into_json_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_recording_is_serialised_to_json_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pydantic does that without giving up Python's global lock: no session would hear or play meanwhile."""
     lengths: list[int] = []
     dump = BaseModel.model_dump_json
@@ -176,7 +176,7 @@ def test_nothing_of_a_long_recording_is_turned_into_json_in_one_piece(monkeypatc
     assert max(lengths) < 10_000
 
 
-def test_what_was_said_at_great_length_can_be_taken_though_not_brought_back() -> None:
+def test_a_message_too_long_for_an_import_can_still_be_exported() -> None:
     file = taken((Message(Role.USER, "x" * 100_001),))
     with pytest.raises(ImportFileError, match="at most 100000 characters"):
         read(file)
@@ -227,7 +227,7 @@ def many(count: int) -> io.BytesIO:
         (io.BytesIO(transcript(messages=[{"role": "user", "text": "x" * 100_001}])), "messages.0.text"),
     ],
 )
-def test_what_is_wrong_is_named(file: io.BytesIO, complaint: str) -> None:
+def test_the_refusal_of_an_import_file_names_the_problem(file: io.BytesIO, complaint: str) -> None:
     with pytest.raises(ImportFileError) as raised:
         read(file)
     assert complaint in str(raised.value)
@@ -249,7 +249,7 @@ WORST = {
 
 
 @pytest.mark.parametrize("name", WORST)
-def test_no_import_computes_for_long(name: str) -> None:
+def test_the_worst_import_files_take_less_than_40_ms_of_processor_time(name: str) -> None:
     """Others wait for Python's global lock no longer than a job computes."""
     file = zipped(("transcript.json", WORST[name]))
     assert len(WORST[name]) < 3_000_000
@@ -262,7 +262,7 @@ def test_no_import_computes_for_long(name: str) -> None:
     assert min(computed_s) < 0.04
 
 
-def test_a_directory_that_lies_about_its_size_is_refused_before_it_is_read() -> None:
+def test_a_zip_with_a_false_directory_size_or_a_zip64_locator_is_refused() -> None:
     content = bytearray(many(10).getvalue())
     content[-10:-6] = struct.pack("<L", 500_000_000)
     with pytest.raises(ImportFileError, match="too many files"):
@@ -273,7 +273,7 @@ def test_a_directory_that_lies_about_its_size_is_refused_before_it_is_read() -> 
         read(io.BytesIO(whole[:-22] + locator + whole[-22:]))
 
 
-def test_no_damage_leads_to_anything_but_a_refusal() -> None:
+def test_a_damaged_import_file_is_refused_or_still_gives_messages_with_text() -> None:
     """Bytes changed, cut out or doubled anywhere, in zips and in transcripts."""
     chance = random.Random(3)
     originals = [taken(TALK).getvalue(), zipped(("transcript.json", transcript())).getvalue(), transcript()]
@@ -301,7 +301,7 @@ def test_no_damage_leads_to_anything_but_a_refusal() -> None:
 # The sound ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_tape_is_stereo_and_ends_at_its_limit_and_holes_take_no_space() -> None:
+def test_the_recorded_sound_is_stereo_ends_at_its_limit_and_stores_silence_as_holes() -> None:
     tape = Tape(60 * RATE_HZ)
     loud = Audio(np.full(FRAME_SAMPLES, 4_000, np.int16), WIRE_RATE_HZ)
     silent = Audio(np.zeros(FRAME_SAMPLES, np.int16), WIRE_RATE_HZ)
@@ -326,7 +326,7 @@ def test_the_tape_is_stereo_and_ends_at_its_limit_and_holes_take_no_space() -> N
     assert np.abs(second[2:, :, 0]).max() <= DITHER
 
 
-async def test_ended_ones_go_when_their_time_is_over_or_there_are_too_many() -> None:
+async def test_ended_recordings_are_dropped_after_a_grace_period_or_when_there_are_too_many() -> None:
     recordings = Recordings(config.load(max_sessions=2), grace_s=0.05)
     ended = [recordings.new(State().history) for _ in range(3)]
     for recorder in ended:

@@ -8,6 +8,6 @@ from voicebot.recording.document import document
 PAGE = PROJECT / "docs" / "recording.md"
 
 
-def test_the_page_is_made_of_the_models() -> None:
+def test_the_recording_page_is_the_one_generated_from_the_models() -> None:
     command = "python -m voicebot.recording.document > docs/recording.md"
     assert PAGE.read_text("utf-8") == document(), f"run `{command}`"

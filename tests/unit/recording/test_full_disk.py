@@ -42,7 +42,7 @@ def fill(tape: Tape, seconds: int) -> None:
         tape.played(LOUD, number * RATE_HZ // 50)
 
 
-def test_the_sound_ends_where_the_disk_was_full(
+def test_the_recorded_sound_ends_where_the_disk_became_full(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     FullDisk(monkeypatch)
@@ -59,7 +59,7 @@ def test_the_sound_ends_where_the_disk_was_full(
     assert len(caplog.records) == 2, "once for each side"
 
 
-async def test_the_session_goes_on_and_what_was_recorded_can_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_recording_cut_off_by_a_full_disk_can_still_be_exported(monkeypatch: pytest.MonkeyPatch) -> None:
     FullDisk(monkeypatch)
     recordings = Recordings(config.load())
     recorder = recordings.new(())

@@ -52,7 +52,7 @@ class Session:
         return self.journal.entries()[2:]
 
 
-def test_words_have_the_times_at_which_they_were_heard_and_the_rest_is_kept_apart() -> None:
+def test_heard_words_have_their_times_and_unheard_words_are_stored_apart() -> None:
     session = Session()
     session.happens(0.0, SessionStarted())
     session.happens(1.0, TextTyped("tell me"))
@@ -92,7 +92,7 @@ def test_an_interrupted_reply_keeps_its_times_when_the_next_begins_in_the_same_s
     )
 
 
-def test_what_is_spoken_lasts_from_when_it_was_noticed_to_the_silence() -> None:
+def test_a_spoken_message_lasts_from_the_start_of_speech_to_the_start_of_silence() -> None:
     session = Session()
     session.happens(0.0, SessionStarted())
     session.happens(4.0, SpeechStarted(1))
@@ -116,7 +116,7 @@ def test_what_is_spoken_lasts_from_when_it_was_noticed_to_the_silence() -> None:
     assert [(entry.began_s, entry.ended_s) for entry in session.new] == [(4.0, 7.0), (9.5, 9.5), (12.0, 12.0)]
 
 
-def test_words_of_a_recogniser_that_never_ends_have_their_time_too() -> None:
+def test_a_partial_transcript_has_its_times_when_the_final_one_never_comes() -> None:
     session = Session()
     session.happens(4.0, SpeechStarted(1), PartialTranscript(1, "what time"))
     session.happens(5.5, SpeechEnded(1, silence_s=0.5))
@@ -125,7 +125,7 @@ def test_words_of_a_recogniser_that_never_ends_have_their_time_too() -> None:
     assert session.new == (Entry(Message(Role.USER, "what time"), 4.0, 5.0),)
 
 
-def test_events_tell_inputs_phases_and_verdicts_and_are_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_include_inputs_phases_and_verdicts_up_to_a_maximum_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_EVENTS", 12)
     session = Session()
     session.happens(0.0, SessionStarted())
@@ -149,7 +149,7 @@ def test_events_tell_inputs_phases_and_verdicts_and_are_not_without_end(monkeypa
     assert [step.name for step in turn.steps][-1] == "first frame"
 
 
-def test_a_copy_stands_still() -> None:
+def test_a_copy_of_the_journal_does_not_change_with_the_session() -> None:
     session = Session()
     session.happens(1.0, TextTyped("tell me"))
     copied = session.journal.copy()

@@ -60,7 +60,7 @@ def assert_near(found: list[int], expected: list[float], within: float = CLOSE) 
 
 
 @pytest.mark.parametrize("drift", [-200e-6, 0.0, 200e-6])
-def test_half_an_hour_of_another_clock_and_a_jumpy_network_stays_in_place(drift: float) -> None:
+def test_half_an_hour_of_sound_stays_in_place_despite_clock_drift_and_jitter(drift: float) -> None:
     """Packets come up to 80 ms late, and the sender's clock is wrong by what bad sound cards are."""
     line, chance = Line(), random.Random(1)
     lane = Lane(line.write)
@@ -76,7 +76,7 @@ def test_half_an_hour_of_another_clock_and_a_jumpy_network_stays_in_place(drift:
     assert_near(line.clicks(), sent)
 
 
-def test_what_comes_in_order_is_written_without_a_seam() -> None:
+def test_packets_up_to_15_ms_late_are_written_without_gaps() -> None:
     """Two clocks that agree, and an event loop that is at times 15 ms late: each sample once, all side by side."""
     line, chance = Line(), random.Random(2)
     lane = Lane(line.write)
@@ -95,7 +95,7 @@ def test_what_comes_in_order_is_written_without_a_seam() -> None:
     assert len(line.samples) >= 400 * FRAME - RATE_HZ // 20
 
 
-def test_what_was_never_sent_is_silence() -> None:
+def test_missing_packets_leave_silence_and_the_others_stay_in_place() -> None:
     """A microphone that is away for 3 s, and one packet in ten that is lost for good."""
     line = Line()
     lane = Lane(line.write)
@@ -111,7 +111,7 @@ def test_what_was_never_sent_is_silence() -> None:
     assert not line.samples[201 * FRAME : 349 * FRAME].any()
 
 
-def test_what_the_network_held_back_goes_where_it_was_said() -> None:
+def test_packets_that_the_network_held_back_are_placed_where_they_were_spoken() -> None:
     """For 1.5 s nothing comes, then all of it at once."""
     line = Line()
     lane = Lane(line.write)
@@ -121,7 +121,7 @@ def test_what_the_network_held_back_goes_where_it_was_said() -> None:
     assert_near(line.clicks(), [float(number * FRAME) for number in range(0, 300, CLICK_EVERY)], RATE_HZ / 1000)
 
 
-def test_a_stalled_playout_leaves_a_gap_of_its_length() -> None:
+def test_a_stalled_playback_leaves_a_gap_of_its_length() -> None:
     line = Line()
     lane = Lane(line.write)
     for number in range(200):
@@ -131,7 +131,7 @@ def test_a_stalled_playout_leaves_a_gap_of_its_length() -> None:
     assert_near(line.clicks(), [float(each) for each in stalled], RATE_HZ / 1000)
 
 
-def test_looking_at_it_in_between_changes_nothing() -> None:
+def test_a_flush_in_between_does_not_change_the_recorded_sound() -> None:
     lines = Line(), Line()
     lanes = [Lane(line.write) for line in lines]
     for number in range(500):
@@ -146,7 +146,7 @@ def test_looking_at_it_in_between_changes_nothing() -> None:
     assert np.abs(one - other).max() <= 2, "the resampler's dither"
 
 
-def test_other_rates_and_lengths() -> None:
+def test_uploads_of_other_sample_rates_and_lengths_are_placed_at_their_times() -> None:
     """Uploads of a websocket: 16 kHz and 44.1 kHz, long and far apart."""
     line = Line()
     lane = Lane(line.write)
@@ -158,7 +158,7 @@ def test_other_rates_and_lengths() -> None:
     assert_near(line.clicks(), [1.0 * RATE_HZ, 5.0 * RATE_HZ, 9.0 * RATE_HZ], 0.002 * RATE_HZ)
 
 
-def test_it_holds_no_more_than_its_window() -> None:
+def test_memory_does_not_grow_with_the_length_of_the_recording() -> None:
     lane = Lane(lambda position, samples: None)
     tracemalloc.start()
     try:

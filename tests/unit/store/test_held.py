@@ -11,7 +11,7 @@ from voicebot.store.imports import pack
 TALK = (Message(Role.USER, "hello"), Message(Role.ASSISTANT, "Hi.", interrupted=True))
 
 
-async def test_they_are_gone_after_an_hour_or_when_they_are_dropped() -> None:
+async def test_an_import_is_gone_after_an_hour_or_when_dropped() -> None:
     now_s = 0.0
     held = Held(lambda: now_s)
     assert held.put("early", "a", pack(TALK))
@@ -29,7 +29,7 @@ async def test_they_are_gone_after_an_hour_or_when_they_are_dropped() -> None:
     held.close()
 
 
-async def test_many_imports_of_one_address_take_no_more_than_its_share_and_push_out_nobody() -> None:
+async def test_imports_of_one_address_stay_within_its_share_and_evict_no_other_address() -> None:
     held = Held(lambda: 0.0)
     assert held.put("honest", "honest", pack(TALK))
     for number in range(100):
@@ -40,7 +40,7 @@ async def test_many_imports_of_one_address_take_no_more_than_its_share_and_push_
     held.close()
 
 
-async def test_many_addresses_together_take_no_more_than_the_whole_space() -> None:
+async def test_imports_of_many_addresses_together_stay_within_the_total_space() -> None:
     held = Held(lambda: 0.0)
     assert held.put("honest", "honest", pack(TALK))
     imported = {str(number): pack(incompressible(50_000)) for number in range(100)}

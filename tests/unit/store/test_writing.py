@@ -71,14 +71,16 @@ async def test_a_new_message_is_written_at_once_and_heard_words_once_an_interval
     assert all(start == 1 for start, _ in kept.writes[1:]), "what has not changed is not written again"
 
 
-async def test_nothing_is_written_that_has_not_changed(kept: Kept, conversation: Conversation) -> None:
+async def test_an_unchanged_history_is_not_written_again(kept: Kept, conversation: Conversation) -> None:
     for _ in range(3):
         conversation.observe(state(ONE))
         await conversation.flush()
     assert len(kept.writes) == 1
 
 
-async def test_a_slow_database_holds_up_nobody_and_gets_the_latest_only(kept: Kept, conversation: Conversation) -> None:
+async def test_a_slow_database_does_not_block_the_session_and_gets_only_the_latest_history(
+    kept: Kept, conversation: Conversation
+) -> None:
     kept.takes_s = 0.1
     began_s = time.monotonic()
     for count in range(50):
@@ -101,7 +103,7 @@ async def test_the_last_words_are_written_when_the_session_ends(kept: Kept, conv
     assert kept.history[-1].text == "A horse walks"
 
 
-async def test_what_could_not_be_written_is_tried_again_and_then_whole(
+async def test_a_failed_write_is_retried_with_the_whole_history(
     kept: Kept, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "INTERVAL_S", 0.01)
@@ -128,7 +130,7 @@ async def test_a_session_that_lost_its_conversation_writes_no_more(kept: Kept, c
     assert len(kept.writes) == 1
 
 
-async def test_without_a_place_to_keep_it_nothing_happens() -> None:
+async def test_a_conversation_without_a_store_starts_no_writer() -> None:
     conversation = Conversation()
     conversation.observe(state(ONE))
     conversation.end()

@@ -63,36 +63,36 @@ class Wire:
         (CHECK, limits.CHECK_PACKETS_BURST, limits.CHECK_PACKETS_PER_S),
     ],
 )
-def test_each_kind_of_packet_has_a_burst_and_a_rate(data: bytes, burst: int, per_s: int) -> None:
+def test_each_kind_of_packet_is_limited_to_its_burst_and_its_rate(data: bytes, burst: int, per_s: int) -> None:
     wire = Wire()
     assert wire.admitted(data, 10 * burst) == burst
     wire.clock.now_s += 1
     assert wire.admitted(data, 10 * burst) == per_s
 
 
-def test_a_flood_of_one_kind_or_of_strangers_leaves_the_others_alone() -> None:
+def test_a_flood_of_sound_or_from_a_stranger_leaves_other_packets_admitted() -> None:
     wire = Wire()
     wire.admitted(sound(), 10_000)
     assert wire.admitted(CHECK, 5_000, STRANGER) == limits.STRANGE_PACKETS_BURST
     assert [wire.admitted(data, 20) for data in (CHECK, DTLS, REPORT)] == [20, 20, 20]
 
 
-def test_five_seconds_of_sound_in_short_packets_may_come_at_once() -> None:
+def test_five_seconds_of_sound_in_short_packets_are_admitted_at_once() -> None:
     assert Wire().admitted(sound(), 500) == 500
 
 
 @pytest.mark.parametrize("data", [b"", b"\x10" * 100, b"\x50" * 100, b"\xff" * 100, b"\x80\xc9" + b"x" * 1_000])
-def test_what_is_neither_sound_nor_data_nor_a_check_is_not_read(data: bytes) -> None:
+def test_packets_of_unknown_types_and_oversized_control_packets_are_dropped(data: bytes) -> None:
     assert Wire().admitted(data, 10) == 0
 
 
-def test_only_some_sources_of_sound_are_read() -> None:
+def test_sound_is_admitted_from_a_limited_number_of_sources() -> None:
     wire = Wire()
     assert sum(wire.admitted(sound(source), 1) for source in range(100)) == limits.SOUND_SOURCES
     assert wire.admitted(sound(0), 10) == 10
 
 
-def test_sound_from_elsewhere_is_read_if_it_goes_on_from_a_known_source() -> None:
+def test_sound_from_another_address_is_admitted_only_from_a_known_source() -> None:
     wire = Wire()
     assert wire.admitted(sound(7), 1, STRANGER) == 0
     wire.admitted(sound(7), 1)
@@ -108,7 +108,7 @@ def test_sound_from_elsewhere_is_read_if_it_goes_on_from_a_known_source() -> Non
         (CandidatePair.State.FAILED, False, False),
     ],
 )
-def test_a_peer_is_heard_from_each_address_that_it_has_proven_to_have(
+def test_sound_is_admitted_only_from_addresses_that_ice_has_verified_or_nominated(
     state: CandidatePair.State, chosen: bool, heard: bool
 ) -> None:
     other = ("192.0.2.9", 5_000)
@@ -116,7 +116,7 @@ def test_a_peer_is_heard_from_each_address_that_it_has_proven_to_have(
     assert wire.admitted(sound(), 100, other) == (100 if heard else 0)
 
 
-def test_before_there_is_a_connection_only_some_packets_wait_for_it() -> None:
+def test_data_packets_are_dropped_when_too_many_wait_for_the_connection() -> None:
     wire = Wire(connected=False)
     assert wire.admitted(DTLS, 20) == 20
     wire.waiting = limits.EARLY_PACKETS
@@ -124,7 +124,7 @@ def test_before_there_is_a_connection_only_some_packets_wait_for_it() -> None:
     assert wire.admitted(CHECK, 20) == 20
 
 
-def test_parameters_of_sctp_are_read_as_aiortc_does_but_none_without_a_length() -> None:
+def test_sctp_parameters_are_decoded_and_one_of_length_zero_is_refused() -> None:
     body = struct.pack("!HHLHH", 7, 8, 1, 8, 4)
     assert decode_params(body) == [(7, b"\x00\x00\x00\x01"), (8, b"")]
     assert decode_params(b"\x00\x07\x00\x05x\x00\x00\x00") == [(7, b"x")]
@@ -132,7 +132,7 @@ def test_parameters_of_sctp_are_read_as_aiortc_does_but_none_without_a_length() 
         decode_params(b"\x00" * 8)
 
 
-async def test_an_acknowledgement_counts_for_what_was_sent() -> None:
+async def test_an_acknowledgement_counts_only_for_packets_that_were_sent() -> None:
     sent = [SimpleNamespace(tsn=tsn) for tsn in range(100, 110)]
     given: list[SackChunk] = []
 
@@ -155,7 +155,7 @@ async def test_an_acknowledgement_counts_for_what_was_sent() -> None:
     assert await acknowledged(99) == []
 
 
-def test_the_aiortc_that_is_installed_has_all_that_this_stands_on() -> None:
+def test_the_installed_aiortc_has_every_member_that_the_limits_and_the_tuning_use() -> None:
     assert aiortc_limits.missing() == []
     assert aiortc_tuning.apply()
 
@@ -185,24 +185,24 @@ class Ear:
         return self.heard_s - before_s
 
 
-def test_sound_at_the_pace_of_speech_is_heard_for_ever() -> None:
+def test_a_minute_of_sound_in_real_time_is_decoded_whole() -> None:
     assert Ear().hear(3_000, every_s=FRAME_S) == pytest.approx(60)
     assert Ear().hear(3_000, every_s=FRAME_S / 1.04) == pytest.approx(60), "the client's clock may be a little fast"
 
 
-def test_five_late_seconds_are_heard_and_more_than_that_is_not() -> None:
+def test_a_burst_of_late_sound_is_decoded_up_to_five_seconds() -> None:
     ear = Ear()
     assert ear.hear(1_000) == pytest.approx(limits.SOUND_BURST_S, abs=0.05)
     ear.clock.now_s += 2
     assert ear.hear(1_000, start=10_000_000) == pytest.approx(2 * limits.SOUND_SPEED, abs=0.3)
 
 
-def test_jumps_of_the_clock_do_not_make_more_sound_than_that() -> None:
+def test_timestamp_jumps_do_not_make_more_sound_than_the_limit() -> None:
     ear = Ear()
     assert ear.hear(500, step=48_000, every_s=FRAME_S) <= limits.SOUND_BURST_S + 10 * limits.SOUND_SPEED + 0.3
 
 
-def test_a_hole_is_filled_for_a_fifth_of_a_second() -> None:
+def test_a_gap_is_concealed_for_at_most_200_ms() -> None:
     ear = Ear()
     ear.hear(1)
     assert ear.hear(1, start=24_000) == pytest.approx(limits.CONCEALED_S + FRAME_S)
@@ -210,7 +210,7 @@ def test_a_hole_is_filled_for_a_fifth_of_a_second() -> None:
     assert ear.hear(1, start=100_000 + 11 * FRAME_SAMPLES) == pytest.approx(0.2 + FRAME_S), "ten lost packets"
 
 
-def test_two_codecs_in_turn_keep_their_decoders(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_alternating_codecs_keep_one_decoder_each(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     make = aiortc_sound.decoder_for
 

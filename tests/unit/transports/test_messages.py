@@ -27,12 +27,12 @@ def fitted(message: dict[str, Any], max_bytes: int = SMALLEST) -> dict[str, Any]
     return read
 
 
-def test_what_fits_is_sent_as_it_is() -> None:
+def test_a_message_that_fits_is_sent_unchanged() -> None:
     message = state("one", "two")
     assert fitted(message) == json.loads(json.dumps(message))
 
 
-def test_a_long_conversation_loses_its_oldest_messages_and_counts_them() -> None:
+def test_a_long_conversation_drops_its_oldest_messages_and_counts_them() -> None:
     message = state(*(f"{number} " + "\U0001f600" * 190 for number in range(60)))
     shown = fitted(message)
     assert 5 < len(shown["chat"]) < len(message["chat"])
@@ -41,13 +41,13 @@ def test_a_long_conversation_loses_its_oldest_messages_and_counts_them() -> None
 
 
 @pytest.mark.parametrize("text", ["x" * 100_000, "\x01" * 100_000, "\U0001f600" * 100_000, '"' * 100_000])
-def test_of_a_text_that_is_too_long_the_end_is_sent(text: str) -> None:
+def test_a_text_that_is_too_long_is_cut_to_its_end(text: str) -> None:
     (shown,) = fitted(state(text + " the end"))["chat"]
     assert shown["text"].startswith("…")
     assert shown["text"].endswith(" the end")
 
 
-def test_long_errors_and_verdicts_are_cut_too_and_a_verdicts_case_is_whole_or_absent() -> None:
+def test_a_long_error_and_a_long_verdict_are_cut_and_a_long_verdict_case_is_left_out() -> None:
     message = state("hello") | {"error": "e" * 50_000, "rulings": [{"case": "c" * 50_000, "text": "t" * 50_000}]}
     shown = fitted(message)
     assert shown["error"].startswith("…e")
@@ -55,9 +55,9 @@ def test_long_errors_and_verdicts_are_cut_too_and_a_verdicts_case_is_whole_or_ab
     assert shown["rulings"][0]["text"].endswith("t")
 
 
-def test_half_a_character_is_replaced_and_whole_ones_are_kept() -> None:
+def test_half_a_surrogate_pair_is_replaced_and_a_whole_pair_stays() -> None:
     assert fitted({"type": "error", "message": "\ud83d \U0001f600 \ude00"})["message"] == "\ufffd \U0001f600 \ufffd"
 
 
-def test_what_can_not_be_shortened_is_not_sent() -> None:
+def test_a_message_that_cannot_be_shortened_is_not_sent() -> None:
     assert encoded(telemetry(1), 10) is None

@@ -27,7 +27,7 @@ def kept(*lines: str, address: str = VISITOR) -> list[str]:
     return [line.split()[4] for line in sdp.splitlines() if line.startswith("a=candidate:")]
 
 
-def test_an_ordinary_offer_passes_as_it_is() -> None:
+def test_an_ordinary_offer_passes_unchanged() -> None:
     offer = OFFER + candidate("192.168.1.7") + candidate("198.51.100.7", 61_234)
     assert checked(offer, VISITOR).sdp == offer
     assert checked(offer, VISITOR).max_message_bytes == 65_536
@@ -53,13 +53,13 @@ def test_an_ordinary_offer_passes_as_it_is() -> None:
         (OFFER + "a=max-message-size:-1\r\n", "must be a number"),
     ],
 )
-def test_an_offer_that_asks_for_too_much_is_refused_with_its_reason(sdp: str, complaint: str) -> None:
+def test_an_oversized_or_invalid_offer_is_refused_with_a_reason(sdp: str, complaint: str) -> None:
     with pytest.raises(SdpError, match=complaint):
         checked(sdp, VISITOR)
 
 
 @pytest.mark.parametrize(("line", "most"), [("a=max-message-size:262144", 262_144), ("a=max-message-size:0", 2**31)])
-def test_it_says_how_long_messages_may_be(line: str, most: int) -> None:
+def test_the_offer_sets_the_maximum_message_size(line: str, most: int) -> None:
     assert checked(f"{OFFER}{line}\r\n", VISITOR).max_message_bytes == most
 
 
@@ -70,28 +70,28 @@ def test_it_says_how_long_messages_may_be(line: str, most: int) -> None:
         *("0.0.0.0", "::", "255.255.255.255", "example.com"),
     ],
 )
-def test_addresses_of_this_machine_its_link_and_of_groups_are_not_tried(host: str) -> None:
+def test_loopback_link_local_and_multicast_addresses_and_host_names_are_not_tried(host: str) -> None:
     assert kept(candidate(host), candidate("192.0.2.1")) == ["192.0.2.1"]
 
 
-def test_a_client_on_this_machine_may_be_reached_there() -> None:
+def test_a_client_on_this_machine_may_offer_loopback_addresses() -> None:
     hosts = ["127.0.0.1", "::1", "192.168.1.7"]
     assert kept(*map(candidate, hosts), address=HERE) == hosts
     assert kept(*map(candidate, hosts), address="::/64") == hosts
     assert kept(candidate("224.0.0.251"), address=HERE) == []
 
 
-def test_addresses_of_a_private_network_are_tried_but_no_network_is_scanned() -> None:
+def test_a_limited_number_of_private_addresses_is_tried() -> None:
     hosts = [f"192.168.1.{number}" for number in range(1, 41)]
     assert kept(*map(candidate, hosts)) == hosts[: limits.OFFER_HOSTS]
 
 
-def test_only_some_names_are_looked_up() -> None:
+def test_a_limited_number_of_mdns_names_is_tried() -> None:
     names = [f"{number}.local" for number in range(20)]
     assert kept(*map(candidate, names)) == names[: limits.OFFER_MDNS_NAMES]
 
 
-def test_ports_of_other_services_and_addresses_that_can_not_be_used_are_left_out() -> None:
+def test_candidates_on_system_ports_over_tcp_or_for_other_components_are_left_out() -> None:
     assert kept(candidate("192.0.2.1", 22), candidate("192.0.2.2", 443), candidate("192.0.2.3", 1_024)) == [
         "192.0.2.2",
         "192.0.2.3",
@@ -99,7 +99,7 @@ def test_ports_of_other_services_and_addresses_that_can_not_be_used_are_left_out
     assert kept(candidate("192.0.2.1", protocol="tcp"), candidate("192.0.2.1", component=2)) == []
 
 
-def test_the_longest_offer_is_checked_in_no_time() -> None:
+def test_a_very_long_offer_is_checked_within_5_ms() -> None:
     line = candidate("192.168.100.100")
     sdp = OFFER + line * 50
     sdp += "a=x:" + "y" * 900 + "\r\n"

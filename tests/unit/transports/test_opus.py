@@ -73,13 +73,13 @@ def test_a_tone_keeps_its_pitch_and_level_in_one_channel(channels: int, size: in
     assert heard.level_dbfs == pytest.approx(Audio(samples, WIRE_RATE_HZ).level_dbfs, abs=1)
 
 
-def test_packet_times_count_samples_from_zero() -> None:
+def test_packet_timestamps_count_samples_from_zero() -> None:
     encoder = VoiceEncoder()
     times = [encoder.encode(frame)[1] for frame in frames_of(tone(4))]
     assert times == [0, 960, 1920, 2880]
 
 
-def test_the_sound_comes_out_earlier_than_with_aiortcs_encoder() -> None:
+def test_the_encoder_delays_the_sound_4_ms_less_than_aiortcs_encoder() -> None:
     silence_then_tone = np.concatenate([np.zeros(10 * FRAME_SAMPLES, np.int16), tone(10)])
 
     def onset(encoder: OpusEncoder) -> int:
@@ -97,7 +97,7 @@ class TirelessEncoder(VoiceEncoder):
         return super().encode(frame, force_keyframe)
 
 
-def test_silence_is_encoded_once_and_what_follows_is_as_true() -> None:
+def test_silence_is_encoded_once_and_does_not_degrade_the_speech_after_it() -> None:
     speech = sounds.babble(60 * FRAME_S).samples
     samples = np.concatenate([speech, np.zeros(100 * FRAME_SAMPLES, np.int16), speech])
 
@@ -120,13 +120,13 @@ def test_silence_is_encoded_once_and_what_follows_is_as_true() -> None:
     assert usual_db > 15
 
 
-def test_what_is_not_quite_silent_is_encoded() -> None:
+def test_faint_noise_is_encoded_anew_in_each_packet() -> None:
     hiss = np.random.default_rng(0).integers(-1, 2, 100 * FRAME_SAMPLES).astype(np.int16)
     payloads = payloads_of(hiss)
     assert len({id(payload) for payload in payloads}) == len(payloads)
 
 
-def test_lost_packets_are_concealed_so_that_the_clock_stays_true() -> None:
+def test_lost_packets_are_concealed_without_a_shift_of_the_timestamps() -> None:
     payloads = dict(enumerate(payloads_of(tone(20))))
     decoder = VoiceDecoder()
     first = decoder.decode(run({place: payloads[place] for place in range(10)}))
@@ -137,12 +137,12 @@ def test_lost_packets_are_concealed_so_that_the_clock_stays_true() -> None:
     assert concealed.level_dbfs > sound(first[5:]).level_dbfs - 12, "the tone goes on where a packet is missing"
 
 
-def test_the_first_packet_may_come_at_any_time() -> None:
+def test_the_first_packet_may_have_any_timestamp() -> None:
     frames = VoiceDecoder().decode(run({1000: payloads_of(tone(1))[0]}))
     assert len(sound(frames).samples) == FRAME_SAMPLES
 
 
-def test_a_long_absence_is_not_filled() -> None:
+def test_a_long_gap_is_not_concealed() -> None:
     payloads = payloads_of(tone(2))
     decoder = VoiceDecoder()
     decoder.decode(run({0: payloads[0]}))
@@ -151,14 +151,14 @@ def test_a_long_absence_is_not_filled() -> None:
 
 
 @pytest.mark.parametrize("broken", [b"", b"\xff\xff\xff", b"\x7b\xff\x01"])
-def test_a_broken_payload_is_taken_for_lost(broken: bytes) -> None:
+def test_a_broken_payload_is_concealed_like_a_lost_packet(broken: bytes) -> None:
     payloads = dict(enumerate(payloads_of(tone(10)))) | {4: broken}
     decoder = VoiceDecoder()
     frames = [frame for place, payload in payloads.items() for frame in decoder.decode(run({place: payload}))]
     assert len(sound(frames).samples) == 10 * FRAME_SAMPLES
 
 
-def test_a_plain_frame_is_decoded_too() -> None:
+def test_a_plain_jitter_frame_is_decoded() -> None:
     payload = payloads_of(tone(1))[0]
     assert len(sound(VoiceDecoder().decode(JitterFrame(payload, 0))).samples) == FRAME_SAMPLES
 
@@ -167,5 +167,5 @@ def test_a_plain_frame_is_decoded_too() -> None:
     ("config", "duration_ms"),
     [(0, 10), (3, 60), (8, 10), (11, 60), (12, 10), (15, 20), (16, 2.5), (19, 20), (28, 2.5), (30, 10), (31, 20)],
 )
-def test_a_packets_first_byte_tells_the_length_of_its_frames(config: int, duration_ms: float) -> None:
+def test_the_first_byte_of_a_packet_gives_the_length_of_its_frames(config: int, duration_ms: float) -> None:
     assert samples_per_frame(config << 3 | 0b111) == duration_ms * 48

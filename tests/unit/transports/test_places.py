@@ -64,7 +64,7 @@ async def result(client: Client) -> str:
     return await asyncio.wait_for(client.task, 2)
 
 
-async def test_the_slowest_of_the_addresses_with_most_gives_way() -> None:
+async def test_the_slowest_transfer_of_the_address_with_most_transfers_gives_way() -> None:
     places = Places(4, 2, LONG_S)
     one, slowest, others = (
         clients(places, "single", moved=10),
@@ -81,7 +81,7 @@ async def test_the_slowest_of_the_addresses_with_most_gives_way() -> None:
         assert await result(new) == "done"
 
 
-async def test_an_address_with_all_its_places_loses_its_own_slowest_one() -> None:
+async def test_an_address_at_its_limit_loses_its_own_slowest_transfer() -> None:
     places = Places(10, 2, LONG_S)
     async with clients(places, "a", moved=10) as (slow,), clients(places, "a", "b") as (fast, other):
         new = Client(places, "a")
@@ -93,7 +93,7 @@ async def test_an_address_with_all_its_places_loses_its_own_slowest_one() -> Non
         assert await result(new) == "done"
 
 
-async def test_a_new_transfer_waits_until_one_is_past_its_grace() -> None:
+async def test_a_new_transfer_waits_until_another_is_past_its_grace_period() -> None:
     places = Places(1, 1, LONG_S)
     first = Client(places, "a")
     await first.begun.wait()
@@ -119,7 +119,7 @@ async def test_a_new_transfer_takes_the_place_of_one_that_ends() -> None:
     assert await result(second) == "done"
 
 
-async def test_who_does_not_transfer_yet_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_whose_transfer_has_not_begun_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PLACE_WAIT_S", 3 * GRACE_S)
     places = Places(1, 1, LONG_S)
     async with places.place("a"):
@@ -131,7 +131,7 @@ async def test_who_does_not_transfer_yet_keeps_its_place(monkeypatch: pytest.Mon
     assert await result(after) == "done"
 
 
-async def test_who_waits_learns_that_a_transfer_has_got_under_way() -> None:
+async def test_a_waiting_client_gets_the_place_of_a_transfer_that_begins_and_stalls() -> None:
     places = Places(1, 1, LONG_S)
 
     async def stands_still(transfer: Transfer) -> None:
@@ -149,7 +149,7 @@ async def test_who_waits_learns_that_a_transfer_has_got_under_way() -> None:
     assert await result(waiting) == "done"
 
 
-async def test_who_is_slower_than_the_least_rate_ends_though_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_transfer_below_the_minimum_rate_ends_even_if_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MIN_TRANSFER_BYTES_PER_S", 1_000)
     places = Places(8, 2, LONG_S)
     assert await result(Client(places, "a", moved=0)) == "too slow"
@@ -165,5 +165,5 @@ async def test_who_is_slower_than_the_least_rate_ends_though_nobody_waits(monkey
         await asyncio.wait_for(steady(transfer), 10)
 
 
-async def test_no_transfer_takes_longer_than_it_may() -> None:
+async def test_a_transfer_ends_at_its_time_limit() -> None:
     assert await result(Client(Places(8, 2, 0.05), "a")) == "too slow"

@@ -7,7 +7,7 @@ from voicebot.transports.quiet import LOOK_AGAIN_S, QUIET_S, QuietWatch
 FRAME_S = 0.02
 
 
-def test_a_microphone_that_sends_nothing_any_more_is_silent_soon() -> None:
+def test_a_microphone_that_stops_sending_counts_as_silent_after_a_short_delay() -> None:
     watch = QuietWatch()
     quiet = [watch.is_quiet(frame * FRAME_S, heard_s=0.0) for frame in range(30)]
     first = quiet.index(True) * FRAME_S
@@ -15,7 +15,7 @@ def test_a_microphone_that_sends_nothing_any_more_is_silent_soon() -> None:
     assert all(quiet[quiet.index(True) :])
 
 
-def test_sound_that_waits_to_be_read_after_a_stall_is_no_silence() -> None:
+def test_a_stall_of_the_event_loop_does_not_count_as_a_silent_microphone() -> None:
     watch = QuietWatch()
     assert not watch.is_quiet(1.0, heard_s=1.0)
     assert not watch.is_quiet(1.8, heard_s=1.0), "the loop was held up for 0.8 s: nothing could be read"

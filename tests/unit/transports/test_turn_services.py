@@ -37,7 +37,7 @@ STATIC = {"turn_url": "turn:relay.example:3478"}
         (CLOUDFLARE | {"turn_provider": "none"}, "none"),
     ],
 )
-def test_the_first_whose_keys_are_there(settings: dict[str, Any], name: str) -> None:
+def test_the_forced_provider_or_else_the_first_one_with_keys_is_chosen(settings: dict[str, Any], name: str) -> None:
     assert chosen(config.load(**settings)) == name
 
 
@@ -73,7 +73,7 @@ async def fastrtcs(monkeypatch: pytest.MonkeyPatch, ask: Callable[[Any], Any]) -
     return sent(request)
 
 
-async def test_the_requests_are_fastrtcs(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_cloudflare_and_hugging_face_requests_equal_those_of_fastrtc(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {"cloudflare_turn_key_id": "keyid", "cloudflare_turn_key_api_token": SecretStr("token")}
     theirs = await fastrtcs(monkeypatch, lambda of: of.get_cloudflare_turn_credentials_async("keyid", "token", ttl=600))
     assert asked(**keys) == theirs
@@ -84,18 +84,18 @@ async def test_the_requests_are_fastrtcs(monkeypatch: pytest.MonkeyPatch) -> Non
     assert asked(**hf) == theirs
 
 
-def test_twilios_is_the_one_of_its_documentation() -> None:
+def test_the_twilio_request_matches_twilios_documentation() -> None:
     method, url, login, body = asked(**TWILIO)
     assert (method, str(url)) == ("POST", "https://api.twilio.com/2010-04-01/Accounts/ACme/Tokens.json")
     assert login == f"Basic {base64.b64encode(b'ACme:secret').decode()}"
     assert body == b"Ttl=600"
 
 
-def test_names_can_not_leave_their_place_in_an_address() -> None:
+def test_the_key_id_is_escaped_in_the_request_path() -> None:
     assert "/keys/key%2Fid/credentials/" in str(asked(**CLOUDFLARE)[1].raw_path)
 
 
-def test_a_gateway_can_stand_in_for_the_service() -> None:
+def test_turn_api_url_replaces_the_address_of_the_service() -> None:
     url = asked(**CLOUDFLARE, turn_api_url="http://127.0.0.1:8080/")[1]
     assert str(url).startswith("http://127.0.0.1:8080/v1/turn/keys/")
 
@@ -111,14 +111,14 @@ RELAY = {"urls": ["turn:t.example:3478?transport=udp"], "username": "u", "creden
         {"ice_servers": [{"url": "stun:t.example:3478"}, RELAY | {"urls": RELAY["urls"][0]}]},
     ],
 )
-def test_answers_in_all_their_forms(answer: dict[str, Any]) -> None:
+def test_ice_servers_are_read_from_answers_of_every_form(answer: dict[str, Any]) -> None:
     servers = ice_servers(answer)
     assert [url for server in servers for url in server.urls] == ["stun:t.example:3478", *RELAY["urls"]]
     assert servers[-1].as_json()["credential"] == "c"
     assert "'c'" not in repr(servers)
 
 
-def test_addresses_that_browsers_block_are_left_out() -> None:
+def test_server_urls_on_a_port_that_browsers_block_are_left_out() -> None:
     urls = [
         "turn:t.example:3478?transport=udp",
         "turn:t.example:53?transport=udp",
@@ -143,12 +143,12 @@ def test_addresses_that_browsers_block_are_left_out() -> None:
         {"iceServers": [RELAY | {"credential": {"secret": "hush"}}]},
     ],
 )
-def test_an_answer_without_a_relay_is_none(answer: Any) -> None:
+def test_an_answer_without_a_usable_relay_raises_an_error(answer: Any) -> None:
     with pytest.raises(AnswerError) as raised:
         ice_servers(answer)
     assert "hush" not in str(raised.value)
 
 
-def test_a_login_that_coturn_takes() -> None:
+def test_a_signed_login_consists_of_an_expiring_user_name_and_its_hmac() -> None:
     """The values are `openssl dgst -sha1 -hmac north -binary | base64` of the user name."""
     assert signed_login("north", 600, now_s=1_000) == ("1600:voicebot", "v0GOEyjIkawL/TUyWFw6e7mHY1I=")

@@ -24,7 +24,7 @@ def components(blocks: gr.Blocks) -> list[dict[str, Any]]:
     return list(blocks.get_config_file()["components"])
 
 
-async def test_the_rendered_page_names_no_other_host_to_load_from(blocks: gr.Blocks) -> None:
+async def test_the_rendered_page_loads_nothing_from_other_hosts(blocks: gr.Blocks) -> None:
     html = rendered.render(blocks)
     assert "Voice Bot" in html
     tags = re.findall(r"<(?:script|link|img|iframe)\b[^>]*>", html.split("window.gradio_config")[0])
@@ -33,12 +33,12 @@ async def test_the_rendered_page_names_no_other_host_to_load_from(blocks: gr.Blo
     assert [tag for tag in tags if re.search(r"""(?:src|href)=["']?(?:https?:)?//""", tag)] == []
 
 
-def test_tags_that_load_from_here_stay() -> None:
+def test_tags_that_load_local_files_stay_and_the_manifest_link_is_removed() -> None:
     html = '<script src="./a.js"></script><link rel="stylesheet" href="./a.css"><meta content="https://x.y" />'
     assert without_foreign_tags(html + '<link rel="manifest" href="/manifest.json" />') == html
 
 
-def test_styles_and_scripts_load_nothing() -> None:
+def test_the_styles_and_scripts_in_the_page_head_load_no_other_files() -> None:
     head = page.head()
     assert "http://" not in head
     assert "https://" not in head
@@ -46,7 +46,7 @@ def test_styles_and_scripts_load_nothing() -> None:
     assert "url(" not in head
 
 
-def test_the_modules_become_one_without_imports_or_exports() -> None:
+def test_the_script_modules_are_joined_without_imports_exports_or_name_clashes() -> None:
     script = page.script()
     assert not re.search(r"^(?:import|export)\b", script, re.MULTILINE)
     names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", script, re.MULTILINE)
@@ -54,25 +54,25 @@ def test_the_modules_become_one_without_imports_or_exports() -> None:
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", script)
 
 
-def test_every_module_comes_after_those_it_imports() -> None:
+def test_every_script_module_comes_after_the_modules_it_imports() -> None:
     for place, name in enumerate(page.SCRIPTS):
         source = (page.ASSETS / f"{name}.js").read_text(encoding="utf-8")
         for imported in re.findall(r'from "\./(\w+)\.js"', source):
             assert imported in page.SCRIPTS[:place], f"{name} imports {imported}"
 
 
-def test_no_asset_is_forgotten() -> None:
+def test_every_script_and_style_file_is_listed_for_the_page() -> None:
     assert {path.stem for path in page.ASSETS.glob("*.js")} == set(page.SCRIPTS)
     assert {path.stem for path in page.ASSETS.glob("*.css")} == set(page.STYLES)
 
 
-def test_each_step_and_part_of_the_view_has_its_row(components: list[dict[str, Any]]) -> None:
+def test_each_latency_step_and_each_status_has_its_element_in_the_page(components: list[dict[str, Any]]) -> None:
     html = "".join(component["props"].get("value") or "" for component in components if component["type"] == "html")
     assert re.findall(r'data-step="([^"]+)"', html) == [step.name for step in panel.STEPS]
     view = panel.view(State())
     assert set(re.findall(r'data-part="([^"]+)"', html)) == set(view["status"])
 
 
-def test_the_text_box_holds_as_much_as_the_server_takes(components: list[dict[str, Any]]) -> None:
+def test_the_text_box_allows_as_many_characters_as_the_server(components: list[dict[str, Any]]) -> None:
     box = next(component for component in components if component["type"] == "textbox")
     assert box["props"]["max_length"] == 77

@@ -55,7 +55,7 @@ def bot(heard: str, unheard: str = "", *, interrupted: bool = False, live: bool 
     return {"role": "assistant", "heard": heard, "unheard": unheard, "interrupted": interrupted, "live": live}
 
 
-def test_a_new_session_shows_nothing() -> None:
+def test_a_new_session_has_an_empty_view() -> None:
     assert panel.view(State()) == {
         "type": "state",
         "phase": "idle",
@@ -79,7 +79,7 @@ def test_a_view_is_plain_json() -> None:
     assert json.loads(json.dumps(view)) == view
 
 
-def test_the_engine_at_work_is_named_with_the_reason() -> None:
+def test_each_stage_shows_its_engine_and_the_reason_for_a_fallback() -> None:
     served = EngineServed(Stage.TTS, "espeak", ("gtts: no connection",))
     state, _ = step(State(), EngineServed(Stage.TTS, "gtts"), 0.0)
     state, _ = step(state, EngineServed(Stage.LLM, "groq"), 0.0)
@@ -93,7 +93,7 @@ def test_the_engine_at_work_is_named_with_the_reason() -> None:
 # The chat ---------------------------------------------------------------------------------------------------------
 
 
-def test_history_shows_what_was_said_and_heard() -> None:
+def test_the_chat_shows_the_users_words_and_the_words_heard_of_the_reply() -> None:
     assert panel.chat(State(history=(ASKED, TOLD))) == [user("tell me a story"), bot("Once upon a", interrupted=True)]
 
 
@@ -106,7 +106,7 @@ def test_a_reply_without_a_sentence_is_not_shown_yet() -> None:
     assert panel.chat(State(history=(ASKED,), reply=Reply(1))) == [user("tell me a story")]
 
 
-def test_an_eager_reply_is_not_shown_before_the_turn_is_the_bots() -> None:
+def test_a_preemptive_reply_is_not_shown_before_the_users_turn_ends() -> None:
     eager = Reply(1, asked="what time is it", eager=True, sentences=("It is ten.",), paused=True)
     state = State(reply=eager, utterances=(Utterance(1, text="what time is it"),))
     assert panel.chat(state) == [user("what time is it", interim=True)]
@@ -121,26 +121,26 @@ def test_a_cancelled_reply_is_marked_as_interrupted_at_once() -> None:
     assert panel.chat(state) == [bot("It is ten. In Tokyo,", "that is.", interrupted=True, live=True)]
 
 
-def test_a_forgotten_reply_is_gone_at_once() -> None:
+def test_a_reply_of_a_cleared_conversation_is_not_shown() -> None:
     assert panel.chat(State(reply=replace(SPEAKING, cancelled=True, forgotten=True))) == []
 
 
-def test_words_over_a_reply_stand_below_it_the_certain_before_the_interim() -> None:
+def test_words_spoken_over_a_reply_are_shown_below_the_reply_final_before_interim() -> None:
     state = State(
         reply=SPEAKING, pending=("no", "wait"), utterances=(Utterance(3, text="I mean"), Utterance(4, text="in"))
     )
     assert panel.chat(state)[1:] == [user("no wait"), user("I mean in", interim=True)]
 
 
-def test_speech_without_words_yet_has_its_place_already() -> None:
+def test_speech_without_words_yet_is_shown_as_an_empty_interim_message() -> None:
     assert panel.chat(State(utterances=(Utterance(1),))) == [user("", interim=True)]
 
 
-def test_an_utterance_that_ended_without_words_has_none() -> None:
+def test_an_utterance_that_ended_without_words_is_not_shown() -> None:
     assert panel.chat(State(utterances=(Utterance(1, speaking=False),))) == []
 
 
-def test_markup_stays_as_it_was_said() -> None:
+def test_markup_in_a_message_stays_unchanged() -> None:
     text = "<b>&amp;</b>"
     assert panel.chat(State(history=(Message(Role.USER, text),))) == [user(text)]
 
@@ -153,7 +153,7 @@ def test_a_long_conversation_shows_its_last_messages_and_counts_the_others() -> 
     assert view["chat"][-1] == user("99")
 
 
-def test_long_messages_are_fewer() -> None:
+def test_fewer_messages_are_shown_when_the_messages_are_long() -> None:
     state = State(history=tuple(Message(Role.USER, "x" * 2_000) for _ in range(30)))
     view = panel.view(state)
     assert len(view["chat"]) + view["older"] == 30
@@ -169,12 +169,12 @@ def test_the_last_message_is_shown_however_long_it_is() -> None:
 # Verdicts ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_newest_ruling_comes_first_and_old_ones_are_left_out() -> None:
+def test_the_newest_verdict_comes_first_and_old_verdicts_are_left_out() -> None:
     rulings = tuple(replace(GAVE_WAY, number=number) for number in range(1, panel.MAX_RULINGS + 3))
     assert [ruling["number"] for ruling in panel.view(State(rulings=rulings))["rulings"]] == [7, 6, 5, 4, 3]
 
 
-def test_a_ruling_tells_what_was_decided_about_which_words_and_why() -> None:
+def test_a_verdict_shows_its_decision_its_reason_and_the_words_decided_on() -> None:
     assert panel.ruling_view(RODE_OUT) == {
         "number": 7,
         "decision": "resume",
@@ -186,7 +186,7 @@ def test_a_ruling_tells_what_was_decided_about_which_words_and_why() -> None:
     }
 
 
-def test_a_disputed_ruling_comes_with_the_case_in_which_the_opposite_is_right() -> None:
+def test_a_disputed_verdict_comes_with_a_case_that_expects_the_opposite() -> None:
     rode_out = panel.ruling_view(replace(RODE_OUT, disputed=True))
     assert rode_out["disputed"] is True
     case = Case.from_line(rode_out["case"])
@@ -202,7 +202,7 @@ def bars(turn: Turn) -> dict[str, tuple[int, int]]:
     return {step["name"]: (step["from_ms"], step["to_ms"]) for step in panel.turn_view(turn)}
 
 
-def test_each_step_begins_when_what_it_waited_for_has_come() -> None:
+def test_each_step_begins_when_the_steps_before_it_are_done() -> None:
     assert bars(ANSWERED) == {
         "end of turn": (0, 500),
         "final text": (0, 800),
@@ -213,7 +213,7 @@ def test_each_step_begins_when_what_it_waited_for_has_come() -> None:
     }
 
 
-def test_an_eager_reply_is_made_while_the_bot_waits_for_the_end_of_the_turn() -> None:
+def test_a_preemptive_reply_is_made_during_the_endpointing_delay() -> None:
     assert bars(EAGER) == {
         "end of turn": (0, 500),
         "final text": (0, 250),
@@ -224,17 +224,17 @@ def test_an_eager_reply_is_made_while_the_bot_waits_for_the_end_of_the_turn() ->
     }
 
 
-def test_a_reply_that_is_not_eager_waits_for_the_end_of_the_turn_though_the_text_is_known() -> None:
+def test_a_reply_that_is_not_preemptive_begins_only_at_the_end_of_the_turn() -> None:
     turn = replace(ANSWERED, transcript_s=10.25, turn_ended_s=10.5, begun_s=10.5)
     assert bars(turn)["first token"] == (500, 900)
 
 
-def test_an_eager_reply_whose_model_is_slow_has_all_of_its_time_shown() -> None:
+def test_a_preemptive_reply_of_a_slow_model_shows_its_whole_ttft() -> None:
     turn = replace(ANSWERED, transcript_s=10.25, turn_ended_s=10.5, begun_s=10.25)
     assert bars(turn)["first token"] == (250, 900)
 
 
-def test_what_came_before_the_user_spoke_on_took_no_time() -> None:
+def test_steps_done_before_the_user_spoke_on_take_no_time() -> None:
     """An eager reply was ready when the user made one more sound without words."""
     steps = bars(replace(EAGER, speech_ended_s=10.44))
     assert steps["first token"] == (0, 0)
@@ -242,7 +242,7 @@ def test_what_came_before_the_user_spoke_on_took_no_time() -> None:
     assert steps["first frame"] == (60, 70)
 
 
-def test_an_answered_turn_is_held_against_the_budget() -> None:
+def test_an_answered_turn_is_compared_with_the_latency_budget() -> None:
     assert panel.view(State(turn=ANSWERED))["budget"] == {
         "gap_ms": 960,
         "limit_ms": 800,
@@ -253,21 +253,21 @@ def test_an_answered_turn_is_held_against_the_budget() -> None:
     }
 
 
-def test_the_last_step_is_the_first_frame_in_whatever_order_they_came() -> None:
+def test_the_first_frame_is_the_last_step_of_an_answered_turn() -> None:
     for turn in (ANSWERED, EAGER):
         assert panel.turn_view(turn)[-1]["name"] == "first frame" == panel.STEPS[-1].name
 
 
-def test_a_turn_under_way_has_the_steps_that_have_come() -> None:
+def test_a_turn_under_way_shows_only_the_steps_done_so_far() -> None:
     turn = Turn(speech_ended_s=1.0, turn_ended_s=1.5, transcript_s=1.7)
     assert [step["name"] for step in panel.turn_view(turn)] == ["end of turn", "final text"]
 
 
-def test_no_turn_has_no_steps() -> None:
+def test_a_session_without_a_turn_has_no_steps() -> None:
     assert panel.turn_view(None) == []
 
 
-def test_medians_are_over_all_answered_turns() -> None:
+def test_the_medians_cover_all_answered_turns() -> None:
     turns = [replace(ANSWERED, frame_s=frame_s) for frame_s in (10.96, 11.0, 12.0)]
     assert panel.medians(turns) == {
         "response gap": 1000,
@@ -280,15 +280,15 @@ def test_medians_are_over_all_answered_turns() -> None:
     }
 
 
-def test_medians_of_eager_and_other_turns_together() -> None:
+def test_the_medians_cover_preemptive_and_other_turns_together() -> None:
     assert panel.medians([ANSWERED, EAGER, EAGER])["response gap"] == 510
     assert panel.medians([ANSWERED, EAGER, EAGER])["first token"] == 150
 
 
-def test_typed_turns_do_not_count_as_quick_ones() -> None:
+def test_typed_turns_are_left_out_of_the_medians() -> None:
     typed = replace(ANSWERED, turn_ended_s=10.0, transcript_s=10.0)
     assert panel.medians([ANSWERED, typed]) == panel.medians([ANSWERED])
 
 
-def test_no_turns_have_no_medians() -> None:
+def test_a_session_without_turns_has_no_medians() -> None:
     assert panel.medians([]) == {}

@@ -28,7 +28,9 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("path", ["/", "/theme.css", "/favicon.ico"])
-async def test_each_part_comes_the_same_with_and_without_compression(http: httpx.AsyncClient, path: str) -> None:
+async def test_each_part_of_the_page_is_the_same_with_and_without_compression(
+    http: httpx.AsyncClient, path: str
+) -> None:
     packed = await http.get(path, headers={"Accept-Encoding": "gzip, br"})
     plain = await http.get(path, headers={"Accept-Encoding": "identity"})
     assert packed.headers["content-encoding"] == "gzip"
@@ -40,7 +42,7 @@ async def test_each_part_comes_the_same_with_and_without_compression(http: httpx
     assert (again.status_code, again.content) == (304, b"")
 
 
-async def test_the_page_is_the_same_for_everybody(http: httpx.AsyncClient) -> None:
+async def test_every_visitor_gets_the_same_page(http: httpx.AsyncClient) -> None:
     page = await http.get("/")
     assert "Voice Bot" in page.text
     lies = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https", "Host": "other.example"}
@@ -48,7 +50,7 @@ async def test_the_page_is_the_same_for_everybody(http: httpx.AsyncClient) -> No
         assert (await http.get(f"/{query}", headers=lies)).content == page.content, query
 
 
-async def test_files_of_the_frontend_are_served_as_they_are() -> None:
+async def test_frontend_files_are_served_unchanged_and_other_paths_are_not_found() -> None:
     assets = Assets(FRONTEND)
     app = FastAPI()
     rendered.add_page(app, 77)
@@ -63,7 +65,7 @@ async def test_files_of_the_frontend_are_served_as_they_are() -> None:
         assert await assets.find(name) is None, name
 
 
-async def test_it_is_handed_over_in_pieces() -> None:
+async def test_a_response_is_sent_in_pieces_of_limited_size() -> None:
     text = bytes(range(256)) * 4096
     packed = Packed(text, "text/plain", "no-cache")
     response = packed.response(Request({"type": "http", "headers": []}))
@@ -85,5 +87,5 @@ async def test_it_is_handed_over_in_pieces() -> None:
         ("x-gzip-not", False),
     ],
 )
-def test_whether_a_client_takes_gzip(header: str, takes: bool) -> None:
+def test_the_accept_encoding_header_decides_whether_a_client_takes_gzip(header: str, takes: bool) -> None:
     assert takes_gzip(header) is takes

@@ -75,7 +75,7 @@ def users(servers: list[IceServer]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_each_service_gives_servers(name: str) -> None:
+async def test_each_provider_gives_relays_with_credentials_and_a_stun_server(name: str) -> None:
     async with TurnCredentialsSimulator() as service, ice_of(service, name) as servers:
         given = await servers.for_page()
         assert service.ttls == [7_200]
@@ -88,7 +88,7 @@ async def test_each_service_gives_servers(name: str) -> None:
         assert servers.health["provider"] == name
 
 
-async def test_one_request_serves_all_who_come_at_once() -> None:
+async def test_visitors_who_come_at_once_share_one_request_for_credentials() -> None:
     async with TurnCredentialsSimulator() as service, ice_of(service) as servers:
         given = await asyncio.gather(*(servers.for_page() for _ in range(20)))
         assert all(users(each) == ["user1"] for each in given)
@@ -96,7 +96,7 @@ async def test_one_request_serves_all_who_come_at_once() -> None:
         assert len(service.requests) == 1
 
 
-async def test_credentials_are_renewed_before_a_session_could_outlive_them_and_nobody_waits() -> None:
+async def test_credentials_are_renewed_in_the_background_before_a_session_could_outlive_them() -> None:
     clock = Watch()
     async with (
         TurnCredentialsSimulator() as service,
@@ -115,7 +115,7 @@ async def test_credentials_are_renewed_before_a_session_could_outlive_them_and_n
         await service.requested(2)
 
 
-async def test_too_old_ones_are_waited_for() -> None:
+async def test_a_visitor_waits_for_new_credentials_when_a_session_could_outlive_the_old() -> None:
     clock = Watch()
     async with TurnCredentialsSimulator() as service, ice_of(service, clock=clock, session_minutes=30) as servers:
         await servers.for_page()
@@ -123,7 +123,7 @@ async def test_too_old_ones_are_waited_for() -> None:
         assert users(await servers.for_page()) == ["user2"]
 
 
-async def test_a_short_life_is_used_for_three_quarters() -> None:
+async def test_short_lived_credentials_are_replaced_after_a_quarter_of_their_life() -> None:
     clock = Watch()
     async with TurnCredentialsSimulator() as service, ice_of(service, clock=clock, turn_ttl_s=400) as servers:
         await servers.for_page()
@@ -133,7 +133,9 @@ async def test_a_short_life_is_used_for_three_quarters() -> None:
         assert users(await servers.for_page()) == ["user2"]
 
 
-async def test_while_the_service_is_away_the_old_ones_serve_until_their_end(caplog: pytest.LogCaptureFixture) -> None:
+async def test_old_credentials_are_used_until_just_before_expiry_while_the_provider_is_down(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     clock = Watch()
     async with TurnCredentialsSimulator() as service, ice_of(service, clock=clock) as servers:
         await servers.for_page()
@@ -151,7 +153,7 @@ async def test_while_the_service_is_away_the_old_ones_serve_until_their_end(capl
     assert caplog.text.count("gives no credentials") == 1
 
 
-async def test_a_service_that_is_away_for_days_is_asked_seldom_and_used_when_it_is_back() -> None:
+async def test_a_provider_that_was_down_for_long_is_asked_again_after_the_longest_retry_time() -> None:
     clock = Watch()
     async with TurnCredentialsSimulator() as service, ice_of(service, clock=clock) as servers:
         service.faults.always(Fault.SERVER_ERROR)
@@ -177,7 +179,7 @@ async def test_a_service_that_is_away_for_days_is_asked_seldom_and_used_when_it_
         (Fault.HANG, "no answer within 0.2 s"),
     ],
 )
-async def test_a_fault_costs_the_relay_and_nothing_else(
+async def test_a_provider_fault_costs_only_the_relay_and_is_retried_later(
     fault: Fault, problem: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     if fault is Fault.HANG:
@@ -207,21 +209,21 @@ async def test_a_fault_costs_the_relay_and_nothing_else(
         ([1, 2], "is no JSON object"),
     ],
 )
-async def test_an_answer_that_is_none(answer: Any, problem: str) -> None:
+async def test_an_answer_without_usable_servers_is_reported_as_a_problem(answer: Any, problem: str) -> None:
     async with TurnCredentialsSimulator() as service, ice_of(service) as servers:
         service.answer_with = {"iceServers": answer} if answer == "<html>" else answer
         assert await servers.for_page() == []
         assert problem in servers.health["problem"]
 
 
-async def test_garbage_is_survived() -> None:
+async def test_a_garbled_answer_gives_no_servers_and_is_reported_as_a_problem() -> None:
     async with TurnCredentialsSimulator() as service, ice_of(service) as servers:
         service.faults.plan(Planned(Fault.GARBAGE, after=0))
         assert await servers.for_page() == []
         assert "can't be reached" in servers.health["problem"]
 
 
-async def test_a_visitor_waits_for_a_hanging_service_but_not_for_its_whole_patience(
+async def test_a_visitor_waits_only_briefly_for_a_provider_that_hangs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ice, "WAIT_S", 0.05)
@@ -231,7 +233,7 @@ async def test_a_visitor_waits_for_a_hanging_service_but_not_for_its_whole_patie
             assert await servers.for_page() == []
 
 
-async def test_a_visitor_who_leaves_takes_the_request_of_the_others_with_him_not() -> None:
+async def test_a_visitor_who_leaves_does_not_cancel_the_request_that_others_share() -> None:
     async with TurnCredentialsSimulator() as service, ice_of(service) as servers:
         first = asyncio.create_task(servers.for_page())
         await service.requested(1)
@@ -240,7 +242,7 @@ async def test_a_visitor_who_leaves_takes_the_request_of_the_others_with_him_not
         assert len(service.requests) == 1
 
 
-async def test_our_own_end_gets_the_way_that_is_open_from_here_with_the_login_of_the_day() -> None:
+async def test_the_server_uses_the_open_relay_address_with_fresh_credentials() -> None:
     clock = Watch()
     async with TurnCredentialsSimulator() as service, ice_of(service, clock=clock) as servers:
         await servers.for_page()
@@ -251,7 +253,7 @@ async def test_our_own_end_gets_the_way_that_is_open_from_here_with_the_login_of
 
 
 @pytest.mark.parametrize(("way", "stun"), [(TURN[0], True), (TURN[-1], False)])
-async def test_where_udp_does_not_get_out_no_stun_server_is_waited_for(
+async def test_the_server_leaves_out_stun_when_the_relay_is_not_reached_over_udp(
     way: str, stun: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def find_relay(_: Any) -> Relay:
@@ -266,7 +268,7 @@ async def test_where_udp_does_not_get_out_no_stun_server_is_waited_for(
         assert any(not server.is_relay for server in ours) == stun
 
 
-async def test_the_first_visitor_waits_until_the_open_way_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_first_visitor_waits_until_the_open_relay_address_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     known = asyncio.Event()
 
     async def find_relay(_: Any) -> Relay:
@@ -284,7 +286,7 @@ async def test_the_first_visitor_waits_until_the_open_way_is_known(monkeypatch: 
         assert [server.urls for server in await visitor if server.is_relay] == [(TURN[-1],)]
 
 
-async def test_a_visitor_does_not_wait_for_a_way_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_visitor_does_not_wait_for_ever_for_the_open_relay_address(monkeypatch: pytest.MonkeyPatch) -> None:
     async def find_relay(_: Any) -> Relay:
         await asyncio.Event().wait()
         raise AssertionError
@@ -298,7 +300,7 @@ async def test_a_visitor_does_not_wait_for_a_way_for_ever(monkeypatch: pytest.Mo
             assert users(await servers.for_server()) == ["user1"]
 
 
-async def test_a_relay_that_cannot_be_reached_is_not_waited_for_in_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_relay_that_the_server_cannot_reach_is_given_only_to_visitors(monkeypatch: pytest.MonkeyPatch) -> None:
     async def none(_: Any) -> Relay:
         return Relay(None, "no answer within 3 s")
 
@@ -315,7 +317,7 @@ async def test_a_relay_that_cannot_be_reached_is_not_waited_for_in_each_call(mon
         }
 
 
-async def test_nothing_set_nobody_asked_and_said_on_a_space(caplog: pytest.LogCaptureFixture) -> None:
+async def test_missing_turn_settings_are_reported_only_on_a_space(caplog: pytest.LogCaptureFixture) -> None:
     servers = IceServers(config.load())
     servers.start()
     assert await servers.for_page() == await servers.for_server() == []
@@ -340,11 +342,13 @@ async def test_nothing_set_nobody_asked_and_said_on_a_space(caplog: pytest.LogCa
         ({"stun_url": "stun:a:1", "turn_url": "turn:b:2"}, [{"urls": ["stun:a:1"]}, {"urls": ["turn:b:2"]}]),
     ],
 )
-async def test_servers_of_ones_own(given: dict[str, Any], expected: list[dict[str, Any]]) -> None:
+async def test_configured_stun_and_turn_servers_are_given_to_the_page(
+    given: dict[str, Any], expected: list[dict[str, Any]]
+) -> None:
     assert [server.as_json() for server in await IceServers(config.load(**given)).for_page()] == expected
 
 
-async def test_the_page_is_told_and_no_key_leaves_the_server() -> None:
+async def test_the_page_gets_the_ice_servers_and_no_provider_key_leaves_the_server() -> None:
     async with TurnCredentialsSimulator() as service:
         settings = config.load(**SERVICES["cloudflare"], turn_api_url=service.url)
         async with serving(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), settings) as server:

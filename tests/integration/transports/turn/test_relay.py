@@ -39,7 +39,7 @@ def coturn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
         yield relay
 
 
-async def test_the_best_way_that_is_open_is_found(coturn: Coturn) -> None:
+async def test_the_relay_is_reached_over_udp_or_over_tcp_where_udp_is_blocked(coturn: Coturn) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
         deaf.bind(("127.0.0.1", 0))
         silent = f"turn:127.0.0.1:{deaf.getsockname()[1]}?transport=udp"
@@ -76,7 +76,7 @@ def black_holes() -> Iterator[list[str]]:
         ]
 
 
-async def test_where_only_tls_is_let_through_the_relay_is_found_within_a_second_more(
+async def test_the_relay_is_found_within_five_seconds_where_only_tls_gets_through(
     coturn: Coturn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a Hugging Face Space: UDP and other TCP ports swallow everything."""
@@ -98,7 +98,7 @@ LOGINS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("provider", LOGINS)
-async def test_the_visitor_who_wakes_a_space_gets_the_one_way_that_is_open(
+async def test_a_starting_space_finds_the_one_open_relay_address_of_each_provider(
     provider: str, coturn: Coturn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others name a TLS port, Twilio only TCP on 443."""
@@ -120,7 +120,7 @@ async def test_the_visitor_who_wakes_a_space_gets_the_one_way_that_is_open(
                 await servers.close()
 
 
-async def test_why_there_is_none(coturn: Coturn) -> None:
+async def test_a_relay_that_cannot_be_used_is_reported_with_the_reason(coturn: Coturn) -> None:
     wrong = await find_relay([IceServer((coturn.url(),), "1999999999:voicebot", "guessed")])
     assert wrong.server is None
     assert "does not accept the credentials" in str(wrong.problem)
@@ -140,7 +140,7 @@ def ways(peer: RTCPeerConnection) -> set[str]:
 
 
 @pytest.mark.parametrize(("own", "tls"), [(False, False), (True, False), (False, True)])
-async def test_a_conversation_over_the_relay_alone(
+async def test_a_conversation_runs_over_the_relay_alone(
     coturn: Coturn, own: bool, tls: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither side has an address that the other could reach; the login is good for ten minutes."""

@@ -18,7 +18,9 @@ from voicebot import config
 from voicebot.client.__main__ import load, talk
 
 
-async def test_it_says_a_file_and_shows_the_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_client_sends_an_audio_file_and_prints_the_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     wav = tmp_path / "hello.wav"
     wav.write_bytes(base64.b64decode(recording("wav")))
     engines = scripted(ScriptedStt(scripts=[["hello"]]), ScriptedAgent(scripts=[["Good day."]]), ToneTts())
@@ -30,7 +32,7 @@ async def test_it_says_a_file_and_shows_the_answer(tmp_path: Path, capsys: pytes
     assert re.search(r"gap:     \d+ ms", shown)
 
 
-async def test_it_puts_load_on_and_reports(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_load_driver_runs_sessions_and_prints_their_figures(capsys: pytest.CaptureFixture[str]) -> None:
     engines = scripted(ScriptedStt(), ScriptedAgent(scripts=[["Good day."]] * 100), ToneTts())
     async with serving(engines, config.load(eager_replies=False)) as server:
         await load(server.url.replace("http", "ws") + "/ws", None, 3, 1.0)
@@ -40,7 +42,7 @@ async def test_it_puts_load_on_and_reports(capsys: pytest.CaptureFixture[str]) -
     assert "underruns: 0" in shown
 
 
-async def test_it_stops_when_the_server_ends_the_session(
+async def test_the_client_stops_when_the_server_ends_the_session(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The keyboard is silent all the while."""

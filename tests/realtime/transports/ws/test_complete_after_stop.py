@@ -41,7 +41,7 @@ async def playing(client: WsClient, *, late_s: float = 0.9, told: bool = True) -
 
 
 @with_and_without_pause
-async def test_a_reply_that_is_cut_was_heard_up_to_the_cut(query: str) -> None:
+async def test_an_interrupted_reply_counts_as_heard_up_to_the_cut(query: str) -> None:
     async with bot([[LONG]], letter_s=0.03) as server, ws_client(server, query) as client:
         await playing(client)
         await asyncio.sleep(1.1)
@@ -55,7 +55,7 @@ async def test_a_reply_that_is_cut_was_heard_up_to_the_cut(query: str) -> None:
 
 
 @with_and_without_pause
-async def test_a_client_that_never_says_when_it_begins_has_heard_no_more_than_there_was_time_for(query: str) -> None:
+async def test_a_reply_without_a_playback_start_counts_as_heard_only_as_far_as_time_allows(query: str) -> None:
     """It says that it is done long after it was stopped."""
     async with bot([[LONG]], [["uh-huh"]], letter_s=0.03) as server, ws_client(server, query) as client:
         await playing(client, told=False)
@@ -75,7 +75,7 @@ async def test_a_client_that_never_says_when_it_begins_has_heard_no_more_than_th
 
 
 @with_and_without_pause
-async def test_a_paused_reply_goes_on_where_it_was_cut(query: str) -> None:
+async def test_a_paused_reply_resumes_where_it_was_cut(query: str) -> None:
     """The client says that its playback is complete as soon as it has stopped."""
     async with bot([[LONG]], [["uh-huh"]], letter_s=0.03) as server, ws_client(server, query) as client:
         clip = await playing(client)
@@ -100,7 +100,7 @@ async def test_a_paused_reply_goes_on_where_it_was_cut(query: str) -> None:
 
 
 @with_and_without_pause
-async def test_what_was_said_of_the_stop_may_come_after_the_resume(query: str) -> None:
+async def test_a_playback_complete_that_follows_a_resume_does_not_make_the_whole_reply_heard(query: str) -> None:
     async with bot([[LONG], ["Well."]], [["uh-huh"]], letter_s=0.03) as server, ws_client(server, query) as client:
         await playing(client)
         await asyncio.sleep(1.1)
@@ -119,7 +119,7 @@ async def test_what_was_said_of_the_stop_may_come_after_the_resume(query: str) -
         assert history(server)[1].interrupted
 
 
-async def test_words_over_the_reply_are_answered_with_what_was_heard_of_it() -> None:
+async def test_an_interruption_leaves_only_the_heard_part_of_the_reply_in_the_history() -> None:
     async with bot([[LONG], ["Sunny."]], HEARD, letter_s=0.03) as server, ws_client(server) as client:
         await playing(client)
         await asyncio.sleep(1.1)
@@ -135,7 +135,7 @@ async def test_words_over_the_reply_are_answered_with_what_was_heard_of_it() -> 
         assert 1 <= len(cut.text.split()) <= 8
 
 
-async def test_a_complete_that_crosses_with_the_stop_counts() -> None:
+async def test_a_playback_complete_that_crosses_a_stop_makes_the_whole_reply_heard() -> None:
     """The client has played everything when the stop, which is under way, reaches it."""
 
     async def case(told: bool) -> None:

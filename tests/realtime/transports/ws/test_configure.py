@@ -8,7 +8,7 @@ from voicebot.core.choices import Choices, Sensitivity
 from voicebot.core.history import Message, Role
 
 
-async def test_wrong_choices_leave_the_session_as_it_was_and_right_ones_hold_from_the_next_turn() -> None:
+async def test_invalid_choices_are_refused_and_valid_ones_apply_once_the_turn_is_over() -> None:
     long = "This is a sentence that goes on and on and on. And it is not the only one."
     async with bot([[long], ["Fine."]], letter_s=0.05) as server, ws_client(server) as client:
         for wrong, complaint in (

@@ -50,7 +50,7 @@ def wav(samples: int, rate_hz: int) -> str:
         (base64.b64encode(bytes(20_000)).decode(), "neither WebM nor WAV nor MP3"),
     ],
 )
-async def test_a_recording_that_is_too_much_is_refused_and_the_talk_goes_on(audio: str, complaint: str) -> None:
+async def test_an_unacceptable_recording_is_refused_and_the_next_one_is_answered(audio: str, complaint: str) -> None:
     async with bot([["Yes."]], [["x"], ["hello"]], ws_max_audio_mb=0.1) as server, ws_client(server) as client:
         await client.send("speech_start")
         await client.send("speech_end", audio=audio)
@@ -62,7 +62,7 @@ async def test_a_recording_that_is_too_much_is_refused_and_the_talk_goes_on(audi
         assert (await client.next("play_audio"))["text"] == "Yes."
 
 
-async def test_clear_silences_the_bot_and_empties_the_history() -> None:
+async def test_clear_stops_the_reply_and_empties_the_history() -> None:
     async with bot([[LONG], ["Hello."]], letter_s=0.04) as server, ws_client(server) as client:
         await client.send("text", text="count")
         await client.next("play_audio")
@@ -77,7 +77,7 @@ async def test_clear_silences_the_bot_and_empties_the_history() -> None:
         assert words(server)[0] == "hi"
 
 
-async def test_each_second_tells_how_much_sound_the_recogniser_has_had() -> None:
+async def test_a_telemetry_message_with_the_recogniser_bytes_comes_each_second() -> None:
     async with bot([["Yes."]], [["hello"]]) as server, ws_client(server) as client:
         loop = asyncio.get_running_loop()
         first, begun_s = await client.next("telemetry"), loop.time()
@@ -86,7 +86,7 @@ async def test_each_second_tells_how_much_sound_the_recogniser_has_had() -> None
         assert set(first) == set(second) == {"event", "stt_bytes"}
 
 
-async def test_a_client_that_stops_acknowledging_is_waited_for_and_then_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_stops_acknowledging_gets_an_error_and_can_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playout, "STALLED_S", 0.5)
     async with bot([[LONG], ["Hello."]], letter_s=0.01) as server, ws_client(server) as client:
         await client.send("text", text="count")
@@ -111,7 +111,7 @@ class DeafSocket:
     async def close(self, _: int) -> None: ...
 
 
-async def test_a_client_that_does_not_read_is_sent_away() -> None:
+async def test_the_session_of_a_client_that_does_not_read_ends() -> None:
     settings = config.load(media_timeout_s=1)
     engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
     ticket = Admission(settings).enter("192.0.2.1")
@@ -143,7 +143,7 @@ class BrokenVoice(ToneTts):
         raise EngineError(self.name, "the key is not accepted")
 
 
-async def test_a_session_that_could_not_work_is_refused_with_the_reason() -> None:
+async def test_a_connection_is_refused_with_the_reason_when_the_only_tts_engine_fails() -> None:
     voices = TextToSpeechChain([BrokenVoice()], FallbackRules(rest_s=60))
     engines = replace(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), tts=voices)
     async with serving(engines, config.load()) as server:
@@ -190,7 +190,7 @@ def duration_ms(clips: list[dict[str, Any]]) -> int:
     return sum(clip["duration_ms"] for clip in clips)
 
 
-async def test_speech_that_is_announced_and_never_comes_holds_the_bot_for_a_while_only(
+async def test_announced_speech_that_never_comes_pauses_the_bot_only_briefly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It goes on by itself, says why, and still hears what comes later."""

@@ -29,7 +29,7 @@ def fails(*_: Any, **__: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("live", [True, False])
-async def test_a_fault_beside_a_session_neither_ends_nor_mutes_nor_deafens_it(
+async def test_a_fault_of_the_recorder_or_the_store_leaves_the_session_intact(
     owner: type, method: str, live: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(owner, method, fails)

@@ -91,7 +91,7 @@ class Clock:
         return self.now_s
 
 
-def test_as_much_sound_as_time_has_gone_by_and_a_burst() -> None:
+def test_the_sound_budget_is_the_elapsed_time_and_a_burst() -> None:
     clock = Clock()
     budget = SoundBudget(10.0, clock=clock)
     budget.spend(10.0)
@@ -106,7 +106,7 @@ def test_as_much_sound_as_time_has_gone_by_and_a_burst() -> None:
     assert budget.wait_s == pytest.approx(0.5)
 
 
-def test_after_silence_the_burst_comes_at_once_and_the_rest_at_the_pace() -> None:
+def test_the_sound_budget_after_silence_is_a_burst_at_once_and_the_rest_at_its_pace() -> None:
     clock = Clock()
     budget = SoundBudget(10.0, 4.0, clock)
     clock.now_s = 60.0
@@ -130,7 +130,7 @@ def test_sound_in_real_time_never_waits() -> None:
 # Live sound -----------------------------------------------------------------------------------------------------------
 
 
-async def test_sound_that_comes_late_and_all_at_once_is_heard_whole() -> None:
+async def test_sound_that_arrives_late_and_all_at_once_is_heard_whole() -> None:
     """The network stalls for 8 s while the user speaks; what they said is heard within a second, to the last word."""
     stt = ScriptedStt(scripts=[["good day"]])
     engines = scripted(stt, ScriptedAgent(scripts=[["Yes."]]), ToneTts())
@@ -145,7 +145,7 @@ async def test_sound_that_comes_late_and_all_at_once_is_heard_whole() -> None:
     assert heard.duration_s == pytest.approx(7.5, abs=0.6)
 
 
-async def test_sound_ahead_of_the_clock_waits_and_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sound_sent_ahead_of_real_time_waits_and_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LIVE_BURST_S", 1.0)
     stt = ScriptedStt(scripts=[["good day"]])
     engines = scripted(stt, ScriptedAgent(scripts=[["Yes."]]), ToneTts())
@@ -181,7 +181,9 @@ async def test_a_client_can_interrupt_and_leave_while_its_sound_waits(monkeypatc
     [TINY_SOUND * 5_000, b"\x82\xfe" + struct.pack(">H", 32_000) + MASK + bytes(32_000)],
     ids=["many small", "large"],
 )
-async def test_a_session_that_is_hopelessly_ahead_is_ended(frames: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_session_that_sends_sound_too_far_ahead_of_real_time_is_ended(
+    frames: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits, "WS_AHEAD_S", 1.0)
     monkeypatch.setattr(limits, "WS_WAITING_BYTES", 100_000)
     async with bot(messages_per_s=10) as server, raw_client(server) as client:
@@ -202,7 +204,7 @@ async def test_a_client_that_has_gone_is_noticed_while_its_sound_waits() -> None
         await until_empty(server)
 
 
-async def test_others_do_not_notice_a_flood_of_sound() -> None:
+async def test_a_flood_of_sound_does_not_delay_the_event_loop() -> None:
     async with bot() as server, raw_client(server) as client:
         pouring = asyncio.create_task(client.pour(b"\x82\xfe" + struct.pack(">H", 640) + MASK + bytes(640), FLOOD_S))
         pauses_s = await longest_pauses_s(FLOOD_S - 0.25)
@@ -216,7 +218,7 @@ async def test_others_do_not_notice_a_flood_of_sound() -> None:
 @pytest.mark.parametrize(
     "frame", [PING, EMPTY_PART, TINY_SOUND, b"\x8a\x80" + MASK], ids=["pings", "empty parts", "sound", "pongs"]
 )
-async def test_others_do_not_notice_a_flood_of_frames(frame: bytes) -> None:
+async def test_a_flood_of_websocket_frames_does_not_delay_the_event_loop(frame: bytes) -> None:
     async with bot() as server, raw_client(server) as client:
         reading = asyncio.create_task(client.reader.read())
         if frame == EMPTY_PART:
@@ -235,7 +237,7 @@ def protocol() -> WebSocketServerProtocol:
     return only
 
 
-async def test_empty_parts_of_a_message_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_empty_fragments_of_a_message_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "WS_BURST_UNITS", 100_000)
     async with bot([["Yes."]]) as server, raw_client(server) as client:
         text = b'{"type":"text","text":"hello"}'
@@ -248,7 +250,7 @@ async def test_empty_parts_of_a_message_take_no_memory(monkeypatch: pytest.Monke
             await client.reader.readuntil(b"play_audio")
 
 
-async def test_a_client_that_only_pings_and_does_not_read_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_pings_without_reading_the_pongs_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is sent a pong for each ping, which nobody fetches: only the last one is kept."""
     monkeypatch.setattr(limits, "WS_BURST_UNITS", 100_000_000)
     async with bot() as server, raw_client(server) as client:
@@ -258,7 +260,9 @@ async def test_a_client_that_only_pings_and_does_not_read_takes_no_memory(monkey
         assert protocol().transport.get_write_buffer_size() < 500_000
 
 
-async def test_a_ping_among_waiting_sound_is_answered_and_the_connection_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_keep_alive_does_not_end_a_connection_whose_pong_waits_behind_sound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The server's own keep-alive does not end a connection whose answer waits behind sound that is held back."""
     monkeypatch.setattr(limits, "LIVE_BURST_S", 0.5)
     monkeypatch.setattr(limits, "WS_WAITING_BYTES", 10_000)
@@ -272,7 +276,7 @@ async def test_a_ping_among_waiting_sound_is_answered_and_the_connection_kept(mo
         await client.next("closed", code="bye")
 
 
-async def test_a_message_that_is_too_large_ends_only_its_connection() -> None:
+async def test_a_message_over_the_size_limit_ends_its_connection_with_code_1009() -> None:
     async with bot(ws_max_audio_mb=1) as server, ws_client(server) as client:
         await client.next("connected")
         await client.socket.send("x" * 2_000_000)
@@ -283,7 +287,7 @@ async def test_a_message_that_is_too_large_ends_only_its_connection() -> None:
         await until_empty(server)
 
 
-async def test_large_messages_do_not_hold_up_others() -> None:
+async def test_a_large_message_does_not_delay_the_event_loop() -> None:
     """7 MB of two-byte characters: their decoding would take 20 ms and more on the event loop."""
     body = "é".encode() * 3_500_000
     message = b"\x81\xff" + struct.pack(">Q", len(body)) + MASK + body
@@ -297,7 +301,7 @@ async def test_large_messages_do_not_hold_up_others() -> None:
         assert pauses_s[len(pauses_s) // 20] < 0.05
 
 
-async def test_clients_that_come_and_go_leave_nothing() -> None:
+async def test_connections_that_come_and_go_leave_no_session_behind() -> None:
     async with bot(offers_per_minute=1_000) as server:
         for _ in range(20):
             async with raw_client(server):

@@ -25,7 +25,7 @@ async def until_stalled_in(client: WsClient) -> dict[str, Any]:
     return second
 
 
-async def test_of_a_stalled_client_only_what_it_acknowledged_was_heard() -> None:
+async def test_a_stalled_client_counts_as_having_heard_only_acknowledged_sentences() -> None:
     async with bot([[f"{FIRST} {SECOND}"]] * 2, letter_s=0.03) as server:
         for query in ("", "?pause=1"):
             async with ws_client(server, query) as client:
@@ -38,7 +38,7 @@ async def test_of_a_stalled_client_only_what_it_acknowledged_was_heard() -> None
             await until_empty(server)
 
 
-async def test_a_client_says_to_the_word_what_was_heard_of_the_clip_that_was_cut() -> None:
+async def test_the_client_reports_to_the_word_what_was_heard_of_the_cut_sentence() -> None:
     """At 30 ms a letter half of "seven" ends at 352 ms and half of "nine" at 689 ms; the server reckons with 500 ms."""
     async with bot([[f"{FIRST} {SECOND}"]] * 4, letter_s=0.03) as server:
         for played_ms, heard in ((0, 0), (345, 2), (680, 4), (99_999, 8)):
@@ -52,7 +52,7 @@ async def test_a_client_says_to_the_word_what_was_heard_of_the_clip_that_was_cut
             await until_empty(server)
 
 
-async def test_the_answer_is_waited_for_no_longer_than_it_may_take() -> None:
+async def test_the_next_reply_waits_for_the_clients_playback_report_only_up_to_a_limit() -> None:
     async with bot([[SECOND], ["Well."]], letter_s=0.03) as server, ws_client(server) as client:
         await client.send("text", text="count")
         clip = await client.next("play_audio")
@@ -66,7 +66,7 @@ async def test_the_answer_is_waited_for_no_longer_than_it_may_take() -> None:
         assert words(server)[0] == "count and", "nothing was heard"
 
 
-async def test_a_client_that_plays_late_gets_again_all_that_it_has_not_played() -> None:
+async def test_a_client_that_plays_late_is_sent_all_unplayed_sound_again_on_resume() -> None:
     """The server reckons with 500 ms of the second clip, the client has played 200 ms of it."""
     async with bot([[f"{FIRST} {SECOND}"]], [["uh-huh"]], letter_s=0.03) as server, ws_client(server) as client:
         second = await until_stalled_in(client)
@@ -83,7 +83,7 @@ async def test_a_client_that_plays_late_gets_again_all_that_it_has_not_played() 
         assert words(server) == ["count", f"{FIRST} {SECOND}"]
 
 
-async def test_words_after_a_pause_that_the_client_did_not_answer() -> None:
+async def test_an_interruption_without_a_playback_report_leaves_only_acknowledged_words() -> None:
     heard = [["what is the weather like in Paris"]]
     async with bot([[f"{FIRST} {SECOND}"], ["Sunny."]], heard, letter_s=0.03) as server, ws_client(server) as client:
         await until_stalled_in(client)
@@ -94,7 +94,7 @@ async def test_words_after_a_pause_that_the_client_did_not_answer() -> None:
         assert words(server)[:2] == ["count", FIRST]
 
 
-async def test_the_first_acknowledgement_counts_even_if_it_is_late() -> None:
+async def test_a_late_first_acknowledgement_decides_what_was_heard() -> None:
     """The server went on by the clock, as it could not know that clips would be acknowledged."""
     sentences = "One two. Three four five six seven eight nine."
     async with bot([[sentences]], letter_s=0.03) as server, ws_client(server) as client:
@@ -109,7 +109,7 @@ async def test_the_first_acknowledgement_counts_even_if_it_is_late() -> None:
         assert words(server) == ["count", "One two."]
 
 
-async def test_a_client_that_acknowledges_no_more_loses_its_reply_and_nothing_else(
+async def test_a_client_that_stops_acknowledging_loses_its_reply_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert playout.STALLED_S == 8
@@ -132,7 +132,9 @@ async def test_a_client_that_acknowledges_no_more_loses_its_reply_and_nothing_el
         assert words(server) == ["count", FIRST, "hello", "Still here."]
 
 
-async def test_a_guides_client_is_never_taken_for_a_stalled_one(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_of_the_guide_without_acknowledgements_never_counts_as_stalled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(playout, "STALLED_S", 0.1)
     async with bot([[SECOND]], letter_s=0.02) as server, ws_client(server) as client:
         await client.send("text", text="count")

@@ -19,7 +19,7 @@ from voicebot.transports.ws.narrator import Narrator
 from voicebot.transports.ws.protocol import LlmDelta, LlmFinal, ServerMessage
 
 
-async def test_each_piece_comes_when_the_model_has_it_and_the_whole_at_the_end() -> None:
+async def test_reply_text_is_sent_as_the_model_streams_it_and_whole_at_the_end() -> None:
     more, rest = asyncio.Event(), asyncio.Event()
     agent = ScriptedAgent(
         scripts=[
@@ -50,7 +50,7 @@ async def test_each_piece_comes_when_the_model_has_it_and_the_whole_at_the_end()
             await client.next("state", phase="idle")
 
 
-async def test_what_is_made_ahead_of_the_turns_end_is_told_when_it_is_wanted() -> None:
+async def test_the_text_of_a_preemptive_reply_is_sent_only_once_the_reply_is_wanted() -> None:
     told: list[ServerMessage] = []
     narrator = Narrator(told.append)
 
@@ -78,7 +78,7 @@ async def test_what_is_made_ahead_of_the_turns_end_is_told_when_it_is_wanted() -
 
 
 @pytest.mark.parametrize("state", [State(reply=Reply(1, cancelled=True)), State()])
-async def test_a_reply_that_was_cut_has_no_more_text(state: State) -> None:
+async def test_a_reply_that_was_cut_sends_no_further_text(state: State) -> None:
     told: list[ServerMessage] = []
     narrator = Narrator(told.append)
     narrator.tell(State(reply=Reply(1)))

@@ -63,7 +63,7 @@ def must_be_refused(message: str | bytes) -> bool:
 SENTENCES = " ".join(f"Sentence number {number} is said by the bot." for number in range(12))
 
 
-async def test_thousands_of_wrong_messages_are_each_refused_and_hurt_nobody() -> None:
+async def test_thousands_of_wrong_messages_are_each_refused_and_disturb_no_other_session() -> None:
     """What is not refused is what the protocol allows at any time; an utterance that it began is ended at last."""
     wrong = wrong_messages(5_000)
     assert len(wrong) >= 5_000
@@ -104,7 +104,7 @@ def things() -> int:
     return len(gc.get_objects())
 
 
-async def test_messages_that_are_too_long_for_anything_but_a_recording_are_named() -> None:
+async def test_each_overlong_message_gets_an_error_that_names_its_fault() -> None:
     """They are looked into in a worker process, but the client is told the same as of short ones."""
     long = "x" * 70_000
     async with bot([["Yes."]], [["x"]]) as server, ws_client(server) as client:
@@ -126,7 +126,7 @@ async def test_messages_that_are_too_long_for_anything_but_a_recording_are_named
         await client.next("play_audio")
 
 
-async def test_a_long_message_that_is_no_recording_does_not_decide_how_a_session_sends_its_sound() -> None:
+async def test_an_overlong_text_does_not_change_how_a_session_sends_its_sound() -> None:
     async with bot([["Yes."]], [["hello"]]) as server, ws_client(server) as client:
         long = json.dumps({"type": "text", "text": "x" * 70_000})
         await client.socket.send(long)
@@ -138,7 +138,7 @@ async def test_a_long_message_that_is_no_recording_does_not_decide_how_a_session
         assert (await client.next("asr.final"))["text"] == "hello"
 
 
-async def test_a_long_message_that_should_end_an_utterance_ends_it() -> None:
+async def test_an_overlong_speech_end_without_audio_ends_the_utterance() -> None:
     async with bot([["Yes."]], [["x"]]) as server, ws_client(server) as client:
         await client.send("speech_start")
         await client.next("state", phase="listening")
@@ -146,7 +146,7 @@ async def test_a_long_message_that_should_end_an_utterance_ends_it() -> None:
         await client.next("state", phase="idle")
 
 
-async def test_an_end_of_speech_without_its_sound_ends_the_utterance_too() -> None:
+async def test_a_speech_end_without_audio_ends_the_utterance() -> None:
     async with bot([["Yes."]], [["x"]]) as server, ws_client(server) as client:
         await client.send("speech_start")
         await client.next("state", phase="listening")
@@ -156,7 +156,7 @@ async def test_an_end_of_speech_without_its_sound_ends_the_utterance_too() -> No
         await client.next("play_audio")
 
 
-def test_wrong_messages_are_named() -> None:
+def test_a_wrong_message_raises_an_error_that_names_its_fault() -> None:
     for raw, complaint in (
         ("", "Invalid JSON"),
         ("[]", "object"),

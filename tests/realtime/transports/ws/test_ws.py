@@ -26,13 +26,13 @@ HELLO = "Hello there my friend."
 LONG = "One two three four five six seven eight nine ten eleven twelve."
 
 
-def test_the_document_is_the_protocol() -> None:
+def test_the_protocol_document_is_up_to_date() -> None:
 
     page = PROJECT / "docs" / "websocket.md"
     assert page.read_text("utf-8") == document(), "run `python -m voicebot.transports.ws.document > docs/websocket.md`"
 
 
-async def test_a_conversation_in_the_guides_order() -> None:
+async def test_a_conversation_follows_the_event_order_of_the_guide() -> None:
     async with bot([[HELLO]], [["hello bot"]]) as server, ws_client(server) as client:
         connected = await client.next("connected")
         assert connected["message"] == "Connected to Voice Bot Orchestrator", "clients of the protocol may look for it"
@@ -66,7 +66,7 @@ async def test_recordings_reach_the_recogniser_whole(container: str) -> None:
     assert heard.level_dbfs == pytest.approx(loud(0.5).level_dbfs, abs=1.5)
 
 
-async def test_live_sound_is_cut_into_utterances_by_the_server() -> None:
+async def test_the_server_detects_utterances_in_live_sound() -> None:
     async with bot([["Fine."]], [["how are you", "how are you"]]) as server, ws_client(server, "?rate=8000") as client:
         pcm = loud(0.6, 8_000).to_bytes() + bytes(16_000)
         for start in range(0, len(pcm), 320):
@@ -77,7 +77,7 @@ async def test_live_sound_is_cut_into_utterances_by_the_server() -> None:
         assert "live sound" in (await client.next("error"))["message"]
 
 
-async def test_what_was_acknowledged_and_no_more_is_history() -> None:
+async def test_only_acknowledged_sentences_enter_the_history() -> None:
     replies = [["First sentence here. Second sentence here. Third sentence here."], ["Well."]]
     async with bot(replies, letter_s=0.04) as server, ws_client(server) as client:
         await client.send("text", text="talk")
@@ -93,7 +93,7 @@ async def test_what_was_acknowledged_and_no_more_is_history() -> None:
         assert history(server)[1].interrupted
 
 
-async def test_a_client_that_says_nothing_ends_its_replies_all_the_same() -> None:
+async def test_a_reply_ends_without_any_playback_message_from_the_client() -> None:
     async with bot([["Yes."]]) as server, ws_client(server) as client:
         await client.send("text", text="hm")
         await client.next("play_audio")
@@ -101,7 +101,7 @@ async def test_a_client_that_says_nothing_ends_its_replies_all_the_same() -> Non
         assert words(server) == ["hm", "Yes."]
 
 
-async def test_a_pause_and_what_follows_repeat_and_lose_nothing() -> None:
+async def test_a_resumed_reply_repeats_and_loses_no_sound() -> None:
     async with bot([[LONG]], [["uh-huh"]], letter_s=0.04) as server, ws_client(server) as client:
         await client.send("text", text="count")
         whole = await client.next("play_audio")
@@ -123,7 +123,7 @@ async def test_a_pause_and_what_follows_repeat_and_lose_nothing() -> None:
         assert words(server) == ["count", LONG]
 
 
-async def test_a_client_that_can_pause_just_goes_on() -> None:
+async def test_a_client_that_can_pause_resumes_without_new_sentence_audio() -> None:
     async with bot([[LONG]], [["uh-huh"]], letter_s=0.03) as server, ws_client(server, "?pause=1") as client:
         await client.send("text", text="count")
         clip = await client.next("play_audio")
@@ -140,7 +140,7 @@ async def test_a_client_that_can_pause_just_goes_on() -> None:
         assert words(server) == ["count", LONG]
 
 
-async def test_words_over_the_reply_cut_it_and_are_answered() -> None:
+async def test_an_interruption_cuts_the_reply_and_is_answered() -> None:
     heard = [["what is the weather like in Paris"]]
     async with bot([[LONG], ["Sunny."]], heard, letter_s=0.04) as server, ws_client(server) as client:
         await client.send("text", text="count")
@@ -162,7 +162,7 @@ async def test_words_over_the_reply_cut_it_and_are_answered() -> None:
         assert 2 <= len(said[1].text.split()) <= 6
 
 
-async def test_no_more_than_the_window_is_unheard() -> None:
+async def test_no_more_unheard_sentences_are_sent_than_the_window_allows() -> None:
     sentences = " ".join(f"Sentence number {number} is said now." for number in range(24))
     async with bot([[sentences]], tts_prefetch=20) as server, ws_client(server) as client:
         await client.send("text", text="talk")
@@ -172,7 +172,7 @@ async def test_no_more_than_the_window_is_unheard() -> None:
     assert [clip["sequence"] for clip in clips] == list(range(16))
 
 
-async def test_dropped_sentences_are_told_and_never_history() -> None:
+async def test_dropped_sentences_are_reported_and_stay_out_of_the_history() -> None:
     sentences = " ".join(f"Sentence number {number} is said now." for number in range(8))
     options: dict[str, Any] = {"tts_queue_max": 2, "tts_overflow": "drop-oldest", "tts_prefetch": 1}
     async with bot([[sentences]], letter_s=0.002, **options) as server, ws_client(server) as client:
@@ -190,7 +190,7 @@ async def test_dropped_sentences_are_told_and_never_history() -> None:
         assert not any(text in spoken for text in dropped)
 
 
-async def test_each_word_is_in_the_text_of_one_clip_however_late_its_sound_comes() -> None:
+async def test_each_word_belongs_to_one_play_audio_message_however_late_its_sound_comes() -> None:
     """The first clips leave before the length of the sentence is known, by which its words are placed."""
     for letter_s, late_s in ((0.03, 0.06), (0.1, 0.06), (0.1, 0.15)):
         async with bot([[LONG]], letter_s=letter_s, late_s=late_s) as server, ws_client(server) as client:
@@ -203,7 +203,7 @@ async def test_each_word_is_in_the_text_of_one_clip_however_late_its_sound_comes
             assert " ".join(clip["text"] for clip in clips if clip["text"]) == LONG
 
 
-async def test_short_and_broken_recordings_end_the_pause() -> None:
+async def test_a_short_or_broken_recording_resumes_the_paused_reply() -> None:
     async with bot([[LONG]], [["x"], ["x"]], letter_s=0.04) as server, ws_client(server) as client:
         await client.send("text", text="count")
         await client.next("play_audio")
@@ -220,7 +220,7 @@ async def test_short_and_broken_recordings_end_the_pause() -> None:
             await client.send("client_playback_started")
 
 
-async def test_places_are_shared_and_given_back() -> None:
+async def test_a_closed_session_frees_its_place_and_an_invalid_rate_is_refused() -> None:
     async with bot(max_sessions=1) as server:
         async with ws_client(server) as first, ws_client(server) as second:
             await first.next("connected")
@@ -235,7 +235,7 @@ async def test_places_are_shared_and_given_back() -> None:
                 assert "rate" in (await fourth.next("closed"))["reason"]
 
 
-async def test_the_lock_and_the_origin_hold_here_too() -> None:
+async def test_a_websocket_without_login_or_with_a_foreign_origin_is_refused() -> None:
     async with bot(app_username="ann", app_password="open sesame") as server:
         address = f"{server.url.replace('http', 'ws')}/ws"
         own = {"Authorization": f"Basic {base64.b64encode(b'ann:open sesame').decode()}"}
@@ -247,7 +247,7 @@ async def test_the_lock_and_the_origin_hold_here_too() -> None:
             assert json.loads(await socket.recv())["event"] == "connected"
 
 
-async def test_messages_that_come_too_fast_are_not_read_and_a_flood_ends_the_session() -> None:
+async def test_excess_messages_get_an_error_and_a_flood_of_messages_ends_the_session() -> None:
     async with bot(messages_per_s=1) as server, ws_client(server) as client:
         for _ in range(6):
             await client.send("client_playback_complete")
@@ -258,7 +258,7 @@ async def test_messages_that_come_too_fast_are_not_read_and_a_flood_ends_the_ses
         await until_empty(server)
 
 
-async def test_texts_that_are_typed_too_fast_are_refused_in_words() -> None:
+async def test_texts_typed_too_fast_are_refused_with_an_error() -> None:
     """Each of them is answered, which may cost money."""
     async with bot(turns_per_day=0) as server, ws_client(server) as client:
         for number in range(limits.TEXTS_AT_ONCE + 1):
