@@ -12,6 +12,8 @@ from tests.support.understanding import words
 from voicebot.core.audio import SPEECH_RATE_HZ, WIRE_RATE_HZ, Samples
 from voicebot.echo.spectra import HOP
 
+pytestmark = pytest.mark.computes
+
 ROOM = synthetic_response()
 QUESTION = "what is ten times three"
 

@@ -9,7 +9,8 @@ from tests.support.speech import spoken
 from tests.support.understanding import words
 from voicebot.core.verdict import Decision
 
-pytestmark = pytest.mark.xdist_group("echo conversations")  # voices and models take seconds to load: once is enough
+# One worker runs all of them: what they share takes seconds to make.
+pytestmark = [pytest.mark.computes, pytest.mark.xdist_group("echo conversations")]
 
 STORY = (
     "Once upon a time there was a young captain who lived in a small white house above the harbour.",

@@ -21,7 +21,8 @@ from voicebot.engines.base import Pause
 from voicebot.engines.vad.silero import Silero
 from voicebot.listener import Edges, Listener
 
-pytestmark = pytest.mark.xdist_group("overlaps")  # what they share takes seconds to make: once is enough
+# One worker runs all of them: what they share takes seconds to make.
+pytestmark = [pytest.mark.computes, pytest.mark.xdist_group("overlaps")]
 
 VOICES = ("awb", "kal", "rms", "slt")
 """Flite's; none is the bot's."""

@@ -13,7 +13,8 @@ from tests.support.app_process import environment, forked_app, running_app
 from voicebot import config
 from voicebot.zero_gpu import report_start
 
-pytestmark = pytest.mark.xdist_group("ZeroGPU")  # what they share takes seconds to make: once is enough
+# One worker runs all of them: what they share takes seconds to make.
+pytestmark = pytest.mark.xdist_group("ZeroGPU")
 
 
 def test_the_app_reports_its_start_before_its_port_opens_and_becomes_healthy(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from tests.simulators.hub import Hub
 from tests.support.paths import PROJECT
 from voicebot.space import PORT
 
-pytestmark = pytest.mark.xdist_group("space folder")  # what they share takes seconds to make: once is enough
+# One worker runs all of them: what they share takes seconds to make.
+pytestmark = pytest.mark.xdist_group("space folder")
 
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 ZERO_GPU_PYTHONS = {"3.12.12", "3.10.13"}

@@ -34,7 +34,8 @@ from voicebot.engines.tts.hibari import Hibari, assets
 from voicebot.engines.tts.hibari.reading import MOST_PHONEMES, owners, parts_of, pieces_of
 from voicebot.engines.tts.hibari.waveform import Spectrum, waveform
 
-pytestmark = pytest.mark.xdist_group("hibari")  # what they share takes seconds to make: once is enough
+# One worker runs all of them: what they share takes seconds to make.
+pytestmark = [pytest.mark.computes, pytest.mark.xdist_group("hibari")]
 
 RATE_HZ = 24_000
 LONG = (

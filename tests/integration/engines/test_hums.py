@@ -27,7 +27,8 @@ from voicebot.engines.stt.moonshine.phrase_tree import PhraseTree
 from voicebot.engines.stt.moonshine.recognition import Recognizer
 from voicebot.engines.stt.moonshine.short_utterances import Reconsidered, ShortUtterances
 
-pytestmark = pytest.mark.xdist_group("hums")  # what they share takes seconds to make: once is enough
+# One worker runs all of them: what they share takes seconds to make.
+pytestmark = [pytest.mark.computes, pytest.mark.xdist_group("hums")]
 
 TALKING = Context(sentence="Once upon a time there was a cat.", words_heard=5)
 VOICES = ("awb", "kal", "rms", "slt")

@@ -31,7 +31,8 @@ from voicebot.engines.stt.moonshine import model as model_files
 from voicebot.engines.stt.moonshine.model import DECODER, ENCODER, TOKENS, Model, wheel_folder
 from voicebot.engines.stt.moonshine.recognition import Recognized, Recognizer
 
-pytestmark = pytest.mark.xdist_group("moonshine")  # what they share takes seconds to make: once is enough
+# One worker runs all of them: what they share takes seconds to make.
+pytestmark = [pytest.mark.computes, pytest.mark.xdist_group("moonshine")]
 
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
 """Loading the model takes half a second: one engine serves all tests."""
