@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from voicebot import space
 from voicebot.config import AUTO, Settings
 from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.llm.local_servers import LLAMA_CPP_ADDRESS, OLLAMA_ADDRESS, find, new_client
 
 LOCAL_S = 0.3
 """How long all servers of one's own together may take to answer: so much longer a start may take at most."""
@@ -29,9 +30,12 @@ class Found:
 
 
 def discover(settings: Settings) -> Found:
-    """Look for what `auto` may use. Asks nobody if the models are named. Takes `TOKEN_S` at most."""
+    """Look for what `auto` may use. Asks nobody if the models are named. Waits `TOKEN_S` and `LOCAL_S` at most."""
     if AUTO not in settings.llm_engine:
         return Found()
+    if settings.hf_token is not None:
+        # What is loaded here does not have to be loaded within the time for the answer, which a busy machine may need.
+        import voicebot.engines.llm.huggingface  # noqa: F401
     answer: queue.SimpleQueue[Found] = queue.SimpleQueue()
     # A thread that nobody waits for: a system that cannot look up a name may need half a minute to say so.
     threading.Thread(target=lambda: answer.put(_found(settings)), name="discovery", daemon=True).start()
@@ -58,8 +62,6 @@ def with_costs(settings: Settings, found: Found) -> Settings:
 
 def local_addresses(settings: Settings) -> tuple[str, ...]:
     """Where a server of one's own may be, without a path: where the operator says, else at the usual places."""
-    from voicebot.engines.llm.local_servers import LLAMA_CPP_ADDRESS, OLLAMA_ADDRESS
-
     if _names_a_server(settings):
         assert settings.openai_base_url is not None
         return (settings.openai_base_url.removesuffix("/v1"),)
@@ -84,8 +86,6 @@ async def _ask(settings: Settings) -> Found:
 
 
 async def _local(settings: Settings) -> bool:
-    from voicebot.engines.llm.local_servers import find, new_client
-
     addresses = local_addresses(settings)
     async with new_client(addresses) as client:
         try:

@@ -73,10 +73,14 @@ def delays(measured_ms: list[float]) -> list[float]:
 
 
 @asynccontextmanager
-async def measured_lag(url: str, address: str) -> AsyncIterator[LagLog]:
-    """Measures from `address` while the block runs."""
+async def measured_lag(url: str, address: str, app: int | None = None) -> AsyncIterator[LagLog]:
+    """Measures from `address` while the block runs.
+
+    With the process number of the `app`, its waiting for a processor that other processes use does not count.
+    """
+    arguments = [url, address] if app is None else [url, address, str(app)]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.attacks.probe", url, address, cwd=PROJECT, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "tests.attacks.probe", *arguments, cwd=PROJECT, stdout=asyncio.subprocess.PIPE
     )
     log = LagLog()
 

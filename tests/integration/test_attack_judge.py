@@ -125,11 +125,11 @@ def test_a_probe_whose_connection_was_closed_reconnects() -> None:
         served = pool.submit(serve, listener)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with contextlib.closing(probe.connection(url, "127.0.0.2")) as link:
-            assert probe.asked_ms(link) > 0
-            assert probe.asked_ms(link) > 0, "the first connection is closed after one answer"
+            assert probe.asked_ms(link, probe.Processor(None)) > 0
+            assert probe.asked_ms(link, probe.Processor(None)) > 0, "the first connection is closed after one answer"
         served.result()
     with contextlib.closing(probe.connection(url, "127.0.0.2")) as link:
-        assert probe.asked_ms(link) < 0, "nobody listens any more"
+        assert probe.asked_ms(link, probe.Processor(None)) < 0, "nobody listens any more"
 
 
 async def test_a_stall_that_outlasts_the_attack_is_counted() -> None:

@@ -1,7 +1,7 @@
 """Each attack for a moment, against an app that goes on: what `make attack` measures at length.
 
-The bounds are wider than there, as the attacker computes in the test's own process, and other tests beside it. An app
-that an attack has harmed is replaced for the next one.
+The bounds are wider than there, as the attacker computes in the test's own process; that other tests have the processor
+does not count. An app that an attack has harmed is replaced for the next one.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Bot:
                 app = self.stack.enter_context(self._start(home))
                 await warm_up(app.url, PROBE, login)
                 await figures.steady(app)
-                self.lag = await self.stack.enter_async_context(measured_lag(app.url, PROBE))
+                self.lag = await self.stack.enter_async_context(measured_lag(app.url, PROBE, app.process.pid))
                 self.users = await self.stack.enter_async_context(honest_users(app.url, HONEST, login))
             except BaseException:
                 await self.end()
