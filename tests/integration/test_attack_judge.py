@@ -186,6 +186,7 @@ async def test_a_target_counts_refused_connections_and_lists_each_failed_expecta
 
 HOLDER = """
 import os, sys
+print(flush=True)
 input()
 with open(sys.argv[1], "wb") as file:
     file.write(bytes(5_000_000))
@@ -204,6 +205,7 @@ def test_a_reading_measures_log_disk_memory_open_files_and_unlinked_files(tmp_pa
         assert process.stdin is not None
         assert process.stdout is not None
         app = App("", psutil.Process(process.pid), tmp_path / "log")
+        process.stdout.readline()
         held = reading(app, tmp_path)
         process.stdin.write(b"\n")
         process.stdin.flush()

@@ -35,11 +35,11 @@ SPEED = 2.0
 async def test_an_utterance_cut_into_parts_loses_no_word_and_gets_one_reply(
     monkeypatch: pytest.MonkeyPatch, late_s: float
 ) -> None:
-    """Seven seconds of speech, cut every two; the words of one part come when the next has begun, or before it."""
+    """Five seconds of speech, cut every two; the words of one part come when the next has begun, or before it."""
     usual = vars(Settings)["endpoint_rules"].fget
     rules: EndpointRules = replace(usual(config.load()), longest_s=LONGEST_S)
     monkeypatch.setattr(Settings, "endpoint_rules", property(lambda _: rules))
-    words = random.Random(5).choices(tone_words.WORDS, k=41)
+    words = random.Random(5).choices(tone_words.WORDS, k=29)
     finals: list[str] = []
     changed, states = Signal(), list[State]()
 
