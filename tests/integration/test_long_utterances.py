@@ -75,7 +75,7 @@ async def test_an_utterance_cut_into_parts_loses_no_word_and_gets_one_reply(
             task.cancel()
         await asyncio.wait([running, speaking])
         await stt.close()
-    assert len(finals) >= 3, "the utterance was cut"
+    assert len(finals) >= 2, "the utterance was cut twice; the answer need not wait for the final of its last part"
     assert [message.text for message in states[-1].history if message.role is Role.USER] == [" ".join(words)]
     assert len(agent.asked) == 1, "it is answered once, when the user has finished"
 
