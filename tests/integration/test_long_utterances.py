@@ -35,11 +35,11 @@ SPEED = 2.0
 async def test_an_utterance_cut_into_parts_loses_no_word_and_gets_one_reply(
     monkeypatch: pytest.MonkeyPatch, late_s: float
 ) -> None:
-    """Seven seconds of speech, cut every two; the words of one part come when the next has begun, or before it."""
+    """Five seconds of speech, cut every two; the words of one part come when the next has begun, or before it."""
     usual = vars(Settings)["endpoint_rules"].fget
     rules: EndpointRules = replace(usual(config.load()), longest_s=LONGEST_S)
     monkeypatch.setattr(Settings, "endpoint_rules", property(lambda _: rules))
-    words = random.Random(5).choices(tone_words.WORDS, k=41)
+    words = random.Random(5).choices(tone_words.WORDS, k=29)
     finals: list[str] = []
     changed, states = Signal(), list[State]()
 
@@ -75,7 +75,7 @@ async def test_an_utterance_cut_into_parts_loses_no_word_and_gets_one_reply(
             task.cancel()
         await asyncio.wait([running, speaking])
         await stt.close()
-    assert len(finals) >= 3, "the utterance was cut"
+    assert len(finals) >= 2, "the utterance was cut twice; the answer need not wait for the final of its last part"
     assert [message.text for message in states[-1].history if message.role is Role.USER] == [" ".join(words)]
     assert len(agent.asked) == 1, "it is answered once, when the user has finished"
 

@@ -79,10 +79,10 @@ def test_an_engine_fallback_and_an_error_are_counted() -> None:
 
 def test_counting_a_state_change_costs_less_than_a_millisecond() -> None:
     metrics, before, after = Metrics(), State(), State(turns=(SPOKEN,))
-    started_s = time.process_time()
+    started_s = time.thread_time()
     for _ in range(1_000):
         metrics.observe(before, after)
-    assert time.process_time() - started_s < 1.0
+    assert time.thread_time() - started_s < 1.0
 
 
 async def scraped(server: LiveServer, **options: Any) -> httpx.Response:
@@ -222,13 +222,14 @@ async def test_every_failure_of_an_engine_is_counted() -> None:
 async def test_a_blocked_event_loop_is_measured_as_lag() -> None:
     metrics = Metrics()
     timing = asyncio.create_task(metrics.time_loop())
-    await asyncio.sleep(LAG_INTERVAL_S - 0.05)
-    time.sleep(0.2)  # noqa: ASYNC251 (what must not be done)
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)  # it begins to measure
+    time.sleep(LAG_INTERVAL_S + 0.2)  # noqa: ASYNC251 (what must not be done)
+    async with asyncio.timeout(5):
+        while not (found := samples(metrics.page()))["voicebot_loop_lag_seconds_count",]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
     timing.cancel()
-    found = samples(metrics.page())
     assert found["voicebot_loop_lag_seconds_count",] == 1
-    assert 0.1 < found["voicebot_loop_lag_seconds_sum",] < 1
+    assert 0.19 < found["voicebot_loop_lag_seconds_sum",] < 2
 
 
 async def test_metrics_need_the_login_unless_they_are_public() -> None:

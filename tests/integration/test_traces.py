@@ -45,6 +45,7 @@ from voicebot.telemetry import Telemetry
 from voicebot.traces import Traces
 
 STORY = "Xylophones are made of wooden bars of many lengths and of much patience."
+SLOW_S = 40
 STEPS = ["end of turn", "final text", "first token", "first sentence", "first audio", "first frame"]
 
 
@@ -358,21 +359,23 @@ async def test_a_recovered_collector_is_logged_and_gets_traces_again(caplog: pyt
     assert ["again" in line for line in told] == [False, True, False, True]
 
 
-def test_tracing_a_turn_costs_less_than_five_milliseconds_of_cpu_with_a_slow_collector() -> None:
-    """What a turn costs on the event loop, with a collector that takes seconds."""
+def test_tracing_a_turn_does_not_wait_for_a_slow_collector_and_costs_less_than_5_ms_of_cpu() -> None:
+    """The collector answers nothing as long as the test runs."""
     with collecting() as collector:
-        collector.delay_s = 5
+        collector.delay_s = SLOW_S
         traces = Traces(config.load(otel_exporter_otlp_endpoint=collector.url))
         tracer = traces.of_session("webrtc", "a-name")
         states = [State(rules=Rules(eager_replies=False, debounce_s=0))]
         inputs: list[Input] = [TextTyped("zither"), TokenReceived(1), PlaybackStarted(1), ReplyEnded(1)]
         for index, each in enumerate(inputs):
             states.append(step(states[-1], each, index / 10)[0])
-        started_s = time.thread_time()
+        began_s, started_s = time.monotonic(), time.thread_time()
         for _ in range(500):
             for index in range(4):
                 tracer.changed(states[index], states[index + 1], index / 10)
+            assert time.monotonic() - began_s < SLOW_S / 4, "500 turns take a fraction of a second"
         took_s = time.thread_time() - started_s
+        collector.asked(1)
         asyncio.run(traces.close())
     assert took_s / 500 < 0.005
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulators.zero_gpu import DeviceApi, Report
-from tests.support.app_process import environment, forked_app, running_app
+from tests.support.app_process import environment, forked_app
 from voicebot import config
 from voicebot.zero_gpu import report_start
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.xdist_group("ZeroGPU")
 
 
 def test_the_app_reports_its_start_before_its_port_opens_and_becomes_healthy(tmp_path: Path) -> None:
-    with DeviceApi().running() as api, running_app(tmp_path, **api.environment) as app:
+    with DeviceApi().running() as api, forked_app(tmp_path, **api.environment) as app:
         assert app.health()["status"] == "healthy"
         assert api.reports == [Report("/startup-report", listening=False)]
         assert "ZeroGPU has the start-up report" in app.log.read_text("utf-8")

@@ -31,7 +31,9 @@ from voicebot.engines.download import DownloadRules
 from voicebot.engines.fallback import TextToSpeechChain
 from voicebot.engines.tts.espeak import Espeak
 from voicebot.engines.tts.hibari import Hibari, assets
-from voicebot.engines.tts.hibari.reading import MOST_PHONEMES, owners, parts_of, pieces_of
+from voicebot.engines.tts.hibari.reading import MOST_PHONEMES, Phonemes, owners, parts_of, pieces_of
+from voicebot.engines.tts.hibari.voice import Utterance
+from voicebot.engines.tts.hibari.voices import Speaker
 from voicebot.engines.tts.hibari.waveform import Spectrum, waveform
 
 # One worker runs all of them: what they share takes seconds to make.
@@ -412,12 +414,24 @@ def test_a_text_is_split_into_sentences_but_not_at_abbreviations() -> None:
 # Work -------------------------------------------------------------------------------------------------------------
 
 
-async def test_speaks_again_after_several_syntheses_were_closed_early(hibari: Hibari) -> None:
+async def test_nothing_more_of_a_text_is_made_after_its_synthesis_was_closed(
+    hibari: Hibari, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The threads that make the sound are free for the next text."""
+    made: list[Phonemes] = []
+    speak = Speaker.speak
+
+    def counted(self: Speaker, phonemes: Phonemes) -> Utterance:
+        made.append(phonemes)
+        return speak(self, phonemes)
+
+    monkeypatch.setattr(Speaker, "speak", counted)
     for _ in range(6):
         async with aclosing(hibari.synthesize(STORY)) as pieces:
             async for _piece in pieces:
                 break
     assert (await said(hibari, "Hello.")).duration_s > 0.2
+    assert len(made) == 6 + 1, "the first of the story's ten sentences each time, and the greeting"
 
 
 async def test_concurrent_syntheses_give_the_same_sound_as_one_alone(hibari: Hibari) -> None:
@@ -648,12 +662,11 @@ async def test_closing_the_engine_cancels_a_voice_download(host: FileHost, tmp_p
 
 
 async def test_the_offered_voices_are_those_that_the_package_does_not_bundle() -> None:
-    from hibari.voices import BASE_URL, VOICES
+    from hibari.voices import VOICES
 
     engine = Hibari()
     await engine.start()
     try:
         assert set(engine.voices("en")) == {name for name, each in VOICES.items() if not each["bundled"]}
-        assert BASE_URL.startswith("https://")
     finally:
         await engine.close()

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.integration.engines.replies import ASKED, WANTED, WORDS, weather
-from tests.integration.engines.test_local_models import closed_port
 from tests.simulators.brain import Answer, Call
 from tests.simulators.chat import ChatSimulator
 from tests.simulators.faults import Fault
 from tests.simulators.huggingface import FOR_TURN, INFERENCE, TOKEN, WHOAMI, HuggingFaceSimulator, token_info
+from tests.support.closed_port import closed_port
 from voicebot import config, discovery
 from voicebot.agent import GraphAgent
 from voicebot.build import build

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 from threading import Event
@@ -18,6 +18,7 @@ import pytest_asyncio
 
 from tests.benchmarks.users import cough as other_cough
 from tests.benchmarks.users import noise as door
+from tests.support.moonshine_talk import heard, pieces, transcribing
 from tests.support.shared import recording, recordings
 from tests.support.sounds import click, cough
 from tests.support.speech import spoken
@@ -44,25 +45,6 @@ async def engine() -> AsyncIterator[Moonshine]:
     await engine.start()
     yield engine
     await engine.close()
-
-
-async def pieces(audio: Audio, pace: float = 0.0) -> AsyncIterator[Audio]:
-    """With the silence before and after it that an utterance has; `pace` 1 is as fast as it is spoken."""
-    sound = Audio.joined([Audio.silence(0.3, 16_000), audio.resampled(16_000), Audio.silence(0.5, 16_000)], 16_000)
-    for start in range(0, len(sound.samples), 512):
-        await asyncio.sleep(0.032 * pace)
-        yield Audio(sound.samples[start : start + 512], 16_000)
-
-
-async def transcribing(engine: Moonshine, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
-    async with engine.session() as session, aclosing(session.transcribe(audio)) as transcripts:
-        async for transcript in transcripts:
-            yield transcript
-
-
-async def heard(engine: Moonshine, audio: Audio) -> str:
-    *_, final = [each async for each in transcribing(engine, pieces(audio))]
-    return final.text
 
 
 async def with_pause(before: Audio, told: asyncio.Event, after: Audio | None = None) -> AsyncIterator[Audio | Pause]:
@@ -115,6 +97,11 @@ MOST_ERRORS = {"turn": 0.03, "speech": 0.02, "short-reply": 0.0}
 """Word errors by kind of recording, of those that have a text; measured: 1.9, 0.8 and 0 %."""
 
 
+of_recorded_sound = pytest.mark.xdist_group("recorded sound")
+"""These share nothing with the others, and may run beside them."""
+
+
+@of_recorded_sound
 @pytest.mark.parametrize("kind", MOST_ERRORS)
 def test_recorded_speech_is_transcribed_within_the_word_error_limit(kind: str) -> None:
     entries = [entry for entry in recordings(kind) if entry["text"]]
@@ -122,6 +109,7 @@ def test_recorded_speech_is_transcribed_within_the_word_error_limit(kind: str) -
     assert wrong / sum(len(words(entry["text"])) for entry in entries) <= MOST_ERRORS[kind]
 
 
+@of_recorded_sound
 @pytest.mark.parametrize(("snr_db", "most_errors"), [(10, 0.02), (5, 0.12)])
 def test_recorded_speech_in_noise_is_transcribed_within_the_word_error_limit(snr_db: float, most_errors: float) -> None:
     """Every second recording in the louder noise, the others in the softer one."""
@@ -195,7 +183,7 @@ def test_45_s_of_unbroken_speech_has_few_more_errors_than_its_single_sentences(m
 
 
 @in_one_loop
-async def test_a_long_streamed_story_has_few_more_errors_than_its_single_sentences(
+async def test_a_long_story_with_pauses_has_few_more_errors_than_its_single_sentences(
     engine: Moonshine, most_errors: float
 ) -> None:
     assert word_errors(" ".join(STORY), await heard(engine, story(0.4))) <= most_errors
@@ -276,6 +264,7 @@ def test_the_bare_model_writes_words_for_most_noises() -> None:
     assert sum(bool(text) for text in texts) > 0.8 * len(texts)
 
 
+@of_recorded_sound
 def test_at_most_5_percent_of_recorded_noises_give_words() -> None:
     rng = np.random.default_rng(1)
     found = []
@@ -371,6 +360,7 @@ def test_a_changed_or_missing_model_file_is_not_loaded(file: model_files.ModelFi
         Model.load(folder)
 
 
+@of_recorded_sound
 def test_the_weights_for_older_systems_transcribe_with_few_errors(tmp_path: Path) -> None:
     """`make test` downloads their wheel, which is not installed."""
     wheel = next((Path(sys.prefix) / "older").glob("moonshine_voice-0.0.4-*.whl"), None)

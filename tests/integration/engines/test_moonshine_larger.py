@@ -11,9 +11,9 @@ from pathlib import Path
 import google_crc32c
 import pytest
 
-from tests.integration.engines.test_moonshine import heard
 from tests.simulators.faults import Fault, Planned
 from tests.simulators.files import FileHost
+from tests.support.moonshine_talk import heard
 from tests.support.speech import spoken
 from tests.support.understanding import words
 from voicebot.engines.download import DownloadError, DownloadRules, RemoteFile
@@ -113,17 +113,18 @@ async def test_a_download_that_breaks_off_or_stalls_is_resumed(fault: Fault, hos
 async def test_a_failed_download_is_tried_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = [RemoteFile("http://127.0.0.1:9/encoder_model.ort", 10, crc32c="AAAAAA==")]
     monkeypatch.setattr(larger_module, "_AGAIN_S", 0.01)
-    tried = 0
+    tried, thrice = 0, asyncio.Event()
 
     async def fetch(*_: object) -> None:
         nonlocal tried
         tried += 1
+        if tried == 3:
+            thrice.set()
         raise DownloadError("no connection")
 
     monkeypatch.setattr(larger_module, "fetch", fetch)
     async with engine_with(LargerModel(nowhere, tmp_path, RULES)) as engine, asyncio.timeout(20):
-        while tried < 3:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        await thrice.wait()
         assert engine.warning == "base-en could not be downloaded: no connection"
         assert engine.model == "tiny-en"
 

@@ -335,12 +335,18 @@ async def test_a_key_refused_after_the_handshake_is_reported_and_not_logged(
     await agent.close()
 
 
-async def test_an_invalid_proxy_address_is_reported_as_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.setenv("HTTPS_PROXY", "127.0.0.1:9")
-    engine = Realtime(KEY, models=Models(MODELS))
-    with pytest.raises(EngineError, match="openai-realtime: no connection"):
-        await engine.probe()
+async def test_an_invalid_proxy_address_is_reported_as_no_connection(
+    simulator: RealtimeSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service itself can be reached: only the proxy stands between."""
+    engine = engine_on(simulator)
+    with monkeypatch.context() as proxied:
+        proxied.delenv("NO_PROXY", raising=False)
+        proxied.setenv("HTTPS_PROXY", "127.0.0.1:9")
+        with pytest.raises(EngineError, match="openai-realtime: no connection"):
+            await engine.probe()
+    assert simulator.open == 0
+    await engine.probe()
     await engine.close()
 
 

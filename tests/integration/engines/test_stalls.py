@@ -22,6 +22,8 @@ from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.realtime import Realtime
 
 STAND_IN = "I stand in."
+STALLED_S = 0.2
+"""How long a model that will say nothing more is waited for."""
 SERVICES = ("groq", "openai", "openai-realtime")
 
 
@@ -60,14 +62,14 @@ async def test_the_next_engine_answers_in_place_of_one_that_stalls(name: str, fa
     async with service(name) as (simulator, engine):
         simulator.answers.append(Answer("Once upon a time there was a king"))
         simulator.faults.plan(Planned(fault, after=5, delay_s=60))
-        assert await answered(engine, first_output_s=0.5) == ("offline", STAND_IN)
+        assert await answered(engine, first_output_s=STALLED_S) == ("offline", STAND_IN)
 
 
 @pytest.mark.parametrize("name", SERVICES)
 async def test_a_model_that_streams_a_tool_call_is_not_replaced_as_stalled(name: str) -> None:
     """The call takes over a second, and no word is spoken meanwhile."""
     async with service(name) as (simulator, engine):
-        simulator.token_s = 0.15
+        simulator.token_s = 0.1
         call = Call("weather", {"place": "the town of Llanfairpwllgwyngyll"}, piece=4)
         simulator.answers.extend([Answer("Well, ", calls=(call,)), Answer("It rains.")])
         who, text = await answered(engine, first_output_s=0.6)
@@ -77,7 +79,7 @@ async def test_a_model_that_streams_a_tool_call_is_not_replaced_as_stalled(name:
 
 async def test_a_model_that_streams_its_reasoning_is_not_replaced_as_stalled() -> None:
     async with service("openai") as (simulator, engine):
-        simulator.token_s = 0.15
+        simulator.token_s = 0.1
         simulator.answers.append(Answer("It rains.", reasoning="let me think about it for a while before I answer"))
         assert await answered(engine, first_output_s=0.6) == ("openai", "It rains.")
 
@@ -86,4 +88,4 @@ async def test_a_model_that_stalls_while_it_reasons_is_replaced() -> None:
     async with service("openai") as (simulator, engine):
         simulator.answers.append(Answer("It rains.", reasoning="let me think about it"))
         simulator.faults.plan(Planned(Fault.STALL, after=3))
-        assert await answered(engine, first_output_s=0.5) == ("offline", STAND_IN)
+        assert await answered(engine, first_output_s=STALLED_S) == ("offline", STAND_IN)

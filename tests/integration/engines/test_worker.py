@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.paths import PROJECT
 from voicebot.engines.base import EngineError, Fault
-from voicebot.engines.worker.frames import FrameBuffer, Kind, Message
+from voicebot.engines.worker.frames import Kind, Message
 from voicebot.engines.worker.pool import WorkerPool
 
 MODULE = "tests.integration.engines.echo_worker"
@@ -73,12 +73,14 @@ async def test_a_worker_that_dies_fails_only_its_own_job(pool: WorkerPool) -> No
 
 async def test_a_worker_killed_in_mid_job_is_replaced(pool: WorkerPool) -> None:
     async with pool.job(Message(Kind.START)) as job:
-        workers = children()
-        for worker in workers:
+        killed = children()
+        for worker in killed:
             worker.kill()
         with pytest.raises(EngineError, match=r"was killed by SIGKILL \(out of memory\?\)"):
             await job.receive()
     assert await asyncio.gather(*(echo(pool, b"a") for _ in range(4))) == [[b"a"]] * 4
+    others = {worker.pid for worker in children()} - {worker.pid for worker in killed}
+    assert len(others) == len(killed) == 2
 
 
 async def test_the_pool_serves_jobs_after_one_that_does_not_stop_when_cancelled(pool: WorkerPool) -> None:
@@ -172,7 +174,8 @@ async def test_a_confined_worker_fails_a_job_that_exceeds_its_resource_limits() 
     inherited = os.open(os.devnull, os.O_RDONLY)
     os.set_inheritable(inherited, True)
     async with confined() as pool:
-        assert await told(pool) == {"niceness": os.nice(0) + 10, "descriptors": 5, "core": 0}
+        usual = {"niceness": min(os.nice(0) + 10, 19), "descriptors": 5, "core": 0}
+        assert await told(pool) == usual
         for do, cause in (
             ("eat", "ended with status 1: MemoryError"),
             ("spin", r"was killed by SIGPROF \(it had used up its processor time\)"),
@@ -180,7 +183,7 @@ async def test_a_confined_worker_fails_a_job_that_exceeds_its_resource_limits() 
         ):
             with pytest.raises(EngineError, match=cause):
                 await told(pool, do)
-            assert await told(pool) == {"niceness": os.nice(0) + 10, "descriptors": 5, "core": 0}
+            assert await told(pool) == usual
     os.close(inherited)
 
 
@@ -241,19 +244,3 @@ async def test_a_pool_that_is_not_started_refuses_jobs() -> None:
     await pool.close()
     await pool.close()
     assert children() == []
-
-
-def test_messages_are_reassembled_from_chunks_of_any_size() -> None:
-    messages = [
-        Message(Kind.START, {"text": "héllo", "n": 3}),
-        Message(Kind.DATA, body=b"\x00" * 50),
-        Message(Kind.END),
-    ]
-    stream = b"".join(message.encoded() for message in messages)
-    for size in (1, 2, 7, 1000):
-        buffer = FrameBuffer()
-        got = []
-        for start in range(0, len(stream), size):
-            buffer.push(stream[start : start + size])
-            got += list(buffer.messages())
-        assert got == messages

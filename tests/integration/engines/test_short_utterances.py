@@ -27,8 +27,10 @@ from voicebot.engines.stt.moonshine.phrase_tree import PhraseTree
 from voicebot.engines.stt.moonshine.recognition import Recognizer
 from voicebot.engines.stt.moonshine.short_utterances import Reconsidered, ShortUtterances
 
-# One worker runs all of them: what they share takes seconds to make.
-pytestmark = [pytest.mark.computes, pytest.mark.xdist_group("hums")]
+pytestmark = pytest.mark.computes
+
+with_made_up_speakers = pytest.mark.xdist_group("made-up speakers")
+"""What these tests share takes seconds to make: once is enough. The others may run beside them."""
 
 TALKING = Context(sentence="Once upon a time there was a cat.", words_heard=5)
 VOICES = ("awb", "kal", "rms", "slt")
@@ -69,6 +71,7 @@ def share(values: list[bool]) -> float:
 EACH_CONDITION = pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
 
 
+@cache
 def made_by_flite(condition: Condition) -> list[Clip]:
     return list(clips(flite_source(), 60, SEED, always(condition)))
 
@@ -117,6 +120,7 @@ def test_at_most_12_percent_of_words_that_sound_like_hums_are_taken_for_hums(
     assert share([is_hum(short, *each) for each in heard]) <= 0.12
 
 
+@with_made_up_speakers
 def test_hums_of_synthetic_speakers_are_distinguished_from_their_words(short: ShortUtterances) -> None:
     """Deep and high voices, with rising, falling and flat melodies."""
     judged: dict[bool, list[bool]] = {True: [], False: []}
@@ -127,6 +131,7 @@ def test_hums_of_synthetic_speakers_are_distinguished_from_their_words(short: Sh
     assert taken[False] <= 0.15
 
 
+@with_made_up_speakers
 def test_two_hums_in_a_row_get_the_resume_verdict(model: Model, short: ShortUtterances) -> None:
     doubled = []
     for number, clip in enumerate(made_up()):
@@ -193,6 +198,7 @@ def test_long_utterances_are_not_reconsidered(
     assert short.reconsider(sound, features, model.decode(features)) is None
 
 
+@with_made_up_speakers
 def test_reconsidering_a_short_utterance_takes_under_60_ms_of_cpu_time(short: ShortUtterances) -> None:
     """Some milliseconds at each pause of a short utterance; three times as much is allowed, as machines differ."""
     several = [(clip.sound, *features_and_text(number)) for number, clip in enumerate(made_up()[:20])]

@@ -89,7 +89,7 @@ async def test_opening_a_conversation_waits_past_the_time_limit_for_a_commit_tha
 
     async def slow_commit(self: Database, *args: Any, wanted: Callable[[], bool]) -> History | None:
         history = await take(self, *args, wanted=wanted)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # longer than the time limit, of whose passing nothing tells
         return history
 
     async with replica(url) as here:

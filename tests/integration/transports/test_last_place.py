@@ -1,4 +1,4 @@
-"""Which offers are taken."""
+"""Two clients with offers for the last free place: who connects first gets it."""
 
 from __future__ import annotations
 

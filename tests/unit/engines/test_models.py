@@ -1,0 +1,51 @@
+"""Which of a service's models is used, and what is known of each."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from voicebot.engines.llm.models import Listed, Models
+
+OSS, LLAMA = "openai/gpt-oss-120b", "llama-3.3-70b-versatile"
+
+
+def test_uses_the_first_preferred_model_that_the_service_lists() -> None:
+    models = Models((OSS, LLAMA))
+    assert models.current == OSS, "before the service was asked"
+    assert models.choose([Listed(LLAMA), Listed("other")])
+    assert models.current == LLAMA
+    assert models.choose([Listed(LLAMA), Listed(OSS)])
+    assert models.current == OSS
+    assert not models.choose([Listed("other"), Listed("another")])
+    assert models.current == OSS
+    assert models.listed == ("other", "another"), "what the service has instead can be told"
+
+
+def test_an_ollama_model_name_matches_without_its_tag() -> None:
+    models = Models(("llama3.2", "other"))
+    assert models.choose([Listed("other:latest"), Listed("llama3.2:latest")])
+    assert models.current == "llama3.2"
+
+
+def test_a_lost_model_is_not_used_until_it_is_listed_again() -> None:
+    models = Models((OSS, LLAMA))
+    assert models.lose(OSS)
+    assert models.current == LLAMA
+    assert not models.lose(LLAMA)
+    assert models.choose([Listed(OSS)])
+    assert models.current == OSS
+
+
+def test_each_model_has_its_own_rate_limit() -> None:
+    models = Models((OSS, LLAMA))
+    models.limits.observe({"x-ratelimit-limit-tokens": "8000", "x-ratelimit-remaining-tokens": "0"})
+    models.lose(OSS)
+    assert models.limits.tokens_a_minute is None
+
+
+def test_an_announced_shutdown_of_the_current_model_becomes_a_warning() -> None:
+    models = Models((OSS, LLAMA))
+    models.choose([Listed(OSS), Listed(LLAMA, date(2026, 8, 16))])
+    assert models.warning is None
+    models.lose(OSS)
+    assert models.warning == "its shutdown is announced for 2026-08-16"
