@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import aclosing
 from typing import Any
 
@@ -11,14 +10,13 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import (
     SystemMessage,
-    ToolCall,
     ToolMessage,
 )
 from langchain_core.tools import BaseTool, ToolException, tool
 from langchain_core.tracers.langchain import LangChainTracer
 
 from tests.support.scripted_model import Endless, Script, Whole, call
-from tests.support.talk import MOMENT, Talk
+from tests.support.talk import Talk
 from voicebot.agent import MAX_TOOL_ROUNDS, GraphAgent
 from voicebot.core.history import History, Message, Role
 from voicebot.engines.base import Agent, EngineError, Fault
@@ -264,40 +262,6 @@ async def test_langsmith_tracing_is_off_by_default(monkeypatch: pytest.MonkeyPat
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(LangChainTracer, "__init__", lambda *args, **kwargs: pytest.fail("a tracer was made"))
     assert await tokens(Script(answers=[["Hello."]])) == ["Hello."]
-
-
-async def test_the_offline_engine_uses_the_tools_through_the_graph() -> None:
-    talk = Talk()
-    assert await talk.say("what time is it in tokyo") == "It's ten thirty in the morning in Tokyo, on Thursday."
-    assert await talk.say("what is two plus two") == "Two plus two is four."
-
-
-async def test_the_offline_engine_asks_for_the_tools_before_it_answers() -> None:
-    message = await Offline(now=lambda: MOMENT).ainvoke("what time is it in tokyo and what is two plus two")
-    assert message.text == ""
-    assert message.tool_calls == [
-        ToolCall(name="clock", args={"place": "tokyo"}, id="0-0", type="tool_call"),
-        ToolCall(name="calculator", args={"expression": "2 + 2"}, id="1-0", type="tool_call"),
-    ]
-
-
-async def test_the_offline_engine_streams_word_by_word_and_lets_other_tasks_run_in_between() -> None:
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    other = asyncio.create_task(others())
-    pieces: list[str] = []
-    async with aclosing(Talk().agent.reply((Message(Role.USER, "tell me a story"),), WANTED)) as stream:
-        async for token in stream:
-            pieces.append(token)
-    other.cancel()
-    assert all(re.fullmatch(r"\S+\s*", piece) for piece in pieces)
-    assert turns >= len(pieces)
 
 
 async def test_the_agent_is_an_engine_that_may_be_started_and_closed_twice() -> None:

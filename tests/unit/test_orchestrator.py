@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -13,7 +12,7 @@ from unittest.mock import patch
 import pytest
 
 from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
-from tests.support.signal import Signal
+from tests.support.orchestrated import PATIENCE_S, Session, idle, running
 from voicebot import config
 from voicebot.clip import LETTERS_PER_S
 from voicebot.core.audio import FRAME_S, Audio
@@ -27,80 +26,6 @@ from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import SpeechToTextChain
 from voicebot.orchestrator import Orchestrator
 from voicebot.tools.fillers import Filler
-
-PATIENCE_S = 15.0
-"""For what takes milliseconds on a machine that has the time."""
-
-
-class Session:
-    """A running orchestrator whose player is listened to by a clock that does not wait."""
-
-    def __init__(self, stt: ScriptedStt, agent: ScriptedAgent, tts: ToneTts, **options: Any) -> None:
-        self.states: list[State] = []
-        self._changed = Signal()
-        settings = config.load(decision_timeout_ms=200, transcript_timeout_ms=1_000, **options)
-        self.ended: list[EndSession] = []
-        self.bot = Orchestrator(scripted(stt, agent, tts), settings, self._observe, self.ended.append)
-        self.agent, self.tts, self.stt = agent, tts, stt
-        self.playing = asyncio.Event()
-        self.playing.set()
-
-    def _observe(self, state: State) -> None:
-        self.states.append(state)
-        self._changed.notify()
-
-    async def until(self, condition: Callable[[State], object], what: str = "state") -> State:
-        try:
-            await self._changed.until(lambda: True if condition(self.bot.state) else None, PATIENCE_S, what)
-        except TimeoutError as error:
-            error.add_note(str(self.bot.state))
-            raise
-        return self.bot.state
-
-    def say(self, duration_s: float = 0.4) -> None:
-        """The user says something and falls silent."""
-        for audio in (loud(duration_s), Audio.silence(0.6, 48_000)):
-            self.bot.ears.hear(audio)
-
-    async def play(self) -> None:
-        while True:
-            await self.playing.wait()
-            self.bot.next_frame()
-            await asyncio.sleep(FRAME_S / 10)
-
-    @property
-    def history(self) -> list[str]:
-        return [message.text for message in self.bot.state.history]
-
-
-@asynccontextmanager
-async def running(
-    *,
-    hears: Sequence[Sequence[str | AtPause | EngineError]] = (),
-    thinks: Sequence[Sequence[str | asyncio.Event | Exception]] = (),
-    tts: ToneTts | None = None,
-    engines: tuple[ScriptedStt, ScriptedAgent, ToneTts] | None = None,
-    **options: Any,
-) -> AsyncIterator[Session]:
-    before = asyncio.all_tasks()
-    usual = ScriptedStt(scripts=list(hears)), ScriptedAgent(scripts=list(thinks)), tts or ToneTts()
-    session = Session(*(engines or usual), **options)
-    run = asyncio.create_task(session.bot.run())
-    clock = asyncio.create_task(session.play())
-    try:
-        yield session
-        assert not run.done(), "the session must live on"
-    finally:
-        for task in (run, clock):
-            task.cancel()
-        await asyncio.wait({run, clock})
-    assert asyncio.all_tasks() == before, "a session leaves no task behind"
-    assert session.stt.scripts == []
-    assert session.agent.scripts == []
-
-
-def idle(state: State) -> bool:
-    return state.is_idle and bool(state.history)
 
 
 async def test_a_spoken_question_is_transcribed_and_answered_aloud() -> None:
@@ -451,9 +376,8 @@ async def test_a_request_that_ignores_its_cancellation_does_not_block_the_next_r
                     raise
             yield "Done."
 
-    monkeypatch.setattr("tests.unit.test_orchestrator.ScriptedAgent", Stubborn)
     monkeypatch.setattr("voicebot.orchestrator.CANCEL_PATIENCE_S", 0.1)
-    async with running() as session:
+    async with running(engines=(ScriptedStt(), Stubborn(), ToneTts())) as session:
         session.bot.post(TextTyped("one"))
         await session.until(lambda state: state.phase is Phase.THINKING)
         session.bot.post(InterruptPressed())

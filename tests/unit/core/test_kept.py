@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.core.test_machine_properties import PLAUSIBLE, RULES, WORDS, World
+from tests.support.machine_world import PLAUSIBLE, RULES, WORDS, World
 from voicebot.core.choices import InterruptedHistory
 from voicebot.core.events import ReplyEnded, SessionStarted
 from voicebot.core.history import History, Message, Role, heard, said
