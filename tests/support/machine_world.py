@@ -101,6 +101,8 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
 PLAUSIBLE = st.sampled_from(
     (
         *(
+            "suspect",
+            "clear suspicion",
             "start",
             "pause",
             "settle",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 
 from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.orchestrated import PATIENCE_S, Session, idle, running
 from voicebot import config
-from voicebot.clip import LETTERS_PER_S
-from voicebot.core.audio import FRAME_S, Audio
+from voicebot.clip import LETTERS_PER_S, NEAR
+from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 from voicebot.core.events import EndSession, InterruptPressed, TextTyped
 from voicebot.core.history import History, Message, Role
 from voicebot.core.presence import NOBODY_THERE
@@ -25,6 +27,7 @@ from voicebot.engines.base import EngineError, Transcript
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import SpeechToTextChain
 from voicebot.orchestrator import Orchestrator
+from voicebot.player import FADE_S
 from voicebot.tools.fillers import Filler
 
 
@@ -77,26 +80,56 @@ async def test_an_interruption_keeps_only_the_words_heard_in_the_history_and_is_
         assert paused_at > 0
 
 
-async def test_the_reply_resumes_after_a_backchannel_without_a_new_request() -> None:
-    async with running(hears=[["uh-huh"]], thinks=[["A sentence that takes some time to say."]]) as session:
+async def test_the_reply_resumes_at_the_next_sample_after_a_backchannel_without_a_new_request() -> None:
+    sentence = "A sentence that takes some time to say."
+    async with running(hears=[["uh-huh"]], thinks=[[sentence]]) as session:
+        player = session.bot.player
         session.bot.post(TextTyped("go"))
         await session.until(lambda state: state.phase is Phase.SPEAKING)
-        session.say()
+        session.bot.ears.hear(loud(0.4))
         await session.until(lambda state: state.phase is Phase.PAUSED)
+        session.playing.clear()
+        player.next_frame()  # In this frame the sound fades out, if the clock has not taken it already.
+        paused_at = player.cursor
+        assert not player.next_frame().any()
+        session.bot.ears.hear(Audio.silence(0.6, 48_000))
+        await session.until(lambda state: state.phase is Phase.SPEAKING)
+        left = player.ahead(paused_at)
+        assert left is not None
+        frame = player.next_frame()
+        assert player.cursor == paused_at + FRAME_SAMPLES
+        fade = round(FADE_S * WIRE_RATE_HZ)
+        assert np.array_equal(frame[fade:], left.sound[left.offset + fade : left.offset + FRAME_SAMPLES])
+        session.playing.set()
         await session.until(idle)
-        assert session.history == ["go", "A sentence that takes some time to say."]
+        assert player.cursor == pytest.approx(len(sentence) * session.tts.letter_s * WIRE_RATE_HZ, abs=FRAME_SAMPLES)
+        assert session.history == ["go", sentence]
         assert len(session.agent.asked) == 1
 
 
-async def test_text_typed_before_the_reply_sounds_cancels_its_request_and_joins_the_question() -> None:
+class CountingAgent(ScriptedAgent):
+    """Keeps how many of its requests were open at the same time."""
+
+    most_open = 0
+
+    async def reply(self, history: History, wanted: asyncio.Event, hold: Any = None, **_: Any) -> AsyncGenerator[str]:
+        self.most_open = max(self.most_open, len(self.asked) + 1 - self.closed)
+        async with aclosing(super().reply(history, wanted, hold)) as tokens:
+            async for token in tokens:
+                yield token
+
+
+async def test_text_typed_before_the_reply_sounds_joins_the_question_once_the_first_request_is_closed() -> None:
     never = asyncio.Event()
-    async with running(thinks=[["Let me ", never], ["Sure."]]) as session:
+    agent = CountingAgent(scripts=[["Let me ", never], ["Sure."]])
+    async with running(engines=(ScriptedStt(), agent, ToneTts())) as session:
         session.bot.post(TextTyped("first"))
         await session.until(lambda state: state.reply and state.reply.first_token)
         session.bot.post(TextTyped("second"))
         await session.until(idle)
         assert session.history == ["first second", "Sure."]
-        assert session.agent.closed == 2
+        assert agent.closed == 2
+        assert agent.most_open == 1
 
 
 async def test_words_spoken_while_the_bot_thinks_join_the_question() -> None:
@@ -197,18 +230,28 @@ async def test_each_of_five_interruptions_in_a_row_starts_a_new_reply() -> None:
 async def test_resume_rewind_moves_playback_back_before_the_reply_resumes() -> None:
     """`RESUME_REWIND=word`: what was played before the pause is played again from the start of the word."""
     async with running(
-        hears=[["uh-huh"]], thinks=[["Extraordinarily long words are unmistakable."]], resume_rewind="word"
+        hears=[["uh-huh"]],
+        thinks=[["Extraordinarily unmistakable considerations matter."]],
+        tts=ToneTts(letter_s=0.05),
+        resume_rewind="word",
     ) as session:
+        player = session.bot.player
         session.bot.post(TextTyped("go"))
-        await session.until(lambda state: state.phase is Phase.SPEAKING)
+        await session.until(lambda state: state.reply and state.reply.words == 2)
+        for _ in range(6):  # The pause falls 120 ms into the second word, which is further than NEAR.
+            player.next_frame()
         session.bot.ears.hear(loud(0.4))
         await session.until(lambda state: state.phase is Phase.PAUSED)
-        await asyncio.sleep(0.05)
-        paused_at = session.bot.player.cursor
         session.playing.clear()
+        player.next_frame()  # In this frame the sound fades out, if the clock has not taken it already.
+        paused_at = player.cursor
+        whole = player.ahead(0)
+        assert whole is not None
+        word_starts_at = whole.starts[1]
+        assert word_starts_at + NEAR < paused_at < whole.starts[2]
         session.bot.ears.hear(Audio.silence(0.6, 48_000))
         await session.until(lambda state: state.rulings)
-        assert 0 <= session.bot.player.cursor < paused_at
+        assert player.cursor == pytest.approx(word_starts_at, abs=NEAR)
         session.playing.set()
         await session.until(idle)
 

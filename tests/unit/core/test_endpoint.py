@@ -139,10 +139,21 @@ def test_a_lasting_sound_that_is_not_speech_is_suspected_once() -> None:
 
 @given(st.lists(st.floats(0, 1), max_size=200))
 def test_every_suspicion_is_cleared_or_becomes_speech(probabilities: list[float]) -> None:
-    suspected = False
+    suspected = speaking = False
     for _, edge in all_edges([*probabilities, *[0.0] * 20]):
-        assert suspected == (edge is Edge.CLEARED) or edge is Edge.STARTED or not suspected
+        match edge:
+            case Edge.SUSPECTED:
+                assert not suspected
+                assert not speaking
+            case Edge.CLEARED:
+                assert suspected
+            case Edge.STARTED:
+                assert not speaking
+            case _:
+                assert speaking
+                assert not suspected
         suspected = edge is Edge.SUSPECTED
+        speaking = edge in (Edge.STARTED, Edge.PAUSED, Edge.CONTINUED)
     assert not suspected
 
 
