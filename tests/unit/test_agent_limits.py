@@ -95,8 +95,13 @@ async def test_the_agent_starts_probes_and_closes_its_service() -> None:
     assert service.done == ["start", "probe", "close"]
 
 
-async def test_an_agent_without_a_service_starts_probes_and_closes_without_an_error() -> None:
-    agent = GraphAgent(Script(answers=[]), [], "", "test")
+async def test_an_agent_without_a_service_starts_probes_answers_and_closes_and_leaves_no_task() -> None:
+    before = asyncio.all_tasks()
+    agent = GraphAgent(Script(answers=[["Yes."]]), [], "", "test")
     await agent.start()
     await agent.probe()
+    assert (agent.model, agent.warning, agent.listed, agent.is_cold) == (None, None, (), False)
+    async with aclosing(agent.reply(HI, WANTED)) as stream:
+        assert [token async for token in stream] == ["Yes."]
     await agent.close()
+    assert asyncio.all_tasks() == before

@@ -57,7 +57,9 @@ async def test_greets_according_to_the_hour(hour: int, greeting: str) -> None:
 
 
 async def test_repeats_the_greeting_that_the_user_said() -> None:
-    assert (await Talk().say("good evening")).startswith("Good evening!")
+    morning = MOMENT.replace(hour=9)
+    assert (await Talk(morning).say("good evening")).startswith("Good evening!")
+    assert (await Talk(morning).say("hello")).startswith("Good morning!")
 
 
 @pytest.mark.parametrize(

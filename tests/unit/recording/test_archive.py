@@ -257,15 +257,24 @@ def test_the_worst_import_files_take_less_than_40_ms_of_processor_time(name: str
     assert min(computed_s) < 0.04
 
 
-def test_a_zip_with_a_false_directory_size_or_a_zip64_locator_is_refused() -> None:
+def with_directory_of_500_mb() -> bytes:
     content = bytearray(many(10).getvalue())
     content[-10:-6] = struct.pack("<L", 500_000_000)
-    with pytest.raises(ImportFileError, match="too many files"):
-        read(io.BytesIO(bytes(content)))
-    locator = b"PK\x06\x07" + bytes(16)
+    return bytes(content)
+
+
+def with_zip64_locator() -> bytes:
     whole = many(0).getvalue()
+    return whole[:-22] + b"PK\x06\x07" + bytes(16) + whole[-22:]
+
+
+@pytest.mark.parametrize("content", [with_directory_of_500_mb(), with_zip64_locator()], ids=["size", "zip64"])
+def test_a_zip_with_a_false_directory_size_or_a_zip64_locator_is_refused_before_its_directory_is_read(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_, **__: pytest.fail("the directory was read"))
     with pytest.raises(ImportFileError, match="too many files"):
-        read(io.BytesIO(whole[:-22] + locator + whole[-22:]))
+        read(io.BytesIO(content))
 
 
 def test_a_damaged_import_file_is_refused_or_still_gives_messages_with_text() -> None:
