@@ -152,7 +152,7 @@ async def test_a_preemptive_reply_is_ready_but_unheard_until_the_turn_ends() -> 
         state = await session.until(lambda state: state.reply and state.reply.synthesized)
         assert state.speaking, "the user may go on"
         assert state.history == ()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # on the virtual clock: nothing else shows that no sound is played meanwhile
         assert session.bot.player.cursor == 0
         session.bot.ears.hear(Audio.silence(0.7, 48_000))
         await session.until(idle)
@@ -251,7 +251,10 @@ async def test_resume_rewind_moves_playback_back_before_the_reply_resumes() -> N
         assert word_starts_at + NEAR < paused_at < whole.starts[2]
         session.bot.ears.hear(Audio.silence(0.6, 48_000))
         await session.until(lambda state: state.rulings)
-        assert player.cursor == pytest.approx(word_starts_at, abs=NEAR)
+        resumed_at = player.cursor
+        assert resumed_at == pytest.approx(word_starts_at, abs=NEAR)
+        frame, fade = player.next_frame(), round(FADE_S * WIRE_RATE_HZ)
+        assert np.array_equal(frame[fade:], whole.sound[resumed_at + fade : resumed_at + FRAME_SAMPLES])
         session.playing.set()
         await session.until(idle)
 

@@ -31,8 +31,9 @@ def run(payloads: dict[int, bytes]) -> SoundRun:
 
 
 def sound(frames: list[Frame]) -> Audio:
-    assert all(isinstance(frame, AudioFrame) and frame.layout.nb_channels == 1 for frame in frames)
-    return Audio(np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames]), WIRE_RATE_HZ)  # type: ignore[attr-defined]
+    mono = [frame for frame in frames if isinstance(frame, AudioFrame) and frame.layout.nb_channels == 1]
+    assert len(mono) == len(frames)
+    return Audio(np.concatenate([frame.to_ndarray().reshape(-1) for frame in mono]), WIRE_RATE_HZ)
 
 
 def pitch_hz(audio: Audio) -> float:
