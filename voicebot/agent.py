@@ -307,12 +307,12 @@ class GraphAgent:
                 async with asyncio.timeout(self._timeout_s) as limit:
                     for asked in (with_tools, with_tools) if may_call else ():
                         try:
-                            return MessagesState(messages=[await asked.ainvoke(state["messages"])])
+                            return MessagesState(messages=[_answerable(await asked.ainvoke(state["messages"]))])
                         except ToolUseError as error:
                             if error.spoken:
                                 raise
                             logger.info("%s", error)
-                    return MessagesState(messages=[await model.ainvoke(state["messages"])])
+                    return MessagesState(messages=[_answerable(await model.ainvoke(state["messages"]))])
             except ToolUseError as error:
                 # A model that calls tools it was not offered will do so again: the next engine answers sooner.
                 error.fault = error.fault if error.spoken else Fault.REJECTED
@@ -418,6 +418,14 @@ def _split_calls(state: MessagesState) -> tuple[list[ToolMessage], AIMessage]:
 def _key(call: ToolCall) -> tuple[str, str]:
     """What makes two calls the same."""
     return call["name"], json.dumps(call["args"], sort_keys=True)
+
+
+def _answerable(answer: AIMessage) -> AIMessage:
+    """The answer without tool calls whose arguments are no JSON object: nothing runs them, so no result would follow.
+
+    Services refuse a request in which the result of a tool call is missing.
+    """
+    return answer.model_copy(update={"invalid_tool_calls": []})
 
 
 def _told(error: Exception) -> str:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import (
+    AIMessage,
     SystemMessage,
-    ToolCall,
     ToolMessage,
 )
 from langchain_core.tools import BaseTool, ToolException, tool
 from langchain_core.tracers.langchain import LangChainTracer
+from langsmith.utils import get_env_var
 
 from tests.support.scripted_model import Endless, Script, Whole, call
-from tests.support.talk import MOMENT, Talk
+from tests.support.talk import Talk
 from voicebot.agent import MAX_TOOL_ROUNDS, GraphAgent
 from voicebot.core.history import History, Message, Role
 from voicebot.engines.base import Agent, EngineError, Fault
@@ -79,7 +79,11 @@ async def test_split_surrogate_pairs_are_joined_and_lone_surrogates_are_replaced
     model = Script(answers=[["A smile: \ud83d", "\ude00, ", "half \ud83d of one", "\ude00 \ud83d"]])
     heard = await tokens(model)
     assert heard == ["A smile: ", "😀, ", "half \ufffd of one", "\ufffd "]
-    await tokens(Script(answers=[["Yes."]]), (*HI, Message(Role.ASSISTANT, "".join(heard)), *HI))
+    later = Script(answers=[["Yes."]])
+    assert await tokens(later, (*HI, Message(Role.ASSISTANT, "".join(heard)), *HI)) == ["Yes."]
+    told = later.given[0][-2].text
+    assert told == "A smile: 😀, half \ufffd of one\ufffd "
+    assert told.encode(), "it can be sent"
 
 
 async def test_a_model_that_does_not_stream_gives_its_answer_once() -> None:
@@ -116,10 +120,34 @@ async def test_an_unexpected_exception_in_a_tool_is_logged_and_hidden_from_the_m
     assert "hunter2" in caplog.text
 
 
-async def test_the_model_reads_that_a_tool_is_unknown_and_wrong_arguments_do_not_end_the_reply() -> None:
-    model = Script(answers=[[call("teleport", number=0), call("answer_of_all", "[1]", number=1)], ["Sorry."]])
-    assert await tokens(model) == ["Sorry."]
-    assert "teleport is not a valid tool" in results(model)[0].text
+@tool
+async def look_up(what: str) -> str:
+    """Look something up."""
+    return f"{what} is there"
+
+
+async def replied(model: Script, *tools: BaseTool) -> list[str]:
+    async with aclosing(GraphAgent(model, tools, "Be brief.", "test").reply(HI, WANTED)) as stream:
+        return [token async for token in stream]
+
+
+async def test_the_model_reads_that_a_tool_is_unknown_and_which_argument_is_wrong() -> None:
+    model = Script(answers=[[call("teleport", number=0), call("look_up", '{"where": "here"}', number=1)], ["Sorry."]])
+    assert await replied(model, look_up) == ["Sorry."]
+    unknown, wrong = results(model)
+    assert (unknown.status, wrong.status) == ("error", "error")
+    assert "teleport is not a valid tool, try one of [look_up]" in unknown.text
+    assert "what: Field required" in wrong.text
+
+
+async def test_a_tool_call_whose_arguments_are_no_json_object_is_not_sent_back_without_a_result() -> None:
+    """A service refuses a request in which the result of a tool call is missing."""
+    model = Script(answers=[[call("look_up", '{"what": "tea"}', 0), call("look_up", "[1]", 1)], ["It is there."]])
+    assert await replied(model, look_up) == ["It is there."]
+    (asked,) = (message for message in model.given[-1] if isinstance(message, AIMessage))
+    assert [each["id"] for each in asked.tool_calls] == ["call-0"]
+    assert asked.invalid_tool_calls == []
+    assert [(message.tool_call_id, message.text) for message in results(model)] == [("call-0", "tea is there")]
 
 
 async def test_the_model_must_answer_without_tools_after_the_last_tool_round() -> None:
@@ -166,10 +194,19 @@ async def test_a_successful_tool_call_may_be_repeated() -> None:
     assert model.bound == [True, True, True]
 
 
-@pytest.mark.parametrize("answer", [[], [""]])
-async def test_an_empty_answer_is_an_error(answer: list[str]) -> None:
-    with pytest.raises(EngineError, match="no answer"):
-        await tokens(Script(answers=[answer or [""]]))
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ([], "the model failed: ValueError"),
+        ([""], "the model gave no answer"),
+        (["", ""], "the model gave no answer"),
+        ([call("answer_of_all", "[1]")], "the model gave no answer"),
+    ],
+    ids=["no piece", "one empty piece", "two empty pieces", "only a call without valid arguments"],
+)
+async def test_an_empty_answer_is_an_error(answer: list[Any], message: str) -> None:
+    with pytest.raises(EngineError, match=f"^test: {message}$"):
+        await tokens(Script(answers=[answer]))
 
 
 @pytest.mark.parametrize(
@@ -259,45 +296,28 @@ async def test_sessions_that_share_an_agent_get_their_own_answers() -> None:
     assert len(set(answers)) == 20
 
 
-async def test_langsmith_tracing_is_off_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("setting", "is_traced"), [(None, False), ("false", False), ("true", True)])
+async def test_langsmith_traces_an_answer_only_if_the_environment_asks_for_it(
+    setting: str | None, is_traced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for variable in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(LangChainTracer, "__init__", lambda *args, **kwargs: pytest.fail("a tracer was made"))
-    assert await tokens(Script(answers=[["Hello."]])) == ["Hello."]
+    if setting is not None:
+        monkeypatch.setenv("LANGSMITH_TRACING", setting)
+    wanted: list[LangChainTracer] = []
 
+    def make(self: LangChainTracer, *args: Any, **options: Any) -> None:
+        wanted.append(self)
+        raise RuntimeError("nothing is sent from here")
 
-async def test_the_offline_engine_uses_the_tools_through_the_graph() -> None:
-    talk = Talk()
-    assert await talk.say("what time is it in tokyo") == "It's ten thirty in the morning in Tokyo, on Thursday."
-    assert await talk.say("what is two plus two") == "Two plus two is four."
-
-
-async def test_the_offline_engine_asks_for_the_tools_before_it_answers() -> None:
-    message = await Offline(now=lambda: MOMENT).ainvoke("what time is it in tokyo and what is two plus two")
-    assert message.text == ""
-    assert message.tool_calls == [
-        ToolCall(name="clock", args={"place": "tokyo"}, id="0-0", type="tool_call"),
-        ToolCall(name="calculator", args={"expression": "2 + 2"}, id="1-0", type="tool_call"),
-    ]
-
-
-async def test_the_offline_engine_streams_word_by_word_and_lets_other_tasks_run_in_between() -> None:
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    other = asyncio.create_task(others())
-    pieces: list[str] = []
-    async with aclosing(Talk().agent.reply((Message(Role.USER, "tell me a story"),), WANTED)) as stream:
-        async for token in stream:
-            pieces.append(token)
-    other.cancel()
-    assert all(re.fullmatch(r"\S+\s*", piece) for piece in pieces)
-    assert turns >= len(pieces)
+    monkeypatch.setattr(LangChainTracer, "__init__", make)
+    remembered = cast("Any", get_env_var)  # It keeps what it has read, and its type does not say so.
+    remembered.cache_clear()
+    try:
+        assert await tokens(Script(answers=[["Hello."]])) == ["Hello."]
+    finally:
+        remembered.cache_clear()
+    assert bool(wanted) is is_traced
 
 
 async def test_the_agent_is_an_engine_that_may_be_started_and_closed_twice() -> None:

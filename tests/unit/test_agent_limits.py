@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from langchain_core.messages import HumanMessage
 
 from tests.support.scripted_model import Script, call
 from voicebot.agent import GraphAgent
 from voicebot.core.history import History, Message, Role
 from voicebot.engines.base import EngineError, Fault
-from voicebot.engines.llm.messages import to_messages, tokens
+from voicebot.engines.llm.messages import tokens
 from voicebot.engines.llm.models import Models
 from voicebot.tools import toolbox
 
@@ -69,34 +68,6 @@ async def test_a_long_history_is_shortened_to_begin_with_a_later_message_of_the_
     assert tokens(model.given[0]) <= 300
 
 
-@pytest.mark.parametrize("most", range(0, 2_000, 37))
-def test_the_model_gets_as_much_of_the_end_of_the_history_as_fits(most: int) -> None:
-    history = talk(20)
-    whole, told = to_messages(history, "Be brief."), to_messages(history, "Be brief.", most)
-    assert told[0] == whole[0], "the persona stays"
-    assert told[1:] == whole[len(whole) - len(told) + 1 :], "the end, in one piece"
-    assert isinstance(told[1], HumanMessage)
-    assert tokens(told) <= most or len(told) == 2, "the last message stays, however long it is"
-    more = [*whole[:1], *whole[len(whole) - len(told) - 1 :]]
-    assert len(told) == len(whole) or tokens(more) > most, "two messages more would not fit"
-
-
-def test_the_model_gets_a_short_history_whole() -> None:
-    history = talk(3)
-    assert to_messages(history, "Be brief.", 1_000) == to_messages(history, "Be brief.")
-
-
-def test_old_messages_of_a_very_long_history_are_not_even_examined() -> None:
-    """Ten thousand messages, as an import may have, took a tenth of a second of all sessions' time in each turn."""
-    unseen = cast("History", (None,) * 3)
-    assert to_messages(unseen + talk(30), "Be brief.", 300) == to_messages(talk(30), "Be brief.", 300)
-
-
-def test_devanagari_counts_as_more_tokens_per_character_than_latin() -> None:
-    """ "नमस्ते" is six characters, and about as many tokens as six English words' letters would not be."""
-    assert tokens([HumanMessage("नमस्ते दुनिया " * 10)]) > 2 * tokens([HumanMessage("hello worlds! " * 10)])
-
-
 # What is behind the model -------------------------------------------------------------------------------------------
 
 
@@ -124,8 +95,13 @@ async def test_the_agent_starts_probes_and_closes_its_service() -> None:
     assert service.done == ["start", "probe", "close"]
 
 
-async def test_an_agent_without_a_service_starts_probes_and_closes_without_an_error() -> None:
-    agent = GraphAgent(Script(answers=[]), [], "", "test")
+async def test_an_agent_without_a_service_starts_probes_answers_and_closes_and_leaves_no_task() -> None:
+    before = asyncio.all_tasks()
+    agent = GraphAgent(Script(answers=[["Yes."]]), [], "", "test")
     await agent.start()
     await agent.probe()
+    assert (agent.model, agent.warning, agent.listed, agent.is_cold) == (None, None, (), False)
+    async with aclosing(agent.reply(HI, WANTED)) as stream:
+        assert [token async for token in stream] == ["Yes."]
     await agent.close()
+    assert asyncio.all_tasks() == before

@@ -106,30 +106,6 @@ async def test_auto_puts_discovered_models_between_keyed_services_and_the_offlin
 
 
 @pytest.mark.parametrize(
-    ("setting", "address"),
-    [
-        ("127.0.0.1", "http://127.0.0.1:11434"),
-        ("0.0.0.0", "http://127.0.0.1:11434"),
-        (":8090", "http://127.0.0.1:8090"),
-        ("gpu.lan:1234", "http://gpu.lan:1234"),
-        ("http://gpu.lan", "http://gpu.lan:80"),
-        ("https://gpu.lan/", "https://gpu.lan:443"),
-        ("[::]:11434", "http://[::1]:11434"),
-        ("::1", "http://[::1]:11434"),
-    ],
-)
-def test_the_ollama_host_variable_becomes_a_complete_address(setting: str, address: str) -> None:
-    assert config.load(ollama_host=setting).ollama_host == address
-
-
-@pytest.mark.parametrize("setting", ["ftp://gpu.lan", "me:secret@gpu.lan", "gpu.lan:none", "http://"])
-def test_an_invalid_ollama_host_is_refused_without_showing_its_value(setting: str) -> None:
-    with pytest.raises(SettingsError, match="OLLAMA_HOST: must be") as raised:
-        config.load(ollama_host=setting)
-    assert "secret" not in str(raised.value)
-
-
-@pytest.mark.parametrize(
     ("settings", "host"),
     [
         ({}, None),

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.paths import PROJECT
 from voicebot.metrics import Metrics
-from voicebot.metrics_document import all_figures, document
+from voicebot.metrics_document import all_figures
 
 DOCS = PROJECT / "docs"
 BOARD = json.loads((DOCS / "grafana-dashboard.json").read_text("utf-8"))
@@ -23,11 +23,6 @@ SCRAPED = {"job", "instance"}
 """Labels that Prometheus adds."""
 
 UNITS = {"short", "s", "percentunit", "bytes"}
-
-
-def test_the_metrics_page_is_the_one_generated_from_the_metrics() -> None:
-    page = (DOCS / "metrics.md").read_text("utf-8")
-    assert page == document(), "run `python -m voicebot.metrics_document > docs/metrics.md`"
 
 
 def series() -> dict[str, set[str]]:

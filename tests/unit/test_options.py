@@ -10,10 +10,12 @@ import pytest
 from pydantic import SecretStr
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from tests.support.fake_engines import QUICK, Fake, failure
 from voicebot import config
 from voicebot.build import build
 from voicebot.core.choices import Choices, InterruptedHistory, Sensitivity
 from voicebot.engines.chain import Chain
+from voicebot.engines.fallback import AgentChain
 from voicebot.options import ChoiceError, Options
 from voicebot.transports import messages
 from voicebot.transports.messages import ConfigureMessage, MessageError
@@ -74,9 +76,20 @@ def test_cloud_engines_offer_more_languages_personas_and_engines(cloud: Options)
     )
 
 
-def test_an_engine_that_has_not_started_is_not_offered() -> None:
+def test_no_engine_is_offered_before_any_has_started() -> None:
     options = Options(build(config.load(**CLOUD)), USUAL)
     assert options.view()["engines"] == {"stt": [], "llm": [], "tts": []}
+
+
+async def test_an_engine_that_cannot_start_is_not_offered() -> None:
+    broken, works = Fake("groq", [["no"]], cannot_start=failure("groq")), Fake("offline", [["Hello."]])
+    agent = AgentChain([broken, works], QUICK)
+    await agent.start()
+    options = Options(replace(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), agent=agent), USUAL)
+    assert [engine["name"] for engine in options.view()["engines"]["llm"]] == ["offline"]
+    with pytest.raises(ChoiceError, match="there is no 'groq' here; there is '', 'offline'"):
+        options.chosen({"llm": "groq"}, USUAL)
+    await agent.close()
 
 
 def test_every_offered_language_engine_and_voice_can_be_chosen(cloud: Options) -> None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 
 from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
-from tests.support.signal import Signal
+from tests.support.orchestrated import PATIENCE_S, Session, idle, running
 from voicebot import config
-from voicebot.clip import LETTERS_PER_S
-from voicebot.core.audio import FRAME_S, Audio
+from voicebot.clip import LETTERS_PER_S, NEAR
+from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 from voicebot.core.events import EndSession, InterruptPressed, TextTyped
 from voicebot.core.history import History, Message, Role
 from voicebot.core.presence import NOBODY_THERE
@@ -26,81 +27,8 @@ from voicebot.engines.base import EngineError, Transcript
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import SpeechToTextChain
 from voicebot.orchestrator import Orchestrator
+from voicebot.player import FADE_S
 from voicebot.tools.fillers import Filler
-
-PATIENCE_S = 15.0
-"""For what takes milliseconds on a machine that has the time."""
-
-
-class Session:
-    """A running orchestrator whose player is listened to by a clock that does not wait."""
-
-    def __init__(self, stt: ScriptedStt, agent: ScriptedAgent, tts: ToneTts, **options: Any) -> None:
-        self.states: list[State] = []
-        self._changed = Signal()
-        settings = config.load(decision_timeout_ms=200, transcript_timeout_ms=1_000, **options)
-        self.ended: list[EndSession] = []
-        self.bot = Orchestrator(scripted(stt, agent, tts), settings, self._observe, self.ended.append)
-        self.agent, self.tts, self.stt = agent, tts, stt
-        self.playing = asyncio.Event()
-        self.playing.set()
-
-    def _observe(self, state: State) -> None:
-        self.states.append(state)
-        self._changed.notify()
-
-    async def until(self, condition: Callable[[State], object], what: str = "state") -> State:
-        try:
-            await self._changed.until(lambda: True if condition(self.bot.state) else None, PATIENCE_S, what)
-        except TimeoutError as error:
-            error.add_note(str(self.bot.state))
-            raise
-        return self.bot.state
-
-    def say(self, duration_s: float = 0.4) -> None:
-        """The user says something and falls silent."""
-        for audio in (loud(duration_s), Audio.silence(0.6, 48_000)):
-            self.bot.ears.hear(audio)
-
-    async def play(self) -> None:
-        while True:
-            await self.playing.wait()
-            self.bot.next_frame()
-            await asyncio.sleep(FRAME_S / 10)
-
-    @property
-    def history(self) -> list[str]:
-        return [message.text for message in self.bot.state.history]
-
-
-@asynccontextmanager
-async def running(
-    *,
-    hears: Sequence[Sequence[str | AtPause | EngineError]] = (),
-    thinks: Sequence[Sequence[str | asyncio.Event | Exception]] = (),
-    tts: ToneTts | None = None,
-    engines: tuple[ScriptedStt, ScriptedAgent, ToneTts] | None = None,
-    **options: Any,
-) -> AsyncIterator[Session]:
-    before = asyncio.all_tasks()
-    usual = ScriptedStt(scripts=list(hears)), ScriptedAgent(scripts=list(thinks)), tts or ToneTts()
-    session = Session(*(engines or usual), **options)
-    run = asyncio.create_task(session.bot.run())
-    clock = asyncio.create_task(session.play())
-    try:
-        yield session
-        assert not run.done(), "the session must live on"
-    finally:
-        for task in (run, clock):
-            task.cancel()
-        await asyncio.wait({run, clock})
-    assert asyncio.all_tasks() == before, "a session leaves no task behind"
-    assert session.stt.scripts == []
-    assert session.agent.scripts == []
-
-
-def idle(state: State) -> bool:
-    return state.is_idle and bool(state.history)
 
 
 async def test_a_spoken_question_is_transcribed_and_answered_aloud() -> None:
@@ -152,26 +80,56 @@ async def test_an_interruption_keeps_only_the_words_heard_in_the_history_and_is_
         assert paused_at > 0
 
 
-async def test_the_reply_resumes_after_a_backchannel_without_a_new_request() -> None:
-    async with running(hears=[["uh-huh"]], thinks=[["A sentence that takes some time to say."]]) as session:
+async def test_the_reply_resumes_at_the_next_sample_after_a_backchannel_without_a_new_request() -> None:
+    sentence = "A sentence that takes some time to say."
+    async with running(hears=[["uh-huh"]], thinks=[[sentence]]) as session:
+        player = session.bot.player
         session.bot.post(TextTyped("go"))
         await session.until(lambda state: state.phase is Phase.SPEAKING)
-        session.say()
+        session.bot.ears.hear(loud(0.4))
         await session.until(lambda state: state.phase is Phase.PAUSED)
+        session.playing.clear()
+        player.next_frame()  # In this frame the sound fades out, if the clock has not taken it already.
+        paused_at = player.cursor
+        assert not player.next_frame().any()
+        session.bot.ears.hear(Audio.silence(0.6, 48_000))
+        await session.until(lambda state: state.phase is Phase.SPEAKING)
+        left = player.ahead(paused_at)
+        assert left is not None
+        frame = player.next_frame()
+        assert player.cursor == paused_at + FRAME_SAMPLES
+        fade = round(FADE_S * WIRE_RATE_HZ)
+        assert np.array_equal(frame[fade:], left.sound[left.offset + fade : left.offset + FRAME_SAMPLES])
+        session.playing.set()
         await session.until(idle)
-        assert session.history == ["go", "A sentence that takes some time to say."]
+        assert player.cursor == pytest.approx(len(sentence) * session.tts.letter_s * WIRE_RATE_HZ, abs=FRAME_SAMPLES)
+        assert session.history == ["go", sentence]
         assert len(session.agent.asked) == 1
 
 
-async def test_text_typed_before_the_reply_sounds_cancels_its_request_and_joins_the_question() -> None:
+class CountingAgent(ScriptedAgent):
+    """Keeps how many of its requests were open at the same time."""
+
+    most_open = 0
+
+    async def reply(self, history: History, wanted: asyncio.Event, hold: Any = None, **_: Any) -> AsyncGenerator[str]:
+        self.most_open = max(self.most_open, len(self.asked) + 1 - self.closed)
+        async with aclosing(super().reply(history, wanted, hold)) as tokens:
+            async for token in tokens:
+                yield token
+
+
+async def test_text_typed_before_the_reply_sounds_joins_the_question_once_the_first_request_is_closed() -> None:
     never = asyncio.Event()
-    async with running(thinks=[["Let me ", never], ["Sure."]]) as session:
+    agent = CountingAgent(scripts=[["Let me ", never], ["Sure."]])
+    async with running(engines=(ScriptedStt(), agent, ToneTts())) as session:
         session.bot.post(TextTyped("first"))
         await session.until(lambda state: state.reply and state.reply.first_token)
         session.bot.post(TextTyped("second"))
         await session.until(idle)
         assert session.history == ["first second", "Sure."]
-        assert session.agent.closed == 2
+        assert agent.closed == 2
+        assert agent.most_open == 1
 
 
 async def test_words_spoken_while_the_bot_thinks_join_the_question() -> None:
@@ -194,7 +152,7 @@ async def test_a_preemptive_reply_is_ready_but_unheard_until_the_turn_ends() -> 
         state = await session.until(lambda state: state.reply and state.reply.synthesized)
         assert state.speaking, "the user may go on"
         assert state.history == ()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # on the virtual clock: nothing else shows that no sound is played meanwhile
         assert session.bot.player.cursor == 0
         session.bot.ears.hear(Audio.silence(0.7, 48_000))
         await session.until(idle)
@@ -272,18 +230,31 @@ async def test_each_of_five_interruptions_in_a_row_starts_a_new_reply() -> None:
 async def test_resume_rewind_moves_playback_back_before_the_reply_resumes() -> None:
     """`RESUME_REWIND=word`: what was played before the pause is played again from the start of the word."""
     async with running(
-        hears=[["uh-huh"]], thinks=[["Extraordinarily long words are unmistakable."]], resume_rewind="word"
+        hears=[["uh-huh"]],
+        thinks=[["Extraordinarily unmistakable considerations matter."]],
+        tts=ToneTts(letter_s=0.05),
+        resume_rewind="word",
     ) as session:
+        player = session.bot.player
         session.bot.post(TextTyped("go"))
-        await session.until(lambda state: state.phase is Phase.SPEAKING)
+        await session.until(lambda state: state.reply and state.reply.words == 2)
+        for _ in range(6):  # The pause falls 120 ms into the second word, which is further than NEAR.
+            player.next_frame()
         session.bot.ears.hear(loud(0.4))
         await session.until(lambda state: state.phase is Phase.PAUSED)
-        await asyncio.sleep(0.05)
-        paused_at = session.bot.player.cursor
         session.playing.clear()
+        player.next_frame()  # In this frame the sound fades out, if the clock has not taken it already.
+        paused_at = player.cursor
+        whole = player.ahead(0)
+        assert whole is not None
+        word_starts_at = whole.starts[1]
+        assert word_starts_at + NEAR < paused_at < whole.starts[2]
         session.bot.ears.hear(Audio.silence(0.6, 48_000))
         await session.until(lambda state: state.rulings)
-        assert 0 <= session.bot.player.cursor < paused_at
+        resumed_at = player.cursor
+        assert resumed_at == pytest.approx(word_starts_at, abs=NEAR)
+        frame, fade = player.next_frame(), round(FADE_S * WIRE_RATE_HZ)
+        assert np.array_equal(frame[fade:], whole.sound[resumed_at + fade : resumed_at + FRAME_SAMPLES])
         session.playing.set()
         await session.until(idle)
 
@@ -451,9 +422,8 @@ async def test_a_request_that_ignores_its_cancellation_does_not_block_the_next_r
                     raise
             yield "Done."
 
-    monkeypatch.setattr("tests.unit.test_orchestrator.ScriptedAgent", Stubborn)
     monkeypatch.setattr("voicebot.orchestrator.CANCEL_PATIENCE_S", 0.1)
-    async with running() as session:
+    async with running(engines=(ScriptedStt(), Stubborn(), ToneTts())) as session:
         session.bot.post(TextTyped("one"))
         await session.until(lambda state: state.phase is Phase.THINKING)
         session.bot.post(InterruptPressed())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts
-from tests.unit.test_orchestrator import Session, idle, running
+from tests.support.orchestrated import Session, idle, running
 from voicebot.core.audio import Audio
 from voicebot.core.choices import Choices, Sensitivity
 from voicebot.core.events import ChoicesMade, TextTyped

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.setting_name_cases import MISSPELT, OTHERS
+from tests.support.setting_name_cases import MISSPELT, OTHERS
 from voicebot.config import Settings
 from voicebot.setting_names import likely_setting, misspelt
 

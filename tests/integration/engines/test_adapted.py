@@ -18,8 +18,8 @@ from langchain_core.messages import SystemMessage
 from tests.simulators.deepgram import KEY as DEEPGRAM_KEY
 from tests.simulators.deepgram import DeepgramSimulator
 from tests.simulators.elevenlabs import KEY, ElevenLabsSimulator
+from tests.support.fake_engines import HELLO, QUICK, Fake, failure
 from tests.support.scripted_model import Script
-from tests.unit.engines.test_fallback import HELLO, QUICK, Fake, failure
 from voicebot.agent import GraphAgent
 from voicebot.core.audio import Audio
 from voicebot.engines.base import Manner, Served, TextToSpeech

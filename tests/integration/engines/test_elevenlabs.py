@@ -21,7 +21,7 @@ from tests.simulators.elevenlabs import KEY, ElevenLabsSimulator
 from tests.simulators.faults import Fault as Wrong
 from tests.simulators.faults import Planned
 from tests.simulators.voices import espeak_of, tone_of
-from tests.unit.engines.sentences import TEXT, failure, outcome, said
+from tests.support.spoken_sentences import TEXT, failure, outcome, said
 from voicebot.core.audio import Audio
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.tts.elevenlabs import ElevenLabs

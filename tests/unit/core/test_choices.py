@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.core.test_machine import Session, bot, speaking, user
-from voicebot.core.choices import Choices, Demands, InterruptedHistory, Sensitivity
-from voicebot.core.endpoint import Edge, Endpointer, EndpointRules
+from tests.support.machine_session import Session, bot, speaking, user
+from voicebot.core.choices import Choices, InterruptedHistory, Sensitivity
 from voicebot.core.events import (
     ApplyChoices,
     CancelReply,
@@ -133,35 +132,3 @@ def test_a_session_judges_interruptions_with_the_chosen_sensitivity() -> None:
     assert (ruling.verdict.decision, ruling.verdict.rule) == (Decision.RESUME, "brief")
     case = Case(ruling.context, "to Paris", final=True, expected=Decision.REGENERATE)
     assert Case.from_line(case.to_line()) == case
-
-
-def windows_until_heard(rules: EndpointRules, probability: float) -> int | None:
-    endpointer = Endpointer(rules)
-    edges = [endpointer.push(probability) for _ in range(10)]
-    return edges.index(Edge.STARTED) + 1 if Edge.STARTED in edges else None
-
-
-@pytest.mark.parametrize(
-    ("probability", "hard", "balanced", "easy"), [(0.9, 5, 3, 2), (0.6, None, 3, 2), (0.4, None, None, 2)]
-)
-def test_sensitivity_sets_how_probable_and_how_long_speech_over_the_bot_must_be(
-    probability: float, hard: int | None, balanced: int | None, easy: int | None
-) -> None:
-    rules = [EndpointRules().over_the_bot(each.demands) for each in Sensitivity]
-    assert [windows_until_heard(each, probability) for each in rules] == [hard, balanced, easy]
-
-
-def test_balanced_sensitivity_leaves_the_endpoint_rules_unchanged() -> None:
-    assert EndpointRules().over_the_bot(Sensitivity.BALANCED.demands) == EndpointRules()
-
-
-@pytest.mark.parametrize("threshold", [0.16, 0.3, 0.5, 0.99])
-@pytest.mark.parametrize("start_s", [0.032, 0.096, 1.0])
-def test_every_sensitivity_keeps_the_speech_thresholds_and_start_time_in_range(
-    threshold: float, start_s: float
-) -> None:
-    for each in Sensitivity:
-        rules = EndpointRules(threshold=threshold, start_s=start_s).over_the_bot(each.demands)
-        assert 0 < rules.threshold - rules.hysteresis < rules.threshold < 1
-        assert rules.start_s >= 0.032
-    assert EndpointRules(threshold=threshold).over_the_bot(Demands()).threshold == threshold

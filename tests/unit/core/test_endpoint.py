@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voicebot.core.choices import Demands, Sensitivity
 from voicebot.core.endpoint import WINDOW_S, Edge, Endpointer, EndpointRules
 
 SUSPICION = {Edge.SUSPECTED, Edge.CLEARED}
@@ -137,10 +139,21 @@ def test_a_lasting_sound_that_is_not_speech_is_suspected_once() -> None:
 
 @given(st.lists(st.floats(0, 1), max_size=200))
 def test_every_suspicion_is_cleared_or_becomes_speech(probabilities: list[float]) -> None:
-    suspected = False
+    suspected = speaking = False
     for _, edge in all_edges([*probabilities, *[0.0] * 20]):
-        assert suspected == (edge is Edge.CLEARED) or edge is Edge.STARTED or not suspected
+        match edge:
+            case Edge.SUSPECTED:
+                assert not suspected
+                assert not speaking
+            case Edge.CLEARED:
+                assert suspected
+            case Edge.STARTED:
+                assert not speaking
+            case _:
+                assert speaking
+                assert not suspected
         suspected = edge is Edge.SUSPECTED
+        speaking = edge in (Edge.STARTED, Edge.PAUSED, Edge.CONTINUED)
     assert not suspected
 
 
@@ -162,3 +175,35 @@ def test_a_suspicion_lasts_until_it_is_cleared_or_speech_starts() -> None:
         told.append((endpointer.suspecting, endpointer.speaking))
     nothing, suspecting, speaking = (False, False), (True, False), (False, True)
     assert told == [nothing, suspecting, nothing, suspecting, suspecting, speaking, speaking]
+
+
+def windows_until_heard(rules: EndpointRules, probability: float) -> int | None:
+    endpointer = Endpointer(rules)
+    edges = [endpointer.push(probability) for _ in range(10)]
+    return edges.index(Edge.STARTED) + 1 if Edge.STARTED in edges else None
+
+
+@pytest.mark.parametrize(
+    ("probability", "hard", "balanced", "easy"), [(0.9, 5, 3, 2), (0.6, None, 3, 2), (0.4, None, None, 2)]
+)
+def test_sensitivity_sets_how_probable_and_how_long_speech_over_the_bot_must_be(
+    probability: float, hard: int | None, balanced: int | None, easy: int | None
+) -> None:
+    rules = [EndpointRules().over_the_bot(each.demands) for each in Sensitivity]
+    assert [windows_until_heard(each, probability) for each in rules] == [hard, balanced, easy]
+
+
+def test_balanced_sensitivity_leaves_the_endpoint_rules_unchanged() -> None:
+    assert EndpointRules().over_the_bot(Sensitivity.BALANCED.demands) == EndpointRules()
+
+
+@pytest.mark.parametrize("threshold", [0.16, 0.3, 0.5, 0.99])
+@pytest.mark.parametrize("start_s", [0.032, 0.096, 1.0])
+def test_every_sensitivity_keeps_the_speech_thresholds_and_start_time_in_range(
+    threshold: float, start_s: float
+) -> None:
+    for each in Sensitivity:
+        rules = EndpointRules(threshold=threshold, start_s=start_s).over_the_bot(each.demands)
+        assert 0 < rules.threshold - rules.hysteresis < rules.threshold < 1
+        assert rules.start_s >= 0.032
+    assert EndpointRules(threshold=threshold).over_the_bot(Demands()).threshold == threshold

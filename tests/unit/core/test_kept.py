@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.core.test_machine_properties import PLAUSIBLE, RULES, WORDS, World
+from tests.support.machine_world import PLAUSIBLE, RULES, WORDS, World
 from voicebot.core.choices import InterruptedHistory
 from voicebot.core.events import ReplyEnded, SessionStarted
 from voicebot.core.history import History, Message, Role, heard, said
@@ -20,9 +21,9 @@ ASKED: History = said((), "tell me a story")
 STORY = ("Once upon a time.", "There was a king.")
 
 
-def telling(played: int, words: int, **changes: object) -> State:
+def telling(played: int, words: int, **changes: Any) -> State:
     reply = Reply(1, sentences=STORY, first_token=True, text_ended=True, started=True, played=played, words=words)
-    return State(history=ASKED, reply=replace(reply, **changes))  # type: ignore[arg-type]
+    return State(history=ASKED, reply=replace(reply, **changes))
 
 
 def test_the_history_includes_a_live_reply_as_far_as_it_was_heard() -> None:

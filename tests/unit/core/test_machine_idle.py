@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.core.test_machine import Session, bot, user
+from tests.support.machine_session import Session, bot, user
 from voicebot.core.events import (
     CancelReply,
     Command,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from tests.unit.core.test_machine import Session, bot, user
+from tests.support.machine_session import Session, bot, user
 from voicebot.core.events import (
     CancelReply,
     Command,
@@ -30,7 +28,6 @@ from voicebot.core.events import (
     Timer,
     WordsHeard,
 )
-from voicebot.core.sayings import HOURS, NO_ANSWERS_LEFT, UNDER_AN_HOUR, no_answers_left
 from voicebot.core.state import Phase, Rules
 
 REASON = "The bot has given all its answers for today."
@@ -154,18 +151,3 @@ def test_late_inputs_of_a_reply_that_is_over_change_nothing() -> None:
     heard_out(session)
     assert session.post(ReplyRefused(1, REASON), PlaybackStarted(1)) == []
     assert session.state.refused is None
-
-
-@pytest.mark.parametrize("language", ["en", "es", "hi", "de", "fr"])
-def test_the_refusal_says_in_each_language_when_the_bot_is_back(language: str) -> None:
-    begin = NO_ANSWERS_LEFT[language].split("{")[0]
-    later, soon = no_answers_left(language, 4.2 * 3_600), no_answers_left(language, 600)
-    assert later.startswith(begin)
-    assert HOURS[language].format(hours=5) in later
-    assert UNDER_AN_HOUR[language] in soon
-    assert "{" not in later + soon
-
-
-def test_the_refusal_falls_back_to_english_in_an_unknown_language() -> None:
-    assert no_answers_left("it", 3_601) == no_answers_left("en", 7_200)
-    assert "about 2 hours" in no_answers_left("it", 3_601)

@@ -6,7 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
-from voicebot.core.sayings import about, apology, ask_again, goodbye, still_there
+from voicebot.core.sayings import (
+    HOURS,
+    NO_ANSWERS_LEFT,
+    UNDER_AN_HOUR,
+    about,
+    apology,
+    ask_again,
+    goodbye,
+    no_answers_left,
+    still_there,
+)
 
 LANGUAGES = ["en", "es", "hi", "de", "fr"]
 SAYINGS = [apology, ask_again, still_there, goodbye]
@@ -30,3 +40,18 @@ def test_an_unknown_language_falls_back_to_english(saying: Callable[[str], str])
 )
 def test_a_duration_is_rounded_up_to_whole_hours(duration_s: float, said: str) -> None:
     assert about("en", duration_s) == said
+
+
+@pytest.mark.parametrize("language", ["en", "es", "hi", "de", "fr"])
+def test_the_refusal_says_in_each_language_when_the_bot_is_back(language: str) -> None:
+    begin = NO_ANSWERS_LEFT[language].split("{")[0]
+    later, soon = no_answers_left(language, 4.2 * 3_600), no_answers_left(language, 600)
+    assert later.startswith(begin)
+    assert HOURS[language].format(hours=5) in later
+    assert UNDER_AN_HOUR[language] in soon
+    assert "{" not in later + soon
+
+
+def test_the_refusal_falls_back_to_english_in_an_unknown_language() -> None:
+    assert no_answers_left("it", 3_601) == no_answers_left("en", 7_200)
+    assert "about 2 hours" in no_answers_left("it", 3_601)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -202,8 +204,11 @@ def test_capitals_and_curly_apostrophes_do_not_change_the_completeness() -> None
 
 
 @pytest.mark.parametrize("word", ["bye", "yes", "please", "maybe", "and", "five", "um", "what", "a"])
-def test_a_text_of_thousands_of_repeated_words_is_judged(word: str) -> None:
-    assert completeness(f"{word} " * 3000 + "x", "en") in Completeness
+def test_a_text_of_thousands_of_repeated_words_is_judged_by_its_end_and_at_once(word: str) -> None:
+    began_s = time.thread_time()
+    for end in ("", "x"):
+        assert completeness(f"{word} " * 3000 + end, "en") is completeness(f"{word} " * 100 + end, "en")
+    assert time.thread_time() - began_s < 0.5, "some milliseconds, unless the time grows faster than the text"
 
 
 @pytest.mark.parametrize("language", ["ja", "", "xx-YY"])

@@ -174,7 +174,11 @@ def test_a_stop_word_that_the_bot_said_is_an_echo_only_if_it_sounds_like_the_bot
 
 
 def test_an_offered_choice_that_the_user_repeats_is_no_echo() -> None:
-    assert ruled("coffee", Context(sentence="Tea or coffee?", words_heard=3))[0] is Decision.REGENERATE
+    offering = Context(sentence="Tea or coffee?", words_heard=3)
+    assert ruled("coffee", offering) == (Decision.REGENERATE, "words")
+    assert judge("coffee", offering, final=True).answer, "it answers the bot's question"
+    telling = Context(sentence="They drink tea or coffee.", words_heard=5)
+    assert ruled("coffee", telling) == (Decision.RESUME, "echo")
 
 
 def test_a_hardly_recognised_word_does_not_interrupt_unless_an_answer_or_a_stop_word() -> None:

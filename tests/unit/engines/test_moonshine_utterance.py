@@ -132,6 +132,9 @@ def test_an_unanswered_pause_is_dropped_when_the_speaker_goes_on() -> None:
     request = needed(utterance)
     assert request.urgency is Urgency.INTERIM
     assert request.end * HOP > 1.2 * SPEECH_RATE_HZ
+    utterance.heard(request, Recognized("hello there", 0.9))
+    answer = told(utterance)
+    assert (answer.text, answer.pause, answer.final) == ("hello there", None, False)
 
 
 def test_silence_has_no_words_and_needs_no_decoding() -> None:
@@ -210,14 +213,25 @@ def test_a_long_utterance_pushed_in_pieces_loses_and_doubles_no_word(each_s: flo
 
 def test_a_long_utterance_is_cut_in_a_silence_and_reuses_the_text_of_its_first_part() -> None:
     utterance = Utterance()
-    utterance.push(np.concatenate([loud(SHORTEST_PART / 100 + 1.0), silence(0.2)]))
+    first_s = SHORTEST_PART / 100 + 1.0
+    utterance.push(np.concatenate([np.full(round(first_s * SPEECH_RATE_HZ), 1_000, np.int16), silence(0.2)]))
     utterance.pause(1)
     first = decoded(utterance, "the first part")
     assert told(utterance).pause == 1
     utterance.push(silence(0.3))
-    utterance.push(loud(1.0))
+    utterance.push(np.full(SPEECH_RATE_HZ, 2_000, np.int16))
     request = needed(utterance)
     assert request.part == first.part + 1, "the answer to the pause is the text of the first part"
-    assert request.end - request.start < 200
+    sound = utterance.sound(request)
+    assert set(sound.tolist()) == {0, 2_000}, "nothing of the first part is decoded again"
+    assert np.count_nonzero(sound) == SPEECH_RATE_HZ, "all of the second part is decoded"
     utterance.heard(request, Recognized("the second", 0.9))
     assert told(utterance).text == "the first part the second"
+    utterance.push(silence(0.5))
+    utterance.end()
+    last = needed(utterance)
+    assert last.part == request.part
+    assert set(utterance.sound(last).tolist()) == {0, 2_000}, "nor is it decoded for the final text"
+    utterance.heard(last, Recognized("the second one", 0.9))
+    answer = told(utterance)
+    assert (answer.text, answer.final) == ("the first part the second one", True)

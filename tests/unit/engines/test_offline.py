@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import (
+    AIMessage,
+    HumanMessage,
+    ToolCall,
+)
 
+from tests.support.phrasings import BOTH, CLOCK, SUMS, TALK, TOKYO
 from tests.support.talk import MOMENT, Talk
-from tests.unit.engines.phrasings import BOTH, CLOCK, SUMS, TALK, TOKYO
+from voicebot.core.history import Message, Role
+from voicebot.engines.llm.offline import Offline
 from voicebot.engines.llm.offline.conversation import Conversation
 from voicebot.engines.llm.offline.talk import OFFER, SAID, UNKNOWN, WITHOUT_MODEL
 from voicebot.engines.llm.offline.topics import Topic
@@ -48,7 +57,9 @@ async def test_greets_according_to_the_hour(hour: int, greeting: str) -> None:
 
 
 async def test_repeats_the_greeting_that_the_user_said() -> None:
-    assert (await Talk().say("good evening")).startswith("Good evening!")
+    morning = MOMENT.replace(hour=9)
+    assert (await Talk(morning).say("good evening")).startswith("Good evening!")
+    assert (await Talk(morning).say("hello")).startswith("Good morning!")
 
 
 @pytest.mark.parametrize(
@@ -177,3 +188,39 @@ def test_only_the_end_of_a_long_text_and_of_a_long_history_is_read() -> None:
 
 async def test_the_end_of_a_very_long_text_is_answered() -> None:
     assert await Talk().say("blah " * 20_000 + "what is two plus two") == "Two plus two is four."
+
+
+async def test_the_offline_engine_uses_the_tools_through_the_graph() -> None:
+    talk = Talk()
+    assert await talk.say("what time is it in tokyo") == "It's ten thirty in the morning in Tokyo, on Thursday."
+    assert await talk.say("what is two plus two") == "Two plus two is four."
+
+
+async def test_the_offline_engine_asks_for_the_tools_before_it_answers() -> None:
+    message = await Offline(now=lambda: MOMENT).ainvoke("what time is it in tokyo and what is two plus two")
+    assert message.text == ""
+    assert message.tool_calls == [
+        ToolCall(name="clock", args={"place": "tokyo"}, id="0-0", type="tool_call"),
+        ToolCall(name="calculator", args={"expression": "2 + 2"}, id="1-0", type="tool_call"),
+    ]
+
+
+async def test_the_offline_engine_streams_word_by_word_and_lets_other_tasks_run_in_between() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(others())
+    wanted = asyncio.Event()
+    wanted.set()
+    pieces: list[str] = []
+    async with aclosing(Talk().agent.reply((Message(Role.USER, "tell me a story"),), wanted)) as stream:
+        async for token in stream:
+            pieces.append(token)
+    other.cancel()
+    assert all(re.fullmatch(r"\S+\s*", piece) for piece in pieces)
+    assert turns >= len(pieces)

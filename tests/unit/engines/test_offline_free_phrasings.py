@@ -9,8 +9,7 @@ from typing import assert_never
 import pytest
 from text_to_num import alpha2digit
 
-from tests.support.talk import Talk
-from tests.unit.engines.free_phrasings import (
+from tests.support.free_phrasings import (
     BEYOND_FIFTH,
     BEYOND_FIRST,
     BEYOND_FOURTH,
@@ -29,6 +28,7 @@ from tests.unit.engines.free_phrasings import (
     Phrase,
     Words,
 )
+from tests.support.talk import Talk
 from voicebot.engines.llm.offline import passages
 from voicebot.engines.llm.offline.talk import REFUSALS, SAID, UNKNOWN
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.phrasings import CLOCK, HERE, SUMS, TALK
 from tests.support.talk import Talk
-from tests.unit.engines.phrasings import CLOCK, HERE, SUMS, TALK
-from voicebot.core.history import Message, Role, heard, said
-from voicebot.engines.llm.messages import MODEL_AWAY_EXPLAINED, system_message, to_messages, tokens
+from voicebot.core.history import heard, said
 from voicebot.engines.llm.offline.passages import Kind, passages
 from voicebot.engines.llm.offline.talk import AWAY, BEYOND, SAID, STILL_BEYOND, UNKNOWN, WITHOUT_MODEL
 from voicebot.engines.llm.offline.topics import Topic
@@ -106,33 +105,3 @@ async def test_the_offline_engine_gives_its_usual_refusal_when_it_replaces_no_mo
 
 async def test_the_offline_engine_answers_a_repeated_sum_twice_when_it_replaces_no_model() -> None:
     assert await Talk().say("what is two plus two and what is 2 plus 2") == " ".join(["Two plus two is four."] * 2)
-
-
-# What the model is told when it is back --------------------------------------------------------------------------
-
-
-def system_prompt(*turns: str) -> str:
-    history = tuple(Message(Role.ASSISTANT if place % 2 else Role.USER, text) for place, text in enumerate(turns))
-    return to_messages(history, "Be brief.")[0].text
-
-
-@pytest.mark.parametrize("notice", [f"{AWAY} {HERE}", f"{AWAY} {BEYOND}", STILL_BEYOND, AWAY[:40]])
-def test_a_model_that_is_back_gets_an_explanation_of_the_outage_notice(notice: str) -> None:
-    prompt = system_prompt("what time is it", notice, "why is the sky blue")
-    assert prompt == f"{system_message('Be brief.').text}\n\n{MODEL_AWAY_EXPLAINED}"
-
-
-def test_a_history_without_an_outage_notice_gets_no_explanation() -> None:
-    assert MODEL_AWAY_EXPLAINED not in system_prompt("My language model is away", "Whose?", "Mine.")
-
-
-def test_the_explanation_counts_towards_the_token_limit_and_goes_when_the_notice_goes() -> None:
-    told = (Message(Role.USER, "what time is it"), Message(Role.ASSISTANT, AWAY))
-    later = tuple(Message(Role.USER, "word " * 40) for _ in range(6))
-    whole = to_messages((*told, *later), "Be brief.")
-    assert MODEL_AWAY_EXPLAINED in whole[0].text
-    most = tokens(whole) - 1
-    some = to_messages((*told, *later), "Be brief.", most)
-    assert tokens(some) <= most
-    few = to_messages((*told, *later), "Be brief.", 200)
-    assert MODEL_AWAY_EXPLAINED not in few[0].text

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.tools import ToolException
 
 from tests.support.talk import Talk
 from voicebot.engines.llm.offline.spoken import cardinal, spoken_number
 from voicebot.engines.llm.offline.sums import sums_in
+from voicebot.engines.llm.offline.talk import UNKNOWN
 from voicebot.engines.llm.offline.words import words_of
 from voicebot.tools.calculator import calculated
 
@@ -105,10 +108,18 @@ def test_text_with_no_sum_or_only_a_part_of_a_sum_is_left_unchanged(text: str) -
 PIECES = "( ) - + * / 2 3 0.5 to for the half of square root percent squared and a 3rd"
 
 
+def is_answerable(expression: str) -> bool:
+    """Whether the calculator gives a number, or a reason of mathematics why there is none."""
+    try:
+        return Decimal(calculated(expression)).is_finite()
+    except ToolException as error:
+        return re.search("Division by zero|no real number|too large|infinite", str(error)) is not None
+
+
 @given(st.lists(st.sampled_from(PIECES.split())))
-def test_every_sum_found_in_random_words_is_a_valid_expression(words: list[str]) -> None:
+def test_every_sum_found_in_random_words_has_a_value_or_a_mathematical_reason_for_none(words: list[str]) -> None:
     for found in sums_in(" ".join(words))[0]:
-        compile(found.expression, "sum", "eval")
+        assert is_answerable(found.expression), found.expression
 
 
 @pytest.mark.parametrize(
@@ -129,7 +140,7 @@ async def test_a_sum_can_continue_with_the_previous_result(said: str, answer: st
 async def test_a_sum_without_a_previous_result_makes_up_no_result() -> None:
     talk = Talk()
     await talk.say("what time is it in tokyo")
-    assert "is sixty" not in await talk.say("add five to that")
+    assert await talk.say("add five to that") == UNKNOWN[0]
 
 
 @pytest.mark.parametrize(

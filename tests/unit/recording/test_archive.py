@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import io
 import json
-import os
 import random
 import string
 import struct
 import time
-import wave
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,26 +18,19 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from tests.support.transcripts import TALK, transcript
 from voicebot import config
-from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
+from voicebot.core.audio import FRAME_SAMPLES
 from voicebot.core.events import TextTyped
 from voicebot.core.history import History, Message, Role
 from voicebot.core.state import State
 from voicebot.recording.archive import ImportFileError, pack, read, read_packed
 from voicebot.recording.documents import Transcript
 from voicebot.recording.journal import Entry, Journal
-from voicebot.recording.lane import RATE_HZ
 from voicebot.recording.recorder import Recordings, Take
-from voicebot.recording.tape import DITHER, Tape
 from voicebot.store.imports import unpack
 
 Json = dict[str, Any]
-
-TALK: History = (
-    Message(Role.USER, "tell me <b>a</b> story"),
-    Message(Role.ASSISTANT, "1. Once *upon* a time", interrupted=True),
-    Message(Role.USER, "¿qué? \u202e ok"),
-)
 
 
 def zipped(*entries: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> io.BytesIO:
@@ -52,11 +42,6 @@ def zipped(*entries: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> i
 
 
 USER = {"role": "user", "text": "hello"}
-
-
-def transcript(**changes: Any) -> bytes:
-    said = [{"role": "user", "text": "hello"}, {"role": "assistant", "text": "Hi.", "interrupted": True}]
-    return json.dumps({"format": "voicebot.transcript", "version": 1, "messages": said} | changes).encode()
 
 
 def taken(history: History, **settings: Any) -> io.BytesIO:
@@ -262,15 +247,24 @@ def test_the_worst_import_files_take_less_than_40_ms_of_processor_time(name: str
     assert min(computed_s) < 0.04
 
 
-def test_a_zip_with_a_false_directory_size_or_a_zip64_locator_is_refused() -> None:
+def with_directory_of_500_mb() -> bytes:
     content = bytearray(many(10).getvalue())
     content[-10:-6] = struct.pack("<L", 500_000_000)
-    with pytest.raises(ImportFileError, match="too many files"):
-        read(io.BytesIO(bytes(content)))
-    locator = b"PK\x06\x07" + bytes(16)
+    return bytes(content)
+
+
+def with_zip64_locator() -> bytes:
     whole = many(0).getvalue()
+    return whole[:-22] + b"PK\x06\x07" + bytes(16) + whole[-22:]
+
+
+@pytest.mark.parametrize("content", [with_directory_of_500_mb(), with_zip64_locator()], ids=["size", "zip64"])
+def test_a_zip_with_a_false_directory_size_or_a_zip64_locator_is_refused_before_its_directory_is_read(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_, **__: pytest.fail("the directory was read"))
     with pytest.raises(ImportFileError, match="too many files"):
-        read(io.BytesIO(whole[:-22] + locator + whole[-22:]))
+        read(io.BytesIO(content))
 
 
 def test_a_damaged_import_file_is_refused_or_still_gives_messages_with_text() -> None:
@@ -296,48 +290,3 @@ def test_a_damaged_import_file_is_refused_or_still_gives_messages_with_text() ->
         else:
             assert all(message.text for message in history)
     assert refused > 500
-
-
-# The sound ------------------------------------------------------------------------------------------------------------
-
-
-def test_the_recorded_sound_is_stereo_ends_at_its_limit_and_stores_silence_as_holes() -> None:
-    tape = Tape(60 * RATE_HZ)
-    loud = Audio(np.full(FRAME_SAMPLES, 4_000, np.int16), WIRE_RATE_HZ)
-    silent = Audio(np.zeros(FRAME_SAMPLES, np.int16), WIRE_RATE_HZ)
-    for number in range(70 * 50):
-        at = number * RATE_HZ // 50
-        tape.heard(loud if number >= 69 * 50 or number < 50 else silent, at + RATE_HZ // 50)
-        tape.played(loud if 50 <= number < 100 else silent, at)
-    sound = tape.sound()
-    assert tape.full
-    assert os.fstat(sound.left.fileno()).st_blocks * 512 <= 3 * RATE_HZ * 2
-    file = io.BytesIO(b"".join(sound.wav()))
-    sound.close()
-    tape.close()
-    with wave.open(file) as wav:
-        assert (wav.getnchannels(), wav.getsampwidth(), wav.getframerate()) == (2, 2, RATE_HZ)
-        assert wav.getnframes() == 60 * RATE_HZ
-        samples = np.frombuffer(wav.readframes(wav.getnframes()), "<i2").reshape(-1, 2)
-    second = samples.reshape(60, RATE_HZ, 2)
-    assert np.abs(second[0, 1_000:-1_000, 0] - 4_000).max() < 40
-    assert np.abs(second[0, : -RATE_HZ // 20, 1]).max() <= DITHER
-    assert np.abs(second[1, 1_000:-1_000, 1] - 4_000).max() < 40
-    assert np.abs(second[2:, :, 0]).max() <= DITHER
-
-
-async def test_ended_recordings_are_dropped_after_a_grace_period_or_when_there_are_too_many() -> None:
-    recordings = Recordings(config.load(max_sessions=2), grace_s=0.05)
-    ended = [recordings.new(State().history) for _ in range(3)]
-    for recorder in ended:
-        recorder.begin()
-        recorder.end()
-        recorder.end()
-    assert [recordings.find(each.name) is None for each in ended] == [True, False, False]
-    live = recordings.new(())
-    live.begin()
-    await asyncio.sleep(0.1)
-    assert [recordings.find(each.name) for each in ended] == [None, None, None]
-    assert recordings.find(live.name) is live
-    recordings.close()
-    assert live.take().sound is None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import wave
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -72,3 +74,13 @@ async def test_a_recording_cut_off_by_a_full_disk_can_still_be_exported(monkeypa
     file = io.BytesIO()
     pack(taken, file)
     recordings.close()
+    with zipfile.ZipFile(file) as archive:
+        assert archive.testzip() is None
+        told = json.loads(archive.read("transcript.json"))["sound"]
+        sound = io.BytesIO(archive.read("conversation.wav"))
+    with wave.open(sound) as wav:
+        samples = np.frombuffer(wav.readframes(wav.getnframes()), "<i2").reshape(-1, 2)
+    assert len(samples) == ROOM_BYTES // 2
+    assert np.abs(samples[1_000:-1_000, 1].astype(int) - 4_000).max() < 40
+    assert told["cut_off"] is True
+    assert told["duration_s"] == pytest.approx(len(samples) / RATE_HZ, abs=0.001)

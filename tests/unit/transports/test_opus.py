@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 from aiortc.codecs.opus import OpusEncoder
@@ -13,34 +11,13 @@ from av import AudioFrame
 from av.frame import Frame
 
 from tests.support import sounds
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from tests.support.opus_packets import frames_of, payloads_of, tone
+from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 from voicebot.transports.jitter_buffer import SoundRun
 from voicebot.transports.opus import MAX_CONCEALED_SAMPLES, VoiceDecoder, VoiceEncoder, samples_per_frame
 
 LOOK_AHEAD = 120
 """Samples by which what comes out is later: 2.5 ms."""
-
-
-def tone(frames: int) -> Samples:
-    """So many 20 ms frames of a steady tone."""
-    return sounds.tone(frames * FRAME_S).samples
-
-
-def frames_of(samples: Samples, *, channels: int = 1, size: int = FRAME_SAMPLES) -> list[AudioFrame]:
-    made = []
-    for position in range(0, len(samples), size):
-        piece = np.repeat(samples[position : position + size], channels)
-        frame = AudioFrame.from_ndarray(
-            piece.reshape(1, -1), format="s16", layout="mono" if channels == 1 else "stereo"
-        )
-        frame.sample_rate, frame.pts, frame.time_base = WIRE_RATE_HZ, position, Fraction(1, WIRE_RATE_HZ)
-        made.append(frame)
-    return made
-
-
-def payloads_of(samples: Samples, encoder: OpusEncoder | None = None, **shape: int) -> list[bytes]:
-    encoder = encoder or VoiceEncoder()
-    return [payload for frame in frames_of(samples, **shape) for payload in encoder.encode(frame)[0]]
 
 
 def run(payloads: dict[int, bytes]) -> SoundRun:
@@ -54,8 +31,9 @@ def run(payloads: dict[int, bytes]) -> SoundRun:
 
 
 def sound(frames: list[Frame]) -> Audio:
-    assert all(isinstance(frame, AudioFrame) and frame.layout.nb_channels == 1 for frame in frames)
-    return Audio(np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames]), WIRE_RATE_HZ)  # type: ignore[attr-defined]
+    mono = [frame for frame in frames if isinstance(frame, AudioFrame) and frame.layout.nb_channels == 1]
+    assert len(mono) == len(frames)
+    return Audio(np.concatenate([frame.to_ndarray().reshape(-1) for frame in mono]), WIRE_RATE_HZ)
 
 
 def pitch_hz(audio: Audio) -> float:

@@ -33,9 +33,19 @@ async def test_the_rendered_page_loads_nothing_from_other_hosts(blocks: gr.Block
     assert [tag for tag in tags if re.search(r"""(?:src|href)=["']?(?:https?:)?//""", tag)] == []
 
 
-def test_tags_that_load_local_files_stay_and_the_manifest_link_is_removed() -> None:
-    html = '<script src="./a.js"></script><link rel="stylesheet" href="./a.css"><meta content="https://x.y" />'
-    assert without_foreign_tags(html + '<link rel="manifest" href="/manifest.json" />') == html
+@pytest.mark.parametrize(
+    "removed",
+    [
+        '<link rel="manifest" href="/manifest.json" />',
+        '<link rel="stylesheet" href="https://fonts.example/a.css">',
+        '<link rel="preconnect" href="http://fonts.example" crossorigin="anonymous" />',
+        '<script src="https://cdn.example/a.js"></script>',
+        '<script async src="https://cdn.example/a.js" integrity="x">\n</script>',
+    ],
+)
+def test_tags_that_load_files_of_other_hosts_and_the_manifest_link_are_removed_and_others_stay(removed: str) -> None:
+    script, others = '<script src="./a.js"></script>', '<link href="./a.css"><meta content="https://x.y" />'
+    assert without_foreign_tags(script + removed + others) == script + others
 
 
 def test_the_styles_and_scripts_in_the_page_head_load_no_other_files() -> None:

@@ -253,11 +253,6 @@ def test_an_answered_turn_is_compared_with_the_latency_budget() -> None:
     }
 
 
-def test_the_first_frame_is_the_last_step_of_an_answered_turn() -> None:
-    for turn in (ANSWERED, EAGER):
-        assert panel.turn_view(turn)[-1]["name"] == "first frame" == panel.STEPS[-1].name
-
-
 def test_a_turn_under_way_shows_only_the_steps_done_so_far() -> None:
     turn = Turn(speech_ended_s=1.0, turn_ended_s=1.5, transcript_s=1.7)
     assert [step["name"] for step in panel.turn_view(turn)] == ["end of turn", "final text"]

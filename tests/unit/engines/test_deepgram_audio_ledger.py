@@ -188,12 +188,15 @@ def test_words_after_an_answered_pause_are_asked_for_at_the_end() -> None:
     assert final(utterance) == "1 2"
 
 
-def test_an_utterance_of_silence_has_an_empty_final_text_at_once() -> None:
+def test_an_utterance_of_silence_has_an_empty_final_text_at_once_and_needs_no_question() -> None:
     ledger = AudioLedger()
     utterance = ledger.begin()
     utterance.hear(quiet(0.5))
+    utterance.pause(1)
+    assert told(utterance) == Transcript("", final=False, pause=1)
     utterance.end()
     assert told(utterance) == Transcript("", final=True)
+    assert send(ledger, Recogniser()) == []
 
 
 def test_a_reconnect_sends_sound_without_final_words_again_and_doubles_no_word() -> None:

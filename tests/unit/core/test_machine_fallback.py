@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.core.test_machine import Session
+from tests.support.machine_session import Session
 from voicebot.core.events import (
     EngineServed,
     InterruptPressed,

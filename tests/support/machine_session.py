@@ -1,0 +1,88 @@
+"""A session of the state machine that a test drives input by input."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from voicebot.core.events import (
+    AudioReceived,
+    Command,
+    FinalTranscript,
+    Input,
+    PlaybackStarted,
+    SentenceReady,
+    SentenceSynthesized,
+    SpeechEnded,
+    SpeechStarted,
+    StartTimer,
+    TextEnded,
+    TimedOut,
+    Timer,
+    TokenReceived,
+)
+from voicebot.core.history import Message, Role
+from voicebot.core.machine import step
+from voicebot.core.state import Rules, State
+
+
+def user(text: str) -> Message:
+    return Message(Role.USER, text)
+
+
+def bot(text: str, *, interrupted: bool = False) -> Message:
+    return Message(Role.ASSISTANT, text, interrupted)
+
+
+class Session:
+    """Drives the machine; the clock goes on by 10 ms with every input."""
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self.state = State(rules=rules or Rules(eager_replies=False))
+        self.now_s = 0.0
+
+        self.started: dict[Timer, StartTimer] = {}
+        """The newest timer of each kind."""
+
+    def post(self, *inputs: Input) -> list[Command]:
+        """The commands of all the inputs together."""
+        commands: list[Command] = []
+        for each in inputs:
+            self.now_s += 0.01
+            self.state, given = step(self.state, each, self.now_s)
+            self.started |= {command.timer: command for command in given if isinstance(command, StartTimer)}
+            commands += given
+        return commands
+
+    def time_out(self, timer: Timer) -> list[Command]:
+        return self.post(TimedOut(timer, dict(self.state.timers)[timer]))
+
+    def ask(self, text: str = "tell me a story") -> list[Command]:
+        """The user says something, start to end, and the debounce passes."""
+        number = self.state.last_utterance + 1
+        self.post(SpeechStarted(number), SpeechEnded(number), FinalTranscript(number, text))
+        return self.time_out(Timer.DEBOUNCE)
+
+    def answer(self, *sentences: str) -> None:
+        """The reply is made whole, and its first sample plays."""
+        self.answer_quietly(*sentences)
+        self.play()
+
+    def answer_quietly(self, *sentences: str) -> None:
+        """The reply is made whole, and nothing of it plays."""
+        reply = self.state.last_reply
+        self.post(TokenReceived(reply))
+        for index, text in enumerate(sentences):
+            self.post(SentenceReady(reply, index, text), AudioReceived(reply, index), SentenceSynthesized(reply, index))
+        self.post(TextEnded(reply))
+
+    def play(self) -> None:
+        self.post(PlaybackStarted(self.state.last_reply))
+
+
+def speaking(*sentences: str, streams: bool = False) -> Session:
+    """A session in which the bot has just begun to say these sentences. `streams`: the recogniser shows partials."""
+    session = Session()
+    session.state = replace(session.state, streams=streams)
+    session.ask()
+    session.answer(*(sentences or ("Once upon a time there was a cat.", "It lived on a ship.")))
+    return session

@@ -1,0 +1,309 @@
+"""The state machine with what surrounds it, for scripts made by chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+
+from voicebot.core.choices import Choices, InterruptedHistory, Sensitivity
+from voicebot.core.events import (
+    ApplyChoices,
+    AudioReceived,
+    CancelReply,
+    ChoicesMade,
+    ConversationCleared,
+    EndSession,
+    FinalTranscript,
+    Input,
+    InterruptPressed,
+    PartialTranscript,
+    PausePlayback,
+    PlaybackFinished,
+    PlaybackStarted,
+    ReplyEnded,
+    ReplyRefused,
+    ResumePlayback,
+    RulingDisputed,
+    SentencePlayed,
+    SentenceReady,
+    SentenceSynthesized,
+    SessionStarted,
+    SpeechCleared,
+    SpeechContinued,
+    SpeechEnded,
+    SpeechPaused,
+    SpeechStarted,
+    SpeechSuspected,
+    StartReply,
+    StartTimer,
+    StopTimer,
+    TextEnded,
+    TextTyped,
+    TimedOut,
+    Timer,
+    TokenReceived,
+    WordsHeard,
+    WordsTakenBack,
+)
+from voicebot.core.history import Role, first_words
+from voicebot.core.machine import step
+from voicebot.core.state import Phase, Presence, Rules, State
+
+WORDS = st.sampled_from(
+    ["", "uh-huh", "okay", "stop", "what time is it", "yes", "book it", "tell me a joke", "hm okay"]
+)
+
+
+NUMBERS = st.integers(0, 6)
+
+
+CHOICES = st.builds(
+    Choices,
+    language=st.sampled_from(["en", "de"]),
+    sensitivity=st.sampled_from(Sensitivity),
+    interrupted_history=st.sampled_from(InterruptedHistory),
+)
+
+
+ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
+    st.builds(SessionStarted),
+    st.builds(SpeechSuspected),
+    st.builds(SpeechCleared),
+    st.builds(SpeechStarted, NUMBERS),
+    st.builds(SpeechPaused, NUMBERS, st.integers(0, 3)),
+    st.builds(SpeechContinued, NUMBERS),
+    st.builds(SpeechEnded, NUMBERS),
+    st.builds(PartialTranscript, NUMBERS, WORDS, st.none() | st.integers(0, 3)),
+    st.builds(FinalTranscript, NUMBERS, WORDS, st.none() | st.just("it failed")),
+    st.builds(TextTyped, WORDS),
+    st.builds(InterruptPressed),
+    st.builds(ConversationCleared),
+    st.builds(RulingDisputed, NUMBERS, st.booleans()),
+    st.builds(ChoicesMade, CHOICES),
+    st.builds(ReplyRefused, NUMBERS, st.just("no more today")),
+    st.builds(TokenReceived, NUMBERS),
+    st.builds(SentenceReady, NUMBERS, st.integers(0, 3), st.sampled_from(["One two three.", "Shall I?", "Four."])),
+    st.builds(TextEnded, NUMBERS, st.none() | st.just("it failed")),
+    st.builds(AudioReceived, NUMBERS, st.integers(0, 3)),
+    st.builds(SentenceSynthesized, NUMBERS, st.integers(0, 3)),
+    st.builds(PlaybackStarted, NUMBERS),
+    st.builds(WordsHeard, NUMBERS, st.integers(0, 3), st.integers(0, 4)),
+    st.builds(WordsTakenBack, NUMBERS, st.integers(0, 3), st.integers(0, 4)),
+    st.builds(SentencePlayed, NUMBERS, st.integers(0, 3)),
+    st.builds(PlaybackFinished, NUMBERS),
+    st.builds(ReplyEnded, NUMBERS, st.none() | st.just("it failed")),
+    st.builds(TimedOut, st.sampled_from(Timer), st.integers(0, 30)),
+)
+"""Any input with any number: mostly late, repeated or never meant."""
+
+
+PLAUSIBLE = st.sampled_from(
+    (
+        *(
+            "suspect",
+            "clear suspicion",
+            "start",
+            "pause",
+            "settle",
+            "continue",
+            "end",
+            "partial",
+            "final",
+            "type",
+            "interrupt",
+            "clear",
+            "timer",
+            "refuse",
+            "token",
+            "sentence",
+            "sound",
+        ),
+        *("synthesized", "text ended", "play", "words", "played", "finished", "ended"),
+    )
+)
+"""What would happen next in a real session; `World` makes the input that fits."""
+
+
+@dataclass
+class World:
+    """The machine with what surrounds it: obeys its commands, and checks each of them."""
+
+    state: State = field(default_factory=State)
+    now_s: float = 0.0
+    timers: dict[Timer, int] = field(default_factory=dict)
+    paused: bool = False
+    sentences: dict[int, list[str]] = field(default_factory=dict)
+    heard: dict[int, list[int]] = field(default_factory=dict)
+    cancelled: set[int] = field(default_factory=set)
+
+    def post(self, input: Input) -> None:
+        before = self.state
+        self._note(before, input)
+        self.now_s += 0.005
+        self.state, commands = step(before, input, self.now_s)
+        for command in commands:
+            match command:
+                case StartReply(reply, history, text):
+                    assert before.reply is None or isinstance(input, ReplyEnded), "two replies at once"
+                    assert reply == before.last_reply + 1
+                    assert text or history[-1].role is Role.USER
+                    self.paused = False
+                case CancelReply(reply):
+                    assert before.live is not None
+                    assert reply == before.live.number, "a reply that is not the live one"
+                    assert reply not in self.cancelled, "cancelled twice"
+                    self.cancelled.add(reply)
+                    self.paused = False
+                case PausePlayback(reply):
+                    assert reply == (self.state.live and self.state.live.number)
+                    assert not self.paused
+                    self.paused = True
+                case ResumePlayback(reply):
+                    assert reply == (self.state.live and self.state.live.number)
+                    assert self.paused
+                    self.paused = False
+                case StartTimer(timer, token, _):
+                    self.timers[timer] = token
+                case StopTimer(timer):
+                    self.timers.pop(timer, None)
+                case ApplyChoices(choices):
+                    assert before.reply is None or isinstance(input, ReplyEnded), "in the middle of a reply"
+                    assert self.state.choices == choices != before.choices
+                case EndSession():
+                    assert self.state.is_idle, "ended in the middle of something"
+                    assert before.presence is Presence.LEFT or self.state.refused, "no goodbye"
+                case _:
+                    pass
+        self._check()
+
+    def _note(self, state: State, input: Input) -> None:
+        """What a listener who hears it all would know."""
+        match input:
+            case SentenceReady(reply, index, text) if state.reply and reply == state.reply.number:
+                if index == len(self.sentences.setdefault(reply, [])):
+                    self.sentences[reply].append(text)
+            case WordsHeard(reply, index, words) if state.reply and reply == state.reply.number:
+                self.heard.setdefault(reply, [0] * 50)[index] = max(words, self.heard.get(reply, [0] * 50)[index])
+            case SentencePlayed(reply, index) if state.reply and reply == state.reply.number:
+                self.heard.setdefault(reply, [0] * 50)[index] = 1000
+            case TimedOut(timer, token) if self.timers.get(timer) == token:
+                del self.timers[timer]
+            case _:
+                pass
+
+    def _check(self) -> None:
+        state = self.state
+        assert dict(state.timers) == self.timers
+        assert state.is_idle == (state.phase is Phase.IDLE)
+        live = state.live
+        if live is not None:
+            assert live.paused == self.paused
+        waits = bool(state.rules.idle_timeout_s) and state.is_idle and state.presence is not Presence.GONE
+        assert (Timer.IDLE in self.timers) == waits, "an idle session nobody minds, or one that is not idle"
+        if state.phase in (Phase.PAUSED, Phase.HELD):
+            assert Timer.DECISION in self.timers, "paused without a deadline"
+        if state.utterances:
+            assert Timer.SPEECH in self.timers or Timer.TRANSCRIPT in self.timers, "deaf with no timer"
+        if state.pending and not state.utterances and state.reply is None:
+            assert Timer.DEBOUNCE in self.timers, "words that nobody answers"
+        for message in state.history:
+            if message.role is Role.ASSISTANT:
+                assert self.was_heard(message.text), f"nobody heard {message.text!r}"
+
+    def was_heard(self, text: str) -> bool:
+        for reply, sentences in self.sentences.items():
+            heard = self.heard.get(reply, [0] * 50)
+            whole = " ".join(first_words(sentence, heard[index]) for index, sentence in enumerate(sentences))
+            if " ".join(whole.split()).startswith(text):
+                return True
+        return False
+
+    def happen(self, what: str, text: str, pick: int) -> None:
+        """The next thing of this kind that could really come, if any could."""
+        state = self.state
+        number = state.last_utterance
+        reply = state.reply.number if state.reply else state.last_reply
+        known = len(state.reply.sentences) if state.reply else 0
+        played = state.reply.played if state.reply else 0
+        made = state.reply.synthesized if state.reply else 0
+        match what:
+            case "suspect":
+                self.post(SpeechSuspected())
+            case "clear suspicion":
+                self.post(SpeechCleared())
+            case "start":
+                self.post(SpeechStarted(number + 1))
+            case "pause":
+                self.post(SpeechPaused(number, 1 + max((each.last_pause for each in state.utterances), default=0)))
+            case "settle" if state.utterances:
+                self.post(PartialTranscript(number, text, pause=state.utterances[-1].last_pause))
+            case "continue":
+                self.post(SpeechContinued(number))
+            case "end":
+                self.post(SpeechEnded(number))
+            case "partial":
+                self.post(PartialTranscript(number, text))
+            case "final":
+                self.post(FinalTranscript(number, text))
+            case "type":
+                self.post(TextTyped(text))
+            case "interrupt":
+                self.post(InterruptPressed())
+            case "clear":
+                self.post(ConversationCleared())
+            case "timer" if self.timers:
+                timer = sorted(self.timers)[pick % len(self.timers)]
+                self.post(TimedOut(timer, self.timers[timer]))
+            case "refuse" if not known:
+                self.post(ReplyRefused(reply, "no more today"))
+            case "token":
+                self.post(TokenReceived(reply))
+            case "sentence":
+                self.post(SentenceReady(reply, known, "One two three."))
+            case "sound":
+                self.post(AudioReceived(reply, made))
+            case "synthesized":
+                self.post(SentenceSynthesized(reply, made))
+            case "text ended":
+                self.post(TextEnded(reply))
+            case "play" if known:
+                self.post(PlaybackStarted(reply))
+            case "words" if known > played and not self.paused:
+                self.post(WordsHeard(reply, played, 1 + pick % 3))
+            case "played" if known > played and not self.paused:
+                self.post(SentencePlayed(reply, played))
+            case "finished" if known == played:
+                self.post(PlaybackFinished(reply))
+            case "ended" if state.reply and (state.reply.cancelled or state.reply.finished):
+                self.post(ReplyEnded(reply))
+            case _:
+                pass
+
+    def calm_down(self) -> None:
+        """The user goes silent and the engines do only what they must: run timers out and end replies."""
+        for _ in range(50):
+            if self.state.is_idle and not self.timers:
+                return
+            if self.state.reply and not self.paused:
+                self.post(ReplyEnded(self.state.reply.number))
+            for timer in sorted(self.timers):
+                if timer in self.timers:
+                    self.post(TimedOut(timer, self.timers[timer]))
+        raise AssertionError(f"stuck in {self.state}")
+
+    def leave(self) -> None:
+        """The user is gone: the session ends by itself, if it may."""
+        self.calm_down()
+        ends = bool(self.state.rules.idle_timeout_s or self.state.refused)
+        assert self.state.presence is (Presence.GONE if ends else Presence.THERE)
+
+
+RULES = st.sampled_from(
+    [
+        Rules(),
+        Rules(eager_replies=False),
+        Rules(interrupted_history=InterruptedHistory.MERGE, language="fr"),
+        Rules(idle_timeout_s=0.05),
+    ]
+)

@@ -1,0 +1,91 @@
+"""A running orchestrator with scripted engines, whose clock does not wait for the sound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
+from tests.support.signal import Signal
+from voicebot import config
+from voicebot.core.audio import FRAME_S, Audio
+from voicebot.core.events import EndSession
+from voicebot.core.state import State
+from voicebot.engines.base import EngineError
+from voicebot.orchestrator import Orchestrator
+
+PATIENCE_S = 15.0
+"""For what takes milliseconds on a machine that has the time."""
+
+
+class Session:
+    """A running orchestrator whose player is listened to by a clock that does not wait."""
+
+    def __init__(self, stt: ScriptedStt, agent: ScriptedAgent, tts: ToneTts, **options: Any) -> None:
+        self.states: list[State] = []
+        self._changed = Signal()
+        settings = config.load(decision_timeout_ms=200, transcript_timeout_ms=1_000, **options)
+        self.ended: list[EndSession] = []
+        self.bot = Orchestrator(scripted(stt, agent, tts), settings, self._observe, self.ended.append)
+        self.agent, self.tts, self.stt = agent, tts, stt
+        self.playing = asyncio.Event()
+        self.playing.set()
+
+    def _observe(self, state: State) -> None:
+        self.states.append(state)
+        self._changed.notify()
+
+    async def until(self, condition: Callable[[State], object], what: str = "state") -> State:
+        try:
+            await self._changed.until(lambda: True if condition(self.bot.state) else None, PATIENCE_S, what)
+        except TimeoutError as error:
+            error.add_note(str(self.bot.state))
+            raise
+        return self.bot.state
+
+    def say(self, duration_s: float = 0.4) -> None:
+        """The user says something and falls silent."""
+        for audio in (loud(duration_s), Audio.silence(0.6, 48_000)):
+            self.bot.ears.hear(audio)
+
+    async def play(self) -> None:
+        while True:
+            await self.playing.wait()
+            self.bot.next_frame()
+            await asyncio.sleep(FRAME_S / 10)
+
+    @property
+    def history(self) -> list[str]:
+        return [message.text for message in self.bot.state.history]
+
+
+@asynccontextmanager
+async def running(
+    *,
+    hears: Sequence[Sequence[str | AtPause | EngineError]] = (),
+    thinks: Sequence[Sequence[str | asyncio.Event | Exception]] = (),
+    tts: ToneTts | None = None,
+    engines: tuple[ScriptedStt, ScriptedAgent, ToneTts] | None = None,
+    **options: Any,
+) -> AsyncIterator[Session]:
+    before = asyncio.all_tasks()
+    usual = ScriptedStt(scripts=list(hears)), ScriptedAgent(scripts=list(thinks)), tts or ToneTts()
+    session = Session(*(engines or usual), **options)
+    run = asyncio.create_task(session.bot.run())
+    clock = asyncio.create_task(session.play())
+    try:
+        yield session
+        assert not run.done(), "the session must live on"
+    finally:
+        for task in (run, clock):
+            task.cancel()
+        await asyncio.wait({run, clock})
+    assert asyncio.all_tasks() == before, "a session leaves no task behind"
+    assert session.stt.scripts == []
+    assert session.agent.scripts == []
+
+
+def idle(state: State) -> bool:
+    return state.is_idle and bool(state.history)

@@ -1,0 +1,19 @@
+"""A short conversation, and the transcript of one as a file that can be imported."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from voicebot.core.history import History, Message, Role
+
+TALK: History = (
+    Message(Role.USER, "tell me <b>a</b> story"),
+    Message(Role.ASSISTANT, "1. Once *upon* a time", interrupted=True),
+    Message(Role.USER, "¿qué? \u202e ok"),
+)
+
+
+def transcript(**changes: Any) -> bytes:
+    said = [{"role": "user", "text": "hello"}, {"role": "assistant", "text": "Hi.", "interrupted": True}]
+    return json.dumps({"format": "voicebot.transcript", "version": 1, "messages": said} | changes).encode()
