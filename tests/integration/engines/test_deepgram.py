@@ -20,10 +20,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.integration.engines.deepgram_talk import answer, final, heard, sound, talking, utterance, words
 from tests.simulators.deepgram import KEY, DeepgramSimulator, ScriptedEar, Setting
+from tests.support.deepgram_talk import answer, final, heard, sound, talking, utterance, words
 from voicebot.core.audio import Audio
-from voicebot.engines.base import EngineError, Pause, SpeechToText, Transcript
+from voicebot.engines.base import EngineError, Pause, Transcript
 from voicebot.engines.stt.deepgram import Deepgram, DeepgramRest
 from voicebot.engines.stt.deepgram.websocket import tls
 
@@ -318,19 +318,3 @@ async def test_the_answer_to_a_pause_leaves_out_words_timed_after_the_pause() ->
         told = await heard(transcriber, sound(0.3, "the the the the the", 0.3, Pause(1), 0.2, "the the the", 0.2))
     assert {each.pause: each.text for each in told}[1] == "hello there"
     assert told[-1].text == "hello there friend"
-
-
-@pytest.mark.parametrize(
-    ("model", "has", "lacks"),
-    [
-        ("nova-3", {"en", "es", "de", "fr", "hi", "ja"}, {"xx"}),
-        ("nova-2", {"en", "zh", "th"}, {"he", "xx"}),
-        ("nova-3-medical", {"en"}, {"es"}),
-        ("flux-general-en", {"en"}, {"es"}),
-        ("flux-general-multi", {"en", "nl", "hi"}, {"sv"}),
-    ],
-)
-def test_each_model_reports_the_languages_it_supports(model: str, has: set[str], lacks: set[str]) -> None:
-    engine: SpeechToText = Deepgram(KEY, model=model)
-    assert has <= engine.languages
-    assert not lacks & engine.languages

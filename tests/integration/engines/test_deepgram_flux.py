@@ -8,10 +8,10 @@ from random import Random
 
 import pytest
 
-from tests.integration.engines.deepgram_talk import click, final, heard, kills, sound, speech, talking, utterance
 from tests.simulators.deepgram import KEY, DeepgramSimulator, Disturbance, Setting
 from tests.simulators.faults import Fault as Trouble
 from tests.simulators.faults import Planned
+from tests.support.deepgram_talk import click, final, heard, kills, sound, speech, talking, utterance
 from voicebot.engines.base import EngineError, Fault, Pause, Transcript
 from voicebot.engines.stt.deepgram import Deepgram
 

@@ -21,7 +21,7 @@ from tests.simulators.elevenlabs import KEY, ElevenLabsSimulator
 from tests.simulators.faults import Fault as Wrong
 from tests.simulators.faults import Planned
 from tests.simulators.voices import espeak_of, tone_of
-from tests.unit.engines.sentences import TEXT, failure, outcome, said
+from tests.support.cloud_voice import TEXT, failure, outcome, said
 from voicebot.core.audio import Audio
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.tts.elevenlabs import ElevenLabs
@@ -289,17 +289,6 @@ async def test_the_request_uses_the_chosen_voice_and_the_path_of_the_base_url(se
     await failure(engine)
     assert service.requests[0].target.startswith("/gateway/v1/text-to-speech/My%2FVoice%3F/stream?")
     await engine.close()
-
-
-def test_each_model_reports_the_languages_it_supports() -> None:
-    flash = ElevenLabs(KEY).languages
-    assert {"en", "es", "hi", "de", "fr", "hu"} <= flash
-    assert "fa" not in flash
-    assert "hu" not in ElevenLabs(KEY, model="eleven_multilingual_v2").languages
-    assert ElevenLabs(KEY, model="eleven_flash_v2").languages == {"en"}
-    assert "fa" in ElevenLabs(KEY, model="eleven_v3").languages
-    assert len(flash) == 31
-    assert len(ElevenLabs(KEY, model="eleven_v3").languages) == 72
 
 
 async def test_start_and_close_may_each_be_called_twice(service: ElevenLabsSimulator) -> None:

@@ -1,3 +1,5 @@
+"""espeak-ng in its worker processes: sound, the starts of its words, and workers that hang."""
+
 from __future__ import annotations
 
 import asyncio
@@ -11,7 +13,7 @@ import pytest
 
 from voicebot.core.audio import Audio
 from voicebot.engines.base import EngineError, Fault, WordStarts
-from voicebot.engines.tts.espeak import Espeak, word_starts
+from voicebot.engines.tts.espeak import Espeak
 from voicebot.engines.worker.frames import Kind, Message
 from voicebot.engines.worker.process import Worker
 
@@ -106,26 +108,6 @@ async def test_text_without_words_has_no_word_starts(espeak: Espeak) -> None:
     assert [await starts_of(espeak, text) for text in ("", " ", "...", "\x00")] == [None] * 4
 
 
-def test_a_number_spoken_as_several_words_has_one_start() -> None:
-    told = word_starts("In 1984 we", [(0, 0.0), (3, 0.2), (4, 0.5), (4, 0.9), (8, 1.4)], 2.0)
-    assert told == WordStarts((0.0, 0.2, 1.4))
-
-
-def test_an_unmarked_word_starts_between_its_neighbours_and_punctuation_with_the_next() -> None:
-    told = word_starts("one of the – men !", [(0, 0.0), (4, 0.3), (13, 0.8)], 1.3)
-    assert told is not None
-    assert told.starts_s == pytest.approx((0.0, 0.3, 0.5, 0.8, 0.8, 1.3))
-
-
-@pytest.mark.parametrize(
-    "marks",
-    [[], [(0, 0.0)], [(4, 0.0), (0, 0.2), (8, 0.4)], [(0, 0.4), (4, 0.2), (8, 0.5)], [(0, 0.0), (4, 0.2), (8, 9.0)]],
-    ids=["none", "too few", "words out of order", "times out of order", "past the end"],
-)
-def test_marks_that_do_not_fit_the_text_give_no_word_starts(marks: list[tuple[int, float]]) -> None:
-    assert word_starts("one two six", marks, 1.0) is None
-
-
 async def test_closing_the_audio_stream_frees_the_worker(espeak: Espeak) -> None:
     for _ in range(6):
         async with aclosing(espeak.synthesize(STORY)) as pieces:
@@ -151,10 +133,6 @@ async def test_an_unknown_voice_raises_an_error_that_names_it() -> None:
     with pytest.raises(EngineError, match=r"espeak: .*no voice 'klingonese'"):
         await engine.start()
     await engine.close()
-
-
-def test_the_languages_include_english_spanish_hindi_german_and_french() -> None:
-    assert {"en", "es", "hi", "de", "fr"} <= Espeak().languages
 
 
 def espeak_workers() -> list[psutil.Process]:

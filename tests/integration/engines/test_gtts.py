@@ -20,7 +20,7 @@ from tests.simulators.faults import Fault as Wrong
 from tests.simulators.faults import Faults, Planned
 from tests.simulators.gtts import GttsSimulator, Spoken, encoded
 from tests.simulators.voices import TONE_HZ, tone_of
-from tests.unit.engines.sentences import TEXT, failure, outcome, said
+from tests.support.cloud_voice import TEXT, failure, outcome, said
 from voicebot.core.audio import Audio
 from voicebot.engines.base import EngineError, Fault, Manner
 from voicebot.engines.tts.gtts import Gtts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -13,116 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.fake_engine import HANG, HELLO, QUICK, Fake, failure
 from voicebot.core.audio import Audio
-from voicebot.core.history import History, Message, Role
+from voicebot.core.history import History
 from voicebot.engines.base import EngineError, Fault, Manner, Pause, Resumed, Served, Transcript, WordStarts
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
-
-HELLO: History = (Message(Role.USER, "hello"),)
-QUICK = FallbackRules(retries=0, first_output_s=0.2, probe_s=0.2, rest_s=0.1)
-HANG = "hang"
-
-Script = list[str | EngineError]
-
-
-def failure(name: str, fault: Fault = Fault.SERVER, **more: Any) -> EngineError:
-    return EngineError(name, "it broke", fault=fault, **more)
-
-
-@dataclass
-class Fake:
-    """Each piece of work gets the next script: outputs, an error to raise, or HANG; the last one goes on for ever."""
-
-    name: str
-    scripts: list[Script]
-    languages: frozenset[str] = frozenset({"en"})
-    cannot_start: EngineError | None = None
-    unwell: EngineError | str | None = None
-    """What a probe finds."""
-    asked: int = 0
-    probes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
-    open: int = 0
-    heard: list[list[Audio | Pause]] = field(default_factory=list)
-    sessions: int = 0
-    told: dict[str, Any] = field(default_factory=dict)
-    """The keyword arguments that the agent was given with the last reply."""
-
-    async def start(self) -> None:
-        if self.cannot_start is not None:
-            raise self.cannot_start
-
-    async def close(self) -> None: ...
-
-    async def probe(self) -> None:
-        self.probes.release()
-        if self.unwell == HANG:
-            await asyncio.Event().wait()
-        if isinstance(self.unwell, EngineError):
-            raise self.unwell
-
-    def _next(self) -> Script:
-        self.asked += 1
-        return self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
-
-    async def _play(self, script: Script) -> AsyncGenerator[str]:
-        self.open += 1
-        try:
-            for step in script:
-                if isinstance(step, EngineError):
-                    raise step
-                if step == HANG:
-                    await asyncio.Event().wait()
-                yield step
-        finally:
-            self.open -= 1
-
-    async def reply(
-        self, history: History, wanted: asyncio.Event, hold: Any = None, **told: Any
-    ) -> AsyncGenerator[str]:
-        self.told = told
-        async for text in self._play(self._next()):
-            yield text
-
-    async def synthesize(self, text: str) -> AsyncGenerator[Audio]:
-        async for _ in self._play(self._next()):
-            yield Audio(np.zeros(160, np.int16), 16_000)
-
-    # Speech to text
-
-    bytes_sent: int = 0
-
-    @asynccontextmanager
-    async def session(self) -> AsyncIterator[Fake]:
-        self.sessions += 1
-        try:
-            yield self
-        finally:
-            self.sessions -= 1
-
-    async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
-        script = self._next()
-        heard: list[Audio | Pause] = []
-        self.heard.append(heard)
-        *partials, last = script
-        self.open += 1
-        try:
-            async for item in audio:
-                heard.append(item)
-                if isinstance(item, Audio):
-                    self.bytes_sent += item.samples.nbytes
-                if partials:
-                    step = partials.pop(0)
-                    if isinstance(step, EngineError):
-                        raise step
-                    yield Transcript(step, final=False)
-            if isinstance(last, EngineError):
-                raise last
-            if last == HANG:
-                await asyncio.Event().wait()
-            yield Transcript(last, final=True)
-        finally:
-            self.open -= 1
 
 
 async def answer(chain: AgentChain) -> list[str | Served]:

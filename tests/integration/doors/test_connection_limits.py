@@ -24,7 +24,7 @@ from tests.support.unsignalled import UnsignalledBounded
 from voicebot import limits, server
 from voicebot.doors.refusal import Reason
 from voicebot.http_server import ConnectionRules
-from voicebot.places import Places, places_for
+from voicebot.places import Places
 from voicebot.port import bind
 
 GET = b"GET /health HTTP/1.1\r\nHost: bot\r\n\r\n"
@@ -407,17 +407,6 @@ async def test_running_out_of_files_is_logged_at_most_once_without_a_traceback(
     told = [each for each in caplog.records if each.levelno >= logging.ERROR]
     assert len(told) <= 1
     assert all("ulimit" in each.getMessage() and each.exc_info is None for each in told)
-
-
-def test_the_connection_limit_leaves_open_files_for_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, int]] = []
-    for soft, hard, sessions, most in ((256, 256, 8, 96), (256, 4_096, 8, 1_000), (256, 256, 1_000, 64)):
-        monkeypatch.setattr("resource.getrlimit", lambda _, pair=(soft, hard): pair)
-        monkeypatch.setattr("resource.setrlimit", lambda _, pair: asked.append(pair))
-        places = places_for(sessions, 0)
-        assert (places.most, places.most_each) == (most, most // 2)
-        assert places_for(sessions, 1).most_each == most, "behind a proxy all come from its address"
-    assert asked == [(4_096, 4_096)] * 2
 
 
 async def test_an_httpx_client_with_keep_alive_is_served_and_holds_one_connection() -> None:
