@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import random
+import socket
 import subprocess
 import sys
 import time
@@ -188,10 +189,12 @@ async def test_a_trickling_download_times_out(tmp_path: Path) -> None:
         assert len(host.requests) == QUICK.tries
 
 
-async def test_a_refused_connection_is_reported_as_no_connection(host: FileHost, tmp_path: Path) -> None:
-    file = RemoteFile("http://127.0.0.1:9/voice", 10, "0" * 64)  # nobody listens at the discard port
-    with pytest.raises(DownloadError, match=r"^no connection$"):
-        await fetch(file, tmp_path / "voice", lambda _: None, QUICK)
+async def test_a_refused_connection_is_reported_as_no_connection(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else can
+        file = RemoteFile(f"http://127.0.0.1:{unused.getsockname()[1]}/voice", 10, "0" * 64)
+        with pytest.raises(DownloadError, match=r"^no connection$"):
+            await fetch(file, tmp_path / "voice", lambda _: None, QUICK)
 
 
 async def test_an_unwritable_folder_is_reported_without_its_path(host: FileHost, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ async def test_the_servers_espeak_voice_is_the_default_for_its_own_language_only
     assert len({round(length_s, 2) for length_s in lengths_s.values()}) == 3
 
 
-async def test_elevenlabs_is_asked_for_each_sessions_voice_and_language() -> None:
+async def test_elevenlabs_is_asked_for_each_sessions_voice_and_language_over_one_connection() -> None:
     async with ElevenLabsSimulator() as service:
         engine = ElevenLabs(KEY, base_url=service.url, voice="ours")
         await engine.start()
@@ -108,6 +108,7 @@ async def test_elevenlabs_is_asked_for_each_sessions_voice_and_language() -> Non
         await engine.close()
         asked = [(each.target.split("/")[3], json.loads(each.body)["language_code"]) for each in service.requests]
         assert asked == [("ours", "de"), ("JBFqnCBsd6RMkjVDRZzb", "en"), ("ours", "en")]
+        assert {each.connection for each in service.requests} == {1}
 
 
 @pytest.mark.parametrize(("model", "parameter"), [("nova-3", "language"), ("flux-general-multi", "language_hint")])
