@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from random import Random
 
 import pytest
@@ -157,9 +157,11 @@ async def test_a_session_retries_a_denied_key_after_a_while(
         with pytest.raises(EngineError, match="key is not accepted"):
             await final(transcriber, sound(*utterance(TEXT)))
         text = ""
-        while not text:
-            with suppress(EngineError):
-                text = await final(transcriber, sound(*utterance(TEXT)))
+        async with asyncio.timeout(10):
+            while not text:
+                await asyncio.sleep(0.01)
+                with suppress(EngineError):
+                    text = await final(transcriber, sound(*utterance(TEXT)))
         assert text == TEXT
         assert loop.time() - refused_s > 0.2
         assert len(simulator.requests) == 2
@@ -301,11 +303,12 @@ async def test_a_pause_answered_before_a_drop_is_not_answered_again(simulator: D
             yield item
 
     told: list[Transcript] = []
-    async with talking(simulator) as transcriber:
-        async for each in transcriber.transcribe(audio()):
-            told.append(each)
-            if each.pause is not None:
-                answered[each.pause].set()
+    async with asyncio.timeout(10), talking(simulator) as transcriber:
+        async with aclosing(transcriber.transcribe(audio())) as transcripts:
+            async for each in transcripts:
+                told.append(each)
+                if each.pause is not None:
+                    answered[each.pause].set()
         assert len(simulator.requests) == 2, "the connection dropped"
     pauses = [(each.pause, each.text) for each in told if each.pause is not None]
     assert pauses == [(1, "you and"), (2, "you and he")]
