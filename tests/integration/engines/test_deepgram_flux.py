@@ -151,7 +151,7 @@ async def test_a_long_silence_does_not_close_the_connection(simulator: DeepgramS
     """Nothing is sent for it: the socket's own pings do."""
     async with talking(simulator, model=FLUX, keep_alive_s=0.02) as transcriber:
         await simulator.requested(1)
-        await asyncio.sleep(0.3)  # fifteen times as long as would need a message: nothing tells that none comes
+        await asyncio.sleep(0.3)  # fifteen times the pause after which one is due: nothing tells that none comes
         assert simulator.messages == 0
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
         assert len(simulator.requests) == 1

@@ -35,10 +35,10 @@ def remote(host: FileHost, path: str = PATH, content: bytes = CONTENT) -> Remote
     return RemoteFile(f"{host.url}{path}", len(content), hashlib.sha256(content).hexdigest())
 
 
-async def brought(host: FileHost, folder: Path, **file: str | bytes) -> list[int]:
+async def brought(host: FileHost, folder: Path, path: str = PATH) -> list[int]:
     """Fetches the file and returns what was told of the progress."""
     told: list[int] = []
-    await fetch(remote(host, **file), folder / "emma.onnx", told.append, QUICK)  # type: ignore[arg-type]
+    await fetch(remote(host, path), folder / "emma.onnx", told.append, QUICK)
     return told
 
 
@@ -153,7 +153,12 @@ async def test_a_file_longer_than_expected_is_refused_and_discarded(
     host.files[PATH] = CONTENT + bytes(50 * PIECE_BYTES)
     host.says_length = says_length
     another = "the server's file has another length than it should have"
-    assert await refused(host, tmp_path) == (another if says_length else "more came than the file should have")
+    told: list[int] = []
+    with pytest.raises(DownloadError) as raised:
+        await fetch(remote(host), tmp_path / "emma.onnx", told.append, QUICK)
+    assert str(raised.value) == (another if says_length else "more came than the file should have")
+    assert max(told, default=0) <= len(CONTENT), "no more is taken than the file should have"
+    assert (told == []) == says_length, "a wrong length is noticed before anything is taken"
     assert names(tmp_path) == set()
 
 
