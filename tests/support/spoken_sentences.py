@@ -1,4 +1,4 @@
-"""For the tests of the cloud voices: what they say, and what it ends with."""
+"""What a cloud voice says, and the error that ends it."""
 
 from __future__ import annotations
 

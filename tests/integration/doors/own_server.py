@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 from fastapi import FastAPI, Request, WebSocket
+from pydantic import SecretStr
 
 from tests.support.unsignalled import UnsignalledBounded
 from voicebot import config, server
@@ -15,6 +17,9 @@ from voicebot.doors import guard
 from voicebot.doors.lock import is_logged_in
 from voicebot.port import bind
 
+PASSWORD = "correct horse ☃"
+LOCKED = {"app_username": "ann", "app_password": SecretStr(PASSWORD)}
+RIGHT = httpx.BasicAuth("ann", PASSWORD.encode())
 GETS = ("/", "/config", "/gradio_api/info", "/webrtc/config", "/metrics")
 POSTS = ("/webrtc/offer", "/preflight", "/gradio_api/queue/join")
 
@@ -59,3 +64,15 @@ async def own_server(**settings: Any) -> AsyncIterator[str]:
     finally:
         web.should_exit = True
         await serve
+
+
+@asynccontextmanager
+async def client(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async with own_server(**settings) as host, httpx.AsyncClient(base_url=f"http://{host}", trust_env=False) as http:
+        yield http
+
+
+def in_process(**settings: Any) -> httpx.AsyncClient:
+    app = own_app(**{"allowed_hosts": "bot.example"} | settings)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://bot.example")

@@ -20,10 +20,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.integration.engines.deepgram_talk import answer, final, heard, sound, talking, utterance, words
-from tests.simulators.deepgram import KEY, DeepgramSimulator, ScriptedEar, Setting
+from tests.simulators.deepgram import KEY, DeepgramSimulator, HeardWord, ScriptedEar, Setting, ToneWordEar
+from tests.support.deepgram_talk import answer, final, heard, sound, talking, until, utterance, words
 from voicebot.core.audio import Audio
-from voicebot.engines.base import EngineError, Pause, SpeechToText, Transcript
+from voicebot.engines.base import EngineError, Pause, Transcript
 from voicebot.engines.stt.deepgram import Deepgram, DeepgramRest
 from voicebot.engines.stt.deepgram.websocket import tls
 
@@ -69,10 +69,19 @@ async def test_an_utterance_without_words_has_an_empty_final(simulator: Deepgram
         assert await final(transcriber, sound()) == ""
 
 
-async def test_a_long_utterance_is_transcribed_whole(simulator: DeepgramSimulator) -> None:
+async def test_an_utterance_of_many_segments_is_transcribed_whole() -> None:
+    """Deepgram makes a long utterance final segment by segment; here after every 3 of its 14 seconds."""
+    begins: set[int] = set()
+
+    class Noting(ToneWordEar):
+        async def words(self, since: int, *, all_heard: bool) -> list[HeardWord]:
+            begins.add(since)
+            return await super().words(since, all_heard=all_heard)
+
     text = words(Random(5), 80)
-    async with talking(simulator) as transcriber:
+    async with DeepgramSimulator(Setting(make_ear=Noting)) as simulator, talking(simulator) as transcriber:
         assert await final(transcriber, sound(0.3, text, 0.5)) == text
+    assert len(begins) >= 4, "each segment begins where the one before ended"
 
 
 async def test_one_connection_opens_before_the_first_word_and_serves_all_utterances(
@@ -108,12 +117,13 @@ async def test_exactly_the_audio_of_the_utterance_is_sent(simulator: DeepgramSim
 
 
 async def test_a_long_silence_does_not_close_the_connection() -> None:
-    async with DeepgramSimulator(Setting(idle_timeout_s=0.3)) as simulator:
+    """Eight messages to keep it alive take longer than the service would wait for one."""
+    async with DeepgramSimulator(Setting(idle_timeout_s=0.5)) as simulator:
         async with talking(simulator, keep_alive_s=0.1) as transcriber:
-            await simulator.requested(1)
-            await asyncio.sleep(1.0)
+            await until(lambda: simulator.messages >= 8)
             assert await final(transcriber, sound(*utterance("you he"))) == "you he"
             assert len(simulator.requests) == 1
+        simulator.setting.idle_timeout_s = 0.1
         async with talking(simulator, keep_alive_s=60) as transcriber:
             await simulator.requested(3)  # closed by the service, and opened again
 
@@ -267,7 +277,7 @@ async def test_two_hundred_utterances_leak_no_tasks_threads_or_connections(simul
                 assert await final(transcriber, sound(0.1, text, 0.2)) == text
             else:
                 assert (await answer(transcriber, sound(0.1, text, 0.2, Pause(1), 0.1), pause=1)).text == text
-        await asyncio.sleep(0.05)
+        await until(lambda: len(asyncio.all_tasks()) <= before[0])
         assert (len(asyncio.all_tasks()), threading.active_count(), simulator.open) == before
         assert len(simulator.requests) == 1
     assert simulator.open == 0
@@ -280,7 +290,7 @@ async def test_thirty_sessions_leak_no_tasks_threads_or_connections(simulator: D
         async with engine.session() as transcriber:
             if turn % 3:
                 await final(transcriber, sound(0.1, "one", 0.2))
-    await asyncio.sleep(0.05)
+    await until(lambda: len(asyncio.all_tasks()) <= before[0])
     assert (len(asyncio.all_tasks()), threading.active_count()) == before
     assert simulator.open == 0
     await engine.close()
@@ -318,19 +328,3 @@ async def test_the_answer_to_a_pause_leaves_out_words_timed_after_the_pause() ->
         told = await heard(transcriber, sound(0.3, "the the the the the", 0.3, Pause(1), 0.2, "the the the", 0.2))
     assert {each.pause: each.text for each in told}[1] == "hello there"
     assert told[-1].text == "hello there friend"
-
-
-@pytest.mark.parametrize(
-    ("model", "has", "lacks"),
-    [
-        ("nova-3", {"en", "es", "de", "fr", "hi", "ja"}, {"xx"}),
-        ("nova-2", {"en", "zh", "th"}, {"he", "xx"}),
-        ("nova-3-medical", {"en"}, {"es"}),
-        ("flux-general-en", {"en"}, {"es"}),
-        ("flux-general-multi", {"en", "nl", "hi"}, {"sv"}),
-    ],
-)
-def test_each_model_reports_the_languages_it_supports(model: str, has: set[str], lacks: set[str]) -> None:
-    engine: SpeechToText = Deepgram(KEY, model=model)
-    assert has <= engine.languages
-    assert not lacks & engine.languages

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, suppress
 from random import Random
 
 import pytest
 
-from tests.integration.engines.deepgram_talk import Part, answer, final, heard, kills, sound, speech, talking, utterance
 from tests.simulators.deepgram import KEY, DeepgramSimulator, Disturbance, Setting
 from tests.simulators.faults import Fault as Trouble
 from tests.simulators.faults import Planned
-from voicebot.engines.base import EngineError, Fault, Pause
+from tests.support.deepgram_talk import answer, final, heard, kills, sound, speech, talking, until, utterance
+from voicebot.core.audio import Audio
+from voicebot.engines.base import EngineError, Fault, Pause, Transcript
 from voicebot.engines.stt.deepgram import Deepgram
 from voicebot.engines.stt.deepgram import transcriber as transcriber_module
 
@@ -129,12 +131,13 @@ async def test_a_rate_limited_connection_is_not_retried_by_every_utterance(simul
 
 
 async def test_a_session_does_not_retry_a_denied_key_at_once_but_a_new_session_does(
-    simulator: DeepgramSimulator,
+    simulator: DeepgramSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(transcriber_module, "IDLE_S", 0.02)
     simulator.faults.plan(Trouble.UNAUTHORIZED)
     async with talking(simulator) as transcriber:
         await (await simulator.requested(1)).gone.wait()
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.2)  # other failures would have been tried again by now: nothing tells that this is not
         with pytest.raises(EngineError, match="key is not accepted"):
             await final(transcriber, sound(*utterance(TEXT)))
         assert len(simulator.requests) == 1
@@ -146,12 +149,22 @@ async def test_a_session_retries_a_denied_key_after_a_while(
     simulator: DeepgramSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its chain would let the engine rest for all sessions."""
-    monkeypatch.setattr(transcriber_module, "REFUSED_S", 0.2)
+    monkeypatch.setattr(transcriber_module, "REFUSED_S", 0.3)
     simulator.faults.plan(Trouble.UNAUTHORIZED)
+    loop = asyncio.get_running_loop()
     async with talking(simulator) as transcriber:
-        await (await simulator.requested(1)).gone.wait()
-        await asyncio.sleep(0.3)
-        assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
+        refused_s = loop.time()
+        with pytest.raises(EngineError, match="key is not accepted"):
+            await final(transcriber, sound(*utterance(TEXT)))
+        text = ""
+        async with asyncio.timeout(10):
+            while not text:
+                await asyncio.sleep(0.01)
+                with suppress(EngineError):
+                    text = await final(transcriber, sound(*utterance(TEXT)))
+        assert text == TEXT
+        assert loop.time() - refused_s > 0.2
+        assert len(simulator.requests) == 2
 
 
 async def test_an_utterance_that_waits_for_retry_after_is_transcribed(simulator: DeepgramSimulator) -> None:
@@ -171,17 +184,17 @@ async def test_an_idle_session_reconnects_after_a_rate_limit_has_passed(simulato
     async with talking(simulator) as transcriber:
         await (await simulator.requested(1)).gone.wait()
         await simulator.requested(2)
-        await asyncio.sleep(0.1)
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
+        assert len(simulator.requests) == 2
 
 
 async def test_failed_connections_while_nobody_speaks_do_not_fail_the_next_utterance(
-    simulator: DeepgramSimulator,
+    simulator: DeepgramSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "voicebot")
     simulator.faults.plan(Trouble.SERVER_ERROR, Trouble.REFUSE)
     async with talking(simulator) as transcriber:
-        await simulator.requested(1)
-        await asyncio.sleep(0.05)
+        await until(lambda: "no connection" in caplog.messages)
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
         assert len(simulator.requests) == 3
 
@@ -207,8 +220,7 @@ async def test_leaving_a_session_takes_under_a_second_if_the_service_freezes(sim
     simulator.setting.disturbances = {2: (Disturbance.FREEZE, False)}
     async with talking(simulator) as transcriber:
         utterances = asyncio.create_task(heard(transcriber, sound(*utterance(TEXT))))
-        await simulator.requested(1)
-        await asyncio.sleep(0.1)
+        await until(lambda: simulator.messages >= 2 and not simulator.setting.disturbances)
         utterances.cancel()
         left_s = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - left_s < 1
@@ -228,6 +240,9 @@ async def test_leaving_a_session_just_after_its_connection_drops_does_not_hang(s
                 await request.gone.wait()
                 for _ in range(random.randrange(12)):
                     await asyncio.sleep(0)
+            assert not simulator.setting.disturbances, "the connection dropped"
+            assert not [task for task in asyncio.all_tasks() if task.get_name() == "deepgram connection"]
+    await until(lambda: simulator.open == 0)
     await engine.close()
 
 
@@ -274,13 +289,30 @@ async def test_a_connection_lost_during_silence_is_reopened(simulator: DeepgramS
 
 
 async def test_a_pause_answered_before_a_drop_is_not_answered_again(simulator: DeepgramSimulator) -> None:
-    async with talking(simulator) as transcriber:
-        parts: list[Part] = [0.3, "you and", 0.2, Pause(1), 0.1, "he", 0.2, Pause(2), 0.4]
-        simulator.setting.disturbances = {45: (Disturbance.RESET, True)}
-        told = await heard(transcriber, sound(*parts))
-        pauses = [each.pause for each in told if each.pause is not None]
-        assert pauses == sorted(set(pauses))
-        assert told[-1].text == "you and he"
+    answered = {1: asyncio.Event(), 2: asyncio.Event()}
+
+    async def audio() -> AsyncGenerator[Audio | Pause]:
+        async for item in sound(0.3, "you and", 0.2, Pause(1)):
+            yield item
+        await answered[1].wait()
+        simulator.setting.disturbances = {simulator.messages + 5: (Disturbance.RESET, True)}
+        async for item in sound(0.1, "he", 0.2, Pause(2)):
+            yield item
+        await answered[2].wait()
+        async for item in sound(0.4):
+            yield item
+
+    told: list[Transcript] = []
+    async with asyncio.timeout(10), talking(simulator) as transcriber:
+        async with aclosing(transcriber.transcribe(audio())) as transcripts:
+            async for each in transcripts:
+                told.append(each)
+                if each.pause is not None:
+                    answered[each.pause].set()
+        assert len(simulator.requests) == 2, "the connection dropped"
+    pauses = [(each.pause, each.text) for each in told if each.pause is not None]
+    assert pauses == [(1, "you and"), (2, "you and he")]
+    assert told[-1].text == "you and he"
 
 
 async def test_an_utterance_fails_after_too_many_dropped_connections(simulator: DeepgramSimulator) -> None:

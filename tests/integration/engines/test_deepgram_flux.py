@@ -8,10 +8,10 @@ from random import Random
 
 import pytest
 
-from tests.integration.engines.deepgram_talk import click, final, heard, kills, sound, speech, talking, utterance
 from tests.simulators.deepgram import KEY, DeepgramSimulator, Disturbance, Setting
 from tests.simulators.faults import Fault as Trouble
 from tests.simulators.faults import Planned
+from tests.support.deepgram_talk import click, final, heard, kills, sound, speech, talking, utterance
 from voicebot.engines.base import EngineError, Fault, Pause, Transcript
 from voicebot.engines.stt.deepgram import Deepgram
 
@@ -151,7 +151,7 @@ async def test_a_long_silence_does_not_close_the_connection(simulator: DeepgramS
     """Nothing is sent for it: the socket's own pings do."""
     async with talking(simulator, model=FLUX, keep_alive_s=0.02) as transcriber:
         await simulator.requested(1)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # fifteen times the pause after which one is due: nothing tells that none comes
         assert simulator.messages == 0
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
         assert len(simulator.requests) == 1

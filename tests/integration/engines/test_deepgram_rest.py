@@ -9,26 +9,21 @@ import socket
 import threading
 import wave
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from fractions import Fraction
 from random import Random
-from typing import Any
 
 import av
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from tests.integration.engines.deepgram_talk import final, heard, sound, utterance, words
 from tests.simulators.deepgram import KEY, DeepgramSimulator
 from tests.simulators.faults import Fault as Trouble
 from tests.simulators.faults import Planned
+from tests.support.deepgram_talk import final, heard, sound, utterance, words
+from tests.support.recordings import encoded
 from tests.support.tone_words import silence, spoken
-from voicebot.core.audio import Audio, Samples
+from voicebot.core.audio import Audio
 from voicebot.engines.base import EngineError, Fault, Pause, SpeechToText, Transcript
 from voicebot.engines.stt.deepgram import DeepgramRest
-from voicebot.engines.upload import RecordingError, lasts
 
 TEXT = "you and he are one of they"
 
@@ -45,21 +40,6 @@ async def engine(simulator: DeepgramSimulator) -> AsyncIterator[DeepgramRest]:
     await engine.start()
     yield engine
     await engine.close()
-
-
-def encoded(samples: Samples, container: str) -> bytes:
-    """The sound as a file; WebM as browsers' recorders write it, with no length in its head."""
-    file = io.BytesIO()
-    codec = {"webm": "libopus", "wav": "pcm_s16le", "mp3": "libmp3lame"}[container]
-    options = {"live": "1"} if container == "webm" else {}
-    with av.open(file, "w", format=container, options=options) as recording:
-        stream: Any = recording.add_stream(codec, rate=16_000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(samples[None, :], "s16", "mono")
-        frame.sample_rate, frame.time_base = 16_000, Fraction(1, 16_000)
-        resampler = av.AudioResampler(stream.format, "mono", stream.rate, frame_size=stream.frame_size or 0)
-        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
-            recording.mux(stream.encode(part))
-    return file.getvalue()
 
 
 async def test_an_utterance_is_sent_as_one_wav_request(engine: DeepgramRest, simulator: DeepgramSimulator) -> None:
@@ -126,21 +106,6 @@ async def test_a_video_without_an_audio_track_is_rejected(engine: DeepgramRest) 
             film.mux(packet)
     with pytest.raises(EngineError, match="no sound"):
         await engine.transcribe_file(file.getvalue())
-
-
-GOOD = {container: encoded(spoken("one of"), container) for container in ("webm", "wav", "mp3")}
-
-
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.sampled_from(sorted(GOOD)), st.integers(0, 2**32))
-def test_a_damaged_recording_raises_no_other_error_than_recording_error(container: str, seed: int) -> None:
-    random = Random(seed)
-    good = GOOD[container]
-    data = bytearray(good[: random.randrange(16, len(good))])
-    for _ in range(random.randrange(20)):
-        data[random.randrange(12, len(data))] = random.randrange(256)
-    with suppress(RecordingError):
-        lasts(bytes(data), 0.2)
 
 
 @pytest.mark.parametrize(

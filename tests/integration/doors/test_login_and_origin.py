@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.integration.doors.own_server import GETS, POSTS, own_app, own_server
+from tests.integration.doors.own_server import GETS, LOCKED, PASSWORD, POSTS, RIGHT, client, in_process, own_server
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import serving
 from voicebot import config
 from voicebot.doors.headers import HEADERS
 
-PASSWORD = "correct horse ☃"
-LOCKED = {"app_username": "ann", "app_password": SecretStr(PASSWORD)}
-RIGHT = httpx.BasicAuth("ann", PASSWORD.encode())
 WRONG = [httpx.BasicAuth("ann", "wrong"), httpx.BasicAuth("bob", PASSWORD.encode()), httpx.BasicAuth("", "")]
 DOORS = [("GET", path) for path in GETS] + [("POST", path) for path in POSTS]
-
-
-@asynccontextmanager
-async def client(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async with own_server(**settings) as host, httpx.AsyncClient(base_url=f"http://{host}", trust_env=False) as http:
-        yield http
-
-
-def in_process(**settings: Any) -> httpx.AsyncClient:
-    app = own_app(**{"allowed_hosts": "bot.example"} | settings)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://bot.example")
 
 
 def header(auth: httpx.BasicAuth) -> dict[str, str]:
@@ -270,44 +252,3 @@ async def test_the_real_app_sends_cors_headers_to_allowed_origins_only() -> None
                     server.url + path, headers=preflight(origin, "GET") | {"Host": "bot.example"}
                 )
                 assert asked.status_code == (200 if allowed else 403)
-
-
-# Headers and length -----------------------------------------------------------------------------------------------
-
-
-async def test_all_answers_carry_the_security_headers_including_refusals_and_faults() -> None:
-    async with in_process(**LOCKED) as http:
-        answers = {
-            401: await http.get("/"),
-            200: await http.get("/", auth=RIGHT),
-            404: await http.get("/nowhere", auth=RIGHT),
-            403: await http.post("/preflight", auth=RIGHT, headers={"Origin": "https://evil.example"}),
-            413: await http.post("/preflight", auth=RIGHT, content=b"x" * 1_048_577),
-            500: await http.post("/fault", auth=RIGHT),
-        }
-    for status, answer in answers.items():
-        assert answer.status_code == status
-        assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS, status
-
-
-async def test_answers_carry_no_server_header() -> None:
-    async with client() as http:
-        assert "server" not in (await http.get("/")).headers
-
-
-async def test_a_body_with_too_many_bytes_or_json_containers_is_refused() -> None:
-    async def pieces(count: int) -> AsyncIterator[bytes]:
-        for _ in range(count):
-            yield b"x" * 1024
-
-    async with client(max_body_kb=128) as http:
-        assert (await http.post("/preflight", content=b"x" * 128 * 1024)).json()["bytes"] == 128 * 1024
-        assert (await http.post("/preflight", content=pieces(128))).json()["bytes"] == 128 * 1024
-        for content in (b"x" * (128 * 1024 + 1), pieces(129)):
-            refused = await http.post("/preflight", content=content)
-            assert refused.status_code == 413
-            assert refused.json() == {"error": "the request is too long: 131072 bytes are allowed"}
-        assert (await http.post("/preflight", content=b"[{}]" * 5_000)).status_code == 200
-        refused = await http.post("/preflight", content=b"[{}]" * 5_000 + b"[")
-        assert refused.status_code == 413
-        assert refused.json() == {"error": "the request is too intricate: 10000 objects and lists are allowed"}

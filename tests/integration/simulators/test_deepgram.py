@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosedError
 
-from tests.integration.engines.deepgram_talk import final, talking
 from tests.simulators.deepgram import KEY, DeepgramSimulator, EmbeddedEar, Setting
+from tests.support.deepgram_talk import final, talking
 from tests.support.speech import spoken as spoken_by_a_voice
 from tests.support.tone_words import silence, spoken
 from voicebot.core.audio import Audio

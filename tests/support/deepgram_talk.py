@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from random import Random
 from typing import Any
@@ -50,6 +50,13 @@ async def sound(*parts: Part) -> AsyncGenerator[Audio | Pause]:
 async def click() -> AsyncGenerator[Audio]:
     """Something loud that is no word."""
     yield Audio(np.concatenate([silence(0.3), spoken("the")[:600], silence(0.3)]), 16_000)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits for what the simulator does not announce."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 (there is no event for it)
+            await asyncio.sleep(0.005)
 
 
 def utterance(text: str) -> tuple[Part, ...]:

@@ -1,0 +1,26 @@
+"""Sound in the containers that browsers and recorders write."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from typing import Any
+
+import av
+
+from voicebot.core.audio import Samples
+
+
+def encoded(samples: Samples, container: str) -> bytes:
+    """The sound as a file; WebM as browsers' recorders write it, with no length in its head."""
+    file = io.BytesIO()
+    codec = {"webm": "libopus", "wav": "pcm_s16le", "mp3": "libmp3lame"}[container]
+    options = {"live": "1"} if container == "webm" else {}
+    with av.open(file, "w", format=container, options=options) as recording:
+        stream: Any = recording.add_stream(codec, rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples[None, :], "s16", "mono")
+        frame.sample_rate, frame.time_base = 16_000, Fraction(1, 16_000)
+        resampler = av.AudioResampler(stream.format, "mono", stream.rate, frame_size=stream.frame_size or 0)
+        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
+            recording.mux(stream.encode(part))
+    return file.getvalue()
