@@ -15,10 +15,10 @@ from pydantic import SecretStr
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from tests.realtime.test_webrtc import quick
 from tests.support.engines import ScriptedAgent
 from tests.support.live_server import LiveServer
 from tests.support.public_proxy import PublicProxy
+from tests.support.rtc_bot import quick
 from voicebot.doors.headers import HEADERS
 
 SHARE = "07ff8706ab.gradio.live"

@@ -26,11 +26,12 @@ from aiortc.rtcsctptransport import (
 )
 from fastrtc.webrtc_connection_mixin import WebRTCConnectionMixin
 
-from tests.realtime.test_webrtc import answered, quick, until
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.live_server import LiveServer, serving
+from tests.support.rtc_bot import answered, quick
 from tests.support.rtc_client import Json, OfferRefusedError, RtcClient
 from tests.support.rtc_misuse import Misuser
+from tests.support.waiting import until
 from voicebot import config, limits
 from voicebot.core.history import History
 from voicebot.transports.webrtc import VoiceHandler

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from tests.support.transcripts import TALK, transcript
 from voicebot import config
 from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 from voicebot.core.events import TextTyped
@@ -36,12 +37,6 @@ from voicebot.store.imports import unpack
 
 Json = dict[str, Any]
 
-TALK: History = (
-    Message(Role.USER, "tell me <b>a</b> story"),
-    Message(Role.ASSISTANT, "1. Once *upon* a time", interrupted=True),
-    Message(Role.USER, "¿qué? \u202e ok"),
-)
-
 
 def zipped(*entries: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> io.BytesIO:
     file = io.BytesIO()
@@ -52,11 +47,6 @@ def zipped(*entries: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> i
 
 
 USER = {"role": "user", "text": "hello"}
-
-
-def transcript(**changes: Any) -> bytes:
-    said = [{"role": "user", "text": "hello"}, {"role": "assistant", "text": "Hi.", "interrupted": True}]
-    return json.dumps({"format": "voicebot.transcript", "version": 1, "messages": said} | changes).encode()
 
 
 def taken(history: History, **settings: Any) -> io.BytesIO:

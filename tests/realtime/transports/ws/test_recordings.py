@@ -9,7 +9,7 @@ import io
 import statistics
 import struct
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from fractions import Fraction
 
 import av
@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.support.waiting import until
 from tests.support.ws_bot import bot
 from tests.support.ws_client import recording, ws_client
 from voicebot import limits
@@ -56,12 +57,6 @@ async def decoder() -> AsyncIterator[RecordingDecoder]:
 
 async def decode(decoder: RecordingDecoder, data: bytes) -> Decoded:
     return await decoder.decode_base64(base64.b64encode(data))
-
-
-async def until(so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not so():  # noqa: ASYNC110 (it has no event)
-            await asyncio.sleep(0.01)
 
 
 def wav(rate_hz: int, channels: int = 1, size: int = 2_000, claim: int | None = None) -> bytes:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.realtime.test_webrtc import until
 from tests.simulators.brain import Answer
 from tests.simulators.chat import ChatSimulator
 from tests.simulators.faults import Fault
 from tests.support.engines import ScriptedStt, ToneTts
 from tests.support.live_server import LiveServer, serving
+from tests.support.waiting import until
 from tests.support.ws_client import WsClient, plays_until, ws_client
 from voicebot import build, config
 from voicebot.core.sayings import apology

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.realtime.test_services import Talk, answers
 from tests.simulators.faults import Fault
 from tests.simulators.files import FileHost
 from tests.support.further_voices import host_of_voices
 from tests.support.live_server import LiveServer, serving
 from tests.support.rtc_client import RtcClient
+from tests.support.rtc_talk import Talk, answers
 from voicebot import build, config
 
 

@@ -10,8 +10,8 @@ import pytest
 from playwright.async_api import expect
 
 from tests.realtime.browser.conftest import Chromium
-from tests.realtime.browser.test_look import assert_readable
-from tests.realtime.browser.test_settings import closed, opened
+from tests.realtime.browser.look import assert_readable
+from tests.realtime.browser.settings_dialog import closed, opened
 from tests.realtime.browser.visitor import Visitor
 from tests.simulators.faults import Fault
 from tests.support.further_voices import host_of_voices

@@ -20,7 +20,7 @@ import pytest
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
-from tests.unit.recording.test_archive import TALK, transcript
+from tests.support.transcripts import TALK, transcript
 from voicebot import config, limits
 from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 from voicebot.recording.archive import ImportFileError, pack
