@@ -273,7 +273,11 @@ async def test_thirty_connections_leave_nothing_behind(embedded: LiveServer) -> 
 
 async def test_silence_from_the_microphone_starts_no_turn(embedded: LiveServer) -> None:
     async with RtcClient(embedded.url) as client:
+        await client.wait_for_message(lambda message: message["type"] == "state")
         client.microphone.say(Audio.silence(1.0, 48_000))
         await client.microphone.said()
         states = [message for message in client.messages if message["type"] == "state"]
-        assert all(state["phase"] == "idle" for state in states)
+        assert {state["phase"] for state in states} == {"idle"}
+        client.send({"type": "text", "text": "hello"})
+        state = await client.wait_for_message(answered(1), 20)
+        assert [message["text"] for message in state["chat"] if message["role"] == "user"] == ["hello"]

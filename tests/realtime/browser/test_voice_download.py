@@ -43,11 +43,12 @@ async def test_a_chosen_voice_is_downloaded_and_a_failed_download_is_shown(
 
             note = dialog.locator("#vb-voice-note")
             await expect(note).to_be_empty()
-            host.pace_s = 0.05  # six seconds
+            host.pace_s = 0.1  # 13 seconds
             await voices.select_option("kore")
             await expect(note).to_have_text(re.compile(r"^The voice kore is being downloaded \(\d+ % of 8 MB\)\.$"))
             first = await note.inner_text()
             await expect(note).not_to_have_text(first)
+            host.pace_s = 0
             await expect(note).to_be_empty(timeout=30_000)
             await expect(voices.locator("option:checked")).to_have_text("Kore, American woman")
 

@@ -40,7 +40,7 @@ class RawClient:
     async def pour(self, data: bytes, duration_s: float) -> int:
         """As much of it, over and over, as the server takes. Returns how many bytes were handed to the system."""
         sent = 0
-        with contextlib.suppress(TimeoutError, ConnectionError):
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(duration_s):
                 while True:
                     self.writer.write(data)
@@ -57,7 +57,8 @@ async def raw_client(server: LiveServer, query: str = "") -> AsyncIterator[RawCl
         f"GET /ws{query} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
     )
-    await reader.readuntil(b"\r\n\r\n")
+    answer = await reader.readuntil(b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 101 "), answer
     try:
         yield RawClient(reader, writer)
     finally:
@@ -140,6 +141,7 @@ async def test_a_session_that_sends_sound_too_far_ahead_of_real_time_is_ended(
         async with asyncio.timeout(9):
             await reading
         pouring.cancel()
+        await asyncio.gather(pouring, return_exceptions=True)  # the server may have hung up
         await until_empty(server)
 
 
@@ -156,7 +158,8 @@ async def test_a_flood_of_sound_does_not_delay_the_event_loop() -> None:
     async with bot() as server, raw_client(server) as client:
         pouring = asyncio.create_task(client.pour(b"\x82\xfe" + struct.pack(">H", 640) + MASK + bytes(640), FLOOD_S))
         pauses_s = await longest_pauses_s(FLOOD_S - 0.25)
-        await pouring
+        assert await pouring > 1_000_000
+        assert server.connections.sockets
         assert pauses_s[len(pauses_s) // 20] < 0.05
 
 
@@ -173,7 +176,9 @@ async def test_a_flood_of_websocket_frames_does_not_delay_the_event_loop(frame: 
             client.writer.write(b"\x01\x81" + MASK + b"x")
         pouring = asyncio.create_task(client.pour(frame * 40_000, FLOOD_S))
         pauses_s = await longest_pauses_s(FLOOD_S - 0.25)
-        await pouring
+        assert await pouring > len(frame) * 40_000
+        assert server.connections.sockets
+        assert not reading.done()
         assert pauses_s[len(pauses_s) // 20] < 0.05
         reading.cancel()
 
