@@ -117,6 +117,7 @@ async def test_a_fallback_to_another_model_is_not_announced(groq: ChatSimulator)
             (request,) = openai.completions
             system, *talk = request.body["messages"]
             assert system == groq.completions[0].body["messages"][0]
+            assert MODEL_AWAY_EXPLAINED not in system["content"]
             assert [each["content"] for each in talk] == ["hello", "Hello from the model.", "why is the sky blue"]
             openai.faults.always(Fault.SERVER_ERROR)
             assert await bot.asks("why is the sky blue") == f"{AWAY} {BEYOND}"

@@ -265,7 +265,7 @@ async def test_sound_sources_are_limited_and_a_connection_with_many_can_be_close
         reports: list[object] = []
         send = receivers[0]._send_rtcp
 
-        async def report(packet: object) -> None:
+        async def report(packet: Any) -> None:
             await send(packet)
             reports.append(packet)
 
