@@ -25,7 +25,7 @@ TESTS = Path(__file__).parent
 PACKAGE, CORE = "voicebot", "voicebot/core"
 CORES = os.cpu_count() or 2
 REAL_TIME = TESTS / "realtime"
-TALKING = [REAL_TIME / f"test_{name}.py" for name in ("matrix", "turn_taking", "fault_matrix")]
+TALKING = [REAL_TIME / f"test_{name}.py" for name in ("interruption_matrix", "turn_taking", "fault_matrix")]
 COMPILED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(sys.prefix) / "compiled")}
 """Python keeps what it has compiled in this folder, also on machines that are told not to keep it. Every app that a
 test starts is then there 2 s sooner, and pytest finds the tests in 7 s rather than 11."""

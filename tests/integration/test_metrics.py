@@ -7,14 +7,13 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
-from tests.support.live_server import LiveServer, serving
+from tests.support.live_server import serving
+from tests.support.metrics_page import samples, scraped
 from tests.support.rtc_client import RtcClient
 from tests.support.ws_client import ws_client
 from voicebot import config
@@ -33,12 +32,6 @@ SPOKEN = Turn(
     1.0, turn_ended_s=1.6, transcript_s=1.4, begun_s=1.1, token_s=1.2, sentence_s=1.3, audio_s=1.4, frame_s=1.7
 )
 TYPED = Turn(1.0, 1.0, transcript_s=1.0, begun_s=1.0, token_s=1.1, frame_s=1.4)
-
-
-def samples(page: bytes) -> dict[tuple[str, ...], float]:
-    """The value of each series, by its name and the values of its labels (in the order of their names)."""
-    families = text_string_to_metric_families(page.decode())
-    return {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
 
 
 def counted(*states: State) -> dict[tuple[str, ...], float]:
@@ -83,11 +76,6 @@ def test_counting_a_state_change_costs_less_than_a_millisecond() -> None:
     for _ in range(1_000):
         metrics.observe(before, after)
     assert time.thread_time() - started_s < 1.0
-
-
-async def scraped(server: LiveServer, **options: Any) -> httpx.Response:
-    async with httpx.AsyncClient(trust_env=False) as http:
-        return await http.get(f"{server.url}/metrics", **options)
 
 
 async def test_a_scrape_counts_a_conversation_without_revealing_its_words() -> None:

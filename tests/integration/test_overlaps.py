@@ -1,6 +1,7 @@
 """What is heard while the bot speaks, by the dozen: through speech detector, recogniser and verdict, on no clock.
 
-Issue 14 names the rates. `tests/realtime/test_matrix.py` does the same in real time, over WebRTC, with fewer sounds.
+Issue 14 names the rates. `tests/realtime/test_interruption_matrix.py` does the same in real time, over WebRTC,
+with fewer sounds.
 """
 
 from __future__ import annotations

@@ -11,14 +11,15 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.engines.replies import WANTED, until
-from tests.integration.engines.test_local_models import is_cold
 from tests.simulators import huggingface
 from tests.simulators.huggingface import FOR_TURN, HuggingFaceSimulator
 from tests.simulators.local_servers import OllamaModel, OllamaSimulator
 from tests.support.app_process import App, forked_app
 from tests.support.llama_server import llama_server, model_file
+from tests.support.talk import WANTED
+from tests.support.waiting import until
 from voicebot import config
+from voicebot.agent import GraphAgent
 from voicebot.build import build
 from voicebot.core.history import History, Message, Role
 from voicebot.discovery import Found, discover
@@ -87,7 +88,9 @@ async def talk(models: AgentChain) -> None:
     await models.start()
     await models.probe()
     assert models.health[0].model == "SmolLM2-135M-Instruct.Q4_1.gguf"
-    await until(lambda: not is_cold(models), 90)
+    agent = models.engines[0]
+    assert isinstance(agent, GraphAgent)
+    await until(lambda: not agent.is_cold, 90)
 
     async with aclosing(models.reply(FIRST, WANTED)) as outputs:
         served, token = await anext(outputs), await anext(outputs)

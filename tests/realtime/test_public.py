@@ -15,11 +15,10 @@ from pydantic import SecretStr
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from tests.realtime.test_webrtc import quick
 from tests.support.engines import ScriptedAgent
 from tests.support.live_server import LiveServer
 from tests.support.public_proxy import PublicProxy
-from voicebot.doors.headers import HEADERS
+from tests.support.rtc_bot import quick
 
 SHARE = "07ff8706ab.gradio.live"
 SPACE = "me-voice-bot.hf.space"
@@ -150,9 +149,12 @@ async def test_a_space_serves_the_page_and_the_websocket_without_further_setting
         assert await visitor.ws_status(**EVIL) == 403
 
 
-async def test_the_default_headers_allow_only_the_same_origin_to_frame_the_page() -> None:
-    assert "huggingface" not in HEADERS["Content-Security-Policy"]
-    assert "frame-ancestors 'self';" in HEADERS["Content-Security-Policy"]
+async def test_no_other_origin_may_frame_the_page_except_on_a_space() -> None:
+    async with behind({"X-Forwarded-Proto": "https"}, allowed_hosts=SHARE) as (_, port):
+        visitor = Visitor(SHARE, port)
+        for answer in (await visitor.ask("GET", "/"), await visitor.ask("POST", "/preflight", headers=EVIL)):
+            policy = [each.strip() for each in answer.headers["content-security-policy"].split(";")]
+            assert [each for each in policy if each.startswith("frame-ancestors")] == ["frame-ancestors 'self'"]
 
 
 async def test_a_space_refuses_a_foreign_origin_with_a_forged_forwarded_host() -> None:

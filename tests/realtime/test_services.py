@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.realtime.test_webrtc import until
 from tests.simulators import deepgram, elevenlabs
 from tests.simulators.brain import Answer, Call
 from tests.simulators.chat import ChatSimulator
@@ -24,10 +23,12 @@ from tests.simulators.gtts import GttsSimulator
 from tests.simulators.realtime import RealtimeSimulator
 from tests.simulators.voices import espeak_of
 from tests.support.app_process import forked_app
-from tests.support.live_server import LiveServer, serving
+from tests.support.live_server import serving
 from tests.support.rtc_client import OfferRefusedError, RtcClient
+from tests.support.rtc_talk import Talk, answers
 from tests.support.speech import spoken
 from tests.support.understanding import words
+from tests.support.waiting import until
 from voicebot import build, config
 from voicebot.core.audio import WIRE_RATE_HZ
 from voicebot.core.sayings import apology
@@ -92,36 +93,6 @@ async def services(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
         )
 
 
-@dataclass
-class Talk:
-    server: LiveServer
-    client: RtcClient
-
-    @property
-    def state(self) -> Json:
-        return next((message for message in reversed(self.client.messages) if message["type"] == "state"), {})
-
-    async def until(self, condition: Callable[[Json], object], timeout_s: float = 30) -> Json:
-        """The newest state, once the condition holds for it."""
-        try:
-            await self.client.wait_for_message(lambda _: bool(self.state and condition(self.state)), timeout_s)
-        except TimeoutError as error:
-            error.add_note(str(self.state))
-            raise
-        return self.state
-
-    async def says(self, text: str, voice: str = "rms") -> None:
-        self.client.microphone.say(spoken(text, voice).resampled(WIRE_RATE_HZ))
-        await self.client.microphone.said()
-
-    def types(self, text: str) -> None:
-        self.client.send({"type": "text", "text": text})
-
-    async def answered(self, count: int) -> Json:
-        """At rest, with so many of the assistant's messages."""
-        return await self.until(lambda state: state["phase"] == "idle" and len(answers(state)) == count)
-
-
 @asynccontextmanager
 async def talking(**settings: Any) -> AsyncIterator[Talk]:
     options = config.load(**settings)
@@ -129,10 +100,6 @@ async def talking(**settings: Any) -> AsyncIterator[Talk]:
         await server.connections.preflight.check()
         async with RtcClient(server.url) as client:
             yield Talk(server, client)
-
-
-def answers(state: Json) -> list[Json]:
-    return [message for message in state["chat"] if message["role"] == "assistant"]
 
 
 def heard_words(state: Json) -> int:
@@ -213,9 +180,6 @@ async def test_deepgram_groq_and_elevenlabs_handle_a_tool_a_backchannel_and_an_i
         assert {body["model"] for body in services.bodies} == {"openai/gpt-oss-120b"}
         assert {(body["reasoning_effort"], body["include_reasoning"]) for body in services.bodies} == {("low", False)}
         assert (await talk.server.get("/health"))["groq_model"] == "openai/gpt-oss-120b"
-        assert await talk.server.get("/health") | {"stages": None} == await talk.server.get("/health") | {
-            "stages": None
-        }
     assert services.hears.open == 0
     async with asyncio.timeout(5):
         await services.speaks.until_open(0)

@@ -1,6 +1,6 @@
 """People over a talking bot: real speech over WebRTC into the real detector and recogniser; thoughts are scripted.
 
-Coughs, noises and many more words are in `test_matrix`.
+Coughs, noises and many more words are in `test_interruption_matrix`.
 """
 
 from __future__ import annotations

@@ -13,14 +13,14 @@ import pytest
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.live_server import LiveServer, serving
+from tests.support.rtc_bot import answered, is_state, last_heard, quick
 from tests.support.rtc_client import OfferRefusedError, RtcClient
 from tests.support.speech import spoken
 from tests.support.understanding import words
+from tests.support.waiting import until
 from voicebot import build, config
 from voicebot.core.audio import Audio
 from voicebot.transports.messages import MAX_MESSAGE_CHARS
-
-Json = dict[str, Any]
 
 
 @pytest.fixture
@@ -28,28 +28,6 @@ async def embedded() -> AsyncIterator[LiveServer]:
     settings = config.load()
     async with serving(build.build(settings), settings) as server:
         yield server
-
-
-def is_state(condition: Callable[[Json], object]) -> Callable[[Json], bool]:
-    return lambda message: message["type"] == "state" and bool(condition(message))
-
-
-def answered(count: int) -> Callable[[Json], bool]:
-    """The conversation rests, and the assistant has been heard so many times."""
-    return is_state(
-        lambda state: state["phase"] == "idle" and [m["role"] for m in state["chat"]].count("assistant") == count
-    )
-
-
-def last_heard(state: Json) -> str:
-    return str(state["chat"][-1].get("heard", "")) if state["chat"] else ""
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    """For what only polling can tell: the state of this process."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 (nothing tells of it)
-            await asyncio.sleep(0.02)
 
 
 async def test_faults_of_the_telemetry_and_the_recorder_leave_the_conversation_intact(
@@ -118,10 +96,6 @@ async def test_a_reply_can_be_interrupted_by_speaking(embedded: LiveServer) -> N
 
 
 # With scripted engines --------------------------------------------------------------------------------------------
-
-
-def quick(agent: ScriptedAgent | None = None, tts: ToneTts | None = None, **settings: Any) -> Any:
-    return serving(scripted(ScriptedStt(), agent or ScriptedAgent(), tts or ToneTts()), config.load(**settings))
 
 
 async def test_a_client_connects_in_less_than_a_second() -> None:
@@ -299,7 +273,11 @@ async def test_thirty_connections_leave_nothing_behind(embedded: LiveServer) -> 
 
 async def test_silence_from_the_microphone_starts_no_turn(embedded: LiveServer) -> None:
     async with RtcClient(embedded.url) as client:
+        await client.wait_for_message(lambda message: message["type"] == "state")
         client.microphone.say(Audio.silence(1.0, 48_000))
         await client.microphone.said()
         states = [message for message in client.messages if message["type"] == "state"]
-        assert all(state["phase"] == "idle" for state in states)
+        assert {state["phase"] for state in states} == {"idle"}
+        client.send({"type": "text", "text": "hello"})
+        state = await client.wait_for_message(answered(1), 20)
+        assert [message["text"] for message in state["chat"] if message["role"] == "user"] == ["hello"]

@@ -24,13 +24,13 @@ from aiortc.rtcsctptransport import (
     SackChunk,
     tsn_minus_one,
 )
-from fastrtc.webrtc_connection_mixin import WebRTCConnectionMixin
 
-from tests.realtime.test_webrtc import answered, quick, until
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.live_server import LiveServer, serving
+from tests.support.rtc_bot import answered, quick
 from tests.support.rtc_client import Json, OfferRefusedError, RtcClient
 from tests.support.rtc_misuse import Misuser
+from tests.support.waiting import until
 from voicebot import config, limits
 from voicebot.core.history import History
 from voicebot.transports.webrtc import VoiceHandler
@@ -262,7 +262,15 @@ async def test_sound_sources_are_limited_and_a_connection_with_many_can_be_close
         (peer,) = server.connections.pcs.values()
         receivers: list[RTCRtpReceiver] = peer.getReceivers()
         assert len(receivers[0]._RTCRtpReceiver__remote_streams) <= limits.SOUND_SOURCES  # type: ignore[attr-defined]
-        await asyncio.sleep(2)  # reports on 32 sources and more can't be written
+        reports: list[object] = []
+        send = receivers[0]._send_rtcp
+
+        async def report(packet: Any) -> None:
+            await send(packet)
+            reports.append(packet)
+
+        vars(receivers[0])["_send_rtcp"] = report
+        await until(lambda: reports)  # none on 32 sources or more can be written
         client.send({"type": "bye"})
         await until(lambda: server.connections.admission.sessions == 0)
 
@@ -389,13 +397,8 @@ async def test_a_client_that_connects_when_all_places_are_taken_is_closed_with_t
 
 
 async def test_a_webrtc_id_can_be_used_again_after_a_refused_offer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """FastRTC ends what has the name of an offer that has not connected after 30 s, here after 1 s."""
-    forget = WebRTCConnectionMixin.connection_timeout
-
-    async def soon(connections: Any, peer: Any, name: str, _: float) -> None:
-        await forget(connections, peer, name, 1.0)
-
-    monkeypatch.setattr(WebRTCConnectionMixin, "connection_timeout", soon)
+    """An offer that has not connected is given up after a while: that must end none but its own connection."""
+    monkeypatch.setattr(limits, "CONNECTING_S", 1.5)
     async with quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server:
         first = Misuser(server.url, lambda sdp: sdp.replace("a=sendrecv", "a=recvonly"))
         with pytest.raises(OfferRefusedError, match="400"):
@@ -409,7 +412,7 @@ async def test_a_webrtc_id_can_be_used_again_after_a_refused_offer(monkeypatch: 
             with pytest.raises(OfferRefusedError, match="409"):
                 await third.connect()
             await third.close()
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(limits.CONNECTING_S + 0.1)  # nothing tells that nothing was given up
             assert second.state == "connected"
             await converses(second)
 

@@ -23,6 +23,7 @@ class Link:
         self.reorder_by = reorder_by
         self.sent = 0
         self.lost = 0
+        self.late = 0
         self._random = random.Random(seed)
         self._drop = 0
         self._late: list[tuple[int, bytes]] = []
@@ -55,6 +56,7 @@ class Link:
         elif self._random.random() < self.loss:
             self.lost += 1
         elif self._random.random() < self.reorder:
+            self.late += 1
             self._late.append((self.sent + self.reorder_by, data))
             return
         else:

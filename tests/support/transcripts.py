@@ -1,4 +1,4 @@
-"""A short conversation, and the transcript of one as a file that can be imported."""
+"""Conversations as they are downloaded and imported."""
 
 from __future__ import annotations
 
@@ -15,5 +15,6 @@ TALK: History = (
 
 
 def transcript(**changes: Any) -> bytes:
+    """A `transcript.json` of two messages, in which some fields may be changed."""
     said = [{"role": "user", "text": "hello"}, {"role": "assistant", "text": "Hi.", "interrupted": True}]
     return json.dumps({"format": "voicebot.transcript", "version": 1, "messages": said} | changes).encode()

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
+from tests.support.waiting import until
 from tests.support.ws_client import WsClient
 from voicebot import config
 from voicebot.core.history import History
@@ -47,6 +48,16 @@ async def play(client: WsClient, clip: dict[str, Any]) -> None:
     """In real time, and acknowledged."""
     await asyncio.sleep(clip["duration_ms"] / 1000)
     await client.send("clip_played", sequence=clip["sequence"])
+
+
+async def until_heard(server: LiveServer, count: int) -> None:
+    """Until the server takes so many words of the reply as heard; the client is playing it."""
+
+    def is_heard() -> bool:
+        reply = session(server).state.reply
+        return reply is not None and len(reply.heard.split()) >= count
+
+    await until(is_heard)
 
 
 async def until_empty(server: LiveServer) -> None:

@@ -119,6 +119,16 @@ def test_the_refusal_of_an_invalid_key_does_not_show_the_key(monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
+    "url", ["mysql://u:hush@h/d", "hush", "sqlite://", "sqlite:///:memory:", "postgresql://u:hush@h"]
+)
+def test_an_invalid_database_url_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        config.load(database_url=SecretStr(url))
+    assert str(raised.value).startswith("DATABASE_URL: must be such as")
+    assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
     ("name", "line"),
     [
         ("APP_USERNAME", "APP_PASSWORD: is missing, with APP_USERNAME set"),

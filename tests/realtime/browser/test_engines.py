@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.async_api import expect
 
 from tests.realtime.browser.conftest import Browsers, Chromium
-from tests.realtime.browser.test_look import assert_readable
+from tests.realtime.browser.look import assert_readable
 from tests.simulators.chat import ChatSimulator
 from tests.support.app_process import forked_app
 from voicebot.core.events import EngineServed, Stage

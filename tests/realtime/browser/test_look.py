@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from playwright.async_api import expect
 
 from tests.realtime.browser.conftest import Browsers
-from tests.realtime.browser.screenshots import SCHEMES
-from tests.realtime.browser.visitor import Visitor
+from tests.realtime.browser.look import assert_readable
 from voicebot.core.state import Ruling, State
 from voicebot.core.verdict import Context, Decision, Verdict
 from voicebot.ui import panel
-
-LOOK = Path(__file__).with_name("look.js").read_text(encoding="utf-8")
-
-LEAST_CONTRAST = 4.5
-"""WCAG 2.2, 1.4.3 (AA), for text of normal size."""
 
 
 async def test_every_text_has_enough_contrast_and_none_is_cut_off(browsers: Browsers) -> None:
@@ -45,15 +37,3 @@ async def test_long_verdicts_are_readable_at_every_width(browsers: Browsers) -> 
     await visitor.page.evaluate(show, panel.view(State(rulings=rulings)))
     await expect(visitor.rulings).to_have_count(3)
     await assert_readable(visitor)
-
-
-async def assert_readable(visitor: Visitor) -> None:
-    """In every width and both colours."""
-    for width in (320, 390, 700, 820, 1024, 1280, 1920):
-        await visitor.page.set_viewport_size({"width": width, "height": 800})
-        for scheme in SCHEMES:
-            await visitor.page.emulate_media(color_scheme=scheme)
-            look = await visitor.page.evaluate(LOOK)
-            assert len(look["texts"]) > 40
-            assert [text for text in look["texts"] if text["contrast"] < LEAST_CONTRAST] == []
-            assert look["outside"] == [], f"cut off at {width} pixels"

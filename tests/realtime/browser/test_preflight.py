@@ -10,8 +10,8 @@ import pytest_asyncio
 from playwright.async_api import BrowserContext, Locator, expect
 
 from tests.realtime.browser.conftest import Chromium
+from tests.realtime.browser.look import LEAST_CONTRAST, LOOK
 from tests.realtime.browser.modules import asked
-from tests.realtime.browser.test_look import LEAST_CONTRAST, LOOK
 from tests.realtime.browser.visitor import Visitor
 
 ROOM = Path(__file__).with_name("room.js")

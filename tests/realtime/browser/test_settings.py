@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from playwright.async_api import Locator, expect
+from playwright.async_api import expect
 
 from tests.realtime.browser.conftest import Browsers
-from tests.realtime.browser.test_look import assert_readable
+from tests.realtime.browser.look import assert_readable
+from tests.realtime.browser.settings_dialog import closed, opened
 from tests.realtime.browser.visitor import Visitor
 
 STORY = "Tell me a long story"
@@ -63,21 +64,6 @@ async def test_stored_settings_that_are_no_longer_available_are_ignored_silently
     await expect(dialog.get_by_label("Hard to interrupt")).to_be_checked()
     await visitor.page.emulate_media(reduced_motion="reduce")
     await assert_readable(visitor)
-
-
-async def opened(visitor: Visitor) -> Locator:
-    """By keyboard."""
-    await visitor.page.get_by_role("button", name="Settings", exact=True).press("Enter")
-    dialog = visitor.page.get_by_role("dialog", name="Settings")
-    await expect(dialog).to_be_visible()
-    return dialog
-
-
-async def closed(visitor: Visitor, dialog: Locator) -> None:
-    """Escape closes it and does no more; the keyboard is where it was."""
-    await visitor.page.keyboard.press("Escape")
-    await expect(dialog).to_be_hidden()
-    assert await visitor.focused() == "Settings"
 
 
 async def test_the_settings_dialog_is_vertically_centred_and_a_click_outside_closes_it(browsers: Browsers) -> None:

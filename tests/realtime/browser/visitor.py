@@ -64,6 +64,7 @@ class Visitor:
         self._url = url
         self._complaints: list[str] = []
         self._expected: list[str] = []
+        self._due: list[str] = []
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -75,6 +76,7 @@ class Visitor:
         await self._context.close()
         if error is None:
             assert self._complaints == [], self._complaints
+            assert self._due == [], f"did not come: {self._due}"
 
     async def open(self) -> None:
         """A new tab with the page in it, ready for use."""
@@ -93,8 +95,15 @@ class Visitor:
         """The console may tell of such an error."""
         self._expected.append(error)
 
+    def must_fail(self, error: str) -> None:
+        """The console must tell of such an error once, and not twice."""
+        self._due.append(error)
+
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not any(each in message.text for each in self._expected):
+        due = [each for each in self._due if message.type == "error" and each in message.text]
+        if due:
+            self._due.remove(due[0])
+        elif message.type == "error" and not any(each in message.text for each in self._expected):
             self._complaints.append(f"console: {message.text}")
 
     def _requested(self, request: Request) -> None:

@@ -15,7 +15,6 @@ import pytest
 from aiortc import RTCPeerConnection
 from pydantic import SecretStr
 
-from tests.realtime.test_webrtc import answered, quick
 from tests.simulators.turn_credentials import (
     ACCOUNT_SID,
     API_TOKEN,
@@ -26,6 +25,7 @@ from tests.simulators.turn_credentials import (
 )
 from tests.support.coturn import SECRET, Coturn, running_coturn
 from tests.support.engines import ScriptedAgent
+from tests.support.rtc_bot import answered, quick
 from tests.support.rtc_client import RtcClient
 from voicebot import config
 from voicebot.transports.turn.ice import IceServers

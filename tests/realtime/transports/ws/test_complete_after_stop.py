@@ -30,7 +30,8 @@ def with_and_without_pause(case: Callable[[str], Awaitable[None]]) -> Callable[[
 async def playing(client: WsClient, *, late_s: float = 0.9, told: bool = True) -> dict[str, Any]:
     """The client plays the reply's only clip, which it had for a while before, and may say so.
 
-    By the time since the clip was sent it could have been played whole when it is cut 1.1 s after its begin.
+    By the time since the clip was sent it could have been played whole when it is cut 1.1 s after its begin. The
+    waits in these tests are what the client plays meanwhile: how much time has passed is all that the server can go by.
     """
     await client.send("text", text="count")
     clip = await client.next("play_audio")

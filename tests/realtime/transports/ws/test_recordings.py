@@ -9,7 +9,7 @@ import io
 import statistics
 import struct
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from fractions import Fraction
 
 import av
@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.support.waiting import until
 from tests.support.ws_bot import bot
 from tests.support.ws_client import recording, ws_client
 from voicebot import limits
@@ -56,12 +57,6 @@ async def decoder() -> AsyncIterator[RecordingDecoder]:
 
 async def decode(decoder: RecordingDecoder, data: bytes) -> Decoded:
     return await decoder.decode_base64(base64.b64encode(data))
-
-
-async def until(so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not so():  # noqa: ASYNC110 (it has no event)
-            await asyncio.sleep(0.01)
 
 
 def wav(rate_hz: int, channels: int = 1, size: int = 2_000, claim: int | None = None) -> bytes:
@@ -158,17 +153,49 @@ async def test_only_the_sound_of_a_video_is_decoded(decoder: RecordingDecoder) -
 
 
 async def test_garbage_is_refused_and_the_next_recording_is_decoded(decoder: RecordingDecoder) -> None:
+    """Damaged recordings give some sound or an error, never both; no process dies of them."""
     rng = np.random.default_rng(0)
     whole = webm(1)
+    await until(lambda: decoder.free == limits.DECODERS)
+    processes = {process.pid for process in decoders()}
+    refused = 0
     for _ in range(30):
         damaged = bytearray(whole)
         for place in rng.integers(40, len(damaged), 60):
             damaged[place] = rng.integers(256)
-        await decode(decoder, bytes(damaged))
+        decoded = await decode(decoder, bytes(damaged))
+        assert (decoded.audio is None) == bool(decoded.error)
+        assert decoded.audio is None or decoded.audio.duration_s <= limits.UPLOAD_S
+        refused += decoded.audio is None
+    assert refused > 0
     for head in (b"\x1a\x45\xdf\xa3", b"RIFF\0\0\0\0WAVE", b"ID3"):
-        assert (await decode(decoder, head + rng.bytes(100_000))).audio is None
+        decoded = await decode(decoder, head + rng.bytes(100_000))
+        assert decoded.audio is None
+        assert decoded.error
     decoded = await decode(decoder, whole)
     assert decoded.audio is not None
+    assert decoded.audio.duration_s == pytest.approx(1.0, abs=0.05)
+    assert {process.pid for process in decoders()} == processes
+
+
+@pytest.mark.parametrize(
+    ("audio", "complaint"),
+    [
+        (recording("wav", 4.0), "too large"),
+        (base64.b64encode(wav(1, size=40_000)).decode(), "its sample rate is 1 Hz; 8000 to 192000 Hz are allowed"),
+        (base64.b64encode(bytes(20_000)).decode(), "neither WebM nor WAV nor MP3"),
+    ],
+)
+async def test_an_unacceptable_recording_is_refused_and_the_next_one_is_answered(audio: str, complaint: str) -> None:
+    async with bot([["Yes."]], [["x"], ["hello"]], ws_max_audio_mb=0.1) as server, ws_client(server) as client:
+        await client.send("speech_start")
+        await client.send("speech_end", audio=audio)
+        message = (await client.next("error"))["message"]
+        assert message.startswith("speech_end: audio: ")
+        assert complaint in message
+        await client.send("speech_end", audio=recording("wav"))
+        assert (await client.next("asr.final", text="hello"))["text"] == "hello"
+        assert (await client.next("play_audio"))["text"] == "Yes."
 
 
 async def test_a_decoder_process_has_no_keys_few_open_files_and_low_priority(
@@ -178,7 +205,10 @@ async def test_a_decoder_process_has_no_keys_few_open_files_and_low_priority(
     decoder = RecordingDecoder(6_000_000)
     decoder.enter()
     assert (await decode(decoder, webm(0.5))).audio is not None
-    for process in decoders():
+    await until(lambda: decoder.free == limits.DECODERS)
+    processes = decoders()
+    assert len(processes) == limits.DECODERS
+    for process in processes:
         assert "secret" not in str(process.environ())
         assert process.nice() >= 10
         assert process.num_fds() == 5

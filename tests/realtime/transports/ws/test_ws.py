@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 from websockets import Origin
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.live_server import serving
 from tests.support.paths import PROJECT
-from tests.support.ws_bot import bot, history, play, until_empty, words
-from tests.support.ws_client import recording, sound_of, ws_client
+from tests.support.ws_bot import bot, history, play, until_empty, until_heard, words
+from tests.support.ws_client import WsClient, recording, sound_of, ws_client
 from voicebot import config, limits
 from voicebot.doors.rates import TOO_MANY_TEXTS
+from voicebot.engines.base import EngineError
+from voicebot.engines.chain import FallbackRules
+from voicebot.engines.fallback import TextToSpeechChain
 from voicebot.transports.ws.document import document
 
 HELLO = "Hello there my friend."
@@ -84,7 +88,7 @@ async def test_only_acknowledged_sentences_enter_the_history() -> None:
         first, second = await client.next("play_audio"), await client.next("play_audio")
         await play(client, first)
         await client.send("client_playback_complete")  # not so: it acknowledges clips
-        await asyncio.sleep(0.2)
+        await until_heard(server, 4)  # the first word of the second sentence
         await client.send("interrupt")
         await client.next("stop_playback", discard=True)
         await client.send("clip_played", sequence=second["sequence"])  # not so: it was dropped
@@ -106,7 +110,7 @@ async def test_a_resumed_reply_repeats_and_loses_no_sound() -> None:
         await client.send("text", text="count")
         whole = await client.next("play_audio")
         await client.send("client_playback_started")
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.6)  # it plays: 0.7 s can't have been heard much sooner
         await client.send("speech_start")
         await client.next("stop_playback", timeout_s=0.3)
         await client.send("clip_played", sequence=whole["sequence"], played_ms=700)
@@ -123,17 +127,49 @@ async def test_a_resumed_reply_repeats_and_loses_no_sound() -> None:
         assert words(server) == ["count", LONG]
 
 
+async def test_a_resume_may_go_back_to_the_start_of_the_cut_word() -> None:
+    """ "four" begins at 552 ms and is cut at 700; the quietest place within 80 ms is taken for its begin."""
+    async with bot([[LONG]], [["uh-huh"]], letter_s=0.04, resume_rewind="word") as server, ws_client(server) as client:
+        await client.send("text", text="count")
+        clips = await clips_to(client, "twelve.")
+        await client.send("client_playback_started")
+        await asyncio.sleep(0.2)
+        await client.send("speech_start")
+        await client.next("stop_playback")
+        playing = next(n for n in range(len(clips)) if duration_ms(clips[: n + 1]) >= 700)
+        cut_ms = 700 - duration_ms(clips[:playing])
+        await client.send("clip_played", sequence=clips[playing]["sequence"], played_ms=cut_ms)
+        await client.send("speech_end", audio=recording("wav"))
+        await client.next("playback_resume")
+        rest = await clips_to(client, "twelve.")
+        assert rest[0]["text"].startswith("four")
+        assert 470 <= duration_ms(clips) - duration_ms(rest) <= 640
+        assert sum(len(sound_of(clip)) for clip in rest) == pytest.approx(duration_ms(rest) * 48, abs=50 * len(rest))
+
+
+async def clips_to(client: WsClient, last_word: str) -> list[dict[str, Any]]:
+    """A sentence's clips: one, or more on a busy machine."""
+    clips = [await client.next("play_audio")]
+    while not clips[-1]["text"].endswith(last_word):
+        clips.append(await client.next("play_audio"))
+    return clips
+
+
+def duration_ms(clips: list[dict[str, Any]]) -> int:
+    return sum(clip["duration_ms"] for clip in clips)
+
+
 async def test_a_client_that_can_pause_resumes_without_new_sentence_audio() -> None:
     async with bot([[LONG]], [["uh-huh"]], letter_s=0.03) as server, ws_client(server, "?pause=1") as client:
         await client.send("text", text="count")
         clip = await client.next("play_audio")
         await client.send("client_playback_started")
-        await asyncio.sleep(0.3)
+        await until_heard(server, 2)
         await client.send("speech_start")
         await client.next("stop_playback", discard=False)
         await client.send("speech_end", audio=recording("wav"))
         await client.next("playback_resume")
-        await asyncio.sleep(clip["duration_ms"] / 1000 - 0.3)
+        await asyncio.sleep(clip["duration_ms"] / 1000 - 0.3)  # it plays the rest
         await client.send("clip_played", sequence=clip["sequence"])
         await client.next("state", phase="idle")
         assert len(client.all("play_audio")) == 1
@@ -146,7 +182,7 @@ async def test_an_interruption_cuts_the_reply_and_is_answered() -> None:
         await client.send("text", text="count")
         await client.next("play_audio")
         await client.send("client_playback_started")
-        await asyncio.sleep(0.8)
+        await until_heard(server, 3)
         await client.send("speech_start")
         await client.next("stop_playback")
         await client.send("speech_end", audio=recording("wav"))
@@ -160,6 +196,21 @@ async def test_an_interruption_cuts_the_reply_and_is_answered() -> None:
         assert [message.interrupted for message in said] == [False, True, False, False]
         assert LONG.startswith(said[1].text)
         assert 2 <= len(said[1].text.split()) <= 6
+
+
+async def test_clear_stops_the_reply_and_empties_the_history() -> None:
+    async with bot([[LONG], ["Hello."]], letter_s=0.04) as server, ws_client(server) as client:
+        await client.send("text", text="count")
+        await client.next("play_audio")
+        await client.send("client_playback_started")
+        await until_heard(server, 2)
+        await client.send("clear")
+        await client.next("stop_playback", discard=True)
+        await client.next("state", phase="idle")
+        assert history(server) == ()
+        await client.send("text", text="hi")
+        assert (await client.next("play_audio"))["text"] == "Hello."
+        assert words(server)[0] == "hi"
 
 
 async def test_no_more_unheard_sentences_are_sent_than_the_window_allows() -> None:
@@ -208,8 +259,9 @@ async def test_a_short_or_broken_recording_resumes_the_paused_reply() -> None:
         await client.send("text", text="count")
         await client.next("play_audio")
         await client.send("client_playback_started")
+        heard = 0
         for audio, complaint in ((recording("wav", 0.1), None), ("AAAA", "neither WebM nor WAV nor MP3")):
-            await asyncio.sleep(0.2)
+            await until_heard(server, heard := heard + 1)
             await client.send("speech_start")
             await client.next("stop_playback")
             await client.send("speech_end", audio=audio)
@@ -220,7 +272,7 @@ async def test_a_short_or_broken_recording_resumes_the_paused_reply() -> None:
             await client.send("client_playback_started")
 
 
-async def test_a_closed_session_frees_its_place_and_an_invalid_rate_is_refused() -> None:
+async def test_a_session_that_ends_frees_its_place() -> None:
     async with bot(max_sessions=1) as server:
         async with ws_client(server) as first, ws_client(server) as second:
             await first.next("connected")
@@ -230,9 +282,47 @@ async def test_a_closed_session_frees_its_place_and_an_invalid_rate_is_refused()
             await first.next("closed")
         async with ws_client(server) as third:
             await third.next("connected")
-        for rate in ("fast", "-8000", "48001", "000016000999", "000016000" + "0" * 5_000):
-            async with ws_client(server, f"?rate={rate}") as fourth:
-                assert "rate" in (await fourth.next("closed"))["reason"]
+
+
+@pytest.mark.parametrize("rate", ["fast", "-8000", "48001", "000016000999", "000016000" + "0" * 5_000])
+async def test_a_connection_with_an_invalid_sample_rate_is_refused(rate: str) -> None:
+    async with bot() as server, ws_client(server, f"?rate={rate}") as client:
+        assert "rate" in (await client.next("closed"))["reason"]
+        assert not client.all("connected")
+        await until_empty(server)
+
+
+@dataclass
+class BrokenVoice(ToneTts):
+    async def probe(self) -> None:
+        raise EngineError(self.name, "the key is not accepted")
+
+
+async def test_a_connection_is_refused_with_the_reason_when_the_only_tts_engine_fails() -> None:
+    voices = TextToSpeechChain([BrokenVoice()], FallbackRules(rest_s=60))
+    engines = replace(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), tts=voices)
+    async with serving(engines, config.load()) as server:
+        await server.connections.preflight.check()
+        async with ws_client(server) as client:
+            assert "the key is not accepted" in (await client.next("error"))["message"]
+            await client.next("closed")
+            with pytest.raises(ConnectionClosed) as closed:
+                await client.next("connected")
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1013
+        await until_empty(server)
+
+
+async def test_a_telemetry_message_with_the_recogniser_bytes_comes_each_second() -> None:
+    stt = ScriptedStt()
+    engines = scripted(stt, ScriptedAgent(), ToneTts())
+    async with serving(engines, config.load()) as server, ws_client(server) as client:
+        loop = asyncio.get_running_loop()
+        first, begun_s = await client.next("telemetry"), loop.time()
+        stt.bytes_sent = 4_711
+        second = await client.next("telemetry")
+        assert loop.time() - begun_s == pytest.approx(1.0, abs=0.3)
+        assert [first, second] == [{"event": "telemetry", "stt_bytes": count} for count in (0, 4_711)]
 
 
 async def test_a_websocket_without_login_or_with_a_foreign_origin_is_refused() -> None:

@@ -10,8 +10,8 @@ import pytest
 from playwright.async_api import expect
 
 from tests.realtime.browser.conftest import Chromium
-from tests.realtime.browser.test_look import assert_readable
-from tests.realtime.browser.test_settings import closed, opened
+from tests.realtime.browser.look import assert_readable
+from tests.realtime.browser.settings_dialog import closed, opened
 from tests.realtime.browser.visitor import Visitor
 from tests.simulators.faults import Fault
 from tests.support.further_voices import host_of_voices
@@ -43,11 +43,12 @@ async def test_a_chosen_voice_is_downloaded_and_a_failed_download_is_shown(
 
             note = dialog.locator("#vb-voice-note")
             await expect(note).to_be_empty()
-            host.pace_s = 0.05  # six seconds
+            host.pace_s = 0.1  # 13 seconds
             await voices.select_option("kore")
             await expect(note).to_have_text(re.compile(r"^The voice kore is being downloaded \(\d+ % of 8 MB\)\.$"))
             first = await note.inner_text()
             await expect(note).not_to_have_text(first)
+            host.pace_s = 0
             await expect(note).to_be_empty(timeout=30_000)
             await expect(voices.locator("option:checked")).to_have_text("Kore, American woman")
 

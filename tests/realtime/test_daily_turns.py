@@ -9,12 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.test_metrics import samples, scraped
-from tests.realtime.test_webrtc import quick, until
 from tests.support.app_process import forked_app
 from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.live_server import LiveServer, serving
+from tests.support.metrics_page import samples, scraped
+from tests.support.rtc_bot import quick
 from tests.support.rtc_client import OfferRefusedError, RtcClient
+from tests.support.waiting import until
 from tests.support.ws_bot import bot, words
 from tests.support.ws_client import WsClient, plays_until, ws_client
 from voicebot import config

@@ -101,7 +101,7 @@ async def test_the_page_reconnects_by_itself_with_conversation_microphone_and_mu
             await visitor.sees("off")
             await visitor.sees_that("room.tracks[0].readyState === 'ended'")
             await visitor.page.evaluate("dispatchEvent(new Event('online'))")
-            await visitor.page.wait_for_timeout(700)
+            await visitor.page.wait_for_timeout(700)  # a reconnection would begin after half a second
             await visitor.sees("off")
 
 
@@ -115,7 +115,7 @@ async def test_a_conversation_moves_to_the_newer_tab_and_back_only_when_a_button
         await asks(second, "one", "two")
         await expect(first.problem).to_contain_text("This conversation goes on in another tab.")
         await first.page.evaluate("dispatchEvent(new Event('online'))")
-        await second.page.wait_for_timeout(700)
+        await second.page.wait_for_timeout(700)  # a reconnection would begin after half a second
         await first.sees("off")
         await second.sees("ready")
         await first.presses("Go on here")

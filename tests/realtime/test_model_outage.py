@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.realtime.test_webrtc import until
 from tests.simulators.brain import Answer
 from tests.simulators.chat import ChatSimulator
 from tests.simulators.faults import Fault
 from tests.support.engines import ScriptedStt, ToneTts
 from tests.support.live_server import LiveServer, serving
+from tests.support.waiting import until
 from tests.support.ws_client import WsClient, plays_until, ws_client
 from voicebot import build, config
 from voicebot.core.sayings import apology
@@ -105,14 +105,20 @@ async def test_a_model_outage_from_the_start_is_announced_in_each_session(groq: 
 
 
 async def test_a_fallback_to_another_model_is_not_announced(groq: ChatSimulator) -> None:
-    groq.faults.always(Fault.SERVER_ERROR)
+    """Neither the user nor the other model is told: it gets the same system prompt as the model that failed."""
     async with ChatSimulator() as openai:
+        groq.answers.append(Answer("Hello from the model."))
         openai.answers.append(Answer(BLUE))
         options = {"openai_api_key": "sk-simulated", "openai_base_url": f"{openai.url}/v1", "engine_rest_s": 60}
         async with talking(groq, **options) as bot:
+            assert await bot.asks("hello") == "Hello from the model."
+            groq.faults.always(Fault.SERVER_ERROR)
             assert await bot.asks("why is the sky blue") == BLUE
             (request,) = openai.completions
-            assert [set(message) for message in request.body["messages"]] == [{"role", "content"}] * 2
+            system, *talk = request.body["messages"]
+            assert system == groq.completions[0].body["messages"][0]
+            assert MODEL_AWAY_EXPLAINED not in system["content"]
+            assert [each["content"] for each in talk] == ["hello", "Hello from the model.", "why is the sky blue"]
             openai.faults.always(Fault.SERVER_ERROR)
             assert await bot.asks("why is the sky blue") == f"{AWAY} {BEYOND}"
 

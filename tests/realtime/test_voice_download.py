@@ -10,13 +10,17 @@ from typing import Any
 
 import pytest
 
-from tests.realtime.test_services import Talk, answers
 from tests.simulators.faults import Fault
 from tests.simulators.files import FileHost
 from tests.support.further_voices import host_of_voices
 from tests.support.live_server import LiveServer, serving
 from tests.support.rtc_client import RtcClient
+from tests.support.rtc_talk import Talk, answers
+from tests.support.waiting import until
 from voicebot import build, config
+from voicebot.engines.tts.hibari.reading import Phonemes
+from voicebot.engines.tts.hibari.voice import Utterance
+from voicebot.engines.tts.hibari.voices import Speaker
 
 
 @pytest.fixture
@@ -48,10 +52,18 @@ def kept_in(folder: Path) -> list[str]:
 
 
 async def test_the_bot_answers_while_a_chosen_voice_is_downloaded(
-    host: FileHost, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    host: FileHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "voicebot")
-    host.pace_s = 0.03
+    spoke: list[Speaker] = []
+    speak = Speaker.speak
+
+    def watched(speaker: Speaker, phonemes: Phonemes) -> Utterance:
+        spoke.append(speaker)
+        return speak(speaker, phonemes)
+
+    monkeypatch.setattr(Speaker, "speak", watched)
+    host.pace_s = 0.5  # a minute for the whole voice
     options = config.load()
     async with serving(build.build(options), options) as server, RtcClient(server.url) as client:
         assert (await told(server))["voices"]["emma"] == "Emma, British woman (is downloaded first, 8 MB)"
@@ -62,12 +74,18 @@ async def test_the_bot_answers_while_a_chosen_voice_is_downloaded(
         state = await talk.answered(1)
         assert answers(state)[0]["heard"]
         assert state["engines"]["tts"] == {"name": "hibari", "reasons": []}
+        assert (await told(server))["voices"]["emma"] == "Emma, British woman (is being downloaded)"
+        usual, before = spoke[0], len(spoke)
+        assert all(speaker is usual for speaker in spoke)
 
+        host.pace_s = 0
         page = await until_told(server, "emma", "Emma, British woman")
         assert (page["ready"], page["warning"]) == (True, None)
+        await until(lambda: "the voice emma can be used" in caplog.messages)  # it is loaded after its download
         talk.types("what is three plus three")
         await talk.answered(2)
-    assert "the voice emma can be used" in caplog.messages
+        assert len(spoke) > before
+        assert usual not in spoke[before:]
     assert kept_in(tmp_path) == ["bf_emma.int8.onnx"]
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.realtime.test_webrtc import Json, answered, quick, until
 from tests.support.engines import ScriptedAgent, ToneTts
+from tests.support.rtc_bot import Json, answered, quick
 from tests.support.rtc_client import OfferRefusedError, RtcClient
+from tests.support.waiting import until
 from voicebot import limits
 from voicebot.core.presence import NOBODY_THERE
 from voicebot.core.sayings import goodbye, still_there

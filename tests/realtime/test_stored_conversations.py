@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
-from pydantic import SecretStr
 from websockets.asyncio.client import connect
 
 from tests.support.app_process import App, forked_app
 from tests.support.postgres import Postgres
 from tests.support.rtc_client import RtcClient
 from tests.support.ws_client import WsClient
-from voicebot import config
 
 QUESTION = "Tell me a long story"
 
@@ -29,14 +27,21 @@ async def talking(app: App, query: str = "") -> AsyncIterator[WsClient]:
         yield WsClient(socket)
 
 
-async def hears_the_beginning(client: WsClient) -> tuple[str, str]:
-    """Asks for a story and hears two seconds of it: the conversation's name, and the words sent so far."""
+MOST_WORDS_PER_S = 5
+"""The bot says about three."""
+
+
+async def hears_the_beginning(app: App, client: WsClient) -> tuple[str, float]:
+    """Asks for a story and plays it until the store has some of its words: the conversation's name, and since when."""
     name = (await client.next("connected"))["conversation"]
     await client.send("text", text=QUESTION)
-    clip = await client.next("play_audio", 15)
+    await client.next("play_audio", 15)
+    begun_s = time.monotonic()
     await client.send("client_playback_started")
-    await asyncio.sleep(2.5)
-    return str(name), str(clip["text"])
+    async with asyncio.timeout(15):
+        while not heard_in(await asyncio.to_thread(kept, app, name)):  # noqa: ASYNC110 (it is asked over HTTP)
+            await asyncio.sleep(0.2)
+    return str(name), begun_s
 
 
 def ask(method: str, url: str, **options: Any) -> httpx.Response:
@@ -44,22 +49,27 @@ def ask(method: str, url: str, **options: Any) -> httpx.Response:
 
 
 def kept(app: App, name: str) -> list[dict[str, object]]:
+    """The messages of the stored conversation; none if it is not stored yet."""
     response = ask("GET", f"{app.url}/conversations/{name}")
-    return list(response.raise_for_status().json()["chat"])
+    return [] if response.status_code == 404 else list(response.raise_for_status().json()["chat"])
+
+
+def heard_in(messages: list[dict[str, object]]) -> str:
+    return str(messages[1]["heard"]) if len(messages) > 1 else ""
 
 
 async def test_a_conversation_goes_on_after_the_app_is_killed_in_mid_reply(tmp_path: Path) -> None:
     with forked_app(tmp_path) as app:
         assert app.health()["store"] == {"kind": "sqlite", "ready": True, "reason": None}
         async with talking(app) as client:
-            name, sent = await hears_the_beginning(client)
+            name, begun_s = await hears_the_beginning(app, client)
             app.process.kill()
+            played_s = time.monotonic() - begun_s
     with forked_app(tmp_path) as app:
         question, answer = kept(app, name)
         assert question["text"] == QUESTION
         heard = str(answer["heard"])
-        assert heard
-        assert sent.startswith(heard) or heard.startswith(sent)
+        assert 0 < len(heard.split()) <= 2 + MOST_WORDS_PER_S * played_s
         assert answer["interrupted"]
         async with RtcClient(app.url, conversation=name) as client:
             hello = await client.wait_for_message(lambda message: message["type"] == "hello")
@@ -76,7 +86,7 @@ async def test_another_replica_continues_and_deletes_a_stored_conversation(tmp_p
     (tmp_path / "b").mkdir()
     with forked_app(tmp_path / "a", database_url=url) as one, forked_app(tmp_path / "b", database_url=url) as other:
         async with talking(one) as client:
-            name, _ = await hears_the_beginning(client)
+            name, _ = await hears_the_beginning(one, client)
             async with talking(other, f"?conversation={name}") as again:
                 assert (await again.next("connected"))["conversation"] == name
                 assert [each["role"] for each in kept(other, name)] == ["user", "assistant"]
@@ -97,13 +107,3 @@ async def test_an_app_that_stores_no_conversations_leaves_no_file_and_still_requ
         assert ask("DELETE", address, auth=("ann", "wrong")).status_code == 401
         assert ask("DELETE", address, auth=("ann", "hush")).status_code == 204
     assert os.listdir(tmp_path) == ["app.log"]
-
-
-@pytest.mark.parametrize(
-    "url", ["mysql://u:hush@h/d", "hush", "sqlite://", "sqlite:///:memory:", "postgresql://u:hush@h"]
-)
-def test_an_invalid_database_url_is_refused_without_being_shown(url: str) -> None:
-    with pytest.raises(config.SettingsError) as raised:
-        config.load(database_url=SecretStr(url))
-    assert str(raised.value).startswith("DATABASE_URL: must be such as")
-    assert "hush" not in str(raised.value)

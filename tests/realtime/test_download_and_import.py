@@ -7,8 +7,6 @@ import io
 import json
 import wave
 import zipfile
-from collections.abc import Callable
-from typing import Any
 
 import httpx
 import numpy as np
@@ -17,13 +15,13 @@ import pytest
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.live_server import serving
+from tests.support.rtc_bot import is_state, last_heard
 from tests.support.rtc_client import RtcClient
 from voicebot import config
 from voicebot.core.audio import FRAME_S, WIRE_RATE_HZ, Audio
 from voicebot.recording.archive import read
 from voicebot.recording.lane import RATE_HZ
 
-Json = dict[str, Any]
 Wave = npt.NDArray[np.float64]
 
 STORY = "Once upon a time there was a captain who looked at the ships every morning. "
@@ -31,14 +29,6 @@ ANSWER = "Four it is. "
 CLOSE_S = 0.020
 
 pytestmark = pytest.mark.alone
-
-
-def is_state(condition: Callable[[Json], object]) -> Callable[[Json], bool]:
-    return lambda message: message["type"] == "state" and bool(condition(message))
-
-
-def last_heard(view: Json) -> str:
-    return str(view["chat"][-1].get("heard", "")) if view["chat"] else ""
 
 
 def envelope(audio: Audio) -> Wave:

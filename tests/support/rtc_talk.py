@@ -1,0 +1,54 @@
+"""A conversation over WebRTC: what the user says or types, and what the page would show of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.live_server import LiveServer
+from tests.support.rtc_client import RtcClient
+from tests.support.speech import spoken
+from voicebot.core.audio import WIRE_RATE_HZ
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Talk:
+    """One client's conversation with one server."""
+
+    server: LiveServer
+    client: RtcClient
+
+    @property
+    def state(self) -> Json:
+        """The newest state; empty before the first."""
+        return next((message for message in reversed(self.client.messages) if message["type"] == "state"), {})
+
+    async def until(self, condition: Callable[[Json], object], timeout_s: float = 30) -> Json:
+        """The newest state, once the condition holds for it."""
+        try:
+            await self.client.wait_for_message(lambda _: bool(self.state and condition(self.state)), timeout_s)
+        except TimeoutError as error:
+            error.add_note(str(self.state))
+            raise
+        return self.state
+
+    async def says(self, text: str, voice: str = "rms") -> None:
+        """Speaks into the microphone, to the end."""
+        self.client.microphone.say(spoken(text, voice).resampled(WIRE_RATE_HZ))
+        await self.client.microphone.said()
+
+    def types(self, text: str) -> None:
+        """Sends a text instead of speech."""
+        self.client.send({"type": "text", "text": text})
+
+    async def answered(self, count: int) -> Json:
+        """The state when the bot is at rest and there are so many of the assistant's messages."""
+        return await self.until(lambda state: state["phase"] == "idle" and len(answers(state)) == count)
+
+
+def answers(state: Json) -> list[Json]:
+    """The assistant's messages."""
+    return [message for message in state["chat"] if message["role"] == "assistant"]
