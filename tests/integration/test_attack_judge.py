@@ -143,6 +143,26 @@ def test_a_probe_whose_connection_was_closed_reconnects() -> None:
         assert probe.asked_ms(link, probe.Processor(None)) < 0, "nobody listens any more"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells how long a thread has waited")
+def test_waiting_for_a_processor_that_another_process_uses_is_known() -> None:
+    computing = [sys.executable, "-c", "while True: pass"]
+    mine = os.sched_getaffinity(0)
+    processor = probe.Processor(os.getpid())
+    before_ms = processor.waited_ms()
+    one = {min(mine)}
+    other = subprocess.Popen(computing, preexec_fn=lambda: os.sched_setaffinity(0, one))
+    try:
+        os.sched_setaffinity(0, one)
+        until_s = time.thread_time() + 0.2
+        while time.thread_time() < until_s:
+            pass
+        assert processor.waited_ms() - before_ms > 50
+    finally:
+        os.sched_setaffinity(0, mine)
+        other.kill()
+        other.wait()
+
+
 async def test_a_stall_that_outlasts_the_attack_is_counted() -> None:
     log = LagLog()
     for line in ("lag 1.0 3.0", "lag 2.0 4.0", "new 4.0 1900.0", "new 7.0 3.0"):

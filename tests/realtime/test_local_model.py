@@ -15,6 +15,7 @@ from tests.simulators import huggingface
 from tests.simulators.huggingface import FOR_TURN, HuggingFaceSimulator
 from tests.simulators.local_servers import OllamaModel, OllamaSimulator
 from tests.support.app_process import App, forked_app
+from tests.support.live_server import serving
 from tests.support.llama_server import llama_server, model_file
 from tests.support.talk import WANTED
 from tests.support.waiting import until
@@ -41,11 +42,16 @@ async def configuration(running: App) -> dict[str, Any]:
     return dict(answer.json())
 
 
-async def test_the_app_finds_a_local_model_and_says_that_words_stay_on_the_machine(tmp_path: Path) -> None:
+async def test_the_app_finds_a_local_model_and_says_that_words_stay_on_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("voicebot.discovery.LOCAL_S", 30.0)  # other tests may have the processor meanwhile
     async with OllamaSimulator(library=[OllamaModel("llama3.2:latest")]) as ollama:
-        async with app(tmp_path, ollama_host=ollama.url) as running:
-            told = await configuration(running)
-            await until(lambda: ollama.loaded == ["llama3.2:latest"])  # in the background
+        settings = config.load(ollama_host=ollama.url)
+        engines = build(settings, await asyncio.to_thread(discover, settings))
+        async with serving(engines, settings) as server:
+            told = await server.get("/webrtc/config")
+            await until(lambda: ollama.loaded == ["llama3.2:latest"], 30.0)  # in the background
         assert [(each["name"], each["model"]) for each in told["stages"]["llm"]] == [
             ("local", "llama3.2:latest"),
             ("offline", None),
