@@ -6,8 +6,10 @@ import atexit
 import multiprocessing
 import os
 import resource
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -91,6 +93,7 @@ def _run(folder: Path, environment: dict[str, str], log: Path, open_files: int |
     """In the new process: what `running_app` has the system do."""
     import app
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if open_files is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
     os.chdir(folder)
@@ -104,6 +107,14 @@ def _run(folder: Path, environment: dict[str, str], log: Path, open_files: int |
     code = app.main()
     atexit._run_exitfuncs()  # noqa: SLF001 (there is no other way, and multiprocessing does not run them)
     sys.exit(code)
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the test process that started it has died."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def announced_address(runs: Callable[[], bool], log: Path, timeout_s: float = 60) -> str:

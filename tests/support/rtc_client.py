@@ -31,6 +31,7 @@ from tests.support.rtc_recorder import Recorder
 from tests.support.signal import Signal
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.transports import aiortc_tuning
+from voicebot.transports.peer_closing import close_peer
 
 Json = dict[str, Any]
 
@@ -184,10 +185,10 @@ class RtcClient:
         """Ends the connection and everything of it; may come twice."""
         self.microphone.stop()
         with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
-                await self.peer.close()
-                if self._recording is not None:
-                    await self._recording
+            await close_peer(self.peer, CLOSE_S)
+        if self._recording is not None:
+            await asyncio.wait({self._recording}, timeout=CLOSE_S)
+            self._recording.cancel()
 
     def send(self, message: Json) -> None:
         """Sends a message up the data channel."""

@@ -10,8 +10,13 @@ from typing import Any
 
 import looptime
 import pytest
+from hypothesis import HealthCheck, settings
 
 TICK_S = 1e-9
+
+# These tests run on what others leave of the processor: however long an example takes says nothing.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 class TickingLoop(looptime.LoopTimeEventLoop, asyncio.SelectorEventLoop):

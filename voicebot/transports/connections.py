@@ -34,6 +34,7 @@ from voicebot.store.conversations import ID_PATTERN, Conversations
 from voicebot.telemetry import Telemetry
 from voicebot.transports import aiortc_limits, aiortc_tuning
 from voicebot.transports.offer import CheckedOffer, SdpError, checked
+from voicebot.transports.peer_closing import close_peer
 from voicebot.transports.recording_decoder import RecordingDecoder
 from voicebot.transports.turn.ice import IceServers
 from voicebot.transports.webrtc import VoiceHandler, VoiceTrack
@@ -313,8 +314,7 @@ class Connections(WebRTCConnectionMixin):
             await asyncio.sleep(delay_s)
             await self._turn()
             if (peer := self.pcs.get(name)) is not None:
-                async with asyncio.timeout(limits.PEER_CLOSING_S):
-                    await peer.close()
+                await close_peer(peer, limits.PEER_CLOSING_S)
         except Exception:  # the transport edge: aiortc may raise anything, and others wait for this place
             logger.exception("a connection could not be closed")
         finally:

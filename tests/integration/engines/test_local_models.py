@@ -23,6 +23,7 @@ from voicebot import config
 from voicebot.agent import GraphAgent
 from voicebot.build import build
 from voicebot.core.history import Message, Role
+from voicebot.discovery import LOCAL_S as USUAL_LOCAL_S
 from voicebot.discovery import Found, discover
 from voicebot.engines.base import EngineError, EngineHealth, Served
 from voicebot.engines.fallback import AgentChain
@@ -41,7 +42,8 @@ ALIAS = OllamaModel("my-model:latest", "2026-11-02", remote_host="https://ollama
 def nothing_at_the_usual_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that runs on a developer's own machine does not count."""
     for name in ("OLLAMA_ADDRESS", "LLAMA_CPP_ADDRESS"):
-        monkeypatch.setattr(f"voicebot.engines.llm.local_servers.{name}", f"http://127.0.0.1:{closed_port()}")
+        monkeypatch.setattr(f"voicebot.discovery.{name}", f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.setattr("voicebot.discovery.LOCAL_S", 10.0)  # other tests may have the processor meanwhile
 
 
 async def found_at(*servers: ChatSimulator, **settings: Any) -> Found:
@@ -189,19 +191,21 @@ async def test_a_server_that_gives_no_ollama_version_is_not_used() -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.HANG, Fault.HALF_OPEN, Fault.REFUSE, Fault.SERVER_ERROR, Fault.UNAUTHORIZED])
-async def test_a_failing_server_is_skipped_within_a_second(fault: Fault) -> None:
+async def test_a_failing_server_is_skipped_within_a_second(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicebot.discovery.LOCAL_S", USUAL_LOCAL_S)
     async with OllamaSimulator(library=[LLAMA]) as ollama:
         ollama.faults.always(fault)
         await found_at()  # loads what is needed for asking, which is no part of the waiting
         begun_s = time.monotonic()
         assert not (await found_at(ollama)).local
-        assert time.monotonic() - begun_s < 0.3 + 0.5, "it may take 0.3 s, and this machine is busy"
+        assert time.monotonic() - begun_s < USUAL_LOCAL_S + 0.7, "this machine is busy"
 
 
 async def test_a_hanging_server_does_not_hide_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicebot.discovery.LOCAL_S", 2.0)
     async with OllamaSimulator() as ollama, LlamaCppSimulator() as server:
         ollama.faults.always(Fault.HANG)
-        monkeypatch.setattr("voicebot.engines.llm.local_servers.LLAMA_CPP_ADDRESS", server.url)
+        monkeypatch.setattr("voicebot.discovery.LLAMA_CPP_ADDRESS", server.url)
         assert (await found_at(ollama)).local
 
 

@@ -20,6 +20,7 @@ def tuned() -> None:
     assert aiortc_tuning.apply()
 
 
+@pytest.mark.alone
 async def test_a_client_connects_within_a_second_and_hears_its_echo_within_150_ms() -> None:
     async with echo_bot() as bot, RtcClient(bot.base_url) as client:
         assert client.connect_s < 1.0

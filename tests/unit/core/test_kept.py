@@ -54,7 +54,7 @@ def test_the_history_already_includes_words_that_wait_for_a_reply() -> None:
 
 
 @given(RULES, st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_history_at_any_moment_is_that_of_a_session_ending_at_that_moment(
     rules: Rules, script: list[tuple[str, str, int]]
 ) -> None:

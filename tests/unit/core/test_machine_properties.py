@@ -18,7 +18,7 @@ pytestmark = pytest.mark.no_cover  # measuring would take three times as long, a
 
 
 @given(RULES, st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=60))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 def test_a_session_with_plausible_events_keeps_its_invariants_and_ends_idle(
     rules: Rules, script: list[tuple[str, str, int]]
 ) -> None:
@@ -31,7 +31,7 @@ def test_a_session_with_plausible_events_keeps_its_invariants_and_ends_idle(
 
 
 @given(RULES, st.lists(ANY_INPUT, max_size=60))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 def test_a_session_with_arbitrary_inputs_keeps_its_invariants_and_ends_idle(rules: Rules, script: list[Input]) -> None:
     world = World(State(rules=rules))
     for each in [SessionStarted(), *script]:
@@ -41,7 +41,7 @@ def test_a_session_with_arbitrary_inputs_keeps_its_invariants_and_ends_idle(rule
 
 
 @given(st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_text_typed_by_the_user_is_lost(script: list[tuple[str, str, int]]) -> None:
     world = World()
     typed: list[str] = []

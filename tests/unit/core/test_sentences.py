@@ -168,7 +168,7 @@ def test_finish_words_also_releases_a_sentence_completed_by_the_release() -> Non
 # --- for every text ---------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     text=TEXTS,
     cuts=st.lists(st.integers(0, 200), max_size=30),
@@ -192,7 +192,7 @@ def test_batches_and_their_release_do_not_depend_on_the_chunking(
     assert released_token + by_token.finish() == released_char + by_char.finish()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(text=TEXTS, max_chars=st.sampled_from([LEAST_MAX_CHARS, 41, 60, 300]), language=st.sampled_from(LANGUAGES))
 def test_no_text_is_lost_and_every_batch_can_be_spoken(text: str, max_chars: int, language: str) -> None:
     made = batches([text], SentenceBatcher(max_chars, language, 24))
@@ -205,7 +205,7 @@ def test_no_text_is_lost_and_every_batch_can_be_spoken(text: str, max_chars: int
         batch.speech.encode()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     tokens=st.lists(
         st.tuples(TEXTS | st.sampled_from(PIECES), st.sampled_from(["push", "finish_sentence", "finish_words"])),
@@ -228,7 +228,7 @@ def test_early_release_loses_no_text(tokens: list[tuple[str, str]], language: st
     assert without_space("".join(batch.text for batch in made)) == written
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=TEXTS, language=st.sampled_from(LANGUAGES))
 def test_batches_without_limits_are_whole_sentences(text: str, language: str) -> None:
     assert without_space("".join(sentences(text, language))) == without_space(text)

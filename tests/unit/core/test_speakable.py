@@ -72,7 +72,7 @@ def test_no_letter_or_digit_counts_as_an_emoji() -> None:
     assert not [char for char in map(chr, range(sys.maxunicode + 1)) if emoji.match(char) and char.isalnum()]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.text(st.characters(exclude_categories=()), max_size=60), st.booleans(), st.booleans())
 def test_any_text_can_be_spoken_or_named(text: str, is_code: bool, first_of_line: bool) -> None:
     for said in (spoken(text, ENGLISH, is_code=is_code, first_of_line=first_of_line), named(text)):

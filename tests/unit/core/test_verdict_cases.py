@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.core.verdict import Context, Decision, Speech, judge
@@ -61,7 +61,6 @@ def test_the_labelled_cases_are_many_and_balanced_in_each_language() -> None:
 numbers = st.none() | st.floats(-60, 60)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.builds(
         Case,

@@ -313,7 +313,7 @@ def test_silence_sent_between_utterances_does_not_shift_the_words_of_the_next() 
     assert final(second) == "2"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 2**32), st.booleans(), st.sampled_from([0.0, 0.06]))
 def test_each_word_is_reported_once_in_its_utterance_whatever_the_order_of_events(
     seed: int, at_pauses: bool, jitter_s: float

@@ -136,7 +136,7 @@ def test_garbage_in_a_file_raises_an_error_after_the_sound_that_precedes_it() ->
 
 
 @given(st.binary(max_size=2_000), st.booleans(), st.integers(0, 3_000))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_bytes_raise_no_other_error_than_mp3_error(data: bytes, as_frames: bool, start: int) -> None:
     file = UNTAGGED[start : start + 500] + data if as_frames else data
     try:

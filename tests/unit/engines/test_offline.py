@@ -156,7 +156,7 @@ tomorrow until christmas friday difference between hundred thousand point my nam
 """
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.one_of(st.text(max_size=300), st.lists(st.sampled_from(VOCABULARY.split()), max_size=40).map(" ".join)))
 async def test_any_text_gets_an_answer(said: str) -> None:
     if not said.split():
@@ -167,7 +167,7 @@ async def test_any_text_gets_an_answer(said: str) -> None:
     assert "{" not in answer
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.lists(
         st.tuples(st.lists(st.sampled_from(VOCABULARY.split()), min_size=1, max_size=6), st.integers(0, 30)), max_size=8

@@ -122,7 +122,7 @@ async def test_a_story_resumes_after_the_user_asks_for_a_repetition() -> None:
     assert await talk.say("go on") == first
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(STORIES), st.lists(st.integers(4, 120), min_size=1, max_size=6))
 def test_a_story_interrupted_anywhere_loses_no_word_and_repeats_at_most_one_clause(
     story: Passage, cuts: list[int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.recordings import encoded
@@ -23,7 +23,7 @@ def test_a_whole_recording_lasts_as_long_as_its_sound(container: Container) -> N
     assert not lasts(encoded(silence(0.1), container), 0.2)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120)
 @given(st.sampled_from(sorted(GOOD)), st.integers(0, 2**32))
 def test_a_damaged_recording_is_read_or_refused_with_a_plain_reason(container: Container, seed: int) -> None:
     """Its first bytes are whole, so that it is still taken for what it was."""
