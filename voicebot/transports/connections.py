@@ -142,6 +142,9 @@ class Connections(WebRTCConnectionMixin):
         )
         self.preflight.tell_failures(self.telemetry.metrics.count_failure)
         self._closing: dict[str, asyncio.Task[None]] = {}
+        self._negotiations: dict[str, asyncio.Task[dict[str, str]]] = {}
+        """They are never cancelled, and a connection is closed only after its own: aioice would forget the sockets that
+        it is just opening, and leave them open."""
         self._costly = asyncio.Lock()
         """Of whoever makes or closes a connection next: see `_turn`."""
 
@@ -213,8 +216,10 @@ class Connections(WebRTCConnectionMixin):
         self._clients[name], self._tickets[name], self.handlers[name] = offer.webrtc_id, ticket, handler
         ticket.on_lost = partial(self._end, name)
         configuration = self.convert_to_aiortc_format({"iceServers": servers})
+        negotiation = asyncio.create_task(self._negotiate(name, checked_offer.sdp, configuration), name="negotiation")
+        self._negotiations[name] = negotiation
         try:
-            answer = await self._negotiate(name, checked_offer.sdp, configuration)
+            answer = await asyncio.shield(negotiation)
         except Exception as error:  # the transport edge: aiortc says "bad SDP" in many ways
             await self._close(name)
             logger.debug("why the offer was refused", exc_info=True)
@@ -312,6 +317,10 @@ class Connections(WebRTCConnectionMixin):
         """Close a connection. Whatever becomes of that, its place is free and its session over."""
         try:
             await asyncio.sleep(delay_s)
+            if (negotiation := self._negotiations.pop(name, None)) is not None:
+                await asyncio.wait({negotiation}, timeout=limits.PEER_CLOSING_S)
+                if negotiation.done() and not negotiation.cancelled():
+                    negotiation.exception()  # whoever made the offer was told, unless it has gone
             await self._turn()
             if (peer := self.pcs.get(name)) is not None:
                 await close_peer(peer, limits.PEER_CLOSING_S)

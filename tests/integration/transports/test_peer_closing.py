@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import psutil
 import pytest
 from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpReceiver
 
+from tests.attacks.peer import offered_sdp
+from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from voicebot import config
+from voicebot.transports.connections import Connections, Offer
 from voicebot.transports.peer_closing import close_peer
 
 
@@ -44,3 +49,37 @@ async def test_the_sockets_are_closed_even_if_aiortc_never_finishes_closing(monk
     with pytest.raises(TimeoutError):
         await close_peer(peer, 0.1)
     assert udp_sockets() == before
+
+
+@pytest.mark.parametrize("how", ["the request is cancelled", "the server closes"])
+async def test_a_connection_given_up_while_its_sockets_are_opened_leaves_none_open(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    usual, opened, go_on = loop.create_datagram_endpoint, asyncio.Event(), asyncio.Event()
+
+    async def slow(*args: Any, **options: Any) -> Any:
+        created = await usual(*args, **options)
+        opened.set()
+        await go_on.wait()
+        return created
+
+    before = udp_sockets()
+    sdp = await offered_sdp()
+    engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
+    await engines.start()
+    connections = Connections(engines, config.load(), lambda _: {})
+    monkeypatch.setattr(loop, "create_datagram_endpoint", slow)
+    asked = asyncio.create_task(connections.answer(Offer(sdp=sdp, type="offer", webrtc_id="a"), "192.0.2.1"))
+    await opened.wait()
+    if how == "the request is cancelled":
+        asked.cancel()
+    closing = asyncio.create_task(connections.close())
+    await asyncio.sleep(0)
+    go_on.set()
+    await closing
+    await asyncio.wait({asked})
+    assert asked.cancelled() or asked.exception() is not None
+    assert udp_sockets() == before
+    assert (connections.admission.sessions, connections.admission.pending) == (0, 0)
+    await engines.close()
