@@ -25,7 +25,7 @@ TESTS = Path(__file__).parent
 PACKAGE, CORE = "voicebot", "voicebot/core"
 CORES = os.cpu_count() or 2
 REAL_TIME = TESTS / "realtime"
-TALKING = [REAL_TIME / f"test_{name}.py" for name in ("interruption_matrix", "turn_taking", "fault_matrix")]
+ALONE = [path for path in sorted(REAL_TIME.rglob("test_*.py")) if "pytest.mark.alone" in path.read_text("utf-8")]
 COMPILED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(sys.prefix) / "compiled")}
 """Python keeps what it has compiled in this folder, also on machines that are told not to keep it. Every app that a
 test starts is then there 2 s sooner, and pytest finds the tests in 7 s rather than 11."""
@@ -44,22 +44,20 @@ class Part:
     """The package whose coverage is always measured."""
 
 
+MODELS = TESTS / "integration" / "models"
+
 CORE_TESTS = Part("core", [TESTS / "unit" / "core"], CORES, measured=CORE)
 UNIT_TESTS = Part("unit", [TESTS / "unit"], CORES, [f"--ignore={TESTS / 'unit' / 'core'}"])
 # Speech recognition and synthesis, which wait for nothing but the processor.
-MODEL_TESTS = Part("models", [TESTS / "integration"], CORES, ["-m", "computes"])
+MODEL_TESTS = Part("models", [MODELS], CORES)
 # Sockets and processes.
 INTEGRATION_TESTS = Part(
-    "integration", [TESTS / "integration"], 2 * CORES, ["-m", "not computes"], {"PYTHONASYNCIODEBUG": "1"}
+    "integration", [TESTS / "integration"], 2 * CORES, [f"--ignore={MODELS}"], {"PYTHONASYNCIODEBUG": "1"}
 )
 # Browsers, conversations and attacks. With one worker more, some felt what the others computed.
-REAL_TIME_TESTS = Part(
-    "real time", [REAL_TIME], CORES + 1, ["-m", "not alone", *(f"--ignore={path}" for path in TALKING)]
-)
-# People who talk over a talking bot.
-TALKING_TESTS = Part("talking", TALKING, CORES + 1, ["-m", "not alone"])
+REAL_TIME_TESTS = Part("real time", [REAL_TIME], CORES + 1, ["-m", "not alone"])
 # How soon a browser falls silent, or whether an echo is one, is a matter of milliseconds.
-LONE_TESTS = Part("alone", [REAL_TIME], 0, ["-m", "alone"])
+LONE_TESTS = Part("alone", ALONE, 0, ["-m", "alone"])
 
 
 class Suite:
@@ -138,7 +136,7 @@ def main(arguments: Sequence[str]) -> int:
         else:
             suite.run(INTEGRATION_TESTS)
             with suite.background(CORE_TESTS, UNIT_TESTS, MODEL_TESTS):
-                suite.run(REAL_TIME_TESTS, TALKING_TESTS)
+                suite.run(REAL_TIME_TESTS)
             suite.run(LONE_TESTS)
         covered = not suite.coverage.exists() or _covered(suite.coverage, all_of_it=coverage) or bool(options)
     sys.stdout.write("\n".join([*suite.times, ""]))

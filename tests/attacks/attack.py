@@ -23,8 +23,9 @@ class Attack:
     """`addresses`: how many it comes from, where it does not come from the honest users' own. `locks`: where it makes
     sense. `open_files`: the limit that the app must be started under. `room`: whether a newcomer must be let in while
     it goes on. `asks`: whether an honest user must be answered meanwhile, too. `slow_login`: whether newcomers may be
-    kept waiting, as their address guesses passwords. `in_suite`: whether a second of it shows its effect. `prepare` is
-    called before it begins: what takes long to make is not to be made on the attack's time.
+    kept waiting, as their address guesses passwords. `in_suite`: whether a second of it shows its effect, and no other
+    attack of the suite shows the same. `prepare` is called before it begins: what takes long to make is not to be made
+    on the attack's time.
     """
 
     name: str

@@ -44,7 +44,7 @@ async def fast_sound(on: Target) -> None:
     await on.from_each(lambda address: sends(on, address, pieces, 0.002, "?rate=8000"))
 
 
-@attack("D4", addresses=4, places=("other",))
+@attack("D4", addresses=4, places=("other",), in_suite=False)
 async def fast_sound_from_four(on: Target) -> None:
     """Live sound at ten times its speed in honest frames of 20 ms, and at 48 kHz, from four addresses."""
     pieces = [frame(Opcode.BINARY, noise(1_920)) * 5]

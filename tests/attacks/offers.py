@@ -37,7 +37,7 @@ async def never_connecting(on: Target) -> None:
     await never_connects(on, 0.3)
 
 
-@attack("D11", addresses=8, seconds=6, places=("other",))
+@attack("D11", addresses=8, seconds=6, places=("other",), in_suite=False)
 async def never_connecting_from_eight(on: Target) -> None:
     """The same from eight addresses, which is as many as there are places: newcomers must get in all the same."""
     await never_connects(on, 0.8)

@@ -143,7 +143,7 @@ async def absurd_rates(on: Target) -> None:
     await on.from_each(lambda address: uploads(on, address, absurd_messages()))
 
 
-@attack("D1", addresses=4, places=("other",))
+@attack("D1", addresses=4, places=("other",), in_suite=False)
 async def absurd_rates_from_four(on: Target) -> None:
     """The same from four addresses at once, each with the worst first."""
     files = messages(iter([wav(192_000_000), wav(120_000_001, 2), matroska_with_rate(192e6), wav(192_000_000, 255)]))

@@ -270,7 +270,6 @@ async def test_a_closed_download_keeps_its_received_bytes_and_resumes_later(host
     assert asked(host)[-1] == f"bytes={kept}-"
 
 
-@pytest.mark.alone
 async def test_a_download_does_not_block_the_event_loop(host: FileHost, tmp_path: Path) -> None:
     """Also while 20 MB are checked. What the loop's own thread computes counts, as the machine may be busy."""
     content = bytes(20_000_000)

@@ -33,7 +33,7 @@ from voicebot.engines.stt.moonshine.model import DECODER, ENCODER, TOKENS, Model
 from voicebot.engines.stt.moonshine.recognition import Recognized, Recognizer
 
 # One worker runs all of them: what they share takes seconds to make.
-pytestmark = [pytest.mark.computes, pytest.mark.xdist_group("moonshine")]
+pytestmark = pytest.mark.xdist_group("moonshine")
 
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
 """Loading the model takes half a second: one engine serves all tests."""

@@ -37,7 +37,7 @@ from voicebot.engines.tts.hibari.voices import Speaker
 from voicebot.engines.tts.hibari.waveform import Spectrum, waveform
 
 # One worker runs all of them: what they share takes seconds to make.
-pytestmark = [pytest.mark.computes, pytest.mark.xdist_group("hibari")]
+pytestmark = pytest.mark.xdist_group("hibari")
 
 RATE_HZ = 24_000
 LONG = (
@@ -440,21 +440,21 @@ async def test_concurrent_syntheses_give_the_same_sound_as_one_alone(hibari: Hib
     assert all(np.array_equal(each.samples, alone.samples) for each in together)
 
 
-@pytest.mark.alone
 async def test_synthesis_does_not_block_the_event_loop(hibari: Hibari) -> None:
-    lags: list[float] = []
+    """What the loop's own thread computes counts, as the machine may be busy."""
+    computed_s: list[float] = []
 
     async def measure() -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            asked_s = loop.time()
+            before_s = thread_time()
             await asyncio.sleep(0.002)
-            lags.append(loop.time() - asked_s - 0.002)
+            computed_s.append(thread_time() - before_s)
 
     measuring = asyncio.create_task(measure())
     await asyncio.gather(*(said(hibari, LONG) for _ in range(4)))
     measuring.cancel()
-    assert sorted(lags)[int(len(lags) * 0.95)] < 0.02
+    assert len(computed_s) > 5
+    assert sorted(computed_s)[int(len(computed_s) * 0.95)] < 0.02
 
 
 async def test_refuses_to_speak_before_start_and_after_close() -> None:

@@ -23,7 +23,7 @@ from voicebot.engines.vad.silero import Silero
 from voicebot.listener import Edges, Listener
 
 # One worker runs all of them: what they share takes seconds to make.
-pytestmark = [pytest.mark.computes, pytest.mark.xdist_group("overlaps")]
+pytestmark = pytest.mark.xdist_group("overlaps")
 
 VOICES = ("awb", "kal", "rms", "slt")
 """Flite's; none is the bot's."""

@@ -12,8 +12,6 @@ from tests.support.understanding import words
 from voicebot.core.audio import SPEECH_RATE_HZ, WIRE_RATE_HZ, Samples
 from voicebot.echo.spectra import HOP
 
-pytestmark = pytest.mark.computes
-
 ROOM = synthetic_response()
 QUESTION = "what is ten times three"
 

@@ -10,7 +10,7 @@ from tests.support.understanding import words
 from voicebot.core.verdict import Decision
 
 # One worker runs all of them: what they share takes seconds to make.
-pytestmark = [pytest.mark.computes, pytest.mark.xdist_group("echo conversations")]
+pytestmark = pytest.mark.xdist_group("echo conversations")
 
 STORY = (
     "Once upon a time there was a young captain who lived in a small white house above the harbour.",

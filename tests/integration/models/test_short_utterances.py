@@ -27,8 +27,6 @@ from voicebot.engines.stt.moonshine.phrase_tree import PhraseTree
 from voicebot.engines.stt.moonshine.recognition import Recognizer
 from voicebot.engines.stt.moonshine.short_utterances import Reconsidered, ShortUtterances
 
-pytestmark = pytest.mark.computes
-
 with_made_up_speakers = pytest.mark.xdist_group("made-up speakers")
 """What these tests share takes seconds to make: once is enough. The others may run beside them."""
 

@@ -22,8 +22,6 @@ from voicebot.core.audio import FRAME_SAMPLES, SPEECH_RATE_HZ, WIRE_RATE_HZ, Aud
 from voicebot.echo import ECHO_SCORE, EchoDetector, detector
 from voicebot.transports.opus import VoiceDecoder, VoiceEncoder
 
-pytestmark = pytest.mark.computes
-
 Sound = npt.NDArray[np.float64]
 """At 16 kHz, full scale 32768."""
 
