@@ -1,7 +1,7 @@
 """`python -m tests`, which is `make test`: the whole suite in parts. Nothing is tried twice.
 
-The tests that only compute run in the background, on what the tests in real time leave of the processor. All other
-parts run one after the other. `--fast` runs the unit tests alone. `--coverage` runs what needs no real time and tells
+The tests that only compute run in the background, on what the others leave of the processor. All other parts run one
+after the other. `--fast` runs the unit tests alone. `--coverage` runs what needs no real time and tells
 what that covers of the package; otherwise only the coverage of the pure core is measured, which must be complete but
 for the program that draws its diagram. Further options are pytest's, for all parts.
 """
@@ -56,8 +56,8 @@ INTEGRATION_TESTS = Part(
 )
 # Browsers, conversations and attacks. With one worker more, some felt what the others computed.
 REAL_TIME_TESTS = Part("real time", [REAL_TIME], CORES + 1, ["-m", "not alone"])
-# How soon a browser falls silent, or whether an echo is one, is a matter of milliseconds.
-LONE_TESTS = Part("alone", ALONE, 0, ["-m", "alone"])
+# How soon a browser falls silent, or whether an echo is one, is a matter of milliseconds: each has a core to itself.
+LONE_TESTS = Part("alone", ALONE, CORES, ["-m", "alone"])
 
 
 class Suite:
@@ -95,8 +95,7 @@ class Suite:
     def _run(self, part: Part, background: int | None) -> None:
         command = [sys.executable, "-m", "pytest", *map(str, part.paths), *part.options]
         command += ["-o", f"cache_dir={self._folder / part.name}"]
-        if part.workers:
-            command += [f"--numprocesses={part.workers}", "--dist=loadgroup"]
+        command += [f"--numprocesses={part.workers}", "--dist=loadgroup"]
         measured = self._measured or (None if self._options else part.measured)
         if measured:
             command += [f"--cov={measured}", "--cov-branch", "--cov-append", "--cov-report="]
@@ -134,9 +133,8 @@ def main(arguments: Sequence[str]) -> int:
         elif coverage:
             suite.run(CORE_TESTS, UNIT_TESTS, MODEL_TESTS, INTEGRATION_TESTS)
         else:
-            suite.run(INTEGRATION_TESTS)
             with suite.background(CORE_TESTS, UNIT_TESTS, MODEL_TESTS):
-                suite.run(REAL_TIME_TESTS)
+                suite.run(INTEGRATION_TESTS, REAL_TIME_TESTS)
             suite.run(LONE_TESTS)
         covered = not suite.coverage.exists() or _covered(suite.coverage, all_of_it=coverage) or bool(options)
     sys.stdout.write("\n".join([*suite.times, ""]))

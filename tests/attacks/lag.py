@@ -19,7 +19,7 @@ FRESH_MS = 1_000.0
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """In ms; `refused` of `tried` fresh connections got no answer, or none within `FRESH_MS`."""
+    """In ms; `refused` of `tried` fresh connections got no answer, or none in time."""
 
     p95: float
     most: float
@@ -40,8 +40,11 @@ class LagLog:
         (self.kept if kind == "lag" else self.fresh).append((float(at_s), float(ms)))
         self._changed.notify()
 
-    async def between(self, since_s: float, until_s: float) -> Lag:
-        """Of all measurements that went on then. One that still does is waited for. Raises TimeoutError."""
+    async def between(self, since_s: float, until_s: float, fresh_ms: float = FRESH_MS) -> Lag:
+        """Of all measurements that went on then. One that still does is waited for. Raises TimeoutError.
+
+        A fresh connection's answer has come in time if it took at most `fresh_ms`.
+        """
         for log in (self.kept, self.fresh):
             await self._changed.until(
                 lambda log=log: (log and log[-1][0] > until_s) or None,  # type: ignore[misc]
@@ -50,7 +53,7 @@ class LagLog:
             )
         kept = delays(_overlapping(self.kept, since_s, until_s))
         fresh = _overlapping(self.fresh, since_s, until_s)
-        return Lag(p95(kept), max(kept), sum(ms < 0 or ms > FRESH_MS for ms in fresh), len(fresh))
+        return Lag(p95(kept), max(kept), sum(ms < 0 or ms > fresh_ms for ms in fresh), len(fresh))
 
 
 def _overlapping(measured: list[tuple[float, float]], since_s: float, until_s: float) -> list[float]:

@@ -33,6 +33,9 @@ pytestmark = [pytest.mark.xdist_group("attacks"), pytest.mark.asyncio(loop_scope
 
 SECONDS = 0.5
 LAG_MOST_MS = 1_000.0
+FRESH_MS = 3_500.0
+"""On a busy machine the system may drop a client's first packet, as the app has not got to taking in the connections
+before it, and the client sends it again after 1 s, and then after 2 s more."""
 SETTLE_S = 10.0
 
 IN_SUITE = [attack for attack in ATTACKS.values() if attack.in_suite]
@@ -124,7 +127,8 @@ async def test_an_attack_harms_no_honest_user_and_leaves_nothing_behind(attack: 
         over_s = time.monotonic()
         assert not target.problems, target.problems
         assert [user.name for user in bot.users if not user.is_there] == []
-        lag, unwell = await asyncio.gather(bot.lag.between(began_s, over_s), answered(bot.users[row % 2], typed=True))
+        measured = bot.lag.between(began_s, over_s, FRESH_MS)
+        lag, unwell = await asyncio.gather(measured, answered(bot.users[row % 2], typed=True))
         assert unwell is None
         assert lag.most < LAG_MOST_MS
         assert lag.refused == 0
