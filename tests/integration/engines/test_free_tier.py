@@ -11,6 +11,7 @@ from tests.integration.engines.replies import KEY, WANTED
 from tests.simulators.brain import Answer, Call
 from tests.simulators.chat import ChatSimulator
 from tests.simulators.chat_models import TokenLimit
+from tests.support.waiting import until
 from voicebot.agent import GraphAgent
 from voicebot.core.history import History, Message, Role
 from voicebot.engines.base import EngineError, Fault
@@ -65,10 +66,12 @@ async def talk(agent: GraphAgent, simulator: ChatSimulator, clock: Clock, turns:
     return history
 
 
-async def begun_and_thrown_away(agent: GraphAgent, history: History) -> None:
+async def begun_and_thrown_away(agent: GraphAgent, history: History, simulator: ChatSimulator) -> None:
+    """A preemptive reply is cancelled once it was requested."""
+    requested = len(simulator.completions)
     async with aclosing(agent.reply(history, asyncio.Event())) as tokens:
         reply = asyncio.ensure_future(anext(tokens))
-        await asyncio.wait([reply], timeout=0.05)
+        await until(lambda: len(simulator.completions) > requested, 10)
         reply.cancel()
         await asyncio.wait([reply])
 
@@ -121,11 +124,11 @@ async def test_a_preemptive_reply_near_the_rate_limit_is_not_requested_until_it_
     async with simulator:
         agent = bot(simulator, clock)
         history: History = (Message(Role.USER, ASKED),)
-        await begun_and_thrown_away(agent, history)
+        await begun_and_thrown_away(agent, history, simulator)
         assert len(simulator.completions) == 1
         assert simulator.limit is not None
         simulator.limit.spend(5_000)
-        await begun_and_thrown_away(agent, history)
+        await begun_and_thrown_away(agent, history, simulator)
         assert len(simulator.completions) == 2, "the service has not told it yet"
         wanted = asyncio.Event()
         async with aclosing(agent.reply(history, wanted)) as tokens:

@@ -234,7 +234,7 @@ async def test_a_visitor_waits_only_briefly_for_a_provider_that_hangs(
         async with asyncio.timeout(ice.FETCH_S / 2):
             assert await servers.for_page() == []
         assert time.monotonic() - began_s > 0.04
-        assert len(service.requests) == 1
+        await service.requested(1)
 
 
 async def test_a_visitor_who_leaves_does_not_cancel_the_request_that_others_share() -> None:
@@ -296,10 +296,10 @@ async def test_a_visitor_does_not_wait_for_ever_for_the_open_relay_address(monke
         raise AssertionError
 
     monkeypatch.setattr(ice, "find_relay", find_relay)
-    monkeypatch.setattr(ice, "WAIT_S", 0.1)
     async with TurnCredentialsSimulator() as service, ice_of(service) as servers:
         servers.start()
         assert users(await servers.for_page()) == ["user1"]
+        monkeypatch.setattr(ice, "WAIT_S", 0.1)
         began_s = time.monotonic()
         async with asyncio.timeout(5):
             assert users(await servers.for_server()) == ["user1"]
