@@ -16,32 +16,13 @@ import threading
 import time
 from urllib.parse import urlsplit
 
+from tests.support.processor import waited_s
+
 STEP_S = 0.02
 FRESH_S = 0.5
 PATIENCE_S = 10.0
 
 FAILURES = (OSError, http.client.HTTPException)
-
-
-class Processor:
-    """Tells how long threads have waited for the processor since they began; 0 where nothing is known of it."""
-
-    def __init__(self, pid: int | None) -> None:
-        self._pid = pid
-
-    def waited_ms(self) -> float:
-        """Of the main thread of that process, and of this thread, which asks it."""
-        if self._pid is None:
-            return 0.0
-        return _waited_ms(self._pid, self._pid) + _waited_ms(os.getpid(), threading.get_native_id())
-
-
-def _waited_ms(process: int, thread: int) -> float:
-    try:
-        with open(f"/proc/{process}/task/{thread}/schedstat") as figures:
-            return int(figures.read().split()[1]) / 1e6
-    except OSError:
-        return 0.0
 
 
 def connection(url: str, address: str) -> http.client.HTTPConnection:
@@ -50,18 +31,22 @@ def connection(url: str, address: str) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(parts.hostname, parts.port, PATIENCE_S, source_address=(address, 0))
 
 
-def asked_ms(link: http.client.HTTPConnection, processor: Processor) -> float:
+def asked_ms(link: http.client.HTTPConnection, app: int | None = None) -> float:
     """How long one answer takes; less than 0 if there is none.
 
-    A kept connection that the server has closed meanwhile is opened again, as every client does, and that takes its
-    time too.
+    With the process number of the `app`, its waiting for the processor, and this thread's, does not count. A kept
+    connection that the server has closed meanwhile is opened again, as every client does, and that takes its time too.
     """
-    waited_ms, began_s = processor.waited_ms(), time.monotonic()
+    waiting_s, began_s = _waited_s(app), time.monotonic()
     well = _answers(link) or (time.monotonic() - began_s < PATIENCE_S and _answers(link))
     took_ms = (time.monotonic() - began_s) * 1_000
     if not well:
         return -took_ms
-    return max(took_ms - (processor.waited_ms() - waited_ms), 0.01)
+    return max(took_ms - (_waited_s(app) - waiting_s) * 1_000, 0.01)
+
+
+def _waited_s(app: int | None) -> float:
+    return 0.0 if app is None else waited_s() + waited_s(app, app)
 
 
 def _answers(link: http.client.HTTPConnection) -> bool:
@@ -80,22 +65,22 @@ def tell(kind: str, ms: float) -> None:
     sys.stdout.flush()
 
 
-def fresh(url: str, address: str, processor: Processor) -> None:
+def fresh(url: str, address: str, app: int | None) -> None:
     while True:
         with contextlib.closing(connection(url, address)) as link:
-            tell("new", asked_ms(link, processor))
+            tell("new", asked_ms(link, app))
         time.sleep(FRESH_S)
 
 
 def main() -> None:
     url, address, *pid = sys.argv[1:]
-    processor = Processor(int(pid[0]) if pid else None)
-    threading.Thread(target=fresh, args=(url, address, processor), daemon=True).start()
+    app = int(pid[0]) if pid else None
+    threading.Thread(target=fresh, args=(url, address, app), daemon=True).start()
     link = connection(url, address)
     due_s = time.monotonic()
     parent = os.getppid()
     while os.getppid() == parent:
-        tell("lag", asked_ms(link, processor))
+        tell("lag", asked_ms(link, app))
         now_s = time.monotonic()
         due_s = max(due_s + STEP_S, now_s)
         time.sleep(due_s - now_s)

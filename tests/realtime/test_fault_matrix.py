@@ -30,6 +30,7 @@ from tests.simulators.realtime import RealtimeSimulator
 from tests.support import tone_words
 from tests.support.engines import LoudnessVad, ScriptedAgent, ToneTts
 from tests.support.live_server import serving
+from tests.support.processor import own_time_s
 from tests.support.signal import Signal
 from tests.support.ws_bot import session
 from tests.support.ws_client import ws_client
@@ -41,7 +42,8 @@ from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
 
 FIRST_SOUND_S = 6.5
-"""From the end of what the user says to the first sound of the answer."""
+"""From the end of what the user says to the first sound of the answer, without the time for which this thread, which
+is both the user and the bot, waited for a processor that others used."""
 
 QUESTIONS = ("is that word not for you", "was that the one they had")
 ANSWER = "That is a good question to ask."
@@ -168,7 +170,7 @@ class User:
             frame, self._unsaid = self._unsaid[:640], self._unsaid[640:]
             await self._socket.send(frame + silence[len(frame) :])
             if frame:
-                self._spoken_s = time.monotonic()
+                self._spoken_s = own_time_s()
                 self._changed.notify()
             due_s += 0.02
             await asyncio.sleep(due_s - time.monotonic())
@@ -176,7 +178,7 @@ class User:
     async def listen(self) -> None:
         async for raw in self._socket:
             message = json.loads(raw)
-            self.events.append((time.monotonic(), message))
+            self.events.append((own_time_s(), message))
             if message["event"] == "play_audio":
                 asyncio.get_running_loop().call_later(
                     message["duration_ms"] / 1000, self._acknowledge, message["sequence"]
@@ -188,7 +190,7 @@ class User:
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def say(self, text: str) -> float:
-        """Returns the moment at which the last word has been said."""
+        """Returns the moment, by `own_time_s`, at which the last word has been said."""
         self._unsaid += tone_words.spoken(text).tobytes()
         await self._changed.until(lambda: None if self._unsaid else True, 20, "end of speech")
         return self._spoken_s

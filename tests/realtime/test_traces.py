@@ -47,7 +47,7 @@ async def test_the_turns_of_a_conversation_are_traced_without_their_words(tmp_pa
     assert (answered["voicebot.turn.input"], answered["voicebot.turn.outcome"]) == ("spoken", "completed")
     assert told["gen_ai.conversation.id"] == answered["gen_ai.conversation.id"] == hello["session"]
     engines = {stage: answered[f"voicebot.engine.{stage}"] for stage in ("stt", "llm", "tts")}
-    assert engines == {"stt": "moonshine", "llm": "offline", "tts": "hibari"}
+    assert engines == {"stt": "moonshine", "llm": "offline", "tts": "espeak"}
     assert answered["voicebot.door"] == "webrtc"
     (verdict,) = story.events
     assert values(verdict.attributes)["voicebot.verdict.rule"] == ruled["rulings"][0]["rule"]

@@ -70,12 +70,16 @@ def running_app(folder: Path, open_files: int | None = None, /, **settings: obje
 
 @contextmanager
 def forked_app(folder: Path, open_files: int | None = None, /, **settings: object) -> Iterator[App]:
-    """The same, from a process that has loaded everything already: that saves six seconds of computing each time."""
+    """The same, from a process that has loaded everything already: that saves six seconds of computing each time.
+
+    It speaks with espeak unless the settings say otherwise, whose start takes a second less of computing than hibari's.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["app", "voicebot.agent", "voicebot.server"])
     log = folder / "app.log"
     log.touch()
-    started = context.Process(target=_run, args=(folder, environment(**settings), log, open_files))
+    given = environment(**{"tts_engine": "espeak", **settings})
+    started = context.Process(target=_run, args=(folder, given, log, open_files))
     started.start()
     assert started.pid is not None
     try:

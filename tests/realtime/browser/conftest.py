@@ -75,8 +75,8 @@ async def chrome(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Asy
 
 @pytest.fixture(scope="session")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of `python app.py`, started with no key and no settings; its log must be free of crashes."""
-    with forked_app(tmp_path_factory.mktemp("app")) as app:
+    """The address of `python app.py`, started with no key and the usual engines; its log must be free of crashes."""
+    with forked_app(tmp_path_factory.mktemp("app"), tts_engine="auto") as app:
         yield app.url
         assert "Traceback" not in app.log.read_text("utf-8"), app.log.read_text("utf-8")
 
