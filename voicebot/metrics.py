@@ -20,8 +20,8 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from voicebot.core.history import Role
-from voicebot.core.state import State, Turn
+from voicebot.core.facts import EngineSelected, ErrorRaised, Fact, ReplyFinished, TurnAnswered, VerdictReached
+from voicebot.core.state import Turn
 from voicebot.doors.refusal import Reason
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.preflight import Health
@@ -177,28 +177,21 @@ class Metrics:
     def count_failure(self, stage: str, engine: str, error: EngineError) -> None:
         self._failures.labels(stage, engine, error.fault.value).inc()
 
-    def observe(self, before: State, after: State) -> None:
-        """Count what happened between two states of a session."""
-        if (
-            after.turns is not before.turns
-            and after.turns
-            and (not before.turns or after.turns[-1] != before.turns[-1])
-        ):
-            self._count_turn(after.turns[-1])
-        if after.last_ruling > before.last_ruling:
-            for ruling in after.rulings:
-                if ruling.number > before.last_ruling:
+    def count(self, facts: Iterable[Fact]) -> None:
+        """Counts what has happened in a session."""
+        for fact in facts:
+            match fact:
+                case TurnAnswered(turn=turn):
+                    self._count_turn(turn)
+                case VerdictReached(ruling):
                     self._verdicts.labels(ruling.verdict.decision.value, ruling.verdict.rule).inc()
                     self._waits.observe(ruling.took_s)
-        if len(after.history) > len(before.history):
-            added = after.history[len(before.history) :]
-            self._cut.inc(sum(message.role is Role.ASSISTANT and message.interrupted for message in added))
-        if after.serving is not before.serving:
-            for served in after.serving:
-                if served.reasons and served not in before.serving:
-                    self._stand_ins.labels(served.stage.value, served.engine).inc()
-        if after.error is not None and after.error != before.error:
-            self._errors.inc()
+                case ReplyFinished(interrupted=True):
+                    self._cut.inc()
+                case EngineSelected(stage, engine, reasons) if reasons:
+                    self._stand_ins.labels(stage.value, engine).inc()
+                case ErrorRaised():
+                    self._errors.inc()
 
     def _count_turn(self, turn: Turn) -> None:
         self._turns.inc()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from voicebot.config import Settings
 from voicebot.core.audio import FRAME_SAMPLES, Samples
@@ -38,6 +38,7 @@ from voicebot.core.state import State
 from voicebot.ears import Ears
 from voicebot.engines.base import Engines
 from voicebot.faults import Faults
+from voicebot.observer import Observer, SessionStep
 from voicebot.player import Player
 from voicebot.reply import ReplyMaker, TurnBudget
 
@@ -47,34 +48,15 @@ CANCEL_PATIENCE_S = 2.0
 """How long a cancelled reply may take to stop before the conversation goes on without it."""
 
 
-class Meter(Protocol):
-    """What operators are told of one session."""
-
-    def began(self) -> None: ...
-
-    def changed(self, before: State, after: State, at_s: float) -> None:
-        """What happened at `at_s` of the session's clock led from one state to the other."""
-        ...
-
-    def underran(self, frames: int) -> None:
-        """So many frames that should have carried speech had none."""
-        ...
-
-    def ended(self) -> None: ...
-
-
 class Orchestrator:
-    """Runs one session. `observe` gets each new state, `witness` before it what led there; `end` is asked to end the
-    session. Each answer is counted in `turns`, which may have none left.
+    """Runs one session. The `observer` is told of every step; `end` is asked to end the session. Each answer is counted
+    in `turns`, which may have none left.
 
-    `journal` is told of each input, the states before and after it, and when it was posted.
+    The conversation goes on from `history`. `dropped` is told each sentence that is left unspoken because too many wait
+    (TTS_OVERFLOW), `streamed` each piece of a reply's text as it comes. `cut` is awaited before a cancelled reply is
+    final: a client that plays by itself has fallen silent then, and the player knows what was heard.
 
-    The conversation goes on from `history`. `meter` is told what operators should know. `dropped` is told each sentence
-    that is left unspoken because too many wait (TTS_OVERFLOW), `streamed` each piece of a reply's text as it comes.
-    `cut` is awaited before a cancelled reply is final: a client that plays by itself has fallen silent then, and the
-    player knows what was heard.
-
-    A fault of `observe`, `witness`, `journal`, `meter`, `dropped` or `streamed` is logged and changes nothing else.
+    A fault of `dropped` or `streamed` is logged and changes nothing else; the `observer` must not raise.
 
     `post` may be called, and the `ears` may be given sound, from the event loop at any time; what comes before `run`
     waits for it.
@@ -84,14 +66,11 @@ class Orchestrator:
         self,
         engines: Engines,
         settings: Settings,
-        observe: Callable[[State], None],
+        observer: Observer,
         end: Callable[[EndSession], None],
         *,
         turns: TurnBudget | None = None,
         history: History = (),
-        witness: Callable[[Input], None] | None = None,
-        journal: Callable[[Input, State, State, float], None] | None = None,
-        meter: Meter | None = None,
         dropped: Callable[[str], None] | None = None,
         streamed: Callable[[int, str], None] | None = None,
         cut: Callable[[], Awaitable[None]] | None = None,
@@ -100,10 +79,7 @@ class Orchestrator:
         self._choices = settings.choices
         self.player = Player(self.post, settings.tts_prefetch, rewind_words=settings.resume_rewind == "word")
         self._faults = Faults()
-        self._observe = self._faults.guarded("observing", observe)
-        self._witness = self._faults.guarded("witnessing", witness)
-        self._journal = self._faults.guarded("the journal", journal)
-        self._end, self._meter, self._cut = end, meter, cut
+        self._observer, self._end, self._cut = observer, end, cut
         self._engines = engines
         self.ears = Ears(self.post, settings.endpoint_rules)
         self._replies = ReplyMaker(
@@ -121,7 +97,7 @@ class Orchestrator:
         )
         self._mailbox: asyncio.Queue[tuple[Input, float]] = asyncio.Queue()
         self._underruns = 0
-        """Those that the meter knows of."""
+        """Those that the observer knows of."""
         self._reply: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
@@ -133,18 +109,15 @@ class Orchestrator:
     def next_frame(self, most: int = FRAME_SAMPLES) -> Samples:
         """The next 20 ms for the wire: 48 kHz, int16 of shape (960,), with `most` samples of sound."""
         frame = self.player.next_frame(most)
-        if self._meter is not None and self.player.underruns > self._underruns:
-            with self._faults.contained("metering"):
-                self._meter.underran(self.player.underruns - self._underruns)
+        if self.player.underruns > self._underruns:
+            self._observer.underran(self.player.underruns - self._underruns)
             self._underruns = self.player.underruns
         self.ears.played(frame)
         return frame
 
     async def run(self) -> None:
         """Run the session until cancelled. All its tasks and timers end with it."""
-        if self._meter is not None:
-            with self._faults.contained("metering"):
-                self._meter.began()
+        self._observer.began()
         try:
             async with aclosing(self.ears), asyncio.TaskGroup() as group:
                 self.ears.demand(self._choices.sensitivity)
@@ -153,24 +126,16 @@ class Orchestrator:
                 await self.ears.transcribe_with(self._engines.stt)
                 while True:
                     input, at_s = await self._mailbox.get()
-                    self._witness(input)
                     before = self.state
-                    self.state, commands = step(before, input, at_s)
-                    self._journal(input, before, self.state, at_s)
+                    self.state, commands, facts = step(before, input, at_s)
                     for command in commands:
                         await self._carry_out(command, group)
-                    if self.state != before:
-                        if self._meter is not None:
-                            with self._faults.contained("metering"):
-                                self._meter.changed(before, self.state, at_s)
-                        self._observe(self.state)
+                    self._observer.stepped(SessionStep(input, at_s, self.state, facts, self.state is not before))
         finally:
             for timer in self._timers.values():
                 timer.cancel()
             self.player.close()
-            if self._meter is not None:
-                with self._faults.contained("metering"):
-                    self._meter.ended()
+            self._observer.ended()
 
     async def _carry_out(self, command: Command, group: asyncio.TaskGroup) -> None:
         match command:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voicebot.config import Settings
-from voicebot.core.state import State
 from voicebot.metrics import Metrics
+from voicebot.observer import Observer, SessionStep
 
 if TYPE_CHECKING:
     from voicebot.traces import Traces, TurnTracer
@@ -32,8 +32,8 @@ class Telemetry:
             await self._traces.close()
 
 
-class SessionMeter:
-    """One session's. It is told on the event loop that plays the sound: nothing here may wait."""
+class SessionMeter(Observer):
+    """One session's."""
 
     def __init__(self, metrics: Metrics, door: str, tracer: TurnTracer | None) -> None:
         self._metrics, self._door, self._tracer = metrics, door, tracer
@@ -41,10 +41,10 @@ class SessionMeter:
     def began(self) -> None:
         self._metrics.count_session(self._door)
 
-    def changed(self, before: State, after: State, at_s: float) -> None:
-        self._metrics.observe(before, after)
+    def stepped(self, step: SessionStep) -> None:
+        self._metrics.count(step.facts)
         if self._tracer is not None:
-            self._tracer.changed(before, after, at_s)
+            self._tracer.stepped(step)
 
     def underran(self, frames: int) -> None:
         self._metrics.count_underruns(self._door, frames)

@@ -13,7 +13,9 @@ from opentelemetry.util.types import AttributeValue
 import voicebot
 from voicebot.config import Settings
 from voicebot.core.events import Stage
+from voicebot.core.facts import ErrorRaised, ReplyBegun, ReplyFinished, VerdictReached
 from voicebot.core.state import Ruling, State, Turn
+from voicebot.observer import SessionStep
 from voicebot.otlp import Pipeline
 from voicebot.ui.panel import STEPS, turn_view
 
@@ -59,35 +61,40 @@ class TurnTracer:
         self._rulings: list[tuple[Ruling, float]] = []
         self._failed = False
 
-    def changed(self, before: State, after: State, at_s: float) -> None:
-        self._state = after
-        self._rulings += [(ruling, at_s) for ruling in after.rulings if ruling.number > before.last_ruling]
-        self._failed |= after.error is not None and after.error != before.error
-        old, new = before.reply, after.reply
-        if old is not None and (new is None or new.number != old.number):
-            self._trace(before, at_s, "interrupted" if old.cancelled else "completed")
-        if new is not None:
-            if old is None or new.number != old.number:
-                self._turn, self._rulings, self._failed = None, [], False
-            self._turn = after.turn or self._turn
+    def stepped(self, step: SessionStep) -> None:
+        for fact in step.facts:
+            match fact:
+                case VerdictReached(ruling):
+                    self._rulings.append((ruling, step.at_s))
+                case ErrorRaised():
+                    self._failed = True
+                case ReplyFinished(cancelled=cancelled, committed=True, started=started):
+                    self._trace("interrupted" if cancelled else "completed", step.at_s, heard=started)
+                case ReplyBegun():
+                    self._turn, self._rulings, self._failed = None, [], False
+        self._state = step.state
+        if step.state.reply is not None:
+            self._turn = step.state.turn or self._turn
 
     def ended(self) -> None:
         """The session has: what is being answered stays as it is."""
-        self._trace(self._state, time.monotonic(), "session_ended")
+        reply = self._state.reply
+        if reply is not None and not reply.eager:
+            self._trace("session_ended", time.monotonic(), heard=reply.started)
         self._turn = None
 
-    def _trace(self, state: State, at_s: float, outcome: str) -> None:
-        """The turn that `state`'s reply answers, which is over."""
+    def _trace(self, outcome: str, at_s: float, *, heard: bool) -> None:
+        """The turn whose reply is over; none for a reply that answers nobody."""
         turn = self._turn
-        if turn is None or state.reply is None or state.reply.eager:
+        if turn is None:
             return
         attributes: dict[str, AttributeValue] = {
             **self._session,
             "voicebot.turn.input": "typed" if turn.typed else "spoken",
             "voicebot.turn.outcome": outcome,
-            "voicebot.turn.heard": state.reply.started,
+            "voicebot.turn.heard": heard,
         }
-        for served in state.serving:
+        for served in self._state.serving:
             if not (turn.typed and served.stage is Stage.STT):
                 attributes[f"voicebot.engine.{served.stage.value}"] = served.engine
         if turn.response_gap_s is not None:

@@ -13,17 +13,19 @@ from tests.simulators.deepgram import KEY, DeepgramSimulator, Setting
 from tests.support import tone_words
 from tests.support.engines import LoudnessVad, ScriptedAgent, ToneTts
 from tests.support.signal import Signal
+from tests.support.steps import Watcher
 from voicebot import config
 from voicebot.config import Settings
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio
 from voicebot.core.endpoint import EndpointRules
-from voicebot.core.events import FinalTranscript, Input
+from voicebot.core.events import FinalTranscript
 from voicebot.core.history import Role
 from voicebot.core.state import State
 from voicebot.engines.base import Engines
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import SpeechToTextChain
 from voicebot.engines.stt.deepgram import Deepgram
+from voicebot.observer import SessionStep
 from voicebot.orchestrator import Orchestrator
 
 LONGEST_S = 2.0
@@ -43,12 +45,10 @@ async def test_an_utterance_cut_into_parts_loses_no_word_and_gets_one_reply(
     finals: list[str] = []
     changed, states = Signal(), list[State]()
 
-    def witness(input: Input) -> None:
-        if isinstance(input, FinalTranscript):
-            finals.append(input.text)
-
-    def observe(state: State) -> None:
-        states.append(state)
+    def observe(step: SessionStep) -> None:
+        if isinstance(step.input, FinalTranscript):
+            finals.append(step.input.text)
+        states.append(step.state)
         changed.notify()
 
     async with DeepgramSimulator(Setting(delay_s=late_s)) as deepgram:
@@ -56,7 +56,7 @@ async def test_an_utterance_cut_into_parts_loses_no_word_and_gets_one_reply(
         agent = ScriptedAgent(scripts=[["All right."]])
         engines = Engines(stt=stt, agent=agent, tts=ToneTts(), vad_name="loudness", make_vad=LoudnessVad)
         await stt.start()
-        bot = Orchestrator(engines, config.load(eager_replies=False), observe, lambda _: None, witness=witness)
+        bot = Orchestrator(engines, config.load(eager_replies=False), Watcher(observe), lambda _: None)
         running = asyncio.create_task(bot.run())
 
         async def speak() -> None:

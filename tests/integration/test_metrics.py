@@ -7,6 +7,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import httpx
 from websockets.asyncio.client import connect
@@ -18,9 +19,9 @@ from tests.support.rtc_client import RtcClient
 from tests.support.ws_client import ws_client
 from voicebot import config
 from voicebot.core.audio import Audio
-from voicebot.core.events import EngineServed, Stage
-from voicebot.core.history import Message, Role
-from voicebot.core.state import Ruling, State, Turn
+from voicebot.core.events import Stage
+from voicebot.core.facts import EngineSelected, ErrorRaised, Fact, ReplyFinished, TurnAnswered, VerdictReached
+from voicebot.core.state import Ruling, Turn
 from voicebot.core.verdict import Context, Decision, Verdict
 from voicebot.doors.refusal import Reason
 from voicebot.engines.base import EngineError, Engines, Fault
@@ -34,15 +35,14 @@ SPOKEN = Turn(
 TYPED = Turn(1.0, 1.0, transcript_s=1.0, begun_s=1.0, token_s=1.1, frame_s=1.4)
 
 
-def counted(*states: State) -> dict[tuple[str, ...], float]:
+def counted(*facts: Fact) -> dict[tuple[str, ...], float]:
     metrics = Metrics()
-    for before, after in zip((State(), *states), states, strict=False):
-        metrics.observe(before, after)
+    metrics.count(facts)
     return samples(metrics.page())
 
 
 def test_a_spoken_turn_is_counted_with_its_steps_and_a_typed_one_without() -> None:
-    found = counted(State(turns=(SPOKEN,)), State(turns=(SPOKEN,), error=None), State(turns=(SPOKEN, TYPED)), State())
+    found = counted(TurnAnswered(1, SPOKEN), TurnAnswered(2, TYPED))
     assert found["voicebot_turns_total",] == 2
     assert found["voicebot_response_gap_seconds_count",] == 1
     assert found["voicebot_response_gap_seconds_bucket", "0.8"] == 1
@@ -53,28 +53,26 @@ def test_a_spoken_turn_is_counted_with_its_steps_and_a_typed_one_without() -> No
 
 def test_a_verdict_and_the_answer_it_interrupted_are_each_counted_once() -> None:
     ruling = Ruling(1, Verdict(Decision.REGENERATE, "words", "“secret”", "secret"), Context(), took_s=0.3)
-    ruled = State(rulings=(ruling,), last_ruling=1)
-    cut = (Message(Role.USER, "hello"), Message(Role.ASSISTANT, "Once upon", interrupted=True))
-    found = counted(ruled, ruled, State(rulings=(ruling,), last_ruling=1, history=cut))
+    finished = ReplyFinished(1, unheard="a time", interrupted=True, cancelled=True, committed=True, started=True)
+    found = counted(VerdictReached(ruling), finished, replace(finished, reply=2, interrupted=False))
     assert found["voicebot_verdicts_total", "regenerate", "words"] == 1
     assert found["voicebot_verdict_seconds_sum",] == 0.3
     assert found["voicebot_interrupted_answers_total",] == 1
 
 
 def test_an_engine_fallback_and_an_error_are_counted() -> None:
-    first = EngineServed(Stage.TTS, "gtts")
-    stand_in = EngineServed(Stage.TTS, "espeak", ("gtts: no answer",))
-    found = counted(State(serving=(first,)), State(serving=(stand_in,)), State(serving=(stand_in,), error="it failed"))
+    first = EngineSelected(Stage.TTS, "gtts", ())
+    found = counted(first, EngineSelected(Stage.TTS, "espeak", ("gtts: no answer",)), ErrorRaised("it failed"))
     assert found["voicebot_engine_fallbacks_total", "espeak", "tts"] == 1
     assert ("voicebot_engine_fallbacks_total", "gtts", "tts") not in found
     assert found["voicebot_errors_total",] == 1
 
 
-def test_counting_a_state_change_costs_less_than_a_millisecond() -> None:
-    metrics, before, after = Metrics(), State(), State(turns=(SPOKEN,))
+def test_counting_an_answered_turn_costs_less_than_a_millisecond() -> None:
+    metrics = Metrics()
     started_s = time.thread_time()
     for _ in range(1_000):
-        metrics.observe(before, after)
+        metrics.count((TurnAnswered(1, SPOKEN),))
     assert time.thread_time() - started_s < 1.0
 
 

@@ -20,6 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
 from tests.support.otlp_collector import ENVIRONMENT, Collector, collecting, values
+from tests.support.steps import taken
 from tests.support.ws_client import WsClient, recording, ws_client
 from voicebot import config
 from voicebot.core.events import (
@@ -38,7 +39,6 @@ from voicebot.core.events import (
     TextTyped,
     TokenReceived,
 )
-from voicebot.core.machine import step
 from voicebot.core.state import Rules, State
 from voicebot.engines.base import EngineError
 from voicebot.telemetry import Telemetry
@@ -193,10 +193,9 @@ def spans_of(*inputs: Input, rules: Rules | None = None) -> Collector:
         tracer = traces.of_session("webrtc", "a-name")
         state = State(rules=rules or Rules(eager_replies=False, debounce_s=0))
         for index, each in enumerate(inputs):
-            at_s = 100 + index / 10
-            before = state
-            state, _ = step(before, each, at_s)
-            tracer.changed(before, state, at_s)
+            step = taken(state, each, 100 + index / 10)
+            tracer.stepped(step)
+            state = step.state
         asyncio.run(traces.close())
     return collector
 
@@ -365,14 +364,15 @@ def test_tracing_a_turn_does_not_wait_for_a_slow_collector_and_costs_less_than_5
         collector.delay_s = SLOW_S
         traces = Traces(config.load(otel_exporter_otlp_endpoint=collector.url))
         tracer = traces.of_session("webrtc", "a-name")
-        states = [State(rules=Rules(eager_replies=False, debounce_s=0))]
+        state, steps = State(rules=Rules(eager_replies=False, debounce_s=0)), []
         inputs: list[Input] = [TextTyped("zither"), TokenReceived(1), PlaybackStarted(1), ReplyEnded(1)]
         for index, each in enumerate(inputs):
-            states.append(step(states[-1], each, index / 10)[0])
+            steps.append(taken(state, each, index / 10))
+            state = steps[-1].state
         began_s, started_s = time.monotonic(), time.thread_time()
         for _ in range(500):
-            for index in range(4):
-                tracer.changed(states[index], states[index + 1], index / 10)
+            for step in steps:
+                tracer.stepped(step)
             assert time.monotonic() - began_s < SLOW_S / 4, "500 turns take a fraction of a second"
         took_s = time.thread_time() - started_s
         collector.asked(1)
@@ -405,9 +405,7 @@ async def test_the_trace_settings_are_read_from_an_env_file(tmp_path: Any) -> No
         settings = config.load(_env_file=tmp_path / ".env")
         telemetry = Telemetry(settings)
         meter = telemetry.meter("ws", "a-name")
-        before = State(rules=Rules(eager_replies=False, debounce_s=0))
-        during, _ = step(before, TextTyped("zither"), 1.0)
-        meter.changed(before, during, 1.0)
+        meter.stepped(taken(State(rules=Rules(eager_replies=False, debounce_s=0)), TextTyped("zither"), 1.0))
         meter.ended()
         await telemetry.close()
     assert collector.headers[0]["authorization"] == "Basic abc"

@@ -12,7 +12,7 @@ from tests.support.rtc_bot import Json, answered, quick
 from tests.support.rtc_client import OfferRefusedError, RtcClient
 from tests.support.waiting import until
 from voicebot import limits
-from voicebot.core.presence import NOBODY_THERE
+from voicebot.core.machine import NOBODY_THERE
 from voicebot.core.sayings import goodbye, still_there
 from voicebot.doors.rates import TOO_MANY_TEXTS
 

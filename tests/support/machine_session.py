@@ -20,6 +20,7 @@ from voicebot.core.events import (
     Timer,
     TokenReceived,
 )
+from voicebot.core.facts import Fact
 from voicebot.core.history import Message, Role
 from voicebot.core.machine import step
 from voicebot.core.state import Rules, State
@@ -40,6 +41,8 @@ class Session:
         self.state = State(rules=rules or Rules(eager_replies=False))
         self.now_s = 0.0
 
+        self.facts: list[Fact] = []
+        """What the steps so far have told."""
         self.started: dict[Timer, StartTimer] = {}
         """The newest timer of each kind."""
 
@@ -48,7 +51,8 @@ class Session:
         commands: list[Command] = []
         for each in inputs:
             self.now_s += 0.01
-            self.state, given = step(self.state, each, self.now_s)
+            self.state, given, facts = step(self.state, each, self.now_s)
+            self.facts += facts
             self.started |= {command.timer: command for command in given if isinstance(command, StartTimer)}
             commands += given
         return commands

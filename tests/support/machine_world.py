@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from hypothesis import strategies as st
 
@@ -45,6 +46,18 @@ from voicebot.core.events import (
     TokenReceived,
     WordsHeard,
     WordsTakenBack,
+)
+from voicebot.core.facts import (
+    ErrorRaised,
+    Fact,
+    HistoryChanged,
+    PhaseChanged,
+    ReplyBegun,
+    ReplyCancelled,
+    ReplyCommitted,
+    ReplyFinished,
+    TranscriptCompleted,
+    VerdictReached,
 )
 from voicebot.core.history import Role, first_words
 from voicebot.core.machine import step
@@ -98,6 +111,8 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
 """Any input with any number: mostly late, repeated or never meant."""
 
 
+T = TypeVar("T")
+
 PLAUSIBLE = st.sampled_from(
     (
         *(
@@ -141,7 +156,7 @@ class World:
         before = self.state
         self._note(before, input)
         self.now_s += 0.005
-        self.state, commands = step(before, input, self.now_s)
+        self.state, commands, facts = step(before, input, self.now_s)
         for command in commands:
             match command:
                 case StartReply(reply, history, text):
@@ -176,6 +191,7 @@ class World:
                 case _:
                     pass
         self._check()
+        self._check_facts(before, facts)
 
     def _note(self, state: State, input: Input) -> None:
         """What a listener who hears it all would know."""
@@ -210,6 +226,30 @@ class World:
         for message in state.history:
             if message.role is Role.ASSISTANT:
                 assert self.was_heard(message.text), f"nobody heard {message.text!r}"
+
+    def _check_facts(self, before: State, facts: tuple[Fact, ...]) -> None:
+        """They tell all that a comparison of the two states would tell, and no more."""
+        after, last = self.state, before.reply
+
+        def told(kind: type[T]) -> list[T]:
+            return [fact for fact in facts if isinstance(fact, kind)]
+
+        assert [each.phase for each in told(PhaseChanged)] == [after.phase] * (after.phase is not before.phase)
+        new = [each for each in after.rulings if each.number > before.last_ruling]
+        if not any(isinstance(fact, HistoryChanged) for fact in facts) or after.history:
+            assert [each.ruling for each in told(VerdictReached)] == new
+        assert [each.reply for each in told(ReplyBegun)] == [after.last_reply] * (after.last_reply - before.last_reply)
+        gone = last is not None and (after.reply is None or after.reply.number != last.number)
+        assert [each.reply for each in told(ReplyFinished)] == ([last.number] if last is not None and gone else [])
+        cancelled = last is not None and not last.cancelled and after.reply is not None and after.reply.cancelled
+        assert bool(told(ReplyCancelled)) == cancelled
+        committed = after.reply is not None and not after.reply.eager and (gone or last is None or last.eager)
+        assert [each.reply for each in told(ReplyCommitted)] == [after.last_reply] * committed
+        ended = {each.number for each in before.utterances} - {each.number for each in after.utterances}
+        assert {each.utterance for each in told(TranscriptCompleted)} == ended
+        assert bool(told(HistoryChanged)) == (after.history != before.history)
+        raised = [each.message for each in told(ErrorRaised)]
+        assert (raised[-1:] == [after.error]) if raised else after.error in (None, before.error)
 
     def was_heard(self, text: str) -> bool:
         for reply, sentences in self.sentences.items():

@@ -269,7 +269,7 @@ class Conversation:
     def _drain(self) -> None:
         while self._mailbox:
             input = self._mailbox.popleft()
-            self.state, commands = step(self.state, input, self.now_s)
+            self.state, commands, _ = step(self.state, input, self.now_s)
             if self.state.reply is not None and self.state.reply.started:
                 self.heard = self.state.reply.heard
             if isinstance(input, PlaybackFinished):

@@ -9,11 +9,13 @@ from typing import Any
 
 from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.signal import Signal
+from tests.support.steps import Watcher
 from voicebot import config
 from voicebot.core.audio import FRAME_S, Audio
 from voicebot.core.events import EndSession
 from voicebot.core.state import State
 from voicebot.engines.base import EngineError
+from voicebot.observer import SessionStep
 from voicebot.orchestrator import Orchestrator
 
 PATIENCE_S = 15.0
@@ -28,14 +30,15 @@ class Session:
         self._changed = Signal()
         settings = config.load(decision_timeout_ms=200, transcript_timeout_ms=1_000, **options)
         self.ended: list[EndSession] = []
-        self.bot = Orchestrator(scripted(stt, agent, tts), settings, self._observe, self.ended.append)
+        self.bot = Orchestrator(scripted(stt, agent, tts), settings, Watcher(self._observe), self.ended.append)
         self.agent, self.tts, self.stt = agent, tts, stt
         self.playing = asyncio.Event()
         self.playing.set()
 
-    def _observe(self, state: State) -> None:
-        self.states.append(state)
-        self._changed.notify()
+    def _observe(self, step: SessionStep) -> None:
+        if step.changed:
+            self.states.append(step.state)
+            self._changed.notify()
 
     async def until(self, condition: Callable[[State], object], what: str = "state") -> State:
         try:

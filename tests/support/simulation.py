@@ -203,7 +203,7 @@ class Simulation:
 
     def post(self, input: Input) -> None:
         before = self.state
-        self.state, commands = step(before, input, self.now_s)
+        self.state, commands, _ = step(before, input, self.now_s)
         for command in commands:
             self._obey(command, before)
         if isinstance(input, ReplyEnded) and before.reply is not None and before.reply.number == input.reply:

@@ -20,6 +20,7 @@ LAYERS = [
     {"engines"},
     {"agent", "options"},
     {"echo"},
+    {"observer"},
     {"clip", "player", "listener", "sentence_queue"},
     {"reply"},
     {"ears"},

@@ -15,17 +15,19 @@ import pytest
 
 from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.orchestrated import PATIENCE_S, Session, idle, running
+from tests.support.steps import Watcher
 from voicebot import config
 from voicebot.clip import LETTERS_PER_S, NEAR
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 from voicebot.core.events import EndSession, InterruptPressed, TextTyped
 from voicebot.core.history import History, Message, Role
-from voicebot.core.presence import NOBODY_THERE
+from voicebot.core.machine import NOBODY_THERE
 from voicebot.core.sayings import apology, ask_again, goodbye, still_there
 from voicebot.core.state import Phase, Presence, State
 from voicebot.engines.base import EngineError, Transcript
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import SpeechToTextChain
+from voicebot.observer import Observer, Observers, SessionStep
 from voicebot.orchestrator import Orchestrator
 from voicebot.player import FADE_S
 from voicebot.tools.fillers import Filler
@@ -458,13 +460,13 @@ async def test_a_user_who_answers_the_idle_question_keeps_the_session() -> None:
 # Who looks on -----------------------------------------------------------------------------------------------------
 
 
-class FailingMeter:
+class FailingObserver(Observer):
     """Raises whatever it is told."""
 
     def began(self) -> None:
         raise OSError("a fault")
 
-    def changed(self, before: State, after: State, at_s: float) -> None:
+    def stepped(self, step: SessionStep) -> None:
         raise OSError("a fault")
 
     def underran(self, frames: int) -> None:
@@ -480,20 +482,16 @@ async def test_observers_that_raise_errors_do_not_stop_the_conversation(caplog: 
 
     answered = asyncio.Event()
 
-    def observe(state: State) -> None:
-        if state.is_idle and len(state.history) == 4:
+    def observe(step: SessionStep) -> None:
+        if step.state.is_idle and len(step.state.history) == 4:
             answered.set()
-        fails()
 
     agent = ScriptedAgent(scripts=[["One. "], ["Two. "]])
     bot = Orchestrator(
         scripted(ScriptedStt(), agent, ToneTts()),
         config.load(),
-        observe,
+        Observers(failing=FailingObserver(), watching=Watcher(observe)),
         fails,
-        witness=fails,
-        journal=fails,
-        meter=FailingMeter(),
         dropped=fails,
         streamed=fails,
     )
@@ -515,4 +513,5 @@ async def test_observers_that_raise_errors_do_not_stop_the_conversation(caplog: 
     await asyncio.gather(*tasks, return_exceptions=True)
     places = [record.getMessage().split(" failed")[0] for record in caplog.records if record.name == "voicebot.faults"]
     assert sorted(set(places)) == sorted(places), "each place is logged once"
-    assert {"observing", "witnessing", "the journal", "metering", "telling of a reply's text"} <= set(places)
+    assert places.count("failing") == 1
+    assert "telling of a reply's text" in places

@@ -63,12 +63,12 @@ def _changes() -> set[tuple[Phase, str, Phase]]:
     """Walks, breadth first, through all states that differ in more than their texts and numbers."""
     changes: set[tuple[Phase, str, Phase]] = set()
     seen: set[object] = set()
-    start, _ = step(State(rules=RULES), SessionStarted(), 0.0)
+    start, *_ = step(State(rules=RULES), SessionStarted(), 0.0)
     waiting = deque([start])
     while waiting:
         state = waiting.popleft()
         for cause, input in _possible(state):
-            after, _ = step(state, input, 0.0)
+            after, *_ = step(state, input, 0.0)
             if after.phase is not state.phase:
                 changes.add((state.phase, cause, after.phase))
             if (outline := _outline(after)) not in seen:

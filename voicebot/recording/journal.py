@@ -8,10 +8,20 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from voicebot.core.events import ConversationCleared, Input, SpeechEnded, SpeechStarted, TextTyped
+from voicebot.core.facts import (
+    HistoryChanged,
+    PhaseChanged,
+    ReplyFinished,
+    TranscriptCompleted,
+    TurnAnswered,
+    VerdictReached,
+    WordsAccepted,
+)
 from voicebot.core.history import History, Message, Role
 from voicebot.core.kept import kept
 from voicebot.core.reply_state import Reply
 from voicebot.core.state import Phase, Ruling, State, Turn
+from voicebot.observer import SessionStep
 
 MAX_EVENTS = 10_000
 """Of more the oldest are forgotten. So with `MAX_TURNS`."""
@@ -47,30 +57,39 @@ class Journal:
         self._entries = tuple(Entry(message) for message in state.history)
         self._speaking: dict[int, tuple[float, float]] = {}
         """From when to when the utterances lasted whose words are not known yet."""
+        self._completed: tuple[float, float] | None = None
+        """The same of the last one whose words became known."""
         self._spans: list[tuple[float, float]] = []
         """The same of those whose words are in no message yet."""
         self._reply = 0
         self._heard_s: list[float] = []
         """When each word of that reply counted as heard."""
+        self._unheard = ""
+        """The words of the last finished reply that were not heard."""
 
-    def happened(self, input: Input, before: State, after: State, at_s: float) -> None:
-        """`input`, at `at_s` of the session's clock, led from one state to the other."""
-        time_s = at_s - self.began_s
-        self.state = after
-        self._note(time_s, input)
-        if after.phase is not before.phase:
-            self._note(time_s, after.phase)
-        for ruling in after.rulings:
-            if ruling.number > before.last_ruling:
-                self._note(time_s, ruling)
-        if after.turns is not before.turns and after.turns:
-            self.turns.append(after.turns[-1])
-        self._follow_user(input, before, after, time_s)
-        if after.history is not before.history:
-            self._entries = self._of(after.history, before.reply)
-            if after.history and not after.pending:
-                self._spans.clear()
-        self._follow_reply(after.reply, time_s)  # not before: a step may end one reply and begin another
+    def stepped(self, step: SessionStep) -> None:
+        time_s, self.state = step.at_s - self.began_s, step.state
+        self._note(time_s, step.input)
+        self._follow_user(step.input, time_s)
+        for fact in step.facts:
+            match fact:
+                case VerdictReached(ruling):
+                    self._note(time_s, ruling)
+                case PhaseChanged(phase):
+                    self._note(time_s, phase)
+                case TurnAnswered(turn=turn):
+                    self.turns.append(turn)
+                case TranscriptCompleted(utterance):
+                    self._completed = self._speaking.pop(utterance, None)
+                case WordsAccepted(int()) if self._completed is not None:
+                    self._spans.append(self._completed)
+                case ReplyFinished(unheard=unheard):
+                    self._unheard = unheard
+                case HistoryChanged():
+                    self._entries = self._of(step.state.history, self._unheard)
+                    if step.state.history and not step.state.pending:
+                        self._spans.clear()
+        self._follow_reply(step.state.reply, time_s)  # not before: a step may end one reply and begin another
 
     def copy(self) -> Journal:
         """As it is now, for another thread: the events would take too long on the one that plays the sound."""
@@ -81,13 +100,13 @@ class Journal:
 
     def entries(self) -> tuple[Entry, ...]:
         """The conversation as it would be remembered if it broke off now."""
-        return self._of(kept(self.state), self.state.reply)
+        return self._of(kept(self.state), "" if self.state.reply is None else self.state.reply.unheard)
 
     def _note(self, time_s: float, happening: Happening) -> None:
         self.forgotten += len(self.events) == self.events.maxlen
         self.events.append((time_s, happening))
 
-    def _follow_user(self, input: Input, before: State, after: State, time_s: float) -> None:
+    def _follow_user(self, input: Input, time_s: float) -> None:
         match input:
             case SpeechStarted(utterance=number):
                 self._speaking[number] = (time_s, time_s)
@@ -97,11 +116,6 @@ class Journal:
                 self._speaking[number] = (self._speaking[number][0], time_s - silence_s)
             case ConversationCleared():
                 self._spans.clear()
-        if after.utterances is not before.utterances:
-            ended = {each.number for each in before.utterances} - {each.number for each in after.utterances}
-            spans = [self._speaking.pop(number) for number in sorted(ended) if number in self._speaking]
-            if len(after.pending) > len(before.pending) or after.history is not before.history:
-                self._spans += spans
 
     def _follow_reply(self, reply: Reply | None, time_s: float) -> None:
         if reply is None:
@@ -112,24 +126,25 @@ class Journal:
         del self._heard_s[count:]
         self._heard_s += [time_s] * (count - len(self._heard_s))
 
-    def _of(self, history: History, reply: Reply | None) -> tuple[Entry, ...]:
+    def _of(self, history: History, unheard: str) -> tuple[Entry, ...]:
         """The messages, those that are known already with the times that are known of them."""
         pairs = zip(self._entries, history, strict=False)
         same = sum(1 for _ in takewhile(lambda pair: pair[0].message == pair[1], pairs))
         entries = list(self._entries[:same])
         for place, message in enumerate(history[same:], same):
             if message.role is Role.ASSISTANT:
-                entries.append(self._answer(message, reply))
+                entries.append(self._answer(message, unheard))
             else:
                 known = self._entries[place] if place < len(self._entries) else None
                 entries.append(self._words(message, known))
         return tuple(entries)
 
-    def _answer(self, message: Message, reply: Reply | None) -> Entry:
+    def _answer(self, message: Message, unheard: str) -> Entry:
+        """A message of the bot's that is new; `unheard` are the words of its reply that were not heard."""
         heard_s = tuple(self._heard_s)
-        if reply is None or len(heard_s) != len(message.text.split()):
+        if len(heard_s) != len(message.text.split()):
             return Entry(message)
-        return Entry(message, heard_s[0], heard_s[-1], heard_s, reply.unheard)
+        return Entry(message, heard_s[0], heard_s[-1], heard_s, unheard)
 
     def _words(self, message: Message, known: Entry | None) -> Entry:
         """A message of the user's; `known` is the one in its place before, of which it may be a longer version."""

@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 
 from voicebot.config import Settings
 from voicebot.core.audio import WIRE_RATE_HZ, Audio, Samples
-from voicebot.core.events import ConversationCleared, Input
+from voicebot.core.events import ConversationCleared
 from voicebot.core.history import History
 from voicebot.core.state import State
+from voicebot.observer import Observer, SessionStep
 from voicebot.recording.journal import Journal
 from voicebot.recording.lane import RATE_HZ
 from voicebot.recording.tape import Sound, Tape
@@ -44,7 +45,7 @@ class Take:
             self.sound.close()
 
 
-class Recorder:
+class Recorder(Observer):
     """One session's. All calls come from the event loop that plays the sound: nothing here waits.
 
     Times are those of the monotonic clock; the recording's seconds and samples count from `begin`, or from when the
@@ -76,12 +77,11 @@ class Recorder:
             self._live = False
             self._recordings.ended(self)
 
-    def happened(self, input: Input, before: State, after: State, at_s: float) -> None:
-        """`input`, which was posted at `at_s`, led from one state to the other."""
-        if isinstance(input, ConversationCleared) and self._live:
-            self._restart(after, at_s)
+    def stepped(self, step: SessionStep) -> None:
+        if isinstance(step.input, ConversationCleared) and self._live:
+            self._restart(step.state, step.at_s)
         else:
-            self._journal.happened(input, before, after, at_s)
+            self._journal.stepped(step)
 
     def heard(self, audio: Audio) -> None:
         """Sound has come from the user."""

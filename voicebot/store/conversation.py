@@ -14,6 +14,7 @@ from voicebot.core.history import History, Message
 from voicebot.core.kept import kept
 from voicebot.core.state import State
 from voicebot.limits import MAX_CONVERSATION_BYTES, STORED_BYTES_PER_S, STORED_MESSAGE_BYTES
+from voicebot.observer import Observer, SessionStep
 from voicebot.store.database import StoreError
 from voicebot.store.imports import stored_bytes
 
@@ -30,7 +31,7 @@ class Save(Protocol):
     async def __call__(self, start: int, rest: Sequence[Message], *, new: bool) -> bool: ...
 
 
-class Conversation:
+class Conversation(Observer):
     """Made when a session begins: with its `history` so far, and a `notice` for the user if that could not be had.
 
     `observe` gets each state and returns at once: a task of its own writes. `end` writes what is still to be written.
@@ -64,6 +65,10 @@ class Conversation:
         """When it was written last, and how long nothing is written after that."""
         self._retry: asyncio.TimerHandle | None = None
         self.writer: asyncio.Task[None] | None = None
+
+    def stepped(self, step: SessionStep) -> None:
+        if step.changed:
+            self.observe(step.state)
 
     def observe(self, state: State) -> None:
         """The session's new state."""

@@ -31,8 +31,9 @@ from voicebot.doors.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_r
 from voicebot.doors.turns import DailyTurns
 from voicebot.engines.base import Engines
 from voicebot.faults import Faults
+from voicebot.observer import Observer, Observers
 from voicebot.options import ChoiceError, Options
-from voicebot.orchestrator import Meter, Orchestrator
+from voicebot.orchestrator import Orchestrator
 from voicebot.player import FrameClock
 from voicebot.recording.recorder import Recordings
 from voicebot.store.conversation import Conversation
@@ -95,7 +96,7 @@ class VoiceHandler(AsyncStreamHandler):
         settings: Settings,
         view: Callable[[State], dict[str, Any]],
         leave: Callable[[VoiceHandler, Ending], None],
-        meter: Callable[[str], Meter],
+        meter: Callable[[str], Observer],
         options: Options,
         recordings: Recordings,
         turns: DailyTurns,
@@ -111,18 +112,17 @@ class VoiceHandler(AsyncStreamHandler):
         self._orchestrator = Orchestrator(
             engines,
             settings,
-            self._state_changed,
+            Observers(recorder=self._recorder, meter=meter(self.session), conversation=self.conversation),
             lambda end: leave(self, Ending.by_the_bot(end)),
             turns=turns,
             history=self.conversation.history,
-            journal=self._recorder.happened,
-            meter=meter(self.session),
             dropped=self._sentence_dropped,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._leaving: deque[tuple[int, Samples]] = deque(maxlen=2 * MAX_QUEUED_FRAMES)
         """Frames that FastRTC was given and has not sent."""
-        self._unsent: State | None = self._orchestrator.state
+        self._shown: State | None = None
+        """The last state that the client was sent."""
         self._sent_s = self._telemetry_s = 0.0
         self._heard_s = time.monotonic()
         self._quiet = QuietWatch()
@@ -270,10 +270,10 @@ class VoiceHandler(AsyncStreamHandler):
         now_s = time.monotonic()
         if self._quiet.is_quiet(now_s, self._heard_s) and self._orchestrator.ears.hears_speech:
             self._orchestrator.ears.hear(Audio.silence(FRAME_S, WIRE_RATE_HZ))
-        if self._unsent is not None and now_s - self._sent_s >= STATE_INTERVAL_S:
-            state, self._sent_s = self._unsent, now_s
+        if self.state is not self._shown and now_s - self._sent_s >= STATE_INTERVAL_S:
+            state, self._sent_s = self.state, now_s
             if self._send(self._view(state)):
-                self._unsent = None
+                self._shown = state
         if now_s - self._telemetry_s >= TELEMETRY_INTERVAL_S:
             self._telemetry_s = now_s
             self._send(messages.telemetry(self._orchestrator.ears.bytes_transcribed))
@@ -304,11 +304,6 @@ class VoiceHandler(AsyncStreamHandler):
     def refuse(self, channel: RTCDataChannel, refused: RefusedError) -> None:
         """Tell the client, which has connected, that its session does not begin."""
         self._send_over(channel, messages.closed(refused.reason, str(refused)))
-
-    def _state_changed(self, state: State) -> None:
-        self._unsent = state
-        with self._faults.contained("keeping the conversation"):
-            self.conversation.observe(state)
 
     def _sentence_dropped(self, text: str) -> None:
         self._send(messages.dropped(text))

@@ -66,10 +66,10 @@ def test_the_history_at_any_moment_is_that_of_a_session_ending_at_that_moment(
             assert message.role is Role.USER or world.was_heard(message.text), f"nobody heard {message.text!r}"
         if state.reply is not None and not state.reply.eager:
             cut = replace(state, reply=replace(state.reply, cancelled=True), utterances=(), timers=())
-            ended, _ = step(cut, ReplyEnded(state.reply.number), 1.0)
+            ended, *_ = step(cut, ReplyEnded(state.reply.number), 1.0)
             assert kept(cut) == ended.history
             if rules.interrupted_history is InterruptedHistory.HEARD:
                 assert kept(state) == kept(cut)
         elif state.reply is None:
-            settled, _ = step(replace(state, utterances=(), timers=()), SessionStarted(), 1.0)
+            settled, *_ = step(replace(state, utterances=(), timers=()), SessionStarted(), 1.0)
             assert kept(state) == settled.history

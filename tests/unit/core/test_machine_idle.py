@@ -27,7 +27,7 @@ from voicebot.core.events import (
     Timer,
     WordsHeard,
 )
-from voicebot.core.presence import NOBODY_THERE
+from voicebot.core.machine import NOBODY_THERE
 from voicebot.core.sayings import GOODBYE, STILL_THERE, goodbye, still_there
 from voicebot.core.state import Phase, Presence, Rules
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.steps import taken
 from voicebot.core.events import (
     FinalTranscript,
     Input,
@@ -25,7 +26,6 @@ from voicebot.core.events import (
     WordsTakenBack,
 )
 from voicebot.core.history import Message, Role
-from voicebot.core.machine import step
 from voicebot.core.state import Phase, Rules, State
 from voicebot.recording import journal as module
 from voicebot.recording.journal import Entry, Journal
@@ -42,9 +42,9 @@ class Session:
 
     def happens(self, at_s: float, *inputs: Input) -> None:
         for input in inputs:
-            before = self.state
-            self.state, _ = step(before, input, BEGAN_S + at_s)
-            self.journal.happened(input, before, self.state, BEGAN_S + at_s)
+            step = taken(self.state, input, BEGAN_S + at_s)
+            self.state = step.state
+            self.journal.stepped(step)
 
     @property
     def new(self) -> tuple[Entry, ...]:

@@ -81,9 +81,9 @@ def test_a_view_is_plain_json() -> None:
 
 def test_each_stage_shows_its_engine_and_the_reason_for_a_fallback() -> None:
     served = EngineServed(Stage.TTS, "espeak", ("gtts: no connection",))
-    state, _ = step(State(), EngineServed(Stage.TTS, "gtts"), 0.0)
-    state, _ = step(state, EngineServed(Stage.LLM, "groq"), 0.0)
-    state, _ = step(state, served, 0.0)
+    state, *_ = step(State(), EngineServed(Stage.TTS, "gtts"), 0.0)
+    state, *_ = step(state, EngineServed(Stage.LLM, "groq"), 0.0)
+    state, *_ = step(state, served, 0.0)
     assert panel.view(state)["engines"] == {
         "llm": {"name": "groq", "reasons": []},
         "tts": {"name": "espeak", "reasons": ["gtts: no connection"]},

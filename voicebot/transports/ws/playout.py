@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from voicebot.clip import NEAR, Stretch
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Samples
+from voicebot.observer import Observer, SessionStep
 from voicebot.player import Player
 from voicebot.transports.ws.protocol import PlayAudio, PlaybackResume, ServerMessage, StopPlayback
 from voicebot.transports.ws.sound import encode
@@ -51,10 +52,10 @@ class _Clip:
     sent_s: float
 
 
-class Playout:
+class Playout(Observer):
     """The client's side of a `Player`: what it was sent and how much of that has been heard.
 
-    `tick` is to be called each 20 ms and `follow` whenever the player may have been paused, resumed or emptied.
+    `tick` is to be called each 20 ms. As an observer it sees when the player may have been paused, resumed or emptied.
     `stalled` is called when an acknowledging client does not play any more.
     """
 
@@ -101,6 +102,10 @@ class Playout:
         return len(self._clips)
 
     # The server's side --------------------------------------------------------------------------------------------
+
+    def stepped(self, step: SessionStep) -> None:
+        if step.changed:
+            self.follow()
 
     def follow(self) -> None:
         """Tell the client what became of the player."""

@@ -24,8 +24,9 @@ from voicebot.doors.refusal import Reason
 from voicebot.doors.turns import DailyTurns
 from voicebot.engines.base import Engines
 from voicebot.faults import Faults
+from voicebot.observer import Observer, Observers
 from voicebot.options import ChoiceError, Options
-from voicebot.orchestrator import Meter, Orchestrator
+from voicebot.orchestrator import Orchestrator
 from voicebot.player import FrameClock
 from voicebot.recording.recorder import Recordings
 from voicebot.store.conversation import Conversation
@@ -91,7 +92,7 @@ class Session:
         engines: Engines,
         settings: Settings,
         ticket: Ticket,
-        meter: Callable[[str], Meter],
+        meter: Callable[[str], Observer],
         conversation: Conversation,
         options: Options,
         recordings: Recordings,
@@ -114,21 +115,22 @@ class Session:
         self._recorder = recordings.new(conversation.history)
         self._faults = Faults()
         self._narrator = Narrator(self._send)
+        observers = Observers(
+            recorder=self._recorder, meter=meter(self._name), narrator=self._narrator, conversation=conversation
+        )
         self._orchestrator = Orchestrator(
             engines,
             settings,
-            self._state_changed,
+            observers,
             lambda end: self.leave(Ending.by_the_bot(end)),
             turns=turns,
             history=conversation.history,
-            witness=self._narrator.witness,
-            journal=self._recorder.happened,
-            meter=meter(self._name),
             dropped=lambda text: self._send(TtsDropped(text=text)),
             streamed=self._narrator.stream,
             cut=lambda: self._playout.cut(),
         )
         self._playout = Playout(self._orchestrator.player, self._send, self._stalled, can_pause=can_pause)
+        observers.add("playout", self._playout)
         self._heard_s: float | None = None
         """When live sound came last; None: none has come."""
         self._uploads = self._decodes = self._held_back = False
@@ -223,12 +225,6 @@ class Session:
             except TimeoutError:
                 self.leave(SLOW)
                 return
-
-    def _state_changed(self, state: State) -> None:
-        self._narrator.tell(state)
-        self._playout.follow()
-        with self._faults.contained("keeping the conversation"):
-            self._conversation.observe(state)
 
     def _stalled(self) -> None:
         self._send(Error(message="no clip was acknowledged for a while: the reply is given up"))

@@ -23,7 +23,7 @@ def fails(*_: Any, **__: Any) -> None:
         (Recorder, "begin"),
         (Recorder, "heard"),
         (Recorder, "played"),
-        (Recorder, "happened"),
+        (Recorder, "stepped"),
         (Recorder, "end"),
         (Conversation, "observe"),
     ],

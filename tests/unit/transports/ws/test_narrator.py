@@ -1,4 +1,4 @@
-"""What of a reply's text a client is told, and when."""
+"""What of a session a client is told, and when."""
 
 from __future__ import annotations
 
@@ -6,46 +6,130 @@ import asyncio
 
 import pytest
 
-from voicebot.core.reply_state import Reply
-from voicebot.core.state import State
+from tests.support.steps import taken
+from voicebot.core.events import (
+    FinalTranscript,
+    Input,
+    InterruptPressed,
+    PartialTranscript,
+    ReplyEnded,
+    SentenceReady,
+    SpeechContinued,
+    SpeechEnded,
+    SpeechPaused,
+    SpeechStarted,
+    TextEnded,
+    TextTyped,
+    TimedOut,
+    Timer,
+)
+from voicebot.core.state import Rules, State
+from voicebot.core.verdict import Speech
 from voicebot.transports.ws.narrator import Narrator
-from voicebot.transports.ws.protocol import LlmDelta, LlmFinal, ServerMessage
+from voicebot.transports.ws.protocol import (
+    AsrFinal,
+    AsrPartial,
+    LlmDelta,
+    LlmFinal,
+    ServerMessage,
+    StateChanged,
+    VerdictGiven,
+)
+
+SPEECH = Speech(duration_s=1.0)
+
+
+class Session:
+    """The machine, and a narrator that is told of each of its steps."""
+
+    def __init__(self) -> None:
+        self.state = State(rules=Rules(debounce_s=0.0))
+        self.told: list[ServerMessage] = []
+        self.narrator = Narrator(self.told.append)
+
+    def happens(self, *inputs: Input) -> None:
+        for input in inputs:
+            step = taken(self.state, input, 1.0)
+            self.state = step.state
+            self.narrator.stepped(step)
+
+    @property
+    def texts(self) -> list[str]:
+        return [each.text for each in self.told if isinstance(each, LlmDelta | LlmFinal)]
 
 
 async def test_the_text_of_a_preemptive_reply_is_sent_only_once_the_reply_is_wanted() -> None:
-    told: list[ServerMessage] = []
-    narrator = Narrator(told.append)
-
-    def texts() -> list[str]:
-        return [each.text for each in told if isinstance(each, LlmDelta | LlmFinal)]
-
-    narrator.tell(State(reply=Reply(1, eager=True)))
-    narrator.stream(1, "For ")
-    narrator.stream(1, "nothing.")
+    session = Session()
+    session.happens(SpeechStarted(1), SpeechPaused(1, 1, 0.2, SPEECH), PartialTranscript(1, "good day", 1))
+    session.narrator.stream(1, "For ")
+    session.narrator.stream(1, "nothing.")
     await asyncio.sleep(0)
-    narrator.tell(State(reply=Reply(1, eager=True, cancelled=True)))
-    narrator.tell(State(reply=Reply(2, eager=True)))
-    narrator.stream(2, "Good ")
+    session.happens(SpeechContinued(1), SpeechPaused(1, 2, 0.2, SPEECH), PartialTranscript(1, "good day to you", 2))
+    session.happens(ReplyEnded(1))
+    assert session.state.last_reply == 2, "the first one did not answer all words"
+    session.narrator.stream(2, "Good ")
     await asyncio.sleep(0)
-    assert texts() == []
-    narrator.tell(State(reply=Reply(2)))
-    assert texts() == ["Good "]
-    narrator.stream(2, "d")
-    narrator.stream(2, "ay.")
+    assert session.texts == []
+    session.happens(SpeechEnded(1, 0.6, SPEECH))
+    assert session.texts == ["Good "]
+    session.narrator.stream(2, "d")
+    session.narrator.stream(2, "ay.")
     await asyncio.sleep(0)
-    assert texts() == ["Good ", "day."]
-    narrator.tell(State(reply=Reply(2, sentences=("Good day.",), text_ended=True)))
-    narrator.tell(State(reply=Reply(2, sentences=("Good day.",), text_ended=True, started=True)))
-    assert texts() == ["Good ", "day.", "Good day."]
+    assert session.texts == ["Good ", "day."]
+    session.happens(SentenceReady(2, 0, "Good day."), TextEnded(2))
+    assert session.texts == ["Good ", "day.", "Good day."]
 
 
-@pytest.mark.parametrize("state", [State(reply=Reply(1, cancelled=True)), State()])
-async def test_a_reply_that_was_cut_sends_no_further_text(state: State) -> None:
-    told: list[ServerMessage] = []
-    narrator = Narrator(told.append)
-    narrator.tell(State(reply=Reply(1)))
-    narrator.stream(1, "Good ")
-    narrator.tell(state)
-    narrator.stream(1, "day.")
+async def test_the_whole_text_of_a_preemptive_reply_is_sent_when_the_turn_has_ended() -> None:
+    session = Session()
+    session.happens(SpeechStarted(1), SpeechPaused(1, 1, 0.2, SPEECH), PartialTranscript(1, "good day", 1))
+    session.narrator.stream(1, "Hello.")
+    session.happens(SentenceReady(1, 0, "Hello."), TextEnded(1))
+    assert session.texts == []
+    session.happens(SpeechEnded(1, 0.6, SPEECH))
+    assert session.texts == ["Hello.", "Hello."]
+
+
+@pytest.mark.parametrize("and_over", [False, True])
+async def test_a_reply_that_was_cut_sends_no_further_text(and_over: bool) -> None:
+    session = Session()
+    session.happens(TextTyped("hello"))
+    session.narrator.stream(1, "Good ")
+    session.happens(InterruptPressed(), *[ReplyEnded(1)] * and_over)
+    session.narrator.stream(1, "day.")
     await asyncio.sleep(0)
-    assert not [each for each in told if isinstance(each, LlmFinal | LlmDelta)]
+    session.happens(TextEnded(1))
+    assert session.texts == []
+
+
+def test_words_are_sent_as_they_change_and_once_they_are_final() -> None:
+    session = Session()
+    session.happens(SpeechStarted(1), *[PartialTranscript(1, text) for text in ("good", "good", " good  day ")])
+    session.happens(SpeechEnded(1, 0.6, SPEECH), FinalTranscript(1, "good day"))
+    words = [each for each in session.told if isinstance(each, AsrPartial | AsrFinal)]
+    assert words == [
+        AsrPartial(utterance=1, text="good"),
+        AsrPartial(utterance=1, text="good day"),
+        AsrFinal(utterance=1, text="good day"),
+    ]
+
+
+def test_a_transcript_that_is_too_late_ends_with_the_words_known_by_then() -> None:
+    session = Session()
+    session.happens(SpeechStarted(1), PartialTranscript(1, "good"), SpeechEnded(1, 0.6, SPEECH))
+    session.happens(TimedOut(Timer.TRANSCRIPT, dict(session.state.timers)[Timer.TRANSCRIPT]))
+    assert [each for each in session.told if isinstance(each, AsrFinal)] == [AsrFinal(utterance=1, text="good")]
+
+
+def test_the_words_of_an_interruption_are_final_before_the_verdict_on_them() -> None:
+    session = Session()
+    session.happens(TextTyped("hello"), SpeechStarted(1), SpeechEnded(1, 0.6, SPEECH), FinalTranscript(1, "stop"))
+    kinds = [type(each) for each in session.told if isinstance(each, AsrFinal | VerdictGiven)]
+    assert kinds == [AsrFinal, VerdictGiven]
+
+
+def test_a_status_is_sent_when_it_changes_and_not_again() -> None:
+    session = Session()
+    session.happens(TextTyped("hello"), SentenceReady(1, 0, "Hi."), SentenceReady(1, 1, "Ho."))
+    phases = [(each.phase, each.tts) for each in session.told if isinstance(each, StateChanged)]
+    assert phases == [("thinking", "idle"), ("thinking", "processing")]

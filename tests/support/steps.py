@@ -1,0 +1,26 @@
+"""Steps of the machine as observers are told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from voicebot.core.events import Input
+from voicebot.core.machine import step
+from voicebot.core.state import State
+from voicebot.observer import Observer, SessionStep
+
+
+def taken(state: State, input: Input, at_s: float = 0.0) -> SessionStep:
+    """The step from `state`."""
+    after, _, facts = step(state, input, at_s)
+    return SessionStep(input, at_s, after, facts, after is not state)
+
+
+class Watcher(Observer):
+    """Hands each step on."""
+
+    def __init__(self, tell: Callable[[SessionStep], None]) -> None:
+        self._tell = tell
+
+    def stepped(self, step: SessionStep) -> None:
+        self._tell(step)
