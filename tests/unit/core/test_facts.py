@@ -62,7 +62,9 @@ def test_a_transcript_is_told_as_it_changes_and_when_it_is_final() -> None:
     session = Session()
     session.post(SpeechStarted(1), PartialTranscript(1, "what"), PartialTranscript(1, "what "))
     session.post(SpeechEnded(1), FinalTranscript(1, "what time is it"))
-    about = [fact for fact in session.facts if isinstance(fact, TranscriptChanged | TranscriptCompleted | WordsAccepted)]
+    about = [
+        fact for fact in session.facts if isinstance(fact, TranscriptChanged | TranscriptCompleted | WordsAccepted)
+    ]
     assert about == [TranscriptChanged(1, "what"), TranscriptCompleted(1, "what time is it"), WordsAccepted(1)]
 
 
@@ -76,9 +78,7 @@ def test_an_interruption_tells_its_words_the_verdict_the_cancelling_and_what_was
         TranscriptCompleted(2, "stop"),
         VerdictReached(verdict),
         ReplyCancelled(1),
-        ReplyFinished(
-            1, unheard="It lived on a ship.", interrupted=True, cancelled=True, committed=True, started=True
-        ),
+        ReplyFinished(1, unheard="It lived on a ship.", interrupted=True, cancelled=True, committed=True, started=True),
         HistoryChanged(),
     ]
 
