@@ -124,9 +124,6 @@ class Left:
         sockets = sum(link.startswith("socket:") for link in links)
         return cls(sockets, threading.active_count(), len(asyncio.all_tasks()))
 
-
-async def until(condition: Any, timeout_s: float = 2.0) -> None:
-    """Wait for what the simulator learns a moment later than we do."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 (a simulator has no events for all of it)
-            await asyncio.sleep(0.005)
+    def is_within(self, other: Left) -> bool:
+        """Nothing of it is more than in the other."""
+        return self.sockets <= other.sockets and self.threads <= other.threads and self.tasks <= other.tasks

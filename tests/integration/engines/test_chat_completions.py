@@ -23,7 +23,6 @@ from tests.integration.engines.replies import (
     groq_on,
     openai_on,
     said,
-    until,
     weather,
 )
 from tests.simulators.brain import Answer, Call
@@ -32,6 +31,7 @@ from tests.simulators.faults import Fault as Injected
 from tests.simulators.faults import Planned
 from tests.support.certificate import server_and_client_tls
 from tests.support.talk import MOMENT
+from tests.support.waiting import until
 from voicebot.agent import GraphAgent
 from voicebot.core.history import Message, Role
 from voicebot.engines.base import EngineError, Fault
@@ -338,4 +338,4 @@ async def test_two_hundred_turns_leak_no_sockets_threads_or_tasks(simulator: Cha
     assert simulator.open <= 2
     await agent.close()
     await until(lambda: simulator.open == 0)
-    assert Left.now() == before
+    await until(lambda: Left.now().is_within(before))

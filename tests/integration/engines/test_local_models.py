@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.engines.replies import ASKED, WANTED, WORDS, until, weather
+from tests.integration.engines.replies import ASKED, WANTED, WORDS, weather
 from tests.simulators.brain import Answer, Call
 from tests.simulators.chat import ChatSimulator
 from tests.simulators.chat_models import prompt_tokens
@@ -19,6 +19,7 @@ from tests.simulators.faults import Fault
 from tests.simulators.http_connection import Received
 from tests.simulators.local_servers import LlamaCppSimulator, OllamaModel, OllamaSimulator, WebAppSimulator
 from tests.support.closed_port import closed_port
+from tests.support.waiting import until
 from voicebot import config
 from voicebot.agent import GraphAgent
 from voicebot.build import build

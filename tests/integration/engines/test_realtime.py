@@ -23,7 +23,6 @@ from tests.integration.engines.replies import (
     closed_at,
     failure,
     said,
-    until,
     weather,
 )
 from tests.simulators.brain import Answer, Call, Said
@@ -31,6 +30,7 @@ from tests.simulators.faults import Fault as Injected
 from tests.simulators.faults import Planned
 from tests.simulators.realtime import RealtimeSimulator
 from tests.support.certificate import server_and_client_tls
+from tests.support.waiting import until
 from voicebot.agent import GraphAgent
 from voicebot.core.history import Message, Role
 from voicebot.engines.base import EngineError, Fault
@@ -421,4 +421,4 @@ async def test_200_turns_leak_no_sockets_threads_or_tasks(simulator: RealtimeSim
     await until(lambda: simulator.open <= 1)
     await agent.close()
     await until(lambda: simulator.open == 0)
-    assert Left.now() == before
+    await until(lambda: Left.now().is_within(before))
