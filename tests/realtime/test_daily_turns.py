@@ -29,13 +29,15 @@ FAREWELL = no_answers_left("en", DAY_S).partition(".")[0]
 OFFER = {"type": "offer", "sdp": "m=audio m=application nonsense", "webrtc_id": "a-name"}
 
 
-async def kept(server: LiveServer, client: WsClient, count: int) -> History:
-    """Waits until the conversation in the database has this many messages, and returns it."""
+async def kept(server: LiveServer, client: WsClient, count: int, last: str = "") -> History:
+    """Waits until the conversation in the database has this many messages and ends with `last`, and returns it."""
     name = client.all("connected")[0]["conversation"]
     async with asyncio.timeout(5):
-        while len(history := await server.connections.conversations.read(name) or ()) < count:  # noqa: ASYNC110 (nothing tells of it)
+        while True:
+            history = await server.connections.conversations.read(name) or ()
+            if len(history) >= count and history[-1].text.endswith(last):
+                return history
             await asyncio.sleep(0.02)
-    return history
 
 
 async def test_a_turn_over_the_daily_limit_gets_a_goodbye_and_ends_the_session() -> None:
@@ -49,7 +51,7 @@ async def test_a_turn_over_the_daily_limit_gets_a_goodbye_and_ends_the_session()
         assert closed["reason"].startswith("The bot has given all its answers for today. It will be back at midnight")
         *_, final = client.all("llm.final")
         assert final["text"].startswith(FAREWELL)
-        history = await kept(server, client, 6)
+        history = await kept(server, client, 6, final["text"])
     assert [message.text for message in history[:5]] == ["first", "One.", "second", "Two.", "third"]
     assert history[5].text == final["text"]
     assert len(history) == 6

@@ -559,9 +559,9 @@ async def test_an_offer_that_is_too_long_is_refused_before_it_is_parsed() -> Non
 async def test_faults_of_the_recorder_store_and_meter_leave_the_conversation_intact(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name in ("begin", "end", "heard", "played", "happened"):
+    for name in ("begin", "end", "heard", "played", "stepped"):
         monkeypatch.setattr(f"voicebot.recording.recorder.Recorder.{name}", fails)
-    for name in ("began", "changed", "underran", "ended"):
+    for name in ("began", "stepped", "underran", "ended"):
         monkeypatch.setattr(f"voicebot.telemetry.SessionMeter.{name}", fails)
     monkeypatch.setattr("voicebot.store.conversation.Conversation.observe", fails)
     engines = scripted(ScriptedStt(scripts=[["hello"]]), ScriptedAgent(scripts=[["Fine."], ["Well."]]), ToneTts())
@@ -575,7 +575,7 @@ async def test_faults_of_the_recorder_store_and_meter_leave_the_conversation_int
         await until(lambda: server.connections.admission.sessions == 0)
     places = [record.getMessage().split(" failed")[0] for record in caplog.records if record.name == "voicebot.faults"]
     assert len(places) == len(set(places)), "each place is logged once"
-    assert {"recording", "recording the bot", "the journal", "metering", "keeping the conversation"} <= set(places)
+    assert {"recording", "recording the bot", "recorder", "meter", "conversation"} <= set(places)
 
 
 async def test_a_system_clock_set_back_or_ahead_does_not_mute_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
