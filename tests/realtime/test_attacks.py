@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, AsyncExitStack
@@ -37,6 +38,7 @@ FRESH_MS = 3_500.0
 """On a busy machine the system may drop a client's first packet, as the app has not got to taking in the connections
 before it, and the client sends it again after 1 s, and then after 2 s more."""
 SETTLE_S = 10.0
+LOG_CHARS = 4_000
 
 IN_SUITE = [attack for attack in ATTACKS.values() if attack.in_suite]
 
@@ -137,6 +139,7 @@ async def test_an_attack_harms_no_honest_user_and_leaves_nothing_behind(attack: 
         harmless = True
     finally:
         if not harmless:
+            sys.stdout.write(f"the app's log:\n{app.log.read_text('utf-8')[-LOG_CHARS:]}")
             await bot.end()
 
 
