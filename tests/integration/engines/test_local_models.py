@@ -563,7 +563,8 @@ async def test_a_server_that_sends_no_first_token_is_given_up_without_a_retry(
 ) -> None:
     """It takes the words and gives nothing: longer than `FIRST_TOKEN_S` nobody waits."""
     monkeypatch.setattr("voicebot.engines.llm.local.FIRST_TOKEN_S", 0.5)
-    async with LlamaCppSimulator(first_token_s=600) as server, chain_on(server, first_output_timeout_s=0.2) as chain:
+    settings = {"first_output_timeout_s": 0.2, "engine_rest_s": 60}
+    async with LlamaCppSimulator(first_token_s=600) as server, chain_on(server, **settings) as chain:
         assert (await answer(chain))[0] == "offline"
         assert asked_with_words(server) == 1, "it is not asked again: it would begin anew"
         assert "nothing came within 0.5 s" in str(first(chain).reason)
