@@ -41,7 +41,7 @@ class LagLog:
         self._changed.notify()
 
     async def between(self, since_s: float, until_s: float, fresh_ms: float = FRESH_MS) -> Lag:
-        """Of all measurements that went on then. One that still does is waited for. Raises TimeoutError.
+        """Returns the lag of all measurements within this time, and waits for one under way. Raises TimeoutError.
 
         A fresh connection's answer has come in time if it took at most `fresh_ms`.
         """

@@ -40,7 +40,7 @@ class Fake:
     languages: frozenset[str] = frozenset({"en"})
     cannot_start: EngineError | None = None
     unwell: EngineError | str | None = None
-    """What a probe finds."""
+    """The error that a probe raises; with HANG it never ends."""
     asked: int = 0
     probes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     open: int = 0

@@ -42,7 +42,7 @@ class Session:
         self.now_s = 0.0
 
         self.facts: list[Fact] = []
-        """What the steps so far have told."""
+        """The facts of all steps so far."""
         self.started: dict[Timer, StartTimer] = {}
         """The newest timer of each kind."""
 

@@ -194,7 +194,7 @@ class World:
         self._check_facts(before, facts)
 
     def _note(self, state: State, input: Input) -> None:
-        """What a listener who hears it all would know."""
+        """Notes what somebody knows who hears all of the session."""
         match input:
             case SentenceReady(reply, index, text) if state.reply and reply == state.reply.number:
                 if index == len(self.sentences.setdefault(reply, [])):

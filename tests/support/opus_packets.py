@@ -14,7 +14,7 @@ from voicebot.transports.opus import VoiceEncoder
 
 
 def tone(frames: int) -> Samples:
-    """So many 20 ms frames of a steady tone."""
+    """Returns this number of 20 ms frames of a steady tone."""
     return sounds.tone(frames * FRAME_S).samples
 
 

@@ -19,7 +19,7 @@ from voicebot.observer import SessionStep
 from voicebot.orchestrator import Orchestrator
 
 PATIENCE_S = 15.0
-"""For what takes milliseconds on a machine that has the time."""
+"""How long a test waits for what takes milliseconds on an idle machine."""
 
 
 class Session:

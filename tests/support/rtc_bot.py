@@ -23,7 +23,7 @@ def is_state(condition: Callable[[Json], object]) -> Callable[[Json], bool]:
 
 
 def answered(count: int) -> Callable[[Json], bool]:
-    """Whether a message says that the conversation rests and the assistant has been heard so many times."""
+    """Whether a message says that nobody speaks or thinks, and that the chat has this number of answers."""
     return is_state(
         lambda state: state["phase"] == "idle" and [m["role"] for m in state["chat"]].count("assistant") == count
     )

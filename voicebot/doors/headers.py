@@ -49,7 +49,7 @@ class SecureHeaders:
 
         try:
             await self._app(scope, receive, send_secured)
-        except Exception:
+        except Exception:  # the edge of all routes: whatever went wrong, the client gets an answer, and uvicorn logs it
             if scope["type"] == "http" and not started:
                 fault = JSONResponse({"error": "Something went wrong inside the server. Its log says more."}, 500)
                 await fault(scope, receive, send_secured)

@@ -136,7 +136,7 @@ class Download:
         except DownloadError as error:
             self.error, self._failed_s = str(error), time.monotonic()
             logger.warning("%s could not be downloaded: %s", self.target, error)
-        except Exception as error:
+        except Exception as error:  # housekeeping boundary: the engine works on without what was to come
             self.error, self._failed_s = f"a mistake ({type(error).__name__})", time.monotonic()
             logger.exception("the download of %s failed", name)
         else:

@@ -143,8 +143,8 @@ class Connections(WebRTCConnectionMixin):
         self.preflight.tell_failures(self.telemetry.metrics.count_failure)
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._negotiations: dict[str, asyncio.Task[dict[str, str]]] = {}
-        """They are never cancelled, and a connection is closed only after its own: aioice would forget the sockets that
-        it is just opening, and leave them open."""
+        """Those under way, by the connection. None is ever cancelled, and a connection is closed only after its own has
+        ended: aioice would forget the sockets that it is just opening, and leave them open."""
         self._costly = asyncio.Lock()
         """Of whoever makes or closes a connection next: see `_turn`."""
 
@@ -218,6 +218,7 @@ class Connections(WebRTCConnectionMixin):
         configuration = self.convert_to_aiortc_format({"iceServers": servers})
         negotiation = asyncio.create_task(self._negotiate(name, checked_offer.sdp, configuration), name="negotiation")
         self._negotiations[name] = negotiation
+        negotiation.add_done_callback(lambda _: self._negotiations.pop(name))
         try:
             answer = await asyncio.shield(negotiation)
         except Exception as error:  # the transport edge: aiortc says "bad SDP" in many ways
@@ -317,10 +318,8 @@ class Connections(WebRTCConnectionMixin):
         """Close a connection. Whatever becomes of that, its place is free and its session over."""
         try:
             await asyncio.sleep(delay_s)
-            if (negotiation := self._negotiations.pop(name, None)) is not None:
+            if (negotiation := self._negotiations.get(name)) is not None:
                 await asyncio.wait({negotiation}, timeout=limits.PEER_CLOSING_S)
-                if negotiation.done() and not negotiation.cancelled():
-                    negotiation.exception()  # whoever made the offer was told, unless it has gone
             await self._turn()
             if (peer := self.pcs.get(name)) is not None:
                 await close_peer(peer, limits.PEER_CLOSING_S)

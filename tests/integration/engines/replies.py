@@ -125,5 +125,5 @@ class Left:
         return cls(sockets, threading.active_count(), len(asyncio.all_tasks()))
 
     def is_within(self, other: Left) -> bool:
-        """Nothing of it is more than in the other."""
+        """Returns whether none of these counts is higher than the other's."""
         return self.sockets <= other.sockets and self.threads <= other.threads and self.tasks <= other.tasks

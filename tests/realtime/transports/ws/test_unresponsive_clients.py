@@ -83,7 +83,7 @@ async def test_the_session_of_a_client_that_does_not_read_ends() -> None:
 async def test_announced_speech_that_never_comes_pauses_the_bot_only_briefly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It goes on by itself, says why, and still hears what comes later."""
+    """The bot resumes by itself, tells the client why, and still hears what the user says later."""
     usual: Callable[[Settings], Rules] = vars(Settings)["rules"].fget
     quick = property(lambda settings: replace(usual(settings), announced_timeout_s=0.3))
     monkeypatch.setattr(Settings, "rules", quick)
