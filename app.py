@@ -53,9 +53,9 @@ def main() -> int:
         listener = bind(host, settings.gradio_server_port if options.port is None else options.port)
         # Both take seconds to load packages: all that can be wrong with the settings is said before.
         engines = build(settings, found)
-        from voicebot import server
+        from voicebot import bootstrap, server
 
-        asyncio.run(server.serve(settings, engines, listener, share=options.share))
+        asyncio.run(server.serve(bootstrap.application(settings, engines), listener, share=options.share))
     except config.SettingsError as error:
         # A name that is misspelt may be the reason.
         sys.stderr.write("\n".join(["Voice Bot can't start.", str(error), *setting_names.misspelt(), ""]))

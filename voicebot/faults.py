@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ParamSpec
 
 logger = logging.getLogger(__name__)
-
-
-P = ParamSpec("P")
 
 
 class Faults:
@@ -28,13 +24,3 @@ class Faults:
             if place not in self._places:
                 self._places.add(place)
                 logger.exception("%s failed; further faults of this session are not logged", place)
-
-    def guarded(self, place: str, tell: Callable[P, None] | None) -> Callable[P, None]:
-        """`tell`, whose faults are contained; something that does nothing in the place of None."""
-
-        def told(*args: P.args, **kwargs: P.kwargs) -> None:
-            if tell is not None:
-                with self.contained(place):
-                    tell(*args, **kwargs)
-
-        return told

@@ -22,10 +22,10 @@ from prometheus_client.registry import Collector
 
 from voicebot.core.facts import EngineSelected, ErrorRaised, Fact, ReplyFinished, TurnAnswered, VerdictReached
 from voicebot.core.state import Turn
+from voicebot.core.timings import STEPS, turn_view
 from voicebot.doors.refusal import Reason
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.preflight import Health
-from voicebot.ui.panel import STEPS, turn_view
 
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.5, 5.0, 10.0)
 LAG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25, 1.0)

@@ -18,6 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 import voicebot
 from voicebot import limits, memory
+from voicebot.application import Application
 from voicebot.build import EMBEDDED, LOCAL, host_of, is_this_machine
 from voicebot.config import Settings
 from voicebot.doors import guard
@@ -26,18 +27,16 @@ from voicebot.doors.admission import RefusedError
 from voicebot.doors.lock import is_logged_in
 from voicebot.doors.rates import AddressBuckets
 from voicebot.doors.refusal import Count, Reason
-from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Health, Preflight
 from voicebot.http_server import BoundedServer, ConnectionRules
 from voicebot.places import places_for
 from voicebot.recording.recorder import GRACE_S
 from voicebot.share import open_link
 from voicebot.transports import aiortc_tuning
-from voicebot.transports.connections import Connections, Offer, offer_of
 from voicebot.transports.kept import add_conversations
 from voicebot.transports.take import PATH, add_recordings
+from voicebot.transports.webrtc_server import Offer, offer_of
 from voicebot.transports.ws import add_websocket
-from voicebot.ui import panel
 from voicebot.ui.rendered import add_page
 from voicebot.websocket_server import WebSocketServerProtocol, max_message_bytes
 
@@ -54,11 +53,13 @@ UVICORN: dict[str, Any] = {
 """No banner; whom a proxy names is for `client_address` to say, by `TRUSTED_PROXIES`; and MP3 is compressed already."""
 
 
-def create_app(settings: Settings, engines: Engines, connections: Connections) -> FastAPI:
-    """All routes over engines that the caller starts and closes."""
+def create_app(application: Application) -> FastAPI:
+    """All routes. The caller starts and closes the application and its engines."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
-    preflight, counted = connections.preflight, connections.telemetry.metrics
+    services, ice = application.services, application.webrtc.ice
+    settings, preflight, counted = services.settings, services.preflight, services.telemetry.metrics
+    engines, turns = services.engines, services.turns
 
     @app.get("/health")
     async def health(request: Request) -> dict[str, Any]:
@@ -74,15 +75,14 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
             "engines": engines.names,
             "stages": preflight.health,
             "problem": preflight.problem,
-            "store": connections.conversations.health,
-            "turn": connections.ice.health,
+            "store": services.conversations.health,
+            "turn": ice.health,
             "language": settings.language,
-            "sessions": connections.admission.sessions,
+            "sessions": services.admission.sessions,
             "max_sessions": settings.max_sessions,
-            "turns_per_day": connections.turns.limit,
-            "turns_today": connections.turns.used,
-            "underruns": sum(session.underruns for session in connections.sessions)
-            + sum(session.underruns for session in connections.sockets),
+            "turns_per_day": turns.limit,
+            "turns_today": turns.used,
+            "underruns": sum(session.underruns for session in services.sessions),
         }
 
     @app.get("/metrics")
@@ -102,24 +102,22 @@ def create_app(settings: Settings, engines: Engines, connections: Connections) -
     @app.get("/webrtc/config")
     async def webrtc_config() -> dict[str, Any]:
         return {
-            **await connections.page_configuration(),
-            "iceValidS": connections.ice.valid_s,
+            **await application.webrtc.page_configuration(),
+            "iceValidS": ice.valid_s,
             "engines": engines.names,
             "stages": preflight.health,
             "problem": preflight.problem,
-            "notice": " ".join(
-                filter(None, (preflight.typing_only, notice(preflight.health, settings), connections.ice.notice))
-            ),
-            "options": connections.options.view(),
+            "notice": " ".join(filter(None, (preflight.typing_only, notice(preflight.health, settings), ice.notice))),
+            "options": services.options.view(),
         }
 
     @app.post("/webrtc/offer")
     async def webrtc_offer(offer: Annotated[Offer, Depends(offer_of)], request: Request) -> Any:
-        return await connections.answer(offer, client_address(request.scope, settings.trusted_proxies))
+        return await application.webrtc.answer(offer, client_address(request.scope, settings.trusted_proxies))
 
-    add_websocket(app, engines, settings, connections)
-    add_conversations(app, settings, connections)
-    add_recordings(app, settings, connections)
+    add_websocket(app, services, application.decoder)
+    add_conversations(app, services)
+    add_recordings(app, services, application.workers)
 
     @app.exception_handler(RefusedError)
     async def refused(_: Request, error: RefusedError) -> JSONResponse:
@@ -191,45 +189,46 @@ def connection_rules(settings: Settings, count: Count) -> ConnectionRules:
 class Server(BoundedServer):
     """The web server for `app`. It tells sessions why they end before it closes their connections."""
 
-    def __init__(self, app: FastAPI, settings: Settings, connections: Connections, **options: Any) -> None:
-        rules = connection_rules(settings, connections.telemetry.metrics.count_refusal)
+    def __init__(self, app: FastAPI, application: Application, **options: Any) -> None:
+        settings = application.services.settings
+        rules = connection_rules(settings, application.services.telemetry.metrics.count_refusal)
         super().__init__(app, rules, ws_max_size=max_message_bytes(settings), **UVICORN, **options)
-        self._connections = connections
+        self._application = application
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()  # no more connections; uvicorn does it again
-        await self._connections.end_sessions()
+        await self._application.end_sessions()
         await super().shutdown(sockets)
 
 
-async def serve(settings: Settings, engines: Engines, listener: socket.socket, *, share: bool) -> None:
+async def serve(application: Application, listener: socket.socket, *, share: bool) -> None:
     """Serve until interrupted. Raises EngineError if the engines, which must not be started, can't be."""
+    services = application.services
     memory.return_large_pieces()
     aiortc_tuning.apply()
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(engines.close)
-        await engines.start()
-        connections = Connections(engines, settings, panel.view)
-        stack.push_async_callback(connections.close)
-        app = create_app(settings, engines, connections)
-        await connections.conversations.start()
-        await connections.turns.refresh()
-        connections.ice.start()
-        await _look_at(connections.preflight)
+        stack.push_async_callback(services.engines.close)
+        await services.engines.start()
+        stack.push_async_callback(application.close)
+        app = create_app(application)
+        await services.conversations.start()
+        await services.turns.refresh()
+        application.webrtc.ice.start()
+        await _look_at(services.preflight)
         host, port = listener.getsockname()[:2]
         logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
         memory.settle()
-        admission = connections.admission
+        admission = services.admission
         beside = {
-            "loop lag": connections.telemetry.metrics.time_loop(),
+            "loop lag": services.telemetry.metrics.time_loop(),
             "memory": memory.tidy_up(lambda: admission.sessions, lambda: admission.begun),
         }
         if share:
-            beside["share"] = open_link(host, port, settings, app.state.own_names)
+            beside["share"] = open_link(host, port, services.settings, app.state.own_names)
         for name, work in beside.items():
             stack.push_async_callback(_end, asyncio.create_task(work, name=name))
-        web = Server(app, settings, connections, timeout_graceful_shutdown=3)
+        web = Server(app, application, timeout_graceful_shutdown=3)
         _survive_uvicorn()
         await web.serve(sockets=[listener])
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voicebot.config import Settings
+from voicebot.core.observer import Observer, SessionStep
 from voicebot.metrics import Metrics
-from voicebot.observer import Observer, SessionStep
 
 if TYPE_CHECKING:
     from voicebot.traces import Traces, TurnTracer

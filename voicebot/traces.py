@@ -14,10 +14,10 @@ import voicebot
 from voicebot.config import Settings
 from voicebot.core.events import Stage
 from voicebot.core.facts import ErrorRaised, ReplyBegun, ReplyFinished, VerdictReached
+from voicebot.core.observer import SessionStep
 from voicebot.core.state import Ruling, State, Turn
-from voicebot.observer import SessionStep
+from voicebot.core.timings import STEPS, turn_view
 from voicebot.otlp import Pipeline
-from voicebot.ui.panel import STEPS, turn_view
 
 TURN, PLAYBACK, VERDICT = "turn", "playback", "verdict"
 HEARING = {step.name for step in STEPS if step.came in ("turn_ended_s", "transcript_s")}

@@ -17,7 +17,7 @@ from websockets.frames import Frame
 from voicebot import limits
 from voicebot.config import Settings
 from voicebot.http_server import HeldWebSocket
-from voicebot.transports.ws.session import LARGE_TEXT
+from voicebot.transports.ws.connection import LARGE_TEXT
 
 TURN_S = 0.003
 """Other connections get their turn after so long."""

@@ -22,7 +22,7 @@ from tests.attacks.target import NETWORK
 from tests.support.speech import spoken
 from voicebot.client.caller import Caller
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio
-from voicebot.transports.ws.protocol import Closed, PlayAudio, ServerMessage
+from voicebot.session.messages import Closed, PlayAudio, ServerMessage
 
 HONEST = "127.0.0.1"
 """Their address, where the attack comes from another."""

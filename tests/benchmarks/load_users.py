@@ -31,8 +31,8 @@ from tests.support.rtc_client import OfferRefusedError, RtcClient
 from tests.support.rtc_recorder import Recorder
 from voicebot.client.caller import calling
 from voicebot.core.audio import FRAME_S, SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio
-from voicebot.player import FrameClock
-from voicebot.transports.ws.protocol import PlayAudio, ServerMessage, StateChanged
+from voicebot.session.messages import PlayAudio, ServerMessage, StateChanged
+from voicebot.session.player import FrameClock
 
 ANSWER_S = 15.0
 """Who is not answered by then asks again."""

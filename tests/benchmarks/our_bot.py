@@ -13,12 +13,10 @@ from fastapi import FastAPI
 from tests.benchmarks import control
 from tests.benchmarks.oracle import NO_DELAYS, Delays
 from tests.benchmarks.stubs import PositionTts, StubAgent, StubStt
-from voicebot import config, server
+from voicebot import bootstrap, config, server
 from voicebot.build import voice_activity_detector
 from voicebot.engines.base import Engines
 from voicebot.transports import aiortc_tuning
-from voicebot.transports.connections import Connections
-from voicebot.ui import panel
 
 
 async def serve(stage: control.Stage, delays: Delays, more: Callable[[FastAPI], None] = lambda _: None) -> None:
@@ -32,18 +30,18 @@ async def serve(stage: control.Stage, delays: Delays, more: Callable[[FastAPI], 
         make_vad=voice_activity_detector,
     )
     aiortc_tuning.apply()
-    connections = Connections(engines, settings, panel.view)
+    application = bootstrap.application(settings, engines)
     outer = FastAPI()
     control.routes(outer, stage)
     more(outer)
-    outer.mount("/", server.create_app(settings, engines, connections))
+    outer.mount("/", server.create_app(application))
     gc.collect()
     gc.freeze()
     gc.collect()
     try:
         await control.serve(outer, **server.UVICORN)
     finally:
-        await connections.close()
+        await application.close()
 
 
 def main() -> None:

@@ -20,13 +20,13 @@ from voicebot.core.audio import SPEECH_RATE_HZ, Audio
 from voicebot.core.endpoint import EndpointRules
 from voicebot.core.events import FinalTranscript
 from voicebot.core.history import Role
+from voicebot.core.observer import SessionStep
 from voicebot.core.state import State
 from voicebot.engines.base import Engines
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import SpeechToTextChain
 from voicebot.engines.stt.deepgram import Deepgram
-from voicebot.observer import SessionStep
-from voicebot.orchestrator import Orchestrator
+from voicebot.session.orchestrator import Orchestrator
 
 LONGEST_S = 2.0
 SPEED = 2.0
@@ -56,7 +56,7 @@ async def test_an_utterance_cut_into_parts_loses_no_word_and_gets_one_reply(
         agent = ScriptedAgent(scripts=[["All right."]])
         engines = Engines(stt=stt, agent=agent, tts=ToneTts(), vad_name="loudness", make_vad=LoudnessVad)
         await stt.start()
-        bot = Orchestrator(engines, config.load(eager_replies=False), Watcher(observe), lambda _: None)
+        bot = Orchestrator(engines, config.load(eager_replies=False), Watcher(observe))
         running = asyncio.create_task(bot.run())
 
         async def speak() -> None:

@@ -103,7 +103,7 @@ async def test_sessions_are_counted_by_transport_and_stay_counted_when_they_have
         async with ws_client(server) as client:
             await client.next("connected")
         async with RtcClient(server.url) as caller:
-            await caller.wait_for_message(lambda message: message["type"] == "hello")
+            await caller.wait_for_message(lambda message: message["type"] == "connected")
         found = samples((await scraped(server)).content)
     assert found["voicebot_sessions_begun_total", "ws"] == 1
     assert found["voicebot_sessions_begun_total", "webrtc"] == 1

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
-from voicebot import config, server
+from voicebot import bootstrap, config, server
 from voicebot.engines.base import EngineHealth
 from voicebot.engines.preflight import Health, Preflight
 from voicebot.port import bind
@@ -116,7 +116,8 @@ async def test_a_server_cancelled_while_its_engines_are_checked_leaves_no_task_r
     engines = scripted(ScriptedStt(), ScriptedAgent(scripts=[]), ToneTts())
     settings = config.load(database_url=SecretStr(f"sqlite:///{tmp_path}/conversations.db"))
     with bind("127.0.0.1", 0) as listener:
-        serving = asyncio.create_task(server.serve(settings, engines, listener, share=False))
+        application = bootstrap.application(settings, engines)
+        serving = asyncio.create_task(server.serve(application, listener, share=False))
         await looking.wait()
         serving.cancel()
         await asyncio.wait([serving])

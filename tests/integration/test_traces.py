@@ -181,7 +181,7 @@ async def test_a_server_that_closes_during_a_reply_still_exports_the_turn() -> N
         async with traced(collector, [[STORY * 3]]) as (server, client):
             await client.send("text", text="zither")
             await client.next("play_audio")
-            await server.connections.close()
+            await server.application.close()
         (turn,) = await got(collector)
     assert values(turn.attributes)["voicebot.turn.outcome"] == "session_ended"
 
@@ -256,7 +256,7 @@ async def outage(
             await listen(client)
             await asyncio.to_thread(until)
         started_s = time.monotonic()
-        await server.connections.telemetry.close()
+        await server.services.telemetry.close()
         took_s = time.monotonic() - started_s
     assert [record.levelname for record in caplog.records if record.name.startswith("opentelemetry")] == []
     return took_s

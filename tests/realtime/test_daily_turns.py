@@ -34,7 +34,7 @@ async def kept(server: LiveServer, client: WsClient, count: int, last: str = "")
     name = client.all("connected")[0]["conversation"]
     async with asyncio.timeout(5):
         while True:
-            history = await server.connections.conversations.read(name) or ()
+            history = await server.services.conversations.read(name) or ()
             if len(history) >= count and history[-1].text.endswith(last):
                 return history
             await asyncio.sleep(0.02)
@@ -87,7 +87,7 @@ async def test_new_connections_are_refused_with_the_reason_when_the_daily_turns_
         assert refused.status_code == 429
         assert refused.json()["code"] == "day"
         assert refused.json()["error"].startswith("The bot has given all its answers for today.")
-        left_s = server.connections.turns.back_in_s
+        left_s = server.services.turns.back_in_s
         assert (float(refused.headers["retry-after"]) - left_s) % DAY_S < 60
         async with ws_client(server) as late:
             assert (await late.next("error"))["message"] == refused.json()["error"]
@@ -97,12 +97,12 @@ async def test_new_connections_are_refused_with_the_reason_when_the_daily_turns_
         with pytest.raises(OfferRefusedError, match=r"429 .*all its answers"):
             async with RtcClient(server.url):
                 pass
-        assert server.connections.admission.sessions == 0
+        assert server.services.admission.sessions == 0
 
 
 async def test_a_webrtc_user_hears_the_goodbye_when_the_daily_turns_are_used_up() -> None:
     async with quick(ScriptedAgent(), turns_per_day=1) as server, RtcClient(server.url) as client:
-        assert await server.connections.turns.take()
+        assert await server.services.turns.take()
         client.send({"type": "text", "text": "hello"})
         closed = await client.wait_for_message(lambda message: message["type"] == "closed", 15)
         assert closed["code"] == "day"
@@ -111,7 +111,7 @@ async def test_a_webrtc_user_hears_the_goodbye_when_the_daily_turns_are_used_up(
         assert question["text"] == "hello"
         assert answer["heard"].startswith(FAREWELL)
         assert answer["unheard"] == ""
-        await until(lambda: server.connections.admission.sessions == 0)
+        await until(lambda: server.services.admission.sessions == 0)
 
 
 async def test_the_last_daily_turn_is_not_spent_on_a_preemptive_reply() -> None:
@@ -125,13 +125,13 @@ async def test_the_last_daily_turn_is_not_spent_on_a_preemptive_reply() -> None:
         await client.wait_for_message(lambda message: message["type"] == "state" and len(message["chat"]) == 2, 15)
         (history,) = agent.asked
         assert [(message.role, message.text) for message in history] == [(Role.USER, "what time is it in Tokyo")]
-        assert server.connections.turns.used == 1
+        assert server.services.turns.used == 1
 
 
 async def test_health_and_metrics_show_the_daily_turn_limit_and_the_turns_used() -> None:
     login: dict[str, Any] = {"app_username": "ann", "app_password": "sesame", "metrics_public": True}
     async with bot(turns_per_day=7, **login) as server:
-        await server.connections.turns.take()
+        await server.services.turns.take()
         async with httpx.AsyncClient(trust_env=False, base_url=server.url) as http:
             health = (await http.get("/health", auth=("ann", "sesame"))).json()
             strangers = (await http.get("/health")).json()

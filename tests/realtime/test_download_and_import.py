@@ -68,8 +68,8 @@ async def test_an_interrupted_conversation_is_downloaded_as_heard_and_goes_on_af
     agent = ScriptedAgent(scripts=[[STORY], [ANSWER], ["Five. "]])
     async with serving(scripted(stt, agent, ToneTts(letter_s=0.05)), config.load(max_body_kb=128)) as server:
         async with RtcClient(server.url) as client, httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
-            hello = await client.wait_for_message(lambda message: message["type"] == "hello")
-            address = f"/recordings/{hello['recording']}.zip"
+            connected = await client.wait_for_message(lambda message: message["type"] == "connected")
+            address = f"/recordings/{connected['recording']}.zip"
             client.send({"type": "text", "text": "tell me a story"})
             await client.wait_for_message(
                 is_state(lambda view: len(view["chat"]) > 1 and view["chat"][1]["heard"].count(" ") >= 4)
@@ -180,10 +180,10 @@ async def test_a_conversation_without_storage_or_recorded_sound_is_downloaded_an
         httpx.AsyncClient(base_url=server.url, trust_env=False) as http,
     ):
         async with RtcClient(server.url) as client:
-            hello = await client.wait_for_message(lambda message: message["type"] == "hello")
+            connected = await client.wait_for_message(lambda message: message["type"] == "connected")
             client.send({"type": "text", "text": "how are you?"})
             await client.wait_for_message(is_state(lambda view: view["phase"] == "idle" and last_heard(view)))
-            taken = await http.get(f"/recordings/{hello['recording']}.zip")
+            taken = await http.get(f"/recordings/{connected['recording']}.zip")
             assert "conversation.wav" not in zipfile.ZipFile(io.BytesIO(taken.content)).namelist()
             name = (await http.post("/conversations", content=taken.content)).json()["conversation"]
             seen = len(client.messages)
@@ -191,7 +191,7 @@ async def test_a_conversation_without_storage_or_recorded_sound_is_downloaded_an
             await client.wait_for_message(
                 lambda message: message in client.messages[seen:] and message.get("chat") == []
             )
-            emptied = await http.get(f"/recordings/{hello['recording']}.zip")
+            emptied = await http.get(f"/recordings/{connected['recording']}.zip")
             assert json.loads(zipfile.ZipFile(io.BytesIO(emptied.content)).read("transcript.json"))["messages"] == []
         assert (await http.get(f"/conversations/{name}")).json()["chat"][-1]["heard"] == "Fine."
         async with RtcClient(server.url, conversation=name) as client:

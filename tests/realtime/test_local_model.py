@@ -50,7 +50,7 @@ async def test_the_app_finds_a_local_model_and_says_that_words_stay_on_the_machi
         settings = config.load(ollama_host=ollama.url)
         engines = build(settings, await asyncio.to_thread(discover, settings))
         async with serving(engines, settings) as server:
-            await server.connections.preflight.check()  # as the app does before it opens
+            await server.services.preflight.check()  # as the app does before it opens
             told = await server.get("/webrtc/config")
             await until(lambda: ollama.loaded == ["llama3.2:latest"], 30.0)  # in the background
         assert [(each["name"], each["model"]) for each in told["stages"]["llm"]] == [

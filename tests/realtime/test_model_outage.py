@@ -40,7 +40,7 @@ class Bot:
 
     async def until_groq_is(self, ready: bool) -> None:
         """An engine whose rest is over counts as ready, but only a probe that went well takes its reason away."""
-        preflight = self.server.connections.preflight
+        preflight = self.server.services.preflight
 
         def is_so() -> bool:
             groq = preflight.health["llm"][0]
@@ -56,7 +56,7 @@ async def talking(groq: ChatSimulator, **options: Any) -> AsyncIterator[Bot]:
     heard, spoken = ScriptedStt(languages=LANGUAGES), ToneTts(languages=LANGUAGES)
     engines = replace(build.build(settings), stt=heard, tts=spoken)
     async with serving(engines, settings) as server, ws_client(server) as client:
-        await server.connections.preflight.check()
+        await server.services.preflight.check()
         yield Bot(server, client, groq)
 
 

@@ -103,7 +103,7 @@ async def test_the_page_and_the_websocket_are_served_through_a_share_link() -> N
             assert (await said(socket, "llm.final"))["text"] == "Hello there."
             clip = await said(socket, "play_audio")
             assert clip["audio"]
-            assert server.connections.admission.sessions == 1
+            assert server.services.admission.sessions == 1
 
 
 async def test_the_login_is_required_through_a_share_link() -> None:
@@ -129,7 +129,7 @@ async def test_requests_for_an_unknown_host_are_refused_with_421(settings: dict[
             assert refused.status_code == 421, path
             assert "ALLOWED_HOSTS" in refused.json()["error"]
         assert await visitor.ws_status() == 421
-        assert server.connections.admission.sessions == 0
+        assert server.services.admission.sessions == 0
 
 
 # A Space --------------------------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ async def services(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
 async def talking(**settings: Any) -> AsyncIterator[Talk]:
     options = config.load(**settings)
     async with serving(build.build(options), options) as server:
-        await server.connections.preflight.check()
+        await server.services.preflight.check()
         async with RtcClient(server.url) as client:
             yield Talk(server, client)
 
@@ -226,7 +226,7 @@ async def until_ready(talk: Talk, engine: str) -> None:
     """Until a probe went well: an engine whose rest is over counts as ready, but keeps the reason of its failure."""
 
     def works() -> bool:
-        stage = talk.server.connections.preflight.health["llm"]
+        stage = talk.server.services.preflight.health["llm"]
         return any(each.name == engine and each.ready and each.reason is None for each in stage)
 
     await until(works)
@@ -307,7 +307,7 @@ async def test_an_offer_is_refused_with_the_reason_when_the_only_tts_engine_fail
     names = {"llm_engine": "offline", "tts_engine": "elevenlabs", "stt_engine": "moonshine"}
     options = config.load(**services.settings, **names)
     async with serving(build.build(options), options) as server:
-        await server.connections.preflight.check()
+        await server.services.preflight.check()
         with pytest.raises(OfferRefusedError, match=r"The bot can't work just now\. elevenlabs: ") as refused:
             await RtcClient(server.url).__aenter__()
         assert refused.value.status == 503

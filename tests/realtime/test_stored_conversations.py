@@ -72,8 +72,8 @@ async def test_a_conversation_goes_on_after_the_app_is_killed_in_mid_reply(tmp_p
         assert 0 < len(heard.split()) <= 2 + MOST_WORDS_PER_S * played_s
         assert answer["interrupted"]
         async with RtcClient(app.url, conversation=name) as client:
-            hello = await client.wait_for_message(lambda message: message["type"] == "hello")
-            assert hello["conversation"] == name
+            connected = await client.wait_for_message(lambda message: message["type"] == "connected")
+            assert connected["conversation"] == name
             shown = await client.wait_for_message(lambda message: message["type"] == "state")
             assert [each["role"] for each in shown["chat"]] == ["user", "assistant"]
             client.send({"type": "text", "text": "hello"})

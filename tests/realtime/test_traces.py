@@ -23,7 +23,7 @@ async def test_the_turns_of_a_conversation_are_traced_without_their_words(tmp_pa
         with forked_app(tmp_path, **ENVIRONMENT) as app:
             began_ns = time.time_ns()
             async with RtcClient(app.url) as client:
-                hello = await client.wait_for_message(lambda message: message["type"] == "hello")
+                connected = await client.wait_for_message(lambda message: message["type"] == "connected")
                 client.send({"type": "text", "text": "tell me a long story"})
                 await client.wait_for_message(
                     lambda message: message["type"] == "state" and message["phase"] == "speaking"
@@ -45,7 +45,7 @@ async def test_the_turns_of_a_conversation_are_traced_without_their_words(tmp_pa
     told, answered = values(story.attributes), values(answer.attributes)
     assert (told["voicebot.turn.input"], told["voicebot.turn.outcome"]) == ("typed", "interrupted")
     assert (answered["voicebot.turn.input"], answered["voicebot.turn.outcome"]) == ("spoken", "completed")
-    assert told["gen_ai.conversation.id"] == answered["gen_ai.conversation.id"] == hello["session"]
+    assert told["gen_ai.conversation.id"] == answered["gen_ai.conversation.id"] == connected["session_id"]
     engines = {stage: answered[f"voicebot.engine.{stage}"] for stage in ("stt", "llm", "tts")}
     assert engines == {"stt": "moonshine", "llm": "offline", "tts": "espeak"}
     assert answered["voicebot.door"] == "webrtc"

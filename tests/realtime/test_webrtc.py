@@ -20,7 +20,7 @@ from tests.support.understanding import words
 from tests.support.waiting import until
 from voicebot import build, config
 from voicebot.core.audio import Audio
-from voicebot.transports.messages import MAX_MESSAGE_CHARS
+from voicebot.transports.data_channel import MAX_MESSAGE_CHARS
 
 
 @pytest.fixture
@@ -36,13 +36,13 @@ async def test_faults_of_the_telemetry_and_the_recorder_leave_the_conversation_i
     def fails(*_: object) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("voicebot.transports.messages.telemetry", fails)
+    monkeypatch.setattr("voicebot.session.session.Telemetry", fails)
     monkeypatch.setattr("voicebot.recording.recorder.Recorder.heard", fails)
     agent = ScriptedAgent(scripts=[["Fine."]])
     settings = config.load()
     engines = scripted(ScriptedStt(scripts=[["hello"]]), agent, ToneTts())
     async with serving(engines, settings) as server, RtcClient(server.url) as client:
-        await client.wait_for_message(lambda message: message["type"] == "hello")
+        await client.wait_for_message(lambda message: message["type"] == "connected")
         client.microphone.say(loud(1.0))
         await client.heard.wait_for_sound()
         await client.wait_for_message(answered(1))
@@ -55,7 +55,7 @@ async def test_faults_of_the_telemetry_and_the_recorder_leave_the_conversation_i
 
 async def test_two_spoken_questions_in_a_row_are_answered_aloud(embedded: LiveServer) -> None:
     async with RtcClient(embedded.url) as client:
-        await client.wait_for_message(lambda message: message["type"] == "hello")
+        await client.wait_for_message(lambda message: message["type"] == "connected")
         for count, (question, word) in enumerate([("what time is it in london", "London"), ("tell me a joke", "")], 1):
             client.microphone.say(spoken(question))
             ended_s = await client.microphone.said()
@@ -145,10 +145,10 @@ async def test_no_more_than_two_frames_wait_for_the_wire() -> None:
     ):
         client.send({"type": "text", "text": "go"})
         await client.heard.wait_for_sound()
-        (session,) = server.connections.sessions
+        (peer,) = server.webrtc.peers
         waiting = []
         for _ in range(100):
-            waiting.append(session.frames_waiting)
+            waiting.append(peer.connection.frames_waiting)
             await asyncio.sleep(0.003)
         assert max(waiting) <= 2, waiting
 
@@ -195,7 +195,7 @@ async def test_a_bad_offer_is_refused_with_its_reason() -> None:
             assert response.status_code == status
             assert complaint in response.json()["error"]
             assert (await server.get("/health"))["sessions"] == 0
-            assert server.connections.pcs == {}
+            assert server.webrtc.peers == set()
 
 
 async def test_offers_over_the_session_limit_are_refused_until_a_session_ends() -> None:
@@ -205,7 +205,7 @@ async def test_offers_over_the_session_limit_are_refused_until_a_session_ends() 
                 async with RtcClient(server.url):
                     pass
             first.send({"type": "bye"})
-            await until(lambda: not server.connections.pcs)
+            await until(lambda: not server.webrtc.peers)
         async with RtcClient(server.url):
             pass
 
@@ -214,7 +214,7 @@ async def test_the_time_limit_ends_the_session_and_is_given_as_the_reason() -> N
     async with quick(session_minutes=0.02) as server, RtcClient(server.url) as client:
         closed = await client.wait_for_message(lambda message: message["type"] == "closed")
         assert "time limit" in closed["reason"]
-        await until(lambda: not server.connections.sessions)
+        await until(lambda: not server.sessions("webrtc"))
 
 
 async def test_a_network_lost_in_mid_speech_ends_the_utterance() -> None:
@@ -229,7 +229,7 @@ async def test_a_network_lost_in_mid_speech_ends_the_utterance() -> None:
 async def test_a_session_ends_when_no_sound_comes_from_its_client() -> None:
     async with quick(media_timeout_s=1) as server, RtcClient(server.url) as client:
         client.link.drop_next(10_000)
-        await until(lambda: not server.connections.sessions)
+        await until(lambda: not server.sessions("webrtc"))
 
 
 # Nothing stays behind ---------------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ async def test_thirty_connections_leave_nothing_behind(embedded: LiveServer) -> 
             client.send({"type": "text", "text": "hello"})
             await client.heard.wait_for_sound()
             leave(client)
-        await until(lambda: not embedded.connections.pcs and not embedded.connections.sessions)
+        await until(lambda: not embedded.webrtc.peers and not embedded.sessions("webrtc"))
 
     def hang_up(client: RtcClient) -> None:
         client.send({"type": "bye"})
@@ -256,7 +256,7 @@ async def test_thirty_connections_leave_nothing_behind(embedded: LiveServer) -> 
     await until(lambda: len(asyncio.all_tasks()) < 20)
     gc.collect()
     tasks, threads, children = len(asyncio.all_tasks()), threading.active_count(), len(process.children())
-    embedded.connections.recordings.close()  # those of the last sessions, which wait for a download
+    embedded.services.recordings.close()  # those of the last sessions, which wait for a download
     files = process.num_fds()
     for number in range(30):
         await visit(hang_up if number % 2 else vanish)
@@ -264,11 +264,10 @@ async def test_thirty_connections_leave_nothing_behind(embedded: LiveServer) -> 
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
     assert threading.active_count() <= threads + 2, "hearing and speaking each have a second thread when they need it"
     assert len(process.children()) == children
-    embedded.connections.recordings.close()
+    embedded.services.recordings.close()
     assert process.num_fds() <= files + 2
-    assert embedded.connections.connections == {}
-    assert embedded.connections.handlers == {}
-    assert embedded.connections.data_channels == {}
+    assert embedded.webrtc.peers == set()
+    assert embedded.sessions("webrtc") == []
 
 
 async def test_silence_from_the_microphone_starts_no_turn(embedded: LiveServer) -> None:

@@ -27,23 +27,23 @@ async def test_sessions_per_address_are_limited_and_a_closed_session_frees_its_p
             with pytest.raises(OfferRefusedError, match=r"429 .*You have 1 sessions open"):
                 async with RtcClient(server.url):
                     pass
-        await until(lambda: server.connections.admission.sessions == 0)
+        await until(lambda: server.services.admission.sessions == 0)
         async with RtcClient(server.url):
-            assert server.connections.admission.sessions == 1
+            assert server.services.admission.sessions == 1
 
 
 async def test_a_newer_session_in_a_conversation_ends_the_older_one_and_takes_its_place() -> None:
     agent = ScriptedAgent(scripts=[["Hello."]])
     async with quick(agent, max_sessions_per_address=1) as server, RtcClient(server.url) as older:
-        hello = await older.wait_for_message(lambda message: message["type"] == "hello")
-        assert 29 * 60 < hello["ends_in_s"] <= 30 * 60
+        connected = await older.wait_for_message(lambda message: message["type"] == "connected")
+        assert 29 * 60 < connected["ends_in_s"] <= 30 * 60
         older.send({"type": "text", "text": "hello"})
         await older.wait_for_message(answered(1))
-        async with RtcClient(server.url, conversation=hello["conversation"]) as newer:
+        async with RtcClient(server.url, conversation=connected["conversation"]) as newer:
             assert (await older.wait_for_message(is_closed))["code"] == "elsewhere"
             state = await newer.wait_for_message(lambda message: message["type"] == "state")
             assert [each["role"] for each in state["chat"]] == ["user", "assistant"]
-            await until(lambda: len(server.connections.sessions) == server.connections.admission.sessions == 1)
+            await until(lambda: len(server.sessions("webrtc")) == server.services.admission.sessions == 1)
 
 
 async def test_failed_offers_take_no_place_and_are_rate_limited() -> None:
@@ -51,7 +51,7 @@ async def test_failed_offers_take_no_place_and_are_rate_limited() -> None:
         bad = {"sdp": "m=audio m=application nonsense", "type": "offer", "webrtc_id": "x"}
         statuses = [(await server.post("/webrtc/offer", bad)).status_code for _ in range(3)]
         assert statuses == [400] * 3
-        assert server.connections.admission.sessions == 0
+        assert server.services.admission.sessions == 0
         refused = await server.post("/webrtc/offer", bad)
         assert refused.status_code == 429
         assert 1 <= int(refused.headers["retry-after"]) <= 20
@@ -90,7 +90,7 @@ async def test_an_idle_user_is_asked_for_and_the_session_then_ends_with_a_reason
         assert (closed["code"], closed["reason"]) == ("idle", NOBODY_THERE)
         state = await client.wait_for_message(answered(2))
         assert [each["heard"] for each in state["chat"]] == [still_there("en"), goodbye("en")]
-        await until(lambda: server.connections.admission.sessions == 0)
+        await until(lambda: server.services.admission.sessions == 0)
 
 
 async def test_the_client_is_notified_of_each_sentence_that_is_dropped_unspoken() -> None:
@@ -101,7 +101,7 @@ async def test_the_client_is_notified_of_each_sentence_that_is_dropped_unspoken(
     async with quick(agent, ToneTts(letter_s=0.003), **options) as server, RtcClient(server.url) as client:
         client.send({"type": "text", "text": "talk"})
         state = await client.wait_for_message(answered(1))
-        told = [message["text"] for message in client.messages if message["type"] == "dropped"]
+        told = [message["text"] for message in client.messages if message["type"] == "tts.dropped"]
         assert told
         assert not any(text in state["chat"][-1]["heard"] for text in told)
         assert all(text in state["chat"][-1]["heard"] or text in told for text in sentences_of(sentences))

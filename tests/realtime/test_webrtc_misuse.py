@@ -33,7 +33,7 @@ from tests.support.rtc_misuse import Misuser
 from tests.support.waiting import until
 from voicebot import config, limits
 from voicebot.core.history import History
-from voicebot.transports.webrtc import VoiceHandler
+from voicebot.transports.webrtc import WebRtcConnection
 
 FRAME = 960
 
@@ -42,13 +42,13 @@ def is_closed(message: Json) -> bool:
     return bool(message["type"] == "closed")
 
 
-def is_hello(message: Json) -> bool:
-    return bool(message["type"] == "hello")
+def is_connected(message: Json) -> bool:
+    return bool(message["type"] == "connected")
 
 
-def handler_of(server: LiveServer) -> VoiceHandler:
-    (handler,) = server.connections.sessions
-    return handler
+def connection_of(server: LiveServer) -> WebRtcConnection:
+    (peer,) = server.webrtc.peers
+    return peer.connection
 
 
 async def converses(client: RtcClient) -> None:
@@ -94,7 +94,7 @@ async def test_an_offer_with_a_tiny_max_message_size_is_refused_with_the_reason(
         with pytest.raises(OfferRefusedError, match=r"400 .*max-message-size must be at least"):
             async with Misuser(server.url, only_takes(10)):
                 pass
-        assert server.connections.admission.sessions == 0
+        assert server.services.admission.sessions == 0
 
 
 def fails(*_: object, **__: object) -> None:
@@ -105,48 +105,48 @@ async def test_a_session_whose_data_channel_raises_still_ends_at_its_time_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with visited(session_minutes=0.03) as (server, client):
-        await client.wait_for_message(is_hello)
-        monkeypatch.setattr(handler_of(server).channel, "send", fails)
-        await until(lambda: server.connections.admission.sessions == 0)
+        await client.wait_for_message(is_connected)
+        monkeypatch.setattr(connection_of(server).channel, "send", fails)
+        await until(lambda: server.services.admission.sessions == 0)
 
 
 async def test_a_session_whose_data_channel_raises_still_ends_when_no_sound_comes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with visited(media_timeout_s=1) as (server, client):
-        await client.wait_for_message(is_hello)
-        monkeypatch.setattr(handler_of(server).channel, "send", fails)
+        await client.wait_for_message(is_connected)
+        monkeypatch.setattr(connection_of(server).channel, "send", fails)
         client.link.drop_next(10_000)
-        await until(lambda: server.connections.admission.sessions == 0)
+        await until(lambda: server.services.admission.sessions == 0)
 
 
 async def test_a_session_ends_after_its_client_closes_the_data_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its client has closed the data channel, and goes on sending sound."""
     monkeypatch.setattr(limits, "UNTOLD_S", 0.5)
     async with visited() as (server, client):
-        await client.wait_for_message(is_hello)
+        await client.wait_for_message(is_connected)
         client.channel.close()
-        await until(lambda: server.connections.admission.sessions == 0)
+        await until(lambda: server.services.admission.sessions == 0)
 
 
 async def test_a_session_whose_client_reads_no_messages_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "UNTOLD_S", 0.5)
     monkeypatch.setattr("voicebot.transports.webrtc.MAX_BUFFERED_BYTES", 50)
     async with visited() as (server, client):
-        await client.wait_for_message(is_hello)
+        await client.wait_for_message(is_connected)
 
         async def receive_nothing(data: bytes) -> None:
             """No acknowledgement leaves."""
 
         vars(client.sctp)["_handle_data"] = receive_nothing
         client.send({"type": "text", "text": "tell me something"})
-        await until(lambda: server.connections.admission.sessions == 0, 20)
+        await until(lambda: server.services.admission.sessions == 0, 20)
 
 
 async def test_a_long_conversation_is_shortened_to_the_max_message_size_of_the_client() -> None:
     agent = ScriptedAgent(scripts=[["Fine."]] * 20)
     async with quick(agent, messages_per_s=100) as server, Misuser(server.url, only_takes(16_384)) as client:
-        await client.wait_for_message(is_hello)
+        await client.wait_for_message(is_connected)
         for number in range(6):
             client.send({"type": "text", "text": "\x01" * 1_900 + f" number {number}"})
         state = await client.wait_for_message(
@@ -177,35 +177,35 @@ async def test_a_session_without_a_data_channel_ends(monkeypatch: pytest.MonkeyP
     async with quick() as server:
         monkeypatch.setattr(RTCPeerConnection, "createDataChannel", negotiated)
         async with RtcClient(server.url) as client:
-            assert len(server.connections.pcs) == 1
+            assert len(server.webrtc.peers) == 1
             await client.wait_for_state("closed")
-            await until(lambda: not server.connections.pcs)
+            await until(lambda: not server.webrtc.peers)
 
 
 async def test_a_session_that_fails_to_end_does_not_prevent_the_shutdown_of_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server, RtcClient(server.url) as first:
-        await first.wait_for_message(is_hello)
-        monkeypatch.setattr(handler_of(server), "say_goodbye", fails)
+        await first.wait_for_message(is_connected)
+        monkeypatch.setattr(connection_of(server).session, "leave", fails)
         async with RtcClient(server.url) as second:
-            hello = await second.wait_for_message(is_hello)
+            connected = await second.wait_for_message(is_connected)
             second.send({"type": "text", "text": "keep this"})
             await second.wait_for_message(answered(1))
-            monkeypatch.setattr(server.connections.ice, "close", fails)
+            monkeypatch.setattr(server.application.webrtc.ice, "close", fails)
             stored: list[History | None] = []
-            close = server.connections.conversations.close
+            close = server.services.conversations.close
 
             async def close_store() -> None:
                 if not stored:
-                    stored.append(await server.connections.conversations.read(hello["conversation"]))
+                    stored.append(await server.services.conversations.read(connected["conversation"]))
                     await close()
 
-            monkeypatch.setattr(server.connections.conversations, "close", close_store)
-            await server.connections.close()
+            monkeypatch.setattr(server.services.conversations, "close", close_store)
+            await server.application.close()
             assert (await second.wait_for_message(is_closed))["code"] == "shutdown"
             assert [message.text for message in stored[0] or ()][:1] == ["keep this"]
-            assert server.connections.pcs == {}
+            assert server.webrtc.peers == set()
 
 
 # Sound (D5) -------------------------------------------------------------------------------------------------------
@@ -213,17 +213,17 @@ async def test_a_session_that_fails_to_end_does_not_prevent_the_shutdown_of_the_
 
 async def decoded_s(client: Misuser, server: LiveServer, packets: Callable[[int], int], count: int) -> float:
     """How much sound the server has made of `count` packets with these RTP times."""
-    await client.wait_for_message(is_hello)
+    await client.wait_for_message(is_connected)
     client.silence_microphone()
     heard: list[float] = []
-    handler = handler_of(server)
-    receive = handler.receive
+    connection = connection_of(server)
+    receive = connection.receive
 
     async def counted(frame: tuple[int, Any]) -> None:
         heard.append(frame[1].size / frame[0])
         await receive(frame)
 
-    handler.receive = counted  # type: ignore[method-assign]
+    connection.receive = counted  # type: ignore[method-assign]
     for number in range(count):
         await client.send_packet(time=packets(number))
         if number % 20 == 0:
@@ -255,11 +255,11 @@ async def test_four_seconds_of_sound_that_arrive_at_once_are_decoded_whole() -> 
 
 async def test_sound_sources_are_limited_and_a_connection_with_many_can_be_closed() -> None:
     async with visited() as (server, client):
-        await client.wait_for_message(is_hello)
+        await client.wait_for_message(is_connected)
         for number in range(200):
             await client.send_packet(time=number * FRAME, ssrc=1_000 + number)
             await asyncio.sleep(0.001)
-        (peer,) = server.connections.pcs.values()
+        (peer,) = (each.rtc for each in server.webrtc.peers)
         receivers: list[RTCRtpReceiver] = peer.getReceivers()
         assert len(receivers[0]._RTCRtpReceiver__remote_streams) <= limits.SOUND_SOURCES  # type: ignore[attr-defined]
         reports: list[object] = []
@@ -272,7 +272,7 @@ async def test_sound_sources_are_limited_and_a_connection_with_many_can_be_close
         vars(receivers[0])["_send_rtcp"] = report
         await until(lambda: reports)  # none on 32 sources or more can be written
         client.send({"type": "bye"})
-        await until(lambda: server.connections.admission.sessions == 0)
+        await until(lambda: server.services.admission.sessions == 0)
 
 
 def prefers(codec: str) -> Callable[[str], str]:
@@ -288,16 +288,16 @@ def prefers(codec: str) -> Callable[[str], str]:
 async def test_a_client_with_another_codec_is_heard(codec: str) -> None:
     engines = scripted(ScriptedStt(scripts=[["hello"]]), ScriptedAgent(scripts=[["Fine."]]), ToneTts())
     async with serving(engines, config.load()) as server, Misuser(server.url, prefers(codec)) as client:
-        await client.wait_for_message(is_hello)
+        await client.wait_for_message(is_connected)
         client.microphone.say(loud(1.0))
         await client.wait_for_message(answered(1), 20)
 
 
 async def test_a_nack_for_thousands_of_packets_triggers_no_retransmission() -> None:
     async with visited() as (server, client):
-        await client.wait_for_message(is_hello)
+        await client.wait_for_message(is_connected)
         await converses(client)
-        (peer,) = server.connections.pcs.values()
+        (peer,) = (each.rtc for each in server.webrtc.peers)
         sender = peer.getSenders()[0]
         sent: list[int] = []
 
@@ -317,7 +317,7 @@ async def test_a_client_that_sends_from_one_of_its_addresses_and_receives_at_the
         client = Misuser(server.url)
         client.link.loss = 1.0
         await stack.enter_async_context(client)
-        await client.wait_for_message(is_hello)
+        await client.wait_for_message(is_connected)
         connection = client.audio.sender.transport.transport._connection
         (chosen,) = connection._nominated.values()
         _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
@@ -328,7 +328,7 @@ async def test_a_client_that_sends_from_one_of_its_addresses_and_receives_at_the
         protocol.local_candidate.port = protocol.transport.get_extra_info("sockname")[1]
         other = CandidatePair(protocol, chosen.remote_candidate)
         await connection.check_start(other)
-        (peer,) = server.connections.pcs.values()
+        (peer,) = (each.rtc for each in server.webrtc.peers)
         theirs = peer.sctp.transport.transport._connection
         await until(lambda: [pair.remote_addr for pair in theirs._nominated.values()] == [other.local_addr])
         connection._nominated[1] = chosen
@@ -340,7 +340,7 @@ async def test_a_client_that_sends_from_one_of_its_addresses_and_receives_at_the
 async def test_an_empty_datagram_ends_no_session() -> None:
     """Anybody who finds the port can send one."""
     async with visited() as (_, client):
-        await client.wait_for_message(is_hello)
+        await client.wait_for_message(is_connected)
         (pair,) = client.audio.sender.transport.transport._connection._nominated.values()
         with socket.socket(
             socket.AF_INET6 if ":" in pair.remote_addr[0] else socket.AF_INET, socket.SOCK_DGRAM
@@ -358,8 +358,8 @@ async def test_offers_that_never_connect_exclude_no_client_and_leave_nothing_beh
     monkeypatch.setattr(limits, "CONNECTING_S", 2.0)
     async with quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server:
         async with RtcClient(server.url) as client:  # so that all that is loaded late is there
-            await client.wait_for_message(is_hello)
-        await until(lambda: not server.connections.pcs)
+            await client.wait_for_message(is_connected)
+        await until(lambda: not server.webrtc.peers)
         files = psutil.Process().num_fds()
         hanging, tasks = [Misuser(server.url) for _ in range(12)], []
         for each in hanging:
@@ -368,13 +368,13 @@ async def test_offers_that_never_connect_exclude_no_client_and_leave_nothing_beh
             await asyncio.wait_for(each.offered.wait(), 10)
         async with RtcClient(server.url) as client:
             await converses(client)
-            assert server.connections.admission.sessions == 1
+            assert server.services.admission.sessions == 1
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for each in hanging:
             await each.close()
-        await until(lambda: not server.connections.pcs and server.connections.admission.pending == 0)
+        await until(lambda: not server.webrtc.peers and server.services.admission.pending == 0)
         await until(lambda: psutil.Process().num_fds() <= files + 2)
 
 
@@ -389,9 +389,9 @@ async def test_a_client_that_connects_when_all_places_are_taken_is_closed_with_t
             closed = await late.wait_for_message(is_closed)
             assert closed["code"] == "full"
             assert "All 1 places are taken" in closed["reason"]
-            assert not any(is_hello(message) for message in late.messages)
+            assert not any(is_connected(message) for message in late.messages)
             await converses(client)
-            await until(lambda: len(server.connections.pcs) == 1)
+            await until(lambda: len(server.webrtc.peers) == 1)
         await asyncio.gather(connecting, return_exceptions=True)
         await late.close()
 
@@ -422,7 +422,7 @@ async def test_a_webrtc_id_can_be_used_again_after_a_refused_offer(monkeypatch: 
 
 async def is_ended_as_a_flood(server: LiveServer, client: Misuser) -> None:
     assert (await client.wait_for_message(is_closed))["code"] == "flood"
-    await until(lambda: server.connections.admission.sessions == 0)
+    await until(lambda: server.services.admission.sessions == 0)
 
 
 async def keep_sending(client: Misuser, send: Callable[[], Any], times: int) -> None:
@@ -438,7 +438,7 @@ async def keep_sending(client: Misuser, send: Callable[[], Any], times: int) -> 
 @pytest.mark.parametrize("size", [1_100, 1])
 async def test_a_data_channel_message_without_an_end_ends_the_session(size: int) -> None:
     async with visited() as (server, client):
-        await client.wait_for_message(is_hello)
+        await client.wait_for_message(is_connected)
         flags = iter([SCTP_DATA_FIRST_FRAG])
         await keep_sending(client, lambda: client.send_fragment(b"x" * size, flags=next(flags, 0)), 2_000)
         await is_ended_as_a_flood(server, client)
@@ -446,7 +446,7 @@ async def test_a_data_channel_message_without_an_end_ends_the_session(size: int)
 
 async def test_too_many_sctp_streams_end_the_session() -> None:
     async with visited() as (server, client):
-        await client.wait_for_message(is_hello)
+        await client.wait_for_message(is_connected)
         streams = iter(range(100, 1_000))
         await keep_sending(
             client, lambda: client.send_fragment(b"x", flags=SCTP_DATA_FIRST_FRAG, stream=next(streams)), 500
@@ -456,7 +456,7 @@ async def test_too_many_sctp_streams_end_the_session() -> None:
 
 async def test_a_flood_of_sctp_chunks_ends_the_session() -> None:
     async with visited() as (server, client):
-        await client.wait_for_message(is_hello)
+        await client.wait_for_message(is_connected)
         await keep_sending(client, lambda: client.send_chunk(HeartbeatChunk()), 10_000)
         await is_ended_as_a_flood(server, client)
 
@@ -464,7 +464,7 @@ async def test_a_flood_of_sctp_chunks_ends_the_session() -> None:
 async def test_an_unparsable_sctp_chunk_ends_only_its_own_session() -> None:
     async with quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server, RtcClient(server.url) as honest:
         async with Misuser(server.url) as client:
-            await client.wait_for_message(is_hello)
+            await client.wait_for_message(is_connected)
             chunk = SackChunk()
             chunk.cumulative_tsn = tsn_minus_one(client.sctp._local_tsn)
             broken = bytes(chunk)[:-4] + struct.pack("!HH", 60_000, 60_000)
@@ -489,7 +489,7 @@ async def test_huge_sctp_acknowledgements_and_parameters_without_length_block_no
         RtcClient(server.url) as honest,
         Misuser(server.url) as client,
     ):
-        await client.wait_for_message(is_hello)
+        await client.wait_for_message(is_connected)
         sack = SackChunk()
         sack.cumulative_tsn = client.sctp._last_received_tsn or 0
         sack.gaps = [(1, 65_535)] * 250
@@ -512,7 +512,7 @@ async def test_an_overlong_data_channel_message_is_refused_and_the_session_goes_
 
 async def test_the_server_echoes_no_messages_and_ignores_further_data_channels() -> None:
     async with visited() as (server, client):
-        await client.wait_for_message(is_hello)
+        await client.wait_for_message(is_connected)
         other = client.peer.createDataChannel("other")
         await until(lambda: other.readyState == "open")
         said: list[str] = []
@@ -520,14 +520,14 @@ async def test_the_server_echoes_no_messages_and_ignores_further_data_channels()
         other.send(json.dumps({"type": "bye"}))
         await converses(client)
         assert said == []
-        assert {message["type"] for message in client.messages} <= {"hello", "state", "telemetry"}
-        assert sum(is_hello(message) for message in client.messages) == 1
-        assert server.connections.admission.sessions == 1
+        assert {message["type"] for message in client.messages} <= {"connected", "state", "telemetry"}
+        assert sum(is_connected(message) for message in client.messages) == 1
+        assert server.services.admission.sessions == 1
 
 
 async def test_unfragmented_messages_on_several_streams_leave_the_session_intact() -> None:
     async with visited() as (_, client):
-        await client.wait_for_message(is_hello)
+        await client.wait_for_message(is_connected)
         for stream in (100, 102, 104):
             await client.send_fragment(b"{}", flags=SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG, stream=stream)
         await converses(client)
@@ -567,12 +567,12 @@ async def test_faults_of_the_recorder_store_and_meter_leave_the_conversation_int
     engines = scripted(ScriptedStt(scripts=[["hello"]]), ScriptedAgent(scripts=[["Fine."], ["Well."]]), ToneTts())
     async with serving(engines, config.load()) as server:
         async with RtcClient(server.url) as client:
-            await client.wait_for_message(is_hello)
+            await client.wait_for_message(is_connected)
             client.microphone.say(loud(1.0))
             await client.heard.wait_for_sound()
             await client.wait_for_message(answered(1))
             await converses(client)
-        await until(lambda: server.connections.admission.sessions == 0)
+        await until(lambda: server.services.admission.sessions == 0)
     places = [record.getMessage().split(" failed")[0] for record in caplog.records if record.name == "voicebot.faults"]
     assert len(places) == len(set(places)), "each place is logged once"
     assert {"recording", "recording the bot", "recorder", "meter", "conversation"} <= set(places)
@@ -588,4 +588,4 @@ async def test_a_system_clock_set_back_or_ahead_does_not_mute_the_session(monkey
                 spoken_s = time.monotonic()
                 await converses(client)
                 await client.heard.wait_for_sound(5, after_s=spoken_s)
-        assert server.connections.admission.sessions == 1
+        assert server.services.admission.sessions == 1

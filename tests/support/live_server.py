@@ -13,19 +13,32 @@ import httpx
 from pydantic import SecretStr
 
 from tests.support.unsignalled import UnsignalledVoicebot
-from voicebot import server
+from voicebot import bootstrap, server
+from voicebot.application import Application
 from voicebot.config import Settings
 from voicebot.engines.base import Engines
 from voicebot.port import bind
+from voicebot.session.services import AppServices, LiveSession
 from voicebot.transports import aiortc_tuning
-from voicebot.transports.connections import Connections
-from voicebot.ui import panel
+from voicebot.transports.webrtc_server import WebRtcServer
 
 
 @dataclass(frozen=True, slots=True)
 class LiveServer:
     url: str
-    connections: Connections
+    application: Application
+
+    @property
+    def services(self) -> AppServices:
+        return self.application.services
+
+    @property
+    def webrtc(self) -> WebRtcServer:
+        return self.application.webrtc
+
+    def sessions(self, door: str) -> list[LiveSession]:
+        """Those that go on over this transport."""
+        return [session for session in self.services.sessions if session.door == door]
 
     async def get(self, path: str) -> Any:
         async with httpx.AsyncClient(trust_env=False) as http:
@@ -56,17 +69,16 @@ async def serving(engines: Engines, settings: Settings, port: int = 0) -> AsyncI
 async def _serving(engines: Engines, settings: Settings, port: int) -> AsyncIterator[LiveServer]:
     aiortc_tuning.apply()
     await engines.start()
-    connections = Connections(engines, settings, panel.view)
-    await connections.conversations.start()
-    await connections.turns.refresh()
+    application = bootstrap.application(settings, engines)
+    await application.services.conversations.start()
+    await application.services.turns.refresh()
     listener = bind("127.0.0.1", port)
-    app = server.create_app(settings, engines, connections)
-    web = UnsignalledVoicebot(app, settings, connections, timeout_graceful_shutdown=1)
+    web = UnsignalledVoicebot(server.create_app(application), application, timeout_graceful_shutdown=1)
     serve = asyncio.create_task(web.serve(sockets=[listener]))
     try:
-        yield LiveServer(f"http://127.0.0.1:{listener.getsockname()[1]}", connections)
+        yield LiveServer(f"http://127.0.0.1:{listener.getsockname()[1]}", application)
     finally:
-        await connections.close()
+        await application.close()
         web.should_exit = True
         await serve
         await engines.close()

@@ -61,8 +61,8 @@ from voicebot.engines.stt.moonshine.recognition import Recognized
 from voicebot.engines.stt.moonshine.utterance import Request, Utterance
 from voicebot.engines.tts.hibari import Hibari
 from voicebot.engines.vad.silero import Silero
-from voicebot.listener import Edges, Listener
-from voicebot.player import Player
+from voicebot.session.listener import Edges, Listener
+from voicebot.session.player import Player
 from voicebot.transports.opus import VoiceDecoder, VoiceEncoder
 
 DECODING_S = 0.08

@@ -12,11 +12,11 @@ from tests.support.signal import Signal
 from tests.support.steps import Watcher
 from voicebot import config
 from voicebot.core.audio import FRAME_S, Audio
-from voicebot.core.events import EndSession
+from voicebot.core.facts import ConversationEnded
+from voicebot.core.observer import SessionStep
 from voicebot.core.state import State
 from voicebot.engines.base import EngineError
-from voicebot.observer import SessionStep
-from voicebot.orchestrator import Orchestrator
+from voicebot.session.orchestrator import Orchestrator
 
 PATIENCE_S = 15.0
 """How long a test waits for what takes milliseconds on an idle machine."""
@@ -29,13 +29,14 @@ class Session:
         self.states: list[State] = []
         self._changed = Signal()
         settings = config.load(decision_timeout_ms=200, transcript_timeout_ms=1_000, **options)
-        self.ended: list[EndSession] = []
-        self.bot = Orchestrator(scripted(stt, agent, tts), settings, Watcher(self._observe), self.ended.append)
+        self.ended: list[ConversationEnded] = []
+        self.bot = Orchestrator(scripted(stt, agent, tts), settings, Watcher(self._observe))
         self.agent, self.tts, self.stt = agent, tts, stt
         self.playing = asyncio.Event()
         self.playing.set()
 
     def _observe(self, step: SessionStep) -> None:
+        self.ended += [fact for fact in step.facts if isinstance(fact, ConversationEnded)]
         if step.changed:
             self.states.append(step.state)
             self._changed.notify()

@@ -18,7 +18,7 @@ from voicebot.core.events import SpeechCleared, SpeechEnded, SpeechStarted, Spee
 from voicebot.echo import EchoDetector
 from voicebot.engines.base import Pause
 from voicebot.engines.vad.silero import Silero
-from voicebot.listener import Edges, Listener
+from voicebot.session.listener import Edges, Listener
 
 WINDOW = 512
 WIRE_FRAMES = 4

@@ -21,7 +21,6 @@ from voicebot.core.events import (
     CancelReply,
     Command,
     ConversationCleared,
-    EndSession,
     EndTranscription,
     FinalTranscript,
     Input,
@@ -51,11 +50,12 @@ from voicebot.core.events import (
     Timer,
     TokenReceived,
 )
+from voicebot.core.facts import ConversationEnded
 from voicebot.core.history import History, Role
 from voicebot.core.machine import step
 from voicebot.core.state import Phase, Presence, Rules, State
 from voicebot.core.verdict import Speech
-from voicebot.player import FADE_S, Player
+from voicebot.session.player import FADE_S, Player
 
 FADE_SAMPLES = round(FADE_S * WIRE_RATE_HZ)
 SOUND: Samples = (np.arange(1 << 21) * 7 % 20_000 + 5_000).astype(np.int16)
@@ -203,7 +203,10 @@ class Simulation:
 
     def post(self, input: Input) -> None:
         before = self.state
-        self.state, commands, _ = step(before, input, self.now_s)
+        self.state, commands, facts = step(before, input, self.now_s)
+        if any(isinstance(fact, ConversationEnded) for fact in facts):
+            assert self.state.is_idle, "ended in the middle of something"
+            self.goodbyes += 1
         for command in commands:
             self._obey(command, before)
         if isinstance(input, ReplyEnded) and before.reply is not None and before.reply.number == input.reply:
@@ -245,9 +248,6 @@ class Simulation:
                 self.ended_transcriptions.add(utterance)
             case SetPatience(utterance, silence_s):
                 self.patience_s[utterance] = silence_s
-            case EndSession():
-                assert self.state.is_idle, "ended in the middle of something"
-                self.goodbyes += 1
             case _:
                 pass
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from voicebot.core.events import Input
 from voicebot.core.machine import step
+from voicebot.core.observer import Observer, SessionStep
 from voicebot.core.state import State
-from voicebot.observer import Observer, SessionStep
 
 
 def taken(state: State, input: Input, at_s: float = 0.0) -> SessionStep:

@@ -13,7 +13,7 @@ from tests.support.waiting import until
 from tests.support.ws_client import WsClient
 from voicebot import config
 from voicebot.core.history import History
-from voicebot.transports.ws.session import Session
+from voicebot.session.session import Session
 
 
 @asynccontextmanager
@@ -31,7 +31,7 @@ async def bot(
 
 
 def session(server: LiveServer) -> Session:
-    (only,) = server.connections.sockets
+    (only,) = server.sessions("ws")
     assert isinstance(only, Session)
     return only
 
@@ -62,5 +62,5 @@ async def until_heard(server: LiveServer, count: int) -> None:
 
 async def until_empty(server: LiveServer) -> None:
     async with asyncio.timeout(5):
-        while server.connections.admission.sessions:  # noqa: ASYNC110 (it has no event)
+        while server.services.admission.sessions:  # noqa: ASYNC110 (it has no event)
             await asyncio.sleep(0.01)

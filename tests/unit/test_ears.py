@@ -14,8 +14,8 @@ from tests.support.signal import Signal
 from voicebot.core.audio import Audio
 from voicebot.core.endpoint import EndpointRules
 from voicebot.core.events import FinalTranscript, Input, SpeechEnded, SpeechStarted
-from voicebot.ears import Ears
 from voicebot.engines.base import EngineError, Pause, SpeechToText, Transcript
+from voicebot.session.ears import Ears
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Talker:
     async def with_ears(cls, recogniser: Recogniser, group: asyncio.TaskGroup) -> Talker:
         talker = cls(recogniser, group)
         engine = SimpleNamespace(session=lambda: nullcontext(recogniser))
-        await talker.ears.transcribe_with(cast(SpeechToText, engine))
+        talker.ears.transcribe_with(cast(SpeechToText, engine), group)
         return talker
 
     def _post(self, input: Input) -> None:

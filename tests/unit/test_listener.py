@@ -21,7 +21,7 @@ from voicebot.core.events import (
 )
 from voicebot.echo import EchoDetector
 from voicebot.engines.base import Pause
-from voicebot.listener import PRE_ROLL_S, Edges, Listener
+from voicebot.session.listener import PRE_ROLL_S, Edges, Listener
 
 
 class Ear:

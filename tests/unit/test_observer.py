@@ -6,8 +6,9 @@ import pytest
 
 from tests.support.steps import taken
 from voicebot.core.events import SessionStarted
+from voicebot.core.observer import Observer, SessionStep
 from voicebot.core.state import State
-from voicebot.observer import Observer, Observers, SessionStep
+from voicebot.session.observers import Observers
 
 
 class Noting(Observer):

@@ -17,8 +17,7 @@ from voicebot.core.choices import Choices, InterruptedHistory, Sensitivity
 from voicebot.engines.chain import Chain
 from voicebot.engines.fallback import AgentChain
 from voicebot.options import ChoiceError, Options
-from voicebot.transports import messages
-from voicebot.transports.messages import ConfigureMessage, MessageError
+from voicebot.session.messages import Configure, Connected, MessageError, Request, request
 
 KEY = SecretStr("a-key")
 CLOUD: dict[str, Any] = {"deepgram_api_key": KEY, "groq_api_key": KEY, "elevenlabs_api_key": KEY}
@@ -71,9 +70,8 @@ def test_cloud_engines_offer_more_languages_personas_and_engines(cloud: Options)
     ]
     assert stt[1]["languages"] == ["en"]
     assert [each["follows_persona"] for each in llm] == [True, False]
-    assert len(json.dumps(messages.hello("name", {}, None, "recording", view))) < 30_000, (
-        "a data channel's message has 64 kB at most"
-    )
+    connected = Connected(session_id="name", recording="recording", engines={}, options=view, ends_in_s=60)
+    assert len(connected.model_dump_json()) < 30_000, "a data channel's message has 64 kB at most"
 
 
 def test_no_engine_is_offered_before_any_has_started() -> None:
@@ -141,15 +139,15 @@ def test_options_can_be_chosen_for_engines_without_a_fallback_chain() -> None:
 # The message ------------------------------------------------------------------------------------------------------
 
 
-def parsed(**fields: Any) -> messages.ClientMessage:
-    return messages.parse(json.dumps({"type": "configure", **fields}), 100)
+def parsed(**fields: Any) -> Request:
+    return request(json.dumps({"type": "configure", **fields}))
 
 
 def test_a_configure_message_changes_only_the_choices_that_it_names(cloud: Options) -> None:
     before = Choices(persona="sales", interrupted_history=InterruptedHistory.MERGE)
     message = parsed(sensitivity="hard", tts="espeak")
-    assert isinstance(message, ConfigureMessage)
-    assert message.chosen(cloud, before) == replace(before, sensitivity=Sensitivity.HARD, tts="espeak")
+    assert isinstance(message, Configure)
+    assert cloud.chosen(message.changes, before) == replace(before, sensitivity=Sensitivity.HARD, tts="espeak")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.core.events import PlaybackFinished, PlaybackStarted, ReplyInput, SentencePlayed, WordsHeard
-from voicebot.player import FADE_S, Player
+from voicebot.session.player import FADE_S, Player
 
 FADE_SAMPLES = round(FADE_S * WIRE_RATE_HZ)
 

@@ -18,6 +18,7 @@ from voicebot.core.events import (
     SentenceReady,
     StartReply,
     TextEnded,
+    TextReceived,
     WordsHeard,
 )
 from voicebot.core.history import Message, Role
@@ -25,8 +26,8 @@ from voicebot.core.sayings import apology
 from voicebot.engines.base import EngineError, TextToSpeech
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, TextToSpeechChain
-from voicebot.player import Player
-from voicebot.reply import ReplyMaker
+from voicebot.session.player import Player
+from voicebot.session.reply import ReplyMaker
 from voicebot.tools.fillers import Filler
 
 Script = Sequence[str | asyncio.Event | Exception]
@@ -37,12 +38,16 @@ class Reply:
     """A reply under way, and all that was told of it."""
 
     posted: list[ReplyInput | EngineServed] = field(default_factory=list)
-    streamed: list[str] = field(default_factory=list)
     changed: Signal = field(default_factory=Signal)
 
     def post(self, input: ReplyInput | EngineServed) -> None:
         self.posted.append(input)
         self.changed.notify()
+
+    @property
+    def text(self) -> str:
+        """What a client is told of the answer."""
+        return "".join(each.text for each in self.posted if isinstance(each, TextReceived))
 
     @property
     def sentences(self) -> list[str]:
@@ -66,7 +71,6 @@ class Reply:
             queue_max=8,
             sentence_max_chars=240,
             language="en",
-            streamed=lambda _, text: self.streamed.append(text),
         )
         player.begin(1)
         wanted = asyncio.Event()
@@ -99,7 +103,7 @@ async def test_another_model_answers_when_the_first_fails_before_its_first_sente
     chain = await agents(["Once upon", " a time", end], ["Hello ", "to you."])
     await reply.run(chain)
     assert reply.sentences == ["Hello to you."]
-    assert "".join(reply.streamed) == "Hello to you."
+    assert reply.text == "Hello to you."
     assert reply.engines == ["model 1", "model 2"]
     assert [each for each in reply.posted if isinstance(each, TextEnded)] == [TextEnded(1)]
     await chain.close()
@@ -110,7 +114,7 @@ async def test_a_spoken_filler_does_not_keep_another_model_from_answering() -> N
     chain = await agents([Filler("Let me see."), "It is", asyncio.Event()], ["It is five."])
     await reply.run(chain)
     assert reply.sentences == ["Let me see.", "It is five."]
-    assert " ".join("".join(reply.streamed).split()) == "Let me see. It is five."
+    assert " ".join(reply.text.split()) == "Let me see. It is five."
     await chain.close()
 
 
@@ -121,7 +125,7 @@ async def test_a_whole_sentence_is_spoken_before_a_stalled_model_is_given_up() -
     heard = SentencePlayed(1, 0)
     await reply.until(lambda: heard in reply.posted, "sentence that is heard")
     assert not any(isinstance(each, TextEnded) for each in reply.posted), "the model has not been given up yet"
-    assert "".join(reply.streamed) == "Once upon a time there was a king."
+    assert reply.text == "Once upon a time there was a king."
     await running
     assert reply.sentences == ["Once upon a time there was a king.", apology("en")]
     assert reply.engines == ["model 1"]
@@ -139,8 +143,8 @@ async def test_an_abbreviation_before_a_stall_does_not_end_the_sentence() -> Non
 async def test_the_words_of_a_model_slower_than_speech_are_spoken_as_they_arrive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("voicebot.reply.LATE_S", 0.3)
-    monkeypatch.setattr("voicebot.reply.SLOW_TOKEN_S", 0.1)
+    monkeypatch.setattr("voicebot.session.reply.LATE_S", 0.3)
+    monkeypatch.setattr("voicebot.session.reply.SLOW_TOKEN_S", 0.1)
 
     class Trickling(ScriptedAgent):
         async def reply(self, *_: Any, **__: Any) -> Any:
@@ -156,7 +160,7 @@ async def test_the_words_of_a_model_slower_than_speech_are_spoken_as_they_arrive
     assert not any(isinstance(each, TextEnded) for each in reply.posted), "the model has more to say"
     await running
     assert " ".join(reply.sentences) == "Once upon a time there was a king."
-    assert "".join(reply.streamed) == "Once upon a time there was a king."
+    assert reply.text == "Once upon a time there was a king."
 
 
 async def test_words_are_reported_one_by_one_when_a_fallback_voice_finishes_the_sentence() -> None:

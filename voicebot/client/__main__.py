@@ -21,7 +21,7 @@ from websockets.exceptions import WebSocketException
 from voicebot.client.caller import Caller, calling
 from voicebot.core.audio import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio
 from voicebot.engines.tts.mp3 import Mp3Decoder
-from voicebot.transports.ws.protocol import AsrFinal, Closed, Error, LlmFinal, PlayAudio, ServerMessage, VerdictGiven
+from voicebot.session.messages import AsrFinal, Closed, Error, LlmFinal, PlayAudio, ServerMessage, VerdictGiven
 
 T = TypeVar("T")
 

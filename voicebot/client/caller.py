@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from voicebot.core.audio import Audio
-from voicebot.transports.ws.protocol import (
+from voicebot.session.messages import (
     Bye,
     ClientMessage,
     ClientPlaybackComplete,

@@ -181,6 +181,14 @@ class TokenReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class TextReceived:
+    """The next piece of the reply's text, which no other engine can give otherwise any more."""
+
+    reply: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class SentenceReady:
     """The agent completed a sentence, which now goes to the speech synthesiser. Sentences are numbered from 0."""
 
@@ -195,6 +203,14 @@ class TextEnded:
 
     reply: int
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceSkipped:
+    """A sentence is left unspoken, as too many wait for the synthesiser (TTS_OVERFLOW)."""
+
+    reply: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +297,9 @@ class TimedOut:
 ReplyInput = (
     ReplyRefused
     | TokenReceived
+    | TextReceived
     | SentenceReady
+    | SentenceSkipped
     | TextEnded
     | AudioReceived
     | SentenceSynthesized
@@ -398,14 +416,6 @@ class ApplyChoices:
     choices: Choices
 
 
-@dataclass(frozen=True, slots=True)
-class EndSession:
-    """The bot has said goodbye: close the connection and show the reason."""
-
-    reason: str
-    cause: EndCause = EndCause.IDLE
-
-
 Command = (
     StartReply
     | PausePlayback
@@ -417,5 +427,4 @@ Command = (
     | SetPatience
     | EndTranscription
     | ApplyChoices
-    | EndSession
 )

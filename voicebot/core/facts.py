@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voicebot.core.events import Stage
+from voicebot.core.events import EndCause, Stage
 from voicebot.core.state import Phase, Ruling, Turn
 
 
@@ -53,6 +53,22 @@ class ReplyCommitted:
     """The user waits for this reply now: it was not begun early, or the turn has ended with the words it answers."""
 
     reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyTextAdded:
+    """The next piece of a committed reply's text came. All of them are the text, with the space between words."""
+
+    reply: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceDropped:
+    """A sentence of a reply is left unspoken, as too many wait for the synthesiser."""
+
+    reply: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +139,14 @@ class PhaseChanged:
     phase: Phase
 
 
+@dataclass(frozen=True, slots=True)
+class ConversationEnded:
+    """The bot has said goodbye, and ends the session. `reason` is for the session's user."""
+
+    reason: str
+    cause: EndCause = EndCause.IDLE
+
+
 Fact = (
     TranscriptChanged
     | TranscriptCompleted
@@ -130,6 +154,8 @@ Fact = (
     | VerdictReached
     | ReplyBegun
     | ReplyCommitted
+    | ReplyTextAdded
+    | SentenceDropped
     | ReplyTextCompleted
     | TurnAnswered
     | ReplyCancelled
@@ -138,4 +164,5 @@ Fact = (
     | EngineSelected
     | ErrorRaised
     | PhaseChanged
+    | ConversationEnded
 )

@@ -23,7 +23,6 @@ from voicebot.core.events import (
     Command,
     ConversationCleared,
     EndCause,
-    EndSession,
     EndTranscription,
     EngineServed,
     FinalTranscript,
@@ -37,6 +36,7 @@ from voicebot.core.events import (
     ResumePlayback,
     RulingDisputed,
     SentenceReady,
+    SentenceSkipped,
     SentenceSynthesized,
     SessionStarted,
     SetPatience,
@@ -52,12 +52,14 @@ from voicebot.core.events import (
     StartTranscription,
     StopTimer,
     TextEnded,
+    TextReceived,
     TextTyped,
     TimedOut,
     Timer,
     TokenReceived,
 )
 from voicebot.core.facts import (
+    ConversationEnded,
     EngineSelected,
     ErrorRaised,
     Fact,
@@ -67,7 +69,9 @@ from voicebot.core.facts import (
     ReplyCancelled,
     ReplyCommitted,
     ReplyFinished,
+    ReplyTextAdded,
     ReplyTextCompleted,
+    SentenceDropped,
     TranscriptChanged,
     TranscriptCompleted,
     TurnAnswered,
@@ -572,8 +576,10 @@ def _say(t: Transition, text: str) -> None:
 
 def _commit(t: Transition, reply: Reply) -> None:
     """The turn is over, and its words are those that the eager reply answers."""
-    t.state = replace(t.state, reply=replace(reply, eager=False))
+    t.state = replace(t.state, reply=replace(reply, eager=False, untold=""))
     t.facts.append(ReplyCommitted(reply.number))
+    if reply.untold:
+        t.facts.append(ReplyTextAdded(reply.number, reply.untold))
     if reply.text_ended:
         t.facts.append(ReplyTextCompleted(reply.number, merged(reply.sentences)))
     _take_turn(t, said(t.state.history, reply.asked, merge=t.state.merge_next))
@@ -604,11 +610,16 @@ def _reply_went_on(t: Transition, reply: Reply, input: ReplyInput) -> None:
         return
     if isinstance(input, TextEnded | SentenceSynthesized) and input.error is not None:
         _raise_error(t, input.error)
+    told = not (reply.eager or reply.cancelled)
+    if isinstance(input, TextReceived) and told:
+        t.facts.append(ReplyTextAdded(reply.number, input.text))
+    elif isinstance(input, SentenceSkipped) and not reply.cancelled:
+        t.facts.append(SentenceDropped(reply.number, input.text))
     now = reply.after(input)
     if now == reply:
         return
     t.state = replace(t.state, reply=now)
-    if isinstance(input, TextEnded) and not (reply.eager or reply.cancelled):
+    if isinstance(input, TextEnded) and told:
         t.facts.append(ReplyTextCompleted(reply.number, merged(now.sentences)))
     _note_step(t, input)
     turn, answers = t.state.turn, not (reply.cancelled or reply.refused)
@@ -702,10 +713,10 @@ def _settle_presence(t: Transition) -> None:
         _stop(t, Timer.IDLE)
         if state.presence is not Presence.GONE:
             t.state = replace(t.state, presence=Presence.GONE)
-            t.commands.append(EndSession(state.refused, EndCause.DAY))
+            t.facts.append(ConversationEnded(state.refused, EndCause.DAY))
     elif state.presence is Presence.LEFT:
         t.state = replace(t.state, presence=Presence.GONE)
-        t.commands.append(EndSession(NOBODY_THERE))
+        t.facts.append(ConversationEnded(NOBODY_THERE))
     elif rules.idle_timeout_s and state.presence is not Presence.GONE and Timer.IDLE not in dict(state.timers):
         patience_s = rules.idle_goodbye_s if state.presence is Presence.ASKED else rules.idle_timeout_s
         _start(t, Timer.IDLE, max(0.0, state.last_word_s + patience_s - t.at_s))

@@ -15,6 +15,7 @@ from voicebot.core.events import (
     SentenceReady,
     SentenceSynthesized,
     TextEnded,
+    TextReceived,
     TokenReceived,
     WordsHeard,
     WordsTakenBack,
@@ -32,6 +33,8 @@ class Reply:
     """The words of the user's that it answers."""
     eager: bool = False
     """Begun before the user's turn is sure to be over: it is kept back, and the history does not know of it."""
+    untold: str = ""
+    """The text of an eager reply so far, which is told once the user's turn is over."""
     sentences: tuple[str, ...] = ()
     first_token: bool = False
     text_ended: bool = False
@@ -97,6 +100,8 @@ class Reply:
                 return replace(self, refused=reason)
             case TokenReceived():
                 return replace(self, first_token=True)
+            case TextReceived(text=text) if self.eager:
+                return replace(self, untold=self.untold + text)
             case SentenceReady(sentence=sentence, text=text) if sentence == len(self.sentences):
                 return replace(self, sentences=(*self.sentences, merged([text])))
             case TextEnded():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from voicebot.core.events import EndSession
+from voicebot.core.facts import ConversationEnded
 
 
 class Cause(StrEnum):
@@ -42,7 +42,7 @@ class Ending:
     reason: str
 
     @classmethod
-    def by_the_bot(cls, end: EndSession) -> Ending:
+    def by_the_bot(cls, end: ConversationEnded) -> Ending:
         return cls(Cause(end.cause.value), end.reason)
 
 

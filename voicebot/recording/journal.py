@@ -19,9 +19,9 @@ from voicebot.core.facts import (
 )
 from voicebot.core.history import History, Message, Role
 from voicebot.core.kept import kept
+from voicebot.core.observer import SessionStep
 from voicebot.core.reply_state import Reply
 from voicebot.core.state import Phase, Ruling, State, Turn
-from voicebot.observer import SessionStep
 
 MAX_EVENTS = 10_000
 """Of more the oldest are forgotten. So with `MAX_TURNS`."""

@@ -13,8 +13,8 @@ from voicebot.config import Settings
 from voicebot.core.audio import WIRE_RATE_HZ, Audio, Samples
 from voicebot.core.events import ConversationCleared
 from voicebot.core.history import History
+from voicebot.core.observer import Observer, SessionStep
 from voicebot.core.state import State
-from voicebot.observer import Observer, SessionStep
 from voicebot.recording.journal import Journal
 from voicebot.recording.lane import RATE_HZ
 from voicebot.recording.tape import Sound, Tape

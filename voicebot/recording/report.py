@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 
 from voicebot.core.state import Phase, Ruling
 from voicebot.core.state import Turn as CoreTurn
+from voicebot.core.timings import medians, turn_view
+from voicebot.core.view import ruling_view
 from voicebot.recording.documents import Event, Events, Said, Sound, Step, Timings, Transcript, Turn, Word
 from voicebot.recording.journal import Entry, Happening, Journal
-from voicebot.ui.panel import medians, ruling_view, turn_view
 
 _MARKS = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 _LINE_MARKS = re.compile(r"^(\d+)([.)])|^([-+=:])")

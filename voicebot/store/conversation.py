@@ -12,9 +12,9 @@ from typing import Protocol
 
 from voicebot.core.history import History, Message
 from voicebot.core.kept import kept
+from voicebot.core.observer import Observer, SessionStep
 from voicebot.core.state import State
 from voicebot.limits import MAX_CONVERSATION_BYTES, STORED_BYTES_PER_S, STORED_MESSAGE_BYTES
-from voicebot.observer import Observer, SessionStep
 from voicebot.store.database import StoreError
 from voicebot.store.imports import stored_bytes
 

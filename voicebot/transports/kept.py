@@ -6,21 +6,22 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Request, Response
 
-from voicebot.config import Settings
 from voicebot.core.state import State
+from voicebot.core.view import view
 from voicebot.doors.address import client_address
 from voicebot.doors.admission import MINUTE_S, RefusedError
 from voicebot.doors.rates import AddressBuckets
 from voicebot.doors.refusal import Reason
+from voicebot.session.services import AppServices
 from voicebot.store.conversations import ID_PATTERN, RETRY_S
 from voicebot.store.database import StoreError
-from voicebot.transports.connections import Connections
 
 Name = Annotated[str, Path(pattern=ID_PATTERN)]
 
 
-def add_conversations(app: FastAPI, settings: Settings, connections: Connections) -> None:
+def add_conversations(app: FastAPI, services: AppServices) -> None:
     """The routes. An address may ask as often as it may try to connect."""
+    settings, conversations = services.settings, services.conversations
     rates = AddressBuckets(settings.offers_per_minute / MINUTE_S, settings.offers_per_minute)
 
     def count(request: Request) -> None:
@@ -33,20 +34,20 @@ def add_conversations(app: FastAPI, settings: Settings, connections: Connections
         """As the state message of a session that has just gone on with it."""
         count(request)
         try:
-            history = await connections.conversations.read(conversation)
+            history = await conversations.read(conversation)
         except StoreError:
             raise unreachable() from None
         if history is None:
             raise RefusedError(404, Reason.REQUEST, "conversation: there is none of this name (any more)")
         response.headers["Cache-Control"] = "no-store"
-        return connections.view(State(history=history))
+        return view(State(history=history))
 
     @app.delete("/conversations/{conversation}", status_code=204)
     async def delete(conversation: Name, request: Request) -> None:
         """Of one that is not there the same: it is gone, which is what was asked for."""
         count(request)
         try:
-            await connections.conversations.delete(conversation)
+            await conversations.delete(conversation)
         except StoreError:
             raise unreachable() from None
 

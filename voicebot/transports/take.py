@@ -16,8 +16,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from voicebot import limits
-from voicebot.config import Settings
 from voicebot.core.state import State
+from voicebot.core.view import view
 from voicebot.doors.address import client_address
 from voicebot.doors.admission import MINUTE_S, RefusedError
 from voicebot.doors.rates import AddressBuckets, TokenBucket
@@ -25,11 +25,12 @@ from voicebot.doors.refusal import Reason
 from voicebot.recording.archive import ImportFileError, pack, read_packed
 from voicebot.recording.lane import RATE_HZ
 from voicebot.recording.recorder import GRACE_S, NAME_PATTERN, Recorder, Take
+from voicebot.session.services import AppServices
 from voicebot.store.database import StoreError
 from voicebot.threads import Threads
-from voicebot.transports.connections import Connections
 from voicebot.transports.kept import unreachable
 from voicebot.transports.places import GaveWayError, NoPlaceError, Places, Transfer
+from voicebot.transports.workers import Workers
 
 PATH = "/conversations"
 """Where imports are posted: the length of a request is limited here, not in the middleware."""
@@ -45,9 +46,10 @@ STEREO_BYTES_PER_S = 2 * 2 * RATE_HZ
 BUSY_S = 10
 
 
-def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -> None:
+def add_recordings(app: FastAPI, services: AppServices, workers: Workers) -> None:
     """Add the routes. An address may ask as often as it may try to connect; downloads and imports have lower rates of
     their own, as they cost more."""
+    settings, recordings = services.settings, services.recordings
     rates = AddressBuckets(settings.offers_per_minute / MINUTE_S, settings.offers_per_minute)
     download_rates = AddressBuckets(limits.RECORDINGS_PER_S, limits.RECORDINGS_AT_ONCE)
     import_rates = AddressBuckets(limits.IMPORTS_PER_S, limits.IMPORTS_AT_ONCE)
@@ -55,14 +57,13 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
     uploads = Places(limits.UPLOADS_AT_ONCE, limits.TRANSFERS_PER_ADDRESS, limits.MAX_UPLOAD_S)
     downloads = Places(limits.DOWNLOADS_AT_ONCE, limits.TRANSFERS_PER_ADDRESS, limits.MAX_DOWNLOAD_S)
     packing = asyncio.Lock()
-    workers = connections.workers
     most = limits.RECORDING_WORDS_BYTES + round(settings.recording_minutes * 60 * STEREO_BYTES_PER_S)
 
     def address_of(request: Request) -> str:
         return client_address(request.scope, settings.trusted_proxies)
 
     def find(name: str) -> Recorder:
-        recorder = connections.recordings.find(name)
+        recorder = recordings.find(name)
         if recorder is None:
             gone = f"recording: there is none of this name; {GRACE_S / 60:g} minutes after its end each is gone"
             raise RefusedError(404, Reason.REQUEST, gone)
@@ -98,7 +99,7 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
     async def delete(name: Name, request: Request) -> None:
         """The same answer if there is none. A session that goes on records nothing more."""
         _count(rates.of(address_of(request)))
-        connections.recordings.drop(name)
+        recordings.drop(name)
 
     @app.post(PATH)
     async def bring_back(request: Request, response: Response) -> dict[str, Any]:
@@ -113,13 +114,13 @@ def add_recordings(app: FastAPI, settings: Settings, connections: Connections) -
                     history, imported = await workers.reading.run(read_packed, file)
         _count(import_bytes.of(address), imported.unpacked_bytes)
         try:
-            name = await connections.conversations.put(imported, address)
+            name = await services.conversations.put(imported, address)
         except StoreError:
             raise unreachable() from None
         if name is None:
             raise _no_room()
         response.headers["Cache-Control"] = "no-store"
-        return connections.view(State(history=history)) | {"conversation": name}
+        return view(State(history=history)) | {"conversation": name}
 
 
 def _count(bucket: TokenBucket, tokens: float = 1) -> None:

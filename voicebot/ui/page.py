@@ -11,8 +11,7 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from voicebot.ui import budget
-from voicebot.ui.panel import STEPS, Step
+from voicebot.core.timings import GAP_MS, STEPS, Step
 from voicebot.ui.theme import PageTheme
 
 ASSETS = Path(__file__).parent / "assets"
@@ -169,7 +168,7 @@ def _chat() -> str:
 
 def _panel() -> str:
     return Template(_asset("panel.html")).substitute(
-        budget_ms=budget.GAP_MS,
+        budget_ms=GAP_MS,
         parts=_joined(_part(*part) for part in PARTS),
         steps=_joined(_step(step) for step in STEPS),
         last_step=STEPS[-1].name,

@@ -101,7 +101,7 @@ async def test_a_client_that_breaks_off_its_handshake_is_not_logged_as_an_error(
         # The server answers in the order in which clients came: it has seen all of them by now.
         assert await status(f"127.0.0.1:{port}", UPGRADE + KEY) == "HTTP/1.1 401 Unauthorized"
         async with asyncio.timeout(10):
-            while running.connections.admission.sessions:  # noqa: ASYNC110 (a session that ends tells nobody)
+            while running.services.admission.sessions:  # noqa: ASYNC110 (a session that ends tells nobody)
                 await asyncio.sleep(0.01)
     assert loud(caplog) == []
 

@@ -20,7 +20,7 @@ from voicebot.core.events import SpeechEnded
 from voicebot.core.verdict import Context, Decision, Speech, Verdict, judge
 from voicebot.engines.base import Pause
 from voicebot.engines.vad.silero import Silero
-from voicebot.listener import Edges, Listener
+from voicebot.session.listener import Edges, Listener
 
 # One worker runs all of them: what they share takes seconds to make.
 pytestmark = pytest.mark.xdist_group("overlaps")

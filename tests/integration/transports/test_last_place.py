@@ -9,12 +9,12 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
-from voicebot import config, limits
+from voicebot import bootstrap, config, limits
 from voicebot.doors.admission import RefusedError
 from voicebot.engines.base import EngineError, Engines
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import TextToSpeechChain
-from voicebot.transports.connections import Connections, Offer
+from voicebot.transports.webrtc_server import Offer
 
 
 class Voice(ToneTts):
@@ -36,22 +36,21 @@ async def test_the_client_that_connects_first_of_two_gets_the_last_place(monkeyp
     voices = TextToSpeechChain([voice], FallbackRules(rest_s=60))
     engines = Engines(fixed.stt, fixed.agent, voices, fixed.vad_name, fixed.make_vad)
     await engines.start()
-    connections = Connections(engines, config.load(max_sessions=1), lambda _: {})
-    await connections.preflight.check()
+    application = bootstrap.application(config.load(max_sessions=1), engines)
+    services, webrtc = application.services, application.webrtc
+    await services.preflight.check()
     voice.well = True
     sdp = await offered_sdp()
     offers = [Offer(sdp=sdp, type="offer", webrtc_id=name) for name in "ab"]
-    answers = await asyncio.gather(*(connections.answer(offer, "192.0.2.1") for offer in offers))
+    answers = await asyncio.gather(*(webrtc.answer(offer, "192.0.2.1") for offer in offers))
     assert [answer["type"] for answer in answers] == ["answer", "answer"]
-    assert (connections.admission.sessions, connections.admission.pending) == (0, 2)
-    first, second = (handler.ticket for handler in connections.handlers.values())
-    assert first is not None
-    assert second is not None
+    assert (services.admission.sessions, services.admission.pending) == (0, 2)
+    first, second = (peer.ticket for peer in webrtc.peers)
     second.begin()
     with pytest.raises(RefusedError, match="All 1 places are taken"):
         first.begin()
-    await connections.close()
-    assert (connections.admission.sessions, connections.admission.pending) == (0, 0)
+    await application.close()
+    assert (services.admission.sessions, services.admission.pending) == (0, 0)
 
 
 async def offered_sdp() -> str:

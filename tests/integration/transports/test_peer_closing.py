@@ -11,9 +11,9 @@ from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtp
 
 from tests.attacks.peer import offered_sdp
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
-from voicebot import config
-from voicebot.transports.connections import Connections, Offer
+from voicebot import bootstrap, config
 from voicebot.transports.peer_closing import close_peer
+from voicebot.transports.webrtc_server import Offer
 
 
 def udp_sockets() -> int:
@@ -68,18 +68,19 @@ async def test_a_connection_given_up_while_its_sockets_are_opened_leaves_none_op
     sdp = await offered_sdp()
     engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
     await engines.start()
-    connections = Connections(engines, config.load(), lambda _: {})
+    application = bootstrap.application(config.load(), engines)
+    services, webrtc = application.services, application.webrtc
     monkeypatch.setattr(loop, "create_datagram_endpoint", slow)
-    asked = asyncio.create_task(connections.answer(Offer(sdp=sdp, type="offer", webrtc_id="a"), "192.0.2.1"))
+    asked = asyncio.create_task(webrtc.answer(Offer(sdp=sdp, type="offer", webrtc_id="a"), "192.0.2.1"))
     await opened.wait()
     if how == "the request is cancelled":
         asked.cancel()
-    closing = asyncio.create_task(connections.close())
+    closing = asyncio.create_task(application.close())
     await asyncio.sleep(0)
     go_on.set()
     await closing
     await asyncio.wait({asked})
     assert asked.cancelled() or asked.exception() is not None
     assert udp_sockets() == before
-    assert (connections.admission.sessions, connections.admission.pending) == (0, 0)
+    assert (services.admission.sessions, services.admission.pending) == (0, 0)
     await engines.close()

@@ -8,7 +8,7 @@ from tests.realtime.browser.conftest import Browsers
 from tests.realtime.browser.look import assert_readable
 from voicebot.core.state import Ruling, State
 from voicebot.core.verdict import Context, Decision, Verdict
-from voicebot.ui import panel
+from voicebot.core.view import view
 
 
 async def test_every_text_has_enough_contrast_and_none_is_cut_off(browsers: Browsers) -> None:
@@ -34,6 +34,6 @@ async def test_long_verdicts_are_readable_at_every_width(browsers: Browsers) -> 
         ),
     )
     show = "view => { voicebot.receive(view); voicebot.receive = () => {} }"  # and nothing that the bot still sends
-    await visitor.page.evaluate(show, panel.view(State(rulings=rulings)))
+    await visitor.page.evaluate(show, view(State(rulings=rulings)))
     await expect(visitor.rulings).to_have_count(3)
     await assert_readable(visitor)

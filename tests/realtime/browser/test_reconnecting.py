@@ -19,7 +19,7 @@ from tests.realtime.browser.visitor import Visitor
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
 from voicebot import config
-from voicebot.player import FrameClock
+from voicebot.session.player import FrameClock
 
 ROOM = Path(__file__).with_name("room.js")
 
@@ -84,13 +84,13 @@ async def test_the_page_reconnects_by_itself_with_conversation_microphone_and_mu
             await asks(visitor, "one", "two")
 
             # The sound stops, though nobody says so; the page has just been woken, and looks at once.
-            (before,) = server.connections.sessions
+            (before,) = server.sessions("webrtc")
             with monkeypatch.context() as patch:
                 patch.setattr(FrameClock, "tick", lambda _: asyncio.Event().wait())
                 await visitor.page.evaluate("document.dispatchEvent(new Event('resume'))")
                 await visitor.sees("reconnecting", timeout_s=BACK_S)
             await visitor.sees("muted", timeout_s=BACK_S)
-            assert before not in server.connections.sessions
+            assert before not in server.sessions("webrtc")
             await asks(visitor, "one", "two", "three")
             await visitor.sees_that(PLAYING)
             await visitor.sees_that("room.tracks.length === 1 && !room.tracks[0].enabled")
@@ -130,10 +130,10 @@ async def test_the_page_warns_of_the_session_time_limit_and_goes_on_in_a_new_ses
     async with serve(session_minutes=0.05) as server, Visitor(context, server.url) as visitor:
         await asks(visitor, "one")
         await expect(visitor.problem).to_contain_text("This session ends within 2 seconds.")
-        (before,) = server.connections.sessions
+        (before,) = server.sessions("webrtc")
         await visitor.presses("Go on in a new one")
         await visitor.sees("ready")
-        assert before not in server.connections.sessions
+        assert before not in server.sessions("webrtc")
         await asks(visitor, "one", "two")
 
         await expect(visitor.problem).to_contain_text("This session ends within")

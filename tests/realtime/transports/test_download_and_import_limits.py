@@ -40,7 +40,7 @@ async def bot(**changed: Any) -> AsyncIterator[tuple[LiveServer, httpx.AsyncClie
 
 
 def recorded(server: LiveServer) -> Recorder:
-    recorder = server.connections.recordings.new(TALK)
+    recorder = server.services.recordings.new(TALK)
     recorder.begin()
     return recorder
 
@@ -58,13 +58,13 @@ async def test_a_recording_deleted_while_its_download_waits_is_not_delivered(mon
         other, deleted = (f"/recordings/{recorded(server).name}.zip" for _ in range(2))
         first = asyncio.create_task(http.get(other))
         await begun.wait()
-        known = server.connections.recordings.find
+        known = server.services.recordings.find
 
         def find(name: str) -> Recorder | None:
             waiting.set()
             return known(name)
 
-        monkeypatch.setattr(server.connections.recordings, "find", find)
+        monkeypatch.setattr(server.services.recordings, "find", find)
         second = asyncio.create_task(http.get(deleted))
         await waiting.wait()
         assert (await http.delete(deleted)).status_code == 204

@@ -22,16 +22,16 @@ async def test_a_websocket_takes_over_the_conversation_and_place_of_an_earlier_w
 
 async def test_a_websocket_and_a_page_take_over_a_conversation_from_each_other() -> None:
     async with bot([["Yes."]], max_sessions=1) as server, RtcClient(server.url) as page:
-        hello = await page.wait_for_message(lambda message: message["type"] == "hello")
-        name = hello["conversation"]
+        connected = await page.wait_for_message(lambda message: message["type"] == "connected")
+        name = connected["conversation"]
         page.send({"type": "text", "text": "hello"})
         await page.heard.wait_for_sound()
         async with ws_client(server, f"?conversation={name}") as socket:
             assert (await socket.next("connected"))["conversation"] == name
             await page.wait_for_message(lambda message: message.get("code") == "elsewhere")
             async with RtcClient(server.url, conversation=name) as again:
-                hello = await again.wait_for_message(lambda message: message["type"] == "hello")
-                assert hello["conversation"] == name
+                connected = await again.wait_for_message(lambda message: message["type"] == "connected")
+                assert connected["conversation"] == name
                 await socket.next("closed", code="elsewhere")
 
 

@@ -9,7 +9,6 @@ from voicebot.core.events import (
     CancelReply,
     Command,
     ConversationCleared,
-    EndSession,
     FinalTranscript,
     InterruptPressed,
     PlaybackFinished,
@@ -27,6 +26,7 @@ from voicebot.core.events import (
     Timer,
     WordsHeard,
 )
+from voicebot.core.facts import ConversationEnded
 from voicebot.core.machine import NOBODY_THERE
 from voicebot.core.sayings import GOODBYE, STILL_THERE, goodbye, still_there
 from voicebot.core.state import Phase, Presence, Rules
@@ -54,6 +54,10 @@ def heard_whole(session: Session, *sentences: str) -> list[Command]:
     return session.post(*played, PlaybackFinished(reply), ReplyEnded(reply))
 
 
+def is_over(session: Session) -> bool:
+    return ConversationEnded(NOBODY_THERE) in session.facts
+
+
 def test_an_idle_session_asks_for_the_user_then_says_goodbye_and_ends() -> None:
     session = waiting()
     assert idle_s(session) == 120
@@ -66,7 +70,9 @@ def test_an_idle_session_asks_for_the_user_then_says_goodbye_and_ends() -> None:
     assert session.state.history == (bot(QUESTION),)
 
     assert session.time_out(Timer.IDLE) == [StartReply(2, (bot(QUESTION),), text=FAREWELL)]
-    assert heard_whole(session, FAREWELL) == [EndSession(NOBODY_THERE)]
+    assert not is_over(session)
+    assert heard_whole(session, FAREWELL) == []
+    assert is_over(session)
     assert session.state.history == (bot(QUESTION), bot(FAREWELL))
     assert session.state.is_idle
     assert session.state.timers == (), "it ends once"
@@ -121,8 +127,8 @@ def test_speech_over_the_goodbye_continues_the_session() -> None:
     session.time_out(Timer.IDLE)
     session.answer(FAREWELL)
     session.post(WordsHeard(2, 0, 3), SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "wait what time is it"))
-    commands = session.post(ReplyEnded(2))
-    assert not any(isinstance(command, EndSession) for command in commands)
+    session.post(ReplyEnded(2))
+    assert not is_over(session)
     session.time_out(Timer.DEBOUNCE)
     heard_whole(session, "Ten.")
     assert idle_s(session) == 120
@@ -136,8 +142,8 @@ def test_a_cough_over_the_goodbye_does_not_continue_the_session() -> None:
     session.answer(FAREWELL)
     session.post(SpeechStarted(1), SpeechEnded(1))
     assert ResumePlayback(2) in session.post(FinalTranscript(1, ""))
-    commands = session.post(SentencePlayed(2, 0), PlaybackFinished(2), ReplyEnded(2))
-    assert EndSession(NOBODY_THERE) in commands
+    session.post(SentencePlayed(2, 0), PlaybackFinished(2), ReplyEnded(2))
+    assert is_over(session)
 
 
 def test_speech_at_the_very_end_of_the_goodbye_continues_the_session() -> None:
@@ -146,8 +152,8 @@ def test_speech_at_the_very_end_of_the_goodbye_continues_the_session() -> None:
     heard_whole(session, QUESTION)
     session.time_out(Timer.IDLE)
     session.answer(FAREWELL)
-    commands = session.post(SentencePlayed(2, 0), PlaybackFinished(2), SpeechStarted(1), ReplyEnded(2))
-    assert not any(isinstance(command, EndSession) for command in commands)
+    session.post(SentencePlayed(2, 0), PlaybackFinished(2), SpeechStarted(1), ReplyEnded(2))
+    assert not is_over(session)
     session.post(SpeechEnded(1), FinalTranscript(1, "I am here"))
     assert session.time_out(Timer.DEBOUNCE)[0] == StartReply(3, session.state.history)
     assert session.state.presence is Presence.THERE

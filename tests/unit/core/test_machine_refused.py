@@ -7,7 +7,6 @@ from voicebot.core.events import (
     CancelReply,
     Command,
     EndCause,
-    EndSession,
     FinalTranscript,
     InterruptPressed,
     PartialTranscript,
@@ -28,11 +27,12 @@ from voicebot.core.events import (
     Timer,
     WordsHeard,
 )
+from voicebot.core.facts import ConversationEnded
 from voicebot.core.state import Phase, Rules
 
 REASON = "The bot has given all its answers for today."
 FAREWELL = "I have given all my answers for today. Goodbye!"
-END = EndSession(REASON, EndCause.DAY)
+END = ConversationEnded(REASON, EndCause.DAY)
 
 
 def refused(rules: Rules | None = None) -> Session:
@@ -50,14 +50,18 @@ def heard_out(session: Session) -> list[Command]:
     return session.post(SentencePlayed(reply, 0), PlaybackFinished(reply), ReplyEnded(reply))
 
 
-def ends(commands: list[Command]) -> list[EndSession]:
-    return [command for command in commands if isinstance(command, EndSession)]
+def ends(session: Session) -> list[ConversationEnded]:
+    """The endings of the session since this was asked last."""
+    found = [fact for fact in session.facts if isinstance(fact, ConversationEnded)]
+    session.facts.clear()
+    return found
 
 
 def test_the_session_ends_once_the_refusal_was_heard() -> None:
     session = refused()
     assert session.state.phase is Phase.SPEAKING
-    assert heard_out(session) == [END]
+    assert heard_out(session) == []
+    assert ends(session) == [END]
     assert session.state.history == (user("what is new"), bot(FAREWELL))
     assert Timer.IDLE not in dict(session.state.timers), "nobody is waited for"
 
@@ -73,9 +77,10 @@ def test_speech_over_the_refusal_is_recorded_but_not_answered() -> None:
     session.post(WordsHeard(1, 0, 4), SpeechStarted(2), SpeechEnded(2))
     commands = session.post(FinalTranscript(2, "but what about tomorrow"))
     assert CancelReply(1) in commands
-    assert ends(session.post(ReplyEnded(1))) == []
-    commands = session.time_out(Timer.DEBOUNCE)
-    assert commands == [END]
+    session.post(ReplyEnded(1))
+    assert ends(session) == []
+    assert session.time_out(Timer.DEBOUNCE) == []
+    assert ends(session) == [END]
     assert session.state.history == (
         user("what is new"),
         bot("I have given all", interrupted=True),
@@ -87,20 +92,23 @@ def test_a_backchannel_over_the_refusal_changes_nothing() -> None:
     session = refused()
     session.post(WordsHeard(1, 0, 4), SpeechStarted(2), SpeechEnded(2))
     assert ResumePlayback(1) in session.post(FinalTranscript(2, "uh-huh"))
-    assert ends(heard_out(session)) == [END]
+    heard_out(session)
+    assert ends(session) == [END]
 
 
 def test_the_session_ends_when_the_interrupt_button_silences_the_refusal() -> None:
     session = refused()
     session.post(InterruptPressed())
-    assert session.post(ReplyEnded(1)) == [END]
+    assert session.post(ReplyEnded(1)) == []
+    assert ends(session) == [END]
 
 
 def test_the_session_ends_even_if_the_refusal_has_no_audio() -> None:
     session = Session()
     session.ask("what is new")
     session.post(ReplyRefused(1, REASON), TextEnded(1))
-    assert session.post(ReplyEnded(1, "espeak: there is no voice")) == [END]
+    assert session.post(ReplyEnded(1, "espeak: there is no voice")) == []
+    assert ends(session) == [END]
     assert session.state.history == (user("what is new"),)
 
 
@@ -113,7 +121,8 @@ def test_words_said_before_the_refusal_is_heard_join_the_question_and_are_refuse
     assert start == StartReply(2, (user("what is new in Paris"),))
     session.post(ReplyRefused(2, REASON))
     session.answer(FAREWELL)
-    assert heard_out(session) == [END]
+    assert heard_out(session) == []
+    assert ends(session) == [END]
 
 
 def test_a_refused_preemptive_reply_is_discarded_when_more_words_come() -> None:
@@ -125,22 +134,26 @@ def test_a_refused_preemptive_reply_is_discarded_when_more_words_come() -> None:
     session.post(SpeechContinued(1), SpeechEnded(1), FinalTranscript(1, "what is new in Paris"))
     commands = session.post(ReplyEnded(1)) + session.time_out(Timer.DEBOUNCE)
     assert StartReply(2, (user("what is new in Paris"),), eager=True) in commands
-    assert ends(commands) == []
+    assert ends(session) == []
     assert session.state.refused is None
 
 
 def test_text_typed_after_the_refusal_is_recorded_and_ends_the_session_again() -> None:
     session = refused()
     heard_out(session)
-    assert ends(session.post(TextTyped("hello?"))) == [END]
+    assert ends(session) == [END]
+    session.post(TextTyped("hello?"))
+    assert ends(session) == [END]
     assert session.state.history[-1] == user("hello?")
 
 
 def test_a_noise_after_the_refusal_does_not_end_the_session_again() -> None:
     session = refused()
-    assert heard_out(session) == [END]
-    commands = session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, ""))
-    assert ends(commands + session.time_out(Timer.DEBOUNCE)) == []
+    assert heard_out(session) == []
+    assert ends(session) == [END]
+    session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, ""))
+    session.time_out(Timer.DEBOUNCE)
+    assert ends(session) == []
     assert session.state.is_idle
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voicebot.transports.quiet import LOOK_AGAIN_S, QUIET_S, QuietWatch
+from voicebot.session.quiet import LOOK_AGAIN_S, QUIET_S, QuietWatch
 
 FRAME_S = 0.02
 

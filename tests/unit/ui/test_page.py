@@ -8,8 +8,10 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from voicebot.core import timings
 from voicebot.core.state import State
-from voicebot.ui import page, panel, rendered
+from voicebot.core.view import view as view_of
+from voicebot.ui import page, rendered
 from voicebot.ui.offline import without_foreign_tags
 
 
@@ -78,8 +80,8 @@ def test_every_script_and_style_file_is_listed_for_the_page() -> None:
 
 def test_each_latency_step_and_each_status_has_its_element_in_the_page(components: list[dict[str, Any]]) -> None:
     html = "".join(component["props"].get("value") or "" for component in components if component["type"] == "html")
-    assert re.findall(r'data-step="([^"]+)"', html) == [step.name for step in panel.STEPS]
-    view = panel.view(State())
+    assert re.findall(r'data-step="([^"]+)"', html) == [step.name for step in timings.STEPS]
+    view = view_of(State())
     assert set(re.findall(r'data-part="([^"]+)"', html)) == set(view["status"])
 
 

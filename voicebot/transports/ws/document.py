@@ -11,7 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from voicebot import limits
-from voicebot.transports.ws import protocol
+from voicebot.session import messages
 
 RATES_HZ = limits.UPLOAD_RATES_HZ
 
@@ -58,9 +58,9 @@ def document() -> str:
         "\n".join(
             [
                 HEAD,
-                *_section("From the client", protocol.ClientMessage, "type"),
+                *_section("From the client", messages.ClientMessage, "type"),
                 "",
-                *_section("From the server", protocol.ServerMessage, "event"),
+                *_section("From the server", messages.ServerMessage, "event"),
             ]
         )
         + "\n"

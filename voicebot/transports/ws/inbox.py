@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from voicebot import limits
 from voicebot.doors.rates import FloodError
-from voicebot.transports.ws.protocol import ClientMessage, MessageError
+from voicebot.session.messages import ClientMessage, MessageError
 
 TOO_FAST = "Your sound comes faster than anybody can speak."
 

@@ -7,14 +7,14 @@ import base64
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from voicebot.clip import NEAR, Stretch
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Samples
-from voicebot.observer import Observer, SessionStep
-from voicebot.player import Player
-from voicebot.transports.ws.protocol import PlayAudio, PlaybackResume, ServerMessage, StopPlayback
+from voicebot.core.observer import Observer, SessionStep
+from voicebot.session.clip import NEAR, Stretch
+from voicebot.session.messages import PlayAudio, PlaybackResume, ServerMessage, StopPlayback
+from voicebot.session.player import Player
 from voicebot.transports.ws.sound import encode
 
 WINDOW = 16
@@ -52,22 +52,28 @@ class _Clip:
     sent_s: float
 
 
+class PlayingClient(Protocol):
+    """The client that plays the clips."""
+
+    def send(self, message: ServerMessage) -> None: ...
+
+    def played(self, most: int) -> Samples:
+        """It is taken to have played so many samples: returns them."""
+        ...
+
+    def stalled(self) -> None:
+        """It acknowledges clips, and does not play any more."""
+        ...
+
+
 class Playout(Observer):
     """The client's side of a `Player`: what it was sent and how much of that has been heard.
 
     `tick` is to be called each 20 ms. As an observer it sees when the player may have been paused, resumed or emptied.
-    `stalled` is called when an acknowledging client does not play any more.
     """
 
-    def __init__(
-        self,
-        player: Player,
-        send: Callable[[ServerMessage], None],
-        stalled: Callable[[], None],
-        *,
-        can_pause: bool,
-    ) -> None:
-        self._player, self._send, self._stalled, self._can_pause = player, send, stalled, can_pause
+    def __init__(self, player: Player, client: PlayingClient, *, can_pause: bool) -> None:
+        self._player, self._client, self._can_pause = player, client, can_pause
         self._reply: int | None = None
         self._clips: deque[_Clip] = deque()
         self._next = 0
@@ -122,7 +128,7 @@ class Playout(Observer):
             self._epoch += 1
         elif self._stopped and not self._player.paused:
             self._stopped = False
-            self._send(PlaybackResume())
+            self._client.send(PlaybackResume())
             if self._can_pause:
                 self._anchor, self._anchor_s = self._player.cursor, time.monotonic()
             else:
@@ -151,7 +157,7 @@ class Playout(Observer):
         self._over = self._stopped = True
 
     def _stop(self, *, discard: bool) -> None:
-        self._send(StopPlayback(discard=discard))
+        self._client.send(StopPlayback(discard=discard))
         if not self._stopped:
             self._stopped, self._stopped_s = True, time.monotonic()
             self._settled.clear()
@@ -166,15 +172,15 @@ class Playout(Observer):
         self._waited_s = 0.0
         self._epoch += 1
 
-    def tick(self, advance: Callable[[int], Samples]) -> None:
-        """20 ms have gone by. `advance` takes so many samples as heard."""
+    def tick(self) -> None:
+        """20 ms have gone by."""
         self.follow()
         now_s = time.monotonic()
         if self._clips and not self._running and not self._stopped and now_s - self._clips[0].sent_s > UNTOLD_START_S:
             self._running = True
         if not self._clips:
             self._player.miss()
-        advance(self._allowed() if self._running and not self._player.paused else 0)
+        self._client.played(self._allowed() if self._running and not self._player.paused else 0)
         self._forget_heard()
         self.follow()
         self._wake.set()
@@ -193,7 +199,7 @@ class Playout(Observer):
             return left if self._waited_s > UNTOLD_END_S else 0
         if self._waited_s > STALLED_S:
             self._waited_s = 0.0
-            self._stalled()
+            self._client.stalled()
         return 0
 
     def _forget_heard(self) -> None:
@@ -295,7 +301,7 @@ class Playout(Observer):
         sentence = clip.start - stretch.offset
         first = self._named if self._naming == sentence else stretch.begun(-NEAR)
         self._naming, self._named = sentence, max(first, stretch.begun(len(samples)))
-        self._send(
+        self._client.send(
             PlayAudio(
                 audio=base64.b64encode(mp3).decode(),
                 sequence=clip.sequence,

@@ -42,7 +42,7 @@ export class Connection {
     this._conversation = conversation;
     this._closed = false;
     this._greeted = false;
-    /** The server has said hello, or never will. @type {Promise<void>} */
+    /** The server has said that the session has begun, or never will. @type {Promise<void>} */
     this._settled = new Promise((resolve) => {
       this._settle = resolve;
     });
@@ -116,7 +116,7 @@ export class Connection {
     return { sdp: answer.sdp, type: "answer" };
   }
 
-  /** The server says hello once it listens: what is sent before might fall on deaf ears. */
+  /** The server says `connected` once it listens: what is sent before may be lost. */
   async _opened() {
     const patience = setTimeout(() => this._settle(), OPENING_MS);
     await this._settled;
@@ -128,7 +128,7 @@ export class Connection {
   _receive(text) {
     if (this._closed) return;
     const message = JSON.parse(text);
-    if (message.type === "hello") {
+    if (message.type === "connected") {
       this._greeted = true;
       this._settle();
     }

@@ -18,9 +18,9 @@ export class Conversation {
     this._unspoken = null;
   }
 
-  /** @param {Record<string, any>} hello of a new session */
-  begin({ session, conversation, recording }) {
-    this._session = session;
+  /** @param {Record<string, any>} connected the message of a new session */
+  begin({ session_id, conversation, recording }) {
+    this._session = session_id;
     this._unspoken = conversation;
     // An import to a server that keeps nothing: this session has taken it over, and another would begin anew.
     if (conversation === null) forget();

@@ -119,7 +119,7 @@ export class Line {
 
   /** @param {Record<string, any>} message */
   _receive(message) {
-    if (message.type === "hello") this._conversation = message.conversation;
+    if (message.type === "connected") this._conversation = message.conversation;
     if (message.type !== "closed") this._events.message(message);
     else if (passes(message.code)) this._break();
     else this._end(closedProblem(message.code, message.reason, this._conversation !== null));

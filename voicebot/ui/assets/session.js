@@ -283,7 +283,7 @@ export class Session {
   /** @param {Record<string, any>} message what FastRTC itself sends besides is of no interest */
   receive(message) {
     switch (message.type) {
-      case "hello":
+      case "connected":
         this.conversation.begin(message);
         this.choices.options = message.options;
         if (this.choices.differ) this.configure();
@@ -300,7 +300,7 @@ export class Session {
         this.conversation.take(message);
         this.changed();
         break;
-      case "dropped":
+      case "tts.dropped":
         this.warn(droppedProblem(message.text));
         break;
       case "error":

@@ -160,6 +160,6 @@ async def test_a_conversation_runs_over_the_relay_alone(
                 client.send({"type": "text", "text": "hello"})
                 await client.wait_for_message(answered(1))
                 assert client.heard.recorded().level_dbfs > -40
-                (peer,) = server.connections.pcs.values()
+                (peer,) = (each.rtc for each in server.webrtc.peers)
                 assert ways(client.peer) == ways(peer) == {"relay"}
             assert service.ttls == ([] if own else [600])

@@ -228,7 +228,7 @@ async def test_a_decoder_that_dies_or_hangs_costs_only_its_sender_an_error(
         await until(lambda: len(decoders()) == limits.DECODERS)
         long = base64.b64encode(webm(55, frame_ms="2.5")).decode()
         for end in (psutil.Process.kill, psutil.Process.suspend):
-            await until(lambda: server.connections.decoder.free == limits.DECODERS)
+            await until(lambda: server.application.decoder.free == limits.DECODERS)
             before_s = {process.pid: process.cpu_times().user for process in decoders()}
             await client.send("speech_end", audio=long)
             end(await busy(before_s))

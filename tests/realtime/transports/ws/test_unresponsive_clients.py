@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import cast
 
 import pytest
@@ -14,17 +13,12 @@ from starlette.websockets import WebSocket
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.ws_bot import bot
 from tests.support.ws_client import recording, ws_client
-from voicebot import config
+from voicebot import bootstrap, config
 from voicebot.config import Settings
 from voicebot.core.state import Rules
-from voicebot.doors.admission import Admission
-from voicebot.options import Options
-from voicebot.recording.recorder import Recordings
 from voicebot.store.conversation import Conversation
-from voicebot.telemetry import Telemetry
-from voicebot.transports.recording_decoder import RecordingDecoder
 from voicebot.transports.ws import playout
-from voicebot.transports.ws.session import Session
+from voicebot.transports.ws.connection import WebSocketConnection
 
 LONG = "One two three four five six seven eight nine ten eleven twelve."
 
@@ -55,28 +49,19 @@ class DeafSocket:
 
 
 async def test_the_session_of_a_client_that_does_not_read_ends() -> None:
-    settings = config.load(media_timeout_s=1)
     engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
-    ticket = Admission(settings).enter("192.0.2.1")
-    meter, recordings = Telemetry(settings).meter, Recordings(settings)
-    deaf = Session(
-        cast(WebSocket, DeafSocket()),
-        *(
-            engines,
-            settings,
-            ticket,
-            partial(meter, "ws"),
-            Conversation(),
-            Options(engines, settings.choices),
-            recordings,
-            RecordingDecoder(5_000_000),
-        ),
+    application = bootstrap.application(config.load(media_timeout_s=1), engines)
+    services = application.services
+    deaf = WebSocketConnection(
+        *(cast(WebSocket, DeafSocket()), services, services.admission.enter("192.0.2.1"), Conversation()),
+        application.decoder,
         rate_hz=16_000,
         can_pause=False,
     )
     async with asyncio.timeout(5):
         await deaf.run()
-    recordings.close()
+    assert deaf.session.over.is_set()
+    await application.close()
     assert {task.get_name() for task in asyncio.all_tasks()} & {"session", "receiving", "transmitting"} == set()
 
 

@@ -16,7 +16,7 @@ from tests.support.engines import loud
 from tests.support.ws_bot import bot, session
 from tests.support.ws_client import recording, ws_client
 from voicebot.client.caller import calling
-from voicebot.transports.ws.protocol import MessageError, client_message
+from voicebot.session.messages import MessageError, client_message
 
 TYPES = ["speech_start", "speech_end", "client_playback_started", "client_playback_complete", "clip_played", "nonsense"]
 values = st.none() | st.booleans() | st.integers(-5, 40) | st.text(max_size=12) | st.lists(st.integers(), max_size=2)
@@ -89,7 +89,7 @@ async def test_thousands_of_wrong_messages_are_each_refused_and_disturb_no_other
                 assert len(client.all("error")) == sum(map(must_be_refused, wrong))
                 assert not neighbour.idle.is_set(), "it was being spoken to all the while"
             async with asyncio.timeout(5):
-                while server.connections.admission.sessions > 1 or len(asyncio.all_tasks()) > tasks:  # noqa: ASYNC110
+                while server.services.admission.sessions > 1 or len(asyncio.all_tasks()) > tasks:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             client.came.clear()
             assert things() - objects < len(wrong) / 5

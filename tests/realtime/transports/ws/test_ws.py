@@ -302,7 +302,7 @@ async def test_a_connection_is_refused_with_the_reason_when_the_only_tts_engine_
     voices = TextToSpeechChain([BrokenVoice()], FallbackRules(rest_s=60))
     engines = replace(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), tts=voices)
     async with serving(engines, config.load()) as server:
-        await server.connections.preflight.check()
+        await server.services.preflight.check()
         async with ws_client(server) as client:
             assert "the key is not accepted" in (await client.next("error"))["message"]
             await client.next("closed")
@@ -354,4 +354,4 @@ async def test_texts_typed_too_fast_are_refused_with_an_error() -> None:
         for number in range(limits.TEXTS_AT_ONCE + 1):
             await client.send("text", text=f"hello {number}")
         assert (await client.next("error"))["message"] == TOO_MANY_TEXTS
-        assert server.connections.sockets
+        assert server.sessions("ws")

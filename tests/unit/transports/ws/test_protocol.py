@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voicebot.transports.ws.protocol import MessageError, client_message
+from voicebot.session.messages import MessageError, client_message
 
 
 def test_a_wrong_message_raises_an_error_that_names_its_fault() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from voicebot.core import timings
+from voicebot.core import view as panel
 from voicebot.core.events import EngineServed, Stage
 from voicebot.core.history import Message, Role
 from voicebot.core.machine import step
@@ -12,7 +14,6 @@ from voicebot.core.reply_state import Reply
 from voicebot.core.state import Ruling, State, Turn, Utterance
 from voicebot.core.verdict import Context, Decision, Verdict
 from voicebot.core.verdict_case import Case
-from voicebot.ui import panel
 
 ASKED = Message(Role.USER, "tell me a story")
 TOLD = Message(Role.ASSISTANT, "Once upon a", interrupted=True)
@@ -199,7 +200,7 @@ def test_a_disputed_verdict_comes_with_a_case_that_expects_the_opposite() -> Non
 
 
 def bars(turn: Turn) -> dict[str, tuple[int, int]]:
-    return {step["name"]: (step["from_ms"], step["to_ms"]) for step in panel.turn_view(turn)}
+    return {step["name"]: (step["from_ms"], step["to_ms"]) for step in timings.turn_view(turn)}
 
 
 def test_each_step_begins_when_the_steps_before_it_are_done() -> None:
@@ -255,16 +256,16 @@ def test_an_answered_turn_is_compared_with_the_latency_budget() -> None:
 
 def test_a_turn_under_way_shows_only_the_steps_done_so_far() -> None:
     turn = Turn(speech_ended_s=1.0, turn_ended_s=1.5, transcript_s=1.7)
-    assert [step["name"] for step in panel.turn_view(turn)] == ["end of turn", "final text"]
+    assert [step["name"] for step in timings.turn_view(turn)] == ["end of turn", "final text"]
 
 
 def test_a_session_without_a_turn_has_no_steps() -> None:
-    assert panel.turn_view(None) == []
+    assert timings.turn_view(None) == []
 
 
 def test_the_medians_cover_all_answered_turns() -> None:
     turns = [replace(ANSWERED, frame_s=frame_s) for frame_s in (10.96, 11.0, 12.0)]
-    assert panel.medians(turns) == {
+    assert timings.medians(turns) == {
         "response gap": 1000,
         "end of turn": 500,
         "final text": 800,
@@ -276,14 +277,14 @@ def test_the_medians_cover_all_answered_turns() -> None:
 
 
 def test_the_medians_cover_preemptive_and_other_turns_together() -> None:
-    assert panel.medians([ANSWERED, EAGER, EAGER])["response gap"] == 510
-    assert panel.medians([ANSWERED, EAGER, EAGER])["first token"] == 150
+    assert timings.medians([ANSWERED, EAGER, EAGER])["response gap"] == 510
+    assert timings.medians([ANSWERED, EAGER, EAGER])["first token"] == 150
 
 
 def test_typed_turns_are_left_out_of_the_medians() -> None:
     typed = replace(ANSWERED, turn_ended_s=10.0, transcript_s=10.0)
-    assert panel.medians([ANSWERED, typed]) == panel.medians([ANSWERED])
+    assert timings.medians([ANSWERED, typed]) == timings.medians([ANSWERED])
 
 
 def test_a_session_without_turns_has_no_medians() -> None:
-    assert panel.medians([]) == {}
+    assert timings.medians([]) == {}

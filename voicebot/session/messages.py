@@ -1,17 +1,20 @@
-"""The messages of `/ws`, both ways: what a client sends has a `type`, what it is sent has an `event`."""
+"""The messages between a session and its client, whatever the transport.
+
+What a client sends has a `type`. What it is sent has an `event`, which is called `type` on a data channel.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from voicebot.core.choices import InterruptedHistory, Sensitivity
 from voicebot.doors.ending import Cause
 from voicebot.doors.refusal import Reason
-from voicebot.transports.configuration import Configuration
 
 REFUSALS = (Reason.REQUEST, Reason.RATE, Reason.FULL, Reason.ADDRESS, Reason.DAY, Reason.ENGINES)
-"""Why a session may be refused here."""
+"""Why a session may be refused."""
 
 
 class _Message(BaseModel):
@@ -88,13 +91,39 @@ class Clear(_Message):
     type: Literal["clear"]
 
 
-class Configure(Configuration):
-    """The user chooses something, from the next turn on. `GET /webrtc/config` says under `options` what there is.
+class Configure(_Message):
+    """The user chooses something, from the next turn on. `connected` says under `options` what there is.
 
-    Fields that are not known are refused here.
+    What is left out stays as it is; an empty engine or voice is the server's to choose. Fields that are not known are
+    refused here.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     type: Literal["configure"]
+    persona: str = Field(default="", max_length=100, description="Who the bot is")
+    language: str = Field(default="", max_length=10, description="Two letters")
+    voice: str = Field(default="", max_length=100, description="One of the voices of the engine that speaks")
+    sensitivity: Sensitivity = Field(default=Sensitivity.BALANCED, description="How easily it is interrupted")
+    interrupted_history: InterruptedHistory = Field(
+        default=InterruptedHistory.HEARD, description="What it remembers of a reply that was cut short"
+    )
+    stt: str = Field(default="", max_length=100, description="The engine that is to hear first")
+    llm: str = Field(default="", max_length=100, description="The one that is to think first")
+    tts: str = Field(default="", max_length=100, description="The one that is to speak first")
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What the client has chosen, by the field."""
+        return {name: getattr(self, name) for name in self.model_fields_set - {"type"}}
+
+
+class Dispute(_Message):
+    """The user says that the verdict of this number was wrong, or takes that back."""
+
+    type: Literal["dispute"]
+    ruling: int
+    disputed: bool
 
 
 class Bye(_Message):
@@ -103,22 +132,15 @@ class Bye(_Message):
     type: Literal["bye"]
 
 
-ClientMessage = (
-    SpeechStart
-    | SpeechEnd
-    | ClientPlaybackStarted
-    | ClientPlaybackComplete
-    | ClipPlayed
-    | Interrupt
-    | Text
-    | Clear
-    | Configure
-    | Bye
-)
+Request = Interrupt | Text | Clear | Configure | Dispute | Bye
+"""What a client of any transport may send."""
+
+ClientMessage = SpeechStart | SpeechEnd | ClientPlaybackStarted | ClientPlaybackComplete | ClipPlayed | Request
+"""What a client of `/ws` may send."""
 
 
 class Connected(_Message):
-    """The session has begun."""
+    """The session has begun, and listens."""
 
     event: Literal["connected"] = "connected"
     message: str = Field(
@@ -129,6 +151,9 @@ class Connected(_Message):
         default=None, description="Its name, for `?conversation=`: keep it secret; null: it is not kept"
     )
     recording: str = Field(description="`GET /recordings/NAME.zip` gives the session to take along: keep it secret")
+    engines: dict[str, str] = Field(description="The first engine of each stage: `stt`, `llm`, `tts` and `vad`")
+    options: dict[str, Any] = Field(description="What may be chosen with `configure`, for people")
+    ends_in_s: int = Field(description="How long the session may last, in seconds")
 
 
 class StopPlayback(_Message):
@@ -264,6 +289,7 @@ ServerMessage = (
 )
 
 _from_client: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
+_request: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="type")])
 _from_server: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="event")])
 
 
@@ -276,12 +302,24 @@ class MessageError(ValueError):
 
 
 def client_message(raw: str) -> ClientMessage:
-    """What a client sent, in a message of at most WS_TEXT_BYTES. Raises MessageError."""
+    """What a client of `/ws` sent, in a message of at most WS_TEXT_BYTES. Raises MessageError."""
     try:
         return _from_client.validate_json(raw)
     except ValidationError as error:
-        where = error.errors(include_url=False, include_input=False)[0]["loc"]
-        raise MessageError(_problem(error), str(where[0]) if where else None) from None
+        raise _message_error(error) from None
+
+
+def request(raw: str | bytes) -> Request:
+    """What a client sent, whatever the transport. Raises MessageError."""
+    try:
+        return _request.validate_json(raw)
+    except ValidationError as error:
+        raise _message_error(error) from None
+
+
+def _message_error(error: ValidationError) -> MessageError:
+    where = error.errors(include_url=False, include_input=False)[0]["loc"]
+    return MessageError(_problem(error), str(where[0]) if where else None)
 
 
 def server_message(raw: str | bytes) -> ServerMessage:

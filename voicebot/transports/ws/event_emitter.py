@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from voicebot.core.facts import (
     ErrorRaised,
     Fact,
-    ReplyCancelled,
-    ReplyCommitted,
-    ReplyFinished,
+    ReplyTextAdded,
     ReplyTextCompleted,
     TranscriptChanged,
     TranscriptCompleted,
     VerdictReached,
 )
+from voicebot.core.observer import Observer, SessionStep
 from voicebot.core.state import State
-from voicebot.observer import Observer, SessionStep
-from voicebot.transports.ws.protocol import (
+from voicebot.session.messages import (
     AsrFinal,
     AsrPartial,
     Error,
@@ -30,26 +27,12 @@ from voicebot.transports.ws.protocol import (
 )
 
 
-class Narrator(Observer):
+class EventEmitter(Observer):
     """Follows one session and sends what has happened in it."""
 
     def __init__(self, send: Callable[[ServerMessage], None]) -> None:
         self._send = send
-        self._live: int | None = None
-        """The reply whose text may be told: none that is cancelled, or kept back as the user may still go on."""
-        self._streaming = 0
-        self._pieces: list[str] = []
-        """What came of that reply's text and was not told yet."""
         self._shown: StateChanged | None = None
-
-    def stream(self, reply: int, text: str) -> None:
-        """A piece of a reply's text. What comes at once is told at once."""
-        if reply != self._streaming:
-            self._streaming = reply
-            self._pieces.clear()
-        if not self._pieces and reply == self._live:
-            asyncio.get_running_loop().call_soon(self._tell_pieces)
-        self._pieces.append(text)
 
     def stepped(self, step: SessionStep) -> None:
         for fact in step.facts:
@@ -63,14 +46,10 @@ class Narrator(Observer):
                 self._send(AsrPartial(utterance=utterance, text=text))
             case TranscriptCompleted(utterance, text):
                 self._send(AsrFinal(utterance=utterance, text=text))
-            case ReplyCommitted(reply):
-                self._live = reply
-                self._tell_pieces()
+            case ReplyTextAdded(reply, text):
+                self._send(LlmDelta(reply=reply, text=text))
             case ReplyTextCompleted(reply, text):
-                self._tell_pieces()
                 self._send(LlmFinal(reply=reply, text=text))
-            case ReplyCancelled() | ReplyFinished():
-                self._live = None
             case VerdictReached(ruling):
                 verdict = ruling.verdict
                 self._send(
@@ -98,8 +77,3 @@ class Narrator(Observer):
         if shown != self._shown:
             self._shown = shown
             self._send(shown)
-
-    def _tell_pieces(self) -> None:
-        if self._streaming == self._live and self._pieces:
-            self._send(LlmDelta(reply=self._streaming, text="".join(self._pieces)))
-            self._pieces.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 
 from voicebot.core.audio import FRAME_S, SPEECH_RATE_HZ, Audio, Samples
@@ -22,8 +22,8 @@ from voicebot.core.events import (
 from voicebot.core.verdict import Speech
 from voicebot.engines.base import EngineError, Pause, Served, SpeechToText, Transcriber, VoiceActivityDetector
 from voicebot.limits import MAX_WAITING_UTTERANCES, UPLOADS_AHEAD, UTTERANCES_AT_ONCE
-from voicebot.listener import Edges, Listener
-from voicebot.reply import INTERNAL_ERROR
+from voicebot.session.listener import Edges, Listener
+from voicebot.session.reply import INTERNAL_ERROR
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ class Ears:
         self._sound_came = asyncio.Event()
         self._transcriber: Transcriber | None = None
         self._transcribing = AsyncExitStack()
+        self._recogniser_changing = asyncio.Lock()
+        """Held while one recogniser takes over from another: utterances wait for the new one."""
         self._bytes_before = 0
         """What recognisers were given that this session had before."""
         self._sounds: dict[int, _Sound] = {}
@@ -137,13 +139,17 @@ class Ears:
         now = 0 if self._transcriber is None else self._transcriber.bytes_sent
         return self._bytes_before + now
 
-    async def transcribe_with(self, stt: SpeechToText) -> None:
-        """From now on."""
-        if self._transcriptions:  # they end: their words are known, or nobody waits for them
-            await asyncio.wait(self._transcriptions.values(), timeout=LAST_WORDS_S)
-        self._bytes_before, self._transcriber = self.bytes_transcribed, None
-        await self._transcribing.aclose()
-        self._transcriber = await self._transcribing.enter_async_context(stt.session())
+    def transcribe_with(self, stt: SpeechToText, group: asyncio.TaskGroup) -> None:
+        """Have this recogniser transcribe the utterances from now on. A task of `group` changes to it."""
+        group.create_task(self._change_recogniser(stt, list(self._transcriptions.values())), name="change recogniser")
+
+    async def _change_recogniser(self, stt: SpeechToText, unfinished: Sequence[asyncio.Task[None]]) -> None:
+        async with self._recogniser_changing:
+            if unfinished:  # they end: their words are known, or nobody waits for them
+                await asyncio.wait(unfinished, timeout=LAST_WORDS_S)
+            self._bytes_before, self._transcriber = self.bytes_transcribed, None
+            await self._transcribing.aclose()
+            self._transcriber = await self._transcribing.enter_async_context(stt.session())
 
     async def wait_for_room(self) -> None:
         """Until so few utterances wait for their words that the next may be uploaded."""
@@ -184,8 +190,10 @@ class Ears:
         text, confidence, backchannel = "", None, ""
         error: str | None = "The speech recogniser ended without a final text."
         try:
-            assert self._transcriber is not None
-            async with aclosing(self._transcriber.transcribe(sound.pieces())) as transcripts:
+            async with self._recogniser_changing:
+                transcriber = self._transcriber
+            assert transcriber is not None
+            async with aclosing(transcriber.transcribe(sound.pieces())) as transcripts:
                 async for transcript in transcripts:
                     if isinstance(transcript, Served):
                         self._post(EngineServed(Stage.STT, transcript.engine, transcript.reasons))

@@ -9,14 +9,15 @@ import pytest
 
 from voicebot.core.history import Message, Role
 from voicebot.core.state import State
-from voicebot.transports.messages import encoded, telemetry
-from voicebot.ui import panel
+from voicebot.core.view import view
+from voicebot.session.messages import Telemetry
+from voicebot.transports.data_channel import encoded, message_of
 
 SMALLEST = 16_384
 
 
 def state(*texts: str) -> dict[str, Any]:
-    return panel.view(State(history=tuple(Message(Role.USER, text) for text in texts)))
+    return view(State(history=tuple(Message(Role.USER, text) for text in texts)))
 
 
 def fitted(message: dict[str, Any], max_bytes: int = SMALLEST) -> dict[str, Any]:
@@ -60,4 +61,4 @@ def test_half_a_surrogate_pair_is_replaced_and_a_whole_pair_stays() -> None:
 
 
 def test_a_message_that_cannot_be_shortened_is_not_sent() -> None:
-    assert encoded(telemetry(1), 10) is None
+    assert encoded(message_of(Telemetry(stt_bytes=1)), 10) is None

@@ -16,17 +16,19 @@ from voicebot.core.events import (
     ReplyInput,
     ReplyRefused,
     SentenceReady,
+    SentenceSkipped,
     SentenceSynthesized,
     Stage,
     StartReply,
     TextEnded,
+    TextReceived,
     TokenReceived,
 )
 from voicebot.core.sayings import apology, no_answers_left
 from voicebot.core.sentences import Batch, SentenceBatcher
 from voicebot.engines.base import Agent, EngineError, Resumed, Served, TextToSpeech, WordStarts
-from voicebot.player import Player
-from voicebot.sentence_queue import SentenceQueue, Waiting
+from voicebot.session.player import Player
+from voicebot.session.sentence_queue import SentenceQueue, Waiting
 from voicebot.tools.fillers import Filler
 
 logger = logging.getLogger(__name__)
@@ -69,9 +71,8 @@ class TurnBudget(Protocol):
 class ReplyMaker:
     """What a reply is made with. `queue_max` sentences wait for the synthesiser at most; then the agent waits.
 
-    With `drop_oldest` it does not: the sentence that has waited longest is left unspoken, and `dropped` is told.
-    `streamed` gets the reply's number and each piece of its text, as the model streams it, once no other engine can
-    answer any more. Without `turns` any number of answers may be given.
+    With `drop_oldest` it does not: the sentence that has waited longest is left unspoken. Without `turns` any number
+    of answers may be given.
     """
 
     agent: Agent
@@ -82,8 +83,6 @@ class ReplyMaker:
     sentence_max_chars: int
     language: str
     drop_oldest: bool = False
-    dropped: Callable[[str], None] | None = None
-    streamed: Callable[[int, str], None] | None = None
     turns: TurnBudget | None = None
 
     async def run(self, start: StartReply, wanted: asyncio.Event) -> str | None:
@@ -272,8 +271,8 @@ class AnswerText:
         for batch in batches:
             self._announce(batch, is_filler=is_filler)
             dropped = await self._sentences.put(batch)
-            if dropped is not None and self._maker.dropped is not None:
-                self._maker.dropped(dropped.text)
+            if dropped is not None:
+                self._maker.post(SentenceSkipped(self._reply, dropped.text))
 
     def _announce(self, batch: Batch, *, is_filler: bool = False) -> None:
         """The sentence goes to the synthesiser."""
@@ -284,8 +283,8 @@ class AnswerText:
         self._count += 1
 
     def _tell(self, text: str) -> None:
-        if self._maker.streamed is not None and text:
-            self._maker.streamed(self._reply, text)
+        if text:
+            self._maker.post(TextReceived(self._reply, text))
 
 
 def _same_place(word: int, words: int, text: str) -> int:

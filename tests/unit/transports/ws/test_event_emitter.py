@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from tests.support.steps import taken
@@ -19,14 +17,14 @@ from voicebot.core.events import (
     SpeechPaused,
     SpeechStarted,
     TextEnded,
+    TextReceived,
     TextTyped,
     TimedOut,
     Timer,
 )
 from voicebot.core.state import Rules, State
 from voicebot.core.verdict import Speech
-from voicebot.transports.ws.narrator import Narrator
-from voicebot.transports.ws.protocol import (
+from voicebot.session.messages import (
     AsrFinal,
     AsrPartial,
     LlmDelta,
@@ -35,55 +33,53 @@ from voicebot.transports.ws.protocol import (
     StateChanged,
     VerdictGiven,
 )
+from voicebot.transports.ws.event_emitter import EventEmitter
 
 SPEECH = Speech(duration_s=1.0)
 
 
 class Session:
-    """The machine, and a narrator that is told of each of its steps."""
+    """The machine, and an emitter that is told of each of its steps."""
 
     def __init__(self) -> None:
         self.state = State(rules=Rules(debounce_s=0.0))
         self.told: list[ServerMessage] = []
-        self.narrator = Narrator(self.told.append)
+        self.emitter = EventEmitter(self.told.append)
 
     def happens(self, *inputs: Input) -> None:
         for input in inputs:
             step = taken(self.state, input, 1.0)
             self.state = step.state
-            self.narrator.stepped(step)
+            self.emitter.stepped(step)
 
     @property
     def texts(self) -> list[str]:
         return [each.text for each in self.told if isinstance(each, LlmDelta | LlmFinal)]
 
 
-async def test_the_text_of_a_preemptive_reply_is_sent_only_once_the_reply_is_wanted() -> None:
+def test_the_text_of_a_preemptive_reply_is_sent_only_once_the_reply_is_wanted() -> None:
     session = Session()
     session.happens(SpeechStarted(1), SpeechPaused(1, 1, 0.2, SPEECH), PartialTranscript(1, "good day", 1))
-    session.narrator.stream(1, "For ")
-    session.narrator.stream(1, "nothing.")
-    await asyncio.sleep(0)
+    session.happens(TextReceived(1, "For "))
+    session.happens(TextReceived(1, "nothing."))
     session.happens(SpeechContinued(1), SpeechPaused(1, 2, 0.2, SPEECH), PartialTranscript(1, "good day to you", 2))
     session.happens(ReplyEnded(1))
     assert session.state.last_reply == 2, "the first one did not answer all words"
-    session.narrator.stream(2, "Good ")
-    await asyncio.sleep(0)
+    session.happens(TextReceived(2, "Good "))
     assert session.texts == []
     session.happens(SpeechEnded(1, 0.6, SPEECH))
     assert session.texts == ["Good "]
-    session.narrator.stream(2, "d")
-    session.narrator.stream(2, "ay.")
-    await asyncio.sleep(0)
-    assert session.texts == ["Good ", "day."]
+    session.happens(TextReceived(2, "d"))
+    session.happens(TextReceived(2, "ay."))
+    assert session.texts == ["Good ", "d", "ay."]
     session.happens(SentenceReady(2, 0, "Good day."), TextEnded(2))
-    assert session.texts == ["Good ", "day.", "Good day."]
+    assert session.texts == ["Good ", "d", "ay.", "Good day."]
 
 
-async def test_the_whole_text_of_a_preemptive_reply_is_sent_when_the_turn_has_ended() -> None:
+def test_the_whole_text_of_a_preemptive_reply_is_sent_when_the_turn_has_ended() -> None:
     session = Session()
     session.happens(SpeechStarted(1), SpeechPaused(1, 1, 0.2, SPEECH), PartialTranscript(1, "good day", 1))
-    session.narrator.stream(1, "Hello.")
+    session.happens(TextReceived(1, "Hello."))
     session.happens(SentenceReady(1, 0, "Hello."), TextEnded(1))
     assert session.texts == []
     session.happens(SpeechEnded(1, 0.6, SPEECH))
@@ -91,15 +87,14 @@ async def test_the_whole_text_of_a_preemptive_reply_is_sent_when_the_turn_has_en
 
 
 @pytest.mark.parametrize("and_over", [False, True])
-async def test_a_reply_that_was_cut_sends_no_further_text(and_over: bool) -> None:
+def test_a_reply_that_was_cut_sends_no_further_text(and_over: bool) -> None:
     session = Session()
     session.happens(TextTyped("hello"))
-    session.narrator.stream(1, "Good ")
+    session.happens(TextReceived(1, "Good "))
     session.happens(InterruptPressed(), *[ReplyEnded(1)] * and_over)
-    session.narrator.stream(1, "day.")
-    await asyncio.sleep(0)
+    session.happens(TextReceived(1, "day."))
     session.happens(TextEnded(1))
-    assert session.texts == []
+    assert session.texts == ["Good "]
 
 
 def test_words_are_sent_as_they_change_and_once_they_are_final() -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from voicebot.config import Settings
 from voicebot.core.audio import FRAME_SAMPLES, Samples
@@ -17,7 +16,6 @@ from voicebot.core.events import (
     ApplyChoices,
     CancelReply,
     Command,
-    EndSession,
     EndTranscription,
     Input,
     PausePlayback,
@@ -34,13 +32,12 @@ from voicebot.core.events import (
 )
 from voicebot.core.history import History
 from voicebot.core.machine import step
+from voicebot.core.observer import Observer, SessionStep
 from voicebot.core.state import State
-from voicebot.ears import Ears
 from voicebot.engines.base import Engines
-from voicebot.faults import Faults
-from voicebot.observer import Observer, SessionStep
-from voicebot.player import Player
-from voicebot.reply import ReplyMaker, TurnBudget
+from voicebot.session.ears import Ears
+from voicebot.session.player import Player
+from voicebot.session.reply import ReplyMaker, TurnBudget
 
 logger = logging.getLogger(__name__)
 
@@ -48,15 +45,17 @@ CANCEL_PATIENCE_S = 2.0
 """How long a cancelled reply may take to stop before the conversation goes on without it."""
 
 
+class RemotePlayer(Protocol):
+    """A client that plays the bot's sound by itself."""
+
+    async def cut(self) -> None:
+        """The paused reply is cancelled. Returns when the client is silent and the player knows what was heard."""
+        ...
+
+
 class Orchestrator:
-    """Runs one session. The `observer` is told of every step; `end` is asked to end the session. Each answer is counted
-    in `turns`, which may have none left.
-
-    The conversation goes on from `history`. `dropped` is told each sentence that is left unspoken because too many wait
-    (TTS_OVERFLOW), `streamed` each piece of a reply's text as it comes. `cut` is awaited before a cancelled reply is
-    final: a client that plays by itself has fallen silent then, and the player knows what was heard.
-
-    A fault of `dropped` or `streamed` is logged and changes nothing else; the `observer` must not raise.
+    """Runs one session. The `observer` is told of every step, and must not raise. Each answer is counted in `turns`,
+    which may have none left. The conversation goes on from `history`.
 
     `post` may be called, and the `ears` may be given sound, from the event loop at any time; what comes before `run`
     waits for it.
@@ -67,19 +66,15 @@ class Orchestrator:
         engines: Engines,
         settings: Settings,
         observer: Observer,
-        end: Callable[[EndSession], None],
         *,
         turns: TurnBudget | None = None,
         history: History = (),
-        dropped: Callable[[str], None] | None = None,
-        streamed: Callable[[int, str], None] | None = None,
-        cut: Callable[[], Awaitable[None]] | None = None,
+        remote_player: RemotePlayer | None = None,
     ) -> None:
         self.state = State(settings.rules, settings.choices, history=history, merge_next=not history)
         self._choices = settings.choices
         self.player = Player(self.post, settings.tts_prefetch, rewind_words=settings.resume_rewind == "word")
-        self._faults = Faults()
-        self._observer, self._end, self._cut = observer, end, cut
+        self._observer, self._remote_player = observer, remote_player
         self._engines = engines
         self.ears = Ears(self.post, settings.endpoint_rules)
         self._replies = ReplyMaker(
@@ -89,8 +84,6 @@ class Orchestrator:
             post=self.post,
             queue_max=settings.tts_queue_max,
             drop_oldest=settings.tts_overflow == "drop-oldest",
-            dropped=self._faults.guarded("telling of a dropped sentence", dropped),
-            streamed=self._faults.guarded("telling of a reply's text", streamed),
             sentence_max_chars=settings.tts_sentence_max_chars,
             language=settings.language,
             turns=turns,
@@ -123,13 +116,13 @@ class Orchestrator:
                 self.ears.demand(self._choices.sensitivity)
                 group.create_task(self.ears.listen(self._engines.make_vad), name="listen")
                 self.post(SessionStarted())
-                await self.ears.transcribe_with(self._engines.stt)
+                self.ears.transcribe_with(self._engines.stt, group)
                 while True:
                     input, at_s = await self._mailbox.get()
                     before = self.state
                     self.state, commands, facts = step(before, input, at_s)
                     for command in commands:
-                        await self._carry_out(command, group)
+                        self._carry_out(command, group)
                     self._observer.stepped(SessionStep(input, at_s, self.state, facts, self.state is not before))
         finally:
             for timer in self._timers.values():
@@ -137,7 +130,8 @@ class Orchestrator:
             self.player.close()
             self._observer.ended()
 
-    async def _carry_out(self, command: Command, group: asyncio.TaskGroup) -> None:
+    def _carry_out(self, command: Command, group: asyncio.TaskGroup) -> None:
+        """What takes time becomes a task, which posts an input when it has ended: the next input never waits for it."""
         match command:
             case StartReply(reply):
                 self.player.begin(reply)
@@ -152,7 +146,10 @@ class Orchestrator:
                 self._wanted.set()
                 self.player.resume(reply)
             case CancelReply(reply):
-                await self._cancel_reply(reply)
+                self.player.pause(reply)
+                if self._reply is not None:
+                    self._reply.cancel()
+                group.create_task(self._end_cancelled(reply), name=f"cancel {reply}")
             case StartTimer(timer, token, delay_s):
                 self._stop_timer(timer)
                 loop = asyncio.get_running_loop()
@@ -166,9 +163,7 @@ class Orchestrator:
             case EndTranscription(utterance):
                 self.ears.give_up(utterance)
             case ApplyChoices(choices):
-                await self._apply(choices)
-            case EndSession():
-                self._end(command)
+                self._apply(choices, group)
             case _:
                 assert_never(command)
 
@@ -178,14 +173,14 @@ class Orchestrator:
 
     # Choices ------------------------------------------------------------------------------------------------------
 
-    async def _apply(self, choices: Choices) -> None:
+    def _apply(self, choices: Choices, group: asyncio.TaskGroup) -> None:
         """Nothing is being said, made or played: at most a recogniser has not ended whose words nobody waits for."""
         before, self._choices = self._choices, choices
         engines = self._engines.adapted(choices)
         self._replies = replace(self._replies, agent=engines.agent, tts=engines.tts, language=choices.language)
         self.ears.demand(choices.sensitivity)
         if (choices.stt, choices.language) != (before.stt, before.language):
-            await self.ears.transcribe_with(engines.stt)
+            self.ears.transcribe_with(engines.stt, group)
 
     # Replies ------------------------------------------------------------------------------------------------------
 
@@ -193,13 +188,10 @@ class Orchestrator:
         error = await self._replies.run(start, wanted)
         self.post(ReplyEnded(start.reply, error))
 
-    async def _cancel_reply(self, reply: int) -> None:
-        """Silence first, then the work behind it. Cancelling asks; only awaiting proves."""
-        if self._reply is not None:
-            self._reply.cancel()
-        if self._cut is not None:
-            self.player.pause(reply)
-            await self._cut()
+    async def _end_cancelled(self, reply: int) -> None:
+        """The reply is silent and was asked to stop; this returns when it has stopped."""
+        if self._remote_player is not None:
+            await self._remote_player.cut()
         self.player.discard(reply)
         if self._reply is not None:
             _, stuck = await asyncio.wait({self._reply}, timeout=CANCEL_PATIENCE_S)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.clip import Clip, Stretch
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.core.events import (
     PlaybackFinished,
@@ -21,6 +20,7 @@ from voicebot.core.events import (
     WordsTakenBack,
 )
 from voicebot.core.history import words_heard
+from voicebot.session.clip import Clip, Stretch
 
 FADE_S = 0.008
 """Length of the fade at a pause, a resume and a discard: long enough not to click, too short to be noticed."""

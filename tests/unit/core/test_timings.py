@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from voicebot.ui import budget, panel
+from voicebot.core import timings
 
 
 def steps(**spans: tuple[int, int]) -> list[dict[str, Any]]:
@@ -16,7 +16,7 @@ def steps(**spans: tuple[int, int]) -> list[dict[str, Any]]:
 
 
 def judged(**spans: tuple[int, int]) -> dict[str, Any]:
-    result = budget.judged(steps(**spans))
+    result = timings.judged(steps(**spans))
     assert result is not None
     return result
 
@@ -101,9 +101,9 @@ def test_a_turn_whose_steps_take_no_time_has_a_gap_of_zero() -> None:
 
 
 def test_a_turn_is_not_judged_before_its_answer_is_heard() -> None:
-    assert budget.judged([]) is None
-    assert budget.judged(steps(end_of_turn=(0, 500), final_text=(0, 400))) is None
+    assert timings.judged([]) is None
+    assert timings.judged(steps(end_of_turn=(0, 500), final_text=(0, 400))) is None
 
 
 def test_every_step_but_the_end_of_turn_and_the_first_frame_belongs_to_an_engine() -> None:
-    assert [step.name for step in panel.STEPS if step.name not in budget.STAGES] == ["end of turn", budget.OWN]
+    assert [step.name for step in timings.STEPS if step.name not in timings.STAGES] == ["end of turn", timings.OWN]

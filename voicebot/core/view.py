@@ -1,56 +1,21 @@
-"""What the page shows of a session: a pure function from the machine's state to plain JSON values."""
+"""What is shown of a session: pure functions from the machine's state to plain JSON values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 from voicebot.core.events import EngineServed
 from voicebot.core.history import Role, merged
-from voicebot.core.state import Ruling, State, Turn
+from voicebot.core.state import Ruling, State
+from voicebot.core.timings import judged, medians, turn_view
 from voicebot.core.verdict import Decision
 from voicebot.core.verdict_case import Case
-from voicebot.ui.budget import judged
 
 MAX_MESSAGES = 60
 MAX_CHAT_CHARS = 12_000
 """Older messages are left out: a data channel's message may have 64 kB (RFC 8841's default), and goes out often."""
 
 MAX_RULINGS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step from the end of speech to the first frame of the answer. `came` is the field of `Turn` that tells when.
-
-    `after` are the steps it may have waited for, beside the end of speech. An eager reply is made while the bot makes
-    sure that the user is done: only its first frame waits for the end of the turn.
-    """
-
-    name: str
-    came: str
-    after: tuple[str, ...]
-    meaning: str
-
-
-BEGUN = "begun"
-"""When the reply was begun: no step of its own, but what the first token waits for."""
-
-STEPS = (
-    Step("end of turn", "turn_ended_s", (), "until the bot was sure that you would not go on"),
-    Step("final text", "transcript_s", (), "until all your words were known"),
-    Step(
-        "first token",
-        "token_s",
-        (BEGUN,),
-        "until the agent began to answer, which it may do while you might still go on",
-    ),
-    Step("first sentence", "sentence_s", ("first token",), "until there was a sentence to speak"),
-    Step("first audio", "audio_s", ("first sentence",), "until its sound began to come"),
-    Step("first frame", "frame_s", ("first audio", "end of turn"), "until it was played, once your turn was over"),
-)
 
 
 def view(state: State) -> dict[str, Any]:
@@ -152,44 +117,6 @@ def case_of(ruling: Ruling) -> Case:
     expected = Decision.REGENERATE if verdict.decision is Decision.RESUME else Decision.RESUME
     why = f"disputed: {verdict.decision.value} by the rule “{verdict.rule}”"
     return Case(ruling.context, verdict.text, final=True, expected=expected, why=why)
-
-
-def turn_view(turn: Turn | None) -> list[dict[str, Any]]:
-    """The steps of a turn that have come, in ms since the user fell silent.
-
-    Each runs from the last thing that it waited for to its own coming. What came while the user still spoke (an eager
-    reply that was right after all) counts as there from the start.
-    """
-    if turn is None:
-        return []
-    fields = {step.name: step.came for step in STEPS} | {BEGUN: "begun_s"}
-    came = {
-        name: max(0, _ms(at_s - turn.speech_ended_s))
-        for name, field in fields.items()
-        if (at_s := getattr(turn, field)) is not None
-    }
-    return [
-        {"name": step.name, "from_ms": _began_ms(step, came), "to_ms": came[step.name]}
-        for step in STEPS
-        if step.name in came
-    ]
-
-
-def _began_ms(step: Step, came: dict[str, int]) -> int:
-    """When the step could begin: all that it waits for had come."""
-    return max((came[name] for name in step.after if name in came), default=0)
-
-
-def medians(turns: Iterable[Turn]) -> dict[str, int]:
-    """Median response gap and length of each step, in ms, over the answered turns that were spoken, not typed."""
-    views = [turn_view(turn) for turn in turns if not turn.typed]
-    lengths = {
-        step.name: [shown["to_ms"] - shown["from_ms"] for view in views for shown in view if shown["name"] == step.name]
-        for step in STEPS
-    }
-    gaps = [view[-1]["to_ms"] for view in views if view]
-    result = {name: round(median(values)) for name, values in lengths.items() if values}
-    return {"response gap": round(median(gaps)), **result} if gaps else {}
 
 
 def _ms(seconds: float) -> int:

@@ -1,0 +1,62 @@
+"""The application: its services, and the transports that carry sessions over them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from voicebot import limits
+from voicebot.doors.ending import SHUTDOWN
+from voicebot.session.services import AppServices
+from voicebot.transports.recording_decoder import RecordingDecoder
+from voicebot.transports.webrtc_server import WebRtcServer
+from voicebot.transports.workers import Workers
+
+logger = logging.getLogger(__name__)
+
+LAST_WORDS_S = 8.0
+"""How long the last words of all sessions may take to be kept when the server ends."""
+
+
+@dataclass(frozen=True)
+class Application:
+    """All that the routes of the web server use. Engines are started and closed by whoever has made them."""
+
+    services: AppServices
+    webrtc: WebRtcServer
+    decoder: RecordingDecoder
+    """Of what is uploaded over `/ws`."""
+    workers: Workers = field(default_factory=Workers)
+    """For files of recordings."""
+
+    async def end_sessions(self) -> None:
+        """End all sessions, telling their clients why, and wait until they have ended, but not for ever.
+
+        None begins after that.
+        """
+        await _closed_alone("the sessions", self.services.sessions.end_all(SHUTDOWN), limits.PEER_CLOSING_S + 1)
+
+    async def close(self) -> None:
+        """Close everything, and wait until the last words are kept; each step whatever became of the others."""
+        services = self.services
+        await self.end_sessions()
+        await _closed_alone("the connections", self.webrtc.close(), 2 * limits.PEER_CLOSING_S)
+        await _closed_alone("the conversations", services.conversations.close(), LAST_WORDS_S)
+        await _closed_alone("the workers that decode recordings", self.decoder.close(), limits.PEER_CLOSING_S)
+        for what, part in (("the recordings", services.recordings), ("the threads", self.workers)):
+            try:
+                part.close()
+            except Exception:  # what can't be closed keeps nothing else from being closed
+                logger.exception("%s could not be closed", what)
+        await _closed_alone("telemetry", services.telemetry.close(), limits.PEER_CLOSING_S)
+
+
+async def _closed_alone(what: str, closing: Coroutine[Any, Any, None], patience_s: float) -> None:
+    try:
+        async with asyncio.timeout(patience_s):
+            await closing
+    except Exception:  # what can't be closed keeps nothing else from being closed
+        logger.exception("%s could not be closed", what)

@@ -1,0 +1,36 @@
+"""All observers of a session as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from voicebot.core.observer import Observer, SessionStep
+from voicebot.faults import Faults
+
+
+class Observers(Observer):
+    """Tells all of them, in their order. A fault of one is logged under its name, and keeps nothing from the others."""
+
+    def __init__(self, **observers: Observer) -> None:
+        self._observers = observers
+        self._faults = Faults()
+
+    def add(self, name: str, observer: Observer) -> None:
+        self._observers[name] = observer
+
+    def began(self) -> None:
+        self._tell(lambda each: each.began())
+
+    def stepped(self, step: SessionStep) -> None:
+        self._tell(lambda each: each.stepped(step))
+
+    def underran(self, frames: int) -> None:
+        self._tell(lambda each: each.underran(frames))
+
+    def ended(self) -> None:
+        self._tell(lambda each: each.ended())
+
+    def _tell(self, what: Callable[[Observer], None]) -> None:
+        for name, observer in self._observers.items():
+            with self._faults.contained(name):
+                what(observer)

@@ -1,0 +1,120 @@
+"""What all sessions of this process share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from voicebot.config import Settings
+from voicebot.doors.admission import Admission, RefusedError, Ticket
+from voicebot.doors.ending import Ending
+from voicebot.doors.refusal import Reason
+from voicebot.doors.turns import DailyTurns
+from voicebot.engines.base import Engines
+from voicebot.engines.preflight import Preflight
+from voicebot.options import Options
+from voicebot.recording.recorder import Recordings
+from voicebot.store.conversations import Conversations
+from voicebot.telemetry import Telemetry
+
+logger = logging.getLogger(__name__)
+
+
+class LiveSession(Protocol):
+    """A session as others see it."""
+
+    @property
+    def door(self) -> str:
+        """Its transport: `webrtc` or `ws`."""
+        ...
+
+    @property
+    def ticket(self) -> Ticket: ...
+
+    @property
+    def conversation_id(self) -> str | None: ...
+
+    @property
+    def leaving(self) -> bool: ...
+
+    @property
+    def underruns(self) -> int: ...
+
+    @property
+    def over(self) -> asyncio.Event: ...
+
+    def leave(self, ending: Ending) -> None: ...
+
+
+class Sessions:
+    """The sessions that go on, of all transports."""
+
+    def __init__(self) -> None:
+        self._sessions: set[LiveSession] = set()
+        self._closing: Ending | None = None
+
+    def __iter__(self) -> Iterator[LiveSession]:
+        return iter(tuple(self._sessions))
+
+    def count(self, door: str) -> int:
+        return sum(session.door == door for session in self._sessions)
+
+    def add(self, session: LiveSession) -> None:
+        """A session begins; it ends at once if the server is shutting down."""
+        self._sessions.add(session)
+        if self._closing is not None:
+            session.leave(self._closing)
+
+    def remove(self, session: LiveSession) -> None:
+        self._sessions.discard(session)
+
+    def place_of(self, conversation: str | None) -> Ticket | None:
+        """The place of the session that is in this conversation, and ends when another one goes on with it.
+
+        One that is ending already for a third one has given its place away.
+        """
+        if conversation is None:
+            return None
+        here = (each for each in self._sessions if each.conversation_id == conversation and not each.leaving)
+        return next((each.ticket for each in here), None)
+
+    async def end_all(self, ending: Ending) -> None:
+        """End all sessions, telling their clients why, and wait until they have ended. None begins after that.
+
+        What goes wrong with one of them keeps no other from its end.
+        """
+        self._closing = ending
+        for session in self:
+            try:
+                session.leave(ending)
+            except Exception:  # what can't be ended keeps nothing else from its end
+                logger.exception("a session could not be ended")
+        for session in self:
+            await session.over.wait()
+
+
+@dataclass(frozen=True)
+class AppServices:
+    """The application's services, made by `bootstrap.py`."""
+
+    settings: Settings
+    engines: Engines
+    preflight: Preflight
+    options: Options
+    admission: Admission
+    turns: DailyTurns
+    conversations: Conversations
+    recordings: Recordings
+    telemetry: Telemetry
+    sessions: Sessions = field(default_factory=Sessions)
+
+    async def must_be_able_to_answer(self) -> None:
+        """Raises RefusedError if the day's turns are used up, or if no engine of some stage can work."""
+        await self.turns.admit()
+        if self.preflight.problem is not None:
+            await self.preflight.check()
+        if (problem := self.preflight.problem) is not None:
+            raise RefusedError(503, Reason.ENGINES, problem)

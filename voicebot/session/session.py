@@ -1,0 +1,290 @@
+"""A session: one conversation with one user, whatever the transport."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Coroutine, Mapping
+from functools import partial
+from typing import Any, Protocol, assert_never
+
+from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.core.events import ChoicesMade, ConversationCleared, InterruptPressed, RulingDisputed, TextTyped
+from voicebot.core.facts import ConversationEnded, SentenceDropped
+from voicebot.core.observer import Observer, SessionStep
+from voicebot.core.state import State
+from voicebot.doors.admission import Ticket
+from voicebot.doors.ending import FAULT, HUNG_UP, TAKEN_OVER, Cause, Ending
+from voicebot.doors.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
+from voicebot.faults import Faults
+from voicebot.options import ChoiceError
+from voicebot.session.ears import Ears
+from voicebot.session.messages import (
+    Bye,
+    Clear,
+    Configure,
+    Connected,
+    Dispute,
+    Error,
+    Interrupt,
+    MessageError,
+    Request,
+    ServerMessage,
+    Telemetry,
+    Text,
+    TtsDropped,
+)
+from voicebot.session.observers import Observers
+from voicebot.session.orchestrator import Orchestrator
+from voicebot.session.player import FrameClock, Player
+from voicebot.session.quiet import QuietWatch
+from voicebot.session.services import AppServices
+from voicebot.store.conversation import Conversation
+
+logger = logging.getLogger(__name__)
+
+TELEMETRY_INTERVAL_S = 1.0
+
+GONE = Ending(Cause.GONE, "The connection has ended.")
+
+
+class Connection(Protocol):
+    """What a session asks of its transport. Only `cut` may wait, and `send` never raises."""
+
+    def send(self, message: ServerMessage) -> None:
+        """Send it, as soon as the client can take it."""
+        ...
+
+    def tick(self) -> None:
+        """Another 20 ms have gone by: play the next frame, and look after the client."""
+        ...
+
+    async def cut(self) -> None:
+        """The paused reply is cancelled. Returns when the client is silent and the player knows what was heard."""
+        ...
+
+
+class Session(Observer):
+    """Carries on `conversation` over a `connection`, from `run` until one side leaves.
+
+    A fault of its recorder, of its meters or of what it keeps never ends it: each is logged once.
+    """
+
+    def __init__(
+        self, door: str, services: AppServices, ticket: Ticket, conversation: Conversation, connection: Connection
+    ) -> None:
+        self.door, self.ticket, self.conversation = door, ticket, conversation
+        self.id = secrets.token_hex(8)
+        self._services, self._settings, self._connection = services, services.settings, connection
+        self._choices = services.settings.choices
+        self._messages, self._texts = MessageRate(services.settings.messages_per_s), text_rate()
+        self._recorder = services.recordings.new(conversation.history)
+        self._faults = Faults()
+        self._observers = Observers(
+            recorder=self._recorder,
+            meter=services.telemetry.meter(door, self.id),
+            session=self,
+            conversation=conversation,
+        )
+        self._orchestrator = Orchestrator(
+            services.engines,
+            services.settings,
+            self._observers,
+            turns=services.turns,
+            history=conversation.history,
+            remote_player=connection,
+        )
+        self.heard_s: float | None = None
+        """When live sound came last, by the monotonic clock; None if none has come."""
+        self._telemetry_s = time.monotonic()
+        self._quiet = QuietWatch()
+        self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self.over = asyncio.Event()
+        """Nothing of the session goes on any more."""
+        conversation.taken = partial(self.leave, TAKEN_OVER)
+
+    @property
+    def state(self) -> State:
+        return self._orchestrator.state
+
+    @property
+    def player(self) -> Player:
+        return self._orchestrator.player
+
+    @property
+    def ears(self) -> Ears:
+        return self._orchestrator.ears
+
+    @property
+    def underruns(self) -> int:
+        return self._orchestrator.player.underruns
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation that it is in; None if that is not kept."""
+        return self.conversation.id
+
+    @property
+    def leaving(self) -> bool:
+        return self._ending.done()
+
+    def leave(self, ending: Ending) -> None:
+        """End the session. A newer one that has taken the conversation over has its place at once."""
+        if not self._ending.done():
+            self._ending.set_result(ending)
+            if ending.cause is Cause.ELSEWHERE:
+                self.ticket.leave()
+
+    def watch(self, name: str, observer: Observer) -> None:
+        """Tell this observer, too. To be called before `run`."""
+        self._observers.add(name, observer)
+
+    async def run(self, work: Mapping[str, Coroutine[Any, Any, None]] | None = None) -> Ending:
+        """Carry on until one side leaves, or until one of the transport's own tasks, `work` by their names, ends.
+
+        Returns why the session has ended. None of the tasks is left then, and its place is free.
+        """
+        named = {"session": self._orchestrator.run(), "playout": self._keep_time(), **(work or {})}
+        tasks = [asyncio.create_task(each, name=name) for name, each in named.items()]
+        for task in tasks:
+            task.add_done_callback(self._task_ended)
+        self._services.sessions.add(self)
+        try:
+            self._greet()
+            return await self._ending
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with self._faults.contained("ending a recording"):
+                self._recorder.end()
+            with self._faults.contained("ending a conversation"):
+                self.conversation.end()
+            self._services.sessions.remove(self)
+            self.ticket.leave()
+            self.over.set()
+
+    def _greet(self) -> None:
+        with self._faults.contained("beginning a recording"):
+            self._recorder.begin()
+        self._connection.send(
+            Connected(
+                session_id=self.id,
+                conversation=self.conversation.id,
+                recording=self._recorder.name,
+                engines=self._services.engines.names,
+                options=self._services.options.view(),
+                ends_in_s=round(self.ticket.left_s),
+            )
+        )
+        if self.conversation.notice is not None:
+            self._connection.send(Error(message=self.conversation.notice))
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        if (failure := task.exception()) is None:
+            self.leave(GONE)
+        else:
+            logger.error("%s failed", task.get_name(), exc_info=failure)
+            self.leave(FAULT)
+
+    def stepped(self, step: SessionStep) -> None:
+        for fact in step.facts:
+            match fact:
+                case SentenceDropped(text=text):
+                    self._connection.send(TtsDropped(text=text))
+                case ConversationEnded():
+                    self.leave(Ending.by_the_bot(fact))
+                case _:
+                    pass
+
+    # Sound --------------------------------------------------------------------------------------------------------
+
+    def sound_comes(self) -> None:
+        """Live sound comes, and will be heard soon: the microphone is not quiet."""
+        self.heard_s = time.monotonic()
+
+    def hear(self, audio: Audio) -> None:
+        """Live sound from the user's microphone."""
+        self.heard_s = time.monotonic()
+        self.record(audio)
+        with self._faults.contained("hearing"):
+            self.ears.hear(audio)
+
+    def record(self, audio: Audio) -> None:
+        """Sound has come from the user."""
+        with self._faults.contained("recording"):
+            self._recorder.heard(audio)
+
+    def next_frame(self, most: int = FRAME_SAMPLES) -> Samples:
+        """The next 20 ms for the client: 48 kHz, int16 of shape (960,), with `most` samples of sound."""
+        frame = Audio.silence(FRAME_S, WIRE_RATE_HZ).samples
+        with self._faults.contained("playout"):
+            frame = self._orchestrator.next_frame(most)
+        return frame
+
+    def sent(self, frame: Samples, ahead: int = 0) -> None:
+        """A frame goes out to the client, `ahead` samples from now."""
+        with self._faults.contained("recording the bot"):
+            self._recorder.played(frame, ahead)
+
+    async def _keep_time(self) -> None:
+        """The playout clock, which also looks after what is to be done now and then."""
+        clock = FrameClock()
+        while True:
+            await clock.tick()
+            with self._faults.contained("housekeeping"):
+                self._keep_house()
+            self._connection.tick()
+
+    def _keep_house(self) -> None:
+        now_s = time.monotonic()
+        silent = self.heard_s is not None and self._quiet.is_quiet(now_s, self.heard_s)
+        if silent and self.ears.hears_speech:
+            self.ears.hear(Audio.silence(FRAME_S, WIRE_RATE_HZ))
+        if now_s - self._telemetry_s >= TELEMETRY_INTERVAL_S:
+            self._telemetry_s = now_s
+            self._connection.send(Telemetry(stt_bytes=self.ears.bytes_transcribed))
+        if (over := self.ticket.over()) is not None:
+            self.leave(over)
+
+    # Messages -----------------------------------------------------------------------------------------------------
+
+    def count_message(self) -> None:
+        """A message has come. Raises MessageError if it is one too many. The session ends if there are far too many."""
+        try:
+            refusal = self._messages.refusal()
+        except FloodError as flood:
+            self.leave(Ending(Cause.FLOOD, str(flood)))
+            raise MessageError(str(flood)) from None
+        if refusal is not None:
+            raise MessageError(refusal)
+
+    def take(self, request: Request) -> None:
+        """Do what the client asks for. Raises MessageError."""
+        match request:
+            case Text(text=text):
+                if len(text) > self._settings.max_text_chars:
+                    raise MessageError(f"text: {len(text)} characters; {self._settings.max_text_chars} are allowed")
+                if not self._texts.take():
+                    raise MessageError(TOO_MANY_TEXTS)
+                self._orchestrator.post(TextTyped(text))
+            case Interrupt():
+                self._orchestrator.post(InterruptPressed())
+            case Clear():
+                self._orchestrator.post(ConversationCleared())
+            case Dispute(ruling=number, disputed=disputed):
+                self._orchestrator.post(RulingDisputed(number, disputed))
+            case Configure():
+                try:
+                    self._choices = self._services.options.chosen(request.changes, self._choices)
+                except ChoiceError as error:
+                    raise MessageError(str(error)) from None
+                self._orchestrator.post(ChoicesMade(self._choices))
+            case Bye():
+                self.leave(HUNG_UP)
+            case _:
+                assert_never(request)
