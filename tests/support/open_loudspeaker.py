@@ -20,6 +20,7 @@ import numpy.typing as npt
 from aiortc.jitterbuffer import JitterFrame
 from av import AudioFrame
 
+from tests.support.read_mailbox import ReadMailbox
 from tests.support.room import Room, synthetic_response
 from tests.support.shared import recording, recordings
 from tests.support.speech import spoken
@@ -61,7 +62,7 @@ from voicebot.engines.stt.moonshine.recognition import Recognized
 from voicebot.engines.stt.moonshine.utterance import Request, Utterance
 from voicebot.engines.tts.hibari import Hibari
 from voicebot.engines.vad.silero import Silero
-from voicebot.session.listener import Edges, Listener
+from voicebot.session.listener import Edges, Listener, UtteranceSound
 from voicebot.session.player import Player
 from voicebot.transports.opus import VoiceDecoder, VoiceEncoder
 
@@ -176,9 +177,9 @@ class Conversation:
         self._unsaid: Samples = np.zeros(0, np.int16)
         self._timers: dict[Timer, tuple[int, float]] = {}
         self._mailbox: deque[Input] = deque([SessionStarted()])
-        self._player = Player(self._mailbox.append)
+        self._player = Player(ReadMailbox(self._mailbox.append))
         self._hearing: dict[int, _Hearing] = {}
-        self._listener = Listener(Silero(), EndpointRules(), edge=self._edge, sound=self._sound)
+        self._listener = Listener(Silero(), EndpointRules())
         self._listener.demand(self.state.rules.sensitivity.demands)
 
     # The user -----------------------------------------------------------------------------------------------------
@@ -227,7 +228,11 @@ class Conversation:
         noisy[: len(said)] += said
         self._room.play(self._to_user.pass_on(frame))
         microphone = self._room.hear(np.clip(noisy, -32768, 32767).astype(np.int16))
-        self._listener.hear(Audio(self._to_bot.pass_on(microphone), WIRE_RATE_HZ))
+        for event in self._listener.hear(Audio(self._to_bot.pass_on(microphone), WIRE_RATE_HZ)):
+            if isinstance(event, UtteranceSound):
+                self._sound(event.utterance, event.sound)
+            else:
+                self._edge(event)
 
     # The bot's ear ------------------------------------------------------------------------------------------------
 

@@ -16,9 +16,8 @@ from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, SPEECH_RATE_HZ, WIRE_RAT
 from voicebot.core.endpoint import EndpointRules
 from voicebot.core.events import SpeechCleared, SpeechEnded, SpeechStarted, SpeechSuspected
 from voicebot.echo import EchoDetector
-from voicebot.engines.base import Pause
 from voicebot.engines.vad.silero import Silero
-from voicebot.session.listener import Edges, Listener
+from voicebot.session.listener import Listener, UtteranceSound
 
 WINDOW = 512
 WIRE_FRAMES = 4
@@ -92,23 +91,21 @@ def said_over(user: Samples, at_s: float, response: npt.NDArray[np.float32], lev
     talks = True
     utterances: dict[int, list[Samples]] = {}
 
-    def edge(edge: Edges) -> None:
-        nonlocal talks
-        if isinstance(edge, SpeechSuspected | SpeechStarted):
-            talks = False
-        elif isinstance(edge, SpeechCleared | SpeechEnded):
-            talks = True
-
-    def sound(utterance: int, piece: Audio | Pause) -> None:
-        if isinstance(piece, Audio):
-            utterances.setdefault(utterance, []).append(piece.samples)
-
-    listener = Listener(Silero(), EndpointRules(), edge=edge, sound=sound)
+    listener = Listener(Silero(), EndpointRules())
     loudspeaker, story = Loudspeaker(response, level_db), iter(bot())
     for voice in _at(user, at_s):
         frame = next(story, SILENCE) if talks else SILENCE
         listener.played(frame)
-        listener.hear(Audio(loudspeaker.pass_on(frame, voice), WIRE_RATE_HZ))
+        for event in listener.hear(Audio(loudspeaker.pass_on(frame, voice), WIRE_RATE_HZ)):
+            match event:
+                case SpeechSuspected() | SpeechStarted():
+                    talks = False
+                case SpeechCleared() | SpeechEnded():
+                    talks = True
+                case UtteranceSound(utterance, Audio(samples)):
+                    utterances.setdefault(utterance, []).append(samples)
+                case _:
+                    pass
     if not utterances:
         return ""
     return understood(Audio(np.concatenate(utterances[max(utterances)]), SPEECH_RATE_HZ))

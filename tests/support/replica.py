@@ -53,5 +53,5 @@ def state(*turns: str, telling: str = "", words: int = 0) -> State:
 
 async def goes_on(conversation: Conversation, now: State) -> None:
     """The session is in that state, and has written it if it could."""
-    conversation.observe(now)
+    conversation.keep(now, at_once=True)
     await conversation.flush()

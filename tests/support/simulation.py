@@ -15,6 +15,7 @@ from functools import partial
 
 import numpy as np
 
+from tests.support.read_mailbox import ReadMailbox
 from voicebot.core.audio import FRAME_S, WIRE_RATE_HZ, Audio, Samples
 from voicebot.core.events import (
     AudioReceived,
@@ -111,7 +112,7 @@ class Simulation:
         self.seed = seed
         self.now_s = 0.0
         self.state = State(rules=IMPATIENT if seed % 2 else Rules())
-        self.player = Player(self._played, prefetch=3)
+        self.player = Player(ReadMailbox(self._played), prefetch=3)
         self.made: dict[int, Made] = {}
         self.live: int | None = None
         self.paused_s: float | None = None

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import cast
 
 from tests.support.engines import loud
+from tests.support.read_mailbox import ReadMailbox
 from tests.support.signal import Signal
 from voicebot.core.audio import Audio
 from voicebot.core.endpoint import EndpointRules
@@ -65,7 +66,7 @@ class Talker:
         self.changed = Signal()
         self.recogniser = recogniser
         self._group = group
-        self.ears = Ears(self._post, EndpointRules())
+        self.ears = Ears(ReadMailbox(self._post), EndpointRules())
 
     @classmethod
     async def with_ears(cls, recogniser: Recogniser, group: asyncio.TaskGroup) -> Talker:

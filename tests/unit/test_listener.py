@@ -21,7 +21,7 @@ from voicebot.core.events import (
 )
 from voicebot.echo import EchoDetector
 from voicebot.engines.base import Pause
-from voicebot.session.listener import PRE_ROLL_S, Edges, Listener
+from voicebot.session.listener import PRE_ROLL_S, Edges, Listener, UtteranceSound
 
 
 class Ear:
@@ -31,21 +31,24 @@ class Ear:
         self.sound: dict[int, list[Audio]] = {}
         self.pauses: list[float] = []
         """Where in the sound of its utterance each pause was marked."""
-        self.listener = Listener(vad or LoudnessVad(), EndpointRules(), edge=self._heard, sound=self._sound)
+        self.listener = Listener(vad or LoudnessVad(), EndpointRules())
 
-    def _heard(self, edge: Edges) -> None:
-        (self.suspicions if isinstance(edge, SpeechSuspected | SpeechCleared) else self.edges).append(edge)
-
-    def _sound(self, utterance: int, sound: Audio | Pause) -> None:
-        if isinstance(sound, Pause):
-            self.pauses.append(self.utterance(utterance).duration_s)
-        else:
-            self.sound.setdefault(utterance, []).append(sound)
+    def _heard(self, event: Edges | UtteranceSound) -> None:
+        match event:
+            case UtteranceSound(utterance, Pause()):
+                self.pauses.append(self.utterance(utterance).duration_s)
+            case UtteranceSound(utterance, Audio() as sound):
+                self.sound.setdefault(utterance, []).append(sound)
+            case SpeechSuspected() | SpeechCleared():
+                self.suspicions.append(event)
+            case _:
+                self.edges.append(event)
 
     def hear(self, audio: Audio, piece_s: float = 0.02) -> None:
         size = round(piece_s * audio.rate_hz)
         for start in range(0, len(audio.samples), size):
-            self.listener.hear(Audio(audio.samples[start : start + size], audio.rate_hz))
+            for event in self.listener.hear(Audio(audio.samples[start : start + size], audio.rate_hz)):
+                self._heard(event)
 
     def utterance(self, number: int) -> Audio:
         return Audio.joined(self.sound[number], 16_000)

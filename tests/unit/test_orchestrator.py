@@ -53,7 +53,7 @@ async def test_two_sentences_are_synthesised_ahead_of_the_one_to_be_played() -> 
         thinks=[["First one here. ", "Second one here. ", "Third one here. ", "Fourth. ", "Fifth."]]
     ) as session:
         session.playing.clear()
-        session.bot.post(TextTyped("hello"))
+        session.bot.mailbox.post(TextTyped("hello"))
         await session.until(lambda state: state.reply and state.reply.text_ended)
         await session.until(lambda state: state.reply and state.reply.synthesized == 3)
         assert len(session.tts.said) == 3, "the one that would play, and two ahead"
@@ -67,7 +67,7 @@ async def test_an_interruption_keeps_only_the_words_heard_in_the_history_and_is_
     async with running(
         hears=[["what is two plus two"]], thinks=[[story, " And then"], ["Four."]], tts=ToneTts(letter_s=0.1)
     ) as session:
-        session.bot.post(TextTyped("tell me a story"))
+        session.bot.mailbox.post(TextTyped("tell me a story"))
         await session.until(lambda state: state.reply and state.reply.words >= 3)
         session.say()
         await session.until(lambda state: state.phase is Phase.PAUSED)
@@ -88,7 +88,7 @@ async def test_the_reply_resumes_at_the_next_sample_after_a_backchannel_without_
     sentence = "A sentence that takes some time to say."
     async with running(hears=[["uh-huh"]], thinks=[[sentence]]) as session:
         player = session.bot.player
-        session.bot.post(TextTyped("go"))
+        session.bot.mailbox.post(TextTyped("go"))
         await session.until(lambda state: state.phase is Phase.SPEAKING)
         session.bot.ears.hear(loud(0.4))
         await session.until(lambda state: state.phase is Phase.PAUSED)
@@ -127,9 +127,9 @@ async def test_text_typed_before_the_reply_sounds_joins_the_question_once_the_fi
     never = asyncio.Event()
     agent = CountingAgent(scripts=[["Let me ", never], ["Sure."]])
     async with running(engines=(ScriptedStt(), agent, ToneTts())) as session:
-        session.bot.post(TextTyped("first"))
+        session.bot.mailbox.post(TextTyped("first"))
         await session.until(lambda state: state.reply and state.reply.first_token)
-        session.bot.post(TextTyped("second"))
+        session.bot.mailbox.post(TextTyped("second"))
         await session.until(idle)
         assert session.history == ["first second", "Sure."]
         assert agent.closed == 2
@@ -139,7 +139,7 @@ async def test_text_typed_before_the_reply_sounds_joins_the_question_once_the_fi
 async def test_words_spoken_while_the_bot_thinks_join_the_question() -> None:
     thinking = asyncio.Event()
     async with running(hears=[["and also this"]], thinks=[[thinking], ["Both."]]) as session:
-        session.bot.post(TextTyped("this"))
+        session.bot.mailbox.post(TextTyped("this"))
         await session.until(lambda state: state.phase is Phase.THINKING)
         session.say()
         await session.until(idle)
@@ -181,7 +181,7 @@ async def test_a_preemptive_reply_is_cancelled_when_the_user_speaks_on() -> None
 
 async def test_the_reply_resumes_at_the_pause_after_a_backchannel_before_the_utterance_ends() -> None:
     async with running(hears=[[AtPause("uh-huh"), "unused"]], thinks=[["A sentence that takes some time."]]) as session:
-        session.bot.post(TextTyped("go"))
+        session.bot.mailbox.post(TextTyped("go"))
         await session.until(lambda state: state.phase is Phase.SPEAKING)
         session.playing.clear()
         for audio in (loud(0.4), Audio.silence(0.15, 48_000)):
@@ -219,7 +219,7 @@ async def test_each_of_five_interruptions_in_a_row_starts_a_new_reply() -> None:
         thinks=[[story]] * 5 + [["The end."]],
         tts=ToneTts(letter_s=0.2),  # on a busy machine too it is still speaking when it is interrupted
     ) as session:
-        session.bot.post(TextTyped("go"))
+        session.bot.mailbox.post(TextTyped("go"))
         for number in range(5):
             await session.until(partial(talks, number + 1))
             session.say()
@@ -240,7 +240,7 @@ async def test_resume_rewind_moves_playback_back_before_the_reply_resumes() -> N
         resume_rewind="word",
     ) as session:
         player = session.bot.player
-        session.bot.post(TextTyped("go"))
+        session.bot.mailbox.post(TextTyped("go"))
         await session.until(lambda state: state.reply and state.reply.words == 2)
         for _ in range(6):  # The pause falls 120 ms into the second word, which is further than NEAR.
             player.next_frame()
@@ -266,7 +266,7 @@ async def test_resume_rewind_moves_playback_back_before_the_reply_resumes() -> N
 async def test_a_filler_is_spoken_before_the_answer_arrives() -> None:
     answer = asyncio.Event()
     async with running(thinks=[[Filler("One moment, please."), answer, " It is ten."]]) as session:
-        session.bot.post(TextTyped("what time is it"))
+        session.bot.mailbox.post(TextTyped("what time is it"))
         await session.until(lambda state: state.live and state.live.heard == "One moment, please.")
         answer.set()
         await session.until(idle)
@@ -279,7 +279,7 @@ async def test_a_filler_is_spoken_before_the_answer_arrives() -> None:
 
 async def test_the_apology_is_in_the_language_of_the_conversation() -> None:
     async with running(thinks=[[EngineError("groq", "it broke")]], language="de") as session:
-        session.bot.post(TextTyped("hallo"))
+        session.bot.mailbox.post(TextTyped("hallo"))
         await session.until(idle)
         assert session.history == ["hallo", apology("de")]
         assert apology("de") != apology("en")
@@ -322,11 +322,11 @@ async def test_the_bot_asks_again_when_the_recogniser_fails_without_a_transcript
 
 async def test_the_bot_speaks_an_apology_when_the_agent_fails() -> None:
     async with running(thinks=[["Well, ", EngineError("groq", "it broke")], ["Better."]]) as session:
-        session.bot.post(TextTyped("hello"))
+        session.bot.mailbox.post(TextTyped("hello"))
         state = await session.until(idle)
         assert session.history == ["hello", f"Well, {apology('en')}"]
         assert state.error == "groq: it broke"
-        session.bot.post(TextTyped("again"))
+        session.bot.mailbox.post(TextTyped("again"))
         await session.until(lambda state: len(state.history) == 4)
         assert session.bot.state.error is None
 
@@ -334,7 +334,7 @@ async def test_the_bot_speaks_an_apology_when_the_agent_fails() -> None:
 async def test_the_reply_goes_on_with_the_next_sentence_when_the_voice_breaks_off() -> None:
     tts = ToneTts(letter_s=1 / LETTERS_PER_S, failing=frozenset({"Second sentence breaks."}))
     async with running(thinks=[["First is fine. ", "Second sentence breaks. ", "Third."]], tts=tts) as session:
-        session.bot.post(TextTyped("hello"))
+        session.bot.mailbox.post(TextTyped("hello"))
         state = await session.until(idle)
         assert state.error == "scripted: the voice broke"
         assert session.history[-1] == "First is fine. Second sentence Third.", "half of the second one was heard"
@@ -344,7 +344,7 @@ async def test_the_reply_goes_on_with_the_next_sentence_when_the_voice_breaks_of
 async def test_the_reply_ends_after_the_last_sentence_heard_when_the_voice_gives_no_sound() -> None:
     tts = ToneTts(silent=frozenset({"Second sentence fails."}))
     async with running(thinks=[["First is fine. ", "Second sentence fails. ", "Third."]], tts=tts) as session:
-        session.bot.post(TextTyped("hello"))
+        session.bot.mailbox.post(TextTyped("hello"))
         state = await session.until(idle)
         assert state.error == "scripted: there is no voice"
         assert session.history[-1] == "First is fine."
@@ -353,10 +353,10 @@ async def test_the_reply_ends_after_the_last_sentence_heard_when_the_voice_gives
 
 async def test_a_bug_in_a_reply_does_not_end_the_session(caplog: pytest.LogCaptureFixture) -> None:
     async with running(thinks=[[ZeroDivisionError("oops")], ["Fine."]]) as session:
-        session.bot.post(TextTyped("hello"))
+        session.bot.mailbox.post(TextTyped("hello"))
         await session.until(lambda state: state.error)
         assert "oops" not in str(session.bot.state.error), "the log tells more than the user needs"
-        session.bot.post(TextTyped("again"))
+        session.bot.mailbox.post(TextTyped("again"))
         await session.until(lambda state: state.is_idle and state.last_reply == 2)
         assert session.history[-1] == "Fine."
     assert any(record.exc_info for record in caplog.records if record.levelno == logging.ERROR)
@@ -383,7 +383,7 @@ async def test_a_bug_in_a_recogniser_does_not_end_the_session(
         session.say()
         await session.until(lambda state: state.error)
         assert "oops" not in str(session.bot.state.error)
-        session.bot.post(TextTyped("hello"))
+        session.bot.mailbox.post(TextTyped("hello"))
         await session.until(idle)
         assert session.history[-1] == "Fine."
     assert any(record.exc_info for record in caplog.records if record.levelno == logging.ERROR)
@@ -398,14 +398,14 @@ async def test_a_recogniser_that_never_answers_does_not_block_the_session(monkey
     monkeypatch.setattr("tests.unit.test_orchestrator.ScriptedStt", Mute)
     async with running(thinks=[["A sentence."], ["Yes."]]) as session:
         session.playing.clear()
-        session.bot.post(TextTyped("go"))
+        session.bot.mailbox.post(TextTyped("go"))
         await session.until(lambda state: state.phase is Phase.THINKING)
         session.say()
         await session.until(lambda state: state.phase is Phase.HELD)
         session.playing.set()
         await session.until(idle)
         await session.until(lambda state: not state.utterances)
-        session.bot.post(TextTyped("still there?"))
+        session.bot.mailbox.post(TextTyped("still there?"))
         await session.until(lambda state: len(state.history) == 4)
 
 
@@ -428,11 +428,11 @@ async def test_a_request_that_ignores_its_cancellation_does_not_block_the_next_r
 
     monkeypatch.setattr("voicebot.session.orchestrator.CANCEL_PATIENCE_S", 0.1)
     async with running(engines=(ScriptedStt(), Stubborn(), ToneTts())) as session:
-        session.bot.post(TextTyped("one"))
+        session.bot.mailbox.post(TextTyped("one"))
         await session.until(lambda state: state.phase is Phase.THINKING)
-        session.bot.post(InterruptPressed())
+        session.bot.mailbox.post(InterruptPressed())
         await session.until(lambda state: state.is_idle)
-        session.bot.post(TextTyped("two"))
+        session.bot.mailbox.post(TextTyped("two"))
         await session.until(lambda state: state.history and state.history[-1].text == "Done.")
         assert session.bot.state.history[-1] == Message(Role.ASSISTANT, "Done.")
         released.set()
@@ -499,10 +499,10 @@ async def test_observers_that_raise_errors_do_not_stop_the_conversation(caplog: 
 
     async with asyncio.timeout(PATIENCE_S):
         tasks = [asyncio.create_task(bot.run()), asyncio.create_task(play())]
-        bot.post(TextTyped("first"))
+        bot.mailbox.post(TextTyped("first"))
         while len(bot.state.history) < 2 or not bot.state.is_idle:  # noqa: ASYNC110 (whoever would tell of it fails)
             await asyncio.sleep(0.01)
-        bot.post(TextTyped("second"))
+        bot.mailbox.post(TextTyped("second"))
         await answered.wait()
     for task in tasks:
         task.cancel()

@@ -94,9 +94,9 @@ async def talking(hears: list[Any], thinks: list[Any]) -> AsyncIterator[tuple[Se
 async def test_new_choices_apply_to_the_next_turn_and_not_to_the_reply_under_way() -> None:
     async with talking([["und jetzt"]], [["One sentence here. ", "And another one."], ["Ja."]]) as (session, log):
         session.playing.clear()
-        session.bot.post(TextTyped("hello"))
+        session.bot.mailbox.post(TextTyped("hello"))
         await session.until(lambda state: state.reply and state.reply.sentences)
-        session.bot.post(ChoicesMade(CHOSEN))
+        session.bot.mailbox.post(ChoicesMade(CHOSEN))
         await session.until(lambda state: state.chosen == CHOSEN)
         session.playing.set()
         await session.until(idle)
@@ -116,15 +116,15 @@ async def test_the_recogniser_is_replaced_between_utterances_only_when_the_langu
     async with talking([["one"], ["two"], ["three"]], [["A."], ["B."], ["C."]]) as (session, log):
         session.say()
         await session.until(lambda state: state.last_reply == 1 and state.is_idle)
-        session.bot.post(ChoicesMade(Choices(voice="low")))
+        session.bot.mailbox.post(ChoicesMade(Choices(voice="low")))
         await session.until(lambda state: state.choices.voice)
         assert log.listening == [None]
 
-        session.bot.post(ChoicesMade(Choices(language="de")))
+        session.bot.mailbox.post(ChoicesMade(Choices(language="de")))
         session.say()
         await session.until(lambda state: state.last_reply == 2 and state.is_idle)
         assert log.listening == [Manner("de")], "the one before was let go"
-        session.bot.post(ChoicesMade(Choices()))
+        session.bot.mailbox.post(ChoicesMade(Choices()))
         session.say()
         await session.until(lambda state: state.last_reply == 3 and state.is_idle)
         assert log.heard == [None, Manner("de"), Manner("en")]
@@ -133,11 +133,11 @@ async def test_the_recogniser_is_replaced_between_utterances_only_when_the_langu
 
 async def test_choices_made_while_the_user_speaks_do_not_change_the_utterance_under_way() -> None:
     async with talking([["what time is it"]], [["Ten."]]) as (session, log):
-        session.bot.post(ChoicesMade(CHOSEN))
+        session.bot.mailbox.post(ChoicesMade(CHOSEN))
         await session.until(lambda state: state.choices == CHOSEN)
         session.say(0.2)
         await session.until(lambda state: state.phase is Phase.LISTENING or state.last_reply)
-        session.bot.post(ChoicesMade(Choices()))
+        session.bot.mailbox.post(ChoicesMade(Choices()))
         await session.until(lambda state: state.last_reply == 1 and state.is_idle)
         assert log.heard == [Manner("de")]
         await session.until(lambda state: state.choices == Choices())

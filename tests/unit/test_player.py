@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.read_mailbox import ReadMailbox
 from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.core.events import PlaybackFinished, PlaybackStarted, ReplyInput, SentencePlayed, WordsHeard
 from voicebot.session.player import FADE_S, Player
@@ -26,7 +27,7 @@ class Listener:
 
     def __init__(self, prefetch: int = 3, *, rewind_words: bool = False) -> None:
         self.posted: list[ReplyInput] = []
-        self.player = Player(self.posted.append, prefetch, rewind_words=rewind_words)
+        self.player = Player(ReadMailbox(self.posted.append), prefetch, rewind_words=rewind_words)
         self.source = np.zeros(0, np.int16)
         self.faded_frames = 0
 
@@ -209,7 +210,7 @@ def test_late_sound_counts_as_underruns_and_is_still_played_whole() -> None:
 
 
 def test_sound_at_another_sample_rate_raises_an_error() -> None:
-    player = Player(lambda _: None)
+    player = Player(ReadMailbox())
     with pytest.raises(ValueError, match="48000"):
         player.write(1, Audio(np.zeros(10, np.int16), 16_000))
 

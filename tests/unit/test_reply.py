@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.engines import ScriptedAgent, ToneTts
+from tests.support.read_mailbox import ReadMailbox
 from tests.support.signal import Signal
 from voicebot.core.events import (
     EngineServed,
@@ -62,12 +63,13 @@ class Reply:
 
     async def run(self, agent: Any, tts: TextToSpeech | None = None) -> None:
         """Makes the reply and plays it, by a clock that does not wait."""
-        player = Player(self.post)
+        mailbox = ReadMailbox(self.post)
+        player = Player(mailbox)
         maker = ReplyMaker(
             agent=agent,
             tts=ToneTts() if tts is None else tts,
             player=player,
-            post=self.post,
+            mailbox=mailbox,
             queue_max=8,
             sentence_max_chars=240,
             language="en",

@@ -13,7 +13,6 @@ from voicebot.core.endpoint import EndpointRules
 from voicebot.core.events import (
     EngineServed,
     FinalTranscript,
-    Input,
     PartialTranscript,
     SpeechEnded,
     SpeechStarted,
@@ -22,7 +21,8 @@ from voicebot.core.events import (
 from voicebot.core.verdict import Speech
 from voicebot.engines.base import EngineError, Pause, Served, SpeechToText, Transcriber, VoiceActivityDetector
 from voicebot.limits import MAX_WAITING_UTTERANCES, UPLOADS_AHEAD, UTTERANCES_AT_ONCE
-from voicebot.session.listener import Edges, Listener
+from voicebot.session.listener import Edges, Listener, UtteranceSound
+from voicebot.session.mailbox import Mailbox
 from voicebot.session.reply import INTERNAL_ERROR
 
 logger = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ class Ears:
     Its detector of speech is made at the first sound, which waits for it, as many a session sends none.
     """
 
-    def __init__(self, post: Callable[[Input], None], rules: EndpointRules) -> None:
-        self._post, self._rules = post, rules
+    def __init__(self, mailbox: Mailbox, rules: EndpointRules) -> None:
+        self._mailbox, self._rules = mailbox, rules
         self._listener: Listener | None = None
         self._sensitivity = Sensitivity.BALANCED
         self._unheard: list[Audio] = []
@@ -62,10 +62,10 @@ class Ears:
         """A detector takes some 100 ms to make: in a thread, as the other sessions' sound must not wait for it."""
         await self._sound_came.wait()
         vad = await asyncio.to_thread(make_vad)
-        self._listener = Listener(vad, self._rules, edge=self._speech_changed, sound=self._speech_sound)
+        self._listener = Listener(vad, self._rules)
         self.demand(self._sensitivity)
         for audio in self._unheard:
-            self._listener.hear(audio)
+            self._listen(self._listener, audio)
         self._unheard.clear()
 
     async def aclose(self) -> None:
@@ -81,7 +81,14 @@ class Ears:
             self._unheard.append(audio)
             self._sound_came.set()
         else:
-            self._listener.hear(audio)
+            self._listen(self._listener, audio)
+
+    def _listen(self, listener: Listener, audio: Audio) -> None:
+        for event in listener.hear(audio):
+            if isinstance(event, UtteranceSound):
+                self._speech_sound(event.utterance, event.sound)
+            else:
+                self._speech_changed(event)
 
     def played(self, frame: Samples) -> None:
         """What the user's microphone may hear of us."""
@@ -118,14 +125,14 @@ class Ears:
         duration_s = 0.0 if audio is None else audio.duration_s
         self._speech_changed(SpeechEnded(utterance, speech=Speech(duration_s=duration_s)))
         if audio is None:
-            self._post(FinalTranscript(utterance, ""))
+            self._mailbox.post(FinalTranscript(utterance, ""))
 
     def _speech_changed(self, edge: Edges) -> None:
         if isinstance(edge, SpeechStarted):
             self._sounds[edge.utterance] = _Sound()
         elif isinstance(edge, SpeechEnded) and edge.utterance in self._sounds:
             self._sounds[edge.utterance].end()
-        self._post(edge)
+        self._mailbox.post(edge)
 
     def _speech_sound(self, utterance: int, sound: Audio | Pause) -> None:
         if utterance in self._sounds:
@@ -161,7 +168,7 @@ class Ears:
         """As a task of `group`. No more than a few are transcribed at once; the others wait in their order."""
         if len(self._transcriptions) >= MAX_WAITING_UTTERANCES:
             del self._sounds[utterance]
-            self._post(FinalTranscript(utterance, "", "Too many utterances wait to be recognised."))
+            self._mailbox.post(FinalTranscript(utterance, "", "Too many utterances wait to be recognised."))
             return
         transcription = self._transcribe(utterance, self._sounds[utterance])
         task = group.create_task(transcription, name=f"transcribe {utterance}")
@@ -183,7 +190,7 @@ class Ears:
             final = await self._transcribed_by_recogniser(utterance, sound)
         if final.error is not None:
             await sound.ended.wait()
-        self._post(final)
+        self._mailbox.post(final)
 
     async def _transcribed_by_recogniser(self, utterance: int, sound: _Sound) -> FinalTranscript:
         """The final transcript; partial ones are posted."""
@@ -196,7 +203,7 @@ class Ears:
             async with aclosing(transcriber.transcribe(sound.pieces())) as transcripts:
                 async for transcript in transcripts:
                     if isinstance(transcript, Served):
-                        self._post(EngineServed(Stage.STT, transcript.engine, transcript.reasons))
+                        self._mailbox.post(EngineServed(Stage.STT, transcript.engine, transcript.reasons))
                         continue
                     text, confidence = transcript.text, transcript.confidence
                     backchannel = transcript.backchannel
@@ -204,7 +211,7 @@ class Ears:
                         error = None
                         break
                     speech = None if self._listener is None else self._listener.speech(utterance)
-                    self._post(
+                    self._mailbox.post(
                         PartialTranscript(
                             utterance, text, transcript.pause, confidence, transcript.turn_over, speech, backchannel
                         )

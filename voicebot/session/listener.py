@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +72,14 @@ Edges = SpeechSuspected | SpeechCleared | SpeechStarted | SpeechPaused | SpeechC
 
 
 @dataclass(frozen=True, slots=True)
+class UtteranceSound:
+    """The next sound of an utterance, at 16 kHz, or a mark where it pauses."""
+
+    utterance: int
+    sound: Audio | Pause
+
+
+@dataclass(frozen=True, slots=True)
 class _Before:
     """A window before an utterance: was it the bot's voice, or speech that was held back?"""
 
@@ -83,24 +91,18 @@ class _Before:
 class Listener:
     """Follows one stream of microphone sound.
 
-    The bot's own voice in it begins no utterance, and is taken off one's sound: `played` is told what that is. `edge`
-    gets what becomes of each utterance, and `sound` its 16 kHz pieces, with a mark where it pauses: the first piece,
-    which comes after its `SpeechStarted`, is the pre-roll with the windows that gave the speech away. Of a user who
-    speaks on and on, each utterance begins with the sample after the last one of the one before.
+    `hear` returns what becomes of utterances, and their sound. The bot's own voice begins no utterance, and is taken
+    off one's sound: `played` is told what that is. The first piece of an utterance, which comes after its
+    `SpeechStarted`, is the pre-roll with the windows that gave the speech away. Of a user who speaks on and on, each
+    utterance begins with the sample after the last one of the one before.
     """
 
-    def __init__(
-        self,
-        vad: VoiceActivityDetector,
-        rules: EndpointRules,
-        *,
-        edge: Callable[[Edges], None],
-        sound: Callable[[int, Audio | Pause], None],
-    ) -> None:
+    def __init__(self, vad: VoiceActivityDetector, rules: EndpointRules) -> None:
         self._vad = vad
         self._rules = self._over_the_bot = rules
         self._endpointer = Endpointer(rules)
-        self._edge, self._sound = edge, sound
+        self._events: list[Edges | UtteranceSound] = []
+        """What `hear` is about to return."""
         self._resamplers: dict[int, Resampler] = {}
         self._left_over: Samples = np.zeros(0, np.int16)
         self._pre_roll = _windows_before(rules)
@@ -155,8 +157,8 @@ class Listener:
         else:
             self._silent_s += FRAME_S
 
-    def hear(self, audio: Audio) -> None:
-        """More sound, of any length and rate."""
+    def hear(self, audio: Audio) -> list[Edges | UtteranceSound]:
+        """More sound, of any length and rate. Returns what it brings about, in its order."""
         if audio.rate_hz not in self._resamplers:
             self._resamplers = {audio.rate_hz: Resampler(audio.rate_hz, SPEECH_RATE_HZ)}
         speech = self._resamplers[audio.rate_hz].push(audio).samples
@@ -166,6 +168,8 @@ class Listener:
         for start in range(0, whole, size):
             self._hear_window(samples[start : start + size])
         self._left_over = samples[whole:]
+        events, self._events = self._events, []
+        return events
 
     def _hear_window(self, window: Samples) -> None:
         is_echo = self._echo.heard(window) >= ECHO_SCORE
@@ -230,7 +234,7 @@ class Listener:
         self._pause = 0
         self._powers.clear()
         self._known = None
-        self._edge(SpeechStarted(self._utterance))
+        self._events.append(SpeechStarted(self._utterance))
 
     def _windows_of_speech(self) -> list[_Before]:
         """The pre-roll; and speech before it that was held back, which may have been the user's."""
@@ -256,25 +260,25 @@ class Listener:
         if silent:
             sound = sound.copy()
             sound[: silent * self._vad.window_samples] = 0
-        self._sound(self._utterance, Audio(sound, SPEECH_RATE_HZ))
+        self._events.append(UtteranceSound(self._utterance, Audio(sound, SPEECH_RATE_HZ)))
 
     def _tell(self, edge: Edge | None) -> None:
         silence_s = self._endpointer.silence_s
         match edge:
             case Edge.SUSPECTED:
                 self._echo.hold()
-                self._edge(SpeechSuspected())
+                self._events.append(SpeechSuspected())
             case Edge.CLEARED:
                 self._echo.let_go()
-                self._edge(SpeechCleared())
+                self._events.append(SpeechCleared())
             case Edge.PAUSED:
                 self._pause += 1
-                self._sound(self._utterance, Pause(self._pause))
-                self._edge(SpeechPaused(self._utterance, self._pause, silence_s, self._speech()))
+                self._events.append(UtteranceSound(self._utterance, Pause(self._pause)))
+                self._events.append(SpeechPaused(self._utterance, self._pause, silence_s, self._speech()))
             case Edge.CONTINUED:
-                self._edge(SpeechContinued(self._utterance))
+                self._events.append(SpeechContinued(self._utterance))
             case Edge.ENDED:
-                self._edge(SpeechEnded(self._utterance, silence_s, self._speech()))
+                self._events.append(SpeechEnded(self._utterance, silence_s, self._speech()))
                 if self._endpointer.goes_on:
                     known = self._powers[-POWERS_KEPT:]
                     self._begin_utterance()  # at once, as nobody may answer in between

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol, assert_never
@@ -17,7 +16,6 @@ from voicebot.core.events import (
     CancelReply,
     Command,
     EndTranscription,
-    Input,
     PausePlayback,
     ReplyEnded,
     ResumePlayback,
@@ -36,6 +34,7 @@ from voicebot.core.observer import Observer, SessionStep
 from voicebot.core.state import State
 from voicebot.engines.base import Engines
 from voicebot.session.ears import Ears
+from voicebot.session.mailbox import Mailbox
 from voicebot.session.player import Player
 from voicebot.session.reply import ReplyMaker, TurnBudget
 
@@ -57,8 +56,8 @@ class Orchestrator:
     """Runs one session. The `observer` is told of every step, and must not raise. Each answer is counted in `turns`,
     which may have none left. The conversation goes on from `history`.
 
-    `post` may be called, and the `ears` may be given sound, from the event loop at any time; what comes before `run`
-    waits for it.
+    The `mailbox` may be posted to, and the `ears` may be given sound, from the event loop at any time; what comes
+    before `run` waits for it.
     """
 
     def __init__(
@@ -73,31 +72,27 @@ class Orchestrator:
     ) -> None:
         self.state = State(settings.rules, settings.choices, history=history, merge_next=not history)
         self._choices = settings.choices
-        self.player = Player(self.post, settings.tts_prefetch, rewind_words=settings.resume_rewind == "word")
+        self.mailbox = Mailbox()
+        self.player = Player(self.mailbox, settings.tts_prefetch, rewind_words=settings.resume_rewind == "word")
         self._observer, self._remote_player = observer, remote_player
         self._engines = engines
-        self.ears = Ears(self.post, settings.endpoint_rules)
+        self.ears = Ears(self.mailbox, settings.endpoint_rules)
         self._replies = ReplyMaker(
             agent=engines.agent,
             tts=engines.tts,
             player=self.player,
-            post=self.post,
+            mailbox=self.mailbox,
             queue_max=settings.tts_queue_max,
             drop_oldest=settings.tts_overflow == "drop-oldest",
             sentence_max_chars=settings.tts_sentence_max_chars,
             language=settings.language,
             turns=turns,
         )
-        self._mailbox: asyncio.Queue[tuple[Input, float]] = asyncio.Queue()
         self._underruns = 0
         """Those that the observer knows of."""
         self._reply: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
-
-    def post(self, input: Input) -> None:
-        """Something happened, now."""
-        self._mailbox.put_nowait((input, time.monotonic()))
 
     def next_frame(self, most: int = FRAME_SAMPLES) -> Samples:
         """The next 20 ms for the wire: 48 kHz, int16 of shape (960,), with `most` samples of sound."""
@@ -115,10 +110,10 @@ class Orchestrator:
             async with aclosing(self.ears), asyncio.TaskGroup() as group:
                 self.ears.demand(self._choices.sensitivity)
                 group.create_task(self.ears.listen(self._engines.make_vad), name="listen")
-                self.post(SessionStarted())
+                self.mailbox.post(SessionStarted())
                 self.ears.transcribe_with(self._engines.stt, group)
                 while True:
-                    input, at_s = await self._mailbox.get()
+                    input, at_s = await self.mailbox.next()
                     before = self.state
                     self.state, commands, facts = step(before, input, at_s)
                     for command in commands:
@@ -153,7 +148,7 @@ class Orchestrator:
             case StartTimer(timer, token, delay_s):
                 self._stop_timer(timer)
                 loop = asyncio.get_running_loop()
-                self._timers[timer] = loop.call_later(delay_s, self.post, TimedOut(timer, token))
+                self._timers[timer] = loop.call_later(delay_s, self.mailbox.post, TimedOut(timer, token))
             case StopTimer(timer):
                 self._stop_timer(timer)
             case StartTranscription(utterance):
@@ -186,7 +181,7 @@ class Orchestrator:
 
     async def _make_reply(self, start: StartReply, wanted: asyncio.Event) -> None:
         error = await self._replies.run(start, wanted)
-        self.post(ReplyEnded(start.reply, error))
+        self.mailbox.post(ReplyEnded(start.reply, error))
 
     async def _end_cancelled(self, reply: int) -> None:
         """The reply is silent and was asked to stop; this returns when it has stopped."""
@@ -197,4 +192,4 @@ class Orchestrator:
             _, stuck = await asyncio.wait({self._reply}, timeout=CANCEL_PATIENCE_S)
             if stuck:
                 logger.error("a cancelled reply does not stop; going on without it", extra={"reply": reply})
-        self.post(ReplyEnded(reply))
+        self.mailbox.post(ReplyEnded(reply))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,13 @@ from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Sam
 from voicebot.core.events import (
     PlaybackFinished,
     PlaybackStarted,
-    ReplyInput,
     SentencePlayed,
     WordsHeard,
     WordsTakenBack,
 )
 from voicebot.core.history import words_heard
 from voicebot.session.clip import Clip, Stretch
+from voicebot.session.mailbox import Mailbox
 
 FADE_S = 0.008
 """Length of the fade at a pause, a resume and a discard: long enough not to click, too short to be noticed."""
@@ -40,8 +40,8 @@ class Player:
     old reply can never be heard. What was played is posted as the machine's inputs. All calls come from one event loop.
     """
 
-    def __init__(self, post: Callable[[ReplyInput], None], prefetch: int = 3, *, rewind_words: bool = False) -> None:
-        self._post = post
+    def __init__(self, mailbox: Mailbox, prefetch: int = 3, *, rewind_words: bool = False) -> None:
+        self._mailbox = mailbox
         self._prefetch = prefetch
         self._rewind_words = rewind_words
         self._reply: int | None = None
@@ -103,16 +103,17 @@ class Player:
 
     async def room(self, reply: int) -> None:
         """Wait until fewer than `prefetch` sentences wait behind the one that is playing."""
-        await self._until(lambda: reply != self._reply or len(self._clips) <= self._prefetch)
+        while reply == self._reply and len(self._clips) > self._prefetch:
+            await self._change()
 
     async def finished(self, reply: int) -> None:
         """Wait until the reply has been played to its end, or dropped."""
-        await self._until(lambda: reply != self._reply)
+        while reply == self._reply:
+            await self._change()
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            self._changed.clear()
-            await self._changed.wait()
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
 
     # What the machine wants -------------------------------------------------------------------------------------
 
@@ -199,7 +200,7 @@ class Player:
         self.cursor -= count
         if (words := words_heard(clip.bounds, clip.played)) < clip.words:
             clip.words = words
-            self._post(WordsTakenBack(reply, clip.sentence, words))
+            self._mailbox.post(WordsTakenBack(reply, clip.sentence, words))
 
     def fell_silent(self) -> None:
         """Whoever plays it elsewhere was told to stop, perhaps before the frame that would have faded it out."""
@@ -251,11 +252,11 @@ class Player:
                 self.cursor += len(sound)
                 if not self._started:
                     self._started = True
-                    self._post(PlaybackStarted(reply))
+                    self._mailbox.post(PlaybackStarted(reply))
             if clip.closed and not clip.waiting:
                 if clip.broken:
                     self._post_words(reply, clip)
-                self._post(SentencePlayed(reply, clip.sentence, clip.broken))
+                self._mailbox.post(SentencePlayed(reply, clip.sentence, clip.broken))
             else:
                 self._post_words(reply, clip)
                 if not clip.cut or clip.waiting:
@@ -269,13 +270,13 @@ class Player:
         words = words_heard(clip.bounds, clip.played)
         if words > clip.words:
             clip.words = words
-            self._post(WordsHeard(reply, clip.sentence, words))
+            self._mailbox.post(WordsHeard(reply, clip.sentence, words))
 
     def _account(self) -> None:
         if self._complete and not self._clips and self._reply is not None:
             reply = self._reply
             self._drop()
-            self._post(PlaybackFinished(reply))
+            self._mailbox.post(PlaybackFinished(reply))
 
 
 class FrameClock:

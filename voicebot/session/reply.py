@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +13,6 @@ from voicebot.core.audio import WIRE_RATE_HZ, Audio, Resampler
 from voicebot.core.events import (
     AudioReceived,
     EngineServed,
-    ReplyInput,
     ReplyRefused,
     SentenceReady,
     SentenceSkipped,
@@ -27,6 +26,7 @@ from voicebot.core.events import (
 from voicebot.core.sayings import apology, no_answers_left
 from voicebot.core.sentences import Batch, SentenceBatcher
 from voicebot.engines.base import Agent, EngineError, Resumed, Served, TextToSpeech, WordStarts
+from voicebot.session.mailbox import Mailbox
 from voicebot.session.player import Player
 from voicebot.session.sentence_queue import SentenceQueue, Waiting
 from voicebot.tools.fillers import Filler
@@ -78,7 +78,7 @@ class ReplyMaker:
     agent: Agent
     tts: TextToSpeech
     player: Player
-    post: Callable[[ReplyInput | EngineServed], None]
+    mailbox: Mailbox
     queue_max: int
     sentence_max_chars: int
     language: str
@@ -119,18 +119,18 @@ class ReplyMaker:
                 first = True
                 while (token := await text.next(tokens)) is not None:
                     if isinstance(token, Served):
-                        self.post(EngineServed(Stage.LLM, token.engine, token.reasons))
+                        self.mailbox.post(EngineServed(Stage.LLM, token.engine, token.reasons))
                         text.start_over()
                         continue
                     if first:
-                        self.post(TokenReceived(reply))
+                        self.mailbox.post(TokenReceived(reply))
                         first = False
                     await text.push(token)
         except EngineError as failure:
             logger.warning("the agent failed", extra={"reply": reply, "error": str(failure)})
             error = str(failure)
         await text.finish(None if error is None else apology(self.language))
-        self.post(TextEnded(reply, error))
+        self.mailbox.post(TextEnded(reply, error))
         sentences.end()
 
     async def _answer(
@@ -141,7 +141,7 @@ class ReplyMaker:
             if self.turns.scarce:
                 await wanted.wait()
             if not await self.turns.take():
-                self.post(ReplyRefused(start.reply, self.turns.reason))
+                self.mailbox.post(ReplyRefused(start.reply, self.turns.reason))
                 yield no_answers_left(self.language, self.turns.back_in_s)
                 return
         answer = self.agent.reply(start.history, wanted, stood_in=start.stood_in, spoken=spoken)
@@ -157,7 +157,7 @@ class ReplyMaker:
             self.player.open_sentence(reply, index, batch.text)
             error = None if batch.dropped else await self._synthesize(reply, index, batch)
             self.player.close_sentence(reply, broken=error is not None or batch.dropped)
-            self.post(SentenceSynthesized(reply, index, error))
+            self.mailbox.post(SentenceSynthesized(reply, index, error))
             index += 1
 
     async def _synthesize(self, reply: int, index: int, batch: Waiting) -> str | None:
@@ -173,7 +173,7 @@ class ReplyMaker:
                 async for piece in pieces:
                     match piece:
                         case Served(engine, reasons):
-                            self.post(EngineServed(Stage.TTS, engine, reasons))
+                            self.mailbox.post(EngineServed(Stage.TTS, engine, reasons))
                         case WordStarts(starts_s):
                             self.player.time_words(reply, starts_s)
                         case Resumed(word, words):
@@ -185,7 +185,7 @@ class ReplyMaker:
                             if resampler is None:
                                 resampler = Resampler(piece.rate_hz, WIRE_RATE_HZ)
                             if not sounds:
-                                self.post(AudioReceived(reply, index))
+                                self.mailbox.post(AudioReceived(reply, index))
                                 sounds = True
                             self.player.write(reply, resampler.push(piece))
         except EngineError as failure:
@@ -272,19 +272,19 @@ class AnswerText:
             self._announce(batch, is_filler=is_filler)
             dropped = await self._sentences.put(batch)
             if dropped is not None:
-                self._maker.post(SentenceSkipped(self._reply, dropped.text))
+                self._maker.mailbox.post(SentenceSkipped(self._reply, dropped.text))
 
     def _announce(self, batch: Batch, *, is_filler: bool = False) -> None:
         """The sentence goes to the synthesiser."""
         if not is_filler and not self._spoken.is_set():
             self._spoken.set()
             self._tell("".join(self._untold or ()))
-        self._maker.post(SentenceReady(self._reply, self._count, batch.text))
+        self._maker.mailbox.post(SentenceReady(self._reply, self._count, batch.text))
         self._count += 1
 
     def _tell(self, text: str) -> None:
         if text:
-            self._maker.post(TextReceived(self._reply, text))
+            self._maker.mailbox.post(TextReceived(self._reply, text))
 
 
 def _same_place(word: int, words: int, text: str) -> int:

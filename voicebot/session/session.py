@@ -271,19 +271,19 @@ class Session(Observer):
                     raise MessageError(f"text: {len(text)} characters; {self._settings.max_text_chars} are allowed")
                 if not self._texts.take():
                     raise MessageError(TOO_MANY_TEXTS)
-                self._orchestrator.post(TextTyped(text))
+                self._orchestrator.mailbox.post(TextTyped(text))
             case Interrupt():
-                self._orchestrator.post(InterruptPressed())
+                self._orchestrator.mailbox.post(InterruptPressed())
             case Clear():
-                self._orchestrator.post(ConversationCleared())
+                self._orchestrator.mailbox.post(ConversationCleared())
             case Dispute(ruling=number, disputed=disputed):
-                self._orchestrator.post(RulingDisputed(number, disputed))
+                self._orchestrator.mailbox.post(RulingDisputed(number, disputed))
             case Configure():
                 try:
                     self._choices = self._services.options.chosen(request.changes, self._choices)
                 except ChoiceError as error:
                     raise MessageError(str(error)) from None
-                self._orchestrator.post(ChoicesMade(self._choices))
+                self._orchestrator.mailbox.post(ChoicesMade(self._choices))
             case Bye():
                 self.leave(HUNG_UP)
             case _:

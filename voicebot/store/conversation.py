@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Protocol
 
+from voicebot.core.facts import HistoryChanged, WordsAccepted
 from voicebot.core.history import History, Message
 from voicebot.core.kept import kept
 from voicebot.core.observer import Observer, SessionStep
@@ -34,7 +35,8 @@ class Save(Protocol):
 class Conversation(Observer):
     """Made when a session begins: with its `history` so far, and a `notice` for the user if that could not be had.
 
-    `observe` gets each state and returns at once: a task of its own writes. `end` writes what is still to be written.
+    `keep` gets the session's states and returns at once: a task of its own writes. `end` writes what is still to be
+    written.
     Without `save` nothing is kept, and there is no `id`. `ended` is told when nothing more will be written.
     """
 
@@ -68,17 +70,19 @@ class Conversation(Observer):
 
     def stepped(self, step: SessionStep) -> None:
         if step.changed:
-            self.observe(step.state)
+            said = any(isinstance(fact, HistoryChanged | WordsAccepted) for fact in step.facts)
+            self.keep(step.state, at_once=said)
 
-    def observe(self, state: State) -> None:
-        """The session's new state."""
+    def keep(self, state: State, *, at_once: bool) -> None:
+        """The session's new state. It is written `at_once` if something was said, else when the last write is a while
+        ago."""
         if self._save is None or self._ending:
             return
-        before, self._state = self._state, state
+        self._state = state
         if self.writer is None:
             self.writer = asyncio.create_task(self._write(), name="conversation")
             self.writer.add_done_callback(lambda _: self._ended(self))
-        if before is None or state.history is not before.history or state.pending is not before.pending:
+        if at_once:
             self._urgent.set()
         self._changed.set()
 

@@ -18,9 +18,8 @@ from voicebot.core.audio import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Samples
 from voicebot.core.endpoint import EndpointRules
 from voicebot.core.events import SpeechEnded
 from voicebot.core.verdict import Context, Decision, Speech, Verdict, judge
-from voicebot.engines.base import Pause
 from voicebot.engines.vad.silero import Silero
-from voicebot.session.listener import Edges, Listener
+from voicebot.session.listener import Listener, UtteranceSound
 
 # One worker runs all of them: what they share takes seconds to make.
 pytestmark = pytest.mark.xdist_group("overlaps")
@@ -72,17 +71,16 @@ def overheard(sound: Audio, usual_dbfs: float | None = None) -> list[Verdict]:
     pieces: dict[int, list[Samples]] = {}
     ended: list[SpeechEnded] = []
 
-    def edge(edge: Edges) -> None:
-        if isinstance(edge, SpeechEnded):
-            ended.append(edge)
-
-    def hear(utterance: int, piece: Audio | Pause) -> None:
-        if isinstance(piece, Audio):
-            pieces.setdefault(utterance, []).append(piece.samples)
-
-    listener = Listener(Silero(), EndpointRules(), edge=edge, sound=hear)
+    listener = Listener(Silero(), EndpointRules())
     around = Audio.silence(0.8, WIRE_RATE_HZ)
-    listener.hear(Audio.joined([around, sound.resampled(WIRE_RATE_HZ), around, around], WIRE_RATE_HZ))
+    for event in listener.hear(Audio.joined([around, sound.resampled(WIRE_RATE_HZ), around, around], WIRE_RATE_HZ)):
+        match event:
+            case UtteranceSound(utterance, Audio(samples)):
+                pieces.setdefault(utterance, []).append(samples)
+            case SpeechEnded():
+                ended.append(event)
+            case _:
+                pass
     return [_verdict(pieces[each.utterance], each.speech, usual_dbfs) for each in ended]
 
 

@@ -21,7 +21,7 @@ async def test_another_server_continues_a_conversation_where_its_session_ended(u
         first = await here.open(None)
         assert first.id is not None
         assert is_id(first.id)
-        first.observe(state(ONE, TWO, telling="Another one for you.", words=2))
+        first.keep(state(ONE, TWO, telling="Another one for you.", words=2), at_once=True)
         first.end()
         assert first.writer is not None
         await first.writer
@@ -67,7 +67,7 @@ async def test_a_newer_session_gets_the_words_just_heard_in_the_older_one_on_its
     async with replica(url) as here:
         older = await here.open(None)
         await goes_on(older, state(ONE))
-        older.observe(state(ONE, telling=TWO, words=3))
+        older.keep(state(ONE, telling=TWO, words=3), at_once=True)
         newer = await here.open(older.id)
         assert newer.history == (*talk(ONE), Message(Role.ASSISTANT, "A horse walks", interrupted=True))
 
@@ -190,7 +190,7 @@ async def test_the_last_words_of_all_sessions_are_written_before_the_server_ends
     async with replica(url) as here:
         live = [await here.open(None) for _ in range(5)]
         for conversation in live:
-            conversation.observe(state(ONE, telling=TWO, words=2))
+            conversation.keep(state(ONE, telling=TWO, words=2), at_once=True)
     async with replica(url) as there:
         for conversation in live:
             assert conversation.id is not None

@@ -131,7 +131,7 @@ async def test_a_database_that_never_answers_delays_a_session_only_up_to_the_tim
         live = await here.open("A" * 32)
         assert time.monotonic() - began_s < 0.6
         assert live.notice == UNREACHABLE
-        live.observe(state(ONE))
+        live.keep(state(ONE), at_once=True)
         await asyncio.sleep(0.05)
         began_s = time.monotonic()
     assert time.monotonic() - began_s < 2

@@ -176,7 +176,7 @@ async def test_a_growing_message_is_written_at_a_limited_rate_and_completely_at_
     text = ""
     while loop.time() < began_s + 0.5:
         text += "word " * 1_000
-        live.observe(state(text))
+        live.keep(state(text), at_once=True)
         await asyncio.sleep(0.01)
     assert sum(written) < 100_000 * 0.5 + 2 * len(text)
     live.end()

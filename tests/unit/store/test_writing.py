@@ -56,16 +56,16 @@ async def test_a_new_message_is_written_at_once_and_heard_words_once_an_interval
 ) -> None:
     monkeypatch.setattr(module, "INTERVAL_S", 0.2)
     asked = state(ONE)
-    conversation.observe(asked)
+    conversation.keep(asked, at_once=True)
     await asyncio.sleep(SOON_S)
     assert kept.history == talk(ONE)
     began_s = time.monotonic()
     for words in range(8):
-        conversation.observe(replace(asked, reply=state(telling=TWO, words=words).reply))
+        conversation.keep(replace(asked, reply=state(telling=TWO, words=words).reply), at_once=False)
         await asyncio.sleep(0.05)
     heard_s = [at_s for _, at_s in kept.writes if at_s > began_s]
     assert 1 <= len(heard_s) <= (time.monotonic() - began_s) / 0.2 + 1
-    conversation.observe(state(ONE, TWO))
+    conversation.keep(state(ONE, TWO), at_once=True)
     await asyncio.sleep(SOON_S)
     assert kept.history == talk(ONE, TWO)
     assert all(start == 1 for start, _ in kept.writes[1:]), "what has not changed is not written again"
@@ -73,7 +73,7 @@ async def test_a_new_message_is_written_at_once_and_heard_words_once_an_interval
 
 async def test_an_unchanged_history_is_not_written_again(kept: Kept, conversation: Conversation) -> None:
     for _ in range(3):
-        conversation.observe(state(ONE))
+        conversation.keep(state(ONE), at_once=True)
         await conversation.flush()
     assert len(kept.writes) == 1
 
@@ -84,7 +84,7 @@ async def test_a_slow_database_does_not_block_the_session_and_gets_only_the_late
     kept.takes_s = 0.1
     began_s = time.monotonic()
     for count in range(50):
-        conversation.observe(state(*[ONE] * (count + 1)))
+        conversation.keep(state(*[ONE] * (count + 1)), at_once=True)
         await asyncio.sleep(0)
     assert time.monotonic() - began_s < 0.1
     await asyncio.sleep(0.35)
@@ -93,9 +93,9 @@ async def test_a_slow_database_does_not_block_the_session_and_gets_only_the_late
 
 
 async def test_the_last_words_are_written_when_the_session_ends(kept: Kept, conversation: Conversation) -> None:
-    conversation.observe(state(ONE))
+    conversation.keep(state(ONE), at_once=True)
     await asyncio.sleep(SOON_S)
-    conversation.observe(state(ONE, telling=TWO, words=3))
+    conversation.keep(state(ONE, telling=TWO, words=3), at_once=True)
     conversation.end()
     conversation.end()
     assert conversation.writer is not None
@@ -108,10 +108,10 @@ async def test_a_failed_write_is_retried_with_the_whole_history(
 ) -> None:
     monkeypatch.setattr(module, "INTERVAL_S", 0.01)
     monkeypatch.setattr(module, "RETRY_S", 0.1)
-    conversation.observe(state(ONE))
+    conversation.keep(state(ONE), at_once=True)
     await asyncio.sleep(SOON_S)
     kept.down = True
-    conversation.observe(state(ONE, TWO))
+    conversation.keep(state(ONE, TWO), at_once=True)
     await asyncio.sleep(0.25)
     assert 2 <= len(kept.writes) - 1 <= 4
     kept.down = False
@@ -122,16 +122,16 @@ async def test_a_failed_write_is_retried_with_the_whole_history(
 
 async def test_a_session_that_lost_its_conversation_writes_no_more(kept: Kept, conversation: Conversation) -> None:
     kept.ours = False
-    conversation.observe(state(ONE))
+    conversation.keep(state(ONE), at_once=True)
     assert conversation.writer is not None
     await asyncio.wait_for(conversation.writer, 0.5)
-    conversation.observe(state(ONE, TWO))
+    conversation.keep(state(ONE, TWO), at_once=True)
     await asyncio.sleep(SOON_S)
     assert len(kept.writes) == 1
 
 
 async def test_a_conversation_without_a_store_starts_no_writer() -> None:
     conversation = Conversation()
-    conversation.observe(state(ONE))
+    conversation.keep(state(ONE), at_once=True)
     conversation.end()
     assert (conversation.id, conversation.writer) == (None, None)

@@ -12,6 +12,7 @@ from av import AudioFrame
 
 from tests.benchmarks.hearing import RESOLUTION, Track, runs
 from tests.support.position_voice import RATE_HZ, gains, locate, locate_among, voice
+from tests.support.read_mailbox import ReadMailbox
 from tests.support.rtc_recorder import HeardFrame
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, Audio, Samples
 from voicebot.session.player import Player
@@ -103,7 +104,7 @@ class Wire:
 def test_the_samples_lost_or_repeated_at_a_pause_are_measured(frames: int, skipped: int) -> None:
     """`skipped` samples are left out of what is played after the pause; below 0, they are played twice."""
     start, first_part = 300_000, 50 * FRAME_SAMPLES + 384
-    player = Player(lambda _: None)
+    player = Player(ReadMailbox())
     player.begin(1)
     player.open_sentence(1, 0, "one")
     player.write(1, Audio(voice(start, first_part), RATE_HZ))
