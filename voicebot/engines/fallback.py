@@ -31,7 +31,7 @@ from voicebot.engines.base import (
     nobody_waits,
 )
 from voicebot.engines.chain import Chain, FallbackRules, Link, overdue
-from voicebot.engines.recording import Recording
+from voicebot.engines.replay_buffer import ReplayBuffer
 from voicebot.engines.said_so_far import Pace, SaidSoFar
 
 RETRIED = frozenset({Fault.UNREACHABLE, Fault.SERVER, Fault.BROKEN, Fault.LIMITED})
@@ -295,7 +295,7 @@ class TextToSpeechChain(OutputChain[TextToSpeech]):
 
 
 class SpeechToTextChain(Chain[SpeechToText]):
-    """Recognisers. The sound of an utterance is kept until its final text, so that another one can hear it all."""
+    """Recognisers. A replay buffer keeps an utterance's sound until its final text, so that another can hear it all."""
 
     async def start(self) -> None:
         """Starts all. If none can be, as on a system without the embedded one, users can still type: nothing is raised.
@@ -336,15 +336,15 @@ class TranscriberChain:
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript | Served]:
         """What the first recogniser that can makes of the utterance.
 
-        One that fails is tried once more with the sound that was kept, then the next one. If all fail while the user
-        is still speaking, they are tried again until they have heard the whole utterance. One that owes the final
+        One that fails is tried once more with the sound in the replay buffer, then the next one. If all fail while the
+        user is still speaking, they are tried again until they have heard the whole utterance. One that owes the final
         text is not given up, but relieved: whoever has it first gives it.
         """
-        async with Recording.of(audio) as recording, Attempts(recording) as attempts:
+        async with ReplayBuffer.of(audio) as sound, Attempts(sound) as attempts:
             pause_s = RECOVERY_S
             while True:
-                heard_whole = recording.ended
-                async with aclosing(self._round(attempts, recording)) as transcripts:
+                heard_whole = sound.ended
+                async with aclosing(self._round(attempts)) as transcripts:
                     try:
                         async for transcript in transcripts:
                             yield transcript
@@ -353,10 +353,10 @@ class TranscriberChain:
                             raise
                     else:
                         return
-                await recording.wait_for_end(pause_s)
+                await sound.wait_for_end(pause_s)
                 pause_s *= 2
 
-    async def _round(self, attempts: Attempts, recording: Recording) -> AsyncGenerator[Transcript | Served]:
+    async def _round(self, attempts: Attempts) -> AsyncGenerator[Transcript | Served]:
         """One round through the recognisers, until the final text. Raises the EngineError of the last one."""
         reasons, links = self._chain.passed_over(), self._chain.candidates()
         for link in links:
@@ -400,8 +400,8 @@ def _may_go_well(error: EngineError, *, is_last: bool) -> bool:
 class Attempts:
     """The recognisers that are hearing one utterance, side by side. The newest tells; each may have the final first."""
 
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
+    def __init__(self, sound: ReplayBuffer) -> None:
+        self._sound = sound
         self._told: asyncio.Queue[tuple[Link[SpeechToText], Transcript | BaseException, int]] = asyncio.Queue()
         self._hearing: dict[int, asyncio.Task[None]] = {}
         self._newest = 0
@@ -428,7 +428,7 @@ class Attempts:
         self._hearing[number] = hearing
 
     async def _hear(self, number: int, link: Link[SpeechToText], transcriber: Transcriber) -> None:
-        async with aclosing(transcriber.transcribe(self._recording.sound())) as transcripts:
+        async with aclosing(transcriber.transcribe(self._sound.from_start())) as transcripts:
             async for transcript in transcripts:
                 if isinstance(transcript, Transcript):
                     self._told.put_nowait((link, transcript, number))
@@ -467,9 +467,9 @@ class Attempts:
             async with asyncio.timeout(None) as patience:
                 if limit_s is not None:
                     since_s = self._begun_s
-                    self._recording.at_end(lambda ended_s: patience.reschedule(max(ended_s, since_s) + limit_s))
+                    self._sound.at_end(lambda ended_s: patience.reschedule(max(ended_s, since_s) + limit_s))
                 return await self._told.get()
         except TimeoutError:
             raise EngineError(self._newest_name, f"nothing came within {limit_s:g} s", fault=Fault.TIMEOUT) from None
         finally:
-            self._recording.at_end(None)
+            self._sound.at_end(None)

@@ -114,7 +114,10 @@ class DeepgramRest:
 
 
 class DeepgramRestTranscriber:
-    """One session's use of it."""
+    """One session's use of the service.
+
+    It collects an utterance's sound because one request must hold all of it, not to send it twice.
+    """
 
     def __init__(self, engine: DeepgramRest) -> None:
         self._engine = engine
