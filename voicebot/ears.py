@@ -20,7 +20,7 @@ from voicebot.core.events import (
     Stage,
 )
 from voicebot.core.verdict import Speech
-from voicebot.engines.base import EngineError, Pause, Served, SpeechToText, Transcriber, VoiceActivityDetector
+from voicebot.engines.base import EngineError, Pause, Served, SpeechToText, Style, Transcriber, VoiceActivityDetector
 from voicebot.limits import MAX_WAITING_UTTERANCES, UPLOADS_AHEAD, UTTERANCES_AT_ONCE
 from voicebot.listener import Edges, Listener
 from voicebot.reply import INTERNAL_ERROR
@@ -137,13 +137,13 @@ class Ears:
         now = 0 if self._transcriber is None else self._transcriber.bytes_sent
         return self._bytes_before + now
 
-    async def transcribe_with(self, stt: SpeechToText) -> None:
-        """From now on."""
+    async def transcribe_with(self, stt: SpeechToText, style: Style) -> None:
+        """Opens a session of the recogniser for the next utterances. The session before is closed."""
         if self._transcriptions:  # they end: their words are known, or nobody waits for them
             await asyncio.wait(self._transcriptions.values(), timeout=LAST_WORDS_S)
         self._bytes_before, self._transcriber = self.bytes_transcribed, None
         await self._transcribing.aclose()
-        self._transcriber = await self._transcribing.enter_async_context(stt.session())
+        self._transcriber = await self._transcribing.enter_async_context(stt.session(style))
 
     async def wait_for_room(self) -> None:
         """Until so few utterances wait for their words that the next may be uploaded."""

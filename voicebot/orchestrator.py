@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import replace
 from typing import assert_never
 
 from voicebot.config import Settings
@@ -36,7 +35,7 @@ from voicebot.core.history import History
 from voicebot.core.machine import step
 from voicebot.core.state import State
 from voicebot.ears import Ears
-from voicebot.engines.base import Engines
+from voicebot.engines.base import Engines, Prepares, Styles
 from voicebot.faults import Faults
 from voicebot.observer import Observer, SessionStep
 from voicebot.player import Player
@@ -76,7 +75,7 @@ class Orchestrator:
         cut: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.state = State(settings.rules, settings.choices, history=history, merge_next=not history)
-        self._choices = settings.choices
+        self._styles = Styles.of(settings.choices)
         self.player = Player(self.post, settings.tts_prefetch, rewind_words=settings.resume_rewind == "word")
         self._faults = Faults()
         self._observer, self._end, self._cut = observer, end, cut
@@ -92,7 +91,6 @@ class Orchestrator:
             dropped=self._faults.guarded("telling of a dropped sentence", dropped),
             streamed=self._faults.guarded("telling of a reply's text", streamed),
             sentence_max_chars=settings.tts_sentence_max_chars,
-            language=settings.language,
             turns=turns,
         )
         self._mailbox: asyncio.Queue[tuple[Input, float]] = asyncio.Queue()
@@ -120,10 +118,10 @@ class Orchestrator:
         self._observer.began()
         try:
             async with aclosing(self.ears), asyncio.TaskGroup() as group:
-                self.ears.demand(self._choices.sensitivity)
+                self.ears.demand(self.state.choices.sensitivity)
                 group.create_task(self.ears.listen(self._engines.make_vad), name="listen")
                 self.post(SessionStarted())
-                await self.ears.transcribe_with(self._engines.stt)
+                await self.ears.transcribe_with(self._engines.stt, self._styles.stt)
                 while True:
                     input, at_s = await self._mailbox.get()
                     before = self.state
@@ -179,18 +177,21 @@ class Orchestrator:
     # Choices ------------------------------------------------------------------------------------------------------
 
     async def _apply(self, choices: Choices) -> None:
-        """Nothing is being said, made or played: at most a recogniser has not ended whose words nobody waits for."""
-        before, self._choices = self._choices, choices
-        engines = self._engines.adapted(choices)
-        self._replies = replace(self._replies, agent=engines.agent, tts=engines.tts, language=choices.language)
+        """The next requests carry the new styles. A recogniser has its style for a session, so that one is opened anew.
+
+        Nothing is being said, made or played: at most a recogniser has not ended whose words nobody waits for.
+        """
+        before, self._styles = self._styles, Styles.of(choices)
         self.ears.demand(choices.sensitivity)
-        if (choices.stt, choices.language) != (before.stt, before.language):
-            await self.ears.transcribe_with(engines.stt)
+        if isinstance(self._engines.tts, Prepares):
+            self._engines.tts.prepare(self._styles.tts)
+        if self._styles.stt != before.stt:
+            await self.ears.transcribe_with(self._engines.stt, self._styles.stt)
 
     # Replies ------------------------------------------------------------------------------------------------------
 
     async def _make_reply(self, start: StartReply, wanted: asyncio.Event) -> None:
-        error = await self._replies.run(start, wanted)
+        error = await self._replies.run(start, wanted, self._styles)
         self.post(ReplyEnded(start.reply, error))
 
     async def _cancel_reply(self, reply: int) -> None:

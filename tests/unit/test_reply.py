@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.engines import ScriptedAgent, ToneTts
 from tests.support.signal import Signal
+from voicebot.core.choices import Choices
 from voicebot.core.events import (
     EngineServed,
     ReplyInput,
@@ -22,7 +23,7 @@ from voicebot.core.events import (
 )
 from voicebot.core.history import Message, Role
 from voicebot.core.sayings import apology
-from voicebot.engines.base import EngineError, TextToSpeech
+from voicebot.engines.base import EngineError, Styles, TextToSpeech
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, TextToSpeechChain
 from voicebot.player import Player
@@ -65,7 +66,6 @@ class Reply:
             post=self.post,
             queue_max=8,
             sentence_max_chars=240,
-            language="en",
             streamed=lambda _, text: self.streamed.append(text),
         )
         player.begin(1)
@@ -79,7 +79,7 @@ class Reply:
 
         playing = asyncio.create_task(play())
         try:
-            await maker.run(StartReply(1, (Message(Role.USER, "hello"),)), wanted)
+            await maker.run(StartReply(1, (Message(Role.USER, "hello"),)), wanted, Styles.of(Choices()))
         finally:
             playing.cancel()
             await asyncio.wait([playing])

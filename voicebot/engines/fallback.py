@@ -15,15 +15,18 @@ from typing import TypeVar
 from voicebot.core.audio import Audio
 from voicebot.core.history import History
 from voicebot.engines.base import (
+    USUAL,
     Agent,
     Engine,
     EngineError,
     Fault,
     Patient,
     Pause,
+    Prepares,
     Resumed,
     Served,
     SpeechToText,
+    Style,
     TextToSpeech,
     Transcriber,
     Transcript,
@@ -68,25 +71,27 @@ class OutputChain(Chain[E]):
 
     async def _first_of(
         self,
-        work: Callable[[E, Callable[[bool], None], bool], AsyncGenerator[T]],
+        style: Style,
+        work: Callable[[E, Style, Callable[[bool], None], bool], AsyncGenerator[T]],
         *,
         committed: Callable[[], bool],
         gap_s: Callable[[], float],
     ) -> AsyncGenerator[T | Served]:
         """The output of the first engine that gives it. Raises EngineError: the last one's, or one in mid-output.
 
-        `work` is given a function by which an engine can `hold` its output back, and whether it stands in for others.
-        Once the output is `committed` no other engine can give it any more; until then, what an engine that failed has
-        given is void, and the output starts over with another `Served`. `gap_s` tells how long the next output may
-        take now.
+        `work` is given the engine and its style, a function by which the engine can `hold` its output back, and
+        whether it stands in for others. Once the output is `committed` no other engine can give it any more; until
+        then, what an engine that failed has given is void, and the output starts over with another `Served`. `gap_s`
+        tells how long the next output may take now.
         """
-        reasons, links = self.passed_over(), self.candidates()
+        reasons, links = self.passed_over(style), self.candidates(style)
         for link in links:
             is_last = link is links[-1]
+            own_style = self.style_for(link, style)
             tries = _Tries(self.rules, link.engine, is_last=is_last)
             while True:
                 error: EngineError | None = None
-                async with aclosing(work(link.engine, tries.hold, bool(reasons))) as outputs:
+                async with aclosing(work(link.engine, own_style, tries.hold, bool(reasons))) as outputs:
                     try:
                         output: T | None = await tries.first(link.engine, outputs)
                         yield Served(link.engine.name, tuple(reasons))
@@ -213,6 +218,7 @@ class AgentChain(OutputChain[Agent]):
         wanted: asyncio.Event,
         hold: Callable[[bool], None] = nobody_waits,
         *,
+        style: Style = USUAL,
         stands_in: bool = False,
         stood_in: str = "",
         spoken: asyncio.Event | None = None,
@@ -220,10 +226,13 @@ class AgentChain(OutputChain[Agent]):
         begun = False
         asked_s = 0.0
 
-        def work(agent: Agent, hold_output: Callable[[bool], None], for_others: bool) -> AsyncGenerator[str | Served]:
+        def work(
+            agent: Agent, own_style: Style, hold_output: Callable[[bool], None], for_others: bool
+        ) -> AsyncGenerator[str | Served]:
             nonlocal asked_s
             asked_s = time.monotonic()
-            return agent.reply(history, wanted, hold_output, stands_in=stands_in or for_others, stood_in=stood_in)
+            is_fallback = stands_in or for_others
+            return agent.reply(history, wanted, hold_output, style=own_style, stands_in=is_fallback, stood_in=stood_in)
 
         def committed() -> bool:
             return begun if spoken is None else spoken.is_set()
@@ -233,7 +242,7 @@ class AgentChain(OutputChain[Agent]):
             limit_s, waited_s = self.rules.first_output_s, time.monotonic() - asked_s
             return limit_s - waited_s if waited_s < limit_s * SOON else limit_s
 
-        answer = self._first_of(work, committed=committed, gap_s=gap_s)
+        answer = self._first_of(style, work, committed=committed, gap_s=gap_s)
         async with aclosing(answer) as tokens:
             async for token in tokens:
                 begun = begun or not isinstance(token, Served)
@@ -243,18 +252,26 @@ class AgentChain(OutputChain[Agent]):
 class TextToSpeechChain(OutputChain[TextToSpeech]):
     """Voices. The rest of a sentence that breaks off is said by the next voice."""
 
-    def __init__(self, engines: Sequence[TextToSpeech], rules: FallbackRules) -> None:
-        super().__init__(engines, rules)
+    def __init__(self, engines: Sequence[TextToSpeech], rules: FallbackRules, usual: Style = USUAL) -> None:
+        super().__init__(engines, rules, usual)
         self._pace = Pace()
 
-    async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts | Served | Resumed]:
+    def prepare(self, style: Style) -> None:
+        """Lets the engine whose voice is wanted fetch that voice, if it is not here yet."""
+        for link in self._in_order(style):
+            if link.started and isinstance(link.engine, Prepares):
+                link.engine.prepare(self.style_for(link, style))
+
+    async def synthesize(
+        self, text: str, style: Style = USUAL
+    ) -> AsyncGenerator[Audio | WordStarts | Served | Resumed]:
         words = text.split()
         first = 0
         for voice in range(MAX_VOICES):
             said = SaidSoFar(words[first:])
             try:
                 rest = text if not first else " ".join(words[first:])
-                async with aclosing(self._said_by_one(rest, said)) as pieces:
+                async with aclosing(self._said_by_one(rest, style, said)) as pieces:
                     async for piece in pieces:
                         if voice and isinstance(piece, Served):
                             yield Resumed(first, len(words))
@@ -267,18 +284,21 @@ class TextToSpeechChain(OutputChain[TextToSpeech]):
                 self._pace.learn(said)
                 return
 
-    def _patience_s(self, said: SaidSoFar) -> float:
+    def _patience_s(self, style: Style, said: SaidSoFar) -> float:
         """How long the next piece of sound may take. A voice that cannot keep pace is relieved, if another one can."""
         silent_s = min(self.rules.first_output_s, SILENT_S)
-        relieved = len(self.candidates()) > 1
+        relieved = len(self.candidates(style)) > 1
         return max(0.0, silent_s + (said.ahead_s if relieved else max(0.0, said.ahead_s)))
 
-    async def _said_by_one(self, text: str, said: SaidSoFar) -> AsyncGenerator[Audio | WordStarts | Served]:
+    async def _said_by_one(
+        self, text: str, style: Style, said: SaidSoFar
+    ) -> AsyncGenerator[Audio | WordStarts | Served]:
         """The text in one voice, noted in `said`."""
         outputs = self._first_of(
-            lambda voice, *_: voice.synthesize(text),
+            style,
+            lambda voice, own_style, *_: voice.synthesize(text, own_style),
             committed=lambda: said.duration_s > 0,
-            gap_s=lambda: self._patience_s(said),
+            gap_s=lambda: self._patience_s(style, said),
         )
         async with aclosing(outputs) as pieces:
             async for piece in pieces:
@@ -306,18 +326,19 @@ class SpeechToTextChain(Chain[SpeechToText]):
             await super().start()
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Transcriber]:
+    async def session(self, style: Style = USUAL) -> AsyncIterator[Transcriber]:
         async with AsyncExitStack() as sessions:
-            transcriber = TranscriberChain(self, sessions)
-            await transcriber.prepare(self.candidates()[0])
+            transcriber = TranscriberChain(self, style, sessions)
+            await transcriber.open(self.candidates(style)[0])
             yield transcriber
 
 
 class TranscriberChain:
     """One session's recognisers: the first one stands ready, the others are opened when they are needed."""
 
-    def __init__(self, chain: SpeechToTextChain, sessions: AsyncExitStack) -> None:
+    def __init__(self, chain: SpeechToTextChain, style: Style, sessions: AsyncExitStack) -> None:
         self._chain = chain
+        self._style = style
         self._sessions = sessions
         self._opening = asyncio.Lock()
         self._transcribers: dict[str, Transcriber] = {}
@@ -326,11 +347,13 @@ class TranscriberChain:
     def bytes_sent(self) -> int:
         return sum(transcriber.bytes_sent for transcriber in self._transcribers.values())
 
-    async def prepare(self, link: Link[SpeechToText]) -> Transcriber:
+    async def open(self, link: Link[SpeechToText]) -> Transcriber:
+        """Returns the recogniser's transcriber for this session, which it opens when it is first needed."""
         async with self._opening:
             name = link.engine.name
             if name not in self._transcribers:
-                self._transcribers[name] = await self._sessions.enter_async_context(link.engine.session())
+                session = link.engine.session(self._chain.style_for(link, self._style))
+                self._transcribers[name] = await self._sessions.enter_async_context(session)
             return self._transcribers[name]
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript | Served]:
@@ -358,12 +381,12 @@ class TranscriberChain:
 
     async def _round(self, attempts: Attempts) -> AsyncGenerator[Transcript | Served]:
         """One round through the recognisers, until the final text. Raises the EngineError of the last one."""
-        reasons, links = self._chain.passed_over(), self._chain.candidates()
+        reasons, links = self._chain.passed_over(self._style), self._chain.candidates(self._style)
         for link in links:
             is_last = link is links[-1]
             yield Served(link.engine.name, tuple(reasons))
             for again in range(self._chain.rules.retries + 1):
-                attempts.begin(link, await self.prepare(link))
+                attempts.begin(link, await self.open(link))
                 may_relieve = not is_last or again < self._chain.rules.retries
                 limit_s = self._limit_s(is_last=is_last) if may_relieve else None
                 try:
