@@ -9,7 +9,6 @@ from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from copy import copy
 from typing import Any, Protocol, cast, runtime_checkable
 
 from langchain_core.exceptions import LangChainException
@@ -24,7 +23,7 @@ from langgraph.prebuilt import ToolNode
 from langgraph.types import StreamWriter
 
 from voicebot.core.history import History, Role
-from voicebot.engines.base import EngineError, Fault, Manner, nobody_waits
+from voicebot.engines.base import USUAL, EngineError, Fault, Style, nobody_waits
 from voicebot.engines.llm.failures import Errors, ToolUseError, other_failure
 from voicebot.engines.llm.messages import STANDS_IN, StandInNotice, system_message, to_messages, tokens, tools_tokens
 from voicebot.engines.llm.models import Models
@@ -39,6 +38,9 @@ MAX_TOOL_ROUNDS = 4
 
 MODEL, WAIT, TOOLS = "model", "wait", "tools"
 """The graph's nodes."""
+
+USUAL_PERSONA = "assistant"
+"""Who answers if a style names no persona."""
 
 GREETING = "Hello."
 """The question that a cold model is warmed with."""
@@ -113,24 +115,28 @@ class _Effects:
             self._hold(False)
 
 
+def prompt_of(style: Style) -> str:
+    """Returns the system prompt of the style's persona, for a user who speaks the style's language."""
+    return system_prompt(persona(style.persona or USUAL_PERSONA), style.language)
+
+
 class GraphAgent:
     """An `Agent` on any LangChain chat model; one serves all sessions, as it keeps nothing between replies.
 
-    `prompt` is the system prompt. A model raises EngineError when its service fails; `failures` are the errors of
-    models that do not. Each of its answers may take `timeout_s`. Of a history that is longer than `history_max_tokens`
-    the end is told. A tool that works longer than `filler_s` is covered by a filler, in `language`.
+    `prompt` gives the system prompt for the style of a reply. A model raises EngineError when its service fails;
+    `failures` are the errors of models that do not. Each of its answers may take `timeout_s`. Of a history that is
+    longer than `history_max_tokens` the end is told. A tool that works longer than `filler_s` is covered by a filler.
     """
 
     def __init__(
         self,
         model: BaseChatModel,
         tools: Sequence[BaseTool],
-        prompt: str,
         name: str,
         *,
+        prompt: Callable[[Style], str] = prompt_of,
         service: Service | None = None,
         languages: frozenset[str] = frozenset({"en"}),
-        language: str = "en",
         timeout_s: float = 30.0,
         history_max_tokens: int = 6_000,
         filler_s: float = 0.7,
@@ -146,7 +152,6 @@ class GraphAgent:
         self._name = name
         self._service = service
         self._languages = languages
-        self._language = language
         self._timeout_s = timeout_s
         self._history_max_tokens = history_max_tokens
         self._filler_s = filler_s
@@ -182,12 +187,6 @@ class GraphAgent:
         service = self._service
         return service is not None and isinstance(service, Warmable) and service.is_cold
 
-    def adapted(self, manner: Manner) -> GraphAgent:
-        agent = copy(self)
-        agent._language = manner.language
-        agent._prompt = system_prompt(persona(manner.persona), manner.language)
-        return agent
-
     async def start(self) -> None:
         if self._service is not None:
             await self._service.start()
@@ -199,23 +198,23 @@ class GraphAgent:
         if self._service is not None:
             await self._service.close()
 
-    async def probe(self) -> None:
-        """Without a service there is nothing to find out. A cold model is warmed in the background."""
+    async def probe(self, style: Style = USUAL) -> None:
+        """Without a service there is nothing to find out. A cold model is warmed in the background, for the style."""
         if self._service is None:
             return
         await self._service.probe()
         is_idle = self._warming is None or self._warming.done()
         if is_idle and isinstance(self._service, Warmable) and self._service.is_cold:
-            self._warming = asyncio.create_task(self._warm(self._service), name=f"warming of {self._name}")
+            self._warming = asyncio.create_task(self._warm(self._service, style), name=f"warming of {self._name}")
 
-    async def _warm(self, service: Warmable) -> None:
-        """Have the model read the system prompt and the tools, which its server then keeps, until its first word.
+    async def _warm(self, service: Warmable, style: Style) -> None:
+        """Have the model read the style's prompt and the tools, which its server then keeps, until its first word.
 
         Nothing that anybody said is in it. SmolLM2 (135 million parameters) took 0.92 s for the first word without this
         and 0.04 s with it, on two cores; a model of a useful size takes 20 times as long.
         """
         try:
-            opening = [system_message(self._prompt), HumanMessage(GREETING)]
+            opening = [system_message(self._prompt(style)), HumanMessage(GREETING)]
             async with aclosing(cast("AsyncGenerator[AIMessage]", self._model.astream(opening))) as pieces:
                 async for piece in pieces:
                     if piece.text:
@@ -233,6 +232,7 @@ class GraphAgent:
         wanted: asyncio.Event,
         hold: Callable[[bool], None] = nobody_waits,
         *,
+        style: Style = USUAL,
         stands_in: bool = False,
         stood_in: str = "",
         spoken: asyncio.Event | None = None,
@@ -246,12 +246,13 @@ class GraphAgent:
         if not history or history[-1].role is not Role.USER:
             raise ValueError("there is no user's message to answer")
         await self._wait_until_affordable(wanted, hold)
-        state = MessagesState(messages=to_messages(history, self._prompt, self._max_tokens()))
+        prompt = self._prompt(style)
+        state = MessagesState(messages=to_messages(history, prompt, self._max_tokens(prompt)))
         if stands_in:
             standing = StandInNotice.KNOWN if stood_in == self._name else StandInNotice.NEW
             state["messages"][0].additional_kwargs[STANDS_IN] = standing
         effects = _Effects(wanted, hold)
-        given = {EFFECTS: effects, FILLERS: Fillers(self._language, self._filler_s, wanted)}
+        given = {EFFECTS: effects, FILLERS: Fillers(style.language, self._filler_s, wanted)}
         # LangGraph types its generator as a mere iterator, which could not be closed.
         stream = self._graph.astream(state, RunnableConfig(configurable=given), stream_mode=["messages", "custom"])
         parts = cast("Parts", stream)
@@ -288,13 +289,15 @@ class GraphAgent:
             await wanted.wait()
             hold(False)
 
-    def _max_tokens(self) -> int:
+    def _max_tokens(self, prompt: str) -> int:
         """How long the system prompt and the history may be together, by the settings and the service's rate limit."""
-        prompt = tokens([system_message(self._prompt)])
+        prompt_tokens = tokens([system_message(prompt)])
         affordable = None
         if self._service is not None:
-            affordable = self._service.models.limits.history_tokens(prompt + self._tools_tokens)
-        return self._history_max_tokens if affordable is None else min(self._history_max_tokens, prompt + affordable)
+            affordable = self._service.models.limits.history_tokens(prompt_tokens + self._tools_tokens)
+        if affordable is None:
+            return self._history_max_tokens
+        return min(self._history_max_tokens, prompt_tokens + affordable)
 
     def _built(self, model: BaseChatModel, tools: Sequence[BaseTool]) -> Graph:
         with_tools = self._model

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from voicebot.config import AUTO, LlmName, Settings, SettingsError, SttName, TtsName
 from voicebot.discovery import Found, local_addresses, local_models
-from voicebot.engines.base import Agent, Engine, Engines, SpeechToText, TextToSpeech, VoiceActivityDetector
+from voicebot.engines.base import Agent, Engine, Engines, SpeechToText, Styles, TextToSpeech, VoiceActivityDetector
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
 from voicebot.personas import personas
@@ -87,12 +87,14 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     agent_rules = FallbackRules(
         retries=settings.llm_retries, first_output_s=settings.first_output_timeout_s, rest_s=settings.engine_rest_s
     )
+    recognisers = _engines("STT_ENGINE", settings.stt_engine, _auto_stt, speech_to_text, settings)
+    agents = _engines("LLM_ENGINE", settings.llm_engine, partial(_auto_llm, found=found), agent, settings)
+    voices = _engines("TTS_ENGINE", settings.tts_engine, _auto_tts, text_to_speech, settings)
+    usual = Styles.of(settings.choices)
     return Engines(
-        stt=SpeechToTextChain(_engines("STT_ENGINE", settings.stt_engine, _auto_stt, speech_to_text, settings), rules),
-        agent=AgentChain(
-            _engines("LLM_ENGINE", settings.llm_engine, partial(_auto_llm, found=found), agent, settings), agent_rules
-        ),
-        tts=TextToSpeechChain(_engines("TTS_ENGINE", settings.tts_engine, _auto_tts, text_to_speech, settings), rules),
+        stt=SpeechToTextChain(recognisers, rules, usual.stt),
+        agent=AgentChain(agents, agent_rules, usual.llm),
+        tts=TextToSpeechChain(voices, rules, usual.tts),
         vad_name="silero",
         make_vad=voice_activity_detector,
     )
@@ -220,7 +222,6 @@ def speech_to_text(name: SttName, settings: Settings) -> SpeechToText:
                 _key(settings.deepgram_api_key),
                 base_url=settings.deepgram_base_url,
                 model=settings.deepgram_model,
-                language=settings.language,
             )
         case "deepgram-rest":
             from voicebot.engines.stt.deepgram import DeepgramRest
@@ -229,7 +230,6 @@ def speech_to_text(name: SttName, settings: Settings) -> SpeechToText:
                 _key(settings.deepgram_api_key),
                 base_url=settings.deepgram_base_url,
                 model=settings.deepgram_model,
-                language=settings.language,
             )
         case "moonshine":
             from voicebot.engines.stt.moonshine import LargerModel, Moonshine
@@ -242,18 +242,15 @@ def speech_to_text(name: SttName, settings: Settings) -> SpeechToText:
 def agent(name: LlmName, settings: Settings) -> Agent:
     """The model of this name with its tools, as the settings have it. It loads the packages that it needs."""
     from voicebot.agent import GraphAgent
-    from voicebot.personas import persona, system_prompt
     from voicebot.tools import toolbox
 
     service = _model_service(name, settings)
     return GraphAgent(
         _offline_model() if service is None else service.model,
         toolbox(),
-        system_prompt(persona(settings.persona), settings.language),
         name,
         service=service,
         languages=frozenset({"en"}) if service is None else service.languages,
-        language=settings.language,
         timeout_s=_answer_s(name, settings),
         history_max_tokens=settings.history_max_tokens,
         filler_s=settings.tool_filler_ms / 1000,
@@ -369,12 +366,11 @@ def text_to_speech(name: TtsName, settings: Settings) -> TextToSpeech:
                 base_url=settings.elevenlabs_base_url,
                 voice=settings.elevenlabs_voice,
                 model=settings.elevenlabs_model,
-                language=settings.language,
             )
         case "gtts":
             from voicebot.engines.tts.gtts import Gtts
 
-            return Gtts(language=settings.language)
+            return Gtts()
         case "hibari":
             from voicebot.engines.tts.hibari import Hibari
 

@@ -13,7 +13,7 @@ from tests.benchmarks.oracle import Delays, tokens
 from tests.support.position_voice import RATE_HZ
 from voicebot.core.audio import Audio
 from voicebot.core.history import History
-from voicebot.engines.base import Pause, Transcript, nobody_waits
+from voicebot.engines.base import USUAL, Pause, Style, Transcript, nobody_waits
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class _Stub:
 
     async def close(self) -> None: ...
 
-    async def probe(self) -> None: ...
+    async def probe(self, style: Style = USUAL) -> None: ...
 
 
 class StubStt(_Stub):
@@ -36,7 +36,7 @@ class StubStt(_Stub):
     bytes_sent: int = 0
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[StubStt]:
+    async def session(self, style: Style = USUAL) -> AsyncIterator[StubStt]:
         yield self
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
@@ -85,7 +85,7 @@ class StubAgent(_Stub):
 class PositionTts(_Stub):
     """The whole sentence `tts_s` after it was asked for."""
 
-    async def synthesize(self, text: str) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
         await asyncio.sleep(self.delays.tts_s)
         for piece in self.stage.sentence(text):
             yield Audio(piece, RATE_HZ)

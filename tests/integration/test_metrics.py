@@ -24,7 +24,7 @@ from voicebot.core.facts import EngineSelected, ErrorRaised, Fact, ReplyFinished
 from voicebot.core.state import Ruling, Turn
 from voicebot.core.verdict import Context, Decision, Verdict
 from voicebot.doors.refusal import Reason
-from voicebot.engines.base import EngineError, Engines, Fault
+from voicebot.engines.base import USUAL, EngineError, Engines, Fault, Style
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import TextToSpeechChain
 from voicebot.metrics import LAG_INTERVAL_S, Metrics
@@ -178,10 +178,10 @@ async def test_every_failure_of_an_engine_is_counted() -> None:
     class Shaky(ToneTts):
         failures = iter((Fault.SERVER, None, Fault.SERVER, Fault.LIMITED))
 
-        async def synthesize(self, text: str) -> AsyncGenerator[Audio]:
+        async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
             if (fault := next(self.failures)) is not None:
                 raise EngineError(self.name, "no: a reason", fault=fault)
-            async for piece in super().synthesize(text):
+            async for piece in super().synthesize(text, style):
                 yield piece
 
     rules = FallbackRules(backoff_s=0.01, rest_s=60)

@@ -18,6 +18,7 @@ from tests.support.speech import spoken
 from voicebot import build, config
 from voicebot.core.audio import WIRE_RATE_HZ, Audio
 from voicebot.core.history import History
+from voicebot.engines.base import Style
 
 Json = dict[str, Any]
 
@@ -74,7 +75,7 @@ class Storyteller:
 
     async def close(self) -> None: ...
 
-    async def probe(self) -> None: ...
+    async def probe(self, style: Style) -> None: ...
 
     async def reply(self, history: History, wanted: asyncio.Event, hold: Any = None, **_: Any) -> AsyncGenerator[str]:
         for number in range(40):

@@ -13,7 +13,7 @@ import numpy as np
 from tests.simulators.deepgram import KEY, DeepgramSimulator, Disturbance
 from tests.support.tone_words import WORDS, silence, spoken
 from voicebot.core.audio import Audio
-from voicebot.engines.base import Pause, Transcriber, Transcript
+from voicebot.engines.base import USUAL, Pause, Style, Transcriber, Transcript
 from voicebot.engines.stt.deepgram import Deepgram
 from voicebot.engines.stt.deepgram.transcriber import DeepgramTranscriber
 
@@ -21,12 +21,14 @@ PIECE = 512
 
 
 @asynccontextmanager
-async def talking(simulator: DeepgramSimulator, key: str = KEY, **options: Any) -> AsyncIterator[DeepgramTranscriber]:
+async def talking(
+    simulator: DeepgramSimulator, key: str = KEY, style: Style = USUAL, **options: Any
+) -> AsyncIterator[DeepgramTranscriber]:
     """A session with the simulator."""
     engine = Deepgram(key, base_url=simulator.url, **options)
     await engine.start()
     try:
-        async with engine.session() as transcriber:
+        async with engine.session(style) as transcriber:
             yield transcriber
     finally:
         await engine.close()

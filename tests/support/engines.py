@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from voicebot.core.audio import Audio
 from voicebot.core.history import History
-from voicebot.engines.base import EngineError, Engines, Pause, Transcript
+from voicebot.engines.base import USUAL, EngineError, Engines, Pause, Style, Transcript
 
 
 @dataclass
@@ -25,7 +25,7 @@ class _Scripted:
 
     async def close(self) -> None: ...
 
-    async def probe(self) -> None: ...
+    async def probe(self, style: Style = USUAL) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ScriptedStt(_Scripted):
     bytes_sent: int = 0
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[ScriptedStt]:
+    async def session(self, style: Style = USUAL) -> AsyncIterator[ScriptedStt]:
         yield self
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
@@ -111,7 +111,7 @@ class ToneTts(_Scripted):
     said: list[str] = field(default_factory=list)
     closed: int = 0
 
-    async def synthesize(self, text: str) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
         self.said.append(text)
         if text in self.silent:
             raise EngineError(self.name, "there is no voice")

@@ -12,7 +12,7 @@ import numpy as np
 
 from voicebot.core.audio import Audio
 from voicebot.core.history import History, Message, Role
-from voicebot.engines.base import EngineError, Fault, Pause, Transcript
+from voicebot.engines.base import USUAL, EngineError, Fault, Pause, Style, Transcript
 from voicebot.engines.chain import FallbackRules
 
 HELLO: History = (Message(Role.USER, "hello"),)
@@ -47,7 +47,11 @@ class Fake:
     heard: list[list[Audio | Pause]] = field(default_factory=list)
     sessions: int = 0
     told: dict[str, Any] = field(default_factory=dict)
-    """The keyword arguments that the agent was given with the last reply."""
+    """The keyword arguments that the agent was given with the last reply, except for its style."""
+    styles: list[Style] = field(default_factory=list)
+    """The styles of all replies, sentences and sessions, in order."""
+    probed: list[Style] = field(default_factory=list)
+    """The styles of all probes."""
 
     async def start(self) -> None:
         if self.cannot_start is not None:
@@ -55,7 +59,8 @@ class Fake:
 
     async def close(self) -> None: ...
 
-    async def probe(self) -> None:
+    async def probe(self, style: Style = USUAL) -> None:
+        self.probed.append(style)
         self.probes.release()
         if self.unwell == HANG:
             await asyncio.Event().wait()
@@ -79,13 +84,15 @@ class Fake:
             self.open -= 1
 
     async def reply(
-        self, history: History, wanted: asyncio.Event, hold: Any = None, **told: Any
+        self, history: History, wanted: asyncio.Event, hold: Any = None, *, style: Style = USUAL, **told: Any
     ) -> AsyncGenerator[str]:
         self.told = told
+        self.styles.append(style)
         async for text in self._play(self._next()):
             yield text
 
-    async def synthesize(self, text: str) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
+        self.styles.append(style)
         async for _ in self._play(self._next()):
             yield Audio(np.zeros(160, np.int16), 16_000)
 
@@ -94,7 +101,8 @@ class Fake:
     bytes_sent: int = 0
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Fake]:
+    async def session(self, style: Style = USUAL) -> AsyncIterator[Fake]:
+        self.styles.append(style)
         self.sessions += 1
         try:
             yield self

@@ -12,6 +12,13 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import Field
 
+from voicebot.engines.base import Style
+
+
+def brief(_: Style) -> str:
+    """The same short system prompt for every style, where a test is not about prompts."""
+    return "Be brief."
+
 
 class Endless:
     """Work that never ends by itself."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from voicebot.core.audio import Audio
-from voicebot.engines.base import EngineError
+from voicebot.engines.base import USUAL, EngineError, Style
 
 TEXT = "It is ten thirty in the morning in Tokyo."
 
@@ -14,23 +14,23 @@ TEXT = "It is ten thirty in the morning in Tokyo."
 class Voice(Protocol):
     """A synthesiser at 24 kHz."""
 
-    def synthesize(self, text: str) -> AsyncGenerator[Audio]: ...
+    def synthesize(self, text: str, style: Style) -> AsyncGenerator[Audio]: ...
 
 
-async def outcome(voice: Voice, text: str = TEXT) -> tuple[Audio, EngineError | None]:
+async def outcome(voice: Voice, text: str = TEXT, style: Style = USUAL) -> tuple[Audio, EngineError | None]:
     """The sound that came, and what ended it."""
     heard: list[Audio] = []
     error = None
     try:
-        async for piece in voice.synthesize(text):
+        async for piece in voice.synthesize(text, style):
             heard.append(piece)
     except EngineError as failed:
         error = failed
     return Audio.joined(heard, 24_000), error
 
 
-async def said(voice: Voice, text: str = TEXT) -> Audio:
-    sound, error = await outcome(voice, text)
+async def said(voice: Voice, text: str = TEXT, style: Style = USUAL) -> Audio:
+    sound, error = await outcome(voice, text, style)
     if error is not None:
         raise error
     return sound

@@ -40,4 +40,4 @@ class Talk:
 @lru_cache(maxsize=8)
 def _agent_at(moment: datetime) -> GraphAgent:
     """One agent for all talks of the moment: it keeps nothing between replies."""
-    return GraphAgent(Offline(now=lambda: moment), toolbox(lambda: moment), "You are a test.", "offline")
+    return GraphAgent(Offline(now=lambda: moment), toolbox(lambda: moment), "offline")

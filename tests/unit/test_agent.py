@@ -17,7 +17,7 @@ from langchain_core.tools import BaseTool, ToolException, tool
 from langchain_core.tracers.langchain import LangChainTracer
 from langsmith.utils import get_env_var
 
-from tests.support.scripted_model import Endless, Script, Whole, call
+from tests.support.scripted_model import Endless, Script, Whole, brief, call
 from tests.support.talk import Talk
 from voicebot.agent import MAX_TOOL_ROUNDS, GraphAgent
 from voicebot.core.history import History, Message, Role
@@ -52,7 +52,7 @@ TOOLS: list[BaseTool] = [answer_of_all, broken, refusing]
 
 
 def agent(model: BaseChatModel, **options: Any) -> GraphAgent:
-    return GraphAgent(model, TOOLS, "Be brief.", "test", **options)
+    return GraphAgent(model, TOOLS, "test", prompt=brief, **options)
 
 
 async def tokens(model: BaseChatModel, history: History = HI, **options: Any) -> list[str]:
@@ -87,7 +87,7 @@ async def test_split_surrogate_pairs_are_joined_and_lone_surrogates_are_replaced
 
 
 async def test_a_model_that_does_not_stream_gives_its_answer_once() -> None:
-    async with aclosing(GraphAgent(Whole(), [], "Be brief.", "test").reply(HI, WANTED)) as stream:
+    async with aclosing(GraphAgent(Whole(), [], "test").reply(HI, WANTED)) as stream:
         assert [token async for token in stream] == ["All at once."]
 
 
@@ -127,7 +127,7 @@ async def look_up(what: str) -> str:
 
 
 async def replied(model: Script, *tools: BaseTool) -> list[str]:
-    async with aclosing(GraphAgent(model, tools, "Be brief.", "test").reply(HI, WANTED)) as stream:
+    async with aclosing(GraphAgent(model, tools, "test").reply(HI, WANTED)) as stream:
         return [token async for token in stream]
 
 
@@ -179,7 +179,7 @@ async def test_a_failed_tool_call_is_not_repeated_and_the_model_must_then_answer
             ["I can't find either."],
         ]
     )
-    bot = GraphAgent(model, [look_up], "Be brief.", "test")
+    bot = GraphAgent(model, [look_up], "test")
     async with aclosing(bot.reply(HI, WANTED)) as stream:
         assert [token async for token in stream] == ["I can't find either."]
     assert tries == ["moon", "sun"]
@@ -280,7 +280,7 @@ async def test_cancelling_a_reply_stops_the_model_or_tool_at_once_and_leaves_no_
         return ""
 
     model = Script(answers=[[work] if waits_in == "model" else [call("endless")]])
-    task = asyncio.create_task(anext(GraphAgent(model, [endless], "", "test").reply(HI, WANTED)))
+    task = asyncio.create_task(anext(GraphAgent(model, [endless], "test").reply(HI, WANTED)))
     await work.begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -321,7 +321,7 @@ async def test_langsmith_traces_an_answer_only_if_the_environment_asks_for_it(
 
 
 async def test_the_agent_is_an_engine_that_may_be_started_and_closed_twice() -> None:
-    engine: Agent = GraphAgent(Offline(), toolbox(), "", "offline", languages=frozenset({"en"}))
+    engine: Agent = GraphAgent(Offline(), toolbox(), "offline", languages=frozenset({"en"}))
     await engine.start()
     await engine.start()
     await engine.close()
@@ -345,7 +345,7 @@ async def test_only_a_tool_with_effects_waits_until_the_answer_is_wanted(pure: b
     order.tags = [PURE] if pure else None
     model = Script(answers=[[call("order")], ["Ordered."]])
     wanted = asyncio.Event()
-    answer = asyncio.create_task(anext(GraphAgent(model, [order], "", "test").reply(HI, wanted)))
+    answer = asyncio.create_task(anext(GraphAgent(model, [order], "test").reply(HI, wanted)))
     if not pure:
         for _ in range(50):
             await asyncio.sleep(0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.scripted_model import Script, call
+from tests.support.scripted_model import Script, brief, call
 from voicebot.agent import GraphAgent
 from voicebot.core.history import History, Message, Role
 from voicebot.engines.base import EngineError, Fault
@@ -30,7 +30,8 @@ HI = talk(1)
 
 
 async def answered(model: Script, history: History = HI, **options: Any) -> str:
-    async with aclosing(GraphAgent(model, toolbox(), "Be brief.", "test", **options).reply(history, WANTED)) as stream:
+    agent = GraphAgent(model, toolbox(), "test", prompt=brief, **options)
+    async with aclosing(agent.reply(history, WANTED)) as stream:
         return "".join([token async for token in stream])
 
 
@@ -48,7 +49,7 @@ async def test_a_model_that_takes_too_long_is_stopped(said: list[str]) -> None:
 
 async def test_each_request_has_its_own_timeout_and_a_slow_consumer_uses_up_none_of_it() -> None:
     model = Script(answers=[["Well, ", call("clock")], ["it is ", "late."]])
-    agent = GraphAgent(model, toolbox(), "", "test", timeout_s=0.2)
+    agent = GraphAgent(model, toolbox(), "test", timeout_s=0.2)
     heard = []
     async with aclosing(agent.reply(talk(1), WANTED)) as stream:
         async for token in stream:
@@ -88,7 +89,7 @@ class Service:
 
 async def test_the_agent_starts_probes_and_closes_its_service() -> None:
     service = Service()
-    agent = GraphAgent(Script(answers=[]), [], "", "test", service=service)
+    agent = GraphAgent(Script(answers=[]), [], "test", service=service)
     await agent.start()
     await agent.probe()
     await agent.close()
@@ -97,7 +98,7 @@ async def test_the_agent_starts_probes_and_closes_its_service() -> None:
 
 async def test_an_agent_without_a_service_starts_probes_answers_and_closes_and_leaves_no_task() -> None:
     before = asyncio.all_tasks()
-    agent = GraphAgent(Script(answers=[["Yes."]]), [], "", "test")
+    agent = GraphAgent(Script(answers=[["Yes."]]), [], "test")
     await agent.start()
     await agent.probe()
     assert (agent.model, agent.warning, agent.listed, agent.is_cold) == (None, None, (), False)

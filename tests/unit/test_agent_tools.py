@@ -37,7 +37,7 @@ class Booking:
             return "booked"
 
         book.tags = [PURE] if self.pure else []
-        return GraphAgent(Script(answers=list(answers)), [book], "", name, filler_s=60)
+        return GraphAgent(Script(answers=list(answers)), [book], name, filler_s=60)
 
 
 BOOK, FAILED = [call("book")], [ConnectionError()]

@@ -15,7 +15,7 @@ from tests.support.signal import Signal
 from voicebot.core.audio import Audio
 from voicebot.core.endpoint import EndpointRules
 from voicebot.core.events import FinalTranscript, Input, SpeechEnded, SpeechStarted
-from voicebot.engines.base import EngineError, Pause, SpeechToText, Transcript
+from voicebot.engines.base import USUAL, EngineError, Pause, SpeechToText, Transcript
 from voicebot.session.ears import Ears
 
 
@@ -71,8 +71,8 @@ class Talker:
     @classmethod
     async def with_ears(cls, recogniser: Recogniser, group: asyncio.TaskGroup) -> Talker:
         talker = cls(recogniser, group)
-        engine = SimpleNamespace(session=lambda: nullcontext(recogniser))
-        talker.ears.transcribe_with(cast(SpeechToText, engine), group)
+        engine = SimpleNamespace(session=lambda _: nullcontext(recogniser))
+        talker.ears.transcribe_with(cast(SpeechToText, engine), USUAL, group)
         return talker
 
     def _post(self, input: Input) -> None:

@@ -16,7 +16,7 @@ from tests.support.scripted_model import Script, call
 from voicebot.agent import GraphAgent
 from voicebot.core.history import Message, Role
 from voicebot.core.sentences import sentences
-from voicebot.engines.base import EngineError
+from voicebot.engines.base import USUAL, EngineError, Style
 from voicebot.tools import PURE, fillers
 from voicebot.tools.fillers import PHRASES, Filler
 
@@ -51,7 +51,7 @@ class Reply:
 
 
 @asynccontextmanager
-async def reply(*answers: list[Any], wanted: bool = True, **options: Any) -> AsyncIterator[Reply]:
+async def reply(*answers: list[Any], wanted: bool = True, style: Style = USUAL, **options: Any) -> AsyncIterator[Reply]:
     """A reply of a model that calls the tool `slow`."""
     slow = Slow()
 
@@ -63,14 +63,14 @@ async def reply(*answers: list[Any], wanted: bool = True, **options: Any) -> Asy
         return "done"
 
     work.tags = [PURE]
-    agent = GraphAgent(Script(answers=list(answers)), [work], "", "test", **({"filler_s": SOON_S} | options))
+    agent = GraphAgent(Script(answers=list(answers)), [work], "test", **({"filler_s": SOON_S} | options))
     is_wanted = asyncio.Event()
     if wanted:
         is_wanted.set()
     running = Reply(slow, is_wanted, asyncio.Queue())
 
     async def run() -> None:
-        async for token in agent.reply(HISTORY, is_wanted):
+        async for token in agent.reply(HISTORY, is_wanted, style=style):
             running.tokens.put_nowait(token)
         running.tokens.put_nowait(None)
 
@@ -157,7 +157,7 @@ async def test_a_tool_call_soon_after_a_filler_gets_no_second_filler() -> None:
 
 
 async def test_a_language_without_filler_phrases_gets_no_filler() -> None:
-    async with reply(CALL, ["Zrobione."], language="pl") as heard:
+    async with reply(CALL, ["Zrobione."], style=Style("pl")) as heard:
         await heard.slow.begun.wait()
         await asyncio.sleep(3 * SOON_S)
         heard.slow.done.set()
@@ -173,7 +173,7 @@ async def test_a_filler_does_not_count_as_an_answer() -> None:
 
     wanted = asyncio.Event()
     wanted.set()
-    agent = GraphAgent(Script(answers=[[call("slow")], [""]]), [slow], "", "test", filler_s=SOON_S)
+    agent = GraphAgent(Script(answers=[[call("slow")], [""]]), [slow], "test", filler_s=SOON_S)
     heard = []
 
     async def listen() -> None:

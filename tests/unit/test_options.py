@@ -30,7 +30,7 @@ def options_of(**settings: Any) -> Options:
     engines = build(loaded)
     for chain in (engines.stt, engines.agent, engines.tts):
         assert isinstance(chain, Chain)
-        for link in chain.candidates():
+        for link in chain.candidates(chain.usual):
             link.started = True
     return Options(engines, loaded.choices)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts
@@ -14,69 +13,67 @@ from voicebot.core.audio import Audio
 from voicebot.core.choices import Choices, Sensitivity
 from voicebot.core.events import ChoicesMade, TextTyped
 from voicebot.core.state import Phase
-from voicebot.engines.base import Manner
+from voicebot.engines.base import USUAL, Style
+
+BEFORE = Style("en", persona="assistant")
+"""As whom the bot answers before its user chooses."""
 
 CHOSEN = Choices(persona="sales", language="de", voice="low", llm="scripted", sensitivity=Sensitivity.HARD)
 
 
 @dataclass
 class Log:
-    """What was done in which manner; None: as the server has it."""
+    """The styles of the requests that the engines served."""
 
-    thought: list[Manner | None] = field(default_factory=list)
-    spoken: list[tuple[str, Manner | None]] = field(default_factory=list)
-    heard: list[Manner | None] = field(default_factory=list)
-    listening: list[Manner | None] = field(default_factory=list)
-    """The recognisers that are open."""
-
-
-class Mannered:
-    """A scripted engine that says in which manner it works."""
-
-    log: Log
-    manner: Manner | None = None
-
-    def adapted(self, manner: Manner) -> Any:
-        engine = copy(self)
-        engine.manner = manner
-        return engine
+    thought: list[Style] = field(default_factory=list)
+    spoken: list[tuple[str, Style]] = field(default_factory=list)
+    heard: list[Style] = field(default_factory=list)
+    prepared: list[Style] = field(default_factory=list)
+    listening: list[Style] = field(default_factory=list)
+    """Those of the recogniser sessions that are open."""
+    opened: int = 0
+    """How many recogniser sessions there have been."""
 
 
 @dataclass
-class Agent(Mannered, ScriptedAgent):
+class Agent(ScriptedAgent):
     log: Log = field(default_factory=Log)
 
-    async def reply(self, *arguments: Any, **more: Any) -> AsyncGenerator[str]:
-        self.log.thought.append(self.manner)
+    async def reply(self, *arguments: Any, style: Style = USUAL, **more: Any) -> AsyncGenerator[str]:
+        self.log.thought.append(style)
         async for token in super().reply(*arguments, **more):
             yield token
 
 
 @dataclass
-class Tts(Mannered, ToneTts):
+class Tts(ToneTts):
     log: Log = field(default_factory=Log)
 
-    async def synthesize(self, text: str) -> AsyncGenerator[Audio]:
-        self.log.spoken.append((text, self.manner))
+    def prepare(self, style: Style) -> None:
+        self.log.prepared.append(style)
+
+    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
+        self.log.spoken.append((text, style))
         async for piece in super().synthesize(text):
             yield piece
 
 
 @dataclass
-class Stt(Mannered, ScriptedStt):
+class Stt(ScriptedStt):
     log: Log = field(default_factory=Log)
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Stt]:
-        self.log.listening.append(self.manner)
-        self.bytes_sent = 0
+    async def session(self, style: Style = USUAL) -> AsyncIterator[Stt]:
+        session = replace(self, bytes_sent=0)  # the scripts and the log are shared
+        self.log.listening.append(style)
+        self.log.opened += 1
         try:
-            yield self
+            yield session
         finally:
-            self.log.listening.remove(self.manner)
+            self.log.listening.remove(style)
 
     async def transcribe(self, audio: Any) -> AsyncGenerator[Any]:
-        self.log.heard.append(self.manner)
+        self.log.heard += self.log.listening
         self.bytes_sent += 100
         async for transcript in super().transcribe(audio):
             yield transcript
@@ -100,16 +97,16 @@ async def test_new_choices_apply_to_the_next_turn_and_not_to_the_reply_under_way
         await session.until(lambda state: state.chosen == CHOSEN)
         session.playing.set()
         await session.until(idle)
-        assert log.thought == [None]
-        assert [manner for _, manner in log.spoken] == [None, None]
+        assert log.thought == [BEFORE]
+        assert [style for _, style in log.spoken] == [USUAL, USUAL]
         await session.until(lambda state: state.choices == CHOSEN)
+        assert log.prepared == [Style("de", voice="low")], "a chosen voice can be fetched before it has to speak"
 
         session.say()
         await session.until(lambda state: state.last_reply == 2 and state.is_idle)
-        thinks, speaks = Manner("de", "sales", "scripted"), Manner("de", voice="low")
-        assert log.heard == [Manner("de")]
-        assert log.thought == [None, thinks]
-        assert log.spoken[-1] == ("Ja.", speaks)
+        assert log.heard == [Style("de")]
+        assert log.thought == [BEFORE, Style("de", "sales", "scripted")]
+        assert log.spoken[-1] == ("Ja.", Style("de", voice="low"))
 
 
 async def test_the_recogniser_is_replaced_between_utterances_only_when_the_language_changes() -> None:
@@ -118,16 +115,17 @@ async def test_the_recogniser_is_replaced_between_utterances_only_when_the_langu
         await session.until(lambda state: state.last_reply == 1 and state.is_idle)
         session.bot.mailbox.post(ChoicesMade(Choices(voice="low")))
         await session.until(lambda state: state.choices.voice)
-        assert log.listening == [None]
+        assert log.listening == [USUAL]
+        assert log.opened == 1
 
         session.bot.mailbox.post(ChoicesMade(Choices(language="de")))
         session.say()
         await session.until(lambda state: state.last_reply == 2 and state.is_idle)
-        assert log.listening == [Manner("de")], "the one before was let go"
+        assert log.listening == [Style("de")], "the one before was let go"
         session.bot.mailbox.post(ChoicesMade(Choices()))
         session.say()
         await session.until(lambda state: state.last_reply == 3 and state.is_idle)
-        assert log.heard == [None, Manner("de"), Manner("en")]
+        assert log.heard == [USUAL, Style("de"), USUAL]
         assert session.bot.ears.bytes_transcribed == 300, "what all of them were given"
 
 
@@ -139,5 +137,5 @@ async def test_choices_made_while_the_user_speaks_do_not_change_the_utterance_un
         await session.until(lambda state: state.phase is Phase.LISTENING or state.last_reply)
         session.bot.mailbox.post(ChoicesMade(Choices()))
         await session.until(lambda state: state.last_reply == 1 and state.is_idle)
-        assert log.heard == [Manner("de")]
+        assert log.heard == [Style("de")]
         await session.until(lambda state: state.choices == Choices())

@@ -12,6 +12,7 @@ import pytest
 from tests.support.engines import ScriptedAgent, ToneTts
 from tests.support.read_mailbox import ReadMailbox
 from tests.support.signal import Signal
+from voicebot.core.choices import Choices
 from voicebot.core.events import (
     EngineServed,
     ReplyInput,
@@ -24,7 +25,7 @@ from voicebot.core.events import (
 )
 from voicebot.core.history import Message, Role
 from voicebot.core.sayings import apology
-from voicebot.engines.base import EngineError, TextToSpeech
+from voicebot.engines.base import EngineError, Styles, TextToSpeech
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, TextToSpeechChain
 from voicebot.session.player import Player
@@ -72,7 +73,6 @@ class Reply:
             mailbox=mailbox,
             queue_max=8,
             sentence_max_chars=240,
-            language="en",
         )
         player.begin(1)
         wanted = asyncio.Event()
@@ -85,7 +85,7 @@ class Reply:
 
         playing = asyncio.create_task(play())
         try:
-            await maker.run(StartReply(1, (Message(Role.USER, "hello"),)), wanted)
+            await maker.run(StartReply(1, (Message(Role.USER, "hello"),)), wanted, Styles.of(Choices()))
         finally:
             playing.cancel()
             await asyncio.wait([playing])

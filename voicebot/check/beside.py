@@ -16,7 +16,7 @@ from voicebot.check.results import Finding, Outcome
 from voicebot.check.trials import guarded, sentence_in
 from voicebot.config import Settings
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio
-from voicebot.engines.base import EngineError, Engines
+from voicebot.engines.base import EngineError, Engines, Styles
 from voicebot.transports.turn.services import chosen
 
 logger = logging.getLogger(__name__)
@@ -30,11 +30,12 @@ async def stand_in(settings: Settings, tried: Collection[str]) -> tuple[str, Aud
     """The embedded voice with the sentence, for recognisers that no other voice speaks to; None if it has failed."""
     from voicebot.engines.tts.espeak import Espeak
 
-    voice = Espeak(language=settings.language)
+    voice = Espeak()
+    style = Styles.of(settings.choices).tts
 
     async def speak() -> Audio | None:
         await voice.start()
-        outputs = [output async for output in voice.synthesize(sentence_in(settings.language))]
+        outputs = [output async for output in voice.synthesize(sentence_in(style.language), style)]
         pieces = [output for output in outputs if isinstance(output, Audio)]
         return Audio.joined(pieces, pieces[0].rate_hz) if pieces else None
 

@@ -129,7 +129,7 @@ class Trials:
 
         async def turn(chain: TextToSpeechChain, watch: Watch) -> Trial:
             pieces = []
-            async with aclosing(chain.synthesize(sentence)) as outputs:
+            async with aclosing(chain.synthesize(sentence, chain.usual)) as outputs:
                 async for output in outputs:
                     if isinstance(output, Audio) and len(output.samples):
                         watch.output()
@@ -146,7 +146,7 @@ class Trials:
         async def turn(chain: SpeechToTextChain, watch: Watch) -> Trial:
             text = ""
             async with (
-                chain.session() as transcriber,
+                chain.session(chain.usual) as transcriber,
                 aclosing(transcriber.transcribe(_as_spoken(sound, watch))) as transcripts,
             ):
                 async for transcript in transcripts:
@@ -165,7 +165,8 @@ class Trials:
             wanted = asyncio.Event()
             wanted.set()
             tokens: list[str] = []
-            async with aclosing(chain.reply((Message(Role.USER, QUESTION),), wanted)) as outputs:
+            history = (Message(Role.USER, QUESTION),)
+            async with aclosing(chain.reply(history, wanted, style=chain.usual)) as outputs:
                 async for output in outputs:
                     if isinstance(output, str) and not isinstance(output, Filler):
                         watch.output()
@@ -208,7 +209,7 @@ class Trials:
             outcome = problem
         else:
             watch = Watch()
-            engine = chain.candidates()[0].engine
+            engine = chain.candidates(chain.usual)[0].engine
             limit_s = self._limits.turn_s + (engine.first_output_s if isinstance(engine, Patient) else 0.0)
             outcome = await guarded(chain.name, turn(chain, watch), limit_s, sound_s, watch)
             if isinstance(outcome, Trial):
@@ -223,7 +224,7 @@ class Trials:
         if service is not None and error.fault in ASKED_AGAIN:
             blocked = await obstacle(service.url(self._settings))
         if service is not None and error.fault in (Fault.REJECTED, Fault.MISSING):
-            engine = chain.candidates()[0].engine
+            engine = chain.candidates(chain.usual)[0].engine
             listed = engine.listed if isinstance(engine, OneOfModels) else ()
         return Trial(chain.name, self._model(chain), error=error, obstacle=blocked, listed=listed)
 

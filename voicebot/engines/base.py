@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, Self, TypeVar, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -150,16 +150,40 @@ class EngineHealth:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How a session wants a stage's work to be done.
+class Style:
+    """How one request is to be served. Engines are shared by all sessions, so every request carries its own style.
 
-    `engine` is the one that is to be tried first; `voice` is one of that engine's. Empty: whichever is usual.
+    `language` is a two-letter code. `engine` names the engine that is tried first. `voice` is a voice of that engine,
+    or of the first engine if none is named. For an empty field the server chooses.
     """
 
-    language: str
+    language: str = "en"
     persona: str = ""
     engine: str = ""
     voice: str = ""
+
+
+USUAL = Style()
+"""English, and the server chooses everything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Styles:
+    """The styles of one session's requests: one for each stage."""
+
+    stt: Style
+    llm: Style
+    tts: Style
+
+    @classmethod
+    def of(cls, choices: Choices) -> Styles:
+        """Returns the styles that serve a session with these choices."""
+        language = choices.language
+        return cls(
+            stt=Style(language, engine=choices.stt),
+            llm=Style(language, engine=choices.llm, persona=choices.persona),
+            tts=Style(language, engine=choices.tts, voice=choices.voice),
+        )
 
 
 class Engine(Protocol):
@@ -177,23 +201,20 @@ class Engine(Protocol):
 
     async def close(self) -> None: ...
 
-    async def probe(self) -> None:
+    async def probe(self, style: Style) -> None:
         """Find out with as little as possible whether it can work now: is the key valid, the service there?
 
-        Comes after `start`. Raises EngineError if it can't work.
+        A probe that has to name a language takes the style's. Comes after `start`. Raises EngineError if it can't work.
         """
         ...
 
 
 @runtime_checkable
-class Adaptable(Protocol):
-    """An engine that can work in more than one manner."""
+class Prepares(Protocol):
+    """A synthesiser that can fetch what a style needs before the first request in that style."""
 
-    def adapted(self, manner: Manner) -> Self:
-        """This engine, which is started, with all that it has open, for a session that wants it in this manner.
-
-        What it gives costs nothing to make and owns nothing: it is neither started nor closed.
-        """
+    def prepare(self, style: Style) -> None:
+        """Starts to fetch it in the background, for instance a voice that is not on this machine. Returns at once."""
         ...
 
 
@@ -265,8 +286,8 @@ class Transcriber(Protocol):
 
 
 class SpeechToText(Engine, Protocol):
-    def session(self) -> AbstractAsyncContextManager[Transcriber]:
-        """A transcriber for one session. Entering it returns at once and raises nothing.
+    def session(self, style: Style) -> AbstractAsyncContextManager[Transcriber]:
+        """A transcriber of the style's language for one session. Entering it returns at once and raises nothing.
 
         What takes time (a connection) is opened behind it, ahead of the first word, and gone when it is left.
         """
@@ -284,11 +305,12 @@ class Agent(Engine, Protocol):
         wanted: asyncio.Event,
         hold: Callable[[bool], None] = nobody_waits,
         *,
+        style: Style,
         stands_in: bool = False,
         stood_in: str = "",
         spoken: asyncio.Event | None = None,
     ) -> AsyncGenerator[str | Served]:
-        """The answer to the history's last message, token by token. Raises EngineError.
+        """The answer to the history's last message, token by token, as the style's persona. Raises EngineError.
 
         Until it is `wanted` the answer may be thrown away: what has effects outside must wait for that. `hold` is told
         True when a token that does not come is no failure, as a tool works or waits to be wanted; and False once it
@@ -305,8 +327,8 @@ class Agent(Engine, Protocol):
 
 
 class TextToSpeech(Engine, Protocol):
-    def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts | Served | Resumed]:
-        """One sentence as sound, in pieces as they are made, at one rate. Raises EngineError.
+    def synthesize(self, text: str, style: Style) -> AsyncGenerator[Audio | WordStarts | Served | Resumed]:
+        """One sentence in the style's voice, in pieces as they are made, at one rate. Raises EngineError.
 
         An engine that knows when its words begin may tell so once, at any point. After `Resumed` both the rate and the
         words are those of the rest of the text.
@@ -330,14 +352,6 @@ class VoiceActivityDetector(Protocol):
     def reset(self) -> None: ...
 
 
-E = TypeVar("E")
-
-
-def adapted(engine: E, manner: Manner) -> E:
-    """The engine for a session that wants it in this manner, as far as it can."""
-    return engine.adapted(manner) if isinstance(engine, Adaptable) else engine
-
-
 @dataclass(frozen=True, slots=True)
 class Engines:
     """One engine for each stage, shared by all sessions; a detector is made for each session."""
@@ -351,16 +365,6 @@ class Engines:
     @property
     def names(self) -> dict[str, str]:
         return {"stt": self.stt.name, "llm": self.agent.name, "tts": self.tts.name, "vad": self.vad_name}
-
-    def adapted(self, choices: Choices) -> Engines:
-        """The same engines for one session. They stay this one's to be closed."""
-        language = choices.language
-        return replace(
-            self,
-            stt=adapted(self.stt, Manner(language, engine=choices.stt)),
-            agent=adapted(self.agent, Manner(language, engine=choices.llm, persona=choices.persona)),
-            tts=adapted(self.tts, Manner(language, engine=choices.tts, voice=choices.voice)),
-        )
 
     async def start(self) -> None:
         """Start every stage. Raises EngineError of the first that can't."""

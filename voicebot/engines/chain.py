@@ -11,12 +11,11 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from typing import Generic, Self, TypeVar
 
 from voicebot import limits
-from voicebot.engines.base import Engine, EngineError, EngineHealth, Fault, Manner, Noted, OneOfModels, adapted
+from voicebot.engines.base import USUAL, Engine, EngineError, EngineHealth, Fault, Noted, OneOfModels, Style
 from voicebot.engines.circuit import Circuit
 
 logger = logging.getLogger(__name__)
@@ -61,12 +60,6 @@ class Link(Generic[E]):
         ill_s = limits.PROBE_ILL_S * 2 ** min(10, max(0, self.ill_probes - 1))
         return time.monotonic() - self.probed_s >= (limits.PROBE_WELL_S if well else min(ill_s, limits.PROBE_WELL_S))
 
-    def adapted(self, manner: Manner) -> Link[E]:
-        """The engine in this manner; what becomes of it is known to both."""
-        link = copy(self)
-        link.engine = adapted(self.engine, manner)
-        return link
-
     @property
     def health(self) -> EngineHealth:
         error = self.circuit.error
@@ -83,24 +76,26 @@ class Link(Generic[E]):
 
 
 class Chain(Generic[E]):
-    """What the chains of all stages share."""
+    """What the chains of all stages share. Engines are probed in the `usual` style, which is the server's own.
 
-    def __init__(self, engines: Sequence[E], rules: FallbackRules) -> None:
+    The order in which engines are tried depends on the style of each request; how they do is known for all requests.
+    """
+
+    def __init__(self, engines: Sequence[E], rules: FallbackRules, usual: Style = USUAL) -> None:
         if not engines:
             raise ValueError("a chain needs an engine")
         self.rules = rules
+        self.usual = usual
         self._links = [Link(engine, rules.rest_s) for engine in engines]
         self._probing: dict[str, asyncio.Task[None]] = {}
         self._closed = False
-        self._origin = self
-        """The chain that this one is adapted from, else this one."""
         self.tell: Callable[[str, EngineError], None] = nobody_counts
         """Is given the engine and each of its failures, also those that another try makes good."""
 
     @property
     def name(self) -> str:
-        """The engine that would be tried first now."""
-        return self.candidates()[0].engine.name
+        """The engine that would be tried first now, for a request that every engine can serve."""
+        return _may_be_tried(self._links)[0].engine.name
 
     @property
     def engines(self) -> tuple[E, ...]:
@@ -112,19 +107,7 @@ class Chain(Generic[E]):
 
         Also those that could not be started. The engines stay this chain's to be closed.
         """
-        return tuple(type(self)([link.engine], rules) for link in self._links)
-
-    def adapted(self, manner: Manner) -> Self:
-        """This chain for one session: the engine it wants comes first, those that lack its language are left out.
-
-        What is known of how the engines do is known to all sessions; probes stay this chain's own.
-        """
-        able = [link for link in self._links if manner.language in link.engine.languages] or self._links
-        links = sorted(able, key=lambda link: link.engine.name != manner.engine)
-        first = next((link for link in links if link.started), None)
-        chain = copy(self)
-        chain._links = [link.adapted(manner if link is first else replace(manner, voice="")) for link in links]
-        return chain
+        return tuple(type(self)([link.engine], rules, self.usual) for link in self._links)
 
     @property
     def languages(self) -> frozenset[str]:
@@ -164,21 +147,24 @@ class Chain(Generic[E]):
         """Probe those that have not been probed for long enough: strangers may ask for it as often as they like."""
         await asyncio.gather(*(self._probe(link) for link in self._links if link.started and link.is_due))
 
-    async def probe(self) -> None:
-        """Probe all, side by side. Raises the EngineError of the first if none can work."""
+    async def probe(self, style: Style | None = None) -> None:
+        """Probe all, side by side, in the usual style unless another one is given.
+
+        Raises the EngineError of the first if none can work.
+        """
         links = [link for link in self._links if link.started]
-        errors = await asyncio.gather(*(self._probe(link) for link in links))
+        errors = await asyncio.gather(*(self._probe(link, style) for link in links))
         if links and all(errors):
             assert errors[0] is not None
             raise errors[0]
 
-    async def _probe(self, link: Link[E]) -> EngineError | None:
+    async def _probe(self, link: Link[E], style: Style | None = None) -> EngineError | None:
         """Why it can't work, if that is sure; its circuit is told."""
         started_s = link.probed_s = time.monotonic()
         link.ill_probes += 1
         try:
             async with asyncio.timeout(self.rules.probe_s):
-                await link.engine.probe()
+                await link.engine.probe(style or self.usual)
         except EngineError as error:
             failure = error
         except TimeoutError:
@@ -199,21 +185,32 @@ class Chain(Generic[E]):
         self.failed(link, failure)
         return failure
 
-    def candidates(self) -> list[Link[E]]:
-        """Those that may be tried; if all rest, all of them: a late answer is better than none."""
-        started = [link for link in self._links if link.started] or self._links
-        return [link for link in started if link.circuit.closed] or started
+    def candidates(self, style: Style) -> list[Link[E]]:
+        """Returns the engines that may be tried for a request in this style, in the order in which they are tried.
 
-    def passed_over(self) -> list[str]:
-        """Why engines that would come first are left alone just now."""
-        first = self._links.index(self.candidates()[0])
-        return [str(link.circuit.error) for link in self._links[:first] if link.circuit.error is not None]
+        The wanted engine comes first. Engines that lack the language are left out, unless all lack it. Engines that
+        rest are left out too, unless all rest: a late answer is better than none.
+        """
+        return _may_be_tried(self._in_order(style))
+
+    def passed_over(self, style: Style) -> list[str]:
+        """Returns why engines that would come first for a request in this style are left alone just now."""
+        links = self._in_order(style)
+        first = links.index(_may_be_tried(links)[0])
+        return [str(link.circuit.error) for link in links[:first] if link.circuit.error is not None]
+
+    def style_for(self, link: Link[E], style: Style) -> Style:
+        """Returns the style in which one engine serves a request: other engines do not know the first one's voice."""
+        first = next((each for each in self._in_order(style) if each.started), None)
+        return style if link is first else replace(style, voice="")
+
+    def _in_order(self, style: Style) -> list[Link[E]]:
+        """Returns the engines that know the style's language, the wanted one first; all if none knows it."""
+        able = [link for link in self._links if style.language in link.engine.languages] or self._links
+        return sorted(able, key=lambda link: link.engine.name != style.engine)
 
     def failed(self, link: Link[E], error: EngineError) -> None:
         name = link.engine.name
-        if self._origin is not self:
-            self._origin.failed(next(each for each in self._origin._links if each.engine.name == name), error)
-            return
         self.tell(name, error)
         logger.warning("%s", error)
         link.circuit.failed(error)
@@ -232,6 +229,12 @@ class Chain(Generic[E]):
             if await self._probe(link) is None:
                 logger.info("%s can work again", link.engine.name)
                 return
+
+
+def _may_be_tried(links: list[Link[E]]) -> list[Link[E]]:
+    """Returns the engines that have started and do not rest; if all rest, all that have started."""
+    started = [link for link in links if link.started] or links
+    return [link for link in started if link.circuit.closed] or started
 
 
 def nobody_counts(engine: str, error: EngineError) -> None:

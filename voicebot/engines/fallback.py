@@ -15,15 +15,18 @@ from typing import TypeVar
 from voicebot.core.audio import Audio
 from voicebot.core.history import History
 from voicebot.engines.base import (
+    USUAL,
     Agent,
     Engine,
     EngineError,
     Fault,
     Patient,
     Pause,
+    Prepares,
     Resumed,
     Served,
     SpeechToText,
+    Style,
     TextToSpeech,
     Transcriber,
     Transcript,
@@ -31,7 +34,7 @@ from voicebot.engines.base import (
     nobody_waits,
 )
 from voicebot.engines.chain import Chain, FallbackRules, Link, overdue
-from voicebot.engines.recording import Recording
+from voicebot.engines.replay_buffer import ReplayBuffer
 from voicebot.engines.said_so_far import Pace, SaidSoFar
 
 RETRIED = frozenset({Fault.UNREACHABLE, Fault.SERVER, Fault.BROKEN, Fault.LIMITED})
@@ -68,25 +71,27 @@ class OutputChain(Chain[E]):
 
     async def _first_of(
         self,
-        work: Callable[[E, Callable[[bool], None], bool], AsyncGenerator[T]],
+        style: Style,
+        work: Callable[[E, Style, Callable[[bool], None], bool], AsyncGenerator[T]],
         *,
         committed: Callable[[], bool],
         gap_s: Callable[[], float],
     ) -> AsyncGenerator[T | Served]:
         """The output of the first engine that gives it. Raises EngineError: the last one's, or one in mid-output.
 
-        `work` is given a function by which an engine can `hold` its output back, and whether it stands in for others.
-        Once the output is `committed` no other engine can give it any more; until then, what an engine that failed has
-        given is void, and the output starts over with another `Served`. `gap_s` tells how long the next output may
-        take now.
+        `work` is given the engine and its style, a function by which the engine can `hold` its output back, and
+        whether it stands in for others. Once the output is `committed` no other engine can give it any more; until
+        then, what an engine that failed has given is void, and the output starts over with another `Served`. `gap_s`
+        tells how long the next output may take now.
         """
-        reasons, links = self.passed_over(), self.candidates()
+        reasons, links = self.passed_over(style), self.candidates(style)
         for link in links:
             is_last = link is links[-1]
+            own_style = self.style_for(link, style)
             tries = _Tries(self.rules, link.engine, is_last=is_last)
             while True:
                 error: EngineError | None = None
-                async with aclosing(work(link.engine, tries.hold, bool(reasons))) as outputs:
+                async with aclosing(work(link.engine, own_style, tries.hold, bool(reasons))) as outputs:
                     try:
                         output: T | None = await tries.first(link.engine, outputs)
                         yield Served(link.engine.name, tuple(reasons))
@@ -213,6 +218,7 @@ class AgentChain(OutputChain[Agent]):
         wanted: asyncio.Event,
         hold: Callable[[bool], None] = nobody_waits,
         *,
+        style: Style = USUAL,
         stands_in: bool = False,
         stood_in: str = "",
         spoken: asyncio.Event | None = None,
@@ -220,10 +226,13 @@ class AgentChain(OutputChain[Agent]):
         begun = False
         asked_s = 0.0
 
-        def work(agent: Agent, hold_output: Callable[[bool], None], for_others: bool) -> AsyncGenerator[str | Served]:
+        def work(
+            agent: Agent, own_style: Style, hold_output: Callable[[bool], None], for_others: bool
+        ) -> AsyncGenerator[str | Served]:
             nonlocal asked_s
             asked_s = time.monotonic()
-            return agent.reply(history, wanted, hold_output, stands_in=stands_in or for_others, stood_in=stood_in)
+            is_fallback = stands_in or for_others
+            return agent.reply(history, wanted, hold_output, style=own_style, stands_in=is_fallback, stood_in=stood_in)
 
         def committed() -> bool:
             return begun if spoken is None else spoken.is_set()
@@ -233,7 +242,7 @@ class AgentChain(OutputChain[Agent]):
             limit_s, waited_s = self.rules.first_output_s, time.monotonic() - asked_s
             return limit_s - waited_s if waited_s < limit_s * SOON else limit_s
 
-        answer = self._first_of(work, committed=committed, gap_s=gap_s)
+        answer = self._first_of(style, work, committed=committed, gap_s=gap_s)
         async with aclosing(answer) as tokens:
             async for token in tokens:
                 begun = begun or not isinstance(token, Served)
@@ -243,18 +252,26 @@ class AgentChain(OutputChain[Agent]):
 class TextToSpeechChain(OutputChain[TextToSpeech]):
     """Voices. The rest of a sentence that breaks off is said by the next voice."""
 
-    def __init__(self, engines: Sequence[TextToSpeech], rules: FallbackRules) -> None:
-        super().__init__(engines, rules)
+    def __init__(self, engines: Sequence[TextToSpeech], rules: FallbackRules, usual: Style = USUAL) -> None:
+        super().__init__(engines, rules, usual)
         self._pace = Pace()
 
-    async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts | Served | Resumed]:
+    def prepare(self, style: Style) -> None:
+        """Lets the engine whose voice is wanted fetch that voice, if it is not here yet."""
+        for link in self._in_order(style):
+            if link.started and isinstance(link.engine, Prepares):
+                link.engine.prepare(self.style_for(link, style))
+
+    async def synthesize(
+        self, text: str, style: Style = USUAL
+    ) -> AsyncGenerator[Audio | WordStarts | Served | Resumed]:
         words = text.split()
         first = 0
         for voice in range(MAX_VOICES):
             said = SaidSoFar(words[first:])
             try:
                 rest = text if not first else " ".join(words[first:])
-                async with aclosing(self._said_by_one(rest, said)) as pieces:
+                async with aclosing(self._said_by_one(rest, style, said)) as pieces:
                     async for piece in pieces:
                         if voice and isinstance(piece, Served):
                             yield Resumed(first, len(words))
@@ -267,18 +284,21 @@ class TextToSpeechChain(OutputChain[TextToSpeech]):
                 self._pace.learn(said)
                 return
 
-    def _patience_s(self, said: SaidSoFar) -> float:
+    def _patience_s(self, style: Style, said: SaidSoFar) -> float:
         """How long the next piece of sound may take. A voice that cannot keep pace is relieved, if another one can."""
         silent_s = min(self.rules.first_output_s, SILENT_S)
-        relieved = len(self.candidates()) > 1
+        relieved = len(self.candidates(style)) > 1
         return max(0.0, silent_s + (said.ahead_s if relieved else max(0.0, said.ahead_s)))
 
-    async def _said_by_one(self, text: str, said: SaidSoFar) -> AsyncGenerator[Audio | WordStarts | Served]:
+    async def _said_by_one(
+        self, text: str, style: Style, said: SaidSoFar
+    ) -> AsyncGenerator[Audio | WordStarts | Served]:
         """The text in one voice, noted in `said`."""
         outputs = self._first_of(
-            lambda voice, *_: voice.synthesize(text),
+            style,
+            lambda voice, own_style, *_: voice.synthesize(text, own_style),
             committed=lambda: said.duration_s > 0,
-            gap_s=lambda: self._patience_s(said),
+            gap_s=lambda: self._patience_s(style, said),
         )
         async with aclosing(outputs) as pieces:
             async for piece in pieces:
@@ -295,7 +315,7 @@ class TextToSpeechChain(OutputChain[TextToSpeech]):
 
 
 class SpeechToTextChain(Chain[SpeechToText]):
-    """Recognisers. The sound of an utterance is kept until its final text, so that another one can hear it all."""
+    """Recognisers. A replay buffer keeps an utterance's sound until its final text, so that another can hear it all."""
 
     async def start(self) -> None:
         """Starts all. If none can be, as on a system without the embedded one, users can still type: nothing is raised.
@@ -306,18 +326,19 @@ class SpeechToTextChain(Chain[SpeechToText]):
             await super().start()
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Transcriber]:
+    async def session(self, style: Style = USUAL) -> AsyncIterator[Transcriber]:
         async with AsyncExitStack() as sessions:
-            transcriber = TranscriberChain(self, sessions)
-            await transcriber.prepare(self.candidates()[0])
+            transcriber = TranscriberChain(self, style, sessions)
+            await transcriber.open(self.candidates(style)[0])
             yield transcriber
 
 
 class TranscriberChain:
     """One session's recognisers: the first one stands ready, the others are opened when they are needed."""
 
-    def __init__(self, chain: SpeechToTextChain, sessions: AsyncExitStack) -> None:
+    def __init__(self, chain: SpeechToTextChain, style: Style, sessions: AsyncExitStack) -> None:
         self._chain = chain
+        self._style = style
         self._sessions = sessions
         self._opening = asyncio.Lock()
         self._transcribers: dict[str, Transcriber] = {}
@@ -326,25 +347,27 @@ class TranscriberChain:
     def bytes_sent(self) -> int:
         return sum(transcriber.bytes_sent for transcriber in self._transcribers.values())
 
-    async def prepare(self, link: Link[SpeechToText]) -> Transcriber:
+    async def open(self, link: Link[SpeechToText]) -> Transcriber:
+        """Returns the recogniser's transcriber for this session, which it opens when it is first needed."""
         async with self._opening:
             name = link.engine.name
             if name not in self._transcribers:
-                self._transcribers[name] = await self._sessions.enter_async_context(link.engine.session())
+                session = link.engine.session(self._chain.style_for(link, self._style))
+                self._transcribers[name] = await self._sessions.enter_async_context(session)
             return self._transcribers[name]
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript | Served]:
         """What the first recogniser that can makes of the utterance.
 
-        One that fails is tried once more with the sound that was kept, then the next one. If all fail while the user
-        is still speaking, they are tried again until they have heard the whole utterance. One that owes the final
+        One that fails is tried once more with the sound in the replay buffer, then the next one. If all fail while the
+        user is still speaking, they are tried again until they have heard the whole utterance. One that owes the final
         text is not given up, but relieved: whoever has it first gives it.
         """
-        async with Recording.of(audio) as recording, Attempts(recording) as attempts:
+        async with ReplayBuffer.of(audio) as sound, Attempts(sound) as attempts:
             pause_s = RECOVERY_S
             while True:
-                heard_whole = recording.ended
-                async with aclosing(self._round(attempts, recording)) as transcripts:
+                heard_whole = sound.ended
+                async with aclosing(self._round(attempts)) as transcripts:
                     try:
                         async for transcript in transcripts:
                             yield transcript
@@ -353,17 +376,17 @@ class TranscriberChain:
                             raise
                     else:
                         return
-                await recording.wait_for_end(pause_s)
+                await sound.wait_for_end(pause_s)
                 pause_s *= 2
 
-    async def _round(self, attempts: Attempts, recording: Recording) -> AsyncGenerator[Transcript | Served]:
+    async def _round(self, attempts: Attempts) -> AsyncGenerator[Transcript | Served]:
         """One round through the recognisers, until the final text. Raises the EngineError of the last one."""
-        reasons, links = self._chain.passed_over(), self._chain.candidates()
+        reasons, links = self._chain.passed_over(self._style), self._chain.candidates(self._style)
         for link in links:
             is_last = link is links[-1]
             yield Served(link.engine.name, tuple(reasons))
             for again in range(self._chain.rules.retries + 1):
-                attempts.begin(link, await self.prepare(link))
+                attempts.begin(link, await self.open(link))
                 may_relieve = not is_last or again < self._chain.rules.retries
                 limit_s = self._limit_s(is_last=is_last) if may_relieve else None
                 try:
@@ -400,8 +423,8 @@ def _may_go_well(error: EngineError, *, is_last: bool) -> bool:
 class Attempts:
     """The recognisers that are hearing one utterance, side by side. The newest tells; each may have the final first."""
 
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
+    def __init__(self, sound: ReplayBuffer) -> None:
+        self._sound = sound
         self._told: asyncio.Queue[tuple[Link[SpeechToText], Transcript | BaseException, int]] = asyncio.Queue()
         self._hearing: dict[int, asyncio.Task[None]] = {}
         self._newest = 0
@@ -428,7 +451,7 @@ class Attempts:
         self._hearing[number] = hearing
 
     async def _hear(self, number: int, link: Link[SpeechToText], transcriber: Transcriber) -> None:
-        async with aclosing(transcriber.transcribe(self._recording.sound())) as transcripts:
+        async with aclosing(transcriber.transcribe(self._sound.from_start())) as transcripts:
             async for transcript in transcripts:
                 if isinstance(transcript, Transcript):
                     self._told.put_nowait((link, transcript, number))
@@ -467,9 +490,9 @@ class Attempts:
             async with asyncio.timeout(None) as patience:
                 if limit_s is not None:
                     since_s = self._begun_s
-                    self._recording.at_end(lambda ended_s: patience.reschedule(max(ended_s, since_s) + limit_s))
+                    self._sound.at_end(lambda ended_s: patience.reschedule(max(ended_s, since_s) + limit_s))
                 return await self._told.get()
         except TimeoutError:
             raise EngineError(self._newest_name, f"nothing came within {limit_s:g} s", fault=Fault.TIMEOUT) from None
         finally:
-            self._recording.at_end(None)
+            self._sound.at_end(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib.resources import files
 
 from voicebot.personas.languages import LANGUAGE_NAMES
@@ -18,10 +19,12 @@ def personas() -> tuple[str, ...]:
     )
 
 
+@cache
 def persona(name: str) -> str:
     """The persona's text, without the comments in it (`<!-- … -->`), which are for who edits the file.
 
-    Raises ValueError, naming those there are, if there is none of that name.
+    Every reply asks for it, so the file is read only once. Raises ValueError, naming those there are, if there is none
+    of that name.
     """
     if name not in personas():
         raise ValueError(f"there is no persona {name!r}, only {', '.join(personas())}")

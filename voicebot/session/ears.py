@@ -19,7 +19,7 @@ from voicebot.core.events import (
     Stage,
 )
 from voicebot.core.verdict import Speech
-from voicebot.engines.base import EngineError, Pause, Served, SpeechToText, Transcriber, VoiceActivityDetector
+from voicebot.engines.base import EngineError, Pause, Served, SpeechToText, Style, Transcriber, VoiceActivityDetector
 from voicebot.limits import MAX_WAITING_UTTERANCES, UPLOADS_AHEAD, UTTERANCES_AT_ONCE
 from voicebot.session.listener import Edges, Listener, UtteranceSound
 from voicebot.session.mailbox import Mailbox
@@ -146,17 +146,21 @@ class Ears:
         now = 0 if self._transcriber is None else self._transcriber.bytes_sent
         return self._bytes_before + now
 
-    def transcribe_with(self, stt: SpeechToText, group: asyncio.TaskGroup) -> None:
-        """Have this recogniser transcribe the utterances from now on. A task of `group` changes to it."""
-        group.create_task(self._change_recogniser(stt, list(self._transcriptions.values())), name="change recogniser")
+    def transcribe_with(self, stt: SpeechToText, style: Style, group: asyncio.TaskGroup) -> None:
+        """Have the recogniser transcribe the next utterances in this style. A task of `group` opens a session of it."""
+        changing = self._change_recogniser(stt, style, list(self._transcriptions.values()))
+        group.create_task(changing, name="change recogniser")
 
-    async def _change_recogniser(self, stt: SpeechToText, unfinished: Sequence[asyncio.Task[None]]) -> None:
+    async def _change_recogniser(
+        self, stt: SpeechToText, style: Style, unfinished: Sequence[asyncio.Task[None]]
+    ) -> None:
+        """The session before is closed."""
         async with self._recogniser_changing:
             if unfinished:  # they end: their words are known, or nobody waits for them
                 await asyncio.wait(unfinished, timeout=LAST_WORDS_S)
             self._bytes_before, self._transcriber = self.bytes_transcribed, None
             await self._transcribing.aclose()
-            self._transcriber = await self._transcribing.enter_async_context(stt.session())
+            self._transcriber = await self._transcribing.enter_async_context(stt.session(style))
 
     async def wait_for_room(self) -> None:
         """Until so few utterances wait for their words that the next may be uploaded."""

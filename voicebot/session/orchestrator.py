@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Protocol, assert_never
 
 from voicebot.config import Settings
@@ -32,7 +31,7 @@ from voicebot.core.history import History
 from voicebot.core.machine import step
 from voicebot.core.observer import Observer, SessionStep
 from voicebot.core.state import State
-from voicebot.engines.base import Engines
+from voicebot.engines.base import Engines, Prepares, Styles
 from voicebot.session.ears import Ears
 from voicebot.session.mailbox import Mailbox
 from voicebot.session.player import Player
@@ -71,7 +70,7 @@ class Orchestrator:
         remote_player: RemotePlayer | None = None,
     ) -> None:
         self.state = State(settings.rules, settings.choices, history=history, merge_next=not history)
-        self._choices = settings.choices
+        self._styles = Styles.of(settings.choices)
         self.mailbox = Mailbox()
         self.player = Player(self.mailbox, settings.tts_prefetch, rewind_words=settings.resume_rewind == "word")
         self._observer, self._remote_player = observer, remote_player
@@ -85,7 +84,6 @@ class Orchestrator:
             queue_max=settings.tts_queue_max,
             drop_oldest=settings.tts_overflow == "drop-oldest",
             sentence_max_chars=settings.tts_sentence_max_chars,
-            language=settings.language,
             turns=turns,
         )
         self._underruns = 0
@@ -108,10 +106,10 @@ class Orchestrator:
         self._observer.began()
         try:
             async with aclosing(self.ears), asyncio.TaskGroup() as group:
-                self.ears.demand(self._choices.sensitivity)
+                self.ears.demand(self.state.choices.sensitivity)
                 group.create_task(self.ears.listen(self._engines.make_vad), name="listen")
                 self.mailbox.post(SessionStarted())
-                self.ears.transcribe_with(self._engines.stt, group)
+                self.ears.transcribe_with(self._engines.stt, self._styles.stt, group)
                 while True:
                     input, at_s = await self.mailbox.next()
                     before = self.state
@@ -169,18 +167,21 @@ class Orchestrator:
     # Choices ------------------------------------------------------------------------------------------------------
 
     def _apply(self, choices: Choices, group: asyncio.TaskGroup) -> None:
-        """Nothing is being said, made or played: at most a recogniser has not ended whose words nobody waits for."""
-        before, self._choices = self._choices, choices
-        engines = self._engines.adapted(choices)
-        self._replies = replace(self._replies, agent=engines.agent, tts=engines.tts, language=choices.language)
+        """The next requests carry the new styles. A recogniser has its style for a session, so that one is opened anew.
+
+        Nothing is being said, made or played: at most a recogniser has not ended whose words nobody waits for.
+        """
+        before, self._styles = self._styles, Styles.of(choices)
         self.ears.demand(choices.sensitivity)
-        if (choices.stt, choices.language) != (before.stt, before.language):
-            self.ears.transcribe_with(engines.stt, group)
+        if isinstance(self._engines.tts, Prepares):
+            self._engines.tts.prepare(self._styles.tts)
+        if self._styles.stt != before.stt:
+            self.ears.transcribe_with(self._engines.stt, self._styles.stt, group)
 
     # Replies ------------------------------------------------------------------------------------------------------
 
     async def _make_reply(self, start: StartReply, wanted: asyncio.Event) -> None:
-        error = await self._replies.run(start, wanted)
+        error = await self._replies.run(start, wanted, self._styles)
         self.mailbox.post(ReplyEnded(start.reply, error))
 
     async def _end_cancelled(self, reply: int) -> None:

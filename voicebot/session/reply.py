@@ -25,7 +25,7 @@ from voicebot.core.events import (
 )
 from voicebot.core.sayings import apology, no_answers_left
 from voicebot.core.sentences import Batch, SentenceBatcher
-from voicebot.engines.base import Agent, EngineError, Resumed, Served, TextToSpeech, WordStarts
+from voicebot.engines.base import Agent, EngineError, Resumed, Served, Style, Styles, TextToSpeech, WordStarts
 from voicebot.session.mailbox import Mailbox
 from voicebot.session.player import Player
 from voicebot.session.sentence_queue import SentenceQueue, Waiting
@@ -81,22 +81,22 @@ class ReplyMaker:
     mailbox: Mailbox
     queue_max: int
     sentence_max_chars: int
-    language: str
     drop_oldest: bool = False
     turns: TurnBudget | None = None
 
-    async def run(self, start: StartReply, wanted: asyncio.Event) -> str | None:
+    async def run(self, start: StartReply, wanted: asyncio.Event, styles: Styles) -> str | None:
         """Make and play the reply; returns when it has been heard to the end. An error's text, if one cut it short.
 
-        The player has begun it. Nothing that can't be undone is done before it is `wanted`.
+        The player has begun it. Nothing that can't be undone is done before it is `wanted`. Each request to the agent
+        and to the synthesiser carries its style of `styles`.
         """
         reply = start.reply
         sentences = SentenceQueue(self.queue_max, drop_oldest=self.drop_oldest)
         error: str | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._think(start, wanted, sentences), name=f"think {reply}")
-                group.create_task(self._speak(reply, sentences), name=f"speak {reply}")
+                group.create_task(self._think(start, wanted, styles, sentences), name=f"think {reply}")
+                group.create_task(self._speak(reply, styles.tts, sentences), name=f"speak {reply}")
         except* EngineError as failures:
             error = str(failures.exceptions[0])
             logger.warning("reply ended early", extra={"reply": reply, "error": error})
@@ -107,12 +107,13 @@ class ReplyMaker:
         await self.player.finished(reply)
         return error
 
-    async def _think(self, start: StartReply, wanted: asyncio.Event, sentences: SentenceQueue) -> None:
+    async def _think(self, start: StartReply, wanted: asyncio.Event, styles: Styles, sentences: SentenceQueue) -> None:
         """The agent's answer, cut into sentences. An agent that fails is apologised for in its stead."""
         reply = start.reply
         spoken = asyncio.Event()
-        answer = self._answer(start, wanted, spoken) if start.text is None else _said(start.text)
-        text = AnswerText(self, reply, sentences, spoken)
+        language = styles.tts.language
+        answer = self._answer(start, wanted, styles.llm, spoken) if start.text is None else _said(start.text)
+        text = AnswerText(self, reply, language, sentences, spoken)
         error: str | None = None
         try:
             async with aclosing(answer) as tokens:
@@ -129,12 +130,12 @@ class ReplyMaker:
         except EngineError as failure:
             logger.warning("the agent failed", extra={"reply": reply, "error": str(failure)})
             error = str(failure)
-        await text.finish(None if error is None else apology(self.language))
+        await text.finish(None if error is None else apology(language))
         self.mailbox.post(TextEnded(reply, error))
         sentences.end()
 
     async def _answer(
-        self, start: StartReply, wanted: asyncio.Event, spoken: asyncio.Event
+        self, start: StartReply, wanted: asyncio.Event, style: Style, spoken: asyncio.Event
     ) -> AsyncGenerator[str | Served]:
         """The agent's answer, which counts as a turn; or what is said instead when the day's turns are used up."""
         if self.turns is not None:
@@ -142,25 +143,25 @@ class ReplyMaker:
                 await wanted.wait()
             if not await self.turns.take():
                 self.mailbox.post(ReplyRefused(start.reply, self.turns.reason))
-                yield no_answers_left(self.language, self.turns.back_in_s)
+                yield no_answers_left(style.language, self.turns.back_in_s)
                 return
-        answer = self.agent.reply(start.history, wanted, stood_in=start.stood_in, spoken=spoken)
+        answer = self.agent.reply(start.history, wanted, style=style, stood_in=start.stood_in, spoken=spoken)
         async with aclosing(answer) as tokens:
             async for token in tokens:
                 yield token
 
-    async def _speak(self, reply: int, sentences: SentenceQueue) -> None:
+    async def _speak(self, reply: int, style: Style, sentences: SentenceQueue) -> None:
         """The sentences as sound, in order, a few ahead of the one that is playing."""
         index = 0
         while (batch := await sentences.get()) is not None:
             await self.player.room(reply)
             self.player.open_sentence(reply, index, batch.text)
-            error = None if batch.dropped else await self._synthesize(reply, index, batch)
+            error = None if batch.dropped else await self._synthesize(reply, index, style, batch)
             self.player.close_sentence(reply, broken=error is not None or batch.dropped)
             self.mailbox.post(SentenceSynthesized(reply, index, error))
             index += 1
 
-    async def _synthesize(self, reply: int, index: int, batch: Waiting) -> str | None:
+    async def _synthesize(self, reply: int, index: int, style: Style, batch: Waiting) -> str | None:
         """Why the sound broke off, if it did: what came of it stays, and the next sentence may fare better.
 
         Raises EngineError if no sound came at all.
@@ -169,7 +170,7 @@ class ReplyMaker:
         sounds = False
         error: str | None = None
         try:
-            async with aclosing(self.tts.synthesize(batch.speech)) as pieces:
+            async with aclosing(self.tts.synthesize(batch.speech, style)) as pieces:
                 async for piece in pieces:
                     match piece:
                         case Served(engine, reasons):
@@ -205,9 +206,12 @@ class AnswerText:
     client is told no text before that, if the agent has several engines.
     """
 
-    def __init__(self, maker: ReplyMaker, reply: int, sentences: SentenceQueue, spoken: asyncio.Event) -> None:
+    def __init__(
+        self, maker: ReplyMaker, reply: int, language: str, sentences: SentenceQueue, spoken: asyncio.Event
+    ) -> None:
         self._maker = maker
         self._reply = reply
+        self._language = language
         self._sentences = sentences
         self._spoken = spoken
         self._count = 0
@@ -217,7 +221,7 @@ class AnswerText:
         self._begun_s = self._last_s = asyncio.get_running_loop().time()
 
     def _new_batcher(self) -> SentenceBatcher:
-        return SentenceBatcher(max_chars=self._maker.sentence_max_chars, language=self._maker.language)
+        return SentenceBatcher(max_chars=self._maker.sentence_max_chars, language=self._language)
 
     def start_over(self) -> None:
         """An engine answers; what another one has given before is void."""

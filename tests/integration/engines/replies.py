@@ -15,6 +15,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool, tool
 
+from tests.support.scripted_model import brief
 from voicebot.agent import GraphAgent
 from voicebot.core.history import History, Message, Role
 from voicebot.engines.base import EngineError
@@ -66,7 +67,7 @@ def openai_on(address: str, *models: str, key: str | None = KEY, **options: Any)
 
 
 def agent_on(engine: Engine, tools: Sequence[BaseTool] = (), **options: Any) -> GraphAgent:
-    return GraphAgent(engine.model, tools, "Be brief.", engine.name, service=engine, **options)
+    return GraphAgent(engine.model, tools, engine.name, prompt=brief, service=engine, **options)
 
 
 async def said(agent: GraphAgent, history: History = ASKED) -> str:

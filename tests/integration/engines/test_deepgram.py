@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.simulators.deepgram import KEY, DeepgramSimulator, HeardWord, ScriptedEar, Setting, ToneWordEar
 from tests.support.deepgram_talk import answer, final, heard, sound, talking, until, utterance, words
 from voicebot.core.audio import Audio
-from voicebot.engines.base import EngineError, Pause, Transcript
+from voicebot.engines.base import EngineError, Pause, Style, Transcript
 from voicebot.engines.stt.deepgram import Deepgram, DeepgramRest
 from voicebot.engines.stt.deepgram.websocket import tls
 
@@ -166,9 +166,9 @@ async def test_request_parameters_that_deepgram_rejects_are_dropped_for_later_se
     rejected: set[str], accepted: set[str]
 ) -> None:
     async with DeepgramSimulator(Setting(rejects=frozenset(rejected))) as simulator:
-        engine = Deepgram(KEY, base_url=simulator.url, language="de")
+        engine = Deepgram(KEY, base_url=simulator.url)
         for _ in range(2):
-            async with engine.session() as transcriber:
+            async with engine.session(Style("de")) as transcriber:
                 text = "you and he are with they"
                 assert (await answer(transcriber, sound(*utterance(text)), pause=1)).text == text
                 assert await final(transcriber, sound(*utterance(text))) == text

@@ -12,7 +12,7 @@ from tests.simulators.deepgram import KEY, DeepgramSimulator, Disturbance, Setti
 from tests.simulators.faults import Fault as Trouble
 from tests.simulators.faults import Planned
 from tests.support.deepgram_talk import click, final, heard, kills, sound, speech, talking, utterance
-from voicebot.engines.base import EngineError, Fault, Pause, Transcript
+from voicebot.engines.base import EngineError, Fault, Pause, Style, Transcript
 from voicebot.engines.stt.deepgram import Deepgram
 
 FLUX = "flux-general-en"
@@ -83,7 +83,7 @@ async def test_words_of_an_abandoned_turn_are_not_part_of_the_next(simulator: De
 
 
 async def test_the_connection_asks_for_eager_ends_of_turn_in_the_users_language(simulator: DeepgramSimulator) -> None:
-    async with talking(simulator, model="flux-general-multi", language="es") as transcriber:
+    async with talking(simulator, style=Style("es"), model="flux-general-multi") as transcriber:
         await final(transcriber, sound(*utterance("one")))
     (request,) = simulator.requests
     assert request.head.path == "/v2/listen"

@@ -22,7 +22,7 @@ from tests.support.deepgram_talk import final, heard, sound, utterance, words
 from tests.support.recordings import encoded
 from tests.support.tone_words import silence, spoken
 from voicebot.core.audio import Audio
-from voicebot.engines.base import EngineError, Fault, Pause, SpeechToText, Transcript
+from voicebot.engines.base import EngineError, Fault, Pause, SpeechToText, Style, Transcript
 from voicebot.engines.stt.deepgram import DeepgramRest
 
 TEXT = "you and he are one of they"
@@ -201,9 +201,9 @@ async def one_piece(text: str) -> AsyncIterator[Audio | Pause]:
 
 
 async def test_a_flux_model_is_replaced_by_nova_3(simulator: DeepgramSimulator) -> None:
-    engine: SpeechToText = DeepgramRest(KEY, base_url=simulator.url, model="flux-general-multi", language="es")
+    engine: SpeechToText = DeepgramRest(KEY, base_url=simulator.url, model="flux-general-multi")
     await engine.start()
-    await engine.probe()
+    await engine.probe(Style("es"))
     assert simulator.requests[0].head.query["model"] == ["nova-3"]
     assert {"es", "ja", "sv"} <= engine.languages
     await engine.close()

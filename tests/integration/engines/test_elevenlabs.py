@@ -23,7 +23,7 @@ from tests.simulators.faults import Planned
 from tests.simulators.voices import espeak_of, tone_of
 from tests.support.spoken_sentences import TEXT, failure, outcome, said
 from voicebot.core.audio import Audio
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.base import EngineError, Fault, Style
 from voicebot.engines.tts.elevenlabs import ElevenLabs
 
 
@@ -263,9 +263,9 @@ async def test_a_key_restricted_to_speech_passes_the_probe() -> None:
 async def test_the_language_is_sent_only_to_models_that_accept_it(service: ElevenLabsSimulator) -> None:
     asked = {}
     for model in ("eleven_flash_v2_5", "eleven_multilingual_v2", "eleven_flash_v2", "eleven_v3"):
-        engine = ElevenLabs(KEY, base_url=service.url, model=model, language="es")
+        engine = ElevenLabs(KEY, base_url=service.url, model=model)
         await engine.start()
-        await said(engine, "Hola.")
+        await said(engine, "Hola.", Style("es"))
         await engine.close()
         request = service.requests[-1]
         asked[model] = json.loads(request.body).get("language_code")

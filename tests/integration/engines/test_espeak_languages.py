@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voicebot import build, config
+from voicebot.engines.base import Style
 
 KEY = "a-key"
 
@@ -16,6 +17,6 @@ async def test_espeak_speaks_languages_that_it_lists_under_another_code(language
     built = build.build(config.load(language=language, **engines, **keys))
     await built.tts.start()
     try:
-        assert [piece async for piece in built.tts.synthesize("1 2 3")]
+        assert [piece async for piece in built.tts.synthesize("1 2 3", Style(language))]
     finally:
         await built.close()

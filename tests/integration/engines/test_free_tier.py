@@ -19,7 +19,6 @@ from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.llm.groq import Groq
 from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.rate_limits import RateLimits
-from voicebot.personas import persona, system_prompt
 from voicebot.tools import toolbox
 
 OSS = "openai/gpt-oss-120b"
@@ -42,10 +41,9 @@ class Clock:
 
 
 def bot(simulator: ChatSimulator, clock: Clock) -> GraphAgent:
-    """As `build` makes it: with the persona and the tools that come with it."""
+    """As `build` makes it: it speaks as the usual persona and has all tools."""
     engine = Groq(KEY, base_url=simulator.url, models=Models((OSS,), clock))
-    prompt = system_prompt(persona("assistant"), "en")
-    return GraphAgent(engine.model, toolbox(), prompt, "groq", service=engine, history_max_tokens=6_000)
+    return GraphAgent(engine.model, toolbox(), "groq", service=engine, history_max_tokens=6_000)
 
 
 async def talk(agent: GraphAgent, simulator: ChatSimulator, clock: Clock, turns: int) -> History:

@@ -22,7 +22,7 @@ from tests.simulators.gtts import GttsSimulator, Spoken
 from tests.simulators.voices import TONE_HZ, tone_of
 from tests.support.spoken_sentences import TEXT, failure, outcome, said
 from voicebot.core.audio import Audio
-from voicebot.engines.base import EngineError, Fault, Manner
+from voicebot.engines.base import EngineError, Fault, Style
 from voicebot.engines.tts.gtts import Gtts
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -167,9 +167,9 @@ def greetings(google: GttsSimulator) -> list[Spoken]:
 async def test_each_language_is_requested_with_its_google_code_and_domain(
     language: str, spoken: Spoken, google: GttsSimulator
 ) -> None:
-    engine = Gtts(language=language, workers=1)
+    engine = Gtts(workers=1)
     await engine.start()
-    await said(engine, "Olá 1")
+    await said(engine, "Olá 1", Style(language))
     await engine.close()
     assert greetings(google) == [spoken]
 
@@ -177,9 +177,8 @@ async def test_each_language_is_requested_with_its_google_code_and_domain(
 async def test_one_worker_serves_sessions_with_different_languages_and_accents(google: GttsSimulator) -> None:
     engine = Gtts(workers=1)
     await engine.start()
-    for manner in (Manner("pt"), Manner("en", voice="co.uk")):
-        await said(engine.adapted(manner), "Olá")
-    await said(engine, "Olá")
+    for style in (Style("pt"), Style("en", voice="co.uk"), Style("en")):
+        await said(engine, "Olá", style)
     await engine.close()
     assert greetings(google) == [
         Spoken("Olá", "pt", "translate.google.com.br"),

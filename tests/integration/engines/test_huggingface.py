@@ -46,7 +46,7 @@ async def found_with(service: HuggingFaceSimulator, **settings: Any) -> Found:
 
 def agent_on(service: HuggingFaceSimulator, *models: str, token: str = TOKEN) -> GraphAgent:
     router = HuggingFace(token, base_url=f"{service.url}/v1", models=Models(models or (OSS,)))
-    return GraphAgent(router.model, [weather], "Be brief.", router.name, service=router)
+    return GraphAgent(router.model, [weather], router.name, service=router)
 
 
 async def answer(chain: AgentChain) -> tuple[str, str]:

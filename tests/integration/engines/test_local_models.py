@@ -304,7 +304,7 @@ async def test_the_reported_model_name_leaves_out_the_folders_of_its_file() -> N
 
 def agent_on(server: ChatSimulator) -> GraphAgent:
     service = Local([server.url])
-    return GraphAgent(service.model, [weather], "Be brief.", service.name, service=service)
+    return GraphAgent(service.model, [weather], service.name, service=service)
 
 
 async def said(agent: GraphAgent) -> str:

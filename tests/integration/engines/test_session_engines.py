@@ -1,10 +1,8 @@
-"""Engines as sessions want them: one set of started engines for all, in as many manners as there are sessions."""
+"""One set of started engines serves all sessions: each request brings its own language and voice."""
 
 from __future__ import annotations
 
-import gc
 import json
-import weakref
 
 import numpy as np
 import psutil
@@ -15,7 +13,7 @@ from tests.simulators.deepgram import DeepgramSimulator
 from tests.simulators.elevenlabs import KEY, ElevenLabsSimulator
 from tests.support.fake_engines import QUICK
 from voicebot.core.audio import Audio
-from voicebot.engines.base import Manner, TextToSpeech
+from voicebot.engines.base import USUAL, Style, TextToSpeech
 from voicebot.engines.fallback import TextToSpeechChain
 from voicebot.engines.stt.deepgram import Deepgram, DeepgramRest
 from voicebot.engines.tts.elevenlabs import ElevenLabs
@@ -24,25 +22,19 @@ from voicebot.engines.tts.espeak import Espeak
 SAYS = "Hello there."
 
 
-async def sound(engine: TextToSpeech) -> Audio:
-    pieces = [piece async for piece in engine.synthesize(SAYS)]
+async def sound(engine: TextToSpeech, style: Style = USUAL) -> Audio:
+    pieces = [piece async for piece in engine.synthesize(SAYS, style)]
     audio = [piece for piece in pieces if isinstance(piece, Audio)]
     return Audio.joined(audio, audio[0].rate_hz)
 
 
-async def test_sessions_share_one_espeak_process_and_are_freed_after_use() -> None:
+async def test_sessions_share_one_espeak_process() -> None:
     chain = TextToSpeechChain([Espeak(workers=1)], QUICK)
     await chain.start()
     workers = psutil.Process().children()
-    gone = []
     for voice in ("en", "en-us+f3", ""):
-        session = chain.adapted(Manner("en", voice=voice))
-        await sound(session)
-        gone.append(weakref.ref(session))
-        del session
+        await sound(chain, Style("en", voice=voice))
     assert psutil.Process().children() == workers, "one process, whatever the voices"
-    gc.collect()
-    assert [each() for each in gone] == [None] * 3
     await chain.close()
 
 
@@ -51,8 +43,8 @@ async def test_espeak_changes_its_voice_from_one_sentence_to_the_next() -> None:
     engine = Espeak(workers=1)
     await engine.start()
     usual = await sound(engine)
-    woman = await sound(engine.adapted(Manner("en", voice="en-us+f3")))
-    british = await sound(engine.adapted(Manner("en", voice="en")))
+    woman = await sound(engine, Style("en", voice="en-us+f3"))
+    british = await sound(engine, Style("en", voice="en"))
     again = await sound(engine)
     await engine.close()
     assert pitch_hz(usual) == pytest.approx(98, abs=8)
@@ -80,7 +72,7 @@ async def test_every_voice_that_espeak_offers_speaks() -> None:
     voices = [(code, voice) for code in ("en", "es", "fr", "de", "hi", "zh") for voice in engine.voices(code)]
     assert len(voices) > 12
     for code, voice in voices:
-        assert (await sound(engine.adapted(Manner(code, voice=voice)))).level_dbfs > -40, voice
+        assert (await sound(engine, Style(code, voice=voice))).level_dbfs > -40, voice
     await engine.close()
 
 
@@ -89,10 +81,10 @@ async def test_the_servers_espeak_voice_is_the_default_for_its_own_language_only
     await engine.start()
     lengths_s = {}
     for code, voice in (("en", "en"), ("de", "de"), ("zh", "cmn")):
-        usual, named = [await sound(engine.adapted(Manner(code, voice=name))) for name in ("", voice)]
+        usual, named = [await sound(engine, Style(code, voice=name)) for name in ("", voice)]
         assert usual.duration_s == pytest.approx(named.duration_s, abs=0.005)
         lengths_s[voice] = usual.duration_s
-    american = await sound(engine.adapted(Manner("en", voice="en-us")))
+    american = await sound(engine, Style("en", voice="en-us"))
     await engine.close()
     assert american.duration_s - lengths_s["en"] > 0.02
     assert len({round(length_s, 2) for length_s in lengths_s.values()}) == 3
@@ -102,9 +94,8 @@ async def test_elevenlabs_is_asked_for_each_sessions_voice_and_language_over_one
     async with ElevenLabsSimulator() as service:
         engine = ElevenLabs(KEY, base_url=service.url, voice="ours")
         await engine.start()
-        for manner in (Manner("de"), Manner("en", voice="JBFqnCBsd6RMkjVDRZzb")):
-            await sound(engine.adapted(manner))
-        await sound(engine)
+        for style in (Style("de"), Style("en", voice="JBFqnCBsd6RMkjVDRZzb"), USUAL):
+            await sound(engine, style)
         await engine.close()
         asked = [(each.target.split("/")[3], json.loads(each.body)["language_code"]) for each in service.requests]
         assert asked == [("ours", "de"), ("JBFqnCBsd6RMkjVDRZzb", "en"), ("ours", "en")]
@@ -118,9 +109,9 @@ async def test_deepgram_is_asked_for_each_sessions_language(model: str, paramete
         rest = DeepgramRest(DEEPGRAM_KEY, base_url=simulator.url)
         for engine in (live, rest):
             await engine.start()
-        await live.adapted(Manner("de")).probe()
+        await live.probe(Style("de"))
         await live.probe()
-        await rest.adapted(Manner("fr")).probe()
+        await rest.probe(Style("fr"))
         for engine in (live, rest):
             await engine.close()
         asked = [request.head.query for request in simulator.requests]

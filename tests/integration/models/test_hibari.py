@@ -25,7 +25,7 @@ from tests.support.further_voices import host_of_voices
 from voicebot import limits
 from voicebot.core.audio import Audio
 from voicebot.engines import base
-from voicebot.engines.base import EngineError, Manner, Served, WordStarts, adapted
+from voicebot.engines.base import USUAL, EngineError, Served, Style, WordStarts
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.download import DownloadRules
 from voicebot.engines.fallback import TextToSpeechChain
@@ -55,14 +55,14 @@ async def hibari() -> AsyncIterator[Hibari]:
     await engine.close()
 
 
-async def said(engine: base.TextToSpeech, text: str) -> Audio:
-    pieces = [piece async for piece in engine.synthesize(text) if isinstance(piece, Audio)]
+async def said(engine: base.TextToSpeech, text: str, style: Style = USUAL) -> Audio:
+    pieces = [piece async for piece in engine.synthesize(text, style) if isinstance(piece, Audio)]
     return Audio.joined(pieces, pieces[0].rate_hz)
 
 
 async def starts_of(engine: base.TextToSpeech, text: str) -> tuple[float, ...] | None:
     """When the words begin; None if that was not told. Fails if it was told twice."""
-    told = [piece.starts_s async for piece in engine.synthesize(text) if isinstance(piece, WordStarts)]
+    told = [piece.starts_s async for piece in engine.synthesize(text, USUAL) if isinstance(piece, WordStarts)]
     assert len(told) <= 1
     return told[0] if told else None
 
@@ -320,7 +320,7 @@ async def test_any_text_is_spoken_in_bounded_time(hibari: Hibari, text: str) -> 
 
     Measured in CPU time of this process, as the machine may be busy with something else.
     """
-    speaker = hibari.speaker
+    speaker = hibari.speaker()
     assert speaker is not None
     begun_s = thread_time()
     longest = max((len(each.ids) for part in parts_of(text) for each in speaker.read(part)), default=0)
@@ -376,7 +376,7 @@ async def test_hibari_speaks_english_and_espeak_speaks_other_languages(hibari: H
     await chain.start()
     try:
         for language, name in (("en", "hibari"), ("de", "espeak"), ("hi", "espeak"), ("en", "hibari")):
-            served, *_ = [output async for output in chain.adapted(Manner(language)).synthesize("1 2 3")]
+            served, *_ = [output async for output in chain.synthesize("1 2 3", Style(language))]
             assert served == Served(name)
     finally:
         await espeak.close()
@@ -541,10 +541,11 @@ def with_voices(folder: Path) -> Hibari:
     return Hibari(folder=folder, download_rules=QUICK)
 
 
-async def spoken_by(engine: Hibari) -> object:
-    """The voice that speaks now."""
-    await said(engine, "Hello.")
-    return engine.speaker
+async def spoken_by(engine: Hibari, voice: str = "") -> object:
+    """What speaks a sentence now for which a voice is wanted."""
+    style = Style(voice=voice)
+    await said(engine, "Hello.", style)
+    return engine.speaker(style)
 
 
 async def until_here(engine: Hibari) -> None:
@@ -562,12 +563,11 @@ async def test_a_chosen_voice_is_downloaded_while_the_default_voice_speaks(host:
         assert host.requests == [], "nothing is fetched before somebody wants it"
         usual = await spoken_by(engine)
 
-        emma = adapted(engine, Manner("en", voice="emma"))
-        assert await spoken_by(emma) is usual
+        assert await spoken_by(engine, "emma") is usual
         assert re.fullmatch(r"the voice emma is being downloaded \(\d+ % of 8 MB\)", engine.note or "")
         assert engine.voices("en")["emma"] == "Emma, British woman (is being downloaded)"
         await until_here(engine)
-        assert await spoken_by(emma) is not usual
+        assert await spoken_by(engine, "emma") is not usual
         assert await spoken_by(engine) is usual, "others keep theirs"
         assert engine.voices("en")["emma"] == "Emma, British woman"
         assert engine.note is None
@@ -582,11 +582,12 @@ async def test_british_voices_speak_british_english(host: FileHost, tmp_path: Pa
     try:
         phonemes, readers = {}, {}
         for name in ("fenrir", "fable", "emma"):
-            voice = adapted(engine, Manner("en", voice=name))
+            engine.prepare(Style(voice=name))
             await until_here(engine)
-            assert voice.speaker is not None
-            (phonemes[name],) = voice.speaker.read(parts_of("bath")[0])
-            readers[name] = voice.speaker.reader
+            speaker = engine.speaker(Style(voice=name))
+            assert speaker is not None
+            (phonemes[name],) = speaker.read(parts_of("bath")[0])
+            readers[name] = speaker.reader
         assert phonemes["fable"] == phonemes["emma"] != phonemes["fenrir"]
         assert readers["fable"] is readers["emma"], "they share the dictionaries, which take much memory"
     finally:
@@ -599,9 +600,9 @@ async def test_a_downloaded_voice_is_not_downloaded_again_after_a_restart(host: 
         await engine.start()
         try:
             usual = await spoken_by(engine)
-            kore = adapted(engine, Manner("en", voice="kore"))
+            engine.prepare(Style(voice="kore"))
             await until_here(engine)
-            assert await spoken_by(kore) is not usual
+            assert await spoken_by(engine, "kore") is not usual
             assert len(host.requests) == requests
         finally:
             await engine.close()
@@ -617,9 +618,9 @@ async def test_a_failed_voice_download_is_reported_and_the_default_voice_speaks(
     await chain.start()
     try:
         usual = await spoken_by(engine)
-        fable = adapted(engine, Manner("en", voice="fable"))
+        engine.prepare(Style(voice="fable"))
         await until_here(engine)
-        assert await spoken_by(fable) is usual
+        assert await spoken_by(engine, "fable") is usual
         why = "could not be downloaded: the server does not give it (HTTP 403)"
         assert engine.voices("en")["fable"] == f"Fable, British man ({why})"
         assert chain.health[0].warning == f"the voice fable {why}"
@@ -628,9 +629,9 @@ async def test_a_failed_voice_download_is_reported_and_the_default_voice_speaks(
 
         host.faults.always(None)
         monkeypatch.setattr(limits, "DOWNLOAD_AGAIN_S", 0.0)
-        await said(fable, "Hello.")
+        await spoken_by(engine, "fable")
         await until_here(engine)
-        assert await spoken_by(fable) is not usual
+        assert await spoken_by(engine, "fable") is not usual
     finally:
         await chain.close()
 
@@ -643,9 +644,9 @@ async def test_a_damaged_voice_file_is_downloaded_again(host: FileHost, tmp_path
     try:
         usual = await spoken_by(engine)
         (tmp_path / VOICES["kore"]["file"]).write_bytes(bytes(VOICES["kore"]["bytes"]))
-        kore = adapted(engine, Manner("en", voice="kore"))
+        engine.prepare(Style(voice="kore"))
         await until_here(engine)
-        assert await spoken_by(kore) is not usual
+        assert await spoken_by(engine, "kore") is not usual
         assert len(host.requests) == 1
     finally:
         await engine.close()
@@ -655,7 +656,7 @@ async def test_closing_the_engine_cancels_a_voice_download(host: FileHost, tmp_p
     host.faults.plan(Fault.HANG)
     engine = with_voices(tmp_path)
     await engine.start()
-    adapted(engine, Manner("en", voice="emma"))
+    engine.prepare(Style(voice="emma"))
     await host.requested(1)
     await engine.close()
     await host.gone(1)

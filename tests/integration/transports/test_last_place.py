@@ -11,7 +11,7 @@ from aiortc.mediastreams import AudioStreamTrack
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from voicebot import bootstrap, config, limits
 from voicebot.doors.admission import RefusedError
-from voicebot.engines.base import EngineError, Engines
+from voicebot.engines.base import USUAL, EngineError, Engines, Style
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import TextToSpeechChain
 from voicebot.transports.webrtc_server import Offer
@@ -22,7 +22,7 @@ class Voice(ToneTts):
 
     well = False
 
-    async def probe(self) -> None:
+    async def probe(self, style: Style = USUAL) -> None:
         if not self.well:
             raise EngineError(self.name, "there is no voice")
         await asyncio.sleep(0.05)

@@ -16,7 +16,7 @@ import pytest
 from tests.support.fake_engines import HANG, HELLO, QUICK, Fake, failure
 from voicebot.core.audio import Audio
 from voicebot.core.history import History
-from voicebot.engines.base import EngineError, Fault, Manner, Pause, Resumed, Served, Transcript, WordStarts
+from voicebot.engines.base import USUAL, EngineError, Fault, Pause, Resumed, Served, Style, Transcript, WordStarts
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
 
@@ -56,8 +56,7 @@ async def test_an_engine_learns_if_it_is_the_fallback_and_which_engine_was_the_l
     async with aclosing(chain.reply(HELLO, asyncio.Event(), stood_in="offline")) as tokens:
         assert [token async for token in tokens][-1] == "Hello."
     assert offline.told == {"stands_in": True, "stood_in": "offline"}
-    first = chain.adapted(Manner("en", engine="offline"))
-    async with aclosing(first.reply(HELLO, asyncio.Event())) as tokens:
+    async with aclosing(chain.reply(HELLO, asyncio.Event(), style=Style(engine="offline"))) as tokens:
         assert [token async for token in tokens] == [Served("offline"), "Hello."]
     assert offline.told == {"stands_in": False, "stood_in": ""}, "its user has chosen it"
     await chain.close()
@@ -213,7 +212,7 @@ async def test_an_engine_that_cannot_start_is_left_out() -> None:
 
 async def test_probes_report_which_engines_are_ready_and_how_fast_they_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow(Fake):
-        async def probe(self) -> None:
+        async def probe(self, style: Style = USUAL) -> None:
             await asyncio.sleep(0.03)
 
     loop = asyncio.get_running_loop()
@@ -489,7 +488,7 @@ class Voice(Fake):
     stalls: bool = False
     said: list[str] = field(default_factory=list)
 
-    async def synthesize(self, text: str) -> AsyncGenerator[Any]:
+    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Any]:
         self.said.append(text)
         break_s = self.breaks_s.pop(0) if self.breaks_s else None
         if self.times:
@@ -740,7 +739,7 @@ class Mistaken(Fake):
         if self.at_start:
             raise KeyError("sk-secret")
 
-    async def probe(self) -> None:
+    async def probe(self, style: Style = USUAL) -> None:
         self.probes.release()
         if self.at_probes:
             raise KeyError("sk-secret")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from voicebot import limits
-from voicebot.engines.base import EngineError, EngineHealth, Engines, Fault
+from voicebot.engines.base import USUAL, EngineError, EngineHealth, Engines, Fault, Style
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import SpeechToTextChain, TextToSpeechChain
 from voicebot.engines.preflight import Preflight
@@ -20,7 +20,7 @@ class Voice(ToneTts):
     well: bool = True
     probes: int = 0
 
-    async def probe(self) -> None:
+    async def probe(self, style: Style = USUAL) -> None:
         self.probes += 1
         if not self.well:
             raise EngineError(self.name, "the key was not accepted", fault=Fault.DENIED)
@@ -130,7 +130,7 @@ async def test_an_engine_that_fails_in_use_is_probed_again_before_its_minute_is_
     await looked.check()
     now_s = 10.0 + limits.PROBE_ILL_S
     assert isinstance(engines.tts, TextToSpeechChain)
-    (link,) = engines.tts.candidates()
+    (link,) = engines.tts.candidates(USUAL)
     engines.tts.failed(link, EngineError(voice.name, "gone"))
     assert looked.problem is not None
     assert link.probed_s is not None

@@ -1,106 +1,168 @@
-"""Engines as sessions want them: each session works in its own manner, and all share the engines' health."""
+"""Each request has a style of its own: which engine is tried first, in which language, as whom, in which voice.
+
+All requests share the engines and what is known of their health.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from copy import copy
-from dataclasses import dataclass
+from typing import Any
 
+import pytest
 from langchain_core.messages import SystemMessage
 
 from tests.support.fake_engines import HELLO, QUICK, Fake, failure
 from tests.support.scripted_model import Script
 from voicebot.agent import GraphAgent
-from voicebot.engines.base import Manner, Served
-from voicebot.engines.fallback import AgentChain, TextToSpeechChain
+from voicebot.core.choices import Choices
+from voicebot.core.history import History
+from voicebot.engines.base import USUAL, Served, Style, Styles
+from voicebot.engines.chain import Chain
+from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
 
 
-@dataclass
-class Mannered(Fake):
-    """Says in which manner it works."""
+class Speaks(Fake):
+    """An agent that names the language of the reply."""
 
-    manner: Manner | None = None
-
-    def adapted(self, manner: Manner) -> Mannered:
-        fake = copy(self)
-        fake.manner = manner
-        return fake
-
-    async def reply(self, *_: object, **__: object) -> AsyncGenerator[str]:
+    async def reply(
+        self, history: History, wanted: asyncio.Event, hold: Any = None, *, style: Style = USUAL, **_: Any
+    ) -> AsyncGenerator[str]:
         async for text in self._play(self._next()):
-            yield f"{text} in {self.manner.language if self.manner else 'its own way'}"
+            yield f"{text} in {style.language}"
 
 
-async def answer(chain: AgentChain) -> list[str | Served]:
-    return [token async for token in chain.reply(HELLO, asyncio.Event())]
+async def answer(chain: AgentChain, style: Style = USUAL) -> list[str | Served]:
+    return [token async for token in chain.reply(HELLO, asyncio.Event(), style=style)]
+
+
+def order(chain: Chain[Any], style: Style) -> list[str]:
+    """The engines that a request would try, in their order."""
+    return [link.engine.name for link in chain.candidates(style)]
 
 
 async def test_a_sessions_chosen_engine_is_tried_first_and_the_others_are_its_fallbacks() -> None:
-    chain = AgentChain([Mannered("groq", [["groq"]]), Mannered("openai", [[failure("openai")]])], QUICK)
+    chain = AgentChain([Speaks("groq", [["groq"]]), Speaks("openai", [[failure("openai")]])], QUICK)
     await chain.start()
-    wanted = chain.adapted(Manner("en", engine="openai"))
-    assert wanted.name == "openai"
-    assert await answer(wanted) == [Served("groq", ("openai: it broke",)), "groq in en"]
-    assert await answer(chain) == [Served("groq"), "groq in its own way"], "the other sessions' chain is as it was"
+    assert order(chain, Style(engine="openai")) == ["openai", "groq"]
+    assert await answer(chain, Style(engine="openai")) == [Served("groq", ("openai: it broke",)), "groq in en"]
+    assert await answer(chain) == [Served("groq"), "groq in en"], "requests of other sessions go where they went before"
     await chain.close()
 
 
 async def test_all_sessions_share_an_engines_failure_and_recovery() -> None:
-    openai = Mannered("openai", [[failure("openai")], ["openai"]], unwell=failure("openai"))
-    chain = AgentChain([openai, Mannered("groq", [["groq"]])], QUICK)
+    openai = Speaks("openai", [[failure("openai")], ["openai"]], unwell=failure("openai"))
+    chain = AgentChain([openai, Speaks("groq", [["groq"]])], QUICK)
     await chain.start()
-    await answer(chain.adapted(Manner("en")))
+    await answer(chain)
     assert [health.ready for health in chain.health] == [False, True]
-    for adapted in (chain, chain.adapted(Manner("en", engine="openai"))):
-        assert adapted.name == "groq"
+    for style in (USUAL, Style(engine="openai")):
+        assert order(chain, style) == ["groq"]
     openai.unwell = None
     async with asyncio.timeout(5):
         while not chain.health[0].ready:
             await openai.probes.acquire()
             await asyncio.sleep(0)
-    assert chain.adapted(Manner("en")).name == "openai", "the probe that only the shared chain made is known to all"
+    assert order(chain, USUAL) == order(chain, Style(engine="openai")) == ["openai", "groq"]
     await chain.close()
 
 
 async def test_an_engine_without_the_sessions_language_is_left_out() -> None:
     both = frozenset({"en", "de"})
-    chain = AgentChain([Mannered("offline", [["offline"]]), Mannered("groq", [["groq"]], languages=both)], QUICK)
+    chain = AgentChain([Speaks("offline", [["offline"]]), Speaks("groq", [["groq"]], languages=both)], QUICK)
     await chain.start()
-    german = chain.adapted(Manner("de", engine="offline"))
-    assert [health.name for health in german.health] == ["groq"]
-    assert await answer(german) == [Served("groq"), "groq in de"]
+    german = Style("de", engine="offline")
+    assert order(chain, german) == ["groq"]
+    assert await answer(chain, german) == [Served("groq"), "groq in de"]
+    await chain.close()
+
+
+async def test_all_engines_are_tried_if_none_knows_the_sessions_language() -> None:
+    chain = AgentChain([Speaks("offline", [["offline"]])], QUICK)
+    await chain.start()
+    assert await answer(chain, Style("de")) == [Served("offline"), "offline in de"]
     await chain.close()
 
 
 async def test_a_chosen_voice_is_given_to_the_chosen_engine_only() -> None:
-    chain = TextToSpeechChain([Mannered("gtts", [["x"]]), Mannered("espeak", [["x"]])], QUICK)
+    espeak, gtts = Fake("espeak", [[failure("espeak")]]), Fake("gtts", [["x"]])
+    chain = TextToSpeechChain([gtts, espeak], QUICK)
     await chain.start()
-    first, second = chain.adapted(Manner("en", engine="espeak", voice="en")).engines
-    assert isinstance(first, Mannered)
-    assert isinstance(second, Mannered)
-    assert (first.name, first.manner) == ("espeak", Manner("en", engine="espeak", voice="en"))
-    assert (second.name, second.manner) == ("gtts", Manner("en", engine="espeak"))
+    style = Style("en", engine="espeak", voice="en")
+    assert [type(each).__name__ async for each in chain.synthesize("One.", style)] == ["Served", "Audio"]
+    assert espeak.styles == [style]
+    assert gtts.styles == [Style("en", engine="espeak")]
     await chain.close()
 
 
 async def test_a_voice_without_a_chosen_engine_goes_to_the_first_engine_that_started() -> None:
-    away = Mannered("elevenlabs", [["x"]], cannot_start=failure("elevenlabs"))
-    chain = TextToSpeechChain([away, Mannered("espeak", [["x"]])], QUICK)
+    away, espeak = Fake("elevenlabs", [["x"]], cannot_start=failure("elevenlabs")), Fake("espeak", [["x"]])
+    chain = TextToSpeechChain([away, espeak], QUICK)
     await chain.start()
-    (espeak,) = chain.adapted(Manner("en", voice="en-us+f3")).engines
-    assert isinstance(espeak, Mannered)
-    assert espeak.manner == Manner("en", voice="en-us+f3")
+    async for _ in chain.synthesize("One.", Style("en", voice="en-us+f3")):
+        pass
+    assert espeak.styles == [Style("en", voice="en-us+f3")]
+    await chain.close()
+
+
+async def test_every_recogniser_of_a_session_gets_the_sessions_language() -> None:
+    both = frozenset({"en", "de"})
+    deepgram, moonshine = Fake("deepgram", [["x"]], both), Fake("moonshine", [["x"]], both)
+    chain = SpeechToTextChain([deepgram, moonshine], QUICK)
+    await chain.start()
+    async with chain.session(Style("de", engine="moonshine")), chain.session(Style("en")):
+        assert moonshine.styles == [Style("de", engine="moonshine")]
+        assert deepgram.styles == [Style("en")]
+    await chain.close()
+
+
+async def test_engines_are_probed_in_the_usual_style_whatever_the_request_that_failed() -> None:
+    groq = Fake("groq", [[failure("groq")]], languages=frozenset({"de", "fr"}))
+    offline = Fake("offline", [["Hello."]], languages=frozenset({"fr"}))
+    chain = AgentChain([groq, offline], QUICK, usual=Style("de"))
+    await chain.start()
+    await chain.probe()
+    await answer(chain, Style("fr"))
+    async with asyncio.timeout(5):
+        for _ in range(2):
+            await groq.probes.acquire()
+    assert groq.probed == [Style("de"), Style("de")]
+    await chain.close()
+
+
+@pytest.mark.parametrize(("wanted", "prepared"), [("hibari", "hibari"), ("", "espeak")])
+async def test_only_the_engine_of_a_wanted_voice_is_asked_to_prepare_it(wanted: str, prepared: str) -> None:
+    class Preparing(Fake):
+        """A voice that keeps which voices it was asked to prepare."""
+
+        def prepare(self, style: Style) -> None:
+            if style.voice:
+                asked.append((self.name, style.voice))
+
+    asked: list[tuple[str, str]] = []
+    chain = TextToSpeechChain([Preparing("espeak", [["x"]]), Preparing("hibari", [["x"]])], QUICK)
+    await chain.start()
+    chain.prepare(Style(engine=wanted, voice="emma"))
+    assert asked == [(prepared, "emma")]
     await chain.close()
 
 
 async def test_the_system_prompt_has_each_sessions_persona_and_language() -> None:
     model = Script(answers=[["Yes."], ["Yes."]])
-    agent = GraphAgent(model, [], "Be brief.", "test")
-    for each in (agent.adapted(Manner("de", persona="sales")), agent):
-        assert [token async for token in each.reply(HELLO, asyncio.Event())] == ["Yes."]
+    agent = GraphAgent(model, [], "test")
+    for style in (Style("de", persona="sales"), USUAL):
+        assert [token async for token in agent.reply(HELLO, asyncio.Event(), style=style)] == ["Yes."]
     german, usual = (messages[0] for messages in model.given)
     assert isinstance(german, SystemMessage)
     assert "You are Robin" in german.text
     assert "Answer in German" in german.text
-    assert usual.text.startswith("Be brief.\n")
+    assert "You are Voice Bot" in usual.text
+    assert "The user speaks" not in usual.text
+
+
+def test_each_stage_gets_the_choices_that_concern_it() -> None:
+    choices = Choices(persona="sales", language="de", voice="low", stt="deepgram", llm="groq", tts="espeak")
+    styles = Styles.of(choices)
+    assert styles.stt == Style("de", engine="deepgram")
+    assert styles.llm == Style("de", "sales", "groq")
+    assert styles.tts == Style("de", engine="espeak", voice="low")

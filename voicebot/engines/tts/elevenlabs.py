@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
-from copy import copy
 from typing import cast
 from urllib.parse import quote
 
@@ -21,7 +20,7 @@ import httpx
 
 from voicebot.core.audio import Audio
 from voicebot.core.speakable import has_words
-from voicebot.engines.base import EngineError, Fault, Manner
+from voicebot.engines.base import USUAL, EngineError, Fault, Style
 from voicebot.engines.tts.elevenlabs_errors import MISSING_PERMISSIONS, code_of, failure
 from voicebot.engines.tts.elevenlabs_models import languages_of, takes_language
 
@@ -51,7 +50,10 @@ _KEEP_ALIVE_S = 60.0
 
 
 class ElevenLabs:
-    """ElevenLabs' voices, at 24 kHz. It fails once nothing has come for `timeout_s`."""
+    """ElevenLabs' voices, at 24 kHz. It fails once nothing has come for `timeout_s`.
+
+    `voice` is the usual voice in all languages; without it each language has one.
+    """
 
     name = "elevenlabs"
 
@@ -62,28 +64,14 @@ class ElevenLabs:
         base_url: str | None = None,
         voice: str | None = None,
         model: str = "eleven_flash_v2_5",
-        language: str = "en",
         timeout_s: float = 10.0,
     ) -> None:
         self._api_key = api_key
         self._base_url = base_url or _URL
         self._voice = voice
         self._model = model
-        self._speak(voice, language)
         self._timeout_s = timeout_s
         self._client: httpx.AsyncClient | None = None
-
-    def _speak(self, voice: str | None, language: str) -> None:
-        """From now on in this voice and language."""
-        self._path = f"/v1/text-to-speech/{quote(voice or _VOICES.get(language, _VOICE), safe='')}/stream"
-        self._options = {"model_id": self._model}
-        if takes_language(self._model):
-            self._options["language_code"] = language
-
-    def adapted(self, manner: Manner) -> ElevenLabs:
-        engine = copy(self)
-        engine._speak(manner.voice or self._voice, manner.language)
-        return engine
 
     def voices(self, language: str) -> dict[str, str]:
         return _OTHERS
@@ -109,7 +97,7 @@ class ElevenLabs:
             client, self._client = self._client, None
             await client.aclose()
 
-    async def probe(self) -> None:
+    async def probe(self, style: Style = USUAL) -> None:
         """Asks for the list of models: it costs nothing, and leaves a connection open for the first sentence.
 
         A key that may do nothing but speak is told so; it is a valid one then.
@@ -119,13 +107,13 @@ class ElevenLabs:
         if response.status_code != 200 and code_of(response.content) != MISSING_PERMISSIONS:
             raise failure(self.name, response.status_code, response.headers, response.content)
 
-    async def synthesize(self, text: str) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
         if not has_words(text):
             return
-        body = {"text": text.encode(errors="replace").decode(), **self._options}  # lone surrogates are no JSON
+        path, body = self._request(text, style)
         query = {"output_format": f"pcm_{_RATE_HZ}"}
         with self._faults():
-            async with self._started().stream("POST", self._path, params=query, json=body) as response:
+            async with self._started().stream("POST", path, params=query, json=body) as response:
                 await self._check(response)
                 rest, silent = b"", True
                 async with aclosing(cast(AsyncGenerator[bytes], response.aiter_raw())) as chunks:
@@ -139,6 +127,14 @@ class ElevenLabs:
                             yield Audio.from_bytes(data[:whole], _RATE_HZ)
                 if silent:
                     raise EngineError(self.name, "there is no sound in its answer")
+
+    def _request(self, text: str, style: Style) -> tuple[str, dict[str, str]]:
+        """Returns the path and the body of the request for a text."""
+        voice = style.voice or self._voice or _VOICES.get(style.language, _VOICE)
+        body = {"text": text.encode(errors="replace").decode(), "model_id": self._model}  # no JSON has lone surrogates
+        if takes_language(self._model):
+            body["language_code"] = style.language
+        return f"/v1/text-to-speech/{quote(voice, safe='')}/stream", body
 
     def _started(self) -> httpx.AsyncClient:
         if self._client is None:

@@ -7,7 +7,6 @@ import re
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
-from copy import copy
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from voicebot.core.audio import Audio
-from voicebot.engines.base import EngineError, Fault, Manner, WordStarts
+from voicebot.engines.base import USUAL, EngineError, Fault, Style, WordStarts
 from voicebot.engines.worker.frames import Kind, Message
 from voicebot.engines.worker.pool import WorkerPool
 
@@ -33,8 +32,9 @@ _VOICES = {"en": "en-us", "no": "nb", "zh": "cmn"}
 class Espeak:
     """espeak-ng: robotic, but at once (first sound within 25 ms), in some hundred languages, and never off line.
 
-    `voice` is a voice of espeak-ng, such as "en-us", with a variant if wanted ("en-us+f3"); `pitch` and `pitch_range`
-    are 0 to 100. Sound is 22,050 Hz.
+    `voice` is a voice of espeak-ng, such as "en-us", with a variant if wanted ("en-us+f3"). It is the usual voice for
+    requests in `language`; requests in other languages get espeak-ng's own. `pitch` and `pitch_range` are 0 to 100.
+    Sound is 22,050 Hz.
     """
 
     name = "espeak"
@@ -54,12 +54,6 @@ class Espeak:
         arguments = (self._voice, str(words_per_minute), str(pitch), str(pitch_range))
         self._pool = WorkerPool(self.name, "voicebot.engines.tts.espeak_worker", workers, arguments)
 
-    def adapted(self, manner: Manner) -> Espeak:
-        engine = copy(self)
-        usual = self._voice if manner.language == self._language else usual_voice(manner.language)
-        engine._voice = manner.voice or usual
-        return engine
-
     def voices(self, language: str) -> dict[str, str]:
         """Its accents of the language, and the usual one with a woman's voice."""
         return {**accents(language), f"{usual_voice(language)}+f3": "a woman’s voice"}
@@ -74,17 +68,18 @@ class Espeak:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def probe(self) -> None:
+    async def probe(self, style: Style = USUAL) -> None:
         """Workers that have started can work."""
 
-    async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts]:
+    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio | WordStarts]:
         """The sound, then when its words begin (unless espeak-ng's marks don't fit the text).
 
         If a worker hangs before it has made any sound, another one is given the text.
         """
+        voice = style.voice or self._usual_voice(style.language)
         silent = True
         try:
-            async with aclosing(self._attempt(text)) as pieces:
+            async with aclosing(self._attempt(text, voice)) as pieces:
                 async for piece in pieces:
                     silent = False
                     yield piece
@@ -92,12 +87,15 @@ class Espeak:
         except EngineError as error:
             if error.fault is not Fault.TIMEOUT or not silent:
                 raise
-        async with aclosing(self._attempt(text)) as pieces:
+        async with aclosing(self._attempt(text, voice)) as pieces:
             async for piece in pieces:
                 yield piece
 
-    async def _attempt(self, text: str) -> AsyncGenerator[Audio | WordStarts]:
-        start = Message(Kind.START, {"text": text, "voice": self._voice})
+    def _usual_voice(self, language: str) -> str:
+        return self._voice if language == self._language else usual_voice(language)
+
+    async def _attempt(self, text: str, voice: str) -> AsyncGenerator[Audio | WordStarts]:
+        start = Message(Kind.START, {"text": text, "voice": voice})
         duration_s = 0.0
         async with self._pool.job(start, first_s=_PIECE_S, next_s=_PIECE_S) as job:
             while (message := await job.receive()) is not None:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from copy import copy
 from itertools import chain
 
 from gtts.lang import tts_langs  # type: ignore[import-untyped]
 
 from voicebot.core.audio import Audio
 from voicebot.core.speakable import has_words
-from voicebot.engines.base import EngineError, Fault, Manner
+from voicebot.engines.base import USUAL, EngineError, Fault, Style
 from voicebot.engines.tts.mp3 import Mp3Decoder, Mp3Error
 from voicebot.engines.worker.frames import Kind, Message
 from voicebot.engines.worker.pool import Job, WorkerPool
@@ -56,16 +55,9 @@ class Gtts:
 
     name = "gtts"
 
-    def __init__(self, *, language: str = "en", timeout_s: float = 10.0, workers: int = 3) -> None:
+    def __init__(self, *, timeout_s: float = 10.0, workers: int = 3) -> None:
         self._timeout_s = timeout_s
-        self._language, self._top_level_domain = _voice(language)
         self._pool = WorkerPool(self.name, "voicebot.engines.tts.gtts_worker", workers, network=True)
-
-    def adapted(self, manner: Manner) -> Gtts:
-        engine = copy(self)
-        engine._language, usual = _voice(manner.language)
-        engine._top_level_domain = manner.voice or usual
-        return engine
 
     def voices(self, language: str) -> dict[str, str]:
         return _ACCENTS.get(language, {})
@@ -80,15 +72,15 @@ class Gtts:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def probe(self) -> None:
+    async def probe(self, style: Style = USUAL) -> None:
         """Has a digit spoken: only an answer with sound shows that Google, which has no other door, lets us in."""
-        async for _ in self.synthesize("1"):
+        async for _ in self.synthesize("1", style):
             pass
 
-    async def synthesize(self, text: str) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
         if not has_words(text):
             return  # Google has no sound for it, and answers as to a language that it does not know
-        async with self._pool.job(self._asked(text)) as job:
+        async with self._pool.job(_request(text, style)) as job:
             while (mp3 := await self._next(job)) is not None:
                 decoder = Mp3Decoder()
                 try:
@@ -98,10 +90,6 @@ class Gtts:
                 except Mp3Error as error:
                     raise EngineError(self.name, f"its sound can't be used: {error}") from error
             await job.send(Message(Kind.END))
-
-    def _asked(self, text: str) -> Message:
-        voice = {"language": self._language, "top_level_domain": self._top_level_domain}
-        return Message(Kind.START, {"text": text, **voice})
 
     async def _next(self, job: Job) -> bytes | None:
         """The next MP3; None after the last one. Raises EngineError."""
@@ -120,6 +108,11 @@ class Gtts:
                 retry_after_s=None if wait_s is None else float(wait_s),
             )
         return None if "ended" in message.fields else message.body
+
+
+def _request(text: str, style: Style) -> Message:
+    language, usual = _voice(style.language)
+    return Message(Kind.START, {"text": text, "language": language, "top_level_domain": style.voice or usual})
 
 
 def _voice(language: str) -> tuple[str, str]:

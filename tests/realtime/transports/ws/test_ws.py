@@ -21,7 +21,7 @@ from tests.support.ws_bot import bot, history, play, until_empty, until_heard, w
 from tests.support.ws_client import WsClient, recording, sound_of, ws_client
 from voicebot import config, limits
 from voicebot.doors.rates import TOO_MANY_TEXTS
-from voicebot.engines.base import EngineError
+from voicebot.engines.base import USUAL, EngineError, Style
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import TextToSpeechChain
 from voicebot.transports.ws.document import document
@@ -295,7 +295,7 @@ async def test_a_connection_with_an_invalid_sample_rate_is_refused(rate: str) ->
 
 @dataclass
 class BrokenVoice(ToneTts):
-    async def probe(self) -> None:
+    async def probe(self, style: Style = USUAL) -> None:
         raise EngineError(self.name, "the key is not accepted")
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from copy import copy
 
 import httpx
 
-from voicebot.engines.base import Manner
+from voicebot.engines.base import USUAL, Style
 from voicebot.engines.stt.deepgram.flux import Flux
 from voicebot.engines.stt.deepgram.languages import languages_of
 from voicebot.engines.stt.deepgram.nova import Nova
@@ -37,7 +36,6 @@ class Deepgram:
         *,
         base_url: str | None = None,
         model: str = "nova-3",
-        language: str = "en",
         open_timeout_s: float = 3.0,
         answer_timeout_s: float = 4.0,
         keep_alive_s: float = 4.0,
@@ -48,15 +46,11 @@ class Deepgram:
         self.languages = languages_of(model)
         self._patience = Patience(answer_timeout_s, keep_alive_s, attempts, drops, backoff_s)
         self._http = httpx.AsyncClient(verify=tls())
-        sdk = client(api_key, base_url, self._http)
-        protocol = Flux if model.startswith("flux") else Nova
-        self._serve: Callable[[str], Service] = lambda language: protocol(sdk, model, language, open_timeout_s)
-        self._service: Service = self._serve(language)
-
-    def adapted(self, manner: Manner) -> Deepgram:
-        engine = copy(self)
-        engine._service = self._serve(manner.language)
-        return engine
+        self._sdk = client(api_key, base_url, self._http)
+        self._model = model
+        self._open_timeout_s = open_timeout_s
+        self._services: dict[str, Service] = {}
+        """By language. Each remembers which parameters the service takes; there are no more than the page offers."""
 
     async def start(self) -> None:
         """Each session opens its own connection."""
@@ -64,14 +58,20 @@ class Deepgram:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def probe(self) -> None:
+    async def probe(self, style: Style = USUAL) -> None:
         """Opens a connection, which a self-hosted service takes as well, and closes it: no sound, no cost."""
-        async with self._service.line():
+        async with self._service(style.language).line():
             pass
 
+    def _service(self, language: str) -> Service:
+        if language not in self._services:
+            protocol = Flux if self._model.startswith("flux") else Nova
+            self._services[language] = protocol(self._sdk, self._model, language, self._open_timeout_s)
+        return self._services[language]
+
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[DeepgramTranscriber]:
-        transcriber = DeepgramTranscriber(self._service, self._patience)
+    async def session(self, style: Style = USUAL) -> AsyncIterator[DeepgramTranscriber]:
+        transcriber = DeepgramTranscriber(self._service(style.language), self._patience)
         keeping = asyncio.create_task(transcriber.keep(), name="deepgram connection")
         try:
             yield transcriber

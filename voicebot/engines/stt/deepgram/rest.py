@@ -8,13 +8,12 @@ import math
 import wave
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
-from copy import copy
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio
-from voicebot.engines.base import EngineError, Fault, Manner, Pause, Transcript
+from voicebot.engines.base import USUAL, EngineError, Fault, Pause, Style, Transcript
 from voicebot.engines.stt.deepgram.languages import languages_of
 from voicebot.engines.stt.deepgram.problems import of_status
 from voicebot.engines.stt.deepgram.sdk import ApiError, AsyncMediaClient, ParsingError, client
@@ -40,21 +39,14 @@ class DeepgramRest:
         *,
         base_url: str | None = None,
         model: str = "nova-3",
-        language: str = "en",
         timeout_s: float = 10.0,
     ) -> None:
         self._api_key, self._base_url = api_key, base_url
         self._model = "nova-3" if model.startswith("flux") else model
-        self._language = language
         self._timeout_s = timeout_s
         self._http: httpx.AsyncClient | None = None
         self._media: AsyncMediaClient | None = None
         self.languages = languages_of(self._model)
-
-    def adapted(self, manner: Manner) -> DeepgramRest:
-        engine = copy(self)
-        engine._language = manner.language
-        return engine
 
     async def start(self) -> None:
         if self._http is None:
@@ -66,15 +58,15 @@ class DeepgramRest:
             await self._http.aclose()
             self._http = self._media = None
 
-    async def probe(self) -> None:
+    async def probe(self, style: Style = USUAL) -> None:
         """Has a moment of silence recognised, which is as good as free."""
-        await self.recognise(_wav(Audio.silence(PROBE_S, SPEECH_RATE_HZ)))
+        await self.recognise(_wav(Audio.silence(PROBE_S, SPEECH_RATE_HZ)), style)
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[DeepgramRestTranscriber]:
-        yield DeepgramRestTranscriber(self)
+    async def session(self, style: Style = USUAL) -> AsyncIterator[DeepgramRestTranscriber]:
+        yield DeepgramRestTranscriber(self, style)
 
-    async def transcribe_file(self, data: bytes) -> str:
+    async def transcribe_file(self, data: bytes, style: Style = USUAL) -> str:
         """The words of a WebM, WAV or MP3 recording; empty if it is shorter than 0.2 s.
 
         Raises EngineError: REJECTED if it is no such recording.
@@ -84,9 +76,9 @@ class DeepgramRest:
                 return ""
         except RecordingError as problem:
             raise EngineError(ENGINE, str(problem), fault=Fault.REJECTED) from None
-        return (await self.recognise(data)).text
+        return (await self.recognise(data, style)).text
 
-    async def recognise(self, recording: bytes) -> Transcript:
+    async def recognise(self, recording: bytes, style: Style) -> Transcript:
         """One request; not tried again."""
         assert self._media is not None, "start comes first"
         try:
@@ -94,7 +86,7 @@ class DeepgramRest:
                 answer = await self._media.transcribe_file(
                     request=recording,
                     model=self._model,
-                    language=self._language,
+                    language=style.language,
                     smart_format=True,
                     punctuate=True,
                     request_options={"max_retries": 0, "timeout_in_seconds": math.ceil(self._timeout_s)},
@@ -114,10 +106,14 @@ class DeepgramRest:
 
 
 class DeepgramRestTranscriber:
-    """One session's use of it."""
+    """One session's use of the service.
 
-    def __init__(self, engine: DeepgramRest) -> None:
+    It collects an utterance's sound because one request must hold all of it, not to send it twice.
+    """
+
+    def __init__(self, engine: DeepgramRest, style: Style) -> None:
         self._engine = engine
+        self._style = style
         self.bytes_sent = 0
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
@@ -128,7 +124,7 @@ class DeepgramRestTranscriber:
             return
         recording = _wav(utterance)
         self.bytes_sent += len(recording)
-        yield await self._engine.recognise(recording)
+        yield await self._engine.recognise(recording, self._style)
 
 
 def _wav(audio: Audio) -> bytes:

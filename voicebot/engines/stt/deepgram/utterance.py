@@ -40,7 +40,11 @@ class HeardWord:
 
 
 class Utterance:
-    """Positions are samples from the beginning of the utterance."""
+    """Positions are samples from the beginning of the utterance.
+
+    Its sound is a send buffer, not a replay buffer: sound waits here to be sent, and stays until the words in it are
+    final. After a lost connection only what is not final goes out again, within the same try.
+    """
 
     def __init__(self) -> None:
         self.ended = False

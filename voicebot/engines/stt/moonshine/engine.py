@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from voicebot.core.audio import SPEECH_RATE_HZ
-from voicebot.engines.base import EngineError
+from voicebot.engines.base import USUAL, EngineError, Style
 from voicebot.engines.stt.moonshine.larger import NAME, LargerModel
 from voicebot.engines.stt.moonshine.model import ENGINE, Model
 from voicebot.engines.stt.moonshine.recognition import Recognizer
@@ -61,7 +61,7 @@ class Moonshine:
             await self._workers.close()
         self._shared = self._workers = self._replacing = None
 
-    async def probe(self) -> None:
+    async def probe(self, style: Style = USUAL) -> None:
         """Raises EngineError if the model is not loaded."""
         if self._shared is None:
             raise self._failure
@@ -83,7 +83,7 @@ class Moonshine:
         return ()
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[MoonshineTranscriber]:
+    async def session(self, style: Style = USUAL) -> AsyncIterator[MoonshineTranscriber]:
         yield MoonshineTranscriber(self._shared or self._failure)
 
     async def _replace_with(self, larger: LargerModel, recognizer: Recognizer, shared: Shared) -> None:

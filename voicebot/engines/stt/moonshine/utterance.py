@@ -81,6 +81,8 @@ class Request:
 class Utterance:
     """The sound of one utterance and what has been made of it so far.
 
+    The sound is kept because the model decodes all of an unfinished part again whenever the part has grown.
+
     `request` says what must be decoded, `heard` takes the result, and `answer` returns what can be told.
     """
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from copy import copy
 from pathlib import Path
 
 from voicebot.core.audio import Audio
-from voicebot.engines.base import EngineError, Fault, Manner, WordStarts
+from voicebot.engines.base import USUAL, EngineError, Fault, Style, WordStarts
 from voicebot.engines.download import DownloadRules
 from voicebot.engines.tts.hibari.assets import AssetError
 from voicebot.engines.tts.hibari.reading import UnsuitableTextError, parts_of
-from voicebot.engines.tts.hibari.voices import USUAL, Speaker, Voices
+from voicebot.engines.tts.hibari.voices import Speaker, Voices
 from voicebot.engines.tts.hibari.waveform import RATE_HZ
 from voicebot.threads import Threads
 
@@ -40,15 +39,11 @@ class Hibari:
         download_rules: DownloadRules | None = None,
     ) -> None:
         self._voices = Voices(folder, download_rules)
-        self._voice = USUAL
         self._threads: Threads | None = None
 
-    def adapted(self, manner: Manner) -> Hibari:
-        """The engine in another voice. One that is not here is fetched from now on; the usual one speaks until then."""
-        engine = copy(self)
-        engine._voice = manner.voice or USUAL
-        self._voices.want(engine._voice)
-        return engine
+    def prepare(self, style: Style) -> None:
+        """Fetches the style's voice in the background, if it is not here; the usual voice speaks until it is."""
+        self._voices.want(style.voice)
 
     def voices(self, language: str) -> dict[str, str]:
         return self._voices.labels if language in self.languages else {}
@@ -57,10 +52,12 @@ class Hibari:
     def note(self) -> str | None:
         return self._voices.note
 
-    @property
-    def speaker(self) -> Speaker | None:
-        """The voice that speaks now: the usual one until the chosen one has been fetched. None before `start`."""
-        return self._voices.speaker(self._voice)
+    def speaker(self, style: Style = USUAL) -> Speaker | None:
+        """Returns the voice that speaks for this style now: the usual one until the style's has been fetched.
+
+        None before `start`.
+        """
+        return self._voices.speaker(style.voice)
 
     async def settle(self) -> None:
         """Wait for the voices that are on their way: then `voices` and `note` say how it went."""
@@ -86,16 +83,16 @@ class Hibari:
             self._threads.close()
             self._threads = None
 
-    async def probe(self) -> None:
+    async def probe(self, style: Style = USUAL) -> None:
         """A model that is loaded can work: loading it ends with a sentence."""
 
-    async def synthesize(self, text: str) -> AsyncGenerator[Audio | WordStarts]:
+    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio | WordStarts]:
         """The sound, sentence by sentence, and when its words begin as soon as that is known of all.
 
         Raises EngineError, as unsuitable, for a text that is not written in Latin letters.
         """
-        self._voices.want(self._voice)
-        speaker, threads = self.speaker, self._threads
+        self.prepare(style)
+        speaker, threads = self.speaker(style), self._threads
         if speaker is None or threads is None:
             raise EngineError(self.name, "it is not started")
         words, starts_s, ended_s = len(text.split()), dict[int, float](), 0.0

@@ -17,9 +17,6 @@ from voicebot.threads import Threads
 
 logger = logging.getLogger(__name__)
 
-USUAL = "heart"
-"""The voice that comes with the package."""
-
 _PEOPLE = {"female": "woman", "male": "man"}
 
 
@@ -71,7 +68,8 @@ class _Further:
 
 
 class Voices:
-    """The voices of one server. `start` loads the usual one; the others are fetched and loaded in the background.
+    """The voices of one server. `start` loads the usual one, which comes with the package ("heart"); the others are
+    fetched and loaded in the background.
 
     The package says where the others come from; `folder` is where they are kept, if not where the system keeps what
     can be fetched again.
@@ -122,7 +120,7 @@ class Voices:
             each.task = asyncio.create_task(self._prepare(name, each), name=f"voice {name}")
 
     def speaker(self, name: str) -> Speaker | None:
-        """The voice, or the usual one as long as it is not here; None before `start`."""
+        """The voice; the usual one if it is not here yet, or if no voice is named. None before `start`."""
         each = self._further.get(name)
         return self._usual if each is None or each.speaker is None else each.speaker
 

@@ -1,4 +1,8 @@
-"""The sound of an utterance as it comes, kept so that it can be heard again from the start."""
+"""The sound of an utterance as it comes, kept so that it can be heard again from the start.
+
+It serves a second try of a recogniser and a try of another one. Engines keep sound only for what happens within one
+try, and say so where they do: Deepgram's waits to be sent, and outlasts a lost connection.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,8 @@ from voicebot.core.audio import Audio
 from voicebot.engines.base import Pause
 
 
-class Recording:
-    """Any number of listeners, one after the other or side by side, each hear it whole."""
+class ReplayBuffer:
+    """Any number of recognisers, one after the other or side by side, each hear the whole utterance from it."""
 
     def __init__(self) -> None:
         self._items: list[Audio | Pause] = []
@@ -22,19 +26,19 @@ class Recording:
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, audio: AsyncIterable[Audio | Pause]) -> AsyncIterator[Recording]:
-        """The recording of `audio`, which goes on by itself until this is left. What `audio` raises is raised here."""
-        recording = cls()
-        recorder = asyncio.create_task(recording._record(audio), name="recording")
+    async def of(cls, audio: AsyncIterable[Audio | Pause]) -> AsyncIterator[ReplayBuffer]:
+        """Gives a buffer that takes in `audio` until the context is left. What `audio` raises is raised here."""
+        buffer = cls()
+        filling = asyncio.create_task(buffer._fill(audio), name="replay buffer")
         try:
-            yield recording
+            yield buffer
         finally:
-            recorder.cancel()
-            await asyncio.wait([recorder])
-            if not recorder.cancelled() and (failure := recorder.exception()) is not None:
+            filling.cancel()
+            await asyncio.wait([filling])
+            if not filling.cancelled() and (failure := filling.exception()) is not None:
                 raise failure
 
-    async def _record(self, audio: AsyncIterable[Audio | Pause]) -> None:
+    async def _fill(self, audio: AsyncIterable[Audio | Pause]) -> None:
         try:
             async for item in audio:
                 self._items.append(item)
@@ -52,19 +56,19 @@ class Recording:
         return self._ended_s is not None
 
     async def wait_for_end(self, timeout_s: float) -> None:
-        """Until all of the sound has come, but no longer than this."""
+        """Waits until all of the sound has come, but no longer than `timeout_s`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._ended.wait()
 
     def at_end(self, tell: Callable[[float], None] | None) -> None:
-        """Have `tell` called with the loop's time when the sound ends: at once if it has. None: nobody any more."""
+        """Calls `tell` with the loop's time when the sound ends, or at once if it has ended. None ends that."""
         self._at_end = tell
         if tell is not None and self._ended_s is not None:
             tell(self._ended_s)
 
-    async def sound(self) -> AsyncGenerator[Audio | Pause]:
-        """All of it from the start, then what is still to come."""
+    async def from_start(self) -> AsyncGenerator[Audio | Pause]:
+        """Yields all of the sound from its start, then what is still to come."""
         heard = 0
         while True:
             while heard < len(self._items):
