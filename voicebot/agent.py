@@ -23,7 +23,7 @@ from langgraph.prebuilt import ToolNode
 from langgraph.types import StreamWriter
 
 from voicebot.core.history import History, Role
-from voicebot.engines.base import USUAL, EngineError, Fault, Style, nobody_waits
+from voicebot.engines.base import NO_DEADLINE, USUAL, EngineError, Fault, OutputDeadline, Style
 from voicebot.engines.llm.failures import Errors, ToolUseError, other_failure
 from voicebot.engines.llm.messages import STANDS_IN, StandInNotice, system_message, to_messages, tokens, tools_tokens
 from voicebot.engines.llm.models import Models
@@ -91,15 +91,15 @@ class Warmable(Protocol):
 class _Effects:
     """What a reply's tools do outside, which must be wanted and must not come twice."""
 
-    def __init__(self, wanted: asyncio.Event, hold: Callable[[bool], None]) -> None:
+    def __init__(self, wanted: asyncio.Event, deadline: OutputDeadline) -> None:
         self._wanted = wanted
-        self._hold = hold
+        self._deadline = deadline
         self._held = False
         self.begun = False
 
     async def before_tools(self, *, pure: bool) -> None:
         self._held = True
-        self._hold(True)
+        self._deadline.suspend()
         if not pure:
             await self._wanted.wait()
             self.begun = True
@@ -107,12 +107,12 @@ class _Effects:
     def after_tools(self) -> None:
         if not self.begun:
             self._held = False
-            self._hold(False)
+            self._deadline.restart()
 
     def sign_of_life(self) -> None:
         """The model has given something that is not spoken, such as a piece of its reasoning or of a tool call."""
         if not self._held:
-            self._hold(False)
+            self._deadline.restart()
 
 
 def prompt_of(style: Style) -> str:
@@ -230,7 +230,7 @@ class GraphAgent:
         self,
         history: History,
         wanted: asyncio.Event,
-        hold: Callable[[bool], None] = nobody_waits,
+        deadline: OutputDeadline = NO_DEADLINE,
         *,
         style: Style = USUAL,
         stands_in: bool = False,
@@ -245,13 +245,13 @@ class GraphAgent:
         """
         if not history or history[-1].role is not Role.USER:
             raise ValueError("there is no user's message to answer")
-        await self._wait_until_affordable(wanted, hold)
+        await self._wait_until_affordable(wanted, deadline)
         prompt = self._prompt(style)
         state = MessagesState(messages=to_messages(history, prompt, self._max_tokens(prompt)))
         if stands_in:
             standing = StandInNotice.KNOWN if stood_in == self._name else StandInNotice.NEW
             state["messages"][0].additional_kwargs[STANDS_IN] = standing
-        effects = _Effects(wanted, hold)
+        effects = _Effects(wanted, deadline)
         given = {EFFECTS: effects, FILLERS: Fillers(style.language, self._filler_s, wanted)}
         # LangGraph types its generator as a mere iterator, which could not be closed.
         stream = self._graph.astream(state, RunnableConfig(configurable=given), stream_mode=["messages", "custom"])
@@ -282,12 +282,12 @@ class GraphAgent:
             failure.repeatable = not effects.begun
             raise failure from error
 
-    async def _wait_until_affordable(self, wanted: asyncio.Event, hold: Callable[[bool], None]) -> None:
+    async def _wait_until_affordable(self, wanted: asyncio.Event, deadline: OutputDeadline) -> None:
         """Near a service's rate limit no answer is requested that may be thrown away."""
         if self._service is not None and not wanted.is_set() and not self._service.models.limits.allows_preemptive:
-            hold(True)
+            deadline.suspend()
             await wanted.wait()
-            hold(False)
+            deadline.restart()
 
     def _max_tokens(self, prompt: str) -> int:
         """How long the system prompt and the history may be together, by the settings and the service's rate limit."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from tests.benchmarks.oracle import Delays, tokens
 from tests.support.position_voice import RATE_HZ
 from voicebot.core.audio import Audio
 from voicebot.core.history import History
-from voicebot.engines.base import USUAL, Pause, Style, Transcript, nobody_waits
+from voicebot.engines.base import NO_DEADLINE, USUAL, OutputDeadline, Pause, Style, Transcript
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class StubAgent(_Stub):
     """Says what the client asked for, token by token."""
 
     async def reply(
-        self, history: History, wanted: asyncio.Event, hold: Callable[[bool], None] = nobody_waits, **_: object
+        self, history: History, wanted: asyncio.Event, deadline: OutputDeadline = NO_DEADLINE, **_: object
     ) -> AsyncGenerator[str]:
         number = self.stage.reply()
         words = tokens(self.stage.oracle.mode, number)

@@ -77,7 +77,9 @@ class Storyteller:
 
     async def probe(self, style: Style) -> None: ...
 
-    async def reply(self, history: History, wanted: asyncio.Event, hold: Any = None, **_: Any) -> AsyncGenerator[str]:
+    async def reply(
+        self, history: History, wanted: asyncio.Event, deadline: Any = None, **_: Any
+    ) -> AsyncGenerator[str]:
         for number in range(40):
             yield f"Then she walked along the long white beach and looked at the ships, {number} in all. "
 

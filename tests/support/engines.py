@@ -79,7 +79,9 @@ class ScriptedAgent(_Scripted):
     asked: list[History] = field(default_factory=list)
     closed: int = 0
 
-    async def reply(self, history: History, wanted: asyncio.Event, hold: Any = None, **_: Any) -> AsyncGenerator[str]:
+    async def reply(
+        self, history: History, wanted: asyncio.Event, deadline: Any = None, **_: Any
+    ) -> AsyncGenerator[str]:
         self.asked.append(history)
         script = self.scripts.pop(0)
         try:

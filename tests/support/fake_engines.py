@@ -84,7 +84,7 @@ class Fake:
             self.open -= 1
 
     async def reply(
-        self, history: History, wanted: asyncio.Event, hold: Any = None, *, style: Style = USUAL, **told: Any
+        self, history: History, wanted: asyncio.Event, deadline: Any = None, *, style: Style = USUAL, **told: Any
     ) -> AsyncGenerator[str]:
         self.told = told
         self.styles.append(style)

@@ -116,9 +116,11 @@ class CountingAgent(ScriptedAgent):
 
     most_open = 0
 
-    async def reply(self, history: History, wanted: asyncio.Event, hold: Any = None, **_: Any) -> AsyncGenerator[str]:
+    async def reply(
+        self, history: History, wanted: asyncio.Event, deadline: Any = None, **_: Any
+    ) -> AsyncGenerator[str]:
         self.most_open = max(self.most_open, len(self.asked) + 1 - self.closed)
-        async with aclosing(super().reply(history, wanted, hold)) as tokens:
+        async with aclosing(super().reply(history, wanted, deadline)) as tokens:
             async for token in tokens:
                 yield token
 
@@ -416,7 +418,7 @@ async def test_a_request_that_ignores_its_cancellation_does_not_block_the_next_r
 
     class Stubborn(ScriptedAgent):
         async def reply(
-            self, history: History, wanted: asyncio.Event, hold: Any = None, **_: Any
+            self, history: History, wanted: asyncio.Event, deadline: Any = None, **_: Any
         ) -> AsyncGenerator[str]:
             if len(history) == 1:
                 try:

@@ -294,8 +294,21 @@ class SpeechToText(Engine, Protocol):
         ...
 
 
-def nobody_waits(_: bool) -> None:
-    """For an agent whose tokens no other one is waiting to give."""
+class OutputDeadline:
+    """The time by which an engine's next output must come. This one never passes: nobody else waits to take over."""
+
+    def suspend(self) -> None:
+        """An output that does not come is no failure now: a tool works, or waits to be wanted."""
+
+    def restart(self) -> None:
+        """It may be a failure again, which it never is after effects outside.
+
+        This is also a sign of life, from which on the wait for the next output counts: a model that reasons has not
+        stalled.
+        """
+
+
+NO_DEADLINE = OutputDeadline()
 
 
 class Agent(Engine, Protocol):
@@ -303,7 +316,7 @@ class Agent(Engine, Protocol):
         self,
         history: History,
         wanted: asyncio.Event,
-        hold: Callable[[bool], None] = nobody_waits,
+        deadline: OutputDeadline = NO_DEADLINE,
         *,
         style: Style,
         stands_in: bool = False,
@@ -312,10 +325,8 @@ class Agent(Engine, Protocol):
     ) -> AsyncGenerator[str | Served]:
         """The answer to the history's last message, token by token, as the style's persona. Raises EngineError.
 
-        Until it is `wanted` the answer may be thrown away: what has effects outside must wait for that. `hold` is told
-        True when a token that does not come is no failure, as a tool works or waits to be wanted; and False once it
-        may be one again, which is never after effects. False is also a sign of life, which starts the wait for the
-        next token anew: a model that reasons has not stalled. Closing the generator cancels the request.
+        Until it is `wanted` the answer may be thrown away: what has effects outside must wait for that. The agent
+        suspends the `deadline` while a tool works. Closing the generator cancels the request.
 
         The caller sets `spoken` when it gives the first sentence of the answer to the synthesiser. Until then an
         answer that stalls or breaks off may start over, with another `Served`; without the event it never does.

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from voicebot.core.audio import Audio
 from voicebot.core.history import History
 from voicebot.engines.base import (
+    NO_DEADLINE,
     USUAL,
     Agent,
     Engine,
     EngineError,
     Fault,
+    OutputDeadline,
     Patient,
     Pause,
     Prepares,
@@ -31,7 +34,6 @@ from voicebot.engines.base import (
     Transcriber,
     Transcript,
     WordStarts,
-    nobody_waits,
 )
 from voicebot.engines.chain import Chain, FallbackRules, Link, overdue
 from voicebot.engines.replay_buffer import ReplayBuffer
@@ -64,25 +66,44 @@ MAX_VOICES = 3
 
 E = TypeVar("E", bound=Engine)
 T = TypeVar("T")
+E_contra = TypeVar("E_contra", contravariant=True)
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Request(Protocol[E_contra, T_co]):
+    """An output that any engine of a chain may be asked for: one of them gives it, piece by piece."""
+
+    def ask(
+        self, engine: E_contra, style: Style, deadline: OutputDeadline, *, stands_in: bool
+    ) -> AsyncGenerator[T_co]: ...
+
+    def served_by(self, engine: str) -> None:
+        """This engine gives the output. What another one, or an earlier try, has given of it is void."""
+        ...
+
+    def came(self, piece: object) -> None:
+        """The engine has given this piece."""
+        ...
+
+    @property
+    def is_committed(self) -> bool:
+        """Some of the output has reached the user: no other engine can give it any more."""
+        ...
+
+    @property
+    def gap_s(self) -> float:
+        """How long the next piece may take."""
+        ...
 
 
 class OutputChain(Chain[E]):
     """A chain of engines that are asked for something and give it piece by piece."""
 
-    async def _first_of(
-        self,
-        style: Style,
-        work: Callable[[E, Style, Callable[[bool], None], bool], AsyncGenerator[T]],
-        *,
-        committed: Callable[[], bool],
-        gap_s: Callable[[], float],
-    ) -> AsyncGenerator[T | Served]:
+    async def _first_of(self, style: Style, request: Request[E, T]) -> AsyncGenerator[T | Served]:
         """The output of the first engine that gives it. Raises EngineError: the last one's, or one in mid-output.
 
-        `work` is given the engine and its style, a function by which the engine can `hold` its output back, and
-        whether it stands in for others. Once the output is `committed` no other engine can give it any more; until
-        then, what an engine that failed has given is void, and the output starts over with another `Served`. `gap_s`
-        tells how long the next output may take now.
+        Until the output is committed, what an engine that failed has given is void, and the output starts over with
+        another `Served`.
         """
         reasons, links = self.passed_over(style), self.candidates(style)
         for link in links:
@@ -91,31 +112,37 @@ class OutputChain(Chain[E]):
             tries = _Tries(self.rules, link.engine, is_last=is_last)
             while True:
                 error: EngineError | None = None
-                async with aclosing(work(link.engine, own_style, tries.hold, bool(reasons))) as outputs:
+                async with aclosing(request.ask(link.engine, own_style, tries, stands_in=bool(reasons))) as pieces:
                     try:
-                        output: T | None = await tries.first(link.engine, outputs)
+                        async with tries.first():
+                            piece = await anext(pieces, None)
+                        if piece is None:
+                            raise EngineError(link.engine.name, "gave nothing")
+                        request.served_by(link.engine.name)
                         yield Served(link.engine.name, tuple(reasons))
-                        while output is not None:
-                            yield output
-                            output = await tries.following(link.engine, outputs, gap_s())
+                        while piece is not None:
+                            request.came(piece)
+                            yield piece
+                            async with tries.following(request.gap_s):
+                                piece = await anext(pieces, None)
                     except EngineError as failure:
                         error = failure
                 if error is None:
                     link.circuit.worked()
                     return
-                if committed() or not await tries.again(error):
+                if request.is_committed or not await tries.again(error):
                     break
                 self.tell(link.engine.name, error)
             self.failed(link, error)
-            if is_last or committed() or not error.repeatable:
+            if is_last or request.is_committed or not error.repeatable:
                 raise error
             reasons.append(str(error))
 
 
-class _Tries:
-    """The attempts to get an output from one engine.
+class _Tries(OutputDeadline):
+    """The attempts to get an output from one engine, and the deadline for the next piece of it.
 
-    With other engines at hand, all tries together have `first_output_s` for the first output. The last engine has as
+    With other engines at hand, all tries together have `first_output_s` for the first piece. The last engine has as
     long for one try; if it then has to be tried once more, nothing but patience is left, and it has three times as
     long.
 
@@ -124,6 +151,7 @@ class _Tries:
 
     def __init__(self, rules: FallbackRules, engine: Engine, *, is_last: bool) -> None:
         self._rules = rules
+        self._engine = engine
         self._is_last = is_last
         own_s = engine.first_output_s if isinstance(engine, Patient) else 0.0
         self._is_patient = own_s > rules.first_output_s
@@ -134,47 +162,42 @@ class _Tries:
         self._overdue = False
         """The last engine has been given up once because it took too long."""
         self._limit: asyncio.Timeout | None = None
-        """Of the wait for the next output, while that goes on."""
+        """Of the wait for the next piece, while that goes on."""
         self._limit_s = 0.0
         """How long that wait may take."""
 
-    def hold(self, held: bool) -> None:
-        """The next output may take as long as it wants; or, from now on, no longer than usual."""
-        if self._limit is None or self._limit.expired():
-            return
-        if held:
+    def suspend(self) -> None:
+        if self._limit is not None and not self._limit.expired():
             self._limit.reschedule(None)
-        else:
+
+    def restart(self) -> None:
+        if self._limit is not None and not self._limit.expired():
             self._limit_s = max(self._limit_s, self._rules.first_output_s)
             self._deadline_s = time.monotonic() + self._limit_s
             self._limit.reschedule(asyncio.get_running_loop().time() + self._limit_s)
 
-    async def first(self, engine: Engine, outputs: AsyncGenerator[T]) -> T:
-        """The first output. Raises EngineError."""
+    def first(self) -> AbstractAsyncContextManager[None]:
+        """Limits the wait for the first piece. Raises EngineError."""
         whole_s = self._first_output_s
         if self._is_last:
             lasts_longer = not self._is_patient and (self._overdue or not self._rules.retries)
             whole_s *= LAST_PATIENCE if lasts_longer else 1
             self._deadline_s = time.monotonic() + whole_s
-        output = await self._next(engine, outputs, self._left_s, whole_s)
-        if output is None:
-            raise EngineError(engine.name, "gave nothing")
-        return output
+        return self._limited(self._left_s, whole_s)
 
-    async def following(self, engine: Engine, outputs: AsyncGenerator[T], gap_s: float) -> T | None:
-        """The next output, None at the end. Raises EngineError."""
-        return await self._next(engine, outputs, gap_s, gap_s)
+    def following(self, gap_s: float) -> AbstractAsyncContextManager[None]:
+        """Limits the wait for the next piece. Raises EngineError."""
+        return self._limited(gap_s, gap_s)
 
-    async def _next(self, engine: Engine, outputs: AsyncGenerator[T], left_s: float, whole_s: float) -> T | None:
+    @asynccontextmanager
+    async def _limited(self, left_s: float, whole_s: float) -> AsyncIterator[None]:
         self._limit_s = whole_s
         try:
             async with asyncio.timeout(left_s) as self._limit:
-                return await anext(outputs)
+                yield
         except TimeoutError:
             self._overdue = self._is_last
-            raise overdue(engine, round(self._limit_s, 1)) from None
-        except StopAsyncIteration:
-            return None
+            raise overdue(self._engine, round(self._limit_s, 1)) from None
         finally:
             self._limit = None
 
@@ -212,41 +235,58 @@ class _Tries:
 class AgentChain(OutputChain[Agent]):
     """Agents. Once a sentence of an answer is spoken a failure is the reply's: no other agent can finish the answer."""
 
-    async def reply(
+    def reply(
         self,
         history: History,
         wanted: asyncio.Event,
-        hold: Callable[[bool], None] = nobody_waits,
+        deadline: OutputDeadline = NO_DEADLINE,
         *,
         style: Style = USUAL,
         stands_in: bool = False,
         stood_in: str = "",
         spoken: asyncio.Event | None = None,
     ) -> AsyncGenerator[str | Served]:
-        begun = False
-        asked_s = 0.0
+        answer = _Answer(history, wanted, stands_in, stood_in, spoken, self.rules.first_output_s)
+        return self._first_of(style, answer)
 
-        def work(
-            agent: Agent, own_style: Style, hold_output: Callable[[bool], None], for_others: bool
-        ) -> AsyncGenerator[str | Served]:
-            nonlocal asked_s
-            asked_s = time.monotonic()
-            is_fallback = stands_in or for_others
-            return agent.reply(history, wanted, hold_output, style=own_style, stands_in=is_fallback, stood_in=stood_in)
 
-        def committed() -> bool:
-            return begun if spoken is None else spoken.is_set()
+@dataclass(slots=True)
+class _Answer:
+    """An answer that one of several agents gives."""
 
-        def gap_s() -> float:
-            """A model that stalls soon after it was asked is given up as early as one that gives nothing."""
-            limit_s, waited_s = self.rules.first_output_s, time.monotonic() - asked_s
-            return limit_s - waited_s if waited_s < limit_s * SOON else limit_s
+    history: History
+    wanted: asyncio.Event
+    stands_in: bool
+    stood_in: str
+    spoken: asyncio.Event | None
+    limit_s: float
+    begun: bool = False
+    asked_s: float = 0.0
 
-        answer = self._first_of(style, work, committed=committed, gap_s=gap_s)
-        async with aclosing(answer) as tokens:
-            async for token in tokens:
-                begun = begun or not isinstance(token, Served)
-                yield token
+    def ask(
+        self, engine: Agent, style: Style, deadline: OutputDeadline, *, stands_in: bool
+    ) -> AsyncGenerator[str | Served]:
+        self.asked_s = time.monotonic()
+        is_fallback = self.stands_in or stands_in
+        return engine.reply(
+            self.history, self.wanted, deadline, style=style, stands_in=is_fallback, stood_in=self.stood_in
+        )
+
+    def served_by(self, engine: str) -> None:
+        """An answer starts over as a whole."""
+
+    def came(self, piece: object) -> None:
+        self.begun = True
+
+    @property
+    def is_committed(self) -> bool:
+        return self.begun if self.spoken is None else self.spoken.is_set()
+
+    @property
+    def gap_s(self) -> float:
+        """A model that stalls soon after it was asked is given up as early as one that gives nothing."""
+        waited_s = time.monotonic() - self.asked_s
+        return self.limit_s - waited_s if waited_s < self.limit_s * SOON else self.limit_s
 
 
 class TextToSpeechChain(OutputChain[TextToSpeech]):
@@ -267,11 +307,13 @@ class TextToSpeechChain(OutputChain[TextToSpeech]):
     ) -> AsyncGenerator[Audio | WordStarts | Served | Resumed]:
         words = text.split()
         first = 0
+        silent_s = min(self.rules.first_output_s, SILENT_S)
         for voice in range(MAX_VOICES):
             said = SaidSoFar(words[first:])
+            rest = text if not first else " ".join(words[first:])
+            sentence = _Sentence(rest, said, silent_s, is_relieved=len(self.candidates(style)) > 1)
             try:
-                rest = text if not first else " ".join(words[first:])
-                async with aclosing(self._said_by_one(rest, style, said)) as pieces:
+                async with aclosing(self._first_of(style, sentence)) as pieces:
                     async for piece in pieces:
                         if voice and isinstance(piece, Served):
                             yield Resumed(first, len(words))
@@ -284,34 +326,40 @@ class TextToSpeechChain(OutputChain[TextToSpeech]):
                 self._pace.learn(said)
                 return
 
-    def _patience_s(self, style: Style, said: SaidSoFar) -> float:
-        """How long the next piece of sound may take. A voice that cannot keep pace is relieved, if another one can."""
-        silent_s = min(self.rules.first_output_s, SILENT_S)
-        relieved = len(self.candidates(style)) > 1
-        return max(0.0, silent_s + (said.ahead_s if relieved else max(0.0, said.ahead_s)))
 
-    async def _said_by_one(
-        self, text: str, style: Style, said: SaidSoFar
-    ) -> AsyncGenerator[Audio | WordStarts | Served]:
-        """The text in one voice, noted in `said`."""
-        outputs = self._first_of(
-            style,
-            lambda voice, own_style, *_: voice.synthesize(text, own_style),
-            committed=lambda: said.duration_s > 0,
-            gap_s=lambda: self._patience_s(style, said),
-        )
-        async with aclosing(outputs) as pieces:
-            async for piece in pieces:
-                match piece:
-                    case Served(engine):
-                        said.begin(engine)
-                    case WordStarts(starts_s):
-                        said.starts_s = starts_s
-                    case Audio():
-                        said.duration_s += piece.duration_s
-                    case Resumed():
-                        raise AssertionError("only this class yields it")
-                yield piece
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """A sentence, or the rest of one, that one of several voices says: `said` notes how much it has."""
+
+    text: str
+    said: SaidSoFar
+    silent_s: float
+    is_relieved: bool
+    """Another voice can take over from one that cannot keep pace."""
+
+    def ask(
+        self, engine: TextToSpeech, style: Style, deadline: OutputDeadline, *, stands_in: bool
+    ) -> AsyncGenerator[Audio | WordStarts | Served | Resumed]:
+        return engine.synthesize(self.text, style)
+
+    def served_by(self, engine: str) -> None:
+        self.said.begin(engine)
+
+    def came(self, piece: object) -> None:
+        if isinstance(piece, WordStarts):
+            self.said.starts_s = piece.starts_s
+        elif isinstance(piece, Audio):
+            self.said.duration_s += piece.duration_s
+
+    @property
+    def is_committed(self) -> bool:
+        return self.said.duration_s > 0
+
+    @property
+    def gap_s(self) -> float:
+        """A voice may be silent for as long as what it has said still plays, and a little longer."""
+        ahead_s = self.said.ahead_s if self.is_relieved else max(0.0, self.said.ahead_s)
+        return max(0.0, self.silent_s + ahead_s)
 
 
 class SpeechToTextChain(Chain[SpeechToText]):

@@ -187,7 +187,7 @@ async def test_the_only_engine_is_asked_even_while_its_circuit_is_open() -> None
 async def test_the_chain_waits_for_a_slow_engine_that_has_no_fallback() -> None:
     class Slow(Fake):
         async def reply(
-            self, history: History, wanted: asyncio.Event, hold: Any = None, **_: Any
+            self, history: History, wanted: asyncio.Event, deadline: Any = None, **_: Any
         ) -> AsyncGenerator[str]:
             await asyncio.sleep(0.4)
             yield "Hi"
@@ -397,15 +397,15 @@ async def test_an_unspoken_answer_with_side_effects_is_not_begun_again() -> None
 async def test_reasoning_pieces_and_a_running_tool_do_not_count_as_a_stall() -> None:
     class Thinking(Fake):
         async def reply(
-            self, history: History, wanted: asyncio.Event, hold: Any = None, **__: Any
+            self, history: History, wanted: asyncio.Event, deadline: Any = None, **__: Any
         ) -> AsyncGenerator[str]:
             yield "Let"
             for _ in range(4):
                 await asyncio.sleep(0.15)
-                hold(False)  # a piece of its reasoning, or of a tool call
-            hold(True)  # a tool works
+                deadline.restart()  # a piece of its reasoning, or of a tool call
+            deadline.suspend()  # a tool works
             await asyncio.sleep(0.5)
-            hold(False)
+            deadline.restart()
             yield " me see."
 
     chain = await chain_of(Thinking("groq", [[]]), Fake("offline", [["no"]]), rules=FallbackRules(first_output_s=0.3))
@@ -415,12 +415,12 @@ async def test_reasoning_pieces_and_a_running_tool_do_not_count_as_a_stall() -> 
 async def test_a_model_that_goes_silent_after_a_tool_call_gets_the_usual_time_limit() -> None:
     class Stalling(Fake):
         async def reply(
-            self, history: History, wanted: asyncio.Event, hold: Any = None, **_: Any
+            self, history: History, wanted: asyncio.Event, deadline: Any = None, **_: Any
         ) -> AsyncGenerator[str]:
             yield "Let"
-            hold(True)
+            deadline.suspend()
             await asyncio.sleep(0.4)
-            hold(False)
+            deadline.restart()
             await asyncio.Event().wait()
 
     chain = await chain_of(Stalling("groq", [[]]), Fake("offline", [["Hello."]]))

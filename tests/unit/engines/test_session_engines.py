@@ -26,7 +26,7 @@ class Speaks(Fake):
     """An agent that names the language of the reply."""
 
     async def reply(
-        self, history: History, wanted: asyncio.Event, hold: Any = None, *, style: Style = USUAL, **_: Any
+        self, history: History, wanted: asyncio.Event, deadline: Any = None, *, style: Style = USUAL, **_: Any
     ) -> AsyncGenerator[str]:
         async for text in self._play(self._next()):
             yield f"{text} in {style.language}"
