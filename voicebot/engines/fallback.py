@@ -499,7 +499,7 @@ class Attempts:
         self._hearing[number] = hearing
 
     async def _hear(self, number: int, link: Link[SpeechToText], transcriber: Transcriber) -> None:
-        async with aclosing(transcriber.transcribe(self._sound.from_start())) as transcripts:
+        async with aclosing(transcriber.transcribe(self._sound)) as transcripts:
             async for transcript in transcripts:
                 if isinstance(transcript, Transcript):
                     self._told.put_nowait((link, transcript, number))
@@ -534,13 +534,10 @@ class Attempts:
                     raise told
 
     async def _next(self, limit_s: float | None) -> tuple[Link[SpeechToText], Transcript | BaseException, int]:
+        if limit_s is None:
+            return await self._told.get()
         try:
-            async with asyncio.timeout(None) as patience:
-                if limit_s is not None:
-                    since_s = self._begun_s
-                    self._sound.at_end(lambda ended_s: patience.reschedule(max(ended_s, since_s) + limit_s))
+            async with self._sound.limit_after_end(limit_s, self._begun_s):
                 return await self._told.get()
         except TimeoutError:
             raise EngineError(self._newest_name, f"nothing came within {limit_s:g} s", fault=Fault.TIMEOUT) from None
-        finally:
-            self._sound.at_end(None)

@@ -7,7 +7,7 @@ try, and say so where they do: Deepgram's waits to be sent, and outlasts a lost 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from voicebot.core.audio import Audio
@@ -22,12 +22,19 @@ class ReplayBuffer:
         self._more = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended_s: float | None = None
-        self._at_end: Callable[[float], None] | None = None
+        self._limit: asyncio.Timeout | None = None
+        self._limit_s = self._limit_since_s = 0.0
 
     @classmethod
     @asynccontextmanager
     async def of(cls, audio: AsyncIterable[Audio | Pause]) -> AsyncIterator[ReplayBuffer]:
-        """Gives a buffer that takes in `audio` until the context is left. What `audio` raises is raised here."""
+        """Gives a buffer that takes in `audio` until the context is left; `audio` itself if it is one.
+
+        What `audio` raises is raised here.
+        """
+        if isinstance(audio, cls):
+            yield audio
+            return
         buffer = cls()
         filling = asyncio.create_task(buffer._fill(audio), name="replay buffer")
         try:
@@ -41,34 +48,53 @@ class ReplayBuffer:
     async def _fill(self, audio: AsyncIterable[Audio | Pause]) -> None:
         try:
             async for item in audio:
-                self._items.append(item)
-                self._more.set()
+                self.put(item)
         finally:
-            self._ended_s = asyncio.get_running_loop().time()
-            self._ended.set()
-            self._more.set()
-            if self._at_end is not None:
-                self._at_end(self._ended_s)
+            self.end()
+
+    def put(self, item: Audio | Pause) -> None:
+        """The next piece of the sound, or a pause in it."""
+        self._items.append(item)
+        self._more.set()
+
+    def end(self) -> None:
+        """All of the sound has come."""
+        self._ended_s = asyncio.get_running_loop().time()
+        self._ended.set()
+        self._more.set()
+        self._start_limit()
 
     @property
     def ended(self) -> bool:
         """Whether all of the sound has come."""
         return self._ended_s is not None
 
-    async def wait_for_end(self, timeout_s: float) -> None:
-        """Waits until all of the sound has come, but no longer than `timeout_s`."""
+    async def wait_for_end(self, timeout_s: float | None = None) -> None:
+        """Waits until all of the sound has come, but no longer than this."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._ended.wait()
 
-    def at_end(self, tell: Callable[[float], None] | None) -> None:
-        """Calls `tell` with the loop's time when the sound ends, or at once if it has ended. None ends that."""
-        self._at_end = tell
-        if tell is not None and self._ended_s is not None:
-            tell(self._ended_s)
+    @asynccontextmanager
+    async def limit_after_end(self, limit_s: float, since_s: float) -> AsyncIterator[None]:
+        """Raises TimeoutError if the block lasts for more than `limit_s` after the end of the sound.
 
-    async def from_start(self) -> AsyncGenerator[Audio | Pause]:
-        """Yields all of the sound from its start, then what is still to come."""
+        Or after `since_s` of the loop's time, if that is later.
+        """
+        async with asyncio.timeout(None) as self._limit:
+            self._limit_s, self._limit_since_s = limit_s, since_s
+            self._start_limit()
+            try:
+                yield
+            finally:
+                self._limit = None
+
+    def _start_limit(self) -> None:
+        if self._limit is not None and self._ended_s is not None:
+            self._limit.reschedule(max(self._ended_s, self._limit_since_s) + self._limit_s)
+
+    async def __aiter__(self) -> AsyncGenerator[Audio | Pause]:
+        """All of it from the start, then what is still to come."""
         heard = 0
         while True:
             while heard < len(self._items):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 
 from voicebot.core.audio import FRAME_S, SPEECH_RATE_HZ, Audio, Samples
@@ -20,6 +20,7 @@ from voicebot.core.events import (
 )
 from voicebot.core.verdict import Speech
 from voicebot.engines.base import EngineError, Pause, Served, SpeechToText, Style, Transcriber, VoiceActivityDetector
+from voicebot.engines.replay_buffer import ReplayBuffer
 from voicebot.limits import MAX_WAITING_UTTERANCES, UPLOADS_AHEAD, UTTERANCES_AT_ONCE
 from voicebot.session.listener import Edges, Listener, UtteranceSound
 from voicebot.session.mailbox import Mailbox
@@ -49,7 +50,7 @@ class Ears:
         """Held while one recogniser takes over from another: utterances wait for the new one."""
         self._bytes_before = 0
         """What recognisers were given that this session had before."""
-        self._sounds: dict[int, _Sound] = {}
+        self._sounds: dict[int, ReplayBuffer] = {}
         self._transcriptions: dict[int, asyncio.Task[None]] = {}
         self._recogniser_turns = asyncio.Semaphore(UTTERANCES_AT_ONCE)
         self._transcribed = asyncio.Event()
@@ -129,7 +130,7 @@ class Ears:
 
     def _speech_changed(self, edge: Edges) -> None:
         if isinstance(edge, SpeechStarted):
-            self._sounds[edge.utterance] = _Sound()
+            self._sounds[edge.utterance] = ReplayBuffer()
         elif isinstance(edge, SpeechEnded) and edge.utterance in self._sounds:
             self._sounds[edge.utterance].end()
         self._mailbox.post(edge)
@@ -185,7 +186,7 @@ class Ears:
             self._sounds.pop(utterance, None)
             self._transcriptions[utterance].cancel()
 
-    async def _transcribe(self, utterance: int, sound: _Sound) -> None:
+    async def _transcribe(self, utterance: int, sound: ReplayBuffer) -> None:
         """Give the utterance to the recogniser and post what it makes of it: always one final, whatever happens.
 
         A final that tells of a failure comes when the user has finished: not before can they be asked to say it again.
@@ -193,10 +194,10 @@ class Ears:
         async with self._recogniser_turns:
             final = await self._transcribed_by_recogniser(utterance, sound)
         if final.error is not None:
-            await sound.ended.wait()
+            await sound.wait_for_end()
         self._mailbox.post(final)
 
-    async def _transcribed_by_recogniser(self, utterance: int, sound: _Sound) -> FinalTranscript:
+    async def _transcribed_by_recogniser(self, utterance: int, sound: ReplayBuffer) -> FinalTranscript:
         """The final transcript; partial ones are posted."""
         text, confidence, backchannel = "", None, ""
         error: str | None = "The speech recogniser ended without a final text."
@@ -204,7 +205,7 @@ class Ears:
             async with self._recogniser_changing:
                 transcriber = self._transcriber
             assert transcriber is not None
-            async with aclosing(transcriber.transcribe(sound.pieces())) as transcripts:
+            async with aclosing(transcriber.transcribe(sound)) as transcripts:
                 async for transcript in transcripts:
                     if isinstance(transcript, Served):
                         self._mailbox.post(EngineServed(Stage.STT, transcript.engine, transcript.reasons))
@@ -232,23 +233,3 @@ class Ears:
         self._sounds.pop(utterance, None)
         del self._transcriptions[utterance]
         self._transcribed.set()
-
-
-class _Sound:
-    """The sound of one utterance as it comes."""
-
-    def __init__(self) -> None:
-        self._pieces: asyncio.Queue[Audio | Pause | None] = asyncio.Queue()
-        self.ended = asyncio.Event()
-
-    def put(self, piece: Audio | Pause) -> None:
-        self._pieces.put_nowait(piece)
-
-    def end(self) -> None:
-        self.ended.set()
-        self._pieces.put_nowait(None)
-
-    async def pieces(self) -> AsyncGenerator[Audio | Pause]:
-        """Until its end. May be asked for once."""
-        while (piece := await self._pieces.get()) is not None:
-            yield piece
