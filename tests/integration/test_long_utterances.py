@@ -63,10 +63,10 @@ async def test_an_utterance_cut_into_parts_loses_no_word_and_gets_one_reply(
             sound = np.concatenate([tone_words.spoken(" ".join(words)), tone_words.silence(1.6)])
             for start in range(0, len(sound), 320):
                 bot.ears.hear(Audio(sound[start : start + 320], SPEECH_RATE_HZ))
-                bot.next_frame()
+                bot.ears.played(bot.player.next_frame())
                 await asyncio.sleep(0.02 / SPEED)
             while True:
-                bot.next_frame()
+                bot.ears.played(bot.player.next_frame())
                 await asyncio.sleep(0.02 / SPEED)
 
         speaking = asyncio.create_task(speak())

@@ -57,7 +57,7 @@ class Session:
     async def play(self) -> None:
         while True:
             await self.playing.wait()
-            self.bot.next_frame()
+            self.bot.ears.played(self.bot.player.next_frame())
             await asyncio.sleep(FRAME_S / 10)
 
     @property

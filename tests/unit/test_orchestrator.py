@@ -496,7 +496,7 @@ async def test_observers_that_raise_errors_do_not_stop_the_conversation(caplog: 
 
     async def play() -> None:
         while True:
-            bot.next_frame()
+            bot.ears.played(bot.player.next_frame())
             await asyncio.sleep(FRAME_S / 10)
 
     async with asyncio.timeout(PATIENCE_S):

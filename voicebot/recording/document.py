@@ -17,8 +17,8 @@ from voicebot.recording.lane import RATE_HZ
 HEAD = f"""# A session to take along
 
 `GET /recordings/NAME.zip` gives it, while the session lasts and for five minutes after it; `NAME` is the `recording` of
-`hello` (WebRTC) or `connected` (`/ws`), a secret. `DELETE` removes it at once. `POST /conversations` takes the zip, or
-its `{TRANSCRIPT_FILE}` alone, and gives {{"conversation": "…"}} and what the page shows of it; an offer with that
+`connected`, a secret. `DELETE` removes it at once. `POST /conversations` takes the zip, or its
+`{TRANSCRIPT_FILE}` alone, and gives {{"conversation": "…"}} and what the page shows of it; an offer with that
 conversation goes on with it. How long an import may be, and how many there may be, is in [storage.md](storage.md).
 
 The JSON files are UTF-8. Seconds count from the recording's beginning, which is that of the session or the last "new

@@ -88,10 +88,6 @@ class Clip:
         self.voice_from, self.starts = self.length, ()
         self.shares = word_shares(" ".join(self.words_left))
 
-    def write(self, samples: Samples) -> None:
-        self.pieces.append(samples)
-        self.length += len(samples)
-
     def take(self, count: int) -> Samples:
         """The next samples, `count` or as many as there are."""
         taken: list[Samples] = []

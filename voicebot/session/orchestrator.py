@@ -8,7 +8,6 @@ from contextlib import aclosing
 from typing import Protocol, assert_never
 
 from voicebot.config import Settings
-from voicebot.core.audio import FRAME_SAMPLES, Samples
 from voicebot.core.choices import Choices
 from voicebot.core.events import (
     ApplyChoices,
@@ -52,8 +51,11 @@ class RemotePlayer(Protocol):
 
 
 class Orchestrator:
-    """Runs one session. The `observer` is told of every step, and must not raise. Each answer is counted in `turns`,
-    which may have none left. The conversation goes on from `history`.
+    """Runs one session: takes inputs from the mailbox, asks the machine, carries out its commands, owns every task.
+
+    The `player` is to be asked for each frame, and the `ears` told of it. The `observer` is told of every step, and
+    must not raise. Each answer is counted in `turns`, which may have none left. The conversation goes on from
+    `history`.
 
     The `mailbox` may be posted to, and the `ears` may be given sound, from the event loop at any time; what comes
     before `run` waits for it.
@@ -86,20 +88,9 @@ class Orchestrator:
             sentence_max_chars=settings.tts_sentence_max_chars,
             turns=turns,
         )
-        self._underruns = 0
-        """Those that the observer knows of."""
         self._reply: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
-
-    def next_frame(self, most: int = FRAME_SAMPLES) -> Samples:
-        """The next 20 ms for the wire: 48 kHz, int16 of shape (960,), with `most` samples of sound."""
-        frame = self.player.next_frame(most)
-        if self.player.underruns > self._underruns:
-            self._observer.underran(self.player.underruns - self._underruns)
-            self._underruns = self.player.underruns
-        self.ears.played(frame)
-        return frame
 
     async def run(self) -> None:
         """Run the session until cancelled. All its tasks and timers end with it."""

@@ -74,7 +74,9 @@ class Player:
         if audio.rate_hz != WIRE_RATE_HZ:
             raise ValueError(f"the player takes {WIRE_RATE_HZ} Hz, got {audio.rate_hz} Hz")
         if reply == self._reply and len(audio.samples):
-            self._clips[-1].write(audio.samples)
+            clip = self._clips[-1]
+            clip.pieces.append(audio.samples)
+            clip.length += len(audio.samples)
 
     def time_words(self, reply: int, starts_s: Sequence[float]) -> None:
         """When the words start in the sentence opened last, or in the part of it that was resumed last.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,6 @@ from voicebot.core.events import (
     EngineServed,
     ReplyRefused,
     SentenceReady,
-    SentenceSkipped,
     SentenceSynthesized,
     Stage,
     StartReply,
@@ -91,7 +90,7 @@ class ReplyMaker:
         and to the synthesiser carries its style of `styles`.
         """
         reply = start.reply
-        sentences = SentenceQueue(self.queue_max, drop_oldest=self.drop_oldest)
+        sentences = SentenceQueue(reply, self.mailbox, self.queue_max, drop_oldest=self.drop_oldest)
         error: str | None = None
         try:
             async with asyncio.TaskGroup() as group:
@@ -112,13 +111,16 @@ class ReplyMaker:
         reply = start.reply
         spoken = asyncio.Event()
         language = styles.tts.language
-        answer = self._answer(start, wanted, styles.llm, spoken) if start.text is None else _said(start.text)
         text = AnswerText(self, reply, language, sentences, spoken)
         error: str | None = None
         try:
-            async with aclosing(answer) as tokens:
+            async with aclosing(await self._ask(start, wanted, styles.llm, spoken)) as tokens:
                 first = True
-                while (token := await text.next(tokens)) is not None:
+                while True:
+                    with text.whole_sentence_in_time():
+                        token = await anext(tokens, None)
+                    if token is None:
+                        break
                     if isinstance(token, Served):
                         self.mailbox.post(EngineServed(Stage.LLM, token.engine, token.reasons))
                         text.start_over()
@@ -134,21 +136,22 @@ class ReplyMaker:
         self.mailbox.post(TextEnded(reply, error))
         sentences.end()
 
-    async def _answer(
+    async def _ask(
         self, start: StartReply, wanted: asyncio.Event, style: Style, spoken: asyncio.Event
     ) -> AsyncGenerator[str | Served]:
-        """The agent's answer, which counts as a turn; or what is said instead when the day's turns are used up."""
+        """Returns the tokens of the reply: the text to be said, or the agent's answer, which counts as a turn.
+
+        When the day's turns are used up, that is said instead.
+        """
+        if start.text is not None:
+            return _said(start.text)
         if self.turns is not None:
             if self.turns.scarce:
                 await wanted.wait()
             if not await self.turns.take():
                 self.mailbox.post(ReplyRefused(start.reply, self.turns.reason))
-                yield no_answers_left(style.language, self.turns.back_in_s)
-                return
-        answer = self.agent.reply(start.history, wanted, style=style, stood_in=start.stood_in, spoken=spoken)
-        async with aclosing(answer) as tokens:
-            async for token in tokens:
-                yield token
+                return _said(no_answers_left(style.language, self.turns.back_in_s))
+        return self.agent.reply(start.history, wanted, style=style, stood_in=start.stood_in, spoken=spoken)
 
     async def _speak(self, reply: int, style: Style, sentences: SentenceQueue) -> None:
         """The sentences as sound, in order, a few ahead of the one that is playing."""
@@ -229,11 +232,12 @@ class AnswerText:
         self._untold = []
         self._last_s = asyncio.get_running_loop().time()
 
-    async def next(self, tokens: AsyncGenerator[str | Served]) -> str | Served | None:
-        """The next token, None at the end. A sentence that is whole does not wait for a token that is slow to come."""
+    @contextmanager
+    def whole_sentence_in_time(self) -> Iterator[None]:
+        """Around the wait for the next token: a sentence that is whole does not wait for one that is slow to come."""
         timer = asyncio.get_running_loop().call_later(STANDS_S, self._speak_whole_sentence)
         try:
-            return await anext(tokens, None)
+            yield
         finally:
             timer.cancel()
 
@@ -249,34 +253,35 @@ class AnswerText:
         is_filler = isinstance(token, Filler)
         if is_filler and not self._untold:
             self._tell(f" {token} ")
-            await self._give([*self._batcher.push(token), *self._batcher.finish()], is_filler=True)
+            for batch in (*self._batcher.push(token), *self._batcher.finish()):
+                self._announce(batch, is_filler=True)
+                await self._sentences.put(batch)
             return
         text = f" {token} " if is_filler else token
         if self._untold is None or self._spoken.is_set():
             self._tell(text)
         else:
             self._untold.append(text)
-        await self._give(self._batcher.push(token))
+        batches = self._batcher.push(token)
         late = now_s - self._begun_s >= LATE_S and now_s - self._last_s >= SLOW_TOKEN_S
         if is_filler:
-            await self._give(self._batcher.finish())
-        elif late and not self._spoken.is_set():
-            await self._give(self._batcher.finish_words())
+            batches += self._batcher.finish()
+        elif late and not batches and not self._spoken.is_set():
+            batches = self._batcher.finish_words()
+        for batch in batches:
+            self._announce(batch)
+            await self._sentences.put(batch)
         self._last_s = now_s
 
     async def finish(self, sorry: str | None) -> None:
         """No token will come. `sorry` is said in place of those that should have."""
-        await self._give(self._batcher.finish())
+        for batch in self._batcher.finish():
+            self._announce(batch)
+            await self._sentences.put(batch)
         if sorry is not None:
             self._tell(f" {sorry}")
-            await self._give([Batch(sorry, sorry)])
-
-    async def _give(self, batches: list[Batch], *, is_filler: bool = False) -> None:
-        for batch in batches:
-            self._announce(batch, is_filler=is_filler)
-            dropped = await self._sentences.put(batch)
-            if dropped is not None:
-                self._maker.mailbox.post(SentenceSkipped(self._reply, dropped.text))
+            self._announce(last := Batch(sorry, sorry))
+            await self._sentences.put(last)
 
     def _announce(self, batch: Batch, *, is_filler: bool = False) -> None:
         """The sentence goes to the synthesiser."""

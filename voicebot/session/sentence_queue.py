@@ -6,7 +6,9 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
+from voicebot.core.events import SentenceSkipped
 from voicebot.core.sentences import Batch
+from voicebot.session.mailbox import Mailbox
 
 
 @dataclass(slots=True)
@@ -19,26 +21,27 @@ class Waiting:
 
 
 class SentenceQueue:
-    """At most `size` sentences; then `put` waits, or with `drop_oldest` the oldest one is dropped."""
+    """At most `size` sentences; then `put` waits, or with `drop_oldest` the oldest one is dropped, which is posted."""
 
-    def __init__(self, size: int, *, drop_oldest: bool) -> None:
+    def __init__(self, reply: int, mailbox: Mailbox, size: int, *, drop_oldest: bool) -> None:
+        self._reply, self._mailbox = reply, mailbox
         self._size = size
         self._drop_oldest = drop_oldest
         self._waiting: deque[Waiting] = deque()
         self._ended = False
         self._changed = asyncio.Event()
 
-    async def put(self, batch: Batch) -> Waiting | None:
-        """Add a sentence; the one that was dropped for it, if any."""
-        dropped: Waiting | None = None
+    async def put(self, batch: Batch) -> None:
+        """Add a sentence, once there is room for it."""
         while self._full():
             if self._drop_oldest:
                 dropped = next(each for each in self._waiting if not each.dropped)
                 dropped.dropped = True
+                self._mailbox.post(SentenceSkipped(self._reply, dropped.text))
             else:
                 await self._change()
-        self._append(batch)
-        return dropped
+        self._waiting.append(Waiting(batch.text, batch.speech))
+        self._changed.set()
 
     @property
     def has_room(self) -> bool:
@@ -46,9 +49,6 @@ class SentenceQueue:
 
     def put_nowait(self, batch: Batch) -> None:
         """Add a sentence, even if there is no room for it."""
-        self._append(batch)
-
-    def _append(self, batch: Batch) -> None:
         self._waiting.append(Waiting(batch.text, batch.speech))
         self._changed.set()
 

@@ -99,6 +99,8 @@ class Session(Observer):
         self.heard_s: float | None = None
         """When live sound came last, by the monotonic clock; None if none has come."""
         self._telemetry_s = time.monotonic()
+        self._underruns = 0
+        """Those that the observers know of."""
         self._quiet = QuietWatch()
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self.over = asyncio.Event()
@@ -223,7 +225,11 @@ class Session(Observer):
         """The next 20 ms for the client: 48 kHz, int16 of shape (960,), with `most` samples of sound."""
         frame = Audio.silence(FRAME_S, WIRE_RATE_HZ).samples
         with self._faults.contained("playout"):
-            frame = self._orchestrator.next_frame(most)
+            frame = self.player.next_frame(most)
+            self.ears.played(frame)
+        if self.underruns > self._underruns:
+            self._observers.underran(self.underruns - self._underruns)
+            self._underruns = self.underruns
         return frame
 
     def sent(self, frame: Samples, ahead: int = 0) -> None:

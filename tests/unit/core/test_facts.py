@@ -13,10 +13,14 @@ from voicebot.core.events import (
     ReplyEnded,
     ReplyRefused,
     SentencePlayed,
+    SentenceReady,
+    SentenceSkipped,
     SpeechEnded,
+    SpeechPaused,
     SpeechStarted,
     Stage,
     TextEnded,
+    TextReceived,
     TextTyped,
 )
 from voicebot.core.facts import (
@@ -28,14 +32,16 @@ from voicebot.core.facts import (
     ReplyCancelled,
     ReplyCommitted,
     ReplyFinished,
+    ReplyTextAdded,
     ReplyTextCompleted,
+    SentenceDropped,
     TranscriptChanged,
     TranscriptCompleted,
     TurnAnswered,
     VerdictReached,
     WordsAccepted,
 )
-from voicebot.core.state import Phase
+from voicebot.core.state import Phase, Rules
 
 
 def test_a_typed_turn_is_accepted_begun_and_committed_in_this_order() -> None:
@@ -123,3 +129,29 @@ def test_clearing_the_conversation_changes_the_history_and_finishes_the_reply_wi
     (finished,) = [fact for fact in session.facts if isinstance(fact, ReplyFinished)]
     assert not finished.interrupted, "nothing of it is kept"
     assert session.facts.count(HistoryChanged()) == 1
+
+
+def texts(session: Session) -> list[str]:
+    return [fact.text for fact in session.facts if isinstance(fact, ReplyTextAdded | ReplyTextCompleted)]
+
+
+def test_the_text_of_a_committed_reply_is_told_piece_by_piece_until_it_is_cancelled() -> None:
+    session = Session()
+    session.post(TextTyped("hello"), TextReceived(1, "Good "), TextReceived(1, "day"), TextReceived(9, "Bad"))
+    session.post(InterruptPressed(), TextReceived(1, " to you."))
+    assert texts(session) == ["Good ", "day"]
+
+
+def test_the_text_of_a_preemptive_reply_is_told_once_the_turn_has_ended() -> None:
+    session = Session(Rules())
+    session.post(SpeechStarted(1), SpeechPaused(1, 1), PartialTranscript(1, "good day", pause=1))
+    session.post(TextReceived(1, "Good "), TextReceived(1, "day."), SentenceReady(1, 0, "Good day."), TextEnded(1))
+    assert texts(session) == []
+    session.post(SpeechEnded(1, 0.6))
+    assert texts(session) == ["Good day.", "Good day."]
+
+
+def test_a_dropped_sentence_is_told_unless_its_reply_was_cancelled() -> None:
+    session = Session()
+    session.post(TextTyped("hello"), SentenceSkipped(1, "One."), InterruptPressed(), SentenceSkipped(1, "Two."))
+    assert [fact for fact in session.facts if isinstance(fact, SentenceDropped)] == [SentenceDropped(1, "One.")]

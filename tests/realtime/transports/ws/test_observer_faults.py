@@ -25,7 +25,7 @@ def fails(*_: Any, **__: Any) -> None:
         (Recorder, "played"),
         (Recorder, "stepped"),
         (Recorder, "end"),
-        (Conversation, "observe"),
+        (Conversation, "keep"),
     ],
 )
 @pytest.mark.parametrize("live", [True, False])

@@ -40,7 +40,7 @@ async def test_a_conversation_follows_the_event_order_of_the_guide() -> None:
     async with bot([[HELLO]], [["hello bot"]]) as server, ws_client(server) as client:
         connected = await client.next("connected")
         assert connected["message"] == "Connected to Voice Bot Orchestrator", "clients of the protocol may look for it"
-        assert connected["engines"] == {"stt": "scripted", "llm": "scripted", "tts": "tones", "vad": "loudness"}
+        assert connected["engines"] == {"stt": "scripted", "llm": "scripted", "tts": "scripted", "vad": "loudness"}
         assert "persona" in connected["options"]
         await client.send("speech_start")
         await client.next("state", phase="listening")

@@ -1,0 +1,56 @@
+"""Which functions of the package call one another: measured while a test runs, by Python's profiler hook."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from tests.support.paths import PROJECT
+
+PACKAGE = str(PROJECT / "voicebot")
+
+
+class CallPaths:
+    """The stacks of the package's own functions at each of their calls, the innermost one last.
+
+    A generator that is resumed counts as called by whoever resumes it. Functions of libraries and tests are left out.
+    """
+
+    def __init__(self) -> None:
+        self.stacks: set[tuple[str, ...]] = set()
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Around the code to be measured, in the thread of its event loop."""
+        sys.setprofile(self._called)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
+
+    def _called(self, frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
+            self.stacks.add(tuple(_own(frame))[::-1])
+
+    def between(self, start: str, end: str) -> tuple[str, ...]:
+        """The functions from `start` to `end` where `start` has led to a call of `end`; the longest way if several did.
+
+        Raises ValueError if there was none.
+        """
+        ways = [
+            stack[len(stack) - 1 - stack[::-1].index(start) :]
+            for stack in self.stacks
+            if stack[-1] == end and start in stack
+        ]
+        if not ways:
+            raise ValueError(f"{start} has not led to {end}")
+        return max(ways, key=len)
+
+
+def _own(frame: FrameType | None) -> Iterator[str]:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(PACKAGE):
+            yield frame.f_code.co_qualname if sys.version_info >= (3, 11) else frame.f_code.co_name
+        frame = frame.f_back
