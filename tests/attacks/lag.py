@@ -43,7 +43,8 @@ class LagLog:
     async def between(self, since_s: float, until_s: float, fresh_ms: float = FRESH_MS) -> Lag:
         """Returns the lag of all measurements within this time, and waits for one under way. Raises TimeoutError.
 
-        Where none was under way in so short a time, the next one counts. A fresh connection's answer has come in time if it took at most `fresh_ms`.
+        Where none was under way in so short a time, the next one counts. A fresh connection's answer has come in time
+        if it took at most `fresh_ms`.
         """
         for log in (self.kept, self.fresh):
             await self._changed.until(
