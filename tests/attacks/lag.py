@@ -43,7 +43,8 @@ class LagLog:
     async def between(self, since_s: float, until_s: float, fresh_ms: float = FRESH_MS) -> Lag:
         """Returns the lag of all measurements within this time, and waits for one under way. Raises TimeoutError.
 
-        A fresh connection's answer has come in time if it took at most `fresh_ms`.
+        Where none was under way in so short a time, the next one counts. A fresh connection's answer has come in time
+        if it took at most `fresh_ms`.
         """
         for log in (self.kept, self.fresh):
             await self._changed.until(
@@ -57,7 +58,8 @@ class LagLog:
 
 
 def _overlapping(measured: list[tuple[float, float]], since_s: float, until_s: float) -> list[float]:
-    return [ms for at_s, ms in measured if since_s <= at_s and at_s - abs(ms) / 1_000 <= until_s]
+    within = [ms for at_s, ms in measured if since_s <= at_s and at_s - abs(ms) / 1_000 <= until_s]
+    return within or [next(ms for at_s, ms in measured if at_s > until_s)]
 
 
 def delays(measured_ms: list[float]) -> list[float]:

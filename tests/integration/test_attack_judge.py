@@ -123,6 +123,13 @@ async def test_the_lag_covers_only_the_requested_time_span() -> None:
     assert await log.between(1.5, 2.5) == Lag(p95=4.0, most=4.0, refused=1, tried=2)
 
 
+async def test_after_an_attack_too_short_to_be_measured_the_next_measurement_counts() -> None:
+    log = LagLog()
+    for line in ("lag 1.0 900.0", "new 1.0 900.0", "lag 2.0 3.0", "new 2.1 4000.0", "lag 3.0 80.0"):
+        log.add(line)
+    assert await log.between(1.5, 1.6) == Lag(p95=3.0, most=3.0, refused=1, tried=1)
+
+
 def test_a_probe_whose_connection_was_closed_reconnects() -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
