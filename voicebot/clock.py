@@ -1,4 +1,4 @@
-"""What a clock is, and one that shows the time of day and that nobody can set."""
+"""What a clock is, and a time of day that nobody can set: for what is deleted when it is old, and for daily budgets."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time in seconds, from an origin of its own: `time.monotonic`, or a clock that a test turns by hand."""
+    """Tells the time in seconds, from an origin of its own; `time.monotonic` is one."""
 
     def __call__(self) -> float: ...
 
 
 class SteadyClock:
     """Seconds since 1970 as the system's clock had them when this one was made, plus the time that has passed since.
-
-    It is for what is deleted when it is old, and for budgets of a day.
 
     Whoever sets the system's clock, by hand or over the network, changes nothing here until the next start.
     """
