@@ -354,7 +354,7 @@ class GraphAgent:
             """The tools, covered by fillers unless the model has said what it is about to do."""
             if _calls(state)[-1].text:
                 return await tool_node.ainvoke(state, config)
-            filling = asyncio.create_task(config["configurable"][FILLERS].run(writer), name="fillers")
+            filling = asyncio.create_task(_say_fillers(config["configurable"][FILLERS], writer), name="fillers")
             try:
                 return await tool_node.ainvoke(state, config)
             finally:
@@ -370,6 +370,13 @@ class GraphAgent:
         graph.add_edge(WAIT, TOOLS)
         graph.add_edge(TOOLS, MODEL)
         return graph.compile()
+
+
+async def _say_fillers(fillers: Fillers, writer: StreamWriter) -> None:
+    """Puts fillers into the answer until it is cancelled."""
+    async with aclosing(fillers.while_working()) as due:
+        async for filler in due:
+            writer(filler)
 
 
 def _spoken(kind: str, part: Any) -> tuple[int, str]:

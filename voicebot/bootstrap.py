@@ -37,5 +37,5 @@ def application(settings: Settings, engines: Engines) -> Application:
         lambda: services.preflight.health,
         lambda: (turns.used, turns.limit),
     )
-    services.preflight.tell_failures(metrics.count_failure)
+    services.preflight.tell_failures(metrics)
     return Application(services, WebRtcServer(services), RecordingDecoder(round(settings.ws_max_audio_mb * 1_000_000)))

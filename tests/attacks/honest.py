@@ -138,7 +138,7 @@ class Uploader(User):
                 additional_headers=authorization(self._login),
             )
         )
-        self._caller = Caller(self._socket, self._told, lambda _: None)
+        self._caller = Caller(self._socket, self)
         running = asyncio.create_task(self._caller.run())
         stack.push_async_callback(asyncio.wait, [running])
         stack.callback(running.cancel)
@@ -163,11 +163,14 @@ class Uploader(User):
         async with asyncio.timeout(patience_s):
             return await self._clip - ended_s
 
-    def _told(self, message: ServerMessage) -> None:
+    def show(self, message: ServerMessage) -> None:
         if isinstance(message, PlayAudio) and self._clip is not None and not self._clip.done():
             self._clip.set_result(time.monotonic())
         elif isinstance(message, Closed):
             self._closed = str(message.code)
+
+    def play(self, mp3: bytes) -> None:
+        """Nobody listens."""
 
 
 @asynccontextmanager

@@ -76,11 +76,18 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trials, "AFTER_S", 0.1)
 
 
+class Lines(list[str]):
+    """A report's lines."""
+
+    def write_line(self, line: str) -> None:
+        self.append(line)
+
+
 async def report(limits: Limits = PATIENT, **settings: Any) -> tuple[str, int]:
     """The report on these settings and its exit status; the other stages are the embedded engines."""
     options = config.load(**{"keep_conversations": False, "tts_engine": "espeak", **settings})
-    lines: list[str] = []
-    status = await check(options, build(options), lines.append, limits)
+    lines = Lines()
+    status = await check(options, build(options), lines, limits)
     text = "\n".join(lines)
     assert KEY not in text
     return text, status

@@ -1,6 +1,9 @@
-"""A clock that a test moves by hand."""
+"""Clocks that a test moves by hand, or that stand still."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
 
 
 class Clock:
@@ -9,3 +12,13 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now_s
+
+
+@dataclass(frozen=True)
+class StoppedClock:
+    """Always shows the same date and time."""
+
+    moment: datetime
+
+    def now(self) -> datetime:
+        return self.moment

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from tests.support.manual_clock import StoppedClock
 from voicebot.agent import GraphAgent
 from voicebot.core.history import History, heard, said
 from voicebot.engines.llm.offline import Offline
@@ -40,4 +41,5 @@ class Talk:
 @lru_cache(maxsize=8)
 def _agent_at(moment: datetime) -> GraphAgent:
     """One agent for all talks of the moment: it keeps nothing between replies."""
-    return GraphAgent(Offline(now=lambda: moment), toolbox(lambda: moment), "offline")
+    clock = StoppedClock(moment)
+    return GraphAgent(Offline(date_clock=clock), toolbox(clock), "offline")

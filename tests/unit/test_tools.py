@@ -16,16 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.tools import ToolException
 
+from tests.support.manual_clock import StoppedClock
 from voicebot.tools import toolbox
 from voicebot.tools.calculator import calculated
-from voicebot.tools.clock import machine_time
+from voicebot.tools.clock import MachineClock
 from voicebot.tools.places import MAIN_ZONES, gazetteer, place_named, places_in
 
 MOMENT = datetime(2026, 11, 19, 1, 30, tzinfo=UTC)
 
 
 async def use(name: str, **arguments: Any) -> Any:
-    tool = next(tool for tool in toolbox(lambda: MOMENT) if tool.name == name)
+    tool = next(tool for tool in toolbox(StoppedClock(MOMENT)) if tool.name == name)
     return await tool.ainvoke(arguments)
 
 
@@ -53,7 +54,7 @@ async def test_the_clock_refuses_an_unknown_place() -> None:
 
 
 def test_the_machines_time_has_a_time_zone() -> None:
-    assert machine_time().utcoffset() is not None
+    assert MachineClock().now().utcoffset() is not None
 
 
 def test_each_tool_and_each_argument_has_a_description_for_the_model() -> None:

@@ -7,9 +7,9 @@ import io
 import os
 import sys
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from voicebot import config, logs
 from voicebot.build import build
@@ -28,7 +28,29 @@ INTERRUPTED = 130
 CLOSE_S = 5.0
 """How long the engines may take to end."""
 
-Write = Callable[[str], None]
+
+class LineWriter(Protocol):
+    """Takes the report, line by line."""
+
+    def write_line(self, line: str) -> None: ...
+
+
+class StandardOutput:
+    """The terminal, or the file to which the output goes, which gets each line at once."""
+
+    def write_line(self, line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+
+class RedactedOutput(StandardOutput):
+    """Standard output, on which no key and none of the `hidden` values is shown."""
+
+    def __init__(self, hidden: Sequence[str]) -> None:
+        self._hidden = hidden
+
+    def write_line(self, line: str) -> None:
+        super().write_line(report.redacted(line, self._hidden))
 
 
 def run(remarks: Sequence[str] = ()) -> NoReturn:
@@ -39,22 +61,22 @@ def run(remarks: Sequence[str] = ()) -> NoReturn:
     try:
         status = _run(remarks)
     except KeyboardInterrupt:
-        _write("\nStopped.")
+        StandardOutput().write_line("\nStopped.")
         status = INTERRUPTED
     # Nothing is open any more, but the system may still look up a host's name in a thread: half a minute if no name
     # server answers. An ordinary exit would wait for that.
     os._exit(status)
 
 
-async def check(settings: Settings, engines: Engines, write: Write, limits: Limits | None = None) -> int:
+async def check(settings: Settings, engines: Engines, output: LineWriter, limits: Limits | None = None) -> int:
     """Check engines that are not started, and close them. Gives the exit status."""
     trials = Trials(engines, settings, Limits() if limits is None else limits)
     results: dict[CheckedStage, Sequence[Trial]] = {}
 
     def tell(stage: CheckedStage, intent: str) -> None:
-        _write_all(report.stage_lines(stage, intent, results[stage], settings, sentence), write)
+        _write_all(report.stage_lines(stage, intent, results[stage], settings, sentence), output)
 
-    _write_all([*report.chain_lines(settings, trials.names), *report.unused(settings, trials.names)], write)
+    _write_all([*report.chain_lines(settings, trials.names), *report.unused(settings, trials.names)], output)
     sentence = sentence_in(settings.language)
     async with _closed(engines), asyncio.TaskGroup() as group:
         relaying = group.create_task(relay(settings))
@@ -75,33 +97,30 @@ async def check(settings: Settings, engines: Engines, write: Write, limits: Limi
         tell(CheckedStage.ANSWER, f'each model is asked "{QUESTION}"')
 
         findings = [detector(engines, sound, settings), *filter(None, [await store(settings), await relaying])]
-        _write_all(report.finding_lines(findings), write)
+        _write_all(report.finding_lines(findings), output)
     text, status = report.verdict(results, findings)
-    write(f"\n{text}")
+    output.write_line(f"\n{text}")
     return status
 
 
 def _run(remarks: Sequence[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal need not know all letters that are heard or answered
-    _write_all(report.heading(), _write)
+    plain = StandardOutput()
+    _write_all(report.heading(), plain)
     origins, file = config.origins(), config.settings_file()
     proxies = {f"{scheme.upper()}_PROXY": url for scheme, url in urllib.request.getproxies().items()}
     try:
         settings = config.load()
     except config.SettingsError:
-        _write_all(report.settings_lines(origins, file, None, proxies), _write)
+        _write_all(report.settings_lines(origins, file, None, proxies), plain)
         raise
-    hidden = report.secrets(settings)
-
-    def write(text: str) -> None:
-        _write(report.redacted(text, hidden))
-
+    output = RedactedOutput(report.secrets(settings))
     found = discover(settings)
     notes = [f"  note: {remark}" for remark in (*remarks, *found.remarks)]
-    _write_all([*report.settings_lines(origins, file, settings, proxies), *notes], write)
+    _write_all([*report.settings_lines(origins, file, settings, proxies), *notes], output)
     logs.set_up("DEBUG" if settings.log_level == "DEBUG" else "CRITICAL")  # the report tells all that matters
-    return asyncio.Runner().run(check(settings, build(settings, found), write))
+    return asyncio.Runner().run(check(settings, build(settings, found), output))
 
 
 async def _best_voice(spoken: Sequence[Trial], settings: Settings) -> tuple[str, Audio | None]:
@@ -122,11 +141,6 @@ async def _closed(engines: Engines) -> AsyncIterator[None]:
                 await engines.close()
 
 
-def _write(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def _write_all(lines: Iterable[str], write: Write) -> None:
+def _write_all(lines: Iterable[str], output: LineWriter) -> None:
     for line in lines:
-        write(line)
+        output.write_line(line)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from voicebot.build import EMBEDDED
 from voicebot.check.advice import ASKED_AGAIN
@@ -44,6 +44,7 @@ PIECE_SAMPLES = 512
 """A recogniser gets the sound in the windows of the voice activity detector, as they would come from a microphone."""
 
 C = TypeVar("C", bound=Chain[Any])
+Tried = TypeVar("Tried", bound=Chain[Any], contravariant=True)
 T = TypeVar("T")
 
 
@@ -89,6 +90,78 @@ class Watch:
         return asyncio.get_running_loop().time()
 
 
+class TrialTurn(Protocol[Tried]):
+    """One turn, which each engine of a stage takes."""
+
+    @property
+    def sound_s(self) -> float:
+        """How long the sound is that the engine listens to; 0 if it hears none."""
+        ...
+
+    async def take(self, chain: Tried, watch: Watch) -> Trial:
+        """Raises EngineError if the engine fails."""
+        ...
+
+
+class _SpeakingTurn:
+    """A voice says a sentence."""
+
+    sound_s = 0.0
+
+    def __init__(self, sentence: str) -> None:
+        self._sentence = sentence
+
+    async def take(self, chain: TextToSpeechChain, watch: Watch) -> Trial:
+        pieces = []
+        async with aclosing(chain.synthesize(self._sentence, chain.usual)) as outputs:
+            async for output in outputs:
+                if isinstance(output, Audio) and len(output.samples):
+                    watch.output()
+                    pieces.append(output)
+        if not pieces:
+            raise EngineError(chain.name, "it made no sound")
+        return Trial(chain.name, total_s=watch.total_s, sound=Audio.joined(pieces, pieces[0].rate_hz))
+
+
+class _HearingTurn:
+    """A recogniser hears a sound, at the speed of speech and between two silences."""
+
+    def __init__(self, sound: Audio) -> None:
+        self._sound = sound
+        self.sound_s = BEFORE_S + sound.duration_s + AFTER_S
+
+    async def take(self, chain: SpeechToTextChain, watch: Watch) -> Trial:
+        text = ""
+        async with (
+            chain.session(chain.usual) as transcriber,
+            aclosing(transcriber.transcribe(_as_spoken(self._sound, watch))) as transcripts,
+        ):
+            async for transcript in transcripts:
+                if isinstance(transcript, Transcript):
+                    text = transcript.text
+                    if text:
+                        watch.output()
+        return Trial(chain.name, total_s=watch.after_end_s, text=text)
+
+
+class _AnsweringTurn:
+    """A model answers the question."""
+
+    sound_s = 0.0
+
+    async def take(self, chain: AgentChain, watch: Watch) -> Trial:
+        wanted = asyncio.Event()
+        wanted.set()
+        tokens: list[str] = []
+        history = (Message(Role.USER, QUESTION),)
+        async with aclosing(chain.reply(history, wanted, style=chain.usual)) as outputs:
+            async for output in outputs:
+                if isinstance(output, str) and not isinstance(output, Filler):
+                    watch.output()
+                    tokens.append(output)
+        return Trial(chain.name, total_s=watch.total_s, text="".join(tokens).strip())
+
+
 class Trials:
     """The engines of all stages, each on its own. They stay the caller's to be closed.
 
@@ -125,55 +198,15 @@ class Trials:
 
     async def speak(self) -> list[Trial]:
         """Every voice says the same sentence."""
-        sentence = sentence_in(self._settings.language)
-
-        async def turn(chain: TextToSpeechChain, watch: Watch) -> Trial:
-            pieces = []
-            async with aclosing(chain.synthesize(sentence, chain.usual)) as outputs:
-                async for output in outputs:
-                    if isinstance(output, Audio) and len(output.samples):
-                        watch.output()
-                        pieces.append(output)
-            if not pieces:
-                raise EngineError(chain.name, "it made no sound")
-            return Trial(chain.name, total_s=watch.total_s, sound=Audio.joined(pieces, pieces[0].rate_hz))
-
-        return await self._stage(self._voices, turn)
+        return await self._stage(self._voices, _SpeakingTurn(sentence_in(self._settings.language)))
 
     async def hear(self, sound: Audio) -> list[Trial]:
         """Every recogniser hears `sound`, at the speed of speech."""
-
-        async def turn(chain: SpeechToTextChain, watch: Watch) -> Trial:
-            text = ""
-            async with (
-                chain.session(chain.usual) as transcriber,
-                aclosing(transcriber.transcribe(_as_spoken(sound, watch))) as transcripts,
-            ):
-                async for transcript in transcripts:
-                    if isinstance(transcript, Transcript):
-                        text = transcript.text
-                        if text:
-                            watch.output()
-            return Trial(chain.name, total_s=watch.after_end_s, text=text)
-
-        return await self._stage(self._recognisers, turn, BEFORE_S + sound.duration_s + AFTER_S)
+        return await self._stage(self._recognisers, _HearingTurn(sound))
 
     async def answer(self) -> list[Trial]:
         """Every model answers the same question, through the agent with its tools."""
-
-        async def turn(chain: AgentChain, watch: Watch) -> Trial:
-            wanted = asyncio.Event()
-            wanted.set()
-            tokens: list[str] = []
-            history = (Message(Role.USER, QUESTION),)
-            async with aclosing(chain.reply(history, wanted, style=chain.usual)) as outputs:
-                async for output in outputs:
-                    if isinstance(output, str) and not isinstance(output, Filler):
-                        watch.output()
-                        tokens.append(output)
-            return Trial(chain.name, total_s=watch.total_s, text="".join(tokens).strip())
-
-        return await self._stage(self._agents, turn)
+        return await self._stage(self._agents, _AnsweringTurn())
 
     def unheard(self, reason: str) -> list[Trial]:
         """The recognisers when there is nothing for them to hear: what is known of them from their start and probe."""
@@ -191,19 +224,17 @@ class Trials:
         outcome = await guarded(chain.name, steps(), self._limits.start_s + self._limits.probe_s)
         return outcome if isinstance(outcome, EngineError) else None
 
-    async def _stage(
-        self, chains: Sequence[C], turn: Callable[[C, Watch], Coroutine[Any, Any, Trial]], sound_s: float = 0.0
-    ) -> list[Trial]:
-        """One turn of each. A turn that hears sound takes `sound_s` longer."""
+    async def _stage(self, chains: Sequence[C], turn: TrialTurn[C]) -> list[Trial]:
+        """Gives each engine its turn."""
         services = [chain for chain in chains if chain.name not in EMBEDDED]
-        tried = await asyncio.gather(*(self._try(chain, turn, sound_s) for chain in services))
+        tried = await asyncio.gather(*(self._try(chain, turn) for chain in services))
         trials = dict(zip(services, tried, strict=True))
         for chain in chains:
             if chain not in trials:
-                trials[chain] = await self._try(chain, turn, sound_s)
+                trials[chain] = await self._try(chain, turn)
         return [trials[chain] for chain in chains]
 
-    async def _try(self, chain: C, turn: Callable[[C, Watch], Coroutine[Any, Any, Trial]], sound_s: float) -> Trial:
+    async def _try(self, chain: C, turn: TrialTurn[C]) -> Trial:
         outcome: Trial | EngineError
         if (problem := self._problems[chain]) is not None:
             outcome = problem
@@ -211,7 +242,7 @@ class Trials:
             watch = Watch()
             engine = chain.candidates(chain.usual)[0].engine
             limit_s = self._limits.turn_s + (engine.first_output_s if isinstance(engine, Patient) else 0.0)
-            outcome = await guarded(chain.name, turn(chain, watch), limit_s, sound_s, watch)
+            outcome = await guarded(chain.name, turn.take(chain, watch), limit_s, turn.sound_s, watch)
             if isinstance(outcome, Trial):
                 return replace(outcome, model=self._model(chain), first_s=watch.first_s)
         return await self._failed(chain, outcome)

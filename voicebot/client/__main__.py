@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 from websockets.exceptions import WebSocketException
 
-from voicebot.client.caller import Caller, calling
+from voicebot.client.caller import Caller, NoOutput, calling
 from voicebot.core.audio import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio
 from voicebot.engines.tts.mp3 import Mp3Decoder
 from voicebot.session.messages import AsrFinal, Closed, Error, LlmFinal, PlayAudio, ServerMessage, VerdictGiven
@@ -38,23 +38,6 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def show(message: ServerMessage) -> None:
-    match message:
-        case AsrFinal(text=text):
-            line = f"you:     {text or '(no words)'}"
-        case LlmFinal(text=text):
-            line = f"bot:     {text}"
-        case VerdictGiven():
-            line = f"verdict: {message.decision} ({message.reason}, {message.took_ms} ms)"
-        case PlayAudio():
-            line = f"clip:    {message.sequence}, {message.duration_ms} ms: {message.text}"
-        case Error(message=text) | Closed(reason=text):
-            line = f"server:  {text}"
-        case _:
-            return
-    sys.stdout.write(line + "\n")
-
-
 def sound_device() -> ModuleType | None:
     """The optional package `sounddevice`, if it and a device are there."""
     try:
@@ -66,20 +49,43 @@ def sound_device() -> ModuleType | None:
     return sounddevice  # type: ignore[no-any-return,unused-ignore]
 
 
-def play_on(device: ModuleType | None, mp3: bytes) -> None:
-    if device is None:
-        return
-    if not mp3:
-        device.stop()
-        return
-    decoder = Mp3Decoder()
-    device.play(np.concatenate([each.samples for each in (*decoder.push(mp3), *decoder.finish())]), WIRE_RATE_HZ)
+class Terminal:
+    """Prints what is said, and plays it where there is a device."""
+
+    def __init__(self, device: ModuleType | None) -> None:
+        self._device = device
+
+    def show(self, message: ServerMessage) -> None:
+        match message:
+            case AsrFinal(text=text):
+                line = f"you:     {text or '(no words)'}"
+            case LlmFinal(text=text):
+                line = f"bot:     {text}"
+            case VerdictGiven():
+                line = f"verdict: {message.decision} ({message.reason}, {message.took_ms} ms)"
+            case PlayAudio():
+                line = f"clip:    {message.sequence}, {message.duration_ms} ms: {message.text}"
+            case Error(message=text) | Closed(reason=text):
+                line = f"server:  {text}"
+            case _:
+                return
+        sys.stdout.write(line + "\n")
+
+    def play(self, mp3: bytes) -> None:
+        if self._device is None:
+            return
+        if not mp3:
+            self._device.stop()
+            return
+        decoder = Mp3Decoder()
+        sound = np.concatenate([each.samples for each in (*decoder.push(mp3), *decoder.finish())])
+        self._device.play(sound, WIRE_RATE_HZ)
 
 
 async def talk(url: str, say: Path | None) -> None:
     """One conversation, by microphone where there is one, else by file and keyboard."""
     device = sound_device()
-    async with calling(url, show, lambda mp3: play_on(device, mp3)) as caller:
+    async with calling(url, Terminal(device)) as caller:
         if say is not None:
             await say_file(caller, say)
         elif device is not None:
@@ -149,7 +155,7 @@ async def load(url: str, say: Path | None, sessions: int, seconds: float) -> Non
     """Callers side by side, and what they had to put up with."""
 
     async def call() -> Caller:
-        async with calling(url, lambda _: None, lambda _: None) as caller:
+        async with calling(url, NoOutput()) as caller:
             try:
                 async with asyncio.timeout(seconds):
                     while not caller.over.is_set():

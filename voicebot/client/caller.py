@@ -7,8 +7,9 @@ import base64
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -30,15 +31,34 @@ from voicebot.session.messages import (
     server_message,
 )
 
-Play = Callable[[bytes], None]
-"""Begins to play an MP3 file; what is empty stops it."""
+
+class CallerOutput(Protocol):
+    """What the user of a caller sees and hears."""
+
+    def show(self, message: ServerMessage) -> None:
+        """Gets each message of the server."""
+        ...
+
+    def play(self, mp3: bytes) -> None:
+        """Begins to play an MP3 file, and stops the one before it; an empty one only stops that."""
+        ...
+
+
+class NoOutput:
+    """Shows and plays nothing."""
+
+    def show(self, message: ServerMessage) -> None:
+        """Ignores the message."""
+
+    def play(self, mp3: bytes) -> None:
+        """Ignores the sound."""
 
 
 class Caller:
-    """Follows the guide's client. `told` gets each message."""
+    """Follows the guide's client."""
 
-    def __init__(self, socket: ClientConnection, told: Callable[[ServerMessage], None], play: Play) -> None:
-        self._socket, self._told, self._play = socket, told, play
+    def __init__(self, socket: ClientConnection, output: CallerOutput) -> None:
+        self._socket, self._output = socket, output
         self._queue: deque[PlayAudio] = deque()
         self._queued = asyncio.Event()
         self._playing: asyncio.Task[None] | None = None
@@ -70,7 +90,7 @@ class Caller:
                 player.cancel()
 
     def _came(self, message: ServerMessage) -> None:
-        self._told(message)
+        self._output.show(message)
         match message:
             case PlayAudio():
                 if self._asked_s is not None:
@@ -86,7 +106,7 @@ class Caller:
                 self._queue.clear()
                 if self._playing is not None:
                     self._playing.cancel()
-                self._play(b"")
+                self._output.play(b"")
             case StateChanged(phase=phase):
                 if phase == "idle" and self._phase != "idle":
                     self.idle.set()
@@ -114,7 +134,7 @@ class Caller:
 
     async def _play_clip(self, clip: PlayAudio) -> None:
         begun_s = time.monotonic()
-        self._play(base64.b64decode(clip.audio))
+        self._output.play(base64.b64decode(clip.audio))
         played_ms: int | None = None
         try:
             await asyncio.sleep(clip.duration_ms / 1000)
@@ -154,10 +174,10 @@ class Caller:
 
 
 @asynccontextmanager
-async def calling(url: str, told: Callable[[ServerMessage], None], play: Play) -> AsyncIterator[Caller]:
+async def calling(url: str, output: CallerOutput) -> AsyncIterator[Caller]:
     """A caller while it is connected. Raises OSError if it can't be."""
     async with connect(url, max_size=None) as socket:
-        caller = Caller(socket, told, play)
+        caller = Caller(socket, output)
         running = asyncio.create_task(caller.run(), name="caller")
         try:
             yield caller

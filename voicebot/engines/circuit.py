@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
+from voicebot.clock import Clock
 from voicebot.engines.base import EngineError, Fault
 
 LONGEST_REST_S = 600.0
@@ -20,7 +20,7 @@ key was not accepted, the account has no credit, or the service has no such mode
 class Circuit:
     """One engine's. `rest_s` is the first rest after a failure; it doubles with each one that follows."""
 
-    def __init__(self, rest_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, rest_s: float, clock: Clock = time.monotonic) -> None:
         self._rest_s = rest_s
         self._clock = clock
         self._failures = self._rejected = 0

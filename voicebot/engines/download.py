@@ -14,11 +14,11 @@ import logging
 import os
 import re
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 import httpx
 import platformdirs
@@ -69,6 +69,21 @@ class _BrokenOffError(Exception):
         self.got_on = got_on
 
 
+class Progress(Protocol):
+    """Follows a file on its way."""
+
+    def advance(self, received: int) -> None:
+        """Learns how many of the file's bytes have come; fewer than before when the file has to be begun anew."""
+        ...
+
+
+class _Unwatched:
+    """Stands where nobody follows the progress."""
+
+    def advance(self, received: int) -> None:
+        """Does nothing."""
+
+
 def cache_folder() -> Path:
     """Where files that can be fetched again are kept, by the custom of the operating system. It need not exist."""
     return platformdirs.user_cache_path("voicebot", appauthor=False)
@@ -107,6 +122,13 @@ class Download:
             self.error, self.received = None, 0
             self._task = asyncio.create_task(self._run(), name=f"download of {self.target.name}")
 
+    def advance(self, received: int) -> None:
+        """Notes how many bytes have come, and logs each further quarter of the file."""
+        before, quarter = (4 * count // self.file.size for count in (self.received, received))
+        self.received = received
+        if before < quarter < 4:
+            logger.info("%d %% of %s has come", 25 * quarter, self.target.name)
+
     async def finished(self) -> None:
         """Returns when nothing is on its way any more; `present` and `error` tell what became of it."""
         if self._task is not None:
@@ -121,18 +143,8 @@ class Download:
     async def _run(self) -> None:
         name, megabytes = self.target.name, self.file.size / 1e6
         logger.info("downloading %s (%.1f MB)", name, megabytes)
-        told = 0
-
-        def note(received: int) -> None:
-            nonlocal told
-            self.received = received
-            quarter = 4 * received // self.file.size
-            if told < quarter < 4:
-                logger.info("%d %% of %s has come", 25 * quarter, name)
-            told = quarter
-
         try:
-            await fetch(self.file, self.target, note, self._rules)
+            await fetch(self.file, self.target, self, self._rules)
         except DownloadError as error:
             self.error, self._failed_s = str(error), time.monotonic()
             logger.warning("%s could not be downloaded: %s", self.target, error)
@@ -144,9 +156,9 @@ class Download:
 
 
 async def fetch(
-    file: RemoteFile, target: Path, note: Callable[[int], None], rules: DownloadRules | None = None
+    file: RemoteFile, target: Path, progress: Progress | None = None, rules: DownloadRules | None = None
 ) -> None:
-    """Brings the file to `target`; `note` is told how many bytes have come. Raises DownloadError."""
+    """Brings the file to `target`. Raises DownloadError."""
     rules = rules or DownloadRules()
     threads = Threads("download", 1)
     try:
@@ -154,7 +166,7 @@ async def fetch(
             target.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(target.with_name(f"{target.name}.lock"), blocking=False, thread_local=False)
             with lock:
-                await _Partial(file, target, threads).complete(note, rules)
+                await _Partial(file, target, threads).complete(_Unwatched() if progress is None else progress, rules)
         except Timeout:
             raise DownloadError("another process is downloading it") from None
         except OSError as error:
@@ -176,12 +188,12 @@ class _Partial:
         self._part = target.with_name(f"{target.name}.part")
         self._mark = target.with_name(f"{target.name}.part.version")
 
-    async def complete(self, note: Callable[[int], None], rules: DownloadRules) -> None:
+    async def complete(self, progress: Progress, rules: DownloadRules) -> None:
         """Fetches what is missing, over several connections if need be, and puts the file in its place."""
         failures = 0
         while self._size() != self._file.size:
             try:
-                await self._fetch(note, rules)
+                await self._fetch(progress, rules)
             except _BrokenOffError as error:
                 failures = 1 if error.got_on else failures + 1
                 if failures == rules.tries:
@@ -205,7 +217,7 @@ class _Partial:
         self._part.unlink(missing_ok=True)
         self._mark.unlink(missing_ok=True)
 
-    async def _fetch(self, note: Callable[[int], None], rules: DownloadRules) -> None:
+    async def _fetch(self, progress: Progress, rules: DownloadRules) -> None:
         """One request, for all or for the rest. Raises _BrokenOffError or DownloadError."""
         begun = self._size()
         version = self._mark.read_text("ascii") if begun and self._mark.exists() else ""
@@ -223,7 +235,7 @@ class _Partial:
             ):
                 at = first = self._place(response, begun)
                 self._mark.write_text(_version(response), "ascii")
-                note(at)
+                progress.advance(at)
                 with self._part.open("r+b" if at else "wb") as part:
                     part.seek(at)
                     async with aclosing(_body(response, rules.stall_s)) as body:
@@ -233,7 +245,7 @@ class _Partial:
                                 raise DownloadError("more came than the file should have")
                             await self._threads.run(_write, part, data)
                             got_on = at - first >= _STEP_BYTES
-                            note(at)
+                            progress.advance(at)
         except DownloadError:
             self._forget()
             raise

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from voicebot.engines.base import Engine, EngineError, EngineHealth, Engines
 from voicebot.engines.chain import Chain
 
 Health = dict[str, tuple[EngineHealth, ...]]
 """For each stage its engines, in the order in which they are tried."""
+
+
+class FailureCounter(Protocol):
+    """Counts what goes wrong in the engines."""
+
+    def count_failure(self, stage: str, engine: str, error: EngineError) -> None: ...
 
 
 class Preflight:
@@ -51,11 +57,11 @@ class Preflight:
             return []
         return [f"{engine.name}: {engine.reason}" for engine in engines]
 
-    def tell_failures(self, count: Callable[[str, str, EngineError], None]) -> None:
-        """Have `count` told of each failure: the stage, the engine and what went wrong."""
+    def tell_failures(self, counter: FailureCounter) -> None:
+        """Has the counter count each failure of an engine from now on."""
         for stage, engine in self._stages.items():
             if isinstance(engine, Chain):
-                engine.tell = partial(count, stage)
+                engine.tell = partial(counter.count_failure, stage)
 
     async def check(self) -> Health:
         """Probe the engines that have not been probed for long enough. Never raises: `health` tells."""

@@ -15,7 +15,7 @@ import time
 
 from voicebot import limits, memory
 from voicebot.engines.upload import RecordingError, pcm_of
-from voicebot.engines.worker.child import Handler, Parent, limited_processor_time, serve
+from voicebot.engines.worker.child import Parent, limited_processor_time, serve
 from voicebot.engines.worker.frames import Kind, Message, Value
 
 COSTLY_S = 0.1
@@ -30,30 +30,33 @@ class _MessageError(ValueError):
         self.type = type
 
 
-def handle(start: Message, parent: Parent) -> None:
-    max_bytes = start.fields["max_bytes"]
-    assert isinstance(max_bytes, int)
-    begun_s = time.process_time()
-    sent = _input(parent)
-    if sent is None:
-        return
-    size_mb = len(sent) / 1e6
-    outcome: dict[str, Value] = {"error": None}
-    with limited_processor_time(limits.DECODER_CPU_S + limits.DECODER_CPU_S_PER_MB * size_mb):
-        try:
-            encoded = bytes(sent) if "base64" in start.fields else _audio_in(sent)
-            if not _answer(encoded, max_bytes, parent):
-                return
-        except _MessageError as error:
-            outcome = {"error": str(error), "message": 1, "type": error.type}
-        except RecordingError as error:
-            outcome = {"error": str(error)}
-        except MemoryError:
-            outcome = {"error": "the recording needs too much memory"}
-    cpu_s = time.process_time() - begun_s
-    parent.send(Message(Kind.DATA, {**outcome, "cpu_s": cpu_s}))
-    if cpu_s > COSTLY_S or outcome["error"] is not None:
-        memory.give_back()
+class UploadHandler:
+    """Decodes one message or recording a job."""
+
+    def handle(self, start: Message, parent: Parent) -> None:
+        max_bytes = start.fields["max_bytes"]
+        assert isinstance(max_bytes, int)
+        begun_s = time.process_time()
+        sent = _input(parent)
+        if sent is None:
+            return
+        size_mb = len(sent) / 1e6
+        outcome: dict[str, Value] = {"error": None}
+        with limited_processor_time(limits.DECODER_CPU_S + limits.DECODER_CPU_S_PER_MB * size_mb):
+            try:
+                encoded = bytes(sent) if "base64" in start.fields else _audio_in(sent)
+                if not _answer(encoded, max_bytes, parent):
+                    return
+            except _MessageError as error:
+                outcome = {"error": str(error), "message": 1, "type": error.type}
+            except RecordingError as error:
+                outcome = {"error": str(error)}
+            except MemoryError:
+                outcome = {"error": "the recording needs too much memory"}
+        cpu_s = time.process_time() - begun_s
+        parent.send(Message(Kind.DATA, {**outcome, "cpu_s": cpu_s}))
+        if cpu_s > COSTLY_S or outcome["error"] is not None:
+            memory.give_back()
 
 
 def _input(parent: Parent) -> bytearray | None:
@@ -101,9 +104,5 @@ def _audio_in(body: bytearray) -> str:
     return audio
 
 
-def load() -> Handler:
-    return handle
-
-
 if __name__ == "__main__":
-    serve(load, memory_bytes=limits.DECODER_MEMORY_BYTES)
+    serve(UploadHandler, memory_bytes=limits.DECODER_MEMORY_BYTES)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from langchain_core.tools import BaseTool
 
 from voicebot.tools.calculator import calculator_tool
-from voicebot.tools.clock import Now, clock_tool, machine_time
+from voicebot.tools.clock import DateClock, MachineClock, clock_tool
 
 PURE = "pure"
 """The tag of tools that have no effects outside: they may run for an answer that nobody may ever hear."""
 
 
-def toolbox(now: Now = machine_time) -> list[BaseTool]:
-    """All tools, made anew."""
-    return [_pure(clock_tool(now)), _pure(calculator_tool())]
+def toolbox(date_clock: DateClock | None = None) -> list[BaseTool]:
+    """All tools, made anew. They read the machine's clock unless another one is given."""
+    clock = MachineClock() if date_clock is None else date_clock
+    return [_pure(clock_tool(clock)), _pure(calculator_tool())]
 
 
 def _pure(tool: BaseTool) -> BaseTool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from langchain_core.tools import BaseTool, ToolException, tool
@@ -12,24 +11,32 @@ from pydantic import Field
 
 from voicebot.tools.places import place_named
 
-Now = Callable[[], datetime]
-"""The present moment, as a datetime with a time zone: the machine's own. Tests give another."""
-
 PlaceName = Annotated[str, Field(max_length=100, description="a city, a country or an IANA zone; empty: here")]
 
 
-def machine_time() -> datetime:
+@runtime_checkable  # pydantic checks a model's field
+class DateClock(Protocol):
+    """Tells date and time."""
+
+    def now(self) -> datetime:
+        """Returns the present moment, in the time zone of "here"."""
+        ...
+
+
+class MachineClock:
     """The machine's clock, in the machine's own time zone."""
-    return datetime.now().astimezone()
+
+    def now(self) -> datetime:
+        return datetime.now().astimezone()
 
 
-def clock_tool(now: Now = machine_time) -> BaseTool:
-    """The tool `clock`, reading `now`."""
+def clock_tool(date_clock: DateClock) -> BaseTool:
+    """The tool `clock`, which reads this clock."""
 
     @tool
     async def clock(place: PlaceName = "") -> dict[str, str]:
         """Tell the date, the weekday and the time in a place, or without a place on this machine."""
-        moment = now()
+        moment = date_clock.now()
         if not place.strip():
             return _reading(moment)
         found = place_named(place)

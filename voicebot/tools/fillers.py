@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from itertools import cycle
 
 AGAIN_S = 4.0
@@ -42,12 +42,12 @@ class Fillers:
         self._wanted = wanted
         self._silent_until_s = 0.0
 
-    async def run(self, say: Callable[[Filler], None]) -> None:
-        """A tool begins to work: `say` fillers until cancelled, when it is done."""
+    async def while_working(self) -> AsyncGenerator[Filler]:
+        """A tool begins to work: yields each filler when it is to be said. Close it when the tool is done."""
         loop = asyncio.get_running_loop()
         due_s = loop.time() + self._after_s
         for phrase in self._phrases:
             await asyncio.sleep(max(due_s, self._silent_until_s) - loop.time())
             await self._wanted.wait()
-            say(Filler(phrase))
             self._silent_until_s = loop.time() + AGAIN_S
+            yield Filler(phrase)

@@ -6,15 +6,15 @@ import os
 import resource
 import tempfile
 
-from voicebot.engines.worker.child import Handler, Parent, limited_processor_time, serve
+from voicebot.engines.worker.child import Parent, limited_processor_time, serve
 from voicebot.engines.worker.frames import Kind, Message
 
 MEMORY_BYTES = 50_000_000
 TIME_S = 0.3
 
 
-def load() -> Handler:
-    def handle(start: Message, parent: Parent) -> None:
+class ConfinedHandler:
+    def handle(self, start: Message, parent: Parent) -> None:
         match start.fields.get("do"):
             case "eat":
                 bytearray(4 * MEMORY_BYTES)
@@ -36,8 +36,6 @@ def load() -> Handler:
             )
         )
 
-    return handle
-
 
 if __name__ == "__main__":
-    serve(load, memory_bytes=MEMORY_BYTES)
+    serve(ConfinedHandler, memory_bytes=MEMORY_BYTES)

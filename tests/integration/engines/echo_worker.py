@@ -6,15 +6,16 @@ import os
 import sys
 import time
 
-from voicebot.engines.worker.child import Handler, Parent, serve
+from voicebot.engines.worker.child import Parent, serve
 from voicebot.engines.worker.frames import Kind, Message
 
 
-def load() -> Handler:
-    if "unfit" in sys.argv:
-        raise ValueError("this worker is not fit for work")
+class EchoHandler:
+    def __init__(self) -> None:
+        if "unfit" in sys.argv:
+            raise ValueError("this worker is not fit for work")
 
-    def handle(start: Message, parent: Parent) -> None:
+    def handle(self, start: Message, parent: Parent) -> None:
         match start.fields.get("do"):
             case "hang":
                 parent.send(Message(Kind.DATA, {"text": "hanging"}))
@@ -28,8 +29,6 @@ def load() -> Handler:
         while (message := parent.receive()) is not None and message.kind is Kind.DATA:
             parent.send(message)
 
-    return handle
-
 
 if __name__ == "__main__":
-    serve(load)
+    serve(EchoHandler)

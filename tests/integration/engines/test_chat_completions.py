@@ -30,6 +30,7 @@ from tests.simulators.chat import ChatSimulator
 from tests.simulators.faults import Fault as Injected
 from tests.simulators.faults import Planned
 from tests.support.certificate import server_and_client_tls
+from tests.support.manual_clock import StoppedClock
 from tests.support.talk import MOMENT
 from tests.support.waiting import until
 from voicebot.agent import GraphAgent
@@ -104,7 +105,7 @@ async def test_tools_are_called_however_their_arguments_are_split_in_the_stream(
 
 
 async def test_the_unscripted_simulator_calls_the_clock_tool(simulator: ChatSimulator, make: Make) -> None:
-    agent = agent_on(make(), toolbox(lambda: MOMENT))
+    agent = agent_on(make(), toolbox(StoppedClock(MOMENT)))
     assert await said(agent, (Message(Role.USER, "what time is it"),)) == "It is 1 30. Is there anything else?"
     assert "tell me more" in (await said(agent)).lower()
     await agent.close()

@@ -25,6 +25,13 @@ PATH = "/voices/emma.onnx"
 QUICK = DownloadRules(connect_s=5.0, stall_s=0.3, tries=3, pause_s=0.01)
 
 
+class ProgressList(list[int]):
+    """Keeps each number of bytes that the progress was told of."""
+
+    def advance(self, received: int) -> None:
+        self.append(received)
+
+
 @pytest.fixture
 async def host() -> AsyncIterator[FileHost]:
     async with FileHost({PATH: CONTENT}) as running:
@@ -37,8 +44,8 @@ def remote(host: FileHost, path: str = PATH, content: bytes = CONTENT) -> Remote
 
 async def brought(host: FileHost, folder: Path, path: str = PATH) -> list[int]:
     """Fetches the file and returns what was told of the progress."""
-    told: list[int] = []
-    await fetch(remote(host, path), folder / "emma.onnx", told.append, QUICK)
+    told = ProgressList()
+    await fetch(remote(host, path), folder / "emma.onnx", told, QUICK)
     return told
 
 
@@ -153,9 +160,9 @@ async def test_a_file_longer_than_expected_is_refused_and_discarded(
     host.files[PATH] = CONTENT + bytes(50 * PIECE_BYTES)
     host.says_length = says_length
     another = "the server's file has another length than it should have"
-    told: list[int] = []
+    told = ProgressList()
     with pytest.raises(DownloadError) as raised:
-        await fetch(remote(host), tmp_path / "emma.onnx", told.append, QUICK)
+        await fetch(remote(host), tmp_path / "emma.onnx", told, QUICK)
     assert str(raised.value) == (another if says_length else "more came than the file should have")
     assert max(told, default=0) <= len(CONTENT), "no more is taken than the file should have"
     assert (told == []) == says_length, "a wrong length is noticed before anything is taken"
@@ -199,13 +206,13 @@ async def test_a_refused_connection_is_reported_as_no_connection(tmp_path: Path)
         unused.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else can
         file = RemoteFile(f"http://127.0.0.1:{unused.getsockname()[1]}/voice", 10, "0" * 64)
         with pytest.raises(DownloadError, match=r"^no connection$"):
-            await fetch(file, tmp_path / "voice", lambda _: None, QUICK)
+            await fetch(file, tmp_path / "voice", rules=QUICK)
 
 
 async def test_an_unwritable_folder_is_reported_without_its_path(host: FileHost, tmp_path: Path) -> None:
     (tmp_path / "voices").write_text("a file, not a folder")
     with pytest.raises(DownloadError, match=r"the folder for it cannot be written") as raised:
-        await fetch(remote(host), tmp_path / "voices" / "emma.onnx", lambda _: None, QUICK)
+        await fetch(remote(host), tmp_path / "voices" / "emma.onnx", rules=QUICK)
     assert str(tmp_path) not in str(raised.value), "visitors are shown this"
 
 
@@ -284,7 +291,7 @@ async def test_a_download_does_not_block_the_event_loop(host: FileHost, tmp_path
             computed_s.append(time.thread_time() - before_s)
 
     measuring = asyncio.create_task(measure())
-    await fetch(file, tmp_path / "emma.onnx", lambda _: None, QUICK)
+    await fetch(file, tmp_path / "emma.onnx", rules=QUICK)
     measuring.cancel()
     assert len(computed_s) > 5
     assert sorted(computed_s)[int(len(computed_s) * 0.99)] < 0.02
@@ -297,7 +304,7 @@ from voicebot.engines.download import DownloadError, RemoteFile, fetch
 
 url, size, sha256, target = sys.argv[1:]
 try:
-    asyncio.run(fetch(RemoteFile(url, int(size), sha256), Path(target), lambda _: None))
+    asyncio.run(fetch(RemoteFile(url, int(size), sha256), Path(target)))
 except DownloadError as error:
     sys.stdout.write(str(error))
 else:

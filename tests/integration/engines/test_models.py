@@ -21,6 +21,7 @@ from voicebot.engines.fallback import AgentChain
 from voicebot.engines.llm.groq import Groq
 from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.realtime import Realtime
+from voicebot.engines.llm.request_fields import FamilyFields
 
 OSS, LLAMA, LUNA = "openai/gpt-oss-120b", "llama-3.3-70b-versatile", "gpt-6-luna"
 
@@ -125,8 +126,9 @@ async def test_a_request_field_that_a_model_refuses_is_not_sent_again(
     on: object, path: str, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a model that does not behave as its family: here, one that we take for another family."""
-    monkeypatch.setattr("voicebot.engines.llm.request_fields._GROQ", (("llama", {"reasoning_effort": "none"}),))
-    monkeypatch.setattr("voicebot.engines.llm.request_fields._OPENAI", ((r"gpt-4o", {"reasoning_effort": "low"}),))
+    wrong = FamilyFields(("llama", {"reasoning_effort": "none"}), ("gpt-4o", {"reasoning_effort": "low"}))
+    monkeypatch.setattr("voicebot.engines.llm.groq.GROQ_FIELDS", wrong)
+    monkeypatch.setattr("voicebot.engines.llm.openai.OPENAI_FIELDS", wrong)
     async with ChatSimulator(models=(model,)) as simulator:
         assert callable(on)
         agent: GraphAgent = agent_on(on(f"{simulator.url}{path}", model), [weather])

@@ -34,7 +34,6 @@ from tests.support.waiting import until
 from voicebot.agent import GraphAgent
 from voicebot.core.history import Message, Role
 from voicebot.engines.base import EngineError, Fault
-from voicebot.engines.llm import realtime
 from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.realtime import Realtime, lines
 
@@ -214,7 +213,7 @@ async def test_connects_over_tls_only_with_a_trusted_certificate(
         agent = agent_on(engine_on(simulator))
         with pytest.raises(EngineError, match="no connection"):
             await agent.probe()
-        monkeypatch.setattr(realtime, "tls", lambda: client)
+        monkeypatch.setattr(lines, "tls", lambda: client)
         await agent.probe()
         assert await said(agent) != ""
         await agent.close()

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from voicebot.engines.stt.moonshine.scheduler import INTERIM_BURST_S, INTERIM_SHARE, Job, Scheduler, Share, Urgency
+from voicebot.engines.stt.moonshine.scheduler import (
+    INTERIM_BURST_S,
+    INTERIM_SHARE,
+    Job,
+    Running,
+    Scheduler,
+    Share,
+    Sleeper,
+    Urgency,
+)
 
 
 @dataclass
-class Clock:
+class HandTurnedClock:
     now_s: float = 0.0
-    calls: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    sleepers: list[tuple[float, Sleeper]] = field(default_factory=list)
 
     def time(self) -> float:
         return self.now_s
 
-    def call_later(self, delay: float, callback: Callable[[], None], /) -> None:
-        self.calls.append((self.now_s + delay, callback))
+    def wake_later(self, sleeper: Sleeper, delay_s: float) -> None:
+        self.sleepers.append((self.now_s + delay_s, sleeper))
 
     def pass_to(self, now_s: float) -> None:
-        """Makes the calls that are due until then, in their order."""
-        while due := sorted((at_s, number) for number, (at_s, _) in enumerate(self.calls) if at_s <= now_s):
+        """Wakes the sleepers that are due until then, in their order."""
+        while due := sorted((at_s, number) for number, (at_s, _) in enumerate(self.sleepers) if at_s <= now_s):
             at_s, number = due[0]
             self.now_s = max(self.now_s, at_s)
-            self.calls.pop(number)[1]()
+            self.sleepers.pop(number)[1].wake()
         self.now_s = now_s
 
 
@@ -37,41 +46,77 @@ class Workers:
 
     def __init__(self, count: int = 2) -> None:
         self.count = count
-        self.busy: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
+        self.busy: list[Running[Any]] = []
 
-    def submit(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        self.busy.append((work, done))
+    def start(self, running: Running[Any]) -> None:
+        self.busy.append(running)
 
-    def finish(self, number: int = 0) -> None:
-        work, done = self.busy.pop(number)
-        done(work())
+    def finish(self) -> None:
+        running = self.busy.pop(0)
+        running.ended(running.work())
+
+
+@dataclass(frozen=True)
+class NamedWork:
+    name: str
+
+    def run(self, stop: threading.Event) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Has its name written down, and submits another job like the last one when that has ended if it is `again`."""
+
+    bench: Bench
+    name: str
+    share: Share
+    again: bool = False
+
+    def submit(self, urgency: Urgency) -> Job[str]:
+        job: Job[str] = Job(urgency, self.share, self)
+        self.bench.scheduler.submit(job)
+        return job
+
+    def prepare(self) -> NamedWork:
+        self.bench.begun.append(self.name)
+        return NamedWork(self.name)
+
+    def done(self, result: str | BaseException) -> None:
+        self.bench.ended.append(str(result))
+        if self.again:
+            self.submit(Urgency.INTERIM)
+
+    def preempted(self) -> None:
+        self.bench.preempted.append(self.name)
+
+
+class OwnerWithoutWork:
+    """Needs nothing any more when its turn comes."""
+
+    def prepare(self) -> None:
+        return None
+
+    def done(self, result: object) -> None:
+        pytest.fail("nothing was to be done")
+
+    def preempted(self) -> None:
+        pytest.fail("nothing was to be done")
 
 
 class Bench:
     """A scheduler with its clock and workers; it writes down what begins and what ends."""
 
     def __init__(self, workers: int = 2) -> None:
-        self.clock, self.workers = Clock(), Workers(workers)
+        self.clock, self.workers = HandTurnedClock(), Workers(workers)
         self.scheduler = Scheduler(self.workers, self.clock)
         self.begun: list[str] = []
         self.ended: list[str] = []
         self.preempted: list[str] = []
 
     def submit(self, name: str, urgency: Urgency, share: Share | None = None, *, again: bool = False) -> Job[str]:
-        """Submits a job, and another one like it whenever one has ended if it is to be done `again`."""
-
-        def done(result: str | BaseException) -> None:
-            self.ended.append(str(result))
-            if again:
-                self.submit(name, urgency, share, again=True)
-
-        def prepare() -> Callable[[threading.Event], str]:
-            self.begun.append(name)
-            return lambda _: name
-
-        job: Job[str] = Job(urgency, share or Share(), prepare, done, lambda: self.preempted.append(name))
-        self.scheduler.submit(job)
-        return job
+        """Submits a job, and an interim job after each one that has ended if it is to be done `again`."""
+        return Owner(self, name, share or Share(), again).submit(urgency)
 
     def work(self, until_s: float, costs_s: Mapping[str, float]) -> dict[str, float]:
         """Lets each job take its time until then. Returns how much time each has taken."""
@@ -207,7 +252,7 @@ def test_an_interim_text_that_became_a_final_goes_first() -> None:
 def test_a_job_that_is_no_longer_needed_at_its_turn_takes_no_thread() -> None:
     bench = Bench(workers=1)
     bench.submit("first", Urgency.FINAL)
-    job: Job[str] = Job(Urgency.PAUSE, Share(), lambda: None, lambda _: None, lambda: None)
+    job: Job[str] = Job(Urgency.PAUSE, Share(), OwnerWithoutWork())
     bench.scheduler.submit(job)
     bench.submit("last", Urgency.PART)
     bench.workers.finish()

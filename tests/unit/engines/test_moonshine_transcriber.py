@@ -13,7 +13,7 @@ import pytest
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio, Samples
 from voicebot.engines.base import EngineError, Pause, Transcript
 from voicebot.engines.stt.moonshine.recognition import NOTHING, Recognized
-from voicebot.engines.stt.moonshine.scheduler import Scheduler, ThreadWorkers
+from voicebot.engines.stt.moonshine.scheduler import LoopAlarm, Scheduler, ThreadWorkers
 from voicebot.engines.stt.moonshine.transcriber import MoonshineTranscriber, Shared
 
 
@@ -54,7 +54,7 @@ class Talk:
     def __init__(self) -> None:
         self.model = Model()
         self.workers = ThreadWorkers()
-        self.scheduler = Scheduler(self.workers, asyncio.get_running_loop())
+        self.scheduler = Scheduler(self.workers, LoopAlarm())
         self.transcriber = MoonshineTranscriber(Shared(self.model, self.scheduler))
         self.sound: asyncio.Queue[Audio | Pause | None] = asyncio.Queue()
 

@@ -16,6 +16,7 @@ from langchain_core.messages import (
     ToolCall,
 )
 
+from tests.support.manual_clock import StoppedClock
 from tests.support.phrasings import BOTH, CLOCK, SUMS, TALK, TOKYO
 from tests.support.talk import MOMENT, Talk
 from voicebot.core.history import Message, Role
@@ -197,7 +198,9 @@ async def test_the_offline_engine_uses_the_tools_through_the_graph() -> None:
 
 
 async def test_the_offline_engine_asks_for_the_tools_before_it_answers() -> None:
-    message = await Offline(now=lambda: MOMENT).ainvoke("what time is it in tokyo and what is two plus two")
+    message = await Offline(date_clock=StoppedClock(MOMENT)).ainvoke(
+        "what time is it in tokyo and what is two plus two"
+    )
     assert message.text == ""
     assert message.tool_calls == [
         ToolCall(name="clock", args={"place": "tokyo"}, id="0-0", type="tool_call"),

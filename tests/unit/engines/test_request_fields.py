@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from langchain_openai import ChatOpenAI
 
 from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.openai import OpenAI
-from voicebot.engines.llm.request_fields import RequestFields, groq_fields, openai_fields, realtime_fields
+from voicebot.engines.llm.request_fields import (
+    GROQ_FIELDS,
+    OPENAI_FIELDS,
+    REALTIME_FIELDS,
+    FamilyFields,
+    RequestFields,
+)
 
 OSS, LLAMA, LUNA = "openai/gpt-oss-120b", "llama-3.3-70b-versatile", "gpt-6-luna"
 
@@ -17,31 +21,31 @@ OSS, LLAMA, LUNA = "openai/gpt-oss-120b", "llama-3.3-70b-versatile", "gpt-6-luna
 @pytest.mark.parametrize(
     ("fields", "model", "expected"),
     [
-        (groq_fields, OSS, {"reasoning_effort": "low", "include_reasoning": False}),
-        (groq_fields, "openai/gpt-oss-20b", {"reasoning_effort": "low", "include_reasoning": False}),
-        (groq_fields, "qwen/qwen3.6-27b", {"reasoning_effort": "none", "reasoning_format": "hidden"}),
-        (groq_fields, LLAMA, {}),
-        (openai_fields, LUNA, {"reasoning_effort": "none", "temperature": None}),
-        (openai_fields, "openai/gpt-6.2-sol", {"reasoning_effort": "none", "temperature": None}),
-        (openai_fields, "gpt-5.4-mini", {"reasoning_effort": "none", "temperature": None}),
-        (openai_fields, "gpt-5-mini-2025-08-07", {"reasoning_effort": "minimal", "temperature": None}),
-        (openai_fields, "gpt-5.3-chat-latest", {"temperature": None}),
-        (openai_fields, "o4-mini", {"reasoning_effort": "low", "temperature": None}),
-        (openai_fields, "gpt-oss:20b", {"reasoning_effort": "low"}),
-        (openai_fields, "gpt-4o-mini", {}),
-        (openai_fields, "llama3.2", {}),
-        (realtime_fields, "gpt-realtime-2.1", {"reasoning": {"effort": "low"}}),
-        (realtime_fields, "gpt-realtime-mini", {}),
+        (GROQ_FIELDS, OSS, {"reasoning_effort": "low", "include_reasoning": False}),
+        (GROQ_FIELDS, "openai/gpt-oss-20b", {"reasoning_effort": "low", "include_reasoning": False}),
+        (GROQ_FIELDS, "qwen/qwen3.6-27b", {"reasoning_effort": "none", "reasoning_format": "hidden"}),
+        (GROQ_FIELDS, LLAMA, {}),
+        (OPENAI_FIELDS, LUNA, {"reasoning_effort": "none", "temperature": None}),
+        (OPENAI_FIELDS, "openai/gpt-6.2-sol", {"reasoning_effort": "none", "temperature": None}),
+        (OPENAI_FIELDS, "gpt-5.4-mini", {"reasoning_effort": "none", "temperature": None}),
+        (OPENAI_FIELDS, "gpt-5-mini-2025-08-07", {"reasoning_effort": "minimal", "temperature": None}),
+        (OPENAI_FIELDS, "gpt-5.3-chat-latest", {"temperature": None}),
+        (OPENAI_FIELDS, "o4-mini", {"reasoning_effort": "low", "temperature": None}),
+        (OPENAI_FIELDS, "gpt-oss:20b", {"reasoning_effort": "low"}),
+        (OPENAI_FIELDS, "gpt-4o-mini", {}),
+        (OPENAI_FIELDS, "llama3.2", {}),
+        (REALTIME_FIELDS, "gpt-realtime-2.1", {"reasoning": {"effort": "low"}}),
+        (REALTIME_FIELDS, "gpt-realtime-mini", {}),
     ],
 )
 def test_reasoning_fields_go_only_to_models_that_take_them(
-    fields: Callable[[str], dict[str, object]], model: str, expected: dict[str, object]
+    fields: FamilyFields, model: str, expected: dict[str, object]
 ) -> None:
-    assert fields(model) == expected
+    assert fields.fields_of(model) == expected
 
 
 def test_a_refusal_that_names_none_of_our_fields_changes_nothing() -> None:
-    fields = RequestFields(groq_fields)
+    fields = RequestFields(GROQ_FIELDS)
     body = fields.applied(OSS, {"messages": [], "temperature": 0.7})
     for error in (None, {}, {"error": {"message": "messages.1 is too long"}}, {"error": {"param": "messages"}}, "oops"):
         assert not fields.learn(body, error)
@@ -49,7 +53,7 @@ def test_a_refusal_that_names_none_of_our_fields_changes_nothing() -> None:
 
 
 def test_a_field_that_is_refused_in_every_form_is_given_up() -> None:
-    fields = RequestFields(groq_fields)
+    fields = RequestFields(GROQ_FIELDS)
     error = {"error": {"message": "`reasoning_effort` is not supported"}}
     seen = []
     while True:
@@ -61,7 +65,7 @@ def test_a_field_that_is_refused_in_every_form_is_given_up() -> None:
 
 
 def test_an_error_that_names_only_unsent_fields_leads_to_no_retry() -> None:
-    fields = RequestFields(openai_fields)
+    fields = RequestFields(OPENAI_FIELDS)
     body = fields.applied("own-model", {"temperature": 0.7})
     error = {"error": {"message": "bad request: reasoning_effort, reasoning_format and service_tier are fine"}}
     assert not fields.learn(body, error)

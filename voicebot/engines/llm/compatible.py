@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import httpx2
@@ -14,7 +13,7 @@ from pydantic import SecretStr
 from voicebot.engines.llm.completions import Answering, Completions, SdkService, client_options, errors_of
 from voicebot.engines.llm.failures import ClientErrors
 from voicebot.engines.llm.models import Models
-from voicebot.engines.llm.request_fields import Fields, RequestFields
+from voicebot.engines.llm.request_fields import ModelFields, RequestFields
 
 PATH = "/chat/completions"
 
@@ -32,7 +31,7 @@ class CompatibleService(SdkService):
     """The service at `address`, which mostly ends in `/v1`, and its `model`.
 
     Nothing but that address is asked for anything: history is not counted in tokens by tiktoken, which would download
-    its tables. `fields` says what a request holds for a model beside the conversation. With `counts_tokens` the service
+    its tables. `fields` knows what a request to a model holds beside the conversation. With `counts_tokens` the service
     is asked for the usage, a field that not every server knows. `http` are further options of the HTTP client.
     """
 
@@ -43,7 +42,7 @@ class CompatibleService(SdkService):
         api_key: str,
         address: str,
         models: Models,
-        fields: Callable[[str], Fields],
+        fields: ModelFields,
         temperature: float,
         timeout_s: float,
         counts_tokens: bool = False,
@@ -66,4 +65,4 @@ class CompatibleService(SdkService):
         )
 
     def _completions(self, fields: RequestFields) -> Completions:
-        return Completions(self._sdk.post, PATH, openai.AsyncStream, self._errors, self.models, fields)
+        return Completions(self._sdk, PATH, openai.AsyncStream, self._errors, self.models, fields)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, Protocol, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
@@ -92,12 +91,22 @@ class Request:
     limits: RateLimits | None = None
 
 
+class SdkClient(Protocol):
+    """An SDK's client, with its way to make requests that it has no method for."""
+
+    async def post(
+        self, path: str, *, cast_to: type[Any], body: dict[str, Any], stream: Literal[True], stream_cls: type[Any]
+    ) -> Any:
+        """Returns the SDK's stream of the answer. Raises the SDK's errors."""
+        ...
+
+
 class Completions:
     """What LangChain's models of Groq and OpenAI ask: the SDK's `chat.completions`, but quick.
 
-    `post` is the SDK's for requests that it has no method for. Its method for this one goes through each message and
-    each piece of the answer by reflection, on the event loop of all sessions: with 20 messages half the processor time
-    of a turn, and half the delay that is ours (measured with a service without any).
+    The SDK's own method for chat completions goes through each message and each piece of the answer by reflection, on
+    the event loop of all sessions: with 20 messages that is half the processor time of a turn, and half the delay that
+    is ours (measured with a service without any). So its `post` is called instead.
 
     A request is made for the model that is current at that moment, with the fields of its family, and within its rate
     limit.
@@ -105,14 +114,14 @@ class Completions:
 
     def __init__(
         self,
-        post: Callable[..., Any],
+        sdk: SdkClient,
         path: str,
         stream_class: Any,
         errors: ClientErrors,
         models: Models,
         fields: RequestFields,
     ) -> None:
-        self._post = post
+        self._sdk = sdk
         self._path = path
         self._stream_class = stream_class
         self._errors = errors
@@ -132,7 +141,7 @@ class Completions:
                 request = self._fields.applied(model, body)
                 limits.sent(sent.tokens)
                 try:
-                    stream = await self._post(
+                    stream = await self._sdk.post(
                         self._path, body=request, cast_to=object, stream=True, stream_cls=self._stream_class[object]
                     )
                 except self._errors.answered as error:
@@ -167,47 +176,55 @@ class Completions:
         return status in (400, 422) and self._fields.learn(request, error)
 
 
-async def answer(
-    ask: Callable[..., AsyncIterator[ChatGenerationChunk]], length: int, errors: ClientErrors
-) -> AsyncGenerator[ChatGenerationChunk]:
-    """The chunks of an answer up to its end, with nothing in them but what the user may hear, and tool calls.
+class Answering(BaseChatModel):
+    """A base class that stands before a LangChain model and makes sure that its answers end well and can be spoken.
 
-    `ask` is a LangChain model's stream, lacking only what `Completions` is to open the connection on: neither the model
-    nor Groq's SDK close it when something goes wrong. `length` is the request's, in tokens, by our estimate. A service
-    says why it has finished ("stop", "length", "tool_calls"); a gateway that is cut off may end the stream as if all
-    were well. Raises EngineError if the answer fails, or ends without having been finished.
+    The model's requests go through `Completions`.
     """
-    finished = spoken = False
-    sent = Request(length)
-    usage: UsageMetadata | None = None
-    visible: VisibleText | None = None
-    try:
-        with errors.as_engine_errors(connected=True):
-            async with AsyncExitStack() as opened:
-                chunks = cast("AsyncGenerator[ChatGenerationChunk]", ask(opened=opened, sent=sent))
-                async with aclosing(chunks):
-                    async for chunk in chunks:
-                        finished = finished or bool((chunk.generation_info or {}).get("finish_reason"))
-                        message = cast("AIMessageChunk", chunk.message)
-                        usage = message.usage_metadata or usage
-                        visible = visible or VisibleText(sent.model)
-                        _clean(message, visible, finished=finished)
-                        spoken = spoken or bool(message.text)
-                        yield chunk
-                        if visible.over:
-                            logger.info("an answer was ended where the model began to speak for the user")
-                            return
-    except ToolUseError as error:
-        error.spoken = spoken
-        raise
-    finally:
-        if sent.limits is not None:  # what was refused, or never sent, costs nothing
-            if usage is not None:
-                sent.limits.answered(length, usage["input_tokens"], usage["output_tokens"])
-            else:  # it was given up, or its service does not count
-                sent.limits.answered(0, 0, ANSWER_TOKENS)
-    if not finished:
-        raise failure(errors.engine, Fault.BROKEN)
+
+    errors: ClassVar[ClientErrors]
+
+    async def _astream(
+        self, messages: list[BaseMessage], *args: Any, **kwargs: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        """Yields the chunks of an answer up to its end; they hold only what the user may hear, and tool calls.
+
+        The connection is opened on a stack of ours, as neither the model nor Groq's SDK close it when something goes
+        wrong. A service says why it has finished ("stop", "length", "tool_calls"); a gateway that is cut off may end
+        the stream as if all were well. Raises EngineError if the answer fails, or ends without having been finished.
+        """
+        finished = spoken = False
+        length = tokens(messages) + tools_tokens(kwargs.get("tools", ()))
+        sent = Request(length)
+        usage: UsageMetadata | None = None
+        visible: VisibleText | None = None
+        try:
+            with self.errors.as_engine_errors(connected=True):
+                async with AsyncExitStack() as opened:
+                    asked = super()._astream(messages, *args, opened=opened, sent=sent, **kwargs)
+                    async with aclosing(cast("AsyncGenerator[ChatGenerationChunk]", asked)) as chunks:
+                        async for chunk in chunks:
+                            finished = finished or bool((chunk.generation_info or {}).get("finish_reason"))
+                            message = cast("AIMessageChunk", chunk.message)
+                            usage = message.usage_metadata or usage
+                            visible = visible or VisibleText(sent.model)
+                            _clean(message, visible, finished=finished)
+                            spoken = spoken or bool(message.text)
+                            yield chunk
+                            if visible.over:
+                                logger.info("an answer was ended where the model began to speak for the user")
+                                return
+        except ToolUseError as error:
+            error.spoken = spoken
+            raise
+        finally:
+            if sent.limits is not None:  # what was refused, or never sent, costs nothing
+                if usage is not None:
+                    sent.limits.answered(length, usage["input_tokens"], usage["output_tokens"])
+                else:  # it was given up, or its service does not count
+                    sent.limits.answered(0, 0, ANSWER_TOKENS)
+        if not finished:
+            raise failure(self.errors.engine, Fault.BROKEN)
 
 
 def _clean(message: AIMessageChunk, visible: VisibleText, *, finished: bool) -> None:
@@ -219,18 +236,3 @@ def _clean(message: AIMessageChunk, visible: VisibleText, *, finished: bool) -> 
         if call["name"]:
             # gpt-oss sometimes leaves its own notation on it: "functions.clock<|channel|>commentary".
             call["name"] = call["name"].partition("<|")[0].removeprefix("functions.")
-
-
-class Answering(BaseChatModel):
-    """A base class that stands before a LangChain model and passes that model's answers through `answer`."""
-
-    errors: ClassVar[ClientErrors]
-
-    async def _astream(
-        self, messages: list[BaseMessage], *args: Any, **kwargs: Any
-    ) -> AsyncIterator[ChatGenerationChunk]:
-        ask = partial(super()._astream, messages, *args, **kwargs)
-        length = tokens(messages) + tools_tokens(kwargs.get("tools", ()))
-        async with aclosing(answer(ask, length, self.errors)) as chunks:
-            async for chunk in chunks:
-                yield chunk

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from voicebot.engines.llm.completions import Answering, Completions, SdkService, client_options, errors_of
 from voicebot.engines.llm.connection import as_http
 from voicebot.engines.llm.models import Models, none_listed
-from voicebot.engines.llm.request_fields import RequestFields, groq_fields
+from voicebot.engines.llm.request_fields import GROQ_FIELDS, RequestFields
 
 ADDRESS = "https://api.groq.com"
 PATH = "/openai/v1"
@@ -41,12 +41,12 @@ class Groq(SdkService):
         sdk = groq.AsyncGroq(api_key=api_key, base_url=address, **client_options(groq, httpx, timeout_s))
         super().__init__(sdk, models, ERRORS)
         completions = _Completions(
-            sdk.post,
+            sdk,
             f"{PATH}/chat/completions",
             groq.AsyncStream,
             ERRORS,
             self.models,
-            RequestFields(groq_fields),
+            RequestFields(GROQ_FIELDS),
         )
         # Given its clients, it makes none of its own.
         self.model: BaseChatModel = _Chat(

@@ -16,7 +16,7 @@ from voicebot.engines.llm.compatible import CompatibleChat, CompatibleService, e
 from voicebot.engines.llm.connection import as_http, tls
 from voicebot.engines.llm.failures import failure, status_failure
 from voicebot.engines.llm.models import Listed, Models, listed_by, none_listed
-from voicebot.engines.llm.request_fields import openai_fields
+from voicebot.engines.llm.request_fields import OPENAI_FIELDS
 
 NAME = "huggingface"
 
@@ -54,7 +54,7 @@ class HuggingFace(CompatibleService):
             api_key=token,
             address=f"{_root(base_url) or ROUTER}/v1",
             models=models,
-            fields=openai_fields,
+            fields=OPENAI_FIELDS,
             temperature=temperature,
             timeout_s=timeout_s,
         )

@@ -21,7 +21,7 @@ from voicebot.engines.llm.completions import Completions
 from voicebot.engines.llm.connection import NO_KEY
 from voicebot.engines.llm.local_servers import NAME, Kind, LocalServer, Thinking, find, is_loaded, new_client, place
 from voicebot.engines.llm.models import Models
-from voicebot.engines.llm.request_fields import Fields, RequestFields, openai_fields
+from voicebot.engines.llm.request_fields import OPENAI_FIELDS, Fields, RequestFields
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Local(CompatibleService):
             api_key=NO_KEY,
             address=_api(self._addresses[0]),
             models=Models(("",)),
-            fields=self._fields,
+            fields=self,
             temperature=temperature,
             timeout_s=timeout_s,
             trust_env=False,
@@ -175,13 +175,13 @@ class Local(CompatibleService):
     def _completions(self, fields: RequestFields) -> Completions:
         return _CheckedCompletions(self, self._sdk, fields)
 
-    def _fields(self, model: str) -> Fields:
-        """What is left out of a request, or put into it, as this model does not use tools or would reason first."""
+    def fields_of(self, model: str) -> Fields:
+        """Returns what a request needs, or must do without, as the model does not use tools or would reason first."""
         found = None if self._server is None else self._server.model
         if found is None or found.name != model:
-            return openai_fields(model)
+            return OPENAI_FIELDS.fields_of(model)
         tools: dict[str, Any] = {} if found.uses_tools else {"tools": None}
-        if "reasoning_effort" in (usual := openai_fields(model)):  # gpt-oss reasons a little at least
+        if "reasoning_effort" in (usual := OPENAI_FIELDS.fields_of(model)):  # gpt-oss reasons a little at least
             return {**tools, "reasoning_effort": usual["reasoning_effort"]}
         match found.thinking:
             case Thinking.EFFORT:
@@ -197,7 +197,7 @@ class _CheckedCompletions(Completions):
     """Requests that are sent only when the server is sure to be the one that was found."""
 
     def __init__(self, service: Local, sdk: Any, fields: RequestFields) -> None:
-        super().__init__(sdk.post, PATH, openai.AsyncStream, ERRORS, service.models, fields)
+        super().__init__(sdk, PATH, openai.AsyncStream, ERRORS, service.models, fields)
         self._service = service
 
     async def create(self, **params: Any) -> Any:

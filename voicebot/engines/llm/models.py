@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 
+from voicebot.clock import Clock
 from voicebot.engines.base import EngineError, Fault
-from voicebot.engines.llm.rate_limits import Clock, RateLimits
+from voicebot.engines.llm.rate_limits import RateLimits
 
 logger = logging.getLogger(__name__)
 

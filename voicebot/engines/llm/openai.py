@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from voicebot.engines.llm.compatible import CompatibleChat, CompatibleService, errors_for
 from voicebot.engines.llm.connection import NO_KEY, OPENAI_ADDRESS, as_http
 from voicebot.engines.llm.models import Models, none_listed
-from voicebot.engines.llm.request_fields import openai_fields
+from voicebot.engines.llm.request_fields import OPENAI_FIELDS
 
 
 class OpenAI(CompatibleService):
@@ -36,7 +36,7 @@ class OpenAI(CompatibleService):
             api_key=api_key or NO_KEY,
             address=address,
             models=models,
-            fields=openai_fields,
+            fields=OPENAI_FIELDS,
             temperature=temperature,
             timeout_s=timeout_s,
             counts_tokens=self._is_openai,

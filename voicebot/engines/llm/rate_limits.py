@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from voicebot.clock import Clock
 
 ANSWER_TOKENS = 200
 """Kept free for one spoken answer: three sentences are about 60 tokens, a model's short reasoning about 100."""
@@ -57,9 +59,6 @@ class _Bucket:
         """How long until there is so much; or all that there can be, where the service must judge what is too much."""
         missing = min(amount, self.limit) - self.available(now_s)
         return max(0.0, missing / self.per_s)
-
-
-Clock = Callable[[], float]
 
 
 class RateLimits:

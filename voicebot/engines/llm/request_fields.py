@@ -10,20 +10,42 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 Fields = Mapping[str, Any]
 """Fields by name; None takes the field out of the request."""
 
 NO_REASONING: Fields = {"reasoning_effort": "none", "temperature": None}
 
-_GROQ: tuple[tuple[str, Fields], ...] = (
+
+class ModelFields(Protocol):
+    """Knows which fields the requests to a model need."""
+
+    def fields_of(self, model: str) -> Fields: ...
+
+
+class FamilyFields:
+    """The fields of each family of models. A pattern for the beginning of their names tells a family's models."""
+
+    def __init__(self, *families: tuple[str, Fields]) -> None:
+        self._families = families
+
+    def fields_of(self, model: str) -> Fields:
+        """Returns the fields of the first family that the model belongs to; none if it belongs to none.
+
+        Gateways put the maker before the model's name ("openai/gpt-6-luna"), which is not looked at.
+        """
+        name = model.rpartition("/")[2].lower()
+        return next((fields for pattern, fields in self._families if re.match(pattern, name)), {})
+
+
+GROQ_FIELDS = FamilyFields(
     (r"gpt-oss", {"reasoning_effort": "low", "include_reasoning": False}),
     (r"qwen-?3", {"reasoning_effort": "none", "reasoning_format": "hidden"}),
 )
 
-_OPENAI: tuple[tuple[str, Fields], ...] = (
+OPENAI_FIELDS = FamilyFields(
     # On servers of one's own, such as Ollama and vLLM, which put its reasoning into a field of its own.
     (r"gpt-oss", {"reasoning_effort": "low"}),
     (r"gpt-\d+(\.\d+)?-chat", {"temperature": None}),
@@ -45,36 +67,21 @@ _INSTEAD: Mapping[str, tuple[Any, ...]] = {
 """The fields that a request can do without, and what is tried in place of a value that a service refuses."""
 
 
-def groq_fields(model: str) -> Fields:
-    return _of(model, _GROQ)
-
-
-def openai_fields(model: str) -> Fields:
-    return _of(model, _OPENAI)
-
-
-def realtime_fields(model: str) -> Fields:
-    """For a Realtime session: only from the second generation on do these models reason."""
-    return {"reasoning": {"effort": "low"}} if re.match(r"gpt-realtime-[2-9]", model) else {}
-
-
-def _of(model: str, families: tuple[tuple[str, Fields], ...]) -> Fields:
-    """By the name without the maker's, which gateways put before it ("openai/gpt-6-luna")."""
-    name = model.rpartition("/")[2].lower()
-    return next((fields for pattern, fields in families if re.match(pattern, name)), {})
+REALTIME_FIELDS = FamilyFields((r"gpt-realtime-[2-9]", {"reasoning": {"effort": "low"}}))
+"""The fields of a Realtime session: only from the second generation on do these models reason."""
 
 
 class RequestFields:
     """The fields for each model, corrected by what its service has refused."""
 
-    def __init__(self, of_family: Callable[[str], Fields]) -> None:
-        self._of_family = of_family
+    def __init__(self, usual: ModelFields) -> None:
+        self._usual = usual
         self._learned: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self._refused: defaultdict[str, set[tuple[str, Any]]] = defaultdict(set)
 
     def applied(self, model: str, body: Fields) -> dict[str, Any]:
         """The body of a request to the model."""
-        whole = {**body, **self._of_family(model), **self._learned[model], "model": model}
+        whole = {**body, **self._usual.fields_of(model), **self._learned[model], "model": model}
         return {name: value for name, value in whole.items() if value is not None}
 
     def learn(self, body: Fields, error: object) -> bool:

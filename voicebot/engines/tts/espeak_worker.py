@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import espeakng_loader
 
-from voicebot.engines.worker.child import Handler, Parent, serve
+from voicebot.engines.worker.child import Parent, serve
 from voicebot.engines.worker.frames import Kind, Message
 
 # From espeak-ng's speak_lib.h.
@@ -112,19 +112,20 @@ def _listed(events: ctypes._Pointer[_Event]) -> Iterator[_Event]:
         at += 1
 
 
-def _load() -> Handler:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("voice")
-    parser.add_argument("words_per_minute", type=int)
-    parser.add_argument("pitch", type=int)
-    parser.add_argument("pitch_range", type=int)
-    synthesizer = Synthesizer(**vars(parser.parse_args()))
+class EspeakHandler:
+    """Speaks with a synthesizer as the command line describes it."""
 
-    def handle(start: Message, parent: Parent) -> None:
-        synthesizer.speak(start.text("text"), start.text("voice"), parent)
+    def __init__(self) -> None:
+        parser = argparse.ArgumentParser()
+        parser.add_argument("voice")
+        parser.add_argument("words_per_minute", type=int)
+        parser.add_argument("pitch", type=int)
+        parser.add_argument("pitch_range", type=int)
+        self._synthesizer = Synthesizer(**vars(parser.parse_args()))
 
-    return handle
+    def handle(self, start: Message, parent: Parent) -> None:
+        self._synthesizer.speak(start.text("text"), start.text("voice"), parent)
 
 
 if __name__ == "__main__":
-    serve(_load)
+    serve(EspeakHandler)

@@ -22,7 +22,7 @@ from urllib3.exceptions import NewConnectionError, ProxyError, SSLError
 from voicebot.core.speakable import has_words
 from voicebot.engines.base import Fault
 from voicebot.engines.retry_after import retry_after_s
-from voicebot.engines.worker.child import Handler, Parent, serve
+from voicebot.engines.worker.child import Parent, serve
 from voicebot.engines.worker.frames import Kind, Message, Value
 
 _CLAUSE = re.compile(r".+?(?:[.,;:!?…।]+[\"'”’»)\]]*(?:\s+|$)|[。，、！？；：]+|$)", re.DOTALL)
@@ -77,13 +77,17 @@ class Line:
                 raise ConnectionAbortedError("this job was given up")
 
 
-class Speaker:
+class GttsHandler:
     """gTTS, in whichever voice is asked for."""
 
     def __init__(self) -> None:
+        # gTTS verifies no certificate, but has OpenSSL read all of them for each request: that takes 40 to 70 ms of
+        # processor time.
+        os.putenv("SSL_CERT_FILE", os.devnull)
         self._line = Line()
+        gc.freeze()  # what is there now stays for good: collecting the rest takes no time
 
-    def speak(self, start: Message, parent: Parent) -> None:
+    def handle(self, start: Message, parent: Parent) -> None:
         """Sends the MP3 of each request, then a message with the field `ended`, or why it failed."""
         self._line.restore()
         # It reads from the parent while this thread writes to it: the two sides share nothing.
@@ -159,13 +163,5 @@ def _causes(error: BaseException | None) -> list[BaseException]:
     return causes
 
 
-def _load() -> Handler:
-    # gTTS verifies no certificate, but has OpenSSL read all of them for each request: 40 to 70 ms of processor time.
-    os.putenv("SSL_CERT_FILE", os.devnull)
-    speaker = Speaker()
-    gc.freeze()  # what is there now stays for good: collecting the rest takes no time
-    return speaker.speak
-
-
 if __name__ == "__main__":
-    serve(_load)
+    serve(GttsHandler)

@@ -9,8 +9,9 @@ import resource
 import select
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from voicebot.engines.worker.frames import FrameBuffer, Kind, Message
 
@@ -25,8 +26,16 @@ _NICENESS = 10
 _OPEN_FILES = 32
 """Of such a worker: a few for Python and its pipes."""
 
-Handler = Callable[[Message, "Parent"], None]
-"""Does one job: takes its START, talks with the parent, and returns when there is nothing more to send but DONE."""
+
+class Handler(Protocol):
+    """Does a worker's jobs, one after the other."""
+
+    def __init__(self) -> None:
+        """Loads what the jobs need. A voice or file that it can't use raises OSError, RuntimeError or ValueError."""
+
+    def handle(self, start: Message, parent: Parent) -> None:
+        """Does one job: takes its START, talks with the parent, and returns when nothing is left to send but DONE."""
+        ...
 
 
 class Parent:
@@ -68,11 +77,11 @@ class Parent:
         self._buffer.push(data)
 
 
-def serve(load: Callable[[], Handler], *, memory_bytes: int | None = None) -> None:
-    """Loads the handler, then does jobs until the parent closes the pipe.
+def serve(handler_class: type[Handler], *, memory_bytes: int | None = None) -> None:
+    """Makes a handler of this class, then does jobs until the parent closes the pipe.
 
     Anything the handler raises ends the process: the traceback goes to stderr, whose last line the parent reports, and
-    the pool starts another worker. What `load` can't use (a voice, a file) is one line there, without a traceback.
+    the pool starts another worker. What the handler can't load is one line there, without a traceback.
 
     With `memory_bytes` the worker is confined, as it does what strangers ask for: once loaded it gets so much more
     memory, low priority, and may write no files.
@@ -85,7 +94,7 @@ def serve(load: Callable[[], Handler], *, memory_bytes: int | None = None) -> No
     parent = Parent(os.dup(0), os.dup(1))
     os.dup2(2, 1)
     try:
-        handle = load()
+        handler = handler_class()
     except (OSError, RuntimeError, ValueError) as error:
         sys.exit(str(error))
     if memory_bytes is not None:
@@ -95,7 +104,7 @@ def serve(load: Callable[[], Handler], *, memory_bytes: int | None = None) -> No
         # Between jobs there can be late input of a job that was cancelled: it is of no use to the next.
         if message.kind is Kind.START:
             parent.send(Message(Kind.BEGUN))
-            handle(message, parent)
+            handler.handle(message, parent)
             parent.send(Message(Kind.DONE))
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.support.engines import loud
 from tests.support.ws_bot import bot, session
 from tests.support.ws_client import recording, ws_client
-from voicebot.client.caller import calling
+from voicebot.client.caller import NoOutput, calling
 from voicebot.session.messages import MessageError, client_message
 
 TYPES = ["speech_start", "speech_end", "client_playback_started", "client_playback_complete", "clip_played", "nonsense"]
@@ -70,7 +70,7 @@ async def test_thousands_of_wrong_messages_are_each_refused_and_disturb_no_other
     replies = [[SENTENCES], ["Still here."]]
     async with bot(replies, heard, letter_s=0.015, late_s=0.03) as server:
         address = server.url.replace("http", "ws") + "/ws"
-        async with calling(address, lambda _: None, lambda _: None) as neighbour:
+        async with calling(address, NoOutput()) as neighbour:
             await neighbour.write("talk on")
             await asyncio.sleep(0.5)
             tasks, objects = len(asyncio.all_tasks()), things()

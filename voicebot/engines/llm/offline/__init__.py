@@ -20,7 +20,7 @@ from pydantic import Field
 from voicebot.engines.llm.offline.answers import answer, tool_calls
 from voicebot.engines.llm.offline.conversation import Conversation
 from voicebot.engines.llm.offline.requests import requests_in
-from voicebot.tools.clock import Now, machine_time
+from voicebot.tools.clock import DateClock, MachineClock
 
 _TOKEN = re.compile(r"\S+\s*")
 
@@ -29,10 +29,11 @@ class Offline(BaseChatModel):
     """Talks by rules: greets, tells times, dates, jokes and stories, does sums, and says what it cannot do.
 
     For times, dates and sums it calls the project's tools `clock` and `calculator`, and words what these give. The same
-    conversation at the same time always gets the same answer. `now` is only for greetings and for the day's first joke.
+    conversation at the same time always gets the same answer. `date_clock` is only for greetings and for the day's
+    first joke.
     """
 
-    now: Now = Field(default=machine_time, exclude=True)
+    date_clock: DateClock = Field(default_factory=MachineClock, exclude=True)
 
     def model_post_init(self, context: Any) -> None:
         """Loads the tables and rules, so that the first question does not block the event loop for 0.1 s."""
@@ -88,4 +89,4 @@ class Offline(BaseChatModel):
         calls = [call for call in tool_calls(requests) if call["id"] not in conversation.results]
         if calls and not conversation.results:
             return "", calls
-        return answer(conversation, requests, self.now()), []
+        return answer(conversation, requests, self.date_clock.now()), []

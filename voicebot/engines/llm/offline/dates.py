@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from dateutil.easter import easter
 from dateutil.relativedelta import TH, relativedelta, weekday
@@ -16,20 +16,62 @@ from dateutil.relativedelta import TH, relativedelta, weekday
 WEEKDAYS = tuple(name.lower() for name in calendar.day_name)
 MONTHS = tuple(name.lower() for name in calendar.month_name)
 
-_FEASTS: Mapping[str, tuple[str, Callable[[int], date]]] = {
-    "christmas eve": ("Christmas Eve", lambda year: date(year, 12, 24)),
-    "christmas(?: day)?|xmas": ("Christmas", lambda year: date(year, 12, 25)),
-    "boxing day": ("Boxing Day", lambda year: date(year, 12, 26)),
-    "new years? eve": ("New Year's Eve", lambda year: date(year, 12, 31)),
-    "new years?(?: day)?": ("New Year", lambda year: date(year, 1, 1)),
-    "valentines?(?: day)?": ("Valentine's Day", lambda year: date(year, 2, 14)),
-    "(?:st|saint) patricks?(?: day)?": ("Saint Patrick's Day", lambda year: date(year, 3, 17)),
-    "april fools?(?: day)?": ("April Fools' Day", lambda year: date(year, 4, 1)),
-    "good friday": ("Good Friday", lambda year: easter(year) - timedelta(days=2)),
-    "easter monday": ("Easter Monday", lambda year: easter(year) + timedelta(days=1)),
-    "easter(?: sunday)?": ("Easter", easter),
-    "halloween": ("Halloween", lambda year: date(year, 10, 31)),
-    "thanksgiving(?: day)?": ("Thanksgiving", lambda year: date(year, 11, 1) + relativedelta(weekday=TH(4))),
+
+class YearlyDay(Protocol):
+    """A day that comes once a year."""
+
+    def in_year(self, year: int) -> date:
+        """Returns its date. Raises ValueError if there is none in that year."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DayOfYear:
+    """A day that has the same date each year."""
+
+    month: int
+    day: int
+
+    def in_year(self, year: int) -> date:
+        return date(year, self.month, self.day)
+
+
+@dataclass(frozen=True, slots=True)
+class EasterDay:
+    """A day that is so many days after Easter Sunday."""
+
+    days: int = 0
+
+    def in_year(self, year: int) -> date:
+        sunday: date = easter(year)
+        return sunday + timedelta(days=self.days)
+
+
+@dataclass(frozen=True, slots=True)
+class WeekdayOfMonth:
+    """A weekday of a month, such as its fourth Thursday."""
+
+    month: int
+    nth: weekday
+
+    def in_year(self, year: int) -> date:
+        return _moved(date(year, self.month, 1), weekday=self.nth)
+
+
+_FEASTS: Mapping[str, tuple[str, YearlyDay]] = {
+    "christmas eve": ("Christmas Eve", DayOfYear(12, 24)),
+    "christmas(?: day)?|xmas": ("Christmas", DayOfYear(12, 25)),
+    "boxing day": ("Boxing Day", DayOfYear(12, 26)),
+    "new years? eve": ("New Year's Eve", DayOfYear(12, 31)),
+    "new years?(?: day)?": ("New Year", DayOfYear(1, 1)),
+    "valentines?(?: day)?": ("Valentine's Day", DayOfYear(2, 14)),
+    "(?:st|saint) patricks?(?: day)?": ("Saint Patrick's Day", DayOfYear(3, 17)),
+    "april fools?(?: day)?": ("April Fools' Day", DayOfYear(4, 1)),
+    "good friday": ("Good Friday", EasterDay(-2)),
+    "easter monday": ("Easter Monday", EasterDay(1)),
+    "easter(?: sunday)?": ("Easter", EasterDay()),
+    "halloween": ("Halloween", DayOfYear(10, 31)),
+    "thanksgiving(?: day)?": ("Thanksgiving", WeekdayOfMonth(11, TH(4))),
 }
 """Days that come once a year: how they are said, their names, and when they are. Thanksgiving is that of the USA."""
 
@@ -140,7 +182,7 @@ def has_year(words: str) -> bool:
     return re.search(rf"(?<!\S){_YEAR}$", words) is not None
 
 
-def _feast(words: str) -> tuple[str, Callable[[int], date]]:
+def _feast(words: str) -> tuple[str, YearlyDay]:
     return next(feast for pattern, feast in _FEASTS.items() if re.fullmatch(pattern, words))
 
 
@@ -169,7 +211,7 @@ def _day(words: str, today: date, *, is_past: bool) -> date | None:
     if match := re.fullmatch(_DATE, words):
         month = MONTHS.index(match["month"] or match["month2"])
         number = int(match["day"] or match["day2"])
-        return _in_year(lambda year: date(year, month, number), match["year"], today, is_past=is_past)
+        return _in_year(DayOfYear(month, number), match["year"], today, is_past=is_past)
     if match := re.fullmatch(_NAMED_DAY, words):
         name = match["named"].removeprefix("the ").replace("to day", "today")
         return today + timedelta(days=_NAMED[name if name in _NAMED else name.removesuffix("s")])
@@ -184,7 +226,7 @@ def _day(words: str, today: date, *, is_past: bool) -> date | None:
     if match := re.fullmatch(_END, words):
         return _moved(today, day=31, month=12 if match["end"] == "year" else None)
     month = MONTHS.index(words)
-    return _in_year(lambda year: date(year, month, 1), None, today, is_past=is_past)
+    return _in_year(DayOfYear(month, 1), None, today, is_past=is_past)
 
 
 def _shifted(day: date, count: str, unit: str, *, backwards: bool) -> date:
@@ -199,13 +241,13 @@ def _moved(start: date, **fields: Any) -> date:
     return moved
 
 
-def _in_year(on_year: Callable[[int], date], year: str | None, today: date, *, is_past: bool) -> date:
+def _in_year(day_of_year: YearlyDay, year: str | None, today: date, *, is_past: bool) -> date:
     if year is not None:
-        return on_year(year_meant(year, today))
-    day = on_year(today.year)
+        return day_of_year.in_year(year_meant(year, today))
+    day = day_of_year.in_year(today.year)
     if is_past:
-        return day if day <= today else on_year(today.year - 1)
-    return day if day >= today else on_year(today.year + 1)
+        return day if day <= today else day_of_year.in_year(today.year - 1)
+    return day if day >= today else day_of_year.in_year(today.year + 1)
 
 
 def year_meant(words: str, today: date) -> int:

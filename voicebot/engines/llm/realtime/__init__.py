@@ -11,14 +11,9 @@ meanwhile, so that nobody waits for its handshakes. Why not one connection for a
 
 from __future__ import annotations
 
-import logging
-from typing import Any, cast
-
 import httpx2
 import openai
 from langchain_core.language_models import BaseChatModel
-from openai.resources.realtime.realtime import AsyncRealtimeConnectionManager
-from openai.types.websocket_connection_options import WebSocketConnectionOptions
 
 from voicebot.engines.base import EngineError
 from voicebot.engines.llm.completions import errors_of
@@ -33,13 +28,6 @@ ERRORS = errors_of(NAME, openai, httpx2)
 
 LIST_S = 2.0
 """How long the list of models is waited for."""
-
-CLOSE_S = 1.0
-"""How long the service may take to say goodbye before the socket is closed without."""
-
-_websocket_logger = logging.getLogger(f"{__name__}.websocket")
-# At DEBUG websockets logs each header of its handshake, and with them the key.
-_websocket_logger.setLevel(logging.INFO)
 
 
 class Realtime:
@@ -67,7 +55,7 @@ class Realtime:
         )
         self._is_openai = address == OPENAI_ADDRESS
         self.models = models
-        self._lines = Lines(self._connect, self.models, min(CONNECT_S, timeout_s))
+        self._lines = Lines(self._sdk, self.models, min(CONNECT_S, timeout_s))
         self.model: BaseChatModel = RealtimeModel(self._lines)
 
     async def start(self) -> None:
@@ -95,11 +83,3 @@ class Realtime:
             return
         if not found and self._is_openai:
             raise none_listed(NAME, self.models)
-
-    def _connect(self) -> AsyncRealtimeConnectionManager:
-        options: dict[str, Any] = {"close_timeout": CLOSE_S, "open_timeout": None, "logger": _websocket_logger}
-        if self._sdk.base_url.scheme == "https":
-            options["ssl"] = tls()
-        return self._sdk.realtime.connect(
-            model=self.models.current, websocket_connection_options=cast("WebSocketConnectionOptions", options)
-        )

@@ -17,7 +17,7 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.llm.failures import told_failure
-from voicebot.engines.llm.request_fields import realtime_fields
+from voicebot.engines.llm.request_fields import REALTIME_FIELDS
 
 NAME = "openai-realtime"
 
@@ -51,7 +51,7 @@ def session_update(
     match dialect:
         case Dialect.GA:
             session |= {"type": "realtime", "output_modalities": ["text"], "audio": {"input": {"turn_detection": None}}}
-            session |= realtime_fields(model)
+            session |= REALTIME_FIELDS.fields_of(model)
         case Dialect.BETA:
             session |= {"modalities": ["text"], "turn_detection": None}
     return {"type": "session.update", "session": session}

@@ -6,23 +6,33 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, cast
 
-from openai import OpenAIError
+from openai import AsyncOpenAI, OpenAIError
 from openai.resources.realtime.realtime import AsyncRealtimeConnection, AsyncRealtimeConnectionManager
+from openai.types.websocket_connection_options import WebSocketConnectionOptions
 from websockets import State
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.llm.connection import tls
 from voicebot.engines.llm.failures import failure, status_failure, told_failure
 from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.realtime.events import NAME, Dialect, Event
 
 logger = logging.getLogger(__name__)
 
+_websocket_logger = logging.getLogger(f"{__name__}.websocket")
+# At DEBUG websockets logs each header of its handshake, and with them the key.
+_websocket_logger.setLevel(logging.INFO)
+
 SPARE_LIFE_S = 25 * 60
 """A session ends by itself after 60 minutes, in the beta after 30: one that was opened ahead must not be near that."""
+
+CLOSE_S = 1.0
+"""How long the service may take to say goodbye before the socket is closed without."""
 
 CLOSE_CODES = {1008: Fault.DENIED, 1011: Fault.SERVER, 1012: Fault.SERVER, 1013: Fault.LIMITED, 3000: Fault.DENIED}
 """IANA WebSocket Close Code Number Registry. 3000, "Unauthorized", is OpenAI's answer to a wrong key."""
@@ -95,10 +105,8 @@ class Line:
 class Lines:
     """Opens a line for each response, and one ahead; closes them behind the back of who used them."""
 
-    def __init__(
-        self, connect: Callable[[], AsyncRealtimeConnectionManager], models: Models, open_timeout_s: float
-    ) -> None:
-        self._connect = connect
+    def __init__(self, sdk: AsyncOpenAI, models: Models, open_timeout_s: float) -> None:
+        self._sdk = sdk
         self._models = models
         self._open_timeout_s = open_timeout_s
         self._spare: Line | None = None
@@ -158,3 +166,11 @@ class Lines:
                 await line.greet()
             undo.pop_all()
         return line
+
+    def _connect(self) -> AsyncRealtimeConnectionManager:
+        options: dict[str, Any] = {"close_timeout": CLOSE_S, "open_timeout": None, "logger": _websocket_logger}
+        if self._sdk.base_url.scheme == "https":
+            options["ssl"] = tls()
+        return self._sdk.realtime.connect(
+            model=self._models.current, websocket_connection_options=cast("WebSocketConnectionOptions", options)
+        )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing, suppress
+from typing import Protocol
 
 from websockets.exceptions import WebSocketException
 
@@ -14,27 +15,35 @@ from voicebot.engines.stt.deepgram.audio_ledger import AudioLedger, Question, So
 from voicebot.engines.stt.deepgram.service import ENGINE, Line
 
 
-class Connection:
-    """Sends what the ledger has to send and gives it the results.
+class ConnectionUser(Protocol):
+    """Whose sound goes over a connection, and who waits for the words."""
 
-    `sent` is called with the bytes of each piece of sound, `told` after each result.
-    """
+    def count_sent(self, size: int) -> None:
+        """A piece of sound of `size` bytes has been sent."""
+        ...
+
+    def tell_news(self) -> None:
+        """The ledger has learnt something: there may be transcripts to tell."""
+        ...
+
+
+class Connection:
+    """Sends what the ledger has to send and gives it the results."""
 
     def __init__(
         self,
         line: Line,
         ledger: AudioLedger,
+        user: ConnectionUser,
         *,
         answer_timeout_s: float,
         keep_alive_s: float,
-        sent: Callable[[int], None],
-        told: Callable[[], None],
     ) -> None:
         self._line = line
         self._ledger = ledger
+        self._user = user
         self._answer_timeout_s = answer_timeout_s
         self._keep_alive_s = keep_alive_s
-        self._sent, self._told = sent, told
         self._news = asyncio.Event()
         self._questions: deque[tuple[float, Question]] = deque()
         """What was asked and has no answer yet, and when one is overdue."""
@@ -62,7 +71,7 @@ class Connection:
         async with aclosing(self._line.results()) as results:
             async for result in results:
                 self._ledger.take(result)
-                self._told()
+                self._user.tell_news()
         raise EngineError(ENGINE, "the service closed the connection")
 
     async def _send(self) -> None:
@@ -73,7 +82,7 @@ class Connection:
             match self._ledger.next():
                 case Sound(pcm):
                     await self._line.send(pcm)
-                    self._sent(len(pcm))
+                    self._user.count_sent(len(pcm))
                     quiet_since_s = loop.time()
                     await asyncio.sleep(0)  # sending hardly ever waits, and there may be much to send again
                 case Question() as question:
@@ -107,7 +116,7 @@ class Connection:
             if (silence_s := self._line.insist()) is not None:
                 self._expect(question, silence_s)
             elif self._ledger.settle(question):
-                self._told()
+                self._user.tell_news()
             else:
                 raise EngineError(ENGINE, "no words came in time", fault=Fault.TIMEOUT)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -58,18 +59,26 @@ class Flux:
     @asynccontextmanager
     async def line(self) -> AsyncIterator[Line]:
         async with AsyncExitStack() as stack:
+            yield FluxLine(self, await self._profiles.open(_FluxOpener(self._client, stack)))
 
-            async def opening(profile: Profile) -> AsyncV2SocketClient:
-                socket: AsyncV2SocketClient = await stack.enter_async_context(self._client.listen.v2.connect(**profile))
-                try:
-                    greeting = _message(await socket.recv())
-                except ValueError:
-                    greeting = None
-                if not isinstance(greeting, _Connected):
-                    raise EngineError(ENGINE, "the answer is not one of Deepgram's")
-                return socket
 
-            yield FluxLine(self, await self._profiles.open(opening))
+@dataclass(frozen=True, slots=True)
+class _FluxOpener:
+    """Opens connections that are closed with the stack."""
+
+    client: AsyncDeepgramClient
+    stack: AsyncExitStack
+
+    async def open(self, profile: Profile) -> AsyncV2SocketClient:
+        connecting = self.client.listen.v2.connect(**profile)
+        socket: AsyncV2SocketClient = await self.stack.enter_async_context(connecting)
+        try:
+            greeting = _message(await socket.recv())
+        except ValueError:
+            greeting = None
+        if not isinstance(greeting, _Connected):
+            raise EngineError(ENGINE, "the answer is not one of Deepgram's")
+        return socket
 
 
 class FluxLine:

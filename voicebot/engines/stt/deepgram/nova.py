@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -30,13 +31,21 @@ class Nova:
     @asynccontextmanager
     async def line(self) -> AsyncIterator[Line]:
         async with AsyncExitStack() as stack:
+            yield NovaLine(await self._profiles.open(_NovaOpener(self._client, stack)))
 
-            async def opening(profile: Profile) -> AsyncV1SocketClient:
-                socket: AsyncV1SocketClient = await stack.enter_async_context(self._client.listen.v1.connect(**profile))
-                await socket.send_keep_alive()
-                return socket
 
-            yield NovaLine(await self._profiles.open(opening))
+@dataclass(frozen=True, slots=True)
+class _NovaOpener:
+    """Opens connections that are closed with the stack."""
+
+    client: AsyncDeepgramClient
+    stack: AsyncExitStack
+
+    async def open(self, profile: Profile) -> AsyncV1SocketClient:
+        connecting = self.client.listen.v1.connect(**profile)
+        socket: AsyncV1SocketClient = await self.stack.enter_async_context(connecting)
+        await socket.send_keep_alive()
+        return socket
 
 
 class NovaLine:

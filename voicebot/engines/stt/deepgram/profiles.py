@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
 
 from websockets.exceptions import InvalidStatus, WebSocketException
 
@@ -12,6 +12,15 @@ from voicebot.engines.stt.deepgram.problems import of_opening
 
 Profile = dict[str, Any]
 Opened = TypeVar("Opened")
+Socket = TypeVar("Socket", covariant=True)
+
+
+class Opener(Protocol[Socket]):
+    """Opens a connection with one set of parameters."""
+
+    async def open(self, profile: Profile) -> Socket:
+        """Raises what `websockets` does, or EngineError."""
+        ...
 
 
 class Profiles:
@@ -23,13 +32,13 @@ class Profiles:
         self._open_timeout_s = open_timeout_s
         self._used = 0
 
-    async def open(self, opening: Callable[[Profile], Awaitable[Opened]]) -> Opened:
+    async def open(self, opener: Opener[Opened]) -> Opened:
         """Raises EngineError if none works."""
         while True:
             tried = self._used
             try:
                 async with asyncio.timeout(self._open_timeout_s):
-                    return await opening(self._profiles[tried])
+                    return await opener.open(self._profiles[tried])
             except (WebSocketException, OSError) as failure:
                 rejected = isinstance(failure, InvalidStatus) and failure.response.status_code == 400
                 if not rejected or tried + 1 == len(self._profiles):

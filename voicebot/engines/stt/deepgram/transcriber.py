@@ -124,11 +124,12 @@ class DeepgramTranscriber:
         self._changed()
 
     def _changed(self) -> None:
-        self._tell()
+        self.tell_news()
         if self._connection is not None:
             self._connection.wake()
 
-    def _tell(self) -> None:
+    def tell_news(self) -> None:
+        """Tells those who wait for words what is new."""
         for utterance, hearing in self._hearings.items():
             for transcript in utterance.news():
                 hearing.told.put_nowait(transcript)
@@ -170,10 +171,9 @@ class DeepgramTranscriber:
                 self._connection = Connection(
                     line,
                     self._ledger,
+                    self,
                     answer_timeout_s=self._patience.answer_s,
                     keep_alive_s=self._patience.keep_alive_s,
-                    sent=self._count,
-                    told=self._tell,
                 )
                 return await self._connection.run(), True
         except EngineError as error:
@@ -181,7 +181,7 @@ class DeepgramTranscriber:
         finally:
             self._connection = None
 
-    def _count(self, size: int) -> None:
+    def count_sent(self, size: int) -> None:
         self.bytes_sent += size
 
     @property

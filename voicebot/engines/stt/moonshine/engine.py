@@ -16,7 +16,7 @@ from voicebot.engines.base import USUAL, EngineError, Style
 from voicebot.engines.stt.moonshine.larger import NAME, LargerModel
 from voicebot.engines.stt.moonshine.model import ENGINE, Model
 from voicebot.engines.stt.moonshine.recognition import Recognizer
-from voicebot.engines.stt.moonshine.scheduler import Scheduler, ThreadWorkers
+from voicebot.engines.stt.moonshine.scheduler import LoopAlarm, Scheduler, ThreadWorkers
 from voicebot.engines.stt.moonshine.transcriber import MoonshineTranscriber, Shared
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Moonshine:
                 self._failure = failure
                 raise
             self._workers = ThreadWorkers()
-            self._shared = Shared(recognizer, Scheduler(self._workers, asyncio.get_running_loop()))
+            self._shared = Shared(recognizer, Scheduler(self._workers, LoopAlarm()))
             if self._larger is not None:
                 replacing = self._replace_with(self._larger, recognizer, self._shared)
                 self._replacing = asyncio.create_task(replacing, name="larger moonshine model")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from voicebot.engines.download import DownloadError, DownloadRules, RemoteFile, cache_folder, fetch, is_right
@@ -63,22 +64,38 @@ class LargerModel:
         target = self._target(file)
         if await asyncio.to_thread(_is_there, target, file):
             return
-        total = sum(each.size for each in self._files)
-        told = 0
+        await fetch(file, target, _ProgressOfAll(self, file), self._rules)
 
-        def note(received: int) -> None:
-            nonlocal told
-            self._received[file.url] = received
-            percent = 100 * sum(self._received.values()) // total
-            self.state = f"{NAME} is being downloaded: {percent} % of {total / 1e6:.0f} MB"
-            if percent // 10 > told:
-                logger.info("%s: %s", ENGINE, self.state)
-            told = percent // 10
+    def advance(self, file: RemoteFile, received: int) -> None:
+        """Notes how many bytes of one file have come, and logs each further tenth of all files."""
+        before = self._percent
+        self._received[file.url] = received
+        percent = self._percent
+        self.state = f"{NAME} is being downloaded: {percent} % of {self._size / 1e6:.0f} MB"
+        if percent // 10 > before // 10:
+            logger.info("%s: %s", ENGINE, self.state)
 
-        await fetch(file, target, note, self._rules)
+    @property
+    def _size(self) -> int:
+        return sum(file.size for file in self._files)
+
+    @property
+    def _percent(self) -> int:
+        return 100 * sum(self._received.values()) // self._size
 
     def _target(self, file: RemoteFile) -> Path:
         return self._folder / file.url.rsplit("/", 1)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class _ProgressOfAll:
+    """The progress of one file, as a part of that of all."""
+
+    model: LargerModel
+    file: RemoteFile
+
+    def advance(self, received: int) -> None:
+        self.model.advance(self.file, received)
 
 
 def _is_there(target: Path, file: RemoteFile) -> bool:

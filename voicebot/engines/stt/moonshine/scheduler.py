@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
-from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 INTERIM_SHARE = 0.6
@@ -24,6 +22,7 @@ INTERIM_BURST_S = 0.3
 
 
 T = TypeVar("T")
+Found = TypeVar("Found", covariant=True)
 
 
 class Urgency(IntEnum):
@@ -36,12 +35,42 @@ class Urgency(IntEnum):
     INTERIM = 3
 
 
-class Clock(Protocol):
-    """The part of an event loop that the scheduler uses."""
+class Work(Protocol[Found]):
+    """Decodes one sound."""
+
+    def run(self, stop: threading.Event) -> Found:
+        """Decodes in a thread. It should return soon after `stop` is set, as nobody needs the result any more then."""
+        ...
+
+
+class JobOwner(Protocol[T]):
+    """Wants one sound decoded after the other. All of its methods are called on the event loop."""
+
+    def prepare(self) -> Work[T] | None:
+        """Returns the work when a thread is free, so that it uses the newest sound; None if there is none any more."""
+        ...
+
+    def done(self, result: T | BaseException) -> None:
+        """Takes what the work returned or raised. It is not called for a job that was dropped."""
+        ...
+
+    def preempted(self) -> None:
+        """Learns that an interim job was stopped to make room for a more urgent one."""
+        ...
+
+
+class Sleeper(Protocol):
+    """Waits to be woken."""
+
+    def wake(self) -> None: ...
+
+
+class Alarm(Protocol):
+    """Tells the time in seconds, and wakes a sleeper on the event loop."""
 
     def time(self) -> float: ...
 
-    def call_later(self, delay: float, callback: Callable[[], None], /) -> object: ...
+    def wake_later(self, sleeper: Sleeper, delay_s: float) -> None: ...
 
 
 class Workers(Protocol):
@@ -50,13 +79,9 @@ class Workers(Protocol):
     @property
     def count(self) -> int: ...
 
-    def submit(self, work: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
-        """Does the work in a thread, then calls `done` on the event loop with what the work returned or raised."""
+    def start(self, running: Running[Any]) -> None:
+        """Calls `running.work` in a thread, then `running.ended` on the event loop with what it returned or raised."""
         ...
-
-
-Work = Callable[[threading.Event], T]
-"""Runs in a thread. It should return soon after the event is set, as nobody needs its result any more then."""
 
 
 class Share:
@@ -67,24 +92,12 @@ class Share:
 
 
 class Job(Generic[T]):
-    """One request to decode. Its owner may change its urgency while it waits, and drop it at any time.
+    """One request to decode. Its owner may change its urgency while it waits, and drop it at any time."""
 
-    `prepare` is called on the event loop when a thread is free. It returns the work, which thus uses the newest sound,
-    or None if nothing needs to be done any more. `done` is called on the event loop when the work has ended, with what
-    it returned or raised, unless the job was dropped. `preempted` is called if an interim job was stopped to make room.
-    """
-
-    def __init__(
-        self,
-        urgency: Urgency,
-        share: Share,
-        prepare: Callable[[], Work[T] | None],
-        done: Callable[[T | BaseException], None],
-        preempted: Callable[[], None],
-    ) -> None:
+    def __init__(self, urgency: Urgency, share: Share, owner: JobOwner[T]) -> None:
         self.urgency = urgency
         self.share = share
-        self.prepare, self.done, self.preempted = prepare, done, preempted
+        self.owner = owner
         self.stop = threading.Event()
 
     @property
@@ -92,16 +105,33 @@ class Job(Generic[T]):
         return self.stop.is_set()
 
 
+class Running(Generic[T]):
+    """A job with its work, which a thread does."""
+
+    def __init__(self, scheduler: Scheduler, job: Job[T], work: Work[T], began_s: float) -> None:
+        self.job = job
+        self.urgency = job.urgency
+        """The job's urgency when it began."""
+        self.began_s = began_s
+        self._scheduler, self._work = scheduler, work
+
+    def work(self) -> T:
+        return self._work.run(self.job.stop)
+
+    def ended(self, result: T | BaseException) -> None:
+        self._scheduler.ended(self, result)
+
+
 class Scheduler:
     """Gives threads their next work."""
 
-    def __init__(self, workers: Workers, clock: Clock) -> None:
-        self._workers, self._clock = workers, clock
+    def __init__(self, workers: Workers, alarm: Alarm) -> None:
+        self._workers, self._alarm = workers, alarm
         self._waiting: list[Job[Any]] = []
-        self._running: list[Job[Any]] = []
+        self._running: list[Running[Any]] = []
         self._interim: Job[Any] | None = None
         self._credit_s = INTERIM_BURST_S
-        self._credited_at_s = clock.time()
+        self._credited_at_s = alarm.time()
         self._used_s = 0.0
         """What the session that was served last had used: sessions that begin to speak start from here."""
         self._waking = False
@@ -131,17 +161,17 @@ class Scheduler:
 
     def close(self) -> None:
         """Drops all jobs; their owners are told that they have failed."""
-        jobs = [*self._waiting, *(job for job in self._running if not job.dropped)]
+        jobs = [*self._waiting, *(running.job for running in self._running if not running.job.dropped)]
         self._waiting.clear()
         for job in jobs:
             job.stop.set()
-            job.done(RuntimeError("the engine was closed"))
+            job.owner.done(RuntimeError("the engine was closed"))
 
     def _preempt(self) -> None:
         """Stops the interim job that keeps an urgent one waiting."""
         if self._interim is not None and not self._interim.dropped:
             self.drop(self._interim)
-            self._interim.preempted()
+            self._interim.owner.preempted()
 
     def _dispatch(self) -> None:
         while self._waiting and len(self._running) < self._workers.count:
@@ -149,7 +179,7 @@ class Scheduler:
             if job is None:
                 return
             self._waiting.remove(job)
-            work = job.prepare()
+            work = job.owner.prepare()
             if work is not None:
                 self._run(job, work)
 
@@ -167,27 +197,29 @@ class Scheduler:
         return min(self._waiting, key=lambda job: job.share.used_s)
 
     def _run(self, job: Job[Any], work: Work[Any]) -> None:
-        self._running.append(job)
         if job.urgency is Urgency.INTERIM:
             self._interim = job
-        began_s = self._clock.time()
-        self._workers.submit(partial(work, job.stop), partial(self._ended, job, job.urgency, began_s))
+        running = Running(self, job, work, self._alarm.time())
+        self._running.append(running)
+        self._workers.start(running)
 
-    def _ended(self, job: Job[Any], urgency: Urgency, began_s: float, result: Any) -> None:
-        self._running.remove(job)
-        if urgency is Urgency.INTERIM:
+    def ended(self, running: Running[T], result: T | BaseException) -> None:
+        """A thread is free again: the job's owner gets the result, and the next job begins."""
+        self._running.remove(running)
+        job = running.job
+        if running.urgency is Urgency.INTERIM:
             self._interim = None
-            cost_s = self._clock.time() - began_s
+            cost_s = self._alarm.time() - running.began_s
             self._settle(cost_s)
             self._used_s = max(self._used_s, job.share.used_s)
             job.share.used_s += cost_s
         if not job.dropped:
-            job.done(result)
+            job.owner.done(result)
         self._dispatch()
 
     def _settle(self, cost_s: float = 0.0) -> None:
         """Adds to the credit what the time since the last call has earned, and takes off the cost."""
-        now_s = self._clock.time()
+        now_s = self._alarm.time()
         earned_s = (now_s - self._credited_at_s) * INTERIM_SHARE
         self._credit_s = min(INTERIM_BURST_S, self._credit_s + earned_s - cost_s)
         self._credited_at_s = now_s
@@ -195,11 +227,25 @@ class Scheduler:
     def _wake_later(self, delay_s: float) -> None:
         if not self._waking:
             self._waking = True
-            self._clock.call_later(delay_s + 0.001, self._wake)
+            self._alarm.wake_later(self, delay_s + 0.001)
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Goes on when there is credit for interim texts again."""
         self._waking = False
         self._dispatch()
+
+
+class LoopAlarm:
+    """The clock of the event loop that it is made on."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def time(self) -> float:
+        return self._loop.time()
+
+    def wake_later(self, sleeper: Sleeper, delay_s: float) -> None:
+        self._loop.call_later(delay_s, sleeper.wake)
 
 
 class ThreadWorkers:
@@ -210,9 +256,9 @@ class ThreadWorkers:
         self._loop = asyncio.get_running_loop()
         self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="moonshine")
 
-    def submit(self, work: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
-        begun = self._loop.run_in_executor(self._pool, work)
-        begun.add_done_callback(lambda ended: done(ended.exception() or ended.result()))
+    def start(self, running: Running[Any]) -> None:
+        working = self._loop.run_in_executor(self._pool, running.work)
+        working.add_done_callback(lambda future: running.ended(future.exception() or future.result()))
 
     async def close(self) -> None:
         """Waits for the work under way, which has been told to stop."""

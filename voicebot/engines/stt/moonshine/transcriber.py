@@ -6,14 +6,13 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 from voicebot.core.audio import SPEECH_RATE_HZ, Audio, Samples
 from voicebot.engines.base import EngineError, Pause, Transcript
 from voicebot.engines.stt.moonshine.model import ENGINE
 from voicebot.engines.stt.moonshine.recognition import Recognized
-from voicebot.engines.stt.moonshine.scheduler import Job, Scheduler, Share, Work
+from voicebot.engines.stt.moonshine.scheduler import Job, Scheduler, Share
 from voicebot.engines.stt.moonshine.utterance import Request, Utterance
 
 SLICE_SAMPLES = SPEECH_RATE_HZ
@@ -32,6 +31,17 @@ class Shared:
 
     recognizer: FindsWords
     scheduler: Scheduler
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoding:
+    """A sound that is to be decoded now."""
+
+    recognizer: FindsWords
+    sound: Samples
+
+    def run(self, stop: threading.Event) -> Recognized:
+        return self.recognizer.recognize(self.sound, stop)
 
 
 class MoonshineTranscriber:
@@ -129,7 +139,7 @@ class _Hearing:
         if needed is None:
             self._drop()
         elif self._job is None:
-            self._job = Job(needed.urgency, self._share, self._prepare, self._done, self._preempted)
+            self._job = Job(needed.urgency, self._share, self)
             self._scheduler.submit(self._job)
         elif self._job.urgency is not needed.urgency:
             self._scheduler.hurry(self._job, needed.urgency)
@@ -139,14 +149,16 @@ class _Hearing:
             self._scheduler.drop(self._job)
         self._job = self._request = None
 
-    def _prepare(self) -> Work[Recognized] | None:
+    # What the scheduler calls ---------------------------------------------------------------------------------------
+
+    def prepare(self) -> _Decoding | None:
         self._request = request = self._utterance.request()
         if request is None:
             self._job = None
             return None
-        return partial(self._recognizer.recognize, self._utterance.sound(request))
+        return _Decoding(self._recognizer, self._utterance.sound(request))
 
-    def _done(self, result: Recognized | BaseException) -> None:
+    def done(self, result: Recognized | BaseException) -> None:
         request, self._job, self._request = self._request, None, None
         if isinstance(result, BaseException):
             self.fail(EngineError(ENGINE, f"it failed to decode a sound ({type(result).__name__})"))
@@ -155,7 +167,7 @@ class _Hearing:
         self._utterance.heard(request, result)
         self._go_on()
 
-    def _preempted(self) -> None:
+    def preempted(self) -> None:
         """The interim job was stopped for a more urgent one: it may begin again later."""
         self._job = self._request = None
         self._go_on()
