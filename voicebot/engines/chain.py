@@ -10,9 +10,9 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from voicebot import limits
 from voicebot.engines.base import USUAL, Engine, EngineError, EngineHealth, Fault, Noted, OneOfModels, Style
@@ -75,6 +75,12 @@ class Link(Generic[E]):
         )
 
 
+class FailureCounter(Protocol):
+    """Counts what goes wrong in the engines."""
+
+    def count_failure(self, stage: str, engine: str, error: EngineError) -> None: ...
+
+
 class Chain(Generic[E]):
     """What the chains of all stages share. Engines are probed in the `usual` style, which is the server's own.
 
@@ -89,7 +95,8 @@ class Chain(Generic[E]):
         self._links = [Link(engine, rules.rest_s) for engine in engines]
         self._probing: dict[str, asyncio.Task[None]] = {}
         self._closed = False
-        self.tell: Callable[[str, EngineError], None] = nobody_counts
+        self._failure_counter: FailureCounter | None = None
+        self._stage = ""
         """Is given the engine and each of its failures, also those that another try makes good."""
 
     @property
@@ -116,6 +123,15 @@ class Chain(Generic[E]):
     @property
     def health(self) -> tuple[EngineHealth, ...]:
         return tuple(link.health for link in self._links)
+
+    def count_failures(self, stage: str, counter: FailureCounter) -> None:
+        """Have the counter count each failure of an engine, as one of this stage, from now on."""
+        self._stage, self._failure_counter = stage, counter
+
+    def tell(self, engine: str, error: EngineError) -> None:
+        """An engine has failed, and may be tried again at once."""
+        if self._failure_counter is not None:
+            self._failure_counter.count_failure(self._stage, engine, error)
 
     async def start(self) -> None:
         """Start all. Raises the EngineError of the first if none can be."""
@@ -235,10 +251,6 @@ def _may_be_tried(links: list[Link[E]]) -> list[Link[E]]:
     """Returns the engines that have started and do not rest; if all rest, all that have started."""
     started = [link for link in links if link.started] or links
     return [link for link in started if link.circuit.closed] or started
-
-
-def nobody_counts(engine: str, error: EngineError) -> None:
-    """For a chain that nobody watches."""
 
 
 def mistake(link: Link[E], error: Exception) -> EngineError:

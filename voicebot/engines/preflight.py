@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
-from typing import Protocol
 
-from voicebot.engines.base import Engine, EngineError, EngineHealth, Engines
-from voicebot.engines.chain import Chain
+from voicebot.engines.base import Engine, EngineHealth, Engines
+from voicebot.engines.chain import Chain, FailureCounter
 
 Health = dict[str, tuple[EngineHealth, ...]]
 """For each stage its engines, in the order in which they are tried."""
-
-
-class FailureCounter(Protocol):
-    """Counts what goes wrong in the engines."""
-
-    def count_failure(self, stage: str, engine: str, error: EngineError) -> None: ...
 
 
 class Preflight:
@@ -61,7 +53,7 @@ class Preflight:
         """Has the counter count each failure of an engine from now on."""
         for stage, engine in self._stages.items():
             if isinstance(engine, Chain):
-                engine.tell = partial(counter.count_failure, stage)
+                engine.count_failures(stage, counter)
 
     async def check(self) -> Health:
         """Probe the engines that have not been probed for long enough. Never raises: `health` tells."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from voicebot.core.observer import Observer, SessionStep
 from voicebot.faults import Faults
 
@@ -19,18 +17,21 @@ class Observers(Observer):
         self._observers[name] = observer
 
     def began(self) -> None:
-        self._tell(lambda each: each.began())
-
-    def stepped(self, step: SessionStep) -> None:
-        self._tell(lambda each: each.stepped(step))
-
-    def underran(self, frames: int) -> None:
-        self._tell(lambda each: each.underran(frames))
-
-    def ended(self) -> None:
-        self._tell(lambda each: each.ended())
-
-    def _tell(self, what: Callable[[Observer], None]) -> None:
         for name, observer in self._observers.items():
             with self._faults.contained(name):
-                what(observer)
+                observer.began()
+
+    def stepped(self, step: SessionStep) -> None:
+        for name, observer in self._observers.items():
+            with self._faults.contained(name):
+                observer.stepped(step)
+
+    def underran(self, frames: int) -> None:
+        for name, observer in self._observers.items():
+            with self._faults.contained(name):
+                observer.underran(frames)
+
+    def ended(self) -> None:
+        for name, observer in self._observers.items():
+            with self._faults.contained(name):
+                observer.ended()
