@@ -207,7 +207,7 @@ class Conversations:
         before = [each for each in self._live if each.id == id]
         for conversation in before:
             await conversation.flush()
-        history = await database.take(id, owner, self._clock(), wanted=taking.commit)
+        history = await database.take(id, owner, self._clock(), taking)
         for conversation in before:
             conversation.stop()
             conversation.taken()

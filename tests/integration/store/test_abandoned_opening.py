@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +86,8 @@ async def test_opening_a_conversation_waits_past_the_time_limit_for_a_commit_tha
     monkeypatch.setattr(conversations, "ASK_S", 0.2)
     take = Database.take
 
-    async def slow_commit(self: Database, *args: Any, wanted: Callable[[], bool]) -> History | None:
-        history = await take(self, *args, wanted=wanted)
+    async def slow_commit(self: Database, *args: Any) -> History | None:
+        history = await take(self, *args)
         await asyncio.sleep(0.5)  # longer than the time limit, of whose passing nothing tells
         return history
 
