@@ -1,8 +1,15 @@
-"""A time of day that nobody can set: for what is deleted when it is old, and for budgets of a day."""
+"""What a clock is, and a time of day that nobody can set: for what is deleted when it is old, and for daily budgets."""
 
 from __future__ import annotations
 
 import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the time in seconds, from an origin of its own; `time.monotonic` is one."""
+
+    def __call__(self) -> float: ...
 
 
 class SteadyClock:
