@@ -31,11 +31,7 @@ def application(settings: Settings, engines: Engines) -> Application:
         recordings=Recordings(settings),
         telemetry=Telemetry(settings),
     )
-    metrics, sessions, turns = services.telemetry.metrics, services.sessions, services.turns
-    metrics.watch(
-        {"webrtc": lambda: sessions.count("webrtc"), "ws": lambda: sessions.count("ws")},
-        lambda: services.preflight.health,
-        lambda: (turns.used, turns.limit),
-    )
+    metrics = services.telemetry.metrics
+    metrics.watch(services)
     services.preflight.tell_failures(metrics)
     return Application(services, WebRtcServer(services), RecordingDecoder(round(settings.ws_max_audio_mb * 1_000_000)))

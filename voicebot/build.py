@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -87,9 +86,12 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     agent_rules = FallbackRules(
         retries=settings.llm_retries, first_output_s=settings.first_output_timeout_s, rest_s=settings.engine_rest_s
     )
-    recognisers = _engines("STT_ENGINE", settings.stt_engine, _auto_stt, speech_to_text, settings)
-    agents = _engines("LLM_ENGINE", settings.llm_engine, partial(_auto_llm, found=found), agent, settings)
-    voices = _engines("TTS_ENGINE", settings.tts_engine, _auto_tts, text_to_speech, settings)
+    recognisers = [speech_to_text(name, settings) for name in _names(settings.stt_engine, _auto_stt(settings))]
+    recognisers = _able("STT_ENGINE", settings.stt_engine, recognisers, settings)
+    agents = [agent(name, settings) for name in _names(settings.llm_engine, _auto_llm(settings, found))]
+    agents = _able("LLM_ENGINE", settings.llm_engine, agents, settings)
+    voices = [text_to_speech(name, settings) for name in _names(settings.tts_engine, _auto_tts(settings))]
+    voices = _able("TTS_ENGINE", settings.tts_engine, voices, settings)
     usual = Styles.of(settings.choices)
     return Engines(
         stt=SpeechToTextChain(recognisers, rules, usual.stt),
@@ -158,19 +160,20 @@ def _unknown_language(engine: str, variable: str, language: str, known: Iterable
     return f"LANGUAGE: {engine} ({variable}) does not know {language!r}; it knows {', '.join(sorted(known))}"
 
 
-def _engines(
-    variable: str,
-    names: Sequence[Name],
-    auto: Callable[[Settings], list[Name]],
-    make: Callable[[Name, Settings], E],
-    settings: Settings,
-) -> list[E]:
-    """A stage's engines in their order. `auto` leaves out those that lack the language, a named one must know it."""
-    automatic = AUTO in names
-    engines = [make(name, settings) for name in (auto(settings) if automatic else names)]
+def _names(named: Sequence[Name], auto: Sequence[Name]) -> Sequence[Name]:
+    """The engines of a stage in their order; `auto` are those that the setting `auto` stands for."""
+    return auto if AUTO in named else named
+
+
+def _able(variable: str, named: Sequence[str], engines: list[E], settings: Settings) -> list[E]:
+    """The engines of a stage that know the settings' language. Raises SettingsError if there is none.
+
+    `named` is the value of the setting `variable`. Where it names the engines itself, all of them must know the
+    language.
+    """
     able = [engine for engine in engines if settings.language in engine.languages]
     lacking = [engine for engine in engines if engine not in able]
-    if lacking and (not able or not automatic):
+    if lacking and (not able or AUTO not in named):
         engine = lacking[0]
         raise SettingsError(_unknown_language(engine.name, variable, settings.language, engine.languages))
     return able

@@ -24,7 +24,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from voicebot import limits
 from voicebot.doors.address import client_address
-from voicebot.doors.refusal import Count, Reason, refuse
+from voicebot.doors.refusal import Reason, RefusalCounter, refuse
 from voicebot.doors.turnstile import Turnstile
 from voicebot.places import Place, Places
 
@@ -45,7 +45,7 @@ class ConnectionRules:
     """What all connections of one server share."""
 
     places: Places
-    count: Count
+    counter: RefusalCounter
     """Is told of each connection that is refused or broken off."""
     streamed: Container[str] = field(default=())
     """The paths whose routes limit by themselves how slowly a body may come."""
@@ -177,11 +177,11 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
         scope: Scope = {"client": self.client}
         self.place = self._rules.places.enter(client_address(scope, 0), self)
         if self.place is None:
-            self._rules.count(Reason.CONNECTIONS)
+            self._rules.counter.count_refusal(Reason.CONNECTIONS)
             bounded.abort()
             return
         if self.place.for_probes:
-            self._routes = _ProbesOnly(self._routes, self._rules.count)
+            self._routes = _ProbesOnly(self._routes, self._rules.counter)
         bounded.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.SEND_BUFFER_BYTES)
         self._watch()
 
@@ -253,7 +253,7 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
         return self._phase[0] in (_Phase.HEAD, _Phase.BODY, _Phase.REFUSED_BODY)
 
     def break_off(self) -> None:
-        self._rules.count(Reason.CONNECTIONS)
+        self._rules.counter.count_refusal(Reason.CONNECTIONS)
         super().break_off()
 
     # Deadlines --------------------------------------------------------------------------------------------------------
@@ -316,7 +316,7 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
         if self.transport.is_closing():
             return
         if not (nothing_came and self.cycle is not None):  # an idle connection that has been of use ends as usual
-            self._rules.count(reason)
+            self._rules.counter.count_refusal(reason)
         if not nothing_came and self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             body = json.dumps({"error": message}).encode()
             headers = [
@@ -333,7 +333,7 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
         self.transport.close()
 
     def _is_not_read(self) -> None:
-        self._rules.count(Reason.TIMEOUT)
+        self._rules.counter.count_refusal(Reason.TIMEOUT)
         self.transport.abort()
 
     def _stop_watching(self) -> None:
@@ -351,15 +351,15 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
 class _ProbesOnly:
     """An app for a connection beyond the limit: it may ask how the server is, and nothing else."""
 
-    def __init__(self, app: ASGIApp, count: Count) -> None:
+    def __init__(self, app: ASGIApp, counter: RefusalCounter) -> None:
         self._app = app
-        self._count = count
+        self._counter = counter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
-        self._count(Reason.CONNECTIONS)
+        self._counter.count_refusal(Reason.CONNECTIONS)
         headers = {"Connection": "close", "Retry-After": "5"}
         await refuse(scope, receive, send, 503, "Too many connections are open. Please try again in a moment.", headers)
 

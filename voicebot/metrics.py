@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -46,17 +48,40 @@ class Figure:
     meaning: str
 
 
+class Watched(Protocol):
+    """The application, as each scrape looks it up."""
+
+    @property
+    def engine_health(self) -> Health:
+        """How the engines are, as far as that is known."""
+        ...
+
+    @property
+    def turns_today(self) -> int:
+        """The turns of this day (UTC) that TURNS_PER_DAY counts."""
+        ...
+
+    @property
+    def turns_per_day(self) -> int:
+        """How many turns a day may have; 0: no limit."""
+        ...
+
+    def count_sessions(self, door: str) -> int:
+        """Returns how many sessions go on over this transport."""
+        ...
+
+
 class _Readiness(Collector):
     """Whether each engine can work, as known at the scrape."""
 
     figure = Figure("voicebot_engine_ready", "gauge", ("stage", "engine"), "1 if the engine can work, else 0.")
 
-    def __init__(self, health: Callable[[], Health]) -> None:
-        self._health = health
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         family = GaugeMetricFamily(self.figure.name, self.figure.meaning, labels=self.figure.labels)
-        for stage, engines in self._health().items():
+        for stage, engines in self._watched.engine_health.items():
             for engine in engines:
                 family.add_metric([stage, engine.name], float(engine.ready))
         yield family
@@ -135,28 +160,24 @@ class Metrics:
     def _histogram(self, name: str, meaning: str, *labels: str, buckets: tuple[float, ...] = BUCKETS_S) -> Histogram:
         return Histogram(*self._figure(name, "histogram", meaning, *labels), buckets=buckets, registry=self.registry)
 
-    def watch(
-        self,
-        sessions: dict[str, Callable[[], float]],
-        health: Callable[[], Health],
-        turns: Callable[[], tuple[int, int]],
-    ) -> None:
-        """What is looked up at each scrape: the sessions of each door, how the engines are, and the turns of today with
+    def watch(self, watched: Watched) -> None:
+        """Shows what each scrape looks up: the sessions of each door, how the engines are, and the turns of today with
         their limit.
 
-        Their failures are shown from 0 on: of a series that begins with 1, Prometheus would not know that it grew.
+        The engines' failures are shown from 0 on: of a series that begins with 1, Prometheus would not know that it
+        grew.
         """
-        for door, count in sessions.items():
-            self._sessions.labels(door).set_function(count)
-        for stage, engines in health().items():
+        for door in DOORS:
+            self._sessions.labels(door).set_function(partial(watched.count_sessions, door))
+        for stage, engines in watched.engine_health.items():
             for engine in engines:
                 self._stand_ins.labels(stage, engine.name)
                 for fault in Fault:
                     self._failures.labels(stage, engine.name, fault.value)
         self._tasks.set_function(lambda: len(asyncio.all_tasks()))
-        self._turns_today.set_function(lambda: turns()[0])
-        self._turns_per_day.set_function(lambda: turns()[1])
-        self.registry.register(_Readiness(health))
+        self._turns_today.set_function(lambda: watched.turns_today)
+        self._turns_per_day.set_function(lambda: watched.turns_per_day)
+        self.registry.register(_Readiness(watched))
 
     async def time_loop(self) -> None:
         """Measure the event loop's lag, until cancelled: four times a second, for 0.04 % of a core."""

@@ -26,7 +26,7 @@ from voicebot.doors.address import client_address
 from voicebot.doors.admission import RefusedError
 from voicebot.doors.lock import is_logged_in
 from voicebot.doors.rates import AddressBuckets
-from voicebot.doors.refusal import Count, Reason
+from voicebot.doors.refusal import Reason, RefusalCounter
 from voicebot.engines.preflight import Health, Preflight
 from voicebot.http_server import BoundedServer, ConnectionRules
 from voicebot.places import places_for
@@ -131,7 +131,7 @@ def create_app(application: Application) -> FastAPI:
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
     add_page(app, settings.max_text_chars)
-    app.state.own_names = guard(app, settings, counted.count_refusal, streamed={PATH})
+    app.state.own_names = guard(app, settings, counted, streamed={PATH})
     return app
 
 
@@ -180,10 +180,10 @@ def _where_words_go(health: Health, settings: Settings) -> str:
     return "On the embedded engines: no key, no internet, no service hears you."
 
 
-def connection_rules(settings: Settings, count: Count) -> ConnectionRules:
-    """How many connections there may be; `count` is told of each that is refused or broken off."""
+def connection_rules(settings: Settings, counter: RefusalCounter) -> ConnectionRules:
+    """How many connections there may be; `counter` counts each that is refused or broken off."""
     places = places_for(settings.max_sessions, settings.trusted_proxies)
-    return ConnectionRules(places, count, streamed={PATH}, trusted_proxies=settings.trusted_proxies)
+    return ConnectionRules(places, counter, streamed={PATH}, trusted_proxies=settings.trusted_proxies)
 
 
 class Server(BoundedServer):
@@ -191,7 +191,7 @@ class Server(BoundedServer):
 
     def __init__(self, app: FastAPI, application: Application, **options: Any) -> None:
         settings = application.services.settings
-        rules = connection_rules(settings, application.services.telemetry.metrics.count_refusal)
+        rules = connection_rules(settings, application.services.telemetry.metrics)
         super().__init__(app, rules, ws_max_size=max_message_bytes(settings), **UVICORN, **options)
         self._application = application
 
@@ -219,10 +219,9 @@ async def serve(application: Application, listener: socket.socket, *, share: boo
         host, port = listener.getsockname()[:2]
         logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
         memory.settle()
-        admission = services.admission
         beside = {
             "loop lag": services.telemetry.metrics.time_loop(),
-            "memory": memory.tidy_up(lambda: admission.sessions, lambda: admission.begun),
+            "memory": memory.tidy_up(services.admission),
         }
         if share:
             beside["share"] = open_link(host, port, services.settings, app.state.own_names)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -32,7 +32,12 @@ class Threads:
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do `work` in a thread. Who is cancelled meanwhile waits for its end, if it has begun: nobody closes a file
         that the thread still uses."""
-        begun = self._pool.submit(self._do, partial(work, *args, **kwargs))
+
+        def job() -> T:
+            with self._rested():
+                return work(*args, **kwargs)
+
+        begun = self._pool.submit(job)
         done = asyncio.wrap_future(begun)
         try:
             return await asyncio.shield(done)
@@ -47,11 +52,13 @@ class Threads:
         self._closing.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _do(self, work: Callable[[], T]) -> T:
+    @contextmanager
+    def _rested(self) -> Iterator[None]:
+        """Lets this thread rest before a job, and measures how long the job computes."""
         rested_s: float = getattr(self._thread, "rested_s", 0.0)
         self._closing.wait(max(0.0, rested_s - time.monotonic()))
         began_s = time.thread_time()
         try:
-            return work()
+            yield
         finally:
             self._thread.rested_s = time.monotonic() + self._rest * (time.thread_time() - began_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine, make_url
 
 from voicebot import config
+from voicebot.clock import Clock
 from voicebot.core.history import History, heard, said
 from voicebot.core.reply_state import Reply
 from voicebot.core.state import State
@@ -18,7 +19,7 @@ from voicebot.store.conversations import Conversations
 
 
 @asynccontextmanager
-async def replica(url: str, clock: Callable[[], float] | None = None, **settings: Any) -> AsyncIterator[Conversations]:
+async def replica(url: str, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Conversations]:
     """One server's; several on one URL are replicas."""
     conversations = Conversations(config.load(database_url=SecretStr(url), **settings), clock)
     await conversations.start()

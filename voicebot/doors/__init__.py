@@ -13,12 +13,12 @@ from voicebot.doors.headers import SecureHeaders
 from voicebot.doors.host import HostCheck, OwnNames, needs_host_check
 from voicebot.doors.lock import Lock
 from voicebot.doors.origin import OriginCheck
-from voicebot.doors.refusal import Count
+from voicebot.doors.refusal import RefusalCounter
 from voicebot.doors.routes import KnownRoutes
 
 
-def guard(app: Starlette, settings: Settings, count: Count, streamed: Container[str] = ()) -> OwnNames:
-    """Put everything that must hold for all routes around them; `count` is told of each that is refused.
+def guard(app: Starlette, settings: Settings, counter: RefusalCounter, streamed: Container[str] = ()) -> OwnNames:
+    """Put everything that must hold for all routes around them; `counter` counts each that is refused.
 
     The routes whose paths are in `streamed` limit the length of what they read by themselves. Returns the names by
     which the server may be called; more may be added while it runs.
@@ -26,14 +26,14 @@ def guard(app: Starlette, settings: Settings, count: Count, streamed: Container[
     From the outside in: headers, the server's own names, what other sites may read, the lock, the origin, the list of
     routes, the length.
     """
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_kb * 1024, count=count, streamed=streamed)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_kb * 1024, counter=counter, streamed=streamed)
     app.add_middleware(KnownRoutes, routes=app.routes)
-    app.add_middleware(OriginCheck, settings=settings, count=count)
+    app.add_middleware(OriginCheck, settings=settings, counter=counter)
     if settings.app_username is not None:
-        app.add_middleware(Lock, settings=settings, count=count)
+        app.add_middleware(Lock, settings=settings, counter=counter)
     app.add_middleware(CrossOrigin, settings=settings)
     names = OwnNames(settings)
     if needs_host_check(settings):
-        app.add_middleware(HostCheck, names=names, count=count)
+        app.add_middleware(HostCheck, names=names, counter=counter)
     app.add_middleware(SecureHeaders, settings=settings)
     return names

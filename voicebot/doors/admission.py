@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
 
 from voicebot import limits
+from voicebot.clock import Clock
 from voicebot.config import Settings
 from voicebot.doors.ending import Cause, Ending
-from voicebot.doors.rates import AddressBuckets, Clock
+from voicebot.doors.rates import AddressBuckets
 from voicebot.doors.refusal import Reason
 
 DAY_S = 86_400
@@ -43,7 +43,6 @@ class Ticket:
         """The time up to `counted_s` is in the day's account, or belongs to the day before."""
         self.lost = False
         """Another client's offer has pushed this one, which had not connected yet, out."""
-        self.on_lost: Callable[[], None] = lambda: None
 
     def begin(self) -> None:
         """The client has connected: take a place for it. Raises RefusedError if there is none left."""
@@ -110,7 +109,7 @@ class Admission:
         """Take no place yet, but allow the client to connect, after which `begin` takes one. Raises RefusedError.
 
         Clients that never connect keep nobody out: with too many of them connecting, the oldest of the address that
-        has most of them is pushed out.
+        has most of them is pushed out. Its ticket is `lost` then, and the caller has to end its connection.
         """
         self._count_attempt(address)
         self._check(address, instead_of)
@@ -175,7 +174,6 @@ class Admission:
         oldest = next(each for each in self._pending if each.address == address)
         del self._pending[oldest]
         oldest.lost = True
-        oldest.on_lost()
 
     @property
     def _day_over(self) -> str:

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voicebot import limits
 from voicebot.doors.origin import SAFE_METHODS
-from voicebot.doors.refusal import Count, Reason, refuse
+from voicebot.doors.refusal import Reason, RefusalCounter, refuse
 
 
 class BodyLimit:
@@ -22,9 +22,9 @@ class BodyLimit:
     themselves.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, count: Count, streamed: Container[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, counter: RefusalCounter, streamed: Container[str] = ()) -> None:
         self._app = app
-        self._count = count
+        self._counter = counter
         self._max_bytes = max_bytes
         self._streamed = streamed
         self._long = asyncio.Semaphore(limits.LONG_BODIES)
@@ -55,7 +55,7 @@ class BodyLimit:
         await self._app(scope, replay, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, most: str) -> None:
-        self._count(Reason.BODY)
+        self._counter.count_refusal(Reason.BODY)
         message = f"the request is too {most} are allowed"
         await refuse(scope, receive, send, 413, message, {"Connection": "close"})
 

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voicebot.config import Settings
-from voicebot.doors.refusal import Count, Reason, refuse
+from voicebot.doors.refusal import Reason, RefusalCounter, refuse
 
 
 class OwnNames:
@@ -45,17 +45,17 @@ class HostCheck:
     browser takes for its own server. Without `Host`, as in HTTP/1.0, it is no browser.
     """
 
-    def __init__(self, app: ASGIApp, names: OwnNames, count: Count) -> None:
+    def __init__(self, app: ASGIApp, names: OwnNames, counter: RefusalCounter) -> None:
         self._app = app
         self._names = names
-        self._count = count
+        self._counter = counter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         hosts = Headers(scope=scope).getlist("host") if scope["type"] in ("http", "websocket") else []
         if all(self._names.has(host) for host in hosts):
             await self._app(scope, receive, send)
             return
-        self._count(Reason.HOST)
+        self._counter.count_refusal(Reason.HOST)
         message = "Host: this server does not go by this name. If it should, put the name into ALLOWED_HOSTS."
         await refuse(scope, receive, send, 421, message)
 

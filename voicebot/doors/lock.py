@@ -6,7 +6,6 @@ import asyncio
 import base64
 import binascii
 import logging
-import time
 from enum import Enum, auto
 from hashlib import sha256
 from hmac import compare_digest
@@ -18,9 +17,9 @@ from voicebot import limits
 from voicebot.config import Settings
 from voicebot.doors.address import client_address
 from voicebot.doors.known_browser import KnownBrowsers
-from voicebot.doors.rates import AddressBuckets, Clock, TokenBucket
-from voicebot.doors.refusal import Count, Reason, refuse
-from voicebot.doors.turnstile import FullError, Later, Turnstile
+from voicebot.doors.rates import AddressBuckets, TokenBucket
+from voicebot.doors.refusal import Reason, RefusalCounter, refuse
+from voicebot.doors.turnstile import FullError, Turnstile
 
 logger = logging.getLogger(__name__)
 
@@ -62,23 +61,21 @@ class Lock:
         self,
         app: ASGIApp,
         settings: Settings,
-        count: Count,
-        clock: Clock = time.monotonic,
-        later: Later | None = None,
+        counter: RefusalCounter,
     ) -> None:
         assert settings.app_username is not None
         assert settings.app_password is not None
         self._app = app
-        self._count = count
+        self._counter = counter
         self._username = _digest(settings.app_username)
         self._password = _digest(settings.app_password.get_secret_value())
         self._open = {"/health", "/metrics"} if settings.metrics_public else {"/health"}
         self._trusted_proxies = settings.trusted_proxies
         self._browsers = KnownBrowsers(settings)
-        self._guesses_of_browsers = AddressBuckets(1 / limits.GUESS_S, limits.GUESSES, clock)
-        self._guesses_of_addresses = AddressBuckets(1 / limits.GUESS_S, limits.GUESSES, clock)
-        self._all_guesses = TokenBucket(1 / limits.ALL_GUESSES_S, limits.ALL_GUESSES, clock)
-        self._turnstile = Turnstile(limits.TURN_S, limits.WAITING_LOGINS, limits.WAITING_LOGINS_EACH, later)
+        self._guesses_of_browsers = AddressBuckets(1 / limits.GUESS_S, limits.GUESSES)
+        self._guesses_of_addresses = AddressBuckets(1 / limits.GUESS_S, limits.GUESSES)
+        self._all_guesses = TokenBucket(1 / limits.ALL_GUESSES_S, limits.ALL_GUESSES)
+        self._turnstile = Turnstile(limits.TURN_S, limits.WAITING_LOGINS, limits.WAITING_LOGINS_EACH)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -95,14 +92,14 @@ class Lock:
         if login is _Login.RIGHT or scope["path"] in self._open:
             await self._app(scope, waiting, send)
         elif login is _Login.NO_TURN:
-            self._count(Reason.GUESSING)
+            self._counter.count_refusal(Reason.GUESSING)
             message = "Too many people are logging in. Please try again in a moment."
             await refuse(scope, waiting, send, 429, message, {"Retry-After": "5"})
         else:
             reason, message = Reason.NO_LOGIN, "A user name and a password are needed."
             if login is _Login.WRONG:
                 reason, message = Reason.WRONG_LOGIN, "The user name or the password is wrong."
-            self._count(reason)
+            self._counter.count_refusal(reason)
             await refuse(scope, waiting, send, 401, message, CHALLENGE)
 
     async def _login(self, scope: Scope, waiting: _Receiver, browser: str | None) -> _Login:

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voicebot.config import Settings
 from voicebot.doors.address import forwarded_values
-from voicebot.doors.refusal import Count, Reason, refuse
+from voicebot.doors.refusal import Reason, RefusalCounter, refuse
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 """They change nothing, and what they answer no page of another site can read."""
@@ -31,16 +31,16 @@ class OriginCheck:
     This does not stop a foreign name that its owner lets point to this machine (DNS rebinding): the lock does.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, count: Count) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, counter: RefusalCounter) -> None:
         self._app = app
-        self._count = count
+        self._counter = counter
         self._allowed = frozenset(settings.allowed_origins)
         self._own_name = settings.space_host or ""
         self._trusted_proxies = settings.trusted_proxies if settings.space_id is None else 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if _is_to_be_checked(scope) and not self._is_ours(scope):
-            self._count(Reason.ORIGIN)
+            self._counter.count_refusal(Reason.ORIGIN)
             message = "Origin: pages of other sites may not connect here (see ALLOWED_ORIGINS)"
             await refuse(scope, receive, send, 403, message)
             return

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 
 from voicebot import limits
-
-Clock = Callable[[], float]
-
+from voicebot.clock import Clock
 
 MAX_ADDRESSES = 10_000
 """Of more addresses than this the least recent are forgotten: the memory that strangers can take is bounded."""

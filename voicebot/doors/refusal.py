@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Protocol
 
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
@@ -40,7 +41,12 @@ class Reason(StrEnum):
     """The kept conversations can't be reached."""
 
 
-Count = Callable[[Reason], None]
+class RefusalCounter(Protocol):
+    """Counts who was refused, for operators."""
+
+    def count_refusal(self, reason: Reason) -> None:
+        """Counts one refusal."""
+        ...
 
 
 async def refuse(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from voicebot.clock import SteadyClock
+from voicebot.clock import Clock, SteadyClock
 from voicebot.core.sayings import about
 from voicebot.doors.admission import DAY_S, RefusedError
-from voicebot.doors.rates import Clock
 from voicebot.doors.refusal import Reason
 
 LAST_TURNS = 20

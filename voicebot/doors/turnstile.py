@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable
-
-Later = Callable[[float, Callable[[], None]], object]
-"""Calls a function after so many seconds."""
 
 
 class FullError(Exception):
@@ -20,12 +16,12 @@ class Turnstile:
     With a pace of 0 one passes in each turn of the event loop.
     """
 
-    def __init__(self, pace_s: float, most: int, most_each: int, later: Later | None = None) -> None:
+    def __init__(self, pace_s: float, most: int, most_each: int) -> None:
         self._pace_s, self._most, self._most_each = pace_s, most, most_each
-        self._later = later or _later
         self._waiting: OrderedDict[str, deque[asyncio.Future[bool]]] = OrderedDict()
         self._count = 0
-        self._is_turning = False
+        self._turning: asyncio.Task[None] | None = None
+        """Runs while somebody waits."""
 
     def enter(self, address: str) -> asyncio.Future[bool]:
         """Queue up. The future is True at one's turn; cancelled, or set to something else, it leaves the queue.
@@ -40,15 +36,21 @@ class Turnstile:
         self._waiting[address] = queue
         self._count += 1
         turn.add_done_callback(lambda _: self._leave(address, turn))
-        if not self._is_turning:
-            self._is_turning = True
-            self._later(self._pace_s, self._turn)
+        if self._turning is None:
+            self._turning = asyncio.create_task(self._turn(), name="turnstile")
         return turn
 
-    def _turn(self) -> None:
-        if not self._waiting:
-            self._is_turning = False
-            return
+    async def _turn(self) -> None:
+        """Lets one after the other pass, until nobody waits."""
+        try:
+            await asyncio.sleep(self._pace_s)
+            while self._waiting:
+                self._let_one_pass()
+                await asyncio.sleep(self._pace_s)
+        finally:
+            self._turning = None
+
+    def _let_one_pass(self) -> None:
         address, queue = next(iter(self._waiting.items()))
         turn = queue[0]
         self._leave(address, turn)
@@ -56,7 +58,6 @@ class Turnstile:
             self._waiting.move_to_end(address)
         if not turn.done():
             turn.set_result(True)
-        self._later(self._pace_s, self._turn)
 
     def _leave(self, address: str, turn: asyncio.Future[bool]) -> None:
         queue = self._waiting.get(address)
@@ -66,8 +67,3 @@ class Turnstile:
         self._count -= 1
         if not queue:
             del self._waiting[address]
-
-
-def _later(seconds: float, function: Callable[[], None]) -> object:
-    loop = asyncio.get_running_loop()
-    return loop.call_later(seconds, function) if seconds else loop.call_soon(function)

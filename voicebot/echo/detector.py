@@ -235,8 +235,8 @@ class EchoDetector:
         shares = list(zip(explained.sum(axis=1).tolist(), weights.sum(axis=1).tolist(), strict=True))
         return shares, frames - residual
 
-    def _played_until(self, end: int, frames: int, delay: int) -> Samples:
-        """What was played for so many of the microphone's frames, by this delay."""
+    def played_until(self, end: int, frames: int, delay: int) -> Samples:
+        """See PlayedSound. To be called once the bot's sound and the microphone's are lined up."""
         assert self._skew is not None
         return self._played.until(end + self._skew * HOP - delay, FRAME + (frames - 1) * HOP)
 
@@ -272,11 +272,11 @@ class EchoDetector:
         self._reviewed = 0
         known = None if self._path is None else self._path.delay
         end = self._heard.count
-        heard, played = self._heard.until(end, REPLAYED * HOP), self._played_until(end, REPLAYED - 1, near)
+        heard, played = self._heard.until(end, REPLAYED * HOP), self.played_until(end, REPLAYED - 1, near)
         delay = near + exact_delay(heard, played, known=near == known)
         if known is not None and abs(delay - known) <= SLACK_SAMPLES:
             return
-        path = EchoPath(delay, gain, self._played_until)
+        path = EchoPath(delay, gain, self)
         shares, echoes = self._accounted(path, spectra(self._heard.until(end, FRAME + (REPLAYED - 1) * HOP)), end)
         least = max(ECHO_SCORE, (self._share(JUDGED) or 0.0) + BETTER)
         if known is not None and (_share(shares[-JUDGED:]) or 0.0) < least:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -13,15 +13,22 @@ from voicebot.echo.spectra import HOP, Powers, Spectra, sound_of, spectra
 EARLY = 1
 """Frames that the filter reaches ahead of the delay."""
 
-Played = Callable[[int, int, int], Samples]
-"""What was played for so many of the microphone's frames, of which the last ends at `end`, by a delay in samples:
-called with `end`, how many, and the delay."""
+
+class PlayedSound(Protocol):
+    """Knows what the bot has played."""
+
+    def played_until(self, end: int, frames: int, delay: int) -> Samples:
+        """Returns what was played for `frames` of the microphone's frames, if the echo comes `delay` samples later.
+
+        `end` is where the last of these frames ends, in samples of the microphone.
+        """
+        ...
 
 
 class EchoPath:
     """Predicts frames of the microphone, in order, with gaps; and learns from each."""
 
-    def __init__(self, delay: int, gain: float, played: Played) -> None:
+    def __init__(self, delay: int, gain: float, played: PlayedSound) -> None:
         """`gain` is the power of the echo relative to what was played."""
         self.delay = delay
         self._filter = EchoFilter(gain)
@@ -43,9 +50,9 @@ class EchoPath:
         """
         start = end - len(frames) * HOP
         if self._end != start:
-            self._filter.recall(spectra(self._played(start + EARLY * HOP, TAPS, self.delay))[::-1])
+            self._filter.recall(spectra(self._played.played_until(start + EARLY * HOP, TAPS, self.delay))[::-1])
         self._end = end
-        sound = spectra(self._played(end + EARLY * HOP, len(frames), self.delay))
+        sound = spectra(self._played.played_until(end + EARLY * HOP, len(frames), self.delay))
         residuals, late = np.zeros_like(frames), np.zeros(frames.shape, np.float32)
         for number, pair in enumerate(zip(frames, sound, strict=True)):
             residuals[number] = self._filter.push(*pair)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,12 +17,19 @@ WINDOW = 2 * RATE_HZ
 """So far ahead it looks before it places a piece. A network that stood still brings what it held back soon after."""
 
 BATCH = RATE_HZ // 2
-"""Sound is written in pieces of about this length."""
+"""Sound is returned in pieces of about this length."""
 
 TOLERANCE = RATE_HZ // 100
 """Nothing is moved for less (10 ms); and up to `NOTICEABLE` (15 ms) only where it is quiet."""
 NOTICEABLE = 3 * RATE_HZ // 200
 QUIET = 300
+
+
+class PlacedSound(NamedTuple):
+    """Sound that has its place on the time line: `position` counts samples at `RATE_HZ`."""
+
+    position: int
+    samples: Samples
 
 
 class Lane:
@@ -31,12 +38,11 @@ class Lane:
     A piece comes when the network lets it, but never too early: of the pieces of two seconds the promptest one shows
     where the stream belongs. If that is later than where the last piece ended, there is silence between (packets that
     never came, a microphone that was away); if it is earlier, the sender's clock is fast, and the overlap is left out.
-    Positions count samples of the time line at `RATE_HZ`. `write` is given each stretch once, in order, with its
-    position; what lies between two was silent.
+    Positions count samples of the time line at `RATE_HZ`. `push` and `flush` return each stretch once, in order; what
+    lies between two was silent.
     """
 
-    def __init__(self, write: Callable[[int, Samples], None]) -> None:
-        self._write = write
+    def __init__(self) -> None:
         self._resampler: Resampler | None = None
         self._rate_hz = 0
         self._given = 0
@@ -52,12 +58,12 @@ class Lane:
         """From which sample of the stream on its place is how many samples further."""
         self._sound: deque[Samples] = deque()
         self._ready = self._done = 0
-        """The stream has been resampled, and written, up to here."""
+        """The stream has been resampled, and returned, up to here."""
         self.end = 0
-        """Of what has been written."""
+        """Of what has been returned."""
 
-    def push(self, audio: Audio, start: int) -> None:
-        """The next piece, which by our clock began at `start` of the time line."""
+    def push(self, audio: Audio, start: int) -> list[PlacedSound]:
+        """Adds the next piece, which by our clock began at `start` of the time line. Returns what has its place now."""
         if audio.rate_hz != self._rate_hz:
             self._change_rate(audio.rate_hz)
         assert self._resampler is not None
@@ -69,13 +75,11 @@ class Lane:
         self._pieces.append((self._came, start))
         self._given += len(audio.samples)
         self._came = self._since + self._given * RATE_HZ // self._rate_hz
-        if start - self._pieces[0][1] >= WINDOW + BATCH:
-            self._place(start - WINDOW)
+        return self._place(start - WINDOW) if start - self._pieces[0][1] >= WINDOW + BATCH else []
 
-    def flush(self) -> None:
-        """Place and write all that there is; more may come."""
-        if self._pieces:
-            self._place(self._pieces[-1][1])
+    def flush(self) -> list[PlacedSound]:
+        """Places and returns all that there is; more may come."""
+        return self._place(self._pieces[-1][1]) if self._pieces else []
 
     def _change_rate(self, rate_hz: int) -> None:
         if self._resampler is not None:
@@ -90,14 +94,14 @@ class Lane:
             self._sound.append(samples)
             self._ready += len(samples)
 
-    def _place(self, until: int) -> None:
-        """All pieces that began at `until` or before."""
+    def _place(self, until: int) -> list[PlacedSound]:
+        """Places all pieces that began at `until` or before."""
         while self._pieces and self._pieces[0][1] <= until:
             sample, _ = self._pieces.popleft()
             self._move(sample, self._leads[0][1])
             if self._leads[0][0] == sample:
                 self._leads.popleft()
-        self._give_out(self._pieces[0][0] if self._pieces else self._came)
+        return self._give_out(self._pieces[0][0] if self._pieces else self._came)
 
     def _move(self, sample: int, lead: int) -> None:
         off = abs(lead - self._moves[-1][1]) if self._moves else None
@@ -114,7 +118,8 @@ class Lane:
             first += len(piece)
         return False
 
-    def _give_out(self, until: int) -> None:
+    def _give_out(self, until: int) -> list[PlacedSound]:
+        placed: list[PlacedSound] = []
         until = min(until, self._ready)
         while self._done < until:
             while len(self._moves) > 1 and self._moves[1][0] <= self._done:
@@ -125,8 +130,9 @@ class Lane:
             self._done = stop
             there = samples[max(0, self.end - place) :]
             if len(there):
-                self._write(place + len(samples) - len(there), there)
+                placed.append(PlacedSound(place + len(samples) - len(there), there))
                 self.end = place + len(samples)
+        return placed
 
     def _take(self, count: int) -> Samples:
         taken: list[Samples] = []

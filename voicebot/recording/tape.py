@@ -6,14 +6,14 @@ import logging
 import os
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 
 from voicebot.core.audio import Audio, Samples
-from voicebot.recording.lane import RATE_HZ, Lane
+from voicebot.recording.lane import RATE_HZ, Lane, PlacedSound
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +69,25 @@ class _Track:
         self.limit = limit
         """Where it ends: as long as recordings may be, or where the disk was full."""
         self.file: BinaryIO = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed by the tape)
-        self.lane = Lane(self._write)
+        self._lane = Lane()
         self.full = False
+
+    @property
+    def end(self) -> int:
+        """The end of what was written, in samples."""
+        return self._lane.end
+
+    def push(self, audio: Audio, start: int) -> None:
+        """Adds the next piece, which began at `start`, and writes what has its place by now."""
+        self._write_all(self._lane.push(audio, start))
+
+    def flush(self) -> None:
+        """Writes all that there is; more may come."""
+        self._write_all(self._lane.flush())
+
+    def _write_all(self, placed: Iterable[PlacedSound]) -> None:
+        for position, samples in placed:
+            self._write(position, samples)
 
     def _write(self, position: int, samples: Samples) -> None:
         samples, position = samples[max(0, -position) :], max(0, position)
@@ -111,17 +128,17 @@ class Tape:
 
     def heard(self, audio: Audio, at: int) -> None:
         """A piece from the user, whose last sample has come at `at`."""
-        self._left.lane.push(audio, at - round(audio.duration_s * RATE_HZ))
+        self._left.push(audio, at - round(audio.duration_s * RATE_HZ))
 
     def played(self, audio: Audio, at: int) -> None:
         """A piece for the user, whose first sample goes out at `at`."""
-        self._right.lane.push(audio, at)
+        self._right.push(audio, at)
 
     def sound(self) -> Sound:
         """All up to now. Raises OSError."""
         for track in (self._left, self._right):
-            track.lane.flush()
-        ends = max(0, self._left.lane.end, self._right.lane.end)
+            track.flush()
+        ends = max(0, self._left.end, self._right.end)
         length = min(self._left.limit, self._right.limit, ends)
         left = os.fdopen(os.dup(self._left.file.fileno()), "rb", buffering=0)
         try:

@@ -14,7 +14,7 @@ from voicebot.doors.ending import Ending
 from voicebot.doors.refusal import Reason
 from voicebot.doors.turns import DailyTurns
 from voicebot.engines.base import Engines
-from voicebot.engines.preflight import Preflight
+from voicebot.engines.preflight import Health, Preflight
 from voicebot.options import Options
 from voicebot.recording.recorder import Recordings
 from voicebot.store.conversations import Conversations
@@ -110,6 +110,25 @@ class AppServices:
     recordings: Recordings
     telemetry: Telemetry
     sessions: Sessions = field(default_factory=Sessions)
+
+    @property
+    def engine_health(self) -> Health:
+        """How the engines are, as far as that is known."""
+        return self.preflight.health
+
+    @property
+    def turns_today(self) -> int:
+        """The turns of this day (UTC) that count for its limit, as far as this server knows."""
+        return self.turns.used
+
+    @property
+    def turns_per_day(self) -> int:
+        """How many turns a day may have; 0: no limit."""
+        return self.turns.limit
+
+    def count_sessions(self, door: str) -> int:
+        """Returns how many sessions go on over this transport, `webrtc` or `ws`."""
+        return self.sessions.count(door)
 
     async def must_be_able_to_answer(self) -> None:
         """Raises RefusedError if the day's turns are used up, or if no engine of some stage can work."""

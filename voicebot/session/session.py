@@ -7,7 +7,6 @@ import logging
 import secrets
 import time
 from collections.abc import Coroutine, Mapping
-from functools import partial
 from typing import Any, Protocol, assert_never
 
 from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
@@ -105,7 +104,7 @@ class Session(Observer):
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self.over = asyncio.Event()
         """Nothing of the session goes on any more."""
-        conversation.taken = partial(self.leave, TAKEN_OVER)
+        conversation.participant = self
 
     @property
     def state(self) -> State:
@@ -138,6 +137,10 @@ class Session(Observer):
             self._ending.set_result(ending)
             if ending.cause is Cause.ELSEWHERE:
                 self.ticket.leave()
+
+    def conversation_taken_over(self) -> None:
+        """Another session of this process goes on with the conversation: this one ends."""
+        self.leave(TAKEN_OVER)
 
     def watch(self, name: str, observer: Observer) -> None:
         """Tell this observer, too. To be called before `run`."""

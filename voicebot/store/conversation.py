@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 from typing import Protocol
@@ -26,18 +26,35 @@ RETRY_S = 5.0
 """What could not be written is tried again at the next change, and at the latest after so long."""
 
 
-class Save(Protocol):
-    """From message `start` on the conversation is `rest`; False if it is not ours (any more). Raises StoreError."""
+class Keeper(Protocol):
+    """Keeps conversations for their sessions."""
 
-    async def __call__(self, start: int, rest: Sequence[Message], *, new: bool) -> bool: ...
+    async def save(self, conversation: Conversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
+        """Writes that from message `start` on the conversation is `rest`. Only a `new` one is made if it is not there.
+
+        Returns False if the conversation belongs to another session by now, or was deleted. Raises StoreError.
+        """
+        ...
+
+    def conversation_ended(self, conversation: Conversation) -> None:
+        """The session is over, and nothing more of the conversation will be written."""
+        ...
+
+
+class Participant(Protocol):
+    """The session that carries on a conversation."""
+
+    def conversation_taken_over(self) -> None:
+        """Another session of this process goes on with the conversation: this one ends."""
+        ...
 
 
 class Conversation(Observer):
     """Made when a session begins: with its `history` so far, and a `notice` for the user if that could not be had.
 
     `keep` gets the session's states and returns at once: a task of its own writes. `end` writes what is still to be
-    written.
-    Without `save` nothing is kept, and there is no `id`. `ended` is told when nothing more will be written.
+    written. `owner` is the secret by which the database tells its session from others that were in it before or after.
+    Without a `keeper` nothing is kept, and there is no `id`.
     """
 
     def __init__(
@@ -45,17 +62,19 @@ class Conversation(Observer):
         id: str | None = None,
         history: History = (),
         *,
+        owner: str = "",
         notice: str | None = None,
         new: bool = True,
-        save: Save | None = None,
-        ended: Callable[[Conversation], None] = lambda _: None,
+        keeper: Keeper | None = None,
     ) -> None:
         self.id, self.history, self.notice = id, history, notice
-        self.taken: Callable[[], None] = lambda: None
-        """Told when another session of this process has taken it over."""
+        self.owner = owner
+        self.participant: Participant | None = None
         self.writing = asyncio.Lock()
         """Held while it is written: whoever has it knows that no write is under way."""
-        self._save, self._ended = save, ended
+        self._keeper = keeper
+        self._stopped = False
+        """Nothing is written any more."""
         self._new = new
         self._saved: History | None = history
         """As it is in the database; None: that is not known."""
@@ -76,12 +95,12 @@ class Conversation(Observer):
     def keep(self, state: State, *, at_once: bool) -> None:
         """The session's new state. It is written `at_once` if something was said, else when the last write is a while
         ago."""
-        if self._save is None or self._ending:
+        if self._keeper is None or self._ending:
             return
         self._state = state
         if self.writer is None:
             self.writer = asyncio.create_task(self._write(), name="conversation")
-            self.writer.add_done_callback(lambda _: self._ended(self))
+            self.writer.add_done_callback(self._written)
         if at_once:
             self._urgent.set()
         self._changed.set()
@@ -92,13 +111,17 @@ class Conversation(Observer):
         self._over.set()
         self._changed.set()
         self._urgent.set()
-        if self.writer is None:
-            self._ended(self)
+        if self.writer is None and self._keeper is not None:
+            self._keeper.conversation_ended(self)
 
     def stop(self) -> None:
         """Nothing is written any more: it was deleted, or belongs to another session."""
-        self._save = None
+        self._stopped = True
         self.end()
+
+    def _written(self, _: asyncio.Task[None]) -> None:
+        if self._keeper is not None:
+            self._keeper.conversation_ended(self)
 
     async def _write(self) -> None:
         while not self._ending:
@@ -119,7 +142,7 @@ class Conversation(Observer):
             self._urgent.clear()
             if self._retry is not None:
                 self._retry.cancel()
-            if self._save is None or self._state is None:
+            if self._keeper is None or self._stopped or self._state is None:
                 return
             history = _newest(kept(self._state))
             if history == self._saved or (self._new and not history):
@@ -127,7 +150,7 @@ class Conversation(Observer):
             start = 0 if self._saved is None else _common(self._saved, history)
             self._rest_s = stored_bytes(history[start:]) / STORED_BYTES_PER_S
             try:
-                ours = await self._save(start, history[start:], new=self._new)
+                ours = await self._keeper.save(self, start, history[start:], new=self._new)
             except StoreError:
                 self._saved = None
                 self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._changed.set)

@@ -6,13 +6,12 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
-from voicebot.clock import SteadyClock
+from voicebot.clock import Clock, SteadyClock
 from voicebot.config import Settings
 from voicebot.core.history import History, Message
 from voicebot.limits import MAX_DATABASE_BYTES
@@ -80,7 +79,7 @@ class Conversations:
     No failure of the database ends or holds up a session: it goes on without being kept, until the database is back.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._database: Database | None = None
         if settings.keep_conversations:
             url = settings.database_url.get_secret_value() if settings.database_url is not None else DEFAULT_URL
@@ -148,13 +147,31 @@ class Conversations:
         conversation = Conversation(
             id,
             history or (),
+            owner=owner,
             notice=notice,
             new=history is None,
-            save=partial(self._save, self._database, id, owner),
-            ended=self._live.discard,
+            keeper=self,
         )
         self._live.add(conversation)
         return conversation
+
+    async def save(self, conversation: Conversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
+        """Writes that from message `start` on the conversation is `rest`. Only a `new` one is made if it is not there.
+
+        Returns False if the conversation belongs to another session by now, or was deleted. Raises StoreError.
+        """
+        assert self._database is not None, "what is not kept is not saved"
+        assert conversation.id is not None, "a conversation that is kept has an id"
+        self._written += stored_bytes(rest)
+        if self._written > WRITTEN_BYTES:
+            self._due.set()
+        now_s = self._clock()
+        saving = self._database.save(conversation.id, conversation.owner, now_s, start, rest, new=new)
+        return await self._ask(saving, SAVE_S)
+
+    def conversation_ended(self, conversation: Conversation) -> None:
+        """The session is over, and nothing more of the conversation will be written."""
+        self._live.discard(conversation)
 
     async def put(self, imported: Import, address: str) -> str | None:
         """The name of a new conversation with these messages, which came from this address; None if there is no room.
@@ -207,19 +224,12 @@ class Conversations:
         before = [each for each in self._live if each.id == id]
         for conversation in before:
             await conversation.flush()
-        history = await database.take(id, owner, self._clock(), wanted=taking.commit)
+        history = await database.take(id, owner, self._clock(), taking)
         for conversation in before:
             conversation.stop()
-            conversation.taken()
+            if conversation.participant is not None:
+                conversation.participant.conversation_taken_over()
         return history
-
-    async def _save(
-        self, database: Database, id: str, owner: str, start: int, rest: Sequence[Message], *, new: bool
-    ) -> bool:
-        self._written += stored_bytes(rest)
-        if self._written > WRITTEN_BYTES:
-            self._due.set()
-        return await self._ask(database.save(id, owner, self._clock(), start, rest, new=new), SAVE_S)
 
     async def _ask(self, question: Coroutine[Any, Any, T], patience_s: float, taking: _Taking | None = None) -> T:
         """The answer. Raises StoreError, after `patience_s` at the latest: drivers take their time to be cancelled, and

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import quote
 
 from sqlalchemy import LargeBinary, cast, delete, event, func, insert, select, text, update
 from sqlalchemy.engine import URL, make_url
@@ -57,6 +58,12 @@ FREED_PAGES_AT_ONCE = 250
 INCREMENTAL = 2
 """SQLite's number for this mode of `auto_vacuum`."""
 
+FILE_ID = "file_id"
+"""The key of a pooled connection's `info` that holds the FileId of the SQLite file that it was opened on."""
+
+CONNECT_TRIES = 3
+"""A question connects anew this many times when SQLite's file is deleted or replaced while it connects."""
+
 KEEPS_SHARE = 0.9
 """A database that has become too large is made smaller than it may be, so that this does not happen all the time."""
 
@@ -65,20 +72,62 @@ class StoreError(Exception):
     """The database could not be asked. The text says why, without its password and without what was said."""
 
 
+class Takeover(Protocol):
+    """The session that a conversation is taken over for."""
+
+    def commit(self) -> bool:
+        """Called just before the commit. Returns False if the session waits no longer: then nothing is committed."""
+        ...
+
+
+class FileId(NamedTuple):
+    """Tells a file from another one at the same path. No other file gets this id while somebody has the file open."""
+
+    device: int
+    inode: int
+
+
+NO_FILE = FileId(0, 0)
+"""Stands for a database that is no file."""
+
+
+class SqliteFile:
+    """The file of a SQLite database, which may be deleted or replaced at any time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def id(self) -> FileId | None:
+        """The id of the file that is at the path now; None if there is none."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return FileId(status.st_dev, status.st_ino)
+
+    def make(self) -> None:
+        """Makes an empty file that only this user can read, unless there is a file. SQLite gives its journal the same
+        permissions. Raises OSError."""
+        if not self.path.exists():
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
 class Database:
     """Every question is one transaction, and raises StoreError if it could not be answered.
 
-    After an error nothing is taken for granted: the next question makes file and tables anew if they are missing.
+    A question makes the tables first, and SQLite's file, where they are not known to exist: at the start, after an
+    error, and when the file is no longer the one that has the tables.
     """
 
     def __init__(self, url: str) -> None:
         self._url = make_url(url)
         self.kind = "sqlite" if self._url.drivername == "sqlite" else "postgresql"
-        self._engine = _postgres(self._url) if self.kind == "postgresql" else _sqlite(self._url, lambda: self._file)
+        self._file = SqliteFile(Path(self._url.database or "")) if self.kind == "sqlite" else None
+        self._engine = _postgres(self._url) if self._file is None else _sqlite(self._url, self._file)
         self._threads = Threads("conversations", 1)
-        self._file = 0
-        """How often SQLite's file was made: connections to an earlier one are of no use."""
-        self._prepared = False
+        self._prepared: FileId | None = None
+        """The file whose tables were made, NO_FILE for those of Postgres; None while it is not known that there are
+        tables."""
 
     @property
     def cancellable(self) -> bool:
@@ -89,21 +138,18 @@ class Database:
     @property
     def missing_file(self) -> Path | None:
         """SQLite's file while there is none: the first question makes it."""
-        file = Path(self._url.database or "") if self.kind == "sqlite" else None
-        return file if file is not None and not file.exists() else None
+        return self._file.path if self._file is not None and self._file.id() is None else None
 
-    async def take(
-        self, id: str, owner: str, now_s: float, *, wanted: Callable[[], bool] = lambda: True
-    ) -> History | None:
+    async def take(self, id: str, owner: str, now_s: float, takeover: Takeover | None = None) -> History | None:
         """The conversation, which from now on only `owner` may change; None if there is none. An unused import becomes
         a conversation.
 
-        Just before all this is committed, `wanted` is asked: if it returns False, nothing has changed, and StoreError
-        is raised.
+        Just before all this is committed, `takeover.commit()` is called: if it returns False, nothing has changed, and
+        StoreError is raised.
         """
         async with self._transaction() as connection:
             history = await self._take(connection, id, owner, now_s)
-            if history is not None and not wanted():
+            if history is not None and takeover is not None and not takeover.commit():
                 raise StoreError("nobody waits for the answer any more")
             return history
 
@@ -255,27 +301,47 @@ class Database:
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
         try:
-            if not self._prepared:
-                await self._prepare()
-            async with self._engine.begin() as connection:
+            async with aclosing(await self._connect()) as connection, connection.begin():
                 yield connection
         except IntegrityError:
             raise
         except (SQLAlchemyError, OSError) as error:
-            self._prepared = False
+            self._prepared = None
             raise StoreError(self._reason(error)) from None
 
+    async def _connect(self) -> AsyncConnection:
+        """Returns a connection to a database that has its tables.
+
+        Another question may meanwhile have found SQLite's file deleted and be making the new one, which has no tables
+        at first: a connection counts only if it was opened on the very file whose tables were made.
+        """
+        for _ in range(CONNECT_TRIES):
+            if self._prepared is None or self._prepared != self._present():
+                await self._prepare()
+            connection = await self._engine.connect()
+            if connection.info.get(FILE_ID, NO_FILE) == self._prepared:
+                return connection
+            await connection.close()
+        raise DisconnectionError("the file was deleted or replaced again and again")
+
+    def _present(self) -> FileId | None:
+        """The file that is there now; NO_FILE for Postgres."""
+        return NO_FILE if self._file is None else self._file.id()
+
     async def _prepare(self) -> None:
-        """File and tables, if they are missing."""
-        if self.kind == "sqlite" and await asyncio.to_thread(_make_file, Path(self._url.database or "")):
-            self._file += 1
+        """Makes the file and the tables if they are missing."""
+        if self._file is not None:
+            await asyncio.to_thread(self._file.make)
         async with self._engine.begin() as connection:
             if self.kind == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SCHEMA_LOCK})
+            else:
+                await connection.exec_driver_sql("BEGIN")  # Python's driver would commit each table by itself
             for table in metadata.sorted_tables:
                 await connection.execute(CreateTable(table, if_not_exists=True))
             await connection.execute(CreateIndex(by_age, if_not_exists=True))
-        self._prepared = True
+            prepared: FileId = connection.info.get(FILE_ID, NO_FILE)
+        self._prepared = prepared
 
     def _reason(self, error: Exception) -> str:
         """The driver's first line: SQLAlchemy's own text has the statement in it."""
@@ -283,11 +349,16 @@ class Database:
         return lines[0].replace(self._url.password, "***") if self._url.password else lines[0]
 
 
-def _sqlite(url: URL, file: Callable[[], int]) -> AsyncEngine:
-    """With few connections, as each is a thread; none is used for another `file` than the one it was made for. What
-    is deleted is overwritten in the file, and `shrink` can make the file shorter if it is made with these settings."""
+def _sqlite(url: URL, file: SqliteFile) -> AsyncEngine:
+    """With few connections, as each is a thread. SQLite makes no file by itself, and a connection is used only while
+    the file that it was opened on is at its path. What is deleted is overwritten in the file, and `shrink` can make the
+    file shorter if it is made with these settings."""
     engine = create_async_engine(
-        url.set(drivername="sqlite+aiosqlite"),
+        url.set(
+            drivername="sqlite+aiosqlite",
+            database=f"file:{quote(str(file.path.absolute()))}",
+            query={**url.query, "mode": "rw", "uri": "true"},
+        ),
         connect_args={"timeout": LOCKED_S},
         pool_size=2,
         max_overflow=0,
@@ -295,17 +366,20 @@ def _sqlite(url: URL, file: Callable[[], int]) -> AsyncEngine:
         hide_parameters=True,
     )
 
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def connects(_: object, record: ConnectionPoolEntry, __: object, ___: object) -> None:
+        record.info[FILE_ID] = file.id()  # before the file is opened: if it is replaced meanwhile, the ids differ
+
     @event.listens_for(engine.sync_engine, "connect")
-    def connected(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
-        record.info["file"] = file()
+    def connected(connection: sqlite3.Connection, _: object) -> None:
         pragmas = ("auto_vacuum = INCREMENTAL", "foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL")
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine.sync_engine, "checkout")
     def taken(_: object, record: ConnectionPoolEntry, __: object) -> None:
-        if record.info["file"] != file():
-            raise DisconnectionError  # the pool makes another
+        if record.info[FILE_ID] is None or record.info[FILE_ID] != file.id():
+            raise DisconnectionError("the file was deleted or replaced")  # the pool makes another
 
     return engine
 
@@ -320,14 +394,6 @@ def _postgres(url: URL) -> AsyncEngine:
         pool_timeout=LOCKED_S,
         hide_parameters=True,
     )
-
-
-def _make_file(path: Path) -> bool:
-    """Nobody else on the machine may read what was said; SQLite gives its journal the same mode. False: it is there."""
-    if path.exists():
-        return False
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    return True
 
 
 async def _touch(connection: AsyncConnection, id: str, now_s: float, owner: str) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from voicebot.clock import Clock
 from voicebot.core.history import History
 from voicebot.limits import HELD_S
 from voicebot.store.imports import Entry, Import, surplus, unpack
@@ -19,9 +19,9 @@ class _HeldImport:
 
 
 class Held:
-    """Imports by their ids, each address with the same share of the space as in a database. `clock` is in seconds."""
+    """Imports by their ids, each address with the same share of the space as in a database."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._imports: dict[str, _HeldImport] = {}
         self._threads = Threads("imports held", 1)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from struct import unpack_from
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
 from aioice.ice import CandidatePair, Connection, StunProtocol
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, rtcsctptransport
@@ -21,15 +20,22 @@ from aiortc.rtp import AnyRtcpPacket, RtcpRtpfbPacket, is_rtcp
 from OpenSSL import SSL
 
 from voicebot import limits
-from voicebot.doors.rates import Clock, MessageRate, TokenBucket
+from voicebot.clock import Clock
+from voicebot.doors.rates import MessageRate, TokenBucket
 
 logger = logging.getLogger(__name__)
 
-Flood = Callable[[str], None]
-"""Told why a peer went too far. What it sends is ignored from then on."""
-
 TSN_MODULO = 2**32
 RECORD_BYTES = 1_500
+
+
+class FloodedSession(Protocol):
+    """The session of a peer that may send too much."""
+
+    def flooded(self, reason: str) -> None:
+        """Ends the session, as its peer went too far: `reason` tells the user why. What the peer sends is ignored from
+        then on. May be called again."""
+        ...
 
 
 class DatagramBudget:
@@ -98,8 +104,8 @@ class DatagramBudget:
 class DataGuard:
     """Stands between a peer connection's DTLS and its SCTP association."""
 
-    def __init__(self, sctp: RTCSctpTransport, messages_per_s: float, flood: Flood) -> None:
-        self._sctp, self._flood = sctp, flood
+    def __init__(self, sctp: RTCSctpTransport, messages_per_s: float, session: FloodedSession) -> None:
+        self._sctp, self._session = sctp, session
         self._flooded = False
         burst = max(limits.DATA_CHUNKS_BURST, (MessageRate.BURST_S + MessageRate.FLOOD_S + 5) * messages_per_s)
         self._chunks = TokenBucket(max(limits.DATA_CHUNKS_PER_S, 2 * messages_per_s), burst)
@@ -167,7 +173,7 @@ class DataGuard:
 
     def _give_up(self, reason: str) -> None:
         self._flooded = True
-        self._flood(reason)
+        self._session.flooded(reason)
 
 
 def _next_record(dtls: RTCDtlsTransport) -> bytes | None:
@@ -177,14 +183,14 @@ def _next_record(dtls: RTCDtlsTransport) -> bytes | None:
         return None
 
 
-def guard(peer: RTCPeerConnection, messages_per_s: float, flood: Flood) -> None:
+def guard(peer: RTCPeerConnection, messages_per_s: float, session: FloodedSession) -> None:
     """Limit what comes in over a peer connection whose sockets are open but which has not connected yet."""
     transports = {each.transport for transceiver in peer.getTransceivers() for each in _ends(transceiver)}
     for sender in peer.getSenders():
         _ignore_requests_for_packets(sender)
     if peer.sctp is not None:
         transports.add(peer.sctp.transport)
-        DataGuard(peer.sctp, messages_per_s, flood)
+        DataGuard(peer.sctp, messages_per_s, session)
     for transport in transports:
         connection = transport.transport._connection
         _limit_addresses(connection)

@@ -11,7 +11,6 @@ import queue
 import threading
 import time
 from asyncio import AbstractEventLoop, Queue
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from aiortc.rtcrtpsender import RTCEncodedFrame
 from av import AudioFrame, FFmpegError, Packet
 
 from voicebot import limits
+from voicebot.clock import Clock
 from voicebot.transports.jitter_buffer import SoundJitterBuffer
 from voicebot.transports.opus import VoiceDecoder, VoiceEncoder
 
@@ -50,7 +50,7 @@ class InlineDecoder:
     No more sound is made than a client can have spoken: `SOUND_BURST_S` at once and then `SOUND_SPEED` times the clock.
     """
 
-    def __init__(self, receiver: RTCRtpReceiver, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, receiver: RTCRtpReceiver, clock: Clock = time.monotonic) -> None:
         self._receiver, self._clock = receiver, clock
         self._decoders: dict[str, Decoder] = {}
         self._left_s, self._filled_s = limits.SOUND_BURST_S, clock()

@@ -108,6 +108,9 @@ class WebRtcConnection(AsyncStreamHandler):
         """Tell the client, which has connected, that its session does not begin."""
         self._send(channel, message_of(Closed(code=refused.reason, reason=str(refused))))
 
+    def flooded(self, reason: str) -> None:
+        self.session.leave(Ending(Cause.FLOOD, reason))
+
     def shutdown(self) -> None:
         """The peer connection is closed: end the session, and what FastRTC does for it. Never raises."""
         self.session.leave(GONE)

@@ -17,7 +17,6 @@ from pydantic import BaseModel, Field, ValidationError
 
 from voicebot import limits
 from voicebot.doors.admission import RefusedError, Ticket
-from voicebot.doors.ending import Cause, Ending
 from voicebot.doors.refusal import Reason
 from voicebot.session.services import AppServices
 from voicebot.store.conversation import Conversation
@@ -107,6 +106,9 @@ class WebRtcServer:
     async def answer(self, offer: Offer, address: str) -> dict[str, str]:
         """The answer to an offer of a client at `address`, as FastRTC gives it. Raises RefusedError."""
         ticket = self._services.admission.ask(address, self._services.sessions.place_of(offer.conversation))
+        for peer in tuple(self.peers):
+            if peer.ticket.lost:  # the new ticket has pushed it out
+                self._end(peer)
         try:
             return await self._connect(offer, address, ticket)
         except BaseException:
@@ -142,7 +144,6 @@ class WebRtcServer:
         connection = WebRtcConnection(self._services, ticket, conversation, offer.max_message_bytes)
         peer = Peer(webrtc_id, ticket, connection, RTCPeerConnection(configuration))
         self.peers.add(peer)
-        ticket.on_lost = partial(self._end, peer)
         peer.negotiation = asyncio.create_task(self._negotiate(peer, offer.sdp), name="negotiation")
         try:
             answer = await asyncio.shield(peer.negotiation)
@@ -173,7 +174,7 @@ class WebRtcServer:
             raise SdpError("no audio track")
         await rtc.setLocalDescription(await rtc.createAnswer())
         if aiortc_tuning.apply():  # nothing has been awaited since the sockets were opened
-            aiortc_limits.guard(rtc, self._services.settings.messages_per_s, partial(self._flooded, peer))
+            aiortc_limits.guard(rtc, self._services.settings.messages_per_s, peer.connection)
         return {"sdp": rtc.localDescription.sdp, "type": rtc.localDescription.type}
 
     def _connection_changed(self, peer: Peer) -> None:
@@ -210,9 +211,6 @@ class WebRtcServer:
             logger.exception("a session over WebRTC failed")
         finally:
             self._end(peer, GOODBYE_S)
-
-    def _flooded(self, peer: Peer, reason: str) -> None:
-        peer.connection.session.leave(Ending(Cause.FLOOD, reason))
 
     def _end(self, peer: Peer, delay_s: float = 0.0) -> None:
         """Close a connection in the background, unless that is being done already."""

@@ -11,6 +11,7 @@ import httpx
 from fastapi import FastAPI, Request, WebSocket
 from pydantic import SecretStr
 
+from tests.support.refusals import Refusals
 from tests.support.unsignalled import UnsignalledBounded
 from voicebot import config, server
 from voicebot.doors import guard
@@ -48,7 +49,7 @@ def own_app(**settings: Any) -> FastAPI:
         await websocket.accept()
         await websocket.send_text(await websocket.receive_text())
 
-    guard(app, config.load(**settings), lambda _: None)
+    guard(app, config.load(**settings), Refusals())
     return app
 
 
@@ -56,7 +57,7 @@ def own_app(**settings: Any) -> FastAPI:
 async def own_server(**settings: Any) -> AsyncIterator[str]:
     """Its host and port."""
     listener = bind("127.0.0.1", 0)
-    rules = server.connection_rules(config.load(**settings), lambda _: None)
+    rules = server.connection_rules(config.load(**settings), Refusals())
     web = UnsignalledBounded(own_app(**settings), rules, **server.UVICORN, timeout_graceful_shutdown=1)
     serve = asyncio.create_task(web.serve(sockets=[listener]))
     try:

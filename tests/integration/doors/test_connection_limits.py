@@ -6,7 +6,6 @@ import asyncio
 import logging
 import socket
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -20,6 +19,7 @@ from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 
 from tests.integration.doors.own_server import own_app
+from tests.support.refusals import Refusals
 from tests.support.unsignalled import UnsignalledBounded
 from voicebot import limits, server
 from voicebot.doors.refusal import Reason
@@ -41,7 +41,7 @@ class CountingPlaces(Places):
 
 
 class Running:
-    def __init__(self, port: int, places: CountingPlaces, refused: Counter[Reason], worked: list[int]) -> None:
+    def __init__(self, port: int, places: CountingPlaces, refused: Refusals, worked: list[int]) -> None:
         self.port = port
         self.places = places
         self.refused = refused
@@ -99,12 +99,12 @@ def add_slow_routes(app: FastAPI, worked: list[int]) -> None:
 
 @asynccontextmanager
 async def running(most: int = 20, most_each: int = 20, probes: int = 4, **settings: Any) -> AsyncIterator[Running]:
-    refused: Counter[Reason] = Counter()
+    refused = Refusals()
     places = CountingPlaces(most, most_each, probes)
     app = own_app(**settings, allowed_hosts="bot")
     worked: list[int] = []
     add_slow_routes(app, worked)
-    rules = ConnectionRules(places, lambda reason: refused.update([reason]), streamed={"/upload"})
+    rules = ConnectionRules(places, refused, streamed={"/upload"})
     web = UnsignalledBounded(app, rules, **server.UVICORN, timeout_graceful_shutdown=1)
     listener = bind("127.0.0.1", 0)
     serve = asyncio.create_task(web.serve(sockets=[listener]))

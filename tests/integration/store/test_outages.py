@@ -156,6 +156,20 @@ async def test_storing_starts_once_the_folder_exists_and_again_after_the_file_is
         assert (folder / "conversations.db").exists()
 
 
+async def test_questions_that_come_together_after_the_file_is_deleted_all_find_the_tables_of_the_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOCKED_S", 5.0)  # the questions wait for one another, however slow the disk is
+    path = tmp_path / "conversations.db"
+    here = database.Database(f"sqlite:///{path}")
+    for _ in range(20):
+        await here.purge(0)
+        path.unlink()
+        await asyncio.gather(*(here.read("A" * 32) if number % 2 else here.purge(0) for number in range(6)))
+        assert path.stat().st_mode & 0o777 == 0o600
+    await here.close()
+
+
 async def test_only_the_owner_can_read_the_database_file_and_deleted_messages_leave_it(tmp_path: Path) -> None:
     path = tmp_path / "conversations.db"
     umask = os.umask(0)

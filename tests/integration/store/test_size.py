@@ -166,11 +166,15 @@ async def test_a_growing_message_is_written_at_a_limited_rate_and_completely_at_
     monkeypatch.setattr(module, "STORED_BYTES_PER_S", 100_000)
     written: list[int] = []
 
-    async def save(start: int, rest: Sequence[Message], *, new: bool) -> bool:
-        written.append(stored_bytes(rest))
-        return True
+    class Weighing:
+        async def save(self, _: Conversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
+            written.append(stored_bytes(rest))
+            return True
 
-    live = Conversation("id", save=save)
+        def conversation_ended(self, _: Conversation) -> None:
+            pass
+
+    live = Conversation("id", keeper=Weighing())
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     text = ""

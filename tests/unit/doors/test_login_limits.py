@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from tests.support.refusals import Refusals
 from voicebot import config, limits
 from voicebot.doors.known_browser import COOKIE
 from voicebot.doors.lock import Lock, is_logged_in
@@ -23,29 +22,10 @@ OFFICE, HOME = "192.0.2.66", "192.0.2.1"
 RIGHT, WRONG = f"ann:{PASSWORD}", "ann:mule"
 
 
-class Clock:
-    """A clock that a test turns, and what it is to call at which time."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-        self._calls: list[tuple[float, Callable[[], None]]] = []
-
-    def __call__(self) -> float:
-        return self.now_s
-
-    def later(self, seconds: float, function: Callable[[], None]) -> None:
-        self._calls.append((self.now_s + seconds, function))
-
-    async def turn(self, seconds: float) -> None:
-        end_s = self.now_s + seconds
-        while due := [each for each in self._calls if each[0] <= end_s + 1e-9]:
-            first = min(due, key=lambda each: each[0])
-            self._calls.remove(first)
-            self.now_s = first[0]
-            first[1]()
-            await settle()
-        self.now_s = end_s
-        await settle()
+async def turn(seconds: float) -> None:
+    """The loop's own clock goes on by so much, and all that can go on then does."""
+    await asyncio.sleep(seconds)
+    await settle()
 
 
 async def settle() -> None:
@@ -58,8 +38,7 @@ class Door:
     """A lock, and what it let in."""
 
     def __init__(self, **settings: Any) -> None:
-        self.clock = Clock()
-        self.refused: Counter[Reason] = Counter()
+        self.refused = Refusals()
         self.as_owner: list[bool] = []
         self.cookies: list[str] = []
         self.reopen(**settings)
@@ -67,9 +46,7 @@ class Door:
     def reopen(self, **settings: Any) -> None:
         """As after a restart."""
         settings = LOGIN | settings
-        self.lock = Lock(
-            self._app, config.load(**settings), lambda each: self.refused.update([each]), self.clock, self.clock.later
-        )
+        self.lock = Lock(self._app, config.load(**settings), self.refused)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         self.as_owner.append(is_logged_in(scope))
@@ -135,10 +112,10 @@ async def test_too_many_wrong_passwords_make_every_new_login_from_that_address_w
     assert not right.done(), "how long it takes tells nothing"
     assert await door.knock(RIGHT, address=HOME) == 200, "others do not wait"
     assert await door.knock(None) == 401
-    await door.clock.turn(limits.TURN_S)
+    await turn(limits.TURN_S)
     assert wrong.done()
     assert not right.done()
-    await door.clock.turn(limits.TURN_S)
+    await turn(limits.TURN_S)
     assert (await wrong, await right) == (401, 200)
     assert OFFICE in caplog.text
     assert PASSWORD not in caplog.text
@@ -148,7 +125,7 @@ async def test_too_many_wrong_passwords_make_every_new_login_from_that_address_w
 async def test_a_login_no_longer_waits_once_the_guess_limit_refills() -> None:
     door = Door()
     await door.guess(limits.GUESSES)
-    await door.clock.turn(limits.GUESS_S)
+    await turn(limits.GUESS_S)
     assert await door.knock(RIGHT) == 200
 
 
@@ -198,7 +175,7 @@ async def test_a_cookie_replaces_no_password_and_a_forged_cookie_avoids_no_wait(
     waiting = door.knock(RIGHT, cookie=forged)
     await settle()
     assert not waiting.done()
-    await door.clock.turn(limits.TURN_S)
+    await turn(limits.TURN_S)
     assert await waiting == 200
 
 
@@ -224,7 +201,7 @@ async def test_wrong_passwords_with_a_stolen_cookie_are_limited_too() -> None:
     waiting = door.knock(RIGHT, cookie=cookie)
     await settle()
     assert not waiting.done()
-    await door.clock.turn(limits.TURN_S)
+    await turn(limits.TURN_S)
     assert await waiting == 200
 
 
@@ -241,7 +218,7 @@ async def test_the_health_endpoint_never_waits_and_cannot_be_used_to_guess_passw
     waiting = door.knock(RIGHT)
     await settle()
     assert not waiting.done(), "it is no way round"
-    await door.clock.turn(limits.TURN_S)
+    await turn(limits.TURN_S)
     assert await waiting == 200
 
 
@@ -256,15 +233,15 @@ async def test_many_addresses_that_guess_together_share_one_rate_limit() -> None
             judged += 1
 
     guessers = [asyncio.create_task(guesser(f"10.0.{n // 200}.{n % 200}")) for n in range(150)]
-    await door.clock.turn(0.1)
+    await turn(0.1)
     minutes = 3
-    await door.clock.turn(60 * minutes)
+    await turn(60 * minutes)
     most = limits.ALL_GUESSES + 60 * minutes * (1 / limits.ALL_GUESSES_S + 1 / limits.TURN_S)
     assert judged <= most + len(guessers)
     assert judged >= 60 * minutes / limits.TURN_S * 0.9, "nobody is refused for it"
     honest = door.knock(RIGHT, address=HOME)
     await settle()
-    await door.clock.turn(limits.TURN_S * (len(guessers) + 1))
+    await turn(limits.TURN_S * (len(guessers) + 1))
     assert await honest == 200, "the addresses take turns"
     for each in guessers:
         each.cancel()
@@ -279,7 +256,7 @@ async def test_a_flood_of_guesses_from_one_address_does_not_hold_up_logins_from_
     await settle()
     other = door.knock(RIGHT, address=HOME)
     await settle()
-    await door.clock.turn(limits.TURN_S * 2)
+    await turn(limits.TURN_S * 2)
     assert await other == 200
     for each in flood:
         each.cancel()
@@ -298,7 +275,7 @@ async def test_a_client_that_disconnects_gives_up_its_place_in_the_login_queue()
     assert await asyncio.gather(*gone) == [0] * len(gone)
     right = door.knock(RIGHT)
     await settle()
-    await door.clock.turn(limits.TURN_S)
+    await turn(limits.TURN_S)
     assert await right == 200
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tracemalloc
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
-from voicebot.recording.lane import BATCH, RATE_HZ, WINDOW, Lane
+from voicebot.recording.lane import BATCH, RATE_HZ, WINDOW, Lane, PlacedSound
 
 FRAME = RATE_HZ // 50
 CLOSE = RATE_HZ // 50
@@ -28,11 +29,12 @@ class Line:
     writes: list[tuple[int, int]] = field(default_factory=list)
     end: int = 0
 
-    def write(self, position: int, samples: Samples) -> None:
-        assert position >= self.end, "out of order, or written twice"
-        self.pieces += [np.zeros(position - self.end, np.int16), samples]
-        self.writes.append((position, len(samples)))
-        self.end = position + len(samples)
+    def write(self, placed: Iterable[PlacedSound]) -> None:
+        for position, samples in placed:
+            assert position >= self.end, "out of order, or written twice"
+            self.pieces += [np.zeros(position - self.end, np.int16), samples]
+            self.writes.append((position, len(samples)))
+            self.end = position + len(samples)
 
     @property
     def samples(self) -> Samples:
@@ -63,28 +65,29 @@ def assert_near(found: list[int], expected: list[float], within: float = CLOSE) 
 def test_half_an_hour_of_sound_stays_in_place_despite_clock_drift_and_jitter(drift: float) -> None:
     """Packets come up to 80 ms late, and the sender's clock is wrong by what bad sound cards are."""
     line, chance = Line(), random.Random(1)
-    lane = Lane(line.write)
+    lane = Lane()
     sent, came = [], 0.0
     every = 500
     for number in range(90_000):
         truth = number * FRAME * (1 + drift)
         came = max(came, truth + FRAME + chance.random() ** 4 * 0.08 * RATE_HZ)
-        lane.push(frame(number, every), round(came) - FRAME)
+        line.write(lane.push(frame(number, every), round(came) - FRAME))
         if number % every == 0:
             sent.append(truth)
-    lane.flush()
+    line.write(lane.flush())
     assert_near(line.clicks(), sent)
 
 
 def test_packets_up_to_15_ms_late_are_written_without_gaps() -> None:
     """Two clocks that agree, and an event loop that is at times 15 ms late: each sample once, all side by side."""
     line, chance = Line(), random.Random(2)
-    lane = Lane(line.write)
+    lane = Lane()
     tone = (np.sin(np.arange(400 * FRAME_SAMPLES) * 0.02) * 9_000).astype(np.int16)
     for number in range(400):
         late = round(chance.random() * 0.015 * RATE_HZ)
-        lane.push(Audio(tone[number * FRAME_SAMPLES :][:FRAME_SAMPLES], WIRE_RATE_HZ), number * FRAME + late)
-    lane.flush()
+        piece = Audio(tone[number * FRAME_SAMPLES :][:FRAME_SAMPLES], WIRE_RATE_HZ)
+        line.write(lane.push(piece, number * FRAME + late))
+    line.write(lane.flush())
     first = line.writes[0][0]
     assert 0 <= first <= 0.001 * RATE_HZ
     assert all(
@@ -98,15 +101,15 @@ def test_packets_up_to_15_ms_late_are_written_without_gaps() -> None:
 def test_missing_packets_leave_silence_and_the_others_stay_in_place() -> None:
     """A microphone that is away for 3 s, and one packet in ten that is lost for good."""
     line = Line()
-    lane = Lane(line.write)
+    lane = Lane()
     sent = []
     for number in range(600):
         if 200 <= number < 350 or (number % 10 == 5 and number > 400):
             continue
-        lane.push(frame(number), number * FRAME)
+        line.write(lane.push(frame(number), number * FRAME))
         if number % CLICK_EVERY == 0:
             sent.append(float(number * FRAME))
-    lane.flush()
+    line.write(lane.flush())
     assert_near(line.clicks(), sent, 0.016 * RATE_HZ)
     assert not line.samples[201 * FRAME : 349 * FRAME].any()
 
@@ -114,33 +117,33 @@ def test_missing_packets_leave_silence_and_the_others_stay_in_place() -> None:
 def test_packets_that_the_network_held_back_are_placed_where_they_were_spoken() -> None:
     """For 1.5 s nothing comes, then all of it at once."""
     line = Line()
-    lane = Lane(line.write)
+    lane = Lane()
     for number in range(300):
-        lane.push(frame(number), max(number, 175 if 100 <= number < 175 else 0) * FRAME)
-    lane.flush()
+        line.write(lane.push(frame(number), max(number, 175 if 100 <= number < 175 else 0) * FRAME))
+    line.write(lane.flush())
     assert_near(line.clicks(), [float(number * FRAME) for number in range(0, 300, CLICK_EVERY)], RATE_HZ / 1000)
 
 
 def test_a_stalled_playback_leaves_a_gap_of_its_length() -> None:
     line = Line()
-    lane = Lane(line.write)
+    lane = Lane()
     for number in range(200):
-        lane.push(frame(number), number * FRAME + (RATE_HZ // 5 if number >= 110 else 0))
-    lane.flush()
+        line.write(lane.push(frame(number), number * FRAME + (RATE_HZ // 5 if number >= 110 else 0)))
+    line.write(lane.flush())
     stalled = [number * FRAME + (RATE_HZ // 5 if number >= 110 else 0) for number in range(0, 200, CLICK_EVERY)]
     assert_near(line.clicks(), [float(each) for each in stalled], RATE_HZ / 1000)
 
 
 def test_a_flush_in_between_does_not_change_the_recorded_sound() -> None:
     lines = Line(), Line()
-    lanes = [Lane(line.write) for line in lines]
+    lanes = [(Lane(), line) for line in lines]
     for number in range(500):
-        for lane in lanes:
-            lane.push(frame(number), number * FRAME)
+        for lane, line in lanes:
+            line.write(lane.push(frame(number), number * FRAME))
         if number % 37 == 0:
-            lanes[1].flush()
-    for lane in lanes:
-        lane.flush()
+            lines[1].write(lanes[1][0].flush())
+    for lane, line in lanes:
+        line.write(lane.flush())
     one, other = (line.samples.astype(int) for line in lines)
     assert len(one) == len(other)
     assert np.abs(one - other).max() <= 2, "the resampler's dither"
@@ -149,17 +152,17 @@ def test_a_flush_in_between_does_not_change_the_recorded_sound() -> None:
 def test_uploads_of_other_sample_rates_and_lengths_are_placed_at_their_times() -> None:
     """Uploads of a websocket: 16 kHz and 44.1 kHz, long and far apart."""
     line = Line()
-    lane = Lane(line.write)
+    lane = Lane()
     for start_s, rate_hz in ((1.0, 16_000), (5.0, 44_100), (9.0, 16_000)):
         samples = np.zeros(2 * rate_hz, np.int16)
         samples[: rate_hz // 100] = 20_000
-        lane.push(Audio(samples, rate_hz), round(start_s * RATE_HZ))
-    lane.flush()
+        line.write(lane.push(Audio(samples, rate_hz), round(start_s * RATE_HZ)))
+    line.write(lane.flush())
     assert_near(line.clicks(), [1.0 * RATE_HZ, 5.0 * RATE_HZ, 9.0 * RATE_HZ], 0.002 * RATE_HZ)
 
 
 def test_memory_does_not_grow_with_the_length_of_the_recording() -> None:
-    lane = Lane(lambda position, samples: None)
+    lane = Lane()
     tracemalloc.start()
     try:
         for number in range(1_000):

@@ -29,8 +29,9 @@ class Kept:
         self.down = False
         self.takes_s = 0.0
         self.ours = True
+        self.ended: list[Conversation] = []
 
-    async def save(self, start: int, rest: Sequence[Message], *, new: bool) -> bool:
+    async def save(self, _: Conversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
         assert new == (not self.history)
         self.writes.append((start, time.monotonic()))
         await asyncio.sleep(self.takes_s)
@@ -40,6 +41,9 @@ class Kept:
             self.history = (*self.history[:start], *rest)
         return self.ours
 
+    def conversation_ended(self, conversation: Conversation) -> None:
+        self.ended.append(conversation)
+
 
 @pytest.fixture
 def kept() -> Kept:
@@ -48,7 +52,7 @@ def kept() -> Kept:
 
 @pytest.fixture
 def conversation(kept: Kept) -> Conversation:
-    return Conversation("id", save=kept.save)
+    return Conversation("id", keeper=kept)
 
 
 async def test_a_new_message_is_written_at_once_and_heard_words_once_an_interval(
@@ -101,6 +105,7 @@ async def test_the_last_words_are_written_when_the_session_ends(kept: Kept, conv
     assert conversation.writer is not None
     await asyncio.wait_for(conversation.writer, 0.5)
     assert kept.history[-1].text == "A horse walks"
+    assert kept.ended == [conversation]
 
 
 async def test_a_failed_write_is_retried_with_the_whole_history(
@@ -128,6 +133,12 @@ async def test_a_session_that_lost_its_conversation_writes_no_more(kept: Kept, c
     conversation.keep(state(ONE, TWO), at_once=True)
     await asyncio.sleep(SOON_S)
     assert len(kept.writes) == 1
+
+
+async def test_a_session_that_ends_without_a_word_ends_its_conversation(kept: Kept, conversation: Conversation) -> None:
+    conversation.end()
+    assert kept.ended == [conversation]
+    assert kept.writes == []
 
 
 async def test_a_conversation_without_a_store_starts_no_writer() -> None:

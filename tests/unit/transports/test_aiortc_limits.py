@@ -140,6 +140,13 @@ def test_an_sctp_parameter_that_is_shorter_than_its_own_header_is_refused(length
         decode_params(struct.pack("!HHHH", 7, 4, 8, length))
 
 
+class Innocent:
+    """A session whose peer never sends too much."""
+
+    def flooded(self, reason: str) -> None:
+        pytest.fail(reason)
+
+
 async def test_an_acknowledgement_counts_only_for_packets_that_were_sent() -> None:
     sent = [SimpleNamespace(tsn=tsn) for tsn in range(100, 110)]
     given: list[SackChunk] = []
@@ -148,7 +155,7 @@ async def test_an_acknowledgement_counts_only_for_packets_that_were_sent() -> No
         given.append(sack)
 
     sctp = SimpleNamespace(_sent_queue=sent, _handle_data=None, _receive_chunk=receive)
-    guard = DataGuard(cast(Any, sctp), 10, lambda _: None)
+    guard = DataGuard(cast(Any, sctp), 10, Innocent())
 
     async def acknowledged(cumulative_tsn: int) -> list[tuple[int, int]]:
         sack = SackChunk()

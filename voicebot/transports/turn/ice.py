@@ -6,20 +6,18 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
+from voicebot.clock import Clock
 from voicebot.config import Settings
 from voicebot.transports.turn.relay import Relay, find_relay
 from voicebot.transports.turn.server import AnswerError, IceServer, ice_servers
 from voicebot.transports.turn.services import chosen, credential_service, signed_login
 
 logger = logging.getLogger(__name__)
-
-Clock = Callable[[], float]
 
 FETCH_S = 5.0
 WAIT_S = 3.0

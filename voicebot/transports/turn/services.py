@@ -12,8 +12,7 @@ import base64
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, assert_never
 from urllib.parse import quote
 
@@ -35,12 +34,27 @@ Name = Literal["none", "static", "cloudflare", "twilio", "hf"]
 
 @dataclass(frozen=True, slots=True)
 class CredentialService:
-    """`request` is for credentials that live so many seconds; `keys` are the settings that it lets one in by."""
+    """A service that makes credentials of a wanted life. `keys` names the settings that hold its keys."""
 
     name: Name
     keys: str
     max_ttl_s: int
-    request: Callable[[int], httpx.Request]
+    url: str
+    headers: dict[str, str] = field(repr=False)
+    ttl_goes_in: Literal["json", "query", "form"]
+    """Where a request says how long the credentials are to live."""
+
+    def request(self, ttl_s: int) -> httpx.Request:
+        """Returns the request for credentials that live `ttl_s` seconds."""
+        match self.ttl_goes_in:
+            case "json":
+                return httpx.Request("POST", self.url, headers=self.headers, json={"ttl": ttl_s})
+            case "query":
+                return httpx.Request("GET", self.url, headers=self.headers, params={"ttl": ttl_s})
+            case "form":
+                return httpx.Request("POST", self.url, headers=self.headers, data={"Ttl": str(ttl_s)})
+            case _:
+                assert_never(self.ttl_goes_in)
 
 
 def chosen(settings: Settings) -> Name:
@@ -80,22 +94,14 @@ def _cloudflare(settings: Settings) -> CredentialService:
     """A TURN key of one's own: developers.cloudflare.com/realtime/turn/generate-credentials."""
     key_id, headers = _quoted(settings.cloudflare_turn_key_id), _bearer(settings.cloudflare_turn_key_api_token)
     url = f"{settings.turn_api_url or CLOUDFLARE}/v1/turn/keys/{key_id}/credentials/generate-ice-servers"
-
-    def request(ttl_s: int) -> httpx.Request:
-        return httpx.Request("POST", url, headers=headers, json={"ttl": ttl_s})
-
     keys = "CLOUDFLARE_TURN_KEY_ID and CLOUDFLARE_TURN_KEY_API_TOKEN"
-    return CredentialService("cloudflare", keys, CLOUDFLARE_MAX_TTL_S, request)
+    return CredentialService("cloudflare", keys, CLOUDFLARE_MAX_TTL_S, url, headers, "json")
 
 
 def _hugging_face(settings: Settings) -> CredentialService:
     """Cloudflare's relay on a Hugging Face token, 10 GB a month: fastrtc.org/deployment."""
     url, headers = f"{settings.turn_api_url or HUGGING_FACE}/credentials", _bearer(settings.hf_token)
-
-    def request(ttl_s: int) -> httpx.Request:
-        return httpx.Request("GET", url, headers=headers, params={"ttl": ttl_s})
-
-    return CredentialService("hf", "HF_TOKEN", CLOUDFLARE_MAX_TTL_S, request)
+    return CredentialService("hf", "HF_TOKEN", CLOUDFLARE_MAX_TTL_S, url, headers, "query")
 
 
 def _twilio(settings: Settings) -> CredentialService:
@@ -103,11 +109,8 @@ def _twilio(settings: Settings) -> CredentialService:
     login = f"{settings.twilio_account_sid}:{_shown(settings.twilio_auth_token)}"
     headers = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
     url = f"{settings.turn_api_url or TWILIO}/2010-04-01/Accounts/{_quoted(settings.twilio_account_sid)}/Tokens.json"
-
-    def request(ttl_s: int) -> httpx.Request:
-        return httpx.Request("POST", url, headers=headers, data={"Ttl": str(ttl_s)})
-
-    return CredentialService("twilio", "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN", TWILIO_MAX_TTL_S, request)
+    keys = "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"
+    return CredentialService("twilio", keys, TWILIO_MAX_TTL_S, url, headers, "form")
 
 
 def signed_login(secret: str, ttl_s: int, now_s: float | None = None) -> tuple[str, str]:

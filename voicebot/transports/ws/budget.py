@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+
+from voicebot.clock import Clock
 
 
 class SoundBudget:
@@ -14,7 +15,7 @@ class SoundBudget:
     `spend` may go into debt: then `wait_s` says for how long nothing more may be spent.
     """
 
-    def __init__(self, burst_s: float, pace: float = math.inf, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, burst_s: float, pace: float = math.inf, clock: Clock = time.monotonic) -> None:
         self._burst_s, self._pace, self._clock = burst_s, pace, clock
         self._began_s = self._paced_s = clock()
         self._spent_s = 0.0

@@ -75,7 +75,7 @@ class WebSocketConnection:
         self.session = Session("ws", services, ticket, conversation, self)
         self._sound = IncomingSound(self.session, decoder, rate_hz)
         self._playout = Playout(self.session.player, self, can_pause=can_pause)
-        self.session.watch("events", EventEmitter(self.send))
+        self.session.watch("events", EventEmitter(self))
         self.session.watch("playout", self._playout)
 
     async def run(self) -> None:

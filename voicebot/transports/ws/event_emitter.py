@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from voicebot.core.facts import (
     ErrorRaised,
@@ -27,11 +27,19 @@ from voicebot.session.messages import (
 )
 
 
-class EventEmitter(Observer):
-    """Follows one session and sends what has happened in it."""
+class Client(Protocol):
+    """The other end of a session's connection."""
 
-    def __init__(self, send: Callable[[ServerMessage], None]) -> None:
-        self._send = send
+    def send(self, message: ServerMessage) -> None:
+        """Sends a message. Returns at once."""
+        ...
+
+
+class EventEmitter(Observer):
+    """Follows one session and sends its client what has happened in it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
         self._shown: StateChanged | None = None
 
     def stepped(self, step: SessionStep) -> None:
@@ -43,16 +51,16 @@ class EventEmitter(Observer):
     def _tell(self, fact: Fact) -> None:
         match fact:
             case TranscriptChanged(utterance, text):
-                self._send(AsrPartial(utterance=utterance, text=text))
+                self._client.send(AsrPartial(utterance=utterance, text=text))
             case TranscriptCompleted(utterance, text):
-                self._send(AsrFinal(utterance=utterance, text=text))
+                self._client.send(AsrFinal(utterance=utterance, text=text))
             case ReplyTextAdded(reply, text):
-                self._send(LlmDelta(reply=reply, text=text))
+                self._client.send(LlmDelta(reply=reply, text=text))
             case ReplyTextCompleted(reply, text):
-                self._send(LlmFinal(reply=reply, text=text))
+                self._client.send(LlmFinal(reply=reply, text=text))
             case VerdictReached(ruling):
                 verdict = ruling.verdict
-                self._send(
+                self._client.send(
                     VerdictGiven(
                         number=ruling.number,
                         decision=verdict.decision.value,
@@ -63,7 +71,7 @@ class EventEmitter(Observer):
                     )
                 )
             case ErrorRaised(message):
-                self._send(Error(message=message))
+                self._client.send(Error(message=message))
 
     def _show(self, state: State) -> None:
         shown = StateChanged(
@@ -76,4 +84,4 @@ class EventEmitter(Observer):
         )
         if shown != self._shown:
             self._shown = shown
-            self._send(shown)
+            self._client.send(shown)

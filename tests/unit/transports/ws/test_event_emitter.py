@@ -44,7 +44,10 @@ class Session:
     def __init__(self) -> None:
         self.state = State(rules=Rules(debounce_s=0.0))
         self.told: list[ServerMessage] = []
-        self.emitter = EventEmitter(self.told.append)
+        self.emitter = EventEmitter(self)
+
+    def send(self, message: ServerMessage) -> None:
+        self.told.append(message)
 
     def happens(self, *inputs: Input) -> None:
         for input in inputs:
