@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol
 
 from voicebot import limits
 from voicebot.doors.ending import SHUTDOWN
@@ -37,26 +38,38 @@ class Application:
 
         None begins after that.
         """
-        await _closed_alone("the sessions", self.services.sessions.end_all(SHUTDOWN), limits.PEER_CLOSING_S + 1)
+        with _alone("the sessions"):
+            async with asyncio.timeout(limits.PEER_CLOSING_S + 1):
+                await self.services.sessions.end_all(SHUTDOWN)
 
     async def close(self) -> None:
         """Close everything, and wait until the last words are kept; each step whatever became of the others."""
         services = self.services
         await self.end_sessions()
-        await _closed_alone("the connections", self.webrtc.close(), 2 * limits.PEER_CLOSING_S)
-        await _closed_alone("the conversations", services.conversations.close(), LAST_WORDS_S)
-        await _closed_alone("the workers that decode recordings", self.decoder.close(), limits.PEER_CLOSING_S)
-        for what, part in (("the recordings", services.recordings), ("the threads", self.workers)):
-            try:
-                part.close()
-            except Exception:  # what can't be closed keeps nothing else from being closed
-                logger.exception("%s could not be closed", what)
-        await _closed_alone("telemetry", services.telemetry.close(), limits.PEER_CLOSING_S)
+        await _closed_alone("the connections", self.webrtc, 2 * limits.PEER_CLOSING_S)
+        await _closed_alone("the TURN servers' credentials", self.webrtc.ice, limits.PEER_CLOSING_S)
+        await _closed_alone("the conversations", services.conversations, LAST_WORDS_S)
+        await _closed_alone("the workers that decode recordings", self.decoder, limits.PEER_CLOSING_S)
+        with _alone("the recordings"):
+            services.recordings.close()
+        with _alone("the threads"):
+            self.workers.close()
+        await _closed_alone("telemetry", services.telemetry, limits.PEER_CLOSING_S)
 
 
-async def _closed_alone(what: str, closing: Coroutine[Any, Any, None], patience_s: float) -> None:
-    try:
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+async def _closed_alone(what: str, part: Closable, patience_s: float) -> None:
+    with _alone(what):
         async with asyncio.timeout(patience_s):
-            await closing
+            await part.close()
+
+
+@contextmanager
+def _alone(what: str) -> Iterator[None]:
+    try:
+        yield
     except Exception:  # what can't be closed keeps nothing else from being closed
         logger.exception("%s could not be closed", what)

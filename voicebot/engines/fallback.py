@@ -412,9 +412,8 @@ class TranscriberChain:
         text is not given up, but relieved: whoever has it first gives it.
         """
         async with ReplayBuffer.of(audio) as sound, Attempts(sound) as attempts:
-            pause_s = RECOVERY_S
+            pause_s, heard_whole = RECOVERY_S, False
             while True:
-                heard_whole = sound.ended
                 async with aclosing(self._round(attempts)) as transcripts:
                     try:
                         async for transcript in transcripts:
@@ -425,6 +424,7 @@ class TranscriberChain:
                     else:
                         return
                 await sound.wait_for_end(pause_s)
+                heard_whole = sound.ended
                 pause_s *= 2
 
     async def _round(self, attempts: Attempts) -> AsyncGenerator[Transcript | Served]:

@@ -133,7 +133,7 @@ class Orchestrator:
                 self.player.pause(reply)
                 if self._reply is not None:
                     self._reply.cancel()
-                group.create_task(self._end_cancelled(reply), name=f"cancel {reply}")
+                group.create_task(self._end_cancelled(reply, self._reply), name=f"cancel {reply}")
             case StartTimer(timer, token, delay_s):
                 self._stop_timer(timer)
                 loop = asyncio.get_running_loop()
@@ -175,13 +175,13 @@ class Orchestrator:
         error = await self._replies.run(start, wanted, self._styles)
         self.mailbox.post(ReplyEnded(start.reply, error))
 
-    async def _end_cancelled(self, reply: int) -> None:
-        """The reply is silent and was asked to stop; this returns when it has stopped."""
-        if self._remote_player is not None:
+    async def _end_cancelled(self, reply: int, making: asyncio.Task[None] | None) -> None:
+        """The reply is silent, and whatever was `making` it was asked to stop; this returns when it has stopped."""
+        if self._remote_player is not None and self.player.reply == reply:
             await self._remote_player.cut()
         self.player.discard(reply)
-        if self._reply is not None:
-            _, stuck = await asyncio.wait({self._reply}, timeout=CANCEL_PATIENCE_S)
+        if making is not None:
+            _, stuck = await asyncio.wait({making}, timeout=CANCEL_PATIENCE_S)
             if stuck:
                 logger.error("a cancelled reply does not stop; going on without it", extra={"reply": reply})
         self.mailbox.post(ReplyEnded(reply))

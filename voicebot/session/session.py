@@ -46,6 +46,13 @@ logger = logging.getLogger(__name__)
 
 TELEMETRY_INTERVAL_S = 1.0
 
+ENDING_S = 3.0
+"""How long the tasks of a session that ends may take to stop."""
+
+FAULTS_IN_A_ROW = 50
+"""A second of frames that the bot could not hear, or play, each through a fault of its own: then the session ends, as
+the client's next one may fare better."""
+
 GONE = Ending(Cause.GONE, "The connection has ended.")
 
 
@@ -101,7 +108,12 @@ class Session(Observer):
         self._underruns = 0
         """Those that the observers know of."""
         self._quiet = QuietWatch()
-        self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._rate_hz = WIRE_RATE_HZ
+        """Of the live sound."""
+        self._unheard = self._unplayed = 0
+        """How many frames in a row could not be heard, or played."""
+        self.ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        """Why the session ends, once that is known."""
         self.over = asyncio.Event()
         """Nothing of the session goes on any more."""
         conversation.participant = self
@@ -129,12 +141,12 @@ class Session(Observer):
 
     @property
     def leaving(self) -> bool:
-        return self._ending.done()
+        return self.ending.done()
 
     def leave(self, ending: Ending) -> None:
         """End the session. A newer one that has taken the conversation over has its place at once."""
-        if not self._ending.done():
-            self._ending.set_result(ending)
+        if not self.ending.done():
+            self.ending.set_result(ending)
             if ending.cause is Cause.ELSEWHERE:
                 self.ticket.leave()
 
@@ -158,18 +170,22 @@ class Session(Observer):
         self._services.sessions.add(self)
         try:
             self._greet()
-            return await self._ending
+            return await self.ending
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            with self._faults.contained("ending a recording"):
-                self._recorder.end()
-            with self._faults.contained("ending a conversation"):
-                self.conversation.end()
-            self._services.sessions.remove(self)
-            self.ticket.leave()
-            self.over.set()
+            try:
+                for task in tasks:
+                    task.cancel()
+                _, stuck = await asyncio.wait(tasks, timeout=ENDING_S)
+                for task in stuck:
+                    logger.error("%s does not stop; the session ends without it", task.get_name())
+            finally:
+                with self._faults.contained("ending a recording"):
+                    self._recorder.end()
+                with self._faults.contained("ending a conversation"):
+                    self.conversation.end()
+                self._services.sessions.remove(self)
+                self.ticket.leave()
+                self.over.set()
 
     def _greet(self) -> None:
         with self._faults.contained("beginning a recording"):
@@ -214,10 +230,14 @@ class Session(Observer):
 
     def hear(self, audio: Audio) -> None:
         """Live sound from the user's microphone."""
-        self.heard_s = time.monotonic()
+        self.heard_s, self._rate_hz = time.monotonic(), audio.rate_hz
         self.record(audio)
+        self._unheard += 1
         with self._faults.contained("hearing"):
             self.ears.hear(audio)
+            self._unheard = 0
+        if self._unheard >= FAULTS_IN_A_ROW:
+            self.leave(FAULT)
 
     def record(self, audio: Audio) -> None:
         """Sound has come from the user."""
@@ -227,9 +247,13 @@ class Session(Observer):
     def next_frame(self, most: int = FRAME_SAMPLES) -> Samples:
         """The next 20 ms for the client: 48 kHz, int16 of shape (960,), with `most` samples of sound."""
         frame = Audio.silence(FRAME_S, WIRE_RATE_HZ).samples
+        self._unplayed += 1
         with self._faults.contained("playout"):
             frame = self.player.next_frame(most)
             self.ears.played(frame)
+            self._unplayed = 0
+        if self._unplayed >= FAULTS_IN_A_ROW:
+            self.leave(FAULT)
         if self.underruns > self._underruns:
             self._observers.underran(self.underruns - self._underruns)
             self._underruns = self.underruns
@@ -253,7 +277,7 @@ class Session(Observer):
         now_s = time.monotonic()
         silent = self.heard_s is not None and self._quiet.is_quiet(now_s, self.heard_s)
         if silent and self.ears.hears_speech:
-            self.ears.hear(Audio.silence(FRAME_S, WIRE_RATE_HZ))
+            self.ears.hear(Audio.silence(FRAME_S, self._rate_hz))
         if now_s - self._telemetry_s >= TELEMETRY_INTERVAL_S:
             self._telemetry_s = now_s
             self._connection.send(Telemetry(stt_bytes=self.ears.bytes_transcribed))

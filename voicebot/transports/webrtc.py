@@ -62,9 +62,7 @@ class VoiceTrack(AudioCallback):
 
 
 class WebRtcConnection(AsyncStreamHandler):
-    """Made when a client makes its offer. `run` when it has connected; the client takes messages of at most
-    `max_message_bytes`.
-    """
+    """Made when a client makes its offer. The client takes messages of at most `max_message_bytes`."""
 
     def __init__(
         self, services: AppServices, ticket: Ticket, conversation: Conversation, max_message_bytes: int
@@ -92,23 +90,27 @@ class WebRtcConnection(AsyncStreamHandler):
         """FastRTC copies a handler for each offer that it answers; here each connection has its own from the start."""
         raise NotImplementedError
 
-    async def run(self, channel: RTCDataChannel) -> None:
-        """The client has connected, over this channel: carry the session on until it ends, and tell the client why."""
-        assert self.track is not None, "an offer without sound is refused"
-        self.track.set_channel(channel)
+    def set_channel(self, channel: RTCDataChannel) -> None:
+        """The client has connected: what it sends from now on is read."""
+        super().set_channel(channel)
         channel.on("message", self._message_came)
+
+    async def run(self) -> None:
+        """Carry the session on until it ends, and tell the client why. The client has connected."""
+        assert self.track is not None, "an offer without sound is refused"
         await self.track.start()  # not left to the sender of sound, which a client can keep from ever asking for any
         self.session.sound_comes()
         ending = await self.session.run()
         with self._faults.contained("the last state"):
-            self._send(channel, view(self.session.state))  # which may be newer than the last one sent
-        self._send(channel, message_of(Closed(code=ending.cause, reason=ending.reason)))
+            self._tell(view(self.session.state))  # which may be newer than the last one sent
+        self._tell(message_of(Closed(code=ending.cause, reason=ending.reason)))
 
-    def refuse(self, channel: RTCDataChannel, refused: RefusedError) -> None:
+    def refuse(self, refused: RefusedError) -> None:
         """Tell the client, which has connected, that its session does not begin."""
-        self._send(channel, message_of(Closed(code=refused.reason, reason=str(refused))))
+        self._tell(message_of(Closed(code=refused.reason, reason=str(refused))))
 
     def flooded(self, reason: str) -> None:
+        """The client sends far more than it may over the data channel: its session ends."""
         self.session.leave(Ending(Cause.FLOOD, reason))
 
     def shutdown(self) -> None:
@@ -191,25 +193,26 @@ class WebRtcConnection(AsyncStreamHandler):
                     self._shown = state
 
     def _tell(self, message: dict[str, Any]) -> bool:
-        """Returns whether the message could leave."""
-        sent = self.channel is not None and self._send(self.channel, message)
+        """Returns whether the message could leave. Never raises: nothing else depends on what can be told."""
+        sent = False
+        with self._faults.contained("sending"):
+            sent = self._send(message)
         if sent:
             self._untold_s = None
         elif self._untold_s is None:
             self._untold_s = time.monotonic()
         return sent
 
-    def _send(self, channel: RTCDataChannel, message: dict[str, Any]) -> bool:
-        """Returns whether the message could leave. Never raises: nothing else depends on what can be told."""
-        with self._faults.contained("sending"):
-            if channel.readyState != "open" or channel.bufferedAmount > MAX_BUFFERED_BYTES:
-                return False
-            text = encoded(message, self._max_message_bytes)
-            if text is not None:
-                channel.send(text)
-                return True
+    def _send(self, message: dict[str, Any]) -> bool:
+        channel = self.channel
+        if channel is None or channel.readyState != "open" or channel.bufferedAmount > MAX_BUFFERED_BYTES:
+            return False
+        text = encoded(message, self._max_message_bytes)
+        if text is None:
             logger.warning("a message of the type %s is too long for the client", message["type"])
-        return False
+            return False
+        channel.send(text)
+        return True
 
     def _message_came(self, raw: str | bytes) -> None:
         with self._faults.contained("reading a message"):

@@ -72,14 +72,13 @@ class Peer:
     ticket: Ticket
     connection: WebRtcConnection
     rtc: RTCPeerConnection
-    channel: RTCDataChannel | None = None
-    """None until the client has connected."""
-    patience: asyncio.TimerHandle | None = None
-    """Ends a connection that does not come about in time."""
+    connected: asyncio.Future[bool]
+    """Done when the client has connected: whether there was a place for its session."""
     negotiation: asyncio.Task[dict[str, str]] | None = None
     """It is never cancelled, and the connection is closed only after it has ended: aioice would forget the sockets that
     it is just opening, and leave them open."""
-    conversing: asyncio.Task[None] | None = None
+    carrying: asyncio.Task[None] | None = None
+    """Carries on the session, from when the offer is answered."""
     closing: asyncio.Task[None] | None = None
 
 
@@ -142,7 +141,8 @@ class WebRtcServer:
         if any(peer.webrtc_id == webrtc_id for peer in self.peers):
             raise OfferError(409, Reason.REQUEST, "webrtc_id: there is a connection of this name already")
         connection = WebRtcConnection(self._services, ticket, conversation, offer.max_message_bytes)
-        peer = Peer(webrtc_id, ticket, connection, RTCPeerConnection(configuration))
+        connected = asyncio.get_running_loop().create_future()
+        peer = Peer(webrtc_id, ticket, connection, RTCPeerConnection(configuration), connected)
         self.peers.add(peer)
         peer.negotiation = asyncio.create_task(self._negotiate(peer, offer.sdp), name="negotiation")
         try:
@@ -159,8 +159,7 @@ class WebRtcServer:
             self._end(peer)
             message = "Too many others are connecting at the same time. Please try again in a moment."
             raise OfferError(503, Reason.FULL, message, BUSY_S)
-        if peer.channel is None:
-            peer.patience = asyncio.get_running_loop().call_later(limits.CONNECTING_S, self._end, peer)
+        peer.carrying = asyncio.create_task(self._carry(peer), name="session over WebRTC")
         return answer
 
     async def _negotiate(self, peer: Peer, sdp: str) -> dict[str, str]:
@@ -190,27 +189,33 @@ class WebRtcServer:
 
     def _channel_opened(self, peer: Peer, channel: RTCDataChannel) -> None:
         """The client has connected: its session begins, if there is a place for it. Further channels are not read."""
-        if peer.channel is not None or peer.closing is not None:
+        if peer.connected.done() or peer.closing is not None:
             return
-        peer.channel = channel
-        if peer.patience is not None:
-            peer.patience.cancel()
+        peer.connection.set_channel(channel)
         try:
             peer.ticket.begin()
         except RefusedError as refused:
             self._services.telemetry.metrics.count_refusal(refused.reason)
-            peer.connection.refuse(channel, refused)
-            self._end(peer, GOODBYE_S)
-            return
-        peer.conversing = asyncio.create_task(self._converse(peer, channel), name="conversation over WebRTC")
+            peer.connection.refuse(refused)
+            peer.connected.set_result(False)
+        else:
+            peer.connected.set_result(True)
 
-    async def _converse(self, peer: Peer, channel: RTCDataChannel) -> None:
+    async def _carry(self, peer: Peer) -> None:
+        """Wait for the client to connect, then carry on its session until that ends; or until it is to end before."""
+        session, delay_s = peer.connection.session, 0.0
         try:
-            await peer.connection.run(channel)
+            either: set[asyncio.Future[Any]] = {peer.connected, session.ending}
+            await asyncio.wait(either, timeout=limits.CONNECTING_S, return_when=asyncio.FIRST_COMPLETED)
+            if peer.connected.done():
+                delay_s = GOODBYE_S
+                if peer.connected.result():
+                    await peer.connection.run()
         except Exception:  # the transport edge: whatever went wrong ends this connection alone
             logger.exception("a session over WebRTC failed")
         finally:
-            self._end(peer, GOODBYE_S)
+            session.conversation.end()
+            self._end(peer, delay_s)
 
     def _end(self, peer: Peer, delay_s: float = 0.0) -> None:
         """Close a connection in the background, unless that is being done already."""
@@ -233,10 +238,8 @@ class WebRtcServer:
     def _clean_up(self, peer: Peer) -> None:
         """Forget a connection that is closed, and end what it was for."""
         self.peers.discard(peer)
-        if peer.patience is not None:
-            peer.patience.cancel()
         peer.connection.shutdown()
-        if peer.conversing is None:
+        if peer.carrying is None:
             peer.connection.session.conversation.end()
         peer.ticket.leave()
 
@@ -254,7 +257,6 @@ class WebRtcServer:
             self._end(peer)
         if closing := [peer.closing for peer in self.peers if peer.closing is not None]:
             await asyncio.wait(closing)
-        await self.ice.close()
 
 
 def _refused(why: str) -> OfferError:

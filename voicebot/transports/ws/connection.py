@@ -10,7 +10,6 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voicebot import limits
-from voicebot.core.audio import Samples
 from voicebot.doors.admission import Ticket
 from voicebot.doors.ending import Cause, Ending
 from voicebot.doors.rates import FloodError
@@ -121,11 +120,9 @@ class WebSocketConnection:
     def tick(self) -> None:
         self._playout.tick()
 
-    def played(self, most: int) -> Samples:
+    def played(self, most: int) -> None:
         """The client is taken to have played so many samples."""
-        frame = self.session.next_frame(most)
-        self.session.sent(frame)
-        return frame
+        self.session.sent(self.session.next_frame(most))
 
     def stalled(self) -> None:
         """The client acknowledges clips, and does not play any more."""

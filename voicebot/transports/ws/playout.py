@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Samples
+from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ
 from voicebot.core.observer import Observer, SessionStep
 from voicebot.session.clip import NEAR, Stretch
 from voicebot.session.messages import PlayAudio, PlaybackResume, ServerMessage, StopPlayback
@@ -57,8 +57,8 @@ class PlayingClient(Protocol):
 
     def send(self, message: ServerMessage) -> None: ...
 
-    def played(self, most: int) -> Samples:
-        """It is taken to have played so many samples: returns them."""
+    def played(self, most: int) -> None:
+        """It is taken to have played so many samples."""
         ...
 
     def stalled(self) -> None:
