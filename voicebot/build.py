@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from voicebot.config import AUTO, LlmName, Settings, SettingsError, SttName, TtsName
-from voicebot.discovery import Found, local_addresses, local_models
+from voicebot.discovery import Found
 from voicebot.engines.base import Agent, Engine, Engines, SpeechToText, Styles, TextToSpeech, VoiceActivityDetector
 from voicebot.engines.chain import FallbackRules
+from voicebot.engines.destinations import LOCAL, local_addresses, local_models
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
 from voicebot.personas import personas
 
@@ -33,23 +32,6 @@ KEYS: Mapping[str, str] = {
 """The setting without which an engine can't be used."""
 
 ENGLISH_ONLY = frozenset({"moonshine", "offline", "hibari"})
-
-EMBEDDED = frozenset({"moonshine", "offline", "hibari", "espeak"})
-"""Engines that send nothing anywhere."""
-
-LOCAL = "local"
-"""The model on a server of one's own."""
-
-ADDRESSES: Mapping[str, str] = {
-    "deepgram": "deepgram_base_url",
-    "deepgram-rest": "deepgram_base_url",
-    "groq": "groq_base_url",
-    "openai": "openai_base_url",
-    "openai-realtime": "openai_base_url",
-    "huggingface": "huggingface_base_url",
-    "elevenlabs": "elevenlabs_base_url",
-}
-"""The setting with the address of an engine's service, if it is not the service's own one."""
 
 NOTHING_FOUND = Found()
 
@@ -124,29 +106,6 @@ def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
             problems.append(_unknown_language(lacking[0], variable, settings.language, {"en"}))
     if problems:
         raise SettingsError("\n".join(dict.fromkeys(problems)))
-
-
-def host_of(engine: str, settings: Settings) -> str | None:
-    """The host that an engine's service runs on, if the operator has chosen it; None: it is the service's own."""
-    if engine == LOCAL:
-        return next(filter(None, map(_foreign_host, local_addresses(settings))), "127.0.0.1")
-    address = getattr(settings, ADDRESSES[engine]) if engine in ADDRESSES else None
-    return None if address is None else urlsplit(address).hostname
-
-
-def is_this_machine(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _foreign_host(address: str) -> str | None:
-    """The host of an address, if it is another machine's."""
-    host = urlsplit(address).hostname or ""
-    return None if is_this_machine(host) else host
 
 
 def _lacks_key(name: str, settings: Settings) -> bool:

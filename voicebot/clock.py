@@ -1,15 +1,32 @@
-"""What a clock is, and a time of day that nobody can set: for what is deleted when it is old, and for daily budgets."""
+"""What a clock is, the machine's own date, and a time of day that nobody can set."""
 
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from datetime import datetime
+from typing import Protocol, runtime_checkable
 
 
 class Clock(Protocol):
     """Tells the time in seconds, from an origin of its own; `time.monotonic` is one."""
 
     def __call__(self) -> float: ...
+
+
+@runtime_checkable  # pydantic checks a model's field
+class DateClock(Protocol):
+    """Tells date and time."""
+
+    def now(self) -> datetime:
+        """Returns the present moment, in the time zone of "here"."""
+        ...
+
+
+class MachineClock:
+    """The machine's clock, in the machine's own time zone."""
+
+    def now(self) -> datetime:
+        return datetime.now().astimezone()
 
 
 class SteadyClock:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voicebot import space
 from voicebot.config import AUTO, Settings
 from voicebot.engines.base import EngineError, Fault
-from voicebot.engines.llm.local_servers import LLAMA_CPP_ADDRESS, OLLAMA_ADDRESS, find, new_client
+from voicebot.engines.destinations import local_addresses, local_models
+from voicebot.engines.llm.local_servers import find, new_client
 
 LOCAL_S = 0.3
 """How long all servers of one's own together may take to answer: so much longer a start may take at most."""
@@ -58,26 +58,6 @@ def with_costs(settings: Settings, found: Found) -> Settings:
         return settings
     unset = {name: value for name, value in space.DEFAULTS_WITH_KEYS.items() if name not in settings.model_fields_set}
     return settings.model_copy(update=unset)
-
-
-def local_addresses(settings: Settings) -> tuple[str, ...]:
-    """Where a server of one's own may be, without a path: where the operator says, else at the usual places."""
-    if _names_a_server(settings):
-        assert settings.openai_base_url is not None
-        return (settings.openai_base_url.removesuffix("/v1"),)
-    return (settings.ollama_host or OLLAMA_ADDRESS, LLAMA_CPP_ADDRESS)
-
-
-def local_models(settings: Settings) -> Sequence[str]:
-    """The models that a server of one's own is to be asked for, if the operator names any."""
-    if settings.local_model or not _names_a_server(settings) or "openai_model" not in settings.model_fields_set:
-        return settings.local_model
-    return settings.openai_model
-
-
-def _names_a_server(settings: Settings) -> bool:
-    """Whether OPENAI_BASE_URL is the address of a server that wants no key."""
-    return settings.openai_base_url is not None and settings.openai_api_key is None
 
 
 async def _ask(settings: Settings) -> Found:

@@ -19,7 +19,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 import voicebot
 from voicebot import limits, memory
 from voicebot.application import Application
-from voicebot.build import EMBEDDED, LOCAL, host_of, is_this_machine
 from voicebot.config import Settings
 from voicebot.doors import guard
 from voicebot.doors.address import client_address
@@ -27,6 +26,7 @@ from voicebot.doors.admission import RefusedError
 from voicebot.doors.lock import is_logged_in
 from voicebot.doors.rates import AddressBuckets
 from voicebot.doors.refusal import Reason, RefusalCounter
+from voicebot.engines.destinations import EMBEDDED, LOCAL, host_of, is_this_machine
 from voicebot.engines.preflight import Health, Preflight
 from voicebot.http_server import BoundedServer, ConnectionRules
 from voicebot.places import places_for

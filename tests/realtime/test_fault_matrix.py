@@ -37,6 +37,7 @@ from tests.support.ws_client import ws_client
 from voicebot import build, config
 from voicebot.config import LlmName, SttName, TtsName
 from voicebot.core.history import Message, Role
+from voicebot.engines import destinations
 from voicebot.engines.base import Engines
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
@@ -49,7 +50,7 @@ QUESTIONS = ("is that word not for you", "was that the one they had")
 ANSWER = "That is a good question to ask."
 
 STAGES: dict[str, tuple[str, ...]] = {
-    stage: tuple(name for name in get_args(names) if name != "auto" and name not in build.EMBEDDED)
+    stage: tuple(name for name in get_args(names) if name != "auto" and name not in destinations.EMBEDDED)
     for stage, names in (("stt", SttName), ("llm", LlmName), ("tts", TtsName))
 }
 """The services of each stage: all that are no part of the bot itself."""

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from voicebot import build, config
 from voicebot.config import SettingsError
 from voicebot.discovery import Found
+from voicebot.engines import destinations
 from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Preflight
 
@@ -117,8 +118,8 @@ async def test_auto_puts_discovered_models_between_keyed_services_and_the_offlin
 def test_the_host_of_a_service_is_given_only_where_the_operator_chose_it(
     settings: dict[str, Any], host: str | None
 ) -> None:
-    assert build.host_of("openai", config.load(**settings)) == host
-    assert build.host_of("offline", config.load(**settings)) is None
+    assert destinations.host_of("openai", config.load(**settings)) == host
+    assert destinations.host_of("offline", config.load(**settings)) is None
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from langchain_core.tools import ToolException
 
 from tests.support.manual_clock import StoppedClock
+from voicebot.clock import MachineClock
 from voicebot.tools import toolbox
 from voicebot.tools.calculator import calculated
-from voicebot.tools.clock import MachineClock
 from voicebot.tools.places import MAIN_ZONES, gazetteer, place_named, places_in
 
 MOMENT = datetime(2026, 11, 19, 1, 30, tzinfo=UTC)

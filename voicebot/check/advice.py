@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from voicebot.build import LOCAL
+from voicebot.engines.destinations import LOCAL
 from voicebot.check.results import CheckedStage, Trial
 from voicebot.check.services import SERVICES, ServiceFacts
 from voicebot.config import Settings

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 import voicebot
-from voicebot.build import LOCAL
+from voicebot.engines.destinations import LOCAL
 from voicebot.check.advice import advice, reason
 from voicebot.check.results import CheckedStage, Finding, Outcome, Trial
 from voicebot.check.services import KEYS, SERVICES

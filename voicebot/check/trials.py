@@ -9,7 +9,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
-from voicebot.build import EMBEDDED
 from voicebot.check.advice import ASKED_AGAIN
 from voicebot.check.network import obstacle
 from voicebot.check.results import CheckedStage, Trial
@@ -19,6 +18,7 @@ from voicebot.core.audio import SPEECH_RATE_HZ, Audio
 from voicebot.core.history import Message, Role
 from voicebot.engines.base import EngineError, Engines, Fault, OneOfModels, Patient, Transcript
 from voicebot.engines.chain import Chain, FallbackRules
+from voicebot.engines.destinations import EMBEDDED
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
 from voicebot.tools.fillers import Filler
 

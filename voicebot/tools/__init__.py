@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from langchain_core.tools import BaseTool
 
+from voicebot.clock import DateClock, MachineClock
 from voicebot.tools.calculator import calculator_tool
-from voicebot.tools.clock import DateClock, MachineClock, clock_tool
+from voicebot.tools.clock import clock_tool
 
 PURE = "pure"
 """The tag of tools that have no effects outside: they may run for an answer that nobody may ever hear."""

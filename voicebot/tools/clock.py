@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from langchain_core.tools import BaseTool, ToolException, tool
 from pydantic import Field
 
+from voicebot.clock import DateClock
 from voicebot.tools.places import place_named
 
 PlaceName = Annotated[str, Field(max_length=100, description="a city, a country or an IANA zone; empty: here")]
-
-
-@runtime_checkable  # pydantic checks a model's field
-class DateClock(Protocol):
-    """Tells date and time."""
-
-    def now(self) -> datetime:
-        """Returns the present moment, in the time zone of "here"."""
-        ...
-
-
-class MachineClock:
-    """The machine's clock, in the machine's own time zone."""
-
-    def now(self) -> datetime:
-        return datetime.now().astimezone()
 
 
 def clock_tool(date_clock: DateClock) -> BaseTool:

@@ -43,7 +43,7 @@ ALIAS = OllamaModel("my-model:latest", "2026-11-02", remote_host="https://ollama
 def nothing_at_the_usual_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that runs on a developer's own machine does not count."""
     for name in ("OLLAMA_ADDRESS", "LLAMA_CPP_ADDRESS"):
-        monkeypatch.setattr(f"voicebot.discovery.{name}", f"http://127.0.0.1:{closed_port()}")
+        monkeypatch.setattr(f"voicebot.engines.destinations.{name}", f"http://127.0.0.1:{closed_port()}")
     monkeypatch.setattr("voicebot.discovery.LOCAL_S", 10.0)  # other tests may have the processor meanwhile
 
 
@@ -206,7 +206,7 @@ async def test_a_hanging_server_does_not_hide_another_server(monkeypatch: pytest
     monkeypatch.setattr("voicebot.discovery.LOCAL_S", 2.0)
     async with OllamaSimulator() as ollama, LlamaCppSimulator() as server:
         ollama.faults.always(Fault.HANG)
-        monkeypatch.setattr("voicebot.discovery.LLAMA_CPP_ADDRESS", server.url)
+        monkeypatch.setattr("voicebot.engines.destinations.LLAMA_CPP_ADDRESS", server.url)
         assert (await found_at(ollama)).local
 
 
