@@ -8,11 +8,13 @@ import gc
 import logging
 import sys
 
-from voicebot import config, logs, setting_names, zero_gpu
-from voicebot.build import build, check
-from voicebot.discovery import discover, with_costs
+from voicebot.bootstrap import zero_gpu
+from voicebot.bootstrap.discovery import discover, with_costs
+from voicebot.bootstrap.engines import build, check
 from voicebot.engines.base import EngineError
-from voicebot.port import bind
+from voicebot.settings import config, logs
+from voicebot.settings import names as setting_names
+from voicebot.web.port import bind
 
 
 def port_number(text: str) -> int:
@@ -53,7 +55,8 @@ def main() -> int:
         listener = bind(host, settings.gradio_server_port if options.port is None else options.port)
         # Both take seconds to load packages: all that can be wrong with the settings is said before.
         engines = build(settings, found)
-        from voicebot import bootstrap, server
+        from voicebot.bootstrap import application as bootstrap
+        from voicebot.web import server
 
         asyncio.run(server.serve(bootstrap.application(settings, engines), listener, share=options.share))
     except config.SettingsError as error:

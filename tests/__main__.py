@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-PACKAGE, CORE = "voicebot", "voicebot/core"
+PACKAGE, CORE = "voicebot", ("voicebot/dialogue", "voicebot/speech_text")
 CORES = os.cpu_count() or 2
 REAL_TIME = TESTS / "realtime"
 ALONE = [path for path in sorted(REAL_TIME.rglob("test_*.py")) if "pytest.mark.alone" in path.read_text("utf-8")]
@@ -40,14 +40,14 @@ class Part:
     workers: int
     options: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
-    measured: str | None = None
-    """The package whose coverage is always measured."""
+    measured: Sequence[str] = ()
+    """The packages whose coverage is always measured."""
 
 
 MODELS = TESTS / "integration" / "models"
 
-CORE_TESTS = Part("core", [TESTS / "unit" / "core"], CORES, measured=CORE)
-UNIT_TESTS = Part("unit", [TESTS / "unit"], CORES, [f"--ignore={TESTS / 'unit' / 'core'}"])
+CORE_TESTS = Part("core", [TESTS / "unit" / "dialogue"], CORES, measured=CORE)
+UNIT_TESTS = Part("unit", [TESTS / "unit"], CORES, [f"--ignore={TESTS / 'unit' / 'dialogue'}"])
 # Speech recognition and synthesis, which wait for nothing but the processor.
 MODEL_TESTS = Part("models", [MODELS], CORES)
 # Sockets and processes.
@@ -63,8 +63,8 @@ LONE_TESTS = Part("alone", ALONE, CORES, ["-m", "alone"])
 class Suite:
     """Runs parts and remembers how they ended."""
 
-    def __init__(self, options: Sequence[str], folder: Path, measured: str | None) -> None:
-        """Every part gets pytest's `options`; `measured` is the package whose coverage all of them measure."""
+    def __init__(self, options: Sequence[str], folder: Path, measured: Sequence[str]) -> None:
+        """Every part gets pytest's `options`; all of them measure the coverage of the packages `measured`."""
         self._options = options
         self._folder = folder
         self._measured = measured
@@ -96,9 +96,9 @@ class Suite:
         command = [sys.executable, "-m", "pytest", *map(str, part.paths), *part.options]
         command += ["-o", f"cache_dir={self._folder / part.name}"]
         command += [f"--numprocesses={part.workers}", "--dist=loadgroup"]
-        measured = self._measured or (None if self._options else part.measured)
+        measured = self._measured or (() if self._options else part.measured)
         if measured:
-            command += [f"--cov={measured}", "--cov-branch", "--cov-append", "--cov-report="]
+            command += [*(f"--cov={each}" for each in measured), "--cov-branch", "--cov-append", "--cov-report="]
         if background is not None:
             command += ["--timeout=1200"]  # ten times the usual limit
         began_s = time.monotonic()
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str]) -> int:
     fast, coverage = "--fast" in arguments, "--coverage" in arguments
     options = [option for option in arguments if option not in ("--fast", "--coverage")]
     with tempfile.TemporaryDirectory() as folder:
-        suite = Suite(options, Path(folder), PACKAGE if coverage else None)
+        suite = Suite(options, Path(folder), (PACKAGE,) if coverage else ())
         if fast:
             suite.run(CORE_TESTS, UNIT_TESTS)
         elif coverage:
@@ -147,7 +147,8 @@ def _covered(data: Path, *, all_of_it: bool) -> bool:
     sys.stdout.flush()
     if all_of_it:
         subprocess.run([*report, "--skip-covered"], check=False)
-    core = [*report, f"--include={CORE}/*", f"--omit={CORE}/diagram.py", "--skip-covered", "--fail-under=100"]
+    core = [*report, f"--include={','.join(f'{each}/*' for each in CORE)}", "--omit=*/diagram.py"]
+    core += ["--skip-covered", "--fail-under=100"]
     return subprocess.run(core, check=False).returncode == 0
 
 

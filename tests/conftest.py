@@ -15,7 +15,7 @@ import pytest
 
 import tests.support.loop_clock  # noqa: F401 (it sets the clock)
 from tests.support.postgres import Postgres, running_postgres
-from voicebot.config import Settings
+from voicebot.settings.config import Settings
 
 for name in Settings.model_fields:
     os.environ.pop(name.upper(), None)

@@ -20,8 +20,8 @@ from websockets.protocol import State
 from tests.attacks.peer import Login, Peer, authorization
 from tests.attacks.target import NETWORK
 from tests.support.speech import spoken
+from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.client.caller import Caller
-from voicebot.core.audio import SPEECH_RATE_HZ, Audio
 from voicebot.session.messages import Closed, PlayAudio, ServerMessage
 
 HONEST = "127.0.0.1"

@@ -19,7 +19,7 @@ from tests.support.app_process import environment, running_app
 from tests.support.paths import PROJECT
 from tests.support.rtc_client import RtcClient
 from tests.support.rtc_link import Link
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 
 START_S = 90.0
 """A bot's imports take up to half a minute on a busy machine."""

@@ -27,7 +27,7 @@ from tests.support.app_process import App, running_app
 from tests.support.paths import PROJECT
 from tests.support.rtc_client import RtcClient
 from tests.support.speech import spoken
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 
 QUESTIONS = (
     "what time is it in tokyo",
@@ -44,7 +44,7 @@ LONGEST_ANSWER_S = 12.0
 PEOPLE = 8
 CROWD_S = 60.0
 TEXT_S = 0.4
-"""A bound of the buckets in `voicebot.metrics`."""
+"""A bound of the buckets in `voicebot.observability.metrics`."""
 
 
 def row(name: str, values: list[float], unit: str) -> str:

@@ -18,9 +18,9 @@ from tests.support.over_echo import said_over
 from tests.support.shared import SHARED
 from tests.support.speech import spoken
 from tests.support.understanding import words
-from voicebot.core.audio import WIRE_RATE_HZ
-from voicebot.core.verdict import Decision
-from voicebot.echo import EchoDetector
+from voicebot.audio.echo import EchoDetector
+from voicebot.audio.sound import WIRE_RATE_HZ
+from voicebot.dialogue.interruption.verdict import Decision
 
 RECORDED = ("rir1.flac", "rir2.flac") if SHARED.exists() else ()
 

@@ -24,7 +24,7 @@ from tests.benchmarks import control
 from tests.benchmarks.oracle import NO_DELAYS, Delays
 from tests.benchmarks.stubs import PositionTts, StubAgent, StubStt
 from tests.support.position_voice import RATE_HZ
-from voicebot.core.audio import SPEECH_RATE_HZ, Audio
+from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 
 Frame = tuple[int, npt.NDArray[np.int16]]
 

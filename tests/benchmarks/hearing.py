@@ -13,7 +13,7 @@ import numpy as np
 from tests.benchmarks.oracle import name_in
 from tests.support.position_voice import Place, Samples, gains, locate_among
 from tests.support.rtc_recorder import HeardFrame, Recorder
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ
 
 SILENCE_S = 0.1
 """Less than this between two sounds is no silence."""

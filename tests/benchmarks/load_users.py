@@ -29,8 +29,8 @@ from tests.benchmarks.lag import Lag
 from tests.benchmarks.users import Clip, questions
 from tests.support.rtc_client import OfferRefusedError, RtcClient
 from tests.support.rtc_recorder import Recorder
+from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio
 from voicebot.client.caller import calling
-from voicebot.core.audio import FRAME_S, SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio
 from voicebot.session.messages import PlayAudio, ServerMessage, StateChanged
 from voicebot.session.player import FrameClock
 

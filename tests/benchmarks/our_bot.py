@@ -13,10 +13,12 @@ from fastapi import FastAPI
 from tests.benchmarks import control
 from tests.benchmarks.oracle import NO_DELAYS, Delays
 from tests.benchmarks.stubs import PositionTts, StubAgent, StubStt
-from voicebot import bootstrap, config, server
-from voicebot.build import voice_activity_detector
+from voicebot.bootstrap import application as bootstrap
+from voicebot.bootstrap.engines import voice_activity_detector
 from voicebot.engines.base import Engines
-from voicebot.transports import aiortc_tuning
+from voicebot.settings import config
+from voicebot.transports.webrtc import aiortc_tuning
+from voicebot.web import server
 
 
 async def serve(stage: control.Stage, delays: Delays, more: Callable[[FastAPI], None] = lambda _: None) -> None:

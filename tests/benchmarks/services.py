@@ -25,7 +25,7 @@ from tests.simulators.chat import ChatSimulator
 from tests.simulators.deepgram import DeepgramSimulator, HeardWord, Setting
 from tests.simulators.elevenlabs import ElevenLabsSimulator
 from tests.simulators.voices import tone_of
-from voicebot.core.audio import Audio, Samples
+from voicebot.audio.sound import Audio, Samples
 
 ANSWER = Answer("I am on it now and it will all be done soon. Is there anything else?")
 """Its first sentence has twelve words, as those of the stub agent have."""

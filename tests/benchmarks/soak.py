@@ -39,7 +39,7 @@ from tests.simulators.faults import Fault, Faults
 from tests.simulators.voices import tone_of
 from tests.support.app_process import App, running_app
 from tests.support.rtc_client import OfferRefusedError, RtcClient
-from voicebot.core.audio import FRAME_S, SPEECH_RATE_HZ, Audio, Samples
+from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, Audio, Samples
 
 CROWD = 4
 """Visitors at a time."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from tests.benchmarks.control import Stage
 from tests.benchmarks.oracle import Delays, tokens
 from tests.support.position_voice import RATE_HZ
-from voicebot.core.audio import Audio
-from voicebot.core.history import History
+from voicebot.audio.sound import Audio
+from voicebot.dialogue.history import History
 from voicebot.engines.base import NO_DEADLINE, USUAL, OutputDeadline, Pause, Style, Transcript
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.support.shared import SHARED, recording, recordings
 from tests.support.speech import spoken
-from voicebot.core.audio import WIRE_RATE_HZ, Audio, Samples
+from voicebot.audio.sound import WIRE_RATE_HZ, Audio, Samples
 
 SPEECH_DBFS = -40.0
 """A stretch of 10 ms louder than this is speech: 20 dB below the level of the voices, 30 above their silence."""

@@ -13,14 +13,15 @@ import pytest
 from tests.support.call_paths import CallPaths
 from tests.support.engines import LoudnessVad, ScriptedAgent, ScriptedStt, ToneTts, loud
 from tests.support.signal import Signal
-from voicebot import bootstrap, config
-from voicebot.core.audio import WIRE_RATE_HZ, Audio, Samples
+from voicebot.audio.sound import WIRE_RATE_HZ, Audio, Samples
+from voicebot.bootstrap import application as bootstrap
 from voicebot.engines.base import Engines
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
 from voicebot.session.messages import ServerMessage
 from voicebot.session.session import Session
-from voicebot.store.conversation import Conversation
+from voicebot.settings import config
+from voicebot.storage.conversation import Conversation
 
 RULES = FallbackRules(rest_s=60)
 

@@ -21,12 +21,12 @@ from tests.simulators.voices import espeak_of
 from tests.support.app_process import environment
 from tests.support.paths import PROJECT
 from tests.support.understanding import model
-from voicebot import config
-from voicebot.build import build
+from voicebot.bootstrap.engines import build
 from voicebot.check import trials
 from voicebot.check.command import check
 from voicebot.check.trials import Limits
 from voicebot.engines.stt.moonshine.model import Model
+from voicebot.settings import config
 
 
 def checked(folder: Path, **settings: object) -> subprocess.CompletedProcess[str]:

@@ -14,19 +14,19 @@ from tests.support import tone_words
 from tests.support.engines import LoudnessVad, ScriptedAgent, ToneTts
 from tests.support.signal import Signal
 from tests.support.steps import Watcher
-from voicebot import config
-from voicebot.config import Settings
-from voicebot.core.audio import SPEECH_RATE_HZ, Audio
-from voicebot.core.endpoint import EndpointRules
-from voicebot.core.events import FinalTranscript
-from voicebot.core.history import Role
-from voicebot.core.observer import SessionStep
-from voicebot.core.state import State
+from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
+from voicebot.dialogue.endpointing import EndpointRules
+from voicebot.dialogue.events import FinalTranscript
+from voicebot.dialogue.history import Role
+from voicebot.dialogue.observer import SessionStep
+from voicebot.dialogue.state import State
 from voicebot.engines.base import Engines
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import SpeechToTextChain
 from voicebot.engines.stt.deepgram import Deepgram
 from voicebot.session.orchestrator import Orchestrator
+from voicebot.settings import config
+from voicebot.settings.config import Settings
 
 LONGEST_S = 2.0
 SPEED = 2.0

@@ -17,17 +17,17 @@ from tests.support.live_server import serving
 from tests.support.metrics_page import samples, scraped
 from tests.support.rtc_client import RtcClient
 from tests.support.ws_client import ws_client
-from voicebot import config
-from voicebot.core.audio import Audio
-from voicebot.core.events import Stage
-from voicebot.core.facts import EngineSelected, ErrorRaised, Fact, ReplyFinished, TurnAnswered, VerdictReached
-from voicebot.core.state import Ruling, Turn
-from voicebot.core.verdict import Context, Decision, Verdict
-from voicebot.doors.refusal import Reason
+from voicebot.access.refusal import Reason
+from voicebot.audio.sound import Audio
+from voicebot.dialogue.events import Stage
+from voicebot.dialogue.facts import EngineSelected, ErrorRaised, Fact, ReplyFinished, TurnAnswered, VerdictReached
+from voicebot.dialogue.interruption.verdict import Context, Decision, Verdict
+from voicebot.dialogue.state import Ruling, Turn
 from voicebot.engines.base import USUAL, EngineError, Engines, Fault, Style
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import TextToSpeechChain
-from voicebot.metrics import LAG_INTERVAL_S, Metrics
+from voicebot.observability.metrics import LAG_INTERVAL_S, Metrics
+from voicebot.settings import config
 
 SPOKEN = Turn(
     1.0, turn_ended_s=1.6, transcript_s=1.4, begun_s=1.1, token_s=1.2, sentence_s=1.3, audio_s=1.4, frame_s=1.7

@@ -11,11 +11,13 @@ import pytest
 from pydantic import SecretStr
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
-from voicebot import bootstrap, config, server
+from voicebot.bootstrap import application as bootstrap
 from voicebot.engines.base import EngineHealth
 from voicebot.engines.preflight import Health, Preflight
-from voicebot.port import bind
-from voicebot.server import notice
+from voicebot.settings import config
+from voicebot.web import server
+from voicebot.web.port import bind
+from voicebot.web.server import notice
 
 
 def test_the_notice_still_names_a_service_that_is_resting() -> None:

@@ -22,8 +22,7 @@ from tests.support.live_server import LiveServer, serving
 from tests.support.otlp_collector import ENVIRONMENT, Collector, collecting, values
 from tests.support.steps import taken
 from tests.support.ws_client import WsClient, recording, ws_client
-from voicebot import config
-from voicebot.core.events import (
+from voicebot.dialogue.events import (
     ConversationCleared,
     EngineServed,
     Input,
@@ -39,10 +38,11 @@ from voicebot.core.events import (
     TextTyped,
     TokenReceived,
 )
-from voicebot.core.state import Rules, State
+from voicebot.dialogue.state import Rules, State
 from voicebot.engines.base import EngineError
-from voicebot.telemetry import Telemetry
-from voicebot.traces import Traces
+from voicebot.observability.telemetry import Telemetry
+from voicebot.observability.traces import Traces
+from voicebot.settings import config
 
 STORY = "Xylophones are made of wooden bars of many lengths and of much patience."
 SLOW_S = 40
@@ -354,7 +354,7 @@ async def test_a_recovered_collector_is_logged_and_gets_traces_again(caplog: pyt
                 await listen(client)
                 await asyncio.to_thread(collector.asked, turn)
             assert len(await got(collector, 2)) == 2
-    told = [record.getMessage() for record in caplog.records if record.name == "voicebot.otlp"]
+    told = [record.getMessage() for record in caplog.records if record.name == "voicebot.observability.otlp"]
     assert ["again" in line for line in told] == [False, True, False, True]
 
 
@@ -385,9 +385,11 @@ def test_tracing_a_turn_does_not_wait_for_a_slow_collector_and_costs_less_than_5
 
 def test_tracing_loads_no_module_and_starts_no_thread_without_an_endpoint() -> None:
     program = (
-        "import sys, threading; from voicebot import config; from voicebot.telemetry import Telemetry;"
+        "import sys, threading; from voicebot.settings import config;"
+        "from voicebot.observability.telemetry import Telemetry;"
         "Telemetry(config.load()).meter('ws', 'a-name').began();"
-        "heavy = ('opentelemetry.sdk', 'opentelemetry.exporter', 'voicebot.otlp', 'voicebot.traces');"
+        "ours = tuple('voicebot.observability.' + name for name in ('otlp', 'traces'));"
+        "heavy = ('opentelemetry.sdk', 'opentelemetry.exporter', *ours);"
         "print([name for name in sys.modules if name.startswith(heavy)], threading.active_count())"
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -10,8 +10,8 @@ import pytest
 
 from tests.simulators.zero_gpu import DeviceApi, Report
 from tests.support.app_process import environment, forked_app
-from voicebot import config
-from voicebot.zero_gpu import report_start
+from voicebot.bootstrap.zero_gpu import report_start
+from voicebot.settings import config
 
 # One worker runs all of them: what they share takes seconds to make.
 pytestmark = pytest.mark.xdist_group("ZeroGPU")
@@ -43,7 +43,7 @@ def test_a_failed_start_up_report_is_logged_and_the_app_keeps_running(
         with forked_app(tmp_path, **api.environment | gone) as app:
             assert app.health()["status"] == "healthy"
             log = app.log.read_text("utf-8")
-    assert f"ERROR voicebot.zero_gpu: ZeroGPU got no start-up report ({cause}" in log
+    assert f"ERROR voicebot.bootstrap.zero_gpu: ZeroGPU got no start-up report ({cause}" in log
 
 
 def test_a_missing_spaces_package_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

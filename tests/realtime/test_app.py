@@ -16,7 +16,7 @@ import pytest
 from tests.support.app_process import App, environment, forked_app, running_app
 from tests.support.paths import PROJECT
 from tests.support.rtc_client import RtcClient
-from voicebot.memory import ROUND_S
+from voicebot.runtime.memory import ROUND_S
 
 
 def test_an_engine_that_fails_to_start_ends_the_app_with_its_name_and_no_traceback(tmp_path: Path) -> None:

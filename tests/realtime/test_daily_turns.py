@@ -18,12 +18,12 @@ from tests.support.rtc_client import OfferRefusedError, RtcClient
 from tests.support.waiting import until
 from tests.support.ws_bot import bot, words
 from tests.support.ws_client import WsClient, plays_until, ws_client
-from voicebot import config
-from voicebot.core.audio import Audio
-from voicebot.core.history import History, Role
-from voicebot.core.sayings import no_answers_left
-from voicebot.doors.admission import DAY_S
+from voicebot.access.admission import DAY_S
+from voicebot.audio.sound import Audio
+from voicebot.dialogue.history import History, Role
 from voicebot.engines.base import EngineError
+from voicebot.languages.prompts import no_answers_left
+from voicebot.settings import config
 
 FAREWELL = no_answers_left("en", DAY_S).partition(".")[0]
 OFFER = {"type": "offer", "sdp": "m=audio m=application nonsense", "webrtc_id": "a-name"}

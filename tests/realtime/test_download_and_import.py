@@ -17,10 +17,10 @@ from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, loud, scr
 from tests.support.live_server import serving
 from tests.support.rtc_bot import is_state, last_heard
 from tests.support.rtc_client import RtcClient
-from voicebot import config
-from voicebot.core.audio import FRAME_S, WIRE_RATE_HZ, Audio
+from voicebot.audio.sound import FRAME_S, WIRE_RATE_HZ, Audio
 from voicebot.recording.archive import read
 from voicebot.recording.lane import RATE_HZ
+from voicebot.settings import config
 
 Wave = npt.NDArray[np.float64]
 

@@ -34,13 +34,14 @@ from tests.support.processor import own_time_s
 from tests.support.signal import Signal
 from tests.support.ws_bot import session
 from tests.support.ws_client import ws_client
-from voicebot import build, config
-from voicebot.config import LlmName, SttName, TtsName
-from voicebot.core.history import Message, Role
+from voicebot.bootstrap import engines as build
+from voicebot.dialogue.history import Message, Role
 from voicebot.engines import destinations
 from voicebot.engines.base import Engines
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
+from voicebot.settings import config
+from voicebot.settings.config import LlmName, SttName, TtsName
 
 FIRST_SOUND_S = 6.5
 """From the end of what the user says to the first sound of the answer, without the time for which this thread, which
@@ -258,7 +259,7 @@ async def test_a_conversation_survives_every_kind_of_fault_of_a_service(
     stage: str, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gradio.mount_gradio_app", lambda app, *_, **__: app)
-    monkeypatch.setattr("voicebot.server.add_page", lambda *_: None)  # a page for each server takes half a minute
+    monkeypatch.setattr("voicebot.web.server.add_page", lambda *_: None)  # a page for each server takes half a minute
     wanted = [fault for fault in Fault if (service, fault) not in SKIPPED]
     async with AsyncExitStack() as running:
         cells, ready = [], asyncio.Barrier(len(wanted))

@@ -15,10 +15,11 @@ from tests.support.rtc_client import RtcClient
 from tests.support.shared import SHARED, recording
 from tests.support.sounds import click, cough, noise
 from tests.support.speech import spoken
-from voicebot import build, config
-from voicebot.core.audio import WIRE_RATE_HZ, Audio
-from voicebot.core.history import History
+from voicebot.audio.sound import WIRE_RATE_HZ, Audio
+from voicebot.bootstrap import engines as build
+from voicebot.dialogue.history import History
 from voicebot.engines.base import Style
+from voicebot.settings import config
 
 Json = dict[str, Any]
 

@@ -19,13 +19,13 @@ from tests.support.live_server import serving
 from tests.support.llama_server import llama_server, model_file
 from tests.support.talk import WANTED
 from tests.support.waiting import until
-from voicebot import config
-from voicebot.agent import GraphAgent
-from voicebot.build import build
-from voicebot.core.history import History, Message, Role
-from voicebot.discovery import Found, discover
+from voicebot.agent.graph import GraphAgent
+from voicebot.bootstrap.discovery import Found, discover
+from voicebot.bootstrap.engines import build
+from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.base import Served
 from voicebot.engines.fallback import AgentChain
+from voicebot.settings import config
 
 
 @asynccontextmanager
@@ -45,7 +45,7 @@ async def configuration(running: App) -> dict[str, Any]:
 async def test_the_app_finds_a_local_model_and_says_that_words_stay_on_the_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("voicebot.discovery.LOCAL_S", 30.0)  # other tests may have the processor meanwhile
+    monkeypatch.setattr("voicebot.bootstrap.discovery.LOCAL_S", 30.0)  # other tests may have the processor meanwhile
     async with OllamaSimulator(library=[OllamaModel("llama3.2:latest")]) as ollama:
         settings = config.load(ollama_host=ollama.url)
         engines = build(settings, await asyncio.to_thread(discover, settings))

@@ -16,10 +16,11 @@ from tests.support.engines import ScriptedStt, ToneTts
 from tests.support.live_server import LiveServer, serving
 from tests.support.waiting import until
 from tests.support.ws_client import WsClient, plays_until, ws_client
-from voicebot import build, config
-from voicebot.core.sayings import apology
+from voicebot.bootstrap import engines as build
 from voicebot.engines.llm.messages import MODEL_AWAY_EXPLAINED
 from voicebot.engines.llm.offline.talk import AWAY, BEYOND, READY, STILL_BEYOND
+from voicebot.languages.prompts import apology
+from voicebot.settings import config
 
 LANGUAGES = frozenset({"en", "de"})
 FOUR = "Two plus two is four."

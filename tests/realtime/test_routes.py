@@ -11,7 +11,8 @@ from websockets.exceptions import InvalidStatus
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
-from voicebot import config, limits
+from voicebot.runtime import limits
+from voicebot.settings import config
 
 OF_GRADIO = (
     "config",

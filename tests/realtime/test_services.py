@@ -29,11 +29,12 @@ from tests.support.rtc_talk import Talk, answers
 from tests.support.speech import spoken
 from tests.support.understanding import words
 from tests.support.waiting import until
-from voicebot import build, config
-from voicebot.core.audio import WIRE_RATE_HZ
-from voicebot.core.sayings import apology
+from voicebot.audio.sound import WIRE_RATE_HZ
+from voicebot.bootstrap import engines as build
 from voicebot.engines.llm.messages import CUT_MARK
 from voicebot.engines.stt.moonshine import Moonshine
+from voicebot.languages.prompts import apology
+from voicebot.settings import config
 
 Json = dict[str, Any]
 

@@ -19,8 +19,9 @@ from tests.support.rtc_client import RtcClient
 from tests.support.shared import SHARED, recording, recordings
 from tests.support.speech import spoken
 from tests.support.understanding import words
-from voicebot import build, config
-from voicebot.core.audio import WIRE_RATE_HZ, Audio
+from voicebot.audio.sound import WIRE_RATE_HZ, Audio
+from voicebot.bootstrap import engines as build
+from voicebot.settings import config
 
 Json = dict[str, Any]
 

@@ -17,10 +17,11 @@ from tests.support.live_server import LiveServer, serving
 from tests.support.rtc_client import RtcClient
 from tests.support.rtc_talk import Talk, answers
 from tests.support.waiting import until
-from voicebot import build, config
+from voicebot.bootstrap import engines as build
 from voicebot.engines.tts.hibari.reading import Phonemes
 from voicebot.engines.tts.hibari.voice import Utterance
 from voicebot.engines.tts.hibari.voices import Speaker
+from voicebot.settings import config
 
 
 @pytest.fixture

@@ -18,9 +18,10 @@ from tests.support.rtc_client import OfferRefusedError, RtcClient
 from tests.support.speech import spoken
 from tests.support.understanding import words
 from tests.support.waiting import until
-from voicebot import build, config
-from voicebot.core.audio import Audio
-from voicebot.transports.data_channel import MAX_MESSAGE_CHARS
+from voicebot.audio.sound import Audio
+from voicebot.bootstrap import engines as build
+from voicebot.settings import config
+from voicebot.transports.webrtc.data_channel import MAX_MESSAGE_CHARS
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ async def test_pause_and_resume_lose_no_sound_on_the_wire() -> None:
 
 
 async def test_sound_still_reaches_the_client_after_repeated_emit_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voicebot.transports.webrtc.EMIT_S", 0.05)
+    monkeypatch.setattr("voicebot.transports.webrtc.connection.EMIT_S", 0.05)
     async with (
         quick(ScriptedAgent(scripts=[["A sentence of some length."]])) as server,
         RtcClient(server.url) as client,

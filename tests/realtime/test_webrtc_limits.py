@@ -11,10 +11,10 @@ from tests.support.engines import ScriptedAgent, ToneTts
 from tests.support.rtc_bot import Json, answered, quick
 from tests.support.rtc_client import OfferRefusedError, RtcClient
 from tests.support.waiting import until
-from voicebot import limits
-from voicebot.core.machine import NOBODY_THERE
-from voicebot.core.sayings import goodbye, still_there
-from voicebot.doors.rates import TOO_MANY_TEXTS
+from voicebot.access.rates import TOO_MANY_TEXTS
+from voicebot.dialogue.machine import NOBODY_THERE
+from voicebot.languages.prompts import goodbye, still_there
+from voicebot.runtime import limits
 
 
 def is_closed(message: Json) -> bool:

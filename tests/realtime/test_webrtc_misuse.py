@@ -31,9 +31,10 @@ from tests.support.rtc_bot import answered, quick
 from tests.support.rtc_client import Json, OfferRefusedError, RtcClient
 from tests.support.rtc_misuse import Misuser
 from tests.support.waiting import until
-from voicebot import config, limits
-from voicebot.core.history import History
-from voicebot.transports.webrtc import WebRtcConnection
+from voicebot.dialogue.history import History
+from voicebot.runtime import limits
+from voicebot.settings import config
+from voicebot.transports.webrtc.connection import WebRtcConnection
 
 FRAME = 960
 
@@ -131,7 +132,7 @@ async def test_a_session_ends_after_its_client_closes_the_data_channel(monkeypat
 
 async def test_a_session_whose_client_reads_no_messages_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "UNTOLD_S", 0.5)
-    monkeypatch.setattr("voicebot.transports.webrtc.MAX_BUFFERED_BYTES", 50)
+    monkeypatch.setattr("voicebot.transports.webrtc.connection.MAX_BUFFERED_BYTES", 50)
     async with visited() as (server, client):
         await client.wait_for_message(is_connected)
 
@@ -562,8 +563,8 @@ async def test_faults_of_the_recorder_store_and_meter_leave_the_conversation_int
     for name in ("begin", "end", "heard", "played", "stepped"):
         monkeypatch.setattr(f"voicebot.recording.recorder.Recorder.{name}", fails)
     for name in ("began", "stepped", "underran", "ended"):
-        monkeypatch.setattr(f"voicebot.telemetry.SessionMeter.{name}", fails)
-    monkeypatch.setattr("voicebot.store.conversation.Conversation.keep", fails)
+        monkeypatch.setattr(f"voicebot.observability.telemetry.SessionMeter.{name}", fails)
+    monkeypatch.setattr("voicebot.storage.conversation.Conversation.keep", fails)
     engines = scripted(ScriptedStt(scripts=[["hello"]]), ScriptedAgent(scripts=[["Fine."], ["Well."]]), ToneTts())
     async with serving(engines, config.load()) as server:
         async with RtcClient(server.url) as client:
@@ -573,7 +574,9 @@ async def test_faults_of_the_recorder_store_and_meter_leave_the_conversation_int
             await client.wait_for_message(answered(1))
             await converses(client)
         await until(lambda: server.services.admission.sessions == 0)
-    places = [record.getMessage().split(" failed")[0] for record in caplog.records if record.name == "voicebot.faults"]
+    places = [
+        record.getMessage().split(" failed")[0] for record in caplog.records if record.name == "voicebot.runtime.faults"
+    ]
     assert len(places) == len(set(places)), "each place is logged once"
     assert {"recording", "recording the bot", "recorder", "meter", "conversation"} <= set(places)
 

@@ -7,8 +7,9 @@ import pytest
 
 from tests.support.live_server import serving
 from tests.support.rtc_client import RtcClient
-from voicebot import build, config
+from voicebot.bootstrap import engines as build
 from voicebot.engines.stt.moonshine import model
+from voicebot.settings import config
 
 
 async def test_a_bot_without_a_recogniser_starts_with_a_notice_and_answers_typed_text(

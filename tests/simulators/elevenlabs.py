@@ -14,7 +14,7 @@ from tests.simulators.faults import Fault, Planned
 from tests.simulators.http_simulator import HttpSimulator
 from tests.simulators.http_wire import Exchange
 from tests.simulators.voices import tone_of
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 
 KEY = "sk_0123456789abcdef0123456789abcdef0123456789abcdef"
 _FLASH = "en ja zh de hi fr ko pt it es id nl tr fil pl sv bg ro ar cs el fi hr ms sk da ta uk ru hu no vi"

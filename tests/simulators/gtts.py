@@ -28,7 +28,7 @@ from tests.simulators.faults import Fault, Planned
 from tests.simulators.http_simulator import HttpSimulator
 from tests.simulators.http_wire import Exchange, Request
 from tests.simulators.voices import tone_of
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 
 PATH = "/_/TranslateWebserverUi/data/batchexecute"
 RPC = "jQ1olc"

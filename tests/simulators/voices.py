@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 from voicebot.engines.tts.espeak_worker import Synthesizer
 from voicebot.engines.worker.child import Parent
 from voicebot.engines.worker.frames import Message

@@ -21,7 +21,7 @@ import httpx
 import psutil
 
 from tests.support.paths import PROJECT
-from voicebot.config import Settings
+from voicebot.settings.config import Settings
 
 ARGUMENTS = ("--port", "0")
 END_S = 15.0
@@ -75,7 +75,7 @@ def forked_app(folder: Path, open_files: int | None = None, /, **settings: objec
     It speaks with espeak unless the settings say otherwise, whose start takes a second less of computing than hibari's.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["app", "voicebot.agent", "voicebot.server"])
+    context.set_forkserver_preload(["app", "voicebot.agent.graph", "voicebot.web.server"])
     log = folder / "app.log"
     log.touch()
     given = environment(**{"tts_engine": "espeak", **settings})

@@ -12,7 +12,7 @@ import numpy as np
 
 from tests.simulators.deepgram import KEY, DeepgramSimulator, Disturbance
 from tests.support.tone_words import WORDS, silence, spoken
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 from voicebot.engines.base import USUAL, Pause, Style, Transcriber, Transcript
 from voicebot.engines.stt.deepgram import Deepgram
 from voicebot.engines.stt.deepgram.transcriber import DeepgramTranscriber

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastrtc import AsyncStreamHandler
 from fastrtc.webrtc_connection_mixin import WebRTCConnectionMixin
 
-from voicebot.core.audio import WIRE_RATE_HZ, Samples
+from voicebot.audio.sound import WIRE_RATE_HZ, Samples
 
 
 class EchoHandler(AsyncStreamHandler):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.core.audio import Audio
-from voicebot.core.history import History
+from voicebot.audio.sound import Audio
+from voicebot.dialogue.history import History
 from voicebot.engines.base import USUAL, EngineError, Engines, Pause, Style, Transcript
 
 

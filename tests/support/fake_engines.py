@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from voicebot.core.audio import Audio
-from voicebot.core.history import History, Message, Role
+from voicebot.audio.sound import Audio
+from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.base import USUAL, EngineError, Fault, Pause, Style, Transcript
 from voicebot.engines.chain import FallbackRules
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from voicebot.core.history import History, Message, Role
+from voicebot.dialogue.history import History, Message, Role
 
 _CHANCE = random.Random(7)
 

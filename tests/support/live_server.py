@@ -13,14 +13,15 @@ import httpx
 from pydantic import SecretStr
 
 from tests.support.unsignalled import UnsignalledVoicebot
-from voicebot import bootstrap, server
-from voicebot.application import Application
-from voicebot.config import Settings
+from voicebot.bootstrap import application as bootstrap
 from voicebot.engines.base import Engines
-from voicebot.port import bind
 from voicebot.session.services import AppServices, LiveSession
-from voicebot.transports import aiortc_tuning
-from voicebot.transports.webrtc_server import WebRtcServer
+from voicebot.settings.config import Settings
+from voicebot.transports.webrtc import aiortc_tuning
+from voicebot.transports.webrtc.server import WebRtcServer
+from voicebot.web import server
+from voicebot.web.application import Application
+from voicebot.web.port import bind
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from voicebot.core.events import (
+from voicebot.dialogue.events import (
     AudioReceived,
     Command,
     FinalTranscript,
@@ -20,10 +20,10 @@ from voicebot.core.events import (
     Timer,
     TokenReceived,
 )
-from voicebot.core.facts import Fact
-from voicebot.core.history import Message, Role
-from voicebot.core.machine import step
-from voicebot.core.state import Rules, State
+from voicebot.dialogue.facts import Fact
+from voicebot.dialogue.history import Message, Role
+from voicebot.dialogue.machine import step
+from voicebot.dialogue.state import Rules, State
 
 
 def user(text: str) -> Message:

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from voicebot.core.choices import Choices, InterruptedHistory, Sensitivity
-from voicebot.core.events import (
+from voicebot.dialogue.choices import Choices, InterruptedHistory, Sensitivity
+from voicebot.dialogue.events import (
     ApplyChoices,
     AudioReceived,
     CancelReply,
@@ -48,7 +48,7 @@ from voicebot.core.events import (
     WordsHeard,
     WordsTakenBack,
 )
-from voicebot.core.facts import (
+from voicebot.dialogue.facts import (
     ConversationEnded,
     ErrorRaised,
     Fact,
@@ -61,9 +61,9 @@ from voicebot.core.facts import (
     TranscriptCompleted,
     VerdictReached,
 )
-from voicebot.core.history import Role, first_words
-from voicebot.core.machine import step
-from voicebot.core.state import Phase, Presence, Rules, State
+from voicebot.dialogue.history import Role, first_words
+from voicebot.dialogue.machine import step
+from voicebot.dialogue.state import Phase, Presence, Rules, State
 
 WORDS = st.sampled_from(
     ["", "uh-huh", "okay", "stop", "what time is it", "yes", "book it", "tell me a joke", "hm okay"]

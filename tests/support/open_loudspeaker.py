@@ -25,9 +25,9 @@ from tests.support.room import Room, synthetic_response
 from tests.support.shared import recording, recordings
 from tests.support.speech import spoken
 from tests.support.understanding import recognizer
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
-from voicebot.core.endpoint import EndpointRules
-from voicebot.core.events import (
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.dialogue.endpointing import EndpointRules
+from voicebot.dialogue.events import (
     CancelReply,
     Command,
     EndTranscription,
@@ -54,9 +54,9 @@ from voicebot.core.events import (
     Timer,
     TokenReceived,
 )
-from voicebot.core.history import Role
-from voicebot.core.machine import step
-from voicebot.core.state import State
+from voicebot.dialogue.history import Role
+from voicebot.dialogue.machine import step
+from voicebot.dialogue.state import State
 from voicebot.engines.base import Pause, WordStarts
 from voicebot.engines.stt.moonshine.recognition import Recognized
 from voicebot.engines.stt.moonshine.utterance import Request, Utterance
@@ -64,7 +64,7 @@ from voicebot.engines.tts.hibari import Hibari
 from voicebot.engines.vad.silero import Silero
 from voicebot.session.listener import Edges, Listener, UtteranceSound
 from voicebot.session.player import Player
-from voicebot.transports.opus import VoiceDecoder, VoiceEncoder
+from voicebot.transports.webrtc.opus import VoiceDecoder, VoiceEncoder
 
 DECODING_S = 0.08
 """How long the recogniser takes for a short sound."""

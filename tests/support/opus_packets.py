@@ -9,8 +9,8 @@ from aiortc.codecs.opus import OpusEncoder
 from av import AudioFrame
 
 from tests.support import sounds
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Samples
-from voicebot.transports.opus import VoiceEncoder
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Samples
+from voicebot.transports.webrtc.opus import VoiceEncoder
 
 
 def tone(frames: int) -> Samples:

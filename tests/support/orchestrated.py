@@ -10,13 +10,13 @@ from typing import Any
 from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.signal import Signal
 from tests.support.steps import Watcher
-from voicebot import config
-from voicebot.core.audio import FRAME_S, Audio
-from voicebot.core.facts import ConversationEnded
-from voicebot.core.observer import SessionStep
-from voicebot.core.state import State
+from voicebot.audio.sound import FRAME_S, Audio
+from voicebot.dialogue.facts import ConversationEnded
+from voicebot.dialogue.observer import SessionStep
+from voicebot.dialogue.state import State
 from voicebot.engines.base import EngineError
 from voicebot.session.orchestrator import Orchestrator
+from voicebot.settings import config
 
 PATIENCE_S = 15.0
 """How long a test waits for what takes milliseconds on an idle machine."""

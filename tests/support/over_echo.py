@@ -12,10 +12,10 @@ import numpy.typing as npt
 from tests.support.room import Room
 from tests.support.speech import spoken
 from tests.support.understanding import understood
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Resampler, Samples
-from voicebot.core.endpoint import EndpointRules
-from voicebot.core.events import SpeechCleared, SpeechEnded, SpeechStarted, SpeechSuspected
-from voicebot.echo import EchoDetector
+from voicebot.audio.echo import EchoDetector
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Resampler, Samples
+from voicebot.dialogue.endpointing import EndpointRules
+from voicebot.dialogue.events import SpeechCleared, SpeechEnded, SpeechStarted, SpeechSuspected
 from voicebot.engines.vad.silero import Silero
 from voicebot.session.listener import Listener, UtteranceSound
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from voicebot.core.events import Input
+from voicebot.dialogue.events import Input
 from voicebot.session.mailbox import Mailbox
 
 

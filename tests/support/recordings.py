@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 
-from voicebot.core.audio import Samples
+from voicebot.audio.sound import Samples
 
 
 def encoded(samples: Samples, container: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from voicebot.doors.refusal import Reason
+from voicebot.access.refusal import Reason
 
 
 class Refusals(Counter[Reason]):

@@ -9,13 +9,13 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import create_engine, make_url
 
-from voicebot import config
-from voicebot.clock import Clock
-from voicebot.core.history import History, heard, said
-from voicebot.core.reply_state import Reply
-from voicebot.core.state import State
-from voicebot.store.conversation import Conversation
-from voicebot.store.conversations import Conversations
+from voicebot.dialogue.history import History, heard, said
+from voicebot.dialogue.reply_state import Reply
+from voicebot.dialogue.state import State
+from voicebot.runtime.clock import Clock
+from voicebot.settings import config
+from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversations import Conversations
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Samples
+from voicebot.audio.sound import FRAME_SAMPLES, WIRE_RATE_HZ, Samples
 
 
 class Room:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import serving
-from voicebot import config
+from voicebot.settings import config
 
 Json = dict[str, Any]
 

@@ -29,9 +29,9 @@ from tests.support.room import Room
 from tests.support.rtc_link import Link
 from tests.support.rtc_recorder import Recorder
 from tests.support.signal import Signal
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
-from voicebot.transports import aiortc_tuning
-from voicebot.transports.peer_closing import close_peer
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.transports.webrtc import aiortc_tuning
+from voicebot.transports.webrtc.peer_closing import close_peer
 
 Json = dict[str, Any]
 

@@ -12,7 +12,7 @@ from av import AudioFrame
 
 from tests.support.room import Room
 from tests.support.signal import Signal
-from voicebot.core.audio import WIRE_RATE_HZ, Audio
+from voicebot.audio.sound import WIRE_RATE_HZ, Audio
 
 SOUND_DBFS = -50.0
 """A frame louder than this is sound: far above Opus's idea of silence, far below quiet speech."""

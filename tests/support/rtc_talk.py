@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.live_server import LiveServer
 from tests.support.rtc_client import RtcClient
 from tests.support.speech import spoken
-from voicebot.core.audio import WIRE_RATE_HZ
+from voicebot.audio.sound import WIRE_RATE_HZ
 
 Json = dict[str, Any]
 

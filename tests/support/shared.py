@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from tests.support.paths import PROJECT
-from voicebot.core.audio import SPEECH_RATE_HZ, Audio
+from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 
 SHARED = PROJECT.parent / "shared"
 

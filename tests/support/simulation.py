@@ -16,8 +16,8 @@ from functools import partial
 import numpy as np
 
 from tests.support.read_mailbox import ReadMailbox
-from voicebot.core.audio import FRAME_S, WIRE_RATE_HZ, Audio, Samples
-from voicebot.core.events import (
+from voicebot.audio.sound import FRAME_S, WIRE_RATE_HZ, Audio, Samples
+from voicebot.dialogue.events import (
     AudioReceived,
     CancelReply,
     Command,
@@ -51,11 +51,11 @@ from voicebot.core.events import (
     Timer,
     TokenReceived,
 )
-from voicebot.core.facts import ConversationEnded
-from voicebot.core.history import History, Role
-from voicebot.core.machine import step
-from voicebot.core.state import Phase, Presence, Rules, State
-from voicebot.core.verdict import Speech
+from voicebot.dialogue.facts import ConversationEnded
+from voicebot.dialogue.history import History, Role
+from voicebot.dialogue.interruption.verdict import Speech
+from voicebot.dialogue.machine import step
+from voicebot.dialogue.state import Phase, Presence, Rules, State
 from voicebot.session.player import FADE_S, Player
 
 FADE_SAMPLES = round(FADE_S * WIRE_RATE_HZ)

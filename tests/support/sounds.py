@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from voicebot.core.audio import WIRE_RATE_HZ, Audio
+from voicebot.audio.sound import WIRE_RATE_HZ, Audio
 
 TONE_HZ = 400
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 
 
 @cache

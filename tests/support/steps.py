@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from voicebot.core.events import Input
-from voicebot.core.machine import step
-from voicebot.core.observer import Observer, SessionStep
-from voicebot.core.state import State
+from voicebot.dialogue.events import Input
+from voicebot.dialogue.machine import step
+from voicebot.dialogue.observer import Observer, SessionStep
+from voicebot.dialogue.state import State
 
 
 def taken(state: State, input: Input, at_s: float = 0.0) -> SessionStep:

@@ -9,10 +9,10 @@ from functools import lru_cache
 from typing import Any
 
 from tests.support.manual_clock import StoppedClock
-from voicebot.agent import GraphAgent
-from voicebot.core.history import History, heard, said
+from voicebot.agent.graph import GraphAgent
+from voicebot.agent.tools import toolbox
+from voicebot.dialogue.history import History, heard, said
 from voicebot.engines.llm.offline import Offline
-from voicebot.tools import toolbox
 
 MOMENT = datetime(2026, 11, 19, 1, 30, tzinfo=UTC)
 """A Thursday; half past ten in the morning in Tokyo."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.core.audio import SPEECH_RATE_HZ as RATE_HZ
-from voicebot.core.audio import Samples
+from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
+from voicebot.audio.sound import Samples
 
 Wave = npt.NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from voicebot.core.history import History, Message, Role
+from voicebot.dialogue.history import History, Message, Role
 
 TALK: History = (
     Message(Role.USER, "tell me <b>a</b> story"),

@@ -6,7 +6,7 @@ import re
 import threading
 from functools import cache
 
-from voicebot.core.audio import SPEECH_RATE_HZ, Audio
+from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.engines.base import Transcript
 from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.recognition import Recognizer

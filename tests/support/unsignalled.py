@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from voicebot import server
-from voicebot.http_server import BoundedServer
+from voicebot.web import server
+from voicebot.web.http_server import BoundedServer
 
 
 class Unsignalled(uvicorn.Server):

@@ -11,9 +11,9 @@ from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
 from tests.support.waiting import until
 from tests.support.ws_client import WsClient
-from voicebot import config
-from voicebot.core.history import History
+from voicebot.dialogue.history import History
 from voicebot.session.session import Session
+from voicebot.settings import config
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.support.engines import loud
 from tests.support.live_server import LiveServer
-from voicebot.core.audio import Samples
+from voicebot.audio.sound import Samples
 
 
 class WsClient:

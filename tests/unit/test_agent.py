@@ -19,11 +19,11 @@ from langsmith.utils import get_env_var
 
 from tests.support.scripted_model import Endless, Script, Whole, brief, call
 from tests.support.talk import Talk
-from voicebot.agent import MAX_TOOL_ROUNDS, GraphAgent
-from voicebot.core.history import History, Message, Role
+from voicebot.agent.graph import MAX_TOOL_ROUNDS, GraphAgent
+from voicebot.agent.tools import PURE, toolbox
+from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.base import Agent, EngineError, Fault
 from voicebot.engines.llm.offline import Offline
-from voicebot.tools import PURE, toolbox
 
 HI: History = (Message(Role.USER, "hi"),)
 WANTED = asyncio.Event()

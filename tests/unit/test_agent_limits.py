@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from tests.support.scripted_model import Script, brief, call
-from voicebot.agent import GraphAgent
-from voicebot.core.history import History, Message, Role
+from voicebot.agent.graph import GraphAgent
+from voicebot.agent.tools import toolbox
+from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.llm.messages import tokens
 from voicebot.engines.llm.models import Models
-from voicebot.tools import toolbox
 
 WANTED = asyncio.Event()
 WANTED.set()

@@ -10,12 +10,12 @@ import pytest
 from langchain_core.tools import tool
 
 from tests.support.scripted_model import Script, call
-from voicebot.agent import GraphAgent
-from voicebot.core.history import Message, Role
+from voicebot.agent.graph import GraphAgent
+from voicebot.agent.tools import PURE
+from voicebot.dialogue.history import Message, Role
 from voicebot.engines.base import EngineError, Fault, Served
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain
-from voicebot.tools import PURE
 
 HISTORY = (Message(Role.USER, "hi"),)
 

@@ -21,7 +21,7 @@ from tests.benchmarks.users import clip, cough
 from tests.simulators.deepgram import HeardWord
 from tests.support.position_voice import RATE_HZ, voice
 from tests.support.rtc_recorder import HeardFrame
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, Audio
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, Audio
 from voicebot.engines.base import Pause, Transcript
 
 

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from voicebot import build, config
-from voicebot.config import SettingsError
-from voicebot.discovery import Found
+from voicebot.bootstrap import engines as build
+from voicebot.bootstrap.discovery import Found
 from voicebot.engines import destinations
 from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Preflight
+from voicebot.settings import config
+from voicebot.settings.config import SettingsError
 
 KEY = SecretStr("a-key")
 

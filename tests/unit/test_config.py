@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from tests.support.paths import PROJECT
-from voicebot import config, space
-from voicebot.config import Settings, SettingsError
+from voicebot.settings import config, space
+from voicebot.settings.config import Settings, SettingsError
 
 EXAMPLE = PROJECT / ".env.example"
 

@@ -12,8 +12,8 @@ import promql_parser
 import pytest
 
 from tests.support.paths import PROJECT
-from voicebot.metrics import Metrics
-from voicebot.metrics_document import all_figures
+from voicebot.observability.metrics import Metrics
+from voicebot.observability.metrics_document import all_figures
 
 DOCS = PROJECT / "docs"
 BOARD = json.loads((DOCS / "grafana-dashboard.json").read_text("utf-8"))

@@ -12,9 +12,9 @@ from typing import cast
 from tests.support.engines import loud
 from tests.support.read_mailbox import ReadMailbox
 from tests.support.signal import Signal
-from voicebot.core.audio import Audio
-from voicebot.core.endpoint import EndpointRules
-from voicebot.core.events import FinalTranscript, Input, SpeechEnded, SpeechStarted
+from voicebot.audio.sound import Audio
+from voicebot.dialogue.endpointing import EndpointRules
+from voicebot.dialogue.events import FinalTranscript, Input, SpeechEnded, SpeechStarted
 from voicebot.engines.base import USUAL, EngineError, Pause, SpeechToText, Transcript
 from voicebot.session.ears import Ears
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.echo.track import KEPT, Track
+from voicebot.audio.echo.track import KEPT, Track
 
 
 @given(

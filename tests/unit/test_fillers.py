@@ -13,12 +13,12 @@ import pytest
 from langchain_core.tools import tool
 
 from tests.support.scripted_model import Script, call
-from voicebot.agent import GraphAgent
-from voicebot.core.history import Message, Role
-from voicebot.core.sentences import sentences
+from voicebot.agent.graph import GraphAgent
+from voicebot.agent.tools import PURE, fillers
+from voicebot.agent.tools.fillers import PHRASES, Filler
+from voicebot.dialogue.history import Message, Role
 from voicebot.engines.base import USUAL, EngineError, Style
-from voicebot.tools import PURE, fillers
-from voicebot.tools.fillers import PHRASES, Filler
+from voicebot.speech_text.sentences import sentences
 
 HISTORY = (Message(Role.USER, "hi"),)
 SOON_S = 0.02

@@ -6,7 +6,7 @@ import ast
 from collections import Counter
 from pathlib import Path
 
-from voicebot import limits
+from voicebot.runtime import limits
 
 
 def test_no_limit_is_defined_twice() -> None:

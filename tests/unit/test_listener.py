@@ -8,10 +8,11 @@ import pytest
 
 from tests.support.engines import LoudnessVad, loud
 from tests.support.sounds import babble
-from voicebot.core.audio import Audio
-from voicebot.core.choices import Sensitivity
-from voicebot.core.endpoint import EndpointRules
-from voicebot.core.events import (
+from voicebot.audio.echo import EchoDetector
+from voicebot.audio.sound import Audio
+from voicebot.dialogue.choices import Sensitivity
+from voicebot.dialogue.endpointing import EndpointRules
+from voicebot.dialogue.events import (
     SpeechCleared,
     SpeechContinued,
     SpeechEnded,
@@ -19,7 +20,6 @@ from voicebot.core.events import (
     SpeechStarted,
     SpeechSuspected,
 )
-from voicebot.echo import EchoDetector
 from voicebot.engines.base import Pause
 from voicebot.session.listener import PRE_ROLL_S, Edges, Listener, UtteranceSound
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tests.support.paths import PROJECT
-from voicebot.metrics_document import document
+from voicebot.observability.metrics_document import document
 
 DOCS = PROJECT / "docs"
 
 
 def test_the_metrics_page_is_the_one_generated_from_the_metrics() -> None:
     page = (DOCS / "metrics.md").read_text("utf-8")
-    assert page == document(), "run `python -m voicebot.metrics_document > docs/metrics.md`"
+    assert page == document(), "run `python -m voicebot.observability.metrics_document > docs/metrics.md`"

@@ -11,13 +11,13 @@ from pydantic import SecretStr
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.fake_engines import QUICK, Fake, failure
-from voicebot import config
-from voicebot.build import build
-from voicebot.core.choices import Choices, InterruptedHistory, Sensitivity
+from voicebot.bootstrap.engines import build
+from voicebot.dialogue.choices import Choices, InterruptedHistory, Sensitivity
 from voicebot.engines.chain import Chain
 from voicebot.engines.fallback import AgentChain
-from voicebot.options import ChoiceError, Options
 from voicebot.session.messages import Configure, Connected, MessageError, Request, request
+from voicebot.session.options import ChoiceError, Options
+from voicebot.settings import config
 
 KEY = SecretStr("a-key")
 CLOUD: dict[str, Any] = {"deepgram_api_key": KEY, "groq_api_key": KEY, "elevenlabs_api_key": KEY}

@@ -16,23 +16,23 @@ import pytest
 from tests.support.engines import AtPause, ScriptedAgent, ScriptedStt, ToneTts, loud, scripted
 from tests.support.orchestrated import PATIENCE_S, Session, idle, running
 from tests.support.steps import Watcher
-from voicebot import config
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
-from voicebot.core.events import InterruptPressed, TextTyped
-from voicebot.core.facts import ConversationEnded
-from voicebot.core.history import History, Message, Role
-from voicebot.core.machine import NOBODY_THERE
-from voicebot.core.observer import Observer, SessionStep
-from voicebot.core.sayings import apology, ask_again, goodbye, still_there
-from voicebot.core.state import Phase, Presence, State
+from voicebot.agent.tools.fillers import Filler
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
+from voicebot.dialogue.events import InterruptPressed, TextTyped
+from voicebot.dialogue.facts import ConversationEnded
+from voicebot.dialogue.history import History, Message, Role
+from voicebot.dialogue.machine import NOBODY_THERE
+from voicebot.dialogue.observer import Observer, SessionStep
+from voicebot.dialogue.state import Phase, Presence, State
 from voicebot.engines.base import EngineError, Transcript
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import SpeechToTextChain
+from voicebot.languages.prompts import apology, ask_again, goodbye, still_there
 from voicebot.session.clip import LETTERS_PER_S, NEAR
 from voicebot.session.observers import Observers
 from voicebot.session.orchestrator import Orchestrator
 from voicebot.session.player import FADE_S
-from voicebot.tools.fillers import Filler
+from voicebot.settings import config
 
 
 async def test_a_spoken_question_is_transcribed_and_answered_aloud() -> None:
@@ -509,6 +509,8 @@ async def test_observers_that_raise_errors_do_not_stop_the_conversation(caplog: 
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    places = [record.getMessage().split(" failed")[0] for record in caplog.records if record.name == "voicebot.faults"]
+    places = [
+        record.getMessage().split(" failed")[0] for record in caplog.records if record.name == "voicebot.runtime.faults"
+    ]
     assert sorted(set(places)) == sorted(places), "each place is logged once"
     assert places.count("failing") == 1

@@ -9,10 +9,10 @@ from typing import Any
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts
 from tests.support.orchestrated import Session, idle, running
-from voicebot.core.audio import Audio
-from voicebot.core.choices import Choices, Sensitivity
-from voicebot.core.events import ChoicesMade, TextTyped
-from voicebot.core.state import Phase
+from voicebot.audio.sound import Audio
+from voicebot.dialogue.choices import Choices, Sensitivity
+from voicebot.dialogue.events import ChoicesMade, TextTyped
+from voicebot.dialogue.state import Phase
 from voicebot.engines.base import USUAL, Style
 
 BEFORE = Style("en", persona="assistant")

@@ -7,9 +7,9 @@ from importlib.resources import files
 
 import pytest
 
-import voicebot.personas as personas_package
-from voicebot.personas import label, persona, personas, system_prompt
-from voicebot.personas.languages import LANGUAGE_NAMES
+import voicebot.agent.personas as personas_package
+from voicebot.agent.personas import label, persona, personas, system_prompt
+from voicebot.languages.names import LANGUAGE_NAMES
 
 
 def test_the_package_holds_two_personas_with_labels_of_their_own() -> None:

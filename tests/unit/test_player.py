@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.read_mailbox import ReadMailbox
-from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
-from voicebot.core.events import PlaybackFinished, PlaybackStarted, ReplyInput, SentencePlayed, WordsHeard
+from voicebot.audio.sound import FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.dialogue.events import PlaybackFinished, PlaybackStarted, ReplyInput, SentencePlayed, WordsHeard
 from voicebot.session.player import FADE_S, Player
 
 FADE_SAMPLES = round(FADE_S * WIRE_RATE_HZ)

@@ -12,8 +12,9 @@ import pytest
 from tests.support.engines import ScriptedAgent, ToneTts
 from tests.support.read_mailbox import ReadMailbox
 from tests.support.signal import Signal
-from voicebot.core.choices import Choices
-from voicebot.core.events import (
+from voicebot.agent.tools.fillers import Filler
+from voicebot.dialogue.choices import Choices
+from voicebot.dialogue.events import (
     EngineServed,
     ReplyInput,
     SentencePlayed,
@@ -23,14 +24,13 @@ from voicebot.core.events import (
     TextReceived,
     WordsHeard,
 )
-from voicebot.core.history import Message, Role
-from voicebot.core.sayings import apology
+from voicebot.dialogue.history import Message, Role
 from voicebot.engines.base import EngineError, Styles, TextToSpeech
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, TextToSpeechChain
+from voicebot.languages.prompts import apology
 from voicebot.session.player import Player
 from voicebot.session.reply import ReplyMaker
-from voicebot.tools.fillers import Filler
 
 Script = Sequence[str | asyncio.Event | Exception]
 

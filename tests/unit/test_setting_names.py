@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.setting_name_cases import MISSPELT, OTHERS
-from voicebot.config import Settings
-from voicebot.setting_names import likely_setting, misspelt
+from voicebot.settings.config import Settings
+from voicebot.settings.names import likely_setting, misspelt
 
 
 @pytest.mark.parametrize(("name", "meant"), MISSPELT.items())

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from voicebot import config, share
-from voicebot.doors.host import OwnNames
-from voicebot.share import open_link
+from voicebot.access.host import OwnNames
+from voicebot.settings import config
+from voicebot.web.ui import share
+from voicebot.web.ui.share import open_link
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.support.paths import PROJECT
-from voicebot import config, space
+from voicebot.settings import config, space
 
 
 def test_the_documented_limits_of_a_space_match_the_settings() -> None:

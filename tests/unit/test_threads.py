@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from voicebot.threads import Threads
+from voicebot.runtime.threads import Threads
 
 
 async def test_work_runs_in_a_thread_named_after_its_pool_and_its_errors_are_raised() -> None:

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from langchain_core.tools import ToolException
 
 from tests.support.manual_clock import StoppedClock
-from voicebot.clock import MachineClock
-from voicebot.tools import toolbox
-from voicebot.tools.calculator import calculated
-from voicebot.tools.places import MAIN_ZONES, gazetteer, place_named, places_in
+from voicebot.agent.tools import toolbox
+from voicebot.agent.tools.calculator import calculated
+from voicebot.languages.gazetteer import MAIN_ZONES, gazetteer, place_named, places_in
+from voicebot.runtime.clock import MachineClock
 
 MOMENT = datetime(2026, 11, 19, 1, 30, tzinfo=UTC)
 

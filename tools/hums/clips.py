@@ -25,7 +25,7 @@ from tools.hums.vocabulary import (
     own_words,
     words,
 )
-from voicebot.core.audio import Samples
+from voicebot.audio.sound import Samples
 
 RATE_HZ = 16_000
 LONGEST_S = 1.5

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from voicebot.core.audio import Samples
+from voicebot.audio.sound import Samples
 
 RATE_HZ = 16_000
 

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from tools.hums.clips import SOURCES, clips
 from tools.hums.conditions import random_condition, recorded
 from tools.noise.sounds import KINDS
-from voicebot.core.audio import Samples
+from voicebot.audio.sound import Samples
 from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.noise import WEIGHTS, description
 

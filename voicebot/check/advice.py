@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from voicebot.engines.destinations import LOCAL
 from voicebot.check.results import CheckedStage, Trial
 from voicebot.check.services import SERVICES, ServiceFacts
-from voicebot.config import Settings
 from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.destinations import LOCAL
+from voicebot.settings.config import Settings
 
 REINSTALL = "Install the packages again: pip install -r requirements.txt"
 

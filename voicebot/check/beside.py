@@ -11,13 +11,13 @@ from collections.abc import Collection
 
 import numpy as np
 
+from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.check.advice import REINSTALL
 from voicebot.check.results import Finding, Outcome
 from voicebot.check.trials import guarded, sentence_in
-from voicebot.config import Settings
-from voicebot.core.audio import SPEECH_RATE_HZ, Audio
 from voicebot.engines.base import EngineError, Engines, Styles
-from voicebot.transports.turn.services import chosen
+from voicebot.settings.config import Settings
+from voicebot.transports.webrtc.ice.services import chosen
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +76,8 @@ async def store(settings: Settings) -> Finding | None:
     """Can conversations be kept? Asked with a change that concerns none of them. None if none are to be kept."""
     if not settings.keep_conversations:
         return None
-    from voicebot.store.conversations import DEFAULT_URL
-    from voicebot.store.database import Database, StoreError
+    from voicebot.storage.conversations import DEFAULT_URL
+    from voicebot.storage.database import Database, StoreError
 
     url = DEFAULT_URL if settings.database_url is None else settings.database_url.get_secret_value()
     database = Database(url)
@@ -107,7 +107,7 @@ async def relay(settings: Settings) -> Finding | None:
     provider = chosen(settings)
     if provider == "none" and settings.space_id is None:
         return None
-    from voicebot.transports.turn.ice import IceServers
+    from voicebot.transports.webrtc.ice.servers import IceServers
 
     name = f"TURN relay ({provider})"
     servers = IceServers(settings)

@@ -11,16 +11,16 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import NoReturn, Protocol
 
-from voicebot import config, logs
-from voicebot.build import build
+from voicebot.audio.sound import Audio
+from voicebot.bootstrap.discovery import discover
+from voicebot.bootstrap.engines import build
 from voicebot.check import report
 from voicebot.check.beside import detector, relay, stand_in, store
 from voicebot.check.results import CheckedStage, Outcome, Trial
 from voicebot.check.trials import QUESTION, Limits, Trials, sentence_in
-from voicebot.config import Settings
-from voicebot.core.audio import Audio
-from voicebot.discovery import discover
 from voicebot.engines.base import Engines
+from voicebot.settings import config, logs
+from voicebot.settings.config import Settings
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as shells have it."""

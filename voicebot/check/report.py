@@ -12,11 +12,11 @@ from pathlib import Path
 from pydantic import SecretStr
 
 import voicebot
-from voicebot.engines.destinations import LOCAL
 from voicebot.check.advice import advice, reason
 from voicebot.check.results import CheckedStage, Finding, Outcome, Trial
 from voicebot.check.services import KEYS, SERVICES
-from voicebot.config import AUTO, Origin, Settings
+from voicebot.engines.destinations import LOCAL
+from voicebot.settings.config import AUTO, Origin, Settings
 
 PACKAGES = (
     *("fastrtc", "gradio", "aiortc", "langgraph", "langchain-groq", "groq", "langchain-openai", "openai"),

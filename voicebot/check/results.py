@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 from voicebot.engines.base import EngineError
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from voicebot.config import Settings
+from voicebot.settings.config import Settings
 
 
 @dataclass(frozen=True, slots=True)

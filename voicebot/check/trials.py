@@ -9,18 +9,18 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
+from voicebot.agent.tools.fillers import Filler
+from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.check.advice import ASKED_AGAIN
 from voicebot.check.network import obstacle
 from voicebot.check.results import CheckedStage, Trial
 from voicebot.check.services import SERVICES
-from voicebot.config import Settings
-from voicebot.core.audio import SPEECH_RATE_HZ, Audio
-from voicebot.core.history import Message, Role
+from voicebot.dialogue.history import Message, Role
 from voicebot.engines.base import EngineError, Engines, Fault, OneOfModels, Patient, Transcript
 from voicebot.engines.chain import Chain, FallbackRules
 from voicebot.engines.destinations import EMBEDDED
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
-from voicebot.tools.fillers import Filler
+from voicebot.settings.config import Settings
 
 logger = logging.getLogger(__name__)
 

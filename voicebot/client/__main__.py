@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import numpy as np
 from websockets.exceptions import WebSocketException
 
+from voicebot.audio.sound import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio
 from voicebot.client.caller import Caller, NoOutput, calling
-from voicebot.core.audio import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio
 from voicebot.engines.tts.mp3 import Mp3Decoder
 from voicebot.session.messages import AsrFinal, Closed, Error, LlmFinal, PlayAudio, ServerMessage, VerdictGiven
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 from voicebot.session.messages import (
     Bye,
     ClientMessage,

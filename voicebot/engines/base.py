@@ -12,9 +12,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.core.audio import Audio
-from voicebot.core.choices import Choices
-from voicebot.core.history import History
+from voicebot.audio.sound import Audio
+from voicebot.dialogue.choices import Choices
+from voicebot.dialogue.history import History
 
 
 class Fault(StrEnum):

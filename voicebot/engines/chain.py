@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, Self, TypeVar
 
-from voicebot import limits
 from voicebot.engines.base import USUAL, Engine, EngineError, EngineHealth, Fault, Noted, OneOfModels, Style
 from voicebot.engines.circuit import Circuit
+from voicebot.runtime import limits
 
 logger = logging.getLogger(__name__)
 

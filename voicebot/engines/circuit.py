@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from voicebot.clock import Clock
 from voicebot.engines.base import EngineError, Fault
+from voicebot.runtime.clock import Clock
 
 LONGEST_REST_S = 600.0
 

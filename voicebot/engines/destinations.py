@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from voicebot.config import Settings
 from voicebot.engines.llm.local_servers import LLAMA_CPP_ADDRESS, OLLAMA_ADDRESS
+from voicebot.settings.config import Settings
 
 EMBEDDED = frozenset({"moonshine", "offline", "hibari", "espeak"})
 """Engines that send nothing anywhere."""

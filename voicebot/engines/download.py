@@ -24,8 +24,8 @@ import httpx
 import platformdirs
 from filelock import FileLock, Timeout
 
-from voicebot import limits
-from voicebot.threads import Threads
+from voicebot.runtime import limits
+from voicebot.runtime.threads import Threads
 
 logger = logging.getLogger(__name__)
 

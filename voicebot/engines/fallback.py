@@ -13,8 +13,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, as
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from voicebot.core.audio import Audio
-from voicebot.core.history import History
+from voicebot.audio.sound import Audio
+from voicebot.dialogue.history import History
 from voicebot.engines.base import (
     NO_DEADLINE,
     USUAL,

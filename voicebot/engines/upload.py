@@ -10,7 +10,7 @@ import av
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 
-from voicebot import limits
+from voicebot.runtime import limits
 
 Container = Literal["webm", "wav", "mp3"]
 

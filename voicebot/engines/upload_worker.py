@@ -13,10 +13,10 @@ import binascii
 import json
 import time
 
-from voicebot import limits, memory
 from voicebot.engines.upload import RecordingError, pcm_of
 from voicebot.engines.worker.child import Parent, limited_processor_time, serve
 from voicebot.engines.worker.frames import Kind, Message, Value
+from voicebot.runtime import limits, memory
 
 COSTLY_S = 0.1
 """An honest recording takes less; what takes more may have left much free memory in this process."""

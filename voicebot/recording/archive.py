@@ -13,8 +13,12 @@ from typing import IO, Annotated, Literal, NotRequired
 from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from voicebot.core.history import History, Message, Role, merged
-from voicebot.limits import (
+from voicebot.dialogue.history import History, Message, Role, merged
+from voicebot.recording import report
+from voicebot.recording.documents import Sound
+from voicebot.recording.lane import RATE_HZ
+from voicebot.recording.recorder import Take
+from voicebot.runtime.limits import (
     MAX_ARCHIVE_DIRECTORY_BYTES,
     MAX_ARCHIVE_ENTRIES,
     MAX_IMPORT_MESSAGE_CHARS,
@@ -25,11 +29,7 @@ from voicebot.limits import (
     MAX_TRANSCRIPT_COMMAS,
     MAX_TRANSCRIPT_PARTS,
 )
-from voicebot.recording import report
-from voicebot.recording.documents import Sound
-from voicebot.recording.lane import RATE_HZ
-from voicebot.recording.recorder import Take
-from voicebot.store import imports
+from voicebot.storage import imports
 
 SOUND_FILE, TRANSCRIPT_FILE = "conversation.wav", "transcript.json"
 

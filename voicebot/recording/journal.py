@@ -7,8 +7,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from voicebot.core.events import ConversationCleared, Input, SpeechEnded, SpeechStarted, TextTyped
-from voicebot.core.facts import (
+from voicebot.dialogue.events import ConversationCleared, Input, SpeechEnded, SpeechStarted, TextTyped
+from voicebot.dialogue.facts import (
     HistoryChanged,
     PhaseChanged,
     ReplyFinished,
@@ -17,11 +17,11 @@ from voicebot.core.facts import (
     VerdictReached,
     WordsAccepted,
 )
-from voicebot.core.history import History, Message, Role
-from voicebot.core.kept import kept
-from voicebot.core.observer import SessionStep
-from voicebot.core.reply_state import Reply
-from voicebot.core.state import Phase, Ruling, State, Turn
+from voicebot.dialogue.history import History, Message, Role
+from voicebot.dialogue.kept import kept
+from voicebot.dialogue.observer import SessionStep
+from voicebot.dialogue.reply_state import Reply
+from voicebot.dialogue.state import Phase, Ruling, State, Turn
 
 MAX_EVENTS = 10_000
 """Of more the oldest are forgotten. So with `MAX_TURNS`."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from voicebot.core.audio import Audio, Resampler, Samples
+from voicebot.audio.sound import Audio, Resampler, Samples
 
 RATE_HZ = 24_000
 """Of the recording: all that the voices have (they are made at 22 to 24 kHz), and of people's speech all below 12 kHz,

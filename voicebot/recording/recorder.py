@@ -9,15 +9,15 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from voicebot.config import Settings
-from voicebot.core.audio import WIRE_RATE_HZ, Audio, Samples
-from voicebot.core.events import ConversationCleared
-from voicebot.core.history import History
-from voicebot.core.observer import Observer, SessionStep
-from voicebot.core.state import State
+from voicebot.audio.sound import WIRE_RATE_HZ, Audio, Samples
+from voicebot.dialogue.events import ConversationCleared
+from voicebot.dialogue.history import History
+from voicebot.dialogue.observer import Observer, SessionStep
+from voicebot.dialogue.state import State
 from voicebot.recording.journal import Journal
 from voicebot.recording.lane import RATE_HZ
 from voicebot.recording.tape import Sound, Tape
+from voicebot.settings.config import Settings
 
 logger = logging.getLogger(__name__)
 

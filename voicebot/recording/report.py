@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from voicebot.core.state import Phase, Ruling
-from voicebot.core.state import Turn as CoreTurn
-from voicebot.core.timings import medians, turn_view
-from voicebot.core.view import ruling_view
+from voicebot.dialogue.state import Phase, Ruling
+from voicebot.dialogue.state import Turn as CoreTurn
+from voicebot.dialogue.timings import medians, turn_view
+from voicebot.dialogue.view import ruling_view
 from voicebot.recording.documents import Event, Events, Said, Sound, Step, Timings, Transcript, Turn, Word
 from voicebot.recording.journal import Entry, Happening, Journal
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from voicebot.core.audio import Audio, Samples
+from voicebot.audio.sound import Audio, Samples
 from voicebot.recording.lane import RATE_HZ, Lane, PlacedSound
 
 logger = logging.getLogger(__name__)

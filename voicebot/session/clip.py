@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from voicebot.core.audio import WIRE_RATE_HZ, Samples
-from voicebot.core.history import word_shares
+from voicebot.audio.sound import WIRE_RATE_HZ, Samples
+from voicebot.dialogue.history import word_shares
 
 NEAR, _STEP = round(0.08 * WIRE_RATE_HZ), round(0.01 * WIRE_RATE_HZ)
 """A word begins so near to where it is taken to begin; the quietest step is looked for."""

@@ -7,10 +7,10 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 
-from voicebot.core.audio import FRAME_S, SPEECH_RATE_HZ, Audio, Samples
-from voicebot.core.choices import Sensitivity
-from voicebot.core.endpoint import EndpointRules
-from voicebot.core.events import (
+from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, Audio, Samples
+from voicebot.dialogue.choices import Sensitivity
+from voicebot.dialogue.endpointing import EndpointRules
+from voicebot.dialogue.events import (
     EngineServed,
     FinalTranscript,
     PartialTranscript,
@@ -18,10 +18,10 @@ from voicebot.core.events import (
     SpeechStarted,
     Stage,
 )
-from voicebot.core.verdict import Speech
+from voicebot.dialogue.interruption.verdict import Speech
 from voicebot.engines.base import EngineError, Pause, Served, SpeechToText, Style, Transcriber, VoiceActivityDetector
 from voicebot.engines.replay_buffer import ReplayBuffer
-from voicebot.limits import MAX_WAITING_UTTERANCES, UPLOADS_AHEAD, UTTERANCES_AT_ONCE
+from voicebot.runtime.limits import MAX_WAITING_UTTERANCES, UPLOADS_AHEAD, UTTERANCES_AT_ONCE
 from voicebot.session.listener import Edges, Listener, UtteranceSound
 from voicebot.session.mailbox import Mailbox
 from voicebot.session.reply import INTERNAL_ERROR

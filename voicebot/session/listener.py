@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voicebot.core.audio import FRAME_S, SPEECH_RATE_HZ, Audio, Resampler, Samples
-from voicebot.core.choices import Demands
-from voicebot.core.endpoint import WINDOW_S, Edge, Endpointer, EndpointRules
-from voicebot.core.events import (
+from voicebot.audio.echo import ECHO_SCORE, EchoDetector
+from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, Audio, Resampler, Samples
+from voicebot.dialogue.choices import Demands
+from voicebot.dialogue.endpointing import WINDOW_S, Edge, Endpointer, EndpointRules
+from voicebot.dialogue.events import (
     SpeechCleared,
     SpeechContinued,
     SpeechEnded,
@@ -20,8 +21,7 @@ from voicebot.core.events import (
     SpeechStarted,
     SpeechSuspected,
 )
-from voicebot.core.verdict import Speech
-from voicebot.echo import ECHO_SCORE, EchoDetector
+from voicebot.dialogue.interruption.verdict import Speech
 from voicebot.engines.base import Pause, VoiceActivityDetector
 
 PRE_ROLL_S = 0.3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from voicebot.core.events import Input
+from voicebot.dialogue.events import Input
 
 
 class Mailbox:

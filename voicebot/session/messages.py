@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from voicebot.core.choices import InterruptedHistory, Sensitivity
-from voicebot.doors.ending import Cause
-from voicebot.doors.refusal import Reason
+from voicebot.access.ending import Cause
+from voicebot.access.refusal import Reason
+from voicebot.dialogue.choices import InterruptedHistory, Sensitivity
 
 REFUSALS = (Reason.REQUEST, Reason.RATE, Reason.FULL, Reason.ADDRESS, Reason.DAY, Reason.ENGINES)
 """Why a session may be refused."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from voicebot.core.observer import Observer, SessionStep
-from voicebot.faults import Faults
+from voicebot.dialogue.observer import Observer, SessionStep
+from voicebot.runtime.faults import Faults
 
 
 class Observers(Observer):

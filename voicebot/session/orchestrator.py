@@ -7,9 +7,8 @@ import logging
 from contextlib import aclosing
 from typing import Protocol, assert_never
 
-from voicebot.config import Settings
-from voicebot.core.choices import Choices
-from voicebot.core.events import (
+from voicebot.dialogue.choices import Choices
+from voicebot.dialogue.events import (
     ApplyChoices,
     CancelReply,
     Command,
@@ -26,15 +25,16 @@ from voicebot.core.events import (
     TimedOut,
     Timer,
 )
-from voicebot.core.history import History
-from voicebot.core.machine import step
-from voicebot.core.observer import Observer, SessionStep
-from voicebot.core.state import State
+from voicebot.dialogue.history import History
+from voicebot.dialogue.machine import step
+from voicebot.dialogue.observer import Observer, SessionStep
+from voicebot.dialogue.state import State
 from voicebot.engines.base import Engines, Prepares, Styles
 from voicebot.session.ears import Ears
 from voicebot.session.mailbox import Mailbox
 from voicebot.session.player import Player
 from voicebot.session.reply import ReplyMaker, TurnBudget
+from voicebot.settings.config import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -10,15 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
-from voicebot.core.events import (
-    PlaybackFinished,
-    PlaybackStarted,
-    SentencePlayed,
-    WordsHeard,
-    WordsTakenBack,
-)
-from voicebot.core.history import words_heard
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.dialogue.events import PlaybackFinished, PlaybackStarted, SentencePlayed, WordsHeard, WordsTakenBack
+from voicebot.dialogue.history import words_heard
 from voicebot.session.clip import Clip, Stretch
 from voicebot.session.mailbox import Mailbox
 

@@ -9,8 +9,9 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from voicebot.core.audio import WIRE_RATE_HZ, Audio, Resampler
-from voicebot.core.events import (
+from voicebot.agent.tools.fillers import Filler
+from voicebot.audio.sound import WIRE_RATE_HZ, Audio, Resampler
+from voicebot.dialogue.events import (
     AudioReceived,
     EngineServed,
     ReplyRefused,
@@ -22,13 +23,12 @@ from voicebot.core.events import (
     TextReceived,
     TokenReceived,
 )
-from voicebot.core.sayings import apology, no_answers_left
-from voicebot.core.sentences import Batch, SentenceBatcher
 from voicebot.engines.base import Agent, EngineError, Resumed, Served, Style, Styles, TextToSpeech, WordStarts
+from voicebot.languages.prompts import apology, no_answers_left
 from voicebot.session.mailbox import Mailbox
 from voicebot.session.player import Player
 from voicebot.session.sentence_queue import SentenceQueue, Waiting
-from voicebot.tools.fillers import Filler
+from voicebot.speech_text.sentences import Batch, SentenceBatcher
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-from voicebot.core.events import SentenceSkipped
-from voicebot.core.sentences import Batch
+from voicebot.dialogue.events import SentenceSkipped
 from voicebot.session.mailbox import Mailbox
+from voicebot.speech_text.sentences import Batch
 
 
 @dataclass(slots=True)

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from voicebot.config import Settings
-from voicebot.doors.admission import Admission, RefusedError, Ticket
-from voicebot.doors.ending import Ending
-from voicebot.doors.refusal import Reason
-from voicebot.doors.turns import DailyTurns
+from voicebot.access.admission import Admission, RefusedError, Ticket
+from voicebot.access.ending import Ending
+from voicebot.access.refusal import Reason
+from voicebot.access.turns import DailyTurns
 from voicebot.engines.base import Engines
 from voicebot.engines.preflight import Health, Preflight
-from voicebot.options import Options
+from voicebot.observability.telemetry import Telemetry
 from voicebot.recording.recorder import Recordings
-from voicebot.store.conversations import Conversations
-from voicebot.telemetry import Telemetry
+from voicebot.session.options import Options
+from voicebot.settings.config import Settings
+from voicebot.storage.conversations import Conversations
 
 logger = logging.getLogger(__name__)
 

@@ -9,16 +9,15 @@ import time
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol, assert_never
 
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
-from voicebot.core.events import ChoicesMade, ConversationCleared, InterruptPressed, RulingDisputed, TextTyped
-from voicebot.core.facts import ConversationEnded, SentenceDropped
-from voicebot.core.observer import Observer, SessionStep
-from voicebot.core.state import State
-from voicebot.doors.admission import Ticket
-from voicebot.doors.ending import FAULT, HUNG_UP, TAKEN_OVER, Cause, Ending
-from voicebot.doors.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
-from voicebot.faults import Faults
-from voicebot.options import ChoiceError
+from voicebot.access.admission import Ticket
+from voicebot.access.ending import FAULT, HUNG_UP, TAKEN_OVER, Cause, Ending
+from voicebot.access.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.dialogue.events import ChoicesMade, ConversationCleared, InterruptPressed, RulingDisputed, TextTyped
+from voicebot.dialogue.facts import ConversationEnded, SentenceDropped
+from voicebot.dialogue.observer import Observer, SessionStep
+from voicebot.dialogue.state import State
+from voicebot.runtime.faults import Faults
 from voicebot.session.ears import Ears
 from voicebot.session.messages import (
     Bye,
@@ -36,11 +35,12 @@ from voicebot.session.messages import (
     TtsDropped,
 )
 from voicebot.session.observers import Observers
+from voicebot.session.options import ChoiceError
 from voicebot.session.orchestrator import Orchestrator
 from voicebot.session.player import FrameClock, Player
 from voicebot.session.quiet import QuietWatch
 from voicebot.session.services import AppServices
-from voicebot.store.conversation import Conversation
+from voicebot.storage.conversation import Conversation
 
 logger = logging.getLogger(__name__)
 

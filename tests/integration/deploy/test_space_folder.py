@@ -23,7 +23,7 @@ from packaging.specifiers import SpecifierSet
 from deploy.space import KINDS, MARKER, SpaceError, build, commands
 from tests.simulators.hub import Hub
 from tests.support.paths import PROJECT
-from voicebot.space import PORT
+from voicebot.settings.space import PORT
 
 # One worker runs all of them: what they share takes seconds to make.
 pytestmark = pytest.mark.xdist_group("space folder")
@@ -152,7 +152,7 @@ def test_the_folder_holds_the_app_and_only_committed_files(
     assert files - {MARKER} <= tracked
     package = {path for path in tracked if path.startswith("voicebot/")} - {"voicebot/link.py"}
     assert {"app.py", "requirements.txt", "README.md", *package} <= files
-    for path in ("app.py", "requirements.txt", "voicebot/server.py"):
+    for path in ("app.py", "requirements.txt", "voicebot/web/server.py"):
         assert (built[kind] / path).read_bytes() == (committed / path).read_bytes()
     assert [path for path in files if SECRET.encode() in (built[kind] / path).read_bytes()] == []
     assert ({"Dockerfile", ".dockerignore"} <= files) == (kind == "docker")
@@ -188,11 +188,11 @@ def test_a_rebuild_removes_files_of_the_previous_build(project: Path, tmp_path: 
     folder = tmp_path / "new" / "space"
     build(KINDS["docker"], folder, project)
     assert (folder / "Dockerfile").exists()
-    git(project, "rm", "--quiet", "voicebot/share.py")
+    git(project, "rm", "--quiet", "voicebot/web/ui/share.py")
     git(project, "commit", "--quiet", "--message", "fewer files")
     paths = build(KINDS["zerogpu"], folder, project)
     assert files_in(folder) == {MARKER, *paths}
-    assert {"Dockerfile", "voicebot/share.py"}.isdisjoint(paths)
+    assert {"Dockerfile", "voicebot/web/ui/share.py"}.isdisjoint(paths)
     assert front_matter(folder)["python_version"] == "3.12.12"
     assert json.loads((folder / MARKER).read_text("utf-8"))["commit"] == git(project, "rev-parse", "HEAD").strip()
 

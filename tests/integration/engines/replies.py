@@ -16,8 +16,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool, tool
 
 from tests.support.scripted_model import brief
-from voicebot.agent import GraphAgent
-from voicebot.core.history import History, Message, Role
+from voicebot.agent.graph import GraphAgent
+from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.base import EngineError
 from voicebot.engines.llm.groq import Groq
 from voicebot.engines.llm.models import Models

@@ -33,13 +33,13 @@ from tests.support.certificate import server_and_client_tls
 from tests.support.manual_clock import StoppedClock
 from tests.support.talk import MOMENT
 from tests.support.waiting import until
-from voicebot.agent import GraphAgent
-from voicebot.core.history import Message, Role
+from voicebot.agent.graph import GraphAgent
+from voicebot.agent.tools import toolbox
+from voicebot.dialogue.history import Message, Role
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.llm import completions
 from voicebot.engines.llm.groq import Groq
 from voicebot.engines.llm.openai import OpenAI
-from voicebot.tools import toolbox
 
 Make = Callable[..., Groq | OpenAI]
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.simulators.deepgram import KEY, DeepgramSimulator, HeardWord, ScriptedEar, Setting, ToneWordEar
 from tests.support.deepgram_talk import answer, final, heard, sound, talking, until, utterance, words
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 from voicebot.engines.base import EngineError, Pause, Style, Transcript
 from voicebot.engines.stt.deepgram import Deepgram, DeepgramRest
 from voicebot.engines.stt.deepgram.websocket import tls

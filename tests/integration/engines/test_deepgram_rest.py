@@ -21,7 +21,7 @@ from tests.simulators.faults import Planned
 from tests.support.deepgram_talk import final, heard, sound, utterance, words
 from tests.support.recordings import encoded
 from tests.support.tone_words import silence, spoken
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 from voicebot.engines.base import EngineError, Fault, Pause, SpeechToText, Style, Transcript
 from voicebot.engines.stt.deepgram import DeepgramRest
 

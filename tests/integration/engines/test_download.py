@@ -17,8 +17,8 @@ import pytest
 
 from tests.simulators.faults import Fault, Planned
 from tests.simulators.files import PIECE_BYTES, FileHost
-from voicebot import limits
 from voicebot.engines.download import Download, DownloadError, DownloadRules, RemoteFile, cache_folder, fetch
+from voicebot.runtime import limits
 
 CONTENT = random.Random(14).randbytes(10 * PIECE_BYTES + 1234)
 PATH = "/voices/emma.onnx"

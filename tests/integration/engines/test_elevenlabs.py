@@ -22,7 +22,7 @@ from tests.simulators.faults import Fault as Wrong
 from tests.simulators.faults import Planned
 from tests.simulators.voices import espeak_of, tone_of
 from tests.support.spoken_sentences import TEXT, failure, outcome, said
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 from voicebot.engines.base import EngineError, Fault, Style
 from voicebot.engines.tts.elevenlabs import ElevenLabs
 

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 from voicebot.engines.base import EngineError, Fault, WordStarts
 from voicebot.engines.tts.espeak import Espeak
 from voicebot.engines.worker.frames import Kind, Message

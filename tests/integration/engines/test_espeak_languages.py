@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from voicebot import build, config
+from voicebot.bootstrap import engines as build
 from voicebot.engines.base import Style
+from voicebot.settings import config
 
 KEY = "a-key"
 

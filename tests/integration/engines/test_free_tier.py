@@ -13,13 +13,13 @@ from tests.simulators.brain import Answer, Call
 from tests.simulators.chat import ChatSimulator
 from tests.simulators.chat_models import TokenLimit
 from tests.support.waiting import until
-from voicebot.agent import GraphAgent
-from voicebot.core.history import History, Message, Role
+from voicebot.agent.graph import GraphAgent
+from voicebot.agent.tools import toolbox
+from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.llm.groq import Groq
 from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.rate_limits import RateLimits
-from voicebot.tools import toolbox
 
 OSS = "openai/gpt-oss-120b"
 ASKED = "so what would you say is the best way of getting from the harbour to the old town with two small children"

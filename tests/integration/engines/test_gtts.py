@@ -21,7 +21,7 @@ from tests.simulators.faults import Faults, Planned
 from tests.simulators.gtts import GttsSimulator, Spoken
 from tests.simulators.voices import TONE_HZ, tone_of
 from tests.support.spoken_sentences import TEXT, failure, outcome, said
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 from voicebot.engines.base import EngineError, Fault, Style
 from voicebot.engines.tts.gtts import Gtts
 

@@ -15,16 +15,17 @@ from tests.simulators.chat import ChatSimulator
 from tests.simulators.faults import Fault
 from tests.simulators.huggingface import FOR_TURN, INFERENCE, TOKEN, WHOAMI, HuggingFaceSimulator, token_info
 from tests.support.closed_port import closed_port
-from voicebot import config, discovery
-from voicebot.agent import GraphAgent
-from voicebot.build import build
-from voicebot.discovery import Found, discover, with_costs
+from voicebot.agent.graph import GraphAgent
+from voicebot.bootstrap import discovery
+from voicebot.bootstrap.discovery import Found, discover, with_costs
+from voicebot.bootstrap.engines import build
 from voicebot.engines.base import EngineError, Served
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain
 from voicebot.engines.llm.huggingface import HuggingFace
 from voicebot.engines.llm.models import Models
 from voicebot.engines.preflight import Preflight
+from voicebot.settings import config
 
 OSS = "openai/gpt-oss-120b"
 
@@ -33,7 +34,7 @@ OSS = "openai/gpt-oss-120b"
 def nothing_at_the_usual_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that runs on a developer's own machine does not count."""
     for name in ("OLLAMA_ADDRESS", "LLAMA_CPP_ADDRESS"):
-        monkeypatch.setattr(f"voicebot.discovery.{name}", f"http://127.0.0.1:{closed_port()}")
+        monkeypatch.setattr(f"voicebot.bootstrap.discovery.{name}", f"http://127.0.0.1:{closed_port()}")
 
 
 def settings_on(service: HuggingFaceSimulator, **settings: Any) -> config.Settings:

@@ -20,16 +20,16 @@ from tests.simulators.http_connection import Received
 from tests.simulators.local_servers import LlamaCppSimulator, OllamaModel, OllamaSimulator, WebAppSimulator
 from tests.support.closed_port import closed_port
 from tests.support.waiting import until
-from voicebot import config
-from voicebot.agent import GraphAgent
-from voicebot.build import build
-from voicebot.core.history import Message, Role
-from voicebot.discovery import LOCAL_S as USUAL_LOCAL_S
-from voicebot.discovery import Found, discover
+from voicebot.agent.graph import GraphAgent
+from voicebot.bootstrap.discovery import LOCAL_S as USUAL_LOCAL_S
+from voicebot.bootstrap.discovery import Found, discover
+from voicebot.bootstrap.engines import build
+from voicebot.dialogue.history import Message, Role
 from voicebot.engines.base import EngineError, EngineHealth, Served
 from voicebot.engines.fallback import AgentChain
 from voicebot.engines.llm.local import KEEP_LOADED, Local
 from voicebot.engines.preflight import Preflight
+from voicebot.settings import config
 
 LLAMA = OllamaModel("llama3.2:latest")
 THINKER = OllamaModel("qwen3:8b", "2026-07-01", ("completion", "tools", "thinking"))
@@ -44,7 +44,7 @@ def nothing_at_the_usual_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that runs on a developer's own machine does not count."""
     for name in ("OLLAMA_ADDRESS", "LLAMA_CPP_ADDRESS"):
         monkeypatch.setattr(f"voicebot.engines.destinations.{name}", f"http://127.0.0.1:{closed_port()}")
-    monkeypatch.setattr("voicebot.discovery.LOCAL_S", 10.0)  # other tests may have the processor meanwhile
+    monkeypatch.setattr("voicebot.bootstrap.discovery.LOCAL_S", 10.0)  # other tests may have the processor meanwhile
 
 
 async def found_at(*servers: ChatSimulator, **settings: Any) -> Found:
@@ -193,7 +193,7 @@ async def test_a_server_that_gives_no_ollama_version_is_not_used() -> None:
 
 @pytest.mark.parametrize("fault", [Fault.HANG, Fault.HALF_OPEN, Fault.REFUSE, Fault.SERVER_ERROR, Fault.UNAUTHORIZED])
 async def test_a_failing_server_is_skipped_within_a_second(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voicebot.discovery.LOCAL_S", USUAL_LOCAL_S)
+    monkeypatch.setattr("voicebot.bootstrap.discovery.LOCAL_S", USUAL_LOCAL_S)
     async with OllamaSimulator(library=[LLAMA]) as ollama:
         ollama.faults.always(fault)
         await found_at()  # loads what is needed for asking, which is no part of the waiting
@@ -203,7 +203,7 @@ async def test_a_failing_server_is_skipped_within_a_second(fault: Fault, monkeyp
 
 
 async def test_a_hanging_server_does_not_hide_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voicebot.discovery.LOCAL_S", 2.0)
+    monkeypatch.setattr("voicebot.bootstrap.discovery.LOCAL_S", 2.0)
     async with OllamaSimulator() as ollama, LlamaCppSimulator() as server:
         ollama.faults.always(Fault.HANG)
         monkeypatch.setattr("voicebot.engines.destinations.LLAMA_CPP_ADDRESS", server.url)

@@ -13,8 +13,8 @@ from tests.simulators.brain import Answer, Call
 from tests.simulators.chat import ChatSimulator
 from tests.simulators.chat_models import TokenLimit
 from tests.simulators.realtime import RealtimeSimulator
-from voicebot.agent import GraphAgent
-from voicebot.core.history import Message, Role
+from voicebot.agent.graph import GraphAgent
+from voicebot.dialogue.history import Message, Role
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain

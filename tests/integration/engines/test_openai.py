@@ -8,7 +8,7 @@ import tiktoken
 from tests.integration.engines.replies import KEY, agent_on, openai_on, said
 from tests.simulators.brain import Answer
 from tests.simulators.chat import ChatSimulator
-from voicebot.core.history import Message, Role
+from voicebot.dialogue.history import Message, Role
 from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.openai import OpenAI
 

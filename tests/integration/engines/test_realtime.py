@@ -31,8 +31,8 @@ from tests.simulators.faults import Planned
 from tests.simulators.realtime import RealtimeSimulator
 from tests.support.certificate import server_and_client_tls
 from tests.support.waiting import until
-from voicebot.agent import GraphAgent
-from voicebot.core.history import Message, Role
+from voicebot.agent.graph import GraphAgent
+from voicebot.dialogue.history import Message, Role
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.realtime import Realtime, lines

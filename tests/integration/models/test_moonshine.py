@@ -23,7 +23,7 @@ from tests.support.shared import recording, recordings
 from tests.support.sounds import click, cough
 from tests.support.speech import spoken
 from tests.support.understanding import model, understood, word_errors, words
-from voicebot.core.audio import SPEECH_RATE_HZ, Audio, Samples
+from voicebot.audio.sound import SPEECH_RATE_HZ, Audio, Samples
 from voicebot.engines.base import EngineError, Fault, Pause, Transcript
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import SpeechToTextChain

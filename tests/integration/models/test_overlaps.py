@@ -14,10 +14,10 @@ import pytest
 from tests.support.sounds import click, cough, noise
 from tests.support.speech import spoken
 from tests.support.understanding import transcribed
-from voicebot.core.audio import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Samples
-from voicebot.core.endpoint import EndpointRules
-from voicebot.core.events import SpeechEnded
-from voicebot.core.verdict import Context, Decision, Speech, Verdict, judge
+from voicebot.audio.sound import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Samples
+from voicebot.dialogue.endpointing import EndpointRules
+from voicebot.dialogue.events import SpeechEnded
+from voicebot.dialogue.interruption.verdict import Context, Decision, Speech, Verdict, judge
 from voicebot.engines.vad.silero import Silero
 from voicebot.session.listener import Listener, UtteranceSound
 

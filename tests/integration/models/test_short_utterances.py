@@ -18,8 +18,8 @@ from tests.support.understanding import model as loaded_model
 from tools.hums.clips import Clip, clips, flite_source, own_source
 from tools.hums.conditions import CLEAN, NOISE_10_DB, ROOM, TELEPHONE, Condition, always, trimmed
 from tools.hums.vocabulary import Kind
-from voicebot.core.audio import SPEECH_RATE_HZ, Samples
-from voicebot.core.verdict import Context, Decision, judge
+from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
+from voicebot.dialogue.interruption.verdict import Context, Decision, judge
 from voicebot.engines.stt.moonshine import short_utterances
 from voicebot.engines.stt.moonshine.hums import LONGEST_S, Hums, spoken_s
 from voicebot.engines.stt.moonshine.model import Decoded, Features, Model

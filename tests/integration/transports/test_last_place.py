@@ -9,12 +9,14 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
-from voicebot import bootstrap, config, limits
-from voicebot.doors.admission import RefusedError
+from voicebot.access.admission import RefusedError
+from voicebot.bootstrap import application as bootstrap
 from voicebot.engines.base import USUAL, EngineError, Engines, Style
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import TextToSpeechChain
-from voicebot.transports.webrtc_server import Offer
+from voicebot.runtime import limits
+from voicebot.settings import config
+from voicebot.transports.webrtc.server import Offer
 
 
 class Voice(ToneTts):

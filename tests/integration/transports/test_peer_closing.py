@@ -11,9 +11,10 @@ from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtp
 
 from tests.attacks.peer import offered_sdp
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
-from voicebot import bootstrap, config
-from voicebot.transports.peer_closing import close_peer
-from voicebot.transports.webrtc_server import Offer
+from voicebot.bootstrap import application as bootstrap
+from voicebot.settings import config
+from voicebot.transports.webrtc.peer_closing import close_peer
+from voicebot.transports.webrtc.server import Offer
 
 
 def udp_sockets() -> int:

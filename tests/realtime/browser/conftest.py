@@ -19,7 +19,7 @@ from playwright.async_api import Browser, Playwright, async_playwright
 
 from tests.realtime.browser.visitor import Visitor, given_a_voice, launched
 from tests.support.app_process import forked_app
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 
 
 @pytest.fixture(scope="session")

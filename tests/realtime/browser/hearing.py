@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from playwright.async_api import Page
 
-from voicebot.core.audio import WIRE_RATE_HZ, Audio
+from voicebot.audio.sound import WIRE_RATE_HZ, Audio
 
 RECORDER = Path(__file__).with_name("recorder.js")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.async_api import Page
 
-from voicebot.ui import page as ui
+from voicebot.web.ui import page as ui
 
 
 async def asked(page: Page, expression: str, argument: Any = None) -> Any:

@@ -13,7 +13,7 @@ from tests.realtime.browser.conftest import Chromium
 from tests.realtime.browser.visitor import Visitor
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import serving
-from voicebot import config
+from voicebot.settings import config
 
 FAREWELL = re.compile(r"I have given all my answers for today\. I'll be back in .* hours?\. Goodbye!\s*")
 

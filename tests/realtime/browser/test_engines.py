@@ -13,9 +13,9 @@ from tests.realtime.browser.conftest import Browsers, Chromium
 from tests.realtime.browser.look import assert_readable
 from tests.simulators.chat import ChatSimulator
 from tests.support.app_process import forked_app
-from voicebot.core.events import EngineServed, Stage
-from voicebot.core.state import State
-from voicebot.core.view import view
+from voicebot.dialogue.events import EngineServed, Stage
+from voicebot.dialogue.state import State
+from voicebot.dialogue.view import view
 
 
 async def test_engines_are_shown_and_can_be_checked_again(browsers: Browsers) -> None:
@@ -41,7 +41,7 @@ async def test_the_page_names_a_fallback_engine_and_why_the_first_engine_failed(
         ]
     }
     serving = EngineServed(Stage.TTS, "espeak", (f"{name}: {why}",))
-    await visitor.page.evaluate("stages => { voicebot.server.stages = stages; }", stages)
+    await visitor.page.evaluate("stages => { voicebot.web.server.stages = stages; }", stages)
     await visitor.page.evaluate("view => voicebot.receive(view)", view(State(serving=(serving,))))
     rows = visitor.page.locator("#vb-engines ol li")
     await expect(rows).to_have_text([f"{name}not now: {why}".strip(), "espeakat work"])

@@ -11,9 +11,9 @@ from tests.realtime.browser.conftest import Browsers
 from tests.realtime.browser.hearing import record, recording, sounding
 from tests.realtime.browser.visitor import ANSWER_S, Visitor
 from tests.support.understanding import words
-from voicebot.core.audio import Audio
-from voicebot.core.verdict import Decision
-from voicebot.core.verdict_case import Case
+from voicebot.audio.sound import Audio
+from voicebot.dialogue.interruption.verdict import Decision
+from voicebot.dialogue.interruption.verdict_case import Case
 
 pytestmark = pytest.mark.alone
 

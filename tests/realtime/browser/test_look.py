@@ -6,9 +6,9 @@ from playwright.async_api import expect
 
 from tests.realtime.browser.conftest import Browsers
 from tests.realtime.browser.look import assert_readable
-from voicebot.core.state import Ruling, State
-from voicebot.core.verdict import Context, Decision, Verdict
-from voicebot.core.view import view
+from voicebot.dialogue.interruption.verdict import Context, Decision, Verdict
+from voicebot.dialogue.state import Ruling, State
+from voicebot.dialogue.view import view
 
 
 async def test_every_text_has_enough_contrast_and_none_is_cut_off(browsers: Browsers) -> None:

@@ -18,8 +18,8 @@ from tests.realtime.browser.modules import asked
 from tests.realtime.browser.visitor import Visitor
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
-from voicebot import config
 from voicebot.session.player import FrameClock
+from voicebot.settings import config
 
 ROOM = Path(__file__).with_name("room.js")
 

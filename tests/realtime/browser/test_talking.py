@@ -12,7 +12,7 @@ from tests.realtime.browser.hearing import clipped_share, record, recorded
 from tests.realtime.browser.visitor import ANSWER_S, Visitor
 from tests.support.speech import spoken
 from tests.support.understanding import understood, word_errors, words
-from voicebot.core.audio import WIRE_RATE_HZ, Audio
+from voicebot.audio.sound import WIRE_RATE_HZ, Audio
 
 pytestmark = pytest.mark.alone  # a gap in the sound is a word misheard
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Page
 
 from tests.realtime.browser.conftest import Chromium
-from voicebot.ui.page import ASSETS
+from voicebot.web.ui.page import ASSETS
 
 PAUSE_MS = 10_000
 """Longer than anybody waits without a hint."""

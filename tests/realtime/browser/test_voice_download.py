@@ -16,7 +16,8 @@ from tests.realtime.browser.visitor import Visitor
 from tests.simulators.faults import Fault
 from tests.support.further_voices import host_of_voices
 from tests.support.live_server import serving
-from voicebot import build, config
+from voicebot.bootstrap import engines as build
+from voicebot.settings import config
 
 
 async def test_a_chosen_voice_is_downloaded_and_a_failed_download_is_shown(

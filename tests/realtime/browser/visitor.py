@@ -16,7 +16,7 @@ import soundfile
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Playwright, Request, expect
 
 from tests.support.speech import spoken
-from voicebot.core.audio import WIRE_RATE_HZ, Audio
+from voicebot.audio.sound import WIRE_RATE_HZ, Audio
 
 MICROPHONE = Path(__file__).with_name("microphone.js")
 

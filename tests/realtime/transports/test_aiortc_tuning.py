@@ -23,8 +23,8 @@ from tests.support.paths import PROJECT
 from tests.support.rtc_client import Microphone
 from tests.support.rtc_link import Link
 from tests.support.sounds import tone
-from voicebot.core.audio import FRAME_SAMPLES, Samples
-from voicebot.transports import aiortc_sound, aiortc_tuning
+from voicebot.audio.sound import FRAME_SAMPLES, Samples
+from voicebot.transports.webrtc import aiortc_sound, aiortc_tuning
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,7 @@ def test_an_unknown_aiortc_is_left_unchanged_with_a_warning(change: str, reason:
     output = run_python(f"""{STATE}
 {change}
 before = state()
-from voicebot.transports import aiortc_tuning
+from voicebot.transports.webrtc import aiortc_tuning
 assert not aiortc_tuning.apply()
 assert state() == before
 """)
@@ -113,7 +113,7 @@ assert state() == before
 
 def test_the_known_aiortc_is_adjusted_in_every_part_and_only_once() -> None:
     run_python(f"""{STATE}
-from voicebot.transports import aiortc_tuning
+from voicebot.transports.webrtc import aiortc_tuning
 assert aiortc_tuning.apply()
 adjusted = state()
 assert not any(new is old for new, old in zip(adjusted, before, strict=True))

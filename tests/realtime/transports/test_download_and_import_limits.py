@@ -21,11 +21,13 @@ import pytest
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
 from tests.support.transcripts import TALK, transcript
-from voicebot import config, limits
-from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
+from voicebot.audio.sound import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 from voicebot.recording.archive import ImportFileError, pack
 from voicebot.recording.recorder import Recorder, Take
-from voicebot.transports import places, take
+from voicebot.runtime import limits
+from voicebot.settings import config
+from voicebot.web import recordings as take
+from voicebot.web import transfers as places
 
 
 @asynccontextmanager

@@ -11,8 +11,8 @@ import pytest
 from tests.support.echo_bot import echo_bot
 from tests.support.rtc_client import OfferRefusedError, RtcClient
 from tests.support.sounds import tone
-from voicebot.core.audio import WIRE_RATE_HZ, Audio
-from voicebot.transports import aiortc_tuning
+from voicebot.audio.sound import WIRE_RATE_HZ, Audio
+from voicebot.transports.webrtc import aiortc_tuning
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 
 from tests.support.tone_words import ToneEar
-from voicebot.core.audio import SPEECH_RATE_HZ as RATE_HZ
-from voicebot.core.audio import Audio, Samples
+from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
+from voicebot.audio.sound import Audio, Samples
 from voicebot.engines.base import Transcriber, Transcript
 from voicebot.engines.stt.moonshine.sound import HOP, energies, speech_span
 

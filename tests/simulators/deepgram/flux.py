@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from tests.simulators.deepgram.ears import HeardWord
 from tests.simulators.deepgram.live import Live, seconds, text_of
-from voicebot.core.audio import SPEECH_RATE_HZ as RATE_HZ
+from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
 
 UPDATE_S = 0.25
 EAGER_SILENCE_S = 0.12

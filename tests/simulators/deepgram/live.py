@@ -15,7 +15,7 @@ import numpy as np
 from tests.simulators.deepgram.ears import Ear, HeardWord, ToneWordEar
 from tests.simulators.deepgram.wire import Wire
 from tests.simulators.faults import Fault, Planned
-from voicebot.core.audio import SPEECH_RATE_HZ
+from voicebot.audio.sound import SPEECH_RATE_HZ
 
 
 class Disturbance(StrEnum):

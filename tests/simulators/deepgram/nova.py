@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from tests.simulators.deepgram.ears import HeardWord
 from tests.simulators.deepgram.live import Live, seconds, text_of
-from voicebot.core.audio import SPEECH_RATE_HZ as RATE_HZ
+from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
 
 A_WORD = round(0.3 * RATE_HZ)
 """May have begun so long ago without being heard yet: it is not cut."""

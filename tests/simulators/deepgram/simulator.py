@@ -19,7 +19,7 @@ from tests.simulators.deepgram.live import Live, Setting, seconds, text_of
 from tests.simulators.deepgram.nova import NovaLive, described
 from tests.simulators.deepgram.wire import Head, Wire
 from tests.simulators.faults import Fault, Faults, Planned
-from voicebot.core.audio import SPEECH_RATE_HZ, Samples
+from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
 
 PROTOCOLS: dict[str, type[Live]] = {"/v1/listen": NovaLive, "/v2/listen": FluxLive}
 

@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voicebot.core.audio import SPEECH_RATE_HZ as RATE_HZ
-from voicebot.core.audio import Samples
+from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
+from voicebot.audio.sound import Samples
 from voicebot.engines.base import Transcript
 from voicebot.engines.stt.deepgram.audio_ledger import AudioLedger, Question, Sound
 from voicebot.engines.stt.deepgram.result import Result, Standing, Word

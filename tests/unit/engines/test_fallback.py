@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from tests.support.fake_engines import HANG, HELLO, QUICK, Fake, failure
-from voicebot.core.audio import Audio
-from voicebot.core.history import History
+from voicebot.audio.sound import Audio
+from voicebot.dialogue.history import History
 from voicebot.engines.base import USUAL, EngineError, Fault, Pause, Resumed, Served, Style, Transcript, WordStarts
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain

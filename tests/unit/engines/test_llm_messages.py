@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from tests.support.phrasings import HERE
-from voicebot.core.history import History, Message, Role
+from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.llm.messages import MODEL_AWAY_EXPLAINED, system_message, to_messages, tokens
 from voicebot.engines.llm.offline.talk import AWAY, BEYOND, STILL_BEYOND
 

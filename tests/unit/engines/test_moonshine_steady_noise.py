@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voicebot.core.audio import SPEECH_RATE_HZ, Samples
+from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
 from voicebot.engines.stt.moonshine.steady_noise import without_steady_noise
 
 SPOKEN = slice(SPEECH_RATE_HZ // 2, SPEECH_RATE_HZ)

@@ -10,7 +10,7 @@ from contextlib import aclosing
 import numpy as np
 import pytest
 
-from voicebot.core.audio import SPEECH_RATE_HZ, Audio, Samples
+from voicebot.audio.sound import SPEECH_RATE_HZ, Audio, Samples
 from voicebot.engines.base import EngineError, Pause, Transcript
 from voicebot.engines.stt.moonshine.recognition import NOTHING, Recognized
 from voicebot.engines.stt.moonshine.scheduler import LoopAlarm, Scheduler, ThreadWorkers

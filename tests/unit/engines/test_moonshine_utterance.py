@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voicebot.core.audio import SPEECH_RATE_HZ, Samples
+from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
 from voicebot.engines.base import Transcript
 from voicebot.engines.stt.moonshine.recognition import Recognized
 from voicebot.engines.stt.moonshine.scheduler import Urgency

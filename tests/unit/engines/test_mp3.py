@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.simulators.gtts import encoded
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 from voicebot.engines.tts.mp3 import Mp3Decoder, Mp3Error
 
 RATE_HZ = 24_000

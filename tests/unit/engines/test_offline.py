@@ -19,13 +19,13 @@ from langchain_core.messages import (
 from tests.support.manual_clock import StoppedClock
 from tests.support.phrasings import BOTH, CLOCK, SUMS, TALK, TOKYO
 from tests.support.talk import MOMENT, Talk
-from voicebot.core.history import Message, Role
+from voicebot.dialogue.history import Message, Role
 from voicebot.engines.llm.offline import Offline
 from voicebot.engines.llm.offline.conversation import Conversation
 from voicebot.engines.llm.offline.talk import OFFER, SAID, UNKNOWN, WITHOUT_MODEL
 from voicebot.engines.llm.offline.topics import Topic
 from voicebot.engines.llm.offline.words import words_of
-from voicebot.limits import OFFLINE_CHARS, OFFLINE_MESSAGES, OFFLINE_WORDS
+from voicebot.runtime.limits import OFFLINE_CHARS, OFFLINE_MESSAGES, OFFLINE_WORDS
 
 
 @pytest.mark.parametrize(("said", "answer"), [*CLOCK.items(), *SUMS.items(), *TALK.items(), *BOTH.items()])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.talk import MOMENT, Talk
-from voicebot.core.history import History, heard, said
+from voicebot.dialogue.history import History, heard, said
 from voicebot.engines.llm.messages import to_messages
 from voicebot.engines.llm.offline import Offline
 from voicebot.engines.llm.offline.passages import Kind, Passage, passages

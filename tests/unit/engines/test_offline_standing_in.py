@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.phrasings import CLOCK, HERE, SUMS, TALK
 from tests.support.talk import Talk
-from voicebot.core.history import heard, said
+from voicebot.dialogue.history import heard, said
 from voicebot.engines.llm.offline.passages import Kind, passages
 from voicebot.engines.llm.offline.talk import AWAY, BEYOND, SAID, STILL_BEYOND, UNKNOWN, WITHOUT_MODEL
 from voicebot.engines.llm.offline.topics import Topic

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from langchain_core.tools import ToolException
 
 from tests.support.talk import Talk
+from voicebot.agent.tools.calculator import calculated
 from voicebot.engines.llm.offline.spoken import cardinal, spoken_number
 from voicebot.engines.llm.offline.sums import sums_in
 from voicebot.engines.llm.offline.talk import UNKNOWN
 from voicebot.engines.llm.offline.words import words_of
-from voicebot.tools.calculator import calculated
 
 SIGNS = {"plus": "+", "minus": "-", "times": "*", "divided by": "/"}
 

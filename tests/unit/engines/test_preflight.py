@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
-from voicebot import limits
 from voicebot.engines.base import USUAL, EngineError, EngineHealth, Engines, Fault, Style
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import SpeechToTextChain, TextToSpeechChain
 from voicebot.engines.preflight import Preflight
+from voicebot.runtime import limits
 
 
 @dataclass

@@ -14,9 +14,9 @@ from langchain_core.messages import SystemMessage
 
 from tests.support.fake_engines import HELLO, QUICK, Fake, failure
 from tests.support.scripted_model import Script
-from voicebot.agent import GraphAgent
-from voicebot.core.choices import Choices
-from voicebot.core.history import History
+from voicebot.agent.graph import GraphAgent
+from voicebot.dialogue.choices import Choices
+from voicebot.dialogue.history import History
 from voicebot.engines.base import USUAL, Served, Style, Styles
 from voicebot.engines.chain import Chain
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain

@@ -19,16 +19,16 @@ import pytest
 from pydantic import BaseModel
 
 from tests.support.transcripts import TALK, transcript
-from voicebot import config
-from voicebot.core.audio import FRAME_SAMPLES
-from voicebot.core.events import TextTyped
-from voicebot.core.history import History, Message, Role
-from voicebot.core.state import State
+from voicebot.audio.sound import FRAME_SAMPLES
+from voicebot.dialogue.events import TextTyped
+from voicebot.dialogue.history import History, Message, Role
+from voicebot.dialogue.state import State
 from voicebot.recording.archive import ImportFileError, pack, read, read_packed
 from voicebot.recording.documents import Transcript
 from voicebot.recording.journal import Entry, Journal
 from voicebot.recording.recorder import Recordings, Take
-from voicebot.store.imports import unpack
+from voicebot.settings import config
+from voicebot.storage.imports import unpack
 
 Json = dict[str, Any]
 

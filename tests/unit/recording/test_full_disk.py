@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voicebot import config
-from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
+from voicebot.audio.sound import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 from voicebot.recording.archive import pack
 from voicebot.recording.lane import RATE_HZ
 from voicebot.recording.recorder import Recordings
 from voicebot.recording.tape import Tape
+from voicebot.settings import config
 
 LOUD = Audio(np.full(FRAME_SAMPLES, 4_000, np.int16), WIRE_RATE_HZ)
 ROOM_BYTES = 101_001

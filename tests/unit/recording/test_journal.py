@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.steps import taken
-from voicebot.core.events import (
+from voicebot.dialogue.events import (
     FinalTranscript,
     Input,
     InterruptPressed,
@@ -25,8 +25,8 @@ from voicebot.core.events import (
     WordsHeard,
     WordsTakenBack,
 )
-from voicebot.core.history import Message, Role
-from voicebot.core.state import Phase, Rules, State
+from voicebot.dialogue.history import Message, Role
+from voicebot.dialogue.state import Phase, Rules, State
 from voicebot.recording import journal as module
 from voicebot.recording.journal import Entry, Journal
 from voicebot.recording.report import events, timings

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.audio.sound import FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.recording.lane import BATCH, RATE_HZ, WINDOW, Lane, PlacedSound
 
 FRAME = RATE_HZ // 50

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from voicebot import config
-from voicebot.core.state import State
+from voicebot.dialogue.state import State
 from voicebot.recording.recorder import Recordings
+from voicebot.settings import config
 
 
 async def test_ended_recordings_are_dropped_after_a_grace_period_or_when_there_are_too_many() -> None:

@@ -8,7 +8,7 @@ import wave
 
 import numpy as np
 
-from voicebot.core.audio import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
+from voicebot.audio.sound import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 from voicebot.recording.lane import RATE_HZ
 from voicebot.recording.tape import DITHER, Tape
 

@@ -14,9 +14,9 @@ from tests.benchmarks.hearing import RESOLUTION, Track, runs
 from tests.support.position_voice import RATE_HZ, gains, locate, locate_among, voice
 from tests.support.read_mailbox import ReadMailbox
 from tests.support.rtc_recorder import HeardFrame
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES, Audio, Samples
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, Audio, Samples
 from voicebot.session.player import Player
-from voicebot.transports.opus import VoiceDecoder, VoiceEncoder
+from voicebot.transports.webrtc.opus import VoiceDecoder, VoiceEncoder
 
 WINDOW = round(0.06 * RATE_HZ)
 

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.manual_clock import Clock
-from voicebot import limits
-from voicebot.transports import aiortc_limits, aiortc_tuning
-from voicebot.transports.aiortc_limits import DatagramBudget, DataGuard, decode_params
+from voicebot.runtime import limits
+from voicebot.transports.webrtc import aiortc_limits, aiortc_tuning
+from voicebot.transports.webrtc.aiortc_limits import DatagramBudget, DataGuard, decode_params
 
 PEER, STRANGER = ("192.0.2.1", 50_000), ("192.0.2.9", 50_000)
 

@@ -12,10 +12,10 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
 from tests.support.manual_clock import Clock
 from tests.support.opus_packets import payloads_of, tone
-from voicebot import limits
-from voicebot.core.audio import FRAME_S, FRAME_SAMPLES
-from voicebot.transports import aiortc_sound
-from voicebot.transports.aiortc_sound import InlineDecoder
+from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES
+from voicebot.runtime import limits
+from voicebot.transports.webrtc import aiortc_sound
+from voicebot.transports.webrtc.aiortc_sound import InlineDecoder
 
 OPUS = RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48_000, channels=2, payloadType=111)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from voicebot.core.history import Message, Role
-from voicebot.core.state import State
-from voicebot.core.view import view
+from voicebot.dialogue.history import Message, Role
+from voicebot.dialogue.state import State
+from voicebot.dialogue.view import view
 from voicebot.session.messages import Telemetry
-from voicebot.transports.data_channel import encoded, message_of
+from voicebot.transports.webrtc.data_channel import encoded, message_of
 
 SMALLEST = 16_384
 

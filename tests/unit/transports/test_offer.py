@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from voicebot import limits
-from voicebot.transports.offer import SdpError, checked
+from voicebot.runtime import limits
+from voicebot.transports.webrtc.offer import SdpError, checked
 
 VISITOR, HERE = "203.0.113.7", "127.0.0.1"
 

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from voicebot.transports import places as module
-from voicebot.transports.places import GaveWayError, NoPlaceError, Places, Transfer
+from voicebot.web import transfers as module
+from voicebot.web.transfers import GaveWayError, NoPlaceError, Places, Transfer
 
 GRACE_S = 0.125
 LONG_S = 60.0

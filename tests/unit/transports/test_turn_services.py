@@ -12,9 +12,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from voicebot import config
-from voicebot.transports.turn.server import AnswerError, ice_servers
-from voicebot.transports.turn.services import chosen, credential_service, signed_login
+from voicebot.settings import config
+from voicebot.transports.webrtc.ice.server import AnswerError, ice_servers
+from voicebot.transports.webrtc.ice.services import chosen, credential_service, signed_login
 
 CLOUDFLARE = {"cloudflare_turn_key_id": "key/id", "cloudflare_turn_key_api_token": SecretStr("token")}
 TWILIO = {"twilio_account_sid": "ACme", "twilio_auth_token": SecretStr("secret")}

@@ -22,7 +22,7 @@ from voicebot.engines.llm.models import Models, listed_by
 from voicebot.engines.llm.rate_limits import ANSWER_TOKENS, RateLimits
 from voicebot.engines.llm.request_fields import RequestFields
 from voicebot.engines.llm.visible_text import VisibleText
-from voicebot.personas.languages import LANGUAGE_NAMES
+from voicebot.languages.names import LANGUAGE_NAMES
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
 
-from voicebot.core.history import History, Message, Role
+from voicebot.dialogue.history import History, Message, Role
 
 CUT_MARK = " —"
 """Stands at the end of an assistant's message that was cut short, so that the model knows what was not heard."""

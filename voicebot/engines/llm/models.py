@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 
-from voicebot.clock import Clock
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.llm.rate_limits import RateLimits
+from voicebot.runtime.clock import Clock
 
 logger = logging.getLogger(__name__)
 

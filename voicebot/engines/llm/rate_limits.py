@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from voicebot.clock import Clock
+from voicebot.runtime.clock import Clock
 
 ANSWER_TOKENS = 200
 """Kept free for one spoken answer: three sentences are about 60 tokens, a model's short reasoning about 100."""

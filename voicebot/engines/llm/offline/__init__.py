@@ -17,10 +17,10 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import Field
 
-from voicebot.clock import DateClock, MachineClock
 from voicebot.engines.llm.offline.answers import answer, tool_calls
 from voicebot.engines.llm.offline.conversation import Conversation
 from voicebot.engines.llm.offline.requests import requests_in
+from voicebot.runtime.clock import DateClock, MachineClock
 
 _TOKEN = re.compile(r"\S+\s*")
 

@@ -15,7 +15,7 @@ from importlib.resources import files
 from itertools import pairwise
 
 from voicebot.engines.llm.offline.dates import Marks, has_year
-from voicebot.tools.places import Spot, places_in
+from voicebot.languages.gazetteer import Spot, places_in
 
 
 class Asked(StrEnum):

@@ -16,7 +16,7 @@ from voicebot.engines.llm.offline.requests import Request, requests_in
 from voicebot.engines.llm.offline.talk import REFUSALS
 from voicebot.engines.llm.offline.topics import Mention, Topic
 from voicebot.engines.llm.offline.words import words_of
-from voicebot.limits import OFFLINE_MESSAGE_CHARS, OFFLINE_MESSAGES, OFFLINE_QUESTIONS_BACK
+from voicebot.runtime.limits import OFFLINE_MESSAGE_CHARS, OFFLINE_MESSAGES, OFFLINE_QUESTIONS_BACK
 
 _ABOUT_THE_ANSWER = frozenset((Topic.CONTINUE, Topic.REPEAT, Topic.YES, Topic.STOP, Topic.NO))
 """Remarks about an answer. After one of these, "go on" means the question before it."""

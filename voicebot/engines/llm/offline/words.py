@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from text_to_num import alpha2digit
 
-from voicebot.limits import OFFLINE_CHARS, OFFLINE_WORDS
+from voicebot.runtime.limits import OFFLINE_CHARS, OFFLINE_WORDS
 
 
 def split_words(text: str) -> tuple[str, ...]:

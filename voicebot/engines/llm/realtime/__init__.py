@@ -22,7 +22,7 @@ from voicebot.engines.llm.models import Models, listed_by, none_listed
 from voicebot.engines.llm.realtime.events import NAME
 from voicebot.engines.llm.realtime.lines import Lines
 from voicebot.engines.llm.realtime.model import RealtimeModel
-from voicebot.personas.languages import LANGUAGE_NAMES
+from voicebot.languages.names import LANGUAGE_NAMES
 
 ERRORS = errors_of(NAME, openai, httpx2)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from voicebot.core.audio import SPEECH_RATE_HZ as RATE_HZ
+from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
 from voicebot.engines.stt.deepgram.result import Result, Word
 from voicebot.engines.stt.deepgram.utterance import SLACK, HeardWord, Utterance
 

@@ -6,8 +6,8 @@ from array import array
 
 import numpy as np
 
-from voicebot.core.audio import SPEECH_RATE_HZ as RATE_HZ
-from voicebot.core.audio import Samples
+from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
+from voicebot.audio.sound import Samples
 
 QUIET_DB = -30.0
 """So much fainter than the utterance's loudest 20 ms is silence (for the listener it is 26 dB below the mean)."""

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from voicebot.core.audio import SPEECH_RATE_HZ
+from voicebot.audio.sound import SPEECH_RATE_HZ
 from voicebot.engines.stt.deepgram.audio_ledger import Question
 from voicebot.engines.stt.deepgram.profiles import Profile, Profiles
 from voicebot.engines.stt.deepgram.result import Result, Standing, Word

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
-from voicebot.core.audio import SPEECH_RATE_HZ, Audio
+from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.engines.base import USUAL, EngineError, Fault, Pause, Style, Transcript
 from voicebot.engines.stt.deepgram.languages import languages_of
 from voicebot.engines.stt.deepgram.problems import of_status

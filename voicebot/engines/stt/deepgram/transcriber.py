@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 from voicebot.engines.base import EngineError, Fault, Pause, Transcript
 from voicebot.engines.stt.deepgram.audio_ledger import AudioLedger
 from voicebot.engines.stt.deepgram.connection import Connection

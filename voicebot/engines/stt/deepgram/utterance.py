@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from voicebot.core.audio import SPEECH_RATE_HZ as RATE_HZ
-from voicebot.core.audio import Samples
+from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
+from voicebot.audio.sound import Samples
 from voicebot.engines.base import Transcript
 from voicebot.engines.stt.deepgram.levels import Levels
 from voicebot.engines.stt.deepgram.result import Standing

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from voicebot.core.audio import SPEECH_RATE_HZ
+from voicebot.audio.sound import SPEECH_RATE_HZ
 from voicebot.engines.base import USUAL, EngineError, Style
 from voicebot.engines.stt.moonshine.larger import NAME, LargerModel
 from voicebot.engines.stt.moonshine.model import ENGINE, Model

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.core.audio import SPEECH_RATE_HZ, Samples
+from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
 from voicebot.engines.stt.moonshine.model import FRAME_SAMPLES, PADDING_S, Features
 
 LONGEST_S = 1.5

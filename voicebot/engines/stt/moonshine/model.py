@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.core.audio import SPEECH_RATE_HZ, Samples
+from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
 from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.stt.moonshine.phrase_tree import Node, PhraseTree
 from voicebot.engines.stt.moonshine.tokenizer import END, START, Tokenizer

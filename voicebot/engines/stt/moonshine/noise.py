@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.core.audio import SPEECH_RATE_HZ
-from voicebot.core.spoken import spoken_words
+from voicebot.audio.sound import SPEECH_RATE_HZ
 from voicebot.engines.stt.moonshine.model import FRAME_SAMPLES, PADDING_S, Features
+from voicebot.languages.spoken import spoken_words
 
 WEIGHTS = Path(__file__).with_name("noise.npz")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from voicebot.core.audio import Samples
+from voicebot.audio.sound import Samples
 from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.noise import NoiseFilter
 from voicebot.engines.stt.moonshine.short_utterances import ShortUtterances

@@ -17,14 +17,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import exp
 
-from voicebot.core.audio import Samples
-from voicebot.core.spoken import spoken_words
-from voicebot.core.words import vocabulary_of
-from voicebot.core.words.en import ENGLISH, INTERNATIONAL
-from voicebot.core.words.vocabulary import Kind
+from voicebot.audio.sound import Samples
 from voicebot.engines.stt.moonshine.hums import LONGEST_S, Hums, spoken_s
 from voicebot.engines.stt.moonshine.model import Decoded, Features, Model
 from voicebot.engines.stt.moonshine.phrase_tree import PhraseTree
+from voicebot.languages.spoken import spoken_words
+from voicebot.languages.words import vocabulary_of
+from voicebot.languages.words.en import ENGLISH, INTERNATIONAL
+from voicebot.languages.words.vocabulary import Kind
 
 SHORT_MARGIN = 1.5
 MARGIN = 2.5

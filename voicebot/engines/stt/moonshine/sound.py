@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.core.audio import SPEECH_RATE_HZ, Samples
+from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
 from voicebot.engines.stt.confidence import SPEECH_DB
 
 HOP = SPEECH_RATE_HZ // 100

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.core.audio import Samples
+from voicebot.audio.sound import Samples
 
 SNR_DB = 20.0
 """Speech that is louder than the noise by more than this stays as it is: the model understands it as well."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from voicebot.core.audio import SPEECH_RATE_HZ, Audio, Samples
+from voicebot.audio.sound import SPEECH_RATE_HZ, Audio, Samples
 from voicebot.engines.base import EngineError, Pause, Transcript
 from voicebot.engines.stt.moonshine.model import ENGINE
 from voicebot.engines.stt.moonshine.recognition import Recognized

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voicebot.core.audio import Samples
+from voicebot.audio.sound import Samples
 from voicebot.engines.base import Transcript
 from voicebot.engines.stt.moonshine.recognition import Recognized
 from voicebot.engines.stt.moonshine.scheduler import Urgency

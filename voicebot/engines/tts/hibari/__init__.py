@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from voicebot.core.audio import Audio
+from voicebot.audio.sound import Audio
 from voicebot.engines.base import USUAL, EngineError, Fault, Style, WordStarts
 from voicebot.engines.download import DownloadRules
 from voicebot.engines.tts.hibari.assets import AssetError
 from voicebot.engines.tts.hibari.reading import UnsuitableTextError, parts_of
 from voicebot.engines.tts.hibari.voices import Speaker, Voices
 from voicebot.engines.tts.hibari.waveform import RATE_HZ
-from voicebot.threads import Threads
+from voicebot.runtime.threads import Threads
 
 _THREADS = 2
 """Sentences that are made at the same time. Each takes some 50 ms of one core; more threads than cores gain nothing."""

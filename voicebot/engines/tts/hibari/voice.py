@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voicebot.core.audio import Samples
+from voicebot.audio.sound import Samples
 from voicebot.engines.tts.hibari.reading import Phonemes
 from voicebot.engines.tts.hibari.waveform import HOP, RATE_HZ, Spectrum, sound_of
 

@@ -13,7 +13,7 @@ from voicebot.engines.tts.hibari import assets
 from voicebot.engines.tts.hibari.assets import AssetError
 from voicebot.engines.tts.hibari.reading import Phonemes, Piece, Reader, parts_of
 from voicebot.engines.tts.hibari.voice import Utterance, Voice
-from voicebot.threads import Threads
+from voicebot.runtime.threads import Threads
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from voicebot.core.audio import Samples
+from voicebot.audio.sound import Samples
 
 Floats = npt.NDArray[np.float32]
 

@@ -1,0 +1,250 @@
+"""A database that is away or in trouble costs what it would have kept meanwhile, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import socket
+import sqlite3
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.postgres import Postgres
+from tests.support.replica import goes_on, replica, state, talk
+from voicebot.settings import config
+from voicebot.storage import conversation, conversations, database
+from voicebot.storage.conversations import UNREACHABLE, Conversations
+
+ONE, TWO = "tell me a joke", "A horse walks into a bar."
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "RETRY_S", 0.1)
+    monkeypatch.setattr(conversations, "RETRY_S", 0.1)
+    monkeypatch.setattr(database, "LOCKED_S", 0.1)
+
+
+async def until_kept(store: Conversations, id: str | None, *turns: str) -> None:
+    assert id is not None
+    async with asyncio.timeout(10):
+        while not store.health.ready or await store.read(id) != talk(*turns):  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0.05)
+
+
+def descriptors(path: Path) -> int:
+    """How many times this process has the file open."""
+    return [opened.path for opened in psutil.Process().open_files()].count(str(path))
+
+
+def complaints(log: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in log.records if record.levelno >= logging.WARNING]
+
+
+async def test_a_session_outlasts_a_locked_database_file_and_is_stored_afterwards(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "conversations.db"
+    async with replica(f"sqlite:///{path}") as here:
+        live = await here.open(None)
+        await goes_on(live, state(ONE))
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        await goes_on(live, state(ONE, TWO))
+        await goes_on(live, state(ONE, TWO, "and"))
+        assert not here.health.ready
+        assert complaints(caplog) == ["conversations are not kept just now: database is locked"]
+        began_s = time.monotonic()
+        refused = await here.open(live.id)
+        assert time.monotonic() - began_s < 2.5
+        assert (refused.notice, refused.history) == (UNREACHABLE, ())
+        assert refused.id not in (None, live.id)
+        other.close()
+        await until_kept(here, live.id, ONE, TWO, "and")
+        assert len(complaints(caplog)) == 1
+
+
+async def test_a_session_outlasts_a_postgres_restart_and_is_stored_afterwards(
+    postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with replica(postgres.new_database("restarts")) as here:
+        live = await here.open(None)
+        await goes_on(live, state(ONE))
+        postgres.stop()
+        try:
+            await goes_on(live, state(ONE, TWO))
+            async with asyncio.timeout(10):
+                while here.health.ready:  # noqa: ASYNC110 (nothing tells of it)
+                    await asyncio.sleep(0.01)
+            refused = await here.open(live.id)
+            assert refused.notice == UNREACHABLE
+            await goes_on(live, state(ONE, TWO, "and"))
+        finally:
+            postgres.start()
+        await until_kept(here, live.id, ONE, TWO, "and")
+        (complaint,) = complaints(caplog)
+        assert "hush-hush" not in f"{complaint}{here.health}"
+
+
+async def test_postgres_that_is_down_at_the_start_is_used_once_it_is_up(postgres: Postgres) -> None:
+    url = postgres.new_database("comes_later")
+    postgres.stop()
+    try:
+        async with replica(url) as here:
+            assert here.health.kind == "postgresql"
+            assert not here.health.ready
+            assert here.health.reason is not None
+            assert "hush-hush" not in here.health.reason
+            live = await here.open(None)
+            await goes_on(live, state(ONE))
+            postgres.start()
+            await until_kept(here, live.id, ONE)
+    finally:
+        postgres.stop()
+        postgres.start()
+
+
+async def test_a_wrong_database_password_is_reported_without_showing_the_password(
+    postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with replica(postgres.url(password="open-sesame")) as here:
+        assert "password authentication failed" in str(here.health.reason)
+        assert "open-sesame" not in f"{here.health} {caplog.text}"
+
+
+async def test_a_database_that_never_answers_delays_a_session_only_up_to_the_time_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(conversations, "SAVE_S", 0.2)
+    monkeypatch.setattr(conversations, "ASK_S", 0.3)
+
+    silent = socket.create_server(("127.0.0.1", 0))  # the kernel takes connections, and nobody speaks on them
+    port = silent.getsockname()[1]
+    async with replica(f"postgresql://bot:hush@127.0.0.1:{port}/bot") as here:
+        assert here.health.reason == "no answer in 0.2 s"
+        began_s = time.monotonic()
+        live = await here.open("A" * 32)
+        assert time.monotonic() - began_s < 0.6
+        assert live.notice == UNREACHABLE
+        live.keep(state(ONE), at_once=True)
+        await asyncio.sleep(0.05)
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < 2
+    silent.close()
+
+
+async def test_storing_starts_once_the_folder_exists_and_again_after_the_file_is_deleted(tmp_path: Path) -> None:
+    folder = tmp_path / "later"
+    async with replica(f"sqlite:///{folder}/conversations.db") as here:
+        assert not here.health.ready
+        assert "No such file" in str(here.health.reason)
+        folder.mkdir()
+        live = await here.open(None)
+        await goes_on(live, state(ONE))
+        await until_kept(here, live.id, ONE)
+        (folder / "conversations.db").unlink()
+        for count in range(2, 5):
+            await goes_on(live, state(ONE, *[TWO] * count))
+        another = await here.open(None)
+        await goes_on(another, state(TWO))
+        await until_kept(here, another.id, TWO)
+        assert (folder / "conversations.db").exists()
+
+
+async def test_questions_that_come_together_after_the_file_is_deleted_all_find_the_tables_of_the_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOCKED_S", 5.0)  # the questions wait for one another, however slow the disk is
+    path = tmp_path / "conversations.db"
+    here = database.Database(f"sqlite:///{path}")
+    for _ in range(20):
+        await here.purge(0)
+        path.unlink()
+        await asyncio.gather(*(here.read("A" * 32) if number % 2 else here.purge(0) for number in range(6)))
+        assert path.stat().st_mode & 0o777 == 0o600
+    await here.close()
+
+
+async def test_only_the_owner_can_read_the_database_file_and_deleted_messages_leave_it(tmp_path: Path) -> None:
+    path = tmp_path / "conversations.db"
+    umask = os.umask(0)
+    try:
+        async with replica(f"sqlite:///{path}") as here:
+            assert path.stat().st_mode & 0o777 == 0o600
+            live = await here.open(None)
+            assert live.id is not None
+            await goes_on(live, state("my secret word", "I will forget it."))
+            assert b"secret word" in path.read_bytes()
+            await here.delete(live.id)
+            assert b"secret" not in path.read_bytes()
+            assert b"forget" not in path.read_bytes()
+            assert os.listdir(tmp_path) == ["conversations.db"]
+    finally:
+        os.umask(umask)
+
+
+async def test_disabled_storage_writes_no_file_and_gives_sessions_no_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    off = Conversations(config.load(keep_conversations=False))
+    await off.start()
+    live = await off.open("A" * 32)
+    await goes_on(live, state(ONE))
+    live.end()
+    assert (live.id, live.history, live.notice) == (None, (), None)
+    assert await off.read("A" * 32) is None
+    await off.delete("A" * 32)
+    await off.close()
+    assert (off.health.kind, off.health.ready) == ("off", False)
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_read_cancelled_just_before_closing_leaves_no_connection_open(tmp_path: Path) -> None:
+    path = tmp_path / "conversations.db"
+    kept = Conversations(config.load(database_url=f"sqlite:///{path}"))
+    await kept.start()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    asking = asyncio.create_task(kept.read("A" * 32))
+    await asyncio.sleep(0.05)  # nothing tells that it waits for the lock
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert asking.cancelled()
+    await kept.close()
+    other.close()
+    assert descriptors(path) == 0
+    del kept, asking
+    gc.collect()  # a connection that was never closed is told as a warning, which fails the test, too
+
+
+async def test_a_connection_in_use_while_the_database_file_is_recreated_is_closed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOCKED_S", 0.5)
+    path = tmp_path / "conversations.db"
+    here = database.Database(f"sqlite:///{path}")
+    await here.purge(0)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(database.StoreError):
+        await here.purge(0)  # from here on nothing is taken for granted
+    asking = asyncio.create_task(here.purge(0))
+    await asyncio.sleep(0.2)  # nothing tells that it waits for the lock
+    path.unlink()
+    assert await here.purge(0) == 0, "in the new file"
+    with pytest.raises(database.StoreError):
+        await asking
+    await asyncio.gather(*(here.purge(0) for _ in range(2)))
+    other.execute("COMMIT")
+    other.close()
+    await here.close()
+    gc.collect()
+    with sqlite3.connect(path) as opened:
+        assert opened.execute("SELECT count(*) FROM messages").fetchone() == (0,)
+    opened.close()

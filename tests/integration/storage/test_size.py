@@ -1,0 +1,189 @@
+"""The database has a cap, one conversation has a share of it, and a file becomes smaller again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.incompressible import incompressible
+from tests.support.replica import goes_on, replica, state, talk
+from voicebot.dialogue.history import Message, Role
+from voicebot.dialogue.state import State
+from voicebot.runtime import limits
+from voicebot.storage import conversation as module
+from voicebot.storage import conversations
+from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversations import Conversations
+from voicebot.storage.imports import pack, stored_bytes
+
+MEGABYTE = 1_000_000
+
+
+TEXTS = [incompressible(68_000)[0].text for _ in range(60)]
+
+
+def texts(count: int) -> State:
+    """After so many messages of 90 kB, which no database can make shorter."""
+    return state(*TEXTS[:count])
+
+
+async def conversation(here: Conversations, said: State) -> str:
+    live = await here.open(None)
+    await goes_on(live, said)
+    live.end()
+    assert live.id is not None
+    return live.id
+
+
+# The whole database ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_database_over_its_cap_deletes_imports_and_least_recently_used_conversations(
+    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(conversations, "MAX_DATABASE_BYTES", 4 * MEGABYTE)
+    now_s = 1_000_000.0
+    async with replica(url, lambda: now_s) as here:
+        ids = []
+        for _ in range(30):
+            now_s += 1
+            ids.append(await conversation(here, texts(2)))
+        now_s += 1
+        again = await here.open(ids[0])
+        unused = await here.put(pack(incompressible(50_000)), "10.0.0.1")
+        caplog.set_level(logging.INFO)
+        async with replica(url, lambda: now_s) as there:
+            assert again.id == ids[0]
+            left = [await there.read(id) is not None for id in ids]
+            assert unused is not None
+            assert await there.read(unused) is None
+    assert left[0], "it was used a moment ago"
+    assert left[-10:] == [True] * 10
+    assert left[1:11] == [False] * 10
+    assert sorted(left[1:]) == left[1:], "the older ones go"
+    (told,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    gone = len(left) - sum(left)
+    assert told == (
+        f"the database was larger than 4 MB: 1 unused imports are deleted, and the {gone} conversations that were used"
+        " longest ago"
+    )
+
+
+async def test_a_database_over_its_cap_deletes_no_conversation_if_unused_imports_suffice(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with replica(url) as here:
+        id = await conversation(here, texts(20))
+        unused = [await here.put(pack(incompressible(150_000)), f"10.0.0.{number}") for number in range(4)]
+        monkeypatch.setattr(conversations, "MAX_DATABASE_BYTES", 2 * MEGABYTE)
+        async with replica(url) as there:
+            assert await there.read(id) is not None
+            for each in unused:
+                assert each is not None
+                assert await there.read(each) is None
+
+
+async def test_the_database_size_is_checked_again_after_many_bytes_were_written(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "RETRY_S", 0.01)
+    monkeypatch.setattr(conversations, "WRITTEN_BYTES", 4 * MEGABYTE)
+    monkeypatch.setattr(conversations, "MAX_DATABASE_BYTES", 3 * MEGABYTE)
+    async with replica(url) as here:
+        ids = [await conversation(here, texts(10)) for _ in range(6)]
+        async with asyncio.timeout(20):
+            while await here.read(ids[0]) is not None:  # noqa: ASYNC110 (nothing tells of it)
+                await asyncio.sleep(0.05)
+        assert await here.read(ids[-1]) is not None
+
+
+# The file -------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_database_file_shrinks_soon_after_many_conversations_were_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "RETRY_S", 0.01)
+    path = tmp_path / "conversations.db"
+    async with replica(f"sqlite:///{path}") as here:
+        kept = await conversation(here, state("hello", "Hi."))
+        before = path.stat().st_size
+        many = [await conversation(here, texts(20)) for _ in range(6)]
+        assert path.stat().st_size > 10 * MEGABYTE
+        for id in many:
+            await here.delete(id)
+        async with asyncio.timeout(20):
+            while path.stat().st_size > before + 100_000:  # noqa: ASYNC110 (nothing tells of it)
+                await asyncio.sleep(0.05)
+        assert await here.read(kept) == talk("hello", "Hi.")
+
+
+async def test_four_hundred_imports_grow_the_database_file_by_less_than_a_megabyte(tmp_path: Path) -> None:
+    path = tmp_path / "conversations.db"
+    imported = [pack(incompressible(size)) for size in (190_000, 120_000, 5_000, 20)]
+    async with replica(f"sqlite:///{path}") as here:
+        before = path.stat().st_size
+        for number in range(400):
+            await here.put(imported[number % 4], f"10.0.0.{number % 40}")
+            assert path.stat().st_size < before + MEGABYTE
+
+
+# One conversation -----------------------------------------------------------------------------------------------------
+
+
+async def test_only_the_newest_messages_of_a_very_long_conversation_are_stored(url: str) -> None:
+    async with replica(url) as here:
+        live = await here.open(None)
+        assert live.id is not None
+        for count in (10, 24, 40, 41, 60):
+            await goes_on(live, texts(count))
+            kept = await here.read(live.id)
+            whole = texts(count).history
+            assert kept == whole[-len(kept or ()) :]
+            assert limits.MAX_CONVERSATION_BYTES * 0.4 < stored_bytes(kept or ()) <= limits.MAX_CONVERSATION_BYTES
+        again = await here.open(live.id)
+        assert again.history == kept
+
+
+async def test_a_message_above_the_conversation_limit_is_cut_to_its_last_part(url: str) -> None:
+    async with replica(url) as here:
+        live = await here.open(None)
+        assert live.id is not None
+        await goes_on(live, State(history=(Message(Role.USER, "\N{PILE OF POO}" * 600_000 + "end"),)))
+        (message,) = await here.read(live.id) or ()
+        assert len(message.text) == limits.MAX_CONVERSATION_BYTES // 4
+        assert message.text.endswith("end")
+        assert stored_bytes([message]) <= limits.MAX_CONVERSATION_BYTES + limits.STORED_MESSAGE_BYTES
+
+
+async def test_a_growing_message_is_written_at_a_limited_rate_and_completely_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "STORED_BYTES_PER_S", 100_000)
+    written: list[int] = []
+
+    class Weighing:
+        async def save(self, _: Conversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
+            written.append(stored_bytes(rest))
+            return True
+
+        def conversation_ended(self, _: Conversation) -> None:
+            pass
+
+    live = Conversation("id", keeper=Weighing())
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    text = ""
+    while loop.time() < began_s + 0.5:
+        text += "word " * 1_000
+        live.keep(state(text), at_once=True)
+        await asyncio.sleep(0.01)
+    assert sum(written) < 100_000 * 0.5 + 2 * len(text)
+    live.end()
+    assert live.writer is not None
+    await asyncio.wait_for(live.writer, 1)
+    assert written[-1] > len(text), "the end is always written"

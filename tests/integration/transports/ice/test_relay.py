@@ -1,0 +1,165 @@
+"""Through a real relay, coturn: the way to it is found, and a conversation goes over it and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import aioice.ice
+import pytest
+from aiortc import RTCPeerConnection
+from pydantic import SecretStr
+
+from tests.simulators.turn_credentials import (
+    ACCOUNT_SID,
+    API_TOKEN,
+    AUTH_TOKEN,
+    HF_TOKEN,
+    KEY_ID,
+    TurnCredentialsSimulator,
+)
+from tests.support.coturn import SECRET, Coturn, running_coturn
+from tests.support.engines import ScriptedAgent
+from tests.support.rtc_bot import answered, quick
+from tests.support.rtc_client import RtcClient
+from voicebot.settings import config
+from voicebot.transports.webrtc.ice.relay import find_relay
+from voicebot.transports.webrtc.ice.server import IceServer
+from voicebot.transports.webrtc.ice.servers import IceServers
+
+
+@pytest.fixture(scope="module")
+def coturn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
+    with running_coturn(tmp_path_factory.mktemp("coturn")) as relay:
+        yield relay
+
+
+async def test_the_relay_is_reached_over_udp_or_over_tcp_where_udp_is_blocked(coturn: Coturn) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        silent = f"turn:127.0.0.1:{deaf.getsockname()[1]}?transport=udp"
+        tcp, udp = coturn.url("tcp"), coturn.url("udp")
+        both = await find_relay([IceServer((tcp, udp), *coturn.login(600))], 1)
+        assert both.server is not None
+        assert both.server.urls == (udp,), "over TCP a lost packet would delay the others"
+        blocked = await find_relay([IceServer((silent, tcp), *coturn.login(600))], 0.5)
+        assert blocked.server is not None
+        assert blocked.server.urls == (tcp,)
+        none = await find_relay([IceServer((silent,), *coturn.login(600))], 0.1)
+        assert none.server is None
+        assert none.problem == "no answer within 0.1 s"
+
+
+@contextmanager
+def black_holes() -> Iterator[list[str]]:
+    """Addresses as a relay has them, of which none ever answers: what a firewall makes of UDP and of closed ports."""
+    with ExitStack() as stack:
+        udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        udp.bind(("127.0.0.1", 0))
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))  # accepts, and says nothing
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))  # its queue is full: no handshake
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        udp_port, silent_port, full_port = (each.getsockname()[1] for each in (udp, silent, full))
+        yield [
+            f"turn:127.0.0.1:{udp_port}?transport=udp",
+            f"turn:127.0.0.1:{full_port}?transport=tcp",
+            f"turn:127.0.0.1:{silent_port}?transport=tcp",
+            f"turns:127.0.0.1:{silent_port}?transport=tcp",
+        ]
+
+
+async def test_the_relay_is_found_within_five_seconds_where_only_tls_gets_through(
+    coturn: Coturn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a Hugging Face Space: UDP and other TCP ports swallow everything."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(coturn.certificate))
+    with black_holes() as blocked:
+        started_s = time.monotonic()
+        found = await find_relay([IceServer((*blocked, coturn.tls_url), *coturn.login(600))], 30)
+        assert found.server is not None
+        assert found.server.urls == (coturn.tls_url,)
+        assert time.monotonic() - started_s < 5, "the blocked ways are not waited for to their end"
+
+
+LOGINS: dict[str, dict[str, Any]] = {
+    "hf": {"hf_token": SecretStr(HF_TOKEN)},
+    "cloudflare": {"cloudflare_turn_key_id": KEY_ID, "cloudflare_turn_key_api_token": SecretStr(API_TOKEN)},
+    "twilio": {"twilio_account_sid": ACCOUNT_SID, "twilio_auth_token": SecretStr(AUTH_TOKEN)},
+    "static": {"turn_secret": SecretStr(SECRET)},
+}
+
+
+@pytest.mark.parametrize("provider", LOGINS)
+async def test_a_starting_space_finds_the_one_open_relay_address_of_each_provider(
+    provider: str, coturn: Coturn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others name a TLS port, Twilio only TCP on 443."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(coturn.certificate))
+    way = coturn.url("tcp") if provider == "twilio" else coturn.tls_url
+    with black_holes() as blocked:
+        async with TurnCredentialsSimulator(coturn.login, [*blocked, way]) as service:
+            settings: dict[str, Any] = LOGINS[provider] | {"space_id": "me/bot", "turn_api_url": service.url}
+            if provider == "static":
+                settings["turn_url"] = way
+            servers = IceServers(config.load(**settings))
+            servers.start()
+            try:
+                async with asyncio.timeout(5):
+                    ours = await servers.for_server()
+                assert [server.urls for server in ours] == [(way,)]
+                assert servers.health == {"provider": provider, "ready": True, "relay": way, "problem": None}
+            finally:
+                await servers.close()
+
+
+async def test_a_relay_that_cannot_be_used_is_reported_with_the_reason(coturn: Coturn) -> None:
+    wrong = await find_relay([IceServer((coturn.url(),), "1999999999:voicebot", "guessed")])
+    assert wrong.server is None
+    assert "does not accept the credentials" in str(wrong.problem)
+    expired = await find_relay([IceServer((coturn.url(),), *coturn.login(-60))])
+    assert "does not accept the credentials" in str(expired.problem)
+    nobody = await find_relay([IceServer(("turn:127.0.0.1:1?transport=tcp",), "u", "c")])
+    assert "can't be reached" in str(nobody.problem)
+    nowhere = await find_relay([IceServer(("turn:127.0.0.1:99999", "turn:127.0.0.1:99999?transport=tcp"), "u", "c")])
+    assert "can't be reached" in str(nowhere.problem)
+    stun = await find_relay([IceServer(("stun:127.0.0.1:3478",))])
+    assert stun.problem == "it has no address that can be used"
+
+
+def ways(peer: RTCPeerConnection) -> set[str]:
+    """The kinds of addresses that a connection has offered to be reached at."""
+    return set(re.findall(r"^a=candidate:.* typ (\w+)", peer.localDescription.sdp, re.MULTILINE))
+
+
+@pytest.mark.parametrize(("own", "tls"), [(False, False), (True, False), (False, True)])
+async def test_a_conversation_runs_over_the_relay_alone(
+    coturn: Coturn, own: bool, tls: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither side has an address that the other could reach; the login is good for ten minutes."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(coturn.certificate))
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda *_, **__: [])
+    url = coturn.tls_url if tls else coturn.url()
+    agent = ScriptedAgent(scripts=[["A sentence that is heard."]])
+    async with TurnCredentialsSimulator(coturn.login, [url]) as service:
+        settings: dict[str, Any] = {"turn_url": url, "turn_secret": SecretStr(SECRET)}
+        if not own:
+            keys = {"cloudflare_turn_key_id": KEY_ID, "cloudflare_turn_key_api_token": SecretStr(API_TOKEN)}
+            settings = {**keys, "turn_api_url": service.url}
+        async with quick(agent, turn_ttl_s=600, **settings) as server:
+            told = await server.get("/webrtc/config")
+            ours = [each for each in told["iceServers"] if "credential" in each]
+            async with RtcClient(server.url, ice_servers=ours) as client:
+                client.send({"type": "text", "text": "hello"})
+                await client.wait_for_message(answered(1))
+                assert client.heard.recorded().level_dbfs > -40
+                (peer,) = (each.rtc for each in server.webrtc.peers)
+                assert ways(client.peer) == ways(peer) == {"relay"}
+            assert service.ttls == ([] if own else [600])

@@ -1,0 +1,310 @@
+"""Addresses, places, minutes and rates, by a clock of the test's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from voicebot.access import rates
+from voicebot.access.address import client_address
+from voicebot.access.admission import DAY_S, Admission, RefusedError
+from voicebot.access.ending import Cause, Ending
+from voicebot.access.rates import AddressBuckets, FloodError, MessageRate, TokenBucket
+from voicebot.runtime import limits
+from voicebot.settings import config
+
+ANN, BOB = "192.0.2.1", "192.0.2.2"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 20_000.0 * DAY_S
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def admission(clock: Clock | None = None, **settings: Any) -> Admission:
+    clock = clock or Clock()
+    return Admission(config.load(**settings), clock, clock)
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "proxies", "address"),
+    [
+        ("192.0.2.9", None, 0, "192.0.2.9"),
+        ("192.0.2.9", "1.1.1.1", 0, "192.0.2.9"),
+        ("10.0.0.1", "1.1.1.1", 1, "1.1.1.1"),
+        ("10.0.0.1", "6.6.6.6, 1.1.1.1", 1, "1.1.1.1"),
+        ("10.0.0.1", "6.6.6.6, 1.1.1.1, 10.0.0.2", 2, "1.1.1.1"),
+        ("10.0.0.1", "1.1.1.1", 2, "10.0.0.1"),
+        ("10.0.0.1", None, 1, "10.0.0.1"),
+        ("10.0.0.1", "<script>", 1, "10.0.0.1"),
+        ("10.0.0.1", "1.1.1.1:5678", 1, "1.1.1.1"),
+        ("10.0.0.1", "[2001:db8:1:2:3::4]:5678", 1, "2001:db8:1:2::/64"),
+        ("::ffff:1.1.1.1", None, 0, "1.1.1.1"),
+        ("2001:db8:1:2:aaaa::1", None, 0, "2001:db8:1:2::/64"),
+        (None, None, 0, "unknown"),
+    ],
+)
+def test_the_client_address_trusts_only_the_configured_number_of_proxies(
+    peer: str | None, forwarded: str | None, proxies: int, address: str
+) -> None:
+    headers = [] if forwarded is None else [(b"x-forwarded-for", forwarded.encode())]
+    scope = {"type": "websocket", "client": None if peer is None else (peer, 1), "headers": headers}
+    assert client_address(scope, proxies) == address
+
+
+def test_sessions_are_limited_in_total_and_for_each_address() -> None:
+    door = admission(max_sessions=3, max_sessions_per_address=2)
+    first, second = door.enter(ANN), door.enter(ANN)
+    with pytest.raises(RefusedError, match="You have 2 sessions open") as refused:
+        door.enter(ANN)
+    assert refused.value.status == 429
+    door.enter(BOB)
+    with pytest.raises(RefusedError, match="All 3 places are taken") as refused:
+        door.enter(BOB)
+    assert refused.value.status == 503
+    first.leave()
+    first.leave()
+    assert door.sessions == 2
+    door.enter(ANN)
+    second.leave()
+
+
+def test_a_session_hands_its_place_to_the_session_that_replaces_it() -> None:
+    door = admission(max_sessions=2, max_sessions_per_address=1)
+    old = door.enter(ANN)
+    new = door.enter(ANN, old)
+    with pytest.raises(RefusedError, match="You have"):
+        door.enter(ANN, old)
+    old.leave()
+    new.leave()
+    assert door.sessions == 0
+
+
+def test_zero_sessions_per_address_means_no_limit() -> None:
+    door = admission(max_sessions=6, max_sessions_per_address=0)
+    assert len([door.enter(ANN) for _ in range(6)]) == 6
+
+
+def test_a_session_ends_after_its_time_limit() -> None:
+    clock = Clock()
+    ticket = admission(clock, session_minutes=2).enter(ANN)
+    clock.now_s += 119
+    assert ticket.over() is None
+    clock.now_s += 2
+    assert ticket.over() == Ending(Cause.TIME, "The time limit of 2 minutes is over.")
+
+
+def test_the_time_left_obeys_the_session_limit_and_the_daily_minutes() -> None:
+    clock = Clock()
+    door = admission(clock, session_minutes=20, minutes_per_day_per_address=30)
+    first = door.enter(ANN)
+    assert first.left_s == 20 * 60
+    clock.now_s += 10 * 60
+    assert first.left_s == 10 * 60
+    second = door.enter(ANN)
+    assert second.left_s == 10 * 60, "both use up the 20 minutes that are left of the day"
+    clock.now_s += 25 * 60
+    assert (first.left_s, second.left_s) == (0, 0)
+    assert admission(clock, session_minutes=20).enter(ANN).left_s == 20 * 60
+
+
+def test_daily_minutes_are_summed_over_all_sessions_of_an_address() -> None:
+    clock = Clock()
+    clock.now_s += DAY_S / 2
+    door = admission(clock, minutes_per_day_per_address=10)
+    ticket = door.enter(ANN)
+    clock.now_s += 4 * 60
+    ticket.leave()
+    clock.now_s += 3_600
+    both = [door.enter(ANN), door.enter(ANN)]
+    clock.now_s += 2.9 * 60
+    assert [each.over() for each in both] == [None, None]
+    clock.now_s += 0.2 * 60
+    assert all("used the 10 minutes" in str(each.over()) for each in both)
+    for each in both:
+        each.leave()
+    with pytest.raises(RefusedError, match="10 minutes") as refused:
+        door.enter(ANN)
+    assert refused.value.status == 429
+    assert refused.value.headers == {"Retry-After": str(DAY_S // 2 - 3_600 - 426)}
+    door.enter(BOB).leave()
+    clock.now_s += DAY_S / 2
+    door.enter(ANN)
+
+
+def test_a_session_over_midnight_is_charged_to_both_days() -> None:
+    clock = Clock()
+    clock.now_s += DAY_S - 9 * 60
+    ticket = admission(clock, minutes_per_day_per_address=10).enter(ANN)
+    clock.now_s += 18 * 60
+    assert ticket.over() is None
+    clock.now_s += 2 * 60
+    assert ticket.over() is not None
+
+
+def test_an_address_that_connects_too_often_has_to_wait() -> None:
+    clock = Clock()
+    door = admission(clock, offers_per_minute=3)
+    for _ in range(3):
+        door.enter(ANN).leave()
+    with pytest.raises(RefusedError, match="too often") as refused:
+        door.enter(ANN)
+    assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "20"})
+    door.enter(BOB).leave()
+    clock.now_s += 20
+    door.enter(ANN).leave()
+
+
+# Clients that are connecting --------------------------------------------------------------------------------------
+
+
+def test_an_offer_holds_no_place_until_its_client_has_connected() -> None:
+    door = admission(max_sessions=1)
+    asking = [door.ask(ANN), door.ask(BOB), door.ask("192.0.2.3")]
+    assert (door.sessions, door.pending) == (0, 3)
+    asking[1].begin()
+    assert (door.sessions, door.pending) == (1, 2)
+    with pytest.raises(RefusedError, match="All 1 places are taken"):
+        asking[0].begin()
+    with pytest.raises(RefusedError, match="All 1 places are taken"):
+        door.ask(BOB)
+    asking[1].leave()
+    asking[2].begin()
+    assert (door.sessions, door.pending) == (1, 1)
+
+
+def test_the_oldest_offer_of_an_address_is_dropped_for_a_new_one_above_the_limit() -> None:
+    door = admission(max_sessions_per_address=2)
+    asking = [door.ask(ANN) for _ in range(limits.PENDING_OFFERS_PER_ADDRESS)]
+    for lost in (1, 2):
+        asking.append(door.ask(ANN))
+        assert [ticket.lost for ticket in asking] == [number < lost for number in range(len(asking))]
+    assert door.pending == limits.PENDING_OFFERS_PER_ADDRESS
+
+
+def test_a_full_offer_list_drops_the_oldest_offer_of_the_address_with_most_offers() -> None:
+    door = admission(max_sessions_per_address=0, max_sessions=2)
+    honest = door.ask(BOB)
+    greedy = [door.ask(ANN) for _ in range(limits.PENDING_OFFERS - 1)]
+    late = door.ask("192.0.2.3")
+    assert [ticket.lost for ticket in greedy[:2]] == [True, False]
+    assert not honest.lost
+    assert not late.lost
+    assert door.pending == limits.PENDING_OFFERS
+    honest.begin()
+    late.begin()
+
+
+def test_pending_offers_never_end_a_running_session() -> None:
+    door = admission(max_sessions=2, max_sessions_per_address=0, offers_per_minute=1_000)
+    session = door.ask(ANN)
+    session.begin()
+    for number in range(3 * limits.PENDING_OFFERS):
+        door.ask(f"192.0.2.{number}")
+    assert not session.lost
+    assert session.over() is None
+    assert door.sessions == 1
+
+
+def test_the_time_of_a_session_begins_when_its_client_has_connected() -> None:
+    clock = Clock()
+    ticket = admission(clock, session_minutes=2).ask(ANN)
+    clock.now_s += 10
+    ticket.begin()
+    assert ticket.left_s == 120
+
+
+# A clock that jumps -----------------------------------------------------------------------------------------------
+
+
+def test_a_wall_clock_jump_neither_ends_a_session_nor_delays_a_new_one() -> None:
+    clock, wall = Clock(), Clock()
+    door = Admission(config.load(session_minutes=20, offers_per_minute=1), clock, wall)
+    ticket = door.enter(ANN)
+    for step_s in (3_600, 10 * DAY_S, -20 * DAY_S):
+        wall.now_s += step_s
+        assert ticket.over() is None
+        assert ticket.left_s == 20 * 60
+    clock.now_s += 60
+    door.enter(ANN)
+
+
+def test_a_wall_clock_set_back_grants_no_new_daily_minutes() -> None:
+    clock, wall = Clock(), Clock()
+    wall.now_s += DAY_S / 2
+    door = Admission(config.load(minutes_per_day_per_address=10), clock, wall)
+    ticket = door.enter(ANN)
+    clock.now_s += 601
+    ticket.leave()
+    for step_s in (-3_600, -DAY_S, DAY_S, -DAY_S, DAY_S):
+        wall.now_s += step_s
+        with pytest.raises(RefusedError, match="10 minutes"):
+            door.enter(ANN)
+    wall.now_s -= 5 * DAY_S
+    clock.now_s += DAY_S
+    door.enter(ANN)
+
+
+def test_a_wall_clock_set_forward_by_a_day_begins_exactly_one_new_day() -> None:
+    clock, wall = Clock(), Clock()
+    door = Admission(config.load(minutes_per_day_per_address=10), clock, wall)
+    for _ in range(2):
+        ticket = door.enter(ANN)
+        clock.now_s += 601
+        ticket.leave()
+        with pytest.raises(RefusedError, match="10 minutes"):
+            door.enter(ANN)
+        wall.now_s = 20_001.0 * DAY_S
+    wall.now_s = 20_000.0 * DAY_S
+    with pytest.raises(RefusedError, match="10 minutes"):
+        door.enter(ANN)
+    wall.now_s = 20_001.0 * DAY_S
+    with pytest.raises(RefusedError, match="10 minutes"):
+        door.enter(ANN)
+
+
+# Rates ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_bucket_refills_up_to_its_capacity() -> None:
+    clock = Clock()
+    bucket = TokenBucket(2.0, 3.0, clock)
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+    assert bucket.wait_s == 0.5
+    clock.now_s += 0.5
+    assert bucket.wait_s == 0
+    assert [bucket.take(), bucket.take()] == [True, False]
+    clock.now_s += 100
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+
+
+def test_address_buckets_forget_the_least_recent_address_when_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "MAX_ADDRESSES", 2)
+    buckets = AddressBuckets(1.0, 1.0, Clock())
+    first, second = buckets.of("a"), buckets.of("b")
+    assert buckets.of("a") is first
+    buckets.of("c")
+    assert buckets.of("a") is first
+    assert buckets.of("b") is not second, "it was forgotten"
+
+
+def test_messages_above_the_rate_are_refused_and_a_flood_raises_an_error() -> None:
+    clock = Clock()
+    rate = MessageRate(10.0, clock)
+    assert [rate.refusal() for _ in range(50)] == [None] * 50
+    refused = [rate.refusal() for _ in range(500)]
+    assert set(refused) == {"too many messages: 10 a second are allowed; this one was ignored"}
+    with pytest.raises(FloodError):
+        rate.refusal()
+
+
+def test_messages_at_the_allowed_rate_are_never_refused() -> None:
+    clock = Clock()
+    rate = MessageRate(10.0, clock)
+    for _ in range(2_000):
+        clock.now_s += 0.1001
+        assert rate.refusal() is None

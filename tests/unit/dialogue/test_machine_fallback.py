@@ -1,0 +1,104 @@
+"""Which model stood in for others, as far as the user has heard: told with the next request for an answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.machine_session import Session
+from voicebot.dialogue.events import (
+    EngineServed,
+    InterruptPressed,
+    PartialTranscript,
+    PlaybackFinished,
+    ReplyEnded,
+    SentencePlayed,
+    SpeechContinued,
+    SpeechEnded,
+    SpeechPaused,
+    SpeechStarted,
+    Stage,
+    StartReply,
+    TextTyped,
+    WordsHeard,
+)
+from voicebot.dialogue.state import Rules
+
+MODEL = EngineServed(Stage.LLM, "groq")
+RULES = EngineServed(Stage.LLM, "offline", ("groq: the service failed",))
+
+
+def stood_in(session: Session) -> str:
+    """Starts the next reply; returns the name of the stand-in that its command tells of."""
+    starts = [command for command in session.post(TextTyped("and now")) if isinstance(command, StartReply)]
+    return starts[0].stood_in
+
+
+def answered(*served: EngineServed, session: Session | None = None) -> Session:
+    """One turn for each engine, all heard to the end."""
+    session = session or Session()
+    for each in served:
+        session.ask()
+        reply = session.state.last_reply
+        session.post(each)
+        session.answer("One.", "Two.")
+        session.post(SentencePlayed(reply, 0), SentencePlayed(reply, 1), PlaybackFinished(reply), ReplyEnded(reply))
+    return session
+
+
+@pytest.mark.parametrize(
+    ("served", "then"),
+    [
+        ((), ""),
+        ((MODEL,), ""),
+        ((RULES,), "offline"),
+        ((RULES, RULES), "offline"),
+        ((RULES, MODEL), ""),
+        ((RULES, MODEL, RULES), "offline"),
+        ((EngineServed(Stage.LLM, "offline"),), ""),
+        ((RULES, EngineServed(Stage.LLM, "openai", ("groq: no",))), "openai"),
+        ((EngineServed(Stage.TTS, "espeak", ("gtts: no",)),), ""),
+    ],
+)
+def test_the_next_request_names_the_fallback_model_of_the_last_heard_answer(
+    served: tuple[EngineServed, ...], then: str
+) -> None:
+    assert stood_in(answered(*served)) == then
+
+
+def test_a_fallback_whose_first_sentence_was_cut_short_is_not_named() -> None:
+    session = Session()
+    session.ask()
+    session.post(RULES)
+    session.answer("My language model is away just now.", "It is ten.")
+    session.post(WordsHeard(1, 0, 3), InterruptPressed(), ReplyEnded(1))
+    assert stood_in(session) == ""
+
+
+def test_a_fallback_interrupted_after_its_first_sentence_is_named() -> None:
+    session = Session()
+    session.ask()
+    session.post(RULES)
+    session.answer("My language model is away just now.", "It is ten.")
+    session.post(SentencePlayed(1, 0), InterruptPressed(), ReplyEnded(1))
+    assert stood_in(session) == "offline"
+
+
+def test_a_discarded_preemptive_reply_records_no_fallback() -> None:
+    session = Session(Rules())
+    session.post(SpeechStarted(1), SpeechPaused(1, 1), PartialTranscript(1, "what time is it", pause=1), RULES)
+    session.answer_quietly("My language model is away just now.")
+    session.post(SpeechContinued(1), ReplyEnded(1), SpeechEnded(1))
+    assert session.state.stood_in == ""
+
+
+def test_a_fixed_sentence_between_two_answers_does_not_change_the_named_fallback() -> None:
+    session = answered(RULES)
+    session.state = replace(session.state, ask_again=True)
+    session.post(EngineServed(Stage.STT, "moonshine"))
+    reply = session.state.last_reply
+    assert reply == 2, "it asks to say that again"
+    session.answer("Sorry?")
+    session.post(SentencePlayed(reply, 0), PlaybackFinished(reply), ReplyEnded(reply))
+    assert stood_in(session) == "offline"

@@ -1,0 +1,446 @@
+"""Pauses of the user's: verdicts at once, replies begun eagerly, turns that end sooner or later, as scripts."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.machine_session import Session, bot, speaking, user
+from voicebot.dialogue.events import (
+    CancelReply,
+    ConversationCleared,
+    EndTranscription,
+    FinalTranscript,
+    Input,
+    InterruptPressed,
+    PartialTranscript,
+    PausePlayback,
+    PlaybackFinished,
+    ReplyEnded,
+    ResumePlayback,
+    RulingDisputed,
+    SentencePlayed,
+    SetPatience,
+    SpeechCleared,
+    SpeechContinued,
+    SpeechEnded,
+    SpeechPaused,
+    SpeechStarted,
+    SpeechSuspected,
+    StartReply,
+    StartTimer,
+    TextTyped,
+    TimedOut,
+    Timer,
+    WordsHeard,
+)
+from voicebot.dialogue.interruption.verdict import Decision, Speech
+from voicebot.dialogue.state import InterruptionStatus, Phase, Rules, State
+from voicebot.languages.prompts import ask_again
+
+EAGER = Rules()
+SPOKEN = Speech(duration_s=1.0)
+
+
+def pausing(text: str, rules: Rules = EAGER) -> Session:
+    """The user has said `text` and pauses; the recogniser has answered that."""
+    session = Session(rules)
+    session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, SPOKEN), PartialTranscript(1, text, pause=1))
+    return session
+
+
+# Over a reply -----------------------------------------------------------------------------------------------------
+
+
+def test_playback_resumes_at_the_pause_after_a_backchannel() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechPaused(2, 1, 0.1))
+    assert ResumePlayback(1) in session.post(PartialTranscript(2, "uh-huh", pause=1))
+    assert session.state.phase is Phase.SPEAKING
+    assert EndTranscription(2) in session.post(SpeechEnded(2, 0.5))
+    assert session.state.utterances == ()
+    assert len(session.state.rulings) == 1
+    assert session.state.history == (user("tell me a story"),)
+
+
+def test_speech_that_goes_on_after_a_backchannel_pauses_playback_again() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechPaused(2, 1), PartialTranscript(2, "okay", pause=1))
+    assert PausePlayback(1) in session.post(SpeechContinued(2))
+    session.post(SpeechPaused(2, 2))
+    assert CancelReply(1) in session.post(PartialTranscript(2, "okay but what about tomorrow", pause=2))
+
+
+def test_words_from_a_pause_decide_nothing_once_the_user_speaks_on() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechPaused(2, 1), SpeechContinued(2))
+    session.post(PartialTranscript(2, "okay", pause=1))
+    assert session.state.phase is Phase.PAUSED, "the user has said more than this"
+
+
+def test_clear_words_cancel_the_reply_before_the_utterance_ends() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2))
+    assert CancelReply(1) in session.post(PartialTranscript(2, "tell me about the weather in"))
+    assert session.state.rulings[-1].verdict.decision is Decision.REGENERATE
+    session.post(ReplyEnded(1), SpeechEnded(2), FinalTranscript(2, "tell me about the weather in Paris"))
+    commands = session.time_out(Timer.DEBOUNCE)
+    assert commands == [StartReply(2, (user("tell me a story tell me about the weather in Paris"),))]
+
+
+def test_stop_in_a_partial_transcript_starts_no_reply_at_the_final_transcript() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), PartialTranscript(2, "stop"))
+    assert session.state.interruption_status is InterruptionStatus.ACTIVE
+    session.post(ReplyEnded(1), SpeechEnded(2), FinalTranscript(2, "stop"))
+    session.time_out(Timer.DEBOUNCE)
+    assert session.state.is_idle
+    assert session.state.last_reply == 1
+
+
+def test_a_question_after_stop_is_answered() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), PartialTranscript(2, "stop"), ReplyEnded(1), SpeechEnded(2))
+    session.post(FinalTranscript(2, "stop what time is it"))
+    (start,) = session.time_out(Timer.DEBOUNCE)
+    assert isinstance(start, StartReply)
+    assert start.history[-1].text.endswith("what time is it")
+
+
+def test_the_bot_asks_again_if_the_interrupting_words_vanish_in_the_final_transcript() -> None:
+    session = speaking()
+    session.post(SentencePlayed(1, 0))
+    session.post(SpeechStarted(2), PartialTranscript(2, "tell me about the weather in"), ReplyEnded(1), SpeechEnded(2))
+    session.post(FinalTranscript(2, ""))
+    (start,) = session.time_out(Timer.DEBOUNCE)
+    assert isinstance(start, StartReply)
+    assert start.text == ask_again("en")
+
+
+def test_playback_resumes_if_speech_shows_no_words_within_the_noise_timeout() -> None:
+    session = speaking(streams=True)
+    commands = session.post(SpeechStarted(2))
+    assert session.state.rules.noise_timeout_s in [c.delay_s for c in commands if isinstance(c, StartTimer)]
+    assert ResumePlayback(1) in session.time_out(Timer.DECISION)
+    assert session.state.speaking, "whoever makes that noise may go on"
+    assert CancelReply(1) in session.post(PartialTranscript(2, "tell me about the weather in"))
+
+
+def test_a_recogniser_without_partials_gets_the_whole_speech_timeout() -> None:
+    session = speaking()
+    commands = session.post(SpeechStarted(2))
+    delays = [c.delay_s for c in commands if isinstance(c, StartTimer) and c.timer is Timer.DECISION]
+    assert delays == [session.state.rules.speech_timeout_s]
+
+
+def test_successive_utterances_pause_playback_no_longer_than_the_limit() -> None:
+    session = speaking(streams=True)
+    session.post(SpeechStarted(2))
+    number = 2
+    while session.state.phase is Phase.PAUSED:
+        session.now_s += 1.0
+        session.post(SpeechEnded(number), SpeechStarted(number + 1))
+        number += 1
+        timer = session.started[Timer.DECISION]
+        if timer.delay_s == 0.0:
+            session.post(TimedOut(timer.timer, timer.token))
+        assert number < 15, "for ever"
+    assert 7 < session.now_s < 11
+
+
+def test_an_echo_of_a_reply_that_has_just_ended_is_not_answered() -> None:
+    session = speaking("It is raining in Paris.")
+    session.post(WordsHeard(1, 0, 5), SentencePlayed(1, 0), PlaybackFinished(1), ReplyEnded(1))
+    session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "raining in paris"))
+    session.time_out(Timer.DEBOUNCE)
+    assert session.state.is_idle
+    session.now_s += 2
+    session.post(SpeechStarted(3), SpeechEnded(3), FinalTranscript(3, "raining in paris"))
+    assert [type(c) for c in session.time_out(Timer.DEBOUNCE)] == [StartReply], "later it is the user"
+
+
+def test_yes_right_after_the_end_of_the_bots_question_is_answered() -> None:
+    session = speaking("Shall I tell you more?")
+    session.post(SentencePlayed(1, 0), PlaybackFinished(1), ReplyEnded(1))
+    session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "yes"))
+    assert [type(c) for c in session.time_out(Timer.DEBOUNCE)] == [StartReply]
+
+
+def test_an_utterance_records_how_long_its_sound_outlasted_playback() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2))
+    paused_s = session.now_s
+    session.now_s += 1.0
+    session.post(SpeechPaused(2, 1, 0.3, SPOKEN))
+    outlasted_s = session.state.utterances[0].speech.outlasted_s
+    assert outlasted_s == pytest.approx(session.now_s - 0.3 - paused_s)
+
+
+def test_suspected_speech_pauses_playback_until_the_suspicion_is_cleared() -> None:
+    session = speaking()
+    assert PausePlayback(1) in session.post(SpeechSuspected())
+    assert ResumePlayback(1) in session.post(SpeechCleared())
+    assert session.state.rulings == (), "nothing was decided"
+
+
+def test_suspected_speech_that_becomes_speech_pauses_playback_once() -> None:
+    session = speaking()
+    session.post(SpeechSuspected())
+    commands = session.post(SpeechStarted(2))
+    assert PausePlayback(1) not in commands
+    assert session.state.phase is Phase.PAUSED
+    session.post(SpeechEnded(2))
+    assert ResumePlayback(1) in session.post(FinalTranscript(2, "uh-huh"))
+
+
+def test_suspected_speech_that_is_never_cleared_times_out() -> None:
+    session = speaking()
+    session.post(SpeechSuspected())
+    assert ResumePlayback(1) in session.time_out(Timer.DECISION)
+
+
+def test_suspected_speech_matters_only_during_playback() -> None:
+    session = Session()
+    assert session.post(SpeechSuspected()) == []
+    session.post(SpeechCleared())
+    session.ask()
+    assert session.post(SpeechSuspected()) == [], "nothing is heard yet"
+
+
+# The user's turn --------------------------------------------------------------------------------------------------
+
+
+def test_a_preemptive_reply_is_made_in_the_pause_and_held_until_the_turn_ends() -> None:
+    session = pausing("what time is it")
+    assert session.state.last_reply == 1
+    assert session.state.history == (), "not yet said"
+    assert session.state.phase is Phase.LISTENING
+    assert session.state.interruption_status is InterruptionStatus.IDLE, "nobody interrupts what nobody waits for"
+    session.answer_quietly("It is ten.")
+    commands = session.post(SpeechEnded(1, 0.5))
+    assert commands[:2] == [EndTranscription(1), ResumePlayback(1)]
+    assert session.state.history == (user("what time is it"),)
+    assert session.state.phase is Phase.THINKING
+
+
+def test_a_preemptive_reply_starts_with_playback_paused() -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), SpeechPaused(1, 1))
+    commands = session.post(PartialTranscript(1, "what time is it", pause=1))
+    assert commands[-2:] == [StartReply(1, (user("what time is it"),), eager=True), PausePlayback(1)]
+
+
+def test_a_preemptive_reply_is_cancelled_when_more_words_come() -> None:
+    session = pausing("what time is it")
+    assert session.post(SpeechContinued(1)) == [], "it may be a noise"
+    assert CancelReply(1) in session.post(PartialTranscript(1, "what time is it in tokyo"))
+    session.post(ReplyEnded(1), SpeechPaused(1, 2))
+    commands = session.post(PartialTranscript(1, "what time is it in tokyo", pause=2))
+    assert StartReply(2, (user("what time is it in tokyo"),), eager=True) in commands
+    session.post(SpeechEnded(1, 0.5))
+    assert session.state.history == (user("what time is it in tokyo"),)
+
+
+def test_a_noise_in_the_pause_does_not_cancel_the_preemptive_reply() -> None:
+    session = pausing("what time is it")
+    session.post(SpeechContinued(1), SpeechPaused(1, 2, 0.1), PartialTranscript(1, "what time is it", pause=2))
+    assert ResumePlayback(1) in session.post(SpeechEnded(1, 0.5))
+    assert session.state.last_reply == 1
+
+
+def test_a_final_transcript_with_other_words_replaces_the_preemptive_reply() -> None:
+    session = pausing("what time")
+    session.post(SpeechContinued(1), SpeechEnded(1, 0.5))
+    assert CancelReply(1) in session.post(FinalTranscript(1, "what time is it"))
+    assert session.post(ReplyEnded(1)) == [StartReply(2, (user("what time is it"),))], "and at once, not eagerly"
+
+
+def test_an_unfinished_sentence_starts_no_preemptive_reply() -> None:
+    session = pausing("I would like a coffee and")
+    assert session.state.last_reply == 0
+    assert session.state.utterances[0].patience_s == EAGER.patience.incomplete_s
+
+
+def test_preemptive_replies_can_be_switched_off() -> None:
+    session = pausing("what time is it", Rules(eager_replies=False))
+    assert session.state.last_reply == 0
+    assert StartReply(1, (user("what time is it"),)) in session.post(SpeechEnded(1, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("input", "asked"),
+    [
+        (InterruptPressed(), "what time is it"),
+        (TextTyped("hello"), "hello what time is it"),
+        (ConversationCleared(), "what time is it"),
+    ],
+)
+def test_the_interrupt_button_typing_and_clearing_cancel_a_preemptive_reply_and_lose_no_words(
+    input: Input, asked: str
+) -> None:
+    session = pausing("what time is it")
+    assert session.post(input) == [CancelReply(1)]
+    assert session.post(ReplyEnded(1)) == [StartReply(2, (user(asked),), eager=True), PausePlayback(2)]
+    assert ResumePlayback(2) in session.post(SpeechEnded(1, 0.5))
+    assert session.state.history == (user(asked),)
+
+
+def test_the_steps_of_a_turn_with_a_preemptive_reply_are_timed() -> None:
+    session = pausing("what time is it")
+    session.answer_quietly("It is ten.")
+    session.post(SpeechEnded(1, 0.5))
+    session.play()
+    (turn,) = session.state.turns
+    assert turn.transcript_s is not None
+    assert turn.audio_s is not None
+    assert turn.turn_ended_s is not None
+    assert turn.frame_s is not None
+    assert turn.speech_ended_s < turn.transcript_s < turn.audio_s < turn.turn_ended_s < turn.frame_s
+
+
+@pytest.mark.parametrize(
+    ("text", "silence_s"),
+    [("I want to", EAGER.patience.incomplete_s), ("what time is it", EAGER.patience.complete_s)],
+)
+def test_the_words_set_the_endpointing_delay_once(text: str, silence_s: float) -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1))
+    assert SetPatience(1, silence_s) in session.post(PartialTranscript(1, text))
+    assert not any(isinstance(c, SetPatience) for c in session.post(PartialTranscript(1, text))), "once is enough"
+
+
+def test_an_unfinished_sentence_extends_the_debounce_after_the_utterance_ends() -> None:
+    """As with a recogniser that tells its words only then."""
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), SpeechEnded(1, 0.5))
+    commands = session.post(FinalTranscript(1, "I would like a coffee and"))
+    assert session.state.last_reply == 0
+    (delay_s,) = [c.delay_s for c in commands if isinstance(c, StartTimer)]
+    assert delay_s == pytest.approx(EAGER.patience.incomplete_s - 0.5, abs=0.05)
+    session.post(SpeechStarted(2), SpeechEnded(2, 0.5), FinalTranscript(2, "a tea please"))
+    session.time_out(Timer.DEBOUNCE)
+    assert session.state.history == (user("I would like a coffee and a tea please"),)
+
+
+def test_an_unfinished_sentence_transcribed_late_is_answered_at_once() -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), SpeechEnded(1, 0.5))
+    session.now_s += EAGER.patience.incomplete_s
+    commands = session.post(FinalTranscript(1, "I would like a coffee and"))
+    assert StartReply(1, (user("I would like a coffee and"),)) in commands
+
+
+def test_a_turn_that_sounds_over_gets_a_short_endpointing_delay_whatever_its_words() -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, SPOKEN))
+    told = session.post(PartialTranscript(1, "I would like a coffee and", pause=1, turn_over=True))
+    assert EAGER.turn_over_s < EAGER.patience.complete_s
+    assert SetPatience(1, EAGER.turn_over_s) in told
+
+
+def test_words_that_come_after_the_utterance_set_no_endpointing_delay() -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), SpeechEnded(1, 0.5))
+    assert session.post(PartialTranscript(1, "I would like a coffee and")) == []
+    assert session.state.utterances[0].text == "I would like a coffee and"
+
+
+def test_the_bot_asks_again_at_most_twice_when_speech_yields_no_words() -> None:
+    session = Session(EAGER)
+    for number in (1, 2):
+        session.post(SpeechStarted(number), SpeechEnded(number, 0.5, SPOKEN))
+        session.post(FinalTranscript(number, ""))
+        assert session.state.phase is Phase.THINKING
+        session.answer(ask_again("en"))
+        session.post(SentencePlayed(number, 0), PlaybackFinished(number), ReplyEnded(number))
+        assert session.state.history[-1] == bot(ask_again("en"))
+        session.now_s += 5
+    session.post(SpeechStarted(3), SpeechEnded(3, 0.5, SPOKEN), FinalTranscript(3, ""))
+    assert session.state.is_idle
+
+
+def test_the_bot_does_not_ask_again_after_a_short_noise() -> None:
+    session = Session(EAGER)
+    session.post(SpeechStarted(1), SpeechEnded(1, 0.5, Speech(duration_s=0.3)), FinalTranscript(1, ""))
+    assert session.state.is_idle
+
+
+def test_the_bot_answers_waiting_words_instead_of_asking_again() -> None:
+    session = Session(Rules(eager_replies=False))
+    session.post(SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "what time is it"))
+    session.post(SpeechStarted(2), SpeechEnded(2, 0.0, SPOKEN), FinalTranscript(2, ""))
+    (start,) = session.time_out(Timer.DEBOUNCE)
+    assert start == StartReply(1, (user("what time is it"),))
+    assert not session.state.ask_again
+
+
+# Verdicts ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_verdict_can_be_disputed_and_the_dispute_withdrawn() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "uh-huh"))
+    (ruling,) = session.state.rulings
+    assert (ruling.number, ruling.disputed) == (1, False)
+    assert (ruling.context.sentence, ruling.context.words_heard) == ("Once upon a time there was a cat.", 1)
+    session.post(RulingDisputed(1), RulingDisputed(7))
+    assert [each.disputed for each in session.state.rulings] == [True]
+    session.post(RulingDisputed(1, disputed=False))
+    assert [each.disputed for each in session.state.rulings] == [False]
+
+
+def test_a_verdict_records_the_context_of_the_decision() -> None:
+    session = speaking("Shall I go on?", "There is more.")
+    session.post(SentencePlayed(1, 0), WordsHeard(1, 1, 2))
+    session.post(
+        SpeechStarted(2), SpeechEnded(2, 0.5, SPOKEN), FinalTranscript(2, "hm", confidence=0.8, backchannel="Mm.")
+    )
+    context = session.state.rulings[-1].context
+    assert (context.sentence, context.words_heard, context.previous) == ("There is more.", 2, "Shall I go on?")
+    assert (context.confidence, context.backchannel) == (0.8, "Mm.")
+    assert (context.language, context.speech.duration_s) == ("en", 1.0)
+
+
+def test_an_utterance_dismissed_as_echo_gets_a_short_endpointing_delay() -> None:
+    """The recogniser has made an unfinished sentence of an echo: what follows must be an utterance of its own."""
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechPaused(2, 1, speech=Speech(duration_s=0.5, echo=0.9)))
+    assert session.state.utterances[0].dismissed
+    told = session.post(PartialTranscript(2, "and then there was a", pause=1))
+    patience = session.state.rules.patience
+    assert patience.complete_s < patience.incomplete_s
+    assert SetPatience(2, patience.complete_s) in told
+
+
+def test_a_sound_that_is_surely_echo_resumes_playback_before_any_words_come() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2))
+    echo = Speech(duration_s=0.4, echo=0.9)
+    assert ResumePlayback(1) in session.post(SpeechPaused(2, 1, 0.1, echo))
+    assert session.state.rulings[-1].verdict.rule == "echo"
+    session.post(PartialTranscript(2, "what was that", pause=1), SpeechEnded(2, 0.5, echo))
+    assert session.state.phase is Phase.SPEAKING
+    assert len(session.state.rulings) == 1
+
+
+def test_a_brief_sound_that_is_no_echo_keeps_playback_paused() -> None:
+    session = speaking()
+    session.post(SpeechStarted(2), SpeechPaused(2, 1, 0.1, Speech(duration_s=0.4, echo=0.1)))
+    assert session.state.phase is Phase.PAUSED
+
+
+def test_a_verdict_before_playback_has_no_sentence_as_context() -> None:
+    session = Session(Rules(eager_replies=False))
+    session.ask()
+    session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "mm-hmm"))
+    assert session.state.rulings[-1].context.sentence == ""
+
+
+def test_repeated_and_reordered_events_change_nothing() -> None:
+    session = pausing("what time is it")
+    state: State = session.state
+    session.post(
+        SpeechPaused(1, 1), SpeechPaused(7, 1), SpeechContinued(9), PartialTranscript(1, "what time is it", pause=1),
+        PartialTranscript(1, "what time is it"), PartialTranscript(3, "again", pause=1), SpeechStarted(1),
+    )  # fmt: skip
+    assert session.state.utterances == state.utterances
+    assert session.state.reply == state.reply

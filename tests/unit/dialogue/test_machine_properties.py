@@ -1,0 +1,54 @@
+"""Random scripts: whatever comes in whatever order, the machine never gets stuck, mixes replies up or invents."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.machine_world import ANY_INPUT, PLAUSIBLE, RULES, WORDS, World
+from voicebot.dialogue.events import Input, SessionStarted
+from voicebot.dialogue.history import Role
+from voicebot.dialogue.state import Phase, Rules, State
+
+pytestmark = pytest.mark.no_cover  # measuring would take three times as long, and find nothing new
+
+
+@given(RULES, st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=60))
+@settings(max_examples=1500)
+def test_a_session_with_plausible_events_keeps_its_invariants_and_ends_idle(
+    rules: Rules, script: list[tuple[str, str, int]]
+) -> None:
+    world = World(State(rules=rules))
+    for what, text, pick in script:
+        world.happen(what, text, pick)
+    world.post(SessionStarted())
+    world.leave()
+    assert world.state.phase is Phase.IDLE
+
+
+@given(RULES, st.lists(ANY_INPUT, max_size=60))
+@settings(max_examples=1000)
+def test_a_session_with_arbitrary_inputs_keeps_its_invariants_and_ends_idle(rules: Rules, script: list[Input]) -> None:
+    world = World(State(rules=rules))
+    for each in [SessionStarted(), *script]:
+        world.post(each)
+    world.leave()
+    assert world.state.phase is Phase.IDLE
+
+
+@given(st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=40))
+@settings(max_examples=300)
+def test_no_text_typed_by_the_user_is_lost(script: list[tuple[str, str, int]]) -> None:
+    world = World()
+    typed: list[str] = []
+    for index, (what, text, pick) in enumerate(script):
+        if what == "clear":
+            continue
+        if what == "type":
+            text = f"question-{index}"
+            typed.append(text)
+        world.happen(what, text, pick)
+    world.calm_down()
+    said = " ".join(message.text for message in world.state.history if message.role is Role.USER)
+    assert [word for word in said.split() if word.startswith("question-")] == typed, "each once, and in order"

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicebot.dialogue.end_of_turn.turn_end import Completeness, PatienceRules, completeness, patience_s
+
+RULES = PatienceRules()
+LANGUAGES = ("en", "es", "hi", "de", "fr")
+
+# One line a language and label; cases are parted by "/".
+CASES = {
+    ("en", Completeness.COMPLETE): """
+        yes / no thanks / stop / tomorrow morning / what time is it / are you a student / tell me a joke / how are you
+        / what can you do / where are you going to / what is it for / who are you with / what's your name / i think so
+        / can you tell me what time it is / so um what is two plus two / play some music please / turn it on
+        / Are you a student? / I live in Berlin. / what? / what do you mean / who wrote hamlet / yes it is
+        / have you participated in any experiments before / okay tell me who you are / hello can you help me
+        / what are you looking for / turn on the lights / Is it, though?""",
+    ("en", Completeness.INCOMPLETE): """
+        and / because / um / i went to the / i want to / my / what is the / can you / so i… / well, / i was -
+        / five five / my number is / so i / what / how / let me think / hold on a second / i would like / my name is
+        / what is / what is the capital of / how do i get to / i live in / could you tell me / do you know
+        / tell me about / because it / my phone number is 555 12 / I met Dr. / yes but / what do you want to
+        / it's for my / uh / what i'm trying to say is""",
+    ("en", Completeness.UNKNOWN): """
+        i like music / so you work on the side / it is cold today / set a timer for five / i think it is
+        / my brother lives in paris / eleven / what time / the red one / i don't want to / my name is john
+        / what color""",
+    ("es", Completeness.COMPLETE): """
+        sí / no gracias / qué hora es / cómo estás / dónde vives / cuéntame un chiste / puedes ayudarme / quién eres
+        / mañana por la mañana / ¿Qué? / Vivo en Madrid. / cuántos años tienes / cuánto es dos más dos / para
+        / pon música por favor / de dónde eres / creo que sí / abre la ventana""",
+    ("es", Completeness.INCOMPLETE): """
+        y / porque / quiero / me llamo / mi número es / cuál es la / vivo en / eh / pues, / quiero ir a / déjame pensar
+        / un momento por favor espera / cinco cinco / puedes / me gustaría / necesito un / qué / dime""",
+    ("es", Completeness.UNKNOWN): "tengo hambre / me llamo juan / vivo en madrid / el coche rojo / hace frío hoy",
+    ("hi", Completeness.COMPLETE): """
+        हाँ / जी नहीं / आपका नाम क्या है / समय क्या हुआ है / मुझे एक कहानी सुनाओ / आप कैसे हैं / क्या आप छात्र हैं / ठीक है
+        / haan / theek hai / aapka naam kya hai / mujhe ek kahani sunao / aap kaise hain / kya aap student hain
+        / दो और दो कितने होते हैं / gaana bajao please / मैं दिल्ली में रहता हूँ। / main kal aaunga""",
+    ("hi", Completeness.INCOMPLETE): """
+        और / क्योंकि / मैं / मेरा नाम / मुझे एक / क्या आप / मैं चाहता हूँ कि / रुको / उम्म / मेरे घर में / क्या आप मुझे कहानी
+        / aur / kyonki / main / mera naam / mujhe ek / kya aap / lekin mujhe / main chahta hoon ki / ek minute
+        / kahani ke baare mein / paanch paanch""",
+    ("hi", Completeness.UNKNOWN): "लाल वाली / दिल्ली में / laal wali / dilli mein",
+    ("de", Completeness.COMPLETE): """
+        ja / nein danke / stopp / wie spät ist es / wie heißt du / bist du ein student / erzähl mir einen witz
+        / was machst du / kannst du mir helfen / mach das licht an / kommst du mit
+        / wo ist der bahnhof / was ist zwei plus zwei
+        / morgen früh / Ich wohne in Berlin. / wer bist du / und was hast du heute vor / spiel bitte musik""",
+    ("de", Completeness.INCOMPLETE): """
+        und / weil / ich möchte / ich heiße / meine nummer ist / was ist die / ich wohne in / äh / also, / ich gehe zum
+        / lass mich überlegen / moment mal / fünf fünf / kannst du mir / was / weil ich / ich warte auf / was ist""",
+    (
+        "de",
+        Completeness.UNKNOWN,
+    ): "ich mag musik / ich wohne in berlin / das rote auto / heute ist es kalt / kannst du deutsch",
+    ("fr", Completeness.COMPLETE): """
+        oui / non merci / quelle heure est-il / comment allez-vous / raconte-moi une blague / qu'est-ce que c'est
+        / où est la gare / tu peux m'aider s'il te plaît / demain matin / c'est quoi / J'habite à Paris. / qui es-tu
+        / combien font deux plus deux / mets de la musique / arrête / est-ce que tu parles anglais / d'accord
+        / ça va""",
+    ("fr", Completeness.INCOMPLETE): """
+        et / parce que / je voudrais / je m'appelle / mon numéro est / quelle est la / j'habite à / euh / alors,
+        / laisse-moi réfléchir / un instant / cinq cinq / est-ce que / qu'est-ce que / peux-tu / comment / je vais
+        / c'est""",
+    ("fr", Completeness.UNKNOWN): "j'aime la musique / j'habite à paris / la voiture rouge / il fait froid",
+}
+# Three sets, each written before the rules were first run on it. Right at that first run: 37 of 44, 47 of 53, 34 of 38;
+# the opposite: 3, 2, 1. What they showed was then mended, so that today's share is no measure of what was never seen.
+SECOND = {
+    ("de", Completeness.COMPLETE): """
+        was kostet das / kannst du das bitte wiederholen / ja gerne / wie komme ich zum bahnhof
+        / haben sie heute geöffnet / mach die musik aus / ich weiß nicht / kannst du mir einen witz erzählen
+        / wann fängt der film an""",
+    ("de", Completeness.INCOMPLETE): """
+        ich möchte einen tisch für / könnten sie mir vielleicht / also ich habe gestern mit meinem
+        / können sie mir sagen wo / das problem ist dass / wir wollten eigentlich mit dem
+        / hast du schon mal / ich glaube dass / ich fahre morgen nach""",
+    ("de", Completeness.UNKNOWN): """
+        mein bruder wohnt in hamburg / am montag um drei""",
+    ("en", Completeness.COMPLETE): """
+        where did you learn to do that / could you play it again / no it's fine
+        / remind me to call my mother tonight / how far is the airport from here
+        / is there a pharmacy near here / why did you stop talking / what movies are playing tonight
+        / yes that's right / i don't know / could you repeat that please / switch the radio off
+        / who is the president of france / when is your birthday / did you sleep well
+        / write me a short story / no i don't think so / what's two plus five / where can i buy it
+        / who are you talking to / what should i wear today / play that song again""",
+    ("en", Completeness.INCOMPLETE): """
+        the reason i'm calling is / so yesterday we went to / do you have any / i was thinking that maybe we
+        / is it possible to / it's five five nine / give me one second / well i think we should
+        / can you tell me how to / i'd like a table for two at / my email address is / when i was in
+        / it's just that / do you know where the / two zero two five / either monday or / hmm let me see
+        / what i'm trying to say is / how much does the / if it rains then / remind me to
+        / i need to talk to your / we were talking about / can i have a / and the other one is
+        / he lives with his""",
+    ("en", Completeness.UNKNOWN): """
+        the green one / my sister lives in canada / around half past six / i lost my keys / a glass of water
+        / i think he can""",
+    ("es", Completeness.COMPLETE): """
+        a qué hora sale el tren / ponme una canción / no gracias / me puedes ayudar con esto
+        / qué significa esa palabra / tienes algo para comer / apaga la luz / sí claro
+        / qué puedo cocinar hoy / cuándo empieza la película""",
+    ("es", Completeness.INCOMPLETE): """
+        me gustaría reservar una mesa para / lo que pasa es que / ayer fui con mi / un momento
+        / puedes decirme cuál es / necesito que me / no sé si / es para mi / mañana tengo que
+        / podrías explicarme cómo / quiero hablar con""",
+    ("es", Completeness.UNKNOWN): """
+        tengo dos hermanos / el lunes a las tres""",
+    ("fr", Completeness.COMPLETE): """
+        où se trouve la gare / raconte moi une blague / oui merci / est-ce que vous parlez anglais
+        / pourquoi le ciel est bleu / éteins la lumière / peux-tu me raconter une histoire
+        / quand commence le film""",
+    ("fr", Completeness.INCOMPLETE): """
+        j'aimerais réserver une table pour / est-ce que vous / attends je réfléchis / je voudrais savoir si
+        / hier je suis allé au / pouvez-vous m'expliquer pourquoi / il faut que je / je pense que je vais
+        / c'est pour mon / tu sais ce que""",
+    ("fr", Completeness.UNKNOWN): """
+        mon frère habite à lyon / lundi à trois heures""",
+    ("hi", Completeness.COMPLETE): """
+        आज मौसम कैसा है / mujhe ek gaana sunao / haan bilkul / यह कितने का है / aap kya karte hain
+        / lights band karo / tumhara naam kya hai / मुझे एक चुटकुला सुनाइए""",
+    ("hi", Completeness.INCOMPLETE): """
+        मैं सोच रहा था कि / kya aap mujhe / mujhe lagta hai ki / मेरा सवाल यह है कि / main kal delhi se
+        / agar aap / agar kal barish / मुझे आपसे""",
+    ("hi", Completeness.UNKNOWN): """
+        do baje / कल शाम को पाँच बजे""",
+}
+
+
+def labelled(cases: dict[tuple[str, Completeness], str]) -> list[tuple[str, str, Completeness]]:
+    return [(language, text.strip(), label) for (language, label), texts in cases.items() for text in texts.split("/")]
+
+
+LABELLED = labelled(CASES)
+
+
+def test_at_least_95_percent_of_the_first_set_are_judged_right() -> None:
+    assert len(LABELLED) >= 150
+    wrong = [case for case in LABELLED if completeness(case[1], case[0]) is not case[2]]
+    assert len(wrong) <= 0.05 * len(LABELLED), wrong
+
+
+def test_at_least_95_percent_of_the_second_set_are_judged_right() -> None:
+    cases = labelled(SECOND)
+    assert len(cases) >= 130
+    wrong = [case for case in cases if completeness(case[1], case[0]) is not case[2]]
+    assert len(wrong) <= 0.05 * len(cases), wrong
+
+
+@pytest.mark.parametrize(("language", "text", "label"), LABELLED + labelled(SECOND))
+def test_an_incomplete_text_is_never_judged_complete_nor_the_reverse(
+    language: str, text: str, label: Completeness
+) -> None:
+    opposite = {
+        Completeness.COMPLETE: Completeness.INCOMPLETE,
+        Completeness.INCOMPLETE: Completeness.COMPLETE,
+        Completeness.UNKNOWN: None,
+    }[label]
+    assert completeness(text, language) is not opposite
+
+
+@pytest.mark.parametrize(
+    ("text", "silence_s", "reason"),
+    [
+        ("what time is it", 0.608, "a whole question or request"),
+        ("i like music", 0.704, "nothing tells whether more follows"),
+        ("i went to the", 1.5, "“the” can't be the last word"),
+        ("well,", 1.5, "ends with “,”"),
+        ("what is the, um", 1.5, "hesitates (“um”)"),
+        ("I met Mr.", 1.5, "“mr.” is an abbreviation that something follows"),
+        ("my number is five five one", 1.5, "a number is being said"),
+        ("", 0.704, "no words yet"),
+        ("...", 0.704, "no words yet"),
+    ],
+)
+def test_the_words_set_the_endpointing_delay_and_its_reason(text: str, silence_s: float, reason: str) -> None:
+    assert patience_s(text, RULES, "en") == (silence_s, reason)
+
+
+def test_a_full_stop_after_a_word_that_cannot_be_the_last_is_not_trusted() -> None:
+    assert completeness("I went to the.", "en") is Completeness.UNKNOWN
+    assert completeness("Um.", "en") is Completeness.INCOMPLETE
+
+
+def test_only_the_last_sentence_decides_whether_a_text_is_complete() -> None:
+    assert completeness("What time is it? And", "en") is Completeness.INCOMPLETE
+    assert completeness("I went to. What time is it", "en") is Completeness.COMPLETE
+
+
+def test_a_telephone_number_is_incomplete_until_it_has_seven_digits() -> None:
+    digits = ["five", "five", "five", "one", "two", "three", "four"]
+    judged = [completeness(" ".join(digits[:count]), "en") for count in range(2, 8)]
+    assert judged == [Completeness.INCOMPLETE] * 5 + [Completeness.UNKNOWN]
+
+
+def test_capitals_and_curly_apostrophes_do_not_change_the_completeness() -> None:
+    assert completeness("WHAT’S YOUR NAME", "en") is completeness("what's your name", "en")
+
+
+@pytest.mark.parametrize("word", ["bye", "yes", "please", "maybe", "and", "five", "um", "what", "a"])
+def test_a_text_of_thousands_of_repeated_words_is_judged_by_its_end_and_at_once(word: str) -> None:
+    began_s = time.thread_time()
+    for end in ("", "x"):
+        assert completeness(f"{word} " * 3000 + end, "en") is completeness(f"{word} " * 100 + end, "en")
+    assert time.thread_time() - began_s < 0.5, "some milliseconds, unless the time grows faster than the text"
+
+
+@pytest.mark.parametrize("language", ["ja", "", "xx-YY"])
+def test_only_punctuation_decides_completeness_in_an_unknown_language(language: str) -> None:
+    assert completeness("and", language) is Completeness.UNKNOWN
+    assert completeness("what?", language) is Completeness.COMPLETE
+    assert completeness("well,", language) is Completeness.INCOMPLETE
+
+
+@given(st.text(max_size=60), st.sampled_from(LANGUAGES))
+def test_any_text_gets_an_endpointing_delay_and_a_reason(text: str, language: str) -> None:
+    silence_s, reason = patience_s(text, RULES, language)
+    assert silence_s in (RULES.complete_s, RULES.unknown_s, RULES.incomplete_s)
+    assert reason
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("well i see", "a whole answer"),
+        ("what do you have", "a whole question or request"),
+        ("that's what i want", "nothing tells whether more follows"),
+        ("what would you", "“would you” needs more"),
+    ],
+)
+def test_the_whole_sentence_decides_whether_the_last_words_need_more(text: str, reason: str) -> None:
+    assert patience_s(text, RULES, "en")[1] == reason
+
+
+def test_a_lone_pronoun_is_incomplete_only_if_it_needs_a_verb() -> None:
+    assert completeness("he", "en") is Completeness.INCOMPLETE
+    assert completeness("you", "en") is Completeness.UNKNOWN
+
+
+def test_scaled_rules_lengthen_every_endpointing_delay_in_proportion() -> None:
+    longer = RULES.scaled(1.0)
+    for text in ("what time is it", "i like music", "i went to the"):
+        assert patience_s(text, longer, "en")[0] == pytest.approx(2 * patience_s(text, RULES, "en")[0])

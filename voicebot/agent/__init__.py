@@ -1,0 +1,1 @@
+"""The agent: a graph of a model and its tools, and who it is."""

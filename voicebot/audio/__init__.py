@@ -1,0 +1,1 @@
+"""Sound: frames, rates, and the echo of the bot's own voice."""

@@ -1,0 +1,1 @@
+"""Makes the application from its settings."""

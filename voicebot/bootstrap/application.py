@@ -1,0 +1,37 @@
+"""The application's parts, made from its settings and over its engines."""
+
+from __future__ import annotations
+
+from voicebot.access.admission import Admission
+from voicebot.access.turns import DailyTurns
+from voicebot.engines.base import Engines
+from voicebot.engines.preflight import Preflight
+from voicebot.observability.telemetry import Telemetry
+from voicebot.recording.recorder import Recordings
+from voicebot.session.options import Options
+from voicebot.session.services import AppServices
+from voicebot.settings.config import Settings
+from voicebot.storage.conversations import Conversations
+from voicebot.transports.webrtc.server import WebRtcServer
+from voicebot.transports.websocket.recording_decoder import RecordingDecoder
+from voicebot.web.application import Application
+
+
+def application(settings: Settings, engines: Engines) -> Application:
+    """Opens nothing; `server.serve` starts it and closes it."""
+    conversations = Conversations(settings)
+    services = AppServices(
+        settings=settings,
+        engines=engines,
+        preflight=Preflight(engines),
+        options=Options(engines, settings.choices),
+        admission=Admission(settings),
+        turns=DailyTurns(settings.turns_per_day, conversations),
+        conversations=conversations,
+        recordings=Recordings(settings),
+        telemetry=Telemetry(settings),
+    )
+    metrics = services.telemetry.metrics
+    metrics.watch(services)
+    services.preflight.tell_failures(metrics)
+    return Application(services, WebRtcServer(services), RecordingDecoder(round(settings.ws_max_audio_mb * 1_000_000)))

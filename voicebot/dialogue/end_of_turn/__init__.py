@@ -1,0 +1,1 @@
+"""Has the user said all that they want to say?"""

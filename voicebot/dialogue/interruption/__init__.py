@@ -1,0 +1,1 @@
+"""Does speech over the bot's voice interrupt it?"""

@@ -1,0 +1,50 @@
+"""What of a reply is still in the user's ear: the question it asked, and the words that may come back as an echo."""
+
+from __future__ import annotations
+
+import re
+
+from voicebot.languages.spoken import spoken_words
+
+FEW_WORDS = 3
+"""A question still waits for its answer when no more than this of what follows was heard."""
+
+AHEAD_WORDS = 3
+"""The cursor is an estimate: so many words past it may have been heard."""
+
+_QUESTION = re.compile(r"[?？؟]+[!)\]*]*$")
+_STATEMENT = re.compile(r"[.!…。।?？؟][\"”“’»)\]*]*$")
+"""A question mark before a closing quotation mark is somebody else's question."""
+
+
+class Heard:
+    """The last sentence heard with the one before it, up to the word the user has heard."""
+
+    def __init__(self, sentence: str, previous: str, words_heard: int) -> None:
+        words = re.sub(r"\s+([?!？؟»]+)", r"\1", sentence).split()
+        before = re.sub(r"\s+([?!？؟»]+)", r"\1", previous).split() if words else []
+        if not words_heard and not before:
+            words_heard = len(words)
+        self._words = [*before, *words]
+        self._count = min(len(before) + max(words_heard, 0), len(self._words))
+
+    @property
+    def anything(self) -> bool:
+        return bool(self._words)
+
+    def question(self) -> str:
+        """The question that waits for an answer: half of it was heard and not much after it; empty if there is none."""
+        start = 0
+        for end, word in enumerate(self._words, 1):
+            if not _STATEMENT.search(word):
+                continue
+            asked = _QUESTION.search(word) is not None
+            if asked and 2 * (self._count - start) >= end - start and self._count - end <= FEW_WORDS:
+                return " ".join(self._words[start:end])
+            start = end
+        return ""
+
+    def last(self, count: int) -> tuple[str, ...]:
+        """The last words heard, and those that may have been."""
+        first = max(self._count - count, 0)
+        return spoken_words(" ".join(self._words[first : self._count + AHEAD_WORDS]))

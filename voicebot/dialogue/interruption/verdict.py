@@ -1,0 +1,292 @@
+"""What the user's words over a reply mean: go on, or give way?
+
+The rules are tried in order, and the first that applies decides. What is a backchannel, a stop word and so on is data
+of each language (`words`); what of the reply was heard, and what of it may come back as an echo, is told by `Heard`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from voicebot.dialogue.choices import Sensitivity
+from voicebot.dialogue.interruption.evidence import AROUND_WISH, BACKCHANNEL, EMPTY, HESITATING, LISTENING, Evidence
+from voicebot.dialogue.interruption.likeness import contains, likeness
+from voicebot.languages.words.vocabulary import Kind
+
+
+class Decision(StrEnum):
+    RESUME = "resume"
+    """Not meant for the bot: the reply goes on."""
+    REGENERATE = "regenerate"
+    """An interruption: the reply ends and the words are answered."""
+    WAIT = "wait"
+    """Not clear yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision with its reason. `answer` is False where giving way needs no new reply ("stop")."""
+
+    decision: Decision
+    rule: str
+    reason: str
+    text: str
+    answer: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What is known of the sound of an utterance."""
+
+    duration_s: float = 0.0
+    """From the first to the last window of speech."""
+    level_dbfs: float | None = None
+    """Loudness; None where only the words are known."""
+    level_db: float | None = None
+    """The same in dB against the user's usual loudness in this session; None while that is not known."""
+    echo: float | None = None
+    """How much of the sound is the bot's own voice coming back, 0 to 1; None if that was not looked for."""
+    outlasted_s: float | None = None
+    """How long it went on after the bot had fallen silent; None while it lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the words are judged by: what the bot was saying, and how they were said."""
+
+    language: str = "en"
+    sentence: str = ""
+    """The last sentence of which the user has heard anything, whole; empty if nothing was heard yet."""
+    words_heard: int = 0
+    """How many of its words were heard."""
+    previous: str = ""
+    """The sentence heard before that one."""
+    confidence: float | None = None
+    """The recogniser's, 0 to 1; None where it has none."""
+    backchannel: str = ""
+    """What a listener would say that sounds nearly the same, by the recogniser; empty if there is nothing."""
+    speech: Speech = Speech()
+    sensitivity: Sensitivity = Sensitivity.BALANCED
+
+
+ECHO_HEARD = 0.35
+"""From here on the sound itself speaks for an echo. The first tenths of a second of a reply, which are all there is to
+tell by, scored 0.40 to 0.66 in a room with 1 s of reverberation and an echo of -6 dB."""
+ECHO_CERTAIN = 0.7
+LIKE = 0.8
+"""How much of the letters must agree without help from the sound; of each word `LIKE_WORD`; with its help `GARBLED`."""
+LIKE_WORD = 0.7
+GARBLED = 0.6
+LAST_WORDS = 7
+"""A single word is an echo only of these, the ones that may have been heard among them."""
+COMPARED = 8
+"""Fewer letters are found in any sentence: then whole words must agree."""
+BRIEF_S = 1.0
+"""An echo that paused the bot is over by then; another's speech of this length would outlast the bot's by more."""
+GUESSED = 0.75
+"""A recogniser that is no surer than this of a short sound may have made its words of an echo."""
+NEW_WORDS = 3
+"""So many words of their own make a message of what is certainly mixed with an echo."""
+
+UNSURE = 0.35
+"""A recogniser's confidence below which one or two words may be a noise."""
+UNSURE_INTERIM = 0.5
+SHORT_S = 0.6
+QUIET_DB = -15.0
+
+
+def _resume(evidence: Evidence, rule: str, reason: str) -> Verdict:
+    return Verdict(Decision.RESUME, rule, reason, evidence.text)
+
+
+def _give_way(evidence: Evidence, rule: str, reason: str, *, answer: bool = True) -> Verdict:
+    return Verdict(Decision.REGENERATE, rule, reason, evidence.text, answer)
+
+
+def _no_words(evidence: Evidence) -> Verdict | None:
+    if evidence.words:
+        return None
+    return _resume(evidence, "no words", "nothing was said: a cough or a noise")
+
+
+def _audible_echo(evidence: Evidence) -> Verdict | None:
+    """The sound is like the bot's voice and the words are like its words: an echo, even of "stop" or "yes"."""
+    if not evidence.sounds_like_echo(ECHO_HEARD):
+        return None
+    short = evidence.letters < COMPARED
+    if evidence.stop and not contains(evidence.tail, evidence.stop.split()):
+        return None
+    if not contains(evidence.tail, evidence.words) and (short or likeness(evidence.words, evidence.tail) < GARBLED):
+        return None
+    return _resume(evidence, "echo", f"{evidence.quoted} is the bot's own voice: it said “{' '.join(evidence.tail)}”")
+
+
+def _guessed_from_echo(evidence: Evidence) -> bool:
+    """The sound is short and may be an echo, and its words were guessed: they are no reason to think otherwise."""
+    short = evidence.speech.duration_s <= SHORT_S
+    return short and _is_guessed(evidence) and evidence.sounds_like_echo(ECHO_HEARD)
+
+
+def _is_guessed(evidence: Evidence) -> bool:
+    confidence = evidence.context.confidence
+    return confidence is not None and confidence < GUESSED
+
+
+def _stop(evidence: Evidence) -> Verdict | None:
+    if not evidence.stop or _backchannel(evidence) is not None:
+        return None
+    brief = evidence.speech.duration_s <= BRIEF_S
+    certain = brief and evidence.sounds_like_echo(ECHO_CERTAIN) and (len(evidence.words) > 2 or _is_guessed(evidence))
+    if certain or (len(evidence.words) > 1 and _guessed_from_echo(evidence)):
+        return None  # an echo in which a stop word was found
+    if evidence.phrases.includes(frozenset({Kind.STOP}), AROUND_WISH):
+        return _give_way(evidence, "stop word", f"{evidence.quoted} asks for silence", answer=False)
+    if evidence.echo_possible and len(evidence.words) > 2 and contains(evidence.tail, evidence.words):
+        return None
+    return _give_way(evidence, "stop word", f"“{evidence.stop}” stops the bot, and more was said: {evidence.quoted}")
+
+
+def _answer(evidence: Evidence) -> Verdict | None:
+    if not evidence.question or not evidence.phrases.made_of(BACKCHANNEL | {Kind.NO}):
+        return None
+    says_yes = not evidence.asks_what and evidence.phrases.includes(frozenset({Kind.YES_SOUND}), BACKCHANNEL)
+    if evidence.phrases.made_of(LISTENING | HESITATING) and not says_yes:
+        return None
+    return _give_way(evidence, "answer", f"{evidence.quoted} answers “{evidence.question}”")
+
+
+def _probably_backchannel(evidence: Evidence) -> Verdict | None:
+    """A short sound that nearly is a listener's word or hum: over a bot that talks, most such sounds are. Stop words,
+    "no", questions and wishes are taken as they were understood."""
+    backchannel = evidence.context.backchannel
+    if not backchannel or evidence.question or evidence.stop or evidence.asks or not evidence.heard.anything:
+        return None
+    if evidence.phrases.includes(frozenset({Kind.NO}), BACKCHANNEL) or evidence.context.sensitivity is Sensitivity.EASY:
+        return None
+    return _resume(evidence, "backchannel", f"{evidence.quoted} was probably “{backchannel.strip('.')}”")
+
+
+def _hesitation(evidence: Evidence) -> Verdict | None:
+    if evidence.phrases.made_of(LISTENING) or not evidence.phrases.made_of(HESITATING | LISTENING):
+        return None
+    return _resume(evidence, "hesitation", f"{evidence.quoted} says nothing yet")
+
+
+def _backchannel(evidence: Evidence) -> Verdict | None:
+    phrases = evidence.phrases
+    if phrases.includes(frozenset({Kind.GO_ON}), AROUND_WISH | BACKCHANNEL):
+        return _resume(evidence, "backchannel", f"{evidence.quoted} asks the bot to go on")
+    says_something = phrases.includes(LISTENING | {Kind.AGREEMENT, Kind.REACTION}, BACKCHANNEL)
+    if phrases.made_of(BACKCHANNEL) and (says_something or not phrases.made_of(frozenset({Kind.POLITE, Kind.FILLER}))):
+        return _resume(evidence, "backchannel", f"{evidence.quoted} only says that the user listens")
+    return None
+
+
+def _repeated_words(evidence: Evidence) -> Verdict | None:
+    """The words are the bot's, in its order, and nothing about the sound is known to speak against an echo."""
+    count = len(evidence.words)
+    asks = "?" in evidence.text and not evidence.question
+    if not evidence.echo_possible or asks or (evidence.question and count < 4):
+        return None
+    if count == 1:
+        message = evidence.phrases.is_one(evidence.words[0], frozenset({Kind.NO, Kind.QUESTION, Kind.REQUEST}))
+        echo = not message and contains(evidence.tail[-LAST_WORDS:], evidence.words)
+    else:
+        echo = contains(evidence.tail, evidence.words) or (
+            evidence.letters >= COMPARED
+            and likeness(evidence.words, evidence.tail) >= LIKE
+            and all(likeness((word,), evidence.tail) >= LIKE_WORD for word in evidence.words)
+        )
+    return _resume(evidence, "echo", f"{evidence.quoted} is what the bot had just said itself") if echo else None
+
+
+def _loud_echo(evidence: Evidence) -> Verdict | None:
+    """Whatever words were found in it, if it was too short for another's: a recogniser makes anything of an echo."""
+    brief = evidence.speech.duration_s <= BRIEF_S
+    if not (evidence.sounds_like_echo(ECHO_CERTAIN) or _guessed_from_echo(evidence)):
+        return None
+    if not brief and len(evidence.own_words(EMPTY)) >= NEW_WORDS:
+        return None
+    what = f"the sound of {evidence.quoted}" if evidence.words else "the sound"
+    return _resume(evidence, "echo", f"{what} is the bot's own voice coming back")
+
+
+def _unclear(evidence: Evidence) -> Verdict | None:
+    """One or two words that were hardly recognised."""
+    confidence, level_db = evidence.context.confidence, evidence.speech.level_db
+    few, unsure = len(evidence.words) <= 2, confidence is not None and confidence < UNSURE
+    quiet = level_db is not None and level_db <= QUIET_DB
+    short = evidence.speech.duration_s <= SHORT_S
+    if evidence.question or not (few and unsure and (short or quiet)):
+        return None
+    return _resume(evidence, "unclear", f"{evidence.quoted} was too unclear to be meant for the bot")
+
+
+def _faint(evidence: Evidence) -> Verdict | None:
+    """Words much softer than the user's are somebody else's, who is farther away from the microphone."""
+    if evidence.question or not evidence.is_faint:
+        return None
+    return _resume(
+        evidence, "faint", f"{evidence.quoted} was much softer than the user speaks: it came from farther away"
+    )
+
+
+def _brief(evidence: Evidence) -> Verdict | None:
+    """Too few words for a bot that is to be hard to interrupt, unless they ask for something."""
+    least = evidence.context.sensitivity.demands.least_words
+    if len(evidence.words) >= least or evidence.question or not evidence.heard.anything or evidence.asks:
+        return None
+    return _resume(evidence, "brief", f"{evidence.quoted} is too little: the bot is set to be hard to interrupt")
+
+
+def _words(evidence: Evidence) -> Verdict:
+    return _give_way(evidence, "words", f"{evidence.quoted} is meant for the bot")
+
+
+_RULES: tuple[Callable[[Evidence], Verdict | None], ...] = (
+    *(_no_words, _audible_echo, _stop, _answer, _backchannel, _probably_backchannel, _hesitation),
+    *(_repeated_words, _loud_echo, _unclear, _faint, _brief),
+)
+
+
+def _so_far(evidence: Evidence) -> Verdict:
+    """While the user speaks: only what can't turn out to be a backchannel or an echo any more gives way."""
+    confidence = evidence.context.confidence
+    phrases = evidence.phrases
+    waiting = Verdict(Decision.WAIT, "speaking", "the user may say more", evidence.text)
+    if not evidence.words or (confidence is not None and confidence < UNSURE_INTERIM):
+        return waiting
+    if phrases.made_of(BACKCHANNEL | HESITATING) or phrases.may_become(BACKCHANNEL):
+        return waiting
+    if evidence.stop:
+        may_be_echo = evidence.echo_possible and contains(evidence.tail, evidence.stop.split())
+        return (None if may_be_echo else _stop(evidence)) or waiting
+    if evidence.sounds_like_echo(ECHO_HEARD) or evidence.is_faint or _probably_backchannel(evidence) is not None:
+        return waiting
+    needed = evidence.context.sensitivity.demands.new_words
+    words, telling = evidence.own_words(EMPTY - HESITATING), evidence.own_words(EMPTY)
+    least, tell = (needed - 1, 1) if evidence.asks else (needed, needed - 1)
+    if len(words) >= least and len(telling) >= tell:
+        return _give_way(evidence, "words", f"{evidence.quoted} is already more than a listener says")
+    return waiting
+
+
+def judge_sound(context: Context) -> Verdict:
+    """The verdict at a pause of the user's whose words are not known yet: WAIT, unless the sound alone tells."""
+    echo = _loud_echo(Evidence("", context)) if context.speech.duration_s <= BRIEF_S else None
+    return echo or Verdict(Decision.WAIT, "speaking", "the words are not known yet", "")
+
+
+def judge(text: str, context: Context, *, final: bool) -> Verdict:
+    """The verdict on what was said over a reply.
+
+    `final`: all that was said so far is in the text, and the user is silent. Without it the user is still speaking,
+    and the verdict is WAIT or REGENERATE, never RESUME; its `answer` then tells of the words so far only.
+    """
+    evidence = Evidence(text, context)
+    if not final:
+        return _so_far(evidence)
+    verdicts = (rule(evidence) for rule in _RULES)
+    return next((verdict for verdict in verdicts if verdict is not None), None) or _words(evidence)

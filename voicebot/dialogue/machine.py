@@ -1,0 +1,865 @@
+"""Every transition of the bot: `step(state, input)` gives the next state, what to do, and what has happened.
+
+Speech over a live reply, or what may become speech, pauses it (or holds it back, if nothing of it was heard yet). The
+reply stays paused exactly as long as some utterance is undecided, and every utterance is decided by its words or by a
+timer. A reply that gives way is first cancelled and awaited; only when `ReplyEnded` has come is the history edited and
+the next reply started. A reply may be begun early, at a pause of the user's: it is held back until the turn is over,
+and given up if the words were not all. A user who says nothing for long is asked whether they are there. Once a user
+was told that there are no more answers today, the session ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from statistics import median_high
+from typing import assert_never
+
+from voicebot.dialogue.choices import InterruptedHistory
+from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness, patience_s
+from voicebot.dialogue.events import (
+    ApplyChoices,
+    AudioReceived,
+    CancelReply,
+    ChoicesMade,
+    Command,
+    ConversationCleared,
+    EndCause,
+    EndTranscription,
+    EngineServed,
+    FinalTranscript,
+    Input,
+    InterruptPressed,
+    PartialTranscript,
+    PausePlayback,
+    PlaybackStarted,
+    ReplyEnded,
+    ReplyInput,
+    ResumePlayback,
+    RulingDisputed,
+    SentenceReady,
+    SentenceSkipped,
+    SentenceSynthesized,
+    SessionStarted,
+    SetPatience,
+    SpeechCleared,
+    SpeechContinued,
+    SpeechEnded,
+    SpeechPaused,
+    SpeechStarted,
+    SpeechSuspected,
+    Stage,
+    StartReply,
+    StartTimer,
+    StartTranscription,
+    StopTimer,
+    TextEnded,
+    TextReceived,
+    TextTyped,
+    TimedOut,
+    Timer,
+    TokenReceived,
+)
+from voicebot.dialogue.facts import (
+    ConversationEnded,
+    EngineSelected,
+    ErrorRaised,
+    Fact,
+    HistoryChanged,
+    PhaseChanged,
+    ReplyBegun,
+    ReplyCancelled,
+    ReplyCommitted,
+    ReplyFinished,
+    ReplyTextAdded,
+    ReplyTextCompleted,
+    SentenceDropped,
+    TranscriptChanged,
+    TranscriptCompleted,
+    TurnAnswered,
+    VerdictReached,
+    WordsAccepted,
+)
+from voicebot.dialogue.history import History, heard, merged, said
+from voicebot.dialogue.interruption.verdict import Context, Decision, Speech, Verdict, judge, judge_sound
+from voicebot.dialogue.reply_state import Reply
+from voicebot.dialogue.state import (
+    MAX_LEVELS,
+    MAX_RULINGS,
+    MAX_TURNS,
+    Presence,
+    Ruling,
+    Spoken,
+    State,
+    Turn,
+    Utterance,
+)
+from voicebot.languages.prompts import ask_again, goodbye, still_there
+from voicebot.runtime.limits import UTTERANCES_AT_ONCE
+
+MAX_ASKED_AGAIN = 2
+"""How often in a row the user is asked to say it again: what was heard may be a noise."""
+
+CUT_SILENCE_S = 0.05
+"""An utterance that ends after less silence has not ended by itself: it was too long."""
+
+ECHO_LIKELY = 0.5
+"""The share of the bot's own voice in a sound from which on it was very likely nobody's speech."""
+
+NOBODY_THERE = "Nothing was said or typed for a while."
+
+
+@dataclass(slots=True)
+class Transition:
+    """One step under way: the state as changed so far, and what follows from the change."""
+
+    state: State
+    at_s: float
+    """When the input happened, in seconds of the session's clock."""
+    commands: list[Command] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+
+
+def step(state: State, input: Input, at_s: float) -> tuple[State, tuple[Command, ...], tuple[Fact, ...]]:
+    """Returns the state after `input`, which happened at `at_s` of the session's clock; the commands that are to be
+    carried out, in their order; and the facts about what has happened, in their order. It is `state` itself if nothing
+    has changed."""
+    t = Transition(state, at_s)
+    _apply(t, input)
+    _settle(t)
+    if t.state.phase is not state.phase:
+        t.facts.append(PhaseChanged(t.state.phase))
+    return state if t.state == state else t.state, tuple(t.commands), tuple(t.facts)
+
+
+def _apply(t: Transition, input: Input) -> None:
+    match input:
+        case SessionStarted():
+            _word_fell(t)
+        case SpeechSuspected():
+            t.state = replace(t.state, suspected=t.state.committed is not None and t.state.committed.started)
+        case SpeechCleared():
+            t.state = replace(t.state, suspected=False)
+        case SpeechStarted():
+            _speech_started(t, input)
+        case SpeechPaused():
+            _speech_paused(t, input)
+        case SpeechContinued():
+            _speech_continued(t, input.utterance)
+        case SpeechEnded():
+            _speech_ended(t, input.utterance, input.silence_s, input.speech)
+        case PartialTranscript():
+            _partial(t, input)
+        case FinalTranscript():
+            _final(t, input.utterance, input.text, input.error, input.confidence, input.backchannel)
+        case EngineServed():
+            _engine_served(t, input)
+        case TextTyped():
+            _typed(t, input.text)
+        case InterruptPressed():
+            _notice_user(t)
+            _cancel(t)
+            t.state = replace(t.state, merge_next=False)
+        case ConversationCleared():
+            _clear(t)
+        case RulingDisputed():
+            _notice_user(t)
+            _dispute(t, input.ruling, input.disputed)
+        case ChoicesMade():
+            _notice_user(t)
+            t.state = replace(t.state, chosen=input.choices)
+        case TimedOut():
+            _timed_out(t, input.timer, input.token)
+        case _:
+            if t.state.reply is not None and t.state.reply.number == input.reply:
+                _reply_went_on(t, t.state.reply, input)
+
+
+# What follows from an input -------------------------------------------------------------------------------------------
+
+
+def _settle(t: Transition) -> None:
+    """Bring replies, pauses and timers in line with what is now known."""
+    _settle_choices(t)
+    state = t.state
+    unsaid = any(not utterance.dismissed or _answerable(utterance) for utterance in state.utterances)
+    over = not unsaid and Timer.DEBOUNCE not in dict(state.timers)
+    live = state.live
+    if live is not None and live.eager:
+        if _words(t) != live.asked:
+            _cancel(t)
+        elif over:
+            _commit(t, live)
+    elif state.refused is not None:
+        if state.reply is None and over:
+            _keep_unanswered_words(t)
+    elif state.reply is None and over and state.pending:
+        _start_reply(t, merged(state.pending))
+    elif state.reply is None and over and state.ask_again:
+        t.state = replace(t.state, asked_again=state.asked_again + 1)
+        _say(t, ask_again(state.rules.language))
+    elif state.reply is None and _may_be_eager(t) and (words := _foreseen(t)):
+        _start_reply(t, words, eager=True)
+    _settle_pause(t)
+    _settle_timers(t)
+    _settle_presence(t)
+
+
+def _settle_choices(t: Transition) -> None:
+    """What was chosen holds between two turns: while nobody speaks, and nothing is made, heard or taken back."""
+    chosen = t.state.chosen
+    if chosen is None or t.state.reply is not None or t.state.utterances:
+        return
+    if chosen != t.state.choices:
+        t.commands.append(ApplyChoices(chosen))
+    t.state = replace(t.state, choices=chosen, chosen=None, rules=t.state.rules.chosen(chosen))
+
+
+def _may_be_eager(t: Transition) -> bool:
+    """A reply begun now would be made as it was chosen."""
+    return t.state.rules.eager_replies and t.state.chosen is None
+
+
+def _settle_pause(t: Transition) -> None:
+    live = t.state.live
+    if live is None:
+        return
+    undecided = t.state.suspected or any(not utterance.dismissed for utterance in t.state.utterances)
+    held = not live.finished and (live.eager or undecided)
+    if live.paused != held:
+        t.state = replace(t.state, reply=replace(live, paused=held), interrupted_at_s=t.at_s if held else None)
+        t.commands.append((PausePlayback if held else ResumePlayback)(live.number))
+
+
+def _settle_timers(t: Transition) -> None:
+    state = t.state
+    if state.committed is None or not state.committed.paused:
+        _stop(t, Timer.DECISION)
+    elif Timer.DECISION not in dict(state.timers):
+        _expect_decision(t)
+    if not state.speaking:
+        _stop(t, Timer.SPEECH)
+    if not state.utterances:
+        _stop(t, Timer.TRANSCRIPT)
+
+
+def _words(t: Transition) -> str:
+    """All that waits for an answer, or seems to."""
+    return merged([*t.state.pending, *(_answerable(utterance) for utterance in t.state.utterances)])
+
+
+def _foreseen(t: Transition) -> str:
+    """The words of a turn that may be over; empty if it is not."""
+    undecided = [utterance for utterance in t.state.utterances if not utterance.dismissed]
+    words = _words(t)
+    if not all(utterance.known for utterance in undecided):
+        return ""
+    return words if completeness(words, t.state.rules.language) is not Completeness.INCOMPLETE else ""
+
+
+# The user speaks or writes --------------------------------------------------------------------------------------------
+
+
+def _speech_started(t: Transition, input: SpeechStarted) -> None:
+    number, rules = input.utterance, t.state.rules
+    if number <= t.state.last_utterance:
+        return
+    spoken = t.state.spoken
+    echo = spoken is not None and t.at_s - spoken.ended_s < t.state.rules.echo_tail_s
+    over = spoken.context if spoken and echo else None
+    utterance = Utterance(number, started_s=t.at_s, announced=input.announced, over=over)
+    t.state = replace(t.state, utterances=(*t.state.utterances, utterance), last_utterance=number)
+    t.state = replace(t.state, suspected=False, error=None)
+    t.commands.append(StartTranscription(number))
+    _start(t, Timer.SPEECH, rules.announced_timeout_s if input.announced else rules.speech_timeout_s)
+    _expect_decision(t)
+
+
+def _speech_paused(t: Transition, input: SpeechPaused) -> None:
+    utterance = _utterance(t, input.utterance)
+    if utterance is None or not utterance.speaking or input.pause <= utterance.last_pause:
+        return
+    speech = _outlasting(t, input.speech, input.silence_s)
+    utterance = replace(utterance, pause=input.pause, last_pause=input.pause, settled=False, speech=speech)
+    _update(t, utterance)
+    if t.state.committed is not None:
+        context = _context(t, t.state.committed, utterance)
+        _rule(t, utterance, judge_sound(context), context)
+    _note_speech_end(t, t.at_s - input.silence_s)
+
+
+def _speech_continued(t: Transition, number: int) -> None:
+    utterance = _utterance(t, number)
+    if utterance is None or not utterance.speaking or utterance.pause is None:
+        return
+    _update(t, replace(utterance, pause=None, settled=False, dismissed=False))
+    _expect_decision(t)
+
+
+def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech) -> None:
+    utterance = _utterance(t, number)
+    if utterance is None or not utterance.speaking:
+        return
+    # Of an utterance that was cut while the user speaks on, the words since the pause are still to come.
+    speaks_on = silence_s < CUT_SILENCE_S and speech.duration_s > utterance.speech.duration_s
+    known = utterance.known and not speaks_on
+    utterance = replace(utterance, speaking=False, speech=_outlasting(t, speech, silence_s))
+    _update(t, utterance)
+    _note_turn_end(t, t.at_s - silence_s)
+    if silence_s < t.state.rules.debounce_s:
+        _start(t, Timer.DEBOUNCE, t.state.rules.debounce_s - silence_s)
+    if known:
+        t.commands.append(EndTranscription(number))
+        _final(t, number, utterance.text, None, utterance.confidence, utterance.backchannel)
+    else:
+        _start(t, Timer.TRANSCRIPT, t.state.rules.transcript_timeout_s)
+        _expect_decision(t)
+
+
+def _partial(t: Transition, input: PartialTranscript) -> None:
+    utterance = _utterance(t, input.utterance)
+    if utterance is None:
+        return
+    text = merged([input.text])
+    if text != utterance.text:
+        t.facts.append(TranscriptChanged(utterance.number, text))
+    answers_pause = input.pause is not None and input.pause == utterance.pause
+    settled = answers_pause or (utterance.known and text == utterance.text)
+    t.state = replace(t.state, streams=t.state.streams or bool(text))
+    lasts = utterance.speaking and utterance.pause is None
+    speech = input.speech if lasts and input.speech is not None else utterance.speech
+    utterance = replace(
+        utterance,
+        text=text,
+        settled=settled,
+        confidence=input.confidence,
+        backchannel=input.backchannel,
+        speech=speech,
+    )
+    _update(t, utterance)
+    if settled:
+        _note_transcript(t)
+    _judge(t, utterance, final=settled)
+    _adapt_patience(t, input.utterance, turn_over=settled and input.turn_over)
+
+
+def _give_announced_up(t: Transition, utterance: Utterance) -> None:
+    """The client has told that the user speaks, and nothing came of it: the bot does not wait any longer."""
+    t.commands.append(EndTranscription(utterance.number))
+    _remove(t, utterance)
+    t.facts.append(TranscriptCompleted(utterance.number, utterance.text))
+    if t.state.committed is not None and not utterance.dismissed:
+        what = f"speech was announced and did not come within {t.state.rules.announced_timeout_s:g} s"
+        context = _context_of(t, t.state.committed)
+        _record(t, Verdict(Decision.RESUME, "silence", what, ""), context)
+
+
+def _adapt_patience(t: Transition, number: int, *, turn_over: bool) -> None:
+    """How long to wait for more depends on what was said, and how.
+
+    Nothing more is waited for of what has let a reply go on, an echo perhaps, of which the recogniser has made an
+    unfinished sentence: what is heard then must be judged by itself.
+    """
+    utterance = _utterance(t, number)
+    if utterance is None or not utterance.speaking:
+        return
+    rules = t.state.rules
+    needed_s, _ = patience_s(_words(t) or utterance.text, rules.patience, rules.language)
+    if utterance.dismissed:
+        needed_s = min(needed_s, rules.patience.complete_s)
+    if turn_over:
+        needed_s = min(needed_s, rules.turn_over_s)
+    if utterance.patience_s != needed_s:
+        _update(t, replace(utterance, patience_s=needed_s))
+        t.commands.append(SetPatience(number, needed_s))
+
+
+def _final(
+    t: Transition, number: int, text: str, error: str | None, confidence: float | None, backchannel: str
+) -> None:
+    utterance = _utterance(t, number)
+    if utterance is None:
+        return
+    utterance = replace(utterance, text=merged([text]), confidence=confidence, backchannel=backchannel, settled=True)
+    _update(t, utterance)
+    t.facts.append(TranscriptCompleted(number, utterance.text))
+    if error is not None:
+        _raise_error(t, error)
+    _note_transcript(t)
+    utterance = _judge(t, utterance, final=True)
+    _remove(t, utterance)
+    words = _answerable(utterance)
+    if words:
+        t.facts.append(WordsAccepted(number))
+        _notice_user(t)
+        t.state = replace(t.state, pending=(*t.state.pending, words), ask_again=False, asked_again=0)
+        _note_level(t, utterance.speech)
+        _wait_for_more(t)
+    elif utterance.ruled is Decision.REGENERATE and utterance.text:
+        t.state = replace(t.state, merge_next=False)
+    elif _deserves_asking_again(t, utterance, failed=error is not None):
+        t.state = replace(t.state, ask_again=True)
+    if any(not utterance.speaking for utterance in t.state.utterances):
+        _start(t, Timer.TRANSCRIPT, t.state.rules.transcript_timeout_s)
+
+
+def _note_level(t: Transition, speech: Speech) -> None:
+    if speech.level_dbfs is not None:
+        t.state = replace(t.state, levels_dbfs=(*t.state.levels_dbfs, speech.level_dbfs)[-MAX_LEVELS:])
+
+
+def _wait_for_more(t: Transition) -> None:
+    """Words that don't look complete wait a little, even after the utterance's end."""
+    rules, asked = t.state.rules, t.state.asked
+    needed_s, _ = patience_s(merged(t.state.pending), rules.patience, rules.language)
+    if needed_s > rules.patience.unknown_s and asked is not None:
+        remaining_s = asked.speech_ended_s + needed_s - t.at_s
+        if remaining_s > rules.debounce_s:
+            _start(t, Timer.DEBOUNCE, remaining_s)
+
+
+def _deserves_asking_again(t: Transition, utterance: Utterance, *, failed: bool) -> bool:
+    """The user spoke to a bot that was silent, or fell silent for it, and no words came of it.
+
+    If the recogniser `failed`, that is also so for a short word, and for speech over a reply that went on: it has
+    lost what was said, and not found that it was nothing.
+    """
+    if utterance.text or t.state.asked_again >= MAX_ASKED_AGAIN:
+        return False
+    speech, ask_again_s = utterance.speech, t.state.rules.ask_again_s
+    if failed and (speech.echo is None or speech.echo < ECHO_LIKELY):
+        least_s = ask_again_s if utterance.over is not None else 0.0
+        return speech.duration_s > least_s
+    if utterance.dismissed:
+        return False
+    spoke = utterance.over is None and speech.duration_s >= ask_again_s
+    return spoke or utterance.ruled is Decision.REGENERATE
+
+
+def _typed(t: Transition, text: str) -> None:
+    text = merged([text])
+    if not text:
+        return
+    _notice_user(t)
+    _cancel(t)
+    asked = Turn(speech_ended_s=t.at_s, turn_ended_s=t.at_s, transcript_s=t.at_s)
+    t.state = replace(t.state, pending=(*t.state.pending, text), asked=asked, ask_again=False, error=None)
+    t.facts.append(WordsAccepted(None))
+
+
+def _clear(t: Transition) -> None:
+    _notice_user(t)
+    _cancel(t)
+    if t.state.reply is not None:
+        t.state = replace(t.state, reply=replace(t.state.reply, forgotten=True))
+    _set_history(t, ())
+    t.state = replace(t.state, pending=(), rulings=(), asked=None, turn=None, turns=(), error=None, merge_next=True)
+    t.state = replace(t.state, spoken=None, ask_again=False, asked_again=0)
+
+
+# Verdicts on speech over a reply --------------------------------------------------------------------------------------
+
+
+def _judge(t: Transition, utterance: Utterance, *, final: bool) -> Utterance:
+    """Decide over the reply that the user is hearing, or waits for, if there is one; the utterance as decided."""
+    live = t.state.committed
+    if live is None:
+        return utterance
+    context = _context(t, live, utterance)
+    return _rule(t, utterance, judge(utterance.text, context, final=final), context)
+
+
+def _context(t: Transition, reply: Reply, utterance: Utterance) -> Context:
+    speech = replace(utterance.speech, level_dbfs=None, level_db=_level_db(t, utterance))
+    return replace(
+        _context_of(t, reply),
+        confidence=utterance.confidence,
+        backchannel=utterance.backchannel,
+        speech=speech,
+    )
+
+
+def _level_db(t: Transition, utterance: Utterance) -> float | None:
+    """How loud it is against what the user usually says; None where one of both is not known."""
+    level_dbfs, usual_dbfs = utterance.speech.level_dbfs, t.state.levels_dbfs
+    return None if level_dbfs is None or not usual_dbfs else level_dbfs - median_high(usual_dbfs)
+
+
+def _rule(t: Transition, utterance: Utterance, verdict: Verdict, context: Context) -> Utterance:
+    if verdict.decision is Decision.WAIT:
+        return utterance
+    if verdict.decision is Decision.REGENERATE or not utterance.dismissed:
+        _record(t, verdict, context)
+    dismissed = verdict.decision is Decision.RESUME
+    utterance = replace(utterance, dismissed=dismissed, ruled=verdict.decision, over=context)
+    _update(t, utterance)
+    if not dismissed:
+        _notice_user(t)
+        _cancel(t)
+    return utterance
+
+
+def _record(t: Transition, verdict: Verdict, context: Context) -> None:
+    since_s = t.state.interrupted_at_s
+    number = t.state.last_ruling + 1
+    ruling = Ruling(number, verdict, context, took_s=0.0 if since_s is None else t.at_s - since_s)
+    t.state = replace(t.state, rulings=(*t.state.rulings, ruling)[-MAX_RULINGS:], last_ruling=number)
+    t.facts.append(VerdictReached(ruling))
+
+
+def _dispute(t: Transition, number: int, disputed: bool) -> None:
+    rulings = t.state.rulings
+    t.state = replace(
+        t.state, rulings=tuple(replace(r, disputed=disputed) if r.number == number else r for r in rulings)
+    )
+
+
+def _expect_decision(t: Transition) -> None:
+    """A reply may be kept waiting so long, counted from now, for what the user is saying."""
+    rules = t.state.rules
+    if t.state.committed is None:
+        return
+    if not t.state.speaking:
+        wait_s = rules.decision_timeout_s
+    elif t.state.streams:
+        wait_s = rules.noise_timeout_s
+    else:
+        wait_s = rules.speech_timeout_s
+    if t.state.streams and t.state.interrupted_at_s is not None:
+        wait_s = min(wait_s, max(0.0, t.state.interrupted_at_s + rules.longest_pause_s - t.at_s))
+    _start(t, Timer.DECISION, wait_s)
+
+
+def _decide_now(t: Transition) -> None:
+    """The reply has waited long enough: what is known decides. It waits once more for words that may yet change,
+    rather than give way to them."""
+    t.state = replace(t.state, suspected=False)
+    for utterance in t.state.utterances:
+        if utterance.dismissed or t.state.committed is None:
+            continue
+        if utterance.text:
+            context = _context(t, t.state.committed, utterance)
+            verdict = judge(utterance.text, context, final=True)
+            sure = utterance.settled or utterance.speaking or utterance.overdue
+            if sure or verdict.decision is Decision.RESUME:
+                _rule(t, utterance, verdict, context)
+            else:
+                _update(t, replace(utterance, overdue=True))
+                _expect_decision(t)
+        else:
+            what = "speech went on without a word" if utterance.speaking else "no words came in time"
+            verdict = Verdict(Decision.RESUME, "silence", what, "")
+            _rule(t, utterance, verdict, _context_of(t, t.state.committed))
+
+
+def _outlasting(t: Transition, speech: Speech, silence_s: float) -> Speech:
+    """With the time for which it went on after the reply was paused."""
+    paused_s = t.state.interrupted_at_s
+    if t.state.committed is None or paused_s is None:
+        return speech
+    return replace(speech, outlasted_s=max(0.0, t.at_s - silence_s - paused_s))
+
+
+# Replies --------------------------------------------------------------------------------------------------------------
+
+
+def _start_reply(t: Transition, words: str, *, eager: bool = False) -> None:
+    history = said(t.state.history, words, merge=t.state.merge_next)
+    number = t.state.last_reply + 1
+    turn = t.state.asked and replace(t.state.asked, begun_s=t.at_s)
+    t.state = replace(t.state, reply=Reply(number, asked=words, eager=eager), last_reply=number, turn=turn)
+    t.commands.append(StartReply(number, history, eager=eager, stood_in=t.state.stood_in))
+    t.facts.append(ReplyBegun(number))
+    if not eager:
+        t.facts.append(ReplyCommitted(number))
+        _take_turn(t, history)
+
+
+def _say(t: Transition, text: str) -> None:
+    """Begin a reply of the bot's own, which answers no words of the user's."""
+    number = t.state.last_reply + 1
+    t.state = replace(
+        t.state, reply=Reply(number), last_reply=number, turn=None, asked=None, ask_again=False, spoken=None
+    )
+    t.commands.append(StartReply(number, t.state.history, text=text))
+    t.facts += [ReplyBegun(number), ReplyCommitted(number)]
+
+
+def _commit(t: Transition, reply: Reply) -> None:
+    """The turn is over, and its words are those that the eager reply answers."""
+    t.state = replace(t.state, reply=replace(reply, eager=False, untold=""))
+    t.facts.append(ReplyCommitted(reply.number))
+    if reply.untold:
+        t.facts.append(ReplyTextAdded(reply.number, reply.untold))
+    if reply.text_ended:
+        t.facts.append(ReplyTextCompleted(reply.number, merged(reply.sentences)))
+    _take_turn(t, said(t.state.history, reply.asked, merge=t.state.merge_next))
+
+
+def _keep_unanswered_words(t: Transition) -> None:
+    """The user's last words get no answer, but the history keeps them."""
+    if t.state.pending or t.state.ask_again:
+        _take_turn(t, said(t.state.history, merged(t.state.pending), merge=t.state.merge_next))
+
+
+def _take_turn(t: Transition, history: History) -> None:
+    _set_history(t, history)
+    t.state = replace(t.state, pending=(), merge_next=True, asked=None, ask_again=False, spoken=None)
+
+
+def _cancel(t: Transition) -> None:
+    live = t.state.live
+    if live is not None:
+        t.state = replace(t.state, reply=replace(live, cancelled=True, paused=False), interrupted_at_s=None)
+        t.commands.append(CancelReply(live.number))
+        t.facts.append(ReplyCancelled(live.number))
+
+
+def _reply_went_on(t: Transition, reply: Reply, input: ReplyInput) -> None:
+    if isinstance(input, ReplyEnded):
+        _reply_ended(t, reply, input.error)
+        return
+    if isinstance(input, TextEnded | SentenceSynthesized) and input.error is not None:
+        _raise_error(t, input.error)
+    told = not (reply.eager or reply.cancelled)
+    if isinstance(input, TextReceived) and told:
+        t.facts.append(ReplyTextAdded(reply.number, input.text))
+    elif isinstance(input, SentenceSkipped) and not reply.cancelled:
+        t.facts.append(SentenceDropped(reply.number, input.text))
+    now = reply.after(input)
+    if now == reply:
+        return
+    t.state = replace(t.state, reply=now)
+    if isinstance(input, TextEnded) and told:
+        t.facts.append(ReplyTextCompleted(reply.number, merged(now.sentences)))
+    _note_step(t, input)
+    turn, answers = t.state.turn, not (reply.cancelled or reply.refused)
+    if isinstance(input, PlaybackStarted) and turn is not None and answers:
+        t.state = replace(t.state, turns=(*t.state.turns, turn)[-MAX_TURNS:])
+        t.facts.append(TurnAnswered(reply.number, turn))
+
+
+def _note_step(t: Transition, input: ReplyInput) -> None:
+    """Notes when a step of the answer first came."""
+    turn = t.state.turn
+    if turn is None:
+        return
+    match input:
+        case TokenReceived() if turn.token_s is None:
+            turn = replace(turn, token_s=t.at_s)
+        case SentenceReady() if turn.sentence_s is None:
+            turn = replace(turn, sentence_s=t.at_s)
+        case AudioReceived() if turn.audio_s is None:
+            turn = replace(turn, audio_s=t.at_s)
+        case PlaybackStarted() if turn.frame_s is None:
+            turn = replace(turn, frame_s=t.at_s)
+        case _:
+            return
+    t.state = replace(t.state, turn=turn)
+
+
+def _reply_ended(t: Transition, reply: Reply, error: str | None) -> None:
+    if error is not None:
+        _raise_error(t, error)
+    history = t.state.history
+    merge = reply.cancelled and t.state.rules.interrupted_history is InterruptedHistory.MERGE
+    if not reply.forgotten and not merge:
+        history = heard(history, reply.heard, interrupted=reply.cut_short)
+    t.facts.append(
+        ReplyFinished(
+            reply=reply.number,
+            unheard=reply.unheard,
+            interrupted=reply.cut_short and history is not t.state.history,
+            cancelled=reply.cancelled,
+            committed=not reply.eager,
+            started=reply.started,
+        )
+    )
+    _set_history(t, history)
+    if error is not None:
+        t.state = replace(t.state, merge_next=False)
+    if reply.refused is not None and (reply.started or not (reply.cancelled or reply.eager)):
+        t.state = replace(t.state, refused=reply.refused)
+    _note_stand_in(t, reply)
+    if reply.started:
+        t.state = replace(t.state, spoken=Spoken(_context_of(t, reply), t.at_s))
+    t.state = replace(t.state, reply=None, interrupted_at_s=None, suspected=False)
+    _word_fell(t)
+
+
+def _note_stand_in(t: Transition, reply: Reply) -> None:
+    """Note whether the user has heard a stand-in. It says so first: that counts once its first sentence is over."""
+    served = reply.served
+    if served is not None and served.reasons and reply.played:
+        t.state = replace(t.state, stood_in=served.engine)
+    elif served is not None and not served.reasons and reply.started:
+        t.state = replace(t.state, stood_in="")
+
+
+def _context_of(t: Transition, reply: Reply) -> Context:
+    rules = t.state.rules
+    return replace(reply.context(rules.language), sensitivity=rules.sensitivity)
+
+
+# Is the user still there? ---------------------------------------------------------------------------------------------
+
+
+def _word_fell(t: Transition) -> None:
+    """The silence begins anew."""
+    t.state = replace(t.state, last_word_s=t.at_s)
+
+
+def _notice_user(t: Transition) -> None:
+    t.state = replace(t.state, presence=Presence.THERE)
+    _word_fell(t)
+    _stop(t, Timer.IDLE)
+
+
+def _settle_presence(t: Transition) -> None:
+    """While the session is idle the user is waited for; when the goodbye is over, the session is."""
+    state, rules = t.state, t.state.rules
+    if not state.is_idle:
+        _stop(t, Timer.IDLE)
+    elif state.refused is not None:
+        _stop(t, Timer.IDLE)
+        if state.presence is not Presence.GONE:
+            t.state = replace(t.state, presence=Presence.GONE)
+            t.facts.append(ConversationEnded(state.refused, EndCause.DAY))
+    elif state.presence is Presence.LEFT:
+        t.state = replace(t.state, presence=Presence.GONE)
+        t.facts.append(ConversationEnded(NOBODY_THERE))
+    elif rules.idle_timeout_s and state.presence is not Presence.GONE and Timer.IDLE not in dict(state.timers):
+        patience_s = rules.idle_goodbye_s if state.presence is Presence.ASKED else rules.idle_timeout_s
+        _start(t, Timer.IDLE, max(0.0, state.last_word_s + patience_s - t.at_s))
+
+
+def _miss_user(t: Transition) -> None:
+    """The silence has lasted for too long."""
+    asked = t.state.presence is Presence.ASKED
+    t.state = replace(t.state, presence=Presence.LEFT if asked else Presence.ASKED)
+    _say(t, (goodbye if asked else still_there)(t.state.rules.language))
+
+
+# Timers ---------------------------------------------------------------------------------------------------------------
+
+
+def _timed_out(t: Transition, timer: Timer, token: int) -> None:
+    if (timer, token) not in t.state.timers:
+        return
+    t.state = replace(t.state, timers=tuple(entry for entry in t.state.timers if entry[0] is not timer))
+    match timer:
+        case Timer.DEBOUNCE:
+            pass
+        case Timer.SPEECH:
+            for utterance in t.state.utterances:
+                if utterance.announced and utterance.speaking:
+                    _give_announced_up(t, utterance)
+                else:
+                    _speech_ended(t, utterance.number, 0.0, utterance.speech)
+        case Timer.DECISION:
+            _decide_now(t)
+        case Timer.TRANSCRIPT:
+            awaited = [utterance for utterance in t.state.utterances if not utterance.speaking]
+            for utterance in awaited[:UTTERANCES_AT_ONCE]:  # the others wait until these are done with
+                t.commands.append(EndTranscription(utterance.number))
+                error = "The speech recogniser took too long."
+                _final(t, utterance.number, utterance.text, error, utterance.confidence, utterance.backchannel)
+        case Timer.IDLE:
+            _miss_user(t)
+        case _:
+            assert_never(timer)
+
+
+def _start(t: Transition, timer: Timer, delay_s: float) -> None:
+    token = t.state.last_token + 1
+    others = tuple(entry for entry in t.state.timers if entry[0] is not timer)
+    t.state = replace(t.state, timers=(*others, (timer, token)), last_token=token)
+    t.commands.append(StartTimer(timer, token, delay_s))
+
+
+def _stop(t: Transition, timer: Timer) -> None:
+    others = tuple(entry for entry in t.state.timers if entry[0] is not timer)
+    if others != t.state.timers:
+        t.state = replace(t.state, timers=others)
+        t.commands.append(StopTimer(timer))
+
+
+# Notes ----------------------------------------------------------------------------------------------------------------
+
+
+def _utterance(t: Transition, number: int) -> Utterance | None:
+    return next((utterance for utterance in t.state.utterances if utterance.number == number), None)
+
+
+def _update(t: Transition, utterance: Utterance) -> None:
+    number = utterance.number
+    utterances = tuple(utterance if each.number == number else each for each in t.state.utterances)
+    t.state = replace(t.state, utterances=utterances)
+
+
+def _remove(t: Transition, utterance: Utterance) -> None:
+    utterances = tuple(each for each in t.state.utterances if each.number != utterance.number)
+    t.state = replace(t.state, utterances=utterances)
+
+
+def _note_speech_end(t: Transition, speech_ended_s: float) -> None:
+    """Notes when the user fell silent: for the turn to come, and for the early reply's, which is the same one."""
+    t.state = replace(t.state, asked=Turn(speech_ended_s))
+    if t.state.live is not None and t.state.live.eager:
+        turn = t.state.turn or Turn(speech_ended_s)
+        t.state = replace(t.state, turn=replace(turn, speech_ended_s=speech_ended_s))
+
+
+def _note_turn_end(t: Transition, speech_ended_s: float) -> None:
+    """Notes that the user's turn was found to be over."""
+    asked = replace(t.state.asked or Turn(speech_ended_s), turn_ended_s=t.at_s)
+    t.state = replace(t.state, asked=asked)
+    if t.state.live is not None and t.state.live.eager:
+        t.state = replace(t.state, turn=replace(t.state.turn or asked, turn_ended_s=t.at_s))
+
+
+def _note_transcript(t: Transition) -> None:
+    """Notes that the words of the turn are known, unless that was noted before."""
+    asked = t.state.asked
+    if asked is None or asked.transcript_s is not None:
+        return
+    asked = replace(asked, transcript_s=t.at_s)
+    t.state = replace(t.state, asked=asked)
+    if t.state.live is not None and t.state.live.eager:
+        t.state = replace(t.state, turn=replace(t.state.turn or asked, transcript_s=t.at_s))
+
+
+def _set_history(t: Transition, history: History) -> None:
+    if history is not t.state.history:
+        t.state = replace(t.state, history=history)
+        t.facts.append(HistoryChanged())
+
+
+def _raise_error(t: Transition, message: str) -> None:
+    """The user is told what went wrong; one message is told once until the user speaks or writes again."""
+    if message != t.state.error:
+        t.facts.append(ErrorRaised(message))
+    t.state = replace(t.state, error=message)
+
+
+def _engine_served(t: Transition, served: EngineServed) -> None:
+    if served not in t.state.serving:
+        t.facts.append(EngineSelected(served.stage, served.engine, served.reasons))
+    others = (each for each in t.state.serving if each.stage is not served.stage)
+    t.state = replace(t.state, serving=(*others, served))
+    if served.stage is Stage.LLM and t.state.reply is not None:
+        t.state = replace(t.state, reply=replace(t.state.reply, served=served))
+
+
+def _answerable(utterance: Utterance) -> str:
+    """The words of an utterance that want an answer; empty if there are none."""
+    if utterance.over is None or not utterance.text:
+        return utterance.text
+    verdict = judge(utterance.text, utterance.over, final=True)
+    match utterance.ruled:
+        case None:  # it began when the bot had just fallen silent
+            ignored = verdict.rule == "echo"
+        case Decision.REGENERATE:
+            ignored = not verdict.answer
+        case _:
+            ignored = verdict.decision is Decision.RESUME or not verdict.answer
+    return "" if ignored else utterance.text

@@ -1,0 +1,123 @@
+"""What is shown of a session: pure functions from the machine's state to plain JSON values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from voicebot.dialogue.events import EngineServed
+from voicebot.dialogue.history import Role, merged
+from voicebot.dialogue.interruption.verdict import Decision
+from voicebot.dialogue.interruption.verdict_case import Case
+from voicebot.dialogue.state import Ruling, State
+from voicebot.dialogue.timings import judged, medians, turn_view
+
+MAX_MESSAGES = 60
+MAX_CHAT_CHARS = 12_000
+"""Older messages are left out: a data channel's message may have 64 kB (RFC 8841's default), and goes out often."""
+
+MAX_RULINGS = 5
+
+
+def view(state: State) -> dict[str, Any]:
+    """Everything the page draws, whole: it never has to remember what was before. `older` messages are left out."""
+    messages = chat(state)
+    shown = latest(messages)
+    turn = turn_view(state.turn)
+    return {
+        "type": "state",
+        "phase": state.phase.value,
+        "chat": shown,
+        "older": len(messages) - len(shown),
+        "status": {
+            "stt": state.stt_status.value,
+            "agent": state.agent_status.value,
+            "tts": state.tts_status.value,
+            "playback": state.playback_status.value,
+            "interruption": state.interruption_status.value,
+        },
+        "engines": {served.stage.value: serving_view(served) for served in state.serving},
+        "rulings": [ruling_view(ruling) for ruling in reversed(state.rulings[-MAX_RULINGS:])],
+        "turn": turn,
+        "budget": judged(turn),
+        "medians": medians(state.turns),
+        "error": state.error,
+    }
+
+
+def serving_view(served: EngineServed) -> dict[str, Any]:
+    """The engine at work, and why it is not one that would come before it."""
+    return {"name": served.engine, "reasons": list(served.reasons)}
+
+
+def chat(state: State) -> list[dict[str, Any]]:
+    """The conversation, oldest first. `heard` and `unheard` are the assistant's words on either side of the cursor.
+
+    A reply begun eagerly is not shown before the turn is the bot's.
+    """
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "text": message.text, "interim": False}
+        if message.role is Role.USER
+        else {
+            "role": "assistant",
+            "heard": message.text,
+            "unheard": "",
+            "interrupted": message.interrupted,
+            "live": False,
+        }
+        for message in state.history
+    ]
+    reply = state.reply
+    if reply is not None and reply.sentences and not (reply.eager or reply.forgotten):
+        messages.append(
+            {
+                "role": "assistant",
+                "heard": reply.heard,
+                "unheard": reply.unheard,
+                "interrupted": reply.cancelled,
+                "live": True,
+            }
+        )
+    waiting = merged(state.pending)
+    if waiting:
+        messages.append({"role": "user", "text": waiting, "interim": False})
+    interim = merged(utterance.text for utterance in state.utterances)
+    if interim or state.speaking:
+        messages.append({"role": "user", "text": interim, "interim": True})
+    return messages
+
+
+def latest(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last messages: as many as the limits above allow, but at least one."""
+    chars = 0
+    for count, message in enumerate(reversed(messages)):
+        chars += sum(len(value) for value in message.values() if isinstance(value, str))
+        if count and (count == MAX_MESSAGES or chars > MAX_CHAT_CHARS):
+            return messages[-count:]
+    return messages
+
+
+def ruling_view(ruling: Ruling) -> dict[str, Any]:
+    """The verdict; a disputed one with the `case` to be recorded, a line of `verdict_case`."""
+    verdict = ruling.verdict
+    case = {"case": case_of(ruling).to_line()} if ruling.disputed else {}
+    return case | {
+        "number": ruling.number,
+        "decision": verdict.decision.value,
+        "rule": verdict.rule,
+        "reason": verdict.reason,
+        "text": verdict.text,
+        "took_ms": _ms(ruling.took_s),
+        "disputed": ruling.disputed,
+    }
+
+
+def case_of(ruling: Ruling) -> Case:
+    """What the user says who disputes the verdict: that the opposite was right."""
+    verdict = ruling.verdict
+    expected = Decision.REGENERATE if verdict.decision is Decision.RESUME else Decision.RESUME
+    why = f"disputed: {verdict.decision.value} by the rule “{verdict.rule}”"
+    return Case(ruling.context, verdict.text, final=True, expected=expected, why=why)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,1 @@
+"""What is particular to each language: words, writing, prompts, names."""

@@ -1,0 +1,1 @@
+"""Clocks, threads, memory and faults of this process."""

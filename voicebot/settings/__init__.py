@@ -1,0 +1,1 @@
+"""What an operator can set, and the limits that nobody has to."""

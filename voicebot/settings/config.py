@@ -1,0 +1,478 @@
+"""The settings: the only reader of the environment."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
+
+from voicebot.dialogue.choices import Choices, InterruptedHistory, Sensitivity
+from voicebot.dialogue.end_of_turn.turn_end import PatienceRules
+from voicebot.dialogue.endpointing import EndpointRules
+from voicebot.dialogue.state import Rules
+from voicebot.settings import space
+
+
+def _none_if_blank(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _secret(value: Any) -> Any:
+    """Without the white space that copying a key brings along; a key with some inside could never be sent."""
+    value = _none_if_blank(value)
+    if not isinstance(value, str):
+        return value
+    if not value.strip().isascii() or any(char.isspace() for char in value.strip()):
+        raise ValueError("must be ASCII without spaces")
+    return value.strip()
+
+
+def _url(value: str | None) -> str | None:
+    """A service's address without a slash at its end."""
+    if value is None:
+        return None
+    value = value.strip().rstrip("/")
+    try:
+        parts = urlsplit(value)
+        can_be_asked = (parts.port is None or parts.port > 0) and bool((parts.hostname or "").encode("idna"))
+    except ValueError:  # UnicodeError is one
+        can_be_asked = False
+    if not can_be_asked or parts.scheme not in ("http", "https", "ws", "wss"):
+        raise ValueError("must be an address such as https://host or http://127.0.0.1:8080")
+    return value
+
+
+def _ollama_host(value: str | None) -> str | None:
+    """The address that Ollama's own variable means: it says where Ollama listens ("0.0.0.0", "gpu.lan:11434", …)."""
+    if value is None:
+        return None
+    scheme, separator, rest = value.strip().rpartition("://")
+    host = rest.partition("/")[0]
+    if host.count(":") > 1 and not host.startswith("["):
+        host = f"[{host}]"  # an IPv6 address
+    address = _url(f"{scheme or 'http'}://{'127.0.0.1' if host.startswith(':') else ''}{host}")
+    assert address is not None
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or "@" in address:
+        raise ValueError("must be such as 127.0.0.1:11434 or http://gpu.lan:11434")
+    usual_port = {"http": 80, "https": 443}[parts.scheme] if separator else OLLAMA_PORT
+    # What listens on all addresses is reached at the machine's own one.
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(parts.hostname or "", parts.hostname or "")
+    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{parts.port or usual_port}"
+
+
+def _names(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(name.strip().lower() for name in value.split(",") if name.strip())
+
+
+def _models(value: Any) -> Any:
+    names = _models_if_any(value)
+    if not names:
+        raise ValueError("names no model")
+    return names
+
+
+def _models_if_any(value: Any) -> Any:
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
+def _is_chain(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("names no engine; `auto` takes the best that can work here")
+    if len(set(value)) < len(value) or (AUTO in value and len(value) > 1):
+        raise ValueError("must be `auto`, or different engines in the order in which they are to be tried")
+    return value
+
+
+def _user_name(value: str | None) -> str | None:
+    if value is not None and (":" in value or not value.isprintable()):
+        raise ValueError("must be without a colon, which ends it in HTTP Basic, and printable")
+    return value
+
+
+def _are_origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in value:
+        _url(origin)
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin or "@" in origin:
+            raise ValueError("must be addresses such as https://example.org, without a path")
+    return value
+
+
+def _are_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+    for name in value:
+        if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", name):
+            raise ValueError("must be names such as bot.example.org, without a scheme, a port or a path")
+    return value
+
+
+def _http_url(value: str | None) -> str | None:
+    value = _url(value)
+    if value is not None and urlsplit(value).scheme not in ("http", "https"):
+        raise ValueError("must be an address such as http://127.0.0.1:4318")
+    return value
+
+
+def _headers(text: str) -> dict[str, str]:
+    """`name=value` pairs with commas between, percent-encoded, as OpenTelemetry writes them. Raises ValueError."""
+    headers = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = (unquote(part).strip() for part in pair.partition("="))
+        if (
+            not equals
+            or not re.fullmatch(r"[!#$%&'*+.^`|~\w-]+", name, re.ASCII)
+            or not (value.isascii() and value.isprintable())
+        ):
+            raise ValueError("must be name=value pairs with commas between")
+        headers[name.lower()] = value
+    return headers
+
+
+def _are_headers(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        _headers(value.get_secret_value())
+    return value
+
+
+def _database_url(value: SecretStr | None) -> SecretStr | None:
+    if value is None:
+        return None
+    from sqlalchemy.engine import make_url  # takes a third of a second to load, which most starts can do without
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(value.get_secret_value().strip())
+    except (ArgumentError, ValueError):
+        url = make_url("nonsense://")
+    in_a_file = url.drivername == "sqlite" and not url.host and url.database != ":memory:"
+    if not url.database or not (in_a_file or url.drivername in ("postgres", "postgresql")):
+        raise ValueError("must be such as sqlite:///file.db or postgresql://user:password@host/database")
+    return SecretStr(value.get_secret_value().strip())
+
+
+AUTO = "auto"
+OLLAMA_PORT = 11434
+SttName = Literal["auto", "deepgram", "deepgram-rest", "moonshine"]
+LlmName = Literal["auto", "groq", "openai", "openai-realtime", "local", "huggingface", "offline"]
+TtsName = Literal["auto", "elevenlabs", "gtts", "hibari", "espeak"]
+TurnName = Literal["auto", "none", "static", "cloudflare", "twilio", "hf"]
+
+TURN_KEYS = {
+    "static": "turn_url",
+    "cloudflare": "cloudflare_turn_key_id",
+    "twilio": "twilio_account_sid",
+    "hf": "hf_token",
+}
+"""Without which setting a relay can't be used."""
+
+Secret = Annotated[SecretStr | None, BeforeValidator(_secret)]
+UserName = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_user_name)]
+Password = Annotated[SecretStr | None, BeforeValidator(_none_if_blank)]
+DatabaseUrl = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), AfterValidator(_database_url)]
+Text = Annotated[str | None, BeforeValidator(_none_if_blank)]
+Url = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_url)]
+HttpUrl = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_http_url)]
+Headers = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), AfterValidator(_are_headers)]
+Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models)]
+"""Names of models in the order of preference."""
+ModelsIfAny = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models_if_any)]
+OllamaHost = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_ollama_host)]
+Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
+
+
+class SettingsError(Exception):
+    """The settings can't be used. One line for each thing that is wrong; no values of secrets."""
+
+
+class Settings(BaseSettings):
+    """Read once, at start, from the environment and the file `.env`; frozen after that."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    # Engines: `auto` takes the best that can work here; several, with commas between, are tried in that order.
+    stt_engine: Annotated[tuple[SttName, ...], NoDecode, BeforeValidator(_names), AfterValidator(_is_chain)] = ("auto",)
+    llm_engine: Annotated[tuple[LlmName, ...], NoDecode, BeforeValidator(_names), AfterValidator(_is_chain)] = ("auto",)
+    tts_engine: Annotated[tuple[TtsName, ...], NoDecode, BeforeValidator(_names), AfterValidator(_is_chain)] = ("auto",)
+    language: str = Field(default="en", pattern=r"^[a-z]{2}$")
+    persona: str = Field(default="assistant", pattern=r"^[a-z0-9_-]+$")
+    espeak_voice: Text = None
+    moonshine_model: Literal["tiny-en", "base-en"] = "tiny-en"
+
+    # Services: a key makes `auto` use it; an address is for a self-hosted one, a gateway or a compatible service.
+    deepgram_api_key: Secret = None
+    deepgram_base_url: Url = None
+    deepgram_model: str = Field(default="nova-3", pattern=r"^[\w.:-]+$")
+    groq_api_key: Secret = None
+    groq_base_url: Url = None
+    # Groq shut Llama 3.3 down on 2026-08-16, except for customers with a contract; gpt-oss-120b is its successor.
+    groq_model: Models = ("openai/gpt-oss-120b", "llama-3.3-70b-versatile")
+    openai_api_key: Secret = None
+    openai_base_url: Url = None
+    # OpenAI shuts gpt-4o-mini down on 2027-01-14 and gpt-realtime on 2027-01-20 (docstrings in the openai SDK 3.57,
+    # types/shared/chat_model.py); the first ones are their successors, the others are for accounts without these.
+    openai_model: Models = ("gpt-6-luna", "gpt-5.4-mini", "gpt-4o-mini")
+    openai_realtime_model: Models = ("gpt-realtime-2.1", "gpt-realtime")
+    # Ollama's own name for where it is; without it this machine is asked. Which of the models there, if any is named.
+    ollama_host: OllamaHost = None
+    local_model: ModelsIfAny = ()
+    huggingface_base_url: Url = None
+    huggingface_model: Models = ("openai/gpt-oss-120b", "meta-llama/Llama-3.3-70B-Instruct")
+    elevenlabs_api_key: Secret = None
+    elevenlabs_base_url: Url = None
+    elevenlabs_voice: Text = None
+    elevenlabs_model: str = Field(default="eleven_flash_v2_5", pattern=r"^[\w.-]+$")
+
+    # The model: how it answers, and how long it is waited for.
+    llm_temperature: float = Field(default=0.7, ge=0, le=2, allow_inf_nan=False)
+    llm_timeout_s: float = Field(default=30, ge=1, le=600, allow_inf_nan=False)
+    llm_retries: int = Field(default=3, ge=0, le=10)
+    history_max_tokens: int = Field(default=6_000, ge=200, le=1_000_000)
+    tool_filler_ms: int = Field(default=700, ge=0, le=60_000)
+
+    # When services fail: how long a first output is waited for if another engine could do it; how long one rests.
+    first_output_timeout_s: float = Field(default=5, ge=0.2, le=120, allow_inf_nan=False)
+    engine_rest_s: float = Field(default=30, ge=0.1, le=3_600, allow_inf_nan=False)
+
+    # Turn-taking.
+    vad_threshold: float = Field(default=0.5, gt=0.15, lt=1, allow_inf_nan=False)
+    vad_start_ms: int = Field(default=96, ge=32, le=1_000)
+    vad_stop_ms: int = Field(default=500, ge=64, le=5_000)
+    debounce_ms: Milliseconds = 50
+    decision_timeout_ms: int = Field(default=1_500, ge=100, le=30_000)
+    eager_replies: bool = True
+    idle_timeout_s: float = Field(default=120, ge=0, le=86_400, allow_inf_nan=False)
+    idle_goodbye_s: float = Field(default=30, ge=1, le=3_600, allow_inf_nan=False)
+    resume_rewind: Literal["none", "word"] = "none"
+    transcript_timeout_ms: int = Field(default=10_000, ge=500, le=120_000)
+    interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
+    interruption_sensitivity: Sensitivity = Sensitivity.BALANCED
+
+    # Speech out.
+    tts_sentence_max_chars: int = Field(default=240, ge=40, le=5_000)
+    tts_prefetch: int = Field(default=2, ge=1, le=20)
+    tts_queue_max: int = Field(default=50, ge=1, le=1_000)
+    tts_overflow: Literal["block", "drop-oldest"] = "block"
+
+    # WebRTC: a TURN relay, for networks that let no media through, and STUN, for servers behind a NAT.
+    stun_url: Text = None
+    turn_url: Text = None
+    turn_username: Text = None
+    turn_credential: Secret = None
+    turn_secret: Secret = None
+
+    # Services that lend a relay, on credentials that expire; an address for a gateway to the one that is used.
+    cloudflare_turn_key_id: Text = None
+    cloudflare_turn_key_api_token: Annotated[Secret, Field(validate_default=True)] = None
+    twilio_account_sid: Text = None
+    twilio_auth_token: Annotated[Secret, Field(validate_default=True)] = None
+    hf_token: Secret = None
+    turn_api_url: HttpUrl = None
+    turn_ttl_s: int = Field(default=7_200, ge=300, le=172_800)
+    turn_provider: Annotated[TurnName, Field(validate_default=True)] = "auto"
+
+    # The web server: Gradio's own names. Without a port the first free one from 7860 on is taken.
+    gradio_server_name: str = "127.0.0.1"
+    gradio_server_port: Annotated[int | None, BeforeValidator(_none_if_blank)] = Field(default=None, ge=0, le=65_535)
+
+    # The doors: a login for all of them, sites whose pages may connect, the server's names, proxies in front of it.
+    app_username: UserName = None
+    app_password: Password = Field(default=None, validate_default=True)
+    metrics_public: bool = False
+    allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names), AfterValidator(_are_origins)] = ()
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names), AfterValidator(_are_hosts)] = ()
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
+
+    # Conversations kept: whether, where (nothing: in a file beside the app), and for how long after the last word.
+    keep_conversations: bool = True
+    database_url: DatabaseUrl = None
+    retention_days: float = Field(default=30, ge=0, le=36_500, allow_inf_nan=False)
+
+    # Sound, for people to take along: so many minutes of a session, gone soon after it; 0: none is recorded.
+    recording_minutes: float = Field(default=30, ge=0, le=360, allow_inf_nan=False)
+
+    # Set by Hugging Face on a Space: whose Space it is, and the name that its visitors see. Then `space.DEFAULTS` hold.
+    space_id: Text = None
+    space_host: Text = None
+    spaces_zero_gpu: bool = False
+
+    # Limits.
+    max_sessions: int = Field(default=8, ge=1, le=1_000)
+    session_minutes: float = Field(default=30, gt=0, le=24 * 60, allow_inf_nan=False)
+    max_sessions_per_address: int = Field(default=4, ge=0, le=1_000)
+    minutes_per_day_per_address: float = Field(default=0, ge=0, le=24 * 60, allow_inf_nan=False)
+    turns_per_day: int = Field(default=0, ge=0, le=10_000_000)
+    offers_per_minute: int = Field(default=60, ge=1, le=10_000)
+    messages_per_s: float = Field(default=10, ge=0.1, le=100_000, allow_inf_nan=False)
+    max_body_kb: int = Field(default=1_024, ge=128, le=1_000_000)
+    media_timeout_s: float = Field(default=15, ge=1, le=600, allow_inf_nan=False)
+    max_text_chars: int = Field(default=2_000, ge=1, le=100_000)
+    ws_max_audio_mb: float = Field(default=5, gt=0, le=11, allow_inf_nan=False)
+
+    # Traces of turns, to an OpenTelemetry collector over OTLP/HTTP; OpenTelemetry's own names.
+    otel_exporter_otlp_endpoint: HttpUrl = None
+    otel_exporter_otlp_headers: Headers = None
+    otel_service_name: str = Field(default="voicebot", min_length=1)
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_a_space(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if not _none_if_blank(given.get("space_id")):
+            return given
+        paid = any(_none_if_blank(given.get(key)) for key in space.PAID_KEYS) or any(
+            name in str(given.get("llm_engine")).lower() for name in space.PAID_ENGINES
+        )
+        return {**space.DEFAULTS, **(space.DEFAULTS_WITH_KEYS if paid else {}), **given}
+
+    @field_validator("language", "persona", "resume_rewind", "turn_provider", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.strip().upper() if isinstance(value, str) else value
+
+    @field_validator("app_password")
+    @classmethod
+    def _goes_with_the_user_name(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if "app_username" in info.data and (info.data["app_username"] is None) != (value is None):
+            raise ValueError("is missing, with APP_USERNAME set" if value is None else "is set, without APP_USERNAME")
+        return value
+
+    @field_validator("cloudflare_turn_key_api_token", "twilio_auth_token")
+    @classmethod
+    def _goes_with_its_name(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        name = {"twilio_auth_token": "twilio_account_sid"}.get(str(info.field_name), "cloudflare_turn_key_id")
+        if name in info.data and (info.data[name] is None) != (value is None):
+            raise ValueError(
+                f"is missing, with {name.upper()} set" if value is None else f"is set, without {name.upper()}"
+            )
+        return value
+
+    @field_validator("turn_provider")
+    @classmethod
+    def _has_its_keys(cls, value: TurnName, info: ValidationInfo) -> TurnName:
+        if (key := TURN_KEYS.get(value)) is not None and key in info.data and info.data[key] is None:
+            raise ValueError(f"{value} needs {key.upper()}")
+        return value
+
+    @field_validator("turn_url")
+    @classmethod
+    def _is_turn(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("turn:", "turns:")):
+            raise ValueError("must begin with turn: or turns:")
+        return value
+
+    @field_validator("stun_url")
+    @classmethod
+    def _is_stun(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("stun:", "stuns:")):
+            raise ValueError("must begin with stun: or stuns:")
+        return value
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(
+            language=self.language,
+            debounce_s=self.debounce_ms / 1000,
+            patience=self._patience,
+            eager_replies=self.eager_replies,
+            speech_timeout_s=self.endpoint_rules.longest_s + 5,
+            decision_timeout_s=self.decision_timeout_ms / 1000,
+            transcript_timeout_s=self.transcript_timeout_ms / 1000,
+            interrupted_history=self.interrupted_history,
+            sensitivity=self.interruption_sensitivity,
+            idle_timeout_s=self.idle_timeout_s,
+            idle_goodbye_s=self.idle_goodbye_s,
+        )
+
+    @property
+    def choices(self) -> Choices:
+        """What a session begins with; its user may choose otherwise."""
+        return Choices(
+            persona=self.persona,
+            language=self.language,
+            sensitivity=self.interruption_sensitivity,
+            interrupted_history=self.interrupted_history,
+        )
+
+    @property
+    def endpoint_rules(self) -> EndpointRules:
+        return EndpointRules(
+            start_s=self.vad_start_ms / 1000,
+            stop_s=self.vad_stop_ms / 1000,
+            sure_s=self._patience.unknown_s,
+            threshold=self.vad_threshold,
+        )
+
+    @property
+    def _patience(self) -> PatienceRules:
+        return PatienceRules().scaled(self.vad_stop_ms / 1000)
+
+    @property
+    def otlp_headers(self) -> dict[str, str]:
+        headers = self.otel_exporter_otlp_headers
+        return {} if headers is None else _headers(headers.get_secret_value())
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings, or a SettingsError whose text names each variable that is wrong and why."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_url=False, include_input=False):
+            name = "_".join(part for part in problem["loc"] if isinstance(part, str)).upper() or "settings"
+            lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
+        raise SettingsError("\n".join(lines)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a setting was found, without its value. What is `blank` counts as not set."""
+
+    in_file: bool
+    """In `.env`, not in the environment, which has precedence."""
+    blank: bool = False
+    hides_file: bool = False
+    """It comes from the environment, and `.env` holds a value that is not used because of that."""
+
+
+def origins() -> dict[str, Origin]:
+    """Where each setting that the environment or `.env` names was found, by its name in capitals."""
+    environment, file = EnvSettingsSource(Settings)(), DotEnvSettingsSource(Settings)()
+    found = {}
+    for name in Settings.model_fields:
+        in_file = _none_if_blank(file.get(name)) is not None
+        if name in environment:
+            blank = _none_if_blank(environment[name]) is None
+            found[name.upper()] = Origin(in_file=False, blank=blank, hides_file=in_file)
+        elif name in file:
+            found[name.upper()] = Origin(in_file=True, blank=not in_file)
+    return found
+
+
+def settings_file() -> Path | None:
+    """The file that settings are read from, in the working directory; None if there is none."""
+    name = Settings.model_config.get("env_file")
+    path = Path(name) if isinstance(name, str) else None
+    return path.resolve() if path is not None and path.is_file() else None

@@ -1,0 +1,131 @@
+"""Names in the environment and in `.env` that look like misspelt settings. Values are never looked at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
+from functools import cache
+from itertools import accumulate
+
+from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
+
+from voicebot.settings.config import Settings
+
+OTHER_NAMES: Mapping[str, str] = {
+    "TURN_PASSWORD": "TURN_CREDENTIAL",
+    "TURN_SERVER": "TURN_URL",
+    "STUN_SERVER": "STUN_URL",
+}
+"""What people call a setting though its letters do not lead there. A setting's former name belongs here, too."""
+
+SHARED = {"OTEL", "HF", "SPACE", "GRADIO", "TWILIO", "CLOUDFLARE", "OLLAMA", "HUGGINGFACE"}
+"""First words of many other variables, which other programs read: with a word more, a name is one of these."""
+
+MINOR = {"API", "BASE", "SERVER", "MAX", "ID", "NAME", "S", "MS", "SECONDS", "MINUTES", "KB", "MB"}
+"""Words that are easily forgotten or added: what kind of a thing it is, and units."""
+
+SAME = ({"KEY", "TOKEN"}, {"API", "BASE"}, {"PASSWORD", "PASSWD"})
+"""Words that are taken for one another."""
+
+NEAR, FAR, NEVER = 1, 2, 3
+"""Costs: of a slip in a word or a minor word left out; of any other word left out or a minor one added; too much."""
+
+
+OUR_FAMILIES = ("STT", "LLM", "TTS", "VAD")
+"""First words that nobody else uses in our `.env`: what begins with them is meant for us, whatever it resembles."""
+
+
+def misspelt() -> list[str]:
+    """A message for each name that is probably a misspelt setting, in alphabetical order; without values."""
+    environment = EnvSettingsSource(Settings).env_vars
+    file = DotEnvSettingsSource(Settings).env_vars
+    return [
+        *_messages(environment, "the environment", in_file=False),
+        *_messages(file, str(Settings.model_config.get("env_file")), in_file=True),
+    ]
+
+
+def _messages(names: Iterable[str], place: str, *, in_file: bool) -> list[str]:
+    messages = []
+    for name in sorted({name.upper() for name in names if _is_name(name)}):
+        meant = likely_setting(name)
+        if meant is not None:
+            messages.append(f"{name} in {place} is not a setting; did you mean {meant}?")
+        elif in_file and name.split("_")[0] in OUR_FAMILIES and name not in _settings():
+            messages.append(f"{name} in {place} is not a setting; .env.example lists all that are")
+    return messages
+
+
+def _is_name(text: str) -> bool:
+    """Whether it can be a variable's name. In a line of `.env` without `=` something else may stand there: a key."""
+    return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,60}", text) is not None
+
+
+def likely_setting(name: str) -> str | None:
+    """The setting that is most probably meant by a name; None if it is a setting, or resembles none enough.
+
+    Case does not matter, as it does not where settings are read.
+    """
+    name, settings = name.upper(), _settings()
+    if name in settings or name[-1:].isdigit():  # `GROQ_API_KEY_2` is somebody's other key
+        return None
+    if name in OTHER_NAMES:
+        return OTHER_NAMES[name]
+    near = [(difference, each) for each in settings if (difference := _difference(name, each)) < NEVER]
+    ranked = [(difference, -SequenceMatcher(None, name, each).ratio(), each) for difference, each in near]
+    return min(ranked)[-1] if ranked else None
+
+
+def _settings() -> list[str]:
+    return [setting.upper() for setting in Settings.model_fields]
+
+
+def _difference(name: str, setting: str) -> int:
+    """How far a name is from that of a setting: 0 for nothing but underscores, NEVER for too much."""
+    found, meant = _words(name), _words(setting)
+    letters, wanted = "".join(found), "".join(meant)
+    if letters == wanted:
+        return 0
+    divided_otherwise = len(found) == 1 or len(found) != len(meant)
+    if divided_otherwise and len(wanted) >= 7 and _one_slip(letters, wanted):
+        return NEAR
+    first = NEVER if len(found) < 2 else _step(found[0], meant[0])
+    if first == NEVER or (first == NEAR and found[0] in MINOR):
+        return NEVER
+    # The cheapest way from one row of words to the other, as in an edit distance over words.
+    row = list(accumulate((NEAR if word in MINOR else FAR for word in meant[1:]), initial=first))
+    for word in found[1:]:
+        added = FAR if word in MINOR and meant[0] not in SHARED else NEVER
+        next_row = [row[0] + added]
+        for at, other in enumerate(meant[1:]):
+            forgotten = NEAR if other in MINOR else FAR
+            next_row.append(min(row[at] + _step(word, other), row[at + 1] + added, next_row[at] + forgotten))
+        row = next_row
+    return min(NEVER, row[-1])
+
+
+def _step(word: str, other: str) -> int:
+    """How far one word is from another: 0, NEAR or NEVER."""
+    if word == other:
+        return 0
+    if any({word, other} <= same for same in SAME) or word[:-1] + "IES" == other or other[:-1] + "IES" == word:
+        return NEAR
+    abbreviated = len(word) >= 3 and other.startswith(word)
+    return NEAR if abbreviated or _one_slip(word, other) else NEVER
+
+
+def _one_slip(word: str, other: str) -> bool:
+    """Whether one letter was added, left out or replaced, or two neighbours were swapped."""
+    if abs(len(word) - len(other)) > 1:
+        return False
+    differing = (at for at, (letter, wanted) in enumerate(zip(word, other, strict=False)) if letter != wanted)
+    same = next(differing, min(len(word), len(other)))
+    rest, expected = word[same:], other[same:]
+    swapped = rest[:2] == expected[1::-1] and rest[2:] == expected[2:]
+    return swapped or rest[1:] == expected[1:] or rest[1:] == expected or rest == expected[1:]
+
+
+@cache
+def _words(name: str) -> list[str]:
+    return re.findall(r"[A-Z0-9]+", name)

@@ -1,0 +1,51 @@
+"""Imports on a server that keeps no conversations: in memory, few, and for an hour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voicebot.dialogue.history import History
+from voicebot.runtime.clock import Clock
+from voicebot.runtime.limits import HELD_S
+from voicebot.runtime.threads import Threads
+from voicebot.storage.imports import Entry, Import, surplus, unpack
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldImport:
+    put_s: float
+    label: str
+    packed: bytes
+
+
+class Held:
+    """Imports by their ids, each address with the same share of the space as in a database."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._imports: dict[str, _HeldImport] = {}
+        self._threads = Threads("imports held", 1)
+
+    def put(self, id: str, label: str, imported: Import) -> bool:
+        """False if there is no room for it."""
+        self._forget_old()
+        self._imports[id] = _HeldImport(self._clock(), label, imported.packed)
+        for gone in surplus(Entry(id, held.label, len(held.packed)) for id, held in self._imports.items()):
+            del self._imports[gone]
+        return id in self._imports
+
+    async def find(self, id: str) -> History | None:
+        self._forget_old()
+        held = self._imports.get(id)
+        return None if held is None else await self._threads.run(unpack, held.packed)
+
+    def drop(self, id: str) -> None:
+        self._imports.pop(id, None)
+
+    def close(self) -> None:
+        self._threads.close()
+
+    def _forget_old(self) -> None:
+        since_s = self._clock() - HELD_S
+        for id in [id for id, held in self._imports.items() if held.put_s < since_s]:
+            del self._imports[id]

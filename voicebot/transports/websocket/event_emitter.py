@@ -1,0 +1,87 @@
+"""What a client is told of the session, as it happens."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from voicebot.dialogue.facts import (
+    ErrorRaised,
+    Fact,
+    ReplyTextAdded,
+    ReplyTextCompleted,
+    TranscriptChanged,
+    TranscriptCompleted,
+    VerdictReached,
+)
+from voicebot.dialogue.observer import Observer, SessionStep
+from voicebot.dialogue.state import State
+from voicebot.session.messages import (
+    AsrFinal,
+    AsrPartial,
+    Error,
+    LlmDelta,
+    LlmFinal,
+    ServerMessage,
+    StateChanged,
+    VerdictGiven,
+)
+
+
+class Client(Protocol):
+    """The other end of a session's connection."""
+
+    def send(self, message: ServerMessage) -> None:
+        """Sends a message. Returns at once."""
+        ...
+
+
+class EventEmitter(Observer):
+    """Follows one session and sends its client what has happened in it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._shown: StateChanged | None = None
+
+    def stepped(self, step: SessionStep) -> None:
+        for fact in step.facts:
+            self._tell(fact)
+        if step.changed:
+            self._show(step.state)
+
+    def _tell(self, fact: Fact) -> None:
+        match fact:
+            case TranscriptChanged(utterance, text):
+                self._client.send(AsrPartial(utterance=utterance, text=text))
+            case TranscriptCompleted(utterance, text):
+                self._client.send(AsrFinal(utterance=utterance, text=text))
+            case ReplyTextAdded(reply, text):
+                self._client.send(LlmDelta(reply=reply, text=text))
+            case ReplyTextCompleted(reply, text):
+                self._client.send(LlmFinal(reply=reply, text=text))
+            case VerdictReached(ruling):
+                verdict = ruling.verdict
+                self._client.send(
+                    VerdictGiven(
+                        number=ruling.number,
+                        decision=verdict.decision.value,
+                        rule=verdict.rule,
+                        reason=verdict.reason,
+                        text=verdict.text,
+                        took_ms=round(ruling.took_s * 1000),
+                    )
+                )
+            case ErrorRaised(message):
+                self._client.send(Error(message=message))
+
+    def _show(self, state: State) -> None:
+        shown = StateChanged(
+            phase=state.phase.value,
+            stt=state.stt_status.value,
+            agent=state.agent_status.value,
+            tts=state.tts_status.value,
+            playback=state.playback_status.value,
+            interruption=state.interruption_status.value,
+        )
+        if shown != self._shown:
+            self._shown = shown
+            self._client.send(shown)

@@ -1,0 +1,135 @@
+"""What a client of `/ws` lets its session hear: live sound, or recordings of whole utterances."""
+
+from __future__ import annotations
+
+import asyncio
+
+from voicebot.audio.sound import Audio
+from voicebot.runtime import limits
+from voicebot.session.messages import MessageError
+from voicebot.session.session import Session
+from voicebot.transports.websocket.budget import SoundBudget
+from voicebot.transports.websocket.recording_decoder import Decoded, RecordingDecoder
+
+SHORTEST_S = 0.2
+"""A recording that is shorter holds no word."""
+
+
+class IncomingSound:
+    """Gives a session the sound of its client, no faster than it can have been spoken.
+
+    A session has either live sound, at `rate_hz`, or uploads.
+    """
+
+    def __init__(self, session: Session, decoder: RecordingDecoder, rate_hz: int) -> None:
+        self._session, self._decoder, self._rate_hz = session, decoder, rate_hz
+        self._live_budget = SoundBudget(limits.LIVE_BURST_S, limits.LIVE_PACE)
+        self._upload_budget = SoundBudget(limits.UPLOAD_BURST_S)
+        self._uploads = self._decodes = False
+        self.held_back = False
+        """Sound has come too fast, and waits for its time."""
+
+    @property
+    def _is_live(self) -> bool:
+        return self._session.heard_s is not None
+
+    def comes(self) -> None:
+        """More live sound has come, and will be heard at its turn."""
+        if self._is_live:
+            self._session.sound_comes()
+
+    async def hear(self, pcm: bytes) -> None:
+        """Live sound, piece by piece, so that other sessions get their turn in between. Raises MessageError."""
+        await self._keep_to(self._live_budget)
+        problem = self._problem_with(pcm)
+        audio = Audio.from_bytes(b"" if problem else pcm, self._rate_hz)
+        self._live_budget.spend(max(0.0, limits.LIVE_FRAME_S - audio.duration_s))
+        if problem is not None:
+            raise MessageError(f"binary: {problem}")
+        size = round(limits.LIVE_PIECE_S * self._rate_hz)
+        for start in range(0, len(audio.samples), size):
+            await self._keep_to(self._live_budget)
+            piece = Audio(audio.samples[start : start + size], self._rate_hz)
+            self._live_budget.spend(piece.duration_s)
+            self._session.hear(piece)
+            await asyncio.sleep(0)
+
+    def _problem_with(self, pcm: bytes) -> str | None:
+        if self._uploads:
+            return "this session uploads its utterances (speech_end); it can't send live sound too"
+        if len(pcm) > limits.WS_TEXT_BYTES:
+            return f"the frame has {len(pcm)} bytes; {limits.WS_TEXT_BYTES} are allowed"
+        if len(pcm) % 2:
+            return f"16-bit samples need an even number of bytes, not {len(pcm)}"
+        return None
+
+    def announce(self) -> None:
+        """The user begins to speak, and the utterance will be uploaded. Raises MessageError."""
+        self._must_upload("speech_start")
+        self._session.ears.speech_began()
+
+    async def upload(self, data: bytes) -> None:
+        """A recording in base64. Whatever is wrong with it, the utterance ends. Raises MessageError."""
+        self._must_upload("speech_end")
+        await self._upload(data, in_message=False)
+
+    async def upload_message(self, data: bytes) -> None:
+        """A long message that should have a recording in it. Raises MessageError."""
+        if self._is_live:  # whatever it is: a recording would be refused, too
+            raise MessageError(f"the message has {len(data)} bytes; {limits.WS_TEXT_BYTES} are allowed with live sound")
+        self._need_decoder()
+        await self._upload(data, in_message=True)
+
+    def fail_upload(self) -> None:
+        """The message with the recording can't be read: the utterance ends."""
+        if self._uploads:
+            self._session.ears.upload(None)
+
+    def close(self) -> None:
+        """The session has ended."""
+        if self._decodes:
+            self._decoder.leave()
+
+    def _must_upload(self, what: str) -> None:
+        if self._is_live:
+            raise MessageError(f"{what}: this session sends live sound, in which the server hears speech by itself")
+        self._uploads = True
+        self._need_decoder()
+
+    def _need_decoder(self) -> None:
+        if not self._decodes:
+            self._decodes = True
+            self._decoder.enter()
+
+    async def _upload(self, data: bytes, *, in_message: bool) -> None:
+        await self._keep_to(self._upload_budget)
+        await self._session.ears.wait_for_room()
+        decode = self._decoder.decode_message if in_message else self._decoder.decode_base64
+        decoded = Decoded()
+        try:
+            decoded = await decode(data)
+        finally:
+            self._spoken(decoded)
+        if decoded.in_message:
+            raise MessageError(decoded.error)
+        if decoded.error:
+            raise MessageError(f"speech_end: audio: {decoded.error}")
+
+    def _spoken(self, decoded: Decoded) -> None:
+        audio = decoded.audio
+        length_s = 0.0 if audio is None else audio.duration_s
+        self._upload_budget.spend(max(length_s, decoded.cost_s * limits.UPLOAD_COST_S))
+        if audio is not None:
+            self._session.record(audio)
+        if not decoded.in_message or decoded.type == "speech_end":
+            self._uploads = True
+            self._session.ears.upload(audio if length_s >= SHORTEST_S else None)
+
+    async def _keep_to(self, budget: SoundBudget) -> None:
+        """Waits until there is something left of it. An interruption may come meanwhile, and what was played."""
+        if (wait_s := budget.wait_s) > 0:
+            self.held_back = True
+            try:
+                await asyncio.sleep(wait_s)
+            finally:
+                self.held_back = False

@@ -1,5 +1,0 @@
-"""The WebSocket door: the JSON protocol of `docs/websocket.md` over an orchestrator of its own for each connection."""
-
-from voicebot.transports.ws.door import add_websocket
-
-__all__ = ["add_websocket"]

@@ -1,0 +1,57 @@
+"""Kept conversations for those who know their names: to look at, and to delete."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Path, Request, Response
+
+from voicebot.access.address import client_address
+from voicebot.access.admission import MINUTE_S, RefusedError
+from voicebot.access.rates import AddressBuckets
+from voicebot.access.refusal import Reason
+from voicebot.dialogue.state import State
+from voicebot.dialogue.view import view
+from voicebot.session.services import AppServices
+from voicebot.storage.conversations import ID_PATTERN, RETRY_S
+from voicebot.storage.database import StoreError
+
+Name = Annotated[str, Path(pattern=ID_PATTERN)]
+
+
+def add_conversations(app: FastAPI, services: AppServices) -> None:
+    """The routes. An address may ask as often as it may try to connect."""
+    settings, conversations = services.settings, services.conversations
+    rates = AddressBuckets(settings.offers_per_minute / MINUTE_S, settings.offers_per_minute)
+
+    def count(request: Request) -> None:
+        asked = rates.of(client_address(request.scope, settings.trusted_proxies))
+        if not asked.take():
+            raise RefusedError(429, Reason.RATE, "You are asking too often. Please wait a little.", asked.wait_s)
+
+    @app.get("/conversations/{conversation}")
+    async def read(conversation: Name, request: Request, response: Response) -> dict[str, Any]:
+        """As the state message of a session that has just gone on with it."""
+        count(request)
+        try:
+            history = await conversations.read(conversation)
+        except StoreError:
+            raise unreachable() from None
+        if history is None:
+            raise RefusedError(404, Reason.REQUEST, "conversation: there is none of this name (any more)")
+        response.headers["Cache-Control"] = "no-store"
+        return view(State(history=history))
+
+    @app.delete("/conversations/{conversation}", status_code=204)
+    async def delete(conversation: Name, request: Request) -> None:
+        """Of one that is not there the same: it is gone, which is what was asked for."""
+        count(request)
+        try:
+            await conversations.delete(conversation)
+        except StoreError:
+            raise unreachable() from None
+
+
+def unreachable() -> RefusedError:
+    message = "The conversations can't be reached just now. Please try again in a moment."
+    return RefusedError(503, Reason.STORE, message, RETRY_S)

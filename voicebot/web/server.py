@@ -1,0 +1,264 @@
+"""The web server: the page, the WebRTC door, and what operators look at."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from contextlib import AsyncExitStack
+from types import FrameType
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+import voicebot
+from voicebot.access import guard
+from voicebot.access.address import client_address
+from voicebot.access.admission import RefusedError
+from voicebot.access.lock import is_logged_in
+from voicebot.access.rates import AddressBuckets
+from voicebot.access.refusal import Reason, RefusalCounter
+from voicebot.engines.destinations import EMBEDDED, LOCAL, host_of, is_this_machine
+from voicebot.engines.preflight import Health, Preflight
+from voicebot.recording.recorder import GRACE_S
+from voicebot.runtime import limits, memory
+from voicebot.settings.config import Settings
+from voicebot.transports.webrtc import aiortc_tuning
+from voicebot.transports.webrtc.server import Offer, offer_of
+from voicebot.transports.websocket import add_websocket
+from voicebot.web.application import Application
+from voicebot.web.connection_places import places_for
+from voicebot.web.conversations import add_conversations
+from voicebot.web.http_server import BoundedServer, ConnectionRules
+from voicebot.web.recordings import PATH, add_recordings
+from voicebot.web.ui.rendered import add_page
+from voicebot.web.ui.share import open_link
+from voicebot.web.websocket_server import WebSocketServerProtocol, max_message_bytes
+
+logger = logging.getLogger(__name__)
+
+UVICORN: dict[str, Any] = {
+    "ws": WebSocketServerProtocol,
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "proxy_headers": False,
+    "ws_per_message_deflate": False,
+}
+"""No banner; whom a proxy names is for `client_address` to say, by `TRUSTED_PROXIES`; and MP3 is compressed already."""
+
+
+def create_app(application: Application) -> FastAPI:
+    """All routes. The caller starts and closes the application and its engines."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+
+    services, ice = application.services, application.webrtc.ice
+    settings, preflight, counted = services.settings, services.preflight, services.telemetry.metrics
+    engines, turns = services.engines, services.turns
+
+    @app.get("/health")
+    async def health(request: Request) -> dict[str, Any]:
+        status = "healthy" if preflight.problem is None else "unhealthy"
+        if not is_logged_in(request.scope):
+            return {"status": status}
+        return {
+            "status": status,
+            "version": voicebot.__version__,
+            "deepgram_configured": settings.deepgram_api_key is not None,
+            "groq_configured": settings.groq_api_key is not None,
+            "groq_model": _groq_model(preflight.health, settings),
+            "engines": engines.names,
+            "stages": preflight.health,
+            "problem": preflight.problem,
+            "store": services.conversations.health,
+            "turn": ice.health,
+            "language": settings.language,
+            "sessions": services.admission.sessions,
+            "max_sessions": settings.max_sessions,
+            "turns_per_day": turns.limit,
+            "turns_today": turns.used,
+            "underruns": sum(session.underruns for session in services.sessions),
+        }
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(counted.page(), media_type=CONTENT_TYPE_LATEST)
+
+    asking = AddressBuckets(1 / limits.PREFLIGHT_S, limits.PREFLIGHTS)
+
+    @app.post("/preflight")
+    async def check(request: Request) -> dict[str, Any]:
+        asked = asking.of(client_address(request.scope, settings.trusted_proxies))
+        if not asked.take():
+            message = "You are asking too often how the engines are. Please wait a little."
+            raise RefusedError(429, Reason.RATE, message, asked.wait_s)
+        return {"stages": await preflight.check(), "problem": preflight.problem}
+
+    @app.get("/webrtc/config")
+    async def webrtc_config() -> dict[str, Any]:
+        return {
+            **await application.webrtc.page_configuration(),
+            "iceValidS": ice.valid_s,
+            "engines": engines.names,
+            "stages": preflight.health,
+            "problem": preflight.problem,
+            "notice": " ".join(filter(None, (preflight.typing_only, notice(preflight.health, settings), ice.notice))),
+            "options": services.options.view(),
+        }
+
+    @app.post("/webrtc/offer")
+    async def webrtc_offer(offer: Annotated[Offer, Depends(offer_of)], request: Request) -> Any:
+        return await application.webrtc.answer(offer, client_address(request.scope, settings.trusted_proxies))
+
+    add_websocket(app, services, application.decoder)
+    add_conversations(app, services)
+    add_recordings(app, services, application.workers)
+
+    @app.exception_handler(RefusedError)
+    async def refused(_: Request, error: RefusedError) -> JSONResponse:
+        counted.count_refusal(error.reason)
+        return JSONResponse({"error": str(error), "code": error.reason}, error.status, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        counted.count_refusal(Reason.REQUEST)
+        problems = [f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}" for each in error.errors()]
+        return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
+
+    add_page(app, settings.max_text_chars)
+    app.state.own_names = guard(app, settings, counted, streamed={PATH})
+    return app
+
+
+def _groq_model(health: Health, settings: Settings) -> str:
+    """The model of Groq's that is used, or would be tried first."""
+    models = (engine.model for engine in health["llm"] if engine.name == "groq")
+    return next(filter(None, models), settings.groq_model[0])
+
+
+def notice(health: Health, settings: Settings) -> str:
+    """What a visitor should know of the engines, also of those that only may be used, and of what is kept."""
+    engines = _where_words_go(health, settings)
+    sound = "Sound is not recorded."
+    if settings.recording_minutes:
+        sound = f"Sound is kept until {GRACE_S / 60:g} minutes after you hang up."
+    if not settings.keep_conversations:
+        return f"{engines} Words are not kept. {sound}"
+    days = f"for {settings.retention_days:g} days or " if settings.retention_days else ""
+    return f"{engines} Words are kept {days}until you begin a new conversation. {sound}"
+
+
+def _where_words_go(health: Health, settings: Settings) -> str:
+    """Which services get what is said, and at which host if the operator has chosen it.
+
+    Only the local model is known to keep it on this machine: any other service here may hand it on.
+    """
+    services, stays, over_the_internet = [], False, False
+    for stage, done in (("stt", "heard"), ("llm", "answered"), ("tts", "spoken")):
+        names = []
+        for engine in health[stage]:
+            host = host_of(engine.name, settings)
+            if engine.name == LOCAL and host is not None and is_this_machine(host):
+                stays = True
+            elif engine.name not in EMBEDDED:
+                name = "the model" if engine.name == LOCAL else engine.name
+                names.append(name if host is None else f"{name} at {host}")
+                over_the_internet = over_the_internet or host is None
+        if names:
+            services.append(f"{done} by {' or '.join(names)}")
+    if services:
+        which_way = ", over the internet" if over_the_internet else ""
+        engines = f"What is said here is {', '.join(services)}{which_way}."
+        return f"{engines} What the local model answers stays on this machine." if stays else engines
+    if stays:
+        return "What is said here stays on this machine: a local model answers it, and no service hears you."
+    return "On the embedded engines: no key, no internet, no service hears you."
+
+
+def connection_rules(settings: Settings, counter: RefusalCounter) -> ConnectionRules:
+    """How many connections there may be; `counter` counts each that is refused or broken off."""
+    places = places_for(settings.max_sessions, settings.trusted_proxies)
+    return ConnectionRules(places, counter, streamed={PATH}, trusted_proxies=settings.trusted_proxies)
+
+
+class Server(BoundedServer):
+    """The web server for `app`. It tells sessions why they end before it closes their connections."""
+
+    def __init__(self, app: FastAPI, application: Application, **options: Any) -> None:
+        settings = application.services.settings
+        rules = connection_rules(settings, application.services.telemetry.metrics)
+        super().__init__(app, rules, ws_max_size=max_message_bytes(settings), **UVICORN, **options)
+        self._application = application
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()  # no more connections; uvicorn does it again
+        await self._application.end_sessions()
+        await super().shutdown(sockets)
+
+
+async def serve(application: Application, listener: socket.socket, *, share: bool) -> None:
+    """Serve until interrupted. Raises EngineError if the engines, which must not be started, can't be."""
+    services = application.services
+    memory.return_large_pieces()
+    aiortc_tuning.apply()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(services.engines.close)
+        await services.engines.start()
+        stack.push_async_callback(application.close)
+        app = create_app(application)
+        await services.conversations.start()
+        await services.turns.refresh()
+        application.webrtc.ice.start()
+        await _look_at(services.preflight)
+        host, port = listener.getsockname()[:2]
+        logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
+        memory.settle()
+        beside = {
+            "loop lag": services.telemetry.metrics.time_loop(),
+            "memory": memory.tidy_up(services.admission),
+        }
+        if share:
+            beside["share"] = open_link(host, port, services.settings, app.state.own_names)
+        for name, work in beside.items():
+            stack.push_async_callback(_end, asyncio.create_task(work, name=name))
+        web = Server(app, application, timeout_graceful_shutdown=3)
+        _survive_uvicorn()
+        await web.serve(sockets=[listener])
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _survive_uvicorn() -> None:
+    """uvicorn ends at these signals and then raises them again, which would end us before all is closed.
+
+    A second one from outside does what it always did.
+    """
+    usual = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+
+    def survive(number: int, _: FrameType | None) -> None:
+        signal.signal(number, usual[signal.Signals(number)])
+
+    for each in usual:
+        signal.signal(each, survive)
+
+
+async def _look_at(preflight: Preflight) -> None:
+    """Say in the log what each engine is like before anybody comes."""
+    for stage, engines in (await preflight.check()).items():
+        for engine in engines:
+            name = f"{engine.name} with {engine.model}" if engine.model else engine.name
+            state = f"ready ({engine.probe_ms} ms)" if engine.ready else "not ready"
+            logger.info("%s: %s is %s%s", stage, name, state, f": {engine.reason}" if engine.reason else "")
+            if engine.warning:
+                logger.warning("%s: %s: %s", stage, name, engine.warning)
+    if preflight.problem is not None:
+        logger.error("%s", preflight.problem)
