@@ -70,7 +70,7 @@ _CODECS: dict[Container, str] = {
 """What browsers and recorders write. FFmpeg opens no other decoder, such as one for a video beside the sound."""
 
 _RATE_HZ = 16_000
-"""`core.audio.SPEECH_RATE_HZ`; that module loads numpy, which the worker does not need."""
+"""`audio.sound.SPEECH_RATE_HZ`; that module loads numpy, which the worker does not need."""
 
 _PIECE_BYTES = 2 * _RATE_HZ
 

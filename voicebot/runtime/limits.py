@@ -1,6 +1,6 @@
 """What strangers may use of the server: every limit that stands against misuse, each with its reason.
 
-Limits that an operator can set are in `config`, under "Limits"; these are the ones that nobody needs to set. Lengths
+Limits that an operator can set are in `settings.config`, under "Limits"; these are the ones that nobody needs to set. Lengths
 are in the units of their names; rates allow a burst first and then so much a second.
 """
 
@@ -383,7 +383,7 @@ were used longest ago."""
 
 UPLOADS_AT_ONCE, DOWNLOADS_AT_ONCE = 8, 8
 """Imports on their way in, and recordings on their way out: each may have a file as long as a recording, and together
-they must not fill the disk. If all places are taken, the slowest transfer gives way (`transports.places`)."""
+they must not fill the disk. If all places are taken, the slowest transfer gives way (`web.transfers`)."""
 
 TRANSFERS_PER_ADDRESS = 2
 """Places that one address has among these: people behind one address share them, and a slow transfer gives way."""
