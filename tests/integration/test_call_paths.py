@@ -6,22 +6,17 @@ A way has several parts where what is passed on waits in a queue, or is returned
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 
 import pytest
 
 from tests.support.call_paths import CallPaths
 from tests.support.engines import LoudnessVad, ScriptedAgent, ScriptedStt, ToneTts, loud
-from tests.support.signal import Signal
-from voicebot.audio.sound import WIRE_RATE_HZ, Audio, Samples
-from voicebot.bootstrap import application as bootstrap
+from tests.support.sessions import running_session
+from voicebot.audio.sound import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
+from voicebot.dialogue.state import State
 from voicebot.engines.base import Engines
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
-from voicebot.session.messages import ServerMessage
-from voicebot.session.session import Session
-from voicebot.settings import config
-from voicebot.storage.conversation import Conversation
 
 RULES = FallbackRules(rest_s=60)
 
@@ -43,24 +38,6 @@ TOKEN = (
 """From a token of the model to a frame that is played."""
 
 
-@dataclass
-class Connection:
-    """Plays as fast as it is asked to."""
-
-    session: Session | None = None
-    played: list[Samples] = field(default_factory=list)
-    changed: Signal = field(default_factory=Signal)
-
-    def send(self, message: ServerMessage) -> None: ...
-
-    def tick(self) -> None:
-        assert self.session is not None
-        self.played.append(self.session.next_frame())
-        self.changed.notify()
-
-    async def cut(self) -> None: ...
-
-
 @pytest.fixture(scope="module")
 def paths() -> CallPaths:
     """Of one spoken question and its answer."""
@@ -77,24 +54,17 @@ async def _talk(measured: CallPaths) -> None:
         "loudness",
         LoudnessVad,
     )
-    await engines.start()
-    application = bootstrap.application(config.load(keep_conversations=False), engines)
-    connection = Connection()
-    ticket = application.services.admission.enter("192.0.2.1")
-    session = connection.session = Session("ws", application.services, ticket, Conversation(), connection)
     with measured.measured():
-        running = asyncio.create_task(session.run())
-        for audio in (loud(0.6, WIRE_RATE_HZ), Audio.silence(1.2, WIRE_RATE_HZ)):
-            for start in range(0, len(audio.samples), 960):
-                session.hear(Audio(audio.samples[start : start + 960], WIRE_RATE_HZ))
-                await asyncio.sleep(0)
-        await connection.changed.until(
-            lambda: True if len(session.state.history) == 2 and session.state.is_idle else None, 20, "an answer"
-        )
-    running.cancel()
-    await asyncio.wait([running])
-    await application.close()
-    await engines.close()
+        async with running_session(engines) as running:
+            for audio in (loud(0.6, WIRE_RATE_HZ), Audio.silence(1.2, WIRE_RATE_HZ)):
+                for start in range(0, len(audio.samples), FRAME_SAMPLES):
+                    running.session.hear(Audio(audio.samples[start : start + FRAME_SAMPLES], WIRE_RATE_HZ))
+                    await asyncio.sleep(0)
+            await running.connection.changed.until(lambda: _is_answered(running.session.state) or None, 20, "answer")
+
+
+def _is_answered(state: State) -> bool:
+    return len(state.history) == 2 and state.is_idle
 
 
 def calls(paths: CallPaths, way: tuple[tuple[str, str], ...]) -> int:

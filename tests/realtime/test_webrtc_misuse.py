@@ -397,6 +397,24 @@ async def test_a_client_that_connects_when_all_places_are_taken_is_closed_with_t
         await late.close()
 
 
+async def test_a_client_whose_conversation_goes_on_elsewhere_while_it_connects_is_let_go_at_once() -> None:
+    async with quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server:
+        async with RtcClient(server.url) as first:
+            name = (await first.wait_for_message(is_connected))["conversation"]
+            await converses(first)
+        late = Misuser(server.url, conversation=name)
+        late.may_connect.clear()
+        connecting = asyncio.create_task(late.connect())
+        await late.offered.wait()
+        async with RtcClient(server.url, conversation=name) as newer:
+            await converses(newer)
+            await until(lambda: len(server.webrtc.peers) == 1, limits.CONNECTING_S / 2)
+            assert server.services.admission.pending == 0
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+        await late.close()
+
+
 async def test_a_webrtc_id_can_be_used_again_after_a_refused_offer(monkeypatch: pytest.MonkeyPatch) -> None:
     """An offer that has not connected is given up after a while: that must end none but its own connection."""
     monkeypatch.setattr(limits, "CONNECTING_S", 1.5)

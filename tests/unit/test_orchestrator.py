@@ -18,7 +18,7 @@ from tests.support.orchestrated import PATIENCE_S, Session, idle, running
 from tests.support.steps import Watcher
 from voicebot.agent.tools.fillers import Filler
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
-from voicebot.dialogue.events import InterruptPressed, TextTyped
+from voicebot.dialogue.events import InterruptPressed, ReplyEnded, TextTyped
 from voicebot.dialogue.facts import ConversationEnded
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.dialogue.machine import NOBODY_THERE
@@ -439,6 +439,44 @@ async def test_a_request_that_ignores_its_cancellation_does_not_block_the_next_r
         assert session.bot.state.history[-1] == Message(Role.ASSISTANT, "Done.")
         released.set()
     assert "does not stop" in caplog.text
+
+
+class RemotePlayer:
+    """Counts how often it is told that a reply is cut."""
+
+    cuts = 0
+
+    async def cut(self) -> None:
+        self.cuts += 1
+
+
+async def test_a_reply_that_ends_by_itself_as_it_is_cancelled_does_not_touch_the_next_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    remote, next_began = RemotePlayer(), asyncio.Event()
+
+    def observe(step: SessionStep) -> None:
+        if step.state.last_reply == 2:
+            next_began.set()
+
+    agent = ScriptedAgent(scripts=[[asyncio.Event()], [asyncio.Event()]])
+    engines = scripted(ScriptedStt(), agent, ToneTts())
+    bot = Orchestrator(engines, config.load(), Watcher(observe), remote_player=remote)
+    running = asyncio.create_task(bot.run())
+    bot.mailbox.post(TextTyped("first"))
+    async with asyncio.timeout(PATIENCE_S):
+        while bot.player.reply != 1:  # noqa: ASYNC110 (the player tells nobody)
+            await asyncio.sleep(0)
+        for input in (InterruptPressed(), ReplyEnded(1), TextTyped("second")):  # of one round of the event loop
+            bot.mailbox.post(input)
+        await next_began.wait()
+        await asyncio.sleep(0.1)  # nothing tells that the second one was left alone
+    assert bot.player.reply == 2
+    assert not bot.player.paused
+    assert remote.cuts == 0
+    running.cancel()
+    await asyncio.wait([running])
+    assert "does not stop" not in caplog.text
 
 
 async def test_the_bot_asks_whether_a_silent_user_is_still_there_and_then_ends_the_session() -> None:

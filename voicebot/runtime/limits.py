@@ -1,7 +1,7 @@
 """What strangers may use of the server: every limit that stands against misuse, each with its reason.
 
-Limits that an operator can set are in `settings.config`, under "Limits"; these are the ones that nobody needs to set. Lengths
-are in the units of their names; rates allow a burst first and then so much a second.
+Limits that an operator can set are in `settings.config`, under "Limits"; these are the ones that nobody needs to set.
+Lengths are in the units of their names; rates allow a burst first and then so much a second.
 """
 
 from __future__ import annotations

@@ -1,0 +1,64 @@
+"""A session over a connection that is only noted down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from tests.support.signal import Signal
+from voicebot.access.ending import HUNG_UP, Ending
+from voicebot.audio.sound import Samples
+from voicebot.bootstrap import application as bootstrap
+from voicebot.engines.base import Engines
+from voicebot.session.messages import ServerMessage
+from voicebot.session.session import Session
+from voicebot.settings import config
+from voicebot.storage.conversation import Conversation
+
+
+@dataclass
+class NotedConnection:
+    """Plays each frame that there is, and notes what it is sent."""
+
+    session: Session | None = None
+    sent: list[ServerMessage] = field(default_factory=list)
+    played: list[Samples] = field(default_factory=list)
+    changed: Signal = field(default_factory=Signal)
+
+    def send(self, message: ServerMessage) -> None:
+        self.sent.append(message)
+
+    def tick(self) -> None:
+        assert self.session is not None
+        self.played.append(self.session.next_frame())
+        self.changed.notify()
+
+    async def cut(self) -> None:
+        """What was played is known."""
+
+
+@dataclass
+class Running:
+    session: Session
+    connection: NotedConnection
+    ending: asyncio.Task[Ending]
+
+
+@asynccontextmanager
+async def running_session(engines: Engines) -> AsyncIterator[Running]:
+    """A session that runs until the block ends, or until it ends by itself."""
+    await engines.start()
+    application = bootstrap.application(config.load(keep_conversations=False), engines)
+    services, connection = application.services, NotedConnection()
+    session = Session("ws", services, services.admission.enter("192.0.2.1"), Conversation(), connection)
+    connection.session = session
+    ending = asyncio.create_task(session.run())
+    try:
+        yield Running(session, connection, ending)
+    finally:
+        session.leave(HUNG_UP)
+        await ending
+        await application.close()
+        await engines.close()
