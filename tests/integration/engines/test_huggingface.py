@@ -34,7 +34,7 @@ OSS = "openai/gpt-oss-120b"
 def nothing_at_the_usual_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that runs on a developer's own machine does not count."""
     for name in ("OLLAMA_ADDRESS", "LLAMA_CPP_ADDRESS"):
-        monkeypatch.setattr(f"voicebot.bootstrap.discovery.{name}", f"http://127.0.0.1:{closed_port()}")
+        monkeypatch.setattr(f"voicebot.engines.destinations.{name}", f"http://127.0.0.1:{closed_port()}")
 
 
 def settings_on(service: HuggingFaceSimulator, **settings: Any) -> config.Settings:
