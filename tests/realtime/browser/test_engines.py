@@ -41,7 +41,7 @@ async def test_the_page_names_a_fallback_engine_and_why_the_first_engine_failed(
         ]
     }
     serving = EngineServed(Stage.TTS, "espeak", (f"{name}: {why}",))
-    await visitor.page.evaluate("stages => { voicebot.web.server.stages = stages; }", stages)
+    await visitor.page.evaluate("stages => { voicebot.server.stages = stages; }", stages)
     await visitor.page.evaluate("view => voicebot.receive(view)", view(State(serving=(serving,))))
     rows = visitor.page.locator("#vb-engines ol li")
     await expect(rows).to_have_text([f"{name}not now: {why}".strip(), "espeakat work"])
