@@ -1,4 +1,4 @@
-"""The one way back into a session: what has happened is posted, and dealt with in its order."""
+"""The inputs of a session: whatever happens in its conversation is posted here, and dealt with in its order."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ class Mailbox:
         self._inputs.put_nowait((input, time.monotonic()))
 
     async def next(self) -> tuple[Input, float]:
-        """Waits for the oldest one."""
+        """Waits for the next input; returns it with the time when it happened."""
         return await self._inputs.get()

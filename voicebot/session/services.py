@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class LiveSession(Protocol):
-    """A session as others see it."""
+    """What the rest of the application may know of a session, and ask of it."""
 
     @property
     def door(self) -> str:
@@ -98,7 +98,7 @@ class Sessions:
 
 @dataclass(frozen=True)
 class AppServices:
-    """The application's services, made by `bootstrap.py`."""
+    """The application's services, made by `bootstrap/application.py`."""
 
     settings: Settings
     engines: Engines

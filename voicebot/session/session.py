@@ -73,7 +73,8 @@ class Connection(Protocol):
 
 
 class Session(Observer):
-    """Carries on `conversation` over a `connection`, from `run` until one side leaves.
+    """Carries on `conversation` with the client of a `connection`, from `run` until one side leaves. `door` names the
+    transport in metrics and traces: `webrtc` or `ws`.
 
     A fault of its recorder, of its meters or of what it keeps never ends it: each is logged once.
     """
@@ -106,10 +107,10 @@ class Session(Observer):
         """When live sound came last, by the monotonic clock; None if none has come."""
         self._telemetry_s = time.monotonic()
         self._underruns = 0
-        """Those that the observers know of."""
+        """How many underruns the observers have been told of."""
         self._quiet = QuietWatch()
         self._rate_hz = WIRE_RATE_HZ
-        """Of the live sound."""
+        """The sampling rate of the live sound that came last."""
         self._unheard = self._unplayed = 0
         """How many frames in a row could not be heard, or played."""
         self.ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()

@@ -62,7 +62,10 @@ class VoiceTrack(AudioCallback):
 
 
 class WebRtcConnection(AsyncStreamHandler):
-    """Made when a client makes its offer. The client takes messages of at most `max_message_bytes`."""
+    """Connects a session with a WebRTC client: sound over FastRTC's track, JSON over the data channel.
+
+    It is made when the client makes its offer. The client takes messages of at most `max_message_bytes`.
+    """
 
     def __init__(
         self, services: AppServices, ticket: Ticket, conversation: Conversation, max_message_bytes: int
@@ -81,7 +84,7 @@ class WebRtcConnection(AsyncStreamHandler):
         """The last state that the client was sent."""
         self._shown_s = 0.0
         self._untold_s: float | None = None
-        """Since when nothing could be told to the client; None: the last message left."""
+        """Since when no message has reached the data channel, by the monotonic clock; None if the last one did."""
         self._resamplers: dict[tuple[int, str, str], AudioResampler] = {}
         self._closed = asyncio.Event()
         self._faults = Faults()

@@ -95,7 +95,7 @@ class WebRtcServer:
         self.peers: set[Peer] = set()
         """All that are not closed, with those that are still connecting."""
         self._costly = asyncio.Lock()
-        """Of whoever makes or closes a connection next: see `_turn`."""
+        """Held by whoever makes or closes a connection next: see `_wait_to_compute`."""
 
     async def page_configuration(self) -> dict[str, Any]:
         """For a visitor who is about to connect, in FastRTC's form. It is asked for anew each time, as credentials
@@ -123,7 +123,7 @@ class WebRtcServer:
         servers = [RTCIceServer(**server.as_json()) for server in await self.ice.for_server()]
         conversation = await self._services.conversations.open(offer.conversation)
         try:
-            await self._turn()
+            await self._wait_to_compute()
             return await self._handle(offer.webrtc_id, checked_offer, ticket, conversation, RTCConfiguration(servers))
         except BaseException:
             conversation.end()
@@ -228,7 +228,7 @@ class WebRtcServer:
             await asyncio.sleep(delay_s)
             if peer.negotiation is not None:
                 await asyncio.wait({peer.negotiation}, timeout=limits.PEER_CLOSING_S)
-            await self._turn()
+            await self._wait_to_compute()
             await close_peer(peer.rtc, limits.PEER_CLOSING_S)
         except Exception:  # the transport edge: aiortc may raise anything, and others wait for this place
             logger.exception("a connection could not be closed")
@@ -243,8 +243,8 @@ class WebRtcServer:
             peer.connection.session.conversation.end()
         peer.ticket.leave()
 
-    async def _turn(self) -> None:
-        """Wait for one's turn to make or close a connection, which takes 3 to 5 ms of computing.
+    async def _wait_to_compute(self) -> None:
+        """Waits before a connection is made or closed, which takes 3 to 5 ms of computing.
 
         Others get as much time in between: sixty offers at once held everybody else up for 240 ms.
         """

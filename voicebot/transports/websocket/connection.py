@@ -53,8 +53,10 @@ GOODBYE_S = 1.0
 
 
 class WebSocketConnection:
-    """What a client sends is read at once, but sound and what must keep its place between sound waits in an inbox, as
-    the session works on no more sound than can have been spoken.
+    """Connects a session with a client of `/ws`, which plays the bot's sound by itself.
+
+    What the client sends is read at once. Sound, and messages that must keep their place between sound, wait in an
+    inbox, as the session works on no more sound than can have been spoken.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class WebSocketConnection:
         self.session.watch("playout", self._playout)
 
     async def run(self) -> None:
-        """Until one side leaves."""
+        """Carries on the session until one side leaves, and tells the client why it ended."""
         work = {
             "receiving": self._receive(),
             "inbox": self._work_off(),
