@@ -82,9 +82,9 @@ class Sessions:
         return next((each.ticket for each in here), None)
 
     async def end_all(self, ending: Ending) -> None:
-        """End all sessions, telling their clients why, and wait until they have ended. None begins after that.
+        """End all sessions, telling their clients why, and wait until they have ended.
 
-        What goes wrong with one of them keeps no other from its end.
+        One that begins later ends at once. What goes wrong with one of them keeps no other from its end.
         """
         self._closing = ending
         for session in self:

@@ -60,7 +60,7 @@ class Connection(Protocol):
     """What a session asks of its transport. Only `cut` may wait, and `send` never raises."""
 
     def send(self, message: ServerMessage) -> None:
-        """Send it, as soon as the client can take it."""
+        """Send it as soon as the client can take it. For a client that does not read, the session ends."""
         ...
 
     def tick(self) -> None:
@@ -76,7 +76,7 @@ class Session(Observer):
     """Carries on `conversation` with the client of a `connection`, from `run` until one side leaves. `door` names the
     transport in metrics and traces: `webrtc` or `ws`.
 
-    A fault of its recorder, of its meters or of what it keeps never ends it: each is logged once.
+    A fault of its recorder, of its meters or of what it keeps never ends it: each place of a fault is logged once.
     """
 
     def __init__(
@@ -162,7 +162,8 @@ class Session(Observer):
     async def run(self, work: Mapping[str, Coroutine[Any, Any, None]] | None = None) -> Ending:
         """Carry on until one side leaves, or until one of the transport's own tasks, `work` by their names, ends.
 
-        Returns why the session has ended. None of the tasks is left then, and its place is free.
+        Returns why the session has ended. Its place is free then, and its tasks have stopped, but for those that do not
+        stop within `ENDING_S`.
         """
         named = {"session": self._orchestrator.run(), "playout": self._keep_time(), **(work or {})}
         tasks = [asyncio.create_task(each, name=name) for name, each in named.items()]
