@@ -54,6 +54,19 @@ class Ear:
         return Audio.joined(self.sound[number], 16_000)
 
 
+def test_the_sound_of_an_utterance_is_handed_on_without_a_copy_where_its_frames_are_whole_windows() -> None:
+    """So frames of other lengths are copied once, to join them, and those of other rates once more, to resample them."""
+    listener, speech = Listener(LoudnessVad(), EndpointRules()), loud(1.0, 16_000).samples
+    shared = []
+    for start in range(0, len(speech) - 512, 512):
+        frame = speech[start : start + 512].copy()
+        for event in listener.hear(Audio(frame, 16_000)):
+            if isinstance(event, UtteranceSound) and isinstance(event.sound, Audio) and len(event.sound.samples) == 512:
+                shared.append(np.shares_memory(frame, event.sound.samples))
+    assert len(shared) > 20
+    assert all(shared)
+
+
 def test_hard_sensitivity_needs_longer_speech_only_while_the_bot_speaks() -> None:
     """Over its voice 160 ms of speech begin an utterance, in silence 96."""
     ear = Ear()
