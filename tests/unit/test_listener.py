@@ -55,7 +55,7 @@ class Ear:
 
 
 def test_the_sound_of_an_utterance_is_handed_on_without_a_copy_where_its_frames_are_whole_windows() -> None:
-    """So frames of other lengths are copied once, to join them, and those of other rates once more, to resample them."""
+    """Frames of other lengths are copied once, to join them, and those of other rates once more, to resample them."""
     listener, speech = Listener(LoudnessVad(), EndpointRules()), loud(1.0, 16_000).samples
     shared = []
     for start in range(0, len(speech) - 512, 512):
