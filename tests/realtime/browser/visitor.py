@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +34,14 @@ VOICE = "rms"
 
 ANSWER_S = 30.0
 """How long an answer may take, to its last word, on a busy machine."""
+
+
+def chromium_path() -> str:
+    """Debian's browser. Raises SystemExit if it is not installed."""
+    path = shutil.which("chromium")
+    if path is None:
+        raise SystemExit("chromium is missing: apt-get install chromium")
+    return path
 
 
 async def launched(

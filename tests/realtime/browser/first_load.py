@@ -1,0 +1,88 @@
+"""Measures how the page loads: `python -m tests.realtime.browser.first_load [URL]`; without an address it starts the app.
+
+Each run has an empty browser cache at first. `again` is the second visit of the same browser. Prints medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from playwright.async_api import Browser, BrowserContext, async_playwright
+
+from tests.realtime.browser.visitor import chromium_path, launched
+from tests.support.app_process import forked_app
+
+RUNS = 7
+
+INTERACTIVE = """
+new MutationObserver((_, observer) => {
+  if (!document.querySelector("[data-item=microphone] .vb-word")?.textContent) return;
+  observer.disconnect();
+  window.interactive_ms = performance.now();
+}).observe(document, { childList: true, subtree: true });
+"""
+"""The page is interactive when its script has drawn it once, which it does as soon as its buttons work."""
+
+NETWORKS = {
+    "loopback": None,
+    "20 Mbit/s, 40 ms": {"offline": False, "latency": 40, "downloadThroughput": 2.5e6, "uploadThroughput": 6e5},
+}
+
+
+async def measure(context: BrowserContext, url: str, network: dict[str, object] | None) -> tuple[float, int, int]:
+    """Returns the time until the page is interactive, in ms, the bytes it took on the wire, and its requests."""
+    page = await context.new_page()
+    await page.add_init_script(INTERACTIVE)
+    devtools = await context.new_cdp_session(page)
+    await devtools.send("Network.enable")
+    if network is not None:
+        await devtools.send("Network.emulateNetworkConditions", network)
+    cached: set[str] = set()
+    sizes: dict[str, int] = {}
+    devtools.on("Network.requestServedFromCache", lambda event: cached.add(event["requestId"]))
+    devtools.on("Network.loadingFinished", lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]}))
+    await page.goto(url)
+    await page.wait_for_function("window.interactive_ms && document.querySelector('#vb-notice')?.textContent")
+    await page.wait_for_load_state("networkidle")
+    interactive_ms = float(await page.evaluate("window.interactive_ms"))
+    await page.close()
+    sent = [size for request, size in sizes.items() if request not in cached and size > 0]
+    return interactive_ms, sum(sent), len(sent)
+
+
+async def report(browser: Browser, url: str, runs: int) -> None:
+    for name, network in NETWORKS.items():
+        first, again = [], []
+        for _ in range(runs):
+            context = await browser.new_context()
+            first.append(await measure(context, url, network))
+            again.append(await measure(context, url, network))
+            await context.close()
+        for visit, found in (("first", first), ("again", again)):
+            interactive_ms, sent, requests = (statistics.median(each) for each in zip(*found, strict=True))
+            line = f"{name}, {visit}: interactive after {interactive_ms:.0f} ms, {sent / 1024:.0f} kB, {requests:.0f} requests"
+            sys.stdout.write(f"{line}\n")
+
+
+async def _main(url: str | None, runs: int) -> None:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        address = url or stack.enter_context(forked_app(folder)).url
+        async with async_playwright() as playwright:
+            browser = await launched(playwright, chromium_path(), folder, None, microphone=True)
+            await report(browser, address, runs)
+            await browser.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url", nargs="?")
+    parser.add_argument("--runs", type=int, default=RUNS)
+    options = parser.parse_args()
+    asyncio.run(_main(options.url, options.runs))
