@@ -16,6 +16,7 @@ from typing import assert_never
 
 from voicebot.dialogue.choices import InterruptedHistory
 from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness, patience_s
+from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     ApplyChoices,
     AudioReceived,
@@ -374,7 +375,7 @@ def _adapt_patience(t: Transition, number: int, *, turn_over: bool) -> None:
 
 
 def _final(
-    t: Transition, number: int, text: str, error: str | None, confidence: float | None, backchannel: str
+    t: Transition, number: int, text: str, error: ErrorReport | None, confidence: float | None, backchannel: str
 ) -> None:
     utterance = _utterance(t, number)
     if utterance is None:
@@ -657,7 +658,7 @@ def _note_step(t: Transition, input: ReplyInput) -> None:
     t.state = replace(t.state, turn=turn)
 
 
-def _reply_ended(t: Transition, reply: Reply, error: str | None) -> None:
+def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None:
     if error is not None:
         _raise_error(t, error)
     history = t.state.history
@@ -761,7 +762,7 @@ def _timed_out(t: Transition, timer: Timer, token: int) -> None:
             awaited = [utterance for utterance in t.state.utterances if not utterance.speaking]
             for utterance in awaited[:UTTERANCES_AT_ONCE]:  # the others wait until these are done with
                 t.commands.append(EndTranscription(utterance.number))
-                error = "The speech recogniser took too long."
+                error = ErrorReport(ErrorCode.UNAVAILABLE, "The speech recogniser took too long.")
                 _final(t, utterance.number, utterance.text, error, utterance.confidence, utterance.backchannel)
         case Timer.IDLE:
             _miss_user(t)
@@ -834,11 +835,11 @@ def _set_history(t: Transition, history: History) -> None:
         t.facts.append(HistoryChanged())
 
 
-def _raise_error(t: Transition, message: str) -> None:
-    """The user is told what went wrong; one message is told once until the user speaks or writes again."""
-    if message != t.state.error:
-        t.facts.append(ErrorRaised(message))
-    t.state = replace(t.state, error=message)
+def _raise_error(t: Transition, error: ErrorReport) -> None:
+    """Tells the user what went wrong. The same error is told once until the user speaks or writes again."""
+    if error != t.state.error:
+        t.facts.append(ErrorRaised(error))
+    t.state = replace(t.state, error=error)
 
 
 def _engine_served(t: Transition, served: EngineServed) -> None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from voicebot.dialogue.choices import Choices, InterruptedHistory, Sensitivity
 from voicebot.dialogue.end_of_turn.turn_end import PatienceRules
+from voicebot.dialogue.errors import ErrorReport
 from voicebot.dialogue.events import EngineServed, Timer
 from voicebot.dialogue.history import History
 from voicebot.dialogue.interruption.verdict import Context, Decision, Speech, Verdict
@@ -242,7 +243,7 @@ class State:
     """The model of the last answer that was heard, if it stood in for others that failed; else empty."""
     serving: tuple[EngineServed, ...] = ()
     """What does the work of each stage, where that was told: one entry a stage."""
-    error: str | None = None
+    error: ErrorReport | None = None
     """What went wrong since the user last spoke or wrote."""
 
     @property

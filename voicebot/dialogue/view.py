@@ -22,7 +22,7 @@ def view(state: State) -> dict[str, Any]:
     """Everything the page draws, whole: it never has to remember what was before. `older` messages are left out."""
     messages = chat(state)
     shown = latest(messages)
-    turn = turn_view(state.turn)
+    turn, error = turn_view(state.turn), state.error
     return {
         "type": "state",
         "phase": state.phase.value,
@@ -40,7 +40,7 @@ def view(state: State) -> dict[str, Any]:
         "turn": turn,
         "budget": judged(turn),
         "medians": medians(state.turns),
-        "error": state.error,
+        "error": None if error is None else {"code": error.code.value, "message": error.message},
     }
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.choices import Choices
+from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.history import History
 
 
@@ -54,6 +55,15 @@ class Fault(StrEnum):
             return cls.TIMEOUT
         return cls.SERVER if status >= 500 else cls.REJECTED
 
+    @property
+    def error_code(self) -> ErrorCode:
+        """What users and clients are told of it."""
+        if self in (Fault.DENIED, Fault.UNPAID):
+            return ErrorCode.CREDENTIALS
+        if self in (Fault.UNREACHABLE, Fault.SERVER, Fault.TIMEOUT, Fault.LIMITED):
+            return ErrorCode.UNAVAILABLE
+        return ErrorCode.ENGINE
+
 
 class EngineError(Exception):
     """An engine could not do its work. The text says which engine and why, is safe to show, and holds no key.
@@ -77,6 +87,11 @@ class EngineError(Exception):
         self.fault = fault
         self.retry_after_s = retry_after_s
         self.repeatable = repeatable
+
+    @property
+    def report(self) -> ErrorReport:
+        """What users and clients are told of it."""
+        return ErrorReport(self.fault.error_code, str(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +152,7 @@ class Resumed:
 class EngineHealth:
     """How an engine does: why it is not ready, or why it failed last, and how long its last probe took.
 
+    `code` is the kind of the error that `reason` describes.
     `model` is the one of a service's models that is used; `warning` says that it will not be for much longer, or what
     else a visitor should know of the engine.
     """
@@ -144,6 +160,7 @@ class EngineHealth:
     name: str
     ready: bool
     reason: str | None = None
+    code: ErrorCode | None = None
     probe_ms: int | None = None
     model: str | None = None
     warning: str | None = None

@@ -69,6 +69,7 @@ class Link(Generic[E]):
             self.engine.name,
             ready=self.started and self.circuit.closed,
             reason=None if error is None else error.message,
+            code=None if error is None else error.fault.error_code,
             probe_ms=None if self.probe_s is None else round(self.probe_s * 1000),
             model=None if served is None else served.model,
             warning=note if served is None else served.warning,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from voicebot.dialogue.errors import ErrorCode
 from voicebot.engines.base import Engine, EngineHealth, Engines
 from voicebot.engines.chain import Chain, FailureCounter
 
@@ -29,25 +30,31 @@ class Preflight:
 
         Sessions work without a recogniser, as users can type: `typing_only` tells that.
         """
-        reasons = [reason for stage in self._stages if stage != "stt" for reason in self._stuck(stage)]
+        reasons = [_why(engine) for stage in self._stages if stage != "stt" for engine in self._stuck(stage)]
         return f"The bot can't work just now. {'; '.join(reasons)}." if reasons else None
+
+    @property
+    def problem_code(self) -> ErrorCode | None:
+        """The kind of `problem`: credentials if any of the engines lacks them, as waiting does not help then."""
+        codes = [engine.code for stage in self._stages if stage != "stt" for engine in self._stuck(stage)]
+        if not codes:
+            return None
+        return ErrorCode.CREDENTIALS if ErrorCode.CREDENTIALS in codes else ErrorCode.UNAVAILABLE
 
     @property
     def typing_only(self) -> str | None:
         """Says that the bot understands no speech, and why, if no recogniser is ready; None otherwise."""
-        reasons = self._stuck("stt")
+        reasons = [_why(engine) for engine in self._stuck("stt")]
         return f"The bot understands no speech just now: you can type. {'; '.join(reasons)}." if reasons else None
 
     def _health_of(self, stage: str) -> tuple[EngineHealth, ...]:
         engine = self._stages[stage]
         return engine.health if isinstance(engine, Chain) else (EngineHealth(engine.name, ready=True),)
 
-    def _stuck(self, stage: str) -> list[str]:
-        """Returns why none of the stage's engines is ready; nothing if one of them is."""
+    def _stuck(self, stage: str) -> tuple[EngineHealth, ...]:
+        """Returns the stage's engines if none of them is ready."""
         engines = self._health_of(stage)
-        if any(engine.ready for engine in engines):
-            return []
-        return [f"{engine.name}: {engine.reason}" for engine in engines]
+        return () if any(engine.ready for engine in engines) else engines
 
     def tell_failures(self, counter: FailureCounter) -> None:
         """Has the counter count each failure of an engine from now on."""
@@ -60,3 +67,7 @@ class Preflight:
         async with self._asking:
             await asyncio.gather(*(engine.probe_due() for engine in self._stages.values() if isinstance(engine, Chain)))
         return self.health
+
+
+def _why(engine: EngineHealth) -> str:
+    return f"{engine.name}: {engine.reason}"

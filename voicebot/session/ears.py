@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, aclosing
 from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, Audio, Samples
 from voicebot.dialogue.choices import Sensitivity
 from voicebot.dialogue.endpointing import EndpointRules
+from voicebot.dialogue.errors import ErrorCode, ErrorReport
 from voicebot.dialogue.events import (
     EngineServed,
     FinalTranscript,
@@ -27,6 +28,9 @@ from voicebot.session.mailbox import Mailbox
 from voicebot.session.reply import INTERNAL_ERROR
 
 logger = logging.getLogger(__name__)
+
+NO_FINAL_TEXT = ErrorReport(ErrorCode.ENGINE, "The speech recogniser ended without a final text.")
+TOO_MANY_UTTERANCES = ErrorReport(ErrorCode.UNAVAILABLE, "Too many utterances wait to be recognised.")
 
 LAST_WORDS_S = 2.0
 """How long recognisers that nobody waits for may take to end before they are closed."""
@@ -173,7 +177,7 @@ class Ears:
         """As a task of `group`. No more than a few are transcribed at once; the others wait in their order."""
         if len(self._transcriptions) >= MAX_WAITING_UTTERANCES:
             del self._sounds[utterance]
-            self._mailbox.post(FinalTranscript(utterance, "", "Too many utterances wait to be recognised."))
+            self._mailbox.post(FinalTranscript(utterance, "", TOO_MANY_UTTERANCES))
             return
         transcription = self._transcribe(utterance, self._sounds[utterance])
         task = group.create_task(transcription, name=f"transcribe {utterance}")
@@ -200,7 +204,7 @@ class Ears:
     async def _transcribed_by_recogniser(self, utterance: int, sound: ReplayBuffer) -> FinalTranscript:
         """The final transcript; partial ones are posted."""
         text, confidence, backchannel = "", None, ""
-        error: str | None = "The speech recogniser ended without a final text."
+        error: ErrorReport | None = NO_FINAL_TEXT
         try:
             async with self._recogniser_changing:
                 transcriber = self._transcriber
@@ -223,7 +227,7 @@ class Ears:
                     )
         except EngineError as failure:
             logger.warning("transcription failed", extra={"utterance": utterance, "error": str(failure)})
-            error = str(failure)
+            error = failure.report
         except Exception:  # the transcription boundary: whatever went wrong ends this utterance, not the session
             logger.exception("transcription failed", extra={"utterance": utterance})
             error = INTERNAL_ERROR

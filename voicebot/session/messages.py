@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from voicebot.access.ending import Cause
 from voicebot.access.refusal import Reason
 from voicebot.dialogue.choices import InterruptedHistory, Sensitivity
+from voicebot.dialogue.errors import ErrorCode
 
 REFUSALS = (Reason.REQUEST, Reason.RATE, Reason.FULL, Reason.ADDRESS, Reason.DAY, Reason.ENGINES)
 """Why a session may be refused."""
@@ -183,6 +184,7 @@ class Error(_Message):
     """Something is wrong with a message, or went wrong; the session goes on."""
 
     event: Literal["error"] = "error"
+    code: ErrorCode | Reason = Field(description=f"for programs: {', '.join(ErrorCode)}; before `closed`, its code")
     message: str
 
 

@@ -13,6 +13,7 @@ from voicebot.access.admission import Ticket
 from voicebot.access.ending import FAULT, HUNG_UP, TAKEN_OVER, Cause, Ending
 from voicebot.access.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
+from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.events import ChoicesMade, ConversationCleared, InterruptPressed, RulingDisputed, TextTyped
 from voicebot.dialogue.facts import ConversationEnded, SentenceDropped
 from voicebot.dialogue.observer import Observer, SessionStep
@@ -203,7 +204,7 @@ class Session(Observer):
             )
         )
         if self.conversation.notice is not None:
-            self._connection.send(Error(message=self.conversation.notice))
+            self._connection.send(Error(code=ErrorCode.CONVERSATION, message=self.conversation.notice))
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():

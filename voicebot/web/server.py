@@ -75,6 +75,7 @@ def create_app(application: Application) -> FastAPI:
             "engines": engines.names,
             "stages": preflight.health,
             "problem": preflight.problem,
+            "problem_code": preflight.problem_code,
             "store": services.conversations.health,
             "turn": ice.health,
             "language": settings.language,
@@ -97,7 +98,8 @@ def create_app(application: Application) -> FastAPI:
         if not asked.take():
             message = "You are asking too often how the engines are. Please wait a little."
             raise RefusedError(429, Reason.RATE, message, asked.wait_s)
-        return {"stages": await preflight.check(), "problem": preflight.problem}
+        stages = await preflight.check()
+        return {"stages": stages, "problem": preflight.problem, "problem_code": preflight.problem_code}
 
     @app.get("/webrtc/config")
     async def webrtc_config() -> dict[str, Any]:
@@ -107,6 +109,7 @@ def create_app(application: Application) -> FastAPI:
             "engines": engines.names,
             "stages": preflight.health,
             "problem": preflight.problem,
+            "problem_code": preflight.problem_code,
             "notice": " ".join(filter(None, (preflight.typing_only, notice(preflight.health, settings), ice.notice))),
             "options": services.options.view(),
         }

@@ -1,4 +1,4 @@
-"""Measures how the page loads: `python -m tests.realtime.browser.first_load [URL]`; without an address it starts the app.
+"""Measures how the page loads: `python -m tests.realtime.browser.first_load [URL]`, which starts the app if need be.
 
 Each run has an empty browser cache at first. `again` is the second visit of the same browser. Prints medians.
 """
@@ -29,7 +29,7 @@ new MutationObserver((_, observer) => {
 """
 """The page is interactive when its script has drawn it once, which it does as soon as its buttons work."""
 
-NETWORKS = {
+NETWORKS: dict[str, dict[str, object] | None] = {
     "loopback": None,
     "20 Mbit/s, 40 ms": {"offline": False, "latency": 40, "downloadThroughput": 2.5e6, "uploadThroughput": 6e5},
 }
@@ -66,8 +66,8 @@ async def report(browser: Browser, url: str, runs: int) -> None:
             await context.close()
         for visit, found in (("first", first), ("again", again)):
             interactive_ms, sent, requests = (statistics.median(each) for each in zip(*found, strict=True))
-            line = f"{name}, {visit}: interactive after {interactive_ms:.0f} ms, {sent / 1024:.0f} kB, {requests:.0f} requests"
-            sys.stdout.write(f"{line}\n")
+            seen = f"interactive after {interactive_ms:.0f} ms, {sent / 1024:.0f} kB, {requests:.0f} requests"
+            sys.stdout.write(f"{name}, {visit}: {seen}\n")
 
 
 async def _main(url: str | None, runs: int) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
+from voicebot.dialogue.errors import ErrorCode
 from voicebot.engines.base import USUAL, EngineError, EngineHealth, Engines, Fault, Style
 from voicebot.engines.chain import FallbackRules
 from voicebot.engines.fallback import SpeechToTextChain, TextToSpeechChain
@@ -40,6 +41,7 @@ async def test_health_lists_which_engines_are_ready_and_why_the_others_are_not()
     assert stages["llm"] == (EngineHealth("scripted", ready=True),)
     elevenlabs, espeak = stages["tts"]
     assert (elevenlabs.ready, elevenlabs.reason) == (False, "the key was not accepted")
+    assert elevenlabs.code is ErrorCode.CREDENTIALS
     assert espeak.ready
     assert looked.problem is None, "the other voice can speak"
     await engines.close()
@@ -55,9 +57,11 @@ async def test_a_stage_without_a_ready_engine_is_a_problem_until_an_engine_recov
     looked = Preflight(engines)
     await looked.check()
     assert looked.problem == "The bot can't work just now. elevenlabs: the key was not accepted."
+    assert looked.problem_code is ErrorCode.CREDENTIALS
     voice.well = True
     await looked.check()
     assert looked.problem is None
+    assert looked.problem_code is None
     await engines.close()
 
 

@@ -49,9 +49,10 @@ def test_a_text_that_is_too_long_is_cut_to_its_end(text: str) -> None:
 
 
 def test_a_long_error_and_a_long_verdict_are_cut_and_a_long_verdict_case_is_left_out() -> None:
-    message = state("hello") | {"error": "e" * 50_000, "rulings": [{"case": "c" * 50_000, "text": "t" * 50_000}]}
+    error = {"code": "engine", "message": "e" * 50_000}
+    message = state("hello") | {"error": error, "rulings": [{"case": "c" * 50_000, "text": "t" * 50_000}]}
     shown = fitted(message)
-    assert shown["error"].startswith("…e")
+    assert shown["error"]["message"].startswith("…e")
     assert "case" not in shown["rulings"][0]
     assert shown["rulings"][0]["text"].endswith("t")
 

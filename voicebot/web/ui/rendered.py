@@ -32,7 +32,7 @@ MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".woff2": "font/wof
 """The kinds of files that a browser asks for. Source maps and fonts for old browsers are not served."""
 
 FOREVER = "max-age=31536000, immutable"
-"""For files whose address contains a hash of their content: the page's own, and Gradio's outside the folder `svelte`."""
+"""For files with a hash of their content in the address: the page's own, and Gradio's outside the folder `svelte`."""
 
 REVALIDATE = "no-cache"
 """A browser may keep the file, but has to ask whether it is still current."""

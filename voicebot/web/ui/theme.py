@@ -1,4 +1,4 @@
-"""Gradio's own surroundings in the page's colours, which `colours.css` names and which change there from light to dark."""
+"""Gradio's frame in the page's colours, which `colours.css` names and which change there from light to dark."""
 
 from __future__ import annotations
 
