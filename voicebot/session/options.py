@@ -16,13 +16,13 @@ STAGES = ("stt", "llm", "tts")
 
 SENSITIVITIES = {
     Sensitivity.HARD: ("Hard to interrupt", "Speak up, and say three words or more, or “stop”. For noisy rooms."),
-    Sensitivity.BALANCED: ("Balanced", "What is meant for the bot interrupts it; “uh-huh” and noise do not."),
+    Sensitivity.BALANCED: ("Balanced", "Words meant for the bot interrupt it; “uh-huh” and noise do not."),
     Sensitivity.EASY: ("Easy to interrupt", "Soft speech counts, and two words are enough. For quiet rooms."),
 }
 
 HISTORIES = {
-    InterruptedHistory.HEARD: ("The words you heard", "It knows how far it had come."),
-    InterruptedHistory.MERGE: ("Nothing of it", "As if it had never begun; your new words join your last ones."),
+    InterruptedHistory.HEARD: ("The words you heard", "It knows how far it got."),
+    InterruptedHistory.MERGE: ("None of it", "As if it had never begun: your new words are added to your last ones."),
 }
 
 

@@ -30,7 +30,7 @@ async def take(visitor: Visitor, folder: Path) -> None:
     await visitor.types("Tell me a long story")
     await visitor.hears_words(WORDS_BETWEEN)
     await visitor.says("uh-huh", "slt")
-    await expect(visitor.rulings).to_have_count(1, timeout=ANSWER_S * 1000)
+    await expect(visitor.verdicts).to_have_count(1, timeout=ANSWER_S * 1000)
     heard = await visitor.words("heard")
     await visitor.hears_words(len(heard) + WORDS_BETWEEN)
     await visitor.says("what time is it in tokyo")
@@ -40,9 +40,9 @@ async def take(visitor: Visitor, folder: Path) -> None:
     await pictures(visitor, folder, "speaking")
     await visitor.hears_answer(2)
     await pictures(visitor, folder, "after")
-    await visitor.rulings.last.get_by_role("button").click()
+    await visitor.verdicts.last.get_by_role("button").click()
     await expect(visitor.page.locator(".vb-save")).to_be_visible()
-    await pictures(visitor, folder, "verdicts", of="#vb-rulings")
+    await pictures(visitor, folder, "verdicts", of="#vb-verdicts")
     await visitor.talk_button.click()
 
 

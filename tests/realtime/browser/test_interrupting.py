@@ -41,7 +41,7 @@ async def test_the_bot_resumes_after_a_backchannel_and_answers_a_question_that_i
     await visitor.hears_words(4)
 
     await visitor.says("uh-huh", HUMMING_VOICE)
-    await shows_verdict(visitor, 1, "resume", "Went on", "RESUME", "backchannel")
+    await shows_verdict(visitor, 1, "resume", "Continued", "RESUME", "backchannel")
     before = await visitor.words("heard")
     await visitor.hears_words(len(before) + 4)
     assert (await visitor.words("heard"))[: len(before)] == before
@@ -56,7 +56,7 @@ async def test_the_bot_resumes_after_a_backchannel_and_answers_a_question_that_i
     assert heard.between("speaking").level_dbfs > -45
 
     await visitor.says("what is ten times three")
-    await shows_verdict(visitor, 2, "regenerate", "Gave way", "REGENERATE", "words")
+    await shows_verdict(visitor, 2, "regenerate", "Stopped", "REGENERATE", "words")
     assert "thirty" in await visitor.hears_answer(2)
     story = visitor.answers.first
     await expect(story.locator(".vb-cut")).to_have_text("interrupted")
@@ -65,7 +65,7 @@ async def test_the_bot_resumes_after_a_backchannel_and_answers_a_question_that_i
     assert words(await visitor.questions.last.inner_text()) == words("what is ten times three")
     assert_silent((await recording(visitor.page)).between("paused", "speaking"))
 
-    await visitor.rulings.last.get_by_role("button").click()
+    await visitor.verdicts.last.get_by_role("button").click()
     cases = await saved(visitor.page, tmp_path)
     assert [case.expected for case in cases] == [Decision.REGENERATE]
     assert cases[0].context.words_heard >= 1
@@ -77,24 +77,24 @@ async def test_wrong_verdicts_can_be_marked_unmarked_and_saved_as_cases(browsers
     await visitor.types("Tell me a long story")
     await visitor.hears_words(2)
     await visitor.says("what is ten times three")
-    await expect(visitor.rulings).to_have_count(1, timeout=ANSWER_S * 1000)
+    await expect(visitor.verdicts).to_have_count(1, timeout=ANSWER_S * 1000)
     save = visitor.page.locator(".vb-save")
     await expect(save).to_be_hidden()
 
-    wrong = visitor.page.get_by_role("button", name="Wrong call: gave way after “what")
+    wrong = visitor.page.get_by_role("button", name="Wrong verdict: stopped after “what")
     await expect(wrong).to_have_attribute("aria-pressed", "false")
     await wrong.focus()
     await visitor.page.keyboard.press("Space")
     await expect(wrong).to_have_attribute("aria-pressed", "true")
-    await expect(save).to_have_text("Save wrong calls (1)")
+    await expect(save).to_have_text("Save wrong verdicts (1)")
     await wrong.click()
     await expect(wrong).to_have_attribute("aria-pressed", "false")
     await expect(save).to_be_hidden()
 
     await wrong.click()
     await visitor.presses("New conversation")
-    await expect(visitor.rulings).to_have_count(0)
-    await expect(save).to_have_text("Save wrong calls (1)")
+    await expect(visitor.verdicts).to_have_count(0)
+    await expect(save).to_have_text("Save wrong verdicts (1)")
     cases = await saved(visitor.page, tmp_path)
     assert [case.expected for case in cases] == [Decision.RESUME]
     assert cases[0].text.lower().startswith("what")
@@ -103,8 +103,8 @@ async def test_wrong_verdicts_can_be_marked_unmarked_and_saved_as_cases(browsers
 
 async def shows_verdict(visitor: Visitor, count: int, decision: str, done: str, term: str, rule: str) -> None:
     """Until there are so many verdicts, of which the last is this one."""
-    await expect(visitor.rulings).to_have_count(count, timeout=ANSWER_S * 1000)
-    newest = visitor.rulings.first
+    await expect(visitor.verdicts).to_have_count(count, timeout=ANSWER_S * 1000)
+    newest = visitor.verdicts.first
     await expect(newest).to_have_attribute("data-decision", decision)
     await expect(newest.locator(".vb-decision")).to_have_text(done)
     await expect(newest.locator(".vb-term")).to_have_text(term)

@@ -33,7 +33,7 @@ async def test_long_verdicts_are_readable_at_every_width(browsers: Browsers) -> 
             3, Verdict(Decision.REGENERATE, "stop word", f"“stop” stops the bot: “{words}”", words), Context(), 12.3
         ),
     )
-    show = "view => { voicebot.receive(view); voicebot.receive = () => {} }"  # and nothing that the bot still sends
-    await visitor.page.evaluate(show, view(State(rulings=rulings)))
-    await expect(visitor.rulings).to_have_count(3)
+    show = "(session, view) => { session.receive(view); session.receive = () => {} }"  # and nothing the bot still sends
+    await visitor.in_session(show, view(State(rulings=rulings)))
+    await expect(visitor.verdicts).to_have_count(3)
     await assert_readable(visitor)

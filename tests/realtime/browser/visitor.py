@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -140,9 +140,9 @@ class Visitor:
         return self.page.locator("#vb-chat .vb-assistant")
 
     @property
-    def rulings(self) -> Locator:
+    def verdicts(self) -> Locator:
         """The verdicts, the newest first."""
-        return self.page.locator("#vb-rulings .vb-ruling")
+        return self.page.locator("#vb-verdicts .vb-verdict")
 
     @property
     def problem(self) -> Locator:
@@ -173,6 +173,11 @@ class Visitor:
         """What the keyboard acts on: its text, or its tag if it has none."""
         script = "document.activeElement.textContent.trim() || document.activeElement.tagName"
         return str(await self.page.evaluate(script))
+
+    async def in_session(self, script: str, argument: Any = None) -> Any:
+        """The value of a JavaScript function of the page's session and the argument."""
+        main = "import(document.querySelector('script[src$=\"/main.js\"]').src)"
+        return await self.page.evaluate(f"async (it) => ({script})(await (await {main}).session, it)", argument)
 
     async def sees_that(self, script: str) -> None:
         """Until the JavaScript expression holds."""
