@@ -102,9 +102,7 @@ async def test_the_tour_can_be_taken_with_buttons_without_a_microphone_and_is_re
     await comes_to(visitor, "Done")
     await expect(visitor.answers.last.locator(".vb-cut")).to_have_text("interrupted")
     await assert_nothing_jumped(page)
-    warn = (
-        "session => session.warn({ text: 'The sky has fallen.', advice: 'Hold it.', action: null, button: 'Dismiss' })"
-    )
+    problem = "{ text: 'The sky has fallen.', advice: 'Hold it.', action: null, button: 'Dismiss' }"
     await visitor.in_session(f"session => session.warn({problem})")
     await assert_accessible(page)
 
