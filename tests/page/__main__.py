@@ -19,7 +19,12 @@ STYLE = [
     str(TOOLS / "eslint" / "bin" / "eslint.js"),
     *("--config", str(HERE / "eslint.config.js"), "--max-warnings", "0", str(MODULES), str(HERE)),
 ]
-CHECKS = {"test": [TEST], "lint": [TYPES, STYLE]}
+FORMAT = [
+    str(TOOLS / "prettier" / "bin" / "prettier.cjs"),
+    *("--no-config", "--print-width", "120", "--check", "--log-level", "warn"),
+    *(f"{MODULES}/*.{{js,ts,css}}", f"{HERE}/*.js"),
+]
+CHECKS = {"test": [TEST], "lint": [TYPES, STYLE, FORMAT]}
 
 
 def find_node() -> str:
@@ -34,7 +39,7 @@ def run(check: str) -> int:
     """Runs the check and returns its exit code."""
     node = find_node()
     if check == "lint" and not TOOLS.exists():
-        raise SystemExit(f"TypeScript and eslint are missing: run `npm ci` in {HERE}")
+        raise SystemExit(f"TypeScript, eslint and prettier are missing: run `npm ci` in {HERE}")
     return max(subprocess.run([node, *command], cwd=PROJECT, check=False).returncode for command in CHECKS[check])
 
 

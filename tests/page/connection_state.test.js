@@ -1,14 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { DISCONNECTED, canTalk, connectionStep, isDisconnected } from "../../voicebot/web/ui/static/connection_state.js";
+import {
+  DISCONNECTED,
+  canTalk,
+  connectionStep,
+  isDisconnected,
+} from "../../voicebot/web/ui/static/connection_state.js";
 
 /** @typedef {import("../../voicebot/web/ui/static/connection_state.js").ConnectionEvent} ConnectionEvent */
 
 /** @param {(ConnectionEvent["type"] | ConnectionEvent)[]} events */
 function after(...events) {
   return events.reduce(
-    (state, event) => connectionStep(state, typeof event === "string" ? /** @type {ConnectionEvent} */ ({ type: event }) : event),
+    (state, event) =>
+      connectionStep(state, typeof event === "string" ? /** @type {ConnectionEvent} */ ({ type: event }) : event),
     DISCONNECTED,
   );
 }
@@ -27,7 +33,10 @@ test("a microphone that is refused leaves the link as it was", () => {
 });
 
 test("a lost connection keeps the microphone and counts retries until it is connected again", () => {
-  const lost = after("microphone requested", "microphone opened", "connecting", "connected", { type: "lost", retry: 2 });
+  const lost = after("microphone requested", "microphone opened", "connecting", "connected", {
+    type: "lost",
+    retry: 2,
+  });
   assert.deepEqual([lost.link, lost.microphone, lost.retry], ["reconnecting", "on", 2]);
   const again = connectionStep(lost, { type: "connected" });
   assert.deepEqual([again.link, again.microphone, again.retry], ["on", "on", 0]);
@@ -36,18 +45,27 @@ test("a lost connection keeps the microphone and counts retries until it is conn
 test("what comes after the end changes nothing", () => {
   const ended = after("microphone requested", "ended");
   assert.equal(isDisconnected(ended), true);
-  for (const late of /** @type {ConnectionEvent[]} */ ([{ type: "microphone opened" }, { type: "connected" }, { type: "lost", retry: 1 }])) {
+  for (const late of /** @type {ConnectionEvent[]} */ ([
+    { type: "microphone opened" },
+    { type: "connected" },
+    { type: "lost", retry: 1 },
+  ])) {
     assert.equal(connectionStep(ended, late), ended);
   }
 });
 
 test("every start and end is a new attempt", () => {
-  const attempts = [after(), after("microphone requested"), after("microphone requested", "ended")].map(({ attempt }) => attempt);
+  const attempts = [after(), after("microphone requested"), after("microphone requested", "ended")].map(
+    ({ attempt }) => attempt,
+  );
   assert.deepEqual(attempts, [0, 1, 2]);
 });
 
 test("a reconnect remembers whether the user talked", () => {
-  assert.equal(after("microphone requested", "microphone opened", "connecting", "connected", "ended").wantsToTalk, true);
+  assert.equal(
+    after("microphone requested", "microphone opened", "connecting", "connected", "ended").wantsToTalk,
+    true,
+  );
   assert.equal(after("microphone requested", "ended", "typing requested").wantsToTalk, false);
 });
 

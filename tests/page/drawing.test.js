@@ -70,7 +70,10 @@ test("wrong verdicts outlive the list, and are taken back by the server's word o
 test("an engine is in use, ready or unavailable, and says why", () => {
   const health = { name: "groq", ready: true, reason: null, probe_ms: 120 };
   assert.deepEqual(engineStatus(health, undefined), { state: "ready", text: "ready (120 ms)" });
-  assert.equal(engineStatus({ ...health, reason: "it was slow" }, undefined).text, "ready (120 ms), last error: it was slow");
+  assert.equal(
+    engineStatus({ ...health, reason: "it was slow" }, undefined).text,
+    "ready (120 ms), last error: it was slow",
+  );
   assert.deepEqual(engineStatus(health, { name: "groq", reasons: [] }), { state: "used", text: "in use" });
   const inUse = { name: "local", reasons: ["groq: it broke"] };
   assert.deepEqual(engineStatus(health, inUse), { state: "down", text: "unavailable: it broke" });
@@ -79,8 +82,14 @@ test("an engine is in use, ready or unavailable, and says why", () => {
 
 test("the budget names the longest step and its engine", () => {
   const budget = { gap_ms: 1_234, limit_ms: 800, most: "first token", stage: "llm", own_ms: 12, own_limit_ms: 40 };
-  assert.equal(budgetText(budget, { llm: "groq" }), "Longest step: first token (groq). The bot itself took 12 ms, goal 40 ms.");
-  assert.equal(budgetText({ ...budget, stage: null }, {}), "Longest step: first token. The bot itself took 12 ms, goal 40 ms.");
+  assert.equal(
+    budgetText(budget, { llm: "groq" }),
+    "Longest step: first token (groq). The bot itself took 12 ms, goal 40 ms.",
+  );
+  assert.equal(
+    budgetText({ ...budget, stage: null }, {}),
+    "Longest step: first token. The bot itself took 12 ms, goal 40 ms.",
+  );
 });
 
 test("only the next words of a long answer are shown before they are heard", () => {

@@ -8,7 +8,16 @@ const option = (value) => ({ value, label: value });
 
 /** @type {import("../../voicebot/web/ui/static/types.d.ts").AvailablePreferences} */
 const AVAILABLE = {
-  default: { persona: "host", language: "en", sensitivity: "balanced", interrupted_history: "heard", stt: "", llm: "", tts: "", voice: "" },
+  default: {
+    persona: "host",
+    language: "en",
+    sensitivity: "balanced",
+    interrupted_history: "heard",
+    stt: "",
+    llm: "",
+    tts: "",
+    voice: "",
+  },
   persona: [option("host"), option("pirate")],
   language: [option("en"), option("de")],
   sensitivity: [option("balanced"), option("easy")],

@@ -47,7 +47,9 @@ test("a server that cannot be reached and sound that cannot get through are diff
 
 test("the advice about a server's error depends on its code, never on its words", () => {
   const message = "groq: the key was not accepted in time (HTTP 503)";
-  const advice = ["credentials", "unavailable", "engine", "internal", "new"].map((code) => serverProblem({ code, message }).advice);
+  const advice = ["credentials", "unavailable", "engine", "internal", "new"].map(
+    (code) => serverProblem({ code, message }).advice,
+  );
   assert.deepEqual(advice, [
     "The bot's operator has to fix the key or the account.",
     "Say it again in a moment.",

@@ -6,7 +6,12 @@ import { PacketWatch } from "../../voicebot/web/ui/static/peer.js";
 import { Reconnection, backoff_ms, isTemporary } from "../../voicebot/web/ui/static/reconnection.js";
 
 test("pauses double up to fifteen seconds, and vary by chance", () => {
-  const pauses = [[0, 0], [0, 1], [3, 1], [9, 1]].map(([retries, random]) => backoff_ms(retries, random));
+  const pauses = [
+    [0, 0],
+    [0, 1],
+    [3, 1],
+    [9, 1],
+  ].map(([retries, random]) => backoff_ms(retries, random));
   assert.deepEqual(pauses, [250, 500, 4_000, 15_000]);
 });
 
@@ -50,7 +55,10 @@ function failing(...errors) {
 
 test("it retries until it is connected, and waits as long as the server asks", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
-  const { reconnection, told } = failing(new Unreachable("no server"), new Refused("", { code: "rate", retryAfter_s: 7 }));
+  const { reconnection, told } = failing(
+    new Unreachable("no server"),
+    new Refused("", { code: "rate", retryAfter_s: 7 }),
+  );
   reconnection.start(0);
   mock.timers.tick(500);
   await settle();

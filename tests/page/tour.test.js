@@ -13,8 +13,20 @@ const PAUSE_MS = 10_000;
 
 const VERDICT = { rule: "", took_ms: 1, disputed: false };
 const HUMMED = { ...VERDICT, number: 1, decision: "resume", reason: "“uh-huh” is a backchannel", text: "uh-huh" };
-const MISHEARD = { ...VERDICT, number: 1, decision: "regenerate", reason: "“the head” is meant for the bot", text: "the head" };
-const ASKED = { ...VERDICT, number: 2, decision: "regenerate", reason: "“what is” is meant for the bot", text: "what is" };
+const MISHEARD = {
+  ...VERDICT,
+  number: 1,
+  decision: "regenerate",
+  reason: "“the head” is meant for the bot",
+  text: "the head",
+};
+const ASKED = {
+  ...VERDICT,
+  number: 2,
+  decision: "regenerate",
+  reason: "“what is” is meant for the bot",
+  text: "what is",
+};
 const COUGHED = { ...VERDICT, number: 2, decision: "resume", reason: "nothing was said", text: "" };
 
 const SAY_STORY = { do: "say", text: "Tell me a long story." };
@@ -41,7 +53,10 @@ class Tourist {
     /** @type {Message} */
     const story = { role: "assistant", heard: "word ".repeat(words), unheard: "more", interrupted: false, live: true };
     return this.takes("seen", {
-      chat: [{ role: "user", text: "Tell me a long story." }, { ...story, ...changes }],
+      chat: [
+        { role: "user", text: "Tell me a long story." },
+        { ...story, ...changes },
+      ],
       phase: "speaking",
     });
   }

@@ -164,7 +164,7 @@ export class UserAudio {
     this._isMicrophone = false;
   }
 
-  /** Another microphone takes the place of one that was unplugged, muted if that was. @param {MediaStreamTrack} track */
+  /** Replaces a microphone that was unplugged by another one, muted if that was. @param {MediaStreamTrack} track */
   async _unplugged(track) {
     if (track !== this.track) return;
     try {

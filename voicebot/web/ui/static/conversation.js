@@ -89,7 +89,7 @@ export function ended(view) {
   return { ...view, chat, phase: "idle", status: {}, error: null };
 }
 
-/** The verdicts that the user called wrong, each as a line for the bot's test set. They outlive the list on the page. */
+/** The verdicts that the user called wrong, each as a line for the bot's test set. They outlive the page's list. */
 export class WrongVerdicts {
   constructor() {
     /** @type {Map<string, string>} */

@@ -151,7 +151,8 @@ function onClick(selector, act) {
   find(document, selector).addEventListener("click", act);
 }
 
-/** Sends what is in the text box. Text that could not be sent stays in it. @param {Session} session @param {Event} event */
+/** Sends what is in the text box. Text that could not be sent stays in it.
+ * @param {Session} session @param {Event} event */
 async function send(session, event) {
   event.preventDefault();
   const box = /** @type {HTMLInputElement} */ (find(document, "#vb-text"));

@@ -121,7 +121,10 @@ export function drawBudget(root, budget, engines) {
   const over = budget !== null && budget.gap_ms > budget.limit_ms;
   root.dataset.budget = budget === null ? "unknown" : over ? "over" : "kept";
   write(find(root, ".vb-of-budget"), budget ? `${format(budget.gap_ms)} ms, goal ${format(budget.limit_ms)} ms.` : "");
-  write(find(root, ".vb-most"), budget ? budgetText(budget, engines) : `The goal is a median of ${root.dataset.budgetMs} ms.`);
+  write(
+    find(root, ".vb-most"),
+    budget ? budgetText(budget, engines) : `The goal is a median of ${root.dataset.budgetMs} ms.`,
+  );
 }
 
 /** @param {Budget} budget @param {Record<string, string>} engines */
@@ -178,7 +181,8 @@ function drawEngine(row, health, inUse) {
 export function engineStatus({ name, ready, reason, probe_ms }, inUse) {
   if (inUse?.name === name) return { state: "used", text: "in use" };
   const failure = inUse?.reasons.find((each) => each.startsWith(`${name}: `))?.slice(name.length + 2);
-  if (failure !== undefined || !ready) return { state: "down", text: `unavailable: ${failure ?? reason ?? "not ready"}` };
+  if (failure !== undefined || !ready)
+    return { state: "down", text: `unavailable: ${failure ?? reason ?? "not ready"}` };
   const probe = probe_ms ? ` (${probe_ms} ms)` : "";
   return { state: "ready", text: `ready${probe}${reason ? `, last error: ${reason}` : ""}` };
 }

@@ -81,7 +81,8 @@ export class Preferences {
     return engines.filter(({ languages }) => languages.includes(current.language));
   }
 
-  /** Returns the engine of a stage that is tried first. @param {string} stage @param {Record<string, string>} current */
+  /** Returns the engine of a stage that is tried first.
+   * @param {string} stage @param {Record<string, string>} current */
   _firstEngine(stage, current) {
     const engines = this._engines(stage, current);
     return engines.find(({ name }) => name === current[stage]) ?? engines.at(0);

@@ -5,6 +5,7 @@ import { find, write } from "./dom.js";
 import { microphoneProblem } from "./problems.js";
 import { checkEcho, checkLevel } from "./sound_check.js";
 
+/** @typedef {import("./problems.js").Problem} Problem */
 /** @typedef {import("./types.d.ts").EngineHealth} EngineHealth */
 
 /**
@@ -57,7 +58,7 @@ const SIGNS = { todo: "○", busy: "…", ok: "✓", problem: "!" };
 /** @typedef {"level" | "echo"} Test */
 
 export class Preflight {
-  /** @param {{changed: () => void, level: (dbfs: number) => void, problem: (problem: import("./problems.js").Problem) => void}} events */
+  /** @param {{changed: () => void, level: (dbfs: number) => void, problem: (problem: Problem) => void}} events */
   constructor(events) {
     this._events = events;
     /** @type {{microphone: Item, level: Item, echo: Item, engines: Item}} */

@@ -1,4 +1,4 @@
-/** What went wrong, in plain words, and what the user can do about it. The server's errors are told apart by their code. */
+/** What went wrong and what the user can do about it. The server's errors are told apart by their code. */
 
 import { Refused, Unreachable } from "./http.js";
 
@@ -68,7 +68,8 @@ export function microphoneProblem(error) {
   }
 }
 
-/** The microphone was unplugged during a conversation. @param {unknown} error why there is no other @returns {Problem} */
+/** The microphone was unplugged during a conversation.
+ * @param {unknown} error why there is no other @returns {Problem} */
 export function microphoneLostProblem(error) {
   const none = error instanceof DOMException && error.name === "NotFoundError";
   return none ? MICROPHONE_UNPLUGGED : microphoneProblem(error);
@@ -76,7 +77,10 @@ export function microphoneLostProblem(error) {
 
 /** @param {string} label of the microphone that is used now */
 export function switchedNotice(label) {
-  return makeNotice("Your microphone was disconnected.", label ? `“${label}” is used now.` : "Another one is used now.");
+  return makeNotice(
+    "Your microphone was disconnected.",
+    label ? `“${label}” is used now.` : "Another one is used now.",
+  );
 }
 
 /** Returns why there is no connection. @param {unknown} error @returns {Problem} */
@@ -104,7 +108,9 @@ function refusalProblem({ code, status, limit, message }) {
     case "full":
       return makeProblem(
         "The bot is busy.",
-        limit ? `All ${limit} places are taken. Try again in a minute.` : "All places are taken. Try again in a minute.",
+        limit
+          ? `All ${limit} places are taken. Try again in a minute.`
+          : "All places are taken. Try again in a minute.",
         "reconnect",
         "Try again",
       );
@@ -126,12 +132,13 @@ export function enginesProblem(message, code) {
   return makeProblem(
     message,
     code === "credentials"
-      ? "Its operator has to fix the key or the account. The list of engines below says more."
+      ? "The bot's operator has to fix the key or the account. The list of engines below says more."
       : "The list of engines below says more. Check again in a moment.",
   );
 }
 
-/** Returns whether a new session may last after the server ended one for this reason. @param {string | undefined} code */
+/** Returns whether a new session may last after the server ended one for this reason.
+ * @param {string | undefined} code */
 export function canReconnectAfter(code) {
   return code === "fault" || code === "media" || code === "shutdown";
 }
@@ -171,7 +178,8 @@ export function closedProblem(code, reason, kept) {
   }
 }
 
-/** The session is about to reach its time limit. @param {number} left_s @param {boolean} kept whether the conversation is */
+/** The session is about to reach its time limit.
+ * @param {number} left_s @param {boolean} kept whether the conversation is kept */
 export function endingNotice(left_s, kept) {
   const left = left_s > 90 ? `${Math.round(left_s / 60)} minutes` : `${Math.round(left_s)} seconds`;
   return makeNotice(

@@ -152,7 +152,7 @@ export class Session {
     this._connection.send({ type: "dispute", ruling: verdict, disputed });
   }
 
-  /** Tells the server the user's preferences, which it keeps for this session. The next session is told when it begins. */
+  /** Tells the server the user's preferences, for this session. The next one is told when it begins. */
   sendPreferences() {
     this._connection.send(this.preferences.message);
     this.changed();

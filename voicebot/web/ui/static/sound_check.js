@@ -85,7 +85,8 @@ export function checkLevel(signal, show) {
   });
 }
 
-/** Plays a soft chime and measures how much of it comes back. Returns null if it was aborted. @param {AbortSignal} signal */
+/** Plays a soft chime and measures how much of it comes back. Returns null if it was aborted.
+ * @param {AbortSignal} signal */
 export function checkEcho(signal) {
   return withMicrophone(signal, async (source) => {
     const chime = new Chime();

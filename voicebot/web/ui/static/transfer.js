@@ -28,7 +28,10 @@ export function drawTransfer(session) {
   const root = find(document, "#vb-transfer");
   const { running, status } = session.transfer;
   const ready = canDownload(session);
-  write(find(root, ".vb-transfer-status"), status || (ready ? "Keep a copy of this conversation." : "Nothing to download yet."));
+  write(
+    find(root, ".vb-transfer-status"),
+    status || (ready ? "Keep a copy of this conversation." : "Nothing to download yet."),
+  );
   find(root, ".vb-download").setAttribute("aria-disabled", String(!ready || running));
   find(root, ".vb-import").setAttribute("aria-disabled", String(running));
 }
@@ -117,7 +120,9 @@ async function unpackTranscript(file) {
   const end = await read(file, file.size - END.bytes, END.bytes);
   if (end.getUint32(0, true) !== END.signature) return null;
   const directory = await read(file, end.getUint32(16, true), end.getUint32(12, true));
-  const found = entriesOf(directory, end.getUint16(10, true)).filter(({ name }) => name.split("/").pop() === TRANSCRIPT);
+  const found = entriesOf(directory, end.getUint16(10, true)).filter(
+    ({ name }) => name.split("/").pop() === TRANSCRIPT,
+  );
   const [entry] = found;
   if (found.length !== 1 || entry.encrypted || entry.bytes > MAX_BYTES) return null;
   const local = await read(file, entry.start, LOCAL_BYTES);
@@ -131,7 +136,7 @@ async function unpackTranscript(file) {
 /** @param {DataView<ArrayBuffer>} directory @param {number} count */
 function entriesOf(directory, count) {
   const found = [];
-  for (let at = 0; found.length < count; ) {
+  for (let at = 0; found.length < count;) {
     if (directory.getUint32(at, true) !== ENTRY.signature) return [];
     const nameBytes = directory.getUint16(at + 28, true);
     found.push({
