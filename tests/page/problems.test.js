@@ -61,6 +61,11 @@ test("the advice about a server's error depends on its code, never on its words"
   assert.match(enginesProblem(message, "unavailable").advice, /Check again/);
 });
 
+test("a server's error is a sentence of its own", () => {
+  const texts = ["groq: it broke", "It broke."].map((message) => serverProblem({ code: "engine", message }).text);
+  assert.deepEqual(texts, ["groq: it broke.", "It broke."]);
+});
+
 test("a session that ended says why, and whether it can be continued", () => {
   /** @type {[string | undefined, string, string | null][]} */
   const endings = [

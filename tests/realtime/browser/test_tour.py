@@ -96,7 +96,7 @@ async def test_the_tour_can_be_taken_with_buttons_without_a_microphone_and_is_re
     await visitor.presses("Continue without")
     await comes_to(visitor, "2 of 3")
     await expect(page.locator(".vb-tour-title")).to_have_text("What “uh-huh” would do")
-    await visitor.presses("Continue")
+    await visitor.presses("Next")
     await comes_to(visitor, "3 of 3")
     await visitor.presses("Just interrupt")
     await comes_to(visitor, "Done")

@@ -75,7 +75,7 @@ function drawVerdict(item, { decision, rule, reason, text, took_ms, disputed }, 
 export function drawLastVerdict(root, verdict) {
   root.dataset.decision = verdict?.decision ?? "";
   write(find(root, ".vb-decision"), verdict ? actionOf(verdict.decision) : "");
-  write(find(root, ".vb-reason"), verdict?.reason ?? "Talk while the bot is speaking: its verdict appears here.");
+  write(find(root, ".vb-reason"), verdict?.reason ?? "Talk over the bot to see its verdict here.");
 }
 
 /** @param {HTMLElement} root @param {number} count how many verdicts the user called wrong */
@@ -189,5 +189,5 @@ export function engineStatus({ name, ready, reason, probe_ms }, inUse) {
 
 /** Draws how much sound has reached speech to text. @param {HTMLElement} root @param {number} bytes */
 export function drawTelemetry(root, bytes) {
-  write(find(root, ".vb-telemetry"), bytes ? `${Math.round(bytes / 1024)} kB of speech received` : "");
+  write(find(root, ".vb-telemetry"), bytes ? `${Math.round(bytes / 1024)} kB received` : "");
 }

@@ -197,7 +197,8 @@ export function droppedProblem(sentence) {
 
 /** Something failed on the way to an answer, and the session goes on.
  * @param {import("./types.d.ts").ServerError} error @returns {Problem} */
-export function serverProblem({ code, message }) {
+export function serverProblem({ code, message: text }) {
+  const message = /[.!?…”]$/.test(text) ? text : `${text}.`;
   switch (code) {
     case "credentials":
       return makeProblem(message, "The bot's operator has to fix the key or the account.");

@@ -77,7 +77,7 @@ function humText({ missed, over, waiting }, { muted, phase }) {
       part: "2 of 3",
       title,
       text: `This time it stopped: ${missed.reason}. It happens. Press “Wrong” beside the verdict to mark it.`,
-      buttons: [AGAIN, ["next", "Continue"]],
+      buttons: [AGAIN, ["next", "Next"]],
       highlights: "verdict",
     });
   }
@@ -90,7 +90,7 @@ function humText({ missed, over, waiting }, { muted, phase }) {
         ? "It has paused and is working out what you meant."
         : "Say it during the story, as you would to a friend. The bot pauses at the first sound, then decides.",
     hint: over ? "The story is over." : muted ? "You are muted: press Mute to be heard." : late,
-    buttons: over ? [AGAIN, ["next", "Continue"]] : [],
+    buttons: over ? [AGAIN, ["next", "Next"]] : [],
     highlights: "talk",
   });
 }
@@ -102,7 +102,7 @@ function silentHumText({ over }) {
     title: "What “uh-huh” would do",
     text: "A spoken “uh-huh” pauses the story, which then continues exactly where it stopped. Typed words always interrupt.",
     hint: over ? "The story is over." : "",
-    buttons: [["next", "Continue"], USE_MICROPHONE],
+    buttons: [["next", "Next"], USE_MICROPHONE],
     highlights: "talk",
   });
 }
@@ -127,7 +127,7 @@ function doneText({ verdict }) {
   const why = verdict ? `It stopped: ${verdict.reason}.` : "It stopped at once.";
   return makeText({
     part: "Done",
-    title: "Now you know how to talk with it",
+    title: "That is how to talk with it",
     text: `${why} It has forgotten what you did not hear. Next, try a cough, a “stop”, or your own question.`,
     buttons: [
       ["leave", "Done"],

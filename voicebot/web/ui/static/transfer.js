@@ -30,7 +30,7 @@ export function drawTransfer(session) {
   const ready = canDownload(session);
   write(
     find(root, ".vb-transfer-status"),
-    status || (ready ? "Keep a copy of this conversation." : "Nothing to download yet."),
+    status || (ready ? "Save this conversation." : "Nothing to download yet."),
   );
   find(root, ".vb-download").setAttribute("aria-disabled", String(!ready || running));
   find(root, ".vb-import").setAttribute("aria-disabled", String(running));
