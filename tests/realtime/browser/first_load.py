@@ -1,4 +1,4 @@
-"""Measures how the page loads: `python -m tests.realtime.browser.first_load [URL]`, which starts the app if need be.
+"""Measures how the page loads: `python -m tests.realtime.browser.first_load [URL ...]`, which starts the app by itself.
 
 Each run has an empty browser cache at first. `again` is the second visit of the same browser. Prints medians.
 """
@@ -34,8 +34,10 @@ NETWORKS: dict[str, dict[str, object] | None] = {
     "20 Mbit/s, 40 ms": {"offline": False, "latency": 40, "downloadThroughput": 2.5e6, "uploadThroughput": 6e5},
 }
 
+Load = tuple[float, int, int]
 
-async def measure(context: BrowserContext, url: str, network: dict[str, object] | None) -> tuple[float, int, int]:
+
+async def measure(context: BrowserContext, url: str, network: dict[str, object] | None) -> Load:
     """Returns the time until the page is interactive, in ms, the bytes it took on the wire, and its requests."""
     page = await context.new_page()
     await page.add_init_script(INTERACTIVE)
@@ -56,33 +58,36 @@ async def measure(context: BrowserContext, url: str, network: dict[str, object] 
     return interactive_ms, sum(sent), len(sent)
 
 
-async def report(browser: Browser, url: str, runs: int) -> None:
+async def report(browser: Browser, urls: list[str], runs: int) -> None:
+    """Visits the servers in turn, so that whatever else the machine does slows all of them down alike."""
     for name, network in NETWORKS.items():
-        first, again = [], []
+        first: dict[str, list[Load]] = {url: [] for url in urls}
+        again: dict[str, list[Load]] = {url: [] for url in urls}
         for _ in range(runs):
-            context = await browser.new_context()
-            first.append(await measure(context, url, network))
-            again.append(await measure(context, url, network))
-            await context.close()
-        for visit, found in (("first", first), ("again", again)):
-            interactive_ms, sent, requests = (statistics.median(each) for each in zip(*found, strict=True))
-            seen = f"interactive after {interactive_ms:.0f} ms, {sent / 1024:.0f} kB, {requests:.0f} requests"
-            sys.stdout.write(f"{name}, {visit}: {seen}\n")
+            for url in urls:
+                async with await browser.new_context() as context:
+                    first[url].append(await measure(context, url, network))
+                    again[url].append(await measure(context, url, network))
+        for url in urls:
+            for visit, loads in (("first", first[url]), ("again", again[url])):
+                interactive_ms, sent, requests = (statistics.median(each) for each in zip(*loads, strict=True))
+                found = f"interactive after {interactive_ms:.0f} ms, {sent / 1024:.0f} kB, {requests:.0f} requests"
+                sys.stdout.write(f"{url}, {name}, {visit}: {found}\n")
 
 
-async def _main(url: str | None, runs: int) -> None:
+async def _main(urls: list[str], runs: int) -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        address = url or stack.enter_context(forked_app(folder)).url
+        addresses = urls or [stack.enter_context(forked_app(folder)).url]
         async with async_playwright() as playwright:
             browser = await launched(playwright, chromium_path(), folder, None, microphone=True)
-            await report(browser, address, runs)
+            await report(browser, addresses, runs)
             await browser.close()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("url", nargs="?")
+    parser.add_argument("urls", nargs="*", metavar="url")
     parser.add_argument("--runs", type=int, default=RUNS)
     options = parser.parse_args()
-    asyncio.run(_main(options.url, options.runs))
+    asyncio.run(_main(options.urls, options.runs))

@@ -59,7 +59,7 @@ def test_every_module_that_is_imported_is_served_and_preloaded() -> None:
         imported |= set(re.findall(r'^\} from "\./(\w+\.js)";$', path.read_text("utf-8"), re.MULTILINE))
     assert imported == set(files.modules)
     for name in files.modules:
-        assert f'<link rel="modulepreload" href="./static/{files.version}/{name}">' in files.head
+        assert f'<link rel="modulepreload" fetchpriority="low" href="./static/{files.version}/{name}">' in files.head
 
 
 def test_every_style_sheet_is_part_of_the_one_that_is_sent() -> None:

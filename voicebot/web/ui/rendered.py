@@ -146,14 +146,19 @@ class StaticFiles:
 
     @property
     def head(self) -> str:
-        """The tags that load the files. Their addresses are relative, so that they work under any path."""
+        """The tags that load the files. Their addresses are relative, so that they work under any path.
+
+        Modules have a low priority, as they can start only after Gradio's own modules, which load in several rounds.
+        """
         folder = f"./static/{self.version}"
-        preloads = "".join(f'<link rel="modulepreload" href="{folder}/{name}">' for name in self.modules)
+        preloads = "".join(
+            f'<link rel="modulepreload" fetchpriority="low" href="{folder}/{name}">' for name in self.modules
+        )
         return (
             f'<meta name="description" content="{DESCRIPTION}">'
             f'<link rel="icon" type="image/svg+xml" href="{folder}/icon.svg">'
             f'<link rel="stylesheet" href="{folder}/page.css">'
-            f'<script type="module" src="{folder}/main.js"></script>{preloads}'
+            f'<script type="module" fetchpriority="low" src="{folder}/main.js"></script>{preloads}'
         )
 
 

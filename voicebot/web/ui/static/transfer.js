@@ -28,10 +28,7 @@ export function drawTransfer(session) {
   const root = find(document, "#vb-transfer");
   const { running, status } = session.transfer;
   const ready = canDownload(session);
-  write(
-    find(root, ".vb-transfer-status"),
-    status || (ready ? "Save this conversation." : "Nothing to download yet."),
-  );
+  write(find(root, ".vb-transfer-status"), status || (ready ? "Save this conversation." : "Nothing to download yet."));
   find(root, ".vb-download").setAttribute("aria-disabled", String(!ready || running));
   find(root, ".vb-import").setAttribute("aria-disabled", String(running));
 }
