@@ -8,7 +8,7 @@ from tests.support.errors import engine_error
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.state import State
 from voicebot.dialogue.view import view
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 
 CODES = {
     Fault.DENIED: "credentials",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from voicebot.dialogue.errors import ErrorReport
 from voicebot.dialogue.events import EndCause, Stage
-from voicebot.dialogue.state import Phase, Ruling, Turn
+from voicebot.dialogue.state import Phase, Turn, VerdictRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ class WordsAccepted:
 
 
 @dataclass(frozen=True, slots=True)
-class VerdictReached:
+class VerdictGiven:
     """It was decided whether speech over a reply interrupts it."""
 
-    ruling: Ruling
+    record: VerdictRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class HistoryChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineSelected:
+class EngineChanged:
     """Another engine of a stage than before does the work; `reasons` say why none before it in the chain does."""
 
     stage: Stage
@@ -152,7 +152,7 @@ Fact = (
     TranscriptChanged
     | TranscriptCompleted
     | WordsAccepted
-    | VerdictReached
+    | VerdictGiven
     | ReplyBegun
     | ReplyCommitted
     | ReplyTextAdded
@@ -162,7 +162,7 @@ Fact = (
     | ReplyCancelled
     | ReplyFinished
     | HistoryChanged
-    | EngineSelected
+    | EngineChanged
     | ErrorRaised
     | PhaseChanged
     | ConversationEnded

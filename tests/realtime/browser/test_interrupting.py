@@ -13,7 +13,7 @@ from tests.realtime.browser.visitor import ANSWER_S, Visitor
 from tests.support.understanding import words
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.interruption.verdict import Decision
-from voicebot.dialogue.interruption.verdict_case import Case
+from voicebot.dialogue.interruption.verdict_case import VerdictCase
 
 pytestmark = pytest.mark.alone
 
@@ -114,14 +114,14 @@ async def shows_verdict(visitor: Visitor, count: int, decision: str, done: str, 
     assert shown.removeprefix("rule: ") == rule, await newest.inner_text()
 
 
-async def saved(page: Page, folder: Path) -> list[Case]:
+async def saved(page: Page, folder: Path) -> list[VerdictCase]:
     """The cases in the file that the page gives."""
     async with page.expect_download() as download:
         await page.locator(".vb-save").click()
     file = await download.value
     assert file.suggested_filename == "voice-bot-cases.jsonl"
     await file.save_as(folder / file.suggested_filename)
-    return [Case.from_line(line) for line in (folder / file.suggested_filename).read_text("utf-8").splitlines()]
+    return [VerdictCase.from_line(line) for line in (folder / file.suggested_filename).read_text("utf-8").splitlines()]
 
 
 def assert_silent(sound: Audio, least_s: float = 0.1) -> None:

@@ -8,7 +8,7 @@ from string import Template
 
 import gradio as gr
 
-from voicebot.dialogue.timings import GAP_MS, STEPS, Step
+from voicebot.dialogue.timings import GAP_MS, STEPS, TurnStep
 from voicebot.web.ui.theme import PageTheme
 
 PAGE = Path(__file__).with_name("page.html")
@@ -52,7 +52,7 @@ def _part(part: str, name: str, stage: str) -> str:
     )
 
 
-def _step(step: Step) -> str:
+def _step(step: TurnStep) -> str:
     return (
         f'<tr data-step="{step.name}" title="{step.meaning}"><th scope="row">{step.name}</th>'
         '<td class="vb-track"><span class="vb-lane"><span class="vb-bar"></span></span></td>'

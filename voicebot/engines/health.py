@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from voicebot.dialogue.errors import ErrorCode
-from voicebot.engines.base import Engine, EngineHealth, Engines
-from voicebot.engines.chain import Chain, FailureCounter
+from voicebot.engines.fallback_group import FailureCounter, FallbackGroup
+from voicebot.engines.protocols import Engine, Engines, EngineStatus
 
-Health = dict[str, tuple[EngineHealth, ...]]
+Health = dict[str, tuple[EngineStatus, ...]]
 """For each stage its engines, in the order in which they are tried."""
 
 
-class Preflight:
+class EngineHealth:
     """Asks the engines how they are, no more than one round at a time."""
 
     def __init__(self, engines: Engines) -> None:
@@ -47,11 +47,11 @@ class Preflight:
         reasons = [_why(engine) for engine in self._stuck("stt")]
         return f"The bot understands no speech just now: you can type. {'; '.join(reasons)}." if reasons else None
 
-    def _health_of(self, stage: str) -> tuple[EngineHealth, ...]:
+    def _health_of(self, stage: str) -> tuple[EngineStatus, ...]:
         engine = self._stages[stage]
-        return engine.health if isinstance(engine, Chain) else (EngineHealth(engine.name, ready=True),)
+        return engine.health if isinstance(engine, FallbackGroup) else (EngineStatus(engine.name, ready=True),)
 
-    def _stuck(self, stage: str) -> tuple[EngineHealth, ...]:
+    def _stuck(self, stage: str) -> tuple[EngineStatus, ...]:
         """Returns the stage's engines if none of them is ready."""
         engines = self._health_of(stage)
         return () if any(engine.ready for engine in engines) else engines
@@ -59,15 +59,17 @@ class Preflight:
     def tell_failures(self, counter: FailureCounter) -> None:
         """Has the counter count each failure of an engine from now on."""
         for stage, engine in self._stages.items():
-            if isinstance(engine, Chain):
+            if isinstance(engine, FallbackGroup):
                 engine.count_failures(stage, counter)
 
     async def check(self) -> Health:
         """Probe the engines that have not been probed for long enough. Never raises: `health` tells."""
         async with self._asking:
-            await asyncio.gather(*(engine.probe_due() for engine in self._stages.values() if isinstance(engine, Chain)))
+            await asyncio.gather(
+                *(engine.probe_due() for engine in self._stages.values() if isinstance(engine, FallbackGroup))
+            )
         return self.health
 
 
-def _why(engine: EngineHealth) -> str:
+def _why(engine: EngineStatus) -> str:
     return f"{engine.name}: {engine.reason}"
