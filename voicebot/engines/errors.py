@@ -42,15 +42,6 @@ class Fault(StrEnum):
             return cls.TIMEOUT
         return cls.SERVER if status >= 500 else cls.REJECTED
 
-    @property
-    def error_code(self) -> ErrorCode:
-        """What users and clients are told of it."""
-        if self in (Fault.DENIED, Fault.UNPAID):
-            return ErrorCode.CREDENTIALS
-        if self in (Fault.UNREACHABLE, Fault.SERVER, Fault.TIMEOUT, Fault.LIMITED):
-            return ErrorCode.UNAVAILABLE
-        return ErrorCode.ENGINE
-
 
 class EngineError(Exception):
     """An engine could not do its work. The text says which engine and why, is safe to show, and holds no key.
@@ -74,8 +65,3 @@ class EngineError(Exception):
         self.fault = fault
         self.retry_after_s = retry_after_s
         self.repeatable = repeatable
-
-    @property
-    def report(self) -> ErrorReport:
-        """What users and clients are told of it."""
-        return ErrorReport(self.fault.error_code, str(self))
