@@ -308,9 +308,9 @@ def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
 
 
 def _offline_model() -> BaseChatModel:
-    from voicebot.engines.llm.offline import Offline
+    from voicebot.engines.llm.offline import OfflineModel
 
-    return Offline()
+    return OfflineModel()
 
 
 def _openai_key(settings: Settings) -> str | None:

@@ -86,7 +86,7 @@ def place_named(name: str) -> Place | None:
 def places_in(words: Sequence[str]) -> list[Spot]:
     """The places that lower-case `words` name exactly, in their order; of overlapping names the longest."""
     known = gazetteer()
-    longest = max(name.count(" ") + 1 for name in known)
+    longest = _longest_name_words()
     spots: list[Spot] = []
     start = 0
     while start < len(words):
@@ -117,6 +117,11 @@ def gazetteer() -> Mapping[str, Place]:
             else:
                 table[_key(name)] = table[_key(left)]
     return table
+
+
+@cache
+def _longest_name_words() -> int:
+    return max(name.count(" ") + 1 for name in gazetteer())
 
 
 def _key(name: str) -> str:

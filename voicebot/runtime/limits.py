@@ -438,15 +438,15 @@ PREFLIGHT_S = 6.0
 
 OFFLINE_WORDS = 60
 OFFLINE_CHARS = 1_000
-"""The offline model reads this much of a text, from its end, as its rules are tried on the event loop: at most 7 ms of
-computing. A question that somebody asks in speech has 20 words."""
+"""The offline model reads only the end of a message, up to these limits, because it applies its rules on the event
+loop, where they may take a few milliseconds. A spoken question has about 20 words."""
 
 OFFLINE_MESSAGES = 120
 OFFLINE_MESSAGE_CHARS = 4_000
 OFFLINE_QUESTIONS_BACK = 5
-"""The offline model looks back this many messages for the jokes and stories that were told, at this much of each, and
-at this many of the user's for the question that "go on" is about. It has 27 passages, the longest of 2,300 characters.
-A history that was imported can have 4,000 messages, and reading them all took up to 5 s."""
+"""The offline model looks for told jokes and stories in this many of the last messages and in this much of each. It
+looks for the question that "go on" refers to in this many of the user's last messages. It has 27 jokes and stories, the
+longest of 2,300 characters. An imported history can have 4,000 messages; reading all of them took up to 5 s."""
 
 IDLE_DETECTORS = 1
 """Speech detectors that are kept for sessions to come, so that a client that connects again and again needs no new one:
