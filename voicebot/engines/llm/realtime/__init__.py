@@ -15,7 +15,7 @@ import httpx2
 import openai
 from langchain_core.language_models import BaseChatModel
 
-from voicebot.engines.base import EngineError
+from voicebot.engines.errors import EngineError
 from voicebot.engines.llm.clients import CONNECT_S, NO_KEY, OPENAI_ADDRESS, as_http, errors_of, tls
 from voicebot.engines.llm.models import Models, listed_by, none_listed
 from voicebot.engines.llm.realtime.connections import RealtimeConnections
