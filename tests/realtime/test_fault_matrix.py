@@ -144,8 +144,8 @@ async def engines(service: str, fault: Fault, monkeypatch: pytest.MonkeyPatch) -
             case _:
                 from voicebot.engines.tts.gtts import Gtts
 
-                gtts = Gtts(workers=1)
-                await gtts.start()  # its worker takes the proxy from the environment now
+                gtts = Gtts()
+                await gtts.start()  # it takes the proxy from the environment now
                 tts = [gtts, *tts]
         yield Engines(
             stt=SpeechToTextChain(stt, rules),

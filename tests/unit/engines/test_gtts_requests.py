@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voicebot.engines.tts.gtts_worker import parts
+from voicebot.engines.tts.gtts import split_text
 
 LONG = (
     "Far out where the land ends, there stood a small lighthouse, and in it lived a keeper called Ada. "
@@ -12,8 +12,8 @@ LONG = (
 
 
 def test_a_text_is_split_at_the_ends_of_clauses_where_possible() -> None:
-    assert [len(part) for part in parts(LONG)] == [98, 90, 77]
-    assert parts("Well, " + "word " * 30) == ["Well, ", "word " * 30]
-    assert parts(f"{'a' * 99}. {'b' * 50}, {'c' * 30}. Yes.") == [f"{'a' * 99}. ", f"{'b' * 50}, {'c' * 30}. Yes."]
-    assert parts(f'He said: "{"a" * 90}?" “—” …') == ["He said: ", f'"{"a" * 90}?" “—” …']
-    assert parts("。" * 3) == []
+    assert [len(part) for part in split_text(LONG)] == [98, 90, 77]
+    assert split_text("Well, " + "word " * 30) == ["Well, ", "word " * 30]
+    assert split_text(f"{'a' * 99}. {'b' * 50}, {'c' * 30}. Yes.") == [f"{'a' * 99}. ", f"{'b' * 50}, {'c' * 30}. Yes."]
+    assert split_text(f'He said: "{"a" * 90}?" “—” …') == ["He said: ", f'"{"a" * 90}?" “—” …']
+    assert split_text("。" * 3) == []
