@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import cast
 
 import numpy as np
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.tts.espeak_worker import Synthesizer
-from voicebot.engines.worker.child import Parent
-from voicebot.engines.worker.frames import Message
+from voicebot.engines.tts.espeak_worker import EspeakSynthesizer
+from voicebot.engines.worker.messages import Value
 
 LETTER_S = 0.06
 """About as long as speech needs for a letter."""
@@ -33,24 +31,21 @@ def tone_of(text: str) -> Audio:
 def espeak_of(text: str) -> Audio:
     """The text as real speech, by the project's embedded voice, at 22,050 Hz."""
     heard = _Heard()
-    _espeak().speak(text, VOICE, cast(Parent, heard))
+    _espeak().speak(text, VOICE, heard)
     return Audio.joined(heard.pieces, _espeak().rate_hz)
 
 
 class _Heard:
-    """Stands where a worker's engine is, and keeps the sound."""
+    """Stands in for the worker's parent and keeps the sound."""
 
     def __init__(self) -> None:
         self.pieces: list[Audio] = []
 
-    def send(self, message: Message) -> None:
-        if isinstance(rate_hz := message.fields.get("rate_hz"), int):
-            self.pieces.append(Audio.from_bytes(message.body, rate_hz))
-
-    def poll(self) -> None:
-        return None
+    def send(self, fields: dict[str, Value], body: bytes = b"") -> None:
+        if isinstance(rate_hz := fields.get("rate_hz"), int):
+            self.pieces.append(Audio.from_bytes(body, rate_hz))
 
 
 @cache
-def _espeak() -> Synthesizer:
-    return Synthesizer(VOICE, words_per_minute=160, pitch=50, pitch_range=50)
+def _espeak() -> EspeakSynthesizer:
+    return EspeakSynthesizer(VOICE, words_per_minute=160, pitch=50, pitch_range=50)

@@ -1,4 +1,4 @@
-"""espeak-ng in its worker processes: sound, the starts of its words, and workers that hang."""
+"""espeak-ng in its worker processes: its sound, its word starts, and workers that hang or crash."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ import pytest
 from voicebot.audio.sound import Audio
 from voicebot.engines.base import EngineError, Fault, WordStarts
 from voicebot.engines.tts.espeak import Espeak
-from voicebot.engines.worker.frames import Kind, Message
-from voicebot.engines.worker.process import Worker
 
 STORY = "Far out where the land ends there stood a small lighthouse, and in it lived a keeper called Ada. " * 20
 
@@ -169,21 +167,7 @@ async def test_a_worker_suspended_mid_sentence_times_out_within_5_s(espeak: Espe
     assert (await said(espeak, "Good morning.")).duration_s > 0.5
 
 
-async def test_a_worker_that_hangs_before_the_first_sound_is_replaced(
-    espeak: Espeak, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A worker that has begun a job and then falls silent: none of its messages arrives any more."""
-    receive = Worker.receive
-    hung: list[Worker] = []
-
-    async def receive_or_hang(worker: Worker) -> Message:
-        if worker in hung:
-            await asyncio.Event().wait()
-        message = await receive(worker)
-        if message.kind is Kind.BEGUN and not hung:
-            hung.append(worker)
-        return message
-
-    monkeypatch.setattr(Worker, "receive", receive_or_hang)
+async def test_a_text_that_crashes_espeak_fails_alone_and_the_next_is_spoken(espeak: Espeak) -> None:
+    with pytest.raises(EngineError, match="its worker process was killed by SIG"):
+        await said(espeak, "s'" * 220)
     assert (await said(espeak, "Good morning.")).duration_s > 0.5
-    assert hung

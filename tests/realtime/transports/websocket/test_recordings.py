@@ -21,7 +21,7 @@ from tests.support.waiting import until
 from tests.support.ws_bot import bot
 from tests.support.ws_client import recording, ws_client
 from voicebot.runtime import limits
-from voicebot.transports.websocket.recording_decoder import Decoded, RecordingDecoder
+from voicebot.transports.websocket.recording_decoder import DecodedRecording, RecordingDecoder
 
 MODULE = "voicebot.engines.upload_worker"
 
@@ -48,14 +48,14 @@ async def busy(before_s: dict[int, float]) -> psutil.Process:
 @pytest.fixture
 async def decoder() -> AsyncIterator[RecordingDecoder]:
     decoder = RecordingDecoder(6_000_000)
-    decoder.enter()
+    decoder.add_session()
     yield decoder
-    decoder.leave()
+    decoder.remove_session()
     await decoder.close()
     assert decoders() == []
 
 
-async def decode(decoder: RecordingDecoder, data: bytes) -> Decoded:
+async def decode(decoder: RecordingDecoder, data: bytes) -> DecodedRecording:
     return await decoder.decode_base64(base64.b64encode(data))
 
 
@@ -203,7 +203,7 @@ async def test_a_decoder_process_has_no_keys_few_open_files_and_low_priority(
 ) -> None:
     monkeypatch.setenv("DEEPGRAM_API_KEY", "secret")
     decoder = RecordingDecoder(6_000_000)
-    decoder.enter()
+    decoder.add_session()
     assert (await decode(decoder, webm(0.5))).audio is not None
     await until(lambda: decoder.free == limits.DECODERS)
     processes = decoders()
@@ -214,7 +214,7 @@ async def test_a_decoder_process_has_no_keys_few_open_files_and_low_priority(
         assert process.num_fds() == 5
         assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
         assert process.rlimit(psutil.RLIMIT_AS)[0] < process.memory_info().vms + limits.DECODER_MEMORY_BYTES + 1e6
-    decoder.leave()
+    decoder.remove_session()
     await decoder.close()
 
 
