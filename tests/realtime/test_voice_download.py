@@ -18,8 +18,8 @@ from tests.support.rtc_client import RtcClient
 from tests.support.rtc_talk import Talk, answers
 from tests.support.waiting import until
 from voicebot.bootstrap import engines as build
-from voicebot.engines.tts.hibari.reading import Phonemes
-from voicebot.engines.tts.hibari.voice import Utterance
+from voicebot.engines.tts.hibari.phonemes import Phonemes
+from voicebot.engines.tts.hibari.voice import SpokenPart
 from voicebot.engines.tts.hibari.voices import Speaker
 from voicebot.settings import config
 
@@ -59,7 +59,7 @@ async def test_the_bot_answers_while_a_chosen_voice_is_downloaded(
     spoke: list[Speaker] = []
     speak = Speaker.speak
 
-    def watched(speaker: Speaker, phonemes: Phonemes) -> Utterance:
+    def watched(speaker: Speaker, phonemes: Phonemes) -> SpokenPart:
         spoke.append(speaker)
         return speak(speaker, phonemes)
 
