@@ -1,4 +1,4 @@
-"""Voices for simulated services: what a text sounds like."""
+"""Voices for simulated services."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voicebot.engines.tts.espeak_worker import EspeakSynthesizer
 from voicebot.engines.worker.messages import Value
 
 LETTER_S = 0.06
-"""About as long as speech needs for a letter."""
+"""About the time that speech takes for a letter."""
 
 VOICE = "en-us"
 
@@ -20,7 +20,7 @@ LEVEL_DBFS = -15.0
 
 
 def tone_of(text: str) -> Audio:
-    """A steady tone as long as the text would take to say, at 24 kHz, which begins and ends softly."""
+    """Returns a tone at 24 kHz that lasts as long as saying the text would take, and fades in and out."""
     rate_hz = 24_000
     time_s = np.arange(round(len(text) * LETTER_S * rate_hz)) / rate_hz
     wave = np.sin(2 * np.pi * TONE_HZ * time_s) * 32_768 * np.sqrt(2) * 10 ** (LEVEL_DBFS / 20)
@@ -29,7 +29,7 @@ def tone_of(text: str) -> Audio:
 
 
 def espeak_of(text: str) -> Audio:
-    """The text as real speech, by the project's embedded voice, at 22,050 Hz."""
+    """Returns the text as espeak-ng speaks it, at 22,050 Hz."""
     heard = _Heard()
     _espeak().speak(text, VOICE, heard)
     return Audio.joined(heard.pieces, _espeak().rate_hz)

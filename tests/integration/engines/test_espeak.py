@@ -33,14 +33,14 @@ async def said(engine: Espeak, text: str) -> Audio:
 
 
 async def starts_of(engine: Espeak, text: str) -> tuple[float, ...] | None:
-    """When the words begin; None if that was not told. Fails if it was told twice."""
+    """Returns when the words begin, or None if the engine does not say it. Fails if the engine says it twice."""
     told = [piece.starts_s async for piece in engine.synthesize(text) if isinstance(piece, WordStarts)]
     assert len(told) <= 1
     return told[0] if told else None
 
 
 def onsets_s(audio: Audio) -> list[float]:
-    """When sound begins after at least 120 ms of silence, to 5 ms."""
+    """Returns when sound begins after at least 120 ms of silence, to 5 ms."""
     hop = audio.rate_hz // 200
     frames = audio.samples[: len(audio.samples) // hop * hop].reshape(-1, hop).astype(float)
     level = np.sqrt((frames**2).mean(axis=1))
@@ -143,7 +143,7 @@ def espeak_workers() -> list[psutil.Process]:
 
 
 async def test_suspended_workers_are_replaced_and_the_text_is_still_spoken(espeak: Espeak) -> None:
-    """First sound within 6.5 s of the user's last word must be kept with espeak as the only voice."""
+    """With espeak as the only voice, the first sound must still come within 6.5 s of the user's last word."""
     for worker in espeak_workers():
         worker.suspend()
     begun_s = time.monotonic()

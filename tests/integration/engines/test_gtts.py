@@ -58,7 +58,7 @@ async def voice(simulator: GttsSimulator) -> AsyncIterator[Gtts]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def patient(simulator: GttsSimulator) -> AsyncIterator[Gtts]:
-    """An engine whose own time limit is a minute: if its request ends sooner, the test gave it up."""
+    """An engine with a time limit of a minute. If a request ends sooner, then because the test gave it up."""
     engine = Gtts(timeout_s=60.0)
     await engine.start()
     yield engine
@@ -73,19 +73,19 @@ def google(simulator: GttsSimulator) -> GttsSimulator:
 
 
 def loud_ms(audio: Audio) -> npt.NDArray[np.intp]:
-    """The numbers of the milliseconds in which there is sound."""
+    """Returns the numbers of the milliseconds that have sound."""
     hop = audio.rate_hz // 1000
     frames = np.abs(audio.samples[: len(audio.samples) // hop * hop].reshape(-1, hop)).max(axis=1)
     return np.flatnonzero(frames > 300)
 
 
 def silences_s(audio: Audio) -> list[float]:
-    """How long it is silent within the sound, each time, to 1 ms."""
+    """Returns the length of each silence within the sound, to 1 ms."""
     return [float(gap - 1) / 1000 for gap in np.diff(loud_ms(audio)) if gap > 5]
 
 
 def loud_parts_s(audio: Audio) -> list[float]:
-    """How long each part between two silences is."""
+    """Returns the length of each part between two silences."""
     loud = loud_ms(audio)
     return [len(part) / 1000 for part in np.split(loud, np.flatnonzero(np.diff(loud) > 5) + 1)]
 
@@ -106,7 +106,7 @@ async def test_a_sentence_keeps_the_duration_level_and_pitch_that_the_service_se
 async def test_a_long_text_is_requested_in_parts_of_at_most_100_characters_and_heard_in_order(
     voice: Gtts, google: GttsSimulator
 ) -> None:
-    """Each part has its own length, so that the lengths of what is heard tell their order."""
+    """Each part has a different length, so the lengths of what is heard show the order."""
     sound = await said(voice, LONG)
     asked = [spoken.text for spoken in google.spoken]
     assert " ".join(asked) == LONG
@@ -119,7 +119,7 @@ async def test_a_long_text_is_requested_in_parts_of_at_most_100_characters_and_h
 async def test_parts_join_without_a_click_and_with_only_the_codec_padding_as_a_gap(
     voice: Gtts, google: GttsSimulator
 ) -> None:
-    """LAME adds 24 ms before a file's sound and up to 48 ms after it, and Google's files don't tell of either."""
+    """LAME adds 24 ms before a file's sound and up to 48 ms after it. Google's files declare neither."""
     sound = await said(voice, LONG)
     gaps_s = silences_s(sound)
     assert len(gaps_s) == 2

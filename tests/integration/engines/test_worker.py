@@ -112,7 +112,7 @@ async def test_a_worker_that_sends_too_much_is_replaced(pool: WorkerPool) -> Non
 async def test_the_log_names_the_signal_that_killed_a_worker(
     pool: WorkerPool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Ten times: the true status must not be lost to a race with asyncio's watcher, which then says 255."""
+    """It is tried ten times, because asyncio's watcher of processes reports 255 if it loses a race."""
     for _ in range(10):
         caplog.clear()
         async with aclosing(pool.answers(hung(), limit_s=5)) as answers:
@@ -143,7 +143,7 @@ async def test_with_retry_a_new_worker_gets_the_request_of_one_that_dies_before_
     for _ in range(2):
         assert await echo(pool, b"a", do="die at the second job", retry=True) == [b"a"]
     with pytest.raises(EngineError, match="status 3"):
-        await echo(pool, b"a", do="die", retry=True)  # a request that kills every worker is not repeated for ever
+        await echo(pool, b"a", do="die", retry=True)  # there is only one retry
     await pool.close()
 
 
