@@ -265,7 +265,7 @@ async def test_decoders_start_ahead_of_the_first_recording_and_end_after_the_las
 async def test_recordings_sent_faster_than_real_time_wait_until_enough_time_has_passed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The budget is the burst plus the time since the session began. After two recordings of 1.5 s the third waits 2 s."""
+    """The burst and the time since the session began are allowed: after two recordings of 1.5 s the third waits 2 s."""
     monkeypatch.setattr(limits, "UPLOAD_BURST_S", 1.0)
     async with bot([["A."]] * 3, [["one"], ["two"], ["three"]]) as server, ws_client(server) as client:
         begun_s, waited_s = time.monotonic(), []
