@@ -35,7 +35,7 @@ _BUFFER_MS = 40
 """Sound in each message. It is made in under a millisecond, so the first message leaves at once."""
 
 
-class Receiver(Protocol):
+class SpeechReceiver(Protocol):
     """Takes the sound: the worker's parent, or a stand-in for it."""
 
     def send(self, fields: dict[str, Value], body: bytes = b"") -> None: ...
@@ -90,7 +90,7 @@ class EspeakSynthesizer:
             self._library.espeak_SetParameter(parameter, value, 0)
         self._voice = voice
 
-    def speak(self, text: str, voice: str, receiver: Receiver) -> None:
+    def speak(self, text: str, voice: str, receiver: SpeechReceiver) -> None:
         """Sends the sound of `text` to the receiver, piece by piece, then the marks of its words."""
         self._set_voice(voice)
         marks = array("i")

@@ -118,7 +118,7 @@ class Gtts:
             for request in requests:
                 for piece in decode_mp3(await request):
                     yield piece
-                    await asyncio.sleep(0)  # decoding a whole answer takes 5 ms or more
+                    await asyncio.sleep(0)  # other tasks get a turn: decoding a whole answer takes 5 ms or more
         except Mp3Error as error:
             raise EngineError(self.name, f"its sound can't be used: {error}") from error
         finally:

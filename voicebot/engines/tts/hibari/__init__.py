@@ -109,7 +109,7 @@ class Hibari:
                     ended_s += len(spoken.samples) / RATE_HZ
                     for start in range(0, len(spoken.samples), _PIECE):
                         yield Audio(spoken.samples[start : start + _PIECE], RATE_HZ)
-                        await asyncio.sleep(0)  # the consumer may only compute
+                        await asyncio.sleep(0)  # other tasks get a turn between two pieces
         except UnsuitableTextError as error:
             raise EngineError(self.name, str(error), fault=Fault.UNSUITABLE) from None
         if starts_s:
