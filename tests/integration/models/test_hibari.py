@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from time import process_time, thread_time
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,7 @@ from voicebot.engines.tts.hibari.phonemes import (
 )
 from voicebot.engines.tts.hibari.voice import SpokenPart
 from voicebot.engines.tts.hibari.voices import Speaker
+from voicebot.engines.tts.hibari.waveform import Spectrum, waveform
 from voicebot.runtime import limits
 
 # One worker runs all of them: what they share takes seconds to make.
@@ -125,6 +127,27 @@ async def test_hibari_is_as_loud_as_the_fallback_voice_espeak(hibari: Hibari) ->
         assert max(abs(difference) for difference in differences) < 4
     finally:
         await espeak.close()
+
+
+async def test_the_waveform_made_in_pieces_matches_that_of_the_package() -> None:
+    """A spectrum without its random part gives the same sound, also across the borders of pieces."""
+    from hibari import dsp
+
+    class Silent(np.random.Generator):
+        def standard_normal(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
+            return np.zeros(size, dtype)
+
+    random_numbers = np.random.default_rng(14)
+    for count in (3, 10, 47, 48, 49, 200, 500):
+        smooth = np.cumsum(random_numbers.standard_normal((4, 601, count), dtype=np.float32), axis=2) * 0.05
+        pitch = np.where(np.arange(count) % 40 < 30, 180 + 5 * np.sin(np.arange(count)), 0).astype(np.float32)
+        harmonics, phase, free, free_phase = smooth - np.float32(4)
+        noise = np.zeros_like(harmonics)
+        silent = Silent(np.random.PCG64(0))
+        whole = dsp.synth(*(each.copy() for each in (harmonics, phase, noise, free, free_phase, pitch)), silent)
+        pieces = list(waveform(Spectrum(harmonics, phase, noise, free, free_phase, pitch), silent))
+        assert len(pieces) > 1 or count <= 48
+        np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-4 * np.abs(whole).max())
 
 
 async def test_the_first_sound_of_a_long_text_arrives_long_before_the_last(hibari: Hibari) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -11,15 +10,12 @@ from voicebot.engines.base import USUAL, EngineError, Fault, Style, WordStarts
 from voicebot.engines.download import DownloadRules
 from voicebot.engines.tts.hibari.assets import AssetError
 from voicebot.engines.tts.hibari.phonemes import UnsuitableTextError, split_into_parts
-from voicebot.engines.tts.hibari.voice import RATE_HZ
 from voicebot.engines.tts.hibari.voices import Speaker, Voices
+from voicebot.engines.tts.hibari.waveform import RATE_HZ
 from voicebot.runtime.threads import Threads
 
 _THREADS = 2
 """Sentences that are made at the same time. Each takes some 50 ms of one core; more threads than cores gain nothing."""
-
-_PIECE = RATE_HZ
-"""Samples that `synthesize` yields at a time: 1 s, which those who resample it do in under a millisecond."""
 
 _SILENCE_S = 0.1
 """The sound of a text without words. The fallback would take no sound at all for a failure."""
@@ -106,10 +102,10 @@ class Hibari:
                     spoken = await threads.run(speaker.speak, phonemes)
                     for word, start_s in spoken.starts_s:
                         starts_s.setdefault(word, ended_s + start_s)
-                    ended_s += len(spoken.samples) / RATE_HZ
-                    for start in range(0, len(spoken.samples), _PIECE):
-                        yield Audio(spoken.samples[start : start + _PIECE], RATE_HZ)
-                        await asyncio.sleep(0)  # other tasks get a turn between two pieces
+                    ended_s += spoken.duration_s
+                    sound = spoken.sound()
+                    while (samples := await threads.run(next, sound, None)) is not None:
+                        yield Audio(samples, RATE_HZ)
         except UnsuitableTextError as error:
             raise EngineError(self.name, str(error), fault=Fault.UNSUITABLE) from None
         if starts_s:

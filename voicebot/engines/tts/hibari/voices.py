@@ -201,7 +201,7 @@ def _load_usual() -> Speaker:
     speaker = Speaker(_load_model(_package() / assets.MODEL, assets.SHA256[assets.MODEL]), phonemizer)
     for part in split_into_parts("Good morning."):  # the first run allocates what later ones need
         for phonemes in speaker.phonemize(part):
-            speaker.speak(phonemes)
+            list(speaker.speak(phonemes).sound())
     return speaker
 
 
