@@ -21,7 +21,8 @@ from urllib.parse import quote
 import httpx
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import USUAL, EngineError, Fault, Style
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import USUAL, Style
 from voicebot.engines.retry_after import retry_after_s
 from voicebot.engines.tts.http_errors import http_errors
 from voicebot.speech_text.speakable import has_words

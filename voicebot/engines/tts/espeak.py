@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import USUAL, Style, WordStarts
+from voicebot.engines.protocols import USUAL, Style, WordStarts
 from voicebot.engines.worker.messages import WorkerMessage
 from voicebot.engines.worker.pool import WorkerPool
 

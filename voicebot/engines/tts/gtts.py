@@ -19,7 +19,8 @@ from gtts.lang import tts_langs  # type: ignore[import-untyped]
 from gtts.tokenizer import pre_processors  # type: ignore[import-untyped]
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import USUAL, EngineError, Fault, Style
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import USUAL, Style
 from voicebot.engines.retry_after import retry_after_s
 from voicebot.engines.tts.http_errors import http_errors
 from voicebot.engines.tts.mp3 import Mp3Error, decode_mp3

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import voicebot
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.worker.messages import DONE, HEAD, WorkerMessage
 
 _log = logging.getLogger(__name__)

@@ -38,7 +38,7 @@ class IncomingSound:
         if self._is_live:
             self._session.sound_comes()
 
-    async def hear(self, pcm: bytes) -> None:
+    async def receive_audio(self, pcm: bytes) -> None:
         """Passes live sound on in small pieces, so that other sessions are served in between. Raises MessageError."""
         await self._keep_to(self._live_budget)
         problem = self._problem_with(pcm)
@@ -51,7 +51,7 @@ class IncomingSound:
             await self._keep_to(self._live_budget)
             piece = Audio(audio.samples[start : start + size], self._rate_hz)
             self._live_budget.spend(piece.duration_s)
-            self._session.hear(piece)
+            self._session.receive_audio(piece)
             await asyncio.sleep(0)
 
     def _problem_with(self, pcm: bytes) -> str | None:
@@ -66,7 +66,7 @@ class IncomingSound:
     def announce(self) -> None:
         """Tells the session that the user begins an utterance, of which a recording follows. Raises MessageError."""
         self._must_upload("speech_start")
-        self._session.ears.speech_began()
+        self._session.speech_input.speech_began()
 
     async def upload(self, data: bytes) -> None:
         """Passes on a recording in base64. An unacceptable one ends the utterance, too. Raises MessageError."""
@@ -83,7 +83,7 @@ class IncomingSound:
     def fail_upload(self) -> None:
         """Ends the utterance, because the message with its recording cannot be read."""
         if self._uploads:
-            self._session.ears.upload(None)
+            self._session.speech_input.upload(None)
 
     def close(self) -> None:
         """Call it when the session has ended."""
@@ -103,7 +103,7 @@ class IncomingSound:
 
     async def _upload(self, data: bytes, *, in_message: bool) -> None:
         await self._keep_to(self._upload_budget)
-        await self._session.ears.wait_for_room()
+        await self._session.speech_input.wait_for_upload_capacity()
         decode = self._decoder.decode_message if in_message else self._decoder.decode_base64
         decoded = DecodedRecording()
         try:
@@ -123,7 +123,7 @@ class IncomingSound:
             self._session.record(audio)
         if not decoded.in_message or decoded.type == "speech_end":
             self._uploads = True
-            self._session.ears.upload(audio if length_s >= SHORTEST_S else None)
+            self._session.speech_input.upload(audio if length_s >= SHORTEST_S else None)
 
     async def _keep_to(self, budget: SoundBudget) -> None:
         """Waits until the budget allows more sound. Meanwhile the client may interrupt and acknowledge."""
