@@ -6,11 +6,11 @@ from collections.abc import Container
 
 from starlette.applications import Starlette
 
+from voicebot.access.basic_auth import BasicAuth
 from voicebot.access.body import BodyLimit
 from voicebot.access.cross_origin import CrossOrigin
 from voicebot.access.headers import SecureHeaders
 from voicebot.access.host import HostCheck, OwnNames, needs_host_check
-from voicebot.access.lock import Lock
 from voicebot.access.origin import OriginCheck
 from voicebot.access.refusal import RefusalCounter
 from voicebot.access.routes import KnownRoutes
@@ -30,7 +30,7 @@ def guard(app: Starlette, settings: Settings, counter: RefusalCounter, streamed:
     app.add_middleware(KnownRoutes, routes=app.routes)
     app.add_middleware(OriginCheck, settings=settings, counter=counter)
     if settings.app_username is not None:
-        app.add_middleware(Lock, settings=settings, counter=counter)
+        app.add_middleware(BasicAuth, settings=settings, counter=counter)
     app.add_middleware(CrossOrigin, settings=settings)
     names = OwnNames(settings)
     if needs_host_check(settings):

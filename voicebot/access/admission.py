@@ -6,7 +6,7 @@ import math
 import time
 from collections import Counter, defaultdict
 
-from voicebot.access.ending import Cause, Ending
+from voicebot.access.close_codes import CloseCode, SessionClosed
 from voicebot.access.rates import AddressBuckets
 from voicebot.access.refusal import Reason
 from voicebot.runtime import limits
@@ -31,10 +31,10 @@ class RefusedError(Exception):
         return {} if self.retry_after_s is None else {"Retry-After": str(math.ceil(self.retry_after_s))}
 
 
-class Ticket:
+class SessionSlot:
     """A place that is taken, or is asked for while the client connects. `leave` gives it back, and may come twice."""
 
-    def __init__(self, admission: Admission, address: str, instead_of: Ticket | None) -> None:
+    def __init__(self, admission: Admission, address: str, instead_of: SessionSlot | None) -> None:
         self._admission = admission
         self.address = address
         self.instead_of = instead_of
@@ -48,7 +48,7 @@ class Ticket:
         """The client has connected: take a place for it. Raises RefusedError if there is none left."""
         self._admission.begin(self)
 
-    def over(self) -> Ending | None:
+    def over(self) -> SessionClosed | None:
         """Why the session has to end now; None while it may go on."""
         return self._admission.over(self)
 
@@ -80,8 +80,8 @@ class Admission:
         self._clock, self._wall = clock, wall
         per_minute = settings.offers_per_minute
         self._attempts = AddressBuckets(per_minute / MINUTE_S, per_minute, clock)
-        self._tickets: set[Ticket] = set()
-        self._pending: dict[Ticket, None] = {}
+        self._slots: set[SessionSlot] = set()
+        self._pending: dict[SessionSlot, None] = {}
         """Those who are connecting, the oldest first: they hold no place yet."""
         self.begun = 0
         """How many sessions were let in so far."""
@@ -91,25 +91,25 @@ class Admission:
 
     @property
     def sessions(self) -> int:
-        return len(self._tickets)
+        return len(self._slots)
 
     @property
     def pending(self) -> int:
         """How many clients have made an offer and are connecting."""
         return len(self._pending)
 
-    def enter(self, address: str, instead_of: Ticket | None = None) -> Ticket:
+    def enter(self, address: str, instead_of: SessionSlot | None = None) -> SessionSlot:
         """Take a place, also the one of a session that is about to end for this one. Raises RefusedError."""
         self._count_attempt(address)
-        ticket = Ticket(self, address, instead_of)
-        self.begin(ticket)
-        return ticket
+        slot = SessionSlot(self, address, instead_of)
+        self.begin(slot)
+        return slot
 
-    def ask(self, address: str, instead_of: Ticket | None = None) -> Ticket:
+    def ask(self, address: str, instead_of: SessionSlot | None = None) -> SessionSlot:
         """Take no place yet, but allow the client to connect, after which `begin` takes one. Raises RefusedError.
 
         Clients that never connect keep nobody out: with too many of them connecting, the oldest of the address that
-        has most of them is pushed out. Its ticket is `lost` then, and the caller has to end its connection.
+        has most of them is pushed out. Its slot is `lost` then, and the caller has to end its connection.
         """
         self._count_attempt(address)
         self._check(address, instead_of)
@@ -118,51 +118,51 @@ class Admission:
         elif len(self._pending) >= self._max_pending:
             ((busiest, _),) = Counter(each.address for each in self._pending).most_common(1)
             self._push_out(busiest)
-        ticket = Ticket(self, address, instead_of)
-        self._pending[ticket] = None
-        return ticket
+        slot = SessionSlot(self, address, instead_of)
+        self._pending[slot] = None
+        return slot
 
-    def begin(self, ticket: Ticket) -> None:
+    def begin(self, slot: SessionSlot) -> None:
         """Take a place. Raises RefusedError if there is none left."""
-        self._check(ticket.address, ticket.instead_of)
-        self._pending.pop(ticket, None)
-        ticket.began_s = ticket.counted_s = self._clock()
-        self._tickets.add(ticket)
+        self._check(slot.address, slot.instead_of)
+        self._pending.pop(slot, None)
+        slot.began_s = slot.counted_s = self._clock()
+        self._slots.add(slot)
         self.begun += 1
 
-    def over(self, ticket: Ticket) -> Ending | None:
-        if self._clock() - ticket.began_s > self._session_minutes * MINUTE_S:
-            return Ending(Cause.TIME, f"The time limit of {self._session_minutes:g} minutes is over.")
-        return Ending(Cause.DAY, self._day_over) if self._day_is_spent(ticket.address) else None
+    def over(self, slot: SessionSlot) -> SessionClosed | None:
+        if self._clock() - slot.began_s > self._session_minutes * MINUTE_S:
+            return SessionClosed(CloseCode.TIME, f"The time limit of {self._session_minutes:g} minutes is over.")
+        return SessionClosed(CloseCode.DAY, self._day_over) if self._day_is_spent(slot.address) else None
 
-    def left_s(self, ticket: Ticket) -> float:
+    def left_s(self, slot: SessionSlot) -> float:
         """The day's minutes are used up by all sessions of the address together."""
-        session_s = ticket.began_s + self._session_minutes * MINUTE_S - self._clock()
+        session_s = slot.began_s + self._session_minutes * MINUTE_S - self._clock()
         if not self._minutes_per_day:
             return max(0.0, session_s)
-        self._charge(ticket.address)
-        own = sum(each.address == ticket.address for each in self._tickets) or 1
-        day_s = (self._minutes_per_day * MINUTE_S - self._spent_s[ticket.address]) / own
+        self._charge(slot.address)
+        own = sum(each.address == slot.address for each in self._slots) or 1
+        day_s = (self._minutes_per_day * MINUTE_S - self._spent_s[slot.address]) / own
         return max(0.0, min(session_s, day_s))
 
-    def leave(self, ticket: Ticket) -> None:
-        self._pending.pop(ticket, None)
-        if ticket in self._tickets:
-            self._charge(ticket.address)
-            self._tickets.remove(ticket)
+    def leave(self, slot: SessionSlot) -> None:
+        self._pending.pop(slot, None)
+        if slot in self._slots:
+            self._charge(slot.address)
+            self._slots.remove(slot)
 
     def _count_attempt(self, address: str) -> None:
         attempts = self._attempts.of(address)
         if not attempts.take():
             raise RefusedError(429, Reason.RATE, "You are connecting too often. Please wait a little.", attempts.wait_s)
 
-    def _check(self, address: str, instead_of: Ticket | None) -> None:
+    def _check(self, address: str, instead_of: SessionSlot | None) -> None:
         """Raises RefusedError if no session of this address can begin now."""
-        others = self._tickets - {instead_of}
+        others = self._slots - {instead_of}
         if len(others) >= self._max_sessions:
             message = f"All {self._max_sessions} places are taken. Please try again in a few minutes."
             raise RefusedError(503, Reason.FULL, message, MINUTE_S)
-        own = sum(ticket.address == address for ticket in others)
+        own = sum(slot.address == address for slot in others)
         if self._max_per_address and own >= self._max_per_address:
             message = f"You have {own} sessions open, which is all you may. End one of them first."
             raise RefusedError(429, Reason.ADDRESS, message)
@@ -189,10 +189,10 @@ class Admission:
         """Bring an address's account up to date."""
         self._turn_day()
         now_s = self._clock()
-        for ticket in self._tickets:
-            if ticket.address == address and self._minutes_per_day:
-                self._spent_s[address] += max(0.0, now_s - ticket.counted_s)
-                ticket.counted_s = now_s
+        for slot in self._slots:
+            if slot.address == address and self._minutes_per_day:
+                self._spent_s[address] += max(0.0, now_s - slot.counted_s)
+                slot.counted_s = now_s
 
     def _turn_day(self) -> None:
         """Begin a new day with empty accounts if the date is later than that of the accounts.
@@ -205,5 +205,5 @@ class Admission:
             return
         self._day, self._day_began_s = day, now_s - wall_s % DAY_S
         self._spent_s.clear()
-        for ticket in self._tickets:
-            ticket.counted_s = max(ticket.counted_s, self._day_began_s)
+        for slot in self._slots:
+            slot.counted_s = max(slot.counted_s, self._day_began_s)

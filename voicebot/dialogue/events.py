@@ -34,7 +34,7 @@ class Stage(StrEnum):
 
 
 class EndCause(StrEnum):
-    """Why the bot itself ends a session; `access.ending.Cause` has the same values."""
+    """Why the bot itself ends a session; `access.close_codes.CloseCode` has the same values."""
 
     IDLE = "idle"
     """Nobody has said anything for long."""

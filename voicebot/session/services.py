@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from voicebot.access.admission import Admission, RefusedError, Ticket
-from voicebot.access.ending import Ending
+from voicebot.access.admission import Admission, RefusedError, SessionSlot
+from voicebot.access.close_codes import SessionClosed
 from voicebot.access.refusal import Reason
 from voicebot.access.turns import DailyTurns
 from voicebot.engines.base import Engines
@@ -32,7 +32,7 @@ class LiveSession(Protocol):
         ...
 
     @property
-    def ticket(self) -> Ticket: ...
+    def slot(self) -> SessionSlot: ...
 
     @property
     def conversation_id(self) -> str | None: ...
@@ -46,7 +46,7 @@ class LiveSession(Protocol):
     @property
     def over(self) -> asyncio.Event: ...
 
-    def leave(self, ending: Ending) -> None: ...
+    def leave(self, closed: SessionClosed) -> None: ...
 
 
 class Sessions:
@@ -54,7 +54,7 @@ class Sessions:
 
     def __init__(self) -> None:
         self._sessions: set[LiveSession] = set()
-        self._closing: Ending | None = None
+        self._closing: SessionClosed | None = None
 
     def __iter__(self) -> Iterator[LiveSession]:
         return iter(tuple(self._sessions))
@@ -71,7 +71,7 @@ class Sessions:
     def remove(self, session: LiveSession) -> None:
         self._sessions.discard(session)
 
-    def place_of(self, conversation: str | None) -> Ticket | None:
+    def place_of(self, conversation: str | None) -> SessionSlot | None:
         """The place of the session that is in this conversation, and ends when another one goes on with it.
 
         One that is ending already for a third one has given its place away.
@@ -79,17 +79,17 @@ class Sessions:
         if conversation is None:
             return None
         here = (each for each in self._sessions if each.conversation_id == conversation and not each.leaving)
-        return next((each.ticket for each in here), None)
+        return next((each.slot for each in here), None)
 
-    async def end_all(self, ending: Ending) -> None:
+    async def end_all(self, closed: SessionClosed) -> None:
         """End all sessions, telling their clients why, and wait until they have ended.
 
         One that begins later ends at once. What goes wrong with one of them keeps no other from its end.
         """
-        self._closing = ending
+        self._closing = closed
         for session in self:
             try:
-                session.leave(ending)
+                session.leave(closed)
             except Exception:  # what can't be ended keeps nothing else from its end
                 logger.exception("a session could not be ended")
         for session in self:

@@ -9,8 +9,8 @@ import time
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol, assert_never
 
-from voicebot.access.admission import Ticket
-from voicebot.access.ending import FAULT, HUNG_UP, TAKEN_OVER, Cause, Ending
+from voicebot.access.admission import SessionSlot
+from voicebot.access.close_codes import FAULT, HUNG_UP, TAKEN_OVER, CloseCode, SessionClosed
 from voicebot.access.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.dialogue.events import ChoicesMade, ConversationCleared, InterruptPressed, RulingDisputed, TextTyped
@@ -53,7 +53,7 @@ FAULTS_IN_A_ROW = 50
 """A second of frames that the bot could not hear, or play, each through a fault of its own: then the session ends, as
 the client's next one may fare better."""
 
-GONE = Ending(Cause.GONE, "The connection has ended.")
+GONE = SessionClosed(CloseCode.GONE, "The connection has ended.")
 
 
 class Connection(Protocol):
@@ -80,9 +80,9 @@ class Session(Observer):
     """
 
     def __init__(
-        self, door: str, services: AppServices, ticket: Ticket, conversation: Conversation, connection: Connection
+        self, door: str, services: AppServices, slot: SessionSlot, conversation: Conversation, connection: Connection
     ) -> None:
-        self.door, self.ticket, self.conversation = door, ticket, conversation
+        self.door, self.slot, self.conversation = door, slot, conversation
         self.id = secrets.token_hex(8)
         self._services, self._settings, self._connection = services, services.settings, connection
         self._choices = services.settings.choices
@@ -113,7 +113,7 @@ class Session(Observer):
         """The sampling rate of the live sound that came last."""
         self._unheard = self._unplayed = 0
         """How many frames in a row could not be heard, or played."""
-        self.ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self.closed: asyncio.Future[SessionClosed] = asyncio.get_running_loop().create_future()
         """Why the session ends, once that is known."""
         self.over = asyncio.Event()
         """Nothing of the session goes on any more."""
@@ -142,14 +142,14 @@ class Session(Observer):
 
     @property
     def leaving(self) -> bool:
-        return self.ending.done()
+        return self.closed.done()
 
-    def leave(self, ending: Ending) -> None:
+    def leave(self, closed: SessionClosed) -> None:
         """End the session. A newer one that has taken the conversation over has its place at once."""
-        if not self.ending.done():
-            self.ending.set_result(ending)
-            if ending.cause is Cause.ELSEWHERE:
-                self.ticket.leave()
+        if not self.closed.done():
+            self.closed.set_result(closed)
+            if closed.code is CloseCode.ELSEWHERE:
+                self.slot.leave()
 
     def conversation_taken_over(self) -> None:
         """Another session of this process goes on with the conversation: this one ends."""
@@ -159,7 +159,7 @@ class Session(Observer):
         """Tell this observer, too. To be called before `run`."""
         self._observers.add(name, observer)
 
-    async def run(self, work: Mapping[str, Coroutine[Any, Any, None]] | None = None) -> Ending:
+    async def run(self, work: Mapping[str, Coroutine[Any, Any, None]] | None = None) -> SessionClosed:
         """Carry on until one side leaves, or until one of the transport's own tasks, `work` by their names, ends.
 
         Returns why the session has ended. Its place is free then, and its tasks have stopped, but for those that do not
@@ -172,7 +172,7 @@ class Session(Observer):
         self._services.sessions.add(self)
         try:
             self._greet()
-            return await self.ending
+            return await self.closed
         finally:
             try:
                 for task in tasks:
@@ -186,7 +186,7 @@ class Session(Observer):
                 with self._faults.contained("ending a conversation"):
                     self.conversation.end()
                 self._services.sessions.remove(self)
-                self.ticket.leave()
+                self.slot.leave()
                 self.over.set()
 
     def _greet(self) -> None:
@@ -199,7 +199,7 @@ class Session(Observer):
                 recording=self._recorder.name,
                 engines=self._services.engines.names,
                 options=self._services.options.view(),
-                ends_in_s=round(self.ticket.left_s),
+                ends_in_s=round(self.slot.left_s),
             )
         )
         if self.conversation.notice is not None:
@@ -220,7 +220,7 @@ class Session(Observer):
                 case SentenceDropped(text=text):
                     self._connection.send(TtsDropped(text=text))
                 case ConversationEnded():
-                    self.leave(Ending.by_the_bot(fact))
+                    self.leave(SessionClosed.from_fact(fact))
                 case _:
                     pass
 
@@ -283,7 +283,7 @@ class Session(Observer):
         if now_s - self._telemetry_s >= TELEMETRY_INTERVAL_S:
             self._telemetry_s = now_s
             self._connection.send(Telemetry(stt_bytes=self.ears.bytes_transcribed))
-        if (over := self.ticket.over()) is not None:
+        if (over := self.slot.over()) is not None:
             self.leave(over)
 
     # Messages -----------------------------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ class Session(Observer):
         try:
             refusal = self._messages.refusal()
         except FloodError as flood:
-            self.leave(Ending(Cause.FLOOD, str(flood)))
+            self.leave(SessionClosed(CloseCode.FLOOD, str(flood)))
             raise MessageError(str(flood)) from None
         if refusal is not None:
             raise MessageError(refusal)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from voicebot.access.ending import SHUTDOWN
+from voicebot.access.close_codes import SHUTDOWN
 from voicebot.runtime import limits
 from voicebot.session.services import AppServices
 from voicebot.transports.webrtc.server import WebRtcServer

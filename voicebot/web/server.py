@@ -20,7 +20,7 @@ import voicebot
 from voicebot.access import guard
 from voicebot.access.address import client_address
 from voicebot.access.admission import RefusedError
-from voicebot.access.lock import is_logged_in
+from voicebot.access.basic_auth import is_logged_in
 from voicebot.access.rates import AddressBuckets
 from voicebot.access.refusal import Reason, RefusalCounter
 from voicebot.engines.destinations import EMBEDDED, LOCAL, host_of, is_this_machine

@@ -99,7 +99,7 @@ async def test_username_and_password_are_always_compared_in_constant_time(
         compared.append((a, b))
         return hmac.compare_digest(a, b)
 
-    monkeypatch.setattr("voicebot.access.lock.compare_digest", noting)
+    monkeypatch.setattr("voicebot.access.basic_auth.compare_digest", noting)
     async with in_process(**LOCKED) as http:
         await http.get("/", auth=auth)
     assert len(compared) == 2

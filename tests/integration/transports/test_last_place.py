@@ -47,7 +47,7 @@ async def test_the_client_that_connects_first_of_two_gets_the_last_place(monkeyp
     answers = await asyncio.gather(*(webrtc.answer(offer, "192.0.2.1") for offer in offers))
     assert [answer["type"] for answer in answers] == ["answer", "answer"]
     assert (services.admission.sessions, services.admission.pending) == (0, 2)
-    first, second = (peer.ticket for peer in webrtc.peers)
+    first, second = (peer.slot for peer in webrtc.peers)
     second.begin()
     with pytest.raises(RefusedError, match="All 1 places are taken"):
         first.begin()

@@ -9,7 +9,7 @@ import pytest
 from voicebot.access import rates
 from voicebot.access.address import client_address
 from voicebot.access.admission import DAY_S, Admission, RefusedError
-from voicebot.access.ending import Cause, Ending
+from voicebot.access.close_codes import CloseCode, SessionClosed
 from voicebot.access.rates import AddressBuckets, FloodError, MessageRate, TokenBucket
 from voicebot.runtime import limits
 from voicebot.settings import config
@@ -91,11 +91,11 @@ def test_zero_sessions_per_address_means_no_limit() -> None:
 
 def test_a_session_ends_after_its_time_limit() -> None:
     clock = Clock()
-    ticket = admission(clock, session_minutes=2).enter(ANN)
+    slot = admission(clock, session_minutes=2).enter(ANN)
     clock.now_s += 119
-    assert ticket.over() is None
+    assert slot.over() is None
     clock.now_s += 2
-    assert ticket.over() == Ending(Cause.TIME, "The time limit of 2 minutes is over.")
+    assert slot.over() == SessionClosed(CloseCode.TIME, "The time limit of 2 minutes is over.")
 
 
 def test_the_time_left_obeys_the_session_limit_and_the_daily_minutes() -> None:
@@ -116,9 +116,9 @@ def test_daily_minutes_are_summed_over_all_sessions_of_an_address() -> None:
     clock = Clock()
     clock.now_s += DAY_S / 2
     door = admission(clock, minutes_per_day_per_address=10)
-    ticket = door.enter(ANN)
+    slot = door.enter(ANN)
     clock.now_s += 4 * 60
-    ticket.leave()
+    slot.leave()
     clock.now_s += 3_600
     both = [door.enter(ANN), door.enter(ANN)]
     clock.now_s += 2.9 * 60
@@ -139,11 +139,11 @@ def test_daily_minutes_are_summed_over_all_sessions_of_an_address() -> None:
 def test_a_session_over_midnight_is_charged_to_both_days() -> None:
     clock = Clock()
     clock.now_s += DAY_S - 9 * 60
-    ticket = admission(clock, minutes_per_day_per_address=10).enter(ANN)
+    slot = admission(clock, minutes_per_day_per_address=10).enter(ANN)
     clock.now_s += 18 * 60
-    assert ticket.over() is None
+    assert slot.over() is None
     clock.now_s += 2 * 60
-    assert ticket.over() is not None
+    assert slot.over() is not None
 
 
 def test_an_address_that_connects_too_often_has_to_wait() -> None:
@@ -182,7 +182,7 @@ def test_the_oldest_offer_of_an_address_is_dropped_for_a_new_one_above_the_limit
     asking = [door.ask(ANN) for _ in range(limits.PENDING_OFFERS_PER_ADDRESS)]
     for lost in (1, 2):
         asking.append(door.ask(ANN))
-        assert [ticket.lost for ticket in asking] == [number < lost for number in range(len(asking))]
+        assert [slot.lost for slot in asking] == [number < lost for number in range(len(asking))]
     assert door.pending == limits.PENDING_OFFERS_PER_ADDRESS
 
 
@@ -191,7 +191,7 @@ def test_a_full_offer_list_drops_the_oldest_offer_of_the_address_with_most_offer
     honest = door.ask(BOB)
     greedy = [door.ask(ANN) for _ in range(limits.PENDING_OFFERS - 1)]
     late = door.ask("192.0.2.3")
-    assert [ticket.lost for ticket in greedy[:2]] == [True, False]
+    assert [slot.lost for slot in greedy[:2]] == [True, False]
     assert not honest.lost
     assert not late.lost
     assert door.pending == limits.PENDING_OFFERS
@@ -212,10 +212,10 @@ def test_pending_offers_never_end_a_running_session() -> None:
 
 def test_the_time_of_a_session_begins_when_its_client_has_connected() -> None:
     clock = Clock()
-    ticket = admission(clock, session_minutes=2).ask(ANN)
+    slot = admission(clock, session_minutes=2).ask(ANN)
     clock.now_s += 10
-    ticket.begin()
-    assert ticket.left_s == 120
+    slot.begin()
+    assert slot.left_s == 120
 
 
 # A clock that jumps -----------------------------------------------------------------------------------------------
@@ -224,11 +224,11 @@ def test_the_time_of_a_session_begins_when_its_client_has_connected() -> None:
 def test_a_wall_clock_jump_neither_ends_a_session_nor_delays_a_new_one() -> None:
     clock, wall = Clock(), Clock()
     door = Admission(config.load(session_minutes=20, offers_per_minute=1), clock, wall)
-    ticket = door.enter(ANN)
+    slot = door.enter(ANN)
     for step_s in (3_600, 10 * DAY_S, -20 * DAY_S):
         wall.now_s += step_s
-        assert ticket.over() is None
-        assert ticket.left_s == 20 * 60
+        assert slot.over() is None
+        assert slot.left_s == 20 * 60
     clock.now_s += 60
     door.enter(ANN)
 
@@ -237,9 +237,9 @@ def test_a_wall_clock_set_back_grants_no_new_daily_minutes() -> None:
     clock, wall = Clock(), Clock()
     wall.now_s += DAY_S / 2
     door = Admission(config.load(minutes_per_day_per_address=10), clock, wall)
-    ticket = door.enter(ANN)
+    slot = door.enter(ANN)
     clock.now_s += 601
-    ticket.leave()
+    slot.leave()
     for step_s in (-3_600, -DAY_S, DAY_S, -DAY_S, DAY_S):
         wall.now_s += step_s
         with pytest.raises(RefusedError, match="10 minutes"):
@@ -253,9 +253,9 @@ def test_a_wall_clock_set_forward_by_a_day_begins_exactly_one_new_day() -> None:
     clock, wall = Clock(), Clock()
     door = Admission(config.load(minutes_per_day_per_address=10), clock, wall)
     for _ in range(2):
-        ticket = door.enter(ANN)
+        slot = door.enter(ANN)
         clock.now_s += 601
-        ticket.leave()
+        slot.leave()
         with pytest.raises(RefusedError, match="10 minutes"):
             door.enter(ANN)
         wall.now_s = 20_001.0 * DAY_S

@@ -18,8 +18,8 @@ from av import AudioFrame, AudioResampler
 from fastrtc import AsyncStreamHandler
 from fastrtc.tracks import AudioCallback
 
-from voicebot.access.admission import RefusedError, Ticket
-from voicebot.access.ending import Cause, Ending
+from voicebot.access.admission import RefusedError, SessionSlot
+from voicebot.access.close_codes import CloseCode, SessionClosed
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.dialogue.state import State
 from voicebot.dialogue.view import view
@@ -68,10 +68,10 @@ class WebRtcConnection(AsyncStreamHandler):
     """
 
     def __init__(
-        self, services: AppServices, ticket: Ticket, conversation: Conversation, max_message_bytes: int
+        self, services: AppServices, slot: SessionSlot, conversation: Conversation, max_message_bytes: int
     ) -> None:
         super().__init__("mono", output_sample_rate=WIRE_RATE_HZ, input_sample_rate=WIRE_RATE_HZ)
-        self.session = Session("webrtc", services, ticket, conversation, self)
+        self.session = Session("webrtc", services, slot, conversation, self)
         self.track: VoiceTrack | None = None
         """FastRTC's end of this connection, with the queue of frames to send; None until the offer was read."""
         self._media_timeout_s = services.settings.media_timeout_s
@@ -103,10 +103,10 @@ class WebRtcConnection(AsyncStreamHandler):
         assert self.track is not None, "an offer without sound is refused"
         await self.track.start()  # not left to the sender of sound, which a client can keep from ever asking for any
         self.session.sound_comes()
-        ending = await self.session.run()
+        closed = await self.session.run()
         with self._faults.contained("the last state"):
             self._tell(view(self.session.state))  # which may be newer than the last one sent
-        self._tell(message_of(Closed(code=ending.cause, reason=ending.reason)))
+        self._tell(message_of(Closed(code=closed.code, reason=closed.reason)))
 
     def refuse(self, refused: RefusedError) -> None:
         """Tell the client, which has connected, that its session does not begin."""
@@ -114,7 +114,7 @@ class WebRtcConnection(AsyncStreamHandler):
 
     def flooded(self, reason: str) -> None:
         """The client sends far more than it may over the data channel: its session ends."""
-        self.session.leave(Ending(Cause.FLOOD, reason))
+        self.session.leave(SessionClosed(CloseCode.FLOOD, reason))
 
     def shutdown(self) -> None:
         """The peer connection is closed: end the session, and what FastRTC does for it. Never raises."""
@@ -178,9 +178,9 @@ class WebRtcConnection(AsyncStreamHandler):
         now_s = time.monotonic()
         if self.session.heard_s is not None and now_s - self.session.heard_s > self._media_timeout_s:
             reason = "No sound has come from you for a while: the connection seems to be lost."
-            self.session.leave(Ending(Cause.MEDIA, reason))
+            self.session.leave(SessionClosed(CloseCode.MEDIA, reason))
         elif self._untold_s is not None and now_s - self._untold_s > limits.UNTOLD_S:
-            self.session.leave(Ending(Cause.SLOW, "Your side does not read what it is sent."))
+            self.session.leave(SessionClosed(CloseCode.SLOW, "Your side does not read what it is sent."))
 
     # Messages -----------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastrtc.utils import Context
 from pydantic import BaseModel, Field, ValidationError
 
-from voicebot.access.admission import RefusedError, Ticket
+from voicebot.access.admission import RefusedError, SessionSlot
 from voicebot.access.refusal import Reason
 from voicebot.runtime import limits
 from voicebot.session.services import AppServices
@@ -69,7 +69,7 @@ class Peer:
 
     webrtc_id: str
     """What the client calls the connection."""
-    ticket: Ticket
+    slot: SessionSlot
     connection: WebRtcConnection
     rtc: RTCPeerConnection
     connected: asyncio.Future[bool]
@@ -104,17 +104,17 @@ class WebRtcServer:
 
     async def answer(self, offer: Offer, address: str) -> dict[str, str]:
         """The answer to an offer of a client at `address`, as FastRTC gives it. Raises RefusedError."""
-        ticket = self._services.admission.ask(address, self._services.sessions.place_of(offer.conversation))
+        slot = self._services.admission.ask(address, self._services.sessions.place_of(offer.conversation))
         for peer in tuple(self.peers):
-            if peer.ticket.lost:  # the new ticket has pushed it out
+            if peer.slot.lost:  # the new slot has pushed it out
                 self._end(peer)
         try:
-            return await self._connect(offer, address, ticket)
+            return await self._connect(offer, address, slot)
         except BaseException:
-            ticket.leave()
+            slot.leave()
             raise
 
-    async def _connect(self, offer: Offer, address: str, ticket: Ticket) -> dict[str, str]:
+    async def _connect(self, offer: Offer, address: str, slot: SessionSlot) -> dict[str, str]:
         await self._services.must_be_able_to_answer()
         try:
             checked_offer = checked(offer.sdp, address)
@@ -124,7 +124,7 @@ class WebRtcServer:
         conversation = await self._services.conversations.open(offer.conversation)
         try:
             await self._wait_to_compute()
-            return await self._handle(offer.webrtc_id, checked_offer, ticket, conversation, RTCConfiguration(servers))
+            return await self._handle(offer.webrtc_id, checked_offer, slot, conversation, RTCConfiguration(servers))
         except BaseException:
             conversation.end()
             raise
@@ -133,16 +133,16 @@ class WebRtcServer:
         self,
         webrtc_id: str,
         offer: CheckedOffer,
-        ticket: Ticket,
+        slot: SessionSlot,
         conversation: Conversation,
         configuration: RTCConfiguration,
     ) -> dict[str, str]:
         # Nothing is awaited until the client's name is taken
         if any(peer.webrtc_id == webrtc_id for peer in self.peers):
             raise OfferError(409, Reason.REQUEST, "webrtc_id: there is a connection of this name already")
-        connection = WebRtcConnection(self._services, ticket, conversation, offer.max_message_bytes)
+        connection = WebRtcConnection(self._services, slot, conversation, offer.max_message_bytes)
         connected = asyncio.get_running_loop().create_future()
-        peer = Peer(webrtc_id, ticket, connection, RTCPeerConnection(configuration), connected)
+        peer = Peer(webrtc_id, slot, connection, RTCPeerConnection(configuration), connected)
         self.peers.add(peer)
         peer.negotiation = asyncio.create_task(self._negotiate(peer, offer.sdp), name="negotiation")
         try:
@@ -155,7 +155,7 @@ class WebRtcServer:
         except BaseException:
             self._end(peer)
             raise
-        if ticket.lost or peer.closing is not None:
+        if slot.lost or peer.closing is not None:
             self._end(peer)
             message = "Too many others are connecting at the same time. Please try again in a moment."
             raise OfferError(503, Reason.FULL, message, BUSY_S)
@@ -193,7 +193,7 @@ class WebRtcServer:
             return
         peer.connection.set_channel(channel)
         try:
-            peer.ticket.begin()
+            peer.slot.begin()
         except RefusedError as refused:
             self._services.telemetry.metrics.count_refusal(refused.reason)
             peer.connection.refuse(refused)
@@ -205,7 +205,7 @@ class WebRtcServer:
         """Wait for the client to connect, then carry on its session until that ends; or until it is to end before."""
         session, delay_s = peer.connection.session, 0.0
         try:
-            either: set[asyncio.Future[Any]] = {peer.connected, session.ending}
+            either: set[asyncio.Future[Any]] = {peer.connected, session.closed}
             await asyncio.wait(either, timeout=limits.CONNECTING_S, return_when=asyncio.FIRST_COMPLETED)
             if peer.connected.done():
                 delay_s = GOODBYE_S
@@ -241,7 +241,7 @@ class WebRtcServer:
         peer.connection.shutdown()
         if peer.carrying is None:
             peer.connection.session.conversation.end()
-        peer.ticket.leave()
+        peer.slot.leave()
 
     async def _wait_to_compute(self) -> None:
         """Waits before a connection is made or closed, which takes 3 to 5 ms of computing.

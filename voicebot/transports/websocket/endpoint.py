@@ -40,17 +40,17 @@ def add_websocket(app: FastAPI, services: AppServices, decoder: RecordingDecoder
             return
         try:
             address = client_address(socket.scope, proxies)
-            ticket = services.admission.enter(address, services.sessions.place_of(wanted))
+            slot = services.admission.enter(address, services.sessions.place_of(wanted))
             try:
                 await services.must_be_able_to_answer()
                 conversation = await services.conversations.open(wanted)
                 connection = WebSocketConnection(
-                    *(socket, services, ticket, conversation, decoder),
+                    *(socket, services, slot, conversation, decoder),
                     rate_hz=int(rate),
                     can_pause=socket.query_params.get("pause") == "1",
                 )
                 await connection.run()
             finally:
-                ticket.leave()
+                slot.leave()
         except RefusedError as refused:
             await refuse(socket, refused.reason, str(refused), TRY_AGAIN_LATER)

@@ -42,7 +42,7 @@ class _Login(Enum):
     """The client has left while it waited."""
 
 
-class Lock:
+class BasicAuth:
     """ASGI middleware: everything is behind the lock, but `/health` and, if wanted, `/metrics`.
 
     Wrong passwords are counted by address. Where too many came from one, every further password from there has to wait

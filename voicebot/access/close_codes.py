@@ -8,7 +8,7 @@ from enum import StrEnum
 from voicebot.dialogue.facts import ConversationEnded
 
 
-class Cause(StrEnum):
+class CloseCode(StrEnum):
     """Why a session was ended. After `fault`, `media` and `shutdown` it is worth connecting again at once."""
 
     BYE = "bye"
@@ -35,18 +35,18 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class SessionClosed:
     """`reason` is for the session's user."""
 
-    cause: Cause
+    code: CloseCode
     reason: str
 
     @classmethod
-    def by_the_bot(cls, end: ConversationEnded) -> Ending:
-        return cls(Cause(end.cause.value), end.reason)
+    def from_fact(cls, end: ConversationEnded) -> SessionClosed:
+        return cls(CloseCode(end.cause.value), end.reason)
 
 
-FAULT = Ending(Cause.FAULT, "Something went wrong inside the bot. Please connect again.")
-HUNG_UP = Ending(Cause.BYE, "You hung up.")
-TAKEN_OVER = Ending(Cause.ELSEWHERE, "This conversation goes on elsewhere.")
-SHUTDOWN = Ending(Cause.SHUTDOWN, "The server is shutting down.")
+FAULT = SessionClosed(CloseCode.FAULT, "Something went wrong inside the bot. Please connect again.")
+HUNG_UP = SessionClosed(CloseCode.BYE, "You hung up.")
+TAKEN_OVER = SessionClosed(CloseCode.ELSEWHERE, "This conversation goes on elsewhere.")
+SHUTDOWN = SessionClosed(CloseCode.SHUTDOWN, "The server is shutting down.")
