@@ -154,8 +154,10 @@ def test_the_settings_show_no_secrets_when_printed() -> None:
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"TWILIO_ACCOUNT_SID": "AC1"}, "TWILIO_AUTH_TOKEN: is missing, with TWILIO_ACCOUNT_SID set"),
-        ({"TWILIO_AUTH_TOKEN": "hush"}, "TWILIO_AUTH_TOKEN: is set, without TWILIO_ACCOUNT_SID"),
+        (
+            {"CLOUDFLARE_TURN_KEY_API_TOKEN": "hush"},
+            "CLOUDFLARE_TURN_KEY_API_TOKEN: is set, without CLOUDFLARE_TURN_KEY_ID",
+        ),
         (
             {"CLOUDFLARE_TURN_KEY_ID": "key"},
             "CLOUDFLARE_TURN_KEY_API_TOKEN: is missing, with CLOUDFLARE_TURN_KEY_ID set",

@@ -17,7 +17,7 @@ from voicebot.check.results import Finding, Outcome
 from voicebot.check.trials import guarded, sentence_in
 from voicebot.engines.base import EngineError, Engines, Styles
 from voicebot.settings.config import Settings
-from voicebot.transports.webrtc.ice.services import chosen
+from voicebot.transports.webrtc.ice.credentials import choose_provider
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ async def store(settings: Settings) -> Finding | None:
 
 async def relay(settings: Settings) -> Finding | None:
     """Can the TURN relay be used from here? None if there is to be none."""
-    provider = chosen(settings)
+    provider = choose_provider(settings)
     if provider == "none" and settings.space_id is None:
         return None
     from voicebot.transports.webrtc.ice.servers import IceServers
@@ -114,7 +114,7 @@ async def relay(settings: Settings) -> Finding | None:
     try:
         servers.start()
         async with asyncio.timeout(RELAY_S):
-            await servers.settle()
+            await servers.wait_until_probed()
     finally:
         await servers.close()
     health = servers.health

@@ -24,9 +24,7 @@ PACKAGES = (
 )
 """Those whose versions matter most when something does not work."""
 
-PERSONAL = frozenset(
-    {"APP_USERNAME", "TURN_USERNAME", "CLOUDFLARE_TURN_KEY_ID", "TWILIO_ACCOUNT_SID", "SPACE_ID", "SPACE_HOST"}
-)
+PERSONAL = frozenset({"APP_USERNAME", "TURN_USERNAME", "CLOUDFLARE_TURN_KEY_ID", "SPACE_ID", "SPACE_HOST"})
 """No keys, but nothing for a public report either: it says only that they are set."""
 
 FAINT_DBFS = -60.0

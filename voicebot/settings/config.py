@@ -171,12 +171,11 @@ OLLAMA_PORT = 11434
 SttName = Literal["auto", "deepgram", "deepgram-rest", "moonshine"]
 LlmName = Literal["auto", "groq", "openai", "openai-realtime", "local", "huggingface", "offline"]
 TtsName = Literal["auto", "elevenlabs", "gtts", "hibari", "espeak"]
-TurnName = Literal["auto", "none", "static", "cloudflare", "twilio", "hf"]
+TurnName = Literal["auto", "none", "static", "cloudflare", "hf"]
 
 TURN_KEYS = {
     "static": "turn_url",
     "cloudflare": "cloudflare_turn_key_id",
-    "twilio": "twilio_account_sid",
     "hf": "hf_token",
 }
 """Without which setting a relay can't be used."""
@@ -276,14 +275,10 @@ class Settings(BaseSettings):
     turn_credential: Secret = None
     turn_secret: Secret = None
 
-    # Services that lend a relay, on credentials that expire; an address for a gateway to the one that is used.
+    # Services that lend a relay, on credentials that expire.
     cloudflare_turn_key_id: Text = None
     cloudflare_turn_key_api_token: Annotated[Secret, Field(validate_default=True)] = None
-    twilio_account_sid: Text = None
-    twilio_auth_token: Annotated[Secret, Field(validate_default=True)] = None
     hf_token: Secret = None
-    turn_api_url: HttpUrl = None
-    turn_ttl_s: int = Field(default=7_200, ge=300, le=172_800)
     turn_provider: Annotated[TurnName, Field(validate_default=True)] = "auto"
 
     # The web server: Gradio's own names. Without a port the first free one from 7860 on is taken.
@@ -358,10 +353,10 @@ class Settings(BaseSettings):
             raise ValueError("is missing, with APP_USERNAME set" if value is None else "is set, without APP_USERNAME")
         return value
 
-    @field_validator("cloudflare_turn_key_api_token", "twilio_auth_token")
+    @field_validator("cloudflare_turn_key_api_token")
     @classmethod
-    def _goes_with_its_name(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        name = {"twilio_auth_token": "twilio_account_sid"}.get(str(info.field_name), "cloudflare_turn_key_id")
+    def _goes_with_its_key_id(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        name = "cloudflare_turn_key_id"
         if name in info.data and (info.data[name] is None) != (value is None):
             raise ValueError(
                 f"is missing, with {name.upper()} set" if value is None else f"is set, without {name.upper()}"

@@ -19,7 +19,7 @@ OTHER_NAMES: Mapping[str, str] = {
 }
 """What people call a setting though its letters do not lead there. A setting's former name belongs here, too."""
 
-SHARED = {"OTEL", "HF", "SPACE", "GRADIO", "TWILIO", "CLOUDFLARE", "OLLAMA", "HUGGINGFACE"}
+SHARED = {"OTEL", "HF", "SPACE", "GRADIO", "CLOUDFLARE", "OLLAMA", "HUGGINGFACE"}
 """First words of many other variables, which other programs read: with a word more, a name is one of these."""
 
 MINOR = {"API", "BASE", "SERVER", "MAX", "ID", "NAME", "S", "MS", "SECONDS", "MINUTES", "KB", "MB"}

@@ -1,10 +1,10 @@
-"""What the credential services are asked, and what is made of their answers."""
+"""The requests to the services that issue TURN credentials, and their answers."""
 
 from __future__ import annotations
 
-import base64
-import warnings
-from collections.abc import Callable
+import json
+from collections.abc import Awaitable, Callable
+from types import ModuleType
 from typing import Any
 
 import fastrtc.credentials
@@ -13,11 +13,16 @@ import pytest
 from pydantic import SecretStr
 
 from voicebot.settings import config
-from voicebot.transports.webrtc.ice.server import AnswerError, ice_servers
-from voicebot.transports.webrtc.ice.services import chosen, credential_service, signed_login
+from voicebot.transports.webrtc.ice.credentials import (
+    CredentialsError,
+    choose_provider,
+    cloudflare_request,
+    hugging_face_request,
+    parse_relays,
+    signed_login,
+)
 
 CLOUDFLARE = {"cloudflare_turn_key_id": "key/id", "cloudflare_turn_key_api_token": SecretStr("token")}
-TWILIO = {"twilio_account_sid": "ACme", "twilio_auth_token": SecretStr("secret")}
 HF = {"hf_token": SecretStr("hf_me")}
 SPACE = {"space_id": "me/bot"}
 STATIC = {"turn_url": "turn:relay.example:3478"}
@@ -30,15 +35,14 @@ STATIC = {"turn_url": "turn:relay.example:3478"}
         (HF, "none"),
         (HF | SPACE, "hf"),
         (HF | {"turn_provider": "hf"}, "hf"),
-        (TWILIO | HF | SPACE, "twilio"),
-        (CLOUDFLARE | TWILIO, "cloudflare"),
+        (CLOUDFLARE | HF | SPACE, "cloudflare"),
         (CLOUDFLARE | STATIC, "static"),
         (CLOUDFLARE | STATIC | {"turn_provider": "Cloudflare"}, "cloudflare"),
         (CLOUDFLARE | {"turn_provider": "none"}, "none"),
     ],
 )
 def test_the_forced_provider_or_else_the_first_one_with_keys_is_chosen(settings: dict[str, Any], name: str) -> None:
-    assert chosen(config.load(**settings)) == name
+    assert choose_provider(config.load(**settings)) == name
 
 
 Sent = tuple[str, httpx.URL, str | None, bytes]
@@ -48,14 +52,7 @@ def sent(request: httpx.Request) -> Sent:
     return request.method, request.url, request.headers.get("authorization"), request.read()
 
 
-def asked(**settings: Any) -> Sent:
-    service = credential_service(config.load(**settings))
-    assert service is not None
-    return sent(service.request(600))
-
-
-async def fastrtcs(monkeypatch: pytest.MonkeyPatch, ask: Callable[[Any], Any]) -> Sent:
-    """What FastRTC's function would have sent."""
+async def sent_by_fastrtc(monkeypatch: pytest.MonkeyPatch, call: Callable[[ModuleType], Awaitable[Any]]) -> Sent:
     requests: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -63,41 +60,28 @@ async def fastrtcs(monkeypatch: pytest.MonkeyPatch, ask: Callable[[Any], Any]) -
         return httpx.Response(200, json={})
 
     real = httpx.AsyncClient
-    monkeypatch.setattr(httpx, "AsyncClient", lambda: real(transport=httpx.MockTransport(answer)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # one of them is deprecated
-        monkeypatch.setattr(fastrtc.credentials, "async_httpx_client", httpx.AsyncClient())
-        await ask(fastrtc.credentials)
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr(httpx, "AsyncClient", lambda: real(transport=httpx.MockTransport(answer)))
+        await call(fastrtc.credentials)
     (request,) = requests
     return sent(request)
 
 
 async def test_the_cloudflare_and_hugging_face_requests_equal_those_of_fastrtc(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {"cloudflare_turn_key_id": "keyid", "cloudflare_turn_key_api_token": SecretStr("token")}
-    theirs = await fastrtcs(monkeypatch, lambda of: of.get_cloudflare_turn_credentials_async("keyid", "token", ttl=600))
-    assert asked(**keys) == theirs
-    hf = HF | {"turn_provider": "hf"}
-    theirs = await fastrtcs(monkeypatch, lambda of: of.get_cloudflare_turn_credentials_async(hf_token="hf_me", ttl=600))
-    assert asked(**hf) == theirs
-    theirs = await fastrtcs(monkeypatch, lambda of: of.get_hf_turn_credentials_async("hf_me", ttl=600))
-    assert asked(**hf) == theirs
-
-
-def test_the_twilio_request_matches_twilios_documentation() -> None:
-    method, url, login, body = asked(**TWILIO)
-    assert (method, str(url)) == ("POST", "https://api.twilio.com/2010-04-01/Accounts/ACme/Tokens.json")
-    assert login == f"Basic {base64.b64encode(b'ACme:secret').decode()}"
-    assert body == b"Ttl=600"
+    theirs = await sent_by_fastrtc(
+        monkeypatch, lambda module: module.get_cloudflare_turn_credentials_async("keyid", "token", ttl=600)
+    )
+    assert sent(cloudflare_request(config.load(**keys), 600)) == theirs
+    theirs = await sent_by_fastrtc(
+        monkeypatch, lambda module: module.get_cloudflare_turn_credentials_async(hf_token="hf_me", ttl=600)
+    )
+    assert sent(hugging_face_request(config.load(**HF), 600)) == theirs
 
 
 def test_the_key_id_is_escaped_in_the_request_path() -> None:
-    assert "/keys/key%2Fid/credentials/" in str(asked(**CLOUDFLARE)[1].raw_path)
-
-
-def test_turn_api_url_replaces_the_address_of_the_service() -> None:
-    url = asked(**CLOUDFLARE, turn_api_url="http://127.0.0.1:8080/")[1]
-    assert str(url).startswith("http://127.0.0.1:8080/v1/turn/keys/")
+    request = cloudflare_request(config.load(**CLOUDFLARE), 600)
+    assert "/keys/key%2Fid/credentials/" in str(request.url.raw_path)
 
 
 RELAY = {"urls": ["turn:t.example:3478?transport=udp"], "username": "u", "credential": "c"}
@@ -107,15 +91,16 @@ RELAY = {"urls": ["turn:t.example:3478?transport=udp"], "username": "u", "creden
     "answer",
     [
         {"iceServers": [{"urls": ["stun:t.example:3478"]}, RELAY]},
+        {"iceServers": [{"urls": "stun:t.example:3478"}, RELAY | {"urls": RELAY["urls"][0]}]},
         {"iceServers": RELAY | {"urls": ["stun:t.example:3478", *RELAY["urls"]]}},
-        {"ice_servers": [{"url": "stun:t.example:3478"}, RELAY | {"urls": RELAY["urls"][0]}]},
     ],
 )
 def test_ice_servers_are_read_from_answers_of_every_form(answer: dict[str, Any]) -> None:
-    servers = ice_servers(answer)
+    servers = parse_relays(json.dumps(answer).encode())
     assert [url for server in servers for url in server.urls] == ["stun:t.example:3478", *RELAY["urls"]]
     assert servers[-1].as_json()["credential"] == "c"
     assert "'c'" not in repr(servers)
+    assert "'u'" not in repr(servers)
 
 
 def test_server_urls_on_a_port_that_browsers_block_are_left_out() -> None:
@@ -124,8 +109,8 @@ def test_server_urls_on_a_port_that_browsers_block_are_left_out() -> None:
         "turn:t.example:53?transport=udp",
         "turns:t.example:5349?transport=tcp",
     ]
-    stun = {"urls": ["stun:t.example:53"]}
-    (server,) = ice_servers({"iceServers": [stun, RELAY | {"urls": urls}]})
+    answer = {"iceServers": [{"urls": ["stun:t.example:53"]}, RELAY | {"urls": urls}]}
+    (server,) = parse_relays(json.dumps(answer).encode())
     assert server.urls == (urls[0], urls[2])
 
 
@@ -144,8 +129,8 @@ def test_server_urls_on_a_port_that_browsers_block_are_left_out() -> None:
     ],
 )
 def test_an_answer_without_a_usable_relay_raises_an_error(answer: Any) -> None:
-    with pytest.raises(AnswerError) as raised:
-        ice_servers(answer)
+    with pytest.raises(CredentialsError) as raised:
+        parse_relays(json.dumps(answer).encode())
     assert "hush" not in str(raised.value)
 
 
