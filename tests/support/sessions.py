@@ -52,7 +52,7 @@ async def running_session(engines: Engines) -> AsyncIterator[Running]:
     await engines.start()
     application = bootstrap.application(config.load(keep_conversations=False), engines)
     services, connection = application.services, NotedConnection()
-    session = Session("ws", services, services.admission.enter("192.0.2.1"), Conversation(), connection)
+    session = Session("ws", services, services.admission.take_slot("192.0.2.1"), Conversation(), connection)
     connection.session = session
     closed = asyncio.create_task(session.run())
     try:

@@ -1,23 +1,29 @@
-"""The lock on all doors: one user name and password, as HTTP Basic, which browsers, curl and websockets all speak."""
+"""The login: one user name and password, as HTTP Basic, which browsers, curl and websockets all support.
+
+Starlette and FastAPI have no limit on wrong passwords, and FastAPI's HTTPBasic does not cover websockets.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import binascii
+import hashlib
+import hmac
 import logging
+import secrets
 from enum import Enum, auto
 from hashlib import sha256
 from hmac import compare_digest
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from voicebot.access.address import client_address
-from voicebot.access.known_browser import KnownBrowsers
+from voicebot.access.address import client_address, forwarded_values
+from voicebot.access.fair_queue import FairQueue, QueueFullError
 from voicebot.access.rates import AddressBuckets, TokenBucket
 from voicebot.access.refusal import Reason, RefusalCounter, refuse
-from voicebot.access.turnstile import FullError, Turnstile
 from voicebot.runtime import limits
 from voicebot.settings.config import Settings
 
@@ -25,127 +31,168 @@ logger = logging.getLogger(__name__)
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Voice Bot", charset="UTF-8"'}
 
-LOGGED_IN = "voicebot.logged_in"
+COOKIE = "voicebot-known"
+
+_LOGGED_IN = "voicebot.logged_in"
 
 
 def is_logged_in(scope: Scope) -> bool:
-    """Whether a request that came through an open door may be told everything: there is no lock, or it has the key."""
-    return bool(scope.get(LOGGED_IN, True))
+    """Returns whether a request to an open path may see everything: it is logged in, or there is no login."""
+    return bool(scope.get(_LOGGED_IN, True))
 
 
 class _Login(Enum):
     NONE = auto()
     WRONG = auto()
     RIGHT = auto()
-    NO_TURN = auto()
+    QUEUE_FULL = auto()
     GONE = auto()
-    """The client has left while it waited."""
+    """The client left while it waited."""
 
 
 class BasicAuth:
-    """ASGI middleware: everything is behind the lock, but `/health` and, if wanted, `/metrics`.
+    """ASGI middleware that asks for the password on every path but `/health` and, with METRICS_PUBLIC, `/metrics`.
 
-    Wrong passwords are counted by address. Where too many came from one, every further password from there has to wait
-    for its turn before it is compared, the right one as well, so that nobody learns anything from how long it takes.
-    It is not refused: others behind the same address can still log in. All addresses share the turns, and have to wait
-    too once all together have sent too many. That allows six guesses a second at most, half a million a day, from
-    however many addresses (`limits.TURN_S`, `limits.ALL_GUESSES_S`).
+    Wrong passwords are counted by address. After too many from one address, every further password from there waits in
+    a queue before it is compared. The right one waits too, so that the delay tells nothing. It is not refused, so that
+    others behind the same address can still log in. All addresses share the queue, and have to use it once all of them
+    together have sent too many wrong passwords. That allows six guesses a second, half a million a day, from however
+    many addresses (`limits.TURN_S`, `limits.ALL_GUESSES_S`).
 
-    A browser that has logged in before has a cookie and its own count of wrong passwords: what others at its address
-    do does not slow it. The cookie opens nothing without the password.
+    A browser that has logged in before has a cookie and its own count of wrong passwords, so that others at its address
+    do not slow it down. The cookie alone lets nobody in.
 
-    The open doors never wait: where a password would have to, they answer as to a stranger.
+    Open paths never wait. Where a password would have to, they answer as to a client that is not logged in.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        settings: Settings,
-        counter: RefusalCounter,
-    ) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, counter: RefusalCounter) -> None:
         assert settings.app_username is not None
         assert settings.app_password is not None
         self._app = app
         self._counter = counter
         self._username = _digest(settings.app_username)
         self._password = _digest(settings.app_password.get_secret_value())
-        self._open = {"/health", "/metrics"} if settings.metrics_public else {"/health"}
+        self._open_paths = {"/health", "/metrics"} if settings.metrics_public else {"/health"}
         self._trusted_proxies = settings.trusted_proxies
         self._browsers = KnownBrowsers(settings)
-        self._guesses_of_browsers = AddressBuckets(1 / limits.GUESS_S, limits.GUESSES)
-        self._guesses_of_addresses = AddressBuckets(1 / limits.GUESS_S, limits.GUESSES)
+        self._browser_guesses = AddressBuckets(1 / limits.GUESS_S, limits.GUESSES)
+        self._address_guesses = AddressBuckets(1 / limits.GUESS_S, limits.GUESSES)
         self._all_guesses = TokenBucket(1 / limits.ALL_GUESSES_S, limits.ALL_GUESSES)
-        self._turnstile = Turnstile(limits.TURN_S, limits.WAITING_LOGINS, limits.WAITING_LOGINS_EACH)
+        self._queue = FairQueue(limits.TURN_S, limits.WAITING_LOGINS, limits.WAITING_LOGINS_EACH)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         browser = self._browsers.find(scope)
-        waiting = _Receiver(receive)
-        login = await self._login(scope, waiting, browser)
-        scope[LOGGED_IN] = login is _Login.RIGHT
+        receiver = _Receiver(receive)
+        login = await self._login(scope, receiver, browser)
+        scope[_LOGGED_IN] = login is _Login.RIGHT
         if login is _Login.RIGHT and browser is None:
-            send = _introducing(send, self._browsers.introduce(scope))
+            send = _with_cookie(send, self._browsers.new_cookie(scope))
         if login is _Login.GONE:
             return
-        if login is _Login.RIGHT or scope["path"] in self._open:
-            await self._app(scope, waiting, send)
-        elif login is _Login.NO_TURN:
+        if login is _Login.RIGHT or scope["path"] in self._open_paths:
+            await self._app(scope, receiver, send)
+        elif login is _Login.QUEUE_FULL:
             self._counter.count_refusal(Reason.GUESSING)
             message = "Too many people are logging in. Please try again in a moment."
-            await refuse(scope, waiting, send, 429, message, {"Retry-After": "5"})
+            await refuse(scope, receiver, send, 429, message, {"Retry-After": "5"})
         else:
             reason, message = Reason.NO_LOGIN, "A user name and a password are needed."
             if login is _Login.WRONG:
                 reason, message = Reason.WRONG_LOGIN, "The user name or the password is wrong."
             self._counter.count_refusal(reason)
-            await refuse(scope, waiting, send, 401, message, CHALLENGE)
+            await refuse(scope, receiver, send, 401, message, CHALLENGE)
 
-    async def _login(self, scope: Scope, waiting: _Receiver, browser: str | None) -> _Login:
-        login = _basic(Headers(scope=scope).get("authorization", ""))
+    async def _login(self, scope: Scope, receiver: _Receiver, browser: str | None) -> _Login:
+        login = _parse_basic(Headers(scope=scope).get("authorization", ""))
         if login is None:
             return _Login.NONE
         address = client_address(scope, self._trusted_proxies)
-        if browser is not None and not self._guesses_of_browsers.of(browser).wait_s:
-            counts = [self._guesses_of_browsers.of(browser)]
+        if browser is not None and not self._browser_guesses.of(browser).wait_s:
+            guesses = [self._browser_guesses.of(browser)]
         else:
-            counts = [self._guesses_of_addresses.of(address), self._all_guesses]
-            if any(each.wait_s for each in counts):
-                if scope["path"] in self._open:
+            guesses = [self._address_guesses.of(address), self._all_guesses]
+            if any(bucket.wait_s for bucket in guesses):
+                if scope["path"] in self._open_paths:
                     return _Login.NONE
                 try:
-                    if not await waiting.until(self._turnstile.enter(address)):
+                    if not await receiver.wait_for_turn(self._queue.enter(address)):
                         return _Login.GONE
-                except FullError:
-                    return _Login.NO_TURN
+                except QueueFullError:
+                    return _Login.QUEUE_FULL
                 return _Login.RIGHT if self._is_right(*login) else _Login.WRONG
         if self._is_right(*login):
             return _Login.RIGHT
-        for each in counts:
-            each.take()
-        if counts[0].wait_s:
-            logger.warning("too many wrong passwords from %s: further ones wait for their turn", address)
+        for bucket in guesses:
+            bucket.take()
+        if guesses[0].wait_s:
+            logger.warning("too many wrong passwords from %s: further ones have to wait", address)
         return _Login.WRONG
 
     def _is_right(self, username: str, password: str) -> bool:
-        # Both are compared, whatever comes of the first
+        # `&` compares both, so that the time tells nothing about which one is wrong.
         return compare_digest(_digest(username), self._username) & compare_digest(_digest(password), self._password)
 
 
+class KnownBrowsers:
+    """Gives a browser that has logged in a signed cookie, and recognises it, also after a restart.
+
+    The key of the signature is derived from the password, so that a new password or user name makes all cookies
+    invalid. It is derived slowly (scrypt), so that a stolen cookie hardly helps to guess the password.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        assert settings.app_username is not None
+        assert settings.app_password is not None
+        password = settings.app_password.get_secret_value().encode("utf-8", "surrogatepass")
+        salt = b"voicebot known browsers\0" + settings.app_username.encode("utf-8", "surrogatepass")
+        self._key = hashlib.scrypt(password, salt=salt, n=2**14, r=8, p=1)
+        self._trusted_proxies = settings.trusted_proxies
+        self._on_space = settings.space_id is not None
+
+    def find(self, scope: Scope) -> str | None:
+        """Returns the name in a request's cookie; None without a cookie that this server has signed."""
+        for line in Headers(scope=scope).getlist("cookie"):
+            name, _, signature = cookie_parser(line).get(COOKIE, "").partition(".")
+            if hmac.compare_digest(signature.encode(), self._sign(name).encode()):
+                return name
+        return None
+
+    def new_cookie(self, scope: Scope) -> str:
+        """Returns the `Set-Cookie` header for a browser that has just logged in, with a new name."""
+        name = secrets.token_urlsafe(16)
+        attributes = [f"{COOKIE}={name}.{self._sign(name)}", "Path=/", "HttpOnly"]
+        attributes.append(f"Max-Age={limits.KNOWN_DAYS * 86_400}")
+        if self._on_space:
+            # Hugging Face shows the page in a frame, to which browsers send no other cookies.
+            attributes += ["SameSite=None", "Secure", "Partitioned"]
+        else:
+            attributes += ["SameSite=Lax", *(["Secure"] if self._is_https(scope) else [])]
+        return "; ".join(attributes)
+
+    def _is_https(self, scope: Scope) -> bool:
+        forwarded = forwarded_values(scope, "x-forwarded-proto", self._trusted_proxies)
+        return scope["scheme"] in ("https", "wss") or "https" in [each.lower() for each in forwarded]
+
+    def _sign(self, name: str) -> str:
+        return hmac.new(self._key, name.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
 class _Receiver:
-    """A request's `receive`, by which one learns that the client leaves while it is kept waiting."""
+    """A request's `receive` that notices when the client leaves while it waits for its turn."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._came: list[Message] = []
+        self._received: list[Message] = []
 
     async def __call__(self) -> Message:
-        return self._came.pop(0) if self._came else await self._receive()
+        return self._received.pop(0) if self._received else await self._receive()
 
-    async def until(self, turn: asyncio.Future[bool]) -> bool:
-        """Wait for `turn`; False if the client has left before."""
-        leaving = asyncio.create_task(self._leaves())
+    async def wait_for_turn(self, turn: asyncio.Future[bool]) -> bool:
+        """Returns False if the client leaves before its turn."""
+        leaving = asyncio.create_task(self._wait_until_client_leaves())
         try:
             await asyncio.wait((turn, leaving), return_when=asyncio.FIRST_COMPLETED)
             return turn.done()
@@ -154,33 +201,33 @@ class _Receiver:
             leaving.cancel()
             await asyncio.wait([leaving])
 
-    async def _leaves(self) -> None:
-        """Returns when the client has left. More of its body than one piece is not taken in meanwhile."""
+    async def _wait_until_client_leaves(self) -> None:
+        """Reads at most one piece of the body while it waits."""
         while True:
             message = await self._receive()
-            self._came.append(message)
+            self._received.append(message)
             if message["type"] in ("http.disconnect", "websocket.disconnect"):
                 return
             if message.get("more_body", False):
                 await asyncio.Event().wait()
 
 
-def _introducing(send: Send, cookie: str) -> Send:
-    async def introduce(message: Message) -> None:
+def _with_cookie(send: Send, cookie: str) -> Send:
+    async def send_with_cookie(message: Message) -> None:
         if message["type"] == "http.response.start":
             MutableHeaders(scope=message).append("Set-Cookie", cookie)
         await send(message)
 
-    return introduce
+    return send_with_cookie
 
 
 def _digest(text: str) -> bytes:
-    """Of one length, so that comparing tells nothing of the text's."""
+    """Returns a hash of fixed length, so that a comparison tells nothing about the text's length."""
     return sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def _basic(authorization: str) -> tuple[str, str] | None:
-    """User name and password (RFC 7617); None if it is not in that form, and so no guess."""
+def _parse_basic(authorization: str) -> tuple[str, str] | None:
+    """Returns user name and password (RFC 7617). Returns None for a malformed header, which is no guess."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,4 +1,4 @@
-"""Why a session ends: a code for programs, words for people."""
+"""Why a session closes: a code for programs, and a reason for its user."""
 
 from __future__ import annotations
 
@@ -9,34 +9,35 @@ from voicebot.dialogue.facts import ConversationEnded
 
 
 class CloseCode(StrEnum):
-    """Why a session was ended. After `fault`, `media` and `shutdown` it is worth connecting again at once."""
+    """Why a session was closed. After `fault`, `media` and `shutdown` a client should connect again at once."""
 
     BYE = "bye"
-    """The client said so."""
+    """The client hung up."""
     IDLE = "idle"
-    """Nobody had said anything for long."""
+    """Nobody said anything for a long time."""
     TIME = "time"
-    """The session's time is over."""
+    """The session reached its time limit."""
     DAY = "day"
-    """The bot's turns of the day, or the address's minutes, are used up."""
+    """The bot's turns of the day, or the address's minutes of the day, are used up."""
     ELSEWHERE = "elsewhere"
-    """A newer session has taken the conversation over."""
+    """A newer session took the conversation over."""
     FLOOD = "flood"
-    """Far too many messages."""
+    """The client sent far too many messages."""
     SLOW = "slow"
     """The client does not read what it is sent."""
     MEDIA = "media"
-    """No sound has come from the client for a while."""
+    """No sound came from the client for a while."""
     GONE = "gone"
-    """The connection has ended by itself."""
+    """The connection broke."""
     FAULT = "fault"
     """Something went wrong in the bot."""
     SHUTDOWN = "shutdown"
+    """The server shuts down."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionClosed:
-    """`reason` is for the session's user."""
+    """A session's end. `reason` is a sentence for its user."""
 
     code: CloseCode
     reason: str

@@ -149,7 +149,7 @@ class Session(Observer):
         if not self.closed.done():
             self.closed.set_result(closed)
             if closed.code is CloseCode.ELSEWHERE:
-                self.slot.leave()
+                self.slot.release()
 
     def conversation_taken_over(self) -> None:
         """Another session of this process goes on with the conversation: this one ends."""
@@ -186,7 +186,7 @@ class Session(Observer):
                 with self._faults.contained("ending a conversation"):
                     self.conversation.end()
                 self._services.sessions.remove(self)
-                self.slot.leave()
+                self.slot.release()
                 self.over.set()
 
     def _greet(self) -> None:
@@ -283,7 +283,7 @@ class Session(Observer):
         if now_s - self._telemetry_s >= TELEMETRY_INTERVAL_S:
             self._telemetry_s = now_s
             self._connection.send(Telemetry(stt_bytes=self.ears.bytes_transcribed))
-        if (over := self.slot.over()) is not None:
+        if (over := self.slot.closed_by_limit()) is not None:
             self.leave(over)
 
     # Messages -----------------------------------------------------------------------------------------------------

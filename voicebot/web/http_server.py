@@ -23,8 +23,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from voicebot.access.address import client_address
+from voicebot.access.fair_queue import FairQueue
 from voicebot.access.refusal import Reason, RefusalCounter, refuse
-from voicebot.access.turnstile import Turnstile
 from voicebot.runtime import limits
 from voicebot.web.connection_places import Place, Places
 
@@ -50,7 +50,7 @@ class ConnectionRules:
     streamed: Container[str] = field(default=())
     """The paths whose routes limit by themselves how slowly a body may come."""
     trusted_proxies: int = 0
-    pace: Turnstile = field(default_factory=lambda: Turnstile(0, limits.CONNECTIONS * 2, limits.CONNECTIONS * 2))
+    pace: FairQueue = field(default_factory=lambda: FairQueue(0, limits.CONNECTIONS * 2, limits.CONNECTIONS * 2))
     """One request begins in each turn of the event loop, so that a thousand that come at the same moment do not hold
     up the sound of those who talk."""
 

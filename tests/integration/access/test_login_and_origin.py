@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from tests.integration.access.own_server import GETS, LOCKED, PASSWORD, POSTS, RIGHT, client, in_process, own_server
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import serving
-from voicebot.access.headers import HEADERS
+from voicebot.access.response_headers import HEADERS
 from voicebot.settings import config
 
 WRONG = [httpx.BasicAuth("ann", "wrong"), httpx.BasicAuth("bob", PASSWORD.encode()), httpx.BasicAuth("", "")]

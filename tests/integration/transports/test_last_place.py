@@ -48,9 +48,9 @@ async def test_the_client_that_connects_first_of_two_gets_the_last_place(monkeyp
     assert [answer["type"] for answer in answers] == ["answer", "answer"]
     assert (services.admission.sessions, services.admission.pending) == (0, 2)
     first, second = (peer.slot for peer in webrtc.peers)
-    second.begin()
+    second.occupy()
     with pytest.raises(RefusedError, match="All 1 places are taken"):
-        first.begin()
+        first.occupy()
     await application.close()
     assert (services.admission.sessions, services.admission.pending) == (0, 0)
 

@@ -11,8 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.support.refusals import Refusals
-from voicebot.access.basic_auth import BasicAuth, is_logged_in
-from voicebot.access.known_browser import COOKIE
+from voicebot.access.basic_auth import COOKIE, BasicAuth, is_logged_in
 from voicebot.access.refusal import Reason
 from voicebot.runtime import limits
 from voicebot.settings import config

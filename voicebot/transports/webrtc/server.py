@@ -104,14 +104,14 @@ class WebRtcServer:
 
     async def answer(self, offer: Offer, address: str) -> dict[str, str]:
         """The answer to an offer of a client at `address`, as FastRTC gives it. Raises RefusedError."""
-        slot = self._services.admission.ask(address, self._services.sessions.place_of(offer.conversation))
+        slot = self._services.admission.add_pending(address, self._services.sessions.place_of(offer.conversation))
         for peer in tuple(self.peers):
-            if peer.slot.lost:  # the new slot has pushed it out
+            if peer.slot.displaced:  # the new slot has pushed it out
                 self._end(peer)
         try:
             return await self._connect(offer, address, slot)
         except BaseException:
-            slot.leave()
+            slot.release()
             raise
 
     async def _connect(self, offer: Offer, address: str, slot: SessionSlot) -> dict[str, str]:
@@ -155,7 +155,7 @@ class WebRtcServer:
         except BaseException:
             self._end(peer)
             raise
-        if slot.lost or peer.closing is not None:
+        if slot.displaced or peer.closing is not None:
             self._end(peer)
             message = "Too many others are connecting at the same time. Please try again in a moment."
             raise OfferError(503, Reason.FULL, message, BUSY_S)
@@ -193,7 +193,7 @@ class WebRtcServer:
             return
         peer.connection.set_channel(channel)
         try:
-            peer.slot.begin()
+            peer.slot.occupy()
         except RefusedError as refused:
             self._services.telemetry.metrics.count_refusal(refused.reason)
             peer.connection.refuse(refused)
@@ -241,7 +241,7 @@ class WebRtcServer:
         peer.connection.shutdown()
         if peer.carrying is None:
             peer.connection.session.conversation.end()
-        peer.slot.leave()
+        peer.slot.release()
 
     async def _wait_to_compute(self) -> None:
         """Waits before a connection is made or closed, which takes 3 to 5 ms of computing.

@@ -40,7 +40,7 @@ def add_websocket(app: FastAPI, services: AppServices, decoder: RecordingDecoder
             return
         try:
             address = client_address(socket.scope, proxies)
-            slot = services.admission.enter(address, services.sessions.place_of(wanted))
+            slot = services.admission.take_slot(address, services.sessions.place_of(wanted))
             try:
                 await services.must_be_able_to_answer()
                 conversation = await services.conversations.open(wanted)
@@ -51,6 +51,6 @@ def add_websocket(app: FastAPI, services: AppServices, decoder: RecordingDecoder
                 )
                 await connection.run()
             finally:
-                slot.leave()
+                slot.release()
         except RefusedError as refused:
             await refuse(socket, refused.reason, str(refused), TRY_AGAIN_LATER)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 from gradio.networking import setup_tunnel
 
-from voicebot.access.host import OwnNames
+from voicebot.access.request_checks import OwnNames
 from voicebot.settings.config import Settings
 from voicebot.transports.webrtc.ice.credentials import choose_provider
 
