@@ -32,7 +32,7 @@ from voicebot.transports.webrtc import aiortc_tuning
 from voicebot.transports.webrtc.server import Offer, offer_of
 from voicebot.transports.websocket import add_websocket
 from voicebot.web.application import Application
-from voicebot.web.connection_places import places_for
+from voicebot.web.connection_slots import connection_slots_for
 from voicebot.web.conversations import add_conversations
 from voicebot.web.http_server import BoundedServer, ConnectionRules
 from voicebot.web.recordings import PATH, add_recordings
@@ -117,7 +117,7 @@ def create_app(application: Application) -> FastAPI:
 
     add_websocket(app, services, application.decoder)
     add_conversations(app, services)
-    add_recordings(app, services, application.workers)
+    add_recordings(app, services, application.threads)
 
     @app.exception_handler(RefusedError)
     async def refused(_: Request, error: RefusedError) -> JSONResponse:
@@ -181,9 +181,9 @@ def _where_words_go(health: Health, settings: Settings) -> str:
 
 
 def connection_rules(settings: Settings, counter: RefusalCounter) -> ConnectionRules:
-    """How many connections there may be; `counter` counts each that is refused or broken off."""
-    places = places_for(settings.max_sessions, settings.trusted_proxies)
-    return ConnectionRules(places, counter, streamed={PATH}, trusted_proxies=settings.trusted_proxies)
+    """Returns the limits on connections; `counter` counts each connection that is refused or evicted."""
+    slots = connection_slots_for(settings.max_sessions, settings.trusted_proxies)
+    return ConnectionRules(slots, counter, streamed={PATH}, trusted_proxies=settings.trusted_proxies)
 
 
 class Server(BoundedServer):
