@@ -1,4 +1,4 @@
-"""The web server: the page, the WebRTC door, and what operators look at."""
+"""The web server: all routes, and the start and the end of the process."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ UVICORN: dict[str, Any] = {
     "proxy_headers": False,
     "ws_per_message_deflate": False,
 }
-"""No banner; whom a proxy names is for `client_address` to say, by `TRUSTED_PROXIES`; and MP3 is compressed already."""
+"""No server header. `client_address` reads proxy headers, by TRUSTED_PROXIES. MP3 needs no compression."""
 
 
 def create_app(application: Application) -> FastAPI:
-    """All routes. The caller starts and closes the application and its engines."""
+    """Returns the app with all routes. The caller starts and closes the application and its engines."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
     services, ice = application.services, application.webrtc.ice
@@ -136,13 +136,13 @@ def create_app(application: Application) -> FastAPI:
 
 
 def _groq_model(health: Health, settings: Settings) -> str:
-    """The model of Groq's that is used, or would be tried first."""
+    """Returns the Groq model that is in use, or the first one that would be tried."""
     models = (engine.model for engine in health["llm"] if engine.name == "groq")
     return next(filter(None, models), settings.groq_model[0])
 
 
 def notice(health: Health, settings: Settings) -> str:
-    """What a visitor should know of the engines, also of those that only may be used, and of what is kept."""
+    """Tells visitors which engines may get their words, and how long words and sound are kept."""
     engines = _where_words_go(health, settings)
     sound = "Sound is not recorded."
     if settings.recording_minutes:
@@ -154,9 +154,9 @@ def notice(health: Health, settings: Settings) -> str:
 
 
 def _where_words_go(health: Health, settings: Settings) -> str:
-    """Which services get what is said, and at which host if the operator has chosen it.
+    """Tells which services get what is said, and at which host if the operator chose it.
 
-    Only the local model is known to keep it on this machine: any other service here may hand it on.
+    Only the local model is known to keep words on this machine. Any other service on this machine may pass them on.
     """
     services, stays, over_the_internet = [], False, False
     for stage, done in (("stt", "heard"), ("llm", "answered"), ("tts", "spoken")):
@@ -187,7 +187,7 @@ def connection_rules(settings: Settings, counter: RefusalCounter) -> ConnectionR
 
 
 class Server(BoundedServer):
-    """The web server for `app`. It tells sessions why they end before it closes their connections."""
+    """The web server for `app`. It tells clients why their sessions end before it closes their connections."""
 
     def __init__(self, app: FastAPI, application: Application, **options: Any) -> None:
         settings = application.services.settings
@@ -197,13 +197,13 @@ class Server(BoundedServer):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
-            server.close()  # no more connections; uvicorn does it again
+            server.close()  # refuses new connections; uvicorn closes the servers again
         await self._application.end_sessions()
         await super().shutdown(sockets)
 
 
 async def serve(application: Application, listener: socket.socket, *, share: bool) -> None:
-    """Serve until interrupted. Raises EngineError if the engines, which must not be started, can't be."""
+    """Serves until interrupted. Starts and closes the engines. Raises EngineError if they can't be started."""
     services = application.services
     memory.return_large_pieces()
     aiortc_tuning.apply()
@@ -215,7 +215,7 @@ async def serve(application: Application, listener: socket.socket, *, share: boo
         await services.conversations.start()
         await services.turns.refresh()
         application.webrtc.ice.start()
-        await _look_at(services.preflight)
+        await _log_engines(services.preflight)
         host, port = listener.getsockname()[:2]
         logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
         memory.settle()
@@ -226,33 +226,34 @@ async def serve(application: Application, listener: socket.socket, *, share: boo
         if share:
             beside["share"] = open_link(host, port, services.settings, app.state.own_names)
         for name, work in beside.items():
-            stack.push_async_callback(_end, asyncio.create_task(work, name=name))
+            stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
         web = Server(app, application, timeout_graceful_shutdown=3)
-        _survive_uvicorn()
+        _ignore_repeated_signals()
         await web.serve(sockets=[listener])
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
 
 
-def _survive_uvicorn() -> None:
-    """uvicorn ends at these signals and then raises them again, which would end us before all is closed.
+def _ignore_repeated_signals() -> None:
+    """Ignores one SIGINT and one SIGTERM.
 
-    A second one from outside does what it always did.
+    uvicorn raises the signal that ended it once more, which would end the process before everything is closed. A second
+    signal from outside has its usual effect.
     """
     usual = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
 
-    def survive(number: int, _: FrameType | None) -> None:
+    def ignore_once(number: int, _: FrameType | None) -> None:
         signal.signal(number, usual[signal.Signals(number)])
 
     for each in usual:
-        signal.signal(each, survive)
+        signal.signal(each, ignore_once)
 
 
-async def _look_at(preflight: Preflight) -> None:
-    """Say in the log what each engine is like before anybody comes."""
+async def _log_engines(preflight: Preflight) -> None:
+    """Probes all engines and logs which of them are ready."""
     for stage, engines in (await preflight.check()).items():
         for engine in engines:
             name = f"{engine.name} with {engine.model}" if engine.model else engine.name
