@@ -1,7 +1,7 @@
 """Finds the way to a TURN relay that is open from this machine.
 
 A relay has several URLs: UDP, TCP and TLS on several ports. Browsers try all of them. aiortc uses only the first one
-and waits 5 s for it, even where a firewall blocks it (aiortc/rtcicetransport.py, `connection_kwargs`).
+and waits 5 s for it, even where a firewall blocks it (github.com/aiortc/aioice/issues/3).
 """
 
 from __future__ import annotations

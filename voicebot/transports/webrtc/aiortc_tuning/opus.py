@@ -1,4 +1,4 @@
-"""Opus as a voice bot needs it: one channel, little delay, and no holes where packets were lost."""
+"""Opus for a voice bot: one channel, little delay, and no gaps where packets were lost."""
 
 from __future__ import annotations
 
@@ -11,30 +11,29 @@ from av import AudioFrame, FFmpegError, Packet
 from av.frame import Frame
 
 from voicebot.runtime import limits
-from voicebot.transports.webrtc.jitter_buffer import SoundRun
+from voicebot.transports.webrtc.aiortc_tuning.jitter_buffer import SoundRun
 
 logger = logging.getLogger(__name__)
 
 BIT_RATE = 64_000
-"""aiortc's is 96,000 for two channels; the MDCT mode wants this much for one voice at full bandwidth."""
+"""The MDCT mode needs this much for one voice at full bandwidth. aiortc uses 96,000 for two channels."""
 
 COMPLEXITY = 5
-"""Of 0 to 10. The default 10 costs a quarter more processor time (118 against 93 us a frame of speech)."""
+"""From 0 to 10. The default of 10 takes a quarter more processor time (118 instead of 93 us for a frame of speech)."""
 
 MAX_CONCEALED_SAMPLES = SAMPLE_RATE
-"""Nothing of a longer hole is filled: the sender was away, or is another."""
-
+"""A longer gap is not filled: the sender was away, or another sender began."""
 
 SILENT_BYTES = 3
-"""A packet of this size says no more than that there is silence (RFC 6716, 4.3: the silence flag)."""
+"""A packet of at most this size only says that there is silence (RFC 6716, section 4.3: the silence flag)."""
 
 
 class VoiceEncoder(OpusEncoder):
-    """One channel without SILK's look-ahead: 2.5 ms of delay for 6.5 ms, and half the work of aiortc's encoder.
+    """Encodes one channel without SILK's look-ahead: 2.5 ms of delay instead of 6.5, and half of aiortc's work.
 
-    In silence, once the encoder says that there is nothing else, its last packet is given again. To make another would
-    take twice as long as for speech (170 to 200 us: numbers too small for the processor's fast path). Speech that
-    follows is as true as without that: 21.5 against 21.6 dB above its error.
+    In digital silence, once the encoder has made a silent packet, that packet is sent again. Encoding silence would
+    take twice as long as speech (170 to 200 us, as denormal numbers are slow). The speech that follows is as good as
+    without that: its signal-to-noise ratio is 21.5 instead of 21.6 dB.
     """
 
     def __init__(self) -> None:
@@ -42,15 +41,15 @@ class VoiceEncoder(OpusEncoder):
         self._silence: bytes | None = None
         self._timestamp = 0
         self._spared = 0
-        """Samples that were not given to the encoder, whose own time stands still for them."""
+        """Samples that the encoder did not get, so that its own time lags by them."""
         self.codec.bit_rate = BIT_RATE
         self.codec.layout = "mono"
         self.codec.options = {"application": "lowdelay", "compression_level": str(COMPLEXITY)}
 
     def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
-        """The packets of a 16-bit frame and the first one's RTP time, or none yet.
+        """Returns the packets of a 16-bit frame, and the first one's RTP time. There may be no packet yet.
 
-        PyAV converts and cuts frames to what the codec takes; aiortc's encoder does it once more, before that.
+        PyAV converts and cuts the frames for the codec, so aiortc's own conversion is not needed.
         """
         assert isinstance(frame, AudioFrame)
         silent = _is_silent(frame)
@@ -63,7 +62,7 @@ class VoiceEncoder(OpusEncoder):
         packets = self.codec.encode(frame)
         if not packets or packets[0].pts is None:
             return [], 0
-        if self.first_packet_pts is None:  # below 0 by the encoder's look-ahead
+        if self.first_packet_pts is None:  # negative, because of the encoder's look-ahead
             self.first_packet_pts = packets[0].pts
         payloads = [bytes(packet) for packet in packets]
         self._silence = payloads[-1] if silent and len(payloads[-1]) <= SILENT_BYTES else None
@@ -73,18 +72,18 @@ class VoiceEncoder(OpusEncoder):
 
 
 def _is_silent(frame: AudioFrame) -> bool:
-    """20 ms of nothing at all; frames of another form may be anything."""
+    """Returns whether the frame is 20 ms of digital silence. Frames of another form are never taken for it."""
     if frame.samples != SAMPLES_PER_FRAME or frame.format.name != "s16" or frame.layout.nb_channels != 1:
         return False
     return not np.frombuffer(bytes(frame.planes[0]), np.int16, frame.samples).any()
 
 
 class VoiceDecoder(OpusDecoder):
-    """Decodes to one channel, and fills what is missing in RTP time by the decoder's own loss concealment.
+    """Decodes to one channel, and fills gaps in RTP time by the decoder's own loss concealment.
 
-    So the samples that come out keep time with the sender's clock, but for holes that are longer than `CONCEALED_S`: a
-    sender whose clock jumps must not get sound made for it. A payload that cannot be decoded is taken for
-    lost, an empty one is passed over (FFmpeg would take it for the end, and decode nothing more).
+    So the decoded samples keep time with the sender's clock, except for gaps longer than `limits.CONCEALED_S`, as a
+    sender whose clock jumps must not cause seconds of made-up sound. A payload that can't be decoded counts as lost. An
+    empty one is skipped, as FFmpeg would take it for the end of the stream.
     """
 
     def __init__(self) -> None:
@@ -101,24 +100,24 @@ class VoiceDecoder(OpusDecoder):
             if not payload:
                 continue
             try:
-                frames += [*self._concealed_until(pts), *self._decoded(payload, pts)]
+                frames += [*self._conceal_until(pts), *self._decode_packet(payload, pts)]
             except FFmpegError as error:
                 logger.debug("an Opus payload of %d bytes could not be decoded: %s", len(payload), error)
             else:
                 self._toc = payload[0]
         return frames
 
-    def _concealed_until(self, pts: int) -> list[AudioFrame]:
+    def _conceal_until(self, pts: int) -> list[AudioFrame]:
         if self._next_pts is None or pts - self._next_pts > MAX_CONCEALED_SAMPLES:
             return []
-        # A frame of length 0 was lost or not sent (RFC 6716, 3.2.1): libopus conceals it
+        # libopus conceals a frame of length 0, which was lost or not sent (RFC 6716, section 3.2.1).
         toc = self._toc & 0b1111_1100
         step = samples_per_frame(toc)
         end = min(pts, self._next_pts + round(limits.CONCEALED_S * SAMPLE_RATE))
         missing = range(self._next_pts, end - step + 1, step)
-        return [frame for missing_pts in missing for frame in self._decoded(bytes([toc]), missing_pts)]
+        return [frame for missing_pts in missing for frame in self._decode_packet(bytes([toc]), missing_pts)]
 
-    def _decoded(self, payload: bytes, pts: int) -> list[AudioFrame]:
+    def _decode_packet(self, payload: bytes, pts: int) -> list[AudioFrame]:
         packet = Packet(payload)
         packet.pts = pts
         packet.time_base = TIME_BASE
@@ -128,7 +127,7 @@ class VoiceDecoder(OpusDecoder):
 
 
 def samples_per_frame(toc: int) -> int:
-    """How long each frame of a packet with this first byte is, at 48 kHz (RFC 6716, table 2)."""
+    """Returns the length of each frame in a packet with this first byte, in samples at 48 kHz (RFC 6716, table 2)."""
     config = toc >> 3
     if config < 12:  # SILK: 10, 20, 40, 60 ms
         return (480, 960, 1920, 2880)[config % 4]

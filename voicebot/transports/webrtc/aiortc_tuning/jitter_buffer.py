@@ -1,4 +1,7 @@
-"""Puts a sound stream's RTP packets back in order, at the price of no delay where they come in order."""
+"""Puts a sound stream's RTP packets back in order, without delaying those that come in order.
+
+See github.com/aiortc/aiortc/issues/543.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,18 @@ from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
 MAX_HELD = 3
-"""How many packets may come after a missing one before it is given up: packets of 20 ms that come up to two places
-late are still put in order, and a lost one holds the next back for 40 ms."""
+"""A missing packet is given up when this many later ones have come. So packets of 20 ms that come up to two places late
+are still put in order, and a lost packet delays the next ones by 40 ms."""
 
 MAX_GAP = 100
-"""A jump of more packets than this, either way, is another stream (aiortc's MAX_MISORDER: 2 s of 20 ms packets)."""
+"""A jump of more packets than this, in either direction, begins another stream (aiortc's MAX_MISORDER: 2 s of 20 ms
+packets)."""
 
 
 class SoundRun(JitterFrame):
-    """Packets whose turn has come: `pieces` are their payloads, each with its RTP time after the first one's.
+    """Packets that are in order: `pieces` are their payloads, each with its RTP time relative to the first one's.
 
-    As in every JitterFrame `timestamp` is the first one's RTP time, and `data` is all payloads together.
+    As in every JitterFrame, `timestamp` is the first packet's RTP time, and `data` is all payloads together.
     """
 
     def __init__(self, packets: list[RtpPacket]) -> None:
@@ -26,11 +30,11 @@ class SoundRun(JitterFrame):
 
 
 class SoundJitterBuffer:
-    """Takes the place of aiortc's JitterBuffer for sound.
+    """Replaces aiortc's JitterBuffer for sound.
 
-    That one gives out at most one packet for each that comes in, so what waits behind a lost packet is never caught
-    up: 80 ms of delay at first, some 280 ms for good after a loss. This one passes packets on at once while they come
-    in order, and all those behind a hole together, so that its delay is 0 again from the next packet on.
+    aiortc's buffer returns at most one packet for each that comes in, so the delay behind a lost packet never shrinks:
+    80 ms at first, some 280 ms for good after a loss. This buffer returns packets at once while they come in order, and
+    all packets behind a gap together, so that its delay is 0 again from the next packet on.
     """
 
     def __init__(self) -> None:
@@ -39,16 +43,16 @@ class SoundJitterBuffer:
         self._held: dict[int, RtpPacket] = {}
 
     def add(self, packet: RtpPacket) -> tuple[bool, SoundRun | None]:
-        """Takes a packet as it arrives; gives those whose turn has come, if any.
+        """Takes a packet as it arrives, and returns those that are in order, if any.
 
-        The flag, by which aiortc's buffer asks for a new picture, is never set.
+        The flag, by which aiortc's buffer asks for a new picture, is always False.
         """
         ahead = _distance(self._next, packet.sequence_number)
         if packet.ssrc != self._ssrc or abs(ahead) > MAX_GAP:
             self._ssrc, self._next = packet.ssrc, packet.sequence_number
             self._held.clear()
         elif ahead < 0:
-            return False, None  # late, or a duplicate: its time is over
+            return False, None  # too late, or a duplicate
         self._held[packet.sequence_number] = packet
         if len(self._held) >= MAX_HELD and self._next not in self._held:
             self._next = min(self._held, key=lambda number: _distance(self._next, number))
@@ -60,5 +64,5 @@ class SoundJitterBuffer:
 
 
 def _distance(start: int, end: int) -> int:
-    """From one 16-bit sequence number to another, the shorter way round: -32768 to 32767."""
+    """Returns the shorter distance from one 16-bit sequence number to another: -32768 to 32767."""
     return (end - start + 2**15) % 2**16 - 2**15

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from tests.support.manual_clock import Clock
 from voicebot.runtime import limits
-from voicebot.transports.webrtc import aiortc_limits, aiortc_tuning
-from voicebot.transports.webrtc.aiortc_limits import DatagramBudget, DataGuard, decode_params
+from voicebot.transports.webrtc import aiortc_tuning
+from voicebot.transports.webrtc.aiortc_tuning import peer_limits
+from voicebot.transports.webrtc.aiortc_tuning.peer_limits import DatagramBudget, DataGuard, decode_params
 
 PEER, STRANGER = ("192.0.2.1", 50_000), ("192.0.2.9", 50_000)
 
@@ -171,5 +172,5 @@ async def test_an_acknowledgement_counts_only_for_packets_that_were_sent() -> No
 
 
 def test_the_installed_aiortc_has_every_member_that_the_limits_and_the_tuning_use() -> None:
-    assert aiortc_limits.missing() == []
+    assert peer_limits.missing() == []
     assert aiortc_tuning.apply()

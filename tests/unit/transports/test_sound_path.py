@@ -14,8 +14,8 @@ from tests.support.manual_clock import Clock
 from tests.support.opus_packets import payloads_of, tone
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES
 from voicebot.runtime import limits
-from voicebot.transports.webrtc import aiortc_sound
-from voicebot.transports.webrtc.aiortc_sound import InlineDecoder
+from voicebot.transports.webrtc.aiortc_tuning import sound_path
+from voicebot.transports.webrtc.aiortc_tuning.sound_path import InlineDecoder
 
 OPUS = RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48_000, channels=2, payloadType=111)
 
@@ -69,13 +69,13 @@ def test_a_gap_is_concealed_for_at_most_200_ms() -> None:
 
 def test_two_alternating_codecs_keep_one_decoder_each(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    make = aiortc_sound.decoder_for
+    make = sound_path.decoder_for
 
     def decoder_for(codec: RTCRtpCodecParameters) -> Decoder:
         made.append(codec.mimeType)
         return make(codec)
 
-    monkeypatch.setattr(aiortc_sound, "decoder_for", decoder_for)
+    monkeypatch.setattr(sound_path, "decoder_for", decoder_for)
     ear = Ear()
     pcmu = RTCRtpCodecParameters(mimeType="audio/PCMU", clockRate=8_000, channels=1, payloadType=0)
     for number in range(10):

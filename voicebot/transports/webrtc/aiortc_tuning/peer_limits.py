@@ -1,7 +1,7 @@
-"""What a WebRTC peer may make aiortc 1.16 and aioice 0.13 do: limits that they do not have themselves.
+"""Limits on what a WebRTC peer may send, which aiortc 1.16 and aioice 0.13 lack.
 
-`guard` puts them around one peer connection of the server's. They take private members by name; `missing` tells which
-of these are not there.
+`guard` applies them to one peer connection. They use private members, and `missing` returns those that the installed
+versions lack.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ RECORD_BYTES = 1_500
 
 
 class FloodedSession(Protocol):
-    """The session of a peer that may send too much."""
+    """The session of a peer that is limited."""
 
     def flooded(self, reason: str) -> None:
-        """Ends the session, as its peer went too far: `reason` tells the user why. What the peer sends is ignored from
-        then on. May be called again."""
+        """Closes the session, as its peer sent too much. `reason` is for its user. The peer's data is ignored from then
+        on. May be called again."""
         ...
 
 
 class DatagramBudget:
-    """How many datagrams one ICE connection reads. The rest is dropped before anything is parsed or decrypted.
+    """Limits the datagrams that one ICE connection reads. The others are dropped before they are parsed or decrypted.
 
-    Each kind of traffic has a budget of its own, and so have all senders that are not known to be the peer: neither a
-    flood of one kind nor one from elsewhere takes away what sound and liveness checks need.
+    Each kind of traffic has its own budget, and so have all senders that have not proven to be the peer. So no flood of
+    one kind, or from elsewhere, uses up the budget of sound and of liveness checks.
     """
 
     def __init__(self, connection: Connection, clock: Clock = time.monotonic) -> None:
@@ -55,25 +55,25 @@ class DatagramBudget:
         self._sources: set[bytes] = set()
 
     def admits(self, data: bytes, sender: tuple[str, int]) -> bool:
-        """Whether this datagram is to be read. What it is, its first byte tells (RFC 7983)."""
+        """Returns whether to read this datagram. Its first byte tells its kind (RFC 7983)."""
         kind = data[0] if data else 255
         if not (kind < 4 or 20 <= kind < 64 or 128 <= kind < 192):
             return False
         if not self._is_peer(sender):
-            return self._may_be_strange(data, kind) and self._strange.take()
+            return self._may_come_from_stranger(data, kind) and self._strange.take()
         if kind < 4:
             return self._checks.take()
         if kind < 64:
             return self._data.take()
         if is_rtcp(data):
             return len(data) <= limits.CONTROL_PACKET_BYTES and self._control.take()
-        return self._is_of_a_source(data) and self._sound.take()
+        return self._is_known_source(data) and self._sound.take()
 
     def _is_peer(self, sender: tuple[str, int]) -> bool:
-        """Whether the sender has proven by a check, which is signed, to be the peer.
+        """Returns whether the sender has proven to be the peer, by a signed connectivity check.
 
-        It is not always where our own packets go: a peer with several addresses may send from one and receive at
-        another, as each side chooses by itself which pair of addresses it sends by.
+        Its address need not be the one that we send to: each side chooses the pair of addresses that it sends by, so a
+        peer with several addresses may send from one and receive at another.
         """
         if any(pair.remote_addr == sender for pair in self._connection._nominated.values()):
             return True
@@ -82,8 +82,8 @@ class DatagramBudget:
             for pair in self._connection._check_list
         )
 
-    def _is_of_a_source(self, data: bytes) -> bool:
-        """aiortc and libsrtp keep some kB for each source that they have ever heard."""
+    def _is_known_source(self, data: bytes) -> bool:
+        """Returns whether to read this source (SSRC). aiortc and libsrtp keep some kB for each source for ever."""
         source = data[8:12]
         if source not in self._sources:
             if len(self._sources) >= limits.SOUND_SOURCES:
@@ -91,9 +91,11 @@ class DatagramBudget:
             self._sources.add(source)
         return True
 
-    def _may_be_strange(self, data: bytes, kind: int) -> bool:
-        """Whether a datagram may come from another address than the connection's: only a little before there is one,
-        and of sound only what goes on from a known source."""
+    def _may_come_from_stranger(self, data: bytes, kind: int) -> bool:
+        """Returns whether to read a datagram from an address that has not proven to be the peer's.
+
+        Before the connection stands only `EARLY_PACKETS` may wait. Sound must come from a known source.
+        """
         if kind < 4:
             return True
         if self._connection._queue.qsize() >= limits.EARLY_PACKETS:
@@ -102,7 +104,7 @@ class DatagramBudget:
 
 
 class DataGuard:
-    """Stands between a peer connection's DTLS and its SCTP association."""
+    """Limits the SCTP association of a peer connection. It stands between DTLS and SCTP."""
 
     def __init__(self, sctp: RTCSctpTransport, messages_per_s: float, session: FloodedSession) -> None:
         self._sctp, self._session = sctp, session
@@ -115,9 +117,9 @@ class DataGuard:
         vars(sctp).update(members)
 
     async def handle_data(self, data: bytes) -> None:
-        """RTCSctpTransport._handle_data, for this and all further records of the datagram that it came in.
+        """Replaces RTCSctpTransport._handle_data: it handles all DTLS records of a datagram.
 
-        aiortc reads one record of each datagram: what follows it would pile up.
+        aiortc reads one record of each datagram, so that the others would pile up.
         """
         more: bytes | None = data
         while more:
@@ -131,7 +133,10 @@ class DataGuard:
             more = _next_record(self._sctp.transport)
 
     async def receive_chunk(self, chunk: Chunk) -> None:
-        """RTCSctpTransport._receive_chunk. After a flood only acknowledgements count: the client is to be told yet."""
+        """Replaces RTCSctpTransport._receive_chunk.
+
+        After a flood it reads only acknowledgements, which the last message to the client needs.
+        """
         if isinstance(chunk, SackChunk):
             chunk.gaps = self._honest_gaps(chunk)
         elif self._flooded:
@@ -157,7 +162,7 @@ class DataGuard:
         )
 
     def _honest_gaps(self, sack: SackChunk) -> list[tuple[int, int]]:
-        """The blocks of packets that this acknowledges, without those that were never sent: aiortc counts them out."""
+        """Returns the acknowledged blocks without packets that were never sent: aiortc would loop over each number."""
         sent = self._sctp._sent_queue
         if not sent:
             return []
@@ -178,13 +183,13 @@ class DataGuard:
 
 def _next_record(dtls: RTCDtlsTransport) -> bytes | None:
     try:
-        return bytes(dtls._ssl.recv(RECORD_BYTES))  # type: ignore[union-attr]  # it has one as data came through it
+        return bytes(dtls._ssl.recv(RECORD_BYTES))  # type: ignore[union-attr]  # data came through it
     except SSL.Error:
         return None
 
 
 def guard(peer: RTCPeerConnection, messages_per_s: float, session: FloodedSession) -> None:
-    """Limit what comes in over a peer connection whose sockets are open but which has not connected yet."""
+    """Applies the limits to a peer connection whose sockets are open but which has not connected yet."""
     transports = {each.transport for transceiver in peer.getTransceivers() for each in _ends(transceiver)}
     for sender in peer.getSenders():
         _ignore_requests_for_packets(sender)
@@ -218,7 +223,7 @@ def _limit_datagrams(protocol: StunProtocol, budget: DatagramBudget) -> None:
 
 
 def _limit_addresses(connection: Connection) -> None:
-    """Each address that a check comes from is checked in turn, and kept: a peer may invent only some."""
+    """Limits the addresses that checks come from: aioice checks and keeps each, and a peer may invent them."""
     check = connection.check_incoming
 
     def check_incoming(message: Any, address: tuple[str, int], protocol: StunProtocol) -> None:
@@ -231,7 +236,7 @@ def _limit_addresses(connection: Connection) -> None:
 
 
 def _ignore_requests_for_packets(sender: RTCRtpSender) -> None:
-    """Nobody asks for a sound packet again, as it would be late; one report could ask for thousands of packets."""
+    """Ignores requests to send packets again: sound would be too late, and one request may ask for thousands."""
     handle = sender._handle_rtcp_packet
 
     async def handle_rtcp_packet(packet: AnyRtcpPacket) -> None:
@@ -242,7 +247,7 @@ def _ignore_requests_for_packets(sender: RTCRtpSender) -> None:
 
 
 def decode_params(body: bytes) -> list[tuple[int, bytes]]:
-    """rtcsctptransport.decode_params, which never ends when a parameter says that its length is 0.
+    """Replaces rtcsctptransport.decode_params, which loops for ever over a parameter of length 0.
 
     Raises ValueError.
     """
@@ -257,7 +262,7 @@ def decode_params(body: bytes) -> list[tuple[int, bytes]]:
 
 
 def missing() -> list[str]:
-    """The members of aiortc and aioice that the above stands on, and that are not where they were."""
+    """Returns the members of aiortc and aioice that this module needs and the installed versions do not use."""
     sctp = RTCSctpTransport
     needed = [
         ("_receive_chunk", sctp._handle_data.__code__.co_names),
@@ -283,7 +288,7 @@ def missing() -> list[str]:
 
 
 def install() -> None:
-    """Puts what holds for the whole process in the place of aiortc's own."""
+    """Installs the replacements that hold for the whole process."""
     for owner, name, part in PARTS:
         setattr(owner, name, part)
 
@@ -291,6 +296,6 @@ def install() -> None:
 PARTS: tuple[tuple[object, str, Any], ...] = (
     (rtcsctptransport, "decode_params", decode_params),
     (rtcsctptransport, "LOCAL_MAX_MESSAGE_SIZE", limits.MESSAGE_BYTES),
-    (rtcsctptransport, "time", SimpleNamespace(time=time.monotonic)),  # it measures durations by it, and nothing else
+    (rtcsctptransport, "time", SimpleNamespace(time=time.monotonic)),  # it is only used for durations
 )
-"""What replaces what."""
+"""The owner and the name of each member that is replaced, and its replacement."""

@@ -1,4 +1,4 @@
-"""Closes WebRTC connections, also those that aiortc itself would never have closed."""
+"""Closes WebRTC connections in bounded time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ SOCKETS_S = 1.0
 
 
 async def close_peer(peer: RTCPeerConnection, within_s: float) -> None:
-    """Closes a connection. May be called twice.
+    """Closes a connection. May be called again.
 
-    aiortc's own closing can wait for ever (aiortc issues 283 and 1104). Raises TimeoutError if it takes longer than
-    `within_s` seconds; the connection's sockets are closed all the same.
+    aiortc's `close` can wait for ever (github.com/aiortc/aiortc/issues/283 and 1104). Raises TimeoutError if it takes
+    longer than `within_s`; the connection's sockets are closed nevertheless.
     """
     try:
         async with asyncio.timeout(within_s):
