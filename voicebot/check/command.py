@@ -17,7 +17,7 @@ from voicebot.check import report
 from voicebot.check.findings import check_database, check_relay, check_vad
 from voicebot.check.results import CheckedStage, Outcome, Trial
 from voicebot.check.trials import QUESTION, TrialLimits, Trials, sentence_in
-from voicebot.engines.base import Engines
+from voicebot.engines.protocols import Engines
 from voicebot.settings import config, logs
 from voicebot.settings.config import Settings
 
@@ -83,7 +83,7 @@ async def check(settings: Settings, engines: Engines, output: LineWriter, limits
             results[CheckedStage.HEAR] = trials.skip_hearing("ready, but not tried: there is no voice to hear")
             write_stage(CheckedStage.HEAR, "no voice works")
         else:
-            results[CheckedStage.HEAR] = await trials.hear(sound)
+            results[CheckedStage.HEAR] = await trials.receive_audio(sound)
             write_stage(CheckedStage.HEAR, f"each recogniser hears what {voice.engine} said")
 
         results[CheckedStage.ANSWER] = await trials.answer()

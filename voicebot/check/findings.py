@@ -13,7 +13,7 @@ import numpy as np
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.check.advice import REINSTALL
 from voicebot.check.results import Finding, Outcome
-from voicebot.engines.base import Engines
+from voicebot.engines.protocols import Engines
 from voicebot.settings.config import Settings
 from voicebot.storage.conversations import DEFAULT_URL
 from voicebot.storage.database import Database, StoreError

@@ -14,10 +14,11 @@ from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.check.results import CheckedStage, Trial
 from voicebot.check.services import SERVICES
 from voicebot.dialogue.history import Message, Role
-from voicebot.engines.base import EngineError, Engines, Fault, OneOfModels, Patient, Transcript
-from voicebot.engines.chain import Chain, FallbackRules
 from voicebot.engines.destinations import EMBEDDED
-from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
+from voicebot.engines.fallback_group import FallbackGroup, FallbackRules
+from voicebot.engines.protocols import Engines, HasModels, SlowToStart, Transcript
 from voicebot.settings.config import Settings
 
 logger = logging.getLogger(__name__)
@@ -36,8 +37,8 @@ BEFORE_S, AFTER_S = 0.3, 0.6
 PIECE_SAMPLES = 512
 """A recogniser gets the sound in windows of the voice activity detector, as from a microphone."""
 
-C = TypeVar("C", bound=Chain[Any])
-Tried = TypeVar("Tried", bound=Chain[Any], contravariant=True)
+C = TypeVar("C", bound=FallbackGroup[Any])
+Tried = TypeVar("Tried", bound=FallbackGroup[Any], contravariant=True)
 T = TypeVar("T")
 
 
@@ -108,7 +109,7 @@ class _SpeakingTurn:
     def __init__(self, sentence: str) -> None:
         self._sentence = sentence
 
-    async def run(self, chain: TextToSpeechChain, watch: Stopwatch) -> Trial:
+    async def run(self, chain: TextToSpeechFallbackGroup, watch: Stopwatch) -> Trial:
         pieces = []
         async with aclosing(chain.synthesize(self._sentence, chain.usual)) as outputs:
             async for output in outputs:
@@ -128,7 +129,7 @@ class _HearingTurn:
         self._sound = Audio.joined([silences[0], sound.resampled(SPEECH_RATE_HZ), silences[1]], SPEECH_RATE_HZ)
         self.sound_s = self._sound.duration_s
 
-    async def run(self, chain: SpeechToTextChain, watch: Stopwatch) -> Trial:
+    async def run(self, chain: SpeechToTextFallbackGroup, watch: Stopwatch) -> Trial:
         text = ""
         async with (
             chain.session(chain.usual) as transcriber,
@@ -155,7 +156,7 @@ class _AnsweringTurn:
 
     sound_s = 0.0
 
-    async def run(self, chain: AgentChain, watch: Stopwatch) -> Trial:
+    async def run(self, chain: AgentFallbackGroup, watch: Stopwatch) -> Trial:
         wanted = asyncio.Event()
         wanted.set()
         tokens: list[str] = []
@@ -176,20 +177,20 @@ class Trials:
     """
 
     def __init__(self, engines: Engines, settings: Settings, limits: TrialLimits) -> None:
-        assert isinstance(engines.tts, TextToSpeechChain)
-        assert isinstance(engines.stt, SpeechToTextChain)
-        assert isinstance(engines.agent, AgentChain)
+        assert isinstance(engines.tts, TextToSpeechFallbackGroup)
+        assert isinstance(engines.stt, SpeechToTextFallbackGroup)
+        assert isinstance(engines.agent, AgentFallbackGroup)
         self._settings = settings
         self._limits = limits
         self._voices = engines.tts.alone(limits.rules)
         self._recognisers = engines.stt.alone(limits.rules)
         self._agents = engines.agent.alone(limits.rules)
-        self._problems: dict[Chain[Any], EngineError | None] = {}
+        self._problems: dict[FallbackGroup[Any], EngineError | None] = {}
 
     @property
     def names(self) -> dict[CheckedStage, list[str]]:
         """The engines of each stage, in the order in which the bot tries them."""
-        stages: dict[CheckedStage, Sequence[Chain[Any]]] = {
+        stages: dict[CheckedStage, Sequence[FallbackGroup[Any]]] = {
             CheckedStage.HEAR: self._recognisers,
             CheckedStage.ANSWER: self._agents,
             CheckedStage.SPEAK: self._voices,
@@ -198,7 +199,7 @@ class Trials:
 
     async def prepare(self) -> None:
         """Starts and probes all engines at the same time."""
-        chains: list[Chain[Any]] = [*self._voices, *self._recognisers, *self._agents]
+        chains: list[FallbackGroup[Any]] = [*self._voices, *self._recognisers, *self._agents]
         problems = await asyncio.gather(*(self._prepare(chain) for chain in chains))
         self._problems = dict(zip(chains, problems, strict=True))
 
@@ -206,7 +207,7 @@ class Trials:
         """Lets every voice say the same sentence."""
         return await self._try_all(self._voices, _SpeakingTurn(sentence_in(self._settings.language)))
 
-    async def hear(self, sound: Audio) -> list[Trial]:
+    async def receive_audio(self, sound: Audio) -> list[Trial]:
         """Lets every recogniser hear `sound`, at the speed of speech."""
         return await self._try_all(self._recognisers, _HearingTurn(sound))
 
@@ -222,7 +223,7 @@ class Trials:
             for problem in (self._problems[chain],)
         ]
 
-    async def _prepare(self, chain: Chain[Any]) -> EngineError | None:
+    async def _prepare(self, chain: FallbackGroup[Any]) -> EngineError | None:
         async def steps() -> None:
             await chain.start()
             await chain.probe()
@@ -244,14 +245,14 @@ class Trials:
         watch = Stopwatch()
         outcome: Trial | EngineError | None = self._problems[chain]
         if outcome is None:
-            limit_s = self._limits.turn_s + (engine.first_output_s if isinstance(engine, Patient) else 0.0)
+            limit_s = self._limits.turn_s + (engine.first_output_s if isinstance(engine, SlowToStart) else 0.0)
             outcome = await _run_guarded(chain.name, turn.run(chain, watch), limit_s, turn.sound_s, watch)
         if isinstance(outcome, Trial):
             return replace(outcome, model=self._model(chain), first_s=watch.first_s)
-        names_matter = outcome.fault in (Fault.REJECTED, Fault.MISSING) and isinstance(engine, OneOfModels)
+        names_matter = outcome.fault in (Fault.REJECTED, Fault.MISSING) and isinstance(engine, HasModels)
         return Trial(chain.name, self._model(chain), error=outcome, listed=engine.listed if names_matter else ())
 
-    def _model(self, chain: Chain[Any]) -> str | None:
+    def _model(self, chain: FallbackGroup[Any]) -> str | None:
         """Returns the model that the engine picked, if its health tells, or else those that the settings name."""
         if picked := getattr(chain.health[0], "model", None):
             return str(picked)
