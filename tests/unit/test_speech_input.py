@@ -16,7 +16,7 @@ from voicebot.audio.sound import Audio
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.events import FinalTranscript, Input, SpeechEnded, SpeechStarted
 from voicebot.engines.errors import EngineError
-from voicebot.engines.protocols import USUAL, Pause, SpeechToText, Transcript
+from voicebot.engines.protocols import DEFAULT_STYLE, Pause, SpeechToText, Transcript
 from voicebot.session.speech_input import SpeechInput
 
 
@@ -73,7 +73,7 @@ class Talker:
     async def with_ears(cls, recogniser: Recogniser, group: asyncio.TaskGroup) -> Talker:
         talker = cls(recogniser, group)
         engine = SimpleNamespace(session=lambda _: nullcontext(recogniser))
-        talker.speech_input.transcribe_with(cast(SpeechToText, engine), USUAL, group)
+        talker.speech_input.transcribe_with(cast(SpeechToText, engine), DEFAULT_STYLE, group)
         return talker
 
     def _post(self, input: Input) -> None:
