@@ -26,7 +26,7 @@ def guard(app: Starlette, settings: Settings, counter: RefusalCounter, streamed:
     From the outside in: headers, the server's own names, what other sites may read, the lock, the origin, the list of
     routes, the length.
     """
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_kb * 1024, counter=counter, streamed=streamed)
+    app.add_middleware(BodyLimit, max_bytes=settings.tuning.max_body_kb * 1024, counter=counter, streamed=streamed)
     app.add_middleware(KnownRoutes, routes=app.routes)
     app.add_middleware(OriginCheck, settings=settings, counter=counter)
     if settings.app_username is not None:

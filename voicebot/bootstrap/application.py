@@ -34,4 +34,5 @@ def application(settings: Settings, engines: Engines) -> Application:
     metrics = services.telemetry.metrics
     metrics.watch(services)
     services.health.count_failures(metrics)
-    return Application(services, WebRtcServer(services), RecordingDecoder(round(settings.ws_max_audio_mb * 1_000_000)))
+    decoder = RecordingDecoder(round(settings.tuning.ws_max_audio_mb * 1_000_000))
+    return Application(services, WebRtcServer(services), decoder)

@@ -40,8 +40,7 @@ def advice(trial: Trial, stage: CheckedStage, settings: Settings) -> str:
     if trial.engine == LOCAL:
         return _of_local_model(trial.error)
     if service is None:
-        voice = "Check ESPEAK_VOICE. " if trial.engine == "espeak" and settings.espeak_voice else ""
-        return f"{voice}{REINSTALL}"
+        return REINSTALL
     if service.key is None:
         return _without_account(trial.error, stage)
     return _with_account(trial.error, trial.listed, service, settings)

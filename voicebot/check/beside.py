@@ -59,7 +59,7 @@ def detector(engines: Engines, sound: Audio | None, settings: Settings) -> Findi
         samples = sound.resampled(SPEECH_RATE_HZ).samples
         whole = len(samples) // vad.window_samples * vad.window_samples
         windows = samples[:whole].reshape(-1, vad.window_samples)
-        share = float(np.mean([vad.probability(window) >= settings.vad_threshold for window in windows]))
+        share = float(np.mean([vad.probability(window) >= settings.tuning.vad_threshold for window in windows]))
     except Exception as error:  # whatever is wrong with the package is to be told, not raised
         logger.debug("the voice activity detector failed", exc_info=error)
         return Finding(
@@ -69,8 +69,7 @@ def detector(engines: Engines, sound: Audio | None, settings: Settings) -> Findi
         )
     if share:
         return Finding(name, Outcome.OK, f"it takes {share:.0%} of the sentence for speech")
-    advice = f"Lower VAD_THRESHOLD, which is {settings.vad_threshold:g}."
-    return Finding(name, Outcome.WARNING, "it takes nothing of the sentence for speech", advice)
+    return Finding(name, Outcome.WARNING, "it takes nothing of the sentence for speech", REINSTALL)
 
 
 async def store(settings: Settings) -> Finding | None:

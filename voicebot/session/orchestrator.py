@@ -74,7 +74,7 @@ class Orchestrator:
         self.state = State(settings.rules, settings.preferences, history=history, merge_next=not history)
         self._styles = Styles.of(settings.preferences)
         self.mailbox = Mailbox()
-        self.player = Player(self.mailbox, settings.tts_prefetch, rewind_words=settings.resume_rewind == "word")
+        self.player = Player(self.mailbox, settings.tuning.tts_prefetch, rewind_words=settings.resume_rewind == "word")
         self._observer, self._remote_player = observer, remote_player
         self._engines = engines
         self.speech_input = SpeechInput(self.mailbox, settings.endpoint_rules)
@@ -83,9 +83,9 @@ class Orchestrator:
             tts=engines.tts,
             player=self.player,
             mailbox=self.mailbox,
-            queue_max=settings.tts_queue_max,
+            queue_max=settings.tuning.tts_queue_max,
             drop_oldest=settings.tts_overflow == "drop-oldest",
-            sentence_max_chars=settings.tts_sentence_max_chars,
+            sentence_max_chars=settings.tuning.tts_sentence_max_chars,
             turns=turns,
         )
         self._reply: asyncio.Task[None] | None = None

@@ -96,7 +96,7 @@ class Session(Observer):
         self.id = secrets.token_hex(8)
         self._services, self._settings, self._connection = services, services.settings, connection
         self._preferences = services.settings.preferences
-        self._messages, self._texts = MessageRate(services.settings.messages_per_s), text_rate()
+        self._messages, self._texts = MessageRate(services.settings.tuning.messages_per_s), text_rate()
         self._recorder = services.recordings.new(conversation.history)
         self._faults = Faults()
         self._observers = Observers(
@@ -312,8 +312,9 @@ class Session(Observer):
         """Does what the client asks for. Raises MessageError."""
         match request:
             case TextMessage(text=text):
-                if len(text) > self._settings.max_text_chars:
-                    raise MessageError(f"text: {len(text)} characters; {self._settings.max_text_chars} are allowed")
+                most_chars = self._settings.tuning.max_text_chars
+                if len(text) > most_chars:
+                    raise MessageError(f"text: {len(text)} characters; {most_chars} are allowed")
                 if not self._texts.take():
                     raise MessageError(TOO_MANY_TEXTS)
                 self._orchestrator.mailbox.post(TextTyped(text))
