@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from voicebot.languages.writing import language_of
+from voicebot.languages.loader import language_of
 from voicebot.speech_text.ahead import Ahead, NeedMore
 from voicebot.speech_text.speakable import EMOJI
 
@@ -103,7 +103,7 @@ class Segmenter:
     """Cuts a stream of text into words and tells with which of them a sentence ends."""
 
     def __init__(self, language: str = "en") -> None:
-        self._language = language_of(language)
+        self._rules = language_of(language).segmentation
         self._begin()
 
     def _begin(self) -> None:
@@ -213,11 +213,11 @@ class Segmenter:
         return self._full_stop(sentence, stem, closed, following)
 
     def _full_stop(self, sentence: _Sentence, stem: str, closed: bool, following: int) -> bool:
-        known = self._language
+        known = self._rules
         letter = self._ahead.text[following]
         name = _JOINT.split(stem)[-1]
         key = name if len(name) == 1 else name.casefold()
-        if sentence.is_item_mark or key in known.titles or key in known.inner:
+        if sentence.is_item_mark or key in known.titles or key in known.introducing:
             return False
         if key in known.numbered and letter.isdigit():
             return False
@@ -235,7 +235,7 @@ class Segmenter:
         return True
 
     def _is_abbreviation(self, name: str, key: str) -> bool:
-        known = self._language
+        known = self._rules
         return (
             key in known.abbreviations
             or (key in known.dates and name[0].isupper())
@@ -247,7 +247,7 @@ class Segmenter:
     def _is_capitalised(self, at: int) -> bool:
         """Whether a capital at `at` tells that a sentence begins there."""
         letter = self._ahead.text[at]
-        return not (letter.islower() or letter.isdigit() or self._word_at(at) in self._language.always_capital)
+        return not (letter.islower() or letter.isdigit() or self._word_at(at) in self._rules.always_capital)
 
     def _word_at(self, at: int) -> str:
         end = self._ahead.find(_NON_LETTER, at)

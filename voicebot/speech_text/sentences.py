@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from voicebot.languages.writing import language_of
+from voicebot.languages.loader import language_of
 from voicebot.speech_text.segmentation import Segmenter, Word
 from voicebot.speech_text.speakable import has_words, named, spoken
 
@@ -140,7 +140,9 @@ class SentenceBatcher:
         whole = word.is_code or "://" in word.text or len(word.text.strip()) <= self._max_chars
         for text in [word.text] if whole else _pieces(word.text, self._max_chars):
             speech = self._fitted(
-                spoken(text.strip(), self._language, is_code=word.is_code, first_of_line=word.first_of_line)
+                spoken(
+                    text.strip(), self._language.spoken_forms, is_code=word.is_code, first_of_line=word.first_of_line
+                )
             )
             yield _Part(text, speech, has_words(speech))
 
@@ -174,7 +176,7 @@ class SentenceBatcher:
             if self._parts[count - 1].ends_clause:
                 return count
         for count in counts:
-            if after[count - 1].text.strip().casefold() in self._language.conjunctions:
+            if after[count - 1].text.strip().casefold() in self._language.segmentation.conjunctions:
                 return count
         return len(self._parts)
 

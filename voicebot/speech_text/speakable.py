@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from voicebot.languages.writing import Language
+from voicebot.languages.schema import SpokenForms
 
 EMOJI = (
     "\u2190-\u21ff\u2300-\u23ff\u25a0-\u2775\u2794-\u27bf\u2900-\u297f\u2b00-\u2bff\u3030\u303d\u3297\u3299"
@@ -49,13 +49,13 @@ def has_words(text: str) -> bool:
     return _WORDS.search(text) is not None
 
 
-def spoken(word: str, language: Language, *, is_code: bool = False, first_of_line: bool = False) -> str:
+def spoken(word: str, forms: SpokenForms, *, is_code: bool = False, first_of_line: bool = False) -> str:
     """What is said for one written word; "" for mere markup or emoji.
 
     It can be several words ("example dot com"), or punctuation alone, which is for the pause.
     """
     if is_code:
-        return language.code if has_words(word) else ""
+        return forms.code if has_words(word) else ""
     if word.isalnum():
         return word
     if word == ".":
@@ -63,7 +63,7 @@ def spoken(word: str, language: Language, *, is_code: bool = False, first_of_lin
     word = _sayable(_EMOJI.sub("", _ARROW.sub(", ", word)))
     word = _CITATION.sub("", _TAG.sub(" ", word))
     word = _LINK_TARGET.sub("", _BARE_LINK.sub(r"\1", word))
-    word = _BRACKET.sub("", _address(word, language))
+    word = _BRACKET.sub("", _address(word, forms))
     if first_of_line:
         word = word.lstrip(">")
     if not has_words(word):
@@ -90,18 +90,18 @@ def _sayable(word: str) -> str:
     return "".join(char for char in word if char.isprintable() or char.isspace() or char in _JOINERS)
 
 
-def _address(word: str, language: Language) -> str:
+def _address(word: str, forms: SpokenForms) -> str:
     """A web address as its host, a mail address in words."""
 
     def dotted(name: str) -> str:
-        return f" {language.dot} ".join(filter(None, name.split(".")))
+        return f" {forms.dot} ".join(filter(None, name.split(".")))
 
     if url := _URL.search(word):
         tail = url[2] or url[1]
         trailing = tail[len(tail.rstrip(_TRAILING + ">")) :].replace(">", "")
         return f"{word[: url.start()]}{dotted(url[1].rstrip(_TRAILING))}{trailing}"
     if "@" in word and (email := _EMAIL.search(word)):
-        return f"{word[: email.start()]}{dotted(email[1])} {language.at} {dotted(email[2])}{word[email.end() :]}"
+        return f"{word[: email.start()]}{dotted(email[1])} {forms.at} {dotted(email[2])}{word[email.end() :]}"
     return word
 
 
