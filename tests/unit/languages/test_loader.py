@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from tests.support.paths import PROJECT
 from voicebot.languages.lexicon import PhraseKind
 from voicebot.languages.loader import LanguageFileError, language_names, language_of, languages, load_languages
+from voicebot.languages.schema import (
+    EndOfTurnWords,
+    LanguageFile,
+    LexiconTable,
+    PlaceNames,
+    Prompts,
+    SegmentationRules,
+    SpokenForms,
+    UsualVoices,
+)
 
 PACKAGE = PROJECT / "voicebot"
 FOLDER = PACKAGE / "languages"
@@ -30,6 +43,26 @@ def test_the_complete_languages_have_all_that_a_conversation_needs() -> None:
         assert language.segmentation.titles
     for table in ("prompts", "spoken_forms", "lexicon", "segmentation"):
         assert len({id(getattr(language_of(code), table)) for code in COMPLETE}) == len(COMPLETE), table
+
+
+@pytest.mark.parametrize(
+    ("table", "model"),
+    [
+        ((), LanguageFile),
+        (("prompts",), Prompts),
+        (("spoken_forms",), SpokenForms),
+        (("lexicon",), LexiconTable),
+        (("end_of_turn",), EndOfTurnWords),
+        (("segmentation",), SegmentationRules),
+        (("voices",), UsualVoices),
+        (("places",), PlaceNames),
+    ],
+)
+def test_the_english_file_shows_every_key_to_translators(table: tuple[str, ...], model: type[BaseModel]) -> None:
+    found: Any = tomllib.loads((FOLDER / "en.toml").read_text("utf-8"))
+    for key in table:
+        found = found[key]
+    assert set(found) == set(model.model_fields)
 
 
 @pytest.mark.parametrize("code", ["de-AT", "de_AT", "DE"])
