@@ -13,16 +13,16 @@ from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from voicebot.agent.personas import system_prompt
 from voicebot.agent.tools.fillers import Fillers
 from voicebot.check.trials import sentence_in
-from voicebot.dialogue.choices import Choices
 from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness
-from voicebot.dialogue.interruption.verdict import Context, Decision, judge
+from voicebot.dialogue.interruption.verdict import Decision, VerdictContext, give_verdict
+from voicebot.dialogue.preferences import Preferences
 from voicebot.engines.tts.espeak import usual_voice
 from voicebot.engines.tts.gtts import Gtts
 from voicebot.languages import loader
 from voicebot.languages.gazetteer import place_named
 from voicebot.languages.loader import languages, user_labels
 from voicebot.languages.prompts import apology, ask_again, no_answers_left
-from voicebot.session.options import Options
+from voicebot.session.available_preferences import AvailablePreferences
 from voicebot.speech_text.sentences import SentenceBatcher, sentences
 
 ESPERANTO = """
@@ -69,7 +69,7 @@ gtts_accents = { pl = "Polish" }
 "America/New_York" = "Nov-Jorko"
 """
 
-CONTEXT = Context(language="eo", sentence="La vetero hodiaŭ estas bela kaj varma.", words_heard=4)
+CONTEXT = VerdictContext(language="eo", sentence="La vetero hodiaŭ estas bela kaj varma.", words_heard=4)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ WITH_THE_FILE = pytest.mark.usefixtures("esperanto")
 
 
 def test_without_the_file_the_words_mean_nothing() -> None:
-    assert judge("mi komprenas", CONTEXT, final=True).decision is Decision.REGENERATE
+    assert give_verdict("mi komprenas", CONTEXT, final=True).decision is Decision.REGENERATE
     assert completeness("mi loĝas en la", "eo") is not Completeness.INCOMPLETE
     assert len(sentences("Prof. Zamenhof venis. Li sidiĝis.", "eo")) == 3
     assert ask_again("eo") == ask_again("en")
@@ -108,7 +108,7 @@ def test_without_the_file_the_words_mean_nothing() -> None:
     ],
 )
 def test_a_verdict_goes_by_the_lexicon_of_the_file(text: str, decision: Decision, answer: bool) -> None:
-    verdict = judge(text, CONTEXT, final=True)
+    verdict = give_verdict(text, CONTEXT, final=True)
     assert (verdict.decision, verdict.answer) == (decision, answer)
 
 
@@ -150,7 +150,7 @@ async def test_prompts_and_fillers_are_those_of_the_file() -> None:
 def test_the_language_is_offered_by_its_name_and_told_to_the_model() -> None:
     both = frozenset({"en", "eo"})
     engines = scripted(ScriptedStt(languages=both), ScriptedAgent(languages=both), ToneTts(languages=both))
-    offered = Options(engines, Choices()).view()["language"]
+    offered = AvailablePreferences(engines, Preferences()).view()["language"]
     assert [(each["value"], each["label"]) for each in offered] == [("en", "English"), ("eo", "Esperanto")]
     assert "Answer in Esperanto" in system_prompt("Be brief.", "eo")
     assert "Uzanto" in user_labels()
