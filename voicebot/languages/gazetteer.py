@@ -64,7 +64,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class PlaceMention:
     """A place that a list of words names, from word `start` up to, but not including, word `end`."""
 
     start: int
@@ -88,24 +88,24 @@ def place_named(name: str) -> Place | None:
     return known[alike[0]] if alike else None
 
 
-def places_in(words: Sequence[str]) -> list[Spot]:
+def places_in(words: Sequence[str]) -> list[PlaceMention]:
     """Returns the places that lower-case English words name exactly, in their order.
 
     Of names that overlap it takes the longest.
     """
     known = gazetteer()
     longest = max(name.count(" ") + 1 for name in known)
-    spots: list[Spot] = []
+    mentions: list[PlaceMention] = []
     start = 0
     while start < len(words):
         for end in range(min(len(words), start + longest), start, -1):
             if place := known.get(_key(" ".join(words[start:end]))):
-                spots.append(Spot(start, end, place))
+                mentions.append(PlaceMention(start, end, place))
                 start = end
                 break
         else:
             start += 1
-    return spots
+    return mentions
 
 
 @cache
