@@ -173,7 +173,7 @@ class Segmenter:
         return len(ahead.text) if end < 0 else end
 
     def _ends(self, sentence: _Sentence, word: str, end: int, following: int) -> bool:
-        """Returns True if `word`, up to `end`, is the last of a sentence. The next letter or digit is at `following`."""
+        """Returns True if `word`, up to `end`, ends a sentence. The next letter or digit is at `following`."""
         gap = self._ahead.text[end:following]
         upcoming = gap.lstrip()
         if "\n" in gap[: len(gap) - len(upcoming)] and self._line_ends(sentence, gap, following):
