@@ -309,7 +309,7 @@ async def test_an_offer_is_refused_with_the_reason_when_the_only_tts_engine_fail
     options = config.load(**services.settings, **names)
     async with serving(build.build(options), options) as server:
         await server.services.health.check()
-        with pytest.raises(OfferRefusedError, match=r"The bot can't work just now\. elevenlabs: ") as refused:
+        with pytest.raises(OfferRefusedError, match=r"The bot cannot work at the moment\. elevenlabs: ") as refused:
             await RtcClient(server.url).__aenter__()
         assert refused.value.status == 503
         assert elevenlabs.KEY not in str(refused.value)
@@ -317,7 +317,7 @@ async def test_an_offer_is_refused_with_the_reason_when_the_only_tts_engine_fail
         assert health["status"] == "unhealthy"
         async with httpx.AsyncClient(trust_env=False) as http:
             checked = (await http.post(f"{server.url}/preflight")).json()
-        assert checked["problem"].startswith("The bot can't work just now.")
+        assert checked["problem"].startswith("The bot cannot work at the moment.")
 
 
 async def test_no_api_key_appears_in_the_debug_log_the_messages_or_the_health(

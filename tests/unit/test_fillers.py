@@ -18,7 +18,7 @@ from voicebot.agent.tools import PURE, fillers
 from voicebot.agent.tools.fillers import Filler
 from voicebot.dialogue.history import Message, Role
 from voicebot.engines.errors import EngineError
-from voicebot.engines.protocols import USUAL, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.languages.loader import language_of
 from voicebot.speech_text.sentences import sentences
 
@@ -53,7 +53,9 @@ class Reply:
 
 
 @asynccontextmanager
-async def reply(*answers: list[Any], wanted: bool = True, style: Style = USUAL, **options: Any) -> AsyncIterator[Reply]:
+async def reply(
+    *answers: list[Any], wanted: bool = True, style: Style = DEFAULT_STYLE, **options: Any
+) -> AsyncIterator[Reply]:
     """A reply of a model that calls the tool `slow`."""
     slow = Slow()
 

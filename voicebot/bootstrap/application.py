@@ -33,5 +33,5 @@ def application(settings: Settings, engines: Engines) -> Application:
     )
     metrics = services.telemetry.metrics
     metrics.watch(services)
-    services.health.tell_failures(metrics)
+    services.health.count_failures(metrics)
     return Application(services, WebRtcServer(services), RecordingDecoder(round(settings.ws_max_audio_mb * 1_000_000)))

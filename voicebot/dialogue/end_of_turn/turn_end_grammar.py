@@ -1,4 +1,7 @@
-"""Is a sentence left open by its last word, and is a question or command whole? Openers and hesitations are gone."""
+"""Grammar of the end of a turn: does the last word need another one, and is a question or command complete?
+
+`body` is the sentence without its openers ("well, ...") and hesitations.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ Words = tuple[str, ...]
 
 
 def is_open(body: Words, of: EndOfTurnWords, *, answered: bool) -> bool:
-    """Must something follow the last word? `answered`: a "yes" or "no" stood before these words."""
+    """Returns True when the last word needs another one. `answered`: a "yes" or "no" stood before these words."""
     last, before = body[-1], body[-2] if len(body) > 1 else ""
     if last in of.dangling or set(body) <= of.question_words | of.particles:
         return True
     if last in of.question_words - of.in_situ and body[0] in of.question_verbs | of.commands:
-        return True  # "Can you tell me why": it may be all, but rarely is.
+        return True  # "Can you tell me why" may be complete, but rarely is.
     if last in of.particles:
         return not _may_strand(body, of)
     if last in of.copulas | of.auxiliaries:
@@ -26,13 +29,13 @@ def is_open(body: Words, of: EndOfTurnWords, *, answered: bool) -> bool:
 
 
 def _may_strand(body: Words, of: EndOfTurnWords) -> bool:
-    """May the last word, a preposition, end this: "what is it for", "turn it on"?"""
+    """Returns True when the last word, a preposition, may end the sentence, as in "what is it for", "turn it on"."""
     first, last, before = body[0], body[-1], body[-2] if len(body) > 1 else ""
     if (first in of.commands or before in of.things | of.datives) and last in of.separable:
         return len(body) > 2
     if first not in of.stranders or len(body) < of.shortest_question:
         return False
-    # "what is the capital of": the preposition belongs to the noun.
+    # In "what is the capital of" the preposition belongs to the noun.
     noun_at = 1 if "'" in first else 2
     defines = "'" in first or body[1] in of.copulas
     return before not in of.question_words and not (
@@ -41,12 +44,12 @@ def _may_strand(body: Words, of: EndOfTurnWords) -> bool:
 
 
 def _waits_for_complement(body: Words, of: EndOfTurnWords) -> bool:
-    """The last word is a "to be" or an auxiliary: not waiting in "what time it is", "I think he can"."""
+    """Returns True when the last word, a copula or auxiliary, needs more; not so in "I think he can"."""
     if len(body) < 3:
         return True
     before = body[-2]
     if body[0] in of.question_words and _pronoun(body[1], of) and not _pronoun(before, of):
-        return True  # "What I'm trying to say is".
+        return True  # as in "What I'm trying to say is"
     if any(word in of.question_words for word in body[:-2]):
         return before in of.transitive_verbs or (len(body) == 3 and body[0] in of.subordinators)
     return before not in of.pronouns or len(body) < 4
@@ -57,12 +60,12 @@ def _pronoun(word: str, of: EndOfTurnWords) -> bool:
 
 
 def _waits_for_verb(body: Words, of: EndOfTurnWords) -> bool:
-    """The last word is a pronoun: not waiting in "how are you", "was machst du", "can you help me find it"."""
+    """Returns True when the last word, a pronoun, needs a verb; not in "how are you", "can you help me find it"."""
     last, before = body[-1], body[-2] if len(body) > 1 else ""
     if not before:
         return last in of.subjects
     if before in of.auxiliaries and len(body) > 3 and body[-3] in of.pronouns | of.particles:
-        return False  # A main verb: "can you do it", "I want to have that".
+        return False  # The auxiliary is a main verb in "can you do it", "I want to have that".
     if before in of.subordinators or before in of.auxiliaries | of.modals:
         return True
     if before in of.copulas:
@@ -72,7 +75,7 @@ def _waits_for_verb(body: Words, of: EndOfTurnWords) -> bool:
 
 
 def is_whole(body: Words, of: EndOfTurnWords, *, closed: bool) -> bool:
-    """A question or command with all its parts? `closed`: its last words can't be waiting for others."""
+    """Returns True for a question or command with all its parts. `closed`: nothing can follow its last words."""
     first, last, size = body[0], body[-1], len(body)
     if closed:
         return first in of.question_words | of.question_verbs
@@ -109,13 +112,13 @@ def is_whole(body: Words, of: EndOfTurnWords, *, closed: bool) -> bool:
 
 
 def _ends_with_open_number(body: Words, of: EndOfTurnWords) -> bool:
-    """ "Set a timer for five": the number may go on, or count something."""
+    """Returns True when a number may continue or count something, as in "set a timer for five"."""
     number = body[-1] in of.digits | of.numbers or body[-1].isdecimal()
     return number and not (len(body) > 1 and body[-2] in of.operators)
 
 
 def verb_last_open(body: Words, of: EndOfTurnWords) -> bool:
-    """Must something follow, in a language whose verb ends the sentence (Hindi)?"""
+    """Returns True when something must follow, in a language whose verb ends the sentence (Hindi)."""
     last = body[-1]
     if last in of.particles and len(body) == 2:
         return False
@@ -125,6 +128,7 @@ def verb_last_open(body: Words, of: EndOfTurnWords) -> bool:
 
 
 def verb_last_whole(body: Words, of: EndOfTurnWords) -> bool:
+    """Returns True when the sentence is complete, in a language whose verb ends it."""
     return len(body) > 1 and _ends_with_verb(body, of)
 
 

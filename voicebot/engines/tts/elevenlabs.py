@@ -20,7 +20,7 @@ import httpx
 
 from voicebot.audio.sound import Audio
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import USUAL, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.engines.tts.elevenlabs_errors import MISSING_PERMISSIONS, code_of, failure
 from voicebot.engines.tts.elevenlabs_models import languages_of, takes_language
 from voicebot.languages.loader import language_of
@@ -98,7 +98,7 @@ class ElevenLabs:
             client, self._client = self._client, None
             await client.aclose()
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Asks for the list of models: it costs nothing, and leaves a connection open for the first sentence.
 
         A key that may do nothing but speak is told so; it is a valid one then.
@@ -108,7 +108,7 @@ class ElevenLabs:
         if response.status_code != 200 and code_of(response.content) != MISSING_PERMISSIONS:
             raise failure(self.name, response.status_code, response.headers, response.content)
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio]:
         if not has_words(text):
             return
         path, body = self._request(text, style)

@@ -15,7 +15,7 @@ import numpy as np
 
 from voicebot.audio.sound import Audio
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import USUAL, Style, WordStarts
+from voicebot.engines.protocols import DEFAULT_STYLE, Style, WordStarts
 from voicebot.engines.worker.frames import Kind, Message
 from voicebot.engines.worker.pool import WorkerPool
 from voicebot.languages.loader import language_of
@@ -70,10 +70,10 @@ class Espeak:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Workers that have started can work."""
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio | WordStarts]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio | WordStarts]:
         """The sound, then when its words begin (unless espeak-ng's marks don't fit the text).
 
         If a worker hangs before it has made any sound, another one is given the text.

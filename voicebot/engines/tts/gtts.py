@@ -16,7 +16,7 @@ from gtts.lang import tts_langs  # type: ignore[import-untyped]
 
 from voicebot.audio.sound import Audio
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import USUAL, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.engines.tts.mp3 import Mp3Decoder, Mp3Error
 from voicebot.engines.worker.frames import Kind, Message
 from voicebot.engines.worker.pool import Job, WorkerPool
@@ -53,12 +53,12 @@ class Gtts:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Has a digit spoken: only an answer with sound shows that Google, which has no other door, lets us in."""
         async for _ in self.synthesize("1", style):
             pass
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio]:
         if not has_words(text):
             return  # Google has no sound for it, and answers as to a language that it does not know
         async with self._pool.job(_request(text, style)) as job:
