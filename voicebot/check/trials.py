@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
@@ -21,21 +21,13 @@ from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackGroup, FallbackRules
 from voicebot.engines.protocols import Engines, HasModels, SlowToStart, Transcript
+from voicebot.languages.loader import language_of
 from voicebot.settings.config import Settings
 
 logger = logging.getLogger(__name__)
 
-SENTENCES: Mapping[str, str] = {
-    "en": "What day is it today?",
-    "de": "Welcher Tag ist heute?",
-    "es": "¿Qué día es hoy?",
-    "fr": "Quel jour sommes-nous ?",
-    "hi": "आज कौन सा दिन है?",
-}
-"""What the voices say. The embedded voice and recogniser understand each other in the English one."""
-
 COUNT = "1, 2, 3, 4, 5."
-"""What they say in other languages: every voice reads figures in its own."""
+"""What voices say in a language that has no sentence for the check: every voice reads figures in its own language."""
 
 QUESTION = "What is two plus two? Answer in one short sentence."
 
@@ -269,7 +261,8 @@ class Trials:
 
 
 def sentence_in(language: str) -> str:
-    return SENTENCES.get(language, COUNT)
+    """Returns what the voices say. The embedded voice and recogniser understand each other in the English sentence."""
+    return language_of(language).check_sentence or COUNT
 
 
 async def _as_spoken(sound: Audio, watch: Watch) -> AsyncGenerator[Audio]:

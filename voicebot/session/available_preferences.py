@@ -10,7 +10,7 @@ from voicebot.agent import personas
 from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
 from voicebot.engines.fallback_group import FallbackGroup
 from voicebot.engines.protocols import Engine, Engines, HasVoices
-from voicebot.languages.names import LANGUAGE_NAMES
+from voicebot.languages.loader import language_names
 
 STAGES = ("stt", "llm", "tts")
 
@@ -58,11 +58,11 @@ class AvailablePreferences:
 
     def view(self) -> dict[str, Any]:
         """Returns everything that can be chosen, with labels for people, as JSON values."""
-        languages = self.languages
+        languages, names = self.languages, language_names()
         return {
             "default": {name: getattr(self.default, name) for name in self.default.__dataclass_fields__},
             "persona": [_option(name, personas.label(name)) for name in self.personas],
-            "language": [_option(code, LANGUAGE_NAMES.get(code, code)) for code in languages],
+            "language": [_option(code, names.get(code, code)) for code in languages],
             "sensitivity": [_option(level, *words) for level, words in SENSITIVITIES.items()],
             "interrupted_history": [_option(rule, *words) for rule, words in HISTORIES.items()],
             "engines": {
@@ -80,8 +80,9 @@ class AvailablePreferences:
     def languages(self) -> tuple[str, ...]:
         """The languages that some engine of each stage knows, sorted by English name."""
         known = [frozenset().union(*(each.languages for each in self._engines(stage))) for stage in STAGES]
-        every = frozenset.intersection(*known) & LANGUAGE_NAMES.keys() | {self.default.language}
-        return tuple(sorted(every, key=lambda code: LANGUAGE_NAMES.get(code, code)))
+        names = language_names()
+        every = frozenset.intersection(*known) & names.keys() | {self.default.language}
+        return tuple(sorted(every, key=lambda code: names.get(code, code)))
 
     def _engines(self, stage: str) -> tuple[Engine, ...]:
         engine = self._stages[stage]

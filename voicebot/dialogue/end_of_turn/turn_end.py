@@ -10,16 +10,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 
 from voicebot.dialogue.end_of_turn.turn_end_grammar import is_open, is_whole, verb_last_open, verb_last_whole
-from voicebot.languages.turn_end_words import TurnWords, plain, turn_words_of
-from voicebot.languages.writing import language_of
+from voicebot.languages.loader import language_of
+from voicebot.languages.schema import LONGEST_PHRASE, EndOfTurnWords
+from voicebot.languages.spoken import plain_text
 
 _TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W_](?:[^\s.,;:!?…।॥\-–—\"“”„«»()\[\]{}/¿¡*])*")
 _SENTENCE_END = re.compile(r"[.!?।॥]+[\"”»)']*\s+(?=\S)")
 _OPEN_MARK = re.compile(r"(?:…|\.\.+|[,;:\-–—])$")
-_LONGEST_PHRASE = 6
 _LAST_WORDS = 40
 """The rules look at no more words than this, counted from the end."""
 _PHONE_DIGITS = 7
@@ -84,15 +83,10 @@ def _incomplete(reason: str) -> Assessment:
     return Completeness.INCOMPLETE, reason
 
 
-@cache
-def _abbreviations(language: str) -> frozenset[str]:
-    known = language_of(language)
-    return frozenset(plain(word) for word in known.titles | known.inner)
-
-
 def _assess(text: str, language: str) -> Assessment:
-    words_of = turn_words_of(language)
-    text = plain(text).strip().rstrip('"”»)').rstrip()
+    known = language_of(language)
+    words_of = known.end_of_turn
+    text = plain_text(text).strip().rstrip('"”»)').rstrip()
     words = _tokens(_SENTENCE_END.split(text)[-1], words_of)[-_LAST_WORDS:]
     if not words:
         return _unknown("no words yet")
@@ -103,7 +97,7 @@ def _assess(text: str, language: str) -> Assessment:
     found, reason = _by_words(words, words_of)
     if not text.endswith((".", "।", "॥")):
         return found, reason
-    if text.split()[-1].rstrip(".") in _abbreviations(language):
+    if text.split()[-1].rstrip(".") in known.segmentation.never_final:
         return _incomplete(f"“{text.split()[-1]}” is an abbreviation that something follows")
     if found is not Completeness.INCOMPLETE:
         return _complete("ends with a full stop")
@@ -112,7 +106,7 @@ def _assess(text: str, language: str) -> Assessment:
     return (found, reason) if held else _unknown(f"a full stop, but {reason}")
 
 
-def _tokens(text: str, of: TurnWords) -> tuple[str, ...]:
+def _tokens(text: str, of: EndOfTurnWords) -> tuple[str, ...]:
     found = _TOKEN.findall(text.replace("'", "' ") if of.split_apostrophes else text)
     return tuple(word if of.split_apostrophes else word.strip("'") for word in found)
 
@@ -122,18 +116,18 @@ def _made_of(words: tuple[str, ...], phrases: frozenset[str]) -> bool:
     reached = {0}
     for start in range(len(words)):
         if start in reached:
-            ends = range(start + 1, min(start + _LONGEST_PHRASE, len(words)) + 1)
+            ends = range(start + 1, min(start + LONGEST_PHRASE, len(words)) + 1)
             reached.update(end for end in ends if " ".join(words[start:end]) in phrases)
     return len(words) in reached
 
 
 def _ending(words: tuple[str, ...], phrases: frozenset[str], shortest: int = 1) -> str | None:
     """Returns the longest of these phrases that the words end with, or None."""
-    sizes = range(min(len(words), _LONGEST_PHRASE), shortest - 1, -1)
+    sizes = range(min(len(words), LONGEST_PHRASE), shortest - 1, -1)
     return next((tail for size in sizes if (tail := " ".join(words[-size:])) in phrases), None)
 
 
-def _digits_at_end(words: tuple[str, ...], of: TurnWords) -> tuple[int, int]:
+def _digits_at_end(words: tuple[str, ...], of: EndOfTurnWords) -> tuple[int, int]:
     """Returns how many words at the end are numerals, and how many digits these have."""
     count = digits = 0
     for word in reversed(words):
@@ -144,14 +138,14 @@ def _digits_at_end(words: tuple[str, ...], of: TurnWords) -> tuple[int, int]:
     return count, digits
 
 
-def _by_words(words: tuple[str, ...], of: TurnWords) -> Assessment:
+def _by_words(words: tuple[str, ...], of: EndOfTurnWords) -> Assessment:
     if _made_of(words, of.answers) and not _ending(words, of.open_endings, 3):
         return _complete("a whole answer")
     if words[-1] in of.hesitations:
         return _incomplete(f"hesitates (“{words[-1]}”)")
     if (
         len(words) > 2
-        and words[-1] in of.fillers
+        and words[-1] in of.adverbs
         and (before := _by_words(words[:-1], of))[0] is Completeness.INCOMPLETE
     ):
         return before
@@ -183,10 +177,12 @@ def _by_words(words: tuple[str, ...], of: TurnWords) -> Assessment:
     if closed is None and (phrase := _ending(said, of.open_endings)):
         head, tail = said[-len(phrase.split()) - 1 :][0], said[-1]
         # In "what do you have" and "that's what I want" the question word is the object of the last verb.
-        asked = (body[0] in of.asking and phrase.split()[0] in of.askers) or (head in of.asking and tail in of.takers)
+        asked = (body[0] in of.question_words and phrase.split()[0] in of.question_verbs) or (
+            head in of.question_words and tail in of.transitive_verbs
+        )
         if not asked or tail in of.pronouns:
             return _incomplete(f"“{phrase}” needs more")
-    if len(body) > 2 and body[0] in of.dangling | of.particles and body[1] in of.asking:
+    if len(body) > 2 and body[0] in of.dangling | of.particles and body[1] in of.question_words:
         body = body[1:]
     waits = verb_last_open(body, of) if of.verb_last else is_open(body, of, answered=answered)
     if waits and closed is None:

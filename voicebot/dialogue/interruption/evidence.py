@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 from voicebot.dialogue.interruption.heard_context import HeardContext
 from voicebot.dialogue.interruption.phrases import EVALUATING, Phrases
-from voicebot.languages.words import vocabulary_of
-from voicebot.languages.words.vocabulary import Kind
+from voicebot.languages.lexicon import PhraseKind
+from voicebot.languages.loader import language_of
 
 if TYPE_CHECKING:
     from voicebot.dialogue.interruption.verdict import VerdictContext
 
-LISTENING = frozenset({Kind.SOUND, Kind.YES_SOUND, Kind.LAUGHTER})
-HESITATING = frozenset({Kind.FILLER, Kind.FRAGMENT})
-CHEERING = frozenset({Kind.AGREEMENT, Kind.REACTION, Kind.GO_ON}) | EVALUATING
-BACKCHANNEL = LISTENING | CHEERING | {Kind.FILLER, Kind.POLITE}
-AROUND_WISH = LISTENING | {Kind.AGREEMENT, Kind.FILLER, Kind.POLITE, Kind.AROUND, Kind.NO}
+LISTENING = frozenset({PhraseKind.SOUND, PhraseKind.YES_SOUND, PhraseKind.LAUGHTER})
+HESITATING = frozenset({PhraseKind.FILLER, PhraseKind.FRAGMENT})
+CHEERING = frozenset({PhraseKind.AGREEMENT, PhraseKind.REACTION, PhraseKind.GO_ON}) | EVALUATING
+BACKCHANNEL = LISTENING | CHEERING | {PhraseKind.FILLER, PhraseKind.POLITE}
+AROUND_WISH = LISTENING | {PhraseKind.AGREEMENT, PhraseKind.FILLER, PhraseKind.POLITE, PhraseKind.AROUND, PhraseKind.NO}
 """Phrases that may stand around a stop word or "go on" without being a message of their own."""
 
-EMPTY = LISTENING | HESITATING | {Kind.NO, Kind.AGREEMENT, Kind.POLITE}
+EMPTY = LISTENING | HESITATING | {PhraseKind.NO, PhraseKind.AGREEMENT, PhraseKind.POLITE}
 """Kinds of words that carry no message on their own."""
 
 ECHO_OUTLASTS_S = 0.6
@@ -42,12 +42,12 @@ class Evidence:
         self.text = text
         self.context = context
         self.speech = context.speech
-        vocabulary = vocabulary_of(context.language)
-        self.phrases = Phrases(text, vocabulary)
+        lexicon = language_of(context.language).lexicon
+        self.phrases = Phrases(text, lexicon)
         self.heard = HeardContext(context.sentence, context.previous, context.words_heard)
         self.question = self.heard.question()
-        asked = Phrases(self.question, vocabulary)
-        self.asks_what = bool(asked.starting(frozenset({Kind.QUESTION}), asked.after(HESITATING)))
+        asked = Phrases(self.question, lexicon)
+        self.asks_what = bool(asked.starting(frozenset({PhraseKind.QUESTION}), asked.after(HESITATING)))
         """Whether the bot's question cannot be answered by yes or no."""
 
     @property
@@ -57,7 +57,9 @@ class Evidence:
     @property
     def asks(self) -> bool:
         """Whether the words begin a question or a request, possibly after a word such as "okay"."""
-        return bool(self.phrases.starting(frozenset({Kind.QUESTION, Kind.REQUEST}), self.phrases.after(BACKCHANNEL)))
+        return bool(
+            self.phrases.starting(frozenset({PhraseKind.QUESTION, PhraseKind.REQUEST}), self.phrases.after(BACKCHANNEL))
+        )
 
     @property
     def letters(self) -> int:
@@ -77,7 +79,7 @@ class Evidence:
     def stop(self) -> str:
         """The stop word that the text begins with, possibly after "okay" or "um"; empty if there is none."""
         places = self.phrases.cuts(AROUND_WISH)
-        return next((stop for at in places if (stop := self.phrases.starting(frozenset({Kind.STOP}), at))), "")
+        return next((stop for at in places if (stop := self.phrases.starting(frozenset({PhraseKind.STOP}), at))), "")
 
     @property
     def echo_possible(self) -> bool:
@@ -101,7 +103,7 @@ class Evidence:
     def sounds_like_echo(self, least: float) -> bool:
         return self.speech.echo is not None and self.speech.echo >= least and self._timed_like_echo(ECHO_LINGERS_S)
 
-    def own_words(self, without: frozenset[Kind]) -> frozenset[str]:
+    def own_words(self, without: frozenset[PhraseKind]) -> frozenset[str]:
         """Returns the words after any backchannels that the bot has not just said and that are not of these kinds."""
         rest, tail = self.words[self.phrases.after(BACKCHANNEL) :], frozenset(self.tail)
         return frozenset(word for word in rest if word not in tail and not self.phrases.is_one(word, without))

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from voicebot.languages.lexicon import Lexicon, PhraseKind
 from voicebot.languages.spoken import spoken_words
-from voicebot.languages.words.vocabulary import Kind, Vocabulary
 
 MAX_WORDS = 40
 """A longer text is never a backchannel: only the first words are looked at."""
 
-Kinds = frozenset[Kind]
+Kinds = frozenset[PhraseKind]
 
 
 class Phrases:
     """The words of a text, and the kinds of phrases that begin at each of them."""
 
-    def __init__(self, text: str, vocabulary: Vocabulary) -> None:
+    def __init__(self, text: str, lexicon: Lexicon) -> None:
         self.words = spoken_words(text)
-        self._vocabulary = vocabulary
+        self._lexicon = lexicon
 
     def __len__(self) -> int:
         return len(self.words)
@@ -42,7 +42,7 @@ class Phrases:
 
     def is_one(self, word: str, kinds: Kinds) -> bool:
         """Returns True when this single word is of one of these kinds."""
-        return not self._vocabulary.kinds(self._vocabulary.key(word)).isdisjoint(kinds)
+        return not self._lexicon.kinds(self._lexicon.key(word)).isdisjoint(kinds)
 
     def starting(self, kinds: Kinds, at: int = 0) -> str:
         """Returns the longest phrase of these kinds that begins at word `at`; an empty string if none does."""
@@ -54,14 +54,14 @@ class Phrases:
         free, opened = self._reach(kinds)
         count = len(self)
         return count in opened or any(
-            self._vocabulary.begins("".join(self._keys[start:]))
+            self._lexicon.may_begin("".join(self._keys[start:]))
             for start in free
-            if 0 < count - start < self._vocabulary.longest
+            if 0 < count - start < self._lexicon.longest_phrase
         )
 
     @cached_property
     def _keys(self) -> list[str]:
-        return [self._vocabulary.key(word) for word in self.words[:MAX_WORDS]]
+        return [self._lexicon.key(word) for word in self.words[:MAX_WORDS]]
 
     @cached_property
     def _found(self) -> list[list[tuple[int, Kinds]]]:
@@ -72,8 +72,8 @@ class Phrases:
         return self._found[at] if at < len(self._keys) else []
 
     def _phrases_at(self, start: int) -> list[tuple[int, Kinds]]:
-        ends = range(start + 1, min(start + self._vocabulary.longest, len(self._keys)) + 1)
-        found = ((end, self._vocabulary.kinds("".join(self._keys[start:end]))) for end in ends)
+        ends = range(start + 1, min(start + self._lexicon.longest_phrase, len(self._keys)) + 1)
+        found = ((end, self._lexicon.kinds("".join(self._keys[start:end]))) for end in ends)
         return [(end, kinds) for end, kinds in found if kinds]
 
     def _reach(self, kinds: Kinds, start: int = 0) -> tuple[set[int], set[int]]:
@@ -83,20 +83,20 @@ class Phrases:
         idea").
         """
         free, opened, evaluated = {start}, set[int](), set[int]()
-        evaluations, whole = Kind.EVALUATION in kinds, kinds - EVALUATING
+        evaluations, whole = PhraseKind.EVALUATION in kinds, kinds - EVALUATING
         for at in range(start, len(self._keys)):
             for end, found in self._found[at] if at in free or at in opened or at in evaluated else ():
                 if at in free and not found.isdisjoint(whole):
                     free.add(end)
                 if not evaluations:
                     continue
-                if (at in evaluated and Kind.THEME in found) or (at in opened and Kind.EVALUATION in found):
+                if (at in evaluated and PhraseKind.THEME in found) or (at in opened and PhraseKind.EVALUATION in found):
                     free.add(end)
-                if Kind.EVALUATION in found:
+                if PhraseKind.EVALUATION in found:
                     evaluated.add(end)
-                if Kind.DEGREE in found or (at in free and Kind.OPENER in found):
+                if PhraseKind.DEGREE in found or (at in free and PhraseKind.OPENER in found):
                     opened.add(end)
         return free, opened | evaluated
 
 
-EVALUATING = frozenset({Kind.OPENER, Kind.DEGREE, Kind.EVALUATION, Kind.THEME})
+EVALUATING = frozenset({PhraseKind.OPENER, PhraseKind.DEGREE, PhraseKind.EVALUATION, PhraseKind.THEME})

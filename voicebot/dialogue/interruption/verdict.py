@@ -14,7 +14,7 @@ from enum import StrEnum
 from voicebot.dialogue.interruption.evidence import AROUND_WISH, BACKCHANNEL, EMPTY, HESITATING, LISTENING, Evidence
 from voicebot.dialogue.interruption.similarity import contains, similarity
 from voicebot.dialogue.preferences import Sensitivity
-from voicebot.languages.words.vocabulary import Kind
+from voicebot.languages.lexicon import PhraseKind
 
 
 class Decision(StrEnum):
@@ -144,7 +144,7 @@ def _stop(evidence: Evidence) -> Verdict | None:
     certain = brief and evidence.sounds_like_echo(ECHO_CERTAIN) and (len(evidence.words) > 2 or _is_guessed(evidence))
     if certain or (len(evidence.words) > 1 and _guessed_from_echo(evidence)):
         return None  # an echo in which the recogniser found a stop word
-    if evidence.phrases.includes(frozenset({Kind.STOP}), AROUND_WISH):
+    if evidence.phrases.includes(frozenset({PhraseKind.STOP}), AROUND_WISH):
         return _give_way(evidence, "stop word", f"{evidence.quoted} asks for silence", answer=False)
     if evidence.echo_possible and len(evidence.words) > 2 and contains(evidence.tail, evidence.words):
         return None
@@ -152,9 +152,9 @@ def _stop(evidence: Evidence) -> Verdict | None:
 
 
 def _answer(evidence: Evidence) -> Verdict | None:
-    if not evidence.question or not evidence.phrases.made_of(BACKCHANNEL | {Kind.NO}):
+    if not evidence.question or not evidence.phrases.made_of(BACKCHANNEL | {PhraseKind.NO}):
         return None
-    says_yes = not evidence.asks_what and evidence.phrases.includes(frozenset({Kind.YES_SOUND}), BACKCHANNEL)
+    says_yes = not evidence.asks_what and evidence.phrases.includes(frozenset({PhraseKind.YES_SOUND}), BACKCHANNEL)
     if evidence.phrases.made_of(LISTENING | HESITATING) and not says_yes:
         return None
     return _give_way(evidence, "answer", f"{evidence.quoted} answers “{evidence.question}”")
@@ -168,7 +168,10 @@ def _probably_backchannel(evidence: Evidence) -> Verdict | None:
     backchannel = evidence.context.backchannel
     if not backchannel or evidence.question or evidence.stop or evidence.asks or not evidence.heard.anything:
         return None
-    if evidence.phrases.includes(frozenset({Kind.NO}), BACKCHANNEL) or evidence.context.sensitivity is Sensitivity.EASY:
+    if (
+        evidence.phrases.includes(frozenset({PhraseKind.NO}), BACKCHANNEL)
+        or evidence.context.sensitivity is Sensitivity.EASY
+    ):
         return None
     return _resume(evidence, "backchannel", f"{evidence.quoted} was probably “{backchannel.strip('.')}”")
 
@@ -181,10 +184,12 @@ def _hesitation(evidence: Evidence) -> Verdict | None:
 
 def _backchannel(evidence: Evidence) -> Verdict | None:
     phrases = evidence.phrases
-    if phrases.includes(frozenset({Kind.GO_ON}), AROUND_WISH | BACKCHANNEL):
+    if phrases.includes(frozenset({PhraseKind.GO_ON}), AROUND_WISH | BACKCHANNEL):
         return _resume(evidence, "backchannel", f"{evidence.quoted} asks the bot to go on")
-    says_something = phrases.includes(LISTENING | {Kind.AGREEMENT, Kind.REACTION}, BACKCHANNEL)
-    if phrases.made_of(BACKCHANNEL) and (says_something or not phrases.made_of(frozenset({Kind.POLITE, Kind.FILLER}))):
+    says_something = phrases.includes(LISTENING | {PhraseKind.AGREEMENT, PhraseKind.REACTION}, BACKCHANNEL)
+    if phrases.made_of(BACKCHANNEL) and (
+        says_something or not phrases.made_of(frozenset({PhraseKind.POLITE, PhraseKind.FILLER}))
+    ):
         return _resume(evidence, "backchannel", f"{evidence.quoted} only says that the user listens")
     return None
 
@@ -196,7 +201,9 @@ def _repeated_words(evidence: Evidence) -> Verdict | None:
     if not evidence.echo_possible or asks or (evidence.question and count < 4):
         return None
     if count == 1:
-        message = evidence.phrases.is_one(evidence.words[0], frozenset({Kind.NO, Kind.QUESTION, Kind.REQUEST}))
+        message = evidence.phrases.is_one(
+            evidence.words[0], frozenset({PhraseKind.NO, PhraseKind.QUESTION, PhraseKind.REQUEST})
+        )
         echo = not message and contains(evidence.tail[-LAST_WORDS:], evidence.words)
     else:
         echo = contains(evidence.tail, evidence.words) or (
