@@ -218,8 +218,8 @@ DATA_STREAMS = 16
 """SCTP streams of a connection, of which each data channel is one. The page opens one channel."""
 
 DATA_CHUNKS_PER_S, DATA_CHUNKS_BURST = 200, 1_000
-"""How many SCTP chunks a client may send, acknowledgements aside: messages of up to 1.2 kB, or pieces of longer ones. Both
-grow with `Tuning.messages_per_s`, so that no allowed message exceeds them. A client that sends more is disconnected."""
+"""How many SCTP chunks a client may send, acknowledgements aside: messages of up to 1.2 kB, or pieces of longer ones.
+Both grow with `Tuning.messages_per_s`, so that no allowed message exceeds them. A client that sends more is closed."""
 
 # The websocket: messages, live sound, uploaded utterances -------------------------------------------------------------
 
