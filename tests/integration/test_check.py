@@ -71,7 +71,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded recogniser is loaded once, and hears, as fast as it is spoken, a sentence of less than a second."""
     loaded = model()
     monkeypatch.setattr(Model, "load", staticmethod(lambda: loaded))
-    monkeypatch.setattr(trials, "SENTENCE", "Hello.")
+    monkeypatch.setattr(trials, "sentence_in", lambda language: "Hello.")
     monkeypatch.setattr(trials, "BEFORE_S", 0.1)
     monkeypatch.setattr(trials, "AFTER_S", 0.1)
 

@@ -25,7 +25,7 @@ def guard(app: Starlette, settings: Settings, counter: RefusalCounter, streamed:
     From the outside in, a request passes the response headers, the host check, CORS, the login, the origin check, the
     list of routes and the body limit.
     """
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_kb * 1024, counter=counter, streamed=streamed)
+    app.add_middleware(BodyLimit, max_bytes=settings.tuning.max_body_kb * 1024, counter=counter, streamed=streamed)
     app.add_middleware(KnownRoutes, routes=app.routes)
     app.add_middleware(OriginCheck, settings=settings, counter=counter)
     if settings.app_username is not None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 from voicebot.access.admission import DAY_S, RefusedError
 from voicebot.access.refusal import Reason
-from voicebot.languages.prompts import about
 from voicebot.runtime.clock import Clock, SteadyClock
 
 LAST_TURNS = 20
@@ -59,7 +59,8 @@ class DailyTurns:
 
     @property
     def reason(self) -> str:
-        time = about("en", self.back_in_s)
+        hours = math.ceil(self.back_in_s / 3_600)
+        time = "less than an hour" if hours == 1 else f"about {hours} hours"
         return f"The bot has given all its answers for today. It will be back at midnight UTC, in {time}."
 
     async def take(self) -> bool:

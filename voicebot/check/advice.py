@@ -38,8 +38,7 @@ def advice(trial: Trial, stage: CheckedStage, settings: Settings) -> str:
     if trial.engine == LOCAL:
         return _for_local_model(trial.error)
     if service is None:
-        voice = "Check ESPEAK_VOICE. " if trial.engine == "espeak" and settings.espeak_voice else ""
-        return f"{voice}{REINSTALL}"
+        return REINSTALL
     if service.key is None:
         return _without_key(trial.error, stage)
     if service.own_address(settings) is not None:

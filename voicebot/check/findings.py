@@ -41,11 +41,10 @@ def check_vad(engines: Engines, sound: Audio | None, settings: Settings) -> Find
         return Finding(name, Outcome.FAILED, problem, REINSTALL, loss="nobody's speech is noticed", vital=True)
     if sound is None:
         return Finding(name, Outcome.OK, "ready, but no voice said anything to it")
-    share = float(np.mean([score >= settings.vad_threshold for score in scores]))
+    share = float(np.mean([score >= settings.tuning.vad_threshold for score in scores]))
     if share:
         return Finding(name, Outcome.OK, f"it takes {share:.0%} of the sentence for speech")
-    advice = f"Lower VAD_THRESHOLD, which is {settings.vad_threshold:g}."
-    return Finding(name, Outcome.WARNING, "it takes nothing of the sentence for speech", advice)
+    return Finding(name, Outcome.WARNING, "it takes nothing of the sentence for speech", REINSTALL)
 
 
 async def check_database(settings: Settings) -> Finding | None:

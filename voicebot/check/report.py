@@ -208,9 +208,9 @@ def _remarks(trial: Trial, stage: CheckedStage, settings: Settings, said: str, *
     if stage is CheckedStage.HEAR and _words(trial.text) != _words(said):
         remarks.append(f'The voice said: "{said}"')
     waited_s = trial.total_s if stage is CheckedStage.HEAR else trial.first_s
-    limit_s = settings.first_output_timeout_s
+    limit_s = settings.tuning.first_output_timeout_s
     if waited_s is not None and waited_s > limit_s and not is_last and trial.engine != LOCAL:
-        remarks.append(f"That is longer than FIRST_OUTPUT_TIMEOUT_S={limit_s:g}: the bot turns to the next engine.")
+        remarks.append(f"That is longer than {limit_s:g} s, after which the bot asks the next engine.")
     return remarks
 
 

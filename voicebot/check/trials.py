@@ -19,15 +19,13 @@ from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackGroup, FallbackRules
 from voicebot.engines.protocols import Engines, HasModels, SlowToStart, Transcript
+from voicebot.languages.loader import language_of
 from voicebot.settings.config import Settings
 
 logger = logging.getLogger(__name__)
 
-SENTENCE = "What day is it today?"
-"""The embedded voice and recogniser understand each other in this sentence."""
-
 NUMBERS = "1, 2, 3, 4, 5."
-"""The sentence in other languages: every voice reads figures in its own language."""
+"""What voices say in a language without a check sentence: every voice reads figures in its own language."""
 
 QUESTION = "What is two plus two? Answer in one short sentence."
 
@@ -43,7 +41,8 @@ T = TypeVar("T")
 
 
 def sentence_in(language: str) -> str:
-    return SENTENCE if language == "en" else NUMBERS
+    """Returns what the voices say. The embedded voice and recogniser understand each other in the English sentence."""
+    return language_of(language).check_sentence or NUMBERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What all sessions of this process share."""
+"""The services that all sessions of this process share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class LiveSession(Protocol):
-    """What the rest of the application may know of a session, and ask of it."""
+    """What the rest of the application can see of a session, and ask of it."""
 
     @property
     def transport(self) -> str:
@@ -63,7 +63,7 @@ class Sessions:
         return sum(session.transport == transport for session in self._sessions)
 
     def add(self, session: LiveSession) -> None:
-        """A session begins; it ends at once if the server is shutting down."""
+        """Adds a session that begins. If the server is shutting down, the session ends at once."""
         self._sessions.add(session)
         if self._closing is not None:
             session.leave(self._closing)
@@ -113,21 +113,21 @@ class AppServices:
 
     @property
     def engine_health(self) -> Health:
-        """How the engines are, as far as that is known."""
+        """The status of each engine, as far as it is known."""
         return self.health.health
 
     @property
     def turns_today(self) -> int:
-        """The turns of this day (UTC) that count for its limit, as far as this server knows."""
+        """How many turns of this day (UTC) count towards its limit, as far as this server knows."""
         return self.turns.used
 
     @property
     def turns_per_day(self) -> int:
-        """How many turns a day may have; 0: no limit."""
+        """How many turns a day may have; 0 means no limit."""
         return self.turns.limit
 
     def count_sessions(self, transport: str) -> int:
-        """Returns how many sessions go on over this transport, `webrtc` or `ws`."""
+        """Returns how many sessions use this transport, `webrtc` or `ws`."""
         return self.sessions.count(transport)
 
     async def must_be_able_to_answer(self) -> None:

@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
-from voicebot.settings.config import Settings
+from voicebot.settings.config import SETTINGS, Settings
 
 OTHER_NAMES: Mapping[str, str] = {
     "TURN_PASSWORD": "TURN_CREDENTIAL",
@@ -78,7 +78,7 @@ def likely_setting(name: str) -> str | None:
 
 
 def _settings() -> list[str]:
-    return [setting.upper() for setting in Settings.model_fields]
+    return [setting.upper() for setting in SETTINGS]
 
 
 def _difference(name: str, setting: str) -> int:

@@ -132,7 +132,7 @@ def create_app(application: Application) -> FastAPI:
         problems = [f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}" for each in error.errors()]
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
-    add_page(app, settings.max_text_chars)
+    add_page(app, settings.tuning.max_text_chars)
     app.state.own_names = guard(app, settings, counted, streamed={PATH})
     return app
 

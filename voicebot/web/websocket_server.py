@@ -25,7 +25,7 @@ TURN_S = 0.003
 
 def max_message_bytes(settings: Settings) -> int:
     """Returns the length of the longest message that is read, for uvicorn's `ws_max_size`."""
-    audio = round(settings.ws_max_audio_mb * 1_000_000 * limits.WS_BYTES_PER_AUDIO_BYTE)
+    audio = round(settings.tuning.ws_max_audio_mb * 1_000_000 * limits.WS_BYTES_PER_AUDIO_BYTE)
     return max(limits.WS_LEAST_BYTES, audio)
 
 

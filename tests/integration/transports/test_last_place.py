@@ -14,7 +14,7 @@ from voicebot.bootstrap import application as bootstrap
 from voicebot.engines.errors import EngineError
 from voicebot.engines.fallback import TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
-from voicebot.engines.protocols import USUAL, Engines, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Engines, Style
 from voicebot.runtime import limits
 from voicebot.settings import config
 from voicebot.transports.webrtc.server import Offer
@@ -25,7 +25,7 @@ class Voice(ToneTts):
 
     well = False
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         if not self.well:
             raise EngineError(self.name, "there is no voice")
         await asyncio.sleep(0.05)

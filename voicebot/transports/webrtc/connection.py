@@ -74,7 +74,7 @@ class WebRtcConnection(AsyncStreamHandler):
         self.session = Session("webrtc", services, slot, conversation, self)
         self.track: VoiceTrack | None = None
         """FastRTC's end of this connection, with the queue of frames to send; None until the offer is read."""
-        self._media_timeout_s = services.settings.media_timeout_s
+        self._media_timeout_s = services.settings.tuning.media_timeout_s
         self._max_message_bytes = max_message_bytes
         self._position = 0
         """How many samples FastRTC has been given."""

@@ -173,7 +173,7 @@ class WebRtcServer:
             raise SdpError("no audio track")
         await rtc.setLocalDescription(await rtc.createAnswer())
         if aiortc_tuning.apply():  # nothing is awaited between opening the sockets and this
-            peer_limits.guard(rtc, self._services.settings.messages_per_s, peer.connection)
+            peer_limits.guard(rtc, self._services.settings.tuning.messages_per_s, peer.connection)
         return {"sdp": rtc.localDescription.sdp, "type": rtc.localDescription.type}
 
     def _connection_changed(self, peer: Peer) -> None:

@@ -70,7 +70,7 @@ class WebSocketConnection:
         rate_hz: int,
         can_pause: bool,
     ) -> None:
-        self._socket, self._send_timeout_s = socket, services.settings.media_timeout_s
+        self._socket, self._send_timeout_s = socket, services.settings.tuning.media_timeout_s
         self._inbox = Inbox()
         self._unsent: asyncio.Queue[ServerMessage] = asyncio.Queue(limits.WS_UNSENT)
         self.session = Session("ws", services, slot, conversation, self)

@@ -12,7 +12,7 @@ from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback import SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
 from voicebot.engines.health import EngineHealth
-from voicebot.engines.protocols import USUAL, Engines, EngineStatus, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Engines, EngineStatus, Style
 from voicebot.runtime import limits
 
 
@@ -21,7 +21,7 @@ class Voice(ToneTts):
     well: bool = True
     probes: int = 0
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         self.probes += 1
         if not self.well:
             raise EngineError(self.name, "the key was not accepted", fault=Fault.DENIED)
@@ -55,7 +55,7 @@ async def test_a_stage_without_a_ready_engine_is_a_problem_until_an_engine_recov
     await engines.start()
     looked = EngineHealth(engines)
     await looked.check()
-    assert looked.problem == "The bot can't work just now. elevenlabs: the key was not accepted."
+    assert looked.problem == "The bot cannot work at the moment. elevenlabs: the key was not accepted."
     voice.well = True
     await looked.check()
     assert looked.problem is None
@@ -131,7 +131,7 @@ async def test_an_engine_that_fails_in_use_is_probed_again_before_its_minute_is_
     await looked.check()
     now_s = 10.0 + limits.PROBE_ILL_S
     assert isinstance(engines.tts, TextToSpeechFallbackGroup)
-    (link,) = engines.tts.candidates(USUAL)
+    (link,) = engines.tts.candidates(DEFAULT_STYLE)
     engines.tts.failed(link, EngineError(voice.name, "gone"))
     assert looked.problem is not None
     assert link.probed_s is not None
