@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
-
 from starlette.applications import Starlette
 
 from voicebot.access.body import BodyLimit
@@ -17,16 +15,15 @@ from voicebot.access.routes import KnownRoutes
 from voicebot.settings.config import Settings
 
 
-def guard(app: Starlette, settings: Settings, counter: RefusalCounter, streamed: Container[str] = ()) -> OwnNames:
+def guard(app: Starlette, settings: Settings, counter: RefusalCounter) -> OwnNames:
     """Put everything that must hold for all routes around them; `counter` counts each that is refused.
 
-    The routes whose paths are in `streamed` limit the length of what they read by themselves. Returns the names by
-    which the server may be called; more may be added while it runs.
+    Returns the names by which the server may be called; more may be added while it runs.
 
     From the outside in: headers, the server's own names, what other sites may read, the lock, the origin, the list of
     routes, the length.
     """
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_kb * 1024, counter=counter, streamed=streamed)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_kb * 1024, counter=counter)
     app.add_middleware(KnownRoutes, routes=app.routes)
     app.add_middleware(OriginCheck, settings=settings, counter=counter)
     if settings.app_username is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container
 from contextlib import AsyncExitStack
 
 from starlette.datastructures import Headers
@@ -18,19 +17,17 @@ class BodyLimit:
     """ASGI middleware: a body longer than `max_bytes` is refused with a 413, by what it announces or by what comes.
 
     It is read whole before the request goes on, so that no route sees half of one. Of long ones, no more than
-    `limits.LONG_BODIES` are read at the same time. The paths in `streamed` read, and limit, what is posted to them by
-    themselves.
+    `limits.LONG_BODIES` are read at the same time.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, counter: RefusalCounter, streamed: Container[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, counter: RefusalCounter) -> None:
         self._app = app
         self._counter = counter
         self._max_bytes = max_bytes
-        self._streamed = streamed
         self._long = asyncio.Semaphore(limits.LONG_BODIES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in SAFE_METHODS or scope["path"] in self._streamed:
+        if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")

@@ -11,7 +11,6 @@ import json
 import logging
 import socket
 import time
-from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
@@ -47,8 +46,6 @@ class ConnectionRules:
     places: Places
     counter: RefusalCounter
     """Is told of each connection that is refused or broken off."""
-    streamed: Container[str] = field(default=())
-    """The paths whose routes limit by themselves how slowly a body may come."""
     trusted_proxies: int = 0
     pace: Turnstile = field(default_factory=lambda: Turnstile(0, limits.CONNECTIONS * 2, limits.CONNECTIONS * 2))
     """One request begins in each turn of the event loop, so that a thousand that come at the same moment do not hold
@@ -142,8 +139,6 @@ class _Phase(Enum):
     HEAD = auto()
     """A request's head is awaited: nothing has begun."""
     BODY = auto()
-    STREAMED_BODY = auto()
-    """A body whose route limits it by itself."""
     REFUSED_BODY = auto()
     """A body that is still coming although the answer has been sent."""
     ANSWER = auto()
@@ -277,7 +272,7 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
             self.place.rest()
         self._received = 0
         self._lines = None
-        if phase[0] in (_Phase.BODY, _Phase.STREAMED_BODY):
+        if phase[0] is _Phase.BODY:
             chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
             self._lines = 0 if chunked else None
             self._bounded.read_at_most(limits.READ_BYTES if chunked else limits.BODY_READ_BYTES)
@@ -296,8 +291,7 @@ class BoundedHttpProtocol(HeldConnection, H11Protocol):
             return _Phase.ANSWER, self.cycle
         if self.cycle is None or self.cycle.response_complete:
             return _Phase.REFUSED_BODY, self.cycle
-        streamed = self.scope["path"] in self._rules.streamed
-        return _Phase.STREAMED_BODY if streamed else _Phase.BODY, self.cycle
+        return _Phase.BODY, self.cycle
 
     def _is_late(self) -> None:
         assert self._phase is not None

@@ -35,7 +35,7 @@ from voicebot.web.application import Application
 from voicebot.web.connection_places import places_for
 from voicebot.web.conversations import add_conversations
 from voicebot.web.http_server import BoundedServer, ConnectionRules
-from voicebot.web.recordings import PATH, add_recordings
+from voicebot.web.recordings import add_recordings
 from voicebot.web.ui.rendered import add_page
 from voicebot.web.ui.share import open_link
 from voicebot.web.websocket_server import WebSocketServerProtocol, max_message_bytes
@@ -131,7 +131,7 @@ def create_app(application: Application) -> FastAPI:
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
     add_page(app, settings.max_text_chars)
-    app.state.own_names = guard(app, settings, counted, streamed={PATH})
+    app.state.own_names = guard(app, settings, counted)
     return app
 
 
@@ -183,7 +183,7 @@ def _where_words_go(health: Health, settings: Settings) -> str:
 def connection_rules(settings: Settings, counter: RefusalCounter) -> ConnectionRules:
     """How many connections there may be; `counter` counts each that is refused or broken off."""
     places = places_for(settings.max_sessions, settings.trusted_proxies)
-    return ConnectionRules(places, counter, streamed={PATH}, trusted_proxies=settings.trusted_proxies)
+    return ConnectionRules(places, counter, trusted_proxies=settings.trusted_proxies)
 
 
 class Server(BoundedServer):
