@@ -87,7 +87,7 @@ def create_app(application: Application) -> FastAPI:
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(counted.page(), media_type=CONTENT_TYPE_LATEST)
+        return Response(counted.exposition(), media_type=CONTENT_TYPE_LATEST)
 
     asking = AddressBuckets(1 / limits.PREFLIGHT_S, limits.PREFLIGHTS)
 
