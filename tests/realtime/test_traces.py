@@ -60,7 +60,7 @@ async def test_the_turns_of_a_conversation_are_traced_without_their_words(tmp_pa
     for step in shown["turn"]:
         assert abs(ends_ms[LABEL_OF_STEP[step["name"]]] - step["to_ms"]) < 2, "what the page shows"
     gap_s = answered["voicebot.turn.response_gap"]
-    assert abs(ends_ms["first frame"] / 1000 - gap_s) < 0.002
+    assert abs(ends_ms["playout"] / 1000 - gap_s) < 0.002
 
     assert collector.headers[0]["x-api-key"] == "a-key-of-ours"
     assert "a-key-of-ours" not in log

@@ -40,7 +40,7 @@ from voicebot.session.orchestrator import Orchestrator
 from voicebot.session.player import FrameClock, Player
 from voicebot.session.quiet import QuietWatch
 from voicebot.session.services import AppServices
-from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversation import StoredConversation
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Session(Observer):
     """
 
     def __init__(
-        self, door: str, services: AppServices, ticket: Ticket, conversation: Conversation, connection: Connection
+        self, door: str, services: AppServices, ticket: Ticket, conversation: StoredConversation, connection: Connection
     ) -> None:
         self.door, self.ticket, self.conversation = door, ticket, conversation
         self.id = secrets.token_hex(8)
