@@ -14,7 +14,7 @@ from voicebot.runtime import limits
 from voicebot.session.services import AppServices
 from voicebot.transports.webrtc.server import WebRtcServer
 from voicebot.transports.websocket.recording_decoder import RecordingDecoder
-from voicebot.web.workers import Workers
+from voicebot.web.workers import RecordingThreads
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Application:
     webrtc: WebRtcServer
     decoder: RecordingDecoder
     """Of what is uploaded over `/ws`."""
-    workers: Workers = field(default_factory=Workers)
+    workers: RecordingThreads = field(default_factory=RecordingThreads)
     """For files of recordings."""
 
     async def end_sessions(self) -> None:

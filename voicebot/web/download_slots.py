@@ -15,7 +15,7 @@ class NoSlotError(Exception):
     """All slots are taken, and no client was slow enough to lose its own."""
 
 
-class Download:
+class RecordingDownload:
     """A download under way. From `DOWNLOAD_GRACE_S` after its begin on it can lose its slot to another one."""
 
     def __init__(self, address: str, max_s: float) -> None:
@@ -60,16 +60,16 @@ class DownloadSlots:
 
     def __init__(self, most: int, per_address: int, max_s: float) -> None:
         self._most, self._per_address, self._max_s = most, per_address, max_s
-        self._downloads: set[Download] = set()
+        self._downloads: set[RecordingDownload] = set()
         self._changed = asyncio.Event()
         """Set when a slot becomes free, and then replaced by a new event."""
 
     @asynccontextmanager
-    async def hold_slot(self, address: str) -> AsyncIterator[Download]:
+    async def hold_slot(self, address: str) -> AsyncIterator[RecordingDownload]:
         """Holds a slot. Raises NoSlotError if there is none within `SLOT_WAIT_S`, and TimeoutError if the client is too
         slow or the download has to give way."""
         await self._wait_for_slot(address)
-        download = Download(address, self._max_s)
+        download = RecordingDownload(address, self._max_s)
         self._downloads.add(download)
         try:
             async with download.timeout:
@@ -94,7 +94,7 @@ class DownloadSlots:
                 async with asyncio.timeout_at(min(until_s, *(each.grace_ends_s for each in rivals))):
                     await self._changed.wait()
 
-    def _rivals(self, address: str) -> list[Download]:
+    def _rivals(self, address: str) -> list[RecordingDownload]:
         """Returns the downloads of which one must end before this address can have a slot; none if a slot is free."""
         own = [each for each in self._downloads if each.address == address]
         if len(own) >= self._per_address:
@@ -105,7 +105,7 @@ class DownloadSlots:
         most = max(counts.values())
         return own if len(own) >= most else [each for each in self._downloads if counts[each.address] == most]
 
-    def _release(self, download: Download) -> None:
+    def _release(self, download: RecordingDownload) -> None:
         self._downloads.discard(download)
         self._changed.set()
         self._changed = asyncio.Event()

@@ -25,14 +25,14 @@ from voicebot.session.services import AppServices
 from voicebot.storage.database import StoreError
 from voicebot.web.conversations import store_unreachable
 from voicebot.web.download_slots import DownloadSlots, NoSlotError
-from voicebot.web.workers import Workers
+from voicebot.web.workers import RecordingThreads
 
 Name = Annotated[str, Path(pattern=NAME_PATTERN)]
 
 BUSY_S = 10
 
 
-def add_recordings(app: FastAPI, services: AppServices, workers: Workers) -> None:
+def add_recordings(app: FastAPI, services: AppServices, workers: RecordingThreads) -> None:
     """Adds the routes. An address can ask as often as it can try to connect. Downloads and imports have lower rates of
     their own, because they cost more."""
     settings, recordings = services.settings, services.recordings

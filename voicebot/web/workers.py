@@ -8,7 +8,7 @@ from voicebot.runtime.threads import Threads
 
 
 @dataclass(frozen=True, slots=True)
-class Workers:
+class RecordingThreads:
     """One thread for each kind of work, so that a long job delays neither the other kind nor the sound of sessions."""
 
     packing: Threads = field(default_factory=lambda: Threads("packing", 1, rest=1))

@@ -25,7 +25,7 @@ from voicebot.recording.transcript_import import ImportFileError
 from voicebot.runtime import limits
 from voicebot.settings import config
 from voicebot.web import download_slots, recordings
-from voicebot.web.download_slots import Download, DownloadSlots
+from voicebot.web.download_slots import DownloadSlots, RecordingDownload
 
 
 @asynccontextmanager
@@ -50,7 +50,7 @@ async def test_a_recording_deleted_while_its_download_waits_is_not_delivered(mon
     hold_slot = DownloadSlots.hold_slot
 
     @asynccontextmanager
-    async def hold_later(self: DownloadSlots, address: str) -> AsyncIterator[Download]:
+    async def hold_later(self: DownloadSlots, address: str) -> AsyncIterator[RecordingDownload]:
         waiting.set()
         await go_on.wait()
         async with hold_slot(self, address) as download:
