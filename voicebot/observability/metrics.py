@@ -23,11 +23,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from voicebot.access.refusal import Reason
-from voicebot.dialogue.facts import EngineSelected, ErrorRaised, Fact, ReplyFinished, TurnAnswered, VerdictReached
+from voicebot.dialogue.facts import EngineChanged, ErrorRaised, Fact, ReplyFinished, TurnAnswered, VerdictGiven
 from voicebot.dialogue.state import Turn
 from voicebot.dialogue.timings import STEPS, turn_view
-from voicebot.engines.base import EngineError, Fault
-from voicebot.engines.preflight import Health
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.health import Health
 
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.5, 5.0, 10.0)
 LAG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25, 1.0)
@@ -220,12 +220,12 @@ class Metrics:
             match fact:
                 case TurnAnswered(turn=turn):
                     self._count_turn(turn)
-                case VerdictReached(ruling):
-                    self._verdicts.labels(ruling.verdict.decision.value, ruling.verdict.rule).inc()
-                    self._verdict_times.observe(ruling.took_s)
+                case VerdictGiven(record):
+                    self._verdicts.labels(record.verdict.decision.value, record.verdict.rule).inc()
+                    self._verdict_times.observe(record.took_s)
                 case ReplyFinished(interrupted=True):
                     self._barge_ins.inc()
-                case EngineSelected(stage, engine, reasons) if reasons:
+                case EngineChanged(stage, engine, reasons) if reasons:
                     self._fallbacks.labels(stage.value, engine).inc()
                 case ErrorRaised():
                     self._errors.inc()

@@ -20,9 +20,9 @@ from opentelemetry.util.types import AttributeValue
 
 import voicebot
 from voicebot.dialogue.events import Stage
-from voicebot.dialogue.facts import ErrorRaised, ReplyBegun, ReplyFinished, VerdictReached
+from voicebot.dialogue.facts import ErrorRaised, ReplyBegun, ReplyFinished, VerdictGiven
 from voicebot.dialogue.observer import SessionStep
-from voicebot.dialogue.state import Ruling, State, Turn
+from voicebot.dialogue.state import State, Turn, VerdictRecord
 from voicebot.dialogue.timings import STEPS, turn_view
 from voicebot.observability.metrics import LABEL_OF_STEP
 from voicebot.settings.config import Settings
@@ -90,21 +90,21 @@ class TurnTracer:
         self._state = State()
         self._turn: Turn | None = None
         """The turn that the present reply answers. It is kept when the conversation is cleared."""
-        self._rulings: list[tuple[Ruling, float]] = []
+        self._verdicts: list[tuple[VerdictRecord, float]] = []
         """The verdicts on speech over the present reply, with their times."""
         self._failed = False
 
     def stepped(self, step: SessionStep) -> None:
         for fact in step.facts:
             match fact:
-                case VerdictReached(ruling):
-                    self._rulings.append((ruling, step.at_s))
+                case VerdictGiven(record):
+                    self._verdicts.append((record, step.at_s))
                 case ErrorRaised():
                     self._failed = True
                 case ReplyFinished(cancelled=cancelled, committed=True, started=started):
                     self._end_turn("interrupted" if cancelled else "completed", step.at_s, heard=started)
                 case ReplyBegun():
-                    self._turn, self._rulings, self._failed = None, [], False
+                    self._turn, self._verdicts, self._failed = None, [], False
         self._state = step.state
         if step.state.reply is not None:
             self._turn = step.state.turn or self._turn
@@ -112,7 +112,7 @@ class TurnTracer:
     def ended(self) -> None:
         """The session has ended, and with it the turn that is being answered."""
         reply = self._state.reply
-        if reply is not None and not reply.eager:
+        if reply is not None and not reply.preemptive:
             self._end_turn("session_ended", time.monotonic(), heard=reply.started)
         self._turn = None
 
@@ -127,7 +127,7 @@ class TurnTracer:
             "voicebot.turn.outcome": outcome,
             "voicebot.turn.heard": heard,
         }
-        for served in self._state.serving:
+        for served in self._state.engines_in_use:
             if not (turn.typed and served.stage is Stage.STT):
                 attributes[f"voicebot.engine.{served.stage.value}"] = served.engine
         if turn.response_gap_s is not None:
@@ -136,8 +136,8 @@ class TurnTracer:
             TURN, Context(), attributes=attributes, start_time=self._wall_ns(turn.speech_ended_s)
         )
         self._add_steps(span, turn, at_s)
-        for ruling, ruled_s in self._rulings:
-            self._add_verdict(span, ruling, ruled_s)
+        for record, ruled_s in self._verdicts:
+            self._add_verdict(span, record, ruled_s)
         if self._failed:
             span.set_attribute(ERROR_TYPE, ErrorTypeValues.OTHER.value)
             span.set_status(StatusCode.ERROR)
@@ -155,11 +155,11 @@ class TurnTracer:
     def _add_span(self, name: str, within: Context, from_s: float, to_s: float) -> None:
         self._tracer.start_span(name, within, start_time=self._wall_ns(from_s)).end(self._wall_ns(to_s))
 
-    def _add_verdict(self, span: Span, ruling: Ruling, at_s: float) -> None:
+    def _add_verdict(self, span: Span, record: VerdictRecord, at_s: float) -> None:
         attributes: dict[str, AttributeValue] = {
-            "voicebot.verdict.decision": ruling.verdict.decision.value,
-            "voicebot.verdict.rule": ruling.verdict.rule,
-            "voicebot.verdict.wait": ruling.took_s,
+            "voicebot.verdict.decision": record.verdict.decision.value,
+            "voicebot.verdict.rule": record.verdict.rule,
+            "voicebot.verdict.wait": record.took_s,
         }
         span.add_event(VERDICT, attributes, self._wall_ns(at_s))
 

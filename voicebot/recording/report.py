@@ -8,9 +8,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from voicebot.dialogue.facts import Fact, TurnAnswered, VerdictReached
+from voicebot.dialogue.facts import Fact, TurnAnswered, VerdictGiven
 from voicebot.dialogue.timings import turn_view
-from voicebot.dialogue.view import ruling_view
+from voicebot.dialogue.view import verdict_view
 from voicebot.recording.formats import EventsFile, LoggedEvent, SoundFile, TranscriptFile, TranscriptMessage
 from voicebot.recording.session_log import SessionLog, TimedMessage
 
@@ -79,8 +79,8 @@ def _event(at_s: float, fact: Fact) -> LoggedEvent:
 
 def _details(fact: Fact) -> dict[str, Any]:
     match fact:
-        case VerdictReached(ruling):
-            return ruling_view(ruling)
+        case VerdictGiven(record):
+            return verdict_view(record)
         case TurnAnswered(reply, turn):
             gap_ms = None if turn.response_gap_s is None else round(turn.response_gap_s * 1000)
             return {"reply": reply, "typed": turn.typed, "response_gap_ms": gap_ms, "steps": turn_view(turn)}

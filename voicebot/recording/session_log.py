@@ -17,7 +17,7 @@ from voicebot.dialogue.facts import (
     WordsAccepted,
 )
 from voicebot.dialogue.history import History, Message, Role, merged
-from voicebot.dialogue.kept import kept
+from voicebot.dialogue.history_snapshot import history_snapshot
 from voicebot.dialogue.observer import SessionStep
 from voicebot.dialogue.reply_state import Reply
 from voicebot.dialogue.state import State
@@ -78,7 +78,7 @@ class SessionLog:
 
     def messages(self) -> tuple[TimedMessage, ...]:
         """Returns the conversation as it would be remembered if the session ended now."""
-        return self._timed(kept(self.state), "" if self.state.reply is None else self.state.reply.unheard)
+        return self._timed(history_snapshot(self.state), "" if self.state.reply is None else self.state.reply.unheard)
 
     def _add_fact(self, fact: Fact, time_s: float) -> None:
         match fact:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
 from voicebot.audio.sound import Samples
-from voicebot.engines.base import Transcript
+from voicebot.engines.protocols import Transcript
 from voicebot.engines.stt.deepgram.audio_ledger import AudioLedger, Question, Sound
 from voicebot.engines.stt.deepgram.result import Result, Standing, Word
 from voicebot.engines.stt.deepgram.utterance import KEPT, LEAD_IN, OVERLAP, Utterance
@@ -38,7 +38,7 @@ class Recogniser:
         self._jitter_s = jitter_s
         self._random = random or Random(0)
 
-    def hear(self, sound: Sound) -> None:
+    def receive_audio(self, sound: Sound) -> None:
         self.stream = np.concatenate([self.stream, np.frombuffer(sound.pcm, np.int16)])
 
     @property
@@ -78,7 +78,7 @@ def send(ledger: AudioLedger, recogniser: Recogniser, steps: int = 10_000) -> li
     for _ in range(steps):
         match ledger.next():
             case Sound() as sound:
-                recogniser.hear(sound)
+                recogniser.receive_audio(sound)
             case Question() as question:
                 questions.append(question)
             case None:
@@ -106,7 +106,7 @@ def text(*numbers: int) -> str:
 def heard(ledger: AudioLedger, *numbers: int) -> Utterance:
     utterance = ledger.begin()
     for number in numbers:
-        utterance.hear(word(number))
+        utterance.receive_audio(word(number))
     return utterance
 
 
@@ -118,7 +118,7 @@ def test_words_become_final_piece_by_piece() -> None:
     assert told(utterance) == Transcript("1 2", final=False, confidence=0.9)
     ledger.take(recogniser.result())
     assert told(utterance) is None, "nothing new to see"
-    utterance.hear(word(3))
+    utterance.receive_audio(word(3))
     utterance.end()
     (question,) = send(ledger, recogniser)
     assert question.closing
@@ -130,11 +130,11 @@ def test_words_become_final_piece_by_piece() -> None:
 def test_a_question_at_a_pause_is_answered_with_all_words_before_the_pause() -> None:
     ledger, recogniser = AudioLedger(), Recogniser()
     utterance = heard(ledger, 1, 2)
-    utterance.hear(quiet(0.2))
+    utterance.receive_audio(quiet(0.2))
     utterance.pause(1)
     (question,) = send(ledger, recogniser)
     assert not question.closing
-    utterance.hear(word(3))
+    utterance.receive_audio(word(3))
     send(ledger, recogniser)
     ledger.take(recogniser.result(recogniser.safe_end(question.position), answer=True))
     answer = told(utterance)
@@ -145,12 +145,12 @@ def test_a_question_at_a_pause_is_answered_with_all_words_before_the_pause() -> 
 def test_silence_after_an_answered_pause_needs_no_further_question() -> None:
     ledger, recogniser = AudioLedger(), Recogniser()
     utterance = heard(ledger, 1)
-    utterance.hear(quiet(0.2))
+    utterance.receive_audio(quiet(0.2))
     utterance.pause(1)
     send(ledger, recogniser)
     ledger.take(recogniser.result(answer=True))
     assert told(utterance) is not None
-    utterance.hear(quiet(0.5))
+    utterance.receive_audio(quiet(0.5))
     utterance.end()
     assert final(utterance) == "1"
     assert send(ledger, recogniser) == []
@@ -161,12 +161,12 @@ def test_room_noise_after_an_answered_pause_counts_as_silence() -> None:
     noise = Random(1)
     hum = np.array([noise.randint(-200, 200) for _ in range(RATE_HZ // 2)], np.int16)
     utterance = heard(ledger, 1)
-    utterance.hear(hum[: RATE_HZ // 5])
+    utterance.receive_audio(hum[: RATE_HZ // 5])
     utterance.pause(1)
     send(ledger, recogniser)
     ledger.take(recogniser.result(answer=True))
     told(utterance)
-    utterance.hear(hum)
+    utterance.receive_audio(hum)
     utterance.end()
     assert final(utterance) == "1"
 
@@ -174,12 +174,12 @@ def test_room_noise_after_an_answered_pause_counts_as_silence() -> None:
 def test_words_after_an_answered_pause_are_asked_for_at_the_end() -> None:
     ledger, recogniser = AudioLedger(), Recogniser()
     utterance = heard(ledger, 1)
-    utterance.hear(quiet(0.2))
+    utterance.receive_audio(quiet(0.2))
     utterance.pause(1)
     send(ledger, recogniser)
     ledger.take(recogniser.result(answer=True))
     told(utterance)
-    utterance.hear(word(2))
+    utterance.receive_audio(word(2))
     utterance.end()
     assert told(utterance) is None
     (question,) = send(ledger, recogniser)
@@ -191,7 +191,7 @@ def test_words_after_an_answered_pause_are_asked_for_at_the_end() -> None:
 def test_an_utterance_of_silence_has_an_empty_final_text_at_once_and_needs_no_question() -> None:
     ledger = AudioLedger()
     utterance = ledger.begin()
-    utterance.hear(quiet(0.5))
+    utterance.receive_audio(quiet(0.5))
     utterance.pause(1)
     assert told(utterance) == Transcript("", final=False, pause=1)
     utterance.end()
@@ -220,7 +220,7 @@ def test_words_recognised_again_after_a_reconnect_are_not_doubled() -> None:
     send(ledger, recogniser)
     ledger.take(recogniser.result())
     ledger.restart()
-    utterance.hear(word(3))
+    utterance.receive_audio(word(3))
     utterance.end()
     again = Recogniser()
     send(ledger, again)
@@ -258,12 +258,12 @@ def test_a_late_answer_does_not_count_as_the_answer_to_the_next_question() -> No
     """A service may answer a question when an ordinary result has told all already."""
     ledger, recogniser = AudioLedger(), Recogniser()
     utterance = heard(ledger, 1)
-    utterance.hear(quiet(0.2))
+    utterance.receive_audio(quiet(0.2))
     utterance.pause(1)
     send(ledger, recogniser)
     ledger.take(recogniser.result())
     assert told(utterance) is not None
-    utterance.hear(np.concatenate([word(2), word(3), quiet(0.2)]))
+    utterance.receive_audio(np.concatenate([word(2), word(3), quiet(0.2)]))
     utterance.pause(2)
     end = recogniser.heard
     send(ledger, recogniser)
@@ -279,7 +279,7 @@ def test_memory_is_bounded_by_the_sound_without_final_words() -> None:
     ledger, recogniser = AudioLedger(), Recogniser()
     utterance = ledger.begin()
     for number in range(3_000):
-        utterance.hear(word(number % 9))
+        utterance.receive_audio(word(number % 9))
         send(ledger, recogniser)
         if number % 20 == 0:
             ledger.take(recogniser.result())
@@ -293,7 +293,7 @@ def test_memory_is_bounded_even_if_nothing_ever_becomes_final() -> None:
     ledger = AudioLedger()
     utterance = ledger.begin()
     for _ in range(150):
-        utterance.hear(np.full(RATE_HZ, LOUD, np.int16))
+        utterance.receive_audio(np.full(RATE_HZ, LOUD, np.int16))
         assert utterance.kept <= KEPT
 
 
@@ -333,15 +333,15 @@ def test_each_word_is_reported_once_in_its_utterance_whatever_the_order_of_event
             case "begin" if current is None:
                 current = ledger.begin()
                 spoken[current], pauses[current] = [], []
-                current.hear(quiet(random.choice([0.0, 0.3])))
+                current.receive_audio(quiet(random.choice([0.0, 0.3])))
             case "speak" if current is not None:
                 spoken[current].append(step)
-                current.hear(word(step))
+                current.receive_audio(word(step))
             case "rest" if current is not None:
-                current.hear(quiet(random.uniform(0.01, 0.4)))
+                current.receive_audio(quiet(random.uniform(0.01, 0.4)))
             case "pause" if current is not None:
                 pauses[current].append(text(*spoken[current]))
-                current.hear(quiet(0.15))
+                current.receive_audio(quiet(0.15))
                 current.pause(len(pauses[current]))
             case "end" if current is not None:
                 current.end()

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from websockets.exceptions import WebSocketException
 
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.stt.deepgram.audio_ledger import AudioLedger, Question, Sound
 from voicebot.engines.stt.deepgram.service import ENGINE, Line
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from voicebot.engines.base import USUAL, Style
+from voicebot.engines.protocols import USUAL, Style
 from voicebot.engines.stt.deepgram.flux import Flux
 from voicebot.engines.stt.deepgram.languages import languages_of
 from voicebot.engines.stt.deepgram.nova import Nova
@@ -44,7 +44,7 @@ class Deepgram:
         backoff_s: float = 0.1,
     ) -> None:
         self.languages = languages_of(model)
-        self._patience = Patience(answer_timeout_s, keep_alive_s, attempts, drops, backoff_s)
+        self._endpointing_delays = Patience(answer_timeout_s, keep_alive_s, attempts, drops, backoff_s)
         self._http = httpx.AsyncClient(verify=tls())
         self._sdk = client(api_key, base_url, self._http)
         self._model = model
@@ -71,7 +71,7 @@ class Deepgram:
 
     @asynccontextmanager
     async def session(self, style: Style = USUAL) -> AsyncIterator[DeepgramTranscriber]:
-        transcriber = DeepgramTranscriber(self._service(style.language), self._patience)
+        transcriber = DeepgramTranscriber(self._service(style.language), self._endpointing_delays)
         keeping = asyncio.create_task(transcriber.keep(), name="deepgram connection")
         try:
             yield transcriber

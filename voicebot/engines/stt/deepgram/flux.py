@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from voicebot.audio.sound import SPEECH_RATE_HZ
-from voicebot.engines.base import EngineError
+from voicebot.engines.errors import EngineError
 from voicebot.engines.stt.deepgram.audio_ledger import Question
 from voicebot.engines.stt.deepgram.profiles import Profile, Profiles
 from voicebot.engines.stt.deepgram.result import Result, Standing, Word

@@ -32,7 +32,7 @@ class Levels:
         self._frames = array("f")
         self._left_over = np.zeros(0, np.int16)
 
-    def hear(self, samples: Samples) -> None:
+    def receive_audio(self, samples: Samples) -> None:
         stretch = np.concatenate([self._left_over, samples])
         whole = len(stretch) // FRAME * FRAME
         frames = np.square(stretch[:whole].reshape(-1, FRAME).astype(np.float32)).mean(axis=1)

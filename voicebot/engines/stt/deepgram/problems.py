@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from websockets.exceptions import InvalidProxy, InvalidStatus, WebSocketException
 
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.retry_after import retry_after_s
 
 _REASONS = {

@@ -13,7 +13,8 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
-from voicebot.engines.base import USUAL, EngineError, Fault, Pause, Style, Transcript
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import USUAL, Pause, Style, Transcript
 from voicebot.engines.stt.deepgram.languages import languages_of
 from voicebot.engines.stt.deepgram.problems import of_status
 from voicebot.engines.stt.deepgram.sdk import ApiError, AsyncMediaClient, ParsingError, client

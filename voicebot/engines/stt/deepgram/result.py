@@ -21,10 +21,10 @@ class Standing(StrEnum):
 
     INTERIM = "interim"
     """It may change."""
-    EAGER = "eager"
+    EAGER = "preemptive"
     """The speaker seems to be done: it will not change unless they speak on."""
     RESUMED = "resumed"
-    """They do speak on: what was eager is interim again."""
+    """They do speak on: what was preemptive is interim again."""
     FINAL = "final"
     """It will not change, and later results are about later sound only."""
 

@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import EngineError, Fault, Pause, Transcript
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import Pause, Transcript
 from voicebot.engines.stt.deepgram.audio_ledger import AudioLedger
 from voicebot.engines.stt.deepgram.connection import Connection
 from voicebot.engines.stt.deepgram.problems import again
@@ -82,7 +83,7 @@ class DeepgramTranscriber:
     def __init__(self, service: Service, patience: Patience) -> None:
         self.bytes_sent = 0
         self._service = service
-        self._patience = patience
+        self._endpointing_delays = patience
         self._ledger = AudioLedger(at_pauses=service.at_pauses, piece_s=service.piece_s)
         self._hearings: dict[Utterance, _Hearing] = {}
         self._connection: Connection | None = None
@@ -116,7 +117,7 @@ class DeepgramTranscriber:
         async for item in audio:
             match item:
                 case Audio(samples):
-                    utterance.hear(samples)
+                    utterance.receive_audio(samples)
                 case Pause(number):
                     utterance.pause(number)
             self._changed()
@@ -172,8 +173,8 @@ class DeepgramTranscriber:
                     line,
                     self._ledger,
                     self,
-                    answer_timeout_s=self._patience.answer_s,
-                    keep_alive_s=self._patience.keep_alive_s,
+                    answer_timeout_s=self._endpointing_delays.answer_s,
+                    keep_alive_s=self._endpointing_delays.keep_alive_s,
                 )
                 return await self._connection.run(), True
         except EngineError as error:
@@ -193,11 +194,11 @@ class DeepgramTranscriber:
         if opened:
             hearing.drops += 1
             hearing.timeouts += error.fault is Fault.TIMEOUT
-            if hearing.drops > self._patience.drops or hearing.timeouts >= TIMEOUTS:
+            if hearing.drops > self._endpointing_delays.drops or hearing.timeouts >= TIMEOUTS:
                 hearing.fail(error)
         else:
             hearing.failures += 1
-            if error.fault in FOR_GOOD | FOR_NOW or hearing.failures >= self._patience.attempts:
+            if error.fault in FOR_GOOD | FOR_NOW or hearing.failures >= self._endpointing_delays.attempts:
                 hearing.fail(error)
 
     async def _rest(self, error: EngineError, troubles: int) -> None:
@@ -205,7 +206,7 @@ class DeepgramTranscriber:
         if waiting := self._waiting:
             tried = max(hearing.failures + hearing.drops for hearing in waiting)
             if tried > 1:
-                await asyncio.sleep(min(self._patience.backoff_s * 2 ** (tried - 2), LONGEST_S))
+                await asyncio.sleep(min(self._endpointing_delays.backoff_s * 2 ** (tried - 2), LONGEST_S))
             return
         delay_s = min(IDLE_S * 2 ** (troubles - 1), LONGEST_IDLE_S) if troubles else 0.0
         if error.retry_after_s is not None:

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
 from voicebot.audio.sound import Samples
-from voicebot.engines.base import Transcript
+from voicebot.engines.protocols import Transcript
 from voicebot.engines.stt.deepgram.levels import Levels
 from voicebot.engines.stt.deepgram.result import Standing
 
@@ -90,9 +90,9 @@ class Utterance:
         """How many samples are kept."""
         return len(self._sound) // 2
 
-    def hear(self, samples: Samples) -> None:
+    def receive_audio(self, samples: Samples) -> None:
         self._sound += samples.astype("<i2", copy=False).tobytes()
-        self._levels.hear(samples)
+        self._levels.receive_audio(samples)
         self._forget(max(self._kept_from, self.length - KEPT))
 
     def pause(self, number: int) -> None:
