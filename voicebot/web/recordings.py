@@ -25,14 +25,14 @@ from voicebot.session.services import AppServices
 from voicebot.storage.database import StoreError
 from voicebot.web.conversations import store_unreachable
 from voicebot.web.download_slots import DownloadSlots, NoSlotError
-from voicebot.web.workers import RecordingThreads
+from voicebot.web.recording_threads import RecordingThreads
 
 Name = Annotated[str, Path(pattern=NAME_PATTERN)]
 
 BUSY_S = 10
 
 
-def add_recordings(app: FastAPI, services: AppServices, workers: RecordingThreads) -> None:
+def add_recordings(app: FastAPI, services: AppServices, threads: RecordingThreads) -> None:
     """Adds the routes. An address can ask as often as it can try to connect. Downloads and imports have lower rates of
     their own, because they cost more."""
     settings, recordings = services.settings, services.recordings
@@ -64,7 +64,7 @@ def add_recordings(app: FastAPI, services: AppServices, workers: RecordingThread
     async def download_recording(name: Name, request: Request) -> Response:
         _count(download_rates.of(address_of(request)))
         find(name)
-        return _Archive(lambda: find(name), address_of(request), slots, workers.packing)
+        return _Archive(lambda: find(name), address_of(request), slots, threads.packing)
 
     @app.delete("/recordings/{name}.zip", status_code=204)
     async def delete_recording(name: Name, request: Request) -> None:
@@ -78,7 +78,7 @@ def add_recordings(app: FastAPI, services: AppServices, workers: RecordingThread
         address = address_of(request)
         _count(import_rates.of(address))
         try:
-            history, imported = await workers.reading.run(read_import, await request.body())
+            history, imported = await threads.reading.run(read_import, await request.body())
         except ImportFileError as error:
             raise RefusedError(422, Reason.REQUEST, f"This can't be imported: {error}.") from None
         _count(import_bytes.of(address), imported.unpacked_bytes)

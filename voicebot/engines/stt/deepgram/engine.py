@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from voicebot.engines.protocols import USUAL, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.engines.stt.deepgram.flux import Flux
 from voicebot.engines.stt.deepgram.languages import languages_of
 from voicebot.engines.stt.deepgram.nova import Nova
@@ -58,7 +58,7 @@ class Deepgram:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Opens a connection, which a self-hosted service takes as well, and closes it: no sound, no cost."""
         async with self._service(style.language).line():
             pass
@@ -70,7 +70,7 @@ class Deepgram:
         return self._services[language]
 
     @asynccontextmanager
-    async def session(self, style: Style = USUAL) -> AsyncIterator[DeepgramTranscriber]:
+    async def session(self, style: Style = DEFAULT_STYLE) -> AsyncIterator[DeepgramTranscriber]:
         transcriber = DeepgramTranscriber(self._service(style.language), self._endpointing_delays)
         keeping = asyncio.create_task(transcriber.keep(), name="deepgram connection")
         try:

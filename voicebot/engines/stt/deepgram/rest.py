@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import USUAL, Pause, Style, Transcript
+from voicebot.engines.protocols import DEFAULT_STYLE, Pause, Style, Transcript
 from voicebot.engines.stt.deepgram.languages import languages_of
 from voicebot.engines.stt.deepgram.problems import of_status
 from voicebot.engines.stt.deepgram.sdk import ApiError, AsyncMediaClient, ParsingError, client
@@ -59,15 +59,15 @@ class DeepgramRest:
             await self._http.aclose()
             self._http = self._media = None
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Has a moment of silence recognised, which is as good as free."""
         await self.recognise(_wav(Audio.silence(PROBE_S, SPEECH_RATE_HZ)), style)
 
     @asynccontextmanager
-    async def session(self, style: Style = USUAL) -> AsyncIterator[DeepgramRestTranscriber]:
+    async def session(self, style: Style = DEFAULT_STYLE) -> AsyncIterator[DeepgramRestTranscriber]:
         yield DeepgramRestTranscriber(self, style)
 
-    async def transcribe_file(self, data: bytes, style: Style = USUAL) -> str:
+    async def transcribe_file(self, data: bytes, style: Style = DEFAULT_STYLE) -> str:
         """The words of a WebM, WAV or MP3 recording; empty if it is shorter than 0.2 s.
 
         Raises EngineError: REJECTED if it is no such recording.

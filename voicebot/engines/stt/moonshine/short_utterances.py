@@ -21,10 +21,9 @@ from voicebot.audio.sound import Samples
 from voicebot.engines.stt.moonshine.hums import LONGEST_S, Hums, spoken_s
 from voicebot.engines.stt.moonshine.model import Decoded, Features, Model
 from voicebot.engines.stt.moonshine.phrase_tree import PhraseTree
+from voicebot.languages.lexicon import PhraseKind
+from voicebot.languages.loader import language_of
 from voicebot.languages.spoken import spoken_words
-from voicebot.languages.words import vocabulary_of
-from voicebot.languages.words.en import ENGLISH, INTERNATIONAL
-from voicebot.languages.words.vocabulary import Kind
 
 SHORT_MARGIN = 1.5
 MARGIN = 2.5
@@ -73,7 +72,7 @@ _DAYS = "monday, tuesday, wednesday, thursday, friday, saturday, sunday, today, 
 _ANSWERS = frozenset([*_NUMBERS.split(", "), *_DAYS.split(", ")])
 """Words that are as usual as the phrases above, and therefore stay."""
 
-_NOT_TELLING = frozenset({Kind.FRAGMENT, Kind.AROUND, Kind.POLITE})
+_NOT_TELLING = frozenset({PhraseKind.FRAGMENT, PhraseKind.AROUND, PhraseKind.POLITE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ class ShortUtterances:
 
     def _usual_phrase(self, features: Features, decoded: Decoded) -> Reconsidered | None:
         kinds = _kinds(decoded.text) - _NOT_TELLING
-        if kinds - {Kind.FILLER}:
+        if kinds - {PhraseKind.FILLER}:
             return None  # the text is such a phrase itself
         own, words = decoded.log_probability, len(spoken_words(decoded.text))
         scores = {
@@ -164,10 +163,9 @@ def hum_texts(model: Model) -> PhraseTree:
 
 def usual_phrases() -> Iterator[tuple[str, float]]:
     """The phrases as the model writes them, each with its margin."""
-    long = _long(ENGLISH.stop)
-    for words in (INTERNATIONAL, ENGLISH):
-        for listed in (words.agreement, words.reaction, words.go_on):
-            long += _long(listed)
+    lexicon = language_of("en").lexicon
+    kinds = (PhraseKind.STOP, PhraseKind.AGREEMENT, PhraseKind.REACTION, PhraseKind.GO_ON)
+    long = [phrase for kind in kinds for phrase in lexicon.phrases(kind) if _is_long(phrase)]
     yield from ((text, SHORT_MARGIN) for phrase in _phrases(_LISTENING) for text in _written(phrase))
     yield from ((text, MARGIN) for phrase in _phrases(_INTERRUPTING) + long for text in _written(phrase))
 
@@ -176,8 +174,8 @@ def _phrases(listed: str) -> list[str]:
     return [phrase for each in listed.split(",") if (phrase := " ".join(each.split()))]
 
 
-def _long(listed: str) -> list[str]:
-    return [phrase for phrase in _phrases(listed) if " " in phrase and len(phrase.replace(" ", "")) >= _LONG_LETTERS]
+def _is_long(phrase: str) -> bool:
+    return " " in phrase and len(phrase.replace(" ", "")) >= _LONG_LETTERS
 
 
 def _written(phrase: str) -> Iterator[str]:
@@ -189,14 +187,14 @@ def _written(phrase: str) -> Iterator[str]:
         yield " ".join([f"{words[0]},", *words[1:]])
 
 
-def _kinds(text: str) -> frozenset[Kind]:
-    vocabulary = vocabulary_of("en")
-    return vocabulary.kinds("".join(vocabulary.key(word) for word in spoken_words(text)))
+def _kinds(text: str) -> frozenset[PhraseKind]:
+    lexicon = language_of("en").lexicon
+    return lexicon.kinds("".join(lexicon.key(word) for word in spoken_words(text)))
 
 
 def _matters(text: str) -> bool:
     """Whether the text begins with what must not be missed, whatever follows: "no", "stop", "what", "help", "two"."""
     words = spoken_words(text)
-    stops = frozenset({Kind.NO, Kind.STOP, Kind.QUESTION})
+    stops = frozenset({PhraseKind.NO, PhraseKind.STOP, PhraseKind.QUESTION})
     matter = _ANSWERS | {"help"}
     return bool(words) and (words[0] in matter or bool(_kinds(text) & stops) or bool(_kinds(words[0]) & stops))
