@@ -15,7 +15,7 @@ from voicebot.engines.protocols import Engines
 from voicebot.session.messages import ServerMessage
 from voicebot.session.session import Session
 from voicebot.settings import config
-from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversation import StoredConversation
 
 
 @dataclass
@@ -52,7 +52,7 @@ async def running_session(engines: Engines) -> AsyncIterator[Running]:
     await engines.start()
     application = bootstrap.application(config.load(keep_conversations=False), engines)
     services, connection = application.services, NotedConnection()
-    session = Session("ws", services, services.admission.take_slot("192.0.2.1"), Conversation(), connection)
+    session = Session("ws", services, services.admission.take_slot("192.0.2.1"), StoredConversation(), connection)
     connection.session = session
     closed = asyncio.create_task(session.run())
     try:

@@ -5,8 +5,6 @@ The same rules hold for the page, for WebRTC and for `/ws`.
 
 from __future__ import annotations
 
-from collections.abc import Container
-
 from starlette.applications import Starlette
 
 from voicebot.access.basic_auth import BasicAuth
@@ -16,16 +14,13 @@ from voicebot.access.response_headers import CrossOrigin, SecureHeaders
 from voicebot.settings.config import Settings
 
 
-def guard(app: Starlette, settings: Settings, counter: RefusalCounter, streamed: Container[str] = ()) -> OwnNames:
-    """Adds the middleware that protects all routes, and returns the names by which clients may call the server.
-
-    More names may be added while the server runs. `counter` counts every refusal. Routes whose paths are in `streamed`
-    limit the length of their bodies themselves.
+def guard(app: Starlette, settings: Settings, counter: RefusalCounter) -> OwnNames:
+    """Adds the middleware that protects all routes. Returns the server's names, which may grow while it runs.
 
     From the outside in, a request passes the response headers, the host check, CORS, the login, the origin check, the
     list of routes and the body limit.
     """
-    app.add_middleware(BodyLimit, max_bytes=settings.tuning.max_body_kb * 1024, counter=counter, streamed=streamed)
+    app.add_middleware(BodyLimit, max_bytes=settings.tuning.max_body_kb * 1024, counter=counter)
     app.add_middleware(KnownRoutes, routes=app.routes)
     app.add_middleware(OriginCheck, settings=settings, counter=counter)
     if settings.app_username is not None:

@@ -8,7 +8,7 @@ limits the length of a body.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -198,19 +198,17 @@ class BodyLimit:
     """ASGI middleware that answers 413 to a body longer than `max_bytes`, whether announced or received.
 
     It reads the whole body before the request goes on, so that no route sees half of one. It reads at most
-    `limits.LONG_BODIES` long bodies at the same time. Routes whose paths are in `streamed` read and limit their bodies
-    themselves.
+    `limits.LONG_BODIES` long bodies at the same time.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, counter: RefusalCounter, streamed: Container[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, counter: RefusalCounter) -> None:
         self._app = app
         self._counter = counter
         self._max_bytes = max_bytes
-        self._streamed = streamed
         self._long_bodies = asyncio.Semaphore(limits.LONG_BODIES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in SAFE_METHODS or scope["path"] in self._streamed:
+        if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")

@@ -6,7 +6,7 @@ from voicebot.access.admission import Admission
 from voicebot.access.turns import DailyTurns
 from voicebot.engines.health import EngineHealth
 from voicebot.engines.protocols import Engines
-from voicebot.observability.telemetry import Telemetry
+from voicebot.observability.telemetry import AppTelemetry
 from voicebot.recording.recorder import Recordings
 from voicebot.session.available_preferences import AvailablePreferences
 from voicebot.session.services import AppServices
@@ -29,7 +29,7 @@ def application(settings: Settings, engines: Engines) -> Application:
         turns=DailyTurns(settings.turns_per_day, conversations),
         conversations=conversations,
         recordings=Recordings(settings),
-        telemetry=Telemetry(settings),
+        telemetry=AppTelemetry(settings),
     )
     metrics = services.telemetry.metrics
     metrics.watch(services)

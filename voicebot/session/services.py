@@ -14,7 +14,7 @@ from voicebot.access.refusal import Reason
 from voicebot.access.turns import DailyTurns
 from voicebot.engines.health import EngineHealth, Health
 from voicebot.engines.protocols import Engines
-from voicebot.observability.telemetry import Telemetry
+from voicebot.observability.telemetry import AppTelemetry
 from voicebot.recording.recorder import Recordings
 from voicebot.session.available_preferences import AvailablePreferences
 from voicebot.settings.config import Settings
@@ -108,7 +108,7 @@ class AppServices:
     turns: DailyTurns
     conversations: Conversations
     recordings: Recordings
-    telemetry: Telemetry
+    telemetry: AppTelemetry
     sessions: Sessions = field(default_factory=Sessions)
 
     @property

@@ -46,7 +46,7 @@ from voicebot.session.player import FrameClock, Player
 from voicebot.session.quiet import QuietWatch
 from voicebot.session.services import AppServices
 from voicebot.session.speech_input import SpeechInput
-from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversation import StoredConversation
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Session(Observer):
         transport: str,
         services: AppServices,
         slot: SessionSlot,
-        conversation: Conversation,
+        conversation: StoredConversation,
         connection: ClientConnection,
     ) -> None:
         self.transport, self.slot, self.conversation = transport, slot, conversation

@@ -14,7 +14,7 @@ from voicebot.runtime import limits
 from voicebot.session.services import AppServices
 from voicebot.transports.webrtc.server import WebRtcServer
 from voicebot.transports.websocket.recording_decoder import RecordingDecoder
-from voicebot.web.transfers import TransferThreads
+from voicebot.web.recording_threads import RecordingThreads
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ class Application:
     services: AppServices
     webrtc: WebRtcServer
     decoder: RecordingDecoder
-    """Decodes recordings that are uploaded over `/ws`."""
-    threads: TransferThreads = field(default_factory=TransferThreads)
+    threads: RecordingThreads = field(default_factory=RecordingThreads)
+    """For files of recordings."""
 
     async def end_sessions(self) -> None:
         """Ends all sessions, tells their clients why, and waits a bounded time. No session begins afterwards."""

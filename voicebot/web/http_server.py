@@ -11,7 +11,6 @@ import json
 import logging
 import socket
 import time
-from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
@@ -47,8 +46,6 @@ class ConnectionRules:
     slots: ConnectionSlots
     counter: RefusalCounter
     """Counts each connection that is refused or evicted."""
-    streamed: Container[str] = field(default=())
-    """The paths whose routes limit the time for a body themselves."""
     trusted_proxies: int = 0
     queue: FairQueue = field(default_factory=lambda: FairQueue(0, limits.CONNECTIONS * 2, limits.CONNECTIONS * 2))
     """One request begins in each turn of the event loop, so that a thousand that come at the same moment do not delay
@@ -142,8 +139,6 @@ class _RequestPhase(Enum):
     HEAD = auto()
     """The server waits for the head of a request."""
     BODY = auto()
-    STREAMED_BODY = auto()
-    """The route of this body limits it."""
     REFUSED_BODY = auto()
     """The body is still coming although the answer has been sent."""
     ANSWER = auto()
@@ -277,7 +272,7 @@ class BoundedHttpProtocol(SlotConnection, H11Protocol):
             self.slot.mark_idle()
         self._received = 0
         self._lines = None
-        if phase[0] in (_RequestPhase.BODY, _RequestPhase.STREAMED_BODY):
+        if phase[0] is _RequestPhase.BODY:
             chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
             self._lines = 0 if chunked else None
             self._bounded.read_at_most(limits.READ_BYTES if chunked else limits.BODY_READ_BYTES)
@@ -296,8 +291,7 @@ class BoundedHttpProtocol(SlotConnection, H11Protocol):
             return _RequestPhase.ANSWER, self.cycle
         if self.cycle is None or self.cycle.response_complete:
             return _RequestPhase.REFUSED_BODY, self.cycle
-        streamed = self.scope["path"] in self._rules.streamed
-        return _RequestPhase.STREAMED_BODY if streamed else _RequestPhase.BODY, self.cycle
+        return _RequestPhase.BODY, self.cycle
 
     def _deadline_passed(self) -> None:
         assert self._phase is not None

@@ -35,7 +35,7 @@ from voicebot.web.application import Application
 from voicebot.web.connection_slots import connection_slots_for
 from voicebot.web.conversations import add_conversations
 from voicebot.web.http_server import BoundedServer, ConnectionRules
-from voicebot.web.recordings import PATH, add_recordings
+from voicebot.web.recordings import add_recordings
 from voicebot.web.ui.rendered import add_page
 from voicebot.web.ui.share import open_link
 from voicebot.web.websocket_server import WebSocketServerProtocol, max_message_bytes
@@ -87,7 +87,7 @@ def create_app(application: Application) -> FastAPI:
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(counted.page(), media_type=CONTENT_TYPE_LATEST)
+        return Response(counted.exposition(), media_type=CONTENT_TYPE_LATEST)
 
     asking = AddressBuckets(1 / limits.PREFLIGHT_S, limits.PREFLIGHTS)
 
@@ -133,7 +133,7 @@ def create_app(application: Application) -> FastAPI:
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
     add_page(app, settings.tuning.max_text_chars)
-    app.state.own_names = guard(app, settings, counted, streamed={PATH})
+    app.state.own_names = guard(app, settings, counted)
     return app
 
 
@@ -185,7 +185,7 @@ def _where_words_go(health: Health, settings: Settings) -> str:
 def connection_rules(settings: Settings, counter: RefusalCounter) -> ConnectionRules:
     """Returns the limits on connections; `counter` counts each connection that is refused or evicted."""
     slots = connection_slots_for(settings.max_sessions, settings.trusted_proxies)
-    return ConnectionRules(slots, counter, streamed={PATH}, trusted_proxies=settings.trusted_proxies)
+    return ConnectionRules(slots, counter, trusted_proxies=settings.trusted_proxies)
 
 
 class Server(BoundedServer):

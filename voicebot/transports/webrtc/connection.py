@@ -28,7 +28,7 @@ from voicebot.runtime.faults import Faults
 from voicebot.session.messages import Closed, ErrorMessage, MessageError, ServerMessage
 from voicebot.session.services import AppServices
 from voicebot.session.session import GONE, Session
-from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversation import StoredConversation
 from voicebot.transports.webrtc.data_channel import encoded, message_of, parse
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class WebRtcConnection(AsyncStreamHandler):
     """
 
     def __init__(
-        self, services: AppServices, slot: SessionSlot, conversation: Conversation, max_message_bytes: int
+        self, services: AppServices, slot: SessionSlot, conversation: StoredConversation, max_message_bytes: int
     ) -> None:
         super().__init__("mono", output_sample_rate=WIRE_RATE_HZ, input_sample_rate=WIRE_RATE_HZ)
         self.session = Session("webrtc", services, slot, conversation, self)

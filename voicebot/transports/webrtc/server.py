@@ -19,7 +19,7 @@ from voicebot.access.admission import RefusedError, SessionSlot
 from voicebot.access.refusal import Reason
 from voicebot.runtime import limits
 from voicebot.session.services import AppServices
-from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversation import StoredConversation
 from voicebot.storage.conversations import ID_PATTERN
 from voicebot.transports.webrtc import aiortc_tuning
 from voicebot.transports.webrtc.aiortc_tuning import peer_limits
@@ -134,7 +134,7 @@ class WebRtcServer:
         webrtc_id: str,
         offer: CheckedOffer,
         slot: SessionSlot,
-        conversation: Conversation,
+        conversation: StoredConversation,
         configuration: RTCConfiguration,
     ) -> dict[str, str]:
         # Nothing is awaited before the peer is registered under the client's name.

@@ -31,7 +31,7 @@ from voicebot.session.messages import (
 )
 from voicebot.session.services import AppServices
 from voicebot.session.session import Session
-from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversation import StoredConversation
 from voicebot.transports.websocket.event_emitter import EventEmitter
 from voicebot.transports.websocket.inbox import Inbox, LargeMessage
 from voicebot.transports.websocket.incoming_sound import IncomingSound
@@ -64,7 +64,7 @@ class WebSocketConnection:
         socket: WebSocket,
         services: AppServices,
         slot: SessionSlot,
-        conversation: Conversation,
+        conversation: StoredConversation,
         decoder: RecordingDecoder,
         *,
         rate_hz: int,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.support.incompressible import incompressible
 from voicebot.dialogue.history import Message, Role
 from voicebot.runtime.limits import HELD_S, UNUSED_BYTES, UNUSED_BYTES_PER_ADDRESS
-from voicebot.storage.held import Held
+from voicebot.storage.held_imports import HeldImports
 from voicebot.storage.imports import pack
 
 TALK = (Message(Role.USER, "hello"), Message(Role.ASSISTANT, "Hi.", interrupted=True))
@@ -13,7 +13,7 @@ TALK = (Message(Role.USER, "hello"), Message(Role.ASSISTANT, "Hi.", interrupted=
 
 async def test_an_import_is_gone_after_an_hour_or_when_dropped() -> None:
     now_s = 0.0
-    held = Held(lambda: now_s)
+    held = HeldImports(lambda: now_s)
     assert held.put("early", "a", pack(TALK))
     assert held.put("dropped", "a", pack(TALK))
     assert await held.find("early") == await held.find("dropped") == TALK
@@ -30,7 +30,7 @@ async def test_an_import_is_gone_after_an_hour_or_when_dropped() -> None:
 
 
 async def test_imports_of_one_address_stay_within_its_share_and_evict_no_other_address() -> None:
-    held = Held(lambda: 0.0)
+    held = HeldImports(lambda: 0.0)
     assert held.put("honest", "honest", pack(TALK))
     for number in range(100):
         assert held.put(f"greedy {number}", "greedy", pack(incompressible(90_000)))
@@ -41,7 +41,7 @@ async def test_imports_of_one_address_stay_within_its_share_and_evict_no_other_a
 
 
 async def test_imports_of_many_addresses_together_stay_within_the_total_space() -> None:
-    held = Held(lambda: 0.0)
+    held = HeldImports(lambda: 0.0)
     assert held.put("honest", "honest", pack(TALK))
     imported = {str(number): pack(incompressible(50_000)) for number in range(100)}
     for name, each in imported.items():
