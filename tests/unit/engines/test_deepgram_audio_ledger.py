@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
 from voicebot.audio.sound import Samples
 from voicebot.engines.base import Transcript
-from voicebot.engines.stt.deepgram.audio_ledger import AudioLedger, Question, Sound
-from voicebot.engines.stt.deepgram.result import Result, Standing, Word
+from voicebot.engines.stt.deepgram.audio_ledger import AudioLedger, FinalizeRequest, Sound
+from voicebot.engines.stt.deepgram.result import Finality, Result, Word
 from voicebot.engines.stt.deepgram.utterance import KEPT, LEAD_IN, OVERLAP, Utterance
 
 LOUD = 1_000
@@ -56,13 +56,13 @@ class Recogniser:
         start_s, end_s = max(0.0, start / RATE_HZ + shift_s), max(0.0, end / RATE_HZ + shift_s)
         return Word(str(self.stream[start] - LOUD), start_s, end_s, 0.9)
 
-    def result(self, end: int | None = None, standing: Standing = Standing.FINAL, *, answer: bool = False) -> Result:
+    def result(self, end: int | None = None, finality: Finality = Finality.FINAL, *, answer: bool = False) -> Result:
         """Of all that is not final, up to `end`."""
         end = self.heard if end is None else end
         words = self.words(self.final_to, end)
-        if standing is Standing.FINAL:
+        if finality is Finality.FINAL:
             self.final_to = end
-        return Result(" ".join(each.text for each in words), words, end / RATE_HZ, standing, answer=answer)
+        return Result(" ".join(each.text for each in words), words, end / RATE_HZ, finality, answer=answer)
 
     def safe_end(self, wanted: int) -> int:
         """Where a final result may end: not within a word."""
@@ -72,18 +72,18 @@ class Recogniser:
         return max(end, self.final_to)
 
 
-def send(ledger: AudioLedger, recogniser: Recogniser, steps: int = 10_000) -> list[Question]:
-    """Up to so many things to the recogniser; the questions among them."""
-    questions: list[Question] = []
+def send(ledger: AudioLedger, recogniser: Recogniser, steps: int = 10_000) -> list[FinalizeRequest]:
+    """Sends up to `steps` things to the recogniser, and returns the requests among them."""
+    requests: list[FinalizeRequest] = []
     for _ in range(steps):
         match ledger.next():
             case Sound() as sound:
                 recogniser.hear(sound)
-            case Question() as question:
-                questions.append(question)
+            case FinalizeRequest() as request:
+                requests.append(request)
             case None:
                 break
-    return questions
+    return requests
 
 
 def told(utterance: Utterance) -> Transcript | None:
@@ -114,14 +114,14 @@ def test_words_become_final_piece_by_piece() -> None:
     ledger, recogniser = AudioLedger(), Recogniser()
     utterance = heard(ledger, 1, 2)
     send(ledger, recogniser)
-    ledger.take(recogniser.result(standing=Standing.INTERIM))
+    ledger.take(recogniser.result(finality=Finality.INTERIM))
     assert told(utterance) == Transcript("1 2", final=False, confidence=0.9)
     ledger.take(recogniser.result())
     assert told(utterance) is None, "nothing new to see"
     utterance.hear(word(3))
     utterance.end()
-    (question,) = send(ledger, recogniser)
-    assert question.closing
+    (request,) = send(ledger, recogniser)
+    assert request.closing
     ledger.take(recogniser.result(answer=True))
     assert final(utterance) == "1 2 3"
     assert told(utterance) is None, "exactly one final"
@@ -132,11 +132,11 @@ def test_a_question_at_a_pause_is_answered_with_all_words_before_the_pause() -> 
     utterance = heard(ledger, 1, 2)
     utterance.hear(quiet(0.2))
     utterance.pause(1)
-    (question,) = send(ledger, recogniser)
-    assert not question.closing
+    (request,) = send(ledger, recogniser)
+    assert not request.closing
     utterance.hear(word(3))
     send(ledger, recogniser)
-    ledger.take(recogniser.result(recogniser.safe_end(question.position), answer=True))
+    ledger.take(recogniser.result(recogniser.safe_end(request.position), answer=True))
     answer = told(utterance)
     assert answer is not None
     assert (answer.text, answer.pause, answer.final) == ("1 2", 1, False)
@@ -182,8 +182,8 @@ def test_words_after_an_answered_pause_are_asked_for_at_the_end() -> None:
     utterance.hear(word(2))
     utterance.end()
     assert told(utterance) is None
-    (question,) = send(ledger, recogniser)
-    assert question.closing
+    (request,) = send(ledger, recogniser)
+    assert request.closing
     ledger.take(recogniser.result(answer=True))
     assert final(utterance) == "1 2"
 
@@ -236,8 +236,8 @@ def test_late_results_of_a_closed_utterance_do_not_go_to_the_next_utterance() ->
     ledger.close(first)
     second = heard(ledger, 3)
     second.end()
-    questions = send(ledger, recogniser)
-    assert [question.utterance for question in questions] == [None, second], "what was given up is flushed out"
+    requests = send(ledger, recogniser)
+    assert [request.utterance for request in requests] == [None, second], "what was given up is flushed out"
     ledger.take(recogniser.result(2 * len(word(0)), answer=True))
     assert told(second) is None, "an answer to the first is none to the second"
     ledger.take(recogniser.result(answer=True))
@@ -255,7 +255,7 @@ def test_a_result_that_spans_two_utterances_is_split_by_time() -> None:
 
 
 def test_a_late_answer_does_not_count_as_the_answer_to_the_next_question() -> None:
-    """A service may answer a question when an ordinary result has told all already."""
+    """A service may answer a request when an ordinary result has told all already."""
     ledger, recogniser = AudioLedger(), Recogniser()
     utterance = heard(ledger, 1)
     utterance.hear(quiet(0.2))
@@ -267,7 +267,7 @@ def test_a_late_answer_does_not_count_as_the_answer_to_the_next_question() -> No
     utterance.pause(2)
     end = recogniser.heard
     send(ledger, recogniser)
-    ledger.take(Result("", (), end / RATE_HZ, Standing.FINAL, answer=True))
+    ledger.take(Result("", (), end / RATE_HZ, Finality.FINAL, answer=True))
     assert told(utterance) is None
     ledger.take(recogniser.result(answer=True))
     answer = told(utterance)
@@ -349,7 +349,7 @@ def test_each_word_is_reported_once_in_its_utterance_whatever_the_order_of_event
             case "send":
                 send(ledger, recogniser, random.randint(1, 30))
             case "interim":
-                ledger.take(recogniser.result(standing=Standing.INTERIM))
+                ledger.take(recogniser.result(finality=Finality.INTERIM))
             case "final":
                 ledger.take(recogniser.result(recogniser.safe_end(random.randint(0, recogniser.heard))))
             case "drop":
@@ -359,9 +359,9 @@ def test_each_word_is_reported_once_in_its_utterance_whatever_the_order_of_event
     if current is not None:
         current.end()
     for _ in range(20):
-        for question in send(ledger, recogniser):
+        for request in send(ledger, recogniser):
             ledger.take(recogniser.result(answer=True))
-            assert question.utterance is None or not ledger.waits_for(question)
+            assert request.utterance is None or not ledger.waits_for(request)
         ledger.take(recogniser.result())
         collect(ledger, known, pauses)
     assert known == {utterance: text(*numbers) for utterance, numbers in spoken.items()}

@@ -17,7 +17,7 @@ CHUNK = round(0.1 * RATE_HZ)
 """The longest piece sent at once. Deepgram: 20 to 250 ms."""
 
 LATE = round(0.5 * RATE_HZ)
-"""How far short of its question an answer may fall and still be its answer."""
+"""How far short of its request an answer may fall and still be its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class FinalizeRequest:
     """All words before the utterance's `position` are wanted now. `closing`: no more sound of it follows.
 
     `utterance` is None for one that was given up: nobody waits for its words, but the next one's begin after them.
@@ -53,7 +53,7 @@ class AudioLedger:
     """The utterances of one session that are not done with yet.
 
     `at_pauses`: the recogniser is to be asked at pauses, not only at the end. `piece_s` is the shortest piece worth
-    sending, unless it is the last before a question.
+    sending, unless it is the last before a request.
     """
 
     def __init__(self, *, at_pauses: bool = True, piece_s: float = 0.0) -> None:
@@ -64,7 +64,7 @@ class AudioLedger:
         self._sent = 0
         """How long the stream of this connection is."""
         self._asked: deque[int] = deque()
-        """Where in it the questions were asked that may still get an answer."""
+        """Where in it the requests were asked that may still get an answer."""
         self._silence = 0
         self._leftover = False
 
@@ -80,14 +80,14 @@ class AudioLedger:
             self._spans = [span for span in self._spans if span.utterance is not utterance]
             self._leftover |= utterance.unfinished
 
-    def waits_for(self, question: Question) -> bool:
+    def waits_for(self, request: FinalizeRequest) -> bool:
         """Is it still of use to get an answer?"""
-        utterance = question.utterance
-        return utterance is not None and utterance in self.utterances and not utterance.reaches(question.position)
+        utterance = request.utterance
+        return utterance is not None and utterance in self.utterances and not utterance.reaches(request.position)
 
-    def settle(self, question: Question) -> bool:
+    def settle(self, request: FinalizeRequest) -> bool:
         """There will be no answer: what has been heard is one, if the recogniser has heard so far."""
-        return question.utterance is not None and question.utterance.settle(question.position)
+        return request.utterance is not None and request.utterance.settle(request.position)
 
     # To the recogniser --------------------------------------------------------------------------------------------
 
@@ -104,11 +104,11 @@ class AudioLedger:
         """So much silence, which is no utterance's, goes out next."""
         self._silence += round(duration_s * RATE_HZ)
 
-    def next(self) -> Sound | Question | None:
+    def next(self) -> Sound | FinalizeRequest | None:
         """What to send next; None if there is nothing. Sound comes in the order of the utterances."""
         if self._leftover:
             self._leftover = False
-            return self._ask(Question(None, 0, closing=True))
+            return self._ask(FinalizeRequest(None, 0, closing=True))
         if self._silence:
             count = min(self._silence, CHUNK)
             self._silence -= count
@@ -116,14 +116,14 @@ class AudioLedger:
             return Sound(bytes(2 * count))
         return next((step for utterance in self.utterances if (step := self._step(utterance))), None)
 
-    def _step(self, utterance: Utterance) -> Sound | Question | None:
-        question = utterance.question(at_pauses=self._at_pauses)
-        count = (utterance.length if question is None else question) - utterance.sent
-        if count >= (self._piece if question is None and not utterance.ended else 1):
+    def _step(self, utterance: Utterance) -> Sound | FinalizeRequest | None:
+        request = utterance.request(at_pauses=self._at_pauses)
+        count = (utterance.length if request is None else request) - utterance.sent
+        if count >= (self._piece if request is None and not utterance.ended else 1):
             return self._send(utterance, min(count, CHUNK))
-        if question is not None:
-            utterance.asked = question
-            return self._ask(Question(utterance, question, utterance.ended and question == utterance.length))
+        if request is not None:
+            utterance.asked = request
+            return self._ask(FinalizeRequest(utterance, request, utterance.ended and request == utterance.length))
         return None
 
     def _send(self, utterance: Utterance, count: int) -> Sound:
@@ -135,9 +135,9 @@ class AudioLedger:
         self._sent += count
         return Sound(utterance.take(count))
 
-    def _ask(self, question: Question) -> Question:
+    def _ask(self, request: FinalizeRequest) -> FinalizeRequest:
         self._asked.append(self._sent)
-        return question
+        return request
 
     # From the recogniser ------------------------------------------------------------------------------------------
 
@@ -152,14 +152,14 @@ class AudioLedger:
         for utterance, to in reached.items():
             words = heard.get(utterance, [])
             text = result.text if len(words) == len(result.words) else None
-            utterance.learn(text, words, to, result.standing)
+            utterance.learn(text, words, to, result.finality)
         if result.turn_over and heard:
             next(reversed(heard)).turn_over()
 
     def _reach(self, result: Result) -> int:
-        """How far into the stream the result goes: if it answers a question, at least to that.
+        """How far into the stream the result goes: if it answers a request, at least to that.
 
-        An answer may come late, when another result has told all already: it is then not one to the next question.
+        An answer may come late, when another result has told all already: it is then not one to the next request.
         """
         if result.end_s is None:
             return self._asked.popleft() if self._asked else 0

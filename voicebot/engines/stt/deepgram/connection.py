@@ -1,4 +1,4 @@
-"""One connection to Deepgram in use: sound and questions out, results in, until it is lost."""
+"""One connection to Deepgram in use: sound and requests out, results in, until it is lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 from websockets.exceptions import WebSocketException
 
 from voicebot.engines.base import EngineError, Fault
-from voicebot.engines.stt.deepgram.audio_ledger import AudioLedger, Question, Sound
+from voicebot.engines.stt.deepgram.audio_ledger import AudioLedger, FinalizeRequest, Sound
 from voicebot.engines.stt.deepgram.service import ENGINE, Line
 
 
@@ -45,7 +45,7 @@ class Connection:
         self._answer_timeout_s = answer_timeout_s
         self._keep_alive_s = keep_alive_s
         self._news = asyncio.Event()
-        self._questions: deque[tuple[float, Question]] = deque()
+        self._requests: deque[tuple[float, FinalizeRequest]] = deque()
         """What was asked and has no answer yet, and when one is overdue."""
 
     def wake(self) -> None:
@@ -85,9 +85,9 @@ class Connection:
                     self._user.count_sent(len(pcm))
                     quiet_since_s = loop.time()
                     await asyncio.sleep(0)  # sending hardly ever waits, and there may be much to send again
-                case Question() as question:
-                    if (silence_s := await self._line.ask(question)) is not None:
-                        self._expect(question, silence_s)
+                case FinalizeRequest() as request:
+                    if (silence_s := await self._line.ask(request)) is not None:
+                        self._expect(request, silence_s)
                 case None:
                     await self._wait(quiet_since_s + self._keep_alive_s)
                     if loop.time() >= quiet_since_s + self._keep_alive_s:
@@ -97,25 +97,25 @@ class Connection:
 
     async def _wait(self, until_s: float) -> None:
         """For something to send, but no longer than until then, or until an answer is overdue."""
-        if self._questions:
-            until_s = min(until_s, self._questions[0][0])
+        if self._requests:
+            until_s = min(until_s, self._requests[0][0])
         with suppress(TimeoutError):
             async with asyncio.timeout_at(until_s):
                 await self._news.wait()
 
-    def _expect(self, question: Question, silence_s: float) -> None:
+    def _expect(self, request: FinalizeRequest, silence_s: float) -> None:
         self._ledger.add_silence(silence_s)
-        self._questions.append((asyncio.get_running_loop().time() + self._answer_timeout_s, question))
+        self._requests.append((asyncio.get_running_loop().time() + self._answer_timeout_s, request))
 
     def _check_answers(self) -> None:
         """Raises EngineError if an answer does not come. Deepgram need not answer if there is little to say."""
-        while self._questions and not self._ledger.waits_for(self._questions[0][1]):
-            self._questions.popleft()
-        if self._questions and asyncio.get_running_loop().time() >= self._questions[0][0]:
-            _, question = self._questions.popleft()
+        while self._requests and not self._ledger.waits_for(self._requests[0][1]):
+            self._requests.popleft()
+        if self._requests and asyncio.get_running_loop().time() >= self._requests[0][0]:
+            _, request = self._requests.popleft()
             if (silence_s := self._line.insist()) is not None:
-                self._expect(question, silence_s)
-            elif self._ledger.settle(question):
+                self._expect(request, silence_s)
+            elif self._ledger.settle(request):
                 self._user.tell_news()
             else:
                 raise EngineError(ENGINE, "no words came in time", fault=Fault.TIMEOUT)

@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from voicebot.audio.sound import SPEECH_RATE_HZ
 from voicebot.engines.base import EngineError
-from voicebot.engines.stt.deepgram.audio_ledger import Question
+from voicebot.engines.stt.deepgram.audio_ledger import FinalizeRequest
 from voicebot.engines.stt.deepgram.profiles import Profile, Profiles
-from voicebot.engines.stt.deepgram.result import Result, Standing, Word
+from voicebot.engines.stt.deepgram.result import Finality, Result, Word
 from voicebot.engines.stt.deepgram.sdk import AsyncDeepgramClient, AsyncV2SocketClient
 from voicebot.engines.stt.deepgram.service import ENGINE, Line
 
@@ -37,12 +37,12 @@ SILENCE_S = TIMEOUT_S + 0.2
 NO_TURN = "FORCE_END_TURN_NO_ACTIVE_TURN"
 UNKNOWN_MESSAGE = "UNPARSABLE_CLIENT_MESSAGE"
 
-STANDING = {
-    "StartOfTurn": Standing.INTERIM,
-    "Update": Standing.INTERIM,
-    "EagerEndOfTurn": Standing.EAGER,
-    "TurnResumed": Standing.RESUMED,
-    "EndOfTurn": Standing.FINAL,
+FINALITY = {
+    "StartOfTurn": Finality.INTERIM,
+    "Update": Finality.INTERIM,
+    "EagerEndOfTurn": Finality.EAGER,
+    "TurnResumed": Finality.RESUMED,
+    "EndOfTurn": Finality.FINAL,
 }
 
 
@@ -90,9 +90,9 @@ class FluxLine:
     async def send(self, pcm: bytes) -> None:
         await self._socket.send_media(pcm)
 
-    async def ask(self, question: Question) -> float | None:
+    async def ask(self, request: FinalizeRequest) -> float | None:
         """At a pause Flux is not asked: it tells by itself what it thinks of it."""
-        if not question.closing:
+        if not request.closing:
             return None
         if not self._forcing:
             return SILENCE_S
@@ -112,10 +112,10 @@ class FluxLine:
         async with aclosing(aiter(self._socket)) as messages:
             async for message in messages:
                 match _message(message):
-                    case _TurnInfo() as turn if turn.event in STANDING:
+                    case _TurnInfo() as turn if turn.event in FINALITY:
                         yield _result(turn)
                     case _Warning(code=code) if code == NO_TURN:
-                        yield Result("", (), None, Standing.FINAL, answer=True)
+                        yield Result("", (), None, Finality.FINAL, answer=True)
                     case _Error(code=code):
                         if code == UNKNOWN_MESSAGE and self._forcing:
                             self._service.can_force = False
@@ -195,7 +195,7 @@ def _result(turn: _TurnInfo) -> Result:
         turn.transcript.strip(),
         words,
         end_s,
-        STANDING[turn.event],
+        FINALITY[turn.event],
         answer=turn.trigger == "manual",
         turn_over=turn.event == "EndOfTurn" and turn.trigger in (None, "model"),
     )

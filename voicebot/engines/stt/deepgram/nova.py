@@ -13,9 +13,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from voicebot.audio.sound import SPEECH_RATE_HZ
-from voicebot.engines.stt.deepgram.audio_ledger import Question
+from voicebot.engines.stt.deepgram.audio_ledger import FinalizeRequest
 from voicebot.engines.stt.deepgram.profiles import Profile, Profiles
-from voicebot.engines.stt.deepgram.result import Result, Standing, Word
+from voicebot.engines.stt.deepgram.result import Finality, Result, Word
 from voicebot.engines.stt.deepgram.sdk import AsyncDeepgramClient, AsyncV1SocketClient
 from voicebot.engines.stt.deepgram.service import ENGINE, Line
 
@@ -55,7 +55,7 @@ class NovaLine:
     async def send(self, pcm: bytes) -> None:
         await self._socket.send_media(pcm)
 
-    async def ask(self, question: Question) -> float:
+    async def ask(self, request: FinalizeRequest) -> float:
         await self._socket.send_finalize()
         return 0.0
 
@@ -132,5 +132,5 @@ def _result(message: object) -> Result | None:
     words = tuple(word.heard for word in best.words)
     answer = bool(results.from_finalize)
     # Without interim results none needs to say that it is final.
-    standing = Standing.INTERIM if results.is_final is False and not answer else Standing.FINAL
-    return Result(best.transcript.strip(), words, end_s, standing, answer=answer)
+    finality = Finality.INTERIM if results.is_final is False and not answer else Finality.FINAL
+    return Result(best.transcript.strip(), words, end_s, finality, answer=answer)

@@ -16,7 +16,7 @@ class Word:
     confidence: float
 
 
-class Standing(StrEnum):
+class Finality(StrEnum):
     """How far a result can be relied on."""
 
     INTERIM = "interim"
@@ -33,13 +33,13 @@ class Standing(StrEnum):
 class Result:
     """What was said in the stream since the last final result, up to `end_s` of it.
 
-    `end_s` is None if it reaches as far as was asked. `answer`: it comes of a question. `turn_over`: it is final
+    `end_s` is None if it reaches as far as was asked. `answer`: it comes of a request. `turn_over`: it is final
     because the recogniser heard from how it was said that the speaker is done.
     """
 
     text: str
     words: tuple[Word, ...]
     end_s: float | None
-    standing: Standing
+    finality: Finality
     answer: bool = False
     turn_over: bool = False

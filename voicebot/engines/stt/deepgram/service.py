@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from voicebot.engines.stt.deepgram.audio_ledger import Question
+from voicebot.engines.stt.deepgram.audio_ledger import FinalizeRequest
 from voicebot.engines.stt.deepgram.result import Result
 
 ENGINE = "deepgram"
@@ -17,8 +17,8 @@ class Line(Protocol):
 
     async def send(self, pcm: bytes) -> None: ...
 
-    async def ask(self, question: Question) -> float | None:
-        """Ask for the words before a question's position, if that is how they are come by here.
+    async def ask(self, request: FinalizeRequest) -> float | None:
+        """Ask for the words before a request's position, if that is how they are come by here.
 
         Gives how much silence, in seconds, must follow for the answer to come; None if no answer is to be expected.
         """

@@ -11,7 +11,7 @@ from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
 from voicebot.audio.sound import Samples
 from voicebot.engines.base import Transcript
 from voicebot.engines.stt.deepgram.levels import Levels
-from voicebot.engines.stt.deepgram.result import Standing
+from voicebot.engines.stt.deepgram.result import Finality
 
 SLACK = round(0.1 * RATE_HZ)
 """Services round the ends of what they have heard."""
@@ -132,7 +132,7 @@ class Utterance:
 
     # What is asked ------------------------------------------------------------------------------------------------
 
-    def question(self, *, at_pauses: bool) -> int | None:
+    def request(self, *, at_pauses: bool) -> int | None:
         """The next position up to which all words are wanted at once: a pause, or the end. None if there is none.
 
         If only silence follows a pause the answer to that one does for the end as well.
@@ -154,7 +154,7 @@ class Utterance:
 
     # What is known ------------------------------------------------------------------------------------------------
 
-    def learn(self, text: str | None, words: Sequence[HeardWord], to: int, standing: Standing) -> None:
+    def learn(self, text: str | None, words: Sequence[HeardWord], to: int, finality: Finality) -> None:
         """A result: its words in this utterance, and up to where it reaches.
 
         `text` is how the recogniser writes these words; None if it wrote them together with others.
@@ -164,11 +164,11 @@ class Utterance:
         if text is None or len(new) < len(words):
             text = " ".join(word.text for word in new)
         confidences = [word.confidence for word in new]
-        if standing is Standing.RESUMED or (standing is Standing.INTERIM and text != self._interim):
+        if finality is Finality.RESUMED or (finality is Finality.INTERIM and text != self._interim):
             self._settled = self._covered
         if new:
             self._turn_over = self._turn_over_told = False
-        if standing is Standing.FINAL:
+        if finality is Finality.FINAL:
             self._final = _joined(self._final, text)
             self._final_confidences += confidences
             self._interim, self._interim_confidences = "", []
@@ -178,9 +178,9 @@ class Utterance:
             self._forget(min(self._needed_from, self.sent))
         else:
             self._interim, self._interim_confidences = text, confidences
-        if standing is Standing.EAGER and new:
+        if finality is Finality.EAGER and new:
             to = min(to, new[-1].end)  # what may be the beginning of another word is not known yet
-        if standing in (Standing.FINAL, Standing.EAGER):
+        if finality in (Finality.FINAL, Finality.EAGER):
             self._settled = max(self._covered, self._settled, to)
 
     def _known(self, word: HeardWord) -> bool:
