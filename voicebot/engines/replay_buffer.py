@@ -1,7 +1,7 @@
 """The sound of an utterance as it comes, kept so that it can be heard again from the start.
 
-It serves a second try of a recogniser and a try of another one. Engines keep sound only for what happens within one
-try, and say so where they do: Deepgram's waits to be sent, and outlasts a lost connection.
+It serves a second attempt of the same recogniser and an attempt of another one. An engine that needs the sound again
+within one attempt refers to the same arrays, as Deepgram's does for sound that has no final words yet.
 """
 
 from __future__ import annotations
