@@ -14,7 +14,7 @@ from tests.simulators.deepgram import KEY, DeepgramSimulator, Disturbance
 from tests.support.tone_words import WORDS, silence, spoken
 from voicebot.audio.sound import Audio
 from voicebot.engines.base import USUAL, Pause, Style, Transcriber, Transcript
-from voicebot.engines.stt.deepgram import Deepgram
+from voicebot.engines.stt.deepgram import ConnectionPolicy, Deepgram
 from voicebot.engines.stt.deepgram.transcriber import DeepgramTranscriber
 
 PIECE = 512
@@ -22,10 +22,10 @@ PIECE = 512
 
 @asynccontextmanager
 async def talking(
-    simulator: DeepgramSimulator, key: str = KEY, style: Style = USUAL, **options: Any
+    simulator: DeepgramSimulator, key: str = KEY, style: Style = USUAL, model: str = "nova-3", **policy: Any
 ) -> AsyncIterator[DeepgramTranscriber]:
-    """Opens a session with the simulator."""
-    engine = Deepgram(key, base_url=simulator.url, **options)
+    """Opens a session with the simulator. Further arguments are fields of the connection policy."""
+    engine = Deepgram(key, base_url=simulator.url, model=model, policy=ConnectionPolicy(**policy))
     await engine.start()
     try:
         async with engine.session(style) as transcriber:

@@ -17,7 +17,7 @@ from tests.simulators.faults import Planned
 from tests.support.deepgram_talk import answer, final, heard, kills, sound, speech, talking, until, utterance
 from voicebot.audio.sound import Audio
 from voicebot.engines.base import EngineError, Fault, Pause, Transcript
-from voicebot.engines.stt.deepgram import Deepgram
+from voicebot.engines.stt.deepgram import ConnectionPolicy, Deepgram
 from voicebot.engines.stt.deepgram import transcriber as transcriber_module
 
 TEXT = "you and he are one of they"
@@ -59,7 +59,7 @@ async def test_a_failed_connection_raises_an_error_that_names_the_cause(
     simulator: DeepgramSimulator, trouble: Trouble | Planned, fault: Fault, message: str
 ) -> None:
     simulator.faults.always(trouble)
-    engine = Deepgram(KEY, base_url=simulator.url, open_timeout_s=0.3, backoff_s=0.01)
+    engine = Deepgram(KEY, base_url=simulator.url, policy=ConnectionPolicy(open_timeout_s=0.3, backoff_s=0.01))
     with pytest.raises(EngineError, match=rf"^deepgram: .*({message})") as probed:
         await engine.probe()
     async with engine.session() as transcriber:
@@ -80,7 +80,7 @@ async def test_a_closed_port_is_reported_as_unreachable() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    engine = Deepgram(KEY, base_url=f"ws://127.0.0.1:{port}", backoff_s=0.01)
+    engine = Deepgram(KEY, base_url=f"ws://127.0.0.1:{port}", policy=ConnectionPolicy(backoff_s=0.01))
     async with engine.session() as transcriber:
         with pytest.raises(EngineError, match="deepgram: no connection") as failed:
             await final(transcriber, sound(*utterance(TEXT)))
@@ -231,7 +231,7 @@ async def test_leaving_a_session_takes_under_a_second_if_the_service_freezes(sim
 
 async def test_leaving_a_session_just_after_its_connection_drops_does_not_hang(simulator: DeepgramSimulator) -> None:
     random = Random(3)
-    engine = Deepgram(KEY, base_url=simulator.url, keep_alive_s=0.002)
+    engine = Deepgram(KEY, base_url=simulator.url, policy=ConnectionPolicy(keep_alive_s=0.002))
     async with asyncio.timeout(20):
         for _ in range(60):
             how = random.choice([Disturbance.RESET, Disturbance.EOF])

@@ -2,5 +2,6 @@
 
 from voicebot.engines.stt.deepgram.engine import Deepgram
 from voicebot.engines.stt.deepgram.rest import DeepgramRest
+from voicebot.engines.stt.deepgram.transcriber import ConnectionPolicy
 
-__all__ = ["Deepgram", "DeepgramRest"]
+__all__ = ["ConnectionPolicy", "Deepgram", "DeepgramRest"]

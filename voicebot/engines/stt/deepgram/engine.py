@@ -45,10 +45,7 @@ class Deepgram:
     """Deepgram over a WebSocket: listen v2 for models whose name begins with "flux", else listen v1.
 
     `base_url` is for a self-hosted service or a gateway, and begins with http, https, ws or wss; None means Deepgram's
-    own service. `answer_timeout_s` limits the wait for words that were asked for (Deepgram needs 0.25 s, and 0.33 s at
-    the 99th percentile). After `keep_alive_s` without sound a message keeps the connection open (Deepgram closes it
-    after 10 s, and recommends 3 to 5 s). While somebody speaks, up to `attempts` connections in a row are tried, and
-    the connection may break `drops` times in one utterance. `backoff_s` is the wait before the third attempt.
+    own service.
     """
 
     name = ENGINE
@@ -59,19 +56,13 @@ class Deepgram:
         *,
         base_url: str | None = None,
         model: str = "nova-3",
-        open_timeout_s: float = 3.0,
-        answer_timeout_s: float = 4.0,
-        keep_alive_s: float = 4.0,
-        attempts: int = 4,
-        drops: int = 8,
-        backoff_s: float = 0.1,
+        policy: ConnectionPolicy | None = None,
     ) -> None:
         self.languages = languages_of(model)
-        self._policy = ConnectionPolicy(answer_timeout_s, keep_alive_s, attempts, drops, backoff_s)
+        self._policy = policy or ConnectionPolicy()
         self._http = httpx.AsyncClient(verify=tls_context())
         self._sdk = client(api_key, base_url, self._http)
         self._model = model
-        self._open_timeout_s = open_timeout_s
         self._services: dict[str, ListenService] = {}
         """By language. Each remembers which parameters work; the page's few languages bound their number."""
 
@@ -89,7 +80,7 @@ class Deepgram:
     def _service(self, language: str) -> ListenService:
         if language not in self._services:
             protocol = Flux if self._model.startswith("flux") else Nova
-            self._services[language] = protocol(self._sdk, self._model, language, self._open_timeout_s)
+            self._services[language] = protocol(self._sdk, self._model, language, self._policy.open_timeout_s)
         return self._services[language]
 
     @asynccontextmanager

@@ -7,9 +7,8 @@ and /docs/flux/force-end-turn. No messages are needed to keep a connection open:
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
 
 from pydantic import ValidationError
 
@@ -23,8 +22,15 @@ from voicebot.engines.stt.deepgram.messages import (
     ServiceWarning,
     TurnInfo,
 )
-from voicebot.engines.stt.deepgram.protocol import ENGINE, Finality, ListenConnection, StreamResult
-from voicebot.engines.stt.deepgram.sdk import AsyncDeepgramClient, AsyncV2SocketClient, Parameters, ParameterSets
+from voicebot.engines.stt.deepgram.protocol import (
+    ENGINE,
+    Finality,
+    ListenConnection,
+    ListenService,
+    Parameters,
+    StreamResult,
+)
+from voicebot.engines.stt.deepgram.sdk import NOT_DEEPGRAM, AsyncDeepgramClient, AsyncV2SocketClient
 
 MIN_CHUNK_S = 0.08
 """Deepgram recommends pieces of 80 ms for the best turn detection."""
@@ -50,41 +56,27 @@ FINALITY = {
 }
 
 
-class Flux:
+class Flux(ListenService):
     """The service for listen v2."""
 
     finalizes_at_pauses = False
     min_chunk_s = MIN_CHUNK_S
 
     def __init__(self, client: AsyncDeepgramClient, model: str, language: str, open_timeout_s: float) -> None:
+        super().__init__(_parameter_sets(model, language), open_timeout_s)
         self._client = client
-        self._parameter_sets = ParameterSets(ENGINE, _parameter_sets(model, language), open_timeout_s)
         self.can_force_end = True
         """Becomes false when the service says that it does not know the message."""
 
-    @asynccontextmanager
-    async def connect(self) -> AsyncIterator[ListenConnection]:
-        async with AsyncExitStack() as stack:
-            yield FluxConnection(self, await self._parameter_sets.open(_FluxOpener(self._client, stack)))
-
-
-@dataclass(frozen=True, slots=True)
-class _FluxOpener:
-    """Opens connections that are closed with the stack."""
-
-    client: AsyncDeepgramClient
-    stack: AsyncExitStack
-
-    async def open(self, parameters: Parameters) -> AsyncV2SocketClient:
-        connecting = self.client.listen.v2.connect(**parameters)
-        socket: AsyncV2SocketClient = await self.stack.enter_async_context(connecting)
+    async def _open(self, parameters: Parameters, stack: AsyncExitStack) -> ListenConnection:
+        socket = await stack.enter_async_context(self._client.listen.v2.connect(**parameters))
         try:
             greeting = _message_of(await socket.recv())
         except ValueError:
             greeting = None
         if not isinstance(greeting, Greeting):
-            raise EngineError(ENGINE, "the answer is not one of Deepgram's")
-        return socket
+            raise EngineError(ENGINE, NOT_DEEPGRAM)
+        return FluxConnection(self, socket)
 
 
 class FluxConnection:

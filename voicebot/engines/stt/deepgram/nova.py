@@ -5,46 +5,31 @@ Sources: the AsyncAPI description at developers.deepgram.com/asyncapi.yaml, /doc
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
 
 from pydantic import ValidationError
 
 from voicebot.audio.sound import SPEECH_RATE_HZ
 from voicebot.engines.stt.deepgram.messages import LiveResults
-from voicebot.engines.stt.deepgram.protocol import ENGINE, Finality, ListenConnection, StreamResult
-from voicebot.engines.stt.deepgram.sdk import AsyncDeepgramClient, AsyncV1SocketClient, Parameters, ParameterSets
+from voicebot.engines.stt.deepgram.protocol import Finality, ListenConnection, ListenService, Parameters, StreamResult
+from voicebot.engines.stt.deepgram.sdk import AsyncDeepgramClient, AsyncV1SocketClient
 
 
-class Nova:
+class Nova(ListenService):
     """The service for listen v1."""
 
     finalizes_at_pauses = True
     min_chunk_s = 0.0
 
     def __init__(self, client: AsyncDeepgramClient, model: str, language: str, open_timeout_s: float) -> None:
+        super().__init__(_parameter_sets(model, language), open_timeout_s)
         self._client = client
-        self._parameter_sets = ParameterSets(ENGINE, _parameter_sets(model, language), open_timeout_s)
 
-    @asynccontextmanager
-    async def connect(self) -> AsyncIterator[ListenConnection]:
-        async with AsyncExitStack() as stack:
-            yield NovaConnection(await self._parameter_sets.open(_NovaOpener(self._client, stack)))
-
-
-@dataclass(frozen=True, slots=True)
-class _NovaOpener:
-    """Opens connections that are closed with the stack."""
-
-    client: AsyncDeepgramClient
-    stack: AsyncExitStack
-
-    async def open(self, parameters: Parameters) -> AsyncV1SocketClient:
-        connecting = self.client.listen.v1.connect(**parameters)
-        socket: AsyncV1SocketClient = await self.stack.enter_async_context(connecting)
+    async def _open(self, parameters: Parameters, stack: AsyncExitStack) -> ListenConnection:
+        socket = await stack.enter_async_context(self._client.listen.v1.connect(**parameters))
         await socket.send_keep_alive()  # the socket opens with its first message
-        return socket
+        return NovaConnection(socket)
 
 
 class NovaConnection:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
+
+from websockets.exceptions import InvalidStatus, WebSocketException
+
+from voicebot.engines.stt.deepgram.sdk import error_of_opening
 
 ENGINE = "deepgram"
+
+Parameters = dict[str, Any]
+"""The parameters of a connection, as the SDK takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +86,41 @@ class ListenConnection(Protocol):
         ...
 
 
-class ListenService(Protocol):
-    """Opens connections for one model and language."""
+class ListenService(ABC):
+    """Opens connections for one model and language.
 
-    @property
-    def finalizes_at_pauses(self) -> bool:
-        """Whether words must be asked for at a pause. A service that finds pauses by itself is not asked."""
-        ...
+    Older self-hosted services reject parameters that they don't know, so there are several sets of parameters, from
+    rich to plain. When the service rejects one set, the next is tried. The set that works is used from then on.
+    """
 
-    @property
-    def min_chunk_s(self) -> float:
-        """The shortest piece of sound worth sending."""
-        ...
+    finalizes_at_pauses: bool
+    """Whether words must be asked for at a pause. A service that finds pauses by itself is not asked."""
+    min_chunk_s: float
+    """The shortest piece of sound worth sending."""
 
-    def connect(self) -> AbstractAsyncContextManager[ListenConnection]:
-        """Opens a connection. Raises EngineError if that is not possible."""
-        ...
+    def __init__(self, parameter_sets: Sequence[Parameters], open_timeout_s: float) -> None:
+        self._parameter_sets = parameter_sets
+        self._open_timeout_s = open_timeout_s
+        self._used_set = 0
+
+    @abstractmethod
+    async def _open(self, parameters: Parameters, stack: AsyncExitStack) -> ListenConnection:
+        """Opens a connection that closes with the stack. Raises EngineError, or what `websockets` raises."""
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[ListenConnection]:
+        """Opens a connection. Raises EngineError if that is not possible with any set of parameters."""
+        async with AsyncExitStack() as stack:
+            yield await self._open_with_first_accepted_set(stack)
+
+    async def _open_with_first_accepted_set(self, stack: AsyncExitStack) -> ListenConnection:
+        while True:
+            tried = self._used_set
+            try:
+                async with asyncio.timeout(self._open_timeout_s):
+                    return await self._open(self._parameter_sets[tried], stack)
+            except (WebSocketException, OSError) as failure:
+                rejected = isinstance(failure, InvalidStatus) and failure.response.status_code == 400
+                if not rejected or tried + 1 == len(self._parameter_sets):
+                    raise error_of_opening(ENGINE, failure) from None
+                self._used_set = max(self._used_set, tried + 1)

@@ -16,6 +16,7 @@ from voicebot.engines.base import USUAL, EngineError, Fault, Pause, Style, Trans
 from voicebot.engines.stt.deepgram.engine import languages_of
 from voicebot.engines.stt.deepgram.messages import FileAnswer
 from voicebot.engines.stt.deepgram.sdk import (
+    NOT_DEEPGRAM,
     ApiError,
     AsyncMediaClient,
     ParsingError,
@@ -106,7 +107,7 @@ class DeepgramRest:
         except httpx.RequestError:
             raise EngineError(ENGINE, "the connection broke") from None
         except (ParsingError, ValueError):
-            raise EngineError(ENGINE, "the answer is not one of Deepgram's") from None
+            raise EngineError(ENGINE, NOT_DEEPGRAM) from None
         return Transcript(best.transcript, final=True, confidence=best.confidence if best.transcript else None)
 
 

@@ -7,12 +7,10 @@ itself neither keeps a connection alive nor opens it again (7.17: "no wrapper re
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import warnings
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from functools import cache
-from typing import Any, Protocol, TypeVar
 
 import httpx
 from deepgram.environment import DeepgramClientEnvironment
@@ -114,47 +112,6 @@ def client(api_key: str, base_url: str | None, http: httpx.AsyncClient) -> Async
     return AsyncDeepgramClient(api_key=api_key, environment=environment, httpx_client=http, max_retries=0)
 
 
-# Opening a connection -------------------------------------------------------------------------------------------------
-
-Parameters = dict[str, Any]
-Opened = TypeVar("Opened")
-OpenedSocket = TypeVar("OpenedSocket", covariant=True)
-
-
-class SocketOpener(Protocol[OpenedSocket]):
-    """Opens a connection with one set of parameters."""
-
-    async def open(self, parameters: Parameters) -> OpenedSocket:
-        """Raises what `websockets` raises, or EngineError."""
-        ...
-
-
-class ParameterSets:
-    """Sets of connection parameters, from rich to plain: older self-hosted services reject parameters they don't know.
-
-    When the service rejects one set, the next is tried. The first set that works is used from then on.
-    """
-
-    def __init__(self, engine: str, sets: Sequence[Parameters], open_timeout_s: float) -> None:
-        self._engine = engine
-        self._sets = sets
-        self._open_timeout_s = open_timeout_s
-        self._used = 0
-
-    async def open(self, opener: SocketOpener[Opened]) -> Opened:
-        """Returns the first connection that opens. Raises EngineError if none does."""
-        while True:
-            tried = self._used
-            try:
-                async with asyncio.timeout(self._open_timeout_s):
-                    return await opener.open(self._sets[tried])
-            except (WebSocketException, OSError) as failure:
-                rejected = isinstance(failure, InvalidStatus) and failure.response.status_code == 400
-                if not rejected or tried + 1 == len(self._sets):
-                    raise _error_of_opening(self._engine, failure) from None
-                self._used = max(self._used, tried + 1)
-
-
 # Errors: their texts contain neither the key nor anything that was said -----------------------------------------------
 
 _REASONS = {
@@ -166,19 +123,19 @@ _REASONS = {
     413: "the sound is too long",
     429: "too many requests",
 }
-_NOT_DEEPGRAM = "the answer is not one of Deepgram's"
+NOT_DEEPGRAM = "the answer is not one of Deepgram's"
 
 
 def error_of_status(engine: str, status: int, headers: Mapping[str, str]) -> EngineError:
     """Returns the error for an HTTP status that means no success. `headers` must ignore case."""
     if status < 400:
-        return EngineError(engine, f"{_NOT_DEEPGRAM} (HTTP {status})", fault=Fault.BROKEN)
+        return EngineError(engine, f"{NOT_DEEPGRAM} (HTTP {status})", fault=Fault.BROKEN)
     reason = _REASONS.get(status, "the service failed" if status >= 500 else "the request was rejected")
     wait_s = retry_after_s(headers.get("Retry-After"))
     return EngineError(engine, f"{reason} (HTTP {status})", fault=Fault.of_status(status), retry_after_s=wait_s)
 
 
-def _error_of_opening(engine: str, failure: WebSocketException | OSError) -> EngineError:
+def error_of_opening(engine: str, failure: WebSocketException | OSError) -> EngineError:
     """Returns the error for a connection that could not be opened."""
     if isinstance(failure, InvalidStatus):
         return error_of_status(engine, failure.response.status_code, failure.response.headers)
@@ -190,7 +147,7 @@ def _error_of_opening(engine: str, failure: WebSocketException | OSError) -> Eng
         return EngineError(engine, "no connection", fault=Fault.UNREACHABLE)
     if isinstance(failure.__cause__, EOFError):
         return EngineError(engine, "the connection broke")
-    return EngineError(engine, _NOT_DEEPGRAM)
+    return EngineError(engine, NOT_DEEPGRAM)
 
 
 def copy_of(error: EngineError) -> EngineError:
