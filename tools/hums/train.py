@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from tools.hums.clips import Clip, Source, clips
 from tools.hums.conditions import Condition
 from tools.hums.vocabulary import Kind
-from voicebot.engines.stt.moonshine.hums import LONGEST_S, description, spoken_s
+from voicebot.engines.stt.moonshine.hums import MAX_HUM_S, description, spoken_s
 from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.short_utterances import HUM_MARGIN, hum_texts
 
@@ -67,7 +67,7 @@ def described(model: Model, made: Iterable[Clip], text_every: int) -> Described:
     vectors, kinds, texts, said, voices, conditions = [], [], [], [], [], []
     for number, clip in enumerate(made):
         features = model.encode(clip.sound)
-        if spoken_s(clip.sound, len(features)) > LONGEST_S:
+        if spoken_s(clip.sound, len(features)) > MAX_HUM_S:
             continue
         vectors.append(description(clip.sound, features).astype(np.float32))
         kinds.append(KINDS.index(clip.kind))

@@ -14,7 +14,7 @@ from tools.hums.conditions import random_condition, recorded
 from tools.noise.sounds import KINDS
 from voicebot.audio.sound import Samples
 from voicebot.engines.stt.moonshine.model import Model
-from voicebot.engines.stt.moonshine.noise import WEIGHTS, description
+from voicebot.engines.stt.moonshine.noise_filter import WEIGHTS, description
 
 VOICES = ("hibari", "own", "flite")
 """Not espeak: among its voices are many that sound like machines. With them 7 of 180 pieces of recorded noise passed
