@@ -37,7 +37,7 @@ from voicebot.engines.base import (
 )
 from voicebot.engines.chain import Chain, FallbackRules, Link, overdue
 from voicebot.engines.replay_buffer import ReplayBuffer
-from voicebot.engines.said_so_far import Pace, SaidSoFar
+from voicebot.engines.speech_progress import SpeakingRates, SpeechProgress
 
 RETRIED = frozenset({Fault.UNREACHABLE, Fault.SERVER, Fault.BROKEN, Fault.LIMITED})
 """What may be gone a moment later. A key or a request that was not accepted will not be the next time either."""
@@ -294,7 +294,7 @@ class TextToSpeechChain(OutputChain[TextToSpeech]):
 
     def __init__(self, engines: Sequence[TextToSpeech], rules: FallbackRules, usual: Style = USUAL) -> None:
         super().__init__(engines, rules, usual)
-        self._pace = Pace()
+        self._rates = SpeakingRates()
 
     def prepare(self, style: Style) -> None:
         """Lets the engine whose voice is wanted fetch that voice, if it is not here yet."""
@@ -309,7 +309,7 @@ class TextToSpeechChain(OutputChain[TextToSpeech]):
         first = 0
         silent_s = min(self.rules.first_output_s, SILENT_S)
         for voice in range(MAX_VOICES):
-            said = SaidSoFar(words[first:])
+            said = SpeechProgress(words[first:])
             rest = text if not first else " ".join(words[first:])
             sentence = _Sentence(rest, said, silent_s, is_relieved=len(self.candidates(style)) > 1)
             try:
@@ -319,11 +319,11 @@ class TextToSpeechChain(OutputChain[TextToSpeech]):
                             yield Resumed(first, len(words))
                         yield piece
             except EngineError:
-                first += said.whole_words(self._pace)
+                first += said.count_said_words(self._rates)
                 if not said.duration_s or first == len(words) or voice == MAX_VOICES - 1:
                     raise
             else:
-                self._pace.learn(said)
+                self._rates.add_sentence(said)
                 return
 
 
@@ -332,7 +332,7 @@ class _Sentence:
     """A sentence, or the rest of one, that one of several voices says: `said` notes how much it has."""
 
     text: str
-    said: SaidSoFar
+    said: SpeechProgress
     silent_s: float
     is_relieved: bool
     """Another voice can take over from one that cannot keep pace."""

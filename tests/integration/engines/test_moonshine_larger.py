@@ -82,7 +82,7 @@ async def test_a_file_with_another_checksum_is_not_used(host: FileHost, tmp_path
         async with asyncio.timeout(60):
             while "could not be downloaded" not in (engine.warning or ""):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-        assert engine.warning == "base-en could not be downloaded: what came is not the file that was expected"
+        assert engine.warning == "base-en could not be downloaded: the downloaded file is not the expected one"
         assert engine.model == "tiny-en"
         assert not (tmp_path / DECODER.name).exists()
         assert words(await heard(engine, spoken("tell me a joke"))) == words("tell me a joke")

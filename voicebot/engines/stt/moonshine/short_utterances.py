@@ -136,13 +136,8 @@ class ShortUtteranceRescorer:
         if kinds - {Kind.FILLER}:
             return None  # the text is a phrase of the word lists itself
         text_log, words = decoded.log_probability, len(spoken_words(decoded.text))
-        scores = {
-            phrase: score
-            for phrase, score in self._model.score_phrases(
-                features, self._phrase_tree, text_log - LISTENER_MARGIN
-            ).items()
-            if words <= len(phrase.split()) + MAX_MISSING_WORDS
-        }
+        found = self._model.score_phrases(features, self._phrase_tree, text_log - LISTENER_MARGIN)
+        scores = {phrase: score for phrase, score in found.items() if words <= len(phrase.split()) + MAX_MISSING_WORDS}
         likely = {phrase: score for phrase, score in scores.items() if score >= text_log - self._margins[phrase]}
         certain = bool(likely) and not kinds and " ".join(spoken_words(decoded.text)) not in _ANSWERS
         candidates = likely if certain else scores
