@@ -168,7 +168,7 @@ SOURCES = {"espeak": espeak_source, "hibari": hibari_source, "own": own_source, 
 def clips(
     source: Source, count: int, seed: int, condition: Callable[[np.random.Generator], Condition]
 ) -> Iterator[Clip]:
-    """Yields clips. What is said depends on neither condition nor `count`, so a longer run begins like a shorter one."""
+    """Yields clips. What is said depends on neither condition nor `count`: longer runs begin like shorter ones."""
     rng = np.random.default_rng(seed)
     recording = rng.spawn(1)[0]
     made = 0
