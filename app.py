@@ -11,7 +11,7 @@ import sys
 from voicebot.bootstrap import zero_gpu
 from voicebot.bootstrap.discovery import discover, with_costs
 from voicebot.bootstrap.engines import build, check
-from voicebot.engines.base import EngineError
+from voicebot.engines.errors import EngineError
 from voicebot.settings import config, logs
 from voicebot.settings import names as setting_names
 from voicebot.web.port import bind

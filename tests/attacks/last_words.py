@@ -61,9 +61,9 @@ async def problems_of_untold_sessions(app: App) -> list[str]:
         return True
 
     async with AsyncExitStack() as stack:
-        untold = await _untold(stack, app.url)
-        if untold:
-            untold[0].link.loss = 1.0  # nothing is heard of this one any more
+        withheld_text = await _untold(stack, app.url)
+        if withheld_text:
+            withheld_text[0].link.loss = 1.0  # nothing is heard of this one any more
         if not await becomes(1, 2 + SLACK_S):
             problems.append("a session that can be told nothing outlives MEDIA_TIMEOUT_S")
         if not await becomes(0, LIMIT_S + SLACK_S):

@@ -64,7 +64,7 @@ TURNS = [
     for kind, name in (("long", "long sentences"), ("hesitation", f"{users.HESITATION_S} s of hesitation"))
     for row in (
         (f"{kind}: answered too soon", f"**{name}**: answered before the end", "of"),
-        (f"{kind}: thought too soon", "a reply begun before the end (eager ones count)", "of"),
+        (f"{kind}: thought too soon", "a reply begun before the end (preemptive ones count)", "of"),
         (f"{kind}: gap", "end → answer, of the others", "ms"),
     )
 ]
@@ -99,7 +99,7 @@ SERVICES = [
     ("own share and wire", "end of turn → first sound, with the way there and back", "ms"),
 ]
 EAGER = {"replies begun at a pause": True, "only at the end of the turn": False}
-"""Columns of that table, and the setting EAGER_REPLIES."""
+"""Columns of that table, and the setting PREEMPTIVE_REPLIES."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +182,10 @@ async def bench(kinds: list[Kind], plan: Plan, logs: Path) -> list[str]:
             running = bots.running(kind, logs, no_delays=True)
             direct[kind.name] = await with_bot(running, logs, plan, measure_no_delays)
         if "services" in plan.scenarios and kind.ours:
-            for name, eager in EAGER.items():
-                folder = logs / f"services-eager-{eager}".lower()
+            for name, preemptive in EAGER.items():
+                folder = logs / f"services-preemptive-{preemptive}".lower()
                 folder.mkdir()
-                running = bots.running_on_services(folder, eager=eager)
+                running = bots.running_on_services(folder, preemptive=preemptive)
                 serviced[name] = await with_bot(running, folder, plan, measure_on_services)
     lines = ["Median / 95th percentile (n). Stub engines of known delay: the floor of the gap is 625 ms.", ""]
     for title, rows, scenario in (

@@ -82,6 +82,6 @@ async def cut_offs(bot: Bot, figures: Figures, kind: str, clips: list[Clip]) -> 
 
 
 async def _thought_early(bot: Bot, spoken: Spoken) -> bool:
-    """Was a reply begun while the user was speaking? An eager one that is thrown away counts, too."""
+    """Was a reply begun while the user was speaking? A preemptive one that is thrown away counts, too."""
     replies = (await bot.log())["replies"]
     return any(spoken.onset_s < reply["began_s"] < spoken.ended_s for reply in replies)

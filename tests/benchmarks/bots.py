@@ -18,7 +18,7 @@ from tests.benchmarks.users import Clip
 from tests.support.app_process import environment, running_app
 from tests.support.paths import PROJECT
 from tests.support.rtc_client import RtcClient
-from tests.support.rtc_link import Link
+from tests.support.rtc_link import Candidate
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 
 START_S = 90.0
@@ -94,14 +94,14 @@ async def running(
 
 
 @asynccontextmanager
-async def running_on_services(logs: Path, *, eager: bool) -> AsyncIterator[Bot]:
+async def running_on_services(logs: Path, *, preemptive: bool) -> AsyncIterator[Bot]:
     """Our app as it is delivered, on simulated cloud services. Raises OSError or TimeoutError if it does not start.
 
     Blocks while it starts and ends: nothing else goes on then.
     """
     async with running(SERVICES, logs) as services, httpx.AsyncClient(trust_env=False) as http:
         settings = (await http.get(f"{services.url}/settings")).raise_for_status().json()
-        with running_app(logs, **settings, eager_replies=eager) as app:
+        with running_app(logs, **settings, preemptive_replies=preemptive) as app:
             yield Bot(OURS, app.url, services.url, app.process.pid)
 
 
@@ -169,7 +169,7 @@ class User:
 
 
 @asynccontextmanager
-async def calling(bot: Bot, link: Link | None = None) -> AsyncIterator[User]:
+async def calling(bot: Bot, link: Candidate | None = None) -> AsyncIterator[User]:
     async with RtcClient(bot.url, link=link, connect_timeout_s=20) as client:
         await client.microphone.passed(round(SETTLING_S * WIRE_RATE_HZ))
         yield User(bot, client)

@@ -56,7 +56,7 @@ def alone(level_db: float) -> tuple[int, int, int]:
         for _ in replies:
             talk.type("go on")
             talk.until_idle()
-        interrupted += any(ruling.verdict.decision is Decision.REGENERATE for ruling in talk.state.rulings)
+        interrupted += any(record.verdict.decision is Decision.REGENERATE for record in talk.state.verdicts)
         pauses += talk.pauses
     return count, interrupted, pauses
 

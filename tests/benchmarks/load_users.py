@@ -31,7 +31,7 @@ from tests.support.rtc_client import OfferRefusedError, RtcClient
 from tests.support.rtc_recorder import Recorder
 from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio
 from voicebot.client.caller import calling
-from voicebot.session.messages import PlayAudio, ServerMessage, StateChanged
+from voicebot.session.messages import PlayAudio, ServerMessage, StateMessage
 from voicebot.session.player import FrameClock
 
 ANSWER_S = 15.0
@@ -170,7 +170,7 @@ class WsUser(User):
         self._dropouts = self._caller.underruns
         if isinstance(message, PlayAudio):
             self._came_s = self._came_s or time.monotonic()
-        elif isinstance(message, StateChanged):
+        elif isinstance(message, StateMessage):
             self._phase = message.phase
 
     def play(self, mp3: bytes) -> None:
@@ -180,7 +180,7 @@ class WsUser(User):
         clock, silence = FrameClock(), Audio.silence(FRAME_S, SPEECH_RATE_HZ)
         while True:
             await clock.tick()
-            await self._caller.hear(self._sound.popleft() if self._sound else silence)
+            await self._caller.receive_audio(self._sound.popleft() if self._sound else silence)
 
     async def say(self, clip: Clip) -> float:
         speech = clip.audio.resampled(SPEECH_RATE_HZ).samples

@@ -15,7 +15,7 @@ from tests.benchmarks.oracle import NO_DELAYS, Delays
 from tests.benchmarks.stubs import PositionTts, StubAgent, StubStt
 from voicebot.bootstrap import application as bootstrap
 from voicebot.bootstrap.engines import voice_activity_detector
-from voicebot.engines.base import Engines
+from voicebot.engines.protocols import Engines
 from voicebot.settings import config
 from voicebot.transports.webrtc import aiortc_tuning
 from voicebot.web import server

@@ -49,7 +49,7 @@ class OracleEar:
         self._loud: list[tuple[int, int]] = []
         """From where to where each piece of sound is loud, if it is."""
 
-    def hear(self, samples: Samples) -> None:
+    def receive_audio(self, samples: Samples) -> None:
         loud = np.flatnonzero(np.abs(samples) > LOUD)
         if len(loud):
             self._loud.append((self._heard + int(loud[0]), self._heard + int(loud[-1]) + 1))

@@ -68,7 +68,7 @@ class PacedEar:
         self._heard = 0
         self._loud: list[tuple[int, int]] = []
 
-    def hear(self, samples: Samples) -> None:
+    def receive_audio(self, samples: Samples) -> None:
         if (abs(samples) > LOUD).any():
             self._loud.append((self._heard, self._heard + len(samples)))
         self._heard += len(samples)

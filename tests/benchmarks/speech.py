@@ -23,7 +23,7 @@ from tests.support.room import synthetic_response
 from tests.support.shared import recording, recordings
 from tests.support.understanding import word_errors, words
 from voicebot.audio.sound import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio
-from voicebot.engines.base import USUAL, Pause, SpeechToText, TextToSpeech
+from voicebot.engines.protocols import USUAL, Pause, SpeechToText, TextToSpeech
 from voicebot.engines.stt.moonshine import Moonshine
 from voicebot.engines.tts.espeak import Espeak
 from voicebot.engines.tts.hibari import Hibari

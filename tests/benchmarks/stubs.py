@@ -13,7 +13,7 @@ from tests.benchmarks.oracle import Delays, tokens
 from tests.support.position_voice import RATE_HZ
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.history import History
-from voicebot.engines.base import NO_DEADLINE, USUAL, OutputDeadline, Pause, Style, Transcript
+from voicebot.engines.protocols import NO_DEADLINE, USUAL, OutputDeadline, Pause, Style, Transcript
 
 
 @dataclass(frozen=True)

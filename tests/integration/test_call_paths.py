@@ -14,24 +14,24 @@ from tests.support.engines import LoudnessVad, ScriptedAgent, ScriptedStt, ToneT
 from tests.support.sessions import running_session
 from voicebot.audio.sound import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 from voicebot.dialogue.state import State
-from voicebot.engines.base import Engines
-from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
+from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.protocols import Engines
 
 RULES = FallbackRules(rest_s=60)
 
 MICROPHONE = (
-    ("Session.hear", "Listener._hand_on"),
-    ("Ears._listen", "ReplayBuffer.put"),
+    ("Session.hear", "UtteranceSegmenter._hand_on"),
+    ("SpeechInput._listen", "ReplayBuffer.put"),
     ("Attempts._hear", "ReplayBuffer.__aiter__"),
 )
 """From a frame of the microphone to the recogniser."""
 
 TOKEN = (
-    ("ReplyMaker._think", "OutputChain._first_of"),
+    ("ReplyMaker._think", "OutputFallbackGroup._first_of"),
     ("ReplyMaker._think", "SentenceQueue.put"),
     ("ReplyMaker._speak", "SentenceQueue.get"),
-    ("ReplyMaker._speak", "OutputChain._first_of"),
+    ("ReplyMaker._speak", "OutputFallbackGroup._first_of"),
     ("ReplyMaker._synthesize", "Player.write"),
     ("Session.next_frame", "Clip.take"),
 )
@@ -48,9 +48,9 @@ def paths() -> CallPaths:
 
 async def _talk(measured: CallPaths) -> None:
     engines = Engines(
-        SpeechToTextChain([ScriptedStt(scripts=[["what", "what time is it"]])], RULES),
-        AgentChain([ScriptedAgent(scripts=[["It is ", "ten. ", "Is that all?"]])], RULES),
-        TextToSpeechChain([ToneTts()], RULES),
+        SpeechToTextFallbackGroup([ScriptedStt(scripts=[["what", "what time is it"]])], RULES),
+        AgentFallbackGroup([ScriptedAgent(scripts=[["It is ", "ten. ", "Is that all?"]])], RULES),
+        TextToSpeechFallbackGroup([ToneTts()], RULES),
         "loudness",
         LoudnessVad,
     )
@@ -58,7 +58,7 @@ async def _talk(measured: CallPaths) -> None:
         async with running_session(engines) as running:
             for audio in (loud(0.6, WIRE_RATE_HZ), Audio.silence(1.2, WIRE_RATE_HZ)):
                 for start in range(0, len(audio.samples), FRAME_SAMPLES):
-                    running.session.hear(Audio(audio.samples[start : start + FRAME_SAMPLES], WIRE_RATE_HZ))
+                    running.session.receive_audio(Audio(audio.samples[start : start + FRAME_SAMPLES], WIRE_RATE_HZ))
                     await asyncio.sleep(0)
             await running.connection.changed.until(lambda: _is_answered(running.session.state) or None, 20, "answer")
 

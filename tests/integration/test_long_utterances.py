@@ -20,9 +20,9 @@ from voicebot.dialogue.events import FinalTranscript
 from voicebot.dialogue.history import Role
 from voicebot.dialogue.observer import SessionStep
 from voicebot.dialogue.state import State
-from voicebot.engines.base import Engines
-from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import SpeechToTextChain
+from voicebot.engines.fallback import SpeechToTextFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.protocols import Engines
 from voicebot.engines.stt.deepgram import Deepgram
 from voicebot.session.orchestrator import Orchestrator
 from voicebot.settings import config
@@ -52,21 +52,21 @@ async def test_an_utterance_cut_into_parts_loses_no_word_and_gets_one_reply(
         changed.notify()
 
     async with DeepgramSimulator(Setting(delay_s=late_s)) as deepgram:
-        stt = SpeechToTextChain([Deepgram(KEY, base_url=deepgram.url, model="nova-3")], FallbackRules())
+        stt = SpeechToTextFallbackGroup([Deepgram(KEY, base_url=deepgram.url, model="nova-3")], FallbackRules())
         agent = ScriptedAgent(scripts=[["All right."]])
         engines = Engines(stt=stt, agent=agent, tts=ToneTts(), vad_name="loudness", make_vad=LoudnessVad)
         await stt.start()
-        bot = Orchestrator(engines, config.load(eager_replies=False), Watcher(observe))
+        bot = Orchestrator(engines, config.load(preemptive_replies=False), Watcher(observe))
         running = asyncio.create_task(bot.run())
 
         async def speak() -> None:
             sound = np.concatenate([tone_words.spoken(" ".join(words)), tone_words.silence(1.6)])
             for start in range(0, len(sound), 320):
-                bot.ears.hear(Audio(sound[start : start + 320], SPEECH_RATE_HZ))
-                bot.ears.played(bot.player.next_frame())
+                bot.speech_input.receive_audio(Audio(sound[start : start + 320], SPEECH_RATE_HZ))
+                bot.speech_input.note_playback(bot.player.next_frame())
                 await asyncio.sleep(0.02 / SPEED)
             while True:
-                bot.ears.played(bot.player.next_frame())
+                bot.speech_input.note_playback(bot.player.next_frame())
                 await asyncio.sleep(0.02 / SPEED)
 
         speaking = asyncio.create_task(speak())

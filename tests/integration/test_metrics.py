@@ -20,12 +20,13 @@ from tests.support.ws_client import ws_client
 from voicebot.access.refusal import Reason
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.events import Stage
-from voicebot.dialogue.facts import EngineSelected, ErrorRaised, Fact, ReplyFinished, TurnAnswered, VerdictReached
-from voicebot.dialogue.interruption.verdict import Context, Decision, Verdict
-from voicebot.dialogue.state import Ruling, Turn
-from voicebot.engines.base import USUAL, EngineError, Engines, Fault, Style
-from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import TextToSpeechChain
+from voicebot.dialogue.facts import EngineChanged, ErrorRaised, Fact, ReplyFinished, TurnAnswered, VerdictGiven
+from voicebot.dialogue.interruption.verdict import Decision, Verdict, VerdictContext
+from voicebot.dialogue.state import Turn, VerdictRecord
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.fallback import TextToSpeechFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.protocols import USUAL, Engines, Style
 from voicebot.observability.metrics import LAG_INTERVAL_S, Metrics
 from voicebot.settings import config
 
@@ -52,17 +53,17 @@ def test_a_spoken_turn_is_counted_with_its_steps_and_a_typed_one_without() -> No
 
 
 def test_a_verdict_and_the_answer_it_interrupted_are_each_counted_once() -> None:
-    ruling = Ruling(1, Verdict(Decision.REGENERATE, "words", "“secret”", "secret"), Context(), took_s=0.3)
+    record = VerdictRecord(1, Verdict(Decision.REGENERATE, "words", "“secret”", "secret"), VerdictContext(), took_s=0.3)
     finished = ReplyFinished(1, unheard="a time", interrupted=True, cancelled=True, committed=True, started=True)
-    found = counted(VerdictReached(ruling), finished, replace(finished, reply=2, interrupted=False))
+    found = counted(VerdictGiven(record), finished, replace(finished, reply=2, interrupted=False))
     assert found["voicebot_verdicts_total", "regenerate", "words"] == 1
     assert found["voicebot_verdict_seconds_sum",] == 0.3
     assert found["voicebot_interrupted_answers_total",] == 1
 
 
 def test_an_engine_fallback_and_an_error_are_counted() -> None:
-    first = EngineSelected(Stage.TTS, "gtts", ())
-    found = counted(first, EngineSelected(Stage.TTS, "espeak", ("gtts: no answer",)), ErrorRaised("it failed"))
+    first = EngineChanged(Stage.TTS, "gtts", ())
+    found = counted(first, EngineChanged(Stage.TTS, "espeak", ("gtts: no answer",)), ErrorRaised("it failed"))
     assert found["voicebot_engine_fallbacks_total", "espeak", "tts"] == 1
     assert ("voicebot_engine_fallbacks_total", "gtts", "tts") not in found
     assert found["voicebot_errors_total",] == 1
@@ -185,7 +186,7 @@ async def test_every_failure_of_an_engine_is_counted() -> None:
                 yield piece
 
     rules = FallbackRules(backoff_s=0.01, rest_s=60)
-    tts = TextToSpeechChain([Shaky(name="shaky"), ToneTts(name="steady")], rules)
+    tts = TextToSpeechFallbackGroup([Shaky(name="shaky"), ToneTts(name="steady")], rules)
     fixed = scripted(ScriptedStt(), ScriptedAgent(scripts=[["Well."]] * 2), ToneTts())
     engines = Engines(fixed.stt, fixed.agent, tts, fixed.vad_name, fixed.make_vad)
     async with serving(engines, config.load()) as server, ws_client(server) as client:

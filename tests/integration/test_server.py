@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from voicebot.bootstrap import application as bootstrap
-from voicebot.engines.base import EngineHealth
-from voicebot.engines.preflight import Health, Preflight
+from voicebot.engines.health import EngineHealth, Health
+from voicebot.engines.protocols import EngineStatus
 from voicebot.settings import config
 from voicebot.web import server
 from voicebot.web.port import bind
@@ -21,8 +21,8 @@ from voicebot.web.server import notice
 
 
 def test_the_notice_still_names_a_service_that_is_resting() -> None:
-    def engine(name: str, *, ready: bool = True) -> EngineHealth:
-        return EngineHealth(name, ready)
+    def engine(name: str, *, ready: bool = True) -> EngineStatus:
+        return EngineStatus(name, ready)
 
     health = {
         "stt": (engine("moonshine"),),
@@ -78,12 +78,12 @@ def test_the_notice_says_which_services_hear_and_answer_the_visitor(
     stt: list[str], llm: list[str], settings: dict[str, Any], told: str
 ) -> None:
     names = {"stt": stt, "llm": llm, "tts": ["espeak"]}
-    health = {stage: tuple(EngineHealth(name, ready=True) for name in each) for stage, each in names.items()}
+    health = {stage: tuple(EngineStatus(name, ready=True) for name in each) for stage, each in names.items()}
     assert notice(health, config.load(**settings)).startswith(f"{told} Words are kept")
 
 
 def test_the_notice_says_how_long_words_and_sound_are_stored() -> None:
-    health: Health = dict.fromkeys(("stt", "llm", "tts"), (EngineHealth("offline", ready=True),))
+    health: Health = dict.fromkeys(("stt", "llm", "tts"), (EngineStatus("offline", ready=True),))
 
     def kept(**settings: Any) -> str:
         words, sound = notice(health, config.load(**settings)).split("hears you. ")[1].split(" Sound ")
@@ -109,11 +109,11 @@ async def test_a_server_cancelled_while_its_engines_are_checked_leaves_no_task_r
 ) -> None:
     looking = asyncio.Event()
 
-    async def check(_: Preflight) -> None:
+    async def check(_: EngineHealth) -> None:
         looking.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(Preflight, "check", check)
+    monkeypatch.setattr(EngineHealth, "check", check)
     before = asyncio.all_tasks()
     engines = scripted(ScriptedStt(), ScriptedAgent(scripts=[]), ToneTts())
     settings = config.load(database_url=SecretStr(f"sqlite:///{tmp_path}/conversations.db"))

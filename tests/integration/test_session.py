@@ -14,7 +14,7 @@ from voicebot.access.ending import HUNG_UP, Cause
 from voicebot.audio.sound import FRAME_S, WIRE_RATE_HZ, Audio
 from voicebot.dialogue.history import History
 from voicebot.session import session as module
-from voicebot.session.messages import Connected, Text
+from voicebot.session.messages import ConnectedMessage, TextMessage
 
 
 def fails(*_: object, **__: object) -> None:
@@ -46,7 +46,7 @@ async def test_a_session_ends_although_an_engine_does_not_stop(
     agent = Stubborn()
     agent.released, agent.asked_s = asyncio.Event(), asyncio.Event()
     async with running_session(scripted(ScriptedStt(), agent, ToneTts())) as running:
-        running.session.take(Text(type="text", text="hello"))
+        running.session.take(TextMessage(type="text", text="hello"))
         await agent.asked_s.wait()
         running.session.leave(HUNG_UP)
         assert await asyncio.wait_for(running.ending, 5) is HUNG_UP
@@ -55,7 +55,7 @@ async def test_a_session_ends_although_an_engine_does_not_stop(
     assert "session does not stop; the session ends without it" in caplog.text
 
 
-@pytest.mark.parametrize("what", ["ears.hear", "player.next_frame"])
+@pytest.mark.parametrize("what", ["speech_input.hear", "player.next_frame"])
 async def test_a_session_that_can_hear_or_play_nothing_for_a_second_ends_with_a_fault(
     what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,7 +63,7 @@ async def test_a_session_that_can_hear_or_play_nothing_for_a_second_ends_with_a_
         part, method = what.split(".")
         monkeypatch.setattr(getattr(running.session, part), method, fails)
         for _ in range(module.FAULTS_IN_A_ROW):
-            running.session.hear(Audio.silence(FRAME_S, WIRE_RATE_HZ))
+            running.session.receive_audio(Audio.silence(FRAME_S, WIRE_RATE_HZ))
             running.session.next_frame()
         assert (await asyncio.wait_for(running.ending, 5)).cause is Cause.FAULT
 
@@ -73,9 +73,9 @@ async def test_a_session_outlasts_faults_with_frames_between_them_that_are_well(
         await running.connection.changed.until(lambda: len(running.connection.played) or None, 10, "first frame")
         for _ in range(3):
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(running.session.ears, "hear", fails)
+                patch.setattr(running.session.speech_input, "hear", fails)
                 for _ in range(module.FAULTS_IN_A_ROW - 1):
-                    running.session.hear(Audio.silence(FRAME_S, WIRE_RATE_HZ))
-            running.session.hear(Audio.silence(FRAME_S, WIRE_RATE_HZ))
+                    running.session.receive_audio(Audio.silence(FRAME_S, WIRE_RATE_HZ))
+            running.session.receive_audio(Audio.silence(FRAME_S, WIRE_RATE_HZ))
         assert not running.session.leaving
-        assert isinstance(running.connection.sent[0], Connected)
+        assert isinstance(running.connection.sent[0], ConnectedMessage)

@@ -24,7 +24,7 @@ from tests.support.steps import taken
 from tests.support.ws_client import WsClient, recording, ws_client
 from voicebot.dialogue.events import (
     ConversationCleared,
-    EngineServed,
+    EngineReported,
     Input,
     PartialTranscript,
     PlaybackStarted,
@@ -39,7 +39,7 @@ from voicebot.dialogue.events import (
     TokenReceived,
 )
 from voicebot.dialogue.state import Rules, State
-from voicebot.engines.base import EngineError
+from voicebot.engines.errors import EngineError
 from voicebot.observability.telemetry import Telemetry
 from voicebot.observability.traces import Traces
 from voicebot.settings import config
@@ -63,7 +63,7 @@ async def traced(
     **settings: Any,
 ) -> AsyncIterator[tuple[LiveServer, WsClient]]:
     engines = scripted(ScriptedStt(scripts=list(hears)), ScriptedAgent(scripts=list(thinks)), ToneTts(letter_s=0.01))
-    settings = {"otel_exporter_otlp_endpoint": collector.url, "eager_replies": False} | settings
+    settings = {"otel_exporter_otlp_endpoint": collector.url, "preemptive_replies": False} | settings
     async with serving(engines, config.load(**settings)) as server, ws_client(server) as client:
         yield server, client
 
@@ -191,7 +191,7 @@ def spans_of(*inputs: Input, rules: Rules | None = None) -> Collector:
     with collecting() as collector:
         traces = Traces(config.load(otel_exporter_otlp_endpoint=collector.url))
         tracer = traces.of_session("webrtc", "a-name")
-        state = State(rules=rules or Rules(eager_replies=False, debounce_s=0))
+        state = State(rules=rules or Rules(preemptive_replies=False, debounce_s=0))
         for index, each in enumerate(inputs):
             step = taken(state, each, 100 + index / 10)
             tracer.stepped(step)
@@ -201,8 +201,8 @@ def spans_of(*inputs: Input, rules: Rules | None = None) -> Collector:
 
 
 def test_a_turn_names_the_engines_that_served_it() -> None:
-    stand_in = EngineServed(Stage.TTS, "espeak", ("gtts: no answer",))
-    served = (EngineServed(Stage.STT, "deepgram"), EngineServed(Stage.LLM, "groq"), stand_in)
+    stand_in = EngineReported(Stage.TTS, "espeak", ("gtts: no answer",))
+    served = (EngineReported(Stage.STT, "deepgram"), EngineReported(Stage.LLM, "groq"), stand_in)
     collector = spans_of(TextTyped("zither"), *served, TokenReceived(1), ReplyEnded(1))
     (turn,) = collector.turns()
     found = values(turn.attributes)
@@ -364,7 +364,7 @@ def test_tracing_a_turn_does_not_wait_for_a_slow_collector_and_costs_less_than_5
         collector.delay_s = SLOW_S
         traces = Traces(config.load(otel_exporter_otlp_endpoint=collector.url))
         tracer = traces.of_session("webrtc", "a-name")
-        state, steps = State(rules=Rules(eager_replies=False, debounce_s=0)), []
+        state, steps = State(rules=Rules(preemptive_replies=False, debounce_s=0)), []
         inputs: list[Input] = [TextTyped("zither"), TokenReceived(1), PlaybackStarted(1), ReplyEnded(1)]
         for index, each in enumerate(inputs):
             steps.append(taken(state, each, index / 10))
@@ -407,7 +407,7 @@ async def test_the_trace_settings_are_read_from_an_env_file(tmp_path: Any) -> No
         settings = config.load(_env_file=tmp_path / ".env")
         telemetry = Telemetry(settings)
         meter = telemetry.meter("ws", "a-name")
-        meter.stepped(taken(State(rules=Rules(eager_replies=False, debounce_s=0)), TextTyped("zither"), 1.0))
+        meter.stepped(taken(State(rules=Rules(preemptive_replies=False, debounce_s=0)), TextTyped("zither"), 1.0))
         meter.ended()
         await telemetry.close()
     assert collector.headers[0]["authorization"] == "Basic abc"

@@ -21,7 +21,7 @@ from tests.support.ws_client import WsClient, plays_until, ws_client
 from voicebot.access.admission import DAY_S
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.history import History, Role
-from voicebot.engines.base import EngineError
+from voicebot.engines.errors import EngineError
 from voicebot.languages.prompts import no_answers_left
 from voicebot.settings import config
 

@@ -37,9 +37,9 @@ from tests.support.ws_client import ws_client
 from voicebot.bootstrap import engines as build
 from voicebot.dialogue.history import Message, Role
 from voicebot.engines import destinations
-from voicebot.engines.base import Engines
-from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
+from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.protocols import Engines
 from voicebot.settings import config
 from voicebot.settings.config import LlmName, SttName, TtsName
 
@@ -148,9 +148,9 @@ async def engines(service: str, fault: Fault, monkeypatch: pytest.MonkeyPatch) -
                 await gtts.start()  # its worker takes the proxy from the environment now
                 tts = [gtts, *tts]
         yield Engines(
-            stt=SpeechToTextChain(stt, rules),
-            agent=AgentChain(llm, replace(rules, retries=options.llm_retries)),
-            tts=TextToSpeechChain(tts, rules),
+            stt=SpeechToTextFallbackGroup(stt, rules),
+            agent=AgentFallbackGroup(llm, replace(rules, retries=options.llm_retries)),
+            tts=TextToSpeechFallbackGroup(tts, rules),
             vad_name="loudness",
             make_vad=LoudnessVad,
         )
@@ -228,7 +228,9 @@ async def conversation(stage: str, service: str, fault: Fault, everything: Engin
                     cell.problems.append(f"question {number}: {error}")
                     break
             history = session(server).state.history
-            cell.said_by = next((each.engine for each in session(server).state.serving if each.stage == stage), "")
+            cell.said_by = next(
+                (each.engine for each in session(server).state.engines_in_use if each.stage == stage), ""
+            )
         finally:
             for task in tasks:
                 task.cancel()

@@ -18,7 +18,7 @@ from tests.support.speech import spoken
 from voicebot.audio.sound import WIRE_RATE_HZ, Audio
 from voicebot.bootstrap import engines as build
 from voicebot.dialogue.history import History
-from voicebot.engines.base import Style
+from voicebot.engines.protocols import Style
 from voicebot.settings import config
 
 Json = dict[str, Any]
@@ -116,16 +116,16 @@ async def tried(client: RtcClient, case: Case) -> tuple[bool, list[Json]]:
     if latest(client).get("phase") != "speaking":
         client.send({"type": "text", "text": "tell me a story"})
     state = await state_where(client, lambda state: state["phase"] == "speaking" and heard_words(state) >= 3)
-    before = max((ruling["number"] for ruling in state["rulings"]), default=0)
+    before = max((record["number"] for record in state["rulings"]), default=0)
     stories = told(state)
     client.microphone.say(case.sound.resampled(WIRE_RATE_HZ))
     client.microphone.say(Audio.silence(0.7, WIRE_RATE_HZ))
     await client.microphone.said()
     await asyncio.sleep(0.3)  # what was said may still be on its way
     state = await state_where(client, at_rest)
-    rulings = [ruling for ruling in state["rulings"] if ruling["number"] > before]
+    rulings = [record for record in state["rulings"] if record["number"] > before]
     obeyed = told(state) > stories or state["phase"] == "idle"
-    return obeyed, [{key: ruling[key] for key in ("rule", "text", "took_ms")} for ruling in rulings]
+    return obeyed, [{key: record[key] for key in ("rule", "text", "took_ms")} for record in rulings]
 
 
 def latest(client: RtcClient) -> Json:

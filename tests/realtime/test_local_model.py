@@ -23,8 +23,8 @@ from voicebot.agent.graph import GraphAgent
 from voicebot.bootstrap.discovery import Found, discover
 from voicebot.bootstrap.engines import build
 from voicebot.dialogue.history import History, Message, Role
-from voicebot.engines.base import Served
-from voicebot.engines.fallback import AgentChain
+from voicebot.engines.fallback import AgentFallbackGroup
+from voicebot.engines.protocols import EngineSelected
 from voicebot.settings import config
 
 
@@ -50,7 +50,7 @@ async def test_the_app_finds_a_local_model_and_says_that_words_stay_on_the_machi
         settings = config.load(ollama_host=ollama.url)
         engines = build(settings, await asyncio.to_thread(discover, settings))
         async with serving(engines, settings) as server:
-            await server.services.preflight.check()  # as the app does before it opens
+            await server.services.health.check()  # as the app does before it opens
             told = await server.get("/webrtc/config")
             await until(lambda: ollama.loaded == ["llama3.2:latest"], 30.0)  # in the background
         assert [(each["name"], each["model"]) for each in told["stages"]["llm"]] == [
@@ -84,14 +84,14 @@ async def test_a_real_local_model_is_found_and_replies_and_can_be_interrupted() 
         found = await asyncio.to_thread(discover, settings)
         assert found == Found(local=True)
         engines = build(settings, found)
-        assert isinstance(engines.agent, AgentChain)
+        assert isinstance(engines.agent, AgentFallbackGroup)
         try:
             await talk(engines.agent)
         finally:
             await engines.close()
 
 
-async def talk(models: AgentChain) -> None:
+async def talk(models: AgentFallbackGroup) -> None:
     await models.start()
     await models.probe()
     assert models.health[0].model == "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -101,13 +101,13 @@ async def talk(models: AgentChain) -> None:
 
     async with aclosing(models.reply(FIRST, WANTED)) as outputs:
         served, token = await anext(outputs), await anext(outputs)
-    assert served == Served("local")
+    assert served == EngineSelected("local")
     assert isinstance(token, str)
 
     # The server has one place: it is free again at once.
     said = (Message(Role.ASSISTANT, token, interrupted=True), Message(Role.USER, "Say that again, please."))
     tokens = [output async for output in models.reply((*FIRST, *said), WANTED)]
-    assert tokens[0] == Served("local")
+    assert tokens[0] == EngineSelected("local")
     words = "".join(each for each in tokens if isinstance(each, str))
     assert len(tokens) > 3, "it came token by token"
     assert "<|" not in words

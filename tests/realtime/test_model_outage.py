@@ -41,7 +41,7 @@ class Bot:
 
     async def until_groq_is(self, ready: bool) -> None:
         """An engine whose rest is over counts as ready, but only a probe that went well takes its reason away."""
-        preflight = self.server.services.preflight
+        preflight = self.server.services.health
 
         def is_so() -> bool:
             groq = preflight.health["llm"][0]
@@ -57,7 +57,7 @@ async def talking(groq: ChatSimulator, **options: Any) -> AsyncIterator[Bot]:
     heard, spoken = ScriptedStt(languages=LANGUAGES), ToneTts(languages=LANGUAGES)
     engines = replace(build.build(settings), stt=heard, tts=spoken)
     async with serving(engines, settings) as server, ws_client(server) as client:
-        await server.services.preflight.check()
+        await server.services.health.check()
         yield Bot(server, client, groq)
 
 

@@ -98,7 +98,7 @@ async def services(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
 async def talking(**settings: Any) -> AsyncIterator[Talk]:
     options = config.load(**settings)
     async with serving(build.build(options), options) as server:
-        await server.services.preflight.check()
+        await server.services.health.check()
         async with RtcClient(server.url) as client:
             yield Talk(server, client)
 
@@ -156,7 +156,7 @@ async def test_deepgram_groq_and_elevenlabs_handle_a_tool_a_backchannel_and_an_i
         await talk.until(lambda state: len(answers(state)) == 2 and heard_words(state) >= 4)
         await talk.says("uh huh", "slt")
         state = await talk.until(lambda state: state["rulings"] and state["phase"] == "speaking")
-        assert [ruling["decision"] for ruling in state["rulings"]] == ["resume"]
+        assert [record["decision"] for record in state["rulings"]] == ["resume"]
         before = heard_words(state)
         await talk.until(lambda state: heard_words(state) >= before + 3)
         await talk.says("what is ten times three")
@@ -167,7 +167,7 @@ async def test_deepgram_groq_and_elevenlabs_handle_a_tool_a_backchannel_and_an_i
         assert given_way["decision"] == "regenerate", state["rulings"]
         told = words(given_way["text"])
         assert told == words("what is ten times three")[: len(told)], state["rulings"]
-        assert {ruling["decision"] for ruling in ridden_out} == {"resume"}, state["rulings"]
+        assert {record["decision"] for record in ridden_out} == {"resume"}, state["rulings"]
         assert story["interrupted"]
         assert STORY.startswith(story["heard"])
         assert last["heard"] == "Ten times three is thirty."
@@ -227,7 +227,7 @@ async def until_ready(talk: Talk, engine: str) -> None:
     """Until a probe went well: an engine whose rest is over counts as ready, but keeps the reason of its failure."""
 
     def works() -> bool:
-        stage = talk.server.services.preflight.health["llm"]
+        stage = talk.server.services.health.health["llm"]
         return any(each.name == engine and each.ready and each.reason is None for each in stage)
 
     await until(works)
@@ -308,7 +308,7 @@ async def test_an_offer_is_refused_with_the_reason_when_the_only_tts_engine_fail
     names = {"llm_engine": "offline", "tts_engine": "elevenlabs", "stt_engine": "moonshine"}
     options = config.load(**services.settings, **names)
     async with serving(build.build(options), options) as server:
-        await server.services.preflight.check()
+        await server.services.health.check()
         with pytest.raises(OfferRefusedError, match=r"The bot can't work just now\. elevenlabs: ") as refused:
             await RtcClient(server.url).__aenter__()
         assert refused.value.status == 503

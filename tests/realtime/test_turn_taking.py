@@ -99,7 +99,7 @@ async def test_the_bot_finishes_its_reply_after_a_backchannel() -> None:
         await talk.state(lambda state: state["rulings"] and state["phase"] == "speaking")
         state = await talk.end()
         ridden_out(state)
-        assert {ruling["decision"] for ruling in state["rulings"]} == {"resume"}
+        assert {record["decision"] for record in state["rulings"]} == {"resume"}
 
 
 @pytest.mark.alone

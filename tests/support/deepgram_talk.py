@@ -13,7 +13,7 @@ import numpy as np
 from tests.simulators.deepgram import KEY, DeepgramSimulator, Disturbance
 from tests.support.tone_words import WORDS, silence, spoken
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import USUAL, Pause, Style, Transcriber, Transcript
+from voicebot.engines.protocols import USUAL, Pause, Style, Transcriber, Transcript
 from voicebot.engines.stt.deepgram import ConnectionPolicy, Deepgram
 from voicebot.engines.stt.deepgram.transcriber import DeepgramTranscriber
 

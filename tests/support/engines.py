@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.history import History
-from voicebot.engines.base import USUAL, EngineError, Engines, Pause, Style, Transcript
+from voicebot.engines.errors import EngineError
+from voicebot.engines.protocols import USUAL, Engines, Pause, Style, Transcript
 
 
 @dataclass

@@ -12,8 +12,9 @@ import numpy as np
 
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.history import History, Message, Role
-from voicebot.engines.base import USUAL, EngineError, Fault, Pause, Style, Transcript
-from voicebot.engines.chain import FallbackRules
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.protocols import USUAL, Pause, Style, Transcript
 
 HELLO: History = (Message(Role.USER, "hello"),)
 

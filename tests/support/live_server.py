@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from tests.support.unsignalled import UnsignalledVoicebot
 from voicebot.bootstrap import application as bootstrap
-from voicebot.engines.base import Engines
+from voicebot.engines.protocols import Engines
 from voicebot.session.services import AppServices, LiveSession
 from voicebot.settings.config import Settings
 from voicebot.transports.webrtc import aiortc_tuning
@@ -39,7 +39,7 @@ class LiveServer:
 
     def sessions(self, door: str) -> list[LiveSession]:
         """Those that go on over this transport."""
-        return [session for session in self.services.sessions if session.door == door]
+        return [session for session in self.services.sessions if session.transport == door]
 
     async def get(self, path: str) -> Any:
         async with httpx.AsyncClient(trust_env=False) as http:

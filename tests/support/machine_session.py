@@ -38,7 +38,7 @@ class Session:
     """Drives the machine; the clock goes on by 10 ms with every input."""
 
     def __init__(self, rules: Rules | None = None) -> None:
-        self.state = State(rules=rules or Rules(eager_replies=False))
+        self.state = State(rules=rules or Rules(preemptive_replies=False))
         self.now_s = 0.0
 
         self.facts: list[Fact] = []

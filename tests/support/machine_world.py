@@ -7,12 +7,10 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from voicebot.dialogue.choices import Choices, InterruptedHistory, Sensitivity
 from voicebot.dialogue.events import (
-    ApplyChoices,
+    ApplyPreferences,
     AudioReceived,
     CancelReply,
-    ChoicesMade,
     ConversationCleared,
     FinalTranscript,
     Input,
@@ -21,10 +19,10 @@ from voicebot.dialogue.events import (
     PausePlayback,
     PlaybackFinished,
     PlaybackStarted,
+    PreferencesChanged,
     ReplyEnded,
     ReplyRefused,
     ResumePlayback,
-    RulingDisputed,
     SentencePlayed,
     SentenceReady,
     SentenceSkipped,
@@ -45,6 +43,7 @@ from voicebot.dialogue.events import (
     TimedOut,
     Timer,
     TokenReceived,
+    VerdictDisputed,
     WordsHeard,
     WordsTakenBack,
 )
@@ -59,11 +58,12 @@ from voicebot.dialogue.facts import (
     ReplyCommitted,
     ReplyFinished,
     TranscriptCompleted,
-    VerdictReached,
+    VerdictGiven,
 )
 from voicebot.dialogue.history import Role, first_words
 from voicebot.dialogue.machine import step
-from voicebot.dialogue.state import Phase, Presence, Rules, State
+from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
+from voicebot.dialogue.state import IdleStage, Phase, Rules, State
 
 WORDS = st.sampled_from(
     ["", "uh-huh", "okay", "stop", "what time is it", "yes", "book it", "tell me a joke", "hm okay"]
@@ -74,7 +74,7 @@ NUMBERS = st.integers(0, 6)
 
 
 CHOICES = st.builds(
-    Choices,
+    Preferences,
     language=st.sampled_from(["en", "de"]),
     sensitivity=st.sampled_from(Sensitivity),
     interrupted_history=st.sampled_from(InterruptedHistory),
@@ -94,8 +94,8 @@ ANY_INPUT: st.SearchStrategy[Input] = st.one_of(
     st.builds(TextTyped, WORDS),
     st.builds(InterruptPressed),
     st.builds(ConversationCleared),
-    st.builds(RulingDisputed, NUMBERS, st.booleans()),
-    st.builds(ChoicesMade, CHOICES),
+    st.builds(VerdictDisputed, NUMBERS, st.booleans()),
+    st.builds(PreferencesChanged, CHOICES),
     st.builds(ReplyRefused, NUMBERS, st.just("no more today")),
     st.builds(TokenReceived, NUMBERS),
     st.builds(TextReceived, NUMBERS, st.just("One ")),
@@ -186,9 +186,9 @@ class World:
                     self.timers[timer] = token
                 case StopTimer(timer):
                     self.timers.pop(timer, None)
-                case ApplyChoices(choices):
+                case ApplyPreferences(choices):
                     assert before.reply is None or isinstance(input, ReplyEnded), "in the middle of a reply"
-                    assert self.state.choices == choices != before.choices
+                    assert self.state.preferences == choices != before.preferences
                 case _:
                     pass
         self._check()
@@ -216,10 +216,10 @@ class World:
         live = state.live
         if live is not None:
             assert live.paused == self.paused
-        waits = bool(state.rules.idle_timeout_s) and state.is_idle and state.presence is not Presence.GONE
+        waits = bool(state.rules.idle_timeout_s) and state.is_idle and state.idle_stage is not IdleStage.ENDED
         assert (Timer.IDLE in self.timers) == waits, "an idle session nobody minds, or one that is not idle"
         if state.phase in (Phase.PAUSED, Phase.HELD):
-            assert Timer.DECISION in self.timers, "paused without a deadline"
+            assert Timer.VERDICT in self.timers, "paused without a deadline"
         if state.utterances:
             assert Timer.SPEECH in self.timers or Timer.TRANSCRIPT in self.timers, "deaf with no timer"
         if state.pending and not state.utterances and state.reply is None:
@@ -236,22 +236,22 @@ class World:
             return [fact for fact in facts if isinstance(fact, kind)]
 
         assert [each.phase for each in told(PhaseChanged)] == [after.phase] * (after.phase is not before.phase)
-        new = [each for each in after.rulings if each.number > before.last_ruling]
+        new = [each for each in after.verdicts if each.number > before.last_verdict]
         if not any(isinstance(fact, HistoryChanged) for fact in facts) or after.history:
-            assert [each.ruling for each in told(VerdictReached)] == new
+            assert [each.record for each in told(VerdictGiven)] == new
         assert [each.reply for each in told(ReplyBegun)] == [after.last_reply] * (after.last_reply - before.last_reply)
         gone = last is not None and (after.reply is None or after.reply.number != last.number)
         assert [each.reply for each in told(ReplyFinished)] == ([last.number] if last is not None and gone else [])
         cancelled = last is not None and not last.cancelled and after.reply is not None and after.reply.cancelled
         assert bool(told(ReplyCancelled)) == cancelled
-        committed = after.reply is not None and not after.reply.eager and (gone or last is None or last.eager)
+        committed = after.reply is not None and not after.reply.preemptive and (gone or last is None or last.preemptive)
         assert [each.reply for each in told(ReplyCommitted)] == [after.last_reply] * committed
         ended = {each.number for each in before.utterances} - {each.number for each in after.utterances}
         assert {each.utterance for each in told(TranscriptCompleted)} == ended
         assert bool(told(HistoryChanged)) == (after.history != before.history)
         if told(ConversationEnded):
             assert after.is_idle, "ended in the middle of something"
-            assert before.presence is Presence.LEFT or after.refused, "no goodbye"
+            assert before.idle_stage is IdleStage.SAYING_GOODBYE or after.refused, "no goodbye"
         raised = [each.message for each in told(ErrorRaised)]
         assert (raised[-1:] == [after.error]) if raised else after.error in (None, before.error)
 
@@ -340,13 +340,13 @@ class World:
         """The user is gone: the session ends by itself, if it may."""
         self.calm_down()
         ends = bool(self.state.rules.idle_timeout_s or self.state.refused)
-        assert self.state.presence is (Presence.GONE if ends else Presence.THERE)
+        assert self.state.idle_stage is (IdleStage.ENDED if ends else IdleStage.ACTIVE)
 
 
 RULES = st.sampled_from(
     [
         Rules(),
-        Rules(eager_replies=False),
+        Rules(preemptive_replies=False),
         Rules(interrupted_history=InterruptedHistory.MERGE, language="fr"),
         Rules(idle_timeout_s=0.05),
     ]

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import Pause, Transcript
+from voicebot.engines.protocols import Pause, Transcript
 from voicebot.engines.stt.moonshine import Moonshine
 
 

@@ -41,7 +41,7 @@ from voicebot.dialogue.events import (
     SentenceReady,
     SentenceSynthesized,
     SessionStarted,
-    SetPatience,
+    SetEndpointingDelay,
     SpeechEnded,
     SpeechStarted,
     StartReply,
@@ -57,13 +57,13 @@ from voicebot.dialogue.events import (
 from voicebot.dialogue.history import Role
 from voicebot.dialogue.machine import step
 from voicebot.dialogue.state import State
-from voicebot.engines.base import Pause, WordStarts
+from voicebot.engines.protocols import Pause, WordStarts
 from voicebot.engines.stt.moonshine.recognition import RecognizedText
 from voicebot.engines.stt.moonshine.utterance import DecodeRequest, GrowingUtterance
 from voicebot.engines.tts.hibari import Hibari
 from voicebot.engines.vad.silero import Silero
-from voicebot.session.listener import Edges, Listener, UtteranceSound
 from voicebot.session.player import Player
+from voicebot.session.utterance_segmenter import SpeechChange, UtteranceAudio, UtteranceSegmenter
 from voicebot.transports.webrtc.opus import VoiceDecoder, VoiceEncoder
 
 DECODING_S = 0.08
@@ -179,8 +179,8 @@ class Conversation:
         self._mailbox: deque[Input] = deque([SessionStarted()])
         self._player = Player(ReadMailbox(self._mailbox.append))
         self._hearing: dict[int, _Hearing] = {}
-        self._listener = Listener(Silero(), EndpointRules())
-        self._listener.demand(self.state.rules.sensitivity.demands)
+        self._listener = UtteranceSegmenter(Silero(), EndpointRules())
+        self._listener.set_thresholds(self.state.rules.sensitivity.interruption_thresholds)
 
     # The user -----------------------------------------------------------------------------------------------------
 
@@ -221,22 +221,22 @@ class Conversation:
         for number, hearing in list(self._hearing.items()):
             self._tell(number, hearing)
         frame = self._player.next_frame()
-        self._listener.played(frame)
+        self._listener.note_playback(frame)
         self._drain()
         said, self._unsaid = self._unsaid[:FRAME_SAMPLES], self._unsaid[FRAME_SAMPLES:]
         noisy = self._noise.normal(0, NOISE, FRAME_SAMPLES)
         noisy[: len(said)] += said
         self._room.play(self._to_user.pass_on(frame))
-        microphone = self._room.hear(np.clip(noisy, -32768, 32767).astype(np.int16))
-        for event in self._listener.hear(Audio(self._to_bot.pass_on(microphone), WIRE_RATE_HZ)):
-            if isinstance(event, UtteranceSound):
+        microphone = self._room.receive_audio(np.clip(noisy, -32768, 32767).astype(np.int16))
+        for event in self._listener.receive_audio(Audio(self._to_bot.pass_on(microphone), WIRE_RATE_HZ)):
+            if isinstance(event, UtteranceAudio):
                 self._sound(event.utterance, event.sound)
             else:
                 self._edge(event)
 
     # The bot's ear ------------------------------------------------------------------------------------------------
 
-    def _edge(self, edge: Edges) -> None:
+    def _edge(self, edge: SpeechChange) -> None:
         if isinstance(edge, SpeechStarted):
             self.user_began_s.append(self.now_s)
             self._hearing[edge.utterance] = _Hearing()
@@ -302,15 +302,15 @@ class Conversation:
                 pass
             case EndTranscription(utterance):
                 self._hearing.pop(utterance, None)
-            case SetPatience(utterance, silence_s):
-                self._listener.set_patience(utterance, silence_s)
+            case SetEndpointingDelay(utterance, silence_s):
+                self._listener.set_endpointing_delay(utterance, silence_s)
             case _:
                 pass
 
     def _begin(self, start: StartReply) -> None:
         reply, self.replies = start.reply, self.replies + 1
         last = len(self._replies) == 1
-        sentences = self._replies[0] if start.eager or last else self._replies.popleft()
+        sentences = self._replies[0] if start.preemptive or last else self._replies.popleft()
         self._player.begin(reply)
         self._mailbox.append(TokenReceived(reply))
         for number, sentence in enumerate(sentences):

@@ -14,7 +14,7 @@ from voicebot.audio.sound import FRAME_S, Audio
 from voicebot.dialogue.facts import ConversationEnded
 from voicebot.dialogue.observer import SessionStep
 from voicebot.dialogue.state import State
-from voicebot.engines.base import EngineError
+from voicebot.engines.errors import EngineError
 from voicebot.session.orchestrator import Orchestrator
 from voicebot.settings import config
 
@@ -28,7 +28,7 @@ class Session:
     def __init__(self, stt: ScriptedStt, agent: ScriptedAgent, tts: ToneTts, **options: Any) -> None:
         self.states: list[State] = []
         self._changed = Signal()
-        settings = config.load(decision_timeout_ms=200, transcript_timeout_ms=1_000, **options)
+        settings = config.load(verdict_timeout_ms=200, transcript_timeout_ms=1_000, **options)
         self.ended: list[ConversationEnded] = []
         self.bot = Orchestrator(scripted(stt, agent, tts), settings, Watcher(self._observe))
         self.agent, self.tts, self.stt = agent, tts, stt
@@ -52,12 +52,12 @@ class Session:
     def say(self, duration_s: float = 0.4) -> None:
         """The user says something and falls silent."""
         for audio in (loud(duration_s), Audio.silence(0.6, 48_000)):
-            self.bot.ears.hear(audio)
+            self.bot.speech_input.receive_audio(audio)
 
     async def play(self) -> None:
         while True:
             await self.playing.wait()
-            self.bot.ears.played(self.bot.player.next_frame())
+            self.bot.speech_input.note_playback(self.bot.player.next_frame())
             await asyncio.sleep(FRAME_S / 10)
 
     @property

@@ -17,7 +17,7 @@ from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, SPEECH_RATE_HZ, WIRE_RA
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.events import SpeechCleared, SpeechEnded, SpeechStarted, SpeechSuspected
 from voicebot.engines.vad.silero import Silero
-from voicebot.session.listener import Listener, UtteranceSound
+from voicebot.session.utterance_segmenter import UtteranceAudio, UtteranceSegmenter
 
 WINDOW = 512
 WIRE_FRAMES = 4
@@ -54,7 +54,7 @@ class Loudspeaker:
         self._wire.append(played)
         self._room.play(self._wire.popleft())
         noisy = np.clip(user + self._noise.normal(0, 8, FRAME_SAMPLES), -32768, 32767).astype(np.int16)
-        return self._room.hear(noisy)
+        return self._room.receive_audio(noisy)
 
 
 class Ear:
@@ -67,7 +67,7 @@ class Ear:
         self._tracks = np.zeros((2, 0), np.int16)
         self._windows = 0
 
-    def hear(self, played: Samples, user: Samples) -> None:
+    def receive_audio(self, played: Samples, user: Samples) -> None:
         """20 ms."""
         self.echo.played(played)
         pair = (self.loudspeaker.pass_on(played, user), user)
@@ -91,18 +91,18 @@ def said_over(user: Samples, at_s: float, response: npt.NDArray[np.float32], lev
     talks = True
     utterances: dict[int, list[Samples]] = {}
 
-    listener = Listener(Silero(), EndpointRules())
+    listener = UtteranceSegmenter(Silero(), EndpointRules())
     loudspeaker, story = Loudspeaker(response, level_db), iter(bot())
     for voice in _at(user, at_s):
         frame = next(story, SILENCE) if talks else SILENCE
-        listener.played(frame)
-        for event in listener.hear(Audio(loudspeaker.pass_on(frame, voice), WIRE_RATE_HZ)):
+        listener.note_playback(frame)
+        for event in listener.receive_audio(Audio(loudspeaker.pass_on(frame, voice), WIRE_RATE_HZ)):
             match event:
                 case SpeechSuspected() | SpeechStarted():
                     talks = False
                 case SpeechCleared() | SpeechEnded():
                     talks = True
-                case UtteranceSound(utterance, Audio(samples)):
+                case UtteranceAudio(utterance, Audio(samples)):
                     utterances.setdefault(utterance, []).append(samples)
                 case _:
                     pass

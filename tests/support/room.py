@@ -36,7 +36,7 @@ class Room:
             self._echo[self._start + FRAME_SAMPLES : end] += halves[:, 1].ravel()
         self._start += len(samples)
 
-    def hear(self, samples: Samples) -> Samples:
+    def receive_audio(self, samples: Samples) -> Samples:
         """What the microphone takes up: `samples` and the echo that has come by now."""
         taken, self._echo = self._echo[: len(samples)], self._echo[len(samples) :]
         self._start = max(0, self._start - len(samples))

@@ -12,7 +12,7 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import Field
 
-from voicebot.engines.base import Style
+from voicebot.engines.protocols import Style
 
 
 def brief(_: Style) -> str:

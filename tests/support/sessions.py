@@ -11,7 +11,7 @@ from tests.support.signal import Signal
 from voicebot.access.ending import HUNG_UP, Ending
 from voicebot.audio.sound import Samples
 from voicebot.bootstrap import application as bootstrap
-from voicebot.engines.base import Engines
+from voicebot.engines.protocols import Engines
 from voicebot.session.messages import ServerMessage
 from voicebot.session.session import Session
 from voicebot.settings import config

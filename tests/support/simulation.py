@@ -35,7 +35,7 @@ from voicebot.dialogue.events import (
     SentenceReady,
     SentenceSynthesized,
     SessionStarted,
-    SetPatience,
+    SetEndpointingDelay,
     SpeechCleared,
     SpeechContinued,
     SpeechEnded,
@@ -55,7 +55,7 @@ from voicebot.dialogue.facts import ConversationEnded
 from voicebot.dialogue.history import History, Role
 from voicebot.dialogue.interruption.verdict import Speech
 from voicebot.dialogue.machine import step
-from voicebot.dialogue.state import Phase, Presence, Rules, State
+from voicebot.dialogue.state import IdleStage, Phase, Rules, State
 from voicebot.session.player import FADE_S, Player
 
 FADE_SAMPLES = round(FADE_S * WIRE_RATE_HZ)
@@ -214,7 +214,7 @@ class Simulation:
             self._check_history(input.reply, before.history, forgotten=before.reply.forgotten)
         paused = self.state.committed is not None and self.state.committed.paused
         if paused:
-            assert Timer.DECISION in dict(self.state.timers), "a pause without a deadline"
+            assert Timer.VERDICT in dict(self.state.timers), "a pause without a deadline"
 
     def _obey(self, command: Command, before: State) -> None:
         match command:
@@ -247,7 +247,7 @@ class Simulation:
                 self._timers.pop(timer, None)
             case EndTranscription(utterance):
                 self.ended_transcriptions.add(utterance)
-            case SetPatience(utterance, silence_s):
+            case SetEndpointingDelay(utterance, silence_s):
                 self.patience_s[utterance] = silence_s
             case _:
                 pass
@@ -438,11 +438,11 @@ class Simulation:
         assert self.state.phase is Phase.IDLE
         rules = self.state.rules
         if rules.idle_timeout_s:
-            assert self.state.presence is Presence.GONE, "it waits for ever"
+            assert self.state.idle_stage is IdleStage.ENDED, "it waits for ever"
             assert self.goodbyes >= 1
         else:
             assert self.goodbyes == 0
-        bound_s = rules.speech_timeout_s + rules.decision_timeout_s + rules.transcript_timeout_s
+        bound_s = rules.speech_timeout_s + rules.verdict_timeout_s + rules.transcript_timeout_s
         assert self.longest_pause_s <= bound_s, f"paused for {self.longest_pause_s:.1f} s"
         said = " ".join(message.text for message in self.state.history if message.role is Role.USER)
         for text in self.must_be_kept:

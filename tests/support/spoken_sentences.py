@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import USUAL, EngineError, Style
+from voicebot.engines.errors import EngineError
+from voicebot.engines.protocols import USUAL, Style
 
 TEXT = "It is ten thirty in the morning in Tokyo."
 

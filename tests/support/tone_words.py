@@ -60,7 +60,7 @@ class ToneEar:
         self._run_start = 0
         self._left_over = np.zeros(0, np.int16)
 
-    def hear(self, samples: Samples) -> None:
+    def receive_audio(self, samples: Samples) -> None:
         stretch = np.concatenate([self._left_over, samples])
         whole = len(stretch) // _HOP * _HOP
         for start in range(0, whole, _HOP):

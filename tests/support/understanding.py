@@ -7,7 +7,7 @@ import threading
 from functools import cache
 
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
-from voicebot.engines.base import Transcript
+from voicebot.engines.protocols import Transcript
 from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.recognition import Recognizer
 from voicebot.engines.stt.moonshine.utterance import GrowingUtterance

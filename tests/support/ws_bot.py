@@ -26,7 +26,9 @@ async def bot(
 ) -> AsyncIterator[LiveServer]:
     voice = ToneTts(letter_s=letter_s, late_s=late_s)
     engines = scripted(ScriptedStt(scripts=list(heard)), ScriptedAgent(scripts=list(replies)), voice)
-    async with serving(engines, config.load(**{"eager_replies": False, "messages_per_s": 100_000} | options)) as server:
+    async with serving(
+        engines, config.load(**{"preemptive_replies": False, "messages_per_s": 100_000} | options)
+    ) as server:
         yield server
 
 

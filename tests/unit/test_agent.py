@@ -22,8 +22,9 @@ from tests.support.talk import Talk
 from voicebot.agent.graph import MAX_TOOL_ROUNDS, GraphAgent
 from voicebot.agent.tools import PURE, toolbox
 from voicebot.dialogue.history import History, Message, Role
-from voicebot.engines.base import Agent, EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.offline import Offline
+from voicebot.engines.protocols import Agent
 
 HI: History = (Message(Role.USER, "hi"),)
 WANTED = asyncio.Event()

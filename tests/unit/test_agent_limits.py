@@ -12,7 +12,7 @@ from tests.support.scripted_model import Script, brief, call
 from voicebot.agent.graph import GraphAgent
 from voicebot.agent.tools import toolbox
 from voicebot.dialogue.history import History, Message, Role
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.messages import tokens
 from voicebot.engines.llm.models import Models
 

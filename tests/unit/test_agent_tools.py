@@ -13,9 +13,10 @@ from tests.support.scripted_model import Script, call
 from voicebot.agent.graph import GraphAgent
 from voicebot.agent.tools import PURE
 from voicebot.dialogue.history import Message, Role
-from voicebot.engines.base import EngineError, Fault, Served
-from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import AgentChain
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.fallback import AgentFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.protocols import EngineSelected
 
 HISTORY = (Message(Role.USER, "hi"),)
 
@@ -44,7 +45,7 @@ BOOK, FAILED = [call("book")], [ConnectionError()]
 RULES = FallbackRules(retries=1, backoff_s=0.01, first_output_s=0.2, rest_s=60)
 
 
-async def chained(chain: AgentChain, wanted_after_s: float = 0.0) -> list[str | Served]:
+async def chained(chain: AgentFallbackGroup, wanted_after_s: float = 0.0) -> list[str | EngineSelected]:
     wanted = asyncio.Event()
     asyncio.get_running_loop().call_later(wanted_after_s, wanted.set)
     try:
@@ -56,7 +57,7 @@ async def chained(chain: AgentChain, wanted_after_s: float = 0.0) -> list[str | 
 async def test_a_tool_with_effects_does_not_run_twice_when_its_model_fails_after_it() -> None:
     booking = Booking()
     groq, other = booking.agent("groq", BOOK, FAILED, BOOK, ["Done."]), booking.agent("other", BOOK, ["Done."])
-    chain = AgentChain([groq, other], RULES)
+    chain = AgentFallbackGroup([groq, other], RULES)
     await chain.start()
     with pytest.raises(EngineError, match="groq: no connection") as failed:
         await chained(chain)
@@ -66,9 +67,9 @@ async def test_a_tool_with_effects_does_not_run_twice_when_its_model_fails_after
 
 async def test_a_model_that_fails_after_a_tool_without_effects_is_tried_again() -> None:
     booking = Booking(pure=True)
-    chain = AgentChain([booking.agent("groq", BOOK, FAILED, BOOK, ["Done."])], RULES)
+    chain = AgentFallbackGroup([booking.agent("groq", BOOK, FAILED, BOOK, ["Done."])], RULES)
     await chain.start()
-    assert await chained(chain) == [Served("groq"), "Done."]
+    assert await chained(chain) == [EngineSelected("groq"), "Done."]
     assert booking.made == 2
 
 
@@ -78,9 +79,11 @@ async def test_a_slow_tool_does_not_count_as_a_failure_of_its_agent(
     work_s: float, wanted_after_s: float, pure: bool
 ) -> None:
     booking = Booking(work_s, pure)
-    chain = AgentChain([booking.agent("groq", BOOK, ["Done."]), booking.agent("other", BOOK, ["Twice."])], RULES)
+    chain = AgentFallbackGroup(
+        [booking.agent("groq", BOOK, ["Done."]), booking.agent("other", BOOK, ["Twice."])], RULES
+    )
     await chain.start()
-    assert await chained(chain, wanted_after_s) == [Served("groq"), "Done."]
+    assert await chained(chain, wanted_after_s) == [EngineSelected("groq"), "Done."]
     assert booking.made == 1
     assert chain.health[0].ready
 
@@ -88,6 +91,6 @@ async def test_a_slow_tool_does_not_count_as_a_failure_of_its_agent(
 async def test_the_next_agent_answers_when_a_model_hangs_after_a_tool_without_effects() -> None:
     booking = Booking(pure=True)
     hangs = booking.agent("groq", BOOK, [asyncio.Event()])
-    chain = AgentChain([hangs, booking.agent("other", ["Hello."])], RULES)
+    chain = AgentFallbackGroup([hangs, booking.agent("other", ["Hello."])], RULES)
     await chain.start()
-    assert await chained(chain) == [Served("other", ("groq: nothing came within 0.2 s",)), "Hello."]
+    assert await chained(chain) == [EngineSelected("other", ("groq: nothing came within 0.2 s",)), "Hello."]

@@ -22,7 +22,7 @@ from tests.simulators.deepgram import HeardWord
 from tests.support.position_voice import RATE_HZ, voice
 from tests.support.rtc_recorder import HeardFrame
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, Audio
-from voicebot.engines.base import Pause, Transcript
+from voicebot.engines.protocols import Pause, Transcript
 
 
 def words(text: str, start_s: float) -> list[Word]:
@@ -75,9 +75,9 @@ async def test_the_simulated_recogniser_finds_the_announced_words_in_loud_sound_
     ear = OracleEar(stage.oracle)
     said_s = time.monotonic()
     stage.oracle.announce([Word("two", said_s - 0.2), Word("words", said_s - 0.1), Word("never", said_s + 60)], "short")
-    ear.hear(np.zeros(1_600, np.int16))
+    ear.receive_audio(np.zeros(1_600, np.int16))
     assert await ear.words(0, all_heard=True) == []
-    ear.hear(np.full(3_200, 9_000, np.int16))
+    ear.receive_audio(np.full(3_200, 9_000, np.int16))
     heard = [HeardWord("two", 1_600, 3_200), HeardWord("words", 3_200, 4_800)]
     assert await ear.words(0, all_heard=False) == await ear.words(0, all_heard=True) == heard
     assert await ear.words(0, all_heard=True) == []

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from voicebot.bootstrap import engines as build
 from voicebot.bootstrap.discovery import Found
 from voicebot.engines import destinations
-from voicebot.engines.base import Engines
-from voicebot.engines.preflight import Preflight
+from voicebot.engines.health import EngineHealth
+from voicebot.engines.protocols import Engines
 from voicebot.settings import config
 from voicebot.settings.config import SettingsError
 
@@ -19,7 +19,7 @@ KEY = SecretStr("a-key")
 
 
 def chains(engines: Engines) -> dict[str, list[str]]:
-    return {stage: [engine.name for engine in chain] for stage, chain in Preflight(engines).health.items()}
+    return {stage: [engine.name for engine in chain] for stage, chain in EngineHealth(engines).health.items()}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from voicebot.agent.graph import GraphAgent
 from voicebot.agent.tools import PURE, fillers
 from voicebot.agent.tools.fillers import PHRASES, Filler
 from voicebot.dialogue.history import Message, Role
-from voicebot.engines.base import USUAL, EngineError, Style
+from voicebot.engines.errors import EngineError
+from voicebot.engines.protocols import USUAL, Style
 from voicebot.speech_text.sentences import sentences
 
 HISTORY = (Message(Role.USER, "hi"),)

@@ -23,15 +23,16 @@ from voicebot.dialogue.facts import ConversationEnded
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.dialogue.machine import NOBODY_THERE
 from voicebot.dialogue.observer import Observer, SessionStep
-from voicebot.dialogue.state import Phase, Presence, State
-from voicebot.engines.base import EngineError, Transcript
-from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import SpeechToTextChain
+from voicebot.dialogue.state import IdleStage, Phase, State
+from voicebot.engines.errors import EngineError
+from voicebot.engines.fallback import SpeechToTextFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.protocols import Transcript
 from voicebot.languages.prompts import apology, ask_again, goodbye, still_there
-from voicebot.session.clip import LETTERS_PER_S, NEAR
 from voicebot.session.observers import Observers
 from voicebot.session.orchestrator import Orchestrator
 from voicebot.session.player import FADE_S
+from voicebot.session.sentence_audio import LETTERS_PER_S, NEAR
 from voicebot.settings import config
 
 
@@ -90,13 +91,13 @@ async def test_the_reply_resumes_at_the_next_sample_after_a_backchannel_without_
         player = session.bot.player
         session.bot.mailbox.post(TextTyped("go"))
         await session.until(lambda state: state.phase is Phase.SPEAKING)
-        session.bot.ears.hear(loud(0.4))
+        session.bot.speech_input.receive_audio(loud(0.4))
         await session.until(lambda state: state.phase is Phase.PAUSED)
         session.playing.clear()
         player.next_frame()  # In this frame the sound fades out, if the clock has not taken it already.
         paused_at = player.cursor
         assert not player.next_frame().any()
-        session.bot.ears.hear(Audio.silence(0.6, 48_000))
+        session.bot.speech_input.receive_audio(Audio.silence(0.6, 48_000))
         await session.until(lambda state: state.phase is Phase.SPEAKING)
         left = player.ahead(paused_at)
         assert left is not None
@@ -154,13 +155,13 @@ async def test_words_spoken_while_the_bot_thinks_join_the_question() -> None:
 async def test_a_preemptive_reply_is_ready_but_unheard_until_the_turn_ends() -> None:
     async with running(hears=[[AtPause("what time is it"), "unused"]], thinks=[["It is ten."]]) as session:
         for audio in (loud(0.4), Audio.silence(0.2, 48_000)):
-            session.bot.ears.hear(audio)
+            session.bot.speech_input.receive_audio(audio)
         state = await session.until(lambda state: state.reply and state.reply.synthesized)
         assert state.speaking, "the user may go on"
         assert state.history == ()
         await asyncio.sleep(0.1)  # on the virtual clock: nothing else shows that no sound is played meanwhile
         assert session.bot.player.cursor == 0
-        session.bot.ears.hear(Audio.silence(0.7, 48_000))
+        session.bot.speech_input.receive_audio(Audio.silence(0.7, 48_000))
         await session.until(idle)
         assert session.history == ["what time is it", "It is ten."]
         assert len(session.agent.asked) == 1
@@ -172,10 +173,10 @@ async def test_a_preemptive_reply_is_cancelled_when_the_user_speaks_on() -> None
     never = asyncio.Event()
     async with running(hears=[hears], thinks=[[never], ["It is ten there."]]) as session:
         for audio in (loud(0.4), Audio.silence(0.15, 48_000)):
-            session.bot.ears.hear(audio)
+            session.bot.speech_input.receive_audio(audio)
         await session.until(lambda state: state.last_reply == 1)
         for audio in (loud(0.4), Audio.silence(0.9, 48_000)):
-            session.bot.ears.hear(audio)
+            session.bot.speech_input.receive_audio(audio)
         await session.until(idle)
         assert session.history == ["what time is it in tokyo", "It is ten there."]
         assert session.agent.closed == 2, "the first request too"
@@ -187,14 +188,14 @@ async def test_the_reply_resumes_at_the_pause_after_a_backchannel_before_the_utt
         await session.until(lambda state: state.phase is Phase.SPEAKING)
         session.playing.clear()
         for audio in (loud(0.4), Audio.silence(0.15, 48_000)):
-            session.bot.ears.hear(audio)
-        state = await session.until(lambda state: state.rulings)
+            session.bot.speech_input.receive_audio(audio)
+        state = await session.until(lambda state: state.verdicts)
         assert state.phase is Phase.SPEAKING
         assert state.speaking, "its end is not known yet"
-        session.bot.ears.hear(Audio.silence(0.6, 48_000))
+        session.bot.speech_input.receive_audio(Audio.silence(0.6, 48_000))
         session.playing.set()
         await session.until(idle)
-        assert len(session.bot.state.rulings) == 1
+        assert len(session.bot.state.verdicts) == 1
 
 
 async def test_the_bot_asks_again_without_the_agent_after_speech_without_words() -> None:
@@ -246,7 +247,7 @@ async def test_resume_rewind_moves_playback_back_before_the_reply_resumes() -> N
         await session.until(lambda state: state.reply and state.reply.words == 2)
         for _ in range(6):  # The pause falls 120 ms into the second word, which is further than NEAR.
             player.next_frame()
-        session.bot.ears.hear(loud(0.4))
+        session.bot.speech_input.receive_audio(loud(0.4))
         await session.until(lambda state: state.phase is Phase.PAUSED)
         session.playing.clear()
         player.next_frame()  # In this frame the sound fades out, if the clock has not taken it already.
@@ -255,8 +256,8 @@ async def test_resume_rewind_moves_playback_back_before_the_reply_resumes() -> N
         assert whole is not None
         word_starts_at = whole.starts[1]
         assert word_starts_at + NEAR < paused_at < whole.starts[2]
-        session.bot.ears.hear(Audio.silence(0.6, 48_000))
-        await session.until(lambda state: state.rulings)
+        session.bot.speech_input.receive_audio(Audio.silence(0.6, 48_000))
+        await session.until(lambda state: state.verdicts)
         resumed_at = player.cursor
         assert resumed_at == pytest.approx(word_starts_at, abs=NEAR)
         frame, fade = player.next_frame(), round(FADE_S * WIRE_RATE_HZ)
@@ -292,7 +293,7 @@ async def test_a_recogniser_that_fails_in_mid_utterance_hears_the_whole_utteranc
     dies = ScriptedStt(
         scripts=[[EngineError("scripted", "it died"), "never"], ["what is the time", "what is the time"]]
     )
-    chain, stt = SpeechToTextChain([dies], FallbackRules(backoff_s=0.01)), ScriptedStt()
+    chain, stt = SpeechToTextFallbackGroup([dies], FallbackRules(backoff_s=0.01)), ScriptedStt()
     await chain.start()
     with patch.object(stt, "session", chain.session):
         async with running(engines=(stt, ScriptedAgent(scripts=[["It is five."]]), ToneTts())) as session:
@@ -304,11 +305,11 @@ async def test_a_recogniser_that_fails_in_mid_utterance_hears_the_whole_utteranc
 
 async def say_in_two_pieces(session: Session) -> None:
     """The recogniser hears the beginning before the user says the rest."""
-    session.bot.ears.hear(loud(0.4))
+    session.bot.speech_input.receive_audio(loud(0.4))
     await session.until(lambda state: state.speaking)
     await asyncio.sleep(0.05)
     session.say(0.4)
-    session.bot.ears.hear(Audio.silence(0.4, 48_000))
+    session.bot.speech_input.receive_audio(Audio.silence(0.4, 48_000))
 
 
 async def test_the_bot_asks_again_when_the_recogniser_fails_without_a_transcript() -> None:
@@ -428,7 +429,7 @@ async def test_a_request_that_ignores_its_cancellation_does_not_block_the_next_r
                     raise
             yield "Done."
 
-    monkeypatch.setattr("voicebot.session.orchestrator.CANCEL_PATIENCE_S", 0.1)
+    monkeypatch.setattr("voicebot.session.orchestrator.CANCEL_TIMEOUT_S", 0.1)
     async with running(engines=(ScriptedStt(), Stubborn(), ToneTts())) as session:
         session.bot.mailbox.post(TextTyped("one"))
         await session.until(lambda state: state.phase is Phase.THINKING)
@@ -481,10 +482,10 @@ async def test_a_reply_that_ends_by_itself_as_it_is_cancelled_does_not_touch_the
 
 async def test_the_bot_asks_whether_a_silent_user_is_still_there_and_then_ends_the_session() -> None:
     async with running(idle_timeout_s=0.2, idle_goodbye_s=1) as session:
-        await session.until(lambda state: state.presence is Presence.ASKED and state.is_idle and state.history)
+        await session.until(lambda state: state.idle_stage is IdleStage.PROMPTED and state.is_idle and state.history)
         assert session.history == [still_there("en")]
         assert session.ended == []
-        await session.until(lambda state: state.presence is Presence.GONE)
+        await session.until(lambda state: state.idle_stage is IdleStage.ENDED)
         assert session.history == [still_there("en"), goodbye("en")]
         assert session.ended == [ConversationEnded(NOBODY_THERE)]
         assert " ".join(session.tts.said) == f"{still_there('en')} {goodbye('en')}"
@@ -492,7 +493,7 @@ async def test_the_bot_asks_whether_a_silent_user_is_still_there_and_then_ends_t
 
 async def test_a_user_who_answers_the_idle_question_keeps_the_session() -> None:
     async with running(hears=[["yes"]], thinks=[["Good."]], idle_timeout_s=0.2, idle_goodbye_s=30) as session:
-        await session.until(lambda state: state.presence is Presence.ASKED and state.is_idle and state.history)
+        await session.until(lambda state: state.idle_stage is IdleStage.PROMPTED and state.is_idle and state.history)
         session.say()
         await session.until(lambda state: state.is_idle and len(state.history) > 2)
         assert session.history[:3] == [still_there("en"), "yes", "Good."]
@@ -534,7 +535,7 @@ async def test_observers_that_raise_errors_do_not_stop_the_conversation(caplog: 
 
     async def play() -> None:
         while True:
-            bot.ears.played(bot.player.next_frame())
+            bot.speech_input.note_playback(bot.player.next_frame())
             await asyncio.sleep(FRAME_S / 10)
 
     async with asyncio.timeout(PATIENCE_S):

@@ -10,15 +10,15 @@ from typing import Any
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts
 from tests.support.orchestrated import Session, idle, running
 from voicebot.audio.sound import Audio
-from voicebot.dialogue.choices import Choices, Sensitivity
-from voicebot.dialogue.events import ChoicesMade, TextTyped
+from voicebot.dialogue.events import PreferencesChanged, TextTyped
+from voicebot.dialogue.preferences import Preferences, Sensitivity
 from voicebot.dialogue.state import Phase
-from voicebot.engines.base import USUAL, Style
+from voicebot.engines.protocols import USUAL, Style
 
 BEFORE = Style("en", persona="assistant")
 """As whom the bot answers before its user chooses."""
 
-CHOSEN = Choices(persona="sales", language="de", voice="low", llm="scripted", sensitivity=Sensitivity.HARD)
+CHOSEN = Preferences(persona="sales", language="de", voice="low", llm="scripted", sensitivity=Sensitivity.HARD)
 
 
 @dataclass
@@ -93,13 +93,13 @@ async def test_new_choices_apply_to_the_next_turn_and_not_to_the_reply_under_way
         session.playing.clear()
         session.bot.mailbox.post(TextTyped("hello"))
         await session.until(lambda state: state.reply and state.reply.sentences)
-        session.bot.mailbox.post(ChoicesMade(CHOSEN))
-        await session.until(lambda state: state.chosen == CHOSEN)
+        session.bot.mailbox.post(PreferencesChanged(CHOSEN))
+        await session.until(lambda state: state.next_preferences == CHOSEN)
         session.playing.set()
         await session.until(idle)
         assert log.thought == [BEFORE]
         assert [style for _, style in log.spoken] == [USUAL, USUAL]
-        await session.until(lambda state: state.choices == CHOSEN)
+        await session.until(lambda state: state.preferences == CHOSEN)
         assert log.prepared == [Style("de", voice="low")], "a chosen voice can be fetched before it has to speak"
 
         session.say()
@@ -113,29 +113,29 @@ async def test_the_recogniser_is_replaced_between_utterances_only_when_the_langu
     async with talking([["one"], ["two"], ["three"]], [["A."], ["B."], ["C."]]) as (session, log):
         session.say()
         await session.until(lambda state: state.last_reply == 1 and state.is_idle)
-        session.bot.mailbox.post(ChoicesMade(Choices(voice="low")))
-        await session.until(lambda state: state.choices.voice)
+        session.bot.mailbox.post(PreferencesChanged(Preferences(voice="low")))
+        await session.until(lambda state: state.preferences.voice)
         assert log.listening == [USUAL]
         assert log.opened == 1
 
-        session.bot.mailbox.post(ChoicesMade(Choices(language="de")))
+        session.bot.mailbox.post(PreferencesChanged(Preferences(language="de")))
         session.say()
         await session.until(lambda state: state.last_reply == 2 and state.is_idle)
         assert log.listening == [Style("de")], "the one before was let go"
-        session.bot.mailbox.post(ChoicesMade(Choices()))
+        session.bot.mailbox.post(PreferencesChanged(Preferences()))
         session.say()
         await session.until(lambda state: state.last_reply == 3 and state.is_idle)
         assert log.heard == [USUAL, Style("de"), USUAL]
-        assert session.bot.ears.bytes_transcribed == 300, "what all of them were given"
+        assert session.bot.speech_input.bytes_transcribed == 300, "what all of them were given"
 
 
 async def test_choices_made_while_the_user_speaks_do_not_change_the_utterance_under_way() -> None:
     async with talking([["what time is it"]], [["Ten."]]) as (session, log):
-        session.bot.mailbox.post(ChoicesMade(CHOSEN))
-        await session.until(lambda state: state.choices == CHOSEN)
+        session.bot.mailbox.post(PreferencesChanged(CHOSEN))
+        await session.until(lambda state: state.preferences == CHOSEN)
         session.say(0.2)
         await session.until(lambda state: state.phase is Phase.LISTENING or state.last_reply)
-        session.bot.mailbox.post(ChoicesMade(Choices()))
+        session.bot.mailbox.post(PreferencesChanged(Preferences()))
         await session.until(lambda state: state.last_reply == 1 and state.is_idle)
         assert log.heard == [Style("de")]
-        await session.until(lambda state: state.choices == Choices())
+        await session.until(lambda state: state.preferences == Preferences())

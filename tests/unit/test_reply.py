@@ -13,9 +13,8 @@ from tests.support.engines import ScriptedAgent, ToneTts
 from tests.support.read_mailbox import ReadMailbox
 from tests.support.signal import Signal
 from voicebot.agent.tools.fillers import Filler
-from voicebot.dialogue.choices import Choices
 from voicebot.dialogue.events import (
-    EngineServed,
+    EngineReported,
     ReplyInput,
     SentencePlayed,
     SentenceReady,
@@ -25,9 +24,11 @@ from voicebot.dialogue.events import (
     WordsHeard,
 )
 from voicebot.dialogue.history import Message, Role
-from voicebot.engines.base import EngineError, Styles, TextToSpeech
-from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import AgentChain, TextToSpeechChain
+from voicebot.dialogue.preferences import Preferences
+from voicebot.engines.errors import EngineError
+from voicebot.engines.fallback import AgentFallbackGroup, TextToSpeechFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.protocols import Styles, TextToSpeech
 from voicebot.languages.prompts import apology
 from voicebot.session.player import Player
 from voicebot.session.reply import ReplyMaker
@@ -39,10 +40,10 @@ Script = Sequence[str | asyncio.Event | Exception]
 class Reply:
     """A reply under way, and all that was told of it."""
 
-    posted: list[ReplyInput | EngineServed] = field(default_factory=list)
+    posted: list[ReplyInput | EngineReported] = field(default_factory=list)
     changed: Signal = field(default_factory=Signal)
 
-    def post(self, input: ReplyInput | EngineServed) -> None:
+    def post(self, input: ReplyInput | EngineReported) -> None:
         self.posted.append(input)
         self.changed.notify()
 
@@ -57,7 +58,7 @@ class Reply:
 
     @property
     def engines(self) -> list[str]:
-        return [each.engine for each in self.posted if isinstance(each, EngineServed)]
+        return [each.engine for each in self.posted if isinstance(each, EngineReported)]
 
     async def until(self, condition: Any, what: str) -> None:
         await self.changed.until(lambda: True if condition() else None, 10, what)
@@ -85,15 +86,15 @@ class Reply:
 
         playing = asyncio.create_task(play())
         try:
-            await maker.run(StartReply(1, (Message(Role.USER, "hello"),)), wanted, Styles.of(Choices()))
+            await maker.run(StartReply(1, (Message(Role.USER, "hello"),)), wanted, Styles.of(Preferences()))
         finally:
             playing.cancel()
             await asyncio.wait([playing])
 
 
-async def agents(*scripts: Script, first_output_s: float = 0.2, retries: int = 0) -> AgentChain:
+async def agents(*scripts: Script, first_output_s: float = 0.2, retries: int = 0) -> AgentFallbackGroup:
     engines = [ScriptedAgent(name=f"model {number}", scripts=[script]) for number, script in enumerate(scripts, 1)]
-    chain = AgentChain(engines, FallbackRules(retries=retries, first_output_s=first_output_s, rest_s=60))
+    chain = AgentFallbackGroup(engines, FallbackRules(retries=retries, first_output_s=first_output_s, rest_s=60))
     await chain.start()
     return chain
 
@@ -155,7 +156,7 @@ async def test_the_words_of_a_model_slower_than_speech_are_spoken_as_they_arrive
                 yield word
 
     reply = Reply()
-    chain = AgentChain([Trickling()], FallbackRules(first_output_s=5))
+    chain = AgentFallbackGroup([Trickling()], FallbackRules(first_output_s=5))
     await chain.start()
     running = asyncio.create_task(reply.run(chain))
     await reply.until(lambda: any(isinstance(each, WordsHeard | SentencePlayed) for each in reply.posted), "sound")
@@ -169,7 +170,7 @@ async def test_words_are_reported_one_by_one_when_a_fallback_voice_finishes_the_
     text = "Once upon a time there was a king."
     cloud = ToneTts("cloud", letter_s=0.06, failing=frozenset({text}))
     espeak = ToneTts("espeak", letter_s=0.03)
-    chain = TextToSpeechChain([cloud, espeak], FallbackRules(rest_s=60))
+    chain = TextToSpeechFallbackGroup([cloud, espeak], FallbackRules(rest_s=60))
     await chain.start()
     reply = Reply()
     await reply.run(ScriptedAgent(scripts=[[text]]), chain)

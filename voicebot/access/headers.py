@@ -15,7 +15,7 @@ FRAMES_OF_A_SPACE = f"{FRAMES} https://huggingface.co https://*.hf.space"
 _POLICY = "frame-ancestors {frames}; base-uri 'self'; object-src 'none'; form-action 'self'"
 
 HEADERS = {
-    "X-Content-Type-Options": "nosniff",
+    "X-Content-Type-AvailablePreferences": "nosniff",
     # Other sites learn nothing of where the user came from; ours gets `Origin`, which "no-referrer" would make null
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), payment=(), usb=()",

@@ -26,10 +26,11 @@ from voicebot.agent.personas import persona, system_prompt
 from voicebot.agent.tools import PURE
 from voicebot.agent.tools.fillers import Filler, Fillers
 from voicebot.dialogue.history import History, Role
-from voicebot.engines.base import NO_DEADLINE, USUAL, EngineError, Fault, OutputDeadline, Style
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.failures import Errors, ToolUseError, other_failure
 from voicebot.engines.llm.messages import STANDS_IN, StandInNotice, system_message, to_messages, tokens, tools_tokens
 from voicebot.engines.llm.models import Models
+from voicebot.engines.protocols import NO_DEADLINE, USUAL, OutputDeadline, Style
 
 logger = logging.getLogger(__name__)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from voicebot.access.admission import Admission
 from voicebot.access.turns import DailyTurns
-from voicebot.engines.base import Engines
-from voicebot.engines.preflight import Preflight
+from voicebot.engines.health import EngineHealth
+from voicebot.engines.protocols import Engines
 from voicebot.observability.telemetry import Telemetry
 from voicebot.recording.recorder import Recordings
-from voicebot.session.options import Options
+from voicebot.session.available_preferences import AvailablePreferences
 from voicebot.session.services import AppServices
 from voicebot.settings.config import Settings
 from voicebot.storage.conversations import Conversations
@@ -23,8 +23,8 @@ def application(settings: Settings, engines: Engines) -> Application:
     services = AppServices(
         settings=settings,
         engines=engines,
-        preflight=Preflight(engines),
-        options=Options(engines, settings.choices),
+        health=EngineHealth(engines),
+        available_preferences=AvailablePreferences(engines, settings.preferences),
         admission=Admission(settings),
         turns=DailyTurns(settings.turns_per_day, conversations),
         conversations=conversations,
@@ -33,5 +33,5 @@ def application(settings: Settings, engines: Engines) -> Application:
     )
     metrics = services.telemetry.metrics
     metrics.watch(services)
-    services.preflight.tell_failures(metrics)
+    services.health.tell_failures(metrics)
     return Application(services, WebRtcServer(services), RecordingDecoder(round(settings.ws_max_audio_mb * 1_000_000)))

@@ -7,8 +7,8 @@ import queue
 import threading
 from dataclasses import dataclass
 
-from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.destinations import local_addresses, local_models
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.local_servers import find, new_client
 from voicebot.settings import space
 from voicebot.settings.config import AUTO, Settings

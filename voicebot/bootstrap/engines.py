@@ -9,10 +9,10 @@ from pydantic import SecretStr
 
 from voicebot.agent.personas import personas
 from voicebot.bootstrap.discovery import Found
-from voicebot.engines.base import Agent, Engine, Engines, SpeechToText, Styles, TextToSpeech, VoiceActivityDetector
-from voicebot.engines.chain import FallbackRules
 from voicebot.engines.destinations import LOCAL, local_addresses, local_models
-from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
+from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.protocols import Agent, Engine, Engines, SpeechToText, Styles, TextToSpeech, VoiceActivityDetector
 from voicebot.settings.config import AUTO, LlmName, Settings, SettingsError, SttName, TtsName
 
 if TYPE_CHECKING:
@@ -74,11 +74,11 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     agents = _able("LLM_ENGINE", settings.llm_engine, agents, settings)
     voices = [text_to_speech(name, settings) for name in _names(settings.tts_engine, _auto_tts(settings))]
     voices = _able("TTS_ENGINE", settings.tts_engine, voices, settings)
-    usual = Styles.of(settings.choices)
+    usual = Styles.of(settings.preferences)
     return Engines(
-        stt=SpeechToTextChain(recognisers, rules, usual.stt),
-        agent=AgentChain(agents, agent_rules, usual.llm),
-        tts=TextToSpeechChain(voices, rules, usual.tts),
+        stt=SpeechToTextFallbackGroup(recognisers, rules, usual.stt),
+        agent=AgentFallbackGroup(agents, agent_rules, usual.llm),
+        tts=TextToSpeechFallbackGroup(voices, rules, usual.tts),
         vad_name="silero",
         make_vad=voice_activity_detector,
     )

@@ -7,8 +7,8 @@ from difflib import get_close_matches
 
 from voicebot.check.results import CheckedStage, Trial
 from voicebot.check.services import SERVICES, ServiceFacts
-from voicebot.engines.base import EngineError, Fault
 from voicebot.engines.destinations import LOCAL
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.settings.config import Settings
 
 REINSTALL = "Install the packages again: pip install -r requirements.txt"

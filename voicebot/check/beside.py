@@ -15,7 +15,8 @@ from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.check.advice import REINSTALL
 from voicebot.check.results import Finding, Outcome
 from voicebot.check.trials import guarded, sentence_in
-from voicebot.engines.base import EngineError, Engines, Styles
+from voicebot.engines.errors import EngineError
+from voicebot.engines.protocols import Engines, Styles
 from voicebot.settings.config import Settings
 from voicebot.transports.webrtc.ice.services import chosen
 
@@ -31,7 +32,7 @@ async def stand_in(settings: Settings, tried: Collection[str]) -> tuple[str, Aud
     from voicebot.engines.tts.espeak import Espeak
 
     voice = Espeak()
-    style = Styles.of(settings.choices).tts
+    style = Styles.of(settings.preferences).tts
 
     async def speak() -> Audio | None:
         await voice.start()

@@ -18,7 +18,7 @@ from voicebot.check import report
 from voicebot.check.beside import detector, relay, stand_in, store
 from voicebot.check.results import CheckedStage, Outcome, Trial
 from voicebot.check.trials import QUESTION, Limits, Trials, sentence_in
-from voicebot.engines.base import Engines
+from voicebot.engines.protocols import Engines
 from voicebot.settings import config, logs
 from voicebot.settings.config import Settings
 
@@ -90,7 +90,7 @@ async def check(settings: Settings, engines: Engines, output: LineWriter, limits
             results[CheckedStage.HEAR] = trials.unheard("ready, but not tried: there is no voice to hear")
             tell(CheckedStage.HEAR, "no voice works")
         else:
-            results[CheckedStage.HEAR] = await trials.hear(sound)
+            results[CheckedStage.HEAR] = await trials.receive_audio(sound)
             tell(CheckedStage.HEAR, f"each recogniser hears what {voice} said")
 
         results[CheckedStage.ANSWER] = await trials.answer()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import EngineError
+from voicebot.engines.errors import EngineError
 
 
 class CheckedStage(StrEnum):

@@ -16,10 +16,11 @@ from voicebot.check.network import obstacle
 from voicebot.check.results import CheckedStage, Trial
 from voicebot.check.services import SERVICES
 from voicebot.dialogue.history import Message, Role
-from voicebot.engines.base import EngineError, Engines, Fault, OneOfModels, Patient, Transcript
-from voicebot.engines.chain import Chain, FallbackRules
 from voicebot.engines.destinations import EMBEDDED
-from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
+from voicebot.engines.fallback_group import FallbackGroup, FallbackRules
+from voicebot.engines.protocols import Engines, HasModels, SlowToStart, Transcript
 from voicebot.settings.config import Settings
 
 logger = logging.getLogger(__name__)
@@ -43,8 +44,8 @@ BEFORE_S, AFTER_S = 0.3, 0.6
 PIECE_SAMPLES = 512
 """A recogniser gets the sound in the windows of the voice activity detector, as they would come from a microphone."""
 
-C = TypeVar("C", bound=Chain[Any])
-Tried = TypeVar("Tried", bound=Chain[Any], contravariant=True)
+C = TypeVar("C", bound=FallbackGroup[Any])
+Tried = TypeVar("Tried", bound=FallbackGroup[Any], contravariant=True)
 T = TypeVar("T")
 
 
@@ -111,7 +112,7 @@ class _SpeakingTurn:
     def __init__(self, sentence: str) -> None:
         self._sentence = sentence
 
-    async def take(self, chain: TextToSpeechChain, watch: Watch) -> Trial:
+    async def take(self, chain: TextToSpeechFallbackGroup, watch: Watch) -> Trial:
         pieces = []
         async with aclosing(chain.synthesize(self._sentence, chain.usual)) as outputs:
             async for output in outputs:
@@ -130,7 +131,7 @@ class _HearingTurn:
         self._sound = sound
         self.sound_s = BEFORE_S + sound.duration_s + AFTER_S
 
-    async def take(self, chain: SpeechToTextChain, watch: Watch) -> Trial:
+    async def take(self, chain: SpeechToTextFallbackGroup, watch: Watch) -> Trial:
         text = ""
         async with (
             chain.session(chain.usual) as transcriber,
@@ -149,7 +150,7 @@ class _AnsweringTurn:
 
     sound_s = 0.0
 
-    async def take(self, chain: AgentChain, watch: Watch) -> Trial:
+    async def take(self, chain: AgentFallbackGroup, watch: Watch) -> Trial:
         wanted = asyncio.Event()
         wanted.set()
         tokens: list[str] = []
@@ -170,20 +171,20 @@ class Trials:
     """
 
     def __init__(self, engines: Engines, settings: Settings, limits: Limits) -> None:
-        assert isinstance(engines.tts, TextToSpeechChain)
-        assert isinstance(engines.stt, SpeechToTextChain)
-        assert isinstance(engines.agent, AgentChain)
+        assert isinstance(engines.tts, TextToSpeechFallbackGroup)
+        assert isinstance(engines.stt, SpeechToTextFallbackGroup)
+        assert isinstance(engines.agent, AgentFallbackGroup)
         self._settings = settings
         self._limits = limits
         self._voices = engines.tts.alone(limits.rules)
         self._recognisers = engines.stt.alone(limits.rules)
         self._agents = engines.agent.alone(limits.rules)
-        self._problems: dict[Chain[Any], EngineError | None] = {}
+        self._problems: dict[FallbackGroup[Any], EngineError | None] = {}
 
     @property
     def names(self) -> dict[CheckedStage, list[str]]:
         """The engines of each stage, in the order in which the bot tries them."""
-        stages: dict[CheckedStage, Sequence[Chain[Any]]] = {
+        stages: dict[CheckedStage, Sequence[FallbackGroup[Any]]] = {
             CheckedStage.HEAR: self._recognisers,
             CheckedStage.ANSWER: self._agents,
             CheckedStage.SPEAK: self._voices,
@@ -192,7 +193,7 @@ class Trials:
 
     async def prepare(self) -> None:
         """Start all engines and probe them, side by side."""
-        chains: list[Chain[Any]] = [*self._voices, *self._recognisers, *self._agents]
+        chains: list[FallbackGroup[Any]] = [*self._voices, *self._recognisers, *self._agents]
         problems = await asyncio.gather(*(self._prepare(chain) for chain in chains))
         self._problems = dict(zip(chains, problems, strict=True))
 
@@ -200,7 +201,7 @@ class Trials:
         """Every voice says the same sentence."""
         return await self._stage(self._voices, _SpeakingTurn(sentence_in(self._settings.language)))
 
-    async def hear(self, sound: Audio) -> list[Trial]:
+    async def receive_audio(self, sound: Audio) -> list[Trial]:
         """Every recogniser hears `sound`, at the speed of speech."""
         return await self._stage(self._recognisers, _HearingTurn(sound))
 
@@ -216,7 +217,7 @@ class Trials:
             for problem in (self._problems[chain],)
         ]
 
-    async def _prepare(self, chain: Chain[Any]) -> EngineError | None:
+    async def _prepare(self, chain: FallbackGroup[Any]) -> EngineError | None:
         async def steps() -> None:
             await chain.start()
             await chain.probe()
@@ -241,13 +242,13 @@ class Trials:
         else:
             watch = Watch()
             engine = chain.candidates(chain.usual)[0].engine
-            limit_s = self._limits.turn_s + (engine.first_output_s if isinstance(engine, Patient) else 0.0)
+            limit_s = self._limits.turn_s + (engine.first_output_s if isinstance(engine, SlowToStart) else 0.0)
             outcome = await guarded(chain.name, turn.take(chain, watch), limit_s, turn.sound_s, watch)
             if isinstance(outcome, Trial):
                 return replace(outcome, model=self._model(chain), first_s=watch.first_s)
         return await self._failed(chain, outcome)
 
-    async def _failed(self, chain: Chain[Any], error: EngineError) -> Trial:
+    async def _failed(self, chain: FallbackGroup[Any], error: EngineError) -> Trial:
         """The trial of an engine that failed, with what can be found out about the reason."""
         service = SERVICES.get(chain.name)
         blocked: str | None = None
@@ -256,10 +257,10 @@ class Trials:
             blocked = await obstacle(service.url(self._settings))
         if service is not None and error.fault in (Fault.REJECTED, Fault.MISSING):
             engine = chain.candidates(chain.usual)[0].engine
-            listed = engine.listed if isinstance(engine, OneOfModels) else ()
+            listed = engine.listed if isinstance(engine, HasModels) else ()
         return Trial(chain.name, self._model(chain), error=error, obstacle=blocked, listed=listed)
 
-    def _model(self, chain: Chain[Any]) -> str | None:
+    def _model(self, chain: FallbackGroup[Any]) -> str | None:
         """The model that was picked, where the engine's health tells; else what the settings name."""
         if picked := getattr(chain.health[0], "model", None):
             return str(picked)

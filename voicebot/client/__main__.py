@@ -21,7 +21,7 @@ from websockets.exceptions import WebSocketException
 from voicebot.audio.sound import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio
 from voicebot.client.caller import Caller, NoOutput, calling
 from voicebot.engines.tts.mp3 import Mp3Decoder
-from voicebot.session.messages import AsrFinal, Closed, Error, LlmFinal, PlayAudio, ServerMessage, VerdictGiven
+from voicebot.session.messages import AsrFinal, Closed, ErrorMessage, LlmFinal, PlayAudio, ServerMessage, VerdictMessage
 
 T = TypeVar("T")
 
@@ -61,11 +61,11 @@ class Terminal:
                 line = f"you:     {text or '(no words)'}"
             case LlmFinal(text=text):
                 line = f"bot:     {text}"
-            case VerdictGiven():
+            case VerdictMessage():
                 line = f"verdict: {message.decision} ({message.reason}, {message.took_ms} ms)"
             case PlayAudio():
                 line = f"clip:    {message.sequence}, {message.duration_ms} ms: {message.text}"
-            case Error(message=text) | Closed(reason=text):
+            case ErrorMessage(message=text) | Closed(reason=text):
                 line = f"server:  {text}"
             case _:
                 return
@@ -92,7 +92,7 @@ async def talk(url: str, say: Path | None) -> None:
             loop = asyncio.get_running_loop()
 
             def heard(data: np.ndarray[tuple[int, int], np.dtype[np.int16]], *_: object) -> None:
-                asyncio.run_coroutine_threadsafe(caller.hear(Audio(data[:, 0].copy(), SPEECH_RATE_HZ)), loop)
+                asyncio.run_coroutine_threadsafe(caller.receive_audio(Audio(data[:, 0].copy(), SPEECH_RATE_HZ)), loop)
 
             with device.InputStream(SPEECH_RATE_HZ, 320, channels=1, dtype="int16", callback=heard):
                 await type_lines(caller)

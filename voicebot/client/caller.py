@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from voicebot.audio.sound import Audio
 from voicebot.session.messages import (
-    Bye,
+    ByeMessage,
     ClientMessage,
     ClientPlaybackComplete,
     ClientPlaybackStarted,
@@ -25,9 +25,9 @@ from voicebot.session.messages import (
     ServerMessage,
     SpeechEnd,
     SpeechStart,
-    StateChanged,
+    StateMessage,
     StopPlayback,
-    Text,
+    TextMessage,
     server_message,
 )
 
@@ -107,7 +107,7 @@ class Caller:
                 if self._playing is not None:
                     self._playing.cancel()
                 self._output.play(b"")
-            case StateChanged(phase=phase):
+            case StateMessage(phase=phase):
                 if phase == "idle" and self._phase != "idle":
                     self.idle.set()
                 self._phase = phase
@@ -151,7 +151,7 @@ class Caller:
 
     async def write(self, text: str) -> None:
         self._ask()
-        await self._send(Text(type="text", text=text))
+        await self._send(TextMessage(type="text", text=text))
 
     async def say(self, recording: bytes, duration_s: float) -> None:
         """An utterance, which takes as long as it is."""
@@ -160,13 +160,13 @@ class Caller:
         await self._send(SpeechEnd(type="speech_end", audio=base64.b64encode(recording).decode()))
         self._ask()
 
-    async def hear(self, audio: Audio) -> None:
+    async def receive_audio(self, audio: Audio) -> None:
         """Live sound of the microphone."""
         with contextlib.suppress(ConnectionClosed):
             await self._socket.send(audio.to_bytes())
 
     async def leave(self) -> None:
-        await self._send(Bye(type="bye"))
+        await self._send(ByeMessage(type="bye"))
 
     def _ask(self) -> None:
         self.idle.clear()

@@ -35,7 +35,7 @@ from voicebot.dialogue.state import Phase, Rules, State
 TIMEOUTS = {
     Timer.DEBOUNCE: "debounce over",
     Timer.SPEECH: "speech too long",
-    Timer.DECISION: "deadline",
+    Timer.VERDICT: "deadline",
     Timer.TRANSCRIPT: "recogniser too slow",
     Timer.IDLE: "nobody speaks for long",
 }
@@ -127,11 +127,11 @@ def _outline(state: State) -> object:
             (each.speaking, each.dismissed, each.pause is None, each.settled, each.text) for each in state.utterances
         ),
         state.suspected,
-        state.presence,
+        state.idle_stage,
         bool(state.pending),
         frozenset(timer for timer, _ in state.timers),
         reply and (reply.sentences, reply.text_ended, reply.started, reply.played, reply.finished),
-        reply and (reply.paused, reply.cancelled, reply.eager),
+        reply and (reply.paused, reply.cancelled, reply.preemptive),
     )
 
 

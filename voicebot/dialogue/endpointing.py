@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from voicebot.dialogue.choices import Demands
+from voicebot.dialogue.preferences import InterruptionThresholds
 
 WINDOW_S = 0.032
 """One window of the voice activity detector: 512 samples at 16 kHz."""
@@ -14,7 +14,7 @@ LEAST_KEPT = 0.05
 """A window of which this is said holds no speech, however easy it is to interrupt."""
 
 
-class Edge(Enum):
+class SpeechEvent(Enum):
     """What a window changed."""
 
     SUSPECTED = auto()
@@ -38,7 +38,7 @@ class EndpointRules:
     quick_pause_s: float = 0.064
     """Where the words look complete: a stop inside a word is as long, but is hardly met there."""
     sure_s: float = 0.704
-    """Whoever's patience is less thinks so (`PatienceRules.unknown_s`)."""
+    """Whoever's patience is less thinks so (`EndpointingDelays.unknown_s`)."""
     stop_s: float = 0.5
     """Silence that ends an utterance whose words say nothing else."""
     threshold: float = 0.5
@@ -50,11 +50,13 @@ class EndpointRules:
     """A window like this, or two in a row of which speech could be kept up, may be the start of speech."""
     suspicion_s: float = 0.16
 
-    def over_the_bot(self, demands: Demands) -> EndpointRules:
+    def over_the_bot(self, thresholds: InterruptionThresholds) -> EndpointRules:
         """What begins speech over the bot's own voice. The threshold that keeps it up stays above 0."""
-        moved = self.threshold + demands.threshold * (1 - self.threshold if demands.threshold > 0 else self.threshold)
+        moved = self.threshold + thresholds.threshold * (
+            1 - self.threshold if thresholds.threshold > 0 else self.threshold
+        )
         least = min(self.threshold, self.hysteresis + LEAST_KEPT)
-        return replace(self, threshold=max(moved, least), start_s=max(WINDOW_S, self.start_s + demands.start_s))
+        return replace(self, threshold=max(moved, least), start_s=max(WINDOW_S, self.start_s + thresholds.start_s))
 
 
 class Endpointer:
@@ -75,7 +77,7 @@ class Endpointer:
         """What went on for too long without starting is believed no more, until it has ended."""
         self.goes_on = False
         """The utterance was too long and has been cut: the user speaks on, and the next window begins another one."""
-        self.patience_s: float | None = None
+        self.endpointing_delay_s: float | None = None
         """Silence that ends this utterance, if its words have told; forgotten when another one starts."""
 
     @property
@@ -84,8 +86,8 @@ class Endpointer:
         return self._speaking
 
     @property
-    def _patience_s(self) -> float:
-        return self.rules.stop_s if self.patience_s is None else self.patience_s
+    def _endpointing_delay_s(self) -> float:
+        return self.rules.stop_s if self.endpointing_delay_s is None else self.endpointing_delay_s
 
     @property
     def suspecting(self) -> bool:
@@ -101,7 +103,7 @@ class Endpointer:
         """From the first window of speech to the last one."""
         return max(0, self._windows - self._silent_windows) * WINDOW_S
 
-    def push(self, probability: float) -> Edge | None:
+    def push(self, probability: float) -> SpeechEvent | None:
         rules = self.rules
         threshold = rules.threshold - rules.hysteresis if self._speaking else rules.threshold
         if probability >= threshold:
@@ -114,29 +116,29 @@ class Endpointer:
         if self.goes_on:
             self.goes_on = False
             self._windows = 1
-            return Edge.STARTED
+            return SpeechEvent.STARTED
         if not self._speaking:
             return self._start() if _lasts(self._speech_windows, rules.start_s) else self._suspect(probability)
-        if _lasts(self._silent_windows, self._patience_s):
+        if _lasts(self._silent_windows, self._endpointing_delay_s):
             self._speaking = self._pausing = False
             self._speech_windows = 0
-            return Edge.ENDED
+            return SpeechEvent.ENDED
         between_words = self._silent_windows > 0 and _lasts(self._windows, rules.longest_s * (1 - rules.gap_share))
         if between_words or _lasts(self._windows, rules.longest_s):
             self._pausing, self.goes_on = False, True
-            self.patience_s = None
-            return Edge.ENDED
-        expected = self.patience_s is not None and self.patience_s < rules.sure_s
+            self.endpointing_delay_s = None
+            return SpeechEvent.ENDED
+        expected = self.endpointing_delay_s is not None and self.endpointing_delay_s < rules.sure_s
         pause_s = rules.quick_pause_s if expected else rules.pause_s
         if not self._pausing and _lasts(self._silent_windows, pause_s):
             self._pausing = True
-            return Edge.PAUSED
+            return SpeechEvent.PAUSED
         if self._pausing and _lasts(self._speech_windows, rules.start_s):
             self._pausing = False
-            return Edge.CONTINUED
+            return SpeechEvent.CONTINUED
         return None
 
-    def _suspect(self, probability: float) -> Edge | None:
+    def _suspect(self, probability: float) -> SpeechEvent | None:
         rules = self.rules
         likely = probability >= rules.threshold - rules.hysteresis
         suspicious = probability >= rules.suspicious or (likely and self._likely)
@@ -144,20 +146,20 @@ class Endpointer:
         self._believed |= not likely
         if not self._suspected:
             self._suspected = int(suspicious and self._believed)
-            return Edge.SUSPECTED if self._suspected else None
+            return SpeechEvent.SUSPECTED if self._suspected else None
         self._suspected += 1
         self._believed = not _lasts(self._suspected, rules.suspicion_s)
         if likely and self._believed:
             return None
         self._suspected = 0
-        return Edge.CLEARED
+        return SpeechEvent.CLEARED
 
-    def _start(self) -> Edge:
+    def _start(self) -> SpeechEvent:
         self._speaking, self._pausing = True, False
         self._suspected, self._likely, self._believed = 0, False, True
         self._windows = self._speech_windows
-        self.patience_s = None
-        return Edge.STARTED
+        self.endpointing_delay_s = None
+        return SpeechEvent.STARTED
 
 
 def _lasts(windows: int, duration_s: float) -> bool:

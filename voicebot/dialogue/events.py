@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from voicebot.dialogue.choices import Choices
 from voicebot.dialogue.history import History
 from voicebot.dialogue.interruption.verdict import Speech
+from voicebot.dialogue.preferences import Preferences
 
 
 class Timer(StrEnum):
@@ -17,7 +17,7 @@ class Timer(StrEnum):
     """More words may follow: the turn is given to the bot when it ends."""
     SPEECH = "speech"
     """The user has been speaking for too long to be true (noise, a lost microphone)."""
-    DECISION = "decision"
+    VERDICT = "verdict"
     """A reply has been kept paused for long enough: what is known by now decides."""
     TRANSCRIPT = "transcript"
     """The recogniser owes a final text: what it has shown so far must do."""
@@ -129,7 +129,7 @@ class FinalTranscript:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineServed:
+class EngineReported:
     """Which engine of a stage does the work from now on; `reasons` say why none before it in the chain does."""
 
     stage: Stage
@@ -155,10 +155,10 @@ class ConversationCleared:
 
 
 @dataclass(frozen=True, slots=True)
-class RulingDisputed:
+class VerdictDisputed:
     """The user says that a verdict was wrong, or takes that back."""
 
-    ruling: int
+    record: int
     disputed: bool = True
 
 
@@ -280,10 +280,10 @@ class ReplyEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class ChoicesMade:
+class PreferencesChanged:
     """The user has chosen, for the turns to come."""
 
-    choices: Choices
+    preferences: Preferences
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,12 +322,12 @@ Input = (
     | SpeechEnded
     | PartialTranscript
     | FinalTranscript
-    | EngineServed
+    | EngineReported
     | TextTyped
     | InterruptPressed
     | ConversationCleared
-    | RulingDisputed
-    | ChoicesMade
+    | VerdictDisputed
+    | PreferencesChanged
     | TimedOut
     | ReplyInput
 )
@@ -341,14 +341,14 @@ class StartReply:
     """Answer the history's last message, or say `text`.
 
     `stood_in` is the engine of the last answer that was heard, if it stood in for others: the user knows about it.
-    An `eager` reply is begun before the user's turn is sure to be over: it must do nothing that can't be undone
+    An `preemptive` reply is begun before the user's turn is sure to be over: it must do nothing that can't be undone
     until `ResumePlayback`.
     """
 
     reply: int
     history: History
     text: str | None = None
-    eager: bool = False
+    preemptive: bool = False
     stood_in: str = ""
 
 
@@ -395,7 +395,7 @@ class StartTranscription:
 
 
 @dataclass(frozen=True, slots=True)
-class SetPatience:
+class SetEndpointingDelay:
     """So much silence ends the utterance."""
 
     utterance: int
@@ -410,10 +410,10 @@ class EndTranscription:
 
 
 @dataclass(frozen=True, slots=True)
-class ApplyChoices:
+class ApplyPreferences:
     """From now on listen, think and speak like this: nothing is being said, made or played."""
 
-    choices: Choices
+    preferences: Preferences
 
 
 Command = (
@@ -424,7 +424,7 @@ Command = (
     | StartTimer
     | StopTimer
     | StartTranscription
-    | SetPatience
+    | SetEndpointingDelay
     | EndTranscription
-    | ApplyChoices
+    | ApplyPreferences
 )

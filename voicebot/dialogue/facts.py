@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from voicebot.dialogue.events import EndCause, Stage
-from voicebot.dialogue.state import Phase, Ruling, Turn
+from voicebot.dialogue.state import Phase, Turn, VerdictRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class WordsAccepted:
 
 
 @dataclass(frozen=True, slots=True)
-class VerdictReached:
+class VerdictGiven:
     """It was decided whether speech over a reply interrupts it."""
 
-    ruling: Ruling
+    record: VerdictRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class HistoryChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineSelected:
+class EngineChanged:
     """Another engine of a stage than before does the work; `reasons` say why none before it in the chain does."""
 
     stage: Stage
@@ -151,7 +151,7 @@ Fact = (
     TranscriptChanged
     | TranscriptCompleted
     | WordsAccepted
-    | VerdictReached
+    | VerdictGiven
     | ReplyBegun
     | ReplyCommitted
     | ReplyTextAdded
@@ -161,7 +161,7 @@ Fact = (
     | ReplyCancelled
     | ReplyFinished
     | HistoryChanged
-    | EngineSelected
+    | EngineChanged
     | ErrorRaised
     | PhaseChanged
     | ConversationEnded

@@ -14,33 +14,31 @@ from dataclasses import dataclass, field, replace
 from statistics import median_high
 from typing import assert_never
 
-from voicebot.dialogue.choices import InterruptedHistory
-from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness, patience_s
+from voicebot.dialogue.end_of_turn.turn_end import Completeness, completeness, endpointing_delay_s
 from voicebot.dialogue.events import (
-    ApplyChoices,
+    ApplyPreferences,
     AudioReceived,
     CancelReply,
-    ChoicesMade,
     Command,
     ConversationCleared,
     EndCause,
     EndTranscription,
-    EngineServed,
+    EngineReported,
     FinalTranscript,
     Input,
     InterruptPressed,
     PartialTranscript,
     PausePlayback,
     PlaybackStarted,
+    PreferencesChanged,
     ReplyEnded,
     ReplyInput,
     ResumePlayback,
-    RulingDisputed,
     SentenceReady,
     SentenceSkipped,
     SentenceSynthesized,
     SessionStarted,
-    SetPatience,
+    SetEndpointingDelay,
     SpeechCleared,
     SpeechContinued,
     SpeechEnded,
@@ -58,10 +56,11 @@ from voicebot.dialogue.events import (
     TimedOut,
     Timer,
     TokenReceived,
+    VerdictDisputed,
 )
 from voicebot.dialogue.facts import (
     ConversationEnded,
-    EngineSelected,
+    EngineChanged,
     ErrorRaised,
     Fact,
     HistoryChanged,
@@ -76,22 +75,30 @@ from voicebot.dialogue.facts import (
     TranscriptChanged,
     TranscriptCompleted,
     TurnAnswered,
-    VerdictReached,
+    VerdictGiven,
     WordsAccepted,
 )
 from voicebot.dialogue.history import History, heard, merged, said
-from voicebot.dialogue.interruption.verdict import Context, Decision, Speech, Verdict, judge, judge_sound
+from voicebot.dialogue.interruption.verdict import (
+    Decision,
+    Speech,
+    Verdict,
+    VerdictContext,
+    give_verdict,
+    give_verdict_on_sound,
+)
+from voicebot.dialogue.preferences import InterruptedHistory
 from voicebot.dialogue.reply_state import Reply
 from voicebot.dialogue.state import (
     MAX_LEVELS,
-    MAX_RULINGS,
     MAX_TURNS,
-    Presence,
-    Ruling,
+    MAX_VERDICTS,
+    IdleStage,
     Spoken,
     State,
     Turn,
     Utterance,
+    VerdictRecord,
 )
 from voicebot.languages.prompts import ask_again, goodbye, still_there
 from voicebot.runtime.limits import UTTERANCES_AT_ONCE
@@ -151,22 +158,22 @@ def _apply(t: Transition, input: Input) -> None:
             _partial(t, input)
         case FinalTranscript():
             _final(t, input.utterance, input.text, input.error, input.confidence, input.backchannel)
-        case EngineServed():
+        case EngineReported():
             _engine_served(t, input)
         case TextTyped():
             _typed(t, input.text)
         case InterruptPressed():
-            _notice_user(t)
+            _note_user_active(t)
             _cancel(t)
             t.state = replace(t.state, merge_next=False)
         case ConversationCleared():
             _clear(t)
-        case RulingDisputed():
-            _notice_user(t)
-            _dispute(t, input.ruling, input.disputed)
-        case ChoicesMade():
-            _notice_user(t)
-            t.state = replace(t.state, chosen=input.choices)
+        case VerdictDisputed():
+            _note_user_active(t)
+            _dispute(t, input.record, input.disputed)
+        case PreferencesChanged():
+            _note_user_active(t)
+            t.state = replace(t.state, next_preferences=input.preferences)
         case TimedOut():
             _timed_out(t, input.timer, input.token)
         case _:
@@ -184,7 +191,7 @@ def _settle(t: Transition) -> None:
     unsaid = any(not utterance.dismissed or _answerable(utterance) for utterance in state.utterances)
     over = not unsaid and Timer.DEBOUNCE not in dict(state.timers)
     live = state.live
-    if live is not None and live.eager:
+    if live is not None and live.preemptive:
         if _words(t) != live.asked:
             _cancel(t)
         elif over:
@@ -198,25 +205,25 @@ def _settle(t: Transition) -> None:
         t.state = replace(t.state, asked_again=state.asked_again + 1)
         _say(t, ask_again(state.rules.language))
     elif state.reply is None and _may_be_eager(t) and (words := _foreseen(t)):
-        _start_reply(t, words, eager=True)
+        _start_reply(t, words, preemptive=True)
     _settle_pause(t)
     _settle_timers(t)
-    _settle_presence(t)
+    _update_idle_stage(t)
 
 
 def _settle_choices(t: Transition) -> None:
     """What was chosen holds between two turns: while nobody speaks, and nothing is made, heard or taken back."""
-    chosen = t.state.chosen
+    chosen = t.state.next_preferences
     if chosen is None or t.state.reply is not None or t.state.utterances:
         return
-    if chosen != t.state.choices:
-        t.commands.append(ApplyChoices(chosen))
-    t.state = replace(t.state, choices=chosen, chosen=None, rules=t.state.rules.chosen(chosen))
+    if chosen != t.state.preferences:
+        t.commands.append(ApplyPreferences(chosen))
+    t.state = replace(t.state, preferences=chosen, next_preferences=None, rules=t.state.rules.with_preferences(chosen))
 
 
 def _may_be_eager(t: Transition) -> bool:
     """A reply begun now would be made as it was chosen."""
-    return t.state.rules.eager_replies and t.state.chosen is None
+    return t.state.rules.preemptive_replies and t.state.next_preferences is None
 
 
 def _settle_pause(t: Transition) -> None:
@@ -224,7 +231,7 @@ def _settle_pause(t: Transition) -> None:
     if live is None:
         return
     undecided = t.state.suspected or any(not utterance.dismissed for utterance in t.state.utterances)
-    held = not live.finished and (live.eager or undecided)
+    held = not live.finished and (live.preemptive or undecided)
     if live.paused != held:
         t.state = replace(t.state, reply=replace(live, paused=held), interrupted_at_s=t.at_s if held else None)
         t.commands.append((PausePlayback if held else ResumePlayback)(live.number))
@@ -233,9 +240,9 @@ def _settle_pause(t: Transition) -> None:
 def _settle_timers(t: Transition) -> None:
     state = t.state
     if state.committed is None or not state.committed.paused:
-        _stop(t, Timer.DECISION)
-    elif Timer.DECISION not in dict(state.timers):
-        _expect_decision(t)
+        _stop(t, Timer.VERDICT)
+    elif Timer.VERDICT not in dict(state.timers):
+        _expect_verdict(t)
     if not state.speaking:
         _stop(t, Timer.SPEECH)
     if not state.utterances:
@@ -271,7 +278,7 @@ def _speech_started(t: Transition, input: SpeechStarted) -> None:
     t.state = replace(t.state, suspected=False, error=None)
     t.commands.append(StartTranscription(number))
     _start(t, Timer.SPEECH, rules.announced_timeout_s if input.announced else rules.speech_timeout_s)
-    _expect_decision(t)
+    _expect_verdict(t)
 
 
 def _speech_paused(t: Transition, input: SpeechPaused) -> None:
@@ -283,7 +290,7 @@ def _speech_paused(t: Transition, input: SpeechPaused) -> None:
     _update(t, utterance)
     if t.state.committed is not None:
         context = _context(t, t.state.committed, utterance)
-        _rule(t, utterance, judge_sound(context), context)
+        _record_verdict(t, utterance, give_verdict_on_sound(context), context)
     _note_speech_end(t, t.at_s - input.silence_s)
 
 
@@ -292,7 +299,7 @@ def _speech_continued(t: Transition, number: int) -> None:
     if utterance is None or not utterance.speaking or utterance.pause is None:
         return
     _update(t, replace(utterance, pause=None, settled=False, dismissed=False))
-    _expect_decision(t)
+    _expect_verdict(t)
 
 
 def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech) -> None:
@@ -312,7 +319,7 @@ def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech) 
         _final(t, number, utterance.text, None, utterance.confidence, utterance.backchannel)
     else:
         _start(t, Timer.TRANSCRIPT, t.state.rules.transcript_timeout_s)
-        _expect_decision(t)
+        _expect_verdict(t)
 
 
 def _partial(t: Transition, input: PartialTranscript) -> None:
@@ -363,14 +370,14 @@ def _adapt_patience(t: Transition, number: int, *, turn_over: bool) -> None:
     if utterance is None or not utterance.speaking:
         return
     rules = t.state.rules
-    needed_s, _ = patience_s(_words(t) or utterance.text, rules.patience, rules.language)
+    needed_s, _ = endpointing_delay_s(_words(t) or utterance.text, rules.endpointing_delays, rules.language)
     if utterance.dismissed:
-        needed_s = min(needed_s, rules.patience.complete_s)
+        needed_s = min(needed_s, rules.endpointing_delays.complete_s)
     if turn_over:
         needed_s = min(needed_s, rules.turn_over_s)
-    if utterance.patience_s != needed_s:
-        _update(t, replace(utterance, patience_s=needed_s))
-        t.commands.append(SetPatience(number, needed_s))
+    if utterance.endpointing_delay_s != needed_s:
+        _update(t, replace(utterance, endpointing_delay_s=needed_s))
+        t.commands.append(SetEndpointingDelay(number, needed_s))
 
 
 def _final(
@@ -390,11 +397,11 @@ def _final(
     words = _answerable(utterance)
     if words:
         t.facts.append(WordsAccepted(number))
-        _notice_user(t)
+        _note_user_active(t)
         t.state = replace(t.state, pending=(*t.state.pending, words), ask_again=False, asked_again=0)
         _note_level(t, utterance.speech)
         _wait_for_more(t)
-    elif utterance.ruled is Decision.REGENERATE and utterance.text:
+    elif utterance.decision is Decision.REGENERATE and utterance.text:
         t.state = replace(t.state, merge_next=False)
     elif _deserves_asking_again(t, utterance, failed=error is not None):
         t.state = replace(t.state, ask_again=True)
@@ -410,8 +417,8 @@ def _note_level(t: Transition, speech: Speech) -> None:
 def _wait_for_more(t: Transition) -> None:
     """Words that don't look complete wait a little, even after the utterance's end."""
     rules, asked = t.state.rules, t.state.asked
-    needed_s, _ = patience_s(merged(t.state.pending), rules.patience, rules.language)
-    if needed_s > rules.patience.unknown_s and asked is not None:
+    needed_s, _ = endpointing_delay_s(merged(t.state.pending), rules.endpointing_delays, rules.language)
+    if needed_s > rules.endpointing_delays.unknown_s and asked is not None:
         remaining_s = asked.speech_ended_s + needed_s - t.at_s
         if remaining_s > rules.debounce_s:
             _start(t, Timer.DEBOUNCE, remaining_s)
@@ -432,14 +439,14 @@ def _deserves_asking_again(t: Transition, utterance: Utterance, *, failed: bool)
     if utterance.dismissed:
         return False
     spoke = utterance.over is None and speech.duration_s >= ask_again_s
-    return spoke or utterance.ruled is Decision.REGENERATE
+    return spoke or utterance.decision is Decision.REGENERATE
 
 
 def _typed(t: Transition, text: str) -> None:
     text = merged([text])
     if not text:
         return
-    _notice_user(t)
+    _note_user_active(t)
     _cancel(t)
     asked = Turn(speech_ended_s=t.at_s, turn_ended_s=t.at_s, transcript_s=t.at_s)
     t.state = replace(t.state, pending=(*t.state.pending, text), asked=asked, ask_again=False, error=None)
@@ -447,12 +454,12 @@ def _typed(t: Transition, text: str) -> None:
 
 
 def _clear(t: Transition) -> None:
-    _notice_user(t)
+    _note_user_active(t)
     _cancel(t)
     if t.state.reply is not None:
         t.state = replace(t.state, reply=replace(t.state.reply, forgotten=True))
     _set_history(t, ())
-    t.state = replace(t.state, pending=(), rulings=(), asked=None, turn=None, turns=(), error=None, merge_next=True)
+    t.state = replace(t.state, pending=(), verdicts=(), asked=None, turn=None, turns=(), error=None, merge_next=True)
     t.state = replace(t.state, spoken=None, ask_again=False, asked_again=0)
 
 
@@ -465,10 +472,10 @@ def _judge(t: Transition, utterance: Utterance, *, final: bool) -> Utterance:
     if live is None:
         return utterance
     context = _context(t, live, utterance)
-    return _rule(t, utterance, judge(utterance.text, context, final=final), context)
+    return _record_verdict(t, utterance, give_verdict(utterance.text, context, final=final), context)
 
 
-def _context(t: Transition, reply: Reply, utterance: Utterance) -> Context:
+def _context(t: Transition, reply: Reply, utterance: Utterance) -> VerdictContext:
     speech = replace(utterance.speech, level_dbfs=None, level_db=_level_db(t, utterance))
     return replace(
         _context_of(t, reply),
@@ -484,52 +491,52 @@ def _level_db(t: Transition, utterance: Utterance) -> float | None:
     return None if level_dbfs is None or not usual_dbfs else level_dbfs - median_high(usual_dbfs)
 
 
-def _rule(t: Transition, utterance: Utterance, verdict: Verdict, context: Context) -> Utterance:
+def _record_verdict(t: Transition, utterance: Utterance, verdict: Verdict, context: VerdictContext) -> Utterance:
     if verdict.decision is Decision.WAIT:
         return utterance
     if verdict.decision is Decision.REGENERATE or not utterance.dismissed:
         _record(t, verdict, context)
     dismissed = verdict.decision is Decision.RESUME
-    utterance = replace(utterance, dismissed=dismissed, ruled=verdict.decision, over=context)
+    utterance = replace(utterance, dismissed=dismissed, decision=verdict.decision, over=context)
     _update(t, utterance)
     if not dismissed:
-        _notice_user(t)
+        _note_user_active(t)
         _cancel(t)
     return utterance
 
 
-def _record(t: Transition, verdict: Verdict, context: Context) -> None:
+def _record(t: Transition, verdict: Verdict, context: VerdictContext) -> None:
     since_s = t.state.interrupted_at_s
-    number = t.state.last_ruling + 1
-    ruling = Ruling(number, verdict, context, took_s=0.0 if since_s is None else t.at_s - since_s)
-    t.state = replace(t.state, rulings=(*t.state.rulings, ruling)[-MAX_RULINGS:], last_ruling=number)
-    t.facts.append(VerdictReached(ruling))
+    number = t.state.last_verdict + 1
+    record = VerdictRecord(number, verdict, context, took_s=0.0 if since_s is None else t.at_s - since_s)
+    t.state = replace(t.state, verdicts=(*t.state.verdicts, record)[-MAX_VERDICTS:], last_verdict=number)
+    t.facts.append(VerdictGiven(record))
 
 
 def _dispute(t: Transition, number: int, disputed: bool) -> None:
-    rulings = t.state.rulings
+    rulings = t.state.verdicts
     t.state = replace(
-        t.state, rulings=tuple(replace(r, disputed=disputed) if r.number == number else r for r in rulings)
+        t.state, verdicts=tuple(replace(r, disputed=disputed) if r.number == number else r for r in rulings)
     )
 
 
-def _expect_decision(t: Transition) -> None:
+def _expect_verdict(t: Transition) -> None:
     """A reply may be kept waiting so long, counted from now, for what the user is saying."""
     rules = t.state.rules
     if t.state.committed is None:
         return
     if not t.state.speaking:
-        wait_s = rules.decision_timeout_s
+        wait_s = rules.verdict_timeout_s
     elif t.state.streams:
         wait_s = rules.noise_timeout_s
     else:
         wait_s = rules.speech_timeout_s
     if t.state.streams and t.state.interrupted_at_s is not None:
         wait_s = min(wait_s, max(0.0, t.state.interrupted_at_s + rules.longest_pause_s - t.at_s))
-    _start(t, Timer.DECISION, wait_s)
+    _start(t, Timer.VERDICT, wait_s)
 
 
-def _decide_now(t: Transition) -> None:
+def _give_verdict_now(t: Transition) -> None:
     """The reply has waited long enough: what is known decides. It waits once more for words that may yet change,
     rather than give way to them."""
     t.state = replace(t.state, suspected=False)
@@ -538,17 +545,17 @@ def _decide_now(t: Transition) -> None:
             continue
         if utterance.text:
             context = _context(t, t.state.committed, utterance)
-            verdict = judge(utterance.text, context, final=True)
+            verdict = give_verdict(utterance.text, context, final=True)
             sure = utterance.settled or utterance.speaking or utterance.overdue
             if sure or verdict.decision is Decision.RESUME:
-                _rule(t, utterance, verdict, context)
+                _record_verdict(t, utterance, verdict, context)
             else:
                 _update(t, replace(utterance, overdue=True))
-                _expect_decision(t)
+                _expect_verdict(t)
         else:
             what = "speech went on without a word" if utterance.speaking else "no words came in time"
             verdict = Verdict(Decision.RESUME, "silence", what, "")
-            _rule(t, utterance, verdict, _context_of(t, t.state.committed))
+            _record_verdict(t, utterance, verdict, _context_of(t, t.state.committed))
 
 
 def _outlasting(t: Transition, speech: Speech, silence_s: float) -> Speech:
@@ -562,14 +569,14 @@ def _outlasting(t: Transition, speech: Speech, silence_s: float) -> Speech:
 # Replies --------------------------------------------------------------------------------------------------------------
 
 
-def _start_reply(t: Transition, words: str, *, eager: bool = False) -> None:
+def _start_reply(t: Transition, words: str, *, preemptive: bool = False) -> None:
     history = said(t.state.history, words, merge=t.state.merge_next)
     number = t.state.last_reply + 1
     turn = t.state.asked and replace(t.state.asked, begun_s=t.at_s)
-    t.state = replace(t.state, reply=Reply(number, asked=words, eager=eager), last_reply=number, turn=turn)
-    t.commands.append(StartReply(number, history, eager=eager, stood_in=t.state.stood_in))
+    t.state = replace(t.state, reply=Reply(number, asked=words, preemptive=preemptive), last_reply=number, turn=turn)
+    t.commands.append(StartReply(number, history, preemptive=preemptive, stood_in=t.state.stood_in))
     t.facts.append(ReplyBegun(number))
-    if not eager:
+    if not preemptive:
         t.facts.append(ReplyCommitted(number))
         _take_turn(t, history)
 
@@ -585,11 +592,11 @@ def _say(t: Transition, text: str) -> None:
 
 
 def _commit(t: Transition, reply: Reply) -> None:
-    """The turn is over, and its words are those that the eager reply answers."""
-    t.state = replace(t.state, reply=replace(reply, eager=False, untold=""))
+    """The turn is over, and its words are those that the preemptive reply answers."""
+    t.state = replace(t.state, reply=replace(reply, preemptive=False, withheld_text=""))
     t.facts.append(ReplyCommitted(reply.number))
-    if reply.untold:
-        t.facts.append(ReplyTextAdded(reply.number, reply.untold))
+    if reply.withheld_text:
+        t.facts.append(ReplyTextAdded(reply.number, reply.withheld_text))
     if reply.text_ended:
         t.facts.append(ReplyTextCompleted(reply.number, merged(reply.sentences)))
     _take_turn(t, said(t.state.history, reply.asked, merge=t.state.merge_next))
@@ -620,7 +627,7 @@ def _reply_went_on(t: Transition, reply: Reply, input: ReplyInput) -> None:
         return
     if isinstance(input, TextEnded | SentenceSynthesized) and input.error is not None:
         _raise_error(t, input.error)
-    told = not (reply.eager or reply.cancelled)
+    told = not (reply.preemptive or reply.cancelled)
     if isinstance(input, TextReceived) and told:
         t.facts.append(ReplyTextAdded(reply.number, input.text))
     elif isinstance(input, SentenceSkipped) and not reply.cancelled:
@@ -670,14 +677,14 @@ def _reply_ended(t: Transition, reply: Reply, error: str | None) -> None:
             unheard=reply.unheard,
             interrupted=reply.cut_short and history is not t.state.history,
             cancelled=reply.cancelled,
-            committed=not reply.eager,
+            committed=not reply.preemptive,
             started=reply.started,
         )
     )
     _set_history(t, history)
     if error is not None:
         t.state = replace(t.state, merge_next=False)
-    if reply.refused is not None and (reply.started or not (reply.cancelled or reply.eager)):
+    if reply.refused is not None and (reply.started or not (reply.cancelled or reply.preemptive)):
         t.state = replace(t.state, refused=reply.refused)
     _note_stand_in(t, reply)
     if reply.started:
@@ -695,7 +702,7 @@ def _note_stand_in(t: Transition, reply: Reply) -> None:
         t.state = replace(t.state, stood_in="")
 
 
-def _context_of(t: Transition, reply: Reply) -> Context:
+def _context_of(t: Transition, reply: Reply) -> VerdictContext:
     rules = t.state.rules
     return replace(reply.context(rules.language), sensitivity=rules.sensitivity)
 
@@ -708,34 +715,34 @@ def _word_fell(t: Transition) -> None:
     t.state = replace(t.state, last_word_s=t.at_s)
 
 
-def _notice_user(t: Transition) -> None:
-    t.state = replace(t.state, presence=Presence.THERE)
+def _note_user_active(t: Transition) -> None:
+    t.state = replace(t.state, idle_stage=IdleStage.ACTIVE)
     _word_fell(t)
     _stop(t, Timer.IDLE)
 
 
-def _settle_presence(t: Transition) -> None:
+def _update_idle_stage(t: Transition) -> None:
     """While the session is idle the user is waited for; when the goodbye is over, the session is."""
     state, rules = t.state, t.state.rules
     if not state.is_idle:
         _stop(t, Timer.IDLE)
     elif state.refused is not None:
         _stop(t, Timer.IDLE)
-        if state.presence is not Presence.GONE:
-            t.state = replace(t.state, presence=Presence.GONE)
+        if state.idle_stage is not IdleStage.ENDED:
+            t.state = replace(t.state, idle_stage=IdleStage.ENDED)
             t.facts.append(ConversationEnded(state.refused, EndCause.DAY))
-    elif state.presence is Presence.LEFT:
-        t.state = replace(t.state, presence=Presence.GONE)
+    elif state.idle_stage is IdleStage.SAYING_GOODBYE:
+        t.state = replace(t.state, idle_stage=IdleStage.ENDED)
         t.facts.append(ConversationEnded(NOBODY_THERE))
-    elif rules.idle_timeout_s and state.presence is not Presence.GONE and Timer.IDLE not in dict(state.timers):
-        patience_s = rules.idle_goodbye_s if state.presence is Presence.ASKED else rules.idle_timeout_s
-        _start(t, Timer.IDLE, max(0.0, state.last_word_s + patience_s - t.at_s))
+    elif rules.idle_timeout_s and state.idle_stage is not IdleStage.ENDED and Timer.IDLE not in dict(state.timers):
+        endpointing_delay_s = rules.idle_goodbye_s if state.idle_stage is IdleStage.PROMPTED else rules.idle_timeout_s
+        _start(t, Timer.IDLE, max(0.0, state.last_word_s + endpointing_delay_s - t.at_s))
 
 
-def _miss_user(t: Transition) -> None:
+def _prompt_idle_user(t: Transition) -> None:
     """The silence has lasted for too long."""
-    asked = t.state.presence is Presence.ASKED
-    t.state = replace(t.state, presence=Presence.LEFT if asked else Presence.ASKED)
+    asked = t.state.idle_stage is IdleStage.PROMPTED
+    t.state = replace(t.state, idle_stage=IdleStage.SAYING_GOODBYE if asked else IdleStage.PROMPTED)
     _say(t, (goodbye if asked else still_there)(t.state.rules.language))
 
 
@@ -755,8 +762,8 @@ def _timed_out(t: Transition, timer: Timer, token: int) -> None:
                     _give_announced_up(t, utterance)
                 else:
                     _speech_ended(t, utterance.number, 0.0, utterance.speech)
-        case Timer.DECISION:
-            _decide_now(t)
+        case Timer.VERDICT:
+            _give_verdict_now(t)
         case Timer.TRANSCRIPT:
             awaited = [utterance for utterance in t.state.utterances if not utterance.speaking]
             for utterance in awaited[:UTTERANCES_AT_ONCE]:  # the others wait until these are done with
@@ -764,7 +771,7 @@ def _timed_out(t: Transition, timer: Timer, token: int) -> None:
                 error = "The speech recogniser took too long."
                 _final(t, utterance.number, utterance.text, error, utterance.confidence, utterance.backchannel)
         case Timer.IDLE:
-            _miss_user(t)
+            _prompt_idle_user(t)
         case _:
             assert_never(timer)
 
@@ -804,7 +811,7 @@ def _remove(t: Transition, utterance: Utterance) -> None:
 def _note_speech_end(t: Transition, speech_ended_s: float) -> None:
     """Notes when the user fell silent: for the turn to come, and for the early reply's, which is the same one."""
     t.state = replace(t.state, asked=Turn(speech_ended_s))
-    if t.state.live is not None and t.state.live.eager:
+    if t.state.live is not None and t.state.live.preemptive:
         turn = t.state.turn or Turn(speech_ended_s)
         t.state = replace(t.state, turn=replace(turn, speech_ended_s=speech_ended_s))
 
@@ -813,7 +820,7 @@ def _note_turn_end(t: Transition, speech_ended_s: float) -> None:
     """Notes that the user's turn was found to be over."""
     asked = replace(t.state.asked or Turn(speech_ended_s), turn_ended_s=t.at_s)
     t.state = replace(t.state, asked=asked)
-    if t.state.live is not None and t.state.live.eager:
+    if t.state.live is not None and t.state.live.preemptive:
         t.state = replace(t.state, turn=replace(t.state.turn or asked, turn_ended_s=t.at_s))
 
 
@@ -824,7 +831,7 @@ def _note_transcript(t: Transition) -> None:
         return
     asked = replace(asked, transcript_s=t.at_s)
     t.state = replace(t.state, asked=asked)
-    if t.state.live is not None and t.state.live.eager:
+    if t.state.live is not None and t.state.live.preemptive:
         t.state = replace(t.state, turn=replace(t.state.turn or asked, transcript_s=t.at_s))
 
 
@@ -841,11 +848,11 @@ def _raise_error(t: Transition, message: str) -> None:
     t.state = replace(t.state, error=message)
 
 
-def _engine_served(t: Transition, served: EngineServed) -> None:
-    if served not in t.state.serving:
-        t.facts.append(EngineSelected(served.stage, served.engine, served.reasons))
-    others = (each for each in t.state.serving if each.stage is not served.stage)
-    t.state = replace(t.state, serving=(*others, served))
+def _engine_served(t: Transition, served: EngineReported) -> None:
+    if served not in t.state.engines_in_use:
+        t.facts.append(EngineChanged(served.stage, served.engine, served.reasons))
+    others = (each for each in t.state.engines_in_use if each.stage is not served.stage)
+    t.state = replace(t.state, engines_in_use=(*others, served))
     if served.stage is Stage.LLM and t.state.reply is not None:
         t.state = replace(t.state, reply=replace(t.state.reply, served=served))
 
@@ -854,8 +861,8 @@ def _answerable(utterance: Utterance) -> str:
     """The words of an utterance that want an answer; empty if there are none."""
     if utterance.over is None or not utterance.text:
         return utterance.text
-    verdict = judge(utterance.text, utterance.over, final=True)
-    match utterance.ruled:
+    verdict = give_verdict(utterance.text, utterance.over, final=True)
+    match utterance.decision:
         case None:  # it began when the bot had just fallen silent
             ignored = verdict.rule == "echo"
         case Decision.REGENERATE:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from voicebot.dialogue.events import (
     AudioReceived,
-    EngineServed,
+    EngineReported,
     PlaybackFinished,
     PlaybackStarted,
     ReplyInput,
@@ -21,7 +21,7 @@ from voicebot.dialogue.events import (
     WordsTakenBack,
 )
 from voicebot.dialogue.history import first_words, merged
-from voicebot.dialogue.interruption.verdict import Context
+from voicebot.dialogue.interruption.verdict import VerdictContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class Reply:
     number: int
     asked: str = ""
     """The words of the user's that it answers."""
-    eager: bool = False
+    preemptive: bool = False
     """Begun before the user's turn is sure to be over: it is kept back, and the history does not know of it."""
-    untold: str = ""
-    """The text of an eager reply so far, which is told once the user's turn is over."""
+    withheld_text: str = ""
+    """The text of a preemptive reply so far, which is told once the user's turn is over."""
     sentences: tuple[str, ...] = ()
     first_token: bool = False
     text_ended: bool = False
@@ -51,7 +51,7 @@ class Reply:
     cancelled: bool = False
     forgotten: bool = False
     """The conversation was cleared: the history keeps nothing of it."""
-    served: EngineServed | None = None
+    served: EngineReported | None = None
     """The model that answers, once that is known."""
     refused: str | None = None
     """Why it is no answer: the day's turns are used up. It says so, and the session ends after it."""
@@ -73,7 +73,7 @@ class Reply:
         """Not all of it was heard, or there was to be more."""
         return bool(self.unheard) or not self.text_ended
 
-    def context(self, language: str) -> Context:
+    def context(self, language: str) -> VerdictContext:
         """What words over it are judged by: the last sentence of which anything was heard, and the one before."""
         index, words = self.played, self.words
         if self.started and self.sentences and not index:
@@ -81,7 +81,7 @@ class Reply:
         if not words and index:
             index -= 1
             words = len(self.sentences[index].split())
-        return Context(
+        return VerdictContext(
             language=language,
             sentence=self.sentences[index] if words else "",
             words_heard=words,
@@ -100,8 +100,8 @@ class Reply:
                 return replace(self, refused=reason)
             case TokenReceived():
                 return replace(self, first_token=True)
-            case TextReceived(text=text) if self.eager:
-                return replace(self, untold=self.untold + text)
+            case TextReceived(text=text) if self.preemptive:
+                return replace(self, withheld_text=self.withheld_text + text)
             case SentenceReady(sentence=sentence, text=text) if sentence == len(self.sentences):
                 return replace(self, sentences=(*self.sentences, merged([text])))
             case TextEnded():

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from voicebot.dialogue.choices import Choices, InterruptedHistory, Sensitivity
-from voicebot.dialogue.end_of_turn.turn_end import PatienceRules
-from voicebot.dialogue.events import EngineServed, Timer
+from voicebot.dialogue.end_of_turn.turn_end import EndpointingDelays
+from voicebot.dialogue.events import EngineReported, Timer
 from voicebot.dialogue.history import History
-from voicebot.dialogue.interruption.verdict import Context, Decision, Speech, Verdict
+from voicebot.dialogue.interruption.verdict import Decision, Speech, Verdict, VerdictContext
+from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.reply_state import Reply
 
-MAX_RULINGS = 20
+MAX_VERDICTS = 20
 MAX_TURNS = 50
 MAX_LEVELS = 5
 """A user who moves away from the microphone is known by the new loudness after three turns."""
@@ -58,15 +58,15 @@ class Phase(StrEnum):
     """The reply was given up and is being taken down."""
 
 
-class Presence(StrEnum):
+class IdleStage(StrEnum):
     """Whether the user of a silent session is still there, as far as is known."""
 
-    THERE = "there"
-    ASKED = "asked"
+    ACTIVE = "active"
+    PROMPTED = "prompted"
     """The user was asked, and has not answered yet."""
-    LEFT = "left"
+    SAYING_GOODBYE = "saying goodbye"
     """There was no answer: the bot says goodbye."""
-    GONE = "gone"
+    ENDED = "ended"
     """The session has been ended."""
 
 
@@ -76,14 +76,14 @@ class Rules:
 
     language: str = "en"
     debounce_s: float = 0.05
-    patience: PatienceRules = field(default_factory=PatienceRules)
+    endpointing_delays: EndpointingDelays = field(default_factory=EndpointingDelays)
     turn_over_s: float = 0.1
     """The silence that ends a turn of which the recogniser says that it is over."""
     speech_timeout_s: float = 35.0
     announced_timeout_s: float = 10.0
     """How long a client may announce speech without sending it: then the bot goes on, and what comes later is a new
     utterance."""
-    decision_timeout_s: float = 1.5
+    verdict_timeout_s: float = 1.5
     """From the user's silence to a decision without words."""
     noise_timeout_s: float = 3.0
     """Speech without a word, from a recogniser that shows words as they come, keeps a reply paused no longer."""
@@ -94,7 +94,7 @@ class Rules:
     """The bot's own voice may still come back so long after a reply has ended."""
     ask_again_s: float = 0.5
     """Speech of this length that gave no words makes the bot ask again; shorter sounds may be anything."""
-    eager_replies: bool = True
+    preemptive_replies: bool = True
     """Begin to think at the user's first pause, and speak when the turn is over."""
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
     sensitivity: Sensitivity = Sensitivity.BALANCED
@@ -103,12 +103,12 @@ class Rules:
     idle_goodbye_s: float = 30.0
     """It waits so long for an answer to that, then says goodbye and ends the session."""
 
-    def chosen(self, choices: Choices) -> Rules:
+    def with_preferences(self, preferences: Preferences) -> Rules:
         return replace(
             self,
-            language=choices.language,
-            interrupted_history=choices.interrupted_history,
-            sensitivity=choices.sensitivity,
+            language=preferences.language,
+            interrupted_history=preferences.interrupted_history,
+            sensitivity=preferences.sensitivity,
         )
 
 
@@ -134,13 +134,13 @@ class Utterance:
     """No word said before that pause is missing in the text."""
     overdue: bool = False
     """A decision was due when its words were not settled."""
-    patience_s: float | None = None
+    endpointing_delay_s: float | None = None
     """The silence that ends it, if its words have changed that."""
     dismissed: bool = False
     """It does not keep a reply paused (any more)."""
-    ruled: Decision | None = None
+    decision: Decision | None = None
     """What was decided about it over a reply."""
-    over: Context | None = None
+    over: VerdictContext | None = None
     """What the bot was saying then, or had just said when the utterance began."""
 
     @property
@@ -158,7 +158,7 @@ class Turn:
     """The end of the user's turn was decided."""
     transcript_s: float | None = None
     begun_s: float | None = None
-    """The reply was begun: eagerly, or once the turn was over."""
+    """The reply was begun: preemptively, or once the turn was over."""
     token_s: float | None = None
     sentence_s: float | None = None
     audio_s: float | None = None
@@ -175,12 +175,12 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class VerdictRecord:
     """A verdict, what it was based on, and how long the reply had been kept waiting for it."""
 
     number: int
     verdict: Verdict
-    context: Context
+    context: VerdictContext
     took_s: float
     disputed: bool = False
     """The user says that it was wrong."""
@@ -190,7 +190,7 @@ class Ruling:
 class Spoken:
     """The end of the last reply: what its echo would say, and when."""
 
-    context: Context
+    context: VerdictContext
     ended_s: float
 
 
@@ -199,8 +199,8 @@ class State:
     """Everything the machine knows of a session."""
 
     rules: Rules = field(default_factory=Rules)
-    choices: Choices = field(default_factory=Choices)
-    chosen: Choices | None = None
+    preferences: Preferences = field(default_factory=Preferences)
+    next_preferences: Preferences | None = None
     """What the user has chosen since, for the next turn."""
     history: History = ()
     utterances: tuple[Utterance, ...] = ()
@@ -224,8 +224,8 @@ class State:
     turn: Turn | None = None
     """The turn that is being answered, or was last."""
     turns: tuple[Turn, ...] = ()
-    rulings: tuple[Ruling, ...] = ()
-    last_ruling: int = 0
+    verdicts: tuple[VerdictRecord, ...] = ()
+    last_verdict: int = 0
     spoken: Spoken | None = None
     asked_again: int = 0
     """How often in a row the user was asked to say it again."""
@@ -233,14 +233,14 @@ class State:
     """The user spoke, and no words came of it."""
     streams: bool = False
     """The recogniser shows words while they are spoken."""
-    presence: Presence = Presence.THERE
+    idle_stage: IdleStage = IdleStage.ACTIVE
     last_word_s: float = 0.0
     """When the session began, the user was last noticed, or the bot last fell silent: the latest of these."""
     refused: str | None = None
     """Why the user gets no more answers, once the bot has said so: the session ends as soon as it is idle."""
     stood_in: str = ""
     """The model of the last answer that was heard, if it stood in for others that failed; else empty."""
-    serving: tuple[EngineServed, ...] = ()
+    engines_in_use: tuple[EngineReported, ...] = ()
     """What does the work of each stage, where that was told: one entry a stage."""
     error: str | None = None
     """What went wrong since the user last spoke or wrote."""
@@ -257,7 +257,7 @@ class State:
     @property
     def committed(self) -> Reply | None:
         """The live reply, if the user waits for it or hears it: words over it may interrupt it."""
-        return self.live if self.live and not self.live.eager and not self.live.finished else None
+        return self.live if self.live and not self.live.preemptive and not self.live.finished else None
 
     @property
     def stt_status(self) -> Status:
@@ -289,7 +289,7 @@ class State:
 
     @property
     def interruption_status(self) -> InterruptionStatus:
-        if self.reply is None or self.reply.eager:
+        if self.reply is None or self.reply.preemptive:
             return InterruptionStatus.IDLE
         if self.reply.cancelled:
             return InterruptionStatus.ACTIVE
@@ -314,7 +314,7 @@ class State:
     @property
     def phase(self) -> Phase:
         reply = self.reply
-        if reply is not None and not reply.eager:
+        if reply is not None and not reply.preemptive:
             if reply.cancelled:
                 return Phase.CANCELLING
             if reply.paused:

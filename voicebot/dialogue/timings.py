@@ -14,10 +14,10 @@ from voicebot.dialogue.state import Turn
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TurnStep:
     """One step from the end of speech to the first frame of the answer. `came` is the field of `Turn` that tells when.
 
-    `after` are the steps it may have waited for, beside the end of speech. An eager reply is made while the bot makes
+    `after` are the steps it may have waited for, beside the end of speech. A preemptive reply is made while the bot makes
     sure that the user is done: only its first frame waits for the end of the turn.
     """
 
@@ -31,17 +31,17 @@ BEGUN = "begun"
 """When the reply was begun: no step of its own, but what the first token waits for."""
 
 STEPS = (
-    Step("end of turn", "turn_ended_s", (), "until the bot was sure that you would not go on"),
-    Step("final text", "transcript_s", (), "until all your words were known"),
-    Step(
+    TurnStep("end of turn", "turn_ended_s", (), "until the bot was sure that you would not go on"),
+    TurnStep("final text", "transcript_s", (), "until all your words were known"),
+    TurnStep(
         "first token",
         "token_s",
         (BEGUN,),
         "until the agent began to answer, which it may do while you might still go on",
     ),
-    Step("first sentence", "sentence_s", ("first token",), "until there was a sentence to speak"),
-    Step("first audio", "audio_s", ("first sentence",), "until its sound began to come"),
-    Step("first frame", "frame_s", ("first audio", "end of turn"), "until it was played, once your turn was over"),
+    TurnStep("first sentence", "sentence_s", ("first token",), "until there was a sentence to speak"),
+    TurnStep("first audio", "audio_s", ("first sentence",), "until its sound began to come"),
+    TurnStep("first frame", "frame_s", ("first audio", "end of turn"), "until it was played, once your turn was over"),
 )
 
 
@@ -61,7 +61,7 @@ STAGES = {"final text": "stt", "first token": "llm", "first sentence": "llm", "f
 def turn_view(turn: Turn | None) -> list[dict[str, Any]]:
     """The steps of a turn that have come, in ms since the user fell silent.
 
-    Each runs from the last thing that it waited for to its own coming. What came while the user still spoke (an eager
+    Each runs from the last thing that it waited for to its own coming. What came while the user still spoke (a preemptive
     reply that was right after all) counts as there from the start.
     """
     if turn is None:
@@ -79,7 +79,7 @@ def turn_view(turn: Turn | None) -> list[dict[str, Any]]:
     ]
 
 
-def _began_ms(step: Step, came: dict[str, int]) -> int:
+def _began_ms(step: TurnStep, came: dict[str, int]) -> int:
     """When the step could begin: all that it waits for had come."""
     return max((came[name] for name in step.after if name in came), default=0)
 

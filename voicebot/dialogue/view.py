@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from voicebot.dialogue.events import EngineServed
+from voicebot.dialogue.events import EngineReported
 from voicebot.dialogue.history import Role, merged
 from voicebot.dialogue.interruption.verdict import Decision
-from voicebot.dialogue.interruption.verdict_case import Case
-from voicebot.dialogue.state import Ruling, State
+from voicebot.dialogue.interruption.verdict_case import VerdictCase
+from voicebot.dialogue.state import State, VerdictRecord
 from voicebot.dialogue.timings import judged, medians, turn_view
 
 MAX_MESSAGES = 60
 MAX_CHAT_CHARS = 12_000
 """Older messages are left out: a data channel's message may have 64 kB (RFC 8841's default), and goes out often."""
 
-MAX_RULINGS = 5
+MAX_VERDICTS = 5
 
 
 def view(state: State) -> dict[str, Any]:
@@ -35,8 +35,8 @@ def view(state: State) -> dict[str, Any]:
             "playback": state.playback_status.value,
             "interruption": state.interruption_status.value,
         },
-        "engines": {served.stage.value: serving_view(served) for served in state.serving},
-        "rulings": [ruling_view(ruling) for ruling in reversed(state.rulings[-MAX_RULINGS:])],
+        "engines": {served.stage.value: engine_view(served) for served in state.engines_in_use},
+        "rulings": [verdict_view(record) for record in reversed(state.verdicts[-MAX_VERDICTS:])],
         "turn": turn,
         "budget": judged(turn),
         "medians": medians(state.turns),
@@ -44,7 +44,7 @@ def view(state: State) -> dict[str, Any]:
     }
 
 
-def serving_view(served: EngineServed) -> dict[str, Any]:
+def engine_view(served: EngineReported) -> dict[str, Any]:
     """The engine at work, and why it is not one that would come before it."""
     return {"name": served.engine, "reasons": list(served.reasons)}
 
@@ -52,7 +52,7 @@ def serving_view(served: EngineServed) -> dict[str, Any]:
 def chat(state: State) -> list[dict[str, Any]]:
     """The conversation, oldest first. `heard` and `unheard` are the assistant's words on either side of the cursor.
 
-    A reply begun eagerly is not shown before the turn is the bot's.
+    A reply begun preemptively is not shown before the turn is the bot's.
     """
     messages: list[dict[str, Any]] = [
         {"role": "user", "text": message.text, "interim": False}
@@ -67,7 +67,7 @@ def chat(state: State) -> list[dict[str, Any]]:
         for message in state.history
     ]
     reply = state.reply
-    if reply is not None and reply.sentences and not (reply.eager or reply.forgotten):
+    if reply is not None and reply.sentences and not (reply.preemptive or reply.forgotten):
         messages.append(
             {
                 "role": "assistant",
@@ -96,27 +96,27 @@ def latest(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return messages
 
 
-def ruling_view(ruling: Ruling) -> dict[str, Any]:
+def verdict_view(record: VerdictRecord) -> dict[str, Any]:
     """The verdict; a disputed one with the `case` to be recorded, a line of `verdict_case`."""
-    verdict = ruling.verdict
-    case = {"case": case_of(ruling).to_line()} if ruling.disputed else {}
+    verdict = record.verdict
+    case = {"case": verdict_case_of(record).to_line()} if record.disputed else {}
     return case | {
-        "number": ruling.number,
+        "number": record.number,
         "decision": verdict.decision.value,
         "rule": verdict.rule,
         "reason": verdict.reason,
         "text": verdict.text,
-        "took_ms": _ms(ruling.took_s),
-        "disputed": ruling.disputed,
+        "took_ms": _ms(record.took_s),
+        "disputed": record.disputed,
     }
 
 
-def case_of(ruling: Ruling) -> Case:
+def verdict_case_of(record: VerdictRecord) -> VerdictCase:
     """What the user says who disputes the verdict: that the opposite was right."""
-    verdict = ruling.verdict
+    verdict = record.verdict
     expected = Decision.REGENERATE if verdict.decision is Decision.RESUME else Decision.RESUME
     why = f"disputed: {verdict.decision.value} by the rule “{verdict.rule}”"
-    return Case(ruling.context, verdict.text, final=True, expected=expected, why=why)
+    return VerdictCase(record.context, verdict.text, final=True, expected=expected, why=why)
 
 
 def _ms(seconds: float) -> int:

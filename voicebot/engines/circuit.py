@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.runtime.clock import Clock
 
 LONGEST_REST_S = 600.0
@@ -17,7 +17,7 @@ UNUSED = 8
 key was not accepted, the account has no credit, or the service has no such model."""
 
 
-class Circuit:
+class CircuitBreaker:
     """One engine's. `rest_s` is the first rest after a failure; it doubles with each one that follows."""
 
     def __init__(self, rest_s: float, clock: Clock = time.monotonic) -> None:

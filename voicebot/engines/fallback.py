@@ -15,19 +15,19 @@ from typing import Protocol, TypeVar
 
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.history import History
-from voicebot.engines.base import (
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.fallback_group import Candidate, FallbackGroup, FallbackRules, overdue
+from voicebot.engines.protocols import (
     NO_DEADLINE,
     USUAL,
     Agent,
+    CanPrepare,
     Engine,
-    EngineError,
-    Fault,
+    EngineSelected,
     OutputDeadline,
-    Patient,
     Pause,
-    Prepares,
-    Resumed,
-    Served,
+    RestOfSentence,
+    SlowToStart,
     SpeechToText,
     Style,
     TextToSpeech,
@@ -35,7 +35,6 @@ from voicebot.engines.base import (
     Transcript,
     WordStarts,
 )
-from voicebot.engines.chain import Chain, FallbackRules, Link, overdue
 from voicebot.engines.replay_buffer import ReplayBuffer
 from voicebot.engines.speech_progress import SpeakingRates, SpeechProgress
 
@@ -96,30 +95,30 @@ class Request(Protocol[E_contra, T_co]):
         ...
 
 
-class OutputChain(Chain[E]):
+class OutputFallbackGroup(FallbackGroup[E]):
     """A chain of engines that are asked for something and give it piece by piece."""
 
-    async def _first_of(self, style: Style, request: Request[E, T]) -> AsyncGenerator[T | Served]:
+    async def _first_of(self, style: Style, request: Request[E, T]) -> AsyncGenerator[T | EngineSelected]:
         """The output of the first engine that gives it. Raises EngineError: the last one's, or one in mid-output.
 
         Until the output is committed, what an engine that failed has given is void, and the output starts over with
-        another `Served`.
+        another `EngineSelected`.
         """
-        reasons, links = self.passed_over(style), self.candidates(style)
-        for link in links:
-            is_last = link is links[-1]
-            own_style = self.style_for(link, style)
-            tries = _Tries(self.rules, link.engine, is_last=is_last)
+        reasons, candidates = self.passed_over(style), self.candidates(style)
+        for candidate in candidates:
+            is_last = candidate is candidates[-1]
+            own_style = self.style_for(candidate, style)
+            tries = _Tries(self.rules, candidate.engine, is_last=is_last)
             while True:
                 error: EngineError | None = None
-                async with aclosing(request.ask(link.engine, own_style, tries, stands_in=bool(reasons))) as pieces:
+                async with aclosing(request.ask(candidate.engine, own_style, tries, stands_in=bool(reasons))) as pieces:
                     try:
                         async with tries.first():
                             piece = await anext(pieces, None)
                         if piece is None:
-                            raise EngineError(link.engine.name, "gave nothing")
-                        request.served_by(link.engine.name)
-                        yield Served(link.engine.name, tuple(reasons))
+                            raise EngineError(candidate.engine.name, "gave nothing")
+                        request.served_by(candidate.engine.name)
+                        yield EngineSelected(candidate.engine.name, tuple(reasons))
                         while piece is not None:
                             request.came(piece)
                             yield piece
@@ -128,12 +127,12 @@ class OutputChain(Chain[E]):
                     except EngineError as failure:
                         error = failure
                 if error is None:
-                    link.circuit.worked()
+                    candidate.circuit.worked()
                     return
                 if request.is_committed or not await tries.again(error):
                     break
-                self.tell(link.engine.name, error)
-            self.failed(link, error)
+                self.tell(candidate.engine.name, error)
+            self.failed(candidate, error)
             if is_last or request.is_committed or not error.repeatable:
                 raise error
             reasons.append(str(error))
@@ -153,7 +152,7 @@ class _Tries(OutputDeadline):
         self._rules = rules
         self._engine = engine
         self._is_last = is_last
-        own_s = engine.first_output_s if isinstance(engine, Patient) else 0.0
+        own_s = engine.first_output_s if isinstance(engine, SlowToStart) else 0.0
         self._is_patient = own_s > rules.first_output_s
         self._first_output_s = max(rules.first_output_s, own_s)
         self._begun_s = time.monotonic()
@@ -232,7 +231,7 @@ class _Tries(OutputDeadline):
         return max(0.0, self._deadline_s - time.monotonic())
 
 
-class AgentChain(OutputChain[Agent]):
+class AgentFallbackGroup(OutputFallbackGroup[Agent]):
     """Agents. Once a sentence of an answer is spoken a failure is the reply's: no other agent can finish the answer."""
 
     def reply(
@@ -245,7 +244,7 @@ class AgentChain(OutputChain[Agent]):
         stands_in: bool = False,
         stood_in: str = "",
         spoken: asyncio.Event | None = None,
-    ) -> AsyncGenerator[str | Served]:
+    ) -> AsyncGenerator[str | EngineSelected]:
         answer = _Answer(history, wanted, stands_in, stood_in, spoken, self.rules.first_output_s)
         return self._first_of(style, answer)
 
@@ -265,7 +264,7 @@ class _Answer:
 
     def ask(
         self, engine: Agent, style: Style, deadline: OutputDeadline, *, stands_in: bool
-    ) -> AsyncGenerator[str | Served]:
+    ) -> AsyncGenerator[str | EngineSelected]:
         self.asked_s = time.monotonic()
         is_fallback = self.stands_in or stands_in
         return engine.reply(
@@ -289,7 +288,7 @@ class _Answer:
         return self.limit_s - waited_s if waited_s < self.limit_s * SOON else self.limit_s
 
 
-class TextToSpeechChain(OutputChain[TextToSpeech]):
+class TextToSpeechFallbackGroup(OutputFallbackGroup[TextToSpeech]):
     """Voices. The rest of a sentence that breaks off is said by the next voice."""
 
     def __init__(self, engines: Sequence[TextToSpeech], rules: FallbackRules, usual: Style = USUAL) -> None:
@@ -298,13 +297,13 @@ class TextToSpeechChain(OutputChain[TextToSpeech]):
 
     def prepare(self, style: Style) -> None:
         """Lets the engine whose voice is wanted fetch that voice, if it is not here yet."""
-        for link in self._in_order(style):
-            if link.started and isinstance(link.engine, Prepares):
-                link.engine.prepare(self.style_for(link, style))
+        for candidate in self._in_order(style):
+            if candidate.started and isinstance(candidate.engine, CanPrepare):
+                candidate.engine.prepare(self.style_for(candidate, style))
 
     async def synthesize(
         self, text: str, style: Style = USUAL
-    ) -> AsyncGenerator[Audio | WordStarts | Served | Resumed]:
+    ) -> AsyncGenerator[Audio | WordStarts | EngineSelected | RestOfSentence]:
         words = text.split()
         first = 0
         silent_s = min(self.rules.first_output_s, SILENT_S)
@@ -315,8 +314,8 @@ class TextToSpeechChain(OutputChain[TextToSpeech]):
             try:
                 async with aclosing(self._first_of(style, sentence)) as pieces:
                     async for piece in pieces:
-                        if voice and isinstance(piece, Served):
-                            yield Resumed(first, len(words))
+                        if voice and isinstance(piece, EngineSelected):
+                            yield RestOfSentence(first, len(words))
                         yield piece
             except EngineError:
                 first += said.count_said_words(self._rates)
@@ -339,7 +338,7 @@ class _Sentence:
 
     def ask(
         self, engine: TextToSpeech, style: Style, deadline: OutputDeadline, *, stands_in: bool
-    ) -> AsyncGenerator[Audio | WordStarts | Served | Resumed]:
+    ) -> AsyncGenerator[Audio | WordStarts | EngineSelected | RestOfSentence]:
         return engine.synthesize(self.text, style)
 
     def served_by(self, engine: str) -> None:
@@ -362,7 +361,7 @@ class _Sentence:
         return max(0.0, self.silent_s + ahead_s)
 
 
-class SpeechToTextChain(Chain[SpeechToText]):
+class SpeechToTextFallbackGroup(FallbackGroup[SpeechToText]):
     """Recognisers. A replay buffer keeps an utterance's sound until its final text, so that another can hear it all."""
 
     async def start(self) -> None:
@@ -384,7 +383,7 @@ class SpeechToTextChain(Chain[SpeechToText]):
 class TranscriberChain:
     """One session's recognisers: the first one stands ready, the others are opened when they are needed."""
 
-    def __init__(self, chain: SpeechToTextChain, style: Style, sessions: AsyncExitStack) -> None:
+    def __init__(self, chain: SpeechToTextFallbackGroup, style: Style, sessions: AsyncExitStack) -> None:
         self._chain = chain
         self._style = style
         self._sessions = sessions
@@ -395,16 +394,16 @@ class TranscriberChain:
     def bytes_sent(self) -> int:
         return sum(transcriber.bytes_sent for transcriber in self._transcribers.values())
 
-    async def open(self, link: Link[SpeechToText]) -> Transcriber:
+    async def open(self, candidate: Candidate[SpeechToText]) -> Transcriber:
         """Returns the recogniser's transcriber for this session, which it opens when it is first needed."""
         async with self._opening:
-            name = link.engine.name
+            name = candidate.engine.name
             if name not in self._transcribers:
-                session = link.engine.session(self._chain.style_for(link, self._style))
+                session = candidate.engine.session(self._chain.style_for(candidate, self._style))
                 self._transcribers[name] = await self._sessions.enter_async_context(session)
             return self._transcribers[name]
 
-    async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript | Served]:
+    async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript | EngineSelected]:
         """What the first recogniser that can makes of the utterance.
 
         One that fails is tried once more with the sound in the replay buffer, then the next one. If all fail while the
@@ -427,14 +426,14 @@ class TranscriberChain:
                 heard_whole = sound.ended
                 pause_s *= 2
 
-    async def _round(self, attempts: Attempts) -> AsyncGenerator[Transcript | Served]:
+    async def _round(self, attempts: Attempts) -> AsyncGenerator[Transcript | EngineSelected]:
         """One round through the recognisers, until the final text. Raises the EngineError of the last one."""
-        reasons, links = self._chain.passed_over(self._style), self._chain.candidates(self._style)
-        for link in links:
-            is_last = link is links[-1]
-            yield Served(link.engine.name, tuple(reasons))
+        reasons, candidates = self._chain.passed_over(self._style), self._chain.candidates(self._style)
+        for candidate in candidates:
+            is_last = candidate is candidates[-1]
+            yield EngineSelected(candidate.engine.name, tuple(reasons))
             for again in range(self._chain.rules.retries + 1):
-                attempts.begin(link, await self.open(link))
+                attempts.begin(candidate, await self.open(candidate))
                 may_relieve = not is_last or again < self._chain.rules.retries
                 limit_s = self._limit_s(is_last=is_last) if may_relieve else None
                 try:
@@ -442,16 +441,16 @@ class TranscriberChain:
                         async for by, transcript in transcripts:
                             if transcript.final:
                                 by.circuit.worked()
-                                if by is not link:
-                                    yield Served(by.engine.name)
+                                if by is not candidate:
+                                    yield EngineSelected(by.engine.name)
                             yield transcript
                     return
                 except EngineError as failure:
                     error = failure
                 if again == self._chain.rules.retries or not _may_go_well(error, is_last=is_last):
                     break
-                self._chain.tell(link.engine.name, error)
-            self._chain.failed(link, error)
+                self._chain.tell(candidate.engine.name, error)
+            self._chain.failed(candidate, error)
             if is_last:
                 raise error
             reasons.append(str(error))
@@ -473,7 +472,7 @@ class Attempts:
 
     def __init__(self, sound: ReplayBuffer) -> None:
         self._sound = sound
-        self._told: asyncio.Queue[tuple[Link[SpeechToText], Transcript | BaseException, int]] = asyncio.Queue()
+        self._told: asyncio.Queue[tuple[Candidate[SpeechToText], Transcript | BaseException, int]] = asyncio.Queue()
         self._hearing: dict[int, asyncio.Task[None]] = {}
         self._newest = 0
         self._newest_name = ""
@@ -488,31 +487,33 @@ class Attempts:
         if self._hearing:
             await asyncio.wait(self._hearing.values())
 
-    def begin(self, link: Link[SpeechToText], transcriber: Transcriber) -> None:
+    def begin(self, candidate: Candidate[SpeechToText], transcriber: Transcriber) -> None:
         """This recogniser hears the utterance from its start. Those that have not failed go on."""
         self._newest += 1
-        self._newest_name = link.engine.name
+        self._newest_name = candidate.engine.name
         self._begun_s = asyncio.get_running_loop().time()
         number = self._newest
-        hearing = asyncio.create_task(self._hear(number, link, transcriber), name=f"hearing of {link.engine.name}")
-        hearing.add_done_callback(lambda task: self._ended(number, link, task))
+        hearing = asyncio.create_task(
+            self._hear(number, candidate, transcriber), name=f"hearing of {candidate.engine.name}"
+        )
+        hearing.add_done_callback(lambda task: self._ended(number, candidate, task))
         self._hearing[number] = hearing
 
-    async def _hear(self, number: int, link: Link[SpeechToText], transcriber: Transcriber) -> None:
+    async def _hear(self, number: int, candidate: Candidate[SpeechToText], transcriber: Transcriber) -> None:
         async with aclosing(transcriber.transcribe(self._sound)) as transcripts:
             async for transcript in transcripts:
                 if isinstance(transcript, Transcript):
-                    self._told.put_nowait((link, transcript, number))
+                    self._told.put_nowait((candidate, transcript, number))
                     if transcript.final:
                         return
-        raise EngineError(link.engine.name, "ended without a final text")
+        raise EngineError(candidate.engine.name, "ended without a final text")
 
-    def _ended(self, number: int, link: Link[SpeechToText], hearing: asyncio.Task[None]) -> None:
+    def _ended(self, number: int, candidate: Candidate[SpeechToText], hearing: asyncio.Task[None]) -> None:
         """Whoever waits for the transcripts is told of a failure, and raises it."""
         if not hearing.cancelled() and (failure := hearing.exception()) is not None:
-            self._told.put_nowait((link, failure, number))
+            self._told.put_nowait((candidate, failure, number))
 
-    async def transcripts(self, limit_s: float | None) -> AsyncGenerator[tuple[Link[SpeechToText], Transcript]]:
+    async def transcripts(self, limit_s: float | None) -> AsyncGenerator[tuple[Candidate[SpeechToText], Transcript]]:
         """What the newest one makes of the utterance, until somebody has the final text.
 
         Raises EngineError if the newest one fails, or owes the final for longer than `limit_s`. With None there is
@@ -520,10 +521,10 @@ class Attempts:
         """
         newest = self._newest
         while True:
-            link, told, number = await self._next(limit_s)
+            candidate, told, number = await self._next(limit_s)
             if isinstance(told, Transcript):
                 if number == newest or told.final:
-                    yield link, told
+                    yield candidate, told
                 if told.final:
                     return
             elif not isinstance(told, EngineError):
@@ -533,7 +534,7 @@ class Attempts:
                 if not self._hearing or (number == newest and limit_s is not None):
                     raise told
 
-    async def _next(self, limit_s: float | None) -> tuple[Link[SpeechToText], Transcript | BaseException, int]:
+    async def _next(self, limit_s: float | None) -> tuple[Candidate[SpeechToText], Transcript | BaseException, int]:
         if limit_s is None:
             return await self._told.get()
         try:

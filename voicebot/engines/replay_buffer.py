@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import Pause
+from voicebot.engines.protocols import Pause
 
 
 class ReplayBuffer:

@@ -23,11 +23,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from voicebot.access.refusal import Reason
-from voicebot.dialogue.facts import EngineSelected, ErrorRaised, Fact, ReplyFinished, TurnAnswered, VerdictReached
+from voicebot.dialogue.facts import EngineChanged, ErrorRaised, Fact, ReplyFinished, TurnAnswered, VerdictGiven
 from voicebot.dialogue.state import Turn
 from voicebot.dialogue.timings import STEPS, turn_view
-from voicebot.engines.base import EngineError, Fault
-from voicebot.engines.preflight import Health
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.health import Health
 
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.5, 5.0, 10.0)
 LAG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25, 1.0)
@@ -66,7 +66,7 @@ class Watched(Protocol):
         """How many turns a day may have; 0: no limit."""
         ...
 
-    def count_sessions(self, door: str) -> int:
+    def count_sessions(self, transport: str) -> int:
         """Returns how many sessions go on over this transport."""
         ...
 
@@ -142,9 +142,9 @@ class Metrics:
         self._turns_per_day = Gauge(
             *self._figure("turns_per_day", "gauge", "TURNS_PER_DAY; 0: no limit."), registry=self.registry
         )
-        for door in DOORS:
-            self._begun.labels(door)
-            self._underruns.labels(door)
+        for transport in DOORS:
+            self._begun.labels(transport)
+            self._underruns.labels(transport)
         for reason in Reason:
             self._refusals.labels(reason.value)
         for step in STEPS:
@@ -161,14 +161,14 @@ class Metrics:
         return Histogram(*self._figure(name, "histogram", meaning, *labels), buckets=buckets, registry=self.registry)
 
     def watch(self, watched: Watched) -> None:
-        """Shows what each scrape looks up: the sessions of each door, how the engines are, and the turns of today with
+        """Shows what each scrape looks up: the sessions of each transport, how the engines are, and the turns of today with
         their limit.
 
         The engines' failures are shown from 0 on: of a series that begins with 1, Prometheus would not know that it
         grew.
         """
-        for door in DOORS:
-            self._sessions.labels(door).set_function(partial(watched.count_sessions, door))
+        for transport in DOORS:
+            self._sessions.labels(transport).set_function(partial(watched.count_sessions, transport))
         for stage, engines in watched.engine_health.items():
             for engine in engines:
                 self._stand_ins.labels(stage, engine.name)
@@ -186,11 +186,11 @@ class Metrics:
             await asyncio.sleep(LAG_INTERVAL_S)
             self._lag.observe(max(0.0, time.monotonic() - asked_s - LAG_INTERVAL_S))
 
-    def count_session(self, door: str) -> None:
-        self._begun.labels(door).inc()
+    def count_session(self, transport: str) -> None:
+        self._begun.labels(transport).inc()
 
-    def count_underruns(self, door: str, frames: int) -> None:
-        self._underruns.labels(door).inc(frames)
+    def count_underruns(self, transport: str, frames: int) -> None:
+        self._underruns.labels(transport).inc(frames)
 
     def count_refusal(self, reason: Reason) -> None:
         self._refusals.labels(reason.value).inc()
@@ -204,12 +204,12 @@ class Metrics:
             match fact:
                 case TurnAnswered(turn=turn):
                     self._count_turn(turn)
-                case VerdictReached(ruling):
-                    self._verdicts.labels(ruling.verdict.decision.value, ruling.verdict.rule).inc()
-                    self._waits.observe(ruling.took_s)
+                case VerdictGiven(record):
+                    self._verdicts.labels(record.verdict.decision.value, record.verdict.rule).inc()
+                    self._waits.observe(record.took_s)
                 case ReplyFinished(interrupted=True):
                     self._cut.inc()
-                case EngineSelected(stage, engine, reasons) if reasons:
+                case EngineChanged(stage, engine, reasons) if reasons:
                     self._stand_ins.labels(stage.value, engine).inc()
                 case ErrorRaised():
                     self._errors.inc()

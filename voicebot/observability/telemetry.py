@@ -23,9 +23,9 @@ class Telemetry:
 
             self._traces = Traces(settings)
 
-    def meter(self, door: str, session: str) -> SessionMeter:
-        tracer = None if self._traces is None else self._traces.of_session(door, session)
-        return SessionMeter(self.metrics, door, tracer)
+    def meter(self, transport: str, session: str) -> SessionMeter:
+        tracer = None if self._traces is None else self._traces.of_session(transport, session)
+        return SessionMeter(self.metrics, transport, tracer)
 
     async def close(self) -> None:
         if self._traces is not None:
@@ -35,8 +35,8 @@ class Telemetry:
 class SessionMeter(Observer):
     """One session's."""
 
-    def __init__(self, metrics: Metrics, door: str, tracer: TurnTracer | None) -> None:
-        self._metrics, self._door, self._tracer = metrics, door, tracer
+    def __init__(self, metrics: Metrics, transport: str, tracer: TurnTracer | None) -> None:
+        self._metrics, self._door, self._tracer = metrics, transport, tracer
 
     def began(self) -> None:
         self._metrics.count_session(self._door)

@@ -12,9 +12,9 @@ from opentelemetry.util.types import AttributeValue
 
 import voicebot
 from voicebot.dialogue.events import Stage
-from voicebot.dialogue.facts import ErrorRaised, ReplyBegun, ReplyFinished, VerdictReached
+from voicebot.dialogue.facts import ErrorRaised, ReplyBegun, ReplyFinished, VerdictGiven
 from voicebot.dialogue.observer import SessionStep
-from voicebot.dialogue.state import Ruling, State, Turn
+from voicebot.dialogue.state import State, Turn, VerdictRecord
 from voicebot.dialogue.timings import STEPS, turn_view
 from voicebot.observability.otlp import Pipeline
 from voicebot.settings.config import Settings
@@ -34,8 +34,8 @@ class Traces:
         self._epoch_ns = time.time_ns() - time.monotonic_ns()
         self._sessions: WeakSet[TurnTracer] = WeakSet()
 
-    def of_session(self, door: str, session: str) -> TurnTracer:
-        tracer = TurnTracer(self._tracer, self._epoch_ns, door, session)
+    def of_session(self, transport: str, session: str) -> TurnTracer:
+        tracer = TurnTracer(self._tracer, self._epoch_ns, transport, session)
         self._sessions.add(tracer)
         return tracer
 
@@ -49,29 +49,29 @@ class Traces:
 class TurnTracer:
     """One session's. A turn's spans are made when its reply has ended, from the times that the machine noted.
 
-    Replies that answer nobody, and eager ones that were given up before the turn was theirs, leave none.
+    Replies that answer nobody, and preemptive ones that were given up before the turn was theirs, leave none.
     """
 
-    def __init__(self, tracer: Tracer, epoch_ns: int, door: str, session: str) -> None:
+    def __init__(self, tracer: Tracer, epoch_ns: int, transport: str, session: str) -> None:
         self._tracer, self._epoch_ns = tracer, epoch_ns
-        self._session = {"voicebot.door": door, CONVERSATION: session}
+        self._session = {"voicebot.door": transport, CONVERSATION: session}
         self._state = State()
         self._turn: Turn | None = None
         """Of the reply that is being made or played; kept when the conversation is cleared over it."""
-        self._rulings: list[tuple[Ruling, float]] = []
+        self._verdicts: list[tuple[VerdictRecord, float]] = []
         self._failed = False
 
     def stepped(self, step: SessionStep) -> None:
         for fact in step.facts:
             match fact:
-                case VerdictReached(ruling):
-                    self._rulings.append((ruling, step.at_s))
+                case VerdictGiven(record):
+                    self._verdicts.append((record, step.at_s))
                 case ErrorRaised():
                     self._failed = True
                 case ReplyFinished(cancelled=cancelled, committed=True, started=started):
                     self._trace("interrupted" if cancelled else "completed", step.at_s, heard=started)
                 case ReplyBegun():
-                    self._turn, self._rulings, self._failed = None, [], False
+                    self._turn, self._verdicts, self._failed = None, [], False
         self._state = step.state
         if step.state.reply is not None:
             self._turn = step.state.turn or self._turn
@@ -79,7 +79,7 @@ class TurnTracer:
     def ended(self) -> None:
         """The session has: what is being answered stays as it is."""
         reply = self._state.reply
-        if reply is not None and not reply.eager:
+        if reply is not None and not reply.preemptive:
             self._trace("session_ended", time.monotonic(), heard=reply.started)
         self._turn = None
 
@@ -94,7 +94,7 @@ class TurnTracer:
             "voicebot.turn.outcome": outcome,
             "voicebot.turn.heard": heard,
         }
-        for served in self._state.serving:
+        for served in self._state.engines_in_use:
             if not (turn.typed and served.stage is Stage.STT):
                 attributes[f"voicebot.engine.{served.stage.value}"] = served.engine
         if turn.response_gap_s is not None:
@@ -103,8 +103,8 @@ class TurnTracer:
             TURN, Context(), attributes=attributes, start_time=self._wall_ns(turn.speech_ended_s)
         )
         self._trace_steps(span, turn, at_s)
-        for ruling, ruled_s in self._rulings:
-            self._add_verdict(span, ruling, ruled_s)
+        for record, ruled_s in self._verdicts:
+            self._add_verdict(span, record, ruled_s)
         if self._failed:
             span.set_attribute(ERROR_TYPE, ErrorTypeValues.OTHER.value)
             span.set_status(StatusCode.ERROR)
@@ -122,11 +122,11 @@ class TurnTracer:
     def _span(self, name: str, within: Context, from_s: float, to_s: float) -> None:
         self._tracer.start_span(name, within, start_time=self._wall_ns(from_s)).end(self._wall_ns(to_s))
 
-    def _add_verdict(self, span: Span, ruling: Ruling, at_s: float) -> None:
+    def _add_verdict(self, span: Span, record: VerdictRecord, at_s: float) -> None:
         attributes: dict[str, AttributeValue] = {
-            "voicebot.verdict.decision": ruling.verdict.decision.value,
-            "voicebot.verdict.rule": ruling.verdict.rule,
-            "voicebot.verdict.wait": ruling.took_s,
+            "voicebot.verdict.decision": record.verdict.decision.value,
+            "voicebot.verdict.rule": record.verdict.rule,
+            "voicebot.verdict.wait": record.took_s,
         }
         span.add_event(VERDICT, attributes, self._wall_ns(at_s))
 

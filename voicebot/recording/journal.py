@@ -14,20 +14,20 @@ from voicebot.dialogue.facts import (
     ReplyFinished,
     TranscriptCompleted,
     TurnAnswered,
-    VerdictReached,
+    VerdictGiven,
     WordsAccepted,
 )
 from voicebot.dialogue.history import History, Message, Role
-from voicebot.dialogue.kept import kept
+from voicebot.dialogue.history_snapshot import history_snapshot
 from voicebot.dialogue.observer import SessionStep
 from voicebot.dialogue.reply_state import Reply
-from voicebot.dialogue.state import Phase, Ruling, State, Turn
+from voicebot.dialogue.state import Phase, State, Turn, VerdictRecord
 
 MAX_EVENTS = 10_000
 """Of more the oldest are forgotten. So with `MAX_TURNS`."""
 MAX_TURNS = 2_000
 
-Happening = Input | Phase | Ruling
+Happening = Input | Phase | VerdictRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ class Journal:
         self._follow_user(step.input, time_s)
         for fact in step.facts:
             match fact:
-                case VerdictReached(ruling):
-                    self._note(time_s, ruling)
+                case VerdictGiven(record):
+                    self._note(time_s, record)
                 case PhaseChanged(phase):
                     self._note(time_s, phase)
                 case TurnAnswered(turn=turn):
@@ -100,7 +100,7 @@ class Journal:
 
     def entries(self) -> tuple[Entry, ...]:
         """The conversation as it would be remembered if it broke off now."""
-        return self._of(kept(self.state), "" if self.state.reply is None else self.state.reply.unheard)
+        return self._of(history_snapshot(self.state), "" if self.state.reply is None else self.state.reply.unheard)
 
     def _note(self, time_s: float, happening: Happening) -> None:
         self.forgotten += len(self.events) == self.events.maxlen

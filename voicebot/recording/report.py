@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from voicebot.dialogue.state import Phase, Ruling
+from voicebot.dialogue.state import Phase, VerdictRecord
 from voicebot.dialogue.state import Turn as CoreTurn
 from voicebot.dialogue.timings import medians, turn_view
-from voicebot.dialogue.view import ruling_view
+from voicebot.dialogue.view import verdict_view
 from voicebot.recording.documents import Event, Events, Said, Sound, Step, Timings, Transcript, Turn, Word
 from voicebot.recording.journal import Entry, Happening, Journal
 
@@ -96,8 +96,8 @@ def _event(at_s: float, happening: Happening) -> Event:
     match happening:
         case Phase():
             return Event(at_s=at_s, kind="phase", name=happening.value)
-        case Ruling():
-            details = ruling_view(happening)
+        case VerdictRecord():
+            details = verdict_view(happening)
             return Event(at_s=at_s, kind="verdict", name=happening.verdict.decision.value, details=details)
         case _:
             return Event(at_s=at_s, kind="input", name=_snake(type(happening).__name__), details=asdict(happening))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from voicebot.access.ending import Cause
 from voicebot.access.refusal import Reason
-from voicebot.dialogue.choices import InterruptedHistory, Sensitivity
+from voicebot.dialogue.preferences import InterruptedHistory, Sensitivity
 
 REFUSALS = (Reason.REQUEST, Reason.RATE, Reason.FULL, Reason.ADDRESS, Reason.DAY, Reason.ENGINES)
 """Why a session may be refused."""
@@ -72,26 +72,26 @@ class ClipPlayed(_Message):
     )
 
 
-class Interrupt(_Message):
+class InterruptMessage(_Message):
     """The user wants silence: the reply ends and no other begins."""
 
     type: Literal["interrupt"]
 
 
-class Text(_Message):
+class TextMessage(_Message):
     """The user typed something."""
 
     type: Literal["text"]
     text: str
 
 
-class Clear(_Message):
+class ClearMessage(_Message):
     """The user wants to begin a new conversation."""
 
     type: Literal["clear"]
 
 
-class Configure(_Message):
+class ConfigureMessage(_Message):
     """The user chooses something, from the next turn on. `connected` says under `options` what there is.
 
     What is left out stays as it is; an empty engine or voice is the server's to choose. Fields that are not known are
@@ -118,7 +118,7 @@ class Configure(_Message):
         return {name: getattr(self, name) for name in self.model_fields_set - {"type"}}
 
 
-class Dispute(_Message):
+class DisputeMessage(_Message):
     """The user says that the verdict of this number was wrong, or takes that back."""
 
     type: Literal["dispute"]
@@ -126,20 +126,20 @@ class Dispute(_Message):
     disputed: bool
 
 
-class Bye(_Message):
+class ByeMessage(_Message):
     """The client is leaving: the session is taken down at once."""
 
     type: Literal["bye"]
 
 
-Request = Interrupt | Text | Clear | Configure | Dispute | Bye
+ClientRequest = InterruptMessage | TextMessage | ClearMessage | ConfigureMessage | DisputeMessage | ByeMessage
 """What a client of any transport may send."""
 
-ClientMessage = SpeechStart | SpeechEnd | ClientPlaybackStarted | ClientPlaybackComplete | ClipPlayed | Request
+ClientMessage = SpeechStart | SpeechEnd | ClientPlaybackStarted | ClientPlaybackComplete | ClipPlayed | ClientRequest
 """What a client of `/ws` may send."""
 
 
-class Connected(_Message):
+class ConnectedMessage(_Message):
     """The session has begun, and listens."""
 
     event: Literal["connected"] = "connected"
@@ -179,7 +179,7 @@ class PlayAudio(_Message):
     duration_ms: int
 
 
-class Error(_Message):
+class ErrorMessage(_Message):
     """Something is wrong with a message, or went wrong; the session goes on."""
 
     event: Literal["error"] = "error"
@@ -223,7 +223,7 @@ class LlmFinal(_Message):
     text: str
 
 
-class StateChanged(_Message):
+class StateMessage(_Message):
     """What the bot is doing, and what its parts are."""
 
     event: Literal["state"] = "state"
@@ -235,7 +235,7 @@ class StateChanged(_Message):
     interruption: str
 
 
-class VerdictGiven(_Message):
+class VerdictMessage(_Message):
     """What was decided about words over the reply, and why."""
 
     event: Literal["verdict"] = "verdict"
@@ -247,14 +247,14 @@ class VerdictGiven(_Message):
     took_ms: int
 
 
-class Telemetry(_Message):
+class TelemetryMessage(_Message):
     """Each second: how much sound the recogniser was given since the session began."""
 
     event: Literal["telemetry"] = "telemetry"
     stt_bytes: int
 
 
-class TtsDropped(_Message):
+class TtsDroppedMessage(_Message):
     """A sentence is left unspoken, as too many wait (`TTS_OVERFLOW=drop-oldest`)."""
 
     event: Literal["tts.dropped"] = "tts.dropped"
@@ -272,24 +272,24 @@ class Closed(_Message):
 
 
 ServerMessage = (
-    Connected
+    ConnectedMessage
     | StopPlayback
     | PlaybackResume
     | PlayAudio
-    | Error
+    | ErrorMessage
     | AsrPartial
     | AsrFinal
     | LlmDelta
     | LlmFinal
-    | StateChanged
-    | VerdictGiven
-    | Telemetry
-    | TtsDropped
+    | StateMessage
+    | VerdictMessage
+    | TelemetryMessage
+    | TtsDroppedMessage
     | Closed
 )
 
 _from_client: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
-_request: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="type")])
+_request: TypeAdapter[ClientRequest] = TypeAdapter(Annotated[ClientRequest, Field(discriminator="type")])
 _from_server: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="event")])
 
 
@@ -309,7 +309,7 @@ def client_message(raw: str) -> ClientMessage:
         raise _message_error(error) from None
 
 
-def request(raw: str | bytes) -> Request:
+def request(raw: str | bytes) -> ClientRequest:
     """What a client sent, whatever the transport. Raises MessageError."""
     try:
         return _request.validate_json(raw)

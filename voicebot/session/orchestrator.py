@@ -7,9 +7,8 @@ import logging
 from contextlib import aclosing
 from typing import Protocol, assert_never
 
-from voicebot.dialogue.choices import Choices
 from voicebot.dialogue.events import (
-    ApplyChoices,
+    ApplyPreferences,
     CancelReply,
     Command,
     EndTranscription,
@@ -17,7 +16,7 @@ from voicebot.dialogue.events import (
     ReplyEnded,
     ResumePlayback,
     SessionStarted,
-    SetPatience,
+    SetEndpointingDelay,
     StartReply,
     StartTimer,
     StartTranscription,
@@ -28,17 +27,18 @@ from voicebot.dialogue.events import (
 from voicebot.dialogue.history import History
 from voicebot.dialogue.machine import step
 from voicebot.dialogue.observer import Observer, SessionStep
+from voicebot.dialogue.preferences import Preferences
 from voicebot.dialogue.state import State
-from voicebot.engines.base import Engines, Prepares, Styles
-from voicebot.session.ears import Ears
+from voicebot.engines.protocols import CanPrepare, Engines, Styles
 from voicebot.session.mailbox import Mailbox
 from voicebot.session.player import Player
 from voicebot.session.reply import ReplyMaker, TurnBudget
+from voicebot.session.speech_input import SpeechInput
 from voicebot.settings.config import Settings
 
 logger = logging.getLogger(__name__)
 
-CANCEL_PATIENCE_S = 2.0
+CANCEL_TIMEOUT_S = 2.0
 """How long a cancelled reply may take to stop before the conversation goes on without it."""
 
 
@@ -53,11 +53,11 @@ class RemotePlayer(Protocol):
 class Orchestrator:
     """Runs one session: takes inputs from the mailbox, asks the machine, carries out its commands, owns every task.
 
-    The `player` is to be asked for each frame, and the `ears` told of it. The `observer` is told of every step, and
+    The `player` is to be asked for each frame, and the `speech_input` told of it. The `observer` is told of every step, and
     must not raise. Each answer is counted in `turns`, which may have none left. The conversation goes on from
     `history`.
 
-    The `mailbox` may be posted to, and the `ears` may be given sound, from the event loop at any time; what comes
+    The `mailbox` may be posted to, and the `speech_input` may be given sound, from the event loop at any time; what comes
     before `run` waits for it.
     """
 
@@ -71,13 +71,13 @@ class Orchestrator:
         history: History = (),
         remote_player: RemotePlayer | None = None,
     ) -> None:
-        self.state = State(settings.rules, settings.choices, history=history, merge_next=not history)
-        self._styles = Styles.of(settings.choices)
+        self.state = State(settings.rules, settings.preferences, history=history, merge_next=not history)
+        self._styles = Styles.of(settings.preferences)
         self.mailbox = Mailbox()
         self.player = Player(self.mailbox, settings.tts_prefetch, rewind_words=settings.resume_rewind == "word")
         self._observer, self._remote_player = observer, remote_player
         self._engines = engines
-        self.ears = Ears(self.mailbox, settings.endpoint_rules)
+        self.speech_input = SpeechInput(self.mailbox, settings.endpoint_rules)
         self._replies = ReplyMaker(
             agent=engines.agent,
             tts=engines.tts,
@@ -96,11 +96,11 @@ class Orchestrator:
         """Run the session until cancelled. All its tasks and timers end with it."""
         self._observer.began()
         try:
-            async with aclosing(self.ears), asyncio.TaskGroup() as group:
-                self.ears.demand(self.state.choices.sensitivity)
-                group.create_task(self.ears.listen(self._engines.make_vad), name="listen")
+            async with aclosing(self.speech_input), asyncio.TaskGroup() as group:
+                self.speech_input.set_sensitivity(self.state.preferences.sensitivity)
+                group.create_task(self.speech_input.listen(self._engines.make_vad), name="listen")
                 self.mailbox.post(SessionStarted())
-                self.ears.transcribe_with(self._engines.stt, self._styles.stt, group)
+                self.speech_input.transcribe_with(self._engines.stt, self._styles.stt, group)
                 while True:
                     input, at_s = await self.mailbox.next()
                     before = self.state
@@ -120,7 +120,7 @@ class Orchestrator:
             case StartReply(reply):
                 self.player.begin(reply)
                 self._wanted = asyncio.Event()
-                if not command.eager:
+                if not command.preemptive:
                     self._wanted.set()
                 making = self._make_reply(command, self._wanted)
                 self._reply = group.create_task(making, name=f"reply {reply}")
@@ -141,13 +141,13 @@ class Orchestrator:
             case StopTimer(timer):
                 self._stop_timer(timer)
             case StartTranscription(utterance):
-                self.ears.transcribe(utterance, group)
-            case SetPatience(utterance, silence_s):
-                self.ears.set_patience(utterance, silence_s)
+                self.speech_input.transcribe(utterance, group)
+            case SetEndpointingDelay(utterance, silence_s):
+                self.speech_input.set_endpointing_delay(utterance, silence_s)
             case EndTranscription(utterance):
-                self.ears.give_up(utterance)
-            case ApplyChoices(choices):
-                self._apply(choices, group)
+                self.speech_input.give_up(utterance)
+            case ApplyPreferences(preferences):
+                self._apply(preferences, group)
             case _:
                 assert_never(command)
 
@@ -155,19 +155,19 @@ class Orchestrator:
         if timer in self._timers:
             self._timers.pop(timer).cancel()
 
-    # Choices ------------------------------------------------------------------------------------------------------
+    # Preferences ------------------------------------------------------------------------------------------------------
 
-    def _apply(self, choices: Choices, group: asyncio.TaskGroup) -> None:
+    def _apply(self, preferences: Preferences, group: asyncio.TaskGroup) -> None:
         """The next requests carry the new styles. A recogniser has its style for a session, so that one is opened anew.
 
         Nothing is being said, made or played: at most a recogniser has not ended whose words nobody waits for.
         """
-        before, self._styles = self._styles, Styles.of(choices)
-        self.ears.demand(choices.sensitivity)
-        if isinstance(self._engines.tts, Prepares):
+        before, self._styles = self._styles, Styles.of(preferences)
+        self.speech_input.set_sensitivity(preferences.sensitivity)
+        if isinstance(self._engines.tts, CanPrepare):
             self._engines.tts.prepare(self._styles.tts)
         if self._styles.stt != before.stt:
-            self.ears.transcribe_with(self._engines.stt, self._styles.stt, group)
+            self.speech_input.transcribe_with(self._engines.stt, self._styles.stt, group)
 
     # Replies ------------------------------------------------------------------------------------------------------
 
@@ -181,7 +181,7 @@ class Orchestrator:
             await self._remote_player.cut()
         self.player.discard(reply)
         if making is not None:
-            _, stuck = await asyncio.wait({making}, timeout=CANCEL_PATIENCE_S)
+            _, stuck = await asyncio.wait({making}, timeout=CANCEL_TIMEOUT_S)
             if stuck:
                 logger.error("a cancelled reply does not stop; going on without it", extra={"reply": reply})
         self.mailbox.post(ReplyEnded(reply))

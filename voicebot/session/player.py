@@ -13,8 +13,8 @@ import numpy.typing as npt
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.dialogue.events import PlaybackFinished, PlaybackStarted, SentencePlayed, WordsHeard, WordsTakenBack
 from voicebot.dialogue.history import words_heard
-from voicebot.session.clip import Clip, Stretch
 from voicebot.session.mailbox import Mailbox
+from voicebot.session.sentence_audio import AudioSpan, SentenceAudio
 
 FADE_S = 0.008
 """Length of the fade at a pause, a resume and a discard: long enough not to click, too short to be noticed."""
@@ -39,7 +39,7 @@ class Player:
         self._prefetch = prefetch
         self._rewind_words = rewind_words
         self._reply: int | None = None
-        self._clips: deque[Clip] = deque()
+        self._clips: deque[SentenceAudio] = deque()
         self._complete = False
         self._started = False
         self._paused = False
@@ -61,7 +61,7 @@ class Player:
 
     def open_sentence(self, reply: int, sentence: int, text: str) -> None:
         if reply == self._reply:
-            self._clips.append(Clip(sentence, text))
+            self._clips.append(SentenceAudio(sentence, text))
 
     def write(self, reply: int, audio: Audio) -> None:
         """More sound of the sentence opened last, at 48 kHz."""
@@ -165,12 +165,12 @@ class Player:
     def paused(self) -> bool:
         return self._paused
 
-    def ahead(self, position: int) -> Stretch | None:
+    def ahead(self, position: int) -> AudioSpan | None:
         """The sound that there is of the sentence in which `position` lies, from there on; counted as `cursor` is."""
         start = self.cursor - (self._clips[0].played if self._clips else 0)
         for clip in self._clips:
             if position < start + clip.length:
-                return Stretch(
+                return AudioSpan(
                     np.concatenate(clip.pieces),
                     position - start,
                     clip.text.split(),
@@ -190,7 +190,7 @@ class Player:
         elif position < self.cursor and self._clips:
             self._take_back(self._reply, self._clips[0], self.cursor - position)
 
-    def _take_back(self, reply: int, clip: Clip, count: int) -> None:
+    def _take_back(self, reply: int, clip: SentenceAudio, count: int) -> None:
         count = min(count, clip.played)
         clip.rewind(count)
         self.cursor -= count
@@ -262,7 +262,7 @@ class Player:
             self._changed.set()
         return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
 
-    def _post_words(self, reply: int, clip: Clip) -> None:
+    def _post_words(self, reply: int, clip: SentenceAudio) -> None:
         words = words_heard(clip.bounds, clip.played)
         if words > clip.words:
             clip.words = words

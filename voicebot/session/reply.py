@@ -13,7 +13,7 @@ from voicebot.agent.tools.fillers import Filler
 from voicebot.audio.sound import WIRE_RATE_HZ, Audio, Resampler
 from voicebot.dialogue.events import (
     AudioReceived,
-    EngineServed,
+    EngineReported,
     ReplyRefused,
     SentenceReady,
     SentenceSynthesized,
@@ -23,12 +23,13 @@ from voicebot.dialogue.events import (
     TextReceived,
     TokenReceived,
 )
-from voicebot.engines.base import Agent, EngineError, Resumed, Served, Style, Styles, TextToSpeech, WordStarts
+from voicebot.engines.errors import EngineError
+from voicebot.engines.protocols import Agent, EngineSelected, RestOfSentence, Style, Styles, TextToSpeech, WordStarts
 from voicebot.languages.prompts import apology, no_answers_left
 from voicebot.session.mailbox import Mailbox
 from voicebot.session.player import Player
-from voicebot.session.sentence_queue import SentenceQueue, Waiting
-from voicebot.speech_text.sentences import Batch, SentenceBatcher
+from voicebot.session.sentence_queue import QueuedSentence, SentenceQueue
+from voicebot.speech_text.sentences import SentenceBatch, SentenceBatcher
 
 logger = logging.getLogger(__name__)
 
@@ -121,8 +122,8 @@ class ReplyMaker:
                         token = await anext(tokens, None)
                     if token is None:
                         break
-                    if isinstance(token, Served):
-                        self.mailbox.post(EngineServed(Stage.LLM, token.engine, token.reasons))
+                    if isinstance(token, EngineSelected):
+                        self.mailbox.post(EngineReported(Stage.LLM, token.engine, token.reasons))
                         text.start_over()
                         continue
                     if first:
@@ -138,7 +139,7 @@ class ReplyMaker:
 
     async def _ask(
         self, start: StartReply, wanted: asyncio.Event, style: Style, spoken: asyncio.Event
-    ) -> AsyncGenerator[str | Served]:
+    ) -> AsyncGenerator[str | EngineSelected]:
         """Returns the tokens of the reply: the text to be said, or the agent's answer, which counts as a turn.
 
         When the day's turns are used up, that is said instead.
@@ -164,7 +165,7 @@ class ReplyMaker:
             self.mailbox.post(SentenceSynthesized(reply, index, error))
             index += 1
 
-    async def _synthesize(self, reply: int, index: int, style: Style, batch: Waiting) -> str | None:
+    async def _synthesize(self, reply: int, index: int, style: Style, batch: QueuedSentence) -> str | None:
         """Why the sound broke off, if it did: what came of it stays, and the next sentence may fare better.
 
         Raises EngineError if no sound came at all.
@@ -176,11 +177,11 @@ class ReplyMaker:
             async with aclosing(self.tts.synthesize(batch.speech, style)) as pieces:
                 async for piece in pieces:
                     match piece:
-                        case Served(engine, reasons):
-                            self.mailbox.post(EngineServed(Stage.TTS, engine, reasons))
+                        case EngineSelected(engine, reasons):
+                            self.mailbox.post(EngineReported(Stage.TTS, engine, reasons))
                         case WordStarts(starts_s):
                             self.player.time_words(reply, starts_s)
-                        case Resumed(word, words):
+                        case RestOfSentence(word, words):
                             if resampler is not None:
                                 self.player.write(reply, resampler.flush())
                                 resampler = None
@@ -280,10 +281,10 @@ class AnswerText:
             await self._sentences.put(batch)
         if sorry is not None:
             self._tell(f" {sorry}")
-            self._announce(last := Batch(sorry, sorry))
+            self._announce(last := SentenceBatch(sorry, sorry))
             await self._sentences.put(last)
 
-    def _announce(self, batch: Batch, *, is_filler: bool = False) -> None:
+    def _announce(self, batch: SentenceBatch, *, is_filler: bool = False) -> None:
         """The sentence goes to the synthesiser."""
         if not is_filler and not self._spoken.is_set():
             self._spoken.set()
@@ -302,5 +303,5 @@ def _same_place(word: int, words: int, text: str) -> int:
     return word if written == words else round(word / words * written)
 
 
-async def _said(text: str) -> AsyncGenerator[str | Served]:
+async def _said(text: str) -> AsyncGenerator[str | EngineSelected]:
     yield text

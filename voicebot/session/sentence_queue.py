@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from voicebot.dialogue.events import SentenceSkipped
 from voicebot.session.mailbox import Mailbox
-from voicebot.speech_text.sentences import Batch
+from voicebot.speech_text.sentences import SentenceBatch
 
 
 @dataclass(slots=True)
-class Waiting:
+class QueuedSentence:
     """One sentence. A `dropped` one keeps its place, as sentences are numbered, and is not spoken."""
 
     text: str
@@ -27,11 +27,11 @@ class SentenceQueue:
         self._reply, self._mailbox = reply, mailbox
         self._size = size
         self._drop_oldest = drop_oldest
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[QueuedSentence] = deque()
         self._ended = False
         self._changed = asyncio.Event()
 
-    async def put(self, batch: Batch) -> None:
+    async def put(self, batch: SentenceBatch) -> None:
         """Add a sentence, once there is room for it."""
         while self._full():
             if self._drop_oldest:
@@ -40,16 +40,16 @@ class SentenceQueue:
                 self._mailbox.post(SentenceSkipped(self._reply, dropped.text))
             else:
                 await self._change()
-        self._waiting.append(Waiting(batch.text, batch.speech))
+        self._waiting.append(QueuedSentence(batch.text, batch.speech))
         self._changed.set()
 
     @property
     def has_room(self) -> bool:
         return not self._full()
 
-    def put_nowait(self, batch: Batch) -> None:
+    def put_nowait(self, batch: SentenceBatch) -> None:
         """Add a sentence, even if there is no room for it."""
-        self._waiting.append(Waiting(batch.text, batch.speech))
+        self._waiting.append(QueuedSentence(batch.text, batch.speech))
         self._changed.set()
 
     def end(self) -> None:
@@ -57,7 +57,7 @@ class SentenceQueue:
         self._ended = True
         self._changed.set()
 
-    async def get(self) -> Waiting | None:
+    async def get(self) -> QueuedSentence | None:
         """The next sentence, dropped or not; None at the end."""
         while not self._waiting:
             if self._ended:

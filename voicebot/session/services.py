@@ -12,11 +12,11 @@ from voicebot.access.admission import Admission, RefusedError, Ticket
 from voicebot.access.ending import Ending
 from voicebot.access.refusal import Reason
 from voicebot.access.turns import DailyTurns
-from voicebot.engines.base import Engines
-from voicebot.engines.preflight import Health, Preflight
+from voicebot.engines.health import EngineHealth, Health
+from voicebot.engines.protocols import Engines
 from voicebot.observability.telemetry import Telemetry
 from voicebot.recording.recorder import Recordings
-from voicebot.session.options import Options
+from voicebot.session.available_preferences import AvailablePreferences
 from voicebot.settings.config import Settings
 from voicebot.storage.conversations import Conversations
 
@@ -27,7 +27,7 @@ class LiveSession(Protocol):
     """What the rest of the application may know of a session, and ask of it."""
 
     @property
-    def door(self) -> str:
+    def transport(self) -> str:
         """Its transport: `webrtc` or `ws`."""
         ...
 
@@ -59,8 +59,8 @@ class Sessions:
     def __iter__(self) -> Iterator[LiveSession]:
         return iter(tuple(self._sessions))
 
-    def count(self, door: str) -> int:
-        return sum(session.door == door for session in self._sessions)
+    def count(self, transport: str) -> int:
+        return sum(session.transport == transport for session in self._sessions)
 
     def add(self, session: LiveSession) -> None:
         """A session begins; it ends at once if the server is shutting down."""
@@ -102,8 +102,8 @@ class AppServices:
 
     settings: Settings
     engines: Engines
-    preflight: Preflight
-    options: Options
+    health: EngineHealth
+    available_preferences: AvailablePreferences
     admission: Admission
     turns: DailyTurns
     conversations: Conversations
@@ -114,7 +114,7 @@ class AppServices:
     @property
     def engine_health(self) -> Health:
         """How the engines are, as far as that is known."""
-        return self.preflight.health
+        return self.health.health
 
     @property
     def turns_today(self) -> int:
@@ -126,14 +126,14 @@ class AppServices:
         """How many turns a day may have; 0: no limit."""
         return self.turns.limit
 
-    def count_sessions(self, door: str) -> int:
+    def count_sessions(self, transport: str) -> int:
         """Returns how many sessions go on over this transport, `webrtc` or `ws`."""
-        return self.sessions.count(door)
+        return self.sessions.count(transport)
 
     async def must_be_able_to_answer(self) -> None:
         """Raises RefusedError if the day's turns are used up, or if no engine of some stage can work."""
         await self.turns.admit()
-        if self.preflight.problem is not None:
-            await self.preflight.check()
-        if (problem := self.preflight.problem) is not None:
+        if self.health.problem is not None:
+            await self.health.check()
+        if (problem := self.health.problem) is not None:
             raise RefusedError(503, Reason.ENGINES, problem)

@@ -13,33 +13,39 @@ from voicebot.access.admission import Ticket
 from voicebot.access.ending import FAULT, HUNG_UP, TAKEN_OVER, Cause, Ending
 from voicebot.access.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
-from voicebot.dialogue.events import ChoicesMade, ConversationCleared, InterruptPressed, RulingDisputed, TextTyped
+from voicebot.dialogue.events import (
+    ConversationCleared,
+    InterruptPressed,
+    PreferencesChanged,
+    TextTyped,
+    VerdictDisputed,
+)
 from voicebot.dialogue.facts import ConversationEnded, SentenceDropped
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.dialogue.state import State
 from voicebot.runtime.faults import Faults
-from voicebot.session.ears import Ears
+from voicebot.session.available_preferences import PreferenceError
 from voicebot.session.messages import (
-    Bye,
-    Clear,
-    Configure,
-    Connected,
-    Dispute,
-    Error,
-    Interrupt,
+    ByeMessage,
+    ClearMessage,
+    ClientRequest,
+    ConfigureMessage,
+    ConnectedMessage,
+    DisputeMessage,
+    ErrorMessage,
+    InterruptMessage,
     MessageError,
-    Request,
     ServerMessage,
-    Telemetry,
-    Text,
-    TtsDropped,
+    TelemetryMessage,
+    TextMessage,
+    TtsDroppedMessage,
 )
 from voicebot.session.observers import Observers
-from voicebot.session.options import ChoiceError
 from voicebot.session.orchestrator import Orchestrator
 from voicebot.session.player import FrameClock, Player
 from voicebot.session.quiet import QuietWatch
 from voicebot.session.services import AppServices
+from voicebot.session.speech_input import SpeechInput
 from voicebot.storage.conversation import Conversation
 
 logger = logging.getLogger(__name__)
@@ -80,18 +86,18 @@ class Session(Observer):
     """
 
     def __init__(
-        self, door: str, services: AppServices, ticket: Ticket, conversation: Conversation, connection: Connection
+        self, transport: str, services: AppServices, ticket: Ticket, conversation: Conversation, connection: Connection
     ) -> None:
-        self.door, self.ticket, self.conversation = door, ticket, conversation
+        self.transport, self.ticket, self.conversation = transport, ticket, conversation
         self.id = secrets.token_hex(8)
         self._services, self._settings, self._connection = services, services.settings, connection
-        self._choices = services.settings.choices
+        self._preferences = services.settings.preferences
         self._messages, self._texts = MessageRate(services.settings.messages_per_s), text_rate()
         self._recorder = services.recordings.new(conversation.history)
         self._faults = Faults()
         self._observers = Observers(
             recorder=self._recorder,
-            meter=services.telemetry.meter(door, self.id),
+            meter=services.telemetry.meter(transport, self.id),
             session=self,
             conversation=conversation,
         )
@@ -128,8 +134,8 @@ class Session(Observer):
         return self._orchestrator.player
 
     @property
-    def ears(self) -> Ears:
-        return self._orchestrator.ears
+    def ears(self) -> SpeechInput:
+        return self._orchestrator.speech_input
 
     @property
     def underruns(self) -> int:
@@ -193,17 +199,17 @@ class Session(Observer):
         with self._faults.contained("beginning a recording"):
             self._recorder.begin()
         self._connection.send(
-            Connected(
+            ConnectedMessage(
                 session_id=self.id,
                 conversation=self.conversation.id,
                 recording=self._recorder.name,
                 engines=self._services.engines.names,
-                options=self._services.options.view(),
+                options=self._services.available_preferences.view(),
                 ends_in_s=round(self.ticket.left_s),
             )
         )
         if self.conversation.notice is not None:
-            self._connection.send(Error(message=self.conversation.notice))
+            self._connection.send(ErrorMessage(message=self.conversation.notice))
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
@@ -218,7 +224,7 @@ class Session(Observer):
         for fact in step.facts:
             match fact:
                 case SentenceDropped(text=text):
-                    self._connection.send(TtsDropped(text=text))
+                    self._connection.send(TtsDroppedMessage(text=text))
                 case ConversationEnded():
                     self.leave(Ending.by_the_bot(fact))
                 case _:
@@ -230,13 +236,13 @@ class Session(Observer):
         """Live sound comes, and will be heard soon: the microphone is not quiet."""
         self.heard_s = time.monotonic()
 
-    def hear(self, audio: Audio) -> None:
+    def receive_audio(self, audio: Audio) -> None:
         """Live sound from the user's microphone."""
         self.heard_s, self._rate_hz = time.monotonic(), audio.rate_hz
         self.record(audio)
         self._unheard += 1
         with self._faults.contained("hearing"):
-            self.ears.hear(audio)
+            self.speech_input.receive_audio(audio)
             self._unheard = 0
         if self._unheard >= FAULTS_IN_A_ROW:
             self.leave(FAULT)
@@ -252,7 +258,7 @@ class Session(Observer):
         self._unplayed += 1
         with self._faults.contained("playout"):
             frame = self.player.next_frame(most)
-            self.ears.played(frame)
+            self.speech_input.note_playback(frame)
             self._unplayed = 0
         if self._unplayed >= FAULTS_IN_A_ROW:
             self.leave(FAULT)
@@ -278,11 +284,11 @@ class Session(Observer):
     def _keep_house(self) -> None:
         now_s = time.monotonic()
         silent = self.heard_s is not None and self._quiet.is_quiet(now_s, self.heard_s)
-        if silent and self.ears.hears_speech:
-            self.ears.hear(Audio.silence(FRAME_S, self._rate_hz))
+        if silent and self.speech_input.hears_speech:
+            self.speech_input.receive_audio(Audio.silence(FRAME_S, self._rate_hz))
         if now_s - self._telemetry_s >= TELEMETRY_INTERVAL_S:
             self._telemetry_s = now_s
-            self._connection.send(Telemetry(stt_bytes=self.ears.bytes_transcribed))
+            self._connection.send(TelemetryMessage(stt_bytes=self.speech_input.bytes_transcribed))
         if (over := self.ticket.over()) is not None:
             self.leave(over)
 
@@ -298,28 +304,28 @@ class Session(Observer):
         if refusal is not None:
             raise MessageError(refusal)
 
-    def take(self, request: Request) -> None:
+    def take(self, request: ClientRequest) -> None:
         """Do what the client asks for. Raises MessageError."""
         match request:
-            case Text(text=text):
+            case TextMessage(text=text):
                 if len(text) > self._settings.max_text_chars:
                     raise MessageError(f"text: {len(text)} characters; {self._settings.max_text_chars} are allowed")
                 if not self._texts.take():
                     raise MessageError(TOO_MANY_TEXTS)
                 self._orchestrator.mailbox.post(TextTyped(text))
-            case Interrupt():
+            case InterruptMessage():
                 self._orchestrator.mailbox.post(InterruptPressed())
-            case Clear():
+            case ClearMessage():
                 self._orchestrator.mailbox.post(ConversationCleared())
-            case Dispute(ruling=number, disputed=disputed):
-                self._orchestrator.mailbox.post(RulingDisputed(number, disputed))
-            case Configure():
+            case DisputeMessage(ruling=number, disputed=disputed):
+                self._orchestrator.mailbox.post(VerdictDisputed(number, disputed))
+            case ConfigureMessage():
                 try:
-                    self._choices = self._services.options.chosen(request.changes, self._choices)
-                except ChoiceError as error:
+                    self._preferences = self._services.available_preferences.chosen(request.changes, self._preferences)
+                except PreferenceError as error:
                     raise MessageError(str(error)) from None
-                self._orchestrator.mailbox.post(ChoicesMade(self._choices))
-            case Bye():
+                self._orchestrator.mailbox.post(PreferencesChanged(self._preferences))
+            case ByeMessage():
                 self.leave(HUNG_UP)
             case _:
                 assert_never(request)

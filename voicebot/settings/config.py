@@ -20,9 +20,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, NoDecode, SettingsConfigDict
 
-from voicebot.dialogue.choices import Choices, InterruptedHistory, Sensitivity
-from voicebot.dialogue.end_of_turn.turn_end import PatienceRules
+from voicebot.dialogue.end_of_turn.turn_end import EndpointingDelays
 from voicebot.dialogue.endpointing import EndpointRules
+from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import Rules
 from voicebot.settings import space
 
@@ -254,8 +254,8 @@ class Settings(BaseSettings):
     vad_start_ms: int = Field(default=96, ge=32, le=1_000)
     vad_stop_ms: int = Field(default=500, ge=64, le=5_000)
     debounce_ms: Milliseconds = 50
-    decision_timeout_ms: int = Field(default=1_500, ge=100, le=30_000)
-    eager_replies: bool = True
+    verdict_timeout_ms: int = Field(default=1_500, ge=100, le=30_000)
+    preemptive_replies: bool = True
     idle_timeout_s: float = Field(default=120, ge=0, le=86_400, allow_inf_nan=False)
     idle_goodbye_s: float = Field(default=30, ge=1, le=3_600, allow_inf_nan=False)
     resume_rewind: Literal["none", "word"] = "none"
@@ -394,10 +394,10 @@ class Settings(BaseSettings):
         return Rules(
             language=self.language,
             debounce_s=self.debounce_ms / 1000,
-            patience=self._patience,
-            eager_replies=self.eager_replies,
+            endpointing_delays=self._endpointing_delays,
+            preemptive_replies=self.preemptive_replies,
             speech_timeout_s=self.endpoint_rules.longest_s + 5,
-            decision_timeout_s=self.decision_timeout_ms / 1000,
+            verdict_timeout_s=self.verdict_timeout_ms / 1000,
             transcript_timeout_s=self.transcript_timeout_ms / 1000,
             interrupted_history=self.interrupted_history,
             sensitivity=self.interruption_sensitivity,
@@ -406,9 +406,9 @@ class Settings(BaseSettings):
         )
 
     @property
-    def choices(self) -> Choices:
+    def preferences(self) -> Preferences:
         """What a session begins with; its user may choose otherwise."""
-        return Choices(
+        return Preferences(
             persona=self.persona,
             language=self.language,
             sensitivity=self.interruption_sensitivity,
@@ -420,13 +420,13 @@ class Settings(BaseSettings):
         return EndpointRules(
             start_s=self.vad_start_ms / 1000,
             stop_s=self.vad_stop_ms / 1000,
-            sure_s=self._patience.unknown_s,
+            sure_s=self._endpointing_delays.unknown_s,
             threshold=self.vad_threshold,
         )
 
     @property
-    def _patience(self) -> PatienceRules:
-        return PatienceRules().scaled(self.vad_stop_ms / 1000)
+    def _endpointing_delays(self) -> EndpointingDelays:
+        return EndpointingDelays().scaled(self.vad_stop_ms / 1000)
 
     @property
     def otlp_headers(self) -> dict[str, str]:

@@ -27,7 +27,7 @@ _OPEN_NUMBER = re.compile(r"\d\.$")
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class SentenceBatch:
     """What is spoken in one go: a sentence, or a part of one that is too long.
 
     `text` is as written, without the space around it; `speech` is what a voice says for it and always has something to
@@ -82,21 +82,21 @@ class SentenceBatcher:
         self._is_first = True
         self._clause: tuple[int, int] | None = None
 
-    def push(self, token: str) -> list[Batch]:
+    def push(self, token: str) -> list[SentenceBatch]:
         """The batches that this token released."""
         return [batch for word in self._segmenter.push(token) for batch in self._take(word)]
 
-    def finish(self) -> list[Batch]:
+    def finish(self) -> list[SentenceBatch]:
         """What is left. The next push begins a new reply."""
         batches = [batch for word in self._segmenter.finish() for batch in self._take(word)]
         if self._chars:
             batches.append(self._release(len(self._parts)))
         elif text := "".join(part.text for part in self._parts).strip():
-            batches.append(Batch(text, self._fitted(named(text))))
+            batches.append(SentenceBatch(text, self._fitted(named(text))))
         self._begin()
         return batches
 
-    def finish_sentence(self) -> list[Batch]:
+    def finish_sentence(self) -> list[SentenceBatch]:
         """What is left, if it ends with a whole sentence: nothing that may follow would change that sentence.
 
         Returns nothing if it does not, or may not. The next push goes on with the reply.
@@ -110,7 +110,7 @@ class SentenceBatcher:
         self._is_first = False
         return batches
 
-    def finish_words(self) -> list[Batch]:
+    def finish_words(self) -> list[SentenceBatch]:
         """The whole words of what is left, even if they make no sentence. The next push goes on with the reply."""
         held = self.held
         whole = held[: max((at + 1 for at, char in enumerate(held) if char.isspace()), default=0)]
@@ -126,7 +126,7 @@ class SentenceBatcher:
         """The text that has come and is in no batch yet."""
         return "".join(part.text for part in self._parts) + self._segmenter.undecided
 
-    def _take(self, word: Word) -> Iterator[Batch]:
+    def _take(self, word: Word) -> Iterator[SentenceBatch]:
         for part in self._parts_of(word):
             while part.said and self._chars and self._chars + 1 + len(part.speech) > self._max_chars:
                 yield self._release(self._cut(part))
@@ -155,13 +155,13 @@ class SentenceBatcher:
         self._parts.append(part)
         self._chars += chars if part.speech else 0
 
-    def _release(self, count: int) -> Batch:
+    def _release(self, count: int) -> SentenceBatch:
         """The first `count` parts as a batch."""
         released, kept = self._parts[:count], self._parts[count:]
         self._parts, self._chars, self._is_first = [], 0, False
         for part in kept:
             self._add(part)
-        return Batch("".join(part.text for part in released).strip(), _joined(released))
+        return SentenceBatch("".join(part.text for part in released).strip(), _joined(released))
 
     def _cut(self, following: _Part) -> int:
         """How many parts to release because `following` does not fit: to the last clause, if that is not too little."""
@@ -178,7 +178,7 @@ class SentenceBatcher:
                 return count
         return len(self._parts)
 
-    def _early_clause(self) -> Iterator[Batch]:
+    def _early_clause(self) -> Iterator[SentenceBatch]:
         latest = self._parts[-1]
         if self._clause is None:
             if self._chars >= self._first_clause_chars and latest.ends_clause:

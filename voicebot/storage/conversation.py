@@ -12,7 +12,7 @@ from typing import Protocol
 
 from voicebot.dialogue.facts import HistoryChanged, WordsAccepted
 from voicebot.dialogue.history import History, Message
-from voicebot.dialogue.kept import kept
+from voicebot.dialogue.history_snapshot import history_snapshot
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.dialogue.state import State
 from voicebot.runtime.limits import MAX_CONVERSATION_BYTES, STORED_BYTES_PER_S, STORED_MESSAGE_BYTES
@@ -144,7 +144,7 @@ class Conversation(Observer):
                 self._retry.cancel()
             if self._keeper is None or self._stopped or self._state is None:
                 return
-            history = _newest(kept(self._state))
+            history = _newest(history_snapshot(self._state))
             if history == self._saved or (self._new and not history):
                 return
             start = 0 if self._saved is None else _common(self._saved, history)

@@ -1,4 +1,4 @@
-"""The web server: the page, the WebRTC door, and what operators look at."""
+"""The web server: the page, the WebRTC transport, and what operators look at."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from voicebot.access.lock import is_logged_in
 from voicebot.access.rates import AddressBuckets
 from voicebot.access.refusal import Reason, RefusalCounter
 from voicebot.engines.destinations import EMBEDDED, LOCAL, host_of, is_this_machine
-from voicebot.engines.preflight import Health, Preflight
+from voicebot.engines.health import EngineHealth, Health
 from voicebot.recording.recorder import GRACE_S
 from voicebot.runtime import limits, memory
 from voicebot.settings.config import Settings
@@ -58,12 +58,12 @@ def create_app(application: Application) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
     services, ice = application.services, application.webrtc.ice
-    settings, preflight, counted = services.settings, services.preflight, services.telemetry.metrics
+    settings, engine_health, counted = services.settings, services.health, services.telemetry.metrics
     engines, turns = services.engines, services.turns
 
     @app.get("/health")
     async def health(request: Request) -> dict[str, Any]:
-        status = "healthy" if preflight.problem is None else "unhealthy"
+        status = "healthy" if engine_health.problem is None else "unhealthy"
         if not is_logged_in(request.scope):
             return {"status": status}
         return {
@@ -71,10 +71,10 @@ def create_app(application: Application) -> FastAPI:
             "version": voicebot.__version__,
             "deepgram_configured": settings.deepgram_api_key is not None,
             "groq_configured": settings.groq_api_key is not None,
-            "groq_model": _groq_model(preflight.health, settings),
+            "groq_model": _groq_model(engine_health.health, settings),
             "engines": engines.names,
-            "stages": preflight.health,
-            "problem": preflight.problem,
+            "stages": engine_health.health,
+            "problem": engine_health.problem,
             "store": services.conversations.health,
             "turn": ice.health,
             "language": settings.language,
@@ -97,7 +97,7 @@ def create_app(application: Application) -> FastAPI:
         if not asked.take():
             message = "You are asking too often how the engines are. Please wait a little."
             raise RefusedError(429, Reason.RATE, message, asked.wait_s)
-        return {"stages": await preflight.check(), "problem": preflight.problem}
+        return {"stages": await engine_health.check(), "problem": engine_health.problem}
 
     @app.get("/webrtc/config")
     async def webrtc_config() -> dict[str, Any]:
@@ -105,10 +105,12 @@ def create_app(application: Application) -> FastAPI:
             **await application.webrtc.page_configuration(),
             "iceValidS": ice.valid_s,
             "engines": engines.names,
-            "stages": preflight.health,
-            "problem": preflight.problem,
-            "notice": " ".join(filter(None, (preflight.typing_only, notice(preflight.health, settings), ice.notice))),
-            "options": services.options.view(),
+            "stages": engine_health.health,
+            "problem": engine_health.problem,
+            "notice": " ".join(
+                filter(None, (engine_health.typing_only, notice(engine_health.health, settings), ice.notice))
+            ),
+            "options": services.available_preferences.view(),
         }
 
     @app.post("/webrtc/offer")
@@ -215,7 +217,7 @@ async def serve(application: Application, listener: socket.socket, *, share: boo
         await services.conversations.start()
         await services.turns.refresh()
         application.webrtc.ice.start()
-        await _look_at(services.preflight)
+        await _look_at(services.health)
         host, port = listener.getsockname()[:2]
         logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
         memory.settle()
@@ -251,14 +253,14 @@ def _survive_uvicorn() -> None:
         signal.signal(each, survive)
 
 
-async def _look_at(preflight: Preflight) -> None:
+async def _look_at(engine_health: EngineHealth) -> None:
     """Say in the log what each engine is like before anybody comes."""
-    for stage, engines in (await preflight.check()).items():
+    for stage, engines in (await engine_health.check()).items():
         for engine in engines:
             name = f"{engine.name} with {engine.model}" if engine.model else engine.name
             state = f"ready ({engine.probe_ms} ms)" if engine.ready else "not ready"
             logger.info("%s: %s is %s%s", stage, name, state, f": {engine.reason}" if engine.reason else "")
             if engine.warning:
                 logger.warning("%s: %s: %s", stage, name, engine.warning)
-    if preflight.problem is not None:
-        logger.error("%s", preflight.problem)
+    if engine_health.problem is not None:
+        logger.error("%s", engine_health.problem)

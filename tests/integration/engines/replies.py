@@ -18,7 +18,7 @@ from langchain_core.tools import BaseTool, tool
 from tests.support.scripted_model import brief
 from voicebot.agent.graph import GraphAgent
 from voicebot.dialogue.history import History, Message, Role
-from voicebot.engines.base import EngineError
+from voicebot.engines.errors import EngineError
 from voicebot.engines.llm.groq import Groq
 from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.openai import OpenAI

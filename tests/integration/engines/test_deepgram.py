@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.simulators.deepgram import KEY, DeepgramSimulator, HeardWord, ScriptedEar, Setting, ToneWordEar
 from tests.support.deepgram_talk import answer, final, heard, sound, talking, until, utterance, words
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import EngineError, Pause, Style, Transcript
+from voicebot.engines.errors import EngineError
+from voicebot.engines.protocols import Pause, Style, Transcript
 from voicebot.engines.stt.deepgram import Deepgram, DeepgramRest
 from voicebot.engines.stt.deepgram.sdk import tls_context
 

@@ -16,7 +16,8 @@ from tests.simulators.faults import Fault as Trouble
 from tests.simulators.faults import Planned
 from tests.support.deepgram_talk import answer, final, heard, kills, sound, speech, talking, until, utterance
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import EngineError, Fault, Pause, Transcript
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import Pause, Transcript
 from voicebot.engines.stt.deepgram import ConnectionPolicy, Deepgram
 from voicebot.engines.stt.deepgram import transcriber as transcriber_module
 

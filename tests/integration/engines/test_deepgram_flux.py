@@ -12,7 +12,8 @@ from tests.simulators.deepgram import KEY, DeepgramSimulator, Disturbance, Setti
 from tests.simulators.faults import Fault as Trouble
 from tests.simulators.faults import Planned
 from tests.support.deepgram_talk import click, final, heard, kills, sound, speech, talking, utterance
-from voicebot.engines.base import EngineError, Fault, Pause, Style, Transcript
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import Pause, Style, Transcript
 from voicebot.engines.stt.deepgram import Deepgram
 
 FLUX = "flux-general-en"

@@ -22,7 +22,8 @@ from tests.support.deepgram_talk import final, heard, sound, utterance, words
 from tests.support.recordings import encoded
 from tests.support.tone_words import silence, spoken
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import EngineError, Fault, Pause, SpeechToText, Style, Transcript
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import Pause, SpeechToText, Style, Transcript
 from voicebot.engines.stt.deepgram import DeepgramRest
 
 TEXT = "you and he are one of they"

@@ -23,7 +23,8 @@ from tests.simulators.faults import Planned
 from tests.simulators.voices import espeak_of, tone_of
 from tests.support.spoken_sentences import TEXT, failure, outcome, said
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import EngineError, Fault, Style
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import Style
 from voicebot.engines.tts.elevenlabs import ElevenLabs
 
 

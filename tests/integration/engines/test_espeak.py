@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import EngineError, Fault, WordStarts
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import WordStarts
 from voicebot.engines.tts.espeak import Espeak
 from voicebot.engines.worker.frames import Kind, Message
 from voicebot.engines.worker.process import Worker

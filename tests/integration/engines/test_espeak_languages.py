@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voicebot.bootstrap import engines as build
-from voicebot.engines.base import Style
+from voicebot.engines.protocols import Style
 from voicebot.settings import config
 
 KEY = "a-key"

@@ -16,7 +16,7 @@ from tests.support.waiting import until
 from voicebot.agent.graph import GraphAgent
 from voicebot.agent.tools import toolbox
 from voicebot.dialogue.history import History, Message, Role
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.groq import Groq
 from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.rate_limits import RateLimits

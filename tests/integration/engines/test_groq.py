@@ -7,7 +7,7 @@ import pytest
 from tests.integration.engines.replies import KEY, agent_on, groq_on, said
 from tests.simulators.brain import Answer
 from tests.simulators.chat import ChatSimulator
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.groq import Groq
 
 

@@ -22,7 +22,8 @@ from tests.simulators.gtts import GttsSimulator, Spoken
 from tests.simulators.voices import TONE_HZ, tone_of
 from tests.support.spoken_sentences import TEXT, failure, outcome, said
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import EngineError, Fault, Style
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import Style
 from voicebot.engines.tts.gtts import Gtts
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

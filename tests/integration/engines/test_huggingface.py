@@ -19,12 +19,13 @@ from voicebot.agent.graph import GraphAgent
 from voicebot.bootstrap import discovery
 from voicebot.bootstrap.discovery import Found, discover, with_costs
 from voicebot.bootstrap.engines import build
-from voicebot.engines.base import EngineError, Served
-from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import AgentChain
+from voicebot.engines.errors import EngineError
+from voicebot.engines.fallback import AgentFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.health import EngineHealth
 from voicebot.engines.llm.huggingface import HuggingFace
 from voicebot.engines.llm.models import Models
-from voicebot.engines.preflight import Preflight
+from voicebot.engines.protocols import EngineSelected
 from voicebot.settings import config
 
 OSS = "openai/gpt-oss-120b"
@@ -50,11 +51,11 @@ def agent_on(service: HuggingFaceSimulator, *models: str, token: str = TOKEN) ->
     return GraphAgent(router.model, [weather], router.name, service=router)
 
 
-async def answer(chain: AgentChain) -> tuple[str, str]:
+async def answer(chain: AgentFallbackGroup) -> tuple[str, str]:
     """The engine that answered, and what it said."""
     engine, text = "", ""
     async for output in chain.reply(ASKED, WANTED):
-        if isinstance(output, Served):
+        if isinstance(output, EngineSelected):
             engine, text = output.engine, ""
         else:
             text += output
@@ -73,7 +74,7 @@ async def test_a_token_with_the_inference_permission_enables_the_engine(info: di
     async with HuggingFaceSimulator(info=info) as service:
         found = await found_with(service)
         assert found == Found(huggingface=True)
-        health = Preflight(build(settings_on(service), found)).health
+        health = EngineHealth(build(settings_on(service), found)).health
         assert [engine.name for engine in health["llm"]] == ["huggingface", "offline"]
 
 
@@ -227,7 +228,7 @@ async def test_the_next_engine_answers_after_each_fault(fault: Fault, caplog: py
             service, openai_api_key="sk-any", openai_base_url=f"{other.url}/v1", llm_engine="huggingface,openai"
         )
         engines = build(options.model_copy(update={"first_output_timeout_s": 0.5, "llm_retries": 1}))
-        assert isinstance(engines.agent, AgentChain)
+        assert isinstance(engines.agent, AgentFallbackGroup)
         await engines.agent.start()
         assert await answer(engines.agent) == ("openai", "Here I am.")
         (error, _) = (health.reason for health in engines.agent.health)
@@ -240,7 +241,7 @@ async def test_the_next_engine_answers_after_each_fault(fault: Fault, caplog: py
 async def test_a_reply_with_an_unpermitted_token_reports_the_refusal_by_the_service() -> None:
     """Where `huggingface` is named, and the Hub did not say so before."""
     async with HuggingFaceSimulator(info=FOR_TURN) as service:
-        chain = AgentChain([agent_on(service)], FallbackRules(retries=0))
+        chain = AgentFallbackGroup([agent_on(service)], FallbackRules(retries=0))
         await chain.start()
         with pytest.raises(EngineError, match="the key may not be used for this"):
             await answer(chain)

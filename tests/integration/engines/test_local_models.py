@@ -25,10 +25,11 @@ from voicebot.bootstrap.discovery import LOCAL_S as USUAL_LOCAL_S
 from voicebot.bootstrap.discovery import Found, discover
 from voicebot.bootstrap.engines import build
 from voicebot.dialogue.history import Message, Role
-from voicebot.engines.base import EngineError, EngineHealth, Served
-from voicebot.engines.fallback import AgentChain
+from voicebot.engines.errors import EngineError
+from voicebot.engines.fallback import AgentFallbackGroup
+from voicebot.engines.health import EngineHealth
 from voicebot.engines.llm.local import KEEP_LOADED, Local
-from voicebot.engines.preflight import Preflight
+from voicebot.engines.protocols import EngineSelected, EngineStatus
 from voicebot.settings import config
 
 LLAMA = OllamaModel("llama3.2:latest")
@@ -54,11 +55,11 @@ async def found_at(*servers: ChatSimulator, **settings: Any) -> Found:
 
 
 @asynccontextmanager
-async def chain_on(server: ChatSimulator, **settings: Any) -> AsyncIterator[AgentChain]:
+async def chain_on(server: ChatSimulator, **settings: Any) -> AsyncIterator[AgentFallbackGroup]:
     """The models that `auto` takes with this server there, started and probed as in the app."""
     options = config.load(**{"ollama_host": server.url, "engine_rest_s": 0.1, **settings})
     engines = build(options, Found(local=True))
-    assert isinstance(engines.agent, AgentChain)
+    assert isinstance(engines.agent, AgentFallbackGroup)
     await engines.agent.start()
     try:
         await engines.agent.probe_due()
@@ -67,15 +68,15 @@ async def chain_on(server: ChatSimulator, **settings: Any) -> AsyncIterator[Agen
         await engines.close()
 
 
-def first(chain: AgentChain) -> EngineHealth:
+def first(chain: AgentFallbackGroup) -> EngineStatus:
     return chain.health[0]
 
 
-async def answer(chain: AgentChain) -> tuple[str, str]:
+async def answer(chain: AgentFallbackGroup) -> tuple[str, str]:
     """The engine that answered, and what it said."""
     engine, text = "", ""
     async for output in chain.reply(ASKED, WANTED):
-        if isinstance(output, Served):
+        if isinstance(output, EngineSelected):
             engine, text = output.engine, ""
         else:
             text += output
@@ -87,7 +88,7 @@ def asked_with_words(server: ChatSimulator) -> int:
     return sum(WORDS in str(request.body) for request in server.requests)
 
 
-def is_cold(chain: AgentChain) -> bool:
+def is_cold(chain: AgentFallbackGroup) -> bool:
     agent = chain.engines[0]
     assert isinstance(agent, GraphAgent)
     return agent.is_cold
@@ -103,7 +104,7 @@ def loads(server: OllamaSimulator) -> list[Received]:
 async def test_only_the_offline_engine_is_used_when_no_server_is_found() -> None:
     found = await found_at()
     assert found == Found()
-    health = Preflight(build(config.load(), found)).health
+    health = EngineHealth(build(config.load(), found)).health
     assert [engine.name for engine in health["llm"]] == ["offline"]
 
 
@@ -125,7 +126,7 @@ async def test_ollama_and_llama_cpp_are_found_at_either_configured_address(
         settings = config.load(**{address.lower(): where})
         found = await asyncio.to_thread(discover, settings)
         assert found.local
-        names = [engine.name for engine in Preflight(build(settings, found)).health["llm"]]
+        names = [engine.name for engine in EngineHealth(build(settings, found)).health["llm"]]
         assert names == ["local", "offline"]
 
 
@@ -378,7 +379,7 @@ async def test_the_history_is_shortened_to_the_context_size_of_the_server() -> N
     history = tuple(Message(Role(("user", "assistant")[n % 2]), "word " * 100) for n in range(41))
     async with LlamaCppSimulator(context_tokens=2_048) as server, chain_on(server) as chain:
         outputs = [output async for output in chain.reply(history, WANTED)]
-        assert outputs[0] == Served("local")
+        assert outputs[0] == EngineSelected("local")
         request = server.completions[-1]
         assert 1_000 < prompt_tokens(request.body) < 2_048
         assert [each["role"] for each in request.body["messages"][:2]] == ["system", "user"]

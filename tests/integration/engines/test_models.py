@@ -15,9 +15,9 @@ from tests.simulators.chat_models import TokenLimit
 from tests.simulators.realtime import RealtimeSimulator
 from voicebot.agent.graph import GraphAgent
 from voicebot.dialogue.history import Message, Role
-from voicebot.engines.base import EngineError, Fault
-from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import AgentChain
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.fallback import AgentFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
 from voicebot.engines.llm.groq import Groq
 from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.realtime import Realtime
@@ -33,7 +33,7 @@ async def test_the_probe_chooses_a_listed_model_and_reports_its_shutdown(caplog:
     caplog.set_level(logging.INFO)
     async with ChatSimulator(models=(LLAMA,), shutdowns={LLAMA: "2026-08-16"}) as simulator:
         agent = agent_on(groq_on(simulator.url, OSS, LLAMA))
-        chain = AgentChain([agent], FallbackRules())
+        chain = AgentFallbackGroup([agent], FallbackRules())
         await chain.start()
         await chain.probe()
         (health,) = chain.health
@@ -59,7 +59,7 @@ async def test_a_model_removed_by_the_service_is_replaced_within_the_turn() -> N
 async def test_an_engine_without_any_listed_model_is_not_ready_after_the_probe() -> None:
     async with ChatSimulator(models=("other",)) as simulator:
         agent = agent_on(groq_on(simulator.url, OSS, LLAMA))
-        chain = AgentChain([agent], FallbackRules())
+        chain = AgentFallbackGroup([agent], FallbackRules())
         await chain.start()
         with pytest.raises(EngineError, match=f"groq: there is no model {OSS} or {LLAMA}") as caught:
             await chain.probe()
@@ -241,7 +241,7 @@ async def test_a_history_refused_as_too_large_is_shortened_within_the_turn() -> 
     history = tuple(Message(Role(("user", "assistant")[n % 2]), "word " * 200) for n in range(21))
     async with ChatSimulator(models=(OSS,)) as simulator:
         agent = agent_on(groq_on(simulator.url))
-        chain = AgentChain([agent], FallbackRules(backoff_s=0))
+        chain = AgentFallbackGroup([agent], FallbackRules(backoff_s=0))
         await chain.start()
         simulator.answers.extend([refused, Answer("Here I am.")])
         async with aclosing(chain.reply(history, WANTED)) as tokens:

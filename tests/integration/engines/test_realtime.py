@@ -33,7 +33,7 @@ from tests.support.certificate import server_and_client_tls
 from tests.support.waiting import until
 from voicebot.agent.graph import GraphAgent
 from voicebot.dialogue.history import Message, Role
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.realtime import Realtime, lines
 

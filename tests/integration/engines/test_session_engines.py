@@ -13,8 +13,8 @@ from tests.simulators.deepgram import DeepgramSimulator
 from tests.simulators.elevenlabs import KEY, ElevenLabsSimulator
 from tests.support.fake_engines import QUICK
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import USUAL, Style, TextToSpeech
-from voicebot.engines.fallback import TextToSpeechChain
+from voicebot.engines.fallback import TextToSpeechFallbackGroup
+from voicebot.engines.protocols import USUAL, Style, TextToSpeech
 from voicebot.engines.stt.deepgram import Deepgram, DeepgramRest
 from voicebot.engines.tts.elevenlabs import ElevenLabs
 from voicebot.engines.tts.espeak import Espeak
@@ -29,7 +29,7 @@ async def sound(engine: TextToSpeech, style: Style = USUAL) -> Audio:
 
 
 async def test_sessions_share_one_espeak_process() -> None:
-    chain = TextToSpeechChain([Espeak(workers=1)], QUICK)
+    chain = TextToSpeechFallbackGroup([Espeak(workers=1)], QUICK)
     await chain.start()
     workers = psutil.Process().children()
     for voice in ("en", "en-us+f3", ""):

@@ -15,11 +15,11 @@ from tests.simulators.chat import ChatSimulator
 from tests.simulators.faults import Fault, Planned
 from tests.simulators.realtime import RealtimeSimulator
 from tests.support.engines import ScriptedAgent
-from voicebot.engines.base import Served
-from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import AgentChain
+from voicebot.engines.fallback import AgentFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
 from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.realtime import Realtime
+from voicebot.engines.protocols import EngineSelected
 
 STAND_IN = "I stand in."
 STALLED_S = 0.2
@@ -42,7 +42,9 @@ async def service(name: str) -> AsyncIterator[tuple[Any, Any]]:
 async def answered(engine: Any, *, first_output_s: float) -> tuple[str, str]:
     """Which engine has answered, and what; an answer that starts over counts from there."""
     agent = agent_on(engine, [weather])
-    chain = AgentChain([agent, ScriptedAgent("offline", scripts=[[STAND_IN]])], FallbackRules(0, 0.1, first_output_s))
+    chain = AgentFallbackGroup(
+        [agent, ScriptedAgent("offline", scripts=[[STAND_IN]])], FallbackRules(0, 0.1, first_output_s)
+    )
     await chain.start()
     try:
         name, text = "", ""
@@ -50,7 +52,7 @@ async def answered(engine: Any, *, first_output_s: float) -> tuple[str, str]:
         wanted.set()
         async with aclosing(chain.reply(ASKED, wanted, spoken=asyncio.Event())) as tokens:
             async for token in tokens:
-                name, text = (token.engine, "") if isinstance(token, Served) else (name, text + token)
+                name, text = (token.engine, "") if isinstance(token, EngineSelected) else (name, text + token)
         return name, text
     finally:
         await chain.close()

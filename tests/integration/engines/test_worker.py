@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.support.paths import PROJECT
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.worker.frames import Kind, Message
 from voicebot.engines.worker.pool import WorkerPool
 

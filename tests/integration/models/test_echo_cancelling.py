@@ -30,12 +30,12 @@ def power_db(sound: Samples, lowest_hz: float = 60, highest_hz: float = 7_800) -
 def test_the_echo_is_removed_and_the_users_voice_is_left(level_db: float) -> None:
     ear = Ear(ROOM, level_db)
     for frame in bot()[:250]:
-        ear.hear(frame, SILENCE)
+        ear.receive_audio(frame, SILENCE)
     ear.echo.hold()
     heard, _ = ear.last(30, HOP)
     assert power_db(ear.echo.without_echo(heard)) < power_db(heard) - 8, "nobody else speaks"
     for frame, voice in zip(bot()[250:300], frames(user()), strict=False):
-        ear.hear(frame, voice)
+        ear.receive_audio(frame, voice)
     heard, own = ear.last(30, HOP)
     assert power_db(ear.echo.without_echo(heard) - own) < power_db(heard - own) - 6, "both speak"
 
@@ -44,7 +44,7 @@ def test_the_echo_is_removed_and_the_users_voice_is_left(level_db: float) -> Non
 def test_the_echo_is_removed_at_all_frequencies_that_the_recogniser_uses(lowest_hz: int, highest_hz: int) -> None:
     ear = Ear(ROOM, -6)
     for frame in bot()[:250]:
-        ear.hear(frame, SILENCE)
+        ear.receive_audio(frame, SILENCE)
     ear.echo.hold()
     heard, _ = ear.last(40, HOP)
     left = ear.echo.without_echo(heard)
@@ -55,11 +55,11 @@ def test_a_short_word_over_a_loud_echo_is_not_scored_as_echo() -> None:
     """That the known echo is in the sound, as expected, proves nothing."""
     ear = Ear(ROOM, -10)
     for frame in bot()[:200]:
-        ear.hear(frame, SILENCE)
+        ear.receive_audio(frame, SILENCE)
     ear.echo.hold()
     word = frames(user("wait"))[10:20]
     for frame, voice in zip(bot()[200:220], [SILENCE] * 10 + word, strict=True):
-        ear.hear(frame, voice)
+        ear.receive_audio(frame, voice)
     whole, utterance, copied = ear.echo.score(0.4), ear.echo.score_of_utterance(0.4), ear.echo.copied(0.4)
     assert whole is not None
     assert utterance is not None
@@ -71,13 +71,13 @@ def test_a_short_word_over_a_loud_echo_is_not_scored_as_echo() -> None:
 def test_a_known_echo_that_comes_later_than_before_is_recognised_as_a_copy() -> None:
     ear = Ear(ROOM, -10)
     for frame in bot()[:200]:
-        ear.hear(frame, SILENCE)
+        ear.receive_audio(frame, SILENCE)
     ear.loudspeaker.delay(3)
     for frame in bot()[200:206]:
-        ear.hear(frame, SILENCE)
+        ear.receive_audio(frame, SILENCE)
     ear.echo.hold()
     for frame in bot()[206:220]:
-        ear.hear(frame, SILENCE)
+        ear.receive_audio(frame, SILENCE)
     score, copied = ear.echo.score(0.25), ear.echo.copied(0.25)
     assert score is not None
     assert copied is not None
@@ -89,10 +89,10 @@ def test_a_users_voice_after_the_bots_last_sound_is_left_unchanged() -> None:
     """Else it was taken for an echo of another delay, and part of it taken off, long after the bot's last sound."""
     ear = Ear(ROOM, -20)
     for frame in bot()[:150]:
-        ear.hear(frame, SILENCE)
+        ear.receive_audio(frame, SILENCE)
     ear.echo.hold()
     for voice in frames(user("what is two plus two, tell me at once")):
-        ear.hear(SILENCE, voice)
+        ear.receive_audio(SILENCE, voice)
     heard, _ = ear.last(15, HOP)
     assert np.array_equal(ear.echo.without_echo(heard), heard)
 
@@ -103,7 +103,7 @@ def test_sound_is_left_unchanged_without_an_echo_or_before_the_echo_is_learned(l
     for number, (frame, voice) in enumerate(zip(bot(), frames(user()), strict=False)):
         if number == 10:
             ear.echo.hold()
-        ear.hear(frame, voice)
+        ear.receive_audio(frame, voice)
         if number > 10:
             heard, _ = ear.last(1)
             assert ear.echo.without_echo(heard) is heard

@@ -44,7 +44,7 @@ def test_the_bot_is_not_interrupted_by_its_own_voice(response: str, level_db: fl
 
 
 def not_interrupted(talk: Conversation, reply: list[Sentence]) -> None:
-    assert [ruling.verdict for ruling in talk.state.rulings if ruling.verdict.decision is Decision.REGENERATE] == []
+    assert [record.verdict for record in talk.state.verdicts if record.verdict.decision is Decision.REGENERATE] == []
     assert talk.heard == " ".join(sentence.text for sentence in reply)
 
 
@@ -79,7 +79,7 @@ def test_a_question_over_the_echo_interrupts_the_bot_and_is_transcribed_in_full(
     talk.say(spoken(QUESTION))
     talk.until(lambda: len(talk.said) > 1)
     assert words(talk.said[1]) == words(QUESTION)
-    assert talk.state.rulings[-1].verdict.decision is Decision.REGENERATE
+    assert talk.state.verdicts[-1].verdict.decision is Decision.REGENERATE
 
 
 @pytest.mark.parametrize("text", ["stop", "what time is it"])
@@ -90,9 +90,9 @@ def test_a_user_with_headphones_can_interrupt_the_first_reply_of_a_session(text:
     talk.type("tell me a story")
     talk.until(lambda: talk.state.reply is not None and talk.state.reply.started)
     talk.say(spoken(text))
-    talk.until(lambda: talk.state.rulings)
-    assert talk.state.rulings[0].verdict.decision is Decision.REGENERATE
-    assert words(talk.state.rulings[0].verdict.text) == words(text)
+    talk.until(lambda: talk.state.verdicts)
+    assert talk.state.verdicts[0].verdict.decision is Decision.REGENERATE
+    assert words(talk.state.verdicts[0].verdict.text) == words(text)
 
 
 def test_a_bot_whose_voice_does_not_echo_pauses_at_the_users_first_syllable() -> None:

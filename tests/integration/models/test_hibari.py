@@ -23,11 +23,12 @@ from tests.simulators.faults import Fault
 from tests.simulators.files import FileHost
 from tests.support.further_voices import host_of_voices
 from voicebot.audio.sound import Audio
-from voicebot.engines import base
-from voicebot.engines.base import USUAL, EngineError, Served, Style, WordStarts
-from voicebot.engines.chain import FallbackRules
+from voicebot.engines import protocols as base
 from voicebot.engines.download import DownloadRules
-from voicebot.engines.fallback import TextToSpeechChain
+from voicebot.engines.errors import EngineError
+from voicebot.engines.fallback import TextToSpeechFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.protocols import USUAL, EngineSelected, Style, WordStarts
 from voicebot.engines.tts.espeak import Espeak
 from voicebot.engines.tts.hibari import Hibari, assets
 from voicebot.engines.tts.hibari.reading import MOST_PHONEMES, Phonemes, owners, parts_of, pieces_of
@@ -346,15 +347,15 @@ async def test_any_text_is_spoken_in_bounded_time(hibari: Hibari, text: str) -> 
 @pytest.mark.parametrize("text", ["Привет, мир.", "你好", "He said спасибо to me.", "مرحبا"])
 async def test_texts_in_other_scripts_fall_back_to_espeak_and_hibari_stays_in_use(hibari: Hibari, text: str) -> None:
     espeak = Espeak(workers=1)
-    chain = TextToSpeechChain([hibari, espeak], FallbackRules(rest_s=60))
+    chain = TextToSpeechFallbackGroup([hibari, espeak], FallbackRules(rest_s=60))
     await chain.start()
     try:
         for _ in range(2):
             outputs = [output async for output in chain.synthesize(text)]
-            assert outputs[0] == Served("espeak", ("hibari: the text has letters that are not Latin",))
+            assert outputs[0] == EngineSelected("espeak", ("hibari: the text has letters that are not Latin",))
             assert sum(output.duration_s for output in outputs if isinstance(output, Audio)) > 0.2
             english = [output async for output in chain.synthesize("It is here.")]
-            assert english[0] == Served("hibari")
+            assert english[0] == EngineSelected("hibari")
         assert all(health.ready for health in chain.health)
     finally:
         await espeak.close()
@@ -372,12 +373,12 @@ def test_composed_and_decomposed_accents_are_read_alike() -> None:
 
 async def test_hibari_speaks_english_and_espeak_speaks_other_languages(hibari: Hibari) -> None:
     espeak = Espeak(workers=1)
-    chain = TextToSpeechChain([hibari, espeak], FallbackRules())
+    chain = TextToSpeechFallbackGroup([hibari, espeak], FallbackRules())
     await chain.start()
     try:
         for language, name in (("en", "hibari"), ("de", "espeak"), ("hi", "espeak"), ("en", "hibari")):
             served, *_ = [output async for output in chain.synthesize("1 2 3", Style(language))]
-            assert served == Served(name)
+            assert served == EngineSelected(name)
     finally:
         await espeak.close()
 
@@ -506,14 +507,14 @@ async def test_a_missing_package_is_reported_with_the_remedy_and_the_fallback_vo
     """And another voice speaks."""
     monkeypatch.setitem(sys.modules, "hibari.g2p", None)
     monkeypatch.setitem(sys.modules, "hibari", None)
-    chain = TextToSpeechChain([Hibari(), Espeak(workers=1)], FallbackRules())
+    chain = TextToSpeechFallbackGroup([Hibari(), Espeak(workers=1)], FallbackRules())
     await chain.start()
     try:
         missing, _ = chain.health
         assert missing.reason == "the package hibari cannot be loaded: pip install -r requirements.txt"
         assert [engine.name for engine in chain.engines] == ["espeak"]
         served, *_ = [output async for output in chain.synthesize("Hello.")]
-        assert served == Served("espeak", (f"hibari: {missing.reason}",))
+        assert served == EngineSelected("espeak", (f"hibari: {missing.reason}",))
     finally:
         await chain.close()
 
@@ -614,7 +615,7 @@ async def test_a_failed_voice_download_is_reported_and_the_default_voice_speaks(
     host.faults.always(Fault.FORBIDDEN)
     engine = with_voices(tmp_path)
     await engine.start()
-    chain = TextToSpeechChain([engine], FallbackRules())
+    chain = TextToSpeechFallbackGroup([engine], FallbackRules())
     await chain.start()
     try:
         usual = await spoken_by(engine)

@@ -24,9 +24,10 @@ from tests.support.sounds import click, cough
 from tests.support.speech import spoken
 from tests.support.understanding import model, understood, word_errors, words
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio, Samples
-from voicebot.engines.base import EngineError, Fault, Pause, Transcript
-from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import SpeechToTextChain
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.fallback import SpeechToTextFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.protocols import Pause, Transcript
 from voicebot.engines.stt.moonshine import Moonshine
 from voicebot.engines.stt.moonshine import model as model_files
 from voicebot.engines.stt.moonshine.model import DECODER, ENCODER, TOKENS, Model, wheel_folder
@@ -384,7 +385,7 @@ async def test_a_missing_weights_package_is_reported_and_the_chain_still_starts(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(model_files, "find_spec", lambda name: None)
-    chain = SpeechToTextChain([Moonshine()], FallbackRules())
+    chain = SpeechToTextFallbackGroup([Moonshine()], FallbackRules())
     await chain.start()
     reason = "the package moonshine-voice is not installed; to talk to the bot all the same, set DEEPGRAM_API_KEY"
     assert [record.getMessage() for record in caplog.records] == [f"an engine can't start: moonshine: {reason}"]

@@ -17,9 +17,9 @@ from tests.support.understanding import transcribed
 from voicebot.audio.sound import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Samples
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.events import SpeechEnded
-from voicebot.dialogue.interruption.verdict import Context, Decision, Speech, Verdict, judge
+from voicebot.dialogue.interruption.verdict import Decision, Speech, Verdict, VerdictContext, give_verdict
 from voicebot.engines.vad.silero import Silero
-from voicebot.session.listener import Listener, UtteranceSound
+from voicebot.session.utterance_segmenter import UtteranceAudio, UtteranceSegmenter
 
 # One worker runs all of them: what they share takes seconds to make.
 pytestmark = pytest.mark.xdist_group("overlaps")
@@ -47,7 +47,7 @@ OBEYED = (
     *("stop", "wait", "no", "help me", "hold on", "what time is it", "what is two plus two", "who are you"),
     *("can you repeat that", "tell me a joke", "what do you mean", "why", "how old are you", "stop it", "be quiet"),
 )
-TALKING = Context(
+TALKING = VerdictContext(
     sentence="Every morning she looked at the ships and wondered where they had come from.", words_heard=8
 )
 CHATTER = (
@@ -71,11 +71,13 @@ def overheard(sound: Audio, usual_dbfs: float | None = None) -> list[Verdict]:
     pieces: dict[int, list[Samples]] = {}
     ended: list[SpeechEnded] = []
 
-    listener = Listener(Silero(), EndpointRules())
+    listener = UtteranceSegmenter(Silero(), EndpointRules())
     around = Audio.silence(0.8, WIRE_RATE_HZ)
-    for event in listener.hear(Audio.joined([around, sound.resampled(WIRE_RATE_HZ), around, around], WIRE_RATE_HZ)):
+    for event in listener.receive_audio(
+        Audio.joined([around, sound.resampled(WIRE_RATE_HZ), around, around], WIRE_RATE_HZ)
+    ):
         match event:
-            case UtteranceSound(utterance, Audio(samples)):
+            case UtteranceAudio(utterance, Audio(samples)):
                 pieces.setdefault(utterance, []).append(samples)
             case SpeechEnded():
                 ended.append(event)
@@ -88,7 +90,7 @@ def _verdict(pieces: Sequence[Samples], speech: Speech, usual_dbfs: float | None
     transcript = transcribed(Audio(np.concatenate(pieces), SPEECH_RATE_HZ))
     level_db = None if usual_dbfs is None or speech.level_dbfs is None else speech.level_dbfs - usual_dbfs
     speech = Speech(duration_s=speech.duration_s, level_db=level_db)
-    context = Context(
+    context = VerdictContext(
         TALKING.language,
         TALKING.sentence,
         TALKING.words_heard,
@@ -96,7 +98,7 @@ def _verdict(pieces: Sequence[Samples], speech: Speech, usual_dbfs: float | None
         backchannel=transcript.backchannel,
         speech=speech,
     )
-    return judge(transcript.text, context, final=True)
+    return give_verdict(transcript.text, context, final=True)
 
 
 def level_dbfs(voice: str) -> float:

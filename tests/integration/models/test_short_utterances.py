@@ -19,7 +19,7 @@ from tools.hums.clips import Clip, clips, flite_source, own_source
 from tools.hums.conditions import CLEAN, NOISE_10_DB, ROOM, TELEPHONE, Condition, always, trimmed
 from tools.hums.vocabulary import Kind
 from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
-from voicebot.dialogue.interruption.verdict import Context, Decision, judge
+from voicebot.dialogue.interruption.verdict import Decision, VerdictContext, give_verdict
 from voicebot.engines.stt.moonshine import short_utterances
 from voicebot.engines.stt.moonshine.hums import MAX_HUM_S, HumClassifier, spoken_s
 from voicebot.engines.stt.moonshine.model import DecodedText, Features, Model
@@ -30,7 +30,7 @@ from voicebot.engines.stt.moonshine.tokenizer import PhraseTree
 with_made_up_speakers = pytest.mark.xdist_group("made-up speakers")
 """These tests share clips that take seconds to make, so they run in one process."""
 
-TALKING = Context(sentence="Once upon a time there was a cat.", words_heard=5)
+TALKING = VerdictContext(sentence="Once upon a time there was a cat.", words_heard=5)
 VOICES = ("awb", "kal", "rms", "slt")
 CONDITIONS = (CLEAN, NOISE_10_DB, ROOM, TELEPHONE)
 SEED = 2_026
@@ -55,11 +55,11 @@ def texts(model: Model, short: ShortUtteranceRescorer, sound: Samples) -> tuple[
 
 
 def lets_go_on(text: str) -> bool:
-    return judge(text, TALKING, final=True).decision is Decision.RESUME
+    return give_verdict(text, TALKING, final=True).decision is Decision.RESUME
 
 
 def is_backchannel(text: str) -> bool:
-    return judge(text, TALKING, final=True).rule == "backchannel"
+    return give_verdict(text, TALKING, final=True).rule == "backchannel"
 
 
 def share(values: list[bool]) -> float:

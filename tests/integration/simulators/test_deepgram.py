@@ -16,7 +16,7 @@ from tests.support.deepgram_talk import final, talking
 from tests.support.speech import spoken as spoken_by_a_voice
 from tests.support.tone_words import silence, spoken
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import Pause
+from voicebot.engines.protocols import Pause
 from voicebot.engines.stt.deepgram.sdk import AsyncDeepgramClient, client
 from voicebot.engines.stt.moonshine import Moonshine
 

@@ -11,9 +11,10 @@ from aiortc.mediastreams import AudioStreamTrack
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from voicebot.access.admission import RefusedError
 from voicebot.bootstrap import application as bootstrap
-from voicebot.engines.base import USUAL, EngineError, Engines, Style
-from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import TextToSpeechChain
+from voicebot.engines.errors import EngineError
+from voicebot.engines.fallback import TextToSpeechFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.protocols import USUAL, Engines, Style
 from voicebot.runtime import limits
 from voicebot.settings import config
 from voicebot.transports.webrtc.server import Offer
@@ -35,12 +36,12 @@ async def test_the_client_that_connects_first_of_two_gets_the_last_place(monkeyp
     monkeypatch.setattr(limits, "PROBE_ILL_S", 0.0)
     voice = Voice()
     fixed = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
-    voices = TextToSpeechChain([voice], FallbackRules(rest_s=60))
+    voices = TextToSpeechFallbackGroup([voice], FallbackRules(rest_s=60))
     engines = Engines(fixed.stt, fixed.agent, voices, fixed.vad_name, fixed.make_vad)
     await engines.start()
     application = bootstrap.application(config.load(max_sessions=1), engines)
     services, webrtc = application.services, application.webrtc
-    await services.preflight.check()
+    await services.health.check()
     voice.well = True
     sdp = await offered_sdp()
     offers = [Offer(sdp=sdp, type="offer", webrtc_id=name) for name in "ab"]

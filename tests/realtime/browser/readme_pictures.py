@@ -92,12 +92,12 @@ async def film_an_interruption(visitor: Visitor, path: Path) -> None:
     async with Film(visitor.page) as film:
         await visitor.hears_words(5)
         await visitor.says("uh-huh", "slt")
-        await expect(visitor.rulings).to_have_count(1, timeout=ANSWER_S * 1000)
+        await expect(visitor.verdicts).to_have_count(1, timeout=ANSWER_S * 1000)
         await visitor.hears_words(len(await visitor.words("heard")) + 5)
         await visitor.says("what is ten times three")
-        await expect(visitor.rulings).to_have_count(2, timeout=ANSWER_S * 1000)
+        await expect(visitor.verdicts).to_have_count(2, timeout=ANSWER_S * 1000)
         await visitor.hears_answer(2)
-    rules = await visitor.rulings.locator(".vb-rule").all_inner_texts()
+    rules = await visitor.verdicts.locator(".vb-rule").all_inner_texts()
     if rules != ["rule: words", "rule: backchannel"]:
         raise ValueError(f"it decided by {rules}: once more, with less else to do")
     await asyncio.to_thread(film.save, path)

@@ -13,7 +13,7 @@ from tests.realtime.browser.conftest import Browsers, Chromium
 from tests.realtime.browser.look import assert_readable
 from tests.simulators.chat import ChatSimulator
 from tests.support.app_process import forked_app
-from voicebot.dialogue.events import EngineServed, Stage
+from voicebot.dialogue.events import EngineReported, Stage
 from voicebot.dialogue.state import State
 from voicebot.dialogue.view import view
 
@@ -40,9 +40,9 @@ async def test_the_page_names_a_fallback_engine_and_why_the_first_engine_failed(
             {"name": "espeak", "ready": True, "reason": None, "probe_ms": 0},
         ]
     }
-    serving = EngineServed(Stage.TTS, "espeak", (f"{name}: {why}",))
+    serving = EngineReported(Stage.TTS, "espeak", (f"{name}: {why}",))
     await visitor.page.evaluate("stages => { voicebot.server.stages = stages; }", stages)
-    await visitor.page.evaluate("view => voicebot.receive(view)", view(State(serving=(serving,))))
+    await visitor.page.evaluate("view => voicebot.receive(view)", view(State(engines_in_use=(serving,))))
     rows = visitor.page.locator("#vb-engines ol li")
     await expect(rows).to_have_text([f"{name}not now: {why}".strip(), "espeakat work"])
     await expect(visitor.page.locator("[data-part=tts] .vb-engine")).to_have_text("espeak")

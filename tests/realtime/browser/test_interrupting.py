@@ -13,7 +13,7 @@ from tests.realtime.browser.visitor import ANSWER_S, Visitor
 from tests.support.understanding import words
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.interruption.verdict import Decision
-from voicebot.dialogue.interruption.verdict_case import Case
+from voicebot.dialogue.interruption.verdict_case import VerdictCase
 
 pytestmark = pytest.mark.alone
 
@@ -65,7 +65,7 @@ async def test_the_bot_resumes_after_a_backchannel_and_answers_a_question_that_i
     assert words(await visitor.questions.last.inner_text()) == words("what is ten times three")
     assert_silent((await recording(visitor.page)).between("paused", "speaking"))
 
-    await visitor.rulings.last.get_by_role("button").click()
+    await visitor.verdicts.last.get_by_role("button").click()
     cases = await saved(visitor.page, tmp_path)
     assert [case.expected for case in cases] == [Decision.REGENERATE]
     assert cases[0].context.words_heard >= 1
@@ -77,7 +77,7 @@ async def test_wrong_verdicts_can_be_marked_unmarked_and_saved_as_cases(browsers
     await visitor.types("Tell me a long story")
     await visitor.hears_words(2)
     await visitor.says("what is ten times three")
-    await expect(visitor.rulings).to_have_count(1, timeout=ANSWER_S * 1000)
+    await expect(visitor.verdicts).to_have_count(1, timeout=ANSWER_S * 1000)
     save = visitor.page.locator(".vb-save")
     await expect(save).to_be_hidden()
 
@@ -93,7 +93,7 @@ async def test_wrong_verdicts_can_be_marked_unmarked_and_saved_as_cases(browsers
 
     await wrong.click()
     await visitor.presses("New conversation")
-    await expect(visitor.rulings).to_have_count(0)
+    await expect(visitor.verdicts).to_have_count(0)
     await expect(save).to_have_text("Save wrong calls (1)")
     cases = await saved(visitor.page, tmp_path)
     assert [case.expected for case in cases] == [Decision.RESUME]
@@ -103,8 +103,8 @@ async def test_wrong_verdicts_can_be_marked_unmarked_and_saved_as_cases(browsers
 
 async def shows_verdict(visitor: Visitor, count: int, decision: str, done: str, term: str, rule: str) -> None:
     """Until there are so many verdicts, of which the last is this one."""
-    await expect(visitor.rulings).to_have_count(count, timeout=ANSWER_S * 1000)
-    newest = visitor.rulings.first
+    await expect(visitor.verdicts).to_have_count(count, timeout=ANSWER_S * 1000)
+    newest = visitor.verdicts.first
     await expect(newest).to_have_attribute("data-decision", decision)
     await expect(newest.locator(".vb-decision")).to_have_text(done)
     await expect(newest.locator(".vb-term")).to_have_text(term)
@@ -114,14 +114,14 @@ async def shows_verdict(visitor: Visitor, count: int, decision: str, done: str, 
     assert shown.removeprefix("rule: ") == rule, await newest.inner_text()
 
 
-async def saved(page: Page, folder: Path) -> list[Case]:
+async def saved(page: Page, folder: Path) -> list[VerdictCase]:
     """The cases in the file that the page gives."""
     async with page.expect_download() as download:
         await page.locator(".vb-save").click()
     file = await download.value
     assert file.suggested_filename == "voice-bot-cases.jsonl"
     await file.save_as(folder / file.suggested_filename)
-    return [Case.from_line(line) for line in (folder / file.suggested_filename).read_text("utf-8").splitlines()]
+    return [VerdictCase.from_line(line) for line in (folder / file.suggested_filename).read_text("utf-8").splitlines()]
 
 
 def assert_silent(sound: Audio, least_s: float = 0.1) -> None:

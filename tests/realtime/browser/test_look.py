@@ -6,8 +6,8 @@ from playwright.async_api import expect
 
 from tests.realtime.browser.conftest import Browsers
 from tests.realtime.browser.look import assert_readable
-from voicebot.dialogue.interruption.verdict import Context, Decision, Verdict
-from voicebot.dialogue.state import Ruling, State
+from voicebot.dialogue.interruption.verdict import Decision, Verdict, VerdictContext
+from voicebot.dialogue.state import State, VerdictRecord
 from voicebot.dialogue.view import view
 
 
@@ -27,13 +27,20 @@ async def test_long_verdicts_are_readable_at_every_width(browsers: Browsers) -> 
     await visitor.sees("listening")
     words, said = "no stop please I wanted to ask you something else " * 3, "Once upon a time there was a fox. " * 3
     rulings = (
-        Ruling(1, Verdict(Decision.RESUME, "silence", "speech went on without a word", ""), Context(), 3.0),
-        Ruling(2, Verdict(Decision.RESUME, "echo", f"“{said}” is the bot's own voice", said), Context(), 1.4, True),
-        Ruling(
-            3, Verdict(Decision.REGENERATE, "stop word", f"“stop” stops the bot: “{words}”", words), Context(), 12.3
+        VerdictRecord(
+            1, Verdict(Decision.RESUME, "silence", "speech went on without a word", ""), VerdictContext(), 3.0
+        ),
+        VerdictRecord(
+            2, Verdict(Decision.RESUME, "echo", f"“{said}” is the bot's own voice", said), VerdictContext(), 1.4, True
+        ),
+        VerdictRecord(
+            3,
+            Verdict(Decision.REGENERATE, "stop word", f"“stop” stops the bot: “{words}”", words),
+            VerdictContext(),
+            12.3,
         ),
     )
     show = "view => { voicebot.receive(view); voicebot.receive = () => {} }"  # and nothing that the bot still sends
-    await visitor.page.evaluate(show, view(State(rulings=rulings)))
-    await expect(visitor.rulings).to_have_count(3)
+    await visitor.page.evaluate(show, view(State(verdicts=rulings)))
+    await expect(visitor.verdicts).to_have_count(3)
     await assert_readable(visitor)

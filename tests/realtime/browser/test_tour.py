@@ -46,14 +46,14 @@ async def test_the_tour_leads_a_newcomer_through_a_hum_and_a_spoken_interruption
     await visitor.sees("paused")
     await comes_to(visitor, "3 of 3")
     await expect(page.locator(".vb-tour-text")).to_contain_text(
-        await visitor.rulings.first.locator(".vb-reason").inner_text()
+        await visitor.verdicts.first.locator(".vb-reason").inner_text()
     )
     await expect(page.locator("#vb-rulings")).to_have_class(POINTED)
     await visitor.hears_words(len(await visitor.words("heard")) + 2)
 
     await visitor.says("what is ten times three")
     await comes_to(visitor, "Done")
-    await expect(visitor.rulings.first).to_have_attribute("data-decision", "regenerate")
+    await expect(visitor.verdicts.first).to_have_attribute("data-decision", "regenerate")
     assert "thirty" in await visitor.hears_answer(2)
     assert await page.locator("#vb-turn").get_attribute("data-budget") in ("over", "kept")
     await expect(page.locator(".vb-of-budget")).to_have_text(re.compile(r"^[\d,]+ of 800 ms\.$"))

@@ -100,12 +100,12 @@ async def listener(tourist: Tourist) -> Tourist:
 
 
 async def test_a_hum_and_then_a_question_complete_the_tour(listener: Tourist) -> None:
-    assert await listener.takes("seen", rulings=[HUMMED]) == []
+    assert await listener.takes("seen", verdicts=[HUMMED]) == []
     assert listener.tour["step"] == "ask"
     told = await listener.reads()
     assert HUMMED["reason"] in told["text"]
     assert told["points"] == "verdict"
-    assert await listener.takes("seen", rulings=[ASKED, HUMMED]) == [{"do": "remember"}]
+    assert await listener.takes("seen", verdicts=[ASKED, HUMMED]) == [{"do": "remember"}]
     assert listener.tour["step"] == "done"
     told = await listener.reads()
     assert ASKED["reason"] in told["text"]
@@ -114,7 +114,7 @@ async def test_a_hum_and_then_a_question_complete_the_tour(listener: Tourist) ->
 
 async def test_verdicts_and_answers_from_before_the_tour_do_not_count(tourist: Tourist) -> None:
     old = {"role": "assistant", "heard": "a b c d e f", "unheard": "", "interrupted": True, "live": False}
-    assert await tourist.takes("start", on=True, talking=True, older=3, chat=[old], rulings=[ASKED, HUMMED]) == [STORY]
+    assert await tourist.takes("start", on=True, talking=True, older=3, chat=[old], verdicts=[ASKED, HUMMED]) == [STORY]
     assert tourist.tour["asked"] == 4
     await tourist.takes("seen")
     assert tourist.tour["step"] == "story"
@@ -145,28 +145,28 @@ async def test_a_visitor_who_types_reads_what_a_hum_would_do_and_interrupts_by_b
 
 async def test_a_hum_that_was_taken_for_a_question_is_explained_and_can_be_tried_again(listener: Tourist) -> None:
     await listener.hears(9, interrupted=True, live=False)
-    await listener.takes("seen", rulings=[MISHEARD])
+    await listener.takes("seen", verdicts=[MISHEARD])
     assert listener.tour["step"] == "hum"
     told = await listener.reads()
     assert MISHEARD["reason"] in told["text"]
     assert await listener.choices() == ["again", "next"]
     assert await listener.takes("again") == [STORY]
-    await listener.takes("seen", rulings=[MISHEARD])
+    await listener.takes("seen", verdicts=[MISHEARD])
     assert listener.tour["step"] == "story"
 
 
 async def test_a_cough_instead_of_a_question_is_explained_and_does_not_complete_the_step(listener: Tourist) -> None:
-    await listener.takes("seen", rulings=[HUMMED])
-    assert await listener.takes("seen", rulings=[COUGHED, HUMMED]) == []
+    await listener.takes("seen", verdicts=[HUMMED])
+    assert await listener.takes("seen", verdicts=[COUGHED, HUMMED]) == []
     assert listener.tour["step"] == "ask"
     assert COUGHED["reason"] in (await listener.reads())["text"]
-    assert await listener.takes("seen", rulings=[ASKED | {"number": 3}, COUGHED]) == [{"do": "remember"}]
+    assert await listener.takes("seen", verdicts=[ASKED | {"number": 3}, COUGHED]) == [{"do": "remember"}]
 
 
 async def test_an_interruption_counts_even_when_the_reply_is_not_in_the_history(listener: Tourist) -> None:
     """With INTERRUPTED_HISTORY=merge the story is gone from the chat."""
-    await listener.takes("seen", rulings=[HUMMED])
-    assert await listener.takes("seen", rulings=[ASKED], chat=[]) == [{"do": "remember"}]
+    await listener.takes("seen", verdicts=[HUMMED])
+    assert await listener.takes("seen", verdicts=[ASKED], chat=[]) == [{"do": "remember"}]
 
 
 @pytest.mark.parametrize("step", ["story", "hum", "ask"])
@@ -174,7 +174,7 @@ async def test_a_story_that_ends_too_early_can_be_told_again_for_the_same_step(t
     await tourist.takes("start", on=True, talking=True)
     await tourist.hears(3 if step == "story" else 6)
     if step == "ask":
-        await tourist.takes("seen", rulings=[HUMMED])
+        await tourist.takes("seen", verdicts=[HUMMED])
     assert await tourist.hears(6, live=False, unheard="") == []
     assert tourist.tour["step"] == step
     assert "again" in await tourist.choices()
@@ -206,7 +206,7 @@ async def test_a_visitor_who_does_nothing_for_long_gets_a_hint(listener: Tourist
     await listener.waits()
     assert ("muted" in (await listener.reads())["hint"]) is muted
     assert (await listener.reads())["hint"]
-    await listener.takes("seen", muted=False, rulings=[HUMMED])
+    await listener.takes("seen", muted=False, verdicts=[HUMMED])
     assert (await listener.reads())["hint"] == ""
     assert await listener.choices() == []
     await listener.waits()
@@ -221,9 +221,9 @@ async def test_the_tour_says_when_the_bot_has_paused(listener: Tourist) -> None:
 @pytest.mark.parametrize("answered", [False, True])
 async def test_the_tour_can_be_left_at_any_time(listener: Tourist, answered: bool) -> None:
     if answered:
-        await listener.takes("seen", rulings=[HUMMED])
+        await listener.takes("seen", verdicts=[HUMMED])
     assert await listener.takes("leave") == []
     assert listener.tour["step"] == "off"
-    assert await listener.takes("seen", rulings=[ASKED]) == []
+    assert await listener.takes("seen", verdicts=[ASKED]) == []
     assert await listener.takes("ask") == []
     assert listener.tour["step"] == "off"

@@ -131,7 +131,7 @@ class Visitor:
         return self.page.locator("#vb-chat .vb-assistant")
 
     @property
-    def rulings(self) -> Locator:
+    def verdicts(self) -> Locator:
         """The verdicts, the newest first."""
         return self.page.locator("#vb-rulings .vb-ruling")
 

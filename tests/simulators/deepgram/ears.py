@@ -12,7 +12,7 @@ import numpy as np
 from tests.support.tone_words import ToneEar
 from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
 from voicebot.audio.sound import Audio, Samples
-from voicebot.engines.base import Transcriber, Transcript
+from voicebot.engines.protocols import Transcriber, Transcript
 from voicebot.engines.stt.moonshine.energy import HOP, energies, speech_span
 
 
@@ -27,7 +27,7 @@ class HeardWord:
 
 
 class Ear(Protocol):
-    def hear(self, samples: Samples) -> None: ...
+    def receive_audio(self, samples: Samples) -> None: ...
 
     async def words(self, since: int, *, all_heard: bool) -> Sequence[HeardWord]:
         """The words that begin at sample `since` or later; `all_heard`: their end need not be waited for."""
@@ -40,8 +40,8 @@ class ToneWordEar:
     def __init__(self) -> None:
         self._ear = ToneEar()
 
-    def hear(self, samples: Samples) -> None:
-        self._ear.hear(samples)
+    def receive_audio(self, samples: Samples) -> None:
+        self._ear.receive_audio(samples)
 
     async def words(self, since: int, *, all_heard: bool) -> list[HeardWord]:
         words = self._ear.words(all_heard=all_heard)
@@ -57,7 +57,7 @@ class ScriptedEar:
         ]
         self._heard = 0
 
-    def hear(self, samples: Samples) -> None:
+    def receive_audio(self, samples: Samples) -> None:
         self._heard += len(samples)
 
     async def words(self, since: int, *, all_heard: bool) -> list[HeardWord]:
@@ -71,7 +71,7 @@ class EmbeddedEar:
         self._transcriber = transcriber
         self._sound = np.zeros(0, np.int16)
 
-    def hear(self, samples: Samples) -> None:
+    def receive_audio(self, samples: Samples) -> None:
         self._sound = np.concatenate([self._sound, samples])
 
     async def words(self, since: int, *, all_heard: bool) -> list[HeardWord]:

@@ -130,7 +130,7 @@ class Live:
             loud = np.flatnonzero(np.abs(samples) > LOUD)
             self.loud_to = self.heard + int(loud[-1]) + 1 if len(loud) else self.loud_to
             self.heard += len(samples)
-            self.ear.hear(samples)
+            self.ear.receive_audio(samples)
             await self.on_sound()
         else:
             await self.on_message(json.loads(message))

@@ -182,7 +182,7 @@ class DeepgramSimulator:
             await refuse(wire, 400)
             return
         ear = self.setting.make_ear()
-        ear.hear(samples)
+        ear.receive_audio(samples)
         if not await wire.left_within(self.setting.delay_s):
             await wire.answer(200, answer(await ear.words(0, all_heard=True), len(samples)))
 

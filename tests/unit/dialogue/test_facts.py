@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.support.machine_session import Session, speaking
 from voicebot.dialogue.events import (
     ConversationCleared,
-    EngineServed,
+    EngineReported,
     FinalTranscript,
     InterruptPressed,
     PartialTranscript,
@@ -24,7 +24,7 @@ from voicebot.dialogue.events import (
     TextTyped,
 )
 from voicebot.dialogue.facts import (
-    EngineSelected,
+    EngineChanged,
     ErrorRaised,
     HistoryChanged,
     PhaseChanged,
@@ -38,7 +38,7 @@ from voicebot.dialogue.facts import (
     TranscriptChanged,
     TranscriptCompleted,
     TurnAnswered,
-    VerdictReached,
+    VerdictGiven,
     WordsAccepted,
 )
 from voicebot.dialogue.state import Phase, Rules
@@ -79,10 +79,10 @@ def test_an_interruption_tells_its_words_the_verdict_the_cancelling_and_what_was
     session.post(SentencePlayed(1, 0))
     session.facts.clear()
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "stop"), ReplyEnded(1))
-    verdict = session.state.rulings[-1]
+    verdict = session.state.verdicts[-1]
     assert [fact for fact in session.facts if not isinstance(fact, PhaseChanged)] == [
         TranscriptCompleted(2, "stop"),
-        VerdictReached(verdict),
+        VerdictGiven(verdict),
         ReplyCancelled(1),
         ReplyFinished(1, unheard="It lived on a ship.", interrupted=True, cancelled=True, committed=True, started=True),
         HistoryChanged(),
@@ -114,11 +114,11 @@ def test_an_error_is_raised_once_until_the_user_speaks_or_writes_again() -> None
 
 def test_an_engine_is_selected_when_another_one_serves_and_not_again() -> None:
     session = Session()
-    stand_in = EngineServed(Stage.TTS, "espeak", ("hibari: it broke",))
-    session.post(EngineServed(Stage.TTS, "hibari"), stand_in, stand_in)
+    stand_in = EngineReported(Stage.TTS, "espeak", ("hibari: it broke",))
+    session.post(EngineReported(Stage.TTS, "hibari"), stand_in, stand_in)
     assert session.facts == [
-        EngineSelected(Stage.TTS, "hibari", ()),
-        EngineSelected(Stage.TTS, "espeak", ("hibari: it broke",)),
+        EngineChanged(Stage.TTS, "hibari", ()),
+        EngineChanged(Stage.TTS, "espeak", ("hibari: it broke",)),
     ]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.support.machine_session import Session, bot, speaking, user
-from voicebot.dialogue.choices import InterruptedHistory
 from voicebot.dialogue.events import (
     AudioReceived,
     CancelReply,
@@ -39,6 +38,7 @@ from voicebot.dialogue.events import (
     WordsTakenBack,
 )
 from voicebot.dialogue.interruption.verdict import Decision, Speech
+from voicebot.dialogue.preferences import InterruptedHistory
 from voicebot.dialogue.state import InterruptionStatus, Phase, Rules, Status
 from voicebot.languages.prompts import ask_again
 
@@ -130,8 +130,8 @@ def test_a_backchannel_pauses_and_resumes_playback() -> None:
     session.post(SpeechEnded(2))
     assert ResumePlayback(1) in session.post(FinalTranscript(2, "Uh-huh."))
     assert session.state.phase is Phase.SPEAKING
-    assert [ruling.verdict.rule for ruling in session.state.rulings] == ["backchannel"]
-    assert session.state.rulings[0].took_s > 0
+    assert [record.verdict.rule for record in session.state.verdicts] == ["backchannel"]
+    assert session.state.verdicts[0].took_s > 0
     assert session.state.history == (user("tell me a story"),)
 
 
@@ -191,7 +191,7 @@ def test_one_turn_is_enough_to_ignore_a_much_softer_voice() -> None:
     commands = spoken_at(session, -35.0, words, "did you", "did you see where i put", words)
     assert not any(isinstance(command, CancelReply) for command in commands)
     assert ResumePlayback(1) in commands
-    assert session.state.rulings[-1].verdict.rule == "faint"
+    assert session.state.verdicts[-1].verdict.rule == "faint"
     assert CancelReply(1) in spoken_at(session, -24.0, words), "the user, who is hardly softer than before"
 
 
@@ -228,7 +228,7 @@ def test_yes_after_the_bots_question_interrupts_as_an_answer() -> None:
     session = speaking("Shall I go on?", "I know more.")
     session.post(SentencePlayed(1, 0), SpeechStarted(2), SpeechEnded(2))
     assert CancelReply(1) in session.post(FinalTranscript(2, "yes"))
-    assert session.state.rulings[-1].verdict.rule == "answer"
+    assert session.state.verdicts[-1].verdict.rule == "answer"
 
 
 def test_stop_ends_the_reply_and_starts_no_other() -> None:
@@ -274,7 +274,7 @@ def test_clearing_the_conversation_discards_the_reply_under_way() -> None:
 
 
 def test_merging_drops_the_heard_part_of_an_interrupted_reply() -> None:
-    session = Session(Rules(eager_replies=False, interrupted_history=InterruptedHistory.MERGE))
+    session = Session(Rules(preemptive_replies=False, interrupted_history=InterruptedHistory.MERGE))
     session.ask("How are you doing?")
     session.answer("I'm doing well.", "Thank you.")
     session.post(SentencePlayed(1, 0), SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "What are you doing?"))
@@ -288,16 +288,16 @@ def test_merging_drops_the_heard_part_of_an_interrupted_reply() -> None:
 def test_playback_resumes_after_a_noise_before_the_recogniser_answers() -> None:
     session = speaking()
     session.post(SpeechStarted(2), SpeechEnded(2))
-    assert ResumePlayback(1) in session.time_out(Timer.DECISION)
-    assert session.state.rulings[-1].verdict.rule == "silence"
+    assert ResumePlayback(1) in session.time_out(Timer.VERDICT)
+    assert session.state.verdicts[-1].verdict.rule == "silence"
     session.post(FinalTranscript(2, ""))
-    assert len(session.state.rulings) == 1, "an empty text says nothing new"
+    assert len(session.state.verdicts) == 1, "an empty text says nothing new"
 
 
 def test_words_that_come_after_playback_resumed_still_interrupt() -> None:
     session = speaking()
     session.post(SpeechStarted(2), SpeechEnded(2))
-    session.time_out(Timer.DECISION)
+    session.time_out(Timer.VERDICT)
     assert CancelReply(1) in session.post(FinalTranscript(2, "tell me a joke"))
     assert session.state.pending == ("tell me a joke",)
 
@@ -305,17 +305,17 @@ def test_words_that_come_after_playback_resumed_still_interrupt() -> None:
 def test_the_decision_deadline_judges_the_words_known_so_far() -> None:
     session = speaking()
     session.post(SpeechStarted(2), PartialTranscript(2, "uh-huh"), SpeechEnded(2))
-    assert ResumePlayback(1) in session.time_out(Timer.DECISION)
+    assert ResumePlayback(1) in session.time_out(Timer.VERDICT)
 
 
 def test_the_decision_deadline_is_extended_once_for_words_that_may_change() -> None:
     for final, command in (("", CancelReply(1)), ("yeah", ResumePlayback(1))):
         session = speaking()
         session.post(SpeechStarted(2), PartialTranscript(2, "you have"), SpeechEnded(2))
-        (waiting,) = session.time_out(Timer.DECISION)
+        (waiting,) = session.time_out(Timer.VERDICT)
         assert isinstance(waiting, StartTimer)
         assert session.state.phase is Phase.PAUSED
-        assert command in (session.post(FinalTranscript(2, final)) if final else session.time_out(Timer.DECISION))
+        assert command in (session.post(FinalTranscript(2, final)) if final else session.time_out(Timer.VERDICT))
 
 
 def test_the_partial_words_decide_when_the_recogniser_takes_too_long() -> None:
@@ -334,7 +334,7 @@ def test_speech_whose_end_never_comes_times_out() -> None:
     session.post(SpeechStarted(2))
     session.time_out(Timer.SPEECH)
     assert not session.state.speaking
-    assert ResumePlayback(1) in session.time_out(Timer.DECISION)
+    assert ResumePlayback(1) in session.time_out(Timer.VERDICT)
 
 
 def test_queued_utterances_get_a_transcription_timeout_of_their_own() -> None:
@@ -362,9 +362,9 @@ def test_playback_resumes_when_announced_speech_does_not_come() -> None:
     assert session.started[Timer.SPEECH].delay_s == 10
     commands = session.time_out(Timer.SPEECH)
     assert {EndTranscription(2), ResumePlayback(1)} <= set(commands)
-    ruling = session.state.rulings[-1]
-    assert ruling.verdict.decision is Decision.RESUME
-    assert ruling.verdict.reason == "speech was announced and did not come within 10 s"
+    record = session.state.verdicts[-1]
+    assert record.verdict.decision is Decision.RESUME
+    assert record.verdict.reason == "speech was announced and did not come within 10 s"
     assert session.state.utterances == ()
     session.post(SpeechStarted(3, announced=True), SpeechEnded(3), FinalTranscript(3, "what is the time"))
     assert session.state.pending == ("what is the time",), "what comes later all the same is answered"
@@ -377,7 +377,7 @@ def test_a_waiting_reply_starts_when_announced_speech_does_not_come() -> None:
     assert session.state.reply is None
     commands = session.time_out(Timer.SPEECH)
     assert StartReply(1, (user("hello"),)) in commands
-    assert session.state.rulings == ()
+    assert session.state.verdicts == ()
 
 
 def test_the_final_transcript_is_awaited_when_the_user_spoke_on_after_the_pause() -> None:
@@ -400,10 +400,10 @@ def test_no_final_transcript_is_awaited_when_the_utterance_ended_at_the_pause() 
 def test_the_next_utterance_gets_no_verdict_once_one_has_interrupted() -> None:
     session = speaking()
     session.post(SpeechStarted(2), PartialTranscript(2, "tomorrow"), SpeechEnded(2))
-    session.time_out(Timer.DECISION)
+    session.time_out(Timer.VERDICT)
     session.post(SpeechStarted(3))
-    assert CancelReply(1) in session.time_out(Timer.DECISION)
-    assert [ruling.verdict.decision for ruling in session.state.rulings] == [Decision.REGENERATE]
+    assert CancelReply(1) in session.time_out(Timer.VERDICT)
+    assert [record.verdict.decision for record in session.state.verdicts] == [Decision.REGENERATE]
     session.post(ReplyEnded(1), FinalTranscript(2, "tomorrow"), SpeechEnded(3), FinalTranscript(3, "please"))
     (start,) = session.time_out(Timer.DEBOUNCE)
     assert isinstance(start, StartReply)
@@ -416,7 +416,7 @@ def test_late_repeated_and_unknown_inputs_change_nothing() -> None:
     session.post(
         SpeechStarted(1), SpeechEnded(1), SpeechEnded(7), FinalTranscript(1, "again"), PartialTranscript(9, "what"),
         TokenReceived(7), SentenceReady(0, 0, "old"), SentencePlayed(3, 0), ReplyEnded(0), WordsHeard(1, 5, 3),
-        SentenceReady(1, 7, "out of order"), TimedOut(Timer.DECISION, 1), PlaybackStarted(1),
+        SentenceReady(1, 7, "out of order"), TimedOut(Timer.VERDICT, 1), PlaybackStarted(1),
     )  # fmt: skip
     assert session.state == state
 
@@ -515,4 +515,4 @@ def test_a_backchannel_leaves_the_timing_of_the_turn_alone() -> None:
     turn = session.state.turn
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "okay"))
     assert session.state.turn == turn
-    assert session.state.rulings[-1].verdict.decision is Decision.RESUME
+    assert session.state.verdicts[-1].verdict.decision is Decision.RESUME

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.machine_session import Session
 from voicebot.dialogue.events import (
-    EngineServed,
+    EngineReported,
     InterruptPressed,
     PartialTranscript,
     PlaybackFinished,
@@ -25,8 +25,8 @@ from voicebot.dialogue.events import (
 )
 from voicebot.dialogue.state import Rules
 
-MODEL = EngineServed(Stage.LLM, "groq")
-RULES = EngineServed(Stage.LLM, "offline", ("groq: the service failed",))
+MODEL = EngineReported(Stage.LLM, "groq")
+RULES = EngineReported(Stage.LLM, "offline", ("groq: the service failed",))
 
 
 def stood_in(session: Session) -> str:
@@ -35,7 +35,7 @@ def stood_in(session: Session) -> str:
     return starts[0].stood_in
 
 
-def answered(*served: EngineServed, session: Session | None = None) -> Session:
+def answered(*served: EngineReported, session: Session | None = None) -> Session:
     """One turn for each engine, all heard to the end."""
     session = session or Session()
     for each in served:
@@ -56,13 +56,13 @@ def answered(*served: EngineServed, session: Session | None = None) -> Session:
         ((RULES, RULES), "offline"),
         ((RULES, MODEL), ""),
         ((RULES, MODEL, RULES), "offline"),
-        ((EngineServed(Stage.LLM, "offline"),), ""),
-        ((RULES, EngineServed(Stage.LLM, "openai", ("groq: no",))), "openai"),
-        ((EngineServed(Stage.TTS, "espeak", ("gtts: no",)),), ""),
+        ((EngineReported(Stage.LLM, "offline"),), ""),
+        ((RULES, EngineReported(Stage.LLM, "openai", ("groq: no",))), "openai"),
+        ((EngineReported(Stage.TTS, "espeak", ("gtts: no",)),), ""),
     ],
 )
 def test_the_next_request_names_the_fallback_model_of_the_last_heard_answer(
-    served: tuple[EngineServed, ...], then: str
+    served: tuple[EngineReported, ...], then: str
 ) -> None:
     assert stood_in(answered(*served)) == then
 
@@ -96,7 +96,7 @@ def test_a_discarded_preemptive_reply_records_no_fallback() -> None:
 def test_a_fixed_sentence_between_two_answers_does_not_change_the_named_fallback() -> None:
     session = answered(RULES)
     session.state = replace(session.state, ask_again=True)
-    session.post(EngineServed(Stage.STT, "moonshine"))
+    session.post(EngineReported(Stage.STT, "moonshine"))
     reply = session.state.last_reply
     assert reply == 2, "it asks to say that again"
     session.answer("Sorry?")

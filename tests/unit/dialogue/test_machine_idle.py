@@ -14,7 +14,6 @@ from voicebot.dialogue.events import (
     PlaybackFinished,
     ReplyEnded,
     ResumePlayback,
-    RulingDisputed,
     SentencePlayed,
     SessionStarted,
     SpeechEnded,
@@ -24,11 +23,12 @@ from voicebot.dialogue.events import (
     StopTimer,
     TextTyped,
     Timer,
+    VerdictDisputed,
     WordsHeard,
 )
 from voicebot.dialogue.facts import ConversationEnded
 from voicebot.dialogue.machine import NOBODY_THERE
-from voicebot.dialogue.state import Phase, Presence, Rules
+from voicebot.dialogue.state import IdleStage, Phase, Rules
 from voicebot.languages.prompts import GOODBYE, STILL_THERE, goodbye, still_there
 
 QUESTION, FAREWELL = still_there("en"), goodbye("en")
@@ -36,7 +36,7 @@ QUESTION, FAREWELL = still_there("en"), goodbye("en")
 
 def waiting(timeout_s: float = 120.0, language: str = "en") -> Session:
     """A session that has just begun."""
-    session = Session(Rules(eager_replies=False, idle_timeout_s=timeout_s, language=language))
+    session = Session(Rules(preemptive_replies=False, idle_timeout_s=timeout_s, language=language))
     session.post(SessionStarted())
     return session
 
@@ -63,7 +63,7 @@ def test_an_idle_session_asks_for_the_user_then_says_goodbye_and_ends() -> None:
     assert idle_s(session) == 120
 
     assert session.time_out(Timer.IDLE) == [StartReply(1, (), text=QUESTION)]
-    assert session.state.presence is Presence.ASKED
+    assert session.state.idle_stage is IdleStage.PROMPTED
     (timer,) = heard_whole(session, QUESTION)
     assert isinstance(timer, StartTimer)
     assert timer.delay_s == 30
@@ -102,7 +102,7 @@ def test_an_answer_to_the_idle_question_is_an_ordinary_turn() -> None:
     session.time_out(Timer.IDLE)
     heard_whole(session, QUESTION)
     assert session.ask("yes") == [StartReply(2, (bot(QUESTION), user("yes")))]
-    assert session.state.presence is Presence.THERE
+    assert session.state.idle_stage is IdleStage.ACTIVE
     heard_whole(session, "Good.")
     assert idle_s(session) == 120
 
@@ -116,7 +116,7 @@ def test_speech_over_the_idle_question_answers_the_question() -> None:
     session.post(ReplyEnded(1))
     session.time_out(Timer.DEBOUNCE)
     assert session.state.history == (bot(QUESTION), user("yes I am"))
-    assert session.state.presence is Presence.THERE
+    assert session.state.idle_stage is IdleStage.ACTIVE
     assert session.state.phase is Phase.THINKING
 
 
@@ -156,7 +156,7 @@ def test_speech_at_the_very_end_of_the_goodbye_continues_the_session() -> None:
     assert not is_over(session)
     session.post(SpeechEnded(1), FinalTranscript(1, "I am here"))
     assert session.time_out(Timer.DEBOUNCE)[0] == StartReply(3, session.state.history)
-    assert session.state.presence is Presence.THERE
+    assert session.state.idle_stage is IdleStage.ACTIVE
 
 
 def test_noise_does_not_extend_the_idle_timeout() -> None:
@@ -169,9 +169,9 @@ def test_noise_does_not_extend_the_idle_timeout() -> None:
     assert idle_s(session) == pytest.approx(20, abs=0.1)
 
 
-@pytest.mark.parametrize("sign", [InterruptPressed(), ConversationCleared(), RulingDisputed(1)])
+@pytest.mark.parametrize("sign", [InterruptPressed(), ConversationCleared(), VerdictDisputed(1)])
 def test_pressing_a_button_restarts_the_idle_timeout(
-    sign: InterruptPressed | ConversationCleared | RulingDisputed,
+    sign: InterruptPressed | ConversationCleared | VerdictDisputed,
 ) -> None:
     session = waiting()
     session.time_out(Timer.IDLE)
@@ -181,7 +181,7 @@ def test_pressing_a_button_restarts_the_idle_timeout(
     assert stop == StopTimer(Timer.IDLE)
     assert isinstance(start, StartTimer)
     assert start.delay_s == 120
-    assert session.state.presence is Presence.THERE
+    assert session.state.idle_stage is IdleStage.ACTIVE
 
 
 def test_typing_stops_the_idle_timeout() -> None:
@@ -189,7 +189,7 @@ def test_typing_stops_the_idle_timeout() -> None:
     session.time_out(Timer.IDLE)
     heard_whole(session, QUESTION)
     assert StopTimer(Timer.IDLE) in session.post(TextTyped("here"))
-    assert session.state.presence is Presence.THERE
+    assert session.state.idle_stage is IdleStage.ACTIVE
 
 
 def test_a_session_that_was_not_closed_still_answers_after_the_goodbye() -> None:

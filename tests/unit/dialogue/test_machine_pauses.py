@@ -1,4 +1,4 @@
-"""Pauses of the user's: verdicts at once, replies begun eagerly, turns that end sooner or later, as scripts."""
+"""Pauses of the user's: verdicts at once, replies begun preemptively, turns that end sooner or later, as scripts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from voicebot.dialogue.events import (
     PlaybackFinished,
     ReplyEnded,
     ResumePlayback,
-    RulingDisputed,
     SentencePlayed,
-    SetPatience,
+    SetEndpointingDelay,
     SpeechCleared,
     SpeechContinued,
     SpeechEnded,
@@ -31,6 +30,7 @@ from voicebot.dialogue.events import (
     TextTyped,
     TimedOut,
     Timer,
+    VerdictDisputed,
     WordsHeard,
 )
 from voicebot.dialogue.interruption.verdict import Decision, Speech
@@ -58,7 +58,7 @@ def test_playback_resumes_at_the_pause_after_a_backchannel() -> None:
     assert session.state.phase is Phase.SPEAKING
     assert EndTranscription(2) in session.post(SpeechEnded(2, 0.5))
     assert session.state.utterances == ()
-    assert len(session.state.rulings) == 1
+    assert len(session.state.verdicts) == 1
     assert session.state.history == (user("tell me a story"),)
 
 
@@ -81,7 +81,7 @@ def test_clear_words_cancel_the_reply_before_the_utterance_ends() -> None:
     session = speaking()
     session.post(SpeechStarted(2))
     assert CancelReply(1) in session.post(PartialTranscript(2, "tell me about the weather in"))
-    assert session.state.rulings[-1].verdict.decision is Decision.REGENERATE
+    assert session.state.verdicts[-1].verdict.decision is Decision.REGENERATE
     session.post(ReplyEnded(1), SpeechEnded(2), FinalTranscript(2, "tell me about the weather in Paris"))
     commands = session.time_out(Timer.DEBOUNCE)
     assert commands == [StartReply(2, (user("tell me a story tell me about the weather in Paris"),))]
@@ -120,7 +120,7 @@ def test_playback_resumes_if_speech_shows_no_words_within_the_noise_timeout() ->
     session = speaking(streams=True)
     commands = session.post(SpeechStarted(2))
     assert session.state.rules.noise_timeout_s in [c.delay_s for c in commands if isinstance(c, StartTimer)]
-    assert ResumePlayback(1) in session.time_out(Timer.DECISION)
+    assert ResumePlayback(1) in session.time_out(Timer.VERDICT)
     assert session.state.speaking, "whoever makes that noise may go on"
     assert CancelReply(1) in session.post(PartialTranscript(2, "tell me about the weather in"))
 
@@ -128,7 +128,7 @@ def test_playback_resumes_if_speech_shows_no_words_within_the_noise_timeout() ->
 def test_a_recogniser_without_partials_gets_the_whole_speech_timeout() -> None:
     session = speaking()
     commands = session.post(SpeechStarted(2))
-    delays = [c.delay_s for c in commands if isinstance(c, StartTimer) and c.timer is Timer.DECISION]
+    delays = [c.delay_s for c in commands if isinstance(c, StartTimer) and c.timer is Timer.VERDICT]
     assert delays == [session.state.rules.speech_timeout_s]
 
 
@@ -140,7 +140,7 @@ def test_successive_utterances_pause_playback_no_longer_than_the_limit() -> None
         session.now_s += 1.0
         session.post(SpeechEnded(number), SpeechStarted(number + 1))
         number += 1
-        timer = session.started[Timer.DECISION]
+        timer = session.started[Timer.VERDICT]
         if timer.delay_s == 0.0:
             session.post(TimedOut(timer.timer, timer.token))
         assert number < 15, "for ever"
@@ -179,7 +179,7 @@ def test_suspected_speech_pauses_playback_until_the_suspicion_is_cleared() -> No
     session = speaking()
     assert PausePlayback(1) in session.post(SpeechSuspected())
     assert ResumePlayback(1) in session.post(SpeechCleared())
-    assert session.state.rulings == (), "nothing was decided"
+    assert session.state.verdicts == (), "nothing was decided"
 
 
 def test_suspected_speech_that_becomes_speech_pauses_playback_once() -> None:
@@ -195,7 +195,7 @@ def test_suspected_speech_that_becomes_speech_pauses_playback_once() -> None:
 def test_suspected_speech_that_is_never_cleared_times_out() -> None:
     session = speaking()
     session.post(SpeechSuspected())
-    assert ResumePlayback(1) in session.time_out(Timer.DECISION)
+    assert ResumePlayback(1) in session.time_out(Timer.VERDICT)
 
 
 def test_suspected_speech_matters_only_during_playback() -> None:
@@ -226,7 +226,7 @@ def test_a_preemptive_reply_starts_with_playback_paused() -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechPaused(1, 1))
     commands = session.post(PartialTranscript(1, "what time is it", pause=1))
-    assert commands[-2:] == [StartReply(1, (user("what time is it"),), eager=True), PausePlayback(1)]
+    assert commands[-2:] == [StartReply(1, (user("what time is it"),), preemptive=True), PausePlayback(1)]
 
 
 def test_a_preemptive_reply_is_cancelled_when_more_words_come() -> None:
@@ -235,7 +235,7 @@ def test_a_preemptive_reply_is_cancelled_when_more_words_come() -> None:
     assert CancelReply(1) in session.post(PartialTranscript(1, "what time is it in tokyo"))
     session.post(ReplyEnded(1), SpeechPaused(1, 2))
     commands = session.post(PartialTranscript(1, "what time is it in tokyo", pause=2))
-    assert StartReply(2, (user("what time is it in tokyo"),), eager=True) in commands
+    assert StartReply(2, (user("what time is it in tokyo"),), preemptive=True) in commands
     session.post(SpeechEnded(1, 0.5))
     assert session.state.history == (user("what time is it in tokyo"),)
 
@@ -251,17 +251,17 @@ def test_a_final_transcript_with_other_words_replaces_the_preemptive_reply() -> 
     session = pausing("what time")
     session.post(SpeechContinued(1), SpeechEnded(1, 0.5))
     assert CancelReply(1) in session.post(FinalTranscript(1, "what time is it"))
-    assert session.post(ReplyEnded(1)) == [StartReply(2, (user("what time is it"),))], "and at once, not eagerly"
+    assert session.post(ReplyEnded(1)) == [StartReply(2, (user("what time is it"),))], "and at once, not preemptively"
 
 
 def test_an_unfinished_sentence_starts_no_preemptive_reply() -> None:
     session = pausing("I would like a coffee and")
     assert session.state.last_reply == 0
-    assert session.state.utterances[0].patience_s == EAGER.patience.incomplete_s
+    assert session.state.utterances[0].endpointing_delay_s == EAGER.endpointing_delays.incomplete_s
 
 
 def test_preemptive_replies_can_be_switched_off() -> None:
-    session = pausing("what time is it", Rules(eager_replies=False))
+    session = pausing("what time is it", Rules(preemptive_replies=False))
     assert session.state.last_reply == 0
     assert StartReply(1, (user("what time is it"),)) in session.post(SpeechEnded(1, 0.5))
 
@@ -279,7 +279,7 @@ def test_the_interrupt_button_typing_and_clearing_cancel_a_preemptive_reply_and_
 ) -> None:
     session = pausing("what time is it")
     assert session.post(input) == [CancelReply(1)]
-    assert session.post(ReplyEnded(1)) == [StartReply(2, (user(asked),), eager=True), PausePlayback(2)]
+    assert session.post(ReplyEnded(1)) == [StartReply(2, (user(asked),), preemptive=True), PausePlayback(2)]
     assert ResumePlayback(2) in session.post(SpeechEnded(1, 0.5))
     assert session.state.history == (user(asked),)
 
@@ -299,13 +299,15 @@ def test_the_steps_of_a_turn_with_a_preemptive_reply_are_timed() -> None:
 
 @pytest.mark.parametrize(
     ("text", "silence_s"),
-    [("I want to", EAGER.patience.incomplete_s), ("what time is it", EAGER.patience.complete_s)],
+    [("I want to", EAGER.endpointing_delays.incomplete_s), ("what time is it", EAGER.endpointing_delays.complete_s)],
 )
 def test_the_words_set_the_endpointing_delay_once(text: str, silence_s: float) -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1))
-    assert SetPatience(1, silence_s) in session.post(PartialTranscript(1, text))
-    assert not any(isinstance(c, SetPatience) for c in session.post(PartialTranscript(1, text))), "once is enough"
+    assert SetEndpointingDelay(1, silence_s) in session.post(PartialTranscript(1, text))
+    assert not any(isinstance(c, SetEndpointingDelay) for c in session.post(PartialTranscript(1, text))), (
+        "once is enough"
+    )
 
 
 def test_an_unfinished_sentence_extends_the_debounce_after_the_utterance_ends() -> None:
@@ -315,7 +317,7 @@ def test_an_unfinished_sentence_extends_the_debounce_after_the_utterance_ends() 
     commands = session.post(FinalTranscript(1, "I would like a coffee and"))
     assert session.state.last_reply == 0
     (delay_s,) = [c.delay_s for c in commands if isinstance(c, StartTimer)]
-    assert delay_s == pytest.approx(EAGER.patience.incomplete_s - 0.5, abs=0.05)
+    assert delay_s == pytest.approx(EAGER.endpointing_delays.incomplete_s - 0.5, abs=0.05)
     session.post(SpeechStarted(2), SpeechEnded(2, 0.5), FinalTranscript(2, "a tea please"))
     session.time_out(Timer.DEBOUNCE)
     assert session.state.history == (user("I would like a coffee and a tea please"),)
@@ -324,7 +326,7 @@ def test_an_unfinished_sentence_extends_the_debounce_after_the_utterance_ends() 
 def test_an_unfinished_sentence_transcribed_late_is_answered_at_once() -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechEnded(1, 0.5))
-    session.now_s += EAGER.patience.incomplete_s
+    session.now_s += EAGER.endpointing_delays.incomplete_s
     commands = session.post(FinalTranscript(1, "I would like a coffee and"))
     assert StartReply(1, (user("I would like a coffee and"),)) in commands
 
@@ -333,8 +335,8 @@ def test_a_turn_that_sounds_over_gets_a_short_endpointing_delay_whatever_its_wor
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, SPOKEN))
     told = session.post(PartialTranscript(1, "I would like a coffee and", pause=1, turn_over=True))
-    assert EAGER.turn_over_s < EAGER.patience.complete_s
-    assert SetPatience(1, EAGER.turn_over_s) in told
+    assert EAGER.turn_over_s < EAGER.endpointing_delays.complete_s
+    assert SetEndpointingDelay(1, EAGER.turn_over_s) in told
 
 
 def test_words_that_come_after_the_utterance_set_no_endpointing_delay() -> None:
@@ -365,7 +367,7 @@ def test_the_bot_does_not_ask_again_after_a_short_noise() -> None:
 
 
 def test_the_bot_answers_waiting_words_instead_of_asking_again() -> None:
-    session = Session(Rules(eager_replies=False))
+    session = Session(Rules(preemptive_replies=False))
     session.post(SpeechStarted(1), SpeechEnded(1), FinalTranscript(1, "what time is it"))
     session.post(SpeechStarted(2), SpeechEnded(2, 0.0, SPOKEN), FinalTranscript(2, ""))
     (start,) = session.time_out(Timer.DEBOUNCE)
@@ -379,13 +381,13 @@ def test_the_bot_answers_waiting_words_instead_of_asking_again() -> None:
 def test_a_verdict_can_be_disputed_and_the_dispute_withdrawn() -> None:
     session = speaking()
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "uh-huh"))
-    (ruling,) = session.state.rulings
-    assert (ruling.number, ruling.disputed) == (1, False)
-    assert (ruling.context.sentence, ruling.context.words_heard) == ("Once upon a time there was a cat.", 1)
-    session.post(RulingDisputed(1), RulingDisputed(7))
-    assert [each.disputed for each in session.state.rulings] == [True]
-    session.post(RulingDisputed(1, disputed=False))
-    assert [each.disputed for each in session.state.rulings] == [False]
+    (record,) = session.state.verdicts
+    assert (record.number, record.disputed) == (1, False)
+    assert (record.context.sentence, record.context.words_heard) == ("Once upon a time there was a cat.", 1)
+    session.post(VerdictDisputed(1), VerdictDisputed(7))
+    assert [each.disputed for each in session.state.verdicts] == [True]
+    session.post(VerdictDisputed(1, disputed=False))
+    assert [each.disputed for each in session.state.verdicts] == [False]
 
 
 def test_a_verdict_records_the_context_of_the_decision() -> None:
@@ -394,7 +396,7 @@ def test_a_verdict_records_the_context_of_the_decision() -> None:
     session.post(
         SpeechStarted(2), SpeechEnded(2, 0.5, SPOKEN), FinalTranscript(2, "hm", confidence=0.8, backchannel="Mm.")
     )
-    context = session.state.rulings[-1].context
+    context = session.state.verdicts[-1].context
     assert (context.sentence, context.words_heard, context.previous) == ("There is more.", 2, "Shall I go on?")
     assert (context.confidence, context.backchannel) == (0.8, "Mm.")
     assert (context.language, context.speech.duration_s) == ("en", 1.0)
@@ -406,9 +408,9 @@ def test_an_utterance_dismissed_as_echo_gets_a_short_endpointing_delay() -> None
     session.post(SpeechStarted(2), SpeechPaused(2, 1, speech=Speech(duration_s=0.5, echo=0.9)))
     assert session.state.utterances[0].dismissed
     told = session.post(PartialTranscript(2, "and then there was a", pause=1))
-    patience = session.state.rules.patience
+    patience = session.state.rules.endpointing_delays
     assert patience.complete_s < patience.incomplete_s
-    assert SetPatience(2, patience.complete_s) in told
+    assert SetEndpointingDelay(2, patience.complete_s) in told
 
 
 def test_a_sound_that_is_surely_echo_resumes_playback_before_any_words_come() -> None:
@@ -416,10 +418,10 @@ def test_a_sound_that_is_surely_echo_resumes_playback_before_any_words_come() ->
     session.post(SpeechStarted(2))
     echo = Speech(duration_s=0.4, echo=0.9)
     assert ResumePlayback(1) in session.post(SpeechPaused(2, 1, 0.1, echo))
-    assert session.state.rulings[-1].verdict.rule == "echo"
+    assert session.state.verdicts[-1].verdict.rule == "echo"
     session.post(PartialTranscript(2, "what was that", pause=1), SpeechEnded(2, 0.5, echo))
     assert session.state.phase is Phase.SPEAKING
-    assert len(session.state.rulings) == 1
+    assert len(session.state.verdicts) == 1
 
 
 def test_a_brief_sound_that_is_no_echo_keeps_playback_paused() -> None:
@@ -429,10 +431,10 @@ def test_a_brief_sound_that_is_no_echo_keeps_playback_paused() -> None:
 
 
 def test_a_verdict_before_playback_has_no_sentence_as_context() -> None:
-    session = Session(Rules(eager_replies=False))
+    session = Session(Rules(preemptive_replies=False))
     session.ask()
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "mm-hmm"))
-    assert session.state.rulings[-1].context.sentence == ""
+    assert session.state.verdicts[-1].context.sentence == ""
 
 
 def test_repeated_and_reordered_events_change_nothing() -> None:

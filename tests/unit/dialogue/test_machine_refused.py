@@ -37,7 +37,7 @@ END = ConversationEnded(REASON, EndCause.DAY)
 
 def refused(rules: Rules | None = None) -> Session:
     """The user asked something, and the bot begins to say that it has no answers left."""
-    session = Session(rules or Rules(eager_replies=False, idle_timeout_s=120))
+    session = Session(rules or Rules(preemptive_replies=False, idle_timeout_s=120))
     session.post(SessionStarted())
     session.ask("what is new")
     session.post(ReplyRefused(1, REASON))
@@ -133,7 +133,7 @@ def test_a_refused_preemptive_reply_is_discarded_when_more_words_come() -> None:
     session.answer_quietly(FAREWELL)
     session.post(SpeechContinued(1), SpeechEnded(1), FinalTranscript(1, "what is new in Paris"))
     commands = session.post(ReplyEnded(1)) + session.time_out(Timer.DEBOUNCE)
-    assert StartReply(2, (user("what is new in Paris"),), eager=True) in commands
+    assert StartReply(2, (user("what is new in Paris"),), preemptive=True) in commands
     assert ends(session) == []
     assert session.state.refused is None
 

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from voicebot.languages.writing import language_of
-from voicebot.speech_text.sentences import LEAST_MAX_CHARS, Batch, SentenceBatcher, sentences
+from voicebot.speech_text.sentences import LEAST_MAX_CHARS, SentenceBatch, SentenceBatcher, sentences
 from voicebot.speech_text.speakable import has_words
 
 LANGUAGES = ["en", "es", "fr", "de", "hi", "xx"]
@@ -31,7 +31,7 @@ TEXTS = st.one_of(
 )
 
 
-def batches(tokens: Iterable[str], batcher: SentenceBatcher) -> list[Batch]:
+def batches(tokens: Iterable[str], batcher: SentenceBatcher) -> list[SentenceBatch]:
     return [*(batch for token in tokens for batch in batcher.push(token)), *batcher.finish()]
 
 
@@ -45,7 +45,7 @@ def without_space(text: str) -> str:
     return "".join(text.split())
 
 
-def released_by(text: str, token_chars: int, batcher: SentenceBatcher) -> Iterator[tuple[int, Batch]]:
+def released_by(text: str, token_chars: int, batcher: SentenceBatcher) -> Iterator[tuple[int, SentenceBatch]]:
     """Each batch with the number of characters after which it was there."""
     for start in range(0, len(text), token_chars):
         token = text[start : start + token_chars]
@@ -57,9 +57,9 @@ def test_a_code_block_is_one_batch_and_is_not_read_aloud() -> None:
     code = '```python\nprint("Hi. There")\n\nx = 1\n```'
     made = batches(f"Try this:\n\n{code}\n\nThat is all.", SentenceBatcher())
     assert made == [
-        Batch("Try this:", "Try this:"),
-        Batch(code, "The code is on the screen."),
-        Batch("That is all.", "That is all."),
+        SentenceBatch("Try this:", "Try this:"),
+        SentenceBatch(code, "The code is on the screen."),
+        SentenceBatch("That is all.", "That is all."),
     ]
 
 
@@ -123,9 +123,9 @@ def held_after(text: str) -> SentenceBatcher:
 def test_finish_sentence_releases_a_whole_sentence_at_once() -> None:
     batcher = held_after("Hello there. How are you?")
     assert batcher.held.strip() == "How are you?"
-    assert batcher.finish_sentence() == [Batch("How are you?", "How are you?")]
+    assert batcher.finish_sentence() == [SentenceBatch("How are you?", "How are you?")]
     assert batcher.held == ""
-    assert batches([" I am", " fine."], batcher) == [Batch("I am fine.", "I am fine.")]
+    assert batches([" I am", " fine."], batcher) == [SentenceBatch("I am fine.", "I am fine.")]
 
 
 @pytest.mark.parametrize("text", ["", " \n", "How are", "How are you? I", "It is 3.", "I met Dr.", "Look at `a."])
@@ -145,10 +145,10 @@ def test_no_clause_is_released_early_after_finish_sentence() -> None:
 
 def test_finish_words_releases_the_whole_words_of_an_unfinished_sentence() -> None:
     batcher = held_after("Yes. I would rather wa")
-    assert batcher.finish_words() == [Batch("I would rather", "I would rather")]
+    assert batcher.finish_words() == [SentenceBatch("I would rather", "I would rather")]
     assert batcher.held == "wa"
     assert batches(["it, if you ask me, until tomorrow."], batcher) == [
-        Batch("wait, if you ask me, until tomorrow.", "wait, if you ask me, until tomorrow.")
+        SentenceBatch("wait, if you ask me, until tomorrow.", "wait, if you ask me, until tomorrow.")
     ]
 
 
@@ -181,8 +181,8 @@ def test_batches_and_their_release_do_not_depend_on_the_chunking(
 ) -> None:
     by_char = SentenceBatcher(max_chars, language, first_clause_chars)
     by_token = SentenceBatcher(max_chars, language, first_clause_chars)
-    released_char: list[Batch] = []
-    released_token: list[Batch] = []
+    released_char: list[SentenceBatch] = []
+    released_token: list[SentenceBatch] = []
     edges = [0, *sorted({cut for cut in cuts if cut < len(text)}), len(text)]
     for start, end in pairwise(edges):
         released_token += by_token.push(text[start:end])
@@ -216,7 +216,7 @@ def test_no_text_is_lost_and_every_batch_can_be_spoken(text: str, max_chars: int
 @example([("```\nfoo bar。x", "finish_words")], "en")
 def test_early_release_loses_no_text(tokens: list[tuple[str, str]], language: str) -> None:
     batcher = SentenceBatcher(60, language, 24)
-    made: list[Batch] = []
+    made: list[SentenceBatch] = []
     for token, then in tokens:
         made += batcher.push(token)
         if then == "finish_sentence":
@@ -282,8 +282,8 @@ def test_the_sentence_spoken_for_code_fits_into_the_smallest_batch() -> None:
 
 def test_markup_and_emoji_without_words_join_the_neighbouring_sentence() -> None:
     assert batches("😊\n\nHi!\n\n---\n\nBye. 👋", SentenceBatcher()) == [
-        Batch("😊\n\nHi!", "Hi!"),
-        Batch("---\n\nBye. 👋", "Bye."),
+        SentenceBatch("😊\n\nHi!", "Hi!"),
+        SentenceBatch("---\n\nBye. 👋", "Bye."),
     ]
 
 
@@ -297,14 +297,14 @@ def test_emoji_before_a_long_sentence_make_no_batch_of_their_own() -> None:
     [("👍🏽", "thumbs up sign"), ("?!", "question mark, exclamation mark"), ("\u200b", "symbol"), ("<br>", "br")],
 )
 def test_a_reply_without_words_is_spoken_as_the_names_of_its_symbols(reply: str, speech: str) -> None:
-    assert batches([reply], SentenceBatcher()) == [Batch(reply, speech)]
+    assert batches([reply], SentenceBatcher()) == [SentenceBatch(reply, speech)]
 
 
 def test_an_empty_reply_gives_no_batch_and_the_batcher_can_be_used_again() -> None:
     batcher = SentenceBatcher()
     assert batches(["", " \n"], batcher) == []
-    assert batches(["Half a sen"], batcher) == [Batch("Half a sen", "Half a sen")]
-    assert batches(["Another."], batcher) == [Batch("Another.", "Another.")]
+    assert batches(["Half a sen"], batcher) == [SentenceBatch("Half a sen", "Half a sen")]
+    assert batches(["Another."], batcher) == [SentenceBatch("Another.", "Another.")]
 
 
 # --- cost -------------------------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def test_the_bots_own_step_can_be_named_as_the_longest() -> None:
     assert (result["most"], result["stage"], result["own_ms"]) == ("first frame", None, 890)
 
 
-@pytest.mark.parametrize("spans", [SLOW_RECOGNISER, EAGER], ids=["one after another", "eager"])
+@pytest.mark.parametrize("spans", [SLOW_RECOGNISER, EAGER], ids=["one after another", "preemptive"])
 def test_longer_engine_times_lengthen_the_gap_but_not_the_bots_own_share(spans: dict[str, tuple[int, int]]) -> None:
     """No engine's time is counted as the bot's own and none twice: longer engines leave the own share as it is."""
     longer = {name: (from_ms + 500 * (from_ms > 0), to_ms + 500) for name, (from_ms, to_ms) in spans.items()}

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.dialogue.end_of_turn.turn_end import Completeness, PatienceRules, completeness, patience_s
+from voicebot.dialogue.end_of_turn.turn_end import Completeness, EndpointingDelays, completeness, endpointing_delay_s
 
-RULES = PatienceRules()
+RULES = EndpointingDelays()
 LANGUAGES = ("en", "es", "hi", "de", "fr")
 
 # One line a language and label; cases are parted by "/".
@@ -180,7 +180,7 @@ def test_an_incomplete_text_is_never_judged_complete_nor_the_reverse(
     ],
 )
 def test_the_words_set_the_endpointing_delay_and_its_reason(text: str, silence_s: float, reason: str) -> None:
-    assert patience_s(text, RULES, "en") == (silence_s, reason)
+    assert endpointing_delay_s(text, RULES, "en") == (silence_s, reason)
 
 
 def test_a_full_stop_after_a_word_that_cannot_be_the_last_is_not_trusted() -> None:
@@ -220,7 +220,7 @@ def test_only_punctuation_decides_completeness_in_an_unknown_language(language: 
 
 @given(st.text(max_size=60), st.sampled_from(LANGUAGES))
 def test_any_text_gets_an_endpointing_delay_and_a_reason(text: str, language: str) -> None:
-    silence_s, reason = patience_s(text, RULES, language)
+    silence_s, reason = endpointing_delay_s(text, RULES, language)
     assert silence_s in (RULES.complete_s, RULES.unknown_s, RULES.incomplete_s)
     assert reason
 
@@ -235,7 +235,7 @@ def test_any_text_gets_an_endpointing_delay_and_a_reason(text: str, language: st
     ],
 )
 def test_the_whole_sentence_decides_whether_the_last_words_need_more(text: str, reason: str) -> None:
-    assert patience_s(text, RULES, "en")[1] == reason
+    assert endpointing_delay_s(text, RULES, "en")[1] == reason
 
 
 def test_a_lone_pronoun_is_incomplete_only_if_it_needs_a_verb() -> None:
@@ -246,4 +246,6 @@ def test_a_lone_pronoun_is_incomplete_only_if_it_needs_a_verb() -> None:
 def test_scaled_rules_lengthen_every_endpointing_delay_in_proportion() -> None:
     longer = RULES.scaled(1.0)
     for text in ("what time is it", "i like music", "i went to the"):
-        assert patience_s(text, longer, "en")[0] == pytest.approx(2 * patience_s(text, RULES, "en")[0])
+        assert endpointing_delay_s(text, longer, "en")[0] == pytest.approx(
+            2 * endpointing_delay_s(text, RULES, "en")[0]
+        )

@@ -6,23 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.dialogue.choices import Sensitivity
-from voicebot.dialogue.interruption.verdict import Context, Decision, Speech, judge
+from voicebot.dialogue.interruption.verdict import Decision, Speech, VerdictContext, give_verdict
+from voicebot.dialogue.preferences import Sensitivity
 
-TALKING = Context(sentence="Once upon a time there was a cat.", words_heard=5)
-ASKING = Context(sentence="Shall I go on?", words_heard=4)
-ASKING_WHAT = Context(sentence="What is your name?", words_heard=4)
-NOTHING_HEARD = Context()
+TALKING = VerdictContext(sentence="Once upon a time there was a cat.", words_heard=5)
+ASKING = VerdictContext(sentence="Shall I go on?", words_heard=4)
+ASKING_WHAT = VerdictContext(sentence="What is your name?", words_heard=4)
+NOTHING_HEARD = VerdictContext()
 
 TIMED_LIKE_ECHO = Speech(duration_s=0.5, outlasted_s=0.2)
 
 
-def ruled(text: str, context: Context = TALKING) -> tuple[Decision, str]:
-    verdict = judge(text, context, final=True)
+def ruled(text: str, context: VerdictContext = TALKING) -> tuple[Decision, str]:
+    verdict = give_verdict(text, context, final=True)
     return verdict.decision, verdict.rule
 
 
-def sounding(speech: Speech, context: Context = TALKING) -> Context:
+def sounding(speech: Speech, context: VerdictContext = TALKING) -> VerdictContext:
     return replace(context, speech=speech)
 
 
@@ -49,7 +49,7 @@ def test_backchannels_let_the_bot_go_on(text: str) -> None:
 def test_a_word_that_may_have_been_a_backchannel_lets_the_bot_go_on() -> None:
     doubtful = replace(TALKING, backchannel="Cool.")
     assert ruled("school", doubtful) == (Decision.RESUME, "backchannel")
-    assert judge("school", doubtful, final=True).reason == "“school” was probably “Cool”"
+    assert give_verdict("school", doubtful, final=True).reason == "“school” was probably “Cool”"
     assert ruled("um", doubtful) == (Decision.RESUME, "backchannel")
     assert ruled("school", replace(doubtful, sensitivity=Sensitivity.EASY)) == (Decision.REGENERATE, "words")
     assert ruled("school", replace(ASKING, backchannel="Cool.")) == (Decision.REGENERATE, "words")
@@ -63,8 +63,8 @@ def test_a_stop_word_refusal_question_or_request_is_never_judged_a_backchannel(t
 
 def test_words_that_may_have_been_a_backchannel_do_not_interrupt_while_the_user_speaks() -> None:
     text = "bright gold schools"
-    assert judge(text, TALKING, final=False).decision is Decision.REGENERATE
-    assert judge(text, replace(TALKING, backchannel="Right."), final=False).decision is Decision.WAIT
+    assert give_verdict(text, TALKING, final=False).decision is Decision.REGENERATE
+    assert give_verdict(text, replace(TALKING, backchannel="Right."), final=False).decision is Decision.WAIT
 
 
 @pytest.mark.parametrize("text", ["", "...", "[noise]", "(coughs) <unk>", "++NOISE++", "♪ ♪", "?!"])
@@ -77,7 +77,7 @@ def test_noises_let_the_bot_go_on(text: str) -> None:
     "text", ["book it", "token", "okay stop that and listen", "what time is it", "no", "rightly so", "I see a problem"]
 )
 def test_a_text_that_is_not_entirely_a_backchannel_interrupts_and_is_answered(text: str) -> None:
-    verdict = judge(text, TALKING, final=True)
+    verdict = give_verdict(text, TALKING, final=True)
     assert verdict.decision is Decision.REGENERATE
     assert verdict.answer
 
@@ -89,42 +89,42 @@ def test_a_short_reply_after_the_bots_question_is_an_answer(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["hm", "uh", "oh", "um, well", "haha"])
 def test_a_listening_sound_or_hesitation_is_no_answer_to_the_bots_question(text: str) -> None:
-    assert judge(text, ASKING, final=True).decision is Decision.RESUME
+    assert give_verdict(text, ASKING, final=True).decision is Decision.RESUME
 
 
 def test_a_hum_that_means_yes_answers_only_a_yes_or_no_question() -> None:
     assert ruled("uh-huh", ASKING) == (Decision.REGENERATE, "answer")
     assert ruled("mm-hmm", ASKING_WHAT) == (Decision.RESUME, "backchannel")
-    assert ruled("hmm hmm", Context("hi", "क्या मैं आगे सुनाऊँ?", 4)) == (Decision.REGENERATE, "answer")
+    assert ruled("hmm hmm", VerdictContext("hi", "क्या मैं आगे सुनाऊँ?", 4)) == (Decision.REGENERATE, "answer")
 
 
 def test_a_question_awaits_an_answer_once_half_of_it_was_heard() -> None:
-    question = Context(sentence="Shall I tell you about the cat?", previous="Fine.")
+    question = VerdictContext(sentence="Shall I tell you about the cat?", previous="Fine.")
     assert ruled("okay", replace(question, words_heard=2)) == (Decision.RESUME, "backchannel")
     assert ruled("okay", replace(question, words_heard=5)) == (Decision.REGENERATE, "answer")
 
 
 def test_a_question_no_longer_awaits_an_answer_after_four_further_words() -> None:
-    after = Context(sentence="There is a lot to tell.", previous="Shall I go on?")
+    after = VerdictContext(sentence="There is a lot to tell.", previous="Shall I go on?")
     assert ruled("okay", replace(after, words_heard=3)) == (Decision.REGENERATE, "answer")
     assert ruled("okay", replace(after, words_heard=4)) == (Decision.RESUME, "backchannel")
 
 
 def test_a_question_before_another_sentence_awaits_an_answer_but_a_quoted_one_does_not() -> None:
-    assert ruled("okay", Context(sentence="Shall I go on? There is more.", words_heard=5))[1] == "answer"
-    assert ruled("okay", Context(sentence="“Who is there?” asked the cat.", words_heard=4))[1] == "backchannel"
+    assert ruled("okay", VerdictContext(sentence="Shall I go on? There is more.", words_heard=5))[1] == "answer"
+    assert ruled("okay", VerdictContext(sentence="“Who is there?” asked the cat.", words_heard=4))[1] == "backchannel"
 
 
 @pytest.mark.parametrize(
     "text", ["stop", "Stop! Stop!", "be quiet", "That's enough.", "okay wait please", "hold on", "never mind"]
 )
 def test_stop_words_interrupt_without_a_new_reply(text: str) -> None:
-    verdict = judge(text, TALKING, final=True)
+    verdict = give_verdict(text, TALKING, final=True)
     assert (verdict.decision, verdict.rule, verdict.answer) == (Decision.REGENERATE, "stop word", False)
 
 
 def test_words_that_follow_a_stop_word_are_answered() -> None:
-    verdict = judge("stop, what time is it", TALKING, final=True)
+    verdict = give_verdict("stop, what time is it", TALKING, final=True)
     assert (verdict.decision, verdict.answer) == (Decision.REGENERATE, True)
 
 
@@ -168,16 +168,16 @@ def test_speech_that_sounds_like_the_bot_is_an_echo_except_stop_words_and_long_m
 
 
 def test_a_stop_word_that_the_bot_said_is_an_echo_only_if_it_sounds_like_the_bot() -> None:
-    bus = Context(sentence="Get off at the next bus stop.", words_heard=7)
+    bus = VerdictContext(sentence="Get off at the next bus stop.", words_heard=7)
     assert ruled("stop", bus) == (Decision.REGENERATE, "stop word")
     assert ruled("stop", sounding(Speech(echo=0.8, outlasted_s=0.1), bus)) == (Decision.RESUME, "echo")
 
 
 def test_an_offered_choice_that_the_user_repeats_is_no_echo() -> None:
-    offering = Context(sentence="Tea or coffee?", words_heard=3)
+    offering = VerdictContext(sentence="Tea or coffee?", words_heard=3)
     assert ruled("coffee", offering) == (Decision.REGENERATE, "words")
-    assert judge("coffee", offering, final=True).answer, "it answers the bot's question"
-    telling = Context(sentence="They drink tea or coffee.", words_heard=5)
+    assert give_verdict("coffee", offering, final=True).answer, "it answers the bot's question"
+    telling = VerdictContext(sentence="They drink tea or coffee.", words_heard=5)
     assert ruled("coffee", telling) == (Decision.RESUME, "echo")
 
 
@@ -216,13 +216,13 @@ def test_an_echo_in_the_sound_may_outlast_the_bot_longer_than_an_echo_in_the_wor
 def test_a_voice_much_softer_than_the_users_does_not_interrupt(text: str) -> None:
     far = replace(TALKING, confidence=0.9, speech=Speech(duration_s=2.0, level_db=-13.0))
     assert ruled(text, far) == (Decision.RESUME, "faint")
-    assert judge(text, far, final=False).decision is Decision.WAIT
+    assert give_verdict(text, far, final=False).decision is Decision.WAIT
 
 
 def test_slightly_softer_speech_interrupts_and_so_does_a_faint_stop_word_or_answer() -> None:
     softer, far = Speech(duration_s=2.0, level_db=-7.0), Speech(duration_s=0.5, level_db=-15.0)
     assert ruled("are we going to the shop later", replace(TALKING, speech=softer))[0] is Decision.REGENERATE
-    assert judge("are we going to the shop later", replace(TALKING, speech=softer), final=False).decision is (
+    assert give_verdict("are we going to the shop later", replace(TALKING, speech=softer), final=False).decision is (
         Decision.REGENERATE
     )
     assert ruled("stop", replace(TALKING, speech=far)) == (Decision.REGENERATE, "stop word")
@@ -239,16 +239,16 @@ def test_the_sensitivity_sets_how_soft_speech_may_be_and_still_interrupt() -> No
 
 @pytest.mark.parametrize("text", ["", "uh-huh", "okay", "no", "what", "there was a", "don't", "hold", "that's so"])
 def test_ambiguous_first_words_wait_while_the_user_speaks(text: str) -> None:
-    assert judge(text, TALKING, final=False).decision is Decision.WAIT
+    assert give_verdict(text, TALKING, final=False).decision is Decision.WAIT
 
 
 @pytest.mark.parametrize("text", ["stop", "um wait", "okay hold on", "what is", "can you", "actually play some music"])
 def test_clear_first_words_interrupt_while_the_user_still_speaks(text: str) -> None:
-    assert judge(text, TALKING, final=False).decision is Decision.REGENERATE
+    assert give_verdict(text, TALKING, final=False).decision is Decision.REGENERATE
 
 
 def test_words_of_low_confidence_do_not_interrupt_while_the_user_still_speaks() -> None:
-    assert judge("what is two plus two", replace(TALKING, confidence=0.3), final=False).decision is Decision.WAIT
+    assert give_verdict("what is two plus two", replace(TALKING, confidence=0.3), final=False).decision is Decision.WAIT
 
 
 def test_backchannels_depend_on_the_language_and_an_unknown_language_counts_as_english() -> None:
@@ -273,7 +273,7 @@ def test_every_spelling_of_a_backchannel_lets_the_bot_go_on(language: str, texts
 
 def test_every_verdict_has_a_rule_and_a_reason() -> None:
     for text in ("", "uh-huh", "okay", "stop", "what"):
-        verdict = judge(text, TALKING, final=True)
+        verdict = give_verdict(text, TALKING, final=True)
         assert verdict.rule
         assert verdict.reason
         assert verdict.text == text
@@ -293,14 +293,14 @@ def test_any_text_gets_a_verdict(
     text: str, sentence: str, words_heard: int, language: str, share: float | None, final: bool
 ) -> None:
     speech = Speech(echo=share, outlasted_s=share)
-    context = Context(language, sentence, words_heard, sentence, confidence=share, speech=speech)
-    verdict = judge(text, context, final=final)
+    context = VerdictContext(language, sentence, words_heard, sentence, confidence=share, speech=speech)
+    verdict = give_verdict(text, context, final=final)
     assert verdict.text == text
-    assert verdict == judge(text, context, final=final)
+    assert verdict == give_verdict(text, context, final=final)
     assert (verdict.decision is Decision.WAIT) <= (not final)
     assert (verdict.decision is Decision.RESUME) <= final
 
 
 @pytest.mark.parametrize("text", ["yeah " * 20_000, "a" * 100_000, "[" * 100_000 + "x", "stop " * 20_000])
 def test_a_very_long_text_interrupts_the_bot(text: str) -> None:
-    assert judge(text, TALKING, final=True).decision is Decision.REGENERATE
+    assert give_verdict(text, TALKING, final=True).decision is Decision.REGENERATE

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.dialogue.interruption.verdict import Context, Decision, Speech, judge
-from voicebot.dialogue.interruption.verdict_case import Case
+from voicebot.dialogue.interruption.verdict import Decision, Speech, VerdictContext, give_verdict
+from voicebot.dialogue.interruption.verdict_case import VerdictCase
 
 FOLDER = Path(__file__).parent / "verdict_cases"
 CASES = [
-    Case.from_line(line) for path in sorted(FOLDER.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()
+    VerdictCase.from_line(line)
+    for path in sorted(FOLDER.glob("*.jsonl"))
+    for line in path.read_text("utf-8").splitlines()
 ]
 FINAL = [case for case in CASES if case.final]
 INTERIM = [case for case in CASES if not case.final]
@@ -35,8 +37,8 @@ KNOWN_WRONG = [
 """Decided otherwise than labelled. A case that is decided rightly some day must go from this list."""
 
 
-def decided(case: Case) -> Decision:
-    return judge(case.text, case.context, final=case.final).decision
+def decided(case: VerdictCase) -> Decision:
+    return give_verdict(case.text, case.context, final=case.final).decision
 
 
 def test_labelled_cases_get_the_expected_verdict_except_the_known_wrong_ones() -> None:
@@ -45,7 +47,7 @@ def test_labelled_cases_get_the_expected_verdict_except_the_known_wrong_ones() -
 
 
 @pytest.mark.parametrize("case", INTERIM, ids=lambda case: f"{case.context.language}: {case.text}")
-def test_interim_words_get_the_labelled_verdict(case: Case) -> None:
+def test_interim_words_get_the_labelled_verdict(case: VerdictCase) -> None:
     assert decided(case) is case.expected
 
 
@@ -63,9 +65,9 @@ numbers = st.none() | st.floats(-60, 60)
 
 @given(
     st.builds(
-        Case,
+        VerdictCase,
         st.builds(
-            Context,
+            VerdictContext,
             language=st.text(),
             sentence=st.text(),
             words_heard=st.integers(0, 99),
@@ -80,10 +82,10 @@ numbers = st.none() | st.floats(-60, 60)
         why=st.text(),
     )
 )
-def test_a_case_written_as_a_line_reads_back_unchanged(case: Case) -> None:
+def test_a_case_written_as_a_line_reads_back_unchanged(case: VerdictCase) -> None:
     line = case.to_line()
     assert "\n" not in line
-    assert Case.from_line(line) == case
+    assert VerdictCase.from_line(line) == case
 
 
 @pytest.mark.parametrize(
@@ -108,4 +110,4 @@ def test_a_case_written_as_a_line_reads_back_unchanged(case: Case) -> None:
 )
 def test_an_invalid_case_line_raises_an_error_that_names_the_mistake(line: str, wrong: str) -> None:
     with pytest.raises(ValueError, match=wrong):
-        Case.from_line(line)
+        VerdictCase.from_line(line)

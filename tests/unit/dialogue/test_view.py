@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from voicebot.dialogue import timings
 from voicebot.dialogue import view as panel
-from voicebot.dialogue.events import EngineServed, Stage
+from voicebot.dialogue.events import EngineReported, Stage
 from voicebot.dialogue.history import Message, Role
-from voicebot.dialogue.interruption.verdict import Context, Decision, Verdict
-from voicebot.dialogue.interruption.verdict_case import Case
+from voicebot.dialogue.interruption.verdict import Decision, Verdict, VerdictContext
+from voicebot.dialogue.interruption.verdict_case import VerdictCase
 from voicebot.dialogue.machine import step
 from voicebot.dialogue.reply_state import Reply
-from voicebot.dialogue.state import Ruling, State, Turn, Utterance
+from voicebot.dialogue.state import State, Turn, Utterance, VerdictRecord
 
 ASKED = Message(Role.USER, "tell me a story")
 TOLD = Message(Role.ASSISTANT, "Once upon a", interrupted=True)
@@ -43,9 +43,13 @@ EAGER = Turn(
 )
 """The reply was made in the user's last pause, and waited for the end of the turn."""
 
-STORY = Context(sentence="Once upon a time there was a fox.", words_heard=5)
-RODE_OUT = Ruling(7, Verdict(Decision.RESUME, "backchannel", "“uh-huh” only says so", "uh-huh"), STORY, took_s=0.4504)
-GAVE_WAY = Ruling(8, Verdict(Decision.REGENERATE, "words", "“why” is meant for the bot", "why"), STORY, took_s=0.3)
+STORY = VerdictContext(sentence="Once upon a time there was a fox.", words_heard=5)
+RODE_OUT = VerdictRecord(
+    7, Verdict(Decision.RESUME, "backchannel", "“uh-huh” only says so", "uh-huh"), STORY, took_s=0.4504
+)
+GAVE_WAY = VerdictRecord(
+    8, Verdict(Decision.REGENERATE, "words", "“why” is meant for the bot", "why"), STORY, took_s=0.3
+)
 
 
 def user(text: str, *, interim: bool = False) -> dict[str, object]:
@@ -75,15 +79,15 @@ def test_a_new_session_has_an_empty_view() -> None:
 def test_a_view_is_plain_json() -> None:
     rulings = (replace(RODE_OUT, disputed=True), GAVE_WAY)
     view = panel.view(
-        State(history=(ASKED, TOLD), reply=SPEAKING, turn=ANSWERED, turns=(ANSWERED, EAGER), rulings=rulings)
+        State(history=(ASKED, TOLD), reply=SPEAKING, turn=ANSWERED, turns=(ANSWERED, EAGER), verdicts=rulings)
     )
     assert json.loads(json.dumps(view)) == view
 
 
 def test_each_stage_shows_its_engine_and_the_reason_for_a_fallback() -> None:
-    served = EngineServed(Stage.TTS, "espeak", ("gtts: no connection",))
-    state, *_ = step(State(), EngineServed(Stage.TTS, "gtts"), 0.0)
-    state, *_ = step(state, EngineServed(Stage.LLM, "groq"), 0.0)
+    served = EngineReported(Stage.TTS, "espeak", ("gtts: no connection",))
+    state, *_ = step(State(), EngineReported(Stage.TTS, "gtts"), 0.0)
+    state, *_ = step(state, EngineReported(Stage.LLM, "groq"), 0.0)
     state, *_ = step(state, served, 0.0)
     assert panel.view(state)["engines"] == {
         "llm": {"name": "groq", "reasons": []},
@@ -108,12 +112,14 @@ def test_a_reply_without_a_sentence_is_not_shown_yet() -> None:
 
 
 def test_a_preemptive_reply_is_not_shown_before_the_users_turn_ends() -> None:
-    eager = Reply(1, asked="what time is it", eager=True, sentences=("It is ten.",), paused=True)
-    state = State(reply=eager, utterances=(Utterance(1, text="what time is it"),))
+    preemptive = Reply(1, asked="what time is it", preemptive=True, sentences=("It is ten.",), paused=True)
+    state = State(reply=preemptive, utterances=(Utterance(1, text="what time is it"),))
     assert panel.chat(state) == [user("what time is it", interim=True)]
-    given_up = replace(state, reply=replace(eager, cancelled=True))
+    given_up = replace(state, reply=replace(preemptive, cancelled=True))
     assert panel.chat(given_up) == [user("what time is it", interim=True)]
-    committed = State(history=(Message(Role.USER, "what time is it"),), reply=replace(eager, eager=False, paused=False))
+    committed = State(
+        history=(Message(Role.USER, "what time is it"),), reply=replace(preemptive, preemptive=False, paused=False)
+    )
     assert panel.chat(committed) == [user("what time is it"), bot("", "It is ten.", live=True)]
 
 
@@ -171,12 +177,12 @@ def test_the_last_message_is_shown_however_long_it_is() -> None:
 
 
 def test_the_newest_verdict_comes_first_and_old_verdicts_are_left_out() -> None:
-    rulings = tuple(replace(GAVE_WAY, number=number) for number in range(1, panel.MAX_RULINGS + 3))
-    assert [ruling["number"] for ruling in panel.view(State(rulings=rulings))["rulings"]] == [7, 6, 5, 4, 3]
+    rulings = tuple(replace(GAVE_WAY, number=number) for number in range(1, panel.MAX_VERDICTS + 3))
+    assert [record["number"] for record in panel.view(State(verdicts=rulings))["rulings"]] == [7, 6, 5, 4, 3]
 
 
 def test_a_verdict_shows_its_decision_its_reason_and_the_words_decided_on() -> None:
-    assert panel.ruling_view(RODE_OUT) == {
+    assert panel.verdict_view(RODE_OUT) == {
         "number": 7,
         "decision": "resume",
         "rule": "backchannel",
@@ -188,12 +194,12 @@ def test_a_verdict_shows_its_decision_its_reason_and_the_words_decided_on() -> N
 
 
 def test_a_disputed_verdict_comes_with_a_case_that_expects_the_opposite() -> None:
-    rode_out = panel.ruling_view(replace(RODE_OUT, disputed=True))
+    rode_out = panel.verdict_view(replace(RODE_OUT, disputed=True))
     assert rode_out["disputed"] is True
-    case = Case.from_line(rode_out["case"])
+    case = VerdictCase.from_line(rode_out["case"])
     assert (case.context, case.text, case.final, case.expected) == (STORY, "uh-huh", True, Decision.REGENERATE)
-    gave_way = panel.ruling_view(replace(GAVE_WAY, disputed=True))
-    assert Case.from_line(gave_way["case"]).expected is Decision.RESUME
+    gave_way = panel.verdict_view(replace(GAVE_WAY, disputed=True))
+    assert VerdictCase.from_line(gave_way["case"]).expected is Decision.RESUME
 
 
 # Times ------------------------------------------------------------------------------------------------------------
@@ -236,7 +242,7 @@ def test_a_preemptive_reply_of_a_slow_model_shows_its_whole_ttft() -> None:
 
 
 def test_steps_done_before_the_user_spoke_on_take_no_time() -> None:
-    """An eager reply was ready when the user made one more sound without words."""
+    """A preemptive reply was ready when the user made one more sound without words."""
     steps = bars(replace(EAGER, speech_ended_s=10.44))
     assert steps["first token"] == (0, 0)
     assert steps["first audio"] == (0, 10)

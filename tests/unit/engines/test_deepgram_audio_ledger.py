@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
 from voicebot.audio.sound import Samples
-from voicebot.engines.base import Transcript
+from voicebot.engines.protocols import Transcript
 from voicebot.engines.stt.deepgram.audio_ledger import AudioChunk, AudioLedger, FinalizeRequest
 from voicebot.engines.stt.deepgram.protocol import Finality, StreamResult, TimedWord
 from voicebot.engines.stt.deepgram.utterance import (
@@ -44,7 +44,7 @@ class Recogniser:
         self._jitter_s = jitter_s
         self._random = random or Random(0)
 
-    def hear(self, sound: AudioChunk) -> None:
+    def receive_audio(self, sound: AudioChunk) -> None:
         self.stream = np.concatenate([self.stream, np.frombuffer(sound.pcm, np.int16)])
 
     @property
@@ -86,7 +86,7 @@ def send(ledger: AudioLedger, recogniser: Recogniser, steps: int = 10_000) -> li
     for _ in range(steps):
         match ledger.next_item():
             case AudioChunk() as sound:
-                recogniser.hear(sound)
+                recogniser.receive_audio(sound)
             case FinalizeRequest() as request:
                 requests.append(request)
             case None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voicebot.engines.base import WordStarts
+from voicebot.engines.protocols import WordStarts
 from voicebot.engines.tts.espeak import word_starts
 
 

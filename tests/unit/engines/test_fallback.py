@@ -16,17 +16,18 @@ import pytest
 from tests.support.fake_engines import HANG, HELLO, QUICK, Fake, failure
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.history import History
-from voicebot.engines.base import USUAL, EngineError, Fault, Pause, Resumed, Served, Style, Transcript, WordStarts
-from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.protocols import USUAL, EngineSelected, Pause, RestOfSentence, Style, Transcript, WordStarts
 
 
-async def answer(chain: AgentChain) -> list[str | Served]:
+async def answer(chain: AgentFallbackGroup) -> list[str | EngineSelected]:
     return [each async for each in chain.reply(HELLO, asyncio.Event())]
 
 
-async def chain_of(*engines: Fake, rules: FallbackRules = QUICK) -> AgentChain:
-    chain = AgentChain(engines, rules)
+async def chain_of(*engines: Fake, rules: FallbackRules = QUICK) -> AgentFallbackGroup:
+    chain = AgentFallbackGroup(engines, rules)
     await chain.start()
     return chain
 
@@ -34,7 +35,7 @@ async def chain_of(*engines: Fake, rules: FallbackRules = QUICK) -> AgentChain:
 async def test_no_other_engine_is_asked_while_the_first_one_works() -> None:
     groq, offline = Fake("groq", [["Hi", " there"]]), Fake("offline", [["no"]])
     chain = await chain_of(groq, offline)
-    assert await answer(chain) == [Served("groq"), "Hi", " there"]
+    assert await answer(chain) == [EngineSelected("groq"), "Hi", " there"]
     assert offline.asked == 0
 
 
@@ -42,7 +43,7 @@ async def test_no_other_engine_is_asked_while_the_first_one_works() -> None:
 async def test_a_failure_before_the_first_output_falls_back_in_the_same_turn(fault: Fault) -> None:
     groq, offline = Fake("groq", [[failure("groq", fault)]]), Fake("offline", [["Hello."]])
     chain = await chain_of(groq, offline)
-    assert await answer(chain) == [Served("offline", ("groq: it broke",)), "Hello."]
+    assert await answer(chain) == [EngineSelected("offline", ("groq: it broke",)), "Hello."]
     await chain.close()
 
 
@@ -57,7 +58,7 @@ async def test_an_engine_learns_if_it_is_the_fallback_and_which_engine_was_the_l
         assert [token async for token in tokens][-1] == "Hello."
     assert offline.told == {"stands_in": True, "stood_in": "offline"}
     async with aclosing(chain.reply(HELLO, asyncio.Event(), style=Style(engine="offline"))) as tokens:
-        assert [token async for token in tokens] == [Served("offline"), "Hello."]
+        assert [token async for token in tokens] == [EngineSelected("offline"), "Hello."]
     assert offline.told == {"stands_in": False, "stood_in": ""}, "its user has chosen it"
     await chain.close()
 
@@ -67,11 +68,11 @@ async def test_the_next_turn_does_not_wait_for_an_engine_whose_circuit_is_open()
     chain = await chain_of(groq, offline, rules=FallbackRules(first_output_s=0.2, rest_s=60))
     clock = asyncio.get_running_loop().time
     started_s = clock()
-    assert (await answer(chain))[0] == Served("offline", ("groq: nothing came within 0.2 s",))
+    assert (await answer(chain))[0] == EngineSelected("offline", ("groq: nothing came within 0.2 s",))
     assert clock() - started_s == pytest.approx(0.2, abs=0.001)
     assert groq.open == 0, "the request that hangs was closed"
     started_s = clock()
-    assert await answer(chain) == [Served("offline", ("groq: nothing came within 0.2 s",)), "Hello."]
+    assert await answer(chain) == [EngineSelected("offline", ("groq: nothing came within 0.2 s",)), "Hello."]
     assert clock() - started_s < 0.001, "by the loop's own clock, which goes on only where something waits"
     assert groq.asked == 1
     assert chain.name == "offline"
@@ -90,7 +91,7 @@ async def test_an_engine_serves_again_once_a_background_probe_succeeds() -> None
         groq.unwell = None
         await recovery
     assert chain.name == "groq"
-    assert await answer(chain) == [Served("groq"), "Hi"]
+    assert await answer(chain) == [EngineSelected("groq"), "Hi"]
     assert chain.health[0].ready
     assert chain.health[0].reason is None
     await chain.close()
@@ -122,7 +123,7 @@ async def test_an_engine_with_a_rejected_probe_is_ready_again_but_its_health_nam
     async with asyncio.timeout(5):
         await recovery
     assert (chain.health[0].ready, chain.health[0].reason) == (True, "it broke")
-    assert await answer(chain) == [Served("groq"), "Hi"]
+    assert await answer(chain) == [EngineSelected("groq"), "Hi"]
     assert chain.health[0].reason is None
     await chain.close()
 
@@ -131,17 +132,17 @@ async def test_a_failure_in_mid_output_is_raised_and_the_next_turn_goes_to_the_f
     groq, offline = Fake("groq", [["Once", failure("groq", Fault.BROKEN)]]), Fake("offline", [["Hello."]])
     chain = await chain_of(groq, offline, rules=FallbackRules(rest_s=60))
     reply = chain.reply(HELLO, asyncio.Event())
-    assert [await anext(reply), await anext(reply)] == [Served("groq"), "Once"]
+    assert [await anext(reply), await anext(reply)] == [EngineSelected("groq"), "Once"]
     with pytest.raises(EngineError, match="groq: it broke"):
         await anext(reply)
-    assert await answer(chain) == [Served("offline", ("groq: it broke",)), "Hello."]
+    assert await answer(chain) == [EngineSelected("offline", ("groq: it broke",)), "Hello."]
     await chain.close()
 
 
 async def test_a_transient_failure_is_retried_before_another_engine_is_asked() -> None:
     groq, offline = Fake("groq", [[failure("groq")], [failure("groq")], ["Hi"]]), Fake("offline", [["no"]])
     chain = await chain_of(groq, offline, rules=FallbackRules(retries=2, backoff_s=0.01))
-    assert await answer(chain) == [Served("groq"), "Hi"]
+    assert await answer(chain) == [EngineSelected("groq"), "Hi"]
     assert groq.asked == 3
 
 
@@ -181,7 +182,7 @@ async def test_the_only_engine_is_asked_even_while_its_circuit_is_open() -> None
     chain = await chain_of(groq, rules=FallbackRules(retries=0, rest_s=60))
     with pytest.raises(EngineError):
         await answer(chain)
-    assert await answer(chain) == [Served("groq"), "Hi"]
+    assert await answer(chain) == [EngineSelected("groq"), "Hi"]
 
 
 async def test_the_chain_waits_for_a_slow_engine_that_has_no_fallback() -> None:
@@ -192,19 +193,19 @@ async def test_the_chain_waits_for_a_slow_engine_that_has_no_fallback() -> None:
             await asyncio.sleep(0.4)
             yield "Hi"
 
-    assert await answer(await chain_of(Slow("groq", [[]]))) == [Served("groq"), "Hi"]
+    assert await answer(await chain_of(Slow("groq", [[]]))) == [EngineSelected("groq"), "Hi"]
 
 
 async def test_an_engine_that_yields_no_output_counts_as_failed() -> None:
     chain = await chain_of(Fake("groq", [[]]), Fake("offline", [["Hello."]]))
-    assert await answer(chain) == [Served("offline", ("groq: gave nothing",)), "Hello."]
+    assert await answer(chain) == [EngineSelected("offline", ("groq: gave nothing",)), "Hello."]
     await chain.close()
 
 
 async def test_an_engine_that_cannot_start_is_left_out() -> None:
     broken = Fake("groq", [["no"]], cannot_start=failure("groq"))
     chain = await chain_of(broken, Fake("offline", [["Hello."]]))
-    assert await answer(chain) == [Served("offline", ("groq: it broke",)), "Hello."]
+    assert await answer(chain) == [EngineSelected("offline", ("groq: it broke",)), "Hello."]
     assert [health.ready for health in chain.health] == [False, True]
     with pytest.raises(EngineError, match="groq"):
         await chain_of(broken)
@@ -216,14 +217,14 @@ async def test_probes_report_which_engines_are_ready_and_how_fast_they_answer(mo
             await asyncio.sleep(0.03)
 
     loop = asyncio.get_running_loop()
-    monkeypatch.setattr("voicebot.engines.chain.time", SimpleNamespace(monotonic=loop.time))
+    monkeypatch.setattr("voicebot.engines.fallback_group.time", SimpleNamespace(monotonic=loop.time))
     denied = failure("elevenlabs", Fault.DENIED)
     voices = [
         Fake("elevenlabs", [["."]], unwell=denied),
         Fake("gtts", [["."]], unwell=HANG),
         Slow("espeak", [["."]]),
     ]
-    chain = TextToSpeechChain(voices, FallbackRules(probe_s=0.1, rest_s=60))
+    chain = TextToSpeechFallbackGroup(voices, FallbackRules(probe_s=0.1, rest_s=60))
     await chain.start()
     await chain.probe()
     elevenlabs, gtts, espeak = chain.health
@@ -256,7 +257,7 @@ async def spoken(*items: Audio | Pause, then: asyncio.Event | None = None) -> As
         await then.wait()
 
 
-async def transcribed(chain: SpeechToTextChain, *items: Audio | Pause) -> list[Transcript | Served]:
+async def transcribed(chain: SpeechToTextFallbackGroup, *items: Audio | Pause) -> list[Transcript | EngineSelected]:
     async with chain.session() as session:
         return [each async for each in session.transcribe(spoken(*items))]
 
@@ -264,15 +265,15 @@ async def transcribed(chain: SpeechToTextChain, *items: Audio | Pause) -> list[T
 async def test_the_fallback_recogniser_hears_the_utterance_from_its_start() -> None:
     deepgram = Fake("deepgram", [["hello", "hello wor", failure("deepgram", Fault.UNREACHABLE), "never"]])
     moonshine = Fake("moonshine", [["hello", "hello world"]])
-    chain = SpeechToTextChain([deepgram, moonshine], QUICK)
+    chain = SpeechToTextFallbackGroup([deepgram, moonshine], QUICK)
     await chain.start()
     sound: list[Audio | Pause] = [*SOUND[:3], Pause(1), *SOUND[3:]]
     got = await transcribed(chain, *sound)
     assert got == [
-        Served("deepgram"),
+        EngineSelected("deepgram"),
         Transcript("hello", final=False),
         Transcript("hello wor", final=False),
-        Served("moonshine", ("deepgram: it broke",)),
+        EngineSelected("moonshine", ("deepgram: it broke",)),
         Transcript("hello", final=False),
         Transcript("hello world", final=True),
     ]
@@ -282,27 +283,31 @@ async def test_the_fallback_recogniser_hears_the_utterance_from_its_start() -> N
 
 
 async def test_the_fallback_recogniser_gives_the_final_text_if_the_first_one_hangs() -> None:
-    chain = SpeechToTextChain([Fake("deepgram", [[HANG]]), Fake("moonshine", [["hello world"]])], QUICK)
+    chain = SpeechToTextFallbackGroup([Fake("deepgram", [[HANG]]), Fake("moonshine", [["hello world"]])], QUICK)
     await chain.start()
     got = await transcribed(chain, *SOUND)
     reason = "deepgram: nothing came within 0.2 s"
-    assert got == [Served("deepgram"), Served("moonshine", (reason,)), Transcript("hello world", final=True)]
+    assert got == [
+        EngineSelected("deepgram"),
+        EngineSelected("moonshine", (reason,)),
+        Transcript("hello world", final=True),
+    ]
     await chain.close()
 
 
 async def test_the_final_text_is_not_overdue_while_the_user_still_speaks() -> None:
-    chain = SpeechToTextChain([Fake("deepgram", [["hello world"]]), Fake("moonshine", [["no"]])], QUICK)
+    chain = SpeechToTextFallbackGroup([Fake("deepgram", [["hello world"]]), Fake("moonshine", [["no"]])], QUICK)
     await chain.start()
     end = asyncio.Event()
     asyncio.get_running_loop().call_later(0.5, end.set)
     async with chain.session() as session:
         got = [each async for each in session.transcribe(spoken(*SOUND, then=end))]
-    assert got == [Served("deepgram"), Transcript("hello world", final=True)]
+    assert got == [EngineSelected("deepgram"), Transcript("hello world", final=True)]
 
 
 async def test_a_fallback_recogniser_is_opened_only_when_needed() -> None:
     deepgram, moonshine = Fake("deepgram", [["one"], [failure("deepgram")]]), Fake("moonshine", [["two"]])
-    chain = SpeechToTextChain([deepgram, moonshine], QUICK)
+    chain = SpeechToTextFallbackGroup([deepgram, moonshine], QUICK)
     await chain.start()
     async with chain.session() as session:
         assert (deepgram.sessions, moonshine.sessions) == (1, 0)
@@ -317,12 +322,12 @@ async def test_a_fallback_recogniser_is_opened_only_when_needed() -> None:
 
 async def test_giving_up_an_utterance_closes_its_transcription_and_leaves_no_tasks() -> None:
     deepgram = Fake("deepgram", [["hello", "hello world"]])
-    chain = SpeechToTextChain([deepgram, Fake("moonshine", [["no"]])], QUICK)
+    chain = SpeechToTextFallbackGroup([deepgram, Fake("moonshine", [["no"]])], QUICK)
     await chain.start()
     before = asyncio.all_tasks()
     async with chain.session() as session:
         transcripts = session.transcribe(spoken(*SOUND, then=asyncio.Event()))
-        assert await anext(transcripts) == Served("deepgram")
+        assert await anext(transcripts) == EngineSelected("deepgram")
         assert await anext(transcripts) == Transcript("hello", final=False)
         await transcripts.aclose()
         assert deepgram.open == 0
@@ -334,7 +339,7 @@ async def test_an_error_of_the_audio_source_reaches_the_caller() -> None:
         yield SOUND[0]
         raise RuntimeError("the microphone is gone")
 
-    chain = SpeechToTextChain([Fake("deepgram", [["hello"]])], QUICK)
+    chain = SpeechToTextFallbackGroup([Fake("deepgram", [["hello"]])], QUICK)
     await chain.start()
     async with chain.session() as session:
         with pytest.raises(RuntimeError, match="microphone"):
@@ -345,9 +350,9 @@ async def test_an_error_of_the_audio_source_reaches_the_caller() -> None:
 # Answers that stall --------------------------------------------------------------------------------------------------
 
 
-async def answers(chain: AgentChain, *, spoken_after: int | None = None) -> list[str | Served]:
+async def answers(chain: AgentFallbackGroup, *, spoken_after: int | None = None) -> list[str | EngineSelected]:
     """All that comes of an answer; so many tokens of it make a sentence that is spoken."""
-    spoken, got = asyncio.Event(), list[str | Served]()
+    spoken, got = asyncio.Event(), list[str | EngineSelected]()
     async with aclosing(chain.reply(HELLO, asyncio.Event(), spoken=spoken)) as tokens:
         async for token in tokens:
             got.append(token)
@@ -362,7 +367,7 @@ async def test_the_next_engine_answers_if_an_unspoken_answer_stalls_or_breaks_of
     chain = await chain_of(groq, offline, rules=FallbackRules(retries=0, first_output_s=0.2, rest_s=60))
     got = await answers(chain)
     reason = "groq: nothing came within 0.2 s" if end == HANG else "groq: it broke"
-    assert got == [Served("groq"), "Once", " upon", Served("offline", (reason,)), "Hello."]
+    assert got == [EngineSelected("groq"), "Once", " upon", EngineSelected("offline", (reason,)), "Hello."]
     assert groq.open == 0, "the request that hangs was closed"
     assert not chain.health[0].ready
     assert offline.told == {"stands_in": True, "stood_in": ""}
@@ -372,7 +377,7 @@ async def test_the_next_engine_answers_if_an_unspoken_answer_stalls_or_breaks_of
 async def test_an_unspoken_answer_that_breaks_off_is_retried_on_the_same_engine_first() -> None:
     groq, offline = Fake("groq", [["Once", failure("groq")], ["Twice."]]), Fake("offline", [["no"]])
     chain = await chain_of(groq, offline, rules=FallbackRules(backoff_s=0.01))
-    assert await answers(chain) == [Served("groq"), "Once", Served("groq"), "Twice."]
+    assert await answers(chain) == [EngineSelected("groq"), "Once", EngineSelected("groq"), "Twice."]
     assert offline.asked == 0
 
 
@@ -409,7 +414,7 @@ async def test_reasoning_pieces_and_a_running_tool_do_not_count_as_a_stall() -> 
             yield " me see."
 
     chain = await chain_of(Thinking("groq", [[]]), Fake("offline", [["no"]]), rules=FallbackRules(first_output_s=0.3))
-    assert await answers(chain) == [Served("groq"), "Let", " me see."]
+    assert await answers(chain) == [EngineSelected("groq"), "Let", " me see."]
 
 
 async def test_a_model_that_goes_silent_after_a_tool_call_gets_the_usual_time_limit() -> None:
@@ -424,7 +429,7 @@ async def test_a_model_that_goes_silent_after_a_tool_call_gets_the_usual_time_li
             await asyncio.Event().wait()
 
     chain = await chain_of(Stalling("groq", [[]]), Fake("offline", [["Hello."]]))
-    assert (await answers(chain))[-2:] == [Served("offline", ("groq: nothing came within 0.2 s",)), "Hello."]
+    assert (await answers(chain))[-2:] == [EngineSelected("offline", ("groq: nothing came within 0.2 s",)), "Hello."]
     await chain.close()
 
 
@@ -434,7 +439,7 @@ async def test_a_model_that_goes_silent_after_a_tool_call_gets_the_usual_time_li
 async def test_the_only_engine_is_asked_once_more_when_it_hangs() -> None:
     groq = Fake("groq", [[HANG], ["Hi"]])
     chain = await chain_of(groq, rules=FallbackRules(first_output_s=0.2))
-    assert await answers(chain) == [Served("groq"), "Hi"]
+    assert await answers(chain) == [EngineSelected("groq"), "Hi"]
     assert groq.open == 0, "the request that hangs was closed"
 
 
@@ -456,7 +461,7 @@ class Slow(Fake):
 async def test_an_engine_with_a_longer_time_limit_gets_that_time_before_the_fallback() -> None:
     local, offline = Slow("local", [[HANG]]), Fake("offline", [["Hello."]])
     chain = await chain_of(local, offline, rules=FallbackRules(first_output_s=0.1, rest_s=60))
-    assert await answers(chain) == [Served("offline", ("local: nothing came within 0.5 s",)), "Hello."]
+    assert await answers(chain) == [EngineSelected("offline", ("local: nothing came within 0.5 s",)), "Hello."]
     assert local.asked == 1
 
 
@@ -471,9 +476,9 @@ async def test_an_only_engine_that_exceeds_its_longer_time_limit_is_not_asked_ag
 
 async def test_an_only_voice_that_hangs_is_asked_for_the_sentence_again() -> None:
     espeak = Fake("espeak", [[HANG], ["a"]])
-    chain = TextToSpeechChain([espeak], FallbackRules(first_output_s=0.1))
+    chain = TextToSpeechFallbackGroup([espeak], FallbackRules(first_output_s=0.1))
     await chain.start()
-    assert [type(each) for each in [each async for each in chain.synthesize("One.")]] == [Served, Audio]
+    assert [type(each) for each in [each async for each in chain.synthesize("One.")]] == [EngineSelected, Audio]
 
 
 # Sentences that break off --------------------------------------------------------------------------------------------
@@ -504,9 +509,11 @@ class Voice(Fake):
             raise failure(self.name, Fault.BROKEN)
 
 
-async def sentence(chain: TextToSpeechChain, text: str) -> list[Served | Resumed | WordStarts | float]:
+async def sentence(
+    chain: TextToSpeechFallbackGroup, text: str
+) -> list[EngineSelected | RestOfSentence | WordStarts | float]:
     """What came of a sentence; sound by its duration."""
-    got: list[Served | Resumed | WordStarts | float] = []
+    got: list[EngineSelected | RestOfSentence | WordStarts | float] = []
     async for piece in chain.synthesize(text):
         if not isinstance(piece, Audio):
             got.append(piece)
@@ -517,8 +524,8 @@ async def sentence(chain: TextToSpeechChain, text: str) -> list[Served | Resumed
     return got
 
 
-async def voices(*engines: Fake, first_output_s: float = 0.2) -> TextToSpeechChain:
-    chain = TextToSpeechChain(engines, FallbackRules(first_output_s=first_output_s, rest_s=60))
+async def voices(*engines: Fake, first_output_s: float = 0.2) -> TextToSpeechFallbackGroup:
+    chain = TextToSpeechFallbackGroup(engines, FallbackRules(first_output_s=first_output_s, rest_s=60))
     await chain.start()
     return chain
 
@@ -533,11 +540,11 @@ async def test_the_next_voice_says_the_rest_of_a_sentence_from_the_cut_word(brea
     chain = await voices(cloud, espeak)
     got = await sentence(chain, TEXT)
     assert espeak.said == [" ".join(TEXT.split()[first:])]
-    assert got[:1] == [Served("cloud")]
+    assert got[:1] == [EngineSelected("cloud")]
     assert got[2:] == [
         break_s,
-        Resumed(first, 8),
-        Served("espeak", ("cloud: it broke",)),
+        RestOfSentence(first, 8),
+        EngineSelected("espeak", ("cloud: it broke",)),
         pytest.approx((len(espeak.said[0]) + 1) / 10),
     ]
     await chain.close()
@@ -546,7 +553,7 @@ async def test_the_next_voice_says_the_rest_of_a_sentence_from_the_cut_word(brea
 async def test_the_known_pace_of_a_voice_locates_the_cut_word_without_word_times() -> None:
     cloud, espeak = Voice("cloud", [[]], breaks_s=[None, 1.7]), Voice("espeak", [[]])
     chain = await voices(cloud, espeak)
-    assert await sentence(chain, "A sentence that is said whole.") == [Served("cloud"), pytest.approx(3.1)]
+    assert await sentence(chain, "A sentence that is said whole.") == [EngineSelected("cloud"), pytest.approx(3.1)]
     await sentence(chain, TEXT)
     assert espeak.said == ["there was a king."]
     await chain.close()
@@ -557,7 +564,7 @@ async def test_another_voice_takes_over_from_a_voice_that_falls_silent_in_mid_se
     chain = await voices(cloud, espeak)
     got = await sentence(chain, TEXT)
     assert espeak.said == ["upon a time there was a king."]
-    assert Resumed(1, 8) in got
+    assert RestOfSentence(1, 8) in got
     await chain.close()
 
 
@@ -591,13 +598,15 @@ async def test_no_word_is_repeated_when_only_the_end_of_the_sentence_audio_is_mi
 ONCE_MORE = FallbackRules(retries=1, backoff_s=0.01, first_output_s=0.2, rest_s=60)
 
 
-async def heard_by(chain: SpeechToTextChain, audio: AsyncIterable[Audio | Pause]) -> list[Transcript | Served]:
+async def heard_by(
+    chain: SpeechToTextFallbackGroup, audio: AsyncIterable[Audio | Pause]
+) -> list[Transcript | EngineSelected]:
     async with chain.session() as session:
         return [each async for each in session.transcribe(audio)]
 
 
-async def recognisers(*engines: Fake, rules: FallbackRules = ONCE_MORE) -> SpeechToTextChain:
-    chain = SpeechToTextChain(engines, rules)
+async def recognisers(*engines: Fake, rules: FallbackRules = ONCE_MORE) -> SpeechToTextFallbackGroup:
+    chain = SpeechToTextFallbackGroup(engines, rules)
     await chain.start()
     return chain
 
@@ -610,7 +619,7 @@ async def test_a_recogniser_that_fails_is_retried_with_the_utterance_from_its_st
     chain = await recognisers(deepgram, *[moonshine][:others])
     got = await heard_by(chain, spoken(*SOUND))
     assert got[-1] == Transcript("hello world", final=True)
-    assert [each for each in got if isinstance(each, Served)] == [Served("deepgram")]
+    assert [each for each in got if isinstance(each, EngineSelected)] == [EngineSelected("deepgram")]
     assert deepgram.heard[1] == list(SOUND)
     assert moonshine.asked == 0
     await chain.close()
@@ -706,7 +715,7 @@ async def test_a_slow_recogniser_may_give_the_final_text_after_the_fallback_was_
     slow, mute = Slow("deepgram", [[]]), Fake("moonshine", [[HANG]])
     chain = await recognisers(slow, mute)
     got = await heard_by(chain, spoken(*SOUND))
-    assert got[-2:] == [Served("deepgram"), Transcript("hello world", final=True)]
+    assert got[-2:] == [EngineSelected("deepgram"), Transcript("hello world", final=True)]
     assert (mute.asked, mute.open) == (2, 0)
     assert chain.health[0].ready
     await chain.close()
@@ -750,7 +759,7 @@ async def test_an_unexpected_error_at_start_leaves_the_engine_out_and_logs_no_se
 ) -> None:
     chain = await chain_of(Mistaken("groq", [["no"]], at_start=True), Fake("offline", [["Hello."]]))
     reason = "it made a mistake (KeyError); the log says where"
-    assert await answer(chain) == [Served("offline", (f"groq: {reason}",)), "Hello."]
+    assert await answer(chain) == [EngineSelected("offline", (f"groq: {reason}",)), "Hello."]
     assert (chain.health[0].ready, chain.health[0].reason) == (False, reason)
     assert "test_fallback.py" in caplog.text
     assert "sk-secret" not in caplog.text
@@ -777,6 +786,6 @@ async def test_recovery_survives_unexpected_errors_of_a_probe_and_logs_them_once
             await groq.probes.acquire()
         groq.at_probes = False
         await recovery
-    assert await answer(chain) == [Served("groq"), "Hi"]
+    assert await answer(chain) == [EngineSelected("groq"), "Hi"]
     assert caplog.text.count("made a mistake: KeyError at") == 1
     await chain.close()

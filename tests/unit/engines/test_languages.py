@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voicebot.engines.base import SpeechToText
+from voicebot.engines.protocols import SpeechToText
 from voicebot.engines.stt.deepgram import Deepgram
 from voicebot.engines.tts.elevenlabs import ElevenLabs
 from voicebot.engines.tts.espeak import Espeak

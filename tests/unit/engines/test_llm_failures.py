@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from voicebot.engines.base import Fault
+from voicebot.engines.errors import Fault
 from voicebot.engines.llm.failures import status_failure, told_failure, wait_s
 
 NOW = datetime(2026, 11, 19, 12, 0, tzinfo=UTC)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio, Samples
-from voicebot.engines.base import EngineError, Pause, Transcript
+from voicebot.engines.errors import EngineError
+from voicebot.engines.protocols import Pause, Transcript
 from voicebot.engines.stt.moonshine.recognition import NO_TEXT, RecognizedText
 from voicebot.engines.stt.moonshine.scheduler import DecodeThreads, LoopAlarm, Scheduler
 from voicebot.engines.stt.moonshine.transcriber import MoonshineTranscriber, SharedRecognizer

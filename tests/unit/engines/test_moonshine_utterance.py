@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
-from voicebot.engines.base import Transcript
+from voicebot.engines.protocols import Transcript
 from voicebot.engines.stt.moonshine.energy import HOP
 from voicebot.engines.stt.moonshine.recognition import RecognizedText
 from voicebot.engines.stt.moonshine.scheduler import Urgency

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
-from voicebot.engines.base import USUAL, EngineError, EngineHealth, Engines, Fault, Style
-from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import SpeechToTextChain, TextToSpeechChain
-from voicebot.engines.preflight import Preflight
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.fallback import SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.health import EngineHealth
+from voicebot.engines.protocols import USUAL, Engines, EngineStatus, Style
 from voicebot.runtime import limits
 
 
@@ -27,7 +28,7 @@ class Voice(ToneTts):
 
 
 def with_voices(*voices: Voice) -> Engines:
-    chain = TextToSpeechChain(voices, FallbackRules(rest_s=60))
+    chain = TextToSpeechFallbackGroup(voices, FallbackRules(rest_s=60))
     engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
     return Engines(engines.stt, engines.agent, chain, engines.vad_name, engines.make_vad)
 
@@ -35,9 +36,9 @@ def with_voices(*voices: Voice) -> Engines:
 async def test_health_lists_which_engines_are_ready_and_why_the_others_are_not() -> None:
     engines = with_voices(Voice("elevenlabs", well=False), Voice("espeak"))
     await engines.start()
-    looked = Preflight(engines)
+    looked = EngineHealth(engines)
     stages = await looked.check()
-    assert stages["llm"] == (EngineHealth("scripted", ready=True),)
+    assert stages["llm"] == (EngineStatus("scripted", ready=True),)
     elevenlabs, espeak = stages["tts"]
     assert (elevenlabs.ready, elevenlabs.reason) == (False, "the key was not accepted")
     assert espeak.ready
@@ -52,7 +53,7 @@ async def test_a_stage_without_a_ready_engine_is_a_problem_until_an_engine_recov
     voice = Voice("elevenlabs", well=False)
     engines = with_voices(voice)
     await engines.start()
-    looked = Preflight(engines)
+    looked = EngineHealth(engines)
     await looked.check()
     assert looked.problem == "The bot can't work just now. elevenlabs: the key was not accepted."
     voice.well = True
@@ -68,11 +69,11 @@ class NoRecogniser(ScriptedStt):
 
 async def test_a_missing_recogniser_is_no_problem_but_limits_sessions_to_typing() -> None:
     scripted_ones = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
-    stt = SpeechToTextChain([NoRecogniser()], FallbackRules())
+    stt = SpeechToTextFallbackGroup([NoRecogniser()], FallbackRules())
     engines = Engines(stt, scripted_ones.agent, scripted_ones.tts, scripted_ones.vad_name, scripted_ones.make_vad)
-    assert Preflight(scripted_ones).typing_only is None
+    assert EngineHealth(scripted_ones).typing_only is None
     await engines.start()
-    looked = Preflight(engines)
+    looked = EngineHealth(engines)
     await looked.check()
     assert looked.problem is None
     assert looked.typing_only is not None
@@ -85,7 +86,7 @@ async def test_concurrent_checks_cause_one_probe() -> None:
     voice = Voice("espeak")
     engines = with_voices(voice)
     await engines.start()
-    looked = Preflight(engines)
+    looked = EngineHealth(engines)
     await asyncio.gather(*(looked.check() for _ in range(20)))
     assert voice.probes == 1
     await engines.close()
@@ -95,11 +96,11 @@ async def test_a_ready_engine_is_probed_once_a_minute_and_a_failed_one_at_growin
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now_s = 1_000.0
-    monkeypatch.setattr("voicebot.engines.chain.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("voicebot.engines.fallback_group.time.monotonic", lambda: now_s)
     well, ill = Voice("espeak"), Voice("elevenlabs", well=False)
     engines = with_voices(well, ill)
     await engines.start()
-    looked = Preflight(engines)
+    looked = EngineHealth(engines)
     probed = []
     for second in range(121):
         now_s = 1_000.0 + second
@@ -126,10 +127,10 @@ async def test_an_engine_that_fails_in_use_is_probed_again_before_its_minute_is_
     voice = Voice("elevenlabs")
     engines = with_voices(voice)
     await engines.start()
-    looked = Preflight(engines)
+    looked = EngineHealth(engines)
     await looked.check()
     now_s = 10.0 + limits.PROBE_ILL_S
-    assert isinstance(engines.tts, TextToSpeechChain)
+    assert isinstance(engines.tts, TextToSpeechFallbackGroup)
     (link,) = engines.tts.candidates(USUAL)
     engines.tts.failed(link, EngineError(voice.name, "gone"))
     assert looked.problem is not None

@@ -15,11 +15,11 @@ from langchain_core.messages import SystemMessage
 from tests.support.fake_engines import HELLO, QUICK, Fake, failure
 from tests.support.scripted_model import Script
 from voicebot.agent.graph import GraphAgent
-from voicebot.dialogue.choices import Choices
 from voicebot.dialogue.history import History
-from voicebot.engines.base import USUAL, Served, Style, Styles
-from voicebot.engines.chain import Chain
-from voicebot.engines.fallback import AgentChain, SpeechToTextChain, TextToSpeechChain
+from voicebot.dialogue.preferences import Preferences
+from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
+from voicebot.engines.fallback_group import FallbackGroup
+from voicebot.engines.protocols import USUAL, EngineSelected, Style, Styles
 
 
 class Speaks(Fake):
@@ -32,27 +32,29 @@ class Speaks(Fake):
             yield f"{text} in {style.language}"
 
 
-async def answer(chain: AgentChain, style: Style = USUAL) -> list[str | Served]:
+async def answer(chain: AgentFallbackGroup, style: Style = USUAL) -> list[str | EngineSelected]:
     return [token async for token in chain.reply(HELLO, asyncio.Event(), style=style)]
 
 
-def order(chain: Chain[Any], style: Style) -> list[str]:
+def order(chain: FallbackGroup[Any], style: Style) -> list[str]:
     """The engines that a request would try, in their order."""
     return [link.engine.name for link in chain.candidates(style)]
 
 
 async def test_a_sessions_chosen_engine_is_tried_first_and_the_others_are_its_fallbacks() -> None:
-    chain = AgentChain([Speaks("groq", [["groq"]]), Speaks("openai", [[failure("openai")]])], QUICK)
+    chain = AgentFallbackGroup([Speaks("groq", [["groq"]]), Speaks("openai", [[failure("openai")]])], QUICK)
     await chain.start()
     assert order(chain, Style(engine="openai")) == ["openai", "groq"]
-    assert await answer(chain, Style(engine="openai")) == [Served("groq", ("openai: it broke",)), "groq in en"]
-    assert await answer(chain) == [Served("groq"), "groq in en"], "requests of other sessions go where they went before"
+    assert await answer(chain, Style(engine="openai")) == [EngineSelected("groq", ("openai: it broke",)), "groq in en"]
+    assert await answer(chain) == [EngineSelected("groq"), "groq in en"], (
+        "requests of other sessions go where they went before"
+    )
     await chain.close()
 
 
 async def test_all_sessions_share_an_engines_failure_and_recovery() -> None:
     openai = Speaks("openai", [[failure("openai")], ["openai"]], unwell=failure("openai"))
-    chain = AgentChain([openai, Speaks("groq", [["groq"]])], QUICK)
+    chain = AgentFallbackGroup([openai, Speaks("groq", [["groq"]])], QUICK)
     await chain.start()
     await answer(chain)
     assert [health.ready for health in chain.health] == [False, True]
@@ -69,27 +71,27 @@ async def test_all_sessions_share_an_engines_failure_and_recovery() -> None:
 
 async def test_an_engine_without_the_sessions_language_is_left_out() -> None:
     both = frozenset({"en", "de"})
-    chain = AgentChain([Speaks("offline", [["offline"]]), Speaks("groq", [["groq"]], languages=both)], QUICK)
+    chain = AgentFallbackGroup([Speaks("offline", [["offline"]]), Speaks("groq", [["groq"]], languages=both)], QUICK)
     await chain.start()
     german = Style("de", engine="offline")
     assert order(chain, german) == ["groq"]
-    assert await answer(chain, german) == [Served("groq"), "groq in de"]
+    assert await answer(chain, german) == [EngineSelected("groq"), "groq in de"]
     await chain.close()
 
 
 async def test_all_engines_are_tried_if_none_knows_the_sessions_language() -> None:
-    chain = AgentChain([Speaks("offline", [["offline"]])], QUICK)
+    chain = AgentFallbackGroup([Speaks("offline", [["offline"]])], QUICK)
     await chain.start()
-    assert await answer(chain, Style("de")) == [Served("offline"), "offline in de"]
+    assert await answer(chain, Style("de")) == [EngineSelected("offline"), "offline in de"]
     await chain.close()
 
 
 async def test_a_chosen_voice_is_given_to_the_chosen_engine_only() -> None:
     espeak, gtts = Fake("espeak", [[failure("espeak")]]), Fake("gtts", [["x"]])
-    chain = TextToSpeechChain([gtts, espeak], QUICK)
+    chain = TextToSpeechFallbackGroup([gtts, espeak], QUICK)
     await chain.start()
     style = Style("en", engine="espeak", voice="en")
-    assert [type(each).__name__ async for each in chain.synthesize("One.", style)] == ["Served", "Audio"]
+    assert [type(each).__name__ async for each in chain.synthesize("One.", style)] == ["EngineSelected", "Audio"]
     assert espeak.styles == [style]
     assert gtts.styles == [Style("en", engine="espeak")]
     await chain.close()
@@ -97,7 +99,7 @@ async def test_a_chosen_voice_is_given_to_the_chosen_engine_only() -> None:
 
 async def test_a_voice_without_a_chosen_engine_goes_to_the_first_engine_that_started() -> None:
     away, espeak = Fake("elevenlabs", [["x"]], cannot_start=failure("elevenlabs")), Fake("espeak", [["x"]])
-    chain = TextToSpeechChain([away, espeak], QUICK)
+    chain = TextToSpeechFallbackGroup([away, espeak], QUICK)
     await chain.start()
     async for _ in chain.synthesize("One.", Style("en", voice="en-us+f3")):
         pass
@@ -108,7 +110,7 @@ async def test_a_voice_without_a_chosen_engine_goes_to_the_first_engine_that_sta
 async def test_every_recogniser_of_a_session_gets_the_sessions_language() -> None:
     both = frozenset({"en", "de"})
     deepgram, moonshine = Fake("deepgram", [["x"]], both), Fake("moonshine", [["x"]], both)
-    chain = SpeechToTextChain([deepgram, moonshine], QUICK)
+    chain = SpeechToTextFallbackGroup([deepgram, moonshine], QUICK)
     await chain.start()
     async with chain.session(Style("de", engine="moonshine")), chain.session(Style("en")):
         assert moonshine.styles == [Style("de", engine="moonshine")]
@@ -119,7 +121,7 @@ async def test_every_recogniser_of_a_session_gets_the_sessions_language() -> Non
 async def test_engines_are_probed_in_the_usual_style_whatever_the_request_that_failed() -> None:
     groq = Fake("groq", [[failure("groq")]], languages=frozenset({"de", "fr"}))
     offline = Fake("offline", [["Hello."]], languages=frozenset({"fr"}))
-    chain = AgentChain([groq, offline], QUICK, usual=Style("de"))
+    chain = AgentFallbackGroup([groq, offline], QUICK, usual=Style("de"))
     await chain.start()
     await chain.probe()
     await answer(chain, Style("fr"))
@@ -140,7 +142,7 @@ async def test_only_the_engine_of_a_wanted_voice_is_asked_to_prepare_it(wanted: 
                 asked.append((self.name, style.voice))
 
     asked: list[tuple[str, str]] = []
-    chain = TextToSpeechChain([Preparing("espeak", [["x"]]), Preparing("hibari", [["x"]])], QUICK)
+    chain = TextToSpeechFallbackGroup([Preparing("espeak", [["x"]]), Preparing("hibari", [["x"]])], QUICK)
     await chain.start()
     chain.prepare(Style(engine=wanted, voice="emma"))
     assert asked == [(prepared, "emma")]
@@ -161,7 +163,7 @@ async def test_the_system_prompt_has_each_sessions_persona_and_language() -> Non
 
 
 def test_each_stage_gets_the_choices_that_concern_it() -> None:
-    choices = Choices(persona="sales", language="de", voice="low", stt="deepgram", llm="groq", tts="espeak")
+    choices = Preferences(persona="sales", language="de", voice="low", stt="deepgram", llm="groq", tts="espeak")
     styles = Styles.of(choices)
     assert styles.stt == Style("de", engine="deepgram")
     assert styles.llm == Style("de", "sales", "groq")

@@ -37,7 +37,7 @@ EARLIER = (Message(Role.USER, "hello"), Message(Role.ASSISTANT, "Hi."))
 
 class Session:
     def __init__(self) -> None:
-        self.state = State(rules=Rules(debounce_s=0.0, eager_replies=False), history=EARLIER, merge_next=False)
+        self.state = State(rules=Rules(debounce_s=0.0, preemptive_replies=False), history=EARLIER, merge_next=False)
         self.journal = Journal(self.state, BEGAN_S)
 
     def happens(self, at_s: float, *inputs: Input) -> None:

@@ -33,7 +33,7 @@ class Ear:
     def _hear(self, frame: Any) -> None:
         self.heard_s += frame.samples / frame.sample_rate
 
-    def hear(self, packets: int, *, step: int = FRAME_SAMPLES, start: int = 0, every_s: float = 0.0) -> float:
+    def receive_audio(self, packets: int, *, step: int = FRAME_SAMPLES, start: int = 0, every_s: float = 0.0) -> float:
         """How much sound these packets made."""
         before_s = self.heard_s
         for number in range(packets):
@@ -43,28 +43,30 @@ class Ear:
 
 
 def test_a_minute_of_sound_in_real_time_is_decoded_whole() -> None:
-    assert Ear().hear(3_000, every_s=FRAME_S) == pytest.approx(60)
-    assert Ear().hear(3_000, every_s=FRAME_S / 1.04) == pytest.approx(60), "the client's clock may be a little fast"
+    assert Ear().receive_audio(3_000, every_s=FRAME_S) == pytest.approx(60)
+    assert Ear().receive_audio(3_000, every_s=FRAME_S / 1.04) == pytest.approx(60), (
+        "the client's clock may be a little fast"
+    )
 
 
 def test_a_burst_of_late_sound_is_decoded_up_to_five_seconds() -> None:
     ear = Ear()
-    assert ear.hear(1_000) == pytest.approx(limits.SOUND_BURST_S, abs=0.05)
+    assert ear.receive_audio(1_000) == pytest.approx(limits.SOUND_BURST_S, abs=0.05)
     ear.clock.now_s += 2
-    assert ear.hear(1_000, start=10_000_000) == pytest.approx(2 * limits.SOUND_SPEED, abs=0.3)
+    assert ear.receive_audio(1_000, start=10_000_000) == pytest.approx(2 * limits.SOUND_SPEED, abs=0.3)
 
 
 def test_timestamp_jumps_do_not_make_more_sound_than_the_limit() -> None:
     ear = Ear()
-    assert ear.hear(500, step=48_000, every_s=FRAME_S) <= limits.SOUND_BURST_S + 10 * limits.SOUND_SPEED + 0.3
+    assert ear.receive_audio(500, step=48_000, every_s=FRAME_S) <= limits.SOUND_BURST_S + 10 * limits.SOUND_SPEED + 0.3
 
 
 def test_a_gap_is_concealed_for_at_most_200_ms() -> None:
     ear = Ear()
-    ear.hear(1)
-    assert ear.hear(1, start=24_000) == pytest.approx(limits.CONCEALED_S + FRAME_S)
-    ear.hear(1, start=100_000)
-    assert ear.hear(1, start=100_000 + 11 * FRAME_SAMPLES) == pytest.approx(0.2 + FRAME_S), "ten lost packets"
+    ear.receive_audio(1)
+    assert ear.receive_audio(1, start=24_000) == pytest.approx(limits.CONCEALED_S + FRAME_S)
+    ear.receive_audio(1, start=100_000)
+    assert ear.receive_audio(1, start=100_000 + 11 * FRAME_SAMPLES) == pytest.approx(0.2 + FRAME_S), "ten lost packets"
 
 
 def test_two_alternating_codecs_keep_one_decoder_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +81,6 @@ def test_two_alternating_codecs_keep_one_decoder_each(monkeypatch: pytest.Monkey
     ear = Ear()
     pcmu = RTCRtpCodecParameters(mimeType="audio/PCMU", clockRate=8_000, channels=1, payloadType=0)
     for number in range(10):
-        ear.hear(1, start=number * 2 * FRAME_SAMPLES)
+        ear.receive_audio(1, start=number * 2 * FRAME_SAMPLES)
         ear.decoder.put((pcmu, JitterFrame(b"\xff" * 160, number * 160)))
     assert made == ["audio/opus", "audio/PCMU"]

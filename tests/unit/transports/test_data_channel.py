@@ -10,7 +10,7 @@ import pytest
 from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.state import State
 from voicebot.dialogue.view import view
-from voicebot.session.messages import Telemetry
+from voicebot.session.messages import TelemetryMessage
 from voicebot.transports.webrtc.data_channel import encoded, message_of
 
 SMALLEST = 16_384
@@ -61,4 +61,4 @@ def test_half_a_surrogate_pair_is_replaced_and_a_whole_pair_stays() -> None:
 
 
 def test_a_message_that_cannot_be_shortened_is_not_sent() -> None:
-    assert encoded(message_of(Telemetry(stt_bytes=1)), 10) is None
+    assert encoded(message_of(TelemetryMessage(stt_bytes=1)), 10) is None

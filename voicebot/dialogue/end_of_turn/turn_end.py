@@ -33,7 +33,7 @@ class Completeness(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PatienceRules:
+class EndpointingDelays:
     """The silence that ends a turn, by what its words look like.
 
     Two utterances 400 ms apart are still one turn, whatever their words, and so are 500 ms, as recordings begin and end
@@ -44,10 +44,10 @@ class PatienceRules:
     unknown_s: float = 0.704
     incomplete_s: float = 1.5
 
-    def scaled(self, stop_s: float) -> PatienceRules:
+    def scaled(self, stop_s: float) -> EndpointingDelays:
         """The same proportions where no words are known to need `stop_s`, not `USUAL_S`."""
         factor = stop_s / USUAL_S
-        return PatienceRules(self.complete_s * factor, self.unknown_s * factor, self.incomplete_s * factor)
+        return EndpointingDelays(self.complete_s * factor, self.unknown_s * factor, self.incomplete_s * factor)
 
 
 USUAL_S = 0.5
@@ -61,7 +61,7 @@ def completeness(text: str, language: str) -> Completeness:
     return _judge(text, language)[0]
 
 
-def patience_s(text: str, rules: PatienceRules, language: str) -> tuple[float, str]:
+def endpointing_delay_s(text: str, rules: EndpointingDelays, language: str) -> tuple[float, str]:
     """How much silence ends a turn of these words, in seconds, and why."""
     verdict, reason = _judge(text, language)
     silence_s = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from voicebot.dialogue.interruption.heard import Heard
+from voicebot.dialogue.interruption.heard_context import HeardContext
 from voicebot.dialogue.interruption.phrases import EVALUATING, Phrases
 from voicebot.languages.words import vocabulary_of
 from voicebot.languages.words.vocabulary import Kind
 
 if TYPE_CHECKING:
-    from voicebot.dialogue.interruption.verdict import Context
+    from voicebot.dialogue.interruption.verdict import VerdictContext
 
 LISTENING = frozenset({Kind.SOUND, Kind.YES_SOUND, Kind.LAUGHTER})
 HESITATING = frozenset({Kind.FILLER, Kind.FRAGMENT})
@@ -38,13 +38,13 @@ MAX_QUOTED = 60
 class Evidence:
     """The words and all they are judged by."""
 
-    def __init__(self, text: str, context: Context) -> None:
+    def __init__(self, text: str, context: VerdictContext) -> None:
         self.text = text
         self.context = context
         self.speech = context.speech
         vocabulary = vocabulary_of(context.language)
         self.phrases = Phrases(text, vocabulary)
-        self.heard = Heard(context.sentence, context.previous, context.words_heard)
+        self.heard = HeardContext(context.sentence, context.previous, context.words_heard)
         self.question = self.heard.question()
         asked = Phrases(self.question, vocabulary)
         self.asks_what = bool(asked.starting(frozenset({Kind.QUESTION}), asked.after(HESITATING)))
@@ -96,7 +96,7 @@ class Evidence:
     def is_faint(self) -> bool:
         """Were the words so much softer than the user's usual ones that somebody else will have said them?"""
         level_db = self.speech.level_db
-        return level_db is not None and level_db <= self.context.sensitivity.demands.faint_db
+        return level_db is not None and level_db <= self.context.sensitivity.interruption_thresholds.faint_db
 
     def sounds_like_echo(self, least: float) -> bool:
         return self.speech.echo is not None and self.speech.echo >= least and self._timed_like_echo(ECHO_LINGERS_S)

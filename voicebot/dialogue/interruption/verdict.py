@@ -1,7 +1,7 @@
 """What the user's words over a reply mean: go on, or give way?
 
 The rules are tried in order, and the first that applies decides. What is a backchannel, a stop word and so on is data
-of each language (`words`); what of the reply was heard, and what of it may come back as an echo, is told by `Heard`.
+of each language (`words`); what of the reply was heard, and what of it may come back as an echo, is told by `HeardContext`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from voicebot.dialogue.choices import Sensitivity
 from voicebot.dialogue.interruption.evidence import AROUND_WISH, BACKCHANNEL, EMPTY, HESITATING, LISTENING, Evidence
-from voicebot.dialogue.interruption.likeness import contains, likeness
+from voicebot.dialogue.interruption.similarity import contains, similarity
+from voicebot.dialogue.preferences import Sensitivity
 from voicebot.languages.words.vocabulary import Kind
 
 
@@ -53,7 +53,7 @@ class Speech:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class VerdictContext:
     """What the words are judged by: what the bot was saying, and how they were said."""
 
     language: str = "en"
@@ -118,7 +118,7 @@ def _audible_echo(evidence: Evidence) -> Verdict | None:
     short = evidence.letters < COMPARED
     if evidence.stop and not contains(evidence.tail, evidence.stop.split()):
         return None
-    if not contains(evidence.tail, evidence.words) and (short or likeness(evidence.words, evidence.tail) < GARBLED):
+    if not contains(evidence.tail, evidence.words) and (short or similarity(evidence.words, evidence.tail) < GARBLED):
         return None
     return _resume(evidence, "echo", f"{evidence.quoted} is the bot's own voice: it said “{' '.join(evidence.tail)}”")
 
@@ -196,8 +196,8 @@ def _repeated_words(evidence: Evidence) -> Verdict | None:
     else:
         echo = contains(evidence.tail, evidence.words) or (
             evidence.letters >= COMPARED
-            and likeness(evidence.words, evidence.tail) >= LIKE
-            and all(likeness((word,), evidence.tail) >= LIKE_WORD for word in evidence.words)
+            and similarity(evidence.words, evidence.tail) >= LIKE
+            and all(similarity((word,), evidence.tail) >= LIKE_WORD for word in evidence.words)
         )
     return _resume(evidence, "echo", f"{evidence.quoted} is what the bot had just said itself") if echo else None
 
@@ -235,7 +235,7 @@ def _faint(evidence: Evidence) -> Verdict | None:
 
 def _brief(evidence: Evidence) -> Verdict | None:
     """Too few words for a bot that is to be hard to interrupt, unless they ask for something."""
-    least = evidence.context.sensitivity.demands.least_words
+    least = evidence.context.sensitivity.interruption_thresholds.least_words
     if len(evidence.words) >= least or evidence.question or not evidence.heard.anything or evidence.asks:
         return None
     return _resume(evidence, "brief", f"{evidence.quoted} is too little: the bot is set to be hard to interrupt")
@@ -265,7 +265,7 @@ def _so_far(evidence: Evidence) -> Verdict:
         return (None if may_be_echo else _stop(evidence)) or waiting
     if evidence.sounds_like_echo(ECHO_HEARD) or evidence.is_faint or _probably_backchannel(evidence) is not None:
         return waiting
-    needed = evidence.context.sensitivity.demands.new_words
+    needed = evidence.context.sensitivity.interruption_thresholds.new_words
     words, telling = evidence.own_words(EMPTY - HESITATING), evidence.own_words(EMPTY)
     least, tell = (needed - 1, 1) if evidence.asks else (needed, needed - 1)
     if len(words) >= least and len(telling) >= tell:
@@ -273,13 +273,13 @@ def _so_far(evidence: Evidence) -> Verdict:
     return waiting
 
 
-def judge_sound(context: Context) -> Verdict:
+def give_verdict_on_sound(context: VerdictContext) -> Verdict:
     """The verdict at a pause of the user's whose words are not known yet: WAIT, unless the sound alone tells."""
     echo = _loud_echo(Evidence("", context)) if context.speech.duration_s <= BRIEF_S else None
     return echo or Verdict(Decision.WAIT, "speaking", "the words are not known yet", "")
 
 
-def judge(text: str, context: Context, *, final: bool) -> Verdict:
+def give_verdict(text: str, context: VerdictContext, *, final: bool) -> Verdict:
     """The verdict on what was said over a reply.
 
     `final`: all that was said so far is in the text, and the user is silent. Without it the user is still speaking,

@@ -6,15 +6,15 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any
 
-from voicebot.dialogue.choices import Sensitivity
-from voicebot.dialogue.interruption.verdict import Context, Decision, Speech
+from voicebot.dialogue.interruption.verdict import Decision, Speech, VerdictContext
+from voicebot.dialogue.preferences import Sensitivity
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class VerdictCase:
     """Words over a reply and the decision that they should have led to. `why` is a note for people."""
 
-    context: Context
+    context: VerdictContext
     text: str
     final: bool
     expected: Decision
@@ -49,7 +49,7 @@ class Case:
         )
 
     @classmethod
-    def from_line(cls, line: str) -> Case:
+    def from_line(cls, line: str) -> VerdictCase:
         """The case of such a line. Raises ValueError that names what is wrong."""
         try:
             read = json.loads(line)
@@ -67,7 +67,7 @@ class Case:
         if sensitivity not in list(Sensitivity):
             raise ValueError(f"sensitivity is {sensitivity!r}, not one of {', '.join(Sensitivity)}")
         text, final, why = entries.pop("text"), entries.pop("final", True), entries.pop("why", "")
-        context = Context(**entries, speech=speech, sensitivity=Sensitivity(sensitivity))
+        context = VerdictContext(**entries, speech=speech, sensitivity=Sensitivity(sensitivity))
         return cls(context, text, final, Decision(expected), why)
 
 

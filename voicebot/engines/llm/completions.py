@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk
 
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.connection import CONNECT_S, KEEP_S, tls
 from voicebot.engines.llm.failures import ClientErrors, ToolUseError, code_of, failure
 from voicebot.engines.llm.messages import tokens, tools_tokens

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.compatible import CompatibleChat, CompatibleService, errors_for
 from voicebot.engines.llm.connection import as_http, tls
 from voicebot.engines.llm.failures import failure, status_failure

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import openai
 
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.compatible import PATH, CompatibleChat, CompatibleService, errors_for
 from voicebot.engines.llm.completions import Completions
 from voicebot.engines.llm.connection import NO_KEY

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.connection import tls
 
 NAME = "local"

@@ -19,7 +19,8 @@ from urllib.parse import quote
 import httpx
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import USUAL, EngineError, Fault, Style
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import USUAL, Style
 from voicebot.engines.tts.elevenlabs_errors import MISSING_PERMISSIONS, code_of, failure
 from voicebot.engines.tts.elevenlabs_models import languages_of, takes_language
 from voicebot.speech_text.speakable import has_words

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.retry_after import retry_after_s
 
 MISSING_PERMISSIONS = "missing_permissions"

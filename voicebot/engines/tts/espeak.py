@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import USUAL, EngineError, Fault, Style, WordStarts
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import USUAL, Style, WordStarts
 from voicebot.engines.worker.frames import Kind, Message
 from voicebot.engines.worker.pool import WorkerPool
 

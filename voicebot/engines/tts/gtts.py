@@ -15,7 +15,8 @@ from itertools import chain
 from gtts.lang import tts_langs  # type: ignore[import-untyped]
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import USUAL, EngineError, Fault, Style
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import USUAL, Style
 from voicebot.engines.tts.mp3 import Mp3Decoder, Mp3Error
 from voicebot.engines.worker.frames import Kind, Message
 from voicebot.engines.worker.pool import Job, WorkerPool

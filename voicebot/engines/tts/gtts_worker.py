@@ -19,7 +19,7 @@ from gtts import gTTS, gTTSError  # type: ignore[import-untyped]
 from gtts.tokenizer import pre_processors  # type: ignore[import-untyped]
 from urllib3.exceptions import NewConnectionError, ProxyError, SSLError
 
-from voicebot.engines.base import Fault
+from voicebot.engines.errors import Fault
 from voicebot.engines.retry_after import retry_after_s
 from voicebot.engines.worker.child import Parent, serve
 from voicebot.engines.worker.frames import Kind, Message, Value

@@ -12,7 +12,7 @@ from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
 import voicebot
-from voicebot.engines.base import EngineError
+from voicebot.engines.errors import EngineError
 from voicebot.engines.worker.environment import worker_environment
 from voicebot.engines.worker.frames import FrameBuffer, Kind, Message
 

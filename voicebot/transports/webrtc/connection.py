@@ -25,7 +25,7 @@ from voicebot.dialogue.state import State
 from voicebot.dialogue.view import view
 from voicebot.runtime import limits
 from voicebot.runtime.faults import Faults
-from voicebot.session.messages import Closed, Error, MessageError, ServerMessage
+from voicebot.session.messages import Closed, ErrorMessage, MessageError, ServerMessage
 from voicebot.session.services import AppServices
 from voicebot.session.session import GONE, Session
 from voicebot.storage.conversation import Conversation
@@ -139,7 +139,7 @@ class WebRtcConnection(AsyncStreamHandler):
 
     async def receive(self, frame: tuple[int, Samples]) -> None:
         rate_hz, samples = frame
-        self.session.hear(Audio(np.asarray(samples, np.int16).reshape(-1), rate_hz))
+        self.session.receive_audio(Audio(np.asarray(samples, np.int16).reshape(-1), rate_hz))
         await asyncio.sleep(0)  # after a bad moment of the network some seconds of sound wait here: others come between
 
     async def emit(self) -> None:
@@ -223,7 +223,7 @@ class WebRtcConnection(AsyncStreamHandler):
                 self.session.count_message()
                 self.session.take(parse(raw))
             except MessageError as error:
-                self.send(Error(message=str(error)))
+                self.send(ErrorMessage(message=str(error)))
 
 
 def _wire_frame(samples: Samples, position: int) -> AudioFrame:

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from voicebot.session.messages import MessageError, Request, ServerMessage, request
+from voicebot.session.messages import ClientRequest, MessageError, ServerMessage, request
 
 MAX_MESSAGE_CHARS = 64_000
 
 
-def parse(raw: str | bytes) -> Request:
+def parse(raw: str | bytes) -> ClientRequest:
     """A client's message, checked. Raises MessageError."""
     if len(raw) > MAX_MESSAGE_CHARS:
         raise MessageError(f"the message has {len(raw)} characters; {MAX_MESSAGE_CHARS} are allowed")

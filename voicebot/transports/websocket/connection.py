@@ -15,14 +15,14 @@ from voicebot.access.rates import FloodError
 from voicebot.access.refusal import Reason
 from voicebot.runtime import limits
 from voicebot.session.messages import (
-    Bye,
+    ByeMessage,
     ClientMessage,
     ClientPlaybackComplete,
     ClientPlaybackStarted,
     ClipPlayed,
     Closed,
-    Error,
-    Interrupt,
+    ErrorMessage,
+    InterruptMessage,
     MessageError,
     ServerMessage,
     SpeechEnd,
@@ -128,8 +128,8 @@ class WebSocketConnection:
 
     def stalled(self) -> None:
         """The client acknowledges clips, and does not play any more."""
-        self.send(Error(message="no clip was acknowledged for a while: the reply is given up"))
-        self.session.take(Interrupt(type="interrupt"))
+        self.send(ErrorMessage(message="no clip was acknowledged for a while: the reply is given up"))
+        self.session.take(InterruptMessage(type="interrupt"))
 
     async def cut(self) -> None:
         await self._playout.cut()
@@ -166,9 +166,9 @@ class WebSocketConnection:
             await self._inbox.put(LargeMessage(large), len(large))
             return
         match client_message(text):
-            case Bye() as message:
+            case ByeMessage() as message:
                 self.session.take(message)
-            case Interrupt() as message if self._sound.held_back:
+            case InterruptMessage() as message if self._sound.held_back:
                 self.session.take(message)
             case ClientPlaybackStarted():
                 self._playout.started()
@@ -186,7 +186,7 @@ class WebSocketConnection:
                 try:
                     match item:
                         case bytes():
-                            await self._sound.hear(item)
+                            await self._sound.receive_audio(item)
                         case LargeMessage(data):
                             await self._sound.upload_message(data)
                         case MessageError():
@@ -196,7 +196,7 @@ class WebSocketConnection:
                 except MessageError as error:
                     if error.type == "speech_end":
                         self._sound.fail_upload()
-                    self.send(Error(message=str(error)))
+                    self.send(ErrorMessage(message=str(error)))
 
     async def _take(self, message: ClientMessage) -> None:
         """Raises MessageError."""

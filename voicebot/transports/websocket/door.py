@@ -9,7 +9,7 @@ from voicebot.access.address import client_address
 from voicebot.access.admission import RefusedError
 from voicebot.access.refusal import Reason
 from voicebot.audio.sound import SPEECH_RATE_HZ
-from voicebot.session.messages import Error
+from voicebot.session.messages import ErrorMessage
 from voicebot.session.services import AppServices
 from voicebot.storage.conversations import is_id
 from voicebot.transports.websocket.connection import WebSocketConnection, say_goodbye
@@ -25,7 +25,7 @@ def add_websocket(app: FastAPI, services: AppServices, decoder: RecordingDecoder
 
     async def refuse(socket: WebSocket, why: Reason, message: str, code: int) -> None:
         services.telemetry.metrics.count_refusal(why)
-        await say_goodbye(socket, [Error(message=message)], why, message, code)
+        await say_goodbye(socket, [ErrorMessage(message=message)], why, message, code)
 
     @app.websocket("/ws")
     async def talk(socket: WebSocket) -> None:

@@ -11,19 +11,19 @@ from voicebot.dialogue.facts import (
     ReplyTextCompleted,
     TranscriptChanged,
     TranscriptCompleted,
-    VerdictReached,
+    VerdictGiven,
 )
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.dialogue.state import State
 from voicebot.session.messages import (
     AsrFinal,
     AsrPartial,
-    Error,
+    ErrorMessage,
     LlmDelta,
     LlmFinal,
     ServerMessage,
-    StateChanged,
-    VerdictGiven,
+    StateMessage,
+    VerdictMessage,
 )
 
 
@@ -40,7 +40,7 @@ class EventEmitter(Observer):
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._shown: StateChanged | None = None
+        self._shown: StateMessage | None = None
 
     def stepped(self, step: SessionStep) -> None:
         for fact in step.facts:
@@ -58,23 +58,23 @@ class EventEmitter(Observer):
                 self._client.send(LlmDelta(reply=reply, text=text))
             case ReplyTextCompleted(reply, text):
                 self._client.send(LlmFinal(reply=reply, text=text))
-            case VerdictReached(ruling):
-                verdict = ruling.verdict
+            case VerdictGiven(record):
+                verdict = record.verdict
                 self._client.send(
-                    VerdictGiven(
-                        number=ruling.number,
+                    VerdictMessage(
+                        number=record.number,
                         decision=verdict.decision.value,
                         rule=verdict.rule,
                         reason=verdict.reason,
                         text=verdict.text,
-                        took_ms=round(ruling.took_s * 1000),
+                        took_ms=round(record.took_s * 1000),
                     )
                 )
             case ErrorRaised(message):
-                self._client.send(Error(message=message))
+                self._client.send(ErrorMessage(message=message))
 
     def _show(self, state: State) -> None:
-        shown = StateChanged(
+        shown = StateMessage(
             phase=state.phase.value,
             stt=state.stt_status.value,
             agent=state.agent_status.value,

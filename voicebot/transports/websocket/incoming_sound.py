@@ -38,7 +38,7 @@ class IncomingSound:
         if self._is_live:
             self._session.sound_comes()
 
-    async def hear(self, pcm: bytes) -> None:
+    async def receive_audio(self, pcm: bytes) -> None:
         """Live sound, piece by piece, so that other sessions get their turn in between. Raises MessageError."""
         await self._keep_to(self._live_budget)
         problem = self._problem_with(pcm)
@@ -51,7 +51,7 @@ class IncomingSound:
             await self._keep_to(self._live_budget)
             piece = Audio(audio.samples[start : start + size], self._rate_hz)
             self._live_budget.spend(piece.duration_s)
-            self._session.hear(piece)
+            self._session.receive_audio(piece)
             await asyncio.sleep(0)
 
     def _problem_with(self, pcm: bytes) -> str | None:
@@ -66,7 +66,7 @@ class IncomingSound:
     def announce(self) -> None:
         """The user begins to speak, and the utterance will be uploaded. Raises MessageError."""
         self._must_upload("speech_start")
-        self._session.ears.speech_began()
+        self._session.speech_input.speech_began()
 
     async def upload(self, data: bytes) -> None:
         """A recording in base64. Whatever is wrong with it, the utterance ends. Raises MessageError."""
@@ -83,7 +83,7 @@ class IncomingSound:
     def fail_upload(self) -> None:
         """The message with the recording can't be read: the utterance ends."""
         if self._uploads:
-            self._session.ears.upload(None)
+            self._session.speech_input.upload(None)
 
     def close(self) -> None:
         """The session has ended."""
@@ -103,7 +103,7 @@ class IncomingSound:
 
     async def _upload(self, data: bytes, *, in_message: bool) -> None:
         await self._keep_to(self._upload_budget)
-        await self._session.ears.wait_for_room()
+        await self._session.speech_input.wait_for_upload_capacity()
         decode = self._decoder.decode_message if in_message else self._decoder.decode_base64
         decoded = Decoded()
         try:
@@ -123,7 +123,7 @@ class IncomingSound:
             self._session.record(audio)
         if not decoded.in_message or decoded.type == "speech_end":
             self._uploads = True
-            self._session.ears.upload(audio if length_s >= SHORTEST_S else None)
+            self._session.speech_input.upload(audio if length_s >= SHORTEST_S else None)
 
     async def _keep_to(self, budget: SoundBudget) -> None:
         """Waits until there is something left of it. An interruption may come meanwhile, and what was played."""

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ
 from voicebot.dialogue.observer import Observer, SessionStep
-from voicebot.session.clip import NEAR, Stretch
 from voicebot.session.messages import PlayAudio, PlaybackResume, ServerMessage, StopPlayback
 from voicebot.session.player import Player
+from voicebot.session.sentence_audio import NEAR, AudioSpan
 from voicebot.transports.websocket.sound import encode
 
 WINDOW = 16
@@ -274,7 +274,7 @@ class Playout(Observer):
             while (stretch := self._due()) is not None:
                 await self._give(stretch)
 
-    def _due(self) -> Stretch | None:
+    def _due(self) -> AudioSpan | None:
         """The sound of which a clip should be made now."""
         self.follow()
         if self._reply is None or self._player.paused or len(self._clips) >= WINDOW:
@@ -288,7 +288,7 @@ class Playout(Observer):
         scarce = self._next - self._player.cursor < SCARCE
         return stretch if scarce and there >= MIN_CLIP else None
 
-    async def _give(self, stretch: Stretch) -> None:
+    async def _give(self, stretch: AudioSpan) -> None:
         samples = stretch.sound[stretch.offset :][:MAX_CLIP]
         epoch = self._epoch
         mp3 = await asyncio.to_thread(encode, samples)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
-from voicebot.engines.base import EngineError
+from voicebot.engines.errors import EngineError
 from voicebot.engines.worker.frames import Kind, Message, Value
 from voicebot.engines.worker.pool import WorkerPool
 from voicebot.runtime import limits

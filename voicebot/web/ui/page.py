@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from voicebot.dialogue.timings import GAP_MS, STEPS, Step
+from voicebot.dialogue.timings import GAP_MS, STEPS, TurnStep
 from voicebot.web.ui.theme import PageTheme
 
 ASSETS = Path(__file__).parent / "assets"
@@ -182,7 +182,7 @@ def _part(part: str, name: str, stage: str) -> str:
     )
 
 
-def _step(step: Step) -> str:
+def _step(step: TurnStep) -> str:
     return (
         f'<tr data-step="{step.name}" title="{step.meaning}"><th scope="row">{step.name}</th>'
         '<td class="vb-track"><span class="vb-lane"><span class="vb-bar"></span></span></td>'

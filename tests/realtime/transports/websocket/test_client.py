@@ -24,7 +24,7 @@ async def test_the_client_sends_an_audio_file_and_prints_the_answer(
     wav = tmp_path / "hello.wav"
     wav.write_bytes(base64.b64decode(recording("wav")))
     engines = scripted(ScriptedStt(scripts=[["hello"]]), ScriptedAgent(scripts=[["Good day."]]), ToneTts())
-    async with serving(engines, config.load(eager_replies=False)) as server:
+    async with serving(engines, config.load(preemptive_replies=False)) as server:
         await talk(server.url.replace("http", "ws") + "/ws", wav)
     shown = capsys.readouterr().out
     assert "you:     hello" in shown
@@ -34,7 +34,7 @@ async def test_the_client_sends_an_audio_file_and_prints_the_answer(
 
 async def test_the_load_driver_runs_sessions_and_prints_their_figures(capsys: pytest.CaptureFixture[str]) -> None:
     engines = scripted(ScriptedStt(), ScriptedAgent(scripts=[["Good day."]] * 100), ToneTts())
-    async with serving(engines, config.load(eager_replies=False)) as server:
+    async with serving(engines, config.load(preemptive_replies=False)) as server:
         await load(server.url.replace("http", "ws") + "/ws", None, 3, 1.0)
     shown = capsys.readouterr().out
     assert "3 of 3 sessions" in shown

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.support.ws_bot import bot, history, session
 from tests.support.ws_client import ws_client
-from voicebot.dialogue.choices import Choices, Sensitivity
 from voicebot.dialogue.history import Message, Role
+from voicebot.dialogue.preferences import Preferences, Sensitivity
 
 
 async def test_invalid_choices_are_refused_and_valid_ones_apply_once_the_turn_is_over() -> None:
@@ -24,10 +24,10 @@ async def test_invalid_choices_are_refused_and_valid_ones_apply_once_the_turn_is
         await client.send("configure", interrupted_history="merge")
         await client.send("client_playback_started")
         await client.next("state", phase="speaking")
-        assert session(server).state.choices == Choices()
+        assert session(server).state.preferences == Preferences()
         await client.send("interrupt")
         await client.next("state", phase="idle")
-        chosen = session(server).state.choices
+        chosen = session(server).state.preferences
         assert (chosen.sensitivity, chosen.interrupted_history.value) == (Sensitivity.EASY, "merge")
         await client.send("text", text="again")
         await client.next("llm.final", text="Fine.")

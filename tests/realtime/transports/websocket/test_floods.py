@@ -83,7 +83,7 @@ async def test_sound_that_arrives_late_and_all_at_once_is_heard_whole() -> None:
     """The network stalls for 8 s while the user speaks; what they said is heard within a second, to the last word."""
     stt = ScriptedStt(scripts=[["good day"]])
     engines = scripted(stt, ScriptedAgent(scripts=[["Yes."]]), ToneTts())
-    async with serving(engines, config.load(eager_replies=False)) as server, ws_client(server) as client:
+    async with serving(engines, config.load(preemptive_replies=False)) as server, ws_client(server) as client:
         pcm = loud(7.5, 16_000).to_bytes() + bytes(2 * 16_000)
         begun_s = time.monotonic()
         for start in range(0, len(pcm), 640):
@@ -98,7 +98,7 @@ async def test_sound_sent_ahead_of_real_time_waits_and_is_not_lost(monkeypatch: 
     monkeypatch.setattr(limits, "LIVE_BURST_S", 1.0)
     stt = ScriptedStt(scripts=[["good day"]])
     engines = scripted(stt, ScriptedAgent(scripts=[["Yes."]]), ToneTts())
-    async with serving(engines, config.load(eager_replies=False)) as server, ws_client(server) as client:
+    async with serving(engines, config.load(preemptive_replies=False)) as server, ws_client(server) as client:
         pcm = loud(4.0, 16_000).to_bytes() + bytes(2 * 16_000)
         begun_s = time.monotonic()
         for start in range(0, len(pcm), 64_000):

@@ -8,7 +8,7 @@ from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import serving
 from tests.support.ws_client import ws_client
 from voicebot.agent.tools.fillers import Filler
-from voicebot.engines.base import EngineError
+from voicebot.engines.errors import EngineError
 from voicebot.languages.prompts import apology
 from voicebot.settings import config
 
@@ -22,7 +22,7 @@ async def test_reply_text_is_sent_as_the_model_streams_it_and_whole_at_the_end()
             ["Well", EngineError("scripted", "gone")],
         ]
     )
-    options = config.load(eager_replies=False)
+    options = config.load(preemptive_replies=False)
     async with serving(scripted(ScriptedStt(), agent, ToneTts()), options) as server, ws_client(server) as client:
         await client.send("text", text="hi")
         assert (await client.next("llm.delta"))["text"] == "Hel"

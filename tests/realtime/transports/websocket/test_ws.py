@@ -20,9 +20,10 @@ from tests.support.paths import PROJECT
 from tests.support.ws_bot import bot, history, play, until_empty, until_heard, words
 from tests.support.ws_client import WsClient, recording, sound_of, ws_client
 from voicebot.access.rates import TOO_MANY_TEXTS
-from voicebot.engines.base import USUAL, EngineError, Style
-from voicebot.engines.chain import FallbackRules
-from voicebot.engines.fallback import TextToSpeechChain
+from voicebot.engines.errors import EngineError
+from voicebot.engines.fallback import TextToSpeechFallbackGroup
+from voicebot.engines.fallback_group import FallbackRules
+from voicebot.engines.protocols import USUAL, Style
 from voicebot.runtime import limits
 from voicebot.settings import config
 from voicebot.transports.websocket.document import document
@@ -66,7 +67,7 @@ async def test_a_conversation_follows_the_event_order_of_the_guide() -> None:
 async def test_recordings_reach_the_recogniser_whole(container: str) -> None:
     stt = ScriptedStt(scripts=[["good day"]])
     engines = scripted(stt, ScriptedAgent(scripts=[["Yes."]]), ToneTts())
-    async with serving(engines, config.load(eager_replies=False)) as server, ws_client(server) as client:
+    async with serving(engines, config.load(preemptive_replies=False)) as server, ws_client(server) as client:
         await client.send("speech_end", audio=recording(container))
         assert (await client.next("asr.final"))["text"] == "good day"
     (heard,) = stt.heard
@@ -303,10 +304,10 @@ class BrokenVoice(ToneTts):
 
 
 async def test_a_connection_is_refused_with_the_reason_when_the_only_tts_engine_fails() -> None:
-    voices = TextToSpeechChain([BrokenVoice()], FallbackRules(rest_s=60))
+    voices = TextToSpeechFallbackGroup([BrokenVoice()], FallbackRules(rest_s=60))
     engines = replace(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), tts=voices)
     async with serving(engines, config.load()) as server:
-        await server.services.preflight.check()
+        await server.services.health.check()
         async with ws_client(server) as client:
             assert "the key is not accepted" in (await client.next("error"))["message"]
             await client.next("closed")

@@ -30,8 +30,8 @@ from voicebot.session.messages import (
     LlmDelta,
     LlmFinal,
     ServerMessage,
-    StateChanged,
-    VerdictGiven,
+    StateMessage,
+    VerdictMessage,
 )
 from voicebot.transports.websocket.event_emitter import EventEmitter
 
@@ -122,12 +122,12 @@ def test_a_transcript_that_is_too_late_ends_with_the_words_known_by_then() -> No
 def test_the_words_of_an_interruption_are_final_before_the_verdict_on_them() -> None:
     session = Session()
     session.happens(TextTyped("hello"), SpeechStarted(1), SpeechEnded(1, 0.6, SPEECH), FinalTranscript(1, "stop"))
-    kinds = [type(each) for each in session.told if isinstance(each, AsrFinal | VerdictGiven)]
-    assert kinds == [AsrFinal, VerdictGiven]
+    kinds = [type(each) for each in session.told if isinstance(each, AsrFinal | VerdictMessage)]
+    assert kinds == [AsrFinal, VerdictMessage]
 
 
 def test_a_status_is_sent_when_it_changes_and_not_again() -> None:
     session = Session()
     session.happens(TextTyped("hello"), SentenceReady(1, 0, "Hi."), SentenceReady(1, 1, "Ho."))
-    phases = [(each.phase, each.tts) for each in session.told if isinstance(each, StateChanged)]
+    phases = [(each.phase, each.tts) for each in session.told if isinstance(each, StateMessage)]
     assert phases == [("thinking", "idle"), ("thinking", "processing")]

@@ -15,7 +15,7 @@ import httpx2
 import openai
 from langchain_core.language_models import BaseChatModel
 
-from voicebot.engines.base import EngineError
+from voicebot.engines.errors import EngineError
 from voicebot.engines.llm.completions import errors_of
 from voicebot.engines.llm.connection import CONNECT_S, NO_KEY, OPENAI_ADDRESS, as_http, tls
 from voicebot.engines.llm.models import Models, listed_by, none_listed

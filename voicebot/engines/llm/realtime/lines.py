@@ -16,7 +16,7 @@ from openai.types.websocket_connection_options import WebSocketConnectionOptions
 from websockets import State
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.connection import tls
 from voicebot.engines.llm.failures import failure, status_failure, told_failure
 from voicebot.engines.llm.models import Models

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from websockets.exceptions import WebSocketException
 
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.stt.deepgram.audio_ledger import AudioChunk, AudioLedger, FinalizeRequest
 from voicebot.engines.stt.deepgram.protocol import ENGINE, ListenConnection
 

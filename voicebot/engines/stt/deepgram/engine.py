@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from voicebot.engines.base import USUAL, Style
+from voicebot.engines.protocols import USUAL, Style
 from voicebot.engines.stt.deepgram.flux import Flux
 from voicebot.engines.stt.deepgram.nova import Nova
 from voicebot.engines.stt.deepgram.protocol import ENGINE, ListenService

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, aclosing
 from pydantic import ValidationError
 
 from voicebot.audio.sound import SPEECH_RATE_HZ
-from voicebot.engines.base import EngineError
+from voicebot.engines.errors import EngineError
 from voicebot.engines.stt.deepgram.messages import (
     FLUX_MESSAGE,
     FluxMessage,

@@ -35,10 +35,10 @@ class Finality(StrEnum):
 
     INTERIM = "interim"
     """It may change."""
-    EAGER = "eager"
+    EAGER = "preemptive"
     """The speaker seems to be done: the result changes only if they speak on."""
     RESUMED = "resumed"
-    """The speaker speaks on: what was eager is interim again."""
+    """The speaker speaks on: what was preemptive is interim again."""
     FINAL = "final"
     """It does not change, and later results are about later sound only."""
 

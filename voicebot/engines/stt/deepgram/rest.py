@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 import httpx
 
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
-from voicebot.engines.base import USUAL, EngineError, Fault, Pause, Style, Transcript
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import USUAL, Pause, Style, Transcript
 from voicebot.engines.stt.deepgram.engine import languages_of
 from voicebot.engines.stt.deepgram.messages import FileAnswer
 from voicebot.engines.stt.deepgram.sdk import (

@@ -17,7 +17,7 @@ from deepgram.environment import DeepgramClientEnvironment
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidProxy, InvalidStatus, WebSocketException
 
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.retry_after import retry_after_s
 
 CLOSE_TIMEOUT_S = 0.5

@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import EngineError, Fault, Pause, Transcript
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import Pause, Transcript
 from voicebot.engines.stt.deepgram.audio_ledger import AudioLedger
 from voicebot.engines.stt.deepgram.connection import ConnectionRunner
 from voicebot.engines.stt.deepgram.protocol import ENGINE, ListenService

@@ -15,7 +15,7 @@ import numpy as np
 
 from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
 from voicebot.audio.sound import Samples
-from voicebot.engines.base import Transcript
+from voicebot.engines.protocols import Transcript
 from voicebot.engines.stt.deepgram.protocol import Finality
 
 ROUNDING_SAMPLES = round(0.1 * RATE_HZ)
@@ -111,7 +111,7 @@ class StreamedUtterance:
         return self._audio.read(begin, self.sent)
 
     def rewind(self) -> None:
-        """Prepares for a new connection: sound without final words, and a little before it, will be sent again."""
+        """CanPrepare for a new connection: sound without final words, and a little before it, will be sent again."""
         self.sent = max(self._audio.start, self._needed_from)
         self.requested = -1
         self._heard_to = 0

@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from voicebot.audio.sound import SPEECH_RATE_HZ
-from voicebot.engines.base import USUAL, EngineError, Style
+from voicebot.engines.errors import EngineError
+from voicebot.engines.protocols import USUAL, Style
 from voicebot.engines.stt.moonshine.larger import NAME, LargerModel
 from voicebot.engines.stt.moonshine.model import ENGINE, Model
 from voicebot.engines.stt.moonshine.recognition import Recognizer

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
-from voicebot.engines.base import EngineError, Fault
+from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.stt.moonshine.tokenizer import END, START, PhraseNode, PhraseTree, Tokenizer
 
 ENGINE = "moonshine"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio, Samples
-from voicebot.engines.base import EngineError, Pause, Transcript
+from voicebot.engines.errors import EngineError
+from voicebot.engines.protocols import Pause, Transcript
 from voicebot.engines.stt.moonshine.model import ENGINE
 from voicebot.engines.stt.moonshine.recognition import RecognizedText
 from voicebot.engines.stt.moonshine.scheduler import DecodeJob, InterimShare, Scheduler

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from voicebot.audio.sound import Samples
-from voicebot.engines.base import Transcript
+from voicebot.engines.protocols import Transcript
 from voicebot.engines.stt.moonshine.energy import (
     HOP,
     Energies,

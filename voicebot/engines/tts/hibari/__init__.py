@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.base import USUAL, EngineError, Fault, Style, WordStarts
 from voicebot.engines.download import DownloadRules
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.protocols import USUAL, Style, WordStarts
 from voicebot.engines.tts.hibari.assets import AssetError
 from voicebot.engines.tts.hibari.reading import UnsuitableTextError, parts_of
 from voicebot.engines.tts.hibari.voices import Speaker, Voices

@@ -8,7 +8,7 @@ MAX_LETTERS = 300
 """A longer text is no echo: the bot falls silent soon after it hears a voice."""
 
 
-def likeness(words: Sequence[str], tail: Sequence[str]) -> float:
+def similarity(words: Sequence[str], tail: Sequence[str]) -> float:
     """1 for words that are found in the tail letter by letter, in order, down to 0.
 
     Spaces do not count: recognisers cut words differently.

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.machine_world import PLAUSIBLE, RULES, WORDS, World
-from voicebot.dialogue.choices import InterruptedHistory
 from voicebot.dialogue.events import ReplyEnded, SessionStarted
 from voicebot.dialogue.history import History, Message, Role, heard, said
-from voicebot.dialogue.kept import kept
+from voicebot.dialogue.history_snapshot import history_snapshot
 from voicebot.dialogue.machine import step
+from voicebot.dialogue.preferences import InterruptedHistory
 from voicebot.dialogue.reply_state import Reply
 from voicebot.dialogue.state import Rules, State
 
@@ -27,30 +27,35 @@ def telling(played: int, words: int, **changes: Any) -> State:
 
 
 def test_the_history_includes_a_live_reply_as_far_as_it_was_heard() -> None:
-    assert kept(telling(0, 0)) == ASKED
-    assert kept(telling(0, 2)) == (*ASKED, Message(Role.ASSISTANT, "Once upon", interrupted=True))
-    assert kept(telling(1, 1)) == (*ASKED, Message(Role.ASSISTANT, "Once upon a time. There", interrupted=True))
-    assert kept(telling(2, 0)) == (*ASKED, Message(Role.ASSISTANT, " ".join(STORY)))
-    assert kept(telling(2, 0, text_ended=False))[-1].interrupted
+    assert history_snapshot(telling(0, 0)) == ASKED
+    assert history_snapshot(telling(0, 2)) == (*ASKED, Message(Role.ASSISTANT, "Once upon", interrupted=True))
+    assert history_snapshot(telling(1, 1)) == (
+        *ASKED,
+        Message(Role.ASSISTANT, "Once upon a time. There", interrupted=True),
+    )
+    assert history_snapshot(telling(2, 0)) == (*ASKED, Message(Role.ASSISTANT, " ".join(STORY)))
+    assert history_snapshot(telling(2, 0, text_ended=False))[-1].interrupted
 
 
 def test_the_history_includes_no_preemptive_reply_and_no_cleared_reply() -> None:
-    assert kept(telling(1, 1, eager=True)) == ASKED
-    assert kept(replace(telling(1, 1, forgotten=True), history=())) == ()
+    assert history_snapshot(telling(1, 1, preemptive=True)) == ASKED
+    assert history_snapshot(replace(telling(1, 1, forgotten=True), history=())) == ()
 
 
 def test_merging_includes_a_reply_only_if_it_was_heard_to_the_end_and_not_cancelled() -> None:
     rules = Rules(interrupted_history=InterruptedHistory.MERGE)
-    assert kept(replace(telling(1, 2), rules=rules)) == ASKED
-    assert kept(replace(telling(2, 0), rules=rules)) == (*ASKED, Message(Role.ASSISTANT, " ".join(STORY)))
-    assert kept(replace(telling(2, 0, cancelled=True), rules=rules)) == ASKED
+    assert history_snapshot(replace(telling(1, 2), rules=rules)) == ASKED
+    assert history_snapshot(replace(telling(2, 0), rules=rules)) == (*ASKED, Message(Role.ASSISTANT, " ".join(STORY)))
+    assert history_snapshot(replace(telling(2, 0, cancelled=True), rules=rules)) == ASKED
 
 
 def test_the_history_already_includes_words_that_wait_for_a_reply() -> None:
     waiting = replace(telling(0, 2, cancelled=True), pending=("what", "time is it"))
-    assert kept(waiting) == said(heard(ASKED, "Once upon", interrupted=True), "what time is it")
-    assert kept(replace(waiting, reply=None)) == said(ASKED, "what time is it")
-    assert kept(replace(waiting, reply=None, merge_next=False)) == said(ASKED, "what time is it", merge=False)
+    assert history_snapshot(waiting) == said(heard(ASKED, "Once upon", interrupted=True), "what time is it")
+    assert history_snapshot(replace(waiting, reply=None)) == said(ASKED, "what time is it")
+    assert history_snapshot(replace(waiting, reply=None, merge_next=False)) == said(
+        ASKED, "what time is it", merge=False
+    )
 
 
 @given(RULES, st.lists(st.tuples(PLAUSIBLE, WORDS, st.integers(0, 5)), max_size=40))
@@ -62,14 +67,14 @@ def test_the_history_at_any_moment_is_that_of_a_session_ending_at_that_moment(
     for what, text, pick in script:
         world.happen(what, text, pick)
         state = world.state
-        for message in kept(state):
+        for message in history_snapshot(state):
             assert message.role is Role.USER or world.was_heard(message.text), f"nobody heard {message.text!r}"
-        if state.reply is not None and not state.reply.eager:
+        if state.reply is not None and not state.reply.preemptive:
             cut = replace(state, reply=replace(state.reply, cancelled=True), utterances=(), timers=())
             ended, *_ = step(cut, ReplyEnded(state.reply.number), 1.0)
-            assert kept(cut) == ended.history
+            assert history_snapshot(cut) == ended.history
             if rules.interrupted_history is InterruptedHistory.HEARD:
-                assert kept(state) == kept(cut)
+                assert history_snapshot(state) == history_snapshot(cut)
         elif state.reply is None:
             settled, *_ = step(replace(state, utterances=(), timers=()), SessionStarted(), 1.0)
-            assert kept(state) == settled.history
+            assert history_snapshot(state) == settled.history

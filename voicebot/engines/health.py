@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from voicebot.engines.base import Engine, EngineHealth, Engines
-from voicebot.engines.chain import Chain, FailureCounter
+from voicebot.engines.fallback_group import FailureCounter, FallbackGroup
+from voicebot.engines.protocols import Engine, Engines, EngineStatus
 
-Health = dict[str, tuple[EngineHealth, ...]]
+Health = dict[str, tuple[EngineStatus, ...]]
 """For each stage its engines, in the order in which they are tried."""
 
 
-class Preflight:
+class EngineHealth:
     """Asks the engines how they are, no more than one round at a time."""
 
     def __init__(self, engines: Engines) -> None:
@@ -38,9 +38,9 @@ class Preflight:
         reasons = self._stuck("stt")
         return f"The bot understands no speech just now: you can type. {'; '.join(reasons)}." if reasons else None
 
-    def _health_of(self, stage: str) -> tuple[EngineHealth, ...]:
+    def _health_of(self, stage: str) -> tuple[EngineStatus, ...]:
         engine = self._stages[stage]
-        return engine.health if isinstance(engine, Chain) else (EngineHealth(engine.name, ready=True),)
+        return engine.health if isinstance(engine, FallbackGroup) else (EngineStatus(engine.name, ready=True),)
 
     def _stuck(self, stage: str) -> list[str]:
         """Returns why none of the stage's engines is ready; nothing if one of them is."""
@@ -52,11 +52,13 @@ class Preflight:
     def tell_failures(self, counter: FailureCounter) -> None:
         """Has the counter count each failure of an engine from now on."""
         for stage, engine in self._stages.items():
-            if isinstance(engine, Chain):
+            if isinstance(engine, FallbackGroup):
                 engine.count_failures(stage, counter)
 
     async def check(self) -> Health:
         """Probe the engines that have not been probed for long enough. Never raises: `health` tells."""
         async with self._asking:
-            await asyncio.gather(*(engine.probe_due() for engine in self._stages.values() if isinstance(engine, Chain)))
+            await asyncio.gather(
+                *(engine.probe_due() for engine in self._stages.values() if isinstance(engine, FallbackGroup))
+            )
         return self.health

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 from voicebot.agent import personas
-from voicebot.dialogue.choices import Choices, InterruptedHistory, Sensitivity
-from voicebot.engines.base import Engine, Engines, Voiced
-from voicebot.engines.chain import Chain
+from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
+from voicebot.engines.fallback_group import FallbackGroup
+from voicebot.engines.protocols import Engine, Engines, HasVoices
 from voicebot.languages.names import LANGUAGE_NAMES
 
 STAGES = ("stt", "llm", "tts")
@@ -26,35 +26,35 @@ HISTORIES = {
 }
 
 
-class ChoiceError(ValueError):
+class PreferenceError(ValueError):
     """A choice that can't be had. The text names the field and what there is."""
 
 
-class Options:
+class AvailablePreferences:
     """What can be chosen over `engines`, which are started. What is not chosen stays as `default` has it."""
 
-    def __init__(self, engines: Engines, default: Choices) -> None:
+    def __init__(self, engines: Engines, default: Preferences) -> None:
         self.default = default
         self._stages: dict[str, Engine] = {"stt": engines.stt, "llm": engines.agent, "tts": engines.tts}
 
-    def chosen(self, changes: Mapping[str, Any], before: Choices) -> Choices:
-        """The choices with these changes. What no longer goes with them is the server's to choose again.
+    def chosen(self, changes: Mapping[str, Any], before: Preferences) -> Preferences:
+        """The preferences with these changes. What no longer goes with them is the server's to choose again.
 
-        Raises ChoiceError for what there is not.
+        Raises PreferenceError for what there is not.
         """
-        choices = replace(before, **changes)
-        self._must_be("persona", choices.persona, self.personas)
-        self._must_be("language", choices.language, self.languages)
+        preferences = replace(before, **changes)
+        self._must_be("persona", preferences.persona, self.personas)
+        self._must_be("language", preferences.language, self.languages)
         for stage in STAGES:
-            known = ["", *(engine.name for engine in self._knowing(stage, choices.language))]
-            if getattr(choices, stage) not in known and stage not in changes:
-                choices = _without(choices, stage)
-            self._must_be(stage, getattr(choices, stage), known)
-        voices = ["", *self._voices(choices.tts, choices.language)]
-        if choices.voice not in voices and "voice" not in changes:
-            choices = _without(choices, "voice")
-        self._must_be("voice", choices.voice, voices)
-        return choices
+            known = ["", *(engine.name for engine in self._knowing(stage, preferences.language))]
+            if getattr(preferences, stage) not in known and stage not in changes:
+                preferences = _without(preferences, stage)
+            self._must_be(stage, getattr(preferences, stage), known)
+        voices = ["", *self._voices(preferences.tts, preferences.language)]
+        if preferences.voice not in voices and "voice" not in changes:
+            preferences = _without(preferences, "voice")
+        self._must_be("voice", preferences.voice, voices)
+        return preferences
 
     def view(self) -> dict[str, Any]:
         """All of it for people to choose from, as JSON values."""
@@ -85,7 +85,7 @@ class Options:
 
     def _engines(self, stage: str) -> tuple[Engine, ...]:
         engine = self._stages[stage]
-        return cast("tuple[Engine, ...]", engine.engines) if isinstance(engine, Chain) else (engine,)
+        return cast("tuple[Engine, ...]", engine.engines) if isinstance(engine, FallbackGroup) else (engine,)
 
     def _knowing(self, stage: str, language: str) -> Iterator[Engine]:
         return (engine for engine in self._engines(stage) if language in engine.languages)
@@ -93,11 +93,11 @@ class Options:
     def _voices(self, name: str, language: str) -> Mapping[str, str]:
         """Those of the engine that would be tried first."""
         able = [engine for engine in self._knowing("tts", language) if name in ("", engine.name)]
-        return able[0].voices(language) if able and isinstance(able[0], Voiced) else {}
+        return able[0].voices(language) if able and isinstance(able[0], HasVoices) else {}
 
     def _engine(self, engine: Engine, languages: Collection[str]) -> dict[str, Any]:
         known = [code for code in languages if code in engine.languages]
-        voices = {code: engine.voices(code) for code in known} if isinstance(engine, Voiced) else {}
+        voices = {code: engine.voices(code) for code in known} if isinstance(engine, HasVoices) else {}
         return {
             "name": engine.name,
             "languages": known,
@@ -108,12 +108,12 @@ class Options:
     @staticmethod
     def _must_be(field: str, value: str, allowed: Collection[str]) -> None:
         if value not in allowed:
-            raise ChoiceError(f"{field}: there is no {value!r} here; there is {', '.join(map(repr, allowed))}")
+            raise PreferenceError(f"{field}: there is no {value!r} here; there is {', '.join(map(repr, allowed))}")
 
 
-def _without(choices: Choices, field: str) -> Choices:
+def _without(preferences: Preferences, field: str) -> Preferences:
     unchosen: dict[str, Any] = {field: ""}
-    return replace(choices, **unchosen)
+    return replace(preferences, **unchosen)
 
 
 def _follows_persona(engine: Engine) -> bool:

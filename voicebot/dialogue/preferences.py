@@ -23,12 +23,12 @@ class Sensitivity(StrEnum):
     EASY = "easy"
 
     @property
-    def demands(self) -> Demands:
+    def interruption_thresholds(self) -> InterruptionThresholds:
         return _DEMANDS[self]
 
 
 @dataclass(frozen=True, slots=True)
-class Demands:
+class InterruptionThresholds:
     """What it takes to interrupt a speaking bot. Stop words and answers to its questions always do.
 
     The detector's figures hold over the bot's voice only: a silent bot hears as well as ever.
@@ -47,15 +47,15 @@ class Demands:
 
 
 _DEMANDS = {
-    Sensitivity.HARD: Demands(threshold=0.4, start_s=0.064, new_words=5, least_words=3, faint_db=-8.0),
-    Sensitivity.BALANCED: Demands(),
-    Sensitivity.EASY: Demands(threshold=-0.3, start_s=-0.032, new_words=2, faint_db=-18.0),
+    Sensitivity.HARD: InterruptionThresholds(threshold=0.4, start_s=0.064, new_words=5, least_words=3, faint_db=-8.0),
+    Sensitivity.BALANCED: InterruptionThresholds(),
+    Sensitivity.EASY: InterruptionThresholds(threshold=-0.3, start_s=-0.032, new_words=2, faint_db=-18.0),
 }
 """Windows of the detector last 32 ms. Three words are what Pipecat's MinWordsInterruptionStrategy is shown with."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class Preferences:
     """All that a session may choose. An engine, or a voice of it, that is empty is the server's to choose."""
 
     persona: str = "assistant"

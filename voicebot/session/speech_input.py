@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 
 from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, Audio, Samples
-from voicebot.dialogue.choices import Sensitivity
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.events import (
-    EngineServed,
+    EngineReported,
     FinalTranscript,
     PartialTranscript,
     SpeechEnded,
@@ -19,12 +18,14 @@ from voicebot.dialogue.events import (
     Stage,
 )
 from voicebot.dialogue.interruption.verdict import Speech
-from voicebot.engines.base import EngineError, Pause, Served, SpeechToText, Style, Transcriber, VoiceActivityDetector
+from voicebot.dialogue.preferences import Sensitivity
+from voicebot.engines.errors import EngineError
+from voicebot.engines.protocols import EngineSelected, Pause, SpeechToText, Style, Transcriber, VoiceActivityDetector
 from voicebot.engines.replay_buffer import ReplayBuffer
 from voicebot.runtime.limits import MAX_WAITING_UTTERANCES, UPLOADS_AHEAD, UTTERANCES_AT_ONCE
-from voicebot.session.listener import Edges, Listener, UtteranceSound
 from voicebot.session.mailbox import Mailbox
 from voicebot.session.reply import INTERNAL_ERROR
+from voicebot.session.utterance_segmenter import SpeechChange, UtteranceAudio, UtteranceSegmenter
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ LAST_WORDS_S = 2.0
 """How long recognisers that nobody waits for may take to end before they are closed."""
 
 
-class Ears:
+class SpeechInput:
     """Posts when speech begins, pauses and ends; and, of utterances that are to be transcribed, the words.
 
     Its detector of speech is made at the first sound, which waits for it, as many a session sends none.
@@ -40,7 +41,7 @@ class Ears:
 
     def __init__(self, mailbox: Mailbox, rules: EndpointRules) -> None:
         self._mailbox, self._rules = mailbox, rules
-        self._listener: Listener | None = None
+        self._listener: UtteranceSegmenter | None = None
         self._sensitivity = Sensitivity.BALANCED
         self._unheard: list[Audio] = []
         self._sound_came = asyncio.Event()
@@ -63,8 +64,8 @@ class Ears:
         """A detector takes some 100 ms to make: in a thread, as the other sessions' sound must not wait for it."""
         await self._sound_came.wait()
         vad = await asyncio.to_thread(make_vad)
-        self._listener = Listener(vad, self._rules)
-        self.demand(self._sensitivity)
+        self._listener = UtteranceSegmenter(vad, self._rules)
+        self.set_sensitivity(self._sensitivity)
         for audio in self._unheard:
             self._listen(self._listener, audio)
         self._unheard.clear()
@@ -76,7 +77,7 @@ class Ears:
 
     # Sound --------------------------------------------------------------------------------------------------------
 
-    def hear(self, audio: Audio) -> None:
+    def receive_audio(self, audio: Audio) -> None:
         """Sound from the user's microphone."""
         if self._listener is None:
             self._unheard.append(audio)
@@ -84,9 +85,9 @@ class Ears:
         else:
             self._listen(self._listener, audio)
 
-    def _listen(self, listener: Listener, audio: Audio) -> None:
-        for event in listener.hear(audio):
-            if isinstance(event, UtteranceSound):
+    def _listen(self, listener: UtteranceSegmenter, audio: Audio) -> None:
+        for event in listener.receive_audio(audio):
+            if isinstance(event, UtteranceAudio):
                 self._speech_sound(event.utterance, event.sound)
             else:
                 self._speech_changed(event)
@@ -94,7 +95,7 @@ class Ears:
     def played(self, frame: Samples) -> None:
         """What the user's microphone may hear of us."""
         if self._listener is not None:
-            self._listener.played(frame)
+            self._listener.note_playback(frame)
 
     @property
     def hears_speech(self) -> bool:
@@ -103,11 +104,11 @@ class Ears:
     def demand(self, sensitivity: Sensitivity) -> None:
         self._sensitivity = sensitivity
         if self._listener is not None:
-            self._listener.demand(sensitivity.demands)
+            self._listener.set_thresholds(sensitivity.interruption_thresholds)
 
-    def set_patience(self, utterance: int, silence_s: float) -> None:
+    def set_endpointing_delay(self, utterance: int, silence_s: float) -> None:
         if self._listener is not None:
-            self._listener.set_patience(utterance, silence_s)
+            self._listener.set_endpointing_delay(utterance, silence_s)
 
     def speech_began(self) -> None:
         """The client hears the user speak and will upload the whole utterance. Not for sessions that `hear`."""
@@ -128,7 +129,7 @@ class Ears:
         if audio is None:
             self._mailbox.post(FinalTranscript(utterance, ""))
 
-    def _speech_changed(self, edge: Edges) -> None:
+    def _speech_changed(self, edge: SpeechChange) -> None:
         if isinstance(edge, SpeechStarted):
             self._sounds[edge.utterance] = ReplayBuffer()
         elif isinstance(edge, SpeechEnded) and edge.utterance in self._sounds:
@@ -163,7 +164,7 @@ class Ears:
             await self._transcribing.aclose()
             self._transcriber = await self._transcribing.enter_async_context(stt.session(style))
 
-    async def wait_for_room(self) -> None:
+    async def wait_for_upload_capacity(self) -> None:
         """Until so few utterances wait for their words that the next may be uploaded."""
         while len(self._transcriptions) >= UPLOADS_AHEAD:
             self._transcribed.clear()
@@ -207,8 +208,8 @@ class Ears:
             assert transcriber is not None
             async with aclosing(transcriber.transcribe(sound)) as transcripts:
                 async for transcript in transcripts:
-                    if isinstance(transcript, Served):
-                        self._mailbox.post(EngineServed(Stage.STT, transcript.engine, transcript.reasons))
+                    if isinstance(transcript, EngineSelected):
+                        self._mailbox.post(EngineReported(Stage.STT, transcript.engine, transcript.reasons))
                         continue
                     text, confidence = transcript.text, transcript.confidence
                     backchannel = transcript.backchannel

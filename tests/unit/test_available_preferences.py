@@ -12,36 +12,36 @@ from pydantic import SecretStr
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.fake_engines import QUICK, Fake, failure
 from voicebot.bootstrap.engines import build
-from voicebot.dialogue.choices import Choices, InterruptedHistory, Sensitivity
-from voicebot.engines.chain import Chain
-from voicebot.engines.fallback import AgentChain
-from voicebot.session.messages import Configure, Connected, MessageError, Request, request
-from voicebot.session.options import ChoiceError, Options
+from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
+from voicebot.engines.fallback import AgentFallbackGroup
+from voicebot.engines.fallback_group import FallbackGroup
+from voicebot.session.available_preferences import AvailablePreferences, PreferenceError
+from voicebot.session.messages import ClientRequest, ConfigureMessage, ConnectedMessage, MessageError, request
 from voicebot.settings import config
 
 KEY = SecretStr("a-key")
 CLOUD: dict[str, Any] = {"deepgram_api_key": KEY, "groq_api_key": KEY, "elevenlabs_api_key": KEY}
-USUAL = Choices()
+USUAL = Preferences()
 
 
-def options_of(**settings: Any) -> Options:
+def options_of(**settings: Any) -> AvailablePreferences:
     """Of engines that are taken to have started."""
     loaded = config.load(**settings)
     engines = build(loaded)
     for chain in (engines.stt, engines.agent, engines.tts):
-        assert isinstance(chain, Chain)
+        assert isinstance(chain, FallbackGroup)
         for link in chain.candidates(chain.usual):
             link.started = True
-    return Options(engines, loaded.choices)
+    return AvailablePreferences(engines, loaded.preferences)
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Options:
+def cloud() -> AvailablePreferences:
     return options_of(**CLOUD)
 
 
 @pytest.fixture(scope="module")
-def embedded() -> Options:
+def embedded() -> AvailablePreferences:
     return options_of()
 
 
@@ -49,7 +49,7 @@ def names(options: list[dict[str, str]]) -> list[str]:
     return [option["value"] for option in options]
 
 
-def test_the_embedded_engines_offer_only_english_and_the_assistant_persona(embedded: Options) -> None:
+def test_the_embedded_engines_offer_only_english_and_the_assistant_persona(embedded: AvailablePreferences) -> None:
     view = embedded.view()
     assert names(view["language"]) == ["en"]
     assert names(view["persona"]) == ["assistant"], "the embedded model is only itself"
@@ -57,7 +57,7 @@ def test_the_embedded_engines_offer_only_english_and_the_assistant_persona(embed
     assert {"en", "en-us+f3"} <= set(names(view["engines"]["tts"][1]["voices"]["en"]))
 
 
-def test_cloud_engines_offer_more_languages_personas_and_engines(cloud: Options) -> None:
+def test_cloud_engines_offer_more_languages_personas_and_engines(cloud: AvailablePreferences) -> None:
     view = cloud.view()
     assert {"de", "en", "es", "fr", "hi"} <= set(names(view["language"]))
     assert [each["label"] for each in view["persona"]] == [
@@ -70,27 +70,27 @@ def test_cloud_engines_offer_more_languages_personas_and_engines(cloud: Options)
     ]
     assert stt[1]["languages"] == ["en"]
     assert [each["follows_persona"] for each in llm] == [True, False]
-    connected = Connected(session_id="name", recording="recording", engines={}, options=view, ends_in_s=60)
+    connected = ConnectedMessage(session_id="name", recording="recording", engines={}, options=view, ends_in_s=60)
     assert len(connected.model_dump_json()) < 30_000, "a data channel's message has 64 kB at most"
 
 
 def test_no_engine_is_offered_before_any_has_started() -> None:
-    options = Options(build(config.load(**CLOUD)), USUAL)
+    options = AvailablePreferences(build(config.load(**CLOUD)), USUAL)
     assert options.view()["engines"] == {"stt": [], "llm": [], "tts": []}
 
 
 async def test_an_engine_that_cannot_start_is_not_offered() -> None:
     broken, works = Fake("groq", [["no"]], cannot_start=failure("groq")), Fake("offline", [["Hello."]])
-    agent = AgentChain([broken, works], QUICK)
+    agent = AgentFallbackGroup([broken, works], QUICK)
     await agent.start()
-    options = Options(replace(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), agent=agent), USUAL)
+    options = AvailablePreferences(replace(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), agent=agent), USUAL)
     assert [engine["name"] for engine in options.view()["engines"]["llm"]] == ["offline"]
-    with pytest.raises(ChoiceError, match="there is no 'groq' here; there is '', 'offline'"):
+    with pytest.raises(PreferenceError, match="there is no 'groq' here; there is '', 'offline'"):
         options.chosen({"llm": "groq"}, USUAL)
     await agent.close()
 
 
-def test_every_offered_language_engine_and_voice_can_be_chosen(cloud: Options) -> None:
+def test_every_offered_language_engine_and_voice_can_be_chosen(cloud: AvailablePreferences) -> None:
     view = cloud.view()
     for language in names(view["language"]):
         german = cloud.chosen({"language": language}, USUAL)
@@ -104,11 +104,13 @@ def test_every_offered_language_engine_and_voice_can_be_chosen(cloud: Options) -
                     assert cloud.chosen({"tts": engine["name"], "voice": voice}, german).voice == voice
 
 
-def test_a_change_of_language_or_voice_engine_resets_the_choices_that_no_longer_fit(cloud: Options) -> None:
+def test_a_change_of_language_or_voice_engine_resets_the_choices_that_no_longer_fit(
+    cloud: AvailablePreferences,
+) -> None:
     british = cloud.chosen({"stt": "moonshine", "tts": "espeak", "voice": "en"}, USUAL)
-    assert british == Choices(stt="moonshine", tts="espeak", voice="en")
-    assert cloud.chosen({"language": "de"}, british) == Choices(language="de", tts="espeak")
-    assert cloud.chosen({"tts": "gtts"}, british) == Choices(stt="moonshine", tts="gtts")
+    assert british == Preferences(stt="moonshine", tts="espeak", voice="en")
+    assert cloud.chosen({"language": "de"}, british) == Preferences(language="de", tts="espeak")
+    assert cloud.chosen({"tts": "gtts"}, british) == Preferences(stt="moonshine", tts="gtts")
 
 
 @pytest.mark.parametrize(
@@ -123,30 +125,30 @@ def test_a_change_of_language_or_voice_engine_resets_the_choices_that_no_longer_
     ids=str,
 )
 def test_an_unavailable_choice_is_refused_with_a_list_of_the_available_ones(
-    changes: dict[str, str], complaint: str, cloud: Options
+    changes: dict[str, str], complaint: str, cloud: AvailablePreferences
 ) -> None:
-    with pytest.raises(ChoiceError) as raised:
+    with pytest.raises(PreferenceError) as raised:
         cloud.chosen(changes, USUAL)
     assert complaint in str(raised.value)
 
 
 def test_options_can_be_chosen_for_engines_without_a_fallback_chain() -> None:
-    options = Options(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), USUAL)
-    assert options.chosen({"sensitivity": Sensitivity.EASY}, USUAL) == Choices(sensitivity=Sensitivity.EASY)
+    options = AvailablePreferences(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), USUAL)
+    assert options.chosen({"sensitivity": Sensitivity.EASY}, USUAL) == Preferences(sensitivity=Sensitivity.EASY)
     assert names(options.view()["language"]) == ["en"]
 
 
 # The message ------------------------------------------------------------------------------------------------------
 
 
-def parsed(**fields: Any) -> Request:
+def parsed(**fields: Any) -> ClientRequest:
     return request(json.dumps({"type": "configure", **fields}))
 
 
-def test_a_configure_message_changes_only_the_choices_that_it_names(cloud: Options) -> None:
-    before = Choices(persona="sales", interrupted_history=InterruptedHistory.MERGE)
+def test_a_configure_message_changes_only_the_choices_that_it_names(cloud: AvailablePreferences) -> None:
+    before = Preferences(persona="sales", interrupted_history=InterruptedHistory.MERGE)
     message = parsed(sensitivity="hard", tts="espeak")
-    assert isinstance(message, Configure)
+    assert isinstance(message, ConfigureMessage)
     assert cloud.chosen(message.changes, before) == replace(before, sensitivity=Sensitivity.HARD, tts="espeak")
 
 

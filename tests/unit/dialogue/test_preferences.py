@@ -7,15 +7,14 @@ from dataclasses import replace
 import pytest
 
 from tests.support.machine_session import Session, bot, speaking, user
-from voicebot.dialogue.choices import Choices, InterruptedHistory, Sensitivity
 from voicebot.dialogue.events import (
-    ApplyChoices,
+    ApplyPreferences,
     CancelReply,
-    ChoicesMade,
     Command,
     FinalTranscript,
     InterruptPressed,
     PartialTranscript,
+    PreferencesChanged,
     ReplyEnded,
     SpeechEnded,
     SpeechPaused,
@@ -25,12 +24,13 @@ from voicebot.dialogue.events import (
     Timer,
     WordsHeard,
 )
-from voicebot.dialogue.interruption.verdict import Context, Decision, judge
-from voicebot.dialogue.interruption.verdict_case import Case
+from voicebot.dialogue.interruption.verdict import Decision, VerdictContext, give_verdict
+from voicebot.dialogue.interruption.verdict_case import VerdictCase
+from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import Rules
 
-GERMAN = Choices(language="de")
-MERGING = Choices(interrupted_history=InterruptedHistory.MERGE)
+GERMAN = Preferences(language="de")
+MERGING = Preferences(interrupted_history=InterruptedHistory.MERGE)
 
 
 def kinds(commands: list[Command]) -> list[type[Command]]:
@@ -42,17 +42,17 @@ def kinds(commands: list[Command]) -> list[type[Command]]:
 
 def test_choices_made_in_an_idle_session_apply_at_once() -> None:
     session = Session()
-    assert session.post(ChoicesMade(GERMAN)) == [ApplyChoices(GERMAN)]
+    assert session.post(PreferencesChanged(GERMAN)) == [ApplyPreferences(GERMAN)]
     assert session.state.rules.language == "de"
-    assert session.state.choices == GERMAN
-    assert session.post(ChoicesMade(GERMAN)) == [], "nothing new"
+    assert session.state.preferences == GERMAN
+    assert session.post(PreferencesChanged(GERMAN)) == [], "nothing new"
 
 
 def test_choices_made_during_a_reply_apply_once_the_reply_has_ended() -> None:
     session = speaking("Once upon a time there was a cat.")
-    assert session.post(ChoicesMade(MERGING), WordsHeard(1, 0, 2), InterruptPressed()) == [CancelReply(1)]
+    assert session.post(PreferencesChanged(MERGING), WordsHeard(1, 0, 2), InterruptPressed()) == [CancelReply(1)]
     assert session.state.rules.interrupted_history is InterruptedHistory.HEARD
-    assert session.post(ReplyEnded(1)) == [ApplyChoices(MERGING)]
+    assert session.post(ReplyEnded(1)) == [ApplyPreferences(MERGING)]
     assert session.state.history == (user("tell me a story"), bot("Once upon", interrupted=True))
 
     session.ask("and now a poem")
@@ -62,34 +62,37 @@ def test_choices_made_during_a_reply_apply_once_the_reply_has_ended() -> None:
 
 
 def test_choices_made_during_a_reply_apply_before_the_interruption_is_answered() -> None:
-    """However quick the user is: no reply is begun eagerly that would be made as before."""
+    """However quick the user is: no reply is begun preemptively that would be made as before."""
     session = speaking()
-    session.state = replace(session.state, rules=Rules(eager_replies=True))
-    session.post(ChoicesMade(GERMAN), SpeechStarted(2))
+    session.state = replace(session.state, rules=Rules(preemptive_replies=True))
+    session.post(PreferencesChanged(GERMAN), SpeechStarted(2))
     assert CancelReply(1) in session.post(PartialTranscript(2, "what time is it in tokyo"))
     session.post(ReplyEnded(1))
     assert session.post(SpeechPaused(2, 1), PartialTranscript(2, "what time is it in tokyo", 1)) == []
     commands = [*session.post(SpeechEnded(2)), *session.time_out(Timer.DEBOUNCE)]
-    assert [kind for kind in kinds(commands) if kind in (ApplyChoices, StartReply)] == [ApplyChoices, StartReply]
+    assert [kind for kind in kinds(commands) if kind in (ApplyPreferences, StartReply)] == [
+        ApplyPreferences,
+        StartReply,
+    ]
 
 
 def test_choices_made_during_an_utterance_apply_after_the_utterance() -> None:
     session = Session()
     session.post(SpeechStarted(1))
-    assert session.post(ChoicesMade(GERMAN)) == []
+    assert session.post(PreferencesChanged(GERMAN)) == []
     assert session.state.rules.language == "en"
-    assert ApplyChoices(GERMAN) in session.post(SpeechEnded(1), FinalTranscript(1, "what time is it"))
+    assert ApplyPreferences(GERMAN) in session.post(SpeechEnded(1), FinalTranscript(1, "what time is it"))
 
 
 def test_the_latest_of_several_choices_applies() -> None:
     session = speaking()
-    session.post(ChoicesMade(GERMAN), ChoicesMade(MERGING), TextTyped("another one"))
-    assert session.post(ReplyEnded(1))[0] == ApplyChoices(MERGING)
+    session.post(PreferencesChanged(GERMAN), PreferencesChanged(MERGING), TextTyped("another one"))
+    assert session.post(ReplyEnded(1))[0] == ApplyPreferences(MERGING)
 
 
 # How easily the bot is interrupted --------------------------------------------------------------------------------
 
-TELLING = Context(sentence="Once upon a time there was a cat that lived on a ship.", words_heard=8)
+TELLING = VerdictContext(sentence="Once upon a time there was a cat that lived on a ship.", words_heard=8)
 
 
 @pytest.mark.parametrize(
@@ -110,25 +113,26 @@ TELLING = Context(sentence="Once upon a time there was a cat that lived on a shi
 def test_sensitivity_sets_how_many_words_interrupt_the_bot(
     text: str, final: bool, hard: Decision, balanced: Decision, easy: Decision
 ) -> None:
-    decisions = [judge(text, replace(TELLING, sensitivity=each), final=final).decision for each in Sensitivity]
+    decisions = [give_verdict(text, replace(TELLING, sensitivity=each), final=final).decision for each in Sensitivity]
     assert decisions == [hard, balanced, easy]
 
 
 def test_brief_words_interrupt_at_hard_sensitivity_after_a_question_or_before_playback() -> None:
-    asking = Context(sentence="Where do you want to go?", words_heard=6, sensitivity=Sensitivity.HARD)
-    assert judge("to Paris", asking, final=True).decision is Decision.REGENERATE
-    assert judge("to Paris", Context(sensitivity=Sensitivity.HARD), final=True).decision is Decision.REGENERATE, (
-        "nothing was heard yet: the words are added to the question"
-    )
+    asking = VerdictContext(sentence="Where do you want to go?", words_heard=6, sensitivity=Sensitivity.HARD)
+    assert give_verdict("to Paris", asking, final=True).decision is Decision.REGENERATE
+    assert (
+        give_verdict("to Paris", VerdictContext(sensitivity=Sensitivity.HARD), final=True).decision
+        is Decision.REGENERATE
+    ), "nothing was heard yet: the words are added to the question"
 
 
 def test_a_session_judges_interruptions_with_the_chosen_sensitivity() -> None:
     session = Session()
-    session.post(ChoicesMade(Choices(sensitivity=Sensitivity.HARD)))
+    session.post(PreferencesChanged(Preferences(sensitivity=Sensitivity.HARD)))
     session.ask()
     session.answer("Once upon a time there was a cat.")
     session.post(SpeechStarted(2), SpeechEnded(2), FinalTranscript(2, "to Paris"))
-    (ruling,) = session.state.rulings
-    assert (ruling.verdict.decision, ruling.verdict.rule) == (Decision.RESUME, "brief")
-    case = Case(ruling.context, "to Paris", final=True, expected=Decision.REGENERATE)
-    assert Case.from_line(case.to_line()) == case
+    (record,) = session.state.verdicts
+    assert (record.verdict.decision, record.verdict.rule) == (Decision.RESUME, "brief")
+    case = VerdictCase(record.context, "to Paris", final=True, expected=Decision.REGENERATE)
+    assert VerdictCase.from_line(case.to_line()) == case

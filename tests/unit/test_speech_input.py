@@ -15,8 +15,9 @@ from tests.support.signal import Signal
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.events import FinalTranscript, Input, SpeechEnded, SpeechStarted
-from voicebot.engines.base import USUAL, EngineError, Pause, SpeechToText, Transcript
-from voicebot.session.ears import Ears
+from voicebot.engines.errors import EngineError
+from voicebot.engines.protocols import USUAL, Pause, SpeechToText, Transcript
+from voicebot.session.speech_input import SpeechInput
 
 
 @dataclass
@@ -66,19 +67,19 @@ class Talker:
         self.changed = Signal()
         self.recogniser = recogniser
         self._group = group
-        self.ears = Ears(ReadMailbox(self._post), EndpointRules())
+        self.speech_input = SpeechInput(ReadMailbox(self._post), EndpointRules())
 
     @classmethod
     async def with_ears(cls, recogniser: Recogniser, group: asyncio.TaskGroup) -> Talker:
         talker = cls(recogniser, group)
         engine = SimpleNamespace(session=lambda _: nullcontext(recogniser))
-        talker.ears.transcribe_with(cast(SpeechToText, engine), USUAL, group)
+        talker.speech_input.transcribe_with(cast(SpeechToText, engine), USUAL, group)
         return talker
 
     def _post(self, input: Input) -> None:
         self.posted.append(input)
         if isinstance(input, SpeechStarted):
-            self.ears.transcribe(input.utterance, self._group)
+            self.speech_input.transcribe(input.utterance, self._group)
         self.changed.notify()
 
     @property
@@ -95,10 +96,10 @@ async def test_uploads_of_one_session_are_transcribed_in_order_and_starve_no_oth
         busy = await Talker.with_ears(Recogniser(worker, "busy"), group)
         other = await Talker.with_ears(Recogniser(worker, "other"), group)
         for _ in range(30):
-            busy.ears.upload(loud(0.3, 16_000))
+            busy.speech_input.upload(loud(0.3, 16_000))
         for _ in range(2):
             await worker.begun.acquire()
-        other.ears.upload(loud(0.3, 16_000))
+        other.speech_input.upload(loud(0.3, 16_000))
         await worker.begun.acquire()
         worker.gate.set()
         await busy.until_finals(30)
@@ -113,9 +114,9 @@ async def test_a_session_with_eight_unfinished_uploads_waits_before_the_next_upl
     async with asyncio.TaskGroup() as group:
         busy = await Talker.with_ears(Recogniser(worker, "busy"), group)
         for _ in range(8):
-            await busy.ears.wait_for_room()
-            busy.ears.upload(loud(0.3, 16_000))
-        waiting = group.create_task(busy.ears.wait_for_room())
+            await busy.speech_input.wait_for_upload_capacity()
+            busy.speech_input.upload(loud(0.3, 16_000))
+        waiting = group.create_task(busy.speech_input.wait_for_upload_capacity())
         await asyncio.sleep(0.05)
         assert not waiting.done()
         worker.gate.set()
@@ -128,7 +129,7 @@ async def test_an_utterance_beyond_the_64_that_may_wait_is_refused_with_an_error
     async with asyncio.TaskGroup() as group:
         busy = await Talker.with_ears(Recogniser(worker, "busy"), group)
         for _ in range(65):
-            busy.ears.upload(loud(0.1, 16_000))
+            busy.speech_input.upload(loud(0.1, 16_000))
         (refused,) = busy.finals
         assert (refused.utterance, refused.text) == (65, "")
         assert refused.error is not None
@@ -145,10 +146,10 @@ async def test_a_failed_transcript_is_posted_only_after_the_user_has_finished() 
 
     async with asyncio.TaskGroup() as group:
         talker = await Talker.with_ears(Dying(OneWorker(), "one"), group)
-        talker.ears.speech_began()
+        talker.speech_input.speech_began()
         await asyncio.sleep(0.02)
         assert talker.finals == []
-        talker.ears.upload(loud(0.3, 16_000))
+        talker.speech_input.upload(loud(0.3, 16_000))
         await talker.until_finals(1)
     ended = next(place for place, each in enumerate(talker.posted) if isinstance(each, SpeechEnded))
     assert talker.posted.index(talker.finals[0]) > ended
@@ -160,10 +161,10 @@ async def test_an_upload_after_the_bot_gave_up_an_utterance_is_a_new_utterance()
     worker.gate.set()
     async with asyncio.TaskGroup() as group:
         talker = await Talker.with_ears(Recogniser(worker, "one"), group)
-        talker.ears.speech_began()
+        talker.speech_input.speech_began()
         await asyncio.sleep(0)
-        talker.ears.give_up(1)
-        talker.ears.upload(loud(0.3, 16_000))
+        talker.speech_input.give_up(1)
+        talker.speech_input.upload(loud(0.3, 16_000))
         await talker.until_finals(1)
     assert [final.utterance for final in talker.finals] == [2]
     assert talker.finals[0].text

@@ -17,7 +17,7 @@ _STATEMENT = re.compile(r"[.!…。।?？؟][\"”“’»)\]*]*$")
 """A question mark before a closing quotation mark is somebody else's question."""
 
 
-class Heard:
+class HeardContext:
     """The last sentence heard with the one before it, up to the word the user has heard."""
 
     def __init__(self, sentence: str, previous: str, words_heard: int) -> None:

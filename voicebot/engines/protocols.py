@@ -6,77 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from voicebot.audio.sound import Audio
-from voicebot.dialogue.choices import Choices
 from voicebot.dialogue.history import History
-
-
-class Fault(StrEnum):
-    """Why an engine failed, as far as it matters for what to try next."""
-
-    DENIED = "denied"
-    """The key is not accepted (401, 403): it will not be soon."""
-    UNPAID = "unpaid"
-    """The account has no credit left (402, or a code that says so): it will not have any soon."""
-    REJECTED = "rejected"
-    """The request is not accepted (another 4xx): the same one will not be."""
-    MISSING = "missing"
-    """The service has no such model (404): it will not have it soon."""
-    LIMITED = "limited"
-    """Too many requests (429), or, of a model, one that is too large for the account (413)."""
-    UNREACHABLE = "unreachable"
-    """No connection: refused, no such host, no network."""
-    SERVER = "server"
-    """The service failed (5xx)."""
-    TIMEOUT = "timeout"
-    """Nothing came in time."""
-    BROKEN = "broken"
-    """What came was cut short or made no sense; or the engine itself failed."""
-    UNSUITABLE = "unsuitable"
-    """The engine cannot do this one piece of work, such as saying Russian in an English voice. It is well otherwise."""
-
-    @classmethod
-    def of_status(cls, status: int) -> Fault:
-        """What an HTTP status of 400 or more means."""
-        if status in (401, 403):
-            return cls.DENIED
-        if status == 402:
-            return cls.UNPAID
-        if status == 429:
-            return cls.LIMITED
-        if status in (408, 504):
-            return cls.TIMEOUT
-        return cls.SERVER if status >= 500 else cls.REJECTED
-
-
-class EngineError(Exception):
-    """An engine could not do its work. The text says which engine and why, is safe to show, and holds no key.
-
-    `retry_after_s` is what a service that was asked too often said about when to come back; None if it said nothing.
-    Not `repeatable` is what has had effects outside by then, which must not come twice.
-    """
-
-    def __init__(
-        self,
-        engine: str,
-        message: str,
-        *,
-        fault: Fault = Fault.BROKEN,
-        retry_after_s: float | None = None,
-        repeatable: bool = True,
-    ) -> None:
-        super().__init__(f"{engine}: {message}")
-        self.engine = engine
-        self.message = message
-        self.fault = fault
-        self.retry_after_s = retry_after_s
-        self.repeatable = repeatable
+from voicebot.dialogue.preferences import Preferences
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +49,7 @@ class WordStarts:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class EngineSelected:
     """Which engine of several does the work at hand, and why none before it does. Only `fallback` yields it.
 
     An answer starts over with it: what another engine, or an earlier try, has given of the answer before is void.
@@ -123,7 +60,7 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
-class Resumed:
+class RestOfSentence:
     """The voice broke off: the sound that follows says the rest of the text. Only `fallback` yields it.
 
     `word` is the index of the first word that follows, of `words` (split at spaces) that the whole text has.
@@ -134,7 +71,7 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineHealth:
+class EngineStatus:
     """How an engine does: why it is not ready, or why it failed last, and how long its last probe took.
 
     `model` is the one of a service's models that is used; `warning` says that it will not be for much longer, or what
@@ -176,13 +113,13 @@ class Styles:
     tts: Style
 
     @classmethod
-    def of(cls, choices: Choices) -> Styles:
-        """Returns the styles that serve a session with these choices."""
-        language = choices.language
+    def of(cls, preferences: Preferences) -> Styles:
+        """Returns the styles that serve a session with these preferences."""
+        language = preferences.language
         return cls(
-            stt=Style(language, engine=choices.stt),
-            llm=Style(language, engine=choices.llm, persona=choices.persona),
-            tts=Style(language, engine=choices.tts, voice=choices.voice),
+            stt=Style(language, engine=preferences.stt),
+            llm=Style(language, engine=preferences.llm, persona=preferences.persona),
+            tts=Style(language, engine=preferences.tts, voice=preferences.voice),
         )
 
 
@@ -210,7 +147,7 @@ class Engine(Protocol):
 
 
 @runtime_checkable
-class Prepares(Protocol):
+class CanPrepare(Protocol):
     """A synthesiser that can fetch what a style needs before the first request in that style."""
 
     def prepare(self, style: Style) -> None:
@@ -219,7 +156,7 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
-class Voiced(Protocol):
+class HasVoices(Protocol):
     """A synthesiser with several voices."""
 
     def voices(self, language: str) -> dict[str, str]:
@@ -228,7 +165,7 @@ class Voiced(Protocol):
 
 
 @runtime_checkable
-class Noted(Protocol):
+class HasNote(Protocol):
     """An engine that may have something to tell visitors of itself."""
 
     @property
@@ -238,7 +175,7 @@ class Noted(Protocol):
 
 
 @runtime_checkable
-class OneOfModels(Protocol):
+class HasModels(Protocol):
     """An engine that uses one of several models of its service, and finds out by a probe which."""
 
     @property
@@ -258,7 +195,7 @@ class OneOfModels(Protocol):
 
 
 @runtime_checkable
-class Patient(Protocol):
+class SlowToStart(Protocol):
     """An engine whose first output may take longer than a service's, such as a model on a slow machine."""
 
     @property
@@ -275,7 +212,7 @@ class Transcriber(Protocol):
         """How much sound the recogniser was given since the session began."""
         ...
 
-    def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript | Served]:
+    def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript | EngineSelected]:
         """One utterance, as it is spoken (16 kHz pieces): partials, then exactly one final. Raises EngineError.
 
         At a pause an engine that can tells at once what was said so far; one that can't passes over it, as it may
@@ -322,14 +259,14 @@ class Agent(Engine, Protocol):
         stands_in: bool = False,
         stood_in: str = "",
         spoken: asyncio.Event | None = None,
-    ) -> AsyncGenerator[str | Served]:
+    ) -> AsyncGenerator[str | EngineSelected]:
         """The answer to the history's last message, token by token, as the style's persona. Raises EngineError.
 
         Until it is `wanted` the answer may be thrown away: what has effects outside must wait for that. The agent
         suspends the `deadline` while a tool works. Closing the generator cancels the request.
 
         The caller sets `spoken` when it gives the first sentence of the answer to the synthesiser. Until then an
-        answer that stalls or breaks off may start over, with another `Served`; without the event it never does.
+        answer that stalls or breaks off may start over, with another `EngineSelected`; without the event it never does.
 
         With `stands_in` the engine answers in the place of others that failed. `stood_in` is the engine of the last
         answer that the user heard, if that one did so.
@@ -338,10 +275,12 @@ class Agent(Engine, Protocol):
 
 
 class TextToSpeech(Engine, Protocol):
-    def synthesize(self, text: str, style: Style) -> AsyncGenerator[Audio | WordStarts | Served | Resumed]:
+    def synthesize(
+        self, text: str, style: Style
+    ) -> AsyncGenerator[Audio | WordStarts | EngineSelected | RestOfSentence]:
         """One sentence in the style's voice, in pieces as they are made, at one rate. Raises EngineError.
 
-        An engine that knows when its words begin may tell so once, at any point. After `Resumed` both the rate and the
+        An engine that knows when its words begin may tell so once, at any point. After `RestOfSentence` both the rate and the
         words are those of the rest of the text.
         Closing the generator stops the work.
         """

@@ -11,8 +11,7 @@ import numpy as np
 
 from voicebot.audio.echo import ECHO_SCORE, EchoDetector
 from voicebot.audio.sound import FRAME_S, SPEECH_RATE_HZ, Audio, Resampler, Samples
-from voicebot.dialogue.choices import Demands
-from voicebot.dialogue.endpointing import WINDOW_S, Edge, Endpointer, EndpointRules
+from voicebot.dialogue.endpointing import WINDOW_S, Endpointer, EndpointRules, SpeechEvent
 from voicebot.dialogue.events import (
     SpeechCleared,
     SpeechContinued,
@@ -22,7 +21,8 @@ from voicebot.dialogue.events import (
     SpeechSuspected,
 )
 from voicebot.dialogue.interruption.verdict import Speech
-from voicebot.engines.base import Pause, VoiceActivityDetector
+from voicebot.dialogue.preferences import InterruptionThresholds
+from voicebot.engines.protocols import Pause, VoiceActivityDetector
 
 PRE_ROLL_S = 0.3
 """Sound kept from before the start of speech, so that no first syllable is lost."""
@@ -68,11 +68,11 @@ UNNOTICED_WINDOWS = 4
 POWERS_KEPT = 300
 """Windows by which the loudness of a user who speaks on and on is known: some 10 s."""
 
-Edges = SpeechSuspected | SpeechCleared | SpeechStarted | SpeechPaused | SpeechContinued | SpeechEnded
+SpeechChange = SpeechSuspected | SpeechCleared | SpeechStarted | SpeechPaused | SpeechContinued | SpeechEnded
 
 
 @dataclass(frozen=True, slots=True)
-class UtteranceSound:
+class UtteranceAudio:
     """The next sound of an utterance, at 16 kHz, or a mark where it pauses."""
 
     utterance: int
@@ -88,7 +88,7 @@ class _Before:
     was_held_back: bool
 
 
-class Listener:
+class UtteranceSegmenter:
     """Follows one stream of microphone sound.
 
     `hear` returns what becomes of utterances, and their sound. The bot's own voice begins no utterance, and is taken
@@ -101,7 +101,7 @@ class Listener:
         self._vad = vad
         self._rules = self._over_the_bot = rules
         self._endpointer = Endpointer(rules)
-        self._events: list[Edges | UtteranceSound] = []
+        self._events: list[SpeechChange | UtteranceAudio] = []
         """What `hear` is about to return."""
         self._resamplers: dict[int, Resampler] = {}
         self._left_over: Samples = np.zeros(0, np.int16)
@@ -132,18 +132,18 @@ class Listener:
     def hears_speech(self) -> bool:
         return self._endpointer.speaking or self._endpointer.suspecting
 
-    def set_patience(self, utterance: int, silence_s: float) -> None:
+    def set_endpointing_delay(self, utterance: int, silence_s: float) -> None:
         """So much silence ends the utterance, if it has not ended yet."""
         if utterance == self._utterance:
-            self._endpointer.patience_s = silence_s
+            self._endpointer.endpointing_delay_s = silence_s
 
     def speech(self, utterance: int) -> Speech | None:
         """What is known of the sound of that utterance so far; None if it is not the newest one."""
         return self._measured() if utterance == self._utterance and self._powers else None
 
-    def demand(self, demands: Demands) -> None:
+    def demand(self, thresholds: InterruptionThresholds) -> None:
         """What it takes from now on to be heard over the bot's voice."""
-        self._over_the_bot = self._rules.over_the_bot(demands)
+        self._over_the_bot = self._rules.over_the_bot(thresholds)
         self._pre_roll = max(_windows_before(self._rules), _windows_before(self._over_the_bot))
         self._before = deque(self._before, maxlen=self._pre_roll + GRACE_WINDOWS)
 
@@ -157,7 +157,7 @@ class Listener:
         else:
             self._silent_s += FRAME_S
 
-    def hear(self, audio: Audio) -> list[Edges | UtteranceSound]:
+    def receive_audio(self, audio: Audio) -> list[SpeechChange | UtteranceAudio]:
         """More sound, of any length and rate. Returns what it brings about, in its order."""
         if audio.rate_hz not in self._resamplers:
             self._resamplers = {audio.rate_hz: Resampler(audio.rate_hz, SPEECH_RATE_HZ)}
@@ -212,11 +212,11 @@ class Listener:
         endpointer.rules = self._over_the_bot if over_the_bot else self._rules
         goes_on = endpointer.goes_on
         edge = endpointer.push(probability)
-        if not (endpointer.speaking or edge is Edge.ENDED):
+        if not (endpointer.speaking or edge is SpeechEvent.ENDED):
             self._before.append(before)
             self._tell(edge)
             return
-        if edge is Edge.STARTED and not goes_on:
+        if edge is SpeechEvent.STARTED and not goes_on:
             self._begin_utterance()
             self._before.append(before)
             self._echo.hold()
@@ -260,24 +260,24 @@ class Listener:
         if silent:
             sound = sound.copy()
             sound[: silent * self._vad.window_samples] = 0
-        self._events.append(UtteranceSound(self._utterance, Audio(sound, SPEECH_RATE_HZ)))
+        self._events.append(UtteranceAudio(self._utterance, Audio(sound, SPEECH_RATE_HZ)))
 
-    def _tell(self, edge: Edge | None) -> None:
+    def _tell(self, edge: SpeechEvent | None) -> None:
         silence_s = self._endpointer.silence_s
         match edge:
-            case Edge.SUSPECTED:
+            case SpeechEvent.SUSPECTED:
                 self._echo.hold()
                 self._events.append(SpeechSuspected())
-            case Edge.CLEARED:
+            case SpeechEvent.CLEARED:
                 self._echo.let_go()
                 self._events.append(SpeechCleared())
-            case Edge.PAUSED:
+            case SpeechEvent.PAUSED:
                 self._pause += 1
-                self._events.append(UtteranceSound(self._utterance, Pause(self._pause)))
+                self._events.append(UtteranceAudio(self._utterance, Pause(self._pause)))
                 self._events.append(SpeechPaused(self._utterance, self._pause, silence_s, self._speech()))
-            case Edge.CONTINUED:
+            case SpeechEvent.CONTINUED:
                 self._events.append(SpeechContinued(self._utterance))
-            case Edge.ENDED:
+            case SpeechEvent.ENDED:
                 self._events.append(SpeechEnded(self._utterance, silence_s, self._speech()))
                 if self._endpointer.goes_on:
                     known = self._powers[-POWERS_KEPT:]

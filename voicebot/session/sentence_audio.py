@@ -17,7 +17,7 @@ LETTERS_PER_S = 15.0
 
 
 @dataclass(slots=True)
-class Clip:
+class SentenceAudio:
     """The sound of one sentence as it comes in, and how much of it has been played."""
 
     sentence: int
@@ -119,7 +119,7 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class AudioSpan:
     """The sound of a sentence as far as it has come, and where in it something is."""
 
     sound: Samples
