@@ -158,7 +158,7 @@ class ConversationCleared:
 class VerdictDisputed:
     """The user says that a verdict was wrong, or takes that back."""
 
-    record: int
+    verdict: int
     disputed: bool = True
 
 

@@ -170,7 +170,7 @@ def _apply(t: Transition, input: Input) -> None:
             _clear(t)
         case VerdictDisputed():
             _note_user_active(t)
-            _dispute(t, input.record, input.disputed)
+            _dispute(t, input.verdict, input.disputed)
         case PreferencesChanged():
             _note_user_active(t)
             t.state = replace(t.state, next_preferences=input.preferences)

@@ -17,8 +17,8 @@ from voicebot.dialogue.state import Turn
 class TurnStep:
     """One step from the end of speech to the first frame of the answer. `came` is the field of `Turn` that tells when.
 
-    `after` are the steps it may have waited for, beside the end of speech. A preemptive reply is made while the bot makes
-    sure that the user is done: only its first frame waits for the end of the turn.
+    `after` names the steps that it may have waited for, beside the end of speech. A preemptive reply is made while the
+    bot still makes sure that the user is done: only its first frame waits for the end of the turn.
     """
 
     name: str
@@ -61,8 +61,8 @@ STAGES = {"final text": "stt", "first token": "llm", "first sentence": "llm", "f
 def turn_view(turn: Turn | None) -> list[dict[str, Any]]:
     """The steps of a turn that have come, in ms since the user fell silent.
 
-    Each runs from the last thing that it waited for to its own coming. What came while the user still spoke (a preemptive
-    reply that was right after all) counts as there from the start.
+    Each step runs from the last thing that it waited for to its own coming. What came while the user still spoke (a
+    preemptive reply that turned out right) counts as there from the start.
     """
     if turn is None:
         return []

@@ -280,9 +280,8 @@ class TextToSpeech(Engine, Protocol):
     ) -> AsyncGenerator[Audio | WordStarts | EngineSelected | RestOfSentence]:
         """One sentence in the style's voice, in pieces as they are made, at one rate. Raises EngineError.
 
-        An engine that knows when its words begin may tell so once, at any point. After `RestOfSentence` both the rate and the
-        words are those of the rest of the text.
-        Closing the generator stops the work.
+        An engine that knows when its words begin may yield `WordStarts` once, at any point. After `RestOfSentence` both
+        the rate and the word starts are those of the rest of the text. Closing the generator stops the work.
         """
         ...
 

@@ -161,8 +161,7 @@ class Metrics:
         return Histogram(*self._figure(name, "histogram", meaning, *labels), buckets=buckets, registry=self.registry)
 
     def watch(self, watched: Watched) -> None:
-        """Shows what each scrape looks up: the sessions of each transport, how the engines are, and the turns of today with
-        their limit.
+        """Shows what each scrape looks up: sessions by transport, engine health, and today's turns with their limit.
 
         The engines' failures are shown from 0 on: of a series that begins with 1, Prometheus would not know that it
         grew.

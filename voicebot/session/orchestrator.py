@@ -53,12 +53,12 @@ class RemotePlayer(Protocol):
 class Orchestrator:
     """Runs one session: takes inputs from the mailbox, asks the machine, carries out its commands, owns every task.
 
-    The `player` is to be asked for each frame, and the `speech_input` told of it. The `observer` is told of every step, and
-    must not raise. Each answer is counted in `turns`, which may have none left. The conversation goes on from
-    `history`.
+    The transport asks the `player` for each frame, and tells the `speech_input` of it. The `observer` is told of every
+    step, and must not raise. Each answer is counted in `turns`, which may have none left. The conversation goes on
+    from `history`.
 
-    The `mailbox` may be posted to, and the `speech_input` may be given sound, from the event loop at any time; what comes
-    before `run` waits for it.
+    The `mailbox` takes inputs, and the `speech_input` takes audio, from the event loop at any time; what comes before
+    `run` waits for it.
     """
 
     def __init__(

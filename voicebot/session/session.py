@@ -62,7 +62,7 @@ the client's next one may fare better."""
 GONE = Ending(Cause.GONE, "The connection has ended.")
 
 
-class Connection(Protocol):
+class ClientConnection(Protocol):
     """What a session asks of its transport. Only `cut` may wait, and `send` never raises."""
 
     def send(self, message: ServerMessage) -> None:
@@ -86,7 +86,12 @@ class Session(Observer):
     """
 
     def __init__(
-        self, transport: str, services: AppServices, ticket: Ticket, conversation: Conversation, connection: Connection
+        self,
+        transport: str,
+        services: AppServices,
+        ticket: Ticket,
+        conversation: Conversation,
+        connection: ClientConnection,
     ) -> None:
         self.transport, self.ticket, self.conversation = transport, ticket, conversation
         self.id = secrets.token_hex(8)
@@ -134,7 +139,7 @@ class Session(Observer):
         return self._orchestrator.player
 
     @property
-    def ears(self) -> SpeechInput:
+    def speech_input(self) -> SpeechInput:
         return self._orchestrator.speech_input
 
     @property

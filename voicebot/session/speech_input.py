@@ -41,7 +41,7 @@ class SpeechInput:
 
     def __init__(self, mailbox: Mailbox, rules: EndpointRules) -> None:
         self._mailbox, self._rules = mailbox, rules
-        self._listener: UtteranceSegmenter | None = None
+        self._segmenter: UtteranceSegmenter | None = None
         self._sensitivity = Sensitivity.BALANCED
         self._unheard: list[Audio] = []
         self._sound_came = asyncio.Event()
@@ -64,51 +64,51 @@ class SpeechInput:
         """A detector takes some 100 ms to make: in a thread, as the other sessions' sound must not wait for it."""
         await self._sound_came.wait()
         vad = await asyncio.to_thread(make_vad)
-        self._listener = UtteranceSegmenter(vad, self._rules)
+        self._segmenter = UtteranceSegmenter(vad, self._rules)
         self.set_sensitivity(self._sensitivity)
         for audio in self._unheard:
-            self._listen(self._listener, audio)
+            self._listen(self._segmenter, audio)
         self._unheard.clear()
 
     async def aclose(self) -> None:
         """No transcription may be under way."""
-        self._listener = None  # its detector is some megabytes that should not wait for the garbage collector
+        self._segmenter = None  # its detector is some megabytes that should not wait for the garbage collector
         await self._transcribing.aclose()
 
     # Sound --------------------------------------------------------------------------------------------------------
 
     def receive_audio(self, audio: Audio) -> None:
         """Sound from the user's microphone."""
-        if self._listener is None:
+        if self._segmenter is None:
             self._unheard.append(audio)
             self._sound_came.set()
         else:
-            self._listen(self._listener, audio)
+            self._listen(self._segmenter, audio)
 
-    def _listen(self, listener: UtteranceSegmenter, audio: Audio) -> None:
-        for event in listener.receive_audio(audio):
+    def _listen(self, segmenter: UtteranceSegmenter, audio: Audio) -> None:
+        for event in segmenter.receive_audio(audio):
             if isinstance(event, UtteranceAudio):
                 self._speech_sound(event.utterance, event.sound)
             else:
                 self._speech_changed(event)
 
-    def played(self, frame: Samples) -> None:
+    def note_playback(self, frame: Samples) -> None:
         """What the user's microphone may hear of us."""
-        if self._listener is not None:
-            self._listener.note_playback(frame)
+        if self._segmenter is not None:
+            self._segmenter.note_playback(frame)
 
     @property
     def hears_speech(self) -> bool:
-        return self._listener is not None and self._listener.hears_speech
+        return self._segmenter is not None and self._segmenter.hears_speech
 
-    def demand(self, sensitivity: Sensitivity) -> None:
+    def set_sensitivity(self, sensitivity: Sensitivity) -> None:
         self._sensitivity = sensitivity
-        if self._listener is not None:
-            self._listener.set_thresholds(sensitivity.interruption_thresholds)
+        if self._segmenter is not None:
+            self._segmenter.set_thresholds(sensitivity.interruption_thresholds)
 
     def set_endpointing_delay(self, utterance: int, silence_s: float) -> None:
-        if self._listener is not None:
-            self._listener.set_endpointing_delay(utterance, silence_s)
+        if self._segmenter is not None:
+            self._segmenter.set_endpointing_delay(utterance, silence_s)
 
     def speech_began(self) -> None:
         """The client hears the user speak and will upload the whole utterance. Not for sessions that `hear`."""
@@ -216,7 +216,7 @@ class SpeechInput:
                     if transcript.final:
                         error = None
                         break
-                    speech = None if self._listener is None else self._listener.speech(utterance)
+                    speech = None if self._segmenter is None else self._segmenter.speech(utterance)
                     self._mailbox.post(
                         PartialTranscript(
                             utterance, text, transcript.pause, confidence, transcript.turn_over, speech, backchannel

@@ -141,13 +141,13 @@ class UtteranceSegmenter:
         """What is known of the sound of that utterance so far; None if it is not the newest one."""
         return self._measured() if utterance == self._utterance and self._powers else None
 
-    def demand(self, thresholds: InterruptionThresholds) -> None:
+    def set_thresholds(self, thresholds: InterruptionThresholds) -> None:
         """What it takes from now on to be heard over the bot's voice."""
         self._over_the_bot = self._rules.over_the_bot(thresholds)
         self._pre_roll = max(_windows_before(self._rules), _windows_before(self._over_the_bot))
         self._before = deque(self._before, maxlen=self._pre_roll + GRACE_WINDOWS)
 
-    def played(self, frame: Samples) -> None:
+    def note_playback(self, frame: Samples) -> None:
         """The next 20 ms of the bot's voice, 48 kHz, silence included."""
         self._echo.played(frame)
         if frame.any():

@@ -1,7 +1,8 @@
 """What the user's words over a reply mean: go on, or give way?
 
 The rules are tried in order, and the first that applies decides. What is a backchannel, a stop word and so on is data
-of each language (`words`); what of the reply was heard, and what of it may come back as an echo, is told by `HeardContext`.
+of each language (`languages`). `HeardContext` says what of the reply was heard, and which of its words may come back as
+an echo.
 """
 
 from __future__ import annotations
