@@ -26,7 +26,7 @@ from voicebot.dialogue.state import Turn, VerdictRecord
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback import TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
-from voicebot.engines.protocols import USUAL, Engines, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Engines, Style
 from voicebot.observability.metrics import LAG_INTERVAL_S, Metrics
 from voicebot.settings import config
 
@@ -179,7 +179,7 @@ async def test_every_failure_of_an_engine_is_counted() -> None:
     class Shaky(ToneTts):
         failures = iter((Fault.SERVER, None, Fault.SERVER, Fault.LIMITED))
 
-        async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
+        async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio]:
             if (fault := next(self.failures)) is not None:
                 raise EngineError(self.name, "no: a reason", fault=fault)
             async for piece in super().synthesize(text, style):

@@ -13,7 +13,7 @@ import numpy as np
 from tests.simulators.deepgram import KEY, DeepgramSimulator, Disturbance
 from tests.support.tone_words import WORDS, silence, spoken
 from voicebot.audio.sound import Audio
-from voicebot.engines.protocols import USUAL, Pause, Style, Transcriber, Transcript
+from voicebot.engines.protocols import DEFAULT_STYLE, Pause, Style, Transcriber, Transcript
 from voicebot.engines.stt.deepgram import ConnectionPolicy, Deepgram
 from voicebot.engines.stt.deepgram.transcriber import DeepgramTranscriber
 
@@ -22,7 +22,7 @@ PIECE = 512
 
 @asynccontextmanager
 async def talking(
-    simulator: DeepgramSimulator, key: str = KEY, style: Style = USUAL, model: str = "nova-3", **policy: Any
+    simulator: DeepgramSimulator, key: str = KEY, style: Style = DEFAULT_STYLE, model: str = "nova-3", **policy: Any
 ) -> AsyncIterator[DeepgramTranscriber]:
     """Opens a session with the simulator. Further arguments are fields of the connection policy."""
     engine = Deepgram(key, base_url=simulator.url, model=model, policy=ConnectionPolicy(**policy))

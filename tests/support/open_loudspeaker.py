@@ -64,7 +64,7 @@ from voicebot.engines.tts.hibari import Hibari
 from voicebot.engines.vad.silero import Silero
 from voicebot.session.player import Player
 from voicebot.session.utterance_segmenter import SpeechChange, UtteranceAudio, UtteranceSegmenter
-from voicebot.transports.webrtc.opus import VoiceDecoder, VoiceEncoder
+from voicebot.transports.webrtc.aiortc_tuning.opus import VoiceDecoder, VoiceEncoder
 
 DECODING_S = 0.08
 """How long the recogniser takes for a short sound."""

@@ -33,5 +33,6 @@ def application(settings: Settings, engines: Engines) -> Application:
     )
     metrics = services.telemetry.metrics
     metrics.watch(services)
-    services.health.tell_failures(metrics)
-    return Application(services, WebRtcServer(services), RecordingDecoder(round(settings.ws_max_audio_mb * 1_000_000)))
+    services.health.count_failures(metrics)
+    decoder = RecordingDecoder(round(settings.tuning.ws_max_audio_mb * 1_000_000))
+    return Application(services, WebRtcServer(services), decoder)

@@ -218,8 +218,8 @@ DATA_STREAMS = 16
 """SCTP streams of a connection, of which each data channel is one. The page opens one channel."""
 
 DATA_CHUNKS_PER_S, DATA_CHUNKS_BURST = 200, 1_000
-"""SCTP chunks of a connection, without acknowledgements: messages of up to 1.2 kB, or pieces of longer ones. The burst
-is more than `MESSAGES_PER_S` allows, for which these grow if they have to. A client that sends more is sent away."""
+"""How many SCTP chunks a client may send, acknowledgements aside: messages of up to 1.2 kB, or pieces of longer ones.
+Both grow with `Tuning.messages_per_s`, so that no allowed message exceeds them. A client that sends more is closed."""
 
 # The websocket: messages, live sound, uploaded utterances -------------------------------------------------------------
 
@@ -232,8 +232,8 @@ WS_MESSAGE_PARTS = 1_000
 
 WS_BYTES_PER_AUDIO_BYTE = 1.6
 WS_LEAST_BYTES = 1_000_000
-"""The largest message of a connection, by WS_MAX_AUDIO_MB: base64 takes 1.33 bytes for one, and what is a little too
-large should get an error in words. The websocket library ends the connection of a client that sends more."""
+"""The largest message of a connection, relative to `Tuning.ws_max_audio_mb`: base64 takes 1.33 bytes for one, and a
+message that is only a little too large should get an error in words. A larger one closes the connection."""
 
 WS_SLICE_BYTES = 2_048
 """So much of what has come is parsed at a time: at most 341 frames of a few bytes, which take 4 ms."""

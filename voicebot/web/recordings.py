@@ -29,8 +29,7 @@ from voicebot.runtime.threads import Threads
 from voicebot.session.services import AppServices
 from voicebot.storage.database import StoreError
 from voicebot.web.conversations import unreachable
-from voicebot.web.transfers import GaveWayError, NoPlaceError, Places, Transfer
-from voicebot.web.workers import Workers
+from voicebot.web.transfers import GaveWayError, NoPlaceError, Places, Transfer, TransferThreads
 
 PATH = "/conversations"
 """Where imports are posted: the length of a request is limited here, not in the middleware."""
@@ -46,7 +45,7 @@ STEREO_BYTES_PER_S = 2 * 2 * RATE_HZ
 BUSY_S = 10
 
 
-def add_recordings(app: FastAPI, services: AppServices, workers: Workers) -> None:
+def add_recordings(app: FastAPI, services: AppServices, threads: TransferThreads) -> None:
     """Add the routes. An address may ask as often as it may try to connect; downloads and imports have lower rates of
     their own, as they cost more."""
     settings, recordings = services.settings, services.recordings
@@ -89,11 +88,11 @@ def add_recordings(app: FastAPI, services: AppServices, workers: Workers) -> Non
                     recorder = find(name)  # which may have been deleted meanwhile
                     taken = recorder.take()
                     try:
-                        length = await workers.packing.run(_pack, taken, file)
+                        length = await threads.packing.run(_pack, taken, file)
                     finally:
                         taken.close()
             headers = _headers(recorder) | {"Content-Length": str(length)}
-            return _Archive(workers.files, file, transfer, stack.pop_all(), headers)
+            return _Archive(threads.files, file, transfer, stack.pop_all(), headers)
 
     @app.delete("/recordings/{name}.zip", status_code=204)
     async def delete(name: Name, request: Request) -> None:
@@ -110,8 +109,8 @@ def add_recordings(app: FastAPI, services: AppServices, workers: Workers) -> Non
             async with uploads.place(address) as transfer:
                 with _closing(tempfile.SpooledTemporaryFile(limits.SPOOLED_BYTES)) as file:
                     async with transfer.under_way():
-                        await _receive(request, file, most, transfer, workers.files)
-                    history, imported = await workers.reading.run(read_packed, file)
+                        await _receive(request, file, most, transfer, threads.files)
+                    history, imported = await threads.reading.run(read_packed, file)
         _count(import_bytes.of(address), imported.unpacked_bytes)
         try:
             name = await services.conversations.put(imported, address)

@@ -7,8 +7,10 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from voicebot.runtime.limits import MIN_TRANSFER_BYTES_PER_S, PLACE_WAIT_S, TRANSFER_GRACE_S
+from voicebot.runtime.threads import Threads
 
 
 class NoPlaceError(Exception):
@@ -131,3 +133,16 @@ class Places:
         """Those who wait for a place look again."""
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+@dataclass(frozen=True, slots=True)
+class TransferThreads:
+    """Threads for recordings and imports. Each kind of work has its own, so that a long one delays no other kind."""
+
+    packing: Threads = field(default_factory=lambda: Threads("packing", 1, rest=1))
+    reading: Threads = field(default_factory=lambda: Threads("reading imports", 1, rest=4))
+    files: Threads = field(default_factory=lambda: Threads("transfers", 2))
+
+    def close(self) -> None:
+        for threads in (self.packing, self.reading, self.files):
+            threads.close()

@@ -28,7 +28,7 @@ from voicebot.engines.download import DownloadRules
 from voicebot.engines.errors import EngineError
 from voicebot.engines.fallback import TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
-from voicebot.engines.protocols import USUAL, EngineSelected, Style, WordStarts
+from voicebot.engines.protocols import DEFAULT_STYLE, EngineSelected, Style, WordStarts
 from voicebot.engines.tts.espeak import Espeak
 from voicebot.engines.tts.hibari import Hibari, assets
 from voicebot.engines.tts.hibari.reading import MOST_PHONEMES, Phonemes, owners, parts_of, pieces_of
@@ -56,14 +56,14 @@ async def hibari() -> AsyncIterator[Hibari]:
     await engine.close()
 
 
-async def said(engine: base.TextToSpeech, text: str, style: Style = USUAL) -> Audio:
+async def said(engine: base.TextToSpeech, text: str, style: Style = DEFAULT_STYLE) -> Audio:
     pieces = [piece async for piece in engine.synthesize(text, style) if isinstance(piece, Audio)]
     return Audio.joined(pieces, pieces[0].rate_hz)
 
 
 async def starts_of(engine: base.TextToSpeech, text: str) -> tuple[float, ...] | None:
     """When the words begin; None if that was not told. Fails if it was told twice."""
-    told = [piece.starts_s async for piece in engine.synthesize(text, USUAL) if isinstance(piece, WordStarts)]
+    told = [piece.starts_s async for piece in engine.synthesize(text, DEFAULT_STYLE) if isinstance(piece, WordStarts)]
     assert len(told) <= 1
     return told[0] if told else None
 

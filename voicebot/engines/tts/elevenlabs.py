@@ -20,9 +20,10 @@ import httpx
 
 from voicebot.audio.sound import Audio
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import USUAL, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.engines.tts.elevenlabs_errors import MISSING_PERMISSIONS, code_of, failure
 from voicebot.engines.tts.elevenlabs_models import languages_of, takes_language
+from voicebot.languages.loader import language_of
 from voicebot.speech_text.speakable import has_words
 
 _URL = "https://api.elevenlabs.io"
@@ -31,8 +32,7 @@ _RATE_HZ = 24_000
 """Every plan may have it; 44.1 kHz needs a higher one (API reference, `output_format`)."""
 
 _VOICE = "EXAVITQu4vr4xnSDxMaL"
-_VOICES = {"es": "cjVigY5qzO86Huf0OWal"}
-"""Voices that every account has: Sarah, and Eric, whom LiveKit's table of voices names for Spanish.
+"""Sarah, a voice that every account has. It is the usual voice of languages whose file names no other.
 
 ElevenLabs calls its default ("premade") voices "optimized for multilingual use" and "available long-term"
 (elevenlabs.io/docs/capabilities/voices): the language comes with the request, not from the voice.
@@ -98,7 +98,7 @@ class ElevenLabs:
             client, self._client = self._client, None
             await client.aclose()
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Asks for the list of models: it costs nothing, and leaves a connection open for the first sentence.
 
         A key that may do nothing but speak is told so; it is a valid one then.
@@ -108,7 +108,7 @@ class ElevenLabs:
         if response.status_code != 200 and code_of(response.content) != MISSING_PERMISSIONS:
             raise failure(self.name, response.status_code, response.headers, response.content)
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio]:
         if not has_words(text):
             return
         path, body = self._request(text, style)
@@ -131,7 +131,7 @@ class ElevenLabs:
 
     def _request(self, text: str, style: Style) -> tuple[str, dict[str, str]]:
         """Returns the path and the body of the request for a text."""
-        voice = style.voice or self._voice or _VOICES.get(style.language, _VOICE)
+        voice = style.voice or self._voice or language_of(style.language).voices.elevenlabs or _VOICE
         body = {"text": text.encode(errors="replace").decode(), "model_id": self._model}  # no JSON has lone surrogates
         if takes_language(self._model):
             body["language_code"] = style.language

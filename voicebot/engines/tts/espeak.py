@@ -15,9 +15,10 @@ import numpy as np
 
 from voicebot.audio.sound import Audio
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import USUAL, Style, WordStarts
+from voicebot.engines.protocols import DEFAULT_STYLE, Style, WordStarts
 from voicebot.engines.worker.frames import Kind, Message
 from voicebot.engines.worker.pool import WorkerPool
+from voicebot.languages.loader import language_of
 
 _PLACE = re.compile(r"^name\s+.*\(([^,)]+)\)", re.MULTILINE)
 _LANGUAGE_LINE = re.compile(r"^language\s+([a-z]{2})(?![a-z])", re.MULTILINE)
@@ -26,8 +27,8 @@ _UNFINISHED = re.compile(r"^status testing", re.MULTILINE)
 _PIECE_S = 2.5
 """How long a worker may take for each piece of sound. It takes milliseconds; one that needs this long hangs."""
 
-_VOICES = {"en": "en-us", "no": "nb", "zh": "cmn"}
-"""Where the voice's name is not the language's code."""
+_CODES = {"no": "nb", "zh": "cmn"}
+"""espeak-ng's codes for languages that it does not call by their two-letter code (ISO 639-1)."""
 
 
 class Espeak:
@@ -69,10 +70,10 @@ class Espeak:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Workers that have started can work."""
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio | WordStarts]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio | WordStarts]:
         """The sound, then when its words begin (unless espeak-ng's marks don't fit the text).
 
         If a worker hangs before it has made any sound, another one is given the text.
@@ -143,7 +144,7 @@ def word_starts(text: str, marks: Iterable[tuple[int, float]], duration_s: float
 
 def usual_voice(language: str) -> str:
     """The voice of a language by its two-letter code."""
-    return _VOICES.get(language, language)
+    return language_of(language).voices.espeak or _CODES.get(language, language)
 
 
 @cache

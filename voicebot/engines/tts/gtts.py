@@ -16,35 +16,15 @@ from gtts.lang import tts_langs  # type: ignore[import-untyped]
 
 from voicebot.audio.sound import Audio
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import USUAL, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.engines.tts.mp3 import Mp3Decoder, Mp3Error
 from voicebot.engines.worker.frames import Kind, Message
 from voicebot.engines.worker.pool import Job, WorkerPool
+from voicebot.languages.loader import language_of
 from voicebot.speech_text.speakable import has_words
 
-_VOICES = {
-    "en": ("en", "us"),
-    "es": ("es", "es"),
-    "fr": ("fr", "fr"),
-    "he": ("iw", "com"),
-    "jv": ("jw", "com"),
-    "nb": ("no", "com"),
-    "pt": ("pt", "com.br"),
-    "zh": ("zh-CN", "com"),
-}
-"""Google's code of a language and the top-level domain that decides on its accent, where they are not `(code, "com")`.
-
-Source: "Localized accents" in gTTS's documentation; with `com` the accent depends on where the request comes from.
-"""
-
-
-_ACCENTS = {
-    "en": {"co.uk": "British", "com.au": "Australian", "ca": "Canadian", "co.in": "Indian", "ie": "Irish"},
-    "es": {"com.mx": "Mexican", "us": "of the United States"},
-    "fr": {"ca": "Canadian"},
-    "pt": {"pt": "of Portugal"},
-}
-"""Other accents by their top-level domain, from the same table."""
+_CODES = {"he": "iw", "jv": "jw", "nb": "no", "zh": "zh-CN"}
+"""Google's codes for languages that it does not call by their two-letter code (ISO 639-1)."""
 
 
 class Gtts:
@@ -61,11 +41,11 @@ class Gtts:
         self._pool = WorkerPool(self.name, "voicebot.engines.tts.gtts_worker", workers, network=True)
 
     def voices(self, language: str) -> dict[str, str]:
-        return _ACCENTS.get(language, {})
+        return language_of(language).voices.gtts_accents
 
     @property
     def languages(self) -> frozenset[str]:
-        return frozenset(code for code in tts_langs() if len(code) == 2) | frozenset(_VOICES)
+        return frozenset(code for code in tts_langs() if len(code) == 2) | frozenset(_CODES)
 
     async def start(self) -> None:
         await self._pool.start()
@@ -73,12 +53,12 @@ class Gtts:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Has a digit spoken: only an answer with sound shows that Google, which has no other door, lets us in."""
         async for _ in self.synthesize("1", style):
             pass
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio]:
         if not has_words(text):
             return  # Google has no sound for it, and answers as to a language that it does not know
         async with self._pool.job(_request(text, style)) as job:
@@ -118,4 +98,4 @@ def _request(text: str, style: Style) -> Message:
 
 def _voice(language: str) -> tuple[str, str]:
     """Google's code of the language, and the top-level domain of its usual accent."""
-    return _VOICES.get(language, (language, "com"))
+    return _CODES.get(language, language), language_of(language).voices.gtts

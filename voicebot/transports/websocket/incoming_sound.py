@@ -66,7 +66,7 @@ class IncomingSound:
     def announce(self) -> None:
         """The user begins to speak, and the utterance will be uploaded. Raises MessageError."""
         self._must_upload("speech_start")
-        self._session.speech_input.speech_began()
+        self._session.speech_input.begin_announced_utterance()
 
     async def upload(self, data: bytes) -> None:
         """A recording in base64. Whatever is wrong with it, the utterance ends. Raises MessageError."""

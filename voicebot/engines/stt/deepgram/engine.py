@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from voicebot.engines.protocols import USUAL, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.engines.stt.deepgram.flux import Flux
 from voicebot.engines.stt.deepgram.nova import Nova
 from voicebot.engines.stt.deepgram.protocol import ENGINE, ListenService
@@ -72,7 +72,7 @@ class Deepgram:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Opens a connection and closes it. That costs nothing, and works with a self-hosted service as well."""
         async with self._service(style.language).connect():
             pass
@@ -84,7 +84,7 @@ class Deepgram:
         return self._services[language]
 
     @asynccontextmanager
-    async def session(self, style: Style = USUAL) -> AsyncIterator[DeepgramTranscriber]:
+    async def session(self, style: Style = DEFAULT_STYLE) -> AsyncIterator[DeepgramTranscriber]:
         transcriber = DeepgramTranscriber(self._service(style.language), self._policy)
         connecting = asyncio.create_task(transcriber.keep_connected(), name="deepgram connection")
         try:

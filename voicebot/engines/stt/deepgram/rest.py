@@ -13,7 +13,7 @@ import httpx
 
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import USUAL, Pause, Style, Transcript
+from voicebot.engines.protocols import DEFAULT_STYLE, Pause, Style, Transcript
 from voicebot.engines.stt.deepgram.engine import languages_of
 from voicebot.engines.stt.deepgram.messages import FileAnswer
 from voicebot.engines.stt.deepgram.sdk import (
@@ -65,15 +65,15 @@ class DeepgramRest:
             await self._http.aclose()
             self._http = self._media = None
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Sends a tenth of a second of silence, which costs next to nothing."""
         await self.recognise(_wav_of(Audio.silence(PROBE_S, SPEECH_RATE_HZ)), style)
 
     @asynccontextmanager
-    async def session(self, style: Style = USUAL) -> AsyncIterator[DeepgramRestTranscriber]:
+    async def session(self, style: Style = DEFAULT_STYLE) -> AsyncIterator[DeepgramRestTranscriber]:
         yield DeepgramRestTranscriber(self, style)
 
-    async def transcribe_file(self, data: bytes, style: Style = USUAL) -> str:
+    async def transcribe_file(self, data: bytes, style: Style = DEFAULT_STYLE) -> str:
         """Returns the words of a WebM, WAV or MP3 recording. The text is empty if it is shorter than 0.2 s.
 
         Raises EngineError, with the fault REJECTED if the data is no such recording.

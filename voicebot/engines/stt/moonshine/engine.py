@@ -13,7 +13,7 @@ import numpy as np
 
 from voicebot.audio.sound import SPEECH_RATE_HZ
 from voicebot.engines.errors import EngineError
-from voicebot.engines.protocols import USUAL, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.engines.stt.moonshine.larger import NAME, LargerModel
 from voicebot.engines.stt.moonshine.model import ENGINE, Model
 from voicebot.engines.stt.moonshine.recognition import Recognizer
@@ -62,7 +62,7 @@ class Moonshine:
             await self._workers.close()
         self._shared = self._workers = self._loading_larger = None
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Raises EngineError if the model is not loaded."""
         if self._shared is None:
             raise self._failure
@@ -84,7 +84,7 @@ class Moonshine:
         return ()
 
     @asynccontextmanager
-    async def session(self, style: Style = USUAL) -> AsyncIterator[MoonshineTranscriber]:
+    async def session(self, style: Style = DEFAULT_STYLE) -> AsyncIterator[MoonshineTranscriber]:
         yield MoonshineTranscriber(self._shared or self._failure)
 
     async def _use_larger(self, larger: LargerModel, recognizer: Recognizer, shared: SharedRecognizer) -> None:

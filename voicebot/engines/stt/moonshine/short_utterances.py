@@ -21,10 +21,9 @@ from voicebot.audio.sound import Samples
 from voicebot.engines.stt.moonshine.hums import MAX_HUM_S, HumClassifier, spoken_s
 from voicebot.engines.stt.moonshine.model import DecodedText, Features, Model
 from voicebot.engines.stt.moonshine.tokenizer import PhraseTree
+from voicebot.languages.lexicon import PhraseKind
+from voicebot.languages.loader import language_of
 from voicebot.languages.spoken import spoken_words
-from voicebot.languages.words import vocabulary_of
-from voicebot.languages.words.en import ENGLISH, INTERNATIONAL
-from voicebot.languages.words.vocabulary import Kind
 
 SHORT_MARGIN = 1.5
 MARGIN = 2.5
@@ -71,7 +70,7 @@ _DAYS = "monday, tuesday, wednesday, thursday, friday, saturday, sunday, today, 
 _ANSWERS = frozenset([*_NUMBERS.split(", "), *_DAYS.split(", ")])
 """Words that are as common as the phrases above, and are therefore not replaced."""
 
-_UNSPECIFIC = frozenset({Kind.FRAGMENT, Kind.AROUND, Kind.POLITE})
+_UNSPECIFIC = frozenset({PhraseKind.FRAGMENT, PhraseKind.AROUND, PhraseKind.POLITE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ class ShortUtteranceRescorer:
 
     def _common_phrase(self, features: Features, decoded: DecodedText) -> RescoredText | None:
         kinds = _kinds(decoded.text) - _UNSPECIFIC
-        if kinds - {Kind.FILLER}:
+        if kinds - {PhraseKind.FILLER}:
             return None  # the text is a phrase of the word lists itself
         text_log, words = decoded.log_probability, len(spoken_words(decoded.text))
         found = self._model.score_phrases(features, self._phrase_tree, text_log - LISTENER_MARGIN)
@@ -161,10 +160,9 @@ def hum_texts(model: Model) -> PhraseTree:
 
 def common_phrases() -> Iterator[tuple[str, float]]:
     """Yields the common phrases as the model writes them, each with its margin."""
-    long = _long(ENGLISH.stop)
-    for words in (INTERNATIONAL, ENGLISH):
-        for listed in (words.agreement, words.reaction, words.go_on):
-            long += _long(listed)
+    lexicon = language_of("en").lexicon
+    kinds = (PhraseKind.STOP, PhraseKind.AGREEMENT, PhraseKind.REACTION, PhraseKind.GO_ON)
+    long = [phrase for kind in kinds for phrase in lexicon.phrases(kind) if _is_long(phrase)]
     yield from ((text, SHORT_MARGIN) for phrase in _phrases(_LISTENING) for text in _written(phrase))
     yield from ((text, MARGIN) for phrase in _phrases(_INTERRUPTING) + long for text in _written(phrase))
 
@@ -173,8 +171,8 @@ def _phrases(listed: str) -> list[str]:
     return [phrase for each in listed.split(",") if (phrase := " ".join(each.split()))]
 
 
-def _long(listed: str) -> list[str]:
-    return [phrase for phrase in _phrases(listed) if " " in phrase and len(phrase.replace(" ", "")) >= _LONG_LETTERS]
+def _is_long(phrase: str) -> bool:
+    return " " in phrase and len(phrase.replace(" ", "")) >= _LONG_LETTERS
 
 
 def _written(phrase: str) -> Iterator[str]:
@@ -186,15 +184,15 @@ def _written(phrase: str) -> Iterator[str]:
         yield " ".join([f"{words[0]},", *words[1:]])
 
 
-def _kinds(text: str) -> frozenset[Kind]:
-    vocabulary = vocabulary_of("en")
-    return vocabulary.kinds("".join(vocabulary.key(word) for word in spoken_words(text)))
+def _kinds(text: str) -> frozenset[PhraseKind]:
+    lexicon = language_of("en").lexicon
+    return lexicon.kinds("".join(lexicon.key(word) for word in spoken_words(text)))
 
 
 def _is_important(text: str) -> bool:
     """Returns whether the text begins with a word that must not be missed, such as "no", "stop", "what" or "two"."""
     words = spoken_words(text)
-    important = frozenset({Kind.NO, Kind.STOP, Kind.QUESTION})
+    important = frozenset({PhraseKind.NO, PhraseKind.STOP, PhraseKind.QUESTION})
     important_words = _ANSWERS | {"help"}
     return bool(words) and (
         words[0] in important_words or bool(_kinds(text) & important) or bool(_kinds(words[0]) & important)

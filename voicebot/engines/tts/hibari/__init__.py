@@ -8,7 +8,7 @@ from pathlib import Path
 from voicebot.audio.sound import Audio
 from voicebot.engines.download import DownloadRules
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import USUAL, Style, WordStarts
+from voicebot.engines.protocols import DEFAULT_STYLE, Style, WordStarts
 from voicebot.engines.tts.hibari.assets import AssetError
 from voicebot.engines.tts.hibari.reading import UnsuitableTextError, parts_of
 from voicebot.engines.tts.hibari.voices import Speaker, Voices
@@ -53,7 +53,7 @@ class Hibari:
     def note(self) -> str | None:
         return self._voices.note
 
-    def speaker(self, style: Style = USUAL) -> Speaker | None:
+    def speaker(self, style: Style = DEFAULT_STYLE) -> Speaker | None:
         """Returns the voice that speaks for this style now: the usual one until the style's has been fetched.
 
         None before `start`.
@@ -84,10 +84,10 @@ class Hibari:
             self._threads.close()
             self._threads = None
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """A model that is loaded can work: loading it ends with a sentence."""
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio | WordStarts]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio | WordStarts]:
         """The sound, sentence by sentence, and when its words begin as soon as that is known of all.
 
         Raises EngineError, as unsuitable, for a text that is not written in Latin letters.
