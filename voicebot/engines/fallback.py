@@ -36,7 +36,7 @@ from voicebot.engines.protocols import (
     WordStarts,
 )
 from voicebot.engines.replay_buffer import ReplayBuffer
-from voicebot.engines.said_so_far import Pace, SaidSoFar
+from voicebot.engines.speech_progress import SpeakingRates, SpeechProgress
 
 RETRIED = frozenset({Fault.UNREACHABLE, Fault.SERVER, Fault.BROKEN, Fault.LIMITED})
 """Faults that may be gone a moment later. A rejected key or request will be rejected the next time, too."""
@@ -292,7 +292,7 @@ class TextToSpeechFallbackGroup(OutputFallbackGroup[TextToSpeech]):
 
     def __init__(self, engines: Sequence[TextToSpeech], rules: FallbackRules, usual: Style = DEFAULT_STYLE) -> None:
         super().__init__(engines, rules, usual)
-        self._pace = Pace()
+        self._rates = SpeakingRates()
 
     def prepare(self, style: Style) -> None:
         """Has the engine of the wanted voice fetch that voice, if it is not on this machine yet."""
@@ -307,7 +307,7 @@ class TextToSpeechFallbackGroup(OutputFallbackGroup[TextToSpeech]):
         first = 0
         silent_s = min(self.rules.first_output_s, SILENT_S)
         for voice in range(MAX_VOICES):
-            said = SaidSoFar(words[first:])
+            said = SpeechProgress(words[first:])
             rest = text if not first else " ".join(words[first:])
             sentence = _SentenceRequest(rest, said, silent_s, can_be_replaced=len(self.candidates(style)) > 1)
             try:
@@ -317,11 +317,11 @@ class TextToSpeechFallbackGroup(OutputFallbackGroup[TextToSpeech]):
                             yield RestOfSentence(first, len(words))
                         yield piece
             except EngineError:
-                first += said.whole_words(self._pace)
+                first += said.count_said_words(self._rates)
                 if not said.duration_s or first == len(words) or voice == MAX_VOICES - 1:
                     raise
             else:
-                self._pace.learn(said)
+                self._rates.add_sentence(said)
                 return
 
 
@@ -330,7 +330,7 @@ class _SentenceRequest:
     """The request for a sentence, or the rest of one, to a group of voices. `said` keeps how much was said."""
 
     text: str
-    said: SaidSoFar
+    said: SpeechProgress
     silent_s: float
     can_be_replaced: bool
     """Whether another voice can take over from one that is too slow."""

@@ -1,7 +1,7 @@
 """The audio of an utterance as it comes, kept so that recognisers can hear it again from the start.
 
-A second try of a recogniser, or another recogniser, needs it. Engines keep audio only for what happens within one try:
-Deepgram's keeps what is not sent yet, and what a lost connection makes it send again.
+It serves a second attempt of the same recogniser and an attempt of another one. An engine that needs the sound again
+within one attempt refers to the same arrays, as Deepgram's does for sound that has no final words yet.
 """
 
 from __future__ import annotations

@@ -622,7 +622,7 @@ async def test_a_failed_voice_download_is_reported_and_the_default_voice_speaks(
         engine.prepare(Style(voice="fable"))
         await until_here(engine)
         assert await spoken_by(engine, "fable") is usual
-        why = "could not be downloaded: the server does not give it (HTTP 403)"
+        why = "could not be downloaded: the server refuses the file (HTTP 403)"
         assert engine.voices("en")["fable"] == f"Fable, British man ({why})"
         assert chain.health[0].warning == f"the voice fable {why}"
         assert chain.health[0].ready

@@ -131,7 +131,7 @@ class Voices:
             await asyncio.wait(tasks)
 
     async def _prepare(self, name: str, each: _Further) -> None:
-        await each.download.finished()
+        await each.download.wait_until_finished()
         if not each.download.present or self._threads is None or self._usual is None:
             return
         try:
@@ -159,7 +159,7 @@ class Voices:
             logger.warning("%s is damaged and is downloaded again", download.target.name)
         download.target.unlink(missing_ok=True)
         download.begin()
-        await download.finished()
+        await download.wait_until_finished()
         return await threads.run(_load_voice, download.target, download.file.sha256) if download.present else None
 
     def _registered(self) -> dict[str, _Further]:

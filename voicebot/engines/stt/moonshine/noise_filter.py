@@ -1,8 +1,8 @@
-"""Tells speech from noise by the features that the model's encoder has made of the sound.
+"""Tells speech from noise by the encoder's features.
 
-The model writes something for every sound: "You" for a cough, "Thank you for watching!" for a fan, and it is sure of
-it. Its encoder hears the difference: a linear classifier on the mean and the spread of the features over time, and on
-how long the sound is, tells noises from speech. Its weights come from `python -m tools.noise train`.
+The decoder finds a text in every sound, with high confidence: "You" in a cough, "Thank you for watching!" in a fan. The
+encoder's features differ, though. A linear classifier on their mean and deviation over time, and on the length of the
+sound, tells noise from speech. `python -m tools.noise train` makes its weights.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from voicebot.languages.spoken import spoken_words
 WEIGHTS = Path(__file__).with_name("noise.npz")
 
 PADDING_FRAMES = int(PADDING_S * SPEECH_RATE_HZ / FRAME_SAMPLES)
-"""These frames at both ends are of the silence that was added."""
+"""This many frames at each end are of the silence that was added."""
 
 INVENTED = frozenset({(), ("you",), ("thank", "you"), ("thank", "you", "for", "watching"), ("bye",)})
-"""What the model writes for most noises."""
+"""The texts that the model finds in most noises."""
 
 _CRY = re.compile("[aeouhm]*")
-"""Words without any other letter, such as "oh", "ahhh" and "mm-hmm", are what it writes for most of the others."""
+"""The model finds words of these letters only, such as "oh", "ahhh" and "mm-hmm", in most other noises."""
 
 Vector = npt.NDArray[np.floating[Any]]
 
 
 class NoiseFilter:
-    """The trained classifier. Has no state: threads may share it."""
+    """The trained classifier. It has no state, so threads may share it."""
 
     def __init__(self, weights: Vector, bias: float, least: float, least_invented: float) -> None:
         self._weights, self._bias = weights, bias
@@ -51,19 +51,19 @@ class NoiseFilter:
             )
 
     def passes(self, features: Features, text: str) -> bool:
-        """Whether the sound may be speech. A text that the model is known to invent needs more evidence."""
+        """Returns whether the sound is speech. If its text is one that noises often get, more evidence is needed."""
         words = spoken_words(text)
         invented = words in INVENTED or all(map(_CRY.fullmatch, words))
         least = self._least_invented if invented else self._least
         return self.log_odds(features) >= least
 
     def log_odds(self, features: Features) -> float:
-        """Returns the natural logarithm of the odds that the sound is speech, as they were in training."""
+        """Returns the natural logarithm of the odds that the sound is speech, where both are equally frequent."""
         return float(self._weights @ description(features) + self._bias)
 
 
 def description(features: Features) -> Vector:
-    """Returns what the classifier looks at: float of shape (2 * 288 + 1,)."""
+    """Returns the classifier's input: float of shape (2 * 288 + 1,)."""
     heard = features[PADDING_FRAMES : max(PADDING_FRAMES + 1, len(features) - PADDING_FRAMES)]
     length = log(len(heard) * FRAME_SAMPLES / SPEECH_RATE_HZ)
     return np.concatenate([heard.mean(axis=0), heard.std(axis=0), [length]])
