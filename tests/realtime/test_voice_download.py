@@ -96,7 +96,7 @@ async def test_a_voice_that_cannot_be_downloaded_is_reported_and_the_bot_still_a
     async with serving(build.build(options), options) as server, RtcClient(server.url) as client:
         talk = Talk(server, client)
         client.send({"type": "configure", "voice": "kore"})
-        why = "could not be downloaded: the server does not give it (HTTP 403)"
+        why = "could not be downloaded: the server refuses the file (HTTP 403)"
         page = await until_told(server, "kore", f"Kore, American woman ({why})")
         assert (page["ready"], page["warning"]) == (True, f"the voice kore {why}")
         talk.types("what is two plus two")

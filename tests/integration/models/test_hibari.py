@@ -28,7 +28,7 @@ from voicebot.engines.download import DownloadRules
 from voicebot.engines.errors import EngineError
 from voicebot.engines.fallback import TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
-from voicebot.engines.protocols import USUAL, EngineSelected, Style, WordStarts
+from voicebot.engines.protocols import DEFAULT_STYLE, EngineSelected, Style, WordStarts
 from voicebot.engines.tts.espeak import Espeak
 from voicebot.engines.tts.hibari import Hibari, assets
 from voicebot.engines.tts.hibari.phonemes import (
@@ -62,14 +62,14 @@ async def hibari() -> AsyncIterator[Hibari]:
     await engine.close()
 
 
-async def said(engine: base.TextToSpeech, text: str, style: Style = USUAL) -> Audio:
+async def said(engine: base.TextToSpeech, text: str, style: Style = DEFAULT_STYLE) -> Audio:
     pieces = [piece async for piece in engine.synthesize(text, style) if isinstance(piece, Audio)]
     return Audio.joined(pieces, pieces[0].rate_hz)
 
 
 async def starts_of(engine: base.TextToSpeech, text: str) -> tuple[float, ...] | None:
     """When the words begin; None if that was not told. Fails if it was told twice."""
-    told = [piece.starts_s async for piece in engine.synthesize(text, USUAL) if isinstance(piece, WordStarts)]
+    told = [piece.starts_s async for piece in engine.synthesize(text, DEFAULT_STYLE) if isinstance(piece, WordStarts)]
     assert len(told) <= 1
     return told[0] if told else None
 
@@ -628,7 +628,7 @@ async def test_a_failed_voice_download_is_reported_and_the_default_voice_speaks(
         engine.prepare(Style(voice="fable"))
         await until_here(engine)
         assert await spoken_by(engine, "fable") is usual
-        why = "could not be downloaded: the server does not give it (HTTP 403)"
+        why = "could not be downloaded: the server refuses the file (HTTP 403)"
         assert engine.voices("en")["fable"] == f"Fable, British man ({why})"
         assert chain.health[0].warning == f"the voice fable {why}"
         assert chain.health[0].ready

@@ -22,7 +22,7 @@ from voicebot.engines.llm.models import Models, listed_by
 from voicebot.engines.llm.rate_limits import ANSWER_TOKENS, RateLimits
 from voicebot.engines.llm.request_fields import RequestFields
 from voicebot.engines.llm.visible_text import VisibleText
-from voicebot.languages.names import LANGUAGE_NAMES
+from voicebot.languages.loader import language_names
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def client_options(sdk: Any, http: Any, timeout_s: float, **client: Any) -> dict
 class SdkService:
     """A service behind an SDK's client, and the `models` that it may be asked for."""
 
-    languages = frozenset(LANGUAGE_NAMES)
+    languages = frozenset(language_names())
 
     def __init__(self, sdk: Any, models: Models, errors: ClientErrors) -> None:
         self._sdk = sdk

@@ -22,9 +22,10 @@ import httpx
 
 from voicebot.audio.sound import Audio
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import USUAL, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.engines.retry_after import retry_after_s
 from voicebot.engines.tts.http_errors import http_errors
+from voicebot.languages.loader import language_of
 from voicebot.speech_text.speakable import has_words
 
 _URL = "https://api.elevenlabs.io"
@@ -33,7 +34,6 @@ _RATE_HZ = 24_000
 """Every plan includes it; 44.1 kHz needs a higher one (API reference, `output_format`)."""
 
 _VOICE = "EXAVITQu4vr4xnSDxMaL"
-_VOICES = {"es": "cjVigY5qzO86Huf0OWal"}
 """Voices that every account has: Sarah, and Eric, the voice for Spanish in LiveKit's table of voices.
 
 ElevenLabs calls its default ("premade") voices "optimized for multilingual use" and "available long-term"
@@ -130,7 +130,7 @@ class ElevenLabs:
             client, self._client = self._client, None
             await client.aclose()
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Requests the list of models. That costs nothing and leaves a connection open for the first sentence.
 
         A valid key that may only be used for speech is refused here with a code of its own, which is no failure.
@@ -140,7 +140,7 @@ class ElevenLabs:
         if response.status_code != 200 and _code_of(response.content) != _MISSING_PERMISSIONS:
             raise self._refusal(response)
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio]:
         if not has_words(text):
             return
         path, body = self._request(text, style)
@@ -163,7 +163,7 @@ class ElevenLabs:
 
     def _request(self, text: str, style: Style) -> tuple[str, dict[str, str]]:
         """Returns the path and the body of the request for a text."""
-        voice = style.voice or self._voice or _VOICES.get(style.language, _VOICE)
+        voice = style.voice or self._voice or language_of(style.language).voices.elevenlabs or _VOICE
         body = {"text": text.encode(errors="replace").decode(), "model_id": self._model}  # no JSON has lone surrogates
         if _takes_language(self._model):
             body["language_code"] = style.language

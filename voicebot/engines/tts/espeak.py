@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.protocols import USUAL, Style, WordStarts
+from voicebot.engines.protocols import DEFAULT_STYLE, Style, WordStarts
 from voicebot.engines.worker.messages import WorkerMessage
 from voicebot.engines.worker.pool import WorkerPool
+from voicebot.languages.loader import language_of
 
 _PLACE = re.compile(r"^name\s+.*\(([^,)]+)\)", re.MULTILINE)
 _LANGUAGE_LINE = re.compile(r"^language\s+([a-z]{2})(?![a-z])", re.MULTILINE)
@@ -25,7 +26,7 @@ _UNFINISHED = re.compile(r"^status testing", re.MULTILINE)
 _PIECE_S = 2.5
 """How long a worker may take for a piece of sound, which takes milliseconds. A worker that takes longer hangs."""
 
-_VOICES = {"en": "en-us", "no": "nb", "zh": "cmn"}
+_CODES = {"no": "nb", "zh": "cmn"}
 """The usual voices whose name is not the language's code."""
 
 
@@ -68,10 +69,10 @@ class Espeak:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Does nothing: a worker that has started can speak."""
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio | WordStarts]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio | WordStarts]:
         """Yields the sound, then the word starts unless espeak-ng's marks do not fit the text."""
         usual = self._voice if style.language == self._language else usual_voice(style.language)
         request = WorkerMessage({"text": text, "voice": style.voice or usual})
@@ -119,7 +120,7 @@ def word_starts(text: str, marks: Iterable[tuple[int, float]], duration_s: float
 
 def usual_voice(language: str) -> str:
     """Returns the name of the voice for a two-letter code."""
-    return _VOICES.get(language, language)
+    return language_of(language).voices.espeak or _CODES.get(language, language)
 
 
 @cache

@@ -20,34 +20,15 @@ from gtts.tokenizer import pre_processors  # type: ignore[import-untyped]
 
 from voicebot.audio.sound import Audio
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import USUAL, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.engines.retry_after import retry_after_s
 from voicebot.engines.tts.http_errors import http_errors
 from voicebot.engines.tts.mp3 import Mp3Error, decode_mp3
+from voicebot.languages.loader import language_of
 from voicebot.speech_text.speakable import has_words
 
-_VOICES = {
-    "en": ("en", "us"),
-    "es": ("es", "es"),
-    "fr": ("fr", "fr"),
-    "he": ("iw", "com"),
-    "jv": ("jw", "com"),
-    "nb": ("no", "com"),
-    "pt": ("pt", "com.br"),
-    "zh": ("zh-CN", "com"),
-}
-"""Google's code of a language and the top-level domain that decides on its accent, where they are not `(code, "com")`.
-
-Source: "Localized accents" in gTTS's documentation. With `com` the accent depends on where the request comes from.
-"""
-
-_ACCENTS = {
-    "en": {"co.uk": "British", "com.au": "Australian", "ca": "Canadian", "co.in": "Indian", "ie": "Irish"},
-    "es": {"com.mx": "Mexican", "us": "of the United States"},
-    "fr": {"ca": "Canadian"},
-    "pt": {"pt": "of Portugal"},
-}
-"""Other accents by their top-level domain, from the same table."""
+_CODES = {"he": "iw", "jv": "jw", "nb": "no", "zh": "zh-CN"}
+"""Google's codes for languages that it does not call by their two-letter code (ISO 639-1)."""
 
 _CLAUSE = re.compile(r".+?(?:[.,;:!?…।]+[\"'”’»)\]]*(?:\s+|$)|[。，、！？；：]+|$)", re.DOTALL)
 _PRE_PROCESSORS = [pre_processors.end_of_line, pre_processors.abbreviations, pre_processors.word_sub]
@@ -78,11 +59,11 @@ class Gtts:
         self._client: httpx.AsyncClient | None = None
 
     def voices(self, language: str) -> dict[str, str]:
-        return _ACCENTS.get(language, {})
+        return language_of(language).voices.gtts_accents
 
     @property
     def languages(self) -> frozenset[str]:
-        return frozenset(code for code in tts_langs() if len(code) == 2) | frozenset(_VOICES)
+        return frozenset(code for code in tts_langs() if len(code) == 2) | frozenset(_CODES)
 
     async def start(self) -> None:
         if self._client is None:
@@ -99,17 +80,18 @@ class Gtts:
             client, self._client = self._client, None
             await client.aclose()
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Requests the sound of a digit. Google has no other request that shows whether it serves us."""
         async for _ in self.synthesize("1", style):
             pass
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio]:
         if self._client is None:
             raise EngineError(self.name, "it is not started")
         if not has_words(text):
             return  # Google answers without sound, as it does for an unknown language
-        language, usual_domain = _VOICES.get(style.language, (style.language, "com"))
+        language = _CODES.get(style.language, style.language)
+        usual_domain = language_of(style.language).voices.gtts
         url = f"https://translate.google.{style.voice or usual_domain}/_/TranslateWebserverUi/data/batchexecute"
         requests: list[asyncio.Task[bytes]] = []
         for body in request_bodies(text, language):

@@ -66,7 +66,7 @@ class IncomingSound:
     def announce(self) -> None:
         """Tells the session that the user begins an utterance, of which a recording follows. Raises MessageError."""
         self._must_upload("speech_start")
-        self._session.speech_input.speech_began()
+        self._session.speech_input.begin_announced_utterance()
 
     async def upload(self, data: bytes) -> None:
         """Passes on a recording in base64. An unacceptable one ends the utterance, too. Raises MessageError."""

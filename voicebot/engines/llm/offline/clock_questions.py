@@ -15,7 +15,7 @@ from importlib.resources import files
 from itertools import pairwise
 
 from voicebot.engines.llm.offline.dates import Marks, has_year
-from voicebot.languages.gazetteer import Spot, places_in
+from voicebot.languages.gazetteer import PlaceMention, places_in
 
 
 class Asked(StrEnum):
@@ -139,7 +139,7 @@ def _with_places(marks: Marks) -> str:
     return " ".join(words)
 
 
-def _is_around(place: Spot, inner: Spot) -> bool:
+def _is_around(place: PlaceMention, inner: PlaceMention) -> bool:
     """Returns whether `place` is named right after `inner` and keeps the same time, as a country after its city."""
     return inner.end == place.start and inner.place.zone == place.place.zone
 

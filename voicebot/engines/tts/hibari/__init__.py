@@ -8,7 +8,7 @@ from pathlib import Path
 from voicebot.audio.sound import Audio
 from voicebot.engines.download import DownloadRules
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import USUAL, Style, WordStarts
+from voicebot.engines.protocols import DEFAULT_STYLE, Style, WordStarts
 from voicebot.engines.tts.hibari.assets import AssetError
 from voicebot.engines.tts.hibari.phonemes import UnsuitableTextError, split_into_parts
 from voicebot.engines.tts.hibari.voices import Speaker, Voices
@@ -52,7 +52,7 @@ class Hibari:
     def note(self) -> str | None:
         return self._voices.note
 
-    def speaker(self, style: Style = USUAL) -> Speaker | None:
+    def speaker(self, style: Style = DEFAULT_STYLE) -> Speaker | None:
         """Returns the voice that speaks for this style now: the usual one until the style's voice is here.
 
         Returns None before `start`.
@@ -83,10 +83,10 @@ class Hibari:
             self._threads.close()
             self._threads = None
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Does nothing: loading the model ends with a sentence, so a loaded model works."""
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio | WordStarts]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio | WordStarts]:
         """Yields the sound, sentence by sentence, and the starts of all words once they are known.
 
         Raises EngineError with UNSUITABLE for a text that is not in Latin script.

@@ -135,7 +135,7 @@ class Voices:
             await asyncio.wait(tasks)
 
     async def _prepare(self, name: str, voice: _DownloadedVoice) -> None:
-        await voice.download.finished()
+        await voice.download.wait_until_finished()
         if not voice.download.present or self._threads is None or self._usual is None:
             return
         try:
@@ -163,7 +163,7 @@ class Voices:
             logger.warning("%s is damaged and is downloaded again", download.target.name)
         download.target.unlink(missing_ok=True)
         download.begin()
-        await download.finished()
+        await download.wait_until_finished()
         return await threads.run(_load_model, download.target, download.file.sha256) if download.present else None
 
     def _registered(self) -> dict[str, _DownloadedVoice]:
