@@ -138,7 +138,7 @@ async def test_deepgram_groq_and_elevenlabs_handle_a_tool_a_backchannel_and_an_i
         ]
     )
     names = {"llm_engine": "groq", "tts_engine": "elevenlabs", "stt_engine": "deepgram"}
-    async with talking(**services.settings, **names, tool_filler_ms=60_000) as talk:
+    async with talking(**services.settings, **names, tool_filler_s=60) as talk:
         await talk.says("what time is it in tokyo")
         state = await talk.answered(1)
         assert answers(state)[0]["heard"] == "It is ten o'clock in Tokyo."
@@ -198,7 +198,7 @@ async def test_an_openai_model_that_stalls_is_replaced_by_the_fallback_for_that_
     )
     settings = services.settings | {"groq_api_key": None, "openai_base_url": f"{services.chat.url}/v1"}
     names = {"llm_engine": "openai,offline", "tts_engine": "espeak", "stt_engine": "moonshine"}
-    patience = {"tool_filler_ms": 60_000, "first_output_timeout_s": 1, "llm_retries": 0, "engine_rest_s": 0.1}
+    patience = {"tool_filler_s": 60, "first_output_timeout_s": 1, "llm_retries": 0, "engine_rest_s": 0.1}
     async with talking(**settings, **names, **patience) as talk:
         talk.types("what time is it in tokyo")
         await talk.answered(1)
@@ -309,7 +309,7 @@ async def test_an_offer_is_refused_with_the_reason_when_the_only_tts_engine_fail
     options = config.load(**services.settings, **names)
     async with serving(build.build(options), options) as server:
         await server.services.health.check()
-        with pytest.raises(OfferRefusedError, match=r"The bot can't work just now\. elevenlabs: ") as refused:
+        with pytest.raises(OfferRefusedError, match=r"The bot cannot work at the moment\. elevenlabs: ") as refused:
             await RtcClient(server.url).__aenter__()
         assert refused.value.status == 503
         assert elevenlabs.KEY not in str(refused.value)
@@ -317,7 +317,7 @@ async def test_an_offer_is_refused_with_the_reason_when_the_only_tts_engine_fail
         assert health["status"] == "unhealthy"
         async with httpx.AsyncClient(trust_env=False) as http:
             checked = (await http.post(f"{server.url}/preflight")).json()
-        assert checked["problem"].startswith("The bot can't work just now.")
+        assert checked["problem"].startswith("The bot cannot work at the moment.")
 
 
 async def test_no_api_key_appears_in_the_debug_log_the_messages_or_the_health(

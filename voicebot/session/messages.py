@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from voicebot.access.ending import Cause
+from voicebot.access.close_codes import CloseCode
 from voicebot.access.refusal import Reason
 from voicebot.dialogue.preferences import InterruptedHistory, Sensitivity
 
@@ -266,7 +266,8 @@ class Closed(_WireMessage):
 
     event: Literal["closed"] = "closed"
     code: str = Field(
-        description=f"for programs; of a session: {', '.join(Cause)}; of one that does not begin: {', '.join(REFUSALS)}"
+        description=f"for programs; of a session: {', '.join(CloseCode)}; "
+        f"of one that does not begin: {', '.join(REFUSALS)}"
     )
     reason: str
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from tests.support.verdict_cases import case_of_line
 from voicebot.dialogue import timings
 from voicebot.dialogue import view as panel
 from voicebot.dialogue.events import EngineReported, Stage
 from voicebot.dialogue.history import Message, Role
 from voicebot.dialogue.interruption.verdict import Decision, Verdict, VerdictContext
-from voicebot.dialogue.interruption.verdict_case import VerdictCase
 from voicebot.dialogue.machine import step
 from voicebot.dialogue.reply_state import Reply
 from voicebot.dialogue.state import State, Turn, Utterance, VerdictRecord
@@ -196,10 +196,10 @@ def test_a_verdict_shows_its_decision_its_reason_and_the_words_decided_on() -> N
 def test_a_disputed_verdict_comes_with_a_case_that_expects_the_opposite() -> None:
     rode_out = panel.verdict_view(replace(RODE_OUT, disputed=True))
     assert rode_out["disputed"] is True
-    case = VerdictCase.from_line(rode_out["case"])
+    case = case_of_line(rode_out["case"])
     assert (case.context, case.text, case.final, case.expected) == (STORY, "uh-huh", True, Decision.REGENERATE)
     gave_way = panel.verdict_view(replace(GAVE_WAY, disputed=True))
-    assert VerdictCase.from_line(gave_way["case"]).expected is Decision.RESUME
+    assert case_of_line(gave_way["case"]).expected is Decision.RESUME
 
 
 # Times ------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from voicebot.engines.llm.models import Models, listed_by
 from voicebot.engines.llm.rate_limits import ANSWER_TOKENS, RateLimits
 from voicebot.engines.llm.request_fields import RequestFields
 from voicebot.engines.llm.visible_text import VisibleText
-from voicebot.languages.names import LANGUAGE_NAMES
+from voicebot.languages.loader import language_names
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ LONGEST_WAIT_S = 2.0
 class SdkService:
     """A service that an SDK's client calls, and the `models` that may be requested from it."""
 
-    languages = frozenset(LANGUAGE_NAMES)
+    languages = frozenset(language_names())
 
     def __init__(self, sdk: Any, models: Models, errors: ClientErrors) -> None:
         self._sdk = sdk

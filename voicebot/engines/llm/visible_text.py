@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 
-USERS = ("User", "Human", "Usuario", "Nutzer", "Benutzer", "Utilisateur", "उपयोगकर्ता")
-"""How models name the user at the start of a line of an invented dialogue, in the languages of the bot."""
+from voicebot.languages.loader import user_labels
+
+USERS = user_labels()
+"""How models name the user at the start of a line of an invented dialogue."""
 
 _LABELS = (*USERS, "Assistant")
 

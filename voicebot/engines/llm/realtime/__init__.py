@@ -21,7 +21,7 @@ from voicebot.engines.llm.models import Models, listed_by, none_listed
 from voicebot.engines.llm.realtime.connections import RealtimeConnections
 from voicebot.engines.llm.realtime.events import NAME
 from voicebot.engines.llm.realtime.model import RealtimeModel
-from voicebot.languages.names import LANGUAGE_NAMES
+from voicebot.languages.loader import language_names
 
 ERRORS = errors_of(NAME, openai, httpx2)
 
@@ -36,7 +36,7 @@ class Realtime:
     """
 
     name = NAME
-    languages = frozenset(LANGUAGE_NAMES)
+    languages = frozenset(language_names())
 
     def __init__(
         self,
