@@ -15,9 +15,9 @@ import pytest
 
 import tests.support.loop_clock  # noqa: F401 (it sets the clock)
 from tests.support.postgres import Postgres, running_postgres
-from voicebot.settings.config import Settings
+from voicebot.settings.config import SETTINGS, Settings
 
-for name in Settings.model_fields:
+for name in SETTINGS:
     os.environ.pop(name.upper(), None)
 os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 

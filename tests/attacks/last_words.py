@@ -65,7 +65,7 @@ async def problems_of_untold_sessions(app: App) -> list[str]:
         if withheld_text:
             withheld_text[0].link.loss = 1.0  # nothing is heard of this one any more
         if not await becomes(1, 2 + SLACK_S):
-            problems.append("a session that can be told nothing outlives MEDIA_TIMEOUT_S")
+            problems.append("a session that can be told nothing outlives the media time-out")
         if not await becomes(0, LIMIT_S + SLACK_S):
             problems.append("a session that can be told nothing outlives SESSION_MINUTES")
     async with AsyncExitStack() as stack:

@@ -131,7 +131,7 @@ def final_texts(app: App) -> tuple[float, float]:
         sample.labels["le"]: sample.value
         for family in text_string_to_metric_families(page)
         for sample in family.samples
-        if sample.name == "voicebot_step_seconds_bucket" and sample.labels["step"] == "final text"
+        if sample.name == "voicebot_turn_step_seconds_bucket" and sample.labels["step"] == "transcription"
     }
     return counts["+Inf"], counts[str(TEXT_S)]
 

@@ -20,7 +20,7 @@ WORDS = (*(("what", 0.34), ("time", 0.69), ("is", 0.89), ("it", 1.10), ("in", 1.
 """The question, with the end of each word in seconds after its onset, as in the first clip of `users.questions`."""
 
 NOTICED_S = 0.1
-"""An utterance begins so long after its onset: VAD_START_MS."""
+"""An utterance begins so long after its onset: `Tuning.vad_start_s`."""
 
 
 class Crowd(Oracle):

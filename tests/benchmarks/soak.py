@@ -48,7 +48,7 @@ ANSWER_S = 25.0
 """Whoever has heard nothing by then, neither an answer nor an apology, is stuck."""
 
 GONE_S = 30.0
-"""All sessions must have ended so long after the last visitor left: MEDIA_TIMEOUT_S and then some."""
+"""All sessions must have ended so long after the last visitor left: `Tuning.media_timeout_s` and then some."""
 
 FAULT_S = (1.0, 4.0)
 """Between two faults."""

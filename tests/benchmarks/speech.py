@@ -23,7 +23,7 @@ from tests.support.room import synthetic_response
 from tests.support.shared import recording, recordings
 from tests.support.understanding import word_errors, words
 from voicebot.audio.sound import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio
-from voicebot.engines.protocols import USUAL, Pause, SpeechToText, TextToSpeech
+from voicebot.engines.protocols import DEFAULT_STYLE, Pause, SpeechToText, TextToSpeech
 from voicebot.engines.stt.moonshine import Moonshine
 from voicebot.engines.tts.espeak import Espeak
 from voicebot.engines.tts.hibari import Hibari
@@ -130,7 +130,7 @@ async def _pieces(speech: Audio, *, paced: bool = False, ended_s: list[float]) -
 async def heard(engine: SpeechToText, speech: Audio, *, paced: bool = False) -> tuple[str, float]:
     """The final text, and how many seconds after the last sound it came."""
     text, ended_s = "", list[float]()
-    async with engine.session(USUAL) as session:
+    async with engine.session(DEFAULT_STYLE) as session:
         pieces = _pieces(speech, paced=paced, ended_s=ended_s)
         async with aclosing(session.transcribe(pieces)) as transcripts:
             async for transcript in transcripts:
@@ -196,7 +196,7 @@ async def voice(engine: TextToSpeech, listener: SpeechToText) -> None:
     for sentence in SENTENCES:
         began_s = time.monotonic()
         pieces = list[Audio]()
-        async with aclosing(engine.synthesize(sentence, USUAL)) as sounds:
+        async with aclosing(engine.synthesize(sentence, DEFAULT_STYLE)) as sounds:
             async for sound in sounds:
                 if isinstance(sound, Audio):
                     if not pieces:

@@ -13,7 +13,7 @@ from tests.benchmarks.oracle import Delays, tokens
 from tests.support.position_voice import RATE_HZ
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.history import History
-from voicebot.engines.protocols import NO_DEADLINE, USUAL, OutputDeadline, Pause, Style, Transcript
+from voicebot.engines.protocols import DEFAULT_STYLE, NO_DEADLINE, OutputDeadline, Pause, Style, Transcript
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class _Stub:
 
     async def close(self) -> None: ...
 
-    async def probe(self, style: Style = USUAL) -> None: ...
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None: ...
 
 
 class StubStt(_Stub):
@@ -36,7 +36,7 @@ class StubStt(_Stub):
     bytes_sent: int = 0
 
     @asynccontextmanager
-    async def session(self, style: Style = USUAL) -> AsyncIterator[StubStt]:
+    async def session(self, style: Style = DEFAULT_STYLE) -> AsyncIterator[StubStt]:
         yield self
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
@@ -85,7 +85,7 @@ class StubAgent(_Stub):
 class PositionTts(_Stub):
     """The whole sentence `tts_s` after it was asked for."""
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio]:
         await asyncio.sleep(self.delays.tts_s)
         for piece in self.stage.sentence(text):
             yield Audio(piece, RATE_HZ)

@@ -24,7 +24,7 @@ from tests.support.understanding import model
 from voicebot.bootstrap.engines import build
 from voicebot.check import trials
 from voicebot.check.command import check
-from voicebot.check.trials import Limits
+from voicebot.check.trials import TrialLimits
 from voicebot.engines.stt.moonshine.model import Model
 from voicebot.settings import config
 
@@ -62,7 +62,7 @@ def hearing() -> ScriptedEar:
     return ScriptedEar(("today", 0.1, 0.4))
 
 
-PATIENT = Limits(probe_s=30.0, turn_s=30.0)
+PATIENT = TrialLimits(probe_s=30.0, turn_s=30.0)
 """The machine may be busy with something else."""
 
 
@@ -71,7 +71,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded recogniser is loaded once, and hears, as fast as it is spoken, a sentence of less than a second."""
     loaded = model()
     monkeypatch.setattr(Model, "load", staticmethod(lambda: loaded))
-    monkeypatch.setattr(trials, "SENTENCES", {"en": "Hello."})
+    monkeypatch.setattr(trials, "sentence_in", lambda language: "Hello.")
     monkeypatch.setattr(trials, "BEFORE_S", 0.1)
     monkeypatch.setattr(trials, "AFTER_S", 0.1)
 
@@ -83,7 +83,7 @@ class Lines(list[str]):
         self.append(line)
 
 
-async def report(limits: Limits = PATIENT, **settings: Any) -> tuple[str, int]:
+async def report(limits: TrialLimits = PATIENT, **settings: Any) -> tuple[str, int]:
     """The report on these settings and its exit status; the other stages are the embedded engines."""
     options = config.load(**{"keep_conversations": False, "tts_engine": "espeak", **settings})
     lines = Lines()
@@ -125,7 +125,7 @@ async def test_working_services_are_reported_with_their_times_and_models() -> No
         (Fault.RATE_LIMITED, "too many requests (HTTP 429)"),
         (Fault.SERVER_ERROR, "the service failed (HTTP 500)"),
         (Fault.REFUSE, "no connection"),
-        (Fault.HANG, "takes connections, but does no more"),
+        (Fault.HANG, "within 1 s from "),
         (Fault.GARBAGE, "the answer was cut short or made no sense"),
         (Fault.CUT, "the answer was cut short or made no sense"),
     ],
@@ -133,7 +133,7 @@ async def test_working_services_are_reported_with_their_times_and_models() -> No
 async def test_each_fault_of_a_language_model_service_is_reported_with_advice(fault: Fault, told: str) -> None:
     async with ChatSimulator(key=KEY, models=("openai/gpt-oss-120b",)) as chat:
         chat.faults.always(fault)
-        limits = Limits(probe_s=1.0) if fault is Fault.HANG else PATIENT
+        limits = TrialLimits(probe_s=1.0) if fault is Fault.HANG else PATIENT
         text, status = await report(limits, groq_api_key=KEY, groq_base_url=chat.url)
     assert status == 1
     failed = text[text.index("FAILED  groq") :].splitlines()

@@ -1,4 +1,4 @@
-"""The figures for operators: counted right, scraped over HTTP, and silent about what was said."""
+"""Metrics count what happens, are scraped over HTTP, and do not reveal what was said."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from voicebot.dialogue.state import Turn, VerdictRecord
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback import TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
-from voicebot.engines.protocols import USUAL, Engines, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Engines, Style
 from voicebot.observability.metrics import LAG_INTERVAL_S, Metrics
 from voicebot.settings import config
 
@@ -39,8 +39,8 @@ TYPED = Turn(1.0, 1.0, transcript_s=1.0, begun_s=1.0, token_s=1.1, frame_s=1.4)
 
 def counted(*facts: Fact) -> dict[tuple[str, ...], float]:
     metrics = Metrics()
-    metrics.count(facts)
-    return samples(metrics.page())
+    metrics.count_facts(facts)
+    return samples(metrics.exposition())
 
 
 def test_a_spoken_turn_is_counted_with_its_steps_and_a_typed_one_without() -> None:
@@ -49,8 +49,8 @@ def test_a_spoken_turn_is_counted_with_its_steps_and_a_typed_one_without() -> No
     assert found["voicebot_response_gap_seconds_count",] == 1
     assert found["voicebot_response_gap_seconds_bucket", "0.8"] == 1
     assert found["voicebot_response_gap_seconds_bucket", "0.6"] == 0
-    assert round(found["voicebot_step_seconds_sum", "end of turn"], 3) == 0.6
-    assert round(found["voicebot_step_seconds_sum", "first frame"], 3) == 0.1
+    assert round(found["voicebot_turn_step_seconds_sum", "endpointing"], 3) == 0.6
+    assert round(found["voicebot_turn_step_seconds_sum", "playout"], 3) == 0.1
 
 
 def test_a_verdict_and_the_answer_it_interrupted_are_each_counted_once() -> None:
@@ -59,7 +59,7 @@ def test_a_verdict_and_the_answer_it_interrupted_are_each_counted_once() -> None
     found = counted(VerdictGiven(record), finished, replace(finished, reply=2, interrupted=False))
     assert found["voicebot_verdicts_total", "regenerate", "words"] == 1
     assert found["voicebot_verdict_seconds_sum",] == 0.3
-    assert found["voicebot_interrupted_answers_total",] == 1
+    assert found["voicebot_barge_ins_total",] == 1
 
 
 def test_an_engine_fallback_and_an_error_are_counted() -> None:
@@ -76,7 +76,7 @@ def test_counting_an_answered_turn_costs_less_than_a_millisecond() -> None:
     metrics = Metrics()
     started_s = time.thread_time()
     for _ in range(1_000):
-        metrics.count((TurnAnswered(1, SPOKEN),))
+        metrics.count_facts((TurnAnswered(1, SPOKEN),))
     assert time.thread_time() - started_s < 1.0
 
 
@@ -109,8 +109,8 @@ async def test_sessions_are_counted_by_transport_and_stay_counted_when_they_have
         async with RtcClient(server.url) as caller:
             await caller.wait_for_message(lambda message: message["type"] == "connected")
         found = samples((await scraped(server)).content)
-    assert found["voicebot_sessions_begun_total", "ws"] == 1
-    assert found["voicebot_sessions_begun_total", "webrtc"] == 1
+    assert found["voicebot_sessions_started_total", "ws"] == 1
+    assert found["voicebot_sessions_started_total", "webrtc"] == 1
 
 
 async def test_underruns_on_both_transports_stay_counted_after_their_sessions_end() -> None:
@@ -182,7 +182,7 @@ async def test_every_failure_of_an_engine_is_counted() -> None:
     class Shaky(ToneTts):
         failures = iter((Fault.SERVER, None, Fault.SERVER, Fault.LIMITED))
 
-        async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
+        async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio]:
             if (fault := next(self.failures)) is not None:
                 raise EngineError(self.name, "no: a reason", fault=fault)
             async for piece in super().synthesize(text, style):
@@ -215,7 +215,7 @@ async def test_a_blocked_event_loop_is_measured_as_lag() -> None:
     await asyncio.sleep(0)  # it begins to measure
     time.sleep(LAG_INTERVAL_S + 0.2)  # noqa: ASYNC251 (what must not be done)
     async with asyncio.timeout(5):
-        while not (found := samples(metrics.page()))["voicebot_loop_lag_seconds_count",]:  # noqa: ASYNC110
+        while not (found := samples(metrics.exposition()))["voicebot_loop_lag_seconds_count",]:  # noqa: ASYNC110
             await asyncio.sleep(0)
     timing.cancel()
     assert found["voicebot_loop_lag_seconds_count",] == 1

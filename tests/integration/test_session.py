@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.sessions import running_session
-from voicebot.access.ending import HUNG_UP, Cause
+from voicebot.access.close_codes import HUNG_UP, CloseCode
 from voicebot.audio.sound import FRAME_S, WIRE_RATE_HZ, Audio
 from voicebot.dialogue.history import History
 from voicebot.session import session as module
@@ -49,7 +49,7 @@ async def test_a_session_ends_although_an_engine_does_not_stop(
         running.session.take(TextMessage(type="text", text="hello"))
         await agent.asked_s.wait()
         running.session.leave(HUNG_UP)
-        assert await asyncio.wait_for(running.ending, 5) is HUNG_UP
+        assert await asyncio.wait_for(running.closed, 5) is HUNG_UP
         assert running.session.over.is_set()
         agent.released.set()
     assert "session does not stop; the session ends without it" in caplog.text
@@ -65,7 +65,7 @@ async def test_a_session_that_can_hear_or_play_nothing_for_a_second_ends_with_a_
         for _ in range(module.FAULTS_IN_A_ROW):
             running.session.receive_audio(Audio.silence(FRAME_S, WIRE_RATE_HZ))
             running.session.next_frame()
-        assert (await asyncio.wait_for(running.ending, 5)).cause is Cause.FAULT
+        assert (await asyncio.wait_for(running.closed, 5)).code is CloseCode.FAULT
 
 
 async def test_a_session_outlasts_faults_with_frames_between_them_that_are_well() -> None:

@@ -40,13 +40,14 @@ from voicebot.dialogue.events import (
 )
 from voicebot.dialogue.state import Rules, State
 from voicebot.engines.errors import EngineError
-from voicebot.observability.telemetry import Telemetry
+from voicebot.observability.metrics import LABEL_OF_STEP
+from voicebot.observability.telemetry import AppTelemetry
 from voicebot.observability.traces import Traces
 from voicebot.settings import config
 
 STORY = "Xylophones are made of wooden bars of many lengths and of much patience."
 SLOW_S = 40
-STEPS = ["end of turn", "final text", "first token", "first sentence", "first audio", "first frame"]
+STEPS = list(LABEL_OF_STEP.values())
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +98,7 @@ async def test_a_spoken_turn_is_traced_with_its_steps_and_without_its_words() ->
         found = values(turn.attributes)
         assert found.pop("voicebot.turn.response_gap") > 0
         assert found == {
-            "voicebot.door": "ws",
+            "voicebot.transport": "ws",
             "gen_ai.conversation.id": name,
             "voicebot.turn.input": "spoken",
             "voicebot.turn.outcome": "completed",
@@ -190,7 +191,7 @@ def spans_of(*inputs: Input, rules: Rules | None = None) -> Collector:
     """What is told of these inputs to the machine, 0.1 s after one another."""
     with collecting() as collector:
         traces = Traces(config.load(otel_exporter_otlp_endpoint=collector.url))
-        tracer = traces.of_session("webrtc", "a-name")
+        tracer = traces.trace_session("webrtc", "a-name")
         state = State(rules=rules or Rules(preemptive_replies=False, debounce_s=0))
         for index, each in enumerate(inputs):
             step = taken(state, each, 100 + index / 10)
@@ -236,7 +237,7 @@ def test_an_abandoned_preemptive_reply_makes_no_turn() -> None:
     collector = spans_of(*spoken, rules=Rules(debounce_s=0))
     (turn,) = collector.turns()
     assert turn.end_time_unix_nano - turn.start_time_unix_nano == pytest.approx(0.4e9, rel=1e-6)
-    token = collector.steps(turn)["first token"]
+    token = collector.steps(turn)["llm_ttft"]
     assert token.end_time_unix_nano - turn.start_time_unix_nano == pytest.approx(0.2e9, rel=1e-6)
 
 
@@ -258,16 +259,16 @@ async def outage(
         started_s = time.monotonic()
         await server.services.telemetry.close()
         took_s = time.monotonic() - started_s
-    assert [record.levelname for record in caplog.records if record.name.startswith("opentelemetry")] == []
     return took_s
 
 
-def lost(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if "traces are lost" in record.getMessage()]
+def failures(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """All that OpenTelemetry has logged."""
+    return [record.getMessage() for record in caplog.records if record.name.startswith("opentelemetry")]
 
 
 @pytest.mark.parametrize(("status", "body"), [(500, b""), (400, b"\x00garbage"), (404, b"<html>"), (302, b"")])
-async def test_a_collector_that_refuses_is_logged_once(
+async def test_a_collector_that_refuses_is_logged_without_keys(
     caplog: pytest.LogCaptureFixture, status: int, body: bytes
 ) -> None:
     with collecting() as other, collecting() as collector:
@@ -280,9 +281,9 @@ async def test_a_collector_that_refuses_is_logged_once(
     assert took_s < 1
     assert collector.headers[0]["x-api-key"] == "a-key-of-ours"
     assert other.requests == 0, "the key stays where it was sent"
-    (line,) = lost(caplog)
-    assert "127.0.0.1" in line
-    assert ("TooManyRedirects" if status == 302 else f"HTTP {status}") in line
+    assert failures(caplog)
+    assert all(line.startswith("Failed to export spans batch") for line in failures(caplog))
+    assert ("Exceeded 0 redirects" if status == 302 else f"code: {status}") in failures(caplog)[0]
     assert "a-key-of-ours" not in caplog.text
 
 
@@ -332,7 +333,7 @@ def no_http() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("broken", [nobody, no_http])
-async def test_an_address_without_a_collector_is_logged_once(
+async def test_an_address_without_a_collector_is_logged(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     broken: Callable[[], AbstractContextManager[int]],
@@ -340,22 +341,19 @@ async def test_an_address_without_a_collector_is_logged_once(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.1")
     with broken() as port:
         assert await outage(caplog, f"http://127.0.0.1:{port}", lambda: time.sleep(0.4)) < 1
-    (line,) = lost(caplog)
-    assert "(ConnectionError)" in line
+    assert failures(caplog)
+    assert all(line.startswith("Failed to export spans batch") for line in failures(caplog))
 
 
-async def test_a_recovered_collector_is_logged_and_gets_traces_again(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+async def test_a_recovered_collector_gets_traces_again() -> None:
     with collecting() as collector:
-        async with traced(collector, [["Fine."]] * 4) as (_, client):
-            for turn, status in enumerate([500, 200, 500, 200], 1):
+        async with traced(collector, [["Fine."]] * 3) as (_, client):
+            for turn, status in enumerate([200, 400, 200], 1):
                 collector.status = status
                 await client.send("text", text="zither")
                 await listen(client)
                 await asyncio.to_thread(collector.asked, turn)
             assert len(await got(collector, 2)) == 2
-    told = [record.getMessage() for record in caplog.records if record.name == "voicebot.observability.otlp"]
-    assert ["again" in line for line in told] == [False, True, False, True]
 
 
 def test_tracing_a_turn_does_not_wait_for_a_slow_collector_and_costs_less_than_5_ms_of_cpu() -> None:
@@ -363,7 +361,7 @@ def test_tracing_a_turn_does_not_wait_for_a_slow_collector_and_costs_less_than_5
     with collecting() as collector:
         collector.delay_s = SLOW_S
         traces = Traces(config.load(otel_exporter_otlp_endpoint=collector.url))
-        tracer = traces.of_session("webrtc", "a-name")
+        tracer = traces.trace_session("webrtc", "a-name")
         state, steps = State(rules=Rules(preemptive_replies=False, debounce_s=0)), []
         inputs: list[Input] = [TextTyped("zither"), TokenReceived(1), PlaybackStarted(1), ReplyEnded(1)]
         for index, each in enumerate(inputs):
@@ -386,10 +384,9 @@ def test_tracing_a_turn_does_not_wait_for_a_slow_collector_and_costs_less_than_5
 def test_tracing_loads_no_module_and_starts_no_thread_without_an_endpoint() -> None:
     program = (
         "import sys, threading; from voicebot.settings import config;"
-        "from voicebot.observability.telemetry import Telemetry;"
-        "Telemetry(config.load()).meter('ws', 'a-name').began();"
-        "ours = tuple('voicebot.observability.' + name for name in ('otlp', 'traces'));"
-        "heavy = ('opentelemetry.sdk', 'opentelemetry.exporter', *ours);"
+        "from voicebot.observability.telemetry import AppTelemetry;"
+        "AppTelemetry(config.load()).meter('ws', 'a-name').began();"
+        "heavy = ('opentelemetry.sdk', 'opentelemetry.exporter', 'voicebot.observability.traces');"
         "print([name for name in sys.modules if name.startswith(heavy)], threading.active_count())"
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -405,7 +402,7 @@ async def test_the_trace_settings_are_read_from_an_env_file(tmp_path: Any) -> No
         )
         (tmp_path / ".env").write_text("\n".join(lines))
         settings = config.load(_env_file=tmp_path / ".env")
-        telemetry = Telemetry(settings)
+        telemetry = AppTelemetry(settings)
         meter = telemetry.meter("ws", "a-name")
         meter.stepped(taken(State(rules=Rules(preemptive_replies=False, debounce_s=0)), TextTyped("zither"), 1.0))
         meter.ended()

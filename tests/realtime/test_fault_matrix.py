@@ -128,7 +128,7 @@ async def engines(service: str, fault: Fault, monkeypatch: pytest.MonkeyPatch) -
         simulator.faults.always(planned(service, fault))
         ill = config.load(**settings | {"deepgram_base_url": simulator.url})
         options = config.load(**settings)
-        rules = FallbackRules(first_output_s=options.first_output_timeout_s, rest_s=options.engine_rest_s)
+        rules = FallbackRules(first_output_s=options.tuning.first_output_timeout_s, rest_s=options.tuning.engine_rest_s)
         stt: list[Any] = [build.speech_to_text("deepgram", options)]
         llm: list[Any] = [ScriptedAgent("stand-in", scripts=[[ANSWER]] * 20)]
         tts: list[Any] = [ToneTts("stand-in", letter_s=0.03)]
@@ -144,12 +144,12 @@ async def engines(service: str, fault: Fault, monkeypatch: pytest.MonkeyPatch) -
             case _:
                 from voicebot.engines.tts.gtts import Gtts
 
-                gtts = Gtts(workers=1)
-                await gtts.start()  # its worker takes the proxy from the environment now
+                gtts = Gtts()
+                await gtts.start()  # it takes the proxy from the environment now
                 tts = [gtts, *tts]
         yield Engines(
             stt=SpeechToTextFallbackGroup(stt, rules),
-            agent=AgentFallbackGroup(llm, replace(rules, retries=options.llm_retries)),
+            agent=AgentFallbackGroup(llm, replace(rules, retries=options.tuning.llm_retries)),
             tts=TextToSpeechFallbackGroup(tts, rules),
             vad_name="loudness",
             make_vad=LoudnessVad,

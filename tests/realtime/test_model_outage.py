@@ -18,7 +18,7 @@ from tests.support.waiting import until
 from tests.support.ws_client import WsClient, plays_until, ws_client
 from voicebot.bootstrap import engines as build
 from voicebot.engines.llm.messages import MODEL_AWAY_EXPLAINED
-from voicebot.engines.llm.offline.talk import AWAY, BEYOND, READY, STILL_BEYOND
+from voicebot.engines.llm.offline.topics import AWAY, BEYOND, READY, STILL_BEYOND
 from voicebot.languages.prompts import apology
 from voicebot.settings import config
 

@@ -138,7 +138,7 @@ async def test_deepgram_groq_and_elevenlabs_handle_a_tool_a_backchannel_and_an_i
         ]
     )
     names = {"llm_engine": "groq", "tts_engine": "elevenlabs", "stt_engine": "deepgram"}
-    async with talking(**services.settings, **names, tool_filler_ms=60_000) as talk:
+    async with talking(**services.settings, **names, tool_filler_s=60) as talk:
         await talk.says("what time is it in tokyo")
         state = await talk.answered(1)
         assert answers(state)[0]["heard"] == "It is ten o'clock in Tokyo."
@@ -155,19 +155,19 @@ async def test_deepgram_groq_and_elevenlabs_handle_a_tool_a_backchannel_and_an_i
         await talk.says("tell me a story")
         await talk.until(lambda state: len(answers(state)) == 2 and heard_words(state) >= 4)
         await talk.says("uh huh", "slt")
-        state = await talk.until(lambda state: state["rulings"] and state["phase"] == "speaking")
-        assert [record["decision"] for record in state["rulings"]] == ["resume"]
+        state = await talk.until(lambda state: state["verdicts"] and state["phase"] == "speaking")
+        assert [record["decision"] for record in state["verdicts"]] == ["resume"]
         before = heard_words(state)
         await talk.until(lambda state: heard_words(state) >= before + 3)
         await talk.says("what is ten times three")
         state = await talk.answered(3)
 
         story, last = answers(state)[1:]
-        given_way, *ridden_out = state["rulings"]
-        assert given_way["decision"] == "regenerate", state["rulings"]
+        given_way, *ridden_out = state["verdicts"]
+        assert given_way["decision"] == "regenerate", state["verdicts"]
         told = words(given_way["text"])
-        assert told == words("what is ten times three")[: len(told)], state["rulings"]
-        assert {record["decision"] for record in ridden_out} == {"resume"}, state["rulings"]
+        assert told == words("what is ten times three")[: len(told)], state["verdicts"]
+        assert {record["decision"] for record in ridden_out} == {"resume"}, state["verdicts"]
         assert story["interrupted"]
         assert STORY.startswith(story["heard"])
         assert last["heard"] == "Ten times three is thirty."
@@ -198,7 +198,7 @@ async def test_an_openai_model_that_stalls_is_replaced_by_the_fallback_for_that_
     )
     settings = services.settings | {"groq_api_key": None, "openai_base_url": f"{services.chat.url}/v1"}
     names = {"llm_engine": "openai,offline", "tts_engine": "espeak", "stt_engine": "moonshine"}
-    patience = {"tool_filler_ms": 60_000, "first_output_timeout_s": 1, "llm_retries": 0, "engine_rest_s": 0.1}
+    patience = {"tool_filler_s": 60, "first_output_timeout_s": 1, "llm_retries": 0, "engine_rest_s": 0.1}
     async with talking(**settings, **names, **patience) as talk:
         talk.types("what time is it in tokyo")
         await talk.answered(1)
@@ -309,7 +309,7 @@ async def test_an_offer_is_refused_with_the_reason_when_the_only_tts_engine_fail
     options = config.load(**services.settings, **names)
     async with serving(build.build(options), options) as server:
         await server.services.health.check()
-        with pytest.raises(OfferRefusedError, match=r"The bot can't work just now\. elevenlabs: ") as refused:
+        with pytest.raises(OfferRefusedError, match=r"The bot cannot work at the moment\. elevenlabs: ") as refused:
             await RtcClient(server.url).__aenter__()
         assert refused.value.status == 503
         assert elevenlabs.KEY not in str(refused.value)
@@ -317,7 +317,7 @@ async def test_an_offer_is_refused_with_the_reason_when_the_only_tts_engine_fail
         assert health["status"] == "unhealthy"
         async with httpx.AsyncClient(trust_env=False) as http:
             checked = (await http.post(f"{server.url}/preflight")).json()
-        assert checked["problem"].startswith("The bot can't work just now.")
+        assert checked["problem"].startswith("The bot cannot work at the moment.")
 
 
 async def test_no_api_key_appears_in_the_debug_log_the_messages_or_the_health(

@@ -12,6 +12,7 @@ from tests.support.app_process import forked_app
 from tests.support.otlp_collector import ENVIRONMENT, collecting, values
 from tests.support.rtc_client import RtcClient
 from tests.support.speech import spoken
+from voicebot.observability.metrics import LABEL_OF_STEP
 
 
 async def test_the_turns_of_a_conversation_are_traced_without_their_words(tmp_path: Path) -> None:
@@ -30,7 +31,7 @@ async def test_the_turns_of_a_conversation_are_traced_without_their_words(tmp_pa
                 )
                 client.microphone.say(spoken("what is ten times three"))
                 ruled = await client.wait_for_message(
-                    lambda message: message["type"] == "state" and bool(message["rulings"]), 20
+                    lambda message: message["type"] == "state" and bool(message["verdicts"]), 20
                 )
                 shown = await client.wait_for_message(
                     lambda message: (
@@ -48,18 +49,18 @@ async def test_the_turns_of_a_conversation_are_traced_without_their_words(tmp_pa
     assert told["gen_ai.conversation.id"] == answered["gen_ai.conversation.id"] == connected["session_id"]
     engines = {stage: answered[f"voicebot.engine.{stage}"] for stage in ("stt", "llm", "tts")}
     assert engines == {"stt": "moonshine", "llm": "offline", "tts": "espeak"}
-    assert answered["voicebot.door"] == "webrtc"
+    assert answered["voicebot.transport"] == "webrtc"
     (verdict,) = story.events
-    assert values(verdict.attributes)["voicebot.verdict.rule"] == ruled["rulings"][0]["rule"]
+    assert values(verdict.attributes)["voicebot.verdict.rule"] == ruled["verdicts"][0]["rule"]
     assert began_ns < story.start_time_unix_nano < verdict.time_unix_nano < story.end_time_unix_nano
     assert story.end_time_unix_nano <= answer.end_time_unix_nano < time.time_ns()
 
     steps = collector.steps(answer)
     ends_ms = {name: (span.end_time_unix_nano - answer.start_time_unix_nano) / 1e6 for name, span in steps.items()}
     for step in shown["turn"]:
-        assert abs(ends_ms[step["name"]] - step["to_ms"]) < 2, "what the page shows"
+        assert abs(ends_ms[LABEL_OF_STEP[step["name"]]] - step["to_ms"]) < 2, "what the page shows"
     gap_s = answered["voicebot.turn.response_gap"]
-    assert abs(ends_ms["first frame"] / 1000 - gap_s) < 0.002
+    assert abs(ends_ms["playout"] / 1000 - gap_s) < 0.002
 
     assert collector.headers[0]["x-api-key"] == "a-key-of-ours"
     assert "a-key-of-ours" not in log

@@ -18,8 +18,8 @@ from tests.support.rtc_client import RtcClient
 from tests.support.rtc_talk import Talk, answers
 from tests.support.waiting import until
 from voicebot.bootstrap import engines as build
-from voicebot.engines.tts.hibari.reading import Phonemes
-from voicebot.engines.tts.hibari.voice import Utterance
+from voicebot.engines.tts.hibari.phonemes import Phonemes
+from voicebot.engines.tts.hibari.voice import SpokenPart
 from voicebot.engines.tts.hibari.voices import Speaker
 from voicebot.settings import config
 
@@ -59,7 +59,7 @@ async def test_the_bot_answers_while_a_chosen_voice_is_downloaded(
     spoke: list[Speaker] = []
     speak = Speaker.speak
 
-    def watched(speaker: Speaker, phonemes: Phonemes) -> Utterance:
+    def watched(speaker: Speaker, phonemes: Phonemes) -> SpokenPart:
         spoke.append(speaker)
         return speak(speaker, phonemes)
 
@@ -96,7 +96,7 @@ async def test_a_voice_that_cannot_be_downloaded_is_reported_and_the_bot_still_a
     async with serving(build.build(options), options) as server, RtcClient(server.url) as client:
         talk = Talk(server, client)
         client.send({"type": "configure", "voice": "kore"})
-        why = "could not be downloaded: the server does not give it (HTTP 403)"
+        why = "could not be downloaded: the server refuses the file (HTTP 403)"
         page = await until_told(server, "kore", f"Kore, American woman ({why})")
         assert (page["ready"], page["warning"]) == (True, f"the voice kore {why}")
         talk.types("what is two plus two")

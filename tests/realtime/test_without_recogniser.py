@@ -20,7 +20,9 @@ async def test_a_bot_without_a_recogniser_starts_with_a_notice_and_answers_typed
     async with serving(build.build(settings), settings) as server, httpx.AsyncClient(trust_env=False) as http:
         page = (await http.get(f"{server.url}/webrtc/config")).json()
         assert page["problem"] is None
-        assert page["notice"].startswith("The bot understands no speech just now: you can type. moonshine: the package")
+        assert page["notice"].startswith(
+            "Speech recognition is not available, but you can type. moonshine: the package"
+        )
         assert "set DEEPGRAM_API_KEY" in page["notice"]
         async with RtcClient(server.url) as client:
             client.send({"type": "text", "text": "what is ten times three"})

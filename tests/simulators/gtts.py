@@ -1,7 +1,7 @@
-"""Google Translate's voice as the gTTS package uses it: behind a CONNECT proxy, which answers in Google's name.
+"""Simulates Google Translate's voice behind a CONNECT proxy that answers in Google's name.
 
-Protocol: what gTTS 2.5.4 sends and looks for (gtts/tts.py), in the frame that Google's batchexecute answers in. Point
-HTTPS_PROXY at `url` before gTTS asks.
+The protocol is what gTTS 2.5.4 sends and looks for (gtts/tts.py), in the format of Google's batchexecute answers. Set
+HTTPS_PROXY to `url` before the engine starts.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PIECE_BYTES = 4_096
 
 @dataclass(frozen=True)
 class Spoken:
-    """What was asked for."""
+    """A text that a client has requested."""
 
     text: str
     language: str
@@ -49,18 +49,18 @@ class Spoken:
 
 
 def mp3_of(audio: Audio) -> bytes:
-    """The sound as Google would send it."""
+    """Returns the sound as Google would send it."""
     return encoded(audio.resampled(RATE_HZ), tagged=False)
 
 
 def encoded(audio: Audio, *, tagged: bool) -> bytes:
-    """An MP3 file made by LAME; `tagged`: with an ID3 tag, and a frame that tells of the encoder's delay."""
+    """Returns an MP3 file made by LAME. A `tagged` one has an ID3 tag and a frame that declares the padding."""
     return _lame(audio.to_bytes(), audio.rate_hz, tagged)
 
 
 @lru_cache(maxsize=100)
 def _lame(pcm: bytes, rate_hz: int, tagged: bool) -> bytes:
-    """The same sound is encoded once: LAME needs some time, which is no service's delay."""
+    """Encodes the same sound only once, because the time that LAME needs is not part of the service's delay."""
     file = io.BytesIO()
     options = {"write_xing": str(int(tagged)), "id3v2_version": "3" if tagged else "0"}
     with av.open(file, "w", format="mp3", options=options) as container:
@@ -75,7 +75,7 @@ def _lame(pcm: bytes, rate_hz: int, tagged: bool) -> bytes:
 
 
 class GttsSimulator(HttpSimulator):
-    """`speak` makes the sound of a text, at any rate; `encode` the MP3 of it."""
+    """`speak` returns the sound of a text, at any rate; `encode` returns the MP3 file of that sound."""
 
     def __init__(
         self, speak: Callable[[str], Audio] = tone_of, *, encode: Callable[[Audio], bytes] = mp3_of, port: int = 0
@@ -124,7 +124,7 @@ def _asked(request: Request) -> Spoken:
 
 
 def _envelope(mp3: bytes | None) -> bytes:
-    """Google's frame: a guard against scripts, then lines of JSON with their lengths before them."""
+    """Returns Google's format: a guard against scripts, then lines of JSON, each with its length before it."""
     sound = None if mp3 is None else json.dumps([base64.b64encode(mp3).decode()])
     calls = [["wrb.fr", RPC, sound, None, None, None, "generic"], ["di", 42], ["af.httprm", 41, "1", 7]]
     lines = [json.dumps(part, separators=(",", ":")) for part in (calls, [["e", 4, None, None, 131]])]
@@ -142,7 +142,7 @@ def _sorry(fault: Fault) -> tuple[str, bytes]:
 
 @cache
 def _certificate() -> ssl.SSLContext:
-    """A throw-away one, signed by itself: gTTS verifies nothing."""
+    """Returns a context with a new certificate that is signed by itself: the engine verifies nothing."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "translate.google.com")])
     now = datetime.now(UTC)

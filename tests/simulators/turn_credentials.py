@@ -1,13 +1,11 @@
-"""The services that make TURN credentials.
+"""The services that issue TURN credentials.
 
-Sources: "Generate Credentials" in Cloudflare's Realtime documentation, FastRTC's `credentials.py` for Hugging Face's
-(which hands Cloudflare's answers on), and "Network Traversal Service Tokens" in Twilio's API reference; all three list
-the relay's addresses as here, but for the ones of a relay on this machine.
+Sources: "Generate Credentials" in Cloudflare's Realtime documentation, and FastRTC's `credentials.py` for Hugging
+Face's service, which passes Cloudflare's answers on.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -15,10 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.simulators.faults import Fault
 from tests.simulators.http_simulator import HttpSimulator
-from tests.simulators.http_wire import Exchange, Request
+from tests.simulators.http_wire import Exchange
 
 KEY_ID, API_TOKEN = "cf-key-id", "cf-api-token-secret"
-ACCOUNT_SID, AUTH_TOKEN = "ACtwilio-account", "twilio-auth-secret"
 HF_TOKEN = "hf_secret_token"
 
 STUN = ["stun:stun.cloudflare.com:3478", "stun:stun.cloudflare.com:53"]
@@ -36,7 +33,7 @@ Login = Callable[[int], tuple[str, str]]
 
 
 class TurnCredentialsSimulator(HttpSimulator):
-    """All three services at one address. `login` makes the credentials, `urls` are a relay's that really is there.
+    """Both services at one address. `login` makes the credentials, `urls` are a relay's that really is there.
 
     `ttls` are the lives that were asked for. `answer_with` takes the place of the next answers' JSON.
     """
@@ -62,8 +59,6 @@ class TurnCredentialsSimulator(HttpSimulator):
         elif request.method == "GET" and path == "/credentials":
             ttl = int(parse_qs(urlsplit(request.target).query)["ttl"][0])
             await self._cloudflare(exchange, ttl, HF_TOKEN, 200)
-        elif request.method == "POST" and path == f"/2010-04-01/Accounts/{ACCOUNT_SID}/Tokens.json":
-            await self._twilio(exchange, request)
         else:
             await _respond(exchange, 404, {"error": "not found"})
 
@@ -75,26 +70,6 @@ class TurnCredentialsSimulator(HttpSimulator):
         username, credential = self._login(ttl)
         relay = {"urls": self._urls, "username": username, "credential": credential}
         await _respond(exchange, status, self.answer_with or {"iceServers": [{"urls": self._stun}, relay]})
-
-    async def _twilio(self, exchange: Exchange, request: Request) -> None:
-        expected = base64.b64encode(f"{ACCOUNT_SID}:{AUTH_TOKEN}".encode()).decode()
-        if request.headers.get("authorization") != f"Basic {expected}":
-            await _respond(exchange, 401, {"code": 20003, "message": "Authenticate", "status": 401})
-            return
-        ttl = int(parse_qs(request.body.decode())["Ttl"][0])
-        self.ttls.append(ttl)
-        username, credential = self._login(ttl)
-        stun = "stun:global.stun.twilio.com:3478"
-        relays = [{"url": url, "urls": url, "username": username, "credential": credential} for url in self._urls]
-        token = {
-            "account_sid": ACCOUNT_SID,
-            "date_created": "Sat, 28 Nov 2026 06:44:37 +0000",
-            "ice_servers": [{"url": stun, "urls": stun}, *relays],
-            "password": credential,
-            "ttl": str(ttl),
-            "username": username,
-        }
-        await _respond(exchange, 201, self.answer_with or token)
 
 
 def _told(fault: Fault) -> tuple[str, bytes]:

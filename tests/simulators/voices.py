@@ -1,19 +1,17 @@
-"""Voices for simulated services: what a text sounds like."""
+"""Voices for simulated services."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import cast
 
 import numpy as np
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.tts.espeak_worker import Synthesizer
-from voicebot.engines.worker.child import Parent
-from voicebot.engines.worker.frames import Message
+from voicebot.engines.tts.espeak_worker import EspeakSynthesizer
+from voicebot.engines.worker.messages import Value
 
 LETTER_S = 0.06
-"""About as long as speech needs for a letter."""
+"""About the time that speech takes for a letter."""
 
 VOICE = "en-us"
 
@@ -22,7 +20,7 @@ LEVEL_DBFS = -15.0
 
 
 def tone_of(text: str) -> Audio:
-    """A steady tone as long as the text would take to say, at 24 kHz, which begins and ends softly."""
+    """Returns a tone at 24 kHz that lasts as long as saying the text would take, and fades in and out."""
     rate_hz = 24_000
     time_s = np.arange(round(len(text) * LETTER_S * rate_hz)) / rate_hz
     wave = np.sin(2 * np.pi * TONE_HZ * time_s) * 32_768 * np.sqrt(2) * 10 ** (LEVEL_DBFS / 20)
@@ -31,26 +29,23 @@ def tone_of(text: str) -> Audio:
 
 
 def espeak_of(text: str) -> Audio:
-    """The text as real speech, by the project's embedded voice, at 22,050 Hz."""
+    """Returns the text as espeak-ng speaks it, at 22,050 Hz."""
     heard = _Heard()
-    _espeak().speak(text, VOICE, cast(Parent, heard))
+    _espeak().speak(text, VOICE, heard)
     return Audio.joined(heard.pieces, _espeak().rate_hz)
 
 
 class _Heard:
-    """Stands where a worker's engine is, and keeps the sound."""
+    """Stands in for the worker's parent and keeps the sound."""
 
     def __init__(self) -> None:
         self.pieces: list[Audio] = []
 
-    def send(self, message: Message) -> None:
-        if isinstance(rate_hz := message.fields.get("rate_hz"), int):
-            self.pieces.append(Audio.from_bytes(message.body, rate_hz))
-
-    def poll(self) -> None:
-        return None
+    def send(self, fields: dict[str, Value], body: bytes = b"") -> None:
+        if isinstance(rate_hz := fields.get("rate_hz"), int):
+            self.pieces.append(Audio.from_bytes(body, rate_hz))
 
 
 @cache
-def _espeak() -> Synthesizer:
-    return Synthesizer(VOICE, words_per_minute=160, pitch=50, pitch_range=50)
+def _espeak() -> EspeakSynthesizer:
+    return EspeakSynthesizer(VOICE, words_per_minute=160, pitch=50, pitch_range=50)

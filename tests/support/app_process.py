@@ -21,7 +21,7 @@ import httpx
 import psutil
 
 from tests.support.paths import PROJECT
-from voicebot.settings.config import Settings
+from voicebot.settings.config import SETTINGS
 
 ARGUMENTS = ("--port", "0")
 END_S = 15.0
@@ -39,7 +39,7 @@ class App:
 
 def environment(**settings: object) -> dict[str, str]:
     """This process's environment without the settings, keys and models of this machine, and with `settings`."""
-    names = {name.upper() for name in Settings.model_fields}
+    names = {name.upper() for name in SETTINGS}
     inherited = {name: value for name, value in os.environ.items() if name not in names}
     # An Ollama at its usual port is nobody's business here; a llama.cpp server at 8080 still is.
     nowhere = {"OLLAMA_HOST": "127.0.0.1:9"}

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificate import certificate_in
-from voicebot.transports.webrtc.ice.services import signed_login
+from voicebot.transports.webrtc.ice.credentials import signed_login
 
 SECRET = "north"
 

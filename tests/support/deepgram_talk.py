@@ -1,4 +1,4 @@
-"""Utterances to be heard by Deepgram's engines, in words that its simulator understands exactly."""
+"""Utterances for Deepgram's engines, in words that the simulator recognises exactly."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 from tests.simulators.deepgram import KEY, DeepgramSimulator, Disturbance
 from tests.support.tone_words import WORDS, silence, spoken
 from voicebot.audio.sound import Audio
-from voicebot.engines.protocols import USUAL, Pause, Style, Transcriber, Transcript
-from voicebot.engines.stt.deepgram import Deepgram
+from voicebot.engines.protocols import DEFAULT_STYLE, Pause, Style, Transcriber, Transcript
+from voicebot.engines.stt.deepgram import ConnectionPolicy, Deepgram
 from voicebot.engines.stt.deepgram.transcriber import DeepgramTranscriber
 
 PIECE = 512
@@ -22,10 +22,10 @@ PIECE = 512
 
 @asynccontextmanager
 async def talking(
-    simulator: DeepgramSimulator, key: str = KEY, style: Style = USUAL, **options: Any
+    simulator: DeepgramSimulator, key: str = KEY, style: Style = DEFAULT_STYLE, model: str = "nova-3", **policy: Any
 ) -> AsyncIterator[DeepgramTranscriber]:
-    """A session with the simulator."""
-    engine = Deepgram(key, base_url=simulator.url, **options)
+    """Opens a session with the simulator. Further arguments are fields of the connection policy."""
+    engine = Deepgram(key, base_url=simulator.url, model=model, policy=ConnectionPolicy(**policy))
     await engine.start()
     try:
         async with engine.session(style) as transcriber:
@@ -38,7 +38,7 @@ Part = str | float | Pause
 
 
 async def sound(*parts: Part) -> AsyncGenerator[Audio | Pause]:
-    """Words, silences in seconds, and marks of pauses, in pieces of 32 ms, as fast as they are taken."""
+    """Yields words, silences in seconds and pauses, in pieces of 32 ms, as fast as they are taken."""
     for part in parts:
         if isinstance(part, Pause):
             yield part
@@ -50,19 +50,19 @@ async def sound(*parts: Part) -> AsyncGenerator[Audio | Pause]:
 
 
 async def click() -> AsyncGenerator[Audio]:
-    """Something loud that is no word."""
+    """Yields a loud sound that is no word."""
     yield Audio(np.concatenate([silence(0.3), spoken("the")[:600], silence(0.3)]), 16_000)
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Waits for what the simulator does not announce."""
+    """Waits for a state that the simulator does not announce."""
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 (there is no event for it)
             await asyncio.sleep(0.005)
 
 
 def utterance(text: str) -> tuple[Part, ...]:
-    """As the listener cuts it out: some silence before, the mark of a pause after, and silence until it is over."""
+    """Returns an utterance as the bot cuts it: silence, the text, a pause, and silence until the end."""
     return 0.3, text, 0.2, Pause(1), 0.4
 
 
@@ -71,7 +71,7 @@ def words(random: Random, count: int) -> str:
 
 
 async def heard(transcriber: Transcriber, audio: AsyncIterable[Audio | Pause]) -> list[Transcript]:
-    """All that the recogniser says of it."""
+    """Returns all transcripts of the sound."""
     async with aclosing(transcriber.transcribe(audio)) as transcripts:
         return [transcript async for transcript in transcripts if isinstance(transcript, Transcript)]
 
@@ -84,7 +84,7 @@ async def final(transcriber: Transcriber, audio: AsyncIterable[Audio | Pause]) -
 
 
 async def answer(transcriber: Transcriber, audio: AsyncIterable[Audio | Pause], pause: int) -> Transcript:
-    """The answer to a pause; then the utterance is given up, before it has ended, as the orchestrator does."""
+    """Returns the answer to a pause, and then gives the utterance up before its end, as the orchestrator does."""
 
     async def endless() -> AsyncGenerator[Audio | Pause]:
         async for item in audio:
@@ -99,7 +99,7 @@ async def answer(transcriber: Transcriber, audio: AsyncIterable[Audio | Pause], 
 
 
 def kills(random: Random, messages: int) -> dict[int, tuple[Disturbance, bool]]:
-    """Ten; only one falls silent, as two in one utterance show that the service hangs."""
+    """Returns ten kills. Only one is a silence, as two silences in one utterance count as a hanging service."""
     kinds = (Disturbance.ERROR, Disturbance.GOODBYE, Disturbance.EOF, Disturbance.RESET)
     how = [Disturbance.SILENCE, *(random.choice(kinds) for _ in range(9))]
     places = random.sample(range(1, messages), len(how))
@@ -107,7 +107,7 @@ def kills(random: Random, messages: int) -> dict[int, tuple[Disturbance, bool]]:
 
 
 def speech(random: Random) -> tuple[str, list[Part]]:
-    """Some words with pauses between them, and one at the end."""
+    """Returns words with pauses between them and one at the end."""
     parts: list[Part] = [0.3]
     said: list[str] = []
     for pause in range(1, random.randint(2, 4)):

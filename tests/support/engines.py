@@ -14,7 +14,7 @@ import numpy.typing as npt
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.history import History
 from voicebot.engines.errors import EngineError
-from voicebot.engines.protocols import USUAL, Engines, Pause, Style, Transcript
+from voicebot.engines.protocols import DEFAULT_STYLE, Engines, Pause, Style, Transcript
 
 
 @dataclass
@@ -26,7 +26,7 @@ class _Scripted:
 
     async def close(self) -> None: ...
 
-    async def probe(self, style: Style = USUAL) -> None: ...
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ScriptedStt(_Scripted):
     bytes_sent: int = 0
 
     @asynccontextmanager
-    async def session(self, style: Style = USUAL) -> AsyncIterator[ScriptedStt]:
+    async def session(self, style: Style = DEFAULT_STYLE) -> AsyncIterator[ScriptedStt]:
         yield self
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
@@ -114,7 +114,7 @@ class ToneTts(_Scripted):
     said: list[str] = field(default_factory=list)
     closed: int = 0
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio]:
         self.said.append(text)
         if text in self.silent:
             raise EngineError(self.name, "there is no voice")

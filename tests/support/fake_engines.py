@@ -14,7 +14,7 @@ from voicebot.audio.sound import Audio
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback_group import FallbackRules
-from voicebot.engines.protocols import USUAL, Pause, Style, Transcript
+from voicebot.engines.protocols import DEFAULT_STYLE, Pause, Style, Transcript
 
 HELLO: History = (Message(Role.USER, "hello"),)
 
@@ -60,7 +60,7 @@ class Fake:
 
     async def close(self) -> None: ...
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         self.probed.append(style)
         self.probes.release()
         if self.unwell == HANG:
@@ -85,14 +85,20 @@ class Fake:
             self.open -= 1
 
     async def reply(
-        self, history: History, wanted: asyncio.Event, deadline: Any = None, *, style: Style = USUAL, **told: Any
+        self,
+        history: History,
+        wanted: asyncio.Event,
+        deadline: Any = None,
+        *,
+        style: Style = DEFAULT_STYLE,
+        **told: Any,
     ) -> AsyncGenerator[str]:
         self.told = told
         self.styles.append(style)
         async for text in self._play(self._next()):
             yield text
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio]:
         self.styles.append(style)
         async for _ in self._play(self._next()):
             yield Audio(np.zeros(160, np.int16), 16_000)
@@ -102,7 +108,7 @@ class Fake:
     bytes_sent: int = 0
 
     @asynccontextmanager
-    async def session(self, style: Style = USUAL) -> AsyncIterator[Fake]:
+    async def session(self, style: Style = DEFAULT_STYLE) -> AsyncIterator[Fake]:
         self.styles.append(style)
         self.sessions += 1
         try:

@@ -73,6 +73,7 @@ async def _serving(engines: Engines, settings: Settings, port: int) -> AsyncIter
     application = bootstrap.application(settings, engines)
     await application.services.conversations.start()
     await application.services.turns.refresh()
+    application.webrtc.ice.start()
     listener = bind("127.0.0.1", port)
     web = UnsignalledVoicebot(server.create_app(application), application, timeout_graceful_shutdown=1)
     serve = asyncio.create_task(web.serve(sockets=[listener]))

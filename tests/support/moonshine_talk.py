@@ -1,4 +1,4 @@
-"""An utterance as a session gives it to the embedded recogniser, and what the recogniser makes of it."""
+"""Gives utterances to the embedded recogniser as a session does."""
 
 from __future__ import annotations
 

@@ -58,13 +58,13 @@ from voicebot.dialogue.history import Role
 from voicebot.dialogue.machine import step
 from voicebot.dialogue.state import State
 from voicebot.engines.protocols import Pause, WordStarts
-from voicebot.engines.stt.moonshine.recognition import Recognized
-from voicebot.engines.stt.moonshine.utterance import Request, Utterance
+from voicebot.engines.stt.moonshine.recognition import RecognizedText
+from voicebot.engines.stt.moonshine.utterance import DecodeRequest, GrowingUtterance
 from voicebot.engines.tts.hibari import Hibari
 from voicebot.engines.vad.silero import Silero
 from voicebot.session.player import Player
 from voicebot.session.utterance_segmenter import SpeechChange, UtteranceAudio, UtteranceSegmenter
-from voicebot.transports.webrtc.opus import VoiceDecoder, VoiceEncoder
+from voicebot.transports.webrtc.aiortc_tuning.opus import VoiceDecoder, VoiceEncoder
 
 DECODING_S = 0.08
 """How long the recogniser takes for a short sound."""
@@ -248,14 +248,14 @@ class Conversation:
         if number not in self._hearing:
             return
         if isinstance(piece, Pause):
-            self._hearing[number].utterance.pause(piece.number)
+            self._hearing[number].utterance.add_pause(piece.number)
         else:
-            self._hearing[number].utterance.push(piece.samples)
+            self._hearing[number].utterance.add_audio(piece.samples)
 
     def _tell(self, number: int, hearing: _Hearing) -> None:
         """Posts what the recogniser has to say by now."""
         hearing.work(self.now_s)
-        while (transcript := hearing.utterance.answer()) is not None:
+        while (transcript := hearing.utterance.next_transcript()) is not None:
             if transcript.final:
                 self._hearing.pop(number, None)
                 self._post(FinalTranscript(number, transcript.text, None, transcript.confidence))
@@ -329,18 +329,18 @@ class _Hearing:
     """An utterance, and what is being decoded of it."""
 
     def __init__(self) -> None:
-        self.utterance = Utterance()
-        self._found: tuple[float, Request, Recognized] | None = None
+        self.utterance = GrowingUtterance()
+        self._found: tuple[float, DecodeRequest, RecognizedText] | None = None
         """When it will be known, and what."""
 
     def work(self, now_s: float) -> None:
-        needed = self.utterance.request()
+        needed = self.utterance.next_request()
         if self._found is not None and needed is not None and not self._found[1].serves(needed):
             self._found = None
         if self._found is None and needed is not None:
-            found = recognizer().recognize(self.utterance.sound(needed), Event())
+            found = recognizer().recognize(self.utterance.audio_of(needed), Event())
             self._found = now_s + DECODING_S, needed, found
         if self._found is not None and self._found[0] <= now_s:
             _, request, found = self._found
             self._found = None
-            self.utterance.heard(request, found)
+            self.utterance.add_result(request, found)

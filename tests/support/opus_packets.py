@@ -10,7 +10,7 @@ from av import AudioFrame
 
 from tests.support import sounds
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Samples
-from voicebot.transports.webrtc.opus import VoiceEncoder
+from voicebot.transports.webrtc.aiortc_tuning.opus import VoiceEncoder
 
 
 def tone(frames: int) -> Samples:

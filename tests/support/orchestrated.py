@@ -28,7 +28,7 @@ class Session:
     def __init__(self, stt: ScriptedStt, agent: ScriptedAgent, tts: ToneTts, **options: Any) -> None:
         self.states: list[State] = []
         self._changed = Signal()
-        settings = config.load(verdict_timeout_ms=200, transcript_timeout_ms=1_000, **options)
+        settings = config.load(verdict_timeout_s=0.2, transcript_timeout_s=1, **options)
         self.ended: list[ConversationEnded] = []
         self.bot = Orchestrator(scripted(stt, agent, tts), settings, Watcher(self._observe))
         self.agent, self.tts, self.stt = agent, tts, stt

@@ -14,7 +14,7 @@ from voicebot.dialogue.reply_state import Reply
 from voicebot.dialogue.state import State
 from voicebot.runtime.clock import Clock
 from voicebot.settings import config
-from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversation import StoredConversation
 from voicebot.storage.conversations import Conversations
 
 
@@ -52,7 +52,7 @@ def state(*turns: str, telling: str = "", words: int = 0) -> State:
     return State(history=talk(*turns), reply=reply)
 
 
-async def goes_on(conversation: Conversation, now: State) -> None:
+async def goes_on(conversation: StoredConversation, now: State) -> None:
     """The session is in that state, and has written it if it could."""
     conversation.keep(now, at_once=True)
     await conversation.flush()

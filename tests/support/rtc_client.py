@@ -31,7 +31,7 @@ from tests.support.rtc_recorder import Recorder
 from tests.support.signal import Signal
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.transports.webrtc import aiortc_tuning
-from voicebot.transports.webrtc.peer_closing import close_peer
+from voicebot.transports.webrtc.aiortc_tuning.peer_closing import close_peer
 
 Json = dict[str, Any]
 

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from tests.support.signal import Signal
-from voicebot.access.ending import HUNG_UP, Ending
+from voicebot.access.close_codes import HUNG_UP, SessionClosed
 from voicebot.audio.sound import Samples
 from voicebot.bootstrap import application as bootstrap
 from voicebot.engines.protocols import Engines
 from voicebot.session.messages import ServerMessage
 from voicebot.session.session import Session
 from voicebot.settings import config
-from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversation import StoredConversation
 
 
 @dataclass
@@ -43,7 +43,7 @@ class NotedConnection:
 class Running:
     session: Session
     connection: NotedConnection
-    ending: asyncio.Task[Ending]
+    closed: asyncio.Task[SessionClosed]
 
 
 @asynccontextmanager
@@ -52,13 +52,13 @@ async def running_session(engines: Engines) -> AsyncIterator[Running]:
     await engines.start()
     application = bootstrap.application(config.load(keep_conversations=False), engines)
     services, connection = application.services, NotedConnection()
-    session = Session("ws", services, services.admission.enter("192.0.2.1"), Conversation(), connection)
+    session = Session("ws", services, services.admission.take_slot("192.0.2.1"), StoredConversation(), connection)
     connection.session = session
-    ending = asyncio.create_task(session.run())
+    closed = asyncio.create_task(session.run())
     try:
-        yield Running(session, connection, ending)
+        yield Running(session, connection, closed)
     finally:
         session.leave(HUNG_UP)
-        await ending
+        await closed
         await application.close()
         await engines.close()

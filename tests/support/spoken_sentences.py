@@ -7,7 +7,7 @@ from typing import Protocol
 
 from voicebot.audio.sound import Audio
 from voicebot.engines.errors import EngineError
-from voicebot.engines.protocols import USUAL, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Style
 
 TEXT = "It is ten thirty in the morning in Tokyo."
 
@@ -18,7 +18,7 @@ class Voice(Protocol):
     def synthesize(self, text: str, style: Style) -> AsyncGenerator[Audio]: ...
 
 
-async def outcome(voice: Voice, text: str = TEXT, style: Style = USUAL) -> tuple[Audio, EngineError | None]:
+async def outcome(voice: Voice, text: str = TEXT, style: Style = DEFAULT_STYLE) -> tuple[Audio, EngineError | None]:
     """The sound that came, and what ended it."""
     heard: list[Audio] = []
     error = None
@@ -30,7 +30,7 @@ async def outcome(voice: Voice, text: str = TEXT, style: Style = USUAL) -> tuple
     return Audio.joined(heard, 24_000), error
 
 
-async def said(voice: Voice, text: str = TEXT, style: Style = USUAL) -> Audio:
+async def said(voice: Voice, text: str = TEXT, style: Style = DEFAULT_STYLE) -> Audio:
     sound, error = await outcome(voice, text, style)
     if error is not None:
         raise error

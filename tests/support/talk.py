@@ -12,7 +12,7 @@ from tests.support.manual_clock import StoppedClock
 from voicebot.agent.graph import GraphAgent
 from voicebot.agent.tools import toolbox
 from voicebot.dialogue.history import History, heard, said
-from voicebot.engines.llm.offline import Offline
+from voicebot.engines.llm.offline import OfflineModel
 
 MOMENT = datetime(2026, 11, 19, 1, 30, tzinfo=UTC)
 """A Thursday; half past ten in the morning in Tokyo."""
@@ -42,4 +42,4 @@ class Talk:
 def _agent_at(moment: datetime) -> GraphAgent:
     """One agent for all talks of the moment: it keeps nothing between replies."""
     clock = StoppedClock(moment)
-    return GraphAgent(Offline(date_clock=clock), toolbox(clock), "offline")
+    return GraphAgent(OfflineModel(date_clock=clock), toolbox(clock), "offline")

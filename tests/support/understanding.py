@@ -1,4 +1,4 @@
-"""What is said in a sound, by the embedded recogniser: the same words each time, without an event loop."""
+"""Recognises the words of a sound with the embedded recogniser, without an event loop, so always the same words."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.engines.protocols import Transcript
 from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.recognition import Recognizer
-from voicebot.engines.stt.moonshine.utterance import Utterance
+from voicebot.engines.stt.moonshine.utterance import GrowingUtterance
 
 
 @cache
 def model() -> Model:
-    """Loading it takes half a second: one serves all tests of a process."""
+    """Returns the model, which takes half a second to load and serves all tests of a process."""
     return Model.load()
 
 
@@ -25,19 +25,19 @@ def recognizer() -> Recognizer:
 
 
 def understood(audio: Audio) -> str:
-    """Returns the text of the sound, heard as one utterance."""
+    """Returns the text of the sound, recognised as one utterance."""
     return transcribed(audio).text
 
 
 def transcribed(audio: Audio) -> Transcript:
-    """Returns the final transcript of the sound, heard as one utterance."""
-    utterance = Utterance()
-    utterance.push(audio.resampled(SPEECH_RATE_HZ).samples)
+    """Returns the final transcript of the sound, recognised as one utterance."""
+    utterance = GrowingUtterance()
+    utterance.add_audio(audio.resampled(SPEECH_RATE_HZ).samples)
     utterance.end()
-    while (transcript := utterance.answer()) is None:
-        request = utterance.request()
+    while (transcript := utterance.next_transcript()) is None:
+        request = utterance.next_request()
         assert request is not None
-        utterance.heard(request, recognizer().recognize(utterance.sound(request), threading.Event()))
+        utterance.add_result(request, recognizer().recognize(utterance.audio_of(request), threading.Event()))
     return transcript
 
 

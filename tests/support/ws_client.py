@@ -80,9 +80,6 @@ def recording(container: str, duration_s: float = 0.5) -> str:
 
 def sound_of(clip: dict[str, Any]) -> Samples:
     """A clip's samples, 48 kHz."""
-    from voicebot.engines.tts.mp3 import Mp3Decoder
+    from voicebot.engines.tts.mp3 import decode_mp3
 
-    decoder = Mp3Decoder()
-    data = base64.b64decode(clip["audio"])
-    pieces = [piece.samples for piece in (*decoder.push(data), *decoder.finish())]
-    return np.concatenate(pieces)
+    return np.concatenate([piece.samples for piece in decode_mp3(base64.b64decode(clip["audio"]))])

@@ -23,7 +23,7 @@ from voicebot.agent.graph import MAX_TOOL_ROUNDS, GraphAgent
 from voicebot.agent.tools import PURE, toolbox
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.llm.offline import Offline
+from voicebot.engines.llm.offline import OfflineModel
 from voicebot.engines.protocols import Agent
 
 HI: History = (Message(Role.USER, "hi"),)
@@ -322,7 +322,7 @@ async def test_langsmith_traces_an_answer_only_if_the_environment_asks_for_it(
 
 
 async def test_the_agent_is_an_engine_that_may_be_started_and_closed_twice() -> None:
-    engine: Agent = GraphAgent(Offline(), toolbox(), "offline", languages=frozenset({"en"}))
+    engine: Agent = GraphAgent(OfflineModel(), toolbox(), "offline", languages=frozenset({"en"}))
     await engine.start()
     await engine.start()
     await engine.close()

@@ -86,31 +86,31 @@ async def test_an_engine_that_cannot_start_is_not_offered() -> None:
     options = AvailablePreferences(replace(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), agent=agent), USUAL)
     assert [engine["name"] for engine in options.view()["engines"]["llm"]] == ["offline"]
     with pytest.raises(PreferenceError, match="there is no 'groq' here; there is '', 'offline'"):
-        options.chosen({"llm": "groq"}, USUAL)
+        options.changed({"llm": "groq"}, USUAL)
     await agent.close()
 
 
 def test_every_offered_language_engine_and_voice_can_be_chosen(cloud: AvailablePreferences) -> None:
     view = cloud.view()
     for language in names(view["language"]):
-        german = cloud.chosen({"language": language}, USUAL)
+        german = cloud.changed({"language": language}, USUAL)
         assert german == replace(USUAL, language=language)
         for stage, engines in view["engines"].items():
             for engine in engines:
                 if language in engine["languages"]:
-                    chosen = cloud.chosen({stage: engine["name"]}, german)
+                    chosen = cloud.changed({stage: engine["name"]}, german)
                     assert getattr(chosen, stage) == engine["name"]
                 for voice in names(engine["voices"].get(language, [])):
-                    assert cloud.chosen({"tts": engine["name"], "voice": voice}, german).voice == voice
+                    assert cloud.changed({"tts": engine["name"], "voice": voice}, german).voice == voice
 
 
 def test_a_change_of_language_or_voice_engine_resets_the_choices_that_no_longer_fit(
     cloud: AvailablePreferences,
 ) -> None:
-    british = cloud.chosen({"stt": "moonshine", "tts": "espeak", "voice": "en"}, USUAL)
+    british = cloud.changed({"stt": "moonshine", "tts": "espeak", "voice": "en"}, USUAL)
     assert british == Preferences(stt="moonshine", tts="espeak", voice="en")
-    assert cloud.chosen({"language": "de"}, british) == Preferences(language="de", tts="espeak")
-    assert cloud.chosen({"tts": "gtts"}, british) == Preferences(stt="moonshine", tts="gtts")
+    assert cloud.changed({"language": "de"}, british) == Preferences(language="de", tts="espeak")
+    assert cloud.changed({"tts": "gtts"}, british) == Preferences(stt="moonshine", tts="gtts")
 
 
 @pytest.mark.parametrize(
@@ -128,13 +128,13 @@ def test_an_unavailable_choice_is_refused_with_a_list_of_the_available_ones(
     changes: dict[str, str], complaint: str, cloud: AvailablePreferences
 ) -> None:
     with pytest.raises(PreferenceError) as raised:
-        cloud.chosen(changes, USUAL)
+        cloud.changed(changes, USUAL)
     assert complaint in str(raised.value)
 
 
 def test_options_can_be_chosen_for_engines_without_a_fallback_chain() -> None:
     options = AvailablePreferences(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), USUAL)
-    assert options.chosen({"sensitivity": Sensitivity.EASY}, USUAL) == Preferences(sensitivity=Sensitivity.EASY)
+    assert options.changed({"sensitivity": Sensitivity.EASY}, USUAL) == Preferences(sensitivity=Sensitivity.EASY)
     assert names(options.view()["language"]) == ["en"]
 
 
@@ -149,7 +149,7 @@ def test_a_configure_message_changes_only_the_choices_that_it_names(cloud: Avail
     before = Preferences(persona="sales", interrupted_history=InterruptedHistory.MERGE)
     message = parsed(sensitivity="hard", tts="espeak")
     assert isinstance(message, ConfigureMessage)
-    assert cloud.chosen(message.changes, before) == replace(before, sensitivity=Sensitivity.HARD, tts="espeak")
+    assert cloud.changed(message.changes, before) == replace(before, sensitivity=Sensitivity.HARD, tts="espeak")
 
 
 @pytest.mark.parametrize(

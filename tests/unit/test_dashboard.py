@@ -1,4 +1,4 @@
-"""What is written about the figures: the page is their register, and the dashboard asks for figures that there are."""
+"""The Grafana dashboard shows our metrics, and asks only for metrics that exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.paths import PROJECT
 from voicebot.observability.metrics import Metrics
-from voicebot.observability.metrics_document import all_figures
+from voicebot.observability.metrics_document import all_metrics
 
 DOCS = PROJECT / "docs"
 BOARD = json.loads((DOCS / "grafana-dashboard.json").read_text("utf-8"))
@@ -28,13 +28,13 @@ UNITS = {"short", "s", "percentunit", "bytes"}
 def series() -> dict[str, set[str]]:
     """All series that a scrape may have, with their labels."""
     known: dict[str, set[str]] = {}
-    for figure in all_figures(Metrics()):
-        labels = set(figure.labels) | SCRAPED
-        if figure.kind == "histogram":
-            known[f"{figure.name}_bucket"] = labels | {"le"}
-            known |= {f"{figure.name}_{part}": labels for part in ("sum", "count")}
+    for info in all_metrics(Metrics()):
+        labels = set(info.labels) | SCRAPED
+        if info.kind == "histogram":
+            known[f"{info.name}_bucket"] = labels | {"le"}
+            known |= {f"{info.name}_{part}": labels for part in ("sum", "count")}
         else:
-            known[f"{figure.name}_total" if figure.kind == "counter" else figure.name] = labels
+            known[f"{info.name}_total" if info.kind == "counter" else info.name] = labels
     return known
 
 
@@ -62,7 +62,7 @@ def selectors(expression: Any) -> list[Any]:
 
 
 def labels_of(expression: Any) -> set[str]:
-    """That its figures have in common."""
+    """The labels that all metrics of an expression have."""
     known = series()
     return set.intersection(*(known[selector.name] for selector in selectors(expression)))
 
@@ -101,7 +101,7 @@ def test_a_legend_uses_only_labels_that_its_query_preserves(panel: Any) -> None:
 
 def test_the_dashboard_shows_each_of_our_metrics() -> None:
     asked = {selector.name for _, query in ASKED for selector in selectors(parsed(query))}
-    ours = {figure.name for figure in Metrics().figures}
+    ours = {info.name for info in Metrics().infos}
     shown = {re.sub(r"_(total|bucket)$", "", name) for name in asked}
     assert ours - shown == set()
 

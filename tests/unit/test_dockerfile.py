@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.paths import PROJECT
 from voicebot.settings import config, space
-from voicebot.settings.config import Settings
+from voicebot.settings.config import SETTINGS
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -66,7 +66,7 @@ def test_the_docker_image_uses_python_3_11_and_runs_as_user_1000() -> None:
 def test_the_docker_image_sets_only_known_settings_and_exposes_the_configured_port(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    known = {name.upper() for name in Settings.model_fields}
+    known = {name.upper() for name in SETTINGS}
     assert set(environment()) - known == {"HOME", "PYTHONUNBUFFERED", "XDG_CACHE_HOME"}
     for name, value in environment().items():
         monkeypatch.setenv(name, value)

@@ -124,10 +124,10 @@ def test_engines_do_not_import_one_another(path: Path) -> None:
             assert parts[:3] == own[:3] or name not in ENGINES, f"{name_of(path)} imports the engine {name}"
 
 
-def test_only_the_worker_environment_module_reads_the_environment_directly() -> None:
-    """pydantic does it for them. Beside them one module reads it, to hand a few variables on to worker processes."""
+def test_only_the_module_that_starts_worker_processes_reads_the_environment_directly() -> None:
+    """It passes a few variables on to the workers. The settings read the environment through pydantic."""
     readers = [name_of(path) for path in modules() if {"os.environ", "os.getenv"} & _attributes(path)]
-    assert readers == ["engines.worker.environment"]
+    assert readers == ["engines.worker.process"]
 
 
 def _attributes(path: Path) -> set[str]:

@@ -33,7 +33,7 @@ from voicebot.languages.prompts import apology, ask_again, goodbye, still_there
 from voicebot.session.observers import Observers
 from voicebot.session.orchestrator import Orchestrator
 from voicebot.session.player import FADE_S
-from voicebot.session.sentence_audio import LETTERS_PER_S, NEAR
+from voicebot.session.sentence_audio import LETTERS_PER_S, MAX_OFFSET
 from voicebot.settings import config
 
 
@@ -100,7 +100,7 @@ async def test_the_reply_resumes_at_the_next_sample_after_a_backchannel_without_
         assert not player.next_frame().any()
         session.bot.speech_input.receive_audio(Audio.silence(0.6, 48_000))
         await session.until(lambda state: state.phase is Phase.SPEAKING)
-        left = player.ahead(paused_at)
+        left = player.audio_from(paused_at)
         assert left is not None
         frame = player.next_frame()
         assert player.cursor == paused_at + FRAME_SAMPLES
@@ -246,21 +246,21 @@ async def test_resume_rewind_moves_playback_back_before_the_reply_resumes() -> N
         player = session.bot.player
         session.bot.mailbox.post(TextTyped("go"))
         await session.until(lambda state: state.reply and state.reply.words == 2)
-        for _ in range(6):  # The pause falls 120 ms into the second word, which is further than NEAR.
+        for _ in range(6):  # The pause falls 120 ms into the second word, which is further than MAX_OFFSET.
             player.next_frame()
         session.bot.speech_input.receive_audio(loud(0.4))
         await session.until(lambda state: state.phase is Phase.PAUSED)
         session.playing.clear()
         player.next_frame()  # In this frame the sound fades out, if the clock has not taken it already.
         paused_at = player.cursor
-        whole = player.ahead(0)
+        whole = player.audio_from(0)
         assert whole is not None
         word_starts_at = whole.starts[1]
-        assert word_starts_at + NEAR < paused_at < whole.starts[2]
+        assert word_starts_at + MAX_OFFSET < paused_at < whole.starts[2]
         session.bot.speech_input.receive_audio(Audio.silence(0.6, 48_000))
         await session.until(lambda state: state.verdicts)
         resumed_at = player.cursor
-        assert resumed_at == pytest.approx(word_starts_at, abs=NEAR)
+        assert resumed_at == pytest.approx(word_starts_at, abs=MAX_OFFSET)
         frame, fade = player.next_frame(), round(FADE_S * WIRE_RATE_HZ)
         assert np.array_equal(frame[fade:], whole.sound[resumed_at + fade : resumed_at + FRAME_SAMPLES])
         session.playing.set()

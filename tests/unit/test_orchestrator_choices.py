@@ -13,7 +13,7 @@ from voicebot.audio.sound import Audio
 from voicebot.dialogue.events import PreferencesChanged, TextTyped
 from voicebot.dialogue.preferences import Preferences, Sensitivity
 from voicebot.dialogue.state import Phase
-from voicebot.engines.protocols import USUAL, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Style
 
 BEFORE = Style("en", persona="assistant")
 """As whom the bot answers before its user chooses."""
@@ -39,7 +39,7 @@ class Log:
 class Agent(ScriptedAgent):
     log: Log = field(default_factory=Log)
 
-    async def reply(self, *arguments: Any, style: Style = USUAL, **more: Any) -> AsyncGenerator[str]:
+    async def reply(self, *arguments: Any, style: Style = DEFAULT_STYLE, **more: Any) -> AsyncGenerator[str]:
         self.log.thought.append(style)
         async for token in super().reply(*arguments, **more):
             yield token
@@ -52,7 +52,7 @@ class Tts(ToneTts):
     def prepare(self, style: Style) -> None:
         self.log.prepared.append(style)
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio]:
         self.log.spoken.append((text, style))
         async for piece in super().synthesize(text):
             yield piece
@@ -63,7 +63,7 @@ class Stt(ScriptedStt):
     log: Log = field(default_factory=Log)
 
     @asynccontextmanager
-    async def session(self, style: Style = USUAL) -> AsyncIterator[Stt]:
+    async def session(self, style: Style = DEFAULT_STYLE) -> AsyncIterator[Stt]:
         session = replace(self, bytes_sent=0)  # the scripts and the log are shared
         self.log.listening.append(style)
         self.log.opened += 1
@@ -98,7 +98,7 @@ async def test_new_choices_apply_to_the_next_turn_and_not_to_the_reply_under_way
         session.playing.set()
         await session.until(idle)
         assert log.thought == [BEFORE]
-        assert [style for _, style in log.spoken] == [USUAL, USUAL]
+        assert [style for _, style in log.spoken] == [DEFAULT_STYLE, DEFAULT_STYLE]
         await session.until(lambda state: state.preferences == CHOSEN)
         assert log.prepared == [Style("de", voice="low")], "a chosen voice can be fetched before it has to speak"
 
@@ -115,7 +115,7 @@ async def test_the_recogniser_is_replaced_between_utterances_only_when_the_langu
         await session.until(lambda state: state.last_reply == 1 and state.is_idle)
         session.bot.mailbox.post(PreferencesChanged(Preferences(voice="low")))
         await session.until(lambda state: state.preferences.voice)
-        assert log.listening == [USUAL]
+        assert log.listening == [DEFAULT_STYLE]
         assert log.opened == 1
 
         session.bot.mailbox.post(PreferencesChanged(Preferences(language="de")))
@@ -125,7 +125,7 @@ async def test_the_recogniser_is_replaced_between_utterances_only_when_the_langu
         session.bot.mailbox.post(PreferencesChanged(Preferences()))
         session.say()
         await session.until(lambda state: state.last_reply == 3 and state.is_idle)
-        assert log.heard == [USUAL, Style("de"), USUAL]
+        assert log.heard == [DEFAULT_STYLE, Style("de"), DEFAULT_STYLE]
         assert session.bot.speech_input.bytes_transcribed == 300, "what all of them were given"
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from importlib.resources import files
 
 import pytest
 
 import voicebot.agent.personas as personas_package
 from voicebot.agent.personas import label, persona, personas, system_prompt
-from voicebot.languages.names import LANGUAGE_NAMES
 
 
 def test_the_package_holds_two_personas_with_labels_of_their_own() -> None:
@@ -39,8 +37,3 @@ def test_the_prompt_names_the_users_language_unless_it_is_english() -> None:
         "Be brief.\n\nThe user speaks Spanish. Answer in Spanish, unless you are asked for another language."
     )
     assert "the language with the code 'xx'" in system_prompt("Be brief.", "xx")
-
-
-def test_each_language_has_a_two_letter_code_and_a_unique_name() -> None:
-    assert all(re.fullmatch("[a-z]{2}", code) and name.istitle() for code, name in LANGUAGE_NAMES.items())
-    assert len(set(LANGUAGE_NAMES.values())) == len(LANGUAGE_NAMES)

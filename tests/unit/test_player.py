@@ -176,19 +176,19 @@ def test_a_client_without_sound_counts_as_an_underrun_only_in_mid_sentence() -> 
     listener = UtteranceSegmenter()
     listener.player.begin(1)
     listener.player.open_sentence(1, 0, "Slow.")
-    listener.player.miss()
+    listener.player.note_underrun()
     listener.write(1, 2000)
-    listener.player.miss()
+    listener.player.note_underrun()
     assert listener.player.underruns == 0
-    listener.player.heard_to(1000)
-    listener.player.miss()
+    listener.player.set_heard(1000)
+    listener.player.note_underrun()
     assert listener.player.underruns == 1
     listener.player.pause(1)
-    listener.player.miss()
+    listener.player.note_underrun()
     listener.player.resume(1)
     listener.player.close_sentence(1)
-    listener.player.heard_to(2000)
-    listener.player.miss()
+    listener.player.set_heard(2000)
+    listener.player.note_underrun()
     assert listener.player.underruns == 1
 
 
@@ -218,7 +218,7 @@ def test_sound_at_another_sample_rate_raises_an_error() -> None:
 async def test_waits_for_room_until_a_sentence_has_been_played() -> None:
     listener = UtteranceSegmenter(prefetch=1)
     listener.give(1, ("One.", 900), ("Two.", 900))
-    waiting = asyncio.create_task(listener.player.room(1))
+    waiting = asyncio.create_task(listener.player.wait_for_capacity(1))
     await asyncio.sleep(0)
     assert not waiting.done()
     listener.frame()
@@ -241,7 +241,7 @@ def test_a_resume_with_word_rewind_returns_to_the_start_of_the_cut_word(times: t
     player = listener.player
     listener.give(1, ("One two three.", 7200))
     player.time_words(1, times)
-    whole = player.ahead(0)
+    whole = player.audio_from(0)
     assert whole is not None
     starts = [round(start) for start in whole.starts]
     for _ in range(5):
@@ -295,10 +295,10 @@ def test_word_times_of_the_wrong_count_or_of_another_reply_are_ignored() -> None
     listener = UtteranceSegmenter()
     player = listener.player
     listener.give(1, ("One two three.", 9600))
-    untimed = player.ahead(0)
+    untimed = player.audio_from(0)
     player.time_words(1, (0.0, 0.1))
     player.time_words(2, (0.0, 0.1, 0.2))
-    timed = player.ahead(0)
+    timed = player.audio_from(0)
     assert untimed is not None
     assert timed is not None
     assert timed.starts == untimed.starts

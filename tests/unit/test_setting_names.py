@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.setting_name_cases import MISSPELT, OTHERS
-from voicebot.settings.config import Settings
+from voicebot.settings.config import SETTINGS, Settings
 from voicebot.settings.names import likely_setting, misspelt
 
 
@@ -21,7 +21,7 @@ def test_variables_of_other_programs_are_not_taken_for_settings() -> None:
 
 
 def test_a_correct_setting_name_in_any_case_gives_no_suggestion() -> None:
-    names = [change(name) for name in Settings.model_fields for change in (str.lower, str.upper, str.title)]
+    names = [change(name) for name in SETTINGS for change in (str.lower, str.upper, str.title)]
     assert {name: meant for name in names if (meant := likely_setting(name))} == {}
 
 

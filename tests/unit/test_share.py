@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from voicebot.access.host import OwnNames
+from voicebot.access.request_checks import OwnNames
 from voicebot.settings import config
 from voicebot.web.ui import share
 from voicebot.web.ui.share import open_link

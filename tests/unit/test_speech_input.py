@@ -17,7 +17,7 @@ from voicebot.audio.sound import Audio
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.events import FinalTranscript, Input, SpeechEnded, SpeechStarted
 from voicebot.engines.errors import EngineError
-from voicebot.engines.protocols import USUAL, Pause, SpeechToText, Transcript
+from voicebot.engines.protocols import DEFAULT_STYLE, Pause, SpeechToText, Transcript
 from voicebot.session.speech_input import SpeechInput
 
 
@@ -74,7 +74,7 @@ class Talker:
     async def with_ears(cls, recogniser: Recogniser, group: asyncio.TaskGroup) -> Talker:
         talker = cls(recogniser, group)
         engine = SimpleNamespace(session=lambda _: nullcontext(recogniser))
-        talker.speech_input.transcribe_with(cast(SpeechToText, engine), USUAL, group)
+        talker.speech_input.transcribe_with(cast(SpeechToText, engine), DEFAULT_STYLE, group)
         return talker
 
     def _post(self, input: Input) -> None:
@@ -147,7 +147,7 @@ async def test_a_failed_transcript_is_posted_only_after_the_user_has_finished() 
 
     async with asyncio.TaskGroup() as group:
         talker = await Talker.with_ears(Dying(OneWorker(), "one"), group)
-        talker.speech_input.speech_began()
+        talker.speech_input.begin_announced_utterance()
         await asyncio.sleep(0.02)
         assert talker.finals == []
         talker.speech_input.upload(loud(0.3, 16_000))
@@ -162,9 +162,9 @@ async def test_an_upload_after_the_bot_gave_up_an_utterance_is_a_new_utterance()
     worker.gate.set()
     async with asyncio.TaskGroup() as group:
         talker = await Talker.with_ears(Recogniser(worker, "one"), group)
-        talker.speech_input.speech_began()
+        talker.speech_input.begin_announced_utterance()
         await asyncio.sleep(0)
-        talker.speech_input.give_up(1)
+        talker.speech_input.cancel_transcription(1)
         talker.speech_input.upload(loud(0.3, 16_000))
         await talker.until_finals(1)
     assert [final.utterance for final in talker.finals] == [2]

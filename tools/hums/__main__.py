@@ -32,19 +32,19 @@ TRAINED_ON = {"espeak": 3_000, "own": 2_500, "hibari": 1_500, "kokoro a": 1_500,
 TAKES = 3
 """A sound of Kokoro costs a hundred times as much as one of the others, so each is recorded several times."""
 TRIED_ON = ("espeak", "hibari", "kokoro a", "kokoro b")
-"""They say words as people do: the threshold and the weight of the text come from them, each left out in turn."""
+"""The threshold and the weight of the text come from these sources, each left out of the training in turn."""
 TESTED_ON = 150
 """The number of clips of each source that are tried under each condition."""
 TRAINING_SEED, TEST_SEED = 14, 41
 TEXT_EVERY = 3
 
 WORDS_TAKEN = 0.05
-"""The threshold takes this share of a left-out voice's words for hums; most of them are in noise, in
-rooms or over the telephone. Words that stop the bot need the higher certainty of `SURE` in `short_utterances`."""
+"""At the threshold this share of a left-out voice's words is taken for hums, mostly with noise, rooms or a telephone.
+Words that stop the bot need the higher probability `SURE` of `short_utterances`."""
 
 
 def weights_of(parts: Iterable[Described]) -> Floats:
-    """All sources count the same, and within each of them hums and words."""
+    """Returns weights by which all sources count the same, as do hums and words within each."""
     return np.concatenate([np.where(part.hums, 0.5 / part.hums.sum(), 0.5 / (~part.hums).sum()) for part in parts])
 
 
@@ -53,7 +53,7 @@ def fit_parts(parts: Mapping[str, Described]) -> Fitted:
 
 
 def without(parts: Mapping[str, Described], left_out: str) -> dict[str, Described]:
-    """Leaves out all whose names begin so."""
+    """Returns the parts without those whose names begin with `left_out`."""
     return {name: part for name, part in parts.items() if not name.startswith(left_out)}
 
 

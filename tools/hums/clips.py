@@ -1,4 +1,4 @@
-"""Clips of hums and words, made on the spot: the same seed makes the same clips."""
+"""Makes clips of hums and words. The same seed makes the same clips."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One synthesiser: what it can say, and a new speaker at every call of `speaker`."""
+    """One synthesiser and what it can say. Each call of `speaker` returns a new speaker."""
 
     name: str
     hums: tuple[HumSpelling, ...]
@@ -61,7 +61,7 @@ class Source:
     bending: float = 0.0
     """How much the pitch and pace of each take differ from the sound's; see `bent`."""
     checked: bool = False
-    """Whether what should be a hum is thrown away when it does not sound like one."""
+    """Whether hums that do not sound like hums are discarded."""
 
 
 def espeak_source() -> Source:
@@ -126,7 +126,7 @@ _ENDINGS = (".", "?", "!", ",", "…", "")
 
 
 def kokoro_source(kokoro: Kokoro, voices: Sequence[str], *, takes: int, training: bool) -> Source:
-    """Speakers are these voices; for the training also mixtures of two of them, at other pitches."""
+    """Returns a source with these voices. For the training it also mixes two voices and changes their pitch."""
     hums = {hum.spelling for hum in NATURAL_HUMS}
 
     def speaker(rng: np.random.Generator) -> tuple[str, Say]:
@@ -168,7 +168,7 @@ SOURCES = {"espeak": espeak_source, "hibari": hibari_source, "own": own_source, 
 def clips(
     source: Source, count: int, seed: int, condition: Callable[[np.random.Generator], Condition]
 ) -> Iterator[Clip]:
-    """What is said does not depend on how it is recorded, nor on `count`: a longer run begins like a shorter one."""
+    """Yields clips. What is said depends on neither condition nor `count`: longer runs begin like shorter ones."""
     rng = np.random.default_rng(seed)
     recording = rng.spawn(1)[0]
     made = 0
@@ -184,7 +184,7 @@ def clips(
 
 
 def _said(source: Source, rng: np.random.Generator) -> tuple[Kind, str, str, Sound]:
-    """A hum or a word of a new speaker; silence in place of a hum that is none."""
+    """Returns a hum or a word of a new speaker; silence if the hum does not sound like one."""
     voice, say = source.speaker(rng)
     if rng.random() >= HUM_SHARE:
         said = source.words[int(rng.integers(len(source.words)))]

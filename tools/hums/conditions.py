@@ -1,4 +1,4 @@
-"""What happens to a voice on its way to the recogniser: another pitch, a room, noise, a telephone."""
+"""Changes the sound of a voice as on its way to the recogniser: pitch, room, noise, telephone."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Sound = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How a clip is changed. None means: not at all."""
+    """How a clip is changed. A field that is None changes nothing."""
 
     name: str = "clean"
     noise_db: float | None = None
-    """The speech's level above the noise's."""
+    """The signal-to-noise ratio."""
     room_s: float | None = None
-    """How long the room takes to fall silent by 60 dB."""
+    """The reverberation time (RT60)."""
     telephone: bool = False
 
 
@@ -38,7 +38,7 @@ HELD_OUT = (CLEAN, NOISE_10_DB, ROOM, TELEPHONE)
 
 
 def random_condition(rng: np.random.Generator) -> Condition:
-    """Half of all clips in silence; the rest in a room, in noise, or over a telephone, or several of them."""
+    """Returns no change for 40 % of all clips, else a room, noise, a telephone, or several of them."""
     if rng.random() < 0.4:
         return CLEAN
     return Condition(
@@ -50,18 +50,18 @@ def random_condition(rng: np.random.Generator) -> Condition:
 
 
 def in_turn(conditions: Sequence[Condition]) -> Callable[[np.random.Generator], Condition]:
-    """In place of `random_condition`: one after the other, over and over."""
+    """Replaces `random_condition`: gives the conditions in turn, over and over."""
     following = cycle(conditions)
     return lambda _: next(following)
 
 
 def always(condition: Condition) -> Callable[[np.random.Generator], Condition]:
-    """In place of `random_condition`: the same one for each clip."""
+    """Replaces `random_condition`: gives each clip the same condition."""
     return lambda _: condition
 
 
 def bent(sound: Sound, rng: np.random.Generator, amount: float = 0.2) -> Sound:
-    """Another pitch, size and melody: played at a speed that wanders by up to `amount` around another one."""
+    """Changes pitch, vocal tract and melody: plays the sound at another speed that varies by up to `amount`."""
     base = float(np.exp(rng.uniform(-amount, amount)))
     speed = base * np.exp(np.interp(np.linspace(0, 1, len(sound)), [0, 0.3, 0.6, 1], rng.normal(0, amount / 2, 4)))
     places = np.cumsum(speed)
@@ -70,7 +70,7 @@ def bent(sound: Sound, rng: np.random.Generator, amount: float = 0.2) -> Sound:
 
 
 def recorded(sound: Sound, condition: Condition, rng: np.random.Generator) -> Samples:
-    """The sound as the microphone gives it, at a random level, with up to 0.3 s before and after the speech."""
+    """Returns the recorded sound, at a random level, with up to 0.3 s before and after the speech."""
     sound = trimmed(np.asarray(sound, np.float64))
     sound = sound / max(1e-9, float(np.abs(sound).max()))
     if condition.room_s is not None:
@@ -87,7 +87,7 @@ def recorded(sound: Sound, condition: Condition, rng: np.random.Generator) -> Sa
 
 
 def trimmed(sound: Sound, below_db: float = 35.0) -> Sound:
-    """Without the silence at both ends."""
+    """Returns the sound without the silence at both ends."""
     if not len(sound):
         return sound
     size = RATE_HZ // 100
@@ -97,7 +97,7 @@ def trimmed(sound: Sound, below_db: float = 35.0) -> Sound:
 
 
 def reverberant(sound: Sound, room_s: float, rng: np.random.Generator) -> Sound:
-    """A synthetic room: the direct sound, and noise that fades."""
+    """Returns the impulse response of a room: the direct sound, and noise that fades."""
     length = round(room_s * RATE_HZ)
     tail = rng.standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
     tail[: int(0.002 * RATE_HZ)] = 0
@@ -109,7 +109,7 @@ def reverberant(sound: Sound, room_s: float, rng: np.random.Generator) -> Sound:
 
 
 def random_noise(length: int, rng: np.random.Generator) -> Sound:
-    """Noise whose spectrum falls by 0 to 9 dB an octave, steady or swelling; sometimes with the hum of the mains."""
+    """Returns steady or swelling noise that falls by 0 to 9 dB an octave, sometimes with mains hum."""
     spectrum = np.fft.rfft(rng.standard_normal(length))
     hz = np.maximum(np.fft.rfftfreq(length, 1 / RATE_HZ), 60.0)
     noise = np.fft.irfft(spectrum * (hz / 1_000) ** (-float(rng.uniform(0, 1.5))), length)
@@ -124,7 +124,7 @@ def random_noise(length: int, rng: np.random.Generator) -> Sound:
 
 
 def over_telephone(sound: Sound) -> Sound:
-    """300 to 3,400 Hz, as 8-bit mu-law at 8 kHz."""
+    """Returns the sound as a telephone carries it: 300 to 3,400 Hz, 8-bit mu-law at 8 kHz."""
     narrow = np.asarray(soxr.resample(sound, RATE_HZ, 8_000), np.float64)
     spectrum = np.fft.rfft(narrow)
     hz = np.fft.rfftfreq(len(narrow), 1 / 8_000)

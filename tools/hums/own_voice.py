@@ -33,14 +33,14 @@ class Phone:
     voice: float = 1.0
     """How loud the vocal folds are."""
     breath: float = 0.0
-    """How loud the breath is that passes the same resonators."""
+    """How loud the breath through the same resonators is."""
     hiss_hz: float = 0.0
     hiss: float = 0.0
     """Where the noise of a fricative or a burst is loudest, and how loud it is."""
     nasal: float = 0.0
-    """How far the way through the nose is open: 0 to 1. At 1 the mouth is closed."""
+    """How far the nasal passage is open, 0 to 1. At 1 the mouth is closed."""
     zero_hz: float = 1_000.0
-    """Where a closed mouth cancels sound."""
+    """The frequency that a closed mouth cancels (antiresonance)."""
     duration_s: float = 0.09
 
 
@@ -78,7 +78,7 @@ PHONES = {
     "th": Phone((400, 1_500, 2_600), 0.0, hiss_hz=6_000, hiss=0.1, duration_s=0.08),
     "dh": Phone((330, 1_500, 2_600), 0.5, hiss_hz=6_000, hiss=0.04, duration_s=0.05),
 }
-"""After the usual tables of formants (Peterson and Barney 1952; Fujimura 1962 for the nasals). "hm" is breath
+"""From the usual tables of formants (Peterson and Barney 1952; Fujimura 1962 for the nasals). "hm" is breath
 through the nose; "an", "@n" and "hn" are vowels and breath through mouth and nose, as in "uh-huh"."""
 
 _CLOSED = {
@@ -95,25 +95,25 @@ _PLACES = {"p": 850.0, "b": 850.0, "t": 1_750.0, "d": 1_750.0, "k": 2_000.0, "g"
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """Who speaks: pitch, size, and the manner of the vocal folds."""
+    """A speaker: pitch, size and voice quality."""
 
     pitch_hz: float
     tract: float
-    """Formants are higher by this factor in a smaller person."""
+    """The factor of the formants, higher for a smaller person."""
     open_share: float
-    """How much of each period the vocal folds are open: more is softer."""
+    """The open quotient of the vocal folds. A higher one sounds softer."""
     breath: float
     jitter: float
     shimmer: float
     rate: float
     band: float
-    """Bandwidths of the resonators against the usual ones."""
+    """The factor of the resonators' bandwidths."""
     dull_hz: float
     """Above this the voice falls by another 6 dB an octave."""
 
 
 def random_speaker(rng: np.random.Generator) -> Speaker:
-    """Anybody from a deep man's voice to a child's."""
+    """Returns a speaker between a deep male voice and a child's."""
     pitch_hz = float(np.exp(rng.uniform(np.log(80), np.log(300))))
     size = 1.0 + 0.16 * (np.log(pitch_hz / 120) / np.log(2))
     return Speaker(
@@ -131,13 +131,13 @@ def random_speaker(rng: np.random.Generator) -> Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Melody:
-    """Pitch against the speaker's own, at evenly spaced points of the utterance."""
+    """Factors of the speaker's pitch at evenly spaced points of the utterance."""
 
     points: tuple[float, ...] = field(default=(1.0,))
 
 
 def random_melody(rng: np.random.Generator) -> Melody:
-    """Rising, falling, flat, up and down, down and up, or anything between."""
+    """Returns a melody that rises, falls, is flat, or turns once."""
     up, down = float(rng.uniform(1.1, 1.6)), float(rng.uniform(0.7, 0.95))
     shapes = (
         *((1.0, up), (1.0, down), (1.0, 1.0), (1.0, up, down), (1.0, down, up), (up, 1.0), (down, 1.0, up)),
@@ -190,7 +190,7 @@ def speak(phones: Sequence[Phone], speaker: Speaker, melody: Melody, rng: np.ran
 
 
 class _Tracks:
-    """All that moves, one value per 5 ms."""
+    """The parameters that change, with one value per 5 ms."""
 
     def __init__(self, phones: Sequence[Phone], speaker: Speaker, rng: np.random.Generator) -> None:
         counts = [
@@ -230,7 +230,7 @@ class _Tracks:
 
 
 def _folds(samples: int, tracks: _Tracks, speaker: Speaker, melody: Melody, rng: np.random.Generator) -> Floats:
-    """The derivative of the flow through the vocal folds: Rosenberg's pulses, no two of them quite alike."""
+    """Returns the derivative of the glottal flow: Rosenberg's pulses with jitter."""
     places = np.linspace(0, samples, len(melody.points)) if len(melody.points) > 1 else np.zeros(1)
     pitch = speaker.pitch_hz * np.interp(np.arange(samples), places, melody.points)
     wander = np.interp(np.arange(samples), np.linspace(0, samples, 8), rng.normal(0, 0.02, 8))

@@ -1,4 +1,4 @@
-"""The voices of espeak-ng, hibari and flite, asked for text or for phonemes."""
+"""Synthesises text or phonemes in the voices of espeak-ng, hibari and flite."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ FLITE_VOICES = ("awb", "kal", "rms", "slt")
 
 _LANGUAGES = ("en", "en-us", "en-029", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc")
 _NOT_SPEAKERS = ("whisper", "robo", "demonic", "storm", "tweaky", "croak")
-"""Variants that nobody sounds like."""
+"""Variants that sound like no person."""
 _CRASHES = "rob"
 """With this variant espeak-ng ends the process at some phonemes."""
 
 
 class Espeak:
-    """The library, in this process."""
+    """The espeak-ng library, in this process."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
@@ -63,7 +63,7 @@ class Espeak:
         return f"{language}+{self.variants[int(rng.integers(len(self.variants)))]}"
 
     def say(self, text: str, voice: str, *, speed: int = 160, pitch: int = 50, pitch_range: int = 50) -> Sound:
-        """The text, or the phonemes between [[ and ]], at 16 kHz."""
+        """Returns the sound of the text, or of the phonemes between [[ and ]], at 16 kHz."""
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise ValueError(f"espeak-ng has no voice {voice!r}")
         for parameter, value in ((_SPEED, speed), (_PITCH, pitch), (_PITCH_RANGE, pitch_range)):
@@ -108,7 +108,7 @@ class Hibari:
         return self.say_phonemes(self.phonemes(text), seed, **manner)
 
     def say_phonemes(self, phonemes: str, seed: int, *, speed: float = 1.0, pitch: float = 1.0) -> Sound:
-        """The phonemes at 16 kHz; `pitch` is against the voice's own."""
+        """Returns the sound of the phonemes at 16 kHz. `pitch` is a factor of the voice's pitch."""
         ids = self.ids(phonemes)
         outputs = self._voice.sess.run(None, {"ids": ids[None], "speed": np.asarray([speed], np.float32)})[:6]
         *spectrum, f0 = (output[0] for output in outputs)
@@ -118,7 +118,7 @@ class Hibari:
 
 @cache
 def flite(text: str, voice: str, *, phones: bool = False, stretch: float = 1.0, pitch_hz: float | None = None) -> Sound:
-    """Text or phones ("hh m") as flite (a Debian package) says them, at 16 kHz; the same array each time."""
+    """Returns text or phones ("hh m") in a voice of flite (a Debian package) at 16 kHz. The array is shared."""
     settings = ["--setf", f"duration_stretch={stretch}"]
     if pitch_hz is not None:
         settings += ["--setf", f"int_f0_target_mean={pitch_hz}"]

@@ -1,4 +1,4 @@
-"""Fits the classifier, and says how well it tells voices apart that it has not heard."""
+"""Describes clips by the encoder's features, and fits the classifier of hums."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from scipy.optimize import minimize
 from tools.hums.clips import Clip, Source, clips
 from tools.hums.conditions import Condition
 from tools.hums.vocabulary import Kind
-from voicebot.engines.stt.moonshine.hums import LONGEST_S, description, spoken_s
+from voicebot.engines.stt.moonshine.hums import MAX_HUM_S, description, spoken_s
 from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.short_utterances import HUM_MARGIN, hum_texts
 
 KINDS = (Kind.WORDS, Kind.UH_HUH, Kind.MM_HMM, Kind.HMM)
 PENALTY = 0.03
-"""Of large weights."""
+"""The factor of the L2 penalty."""
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """Clips as the classifier sees them: one row each."""
+    """The classifier's input: one row for each clip."""
 
     vectors: Floats
     kinds: npt.NDArray[np.int64]
     """Places in `KINDS`."""
     texts: Floats
-    """The likeliest hum text against the model's own text (natural logarithm); nan where that was not looked at."""
+    """The log probability of the likeliest hum text minus that of the decoded text; nan where it was not computed."""
     said: tuple[str, ...]
     voices: tuple[str, ...]
     conditions: tuple[str, ...]
@@ -62,12 +62,12 @@ def joined(parts: Iterable[Described]) -> Described:
 
 
 def described(model: Model, made: Iterable[Clip], text_every: int) -> Described:
-    """Encodes the clips; of every so many of them the text is looked at, too, which takes three times as long."""
+    """Encodes the clips, and decodes one of every `text_every`, which takes three times as long."""
     tree = hum_texts(model)
     vectors, kinds, texts, said, voices, conditions = [], [], [], [], [], []
     for number, clip in enumerate(made):
         features = model.encode(clip.sound)
-        if spoken_s(clip.sound, len(features)) > LONGEST_S:
+        if spoken_s(clip.sound, len(features)) > MAX_HUM_S:
             continue
         vectors.append(description(clip.sound, features).astype(np.float32))
         kinds.append(KINDS.index(clip.kind))
@@ -107,17 +107,17 @@ class Fitted:
         return np.asarray(vectors @ self.weights.T + self.bias)
 
     def log_odds(self, vectors: Floats) -> Floats:
-        """Hums against words."""
+        """Returns the log odds of any hum against words."""
         scores = self.scores(vectors)
         return np.asarray(np.logaddexp.reduce(scores[:, 1:], axis=1) - scores[:, 0])
 
     def kinds(self, vectors: Floats) -> npt.NDArray[np.int64]:
-        """The likeliest hum of each."""
+        """Returns the likeliest hum of each clip."""
         return np.asarray(1 + self.scores(vectors)[:, 1:].argmax(axis=1))
 
 
 def fit(data: Described, weight: Floats) -> Fitted:
-    """Multinomial logistic regression; `weight` says how much each clip counts."""
+    """Fits a multinomial logistic regression. `weight` holds the weight of each clip."""
     mean, spread = data.vectors.mean(axis=0), data.vectors.std(axis=0) + 1e-3
     vectors = (data.vectors - mean) / spread
     wanted = np.eye(len(KINDS))[data.kinds]
@@ -138,7 +138,7 @@ def fit(data: Described, weight: Floats) -> Fitted:
 
 
 def fit_combination(log_odds: Floats, texts: Floats, hums: npt.NDArray[np.bool_]) -> Floats:
-    """Logistic regression on the two numbers: a constant and the weight of each."""
+    """Fits a logistic regression on the two numbers. Returns a constant and the weight of each."""
     columns = np.stack([np.ones(len(hums)), log_odds, texts], axis=1)
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
@@ -158,6 +158,6 @@ def combined(combination: Floats, log_odds: Floats, texts: Floats) -> Floats:
 
 
 def auc(hums: Floats, words: Floats) -> float:
-    """The probability that a hum scores higher than a word."""
+    """Returns the probability that a hum scores higher than a word."""
     order = np.concatenate([hums, words]).argsort().argsort() + 1
     return float((order[: len(hums)].sum() - len(hums) * (len(hums) + 1) / 2) / (len(hums) * len(words)))

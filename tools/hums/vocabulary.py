@@ -1,4 +1,4 @@
-"""What is said: hums in many spellings, and the short words and phrases that must not be taken for them."""
+"""Hums in many spellings, and short words and phrases that must not be taken for them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HumSpelling:
-    """How one synthesiser is told to hum."""
+    """How a hum is spelt for one synthesiser."""
 
     kind: Kind
     spelling: str
@@ -37,7 +37,7 @@ ESPEAK_HUMS = (
     ),
     *_spellings(Kind.HMM, "[[hmmm]], [[hm-]], [[m-]], [[mmm]], [[mmmm]], [[hm-m]], [[m-m]], [[hmm-]], hmm"),
 )
-"""Phonemes in [[brackets]]: espeak-ng spells "mhm" letter by letter."""
+"""Most are phonemes in [[brackets]], as espeak-ng reads the text "mhm" letter by letter."""
 
 HIBARI_HUMS = (
     *_spellings(Kind.UH_HUH, "əhˈʌ, ˈʌhˌʌ, ʌhˈʌ, ˈʌhʌ, əhˈə, ʌ hˈʌ, ˈʌ hˈʌ"),
@@ -56,7 +56,7 @@ NATURAL_HUMS = (
     ),
     *_spellings(Kind.HMM, "hmː, hmm, hˈmː, mm, mː, ˈm, hˈm, hˌmmː, mmm, ˈmː, mːː, hmːː, m, ŋː"),
 )
-"""Phonemes that Kokoro and Piper have both learnt."""
+"""Phonemes that both Kokoro and Piper know."""
 
 FLITE_HUMS = (
     *_spellings(Kind.UH_HUH, "ah hh ah, ax hh ah, ah ah hh ah ah, ax hh ah ah, er hh er"),
@@ -108,7 +108,7 @@ humor, humid
 """
 
 
-# "um", "uh", "ah", "huh" and "hum" are not among them: they let the bot go on, be they taken for hums or not.
+# "um", "uh", "ah", "huh" and "hum" are not among them: the bot goes on whether they are taken for hums or not.
 
 
 def words() -> list[str]:

@@ -1,4 +1,4 @@
-"""Fits the classifier, and says how much noise of a kind it has not been trained on passes for speech."""
+"""Fits the classifier of noise, and measures it with each kind of noise left out of the training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tools.hums.conditions import random_condition, recorded
 from tools.noise.sounds import KINDS
 from voicebot.audio.sound import Samples
 from voicebot.engines.stt.moonshine.model import Model
-from voicebot.engines.stt.moonshine.noise import WEIGHTS, description
+from voicebot.engines.stt.moonshine.noise_filter import WEIGHTS, description
 
 VOICES = ("hibari", "own", "flite")
 """Not espeak: among its voices are many that sound like machines. With them 7 of 180 pieces of recorded noise passed
@@ -27,18 +27,17 @@ NOISES_EACH = 150
 LONGER_SHARE = 0.3
 """The share of speech clips that are two or three words or phrases in a row."""
 PENALTY = 1e-2
-"""Of large weights."""
+"""The factor of the L2 penalty."""
 LEAST_INVENTED = 0.98
 LEAST = 0.9
-"""The shares of noises, of kinds that were not trained on, that are kept back: with a text that the model is known to
-invent, and with any other one."""
+"""The shares of left-out noises that the filter stops: with a text that noises often get, and with any other one."""
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """Sounds as the classifier sees them: one row each."""
+    """The classifier's input: one row for each sound."""
 
     vectors: Floats
     speech: npt.NDArray[np.bool_]

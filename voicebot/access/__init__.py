@@ -1,36 +1,30 @@
-"""The doors: who may come in, from where, how often and for how long. The same for the page, WebRTC and websockets."""
+"""Access control: who may connect, from where, how often and for how long.
+
+The same rules hold for the page, for WebRTC and for `/ws`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container
-
 from starlette.applications import Starlette
 
-from voicebot.access.body import BodyLimit
-from voicebot.access.cross_origin import CrossOrigin
-from voicebot.access.headers import SecureHeaders
-from voicebot.access.host import HostCheck, OwnNames, needs_host_check
-from voicebot.access.lock import Lock
-from voicebot.access.origin import OriginCheck
+from voicebot.access.basic_auth import BasicAuth
 from voicebot.access.refusal import RefusalCounter
-from voicebot.access.routes import KnownRoutes
+from voicebot.access.request_checks import BodyLimit, HostCheck, KnownRoutes, OriginCheck, OwnNames, needs_host_check
+from voicebot.access.response_headers import CrossOrigin, SecureHeaders
 from voicebot.settings.config import Settings
 
 
-def guard(app: Starlette, settings: Settings, counter: RefusalCounter, streamed: Container[str] = ()) -> OwnNames:
-    """Put everything that must hold for all routes around them; `counter` counts each that is refused.
+def guard(app: Starlette, settings: Settings, counter: RefusalCounter) -> OwnNames:
+    """Adds the middleware that protects all routes. Returns the server's names, which may grow while it runs.
 
-    The routes whose paths are in `streamed` limit the length of what they read by themselves. Returns the names by
-    which the server may be called; more may be added while it runs.
-
-    From the outside in: headers, the server's own names, what other sites may read, the lock, the origin, the list of
-    routes, the length.
+    From the outside in, a request passes the response headers, the host check, CORS, the login, the origin check, the
+    list of routes and the body limit.
     """
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_kb * 1024, counter=counter, streamed=streamed)
+    app.add_middleware(BodyLimit, max_bytes=settings.tuning.max_body_kb * 1024, counter=counter)
     app.add_middleware(KnownRoutes, routes=app.routes)
     app.add_middleware(OriginCheck, settings=settings, counter=counter)
     if settings.app_username is not None:
-        app.add_middleware(Lock, settings=settings, counter=counter)
+        app.add_middleware(BasicAuth, settings=settings, counter=counter)
     app.add_middleware(CrossOrigin, settings=settings)
     names = OwnNames(settings)
     if needs_host_check(settings):

@@ -1,4 +1,4 @@
-"""Who may begin a session, and for how long: one register for all transports."""
+"""Admission of sessions: how many there may be and how long they may last, on all transports together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import time
 from collections import Counter, defaultdict
 
-from voicebot.access.ending import Cause, Ending
+from voicebot.access.close_codes import CloseCode, SessionClosed
 from voicebot.access.rates import AddressBuckets
 from voicebot.access.refusal import Reason
 from voicebot.runtime import limits
@@ -18,7 +18,7 @@ MINUTE_S = 60
 
 
 class RefusedError(Exception):
-    """No session for this client: an HTTP status, a text for its user, and when to try again, if that is known."""
+    """A client was refused: with an HTTP status, a text for its user, and when to try again, if that is known."""
 
     def __init__(self, status: int, reason: Reason, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -31,41 +31,42 @@ class RefusedError(Exception):
         return {} if self.retry_after_s is None else {"Retry-After": str(math.ceil(self.retry_after_s))}
 
 
-class Ticket:
-    """A place that is taken, or is asked for while the client connects. `leave` gives it back, and may come twice."""
+class SessionSlot:
+    """One client's place among all sessions. It is pending while the client connects, then occupied until `release`."""
 
-    def __init__(self, admission: Admission, address: str, instead_of: Ticket | None) -> None:
+    def __init__(self, admission: Admission, address: str, replaces: SessionSlot | None) -> None:
         self._admission = admission
         self.address = address
-        self.instead_of = instead_of
-        """The session whose place this one has: it is about to end."""
+        self.replaces = replaces
+        """The slot of a session that is about to close, whose place this one takes over."""
         self.began_s = self.counted_s = 0.0
-        """The time up to `counted_s` is in the day's account, or belongs to the day before."""
-        self.lost = False
-        """Another client's offer has pushed this one, which had not connected yet, out."""
+        """The time up to `counted_s` has been charged to the address's minutes, or belongs to the day before."""
+        self.displaced = False
+        """A newer client took this place before this one had connected."""
 
-    def begin(self) -> None:
-        """The client has connected: take a place for it. Raises RefusedError if there is none left."""
-        self._admission.begin(self)
+    def occupy(self) -> None:
+        """Occupies a place, as the client has connected. Raises RefusedError if there is none left."""
+        self._admission.occupy(self)
 
-    def over(self) -> Ending | None:
-        """Why the session has to end now; None while it may go on."""
-        return self._admission.over(self)
+    def closed_by_limit(self) -> SessionClosed | None:
+        """Returns why the session must close now; None while it may go on."""
+        return self._admission.closed_by_limit(self)
 
     @property
     def left_s(self) -> float:
-        """How long the session may go on."""
+        """How long the session may still last."""
         return self._admission.left_s(self)
 
-    def leave(self) -> None:
-        self._admission.leave(self)
+    def release(self) -> None:
+        """Gives the place back. May be called again."""
+        self._admission.release(self)
 
 
 class Admission:
-    """Counts sessions, their attempts and their minutes.
+    """Counts sessions, attempts to connect, and the minutes that each address has used today.
 
-    `clock` is monotonic: rates and durations do not depend on the date. `wall` is in seconds since the epoch and only
-    tells when a new day (UTC) begins. No method waits: between two calls nobody can slip in.
+    `clock` is monotonic, so that rates and durations do not depend on the date. `wall` is in seconds since 1970 and
+    only tells when a new day (UTC) begins. No method awaits, so no other client can come in between.
     """
 
     def __init__(self, settings: Settings, clock: Clock = time.monotonic, wall: Clock = time.time) -> None:
@@ -80,89 +81,88 @@ class Admission:
         self._clock, self._wall = clock, wall
         per_minute = settings.offers_per_minute
         self._attempts = AddressBuckets(per_minute / MINUTE_S, per_minute, clock)
-        self._tickets: set[Ticket] = set()
-        self._pending: dict[Ticket, None] = {}
-        """Those who are connecting, the oldest first: they hold no place yet."""
+        self._slots: set[SessionSlot] = set()
+        self._pending: dict[SessionSlot, None] = {}
+        """The slots of clients that are connecting, the oldest first. They occupy no place yet."""
         self.begun = 0
-        """How many sessions were let in so far."""
+        """How many sessions have begun so far."""
         self._day, self._day_began_s = -1, 0.0
         self._spent_s: dict[str, float] = defaultdict(float)
-        """What each address has used today, but for what its open sessions have not yet been charged."""
+        """What each address has been charged today. Its open sessions may owe more."""
 
     @property
     def sessions(self) -> int:
-        return len(self._tickets)
+        return len(self._slots)
 
     @property
     def pending(self) -> int:
-        """How many clients have made an offer and are connecting."""
+        """How many clients are connecting."""
         return len(self._pending)
 
-    def enter(self, address: str, instead_of: Ticket | None = None) -> Ticket:
-        """Take a place, also the one of a session that is about to end for this one. Raises RefusedError."""
+    def take_slot(self, address: str, replaces: SessionSlot | None = None) -> SessionSlot:
+        """Occupies a place, if need be that of the session that this one replaces. Raises RefusedError."""
         self._count_attempt(address)
-        ticket = Ticket(self, address, instead_of)
-        self.begin(ticket)
-        return ticket
+        slot = SessionSlot(self, address, replaces)
+        self.occupy(slot)
+        return slot
 
-    def ask(self, address: str, instead_of: Ticket | None = None) -> Ticket:
-        """Take no place yet, but allow the client to connect, after which `begin` takes one. Raises RefusedError.
+    def add_pending(self, address: str, replaces: SessionSlot | None = None) -> SessionSlot:
+        """Lets a client connect, after which its slot can `occupy` a place. Raises RefusedError.
 
-        Clients that never connect keep nobody out: with too many of them connecting, the oldest of the address that
-        has most of them is pushed out. Its ticket is `lost` then, and the caller has to end its connection.
+        Clients that never connect keep nobody out: if too many are connecting, the oldest client of the address that
+        has most of them is displaced, and the caller has to end its connection.
         """
         self._count_attempt(address)
-        self._check(address, instead_of)
+        self._check(address, replaces)
         if sum(each.address == address for each in self._pending) >= self._max_pending_per_address:
-            self._push_out(address)
+            self._displace(address)
         elif len(self._pending) >= self._max_pending:
             ((busiest, _),) = Counter(each.address for each in self._pending).most_common(1)
-            self._push_out(busiest)
-        ticket = Ticket(self, address, instead_of)
-        self._pending[ticket] = None
-        return ticket
+            self._displace(busiest)
+        slot = SessionSlot(self, address, replaces)
+        self._pending[slot] = None
+        return slot
 
-    def begin(self, ticket: Ticket) -> None:
-        """Take a place. Raises RefusedError if there is none left."""
-        self._check(ticket.address, ticket.instead_of)
-        self._pending.pop(ticket, None)
-        ticket.began_s = ticket.counted_s = self._clock()
-        self._tickets.add(ticket)
+    def occupy(self, slot: SessionSlot) -> None:
+        self._check(slot.address, slot.replaces)
+        self._pending.pop(slot, None)
+        slot.began_s = slot.counted_s = self._clock()
+        self._slots.add(slot)
         self.begun += 1
 
-    def over(self, ticket: Ticket) -> Ending | None:
-        if self._clock() - ticket.began_s > self._session_minutes * MINUTE_S:
-            return Ending(Cause.TIME, f"The time limit of {self._session_minutes:g} minutes is over.")
-        return Ending(Cause.DAY, self._day_over) if self._day_is_spent(ticket.address) else None
+    def closed_by_limit(self, slot: SessionSlot) -> SessionClosed | None:
+        if self._clock() - slot.began_s > self._session_minutes * MINUTE_S:
+            return SessionClosed(CloseCode.TIME, f"The time limit of {self._session_minutes:g} minutes is over.")
+        return SessionClosed(CloseCode.DAY, self._day_over) if self._day_is_spent(slot.address) else None
 
-    def left_s(self, ticket: Ticket) -> float:
-        """The day's minutes are used up by all sessions of the address together."""
-        session_s = ticket.began_s + self._session_minutes * MINUTE_S - self._clock()
+    def left_s(self, slot: SessionSlot) -> float:
+        """Returns the session's remaining time. All sessions of an address share its minutes of the day."""
+        session_s = slot.began_s + self._session_minutes * MINUTE_S - self._clock()
         if not self._minutes_per_day:
             return max(0.0, session_s)
-        self._charge(ticket.address)
-        own = sum(each.address == ticket.address for each in self._tickets) or 1
-        day_s = (self._minutes_per_day * MINUTE_S - self._spent_s[ticket.address]) / own
+        self._charge(slot.address)
+        own = sum(each.address == slot.address for each in self._slots) or 1
+        day_s = (self._minutes_per_day * MINUTE_S - self._spent_s[slot.address]) / own
         return max(0.0, min(session_s, day_s))
 
-    def leave(self, ticket: Ticket) -> None:
-        self._pending.pop(ticket, None)
-        if ticket in self._tickets:
-            self._charge(ticket.address)
-            self._tickets.remove(ticket)
+    def release(self, slot: SessionSlot) -> None:
+        self._pending.pop(slot, None)
+        if slot in self._slots:
+            self._charge(slot.address)
+            self._slots.remove(slot)
 
     def _count_attempt(self, address: str) -> None:
         attempts = self._attempts.of(address)
         if not attempts.take():
             raise RefusedError(429, Reason.RATE, "You are connecting too often. Please wait a little.", attempts.wait_s)
 
-    def _check(self, address: str, instead_of: Ticket | None) -> None:
-        """Raises RefusedError if no session of this address can begin now."""
-        others = self._tickets - {instead_of}
+    def _check(self, address: str, replaces: SessionSlot | None) -> None:
+        """Raises RefusedError if no session of this address may begin now."""
+        others = self._slots - {replaces}
         if len(others) >= self._max_sessions:
             message = f"All {self._max_sessions} places are taken. Please try again in a few minutes."
             raise RefusedError(503, Reason.FULL, message, MINUTE_S)
-        own = sum(ticket.address == address for ticket in others)
+        own = sum(slot.address == address for slot in others)
         if self._max_per_address and own >= self._max_per_address:
             message = f"You have {own} sessions open, which is all you may. End one of them first."
             raise RefusedError(429, Reason.ADDRESS, message)
@@ -170,10 +170,10 @@ class Admission:
             left_s = self._day_began_s + DAY_S - self._clock()
             raise RefusedError(429, Reason.DAY, self._day_over, left_s)
 
-    def _push_out(self, address: str) -> None:
+    def _displace(self, address: str) -> None:
         oldest = next(each for each in self._pending if each.address == address)
         del self._pending[oldest]
-        oldest.lost = True
+        oldest.displaced = True
 
     @property
     def _day_over(self) -> str:
@@ -186,18 +186,18 @@ class Admission:
         return self._spent_s[address] >= self._minutes_per_day * MINUTE_S
 
     def _charge(self, address: str) -> None:
-        """Bring an address's account up to date."""
-        self._turn_day()
+        """Charges an address for the time of its open sessions up to now."""
+        self._begin_new_day()
         now_s = self._clock()
-        for ticket in self._tickets:
-            if ticket.address == address and self._minutes_per_day:
-                self._spent_s[address] += max(0.0, now_s - ticket.counted_s)
-                ticket.counted_s = now_s
+        for slot in self._slots:
+            if slot.address == address and self._minutes_per_day:
+                self._spent_s[address] += max(0.0, now_s - slot.counted_s)
+                slot.counted_s = now_s
 
-    def _turn_day(self) -> None:
-        """Begin a new day with empty accounts if the date is later than that of the accounts.
+    def _begin_new_day(self) -> None:
+        """Forgets the charges once the date has changed.
 
-        A clock that was set back begins no new day; the accounts of the day that it had come to hold for 24 hours.
+        Setting the clock back begins no new day: the charges then hold for 24 hours.
         """
         wall_s, now_s = self._wall(), self._clock()
         day = int(wall_s // DAY_S)
@@ -205,5 +205,5 @@ class Admission:
             return
         self._day, self._day_began_s = day, now_s - wall_s % DAY_S
         self._spent_s.clear()
-        for ticket in self._tickets:
-            ticket.counted_s = max(ticket.counted_s, self._day_began_s)
+        for slot in self._slots:
+            slot.counted_s = max(slot.counted_s, self._day_began_s)

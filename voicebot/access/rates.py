@@ -1,4 +1,8 @@
-"""How often something may happen: token buckets, one or one for each address."""
+"""Rate limits: token buckets, one for all clients or one for each address.
+
+Packages such as `limits` and `slowapi` count requests of routes. Here a bucket also counts passwords, messages, bytes
+and packets, and its clock can be replaced.
+"""
 
 from __future__ import annotations
 
@@ -9,41 +13,41 @@ from voicebot.runtime import limits
 from voicebot.runtime.clock import Clock
 
 MAX_ADDRESSES = 10_000
-"""Of more addresses than this the least recent are forgotten: the memory that strangers can take is bounded."""
+"""AddressBuckets forgets the least recent addresses beyond this number, which bounds the memory that strangers use."""
 
 
 class TokenBucket:
-    """`capacity` at once, then `per_s` on average. Full at first."""
+    """A bucket of `capacity` tokens that refills at `per_s` tokens a second. It is full at first."""
 
     def __init__(self, per_s: float, capacity: float, clock: Clock = time.monotonic) -> None:
         self._per_s, self._capacity, self._clock = per_s, capacity, clock
         self._tokens, self._filled_s = capacity, clock()
 
-    def _fill(self) -> float:
+    def _refill(self) -> float:
         now_s = self._clock()
         self._tokens = min(self._capacity, self._tokens + (now_s - self._filled_s) * self._per_s)
         self._filled_s = now_s
         return self._tokens
 
     def take(self, count: float = 1) -> bool:
-        """Take so many tokens if they are there; returns whether they were."""
-        if self._fill() < count:
+        """Takes `count` tokens and returns True, or takes none and returns False if there are fewer."""
+        if self._refill() < count:
             return False
         self._tokens -= count
         return True
 
     @property
     def wait_s(self) -> float:
-        """Until there is a token; 0 if there is one."""
+        """The time until there is a token; 0 if there is one."""
         return self.wait_for_s(1)
 
     def wait_for_s(self, count: float) -> float:
-        """Until there are so many tokens."""
-        return max(0.0, (count - self._fill()) / self._per_s)
+        """Returns the time until there are `count` tokens."""
+        return max(0.0, (count - self._refill()) / self._per_s)
 
 
 class AddressBuckets:
-    """A bucket for each address."""
+    """A token bucket for each address."""
 
     def __init__(self, per_s: float, capacity: float, clock: Clock = time.monotonic) -> None:
         self._per_s, self._capacity, self._clock = per_s, capacity, clock
@@ -58,13 +62,13 @@ class AddressBuckets:
 
 
 class FloodError(Exception):
-    """A client sends far more than it may: its session should end. The text tells its user why."""
+    """A client sends far more than it may, and its session should close. The text tells its user why."""
 
 
 class MessageRate:
-    """How many messages one session may send: `per_s` on average, and `BURST_S` seconds' worth of them at once.
+    """The rate of one session's messages: `per_s` on average, and the messages of `BURST_S` seconds at once.
 
-    What is refused is counted too: `FLOOD_S` seconds' worth of that is a flood.
+    Refused messages are counted too: those of `FLOOD_S` seconds at once are a flood.
     """
 
     BURST_S = 5
@@ -76,7 +80,7 @@ class MessageRate:
         self._refused = TokenBucket(per_s, max(1.0, per_s * self.FLOOD_S), clock)
 
     def refusal(self) -> str | None:
-        """Why the message that just came is not to be read; None if it is. Raises FloodError."""
+        """Counts a message. Returns None if it may be read, or else why it is ignored. Raises FloodError."""
         if self._allowed.take():
             return None
         if self._refused.take():
@@ -85,7 +89,7 @@ class MessageRate:
 
 
 def text_rate(clock: Clock = time.monotonic) -> TokenBucket:
-    """How many texts one session's user may type."""
+    """Returns the limit on the texts that the user of one session may type."""
     return TokenBucket(limits.TEXTS_PER_S, limits.TEXTS_AT_ONCE, clock)
 
 

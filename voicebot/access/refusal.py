@@ -1,4 +1,4 @@
-"""A "no" in ASGI: a short JSON answer, on a websocket before it is accepted."""
+"""Refusals: their reasons for operators, and the short JSON answer that a refused client gets."""
 
 from __future__ import annotations
 
@@ -11,48 +11,52 @@ from starlette.types import Receive, Scope, Send
 
 
 class Reason(StrEnum):
-    """Why somebody was refused, for operators."""
+    """Why a client was refused, for operators."""
 
     NO_LOGIN = "no_login"
-    """No password was sent: also what a browser does before it asks its user."""
+    """No password was sent. Browsers send none either before they ask their users."""
     WRONG_LOGIN = "wrong_login"
     GUESSING = "guessing"
+    """Too many passwords wait to be compared."""
     HOST = "host"
     """The request went to a name that is not this server's."""
     ORIGIN = "origin"
+    """A page of another site made the request."""
     CONNECTIONS = "connections"
-    """Too many connections were open: this one was closed, or was for a probe only."""
+    """Too many connections were open, and this one was closed or could only be used for `/health` and `/metrics`."""
     TIMEOUT = "timeout"
-    """A request did not come in time, or its answer was not read in time."""
+    """A request did not arrive in time, or its answer was not read in time."""
     BODY = "body"
-    """The request was too long."""
+    """The body was too long."""
     REQUEST = "request"
-    """What was asked for made no sense."""
+    """The request was invalid."""
     RATE = "rate"
-    """Too many attempts from one address."""
+    """The address made too many attempts."""
     FULL = "full"
+    """All places are taken."""
     ADDRESS = "address"
-    """Too many sessions from one address."""
+    """The address has too many sessions."""
     DAY = "day"
-    """The bot's turns of the day, or the address's minutes, are used up."""
+    """The bot's turns of the day, or the address's minutes of the day, are used up."""
     ENGINES = "engines"
     """No engine of some stage can work."""
     STORE = "store"
-    """The kept conversations can't be reached."""
+    """The stored conversations can't be reached."""
 
 
 class RefusalCounter(Protocol):
-    """Counts who was refused, for operators."""
+    """Counts refusals for operators."""
 
-    def count_refusal(self, reason: Reason) -> None:
-        """Counts one refusal."""
-        ...
+    def count_refusal(self, reason: Reason) -> None: ...
 
 
 async def refuse(
     scope: Scope, receive: Receive, send: Send, status: int, message: str, headers: Mapping[str, str] | None = None
 ) -> None:
-    """Answers with {"error": message}. Where a websocket's handshake can't be answered it is closed, which is a 403."""
+    """Answers with `status` and {"error": message}.
+
+    A websocket handshake that the server can't answer so is closed, which sends a 403.
+    """
     if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1008, "reason": message})
         return

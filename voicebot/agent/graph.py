@@ -30,7 +30,7 @@ from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.failures import Errors, ToolUseError, other_failure
 from voicebot.engines.llm.messages import STANDS_IN, StandInNotice, system_message, to_messages, tokens, tools_tokens
 from voicebot.engines.llm.models import Models
-from voicebot.engines.protocols import NO_DEADLINE, USUAL, OutputDeadline, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, NO_DEADLINE, OutputDeadline, Style
 
 logger = logging.getLogger(__name__)
 
@@ -199,7 +199,7 @@ class GraphAgent:
         if self._service is not None:
             await self._service.close()
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         """Without a service there is nothing to find out. A cold model is warmed in the background, for the style."""
         if self._service is None:
             return
@@ -233,7 +233,7 @@ class GraphAgent:
         wanted: asyncio.Event,
         deadline: OutputDeadline = NO_DEADLINE,
         *,
-        style: Style = USUAL,
+        style: Style = DEFAULT_STYLE,
         stands_in: bool = False,
         stood_in: str = "",
         spoken: asyncio.Event | None = None,

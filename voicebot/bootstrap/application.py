@@ -6,7 +6,7 @@ from voicebot.access.admission import Admission
 from voicebot.access.turns import DailyTurns
 from voicebot.engines.health import EngineHealth
 from voicebot.engines.protocols import Engines
-from voicebot.observability.telemetry import Telemetry
+from voicebot.observability.telemetry import AppTelemetry
 from voicebot.recording.recorder import Recordings
 from voicebot.session.available_preferences import AvailablePreferences
 from voicebot.session.services import AppServices
@@ -29,9 +29,10 @@ def application(settings: Settings, engines: Engines) -> Application:
         turns=DailyTurns(settings.turns_per_day, conversations),
         conversations=conversations,
         recordings=Recordings(settings),
-        telemetry=Telemetry(settings),
+        telemetry=AppTelemetry(settings),
     )
     metrics = services.telemetry.metrics
     metrics.watch(services)
-    services.health.tell_failures(metrics)
-    return Application(services, WebRtcServer(services), RecordingDecoder(round(settings.ws_max_audio_mb * 1_000_000)))
+    services.health.count_failures(metrics)
+    decoder = RecordingDecoder(round(settings.tuning.ws_max_audio_mb * 1_000_000))
+    return Application(services, WebRtcServer(services), decoder)

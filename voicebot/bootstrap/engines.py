@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pydantic import SecretStr
@@ -64,10 +65,9 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
     Raises SettingsError if one that is named lacks its key or the language, or if `auto` finds none for a stage.
     """
     check(settings, found)
-    rules = FallbackRules(first_output_s=settings.first_output_timeout_s, rest_s=settings.engine_rest_s)
-    agent_rules = FallbackRules(
-        retries=settings.llm_retries, first_output_s=settings.first_output_timeout_s, rest_s=settings.engine_rest_s
-    )
+    tuning = settings.tuning
+    rules = FallbackRules(first_output_s=tuning.first_output_timeout_s, rest_s=tuning.engine_rest_s)
+    agent_rules = replace(rules, retries=tuning.llm_retries)
     recognisers = [speech_to_text(name, settings) for name in _names(settings.stt_engine, _auto_stt(settings))]
     recognisers = _able("STT_ENGINE", settings.stt_engine, recognisers, settings)
     agents = [agent(name, settings) for name in _names(settings.llm_engine, _auto_llm(settings, found))]
@@ -214,8 +214,8 @@ def agent(name: LlmName, settings: Settings) -> Agent:
         service=service,
         languages=frozenset({"en"}) if service is None else service.languages,
         timeout_s=_answer_s(name, settings),
-        history_max_tokens=settings.history_max_tokens,
-        filler_s=settings.tool_filler_ms / 1000,
+        history_max_tokens=settings.tuning.history_max_tokens,
+        filler_s=settings.tuning.tool_filler_s,
         follows_persona=service is not None,
         first_output_s=_first_token_s(name),
     )
@@ -230,10 +230,10 @@ def _is_first(name: LlmName, settings: Settings) -> bool:
 def _answer_s(name: LlmName, settings: Settings) -> float:
     """How long a whole answer may take."""
     if name != LOCAL:
-        return settings.llm_timeout_s
+        return settings.tuning.llm_timeout_s
     from voicebot.engines.llm.local import ANSWER_S
 
-    return max(ANSWER_S, settings.llm_timeout_s)
+    return max(ANSWER_S, settings.tuning.llm_timeout_s)
 
 
 def _first_token_s(name: LlmName) -> float:
@@ -256,8 +256,8 @@ def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
                 _key(settings.groq_api_key),
                 base_url=settings.groq_base_url,
                 models=Models(settings.groq_model),
-                temperature=settings.llm_temperature,
-                timeout_s=settings.llm_timeout_s,
+                temperature=settings.tuning.llm_temperature,
+                timeout_s=settings.tuning.llm_timeout_s,
             )
         case "openai":
             from voicebot.engines.llm.models import Models
@@ -267,8 +267,8 @@ def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
                 _openai_key(settings),
                 base_url=settings.openai_base_url,
                 models=Models(settings.openai_model),
-                temperature=settings.llm_temperature,
-                timeout_s=settings.llm_timeout_s,
+                temperature=settings.tuning.llm_temperature,
+                timeout_s=settings.tuning.llm_timeout_s,
             )
         case "openai-realtime":
             from voicebot.engines.llm.models import Models
@@ -278,7 +278,7 @@ def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
                 _openai_key(settings),
                 base_url=settings.openai_base_url,
                 models=Models(settings.openai_realtime_model),
-                timeout_s=settings.llm_timeout_s,
+                timeout_s=settings.tuning.llm_timeout_s,
             )
         case "local":
             from voicebot.engines.llm.local import Local
@@ -287,7 +287,7 @@ def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
                 local_addresses(settings),
                 wanted=local_models(settings),
                 is_warmed=_is_first(name, settings),
-                temperature=settings.llm_temperature,
+                temperature=settings.tuning.llm_temperature,
                 timeout_s=_answer_s(name, settings),
             )
         case "huggingface":
@@ -298,8 +298,8 @@ def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
                 _key(settings.hf_token),
                 base_url=settings.huggingface_base_url,
                 models=Models(settings.huggingface_model),
-                temperature=settings.llm_temperature,
-                timeout_s=settings.llm_timeout_s,
+                temperature=settings.tuning.llm_temperature,
+                timeout_s=settings.tuning.llm_timeout_s,
             )
         case "offline":
             return None
@@ -308,9 +308,9 @@ def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
 
 
 def _offline_model() -> BaseChatModel:
-    from voicebot.engines.llm.offline import Offline
+    from voicebot.engines.llm.offline import OfflineModel
 
-    return Offline()
+    return OfflineModel()
 
 
 def _openai_key(settings: Settings) -> str | None:
@@ -340,7 +340,7 @@ def text_to_speech(name: TtsName, settings: Settings) -> TextToSpeech:
         case "espeak":
             from voicebot.engines.tts.espeak import Espeak
 
-            return Espeak(settings.espeak_voice, language=settings.language)
+            return Espeak(language=settings.language)
         case "auto":
             raise AssertionError("`auto` stands for other names")
 

@@ -1,4 +1,4 @@
-"""The report: plain lines that can be read in a terminal and pasted into a report of a problem. Nothing here waits."""
+"""The text of the report: plain lines for a terminal, which can be pasted into a bug report."""
 
 from __future__ import annotations
 
@@ -18,27 +18,22 @@ from voicebot.check.services import KEYS, SERVICES
 from voicebot.engines.destinations import LOCAL
 from voicebot.settings.config import AUTO, Origin, Settings
 
-PACKAGES = (
-    *("fastrtc", "gradio", "aiortc", "langgraph", "langchain-groq", "groq", "langchain-openai", "openai"),
-    *("deepgram-sdk", "gTTS", "httpx", "websockets"),
-)
-"""Those whose versions matter most when something does not work."""
+PACKAGES = ("fastrtc", "gradio", "aiortc", "langgraph", "groq", "openai", "deepgram-sdk", "httpx", "websockets")
+"""The versions of these packages matter most when something does not work."""
 
-PERSONAL = frozenset(
-    {"APP_USERNAME", "TURN_USERNAME", "CLOUDFLARE_TURN_KEY_ID", "TWILIO_ACCOUNT_SID", "SPACE_ID", "SPACE_HOST"}
-)
-"""No keys, but nothing for a public report either: it says only that they are set."""
+PERSONAL = frozenset({"APP_USERNAME", "TURN_USERNAME", "CLOUDFLARE_TURN_KEY_ID", "SPACE_ID", "SPACE_HOST"})
+"""These settings are no keys, but private: the report only says that they are set."""
 
 FAINT_DBFS = -60.0
-"""A voice whose sound is weaker than this is not heard."""
+"""A weaker sound can't be heard."""
 
-LONGEST_TEXT = 160
+MAX_TEXT_CHARS = 160
 
-SHORTEST_SECRET = 8
-"""A shorter one, such as the password "bot", may well be part of other words."""
+MIN_SECRET_CHARS = 8
+"""A shorter one, such as the password "bot", may be part of other words, and is not hidden."""
 
 _KEY = re.compile(r"\b(?:sk|gsk|hf|xai|pk)[-_][A-Za-z0-9_-]{8,}|\b[0-9a-fA-F]{32,}\b")
-"""What looks like a key, wherever it stands: one may have been put into the wrong setting."""
+"""Text that looks like a key is hidden everywhere: a key may be in the wrong setting."""
 
 _INDENT = " " * 10
 
@@ -55,33 +50,29 @@ VERBS: Mapping[CheckedStage, str] = {
 
 
 def secrets(settings: Settings) -> list[str]:
-    """The values that must not be shown."""
+    """Returns the values that must not be shown."""
     values = [value for _, value in settings if isinstance(value, SecretStr)]
-    return [secret for value in values if len(secret := value.get_secret_value()) >= SHORTEST_SECRET]
+    return [secret for value in values if len(secret := value.get_secret_value()) >= MIN_SECRET_CHARS]
 
 
 def redacted(text: str, hidden: Iterable[str]) -> str:
-    """The text without keys, also where nobody expects one."""
+    """Returns the text without keys and without `hidden` values."""
     for each in sorted(hidden, key=len, reverse=True):
         text = text.replace(each, "***")
     return _KEY.sub("***", text)
 
 
 def heading() -> list[str]:
-    """The versions of all that matters."""
+    """Returns the versions of the bot, of Python and of the packages."""
     versions = [f"{name} {found}" for name in PACKAGES if (found := _version(name))]
-    half = len(versions) // 2
-    return [
-        f"Voice Bot {voicebot.__version__}, Python {platform.python_version()}, {platform.platform()}",
-        f"{', '.join(versions[:half])},",
-        ", ".join(versions[half:]),
-    ]
+    bot = f"Voice Bot {voicebot.__version__}, Python {platform.python_version()}, {platform.platform()}"
+    return [bot, ", ".join(versions)]
 
 
 def settings_lines(
     origins: Mapping[str, Origin], file: Path | None, settings: Settings | None, proxies: Mapping[str, str]
 ) -> list[str]:
-    """Which settings are set, and where. `settings`: None if they can't be used; then no value is told."""
+    """Lists the settings that are set, and where. Values are shown only if `settings` is given."""
     where = f"{_short(file)}, unless the environment has them" if file is not None else "the environment"
     missing = "" if file is not None else f"; there is no file .env in {_short(Path.cwd())}"
     lines = ["", f"Settings, from {where}{missing}"]
@@ -96,8 +87,8 @@ def settings_lines(
     return lines
 
 
-def unused(settings: Settings, names: Mapping[CheckedStage, Sequence[str]]) -> list[str]:
-    """Keys that are set, but for services that none of the engines uses."""
+def unused_keys(settings: Settings, names: Mapping[CheckedStage, Sequence[str]]) -> list[str]:
+    """Lists keys of services that no engine uses."""
     used = {SERVICES[name].key for chain in names.values() for name in chain if name in SERVICES}
     lines = []
     for key in KEYS:
@@ -110,7 +101,7 @@ def unused(settings: Settings, names: Mapping[CheckedStage, Sequence[str]]) -> l
 
 
 def chain_lines(settings: Settings, names: Mapping[CheckedStage, Sequence[str]]) -> list[str]:
-    """Which engines the bot tries, in their order."""
+    """Lists the engines in the order in which the bot tries them."""
     lines = ["", "Engines, in the order in which they are tried"]
     for stage, chain in names.items():
         automatic = AUTO in getattr(settings, stage.lower())
@@ -121,11 +112,11 @@ def chain_lines(settings: Settings, names: Mapping[CheckedStage, Sequence[str]])
 def stage_lines(
     stage: CheckedStage, intent: str, trials: Sequence[Trial], settings: Settings, said: str = ""
 ) -> list[str]:
-    """One stage's engines. `intent` says what they were to do; `said` is what a recogniser should hear."""
+    """Lists one stage's results. `intent` says what the engines do; `said` is what a recogniser should hear."""
     lines = ["", f"{TITLES[stage]} ({stage}): {intent}"]
     for trial in trials:
         is_last = trial is trials[-1]
-        lines.append(f"  {status_of(trial):<8}{_named(trial)}: {_outcome(trial, stage, settings)}")
+        lines.append(f"  {outcome_of(trial):<8}{_named(trial)}: {_result(trial, stage, settings)}")
         lines += [f"{_INDENT}{line}" for line in _remarks(trial, stage, settings, said, is_last=is_last)]
     return lines
 
@@ -133,13 +124,13 @@ def stage_lines(
 def finding_lines(findings: Sequence[Finding]) -> list[str]:
     lines = ["", "Beside the engines"]
     for finding in findings:
-        lines.append(f"  {finding.status:<8}{finding.name}: {finding.text}")
+        lines.append(f"  {finding.outcome:<8}{finding.name}: {finding.text}")
         if finding.advice is not None:
             lines.append(f"{_INDENT}What to do: {finding.advice}")
     return lines
 
 
-def status_of(trial: Trial) -> Outcome:
+def outcome_of(trial: Trial) -> Outcome:
     if trial.error is not None:
         return Outcome.FAILED
     silent = trial.sound is not None and trial.sound.level_dbfs < FAINT_DBFS
@@ -148,8 +139,8 @@ def status_of(trial: Trial) -> Outcome:
 
 
 def verdict(results: Mapping[CheckedStage, Sequence[Trial]], findings: Sequence[Finding]) -> tuple[str, int]:
-    """The last line, and the exit status: 0 if all that is configured works, 1 if anything of it does not."""
-    broken = [finding for finding in findings if finding.status is Outcome.FAILED and finding.loss]
+    """Returns the last line and the exit status: 0 if everything that is configured works, else 1."""
+    broken = [finding for finding in findings if finding.outcome is Outcome.FAILED and finding.loss]
     vital = [finding.loss for finding in broken if finding.vital]
     vital += [f"nothing can {VERBS[stage]}" for stage, trials in results.items() if not _working(trials)]
     if vital:
@@ -157,16 +148,15 @@ def verdict(results: Mapping[CheckedStage, Sequence[Trial]], findings: Sequence[
     losses = [loss for stage, trials in results.items() for loss in _losses(stage, trials)]
     losses += [finding.loss for finding in broken if finding.loss]
     if losses:
-        return f"The bot works, but not all that is configured does: {'; '.join(losses)}.", 1
+        return f"The bot works, but not everything that is configured does: {'; '.join(losses)}.", 1
     tried = [trial for trials in results.values() for trial in trials]
-    text = "All that is configured works."
+    text = "Everything that is configured works."
     if not any(trial.engine in SERVICES for trial in tried):
         model = " and the local model" if any(trial.engine == LOCAL for trial in tried) else ""
-        text = (
-            f"All works. No service is configured: the bot hears, answers and speaks with its embedded engines{model}."
-        )
-    statuses = {*map(status_of, tried), *(finding.status for finding in findings)}
-    return f"{text} See the warnings above." if Outcome.WARNING in statuses else text, 0
+        embedded = f"the bot hears, answers and speaks with its embedded engines{model}"
+        text = f"Everything works. No service is configured: {embedded}."
+    outcomes = {*map(outcome_of, tried), *(finding.outcome for finding in findings)}
+    return f"{text} See the warnings above." if Outcome.WARNING in outcomes else text, 0
 
 
 def _working(trials: Sequence[Trial]) -> list[str]:
@@ -174,7 +164,7 @@ def _working(trials: Sequence[Trial]) -> list[str]:
 
 
 def _losses(stage: CheckedStage, trials: Sequence[Trial]) -> Iterator[str]:
-    """What follows from the engines that failed, for a stage in which another one works."""
+    """Returns the consequences of failed engines for a stage in which another engine works."""
     names, working = [trial.engine for trial in trials], _working(trials)
     first = names.index(working[0])
     if replaced := names[:first]:
@@ -187,8 +177,8 @@ def _named(trial: Trial) -> str:
     return trial.engine if trial.model is None else f"{trial.engine} ({trial.model})"
 
 
-def _outcome(trial: Trial, stage: CheckedStage, settings: Settings) -> str:
-    """What came of the engine's turn."""
+def _result(trial: Trial, stage: CheckedStage, settings: Settings) -> str:
+    """Returns the result of the engine's turn in words."""
     if trial.error is not None:
         return reason(trial, settings)
     if trial.skipped is not None:
@@ -203,7 +193,7 @@ def _outcome(trial: Trial, stage: CheckedStage, settings: Settings) -> str:
 
 
 def _remarks(trial: Trial, stage: CheckedStage, settings: Settings, said: str, *, is_last: bool) -> list[str]:
-    """What else there is to say of an engine, a line each."""
+    """Returns further lines on an engine's result."""
     if trial.error is not None:
         return [f"What to do: {advice(trial, stage, settings)}"]
     if trial.skipped is not None:
@@ -213,14 +203,14 @@ def _remarks(trial: Trial, stage: CheckedStage, settings: Settings, said: str, *
         remarks.append(f'"{_cut(trial.text)}"')
     elif stage is CheckedStage.HEAR:
         remarks.append("It heard no words.")
-    elif status_of(trial) is Outcome.WARNING:
+    elif outcome_of(trial) is Outcome.WARNING:
         remarks.append("There is nothing to hear in its sound.")
     if stage is CheckedStage.HEAR and _words(trial.text) != _words(said):
-        remarks.append(f'It was said: "{said}"')
+        remarks.append(f'The voice said: "{said}"')
     waited_s = trial.total_s if stage is CheckedStage.HEAR else trial.first_s
-    limit_s = settings.first_output_timeout_s
+    limit_s = settings.tuning.first_output_timeout_s
     if waited_s is not None and waited_s > limit_s and not is_last and trial.engine != LOCAL:
-        remarks.append(f"That is longer than FIRST_OUTPUT_TIMEOUT_S={limit_s:g}: the bot turns to the next engine.")
+        remarks.append(f"That is longer than {limit_s:g} s, after which the bot asks the next engine.")
     return remarks
 
 
@@ -253,21 +243,21 @@ def _shown(name: str, value: object) -> str:
 
 
 def _without_login(url: str) -> str:
-    """An address without what may let somebody in: a user's name, a password, what follows a question mark."""
+    """Returns a URL without user name, password and query, which may hold secrets."""
     login, at, rest = url.partition("?")[0].rpartition("@")
     scheme = login[: login.find("://") + 3] if "://" in login else ""
     return f"{scheme}***@{rest}" if at else rest
 
 
 def _short(path: Path) -> str:
-    """The path, without the name of its user."""
+    """Returns the path without the name of the user."""
     home = Path.home()
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def _cut(text: str) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
+    return text if len(text) <= MAX_TEXT_CHARS else f"{text[:MAX_TEXT_CHARS]}..."
 
 
 def _words(text: str) -> list[str]:

@@ -1,8 +1,8 @@
-"""What came of the check of one engine, and of the whole stage."""
+"""The results of the check: of each engine, and of what is checked beside the engines."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from voicebot.audio.sound import Audio
@@ -10,6 +10,8 @@ from voicebot.engines.errors import EngineError
 
 
 class CheckedStage(StrEnum):
+    """A stage of engines. The values are the names of their settings."""
+
     SPEAK = "TTS_ENGINE"
     HEAR = "STT_ENGINE"
     ANSWER = "LLM_ENGINE"
@@ -23,10 +25,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One engine's turn, or why there was none.
+    """The result of one engine's turn, or why there was none.
 
-    `first_s` is from the request to the first output; `total_s` to the last one, but for a recogniser from the end of
-    the sound to the final text. `text` is what a recogniser heard or a model answered, `sound` what a voice said.
+    `first_s` is the time from the request to the first output. `total_s` is the time to the last output; for a
+    recogniser, it is the time from the end of the sound to the final text. `text` is what a recogniser heard or a model
+    answered. `sound` is what a voice said.
     """
 
     engine: str
@@ -37,22 +40,20 @@ class Trial:
     text: str = ""
     sound: Audio | None = None
     skipped: str | None = None
-    """Why it was not tried, though nothing is known to be wrong with it."""
-    obstacle: str | None = None
-    """Why no connection to the service can be opened, if that was tried and found."""
-    listed: tuple[str, ...] = field(default=())
-    """The models that the service has, if the one that is set is not among them."""
+    """Why an engine without a known error was not tried."""
+    listed: tuple[str, ...] = ()
+    """The models that the service has, if the configured one is not among them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A thing beside the engines: what it is and does, and what to do if it does not."""
+    """The result for something beside the engines, and what to do about it."""
 
     name: str
-    status: Outcome
+    outcome: Outcome
     text: str
     advice: str | None = None
     loss: str | None = None
-    """What the bot is without it, for the verdict; None: nothing."""
+    """What the bot lacks because of a failure, for the verdict."""
     vital: bool = False
     """The bot can't work without it."""

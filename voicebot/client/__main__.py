@@ -20,7 +20,7 @@ from websockets.exceptions import WebSocketException
 
 from voicebot.audio.sound import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio
 from voicebot.client.caller import Caller, NoOutput, calling
-from voicebot.engines.tts.mp3 import Mp3Decoder
+from voicebot.engines.tts.mp3 import decode_mp3
 from voicebot.session.messages import AsrFinal, Closed, ErrorMessage, LlmFinal, PlayAudio, ServerMessage, VerdictMessage
 
 T = TypeVar("T")
@@ -77,8 +77,7 @@ class Terminal:
         if not mp3:
             self._device.stop()
             return
-        decoder = Mp3Decoder()
-        sound = np.concatenate([each.samples for each in (*decoder.push(mp3), *decoder.finish())])
+        sound = np.concatenate([piece.samples for piece in decode_mp3(mp3)])
         self._device.play(sound, WIRE_RATE_HZ)
 
 

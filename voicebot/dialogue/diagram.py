@@ -1,4 +1,4 @@
-"""The machine's diagram, found by walking through it: `python -m voicebot.dialogue.diagram` prints it."""
+"""Draws the state diagram of the machine by exploring it: `python -m voicebot.dialogue.diagram` prints it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ RULES = Rules(idle_timeout_s=60.0)
 
 
 def diagram() -> str:
-    """A Mermaid state diagram of all changes of phase that can happen, each with what brings it about."""
+    """Returns a Mermaid state diagram of all possible changes of phase, each with its causes."""
     causes: dict[tuple[Phase, Phase], list[str]] = {}
     for before, cause, after in sorted(_changes(), key=lambda change: [str(part) for part in change]):
         causes.setdefault((before, after), []).append(cause)
@@ -60,7 +60,7 @@ def diagram() -> str:
 
 
 def _changes() -> set[tuple[Phase, str, Phase]]:
-    """Walks, breadth first, through all states that differ in more than their texts and numbers."""
+    """Explores, breadth first, all states that differ in more than their texts and numbers."""
     changes: set[tuple[Phase, str, Phase]] = set()
     seen: set[object] = set()
     start, *_ = step(State(rules=RULES), SessionStarted(), 0.0)
@@ -78,7 +78,7 @@ def _changes() -> set[tuple[Phase, str, Phase]]:
 
 
 def _possible(state: State) -> Iterator[tuple[str, Input]]:
-    """What can happen next, with a name for it."""
+    """Yields the inputs that are possible in a state, each with a name."""
     if state.suspected:
         yield "it was no speech", SpeechCleared()
     elif not state.utterances:
@@ -119,7 +119,7 @@ def _possible(state: State) -> Iterator[tuple[str, Input]]:
 
 
 def _outline(state: State) -> object:
-    """All that decides what can happen next; states of one outline are not walked through twice."""
+    """Returns everything that decides what can happen next: only one state of each outline is explored."""
     reply = state.reply
     return (
         state.phase,

@@ -1,4 +1,4 @@
-"""When does the user begin and end to speak? Decided from speech probabilities, counted in windows."""
+"""Endpointing: finds when the user begins and ceases to speak, from the speech probability of each window."""
 
 from __future__ import annotations
 
@@ -11,47 +11,54 @@ WINDOW_S = 0.032
 """One window of the voice activity detector: 512 samples at 16 kHz."""
 
 LEAST_KEPT = 0.05
-"""A window of which this is said holds no speech, however easy it is to interrupt."""
+"""A window with a speech probability below this holds no speech, even for a bot that is easy to interrupt."""
 
 
 class SpeechEvent(Enum):
-    """What a window changed."""
+    """What the endpointer has found out with a window."""
 
     SUSPECTED = auto()
     """Speech may be starting."""
     CLEARED = auto()
-    """It was not."""
+    """What was suspected was no speech."""
     STARTED = auto()
     PAUSED = auto()
-    """Silence, which may be the end."""
+    """The user is silent, and may speak on."""
     CONTINUED = auto()
-    """It was not."""
+    """The user speaks on after a pause."""
     ENDED = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointRules:
-    """`threshold` begins speech, `threshold - hysteresis` keeps it up (Silero's own rule and figures)."""
+    """The figures of the endpointer, times in seconds.
+
+    Speech begins at a probability of `threshold` and continues down to `threshold - hysteresis` (Silero's own rule and
+    figures).
+    """
 
     start_s: float = 0.096
     pause_s: float = 0.096
     quick_pause_s: float = 0.064
-    """Where the words look complete: a stop inside a word is as long, but is hardly met there."""
+    """The silence that counts as a pause when the words look complete. A stop consonant can be as long, but hardly
+    occurs there."""
     sure_s: float = 0.704
-    """Whoever's patience is less thinks so (`EndpointingDelays.unknown_s`)."""
+    """The words look complete when the endpointing delay is shorter than this (`EndpointingDelays.unknown_s`)."""
     stop_s: float = 0.5
-    """Silence that ends an utterance whose words say nothing else."""
+    """The silence that ends an utterance whose words have not set an endpointing delay."""
     threshold: float = 0.5
     hysteresis: float = 0.15
     longest_s: float = 30.0
     gap_share: float = 1 / 6
-    """In this last part of it, an utterance is cut at the first window without speech: rather between two words."""
+    """In the last part of its longest duration, this share of it, an utterance is cut at the first window without
+    speech, so that the cut falls between two words."""
     suspicious: float = 0.75
-    """A window like this, or two in a row of which speech could be kept up, may be the start of speech."""
+    """One window of this probability, or two in a row at which speech would continue, may be the start of speech."""
     suspicion_s: float = 0.16
+    """The longest time that a suspicion lasts without speech starting."""
 
     def over_the_bot(self, thresholds: InterruptionThresholds) -> EndpointRules:
-        """What begins speech over the bot's own voice. The threshold that keeps it up stays above 0."""
+        """Returns the rules while the bot speaks. The threshold at which speech continues stays above 0."""
         moved = self.threshold + thresholds.threshold * (
             1 - self.threshold if thresholds.threshold > 0 else self.threshold
         )
@@ -60,29 +67,29 @@ class EndpointRules:
 
 
 class Endpointer:
-    """Turns one probability a window into the edges of utterances."""
+    """Turns the speech probability of each window into speech events."""
 
     def __init__(self, rules: EndpointRules) -> None:
         self.rules = rules
-        """May be others from one window to the next."""
+        """They may be replaced between two windows."""
         self._speaking = self._pausing = False
         self._speech_windows = 0
         self._silent_windows = 0
         self._windows = 0
         self._likely = False
-        """Speech could be kept up by the last window."""
+        """Whether the last window was one at which speech would continue."""
         self._suspected = 0
-        """Windows since speech was suspected, which has not started; 0 if it is not."""
+        """The number of windows since speech was suspected; 0 if none is."""
         self._believed = True
-        """What went on for too long without starting is believed no more, until it has ended."""
+        """False after a suspicion has lasted too long, until the sound that caused it has ended."""
         self.goes_on = False
-        """The utterance was too long and has been cut: the user speaks on, and the next window begins another one."""
+        """Whether the utterance was cut because it was too long: the next window begins another one."""
         self.endpointing_delay_s: float | None = None
-        """Silence that ends this utterance, if its words have told; forgotten when another one starts."""
+        """The silence that ends this utterance; None if its words have not set it. Reset when another one starts."""
 
     @property
     def speaking(self) -> bool:
-        """An utterance has started and not ended, though it may be pausing."""
+        """Whether an utterance has started and not ended, though the user may be pausing."""
         return self._speaking
 
     @property
@@ -95,15 +102,16 @@ class Endpointer:
 
     @property
     def silence_s(self) -> float:
-        """How long the silence had lasted at the last window."""
+        """How long the silence has lasted up to the last window."""
         return self._silent_windows * WINDOW_S
 
     @property
     def utterance_s(self) -> float:
-        """From the first window of speech to the last one."""
+        """The duration from the first window of speech to the last one."""
         return max(0, self._windows - self._silent_windows) * WINDOW_S
 
     def push(self, probability: float) -> SpeechEvent | None:
+        """Takes the speech probability (0 to 1) of the next window. Returns what it changes, if anything."""
         rules = self.rules
         threshold = rules.threshold - rules.hysteresis if self._speaking else rules.threshold
         if probability >= threshold:

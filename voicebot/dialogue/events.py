@@ -1,4 +1,4 @@
-"""What may happen to a session (inputs) and what it may do about it (commands)."""
+"""The inputs of the state machine (what may happen to a session) and its commands (what the session does about it)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ class Timer(StrEnum):
     """The deadlines of the machine. Each ends one kind of waiting, so that no wait lasts for ever."""
 
     DEBOUNCE = "debounce"
-    """More words may follow: the turn is given to the bot when it ends."""
+    """The bot waits for more words before it takes its turn."""
     SPEECH = "speech"
-    """The user has been speaking for too long to be true (noise, a lost microphone)."""
+    """The user has been speaking for an improbably long time (noise, a lost microphone): the utterance ends."""
     VERDICT = "verdict"
-    """A reply has been kept paused for long enough: what is known by now decides."""
+    """A reply has been paused for long enough: the verdict is given by what is known."""
     TRANSCRIPT = "transcript"
-    """The recogniser owes a final text: what it has shown so far must do."""
+    """The recogniser has not delivered a final text in time: its last interim text is used."""
     IDLE = "idle"
-    """Nobody has said anything for a while: the user is asked for, and then said goodbye to."""
+    """Nobody has said anything for a while: the bot asks whether the user is there, or says goodbye."""
 
 
 class Stage(StrEnum):
-    """What engines are for."""
+    """The stages of the pipeline that engines work for."""
 
     STT = "stt"
     LLM = "llm"
@@ -35,12 +35,12 @@ class Stage(StrEnum):
 
 
 class EndCause(StrEnum):
-    """Why the bot itself ends a session; `access.ending.Cause` has the same values."""
+    """Why the bot itself ends a session; `access.close_codes.CloseCode` has the same values."""
 
     IDLE = "idle"
-    """Nobody has said anything for long."""
+    """Nobody has said anything for a long time."""
     DAY = "day"
-    """The day's turns of the bot are used up."""
+    """The bot's turns of the day are used up."""
 
 
 # Inputs ----------------------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ class EndCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SessionStarted:
-    """The session runs: it hears, and can be heard."""
+    """The session has begun: audio flows in both directions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,14 @@ class SpeechSuspected:
 
 @dataclass(frozen=True, slots=True)
 class SpeechCleared:
-    """It was nothing."""
+    """The suspected speech was none."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The user began to speak. Utterances are numbered from 1 upwards.
+    """The user has begun to speak. Utterances are numbered from 1 upwards.
 
-    `announced`: the client says so, and will send the sound of the whole utterance when it has ended.
+    `announced`: the client reports it, and will send the audio of the whole utterance when it has ended.
     """
 
     utterance: int
@@ -74,7 +74,7 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechPaused:
-    """The user fell silent, `silence_s` ago, and may speak on. An utterance's pauses are numbered from 1 upwards."""
+    """The user fell silent `silence_s` ago, and may speak on. Each utterance's pauses are numbered from 1 upwards."""
 
     utterance: int
     pause: int
@@ -91,7 +91,7 @@ class SpeechContinued:
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """The user fell silent, `silence_s` ago; speech that follows is another utterance."""
+    """The utterance is over: the user fell silent `silence_s` ago. Speech that follows is another utterance."""
 
     utterance: int
     silence_s: float = 0.0
@@ -100,10 +100,10 @@ class SpeechEnded:
 
 @dataclass(frozen=True, slots=True)
 class PartialTranscript:
-    """What the utterance seems to be so far. `pause` is the pause before which no word is missing, if that is sure.
+    """The interim text of an utterance. If `pause` is given, the text holds every word said before that pause.
 
-    `turn_over`: the recogniser hears from how it was said that the user is done. `speech`: what is known of the sound
-    so far, where it is heard as it comes. `backchannel`: what a listener would say that sounds nearly the same.
+    `turn_over`: the recogniser hears from the way of speaking that the user is done. `speech`: what is known of the
+    sound so far, if the session gets it live. `backchannel`: a backchannel that sounds nearly the same.
     """
 
     utterance: int
@@ -117,9 +117,9 @@ class PartialTranscript:
 
 @dataclass(frozen=True, slots=True)
 class FinalTranscript:
-    """What the utterance was; empty if there were no words. `error` says why the recogniser could not tell.
+    """The final text of an utterance, empty if there were no words. `error` says why the recogniser failed.
 
-    `backchannel`: what a listener would say that sounds nearly the same.
+    `backchannel`: a backchannel that sounds nearly the same.
     """
 
     utterance: int
@@ -131,7 +131,7 @@ class FinalTranscript:
 
 @dataclass(frozen=True, slots=True)
 class EngineReported:
-    """Which engine of a stage does the work from now on; `reasons` say why none before it in the chain does."""
+    """An engine works for a stage from now on. `reasons` say why each engine that is preferred to it does not."""
 
     stage: Stage
     engine: str
@@ -140,34 +140,34 @@ class EngineReported:
 
 @dataclass(frozen=True, slots=True)
 class TextTyped:
-    """The user wrote instead of speaking."""
+    """The user typed instead of speaking."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class InterruptPressed:
-    """The user wants silence: the reply ends and no other begins."""
+    """The user wants silence: the reply ends, and no other begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationCleared:
-    """The user wants to begin anew: the reply ends and the history is emptied."""
+    """The user wants a new conversation: the reply ends, and the history is emptied."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictDisputed:
-    """The user says that a verdict was wrong, or takes that back."""
+    """The user says that the verdict of this number was wrong, or takes that back."""
 
-    record: int
+    verdict: int
     disputed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyRefused:
-    """No answer may be given any more today (TURNS_PER_DAY): the reply says that in place of one.
+    """The reply only says that there are no more answers today (TURNS_PER_DAY). The session ends after it.
 
-    The session ends after it. `reason` tells the session's user why.
+    `reason` is a sentence for the user.
     """
 
     reply: int
@@ -176,14 +176,14 @@ class ReplyRefused:
 
 @dataclass(frozen=True, slots=True)
 class TokenReceived:
-    """The agent's first token came."""
+    """The first token of the reply has come."""
 
     reply: int
 
 
 @dataclass(frozen=True, slots=True)
 class TextReceived:
-    """The next piece of the reply's text, which no other engine can give otherwise any more."""
+    """The next piece of the reply's text has come. From now on no other engine can start the answer over."""
 
     reply: int
     text: str
@@ -191,7 +191,7 @@ class TextReceived:
 
 @dataclass(frozen=True, slots=True)
 class SentenceReady:
-    """The agent completed a sentence, which now goes to the speech synthesiser. Sentences are numbered from 0."""
+    """A sentence is complete and goes to the synthesizer. Sentences are numbered from 0."""
 
     reply: int
     sentence: int
@@ -200,7 +200,7 @@ class SentenceReady:
 
 @dataclass(frozen=True, slots=True)
 class TextEnded:
-    """The agent has no more to say. `error` says why, if it failed."""
+    """The text of the reply has ended. `error` says why, if the agent failed."""
 
     reply: int
     error: ErrorReport | None = None
@@ -208,7 +208,7 @@ class TextEnded:
 
 @dataclass(frozen=True, slots=True)
 class SentenceSkipped:
-    """A sentence is left unspoken, as too many wait for the synthesiser (TTS_OVERFLOW)."""
+    """A sentence will not be spoken, as too many wait for the synthesizer (TTS_OVERFLOW)."""
 
     reply: int
     text: str
@@ -216,7 +216,7 @@ class SentenceSkipped:
 
 @dataclass(frozen=True, slots=True)
 class AudioReceived:
-    """The first sound of a sentence came from the synthesiser."""
+    """The first audio of a sentence has come from the synthesizer."""
 
     reply: int
     sentence: int
@@ -224,7 +224,7 @@ class AudioReceived:
 
 @dataclass(frozen=True, slots=True)
 class SentenceSynthesized:
-    """The synthesiser is done with a sentence. `error` says why its sound broke off, if it did."""
+    """The synthesizer is done with a sentence. `error` says why its audio broke off, if it did."""
 
     reply: int
     sentence: int
@@ -233,14 +233,14 @@ class SentenceSynthesized:
 
 @dataclass(frozen=True, slots=True)
 class PlaybackStarted:
-    """The first sample of the reply went out."""
+    """The first sample of the reply has been played."""
 
     reply: int
 
 
 @dataclass(frozen=True, slots=True)
 class WordsHeard:
-    """So many words of a sentence have been played."""
+    """The first `words` words of a sentence have been played."""
 
     reply: int
     sentence: int
@@ -249,7 +249,7 @@ class WordsHeard:
 
 @dataclass(frozen=True, slots=True)
 class WordsTakenBack:
-    """No more than so many words of a sentence were heard after all: the client that plays them says so."""
+    """The client that plays the reply reports that only the first `words` words of a sentence were heard after all."""
 
     reply: int
     sentence: int
@@ -258,7 +258,7 @@ class WordsTakenBack:
 
 @dataclass(frozen=True, slots=True)
 class SentencePlayed:
-    """The last sample of a sentence went out; `broken`: there should have been more, but its sound broke off."""
+    """The last sample of a sentence has been played. `broken`: its audio broke off before its end."""
 
     reply: int
     sentence: int
@@ -267,14 +267,14 @@ class SentencePlayed:
 
 @dataclass(frozen=True, slots=True)
 class PlaybackFinished:
-    """The last sample of the reply went out and no more will come."""
+    """The last sample of the reply has been played, and no more will come."""
 
     reply: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyEnded:
-    """Nothing of the reply is left: its task has ended (or was cancelled and awaited) and its audio is gone."""
+    """The reply is over: its task has ended, or was cancelled and awaited, and its audio is gone."""
 
     reply: int
     error: ErrorReport | None = None
@@ -282,14 +282,14 @@ class ReplyEnded:
 
 @dataclass(frozen=True, slots=True)
 class PreferencesChanged:
-    """The user has chosen, for the turns to come."""
+    """The user has changed preferences for the turns to come."""
 
     preferences: Preferences
 
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """A timer ran out. `token` tells it from an older timer of the same kind."""
+    """A timer has run out. `token` distinguishes it from an older timer of the same kind."""
 
     timer: Timer
     token: int
@@ -311,7 +311,7 @@ ReplyInput = (
     | PlaybackFinished
     | ReplyEnded
 )
-"""What becomes of a reply; inputs of any other than the live one are dropped."""
+"""Inputs about a reply. The machine drops those about any reply but the current one."""
 
 Input = (
     SessionStarted
@@ -339,11 +339,11 @@ Input = (
 
 @dataclass(frozen=True, slots=True)
 class StartReply:
-    """Answer the history's last message, or say `text`.
+    """Answer the last message of the history, or say `text`.
 
     `stood_in` is the engine of the last answer that was heard, if it stood in for others: the user knows about it.
-    An `preemptive` reply is begun before the user's turn is sure to be over: it must do nothing that can't be undone
-    until `ResumePlayback`.
+    A `preemptive` reply is begun before the user's turn is sure to be over: until `ResumePlayback` it must do nothing
+    that cannot be undone.
     """
 
     reply: int
@@ -355,28 +355,28 @@ class StartReply:
 
 @dataclass(frozen=True, slots=True)
 class PausePlayback:
-    """Fall silent at the next frame and keep everything."""
+    """Fall silent at the next frame, and keep the audio and the position."""
 
     reply: int
 
 
 @dataclass(frozen=True, slots=True)
 class ResumePlayback:
-    """Go on with the very sample after the last one heard."""
+    """Go on with the sample after the last one played."""
 
     reply: int
 
 
 @dataclass(frozen=True, slots=True)
 class CancelReply:
-    """Stop the reply, wait until it has stopped, drop its audio; `ReplyEnded` follows."""
+    """Cancel the reply's task, wait until it has ended, and drop its audio; `ReplyEnded` follows."""
 
     reply: int
 
 
 @dataclass(frozen=True, slots=True)
 class StartTimer:
-    """Post `TimedOut(timer, token)` after `delay_s`; a running timer of the same kind is replaced."""
+    """Post `TimedOut(timer, token)` after `delay_s`. This replaces a running timer of the same kind."""
 
     timer: Timer
     token: int
@@ -390,14 +390,14 @@ class StopTimer:
 
 @dataclass(frozen=True, slots=True)
 class StartTranscription:
-    """Find out what is being said in this utterance, as it comes."""
+    """Have the recogniser transcribe this utterance while it is spoken."""
 
     utterance: int
 
 
 @dataclass(frozen=True, slots=True)
 class SetEndpointingDelay:
-    """So much silence ends the utterance."""
+    """Let `silence_s` of silence end the utterance."""
 
     utterance: int
     silence_s: float
@@ -405,14 +405,14 @@ class SetEndpointingDelay:
 
 @dataclass(frozen=True, slots=True)
 class EndTranscription:
-    """Nobody waits for this utterance's text any more."""
+    """Stop transcribing this utterance: its text is no longer needed."""
 
     utterance: int
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyPreferences:
-    """From now on listen, think and speak like this: nothing is being said, made or played."""
+    """Use these preferences from now on. Nothing is being said, made or played at this moment."""
 
     preferences: Preferences
 

@@ -1,4 +1,4 @@
-"""What a step of the machine has brought about, for those who watch a session: they need not compare states.
+"""Facts: what a step of the machine has brought about, so that observers need not compare states.
 
 A fact names the utterance or the reply that it is about, and carries no state.
 """
@@ -14,7 +14,7 @@ from voicebot.dialogue.state import Phase, Turn, VerdictRecord
 
 @dataclass(frozen=True, slots=True)
 class TranscriptChanged:
-    """The recogniser shows other words of an utterance than before."""
+    """The interim words of an utterance have changed."""
 
     utterance: int
     text: str
@@ -30,35 +30,35 @@ class TranscriptCompleted:
 
 @dataclass(frozen=True, slots=True)
 class WordsAccepted:
-    """The words of an utterance, or with None words that were typed, wait for an answer."""
+    """Words wait for an answer: those of an utterance, or typed ones if `utterance` is None."""
 
     utterance: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictGiven:
-    """It was decided whether speech over a reply interrupts it."""
+    """There is a verdict on speech over a reply."""
 
     record: VerdictRecord
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyBegun:
-    """A reply is being made."""
+    """The bot has begun to make a reply."""
 
     reply: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyCommitted:
-    """The user waits for this reply now: it was not begun early, or the turn has ended with the words it answers."""
+    """The turn is over, and this reply answers it. A preemptive reply is committed later than it is begun."""
 
     reply: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyTextAdded:
-    """The next piece of a committed reply's text came. All of them are the text, with the space between words."""
+    """The next piece of a committed reply's text has come. Joined as they are, the pieces make the whole text."""
 
     reply: int
     text: str
@@ -66,7 +66,7 @@ class ReplyTextAdded:
 
 @dataclass(frozen=True, slots=True)
 class SentenceDropped:
-    """A sentence of a reply is left unspoken, as too many wait for the synthesiser."""
+    """A sentence of a reply will not be spoken, as too many wait for the synthesizer."""
 
     reply: int
     text: str
@@ -82,7 +82,7 @@ class ReplyTextCompleted:
 
 @dataclass(frozen=True, slots=True)
 class TurnAnswered:
-    """The first sound of an answer was played."""
+    """The first audio of an answer has been played."""
 
     reply: int
     turn: Turn
@@ -90,7 +90,7 @@ class TurnAnswered:
 
 @dataclass(frozen=True, slots=True)
 class ReplyCancelled:
-    """A reply is given up: it is silent from now on, and `ReplyFinished` follows."""
+    """A reply has been cancelled: it is silent from now on, and `ReplyFinished` follows."""
 
     reply: int
 
@@ -103,23 +103,23 @@ class ReplyFinished:
     unheard: str
     """The words that were not played."""
     interrupted: bool
-    """The history keeps it as an answer that was cut short."""
+    """Whether the history holds it as an answer that was cut short."""
     cancelled: bool
-    """It was given up before it was played to its end."""
+    """Whether it was cancelled before it was played to its end."""
     committed: bool
-    """The user has waited for it."""
+    """Whether it was the answer to a turn that is over, and not a discarded preemptive reply."""
     started: bool
-    """Something of it was played."""
+    """Whether any of it was played."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryChanged:
-    """The history holds other messages than before."""
+    """The messages of the history have changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineChanged:
-    """Another engine of a stage than before does the work; `reasons` say why none before it in the chain does."""
+    """Another engine works for a stage now. `reasons` say why each engine that is preferred to it does not."""
 
     stage: Stage
     engine: str
@@ -135,14 +135,14 @@ class ErrorRaised:
 
 @dataclass(frozen=True, slots=True)
 class PhaseChanged:
-    """The conversation has come to another phase."""
+    """The conversation is in another phase now."""
 
     phase: Phase
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationEnded:
-    """The bot has said goodbye, and ends the session. `reason` is for the session's user."""
+    """The bot ends the session. `reason` is a sentence for the user."""
 
     reason: str
     cause: EndCause = EndCause.IDLE

@@ -1,4 +1,4 @@
-"""The conversation as it was heard: immutable messages, edited by pure functions."""
+"""The history of a conversation as it was heard: immutable messages, edited by pure functions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. An assistant's text is what the user heard of it, `interrupted` if that was cut short."""
+    """One message. An assistant's text is what the user heard of it; `interrupted` says that it was cut short."""
 
     role: Role
     text: str
@@ -28,14 +28,14 @@ History = tuple[Message, ...]
 
 
 def merged(texts: Iterable[str]) -> str:
-    """Several utterances as one text, with single spaces between words."""
+    """Joins several texts into one, with single spaces between words."""
     return " ".join(" ".join(texts).split())
 
 
 def said(history: History, text: str, *, merge: bool = True) -> History:
-    """The user said `text`: a new message, or with `merge` more of the last one if no reply was heard since.
+    """Adds what the user said: as a new message, or with `merge` to the user's last one if no reply was heard since.
 
-    A message that would become longer than `MAX_MESSAGE_CHARS` is left as it is.
+    No text is added to a message that would become longer than `MAX_MESSAGE_CHARS`.
     """
     text = merged([text])
     if not text:
@@ -47,7 +47,7 @@ def said(history: History, text: str, *, merge: bool = True) -> History:
 
 
 def heard(history: History, text: str, *, interrupted: bool = False) -> History:
-    """The assistant was heard saying `text`. Nothing heard leaves no trace."""
+    """Adds what was heard of the assistant. An empty text adds nothing."""
     text = merged([text])
     if not text:
         return history
@@ -55,18 +55,18 @@ def heard(history: History, text: str, *, interrupted: bool = False) -> History:
 
 
 def word_shares(text: str) -> list[float]:
-    """Where the words of a sentence start in its sound, as shares (0 to 1) of it, and last 1, the end.
+    """Estimates where the words of a sentence start in its audio, as shares from 0 to 1, followed by 1 for the end.
 
-    Words are taken to last in proportion to their letters; engines that know word times do better than this.
+    The estimate gives each word time in proportion to its letters. Engines that know word times do better.
     """
     ends = list(accumulate(len(word) + 1 for word in text.split()))
     return [0.0, *(end / ends[-1] for end in ends)] if ends else [0.0]
 
 
 def words_heard(bounds: Sequence[float], played: float) -> int:
-    """How many words were heard up to `played`. A word counts as heard once half of it was played.
+    """Returns how many words were heard up to `played`. A word counts as heard once half of it was played.
 
-    `bounds`: where each word starts and where the last one ends, in the unit of `played`.
+    `bounds` says where each word starts and where the last one ends, in the unit of `played`.
     """
     return sum(played >= (start + end) / 2 for start, end in pairwise(bounds))
 

@@ -1,4 +1,4 @@
-"""What is kept of a conversation while it goes on: what was said and heard up to this moment."""
+"""The history of a conversation up to this moment, while a reply may still be playing."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from voicebot.dialogue.state import State
 
 
 def history_snapshot(state: State) -> History:
-    """The history as it would be if the session broke off now: the live reply counts as far as it was heard.
+    """Returns the history as it would be if the session broke off now: of the live reply, what was heard so far.
 
-    A word that was not heard is never in it, nor anything of a reply of which the history would keep nothing
-    (INTERRUPTED_HISTORY=merge). The user's words are in it as soon as they are certain.
+    It never holds a word that was not heard, and nothing of an interrupted reply with INTERRUPTED_HISTORY=merge. It
+    holds the user's words as soon as they are final.
     """
     history, reply = state.history, state.reply
     if reply is not None and not (reply.preemptive or reply.forgotten):

@@ -1,11 +1,13 @@
-"""Every transition of the bot: `step(state, input)` gives the next state, what to do, and what has happened.
+"""Every transition of the bot: `step(state, input)` returns the next state, the commands to carry out, and the facts.
 
-Speech over a live reply, or what may become speech, pauses it (or holds it back, if nothing of it was heard yet). The
-reply stays paused exactly as long as some utterance is undecided, and every utterance is decided by its words or by a
-timer. A reply that gives way is first cancelled and awaited; only when `ReplyEnded` has come is the history edited and
-the next reply started. A reply may be begun early, at a pause of the user's: it is held back until the turn is over,
-and given up if the words were not all. A user who says nothing for long is asked whether they are there. Once a user
-was told that there are no more answers today, the session ends.
+Speech over a live reply, or sound that may become speech, pauses the reply (or holds it back, if the user has heard
+nothing of it yet). The reply stays paused exactly as long as an utterance has no verdict. Every utterance gets its
+verdict from its words or from a timer. A reply that gives way is first cancelled and awaited; only after `ReplyEnded`
+does the machine edit the history and start the next reply.
+
+A preemptive reply begins at a pause of the user's. It is held back until the turn is over, and cancelled if the user
+says more. A user who stays silent for long is asked whether they are still there. After the user was told that there
+are no more answers today, the session ends.
 """
 
 from __future__ import annotations
@@ -105,20 +107,20 @@ from voicebot.languages.prompts import ask_again, goodbye, still_there
 from voicebot.runtime.limits import UTTERANCES_AT_ONCE
 
 MAX_ASKED_AGAIN = 2
-"""How often in a row the user is asked to say it again: what was heard may be a noise."""
+"""How many times in a row the bot asks the user to repeat: what it heard may be a noise."""
 
 CUT_SILENCE_S = 0.05
-"""An utterance that ends after less silence has not ended by itself: it was too long."""
+"""An utterance that ends after less silence than this was cut because it was too long: the user may speak on."""
 
 ECHO_LIKELY = 0.5
-"""The share of the bot's own voice in a sound from which on it was very likely nobody's speech."""
+"""From this share of the bot's own voice on, a sound was very likely an echo and not the user's speech."""
 
 NOBODY_THERE = "Nothing was said or typed for a while."
 
 
 @dataclass(slots=True)
 class Transition:
-    """One step under way: the state as changed so far, and what follows from the change."""
+    """One step under way: the state as changed so far, with the commands and facts that the change has led to."""
 
     state: State
     at_s: float
@@ -128,9 +130,11 @@ class Transition:
 
 
 def step(state: State, input: Input, at_s: float) -> tuple[State, tuple[Command, ...], tuple[Fact, ...]]:
-    """Returns the state after `input`, which happened at `at_s` of the session's clock; the commands that are to be
-    carried out, in their order; and the facts about what has happened, in their order. It is `state` itself if nothing
-    has changed."""
+    """Returns the state after `input`, the commands to carry out, and the facts about what has happened, in order.
+
+    `at_s` is when the input happened, in seconds of the session's clock. If nothing changes, the state returned is
+    `state` itself.
+    """
     t = Transition(state, at_s)
     _apply(t, input)
     _settle(t)
@@ -142,7 +146,7 @@ def step(state: State, input: Input, at_s: float) -> tuple[State, tuple[Command,
 def _apply(t: Transition, input: Input) -> None:
     match input:
         case SessionStarted():
-            _word_fell(t)
+            _restart_silence(t)
         case SpeechSuspected():
             t.state = replace(t.state, suspected=t.state.committed is not None and t.state.committed.started)
         case SpeechCleared():
@@ -156,22 +160,22 @@ def _apply(t: Transition, input: Input) -> None:
         case SpeechEnded():
             _speech_ended(t, input.utterance, input.silence_s, input.speech)
         case PartialTranscript():
-            _partial(t, input)
+            _take_partial_transcript(t, input)
         case FinalTranscript():
-            _final(t, input.utterance, input.text, input.error, input.confidence, input.backchannel)
+            _take_final_transcript(t, input.utterance, input.text, input.error, input.confidence, input.backchannel)
         case EngineReported():
-            _engine_served(t, input)
+            _note_engine(t, input)
         case TextTyped():
-            _typed(t, input.text)
+            _take_typed_text(t, input.text)
         case InterruptPressed():
             _note_user_active(t)
             _cancel(t)
             t.state = replace(t.state, merge_next=False)
         case ConversationCleared():
-            _clear(t)
+            _clear_conversation(t)
         case VerdictDisputed():
             _note_user_active(t)
-            _dispute(t, input.record, input.disputed)
+            _dispute(t, input.verdict, input.disputed)
         case PreferencesChanged():
             _note_user_active(t)
             t.state = replace(t.state, next_preferences=input.preferences)
@@ -179,15 +183,15 @@ def _apply(t: Transition, input: Input) -> None:
             _timed_out(t, input.timer, input.token)
         case _:
             if t.state.reply is not None and t.state.reply.number == input.reply:
-                _reply_went_on(t, t.state.reply, input)
+                _update_reply(t, t.state.reply, input)
 
 
 # What follows from an input -------------------------------------------------------------------------------------------
 
 
 def _settle(t: Transition) -> None:
-    """Bring replies, pauses and timers in line with what is now known."""
-    _settle_choices(t)
+    """Brings replies, pauses and timers in line with what is now known."""
+    _apply_preferences_between_turns(t)
     state = t.state
     unsaid = any(not utterance.dismissed or _answerable(utterance) for utterance in state.utterances)
     over = not unsaid and Timer.DEBOUNCE not in dict(state.timers)
@@ -205,25 +209,25 @@ def _settle(t: Transition) -> None:
     elif state.reply is None and over and state.ask_again:
         t.state = replace(t.state, asked_again=state.asked_again + 1)
         _say(t, ask_again(state.rules.language))
-    elif state.reply is None and _may_be_eager(t) and (words := _foreseen(t)):
+    elif state.reply is None and _may_reply_preemptively(t) and (words := _words_of_possible_turn(t)):
         _start_reply(t, words, preemptive=True)
     _settle_pause(t)
     _settle_timers(t)
     _update_idle_stage(t)
 
 
-def _settle_choices(t: Transition) -> None:
-    """What was chosen holds between two turns: while nobody speaks, and nothing is made, heard or taken back."""
-    chosen = t.state.next_preferences
-    if chosen is None or t.state.reply is not None or t.state.utterances:
+def _apply_preferences_between_turns(t: Transition) -> None:
+    """Applies new preferences between two turns: while there is neither an utterance nor a reply."""
+    new = t.state.next_preferences
+    if new is None or t.state.reply is not None or t.state.utterances:
         return
-    if chosen != t.state.preferences:
-        t.commands.append(ApplyPreferences(chosen))
-    t.state = replace(t.state, preferences=chosen, next_preferences=None, rules=t.state.rules.with_preferences(chosen))
+    if new != t.state.preferences:
+        t.commands.append(ApplyPreferences(new))
+    t.state = replace(t.state, preferences=new, next_preferences=None, rules=t.state.rules.with_preferences(new))
 
 
-def _may_be_eager(t: Transition) -> bool:
-    """A reply begun now would be made as it was chosen."""
+def _may_reply_preemptively(t: Transition) -> bool:
+    """Returns True when preemptive replies are on and no change of preferences waits for the end of the turn."""
     return t.state.rules.preemptive_replies and t.state.next_preferences is None
 
 
@@ -251,12 +255,12 @@ def _settle_timers(t: Transition) -> None:
 
 
 def _words(t: Transition) -> str:
-    """All that waits for an answer, or seems to."""
+    """Returns all words that wait for an answer, those of unfinished utterances included."""
     return merged([*t.state.pending, *(_answerable(utterance) for utterance in t.state.utterances)])
 
 
-def _foreseen(t: Transition) -> str:
-    """The words of a turn that may be over; empty if it is not."""
+def _words_of_possible_turn(t: Transition) -> str:
+    """Returns the words of the turn if it may be over; an empty string if more words are still to come."""
     undecided = [utterance for utterance in t.state.utterances if not utterance.dismissed]
     words = _words(t)
     if not all(utterance.known for utterance in undecided):
@@ -264,7 +268,7 @@ def _foreseen(t: Transition) -> str:
     return words if completeness(words, t.state.rules.language) is not Completeness.INCOMPLETE else ""
 
 
-# The user speaks or writes --------------------------------------------------------------------------------------------
+# The user speaks or types ---------------------------------------------------------------------------------------------
 
 
 def _speech_started(t: Transition, input: SpeechStarted) -> None:
@@ -286,7 +290,7 @@ def _speech_paused(t: Transition, input: SpeechPaused) -> None:
     utterance = _utterance(t, input.utterance)
     if utterance is None or not utterance.speaking or input.pause <= utterance.last_pause:
         return
-    speech = _outlasting(t, input.speech, input.silence_s)
+    speech = _with_outlasted_time(t, input.speech, input.silence_s)
     utterance = replace(utterance, pause=input.pause, last_pause=input.pause, settled=False, speech=speech)
     _update(t, utterance)
     if t.state.committed is not None:
@@ -307,23 +311,23 @@ def _speech_ended(t: Transition, number: int, silence_s: float, speech: Speech) 
     utterance = _utterance(t, number)
     if utterance is None or not utterance.speaking:
         return
-    # Of an utterance that was cut while the user speaks on, the words since the pause are still to come.
+    # If the utterance was cut while the user speaks on, the words since its last pause are still to come.
     speaks_on = silence_s < CUT_SILENCE_S and speech.duration_s > utterance.speech.duration_s
     known = utterance.known and not speaks_on
-    utterance = replace(utterance, speaking=False, speech=_outlasting(t, speech, silence_s))
+    utterance = replace(utterance, speaking=False, speech=_with_outlasted_time(t, speech, silence_s))
     _update(t, utterance)
     _note_turn_end(t, t.at_s - silence_s)
     if silence_s < t.state.rules.debounce_s:
         _start(t, Timer.DEBOUNCE, t.state.rules.debounce_s - silence_s)
     if known:
         t.commands.append(EndTranscription(number))
-        _final(t, number, utterance.text, None, utterance.confidence, utterance.backchannel)
+        _take_final_transcript(t, number, utterance.text, None, utterance.confidence, utterance.backchannel)
     else:
         _start(t, Timer.TRANSCRIPT, t.state.rules.transcript_timeout_s)
         _expect_verdict(t)
 
 
-def _partial(t: Transition, input: PartialTranscript) -> None:
+def _take_partial_transcript(t: Transition, input: PartialTranscript) -> None:
     utterance = _utterance(t, input.utterance)
     if utterance is None:
         return
@@ -346,26 +350,26 @@ def _partial(t: Transition, input: PartialTranscript) -> None:
     _update(t, utterance)
     if settled:
         _note_transcript(t)
-    _judge(t, utterance, final=settled)
-    _adapt_patience(t, input.utterance, turn_over=settled and input.turn_over)
+    _give_verdict(t, utterance, final=settled)
+    _adapt_endpointing_delay(t, input.utterance, turn_over=settled and input.turn_over)
 
 
-def _give_announced_up(t: Transition, utterance: Utterance) -> None:
-    """The client has told that the user speaks, and nothing came of it: the bot does not wait any longer."""
+def _abandon_announced(t: Transition, utterance: Utterance) -> None:
+    """Stops waiting for speech that the client announced but has not sent in time."""
     t.commands.append(EndTranscription(utterance.number))
     _remove(t, utterance)
     t.facts.append(TranscriptCompleted(utterance.number, utterance.text))
     if t.state.committed is not None and not utterance.dismissed:
         what = f"speech was announced and did not come within {t.state.rules.announced_timeout_s:g} s"
         context = _context_of(t, t.state.committed)
-        _record(t, Verdict(Decision.RESUME, "silence", what, ""), context)
+        _add_verdict(t, Verdict(Decision.RESUME, "silence", what, ""), context)
 
 
-def _adapt_patience(t: Transition, number: int, *, turn_over: bool) -> None:
-    """How long to wait for more depends on what was said, and how.
+def _adapt_endpointing_delay(t: Transition, number: int, *, turn_over: bool) -> None:
+    """Sets how much silence ends the utterance, by what was said so far and how.
 
-    Nothing more is waited for of what has let a reply go on, an echo perhaps, of which the recogniser has made an
-    unfinished sentence: what is heard then must be judged by itself.
+    A dismissed utterance never waits longer than a complete sentence does: it may be an echo that the recogniser took
+    for half a sentence, and what the user says next must be decided on its own.
     """
     utterance = _utterance(t, number)
     if utterance is None or not utterance.speaking:
@@ -381,7 +385,7 @@ def _adapt_patience(t: Transition, number: int, *, turn_over: bool) -> None:
         t.commands.append(SetEndpointingDelay(number, needed_s))
 
 
-def _final(
+def _take_final_transcript(
     t: Transition, number: int, text: str, error: ErrorReport | None, confidence: float | None, backchannel: str
 ) -> None:
     utterance = _utterance(t, number)
@@ -393,7 +397,7 @@ def _final(
     if error is not None:
         _raise_error(t, error)
     _note_transcript(t)
-    utterance = _judge(t, utterance, final=True)
+    utterance = _give_verdict(t, utterance, final=True)
     _remove(t, utterance)
     words = _answerable(utterance)
     if words:
@@ -404,7 +408,7 @@ def _final(
         _wait_for_more(t)
     elif utterance.decision is Decision.REGENERATE and utterance.text:
         t.state = replace(t.state, merge_next=False)
-    elif _deserves_asking_again(t, utterance, failed=error is not None):
+    elif _should_ask_again(t, utterance, failed=error is not None):
         t.state = replace(t.state, ask_again=True)
     if any(not utterance.speaking for utterance in t.state.utterances):
         _start(t, Timer.TRANSCRIPT, t.state.rules.transcript_timeout_s)
@@ -416,7 +420,7 @@ def _note_level(t: Transition, speech: Speech) -> None:
 
 
 def _wait_for_more(t: Transition) -> None:
-    """Words that don't look complete wait a little, even after the utterance's end."""
+    """Starts the debounce timer for words that look incomplete, even though their utterance has ended."""
     rules, asked = t.state.rules, t.state.asked
     needed_s, _ = endpointing_delay_s(merged(t.state.pending), rules.endpointing_delays, rules.language)
     if needed_s > rules.endpointing_delays.unknown_s and asked is not None:
@@ -425,11 +429,12 @@ def _wait_for_more(t: Transition) -> None:
             _start(t, Timer.DEBOUNCE, remaining_s)
 
 
-def _deserves_asking_again(t: Transition, utterance: Utterance, *, failed: bool) -> bool:
-    """The user spoke to a bot that was silent, or fell silent for it, and no words came of it.
+def _should_ask_again(t: Transition, utterance: Utterance, *, failed: bool) -> bool:
+    """Returns True when the user should be asked to repeat an utterance that gave no words.
 
-    If the recogniser `failed`, that is also so for a short word, and for speech over a reply that went on: it has
-    lost what was said, and not found that it was nothing.
+    That is so when the bot was silent, or fell silent for the utterance, and the speech was long enough to be words.
+    If the recogniser `failed`, it is also so for a short sound, and for speech over a reply that went on: the words are
+    lost then, and it is not known that there were none.
     """
     if utterance.text or t.state.asked_again >= MAX_ASKED_AGAIN:
         return False
@@ -443,7 +448,7 @@ def _deserves_asking_again(t: Transition, utterance: Utterance, *, failed: bool)
     return spoke or utterance.decision is Decision.REGENERATE
 
 
-def _typed(t: Transition, text: str) -> None:
+def _take_typed_text(t: Transition, text: str) -> None:
     text = merged([text])
     if not text:
         return
@@ -454,7 +459,7 @@ def _typed(t: Transition, text: str) -> None:
     t.facts.append(WordsAccepted(None))
 
 
-def _clear(t: Transition) -> None:
+def _clear_conversation(t: Transition) -> None:
     _note_user_active(t)
     _cancel(t)
     if t.state.reply is not None:
@@ -467,8 +472,8 @@ def _clear(t: Transition) -> None:
 # Verdicts on speech over a reply --------------------------------------------------------------------------------------
 
 
-def _judge(t: Transition, utterance: Utterance, *, final: bool) -> Utterance:
-    """Decide over the reply that the user is hearing, or waits for, if there is one; the utterance as decided."""
+def _give_verdict(t: Transition, utterance: Utterance, *, final: bool) -> Utterance:
+    """Gives the verdict on an utterance over the live reply, if there is one. Returns the utterance as decided."""
     live = t.state.committed
     if live is None:
         return utterance
@@ -487,7 +492,7 @@ def _context(t: Transition, reply: Reply, utterance: Utterance) -> VerdictContex
 
 
 def _level_db(t: Transition, utterance: Utterance) -> float | None:
-    """How loud it is against what the user usually says; None where one of both is not known."""
+    """Returns how much louder the utterance is than the user usually speaks, in dB; None if either is unknown."""
     level_dbfs, usual_dbfs = utterance.speech.level_dbfs, t.state.levels_dbfs
     return None if level_dbfs is None or not usual_dbfs else level_dbfs - median_high(usual_dbfs)
 
@@ -496,7 +501,7 @@ def _record_verdict(t: Transition, utterance: Utterance, verdict: Verdict, conte
     if verdict.decision is Decision.WAIT:
         return utterance
     if verdict.decision is Decision.REGENERATE or not utterance.dismissed:
-        _record(t, verdict, context)
+        _add_verdict(t, verdict, context)
     dismissed = verdict.decision is Decision.RESUME
     utterance = replace(utterance, dismissed=dismissed, decision=verdict.decision, over=context)
     _update(t, utterance)
@@ -506,7 +511,7 @@ def _record_verdict(t: Transition, utterance: Utterance, verdict: Verdict, conte
     return utterance
 
 
-def _record(t: Transition, verdict: Verdict, context: VerdictContext) -> None:
+def _add_verdict(t: Transition, verdict: Verdict, context: VerdictContext) -> None:
     since_s = t.state.interrupted_at_s
     number = t.state.last_verdict + 1
     record = VerdictRecord(number, verdict, context, took_s=0.0 if since_s is None else t.at_s - since_s)
@@ -515,14 +520,12 @@ def _record(t: Transition, verdict: Verdict, context: VerdictContext) -> None:
 
 
 def _dispute(t: Transition, number: int, disputed: bool) -> None:
-    rulings = t.state.verdicts
-    t.state = replace(
-        t.state, verdicts=tuple(replace(r, disputed=disputed) if r.number == number else r for r in rulings)
-    )
+    verdicts = (replace(each, disputed=disputed) if each.number == number else each for each in t.state.verdicts)
+    t.state = replace(t.state, verdicts=tuple(verdicts))
 
 
 def _expect_verdict(t: Transition) -> None:
-    """A reply may be kept waiting so long, counted from now, for what the user is saying."""
+    """Starts the timer after which a paused reply waits no longer for the verdict."""
     rules = t.state.rules
     if t.state.committed is None:
         return
@@ -538,8 +541,10 @@ def _expect_verdict(t: Transition) -> None:
 
 
 def _give_verdict_now(t: Transition) -> None:
-    """The reply has waited long enough: what is known decides. It waits once more for words that may yet change,
-    rather than give way to them."""
+    """Gives the verdict on each open utterance by what is known now, as the reply has waited long enough.
+
+    Words that may still change do not interrupt the reply at the first time-out: they get one more.
+    """
     t.state = replace(t.state, suspected=False)
     for utterance in t.state.utterances:
         if utterance.dismissed or t.state.committed is None:
@@ -559,8 +564,8 @@ def _give_verdict_now(t: Transition) -> None:
             _record_verdict(t, utterance, verdict, _context_of(t, t.state.committed))
 
 
-def _outlasting(t: Transition, speech: Speech, silence_s: float) -> Speech:
-    """With the time for which it went on after the reply was paused."""
+def _with_outlasted_time(t: Transition, speech: Speech, silence_s: float) -> Speech:
+    """Returns `speech` with the time for which it went on after the reply was paused."""
     paused_s = t.state.interrupted_at_s
     if t.state.committed is None or paused_s is None:
         return speech
@@ -583,7 +588,7 @@ def _start_reply(t: Transition, words: str, *, preemptive: bool = False) -> None
 
 
 def _say(t: Transition, text: str) -> None:
-    """Begin a reply of the bot's own, which answers no words of the user's."""
+    """Begins a reply with a fixed text of the bot's own, which answers nothing that the user said."""
     number = t.state.last_reply + 1
     t.state = replace(
         t.state, reply=Reply(number), last_reply=number, turn=None, asked=None, ask_again=False, spoken=None
@@ -593,7 +598,7 @@ def _say(t: Transition, text: str) -> None:
 
 
 def _commit(t: Transition, reply: Reply) -> None:
-    """The turn is over, and its words are those that the preemptive reply answers."""
+    """Commits the preemptive reply: the turn is over, and its words are the ones that this reply answers."""
     t.state = replace(t.state, reply=replace(reply, preemptive=False, withheld_text=""))
     t.facts.append(ReplyCommitted(reply.number))
     if reply.withheld_text:
@@ -604,7 +609,7 @@ def _commit(t: Transition, reply: Reply) -> None:
 
 
 def _keep_unanswered_words(t: Transition) -> None:
-    """The user's last words get no answer, but the history keeps them."""
+    """Puts the user's last words, which get no answer, into the history."""
     if t.state.pending or t.state.ask_again:
         _take_turn(t, said(t.state.history, merged(t.state.pending), merge=t.state.merge_next))
 
@@ -622,7 +627,7 @@ def _cancel(t: Transition) -> None:
         t.facts.append(ReplyCancelled(live.number))
 
 
-def _reply_went_on(t: Transition, reply: Reply, input: ReplyInput) -> None:
+def _update_reply(t: Transition, reply: Reply, input: ReplyInput) -> None:
     if isinstance(input, ReplyEnded):
         _reply_ended(t, reply, input.error)
         return
@@ -691,15 +696,15 @@ def _reply_ended(t: Transition, reply: Reply, error: ErrorReport | None) -> None
     if reply.started:
         t.state = replace(t.state, spoken=Spoken(_context_of(t, reply), t.at_s))
     t.state = replace(t.state, reply=None, interrupted_at_s=None, suspected=False)
-    _word_fell(t)
+    _restart_silence(t)
 
 
 def _note_stand_in(t: Transition, reply: Reply) -> None:
-    """Note whether the user has heard a stand-in. It says so first: that counts once its first sentence is over."""
-    served = reply.served
-    if served is not None and served.reasons and reply.played:
-        t.state = replace(t.state, stood_in=served.engine)
-    elif served is not None and not served.reasons and reply.started:
+    """Notes whether the user has heard a stand-in model, which introduces itself in its first sentence."""
+    model = reply.model
+    if model is not None and model.reasons and reply.played:
+        t.state = replace(t.state, stood_in=model.engine)
+    elif model is not None and not model.reasons and reply.started:
         t.state = replace(t.state, stood_in="")
 
 
@@ -711,19 +716,19 @@ def _context_of(t: Transition, reply: Reply) -> VerdictContext:
 # Is the user still there? ---------------------------------------------------------------------------------------------
 
 
-def _word_fell(t: Transition) -> None:
-    """The silence begins anew."""
+def _restart_silence(t: Transition) -> None:
+    """Restarts the clock that measures how long nobody has said anything."""
     t.state = replace(t.state, last_word_s=t.at_s)
 
 
 def _note_user_active(t: Transition) -> None:
     t.state = replace(t.state, idle_stage=IdleStage.ACTIVE)
-    _word_fell(t)
+    _restart_silence(t)
     _stop(t, Timer.IDLE)
 
 
 def _update_idle_stage(t: Transition) -> None:
-    """While the session is idle the user is waited for; when the goodbye is over, the session is."""
+    """Runs the idle timer while nothing goes on; ends the session after the goodbye or the last answer of the day."""
     state, rules = t.state, t.state.rules
     if not state.is_idle:
         _stop(t, Timer.IDLE)
@@ -736,15 +741,15 @@ def _update_idle_stage(t: Transition) -> None:
         t.state = replace(t.state, idle_stage=IdleStage.ENDED)
         t.facts.append(ConversationEnded(NOBODY_THERE))
     elif rules.idle_timeout_s and state.idle_stage is not IdleStage.ENDED and Timer.IDLE not in dict(state.timers):
-        endpointing_delay_s = rules.idle_goodbye_s if state.idle_stage is IdleStage.PROMPTED else rules.idle_timeout_s
-        _start(t, Timer.IDLE, max(0.0, state.last_word_s + endpointing_delay_s - t.at_s))
+        limit_s = rules.idle_goodbye_s if state.idle_stage is IdleStage.PROMPTED else rules.idle_timeout_s
+        _start(t, Timer.IDLE, max(0.0, state.last_word_s + limit_s - t.at_s))
 
 
 def _prompt_idle_user(t: Transition) -> None:
-    """The silence has lasted for too long."""
-    asked = t.state.idle_stage is IdleStage.PROMPTED
-    t.state = replace(t.state, idle_stage=IdleStage.SAYING_GOODBYE if asked else IdleStage.PROMPTED)
-    _say(t, (goodbye if asked else still_there)(t.state.rules.language))
+    """Asks a silent user whether they are still there, or says goodbye if they did not answer that."""
+    prompted = t.state.idle_stage is IdleStage.PROMPTED
+    t.state = replace(t.state, idle_stage=IdleStage.SAYING_GOODBYE if prompted else IdleStage.PROMPTED)
+    _say(t, (goodbye if prompted else still_there)(t.state.rules.language))
 
 
 # Timers ---------------------------------------------------------------------------------------------------------------
@@ -760,17 +765,19 @@ def _timed_out(t: Transition, timer: Timer, token: int) -> None:
         case Timer.SPEECH:
             for utterance in t.state.utterances:
                 if utterance.announced and utterance.speaking:
-                    _give_announced_up(t, utterance)
+                    _abandon_announced(t, utterance)
                 else:
                     _speech_ended(t, utterance.number, 0.0, utterance.speech)
         case Timer.VERDICT:
             _give_verdict_now(t)
         case Timer.TRANSCRIPT:
             awaited = [utterance for utterance in t.state.utterances if not utterance.speaking]
-            for utterance in awaited[:UTTERANCES_AT_ONCE]:  # the others wait until these are done with
+            for utterance in awaited[:UTTERANCES_AT_ONCE]:  # the others are not being transcribed yet
                 t.commands.append(EndTranscription(utterance.number))
                 error = ErrorReport(ErrorCode.UNAVAILABLE, "The speech recogniser took too long.")
-                _final(t, utterance.number, utterance.text, error, utterance.confidence, utterance.backchannel)
+                _take_final_transcript(
+                    t, utterance.number, utterance.text, error, utterance.confidence, utterance.backchannel
+                )
         case Timer.IDLE:
             _prompt_idle_user(t)
         case _:
@@ -810,7 +817,7 @@ def _remove(t: Transition, utterance: Utterance) -> None:
 
 
 def _note_speech_end(t: Transition, speech_ended_s: float) -> None:
-    """Notes when the user fell silent: for the turn to come, and for the early reply's, which is the same one."""
+    """Notes when the user fell silent, for the next turn and for a preemptive reply, which answers the same turn."""
     t.state = replace(t.state, asked=Turn(speech_ended_s))
     if t.state.live is not None and t.state.live.preemptive:
         turn = t.state.turn or Turn(speech_ended_s)
@@ -818,7 +825,7 @@ def _note_speech_end(t: Transition, speech_ended_s: float) -> None:
 
 
 def _note_turn_end(t: Transition, speech_ended_s: float) -> None:
-    """Notes that the user's turn was found to be over."""
+    """Notes when the user's turn was found to be over."""
     asked = replace(t.state.asked or Turn(speech_ended_s), turn_ended_s=t.at_s)
     t.state = replace(t.state, asked=asked)
     if t.state.live is not None and t.state.live.preemptive:
@@ -826,7 +833,7 @@ def _note_turn_end(t: Transition, speech_ended_s: float) -> None:
 
 
 def _note_transcript(t: Transition) -> None:
-    """Notes that the words of the turn are known, unless that was noted before."""
+    """Notes when the words of the turn were first known."""
     asked = t.state.asked
     if asked is None or asked.transcript_s is not None:
         return
@@ -849,17 +856,17 @@ def _raise_error(t: Transition, error: ErrorReport) -> None:
     t.state = replace(t.state, error=error)
 
 
-def _engine_served(t: Transition, served: EngineReported) -> None:
-    if served not in t.state.engines_in_use:
-        t.facts.append(EngineChanged(served.stage, served.engine, served.reasons))
-    others = (each for each in t.state.engines_in_use if each.stage is not served.stage)
-    t.state = replace(t.state, engines_in_use=(*others, served))
-    if served.stage is Stage.LLM and t.state.reply is not None:
-        t.state = replace(t.state, reply=replace(t.state.reply, served=served))
+def _note_engine(t: Transition, engine: EngineReported) -> None:
+    if engine not in t.state.engines_in_use:
+        t.facts.append(EngineChanged(engine.stage, engine.engine, engine.reasons))
+    others = (each for each in t.state.engines_in_use if each.stage is not engine.stage)
+    t.state = replace(t.state, engines_in_use=(*others, engine))
+    if engine.stage is Stage.LLM and t.state.reply is not None:
+        t.state = replace(t.state, reply=replace(t.state.reply, model=engine))
 
 
 def _answerable(utterance: Utterance) -> str:
-    """The words of an utterance that want an answer; empty if there are none."""
+    """Returns the words of an utterance that want an answer; an empty string if there are none."""
     if utterance.over is None or not utterance.text:
         return utterance.text
     verdict = give_verdict(utterance.text, utterance.over, final=True)

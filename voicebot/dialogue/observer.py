@@ -1,4 +1,4 @@
-"""Those who watch a session, a recorder or a meter say: they are told of every step, and can change nothing."""
+"""Observers of a session, such as a recorder or metrics. They are told of every step, and cannot change anything."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from voicebot.dialogue.state import State
 
 @dataclass(frozen=True, slots=True)
 class SessionStep:
-    """One step of a session: what happened, when (in seconds of the session's clock), and what came of it."""
+    """One step of a session. `at_s` is when the input happened, in seconds of the session's clock."""
 
     input: Input
     at_s: float
     state: State
     facts: tuple[Fact, ...]
     changed: bool
-    """The state is not the one of the step before."""
+    """Whether the state differs from that of the step before."""
 
 
 class Observer:
-    """Watches one session, on the event loop that plays the sound: nothing here may wait.
+    """Watches one session. Its methods run on the event loop that plays the audio, so they must return quickly.
 
-    A subclass overrides what it wants to know.
+    A subclass overrides the methods that it needs.
     """
 
     def began(self) -> None:
-        """The session runs."""
+        """The session has begun."""
 
     def stepped(self, step: SessionStep) -> None:
-        """Something happened."""
+        """The machine has made a step."""
 
     def underran(self, frames: int) -> None:
-        """This number of frames that should have carried speech had none."""
+        """This many frames should have carried speech and had none, as the speech came too late."""
 
     def ended(self) -> None:
         """The session is over."""

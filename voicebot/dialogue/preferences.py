@@ -1,4 +1,4 @@
-"""What the user of a session may choose for it, and how hard it then is to interrupt the bot."""
+"""What the user of a session may choose, and how hard it is to interrupt the bot with each sensitivity."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from enum import StrEnum
 
 
 class InterruptedHistory(StrEnum):
-    """What the history keeps of a reply that was cut short."""
+    """What the history keeps of a reply that was interrupted."""
 
     HEARD = "heard"
     """The words that were heard."""
     MERGE = "merge"
-    """Nothing: the new words join the user's last message."""
+    """Nothing: the user's new words join their last message."""
 
 
 class Sensitivity(StrEnum):
@@ -29,21 +29,21 @@ class Sensitivity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InterruptionThresholds:
-    """What it takes to interrupt a speaking bot. Stop words and answers to its questions always do.
+    """What it takes to interrupt a speaking bot. Stop words and answers to its questions always interrupt it.
 
-    The detector's figures hold over the bot's voice only: a silent bot hears as well as ever.
+    `threshold` and `start_s` apply only while the bot speaks: a silent bot detects speech as usual.
     """
 
     threshold: float = 0.0
-    """So far the speech detector's threshold moves: towards 1, or towards 0 if it is negative."""
+    """How far the detector's threshold moves: as a share of the way to 1, or to 0 if it is negative."""
     start_s: float = 0.0
-    """So much more speech begins an utterance."""
+    """How much longer speech must last to begin an utterance."""
     new_words: int = 3
-    """So many words of the user's own interrupt while they are being spoken; one less if they begin a question."""
+    """How many words that the bot has not said interrupt while the user speaks; one less if they begin a question."""
     least_words: int = 1
-    """Fewer words, said to the end, are no interruption unless they ask for something."""
+    """Fewer words than this, said to the end, do not interrupt unless they ask for something."""
     faint_db: float = -10.0
-    """Words that are softer than the user's usual ones by so much are somebody else's."""
+    """Words this much softer than the user usually speaks are taken to be somebody else's."""
 
 
 _DEMANDS = {
@@ -51,12 +51,13 @@ _DEMANDS = {
     Sensitivity.BALANCED: InterruptionThresholds(),
     Sensitivity.EASY: InterruptionThresholds(threshold=-0.3, start_s=-0.032, new_words=2, faint_db=-18.0),
 }
-"""Windows of the detector last 32 ms. Three words are what Pipecat's MinWordsInterruptionStrategy is shown with."""
+"""Times are multiples of the detector's window of 32 ms. Three words are the example in Pipecat's documentation of its
+MinWordsInterruptionStrategy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """All that a session may choose. An engine, or a voice of it, that is empty is the server's to choose."""
+    """The preferences of a session. For an empty engine or voice the server chooses."""
 
     persona: str = "assistant"
     language: str = "en"

@@ -1,4 +1,4 @@
-"""The live reply: what it says, how far it was made and how far it was heard."""
+"""The live reply: its text, how much of it has been synthesized, and how much the user has heard."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ class Reply:
 
     number: int
     asked: str = ""
-    """The words of the user's that it answers."""
+    """The user's words that it answers."""
     preemptive: bool = False
-    """Begun before the user's turn is sure to be over: it is kept back, and the history does not know of it."""
+    """The reply was begun before the user's turn is sure to be over. It is held back, and not yet in the history."""
     withheld_text: str = ""
-    """The text of a preemptive reply so far, which is told once the user's turn is over."""
+    """The text of a preemptive reply so far. Observers get it once the user's turn is over."""
     sentences: tuple[str, ...] = ()
     first_token: bool = False
     text_ended: bool = False
     synthesized: int = 0
     sounding: bool = False
-    """Sound of the sentence after the synthesized ones is coming in."""
+    """The synthesizer has begun to deliver the sentence after the completely synthesized ones."""
     started: bool = False
     finished: bool = False
     played: int = 0
-    """Sentences heard to the end."""
+    """How many sentences have been played to the end."""
     words: int = 0
-    """Words heard of the next one."""
+    """How many words of the next sentence have been played."""
     paused: bool = False
     cancelled: bool = False
     forgotten: bool = False
     """The conversation was cleared: the history keeps nothing of it."""
-    served: EngineReported | None = None
+    model: EngineReported | None = None
     """The model that answers, once that is known."""
     refused: str | None = None
-    """Why it is no answer: the day's turns are used up. It says so, and the session ends after it."""
+    """Why this reply only says that the day's turns are used up; the session ends after it. None for an answer."""
 
     @property
     def heard(self) -> str:
@@ -70,11 +70,11 @@ class Reply:
 
     @property
     def cut_short(self) -> bool:
-        """Not all of it was heard, or there was to be more."""
+        """Whether the user has not heard all of it, or more text was still to come."""
         return bool(self.unheard) or not self.text_ended
 
     def context(self, language: str) -> VerdictContext:
-        """What words over it are judged by: the last sentence of which anything was heard, and the one before."""
+        """Returns the context of a verdict: the last sentence of which anything was heard, and the one before it."""
         index, words = self.played, self.words
         if self.started and self.sentences and not index:
             words = max(1, words)  # the first one is being heard
@@ -89,12 +89,12 @@ class Reply:
         )
 
     def _without_unheard(self) -> tuple[str, ...]:
-        """The sentences without the words of the one being played that were not heard: they never will be."""
+        """Returns the sentences without the unheard words of the current one, whose sound broke off."""
         heard = first_words(self.sentences[self.played], self.words)
         return (*self.sentences[: self.played], heard, *self.sentences[self.played + 1 :])
 
     def after(self, input: ReplyInput) -> Reply:
-        """With what became of it; as it is where that can't be: a sentence out of its turn, a repeated input."""
+        """Returns the reply after `input`. An input that cannot be true, such as a repeated one, changes nothing."""
         match input:
             case ReplyRefused(reason=reason):
                 return replace(self, refused=reason)

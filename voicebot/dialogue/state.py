@@ -1,4 +1,4 @@
-"""What a session is doing, as one immutable value: the machine makes it, the panel shows it."""
+"""The state of a session as one immutable value: the machine computes it, the page shows it."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from voicebot.dialogue.reply_state import Reply
 MAX_VERDICTS = 20
 MAX_TURNS = 50
 MAX_LEVELS = 5
-"""A user who moves away from the microphone is known by the new loudness after three turns."""
+"""The usual loudness is the median of this many utterances: three turns after a user moves away, it has followed."""
 
 
 class Status(StrEnum):
-    """What one part is doing."""
+    """What one part of the pipeline is doing."""
 
     IDLE = "idle"
     PROCESSING = "processing"
-    """Working, with nothing to show yet."""
+    """It works, and has no results yet."""
     STREAMING = "streaming"
-    """Giving out results."""
+    """It delivers results."""
     ACTIVE = "active"
-    """Playing."""
+    """It plays."""
     PAUSED = "paused"
 
 
 class InterruptionStatus(StrEnum):
     IDLE = "idle"
     PROCESSING = "processing"
-    """The user spoke over the reply; what it meant is being decided."""
+    """The user spoke over the reply, and there is no verdict yet."""
     ACTIVE = "active"
-    """It was an interruption; the reply is being taken back."""
+    """It was an interruption; the reply is being cancelled."""
 
 
 class Phase(StrEnum):
@@ -47,62 +47,61 @@ class Phase(StrEnum):
     LISTENING = "listening"
     """The user speaks and the bot does not."""
     TRANSCRIBING = "transcribing"
-    """The user has spoken; the words are awaited."""
+    """The user has spoken; the bot waits for the words."""
     THINKING = "thinking"
-    """A reply is being made; nothing of it was heard."""
+    """A reply is being made; the user has heard nothing of it."""
     HELD = "held"
-    """The user speaks on while a reply is being made: it is kept back."""
+    """The user speaks on while a reply is being made: the reply is held back."""
     SPEAKING = "speaking"
     PAUSED = "paused"
     """The user spoke over the reply: it is silent until the verdict."""
     CANCELLING = "cancelling"
-    """The reply was given up and is being taken down."""
+    """The reply was cancelled, and its task and sound are being stopped."""
 
 
 class IdleStage(StrEnum):
-    """Whether the user of a silent session is still there, as far as is known."""
+    """How far the bot has come in finding out whether a silent user is still there."""
 
     ACTIVE = "active"
     PROMPTED = "prompted"
-    """The user was asked, and has not answered yet."""
+    """The bot has asked whether the user is still there, and waits for an answer."""
     SAYING_GOODBYE = "saying goodbye"
-    """There was no answer: the bot says goodbye."""
+    """The user did not answer, and the bot says goodbye."""
     ENDED = "ended"
     """The session has been ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The figures the machine decides by."""
+    """The time limits and preferences that the machine decides by. Times are in seconds."""
 
     language: str = "en"
     debounce_s: float = 0.05
     endpointing_delays: EndpointingDelays = field(default_factory=EndpointingDelays)
     turn_over_s: float = 0.1
-    """The silence that ends a turn of which the recogniser says that it is over."""
+    """The silence that ends a turn when the recogniser itself reports that the turn is over."""
     speech_timeout_s: float = 35.0
     announced_timeout_s: float = 10.0
-    """How long a client may announce speech without sending it: then the bot goes on, and what comes later is a new
-    utterance."""
+    """How long the bot waits for speech that a client has announced. What comes later is a new utterance."""
     verdict_timeout_s: float = 1.5
-    """From the user's silence to a decision without words."""
+    """How long after the user fell silent a verdict without words is given."""
     noise_timeout_s: float = 3.0
-    """Speech without a word, from a recogniser that shows words as they come, keeps a reply paused no longer."""
+    """How long speech without any words keeps a reply paused, with a recogniser that shows words as they come."""
     longest_pause_s: float = 8.0
-    """Words or not: one speech after the other keeps a reply paused no longer."""
+    """How long one utterance after the other can keep a reply paused, with or without words."""
     transcript_timeout_s: float = 10.0
     echo_tail_s: float = 0.7
-    """The bot's own voice may still come back so long after a reply has ended."""
+    """How long after the end of a reply its echo may still arrive."""
     ask_again_s: float = 0.5
-    """Speech of this length that gave no words makes the bot ask again; shorter sounds may be anything."""
+    """After speech of this length without words the bot asks the user to repeat; shorter sounds may be noise."""
     preemptive_replies: bool = True
-    """Begin to think at the user's first pause, and speak when the turn is over."""
+    """Whether the bot begins a reply at the user's first pause, to speak it when the turn is over."""
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
     sensitivity: Sensitivity = Sensitivity.BALANCED
     idle_timeout_s: float = 0.0
-    """Nothing said or typed for so long, and the bot asks whether the user is still there; 0: it never does."""
+    """After this much silence the bot asks whether the user is still there. With 0 it never asks."""
     idle_goodbye_s: float = 30.0
-    """It waits so long for an answer to that, then says goodbye and ends the session."""
+    """How long the bot waits for an answer to that before it says goodbye and ends the session."""
 
     def with_preferences(self, preferences: Preferences) -> Rules:
         return replace(
@@ -115,51 +114,51 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Speech whose final text has not come yet."""
+    """Speech of the user whose final text has not come yet."""
 
     number: int
     started_s: float = 0.0
     text: str = ""
     confidence: float | None = None
     backchannel: str = ""
-    """What a listener would say that sounds nearly the same."""
+    """A backchannel that sounds nearly the same, as the recogniser reports it; empty if there is none."""
     speech: Speech = field(default_factory=Speech)
     announced: bool = False
-    """Its sound comes only when it has ended."""
+    """The client has announced the utterance, and sends its audio only when it has ended."""
     speaking: bool = True
-    """It has not ended, though the user may be pausing."""
+    """The utterance has not ended, though the user may be pausing."""
     pause: int | None = None
-    """The pause the user is making now."""
+    """The number of the pause that the user is making now; None while the user speaks."""
     last_pause: int = 0
     settled: bool = False
-    """No word said before that pause is missing in the text."""
+    """The text holds every word that was said before that pause."""
     overdue: bool = False
-    """A decision was due when its words were not settled."""
+    """The verdict time-out has passed once while the words could still change."""
     endpointing_delay_s: float | None = None
-    """The silence that ends it, if its words have changed that."""
+    """The silence that ends the utterance; None while its words have not changed the usual one."""
     dismissed: bool = False
-    """It does not keep a reply paused (any more)."""
+    """The utterance does not keep a reply paused (any more)."""
     decision: Decision | None = None
-    """What was decided about it over a reply."""
+    """The decision of the last verdict on it."""
     over: VerdictContext | None = None
-    """What the bot was saying then, or had just said when the utterance began."""
+    """What the bot was saying during the utterance, or had just said when it began."""
 
     @property
     def known(self) -> bool:
-        """Its text is all that was said, unless the user speaks on."""
+        """Whether the text is complete, unless the user speaks on."""
         return self.settled and self.pause is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """When the steps of one answer came, in seconds of the session's clock; None where it has not come."""
+    """When each step of one answer happened, in seconds of the session's clock; None while it has not."""
 
     speech_ended_s: float
     turn_ended_s: float | None = None
-    """The end of the user's turn was decided."""
+    """When the end of the user's turn was decided."""
     transcript_s: float | None = None
     begun_s: float | None = None
-    """The reply was begun: preemptively, or once the turn was over."""
+    """When the reply was begun: preemptively, or once the turn was over."""
     token_s: float | None = None
     sentence_s: float | None = None
     audio_s: float | None = None
@@ -167,7 +166,7 @@ class Turn:
 
     @property
     def typed(self) -> bool:
-        """The user wrote: all words were there from the start."""
+        """Whether the user typed the words, so that all of them were there from the start."""
         return self.transcript_s == self.speech_ended_s
 
     @property
@@ -177,19 +176,19 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRecord:
-    """A verdict, what it was based on, and how long the reply had been kept waiting for it."""
+    """A verdict with its context. `took_s` is how long the reply had been paused by then."""
 
     number: int
     verdict: Verdict
     context: VerdictContext
     took_s: float
     disputed: bool = False
-    """The user says that it was wrong."""
+    """The user says that the verdict was wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """The end of the last reply: what its echo would say, and when."""
+    """The end of the last reply, by which its echo can be recognised."""
 
     context: VerdictContext
     ended_s: float
@@ -202,18 +201,18 @@ class State:
     rules: Rules = field(default_factory=Rules)
     preferences: Preferences = field(default_factory=Preferences)
     next_preferences: Preferences | None = None
-    """What the user has chosen since, for the next turn."""
+    """Preferences that the user has changed, and that hold from the next turn on."""
     history: History = ()
     utterances: tuple[Utterance, ...] = ()
     last_utterance: int = 0
     levels_dbfs: tuple[float, ...] = ()
-    """How loud the last utterances were that got an answer."""
+    """The loudness of the last utterances that got an answer."""
     suspected: bool = False
-    """The user may be beginning to speak over the reply."""
+    """Whether the user may be beginning to speak over the reply."""
     pending: tuple[str, ...] = ()
-    """Final texts that no reply has been given yet."""
+    """Final texts that no reply answers yet."""
     merge_next: bool = True
-    """The next words join an unanswered message of the user."""
+    """Whether the next words join the user's last message, if that has no answer."""
     reply: Reply | None = None
     last_reply: int = 0
     interrupted_at_s: float | None = None
@@ -223,28 +222,28 @@ class State:
     asked: Turn | None = None
     """The user's side of the next turn."""
     turn: Turn | None = None
-    """The turn that is being answered, or was last."""
+    """The turn that is being answered, or the last one that was."""
     turns: tuple[Turn, ...] = ()
     verdicts: tuple[VerdictRecord, ...] = ()
     last_verdict: int = 0
     spoken: Spoken | None = None
     asked_again: int = 0
-    """How often in a row the user was asked to say it again."""
+    """How many times in a row the bot has asked the user to repeat."""
     ask_again: bool = False
-    """The user spoke, and no words came of it."""
+    """Whether the bot is to ask the user to repeat: the user spoke, and the recogniser found no words."""
     streams: bool = False
-    """The recogniser shows words while they are spoken."""
+    """Whether the recogniser has shown words while they were spoken."""
     idle_stage: IdleStage = IdleStage.ACTIVE
     last_word_s: float = 0.0
-    """When the session began, the user was last noticed, or the bot last fell silent: the latest of these."""
+    """The latest of: the start of the session, the user's last activity, the end of the bot's last reply."""
     refused: str | None = None
-    """Why the user gets no more answers, once the bot has said so: the session ends as soon as it is idle."""
+    """Why the user gets no more answers, after the bot has said so. The session ends as soon as it is idle."""
     stood_in: str = ""
     """The model of the last answer that was heard, if it stood in for others that failed; else empty."""
     engines_in_use: tuple[EngineReported, ...] = ()
-    """What does the work of each stage, where that was told: one entry a stage."""
+    """The engine that works for each stage, as last reported."""
     error: ErrorReport | None = None
-    """What went wrong since the user last spoke or wrote."""
+    """What went wrong since the user last spoke or typed."""
 
     @property
     def speaking(self) -> bool:
@@ -252,12 +251,12 @@ class State:
 
     @property
     def live(self) -> Reply | None:
-        """The reply, unless it is being taken down."""
+        """The reply, unless it is being cancelled."""
         return self.reply if self.reply and not self.reply.cancelled else None
 
     @property
     def committed(self) -> Reply | None:
-        """The live reply, if the user waits for it or hears it: words over it may interrupt it."""
+        """The live reply, if the user waits for it or hears it, so that words over it may interrupt it."""
         return self.live if self.live and not self.live.preemptive and not self.live.finished else None
 
     @property
@@ -302,7 +301,7 @@ class State:
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is being heard, thought, spoken or played, nor waits for it: the next words begin a new turn."""
+        """Whether nothing goes on and nothing is pending, so that the next words begin a new turn."""
         parts = (self.stt_status, self.agent_status, self.tts_status, self.playback_status)
         return (
             all(part is Status.IDLE for part in parts)

@@ -1,6 +1,6 @@
-"""Where the time of an answer went: the steps from the end of speech to its first sound, and what that is held against.
+"""Where the time of an answer goes: the steps from the end of speech to the first audio, and the goals for them.
 
-Pure functions of a turn's times to plain JSON values.
+These are pure functions from a turn's times to plain JSON values.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from voicebot.dialogue.state import Turn
 
 @dataclass(frozen=True, slots=True)
 class TurnStep:
-    """One step from the end of speech to the first frame of the answer. `came` is the field of `Turn` that tells when.
+    """One step from the end of speech to the first frame of the answer. `came` is the field of `Turn` with its time.
 
     `after` names the steps that it may have waited for, beside the end of speech. A preemptive reply is made while the
     bot still makes sure that the user is done: only its first frame waits for the end of the turn.
@@ -28,10 +28,10 @@ class TurnStep:
 
 
 BEGUN = "begun"
-"""When the reply was begun: no step of its own, but what the first token waits for."""
+"""The beginning of the reply: not a step of its own, but what the first token waits for."""
 
 STEPS = (
-    TurnStep("end of turn", "turn_ended_s", (), "until the bot was sure that you would not go on"),
+    TurnStep("end of turn", "turn_ended_s", (), "until the bot was sure that you had finished"),
     TurnStep("final text", "transcript_s", (), "until all your words were known"),
     TurnStep(
         "first token",
@@ -46,20 +46,20 @@ STEPS = (
 
 
 GAP_MS = 800
-"""The response gap to reach at the median, on engines of known delay (SPEC.md, 11)."""
+"""The goal for the median response gap: the specification's, on engines of known delay."""
 
 OWN_MS = 40
-"""The bot's own share of it to reach at the median: what no engine and no waiting for the user's next word takes."""
+"""The goal for the bot's own share of the median gap: the time that it waits neither for an engine nor for the user."""
 
 OWN = "first frame"
-"""The step that no engine has a part in."""
+"""The step that no engine takes part in."""
 
 STAGES = {"final text": "stt", "first token": "llm", "first sentence": "llm", "first audio": "tts"}
-"""Whose engine a step waits for. The end of the turn waits for the user, who might go on."""
+"""The stage that each step waits for. The end of the turn waits for the user, who might go on."""
 
 
 def turn_view(turn: Turn | None) -> list[dict[str, Any]]:
-    """The steps of a turn that have come, in ms since the user fell silent.
+    """Returns the steps of a turn that have been reached, in ms since the user fell silent.
 
     Each step runs from the last thing that it waited for to its own coming. What came while the user still spoke (a
     preemptive reply that turned out right) counts as there from the start.
@@ -80,12 +80,12 @@ def turn_view(turn: Turn | None) -> list[dict[str, Any]]:
 
 
 def _began_ms(step: TurnStep, came: dict[str, int]) -> int:
-    """When the step could begin: all that it waits for had come."""
+    """Returns when the step could begin, because everything that it waits for had come."""
     return max((came[name] for name in step.after if name in came), default=0)
 
 
 def medians(turns: Iterable[Turn]) -> dict[str, int]:
-    """Median response gap and length of each step, in ms, over the answered turns that were spoken, not typed."""
+    """Returns the median response gap and median step lengths, in ms, over the answered turns that were spoken."""
     views = [turn_view(turn) for turn in turns if not turn.typed]
     lengths = {
         step.name: [shown["to_ms"] - shown["from_ms"] for view in views for shown in view if shown["name"] == step.name]
@@ -96,12 +96,12 @@ def medians(turns: Iterable[Turn]) -> dict[str, int]:
     return {"response gap": round(median(gaps)), **result} if gaps else {}
 
 
-def judged(steps: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The gap of an answered turn, the step that most of it went to, and the bot's own share, all in ms.
+def response_budget(steps: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Returns the gap of an answered turn, the step that took most of it, and the bot's own share, in ms.
 
-    `steps` are those of `turn_view`. None until the answer is heard. Steps overlap, so only those count that the answer
-    really waited for (the critical path): from the first frame back to the end of speech, each time to the step that
-    came last before. What lies between two of them is the bot's own.
+    `steps` are those of `turn_view`. Returns None until the answer is heard. Steps overlap, so only those on the
+    critical path count: from the first frame back to the end of speech, each time to the step that was reached last
+    before. The time between two of these is the bot's own.
     """
     if not steps or steps[-1]["name"] != OWN:
         return None

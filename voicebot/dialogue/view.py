@@ -1,4 +1,4 @@
-"""What is shown of a session: pure functions from the machine's state to plain JSON values."""
+"""The view of a session for its client: pure functions from the machine's state to plain JSON values."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from voicebot.dialogue.history import Role, merged
 from voicebot.dialogue.interruption.verdict import Decision
 from voicebot.dialogue.interruption.verdict_case import VerdictCase
 from voicebot.dialogue.state import State, VerdictRecord
-from voicebot.dialogue.timings import judged, medians, turn_view
+from voicebot.dialogue.timings import medians, response_budget, turn_view
 
 MAX_MESSAGES = 60
 MAX_CHAT_CHARS = 12_000
-"""Older messages are left out: a data channel's message may have 64 kB (RFC 8841's default), and goes out often."""
+"""Older messages are left out: a data channel's message may have 64 kB (the default of RFC 8841), and is sent often."""
 
 MAX_VERDICTS = 5
 
 
 def view(state: State) -> dict[str, Any]:
-    """Everything the page draws, whole: it never has to remember what was before. `older` messages are left out."""
+    """Returns everything that the page draws, so that it need not remember anything. `older` messages are left out."""
     messages = chat(state)
     shown = latest(messages)
     turn, error = turn_view(state.turn), state.error
@@ -36,23 +36,23 @@ def view(state: State) -> dict[str, Any]:
             "interruption": state.interruption_status.value,
         },
         "engines": {served.stage.value: engine_view(served) for served in state.engines_in_use},
-        "rulings": [verdict_view(record) for record in reversed(state.verdicts[-MAX_VERDICTS:])],
+        "verdicts": [verdict_view(record) for record in reversed(state.verdicts[-MAX_VERDICTS:])],
         "turn": turn,
-        "budget": judged(turn),
+        "budget": response_budget(turn),
         "medians": medians(state.turns),
         "error": None if error is None else {"code": error.code.value, "message": error.message},
     }
 
 
 def engine_view(served: EngineReported) -> dict[str, Any]:
-    """The engine at work, and why it is not one that would come before it."""
+    """Returns the engine at work, and why each engine that is preferred to it is not."""
     return {"name": served.engine, "reasons": list(served.reasons)}
 
 
 def chat(state: State) -> list[dict[str, Any]]:
-    """The conversation, oldest first. `heard` and `unheard` are the assistant's words on either side of the cursor.
+    """Returns the messages, oldest first. `heard` and `unheard` are the assistant's words before and after the cursor.
 
-    A reply begun preemptively is not shown before the turn is the bot's.
+    A preemptive reply is not among them before the user's turn is over.
     """
     messages: list[dict[str, Any]] = [
         {"role": "user", "text": message.text, "interim": False}
@@ -87,7 +87,7 @@ def chat(state: State) -> list[dict[str, Any]]:
 
 
 def latest(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The last messages: as many as the limits above allow, but at least one."""
+    """Returns the last messages, as many as the limits above allow, but at least one."""
     chars = 0
     for count, message in enumerate(reversed(messages)):
         chars += sum(len(value) for value in message.values() if isinstance(value, str))
@@ -97,7 +97,7 @@ def latest(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def verdict_view(record: VerdictRecord) -> dict[str, Any]:
-    """The verdict; a disputed one with the `case` to be recorded, a line of `verdict_case`."""
+    """Returns the verdict; if it is disputed, with the `case` to record, a line as `verdict_case` writes it."""
     verdict = record.verdict
     case = {"case": verdict_case_of(record).to_line()} if record.disputed else {}
     return case | {
@@ -112,7 +112,7 @@ def verdict_view(record: VerdictRecord) -> dict[str, Any]:
 
 
 def verdict_case_of(record: VerdictRecord) -> VerdictCase:
-    """What the user says who disputes the verdict: that the opposite was right."""
+    """Returns the case that a user means who disputes the verdict: the opposite decision was right."""
     verdict = record.verdict
     expected = Decision.REGENERATE if verdict.decision is Decision.RESUME else Decision.RESUME
     why = f"disputed: {verdict.decision.value} by the rule “{verdict.rule}”"

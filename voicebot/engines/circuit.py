@@ -1,4 +1,4 @@
-"""Whether an engine may be tried: one that failed rests, each time longer, while another does its work."""
+"""The circuit breaker of an engine: after a failure the engine rests, each time longer, while another one works."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from voicebot.runtime.clock import Clock
 LONGEST_REST_S = 600.0
 
 MOST_COUNTED = 20
-"""More failures in a row make no rest longer: it has long been the longest."""
+"""More failures in a row than this do not make the rest longer: it has reached its maximum long before."""
 
 UNUSED = 8
-"""After a failure that only an operator can mend, an engine is tried again after this many times the usual rest: the
-key was not accepted, the account has no credit, or the service has no such model."""
+"""After a failure that only an operator can mend (key, credit, missing model), the rest is this many times as long."""
 
 
 class CircuitBreaker:
-    """One engine's. `rest_s` is the first rest after a failure; it doubles with each one that follows."""
+    """The circuit breaker of one engine. The first rest lasts `rest_s`, and doubles with each further failure."""
 
     def __init__(self, rest_s: float, clock: Clock = time.monotonic) -> None:
         self._rest_s = rest_s
@@ -26,24 +25,24 @@ class CircuitBreaker:
         self._failures = self._rejected = 0
         self._until_s = 0.0
         self.error: EngineError | None = None
-        """Why it rests, or did last; None once it has worked again."""
+        """Why the engine rests, or rested last; None after it has worked again."""
 
     @property
     def remaining_s(self) -> float:
-        """How long it will still rest."""
+        """How long the engine will still rest, in seconds."""
         return max(0.0, self._until_s - self._clock())
 
     @property
     def closed(self) -> bool:
-        """It may be tried."""
+        """Whether the engine may be tried."""
         return self.remaining_s == 0
 
     def failed(self, error: EngineError) -> None:
-        """It could not do its work, or can't be reached by a probe.
+        """Notes a failure of the engine, or of a probe.
 
-        One request that was not accepted says nothing about the next: no rest then, but after several in a row. Work
-        begun before it rested may fail while it does, which is no further failure. Work that does not suit an engine
-        says nothing about the engine: others must not lose it because one user asked for something it cannot do.
+        One rejected request says nothing about the next, so the engine rests only after several in a row. Requests that
+        began before a rest may fail during it: these do not count as further failures. A request that does not suit the
+        engine does not count, as other users must not lose the engine because of it.
         """
         if error.fault is Fault.UNSUITABLE:
             return
@@ -59,13 +58,14 @@ class CircuitBreaker:
         self._until_s = max(self._until_s, self._clock() + rest_s)
 
     def may_work(self, doubt: EngineError | None = None) -> None:
-        """A probe went well: it may be tried, but one more failure makes it rest longer than the last.
+        """Notes a probe that succeeded: the engine may be tried, but one more failure makes it rest longer than before.
 
-        A probe that was not accepted leaves a `doubt`: the service is there, and only its work will tell.
+        After a rejected probe there is a `doubt`: the service is reachable, and only a request will tell.
         """
         self._until_s = 0.0
         self.error = doubt
 
     def worked(self) -> None:
+        """Notes a request that succeeded: the next failure counts as the first."""
         self.may_work()
         self._failures = self._rejected = 0

@@ -1,4 +1,4 @@
-"""Where words go: which engines stay on this machine, and which host the service of another one runs on."""
+"""Tells which engines work on this machine, and on which hosts the services of the others run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from voicebot.engines.llm.local_servers import LLAMA_CPP_ADDRESS, OLLAMA_ADDRESS
 from voicebot.settings.config import Settings
 
 EMBEDDED = frozenset({"moonshine", "offline", "hibari", "espeak"})
-"""Engines that send nothing anywhere."""
+"""The engines that work inside this process or on this machine, and send nothing away."""
 
 LOCAL = "local"
-"""The model on a server of one's own."""
+"""The engine for a model on the operator's own server."""
 
 ADDRESSES: Mapping[str, str] = {
     "deepgram": "deepgram_base_url",
@@ -24,11 +24,11 @@ ADDRESSES: Mapping[str, str] = {
     "huggingface": "huggingface_base_url",
     "elevenlabs": "elevenlabs_base_url",
 }
-"""The setting with the address of an engine's service, if it is not the service's own one."""
+"""The setting that replaces the usual address of an engine's service."""
 
 
 def host_of(engine: str, settings: Settings) -> str | None:
-    """The host that an engine's service runs on, if the operator has chosen it; None: it is the service's own."""
+    """Returns the host of an engine's service if the operator has chosen one; None for the service's usual host."""
     if engine == LOCAL:
         return next(filter(None, map(_foreign_host, local_addresses(settings))), "127.0.0.1")
     address = getattr(settings, ADDRESSES[engine]) if engine in ADDRESSES else None
@@ -36,6 +36,7 @@ def host_of(engine: str, settings: Settings) -> str | None:
 
 
 def is_this_machine(host: str) -> bool:
+    """Returns whether a host name or address is the loopback one. No name is looked up."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -45,13 +46,13 @@ def is_this_machine(host: str) -> bool:
 
 
 def _foreign_host(address: str) -> str | None:
-    """The host of an address, if it is another machine's."""
+    """Returns the host of an address; None if it is this machine."""
     host = urlsplit(address).hostname or ""
     return None if is_this_machine(host) else host
 
 
 def local_addresses(settings: Settings) -> tuple[str, ...]:
-    """Where a server of one's own may be, without a path: where the operator says, else at the usual places."""
+    """Returns the addresses, without a path, at which the operator's own model server may be."""
     if _names_a_server(settings):
         assert settings.openai_base_url is not None
         return (settings.openai_base_url.removesuffix("/v1"),)
@@ -59,12 +60,12 @@ def local_addresses(settings: Settings) -> tuple[str, ...]:
 
 
 def local_models(settings: Settings) -> Sequence[str]:
-    """The models that a server of one's own is to be asked for, if the operator names any."""
+    """Returns the models to ask the operator's own server for; empty if the operator names none."""
     if settings.local_model or not _names_a_server(settings) or "openai_model" not in settings.model_fields_set:
         return settings.local_model
     return settings.openai_model
 
 
 def _names_a_server(settings: Settings) -> bool:
-    """Whether OPENAI_BASE_URL is the address of a server that wants no key."""
+    """Returns whether OPENAI_BASE_URL is the address of a server without a key."""
     return settings.openai_base_url is not None and settings.openai_api_key is None

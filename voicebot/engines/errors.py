@@ -4,34 +4,36 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from voicebot.dialogue.errors import ErrorCode, ErrorReport
+
 
 class Fault(StrEnum):
-    """Why an engine failed, as far as it matters for what to try next."""
+    """The kind of an engine's failure, which decides what to try next."""
 
     DENIED = "denied"
-    """The key is not accepted (401, 403): it will not be soon."""
+    """The key is not accepted (401, 403), and will not be accepted soon."""
     UNPAID = "unpaid"
-    """The account has no credit left (402, or a code that says so): it will not have any soon."""
+    """The account has no credit left (402, or a code that says so), and will not have any soon."""
     REJECTED = "rejected"
-    """The request is not accepted (another 4xx): the same one will not be."""
+    """The request is not accepted (another 4xx), and would not be the next time."""
     MISSING = "missing"
-    """The service has no such model (404): it will not have it soon."""
+    """The service does not have the model (404), and will not have it soon."""
     LIMITED = "limited"
-    """Too many requests (429), or, of a model, one that is too large for the account (413)."""
+    """There were too many requests (429), or a request is too large for the account's model limits (413)."""
     UNREACHABLE = "unreachable"
-    """No connection: refused, no such host, no network."""
+    """There is no connection: it was refused, the host is unknown, or there is no network."""
     SERVER = "server"
     """The service failed (5xx)."""
     TIMEOUT = "timeout"
     """Nothing came in time."""
     BROKEN = "broken"
-    """What came was cut short or made no sense; or the engine itself failed."""
+    """The output was cut short or made no sense, or the engine itself failed."""
     UNSUITABLE = "unsuitable"
-    """The engine cannot do this one piece of work, such as saying Russian in an English voice. It is well otherwise."""
+    """The engine works, but cannot do this one request, such as Russian text with an English voice."""
 
     @classmethod
     def of_status(cls, status: int) -> Fault:
-        """What an HTTP status of 400 or more means."""
+        """Returns the fault that an HTTP status of 400 or more means."""
         if status in (401, 403):
             return cls.DENIED
         if status == 402:
@@ -42,12 +44,21 @@ class Fault(StrEnum):
             return cls.TIMEOUT
         return cls.SERVER if status >= 500 else cls.REJECTED
 
+    @property
+    def error_code(self) -> ErrorCode:
+        """The code that users and clients get for this fault."""
+        if self in (Fault.DENIED, Fault.UNPAID):
+            return ErrorCode.CREDENTIALS
+        if self in (Fault.UNREACHABLE, Fault.SERVER, Fault.TIMEOUT, Fault.LIMITED):
+            return ErrorCode.UNAVAILABLE
+        return ErrorCode.ENGINE
+
 
 class EngineError(Exception):
-    """An engine could not do its work. The text says which engine and why, is safe to show, and holds no key.
+    """An engine failed. The message says which engine and why, is safe to show to users, and holds no key.
 
-    `retry_after_s` is what a service that was asked too often said about when to come back; None if it said nothing.
-    Not `repeatable` is what has had effects outside by then, which must not come twice.
+    `retry_after_s` is how long a rate-limited service asks to wait; None if it does not say. `repeatable` is False if
+    the request has had effects outside that must not happen twice.
     """
 
     def __init__(
@@ -65,3 +76,8 @@ class EngineError(Exception):
         self.fault = fault
         self.retry_after_s = retry_after_s
         self.repeatable = repeatable
+
+    @property
+    def report(self) -> ErrorReport:
+        """What users and clients are told of this error."""
+        return ErrorReport(self.fault.error_code, str(self))

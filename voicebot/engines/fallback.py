@@ -1,7 +1,7 @@
-"""Several engines of a stage as one: what one of them can't do, the next one does in the same turn.
+"""Fallback: several engines of a stage act as one. What one engine cannot do, the next one does in the same turn.
 
-Until its output has reached the user a failed engine is tried again or another takes over, whichever is sooner. After
-that the failure of an agent is passed on; another voice says the rest of a sentence.
+Until output has reached the user, a failed engine is tried again or another one takes over, whichever is sooner. After
+that, an agent's failure is passed on, and another voice says the rest of a sentence.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from voicebot.dialogue.history import History
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback_group import Candidate, FallbackGroup, FallbackRules, overdue
 from voicebot.engines.protocols import (
+    DEFAULT_STYLE,
     NO_DEADLINE,
-    USUAL,
     Agent,
     CanPrepare,
     Engine,
@@ -36,32 +36,32 @@ from voicebot.engines.protocols import (
     WordStarts,
 )
 from voicebot.engines.replay_buffer import ReplayBuffer
-from voicebot.engines.said_so_far import Pace, SaidSoFar
+from voicebot.engines.speech_progress import SpeakingRates, SpeechProgress
 
 RETRIED = frozenset({Fault.UNREACHABLE, Fault.SERVER, Fault.BROKEN, Fault.LIMITED})
-"""What may be gone a moment later. A key or a request that was not accepted will not be the next time either."""
+"""Faults that may be gone a moment later. A rejected key or request will be rejected the next time, too."""
 
 LONGEST_RETRY_AFTER_S = 2.0
-"""A service that wants to be left alone for longer is not waited for."""
+"""If a service asks for a longer wait than this, it is not tried again."""
 
-LAST_PATIENCE = 3
-"""How many times `first_output_s` the last try of the last engine may take: a late answer is better than none, but a
-user who hears nothing for longer than some 15 s has gone."""
+LAST_TRY_FACTOR = 3
+"""The last try of the last engine may take this many times `first_output_s`: a late answer is better than none, but a
+user who hears nothing for more than some 15 s has gone."""
 
 SOON = 0.2
-"""Tokens that come within this share of `first_output_s` are too few to have made the user's wait shorter."""
+"""A model that stalls within this share of `first_output_s` has not shortened the user's wait with its first tokens."""
 
 SILENT_S = 2.0
-"""How long a voice may keep the listener waiting in mid-sentence, after what it has given was played."""
+"""How long a voice may be silent in mid-sentence after its audio so far was played."""
 
 FINAL_S = 3.0
-"""How long a recogniser may owe the final text before another one is asked too: together they answer within 6.5 s."""
+"""How long a recogniser may take for the final text before another one is asked, too: both answer within 6.5 s."""
 
 RECOVERY_S = 1.0
-"""After recognisers have all failed while the user speaks: before they are tried again, and twice that each time."""
+"""If all recognisers fail while the user speaks, they are tried again after this time, which doubles each time."""
 
 MAX_VOICES = 3
-"""How many voices may say one sentence between them: more only cut it into pieces."""
+"""How many voices may share one sentence: more would only cut it into pieces."""
 
 E = TypeVar("E", bound=Engine)
 T = TypeVar("T")
@@ -69,40 +69,40 @@ E_contra = TypeVar("E_contra", contravariant=True)
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Request(Protocol[E_contra, T_co]):
-    """An output that any engine of a chain may be asked for: one of them gives it, piece by piece."""
+class OutputRequest(Protocol[E_contra, T_co]):
+    """A request for output that any engine of a group can serve, piece by piece."""
 
     def ask(
         self, engine: E_contra, style: Style, deadline: OutputDeadline, *, stands_in: bool
     ) -> AsyncGenerator[T_co]: ...
 
-    def served_by(self, engine: str) -> None:
-        """This engine gives the output. What another one, or an earlier try, has given of it is void."""
+    def start_with(self, engine: str) -> None:
+        """This engine starts the output. What another engine, or an earlier try, has given of it is void."""
         ...
 
-    def came(self, piece: object) -> None:
-        """The engine has given this piece."""
+    def note_piece(self, piece: object) -> None:
+        """Notes a piece that the engine has given."""
         ...
 
     @property
     def is_committed(self) -> bool:
-        """Some of the output has reached the user: no other engine can give it any more."""
+        """Whether some of the output has reached the user, so that no other engine can start it over."""
         ...
 
     @property
     def gap_s(self) -> float:
-        """How long the next piece may take."""
+        """How long the next piece may take, in seconds."""
         ...
 
 
 class OutputFallbackGroup(FallbackGroup[E]):
-    """A chain of engines that are asked for something and give it piece by piece."""
+    """A group of engines that give their output piece by piece: agents, or voices."""
 
-    async def _first_of(self, style: Style, request: Request[E, T]) -> AsyncGenerator[T | EngineSelected]:
-        """The output of the first engine that gives it. Raises EngineError: the last one's, or one in mid-output.
+    async def _first_of(self, style: Style, request: OutputRequest[E, T]) -> AsyncGenerator[T | EngineSelected]:
+        """Yields the output of the first engine that can give it.
 
-        Until the output is committed, what an engine that failed has given is void, and the output starts over with
-        another `EngineSelected`.
+        Until the output is committed, the pieces of a failed engine are void, and the output starts over with another
+        `EngineSelected`. Raises the EngineError of the last engine, or of one that fails after the output is committed.
         """
         reasons, candidates = self.passed_over(style), self.candidates(style)
         for candidate in candidates:
@@ -117,10 +117,10 @@ class OutputFallbackGroup(FallbackGroup[E]):
                             piece = await anext(pieces, None)
                         if piece is None:
                             raise EngineError(candidate.engine.name, "gave nothing")
-                        request.served_by(candidate.engine.name)
+                        request.start_with(candidate.engine.name)
                         yield EngineSelected(candidate.engine.name, tuple(reasons))
                         while piece is not None:
-                            request.came(piece)
+                            request.note_piece(piece)
                             yield piece
                             async with tries.following(request.gap_s):
                                 piece = await anext(pieces, None)
@@ -131,7 +131,7 @@ class OutputFallbackGroup(FallbackGroup[E]):
                     return
                 if request.is_committed or not await tries.again(error):
                     break
-                self.tell(candidate.engine.name, error)
+                self.count_failure(candidate.engine.name, error)
             self.failed(candidate, error)
             if is_last or request.is_committed or not error.repeatable:
                 raise error
@@ -139,13 +139,12 @@ class OutputFallbackGroup(FallbackGroup[E]):
 
 
 class _Tries(OutputDeadline):
-    """The attempts to get an output from one engine, and the deadline for the next piece of it.
+    """The tries to get output from one engine, and the deadline for its next piece.
 
-    With other engines at hand, all tries together have `first_output_s` for the first piece. The last engine has as
-    long for one try; if it then has to be tried once more, nothing but patience is left, and it has three times as
-    long.
+    While other engines are left, all tries together have `first_output_s` for the first piece. The last engine has that
+    time for one try, and `LAST_TRY_FACTOR` times as long for its last one.
 
-    A patient engine has its own, longer time, and is not tried again when that was not enough: it would begin anew.
+    An engine that is slow to start has its own, longer time, and is not tried again after it: it would start anew.
     """
 
     def __init__(self, rules: FallbackRules, engine: Engine, *, is_last: bool) -> None:
@@ -153,15 +152,15 @@ class _Tries(OutputDeadline):
         self._engine = engine
         self._is_last = is_last
         own_s = engine.first_output_s if isinstance(engine, SlowToStart) else 0.0
-        self._is_patient = own_s > rules.first_output_s
+        self._is_slow_to_start = own_s > rules.first_output_s
         self._first_output_s = max(rules.first_output_s, own_s)
         self._begun_s = time.monotonic()
         self._deadline_s = self._begun_s + self._first_output_s
         self._count = 0
         self._overdue = False
-        """The last engine has been given up once because it took too long."""
+        """Whether a try of the last engine took too long."""
         self._limit: asyncio.Timeout | None = None
-        """Of the wait for the next piece, while that goes on."""
+        """The time-out of the current wait for a piece."""
         self._limit_s = 0.0
         """How long that wait may take."""
 
@@ -179,8 +178,8 @@ class _Tries(OutputDeadline):
         """Limits the wait for the first piece. Raises EngineError."""
         whole_s = self._first_output_s
         if self._is_last:
-            lasts_longer = not self._is_patient and (self._overdue or not self._rules.retries)
-            whole_s *= LAST_PATIENCE if lasts_longer else 1
+            lasts_longer = not self._is_slow_to_start and (self._overdue or not self._rules.retries)
+            whole_s *= LAST_TRY_FACTOR if lasts_longer else 1
             self._deadline_s = time.monotonic() + whole_s
         return self._limited(self._left_s, whole_s)
 
@@ -201,7 +200,7 @@ class _Tries(OutputDeadline):
             self._limit = None
 
     async def again(self, error: EngineError) -> bool:
-        """Wait as long as is right before another try; or False, at once, if there is to be none."""
+        """Waits before another try and returns True; returns False at once if there is to be none."""
         wait_s = self._rules.backoff_s * 2**self._count
         if error.retry_after_s is not None:
             wait_s = error.retry_after_s
@@ -218,10 +217,10 @@ class _Tries(OutputDeadline):
         return True
 
     def _may_be_gone(self, fault: Fault) -> bool:
-        """Whether what went wrong may go well the next time. Only the last engine is waited for once more."""
+        """Returns True when another try may succeed. After a time-out only the last engine is tried once more."""
         if fault is not Fault.TIMEOUT:
             return fault in RETRIED
-        if self._is_patient:
+        if self._is_slow_to_start:
             return False
         soon = time.monotonic() - self._begun_s < 2 * self._rules.first_output_s
         return self._is_last and self._count == 1 and soon
@@ -232,7 +231,7 @@ class _Tries(OutputDeadline):
 
 
 class AgentFallbackGroup(OutputFallbackGroup[Agent]):
-    """Agents. Once a sentence of an answer is spoken a failure is the reply's: no other agent can finish the answer."""
+    """A group of agents. After a sentence of an answer was spoken, no other agent can finish it: a failure ends it."""
 
     def reply(
         self,
@@ -240,18 +239,18 @@ class AgentFallbackGroup(OutputFallbackGroup[Agent]):
         wanted: asyncio.Event,
         deadline: OutputDeadline = NO_DEADLINE,
         *,
-        style: Style = USUAL,
+        style: Style = DEFAULT_STYLE,
         stands_in: bool = False,
         stood_in: str = "",
         spoken: asyncio.Event | None = None,
     ) -> AsyncGenerator[str | EngineSelected]:
-        answer = _Answer(history, wanted, stands_in, stood_in, spoken, self.rules.first_output_s)
+        answer = _AnswerRequest(history, wanted, stands_in, stood_in, spoken, self.rules.first_output_s)
         return self._first_of(style, answer)
 
 
 @dataclass(slots=True)
-class _Answer:
-    """An answer that one of several agents gives."""
+class _AnswerRequest:
+    """The request for an answer to a group of agents."""
 
     history: History
     wanted: asyncio.Event
@@ -271,10 +270,10 @@ class _Answer:
             self.history, self.wanted, deadline, style=style, stands_in=is_fallback, stood_in=self.stood_in
         )
 
-    def served_by(self, engine: str) -> None:
-        """An answer starts over as a whole."""
+    def start_with(self, engine: str) -> None:
+        """Does nothing, as an answer starts over as a whole."""
 
-    def came(self, piece: object) -> None:
+    def note_piece(self, piece: object) -> None:
         self.begun = True
 
     @property
@@ -283,34 +282,34 @@ class _Answer:
 
     @property
     def gap_s(self) -> float:
-        """A model that stalls soon after it was asked is given up as early as one that gives nothing."""
+        """A model that stalls soon after it was asked is given up as early as one that gives nothing at all."""
         waited_s = time.monotonic() - self.asked_s
         return self.limit_s - waited_s if waited_s < self.limit_s * SOON else self.limit_s
 
 
 class TextToSpeechFallbackGroup(OutputFallbackGroup[TextToSpeech]):
-    """Voices. The rest of a sentence that breaks off is said by the next voice."""
+    """A group of voices. If a sentence breaks off, the next voice says the rest of it."""
 
-    def __init__(self, engines: Sequence[TextToSpeech], rules: FallbackRules, usual: Style = USUAL) -> None:
+    def __init__(self, engines: Sequence[TextToSpeech], rules: FallbackRules, usual: Style = DEFAULT_STYLE) -> None:
         super().__init__(engines, rules, usual)
-        self._pace = Pace()
+        self._rates = SpeakingRates()
 
     def prepare(self, style: Style) -> None:
-        """Lets the engine whose voice is wanted fetch that voice, if it is not here yet."""
+        """Has the engine of the wanted voice fetch that voice, if it is not on this machine yet."""
         for candidate in self._in_order(style):
             if candidate.started and isinstance(candidate.engine, CanPrepare):
                 candidate.engine.prepare(self.style_for(candidate, style))
 
     async def synthesize(
-        self, text: str, style: Style = USUAL
+        self, text: str, style: Style = DEFAULT_STYLE
     ) -> AsyncGenerator[Audio | WordStarts | EngineSelected | RestOfSentence]:
         words = text.split()
         first = 0
         silent_s = min(self.rules.first_output_s, SILENT_S)
         for voice in range(MAX_VOICES):
-            said = SaidSoFar(words[first:])
+            said = SpeechProgress(words[first:])
             rest = text if not first else " ".join(words[first:])
-            sentence = _Sentence(rest, said, silent_s, is_relieved=len(self.candidates(style)) > 1)
+            sentence = _SentenceRequest(rest, said, silent_s, can_be_replaced=len(self.candidates(style)) > 1)
             try:
                 async with aclosing(self._first_of(style, sentence)) as pieces:
                     async for piece in pieces:
@@ -318,33 +317,33 @@ class TextToSpeechFallbackGroup(OutputFallbackGroup[TextToSpeech]):
                             yield RestOfSentence(first, len(words))
                         yield piece
             except EngineError:
-                first += said.whole_words(self._pace)
+                first += said.count_said_words(self._rates)
                 if not said.duration_s or first == len(words) or voice == MAX_VOICES - 1:
                     raise
             else:
-                self._pace.learn(said)
+                self._rates.add_sentence(said)
                 return
 
 
 @dataclass(frozen=True, slots=True)
-class _Sentence:
-    """A sentence, or the rest of one, that one of several voices says: `said` notes how much it has."""
+class _SentenceRequest:
+    """The request for a sentence, or the rest of one, to a group of voices. `said` keeps how much was said."""
 
     text: str
-    said: SaidSoFar
+    said: SpeechProgress
     silent_s: float
-    is_relieved: bool
-    """Another voice can take over from one that cannot keep pace."""
+    can_be_replaced: bool
+    """Whether another voice can take over from one that is too slow."""
 
     def ask(
         self, engine: TextToSpeech, style: Style, deadline: OutputDeadline, *, stands_in: bool
     ) -> AsyncGenerator[Audio | WordStarts | EngineSelected | RestOfSentence]:
         return engine.synthesize(self.text, style)
 
-    def served_by(self, engine: str) -> None:
+    def start_with(self, engine: str) -> None:
         self.said.begin(engine)
 
-    def came(self, piece: object) -> None:
+    def note_piece(self, piece: object) -> None:
         if isinstance(piece, WordStarts):
             self.said.starts_s = piece.starts_s
         elif isinstance(piece, Audio):
@@ -356,35 +355,35 @@ class _Sentence:
 
     @property
     def gap_s(self) -> float:
-        """A voice may be silent for as long as what it has said still plays, and a little longer."""
-        ahead_s = self.said.ahead_s if self.is_relieved else max(0.0, self.said.ahead_s)
+        """A voice may be silent while the audio it has given still plays, and a little longer."""
+        ahead_s = self.said.ahead_s if self.can_be_replaced else max(0.0, self.said.ahead_s)
         return max(0.0, self.silent_s + ahead_s)
 
 
 class SpeechToTextFallbackGroup(FallbackGroup[SpeechToText]):
-    """Recognisers. A replay buffer keeps an utterance's sound until its final text, so that another can hear it all."""
+    """A group of recognisers. A replay buffer keeps each utterance until its final text, so that others can hear it."""
 
     async def start(self) -> None:
-        """Starts all. If none can be, as on a system without the embedded one, users can still type: nothing is raised.
+        """Starts all recognisers. If none starts, nothing is raised, as users can still type.
 
-        The log already says why each of them can't start.
+        The log says why each of them could not start.
         """
         with suppress(EngineError):
             await super().start()
 
     @asynccontextmanager
-    async def session(self, style: Style = USUAL) -> AsyncIterator[Transcriber]:
+    async def session(self, style: Style = DEFAULT_STYLE) -> AsyncIterator[Transcriber]:
         async with AsyncExitStack() as sessions:
-            transcriber = TranscriberChain(self, style, sessions)
+            transcriber = FallbackTranscriber(self, style, sessions)
             await transcriber.open(self.candidates(style)[0])
             yield transcriber
 
 
-class TranscriberChain:
-    """One session's recognisers: the first one stands ready, the others are opened when they are needed."""
+class FallbackTranscriber:
+    """The recognisers of one session: the first one is open, the others are opened when they are needed."""
 
-    def __init__(self, chain: SpeechToTextFallbackGroup, style: Style, sessions: AsyncExitStack) -> None:
-        self._chain = chain
+    def __init__(self, group: SpeechToTextFallbackGroup, style: Style, sessions: AsyncExitStack) -> None:
+        self._group = group
         self._style = style
         self._sessions = sessions
         self._opening = asyncio.Lock()
@@ -395,20 +394,20 @@ class TranscriberChain:
         return sum(transcriber.bytes_sent for transcriber in self._transcribers.values())
 
     async def open(self, candidate: Candidate[SpeechToText]) -> Transcriber:
-        """Returns the recogniser's transcriber for this session, which it opens when it is first needed."""
+        """Returns the recogniser's transcriber for this session, and opens it when it is first needed."""
         async with self._opening:
             name = candidate.engine.name
             if name not in self._transcribers:
-                session = candidate.engine.session(self._chain.style_for(candidate, self._style))
+                session = candidate.engine.session(self._group.style_for(candidate, self._style))
                 self._transcribers[name] = await self._sessions.enter_async_context(session)
             return self._transcribers[name]
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript | EngineSelected]:
-        """What the first recogniser that can makes of the utterance.
+        """Yields the transcripts of the first recogniser that works.
 
-        One that fails is tried once more with the sound in the replay buffer, then the next one. If all fail while the
-        user is still speaking, they are tried again until they have heard the whole utterance. One that owes the final
-        text is not given up, but relieved: whoever has it first gives it.
+        One that fails is tried once more with the audio in the replay buffer, then the next one. If all fail while the
+        user is still speaking, they are tried again until they have heard the whole utterance. One that is late with
+        the final text goes on beside the next one: the first final text counts.
         """
         async with ReplayBuffer.of(audio) as sound, Attempts(sound) as attempts:
             pause_s, heard_whole = RECOVERY_S, False
@@ -427,53 +426,53 @@ class TranscriberChain:
                 pause_s *= 2
 
     async def _round(self, attempts: Attempts) -> AsyncGenerator[Transcript | EngineSelected]:
-        """One round through the recognisers, until the final text. Raises the EngineError of the last one."""
-        reasons, candidates = self._chain.passed_over(self._style), self._chain.candidates(self._style)
+        """Tries each recogniser until there is a final text. Raises the EngineError of the last one."""
+        reasons, candidates = self._group.passed_over(self._style), self._group.candidates(self._style)
         for candidate in candidates:
             is_last = candidate is candidates[-1]
             yield EngineSelected(candidate.engine.name, tuple(reasons))
-            for again in range(self._chain.rules.retries + 1):
+            for again in range(self._group.rules.retries + 1):
                 attempts.begin(candidate, await self.open(candidate))
-                may_relieve = not is_last or again < self._chain.rules.retries
-                limit_s = self._limit_s(is_last=is_last) if may_relieve else None
+                can_replace = not is_last or again < self._group.rules.retries
+                limit_s = self._limit_s(is_last=is_last) if can_replace else None
                 try:
                     async with aclosing(attempts.transcripts(limit_s)) as transcripts:
-                        async for by, transcript in transcripts:
+                        async for author, transcript in transcripts:
                             if transcript.final:
-                                by.circuit.worked()
-                                if by is not candidate:
-                                    yield EngineSelected(by.engine.name)
+                                author.circuit.worked()
+                                if author is not candidate:
+                                    yield EngineSelected(author.engine.name)
                             yield transcript
                     return
                 except EngineError as failure:
                     error = failure
-                if again == self._chain.rules.retries or not _may_go_well(error, is_last=is_last):
+                if again == self._group.rules.retries or not _may_go_well(error, is_last=is_last):
                     break
-                self._chain.tell(candidate.engine.name, error)
-            self._chain.failed(candidate, error)
+                self._group.count_failure(candidate.engine.name, error)
+            self._group.failed(candidate, error)
             if is_last:
                 raise error
             reasons.append(str(error))
 
     def _limit_s(self, *, is_last: bool) -> float:
-        first_output_s = self._chain.rules.first_output_s
+        first_output_s = self._group.rules.first_output_s
         return first_output_s if is_last else min(first_output_s, FINAL_S)
 
 
 def _may_go_well(error: EngineError, *, is_last: bool) -> bool:
-    """Whether a recogniser that failed like this is to be tried once more, rather than the next one."""
+    """Returns True when a recogniser that failed like this is to be tried once more, before the next one."""
     if error.fault is Fault.TIMEOUT:
         return is_last
     return error.fault in RETRIED and (error.retry_after_s or 0.0) <= LONGEST_RETRY_AFTER_S
 
 
 class Attempts:
-    """The recognisers that are hearing one utterance, side by side. The newest tells; each may have the final first."""
+    """Recognisers side by side on one utterance. Interim texts come from the newest, the final text from the first."""
 
     def __init__(self, sound: ReplayBuffer) -> None:
         self._sound = sound
-        self._told: asyncio.Queue[tuple[Candidate[SpeechToText], Transcript | BaseException, int]] = asyncio.Queue()
-        self._hearing: dict[int, asyncio.Task[None]] = {}
+        self._results: asyncio.Queue[tuple[Candidate[SpeechToText], Transcript | BaseException, int]] = asyncio.Queue()
+        self._running: dict[int, asyncio.Task[None]] = {}
         self._newest = 0
         self._newest_name = ""
         self._begun_s = 0.0
@@ -482,63 +481,61 @@ class Attempts:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._hearing.values():
+        for task in self._running.values():
             task.cancel()
-        if self._hearing:
-            await asyncio.wait(self._hearing.values())
+        if self._running:
+            await asyncio.wait(self._running.values())
 
     def begin(self, candidate: Candidate[SpeechToText], transcriber: Transcriber) -> None:
-        """This recogniser hears the utterance from its start. Those that have not failed go on."""
+        """Starts a recogniser from the beginning of the utterance. Those that have not failed go on beside it."""
         self._newest += 1
         self._newest_name = candidate.engine.name
         self._begun_s = asyncio.get_running_loop().time()
         number = self._newest
-        hearing = asyncio.create_task(
-            self._hear(number, candidate, transcriber), name=f"hearing of {candidate.engine.name}"
-        )
-        hearing.add_done_callback(lambda task: self._ended(number, candidate, task))
-        self._hearing[number] = hearing
+        task = asyncio.create_task(self._run(number, candidate, transcriber), name=f"task of {candidate.engine.name}")
+        task.add_done_callback(lambda task: self._ended(number, candidate, task))
+        self._running[number] = task
 
-    async def _hear(self, number: int, candidate: Candidate[SpeechToText], transcriber: Transcriber) -> None:
+    async def _run(self, number: int, candidate: Candidate[SpeechToText], transcriber: Transcriber) -> None:
         async with aclosing(transcriber.transcribe(self._sound)) as transcripts:
             async for transcript in transcripts:
                 if isinstance(transcript, Transcript):
-                    self._told.put_nowait((candidate, transcript, number))
+                    self._results.put_nowait((candidate, transcript, number))
                     if transcript.final:
                         return
         raise EngineError(candidate.engine.name, "ended without a final text")
 
-    def _ended(self, number: int, candidate: Candidate[SpeechToText], hearing: asyncio.Task[None]) -> None:
-        """Whoever waits for the transcripts is told of a failure, and raises it."""
-        if not hearing.cancelled() and (failure := hearing.exception()) is not None:
-            self._told.put_nowait((candidate, failure, number))
+    def _ended(self, number: int, candidate: Candidate[SpeechToText], task: asyncio.Task[None]) -> None:
+        """Passes the failure of a recogniser on to the one who waits for transcripts, who raises it."""
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self._results.put_nowait((candidate, failure, number))
 
     async def transcripts(self, limit_s: float | None) -> AsyncGenerator[tuple[Candidate[SpeechToText], Transcript]]:
-        """What the newest one makes of the utterance, until somebody has the final text.
+        """Yields the transcripts of the newest recogniser, until any of them has the final text.
 
-        Raises EngineError if the newest one fails, or owes the final for longer than `limit_s`. With None there is
-        none to try after it: it may take its time, and if it fails the others are waited for.
+        Raises EngineError if the newest one fails, or takes longer than `limit_s` for the final. With None no other is
+        left to try: it may take its time, and if it fails the others may still deliver the final text.
         """
         newest = self._newest
         while True:
-            candidate, told, number = await self._next(limit_s)
-            if isinstance(told, Transcript):
-                if number == newest or told.final:
-                    yield candidate, told
-                if told.final:
+            candidate, result, number = await self._next(limit_s)
+            if isinstance(result, Transcript):
+                if number == newest or result.final:
+                    yield candidate, result
+                if result.final:
                     return
-            elif not isinstance(told, EngineError):
-                raise told
+            elif not isinstance(result, EngineError):
+                raise result
             else:
-                del self._hearing[number]
-                if not self._hearing or (number == newest and limit_s is not None):
-                    raise told
+                del self._running[number]
+                if not self._running or (number == newest and limit_s is not None):
+                    raise result
 
     async def _next(self, limit_s: float | None) -> tuple[Candidate[SpeechToText], Transcript | BaseException, int]:
         if limit_s is None:
-            return await self._told.get()
+            return await self._results.get()
         try:
             async with self._sound.limit_after_end(limit_s, self._begun_s):
-                return await self._told.get()
+                return await self._results.get()
         except TimeoutError:
             raise EngineError(self._newest_name, f"nothing came within {limit_s:g} s", fault=Fault.TIMEOUT) from None

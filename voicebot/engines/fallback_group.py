@@ -1,6 +1,6 @@
-"""The engines of a stage in order of preference, each with what is known of how it does.
+"""The engines of a stage in order of preference, each with its health.
 
-An engine that failed rests, and is probed in the background before it is given work again, so that no turn waits for it
+An engine that failed rests, and is probed in the background before it gets work again, so that no turn waits for it
 twice.
 """
 
@@ -16,7 +16,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from voicebot.engines.circuit import CircuitBreaker
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import USUAL, Engine, EngineStatus, HasModels, HasNote, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Engine, EngineStatus, HasModels, HasNote, Style
 from voicebot.runtime import limits
 
 logger = logging.getLogger(__name__)
@@ -24,23 +24,25 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FallbackRules:
-    """How patient a chain is with each of its engines."""
+    """How often and how long a group tries each of its engines. Times are in seconds."""
 
     retries: int = 1
-    """How often the same request is made again before the first output."""
+    """How many times a request is repeated before the first output."""
     backoff_s: float = 0.1
-    """Before the second try; twice as long before each further one."""
+    """The wait before the second try; it doubles before each further one."""
     first_output_s: float = 5.0
-    """With another engine at hand: all tries together, and the wait for the first output, take no longer than this."""
+    """The limit for all tries of an engine together, up to its first output, while another engine is left."""
     probe_s: float = 5.0
+    """The limit for a probe."""
     rest_s: float = 30.0
+    """How long an engine rests after its first failure."""
 
 
 E = TypeVar("E", bound=Engine)
 
 
 class Candidate(Generic[E]):
-    """An engine of a chain, with what is known of how it does."""
+    """An engine of a group, with its health."""
 
     def __init__(self, engine: E, rest_s: float) -> None:
         self.engine = engine
@@ -50,11 +52,11 @@ class Candidate(Generic[E]):
         self.probed_s: float | None = None
         """When it was last probed, by the monotonic clock."""
         self.ill_probes = 0
-        """How many probes in a row found it ill."""
+        """How many probes in a row have failed."""
 
     @property
     def is_due(self) -> bool:
-        """Whether it may be probed again because somebody asks."""
+        """Whether its last probe is old enough for another one."""
         if self.probed_s is None:
             return True
         well = self.circuit.closed and self.circuit.error is None
@@ -64,7 +66,7 @@ class Candidate(Generic[E]):
     @property
     def health(self) -> EngineStatus:
         error = self.circuit.error
-        served = self.engine if isinstance(self.engine, HasModels) else None
+        with_models = self.engine if isinstance(self.engine, HasModels) else None
         note = self.engine.note if isinstance(self.engine, HasNote) else None
         return EngineStatus(
             self.engine.name,
@@ -72,26 +74,26 @@ class Candidate(Generic[E]):
             reason=None if error is None else error.message,
             code=None if error is None else error.fault.error_code,
             probe_ms=None if self.probe_s is None else round(self.probe_s * 1000),
-            model=None if served is None else served.model,
-            warning=note if served is None else served.warning,
+            model=None if with_models is None else with_models.model,
+            warning=note if with_models is None else with_models.warning,
         )
 
 
 class FailureCounter(Protocol):
-    """Counts what goes wrong in the engines."""
+    """Counts the failures of engines."""
 
     def count_failure(self, stage: str, engine: str, error: EngineError) -> None: ...
 
 
 class FallbackGroup(Generic[E]):
-    """What the chains of all stages share. Engines are probed in the `usual` style, which is the server's own.
+    """The engines of one stage. They are probed in the `usual` style, which is the server's own.
 
-    The order in which engines are tried depends on the style of each request; how they do is known for all requests.
+    The order in which engines are tried depends on the style of each request. Their health is shared by all requests.
     """
 
-    def __init__(self, engines: Sequence[E], rules: FallbackRules, usual: Style = USUAL) -> None:
+    def __init__(self, engines: Sequence[E], rules: FallbackRules, usual: Style = DEFAULT_STYLE) -> None:
         if not engines:
-            raise ValueError("a chain needs an engine")
+            raise ValueError("a fallback group needs an engine")
         self.rules = rules
         self.usual = usual
         self._candidates = [Candidate(engine, rules.rest_s) for engine in engines]
@@ -99,22 +101,21 @@ class FallbackGroup(Generic[E]):
         self._closed = False
         self._failure_counter: FailureCounter | None = None
         self._stage = ""
-        """Is given the engine and each of its failures, also those that another try makes good."""
 
     @property
     def name(self) -> str:
-        """The engine that would be tried first now, for a request that every engine can serve."""
+        """The name of the engine that would be tried first now, for a request that every engine can serve."""
         return _may_be_tried(self._candidates)[0].engine.name
 
     @property
     def engines(self) -> tuple[E, ...]:
-        """Those that could be started, in their order."""
+        """The engines that have started, in order of preference."""
         return tuple(candidate.engine for candidate in self._candidates if candidate.started)
 
     def alone(self, rules: FallbackRules) -> tuple[Self, ...]:
-        """Each engine as a chain of its own, in their order, so that none stands in for another.
+        """Returns a group for each engine, in order, so that none stands in for another.
 
-        Also those that could not be started. The engines stay this chain's to be closed.
+        Engines that could not start are included. This group still closes all of them.
         """
         return tuple(type(self)([candidate.engine], rules, self.usual) for candidate in self._candidates)
 
@@ -127,16 +128,16 @@ class FallbackGroup(Generic[E]):
         return tuple(candidate.health for candidate in self._candidates)
 
     def count_failures(self, stage: str, counter: FailureCounter) -> None:
-        """Have the counter count each failure of an engine, as one of this stage, from now on."""
+        """Has the counter count each failure of an engine from now on, even if a retry succeeds."""
         self._stage, self._failure_counter = stage, counter
 
-    def tell(self, engine: str, error: EngineError) -> None:
-        """An engine has failed, and may be tried again at once."""
+    def count_failure(self, engine: str, error: EngineError) -> None:
+        """Counts a failure of an engine, which may be tried again at once."""
         if self._failure_counter is not None:
             self._failure_counter.count_failure(self._stage, engine, error)
 
     async def start(self) -> None:
-        """Start all. Raises the EngineError of the first if none can be."""
+        """Starts all engines. If none starts, raises the EngineError of the first."""
         self._closed = False
         for candidate in self._candidates:
             try:
@@ -162,15 +163,15 @@ class FallbackGroup(Generic[E]):
             await candidate.engine.close()
 
     async def probe_due(self) -> None:
-        """Probe those that have not been probed for long enough: strangers may ask for it as often as they like."""
+        """Probes the engines whose last probe is old enough, as strangers may ask for this as often as they like."""
         await asyncio.gather(
             *(self._probe(candidate) for candidate in self._candidates if candidate.started and candidate.is_due)
         )
 
     async def probe(self, style: Style | None = None) -> None:
-        """Probe all, side by side, in the usual style unless another one is given.
+        """Probes all engines side by side, in the usual style unless another one is given.
 
-        Raises the EngineError of the first if none can work.
+        If none works, raises the EngineError of the first.
         """
         candidates = [candidate for candidate in self._candidates if candidate.started]
         errors = await asyncio.gather(*(self._probe(candidate, style) for candidate in candidates))
@@ -179,7 +180,7 @@ class FallbackGroup(Generic[E]):
             raise errors[0]
 
     async def _probe(self, candidate: Candidate[E], style: Style | None = None) -> EngineError | None:
-        """Why it can't work, if that is sure; its circuit is told."""
+        """Probes one engine and updates its circuit breaker. Returns the error if the engine certainly cannot work."""
         started_s = candidate.probed_s = time.monotonic()
         candidate.ill_probes += 1
         try:
@@ -198,7 +199,7 @@ class FallbackGroup(Generic[E]):
             return None
         candidate.probe_s = None
         if failure.fault is Fault.REJECTED:
-            self.tell(candidate.engine.name, failure)
+            self.count_failure(candidate.engine.name, failure)
             logger.warning("%s", failure)
             candidate.circuit.may_work(doubt=failure)
             return None
@@ -233,7 +234,7 @@ class FallbackGroup(Generic[E]):
 
     def failed(self, candidate: Candidate[E], error: EngineError) -> None:
         name = candidate.engine.name
-        self.tell(name, error)
+        self.count_failure(name, error)
         logger.warning("%s", error)
         candidate.circuit.failed(error)
         needs_probe = not candidate.circuit.closed and len(self._candidates) > 1 and not self._closed
@@ -243,11 +244,11 @@ class FallbackGroup(Generic[E]):
             task.add_done_callback(lambda _: self._probing.pop(name))
 
     async def _recover(self, candidate: Candidate[E]) -> None:
-        """Leave it alone while it rests, then probe it, until that goes well: no user's turn is spent on it."""
+        """Probes an engine after each rest until it works again, so that no user's turn is spent on finding out."""
         while True:
             await asyncio.sleep(candidate.circuit.remaining_s)
             if not candidate.circuit.closed:
-                continue  # it has failed once more meanwhile
+                continue  # it has failed again meanwhile
             if await self._probe(candidate) is None:
                 logger.info("%s can work again", candidate.engine.name)
                 return
@@ -260,9 +261,9 @@ def _may_be_tried(candidates: list[Candidate[E]]) -> list[Candidate[E]]:
 
 
 def mistake(candidate: Candidate[E], error: Exception) -> EngineError:
-    """The failure of an engine that raised what it never should. It is logged when it is new.
+    """Returns the EngineError for an engine that raised another exception, and logs it if it is new.
 
-    Only its kind and place are told: its text may hold anything, such as a header with a key.
+    The log gets only the type and the place, as the message may hold anything, such as a header with a key.
     """
     failure = EngineError(candidate.engine.name, f"it made a mistake ({type(error).__name__}); the log says where")
     if candidate.circuit.error is None or candidate.circuit.error.message != failure.message:

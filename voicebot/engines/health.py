@@ -1,4 +1,4 @@
-"""Before anybody talks: can each stage work, with which engine, and if not, why?"""
+"""The health of the engines: whether each stage can work, with which engine, and if not, why."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from voicebot.engines.fallback_group import FailureCounter, FallbackGroup
 from voicebot.engines.protocols import Engine, Engines, EngineStatus
 
 Health = dict[str, tuple[EngineStatus, ...]]
-"""For each stage its engines, in the order in which they are tried."""
+"""The status of each stage's engines, in the order in which they are tried."""
 
 
 class EngineHealth:
-    """Asks the engines how they are, no more than one round at a time."""
+    """Knows the health of all engines. It probes them in one round at a time."""
 
     def __init__(self, engines: Engines) -> None:
         self._stages: dict[str, Engine] = {"stt": engines.stt, "llm": engines.agent, "tts": engines.tts}
@@ -21,17 +21,17 @@ class EngineHealth:
 
     @property
     def health(self) -> Health:
-        """What is known now; engines tell more while they work."""
+        """The health as it is known now."""
         return {stage: self._health_of(stage) for stage in self._stages}
 
     @property
     def problem(self) -> str | None:
-        """Why no session can work, if so: the stages of which no engine is ready, and what each of these says.
+        """Says why no session can work: for each stage without a ready engine, why its engines are not ready.
 
-        Sessions work without a recogniser, as users can type: `typing_only` tells that.
+        None if sessions can work. They work without a recogniser, as users can type: see `typing_only`.
         """
         reasons = [_why(engine) for stage in self._stages if stage != "stt" for engine in self._stuck(stage)]
-        return f"The bot can't work just now. {'; '.join(reasons)}." if reasons else None
+        return f"The bot cannot work at the moment. {'; '.join(reasons)}." if reasons else None
 
     @property
     def problem_code(self) -> ErrorCode | None:
@@ -43,9 +43,9 @@ class EngineHealth:
 
     @property
     def typing_only(self) -> str | None:
-        """Says that the bot understands no speech, and why, if no recogniser is ready; None otherwise."""
+        """Says that the bot understands no speech, and why, if no recogniser is ready; otherwise None."""
         reasons = [_why(engine) for engine in self._stuck("stt")]
-        return f"The bot understands no speech just now: you can type. {'; '.join(reasons)}." if reasons else None
+        return f"Speech recognition is not available, but you can type. {'; '.join(reasons)}." if reasons else None
 
     def _health_of(self, stage: str) -> tuple[EngineStatus, ...]:
         engine = self._stages[stage]
@@ -56,14 +56,14 @@ class EngineHealth:
         engines = self._health_of(stage)
         return () if any(engine.ready for engine in engines) else engines
 
-    def tell_failures(self, counter: FailureCounter) -> None:
+    def count_failures(self, counter: FailureCounter) -> None:
         """Has the counter count each failure of an engine from now on."""
         for stage, engine in self._stages.items():
             if isinstance(engine, FallbackGroup):
                 engine.count_failures(stage, counter)
 
     async def check(self) -> Health:
-        """Probe the engines that have not been probed for long enough. Never raises: `health` tells."""
+        """Probes the engines whose last probe is old enough. Returns the health; never raises."""
         async with self._asking:
             await asyncio.gather(
                 *(engine.probe_due() for engine in self._stages.values() if isinstance(engine, FallbackGroup))

@@ -1,4 +1,4 @@
-"""What every engine of a stage offers, and how it says that it failed."""
+"""The protocols of the engines of each stage, and the values that engines yield."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from voicebot.dialogue.preferences import Preferences
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A mark in the sound of an utterance: the speaker has fallen silent, and may speak on. Numbered from 1 upwards."""
+    """A mark in the audio of an utterance: the speaker is silent, and may speak on. Numbered from 1 upwards."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The words of one utterance so far; `final` once they will not change any more.
+    """The words of one utterance so far; `final` when they will not change any more.
 
-    `confidence` is 0 to 1, None where the engine has none. `pause` is the number of the pause this answers: no word
-    said before it is missing, and it is what the final would be if nothing followed. `turn_over`: the engine itself
-    hears from how it was said that the speaker is done. `backchannel` is what else a short sound may have been: a
-    listener's word or hum that is less likely in general, but not from somebody who listens to the bot.
+    `confidence` is 0 to 1, or None if the engine reports none. If `pause` is the number of a pause, the text holds each
+    word said before it, and would be the final text if nothing followed. `turn_over`: the engine hears from the way of
+    speaking that the speaker is done. `backchannel` is another reading of a short sound: a backchannel that is less
+    likely in general, but not from somebody who listens to the bot.
     """
 
     text: str
@@ -44,16 +44,16 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class WordStarts:
-    """When the words of a text begin in its sound, in seconds from its start: one for each word, split at spaces."""
+    """When the words of a text begin in its audio: seconds from its start, one for each word, split at spaces."""
 
     starts_s: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSelected:
-    """Which engine of several does the work at hand, and why none before it does. Only `fallback` yields it.
+    """Which engine of a fallback group serves a request, and why each engine before it does not.
 
-    An answer starts over with it: what another engine, or an earlier try, has given of the answer before is void.
+    Only fallback groups yield it. The output starts over with it: what came before it is void.
     """
 
     engine: str
@@ -62,9 +62,9 @@ class EngineSelected:
 
 @dataclass(frozen=True, slots=True)
 class RestOfSentence:
-    """The voice broke off: the sound that follows says the rest of the text. Only `fallback` yields it.
+    """A voice broke off: the audio that follows says the rest of the text. Only fallback groups yield it.
 
-    `word` is the index of the first word that follows, of `words` (split at spaces) that the whole text has.
+    `word` is the index of the first word that follows, `words` the number of words of the whole text, split at spaces.
     """
 
     word: int
@@ -73,11 +73,11 @@ class RestOfSentence:
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """How an engine does: why it is not ready, or why it failed last, and how long its last probe took.
+    """The status of an engine: why it is not ready, or why it failed last, and how long its last probe took.
 
     `code` is the kind of the error that `reason` describes.
-    `model` is the one of a service's models that is used; `warning` says that it will not be for much longer, or what
-    else a visitor should know of the engine.
+    `model` is the model of a service that is used. `warning` says that the model will be shut down soon, or what else a
+    visitor should know.
     """
 
     name: str
@@ -91,7 +91,7 @@ class EngineStatus:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How one request is to be served. Engines are shared by all sessions, so every request carries its own style.
+    """How to serve one request. Engines are shared by all sessions, so every request carries its own style.
 
     `language` is a two-letter code. `engine` names the engine that is tried first. `voice` is a voice of that engine,
     or of the first engine if none is named. For an empty field the server chooses.
@@ -103,13 +103,13 @@ class Style:
     voice: str = ""
 
 
-USUAL = Style()
-"""English, and the server chooses everything else."""
+DEFAULT_STYLE = Style()
+"""English; the server chooses everything else."""
 
 
 @dataclass(frozen=True, slots=True)
 class Styles:
-    """The styles of one session's requests: one for each stage."""
+    """The styles of one session's requests, one for each stage."""
 
     stt: Style
     llm: Style
@@ -117,7 +117,7 @@ class Styles:
 
     @classmethod
     def of(cls, preferences: Preferences) -> Styles:
-        """Returns the styles that serve a session with these preferences."""
+        """Returns the styles for a session with these preferences."""
         language = preferences.language
         return cls(
             stt=Style(language, engine=preferences.stt),
@@ -127,14 +127,17 @@ class Styles:
 
 
 class Engine(Protocol):
-    """What all stages share. Constructors open nothing; `start` does, `close` frees it, and both may come twice."""
+    """What engines of all stages share.
+
+    Constructors open nothing. `start` opens what the engine needs, `close` frees it, and both may be called twice.
+    """
 
     @property
     def name(self) -> str: ...
 
     @property
     def languages(self) -> frozenset[str]:
-        """The two-letter codes it can work in."""
+        """The two-letter codes of its languages."""
         ...
 
     async def start(self) -> None: ...
@@ -142,58 +145,59 @@ class Engine(Protocol):
     async def close(self) -> None: ...
 
     async def probe(self, style: Style) -> None:
-        """Find out with as little as possible whether it can work now: is the key valid, the service there?
+        """Finds out as cheaply as possible whether it can work now: the key is valid, the service is there.
 
-        A probe that has to name a language takes the style's. Comes after `start`. Raises EngineError if it can't work.
+        It is called after `start`. A probe that has to name a language uses the style's. Raises EngineError if the
+        engine cannot work.
         """
         ...
 
 
 @runtime_checkable
 class CanPrepare(Protocol):
-    """A synthesiser that can fetch what a style needs before the first request in that style."""
+    """A synthesizer that can fetch what a style needs before the first request in that style."""
 
     def prepare(self, style: Style) -> None:
-        """Starts to fetch it in the background, for instance a voice that is not on this machine. Returns at once."""
+        """Starts to fetch it in the background, such as a voice that is not on this machine. Returns at once."""
         ...
 
 
 @runtime_checkable
 class HasVoices(Protocol):
-    """A synthesiser with several voices."""
+    """A synthesizer with several voices."""
 
     def voices(self, language: str) -> dict[str, str]:
-        """Those it has beside its usual one, with a name for people."""
+        """Returns the voices that it has beside its default one, with a name for people."""
         ...
 
 
 @runtime_checkable
 class HasNote(Protocol):
-    """An engine that may have something to tell visitors of itself."""
+    """An engine that may have something to tell visitors."""
 
     @property
     def note(self) -> str | None:
-        """What a visitor should know now, such as that a voice is being downloaded; None if there is nothing."""
+        """What a visitor should know now, such as that a voice is being downloaded; otherwise None."""
         ...
 
 
 @runtime_checkable
 class HasModels(Protocol):
-    """An engine that uses one of several models of its service, and finds out by a probe which."""
+    """An engine that uses one of several models of its service, and finds out which by a probe."""
 
     @property
     def model(self) -> str | None:
-        """The one it uses; None for an engine without a service."""
+        """The model that it uses; None for an engine without a service."""
         ...
 
     @property
     def warning(self) -> str | None:
-        """What an operator should know of that model."""
+        """What an operator should know about that model."""
         ...
 
     @property
     def listed(self) -> tuple[str, ...]:
-        """The models that the service has, by the last probe; empty before one."""
+        """The models that the service offers, by the last probe; empty before one."""
         ...
 
 
@@ -203,48 +207,47 @@ class SlowToStart(Protocol):
 
     @property
     def first_output_s(self) -> float:
-        """How long it may take; 0: as long as for every other engine."""
+        """How long its first output may take; 0 means as long as that of any other engine."""
         ...
 
 
 class Transcriber(Protocol):
-    """The recogniser of one session: what it keeps open it keeps for that session alone."""
+    """The recogniser of one session. Its connections belong to that session alone."""
 
     @property
     def bytes_sent(self) -> int:
-        """How much sound the recogniser was given since the session began."""
+        """How many bytes of audio the recogniser was given since the session began."""
         ...
 
     def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript | EngineSelected]:
-        """One utterance, as it is spoken (16 kHz pieces): partials, then exactly one final. Raises EngineError.
+        """Transcribes one utterance while it is spoken (16 kHz audio): interim transcripts, then exactly one final one.
 
-        At a pause an engine that can tells at once what was said so far; one that can't passes over it, as it may
-        over a pause that has ended meanwhile. The final's text is empty if there were no words. Closing the
-        generator gives the utterance up. Utterances may overlap: the next may begin before this one's final has come.
+        At a pause, an engine that can do so yields at once what was said so far; others ignore the mark. The final text
+        is empty if there were no words. Closing the generator cancels the transcription. Utterances may overlap: the
+        next one may begin before the final of this one has come. Raises EngineError.
         """
         ...
 
 
 class SpeechToText(Engine, Protocol):
     def session(self, style: Style) -> AbstractAsyncContextManager[Transcriber]:
-        """A transcriber of the style's language for one session. Entering it returns at once and raises nothing.
+        """Returns a transcriber in the style's language for one session. Entering it returns at once and never raises.
 
-        What takes time (a connection) is opened behind it, ahead of the first word, and gone when it is left.
+        Connections are opened in the background, before the first word, and are closed when the context is left.
         """
         ...
 
 
 class OutputDeadline:
-    """The time by which an engine's next output must come. This one never passes: nobody else waits to take over."""
+    """The deadline for an engine's next output. This one never passes, as no other engine could take over."""
 
     def suspend(self) -> None:
-        """An output that does not come is no failure now: a tool works, or waits to be wanted."""
+        """Stops the deadline: a tool works, or waits until the reply is wanted."""
 
     def restart(self) -> None:
-        """It may be a failure again, which it never is after effects outside.
+        """Lets the deadline run again from now on, unless a tool has had effects outside.
 
-        This is also a sign of life, from which on the wait for the next output counts: a model that reasons has not
-        stalled.
+        It is also a sign of life from a model that reasons and has not stalled.
         """
 
 
@@ -263,16 +266,16 @@ class Agent(Engine, Protocol):
         stood_in: str = "",
         spoken: asyncio.Event | None = None,
     ) -> AsyncGenerator[str | EngineSelected]:
-        """The answer to the history's last message, token by token, as the style's persona. Raises EngineError.
+        """Answers the last message of the history, token by token, as the style's persona. Raises EngineError.
 
-        Until it is `wanted` the answer may be thrown away: what has effects outside must wait for that. The agent
+        Until `wanted` is set the answer may be discarded: tools with effects outside must wait for it. The agent
         suspends the `deadline` while a tool works. Closing the generator cancels the request.
 
-        The caller sets `spoken` when it gives the first sentence of the answer to the synthesiser. Until then an
-        answer that stalls or breaks off may start over, with another `EngineSelected`; without the event it never does.
+        The caller sets `spoken` when the first sentence of the answer goes to the synthesizer. Until then an answer
+        that stalls or breaks off may start over, with another `EngineSelected`; without the event it never does.
 
-        With `stands_in` the engine answers in the place of others that failed. `stood_in` is the engine of the last
-        answer that the user heard, if that one did so.
+        With `stands_in` the engine answers in place of others that failed. `stood_in` is the engine of the last answer
+        that the user heard, if that one stood in.
         """
         ...
 
@@ -281,25 +284,24 @@ class TextToSpeech(Engine, Protocol):
     def synthesize(
         self, text: str, style: Style
     ) -> AsyncGenerator[Audio | WordStarts | EngineSelected | RestOfSentence]:
-        """One sentence in the style's voice, in pieces as they are made, at one rate. Raises EngineError.
+        """Says one sentence in the style's voice: audio in pieces, all at the same rate. Raises EngineError.
 
-        An engine that knows when its words begin may tell so once, at any point. After `RestOfSentence` both the rate and the
-        words are those of the rest of the text.
-        Closing the generator stops the work.
+        An engine that knows when its words begin may yield `WordStarts` once, at any point. After `RestOfSentence` both
+        the rate and the word starts are those of the rest of the text. Closing the generator stops the work.
         """
         ...
 
 
 class VoiceActivityDetector(Protocol):
-    """Listens to one stream; not shared between sessions."""
+    """A voice activity detector for one stream of audio. Sessions do not share it."""
 
     @property
     def window_samples(self) -> int:
-        """How many 16 kHz samples it takes at a time."""
+        """How many samples at 16 kHz one window has."""
         ...
 
     def probability(self, window: npt.NDArray[np.int16]) -> float:
-        """How likely this window is speech, 0 to 1. `window`: int16 of shape (window_samples,)."""
+        """Returns the probability of speech, 0 to 1. `window` is int16 of shape (window_samples,)."""
         ...
 
     def reset(self) -> None: ...
@@ -307,7 +309,7 @@ class VoiceActivityDetector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """One engine for each stage, shared by all sessions; a detector is made for each session."""
+    """One engine for each stage, shared by all sessions. A voice activity detector is made for each session."""
 
     stt: SpeechToText
     agent: Agent
@@ -320,7 +322,7 @@ class Engines:
         return {"stt": self.stt.name, "llm": self.agent.name, "tts": self.tts.name, "vad": self.vad_name}
 
     async def start(self) -> None:
-        """Start every stage. Raises EngineError of the first that can't."""
+        """Starts every stage. Raises the EngineError of the first one that cannot start."""
         for engine in (self.stt, self.agent, self.tts):
             await engine.start()
 

@@ -1,7 +1,7 @@
-"""The sound of an utterance as it comes, kept so that it can be heard again from the start.
+"""The audio of an utterance as it comes, kept so that recognisers can hear it again from the start.
 
-It serves a second try of a recogniser and a try of another one. Engines keep sound only for what happens within one
-try, and say so where they do: Deepgram's waits to be sent, and outlasts a lost connection.
+It serves a second attempt of the same recogniser and an attempt of another one. An engine that needs the sound again
+within one attempt refers to the same arrays, as Deepgram's does for sound that has no final words yet.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from voicebot.engines.protocols import Pause
 
 
 class ReplayBuffer:
-    """Any number of recognisers, one after the other or side by side, each hear the whole utterance from it."""
+    """Gives the whole utterance to any number of recognisers, one after the other or side by side."""
 
     def __init__(self) -> None:
         self._items: list[Audio | Pause] = []
@@ -28,9 +28,9 @@ class ReplayBuffer:
     @classmethod
     @asynccontextmanager
     async def of(cls, audio: AsyncIterable[Audio | Pause]) -> AsyncIterator[ReplayBuffer]:
-        """Gives a buffer that takes in `audio` until the context is left; `audio` itself if it is one.
+        """Gives a buffer that is filled from `audio` until the context is left; `audio` itself if it is a buffer.
 
-        What `audio` raises is raised here.
+        An exception of `audio` is raised when the context is left.
         """
         if isinstance(audio, cls):
             yield audio
@@ -53,12 +53,12 @@ class ReplayBuffer:
             self.end()
 
     def put(self, item: Audio | Pause) -> None:
-        """The next piece of the sound, or a pause in it."""
+        """Adds the next audio, or the mark of a pause."""
         self._items.append(item)
         self._more.set()
 
     def end(self) -> None:
-        """All of the sound has come."""
+        """Ends the utterance: no more audio will come."""
         self._ended_s = asyncio.get_running_loop().time()
         self._ended.set()
         self._more.set()
@@ -66,20 +66,20 @@ class ReplayBuffer:
 
     @property
     def ended(self) -> bool:
-        """Whether all of the sound has come."""
+        """Whether all of the audio has come."""
         return self._ended_s is not None
 
     async def wait_for_end(self, timeout_s: float | None = None) -> None:
-        """Waits until all of the sound has come, but no longer than this."""
+        """Waits until all of the audio has come, or until the time-out."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._ended.wait()
 
     @asynccontextmanager
     async def limit_after_end(self, limit_s: float, since_s: float) -> AsyncIterator[None]:
-        """Raises TimeoutError if the block lasts for more than `limit_s` after the end of the sound.
+        """Raises TimeoutError if the block lasts for more than `limit_s` after the end of the audio.
 
-        Or after `since_s` of the loop's time, if that is later.
+        If `since_s`, by the loop's clock, is later than that end, the limit counts from there.
         """
         async with asyncio.timeout(None) as self._limit:
             self._limit_s, self._limit_since_s = limit_s, since_s
@@ -94,7 +94,7 @@ class ReplayBuffer:
             self._limit.reschedule(max(self._ended_s, self._limit_since_s) + self._limit_s)
 
     async def __aiter__(self) -> AsyncGenerator[Audio | Pause]:
-        """All of it from the start, then what is still to come."""
+        """Yields all items from the start, and then those that are still to come."""
         heard = 0
         while True:
             while heard < len(self._items):

@@ -1,4 +1,4 @@
-"""The header by which a service says when to come back."""
+"""Parses the Retry-After header, by which a service says when to try again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after_s(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds from `now`, from a Retry-After header's number or date (RFC 9110, 10.2.3); None if it says neither."""
+    """Returns the seconds from `now` on that a Retry-After header asks for (RFC 9110, 10.2.3).
+
+    The header holds a number or a date. Returns None if it holds neither.
+    """
     if value is None:
         return None
     value = value.strip()

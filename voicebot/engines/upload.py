@@ -1,4 +1,4 @@
-"""Recordings as they are uploaded: what they are by their first bytes, how long, and their sound."""
+"""Uploaded recordings: the format, whether they are long enough, and the sound."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Container = Literal["webm", "wav", "mp3"]
 
 
 class RecordingError(ValueError):
-    """The text says what is wrong with the data."""
+    """The recording is not acceptable. The text says why."""
 
 
 def container_of(data: bytes) -> Container:
-    """WebM, WAV or MP3, whatever its name or type was said to be. Raises RecordingError."""
+    """Returns the format that the first bytes show. Raises RecordingError if it is not a supported one."""
     if not data:
         raise RecordingError("the recording is empty")
     if data.startswith(b"\x1a\x45\xdf\xa3"):
@@ -33,14 +33,15 @@ def container_of(data: bytes) -> Container:
 
 
 def _begins_mp3_frame(data: bytes) -> bool:
-    """Eleven set bits, a version that is not reserved, and layer III."""
+    """Returns True for eleven set bits, a version that is not reserved, and layer III."""
     return len(data) > 1 and data[0] == 0xFF and data[1] & 0xE6 == 0xE2 and data[1] >> 3 & 3 != 1
 
 
 def lasts(data: bytes, enough_s: float) -> bool:
-    """Is there as much sound? Blocks, but reads no further than that. Raises RecordingError.
+    """Returns True if the recording holds at least `enough_s` of sound. Raises RecordingError.
 
-    Measured from the packets: what recorders write as they go has no length in its head, or a wrong one.
+    It blocks, but reads only as far as needed. It counts packets, because recorders write no length, or a wrong one, in
+    the head of a file.
     """
     container = container_of(data)
     try:
@@ -67,18 +68,18 @@ _CODECS: dict[Container, str] = {
     "wav": "pcm_u8,pcm_s16le,pcm_s24le,pcm_s32le,pcm_f32le,pcm_f64le,pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav",
     "mp3": "mp3,mp3float",
 }
-"""What browsers and recorders write. FFmpeg opens no other decoder, such as one for a video beside the sound."""
+"""What browsers and recorders write. FFmpeg opens no other decoder, such as one for video."""
 
 _RATE_HZ = 16_000
-"""`audio.sound.SPEECH_RATE_HZ`; that module loads numpy, which the worker does not need."""
+"""The same as `audio.sound.SPEECH_RATE_HZ`. Importing that would load numpy, which the worker does not need."""
 
 _PIECE_BYTES = 2 * _RATE_HZ
 
 
 def pcm_of(data: bytes) -> Iterator[bytes]:
-    """A recording's sound as 16-bit PCM, 16 kHz, one channel, in pieces of about a second.
+    """Yields a recording's sound as 16-bit PCM, 16 kHz, one channel, in pieces of about a second.
 
-    For a process of its own: FFmpeg has faults, and what a file claims to be can cost seconds and gigabytes. Raises
+    Call it in a confined process: FFmpeg has bugs, and a file can make it spend seconds and gigabytes. Raises
     RecordingError.
     """
     container = container_of(data)
@@ -88,9 +89,7 @@ def pcm_of(data: bytes) -> Iterator[bytes]:
             io.BytesIO(data), "r", format=container, metadata_errors="replace", container_options=options
         ) as recording:
             yield from _pieces(_resampled(recording))
-    except RecordingError:
-        raise
-    except MemoryError:
+    except (RecordingError, MemoryError):  # FFmpeg's own error of this kind is a MemoryError and an FFmpegError
         raise
     except (av.FFmpegError, ValueError) as failure:
         raise RecordingError(f"the recording can't be read as {NAMES[container]}") from failure

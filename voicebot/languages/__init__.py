@@ -1,1 +1,1 @@
-"""What is particular to each language: words, writing, prompts, names."""
+"""All that depends on the language: one TOML file for each, and its loader. README.md says how to add one."""

@@ -1,4 +1,4 @@
-"""Which clock a place keeps: names of cities, countries and zones, as people say them, to IANA time zones."""
+"""Finds the time zone of a place by the name that people say: a city, a country or a zone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from zoneinfo import available_timezones
+
+from voicebot.languages.loader import Language, LanguageFileError, language_of, languages
 
 MAIN_ZONES: Mapping[str, str] = {
     "AU": "Australia/Sydney",
@@ -32,28 +34,28 @@ MAIN_ZONES: Mapping[str, str] = {
     "RU": "Europe/Moscow",
     "US": "America/New_York",
 }
-"""The countries (ISO 3166 codes) whose clocks differ from one part to another, and the zone to take for the whole."""
+"""The zone that is taken for a country (ISO 3166) with several."""
 
 CITY_REGIONS = frozenset(
     ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 )
-"""Zones outside these (Etc, US, Canada ...) are not named after a city."""
+"""Zones of other regions (Etc, US, Canada ...) are not named after a city."""
 
 NAMES_WITH_ARTICLE = frozenset(
     ("Netherlands", "Philippines", "Bahamas", "Maldives", "Seychelles", "Comoros", "UK", "U K", "UAE", "U A E")
 )
 ENDINGS_WITH_ARTICLE = ("Islands", "States", "Kingdom", "Republic", "Emirates", "Azores", "Falklands")
-"""Names that are said with "the" before them."""
+"""English names that are said with "the" before them."""
 
 LIKENESS = 0.8
-"""How alike (difflib ratio) a misspelt name must be to a known one: "tokio" and "Tokyo" have 0.8."""
+"""How alike (difflib's ratio) a misspelt name and a known one must be: "tokio" and "Tokyo" have 0.8."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place with a clock: its spoken name and its IANA zone.
+    """A place, by the name that people say, and its IANA time zone.
 
-    Of a country with several clocks `name` is the city whose clock is taken, and `country` the country.
+    For a country with several zones `name` is the city whose zone is taken, and `country` is the country.
     """
 
     name: str
@@ -62,8 +64,8 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
-    """A place named in a list of words, from word `start` up to, not including, word `end`."""
+class PlaceMention:
+    """A place that a list of words names, from word `start` up to, but not including, word `end`."""
 
     start: int
     end: int
@@ -71,7 +73,7 @@ class Spot:
 
 
 def place_named(name: str) -> Place | None:
-    """The place people mean by `name`, also when slightly misspelt; None if there is none like it."""
+    """Returns the place that `name` means in any language, or is a slight misspelling of; None if there is none."""
     known = gazetteer()
     sought = _key(name)
     if not sought:
@@ -79,48 +81,71 @@ def place_named(name: str) -> Place | None:
     for candidate in (sought, sought.removeprefix("the ")):
         if candidate in known:
             return known[candidate]
+    for language in languages().known.values():
+        if found := _named(language, known).get(sought):
+            return found
     alike = get_close_matches(sought, known, n=1, cutoff=LIKENESS)
     return known[alike[0]] if alike else None
 
 
-def places_in(words: Sequence[str]) -> list[Spot]:
-    """The places that lower-case `words` name exactly, in their order; of overlapping names the longest."""
+def places_in(words: Sequence[str]) -> list[PlaceMention]:
+    """Returns the places that lower-case English words name exactly, in their order.
+
+    Of names that overlap it takes the longest.
+    """
     known = gazetteer()
-    longest = max(name.count(" ") + 1 for name in known)
-    spots: list[Spot] = []
+    longest = _longest_name_words()
+    mentions: list[PlaceMention] = []
     start = 0
     while start < len(words):
         for end in range(min(len(words), start + longest), start, -1):
             if place := known.get(_key(" ".join(words[start:end]))):
-                spots.append(Spot(start, end, place))
+                mentions.append(PlaceMention(start, end, place))
                 start = end
                 break
         else:
             start += 1
-    return spots
+    return mentions
 
 
 @cache
 def gazetteer() -> Mapping[str, Place]:
-    """All known places by key. Reads the zone tables of the system and of the tzdata package: about 60 ms, once."""
+    """Returns the places with an English name, by key.
+
+    Reads the zone tables of the system and of the package tzdata: about 60 ms, once.
+    """
     table: dict[str, Place] = {}
     for place in _cities():
         table[_key(place.name)] = table[_key(place.zone)] = place
     for name, place in _countries():
         table[_key(name)] = place
-    for left, names in _lines():
+    english = language_of("en")
+    for name in english.places.ignored_names:
+        table.pop(_key(name), None)
+    return {**table, **_named(english, table)}
+
+
+def _named(language: Language, known: Mapping[str, Place]) -> dict[str, Place]:
+    """Returns the places that a language file names, by key. Names of `known` places may stand on its left sides."""
+    table: dict[str, Place] = {}
+    for left, names in language.places.names.items():
         for name in names:
-            if left == "ignore":
-                table.pop(_key(name), None)
-            elif "/" in left:
-                table[_key(name)] = Place(_with_article(name), left)
+            if "/" in left:
+                table[_key(name)] = Place(_with_article(name) if language.code == "en" else name, left)
+            elif place := table.get(_key(left)) or known.get(_key(left)):
+                table[_key(name)] = place
             else:
-                table[_key(name)] = table[_key(left)]
+                raise LanguageFileError(f"{language.code}.toml: places.names: no place {left!r} is known")
     return table
 
 
+@cache
+def _longest_name_words() -> int:
+    return max(name.count(" ") + 1 for name in gazetteer())
+
+
 def _key(name: str) -> str:
-    """`name` in lower-case ASCII words, "saint" shortened as the tables have it."""
+    """Returns `name` in lower-case ASCII words, with "saint" shortened as in the zone tables."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     words = re.findall(r"[a-z0-9]+", plain.replace("'", ""))
     return " ".join("st" if word == "saint" else word for word in words)
@@ -132,7 +157,7 @@ def _with_article(name: str) -> str:
 
 
 def _cities() -> Iterator[Place]:
-    # Sorted, so that of zones with the same city name always the same one wins.
+    # They are sorted so that of several zones with the same city name always the same one wins.
     for zone in sorted(available_timezones(), reverse=True):
         if zone.partition("/")[0] in CITY_REGIONS:
             yield Place(_city(zone), zone)
@@ -147,7 +172,7 @@ def _countries() -> Iterator[tuple[str, Place]]:
     for code, _, zone, *_ in _rows("zone.tab"):
         first_zones.setdefault(code, zone)
     for code, listed in _rows("iso3166.tab"):
-        # "Korea (South)" and "St Kitts & Nevis" as people say them; places.txt tells the two Koreas apart.
+        # "Korea (South)" and "St Kitts & Nevis" as people say them; en.toml tells the two Koreas apart.
         name = re.sub(r"\s*\(.*\)", "", listed).replace("&", "and")
         if main := MAIN_ZONES.get(code):
             yield name, Place(_city(main), main, country=_with_article(name))
@@ -158,11 +183,3 @@ def _countries() -> Iterator[tuple[str, Place]]:
 def _rows(table: str) -> Iterator[list[str]]:
     text = (files("tzdata") / "zoneinfo" / table).read_text("utf-8")
     return (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
-
-
-def _lines() -> Iterator[tuple[str, list[str]]]:
-    text = (files(__package__) / "places.txt").read_text("utf-8")
-    for line in text.splitlines():
-        if line and not line.startswith("#"):
-            left, _, names = line.partition(":")
-            yield left.strip(), [name.strip() for name in names.split(",")]

@@ -1,10 +1,10 @@
-"""The languages that today's big models speak, and their names in English."""
+"""English names of languages that have no file of their own, but that today's big models speak."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-LANGUAGE_NAMES: Mapping[str, str] = {
+OTHER_NAMES: Mapping[str, str] = {
     "am": "Amharic",
     "ar": "Arabic",
     "bg": "Bulgarian",
@@ -13,16 +13,11 @@ LANGUAGE_NAMES: Mapping[str, str] = {
     "ca": "Catalan",
     "cs": "Czech",
     "da": "Danish",
-    "de": "German",
     "el": "Greek",
-    "en": "English",
-    "es": "Spanish",
     "et": "Estonian",
     "fa": "Persian",
     "fi": "Finnish",
-    "fr": "French",
     "gu": "Gujarati",
-    "hi": "Hindi",
     "hr": "Croatian",
     "hu": "Hungarian",
     "hy": "Armenian",
@@ -46,7 +41,6 @@ LANGUAGE_NAMES: Mapping[str, str] = {
     "no": "Norwegian",
     "pa": "Punjabi",
     "pl": "Polish",
-    "pt": "Portuguese",
     "ro": "Romanian",
     "ru": "Russian",
     "sk": "Slovak",
@@ -68,5 +62,6 @@ LANGUAGE_NAMES: Mapping[str, str] = {
 }
 """By ISO 639-1 code. Source: OpenAI Help Center, "How to change your language setting in ChatGPT".
 
-Open models name fewer (Llama 3.3's model card: de, en, es, fr, hi, it, pt, th) and manage more.
+The model cards of open models name fewer languages (Llama 3.3: de, en, es, fr, hi, it, pt, th), but the models speak
+more than those.
 """

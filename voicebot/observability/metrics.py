@@ -1,4 +1,4 @@
-"""Figures for operators, in Prometheus's format: what the sessions do, never what is said in them."""
+"""Metrics for operators, in Prometheus's format. They say what sessions do, never what is said in them."""
 
 from __future__ import annotations
 
@@ -31,16 +31,28 @@ from voicebot.engines.health import Health
 
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.5, 5.0, 10.0)
 LAG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25, 1.0)
-"""A frame of sound is 0.02 s, and two wait for the wire."""
+"""A frame of sound lasts 0.02 s, and two of them wait to be sent."""
 
 LAG_INTERVAL_S = 0.25
 
-DOORS = ("webrtc", "ws")
+TRANSPORTS = ("webrtc", "ws")
+
+STEP_LABELS = {
+    "turn_ended_s": "endpointing",
+    "transcript_s": "transcription",
+    "token_s": "llm_ttft",
+    "sentence_s": "llm_first_sentence",
+    "audio_s": "tts_ttfb",
+    "frame_s": "playout",
+}
+"""The usual name of each step of a turn, by the field of `Turn` that says when it ended."""
+
+LABEL_OF_STEP = {step.name: STEP_LABELS[step.came] for step in STEPS}
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """One of our figures, for whoever wants to read it."""
+class MetricInfo:
+    """What the documents say of a metric."""
 
     name: str
     kind: str
@@ -48,12 +60,12 @@ class Figure:
     meaning: str
 
 
-class Watched(Protocol):
-    """The application, as each scrape looks it up."""
+class MetricsSource(Protocol):
+    """The application, which each scrape asks for values."""
 
     @property
     def engine_health(self) -> Health:
-        """How the engines are, as far as that is known."""
+        """What is known of the engines."""
         ...
 
     @property
@@ -63,34 +75,35 @@ class Watched(Protocol):
 
     @property
     def turns_per_day(self) -> int:
-        """How many turns a day may have; 0: no limit."""
+        """The limit of turns a day; 0 if there is none."""
         ...
 
-    def count_sessions(self, transport: str) -> int:
-        """Returns how many sessions go on over this transport."""
+    def count_sessions(self, transport: str, /) -> int:
+        """Returns the number of sessions over this transport."""
         ...
 
 
-class _Readiness(Collector):
+class _EngineReadiness(Collector):
     """Whether each engine can work, as known at the scrape."""
 
-    figure = Figure("voicebot_engine_ready", "gauge", ("stage", "engine"), "1 if the engine can work, else 0.")
+    info = MetricInfo("voicebot_engine_ready", "gauge", ("stage", "engine"), "1 if the engine can work, else 0.")
 
-    def __init__(self, watched: Watched) -> None:
-        self._watched = watched
+    def __init__(self, source: MetricsSource) -> None:
+        self._source = source
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        family = GaugeMetricFamily(self.figure.name, self.figure.meaning, labels=self.figure.labels)
-        for stage, engines in self._watched.engine_health.items():
+        family = GaugeMetricFamily(self.info.name, self.info.meaning, labels=self.info.labels)
+        for stage, engines in self._source.engine_health.items():
             for engine in engines:
                 family.add_metric([stage, engine.name], float(engine.ready))
         yield family
 
 
 class Metrics:
-    """One register an app. Labels are names of ours (doors, stages, engines, rules): their number is bounded.
+    """The metrics of one app. The values of labels are names of ours (transports, stages, engines, rules), so their
+    number is bounded.
 
-    `observe` took 31 us for an answer that began to be heard and 0.2 us for a change that counts nothing, on one core.
+    To count a turn took 31 us on one core, and a step without countable facts 0.2 us.
     """
 
     def __init__(self) -> None:
@@ -98,95 +111,99 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self.figures: list[Figure] = [_Readiness.figure]
-        self._sessions = Gauge(*self._figure("sessions", "gauge", "Sessions now.", "door"), registry=self.registry)
-        self._begun = self._counter("sessions_begun", "Sessions that were let in.", "door")
-        self._refusals = self._counter("refusals", "Visitors who were refused, and why.", "reason")
+        self.infos: list[MetricInfo] = [_EngineReadiness.info]
+        self._sessions = self._gauge("sessions", "The sessions that are going on.", "transport")
+        self._sessions_started = self._counter("sessions_started", "The sessions that were admitted.", "transport")
+        self._refusals = self._counter("refusals", "The requests that were refused, by reason.", "reason")
         self._underruns = self._counter(
-            "underruns", "Frames of 20 ms that had no speech in mid-sentence, as it came too slowly.", "door"
+            "underruns",
+            "Frames of 20 ms within a sentence that carried no speech, because it was synthesised too slowly.",
+            "transport",
         )
-        self._turns = self._counter("turns", "Answers that began to be heard.")
+        self._turns = self._counter("turns", "The answers of which some was played.")
         self._gaps = self._histogram(
             "response_gap_seconds", "From the end of the user's speech to the first frame of the answer."
         )
-        self._steps = self._histogram("step_seconds", "The steps of spoken turns; they overlap.", "step")
-        self._verdicts = self._counter("verdicts", "Verdicts on speech over a reply.", "decision", "rule")
-        self._waits = self._histogram("verdict_seconds", "From the bot's falling silent to the verdict.")
-        self._cut = self._counter("interrupted_answers", "Answers cut short.")
-        self._failures = self._counter(
+        self._steps = self._histogram(
+            "turn_step_seconds",
+            "The steps of the response gap. They overlap. llm_ttft is the time to the first token, tts_ttfb the time"
+            " to the first byte of sound.",
+            "step",
+        )
+        self._verdicts = self._counter("verdicts", "The verdicts on speech over a reply.", "decision", "rule")
+        self._verdict_times = self._histogram(
+            "verdict_seconds", "How long the bot was silent until the verdict on speech over a reply."
+        )
+        self._barge_ins = self._counter("barge_ins", "The answers that the user interrupted.")
+        self._engine_errors = self._counter(
             "engine_errors",
-            "Failures of engines, with those of probes and those that another try made good.",
+            "Failures of engines, including those of health checks and those that a second try or another engine made"
+            " good.",
             *("stage", "engine", "fault"),
         )
-        self._stand_ins = self._counter(
-            "engine_fallbacks", "How often an engine began to stand in for others that failed.", "stage", "engine"
+        self._fallbacks = self._counter(
+            "engine_fallbacks", "How often an engine took over from others that failed.", "stage", "engine"
         )
-        self._errors = self._counter("errors", "Faults that a user was told of.")
+        self._errors = self._counter("errors", "The errors that were shown to users.")
         self._lag = self._histogram(
             "loop_lag_seconds",
-            "How much later than asked for the event loop, which all sessions share, came back.",
+            "How much later than asked the event loop, which all sessions share, came back.",
             buckets=LAG_BUCKETS_S,
         )
-        self._tasks = Gauge(
-            *self._figure("tasks", "gauge", "Tasks of the event loop now: a few, and some for each session."),
-            registry=self.registry,
+        self._tasks = self._gauge("tasks", "The tasks of the event loop: a few, and some for each session.")
+        self._turns_today = self._gauge(
+            "turns_today",
+            "The turns of this day (UTC) that TURNS_PER_DAY counts, as far as this server knows; 0 without a limit.",
         )
-        self._turns_today = Gauge(
-            *self._figure(
-                "turns_today",
-                "gauge",
-                "Turns of this day (UTC) that TURNS_PER_DAY counts, as far as this server knows; 0 without a limit.",
-            ),
-            registry=self.registry,
-        )
-        self._turns_per_day = Gauge(
-            *self._figure("turns_per_day", "gauge", "TURNS_PER_DAY; 0: no limit."), registry=self.registry
-        )
-        for transport in DOORS:
-            self._begun.labels(transport)
+        self._turns_per_day = self._gauge("turns_per_day", "TURNS_PER_DAY; 0 means no limit.")
+        for transport in TRANSPORTS:
+            self._sessions_started.labels(transport)
             self._underruns.labels(transport)
         for reason in Reason:
             self._refusals.labels(reason.value)
-        for step in STEPS:
-            self._steps.labels(step.name)
+        for label in LABEL_OF_STEP.values():
+            self._steps.labels(label)
 
-    def _figure(self, name: str, kind: str, meaning: str, *labels: str) -> tuple[str, str, tuple[str, ...]]:
-        self.figures.append(Figure(f"voicebot_{name}", kind, labels, meaning))
-        return f"voicebot_{name}", meaning, labels
+    def _name(self, name: str, kind: str, meaning: str, labels: tuple[str, ...]) -> str:
+        self.infos.append(MetricInfo(f"voicebot_{name}", kind, labels, meaning))
+        return f"voicebot_{name}"
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
-        return Counter(*self._figure(name, "counter", meaning, *labels), registry=self.registry)
+        return Counter(self._name(name, "counter", meaning, labels), meaning, labels, registry=self.registry)
+
+    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        return Gauge(self._name(name, "gauge", meaning, labels), meaning, labels, registry=self.registry)
 
     def _histogram(self, name: str, meaning: str, *labels: str, buckets: tuple[float, ...] = BUCKETS_S) -> Histogram:
-        return Histogram(*self._figure(name, "histogram", meaning, *labels), buckets=buckets, registry=self.registry)
+        full_name = self._name(name, "histogram", meaning, labels)
+        return Histogram(full_name, meaning, labels, buckets=buckets, registry=self.registry)
 
-    def watch(self, watched: Watched) -> None:
-        """Shows what each scrape looks up: sessions by transport, engine health, and today's turns with their limit.
+    def watch(self, source: MetricsSource) -> None:
+        """Lets each scrape ask `source` for the sessions, the engines and the turns of today.
 
-        The engines' failures are shown from 0 on: of a series that begins with 1, Prometheus would not know that it
-        grew.
+        The failures of engines are shown from 0 on: Prometheus sees no increase in a series that begins with 1.
         """
-        for transport in DOORS:
-            self._sessions.labels(transport).set_function(partial(watched.count_sessions, transport))
-        for stage, engines in watched.engine_health.items():
+        for transport in TRANSPORTS:
+            self._sessions.labels(transport).set_function(partial(source.count_sessions, transport))
+        for stage, engines in source.engine_health.items():
             for engine in engines:
-                self._stand_ins.labels(stage, engine.name)
+                self._fallbacks.labels(stage, engine.name)
                 for fault in Fault:
-                    self._failures.labels(stage, engine.name, fault.value)
+                    self._engine_errors.labels(stage, engine.name, fault.value)
         self._tasks.set_function(lambda: len(asyncio.all_tasks()))
-        self._turns_today.set_function(lambda: watched.turns_today)
-        self._turns_per_day.set_function(lambda: watched.turns_per_day)
-        self.registry.register(_Readiness(watched))
+        self._turns_today.set_function(lambda: source.turns_today)
+        self._turns_per_day.set_function(lambda: source.turns_per_day)
+        self.registry.register(_EngineReadiness(source))
 
     async def time_loop(self) -> None:
-        """Measure the event loop's lag, until cancelled: four times a second, for 0.04 % of a core."""
+        """Measures the lag of the event loop until cancelled: four times a second, for 0.04 % of a core."""
         while True:
             asked_s = time.monotonic()
             await asyncio.sleep(LAG_INTERVAL_S)
             self._lag.observe(max(0.0, time.monotonic() - asked_s - LAG_INTERVAL_S))
 
     def count_session(self, transport: str) -> None:
-        self._begun.labels(transport).inc()
+        self._sessions_started.labels(transport).inc()
 
     def count_underruns(self, transport: str, frames: int) -> None:
         self._underruns.labels(transport).inc(frames)
@@ -195,9 +212,9 @@ class Metrics:
         self._refusals.labels(reason.value).inc()
 
     def count_failure(self, stage: str, engine: str, error: EngineError) -> None:
-        self._failures.labels(stage, engine, error.fault.value).inc()
+        self._engine_errors.labels(stage, engine, error.fault.value).inc()
 
-    def count(self, facts: Iterable[Fact]) -> None:
+    def count_facts(self, facts: Iterable[Fact]) -> None:
         """Counts what has happened in a session."""
         for fact in facts:
             match fact:
@@ -205,13 +222,15 @@ class Metrics:
                     self._count_turn(turn)
                 case VerdictGiven(record):
                     self._verdicts.labels(record.verdict.decision.value, record.verdict.rule).inc()
-                    self._waits.observe(record.took_s)
+                    self._verdict_times.observe(record.took_s)
                 case ReplyFinished(interrupted=True):
-                    self._cut.inc()
+                    self._barge_ins.inc()
                 case EngineChanged(stage, engine, reasons) if reasons:
-                    self._stand_ins.labels(stage.value, engine).inc()
+                    self._fallbacks.labels(stage.value, engine).inc()
                 case ErrorRaised():
                     self._errors.inc()
+                case _:
+                    pass
 
     def _count_turn(self, turn: Turn) -> None:
         self._turns.inc()
@@ -219,8 +238,8 @@ class Metrics:
             return
         self._gaps.observe(turn.response_gap_s)
         for step in turn_view(turn):
-            self._steps.labels(step["name"]).observe((step["to_ms"] - step["from_ms"]) / 1000)
+            self._steps.labels(LABEL_OF_STEP[step["name"]]).observe((step["to_ms"] - step["from_ms"]) / 1000)
 
-    def page(self) -> bytes:
-        """The figures as text, in Prometheus's exposition format."""
+    def exposition(self) -> bytes:
+        """Returns all metrics in Prometheus's text format."""
         return generate_latest(self.registry)

@@ -1,58 +1,55 @@
-"""The figures of `/metrics` as a page, from their register.
-
-`python -m voicebot.observability.metrics_document > docs/metrics.md`
-"""
+"""Describes the metrics: `python -m voicebot.observability.metrics_document > docs/metrics.md`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 
-from voicebot.observability.metrics import Figure, Metrics
+from voicebot.observability.metrics import MetricInfo, Metrics
 
 HEAD = """# Metrics
 
-`GET /metrics` gives figures in Prometheus's text format. Where the bot has a login it wants it too, unless
-`METRICS_PUBLIC=true`. No figure holds words, names or addresses, and all labels have few values. A counter counts from
-the start of the app; a histogram has `_bucket` (label `le`), `_sum` and `_count`. `docs/grafana-dashboard.json` shows
-most of these: import it into Grafana and choose the Prometheus that scrapes the bot.
+`GET /metrics` gives the metrics in Prometheus's text format. If the bot has a login, it is needed here too, unless
+`METRICS_PUBLIC=true`. Metrics hold no words, names or addresses of users, and their labels have few values. A counter
+counts from the start of the app. A histogram has the series `_bucket` (label `le`), `_sum` and `_count`.
+`docs/grafana-dashboard.json` shows the metrics: import it into Grafana, and choose the Prometheus that scrapes the bot.
 """
 
 
 def document() -> str:
     metrics = Metrics()
-    lines = [HEAD, *_table("The bot", metrics.figures), "", *_table("Its process", list(_of_process(metrics)))]
+    lines = [HEAD, *_table("The bot", metrics.infos), "", *_table("Its process", list(_of_process(metrics)))]
     return "\n".join(lines) + "\n"
 
 
-def all_figures(metrics: Metrics) -> list[Figure]:
-    return [*metrics.figures, *_of_process(metrics)]
+def all_metrics(metrics: Metrics) -> list[MetricInfo]:
+    return [*metrics.infos, *_of_process(metrics)]
 
 
-def _of_process(metrics: Metrics) -> Iterator[Figure]:
-    """What the library tells by itself."""
-    own = {figure.name for figure in metrics.figures}
+def _of_process(metrics: Metrics) -> Iterator[MetricInfo]:
+    """Yields the metrics that the Prometheus library adds."""
+    own = {info.name for info in metrics.infos}
     for family in metrics.registry.collect():
         if family.name in own:
             continue
         labels = dict.fromkeys(name for sample in family.samples for name in sample.labels)
         meaning = family.documentation if family.documentation.endswith(".") else f"{family.documentation}."
-        yield Figure(family.name, family.type, tuple(labels), meaning)
+        yield MetricInfo(family.name, family.type, tuple(labels), meaning)
 
 
-def _table(title: str, figures: list[Figure]) -> Iterator[str]:
+def _table(title: str, infos: list[MetricInfo]) -> Iterator[str]:
     yield f"## {title}"
     yield ""
     yield "| name | type | labels | meaning |"
     yield "|---|---|---|---|"
-    for figure in sorted(figures, key=lambda each: each.name):
-        labels = ", ".join(f"`{label}`" for label in figure.labels)
-        yield f"| `{series(figure)}` | {figure.kind} | {labels} | {figure.meaning} |"
+    for info in sorted(infos, key=lambda each: each.name):
+        labels = ", ".join(f"`{label}`" for label in info.labels)
+        yield f"| `{series_name(info)}` | {info.kind} | {labels} | {info.meaning} |"
 
 
-def series(figure: Figure) -> str:
-    """What it is called in queries."""
-    return f"{figure.name}_total" if figure.kind == "counter" else figure.name
+def series_name(info: MetricInfo) -> str:
+    """Returns the name of the metric in queries."""
+    return f"{info.name}_total" if info.kind == "counter" else info.name
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What operators are told: figures of all sessions, and traces of their turns where a collector takes them."""
+"""What operators are told: metrics of all sessions, and traces of their turns if there is a collector for them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ if TYPE_CHECKING:
     from voicebot.observability.traces import Traces, TurnTracer
 
 
-class Telemetry:
-    """One an app. `meter` is asked for each session's own."""
+class AppTelemetry:
+    """The metrics and traces of one app."""
 
     def __init__(self, settings: Settings) -> None:
         self.metrics = Metrics()
         self._traces: Traces | None = None
         if settings.otel_exporter_otlp_endpoint is not None:
-            from voicebot.observability.traces import Traces  # only here, as it brings the whole of OpenTelemetry
+            from voicebot.observability.traces import Traces  # only here, because it loads all of OpenTelemetry
 
             self._traces = Traces(settings)
 
     def meter(self, transport: str, session: str) -> SessionMeter:
-        tracer = None if self._traces is None else self._traces.of_session(transport, session)
+        """Returns the observer for a new session."""
+        tracer = None if self._traces is None else self._traces.trace_session(transport, session)
         return SessionMeter(self.metrics, transport, tracer)
 
     async def close(self) -> None:
@@ -33,21 +34,21 @@ class Telemetry:
 
 
 class SessionMeter(Observer):
-    """One session's."""
+    """Counts what happens in one session, and traces its turns."""
 
     def __init__(self, metrics: Metrics, transport: str, tracer: TurnTracer | None) -> None:
-        self._metrics, self._door, self._tracer = metrics, transport, tracer
+        self._metrics, self._transport, self._tracer = metrics, transport, tracer
 
     def began(self) -> None:
-        self._metrics.count_session(self._door)
+        self._metrics.count_session(self._transport)
 
     def stepped(self, step: SessionStep) -> None:
-        self._metrics.count(step.facts)
+        self._metrics.count_facts(step.facts)
         if self._tracer is not None:
             self._tracer.stepped(step)
 
     def underran(self, frames: int) -> None:
-        self._metrics.count_underruns(self._door, frames)
+        self._metrics.count_underruns(self._transport, frames)
 
     def ended(self) -> None:
         if self._tracer is not None:

@@ -1,11 +1,19 @@
-"""Traces for operators: each answered turn as a span, with a span for each step; never what is said."""
+"""Traces for operators: a span for each answered turn, with a span for each of its steps, but never what is said."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import threading
 import time
 from weakref import WeakSet
 
+import requests
 from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE, ErrorTypeValues
 from opentelemetry.trace import Span, StatusCode, Tracer, set_span_in_context
 from opentelemetry.util.types import AttributeValue
@@ -16,49 +24,74 @@ from voicebot.dialogue.facts import ErrorRaised, ReplyBegun, ReplyFinished, Verd
 from voicebot.dialogue.observer import SessionStep
 from voicebot.dialogue.state import State, Turn, VerdictRecord
 from voicebot.dialogue.timings import STEPS, turn_view
-from voicebot.observability.otlp import Pipeline
+from voicebot.observability.metrics import LABEL_OF_STEP
 from voicebot.settings.config import Settings
 
 TURN, PLAYBACK, VERDICT = "turn", "playback", "verdict"
 HEARING = {step.name for step in STEPS if step.came in ("turn_ended_s", "transcript_s")}
 CONVERSATION = "gen_ai.conversation.id"
-"""The one of the semantic conventions for generative AI that fits a whole turn: the session, as its client knows it."""
+"""The attribute of the semantic conventions for generative AI that holds the name of the session."""
+
+CLOSE_S = 1.5
+"""How long the collector has at the end to take what is left."""
 
 
 class Traces:
-    """One an app: the way to the collector, and the wall clock's time at zero of the monotonic one."""
+    """Sends the traces of one app to the collector.
+
+    The exporter is OpenTelemetry's own, with its own retries and log lines. It works in a thread, from a bounded queue.
+    It reads its other variables (OTEL_BSP_…, OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_CERTIFICATE, …) by itself.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self._pipeline = Pipeline(settings)
-        self._tracer = self._pipeline.provider.get_tracer("voicebot", voicebot.__version__)
+        # Its warnings repeat headers that it cannot read, and keys are in headers
+        logging.getLogger("opentelemetry").setLevel(logging.ERROR)
+        connection = requests.Session()
+        connection.max_redirects = 0  # a redirect would carry the keys in the headers to another host
+        exporter = OTLPSpanExporter(
+            f"{settings.otel_exporter_otlp_endpoint}/v1/traces", headers=settings.otlp_headers, session=connection
+        )
+        resource = Resource.create(
+            {"service.name": settings.otel_service_name, "service.version": voicebot.__version__}
+        )
+        # Not the global provider: libraries that find that make spans of their own, with addresses and texts
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer = self._provider.get_tracer("voicebot", voicebot.__version__)
         self._epoch_ns = time.time_ns() - time.monotonic_ns()
+        """The wall clock at zero of the monotonic clock."""
         self._sessions: WeakSet[TurnTracer] = WeakSet()
 
-    def of_session(self, transport: str, session: str) -> TurnTracer:
+    def trace_session(self, transport: str, session: str) -> TurnTracer:
+        """Returns the tracer for a new session, whose client knows it by the name `session`."""
         tracer = TurnTracer(self._tracer, self._epoch_ns, transport, session)
         self._sessions.add(tracer)
         return tracer
 
     async def close(self) -> None:
-        """What is being answered now is over; all is delivered, if that takes no longer than `otlp.CLOSE_S`."""
+        """Ends all sessions' turns, and sends what is left if that takes no longer than `CLOSE_S`."""
         for tracer in list(self._sessions):
             tracer.ended()
-        await self._pipeline.close()
+        closing = threading.Thread(target=self._provider.shutdown, name="last traces", daemon=True)
+        closing.start()
+        await asyncio.to_thread(closing.join, CLOSE_S)
 
 
 class TurnTracer:
-    """One session's. A turn's spans are made when its reply has ended, from the times that the machine noted.
+    """Traces the turns of one session. The spans of a turn are made when its reply has ended, from the times that the
+    machine noted.
 
-    Replies that answer nobody, and preemptive ones that were given up before the turn was theirs, leave none.
+    No span is made for replies that answer nobody, or that were begun early and given up before the turn ended.
     """
 
     def __init__(self, tracer: Tracer, epoch_ns: int, transport: str, session: str) -> None:
         self._tracer, self._epoch_ns = tracer, epoch_ns
-        self._session = {"voicebot.door": transport, CONVERSATION: session}
+        self._session = {"voicebot.transport": transport, CONVERSATION: session}
         self._state = State()
         self._turn: Turn | None = None
-        """Of the reply that is being made or played; kept when the conversation is cleared over it."""
+        """The turn that the present reply answers. It is kept when the conversation is cleared."""
         self._verdicts: list[tuple[VerdictRecord, float]] = []
+        """The verdicts on speech over the present reply, with their times."""
         self._failed = False
 
     def stepped(self, step: SessionStep) -> None:
@@ -69,7 +102,7 @@ class TurnTracer:
                 case ErrorRaised():
                     self._failed = True
                 case ReplyFinished(cancelled=cancelled, committed=True, started=started):
-                    self._trace("interrupted" if cancelled else "completed", step.at_s, heard=started)
+                    self._end_turn("interrupted" if cancelled else "completed", step.at_s, heard=started)
                 case ReplyBegun():
                     self._turn, self._verdicts, self._failed = None, [], False
         self._state = step.state
@@ -77,14 +110,14 @@ class TurnTracer:
             self._turn = step.state.turn or self._turn
 
     def ended(self) -> None:
-        """The session has: what is being answered stays as it is."""
+        """The session has ended, and with it the turn that is being answered."""
         reply = self._state.reply
         if reply is not None and not reply.preemptive:
-            self._trace("session_ended", time.monotonic(), heard=reply.started)
+            self._end_turn("session_ended", time.monotonic(), heard=reply.started)
         self._turn = None
 
-    def _trace(self, outcome: str, at_s: float, *, heard: bool) -> None:
-        """The turn whose reply is over; none for a reply that answers nobody."""
+    def _end_turn(self, outcome: str, at_s: float, *, heard: bool) -> None:
+        """Makes the spans of the turn whose reply has ended."""
         turn = self._turn
         if turn is None:
             return
@@ -102,7 +135,7 @@ class TurnTracer:
         span = self._tracer.start_span(
             TURN, Context(), attributes=attributes, start_time=self._wall_ns(turn.speech_ended_s)
         )
-        self._trace_steps(span, turn, at_s)
+        self._add_steps(span, turn, at_s)
         for record, ruled_s in self._verdicts:
             self._add_verdict(span, record, ruled_s)
         if self._failed:
@@ -110,16 +143,16 @@ class TurnTracer:
             span.set_status(StatusCode.ERROR)
         span.end(self._wall_ns(at_s))
 
-    def _trace_steps(self, parent: Span, turn: Turn, at_s: float) -> None:
+    def _add_steps(self, parent: Span, turn: Turn, at_s: float) -> None:
         within = set_span_in_context(parent, Context())
         for step in turn_view(turn):
             if not (turn.typed and step["name"] in HEARING):
                 began_s, came_s = (turn.speech_ended_s + step[edge] / 1000 for edge in ("from_ms", "to_ms"))
-                self._span(step["name"], within, began_s, came_s)
+                self._add_span(LABEL_OF_STEP[step["name"]], within, began_s, came_s)
         if turn.frame_s is not None:
-            self._span(PLAYBACK, within, turn.frame_s, at_s)
+            self._add_span(PLAYBACK, within, turn.frame_s, at_s)
 
-    def _span(self, name: str, within: Context, from_s: float, to_s: float) -> None:
+    def _add_span(self, name: str, within: Context, from_s: float, to_s: float) -> None:
         self._tracer.start_span(name, within, start_time=self._wall_ns(from_s)).end(self._wall_ns(to_s))
 
     def _add_verdict(self, span: Span, record: VerdictRecord, at_s: float) -> None:
@@ -131,5 +164,5 @@ class TurnTracer:
         span.add_event(VERDICT, attributes, self._wall_ns(at_s))
 
     def _wall_ns(self, at_s: float) -> int:
-        """Nanoseconds since 1970 of a time of the session's clock."""
+        """Converts a time of the session's clock to nanoseconds since 1970."""
         return self._epoch_ns + round(at_s * 1e9)

@@ -1,1 +1,1 @@
-"""A session to take along: its sound, what was said and heard, what happened, and how long it took."""
+"""Records sessions: their sound, what was said and heard, and what happened."""

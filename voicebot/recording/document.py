@@ -1,4 +1,4 @@
-"""A recording's files as a page, from their models: `python -m voicebot.recording.document > docs/recording.md`."""
+"""Describes the files of a recording from their models: `python -m voicebot.recording.document > docs/recording.md`."""
 
 from __future__ import annotations
 
@@ -10,31 +10,33 @@ from typing import Annotated, get_args, get_origin
 from pydantic import BaseModel
 
 from voicebot.recording.archive import SOUND_FILE, TRANSCRIPT_FILE
-from voicebot.recording.documents import Event, Events, Said, Sound, Step, Timings, Transcript, Turn, Word
-from voicebot.recording.journal import MAX_EVENTS
-from voicebot.recording.lane import RATE_HZ
+from voicebot.recording.formats import EventsFile, LoggedEvent, SoundFile, TranscriptFile, TranscriptMessage
+from voicebot.recording.session_log import MAX_FACTS
+from voicebot.recording.timeline import RATE_HZ
 
-HEAD = f"""# A session to take along
+HEAD = f"""# Recordings
 
-`GET /recordings/NAME.zip` gives it, while the session lasts and for five minutes after it; `NAME` is the `recording` of
-`connected`, a secret. `DELETE` removes it at once. `POST /conversations` takes the zip, or its
-`{TRANSCRIPT_FILE}` alone, and gives {{"conversation": "…"}} and what the page shows of it; an offer with that
-conversation goes on with it. How long an import may be, and how many there may be, is in [storage.md](storage.md).
+`GET /recordings/NAME.zip` downloads a session, while it lasts and for five minutes after it. `NAME` is the `recording`
+in the message `connected`; it is a secret. `DELETE` deletes the recording at once.
 
-The JSON files are UTF-8. Seconds count from the recording's beginning, which is that of the session or the last "new
-conversation", by the server's clock: the same as in the sound. Readers should ignore fields they do not know, and
-refuse a `version` they do not know.
+`POST /conversations` imports the `{TRANSCRIPT_FILE}` of such a zip (`unzip -p talk.zip {TRANSCRIPT_FILE}` extracts it).
+The answer is `{{"conversation": "…"}}` and the state that the page shows. A session that is opened with this
+conversation goes on with it. [storage.md](storage.md) says how long an import can be, and how many there can be.
 
-`{SOUND_FILE}` is 16-bit stereo at {RATE_HZ} Hz: the user on the left as they came to the server, the bot on the right
-as it left the server, with its pauses and fades and without what was dropped. Over `/ws`, where clients play by
-themselves, the right is what they are taken to have played. Packets that were lost are concealed as the bot heard
-them, or silent. `transcript.md` is the transcript for people. Of more than {MAX_EVENTS:,} events the oldest are left
-out.
+The JSON files are in UTF-8. Times are in seconds since the recording began, as in the sound. It begins with the
+session, and again with each "new conversation". Readers should ignore fields that they do not know, and refuse
+versions that they do not know.
+
+- `{SOUND_FILE}` is 16-bit stereo at {RATE_HZ} Hz. The user is on the left, as the server received them. The bot is on
+  the right, as the server sent it, with pauses and fades. A client of `/ws` plays by itself, so there the right channel
+  holds what the client is assumed to have played. Lost packets are concealed as the bot heard them, or silent.
+- `transcript.md` is the transcript for people.
+- The oldest events are left out when there are more than {MAX_FACTS:,}.
 """
 
 
 def document() -> str:
-    models = (Transcript, Sound, Said, Word, Events, Event, Timings, Turn, Step)
+    models = (TranscriptFile, SoundFile, TranscriptMessage, EventsFile, LoggedEvent)
     return "\n".join([HEAD, *(line for model in models for line in _model(model))]).rstrip() + "\n"
 
 
@@ -42,29 +44,29 @@ def _model(model: type[BaseModel]) -> Iterator[str]:
     yield f"## {model.__name__}"
     yield inspect.getdoc(model) or ""
     yield ""
-    yield "| field | kind | meaning |"
+    yield "| field | type | meaning |"
     yield "|---|---|---|"
     for name, field in model.model_fields.items():
         optional = "" if field.is_required() else ", optional"
-        yield f"| `{name}` | {_kind(field.annotation)}{optional} | {field.description or ''} |"
+        yield f"| `{name}` | {_type_name(field.annotation)}{optional} | {field.description or ''} |"
     yield ""
 
 
-def _kind(annotation: object) -> str:
+def _type_name(annotation: object) -> str:
     if get_origin(annotation) is Annotated:
-        return _kind(get_args(annotation)[0])
+        return _type_name(get_args(annotation)[0])
     if annotation is type(None):
         return "null"
     if isinstance(annotation, type) and not get_args(annotation):
         return annotation.__name__
     if not get_args(annotation):
         return f"`{annotation!r}`"
-    return {"list": "list of ", "dict": "object of "}.get(_name(annotation), "") + " or ".join(
-        _kind(each) for each in get_args(annotation)
+    return {"list": "list of ", "dict": "object of "}.get(_origin_name(annotation), "") + " or ".join(
+        _type_name(each) for each in get_args(annotation)
     )
 
 
-def _name(annotation: object) -> str:
+def _origin_name(annotation: object) -> str:
     return getattr(get_origin(annotation), "__name__", "")
 
 

@@ -44,7 +44,7 @@ HEAD_S = 10.0
 BODY_S = 15.0
 BODY_BYTES_PER_S = 4_096
 """A body must be there in `BODY_S`, and a second more for each `BODY_BYTES_PER_S` that came: what is slower was not
-sent over any network that carries sound. Streamed bodies have limits of their own."""
+sent over any network that carries sound."""
 
 REFUSED_BODY_S = 5.0
 """A client that has its answer already may go on sending for so long; then the connection is closed."""
@@ -218,8 +218,8 @@ DATA_STREAMS = 16
 """SCTP streams of a connection, of which each data channel is one. The page opens one channel."""
 
 DATA_CHUNKS_PER_S, DATA_CHUNKS_BURST = 200, 1_000
-"""SCTP chunks of a connection, without acknowledgements: messages of up to 1.2 kB, or pieces of longer ones. The burst
-is more than `MESSAGES_PER_S` allows, for which these grow if they have to. A client that sends more is sent away."""
+"""How many SCTP chunks a client may send, acknowledgements aside: messages of up to 1.2 kB, or pieces of longer ones.
+Both grow with `Tuning.messages_per_s`, so that no allowed message exceeds them. A client that sends more is closed."""
 
 # The websocket: messages, live sound, uploaded utterances -------------------------------------------------------------
 
@@ -232,8 +232,8 @@ WS_MESSAGE_PARTS = 1_000
 
 WS_BYTES_PER_AUDIO_BYTE = 1.6
 WS_LEAST_BYTES = 1_000_000
-"""The largest message of a connection, by WS_MAX_AUDIO_MB: base64 takes 1.33 bytes for one, and what is a little too
-large should get an error in words. The websocket library ends the connection of a client that sends more."""
+"""The largest message of a connection, relative to `Tuning.ws_max_audio_mb`: base64 takes 1.33 bytes for one, and a
+message that is only a little too large should get an error in words. A larger one closes the connection."""
 
 WS_SLICE_BYTES = 2_048
 """So much of what has come is parsed at a time: at most 341 frames of a few bytes, which take 4 ms."""
@@ -311,17 +311,9 @@ they share with others, and starts in 0.2 s."""
 
 # Imports, recordings, the database ------------------------------------------------------------------------------------
 
-MAX_TRANSCRIPT_BYTES = 3_000_000
-"""Length of an imported `transcript.json`. Measured on our own exports, at 150 words a minute: 0.22 MB for 30 minutes,
-1.3 MB for 3 hours and 2.6 MB for 6 hours; nearly all of it is the words with their times."""
-
-MAX_TRANSCRIPT_PARTS = 50_000
-"""Objects and lists in it: 6 hours of talk have 37,000. A parser holds Python's global lock until it is through, and no
-session hears or plays meanwhile."""
-
-MAX_TRANSCRIPT_COMMAS = 200_000
-"""Commas in it, for the same reason: a list of a million numbers is one part, but takes the parser 35 ms. 6 hours have
-less than half of this."""
+MAX_TRANSCRIPT_BYTES = 1_048_576
+"""Length of an imported `transcript.json`: 6 hours of talk have 0.5 MB. A parser holds Python's global lock until it is
+through, some 10 ms, and no session hears or plays meanwhile."""
 
 MAX_IMPORT_MESSAGES = 4_000
 """Messages of an imported conversation: 3 hours of short turns have 2,600, 6 hours of usual ones 2,000."""
@@ -335,10 +327,6 @@ Hindi, 3 hours have 340 kB."""
 
 MAX_IMPORT_PACKED_BYTES = 200_000
 """The same text, compressed as it is stored: 6 hours of English have 98 kB. Only random text comes near this."""
-
-MAX_ARCHIVE_ENTRIES, MAX_ARCHIVE_DIRECTORY_BYTES = 64, 16_384
-"""Files in an imported zip, and the length of its directory: Python reads the directory whole, and would make millions
-of objects of it."""
 
 IMPORTS_AT_ONCE, IMPORTS_PER_S = 10, 0.1
 """Imports from one address: a burst, then one every 10 s. Each one costs up to 20 ms of computing."""
@@ -381,35 +369,24 @@ MAX_DATABASE_BYTES = 1_000_000_000
 """The whole database: about 7,000 hours of talk. Above it unused imports are deleted first, then the conversations that
 were used longest ago."""
 
-UPLOADS_AT_ONCE, DOWNLOADS_AT_ONCE = 8, 8
-"""Imports on their way in, and recordings on their way out: each may have a file as long as a recording, and together
-they must not fill the disk. If all places are taken, the slowest transfer gives way (`web.transfers`)."""
+DOWNLOADS_AT_ONCE = 8
+"""Recordings that are being downloaded. Each keeps the sound of its session on disk, even if that is deleted meanwhile.
+If all slots are taken, the slowest download gives way (`web.download_slots`)."""
 
-TRANSFERS_PER_ADDRESS = 2
-"""Places that one address has among these: people behind one address share them, and a slow transfer gives way."""
+DOWNLOADS_PER_ADDRESS = 2
+"""Downloads of one address at once. People behind one address share them, and a slow download gives way."""
 
-TRANSFER_GRACE_S = 5.0
-"""How long a transfer has its place for certain. The page sends the transcript alone: 30 minutes of talk take 2 s at
-1 Mbit/s."""
+DOWNLOAD_GRACE_S = 5.0
+"""How long a download keeps its slot for certain."""
 
-PLACE_WAIT_S = 30.0
-"""How long a new transfer waits for a place: recordings that are being packed do not give way, and packing one of 30
-minutes takes some seconds."""
+SLOT_WAIT_S = 30.0
+"""How long a new download waits for a slot, if others are always faster to take those that become free."""
 
-MIN_TRANSFER_BYTES_PER_S = 8_000
-"""A transfer that is slower than this, on average, ends. 64 kbit/s is what the slowest mobile networks give."""
-
-MAX_UPLOAD_S = 180.0
-"""Time for an upload: a transcript of 3 hours takes 160 s at the least speed."""
+MIN_DOWNLOAD_BYTES_PER_S = 8_000
+"""A download that is slower than this, on average, ends. The slowest mobile networks give 64 kbit/s."""
 
 MAX_DOWNLOAD_S = 3_600.0
 """Time for a download: 30 minutes of sound take 25 minutes at 1 Mbit/s."""
-
-RECORDING_WORDS_BYTES = 16 * 1024 * 1024
-"""What a recording may have beside its sound when it is uploaded."""
-
-SPOOLED_BYTES = 1_000_000
-"""What of an upload is held in memory; a longer one goes to a file without a name."""
 
 # Engines --------------------------------------------------------------------------------------------------------------
 
@@ -438,15 +415,15 @@ PREFLIGHT_S = 6.0
 
 OFFLINE_WORDS = 60
 OFFLINE_CHARS = 1_000
-"""The offline model reads this much of a text, from its end, as its rules are tried on the event loop: at most 7 ms of
-computing. A question that somebody asks in speech has 20 words."""
+"""The offline model reads only the end of a message, up to these limits, because it applies its rules on the event
+loop, where they may take a few milliseconds. A spoken question has about 20 words."""
 
 OFFLINE_MESSAGES = 120
 OFFLINE_MESSAGE_CHARS = 4_000
 OFFLINE_QUESTIONS_BACK = 5
-"""The offline model looks back this many messages for the jokes and stories that were told, at this much of each, and
-at this many of the user's for the question that "go on" is about. It has 27 passages, the longest of 2,300 characters.
-A history that was imported can have 4,000 messages, and reading them all took up to 5 s."""
+"""The offline model looks for told jokes and stories in this many of the last messages and in this much of each. It
+looks for the question that "go on" refers to in this many of the user's last messages. It has 27 jokes and stories, the
+longest of 2,300 characters. An imported history can have 4,000 messages; reading all of them took up to 5 s."""
 
 IDLE_DETECTORS = 1
 """Speech detectors that are kept for sessions to come, so that a client that connects again and again needs no new one:

@@ -1,4 +1,4 @@
-"""What the sessions of this server may choose: only what its engines can do."""
+"""The preferences that sessions of this server can choose from: only what its engines can do."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from voicebot.agent import personas
 from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
 from voicebot.engines.fallback_group import FallbackGroup
 from voicebot.engines.protocols import Engine, Engines, HasVoices
-from voicebot.languages.names import LANGUAGE_NAMES
+from voicebot.languages.loader import language_names
 
 STAGES = ("stt", "llm", "tts")
 
 SENSITIVITIES = {
-    Sensitivity.HARD: ("Hard to interrupt", "Speak up, and say three words or more, or “stop”. For noisy rooms."),
+    Sensitivity.HARD: ("Hard to interrupt", "Takes three words or more, spoken clearly, or “stop”. For noisy rooms."),
     Sensitivity.BALANCED: ("Balanced", "Words meant for the bot interrupt it; “uh-huh” and noise do not."),
     Sensitivity.EASY: ("Easy to interrupt", "Soft speech counts, and two words are enough. For quiet rooms."),
 }
 
 HISTORIES = {
-    InterruptedHistory.HEARD: ("The words you heard", "It knows how far it got."),
-    InterruptedHistory.MERGE: ("None of it", "As if it had never begun: your new words are added to your last ones."),
+    InterruptedHistory.HEARD: ("The words you heard", "The bot knows where it was interrupted."),
+    InterruptedHistory.MERGE: ("Nothing", "The bot forgets the answer, and adds your new words to your last question."),
 }
 
 
 class PreferenceError(ValueError):
-    """A choice that can't be had. The text names the field and what there is."""
+    """A preference is not available. The message names the field and the available values."""
 
 
 class AvailablePreferences:
-    """What can be chosen over `engines`, which are started. What is not chosen stays as `default` has it."""
+    """What users can choose with these `engines`, which are started. `default` holds for what they do not choose."""
 
     def __init__(self, engines: Engines, default: Preferences) -> None:
         self.default = default
         self._stages: dict[str, Engine] = {"stt": engines.stt, "llm": engines.agent, "tts": engines.tts}
 
-    def chosen(self, changes: Mapping[str, Any], before: Preferences) -> Preferences:
-        """The preferences with these changes. What no longer goes with them is the server's to choose again.
+    def changed(self, changes: Mapping[str, Any], before: Preferences) -> Preferences:
+        """Returns the preferences with these changes. Engines and voices that no longer fit them are reset.
 
-        Raises PreferenceError for what there is not.
+        Raises PreferenceError if a change is not available.
         """
         preferences = replace(before, **changes)
         self._must_be("persona", preferences.persona, self.personas)
@@ -57,12 +57,12 @@ class AvailablePreferences:
         return preferences
 
     def view(self) -> dict[str, Any]:
-        """All of it for people to choose from, as JSON values."""
-        languages = self.languages
+        """Returns everything that can be chosen, with labels for people, as JSON values."""
+        languages, names = self.languages, language_names()
         return {
             "default": {name: getattr(self.default, name) for name in self.default.__dataclass_fields__},
             "persona": [_option(name, personas.label(name)) for name in self.personas],
-            "language": [_option(code, LANGUAGE_NAMES.get(code, code)) for code in languages],
+            "language": [_option(code, names.get(code, code)) for code in languages],
             "sensitivity": [_option(level, *words) for level, words in SENSITIVITIES.items()],
             "interrupted_history": [_option(rule, *words) for rule, words in HISTORIES.items()],
             "engines": {
@@ -72,16 +72,17 @@ class AvailablePreferences:
 
     @property
     def personas(self) -> tuple[str, ...]:
-        """Those there are, if some model heeds them."""
+        """All personas if some model follows them, otherwise the default one."""
         heeded = any(_follows_persona(agent) for agent in self._engines("llm"))
         return personas.personas() if heeded else (self.default.persona,)
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Those that some engine of each stage knows, by their English names."""
+        """The languages that some engine of each stage knows, sorted by English name."""
         known = [frozenset().union(*(each.languages for each in self._engines(stage))) for stage in STAGES]
-        every = frozenset.intersection(*known) & LANGUAGE_NAMES.keys() | {self.default.language}
-        return tuple(sorted(every, key=lambda code: LANGUAGE_NAMES.get(code, code)))
+        names = language_names()
+        every = frozenset.intersection(*known) & names.keys() | {self.default.language}
+        return tuple(sorted(every, key=lambda code: names.get(code, code)))
 
     def _engines(self, stage: str) -> tuple[Engine, ...]:
         engine = self._stages[stage]
@@ -91,7 +92,7 @@ class AvailablePreferences:
         return (engine for engine in self._engines(stage) if language in engine.languages)
 
     def _voices(self, name: str, language: str) -> Mapping[str, str]:
-        """Those of the engine that would be tried first."""
+        """Returns the voices of the engine that would be tried first."""
         able = [engine for engine in self._knowing("tts", language) if name in ("", engine.name)]
         return able[0].voices(language) if able and isinstance(able[0], HasVoices) else {}
 
@@ -112,8 +113,8 @@ class AvailablePreferences:
 
 
 def _without(preferences: Preferences, field: str) -> Preferences:
-    unchosen: dict[str, Any] = {field: ""}
-    return replace(preferences, **unchosen)
+    reset: dict[str, Any] = {field: ""}
+    return replace(preferences, **reset)
 
 
 def _follows_persona(engine: Engine) -> bool:

@@ -1,4 +1,4 @@
-"""The inputs of a session: whatever happens in its conversation is posted here, and dealt with in its order."""
+"""The mailbox of a session: everything that happens is posted here as an input, and handled in order."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from voicebot.dialogue.events import Input
 
 
 class Mailbox:
-    """What has happened and was not dealt with yet, each with the time when it happened, by the monotonic clock.
+    """Inputs that wait to be handled, each with the time when it happened, by the monotonic clock.
 
-    `post` may be called from the event loop at any time, also before anybody reads.
+    `post` may be called from the event loop at any time, even before anybody reads.
     """
 
     def __init__(self) -> None:
         self._inputs: asyncio.Queue[tuple[Input, float]] = asyncio.Queue()
 
     def post(self, input: Input) -> None:
-        """This has happened, now."""
+        """Adds an input that happens now."""
         self._inputs.put_nowait((input, time.monotonic()))
 
     async def next(self) -> tuple[Input, float]:

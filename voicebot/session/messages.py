@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from voicebot.access.ending import Cause
+from voicebot.access.close_codes import CloseCode
 from voicebot.access.refusal import Reason
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.preferences import InterruptedHistory, Sensitivity
@@ -18,11 +18,11 @@ REFUSALS = (Reason.REQUEST, Reason.RATE, Reason.FULL, Reason.ADDRESS, Reason.DAY
 """Why a session may be refused."""
 
 
-class _Message(BaseModel):
+class _WireMessage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class SpeechStart(_Message):
+class SpeechStart(_WireMessage):
     """The client hears the user begin to speak: a speaking bot falls silent at once, until it is known why.
 
     If no `speech_end` comes within 10 s, the bot goes on. One that comes later is heard and answered all the same.
@@ -31,14 +31,14 @@ class SpeechStart(_Message):
     type: Literal["speech_start"]
 
 
-class SpeechEnd(_Message):
+class SpeechEnd(_WireMessage):
     """The user has fallen silent. Less than 200 ms of sound is not looked at."""
 
     type: Literal["speech_end"]
     audio: str = Field(description="The whole utterance, base64 of WebM, WAV or MP3")
 
 
-class ClientPlaybackStarted(_Message):
+class ClientPlaybackStarted(_WireMessage):
     """The first clip has begun to play, after silence.
 
     From here on a client that never sends `clip_played` is taken to play its clips without a break: of a reply that is
@@ -48,7 +48,7 @@ class ClientPlaybackStarted(_Message):
     type: Literal["client_playback_started"]
 
 
-class ClientPlaybackComplete(_Message):
+class ClientPlaybackComplete(_WireMessage):
     """All clips that came have been played.
 
     A player that says so when it is stopped does no harm: after `stop_playback` it counts only for clips that were due
@@ -58,7 +58,7 @@ class ClientPlaybackComplete(_Message):
     type: Literal["client_playback_complete"]
 
 
-class ClipPlayed(_Message):
+class ClipPlayed(_WireMessage):
     """A clip has been played, and all before it; or, at `stop_playback`, so much of the one that was cut.
 
     A client that sends one of these must send them for all clips: from then on nothing counts as heard without. The
@@ -73,26 +73,26 @@ class ClipPlayed(_Message):
     )
 
 
-class InterruptMessage(_Message):
+class InterruptMessage(_WireMessage):
     """The user wants silence: the reply ends and no other begins."""
 
     type: Literal["interrupt"]
 
 
-class TextMessage(_Message):
+class TextMessage(_WireMessage):
     """The user typed something."""
 
     type: Literal["text"]
     text: str
 
 
-class ClearMessage(_Message):
+class ClearMessage(_WireMessage):
     """The user wants to begin a new conversation."""
 
     type: Literal["clear"]
 
 
-class ConfigureMessage(_Message):
+class ConfigureMessage(_WireMessage):
     """The user chooses something, from the next turn on. `connected` says under `options` what there is.
 
     What is left out stays as it is; an empty engine or voice is the server's to choose. Fields that are not known are
@@ -119,15 +119,15 @@ class ConfigureMessage(_Message):
         return {name: getattr(self, name) for name in self.model_fields_set - {"type"}}
 
 
-class DisputeMessage(_Message):
+class DisputeMessage(_WireMessage):
     """The user says that the verdict of this number was wrong, or takes that back."""
 
     type: Literal["dispute"]
-    ruling: int
+    verdict: int
     disputed: bool
 
 
-class ByeMessage(_Message):
+class ByeMessage(_WireMessage):
     """The client is leaving: the session is taken down at once."""
 
     type: Literal["bye"]
@@ -140,7 +140,7 @@ ClientMessage = SpeechStart | SpeechEnd | ClientPlaybackStarted | ClientPlayback
 """What a client of `/ws` may send."""
 
 
-class ConnectedMessage(_Message):
+class ConnectedMessage(_WireMessage):
     """The session has begun, and listens."""
 
     event: Literal["connected"] = "connected"
@@ -157,20 +157,20 @@ class ConnectedMessage(_Message):
     ends_in_s: int = Field(description="How long the session may last, in seconds")
 
 
-class StopPlayback(_Message):
+class StopPlayback(_WireMessage):
     """Fall silent, empty the queue. With `?pause=1`: fall silent, and empty the queue if `discard`."""
 
     event: Literal["stop_playback"] = "stop_playback"
     discard: bool = Field(default=True, description="What was not heard will not be asked for again")
 
 
-class PlaybackResume(_Message):
+class PlaybackResume(_WireMessage):
     """The reply goes on. What was not heard is sent again; with `?pause=1` the client goes on with what it has."""
 
     event: Literal["playback_resume"] = "playback_resume"
 
 
-class PlayAudio(_Message):
+class PlayAudio(_WireMessage):
     """A clip to be played when those before it have been: a sentence, or a part of one."""
 
     event: Literal["play_audio"] = "play_audio"
@@ -180,7 +180,7 @@ class PlayAudio(_Message):
     duration_ms: int
 
 
-class ErrorMessage(_Message):
+class ErrorMessage(_WireMessage):
     """Something is wrong with a message, or went wrong; the session goes on."""
 
     event: Literal["error"] = "error"
@@ -188,7 +188,7 @@ class ErrorMessage(_Message):
     message: str
 
 
-class AsrPartial(_Message):
+class AsrPartial(_WireMessage):
     """What the utterance seems to be so far."""
 
     event: Literal["asr.partial"] = "asr.partial"
@@ -196,7 +196,7 @@ class AsrPartial(_Message):
     text: str
 
 
-class AsrFinal(_Message):
+class AsrFinal(_WireMessage):
     """What the utterance was; empty if there were no words in it."""
 
     event: Literal["asr.final"] = "asr.final"
@@ -204,7 +204,7 @@ class AsrFinal(_Message):
     text: str
 
 
-class LlmDelta(_Message):
+class LlmDelta(_WireMessage):
     """The next piece of the answer, as the model streams it. All of them are the answer, with the space between words.
 
     The first piece comes when the first sentence goes to the synthesiser: until then another model may answer in place
@@ -217,7 +217,7 @@ class LlmDelta(_Message):
     text: str
 
 
-class LlmFinal(_Message):
+class LlmFinal(_WireMessage):
     """The whole answer, with single spaces; how much of it is heard is another matter."""
 
     event: Literal["llm.final"] = "llm.final"
@@ -225,7 +225,7 @@ class LlmFinal(_Message):
     text: str
 
 
-class StateMessage(_Message):
+class StateMessage(_WireMessage):
     """What the bot is doing, and what its parts are."""
 
     event: Literal["state"] = "state"
@@ -237,7 +237,7 @@ class StateMessage(_Message):
     interruption: str
 
 
-class VerdictMessage(_Message):
+class VerdictMessage(_WireMessage):
     """What was decided about words over the reply, and why."""
 
     event: Literal["verdict"] = "verdict"
@@ -249,26 +249,27 @@ class VerdictMessage(_Message):
     took_ms: int
 
 
-class TelemetryMessage(_Message):
+class TelemetryMessage(_WireMessage):
     """Each second: how much sound the recogniser was given since the session began."""
 
     event: Literal["telemetry"] = "telemetry"
     stt_bytes: int
 
 
-class TtsDroppedMessage(_Message):
+class TtsDroppedMessage(_WireMessage):
     """A sentence is left unspoken, as too many wait (`TTS_OVERFLOW=drop-oldest`)."""
 
     event: Literal["tts.dropped"] = "tts.dropped"
     text: str
 
 
-class Closed(_Message):
+class Closed(_WireMessage):
     """The last message: why the session ends, or does not begin."""
 
     event: Literal["closed"] = "closed"
     code: str = Field(
-        description=f"for programs; of a session: {', '.join(Cause)}; of one that does not begin: {', '.join(REFUSALS)}"
+        description=f"for programs; of a session: {', '.join(CloseCode)}; "
+        f"of one that does not begin: {', '.join(REFUSALS)}"
     )
     reason: str
 

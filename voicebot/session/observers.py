@@ -7,7 +7,7 @@ from voicebot.runtime.faults import Faults
 
 
 class Observers(Observer):
-    """Tells all of them, in their order. A fault of one is logged under its name, and keeps nothing from the others."""
+    """Tells all observers, in order. A fault of one is logged under its name, and does not affect the others."""
 
     def __init__(self, **observers: Observer) -> None:
         self._observers = observers

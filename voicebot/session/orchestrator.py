@@ -1,4 +1,4 @@
-"""One conversation: takes what happens from a mailbox, asks the machine, carries out its commands, owns every task."""
+"""The orchestrator of a session: takes inputs from the mailbox, steps the machine, and carries out its commands."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ CANCEL_TIMEOUT_S = 2.0
 
 
 class RemotePlayer(Protocol):
-    """A client that plays the bot's sound by itself."""
+    """A client that plays the bot's audio by itself."""
 
     async def cut(self) -> None:
-        """The paused reply is cancelled. Returns when the client is silent and the player knows what was heard."""
+        """Cancels the paused reply. Returns when the client is silent and the player knows what was heard."""
         ...
 
 
 class Orchestrator:
-    """Runs one session: takes inputs from the mailbox, asks the machine, carries out its commands, owns every task.
+    """Runs one session, and owns every task of it.
 
     The transport asks the `player` for each frame, and tells the `speech_input` of it. The `observer` is told of every
     step, and must not raise. Each answer is counted in `turns`, which may have none left. The conversation goes on
@@ -74,7 +74,7 @@ class Orchestrator:
         self.state = State(settings.rules, settings.preferences, history=history, merge_next=not history)
         self._styles = Styles.of(settings.preferences)
         self.mailbox = Mailbox()
-        self.player = Player(self.mailbox, settings.tts_prefetch, rewind_words=settings.resume_rewind == "word")
+        self.player = Player(self.mailbox, settings.tuning.tts_prefetch, rewind_words=settings.resume_rewind == "word")
         self._observer, self._remote_player = observer, remote_player
         self._engines = engines
         self.speech_input = SpeechInput(self.mailbox, settings.endpoint_rules)
@@ -83,9 +83,9 @@ class Orchestrator:
             tts=engines.tts,
             player=self.player,
             mailbox=self.mailbox,
-            queue_max=settings.tts_queue_max,
+            queue_max=settings.tuning.tts_queue_max,
             drop_oldest=settings.tts_overflow == "drop-oldest",
-            sentence_max_chars=settings.tts_sentence_max_chars,
+            sentence_max_chars=settings.tuning.tts_sentence_max_chars,
             turns=turns,
         )
         self._reply: asyncio.Task[None] | None = None
@@ -93,7 +93,7 @@ class Orchestrator:
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
 
     async def run(self) -> None:
-        """Run the session until cancelled. All its tasks and timers end with it."""
+        """Runs the session until cancelled. All its tasks and timers end with it."""
         self._observer.began()
         try:
             async with aclosing(self.speech_input), asyncio.TaskGroup() as group:
@@ -115,7 +115,7 @@ class Orchestrator:
             self._observer.ended()
 
     def _carry_out(self, command: Command, group: asyncio.TaskGroup) -> None:
-        """What takes time becomes a task, which posts an input when it has ended: the next input never waits for it."""
+        """Carries out a command. One that takes time becomes a task, which posts an input when it has ended."""
         match command:
             case StartReply(reply):
                 self.player.begin(reply)
@@ -145,7 +145,7 @@ class Orchestrator:
             case SetEndpointingDelay(utterance, silence_s):
                 self.speech_input.set_endpointing_delay(utterance, silence_s)
             case EndTranscription(utterance):
-                self.speech_input.give_up(utterance)
+                self.speech_input.cancel_transcription(utterance)
             case ApplyPreferences(preferences):
                 self._apply(preferences, group)
             case _:
@@ -158,9 +158,9 @@ class Orchestrator:
     # Preferences ------------------------------------------------------------------------------------------------------
 
     def _apply(self, preferences: Preferences, group: asyncio.TaskGroup) -> None:
-        """The next requests carry the new styles. A recogniser has its style for a session, so that one is opened anew.
+        """Gives the next requests the new styles. A recogniser keeps its style, so another one is opened.
 
-        Nothing is being said, made or played: at most a recogniser has not ended whose words nobody waits for.
+        Nothing is being said, made or played at this moment. At most a recogniser works on words nobody waits for.
         """
         before, self._styles = self._styles, Styles.of(preferences)
         self.speech_input.set_sensitivity(preferences.sensitivity)
@@ -176,7 +176,7 @@ class Orchestrator:
         self.mailbox.post(ReplyEnded(start.reply, error))
 
     async def _end_cancelled(self, reply: int, making: asyncio.Task[None] | None) -> None:
-        """The reply is silent, and whatever was `making` it was asked to stop; this returns when it has stopped."""
+        """Waits until a cancelled reply, which is silent by now, has ended; posts that it has."""
         if self._remote_player is not None and self.player.reply == reply:
             await self._remote_player.cut()
         self.player.discard(reply)

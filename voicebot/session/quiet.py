@@ -1,23 +1,23 @@
-"""Whether a microphone sends nothing any more (muted, its network away), or whether it is only we who were held up."""
+"""Tells whether a microphone has stopped sending (muted, network lost) or only this process was held up."""
 
 from __future__ import annotations
 
 QUIET_S = 0.3
-"""After so long without sound the microphone counts as silent."""
+"""A microphone is silent if nothing has come from it for this long."""
 
 LOOK_AGAIN_S = 0.06
-"""It does so only if nothing has come by so much later, either: when the event loop was held up itself, the sound of
-that time is there and will be read now. Silence in its place would tear the word apart that is being spoken."""
+"""A silence counts only if it lasts this much longer after it was noticed. If the event loop itself was held up, the
+audio of that time has arrived meanwhile, and silence in its place would tear a spoken word apart."""
 
 
 class QuietWatch:
-    """Asked again and again, at least each `LOOK_AGAIN_S`."""
+    """Watches for a silent microphone. It must be asked at least every `LOOK_AGAIN_S`."""
 
     def __init__(self) -> None:
         self._noticed_s: float | None = None
 
     def is_quiet(self, now_s: float, heard_s: float) -> bool:
-        """Whether the microphone is silent now, whose last sound came at `heard_s` of the same clock."""
+        """Returns True when the microphone is silent now. Its last audio came at `heard_s` of the same clock."""
         if now_s - heard_s <= QUIET_S:
             self._noticed_s = None
             return False

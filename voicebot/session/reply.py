@@ -1,4 +1,4 @@
-"""One reply as one task: the agent's tokens become sentences, the sentences sound, the sound is played."""
+"""One reply as one task: the agent's tokens become sentences, the sentences become audio, and the audio is played."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from voicebot.speech_text.sentences import SentenceBatch, SentenceBatcher
 logger = logging.getLogger(__name__)
 
 STANDS_S = 0.5
-"""How long the text may end with a whole sentence before that is spoken. Models pause less between two tokens."""
+"""A whole sentence is spoken if no token follows it for this long. Models usually pause less between two tokens."""
 
 LATE_S = 4.0
 SLOW_TOKEN_S = 0.5
-"""A model that is slower than speech and has given no sentence for so long is spoken word by word, as it comes: better
-than more silence."""
+"""If there is no complete sentence after `LATE_S`, and tokens come at least `SLOW_TOKEN_S` apart, words are spoken as
+they come: that is better than more silence."""
 
 INTERNAL_ERROR = ErrorReport(ErrorCode.INTERNAL, "Something went wrong inside the bot. Its log says more.")
 
@@ -50,30 +50,30 @@ class TurnBudget(Protocol):
 
     @property
     def scarce(self) -> bool:
-        """So few are left that no answer should be begun before it is sure to be wanted."""
+        """Whether so few answers are left that no preemptive reply should use one."""
         ...
 
     @property
     def back_in_s(self) -> float:
-        """When the next day begins."""
+        """The time until the next day begins, in seconds."""
         ...
 
     @property
     def reason(self) -> str:
-        """Tells a user that none is left, and when the bot is back."""
+        """A sentence that tells the user that no answer is left, and when the bot is back."""
         ...
 
     async def take(self) -> bool:
-        """Count one more answer; False if none is left."""
+        """Counts one more answer; returns False if none is left."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyMaker:
-    """What a reply is made with. `queue_max` sentences wait for the synthesiser at most; then the agent waits.
+    """Makes replies. At most `queue_max` sentences wait for the synthesizer; after that the agent waits.
 
-    With `drop_oldest` it does not: the sentence that has waited longest is left unspoken. Without `turns` any number
-    of answers may be given.
+    With `drop_oldest` the agent does not wait, and the oldest waiting sentence is not spoken. Without `turns` the
+    number of answers is unlimited.
     """
 
     agent: Agent
@@ -86,10 +86,10 @@ class ReplyMaker:
     turns: TurnBudget | None = None
 
     async def run(self, start: StartReply, wanted: asyncio.Event, styles: Styles) -> ErrorReport | None:
-        """Make and play the reply; returns when it has been heard to the end, or the error that cut it short.
+        """Makes the reply and waits until it has been played. Returns the error if a failure cut it short.
 
-        The player has begun it. Nothing that can't be undone is done before it is `wanted`. Each request to the agent
-        and to the synthesiser carries its style of `styles`.
+        The player must have begun the reply. Nothing that cannot be undone happens before `wanted` is set. Requests to
+        the agent and the synthesizer carry their style of `styles`.
         """
         reply = start.reply
         sentences = SentenceQueue(reply, self.mailbox, self.queue_max, drop_oldest=self.drop_oldest)
@@ -110,14 +110,14 @@ class ReplyMaker:
         return error
 
     async def _think(self, start: StartReply, wanted: asyncio.Event, styles: Styles, sentences: SentenceQueue) -> None:
-        """The agent's answer, cut into sentences. An agent that fails is apologised for in its stead."""
+        """Cuts the agent's answer into sentences. If the agent fails, an apology follows."""
         reply = start.reply
         spoken = asyncio.Event()
         language = styles.tts.language
         text = AnswerText(self, reply, language, sentences, spoken)
         error: ErrorReport | None = None
         try:
-            async with aclosing(await self._ask(start, wanted, styles.llm, spoken)) as tokens:
+            async with aclosing(await self._tokens(start, wanted, styles.llm, spoken)) as tokens:
                 first = True
                 while True:
                     with text.whole_sentence_in_time():
@@ -139,12 +139,12 @@ class ReplyMaker:
         self.mailbox.post(TextEnded(reply, error))
         sentences.end()
 
-    async def _ask(
+    async def _tokens(
         self, start: StartReply, wanted: asyncio.Event, style: Style, spoken: asyncio.Event
     ) -> AsyncGenerator[str | EngineSelected]:
-        """Returns the tokens of the reply: the text to be said, or the agent's answer, which counts as a turn.
+        """Returns the tokens of the reply: the fixed text, or the agent's answer, which counts as a turn of the day.
 
-        When the day's turns are used up, that is said instead.
+        When the day's turns are used up, the reply says so.
         """
         if start.text is not None:
             return _said(start.text)
@@ -157,10 +157,10 @@ class ReplyMaker:
         return self.agent.reply(start.history, wanted, style=style, stood_in=start.stood_in, spoken=spoken)
 
     async def _speak(self, reply: int, style: Style, sentences: SentenceQueue) -> None:
-        """The sentences as sound, in order, a few ahead of the one that is playing."""
+        """Synthesizes the sentences in order, a few ahead of the one that is playing."""
         index = 0
         while (batch := await sentences.get()) is not None:
-            await self.player.room(reply)
+            await self.player.wait_for_capacity(reply)
             self.player.open_sentence(reply, index, batch.text)
             error = None if batch.dropped else await self._synthesize(reply, index, style, batch)
             self.player.close_sentence(reply, broken=error is not None or batch.dropped)
@@ -168,9 +168,9 @@ class ReplyMaker:
             index += 1
 
     async def _synthesize(self, reply: int, index: int, style: Style, batch: QueuedSentence) -> ErrorReport | None:
-        """Why the sound broke off, if it did: what came of it stays, and the next sentence may fare better.
+        """Synthesizes one sentence. Returns an error message if its audio broke off; what came of it is played.
 
-        Raises EngineError if no sound came at all.
+        Raises EngineError if no audio came at all.
         """
         resampler: Resampler | None = None
         sounds = False
@@ -187,7 +187,7 @@ class ReplyMaker:
                             if resampler is not None:
                                 self.player.write(reply, resampler.flush())
                                 resampler = None
-                            self.player.resume_sentence(reply, _same_place(word, words, batch.text))
+                            self.player.resume_sentence(reply, _index_in_written_text(word, words, batch.text))
                         case Audio():
                             if resampler is None:
                                 resampler = Resampler(piece.rate_hz, WIRE_RATE_HZ)
@@ -206,10 +206,10 @@ class ReplyMaker:
 
 
 class AnswerText:
-    """The text of one answer on its way to the synthesiser and to the client.
+    """The text of one answer on its way to the synthesizer and to the client.
 
-    Until the first sentence goes to the synthesiser, another engine may answer instead of one that stalls. So the
-    client is told no text before that, if the agent has several engines.
+    Until the first sentence goes to the synthesizer, another engine may answer instead of one that stalls. So the
+    client gets no text before that if the agent has several engines.
     """
 
     def __init__(
@@ -221,8 +221,8 @@ class AnswerText:
         self._sentences = sentences
         self._spoken = spoken
         self._count = 0
-        self._untold: list[str] | None = None
-        """What the client will be told once it is spoken; None if it is told at once."""
+        self._withheld: list[str] | None = None
+        """The text that the client gets when the first sentence is spoken; None if it gets text at once."""
         self._batcher = self._new_batcher()
         self._begun_s = self._last_s = asyncio.get_running_loop().time()
 
@@ -230,14 +230,14 @@ class AnswerText:
         return SentenceBatcher(max_chars=self._maker.sentence_max_chars, language=self._language)
 
     def start_over(self) -> None:
-        """An engine answers; what another one has given before is void."""
+        """Discards the text so far, as another engine answers instead."""
         self._batcher = self._new_batcher()
-        self._untold = []
+        self._withheld = []
         self._last_s = asyncio.get_running_loop().time()
 
     @contextmanager
     def whole_sentence_in_time(self) -> Iterator[None]:
-        """Around the wait for the next token: a sentence that is whole does not wait for one that is slow to come."""
+        """Wraps the wait for the next token: if that takes too long, a whole sentence is spoken without it."""
         timer = asyncio.get_running_loop().call_later(STANDS_S, self._speak_whole_sentence)
         try:
             yield
@@ -251,20 +251,20 @@ class AnswerText:
                 self._sentences.put_nowait(batch)
 
     async def push(self, token: str) -> None:
-        """The next token. A filler is said at once; it is no part of the answer, which may still start over."""
+        """Takes the next token. A filler is spoken at once; after it the answer may still start over."""
         now_s = asyncio.get_running_loop().time()
         is_filler = isinstance(token, Filler)
-        if is_filler and not self._untold:
+        if is_filler and not self._withheld:
             self._tell(f" {token} ")
             for batch in (*self._batcher.push(token), *self._batcher.finish()):
                 self._announce(batch, is_filler=True)
                 await self._sentences.put(batch)
             return
         text = f" {token} " if is_filler else token
-        if self._untold is None or self._spoken.is_set():
+        if self._withheld is None or self._spoken.is_set():
             self._tell(text)
         else:
-            self._untold.append(text)
+            self._withheld.append(text)
         batches = self._batcher.push(token)
         late = now_s - self._begun_s >= LATE_S and now_s - self._last_s >= SLOW_TOKEN_S
         if is_filler:
@@ -277,7 +277,7 @@ class AnswerText:
         self._last_s = now_s
 
     async def finish(self, sorry: str | None) -> None:
-        """No token will come. `sorry` is said in place of those that should have."""
+        """Ends the text: no more tokens will come. `sorry` is spoken in place of those that are missing."""
         for batch in self._batcher.finish():
             self._announce(batch)
             await self._sentences.put(batch)
@@ -287,10 +287,10 @@ class AnswerText:
             await self._sentences.put(last)
 
     def _announce(self, batch: SentenceBatch, *, is_filler: bool = False) -> None:
-        """The sentence goes to the synthesiser."""
+        """Posts that a sentence goes to the synthesizer."""
         if not is_filler and not self._spoken.is_set():
             self._spoken.set()
-            self._tell("".join(self._untold or ()))
+            self._tell("".join(self._withheld or ()))
         self._maker.mailbox.post(SentenceReady(self._reply, self._count, batch.text))
         self._count += 1
 
@@ -299,8 +299,8 @@ class AnswerText:
             self._maker.mailbox.post(TextReceived(self._reply, text))
 
 
-def _same_place(word: int, words: int, text: str) -> int:
-    """The word of the text as written at which the text as spoken has come to this word of so many."""
+def _index_in_written_text(word: int, words: int, text: str) -> int:
+    """Returns the index in the written text that corresponds to word `word` of `words` in the spoken text."""
     written = len(text.split())
     return word if written == words else round(word / words * written)
 

@@ -1,4 +1,4 @@
-"""The sentences of a reply that wait for the synthesiser."""
+"""The sentences of a reply that wait for the synthesizer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voicebot.speech_text.sentences import SentenceBatch
 
 @dataclass(slots=True)
 class QueuedSentence:
-    """One sentence. A `dropped` one keeps its place, as sentences are numbered, and is not spoken."""
+    """One sentence. A `dropped` one is not spoken, and stays in the queue because sentences are numbered."""
 
     text: str
     speech: str
@@ -21,7 +21,7 @@ class QueuedSentence:
 
 
 class SentenceQueue:
-    """At most `size` sentences; then `put` waits, or with `drop_oldest` the oldest one is dropped, which is posted."""
+    """Holds at most `size` sentences. When it is full, `put` waits, or with `drop_oldest` drops the oldest sentence."""
 
     def __init__(self, reply: int, mailbox: Mailbox, size: int, *, drop_oldest: bool) -> None:
         self._reply, self._mailbox = reply, mailbox
@@ -32,7 +32,7 @@ class SentenceQueue:
         self._changed = asyncio.Event()
 
     async def put(self, batch: SentenceBatch) -> None:
-        """Add a sentence, once there is room for it."""
+        """Adds a sentence as soon as there is room for it."""
         while self._full():
             if self._drop_oldest:
                 dropped = next(each for each in self._waiting if not each.dropped)
@@ -48,17 +48,17 @@ class SentenceQueue:
         return not self._full()
 
     def put_nowait(self, batch: SentenceBatch) -> None:
-        """Add a sentence, even if there is no room for it."""
+        """Adds a sentence, even if the queue is full."""
         self._waiting.append(QueuedSentence(batch.text, batch.speech))
         self._changed.set()
 
     def end(self) -> None:
-        """No more will come."""
+        """Ends the queue: no more sentences will come."""
         self._ended = True
         self._changed.set()
 
     async def get(self) -> QueuedSentence | None:
-        """The next sentence, dropped or not; None at the end."""
+        """Waits for the next sentence, dropped or not. Returns None at the end."""
         while not self._waiting:
             if self._ended:
                 return None

@@ -1,4 +1,4 @@
-"""What all sessions of this process share."""
+"""The services that all sessions of this process share."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from voicebot.access.admission import Admission, RefusedError, Ticket
-from voicebot.access.ending import Ending
+from voicebot.access.admission import Admission, RefusedError, SessionSlot
+from voicebot.access.close_codes import SessionClosed
 from voicebot.access.refusal import Reason
 from voicebot.access.turns import DailyTurns
 from voicebot.engines.health import EngineHealth, Health
 from voicebot.engines.protocols import Engines
-from voicebot.observability.telemetry import Telemetry
+from voicebot.observability.telemetry import AppTelemetry
 from voicebot.recording.recorder import Recordings
 from voicebot.session.available_preferences import AvailablePreferences
 from voicebot.settings.config import Settings
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class LiveSession(Protocol):
-    """What the rest of the application may know of a session, and ask of it."""
+    """What the rest of the application can see of a session, and ask of it."""
 
     @property
     def transport(self) -> str:
@@ -32,7 +32,7 @@ class LiveSession(Protocol):
         ...
 
     @property
-    def ticket(self) -> Ticket: ...
+    def slot(self) -> SessionSlot: ...
 
     @property
     def conversation_id(self) -> str | None: ...
@@ -46,7 +46,7 @@ class LiveSession(Protocol):
     @property
     def over(self) -> asyncio.Event: ...
 
-    def leave(self, ending: Ending) -> None: ...
+    def leave(self, closed: SessionClosed) -> None: ...
 
 
 class Sessions:
@@ -54,7 +54,7 @@ class Sessions:
 
     def __init__(self) -> None:
         self._sessions: set[LiveSession] = set()
-        self._closing: Ending | None = None
+        self._closing: SessionClosed | None = None
 
     def __iter__(self) -> Iterator[LiveSession]:
         return iter(tuple(self._sessions))
@@ -63,7 +63,7 @@ class Sessions:
         return sum(session.transport == transport for session in self._sessions)
 
     def add(self, session: LiveSession) -> None:
-        """A session begins; it ends at once if the server is shutting down."""
+        """Adds a session that begins. If the server is shutting down, the session ends at once."""
         self._sessions.add(session)
         if self._closing is not None:
             session.leave(self._closing)
@@ -71,7 +71,7 @@ class Sessions:
     def remove(self, session: LiveSession) -> None:
         self._sessions.discard(session)
 
-    def place_of(self, conversation: str | None) -> Ticket | None:
+    def place_of(self, conversation: str | None) -> SessionSlot | None:
         """The place of the session that is in this conversation, and ends when another one goes on with it.
 
         One that is ending already for a third one has given its place away.
@@ -79,17 +79,17 @@ class Sessions:
         if conversation is None:
             return None
         here = (each for each in self._sessions if each.conversation_id == conversation and not each.leaving)
-        return next((each.ticket for each in here), None)
+        return next((each.slot for each in here), None)
 
-    async def end_all(self, ending: Ending) -> None:
+    async def end_all(self, closed: SessionClosed) -> None:
         """End all sessions, telling their clients why, and wait until they have ended.
 
         One that begins later ends at once. What goes wrong with one of them keeps no other from its end.
         """
-        self._closing = ending
+        self._closing = closed
         for session in self:
             try:
-                session.leave(ending)
+                session.leave(closed)
             except Exception:  # what can't be ended keeps nothing else from its end
                 logger.exception("a session could not be ended")
         for session in self:
@@ -108,26 +108,26 @@ class AppServices:
     turns: DailyTurns
     conversations: Conversations
     recordings: Recordings
-    telemetry: Telemetry
+    telemetry: AppTelemetry
     sessions: Sessions = field(default_factory=Sessions)
 
     @property
     def engine_health(self) -> Health:
-        """How the engines are, as far as that is known."""
+        """The status of each engine, as far as it is known."""
         return self.health.health
 
     @property
     def turns_today(self) -> int:
-        """The turns of this day (UTC) that count for its limit, as far as this server knows."""
+        """How many turns of this day (UTC) count towards its limit, as far as this server knows."""
         return self.turns.used
 
     @property
     def turns_per_day(self) -> int:
-        """How many turns a day may have; 0: no limit."""
+        """How many turns a day may have; 0 means no limit."""
         return self.turns.limit
 
     def count_sessions(self, transport: str) -> int:
-        """Returns how many sessions go on over this transport, `webrtc` or `ws`."""
+        """Returns how many sessions use this transport, `webrtc` or `ws`."""
         return self.sessions.count(transport)
 
     async def must_be_able_to_answer(self) -> None:

@@ -9,8 +9,8 @@ import time
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol, assert_never
 
-from voicebot.access.admission import Ticket
-from voicebot.access.ending import FAULT, HUNG_UP, TAKEN_OVER, Cause, Ending
+from voicebot.access.admission import SessionSlot
+from voicebot.access.close_codes import FAULT, HUNG_UP, TAKEN_OVER, CloseCode, SessionClosed
 from voicebot.access.rates import TOO_MANY_TEXTS, FloodError, MessageRate, text_rate
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.dialogue.errors import ErrorCode
@@ -47,35 +47,34 @@ from voicebot.session.player import FrameClock, Player
 from voicebot.session.quiet import QuietWatch
 from voicebot.session.services import AppServices
 from voicebot.session.speech_input import SpeechInput
-from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversation import StoredConversation
 
 logger = logging.getLogger(__name__)
 
 TELEMETRY_INTERVAL_S = 1.0
 
 ENDING_S = 3.0
-"""How long the tasks of a session that ends may take to stop."""
+"""How long the tasks of an ending session may take to stop."""
 
 FAULTS_IN_A_ROW = 50
-"""A second of frames that the bot could not hear, or play, each through a fault of its own: then the session ends, as
-the client's next one may fare better."""
+"""After a second of frames that could not be heard, or played, the session ends, so that the client connects again."""
 
-GONE = Ending(Cause.GONE, "The connection has ended.")
+GONE = SessionClosed(CloseCode.GONE, "The connection has ended.")
 
 
-class Connection(Protocol):
+class ClientConnection(Protocol):
     """What a session asks of its transport. Only `cut` may wait, and `send` never raises."""
 
     def send(self, message: ServerMessage) -> None:
-        """Send it as soon as the client can take it. For a client that does not read, the session ends."""
+        """Sends a message as soon as the client can take it. If the client does not read, the session ends."""
         ...
 
     def tick(self) -> None:
-        """Another 20 ms have gone by: play the next frame, and look after the client."""
+        """Plays the next frame; called every 20 ms."""
         ...
 
     async def cut(self) -> None:
-        """The paused reply is cancelled. Returns when the client is silent and the player knows what was heard."""
+        """Cancels the paused reply. Returns when the client is silent and the player knows what was heard."""
         ...
 
 
@@ -87,13 +86,18 @@ class Session(Observer):
     """
 
     def __init__(
-        self, transport: str, services: AppServices, ticket: Ticket, conversation: Conversation, connection: Connection
+        self,
+        transport: str,
+        services: AppServices,
+        slot: SessionSlot,
+        conversation: StoredConversation,
+        connection: ClientConnection,
     ) -> None:
-        self.transport, self.ticket, self.conversation = transport, ticket, conversation
+        self.transport, self.slot, self.conversation = transport, slot, conversation
         self.id = secrets.token_hex(8)
         self._services, self._settings, self._connection = services, services.settings, connection
         self._preferences = services.settings.preferences
-        self._messages, self._texts = MessageRate(services.settings.messages_per_s), text_rate()
+        self._messages, self._texts = MessageRate(services.settings.tuning.messages_per_s), text_rate()
         self._recorder = services.recordings.new(conversation.history)
         self._faults = Faults()
         self._observers = Observers(
@@ -111,19 +115,19 @@ class Session(Observer):
             remote_player=connection,
         )
         self.heard_s: float | None = None
-        """When live sound came last, by the monotonic clock; None if none has come."""
+        """When live audio came last, by the monotonic clock; None if none has come."""
         self._telemetry_s = time.monotonic()
         self._underruns = 0
-        """How many underruns the observers have been told of."""
+        """How many underruns the observers know of."""
         self._quiet = QuietWatch()
         self._rate_hz = WIRE_RATE_HZ
-        """The sampling rate of the live sound that came last."""
+        """The sampling rate of the last live audio."""
         self._unheard = self._unplayed = 0
         """How many frames in a row could not be heard, or played."""
-        self.ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-        """Why the session ends, once that is known."""
+        self.closed: asyncio.Future[SessionClosed] = asyncio.get_running_loop().create_future()
+        """Resolves with the reason when the session is to end."""
         self.over = asyncio.Event()
-        """Nothing of the session goes on any more."""
+        """Set when all of the session has ended."""
         conversation.participant = self
 
     @property
@@ -135,7 +139,7 @@ class Session(Observer):
         return self._orchestrator.player
 
     @property
-    def ears(self) -> SpeechInput:
+    def speech_input(self) -> SpeechInput:
         return self._orchestrator.speech_input
 
     @property
@@ -144,33 +148,33 @@ class Session(Observer):
 
     @property
     def conversation_id(self) -> str | None:
-        """The conversation that it is in; None if that is not kept."""
+        """The identifier of the conversation; None if it is not stored."""
         return self.conversation.id
 
     @property
     def leaving(self) -> bool:
-        return self.ending.done()
+        return self.closed.done()
 
-    def leave(self, ending: Ending) -> None:
-        """End the session. A newer one that has taken the conversation over has its place at once."""
-        if not self.ending.done():
-            self.ending.set_result(ending)
-            if ending.cause is Cause.ELSEWHERE:
-                self.ticket.leave()
+    def leave(self, closed: SessionClosed) -> None:
+        """Ends the session. If a newer session has taken the conversation over, that one gets its slot at once."""
+        if not self.closed.done():
+            self.closed.set_result(closed)
+            if closed.code is CloseCode.ELSEWHERE:
+                self.slot.release()
 
     def conversation_taken_over(self) -> None:
-        """Another session of this process goes on with the conversation: this one ends."""
+        """Ends this session, as another one of this process goes on with the conversation."""
         self.leave(TAKEN_OVER)
 
     def watch(self, name: str, observer: Observer) -> None:
-        """Tell this observer, too. To be called before `run`."""
+        """Adds an observer. Must be called before `run`."""
         self._observers.add(name, observer)
 
-    async def run(self, work: Mapping[str, Coroutine[Any, Any, None]] | None = None) -> Ending:
-        """Carry on until one side leaves, or until one of the transport's own tasks, `work` by their names, ends.
+    async def run(self, work: Mapping[str, Coroutine[Any, Any, None]] | None = None) -> SessionClosed:
+        """Runs the session until one side leaves, or until one of the transport's tasks (`work`, by name) ends.
 
-        Returns why the session has ended. Its place is free then, and its tasks have stopped, but for those that do not
-        stop within `ENDING_S`.
+        Returns why the session has ended. By then its slot is free, and its tasks have stopped, except for those that
+        do not stop within `ENDING_S`.
         """
         named = {"session": self._orchestrator.run(), "playout": self._keep_time(), **(work or {})}
         tasks = [asyncio.create_task(each, name=name) for name, each in named.items()]
@@ -179,7 +183,7 @@ class Session(Observer):
         self._services.sessions.add(self)
         try:
             self._greet()
-            return await self.ending
+            return await self.closed
         finally:
             try:
                 for task in tasks:
@@ -193,7 +197,7 @@ class Session(Observer):
                 with self._faults.contained("ending a conversation"):
                     self.conversation.end()
                 self._services.sessions.remove(self)
-                self.ticket.leave()
+                self.slot.release()
                 self.over.set()
 
     def _greet(self) -> None:
@@ -206,7 +210,7 @@ class Session(Observer):
                 recording=self._recorder.name,
                 engines=self._services.engines.names,
                 options=self._services.available_preferences.view(),
-                ends_in_s=round(self.ticket.left_s),
+                ends_in_s=round(self.slot.left_s),
             )
         )
         if self.conversation.notice is not None:
@@ -227,18 +231,18 @@ class Session(Observer):
                 case SentenceDropped(text=text):
                     self._connection.send(TtsDroppedMessage(text=text))
                 case ConversationEnded():
-                    self.leave(Ending.by_the_bot(fact))
+                    self.leave(SessionClosed.from_fact(fact))
                 case _:
                     pass
 
     # Sound --------------------------------------------------------------------------------------------------------
 
     def sound_comes(self) -> None:
-        """Live sound comes, and will be heard soon: the microphone is not quiet."""
+        """Notes that live audio is arriving, so that the microphone does not count as silent."""
         self.heard_s = time.monotonic()
 
     def receive_audio(self, audio: Audio) -> None:
-        """Live sound from the user's microphone."""
+        """Takes live audio from the user's microphone."""
         self.heard_s, self._rate_hz = time.monotonic(), audio.rate_hz
         self.record(audio)
         self._unheard += 1
@@ -249,12 +253,12 @@ class Session(Observer):
             self.leave(FAULT)
 
     def record(self, audio: Audio) -> None:
-        """Sound has come from the user."""
+        """Records audio of the user."""
         with self._faults.contained("recording"):
             self._recorder.heard(audio)
 
     def next_frame(self, most: int = FRAME_SAMPLES) -> Samples:
-        """The next 20 ms for the client: 48 kHz, int16 of shape (960,), with `most` samples of sound."""
+        """Returns the next 20 ms for the client: 48 kHz, int16 of shape (960,), with `most` samples of speech."""
         frame = Audio.silence(FRAME_S, WIRE_RATE_HZ).samples
         self._unplayed += 1
         with self._faults.contained("playout"):
@@ -269,12 +273,12 @@ class Session(Observer):
         return frame
 
     def sent(self, frame: Samples, ahead: int = 0) -> None:
-        """A frame goes out to the client, `ahead` samples from now."""
+        """Records a frame that goes out to the client `ahead` samples from now."""
         with self._faults.contained("recording the bot"):
             self._recorder.played(frame, ahead)
 
     async def _keep_time(self) -> None:
-        """The playout clock, which also looks after what is to be done now and then."""
+        """Runs the 20 ms playout clock, and the housekeeping with it."""
         clock = FrameClock()
         while True:
             await clock.tick()
@@ -290,27 +294,28 @@ class Session(Observer):
         if now_s - self._telemetry_s >= TELEMETRY_INTERVAL_S:
             self._telemetry_s = now_s
             self._connection.send(TelemetryMessage(stt_bytes=self.speech_input.bytes_transcribed))
-        if (over := self.ticket.over()) is not None:
+        if (over := self.slot.closed_by_limit()) is not None:
             self.leave(over)
 
     # Messages -----------------------------------------------------------------------------------------------------
 
     def count_message(self) -> None:
-        """A message has come. Raises MessageError if it is one too many. The session ends if there are far too many."""
+        """Counts a message of the client. Raises MessageError if they come too fast; far too many end the session."""
         try:
             refusal = self._messages.refusal()
         except FloodError as flood:
-            self.leave(Ending(Cause.FLOOD, str(flood)))
+            self.leave(SessionClosed(CloseCode.FLOOD, str(flood)))
             raise MessageError(str(flood)) from None
         if refusal is not None:
             raise MessageError(refusal)
 
     def take(self, request: ClientRequest) -> None:
-        """Do what the client asks for. Raises MessageError."""
+        """Does what the client asks for. Raises MessageError."""
         match request:
             case TextMessage(text=text):
-                if len(text) > self._settings.max_text_chars:
-                    raise MessageError(f"text: {len(text)} characters; {self._settings.max_text_chars} are allowed")
+                most_chars = self._settings.tuning.max_text_chars
+                if len(text) > most_chars:
+                    raise MessageError(f"text: {len(text)} characters; {most_chars} are allowed")
                 if not self._texts.take():
                     raise MessageError(TOO_MANY_TEXTS)
                 self._orchestrator.mailbox.post(TextTyped(text))
@@ -318,11 +323,11 @@ class Session(Observer):
                 self._orchestrator.mailbox.post(InterruptPressed())
             case ClearMessage():
                 self._orchestrator.mailbox.post(ConversationCleared())
-            case DisputeMessage(ruling=number, disputed=disputed):
+            case DisputeMessage(verdict=number, disputed=disputed):
                 self._orchestrator.mailbox.post(VerdictDisputed(number, disputed))
             case ConfigureMessage():
                 try:
-                    self._preferences = self._services.available_preferences.chosen(request.changes, self._preferences)
+                    self._preferences = self._services.available_preferences.changed(request.changes, self._preferences)
                 except PreferenceError as error:
                     raise MessageError(str(error)) from None
                 self._orchestrator.mailbox.post(PreferencesChanged(self._preferences))

@@ -1,4 +1,4 @@
-"""What one user says: sound from a microphone, or whole utterances, become edges of speech and its words."""
+"""Speech input of a session: turns microphone audio, or uploaded utterances, into changes of speech and transcripts."""
 
 from __future__ import annotations
 
@@ -33,114 +33,120 @@ logger = logging.getLogger(__name__)
 NO_FINAL_TEXT = ErrorReport(ErrorCode.ENGINE, "The speech recogniser ended without a final text.")
 TOO_MANY_UTTERANCES = ErrorReport(ErrorCode.UNAVAILABLE, "Too many utterances wait to be recognised.")
 
-LAST_WORDS_S = 2.0
-"""How long recognisers that nobody waits for may take to end before they are closed."""
+RECOGNISER_CLOSING_S = 2.0
+"""How long transcriptions may take to end before their recogniser is closed in favour of another one."""
 
 
 class SpeechInput:
-    """Posts when speech begins, pauses and ends; and, of utterances that are to be transcribed, the words.
+    """Posts when speech begins, pauses and ends, and the words of each utterance that the machine wants transcribed.
 
-    Its detector of speech is made at the first sound, which waits for it, as many a session sends none.
+    The voice activity detector is made when the first audio comes, as many sessions never send any.
     """
 
     def __init__(self, mailbox: Mailbox, rules: EndpointRules) -> None:
         self._mailbox, self._rules = mailbox, rules
-        self._listener: UtteranceSegmenter | None = None
+        self._segmenter: UtteranceSegmenter | None = None
         self._sensitivity = Sensitivity.BALANCED
-        self._unheard: list[Audio] = []
+        self._early_audio: list[Audio] = []
         self._sound_came = asyncio.Event()
         self._transcriber: Transcriber | None = None
         self._transcribing = AsyncExitStack()
         self._recogniser_changing = asyncio.Lock()
-        """Held while one recogniser takes over from another: utterances wait for the new one."""
+        """Held while one recogniser replaces another: transcriptions wait for the new one."""
         self._bytes_before = 0
-        """What recognisers were given that this session had before."""
+        """How much audio the session's earlier recognisers were given."""
         self._sounds: dict[int, ReplayBuffer] = {}
         self._transcriptions: dict[int, asyncio.Task[None]] = {}
         self._recogniser_turns = asyncio.Semaphore(UTTERANCES_AT_ONCE)
         self._transcribed = asyncio.Event()
-        """Set when one utterance less waits for its words."""
+        """Set when a transcription has ended."""
         self._uploads = 0
         self._announced: int | None = None
-        """The utterance that is being spoken and whose sound is to be uploaded."""
+        """The number of the utterance that the client has announced and not uploaded yet."""
 
     async def listen(self, make_vad: Callable[[], VoiceActivityDetector]) -> None:
-        """A detector takes some 100 ms to make: in a thread, as the other sessions' sound must not wait for it."""
+        """Makes the detector when the first audio has come, and segments the audio that came before it was ready.
+
+        Making a detector takes some 100 ms, so it is done in a thread: other sessions' audio must not wait for it.
+        """
         await self._sound_came.wait()
         vad = await asyncio.to_thread(make_vad)
-        self._listener = UtteranceSegmenter(vad, self._rules)
+        self._segmenter = UtteranceSegmenter(vad, self._rules)
         self.set_sensitivity(self._sensitivity)
-        for audio in self._unheard:
-            self._listen(self._listener, audio)
-        self._unheard.clear()
+        for audio in self._early_audio:
+            self._segment(self._segmenter, audio)
+        self._early_audio.clear()
 
     async def aclose(self) -> None:
-        """No transcription may be under way."""
-        self._listener = None  # its detector is some megabytes that should not wait for the garbage collector
+        """Closes the recogniser. No transcription may be under way."""
+        self._segmenter = None  # frees some megabytes at once, without waiting for the garbage collector
         await self._transcribing.aclose()
 
     # Sound --------------------------------------------------------------------------------------------------------
 
     def receive_audio(self, audio: Audio) -> None:
-        """Sound from the user's microphone."""
-        if self._listener is None:
-            self._unheard.append(audio)
+        """Takes live audio from the user's microphone."""
+        if self._segmenter is None:
+            self._early_audio.append(audio)
             self._sound_came.set()
         else:
-            self._listen(self._listener, audio)
+            self._segment(self._segmenter, audio)
 
-    def _listen(self, listener: UtteranceSegmenter, audio: Audio) -> None:
-        for event in listener.receive_audio(audio):
+    def _segment(self, segmenter: UtteranceSegmenter, audio: Audio) -> None:
+        for event in segmenter.receive_audio(audio):
             if isinstance(event, UtteranceAudio):
-                self._speech_sound(event.utterance, event.sound)
+                self._add_sound(event.utterance, event.sound)
             else:
-                self._speech_changed(event)
+                self._post_change(event)
 
-    def played(self, frame: Samples) -> None:
-        """What the user's microphone may hear of us."""
-        if self._listener is not None:
-            self._listener.note_playback(frame)
+    def note_playback(self, frame: Samples) -> None:
+        """Takes a frame that is being played, as the user's microphone may pick it up."""
+        if self._segmenter is not None:
+            self._segmenter.note_playback(frame)
 
     @property
     def hears_speech(self) -> bool:
-        return self._listener is not None and self._listener.hears_speech
+        return self._segmenter is not None and self._segmenter.hears_speech
 
-    def demand(self, sensitivity: Sensitivity) -> None:
+    def set_sensitivity(self, sensitivity: Sensitivity) -> None:
         self._sensitivity = sensitivity
-        if self._listener is not None:
-            self._listener.set_thresholds(sensitivity.interruption_thresholds)
+        if self._segmenter is not None:
+            self._segmenter.set_thresholds(sensitivity.interruption_thresholds)
 
     def set_endpointing_delay(self, utterance: int, silence_s: float) -> None:
-        if self._listener is not None:
-            self._listener.set_endpointing_delay(utterance, silence_s)
+        if self._segmenter is not None:
+            self._segmenter.set_endpointing_delay(utterance, silence_s)
 
-    def speech_began(self) -> None:
-        """The client hears the user speak and will upload the whole utterance. Not for sessions that `hear`."""
+    def begin_announced_utterance(self) -> None:
+        """The client reports that the user speaks, and will upload the whole utterance.
+
+        A session either uploads utterances or receives live audio.
+        """
         if self._announced is None or self._announced not in self._sounds:
             self._uploads += 1
             self._announced = self._uploads
-            self._speech_changed(SpeechStarted(self._announced, announced=True))
+            self._post_change(SpeechStarted(self._announced, announced=True))
 
     def upload(self, audio: Audio | None) -> None:
-        """The utterance that `speech_began`, or one that was not announced; None: it gave no sound to speak of."""
+        """Takes the audio of a whole utterance, announced or not; None if the announced one has no usable audio."""
         if audio is None and self._announced not in self._sounds:
             return
-        self.speech_began()
+        self.begin_announced_utterance()
         utterance, self._announced = self._uploads, None
-        self._speech_sound(utterance, Audio.silence(FRAME_S, SPEECH_RATE_HZ) if audio is None else audio)
+        self._add_sound(utterance, Audio.silence(FRAME_S, SPEECH_RATE_HZ) if audio is None else audio)
         duration_s = 0.0 if audio is None else audio.duration_s
-        self._speech_changed(SpeechEnded(utterance, speech=Speech(duration_s=duration_s)))
+        self._post_change(SpeechEnded(utterance, speech=Speech(duration_s=duration_s)))
         if audio is None:
             self._mailbox.post(FinalTranscript(utterance, ""))
 
-    def _speech_changed(self, edge: SpeechChange) -> None:
-        if isinstance(edge, SpeechStarted):
-            self._sounds[edge.utterance] = ReplayBuffer()
-        elif isinstance(edge, SpeechEnded) and edge.utterance in self._sounds:
-            self._sounds[edge.utterance].end()
-        self._mailbox.post(edge)
+    def _post_change(self, change: SpeechChange) -> None:
+        if isinstance(change, SpeechStarted):
+            self._sounds[change.utterance] = ReplayBuffer()
+        elif isinstance(change, SpeechEnded) and change.utterance in self._sounds:
+            self._sounds[change.utterance].end()
+        self._mailbox.post(change)
 
-    def _speech_sound(self, utterance: int, sound: Audio | Pause) -> None:
+    def _add_sound(self, utterance: int, sound: Audio | Pause) -> None:
         if utterance in self._sounds:
             self._sounds[utterance].put(sound)
 
@@ -148,34 +154,34 @@ class SpeechInput:
 
     @property
     def bytes_transcribed(self) -> int:
-        """How much sound the recogniser was given."""
+        """How many bytes of audio the recognisers of this session were given."""
         now = 0 if self._transcriber is None else self._transcriber.bytes_sent
         return self._bytes_before + now
 
     def transcribe_with(self, stt: SpeechToText, style: Style, group: asyncio.TaskGroup) -> None:
-        """Have the recogniser transcribe the next utterances in this style. A task of `group` opens a session of it."""
+        """Has `stt` transcribe the next utterances in this style. A task of `group` changes the recogniser."""
         changing = self._change_recogniser(stt, style, list(self._transcriptions.values()))
         group.create_task(changing, name="change recogniser")
 
     async def _change_recogniser(
         self, stt: SpeechToText, style: Style, unfinished: Sequence[asyncio.Task[None]]
     ) -> None:
-        """The session before is closed."""
+        """Closes the recogniser in use, once its transcriptions have ended, and opens the new one."""
         async with self._recogniser_changing:
-            if unfinished:  # they end: their words are known, or nobody waits for them
-                await asyncio.wait(unfinished, timeout=LAST_WORDS_S)
+            if unfinished:  # they will end: their words are known, or nobody waits for them
+                await asyncio.wait(unfinished, timeout=RECOGNISER_CLOSING_S)
             self._bytes_before, self._transcriber = self.bytes_transcribed, None
             await self._transcribing.aclose()
             self._transcriber = await self._transcribing.enter_async_context(stt.session(style))
 
     async def wait_for_upload_capacity(self) -> None:
-        """Until so few utterances wait for their words that the next may be uploaded."""
+        """Waits until few enough utterances are being transcribed for the next one to be uploaded."""
         while len(self._transcriptions) >= UPLOADS_AHEAD:
             self._transcribed.clear()
             await self._transcribed.wait()
 
     def transcribe(self, utterance: int, group: asyncio.TaskGroup) -> None:
-        """As a task of `group`. No more than a few are transcribed at once; the others wait in their order."""
+        """Starts a task of `group` that transcribes the utterance. Only a few run at once; the others wait in order."""
         if len(self._transcriptions) >= MAX_WAITING_UTTERANCES:
             del self._sounds[utterance]
             self._mailbox.post(FinalTranscript(utterance, "", TOO_MANY_UTTERANCES))
@@ -185,16 +191,16 @@ class SpeechInput:
         task.add_done_callback(lambda _: self._forget(utterance))
         self._transcriptions[utterance] = task
 
-    def give_up(self, utterance: int) -> None:
-        """Nobody waits for its words any more."""
+    def cancel_transcription(self, utterance: int) -> None:
+        """Cancels the transcription of an utterance whose words are no longer needed."""
         if utterance in self._transcriptions:
             self._sounds.pop(utterance, None)
             self._transcriptions[utterance].cancel()
 
     async def _transcribe(self, utterance: int, sound: ReplayBuffer) -> None:
-        """Give the utterance to the recogniser and post what it makes of it: always one final, whatever happens.
+        """Transcribes an utterance, and posts exactly one final transcript, whatever happens.
 
-        A final that tells of a failure comes when the user has finished: not before can they be asked to say it again.
+        A final that reports a failure is posted only when the user has finished, and can be asked to repeat.
         """
         async with self._recogniser_turns:
             final = await self._transcribed_by_recogniser(utterance, sound)
@@ -203,7 +209,7 @@ class SpeechInput:
         self._mailbox.post(final)
 
     async def _transcribed_by_recogniser(self, utterance: int, sound: ReplayBuffer) -> FinalTranscript:
-        """The final transcript; partial ones are posted."""
+        """Posts the interim transcripts of an utterance and returns the final one."""
         text, confidence, backchannel = "", None, ""
         error: ErrorReport | None = NO_FINAL_TEXT
         try:
@@ -220,7 +226,7 @@ class SpeechInput:
                     if transcript.final:
                         error = None
                         break
-                    speech = None if self._listener is None else self._listener.speech(utterance)
+                    speech = None if self._segmenter is None else self._segmenter.speech(utterance)
                     self._mailbox.post(
                         PartialTranscript(
                             utterance, text, transcript.pause, confidence, transcript.turn_over, speech, backchannel

@@ -1,4 +1,4 @@
-"""The bot's ear: microphone sound in, utterances out, each with what was said just before it was noticed."""
+"""Cuts microphone audio into utterances, each with the audio from just before its speech was detected."""
 
 from __future__ import annotations
 
@@ -25,63 +25,63 @@ from voicebot.dialogue.preferences import InterruptionThresholds
 from voicebot.engines.protocols import Pause, VoiceActivityDetector
 
 PRE_ROLL_S = 0.3
-"""Sound kept from before the start of speech, so that no first syllable is lost."""
+"""How much audio from before the detected start belongs to an utterance, so that no first syllable is lost."""
 
 FAINT_DB = -26.0
-"""A window so much fainter than the utterance has been is silence, whatever the detector thinks: Silero's probability
-falls 60 to 130 ms after the voice."""
+"""A window this much fainter than the utterance so far is silence, whatever the detector reports: Silero's probability
+falls only 60 to 130 ms after the voice."""
 
 ECHO_KNOWN_WINDOWS = 16
 ECHO_EXPECTED = 1.5
-"""Half a second of echo shows an open loudspeaker: what may be more of it is then believed sooner, unless its path is
-known, by which the score is exact."""
+"""Half a second of echo (this many windows) shows an open loudspeaker. The echo scores of later utterances are then
+multiplied by `ECHO_EXPECTED`, unless the echo path is known, which makes the score exact."""
 
 COPIED = 0.75
-"""Of other voices less than one in a hundred are so much like a copy of the bot's."""
+"""Fewer than one in a hundred other voices resemble a copy of the bot's voice this much."""
 ECHO_SUSPECTED = 0.1
 ECHO_FOUND = 0.35
 GRACE_S = 0.8
-"""An utterance of which so much was an echo shows that the detector has not found its delay yet. So much more of the
-bot's voice it is given, as it would not find it in the scraps between one pause and the next."""
+"""An utterance with an echo share of `ECHO_FOUND` shows that the echo detector does not know the delay yet. For the
+next `GRACE_S` of the bot's voice nothing counts as speech, so that the detector gets enough sound to find it."""
 GRACE_WINDOWS = math.ceil(GRACE_S / WINDOW_S)
 ECHO_AFTER_S = 0.5
-"""So long after the bot's last sound nothing is held back any more: a silent bot is never deaf."""
+"""This long after the bot's last sound, nothing is held back any more: a silent bot is never deaf."""
 
 LEARNING_S = 0.5
-"""At the first sound over the bot's voice nobody knows yet whether it is that voice coming back. To stop the bot at
-once would leave too little sound to tell: of 0.2 s of an echo in a reverberant room, words were made that interrupted
-the bot. So it is heard for this long before anything is made of it: once in a session, and not at all if the
-microphone has been still while the bot spoke."""
+"""The first sound over the bot's voice may be an echo of it. If the bot fell silent at once, there would be too little
+sound to tell: from 0.2 s of echo in a reverberant room the recogniser made words that interrupted the bot. So the
+first sound is collected for this long before anything is decided. This happens once in a session, and not at all if
+the microphone has been quiet while the bot spoke."""
 LEARNT_S = 0.16
-"""So much sound can show an echo by itself."""
+"""This much sound is enough to recognise a clear echo."""
 LEARNING_ON_S = 0.8
-"""Where some of the sound is like an echo it is heard for this long, as much reverberation takes longer to learn."""
+"""Sound that partly resembles an echo is collected for this long, as strong reverberation takes longer to learn."""
 SOONEST_S = 0.2
-"""What is heard so soon after the bot's first sound is the user, who speaks on: an echo has gone through two jitter
-buffers, a loudspeaker and a microphone by then, and the detector of speech takes some time, too."""
+"""Sound that comes sooner than this after the bot's first sound is the user speaking on: an echo has to pass two jitter
+buffers, a loudspeaker, a microphone and the speech detector."""
 STILL_S = 1.0
 """An echo comes within this time of the bot's voice: the longest delay is 0.9 s."""
 
 UNNOTICED_WINDOWS = 4
-"""So much earlier than the echo detector notices, within 0.13 s, somebody else may have begun to speak."""
+"""The user may have begun to speak this many windows (0.13 s) before the echo detector noticed another voice."""
 
 POWERS_KEPT = 300
-"""Windows by which the loudness of a user who speaks on and on is known: some 10 s."""
+"""How many windows, some 10 s, measure the loudness of a user who speaks on after an utterance was cut."""
 
 SpeechChange = SpeechSuspected | SpeechCleared | SpeechStarted | SpeechPaused | SpeechContinued | SpeechEnded
 
 
 @dataclass(frozen=True, slots=True)
 class UtteranceAudio:
-    """The next sound of an utterance, at 16 kHz, or a mark where it pauses."""
+    """The next audio of an utterance, at 16 kHz, or a mark at a pause."""
 
     utterance: int
     sound: Audio | Pause
 
 
 @dataclass(frozen=True, slots=True)
-class _Before:
-    """A window before an utterance: was it the bot's voice, or speech that was held back?"""
+class _PastWindow:
+    """A window from before an utterance: whether it was the bot's echo, or speech that was held back."""
 
     window: Samples
     is_echo: bool
@@ -89,12 +89,12 @@ class _Before:
 
 
 class UtteranceSegmenter:
-    """Follows one stream of microphone sound.
+    """Follows one stream of microphone audio.
 
-    `hear` returns what becomes of utterances, and their sound. The bot's own voice begins no utterance, and is taken
-    off one's sound: `played` is told what that is. The first piece of an utterance, which comes after its
-    `SpeechStarted`, is the pre-roll with the windows that gave the speech away. Of a user who speaks on and on, each
-    utterance begins with the sample after the last one of the one before.
+    `receive_audio` returns the changes of speech and the audio of utterances. `note_playback` takes the bot's own
+    voice, which begins no utterance and is removed from their audio. The first audio of an utterance follows its
+    `SpeechStarted` and holds the pre-roll and the windows in which speech was detected. If a user speaks for too long,
+    each utterance begins with the sample after the last one of the utterance before.
     """
 
     def __init__(self, vad: VoiceActivityDetector, rules: EndpointRules) -> None:
@@ -102,53 +102,53 @@ class UtteranceSegmenter:
         self._rules = self._over_the_bot = rules
         self._endpointer = Endpointer(rules)
         self._events: list[SpeechChange | UtteranceAudio] = []
-        """What `hear` is about to return."""
+        """What `receive_audio` is about to return."""
         self._resamplers: dict[int, Resampler] = {}
         self._left_over: Samples = np.zeros(0, np.int16)
         self._pre_roll = _windows_before(rules)
-        self._before: deque[_Before] = deque(maxlen=self._pre_roll + GRACE_WINDOWS)
-        """The last windows; the pre-roll, and before it those that were held back."""
+        self._before: deque[_PastWindow] = deque(maxlen=self._pre_roll + GRACE_WINDOWS)
+        """The last windows: the pre-roll, and before it those that were held back."""
         self._utterance = 0
         self._pause = 0
         self._powers: list[float] = []
-        """Of the windows of this utterance in which somebody spoke."""
+        """The mean power of each window of this utterance in which somebody spoke."""
         self._known: Speech | None = None
-        """What was measured last of this utterance."""
+        """The last measurement of this utterance."""
         self._echo = EchoDetector()
         self._echo_windows = 0
-        """Windows of the session that were taken for speech, had they not been the bot's own."""
+        """How many windows of this session would have counted as speech if they had not been an echo."""
         self._grace_s = 0.0
-        """So much of the bot's voice is still to be played before anything over it is taken for speech again."""
+        """How much more of the bot's voice must be played before anything over it counts as speech again."""
         self._silent_s = ECHO_AFTER_S
-        """Since the bot's last sound."""
+        """The time since the bot's last sound."""
         self._still_s = 0.0
         """How long the bot has spoken in this session before the microphone heard anything like speech."""
         self._learning = True
-        """It is not known yet whether the bot's voice comes back."""
-        self._unjudged: list[tuple[Samples, float]] = []
-        """The windows, each with its probability of speech, that wait until that is known."""
+        """Whether it is still unknown if the bot's voice comes back as an echo."""
+        self._undecided: list[tuple[Samples, float]] = []
+        """The windows, each with its speech probability, that wait until that is known."""
 
     @property
     def hears_speech(self) -> bool:
         return self._endpointer.speaking or self._endpointer.suspecting
 
     def set_endpointing_delay(self, utterance: int, silence_s: float) -> None:
-        """So much silence ends the utterance, if it has not ended yet."""
+        """Sets the silence that ends the utterance, if it has not ended yet."""
         if utterance == self._utterance:
             self._endpointer.endpointing_delay_s = silence_s
 
     def speech(self, utterance: int) -> Speech | None:
-        """What is known of the sound of that utterance so far; None if it is not the newest one."""
+        """Returns what is known of the sound of an utterance so far; None if it is not the newest one."""
         return self._measured() if utterance == self._utterance and self._powers else None
 
     def set_thresholds(self, thresholds: InterruptionThresholds) -> None:
-        """What it takes from now on to be heard over the bot's voice."""
+        """Sets what counts as speech over the bot's voice from now on."""
         self._over_the_bot = self._rules.over_the_bot(thresholds)
         self._pre_roll = max(_windows_before(self._rules), _windows_before(self._over_the_bot))
         self._before = deque(self._before, maxlen=self._pre_roll + GRACE_WINDOWS)
 
     def note_playback(self, frame: Samples) -> None:
-        """The next 20 ms of the bot's voice, 48 kHz, silence included."""
+        """Takes the next 20 ms of the bot's voice at 48 kHz, silence included."""
         self._echo.played(frame)
         if frame.any():
             self._silent_s = 0.0
@@ -158,7 +158,7 @@ class UtteranceSegmenter:
             self._silent_s += FRAME_S
 
     def receive_audio(self, audio: Audio) -> list[SpeechChange | UtteranceAudio]:
-        """More sound, of any length and rate. Returns what it brings about, in its order."""
+        """Takes more microphone audio, of any length and rate. Returns what it brings about, in order."""
         if audio.rate_hz not in self._resamplers:
             self._resamplers = {audio.rate_hz: Resampler(audio.rate_hz, SPEECH_RATE_HZ)}
         speech = self._resamplers[audio.rate_hz].push(audio).samples
@@ -176,58 +176,58 @@ class UtteranceSegmenter:
         probability = self._vad.probability(window)
         if self._learning and self._learn(window, probability):
             return
-        self._judge_window(window, probability, is_echo=is_echo)
+        self._take_window(window, probability, is_echo=is_echo)
 
     def _learn(self, window: Samples, probability: float) -> bool:
-        """Keeps a window back while it is not known whether the bot's voice comes back; False if there is no need."""
-        if not self._unjudged:
+        """Holds a window back while it is unknown whether the bot's voice comes back. Returns False if it need not."""
+        if not self._undecided:
             over_the_bot = self._silent_s < ECHO_AFTER_S and not self.hears_speech
             likely = probability >= self._rules.threshold - self._rules.hysteresis
             self._learning = self._still_s < STILL_S
             if not (self._learning and over_the_bot and likely and self._still_s >= SOONEST_S):
                 return False
-        self._unjudged.append((window, probability))
-        heard_s = len(self._unjudged) * WINDOW_S
+        self._undecided.append((window, probability))
+        heard_s = len(self._undecided) * WINDOW_S
         score = max(self._echo.score(LEARNT_S) or 0.0, self._echo.score(heard_s) or 0.0)
         longest_s = LEARNING_ON_S if score >= ECHO_SUSPECTED else LEARNING_S
         if heard_s >= longest_s or (heard_s >= LEARNT_S and score >= ECHO_SCORE):
             self._learning = False
             if is_echo := score >= ECHO_SCORE or (self._echo.copied(heard_s) or 0.0) >= COPIED:
                 self._grace_s = GRACE_S
-            for unjudged in self._unjudged:
-                self._judge_window(*unjudged, is_echo=is_echo)
-            self._unjudged.clear()
+            for undecided in self._undecided:
+                self._take_window(*undecided, is_echo=is_echo)
+            self._undecided.clear()
         return True
 
-    def _judge_window(self, window: Samples, probability: float, *, is_echo: bool) -> None:
+    def _take_window(self, window: Samples, probability: float, *, is_echo: bool) -> None:
         endpointer = self._endpointer
         values = window.astype(np.float32)
         power = float(values @ values) / len(values)
         held_back = self._grace_s > 0 and self._silent_s < ECHO_AFTER_S
-        before = _Before(window, is_echo, held_back and not is_echo and probability >= 0.5)
+        before = _PastWindow(window, is_echo, held_back and not is_echo and probability >= 0.5)
         if held_back or (power < self._faint if endpointer.speaking else is_echo):
             self._echo_windows += is_echo and probability >= 0.5
             probability = 0.0
         over_the_bot = not endpointer.speaking and self._silent_s < ECHO_AFTER_S
         endpointer.rules = self._over_the_bot if over_the_bot else self._rules
         goes_on = endpointer.goes_on
-        edge = endpointer.push(probability)
-        if not (endpointer.speaking or edge is SpeechEvent.ENDED):
+        event = endpointer.push(probability)
+        if not (endpointer.speaking or event is SpeechEvent.ENDED):
             self._before.append(before)
-            self._tell(edge)
+            self._note_event(event)
             return
-        if edge is SpeechEvent.STARTED and not goes_on:
+        if event is SpeechEvent.STARTED and not goes_on:
             self._begin_utterance()
             self._before.append(before)
             self._echo.hold()
             windows = self._windows_of_speech()
-            self._hand_on(np.concatenate([each.window for each in windows]), silent=self._bots_windows(windows))
+            self._add_sound(np.concatenate([each.window for each in windows]), silent=self._count_echo_windows(windows))
             self._before.clear()
         else:
-            self._hand_on(window)
+            self._add_sound(window)
         if not endpointer.silence_s:
             self._powers.append(power)
-        self._tell(edge)
+        self._note_event(event)
 
     def _begin_utterance(self) -> None:
         self._utterance += 1
@@ -236,8 +236,8 @@ class UtteranceSegmenter:
         self._known = None
         self._events.append(SpeechStarted(self._utterance))
 
-    def _windows_of_speech(self) -> list[_Before]:
-        """The pre-roll; and speech before it that was held back, which may have been the user's."""
+    def _windows_of_speech(self) -> list[_PastWindow]:
+        """Returns the pre-roll, and any speech before it that was held back, which may have been the user's."""
         windows = list(self._before)
         start = pre_roll = max(0, len(windows) - self._pre_roll)
         while start and windows[start - 1].was_held_back:
@@ -246,25 +246,25 @@ class UtteranceSegmenter:
             start = max(0, start - UNNOTICED_WINDOWS)  # words begin softly
         return windows[start:]
 
-    def _bots_windows(self, windows: Sequence[_Before]) -> int:
-        """So many of the windows before the utterance were the bot's voice and nobody else's."""
+    def _count_echo_windows(self, windows: Sequence[_PastWindow]) -> int:
+        """Returns how many of the first windows hold the bot's voice and nobody else's."""
         if not self._echo.held:
             return 0
         others = next((number for number, each in enumerate(windows) if not each.is_echo), 0)
         return max(0, others - UNNOTICED_WINDOWS)
 
-    def _hand_on(self, sound: Samples, *, silent: int = 0) -> None:
-        """Gives the recogniser more sound; `silent` of its first windows are made still."""
-        if not self._unjudged:  # else it is older than what the echo detector heard last
+    def _add_sound(self, sound: Samples, *, silent: int = 0) -> None:
+        """Adds audio to the utterance without the bot's echo. The first `silent` windows are silenced."""
+        if not self._undecided:  # undecided windows are older than what the echo detector heard last
             sound = self._echo.without_echo(sound)
         if silent:
             sound = sound.copy()
             sound[: silent * self._vad.window_samples] = 0
         self._events.append(UtteranceAudio(self._utterance, Audio(sound, SPEECH_RATE_HZ)))
 
-    def _tell(self, edge: SpeechEvent | None) -> None:
+    def _note_event(self, event: SpeechEvent | None) -> None:
         silence_s = self._endpointer.silence_s
-        match edge:
+        match event:
             case SpeechEvent.SUSPECTED:
                 self._echo.hold()
                 self._events.append(SpeechSuspected())
@@ -281,8 +281,8 @@ class UtteranceSegmenter:
                 self._events.append(SpeechEnded(self._utterance, silence_s, self._speech()))
                 if self._endpointer.goes_on:
                     known = self._powers[-POWERS_KEPT:]
-                    self._begin_utterance()  # at once, as nobody may answer in between
-                    self._powers += known  # it is the same voice
+                    self._begin_utterance()  # at once, so that nobody answers in between
+                    self._powers += known  # the same voice goes on
                 else:
                     self._echo.let_go()
             case _:
@@ -295,7 +295,7 @@ class UtteranceSegmenter:
         return speech
 
     def _measured(self) -> Speech:
-        """Measured once for each pause: the silence after it tells nothing more of the sound."""
+        """Measures the utterance once for each pause, as the silence after it adds nothing."""
         spoken_s = self._endpointer.utterance_s
         if self._known is None or self._known.duration_s != spoken_s:
             echo = self._echo_share(spoken_s + self._endpointer.silence_s)

@@ -25,6 +25,7 @@ from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.preferences import InterruptedHistory, Preferences, Sensitivity
 from voicebot.dialogue.state import Rules
 from voicebot.settings import space
+from voicebot.settings.tuning import Tuning
 
 
 def _none_if_blank(value: Any) -> Any:
@@ -171,12 +172,11 @@ OLLAMA_PORT = 11434
 SttName = Literal["auto", "deepgram", "deepgram-rest", "moonshine"]
 LlmName = Literal["auto", "groq", "openai", "openai-realtime", "local", "huggingface", "offline"]
 TtsName = Literal["auto", "elevenlabs", "gtts", "hibari", "espeak"]
-TurnName = Literal["auto", "none", "static", "cloudflare", "twilio", "hf"]
+TurnName = Literal["auto", "none", "static", "cloudflare", "hf"]
 
 TURN_KEYS = {
     "static": "turn_url",
     "cloudflare": "cloudflare_turn_key_id",
-    "twilio": "twilio_account_sid",
     "hf": "hf_token",
 }
 """Without which setting a relay can't be used."""
@@ -211,7 +211,6 @@ class Settings(BaseSettings):
     tts_engine: Annotated[tuple[TtsName, ...], NoDecode, BeforeValidator(_names), AfterValidator(_is_chain)] = ("auto",)
     language: str = Field(default="en", pattern=r"^[a-z]{2}$")
     persona: str = Field(default="assistant", pattern=r"^[a-z0-9_-]+$")
-    espeak_voice: Text = None
     moonshine_model: Literal["tiny-en", "base-en"] = "tiny-en"
 
     # Services: a key makes `auto` use it; an address is for a self-hosted one, a gateway or a compatible service.
@@ -238,35 +237,15 @@ class Settings(BaseSettings):
     elevenlabs_voice: Text = None
     elevenlabs_model: str = Field(default="eleven_flash_v2_5", pattern=r"^[\w.-]+$")
 
-    # The model: how it answers, and how long it is waited for.
-    llm_temperature: float = Field(default=0.7, ge=0, le=2, allow_inf_nan=False)
-    llm_timeout_s: float = Field(default=30, ge=1, le=600, allow_inf_nan=False)
-    llm_retries: int = Field(default=3, ge=0, le=10)
-    history_max_tokens: int = Field(default=6_000, ge=200, le=1_000_000)
-    tool_filler_ms: int = Field(default=700, ge=0, le=60_000)
-
-    # When services fail: how long a first output is waited for if another engine could do it; how long one rests.
-    first_output_timeout_s: float = Field(default=5, ge=0.2, le=120, allow_inf_nan=False)
-    engine_rest_s: float = Field(default=30, ge=0.1, le=3_600, allow_inf_nan=False)
-
     # Turn-taking.
-    vad_threshold: float = Field(default=0.5, gt=0.15, lt=1, allow_inf_nan=False)
-    vad_start_ms: int = Field(default=96, ge=32, le=1_000)
     vad_stop_ms: int = Field(default=500, ge=64, le=5_000)
-    debounce_ms: Milliseconds = 50
-    verdict_timeout_ms: int = Field(default=1_500, ge=100, le=30_000)
     preemptive_replies: bool = True
     idle_timeout_s: float = Field(default=120, ge=0, le=86_400, allow_inf_nan=False)
-    idle_goodbye_s: float = Field(default=30, ge=1, le=3_600, allow_inf_nan=False)
     resume_rewind: Literal["none", "word"] = "none"
-    transcript_timeout_ms: int = Field(default=10_000, ge=500, le=120_000)
     interrupted_history: InterruptedHistory = InterruptedHistory.HEARD
     interruption_sensitivity: Sensitivity = Sensitivity.BALANCED
 
-    # Speech out.
-    tts_sentence_max_chars: int = Field(default=240, ge=40, le=5_000)
-    tts_prefetch: int = Field(default=2, ge=1, le=20)
-    tts_queue_max: int = Field(default=50, ge=1, le=1_000)
+    # What happens when the model writes faster than the voice speaks: it waits, or the oldest sentence is dropped.
     tts_overflow: Literal["block", "drop-oldest"] = "block"
 
     # WebRTC: a TURN relay, for networks that let no media through, and STUN, for servers behind a NAT.
@@ -276,14 +255,10 @@ class Settings(BaseSettings):
     turn_credential: Secret = None
     turn_secret: Secret = None
 
-    # Services that lend a relay, on credentials that expire; an address for a gateway to the one that is used.
+    # Services that lend a relay, on credentials that expire.
     cloudflare_turn_key_id: Text = None
     cloudflare_turn_key_api_token: Annotated[Secret, Field(validate_default=True)] = None
-    twilio_account_sid: Text = None
-    twilio_auth_token: Annotated[Secret, Field(validate_default=True)] = None
     hf_token: Secret = None
-    turn_api_url: HttpUrl = None
-    turn_ttl_s: int = Field(default=7_200, ge=300, le=172_800)
     turn_provider: Annotated[TurnName, Field(validate_default=True)] = "auto"
 
     # The web server: Gradio's own names. Without a port the first free one from 7860 on is taken.
@@ -318,11 +293,6 @@ class Settings(BaseSettings):
     minutes_per_day_per_address: float = Field(default=0, ge=0, le=24 * 60, allow_inf_nan=False)
     turns_per_day: int = Field(default=0, ge=0, le=10_000_000)
     offers_per_minute: int = Field(default=60, ge=1, le=10_000)
-    messages_per_s: float = Field(default=10, ge=0.1, le=100_000, allow_inf_nan=False)
-    max_body_kb: int = Field(default=1_024, ge=128, le=1_000_000)
-    media_timeout_s: float = Field(default=15, ge=1, le=600, allow_inf_nan=False)
-    max_text_chars: int = Field(default=2_000, ge=1, le=100_000)
-    ws_max_audio_mb: float = Field(default=5, gt=0, le=11, allow_inf_nan=False)
 
     # Traces of turns, to an OpenTelemetry collector over OTLP/HTTP; OpenTelemetry's own names.
     otel_exporter_otlp_endpoint: HttpUrl = None
@@ -330,6 +300,9 @@ class Settings(BaseSettings):
     otel_service_name: str = Field(default="voicebot", min_length=1)
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    # Not read from the environment, as no variable can have this name.
+    tuning: Tuning = Field(default=Tuning(), validation_alias="=")
 
     @model_validator(mode="before")
     @classmethod
@@ -358,10 +331,10 @@ class Settings(BaseSettings):
             raise ValueError("is missing, with APP_USERNAME set" if value is None else "is set, without APP_USERNAME")
         return value
 
-    @field_validator("cloudflare_turn_key_api_token", "twilio_auth_token")
+    @field_validator("cloudflare_turn_key_api_token")
     @classmethod
-    def _goes_with_its_name(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        name = {"twilio_auth_token": "twilio_account_sid"}.get(str(info.field_name), "cloudflare_turn_key_id")
+    def _goes_with_its_key_id(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        name = "cloudflare_turn_key_id"
         if name in info.data and (info.data[name] is None) != (value is None):
             raise ValueError(
                 f"is missing, with {name.upper()} set" if value is None else f"is set, without {name.upper()}"
@@ -393,16 +366,16 @@ class Settings(BaseSettings):
     def rules(self) -> Rules:
         return Rules(
             language=self.language,
-            debounce_s=self.debounce_ms / 1000,
+            debounce_s=self.tuning.debounce_s,
             endpointing_delays=self._endpointing_delays,
             preemptive_replies=self.preemptive_replies,
             speech_timeout_s=self.endpoint_rules.longest_s + 5,
-            verdict_timeout_s=self.verdict_timeout_ms / 1000,
-            transcript_timeout_s=self.transcript_timeout_ms / 1000,
+            verdict_timeout_s=self.tuning.verdict_timeout_s,
+            transcript_timeout_s=self.tuning.transcript_timeout_s,
             interrupted_history=self.interrupted_history,
             sensitivity=self.interruption_sensitivity,
             idle_timeout_s=self.idle_timeout_s,
-            idle_goodbye_s=self.idle_goodbye_s,
+            idle_goodbye_s=self.tuning.idle_goodbye_s,
         )
 
     @property
@@ -418,10 +391,10 @@ class Settings(BaseSettings):
     @property
     def endpoint_rules(self) -> EndpointRules:
         return EndpointRules(
-            start_s=self.vad_start_ms / 1000,
+            start_s=self.tuning.vad_start_s,
             stop_s=self.vad_stop_ms / 1000,
             sure_s=self._endpointing_delays.unknown_s,
-            threshold=self.vad_threshold,
+            threshold=self.tuning.vad_threshold,
         )
 
     @property
@@ -434,8 +407,18 @@ class Settings(BaseSettings):
         return {} if headers is None else _headers(headers.get_secret_value())
 
 
+SETTINGS = tuple(name for name in Settings.model_fields if name != "tuning")
+"""The names of all settings, in lower case."""
+
+
 def load(**overrides: Any) -> Settings:
-    """The settings, or a SettingsError whose text names each variable that is wrong and why."""
+    """Returns the settings. `overrides` replace settings, or figures of `Tuning`, by name.
+
+    Raises SettingsError, whose text names each variable that is wrong, and why.
+    """
+    figures = {name: overrides.pop(name) for name in Tuning.model_fields if name in overrides}
+    if figures:
+        overrides["="] = Tuning(**figures)
     try:
         return Settings(**overrides)
     except ValidationError as error:
@@ -461,7 +444,7 @@ def origins() -> dict[str, Origin]:
     """Where each setting that the environment or `.env` names was found, by its name in capitals."""
     environment, file = EnvSettingsSource(Settings)(), DotEnvSettingsSource(Settings)()
     found = {}
-    for name in Settings.model_fields:
+    for name in SETTINGS:
         in_file = _none_if_blank(file.get(name)) is not None
         if name in environment:
             blank = _none_if_blank(environment[name]) is None

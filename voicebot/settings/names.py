@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
-from voicebot.settings.config import Settings
+from voicebot.settings.config import SETTINGS, Settings
 
 OTHER_NAMES: Mapping[str, str] = {
     "TURN_PASSWORD": "TURN_CREDENTIAL",
@@ -19,7 +19,7 @@ OTHER_NAMES: Mapping[str, str] = {
 }
 """What people call a setting though its letters do not lead there. A setting's former name belongs here, too."""
 
-SHARED = {"OTEL", "HF", "SPACE", "GRADIO", "TWILIO", "CLOUDFLARE", "OLLAMA", "HUGGINGFACE"}
+SHARED = {"OTEL", "HF", "SPACE", "GRADIO", "CLOUDFLARE", "OLLAMA", "HUGGINGFACE"}
 """First words of many other variables, which other programs read: with a word more, a name is one of these."""
 
 MINOR = {"API", "BASE", "SERVER", "MAX", "ID", "NAME", "S", "MS", "SECONDS", "MINUTES", "KB", "MB"}
@@ -78,7 +78,7 @@ def likely_setting(name: str) -> str | None:
 
 
 def _settings() -> list[str]:
-    return [setting.upper() for setting in Settings.model_fields]
+    return [setting.upper() for setting in SETTINGS]
 
 
 def _difference(name: str, setting: str) -> int:

@@ -1,1 +1,1 @@
-"""A stream of tokens becomes sentences, and sentences become text for a voice."""
+"""Turns a stream of tokens into sentences, and sentences into text for a voice."""

@@ -1,16 +1,16 @@
-"""Text that is still coming, read only as far as it has come."""
+"""A text that is still arriving, for code that may only decide on what has arrived."""
 
 from __future__ import annotations
 
 import re
 
 
-class NeedMore(Exception):  # noqa: N818 - not an error: the stream has not come that far
-    """The decision rests on text that has not come yet."""
+class NeedMore(Exception):  # noqa: N818 - no error: the stream just has to go on
+    """A decision needs text that has not arrived yet."""
 
 
 class Ahead:
-    """Text that is read only as far as it has come; a search goes on where it stopped."""
+    """A text that is still arriving. A search that found nothing is later continued where it stopped."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -18,13 +18,13 @@ class Ahead:
         self._without: dict[re.Pattern[str], tuple[int, int]] = {}
 
     def drop(self, chars: int) -> None:
-        """Forget what has been read."""
+        """Removes characters from the start of the text."""
         if chars:
             self.text = self.text[chars:]
             self._without.clear()
 
     def char(self, at: int) -> str:
-        """The character at an offset, "" past the end of the text."""
+        """Returns the character at an offset, or "" past the end of the text. Raises NeedMore if it has not arrived."""
         if at < len(self.text):
             return self.text[at]
         if self.ended:
@@ -32,11 +32,12 @@ class Ahead:
         raise NeedMore
 
     def find(self, what: re.Pattern[str], start: int) -> int:
-        """The offset of the first match from `start`, -1 if the text ends without one.
+        """Returns the offset of the first match from `start` on, or -1 if the text ends without one.
 
-        A match may have 3 characters at most, and must be one whatever follows it.
+        Raises NeedMore while a match may still arrive. A match has 3 characters at most, and does not depend on what
+        follows it.
         """
-        begin, clear = self._without.get(what, (start, start))  # no match begins from `begin` to before `clear`
+        begin, clear = self._without.get(what, (start, start))  # no match begins in this range
         if not begin <= start <= clear:
             begin, clear = start, start
         match = what.search(self.text, clear)

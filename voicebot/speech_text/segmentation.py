@@ -1,8 +1,8 @@
-"""Where sentences end, decided word by word in a stream.
+"""Finds the ends of sentences in a stream, word by word.
 
-A decision reads only text that has come (`Ahead` raises `NeedMore` at its edge), so what was decided is the same for
-every way of cutting the stream into tokens, and for the whole text at once. Most decisions need the text up to the
-first letter or digit of the next sentence; after an abbreviation they need the whole of its first word.
+A decision reads only text that has arrived (`Ahead` raises `NeedMore` at its end). So the decisions are the same for
+every division of the stream into tokens, and for the whole text at once. Most decisions need the text up to the first
+letter or digit of the next sentence; after an abbreviation they need the whole first word of it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from voicebot.languages.writing import language_of
+from voicebot.languages.loader import language_of
 from voicebot.speech_text.ahead import Ahead, NeedMore
 from voicebot.speech_text.speakable import EMOJI
 
@@ -36,10 +36,11 @@ _LINE_MARKER = re.compile(rf"[^\S\n]*(?:[-*+–]\s|#{{1,6}}\s|[>|{_BULLETS}]|{_F
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """The text up to the next space, with the space before it: all words joined are the text.
+class SegmentedWord:
+    """The text up to the next space, with the space before it, so that all words joined are the text.
 
-    A block of code is one word, and in a script without spaces a sentence is. `last`: a sentence ends with it.
+    A block of code is one word, and so is a sentence in a script without spaces. `last` is True for the last word of a
+    sentence.
     """
 
     text: str
@@ -50,23 +51,23 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    """What its words so far tell about a sentence."""
+    """What is known of a sentence from its words so far."""
 
     words: int = 0
-    """Those with a letter or digit."""
+    """How many words with a letter or digit it has."""
     first: str = ""
     previous: str = ""
     latest: str = ""
     lower_case: bool = False
-    """Its writer does not capitalise."""
+    """It begins with a small letter: its writer does not capitalise."""
     is_row: bool = False
-    """A heading or table row: the end of the line ends it."""
+    """It is a heading or a row of a table, which ends with its line."""
     next_item: str = ""
-    """What would begin the next item of the list it is an item of: "2." after "1."."""
+    """If it is an item of a list, the mark of the next item: "2." after "1."."""
     open_code: bool = False
-    """Between single backticks."""
+    """A single backtick has opened code and none has closed it."""
     ended: bool = False
-    """Only an emoji is still to come."""
+    """It has ended, except for an emoji that follows."""
 
     def with_word(self, word: str, first_of_line: bool) -> _Sentence:
         open_code = (self.open_code and not first_of_line) ^ (word.count("`") % 2 == 1)
@@ -87,7 +88,7 @@ class _Sentence:
 
     @property
     def is_item_mark(self) -> bool:
-        """Nothing but "1." or "b)" so far."""
+        """Whether it is nothing but "1." or "b)" so far."""
         return self.words == 1 and bool(self.next_item)
 
 
@@ -100,10 +101,10 @@ def _next_item(mark: str) -> str:
 
 
 class Segmenter:
-    """Cuts a stream of text into words and tells with which of them a sentence ends."""
+    """Splits a stream of text into words, and marks the last word of each sentence."""
 
     def __init__(self, language: str = "en") -> None:
-        self._language = language_of(language)
+        self._rules = language_of(language).segmentation
         self._begin()
 
     def _begin(self) -> None:
@@ -113,23 +114,23 @@ class Segmenter:
 
     @property
     def undecided(self) -> str:
-        """The text that has come and belongs to no word yet."""
+        """The text that has arrived and belongs to no word yet."""
         return self._ahead.text
 
-    def push(self, token: str) -> list[Word]:
-        """The words that this token decided."""
+    def push(self, token: str) -> list[SegmentedWord]:
+        """Returns the words that are decided now that this token has arrived."""
         self._ahead.text += token
         return self._decided()
 
-    def finish(self) -> list[Word]:
-        """The words that are left; space at the very end belongs to none. The next push begins a new text."""
+    def finish(self) -> list[SegmentedWord]:
+        """Returns the words that are left, without space at the very end. The next push begins a new text."""
         self._ahead.ended = True
         words = self._decided()
         self._begin()
         return words
 
-    def _decided(self) -> list[Word]:
-        words: list[Word] = []
+    def _decided(self) -> list[SegmentedWord]:
+        words: list[SegmentedWord] = []
         at = 0
         try:
             while word := self._next(at):
@@ -140,8 +141,8 @@ class Segmenter:
         self._ahead.drop(at)
         return words
 
-    def _next(self, start: int) -> Word | None:
-        """The word at `start`, None at the end of the text. Changes nothing before all it needs has come."""
+    def _next(self, start: int) -> SegmentedWord | None:
+        """Returns the word at `start`, or None at the end of the text. Raises NeedMore before it changes anything."""
         begin = self._ahead.find(_NON_SPACE, start)
         if begin < 0:
             return None
@@ -159,7 +160,7 @@ class Segmenter:
             sentence = replace(sentence, ended=True) if ended else sentence
         self._sentence = _Sentence() if last else sentence
         self._at_start = False
-        return Word(text, is_code, first_of_line, last)
+        return SegmentedWord(text, is_code, first_of_line, last)
 
     def _word_end(self, begin: int) -> int:
         ahead = self._ahead
@@ -172,7 +173,7 @@ class Segmenter:
         return len(ahead.text) if end < 0 else end
 
     def _ends(self, sentence: _Sentence, word: str, end: int, following: int) -> bool:
-        """Whether a sentence ends with `word`, which ends at `end`; the next letter or digit is at `following`."""
+        """Returns True if `word`, up to `end`, ends a sentence. The next letter or digit is at `following`."""
         gap = self._ahead.text[end:following]
         upcoming = gap.lstrip()
         if "\n" in gap[: len(gap) - len(upcoming)] and self._line_ends(sentence, gap, following):
@@ -201,7 +202,7 @@ class Segmenter:
         return ahead.starts_with(mark, at) and ahead.char(after).isspace() and ahead.find(_ALNUM, after) >= 0
 
     def _stops(self, sentence: _Sentence, stem: str, marks: str, closers: str, gap: str, following: int) -> bool:
-        """Whether the stop `marks` after `stem`, closed by quotes or brackets in `closers`, end the sentence."""
+        """Returns True if the stop `marks` after `stem`, with quotes or brackets in `closers`, end the sentence."""
         letter = self._ahead.text[following]
         closed = any(char in _QUOTES for char in closers)
         if any(mark in _FULL_STOPS for mark in marks):
@@ -213,11 +214,11 @@ class Segmenter:
         return self._full_stop(sentence, stem, closed, following)
 
     def _full_stop(self, sentence: _Sentence, stem: str, closed: bool, following: int) -> bool:
-        known = self._language
+        known = self._rules
         letter = self._ahead.text[following]
         name = _JOINT.split(stem)[-1]
         key = name if len(name) == 1 else name.casefold()
-        if sentence.is_item_mark or key in known.titles or key in known.inner:
+        if sentence.is_item_mark or key in known.titles or key in known.introducing:
             return False
         if key in known.numbered and letter.isdigit():
             return False
@@ -235,7 +236,7 @@ class Segmenter:
         return True
 
     def _is_abbreviation(self, name: str, key: str) -> bool:
-        known = self._language
+        known = self._rules
         return (
             key in known.abbreviations
             or (key in known.dates and name[0].isupper())
@@ -245,9 +246,9 @@ class Segmenter:
         )
 
     def _is_capitalised(self, at: int) -> bool:
-        """Whether a capital at `at` tells that a sentence begins there."""
+        """Returns True if the letter at `at` is a capital that shows the beginning of a sentence."""
         letter = self._ahead.text[at]
-        return not (letter.islower() or letter.isdigit() or self._word_at(at) in self._language.always_capital)
+        return not (letter.islower() or letter.isdigit() or self._word_at(at) in self._rules.always_capital)
 
     def _word_at(self, at: int) -> str:
         end = self._ahead.find(_NON_LETTER, at)

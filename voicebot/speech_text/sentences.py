@@ -1,4 +1,4 @@
-"""Token stream -> speakable sentence batches."""
+"""Collects a stream of tokens into batches that a voice can speak."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from voicebot.languages.writing import language_of
-from voicebot.speech_text.segmentation import Segmenter, Word
+from voicebot.languages.loader import language_of
+from voicebot.speech_text.segmentation import SegmentedWord, Segmenter
 from voicebot.speech_text.speakable import has_words, named, spoken
 
 MAX_CHARS = 240
 FIRST_CLAUSE_CHARS = 24
 LEAST_MAX_CHARS = 40
-"""Room for what is said in place of code."""
+"""The smallest `max_chars`: it leaves room for what is said in place of code."""
 _REST_CHARS = 12
-"""A first clause leaves early only if so much of its sentence comes after it: no word is left to stand alone."""
+"""A first clause is released early only if this much of its sentence follows, so that no single word is left over."""
 _CLAUSE_MARKS = ",;:—–，、；：،؛"
 _CLOSERS = "\"'”’»)]*_~`"
 _ATTACHED = ".,;:!?…।॥"
 _NEXT_SENTENCE = " Zq "
-"""Begins a sentence, in any language, if the text before it ends one: it is a word of none."""
+"""A word of no language. It begins a sentence, in any language, if the text before it ends one."""
 _OPEN_NUMBER = re.compile(r"\d\.$")
-"""May go on: "3.14"."""
+"""A number that may continue: "3.14"."""
 
 
 @dataclass(frozen=True, slots=True)
 class SentenceBatch:
-    """What is spoken in one go: a sentence, or a part of one that is too long.
+    """A text that is spoken in one request: a sentence, or a part of a sentence that is too long.
 
-    `text` is as written, without the space around it; `speech` is what a voice says for it and always has something to
-    say. All texts of a reply, put together, have all its characters but space.
+    `text` is as written, without the space around it. `speech` is what a voice says for it; it is never empty. All
+    texts of a reply joined have all its characters except space.
     """
 
     text: str
@@ -40,12 +40,12 @@ class SentenceBatch:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A word with the space before it, and what is said for it."""
+    """A word with the space before it, and what a voice says for it."""
 
     text: str
     speech: str
     said: bool
-    """There is a letter or digit in `speech`: else it may be left out."""
+    """Whether `speech` has a letter or digit. Without one it may be left out."""
 
     @property
     def ends_clause(self) -> bool:
@@ -55,13 +55,13 @@ class _Part:
 class SentenceBatcher:
     """Collects a reply's tokens into batches.
 
-    The batches, and the character that releases each, do not depend on how the text is cut into tokens. A sentence is
-    released by the first letter or digit of the next one, normally two characters after its full stop; if it ends in
-    an abbreviation, by the end of that next word.
+    The batches, and the character that releases each of them, do not depend on how the text is divided into tokens. The
+    first letter or digit of the next sentence releases a sentence: normally two characters after its full stop. If the
+    sentence ends with an abbreviation, the end of the next word releases it.
 
-    `max_chars` is the most that a batch's speech can have: a longer sentence is cut after a clause, before a
-    conjunction, at a space, or, where there is none, inside a word. The very first batch may be a clause, of at least
-    `first_clause_chars`, so as to be heard sooner; with 0 it is a sentence like the others.
+    The speech of a batch has at most `max_chars` characters. A longer sentence is split after a clause, before a
+    conjunction, at a space or, where there is none, inside a word. The first batch of a reply may be a clause of at
+    least `first_clause_chars` characters, so that it is heard sooner; with 0 it is a sentence like the others.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class SentenceBatcher:
         self._clause: tuple[int, int] | None = None
 
     def push(self, token: str) -> list[SentenceBatch]:
-        """The batches that this token released."""
+        """Returns the batches that this token releases."""
         return [batch for word in self._segmenter.push(token) for batch in self._take(word)]
 
     def finish(self) -> list[SentenceBatch]:
-        """What is left. The next push begins a new reply."""
+        """Returns the batches that are left. The next push begins a new reply."""
         batches = [batch for word in self._segmenter.finish() for batch in self._take(word)]
         if self._chars:
             batches.append(self._release(len(self._parts)))
@@ -97,9 +97,9 @@ class SentenceBatcher:
         return batches
 
     def finish_sentence(self) -> list[SentenceBatch]:
-        """What is left, if it ends with a whole sentence: nothing that may follow would change that sentence.
+        """Returns the batches that are left if they end with a whole sentence, which no further text can change.
 
-        Returns nothing if it does not, or may not. The next push goes on with the reply.
+        Otherwise, or if that is not certain, it returns none. The next push continues the reply.
         """
         if not self.held.strip() or _OPEN_NUMBER.search(self.held):
             return []
@@ -111,7 +111,7 @@ class SentenceBatcher:
         return batches
 
     def finish_words(self) -> list[SentenceBatch]:
-        """The whole words of what is left, even if they make no sentence. The next push goes on with the reply."""
+        """Returns the whole words that are left, even if they are no sentence. The next push continues the reply."""
         held = self.held
         whole = held[: max((at + 1 for at, char in enumerate(held) if char.isspace()), default=0)]
         if not has_words(whole):
@@ -123,10 +123,10 @@ class SentenceBatcher:
 
     @property
     def held(self) -> str:
-        """The text that has come and is in no batch yet."""
+        """The text that has arrived and is in no batch yet."""
         return "".join(part.text for part in self._parts) + self._segmenter.undecided
 
-    def _take(self, word: Word) -> Iterator[SentenceBatch]:
+    def _take(self, word: SegmentedWord) -> Iterator[SentenceBatch]:
         for part in self._parts_of(word):
             while part.said and self._chars and self._chars + 1 + len(part.speech) > self._max_chars:
                 yield self._release(self._cut(part))
@@ -136,16 +136,18 @@ class SentenceBatcher:
         elif self._is_first and self._first_clause_chars:
             yield from self._early_clause()
 
-    def _parts_of(self, word: Word) -> Iterator[_Part]:
+    def _parts_of(self, word: SegmentedWord) -> Iterator[_Part]:
         whole = word.is_code or "://" in word.text or len(word.text.strip()) <= self._max_chars
         for text in [word.text] if whole else _pieces(word.text, self._max_chars):
             speech = self._fitted(
-                spoken(text.strip(), self._language, is_code=word.is_code, first_of_line=word.first_of_line)
+                spoken(
+                    text.strip(), self._language.spoken_forms, is_code=word.is_code, first_of_line=word.first_of_line
+                )
             )
             yield _Part(text, speech, has_words(speech))
 
     def _fitted(self, speech: str) -> str:
-        """The last resort for what cannot be cut."""
+        """Cuts off speech that is too long and cannot be split."""
         return speech if len(speech) <= self._max_chars else speech[: self._max_chars - 1].rstrip() + "…"
 
     def _add(self, part: _Part) -> None:
@@ -156,7 +158,7 @@ class SentenceBatcher:
         self._chars += chars if part.speech else 0
 
     def _release(self, count: int) -> SentenceBatch:
-        """The first `count` parts as a batch."""
+        """Returns the first `count` parts as a batch, and keeps the others."""
         released, kept = self._parts[:count], self._parts[count:]
         self._parts, self._chars, self._is_first = [], 0, False
         for part in kept:
@@ -164,7 +166,7 @@ class SentenceBatcher:
         return SentenceBatch("".join(part.text for part in released).strip(), _joined(released))
 
     def _cut(self, following: _Part) -> int:
-        """How many parts to release because `following` does not fit: to the last clause, if that is not too little."""
+        """Returns how many parts to release if `following` does not fit: up to a clause, to a conjunction, or all."""
         lengths = [0]
         for part in self._parts:
             lengths.append(lengths[-1] + (len(part.speech) + 1 if part.speech else 0))
@@ -174,7 +176,7 @@ class SentenceBatcher:
             if self._parts[count - 1].ends_clause:
                 return count
         for count in counts:
-            if after[count - 1].text.strip().casefold() in self._language.conjunctions:
+            if after[count - 1].text.strip().casefold() in self._language.segmentation.conjunctions:
                 return count
         return len(self._parts)
 
@@ -197,7 +199,7 @@ def _joined(parts: list[_Part]) -> str:
 
 
 def _pieces(text: str, most_chars: int) -> Iterator[str]:
-    """A word that is too long, or a sentence in a script without spaces, in pieces; after a clause if possible."""
+    """Splits a word that is too long, or a sentence in a script without spaces, after a clause if possible."""
     start = len(text) - len(text.lstrip())
     space = text[:start]
     while len(text) - start > most_chars:
@@ -212,7 +214,7 @@ def _pieces(text: str, most_chars: int) -> Iterator[str]:
 
 
 def sentences(text: str, language: str = "en") -> list[str]:
-    """The sentences of a whole text, as written, without the space around them."""
+    """Returns the sentences of a whole text, as written, without the space around them."""
     segmenter = Segmenter(language)
     found = [""]
     for word in (*segmenter.push(text), *segmenter.finish()):

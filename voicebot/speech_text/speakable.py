@@ -1,7 +1,7 @@
-"""What a voice says for what is written: without markup, emoji and code.
+"""Turns written text into what a voice says for it, without markup, emoji and code.
 
-Words are taken one at a time, so that markup opened in one sentence and closed in another, or never, does no harm: a
-parser of whole documents could not promise that for a text that is still being written.
+It works on one word at a time. So markup that is closed in another sentence, or never, does no harm, which a parser of
+whole documents could not guarantee for a text that is still being written.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from voicebot.languages.writing import Language
+from voicebot.languages.schema import SpokenForms
 
 EMOJI = (
     "\u2190-\u21ff\u2300-\u23ff\u25a0-\u2775\u2794-\u27bf\u2900-\u297f\u2b00-\u2bff\u3030\u303d\u3297\u3299"
     "\U0001f000-\U0001f0ff\U0001f10d-\U0001faff"
 )
-"""Pictures and arrows, for a character class; none is a letter or digit."""
+"""Pictures and arrows, for use in a character class of a regular expression. None is a letter or digit."""
 
 _EMOJI = re.compile(rf"[{EMOJI}][{EMOJI}\ufe0f\u200d\u20e3\U000e0020-\U000e007f]*|[\ufe0e\ufe0f\u20e3©®™]")
 _ARROW = re.compile(r"(?<=\w)(?:[→⇒➔➜]|[-=]>)(?=\w)|^(?:[→⇒➔➜]|[-=]>)$")
@@ -40,30 +40,30 @@ _TRAILING = _PUNCTUATION + ")]}\"'”’»*_~`"
 _PAUSES = frozenset(["-", "–", "—", "--"])
 _SIGNS = frozenset("&+=%/<>×÷±≈≤≥")
 _JOINERS = "\u200c\u200d"
-"""Invisible, but part of the spelling of some Indic and Persian words."""
+"""Invisible characters that belong to the spelling of some Indic and Persian words."""
 _MOST_NAMED = 3
 
 
 def has_words(text: str) -> bool:
-    """Whether there is a letter or digit to be said."""
+    """Returns True if the text has a letter or digit."""
     return _WORDS.search(text) is not None
 
 
-def spoken(word: str, language: Language, *, is_code: bool = False, first_of_line: bool = False) -> str:
-    """What is said for one written word; "" for mere markup or emoji.
+def spoken(word: str, forms: SpokenForms, *, is_code: bool = False, first_of_line: bool = False) -> str:
+    """Returns what a voice says for one written word; "" for mere markup or emoji.
 
-    It can be several words ("example dot com"), or punctuation alone, which is for the pause.
+    The result may have several words ("example dot com"), or be punctuation alone, which makes a pause.
     """
     if is_code:
-        return language.code if has_words(word) else ""
+        return forms.code if has_words(word) else ""
     if word.isalnum():
         return word
     if word == ".":
-        return ""  # of a spaced ellipsis
+        return ""  # part of a spaced ellipsis
     word = _sayable(_EMOJI.sub("", _ARROW.sub(", ", word)))
     word = _CITATION.sub("", _TAG.sub(" ", word))
     word = _LINK_TARGET.sub("", _BARE_LINK.sub(r"\1", word))
-    word = _BRACKET.sub("", _address(word, language))
+    word = _BRACKET.sub("", _address(word, forms))
     if first_of_line:
         word = word.lstrip(">")
     if not has_words(word):
@@ -74,7 +74,7 @@ def spoken(word: str, language: Language, *, is_code: bool = False, first_of_lin
 
 
 def named(text: str) -> str:
-    """Something to say for a text of which `spoken` says nothing: its letters, else the names of its first symbols."""
+    """Returns something to say for a text for which `spoken` returns "": its letters, or the names of its symbols."""
     if words := _WORDS.findall(text):
         return " ".join(words)
     symbols = dict.fromkeys(char for char in text if char.isprintable() and unicodedata.category(char)[0] in "SP")
@@ -84,29 +84,29 @@ def named(text: str) -> str:
 
 
 def _sayable(word: str) -> str:
-    """Without control characters, lone surrogates and the like, which engines stumble over."""
+    """Returns the word without control characters, lone surrogates and the like, which engines can't handle."""
     if word.isprintable():
         return word
     return "".join(char for char in word if char.isprintable() or char.isspace() or char in _JOINERS)
 
 
-def _address(word: str, language: Language) -> str:
-    """A web address as its host, a mail address in words."""
+def _address(word: str, forms: SpokenForms) -> str:
+    """Replaces a web address by its host, and a mail address by words."""
 
     def dotted(name: str) -> str:
-        return f" {language.dot} ".join(filter(None, name.split(".")))
+        return f" {forms.dot} ".join(filter(None, name.split(".")))
 
     if url := _URL.search(word):
         tail = url[2] or url[1]
         trailing = tail[len(tail.rstrip(_TRAILING + ">")) :].replace(">", "")
         return f"{word[: url.start()]}{dotted(url[1].rstrip(_TRAILING))}{trailing}"
     if "@" in word and (email := _EMAIL.search(word)):
-        return f"{word[: email.start()]}{dotted(email[1])} {language.at} {dotted(email[2])}{word[email.end() :]}"
+        return f"{word[: email.start()]}{dotted(email[1])} {forms.at} {dotted(email[2])}{word[email.end() :]}"
     return word
 
 
 def _sign(word: str) -> str:
-    """What is said for a word without letters or digits in the middle of a line."""
+    """Returns what is said for a word without letters or digits in the middle of a line."""
     if word in _PAUSES or word in _SIGNS:
         return word
     if word == "*":

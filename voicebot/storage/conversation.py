@@ -1,4 +1,4 @@
-"""One session's side of a kept conversation: what was said and heard is written soon, but not too often."""
+"""Stores the conversation of one session. What was said and heard is written soon, but not too often."""
 
 from __future__ import annotations
 
@@ -20,41 +20,42 @@ from voicebot.storage.database import StoreError
 from voicebot.storage.imports import stored_bytes
 
 INTERVAL_S = 1.0
-"""While words are heard, they are written at most this often; a new message is written at once."""
+"""While words are heard, they are written at most this often. A new message is written at once."""
 
 RETRY_S = 5.0
-"""What could not be written is tried again at the next change, and at the latest after so long."""
+"""What could not be written is tried again at the next change, and at the latest after this time."""
 
 
-class Keeper(Protocol):
-    """Keeps conversations for their sessions."""
+class ConversationStore(Protocol):
+    """Stores conversations for their sessions."""
 
-    async def save(self, conversation: Conversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
-        """Writes that from message `start` on the conversation is `rest`. Only a `new` one is made if it is not there.
+    async def save(self, conversation: StoredConversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
+        """Replaces the messages from `start` on by `rest`. Only a `new` conversation is made if it does not exist.
 
-        Returns False if the conversation belongs to another session by now, or was deleted. Raises StoreError.
+        Returns False if the conversation belongs to another session now, or was deleted. Raises StoreError.
         """
         ...
 
-    def conversation_ended(self, conversation: Conversation) -> None:
-        """The session is over, and nothing more of the conversation will be written."""
+    def conversation_ended(self, conversation: StoredConversation) -> None:
+        """Nothing more of the conversation will be written."""
         ...
 
 
 class Participant(Protocol):
-    """The session that carries on a conversation."""
+    """The session that a conversation belongs to."""
 
     def conversation_taken_over(self) -> None:
-        """Another session of this process goes on with the conversation: this one ends."""
+        """Another session of this process goes on with the conversation, so this one ends."""
         ...
 
 
-class Conversation(Observer):
-    """Made when a session begins: with its `history` so far, and a `notice` for the user if that could not be had.
+class StoredConversation(Observer):
+    """The stored conversation of one session. `history` is what was said before the session began, and `notice` tells
+    the user if that could not be read.
 
-    `keep` gets the session's states and returns at once: a task of its own writes. `end` writes what is still to be
-    written. `owner` is the secret by which the database tells its session from others that were in it before or after.
-    Without a `keeper` nothing is kept, and there is no `id`.
+    `keep` takes the session's states and returns at once, because a task of its own writes them. `end` writes what is
+    left. `owner` is a secret: the database tells by it which session the conversation belongs to. Without a `store`
+    nothing is stored, and there is no `id`.
     """
 
     def __init__(
@@ -65,25 +66,25 @@ class Conversation(Observer):
         owner: str = "",
         notice: str | None = None,
         new: bool = True,
-        keeper: Keeper | None = None,
+        store: ConversationStore | None = None,
     ) -> None:
         self.id, self.history, self.notice = id, history, notice
         self.owner = owner
         self.participant: Participant | None = None
         self.writing = asyncio.Lock()
-        """Held while it is written: whoever has it knows that no write is under way."""
-        self._keeper = keeper
+        """Held during each write."""
+        self._store = store
         self._stopped = False
-        """Nothing is written any more."""
+        """Nothing more is written."""
         self._new = new
         self._saved: History | None = history
-        """As it is in the database; None: that is not known."""
+        """What the database holds; None if that is not known."""
         self._state: State | None = None
         self._changed, self._urgent = asyncio.Event(), asyncio.Event()
         self._ending = False
         self._over = asyncio.Event()
         self._wrote_s = self._rest_s = 0.0
-        """When it was written last, and how long nothing is written after that."""
+        """When the last write ended, and how long to wait after it."""
         self._retry: asyncio.TimerHandle | None = None
         self.writer: asyncio.Task[None] | None = None
 
@@ -93,9 +94,8 @@ class Conversation(Observer):
             self.keep(step.state, at_once=said)
 
     def keep(self, state: State, *, at_once: bool) -> None:
-        """The session's new state. It is written `at_once` if something was said, else when the last write is a while
-        ago."""
-        if self._keeper is None or self._ending:
+        """Takes the session's new state. It is written `at_once`, or else at the end of the interval."""
+        if self._store is None or self._ending:
             return
         self._state = state
         if self.writer is None:
@@ -106,22 +106,22 @@ class Conversation(Observer):
         self._changed.set()
 
     def end(self) -> None:
-        """The session is over. May come twice."""
+        """The session has ended. Can be called more than once."""
         self._ending = True
         self._over.set()
         self._changed.set()
         self._urgent.set()
-        if self.writer is None and self._keeper is not None:
-            self._keeper.conversation_ended(self)
+        if self.writer is None and self._store is not None:
+            self._store.conversation_ended(self)
 
     def stop(self) -> None:
-        """Nothing is written any more: it was deleted, or belongs to another session."""
+        """Ends without another write, because the conversation was deleted or belongs to another session."""
         self._stopped = True
         self.end()
 
     def _written(self, _: asyncio.Task[None]) -> None:
-        if self._keeper is not None:
-            self._keeper.conversation_ended(self)
+        if self._store is not None:
+            self._store.conversation_ended(self)
 
     async def _write(self) -> None:
         while not self._ending:
@@ -136,21 +136,21 @@ class Conversation(Observer):
         await self.flush()
 
     async def flush(self) -> None:
-        """Write what is not written yet. If that fails, it is tried again later."""
+        """Writes what is not written yet. If that fails, it is tried again later."""
         async with self.writing:
             self._changed.clear()
             self._urgent.clear()
             if self._retry is not None:
                 self._retry.cancel()
-            if self._keeper is None or self._stopped or self._state is None:
+            if self._store is None or self._stopped or self._state is None:
                 return
             history = _newest(history_snapshot(self._state))
             if history == self._saved or (self._new and not history):
                 return
-            start = 0 if self._saved is None else _common(self._saved, history)
+            start = 0 if self._saved is None else _count_common(self._saved, history)
             self._rest_s = stored_bytes(history[start:]) / STORED_BYTES_PER_S
             try:
-                ours = await self._keeper.save(self, start, history[start:], new=self._new)
+                ours = await self._store.save(self, start, history[start:], new=self._new)
             except StoreError:
                 self._saved = None
                 self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._changed.set)
@@ -163,8 +163,8 @@ class Conversation(Observer):
 
 
 def _newest(history: History) -> History:
-    """As much of it as may be stored. Whenever it has become too long, the older half is left out: where that is
-    depends on the messages alone, so that usually nothing has to be written again."""
+    """Returns the newest messages, as many as can be stored. Each time the history becomes too long, the older half is
+    left out. The cut depends on the messages alone, so usually nothing has to be written again."""
     first = total = 0
     sizes = []
     for place, message in enumerate(history):
@@ -174,11 +174,11 @@ def _newest(history: History) -> History:
             while total > MAX_CONVERSATION_BYTES // 2 and first < place:
                 total -= sizes[first]
                 first += 1
-    if total > MAX_CONVERSATION_BYTES:  # one message alone: a character has at most four bytes
+    if total > MAX_CONVERSATION_BYTES:  # a single message is too long; a character has at most four bytes
         return (replace(history[-1], text=history[-1].text[-MAX_CONVERSATION_BYTES // 4 :]),)
     return history[first:]
 
 
-def _common(one: History, other: History) -> int:
-    """How many messages at the beginning are the same."""
+def _count_common(one: History, other: History) -> int:
+    """Returns the number of messages at the beginning that are the same."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

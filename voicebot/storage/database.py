@@ -1,4 +1,4 @@
-"""The conversations in a database: SQLite or Postgres, behind the same few questions."""
+"""Asks a database, SQLite or Postgres, for conversations."""
 
 from __future__ import annotations
 
@@ -21,51 +21,56 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.runtime.limits import STORED_MESSAGE_BYTES
 from voicebot.runtime.threads import Threads
-from voicebot.storage.imports import Entry, Import, surplus, unpack
+from voicebot.storage.imports import Import, UnusedImport, imports_to_delete, unpack
 from voicebot.storage.tables import by_age, conversations, imports, messages, metadata
 
 LOCKED_S = 1.0
-"""So long another program may keep SQLite's file to itself before that is an error."""
+"""How long a question waits while another program has locked SQLite's file, or while others use all connections."""
 
 COUNT_TURNS = text(
     "INSERT INTO daily_turns (day, turns) VALUES (:day, :turns)"
     " ON CONFLICT (day) DO UPDATE SET turns = daily_turns.turns + excluded.turns RETURNING turns"
 )
-"""One statement, so that no two servers count the same turn. SQLite knows it since 3.35."""
+"""It is one statement, so that no two servers count the same turn. SQLite knows it since 3.35."""
 
 POSTGRES: dict[str, Any] = {
     "connect_timeout": 2,
-    # A server that has vanished from the network is noticed
+    # These notice a server that has vanished from the network
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-"""libpq's parameters where the address says nothing else; psycopg's own comes beside them."""
+"""Parameters of libpq, unless DATABASE_URL sets them."""
 
 SCHEMA_LOCK = 0x766F696365626F74
-"""Any number that no other program uses: two servers that start at once make the tables one after the other."""
+"""A number that no other program uses. Two servers that start at once make the tables one after the other."""
 
 IMPORT_LOCK = SCHEMA_LOCK + 1
-"""Two servers that store an import at once do so one after the other, so that both see all that there is."""
+"""Two servers that store an import at once do so one after the other, so that both see all imports."""
 
 ROWS_AT_ONCE = 250
-"""Messages are written and read in pieces of this many, so that a long conversation does not hold up the event loop."""
+"""Messages are read and written in groups of this size, so that a long conversation does not hold up the event loop."""
 
 FREED_PAGES_AT_ONCE = 250
-"""SQLite's file is made smaller in steps of 1 MB: nobody else can write meanwhile."""
+"""SQLite's file is made smaller in steps of 1 MB, because nobody else can write meanwhile."""
 
 INCREMENTAL = 2
 """SQLite's number for this mode of `auto_vacuum`."""
 
+TARGET_SHARE = 0.9
+"""A database that is too large is made smaller than it must be, so that this does not happen all the time."""
+
 FILE_ID = "file_id"
-"""The key of a pooled connection's `info` that holds the FileId of the SQLite file that it was opened on."""
+"""The key of a pooled connection's `info` that holds the FileId of the SQLite file it was opened on."""
 
 CONNECT_TRIES = 3
-"""A question connects anew this many times when SQLite's file is deleted or replaced while it connects."""
+"""How often a question tries to connect when SQLite's file is deleted or replaced meanwhile."""
 
-KEEPS_SHARE = 0.9
-"""A database that has become too large is made smaller than it may be, so that this does not happen all the time."""
+SCHEMA: tuple[CreateTable | CreateIndex, ...] = (
+    *(CreateTable(table, if_not_exists=True) for table in metadata.sorted_tables),
+    CreateIndex(by_age, if_not_exists=True),
+)
 
 
 class StoreError(Exception):
@@ -76,29 +81,29 @@ class Takeover(Protocol):
     """The session that a conversation is taken over for."""
 
     def commit(self) -> bool:
-        """Called just before the commit. Returns False if the session waits no longer: then nothing is committed."""
+        """Is called just before the commit. Returns False if the session no longer waits: then nothing is committed."""
         ...
 
 
 class FileId(NamedTuple):
-    """Tells a file from another one at the same path. No other file gets this id while somebody has the file open."""
+    """Tells a file from another one at the same path. No other file has the same id while this one is open."""
 
     device: int
     inode: int
 
 
 NO_FILE = FileId(0, 0)
-"""Stands for a database that is no file."""
+"""Stands for Postgres."""
 
 
 class SqliteFile:
-    """The file of a SQLite database, which may be deleted or replaced at any time."""
+    """The file of a SQLite database. It can be deleted or replaced at any time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def id(self) -> FileId | None:
-        """The id of the file that is at the path now; None if there is none."""
+        """Returns the id of the file that is at the path now; None if there is none."""
         try:
             status = self.path.stat()
         except OSError:
@@ -115,8 +120,8 @@ class SqliteFile:
 class Database:
     """Every question is one transaction, and raises StoreError if it could not be answered.
 
-    A question makes the tables first, and SQLite's file, where they are not known to exist: at the start, after an
-    error, and when the file is no longer the one that has the tables.
+    The file and the tables are made if they are missing: before the first question, after an error, and when SQLite's
+    file was deleted or replaced.
     """
 
     def __init__(self, url: str) -> None:
@@ -126,26 +131,25 @@ class Database:
         self._engine = _postgres(self._url) if self._file is None else _sqlite(self._url, self._file)
         self._threads = Threads("conversations", 1)
         self._prepared: FileId | None = None
-        """The file whose tables were made, NO_FILE for those of Postgres; None while it is not known that there are
-        tables."""
+        """The file that has the tables, or NO_FILE if Postgres has them; None if that is not known."""
 
     @property
     def cancellable(self) -> bool:
-        """Whether a question may be given up. One to SQLite ends by itself, in a little more than LOCKED_S: cancelled
-        while it connects, it would leave the connection open."""
+        """True if a question can be cancelled. A question to SQLite ends by itself, in a little more than LOCKED_S:
+        cancelled while it connects, it would leave the connection open."""
         return self.kind == "postgresql"
 
     @property
     def missing_file(self) -> Path | None:
-        """SQLite's file while there is none: the first question makes it."""
+        """SQLite's file if it does not exist. The first question makes it."""
         return self._file.path if self._file is not None and self._file.id() is None else None
 
     async def take(self, id: str, owner: str, now_s: float, takeover: Takeover | None = None) -> History | None:
-        """The conversation, which from now on only `owner` may change; None if there is none. An unused import becomes
-        a conversation.
+        """Returns the conversation, or None if there is none. From now on only `owner` can change it. An unused import
+        becomes a conversation.
 
-        Just before all this is committed, `takeover.commit()` is called: if it returns False, nothing has changed, and
-        StoreError is raised.
+        Calls `takeover.commit()` just before the commit. If that returns False, nothing is changed, and StoreError is
+        raised.
         """
         async with self._transaction() as connection:
             history = await self._take(connection, id, owner, now_s)
@@ -166,7 +170,7 @@ class Database:
         return history
 
     async def read(self, id: str) -> History | None:
-        """The conversation, or unused import, as it is; None if there is none."""
+        """Returns the conversation or unused import; None if there is none."""
         async with self._transaction() as connection:
             known = await connection.execute(select(conversations.c.id).where(conversations.c.id == id))
             if known.first() is not None:
@@ -175,7 +179,8 @@ class Database:
         return None if packed is None else await self._threads.run(unpack, packed)
 
     async def put_import(self, id: str, label: str, now_s: float, imported: Import) -> bool:
-        """Store an unused import; False if there is no room for it. Others may be deleted for it: see `surplus`."""
+        """Stores an unused import. Returns False if there is no room for it. Others can be deleted for it: see
+        `imports_to_delete`."""
         async with self._transaction() as connection:
             if self.kind == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": IMPORT_LOCK})
@@ -183,7 +188,7 @@ class Database:
             await connection.execute(insert(imports).values(bytes=len(imported.packed), **row))
             columns = (imports.c.id, imports.c.label, imports.c.bytes)
             rows = await connection.execute(select(*columns).order_by(imports.c.imported_at, imports.c.id))
-            gone = surplus(Entry(row.id, row.label, row.bytes) for row in rows)
+            gone = imports_to_delete(UnusedImport(row.id, row.label, row.bytes) for row in rows)
             if gone:
                 await connection.execute(delete(imports).where(imports.c.id.in_(gone)))
             return id not in gone
@@ -191,11 +196,13 @@ class Database:
     async def save(
         self, id: str, owner: str, now_s: float, start: int, rest: Sequence[Message], *, new: bool = False
     ) -> bool:
-        """From message `start` on the conversation is now `rest`. False, and nothing changed, if it is not (any more)
-        the owner's. Only a `new` one is made if it is not there."""
+        """Replaces the messages from `start` on by `rest`. Only a `new` conversation is made if it does not exist.
+
+        Returns False, and changes nothing, if the conversation has another owner or does not exist.
+        """
         try:
             return await self._save(id, owner, now_s, start, rest, new=new)
-        except IntegrityError:  # it was made before, though we were not told, and then somebody else took it over
+        except IntegrityError:  # an earlier try made it without telling us, and then somebody else took it over
             return False
 
     async def _save(self, id: str, owner: str, now_s: float, start: int, rest: Sequence[Message], *, new: bool) -> bool:
@@ -212,22 +219,22 @@ class Database:
             return True
 
     async def delete(self, id: str) -> bool:
-        """Whether there was one."""
+        """Deletes a conversation or unused import. Returns False if there was none."""
         async with self._transaction() as connection:
             unused = await connection.execute(delete(imports).where(imports.c.id == id))
             gone = await connection.execute(delete(conversations).where(conversations.c.id == id))
             return unused.rowcount + gone.rowcount > 0
 
     async def purge(self, before_s: float) -> int:
-        """Delete what was last changed before that moment; how many conversations that were."""
+        """Deletes what was last changed before that time. Returns the number of conversations and unused imports."""
         async with self._transaction() as connection:
             unused = await connection.execute(delete(imports).where(imports.c.imported_at < before_s))
             old = await connection.execute(delete(conversations).where(conversations.c.updated_at < before_s))
             return unused.rowcount + old.rowcount
 
     async def make_room(self, most_bytes: int) -> tuple[int, int]:
-        """If the database holds more than this, delete the unused imports, and if that is not enough the conversations
-        that were used longest ago. How many imports and conversations that were."""
+        """Makes the database smaller if it holds more than `most_bytes`: deletes the unused imports, and if that is not
+        enough the conversations that were used longest ago. Returns the numbers of both."""
         async with self._transaction() as connection:
             used = await self._used_bytes(connection, most_bytes)
             if used <= most_bytes:
@@ -235,7 +242,7 @@ class Database:
             used -= (await connection.execute(select(func.coalesce(func.sum(imports.c.bytes), 0)))).scalar_one()
             unused = (await connection.execute(delete(imports))).rowcount
         evicted = 0
-        while used > most_bytes * (KEEPS_SHARE if evicted else 1):
+        while used > most_bytes * (TARGET_SHARE if evicted else 1):
             async with self._transaction() as connection:
                 oldest = select(conversations.c.id).order_by(conversations.c.updated_at).limit(1)
                 id = (await connection.execute(oldest)).scalar()
@@ -246,8 +253,8 @@ class Database:
         return unused, evicted
 
     async def _used_bytes(self, connection: AsyncConnection, enough: int) -> int:
-        """What the database holds, about. Postgres keeps the space of deleted rows: these are left out of the sum, but
-        only counted if the files are longer than `enough`, as it has to read everything for that."""
+        """Returns about how much the database holds. Postgres keeps the space of deleted rows. It is left out only if
+        the files are longer than `enough`, because Postgres has to read everything for that."""
         if self.kind == "sqlite":
             pages, free, size = [
                 (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
@@ -262,7 +269,7 @@ class Database:
         return int(unused.scalar_one()) + await self._message_bytes(connection, None)
 
     async def _message_bytes(self, connection: AsyncConnection, id: str | None) -> int:
-        """What the messages of this conversation take, or those of all."""
+        """Returns the space that the messages of this conversation take, or of all."""
         if self.kind == "sqlite":
             length = func.length(cast(messages.c.text, LargeBinary))
         else:
@@ -273,9 +280,9 @@ class Database:
         return int((await connection.execute(asked)).scalar_one())
 
     async def shrink(self) -> None:
-        """Give the space of what was deleted back to the disk. Postgres does that by itself, and uses it again.
+        """Gives the space of deleted rows back to the disk. Postgres does that by itself.
 
-        A SQLite file that was made before `auto_vacuum` was set can't become smaller; its free space is used again.
+        A SQLite file that was made without `auto_vacuum` cannot become smaller, but its free space is used again.
         """
         while self.kind == "sqlite":
             async with self._transaction() as connection:
@@ -289,7 +296,7 @@ class Database:
                 return
 
     async def count_turns(self, day: int, turns: int) -> int:
-        """Add to the turns of a day; the sum."""
+        """Adds to the turns of a day, and returns the sum."""
         async with self._transaction() as connection:
             counted = await connection.execute(COUNT_TURNS, {"day": day, "turns": turns})
             return int(counted.scalar_one())
@@ -305,15 +312,15 @@ class Database:
                 yield connection
         except IntegrityError:
             raise
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             self._prepared = None
             raise StoreError(self._reason(error)) from None
 
     async def _connect(self) -> AsyncConnection:
         """Returns a connection to a database that has its tables.
 
-        Another question may meanwhile have found SQLite's file deleted and be making the new one, which has no tables
-        at first: a connection counts only if it was opened on the very file whose tables were made.
+        Meanwhile another question may find that SQLite's file was deleted, and make a new one, which has no tables at
+        first. So only a connection to the file whose tables were made is good.
         """
         for _ in range(CONNECT_TRIES):
             if self._prepared is None or self._prepared != self._present():
@@ -325,7 +332,7 @@ class Database:
         raise DisconnectionError("the file was deleted or replaced again and again")
 
     def _present(self) -> FileId | None:
-        """The file that is there now; NO_FILE for Postgres."""
+        """Returns the id of the file that is there now; NO_FILE for Postgres."""
         return NO_FILE if self._file is None else self._file.id()
 
     async def _prepare(self) -> None:
@@ -337,22 +344,20 @@ class Database:
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SCHEMA_LOCK})
             else:
                 await connection.exec_driver_sql("BEGIN")  # Python's driver would commit each table by itself
-            for table in metadata.sorted_tables:
-                await connection.execute(CreateTable(table, if_not_exists=True))
-            await connection.execute(CreateIndex(by_age, if_not_exists=True))
+            for statement in SCHEMA:
+                await connection.execute(statement)
             prepared: FileId = connection.info.get(FILE_ID, NO_FILE)
         self._prepared = prepared
 
     def _reason(self, error: Exception) -> str:
-        """The driver's first line: SQLAlchemy's own text has the statement in it."""
+        """Returns the first line of the driver's message. SQLAlchemy's own message contains the statement."""
         lines = str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__]
         return lines[0].replace(self._url.password, "***") if self._url.password else lines[0]
 
 
 def _sqlite(url: URL, file: SqliteFile) -> AsyncEngine:
-    """With few connections, as each is a thread. SQLite makes no file by itself, and a connection is used only while
-    the file that it was opened on is at its path. What is deleted is overwritten in the file, and `shrink` can make the
-    file shorter if it is made with these settings."""
+    """Makes few connections, because each is a thread. SQLite must not make the file, because others could read it. A
+    connection is used only while the file that it was opened on is still at its path."""
     engine = create_async_engine(
         url.set(
             drivername="sqlite+aiosqlite",
@@ -368,10 +373,13 @@ def _sqlite(url: URL, file: SqliteFile) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def connects(_: object, record: ConnectionPoolEntry, __: object, ___: object) -> None:
-        record.info[FILE_ID] = file.id()  # before the file is opened: if it is replaced meanwhile, the ids differ
+        record.info[FILE_ID] = (
+            file.id()
+        )  # before the file is opened, so that the ids differ if it is replaced meanwhile
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: sqlite3.Connection, _: object) -> None:
+        # `shrink` needs `auto_vacuum`; with `secure_delete`, deleted text is overwritten in the file
         pragmas = ("auto_vacuum = INCREMENTAL", "foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL")
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}").close()
@@ -385,7 +393,7 @@ def _sqlite(url: URL, file: SqliteFile) -> AsyncEngine:
 
 
 def _postgres(url: URL) -> AsyncEngine:
-    """Without prepared statements, which poolers such as PgBouncer may give to another connection."""
+    """Prepared statements are not used, because poolers such as PgBouncer can give them to another connection."""
     defaults = {name: value for name, value in POSTGRES.items() if name not in url.query}
     return create_async_engine(
         url.set(drivername="postgresql+psycopg"),
@@ -402,7 +410,7 @@ async def _touch(connection: AsyncConnection, id: str, now_s: float, owner: str)
 
 
 async def history_of(connection: AsyncConnection, id: str) -> History:
-    """The messages of a conversation, in order. Others get their turn between its pieces."""
+    """Returns the messages of a conversation, in order. The event loop goes on between groups of them."""
     of_it = select(messages).where(messages.c.conversation == id).order_by(messages.c.position)
     history: list[Message] = []
     for rows in (await connection.execute(of_it)).partitions(ROWS_AT_ONCE):
@@ -428,5 +436,5 @@ def _row(id: str, position: int, message: Message) -> dict[str, Any]:
 
 
 def _storable(words: str) -> str:
-    """Without what is no character: Postgres takes no NUL, and UTF-8 no half of a surrogate pair."""
+    """Replaces what cannot be stored: Postgres takes no NUL, and UTF-8 no half of a surrogate pair."""
     return words.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

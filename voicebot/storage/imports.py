@@ -1,4 +1,4 @@
-"""Imports that no session has gone on with yet: compressed, and with a fair share of the space for each address."""
+"""Stores imports that no session has used yet: compressed, and with a fair share of the space for each address."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ LABEL_BYTES = 3
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """An imported conversation as it is stored until a session goes on with it."""
+    """An imported conversation, as it is stored until a session uses it."""
 
     packed: bytes
-    """The compressed messages."""
+    """The messages, compressed."""
     unpacked_bytes: int
-    """What it takes in the database once a session has gone on with it."""
+    """The space that it takes in the database once a session has used it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """An unused import, without its text. `bytes` is the length of the compressed text."""
+class UnusedImport:
+    """An unused import without its text. `bytes` is the length of the compressed text."""
 
     id: str
     label: str
@@ -39,7 +39,7 @@ class Entry:
 
 
 def pack(history: History) -> Import:
-    """Blocking: up to 20 ms, mostly without the global lock."""
+    """Blocking for up to 20 ms, mostly without the global lock."""
     rows = [[message.role.value, message.text, message.interrupted] for message in history]
     text = json.dumps(rows, ensure_ascii=False).encode("utf-8", "replace")
     return Import(zlib.compress(text), stored_bytes(history))
@@ -51,26 +51,26 @@ def unpack(packed: bytes) -> History:
 
 
 def stored_bytes(history: Iterable[Message]) -> int:
-    """What these messages take in the database, about."""
+    """Returns about how much space these messages take in the database."""
     return sum(STORED_MESSAGE_BYTES + len(message.text.encode("utf-8", "replace")) for message in history)
 
 
-def label(address: str) -> str:
-    """What is stored of an address: 24 bits of its hash tell addresses apart, but thousands have the same ones."""
+def address_label(address: str) -> str:
+    """Returns 24 bits of the address's hash. They tell addresses apart, but thousands of addresses share them."""
     return hashlib.sha256(address.encode("utf-8", "replace")).hexdigest()[: 2 * LABEL_BYTES]
 
 
-def surplus(entries: Iterable[Entry]) -> list[str]:
-    """The ids of the imports that have to go. `entries` are all there are, oldest first.
+def imports_to_delete(unused: Iterable[UnusedImport]) -> list[str]:
+    """Returns the ids of the imports that have to be deleted. `unused` are all there are, oldest first.
 
     An address that has more than its share loses its oldest imports. If all together still have too much, the address
     that has most loses its oldest one, again and again.
     """
-    held: dict[str, deque[Entry]] = defaultdict(deque)
+    held: dict[str, deque[UnusedImport]] = defaultdict(deque)
     sizes: dict[str, int] = defaultdict(int)
-    for entry in entries:
-        held[entry.label].append(entry)
-        sizes[entry.label] += entry.size
+    for each in unused:
+        held[each.label].append(each)
+        sizes[each.label] += each.size
     total = sum(sizes.values())
     gone = []
 

@@ -10,7 +10,7 @@ conversations = Table(
     "conversations",
     metadata,
     Column("id", String(64), primary_key=True),
-    # The session that keeps it: what another one saves changes nothing
+    # A secret of the session that may write to it
     Column("owner", String(64), nullable=False),
     # Seconds since the epoch
     Column("updated_at", Double, nullable=False),
@@ -29,21 +29,21 @@ messages = Table(
 imports = Table(
     "imports",
     metadata,
-    # Becomes the conversation's id when a session goes on with it, and the import's row is deleted
+    # When a session uses the import, its row is deleted, and the id becomes that of the conversation
     Column("id", String(64), primary_key=True),
-    # Of the address it came from: `imports.label`
+    # `imports.address_label` of the address that it came from
     Column("label", String(16), nullable=False),
     Column("imported_at", Double, nullable=False),
-    # Of `packed`
+    # The length of `packed`
     Column("bytes", Integer, nullable=False),
-    # The messages as `imports.pack` compresses them
+    # The messages, compressed by `imports.pack`
     Column("packed", LargeBinary, nullable=False),
 )
 
 daily_turns = Table(
     "daily_turns",
     metadata,
-    # Of UTC, counted from 1970
+    # The number of the day (UTC) since 1970
     Column("day", Integer, primary_key=True, autoincrement=False),
     Column("turns", Integer, nullable=False),
 )

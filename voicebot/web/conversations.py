@@ -1,4 +1,4 @@
-"""Kept conversations for those who know their names: to look at, and to delete."""
+"""Routes to read and to delete stored conversations. Whoever knows a conversation's name can use them."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ Name = Annotated[str, Path(pattern=ID_PATTERN)]
 
 
 def add_conversations(app: FastAPI, services: AppServices) -> None:
-    """The routes. An address may ask as often as it may try to connect."""
+    """Adds the routes. An address can ask as often as it can try to connect."""
     settings, conversations = services.settings, services.conversations
     rates = AddressBuckets(settings.offers_per_minute / MINUTE_S, settings.offers_per_minute)
 
     def count(request: Request) -> None:
-        asked = rates.of(client_address(request.scope, settings.trusted_proxies))
-        if not asked.take():
-            raise RefusedError(429, Reason.RATE, "You are asking too often. Please wait a little.", asked.wait_s)
+        bucket = rates.of(client_address(request.scope, settings.trusted_proxies))
+        if not bucket.take():
+            raise RefusedError(429, Reason.RATE, "You are asking too often. Please wait a little.", bucket.wait_s)
 
     @app.get("/conversations/{conversation}")
-    async def read(conversation: Name, request: Request, response: Response) -> dict[str, Any]:
-        """As the state message of a session that has just gone on with it."""
+    async def read_conversation(conversation: Name, request: Request, response: Response) -> dict[str, Any]:
+        """Answers with the state message of a session that has just gone on with the conversation."""
         count(request)
         try:
             history = await conversations.read(conversation)
         except StoreError:
-            raise unreachable() from None
+            raise store_unreachable() from None
         if history is None:
             raise RefusedError(404, Reason.REQUEST, "conversation: there is none of this name (any more)")
         response.headers["Cache-Control"] = "no-store"
         return view(State(history=history))
 
     @app.delete("/conversations/{conversation}", status_code=204)
-    async def delete(conversation: Name, request: Request) -> None:
-        """Of one that is not there the same: it is gone, which is what was asked for."""
+    async def delete_conversation(conversation: Name, request: Request) -> None:
+        """Gives the same answer if there is no such conversation: it is gone, as asked."""
         count(request)
         try:
             await conversations.delete(conversation)
         except StoreError:
-            raise unreachable() from None
+            raise store_unreachable() from None
 
 
-def unreachable() -> RefusedError:
+def store_unreachable() -> RefusedError:
     message = "The conversations can't be reached just now. Please try again in a moment."
     return RefusedError(503, Reason.STORE, message, RETRY_S)

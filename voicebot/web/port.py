@@ -1,4 +1,4 @@
-"""The port that the server listens on."""
+"""Opens the port that the server listens on."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import socket
 DEFAULT_PORT = 7860
 
 PORTS_TRIED = 100
-"""Without a port of its own the server takes the first free one from the default upwards, as Gradio does."""
+"""Without a port in the settings, the server tries this many ports from the default upwards, as Gradio does."""
 
 
 def bind(host: str, port: int | None) -> socket.socket:
-    """A listening socket: on `port`, or on the first free one from the default upwards. Raises OSError."""
+    """Returns a socket that listens on `port`, or on the first free one from the default upwards. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     ports = range(DEFAULT_PORT, DEFAULT_PORT + PORTS_TRIED) if port is None else (port,)
     refused: OSError | None = None
     for each in ports:
-        # Named, or asyncio would not set TCP_NODELAY: a second small message would wait 40 ms for the first one's ACK.
+        # asyncio sets TCP_NODELAY only on sockets that name IPPROTO_TCP. Without it, each answer's second packet and
+        # each websocket message waits up to 40 ms for the client to acknowledge the one before.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Connections inherit it. asyncio sets it only on sockets made with IPPROTO_TCP; without it each answer's second
-        # packet, and each websocket message, waits up to 40 ms for the client to acknowledge the one before.
+        # Accepted connections inherit the option.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             listener.bind((host, each))

@@ -1,4 +1,4 @@
-"""The web server: the page, the WebRTC transport, and what operators look at."""
+"""The web server: all routes, and the start and the end of the process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import voicebot
 from voicebot.access import guard
 from voicebot.access.address import client_address
 from voicebot.access.admission import RefusedError
-from voicebot.access.lock import is_logged_in
+from voicebot.access.basic_auth import is_logged_in
 from voicebot.access.rates import AddressBuckets
 from voicebot.access.refusal import Reason, RefusalCounter
 from voicebot.engines.destinations import EMBEDDED, LOCAL, host_of, is_this_machine
@@ -32,10 +32,10 @@ from voicebot.transports.webrtc import aiortc_tuning
 from voicebot.transports.webrtc.server import Offer, offer_of
 from voicebot.transports.websocket import add_websocket
 from voicebot.web.application import Application
-from voicebot.web.connection_places import places_for
+from voicebot.web.connection_slots import connection_slots_for
 from voicebot.web.conversations import add_conversations
 from voicebot.web.http_server import BoundedServer, ConnectionRules
-from voicebot.web.recordings import PATH, add_recordings
+from voicebot.web.recordings import add_recordings
 from voicebot.web.ui.rendered import add_page
 from voicebot.web.ui.share import open_link
 from voicebot.web.websocket_server import WebSocketServerProtocol, max_message_bytes
@@ -50,11 +50,11 @@ UVICORN: dict[str, Any] = {
     "proxy_headers": False,
     "ws_per_message_deflate": False,
 }
-"""No banner; whom a proxy names is for `client_address` to say, by `TRUSTED_PROXIES`; and MP3 is compressed already."""
+"""No server header. `client_address` reads proxy headers, by TRUSTED_PROXIES. MP3 needs no compression."""
 
 
 def create_app(application: Application) -> FastAPI:
-    """All routes. The caller starts and closes the application and its engines."""
+    """Returns the app with all routes. The caller starts and closes the application and its engines."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
     services, ice = application.services, application.webrtc.ice
@@ -88,7 +88,7 @@ def create_app(application: Application) -> FastAPI:
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(counted.page(), media_type=CONTENT_TYPE_LATEST)
+        return Response(counted.exposition(), media_type=CONTENT_TYPE_LATEST)
 
     asking = AddressBuckets(1 / limits.PREFLIGHT_S, limits.PREFLIGHTS)
 
@@ -122,7 +122,7 @@ def create_app(application: Application) -> FastAPI:
 
     add_websocket(app, services, application.decoder)
     add_conversations(app, services)
-    add_recordings(app, services, application.workers)
+    add_recordings(app, services, application.threads)
 
     @app.exception_handler(RefusedError)
     async def refused(_: Request, error: RefusedError) -> JSONResponse:
@@ -135,19 +135,19 @@ def create_app(application: Application) -> FastAPI:
         problems = [f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}" for each in error.errors()]
         return JSONResponse({"error": jsonable_encoder("; ".join(problems))}, 422)
 
-    add_page(app, settings.max_text_chars)
-    app.state.own_names = guard(app, settings, counted, streamed={PATH})
+    add_page(app, settings.tuning.max_text_chars)
+    app.state.own_names = guard(app, settings, counted)
     return app
 
 
 def _groq_model(health: Health, settings: Settings) -> str:
-    """The model of Groq's that is used, or would be tried first."""
+    """Returns the Groq model that is in use, or the first one that would be tried."""
     models = (engine.model for engine in health["llm"] if engine.name == "groq")
     return next(filter(None, models), settings.groq_model[0])
 
 
 def notice(health: Health, settings: Settings) -> str:
-    """What a visitor should know of the engines, also of those that only may be used, and of what is kept."""
+    """Tells visitors which engines may get their words, and how long words and sound are kept."""
     engines = _where_words_go(health, settings)
     sound = "Sound is not recorded."
     if settings.recording_minutes:
@@ -159,9 +159,9 @@ def notice(health: Health, settings: Settings) -> str:
 
 
 def _where_words_go(health: Health, settings: Settings) -> str:
-    """Which services get what is said, and at which host if the operator has chosen it.
+    """Tells which services get what is said, and at which host if the operator chose it.
 
-    Only the local model is known to keep it on this machine: any other service here may hand it on.
+    Only the local model is known to keep words on this machine. Any other service on this machine may pass them on.
     """
     services, stays, over_the_internet = [], False, False
     for stage, done in (("stt", "heard"), ("llm", "answered"), ("tts", "spoken")):
@@ -186,13 +186,13 @@ def _where_words_go(health: Health, settings: Settings) -> str:
 
 
 def connection_rules(settings: Settings, counter: RefusalCounter) -> ConnectionRules:
-    """How many connections there may be; `counter` counts each that is refused or broken off."""
-    places = places_for(settings.max_sessions, settings.trusted_proxies)
-    return ConnectionRules(places, counter, streamed={PATH}, trusted_proxies=settings.trusted_proxies)
+    """Returns the limits on connections; `counter` counts each connection that is refused or evicted."""
+    slots = connection_slots_for(settings.max_sessions, settings.trusted_proxies)
+    return ConnectionRules(slots, counter, trusted_proxies=settings.trusted_proxies)
 
 
 class Server(BoundedServer):
-    """The web server for `app`. It tells sessions why they end before it closes their connections."""
+    """The web server for `app`. It tells clients why their sessions end before it closes their connections."""
 
     def __init__(self, app: FastAPI, application: Application, **options: Any) -> None:
         settings = application.services.settings
@@ -202,13 +202,13 @@ class Server(BoundedServer):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
-            server.close()  # no more connections; uvicorn does it again
+            server.close()  # refuses new connections; uvicorn closes the servers again
         await self._application.end_sessions()
         await super().shutdown(sockets)
 
 
 async def serve(application: Application, listener: socket.socket, *, share: bool) -> None:
-    """Serve until interrupted. Raises EngineError if the engines, which must not be started, can't be."""
+    """Serves until interrupted. Starts and closes the engines. Raises EngineError if they can't be started."""
     services = application.services
     memory.return_large_pieces()
     aiortc_tuning.apply()
@@ -220,7 +220,7 @@ async def serve(application: Application, listener: socket.socket, *, share: boo
         await services.conversations.start()
         await services.turns.refresh()
         application.webrtc.ice.start()
-        await _look_at(services.health)
+        await _log_engines(services.health)
         host, port = listener.getsockname()[:2]
         logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
         memory.settle()
@@ -231,33 +231,34 @@ async def serve(application: Application, listener: socket.socket, *, share: boo
         if share:
             beside["share"] = open_link(host, port, services.settings, app.state.own_names)
         for name, work in beside.items():
-            stack.push_async_callback(_end, asyncio.create_task(work, name=name))
+            stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
         web = Server(app, application, timeout_graceful_shutdown=3)
-        _survive_uvicorn()
+        _ignore_repeated_signals()
         await web.serve(sockets=[listener])
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
 
 
-def _survive_uvicorn() -> None:
-    """uvicorn ends at these signals and then raises them again, which would end us before all is closed.
+def _ignore_repeated_signals() -> None:
+    """Ignores one SIGINT and one SIGTERM.
 
-    A second one from outside does what it always did.
+    uvicorn raises the signal that ended it once more, which would end the process before everything is closed. A second
+    signal from outside has its usual effect.
     """
     usual = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
 
-    def survive(number: int, _: FrameType | None) -> None:
+    def ignore_once(number: int, _: FrameType | None) -> None:
         signal.signal(number, usual[signal.Signals(number)])
 
     for each in usual:
-        signal.signal(each, survive)
+        signal.signal(each, ignore_once)
 
 
-async def _look_at(engine_health: EngineHealth) -> None:
-    """Say in the log what each engine is like before anybody comes."""
+async def _log_engines(engine_health: EngineHealth) -> None:
+    """Probes all engines and logs which of them are ready."""
     for stage, engines in (await engine_health.check()).items():
         for engine in engines:
             name = f"{engine.name} with {engine.model}" if engine.model else engine.name

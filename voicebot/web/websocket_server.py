@@ -1,8 +1,8 @@
-"""uvicorn's WebSocket protocol with limits on what a client may send, and without an error for each refused handshake.
+"""uvicorn's WebSocket protocol with limits on what a client may send.
 
-uvicorn parses all that one read has brought: 256 kB, which may be 40,000 frames, each of which takes some 12 µs. Here
-it is parsed in slices, as many as the connection's budget allows; while the rest waits nothing more is read, so that
-TCP slows the client down.
+uvicorn parses everything that one read returns: 256 kB, which may be 40,000 frames of some 12 µs each. This protocol
+parses it in slices, as many as the connection's budget allows. Meanwhile it reads nothing more, so that TCP slows the
+client down.
 """
 
 from __future__ import annotations
@@ -17,55 +17,55 @@ from websockets.frames import Frame
 from voicebot.runtime import limits
 from voicebot.settings.config import Settings
 from voicebot.transports.websocket.connection import LARGE_TEXT
-from voicebot.web.http_server import HeldWebSocket
+from voicebot.web.http_server import SlotWebSocket
 
 TURN_S = 0.003
-"""Other connections get their turn after so long."""
+"""Parsing gives way to other connections after this time."""
 
 
 def max_message_bytes(settings: Settings) -> int:
-    """The longest message that is read, for uvicorn's `ws_max_size`."""
-    audio = round(settings.ws_max_audio_mb * 1_000_000 * limits.WS_BYTES_PER_AUDIO_BYTE)
+    """Returns the length of the longest message that is read, for uvicorn's `ws_max_size`."""
+    audio = round(settings.tuning.ws_max_audio_mb * 1_000_000 * limits.WS_BYTES_PER_AUDIO_BYTE)
     return max(limits.WS_LEAST_BYTES, audio)
 
 
-class WebSocketServerProtocol(HeldWebSocket, WebSocketsSansIOProtocol):
-    """One connection."""
+class WebSocketServerProtocol(SlotWebSocket, WebSocketsSansIOProtocol):
+    """One WebSocket connection."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._input = bytearray()
-        """What has come and is not parsed yet: at most one read of the event loop's."""
+        """The data that is not parsed yet: at most what the event loop reads at once."""
         self._parsing: asyncio.Handle | None = None
-        """The next turn."""
-        self._deaf = False
-        """The app has said goodbye to a client that sends too much. What it still sends is read, as TCP would else
-        reset the connection before the client has read why, but not looked at."""
+        """The next call of `_parse`."""
+        self._discards_input = False
+        """The app has closed the connection of a client that sends too much. Its data is still read but ignored: TCP
+        would otherwise reset the connection before the client has read why."""
         self._units = float(limits.WS_BURST_UNITS)
         self._units_s = self.loop.time()
         self._message = bytearray()
-        """The message whose frames are coming in."""
+        """The fragments of a message that is not complete yet."""
         self._pong: bytes | None = None
-        """The answer to the last ping, while the client does not read."""
+        """The answer to the last ping, which waits while the client does not read."""
 
-    # What comes in --------------------------------------------------------------------------------------------------
+    # Input ------------------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
+        if self._discards_input:
             return
         self._input += data
         if self._parsing is None:
             self._parse()
 
     def _parse(self) -> None:
-        """Parses what may be parsed now."""
+        """Parses as much as the budget and the turn allow."""
         self._parsing = None
         begun_s = self.loop.time()
         while self._input and not self.read_paused and not self.transport.is_closing():
             now_s = self.loop.time()
-            if (wait_s := self._wait_s(now_s)) > 0:
+            if (wait_s := self._refill_budget(now_s)) > 0:
                 if self.close_sent:
-                    self._deaf = True
+                    self._discards_input = True
                     self._input.clear()
                     break
                 self._parsing = self.loop.call_later(wait_s, self._parse)
@@ -86,14 +86,14 @@ class WebSocketServerProtocol(HeldWebSocket, WebSocketsSansIOProtocol):
         else:
             self.transport.resume_reading()
 
-    def _wait_s(self, now_s: float) -> float:
-        """How long to wait before the next slice."""
+    def _refill_budget(self, now_s: float) -> float:
+        """Refills the budget. Returns how long to wait before the next slice may be parsed."""
         self._units += (now_s - self._units_s) * limits.WS_UNITS_PER_S
         self._units, self._units_s = min(self._units, limits.WS_BURST_UNITS), now_s
         return max(0.0, -self._units / limits.WS_UNITS_PER_S)
 
-    def _go_on(self) -> None:
-        """The app can take another message."""
+    def _resume_parsing(self) -> None:
+        """Continues to parse, as the app can take another message."""
         self.read_paused = False
         if self._parsing is None:
             self._parsing = self.loop.call_soon(self._parse)
@@ -102,7 +102,7 @@ class WebSocketServerProtocol(HeldWebSocket, WebSocketsSansIOProtocol):
         if self._parsing is not None:
             self._parsing.cancel()
         super().connection_lost(exc)
-        # This object is part of a reference cycle, and lives on until the garbage collector finds it: without its load.
+        # This object is part of a reference cycle and lives until the garbage collector finds it: free its data now.
         self._input.clear()
         self._message.clear()
         self.conn.reader.discard()
@@ -110,36 +110,36 @@ class WebSocketServerProtocol(HeldWebSocket, WebSocketsSansIOProtocol):
     async def receive(self) -> ASGIReceiveEvent:
         message = await self.queue.get()
         if self.read_paused and self.queue.empty():
-            self._go_on()
+            self._resume_parsing()
         return message
 
     # Messages -------------------------------------------------------------------------------------------------------
 
     def handle_text(self, event: Frame) -> None:
         self.curr_msg_data_type = "text"
-        self._begin(event)
+        self._start_message(event)
 
     def handle_bytes(self, event: Frame) -> None:
         self.curr_msg_data_type = "bytes"
-        self._begin(event)
+        self._start_message(event)
 
-    def _begin(self, event: Frame) -> None:
+    def _start_message(self, event: Frame) -> None:
         if event.fin:
             self._deliver(bytes(event.data))
         else:
             self._message = bytearray(event.data)
 
     def handle_cont(self, event: Frame) -> None:
-        """A list of the parts, as uvicorn keeps it, would grow with empty ones."""
+        """Joins the fragments. uvicorn keeps them in a list, which would grow with empty ones."""
         self._message += event.data
         if event.fin:
             data, self._message = bytes(self._message), bytearray()
             self._deliver(data)
 
     def _deliver(self, data: bytes) -> None:
-        """Gives the app a whole message."""
+        """Hands a complete message to the app."""
         if self.close_sent:
-            return  # the app has said goodbye: this end only waits for the client's answer
+            return  # the app has closed the connection and only waits for the client's close
         event: dict[str, Any] = {"type": "websocket.receive"}
         if self.curr_msg_data_type == "bytes":
             event["bytes"] = data
@@ -171,22 +171,22 @@ class WebSocketServerProtocol(HeldWebSocket, WebSocketsSansIOProtocol):
         self._pong = None
 
     def keepalive_timeout(self) -> None:
-        if self._input or self.read_paused:  # the answer may be in what is not read yet
+        if self._input or self.read_paused:  # the pong may be in the data that is not read yet
             assert self.ping_timeout is not None
             self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
         else:
             super().keepalive_timeout()
 
-    # What goes out --------------------------------------------------------------------------------------------------
+    # Output -----------------------------------------------------------------------------------------------------------
 
     async def send(self, message: Any) -> None:
-        """Marks the handshake as complete once an HTTP response has refused it.
+        """Sends a message, and marks the handshake as complete once an HTTP response has refused it.
 
-        uvicorn forgets that, so it takes every refusal for an app that gave no answer, and logs "ASGI callable returned
-        without completing handshake" as an ERROR (Kludex/uvicorn#3138). An app that really gives no answer is logged.
+        uvicorn does not, so it takes each refusal for an app that gave no answer, and logs "ASGI callable returned
+        without completing handshake" as an ERROR (github.com/Kludex/uvicorn/issues/3138).
         """
         await super().send(message)
         if self.initial_response is not None and self.close_sent:
             self.handshake_complete = True
-        if self.close_sent:  # what the client still sends is dropped, up to its answer
-            self._go_on()
+        if self.close_sent:  # what the client still sends is dropped, up to its close
+            self._resume_parsing()

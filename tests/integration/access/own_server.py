@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from tests.support.refusals import Refusals
 from tests.support.unsignalled import UnsignalledBounded
 from voicebot.access import guard
-from voicebot.access.lock import is_logged_in
+from voicebot.access.basic_auth import is_logged_in
 from voicebot.settings import config
 from voicebot.web import server
 from voicebot.web.port import bind

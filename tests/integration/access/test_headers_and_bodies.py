@@ -1,11 +1,11 @@
-"""Every answer carries the security headers, and bodies that are too long or too intricate are refused."""
+"""Every answer carries the security headers, and bodies that are too long or too complex are refused."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
 from tests.integration.access.own_server import LOCKED, RIGHT, client, in_process
-from voicebot.access.headers import HEADERS
+from voicebot.access.response_headers import HEADERS
 
 
 async def test_all_answers_carry_the_security_headers_including_refusals_and_faults() -> None:
@@ -43,4 +43,4 @@ async def test_a_body_with_too_many_bytes_or_json_containers_is_refused() -> Non
         assert (await http.post("/preflight", content=b"[{}]" * 5_000)).status_code == 200
         refused = await http.post("/preflight", content=b"[{}]" * 5_000 + b"[")
         assert refused.status_code == 413
-        assert refused.json() == {"error": "the request is too intricate: 10000 objects and lists are allowed"}
+        assert refused.json() == {"error": "the request is too complex: 10000 objects and lists are allowed"}

@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from tests.integration.access.own_server import GETS, LOCKED, PASSWORD, POSTS, RIGHT, client, in_process, own_server
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import serving
-from voicebot.access.headers import HEADERS
+from voicebot.access.response_headers import HEADERS
 from voicebot.settings import config
 
 WRONG = [httpx.BasicAuth("ann", "wrong"), httpx.BasicAuth("bob", PASSWORD.encode()), httpx.BasicAuth("", "")]
@@ -99,7 +99,7 @@ async def test_username_and_password_are_always_compared_in_constant_time(
         compared.append((a, b))
         return hmac.compare_digest(a, b)
 
-    monkeypatch.setattr("voicebot.access.lock.compare_digest", noting)
+    monkeypatch.setattr("voicebot.access.basic_auth.compare_digest", noting)
     async with in_process(**LOCKED) as http:
         await http.get("/", auth=auth)
     assert len(compared) == 2

@@ -1,4 +1,5 @@
-"""A confined worker for tests: takes memory, takes processor time, or tells what it was given, as it is told."""
+"""A confined worker for tests. As it is told, it takes memory or processor time or writes a file; then it reports its
+limits."""
 
 from __future__ import annotations
 
@@ -7,15 +8,15 @@ import resource
 import tempfile
 
 from voicebot.engines.worker.child import Parent, limited_processor_time, serve
-from voicebot.engines.worker.frames import Kind, Message
+from voicebot.engines.worker.messages import WorkerMessage
 
 MEMORY_BYTES = 50_000_000
 TIME_S = 0.3
 
 
 class ConfinedHandler:
-    def handle(self, start: Message, parent: Parent) -> None:
-        match start.fields.get("do"):
+    def handle(self, request: WorkerMessage, parent: Parent) -> None:
+        match request.fields.get("do"):
             case "eat":
                 bytearray(4 * MEMORY_BYTES)
             case "spin":
@@ -26,14 +27,11 @@ class ConfinedHandler:
                 with tempfile.TemporaryFile(buffering=0) as file:
                     file.write(b"x")
         parent.send(
-            Message(
-                Kind.DATA,
-                {
-                    "niceness": os.nice(0),
-                    "descriptors": len(os.listdir("/proc/self/fd")) - 1,
-                    "core": resource.getrlimit(resource.RLIMIT_CORE)[1],
-                },
-            )
+            {
+                "niceness": os.nice(0),
+                "descriptors": len(os.listdir("/proc/self/fd")) - 1,
+                "core": resource.getrlimit(resource.RLIMIT_CORE)[1],
+            }
         )
 
 

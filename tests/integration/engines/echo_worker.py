@@ -1,4 +1,4 @@
-"""A worker for tests: echoes a job's input, hangs, dies, or can't even start, as it is told."""
+"""A worker for tests. As it is told, it returns its input, hangs, dies, sends too much, or does not even start."""
 
 from __future__ import annotations
 
@@ -7,27 +7,39 @@ import sys
 import time
 
 from voicebot.engines.worker.child import Parent, serve
-from voicebot.engines.worker.frames import Kind, Message
+from voicebot.engines.worker.messages import WorkerMessage
 
 
 class EchoHandler:
     def __init__(self) -> None:
         if "unfit" in sys.argv:
             raise ValueError("this worker is not fit for work")
+        self._jobs = 0
 
-    def handle(self, start: Message, parent: Parent) -> None:
-        match start.fields.get("do"):
+    def handle(self, request: WorkerMessage, parent: Parent) -> None:
+        self._jobs += 1
+        match request.fields.get("do"):
             case "hang":
-                parent.send(Message(Kind.DATA, {"text": "hanging"}))
+                parent.send({"text": "hanging"})
+                time.sleep(60)
+            case "hang at once":
                 time.sleep(60)
             case "environment":
-                parent.send(Message(Kind.DATA, {"names": " ".join(sorted(os.environ))}))
+                parent.send({"names": " ".join(sorted(os.environ))})
             case "die":
+                os._exit(3)
+            case "die at the second job" if self._jobs == 2:
                 os._exit(3)
             case "print":
                 print("a library that prints", flush=True)  # noqa: T201
-        while (message := parent.receive()) is not None and message.kind is Kind.DATA:
-            parent.send(message)
+            case "flood":
+                parent.send({}, bytes(2_000_000))
+            case "long":
+                for _ in range(20):
+                    time.sleep(0.01)
+                    parent.send({}, bytes(100_000))
+        for part in request.body.split(b"|"):
+            parent.send({}, part)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from voicebot.agent.graph import GraphAgent
 from voicebot.agent.tools import toolbox
 from voicebot.dialogue.history import Message, Role
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.llm import completions
+from voicebot.engines.llm import clients
 from voicebot.engines.llm.groq import Groq
 from voicebot.engines.llm.openai import OpenAI
 
@@ -134,7 +134,7 @@ async def test_a_server_certificate_must_be_trusted(
         suspicious = agent_on(on(f"{simulator.url}{path}"))
         with pytest.raises(EngineError, match="no connection"):
             await suspicious.probe()
-        monkeypatch.setattr(completions, "tls", lambda: client)
+        monkeypatch.setattr(clients, "tls", lambda: client)
         trusting = agent_on(on(f"{simulator.url}{path}"))
         await trusting.probe()
         assert await said(trusting) != ""

@@ -1,4 +1,4 @@
-"""Deepgram's listen v1, as it should go. What goes wrong is in test_deepgram_faults."""
+"""Deepgram's listen v1 when nothing goes wrong; test_deepgram_faults has the rest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from voicebot.audio.sound import Audio
 from voicebot.engines.errors import EngineError
 from voicebot.engines.protocols import Pause, Style, Transcript
 from voicebot.engines.stt.deepgram import Deepgram, DeepgramRest
-from voicebot.engines.stt.deepgram.websocket import tls
+from voicebot.engines.stt.deepgram.sdk import tls_context
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ async def test_an_utterance_without_words_has_an_empty_final(simulator: Deepgram
 
 
 async def test_an_utterance_of_many_segments_is_transcribed_whole() -> None:
-    """Deepgram makes a long utterance final segment by segment; here after every 3 of its 14 seconds."""
+    """Deepgram makes a long utterance final segment by segment: here 14 s in segments of 3 s."""
     begins: set[int] = set()
 
     class Noting(ToneWordEar):
@@ -90,7 +90,7 @@ async def test_one_connection_opens_before_the_first_word_and_serves_all_utteran
 ) -> None:
     async with talking(simulator) as transcriber:
         request = await simulator.requested(1)
-        assert transcriber.bytes_sent == 0, "nothing but what is said is sent"
+        assert transcriber.bytes_sent == 0, "silence between utterances is not sent"
         for text in ("one", "this", "of it"):
             assert await final(transcriber, sound(*utterance(text))) == text
         assert len(simulator.requests) == 1
@@ -118,7 +118,7 @@ async def test_exactly_the_audio_of_the_utterance_is_sent(simulator: DeepgramSim
 
 
 async def test_a_long_silence_does_not_close_the_connection() -> None:
-    """Eight messages to keep it alive take longer than the service would wait for one."""
+    """The service closes a silent connection before eight keep-alive messages have been sent."""
     async with DeepgramSimulator(Setting(idle_timeout_s=0.5)) as simulator:
         async with talking(simulator, keep_alive_s=0.1) as transcriber:
             await until(lambda: simulator.messages >= 8)
@@ -130,7 +130,7 @@ async def test_a_long_silence_does_not_close_the_connection() -> None:
 
 
 async def test_results_of_an_abandoned_utterance_do_not_reach_the_next_one() -> None:
-    """The machine gives an utterance up as soon as its pause is answered; what is late is very late here."""
+    """The machine gives an utterance up once its pause is answered. Here all other results come very late."""
     async with DeepgramSimulator(Setting(delay_s=0.1)) as simulator, talking(simulator) as transcriber:
         for text in ("the one", "you and he", "in his"):
             assert (await answer(transcriber, sound(*utterance(text)), pause=1)).text == text
@@ -141,7 +141,7 @@ async def test_results_of_an_abandoned_utterance_do_not_reach_the_next_one() -> 
 
 
 async def test_an_utterance_may_begin_before_the_final_of_the_previous_one_arrives() -> None:
-    """The next one begins before the final of the one before has come."""
+    """Each utterance begins before the final of the one before has come."""
     texts = ["you and he", "in", "the one of it", "one"]
     async with DeepgramSimulator(Setting(delay_s=0.2)) as simulator, talking(simulator) as transcriber:
         finals: list[asyncio.Task[str]] = []
@@ -174,7 +174,7 @@ async def test_request_parameters_that_deepgram_rejects_are_dropped_for_later_se
                 assert (await answer(transcriber, sound(*utterance(text)), pause=1)).text == text
                 assert await final(transcriber, sound(*utterance(text))) == text
         used = [request.head.query for request in simulator.requests]
-        assert used[-1] == used[-2], "what works is kept for the next session"
+        assert used[-1] == used[-2], "the next session begins with the parameters that worked"
         assert used[-1].keys() == {"model", "language", "encoding", "sample_rate", "channels"} | accepted | (
             {"endpointing"} if accepted else set()
         )
@@ -208,7 +208,7 @@ async def test_a_tls_connection_needs_a_trusted_certificate(tmp_path: Path, monk
         with pytest.raises(EngineError, match="no connection"):
             await Deepgram(KEY, base_url=simulator.url).probe()
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        tls.cache_clear()
+        tls_context.cache_clear()
         try:
             async with talking(simulator) as transcriber:
                 assert await final(transcriber, sound(*utterance("one"))) == "one"
@@ -217,11 +217,11 @@ async def test_a_tls_connection_needs_a_trusted_certificate(tmp_path: Path, monk
             await rest.probe()
             await rest.close()
         finally:
-            tls.cache_clear()
+            tls_context.cache_clear()
 
 
 def self_signed(folder: Path) -> Path:
-    """A certificate for 127.0.0.1 with its key, in one file."""
+    """Returns a file with a certificate for 127.0.0.1 and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -298,7 +298,7 @@ async def test_thirty_sessions_leak_no_tasks_threads_or_connections(simulator: D
 
 
 async def test_the_engine_adds_less_than_50_ms_to_the_answer_to_a_pause(simulator: DeepgramSimulator) -> None:
-    """What is added to the service's own delay, which is none here."""
+    """The simulator itself answers without delay."""
     delays_s: list[float] = []
     async with talking(simulator) as transcriber:
         for _ in range(20):
@@ -313,7 +313,7 @@ async def test_the_engine_adds_less_than_50_ms_to_the_answer_to_a_pause(simulato
 
 
 async def timed(audio: AsyncGenerator[Audio | Pause], marked: list[float]) -> AsyncGenerator[Audio | Pause]:
-    """As it is spoken, but forty times as fast; notes when the pause was marked."""
+    """Yields the sound forty times as fast as it is spoken, and notes when the pause was marked."""
     async for item in audio:
         if isinstance(item, Pause):
             marked.append(time.monotonic())
@@ -323,7 +323,7 @@ async def timed(audio: AsyncGenerator[Audio | Pause], marked: list[float]) -> As
 
 
 async def test_the_answer_to_a_pause_leaves_out_words_timed_after_the_pause() -> None:
-    """A script of words by time: those after the pause are not in its answer."""
+    """The words come from a script by time."""
     ear = ScriptedEar(("hello", 0.3, 0.7), ("there", 0.8, 1.1), ("friend", 1.6, 1.9))
     async with DeepgramSimulator(Setting(make_ear=lambda: ear)) as simulator, talking(simulator) as transcriber:
         told = await heard(transcriber, sound(0.3, "the the the the the", 0.3, Pause(1), 0.2, "the the the", 0.2))

@@ -1,4 +1,4 @@
-"""What goes wrong with Deepgram's live connections, and what becomes of the words."""
+"""Faults of Deepgram's live connections, and what becomes of the words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.deepgram_talk import answer, final, heard, kills, sound, spee
 from voicebot.audio.sound import Audio
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.protocols import Pause, Transcript
-from voicebot.engines.stt.deepgram import Deepgram
+from voicebot.engines.stt.deepgram import ConnectionPolicy, Deepgram
 from voicebot.engines.stt.deepgram import transcriber as transcriber_module
 
 TEXT = "you and he are one of they"
@@ -26,7 +26,7 @@ TEXT = "you and he are one of they"
 
 @pytest.fixture
 def no_key_in_any_log_record(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """At any level, of any library."""
+    """Collects the log at any level, of any library."""
     with caplog.at_level(logging.DEBUG):
         yield
     assert not any(KEY in record.getMessage() or KEY in str(vars(record)) for record in caplog.records)
@@ -60,7 +60,7 @@ async def test_a_failed_connection_raises_an_error_that_names_the_cause(
     simulator: DeepgramSimulator, trouble: Trouble | Planned, fault: Fault, message: str
 ) -> None:
     simulator.faults.always(trouble)
-    engine = Deepgram(KEY, base_url=simulator.url, open_timeout_s=0.3, backoff_s=0.01)
+    engine = Deepgram(KEY, base_url=simulator.url, policy=ConnectionPolicy(open_timeout_s=0.3, backoff_s=0.01))
     with pytest.raises(EngineError, match=rf"^deepgram: .*({message})") as probed:
         await engine.probe()
     async with engine.session() as transcriber:
@@ -73,7 +73,7 @@ async def test_a_failed_connection_raises_an_error_that_names_the_cause(
         assert (failed.value.retry_after_s is not None) == limited
         simulator.faults.always(None)
         if fault not in (Fault.DENIED, Fault.LIMITED):
-            assert await final(transcriber, sound(*utterance(TEXT))) == TEXT, "it is tried again for the next one"
+            assert await final(transcriber, sound(*utterance(TEXT))) == TEXT, "the next utterance tries again"
     await engine.close()
 
 
@@ -81,7 +81,7 @@ async def test_a_closed_port_is_reported_as_unreachable() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    engine = Deepgram(KEY, base_url=f"ws://127.0.0.1:{port}", backoff_s=0.01)
+    engine = Deepgram(KEY, base_url=f"ws://127.0.0.1:{port}", policy=ConnectionPolicy(backoff_s=0.01))
     async with engine.session() as transcriber:
         with pytest.raises(EngineError, match="deepgram: no connection") as failed:
             await final(transcriber, sound(*utterance(TEXT)))
@@ -118,7 +118,7 @@ async def test_a_request_is_reported_as_rejected_after_three_sets_of_parameters(
     with pytest.raises(EngineError, match="request was rejected") as failed:
         await Deepgram(KEY, base_url=simulator.url).probe()
     assert failed.value.fault is Fault.REJECTED
-    assert len(simulator.requests) == 3, "three profiles"
+    assert len(simulator.requests) == 3, "each set of parameters is tried"
 
 
 async def test_a_rate_limited_connection_is_not_retried_by_every_utterance(simulator: DeepgramSimulator) -> None:
@@ -138,7 +138,9 @@ async def test_a_session_does_not_retry_a_denied_key_at_once_but_a_new_session_d
     simulator.faults.plan(Trouble.UNAUTHORIZED)
     async with talking(simulator) as transcriber:
         await (await simulator.requested(1)).gone.wait()
-        await asyncio.sleep(0.2)  # other failures would have been tried again by now: nothing tells that this is not
+        await asyncio.sleep(
+            0.2
+        )  # after other failures there would be another attempt by now; nothing announces that there is none
         with pytest.raises(EngineError, match="key is not accepted"):
             await final(transcriber, sound(*utterance(TEXT)))
         assert len(simulator.requests) == 1
@@ -149,7 +151,7 @@ async def test_a_session_does_not_retry_a_denied_key_at_once_but_a_new_session_d
 async def test_a_session_retries_a_denied_key_after_a_while(
     simulator: DeepgramSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its chain would let the engine rest for all sessions."""
+    """In production the fallback leaves the engine alone for all sessions; here there is none."""
     monkeypatch.setattr(transcriber_module, "REFUSED_S", 0.3)
     simulator.faults.plan(Trouble.UNAUTHORIZED)
     loop = asyncio.get_running_loop()
@@ -169,7 +171,7 @@ async def test_a_session_retries_a_denied_key_after_a_while(
 
 
 async def test_an_utterance_that_waits_for_retry_after_is_transcribed(simulator: DeepgramSimulator) -> None:
-    """As the fallback does: it waits as long as was asked, and tries once more."""
+    """The fallback waits for the time that the service asked for, and tries once more."""
     simulator.faults.plan(Planned(Trouble.RATE_LIMITED, retry_after_s=0.3))
     async with talking(simulator) as transcriber:
         with pytest.raises(EngineError) as failed:
@@ -230,7 +232,7 @@ async def test_leaving_a_session_takes_under_a_second_if_the_service_freezes(sim
 
 async def test_leaving_a_session_just_after_its_connection_drops_does_not_hang(simulator: DeepgramSimulator) -> None:
     random = Random(3)
-    engine = Deepgram(KEY, base_url=simulator.url, keep_alive_s=0.002)
+    engine = Deepgram(KEY, base_url=simulator.url, policy=ConnectionPolicy(keep_alive_s=0.002))
     async with asyncio.timeout(20):
         for _ in range(60):
             how = random.choice([Disturbance.RESET, Disturbance.EOF])
@@ -263,7 +265,7 @@ async def test_a_connection_dropped_mid_speech_loses_and_repeats_no_words(
         spoken = sum(
             [2 * len(piece.samples) async for piece in sound(0.3, TEXT, 0.2, 0.4) if not isinstance(piece, Pause)]
         )
-        assert transcriber.bytes_sent > spoken, "what was sent again counts"
+        assert transcriber.bytes_sent > spoken, "sound that is sent again counts"
 
 
 @pytest.mark.usefixtures("no_key_in_any_log_record")
@@ -333,13 +335,13 @@ async def test_an_utterance_times_out_if_the_service_never_answers(simulator: De
         with pytest.raises(EngineError, match="no words came in time") as failed:
             await asyncio.wait_for(final(transcriber, sound(*utterance(TEXT))), 2)
         assert failed.value.fault is Fault.TIMEOUT
-        assert len(simulator.requests) <= 3, "tried on one other connection"
+        assert len(simulator.requests) <= 3, "one more connection is tried"
 
 
 async def test_a_finalize_left_unanswered_for_lack_of_audio_does_not_break_the_transcript(
     simulator: DeepgramSimulator,
 ) -> None:
-    """Deepgram need not answer a Finalize if there is not much to process; silence is not even asked about."""
+    """Deepgram need not answer a Finalize if there is little sound to process."""
     simulator.setting.least_s = 0.3
     async with talking(simulator, answer_timeout_s=0.3) as transcriber:
         told = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.1, Pause(2), 0.1))
@@ -360,7 +362,7 @@ async def test_the_transcript_is_whole_although_no_finalize_is_ever_answered(sim
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_the_transcript_stays_whole_whenever_the_connection_is_killed(seed: int) -> None:
-    """Sixty kills in all, before or after any message; some utterances are given up at a pause."""
+    """The connection is killed sixty times in all, before or after any message. Some utterances are given up."""
     random = Random(seed)
     setting = Setting(segment_s=random.choice([0.7, 1.5, 3.0]), delay_s=random.choice([0.0, 0.0, 0.02]))
     setting.disturbances = kills(random, 300)

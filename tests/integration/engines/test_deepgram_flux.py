@@ -1,4 +1,4 @@
-"""Deepgram's listen v2: Flux's turns, and what they are to the bot."""
+"""Deepgram's listen v2: what Flux's turns mean for transcripts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_an_eager_end_of_turn_answers_a_pause_and_an_end_of_turn_marks_it_
 
 
 async def test_a_pause_stays_unanswered_if_flux_does_not_end_the_turn(simulator: DeepgramSimulator) -> None:
-    """Without a word from Flux a pause stays unanswered: its silence may be one of many."""
+    """Flux itself decides whether a silence ends the turn."""
     simulator.setting.ends_turns = False
     async with talking(simulator, model=FLUX) as transcriber:
         told = await heard(transcriber, sound(0.3, TEXT, 0.2, Pause(1), 0.1, "by it", 0.3))
@@ -64,7 +64,7 @@ async def test_the_end_of_an_utterance_forces_flux_to_end_its_turn(simulator: De
 
 
 async def test_an_utterance_without_words_has_an_empty_final(simulator: DeepgramSimulator) -> None:
-    """Flux then says that there is no turn to end."""
+    """Flux answers that there is no turn to end."""
     async with talking(simulator, model=FLUX) as transcriber:
         assert await final(transcriber, sound(1.0, Pause(1), 0.5)) == ""
         assert await asyncio.wait_for(final(transcriber, click()), 1) == ""
@@ -106,12 +106,12 @@ async def test_a_service_without_eager_ends_of_turn_answers_a_pause_at_the_end_o
     simulator.setting.rejects = frozenset({"eager_eot_threshold", "language_hint"})
     async with talking(simulator, model=FLUX) as transcriber:
         told = await heard(transcriber, sound(0.3, TEXT, 0.5, Pause(1), 0.3))
-    assert answers(told) == [(1, TEXT, True)], "at the latest the turn's end answers"
+    assert answers(told) == [(1, TEXT, True)], "the end of the turn answers the pause"
     assert told[-1].text == TEXT
 
 
 async def test_silence_ends_the_turn_if_the_service_has_no_forced_end_of_turn(simulator: DeepgramSimulator) -> None:
-    """Self-hosted services don't know ForceEndTurn, and hang up on it."""
+    """Self-hosted services don't know ForceEndTurn, and close the connection."""
     simulator.setting.can_force = False
     simulator.setting.ends_turns = False
     engine = Deepgram(KEY, base_url=simulator.url, model=FLUX)
@@ -119,7 +119,7 @@ async def test_silence_ends_the_turn_if_the_service_has_no_forced_end_of_turn(si
         async with engine.session() as transcriber:
             assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
             assert await final(transcriber, sound(*utterance("one"))) == "one"
-    assert len(simulator.requests) == 3, "it is tried once"
+    assert len(simulator.requests) == 3, "ForceEndTurn is tried once"
     await engine.close()
 
 
@@ -149,10 +149,10 @@ async def test_utterances_are_transcribed_although_the_service_sends_no_word_tim
 
 
 async def test_a_long_silence_does_not_close_the_connection(simulator: DeepgramSimulator) -> None:
-    """Nothing is sent for it: the socket's own pings do."""
+    """The socket's pings keep the connection open, so no messages are needed."""
     async with talking(simulator, model=FLUX, keep_alive_s=0.02) as transcriber:
         await simulator.requested(1)
-        await asyncio.sleep(0.3)  # fifteen times the pause after which one is due: nothing tells that none comes
+        await asyncio.sleep(0.3)  # a keep-alive would come after a fifteenth of this; nothing announces that none comes
         assert simulator.messages == 0
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
         assert len(simulator.requests) == 1

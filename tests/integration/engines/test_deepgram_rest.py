@@ -1,4 +1,4 @@
-"""Deepgram by REST: utterances when they are over, and files."""
+"""Deepgram by REST: whole utterances, and files."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ async def test_a_fault_raises_an_error_that_names_the_cause_without_a_retry(
         assert failed.value.retry_after_s == (7 if fault is Fault.LIMITED else None)
         assert KEY not in str(failed.value)
         assert not any(KEY in record.getMessage() for record in caplog.records)
-        assert len(simulator.requests) == 1, "the SDK does not try again by itself"
+        assert len(simulator.requests) == 1, "the SDK sends the request once"
         simulator.faults.always(None)
         assert await final(transcriber, sound(*utterance(TEXT))) == TEXT
 

@@ -1,4 +1,4 @@
-"""Files that are fetched on first use come whole or not at all, whatever the network does."""
+"""Downloads end with the whole right file or with none, whatever the network does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ QUICK = DownloadRules(connect_s=5.0, stall_s=0.3, tries=3, pause_s=0.01)
 
 
 class ProgressList(list[int]):
-    """Keeps each number of bytes that the progress was told of."""
+    """Keeps each number of bytes that was reported."""
 
     def advance(self, received: int) -> None:
         self.append(received)
@@ -43,7 +43,7 @@ def remote(host: FileHost, path: str = PATH, content: bytes = CONTENT) -> Remote
 
 
 async def brought(host: FileHost, folder: Path, path: str = PATH) -> list[int]:
-    """Fetches the file and returns what was told of the progress."""
+    """Downloads the file and returns the reported progress."""
     told = ProgressList()
     await fetch(remote(host, path), folder / "emma.onnx", told, QUICK)
     return told
@@ -57,7 +57,7 @@ async def refused(host: FileHost, folder: Path) -> str:
 
 
 def names(folder: Path) -> set[str]:
-    """What is in the folder, but for the lock."""
+    """Returns the names in the folder without the lock."""
     return {path.name for path in folder.iterdir()} - {"emma.onnx.lock"}
 
 
@@ -72,16 +72,16 @@ async def test_a_redirected_file_is_downloaded_whole_into_a_created_folder(host:
     assert names(folder) == {"emma.onnx"}
     assert told == sorted(told)
     assert told[-1] == len(CONTENT)
-    assert len(told) > 5, "progress is told on the way"
+    assert len(told) > 5, "progress is reported on the way"
 
 
 async def test_a_file_with_a_wrong_checksum_is_discarded(host: FileHost, tmp_path: Path) -> None:
     host.files[PATH] = bytes([CONTENT[0] ^ 1]) + CONTENT[1:]
-    assert await refused(host, tmp_path) == "what came is not the file that was expected"
+    assert await refused(host, tmp_path) == "the downloaded file is not the expected one"
     assert names(tmp_path) == set()
     host.files[PATH] = CONTENT
     await brought(host, tmp_path)
-    assert asked(host) == ["all", "all"], "nothing of the wrong file is used"
+    assert asked(host) == ["all", "all"], "no byte of the wrong file is used"
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.RESET, Fault.STALL])
@@ -100,7 +100,7 @@ async def test_an_interrupted_download_resumes_where_it_broke_off(fault: Fault, 
 async def test_a_later_fetch_resumes_a_failed_download(host: FileHost, tmp_path: Path) -> None:
     host.faults.plan(*[Planned(Fault.CUT, after=5), *[Planned(Fault.CUT, after=0)] * (QUICK.tries - 1)])
     assert await refused(host, tmp_path) in ("the connection broke", "no connection")
-    assert names(tmp_path) == {"emma.onnx.part", "emma.onnx.part.version"}
+    assert names(tmp_path) == {"emma.onnx.part"}
     kept = (tmp_path / "emma.onnx.part").stat().st_size
     assert kept > 0
     await brought(host, tmp_path)
@@ -125,14 +125,15 @@ async def test_a_server_without_range_requests_sends_the_whole_file_again(host: 
     assert len(host.requests) == 2
 
 
-async def test_a_partial_file_of_another_version_is_not_completed(host: FileHost, tmp_path: Path) -> None:
-    """The server is told which version the part is of, and sends all of the new one."""
+async def test_a_file_that_changes_during_the_download_is_discarded(host: FileHost, tmp_path: Path) -> None:
+    """The checksum finds the mixture of two versions, and the next download begins from the start."""
     host.files[PATH] = bytes(len(CONTENT))
     host.faults.plan(*[Planned(Fault.CUT, after=5), *[Planned(Fault.CUT, after=0)] * (QUICK.tries - 1)])
     await refused(host, tmp_path)
     host.files[PATH] = CONTENT
+    assert await refused(host, tmp_path) == "the downloaded file is not the expected one"
     await brought(host, tmp_path)
-    assert host.requests[-1].headers["if-range"].startswith('"')
+    assert asked(host)[-1] == "all"
     assert (tmp_path / "emma.onnx").read_bytes() == CONTENT
 
 
@@ -147,10 +148,10 @@ async def test_a_range_that_was_not_requested_is_not_used(shift: int, host: File
 async def test_a_partial_file_longer_than_the_servers_file_is_discarded(host: FileHost, tmp_path: Path) -> None:
     (tmp_path / "emma.onnx.part").write_bytes(bytes(len(CONTENT) - 1))
     host.files[PATH] = CONTENT[:100]
-    assert await refused(host, tmp_path) == "the server's file has another length than it should have"
+    assert await refused(host, tmp_path) == "the server's file does not have the expected length"
     assert asked(host) == [f"bytes={len(CONTENT) - 1}-", "all"]
     host.says_length = False
-    assert await refused(host, tmp_path) == "less came than the file should have"
+    assert await refused(host, tmp_path) == "the server sent less than the expected file has"
 
 
 @pytest.mark.parametrize("says_length", [True, False])
@@ -159,22 +160,22 @@ async def test_a_file_longer_than_expected_is_refused_and_discarded(
 ) -> None:
     host.files[PATH] = CONTENT + bytes(50 * PIECE_BYTES)
     host.says_length = says_length
-    another = "the server's file has another length than it should have"
+    another = "the server's file does not have the expected length"
     told = ProgressList()
     with pytest.raises(DownloadError) as raised:
         await fetch(remote(host), tmp_path / "emma.onnx", told, QUICK)
-    assert str(raised.value) == (another if says_length else "more came than the file should have")
-    assert max(told, default=0) <= len(CONTENT), "no more is taken than the file should have"
-    assert (told == []) == says_length, "a wrong length is noticed before anything is taken"
+    assert str(raised.value) == (another if says_length else "the server sent more than the expected file has")
+    assert max(told, default=0) <= len(CONTENT), "no more bytes are taken than the file has"
+    assert (told == []) == says_length, "a wrong length is noticed before the body is read"
     assert names(tmp_path) == set()
 
 
 @pytest.mark.parametrize(
     ("fault", "requests", "message"),
     [
-        (Fault.FORBIDDEN, 1, "the server does not give it (HTTP 403)"),
-        (Fault.SERVER_ERROR, 3, "the server is in trouble (HTTP 500)"),
-        (Fault.RATE_LIMITED, 3, "the server is in trouble (HTTP 429)"),
+        (Fault.FORBIDDEN, 1, "the server refuses the file (HTTP 403)"),
+        (Fault.SERVER_ERROR, 3, "the server has failed (HTTP 500)"),
+        (Fault.RATE_LIMITED, 3, "the server has failed (HTTP 429)"),
         (Fault.HANG, 3, "no answer in time"),
         (Fault.REFUSE, 3, "the connection broke"),
     ],
@@ -189,12 +190,12 @@ async def test_a_download_from_a_failing_host_ends_with_an_error_that_names_the_
 
 async def test_a_missing_file_fails_without_a_retry(host: FileHost, tmp_path: Path) -> None:
     host.files.clear()
-    assert await refused(host, tmp_path) == "the server does not give it (HTTP 404)"
+    assert await refused(host, tmp_path) == "the server refuses the file (HTTP 404)"
     assert len(host.requests) == 1
 
 
 async def test_a_trickling_download_times_out(tmp_path: Path) -> None:
-    """Each byte comes in time, but never enough of them."""
+    """Each byte comes in time, but 64 kB never do."""
     async with FileHost({PATH: CONTENT}, piece_bytes=100) as host:
         host.pace_s = 0.05
         assert await refused(host, tmp_path) == "no answer in time"
@@ -203,7 +204,7 @@ async def test_a_trickling_download_times_out(tmp_path: Path) -> None:
 
 async def test_a_refused_connection_is_reported_as_no_connection(tmp_path: Path) -> None:
     with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else can
+        unused.bind(("127.0.0.1", 0))  # no server listens there, and none can begin to
         file = RemoteFile(f"http://127.0.0.1:{unused.getsockname()[1]}/voice", 10, "0" * 64)
         with pytest.raises(DownloadError, match=r"^no connection$"):
             await fetch(file, tmp_path / "voice", rules=QUICK)
@@ -228,15 +229,15 @@ async def test_a_download_runs_once_in_the_background_and_logs_its_progress(
     download.begin()
     download.begin()
     assert download.running
-    await download.finished()
+    await download.wait_until_finished()
     assert (download.present, download.running, download.error) == (True, False, None)
     assert download.received == len(CONTENT)
     download.begin()
-    assert len(host.requests) == 1, "it is fetched once"
+    assert len(host.requests) == 1, "the file is downloaded once"
     told = [record.getMessage() for record in caplog.records]
     assert told[0] == "downloading emma.onnx (0.7 MB)"
-    assert "50 % of emma.onnx has come" in told
-    assert told[-1] == "emma.onnx is here"
+    assert "50 % of emma.onnx is downloaded" in told
+    assert told[-1] == "emma.onnx is complete"
     await download.close()
 
 
@@ -246,14 +247,14 @@ async def test_a_failed_download_is_not_retried_at_once(
     host.faults.plan(Fault.FORBIDDEN)
     download = Download(remote(host), tmp_path / "emma.onnx", QUICK)
     download.begin()
-    await download.finished()
-    assert download.error == "the server does not give it (HTTP 403)"
+    await download.wait_until_finished()
+    assert download.error == "the server refuses the file (HTTP 403)"
     download.begin()
     assert not download.running
     monkeypatch.setattr(limits, "DOWNLOAD_AGAIN_S", 0.0)
     download.begin()
     assert download.error is None
-    await download.finished()
+    await download.wait_until_finished()
     assert download.present
 
 
@@ -278,7 +279,7 @@ async def test_a_closed_download_keeps_its_received_bytes_and_resumes_later(host
 
 
 async def test_a_download_does_not_block_the_event_loop(host: FileHost, tmp_path: Path) -> None:
-    """Also while 20 MB are checked. What the loop's own thread computes counts, as the machine may be busy."""
+    """That holds while 20 MB are checked, too. CPU time of the loop's thread counts, as the machine may be busy."""
     content = bytes(20_000_000)
     host.files[PATH] = content
     file = remote(host, content=content)

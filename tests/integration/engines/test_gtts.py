@@ -1,4 +1,4 @@
-"""The real gTTS package against a simulator of Google Translate's voice, over real sockets and TLS."""
+"""The engine `gtts` against a simulator of Google Translate's voice, over real sockets and TLS."""
 
 from __future__ import annotations
 
@@ -46,26 +46,24 @@ async def simulator(environment: pytest.MonkeyPatch) -> AsyncIterator[GttsSimula
     async with GttsSimulator() as simulator:
         environment.setenv("HTTPS_PROXY", simulator.url)
         yield simulator
+        await simulator.until_open(0)  # the engines have been closed
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def voice(simulator: GttsSimulator) -> AsyncIterator[Gtts]:
-    """Starting its workers takes a second: all tests share them."""
-    engine = Gtts(timeout_s=1.0, workers=2)
+    engine = Gtts(timeout_s=1.0)
     await engine.start()
     yield engine
     await engine.close()
-    await simulator.until_open(0)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def patient(simulator: GttsSimulator) -> AsyncIterator[Gtts]:
-    """An engine whose own time limit is a minute: if its request ends sooner, the test gave it up."""
-    engine = Gtts(timeout_s=60.0, workers=2)
+    """An engine with a time limit of a minute. If a request ends sooner, then because the test gave it up."""
+    engine = Gtts(timeout_s=60.0)
     await engine.start()
     yield engine
     await engine.close()
-    await simulator.until_open(0)
 
 
 @pytest.fixture
@@ -75,24 +73,20 @@ def google(simulator: GttsSimulator) -> GttsSimulator:
     return simulator
 
 
-def workers() -> list[psutil.Process]:
-    return [each for each in psutil.Process().children() if "voicebot.engines.tts.gtts_worker" in each.cmdline()]
-
-
 def loud_ms(audio: Audio) -> npt.NDArray[np.intp]:
-    """The numbers of the milliseconds in which there is sound."""
+    """Returns the numbers of the milliseconds that have sound."""
     hop = audio.rate_hz // 1000
     frames = np.abs(audio.samples[: len(audio.samples) // hop * hop].reshape(-1, hop)).max(axis=1)
     return np.flatnonzero(frames > 300)
 
 
 def silences_s(audio: Audio) -> list[float]:
-    """How long it is silent within the sound, each time, to 1 ms."""
+    """Returns the length of each silence within the sound, to 1 ms."""
     return [float(gap - 1) / 1000 for gap in np.diff(loud_ms(audio)) if gap > 5]
 
 
 def loud_parts_s(audio: Audio) -> list[float]:
-    """How long each part between two silences is."""
+    """Returns the length of each part between two silences."""
     loud = loud_ms(audio)
     return [len(part) / 1000 for part in np.split(loud, np.flatnonzero(np.diff(loud) > 5) + 1)]
 
@@ -113,7 +107,7 @@ async def test_a_sentence_keeps_the_duration_level_and_pitch_that_the_service_se
 async def test_a_long_text_is_requested_in_parts_of_at_most_100_characters_and_heard_in_order(
     voice: Gtts, google: GttsSimulator
 ) -> None:
-    """Each part has its own length, so that the lengths of what is heard tell their order."""
+    """Each part has a different length, so the lengths of what is heard show the order."""
     sound = await said(voice, LONG)
     asked = [spoken.text for spoken in google.spoken]
     assert " ".join(asked) == LONG
@@ -126,7 +120,7 @@ async def test_a_long_text_is_requested_in_parts_of_at_most_100_characters_and_h
 async def test_parts_join_without_a_click_and_with_only_the_codec_padding_as_a_gap(
     voice: Gtts, google: GttsSimulator
 ) -> None:
-    """LAME adds 24 ms before a file's sound and up to 48 ms after it, and Google's files don't tell of either."""
+    """LAME adds 24 ms before a file's sound and up to 48 ms after it. Google's files declare neither."""
     sound = await said(voice, LONG)
     gaps_s = silences_s(sound)
     assert len(gaps_s) == 2
@@ -153,11 +147,6 @@ async def test_the_first_part_is_delivered_while_the_next_request_hangs(voice: G
             heard_s += (await anext(pieces)).duration_s
 
 
-def greetings(google: GttsSimulator) -> list[Spoken]:
-    """Beside what the worker of an earlier test, given up in mid-text, may still have asked for."""
-    return [each for each in google.spoken if each.text.startswith("Olá")]
-
-
 @pytest.mark.parametrize(
     ("language", "spoken"),
     [
@@ -166,26 +155,32 @@ def greetings(google: GttsSimulator) -> list[Spoken]:
     ],
 )
 async def test_each_language_is_requested_with_its_google_code_and_domain(
-    language: str, spoken: Spoken, google: GttsSimulator
+    language: str, spoken: Spoken, voice: Gtts, google: GttsSimulator
 ) -> None:
-    engine = Gtts(workers=1)
-    await engine.start()
-    await said(engine, "Olá 1", Style(language))
-    await engine.close()
-    assert greetings(google) == [spoken]
+    await said(voice, "Olá 1", Style(language))
+    assert google.spoken == [spoken]
 
 
-async def test_one_worker_serves_sessions_with_different_languages_and_accents(google: GttsSimulator) -> None:
-    engine = Gtts(workers=1)
-    await engine.start()
+async def test_one_engine_serves_sessions_with_different_languages_and_accents(
+    voice: Gtts, google: GttsSimulator
+) -> None:
     for style in (Style("pt"), Style("en", voice="co.uk"), Style("en")):
-        await said(engine, "Olá", style)
-    await engine.close()
-    assert greetings(google) == [
+        await said(voice, "Olá", style)
+    assert google.spoken == [
         Spoken("Olá", "pt", "translate.google.com.br"),
         Spoken("Olá", "en", "translate.google.co.uk"),
         Spoken("Olá", "en", "translate.google.us"),
     ]
+
+
+async def test_sentences_reuse_one_connection(google: GttsSimulator) -> None:
+    engine = Gtts()
+    await engine.start()
+    await engine.probe()
+    await said(engine)
+    await said(engine, "And then?")
+    assert len({request.connection for request in google.requests}) == 1
+    await engine.close()
 
 
 async def test_supports_the_main_languages_by_two_letter_codes() -> None:
@@ -261,11 +256,12 @@ async def test_sound_received_before_a_failure_is_still_delivered(
         (b"<html>Are you a robot?</html>", "there is no sound in its answer"),
         (b"", "there is no sound in its answer"),
         (b'[["wrb.fr","jQ1olc",null]]', "there is no sound in its answer"),
-        (b'[["wrb.fr","jQ1olc","[\\"\xff\xfe\\"]"]]', "its answer made no sense"),
-        (b'[["wrb.fr","jQ1olc","[\\"abcde\\"]"]]', "its answer made no sense"),
-        (b'[["wrb.fr","jQ1olc","[\\"\\"]"]]', "its sound can't be used: there is no sound in it"),
+        (b'[["wrb.fr","jQ1olc","[\\"\xff\xfe\\"]"]]', "its sound can't be used: it is no MP3, or damaged"),
+        (b'[["wrb.fr","jQ1olc","[\\"abcde\\"]"]]', "its answer makes no sense"),
+        (b'[["wrb.fr","jQ1olc","[\\"\\"]"]]', "its sound can't be used: it is no MP3, or damaged"),
+        (b"x" * 3_000_000, "its answer is too long"),
     ],
-    ids=["page", "nothing", "no sound", "no UTF-8", "no base64", "empty sound"],
+    ids=["page", "nothing", "no sound", "no UTF-8", "no base64", "empty sound", "too long"],
 )
 async def test_an_answer_without_usable_sound_is_reported_as_broken(
     page: bytes, message: str, voice: Gtts, google: GttsSimulator
@@ -280,7 +276,7 @@ async def test_sound_that_is_not_mp3_is_reported_as_broken(environment: pytest.M
     async with GttsSimulator(encode=lambda audio: noise) as noisy:
         with environment.context() as proxied:
             proxied.setenv("HTTPS_PROXY", noisy.url)
-            engine = Gtts(workers=1)
+            engine = Gtts()
             await engine.start()
         error = await failure(engine)
         assert (error.fault, error.message) == (Fault.BROKEN, "its sound can't be used: it is no MP3, or damaged")
@@ -291,7 +287,7 @@ async def test_synthesis_and_probe_fail_at_once_without_a_connection(environment
     with socket.socket() as unused, environment.context() as proxied:
         unused.bind(("127.0.0.1", 0))
         proxied.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused.getsockname()[1]}")
-        engine = Gtts(timeout_s=60, workers=1)
+        engine = Gtts(timeout_s=60)
         await engine.start()
         for attempt in (said(engine), engine.probe()):
             with pytest.raises(EngineError, match="gtts: no connection") as raised:
@@ -310,10 +306,7 @@ async def test_the_probe_requests_a_short_text_and_reports_failures(voice: Gtts,
 
 
 @pytest.mark.parametrize("text", [TEXT, LONG], ids=["first request", "second request"])
-async def test_cancelling_synthesis_ends_the_request_and_keeps_the_worker(
-    text: str, patient: Gtts, google: GttsSimulator
-) -> None:
-    before = {worker.pid for worker in workers()}
+async def test_cancelling_synthesis_ends_the_request(text: str, patient: Gtts, google: GttsSimulator) -> None:
     number = 1 if text == TEXT else 2
     google.faults.plan(*[None] * (number - 1), Wrong.HANG)
     waiting = asyncio.create_task(said(patient, text))
@@ -321,9 +314,19 @@ async def test_cancelling_synthesis_ends_the_request_and_keeps_the_worker(
     waiting.cancel()
     await google.gone(number)
     await asyncio.wait([waiting])
-    await asyncio.gather(said(patient), said(patient))  # by both workers
-    assert [spoken.text for spoken in google.spoken[number:]] == [TEXT, TEXT], "nothing more of the cancelled text"
-    assert {worker.pid for worker in workers()} == before, "no worker had to be replaced"
+    await said(patient)
+    assert [spoken.text for spoken in google.spoken[number:]] == [TEXT], "nothing more of the cancelled text"
+
+
+async def test_requests_that_hang_delay_no_other_sentence(patient: Gtts, google: GttsSimulator) -> None:
+    google.faults.plan(*[Wrong.HANG] * 10)
+    stalled = [asyncio.create_task(said(patient)) for _ in range(10)]
+    await google.requested(10)
+    async with asyncio.timeout(10):
+        await said(patient)
+    for task in stalled:
+        task.cancel()
+    await asyncio.wait(stalled)
 
 
 async def test_closing_the_audio_stream_ends_the_pending_request(patient: Gtts, google: GttsSimulator) -> None:
@@ -332,26 +335,22 @@ async def test_closing_the_audio_stream_ends_the_pending_request(patient: Gtts, 
         await anext(pieces)
         await google.requested(2)
     await google.gone(2)
-    await asyncio.gather(said(patient), said(patient))  # by both workers
-    assert [spoken.text for spoken in google.spoken[2:]] == [TEXT, TEXT], "the third part of the text was not requested"
+    await said(patient)
+    assert [spoken.text for spoken in google.spoken[2:]] == [TEXT], "the third part of the text was not requested"
 
 
-async def test_closing_the_audio_stream_early_leaves_no_connection_open(voice: Gtts, google: GttsSimulator) -> None:
-    for _ in range(5):
-        async with aclosing(voice.synthesize(LONG)) as pieces:
-            await anext(pieces)
-    await google.until_open(0)
-    await said(voice)
-    assert google.open == 0
-
-
-async def test_more_concurrent_sentences_than_workers_are_all_spoken(voice: Gtts, google: GttsSimulator) -> None:
-    texts = [f"This is sentence number {number}." for number in range(6)]
+async def test_sentences_synthesised_at_once_are_each_spoken_whole(voice: Gtts, google: GttsSimulator) -> None:
+    texts = ["Yes, " * number for number in range(1, 7)]
     sounds = await asyncio.gather(*(said(voice, text) for text in texts))
-    assert all(sound.duration_s == pytest.approx(tone_of(texts[0]).duration_s, rel=0.05) for sound in sounds)
+    expected_s = [tone_of(text.strip()).duration_s for text in texts]
+    assert [sound.duration_s for sound in sounds] == pytest.approx(expected_s, abs=0.1)
 
 
-async def test_80_turns_leak_no_files_threads_tasks_or_workers(voice: Gtts, google: GttsSimulator) -> None:
+async def test_80_turns_leak_no_files_threads_or_tasks(google: GttsSimulator) -> None:
+    voice = Gtts(timeout_s=1.0)
+    await voice.start()
+    idle = google.open
+
     async def turn(number: int) -> None:
         made = len(google.requests)
         match number % 4:
@@ -372,13 +371,11 @@ async def test_80_turns_leak_no_files_threads_tasks_or_workers(voice: Gtts, goog
                 waiting.cancel()
                 await asyncio.wait([waiting])
 
-    async def settled() -> tuple[object, ...]:
-        await asyncio.gather(said(voice, "No."), said(voice, "No."))
-        await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "gtts worker recycling"))
-        await google.until_open(0)
+    async def settled() -> tuple[int, ...]:
+        await said(voice, "No.")
+        await google.until_open(idle + 1)  # one idle connection stays
         gc.collect()
-        inside = {worker.pid: (worker.num_fds(), worker.num_threads()) for worker in workers()}
-        return psutil.Process().num_fds(), threading.active_count(), len(asyncio.all_tasks()), inside
+        return psutil.Process().num_fds(), threading.active_count(), len(asyncio.all_tasks())
 
     for number in range(4):
         await turn(number)
@@ -386,6 +383,7 @@ async def test_80_turns_leak_no_files_threads_tasks_or_workers(voice: Gtts, goog
     for number in range(80):
         await turn(number)
     assert await settled() == before
+    await voice.close()
 
 
 async def test_the_spoken_text_appears_in_no_error_and_no_log(

@@ -27,6 +27,7 @@ from voicebot.engines.llm.huggingface import HuggingFace
 from voicebot.engines.llm.models import Models
 from voicebot.engines.protocols import EngineSelected
 from voicebot.settings import config
+from voicebot.settings.tuning import Tuning
 
 OSS = "openai/gpt-oss-120b"
 
@@ -227,7 +228,7 @@ async def test_the_next_engine_answers_after_each_fault(fault: Fault, caplog: py
         options = settings_on(
             service, openai_api_key="sk-any", openai_base_url=f"{other.url}/v1", llm_engine="huggingface,openai"
         )
-        engines = build(options.model_copy(update={"first_output_timeout_s": 0.5, "llm_retries": 1}))
+        engines = build(options.model_copy(update={"tuning": Tuning(first_output_timeout_s=0.5, llm_retries=1)}))
         assert isinstance(engines.agent, AgentFallbackGroup)
         await engines.agent.start()
         assert await answer(engines.agent) == ("openai", "Here I am.")

@@ -39,7 +39,7 @@ async def test_the_probe_chooses_a_listed_model_and_reports_its_shutdown(caplog:
         (health,) = chain.health
         assert (health.model, health.ready) == (LLAMA, True)
         assert health.warning == "its shutdown is announced for 2026-08-16"
-        assert f"the model {LLAMA} is used now" in caplog.text
+        assert f"Switched from the model {OSS} to {LLAMA}." in caplog.text
         await said(agent)
         assert simulator.completions[0].body["model"] == LLAMA
         await chain.close()

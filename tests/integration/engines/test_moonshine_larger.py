@@ -1,4 +1,4 @@
-"""The larger model comes while tiny-en works. In its place the local server has tiny-en's own files."""
+"""The larger model is downloaded while tiny-en is in use. The local server offers tiny-en's files as the larger one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def engine_with(larger: LargerModel) -> AsyncIterator[Moonshine]:
 
 async def until_in_use(engine: Moonshine) -> None:
     async with asyncio.timeout(60):
-        while engine.model != "base-en":  # noqa: ASYNC110 (only the page asks for it, now and then)
+        while engine.model != "base-en":  # noqa: ASYNC110 (nothing announces it)
             await asyncio.sleep(0.02)
 
 
@@ -62,16 +62,16 @@ async def test_the_larger_model_is_downloaded_used_and_reused_after_a_restart(
 ) -> None:
     caplog.set_level("INFO")
     async with engine_with(LargerModel(remote(host), tmp_path / "base", RULES)) as engine:
-        assert engine.model == "tiny-en", "nobody waits for it"
+        assert engine.model == "tiny-en", "the download delays nobody"
         await until_in_use(engine)
         assert words(await heard(engine, spoken("tell me a joke"))) == words("tell me a joke")
         assert engine.warning is None
-    assert "moonshine: base-en is being downloaded: 9" in caplog.text, "the progress is in the log"
+    assert "moonshine: base-en is being downloaded: 9" in caplog.text, "the log shows the progress"
     assert len(host.requests) == len(FILES)
 
     async with engine_with(LargerModel(remote(host), tmp_path / "base", RULES)) as engine:
         await until_in_use(engine)
-    assert len(host.requests) == len(FILES), "nothing is fetched twice"
+    assert len(host.requests) == len(FILES), "no file is downloaded twice"
 
 
 async def test_a_file_with_another_checksum_is_not_used(host: FileHost, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ async def test_a_file_with_another_checksum_is_not_used(host: FileHost, tmp_path
         async with asyncio.timeout(60):
             while "could not be downloaded" not in (engine.warning or ""):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-        assert engine.warning == "base-en could not be downloaded: what came is not the file that was expected"
+        assert engine.warning == "base-en could not be downloaded: the downloaded file is not the expected one"
         assert engine.model == "tiny-en"
         assert not (tmp_path / DECODER.name).exists()
         assert words(await heard(engine, spoken("tell me a joke"))) == words("tell me a joke")
@@ -104,7 +104,9 @@ async def test_a_download_that_breaks_off_or_stalls_is_resumed(fault: Fault, hos
     host.faults.plan(Planned(fault))
     rules = DownloadRules(connect_s=5.0, stall_s=0.5, tries=3, pause_s=0.01)
     async with engine_with(LargerModel(remote(host), tmp_path, rules)) as engine:
-        assert words(await heard(engine, spoken("tell me a joke"))) == words("tell me a joke"), "nobody waits for it"
+        assert words(await heard(engine, spoken("tell me a joke"))) == words("tell me a joke"), (
+            "the download delays nobody"
+        )
         await until_in_use(engine)
     assert len(host.requests) == len(FILES) + 1
     assert host.requests[1].headers["range"].startswith("bytes=")
@@ -112,7 +114,7 @@ async def test_a_download_that_breaks_off_or_stalls_is_resumed(fault: Fault, hos
 
 async def test_a_failed_download_is_tried_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = [RemoteFile("http://127.0.0.1:9/encoder_model.ort", 10, crc32c="AAAAAA==")]
-    monkeypatch.setattr(larger_module, "_AGAIN_S", 0.01)
+    monkeypatch.setattr(larger_module, "_RETRY_S", 0.01)
     tried, thrice = 0, asyncio.Event()
 
     async def fetch(*_: object) -> None:

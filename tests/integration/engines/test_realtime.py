@@ -35,7 +35,7 @@ from voicebot.agent.graph import GraphAgent
 from voicebot.dialogue.history import Message, Role
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.llm.models import Models
-from voicebot.engines.llm.realtime import Realtime, lines
+from voicebot.engines.llm.realtime import Realtime, connections
 
 MODELS = ("gpt-realtime-2.1", "gpt-realtime")
 BROKEN = "the answer was cut short or made no sense"
@@ -166,7 +166,7 @@ async def test_a_spare_connection_that_died_or_grew_old_is_replaced(
     await simulator.close_all()
     assert await said(agent) != ""
     await until(lambda: simulator.open == 1)
-    monkeypatch.setattr(lines, "SPARE_LIFE_S", 0)
+    monkeypatch.setattr(connections, "SPARE_LIFE_S", 0)
     used = len(simulator.sessions)
     assert await said(agent) != ""
     assert simulator.requests[-1] is simulator.sessions[used]
@@ -213,7 +213,7 @@ async def test_connects_over_tls_only_with_a_trusted_certificate(
         agent = agent_on(engine_on(simulator))
         with pytest.raises(EngineError, match="no connection"):
             await agent.probe()
-        monkeypatch.setattr(lines, "tls", lambda: client)
+        monkeypatch.setattr(connections, "tls", lambda: client)
         await agent.probe()
         assert await said(agent) != ""
         await agent.close()
@@ -292,7 +292,7 @@ async def test_a_malformed_event_ends_the_reply_with_an_error(
 @pytest.mark.parametrize(
     ("answer", "fault", "message"),
     [
-        (Answer("It is", finish="cancelled"), Fault.BROKEN, "the service gave the answer up"),
+        (Answer("It is", finish="cancelled"), Fault.BROKEN, "the service abandoned the answer"),
         (Answer("It is", error={"code": "session_expired", "message": f"{KEY} {WORDS}"}), Fault.SERVER, None),
         (Answer("It is", error={"type": "server_error", "message": f"{KEY} {WORDS}"}), Fault.SERVER, None),
     ],

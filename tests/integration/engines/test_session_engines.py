@@ -14,7 +14,7 @@ from tests.simulators.elevenlabs import KEY, ElevenLabsSimulator
 from tests.support.fake_engines import QUICK
 from voicebot.audio.sound import Audio
 from voicebot.engines.fallback import TextToSpeechFallbackGroup
-from voicebot.engines.protocols import USUAL, Style, TextToSpeech
+from voicebot.engines.protocols import DEFAULT_STYLE, Style, TextToSpeech
 from voicebot.engines.stt.deepgram import Deepgram, DeepgramRest
 from voicebot.engines.tts.elevenlabs import ElevenLabs
 from voicebot.engines.tts.espeak import Espeak
@@ -22,7 +22,7 @@ from voicebot.engines.tts.espeak import Espeak
 SAYS = "Hello there."
 
 
-async def sound(engine: TextToSpeech, style: Style = USUAL) -> Audio:
+async def sound(engine: TextToSpeech, style: Style = DEFAULT_STYLE) -> Audio:
     pieces = [piece async for piece in engine.synthesize(SAYS, style)]
     audio = [piece for piece in pieces if isinstance(piece, Audio)]
     return Audio.joined(audio, audio[0].rate_hz)
@@ -94,7 +94,7 @@ async def test_elevenlabs_is_asked_for_each_sessions_voice_and_language_over_one
     async with ElevenLabsSimulator() as service:
         engine = ElevenLabs(KEY, base_url=service.url, voice="ours")
         await engine.start()
-        for style in (Style("de"), Style("en", voice="JBFqnCBsd6RMkjVDRZzb"), USUAL):
+        for style in (Style("de"), Style("en", voice="JBFqnCBsd6RMkjVDRZzb"), DEFAULT_STYLE):
             await sound(engine, style)
         await engine.close()
         asked = [(each.target.split("/")[3], json.loads(each.body)["language_code"]) for each in service.requests]

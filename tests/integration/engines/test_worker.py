@@ -1,4 +1,4 @@
-"""Worker processes: they work side by side, can be cancelled and killed, and none is left behind."""
+"""The pool replaces workers that die or hang, keeps keys and resources from them, and leaves none behind."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import psutil
@@ -18,7 +17,7 @@ import pytest
 
 from tests.support.paths import PROJECT
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.worker.frames import Kind, Message
+from voicebot.engines.worker.messages import WorkerMessage
 from voicebot.engines.worker.pool import WorkerPool
 
 MODULE = "tests.integration.engines.echo_worker"
@@ -38,22 +37,22 @@ async def pool() -> AsyncIterator[WorkerPool]:
     assert children() == [], "a worker was left behind"
 
 
-async def echo(pool: WorkerPool, *pieces: bytes, do: str | None = None) -> list[bytes]:
-    async with pool.job(Message(Kind.START, {"do": do})) as job:
-        for piece in pieces:
-            await job.send(Message(Kind.DATA, body=piece))
-        await job.send(Message(Kind.END))
-        answers = []
-        while (message := await job.receive()) is not None:
-            answers.append(message.body)
-        return answers
+def hung() -> WorkerMessage:
+    return WorkerMessage({"do": "hang"})
+
+
+async def echo(pool: WorkerPool, *pieces: bytes, do: str | None = None, retry: bool = False) -> list[bytes]:
+    request = WorkerMessage({"do": do}, b"|".join(pieces))
+    async with aclosing(pool.answers(request, limit_s=0.5, retry=retry)) as answers:
+        return [answer.body async for answer in answers]
 
 
 async def test_messages_of_any_size_come_back_from_a_worker_unchanged(pool: WorkerPool) -> None:
-    assert await echo(pool, b"one", b"", b"x" * 300_000) == [b"one", b"", b"x" * 300_000]
+    long = [b"x" * 900_000] * 10
+    assert await echo(pool, b"one", b"", *long) == [b"one", b"", *long]
 
 
-async def test_more_jobs_than_workers_wait_for_their_turn(pool: WorkerPool) -> None:
+async def test_more_requests_than_workers_wait_for_their_turn(pool: WorkerPool) -> None:
     answers = await asyncio.gather(*(echo(pool, str(number).encode()) for number in range(20)))
     assert answers == [[str(number).encode()] for number in range(20)]
     assert len(children()) == 2
@@ -72,65 +71,101 @@ async def test_a_worker_that_dies_fails_only_its_own_job(pool: WorkerPool) -> No
 
 
 async def test_a_worker_killed_in_mid_job_is_replaced(pool: WorkerPool) -> None:
-    async with pool.job(Message(Kind.START)) as job:
+    async with aclosing(pool.answers(hung(), limit_s=5)) as answers:
+        await anext(answers)
         killed = children()
         for worker in killed:
             worker.kill()
         with pytest.raises(EngineError, match=r"was killed by SIGKILL \(out of memory\?\)"):
-            await job.receive()
-    assert await asyncio.gather(*(echo(pool, b"a") for _ in range(4))) == [[b"a"]] * 4
+            await anext(answers)
+    assert await asyncio.gather(*(echo(pool, b"a", retry=True) for _ in range(4))) == [[b"a"]] * 4
     others = {worker.pid for worker in children()} - {worker.pid for worker in killed}
     assert len(others) == len(killed) == 2
 
 
-async def test_the_pool_serves_jobs_after_one_that_does_not_stop_when_cancelled(pool: WorkerPool) -> None:
-    async with pool.job(Message(Kind.START, {"do": "hang"})) as job:
-        assert (message := await job.receive()) is not None
-        assert message.text("text") == "hanging"
+async def test_a_job_that_nobody_waits_for_is_finished_by_its_worker(pool: WorkerPool) -> None:
+    before = {worker.pid for worker in children()}
+    for _ in range(4):
+        async with aclosing(pool.answers(WorkerMessage({"do": "long"}), limit_s=5)) as answers:
+            await anext(answers)
+    assert await asyncio.gather(*(echo(pool, b"a") for _ in range(4))) == [[b"a"]] * 4
+    assert {worker.pid for worker in children()} == before
+
+
+async def test_a_worker_that_does_not_finish_such_a_job_is_replaced(
+    pool: WorkerPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with aclosing(pool.answers(hung(), limit_s=5)) as answers:
+        assert (await anext(answers)).text("text") == "hanging"
+    assert await asyncio.gather(*(echo(pool, b"a") for _ in range(4))) == [[b"a"]] * 4
+    await until(lambda: pool.free == 2)
+    assert len(children()) == 2
+    assert "another takes its place" in caplog.text
+
+
+async def test_a_worker_that_sends_too_much_is_replaced(pool: WorkerPool) -> None:
+    with pytest.raises(EngineError, match="sent a message that makes no sense"):
+        await echo(pool, do="flood")
     assert await asyncio.gather(*(echo(pool, b"a") for _ in range(4))) == [[b"a"]] * 4
 
 
 async def test_the_log_names_the_signal_that_killed_a_worker(
     pool: WorkerPool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Ten times: the true status must not be lost to a race with asyncio's watcher, which then says 255."""
+    """It is tried ten times, because asyncio's watcher of processes reports 255 if it loses a race."""
     for _ in range(10):
         caplog.clear()
-        async with pool.job(Message(Kind.START)) as job:
+        async with aclosing(pool.answers(hung(), limit_s=5)) as answers:
+            await anext(answers)
             for worker in children():
                 worker.kill()
             with pytest.raises(EngineError):
-                await job.receive()
-        assert await echo(pool, b"a") == [b"a"]
+                await anext(answers)
+        assert await echo(pool, b"a", retry=True) == [b"a"]
         await until(lambda: "killed by SIGKILL (out of memory?); another takes its place" in caplog.text)
         assert "255" not in caplog.text
 
 
-async def test_hung_workers_are_replaced_and_the_next_jobs_are_done(
+async def test_with_retry_a_new_worker_gets_the_request_of_one_that_hangs_before_its_first_answer(
     pool: WorkerPool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """All are stopped while nobody watches: the next jobs find out."""
-    hung = children()
-    for worker in hung:
+    suspended = children()
+    for worker in suspended:
         worker.suspend()
-    begun_s = time.monotonic()
-    assert await asyncio.gather(*(echo(pool, b"a") for _ in range(4))) == [[b"a"]] * 4
-    assert time.monotonic() - begun_s < 5
-    assert "was killed, as it did not take up a job within 2 s; another takes its place" in caplog.text
-    assert not {worker.pid for worker in hung} & {worker.pid for worker in children()}
+    assert await asyncio.gather(*(echo(pool, b"a", retry=True) for _ in range(4))) == [[b"a"]] * 4
+    assert "was killed, as it gave nothing within 0.5 s; another takes its place" in caplog.text
+    assert not {worker.pid for worker in suspended} & {worker.pid for worker in children()}
 
 
-async def test_a_job_has_time_limits_for_its_first_and_each_further_message(pool: WorkerPool) -> None:
-    with pytest.raises(EngineError, match=r"gave nothing within 0.3 s") as late:
-        async with pool.job(Message(Kind.START), first_s=0.3) as job:
-            await job.receive()
-    assert late.value.fault is Fault.TIMEOUT
-    async with pool.job(Message(Kind.START, {"do": "hang"}), first_s=5, next_s=0.4) as job:
-        assert await job.receive() is not None
-        with pytest.raises(EngineError, match=r"gave nothing within 0.4 s"):
-            await job.receive()
+async def test_with_retry_a_new_worker_gets_the_request_of_one_that_dies_before_its_first_answer() -> None:
+    pool = WorkerPool("echo", MODULE, 1)
+    await pool.start()
+    for _ in range(2):
+        assert await echo(pool, b"a", do="die at the second job", retry=True) == [b"a"]
+    with pytest.raises(EngineError, match="status 3"):
+        await echo(pool, b"a", do="die", retry=True)  # there is only one retry
+    await pool.close()
+
+
+async def test_each_answer_has_a_time_limit(pool: WorkerPool) -> None:
+    for do, before in (("hang at once", 0), ("hang", 1)):
+        async with aclosing(pool.answers(WorkerMessage({"do": do}), limit_s=0.3)) as answers:
+            for _ in range(before):
+                await anext(answers)
+            with pytest.raises(EngineError, match=r"gave nothing within 0.3 s") as late:
+                await anext(answers)
+        assert late.value.fault is Fault.TIMEOUT
     assert await asyncio.gather(*(echo(pool, b"a") for _ in range(4))) == [[b"a"]] * 4
     assert len(children()) == 2
+
+
+async def test_a_suspended_worker_that_does_not_read_a_long_request_is_replaced(pool: WorkerPool) -> None:
+    for worker in children():
+        worker.suspend()
+    for _ in range(2):
+        with pytest.raises(EngineError, match=r"gave nothing within 0.5 s"):
+            await echo(pool, b"x" * 3_000_000)
+    assert await asyncio.gather(*(echo(pool, b"a") for _ in range(4))) == [[b"a"]] * 4
 
 
 async def test_workers_inherit_only_the_environment_variables_that_they_need(
@@ -139,19 +174,17 @@ async def test_workers_inherit_only_the_environment_variables_that_they_need(
     monkeypatch.setenv("GROQ_API_KEY", "secret")
     monkeypatch.setenv("ANYTHING_ELSE", "secret")
     monkeypatch.setenv("HTTPS_PROXY", "http://user:password@proxy.invalid")
-    for network in (False, True):
-        pool = WorkerPool("echo", MODULE, 1, network=network)
-        await pool.start()
-        async with pool.job(Message(Kind.START, {"do": "environment"})) as job:
-            message = await job.receive()
-            assert message is not None
-            names = message.text("names").split()
-        (worker,) = children()
-        assert "secret" not in str(worker.environ())
-        await pool.close()
-        assert "PATH" in names
-        assert not {"GROQ_API_KEY", "ANYTHING_ELSE"} & set(names)
-        assert ("HTTPS_PROXY" in names) == network
+    pool = WorkerPool("echo", MODULE, 1)
+    await pool.start()
+    async with aclosing(pool.answers(WorkerMessage({"do": "environment"}), limit_s=5)) as answers:
+        names = (await anext(answers)).text("names").split()
+    (worker,) = children()
+    variables = str(worker.environ())
+    await pool.close()
+    assert "secret" not in variables
+    assert "password" not in variables
+    assert "PATH" in names
+    assert not {"GROQ_API_KEY", "ANYTHING_ELSE", "HTTPS_PROXY"} & set(names)
 
 
 @asynccontextmanager
@@ -163,10 +196,8 @@ async def confined() -> AsyncIterator[WorkerPool]:
 
 
 async def told(pool: WorkerPool, do: str = "") -> dict[str, Any]:
-    async with pool.job(Message(Kind.START, {"do": do})) as job:
-        message = await job.receive()
-        assert message is not None
-        return dict(message.fields)
+    async with aclosing(pool.answers(WorkerMessage({"do": do}), limit_s=10)) as answers:
+        return dict((await anext(answers)).fields)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep to these limits")
@@ -220,9 +251,9 @@ SERVER = f"""
 """
 
 
-async def until(so: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not so():  # noqa: ASYNC110 (it has no event)
+        while not condition():  # noqa: ASYNC110 (it has no event)
             await asyncio.sleep(0.01)
 
 

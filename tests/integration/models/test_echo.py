@@ -20,7 +20,7 @@ from tests.support.shared import recording, recordings
 from tests.support.speech import spoken
 from voicebot.audio.echo import ECHO_SCORE, EchoDetector, detector
 from voicebot.audio.sound import FRAME_SAMPLES, SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Samples
-from voicebot.transports.webrtc.opus import VoiceDecoder, VoiceEncoder
+from voicebot.transports.webrtc.aiortc_tuning.opus import VoiceDecoder, VoiceEncoder
 
 Sound = npt.NDArray[np.float64]
 """At 16 kHz, full scale 32768."""

@@ -28,11 +28,17 @@ from voicebot.engines.download import DownloadRules
 from voicebot.engines.errors import EngineError
 from voicebot.engines.fallback import TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
-from voicebot.engines.protocols import USUAL, EngineSelected, Style, WordStarts
+from voicebot.engines.protocols import DEFAULT_STYLE, EngineSelected, Style, WordStarts
 from voicebot.engines.tts.espeak import Espeak
 from voicebot.engines.tts.hibari import Hibari, assets
-from voicebot.engines.tts.hibari.reading import MOST_PHONEMES, Phonemes, owners, parts_of, pieces_of
-from voicebot.engines.tts.hibari.voice import Utterance
+from voicebot.engines.tts.hibari.phonemes import (
+    MOST_PHONEMES,
+    Phonemes,
+    align_words,
+    split_into_parts,
+    split_into_pieces,
+)
+from voicebot.engines.tts.hibari.voice import SpokenPart
 from voicebot.engines.tts.hibari.voices import Speaker
 from voicebot.engines.tts.hibari.waveform import Spectrum, waveform
 from voicebot.runtime import limits
@@ -56,14 +62,14 @@ async def hibari() -> AsyncIterator[Hibari]:
     await engine.close()
 
 
-async def said(engine: base.TextToSpeech, text: str, style: Style = USUAL) -> Audio:
+async def said(engine: base.TextToSpeech, text: str, style: Style = DEFAULT_STYLE) -> Audio:
     pieces = [piece async for piece in engine.synthesize(text, style) if isinstance(piece, Audio)]
     return Audio.joined(pieces, pieces[0].rate_hz)
 
 
 async def starts_of(engine: base.TextToSpeech, text: str) -> tuple[float, ...] | None:
     """When the words begin; None if that was not told. Fails if it was told twice."""
-    told = [piece.starts_s async for piece in engine.synthesize(text, USUAL) if isinstance(piece, WordStarts)]
+    told = [piece.starts_s async for piece in engine.synthesize(text, DEFAULT_STYLE) if isinstance(piece, WordStarts)]
     assert len(told) <= 1
     return told[0] if told else None
 
@@ -125,7 +131,7 @@ async def test_hibari_is_as_loud_as_the_fallback_voice_espeak(hibari: Hibari) ->
 
 
 async def test_the_waveform_made_in_pieces_matches_that_of_the_package() -> None:
-    """The same spectrum without its random part gives the same sound, across the borders of pieces."""
+    """A spectrum without its random part gives the same sound, also across the borders of pieces."""
     from hibari import dsp
 
     class Silent(np.random.Generator):
@@ -273,7 +279,7 @@ async def test_every_word_of_random_sentences_has_a_start_time_in_order(hibari: 
     ],
 )
 def test_spoken_words_are_mapped_to_the_written_words(written: str, spoken: str, expected: Sequence[int]) -> None:
-    assert owners(written.split(), spoken.split()) == expected
+    assert align_words(written.split(), spoken.split()) == expected
 
 
 async def test_silent_punctuation_starts_with_the_word_that_follows(hibari: Hibari) -> None:
@@ -324,7 +330,7 @@ async def test_any_text_is_spoken_in_bounded_time(hibari: Hibari, text: str) -> 
     speaker = hibari.speaker()
     assert speaker is not None
     begun_s = thread_time()
-    longest = max((len(each.ids) for part in parts_of(text) for each in speaker.read(part)), default=0)
+    longest = max((len(each.ids) for part in split_into_parts(text) for each in speaker.phonemize(part)), default=0)
     assert thread_time() - begun_s < 2
     assert longest <= MOST_PHONEMES
 
@@ -368,7 +374,7 @@ async def test_latin_letters_of_other_languages_are_spoken(hibari: Hibari) -> No
 def test_composed_and_decomposed_accents_are_read_alike() -> None:
     composed, apart = "naïve café", "nai\u0308ve cafe\u0301"
     assert composed != apart
-    assert parts_of(apart) == parts_of(composed)
+    assert split_into_parts(apart) == split_into_parts(composed)
 
 
 async def test_hibari_speaks_english_and_espeak_speaks_other_languages(hibari: Hibari) -> None:
@@ -386,27 +392,27 @@ async def test_hibari_speaks_english_and_espeak_speaks_other_languages(hibari: H
 @given(strategies.text(strategies.sampled_from("aBc1. ,!?…\"'”’)(]-–\n\t 👍é$/:@_"), max_size=300))
 @settings(max_examples=300, deadline=None)
 def test_splitting_a_text_loses_no_word_and_repeats_none(text: str) -> None:
-    parts = parts_of(text)
-    assert [piece for part in parts for piece in part] == pieces_of(text)
+    parts = split_into_parts(text)
+    assert [piece for part in parts for piece in part] == split_into_pieces(text)
     assert all(part for part in parts)
     kept = {piece.word for part in parts for piece in part}
     assert all(number in kept for number, word in enumerate(text.split()) if any(map(str.isalnum, word)))
 
 
 def test_a_long_url_keeps_the_sentence_boundary_after_it() -> None:
-    parts = parts_of("See https://example.com/" + "path/" * 20 + "end. Then go.")
+    parts = split_into_parts("See https://example.com/" + "path/" * 20 + "end. Then go.")
     assert [part[-1].text for part in parts] == ["end.", "go."]
 
 
 def test_long_sentences_are_split_after_a_comma() -> None:
     text = ("one two three four five six seven eight nine ten " * 5 + "eleven, ") * 3
-    parts = parts_of(text)
+    parts = split_into_parts(text)
     assert [part[-1].text for part in parts] == ["eleven,"] * 3
     assert [piece.word for part in parts for piece in part] == list(range(len(text.split())))
 
 
 def test_a_text_is_split_into_sentences_but_not_at_abbreviations() -> None:
-    parts = parts_of("Dr. Smith came. He (she?) left! J. K. Rowling wrote it. ok")
+    parts = split_into_parts("Dr. Smith came. He (she?) left! J. K. Rowling wrote it. ok")
     assert [" ".join(piece.text for piece in part) for part in parts] == [
         *("Dr. Smith came.", "He (she?) left!", "J. K. Rowling wrote it. ok"),
     ]
@@ -422,7 +428,7 @@ async def test_nothing_more_of_a_text_is_made_after_its_synthesis_was_closed(
     made: list[Phonemes] = []
     speak = Speaker.speak
 
-    def counted(self: Speaker, phonemes: Phonemes) -> Utterance:
+    def counted(self: Speaker, phonemes: Phonemes) -> SpokenPart:
         made.append(phonemes)
         return speak(self, phonemes)
 
@@ -524,7 +530,7 @@ async def test_the_installed_package_files_match_the_pinned_checksums() -> None:
 
     folder = Path(package.__file__).parent / "assets"
     assert {path.name for path in folder.iterdir()} == set(assets.SHA256)
-    assets.check(folder, assets.SHA256)
+    assets.check_files(folder, assets.SHA256)
 
 
 # Further voices ---------------------------------------------------------------------------------------------------
@@ -581,16 +587,16 @@ async def test_british_voices_speak_british_english(host: FileHost, tmp_path: Pa
     engine = with_voices(tmp_path)
     await engine.start()
     try:
-        phonemes, readers = {}, {}
+        phonemes, phonemizers = {}, {}
         for name in ("fenrir", "fable", "emma"):
             engine.prepare(Style(voice=name))
             await until_here(engine)
             speaker = engine.speaker(Style(voice=name))
             assert speaker is not None
-            (phonemes[name],) = speaker.read(parts_of("bath")[0])
-            readers[name] = speaker.reader
+            (phonemes[name],) = speaker.phonemize(split_into_parts("bath")[0])
+            phonemizers[name] = speaker.phonemizer
         assert phonemes["fable"] == phonemes["emma"] != phonemes["fenrir"]
-        assert readers["fable"] is readers["emma"], "they share the dictionaries, which take much memory"
+        assert phonemizers["fable"] is phonemizers["emma"], "they share the dictionaries, which take much memory"
     finally:
         await engine.close()
 
@@ -622,7 +628,7 @@ async def test_a_failed_voice_download_is_reported_and_the_default_voice_speaks(
         engine.prepare(Style(voice="fable"))
         await until_here(engine)
         assert await spoken_by(engine, "fable") is usual
-        why = "could not be downloaded: the server does not give it (HTTP 403)"
+        why = "could not be downloaded: the server refuses the file (HTTP 403)"
         assert engine.voices("en")["fable"] == f"Fable, British man ({why})"
         assert chain.health[0].warning == f"the voice fable {why}"
         assert chain.health[0].ready

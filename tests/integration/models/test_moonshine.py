@@ -31,13 +31,13 @@ from voicebot.engines.protocols import Pause, Transcript
 from voicebot.engines.stt.moonshine import Moonshine
 from voicebot.engines.stt.moonshine import model as model_files
 from voicebot.engines.stt.moonshine.model import DECODER, ENCODER, TOKENS, Model, wheel_folder
-from voicebot.engines.stt.moonshine.recognition import Recognized, Recognizer
+from voicebot.engines.stt.moonshine.recognition import RecognizedText, Recognizer
 
 # One worker runs all of them: what they share takes seconds to make.
 pytestmark = pytest.mark.xdist_group("moonshine")
 
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
-"""Loading the model takes half a second: one engine serves all tests."""
+"""Loading the model takes half a second, so one engine serves all tests."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -49,7 +49,7 @@ async def engine() -> AsyncIterator[Moonshine]:
 
 
 async def with_pause(before: Audio, told: asyncio.Event, after: Audio | None = None) -> AsyncIterator[Audio | Pause]:
-    """Speech, a pause, then nothing until it has been answered, and perhaps more speech."""
+    """Yields speech and a pause, waits until the pause is answered, and yields more speech if there is any."""
     yield Audio.joined([before.resampled(16_000), Audio.silence(0.1, 16_000)], 16_000)
     yield Pause(1)
     yield Audio.silence(0.2, 16_000)
@@ -75,7 +75,7 @@ async def told_at_the_pause(
 
 
 def with_noise(speech: Samples, snr_db: float, seed: int = 1) -> Audio:
-    """White noise all over, its level against that of the speech, with 0.3 s of noise alone before and after."""
+    """Adds white noise at a level relative to the speech, with 0.3 s of noise alone before and after."""
     values = np.pad(speech.astype(np.float64), 4_800)
     power = np.mean(np.square(speech.astype(np.float64)))
     noise = np.random.default_rng(seed).standard_normal(len(values)) * np.sqrt(power * 10 ** (-snr_db / 10))
@@ -95,11 +95,11 @@ async def test_questions_are_transcribed_without_a_word_error(engine: Moonshine,
 
 
 MOST_ERRORS = {"turn": 0.03, "speech": 0.02, "short-reply": 0.0}
-"""Word errors by kind of recording, of those that have a text; measured: 1.9, 0.8 and 0 %."""
+"""The word error rates allowed for each kind of labelled recording. Measured: 1.9, 0.8 and 0 %."""
 
 
 of_recorded_sound = pytest.mark.xdist_group("recorded sound")
-"""These share nothing with the others, and may run beside them."""
+"""These tests share nothing with the others, so they may run beside them."""
 
 
 @of_recorded_sound
@@ -113,7 +113,7 @@ def test_recorded_speech_is_transcribed_within_the_word_error_limit(kind: str) -
 @of_recorded_sound
 @pytest.mark.parametrize(("snr_db", "most_errors"), [(10, 0.02), (5, 0.12)])
 def test_recorded_speech_in_noise_is_transcribed_within_the_word_error_limit(snr_db: float, most_errors: float) -> None:
-    """Every second recording in the louder noise, the others in the softer one."""
+    """Every second recording has the louder noise, the others have the softer one."""
     entries = (recordings("turn") + recordings("short-reply"))[int(snr_db == 5) :: 2]
     sounds = [with_noise(recording(entry["file"]).samples, snr_db) for entry in entries]
     wrong = sum(word_errors(entry["text"], understood(sound)) for entry, sound in zip(entries, sounds, strict=True))
@@ -172,7 +172,7 @@ def story(gap_s: float) -> Audio:
 
 @pytest.fixture(scope="module")
 def most_errors() -> float:
-    """Few more than there are when each sentence of the story is said alone."""
+    """The reference is the errors of the sentences said one by one."""
     alone = sum(word_errors(sentence, understood(spoken(sentence))) for sentence in STORY)
     return alone + 0.015 * len(words(" ".join(STORY)))
 
@@ -198,7 +198,7 @@ async def test_minutes_of_audio_at_once_do_not_block_the_event_loop(
 
     What other threads find in the parts of the recording takes no time here.
     """
-    monkeypatch.setattr(Recognizer, "recognize", lambda self, sound, stop: Recognized("Once upon a time.", 0.9))
+    monkeypatch.setattr(Recognizer, "recognize", lambda self, sound, stop: RecognizedText("Once upon a time.", 0.9))
     minutes = np.tile(spoken(STORY[0]).resampled(16_000).samples, 18)
     lags = []
 
@@ -229,7 +229,7 @@ async def test_silence_gives_an_empty_transcript(engine: Moonshine) -> None:
 
 
 def steady(slope: float, duration_s: float) -> Audio:
-    """White noise (slope 0), pink (0.5) or brown (1)."""
+    """Returns white noise (slope 0), pink (0.5) or brown (1)."""
     count = round(duration_s * SPEECH_RATE_HZ)
     hz = np.maximum(np.fft.rfftfreq(count, 1 / SPEECH_RATE_HZ), 30.0)
     spectrum = np.fft.rfft(np.random.default_rng(round(10 * duration_s)).standard_normal(count)) * hz**-slope
@@ -238,7 +238,7 @@ def steady(slope: float, duration_s: float) -> Audio:
 
 
 def chord(duration_s: float) -> Audio:
-    """Three tones, each with its harmonics."""
+    """Returns three tones, each with its harmonics."""
     time_s = np.arange(round(duration_s * SPEECH_RATE_HZ)) / SPEECH_RATE_HZ
     tones = [np.sin(2 * np.pi * hz * k * time_s) / k for hz in (110, 139, 165) for k in range(1, 9)]
     return Audio((1_000 * np.sum(tones, axis=0)).astype(np.int16), SPEECH_RATE_HZ)
@@ -363,7 +363,7 @@ def test_a_changed_or_missing_model_file_is_not_loaded(file: model_files.ModelFi
 
 @of_recorded_sound
 def test_the_weights_for_older_systems_transcribe_with_few_errors(tmp_path: Path) -> None:
-    """`make test` downloads their wheel, which is not installed."""
+    """`make test` downloads the wheel of 0.0.4, which is not installed."""
     wheel = next((Path(sys.prefix) / "older").glob("moonshine_voice-0.0.4-*.whl"), None)
     if wheel is None:
         pytest.skip("the older wheel of the weights is not there: `make test` downloads it")

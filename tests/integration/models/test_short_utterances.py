@@ -21,14 +21,14 @@ from tools.hums.vocabulary import Kind
 from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
 from voicebot.dialogue.interruption.verdict import Decision, VerdictContext, give_verdict
 from voicebot.engines.stt.moonshine import short_utterances
-from voicebot.engines.stt.moonshine.hums import LONGEST_S, Hums, spoken_s
-from voicebot.engines.stt.moonshine.model import Decoded, Features, Model
-from voicebot.engines.stt.moonshine.phrase_tree import PhraseTree
+from voicebot.engines.stt.moonshine.hums import MAX_HUM_S, HumClassifier, spoken_s
+from voicebot.engines.stt.moonshine.model import DecodedText, Features, Model
 from voicebot.engines.stt.moonshine.recognition import Recognizer
-from voicebot.engines.stt.moonshine.short_utterances import Reconsidered, ShortUtterances
+from voicebot.engines.stt.moonshine.short_utterances import RescoredText, ShortUtteranceRescorer
+from voicebot.engines.stt.moonshine.tokenizer import PhraseTree
 
 with_made_up_speakers = pytest.mark.xdist_group("made-up speakers")
-"""What these tests share takes seconds to make: once is enough. The others may run beside them."""
+"""These tests share clips that take seconds to make, so they run in one process."""
 
 TALKING = VerdictContext(sentence="Once upon a time there was a cat.", words_heard=5)
 VOICES = ("awb", "kal", "rms", "slt")
@@ -42,15 +42,15 @@ def model() -> Model:
 
 
 @pytest.fixture(scope="module")
-def short(model: Model) -> ShortUtterances:
-    return ShortUtterances(model)
+def short(model: Model) -> ShortUtteranceRescorer:
+    return ShortUtteranceRescorer(model)
 
 
-def texts(model: Model, short: ShortUtterances, sound: Samples) -> tuple[str, str]:
-    """What the model writes by itself, and what it is after the second look."""
+def texts(model: Model, short: ShortUtteranceRescorer, sound: Samples) -> tuple[str, str]:
+    """Returns the decoded text, and the text after rescoring."""
     features = model.encode(sound)
     decoded = model.decode(features)
-    better = short.reconsider(sound, features, decoded)
+    better = short.rescore(sound, features, decoded)
     return decoded.text, better.text if better is not None and better.certain else decoded.text
 
 
@@ -80,26 +80,26 @@ def made_up() -> list[Clip]:
 
 
 @cache
-def features_and_text(clip_number: int) -> tuple[Features, Decoded]:
-    """Returns what the model hears in one clip of the made-up speakers; `clip_number` is its place in `made_up()`."""
+def features_and_text(clip_number: int) -> tuple[Features, DecodedText]:
+    """Returns the features and the decoded text of a clip of `made_up()`."""
     features = loaded_model().encode(made_up()[clip_number].sound)
     return features, loaded_model().decode(features)
 
 
 def said(text: str, voice: str) -> Samples:
-    """Spoken by flite, with 150 ms of silence before and after, as the recogniser gets it."""
+    """Returns the text in flite's voice, with 150 ms of silence before and after, as the recogniser gets it."""
     sound = trimmed(spoken(text, voice).resampled(SPEECH_RATE_HZ).samples.astype(np.float64))
     return np.pad(sound / np.abs(sound).max() * 13_000, round(0.15 * SPEECH_RATE_HZ)).astype(np.int16)
 
 
-def is_hum(short: ShortUtterances, sound: Samples, features: Features, decoded: Decoded) -> bool:
+def is_hum(short: ShortUtteranceRescorer, sound: Samples, features: Features, decoded: DecodedText) -> bool:
     hum = short.hum(sound, features, decoded.text, decoded.log_probability)
     return hum is not None and hum.certain
 
 
 @EACH_CONDITION
 def test_hums_of_voices_outside_the_training_data_get_the_resume_verdict(
-    model: Model, short: ShortUtterances, condition: Condition
+    model: Model, short: ShortUtteranceRescorer, condition: Condition
 ) -> None:
     hums = [clip for clip in made_by_flite(condition) if clip.kind is not Kind.WORDS]
     pairs = [texts(model, short, clip.sound) for clip in hums]
@@ -110,17 +110,17 @@ def test_hums_of_voices_outside_the_training_data_get_the_resume_verdict(
 
 @EACH_CONDITION
 def test_at_most_12_percent_of_words_that_sound_like_hums_are_taken_for_hums(
-    model: Model, short: ShortUtterances, condition: Condition
+    model: Model, short: ShortUtteranceRescorer, condition: Condition
 ) -> None:
-    """The words "mum", "moon", "noon" and "Omaha" are among these, and most of the mistakes are theirs."""
+    """Most of the mistakes are "mum", "moon", "noon" and "Omaha"."""
     words = [clip.sound for clip in made_by_flite(condition) if clip.kind is Kind.WORDS]
     heard = [(sound, features := model.encode(sound), model.decode(features)) for sound in words]
     assert share([is_hum(short, *each) for each in heard]) <= 0.12
 
 
 @with_made_up_speakers
-def test_hums_of_synthetic_speakers_are_distinguished_from_their_words(short: ShortUtterances) -> None:
-    """Deep and high voices, with rising, falling and flat melodies."""
+def test_hums_of_synthetic_speakers_are_distinguished_from_their_words(short: ShortUtteranceRescorer) -> None:
+    """The speakers have deep and high voices, with rising, falling and flat melodies."""
     judged: dict[bool, list[bool]] = {True: [], False: []}
     for number, clip in enumerate(made_up()):
         judged[clip.kind is not Kind.WORDS].append(is_hum(short, clip.sound, *features_and_text(number)))
@@ -130,7 +130,7 @@ def test_hums_of_synthetic_speakers_are_distinguished_from_their_words(short: Sh
 
 
 @with_made_up_speakers
-def test_two_hums_in_a_row_get_the_resume_verdict(model: Model, short: ShortUtterances) -> None:
+def test_two_hums_in_a_row_get_the_resume_verdict(model: Model, short: ShortUtteranceRescorer) -> None:
     doubled = []
     for number, clip in enumerate(made_up()):
         if clip.kind is Kind.WORDS or spoken_s(clip.sound, len(features_and_text(number)[0])) > 0.55:
@@ -148,7 +148,7 @@ INTERRUPTIONS = (
 
 
 def test_stop_words_calls_for_help_and_questions_do_not_get_the_resume_verdict(
-    model: Model, short: ShortUtterances
+    model: Model, short: ShortUtteranceRescorer
 ) -> None:
     kept = [lets_go_on(texts(model, short, said(phrase, voice))[1]) for phrase in INTERRUPTIONS for voice in VOICES]
     assert kept.count(True) <= 1
@@ -157,14 +157,14 @@ def test_stop_words_calls_for_help_and_questions_do_not_get_the_resume_verdict(
 BACKCHANNELS = ("yeah", "right", "okay", "I see", "go on", "sure", "yes", "oh really", "got it", "of course", "no way")
 
 
-def test_backchannel_phrases_get_the_backchannel_verdict(model: Model, short: ShortUtterances) -> None:
+def test_backchannel_phrases_get_the_backchannel_verdict(model: Model, short: ShortUtteranceRescorer) -> None:
     pairs = [texts(model, short, said(phrase, voice)) for phrase in BACKCHANNELS for voice in VOICES]
     alone, looked_at_again = ([is_backchannel(pair[place]) for pair in pairs] for place in (0, 1))
     assert looked_at_again.count(False) <= 4
     assert looked_at_again.count(True) >= alone.count(True) + 5
 
 
-def test_words_that_sound_like_usual_phrases_keep_their_transcript(model: Model, short: ShortUtterances) -> None:
+def test_words_that_sound_like_usual_phrases_keep_their_transcript(model: Model, short: ShortUtteranceRescorer) -> None:
     like = ("step", "plus", "weight", "light", "night", "now", "nine", "white", "two", "seven", "monday", "tomorrow")
     pairs = [texts(model, short, said(word, voice)) for word in like for voice in VOICES]
     assert sum(after != alone for alone, after in pairs if alone.lower().strip(".,?!") in like) <= 1
@@ -186,30 +186,30 @@ class TestPhraseTree:
 
 
 def test_long_utterances_are_not_reconsidered(
-    model: Model, short: ShortUtterances, monkeypatch: pytest.MonkeyPatch
+    model: Model, short: ShortUtteranceRescorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sound = said("mm, I would like to hear the other story", "slt")
     features = model.encode(sound)
-    assert spoken_s(sound, len(features)) > LONGEST_S
-    monkeypatch.setattr(Hums, "guess", None)
+    assert spoken_s(sound, len(features)) > MAX_HUM_S
+    monkeypatch.setattr(HumClassifier, "guess", None)
     monkeypatch.setattr(Model, "score_phrases", None)
-    assert short.reconsider(sound, features, model.decode(features)) is None
+    assert short.rescore(sound, features, model.decode(features)) is None
 
 
 @with_made_up_speakers
-def test_reconsidering_a_short_utterance_takes_under_60_ms_of_cpu_time(short: ShortUtterances) -> None:
-    """Some milliseconds at each pause of a short utterance; three times as much is allowed, as machines differ."""
+def test_rescoring_a_short_utterance_takes_under_60_ms_of_cpu_time(short: ShortUtteranceRescorer) -> None:
+    """The limit is three times the measured time, as machines differ."""
     several = [(clip.sound, *features_and_text(number)) for number, clip in enumerate(made_up()[:20])]
     begun = thread_time()
     for each in several:
-        short.reconsider(*each)
+        short.rescore(*each)
     assert (thread_time() - begun) / len(several) < 0.06
 
 
 def test_the_recogniser_returns_a_certain_hum_in_place_of_the_decoded_text(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(short_utterances.ShortUtterances, "hum", lambda *_: Reconsidered("Mm-hmm.", 0.8))
+    monkeypatch.setattr(short_utterances.ShortUtteranceRescorer, "hum", lambda *_: RescoredText("Mm-hmm.", 0.8))
     sound = said("yesterday", "rms")
     for recognizer in (Recognizer(model), Recognizer(model, larger=model)):
         recognized = recognizer.recognize(sound, Event())
@@ -217,7 +217,9 @@ def test_the_recogniser_returns_a_certain_hum_in_place_of_the_decoded_text(
 
 
 def test_an_uncertain_hum_is_reported_beside_the_decoded_text(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(short_utterances.ShortUtterances, "hum", lambda *_: Reconsidered("Mm-hmm.", 0.6, certain=False))
+    monkeypatch.setattr(
+        short_utterances.ShortUtteranceRescorer, "hum", lambda *_: RescoredText("Mm-hmm.", 0.6, certain=False)
+    )
     sound = said("yesterday", "rms")
     for recognizer in (Recognizer(model), Recognizer(model, larger=model)):
         recognized = recognizer.recognize(sound, Event())
@@ -225,13 +227,13 @@ def test_an_uncertain_hum_is_reported_beside_the_decoded_text(model: Model, monk
 
 
 def test_words_that_sound_like_backchannels_are_reported_with_that_backchannel(
-    model: Model, short: ShortUtterances
+    model: Model, short: ShortUtteranceRescorer
 ) -> None:
-    """The recogniser keeps the word that it understood, and names the listener's word beside it."""
+    """The recogniser keeps the decoded word, and names the backchannel beside it."""
     near = {("bright", "slt"): "Right.", ("cats", "rms"): "Yes.", ("gold", "kal"): "Go on.", ("hummer", "slt"): None}
     told = {}
     for word, voice in near:
         features = model.encode(sound := said(word, voice))
-        better = short.reconsider(sound, features, model.decode(features))
+        better = short.rescore(sound, features, model.decode(features))
         told[word, voice] = None if better is None or better.certain else better.text
     assert told == near

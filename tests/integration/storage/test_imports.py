@@ -13,7 +13,7 @@ from tests.support.replica import drop_table, goes_on, replica, state, talk
 from voicebot.dialogue.history import Message, Role
 from voicebot.runtime.limits import UNUSED_BYTES, UNUSED_BYTES_PER_ADDRESS
 from voicebot.storage.conversations import Conversations
-from voicebot.storage.imports import Entry, label, pack, surplus, unpack
+from voicebot.storage.imports import UnusedImport, address_label, imports_to_delete, pack, unpack
 
 TALK = (Message(Role.USER, "ciò é \ud83d \0 ok"), Message(Role.ASSISTANT, "Hi.", interrupted=True))
 CLEAN = (Message(Role.USER, "ciò é ? \0 ok"), Message(Role.ASSISTANT, "Hi.", interrupted=True))
@@ -35,28 +35,32 @@ def test_a_packed_history_unpacks_with_only_invalid_characters_replaced() -> Non
 
 
 def test_an_address_over_its_share_loses_its_own_oldest_imports() -> None:
-    entries = [Entry("old", "a", 100_000), Entry("other", "b", 240_000), *(Entry(str(n), "a", 100_000) for n in (1, 2))]
-    assert surplus(entries) == ["old"]
+    entries = [
+        UnusedImport("old", "a", 100_000),
+        UnusedImport("other", "b", 240_000),
+        *(UnusedImport(str(n), "a", 100_000) for n in (1, 2)),
+    ]
+    assert imports_to_delete(entries) == ["old"]
 
 
 def test_the_address_using_most_space_loses_its_oldest_import_when_space_runs_out() -> None:
-    small = [Entry(f"small {number}", f"s{number}", 1_000) for number in range(20)]
-    large = [Entry(f"{name} {number}", name, 115_000) for number in range(2) for name in ("a", "b", "c")]
-    assert surplus([*small, *large, Entry("new", "d", 40_000)]) == ["a 0"]
+    small = [UnusedImport(f"small {number}", f"s{number}", 1_000) for number in range(20)]
+    large = [UnusedImport(f"{name} {number}", name, 115_000) for number in range(2) for name in ("a", "b", "c")]
+    assert imports_to_delete([*small, *large, UnusedImport("new", "d", 40_000)]) == ["a 0"]
 
 
 def test_a_large_import_never_pushes_out_imports_of_addresses_with_less() -> None:
-    others = [Entry(str(number), str(number), 69_000) for number in range(10)]
-    assert surplus([*others, Entry("large", "large", 190_000)]) == ["large"]
+    others = [UnusedImport(str(number), str(number), 69_000) for number in range(10)]
+    assert imports_to_delete([*others, UnusedImport("large", "large", 190_000)]) == ["large"]
 
 
 def test_each_tiny_import_counts_with_its_storage_overhead() -> None:
-    assert len(surplus(Entry(str(number), "a", 10) for number in range(10_000))) > 9_000
+    assert len(imports_to_delete(UnusedImport(str(number), "a", 10) for number in range(10_000))) > 9_000
 
 
 def test_an_address_is_stored_as_a_short_hash() -> None:
-    assert label("203.0.113.7") != label("203.0.113.8")
-    assert len(label("203.0.113.7")) == 6
+    assert address_label("203.0.113.7") != address_label("203.0.113.8")
+    assert len(address_label("203.0.113.7")) == 6
 
 
 # In a database --------------------------------------------------------------------------------------------------------

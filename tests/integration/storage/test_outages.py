@@ -58,7 +58,7 @@ async def test_a_session_outlasts_a_locked_database_file_and_is_stored_afterward
         await goes_on(live, state(ONE, TWO))
         await goes_on(live, state(ONE, TWO, "and"))
         assert not here.health.ready
-        assert complaints(caplog) == ["conversations are not kept just now: database is locked"]
+        assert complaints(caplog) == ["conversations cannot be stored now: database is locked"]
         began_s = time.monotonic()
         refused = await here.open(live.id)
         assert time.monotonic() - began_s < 2.5

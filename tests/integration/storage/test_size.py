@@ -16,7 +16,7 @@ from voicebot.dialogue.state import State
 from voicebot.runtime import limits
 from voicebot.storage import conversation as module
 from voicebot.storage import conversations
-from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversation import StoredConversation
 from voicebot.storage.conversations import Conversations
 from voicebot.storage.imports import pack, stored_bytes
 
@@ -68,8 +68,8 @@ async def test_a_database_over_its_cap_deletes_imports_and_least_recently_used_c
     (told,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     gone = len(left) - sum(left)
     assert told == (
-        f"the database was larger than 4 MB: 1 unused imports are deleted, and the {gone} conversations that were used"
-        " longest ago"
+        f"the database was larger than 4 MB, so 1 unused imports were deleted, and the {gone} conversations that were"
+        " used longest ago"
     )
 
 
@@ -167,14 +167,14 @@ async def test_a_growing_message_is_written_at_a_limited_rate_and_completely_at_
     written: list[int] = []
 
     class Weighing:
-        async def save(self, _: Conversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
+        async def save(self, _: StoredConversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
             written.append(stored_bytes(rest))
             return True
 
-        def conversation_ended(self, _: Conversation) -> None:
+        def conversation_ended(self, _: StoredConversation) -> None:
             pass
 
-    live = Conversation("id", keeper=Weighing())
+    live = StoredConversation("id", store=Weighing())
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     text = ""

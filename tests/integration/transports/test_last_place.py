@@ -14,7 +14,7 @@ from voicebot.bootstrap import application as bootstrap
 from voicebot.engines.errors import EngineError
 from voicebot.engines.fallback import TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
-from voicebot.engines.protocols import USUAL, Engines, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Engines, Style
 from voicebot.runtime import limits
 from voicebot.settings import config
 from voicebot.transports.webrtc.server import Offer
@@ -25,7 +25,7 @@ class Voice(ToneTts):
 
     well = False
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         if not self.well:
             raise EngineError(self.name, "there is no voice")
         await asyncio.sleep(0.05)
@@ -48,10 +48,10 @@ async def test_the_client_that_connects_first_of_two_gets_the_last_place(monkeyp
     answers = await asyncio.gather(*(webrtc.answer(offer, "192.0.2.1") for offer in offers))
     assert [answer["type"] for answer in answers] == ["answer", "answer"]
     assert (services.admission.sessions, services.admission.pending) == (0, 2)
-    first, second = (peer.ticket for peer in webrtc.peers)
-    second.begin()
+    first, second = (peer.slot for peer in webrtc.peers)
+    second.occupy()
     with pytest.raises(RefusedError, match="All 1 places are taken"):
-        first.begin()
+        first.occupy()
     await application.close()
     assert (services.admission.sessions, services.admission.pending) == (0, 0)
 

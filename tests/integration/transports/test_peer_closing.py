@@ -13,7 +13,7 @@ from tests.attacks.peer import offered_sdp
 from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from voicebot.bootstrap import application as bootstrap
 from voicebot.settings import config
-from voicebot.transports.webrtc.peer_closing import close_peer
+from voicebot.transports.webrtc.aiortc_tuning.peer_closing import close_peer
 from voicebot.transports.webrtc.server import Offer
 
 

@@ -11,6 +11,7 @@ from tests.realtime.browser.conftest import Browsers
 from tests.realtime.browser.hearing import record, recording, sounding
 from tests.realtime.browser.visitor import ANSWER_S, Visitor
 from tests.support.understanding import words
+from tests.support.verdict_cases import case_of_line
 from voicebot.audio.sound import Audio
 from voicebot.dialogue.interruption.verdict import Decision
 from voicebot.dialogue.interruption.verdict_case import VerdictCase
@@ -121,7 +122,7 @@ async def saved(page: Page, folder: Path) -> list[VerdictCase]:
     file = await download.value
     assert file.suggested_filename == "voice-bot-cases.jsonl"
     await file.save_as(folder / file.suggested_filename)
-    return [VerdictCase.from_line(line) for line in (folder / file.suggested_filename).read_text("utf-8").splitlines()]
+    return [case_of_line(line) for line in (folder / file.suggested_filename).read_text("utf-8").splitlines()]
 
 
 def assert_silent(sound: Audio, least_s: float = 0.1) -> None:

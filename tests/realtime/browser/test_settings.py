@@ -19,7 +19,7 @@ async def test_chosen_settings_apply_from_the_next_turn_and_survive_a_reload(bro
     await expect(dialog.get_by_label("Persona")).to_be_disabled()
     await dialog.get_by_label("Text to speech").select_option(label="espeak")
     await dialog.get_by_label("Voice", exact=True).select_option(label="Great Britain")
-    await dialog.get_by_label("None of it").check()
+    await dialog.get_by_label("Nothing").check()
     await expect(dialog.get_by_role("status")).to_have_text("Saved. Changes apply from your next turn.")
     await closed(visitor, dialog)
 

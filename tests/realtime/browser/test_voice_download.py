@@ -55,7 +55,7 @@ async def test_a_chosen_voice_is_downloaded_and_a_failed_download_is_shown(
 
             host.faults.always(Fault.FORBIDDEN)
             await voices.select_option("fable")
-            why = "could not be downloaded: the server does not give it (HTTP 403)"
+            why = "could not be downloaded: the server refuses the file (HTTP 403)"
             await expect(note).to_have_text(f"The voice fable {why}.")
             await expect(voices.locator("option:checked")).to_have_text(f"Fable, British man ({why})")
             await closed(visitor, dialog)

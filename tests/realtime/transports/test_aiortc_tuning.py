@@ -24,7 +24,8 @@ from tests.support.rtc_client import Microphone
 from tests.support.rtc_link import Candidate
 from tests.support.sounds import tone
 from voicebot.audio.sound import FRAME_SAMPLES, Samples
-from voicebot.transports.webrtc import aiortc_sound, aiortc_tuning
+from voicebot.transports.webrtc import aiortc_tuning
+from voicebot.transports.webrtc.aiortc_tuning import sound_path
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +59,7 @@ def test_the_audio_level_of_a_mono_frame_equals_that_of_aiortc() -> None:
     ]
     frames += [frame_of(np.full(960, value, np.int16)) for value in (0, 1, -1, 32767, -32768)]
     frames += [frame_of(np.r_[np.int16(1), np.zeros(959, np.int16)]), frame_of(np.ones(1, np.int16))]
-    assert [aiortc_sound.audio_level_dbov(frame) for frame in frames] == [original(frame) for frame in frames]
+    assert [sound_path.audio_level_dbov(frame) for frame in frames] == [original(frame) for frame in frames]
 
 
 @pytest.mark.parametrize(
@@ -67,8 +68,8 @@ def test_the_audio_level_of_a_mono_frame_equals_that_of_aiortc() -> None:
 def test_the_audio_level_of_a_stereo_frame_is_the_mean_of_its_channels(left: int, right: int, level: int) -> None:
     silence_and_sound = np.repeat(np.array([[0, 0], [left, right]], np.int16), 480, axis=0)
     loud = np.repeat(np.array([[left, right]], np.int16), 960, axis=0)
-    assert aiortc_sound.audio_level_dbov(frame_of(loud, "stereo")) == level
-    assert aiortc_sound.audio_level_dbov(frame_of(silence_and_sound, "stereo")) == max(-127, level - 3)
+    assert sound_path.audio_level_dbov(frame_of(loud, "stereo")) == level
+    assert sound_path.audio_level_dbov(frame_of(silence_and_sound, "stereo")) == max(-127, level - 3)
 
 
 # What is changed, and what is not --------------------------------------------------------------------------------

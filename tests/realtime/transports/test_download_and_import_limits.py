@@ -1,18 +1,16 @@
-"""What can go wrong while a session is taken along, or brought back."""
+"""What can go wrong when sessions are downloaded and conversations imported."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import io
-import resource
 import tempfile
 import threading
 import zipfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import IO, Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import numpy as np
@@ -22,12 +20,12 @@ from tests.support.engines import ScriptedAgent, ScriptedStt, ToneTts, scripted
 from tests.support.live_server import LiveServer, serving
 from tests.support.transcripts import TALK, transcript
 from voicebot.audio.sound import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
-from voicebot.recording.archive import ImportFileError, pack
-from voicebot.recording.recorder import Recorder, Take
+from voicebot.recording.recorder import Recorder
+from voicebot.recording.transcript_import import ImportFileError
 from voicebot.runtime import limits
 from voicebot.settings import config
-from voicebot.web import recordings as take
-from voicebot.web import transfers as places
+from voicebot.web import download_slots, recordings
+from voicebot.web.download_slots import DownloadSlots, RecordingDownload
 
 
 @asynccontextmanager
@@ -48,162 +46,66 @@ def recorded(server: LiveServer) -> Recorder:
 
 
 async def test_a_recording_deleted_while_its_download_waits_is_not_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop, begun, waiting, go_on = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event(), threading.Event()
-
-    def slow_pack(taken: Take, file: IO[bytes]) -> None:
-        loop.call_soon_threadsafe(begun.set)
-        go_on.wait(10)
-        pack(taken, file)
-
-    monkeypatch.setattr(take, "pack", slow_pack)
-    async with bot() as (server, http):
-        other, deleted = (f"/recordings/{recorded(server).name}.zip" for _ in range(2))
-        first = asyncio.create_task(http.get(other))
-        await begun.wait()
-        known = server.services.recordings.find
-
-        def find(name: str) -> Recorder | None:
-            waiting.set()
-            return known(name)
-
-        monkeypatch.setattr(server.services.recordings, "find", find)
-        second = asyncio.create_task(http.get(deleted))
-        await waiting.wait()
-        assert (await http.delete(deleted)).status_code == 204
-        go_on.set()
-        assert (await first).status_code == 200
-        assert (await second).status_code == 404
-
-
-async def test_an_import_that_cannot_be_written_to_disk_is_refused_with_503(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    async with bot() as (_, http):
-        with monkeypatch.context() as patch:
-            patch.setattr("tempfile.SpooledTemporaryFile.write", full)
-            refused = await http.post("/conversations", content=transcript())
-            assert (refused.status_code, refused.json()["code"]) == (503, "full")
-        assert (await http.post("/conversations", content=transcript())).status_code == 200
-
-
-async def test_clients_that_leave_in_mid_import_free_their_places_and_cause_no_logged_error(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    begun, over = asyncio.Semaphore(0), asyncio.Semaphore(0)
-    place = places.Places.place
+    waiting, go_on = asyncio.Event(), asyncio.Event()
+    hold_slot = DownloadSlots.hold_slot
 
     @asynccontextmanager
-    async def watched(self: places.Places, address: str) -> AsyncIterator[places.Transfer]:
-        try:
-            async with place(self, address) as transfer:
-                begun.release()
-                yield transfer
-        finally:
-            over.release()
+    async def hold_later(self: DownloadSlots, address: str) -> AsyncIterator[RecordingDownload]:
+        waiting.set()
+        await go_on.wait()
+        async with hold_slot(self, address) as download:
+            yield download
 
-    monkeypatch.setattr(places.Places, "place", watched)
+    monkeypatch.setattr(DownloadSlots, "hold_slot", hold_later)
     async with bot() as (server, http):
-        address = httpx.URL(server.url)
-        for _ in range(limits.UPLOADS_AT_ONCE + 1):
-            _, writer = await asyncio.open_connection(address.host, address.port)
-            head = b"POST /conversations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n"
-            writer.write(head + b"{" * 100)
-            await begun.acquire()
-            writer.close()
-            await writer.wait_closed()
-            await over.acquire()
-        assert (await http.post("/conversations", content=transcript())).status_code == 200
-    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+        address = f"/recordings/{recorded(server).name}.zip"
+        download = asyncio.create_task(http.get(address))
+        await waiting.wait()
+        assert (await http.delete(address)).status_code == 204
+        go_on.set()
+        assert (await download).status_code == 404
 
 
-# A full disk ----------------------------------------------------------------------------------------------------------
+async def test_a_download_is_refused_with_503_while_others_keep_all_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download_slots, "SLOT_WAIT_S", 0)
+    monkeypatch.setattr(limits, "DOWNLOADS_AT_ONCE", 1)
+    async with bot() as (server, http):
+        recorder = recorded(server)
+        record_noise(recorder, 160)  # more than the buffers of two sockets hold
+        reader = await RawClient.connected(server, f"GET /recordings/{recorder.name}.zip HTTP/1.1", "10.0.0.1")
+        reader.writer.write(b"\r\n")
+        assert await reader.status() == 200
+        refused = await http.get(f"/recordings/{recorder.name}.zip")
+        assert (refused.status_code, refused.json()["code"]) == (503, "full")
+        await reader.close()
 
 
-@contextmanager
-def longest_file(length: int) -> Iterator[None]:
-    """No file of this process can become longer, as if the disk was full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (length, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+@pytest.mark.parametrize("folder", ["/nowhere", "/proc"])
+async def test_an_unusable_temporary_folder_stops_the_recording_of_sound_only(
+    monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    async with bot() as (server, http):
+        before = recorded(server)
+        before.played(np.full(FRAME_SAMPLES, 1_000, np.int16))
+        with monkeypatch.context() as patch:
+            patch.setattr(tempfile, "tempdir", folder)
+            session = recorded(server)
+            session.heard(Audio(np.full(FRAME_SAMPLES, 1_000, np.int16), WIRE_RATE_HZ))
+            session.played(np.full(FRAME_SAMPLES, 1_000, np.int16))
+            assert (await http.post("/conversations", content=transcript())).status_code == 200
+            for recorder, has_sound in ((before, True), (session, False)):
+                download = await http.get(f"/recordings/{recorder.name}.zip")
+                assert download.status_code == 200
+                names = zipfile.ZipFile(io.BytesIO(download.content)).namelist()
+                assert ("conversation.wav" in names) == has_sound
 
 
-def noise(recorder: Recorder, seconds: int) -> None:
+def record_noise(recorder: Recorder, seconds: int) -> None:
     """Sound that can't be compressed, written to disk."""
     chance = np.random.default_rng(1)
     for number in range(seconds * 50):
         frame = chance.integers(-9_000, 9_000, FRAME_SAMPLES).astype(np.int16)
         recorder.played(frame, ahead=number * FRAME_SAMPLES)
-    recorder.take().close()
-
-
-@pytest.mark.parametrize("length", [0, 100, 2_000, 100_000])
-async def test_a_download_is_refused_with_503_when_the_disk_is_full(length: int) -> None:
-    async with bot() as (server, http):
-        recorder = recorded(server)
-        noise(recorder, 4)
-        with longest_file(length):
-            refused = await http.get(f"/recordings/{recorder.name}.zip")
-        assert (refused.status_code, refused.json()["code"]) == (503, "full")
-        assert (await http.get(f"/recordings/{recorder.name}.zip")).status_code == 200
-
-
-@pytest.mark.parametrize("method", ["write", "flush", "close", "tell", "seek"])
-async def test_a_download_can_be_repeated_after_its_temporary_file_failed(
-    monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
-    temporary = tempfile.TemporaryFile
-
-    def failing(*args: Any, **options: Any) -> Any:
-        file = temporary(*args, **options)
-
-        class Full:
-            def __getattr__(self, name: str) -> Any:
-                return full if name == method else getattr(file, name)
-
-        def full(*_: Any) -> None:
-            if method == "close":
-                file.close()
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        return Full()
-
-    async with bot() as (server, http):
-        address = f"/recordings/{recorded(server).name}.zip"
-        with monkeypatch.context() as patch:
-            patch.setattr(tempfile, "TemporaryFile", failing)
-            response = await http.get(address)
-        assert response.status_code == (200 if method == "close" else 503)
-        assert (await http.get(address)).status_code == 200
-
-
-@pytest.mark.parametrize("folder", ["/nowhere", "/proc"])
-async def test_an_unusable_temporary_folder_stops_downloads_and_imports_but_no_sessions(
-    monkeypatch: pytest.MonkeyPatch, folder: str
-) -> None:
-    async with bot() as (server, http):
-        before = recorded(server)
-        with monkeypatch.context() as patch:
-            patch.setattr(tempfile, "tempdir", folder)
-            assert (await http.get(f"/recordings/{before.name}.zip")).status_code == 503
-            assert (await http.post("/conversations", content=b"PK" + bytes(2_000_000))).status_code == 503
-            session = recorded(server)
-            session.heard(Audio(np.full(FRAME_SAMPLES, 1_000, np.int16), WIRE_RATE_HZ))
-            session.played(np.full(FRAME_SAMPLES, 1_000, np.int16))
-        taken = await http.get(f"/recordings/{session.name}.zip")
-        assert taken.status_code == 200
-        assert "conversation.wav" not in zipfile.ZipFile(io.BytesIO(taken.content)).namelist()
-
-
-async def test_a_long_import_is_refused_with_503_when_the_disk_is_full() -> None:
-    async with bot() as (_, http):
-        with longest_file(1_000_000):
-            refused = await http.post("/conversations", content=b"PK" + bytes(3_000_000))
-        assert (refused.status_code, refused.json()["code"]) == (503, "full")
-        assert (await http.post("/conversations", content=transcript())).status_code == 200
 
 
 # Slow clients ---------------------------------------------------------------------------------------------------------
@@ -211,7 +113,7 @@ async def test_a_long_import_is_refused_with_503_when_the_disk_is_full() -> None
 
 @pytest.fixture
 def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "TRANSFER_GRACE_S", 0.2)
+    monkeypatch.setattr(download_slots, "DOWNLOAD_GRACE_S", 0.2)
 
 
 class RawClient:
@@ -236,51 +138,9 @@ class RawClient:
             await self.writer.wait_closed()
 
 
-@asynccontextmanager
-async def slow_uploads(server: LiveServer, *addresses: str) -> AsyncIterator[list[RawClient]]:
-    """Each sends a byte of its megabyte, and waits."""
-    clients = []
-    for address in addresses:
-        clients.append(await RawClient.connected(server, "POST /conversations HTTP/1.1", address))
-        clients[-1].writer.write(b"Content-Length: 1000000\r\n\r\n{")
-    try:
-        yield clients
-    finally:
-        for client in clients:
-            await client.close()
-
-
 async def imported(http: httpx.AsyncClient, address: str) -> int:
     sent = await http.post("/conversations", content=transcript(), headers={"X-Forwarded-For": address}, timeout=10)
     return sent.status_code
-
-
-@pytest.mark.usefixtures("short_grace")
-@pytest.mark.parametrize("addresses", [4, 20, 60])
-async def test_slow_uploads_do_not_keep_other_addresses_from_importing(
-    monkeypatch: pytest.MonkeyPatch, addresses: int
-) -> None:
-    monkeypatch.setattr(places, "MIN_TRANSFER_BYTES_PER_S", 0.01)
-    async with bot() as (server, http), slow_uploads(server, *(f"10.0.0.{n}" for n in range(addresses))) as slow:
-        await asyncio.sleep(0.3)
-        for number in range(8):
-            assert await imported(http, f"10.0.1.{number}") == 200
-        if addresses > limits.UPLOADS_AT_ONCE:
-            assert await slow[0].status() == 503
-
-
-@pytest.mark.usefixtures("short_grace")
-async def test_slow_uploads_do_not_keep_their_own_address_from_importing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "MIN_TRANSFER_BYTES_PER_S", 0.01)
-    async with bot() as (server, http), slow_uploads(server, *["10.0.0.1"] * 4):
-        for _ in range(3):
-            assert await imported(http, "10.0.0.1") == 200
-
-
-@pytest.mark.usefixtures("short_grace")
-async def test_a_stalled_upload_ends_with_408() -> None:
-    async with bot() as (server, _), slow_uploads(server, "10.0.0.1") as (slow,):
-        assert await slow.status() == 408
 
 
 @pytest.mark.usefixtures("short_grace")
@@ -290,7 +150,7 @@ async def test_unread_downloads_do_not_keep_other_clients_from_downloading(
 ) -> None:
     async with bot() as (server, http):
         recorder = recorded(server)
-        noise(recorder, 160)  # more than the buffers of two sockets hold
+        record_noise(recorder, 160)  # more than the buffers of two sockets hold
         short = recorded(server)
         clients = []
         for number in range(4 if same else limits.DOWNLOADS_AT_ONCE + 2):
@@ -304,6 +164,20 @@ async def test_unread_downloads_do_not_keep_other_clients_from_downloading(
             taken = await http.get(f"/recordings/{short.name}.zip", headers=headers, timeout=30)
             assert taken.status_code == 200
         for client in clients:
+            await client.close()
+
+
+@pytest.mark.parametrize("addresses", [4, 20])
+async def test_slow_imports_do_not_keep_others_from_importing(addresses: int) -> None:
+    """Each sends a byte of its megabyte, and waits."""
+    async with bot() as (server, http):
+        slow = []
+        for number in range(addresses):
+            slow.append(await RawClient.connected(server, "POST /conversations HTTP/1.1", f"10.0.0.{number}"))
+            slow[-1].writer.write(b"Content-Length: 1000000\r\n\r\n{")
+        for number in range(8):
+            assert await imported(http, f"10.0.{number % 2}.{number // 2}") == 200
+        for client in slow:
             await client.close()
 
 
@@ -343,44 +217,19 @@ async def test_long_imports_use_up_the_import_volume_of_their_address() -> None:
         assert await imported(http, "10.0.0.2") == 200
 
 
-async def test_slow_imports_and_downloads_do_not_use_up_the_default_thread_pool(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_slow_import_does_not_use_up_the_default_thread_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     go_on, busy = threading.Event(), threading.Semaphore(0)
 
-    def slow(*_: Any) -> Any:
+    def read_slowly(_: bytes) -> Any:
         busy.release()
         go_on.wait(20)
         raise ImportFileError("it took too long")
 
-    for name in ("read_packed", "pack"):
-        monkeypatch.setattr(take, name, slow)
-    async with bot() as (server, http):
-        tasks: list[asyncio.Task[Any]] = [
-            asyncio.create_task(imported(http, f"10.0.0.{number}")) for number in range(8)
-        ]
-        address = f"/recordings/{recorded(server).name}.zip"
-        tasks.append(asyncio.create_task(http.get(address)))
+    monkeypatch.setattr(recordings, "read_import", read_slowly)
+    async with bot() as (_, http):
+        tasks = [asyncio.create_task(imported(http, f"10.0.0.{number}")) for number in range(8)]
         await asyncio.to_thread(busy.acquire)
-        await asyncio.to_thread(busy.acquire)
-        for _ in range(40):  # more than asyncio has threads
+        for _attempt in range(40):  # more than asyncio has threads
             await asyncio.wait_for(asyncio.to_thread(int), 5)
         go_on.set()
-        await asyncio.gather(*tasks)
-
-
-async def test_uploads_are_written_by_transfer_threads_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[tuple[str, int]] = []
-    write = tempfile.SpooledTemporaryFile.write
-
-    def watched(self: Any, data: bytes) -> int:
-        written.append((threading.current_thread().name, len(data)))
-        return int(write(self, data))
-
-    monkeypatch.setattr("tempfile.SpooledTemporaryFile.write", watched)
-    async with bot() as (_, http):
-        sent = await http.post("/conversations", content=b"PK" + bytes(5_000_000))
-    assert sent.status_code == 422
-    assert sum(length for _, length in written) == 5_000_002
-    assert all(name.startswith("transfers") for name, _ in written)
-    assert max(length for _, length in written) < 2 * take.CHUNK_BYTES
+        assert await asyncio.gather(*tasks) == [422] * 8

@@ -13,7 +13,7 @@ from tests.support.tone_words import ToneEar
 from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
 from voicebot.audio.sound import Audio, Samples
 from voicebot.engines.protocols import Transcriber, Transcript
-from voicebot.engines.stt.moonshine.sound import HOP, energies, speech_span
+from voicebot.engines.stt.moonshine.energy import HOP, energies, speech_span
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from voicebot.access.host import OwnNames
+from voicebot.access.request_checks import OwnNames
 from voicebot.settings import config
 
 SETTINGS: dict[str, Any] = {

@@ -11,8 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.support.refusals import Refusals
-from voicebot.access.known_browser import COOKIE
-from voicebot.access.lock import Lock, is_logged_in
+from voicebot.access.basic_auth import COOKIE, BasicAuth, is_logged_in
 from voicebot.access.refusal import Reason
 from voicebot.runtime import limits
 from voicebot.settings import config
@@ -47,7 +46,7 @@ class Door:
     def reopen(self, **settings: Any) -> None:
         """As after a restart."""
         settings = LOGIN | settings
-        self.lock = Lock(self._app, config.load(**settings), self.refused)
+        self.lock = BasicAuth(self._app, config.load(**settings), self.refused)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         self.as_owner.append(is_logged_in(scope))

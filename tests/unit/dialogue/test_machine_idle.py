@@ -29,7 +29,7 @@ from voicebot.dialogue.events import (
 from voicebot.dialogue.facts import ConversationEnded
 from voicebot.dialogue.machine import NOBODY_THERE
 from voicebot.dialogue.state import IdleStage, Phase, Rules
-from voicebot.languages.prompts import GOODBYE, STILL_THERE, goodbye, still_there
+from voicebot.languages.prompts import goodbye, still_there
 
 QUESTION, FAREWELL = still_there("en"), goodbye("en")
 
@@ -208,8 +208,8 @@ def test_the_idle_question_and_the_goodbye_are_in_the_sessions_language(language
     session = waiting(language=language)
     (start,) = session.time_out(Timer.IDLE)
     assert isinstance(start, StartReply)
-    assert start.text == STILL_THERE.get(language, STILL_THERE["en"])
+    assert start.text == still_there(language)
     heard_whole(session, start.text)
     (start,) = session.time_out(Timer.IDLE)
     assert isinstance(start, StartReply)
-    assert start.text == GOODBYE.get(language, GOODBYE["en"])
+    assert start.text == goodbye(language)

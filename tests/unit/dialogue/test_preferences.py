@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.machine_session import Session, bot, speaking, user
+from tests.support.verdict_cases import case_of_line
 from voicebot.dialogue.events import (
     ApplyPreferences,
     CancelReply,
@@ -135,4 +136,4 @@ def test_a_session_judges_interruptions_with_the_chosen_sensitivity() -> None:
     (record,) = session.state.verdicts
     assert (record.verdict.decision, record.verdict.rule) == (Decision.RESUME, "brief")
     case = VerdictCase(record.context, "to Paris", final=True, expected=Decision.REGENERATE)
-    assert VerdictCase.from_line(case.to_line()) == case
+    assert case_of_line(case.to_line()) == case

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from voicebot.languages.writing import language_of
+from voicebot.languages.loader import language_of
 from voicebot.speech_text.sentences import LEAST_MAX_CHARS, SentenceBatch, SentenceBatcher, sentences
 from voicebot.speech_text.speakable import has_words
 
@@ -272,7 +272,7 @@ def test_an_address_that_cannot_be_cut_ends_in_an_ellipsis_in_speech_only() -> N
 
 
 def test_the_sentence_spoken_for_code_fits_into_the_smallest_batch() -> None:
-    assert all(len(language_of(code).code) <= LEAST_MAX_CHARS for code in LANGUAGES)
+    assert all(len(language_of(code).spoken_forms.code) <= LEAST_MAX_CHARS for code in LANGUAGES)
     with pytest.raises(ValueError, match="40 characters"):
         SentenceBatcher(max_chars=LEAST_MAX_CHARS - 1)
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voicebot.languages.writing import language_of
+from voicebot.languages.loader import language_of
 from voicebot.speech_text.sentences import SentenceBatcher
 from voicebot.speech_text.speakable import EMOJI, named, spoken
 
-ENGLISH = language_of("en")
+ENGLISH = language_of("en").spoken_forms
 
 
 def speech(text: str, language: str = "en") -> str:

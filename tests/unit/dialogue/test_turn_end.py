@@ -63,7 +63,7 @@ CASES = {
         oui / non merci / quelle heure est-il / comment allez-vous / raconte-moi une blague / qu'est-ce que c'est
         / où est la gare / tu peux m'aider s'il te plaît / demain matin / c'est quoi / J'habite à Paris. / qui es-tu
         / combien font deux plus deux / mets de la musique / arrête / est-ce que tu parles anglais / d'accord
-        / ça va""",
+        / ça va / qu'est-ce qu'il y a""",
     ("fr", Completeness.INCOMPLETE): """
         et / parce que / je voudrais / je m'appelle / mon numéro est / quelle est la / j'habite à / euh / alors,
         / laisse-moi réfléchir / un instant / cinq cinq / est-ce que / qu'est-ce que / peux-tu / comment / je vais

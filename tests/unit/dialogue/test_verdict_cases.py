@@ -8,16 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from tests.support.verdict_cases import case_of_line
 from voicebot.dialogue.interruption.verdict import Decision, Speech, VerdictContext, give_verdict
 from voicebot.dialogue.interruption.verdict_case import VerdictCase
 
 FOLDER = Path(__file__).parent / "verdict_cases"
-CASES = [
-    VerdictCase.from_line(line)
-    for path in sorted(FOLDER.glob("*.jsonl"))
-    for line in path.read_text("utf-8").splitlines()
-]
+CASES = [case_of_line(line) for path in sorted(FOLDER.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()]
 FINAL = [case for case in CASES if case.final]
 INTERIM = [case for case in CASES if not case.final]
 LANGUAGES = ["en", "es", "de", "fr", "hi"]
@@ -85,29 +83,23 @@ numbers = st.none() | st.floats(-60, 60)
 def test_a_case_written_as_a_line_reads_back_unchanged(case: VerdictCase) -> None:
     line = case.to_line()
     assert "\n" not in line
-    assert VerdictCase.from_line(line) == case
+    assert case_of_line(line) == case
 
 
 @pytest.mark.parametrize(
     ("line", "wrong"),
     [
-        ("{", "not JSON"),
-        ("[]", "not an object"),
-        ("{}", "missing: language, sentence, words_heard, text, expected"),
-        ('{"sentense": ""}', "unknown: sentense"),
-        ('{"text": 3}', "text is 3"),
-        ('{"words_heard": true}', "words_heard is True"),
-        ('{"language": "en", "sentence": "", "words_heard": 0, "text": "", "expected": "no"}', "expected is 'no'"),
+        ("{", "JSON"),
+        ("{}", "expected"),
+        ('{"sentense": ""}', "sentense"),
+        ('{"words_heard": true}', "words_heard"),
+        ('{"language": "en", "sentence": "", "words_heard": 0, "text": "", "expected": "no"}', "expected"),
         (
             '{"language": "en", "sentence": "", "words_heard": 0, "text": "", "expected": "wait", "speech": {"db": 1}}',
-            "db",
-        ),
-        (
-            '{"language": "en", "sentence": "", "words_heard": 0, "text": "", "expected": "wait", "sensitivity": "no"}',
-            "sensitivity is 'no', not one of",
+            "speech.db",
         ),
     ],
 )
 def test_an_invalid_case_line_raises_an_error_that_names_the_mistake(line: str, wrong: str) -> None:
-    with pytest.raises(ValueError, match=wrong):
-        VerdictCase.from_line(line)
+    with pytest.raises(ValidationError, match=wrong):
+        case_of_line(line)

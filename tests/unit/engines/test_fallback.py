@@ -19,7 +19,15 @@ from voicebot.dialogue.history import History
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
-from voicebot.engines.protocols import USUAL, EngineSelected, Pause, RestOfSentence, Style, Transcript, WordStarts
+from voicebot.engines.protocols import (
+    DEFAULT_STYLE,
+    EngineSelected,
+    Pause,
+    RestOfSentence,
+    Style,
+    Transcript,
+    WordStarts,
+)
 
 
 async def answer(chain: AgentFallbackGroup) -> list[str | EngineSelected]:
@@ -213,7 +221,7 @@ async def test_an_engine_that_cannot_start_is_left_out() -> None:
 
 async def test_probes_report_which_engines_are_ready_and_how_fast_they_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow(Fake):
-        async def probe(self, style: Style = USUAL) -> None:
+        async def probe(self, style: Style = DEFAULT_STYLE) -> None:
             await asyncio.sleep(0.03)
 
     loop = asyncio.get_running_loop()
@@ -493,7 +501,7 @@ class Voice(Fake):
     stalls: bool = False
     said: list[str] = field(default_factory=list)
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Any]:
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Any]:
         self.said.append(text)
         break_s = self.breaks_s.pop(0) if self.breaks_s else None
         if self.times:
@@ -748,7 +756,7 @@ class Mistaken(Fake):
         if self.at_start:
             raise KeyError("sk-secret")
 
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         self.probes.release()
         if self.at_probes:
             raise KeyError("sk-secret")

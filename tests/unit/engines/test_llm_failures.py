@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from voicebot.engines.errors import Fault
-from voicebot.engines.llm.failures import status_failure, told_failure, wait_s
+from voicebot.engines.llm.failures import status_failure, streamed_failure, wait_s
 
 NOW = datetime(2026, 11, 19, 12, 0, tzinfo=UTC)
 
@@ -57,9 +57,9 @@ def test_an_http_status_becomes_a_fault_with_a_plain_message(
 
 
 def test_an_invalid_request_error_inside_a_stream_is_a_rejection() -> None:
-    assert told_failure("test", {"type": "invalid_request_error", "code": "invalid_value"}).fault is Fault.REJECTED
+    assert streamed_failure("test", {"type": "invalid_request_error", "code": "invalid_value"}).fault is Fault.REJECTED
 
 
 @pytest.mark.parametrize("body", [None, {}, {"code": ["?"]}, {"error": None}, "text"])
 def test_a_stream_error_without_details_counts_as_a_server_fault(body: object) -> None:
-    assert told_failure("test", body).fault is Fault.SERVER
+    assert streamed_failure("test", body).fault is Fault.SERVER

@@ -10,7 +10,7 @@ from langchain_core.messages import HumanMessage
 from tests.support.phrasings import HERE
 from voicebot.dialogue.history import History, Message, Role
 from voicebot.engines.llm.messages import MODEL_AWAY_EXPLAINED, system_message, to_messages, tokens
-from voicebot.engines.llm.offline.talk import AWAY, BEYOND, STILL_BEYOND
+from voicebot.engines.llm.offline.topics import AWAY, BEYOND, STILL_BEYOND
 
 
 def talk(turns: int, words: int = 20) -> History:

@@ -1,4 +1,4 @@
-"""Which sound is decoded next: on a clock and on workers that the tests turn by hand."""
+"""Which sound is decoded next, with a clock and workers that the tests move on by hand."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from voicebot.engines.stt.moonshine.scheduler import (
     INTERIM_BURST_S,
     INTERIM_SHARE,
-    Job,
-    Running,
+    DecodeJob,
+    InterimShare,
+    RunningJob,
     Scheduler,
-    Share,
     Sleeper,
     Urgency,
 )
@@ -33,7 +33,7 @@ class HandTurnedClock:
         self.sleepers.append((self.now_s + delay_s, sleeper))
 
     def pass_to(self, now_s: float) -> None:
-        """Wakes the sleepers that are due until then, in their order."""
+        """Moves the clock, and wakes the sleepers that are due until then in their order."""
         while due := sorted((at_s, number) for number, (at_s, _) in enumerate(self.sleepers) if at_s <= now_s):
             at_s, number = due[0]
             self.now_s = max(self.now_s, at_s)
@@ -41,19 +41,19 @@ class HandTurnedClock:
         self.now_s = now_s
 
 
-class Workers:
+class ManualWorkers:
     """Threads whose work ends when the test says so."""
 
     def __init__(self, count: int = 2) -> None:
         self.count = count
-        self.busy: list[Running[Any]] = []
+        self.busy: list[RunningJob[Any]] = []
 
-    def start(self, running: Running[Any]) -> None:
+    def start(self, running: RunningJob[Any]) -> None:
         self.busy.append(running)
 
     def finish(self) -> None:
         running = self.busy.pop(0)
-        running.ended(running.work())
+        running.end(running.work())
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,15 @@ class NamedWork:
 
 @dataclass(frozen=True)
 class Owner:
-    """Has its name written down, and submits another job like the last one when that has ended if it is `again`."""
+    """Notes its name when its jobs begin and end. With `again` it submits another job when one has ended."""
 
     bench: Bench
     name: str
-    share: Share
+    share: InterimShare
     again: bool = False
 
-    def submit(self, urgency: Urgency) -> Job[str]:
-        job: Job[str] = Job(urgency, self.share, self)
+    def submit(self, urgency: Urgency) -> DecodeJob[str]:
+        job: DecodeJob[str] = DecodeJob(urgency, self.share, self)
         self.bench.scheduler.submit(job)
         return job
 
@@ -92,34 +92,36 @@ class Owner:
 
 
 class OwnerWithoutWork:
-    """Needs nothing any more when its turn comes."""
+    """Has no work any more when its turn comes."""
 
     def prepare(self) -> None:
         return None
 
     def done(self, result: object) -> None:
-        pytest.fail("nothing was to be done")
+        pytest.fail("there is no work")
 
     def preempted(self) -> None:
-        pytest.fail("nothing was to be done")
+        pytest.fail("there is no work")
 
 
 class Bench:
-    """A scheduler with its clock and workers; it writes down what begins and what ends."""
+    """A scheduler with its clock and workers, and notes of the jobs that began and ended."""
 
     def __init__(self, workers: int = 2) -> None:
-        self.clock, self.workers = HandTurnedClock(), Workers(workers)
+        self.clock, self.workers = HandTurnedClock(), ManualWorkers(workers)
         self.scheduler = Scheduler(self.workers, self.clock)
         self.begun: list[str] = []
         self.ended: list[str] = []
         self.preempted: list[str] = []
 
-    def submit(self, name: str, urgency: Urgency, share: Share | None = None, *, again: bool = False) -> Job[str]:
-        """Submits a job, and an interim job after each one that has ended if it is to be done `again`."""
-        return Owner(self, name, share or Share(), again).submit(urgency)
+    def submit(
+        self, name: str, urgency: Urgency, share: InterimShare | None = None, *, again: bool = False
+    ) -> DecodeJob[str]:
+        """Submits a job. With `again` an interim job follows each job that has ended."""
+        return Owner(self, name, share or InterimShare(), again).submit(urgency)
 
     def work(self, until_s: float, costs_s: Mapping[str, float]) -> dict[str, float]:
-        """Lets each job take its time until then. Returns how much time each has taken."""
+        """Runs jobs until then, each for its cost. Returns how much time each has used."""
         spent_s = dict.fromkeys(costs_s, 0.0)
         while self.clock.now_s < until_s:
             if self.workers.busy:
@@ -143,7 +145,7 @@ def test_finals_go_before_pauses_and_pauses_before_parts_and_interim_texts() -> 
         ("next final", Urgency.FINAL),
     ):
         bench.submit(name, urgency)
-    assert bench.begun == ["first"], "one thread does one thing at a time"
+    assert bench.begun == ["first"], "one thread runs one job at a time"
     while bench.workers.busy:
         bench.workers.finish()
     assert bench.begun == ["first", "final", "next final", "pause", "part", "interim"]
@@ -168,7 +170,7 @@ def test_an_interim_text_is_stopped_when_it_keeps_a_final_waiting() -> None:
     assert interim.stop.is_set()
     assert bench.preempted == ["interim"]
     bench.workers.finish()
-    assert bench.ended == [], "nobody gets the text of a decoding that was stopped"
+    assert bench.ended == [], "the result of a stopped job is dropped"
     assert bench.begun == ["interim", "final", "second final"]
 
 
@@ -177,18 +179,18 @@ def test_interim_texts_take_their_share_of_a_core_and_no_more(cost_s: float) -> 
     bench = Bench()
     costs_s = {str(number): cost_s for number in range(4)}
     for name in costs_s:
-        bench.submit(name, Urgency.INTERIM, Share(), again=True)
+        bench.submit(name, Urgency.INTERIM, InterimShare(), again=True)
     spent_s = bench.work(30.0, costs_s)
     share_s = INTERIM_SHARE * bench.clock.now_s
     assert 0.95 * share_s < sum(spent_s.values()) <= share_s + INTERIM_BURST_S + cost_s
-    assert max(spent_s.values()) - min(spent_s.values()) <= 1.01 * cost_s, "all sessions get the same"
+    assert max(spent_s.values()) - min(spent_s.values()) <= 1.01 * cost_s, "all sessions get the same share"
 
 
 def test_a_session_with_long_utterances_gets_no_more_time_than_others() -> None:
     bench = Bench()
     costs_s = {"short": 0.05, "long": 0.4}
     for name in costs_s:
-        bench.submit(name, Urgency.INTERIM, Share(), again=True)
+        bench.submit(name, Urgency.INTERIM, InterimShare(), again=True)
     spent_s = bench.work(60.0, costs_s)
     assert spent_s["short"] > 10
     assert abs(spent_s["long"] - spent_s["short"]) <= 2 * costs_s["long"]
@@ -196,7 +198,7 @@ def test_a_session_with_long_utterances_gets_no_more_time_than_others() -> None:
 
 def test_a_silent_session_saves_up_no_decoding_time() -> None:
     bench = Bench()
-    talker, newcomer = Share(), Share()
+    talker, newcomer = InterimShare(), InterimShare()
     talker.used_s = 100.0
     bench.submit("talker", Urgency.INTERIM, talker)
     bench.clock.pass_to(0.1)
@@ -233,7 +235,7 @@ def test_a_job_that_is_dropped_while_running_is_stopped_and_its_result_is_discar
     bench.submit("final", Urgency.FINAL)
     bench.scheduler.drop(running)
     assert running.stop.is_set()
-    assert bench.begun == ["pause"], "its thread is busy until it has stopped"
+    assert bench.begun == ["pause"], "its thread is busy until the job has stopped"
     bench.workers.finish()
     bench.workers.finish()
     assert bench.ended == ["final"]
@@ -244,7 +246,7 @@ def test_an_interim_text_that_became_a_final_goes_first() -> None:
     bench.submit("first", Urgency.FINAL)
     bench.submit("pause", Urgency.PAUSE)
     waiting = bench.submit("interim", Urgency.INTERIM)
-    bench.scheduler.hurry(waiting, Urgency.FINAL)
+    bench.scheduler.change_urgency(waiting, Urgency.FINAL)
     bench.workers.finish()
     assert bench.begun == ["first", "interim"]
 
@@ -252,7 +254,7 @@ def test_an_interim_text_that_became_a_final_goes_first() -> None:
 def test_a_job_that_is_no_longer_needed_at_its_turn_takes_no_thread() -> None:
     bench = Bench(workers=1)
     bench.submit("first", Urgency.FINAL)
-    job: Job[str] = Job(Urgency.PAUSE, Share(), OwnerWithoutWork())
+    job: DecodeJob[str] = DecodeJob(Urgency.PAUSE, InterimShare(), OwnerWithoutWork())
     bench.scheduler.submit(job)
     bench.submit("last", Urgency.PART)
     bench.workers.finish()

@@ -1,4 +1,4 @@
-"""What becomes of the decodings of an utterance: with a fake model, whose work ends when the test says so."""
+"""The jobs of an utterance, with a fake model whose work ends when the test says so."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pytest
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio, Samples
 from voicebot.engines.errors import EngineError
 from voicebot.engines.protocols import Pause, Transcript
-from voicebot.engines.stt.moonshine.recognition import NOTHING, Recognized
-from voicebot.engines.stt.moonshine.scheduler import LoopAlarm, Scheduler, ThreadWorkers
-from voicebot.engines.stt.moonshine.transcriber import MoonshineTranscriber, Shared
+from voicebot.engines.stt.moonshine.recognition import NO_TEXT, RecognizedText
+from voicebot.engines.stt.moonshine.scheduler import DecodeThreads, LoopAlarm, Scheduler
+from voicebot.engines.stt.moonshine.transcriber import MoonshineTranscriber, SharedRecognizer
 
 
 def loud(duration_s: float) -> Audio:
@@ -28,7 +28,7 @@ def silence(duration_s: float) -> Audio:
 
 
 class Model:
-    """Finds as many words as there are half seconds in the sound. Its threads wait for `go_on`."""
+    """Finds one word for each half second of the sound. Its threads wait for `go_on`."""
 
     def __init__(self) -> None:
         self.go_on = threading.Event()
@@ -38,25 +38,25 @@ class Model:
         self.fails = False
         self._loop = asyncio.get_running_loop()
 
-    def recognize(self, sound: Samples, stop: threading.Event) -> Recognized:
+    def recognize(self, sound: Samples, stop: threading.Event) -> RecognizedText:
         self._loop.call_soon_threadsafe(self.begun.put_nowait, len(sound) / SPEECH_RATE_HZ)
         if self.fails:
             raise MemoryError("no more memory")
         while not self.go_on.wait(0.01):
             if stop.is_set():
                 self.stopped.release()
-                return NOTHING
-        return Recognized(" ".join(["word"] * round(2 * len(sound) / SPEECH_RATE_HZ)), 0.9)
+                return NO_TEXT
+        return RecognizedText(" ".join(["word"] * round(2 * len(sound) / SPEECH_RATE_HZ)), 0.9)
 
 
 class Talk:
-    """One session that hears what the test gives it."""
+    """One session, which gets its sound from the test."""
 
     def __init__(self) -> None:
         self.model = Model()
-        self.workers = ThreadWorkers()
+        self.workers = DecodeThreads()
         self.scheduler = Scheduler(self.workers, LoopAlarm())
-        self.transcriber = MoonshineTranscriber(Shared(self.model, self.scheduler))
+        self.transcriber = MoonshineTranscriber(SharedRecognizer(self.model, self.scheduler))
         self.sound: asyncio.Queue[Audio | Pause | None] = asyncio.Queue()
 
     async def pieces(self) -> AsyncIterator[Audio | Pause]:
@@ -97,7 +97,7 @@ async def test_the_final_does_not_wait_for_an_interim_text_that_misses_the_last_
         assert await talk.model.begun.get() == pytest.approx(1.0)
         talk.hears(loud(1.0), silence(0.5), None)
         assert await talk.model.begun.get() == pytest.approx(2.15, abs=0.02)
-        assert await asyncio.to_thread(talk.model.stopped.acquire, timeout=10), "nobody needs the interim text any more"
+        assert await asyncio.to_thread(talk.model.stopped.acquire, timeout=10), "the interim text is not needed now"
         talk.model.go_on.set()
         assert await waiting == Transcript("word word word word", final=True, confidence=0.9)
 
@@ -113,7 +113,7 @@ async def test_a_pause_decoding_in_progress_becomes_the_final_text(talk: Talk) -
         talk.model.go_on.set()
         told = await waiting
         assert told.final
-    assert talk.model.begun.empty(), "it was decoded once"
+    assert talk.model.begun.empty(), "the sound was decoded once"
 
 
 async def test_a_model_failure_affects_only_one_utterance(talk: Talk) -> None:

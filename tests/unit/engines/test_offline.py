@@ -1,4 +1,4 @@
-"""The offline engine: what people say, typed and transcribed, and what they are told. Always through the real graph."""
+"""The offline model answers what people say, typed and transcribed. All conversations go through the real graph."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from langchain_core.messages import (
 )
 
 from tests.support.manual_clock import StoppedClock
-from tests.support.phrasings import BOTH, CLOCK, SUMS, TALK, TOKYO
+from tests.support.phrasings import BOTH, CLOCK, SUMS, TALK, TOKYO, reply
 from tests.support.talk import MOMENT, Talk
 from voicebot.dialogue.history import Message, Role
-from voicebot.engines.llm.offline import Offline
-from voicebot.engines.llm.offline.conversation import Conversation
-from voicebot.engines.llm.offline.talk import OFFER, SAID, UNKNOWN, WITHOUT_MODEL
-from voicebot.engines.llm.offline.topics import Topic
+from voicebot.engines.llm.offline import OfflineModel
+from voicebot.engines.llm.offline.conversation import ChatContext
+from voicebot.engines.llm.offline.topics import NEEDS_MODEL, OFFER, UNKNOWN_EXAMPLES
 from voicebot.engines.llm.offline.words import words_of
 from voicebot.runtime.limits import OFFLINE_CHARS, OFFLINE_MESSAGES, OFFLINE_WORDS
 
@@ -86,16 +85,17 @@ async def test_uses_the_machines_own_time_zone_for_local_questions() -> None:
     moment = datetime(2026, 12, 24, 23, 30, tzinfo=timezone(timedelta(hours=-8)))
     talk = Talk(moment)
     assert await talk.say("what day is it") == "Today is Thursday, the twenty-fourth of December."
-    assert await talk.say("how many days until christmas") == ("It's one day until Christmas, which is on a Friday.")
+    assert await talk.say("how many days until christmas") == (
+        "It's one day until Christmas, which is on Friday, the twenty-fifth of December."
+    )
     assert "Friday" in await talk.say("what day is it in tokyo")
 
 
 @pytest.mark.parametrize("day", [datetime(2026, 12, 25, tzinfo=UTC), datetime(2028, 2, 29, tzinfo=UTC)])
 async def test_counts_the_days_to_the_next_christmas_including_today(day: datetime) -> None:
     answer = await Talk(day).say("how many days until christmas")
-    assert answer == (
-        "Christmas is today!" if day.month == 12 else "It's three hundred days until Christmas, which is on a Monday."
-    )
+    monday = "It's three hundred days until Christmas, which is on Monday, the twenty-fifth of December."
+    assert answer == ("Christmas is today!" if day.month == 12 else monday)
 
 
 @pytest.mark.parametrize("said", ["what is the news", "what's the weather", "why is the sky blue", "play a song"])
@@ -108,13 +108,13 @@ async def test_explains_an_impossible_request_at_length_only_once(said: str) -> 
 
 @pytest.mark.parametrize("said", ["who was napoleon", "what is love"])
 async def test_says_that_a_language_model_is_needed_for_knowledge_questions(said: str) -> None:
-    assert WITHOUT_MODEL in await Talk().say(said)
+    assert NEEDS_MODEL in await Talk().say(said)
 
 
 async def test_repeated_unknown_input_gets_rotating_replies() -> None:
     talk = Talk()
     answers = [await talk.say("colourless green ideas") for _ in range(4)]
-    assert answers == [*UNKNOWN, UNKNOWN[0]]
+    assert answers == [reply("unknown"), *UNKNOWN_EXAMPLES, reply("unknown")]
     assert OFFER in answers[0]
 
 
@@ -139,7 +139,7 @@ async def test_go_on_gives_an_interrupted_answer_again() -> None:
     talk = Talk()
     await talk.say("what time is it in tokyo", hear=3)
     assert await talk.say("go on") == TOKYO
-    assert await talk.say("go on", hear=2) == SAID[Topic.CONTINUE]
+    assert await talk.say("go on", hear=2) == reply("continue")
     assert await talk.say("go on") == TOKYO
 
 
@@ -183,7 +183,7 @@ async def test_every_turn_of_any_conversation_gets_an_answer(turns: list[tuple[l
 def test_only_the_end_of_a_long_text_and_of_a_long_history_is_read() -> None:
     assert len(words_of("time " * 10_000)) == OFFLINE_WORDS
     assert len(words_of("é" * 10_000)) <= OFFLINE_CHARS
-    conversation = Conversation.of([HumanMessage("tokyo"), AIMessage("Yes.")] * 4_000 + [HumanMessage("go on")])
+    conversation = ChatContext.of([HumanMessage("tokyo"), AIMessage("Yes.")] * 4_000 + [HumanMessage("go on")])
     assert len(conversation.heard) + len(conversation.earlier_said) < OFFLINE_MESSAGES
 
 
@@ -198,13 +198,13 @@ async def test_the_offline_engine_uses_the_tools_through_the_graph() -> None:
 
 
 async def test_the_offline_engine_asks_for_the_tools_before_it_answers() -> None:
-    message = await Offline(date_clock=StoppedClock(MOMENT)).ainvoke(
+    message = await OfflineModel(date_clock=StoppedClock(MOMENT)).ainvoke(
         "what time is it in tokyo and what is two plus two"
     )
     assert message.text == ""
     assert message.tool_calls == [
-        ToolCall(name="clock", args={"place": "tokyo"}, id="0-0", type="tool_call"),
-        ToolCall(name="calculator", args={"expression": "2 + 2"}, id="1-0", type="tool_call"),
+        ToolCall(name="clock", args={"place": "tokyo"}, id="0", type="tool_call"),
+        ToolCall(name="calculator", args={"expression": "2 + 2"}, id="1", type="tool_call"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Jokes and stories of the offline engine: never the same joke twice in a row, and on from where it was heard."""
+"""The offline model tells no joke twice in a row and resumes an interrupted story where the user stopped hearing it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 from tests.support.talk import MOMENT, Talk
 from voicebot.dialogue.history import History, heard, said
 from voicebot.engines.llm.messages import to_messages
-from voicebot.engines.llm.offline import Offline
-from voicebot.engines.llm.offline.passages import Kind, Passage, passages
-from voicebot.engines.llm.offline.talk import SAID, STORIES_ALL_TOLD, STORY_GOES_ON, UNKNOWN
-from voicebot.engines.llm.offline.topics import Topic
+from voicebot.engines.llm.offline import OfflineModel
+from voicebot.engines.llm.offline.passages import RESUMED, Passage, passages
+from voicebot.engines.llm.offline.topics import STORIES_ALL_TOLD, UNKNOWN_EXAMPLES, topics
 from voicebot.engines.llm.offline.words import bare_words
 
-JOKES = passages(Kind.JOKE)
-STORIES = passages(Kind.STORY)
+JOKES = passages("joke")
+STORIES = passages("story")
 SPEECH_WORDS_PER_S = 150 / 60
 LONGEST_CLAUSE_WORDS = 20
 
 
 def test_each_joke_and_story_begins_with_a_word_that_begins_nothing_else() -> None:
     firsts = [passage.words[0] for passage in (*JOKES, *STORIES)]
-    others = {bare_words(text)[0] for text in (*SAID.values(), *UNKNOWN, STORY_GOES_ON)}
+    replies = [reply for topic in topics().values() for reply in (topic.reply, topic.stand_in_reply) if reply]
+    others = {bare_words(text)[0] for text in (*replies, *UNKNOWN_EXAMPLES, RESUMED)}
     assert len(firsts) == len(set(firsts))
     assert others.isdisjoint(firsts)
     assert len(JOKES) >= 20
@@ -64,8 +64,8 @@ async def test_an_interrupted_joke_is_finished_on_request() -> None:
     talk = Talk()
     joke = await talk.say("tell me a joke", hear=4)
     rest = await talk.say("go on")
-    assert rest.startswith(STORY_GOES_ON)
-    assert joke.lower().endswith(rest.removeprefix(f"{STORY_GOES_ON} ").lower())
+    assert rest.startswith(RESUMED)
+    assert joke.lower().endswith(rest.removeprefix(f"{RESUMED} ").lower())
 
 
 @pytest.mark.parametrize(
@@ -76,17 +76,17 @@ async def test_an_interrupted_story_resumes_with_the_clause_that_was_interrupted
     story = await talk.say("tell me a long story", hear=36)
     rest = await talk.say(ask)
     assert talk.history[1].text.endswith("Every evening, when the gulls had gone to")
-    assert rest.startswith(f"{STORY_GOES_ON} When the gulls had gone to bed, she climbed")
-    assert story.endswith(rest.removeprefix(f"{STORY_GOES_ON} When"))
+    assert rest.startswith(f"{RESUMED} When the gulls had gone to bed, she climbed")
+    assert story.endswith(rest.removeprefix(f"{RESUMED} When"))
 
 
 async def test_a_story_interrupted_after_a_sentence_resumes_with_the_next_sentence() -> None:
     talk = Talk()
     sentences = STORIES[0].text.replace("\n\n", " ").split(". ")
     await talk.say("tell me a story", hear=len(sentences[0].split()))
-    second = await talk.say("go on", hear=len(STORY_GOES_ON.split()) + len(sentences[1].split()))
-    assert second.startswith(f"{STORY_GOES_ON} {sentences[1]}")
-    assert (await talk.say("go on")).startswith(f"{STORY_GOES_ON} {sentences[2]}")
+    second = await talk.say("go on", hear=len(RESUMED.split()) + len(sentences[1].split()))
+    assert second.startswith(f"{RESUMED} {sentences[1]}")
+    assert (await talk.say("go on")).startswith(f"{RESUMED} {sentences[2]}")
 
 
 async def test_a_story_resumes_after_other_talk() -> None:
@@ -94,7 +94,7 @@ async def test_a_story_resumes_after_other_talk() -> None:
     await talk.say("tell me a story", hear=35)
     await talk.say("what time is it in tokyo")
     await talk.say("stop")
-    assert (await talk.say("go on")).startswith(f"{STORY_GOES_ON} When the gulls")
+    assert (await talk.say("go on")).startswith(f"{RESUMED} When the gulls")
 
 
 async def test_a_story_interrupted_at_words_that_open_another_story_resumes() -> None:
@@ -103,7 +103,7 @@ async def test_a_story_interrupted_at_words_that_open_another_story_resumes() ->
     for words_heard in (20, 20, 7):
         await talk.say("tell me another story", hear=words_heard)
     assert talk.history[-1].text.endswith("boat in the")
-    assert (await talk.say("go on")).startswith(f"{STORY_GOES_ON} Pip was the smallest boat")
+    assert (await talk.say("go on")).startswith(f"{RESUMED} Pip was the smallest boat")
 
 
 async def test_a_story_told_after_a_joke_in_one_answer_resumes() -> None:
@@ -131,14 +131,14 @@ def test_a_story_interrupted_anywhere_loses_no_word_and_repeats_at_most_one_clau
     position = len(bare_words(history[-1].text))
     for cut in cuts[1:]:
         history = said(history, "go on")
-        answer = Offline().invoke(to_messages(history, "")).text
-        assert answer.startswith(STORY_GOES_ON)
-        rest = tuple(bare_words(answer.removeprefix(STORY_GOES_ON)))
+        answer = OfflineModel().invoke(to_messages(history, "")).text
+        assert answer.startswith(RESUMED)
+        rest = tuple(bare_words(answer.removeprefix(RESUMED)))
         start = len(story.words) - len(rest)
         assert rest == story.words[start:]
         assert 0 <= position - start <= LONGEST_CLAUSE_WORDS
         history = heard(history, " ".join(answer.split()[:cut]), interrupted=True)
-        newly_heard = len(bare_words(history[-1].text)) - len(bare_words(STORY_GOES_ON))
+        newly_heard = len(bare_words(history[-1].text)) - len(bare_words(RESUMED))
         # One word alone could stand anywhere.
         position = max(position, start + newly_heard) if newly_heard > 1 else position
         if position == len(story.words):
@@ -156,4 +156,4 @@ async def test_no_story_repeats_before_all_stories_were_told() -> None:
 async def test_a_story_heard_to_its_end_is_not_resumed() -> None:
     talk = Talk()
     await talk.say("tell me a story")
-    assert await talk.say("go on") == SAID[Topic.CONTINUE]
+    assert await talk.say("go on") == topics()["continue"].reply

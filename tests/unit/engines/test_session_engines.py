@@ -19,20 +19,20 @@ from voicebot.dialogue.history import History
 from voicebot.dialogue.preferences import Preferences
 from voicebot.engines.fallback import AgentFallbackGroup, SpeechToTextFallbackGroup, TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackGroup
-from voicebot.engines.protocols import USUAL, EngineSelected, Style, Styles
+from voicebot.engines.protocols import DEFAULT_STYLE, EngineSelected, Style, Styles
 
 
 class Speaks(Fake):
     """An agent that names the language of the reply."""
 
     async def reply(
-        self, history: History, wanted: asyncio.Event, deadline: Any = None, *, style: Style = USUAL, **_: Any
+        self, history: History, wanted: asyncio.Event, deadline: Any = None, *, style: Style = DEFAULT_STYLE, **_: Any
     ) -> AsyncGenerator[str]:
         async for text in self._play(self._next()):
             yield f"{text} in {style.language}"
 
 
-async def answer(chain: AgentFallbackGroup, style: Style = USUAL) -> list[str | EngineSelected]:
+async def answer(chain: AgentFallbackGroup, style: Style = DEFAULT_STYLE) -> list[str | EngineSelected]:
     return [token async for token in chain.reply(HELLO, asyncio.Event(), style=style)]
 
 
@@ -58,14 +58,14 @@ async def test_all_sessions_share_an_engines_failure_and_recovery() -> None:
     await chain.start()
     await answer(chain)
     assert [health.ready for health in chain.health] == [False, True]
-    for style in (USUAL, Style(engine="openai")):
+    for style in (DEFAULT_STYLE, Style(engine="openai")):
         assert order(chain, style) == ["groq"]
     openai.unwell = None
     async with asyncio.timeout(5):
         while not chain.health[0].ready:
             await openai.probes.acquire()
             await asyncio.sleep(0)
-    assert order(chain, USUAL) == order(chain, Style(engine="openai")) == ["openai", "groq"]
+    assert order(chain, DEFAULT_STYLE) == order(chain, Style(engine="openai")) == ["openai", "groq"]
     await chain.close()
 
 
@@ -152,7 +152,7 @@ async def test_only_the_engine_of_a_wanted_voice_is_asked_to_prepare_it(wanted: 
 async def test_the_system_prompt_has_each_sessions_persona_and_language() -> None:
     model = Script(answers=[["Yes."], ["Yes."]])
     agent = GraphAgent(model, [], "test")
-    for style in (Style("de", persona="sales"), USUAL):
+    for style in (Style("de", persona="sales"), DEFAULT_STYLE):
         assert [token async for token in agent.reply(HELLO, asyncio.Event(), style=style)] == ["Yes."]
     german, usual = (messages[0] for messages in model.given)
     assert isinstance(german, SystemMessage)

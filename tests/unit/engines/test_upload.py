@@ -1,4 +1,4 @@
-"""Recordings as they are uploaded: how long they last, and what is said of those that cannot be read."""
+"""Uploaded recordings: whether they are long enough, and the errors for those that cannot be read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GOOD: dict[Container, bytes] = {container: encoded(spoken("one of"), container) 
 
 @pytest.mark.parametrize("container", sorted(GOOD))
 def test_a_whole_recording_lasts_as_long_as_its_sound(container: Container) -> None:
-    """Two words last 0.34 s; an MP3's frames may add a twentieth of a second at each end."""
+    """Two words last 0.34 s. The frames of an MP3 file may add 0.05 s at each end."""
     assert lasts(GOOD[container], 0.3)
     assert not lasts(GOOD[container], 0.5)
     assert not lasts(encoded(silence(0.1), container), 0.2)
@@ -26,7 +26,7 @@ def test_a_whole_recording_lasts_as_long_as_its_sound(container: Container) -> N
 @settings(max_examples=120)
 @given(st.sampled_from(sorted(GOOD)), st.integers(0, 2**32))
 def test_a_damaged_recording_is_read_or_refused_with_a_plain_reason(container: Container, seed: int) -> None:
-    """Its first bytes are whole, so that it is still taken for what it was."""
+    """Its first bytes are undamaged, so the format is still recognised."""
     random = Random(seed)
     good = GOOD[container]
     data = bytearray(good[: random.randrange(16, len(good))])

@@ -1,4 +1,4 @@
-"""docs/recording.md tells what the files are."""
+"""docs/recording.md describes the files of a recording."""
 
 from __future__ import annotations
 

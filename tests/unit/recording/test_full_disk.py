@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from voicebot.audio.sound import FRAME_SAMPLES, WIRE_RATE_HZ, Audio
-from voicebot.recording.archive import pack
-from voicebot.recording.lane import RATE_HZ
+from voicebot.recording.archive import pack_archive
 from voicebot.recording.recorder import Recordings
-from voicebot.recording.tape import Tape
+from voicebot.recording.stereo_recorder import StereoRecorder
+from voicebot.recording.timeline import RATE_HZ
 from voicebot.settings import config
 
 LOUD = Audio(np.full(FRAME_SAMPLES, 4_000, np.int16), WIRE_RATE_HZ)
@@ -25,7 +25,7 @@ ROOM_BYTES = 101_001
 
 
 class FullDisk:
-    """Takes only so many bytes of each file, and the last of them in part."""
+    """Takes only `ROOM_BYTES` of each file; the last write that fits is cut short."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._write = os.pwrite
@@ -38,27 +38,27 @@ class FullDisk:
         return self._write(descriptor, bytes(data)[:room], offset)
 
 
-def fill(tape: Tape, seconds: int) -> None:
+def fill(recorder: StereoRecorder, seconds: int) -> None:
     for number in range(seconds * 50):
-        tape.heard(LOUD, (number + 1) * RATE_HZ // 50)
-        tape.played(LOUD, number * RATE_HZ // 50)
+        recorder.record_user(LOUD, (number + 1) * RATE_HZ // 50)
+        recorder.record_bot(LOUD, number * RATE_HZ // 50)
 
 
 def test_the_recorded_sound_ends_where_the_disk_became_full(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     FullDisk(monkeypatch)
-    tape = Tape(60 * RATE_HZ)
-    fill(tape, 10)
-    sound = tape.sound()
-    assert tape.full
+    recorder = StereoRecorder(60 * RATE_HZ)
+    fill(recorder, 10)
+    sound = recorder.snapshot()
+    assert recorder.is_full
     assert sound.length == ROOM_BYTES // 2
-    with wave.open(io.BytesIO(b"".join(sound.wav()))) as wav:
+    with wave.open(io.BytesIO(b"".join(sound.to_wav()))) as wav:
         samples = np.frombuffer(wav.readframes(wav.getnframes()), "<i2").reshape(-1, 2)
     assert np.abs(samples[1_000:-1_000].astype(int) - 4_000).max() < 40
     sound.close()
-    tape.close()
-    assert len(caplog.records) == 2, "once for each side"
+    recorder.close()
+    assert len(caplog.records) == 1
 
 
 async def test_a_recording_cut_off_by_a_full_disk_can_still_be_exported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,12 +67,11 @@ async def test_a_recording_cut_off_by_a_full_disk_can_still_be_exported(monkeypa
     recorder = recordings.new(())
     recorder.begin()
     for number in range(500):
-        recorder.heard(LOUD)
         recorder.played(LOUD.samples, ahead=number * FRAME_SAMPLES)
-    taken = recorder.take()
-    assert taken.cut_off
-    file = io.BytesIO()
-    pack(taken, file)
+    snapshot = recorder.snapshot()
+    assert snapshot.cut_off
+    file = io.BytesIO(b"".join(pack_archive(snapshot)))
+    snapshot.close()
     recordings.close()
     with zipfile.ZipFile(file) as archive:
         assert archive.testzip() is None

@@ -23,4 +23,4 @@ async def test_ended_recordings_are_dropped_after_a_grace_period_or_when_there_a
     assert [recordings.find(each.name) for each in ended] == [None, None, None]
     assert recordings.find(live.name) is live
     recordings.close()
-    assert live.take().sound is None
+    assert live.snapshot().sound is None

@@ -12,7 +12,7 @@ import pytest
 from tests.support.replica import state, talk
 from voicebot.dialogue.history import History, Message
 from voicebot.storage import conversation as module
-from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversation import StoredConversation
 from voicebot.storage.database import StoreError
 
 ONE, TWO = "tell me a joke", "A horse walks into a bar and orders."
@@ -29,9 +29,9 @@ class Kept:
         self.down = False
         self.takes_s = 0.0
         self.ours = True
-        self.ended: list[Conversation] = []
+        self.ended: list[StoredConversation] = []
 
-    async def save(self, _: Conversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
+    async def save(self, _: StoredConversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
         assert new == (not self.history)
         self.writes.append((start, time.monotonic()))
         await asyncio.sleep(self.takes_s)
@@ -41,7 +41,7 @@ class Kept:
             self.history = (*self.history[:start], *rest)
         return self.ours
 
-    def conversation_ended(self, conversation: Conversation) -> None:
+    def conversation_ended(self, conversation: StoredConversation) -> None:
         self.ended.append(conversation)
 
 
@@ -51,12 +51,12 @@ def kept() -> Kept:
 
 
 @pytest.fixture
-def conversation(kept: Kept) -> Conversation:
-    return Conversation("id", keeper=kept)
+def conversation(kept: Kept) -> StoredConversation:
+    return StoredConversation("id", store=kept)
 
 
 async def test_a_new_message_is_written_at_once_and_heard_words_once_an_interval(
-    kept: Kept, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+    kept: Kept, conversation: StoredConversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "INTERVAL_S", 0.2)
     asked = state(ONE)
@@ -75,7 +75,7 @@ async def test_a_new_message_is_written_at_once_and_heard_words_once_an_interval
     assert all(start == 1 for start, _ in kept.writes[1:]), "what has not changed is not written again"
 
 
-async def test_an_unchanged_history_is_not_written_again(kept: Kept, conversation: Conversation) -> None:
+async def test_an_unchanged_history_is_not_written_again(kept: Kept, conversation: StoredConversation) -> None:
     for _ in range(3):
         conversation.keep(state(ONE), at_once=True)
         await conversation.flush()
@@ -83,7 +83,7 @@ async def test_an_unchanged_history_is_not_written_again(kept: Kept, conversatio
 
 
 async def test_a_slow_database_does_not_block_the_session_and_gets_only_the_latest_history(
-    kept: Kept, conversation: Conversation
+    kept: Kept, conversation: StoredConversation
 ) -> None:
     kept.takes_s = 0.1
     began_s = time.monotonic()
@@ -96,7 +96,7 @@ async def test_a_slow_database_does_not_block_the_session_and_gets_only_the_late
     assert len(kept.writes) == 2
 
 
-async def test_the_last_words_are_written_when_the_session_ends(kept: Kept, conversation: Conversation) -> None:
+async def test_the_last_words_are_written_when_the_session_ends(kept: Kept, conversation: StoredConversation) -> None:
     conversation.keep(state(ONE), at_once=True)
     await asyncio.sleep(SOON_S)
     conversation.keep(state(ONE, telling=TWO, words=3), at_once=True)
@@ -109,7 +109,7 @@ async def test_the_last_words_are_written_when_the_session_ends(kept: Kept, conv
 
 
 async def test_a_failed_write_is_retried_with_the_whole_history(
-    kept: Kept, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+    kept: Kept, conversation: StoredConversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "INTERVAL_S", 0.01)
     monkeypatch.setattr(module, "RETRY_S", 0.1)
@@ -125,7 +125,9 @@ async def test_a_failed_write_is_retried_with_the_whole_history(
     assert kept.writes[-1][0] == 0, "nobody knows what became of the write that failed"
 
 
-async def test_a_session_that_lost_its_conversation_writes_no_more(kept: Kept, conversation: Conversation) -> None:
+async def test_a_session_that_lost_its_conversation_writes_no_more(
+    kept: Kept, conversation: StoredConversation
+) -> None:
     kept.ours = False
     conversation.keep(state(ONE), at_once=True)
     assert conversation.writer is not None
@@ -135,14 +137,16 @@ async def test_a_session_that_lost_its_conversation_writes_no_more(kept: Kept, c
     assert len(kept.writes) == 1
 
 
-async def test_a_session_that_ends_without_a_word_ends_its_conversation(kept: Kept, conversation: Conversation) -> None:
+async def test_a_session_that_ends_without_a_word_ends_its_conversation(
+    kept: Kept, conversation: StoredConversation
+) -> None:
     conversation.end()
     assert kept.ended == [conversation]
     assert kept.writes == []
 
 
 async def test_a_conversation_without_a_store_starts_no_writer() -> None:
-    conversation = Conversation()
+    conversation = StoredConversation()
     conversation.keep(state(ONE), at_once=True)
     conversation.end()
     assert (conversation.id, conversation.writer) == (None, None)

@@ -16,7 +16,7 @@ from tests.support.read_mailbox import ReadMailbox
 from tests.support.rtc_recorder import HeardFrame
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, Audio, Samples
 from voicebot.session.player import Player
-from voicebot.transports.webrtc.opus import VoiceDecoder, VoiceEncoder
+from voicebot.transports.webrtc.aiortc_tuning.opus import VoiceDecoder, VoiceEncoder
 
 WINDOW = round(0.06 * RATE_HZ)
 

@@ -8,7 +8,7 @@ from aiortc.rtp import RtpPacket
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.transports.webrtc.jitter_buffer import MAX_GAP, MAX_HELD, SoundJitterBuffer
+from voicebot.transports.webrtc.aiortc_tuning.jitter_buffer import MAX_GAP, MAX_HELD, SoundJitterBuffer
 
 PACKET_SAMPLES = 960
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from voicebot.runtime import limits
-from voicebot.transports.webrtc.offer import SdpError, checked
+from voicebot.transports.webrtc.offer import SdpError, check_offer
 
 VISITOR, HERE = "203.0.113.7", "127.0.0.1"
 
@@ -23,14 +23,14 @@ def candidate(host: str, port: int = 50_000, *, protocol: str = "udp", component
 
 def kept(*lines: str, address: str = VISITOR) -> list[str]:
     """The hosts that are tried of an offer with these candidates."""
-    sdp = checked(OFFER + "".join(lines), address).sdp
+    sdp = check_offer(OFFER + "".join(lines), address).sdp
     return [line.split()[4] for line in sdp.splitlines() if line.startswith("a=candidate:")]
 
 
 def test_an_ordinary_offer_passes_unchanged() -> None:
     offer = OFFER + candidate("192.168.1.7") + candidate("198.51.100.7", 61_234)
-    assert checked(offer, VISITOR).sdp == offer
-    assert checked(offer, VISITOR).max_message_bytes == 65_536
+    assert check_offer(offer, VISITOR).sdp == offer
+    assert check_offer(offer, VISITOR).max_message_bytes == 65_536
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_an_ordinary_offer_passes_unchanged() -> None:
 )
 def test_an_oversized_or_invalid_offer_is_refused_with_a_reason(sdp: str, complaint: str) -> None:
     with pytest.raises(SdpError, match=complaint):
-        checked(sdp, VISITOR)
+        check_offer(sdp, VISITOR)
 
 
 @pytest.mark.parametrize(("line", "most"), [("a=max-message-size:262144", 262_144), ("a=max-message-size:0", 2**31)])
 def test_the_offer_sets_the_maximum_message_size(line: str, most: int) -> None:
-    assert checked(f"{OFFER}{line}\r\n", VISITOR).max_message_bytes == most
+    assert check_offer(f"{OFFER}{line}\r\n", VISITOR).max_message_bytes == most
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,6 @@ def test_a_very_long_offer_is_checked_within_5_ms() -> None:
     took_s = []
     for _ in range(5):
         began_s = time.perf_counter()
-        checked(sdp, VISITOR)
+        check_offer(sdp, VISITOR)
         took_s.append(time.perf_counter() - began_s)
     assert min(took_s) < 0.005

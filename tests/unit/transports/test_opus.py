@@ -13,8 +13,13 @@ from av.frame import Frame
 from tests.support import sounds
 from tests.support.opus_packets import frames_of, payloads_of, tone
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
-from voicebot.transports.webrtc.jitter_buffer import SoundRun
-from voicebot.transports.webrtc.opus import MAX_CONCEALED_SAMPLES, VoiceDecoder, VoiceEncoder, samples_per_frame
+from voicebot.transports.webrtc.aiortc_tuning.jitter_buffer import SoundRun
+from voicebot.transports.webrtc.aiortc_tuning.opus import (
+    MAX_CONCEALED_SAMPLES,
+    VoiceDecoder,
+    VoiceEncoder,
+    samples_per_frame,
+)
 
 LOOK_AHEAD = 120
 """Samples by which what comes out is later: 2.5 ms."""

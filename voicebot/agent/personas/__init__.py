@@ -6,7 +6,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from voicebot.languages.names import LANGUAGE_NAMES
+from voicebot.languages.loader import language_names
 
 _LABEL = re.compile(r"<!--\s*label:\s*(.+?)\s*-->")
 _COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
@@ -41,5 +41,5 @@ def system_prompt(persona_text: str, language: str) -> str:
     """The persona told which language the user speaks (ISO 639-1 code). Personas are written for English."""
     if language == "en":
         return persona_text
-    spoken = LANGUAGE_NAMES.get(language, f"the language with the code {language!r}")
+    spoken = language_names().get(language, f"the language with the code {language!r}")
     return f"{persona_text}\n\nThe user speaks {spoken}. Answer in {spoken}, unless you are asked for another language."

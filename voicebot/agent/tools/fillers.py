@@ -1,49 +1,40 @@
-"""What is said while a tool works longer than one waits in silence."""
+"""Fillers: short sentences that are said while a tool takes longer than people wait in silence."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from itertools import cycle
 
+from voicebot.languages.loader import language_of
+
 AGAIN_S = 4.0
-"""How long nothing more is said after a filler."""
-
-PHRASES: Mapping[str, tuple[str, ...]] = {
-    "en": ("One moment, please.", "Let me check that.", "Just a second."),
-    "es": ("Un momento, por favor.", "Déjeme comprobarlo.", "Un segundo."),
-    "de": ("Einen Moment, bitte.", "Ich sehe kurz nach.", "Einen Augenblick."),
-    "fr": ("Un instant, s'il vous plaît.", "Je vérifie cela.", "Une seconde."),
-    "hi": ("एक क्षण रुकिए।", "ज़रा देख लेते हैं।", "बस एक पल।"),
-}
-"""By language (ISO 639-1). Whole sentences that fit before any answer.
-
-A language without any stays silent: a sentence in another one would be worse.
-"""
+"""The least time from one filler to the next."""
 
 
 class Filler(str):
-    """A sentence of the answer that is complete as it is: it is to be spoken now, without waiting for what follows."""
+    """A whole sentence of the answer, which is spoken at once, without waiting for what follows."""
 
     __slots__ = ()
 
 
 class Fillers:
-    """What is said while the tools of one reply work, and when.
+    """Chooses the fillers of one reply, and when they are said.
 
-    After `after_s` of work, but never before the reply is `wanted`, nor twice within `AGAIN_S`.
+    The first is due after `after_s` of work, but never before the reply is `wanted`; the next `AGAIN_S` later. In a
+    language without fillers nothing is said: a sentence in another language would be worse.
     """
 
     def __init__(self, language: str, after_s: float, wanted: asyncio.Event) -> None:
-        phrases = PHRASES.get(language, ())
+        phrases = language_of(language).fillers
         self._phrases = cycle(random.sample(phrases, len(phrases)))  # never the same twice in a row
         self._after_s = after_s
         self._wanted = wanted
         self._silent_until_s = 0.0
 
     async def while_working(self) -> AsyncGenerator[Filler]:
-        """A tool begins to work: yields each filler when it is to be said. Close it when the tool is done."""
+        """Yields each filler when it is due. Start it when a tool begins to work; close it when the tool is done."""
         loop = asyncio.get_running_loop()
         due_s = loop.time() + self._after_s
         for phrase in self._phrases:

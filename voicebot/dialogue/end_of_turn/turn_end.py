@@ -1,8 +1,8 @@
-"""Has the user said all they want to say? Judged from the words so far, to wait for silence no longer than needed.
+"""End of turn from words: tells from the text so far how long a silence ends the user's turn.
 
-Rules over word classes (turn_end_words.py), not a model: a trailing word that needs another one leaves a turn open, a
-question or command with all its parts closes it, and everything else is unknown. Needs neither punctuation nor
-capitals, and trusts both less than the words.
+These are rules over word classes, not a model. A last word that needs another one leaves a turn open, a question or
+command with all its parts closes it, and everything else is unknown. The rules need neither punctuation nor capitals,
+and trust both less than the words.
 """
 
 from __future__ import annotations
@@ -10,20 +10,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 
 from voicebot.dialogue.end_of_turn.turn_end_grammar import is_open, is_whole, verb_last_open, verb_last_whole
-from voicebot.languages.turn_end_words import TurnWords, plain, turn_words_of
-from voicebot.languages.writing import language_of
+from voicebot.languages.loader import language_of
+from voicebot.languages.schema import LONGEST_PHRASE, EndOfTurnWords
+from voicebot.languages.spoken import plain_text
 
 _TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W_](?:[^\s.,;:!?…।॥\-–—\"“”„«»()\[\]{}/¿¡*])*")
 _SENTENCE_END = re.compile(r"[.!?।॥]+[\"”»)']*\s+(?=\S)")
 _OPEN_MARK = re.compile(r"(?:…|\.\.+|[,;:\-–—])$")
-_LONGEST_PHRASE = 6
 _LAST_WORDS = 40
-"""Only these are looked at."""
+"""The rules look at no more words than this, counted from the end."""
 _PHONE_DIGITS = 7
-"""The shortest telephone number; a shorter run of digits is still being said."""
+"""The length of the shortest telephone number: the user is still dictating a shorter run of digits."""
 
 
 class Completeness(StrEnum):
@@ -34,10 +33,10 @@ class Completeness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EndpointingDelays:
-    """The silence that ends a turn, by what its words look like.
+    """The silence that ends a turn, in seconds, by how complete its words look.
 
-    Two utterances 400 ms apart are still one turn, whatever their words, and so are 500 ms, as recordings begin and end
-    with some silence. The reply is made in the meantime: waiting costs nothing as long as that takes longer.
+    Two utterances 400 ms apart are one turn, whatever their words, and so are two that are 500 ms apart, as recordings
+    begin and end with some silence. The reply is made during the wait, which costs nothing while that takes longer.
     """
 
     complete_s: float = 0.608
@@ -45,54 +44,49 @@ class EndpointingDelays:
     incomplete_s: float = 1.5
 
     def scaled(self, stop_s: float) -> EndpointingDelays:
-        """The same proportions where no words are known to need `stop_s`, not `USUAL_S`."""
+        """Returns the delays in proportion to `stop_s`, the silence that ends an utterance without known words."""
         factor = stop_s / USUAL_S
         return EndpointingDelays(self.complete_s * factor, self.unknown_s * factor, self.incomplete_s * factor)
 
 
 USUAL_S = 0.5
-"""The silence that ends an utterance of which no words are known (`EndpointRules.stop_s`)."""
+"""The silence for which the defaults above are made (`EndpointRules.stop_s`)."""
 
-Judgement = tuple[Completeness, str]
+Assessment = tuple[Completeness, str]
 
 
 def completeness(text: str, language: str) -> Completeness:
-    """Does what the user has said so far look finished? `text` is interim, `language` a code such as "en"."""
-    return _judge(text, language)[0]
+    """Tells whether the interim `text` looks finished. `language` is a code such as "en"."""
+    return _assess(text, language)[0]
 
 
 def endpointing_delay_s(text: str, rules: EndpointingDelays, language: str) -> tuple[float, str]:
-    """How much silence ends a turn of these words, in seconds, and why."""
-    verdict, reason = _judge(text, language)
+    """Returns the silence that ends a turn of these words, in seconds, and the reason."""
+    found, reason = _assess(text, language)
     silence_s = {
         Completeness.COMPLETE: rules.complete_s,
         Completeness.UNKNOWN: rules.unknown_s,
         Completeness.INCOMPLETE: rules.incomplete_s,
     }
-    return silence_s[verdict], reason
+    return silence_s[found], reason
 
 
-def _complete(reason: str) -> Judgement:
+def _complete(reason: str) -> Assessment:
     return Completeness.COMPLETE, reason
 
 
-def _unknown(reason: str = "nothing tells whether more follows") -> Judgement:
+def _unknown(reason: str = "nothing tells whether more follows") -> Assessment:
     return Completeness.UNKNOWN, reason
 
 
-def _incomplete(reason: str) -> Judgement:
+def _incomplete(reason: str) -> Assessment:
     return Completeness.INCOMPLETE, reason
 
 
-@cache
-def _abbreviations(language: str) -> frozenset[str]:
+def _assess(text: str, language: str) -> Assessment:
     known = language_of(language)
-    return frozenset(plain(word) for word in known.titles | known.inner)
-
-
-def _judge(text: str, language: str) -> Judgement:
-    words_of = turn_words_of(language)
-    text = plain(text).strip().rstrip('"”»)').rstrip()
+    words_of = known.end_of_turn
+    text = plain_text(text).strip().rstrip('"”»)').rstrip()
     words = _tokens(_SENTENCE_END.split(text)[-1], words_of)[-_LAST_WORDS:]
     if not words:
         return _unknown("no words yet")
@@ -100,41 +94,41 @@ def _judge(text: str, language: str) -> Judgement:
         return _incomplete(f"ends with “{mark[0]}”")
     if text.endswith(("?", "!")):
         return _complete(f"ends with “{text[-1]}”")
-    verdict, reason = _by_words(words, words_of)
+    found, reason = _by_words(words, words_of)
     if not text.endswith((".", "।", "॥")):
-        return verdict, reason
-    if text.split()[-1].rstrip(".") in _abbreviations(language):
+        return found, reason
+    if text.split()[-1].rstrip(".") in known.segmentation.never_final:
         return _incomplete(f"“{text.split()[-1]}” is an abbreviation that something follows")
-    if verdict is not Completeness.INCOMPLETE:
+    if found is not Completeness.INCOMPLETE:
         return _complete("ends with a full stop")
-    # Recognisers close with a full stop whatever they are cut off in.
+    # Recognisers end with a full stop even where the user breaks off.
     held = words[-1] in words_of.hesitations or _digits_at_end(words, words_of)[0]
-    return (verdict, reason) if held else _unknown(f"a full stop, but {reason}")
+    return (found, reason) if held else _unknown(f"a full stop, but {reason}")
 
 
-def _tokens(text: str, of: TurnWords) -> tuple[str, ...]:
+def _tokens(text: str, of: EndOfTurnWords) -> tuple[str, ...]:
     found = _TOKEN.findall(text.replace("'", "' ") if of.split_apostrophes else text)
     return tuple(word if of.split_apostrophes else word.strip("'") for word in found)
 
 
 def _made_of(words: tuple[str, ...], phrases: frozenset[str]) -> bool:
-    """Nothing but these phrases, one after the other?"""
+    """Returns True when the words are nothing but these phrases, one after the other."""
     reached = {0}
     for start in range(len(words)):
         if start in reached:
-            ends = range(start + 1, min(start + _LONGEST_PHRASE, len(words)) + 1)
+            ends = range(start + 1, min(start + LONGEST_PHRASE, len(words)) + 1)
             reached.update(end for end in ends if " ".join(words[start:end]) in phrases)
     return len(words) in reached
 
 
 def _ending(words: tuple[str, ...], phrases: frozenset[str], shortest: int = 1) -> str | None:
-    """The longest of the phrases that the words end with."""
-    sizes = range(min(len(words), _LONGEST_PHRASE), shortest - 1, -1)
+    """Returns the longest of these phrases that the words end with, or None."""
+    sizes = range(min(len(words), LONGEST_PHRASE), shortest - 1, -1)
     return next((tail for size in sizes if (tail := " ".join(words[-size:])) in phrases), None)
 
 
-def _digits_at_end(words: tuple[str, ...], of: TurnWords) -> tuple[int, int]:
-    """How many words at the end are digits, and how many digits they are."""
+def _digits_at_end(words: tuple[str, ...], of: EndOfTurnWords) -> tuple[int, int]:
+    """Returns how many words at the end are numerals, and how many digits these have."""
     count = digits = 0
     for word in reversed(words):
         if word not in of.digits and not word.isdecimal():
@@ -144,14 +138,14 @@ def _digits_at_end(words: tuple[str, ...], of: TurnWords) -> tuple[int, int]:
     return count, digits
 
 
-def _by_words(words: tuple[str, ...], of: TurnWords) -> Judgement:
+def _by_words(words: tuple[str, ...], of: EndOfTurnWords) -> Assessment:
     if _made_of(words, of.answers) and not _ending(words, of.open_endings, 3):
         return _complete("a whole answer")
     if words[-1] in of.hesitations:
         return _incomplete(f"hesitates (“{words[-1]}”)")
     if (
         len(words) > 2
-        and words[-1] in of.fillers
+        and words[-1] in of.adverbs
         and (before := _by_words(words[:-1], of))[0] is Completeness.INCOMPLETE
     ):
         return before
@@ -171,8 +165,8 @@ def _by_words(words: tuple[str, ...], of: TurnWords) -> Judgement:
         return _incomplete(f"“{said[-2]} {body[0]}” begins a clause")
     if polite := _ending(body, of.polite):
         rest = body[: -len(polite.split())]
-        verdict = _by_words(rest, of) if rest else _unknown()
-        return verdict if verdict[0] is Completeness.INCOMPLETE else _complete(f"“{polite}” closes a request")
+        before = _by_words(rest, of) if rest else _unknown()
+        return before if before[0] is Completeness.INCOMPLETE else _complete(f"“{polite}” closes a request")
     count, digits = _digits_at_end(body, of)
     announced = count and count < len(body) and body[-count - 1] not in of.number_cues
     if count > 1 or (announced and not of.number_cues.isdisjoint(body)):
@@ -182,11 +176,13 @@ def _by_words(words: tuple[str, ...], of: TurnWords) -> Judgement:
     closed = _ending(said, of.closed_endings)
     if closed is None and (phrase := _ending(said, of.open_endings)):
         head, tail = said[-len(phrase.split()) - 1 :][0], said[-1]
-        # "what do you have", "that's what I want": the question word is what is had and wanted.
-        asked = (body[0] in of.asking and phrase.split()[0] in of.askers) or (head in of.asking and tail in of.takers)
+        # In "what do you have" and "that's what I want" the question word is the object of the last verb.
+        asked = (body[0] in of.question_words and phrase.split()[0] in of.question_verbs) or (
+            head in of.question_words and tail in of.transitive_verbs
+        )
         if not asked or tail in of.pronouns:
             return _incomplete(f"“{phrase}” needs more")
-    if len(body) > 2 and body[0] in of.dangling | of.particles and body[1] in of.asking:
+    if len(body) > 2 and body[0] in of.dangling | of.particles and body[1] in of.question_words:
         body = body[1:]
     waits = verb_last_open(body, of) if of.verb_last else is_open(body, of, answered=answered)
     if waits and closed is None:

@@ -1,126 +1,136 @@
-"""Is a sentence left open by its last word, and is a question or command whole? Openers and hesitations are gone."""
+"""Grammar of the end of a turn: does the last word need another one, and is a question or command complete?
+
+`body` is the sentence without its openers ("well, ...") and hesitations.
+"""
 
 from __future__ import annotations
 
-from voicebot.languages.turn_end_words import TurnWords
+from voicebot.languages.schema import EndOfTurnWords
 
 Words = tuple[str, ...]
 
 
-def is_open(body: Words, of: TurnWords, *, answered: bool) -> bool:
-    """Must something follow the last word? `answered`: a "yes" or "no" stood before these words."""
+def is_open(body: Words, of: EndOfTurnWords, *, answered: bool) -> bool:
+    """Returns True when the last word needs another one. `answered`: a "yes" or "no" stood before these words."""
     last, before = body[-1], body[-2] if len(body) > 1 else ""
-    if last in of.dangling or set(body) <= of.asking | of.particles:
+    if last in of.dangling or set(body) <= of.question_words | of.particles:
         return True
-    if last in of.asking - of.in_situ and body[0] in of.askers | of.commands:
-        return True  # "Can you tell me why": it may be all, but rarely is.
+    if last in of.question_words - of.in_situ and body[0] in of.question_verbs | of.commands:
+        return True  # "Can you tell me why" may be complete, but rarely is.
     if last in of.particles:
         return not _may_strand(body, of)
     if last in of.copulas | of.auxiliaries:
         return not answered and _waits_for_complement(body, of)
     if last in of.pronouns:
         return _waits_for_verb(body, of)
-    if last in of.takers:
-        return not (answered or (body[0] in of.asking and before not in of.asking))
+    if last in of.transitive_verbs:
+        return not (answered or (body[0] in of.question_words and before not in of.question_words))
     return body[0] in of.modals and last in of.datives
 
 
-def _may_strand(body: Words, of: TurnWords) -> bool:
-    """May the last word, a preposition, end this: "what is it for", "turn it on"?"""
+def _may_strand(body: Words, of: EndOfTurnWords) -> bool:
+    """Returns True when the last word, a preposition, may end the sentence, as in "what is it for", "turn it on"."""
     first, last, before = body[0], body[-1], body[-2] if len(body) > 1 else ""
     if (first in of.commands or before in of.things | of.datives) and last in of.separable:
         return len(body) > 2
-    if first not in of.stranders or len(body) < of.question_words:
+    if first not in of.stranders or len(body) < of.shortest_question:
         return False
-    # "what is the capital of": the preposition belongs to the noun.
+    # In "what is the capital of" the preposition belongs to the noun.
     noun_at = 1 if "'" in first else 2
     defines = "'" in first or body[1] in of.copulas
-    return before not in of.asking and not (defines and last not in of.adjectival and body[noun_at] in of.determiners)
+    return before not in of.question_words and not (
+        defines and last not in of.adjectival and body[noun_at] in of.determiners
+    )
 
 
-def _waits_for_complement(body: Words, of: TurnWords) -> bool:
-    """The last word is a "to be" or an auxiliary: not waiting in "what time it is", "I think he can"."""
+def _waits_for_complement(body: Words, of: EndOfTurnWords) -> bool:
+    """Returns True when the last word, a copula or auxiliary, needs more; not so in "I think he can"."""
     if len(body) < 3:
         return True
     before = body[-2]
-    if body[0] in of.asking and _pronoun(body[1], of) and not _pronoun(before, of):
-        return True  # "What I'm trying to say is".
-    if any(word in of.asking for word in body[:-2]):
-        return before in of.takers or (len(body) == 3 and body[0] in of.subordinators)
+    if body[0] in of.question_words and _pronoun(body[1], of) and not _pronoun(before, of):
+        return True  # as in "What I'm trying to say is"
+    if any(word in of.question_words for word in body[:-2]):
+        return before in of.transitive_verbs or (len(body) == 3 and body[0] in of.subordinators)
     return before not in of.pronouns or len(body) < 4
 
 
-def _pronoun(word: str, of: TurnWords) -> bool:
+def _pronoun(word: str, of: EndOfTurnWords) -> bool:
     return word.partition("'")[0] in of.pronouns
 
 
-def _waits_for_verb(body: Words, of: TurnWords) -> bool:
-    """The last word is a pronoun: not waiting in "how are you", "was machst du", "can you help me find it"."""
+def _waits_for_verb(body: Words, of: EndOfTurnWords) -> bool:
+    """Returns True when the last word, a pronoun, needs a verb; not in "how are you", "can you help me find it"."""
     last, before = body[-1], body[-2] if len(body) > 1 else ""
     if not before:
         return last in of.subjects
     if before in of.auxiliaries and len(body) > 3 and body[-3] in of.pronouns | of.particles:
-        return False  # A main verb: "can you do it", "I want to have that".
+        return False  # The auxiliary is a main verb in "can you do it", "I want to have that".
     if before in of.subordinators or before in of.auxiliaries | of.modals:
         return True
     if before in of.copulas:
         who = len(body) > 3 or body[0] not in of.reasons
         return len(body) == 2 or not (who or last in of.things)
-    return last in of.subjects and not (body[0] in of.asking | of.askers and len(body) > 2)
+    return last in of.subjects and not (body[0] in of.question_words | of.question_verbs and len(body) > 2)
 
 
-def is_whole(body: Words, of: TurnWords, *, closed: bool) -> bool:
-    """A question or command with all its parts? `closed`: its last words can't be waiting for others."""
+def is_whole(body: Words, of: EndOfTurnWords, *, closed: bool) -> bool:
+    """Returns True for a question or command with all its parts. `closed`: nothing can follow its last words."""
     first, last, size = body[0], body[-1], len(body)
     if closed:
-        return first in of.asking | of.askers
-    if last in of.soft or (last in of.datives and first not in of.asking) or _ends_with_open_number(body, of):
+        return first in of.question_words | of.question_verbs
+    if (
+        last in of.weak_endings
+        or (last in of.datives and first not in of.question_words)
+        or _ends_with_open_number(body, of)
+    ):
         return False
     if last in of.demonstratives and body[-2:-1] and body[-2] not in of.copulas | of.auxiliaries:
         return False
     if last in of.in_situ and size > 1 and first not in of.commands:
         return True
-    asked_at = max((at for at, word in enumerate(body) if at and word in of.asking), default=0)
+    asked_at = max((at for at, word in enumerate(body) if at and word in of.question_words), default=0)
     if asked_at and size - asked_at < 3:
         return False
     if size == 1:
         return False
     second = body[1]
-    if first in of.asking:
-        verbs = of.copulas | of.auxiliaries | of.askers
+    if first in of.question_words:
+        verbs = of.copulas | of.auxiliaries | of.question_verbs
         has_verb = "'" in first or size > 4 or not verbs.isdisjoint(body[1:]) or (first in of.agents and size > 2)
-        if size < of.question_words:
-            return second in of.askers and not of.verb_needed
+        if size < of.shortest_question:
+            return second in of.question_verbs and not of.verb_needed
         embedded = "'" not in first and second in of.subjects | of.determiners | (
             of.objects if of.verb_needed else set()
         )
         return not embedded and (has_verb or not of.verb_needed)
-    if first in of.askers:
-        if first in of.modals and not last.endswith("n"):
+    if first in of.question_verbs:
+        if first in of.modals and not last.endswith(of.infinitive_suffixes):
             return False
-        return size > 3 or (size >= of.question_words and second not in of.determiners)
-    return first in of.commands and (size > 2 or second not in of.determiners | of.soft)
+        return size > 3 or (size >= of.shortest_question and second not in of.determiners)
+    return first in of.commands and (size > 2 or second not in of.determiners | of.weak_endings)
 
 
-def _ends_with_open_number(body: Words, of: TurnWords) -> bool:
-    """ "Set a timer for five": the number may go on, or count something."""
+def _ends_with_open_number(body: Words, of: EndOfTurnWords) -> bool:
+    """Returns True when a number may continue or count something, as in "set a timer for five"."""
     number = body[-1] in of.digits | of.numbers or body[-1].isdecimal()
     return number and not (len(body) > 1 and body[-2] in of.operators)
 
 
-def verb_last_open(body: Words, of: TurnWords) -> bool:
-    """Must something follow, in a language whose verb ends the sentence (Hindi)?"""
+def verb_last_open(body: Words, of: EndOfTurnWords) -> bool:
+    """Returns True when something must follow, in a language whose verb ends the sentence (Hindi)."""
     last = body[-1]
     if last in of.particles and len(body) == 2:
         return False
-    if last in of.dangling or set(body) <= of.asking:
+    if last in of.dangling or set(body) <= of.question_words:
         return True
-    return len(body) > 2 and body[0] in of.asking and not _ends_with_verb(body, of)
+    return len(body) > 2 and body[0] in of.question_words and not _ends_with_verb(body, of)
 
 
-def verb_last_whole(body: Words, of: TurnWords) -> bool:
+def verb_last_whole(body: Words, of: EndOfTurnWords) -> bool:
+    """Returns True when the sentence is complete, in a language whose verb ends it."""
     return len(body) > 1 and _ends_with_verb(body, of)
 
 
-def _ends_with_verb(body: Words, of: TurnWords) -> bool:
+def _ends_with_verb(body: Words, of: EndOfTurnWords) -> bool:
     return body[-1] in of.final_verbs or body[-1].endswith(of.final_suffixes)

@@ -1,4 +1,4 @@
-"""All that a verdict is based on: the words, what of the reply was heard, and the sound."""
+"""The evidence for a verdict: the words, what of the reply was heard, and the sound."""
 
 from __future__ import annotations
 
@@ -7,48 +7,48 @@ from typing import TYPE_CHECKING
 
 from voicebot.dialogue.interruption.heard_context import HeardContext
 from voicebot.dialogue.interruption.phrases import EVALUATING, Phrases
-from voicebot.languages.words import vocabulary_of
-from voicebot.languages.words.vocabulary import Kind
+from voicebot.languages.lexicon import PhraseKind
+from voicebot.languages.loader import language_of
 
 if TYPE_CHECKING:
     from voicebot.dialogue.interruption.verdict import VerdictContext
 
-LISTENING = frozenset({Kind.SOUND, Kind.YES_SOUND, Kind.LAUGHTER})
-HESITATING = frozenset({Kind.FILLER, Kind.FRAGMENT})
-CHEERING = frozenset({Kind.AGREEMENT, Kind.REACTION, Kind.GO_ON}) | EVALUATING
-BACKCHANNEL = LISTENING | CHEERING | {Kind.FILLER, Kind.POLITE}
-AROUND_WISH = LISTENING | {Kind.AGREEMENT, Kind.FILLER, Kind.POLITE, Kind.AROUND, Kind.NO}
-"""What may stand around a stop word or "go on" without being a message of its own."""
+LISTENING = frozenset({PhraseKind.SOUND, PhraseKind.YES_SOUND, PhraseKind.LAUGHTER})
+HESITATING = frozenset({PhraseKind.FILLER, PhraseKind.FRAGMENT})
+CHEERING = frozenset({PhraseKind.AGREEMENT, PhraseKind.REACTION, PhraseKind.GO_ON}) | EVALUATING
+BACKCHANNEL = LISTENING | CHEERING | {PhraseKind.FILLER, PhraseKind.POLITE}
+AROUND_WISH = LISTENING | {PhraseKind.AGREEMENT, PhraseKind.FILLER, PhraseKind.POLITE, PhraseKind.AROUND, PhraseKind.NO}
+"""Phrases that may stand around a stop word or "go on" without being a message of their own."""
 
-EMPTY = LISTENING | HESITATING | {Kind.NO, Kind.AGREEMENT, Kind.POLITE}
-"""A single word of these kinds carries no message."""
+EMPTY = LISTENING | HESITATING | {PhraseKind.NO, PhraseKind.AGREEMENT, PhraseKind.POLITE}
+"""Kinds of words that carry no message on their own."""
 
 ECHO_OUTLASTS_S = 0.6
-"""An echo ends with the bot's voice; so long the room and the detector's hold may draw it out."""
+"""How much longer than the bot's voice an echo may seem to last, for the room and the hold time of the detector."""
 ECHO_LINGERS_S = 1.0
-"""What is like the bot's voice by its sound may last longer: up to 0.4 s on the way to the loudspeaker and back, and
-then as long as the room reverberates."""
+"""The same for a sound that resembles the bot's voice: up to 0.4 s of delay by way of the loudspeaker, and the
+reverberation of the room."""
 ECHO_ADDS_S, WORD_S = 1.0, 0.6
-"""An echo of some words is no longer than they are when spoken slowly, and the room."""
+"""An echo is at most as long as its words when spoken slowly (`WORD_S` each), plus `ECHO_ADDS_S` for the room."""
 ECHO_ABSENT = 0.1
-"""Below this the sound speaks against one, whatever the words."""
+"""Below this share of echo, the sound is no echo, whatever the words."""
 MAX_QUOTED = 60
 
 
 class Evidence:
-    """The words and all they are judged by."""
+    """The words said over a reply, and everything that a verdict on them depends on."""
 
     def __init__(self, text: str, context: VerdictContext) -> None:
         self.text = text
         self.context = context
         self.speech = context.speech
-        vocabulary = vocabulary_of(context.language)
-        self.phrases = Phrases(text, vocabulary)
+        lexicon = language_of(context.language).lexicon
+        self.phrases = Phrases(text, lexicon)
         self.heard = HeardContext(context.sentence, context.previous, context.words_heard)
         self.question = self.heard.question()
-        asked = Phrases(self.question, vocabulary)
-        self.asks_what = bool(asked.starting(frozenset({Kind.QUESTION}), asked.after(HESITATING)))
-        """Can the question not be answered by yes or no?"""
+        asked = Phrases(self.question, lexicon)
+        self.asks_what = bool(asked.starting(frozenset({PhraseKind.QUESTION}), asked.after(HESITATING)))
+        """Whether the bot's question cannot be answered by yes or no."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -56,8 +56,10 @@ class Evidence:
 
     @property
     def asks(self) -> bool:
-        """Do the words begin a question or a request, be it after "okay"?"""
-        return bool(self.phrases.starting(frozenset({Kind.QUESTION, Kind.REQUEST}), self.phrases.after(BACKCHANNEL)))
+        """Whether the words begin a question or a request, possibly after a word such as "okay"."""
+        return bool(
+            self.phrases.starting(frozenset({PhraseKind.QUESTION, PhraseKind.REQUEST}), self.phrases.after(BACKCHANNEL))
+        )
 
     @property
     def letters(self) -> int:
@@ -70,23 +72,23 @@ class Evidence:
 
     @cached_property
     def tail(self) -> tuple[str, ...]:
-        """What the bot has just said, as long as an echo of these words may reach back."""
+        """The last words of the bot, as far back as an echo of the user's words could reach."""
         return self.heard.last(max(8, len(self.words) + 4))
 
     @cached_property
     def stop(self) -> str:
-        """The stop word that the text begins with, be it after "okay" or "um"; empty if there is none."""
+        """The stop word that the text begins with, possibly after "okay" or "um"; empty if there is none."""
         places = self.phrases.cuts(AROUND_WISH)
-        return next((stop for at in places if (stop := self.phrases.starting(frozenset({Kind.STOP}), at))), "")
+        return next((stop for at in places if (stop := self.phrases.starting(frozenset({PhraseKind.STOP}), at))), "")
 
     @property
     def echo_possible(self) -> bool:
-        """Does the timing allow it, and does the sound not speak against it?"""
+        """Whether the timing allows an echo and the sound does not speak against one."""
         absent = self.speech.echo is not None and self.speech.echo < ECHO_ABSENT
         return not absent and self._timed_like_echo(ECHO_OUTLASTS_S)
 
     def _timed_like_echo(self, outlasts_s: float) -> bool:
-        """Whether it ended at most this long after the bot's voice, and is no longer than its words."""
+        """Returns True when the speech ended this soon after the bot's voice, and is no longer than its words."""
         speech = self.speech
         lingers = speech.outlasted_s is not None and speech.outlasted_s > outlasts_s
         too_long = speech.duration_s > ECHO_ADDS_S + WORD_S * len(self.words)
@@ -94,14 +96,14 @@ class Evidence:
 
     @property
     def is_faint(self) -> bool:
-        """Were the words so much softer than the user's usual ones that somebody else will have said them?"""
+        """Whether the words were so much softer than the user usually speaks that somebody else said them."""
         level_db = self.speech.level_db
         return level_db is not None and level_db <= self.context.sensitivity.interruption_thresholds.faint_db
 
     def sounds_like_echo(self, least: float) -> bool:
         return self.speech.echo is not None and self.speech.echo >= least and self._timed_like_echo(ECHO_LINGERS_S)
 
-    def own_words(self, without: frozenset[Kind]) -> frozenset[str]:
-        """The words after the backchannels that the bot has not just said and that are not of these kinds."""
+    def own_words(self, without: frozenset[PhraseKind]) -> frozenset[str]:
+        """Returns the words after any backchannels that the bot has not just said and that are not of these kinds."""
         rest, tail = self.words[self.phrases.after(BACKCHANNEL) :], frozenset(self.tail)
         return frozenset(word for word in rest if word not in tail and not self.phrases.is_one(word, without))

@@ -1,4 +1,4 @@
-"""What of a reply is still in the user's ear: the question it asked, and the words that may come back as an echo."""
+"""What the user has just heard of a reply: the question it asked, and the words that may come back as an echo."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from voicebot.languages.spoken import spoken_words
 
 FEW_WORDS = 3
-"""A question still waits for its answer when no more than this of what follows was heard."""
+"""A question still waits for its answer while the user has heard at most this many words after it."""
 
 AHEAD_WORDS = 3
-"""The cursor is an estimate: so many words past it may have been heard."""
+"""The playback position is an estimate: the user may have heard this many words more."""
 
 _QUESTION = re.compile(r"[?？؟]+[!)\]*]*$")
 _STATEMENT = re.compile(r"[.!…。।?？؟][\"”“’»)\]*]*$")
@@ -33,7 +33,10 @@ class HeardContext:
         return bool(self._words)
 
     def question(self) -> str:
-        """The question that waits for an answer: half of it was heard and not much after it; empty if there is none."""
+        """Returns the question that waits for an answer: at least half of it was heard, and not much after it.
+
+        Returns an empty string if there is none.
+        """
         start = 0
         for end, word in enumerate(self._words, 1):
             if not _STATEMENT.search(word):
@@ -45,6 +48,6 @@ class HeardContext:
         return ""
 
     def last(self, count: int) -> tuple[str, ...]:
-        """The last words heard, and those that may have been."""
+        """Returns the last `count` words heard, and the few after them that may have been heard."""
         first = max(self._count - count, 0)
         return spoken_words(" ".join(self._words[first : self._count + AHEAD_WORDS]))

@@ -1,4 +1,4 @@
-"""How much a recognised text resembles a part of what the bot has just said."""
+"""How similar a recognised text is to a part of what the bot has just said."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ MAX_LETTERS = 300
 
 
 def similarity(words: Sequence[str], tail: Sequence[str]) -> float:
-    """1 for words that are found in the tail letter by letter, in order, down to 0.
+    """Returns 1 if the letters of `words` occur in `tail` in this order without a gap, and down to 0 for other words.
 
-    Spaces do not count: recognisers cut words differently.
+    Spaces do not count, as recognisers split words differently.
     """
     said, heard = "".join(words), "".join(tail)
     if not said or len(said) > MAX_LETTERS:
@@ -20,9 +20,9 @@ def similarity(words: Sequence[str], tail: Sequence[str]) -> float:
 
 
 def edits(pattern: str, text: str) -> int:
-    """The fewest letters to change, add or leave out to find the (non-empty) pattern somewhere in the text.
+    """Returns the fewest letters to change, add or remove so that the non-empty pattern occurs somewhere in the text.
 
-    Myers' bit-parallel search (A fast bit-vector algorithm for approximate string matching, JACM 46, 1999).
+    This is Myers' bit-parallel search (A fast bit-vector algorithm for approximate string matching, JACM 46, 1999).
     """
     last = 1 << (len(pattern) - 1)
     full = (last << 1) - 1
@@ -45,6 +45,6 @@ def edits(pattern: str, text: str) -> int:
 
 
 def contains(tail: Sequence[str], words: Sequence[str]) -> bool:
-    """Are the words a run of whole words of the tail?"""
+    """Returns True when `words` is a run of whole words of `tail`."""
     count = len(words)
     return any(tuple(tail[start : start + count]) == tuple(words) for start in range(len(tail) - count + 1))

@@ -1,8 +1,8 @@
-"""What the user's words over a reply mean: go on, or give way?
+"""The verdict on speech over a reply: does the reply go on, or does it give way?
 
-The rules are tried in order, and the first that applies decides. What is a backchannel, a stop word and so on is data
-of each language (`languages`). `HeardContext` says what of the reply was heard, and which of its words may come back as
-an echo.
+The rules are tried in order, and the first that applies gives the verdict. Backchannels, stop words and so on are data
+of each language (`languages`). `HeardContext` says what of the reply was heard, and which of its words may come back
+as an echo.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from enum import StrEnum
 from voicebot.dialogue.interruption.evidence import AROUND_WISH, BACKCHANNEL, EMPTY, HESITATING, LISTENING, Evidence
 from voicebot.dialogue.interruption.similarity import contains, similarity
 from voicebot.dialogue.preferences import Sensitivity
-from voicebot.languages.words.vocabulary import Kind
+from voicebot.languages.lexicon import PhraseKind
 
 
 class Decision(StrEnum):
     RESUME = "resume"
-    """Not meant for the bot: the reply goes on."""
+    """The speech was not meant for the bot: the reply goes on."""
     REGENERATE = "regenerate"
-    """An interruption: the reply ends and the words are answered."""
+    """The speech was an interruption: the reply ends and the words are answered."""
     WAIT = "wait"
-    """Not clear yet."""
+    """It is not clear yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A decision with its reason. `answer` is False where giving way needs no new reply ("stop")."""
+    """A decision with the rule and the reason for it. `answer` is False if the words need no new reply ("stop")."""
 
     decision: Decision
     rule: str
@@ -42,57 +42,59 @@ class Speech:
     """What is known of the sound of an utterance."""
 
     duration_s: float = 0.0
-    """From the first to the last window of speech."""
+    """The time from the first to the last window of speech."""
     level_dbfs: float | None = None
-    """Loudness; None where only the words are known."""
+    """The loudness in dB of full scale; None if only the words are known."""
     level_db: float | None = None
-    """The same in dB against the user's usual loudness in this session; None while that is not known."""
+    """The loudness in dB above the user's usual one in this session; None while that is not known."""
     echo: float | None = None
-    """How much of the sound is the bot's own voice coming back, 0 to 1; None if that was not looked for."""
+    """The share of the sound that is an echo of the bot's voice, 0 to 1; None if it was not measured."""
     outlasted_s: float | None = None
-    """How long it went on after the bot had fallen silent; None while it lasts."""
+    """How long the speech went on after the bot had fallen silent; None while it lasts."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictContext:
-    """What the words are judged by: what the bot was saying, and how they were said."""
+    """What a verdict is based on beside the words: what the bot was saying, and how the words were said."""
 
     language: str = "en"
     sentence: str = ""
-    """The last sentence of which the user has heard anything, whole; empty if nothing was heard yet."""
+    """The whole of the last sentence of which the user has heard anything; empty if nothing was heard yet."""
     words_heard: int = 0
-    """How many of its words were heard."""
+    """How many words of that sentence were heard."""
     previous: str = ""
-    """The sentence heard before that one."""
+    """The sentence before that one."""
     confidence: float | None = None
-    """The recogniser's, 0 to 1; None where it has none."""
+    """The recogniser's confidence, 0 to 1; None if it reports none."""
     backchannel: str = ""
-    """What a listener would say that sounds nearly the same, by the recogniser; empty if there is nothing."""
+    """A backchannel that sounds nearly the same, as the recogniser reports it; empty if there is none."""
     speech: Speech = Speech()
     sensitivity: Sensitivity = Sensitivity.BALANCED
 
 
 ECHO_HEARD = 0.35
-"""From here on the sound itself speaks for an echo. The first tenths of a second of a reply, which are all there is to
-tell by, scored 0.40 to 0.66 in a room with 1 s of reverberation and an echo of -6 dB."""
+"""From this share of echo on, the sound supports an echo. In a room with 1 s of reverberation and an echo of -6 dB the
+first tenths of a second of a reply measured 0.40 to 0.66."""
 ECHO_CERTAIN = 0.7
 LIKE = 0.8
-"""How much of the letters must agree without help from the sound; of each word `LIKE_WORD`; with its help `GARBLED`."""
+"""The share of letters that must agree with the bot's words when only the words suggest an echo."""
 LIKE_WORD = 0.7
+"""The share of letters of each single word that must agree then."""
 GARBLED = 0.6
+"""The share of letters that must agree when the sound supports an echo, too."""
 LAST_WORDS = 7
-"""A single word is an echo only of these, the ones that may have been heard among them."""
+"""A single word counts as an echo only if it is among this many last words of the bot."""
 COMPARED = 8
-"""Fewer letters are found in any sentence: then whole words must agree."""
+"""Fewer letters than this are found in nearly any sentence: then whole words must agree."""
 BRIEF_S = 1.0
-"""An echo that paused the bot is over by then; another's speech of this length would outlast the bot's by more."""
+"""An echo that paused the bot lasts no longer than this. Somebody else's speech would outlast the bot's by more."""
 GUESSED = 0.75
-"""A recogniser that is no surer than this of a short sound may have made its words of an echo."""
+"""Below this confidence, the words of a short sound may be what the recogniser made of an echo."""
 NEW_WORDS = 3
-"""So many words of their own make a message of what is certainly mixed with an echo."""
+"""This many words that the bot did not say make speech that is mixed with an echo a message."""
 
 UNSURE = 0.35
-"""A recogniser's confidence below which one or two words may be a noise."""
+"""Below this confidence, one or two words may be a noise."""
 UNSURE_INTERIM = 0.5
 SHORT_S = 0.6
 QUIET_DB = -15.0
@@ -113,7 +115,7 @@ def _no_words(evidence: Evidence) -> Verdict | None:
 
 
 def _audible_echo(evidence: Evidence) -> Verdict | None:
-    """The sound is like the bot's voice and the words are like its words: an echo, even of "stop" or "yes"."""
+    """Applies when both the sound and the words resemble the bot's: that is an echo, even of "stop" or "yes"."""
     if not evidence.sounds_like_echo(ECHO_HEARD):
         return None
     short = evidence.letters < COMPARED
@@ -125,7 +127,7 @@ def _audible_echo(evidence: Evidence) -> Verdict | None:
 
 
 def _guessed_from_echo(evidence: Evidence) -> bool:
-    """The sound is short and may be an echo, and its words were guessed: they are no reason to think otherwise."""
+    """Returns True for a short sound that may be an echo and whose words the recogniser has only guessed."""
     short = evidence.speech.duration_s <= SHORT_S
     return short and _is_guessed(evidence) and evidence.sounds_like_echo(ECHO_HEARD)
 
@@ -141,8 +143,8 @@ def _stop(evidence: Evidence) -> Verdict | None:
     brief = evidence.speech.duration_s <= BRIEF_S
     certain = brief and evidence.sounds_like_echo(ECHO_CERTAIN) and (len(evidence.words) > 2 or _is_guessed(evidence))
     if certain or (len(evidence.words) > 1 and _guessed_from_echo(evidence)):
-        return None  # an echo in which a stop word was found
-    if evidence.phrases.includes(frozenset({Kind.STOP}), AROUND_WISH):
+        return None  # an echo in which the recogniser found a stop word
+    if evidence.phrases.includes(frozenset({PhraseKind.STOP}), AROUND_WISH):
         return _give_way(evidence, "stop word", f"{evidence.quoted} asks for silence", answer=False)
     if evidence.echo_possible and len(evidence.words) > 2 and contains(evidence.tail, evidence.words):
         return None
@@ -150,21 +152,26 @@ def _stop(evidence: Evidence) -> Verdict | None:
 
 
 def _answer(evidence: Evidence) -> Verdict | None:
-    if not evidence.question or not evidence.phrases.made_of(BACKCHANNEL | {Kind.NO}):
+    if not evidence.question or not evidence.phrases.made_of(BACKCHANNEL | {PhraseKind.NO}):
         return None
-    says_yes = not evidence.asks_what and evidence.phrases.includes(frozenset({Kind.YES_SOUND}), BACKCHANNEL)
+    says_yes = not evidence.asks_what and evidence.phrases.includes(frozenset({PhraseKind.YES_SOUND}), BACKCHANNEL)
     if evidence.phrases.made_of(LISTENING | HESITATING) and not says_yes:
         return None
     return _give_way(evidence, "answer", f"{evidence.quoted} answers “{evidence.question}”")
 
 
 def _probably_backchannel(evidence: Evidence) -> Verdict | None:
-    """A short sound that nearly is a listener's word or hum: over a bot that talks, most such sounds are. Stop words,
-    "no", questions and wishes are taken as they were understood."""
+    """Applies to a short sound that is nearly a backchannel, as most such sounds over a talking bot are backchannels.
+
+    Stop words, "no", questions and wishes are taken as the recogniser understood them.
+    """
     backchannel = evidence.context.backchannel
     if not backchannel or evidence.question or evidence.stop or evidence.asks or not evidence.heard.anything:
         return None
-    if evidence.phrases.includes(frozenset({Kind.NO}), BACKCHANNEL) or evidence.context.sensitivity is Sensitivity.EASY:
+    if (
+        evidence.phrases.includes(frozenset({PhraseKind.NO}), BACKCHANNEL)
+        or evidence.context.sensitivity is Sensitivity.EASY
+    ):
         return None
     return _resume(evidence, "backchannel", f"{evidence.quoted} was probably “{backchannel.strip('.')}”")
 
@@ -177,22 +184,26 @@ def _hesitation(evidence: Evidence) -> Verdict | None:
 
 def _backchannel(evidence: Evidence) -> Verdict | None:
     phrases = evidence.phrases
-    if phrases.includes(frozenset({Kind.GO_ON}), AROUND_WISH | BACKCHANNEL):
+    if phrases.includes(frozenset({PhraseKind.GO_ON}), AROUND_WISH | BACKCHANNEL):
         return _resume(evidence, "backchannel", f"{evidence.quoted} asks the bot to go on")
-    says_something = phrases.includes(LISTENING | {Kind.AGREEMENT, Kind.REACTION}, BACKCHANNEL)
-    if phrases.made_of(BACKCHANNEL) and (says_something or not phrases.made_of(frozenset({Kind.POLITE, Kind.FILLER}))):
+    says_something = phrases.includes(LISTENING | {PhraseKind.AGREEMENT, PhraseKind.REACTION}, BACKCHANNEL)
+    if phrases.made_of(BACKCHANNEL) and (
+        says_something or not phrases.made_of(frozenset({PhraseKind.POLITE, PhraseKind.FILLER}))
+    ):
         return _resume(evidence, "backchannel", f"{evidence.quoted} only says that the user listens")
     return None
 
 
 def _repeated_words(evidence: Evidence) -> Verdict | None:
-    """The words are the bot's, in its order, and nothing about the sound is known to speak against an echo."""
+    """Applies when the words are the bot's own in the same order, and the sound does not speak against an echo."""
     count = len(evidence.words)
     asks = "?" in evidence.text and not evidence.question
     if not evidence.echo_possible or asks or (evidence.question and count < 4):
         return None
     if count == 1:
-        message = evidence.phrases.is_one(evidence.words[0], frozenset({Kind.NO, Kind.QUESTION, Kind.REQUEST}))
+        message = evidence.phrases.is_one(
+            evidence.words[0], frozenset({PhraseKind.NO, PhraseKind.QUESTION, PhraseKind.REQUEST})
+        )
         echo = not message and contains(evidence.tail[-LAST_WORDS:], evidence.words)
     else:
         echo = contains(evidence.tail, evidence.words) or (
@@ -204,7 +215,7 @@ def _repeated_words(evidence: Evidence) -> Verdict | None:
 
 
 def _loud_echo(evidence: Evidence) -> Verdict | None:
-    """Whatever words were found in it, if it was too short for another's: a recogniser makes anything of an echo."""
+    """Applies to a sound that is certainly an echo, whatever words the recogniser found in it."""
     brief = evidence.speech.duration_s <= BRIEF_S
     if not (evidence.sounds_like_echo(ECHO_CERTAIN) or _guessed_from_echo(evidence)):
         return None
@@ -215,7 +226,7 @@ def _loud_echo(evidence: Evidence) -> Verdict | None:
 
 
 def _unclear(evidence: Evidence) -> Verdict | None:
-    """One or two words that were hardly recognised."""
+    """Applies to one or two words that were hardly recognised."""
     confidence, level_db = evidence.context.confidence, evidence.speech.level_db
     few, unsure = len(evidence.words) <= 2, confidence is not None and confidence < UNSURE
     quiet = level_db is not None and level_db <= QUIET_DB
@@ -226,7 +237,7 @@ def _unclear(evidence: Evidence) -> Verdict | None:
 
 
 def _faint(evidence: Evidence) -> Verdict | None:
-    """Words much softer than the user's are somebody else's, who is farther away from the microphone."""
+    """Applies to words much softer than the user's: somebody farther away from the microphone said them."""
     if evidence.question or not evidence.is_faint:
         return None
     return _resume(
@@ -235,7 +246,7 @@ def _faint(evidence: Evidence) -> Verdict | None:
 
 
 def _brief(evidence: Evidence) -> Verdict | None:
-    """Too few words for a bot that is to be hard to interrupt, unless they ask for something."""
+    """Applies to too few words for a bot that is set to be hard to interrupt, unless they ask for something."""
     least = evidence.context.sensitivity.interruption_thresholds.least_words
     if len(evidence.words) >= least or evidence.question or not evidence.heard.anything or evidence.asks:
         return None
@@ -253,7 +264,7 @@ _RULES: tuple[Callable[[Evidence], Verdict | None], ...] = (
 
 
 def _so_far(evidence: Evidence) -> Verdict:
-    """While the user speaks: only what can't turn out to be a backchannel or an echo any more gives way."""
+    """Gives the verdict while the user speaks: only words that cannot become a backchannel or an echo interrupt."""
     confidence = evidence.context.confidence
     phrases = evidence.phrases
     waiting = Verdict(Decision.WAIT, "speaking", "the user may say more", evidence.text)
@@ -275,16 +286,16 @@ def _so_far(evidence: Evidence) -> Verdict:
 
 
 def give_verdict_on_sound(context: VerdictContext) -> Verdict:
-    """The verdict at a pause of the user's whose words are not known yet: WAIT, unless the sound alone tells."""
+    """Gives the verdict at a pause of the user's before the words are known: WAIT, unless the sound alone decides."""
     echo = _loud_echo(Evidence("", context)) if context.speech.duration_s <= BRIEF_S else None
     return echo or Verdict(Decision.WAIT, "speaking", "the words are not known yet", "")
 
 
 def give_verdict(text: str, context: VerdictContext, *, final: bool) -> Verdict:
-    """The verdict on what was said over a reply.
+    """Gives the verdict on `text`, said over a reply.
 
-    `final`: all that was said so far is in the text, and the user is silent. Without it the user is still speaking,
-    and the verdict is WAIT or REGENERATE, never RESUME; its `answer` then tells of the words so far only.
+    `final` means that the user is silent and `text` holds all that was said. Otherwise the user is still speaking: the
+    decision is WAIT or REGENERATE, never RESUME, and `answer` is about the words so far only.
     """
     evidence = Evidence(text, context)
     if not final:

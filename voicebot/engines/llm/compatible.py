@@ -1,4 +1,4 @@
-"""What the services that speak OpenAI's chat completions share: OpenAI's SDK, and LangChain's model on top of it."""
+"""The base of all services that speak OpenAI's chat completions: OpenAI's SDK below LangChain's model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from voicebot.engines.llm.completions import Answering, Completions, SdkService, client_options, errors_of
+from voicebot.engines.llm.clients import client_options, errors_of
+from voicebot.engines.llm.completions import ChatCompletions, GuardedChatModel, SdkService
 from voicebot.engines.llm.failures import ClientErrors
 from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.request_fields import ModelFields, RequestFields
@@ -19,20 +20,20 @@ PATH = "/chat/completions"
 
 
 def errors_for(engine: str) -> ClientErrors:
-    """The errors of OpenAI's SDK, reported in the name of `engine`."""
+    """Returns the errors of OpenAI's SDK, to be reported in the name of `engine`."""
     return errors_of(engine, openai, httpx2)
 
 
-class CompatibleChat(Answering, ChatOpenAI):
-    """LangChain's model. Each engine has a subclass whose `errors` bear its name."""
+class CompatibleChat(GuardedChatModel, ChatOpenAI):
+    """LangChain's model for OpenAI. Each engine has a subclass whose `errors` bear the engine's name."""
 
 
 class CompatibleService(SdkService):
-    """The service at `address`, which mostly ends in `/v1`, and its `model`.
+    """The service at `address`, which usually ends in `/v1`, and its LangChain `model`.
 
-    Nothing but that address is asked for anything: history is not counted in tokens by tiktoken, which would download
-    its tables. `fields` knows what a request to a model holds beside the conversation. With `counts_tokens` the service
-    is asked for the usage, a field that not every server knows. `http` are further options of the HTTP client.
+    No other address is contacted: tiktoken, for example, would download its tables to count tokens. `fields` knows what
+    a request to a model holds beside the conversation. `counts_tokens` requests the token usage, a field that not every
+    server knows. `http` holds further options of the HTTP client.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class CompatibleService(SdkService):
         sdk = openai.AsyncOpenAI(api_key=api_key, base_url=address, **client_options(openai, httpx2, timeout_s, **http))
         super().__init__(sdk, models, chat.errors)
         completions = self._completions(RequestFields(fields))
-        # Given its clients, it makes none of its own. Compatible services have no Responses API.
+        # With clients given, the model makes none of its own. Compatible services have no Responses API.
         self.model: BaseChatModel = chat(
             client=completions,
             async_client=completions,
@@ -64,5 +65,5 @@ class CompatibleService(SdkService):
             stream_chunk_timeout=None,
         )
 
-    def _completions(self, fields: RequestFields) -> Completions:
-        return Completions(self._sdk, PATH, openai.AsyncStream, self._errors, self.models, fields)
+    def _completions(self, fields: RequestFields) -> ChatCompletions:
+        return ChatCompletions(self._sdk, PATH, openai.AsyncStream, self._errors, self.models, fields)

@@ -1,4 +1,4 @@
-"""Chat completions: asked for through an SDK's client, answered as a stream that is sure to be closed."""
+"""Requests chat completions through an SDK's client and reads their answers as streams that are always closed."""
 
 from __future__ import annotations
 
@@ -15,52 +15,26 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk
 
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.llm.connection import CONNECT_S, KEEP_S, tls
 from voicebot.engines.llm.failures import ClientErrors, ToolUseError, code_of, failure
 from voicebot.engines.llm.messages import tokens, tools_tokens
 from voicebot.engines.llm.models import Models, listed_by
 from voicebot.engines.llm.rate_limits import ANSWER_TOKENS, RateLimits
 from voicebot.engines.llm.request_fields import RequestFields
 from voicebot.engines.llm.visible_text import VisibleText
-from voicebot.languages.names import LANGUAGE_NAMES
+from voicebot.languages.loader import language_names
 
 logger = logging.getLogger(__name__)
 
 TOO_LARGE = 413
 
 LONGEST_WAIT_S = 2.0
-"""A request that the rate limit would refuse waits for this long at most; then another engine answers sooner."""
-
-
-def errors_of(engine: str, sdk: Any, http: Any) -> ClientErrors:
-    """Those of an SDK (both are made by the same generator), and of the HTTP client below it."""
-    return ClientErrors(
-        engine,
-        timeout=(sdk.APITimeoutError, http.TimeoutException),
-        answered=(sdk.APIStatusError,),
-        unreachable=(sdk.APIConnectionError,),
-        told=(sdk.APIError,),
-        # What comes in mid-stream is not checked by the SDK: anything may be missing in it or have another type.
-        broken=(http.HTTPError, ValueError, LookupError, TypeError, AttributeError),
-    )
-
-
-def client_options(sdk: Any, http: Any, timeout_s: float, **client: Any) -> dict[str, Any]:
-    """What an SDK's client is made with: it tries once, is quickly connected or not at all, and stays so.
-
-    `client` are further options of its HTTP client.
-    """
-    return {
-        "max_retries": 0,
-        "timeout": http.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
-        "http_client": sdk.DefaultAsyncHttpxClient(verify=tls(), limits=http.Limits(keepalive_expiry=KEEP_S), **client),
-    }
+"""A request that would exceed the rate limit waits at most this long: after that another engine answers sooner."""
 
 
 class SdkService:
-    """A service behind an SDK's client, and the `models` that it may be asked for."""
+    """A service that an SDK's client calls, and the `models` that may be requested from it."""
 
-    languages = frozenset(LANGUAGE_NAMES)
+    languages = frozenset(language_names())
 
     def __init__(self, sdk: Any, models: Models, errors: ClientErrors) -> None:
         self._sdk = sdk
@@ -68,23 +42,23 @@ class SdkService:
         self.models = models
 
     async def start(self) -> None:
-        """Nothing to open: the first request connects."""
+        """Does nothing: the first request opens the connection."""
 
     async def close(self) -> None:
         await self._sdk.close()
 
     async def choose_model(self) -> bool:
-        """Ask which models there are, which costs nothing and needs the key, and use the first of ours among them.
+        """Lists the service's models, which is free but needs the key, and uses the first of ours among them.
 
-        Returns False if there is none. Raises EngineError.
+        Returns False if none of ours is listed. Raises EngineError.
         """
         with self._errors.as_engine_errors():
             return self.models.choose(await listed_by(self._sdk))
 
 
 @dataclass(slots=True)
-class Request:
-    """One request: its length in tokens, by our estimate, and the limits that it was sent under; None: not sent."""
+class SentRequest:
+    """A request and its estimated length in tokens. Its model and rate limits are set when it has been sent."""
 
     tokens: int
     model: str = ""
@@ -92,24 +66,24 @@ class Request:
 
 
 class SdkClient(Protocol):
-    """An SDK's client, with its way to make requests that it has no method for."""
+    """The method of an SDK's client that posts to any path."""
 
     async def post(
         self, path: str, *, cast_to: type[Any], body: dict[str, Any], stream: Literal[True], stream_cls: type[Any]
     ) -> Any:
-        """Returns the SDK's stream of the answer. Raises the SDK's errors."""
+        """Returns the answer as a stream of the SDK. Raises the SDK's errors."""
         ...
 
 
-class Completions:
-    """What LangChain's models of Groq and OpenAI ask: the SDK's `chat.completions`, but quick.
+class ChatCompletions:
+    """A faster `chat.completions` for the LangChain models of Groq and OpenAI.
 
-    The SDK's own method for chat completions goes through each message and each piece of the answer by reflection, on
-    the event loop of all sessions: with 20 messages that is half the processor time of a turn, and half the delay that
-    is ours (measured with a service without any). So its `post` is called instead.
+    The SDK's own method for chat completions inspects each message and each chunk of the answer by reflection, on the
+    event loop that all sessions share. With 20 messages that takes half the processor time of a turn and half of the
+    delay that we add (measured with a service that answers at once). So this class calls the SDK's `post` instead.
 
-    A request is made for the model that is current at that moment, with the fields of its family, and within its rate
-    limit.
+    Each request goes to the model that is current at that moment, has the fields that its family needs, and waits for
+    its rate limit.
     """
 
     def __init__(
@@ -128,15 +102,15 @@ class Completions:
         self._models = models
         self._fields = fields
 
-    async def create(self, *, opened: AsyncExitStack, sent: Request, **body: Any) -> Any:
-        """The answer's pieces as dicts, in a stream that is closed with `opened`. Raises EngineError.
+    async def create(self, *, opened: AsyncExitStack, sent: SentRequest, **body: Any) -> Any:
+        """Returns the stream of the answer's chunks, as dicts. `opened` closes it. Raises EngineError.
 
-        Which model has answered, and under which limits, is noted in `sent`.
+        Sets the model that answers, and its rate limits, in `sent`.
         """
         with self._errors.as_engine_errors():
             while True:
                 await self._wait_for_tokens(sent.tokens)
-                # Nothing is awaited until the tokens are taken: no other session can take the same ones.
+                # Nothing is awaited before the tokens are taken, so that no other session can take the same ones.
                 model, limits = self._models.current, self._models.limits
                 request = self._fields.applied(model, body)
                 limits.sent(sent.tokens)
@@ -157,9 +131,9 @@ class Completions:
                     return await opened.enter_async_context(stream)
 
     async def _wait_for_tokens(self, tokens: int) -> None:
-        """Returns once the current model's rate limit has room for a request. Raises EngineError if that takes long.
+        """Waits until the current model's rate limit allows a request. Raises EngineError if that would take too long.
 
-        Other sessions wait for the same tokens: who wakes up looks again whether there are any left.
+        Other sessions wait for the same tokens, so each one checks again after its wait.
         """
         deadline_s = asyncio.get_running_loop().time() + LONGEST_WAIT_S
         while (wait_s := self._models.limits.wait_s(tokens)) > 0:
@@ -170,16 +144,16 @@ class Completions:
             await asyncio.sleep(wait_s)
 
     def _adjusts(self, request: dict[str, Any], status: int, error: object) -> bool:
-        """Whether a request that was refused should be made again, as another one."""
-        if code_of(error) in ("model_not_found", "model_decommissioned") or status == 404:  # Ollama gives no code
+        """Returns True if a refused request is worth repeating, for another model or with other fields."""
+        if code_of(error) in ("model_not_found", "model_decommissioned") or status == 404:  # Ollama sends no code
             return self._models.lose(request["model"])
         return status in (400, 422) and self._fields.learn(request, error)
 
 
-class Answering(BaseChatModel):
-    """A base class that stands before a LangChain model and makes sure that its answers end well and can be spoken.
+class GuardedChatModel(BaseChatModel):
+    """A base class for LangChain models: it detects answers that are cut off, and removes what must not be spoken.
 
-    The model's requests go through `Completions`.
+    It stands before the LangChain class among the bases. The requests go through `ChatCompletions`.
     """
 
     errors: ClassVar[ClientErrors]
@@ -187,15 +161,16 @@ class Answering(BaseChatModel):
     async def _astream(
         self, messages: list[BaseMessage], *args: Any, **kwargs: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
-        """Yields the chunks of an answer up to its end; they hold only what the user may hear, and tool calls.
+        """Yields the chunks of an answer; they hold only tool calls and text that the user may hear.
 
-        The connection is opened on a stack of ours, as neither the model nor Groq's SDK close it when something goes
-        wrong. A service says why it has finished ("stop", "length", "tool_calls"); a gateway that is cut off may end
-        the stream as if all were well. Raises EngineError if the answer fails, or ends without having been finished.
+        The connection is entered on an exit stack of this method, because after an error neither the LangChain model
+        nor Groq's SDK closes it. A service says why an answer ends ("stop", "length", "tool_calls"), whereas a gateway
+        that loses its connection may end the stream as if it were complete. Raises EngineError if the answer fails, or
+        ends without a reason.
         """
-        finished = spoken = False
+        finished = has_text = False
         length = tokens(messages) + tools_tokens(kwargs.get("tools", ()))
-        sent = Request(length)
+        sent = SentRequest(length)
         usage: UsageMetadata | None = None
         visible: VisibleText | None = None
         try:
@@ -209,30 +184,30 @@ class Answering(BaseChatModel):
                             usage = message.usage_metadata or usage
                             visible = visible or VisibleText(sent.model)
                             _clean(message, visible, finished=finished)
-                            spoken = spoken or bool(message.text)
+                            has_text = has_text or bool(message.text)
                             yield chunk
                             if visible.over:
-                                logger.info("an answer was ended where the model began to speak for the user")
+                                logger.info("Cut an answer where the model began to write the user's part.")
                                 return
         except ToolUseError as error:
-            error.spoken = spoken
+            error.spoken = has_text
             raise
         finally:
-            if sent.limits is not None:  # what was refused, or never sent, costs nothing
+            if sent.limits is not None:  # a request that was refused or never sent costs nothing
                 if usage is not None:
                     sent.limits.answered(length, usage["input_tokens"], usage["output_tokens"])
-                else:  # it was given up, or its service does not count
+                else:  # the answer was abandoned, or its service does not count tokens
                     sent.limits.answered(0, 0, ANSWER_TOKENS)
         if not finished:
             raise failure(self.errors.engine, Fault.BROKEN)
 
 
 def _clean(message: AIMessageChunk, visible: VisibleText, *, finished: bool) -> None:
-    """Takes out of a chunk what is not to be spoken, nor sent back with the next request."""
+    """Removes from a chunk what must neither be spoken nor sent back with the next request."""
     if isinstance(message.content, str):
         message.content = visible.push(message.content) + (visible.finish() if finished else "")
     message.additional_kwargs.pop("reasoning_content", None)
     for call in message.tool_call_chunks:
         if call["name"]:
-            # gpt-oss sometimes leaves its own notation on it: "functions.clock<|channel|>commentary".
+            # gpt-oss sometimes leaves its own notation in the name: "functions.clock<|channel|>commentary".
             call["name"] = call["name"].partition("<|")[0].removeprefix("functions.")

@@ -1,6 +1,6 @@
-"""What a failed request to a model's service means, in plain words.
+"""Turns failures of a model's service into EngineErrors in plain words.
 
-Never in the service's own: those may hold the key, or what was said. Only statuses and codes are read.
+Only statuses and codes are read. The service's own words are never shown: they may hold the key, or what was said.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from voicebot.engines.retry_after import retry_after_s
 
 Errors = tuple[type[Exception], ...]
 
-TOLD: Mapping[Fault, str] = {
+MESSAGES: Mapping[Fault, str] = {
     Fault.DENIED: "the key was not accepted",
     Fault.UNPAID: "the account has no credit left",
     Fault.REJECTED: "the request was not accepted",
@@ -33,26 +33,26 @@ STATUSES: Mapping[int, str] = {
     404: "there is no such model or address",
     413: "the conversation is too long",
 }
-"""Where there is more to say than `TOLD` does."""
+"""Messages for statuses that say more than their fault in `MESSAGES`."""
 
 TOOL_USE_FAILED = "tool_use_failed"
-"""Groq's code for a tool call of the model's that is none. The next try may do better."""
+"""Groq's code for an invalid tool call by the model. The next attempt may succeed."""
 
 CODES: Mapping[str, tuple[Fault, str]] = {
-    "invalid_api_key": (Fault.DENIED, TOLD[Fault.DENIED]),
-    "insufficient_quota": (Fault.UNPAID, TOLD[Fault.UNPAID]),
-    "rate_limit_exceeded": (Fault.LIMITED, TOLD[Fault.LIMITED]),
-    "model_not_found": (Fault.MISSING, TOLD[Fault.MISSING]),
-    # Groq, of a model that it has shut down.
-    "model_decommissioned": (Fault.MISSING, TOLD[Fault.MISSING]),
+    "invalid_api_key": (Fault.DENIED, MESSAGES[Fault.DENIED]),
+    "insufficient_quota": (Fault.UNPAID, MESSAGES[Fault.UNPAID]),
+    "rate_limit_exceeded": (Fault.LIMITED, MESSAGES[Fault.LIMITED]),
+    "model_not_found": (Fault.MISSING, MESSAGES[Fault.MISSING]),
+    # Groq's code for a model that it has shut down.
+    "model_decommissioned": (Fault.MISSING, MESSAGES[Fault.MISSING]),
     "context_length_exceeded": (Fault.REJECTED, "the conversation is too long for the model"),
     "content_filter": (Fault.REJECTED, "the service refused to answer this"),
     TOOL_USE_FAILED: (Fault.BROKEN, "the model called a tool wrongly"),
-    "session_expired": (Fault.SERVER, TOLD[Fault.SERVER]),
-    "server_error": (Fault.SERVER, TOLD[Fault.SERVER]),
-    "internal_server_error": (Fault.SERVER, TOLD[Fault.SERVER]),
+    "session_expired": (Fault.SERVER, MESSAGES[Fault.SERVER]),
+    "server_error": (Fault.SERVER, MESSAGES[Fault.SERVER]),
+    "internal_server_error": (Fault.SERVER, MESSAGES[Fault.SERVER]),
 }
-"""The `code` or `type` of an error as OpenAI and Groq tell it, where that says more than the status.
+"""The `code` or `type` in an error of OpenAI or Groq, where it says more than the status.
 
 Sources: platform.openai.com/docs/guides/error-codes, console.groq.com/docs/errors.
 """
@@ -60,72 +60,74 @@ Sources: platform.openai.com/docs/guides/error-codes, console.groq.com/docs/erro
 
 @dataclass(frozen=True, slots=True)
 class ClientErrors:
-    """The errors by which the client of `engine` reports failures, by what they mean.
+    """The exception classes of the client of `engine`, by what they mean.
 
-    Those of `answered` have a `status_code` and a `response`; those of `told` come inside a stream; both have a `body`.
+    Errors of `answered` have a `status_code` and a `response`. Errors of `streamed` were sent inside a stream. Both
+    have a `body`.
     """
 
     engine: str
     timeout: Errors
     answered: Errors
     unreachable: Errors
-    told: Errors
+    streamed: Errors
     broken: Errors
 
     @contextmanager
     def as_engine_errors(self, *, connected: bool = False) -> Iterator[None]:
-        """`connected`: there is an answer already, so that a connection that is lost is an answer that is."""
+        """Raises the client's errors as EngineErrors. If `connected`, a lost connection is a broken answer."""
         try:
             yield
-        # The classes contain one another: the order goes from the special to the general.
+        # Some of these classes are subclasses of others, so the special ones come first.
         except self.timeout as error:
             raise failure(self.engine, Fault.TIMEOUT) from error
         except self.answered as error:
             raise status_failure(self.engine, *_status(error), body=_body(error)) from error
         except self.unreachable as error:
             raise failure(self.engine, Fault.BROKEN if connected else Fault.UNREACHABLE) from error
-        except self.told as error:
-            raise told_failure(self.engine, _body(error)) from error
+        except self.streamed as error:
+            raise streamed_failure(self.engine, _body(error)) from error
         except self.broken as error:
             raise failure(self.engine, Fault.BROKEN) from error
 
 
 class ToolUseError(EngineError):
-    """The model called a tool in a way that its service could not read. `spoken`: some of the answer came before."""
+    """The model called a tool in a way that its service could not read. `spoken` is True if text came before that."""
 
     spoken = False
 
 
 def failure(engine: str, fault: Fault) -> EngineError:
-    return EngineError(engine, TOLD[fault], fault=fault)
+    """Returns the error for `fault` with its usual message."""
+    return EngineError(engine, MESSAGES[fault], fault=fault)
 
 
 def status_failure(
     engine: str, status: int, headers: Mapping[str, str], body: object = None, now: datetime | None = None
 ) -> EngineError:
-    """What an answer with an HTTP status of 400 or more means; `body` is the error in it, if it was JSON."""
+    """Returns the error for an HTTP status of 400 or more. `body` is the parsed JSON of the answer, if it was JSON."""
     fault = Fault.of_status(status)
-    if status == 413:  # Groq says so by the code of a rate limit; the next try is shorter
+    if status == 413:  # Groq sends the code of a rate limit with it; the next request is made shorter
         fault, message = Fault.LIMITED, STATUSES[status]
     else:
-        fault, message = _known(body) or (fault, STATUSES.get(status, TOLD[fault]))
+        fault, message = _known(body) or (fault, STATUSES.get(status, MESSAGES[fault]))
     kind = ToolUseError if code_of(body) == TOOL_USE_FAILED else EngineError
     return kind(engine, f"{message} (HTTP {status})", fault=fault, retry_after_s=wait_s(headers, now))
 
 
-def told_failure(engine: str, body: object) -> EngineError:
-    """What an error means that came as an event, after the HTTP status: `{"type": …, "code": …}`."""
+def streamed_failure(engine: str, body: object) -> EngineError:
+    """Returns the error for an error event inside a stream, `{"type": …, "code": …}`."""
     if known := _known(body):
         kind = ToolUseError if code_of(body) == TOOL_USE_FAILED else EngineError
         return kind(engine, known[1], fault=known[0])
-    told = body if isinstance(body, dict) else {}
-    if isinstance(status := told.get("status_code"), int):
+    event = body if isinstance(body, dict) else {}
+    if isinstance(status := event.get("status_code"), int):
         return status_failure(engine, status, {})
-    return failure(engine, Fault.REJECTED if told.get("type") == "invalid_request_error" else Fault.SERVER)
+    return failure(engine, Fault.REJECTED if event.get("type") == "invalid_request_error" else Fault.SERVER)
 
 
 def other_failure(engine: str, error: Exception) -> EngineError:
-    """What an error of a client that nothing more is known of means."""
+    """Returns the error for an exception of a client whose classes are not known."""
     status, headers = _status(error)
     if status:
         return status_failure(engine, status, headers)
@@ -137,7 +139,7 @@ def other_failure(engine: str, error: Exception) -> EngineError:
 
 
 def wait_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """How long to wait before the next request, by OpenAI's header in ms or by Retry-After; None if neither says."""
+    """Returns how long to wait before the next request, from OpenAI's header in ms or Retry-After, or None."""
     milliseconds = headers.get("retry-after-ms", "")
     if milliseconds.replace(".", "", 1).isdecimal():
         return float(milliseconds) / 1000
@@ -145,7 +147,7 @@ def wait_s(headers: Mapping[str, str], now: datetime | None = None) -> float | N
 
 
 def code_of(body: object) -> str | None:
-    """The code of an error, or its type where that is the code; None if neither is one that we know."""
+    """Returns the first of an error's `code` and `type` that is in `CODES`, or None."""
     if not isinstance(body, dict):
         return None
     inner: Any = body["error"] if isinstance(body.get("error"), dict) else body

@@ -11,20 +11,20 @@ from langchain_core.language_models import BaseChatModel
 from langchain_groq import ChatGroq
 from pydantic import SecretStr
 
-from voicebot.engines.llm.completions import Answering, Completions, SdkService, client_options, errors_of
-from voicebot.engines.llm.connection import as_http
+from voicebot.engines.llm.clients import as_http, client_options, errors_of
+from voicebot.engines.llm.completions import ChatCompletions, GuardedChatModel, SdkService
 from voicebot.engines.llm.models import Models, none_listed
 from voicebot.engines.llm.request_fields import GROQ_FIELDS, RequestFields
 
 ADDRESS = "https://api.groq.com"
 PATH = "/openai/v1"
-"""What the SDK itself adds to the address."""
+"""The SDK adds this to the address."""
 
 ERRORS = errors_of("groq", groq, httpx)
 
 
 class Groq(SdkService):
-    """The service and its `model`. `base_url` is that of a gateway, with or without `/openai/v1`."""
+    """The service and its LangChain `model`. `base_url` is that of a gateway, with or without `/openai/v1`."""
 
     name = "groq"
 
@@ -40,7 +40,7 @@ class Groq(SdkService):
         address = as_http(base_url or ADDRESS).rstrip("/").removesuffix(PATH)
         sdk = groq.AsyncGroq(api_key=api_key, base_url=address, **client_options(groq, httpx, timeout_s))
         super().__init__(sdk, models, ERRORS)
-        completions = _Completions(
+        completions = _GroqCompletions(
             sdk,
             f"{PATH}/chat/completions",
             groq.AsyncStream,
@@ -48,8 +48,8 @@ class Groq(SdkService):
             self.models,
             RequestFields(GROQ_FIELDS),
         )
-        # Given its clients, it makes none of its own.
-        self.model: BaseChatModel = _Chat(
+        # With clients given, the model makes none of its own.
+        self.model: BaseChatModel = _GroqChat(
             client=completions,
             async_client=completions,
             api_key=SecretStr(api_key),
@@ -58,27 +58,27 @@ class Groq(SdkService):
         )
 
     async def probe(self) -> None:
-        """Choose the model. Raises EngineError if the service has none of ours."""
+        """Chooses the model. Raises EngineError if the service has none of ours."""
         if not await self.choose_model():
             raise none_listed(self.name, self.models)
 
 
-class _Completions(Completions):
+class _GroqCompletions(ChatCompletions):
     async def create(self, **params: Any) -> AsyncIterator[Any]:
         return _with_names(await super().create(**params))
 
 
-async def _with_names(pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    """The pieces as langchain-groq wants them.
+async def _with_names(chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """Yields the chunks in the form that langchain-groq needs: with a name, which may be None, in each tool call.
 
-    Groq itself sends each tool call whole, but gateways send them in pieces, of which only the first has the name.
+    Groq sends each tool call whole, but gateways split it, and only the first part has the name.
     """
-    async for piece in pieces:
-        for choice in piece["choices"]:
+    async for chunk in chunks:
+        for choice in chunk["choices"]:
             for call in choice["delta"].get("tool_calls") or ():
                 call["function"].setdefault("name", None)
-        yield piece
+        yield chunk
 
 
-class _Chat(Answering, ChatGroq):
+class _GroqChat(GuardedChatModel, ChatGroq):
     errors = ERRORS

@@ -1,4 +1,4 @@
-"""Hugging Face's Inference Providers: one service before many, with OpenAI's chat completions.
+"""Hugging Face's Inference Providers: one router to many providers, with OpenAI's chat completions.
 
 Sources: docs/inference-providers/index.md, hub-api.md and pricing.md, and docs/hub/security-tokens.md, in
 github.com/huggingface/hub-docs.
@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 
 from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.llm.clients import as_http, tls
 from voicebot.engines.llm.compatible import CompatibleChat, CompatibleService, errors_for
-from voicebot.engines.llm.connection import as_http, tls
 from voicebot.engines.llm.failures import failure, status_failure
-from voicebot.engines.llm.models import Listed, Models, listed_by, none_listed
+from voicebot.engines.llm.models import ListedModel, Models, listed_by, none_listed
 from voicebot.engines.llm.request_fields import OPENAI_FIELDS
 
 NAME = "huggingface"
@@ -26,14 +26,14 @@ HUB = "https://huggingface.co"
 PERMISSION = "inference.serverless.write"
 """The permission "Make calls to Inference Providers" of an access token."""
 
-MAY_NOT = "the token of HF_TOKEN does not have the permission “Make calls to Inference Providers”"
+NOT_PERMITTED = "the token of HF_TOKEN does not have the permission “Make calls to Inference Providers”"
 
 
 class HuggingFace(CompatibleService):
-    """The service and its `model`.
+    """The service and its LangChain `model`.
 
-    `base_url` is that of a gateway, with or without `/v1`, which passes on the question about the token, too
-    (`/api/whoami-v2`). A model may be named with a provider or a policy ("openai/gpt-oss-120b:cheapest").
+    `base_url` is that of a gateway, with or without `/v1`, which must also forward `/api/whoami-v2`, the request for
+    the token's permissions. A model's name may end in a provider or a policy ("openai/gpt-oss-120b:cheapest").
     """
 
     name = NAME
@@ -50,7 +50,7 @@ class HuggingFace(CompatibleService):
         self._token = token
         self._base_url = base_url
         super().__init__(
-            _Chat,
+            _HuggingFaceChat,
             api_key=token,
             address=f"{_root(base_url) or ROUTER}/v1",
             models=models,
@@ -60,10 +60,10 @@ class HuggingFace(CompatibleService):
         )
 
     async def probe(self) -> None:
-        """Is the token permitted, and which model is there? Raises EngineError.
+        """Checks the token's permission and chooses the model. Raises EngineError.
 
-        Anybody may list the models, so that the list says nothing of the token. Where the question about the token is
-        not answered, the first request will tell.
+        The list of models needs no token, so it does not prove that the token works. If the check of the token gets no
+        answer, the first request shows whether the token works.
         """
         try:
             permitted = await may_infer(self._token, self._base_url)
@@ -72,7 +72,7 @@ class HuggingFace(CompatibleService):
                 raise
         else:
             if not permitted:
-                raise EngineError(NAME, MAY_NOT, fault=Fault.DENIED)
+                raise EngineError(NAME, NOT_PERMITTED, fault=Fault.DENIED)
         if not await self.choose_model():
             raise none_listed(self.name, self.models)
 
@@ -80,16 +80,16 @@ class HuggingFace(CompatibleService):
         with self._errors.as_engine_errors():
             listed = await listed_by(self._sdk)
         known = {model.name for model in listed}
-        # The service lists models without the provider or the policy that a request may name.
-        named = [Listed(name) for name in self.models.names if ":" in name and name.partition(":")[0] in known]
+        # The list holds no providers or policies, which a request may add to the name of a model.
+        named = [ListedModel(name) for name in self.models.names if ":" in name and name.partition(":")[0] in known]
         return self.models.choose([*named, *listed])
 
 
 async def may_infer(token: str, base_url: str | None = None) -> bool:
-    """Does the Hub say that this token may be used for inference? Raises EngineError if it does not answer that.
+    """Asks the Hub whether this token may be used for inference. Raises EngineError if it gives no answer.
 
-    Tokens of the older roles "read" and "write" may be, by Hugging Face's documents, but nothing says that they were
-    meant for it: people have them for downloads, uploads and relays. For them the answer is no.
+    Returns False for tokens with the older roles "read" and "write". Hugging Face's documents allow inference with
+    them, but their owners may have made them only for downloads, uploads or relays.
     """
     request = httpx.Request(
         "GET", f"{_root(base_url) or HUB}/api/whoami-v2", headers={"Authorization": f"Bearer {token}"}
@@ -112,9 +112,9 @@ async def may_infer(token: str, base_url: str | None = None) -> bool:
 
 
 def _permits(who: Any) -> bool:
-    """Whether the answer of `/api/whoami-v2` names the permission: for everything, or for the user's own account.
+    """Returns True if the answer of `/api/whoami-v2` has the permission, globally or for the user's own account.
 
-    The permission to spend an organisation's credits is another one: such a request would have to name that.
+    A permission to spend an organisation's credits does not count: such a request would have to name the organisation.
     """
     rights = who["auth"]["accessToken"].get("fineGrained") or {}
     if PERMISSION in _listed(rights.get("global")):
@@ -128,9 +128,9 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _root(base_url: str | None) -> str | None:
-    """The address without the `/v1` that it may end in."""
+    """Returns the address without a `/v1` at its end."""
     return None if base_url is None else as_http(base_url).rstrip("/").removesuffix("/v1")
 
 
-class _Chat(CompatibleChat):
+class _HuggingFaceChat(CompatibleChat):
     errors = errors_for(NAME)

@@ -1,8 +1,8 @@
-"""A model on a server of one's own that was found by itself: Ollama or llama.cpp.
+"""A model on a local server, Ollama or llama.cpp, that the bot finds by itself.
 
-Before each request the server is asked who it is: what has taken its place at its port is sent nothing that was said.
-Where Ollama has put the model out of memory, it is loaded first. That goes on when the user who waits for it is served
-by another engine meanwhile, as Ollama gives up loading when nobody waits.
+The server is checked before each request: a program that has taken its port gets nothing that the user said. If Ollama
+has unloaded the model, it is loaded first. Loading continues while another engine serves the user, because Ollama stops
+loading when its client disconnects.
 """
 
 from __future__ import annotations
@@ -16,41 +16,50 @@ import httpx
 import openai
 
 from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.llm.clients import NO_KEY
 from voicebot.engines.llm.compatible import PATH, CompatibleChat, CompatibleService, errors_for
-from voicebot.engines.llm.completions import Completions
-from voicebot.engines.llm.connection import NO_KEY
-from voicebot.engines.llm.local_servers import NAME, Kind, LocalServer, Thinking, find, is_loaded, new_client, place
+from voicebot.engines.llm.completions import ChatCompletions
+from voicebot.engines.llm.local_servers import (
+    NAME,
+    LocalServer,
+    LocalServerKind,
+    Thinking,
+    find,
+    is_loaded,
+    new_client,
+    place,
+)
 from voicebot.engines.llm.models import Models
 from voicebot.engines.llm.request_fields import OPENAI_FIELDS, Fields, RequestFields
 
 logger = logging.getLogger(__name__)
 
 FIND_S = 3.0
-"""How long a probe looks for a server: a machine that is at work on an answer takes its time."""
+"""How long a probe looks for a server. A machine that is busy with an answer responds slowly."""
 
 CHECK_S = 1.0
-"""How long a server that was found may take to say that it is still there, before each request."""
+"""How long the check before each request may take."""
 
 LOAD_S = 300.0
-"""How long a model may take to load: 40 GB from a hard disk do."""
+"""How long a model may take to load. 40 GB from a hard disk take this long."""
 
 KEEP_LOADED = "30m"
-"""How long Ollama keeps a model that was loaded ahead, in its own notation. Unasked it keeps one for 5 minutes, and
-after an answer it does so again."""
+"""How long Ollama keeps a model that was loaded ahead, in its own notation. Its default is 5 minutes, which also apply
+after each answer."""
 
 FIRST_TOKEN_S = 15.0
-"""How long the first token may take: a cold model is loaded and reads the whole conversation before it. That takes
-longer than a service does, but a user who hears nothing for some 15 s has gone."""
+"""How long the first token may take, before which a cold model is loaded and reads the whole conversation. Users who
+hear nothing for longer than about 15 s have left."""
 
 ANSWER_S = 120.0
-"""How long a whole answer may take: a slow machine makes three words a second."""
+"""How long a whole answer may take. A slow machine generates three words a second."""
 
 
 class Local(CompatibleService):
-    """The server that is found at one of the `addresses`, and its `model`.
+    """The server at one of the `addresses`, and its LangChain `model`.
 
-    `wanted` are names of models; empty: the server's own choice. With `is_warmed` the model is to be warmed when a
-    probe finds it cold.
+    `wanted` holds names of models in the order of preference; if it is empty, the server's models decide. With
+    `is_warmed`, a probe sets `is_cold` while the model has to be warmed.
     """
 
     name = NAME
@@ -69,14 +78,14 @@ class Local(CompatibleService):
         self._is_warmed = is_warmed
         self.is_cold = False
         self._warm: LocalServer | None = None
-        """The server whose model has read how a conversation begins."""
+        """The server whose model has already read the beginning of a conversation."""
         self._server: LocalServer | None = None
         self._client: httpx.AsyncClient | None = None
         self._loading: asyncio.Task[None] | None = None
         self._unloadable: set[str] = set()
-        """Models that the server could not load, mostly as they do not fit into memory."""
+        """Models that the server could not load, usually because they do not fit into memory."""
         super().__init__(
-            _Chat,
+            _LocalChat,
             api_key=NO_KEY,
             address=_api(self._addresses[0]),
             models=Models(("",)),
@@ -97,16 +106,17 @@ class Local(CompatibleService):
         await super().close()
 
     async def probe(self) -> None:
-        """Find the server and choose its model. Raises EngineError if there is none, or it still loads its model."""
+        """Finds the server and chooses its model. Raises EngineError if there is none that is ready."""
         server = await self._find()
         self.is_cold = self._is_warmed and not (await self._is_loaded(server) and server == self._warm)
 
     def warmed(self) -> None:
+        """Records that the current server's model is warm."""
         self._warm = self._server
         self.is_cold = False
 
     async def ready(self) -> None:
-        """Returns once the server is sure to be the one that was found, with its model in memory.
+        """Waits until the server is verified as the one that was found and has its model in memory.
 
         Raises EngineError.
         """
@@ -114,7 +124,7 @@ class Local(CompatibleService):
         if server is None or server.model.name in self._unloadable:
             server = await self._find()
         if not await self._is_loaded(server):
-            # Whoever waits may go, and the model is loaded all the same.
+            # The model is loaded even if the user who waits for it leaves.
             await asyncio.shield(self._load(server))
 
     async def _find(self) -> LocalServer:
@@ -123,7 +133,7 @@ class Local(CompatibleService):
         except EngineError as error:
             self._server = None
             if error.fault is Fault.MISSING:
-                self._unloadable.clear()  # there may be room for them the next time
+                self._unloadable.clear()  # next time they may fit into memory
             raise
         self._server = found
         self._sdk.base_url = _api(found.address)
@@ -141,18 +151,18 @@ class Local(CompatibleService):
             raise EngineError(NAME, message, fault=Fault.TIMEOUT) from None
         except EngineError as error:
             if error.fault is Fault.UNREACHABLE:
-                self._server = None  # another one may take its place, elsewhere too
+                self._server = None  # the next request looks for another server
             raise
 
     def _load(self, server: LocalServer) -> asyncio.Task[None]:
-        """Have Ollama load the model: one request for all who wait for it."""
+        """Returns the task in which Ollama loads the model. All sessions share it."""
         if self._loading is None or self._loading.done():
-            self._loading = asyncio.create_task(self._have_loaded(server), name="loading of a local model")
-            self._loading.add_done_callback(_tell)
+            self._loading = asyncio.create_task(self._request_load(server), name="loading of a local model")
+            self._loading.add_done_callback(_log_failure)
         return self._loading
 
-    async def _have_loaded(self, server: LocalServer) -> None:
-        assert server.kind is Kind.OLLAMA, "llama.cpp has its model loaded before it answers"
+    async def _request_load(self, server: LocalServer) -> None:
+        assert server.kind is LocalServerKind.OLLAMA, "llama.cpp loads its model before it answers"
         name = server.model.name
         body = {"model": name, "keep_alive": KEEP_LOADED, "stream": False}
         failure = EngineError(NAME, f"{server.kind} could not load the model {name}", fault=Fault.SERVER)
@@ -164,7 +174,7 @@ class Local(CompatibleService):
         if response.status_code != 200:
             self._unloadable.add(name)
             raise failure
-        logger.info("%s has loaded %s in %.1f s", server.kind, name, asyncio.get_running_loop().time() - begun_s)
+        logger.info("%s loaded %s in %.1f s.", server.kind, name, asyncio.get_running_loop().time() - begun_s)
 
     @property
     def _http(self) -> httpx.AsyncClient:
@@ -172,29 +182,29 @@ class Local(CompatibleService):
             self._client = new_client(self._addresses)
         return self._client
 
-    def _completions(self, fields: RequestFields) -> Completions:
-        return _CheckedCompletions(self, self._sdk, fields)
+    def _completions(self, fields: RequestFields) -> ChatCompletions:
+        return _VerifiedCompletions(self, self._sdk, fields)
 
     def fields_of(self, model: str) -> Fields:
-        """Returns what a request needs, or must do without, as the model does not use tools or would reason first."""
+        """Returns the fields that turn off reasoning, and tools for a model that cannot use them."""
         found = None if self._server is None else self._server.model
         if found is None or found.name != model:
             return OPENAI_FIELDS.fields_of(model)
         tools: dict[str, Any] = {} if found.uses_tools else {"tools": None}
-        if "reasoning_effort" in (usual := OPENAI_FIELDS.fields_of(model)):  # gpt-oss reasons a little at least
+        if "reasoning_effort" in (usual := OPENAI_FIELDS.fields_of(model)):  # gpt-oss cannot be kept from reasoning
             return {**tools, "reasoning_effort": usual["reasoning_effort"]}
         match found.thinking:
             case Thinking.EFFORT:
                 return {**tools, "reasoning_effort": "none"}
             case Thinking.TEMPLATE:
-                # A field of the body that the SDK does not know.
+                # The SDK does not know this field.
                 return {**tools, "chat_template_kwargs": {"enable_thinking": False}}
             case Thinking.NONE:
                 return tools
 
 
-class _CheckedCompletions(Completions):
-    """Requests that are sent only when the server is sure to be the one that was found."""
+class _VerifiedCompletions(ChatCompletions):
+    """Sends requests only after the server has been verified."""
 
     def __init__(self, service: Local, sdk: Any, fields: RequestFields) -> None:
         super().__init__(sdk, PATH, openai.AsyncStream, ERRORS, service.models, fields)
@@ -208,7 +218,7 @@ class _CheckedCompletions(Completions):
 ERRORS = errors_for(NAME)
 
 
-class _Chat(CompatibleChat):
+class _LocalChat(CompatibleChat):
     errors = ERRORS
 
 
@@ -216,7 +226,7 @@ def _api(address: str) -> str:
     return f"{address}/v1"
 
 
-def _tell(loading: asyncio.Task[None]) -> None:
-    """The failure of a model that was loaded ahead is told to nobody else."""
+def _log_failure(loading: asyncio.Task[None]) -> None:
+    """Logs a failed load, because no caller may be left who sees the error."""
     if not loading.cancelled() and (error := loading.exception()) is not None:
         logger.warning("%s", error)

@@ -1,7 +1,7 @@
-"""Finds the model server of this machine, Ollama or llama.cpp, and says which of its models can hold a conversation.
+"""Finds a local model server, Ollama or llama.cpp, and a model of it that can hold a conversation.
 
-A server is known by its answers and not by its port, and only by GET requests (and Ollama's description of a model): a
-web app that happens to listen there is never sent anything that somebody said. Sources: docs/api.md of Ollama
+A server is recognised by its answers to GET requests (and by Ollama's description of a model), not by its port: another
+program that listens there never receives anything that the user said. Sources: docs/api.md of Ollama
 (github.com/ollama/ollama); tools/server/README.md and server-http.cpp of llama.cpp (github.com/ggml-org/llama.cpp).
 """
 
@@ -20,49 +20,49 @@ from urllib.parse import urlsplit
 import httpx
 
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.llm.connection import tls
+from voicebot.engines.llm.clients import tls
 
 NAME = "local"
-"""The engine that talks with these servers."""
+"""The name of the engine that uses these servers."""
 
 OLLAMA_ADDRESS, LLAMA_CPP_ADDRESS = "http://127.0.0.1:11434", "http://127.0.0.1:8080"
-"""Where the two servers listen unless they are told otherwise."""
+"""The default addresses of the two servers."""
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
-"""An answer that is longer is not one of these servers' (Ollama describes a model in some 10 kB)."""
+"""A longer answer cannot come from these servers (Ollama describes a model in about 10 kB)."""
 
 MAX_DESCRIBED = 8
-"""So many of Ollama's models are looked at until one is found that can hold a conversation."""
+"""At most this many of Ollama's models are examined to find one that can hold a conversation."""
 
 _NOT_FOR_CHAT = re.compile(r"embed|rerank|minilm|(^|[^a-z0-9])(bge|gte|e5)([^a-z0-9]|$)", re.IGNORECASE)
-"""Names of models that make vectors of texts or sort texts. Servers that are older than Ollama 0.6.4 (2025) do not say
-what a model can do, and a llama.cpp server gives every model a chat template."""
+"""Names of embedding and reranking models. Servers older than Ollama 0.6.4 (2025) do not list the capabilities of a
+model, and a llama.cpp server gives every model a chat template."""
 
 _ENCODERS = frozenset({"bert", "nomic-bert", "xlm-roberta"})
-"""Families of models that read texts but write none."""
+"""Families of models that only encode text."""
 
 Json = Mapping[str, Any]
 
 
-class Kind(StrEnum):
+class LocalServerKind(StrEnum):
     OLLAMA = "Ollama"
     LLAMA_CPP = "llama.cpp"
 
 
 class Thinking(StrEnum):
-    """How a model that reasons before it answers is asked not to."""
+    """How reasoning is turned off in a model."""
 
     NONE = "none"
-    """It does not reason."""
+    """The model does not reason."""
     EFFORT = "effort"
-    """By `reasoning_effort`, as Ollama takes it."""
+    """The field `reasoning_effort` turns it off, on Ollama."""
     TEMPLATE = "template"
-    """By an argument of its chat template, as llama.cpp takes it."""
+    """An argument of the chat template turns it off, on llama.cpp."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model that can hold a conversation. `context_tokens` is how long a request may be, if the server says so."""
+    """A model that can hold a conversation. `context_tokens` is its context length, if the server states it."""
 
     name: str
     uses_tools: bool = False
@@ -72,25 +72,25 @@ class LocalModel:
 
 @dataclass(frozen=True, slots=True)
 class LocalServer:
-    """A server that was recognised, at an address without a path, and the model that it is to be asked for."""
+    """A recognised server, its address without a path, and the chosen model."""
 
-    kind: Kind
+    kind: LocalServerKind
     address: str
     model: LocalModel
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _HttpAnswer:
     status: int
     server: str
     body: bytes
 
     @property
     def json(self) -> Json:
-        """The object that the body holds; an empty one if it holds none."""
+        """The JSON object in the body, or an empty one."""
         try:
             found = json.loads(self.body)
-        except ValueError:  # also bytes that are no text
+        except ValueError:  # invalid JSON or UTF-8
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -100,14 +100,14 @@ class _Answer:
 
     @property
     def is_llama_cpp(self) -> bool:
-        """By the header that it sends with every answer, or by its list of models where a proxy replaces the header."""
+        """Whether the server header or, behind a proxy that replaces it, the list of models names llama.cpp."""
         owners = [model.get("owned_by") for model in _objects(self.json.get("data"))]
         return self.server.lower() == "llama.cpp" or "llamacpp" in owners
 
 
 def new_client(addresses: Sequence[str]) -> httpx.AsyncClient:
-    """A client for servers of one's own: it uses no proxy and follows nobody elsewhere."""
-    # Certificates take 50 ms to load, which servers without them need not cost.
+    """Returns a client for local servers, which uses no proxy and follows no redirects."""
+    # Loading certificates takes 50 ms, so they are loaded only if an address needs them.
     encrypted = any(address.startswith("https:") for address in addresses)
     return httpx.AsyncClient(trust_env=False, follow_redirects=False, verify=tls() if encrypted else False)
 
@@ -115,10 +115,10 @@ def new_client(addresses: Sequence[str]) -> httpx.AsyncClient:
 async def find(
     client: httpx.AsyncClient, addresses: Sequence[str], wanted: Sequence[str], limit_s: float, skipped: Collection[str]
 ) -> LocalServer:
-    """The first server, in the order of the addresses, that has a model to talk with. All are asked at once.
+    """Returns the first server, in the order of the addresses, that has a model for conversations.
 
-    `wanted` are names of models, in the order of preference; empty: the server's own choice. Models that are `skipped`
-    are not chosen. Raises EngineError, which says what was found in place of such a server.
+    All addresses are tried at once. `wanted` holds names of models in the order of preference; if it is empty, the
+    server's models decide. Models in `skipped` are not chosen. Raises EngineError, which says what was found instead.
     """
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + limit_s
@@ -138,33 +138,33 @@ async def find(
         for task in looks:
             task.cancel()
         await asyncio.gather(*looks, return_exceptions=True)
-    telling = [error for error in errors if error.fault is not Fault.UNREACHABLE]
-    if telling:
-        raise telling[0]
+    specific = [error for error in errors if error.fault is not Fault.UNREACHABLE]
+    if specific:
+        raise specific[0]
     places = " or ".join(map(place, addresses))
     raise EngineError(NAME, f"there is no Ollama or llama.cpp server at {places}", fault=Fault.UNREACHABLE)
 
 
 async def look(client: httpx.AsyncClient, address: str, wanted: Sequence[str], skipped: Collection[str]) -> LocalServer:
-    """The server at this address. Raises EngineError if there is none, or it has no model to talk with."""
+    """Returns the server at this address. Raises EngineError if there is none, or it has no model for conversations."""
     home, models = await asyncio.gather(_get(client, address, "/"), _get(client, address, "/v1/models"))
     if home.is_llama_cpp or models.is_llama_cpp:
-        return LocalServer(Kind.LLAMA_CPP, address, await _llama_cpp_model(client, address, models, wanted))
+        return LocalServer(LocalServerKind.LLAMA_CPP, address, await _llama_cpp_model(client, address, models, wanted))
     if home.is_ollama:
         version, tags, running = await asyncio.gather(
             *(_get(client, address, path) for path in ("/api/version", "/api/tags", "/api/ps"))
         )
         if isinstance(version.json.get("version"), str):
-            _must_be_ready(Kind.OLLAMA, address, tags)
+            _must_be_ready(LocalServerKind.OLLAMA, address, tags)
             listed, loaded = _objects(tags.json.get("models")), _objects(running.json.get("models"))
             model = await _ollama_model(client, address, listed, [_name(each) for each in loaded], wanted, skipped)
-            return LocalServer(Kind.OLLAMA, address, model)
+            return LocalServer(LocalServerKind.OLLAMA, address, model)
     raise EngineError(NAME, f"what answers at {place(address)} is neither Ollama nor llama.cpp", fault=Fault.BROKEN)
 
 
 async def is_loaded(client: httpx.AsyncClient, server: LocalServer) -> bool:
-    """Is the model in memory? Raises EngineError if the server is gone, or something else is in its place."""
-    if server.kind is Kind.LLAMA_CPP:
+    """Returns True if the model is in memory. Raises EngineError if the server is gone or replaced."""
+    if server.kind is LocalServerKind.LLAMA_CPP:
         models = await _get(client, server.address, "/v1/models")
         if not models.is_llama_cpp:
             raise _replaced(server)
@@ -179,7 +179,7 @@ async def is_loaded(client: httpx.AsyncClient, server: LocalServer) -> bool:
 
 
 def place(address: str) -> str:
-    """The host and port of an address."""
+    """Returns the host and port of an address."""
     return urlsplit(address).netloc.rpartition("@")[2]
 
 
@@ -193,14 +193,14 @@ def _replaced(server: LocalServer) -> EngineError:
 
 
 async def _llama_cpp_model(
-    client: httpx.AsyncClient, address: str, models: _Answer, wanted: Sequence[str]
+    client: httpx.AsyncClient, address: str, models: _HttpAnswer, wanted: Sequence[str]
 ) -> LocalModel:
-    _must_be_ready(Kind.LLAMA_CPP, address, models)
+    _must_be_ready(LocalServerKind.LLAMA_CPP, address, models)
     props = await _get(client, address, "/props")
     if props.status == 401:
         message = f"llama.cpp at {place(address)} wants a key: set OPENAI_BASE_URL and OPENAI_API_KEY"
         raise EngineError(NAME, message, fault=Fault.DENIED)
-    _must_be_ready(Kind.LLAMA_CPP, address, props)
+    _must_be_ready(LocalServerKind.LLAMA_CPP, address, props)
     if len(_objects(models.json.get("data"))) > 1:
         message = f"llama.cpp at {place(address)} has several models: set OPENAI_BASE_URL and OPENAI_MODEL"
         raise EngineError(NAME, message, fault=Fault.MISSING)
@@ -208,7 +208,7 @@ async def _llama_cpp_model(
     template = props.json.get("chat_template")
     is_wanted = not wanted or {name, name.removesuffix(".gguf")} & set(wanted)
     if not (isinstance(template, str) and template) or _NOT_FOR_CHAT.search(name) or not is_wanted:
-        raise _no_model(Kind.LLAMA_CPP, address, wanted, [name])
+        raise _no_model(LocalServerKind.LLAMA_CPP, address, wanted, [name])
     abilities = _object(props.json.get("chat_template_caps"))
     return LocalModel(
         name,
@@ -218,16 +218,16 @@ async def _llama_cpp_model(
     )
 
 
-def _llama_cpp_name(models: _Answer) -> str:
-    """The name of its model. A server that was given none names the file, with all the folders it is in."""
+def _llama_cpp_name(models: _HttpAnswer) -> str:
+    """Returns the name of the model. A server without a configured name lists the path of the file."""
     listed = _objects(models.json.get("data"))
     name = str(listed[0].get("id") or "") if listed else ""
     return re.split(r"[/\\]", name)[-1] or "model"
 
 
-def _must_be_ready(kind: Kind, address: str, answer: _Answer) -> None:
-    """Raises EngineError if the server says that it can't answer now."""
-    if kind is Kind.LLAMA_CPP and answer.status == 503:
+def _must_be_ready(kind: LocalServerKind, address: str, answer: _HttpAnswer) -> None:
+    """Raises EngineError if the server cannot answer now."""
+    if kind is LocalServerKind.LLAMA_CPP and answer.status == 503:
         raise EngineError(NAME, f"{kind} at {place(address)} is still loading its model", fault=Fault.SERVER)
     if answer.status != 200:
         message = f"{kind} at {place(address)} failed (HTTP {answer.status})"
@@ -245,7 +245,7 @@ async def _ollama_model(
     wanted: Sequence[str],
     skipped: Collection[str],
 ) -> LocalModel:
-    """The first one wanted; else one that is in memory; else the one that was pulled last."""
+    """Returns the first wanted model; without wishes, one that is in memory, or else the one that was pulled last."""
     usable = [each for each in listed if _may_chat(each) and not _is_elsewhere(each) and _name(each) not in skipped]
     usable.sort(key=_pulled_at, reverse=True)
     names = [_name(each) for each in usable]
@@ -254,19 +254,19 @@ async def _ollama_model(
     else:
         names.sort(key=lambda name: name not in loaded)
     for name in names[:MAX_DESCRIBED]:
-        told = (await _post(client, address, "/api/show", {"model": name})).json
-        abilities = told.get("capabilities")
-        template = str(told.get("template"))
+        description = (await _post(client, address, "/api/show", {"model": name})).json
+        abilities = description.get("capabilities")
+        template = str(description.get("template"))
         if not isinstance(abilities, list):
             abilities = ["completion", *(["tools"] if ".Tools" in template else [])]
-        # An alias of a model in Ollama's cloud may be told from others only here.
-        if "completion" in abilities and not _is_elsewhere(told):
+        # Only the description shows that a model is an alias of one in Ollama's cloud.
+        if "completion" in abilities and not _is_elsewhere(description):
             return LocalModel(
                 name,
                 uses_tools="tools" in abilities,
                 thinking=Thinking.EFFORT if "thinking" in abilities else Thinking.NONE,
             )
-    raise _no_model(Kind.OLLAMA, address, wanted, [_name(each) for each in listed])
+    raise _no_model(LocalServerKind.OLLAMA, address, wanted, [_name(each) for each in listed])
 
 
 def _may_chat(model: Json) -> bool:
@@ -277,7 +277,7 @@ def _may_chat(model: Json) -> bool:
 
 
 def _is_elsewhere(model: Json) -> bool:
-    """Whether Ollama only passes requests for this model on, such as to ollama.com."""
+    """Returns True if Ollama forwards requests for this model to another host, such as ollama.com."""
     return bool(model.get("remote_host") or model.get("remote_model"))
 
 
@@ -293,7 +293,7 @@ def _name(model: Json) -> str:
     return str(model.get("name") or model.get("model") or "")
 
 
-def _no_model(kind: Kind, address: str, wanted: Sequence[str], listed: Sequence[str]) -> EngineError:
+def _no_model(kind: LocalServerKind, address: str, wanted: Sequence[str], listed: Sequence[str]) -> EngineError:
     what = f"no model {' or '.join(wanted)} to talk with" if wanted else "no model to talk with"
     has = f", only {', '.join(listed[:MAX_DESCRIBED])}" if listed else ""
     return EngineError(NAME, f"{kind} at {place(address)} has {what}{has}", fault=Fault.MISSING)
@@ -302,15 +302,15 @@ def _no_model(kind: Kind, address: str, wanted: Sequence[str], listed: Sequence[
 # Requests -------------------------------------------------------------------------------------------------------------
 
 
-async def _get(client: httpx.AsyncClient, address: str, path: str) -> _Answer:
+async def _get(client: httpx.AsyncClient, address: str, path: str) -> _HttpAnswer:
     return await _ask(client, client.build_request("GET", f"{address}{path}"))
 
 
-async def _post(client: httpx.AsyncClient, address: str, path: str, body: Json) -> _Answer:
+async def _post(client: httpx.AsyncClient, address: str, path: str, body: Json) -> _HttpAnswer:
     return await _ask(client, client.build_request("POST", f"{address}{path}", json=body))
 
 
-async def _ask(client: httpx.AsyncClient, request: httpx.Request) -> _Answer:
+async def _ask(client: httpx.AsyncClient, request: httpx.Request) -> _HttpAnswer:
     where = place(str(request.url))
     try:
         response = await client.send(request, stream=True)
@@ -320,7 +320,7 @@ async def _ask(client: httpx.AsyncClient, request: httpx.Request) -> _Answer:
                 body += piece
                 if len(body) > MAX_ANSWER_BYTES:
                     raise EngineError(NAME, f"what answers at {where} is neither Ollama nor llama.cpp")
-            return _Answer(response.status_code, response.headers.get("server", ""), bytes(body))
+            return _HttpAnswer(response.status_code, response.headers.get("server", ""), bytes(body))
         finally:
             await response.aclose()
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:

@@ -1,4 +1,4 @@
-"""The conversation as chat models take it."""
+"""Turns the history of a conversation into the messages of a chat model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 from voicebot.dialogue.history import History, Message, Role
 
 CUT_MARK = " —"
-"""Stands at the end of an assistant's message that was cut short, so that the model knows what was not heard."""
+"""Ends an interrupted message of the assistant, so that the model knows that the user heard nothing after it."""
 
 CUT_MARK_EXPLAINED = (
     "A message of yours that ends in a dash was interrupted there: "
@@ -20,11 +20,11 @@ CUT_MARK_EXPLAINED = (
 )
 
 OWN_PART_ONLY = "Say only your own part: when you have asked something, stop there and wait for the answer."
-"""Some models, gpt-oss among them, else go on and answer their own question in the user's name."""
+"""Without this, some models, gpt-oss among them, answer their own questions in the user's name."""
 
 MODEL_AWAY = "My language model is away"
 MODEL_STILL_AWAY = "My language model is still away"
-"""By these words the embedded rules say that they answer in the place of a model that failed."""
+"""The offline model says these words when it stands in for a model that failed."""
 
 MODEL_AWAY_EXPLAINED = (
     "Where a message of yours says that your language model is away, simple rules answered for you, because you could "
@@ -33,30 +33,30 @@ MODEL_AWAY_EXPLAINED = (
 )
 
 STANDS_IN = "voicebot_stands_in"
-"""The name under which a system message's `additional_kwargs`, which no service is sent, hold a `StandInNotice`."""
+"""The key of a `StandInNotice` in a system message's `additional_kwargs`, which are not sent to services."""
 
 BYTES_A_TOKEN = 4
-"""English has about four characters a token (platform.openai.com/tokenizer); letters of other scripts are two to
-three bytes in UTF-8 and also more tokens, so that bytes are the better measure."""
+"""English has about four characters per token (platform.openai.com/tokenizer). Letters of other scripts have two or
+three bytes in UTF-8 and also more tokens, so bytes are a better measure than characters."""
 TOKENS_A_MESSAGE = 4
-"""What surrounds each message (OpenAI cookbook, "How to count tokens with tiktoken")."""
+"""Added for each message (OpenAI cookbook, "How to count tokens with tiktoken")."""
 
 
 class StandInNotice(StrEnum):
-    """What the user of a model that stands in for others knows."""
+    """What the user knows about a model that stands in for another one."""
 
     NEW = "new"
-    """Nothing: it was another that answered last."""
+    """The user knows nothing: another model answered last."""
     KNOWN = "known"
-    """That it stands in: the user has heard it say so."""
+    """The user has heard it say that it stands in."""
 
 
 def to_messages(history: History, system_prompt: str, max_tokens: int | None = None) -> list[AnyMessage]:
-    """The system message, and then the history.
+    """Returns the system message and the history.
 
-    If that is more than `max_tokens`, the history's oldest messages are left out, so that it begins with one of the
-    user's; the system prompt and the last message always stay. Where the embedded rules have answered in the place of a
-    model, the system prompt says what that meant.
+    If they exceed `max_tokens`, the oldest messages are left out until the history begins with one of the user's. The
+    system prompt and the last message always stay. If the history holds the offline model's notice that a model is
+    away, the system prompt explains it.
     """
     system = system_message(system_prompt)
     told = _fitting(history, system, max_tokens)
@@ -67,7 +67,7 @@ def to_messages(history: History, system_prompt: str, max_tokens: int | None = N
 
 
 def system_message(prompt: str) -> SystemMessage:
-    """The system prompt, with the cut mark explained."""
+    """Returns the system prompt with an explanation of the cut mark."""
     return SystemMessage(f"{prompt}\n\n{CUT_MARK_EXPLAINED} {OWN_PART_ONLY}")
 
 
@@ -80,7 +80,7 @@ def _says_model_is_away(text: str) -> bool:
 
 
 def _latest(history: History, max_tokens: int) -> History:
-    """Looks at no more of it than fits: a history that was brought along can be very long."""
+    """Returns the latest messages that fit. Older ones are not read, as an imported history can be very long."""
     begin = len(history)
     for place in reversed(range(len(history))):
         max_tokens -= tokens([_message(history[place])])
@@ -98,12 +98,12 @@ def _message(message: Message) -> AnyMessage:
 
 
 def tokens(messages: Iterable[BaseMessage]) -> int:
-    """About how many tokens they are. A model's own tokenizer would have to be downloaded."""
+    """Returns an estimate of the number of tokens. Exact counts would need a download of the model's tokenizer."""
     return sum(_text_tokens(message.text) + TOKENS_A_MESSAGE for message in messages)
 
 
 def tools_tokens(tools: Sequence[Mapping[str, Any]]) -> int:
-    """About how many tokens the description of tools is, in the form of OpenAI's chat completions."""
+    """Returns an estimate of the tokens in the descriptions of tools in OpenAI's chat completions format."""
     return _text_tokens(json.dumps(tools, ensure_ascii=False)) if tools else 0
 
 

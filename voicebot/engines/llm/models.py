@@ -1,4 +1,4 @@
-"""The models that a service may be asked for: which of them is used, and what is known of it."""
+"""Chooses among the models of a service, and keeps what is known of each."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ logger = logging.getLogger(__name__)
 
 
 class Listing(Protocol):
-    """An SDK's client that can list a service's models."""
+    """The part of an SDK's client that lists a service's models."""
 
     @property
     def models(self) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A model in a service's list. `shutdown` is the date from which it will be gone, if that is announced."""
+class ListedModel:
+    """A model in a service's list. `shutdown` is the announced date of its end, if there is one."""
 
     name: str
     shutdown: date | None = None
 
 
 class Models:
-    """The models of one service in the order of preference, of which the first one that the service lists is used.
+    """The models of one service in the order of preference. The first one that the service lists is used.
 
     `clock` is monotonic, in seconds.
     """
@@ -43,7 +43,7 @@ class Models:
             raise ValueError("a service needs a model")
         self.names = tuple(names)
         self.listed: tuple[str, ...] = ()
-        """All that the service listed last."""
+        """All models in the service's latest list."""
         self._gone: set[str] = set()
         self._current = self.names[0]
         self._shutdowns: dict[str, date] = {}
@@ -51,22 +51,22 @@ class Models:
 
     @property
     def current(self) -> str:
-        """The one that is asked."""
+        """The model that requests go to."""
         return self._current
 
     @property
     def limits(self) -> RateLimits:
-        """What the current model's rate limit leaves; services limit each model by itself."""
+        """The rate limits of the current model. Services limit each model separately."""
         return self._limits[self._current]
 
     @property
     def warning(self) -> str | None:
-        """That the service will shut the current model down, if it says so."""
+        """The announced shutdown of the current model in words, or None."""
         shutdown = self._shutdowns.get(self._current)
         return None if shutdown is None else f"its shutdown is announced for {shutdown.isoformat()}"
 
-    def choose(self, listed: Iterable[Listed]) -> bool:
-        """Use the first of ours that the service lists; False if it lists none, which changes nothing."""
+    def choose(self, listed: Iterable[ListedModel]) -> bool:
+        """Uses the first of our models that is listed. Returns False and changes nothing if none is."""
         known = {model.name: model for model in listed}
         self.listed = tuple(known)
         self._shutdowns = {model.name: model.shutdown for model in known.values() if model.shutdown is not None}
@@ -79,13 +79,13 @@ class Models:
         return False
 
     def offer(self, name: str) -> None:
-        """A server on this machine has this model to offer, whatever was offered before."""
+        """Uses this model, the only one that a server on this machine offers."""
         self.names = self.listed = (name,)
         self._gone.clear()
         self._use(name)
 
     def lose(self, name: str) -> bool:
-        """The service does not have this model any more: use the next of ours. False if there is none left."""
+        """Stops using a model that the service no longer has. Returns False if none of ours is left."""
         self._gone.add(name)
         left = [each for each in self.names if each not in self._gone]
         if not left:
@@ -96,21 +96,21 @@ class Models:
 
     def _use(self, name: str) -> None:
         if name != self._current and self._current:
-            logger.info("the model %s is used now, and no longer %s", name, self._current)
+            logger.info("Switched from the model %s to %s.", self._current, name)
         self._current = name
 
 
-async def listed_by(client: Listing) -> list[Listed]:
-    """The models that the service lists for this key, without those that it has switched off (Groq's `active`)."""
+async def listed_by(client: Listing) -> list[ListedModel]:
+    """Returns the models that the service lists for this key, without inactive ones (Groq's `active`)."""
     return [
-        Listed(str(model.id), _date(getattr(model, "shutdown_date", None)))
+        ListedModel(str(model.id), _date(getattr(model, "shutdown_date", None)))
         for model in (await client.models.list()).data
         if getattr(model, "active", True) is not False
     ]
 
 
 def _date(value: object) -> date | None:
-    """OpenAI's `shutdown_date`: an ISO date, perhaps with a time."""
+    """Parses OpenAI's `shutdown_date`, an ISO date that a time may follow. Returns None if it is none."""
     try:
         return date.fromisoformat(value[:10]) if isinstance(value, str) else None
     except ValueError:
@@ -118,6 +118,6 @@ def _date(value: object) -> date | None:
 
 
 def none_listed(engine: str, models: Models) -> EngineError:
-    """The service was reached and has none of our models."""
+    """Returns the error for a service that has none of our models."""
     names = " or ".join(models.names)
     return EngineError(engine, f"there is no model {names}", fault=Fault.MISSING)

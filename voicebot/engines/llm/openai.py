@@ -1,20 +1,17 @@
-"""The models of OpenAI and of all services that speak its chat completions (Ollama, llama.cpp, vLLM).
-
-Through langchain-openai.
-"""
+"""OpenAI, and all servers that speak its chat completions (Ollama, llama.cpp, vLLM), through langchain-openai."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from voicebot.engines.llm.clients import NO_KEY, OPENAI_ADDRESS, as_http
 from voicebot.engines.llm.compatible import CompatibleChat, CompatibleService, errors_for
-from voicebot.engines.llm.connection import NO_KEY, OPENAI_ADDRESS, as_http
 from voicebot.engines.llm.models import Models, none_listed
 from voicebot.engines.llm.request_fields import OPENAI_FIELDS
 
 
 class OpenAI(CompatibleService):
-    """The service and its `model`. With a `base_url`, which mostly ends in `/v1`, no key is needed."""
+    """The service and its LangChain `model`. With a `base_url`, which usually ends in `/v1`, no key is needed."""
 
     name = "openai"
 
@@ -28,11 +25,11 @@ class OpenAI(CompatibleService):
         timeout_s: float = 30.0,
     ) -> None:
         if api_key is None and base_url is None:
-            raise ValueError("OpenAI itself needs a key")
+            raise ValueError("OpenAI needs a key")
         address = as_http(base_url or OPENAI_ADDRESS)
         self._is_openai = (urlsplit(address).hostname or "").endswith("openai.com")
         super().__init__(
-            _Chat,
+            _OpenAIChat,
             api_key=api_key or NO_KEY,
             address=address,
             models=models,
@@ -43,13 +40,13 @@ class OpenAI(CompatibleService):
         )
 
     async def probe(self) -> None:
-        """Choose the model. Raises EngineError if OpenAI has none of ours.
+        """Chooses the model. Raises EngineError if OpenAI has none of ours.
 
-        A server of one's own may take names that it does not list, as llama.cpp takes any: there the first one stays.
+        Other servers may accept names that they do not list, as llama.cpp accepts any. For these the first name stays.
         """
         if not await self.choose_model() and self._is_openai:
             raise none_listed(self.name, self.models)
 
 
-class _Chat(CompatibleChat):
+class _OpenAIChat(CompatibleChat):
     errors = errors_for("openai")

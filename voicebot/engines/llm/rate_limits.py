@@ -1,8 +1,8 @@
-"""What a service's rate limit leaves, as its response headers tell it, so that no request is sent that will be refused.
+"""Tracks a service's rate limits from its response headers, so that no request is sent that would be refused.
 
 Groq and OpenAI send the same headers with every response (console.groq.com/docs/rate-limits,
-platform.openai.com/docs/guides/rate-limits): `x-ratelimit-limit-tokens`, `-remaining-tokens` and `-reset-tokens`, which
-says when the limit will be whole again, and the same for requests. Both services refill continuously.
+platform.openai.com/docs/guides/rate-limits): `x-ratelimit-limit-tokens`, `-remaining-tokens` and `-reset-tokens` (the
+time until all tokens are available again), and the same three for requests. Both services refill continuously.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from dataclasses import dataclass
 from voicebot.runtime.clock import Clock
 
 ANSWER_TOKENS = 200
-"""Kept free for one spoken answer: three sentences are about 60 tokens, a model's short reasoning about 100."""
+"""Reserved for one spoken answer: three sentences have about 60 tokens, and a short reasoning about 100."""
 
 HISTORY_SHARE, MOST_HISTORY = 1 / 3, 1 / 12
 
 PREEMPTIVE_TOKENS = 0.5
-"""While more than this share of the tokens is left, a reply may be requested that may yet be thrown away."""
+"""A preemptive reply, which may be thrown away, is requested only while more than this share of the tokens is left."""
 
 PREEMPTIVE_REQUESTS = 0.1
-"""The same for requests, whose limit usually holds for a day."""
+"""The same share for requests, which are usually limited per day."""
 
 FIRST_CORRECTION = 1.25
-"""Before the service has counted: an estimate that is too low would be refused, one that is too high costs little."""
+"""Applied until the service has counted a request: too low an estimate gets refused, too high a one costs little."""
 
 LEAST_CORRECTION, MOST_CORRECTION = 0.5, 3.0
-"""How far the service's own count of tokens may correct an estimate."""
+"""Bounds of the factor by which the service's own count corrects the estimates."""
 
 MINUTE_S = 60.0
 LONGEST_RESET_S = 2 * 86_400.0
-"""What is longer is no time span: some gateways send a date in seconds."""
+"""A longer value is no duration: some gateways send a date in seconds."""
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|d|h|m|s)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
@@ -56,7 +56,7 @@ class _Bucket:
         self.at_s = now_s
 
     def wait_s(self, amount: float, now_s: float) -> float:
-        """How long until there is so much; or all that there can be, where the service must judge what is too much."""
+        """Returns the time until `amount` is available, or until the bucket is full if that is less."""
         missing = min(amount, self.limit) - self.available(now_s)
         return max(0.0, missing / self.per_s)
 
@@ -64,7 +64,7 @@ class _Bucket:
 class RateLimits:
     """The limits of one model under one key, shared by all sessions.
 
-    Knows nothing, and limits nothing, before the first response with headers. `clock` is monotonic, in seconds.
+    Nothing is limited before the first response with headers. `clock` is monotonic, in seconds.
     """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
@@ -73,16 +73,16 @@ class RateLimits:
         self._requests: _Bucket | None = None
         self._correction = FIRST_CORRECTION
         self._most: float | None = None
-        """The longest request that is tried, in tokens by our estimate, after one was refused as too large."""
+        """The most estimated tokens that a request may have, after one was refused as too large."""
 
     @property
     def tokens_a_minute(self) -> int | None:
-        """The limit, if the service has told it."""
+        """The token limit, or None if the service has not sent one."""
         return None if self._tokens is None else round(self._tokens.limit)
 
     @property
     def allows_preemptive(self) -> bool:
-        """Whether enough is left to request a reply that may be thrown away."""
+        """Whether enough is left for a preemptive reply."""
         now_s = self._clock()
         for bucket, share in ((self._tokens, PREEMPTIVE_TOKENS), (self._requests, PREEMPTIVE_REQUESTS)):
             if bucket is not None and bucket.available(now_s) <= bucket.limit * share:
@@ -90,12 +90,12 @@ class RateLimits:
         return True
 
     def history_tokens(self, fixed: int) -> int | None:
-        """How many tokens of history the next request may hold; None: no limit is known.
+        """Returns how many tokens of history the next request may hold; None if no limit is known.
 
-        `fixed` is what each request holds besides: the system prompt and the tools. Two requests with their answers are
-        set aside, as the model may call a tool; a third of the rest is for this request's history, so that there is
-        always something left for the next turns, but no more than a twelfth of a minute's tokens: an even memory
-        serves better than one that is long in one turn and gone in the next (test_free_tier.py).
+        `fixed` is the number of tokens in the system prompt and the tools, which every request holds. Two requests and
+        answers are reserved, because the model may call a tool. This history gets a third of the rest, so that some
+        tokens remain for the next turns, and at most a twelfth of a minute's tokens: a steady memory serves users
+        better than one that is long in one turn and gone in the next (test_free_tier.py).
         """
         most = None if self._most is None else max(0, int(self._most - fixed))
         if self._tokens is None:
@@ -105,7 +105,7 @@ class RateLimits:
         return max(0, int(share if most is None else min(share, most)))
 
     def wait_s(self, tokens: int) -> float:
-        """How long a request of so many tokens, by our estimate, should wait so that it is not refused."""
+        """Returns how long a request with this many estimated tokens has to wait so that it is not refused."""
         now_s = self._clock()
         waits = [0.0]
         if self._tokens is not None:
@@ -115,7 +115,7 @@ class RateLimits:
         return max(waits)
 
     def sent(self, tokens: int) -> None:
-        """A request of so many tokens, by our estimate, is on its way: other sessions cannot have these."""
+        """Takes the estimated tokens of a request that is being sent, so that no other session uses them."""
         now_s = self._clock()
         if self._tokens is not None:
             self._tokens.take(tokens * self._correction, now_s)
@@ -123,20 +123,20 @@ class RateLimits:
             self._requests.take(1, now_s)
 
     def too_large(self, tokens: int) -> None:
-        """The service refused a request of this length as too large: the next ones are half as long at most."""
+        """Halves the longest allowed request, after the service has refused one of this length as too large."""
         self._most = tokens / 2
 
     def fits(self, context_tokens: int) -> None:
-        """A request and its answer may have so many tokens together, by the service's own count."""
+        """Sets the model's context length: the tokens of a request and its answer together, as the service counts."""
         self._most = max(0.0, context_tokens - ANSWER_TOKENS) / FIRST_CORRECTION
 
     def observe(self, headers: Mapping[str, str]) -> None:
-        """The headers of a response, whatever its status."""
+        """Reads the headers of a response with any status."""
         self._tokens = self._bucket(headers, "tokens") or self._tokens
         self._requests = self._bucket(headers, "requests") or self._requests
 
     def answered(self, estimated: int, prompt_tokens: int, completion_tokens: int) -> None:
-        """The service has counted a request: the answer costs too, and the estimate is corrected for the next one."""
+        """Takes the tokens of the answer, and corrects the next estimates by the service's own count of the request."""
         if estimated > 0 and prompt_tokens > 0:
             self._correction = min(max(prompt_tokens / estimated, LEAST_CORRECTION), MOST_CORRECTION)
         if self._tokens is not None:
@@ -148,14 +148,14 @@ class RateLimits:
         if not limit or left is None:
             return None
         reset_s = duration_s(headers.get(f"x-ratelimit-reset-{what}", ""))
-        # A limit is of a minute unless the time that it takes to refill says otherwise.
+        # Without a usable reset time the limit is taken as one per minute.
         told = reset_s is not None and 0 < reset_s <= LONGEST_RESET_S and left < limit
         per_s = (limit - left) / reset_s if told and reset_s else limit / MINUTE_S
         return _Bucket(limit, min(left, limit), per_s, self._clock())
 
 
 def duration_s(text: str) -> float | None:
-    """A time span in the services' way ("7.66s", "2m59.56s", "120ms") or as plain seconds; None if it is neither."""
+    """Parses a duration as the services write it ("7.66s", "2m59.56s", "120ms") or plain seconds; else returns None."""
     text = text.strip()
     if (number := _number(text)) is not None:
         return number

@@ -1,9 +1,9 @@
-"""What a chat request says beside the conversation, by the model's family: each takes other fields, and refuses others.
+"""The fields of a chat request beside the conversation. Families of models need different ones, and refuse others.
 
 Sources: console.groq.com/docs/reasoning ("GPT-OSS models": `reasoning_effort` low, medium or high and
 `include_reasoning`, but no `reasoning_format`; Qwen 3: effort none); for GPT-5 and GPT-6 pipecat issue 4043, litellm
 pull request 34569 and livekit/agents pull request 7169 (tools in chat completions only with effort "none", which must
-be said, and no temperature). A voice bot wants quick answers: the least reasoning that a model allows.
+be said, and no temperature). A voice bot needs quick answers, so each model reasons as little as it allows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 Fields = Mapping[str, Any]
-"""Fields by name; None takes the field out of the request."""
+"""Fields by name; the value None removes a field from the request."""
 
 NO_REASONING: Fields = {"reasoning_effort": "none", "temperature": None}
 
@@ -26,15 +26,15 @@ class ModelFields(Protocol):
 
 
 class FamilyFields:
-    """The fields of each family of models. A pattern for the beginning of their names tells a family's models."""
+    """The fields of families of models. Each family has a pattern that the beginning of its models' names matches."""
 
     def __init__(self, *families: tuple[str, Fields]) -> None:
         self._families = families
 
     def fields_of(self, model: str) -> Fields:
-        """Returns the fields of the first family that the model belongs to; none if it belongs to none.
+        """Returns the fields of the first family that the model belongs to, or none.
 
-        Gateways put the maker before the model's name ("openai/gpt-6-luna"), which is not looked at.
+        The maker, which gateways put before a model's name ("openai/gpt-6-luna"), is ignored.
         """
         name = model.rpartition("/")[2].lower()
         return next((fields for pattern, fields in self._families if re.match(pattern, name)), {})
@@ -46,10 +46,10 @@ GROQ_FIELDS = FamilyFields(
 )
 
 OPENAI_FIELDS = FamilyFields(
-    # On servers of one's own, such as Ollama and vLLM, which put its reasoning into a field of its own.
+    # Runs on servers such as Ollama and vLLM, which send its reasoning in a separate field.
     (r"gpt-oss", {"reasoning_effort": "low"}),
     (r"gpt-\d+(\.\d+)?-chat", {"temperature": None}),
-    # The first GPT-5 knows no "none".
+    # The first GPT-5 does not accept "none".
     (r"gpt-5(-mini|-nano)?(-\d{4}-\d\d-\d\d)?$", {"reasoning_effort": "minimal", "temperature": None}),
     (r"gpt-([6-9]|\d\d)", NO_REASONING),
     (r"gpt-5\.\d", NO_REASONING),
@@ -57,22 +57,22 @@ OPENAI_FIELDS = FamilyFields(
 )
 
 _INSTEAD: Mapping[str, tuple[Any, ...]] = {
-    # OpenAI's models that reason unasked demand "none" beside tools; other services know no effort at all.
+    # OpenAI's models that reason by default demand "none" beside tools; other services have no such field.
     "reasoning_effort": ("none", None),
     "reasoning_format": (None,),
     "include_reasoning": (None,),
     "temperature": (None,),
     "service_tier": (None,),
 }
-"""The fields that a request can do without, and what is tried in place of a value that a service refuses."""
+"""The optional fields of a request, and the values that are tried in place of one that a service refuses."""
 
 
 REALTIME_FIELDS = FamilyFields((r"gpt-realtime-[2-9]", {"reasoning": {"effort": "low"}}))
-"""The fields of a Realtime session: only from the second generation on do these models reason."""
+"""The fields of a Realtime session. These models reason from the second generation on."""
 
 
 class RequestFields:
-    """The fields for each model, corrected by what its service has refused."""
+    """The fields for each model, corrected after its service has refused some."""
 
     def __init__(self, usual: ModelFields) -> None:
         self._usual = usual
@@ -80,14 +80,14 @@ class RequestFields:
         self._refused: defaultdict[str, set[tuple[str, Any]]] = defaultdict(set)
 
     def applied(self, model: str, body: Fields) -> dict[str, Any]:
-        """The body of a request to the model."""
+        """Returns the body of a request to the model."""
         whole = {**body, **self._usual.fields_of(model), **self._learned[model], "model": model}
         return {name: value for name, value in whole.items() if value is not None}
 
     def learn(self, body: Fields, error: object) -> bool:
-        """The service did not accept a request (400). Returns whether the next one will be another because of that.
+        """Learns from a request that the service refused (400). Returns True if the next one will differ.
 
-        `error` is the answer's body. It names the field in its `param`, or in its text, of which nothing else is read.
+        `error` is the body of the answer. It names the refused field in `param` or in its message.
         """
         model = body["model"]
         for name, instead in _INSTEAD.items():
@@ -102,9 +102,10 @@ class RequestFields:
 
 
 def _names(error: object, field: str, *, sent: bool) -> bool:
-    """Whether an error is about this field. It may quote the whole request, so only what was `sent` is looked for.
+    """Returns True if an error is about this field.
 
-    The exception is an effort of "none" that a service misses.
+    The message may quote the whole request, so a field must have been `sent`, unless the service demands an effort of
+    "none".
     """
     inner = error.get("error", error) if isinstance(error, dict) else None
     if not isinstance(inner, dict):

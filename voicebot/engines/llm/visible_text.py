@@ -1,21 +1,23 @@
 """Separates the part of a model's text that is meant for the user from reasoning and invented dialogue.
 
-A model's reasoning reaches the text where a server does not take it out: between `<think>` and `</think>`, or, with the
-gpt-oss family, in channels that are marked by `<|…|>` tokens (github.com/openai/harmony). Some models also go on after
-their answer with what the user might say to it ("User: …"), and answer that. None of this may be spoken.
+Some servers leave a model's reasoning in its text: between `<think>` and `</think>`, or, with the gpt-oss family, in
+channels that `<|…|>` tokens mark (github.com/openai/harmony). Some models also continue after their answer with what
+the user might say next ("User: …"), and answer that. None of this may be spoken.
 """
 
 from __future__ import annotations
 
 import re
 
-USERS = ("User", "Human", "Usuario", "Nutzer", "Benutzer", "Utilisateur", "उपयोगकर्ता")
-"""How models name the user at the start of a line of an invented dialogue, in the languages of the bot."""
+from voicebot.languages.loader import user_labels
+
+USERS = user_labels()
+"""How models name the user at the start of a line of an invented dialogue."""
 
 _LABELS = (*USERS, "Assistant")
 
 THINKS_FIRST = re.compile(r"(^|[^a-z0-9])(r1|qwq|magistral)([^a-z0-9]|$)|thinking", re.IGNORECASE)
-"""Models whose template opens the reasoning, so that only its end is in the text."""
+"""Matches models whose template opens the reasoning, so that the text holds only its end."""
 
 _MARKER = re.compile(
     r"<(?P<opening>think|thinking|reasoning)>|</(?:think|thinking|reasoning)>|(?P<bracket>\[THINK\])|\[/THINK\]"
@@ -31,28 +33,28 @@ _LABEL_BEGUN = re.compile(r"(?<=\n)[ \t]*\**(?P<begun>[^\s:*]*)\**[ \t]*\Z")
 
 
 LONGEST_END = 12
-"""Letters of the longest text that ends a hidden part, `</reasoning>`."""
+"""The length of `</reasoning>`, the longest text that ends a hidden part."""
 
 
 class VisibleText:
-    """Takes a model's text piece by piece and gives back what may be spoken of it, with as little delay as possible.
+    """Filters a model's text, piece by piece and with as little delay as possible.
 
-    `over` is True once the model has begun to write the user's part: what follows is not worth waiting for.
+    `over` is True once the model has begun to write the user's part. The rest of the text can be dropped.
     """
 
     def __init__(self, model: str = "") -> None:
         self.over = False
         self._held = ""
-        """Text that may be the beginning of a marker."""
+        """Text that may be the start of a marker."""
         self._before = "\n"
-        """The last character that was given back: labels stand at the start of a line."""
+        """The last character that was returned: labels stand only at the start of a line."""
         self._hidden_until: re.Pattern[str] | None = None
         self._begun = False
         self._first: str | None = "" if THINKS_FIRST.search(model) else None
-        """The text so far of a model that thinks first, until its reasoning ends; None for others, and after it."""
+        """The text so far of a model that thinks first; None after its reasoning, and for other models."""
 
     def push(self, text: str) -> str:
-        """The next piece of the model's text; returns what can be spoken by now."""
+        """Takes the next piece of the model's text. Returns what can be spoken by now."""
         if self._first is not None:
             self._first += text
             if (end := _THOUGHT_END.search(self._first)) is None:
@@ -61,14 +63,14 @@ class VisibleText:
         self._held += text
         visible = "".join(self._parts())
         if not self._begun:
-            visible = visible.lstrip()  # what stands between reasoning and answer
+            visible = visible.lstrip()  # drops blank lines between reasoning and answer
             self._begun = bool(visible)
         self._before = visible[-1:] or self._before
         return visible
 
     def finish(self) -> str:
-        """The text has ended; returns what was held back and turned out to be no marker."""
-        if self._first is not None:  # its server has taken the reasoning out: all of this is the answer
+        """Ends the text. Returns what was held back and turned out to be no marker."""
+        if self._first is not None:  # the server has removed the reasoning: all of this is the answer
             whole, self._first = self._first, None
             return self.push(whole) + self.finish()
         held, self._held = self._held, ""
@@ -80,7 +82,7 @@ class VisibleText:
             if self._hidden_until is not None:
                 end = self._hidden_until.search(self._held)
                 if end is None:
-                    # Its end may have begun to come.
+                    # The kept part may be the start of the end marker.
                     self._held = self._held[-LONGEST_END:]
                     return parts
                 self._held = self._held[end.end() :]
@@ -99,18 +101,18 @@ class VisibleText:
         return parts
 
     def _pass(self, marker: re.Match[str], *, said: bool) -> None:
-        """Take note of a marker, which is never spoken itself."""
+        """Updates the state for a marker, which itself is never spoken."""
         if marker["opening"] or marker["bracket"]:
             self._hidden_until = _THOUGHT_END
         elif marker["channel"] and marker["channel"] != "final":
             self._hidden_until = _CHANNEL_END
         elif marker["role"] == "user" or marker["label"] in USERS:
-            # Before anything was said it is only a label, as "Assistant:" is.
+            # Before any text it is only a label, as "Assistant:" is.
             self.over = marker["role"] == "user" or self._begun or said
 
     @staticmethod
     def _decided(text: str) -> int:
-        """Up to where the text can be judged: what comes after may be the beginning of a marker."""
+        """Returns the position after which the text may be the start of a marker."""
         label = _LABEL_BEGUN.search(text)
         if label is not None and label[0].strip() and any(each.startswith(label["begun"]) for each in _LABELS):
             return label.start()

@@ -14,28 +14,28 @@ from pathlib import Path
 import numpy as np
 
 from voicebot.audio.sound import Audio
-from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import USUAL, Style, WordStarts
-from voicebot.engines.worker.frames import Kind, Message
+from voicebot.engines.protocols import DEFAULT_STYLE, Style, WordStarts
+from voicebot.engines.worker.messages import WorkerMessage
 from voicebot.engines.worker.pool import WorkerPool
+from voicebot.languages.loader import language_of
 
 _PLACE = re.compile(r"^name\s+.*\(([^,)]+)\)", re.MULTILINE)
 _LANGUAGE_LINE = re.compile(r"^language\s+([a-z]{2})(?![a-z])", re.MULTILINE)
 _UNFINISHED = re.compile(r"^status testing", re.MULTILINE)
 
 _PIECE_S = 2.5
-"""How long a worker may take for each piece of sound. It takes milliseconds; one that needs this long hangs."""
+"""How long a worker may take for a piece of sound, which takes milliseconds. A worker that takes longer hangs."""
 
-_VOICES = {"en": "en-us", "no": "nb", "zh": "cmn"}
-"""Where the voice's name is not the language's code."""
+_CODES = {"no": "nb", "zh": "cmn"}
+"""The usual voices whose name is not the language's code."""
 
 
 class Espeak:
-    """espeak-ng: robotic, but at once (first sound within 25 ms), in some hundred languages, and never off line.
+    """Speaks with espeak-ng: like a robot, but within 25 ms, in some hundred languages, and without a network.
 
-    `voice` is a voice of espeak-ng, such as "en-us", with a variant if wanted ("en-us+f3"). It is the usual voice for
-    requests in `language`; requests in other languages get espeak-ng's own. `pitch` and `pitch_range` are 0 to 100.
-    Sound is 22,050 Hz.
+    `voice` is a voice of espeak-ng, such as "en-us", optionally with a variant ("en-us+f3"). It is the usual voice for
+    requests in `language`; other languages have their own usual voices. `pitch` and `pitch_range` are 0 to 100. The
+    sound is 22,050 Hz.
     """
 
     name = "espeak"
@@ -56,7 +56,7 @@ class Espeak:
         self._pool = WorkerPool(self.name, "voicebot.engines.tts.espeak_worker", workers, arguments)
 
     def voices(self, language: str) -> dict[str, str]:
-        """Its accents of the language, and the usual one with a woman's voice."""
+        """Returns the accents of the language, and the usual voice as a woman's."""
         return {**accents(language), f"{usual_voice(language)}+f3": "a woman’s voice"}
 
     @property
@@ -69,57 +69,34 @@ class Espeak:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def probe(self, style: Style = USUAL) -> None:
-        """Workers that have started can work."""
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
+        """Does nothing: a worker that has started can speak."""
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio | WordStarts]:
-        """The sound, then when its words begin (unless espeak-ng's marks don't fit the text).
-
-        If a worker hangs before it has made any sound, another one is given the text.
-        """
-        voice = style.voice or self._usual_voice(style.language)
-        silent = True
-        try:
-            async with aclosing(self._attempt(text, voice)) as pieces:
-                async for piece in pieces:
-                    silent = False
-                    yield piece
-            return
-        except EngineError as error:
-            if error.fault is not Fault.TIMEOUT or not silent:
-                raise
-        async with aclosing(self._attempt(text, voice)) as pieces:
-            async for piece in pieces:
-                yield piece
-
-    def _usual_voice(self, language: str) -> str:
-        return self._voice if language == self._language else usual_voice(language)
-
-    async def _attempt(self, text: str, voice: str) -> AsyncGenerator[Audio | WordStarts]:
-        start = Message(Kind.START, {"text": text, "voice": voice})
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio | WordStarts]:
+        """Yields the sound, then the word starts unless espeak-ng's marks do not fit the text."""
+        usual = self._voice if style.language == self._language else usual_voice(style.language)
+        request = WorkerMessage({"text": text, "voice": style.voice or usual})
         duration_s = 0.0
-        async with self._pool.job(start, first_s=_PIECE_S, next_s=_PIECE_S) as job:
-            while (message := await job.receive()) is not None:
-                if "marks" in message.fields:
-                    marks = [
-                        (int(at), int(ms) / 1000) for at, ms in np.frombuffer(message.body, np.int32).reshape(-1, 2)
-                    ]
+        async with aclosing(self._pool.answers(request, limit_s=_PIECE_S, retry=True)) as answers:
+            async for answer in answers:
+                if "marks" in answer.fields:
+                    pairs = np.frombuffer(answer.body, np.int32).reshape(-1, 2)
+                    marks = [(int(place), int(ms) / 1000) for place, ms in pairs]
                     if starts := word_starts(text, marks, duration_s):
                         yield starts
-                    continue
-                rate_hz = message.fields["rate_hz"]
-                assert isinstance(rate_hz, int)
-                piece = Audio.from_bytes(message.body, rate_hz)
-                duration_s += piece.duration_s
-                yield piece
+                else:
+                    piece = Audio.from_bytes(answer.body, answer.number("rate_hz"))
+                    duration_s += piece.duration_s
+                    yield piece
 
 
 def word_starts(text: str, marks: Iterable[tuple[int, float]], duration_s: float) -> WordStarts | None:
-    """When the words of `text`, split at spaces, begin. None if the marks don't fit.
+    """Returns when the words of `text`, split at spaces, begin in the sound, or None if the marks do not fit the text.
 
-    A mark is where a spoken word begins, in the text (characters from 0) and in the sound (seconds), in order. A word
-    may have several marks ("1984") or none: punctuation has no sound and begins with what follows; of words spoken as
-    one ("of the") only the first is marked, and the others are placed between its neighbours by their letters.
+    Each mark holds where a spoken word begins in the text (in characters from 0) and in the sound (in seconds), in
+    order. A word may have several marks ("1984") or none. Punctuation has no sound and begins with what follows. Of
+    words that are spoken as one ("of the") only the first has a mark; the others are placed between their neighbours in
+    proportion to their letters.
     """
     words = [(match.start(), sum(map(str.isalnum, match[0]))) for match in re.finditer(r"\S+", text)]
     begins = [begin for begin, _ in words]
@@ -133,7 +110,7 @@ def word_starts(text: str, marks: Iterable[tuple[int, float]], duration_s: float
         marked.setdefault(word, start_s)
     if len(marked) < sum(letters > 0 for _, letters in words) / 2 or not marked:
         return None
-    # Along the letters, a word without any has no length and so begins where the next one does.
+    # A word without letters has no length here, and so begins where the next one does.
     lengths = [letters or int(index in marked) for index, (_, letters) in enumerate(words)]
     at_letter = [0, *accumulate(lengths)]
     points = {0: 0.0} | {at_letter[index]: start_s for index, start_s in marked.items()} | {at_letter[-1]: duration_s}
@@ -142,13 +119,13 @@ def word_starts(text: str, marks: Iterable[tuple[int, float]], duration_s: float
 
 
 def usual_voice(language: str) -> str:
-    """The voice of a language by its two-letter code."""
-    return _VOICES.get(language, language)
+    """Returns the name of the voice for a two-letter code."""
+    return language_of(language).voices.espeak or _CODES.get(language, language)
 
 
 @cache
 def accents(language: str) -> Mapping[str, str]:
-    """The voices of a language beside the usual one, and the places in their names ("en-gb-scotland": Scotland)."""
+    """Returns the other voices of a language, each with the place in its name ("en-gb-scotland": "Scotland")."""
     found = {}
     for voice, text in _voice_files().items():
         place, code = _PLACE.search(text), _LANGUAGE_LINE.search(text)
@@ -161,13 +138,13 @@ def accents(language: str) -> Mapping[str, str]:
 
 @cache
 def _languages() -> frozenset[str]:
-    """The two-letter codes that espeak-ng's voice files name; none if the package is missing."""
+    """Returns the two-letter codes in espeak-ng's voice files, or none if the package is missing."""
     return frozenset(code for text in _voice_files().values() for code in _LANGUAGE_LINE.findall(text))
 
 
 @cache
 def _voice_files() -> Mapping[str, str]:
-    """What says which voices there are, by their names: "en" is the British one."""
+    """Returns the text of each voice file by the voice's name. "en" is the British voice."""
     spec = importlib.util.find_spec("espeakng_loader")
     if spec is None or spec.origin is None:
         return {}

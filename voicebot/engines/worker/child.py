@@ -6,91 +6,73 @@ import contextlib
 import ctypes
 import os
 import resource
-import select
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from voicebot.engines.worker.frames import FrameBuffer, Kind, Message
-
-_READ_BYTES = 1 << 16
+from voicebot.engines.worker.messages import DONE, HEAD, Value, WorkerMessage
 
 _PR_SET_PDEATHSIG = 1
 """From Linux's sys/prctl.h."""
 
 _NICENESS = 10
-"""Of a worker that does strangers' work: the server and the other workers come first."""
+"""Of a confined worker. The server and the other workers get the processor first."""
 
 _OPEN_FILES = 32
-"""Of such a worker: a few for Python and its pipes."""
-
-
-class Handler(Protocol):
-    """Does a worker's jobs, one after the other."""
-
-    def __init__(self) -> None:
-        """Loads what the jobs need. A voice or file that it can't use raises OSError, RuntimeError or ValueError."""
-
-    def handle(self, start: Message, parent: Parent) -> None:
-        """Does one job: takes its START, talks with the parent, and returns when nothing is left to send but DONE."""
-        ...
+"""Of a confined worker. Python and its pipes need a few."""
 
 
 class Parent:
-    """The engine's process, seen from its worker. One thread only."""
+    """The server's process, seen from its worker. Only one thread may use it."""
 
     def __init__(self, read_fd: int, write_fd: int) -> None:
-        self._read_fd = read_fd
-        self._write_fd = write_fd
-        self._buffer = FrameBuffer()
-        self._gone = False
+        self._input = os.fdopen(read_fd, "rb")
+        self._output = os.fdopen(write_fd, "wb")
 
-    def send(self, message: Message) -> None:
-        """Waits while the pipe is full. BrokenPipeError once the parent is gone."""
-        data = memoryview(message.encoded())
-        while data:
-            data = data[os.write(self._write_fd, data) :]
+    def send(self, fields: dict[str, Value], body: bytes = b"") -> None:
+        """Sends a message, and waits while the pipe is full. Raises BrokenPipeError if the server is gone."""
+        message = WorkerMessage(fields, body)
+        self._output.write(message.encoded_head())
+        self._output.write(message.body)
+        self._output.flush()
 
-    def receive(self) -> Message | None:
-        """The next message; None once the parent has closed the pipe or died."""
-        while (message := self._buffer.take()) is None:
-            if self._gone:
-                return None
-            self._read()
-        return message
-
-    def poll(self) -> Message | None:
-        """The next message if it is there already. A parent that is gone reads as CANCEL, so that jobs stop."""
-        while (message := self._buffer.take()) is None:
-            if self._gone:
-                return Message(Kind.CANCEL)
-            if not select.select([self._read_fd], [], [], 0)[0]:
-                return None
-            self._read()
-        return message
-
-    def _read(self) -> None:
-        data = os.read(self._read_fd, _READ_BYTES)
-        self._gone = not data
-        self._buffer.push(data)
+    def receive(self) -> WorkerMessage | None:
+        """Waits for the next message. Returns None if the server has closed the pipe or died."""
+        head = self._input.read(HEAD.size)
+        if len(head) < HEAD.size:
+            return None
+        fields_size, body_size = HEAD.unpack(head)
+        data = self._input.read(fields_size + body_size)
+        return WorkerMessage.decoded(data, fields_size) if len(data) == fields_size + body_size else None
 
 
-def serve(handler_class: type[Handler], *, memory_bytes: int | None = None) -> None:
-    """Makes a handler of this class, then does jobs until the parent closes the pipe.
+class JobHandler(Protocol):
+    """Does a worker's jobs, one after the other."""
 
-    Anything the handler raises ends the process: the traceback goes to stderr, whose last line the parent reports, and
-    the pool starts another worker. What the handler can't load is one line there, without a traceback.
+    def __init__(self) -> None:
+        """Loads what the jobs need. Raises OSError, RuntimeError or ValueError for a voice or file that is unusable."""
 
-    With `memory_bytes` the worker is confined, as it does what strangers ask for: once loaded it gets so much more
-    memory, low priority, and may write no files.
+    def handle(self, request: WorkerMessage, parent: Parent) -> None:
+        """Does one job and sends the parent all answers. `serve` adds the message that the job is done."""
+        ...
+
+
+def serve(handler_class: type[JobHandler], *, memory_bytes: int | None = None) -> None:
+    """Creates a handler of this class, then does jobs until the server closes the pipe.
+
+    Any exception of the handler ends the process. The server logs the traceback from stderr, reports its last line, and
+    starts another worker. If the handler cannot be created, stderr gets one line without a traceback.
+
+    With `memory_bytes` the worker is confined, for data from strangers: once loaded it may allocate only that much more
+    memory, has a low priority, and may write no files.
     """
-    # Ctrl-C reaches the whole process group; it is for the parent to close its workers.
+    # Ctrl-C reaches the whole process group, but it is the server that closes its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold what people said
-    # The pipe is moved off descriptor 1, so that nothing a library prints can get between the messages.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold what people said
+    # The pipe moves away from descriptor 1, so that what a library prints does not get between the messages.
     parent = Parent(os.dup(0), os.dup(1))
     os.dup2(2, 1)
     try:
@@ -99,18 +81,15 @@ def serve(handler_class: type[Handler], *, memory_bytes: int | None = None) -> N
         sys.exit(str(error))
     if memory_bytes is not None:
         _confine(memory_bytes)
-    parent.send(Message(Kind.READY))
-    while (message := parent.receive()) is not None:
-        # Between jobs there can be late input of a job that was cancelled: it is of no use to the next.
-        if message.kind is Kind.START:
-            parent.send(Message(Kind.BEGUN))
-            handler.handle(message, parent)
-            parent.send(Message(Kind.DONE))
+    parent.send({DONE: 1})
+    while (request := parent.receive()) is not None:
+        handler.handle(request, parent)
+        parent.send({DONE: 1})
 
 
 @contextlib.contextmanager
 def limited_processor_time(limit_s: float) -> Iterator[None]:
-    """Ends the process with SIGPROF if the block takes more processor time: C code can't be stopped in another way."""
+    """Ends the process with SIGPROF if the block takes more processor time. Nothing milder stops C code."""
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_PROF, limit_s)
     try:
@@ -120,7 +99,7 @@ def limited_processor_time(limit_s: float) -> Iterator[None]:
 
 
 def _die_with_parent() -> None:
-    """Has Linux kill this process when its parent dies. The end of stdin does so too, but not while it is stopped."""
+    """Has Linux kill this process when its parent dies. The end of stdin would not end a process that is stopped."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -129,7 +108,7 @@ def _confine(memory_bytes: int) -> None:
     os.nice(_NICENESS)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
-    if sys.platform == "linux":  # macOS does not keep to this limit
+    if sys.platform == "linux":  # macOS ignores this limit
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
         limit = pages * resource.getpagesize() + memory_bytes
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -9,23 +9,36 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import voicebot
-from voicebot.engines.errors import EngineError
-from voicebot.engines.worker.environment import worker_environment
-from voicebot.engines.worker.frames import FrameBuffer, Kind, Message
+from voicebot.engines.errors import EngineError, Fault
+from voicebot.engines.worker.messages import DONE, HEAD, WorkerMessage
 
 _log = logging.getLogger(__name__)
 
 _READ_BYTES = 1 << 16
+_WRITE_BYTES = 1 << 18
+"""Of a long message at a time: copying megabytes would hold up the event loop for milliseconds."""
+
+_MOST_BYTES = 1 << 20
+"""In a message from a worker. The longest ones hold a second of PCM; a worker that sends more is faulty."""
+
 _START_S = 30.0
-"""Loading a model takes about 1 s on an idle machine; much more is a fault."""
+"""A worker loads its libraries within 1 s on an idle machine. One that takes much longer is faulty."""
 _STOP_S = 1.0
-"""How long a cancelled job, or a worker whose pipe has ended, may take before the worker is killed."""
+"""How long a worker may take to finish a job that nobody waits for, or to exit once its pipe has ended."""
 
 _WHY_KILLED = {signal.SIGKILL: "out of memory?", signal.SIGPROF: "it had used up its processor time"}
-"""What is known of why a signal came."""
+"""Likely reasons for a signal that this process did not send."""
+
+_ENVIRONMENT = (
+    *("PATH", "HOME", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LANG", "LC_ALL", "LC_CTYPE"),
+    *("PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
+    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"),
+)
+"""The variables that a worker inherits: Python and the libraries need them. Keys are not among them."""
 
 
 class Worker:
@@ -39,18 +52,24 @@ class Worker:
         self._process = process
         self._stdin = process.stdin
         self._stdout = process.stdout
-        self._buffer = FrameBuffer()
-        # A job may still be reading when the pool closes: whoever comes second waits for the end of the pipe.
+        self._sizes: tuple[int, int] | None = None
+        """Of the message that is being read, once its head has been read."""
         self._reading = asyncio.Lock()
-        self._last_words = ""
+        """A job may still be reading when the pool closes."""
+        self._stderr_end = ""
         self._killed_as: str | None = None
-        """Why this side killed it."""
+        """Why this process killed the worker."""
         self._stderr = asyncio.create_task(self._log_stderr(process.stderr), name=f"{engine} worker stderr")
+        self.busy = False
+        """True from a request on until the worker's last message about it."""
 
     @classmethod
-    async def started(cls, engine: str, module: str, arguments: tuple[str, ...], *, network: bool) -> Worker:
-        """A worker that is ready for jobs; EngineError, with the child's last words, if it does not get there."""
+    async def start(cls, engine: str, module: str, arguments: tuple[str, ...]) -> Worker:
+        """Starts a worker and waits until it is ready. Raises EngineError, with the last line of the worker's stderr,
+        if it does not get ready.
+        """
         root = Path(voicebot.__file__).parent.parent
+        inherited = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", module, *arguments),
@@ -58,17 +77,14 @@ class Worker:
                 stdout=PIPE,
                 stderr=PIPE,
                 cwd=root,
-                env=worker_environment(network=network),
+                # One arena of memory is enough for a worker, and keeps its address space small, which may be limited.
+                env={"MALLOC_ARENA_MAX": "1"} | inherited,
             )
         except OSError as error:
             raise EngineError(engine, f"cannot start a worker process: {error}") from error
         worker = cls(engine, process)
         try:
-            async with asyncio.timeout(_START_S):
-                await worker.receive()
-        except TimeoutError:
-            await worker.kill()
-            raise EngineError(engine, f"its worker was not ready within {_START_S:g} s") from None
+            await worker.receive(_START_S)
         except BaseException:
             await worker.kill()
             raise
@@ -80,7 +96,7 @@ class Worker:
 
     @property
     def cause_of_death(self) -> str:
-        """What became of a process that has ended, such as "was killed by SIGKILL (out of memory?)"."""
+        """Says what ended the process, for example "was killed by SIGKILL (out of memory?)"."""
         if self._killed_as is not None:
             return f"was killed, as it {self._killed_as}"
         code = self._process.returncode
@@ -90,11 +106,11 @@ class Worker:
             cause = f"was killed by {number.name}{why}"
         else:
             cause = f"ended with status {code}"
-        words = self._last_words.strip().rpartition("\n")[2]
-        return f"{cause}: {words}" if words else cause
+        last_line = self._stderr_end.strip().rpartition("\n")[2]
+        return f"{cause}: {last_line}" if last_line else cause
 
     def _has_just_died(self) -> bool:
-        """asyncio learns of a death a moment late: too late for a job that is to be given out now."""
+        """Returns True for a dead process even if asyncio does not know of its death yet."""
         if not hasattr(os, "waitid"):  # macOS before Python 3.13
             return False
         try:
@@ -102,32 +118,72 @@ class Worker:
         except ChildProcessError:
             return True
 
-    async def send(self, message: Message) -> None:
-        """Cancelling it never leaves half a message in the pipe. That the worker has died shows in `receive`."""
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._stdin.write(message.encoded())
-            await self._stdin.drain()
+    async def begin_job(self, request: WorkerMessage, limit_s: float) -> WorkerMessage | None:
+        """Sends a request and returns the first answer, as `receive` does. Each may take `limit_s`."""
+        self.busy = True
+        async with self._killed_after(limit_s):
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `receive` says that the worker is dead
+                self._stdin.write(request.encoded_head())
+                for start in range(0, len(request.body), _WRITE_BYTES):
+                    self._stdin.write(request.body[start : start + _WRITE_BYTES])
+                    await self._stdin.drain()
+                await self._stdin.drain()
+        return await self.receive(limit_s)
 
-    async def receive(self) -> Message:
-        """The worker's next message; EngineError if it died. Cancelling it loses none."""
-        while (message := self._buffer.take()) is None:
-            async with self._reading:
-                data = await self._stdout.read(_READ_BYTES)
-            if not data:
-                await self._see_it_end()
-                raise EngineError(self._engine, f"its worker process {self.cause_of_death}")
-            self._buffer.push(data)
+    async def receive(self, limit_s: float) -> WorkerMessage | None:
+        """Returns the worker's next answer, or None once the job is done. A cancellation loses no answer.
+
+        Raises EngineError if the worker has died. If nothing comes within `limit_s`, kills the worker and raises
+        EngineError with TIMEOUT.
+        """
+        try:
+            async with self._killed_after(limit_s), self._reading:
+                message = await self._read()
+        except asyncio.IncompleteReadError:
+            await self._wait_for_end()
+            raise EngineError(self._engine, f"its worker process {self.cause_of_death}") from None
+        except ValueError:
+            await self.kill("sent a message that makes no sense")
+            raise EngineError(self._engine, "its worker process sent a message that makes no sense") from None
+        if DONE in message.fields:
+            self.busy = False
+            return None
         return message
 
+    @contextlib.asynccontextmanager
+    async def _killed_after(self, limit_s: float) -> AsyncIterator[None]:
+        """Kills the worker and raises EngineError if the block takes longer."""
+        try:
+            async with asyncio.timeout(limit_s):
+                yield
+        except TimeoutError:
+            await self.kill(f"gave nothing within {limit_s:g} s")
+            problem = f"its worker process gave nothing within {limit_s:g} s"
+            raise EngineError(self._engine, problem, fault=Fault.TIMEOUT) from None
+
+    async def _read(self) -> WorkerMessage:
+        if self._sizes is None:
+            self._sizes = HEAD.unpack(await self._stdout.readexactly(HEAD.size))
+        fields_size, body_size = self._sizes
+        if fields_size + body_size > _MOST_BYTES:
+            raise ValueError("the message is too long")
+        data = await self._stdout.readexactly(fields_size + body_size)
+        self._sizes = None
+        return WorkerMessage.decoded(data, fields_size)
+
     async def finish_job(self) -> None:
-        """Has the worker stop its job. EngineError if it is dead, TimeoutError if it does not answer."""
-        async with asyncio.timeout(_STOP_S):
-            await self.send(Message(Kind.CANCEL))
-            while (await self.receive()).kind is not Kind.DONE:
-                pass
+        """Waits until the worker's job is done, and kills the worker if that takes too long."""
+        try:
+            async with asyncio.timeout(_STOP_S):
+                while await self.receive(_STOP_S) is not None:
+                    pass
+        except TimeoutError:
+            await self.kill("did not finish its job")
+        except EngineError:
+            pass  # it is dead now
 
     async def close(self) -> None:
-        """Lets it exit by itself at the end of its stdin, and kills it if it does not."""
+        """Ends the worker's stdin, at which it exits, and kills it if it does not."""
         self._stdin.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_S):
@@ -135,17 +191,16 @@ class Worker:
         await self.kill()
 
     async def kill(self, why: str | None = None) -> None:
-        """`why` ends the sentence "it was killed, as it …" in the log, unless it has died by itself before."""
-        # A process that has ended must not be killed: `Popen.kill` would take its status away from asyncio, which then
-        # reports 255 for whatever it was.
+        """Kills the worker if it is alive. `why` completes the sentence "was killed, as it …" in the log."""
+        # `Popen.kill` on a process that has ended takes its status away from asyncio, which then reports 255.
         if self._process.returncode is None and not self._has_just_died():
             self._killed_as = why
             self._process.kill()
         self._stdin.close()
         await self._reap()
 
-    async def _see_it_end(self) -> None:
-        """Its pipe has ended: it is dying, or else it is killed."""
+    async def _wait_for_end(self) -> None:
+        """Waits for the death of a worker whose pipe has ended, and kills the worker if it does not die."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_S):
                 await self._process.wait()
@@ -153,7 +208,7 @@ class Worker:
 
     async def _reap(self) -> None:
         async with self._reading:
-            # What is left unread would keep the pipe, and with it the process's transport, open.
+            # Unread data would keep the pipe open, and with it the process's transport.
             while await self._stdout.read(_READ_BYTES):
                 pass
         await self._process.wait()
@@ -161,6 +216,6 @@ class Worker:
 
     async def _log_stderr(self, stderr: asyncio.StreamReader) -> None:
         while data := await stderr.read(_READ_BYTES):
-            words = data.decode(errors="replace")
-            self._last_words = (self._last_words + words)[-2000:]
-            _log.warning("%s worker: %s", self._engine, words.rstrip(), extra={"pid": self._process.pid})
+            text = data.decode(errors="replace")
+            self._stderr_end = (self._stderr_end + text)[-2000:]
+            _log.warning("%s worker: %s", self._engine, text.rstrip(), extra={"pid": self._process.pid})

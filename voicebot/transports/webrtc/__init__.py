@@ -1,1 +1,1 @@
-"""Sessions over WebRTC."""
+"""WebRTC: sessions of the page, and of programs that speak FastRTC's protocol."""

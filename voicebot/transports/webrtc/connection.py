@@ -1,4 +1,4 @@
-"""A session's connection over WebRTC: frames in, frames out, JSON both ways, in the form of a FastRTC handler."""
+"""A session's WebRTC connection, as a FastRTC handler: it carries sound and JSON messages both ways."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from av import AudioFrame, AudioResampler
 from fastrtc import AsyncStreamHandler
 from fastrtc.tracks import AudioCallback
 
-from voicebot.access.admission import RefusedError, Ticket
-from voicebot.access.ending import Cause, Ending
+from voicebot.access.admission import RefusedError, SessionSlot
+from voicebot.access.close_codes import CloseCode, SessionClosed
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.state import State
@@ -29,31 +29,31 @@ from voicebot.runtime.faults import Faults
 from voicebot.session.messages import Closed, ErrorMessage, MessageError, ServerMessage
 from voicebot.session.services import AppServices
 from voicebot.session.session import GONE, Session
-from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversation import StoredConversation
 from voicebot.transports.webrtc.data_channel import encoded, message_of, parse
 
 logger = logging.getLogger(__name__)
 
 MAX_QUEUED_FRAMES = 2
-"""Frames that may wait in FastRTC's queue, which has no bound of its own: the cursor is at most that far ahead."""
+"""At most this many frames wait in FastRTC's unbounded queue, so the playout cursor is at most that far ahead."""
 
 STATE_INTERVAL_S = 0.05
-"""The state goes to the client at most this often; the last one always does."""
+"""The state is sent to the client at most this often. The last state is always sent."""
 
 MAX_BUFFERED_BYTES = 1_000_000
-"""A client that does not read its data channel gets no more states until it does."""
+"""With more than this unread, a client gets no messages over its data channel."""
 
 EMIT_S = 30.0
-"""FastRTC wants something at least every 60 s, and complains otherwise."""
+"""FastRTC logs an error if `emit` returns nothing for 60 s."""
 
 
 class VoiceTrack(AudioCallback):
-    """The bot's sound as its client is sent it, and FastRTC's way of handing the client's sound to the connection."""
+    """The track of the bot's sound. It also hands the client's sound to the connection, as FastRTC's tracks do."""
 
     async def recv(self) -> AudioFrame:
-        """The next frame, as soon as the connection has played it.
+        """Returns the next frame as soon as the connection has queued it.
 
-        FastRTC would pace frames once more, by the time of day: a clock that is set back would silence the bot.
+        FastRTC would pace the frames again, by the time of day, and a clock that is set back would silence the bot.
         """
         if self.readyState != "live":
             raise MediaStreamError
@@ -65,60 +65,60 @@ class VoiceTrack(AudioCallback):
 class WebRtcConnection(AsyncStreamHandler):
     """Connects a session with a WebRTC client: sound over FastRTC's track, JSON over the data channel.
 
-    It is made when the client makes its offer. The client takes messages of at most `max_message_bytes`.
+    It is created for the client's offer. The client accepts messages of at most `max_message_bytes`.
     """
 
     def __init__(
-        self, services: AppServices, ticket: Ticket, conversation: Conversation, max_message_bytes: int
+        self, services: AppServices, slot: SessionSlot, conversation: StoredConversation, max_message_bytes: int
     ) -> None:
         super().__init__("mono", output_sample_rate=WIRE_RATE_HZ, input_sample_rate=WIRE_RATE_HZ)
-        self.session = Session("webrtc", services, ticket, conversation, self)
+        self.session = Session("webrtc", services, slot, conversation, self)
         self.track: VoiceTrack | None = None
-        """FastRTC's end of this connection, with the queue of frames to send; None until the offer was read."""
-        self._media_timeout_s = services.settings.media_timeout_s
+        """FastRTC's end of this connection, with the queue of frames to send; None until the offer is read."""
+        self._media_timeout_s = services.settings.tuning.media_timeout_s
         self._max_message_bytes = max_message_bytes
         self._position = 0
-        """Samples that FastRTC was given."""
+        """How many samples FastRTC has been given."""
         self._unsent: deque[tuple[int, Samples]] = deque(maxlen=2 * MAX_QUEUED_FRAMES)
-        """Frames that FastRTC was given and has not sent, each with its position."""
+        """The frames that FastRTC has been given but has not sent, each with its position."""
         self._shown: State | None = None
-        """The last state that the client was sent."""
+        """The last state that was sent to the client."""
         self._shown_s = 0.0
-        self._untold_s: float | None = None
-        """Since when no message has reached the data channel, by the monotonic clock; None if the last one did."""
+        self._unsent_since_s: float | None = None
+        """Since when no message could be sent, by the monotonic clock; None if the last one could."""
         self._resamplers: dict[tuple[int, str, str], AudioResampler] = {}
         self._closed = asyncio.Event()
         self._faults = Faults()
 
     def copy(self) -> WebRtcConnection:
-        """FastRTC copies a handler for each offer that it answers; here each connection has its own from the start."""
+        """FastRTC copies a handler for each offer. Here each connection has its own from the start."""
         raise NotImplementedError
 
     def set_channel(self, channel: RTCDataChannel) -> None:
-        """The client has connected: what it sends from now on is read."""
+        """Reads the messages of the client, which has connected."""
         super().set_channel(channel)
         channel.on("message", self._message_came)
 
     async def run(self) -> None:
-        """Carry the session on until it ends, and tell the client why. The client has connected."""
+        """Runs the session of the client, which has connected, until it ends, and tells the client why."""
         assert self.track is not None, "an offer without sound is refused"
-        await self.track.start()  # not left to the sender of sound, which a client can keep from ever asking for any
+        await self.track.start()  # not left to aiortc's sender, which a client can keep from ever starting
         self.session.sound_comes()
-        ending = await self.session.run()
+        closed = await self.session.run()
         with self._faults.contained("the last state"):
-            self._tell(view(self.session.state))  # which may be newer than the last one sent
-        self._tell(message_of(Closed(code=ending.cause, reason=ending.reason)))
+            self._tell(view(self.session.state))  # it may be newer than the last one sent
+        self._tell(message_of(Closed(code=closed.code, reason=closed.reason)))
 
     def refuse(self, refused: RefusedError) -> None:
-        """Tell the client, which has connected, that its session does not begin."""
+        """Tells the client, which has connected, that its session does not begin."""
         self._tell(message_of(Closed(code=refused.reason, reason=str(refused))))
 
     def flooded(self, reason: str) -> None:
-        """The client sends far more than it may over the data channel: its session ends."""
-        self.session.leave(Ending(Cause.FLOOD, reason))
+        """Ends the session, as its client sends far more than it may over the data channel."""
+        self.session.leave(SessionClosed(CloseCode.FLOOD, reason))
 
     def shutdown(self) -> None:
-        """The peer connection is closed: end the session, and what FastRTC does for it. Never raises."""
+        """Ends the session and its track, as the peer connection is closed. Never raises."""
         self.session.leave(GONE)
         self._closed.set()
         with self._faults.contained("ending the bot's sound"):
@@ -128,7 +128,7 @@ class WebRtcConnection(AsyncStreamHandler):
     # Sound --------------------------------------------------------------------------------------------------------
 
     def resample(self, frame: AudioFrame) -> Iterator[AudioFrame]:
-        """Opus comes as 48 kHz already, and as one channel if aiortc could be tuned. A client may change its codec."""
+        """Resamples a frame where needed. Opus comes at 48 kHz, and with one channel if aiortc is tuned."""
         form = (frame.sample_rate, frame.format.name, frame.layout.name)
         if form == (WIRE_RATE_HZ, "s16", "mono"):
             yield frame
@@ -141,22 +141,22 @@ class WebRtcConnection(AsyncStreamHandler):
     async def receive(self, frame: tuple[int, Samples]) -> None:
         rate_hz, samples = frame
         self.session.receive_audio(Audio(np.asarray(samples, np.int16).reshape(-1), rate_hz))
-        await asyncio.sleep(0)  # after a bad moment of the network some seconds of sound wait here: others come between
+        await asyncio.sleep(0)  # after a stall of the network, seconds of sound wait here: others get their turn
 
     async def emit(self) -> None:
-        """FastRTC asks here for sound, but `tick` gives it: this waits, and shows now and then that it is alive."""
+        """FastRTC polls this for sound, which `tick` queues instead. It returns now and then, as FastRTC expects."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(EMIT_S):  # Python 3.11's `wait_for` can lose a cancellation
+            async with asyncio.timeout(EMIT_S):  # `wait_for` of Python 3.11 can lose a cancellation
                 await self._closed.wait()
         await asyncio.sleep(FRAME_S)
 
     @property
     def frames_waiting(self) -> int:
-        """Frames that were given to FastRTC and not yet taken by the wire."""
+        """The number of frames that FastRTC has been given but has not sent."""
         return 0 if self.track is None else self.track.queue.qsize()
 
     def tick(self) -> None:
-        """A frame into FastRTC's queue, past its conversions, which cost CPU and 3 dB."""
+        """Queues a frame directly. FastRTC's own conversions would cost processor time and 3 dB."""
         self._check_client()
         self._show()
         if self.track is not None and self.frames_waiting < MAX_QUEUED_FRAMES:
@@ -166,22 +166,22 @@ class WebRtcConnection(AsyncStreamHandler):
             self._position += FRAME_SAMPLES
 
     def sent(self, frame: AudioFrame) -> None:
-        """A frame leaves for the client now: the recorder is told of it, and of those that were left out before it."""
+        """Tells the recorder which frame is sent now, and which ones before it were left out."""
         while self._unsent and frame.pts is not None and self._unsent[0][0] <= frame.pts:
             position, samples = self._unsent.popleft()
             self.session.sent(samples, position - frame.pts)
 
     async def cut(self) -> None:
-        """The sound of a cancelled reply is here, not at the client."""
+        """Does nothing: the sound of a cancelled reply is on the server, not at the client."""
 
     def _check_client(self) -> None:
-        """End a session that hears nothing from its client or can't tell it anything."""
+        """Ends the session if no sound comes from the client, or if no message can be sent to it."""
         now_s = time.monotonic()
         if self.session.heard_s is not None and now_s - self.session.heard_s > self._media_timeout_s:
             reason = "No sound has come from you for a while: the connection seems to be lost."
-            self.session.leave(Ending(Cause.MEDIA, reason))
-        elif self._untold_s is not None and now_s - self._untold_s > limits.UNTOLD_S:
-            self.session.leave(Ending(Cause.SLOW, "Your side does not read what it is sent."))
+            self.session.leave(SessionClosed(CloseCode.MEDIA, reason))
+        elif self._unsent_since_s is not None and now_s - self._unsent_since_s > limits.UNTOLD_S:
+            self.session.leave(SessionClosed(CloseCode.SLOW, "Your side does not read what it is sent."))
 
     # Messages -----------------------------------------------------------------------------------------------------
 
@@ -197,14 +197,14 @@ class WebRtcConnection(AsyncStreamHandler):
                     self._shown = state
 
     def _tell(self, message: dict[str, Any]) -> bool:
-        """Returns whether the message could leave. Never raises: nothing else depends on what can be told."""
+        """Returns whether the message was sent. Never raises."""
         sent = False
         with self._faults.contained("sending"):
             sent = self._send(message)
         if sent:
-            self._untold_s = None
-        elif self._untold_s is None:
-            self._untold_s = time.monotonic()
+            self._unsent_since_s = None
+        elif self._unsent_since_s is None:
+            self._unsent_since_s = time.monotonic()
         return sent
 
     def _send(self, message: dict[str, Any]) -> bool:
@@ -228,7 +228,7 @@ class WebRtcConnection(AsyncStreamHandler):
 
 
 def _wire_frame(samples: Samples, position: int) -> AudioFrame:
-    """20 ms for aiortc: `position` counts the samples of the stream."""
+    """Returns 20 ms of sound as aiortc's frame. `position` counts the samples of the stream."""
     frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
     frame.sample_rate = WIRE_RATE_HZ
     frame.pts = position

@@ -1,4 +1,4 @@
-"""The JSON messages of the data channel, which a client may want to be short."""
+"""The JSON messages of the data channel, shortened for clients that accept only short ones."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ MAX_MESSAGE_CHARS = 64_000
 
 
 def parse(raw: str | bytes) -> ClientRequest:
-    """A client's message, checked. Raises MessageError."""
+    """Parses and checks a client's message. Raises MessageError."""
     if len(raw) > MAX_MESSAGE_CHARS:
         raise MessageError(f"the message has {len(raw)} characters; {MAX_MESSAGE_CHARS} are allowed")
     return request(raw)
 
 
 def message_of(message: ServerMessage) -> dict[str, Any]:
-    """A message as it is on a data channel, where `event` is called `type`, as in FastRTC's own messages."""
+    """Returns a message for the data channel, on which `event` is called `type`, as in FastRTC's messages."""
     fields = message.model_dump(mode="json")
     return {"type": fields.pop("event"), **fields}
 
 
 LONG_CHARS, SHORT_CHARS = (4_000, 1_000), (250, 60)
-"""The lengths that texts are cut to, one after the other, until a message fits. Between them a state loses its oldest
-chat messages."""
+"""Texts are cut to these lengths, one after the other, until a message fits. Between the long and the short ones, a
+state loses its oldest chat messages."""
 
 
 def encoded(message: dict[str, Any], max_bytes: int) -> str | None:
-    """The message as JSON of at most `max_bytes` in UTF-8; None if it can't be made that short.
+    """Returns the message as JSON of at most `max_bytes` in UTF-8; None if it can't be made short enough.
 
-    Very long texts lose their beginning, then a state loses its oldest chat messages. Half of a surrogate pair, which
-    UTF-8 can't express, becomes U+FFFD.
+    Very long texts lose their beginning, then a state loses its oldest chat messages. A lone surrogate, which UTF-8
+    can't express, becomes U+FFFD.
     """
-    for shorter in _ever_shorter(message, max_bytes):
+    for shorter in _shortened(message, max_bytes):
         text = _json(shorter)
         if len(text.encode()) <= max_bytes:
             return text
     return None
 
 
-def _ever_shorter(message: dict[str, Any], max_bytes: int) -> Iterator[dict[str, Any]]:
+def _shortened(message: dict[str, Any], max_bytes: int) -> Iterator[dict[str, Any]]:
     yield message
     for chars in LONG_CHARS:
         yield (message := _cut(message, chars))
@@ -75,7 +75,7 @@ def _without_oldest(state: dict[str, Any], max_bytes: int) -> dict[str, Any]:
 
 
 def _cut(value: Any, chars: int) -> Any:
-    """`value` with each text in it cut to its last `chars` characters. A verdict's `case` is of no use in part."""
+    """Cuts each text in `value` to its last `chars` characters. A long `case` of a verdict is dropped as a whole."""
     if isinstance(value, str):
         return value if len(value) <= chars else f"…{value[-chars:]}"
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What an offer's SDP may hold. It is looked at before aiortc, which would do whatever a stranger writes there."""
+"""Checks an offer's SDP before aiortc gets it, which would do whatever a stranger writes there."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from voicebot.runtime import limits
 
 DEFAULT_MESSAGE_BYTES = 65_536
-"""What a client takes that does not say (RFC 8841, section 6.1)."""
+"""A client that does not say accepts messages of this size (RFC 8841, section 6.1)."""
 
 ANY_SIZE = 2**31
 
 LOWEST_PORT = 1_024
 WEB_PORTS = {80, 443}
-"""Browsers send nothing to ports below 1024 but these, as other services listen there; neither do we."""
+"""Below port 1024, where other services listen, browsers send only to these ports. So does the bot."""
 
 LOOPBACK_NETWORKS = {str(ip_network(("::1", 64), strict=False))}
-"""How `client_address` writes the loopback address of IPv6."""
+"""The loopback address of IPv6, as `client_address` writes it."""
 
 
 class SdpError(ValueError):
-    """The offer can't be taken. The text says why."""
+    """The offer is invalid. The text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedOffer:
-    """The SDP for aiortc, without the addresses that are not to be tried, and what the client can be sent at once."""
+    """The SDP for aiortc, without addresses that must not be tried, and the longest message that the client accepts."""
 
     sdp: str
     max_message_bytes: int
 
 
-def checked(sdp: str, address: str) -> CheckedOffer:
-    """Check the SDP of a client at `address` (as `client_address` writes it). Raises SdpError."""
+def check_offer(sdp: str, address: str) -> CheckedOffer:
+    """Checks the SDP of a client at `address` (as `client_address` writes it). Raises SdpError."""
     if len(sdp) > limits.OFFER_BYTES:
         raise SdpError(f"{len(sdp)} characters; {limits.OFFER_BYTES} are allowed")
     lines = sdp.splitlines()
@@ -69,7 +69,7 @@ def _check_media(media: list[str]) -> None:
 
 
 def _sends_and_receives_sound(lines: list[str]) -> bool:
-    """Without a direction it is both."""
+    """Returns whether the audio is sent and received. That is the default without a direction."""
     direction, audio = "sendrecv", False
     for line in lines:
         if line.startswith("m="):
@@ -92,8 +92,9 @@ def _max_message_bytes(lines: list[str]) -> int:
 class _Candidates:
     """Decides which of an offer's addresses are tried.
 
-    Those of private networks are: a user on the same network needs them. Addresses of this machine, of the link
-    (where clouds keep their keys), and of groups are left out, unless the client is on this machine.
+    Addresses of private networks are tried, as users on the same network need them. Multicast addresses are not.
+    Addresses of this machine and link-local ones, where clouds serve their keys, are tried only for a client on this
+    machine.
     """
 
     def __init__(self, from_this_machine: bool) -> None:
@@ -106,7 +107,7 @@ class _Candidates:
             return True
         parts = line.partition(":")[2].split()
         if len(parts) < 8 or not parts[5].isdecimal():
-            return True  # aiortc says that it can't be understood
+            return True  # aiortc reports the error
         component, protocol, host, port = parts[1], parts[2].lower(), parts[4].lower(), int(parts[5])
         if component != "1" or protocol != "udp" or not self._allows_port(port):
             return False
@@ -133,7 +134,7 @@ class _Candidates:
 
 
 def _joins(known: set[str], name: str, most: int) -> bool:
-    """Whether `name` is one of the first `most` different ones."""
+    """Adds `name` to `known`. Returns False if it is new and `known` has `most` names already."""
     if name in known:
         return True
     if len(known) >= most:

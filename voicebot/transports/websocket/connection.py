@@ -9,8 +9,8 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from voicebot.access.admission import Ticket
-from voicebot.access.ending import Cause, Ending
+from voicebot.access.admission import SessionSlot
+from voicebot.access.close_codes import CloseCode, SessionClosed
 from voicebot.access.rates import FloodError
 from voicebot.access.refusal import Reason
 from voicebot.dialogue.errors import ErrorCode
@@ -32,7 +32,7 @@ from voicebot.session.messages import (
 )
 from voicebot.session.services import AppServices
 from voicebot.session.session import Session
-from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversation import StoredConversation
 from voicebot.transports.websocket.event_emitter import EventEmitter
 from voicebot.transports.websocket.inbox import Inbox, LargeMessage
 from voicebot.transports.websocket.incoming_sound import IncomingSound
@@ -47,7 +47,7 @@ LARGE_TEXT = "voicebot.large_text"
 MIN_SIZE = 100
 """Bytes of memory that any message in the inbox takes."""
 
-SLOW = Ending(Cause.SLOW, "You read too slowly.")
+SLOW = SessionClosed(CloseCode.SLOW, "You read too slowly.")
 
 GOODBYE_S = 1.0
 """A client may take so long to be told why its session ends."""
@@ -64,17 +64,17 @@ class WebSocketConnection:
         self,
         socket: WebSocket,
         services: AppServices,
-        ticket: Ticket,
-        conversation: Conversation,
+        slot: SessionSlot,
+        conversation: StoredConversation,
         decoder: RecordingDecoder,
         *,
         rate_hz: int,
         can_pause: bool,
     ) -> None:
-        self._socket, self._send_timeout_s = socket, services.settings.media_timeout_s
+        self._socket, self._send_timeout_s = socket, services.settings.tuning.media_timeout_s
         self._inbox = Inbox()
         self._unsent: asyncio.Queue[ServerMessage] = asyncio.Queue(limits.WS_UNSENT)
-        self.session = Session("ws", services, ticket, conversation, self)
+        self.session = Session("ws", services, slot, conversation, self)
         self._sound = IncomingSound(self.session, decoder, rate_hz)
         self._playout = Playout(self.session.player, self, can_pause=can_pause)
         self.session.watch("events", EventEmitter(self))
@@ -89,10 +89,10 @@ class WebSocketConnection:
             "clips": self._playout.run(),
         }
         try:
-            ending = await self.session.run(work)
+            closed = await self.session.run(work)
         finally:
             self._sound.close()
-        await say_goodbye(self._socket, self._left_over(), ending.cause, ending.reason)
+        await say_goodbye(self._socket, self._left_over(), closed.code, closed.reason)
 
     # Out ----------------------------------------------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class WebSocketConnection:
                 except MessageError as error:
                     await self._inbox.put(error, MIN_SIZE)
             except FloodError as flood:
-                self.session.leave(Ending(Cause.FLOOD, str(flood)))
+                self.session.leave(SessionClosed(CloseCode.FLOOD, str(flood)))
                 return
 
     async def _read(self, frame: Mapping[str, Any]) -> None:
@@ -215,7 +215,7 @@ class WebSocketConnection:
 
 
 async def say_goodbye(
-    socket: WebSocket, messages: list[ServerMessage], why: Cause | Reason, reason: str, code: int = 1000
+    socket: WebSocket, messages: list[ServerMessage], why: CloseCode | Reason, reason: str, code: int = 1000
 ) -> None:
     """Send what is left and close. A client that has gone already, or does not read, is not waited for."""
     try:

@@ -26,7 +26,7 @@ SPEECH_LIMITS = textwrap.fill(
     f"waits beyond {limits.WS_WAITING_BYTES // 1_000_000} MB is not read from the connection; a session that keeps it "
     f"so full for {limits.WS_AHEAD_S:g} s ends with `flood`. A recording has at most {limits.UPLOAD_S:g} s and "
     f"{limits.UPLOAD_CHANNELS} channels, at {RATES_HZ[0]} to {RATES_HZ[-1]} Hz, which do not change within it. A "
-    f"message of more bytes than {limits.WS_BYTES_PER_AUDIO_BYTE:g} times `WS_MAX_AUDIO_MB` (at least "
+    f"message of more bytes than {limits.WS_BYTES_PER_AUDIO_BYTE:g} times 5 MB (at least "
     f"{limits.WS_LEAST_BYTES // 1_000_000} MB) closes the connection with 1009.",
     120,
 )

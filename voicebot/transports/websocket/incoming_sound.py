@@ -1,4 +1,4 @@
-"""What a client of `/ws` lets its session hear: live sound, or recordings of whole utterances."""
+"""Passes the sound of a client of `/ws` to its session: live sound, or recordings of whole utterances."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from voicebot.runtime import limits
 from voicebot.session.messages import MessageError
 from voicebot.session.session import Session
 from voicebot.transports.websocket.budget import SoundBudget
-from voicebot.transports.websocket.recording_decoder import Decoded, RecordingDecoder
+from voicebot.transports.websocket.recording_decoder import DecodedRecording, RecordingDecoder
 
 SHORTEST_S = 0.2
-"""A recording that is shorter holds no word."""
+"""A shorter recording contains no word."""
 
 
 class IncomingSound:
-    """Gives a session the sound of its client, no faster than it can have been spoken.
+    """Passes sound to a session no faster than a person can have spoken it.
 
-    A session has either live sound, at `rate_hz`, or uploads.
+    The client of a session sends either live sound, at `rate_hz`, or recordings.
     """
 
     def __init__(self, session: Session, decoder: RecordingDecoder, rate_hz: int) -> None:
@@ -27,19 +27,19 @@ class IncomingSound:
         self._upload_budget = SoundBudget(limits.UPLOAD_BURST_S)
         self._uploads = self._decodes = False
         self.held_back = False
-        """Sound has come too fast, and waits for its time."""
+        """True while sound waits because it has come too fast."""
 
     @property
     def _is_live(self) -> bool:
         return self._session.heard_s is not None
 
     def comes(self) -> None:
-        """More live sound has come, and will be heard at its turn."""
+        """Tells the session that more live sound has arrived, which `hear` passes on later."""
         if self._is_live:
             self._session.sound_comes()
 
     async def receive_audio(self, pcm: bytes) -> None:
-        """Live sound, piece by piece, so that other sessions get their turn in between. Raises MessageError."""
+        """Passes live sound on in small pieces, so that other sessions are served in between. Raises MessageError."""
         await self._keep_to(self._live_budget)
         problem = self._problem_with(pcm)
         audio = Audio.from_bytes(b"" if problem else pcm, self._rate_hz)
@@ -64,31 +64,31 @@ class IncomingSound:
         return None
 
     def announce(self) -> None:
-        """The user begins to speak, and the utterance will be uploaded. Raises MessageError."""
+        """Tells the session that the user begins an utterance, of which a recording follows. Raises MessageError."""
         self._must_upload("speech_start")
-        self._session.speech_input.speech_began()
+        self._session.speech_input.begin_announced_utterance()
 
     async def upload(self, data: bytes) -> None:
-        """A recording in base64. Whatever is wrong with it, the utterance ends. Raises MessageError."""
+        """Passes on a recording in base64. An unacceptable one ends the utterance, too. Raises MessageError."""
         self._must_upload("speech_end")
         await self._upload(data, in_message=False)
 
     async def upload_message(self, data: bytes) -> None:
-        """A long message that should have a recording in it. Raises MessageError."""
-        if self._is_live:  # whatever it is: a recording would be refused, too
+        """Passes on the recording in a message that is longer than other messages may be. Raises MessageError."""
+        if self._is_live:  # a recording would be refused, too
             raise MessageError(f"the message has {len(data)} bytes; {limits.WS_TEXT_BYTES} are allowed with live sound")
         self._need_decoder()
         await self._upload(data, in_message=True)
 
     def fail_upload(self) -> None:
-        """The message with the recording can't be read: the utterance ends."""
+        """Ends the utterance, because the message with its recording cannot be read."""
         if self._uploads:
             self._session.speech_input.upload(None)
 
     def close(self) -> None:
-        """The session has ended."""
+        """Call it when the session has ended."""
         if self._decodes:
-            self._decoder.leave()
+            self._decoder.remove_session()
 
     def _must_upload(self, what: str) -> None:
         if self._is_live:
@@ -99,13 +99,13 @@ class IncomingSound:
     def _need_decoder(self) -> None:
         if not self._decodes:
             self._decodes = True
-            self._decoder.enter()
+            self._decoder.add_session()
 
     async def _upload(self, data: bytes, *, in_message: bool) -> None:
         await self._keep_to(self._upload_budget)
         await self._session.speech_input.wait_for_upload_capacity()
         decode = self._decoder.decode_message if in_message else self._decoder.decode_base64
-        decoded = Decoded()
+        decoded = DecodedRecording()
         try:
             decoded = await decode(data)
         finally:
@@ -115,7 +115,7 @@ class IncomingSound:
         if decoded.error:
             raise MessageError(f"speech_end: audio: {decoded.error}")
 
-    def _spoken(self, decoded: Decoded) -> None:
+    def _spoken(self, decoded: DecodedRecording) -> None:
         audio = decoded.audio
         length_s = 0.0 if audio is None else audio.duration_s
         self._upload_budget.spend(max(length_s, decoded.cost_s * limits.UPLOAD_COST_S))
@@ -126,7 +126,7 @@ class IncomingSound:
             self._session.speech_input.upload(audio if length_s >= SHORTEST_S else None)
 
     async def _keep_to(self, budget: SoundBudget) -> None:
-        """Waits until there is something left of it. An interruption may come meanwhile, and what was played."""
+        """Waits until the budget allows more sound. Meanwhile the client may interrupt and acknowledge."""
         if (wait_s := budget.wait_s) > 0:
             self.held_back = True
             try:

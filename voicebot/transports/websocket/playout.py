@@ -14,7 +14,7 @@ from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ
 from voicebot.dialogue.observer import Observer, SessionStep
 from voicebot.session.messages import PlayAudio, PlaybackResume, ServerMessage, StopPlayback
 from voicebot.session.player import Player
-from voicebot.session.sentence_audio import NEAR, AudioSpan
+from voicebot.session.sentence_audio import MAX_OFFSET, AudioSpan
 from voicebot.transports.websocket.sound import encode
 
 WINDOW = 16
@@ -124,7 +124,7 @@ class Playout(Observer):
         elif self._player.paused and not self._stopped:
             if self._clips:
                 self._stop(discard=not self._can_pause)
-                self._player.fell_silent()
+                self._player.note_silence()
             self._epoch += 1
         elif self._stopped and not self._player.paused:
             self._stopped = False
@@ -148,7 +148,7 @@ class Playout(Observer):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CUT_S):  # Python 3.11's `wait_for` can lose a cancellation
                     await self._settled.wait()
-        self._player.heard_to(min(self._acknowledged, self._player.cursor))
+        self._player.set_heard(min(self._acknowledged, self._player.cursor))
 
     def _end(self) -> None:
         """Of this reply the client has nothing more to play."""
@@ -179,7 +179,7 @@ class Playout(Observer):
         if self._clips and not self._running and not self._stopped and now_s - self._clips[0].sent_s > UNTOLD_START_S:
             self._running = True
         if not self._clips:
-            self._player.miss()
+            self._player.note_underrun()
         self._client.played(self._allowed() if self._running and not self._player.paused else 0)
         self._forget_heard()
         self.follow()
@@ -260,7 +260,7 @@ class Playout(Observer):
             self._settled.set()
 
     def _heard_to(self, position: int) -> None:
-        self._player.heard_to(position)
+        self._player.set_heard(position)
         self._forget_heard()
         self.follow()
 
@@ -271,25 +271,25 @@ class Playout(Observer):
         while True:
             self._wake.clear()
             await self._wake.wait()
-            while (stretch := self._due()) is not None:
-                await self._give(stretch)
+            while (span := self._due()) is not None:
+                await self._give(span)
 
     def _due(self) -> AudioSpan | None:
         """The sound of which a clip should be made now."""
         self.follow()
         if self._reply is None or self._player.paused or len(self._clips) >= WINDOW:
             return None
-        stretch = self._player.ahead(self._next)
-        if stretch is None:
+        span = self._player.audio_from(self._next)
+        if span is None:
             return None
-        there = len(stretch.sound) - stretch.offset
-        if stretch.whole or there >= MAX_CLIP:
-            return stretch
+        there = len(span.sound) - span.offset
+        if span.complete or there >= MAX_CLIP:
+            return span
         scarce = self._next - self._player.cursor < SCARCE
-        return stretch if scarce and there >= MIN_CLIP else None
+        return span if scarce and there >= MIN_CLIP else None
 
-    async def _give(self, stretch: AudioSpan) -> None:
-        samples = stretch.sound[stretch.offset :][:MAX_CLIP]
+    async def _give(self, span: AudioSpan) -> None:
+        samples = span.sound[span.offset :][:MAX_CLIP]
         epoch = self._epoch
         mp3 = await asyncio.to_thread(encode, samples)
         self.follow()
@@ -298,14 +298,14 @@ class Playout(Observer):
         clip = _Clip(self._sequence, self._next, self._next + len(samples), time.monotonic())
         self._clips.append(clip)
         self._sequence, self._next = clip.sequence + 1, clip.end
-        sentence = clip.start - stretch.offset
-        first = self._named if self._naming == sentence else stretch.begun(-NEAR)
-        self._naming, self._named = sentence, max(first, stretch.begun(len(samples)))
+        sentence = clip.start - span.offset
+        first = self._named if self._naming == sentence else span.begun(-MAX_OFFSET)
+        self._naming, self._named = sentence, max(first, span.begun(len(samples)))
         self._client.send(
             PlayAudio(
                 audio=base64.b64encode(mp3).decode(),
                 sequence=clip.sequence,
-                text=" ".join(stretch.words[first : self._named]),
+                text=" ".join(span.words[first : self._named]),
                 duration_ms=round(len(samples) * 1000 / WIRE_RATE_HZ),
             )
         )

@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from voicebot.access.routes import NOTHING_HERE
+from voicebot.access.request_checks import NOTHING_HERE
 from voicebot.web.ui.offline import without_foreign_tags
 from voicebot.web.ui.page import build_page
 

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import httpx
 from gradio.networking import setup_tunnel
 
-from voicebot.access.host import OwnNames
+from voicebot.access.request_checks import OwnNames
 from voicebot.settings.config import Settings
-from voicebot.transports.webrtc.ice.services import chosen
+from voicebot.transports.webrtc.ice.credentials import choose_provider
 
 logger = logging.getLogger(__name__)
 
@@ -31,5 +31,5 @@ async def open_link(host: str, port: int, settings: Settings, names: OwnNames) -
     logger.info("public link: %s", link)
     if settings.app_username is None:
         logger.warning("whoever has the link can talk at your cost: APP_USERNAME and APP_PASSWORD lock it")
-    if chosen(settings) == "none":
+    if choose_provider(settings) == "none":
         logger.warning("the tunnel carries no voice, but to a visitor in your own network: see TURN in the README")

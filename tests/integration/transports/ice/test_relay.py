@@ -1,4 +1,4 @@
-"""Through a real relay, coturn: the way to it is found, and a conversation goes over it and nothing else."""
+"""A real relay, coturn: the open URL is found, and a conversation runs over the relay alone."""
 
 from __future__ import annotations
 
@@ -15,21 +15,15 @@ import pytest
 from aiortc import RTCPeerConnection
 from pydantic import SecretStr
 
-from tests.simulators.turn_credentials import (
-    ACCOUNT_SID,
-    API_TOKEN,
-    AUTH_TOKEN,
-    HF_TOKEN,
-    KEY_ID,
-    TurnCredentialsSimulator,
-)
+from tests.simulators.turn_credentials import API_TOKEN, HF_TOKEN, KEY_ID, TurnCredentialsSimulator
 from tests.support.coturn import SECRET, Coturn, running_coturn
 from tests.support.engines import ScriptedAgent
 from tests.support.rtc_bot import answered, quick
 from tests.support.rtc_client import RtcClient
 from voicebot.settings import config
-from voicebot.transports.webrtc.ice.relay import find_relay
-from voicebot.transports.webrtc.ice.server import IceServer
+from voicebot.transports.webrtc.ice import credentials
+from voicebot.transports.webrtc.ice.credentials import IceServer
+from voicebot.transports.webrtc.ice.relay import RelayProbe, probe_relay
 from voicebot.transports.webrtc.ice.servers import IceServers
 
 
@@ -39,19 +33,22 @@ def coturn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
         yield relay
 
 
+async def probe(urls: list[str], login: tuple[str, str], timeout_s: float = 2.5) -> RelayProbe:
+    username, credential = login
+    return await probe_relay([IceServer(urls=tuple(urls), username=username, credential=credential)], timeout_s)
+
+
 async def test_the_relay_is_reached_over_udp_or_over_tcp_where_udp_is_blocked(coturn: Coturn) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
         deaf.bind(("127.0.0.1", 0))
         silent = f"turn:127.0.0.1:{deaf.getsockname()[1]}?transport=udp"
         tcp, udp = coturn.url("tcp"), coturn.url("udp")
-        both = await find_relay([IceServer((tcp, udp), *coturn.login(600))], 1)
-        assert both.server is not None
-        assert both.server.urls == (udp,), "over TCP a lost packet would delay the others"
-        blocked = await find_relay([IceServer((silent, tcp), *coturn.login(600))], 0.5)
-        assert blocked.server is not None
-        assert blocked.server.urls == (tcp,)
-        none = await find_relay([IceServer((silent,), *coturn.login(600))], 0.1)
-        assert none.server is None
+        both = await probe([tcp, udp], coturn.login(600))
+        assert both.url == udp, "over TCP a lost packet would delay the others"
+        blocked = await probe([silent, tcp], coturn.login(600), 0.5)
+        assert blocked.url == tcp
+        none = await probe([silent], coturn.login(600), 0.1)
+        assert none.url is None
         assert none.problem == "no answer within 0.1 s"
 
 
@@ -83,16 +80,14 @@ async def test_the_relay_is_found_within_five_seconds_where_only_tls_gets_throug
     monkeypatch.setenv("SSL_CERT_FILE", str(coturn.certificate))
     with black_holes() as blocked:
         started_s = time.monotonic()
-        found = await find_relay([IceServer((*blocked, coturn.tls_url), *coturn.login(600))], 30)
-        assert found.server is not None
-        assert found.server.urls == (coturn.tls_url,)
-        assert time.monotonic() - started_s < 5, "the blocked ways are not waited for to their end"
+        found = await probe([*blocked, coturn.tls_url], coturn.login(600))
+        assert found.url == coturn.tls_url
+        assert time.monotonic() - started_s < 5, "the URLs are tried at the same time"
 
 
 LOGINS: dict[str, dict[str, Any]] = {
     "hf": {"hf_token": SecretStr(HF_TOKEN)},
     "cloudflare": {"cloudflare_turn_key_id": KEY_ID, "cloudflare_turn_key_api_token": SecretStr(API_TOKEN)},
-    "twilio": {"twilio_account_sid": ACCOUNT_SID, "twilio_auth_token": SecretStr(AUTH_TOKEN)},
     "static": {"turn_secret": SecretStr(SECRET)},
 }
 
@@ -101,37 +96,38 @@ LOGINS: dict[str, dict[str, Any]] = {
 async def test_a_starting_space_finds_the_one_open_relay_address_of_each_provider(
     provider: str, coturn: Coturn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others name a TLS port, Twilio only TCP on 443."""
     monkeypatch.setenv("SSL_CERT_FILE", str(coturn.certificate))
-    way = coturn.url("tcp") if provider == "twilio" else coturn.tls_url
+    url = coturn.tls_url
     with black_holes() as blocked:
-        async with TurnCredentialsSimulator(coturn.login, [*blocked, way]) as service:
-            settings: dict[str, Any] = LOGINS[provider] | {"space_id": "me/bot", "turn_api_url": service.url}
+        async with TurnCredentialsSimulator(coturn.login, [*blocked, url]) as service:
+            monkeypatch.setattr(credentials, "CLOUDFLARE_URL", service.url)
+            monkeypatch.setattr(credentials, "HUGGING_FACE_URL", service.url)
+            settings: dict[str, Any] = LOGINS[provider] | {"space_id": "me/bot"}
             if provider == "static":
-                settings["turn_url"] = way
+                settings["turn_url"] = url
             servers = IceServers(config.load(**settings))
             servers.start()
             try:
                 async with asyncio.timeout(5):
                     ours = await servers.for_server()
-                assert [server.urls for server in ours] == [(way,)]
-                assert servers.health == {"provider": provider, "ready": True, "relay": way, "problem": None}
+                assert [server.urls for server in ours] == [(url,)]
+                assert servers.health == {"provider": provider, "ready": True, "relay": url, "problem": None}
             finally:
                 await servers.close()
 
 
 async def test_a_relay_that_cannot_be_used_is_reported_with_the_reason(coturn: Coturn) -> None:
-    wrong = await find_relay([IceServer((coturn.url(),), "1999999999:voicebot", "guessed")])
-    assert wrong.server is None
+    wrong = await probe([coturn.url()], ("1999999999:voicebot", "guessed"))
+    assert wrong.url is None
     assert "does not accept the credentials" in str(wrong.problem)
-    expired = await find_relay([IceServer((coturn.url(),), *coturn.login(-60))])
+    expired = await probe([coturn.url()], coturn.login(-60))
     assert "does not accept the credentials" in str(expired.problem)
-    nobody = await find_relay([IceServer(("turn:127.0.0.1:1?transport=tcp",), "u", "c")])
+    nobody = await probe(["turn:127.0.0.1:1?transport=tcp"], ("u", "c"))
     assert "can't be reached" in str(nobody.problem)
-    nowhere = await find_relay([IceServer(("turn:127.0.0.1:99999", "turn:127.0.0.1:99999?transport=tcp"), "u", "c")])
+    nowhere = await probe(["turn:127.0.0.1:99999", "turn:127.0.0.1:99999?transport=tcp"], ("u", "c"))
     assert "can't be reached" in str(nowhere.problem)
-    stun = await find_relay([IceServer(("stun:127.0.0.1:3478",))])
-    assert stun.problem == "it has no address that can be used"
+    stun = await probe_relay([IceServer(urls=("stun:127.0.0.1:3478",))])
+    assert stun.problem == "it has no URL that can be used"
 
 
 def ways(peer: RTCPeerConnection) -> set[str]:
@@ -143,17 +139,17 @@ def ways(peer: RTCPeerConnection) -> set[str]:
 async def test_a_conversation_runs_over_the_relay_alone(
     coturn: Coturn, own: bool, tls: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither side has an address that the other could reach; the login is good for ten minutes."""
+    """Neither side has an address that the other could reach."""
     monkeypatch.setenv("SSL_CERT_FILE", str(coturn.certificate))
     monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda *_, **__: [])
     url = coturn.tls_url if tls else coturn.url()
     agent = ScriptedAgent(scripts=[["A sentence that is heard."]])
     async with TurnCredentialsSimulator(coturn.login, [url]) as service:
+        monkeypatch.setattr(credentials, "CLOUDFLARE_URL", service.url)
         settings: dict[str, Any] = {"turn_url": url, "turn_secret": SecretStr(SECRET)}
         if not own:
-            keys = {"cloudflare_turn_key_id": KEY_ID, "cloudflare_turn_key_api_token": SecretStr(API_TOKEN)}
-            settings = {**keys, "turn_api_url": service.url}
-        async with quick(agent, turn_ttl_s=600, **settings) as server:
+            settings = {"cloudflare_turn_key_id": KEY_ID, "cloudflare_turn_key_api_token": SecretStr(API_TOKEN)}
+        async with quick(agent, **settings) as server:
             told = await server.get("/webrtc/config")
             ours = [each for each in told["iceServers"] if "credential" in each]
             async with RtcClient(server.url, ice_servers=ours) as client:
@@ -162,4 +158,4 @@ async def test_a_conversation_runs_over_the_relay_alone(
                 assert client.heard.recorded().level_dbfs > -40
                 (peer,) = (each.rtc for each in server.webrtc.peers)
                 assert ways(client.peer) == ways(peer) == {"relay"}
-            assert service.ttls == ([] if own else [600])
+            assert service.ttls == ([] if own else [7_200])

@@ -10,7 +10,7 @@ from tests.support.engines import loud
 from tests.support.ws_bot import bot, play, words
 from tests.support.ws_client import recording, ws_client
 from voicebot.recording.recorder import Recorder
-from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversation import StoredConversation
 
 
 def fails(*_: Any, **__: Any) -> None:
@@ -25,7 +25,7 @@ def fails(*_: Any, **__: Any) -> None:
         (Recorder, "played"),
         (Recorder, "stepped"),
         (Recorder, "end"),
-        (Conversation, "keep"),
+        (StoredConversation, "keep"),
     ],
 )
 @pytest.mark.parametrize("live", [True, False])

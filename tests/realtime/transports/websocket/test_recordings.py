@@ -1,4 +1,4 @@
-"""Strangers' recordings are decoded in processes of their own: whatever is in them, only their sender may notice."""
+"""Recordings from strangers are decoded in confined processes, where a bad one harms only its sender."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.waiting import until
 from tests.support.ws_bot import bot
 from tests.support.ws_client import recording, ws_client
 from voicebot.runtime import limits
-from voicebot.transports.websocket.recording_decoder import Decoded, RecordingDecoder
+from voicebot.transports.websocket.recording_decoder import DecodedRecording, RecordingDecoder
 
 MODULE = "voicebot.engines.upload_worker"
 
@@ -36,7 +36,7 @@ def decoders() -> list[psutil.Process]:
 
 
 async def busy(before_s: dict[int, float]) -> psutil.Process:
-    """The decoder that works; `before_s` is the processor time that each had used before."""
+    """Returns the decoder that is working. `before_s` holds the processor time that each had used before."""
     async with asyncio.timeout(10):
         while True:
             for process in decoders():
@@ -48,19 +48,19 @@ async def busy(before_s: dict[int, float]) -> psutil.Process:
 @pytest.fixture
 async def decoder() -> AsyncIterator[RecordingDecoder]:
     decoder = RecordingDecoder(6_000_000)
-    decoder.enter()
+    decoder.add_session()
     yield decoder
-    decoder.leave()
+    decoder.remove_session()
     await decoder.close()
     assert decoders() == []
 
 
-async def decode(decoder: RecordingDecoder, data: bytes) -> Decoded:
+async def decode(decoder: RecordingDecoder, data: bytes) -> DecodedRecording:
     return await decoder.decode_base64(base64.b64encode(data))
 
 
 def wav(rate_hz: int, channels: int = 1, size: int = 2_000, claim: int | None = None) -> bytes:
-    """16-bit silence, which its header says is at this rate and has so many bytes."""
+    """Returns 16-bit silence under a header with this rate and, as the number of bytes, `claim` instead of `size`."""
     claim = size if claim is None else claim
     frame = 2 * channels
     form = struct.pack("<HHIIHH", 1, channels, rate_hz, rate_hz * frame % 2**32, frame % 2**16, 16)
@@ -69,7 +69,7 @@ def wav(rate_hz: int, channels: int = 1, size: int = 2_000, claim: int | None = 
 
 
 def webm(duration_s: float, layout: str = "mono", frame_ms: str = "20", pictures: int = 0) -> bytes:
-    """Noise in Opus, with a VP8 video beside it if it is to have pictures."""
+    """Returns noise in Opus, with a VP8 video of `pictures` frames if that is not 0."""
     out = io.BytesIO()
     with av.open(out, "w", format="webm") as file:
         stream = file.add_stream("libopus", rate=48_000, layout=layout, options={"frame_duration": frame_ms})
@@ -153,7 +153,7 @@ async def test_only_the_sound_of_a_video_is_decoded(decoder: RecordingDecoder) -
 
 
 async def test_garbage_is_refused_and_the_next_recording_is_decoded(decoder: RecordingDecoder) -> None:
-    """Damaged recordings give some sound or an error, never both; no process dies of them."""
+    """A damaged recording gives sound or an error, never both, and ends no process."""
     rng = np.random.default_rng(0)
     whole = webm(1)
     await until(lambda: decoder.free == limits.DECODERS)
@@ -203,7 +203,7 @@ async def test_a_decoder_process_has_no_keys_few_open_files_and_low_priority(
 ) -> None:
     monkeypatch.setenv("DEEPGRAM_API_KEY", "secret")
     decoder = RecordingDecoder(6_000_000)
-    decoder.enter()
+    decoder.add_session()
     assert (await decode(decoder, webm(0.5))).audio is not None
     await until(lambda: decoder.free == limits.DECODERS)
     processes = decoders()
@@ -214,7 +214,7 @@ async def test_a_decoder_process_has_no_keys_few_open_files_and_low_priority(
         assert process.num_fds() == 5
         assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
         assert process.rlimit(psutil.RLIMIT_AS)[0] < process.memory_info().vms + limits.DECODER_MEMORY_BYTES + 1e6
-    decoder.leave()
+    decoder.remove_session()
     await decoder.close()
 
 
@@ -265,7 +265,7 @@ async def test_decoders_start_ahead_of_the_first_recording_and_end_after_the_las
 async def test_recordings_sent_faster_than_real_time_wait_until_enough_time_has_passed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The burst and the time since the session began: after two recordings of 1.5 s the third waits some 2 s."""
+    """The burst and the time since the session began are allowed: after two recordings of 1.5 s the third waits 2 s."""
     monkeypatch.setattr(limits, "UPLOAD_BURST_S", 1.0)
     async with bot([["A."]] * 3, [["one"], ["two"], ["three"]]) as server, ws_client(server) as client:
         begun_s, waited_s = time.monotonic(), []
@@ -282,7 +282,7 @@ async def test_recordings_sent_faster_than_real_time_wait_until_enough_time_has_
 
 
 async def test_a_recording_of_three_seconds_is_decoded_in_less_than_200_ms(decoder: RecordingDecoder) -> None:
-    """3 s of WebM take 13 ms in this process on an idle core; the pipe adds 1 ms. Here others may be at work, too."""
+    """On an idle core, 3 s of WebM take 13 ms, and the pipe adds 1 ms. The limit allows for other work."""
     data = webm(3)
     await decode(decoder, data)
     took_s = []

@@ -17,7 +17,7 @@ from voicebot.bootstrap import application as bootstrap
 from voicebot.dialogue.state import Rules
 from voicebot.settings import config
 from voicebot.settings.config import Settings
-from voicebot.storage.conversation import Conversation
+from voicebot.storage.conversation import StoredConversation
 from voicebot.transports.websocket import playout
 from voicebot.transports.websocket.connection import WebSocketConnection
 
@@ -54,7 +54,7 @@ async def test_the_session_of_a_client_that_does_not_read_ends() -> None:
     application = bootstrap.application(config.load(media_timeout_s=1), engines)
     services = application.services
     deaf = WebSocketConnection(
-        *(cast(WebSocket, DeafSocket()), services, services.admission.enter("192.0.2.1"), Conversation()),
+        *(cast(WebSocket, DeafSocket()), services, services.admission.take_slot("192.0.2.1"), StoredConversation()),
         application.decoder,
         rate_hz=16_000,
         can_pause=False,

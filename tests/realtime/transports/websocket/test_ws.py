@@ -23,7 +23,7 @@ from voicebot.access.rates import TOO_MANY_TEXTS
 from voicebot.engines.errors import EngineError
 from voicebot.engines.fallback import TextToSpeechFallbackGroup
 from voicebot.engines.fallback_group import FallbackRules
-from voicebot.engines.protocols import USUAL, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.runtime import limits
 from voicebot.settings import config
 from voicebot.transports.websocket.document import document
@@ -299,7 +299,7 @@ async def test_a_connection_with_an_invalid_sample_rate_is_refused(rate: str) ->
 
 @dataclass
 class BrokenVoice(ToneTts):
-    async def probe(self, style: Style = USUAL) -> None:
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         raise EngineError(self.name, "the key is not accepted")
 
 

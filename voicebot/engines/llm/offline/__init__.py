@@ -1,4 +1,4 @@
-"""A chat model without a network: it understands by rules, and asks its tools as any other model does."""
+"""A chat model that follows rules and needs no network. It calls the tools as any other model does."""
 
 from __future__ import annotations
 
@@ -17,26 +17,25 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import Field
 
-from voicebot.engines.llm.offline.answers import answer, tool_calls
-from voicebot.engines.llm.offline.conversation import Conversation
-from voicebot.engines.llm.offline.requests import requests_in
+from voicebot.engines.llm.offline.answers import answer_to, tool_calls
+from voicebot.engines.llm.offline.conversation import ChatContext, requests_in
 from voicebot.runtime.clock import DateClock, MachineClock
 
 _TOKEN = re.compile(r"\S+\s*")
 
 
-class Offline(BaseChatModel):
-    """Talks by rules: greets, tells times, dates, jokes and stories, does sums, and says what it cannot do.
+class OfflineModel(BaseChatModel):
+    """Greets, tells the time, the date, jokes and stories, does sums, and says what it cannot do.
 
-    For times, dates and sums it calls the project's tools `clock` and `calculator`, and words what these give. The same
-    conversation at the same time always gets the same answer. `date_clock` is only for greetings and for the day's
-    first joke.
+    For times, dates and sums it calls the tools `clock` and `calculator` and puts their results into words. The same
+    conversation at the same time always gets the same answer. `date_clock` only decides the greeting and the first joke
+    of the day.
     """
 
     date_clock: DateClock = Field(default_factory=MachineClock, exclude=True)
 
     def model_post_init(self, context: Any) -> None:
-        """Loads the tables and rules, so that the first question does not block the event loop for 0.1 s."""
+        """Loads the rules and tables, so that the first question does not block the event loop for 0.1 s."""
         requests_in("What time is it in Tokyo?")
 
     @property
@@ -50,7 +49,7 @@ class Offline(BaseChatModel):
         tool_choice: str | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Returns the model itself, which knows the tools that it calls."""
+        """Returns the model itself, because it calls two tools that it knows."""
         return self
 
     def _generate(
@@ -79,14 +78,14 @@ class Offline(BaseChatModel):
             yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=chunks))
         for token in _TOKEN.findall(content):
             yield ChatGenerationChunk(message=AIMessageChunk(content=token))
-            # As with a model behind a network, others get their turn between two tokens.
+            # Other tasks run between two tokens, as they do while a model on a network answers.
             await asyncio.sleep(0)
 
     def _answer(self, messages: Sequence[BaseMessage]) -> tuple[str, list[ToolCall]]:
-        """Returns the answer's text, or the tool calls that are needed first."""
-        conversation = Conversation.of(messages)
-        requests = conversation.requests()
-        calls = [call for call in tool_calls(requests) if call["id"] not in conversation.results]
-        if calls and not conversation.results:
+        """Returns the answer, or the tool calls that it needs first."""
+        context = ChatContext.of(messages)
+        requests = context.requests()
+        calls = tool_calls(requests)
+        if calls and not context.results:
             return "", calls
-        return answer(conversation, requests, self.date_clock.now()), []
+        return answer_to(requests, context, self.date_clock.now()), []

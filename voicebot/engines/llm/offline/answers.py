@@ -1,155 +1,126 @@
-"""The words of an answer: for each request one or two spoken sentences."""
+"""Words the answer: one or two spoken sentences for each request."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import assert_never
 
 from langchain_core.messages import ToolCall, ToolMessage
 
 from voicebot.engines.llm.messages import StandInNotice
-from voicebot.engines.llm.offline.clock_answers import Reading, clock_answer
-from voicebot.engines.llm.offline.clock_questions import Asked, ClockQuestion
-from voicebot.engines.llm.offline.conversation import Conversation
-from voicebot.engines.llm.offline.passages import Kind, next_passage, passages
-from voicebot.engines.llm.offline.requests import Request
-from voicebot.engines.llm.offline.spoken import greeting, spoken_number
+from voicebot.engines.llm.offline.clock import ClockQuestion, ClockReading, clock_answer
+from voicebot.engines.llm.offline.conversation import ChatContext, OfflineRequest
+from voicebot.engines.llm.offline.passages import RESUMED, next_passage, passages
+from voicebot.engines.llm.offline.spoken import greeting, spoken_result
 from voicebot.engines.llm.offline.sums import Sum
-from voicebot.engines.llm.offline.talk import (
+from voicebot.engines.llm.offline.topics import (
     AWAY,
     BEYOND,
-    LEFT_TO_THE_MODEL,
     READY,
-    REFUSALS,
-    SAID,
-    SAID_STANDING_IN,
-    SAID_TO_THE_MODEL,
     STILL_BEYOND,
     STORIES_ALL_TOLD,
-    STORY_GOES_ON,
-    UNKNOWN,
+    UNKNOWN_EXAMPLES,
+    Mention,
 )
-from voicebot.engines.llm.offline.topics import Mention, Topic
 from voicebot.engines.llm.offline.words import capitalized
 
 MOST_WORDS_REPEATED = 50
-"""A longer message is repeated from one of its last sentences on, so that fewer words than this are said."""
+"""Of a longer message only the last sentences are repeated, with at most this many words."""
 
 LONGEST_REASON = 100
 """A tool's error with more characters is written for programmers and is not said."""
 
 
-def tool_calls(requests: Sequence[Request]) -> list[ToolCall]:
-    """Returns the tool calls that the answer needs. A call's id holds the places of its request and of itself."""
+def tool_calls(requests: Sequence[OfflineRequest]) -> list[ToolCall]:
+    """Returns the tool calls that the answer needs. A call's id is the number of its request."""
     return [
-        ToolCall(name=name, args=args, id=_call_id(at, number), type="tool_call")
+        ToolCall(name="clock", args={"place": request.place}, id=str(at), type="tool_call")
+        if isinstance(request, ClockQuestion)
+        else ToolCall(name="calculator", args={"expression": request.expression}, id=str(at), type="tool_call")
         for at, request in enumerate(requests)
-        for number, (name, args) in enumerate(_calls(request))
+        if not isinstance(request, Mention)
     ]
 
 
-def answer(conversation: Conversation, requests: Sequence[Request], now: datetime) -> str:
-    """Returns the spoken answer to `requests`, given the results of their tool calls.
+def answer_to(requests: Sequence[OfflineRequest], context: ChatContext, now: datetime) -> str:
+    """Returns the spoken answer to `requests`, for which `context` holds the results of the tool calls.
 
-    An engine that begins to answer in the place of a model says so first, unless somebody needs other words.
+    If the model begins to stand in for another one, it says so first, unless the user is in distress.
     """
-    topics = {request.topic for request in requests if isinstance(request, Mention)}
-    announced = conversation.standing is StandInNotice.NEW and Topic.DISTRESS not in topics
-    parts = [AWAY] if announced else []
+    mentioned = {request.topic.name for request in requests if isinstance(request, Mention)}
+    is_announced = context.stand_in_notice is StandInNotice.NEW and "distress" not in mentioned
+    parts = [AWAY] if is_announced else []
     for at, request in enumerate(requests):
-        results = [conversation.results.get(_call_id(at, number)) for number in range(len(_calls(request)))]
         if isinstance(request, Mention):
-            parts.append(_talk(request, conversation, now, is_alone=len(requests) == 1))
-        elif not all(results):
-            parts.append("I could not get at my tools for that, sorry.")
+            parts.append(_reply(request, context, now, is_alone=len(requests) == 1))
+        elif (result := context.results.get(str(at))) is None:
+            parts.append("I couldn't reach my tools for that, sorry.")
+        elif isinstance(request, Sum):
+            parts.append(_sum_answer(request, result))
+        elif result.status == "error":
+            parts.append(f"I don't know a place called {request.place.title()}. Try a big city near it.")
         else:
-            parts.append(_from_tools(request, [result for result in results if result]))
-    return " ".join(parts if conversation.standing is None else dict.fromkeys(parts))
+            parts.append(clock_answer(request, ClockReading.of(result.text)))
+    return " ".join(dict.fromkeys(parts))
 
 
-def _call_id(request: int, number: int) -> str:
-    return f"{request}-{number}"
+def _sum_answer(request: Sum, result: ToolMessage) -> str:
+    if result.status != "error":
+        return f"{capitalized(request.said) or 'That'} is {spoken_result(Decimal(result.text))}."
+    reason = result.text.removeprefix("Error: ")
+    return (
+        f"I can't work out {request.said or 'that'}. {reason if len(reason) <= LONGEST_REASON else 'It is too long.'}"
+    )
 
 
-def _calls(request: Request) -> list[tuple[str, dict[str, str]]]:
-    match request:
-        case ClockQuestion(asked=Asked.DIFFERENCE | Asked.CONVERTED):
-            return [("clock", {"place": request.place}), ("clock", {"place": request.other_place})]
-        case ClockQuestion():
-            return [("clock", {"place": request.place})]
-        case Sum():
-            return [("calculator", {"expression": request.expression})]
-        case Mention():
-            return []
+def _reply(mention: Mention, context: ChatContext, now: datetime, *, is_alone: bool) -> str:
+    topic = mention.topic
+    stands_in = context.stand_in_notice is not None
+    if (stands_in and topic.is_refusal) or (
+        context.answers_the_model and topic.name in ("yes", "more", "continue") and context.unfinished is None
+    ):
+        return BEYOND if context.stand_in_notice is StandInNotice.NEW else STILL_BEYOND
+    match topic.name:
+        case "greeting" if is_alone:
+            return f"{_greeting(context.said, now)} {READY}"
+        case "how_are_you" if is_alone:
+            return f"{topic.reply} {READY}"
+        case "name":
+            return f"{topic.reply.removesuffix('.')}, {mention.user_name}."
+        case "joke":
+            return next_passage("joke", context.told, first=now.toordinal()).text
+        case "story":
+            return _story(context)
+        case "continue" if context.unfinished is not None:
+            return f"{RESUMED} {context.unfinished.rest}"
+        case "repeat" if context.heard:
+            return _last_sentences(context.heard[-1])
+        case "unknown":
+            return _not_understood(topic.reply, context.heard)
         case _:
-            assert_never(request)
+            reply = topic.stand_in_reply if stands_in else topic.reply
+            was_said = any(reply in heard for heard in context.heard)
+            return f"{reply.partition('. ')[0]}." if was_said and topic.is_refusal else reply
 
 
-def _from_tools(request: ClockQuestion | Sum, results: Sequence[ToolMessage]) -> str:
-    failed = [result for result in results if result.status == "error"]
-    if isinstance(request, Sum):
-        return _failed_sum(request, failed[0].text) if failed else _solved(request, Decimal(results[0].text))
-    if failed:
-        place = request.place if results[0] in failed else request.other_place
-        return f"I don't know a place called {place.title()}. Try a big city near it."
-    return clock_answer(request, [Reading.of(result.text) for result in results])
-
-
-def _solved(sum_: Sum, value: Decimal) -> str:
-    words, is_exact = spoken_number(value)
-    return f"{capitalized(sum_.said) or 'That'} is {'' if is_exact else 'about '}{words}."
-
-
-def _failed_sum(sum_: Sum, error: str) -> str:
-    reason = error.removeprefix("Error: ")
-    return f"I can't work out {sum_.said or 'that'}. {reason if len(reason) <= LONGEST_REASON else 'It is too long.'}"
-
-
-def _talk(mention: Mention, conversation: Conversation, now: datetime, *, is_alone: bool) -> str:
-    match mention.topic:
-        case topic if conversation.standing is not None and topic in LEFT_TO_THE_MODEL:
-            return BEYOND if conversation.standing is StandInNotice.NEW else STILL_BEYOND
-        case topic if conversation.standing is not None and topic in SAID_STANDING_IN:
-            return SAID_STANDING_IN[topic]
-        case Topic.GREETING:
-            return f"{_greeted(conversation.said, now)} {READY}" if is_alone else SAID[Topic.GREETING]
-        case Topic.HOW_ARE_YOU if is_alone:
-            return f"{SAID[Topic.HOW_ARE_YOU]} {READY}"
-        case Topic.NAME:
-            return f"{SAID[Topic.NAME]}, {mention.name.capitalize()}."
-        case Topic.JOKE:
-            return next_passage(Kind.JOKE, conversation.told, first=now.toordinal()).text
-        case Topic.STORY:
-            return _story(conversation)
-        case Topic.CONTINUE if (unfinished := conversation.unfinished) is not None:
-            return f"{STORY_GOES_ON} {unfinished.passage.rest(unfinished.heard)}"
-        case topic if conversation.answers_the_model and topic in SAID_TO_THE_MODEL:
-            return BEYOND
-        case Topic.REPEAT if conversation.heard:
-            return _last_sentences(conversation.heard[-1])
-        case Topic.UNKNOWN:
-            misunderstood = sum(heard.startswith(UNKNOWN) for heard in conversation.heard)
-            return UNKNOWN[misunderstood % len(UNKNOWN)]
-        case topic:
-            text = SAID[topic]
-            was_said = any(text in heard for heard in conversation.heard)
-            return f"{text.partition('. ')[0]}." if was_said and topic in REFUSALS else text
-
-
-def _greeted(said: str, now: datetime) -> str:
-    """Returns the user's own "good evening": it may be another time of day where the user is."""
+def _greeting(said: str, now: datetime) -> str:
+    """Returns the user's own "good evening", because it may be another time of day where the user is."""
     for part in ("morning", "afternoon", "evening"):
         if f"good {part}" in said.lower():
             return f"Good {part}!"
     return greeting(now)
 
 
-def _story(conversation: Conversation) -> str:
-    story = next_passage(Kind.STORY, conversation.told)
-    told = {telling.passage for telling in conversation.told}
-    return f"{STORIES_ALL_TOLD} {story.text}" if told.issuperset(passages(Kind.STORY)) else story.text
+def _story(context: ChatContext) -> str:
+    story = next_passage("story", context.told)
+    told = {each.passage for each in context.told}
+    return f"{STORIES_ALL_TOLD} {story.text}" if told.issuperset(passages("story")) else story.text
+
+
+def _not_understood(reply: str, heard: Sequence[str]) -> str:
+    replies = (reply, *UNKNOWN_EXAMPLES)
+    return replies[sum(message.startswith(replies) for message in heard) % len(replies)]
 
 
 def _last_sentences(text: str) -> str:

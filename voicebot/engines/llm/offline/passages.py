@@ -1,61 +1,42 @@
-"""Jokes and stories, and how far the user has heard them: read off the conversation, as nothing else is remembered."""
+"""Jokes and stories, and how far the user has heard them, which is read off the conversation."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from voicebot.engines.llm.offline.words import bare_words, capitalized
 
+RESUMED = "Where was I?"
+"""Said before the rest of a passage that was interrupted."""
+
 FEWEST_WORDS = 2
-"""This many words must match to recognise a passage that does not stand at the beginning of a message."""
+"""This many words of a passage must match to recognise it, except at the beginning of a message."""
 
 _CLAUSE_END = re.compile(r"[,;:.!?][\"']?\s+")
 
 
-class Kind(StrEnum):
-    JOKE = "joke"
-    STORY = "story"
-
-
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A text that is told as it stands. `words` are its bare words, by which it is found again."""
+    """A joke or a story. `topic` is the topic that asks for it, and `words` are its words without punctuation."""
 
-    kind: Kind
+    topic: str
     text: str
     words: tuple[str, ...]
 
-    def rest(self, heard: int) -> str:
-        """The text from the beginning of the clause in which the first word not heard stands."""
-        start, _ = _clause(self, heard)
-        return capitalized(self.text[start:])
-
-    def restart(self, heard: int) -> int:
-        """How many words come before `rest`."""
-        _, words_before = _clause(self, heard)
-        return words_before
-
-
-@cache
-def _clauses(passage: Passage) -> Sequence[tuple[int, int]]:
-    """Returns where each clause begins, in characters and in words."""
-    starts = [0, *(match.end() for match in _CLAUSE_END.finditer(passage.text))]
-    return [(start, len(bare_words(passage.text[:start]))) for start in starts]
-
-
-def _clause(passage: Passage, heard: int) -> tuple[int, int]:
-    """Returns the beginning of the clause that contains the first word after `heard` words, in characters and words."""
-    return max((start, before) for start, before in _clauses(passage) if before <= heard)
+    def clause_start(self, heard: int) -> tuple[int, int]:
+        """Returns where the clause with the first unheard word begins, in characters and in words."""
+        starts = [0, *(match.end() for match in _CLAUSE_END.finditer(self.text))]
+        clauses = [(start, len(bare_words(self.text[:start]))) for start in starts]
+        return max(clause for clause in clauses if clause[1] <= heard)
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """A passage, and how many of its words the user has heard."""
+class ToldPassage:
+    """A passage that was told, and how many of its words the user has heard."""
 
     passage: Passage
     heard: int
@@ -64,83 +45,63 @@ class Telling:
     def is_finished(self) -> bool:
         return self.heard >= len(self.passage.words)
 
+    @property
+    def rest(self) -> str:
+        """The text from the beginning of the clause that was interrupted."""
+        return capitalized(self.passage.text[self.passage.clause_start(self.heard)[0] :])
 
-def tellings(messages: Iterable[str]) -> list[Telling]:
-    """What has been told in the assistant's messages, each passage where it was last told, the latest last."""
-    told: list[Telling] = []
+
+def told_passages(messages: Iterable[str]) -> list[ToldPassage]:
+    """Returns the passages that the assistant's messages have told, each once, the latest last."""
+    told: list[ToldPassage] = []
     for message in messages:
-        words = bare_words(message)
-        continued = _continued(words, told[-1]) if told else None
-        for telling in [continued] if continued else _begun(words):
-            told = [other for other in told if other.passage is not telling.passage]
-            told.append(telling)
+        _, mark, rest = message.partition(RESUMED)
+        if mark and told and not told[-1].is_finished:
+            told[-1] = _resumed(told[-1], bare_words(rest))
+            continue
+        for new in _begun(bare_words(message)):
+            told = [*(other for other in told if other.passage is not new.passage), new]
     return told
 
 
-def next_passage(kind: Kind, told: Sequence[Telling], first: int = 0) -> Passage:
-    """One that was not told yet, counting from the `first`; if all were, the one told longest ago."""
-    all_of_kind = passages(kind)
-    first %= len(all_of_kind)
-    heard = [telling.passage for telling in told]
-    for passage in (*all_of_kind[first:], *all_of_kind[:first]):
+def next_passage(topic: str, told: Sequence[ToldPassage], first: int = 0) -> Passage:
+    """Returns a passage that was not told yet, counting from number `first`, or else the one told longest ago."""
+    all_of_topic = passages(topic)
+    first %= len(all_of_topic)
+    heard = [each.passage for each in told]
+    for passage in (*all_of_topic[first:], *all_of_topic[:first]):
         if passage not in heard:
             return passage
-    return next(passage for passage in heard if passage.kind is kind)
+    return next(passage for passage in heard if passage.topic == topic)
 
 
 @cache
-def passages(kind: Kind) -> tuple[Passage, ...]:
-    """All passages of a kind, in the order of their file."""
-    if kind is Kind.JOKE:
-        texts = [line for line in _read("jokes.txt").splitlines() if line]
-    else:
-        texts = [
-            text.strip() for text in re.split(r"^\[.*\]$", _read("stories.txt"), flags=re.MULTILINE) if text.strip()
-        ]
-    return tuple(Passage(kind, text, tuple(bare_words(text))) for text in texts)
+def passages(topic: str) -> tuple[Passage, ...]:
+    """Returns all passages of "joke" or "story", in the order of their file. Titles in brackets part the stories."""
+    name, end = ("jokes.txt", r"\n") if topic == "joke" else ("stories.txt", r"^\[.*\]$")
+    text = re.sub(r"^#.*\n", "", (files(__package__) / name).read_text("utf-8"), flags=re.MULTILINE)
+    texts = [part.strip() for part in re.split(end, text, flags=re.MULTILINE) if part.strip()]
+    return tuple(Passage(topic, text, tuple(bare_words(text))) for text in texts)
 
 
-def _read(name: str) -> str:
-    text = (files(__package__) / name).read_text("utf-8")
-    return re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)
+def _resumed(last: ToldPassage, words: Sequence[str]) -> ToldPassage:
+    _, start = last.passage.clause_start(last.heard)
+    count = _overlap(words, last.passage.words[start:])
+    return ToldPassage(last.passage, max(last.heard, start + count))
 
 
-def _continued(words: Sequence[str], last: Telling) -> Telling | None:
-    """The last telling, if these words go on with it."""
-    if last.is_finished:
-        return None
-    start = last.passage.restart(last.heard)
-    rest = last.passage.words[start:]
-    for at, word in enumerate(words):
-        count = _overlap(words[at : at + len(rest)], rest) if word == rest[0] else 0
-        if count:
-            is_it = at == 0 or count >= FEWEST_WORDS
-            return replace(last, heard=max(last.heard, start + count)) if is_it else None
-    return None
-
-
-def _begun(words: Sequence[str]) -> list[Telling]:
-    """Returns the passages that begin in these words, in the order of the words."""
-    begun: list[Telling] = []
+def _begun(words: Sequence[str]) -> Iterable[ToldPassage]:
+    by_first_word = {passage.words[0]: passage for topic in ("joke", "story") for passage in passages(topic)}
     at = 0
     while at < len(words):
-        passage = _by_first_word().get(words[at])
-        count = _overlap(words[at : at + len(passage.words)], passage.words) if passage else 0
-        if passage and count and (at == 0 or count >= FEWEST_WORDS):
-            begun = [telling for telling in begun if telling.passage is not passage]
-            begun.append(Telling(passage, count))
-        # One passage can break off in words with which another begins.
+        passage = by_first_word.get(words[at])
+        count = _overlap(words[at:], passage.words) if passage else 0
+        if passage and (count >= FEWEST_WORDS or (count and at == 0)):
+            yield ToldPassage(passage, count)
         at += max(1, count)
-    return begun
 
 
-@cache
-def _by_first_word() -> dict[str, Passage]:
-    """Returns all passages by their first words, which differ."""
-    return {passage.words[0]: passage for kind in Kind for passage in passages(kind)}
-
-
-def _overlap(heard: Sequence[str], words: Sequence[str]) -> int:
-    """Returns how many words `heard` and `words` have in common, if one of them begins with the other; else 0."""
-    count = min(len(heard), len(words))
-    return count if tuple(heard[:count]) == tuple(words[:count]) else 0
+def _overlap(words: Sequence[str], passage: Sequence[str]) -> int:
+    """Returns how many words both begin with, if that is all of one of them; else 0."""
+    count = min(len(words), len(passage))
+    return count if tuple(words[:count]) == tuple(passage[:count]) else 0

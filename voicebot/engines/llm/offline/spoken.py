@@ -1,99 +1,74 @@
-"""Numbers, times and dates in the words that say them, by Unicode's spelling rules."""
+"""Says numbers, times and dates in words, by the spelling rules of Unicode's CLDR."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cache
 
 from unicode_rbnf import FormatPurpose, RbnfEngine
 
-SCALES = {"billion": 10**9, "trillion": 10**12}
-LARGEST_EXACT = 10**9
-"""From here on only the first digits are said: twelve digits are no help to a listener."""
-SMALLEST_PLAIN = Decimal("0.0001")
+LONGEST_EXACT = 10**9
+"""Numbers from here on are rounded to four digits: nobody remembers more by ear."""
+LARGEST_SPOKEN = 10**15
+SMALLEST_SPOKEN = Decimal("0.001")
 
 
 def cardinal(number: int | Decimal) -> str:
-    """A number in words: "minus two thousand three hundred forty-one", "two point five"."""
+    """Returns a number in words: "minus two thousand three hundred forty-one", "two point five"."""
     return _spelled(number, FormatPurpose.CARDINAL)
 
 
 def ordinal(number: int) -> str:
-    """A whole number as its place in a row: "twenty-first"."""
+    """Returns the ordinal of a whole number: "twenty-first"."""
     return _spelled(number, FormatPurpose.ORDINAL)
 
 
 def spoken_year(day: date) -> str:
-    """The day's year: "twenty twenty-six", "two thousand five"."""
+    """Returns the year of `day`: "twenty twenty-six", "two thousand five"."""
     return _spelled(day.year, FormatPurpose.YEAR)
 
 
-def spoken_date(day: date, today: date | None = None) -> str:
-    """ "Thursday, the nineteenth of November", with the year where it is not the year of `today`."""
-    year = f", {spoken_year(day)}" if today is not None and day.year != today.year else ""
+def spoken_date(day: date, today: date) -> str:
+    """Returns "Thursday, the nineteenth of November", with the year unless it is that of `today`."""
+    year = f", {spoken_year(day)}" if day.year != today.year else ""
     return f"{day:%A}, the {ordinal(day.day)} of {day:%B}{year}"
 
 
-def spoken_time(moment: datetime | time, *, is_open: bool = False) -> str:
-    """The time of day to the minute: "ten thirty in the morning", "noon", "eight o'clock in the evening".
-
-    If `is_open`, it is left open whether that is in the morning: "ten thirty".
-    """
-    if (moment.hour, moment.minute) in ((0, 0), (12, 0)) and not is_open:
+def spoken_time(moment: datetime) -> str:
+    """Returns the time of day to the minute: "ten thirty in the morning", "noon", "eight o'clock in the evening"."""
+    if (moment.hour, moment.minute) in ((0, 0), (12, 0)):
         return "noon" if moment.hour else "midnight"
     minutes = f"{'oh ' if moment.minute < 10 else ''}{cardinal(moment.minute)}" if moment.minute else "o'clock"
-    hour = cardinal(moment.hour % 12 or 12)
-    return f"{hour} {minutes}" if is_open else f"{hour} {minutes} {_part_of_day(moment.hour)}"
+    return f"{cardinal(moment.hour % 12 or 12)} {minutes} {_part_of_day(moment.hour)}"
 
 
 def counted(number: int, unit: str) -> str:
-    """ "one day", "thirty-six days"."""
+    """Returns "one day" or "thirty-six days"."""
     return f"{cardinal(number)} {unit}{'' if number == 1 else 's'}"
 
 
-def joined(parts: list[str]) -> str:
-    """ "two weeks, one day and one hour"."""
-    return " and ".join([part for part in (", ".join(parts[:-1]), *parts[-1:]) if part])
-
-
 def greeting(moment: datetime) -> str:
-    """ "Good morning!", "Good afternoon!" or "Good evening!", by the hour."""
+    """Returns "Good morning!", "Good afternoon!" or "Good evening!", by the hour."""
     if 5 <= moment.hour < 12:
         return "Good morning!"
     return "Good afternoon!" if 12 <= moment.hour < 18 else "Good evening!"
 
 
-def spoken_number(value: Decimal) -> tuple[str, bool]:
-    """A number in words short enough to listen to, and whether these are exact."""
+def spoken_result(value: Decimal) -> str:
+    """Returns a number in few words, with "about" before it where it is rounded."""
+    if 0 < abs(value) < SMALLEST_SPOKEN:
+        return "almost zero"
     if value < 0:
-        words, is_exact = spoken_number(-value)
-        return f"minus {words}", is_exact
-    if value == value.to_integral_value() and value < LARGEST_EXACT:
-        return cardinal(int(value)), True
-    if value >= LARGEST_EXACT or value < SMALLEST_PLAIN:
-        return _spoken_scientific(value)
-    # Three places are plenty; of a small number three digits from the first that is not zero.
-    places = 3 if value >= 1 else 2 - value.adjusted()
-    rounded = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
-    return cardinal(_plain(rounded)), rounded == value
-
-
-def _spoken_scientific(value: Decimal) -> tuple[str, bool]:
-    rounded = Context(prec=4, rounding=ROUND_HALF_UP).plus(value)
-    is_exact = rounded == value
-    for name, size in reversed(SCALES.items()):
-        if size <= rounded < 1000 * size:
-            return f"{cardinal(_plain(rounded / size))} {name}", is_exact
-    exponent = rounded.adjusted()
-    factor = rounded.scaleb(-exponent)
-    times = "" if factor == 1 else f"{cardinal(_plain(factor))} times "
-    return f"{times}ten to the power of {cardinal(exponent)}", is_exact
-
-
-def _plain(value: Decimal) -> Decimal:
-    """`value` without zeros at its end and without an exponent."""
-    return Decimal(f"{value.normalize():f}")
+        return f"minus {spoken_result(-value)}".replace("minus about", "about minus")
+    if value >= LARGEST_SPOKEN:
+        return f"a number with {cardinal(value.adjusted() + 1)} digits"
+    if value >= LONGEST_EXACT:
+        rounded = Context(prec=4, rounding=ROUND_HALF_UP).plus(value)
+    else:
+        rounded = value.quantize(Decimal("0.001"), ROUND_HALF_UP)
+    words = cardinal(int(rounded) if rounded == int(rounded) else rounded.normalize())
+    return words if rounded == value else f"about {words}"
 
 
 def _part_of_day(hour: int) -> str:
@@ -110,5 +85,5 @@ def _spelled(number: int | Decimal, purpose: FormatPurpose) -> str:
 
 @cache
 def _spelling() -> RbnfEngine:
-    """The rules for English. Reading them takes about 4 ms, once."""
+    """Reads the rules for English, which takes about 4 ms."""
     return RbnfEngine.for_language("en")

@@ -1,103 +1,100 @@
-"""What a user talks about, where neither the clock nor the calculator is needed."""
+"""What a user talks about where neither the clock nor the calculator is needed, and the replies to it."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from typing import Any
+
+from voicebot.engines.llm.messages import MODEL_AWAY, MODEL_STILL_AWAY
+
+OFFER = "Ask me for the time somewhere, a sum, a joke or a story."
+NEEDS_MODEL = "To do more I need a language model: a key for Groq or OpenAI, or a local Ollama, would give me one."
+READY = "What can I do for you?"
+STORIES_ALL_TOLD = "You have heard all my stories, so here is one of them again."
+
+UNKNOWN_EXAMPLES = (
+    "Sorry, that was too hard for me. You could ask what time it is in Tokyo, for example.",
+    "I didn't get that either, I'm afraid. You could ask what seventeen times three is, or for a joke.",
+)
+"""Replies to further messages that are not understood: each gives an example."""
+
+AWAY = (
+    f"{MODEL_AWAY} just now. Until it's back I can tell you the time and the date anywhere in the world, do sums, "
+    "and tell jokes and stories."
+)
+"""Said once when the offline model begins to stand in for a language model that failed."""
+
+BEYOND = "I can't answer that without it."
+STILL_BEYOND = f"{MODEL_STILL_AWAY}, and I can't answer that without it."
+"""Said to what only the language model could answer; the second where an earlier answer has said `AWAY`."""
+
+_FILLERS = "please|okay|ok|well|so|um|uh|oh|hey|and|now|then|just|bot|yes|yeah|alright|can you|could you|will you"
+_AROUND = {
+    "alone": rf"^(?:(?:{_FILLERS}) )*(?:{{}})(?: (?:{_FILLERS}))*$",
+    "start": rf"^(?:(?:{_FILLERS}) )*(?:{{}})(?!\w)",
+    "anywhere": r"\b(?:{})(?!\w)",
+}
 
 
-class Topic(StrEnum):
-    """The headings of topics.txt, and UNKNOWN."""
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A table of topics.toml, which explains the fields."""
 
-    DISTRESS = "distress"
-    STOP = "stop"
-    NO = "no"
-    YES = "yes"
-    CONTINUE = "continue"
-    REPEAT = "repeat"
-    JOKE = "joke"
-    STORY = "story"
-    MORE = "more"
-    INTERRUPTING = "interrupting"
-    HEARING = "hearing"
-    PRIVACY = "privacy"
-    LANGUAGES = "languages"
-    VOICE = "voice"
-    WEATHER = "weather"
-    NEWS = "news"
-    WEB = "web"
-    DEEDS = "deeds"
-    GOODBYE = "goodbye"
-    HOW_ARE_YOU = "how are you"
-    WHAT_DOING = "what are you doing"
-    GREETING = "greeting"
-    THANKS = "thanks"
-    NAME = "name"
-    SADNESS = "sadness"
-    GLADNESS = "gladness"
-    BLAME = "blame"
-    PRAISE = "praise"
-    SORRY = "sorry"
-    IDENTITY = "identity"
-    CAPABILITIES = "capabilities"
-    MODEL = "model"
-    ABOUT_ME = "about me"
-    KNOWLEDGE = "knowledge"
-    REQUEST = "request"
-    QUESTION = "question"
-    UNKNOWN = "unknown"
-
-
-GUESSES = frozenset((Topic.ABOUT_ME, Topic.KNOWLEDGE, Topic.REQUEST, Topic.QUESTION))
-"""Topics that are known by the form of the sentence only. They count where nothing better is found."""
-
-_FILLERS = "please|okay|ok|well|so|um|uh|oh|hey|and|now|then|just|bot|yes|yeah|can you|could you|would you|will you"
+    name: str
+    reply: str = field(repr=False)
+    stand_in_reply: str = field(repr=False)
+    is_refusal: bool
+    is_guess: bool
+    patterns: tuple[re.Pattern[str], ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A topic, and the words that are about it: from `start` up to, not including, `end`, in characters."""
+    """A topic that the user talks about. `user_name` is set where the topic is "name"."""
 
     topic: Topic
-    start: int
-    end: int
-    name: str = ""
-    """The user's name, where the topic is NAME."""
-
-
-def topics_in(text: str) -> list[Mention]:
-    """Returns the topics in a text of plain words, in their order, each once. GUESSES only count alone."""
-    mentions: list[Mention] = []
-    for topic, patterns in _patterns().items():
-        if topic in GUESSES and mentions:
-            break
-        for match in (match for pattern in patterns for match in pattern.finditer(text)):
-            if all(match.end() <= other.start or other.end <= match.start() for other in mentions):
-                mentions.append(Mention(topic, match.start(), match.end(), match.groupdict().get("name") or ""))
-                break
-    return sorted(mentions, key=lambda mention: mention.start)
+    user_name: str = ""
 
 
 @cache
-def _patterns() -> Mapping[Topic, list[re.Pattern[str]]]:
-    patterns: dict[Topic, list[re.Pattern[str]]] = {}
-    for topic, pattern in _lines():
-        patterns.setdefault(topic, []).append(pattern)
-    return patterns
+def topics() -> Mapping[str, Topic]:
+    """Returns all topics by name, in the order in which they are tried."""
+    tables = tomllib.loads((files(__package__) / "topics.toml").read_text("utf-8"))
+    return {name: _topic(name, table) for name, table in tables.items()}
 
 
-def _lines() -> Iterator[tuple[Topic, re.Pattern[str]]]:
-    topic = Topic.UNKNOWN
-    for line in (files(__package__) / "topics.txt").read_text("utf-8").splitlines():
-        if line.startswith("["):
-            topic = Topic(line.strip("[]"))
-        elif line.startswith("="):
-            yield topic, re.compile(rf"^(?:(?:{_FILLERS}) )*(?:{line[1:].strip()})(?: (?:{_FILLERS}))*$")
-        elif line.startswith("^"):
-            yield topic, re.compile(rf"^(?:(?:{_FILLERS}) )*(?:{line[1:].strip()})(?!\w)")
-        elif line and not line.startswith("#"):
-            yield topic, re.compile(rf"\b(?:{line})(?!\w)")
+def mentions_in(sentence: str) -> list[Mention]:
+    """Returns the topics in a sentence of plain words, in their order, each once. Guesses only count alone."""
+    # In "another one" and "wait a second" the numbers are no numbers.
+    sentence = re.sub(r"\b2nd\b", "second", re.sub(r"\b1\b", "one", sentence))
+    found: list[tuple[re.Match[str], Mention]] = []
+    for topic in topics().values():
+        if topic.is_guess and found:
+            continue
+        for match in _matches(topic, sentence):
+            if all(match.end() <= other.start() or other.end() <= match.start() for other, _ in found):
+                found.append((match, Mention(topic, (match.groupdict().get("name") or "").capitalize())))
+                break
+    return [mention for _, mention in sorted(found, key=lambda each: each[0].start())]
+
+
+def _matches(topic: Topic, sentence: str) -> Iterator[re.Match[str]]:
+    return (match for pattern in topic.patterns for match in pattern.finditer(sentence))
+
+
+def _topic(name: str, table: Mapping[str, Any]) -> Topic:
+    reply = str(table["reply"]).format(offer=OFFER, needs_model=NEEDS_MODEL).strip()
+    patterns = [around.replace("{}", pattern) for where, around in _AROUND.items() for pattern in table.get(where, ())]
+    return Topic(
+        name,
+        reply,
+        table.get("stand_in_reply", reply),
+        is_refusal=table.get("refusal", False),
+        is_guess=table.get("guess", False),
+        patterns=tuple(map(re.compile, patterns)),
+    )

@@ -1,4 +1,4 @@
-"""The events of the Realtime protocol: a request as client events, server events as chunks of an answer.
+"""Turns a request into client events of the Realtime protocol, and server events into chunks of an answer.
 
 Source: platform.openai.com/docs/api-reference/realtime-client-events and -server-events; the beta's shapes from
 "Developing with the Realtime API (beta)" there, and from services that still speak it (Azure's preview).
@@ -16,7 +16,7 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.llm.failures import told_failure
+from voicebot.engines.llm.failures import streamed_failure
 from voicebot.engines.llm.request_fields import REALTIME_FIELDS
 
 NAME = "openai-realtime"
@@ -25,23 +25,23 @@ Event = dict[str, Any]
 
 
 class Dialect(StrEnum):
-    """Which version of the protocol a service speaks: only their session and the assistant's text differ for us."""
+    """The version of the protocol. Here the two differ only in the session and in the assistant's text."""
 
     GA = "ga"
     BETA = "beta"
 
     @classmethod
     def of(cls, created: Mapping[str, Any]) -> Dialect:
-        """By the session in `session.created`: only the general version has types of sessions."""
+        """Returns the dialect of a `session.created` event. Only the general version has a type in its session."""
         return cls.GA if created.get("session", {}).get("type") == "realtime" else cls.BETA
 
 
 def session_update(
     dialect: Dialect, model: str, messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]]
 ) -> Event:
-    """What shapes the session: the persona, text instead of speech, the tools, and little reasoning.
+    """Returns the event that sets the persona, text instead of speech, the tools, and little reasoning.
 
-    `tools` have the form of OpenAI's chat completions.
+    `tools` have the format of OpenAI's chat completions.
     """
     session: Event = {
         "instructions": "\n\n".join(message.text for message in messages if isinstance(message, SystemMessage)),
@@ -58,7 +58,7 @@ def session_update(
 
 
 def items(dialect: Dialect, messages: Sequence[BaseMessage]) -> Iterator[Event]:
-    """The conversation, one item an event, without the system prompt."""
+    """Yields one event for each item of the conversation, without the system prompt."""
     for message in messages:
         for item in _items(dialect, message):
             yield {"type": "conversation.item.create", "item": item}
@@ -83,18 +83,18 @@ def _items(dialect: Dialect, message: BaseMessage) -> Iterator[Event]:
             yield {"type": "message", "role": "user", "content": content}
 
 
-class Response:
-    """Reads the events of one response. Text and arguments that come only whole, without deltas, are taken too."""
+class ResponseReader:
+    """Reads the events of one response. It also accepts text and arguments that are sent whole, without deltas."""
 
     def __init__(self) -> None:
         self.is_done = False
         self._begun: set[tuple[str, int]] = set()
-        """Which items have given text or arguments, and which calls have been told: by kind and index of the item."""
+        """What was already read of each item: "text", "arguments" or "call", with the index of the item."""
 
     def chunk(self, event: Event) -> ChatGenerationChunk:
-        """What the event adds to the answer. Raises EngineError if the event says that there will be none.
+        """Returns what the event adds to the answer. Raises EngineError if the event reports a failure.
 
-        An empty chunk adds nothing, but shows that the service works.
+        An event that adds nothing gives an empty chunk, which shows that the service is at work.
         """
         return self._added(event) or _chunk(AIMessageChunk(content=""))
 
@@ -115,7 +115,7 @@ class Response:
                 self.is_done = True
                 return _end(event["response"])
             case "error":
-                raise told_failure(NAME, event["error"])
+                raise streamed_failure(NAME, event["error"])
         return None
 
     def _text(self, index: int, text: str) -> ChatGenerationChunk:
@@ -140,11 +140,11 @@ def _end(response: Event) -> ChatGenerationChunk:
     match response["status"]:
         case "completed":
             return _chunk(AIMessageChunk(content=""), "stop")
-        case "incomplete":  # at its token limit, or stopped by a filter: what was said stays
+        case "incomplete":  # the token limit or a filter ended it: the text so far stays
             return _chunk(AIMessageChunk(content=""), str(details.get("reason")))
         case "failed":
-            raise told_failure(NAME, details.get("error"))
-    raise EngineError(NAME, "the service gave the answer up", fault=Fault.BROKEN)
+            raise streamed_failure(NAME, details.get("error"))
+    raise EngineError(NAME, "the service abandoned the answer", fault=Fault.BROKEN)
 
 
 def _chunk(message: AIMessageChunk, finish_reason: str | None = None) -> ChatGenerationChunk:

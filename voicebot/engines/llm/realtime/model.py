@@ -15,18 +15,18 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
-from voicebot.engines.llm.realtime.events import Response, items, session_update
-from voicebot.engines.llm.realtime.lines import Lines, as_engine_errors
+from voicebot.engines.llm.realtime.connections import RealtimeConnections, as_engine_errors
+from voicebot.engines.llm.realtime.events import ResponseReader, items, session_update
 
 
 class RealtimeModel(BaseChatModel):
-    """Each request takes a line, tells it the persona and the whole conversation, and hangs up after the response."""
+    """Uses one connection for each request: it sends the persona and the whole conversation, and reads the response."""
 
-    _lines: Lines = PrivateAttr()
+    _connections: RealtimeConnections = PrivateAttr()
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, connections: RealtimeConnections) -> None:
         super().__init__()
-        self._lines = lines
+        self._connections = connections
 
     @property
     def _llm_type(self) -> str:
@@ -48,7 +48,7 @@ class RealtimeModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        raise NotImplementedError("only asynchronous")
+        raise NotImplementedError("the model can only be called asynchronously")
 
     async def _agenerate(
         self,
@@ -68,16 +68,16 @@ class RealtimeModel(BaseChatModel):
         tools: Sequence[dict[str, Any]] = (),
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        line = await self._lines.take()
-        response = Response()
+        connection = await self._connections.take()
+        response = ResponseReader()
         try:
             with as_engine_errors():
-                await line.send(session_update(line.dialect, line.model, messages, tools))
-                for item in items(line.dialect, messages):
-                    await line.send(item)
-                await line.send({"type": "response.create"})
-                self._lines.warm()
+                await connection.send(session_update(connection.dialect, connection.model, messages, tools))
+                for item in items(connection.dialect, messages):
+                    await connection.send(item)
+                await connection.send({"type": "response.create"})
+                self._connections.warm()
                 while not response.is_done:
-                    yield response.chunk(await line.receive())
+                    yield response.chunk(await connection.receive())
         finally:
-            self._lines.hang_up(line, cancel=not response.is_done)
+            self._connections.release(connection, cancel=not response.is_done)

@@ -1,7 +1,7 @@
-"""What of a session's sound has been sent to a recogniser, and which utterance's words the results are.
+"""What of a session's sound has been sent to the recogniser, and which utterance the words of its results belong to.
 
-Nothing said is lost: an utterance's sound is kept until its words are final, and sent again on the next connection if
-one drops; words that are then heard twice are known by their times. Pure: it neither waits nor sends.
+No word is lost: when a connection is lost, sound without final words is sent again on the next one, and words that are
+then recognised a second time are known by their times. Pure: nothing here waits or sends.
 """
 
 from __future__ import annotations
@@ -10,177 +10,184 @@ from collections import deque
 from dataclasses import dataclass
 
 from voicebot.audio.sound import SPEECH_RATE_HZ as RATE_HZ
-from voicebot.engines.stt.deepgram.result import Result, Word
-from voicebot.engines.stt.deepgram.utterance import SLACK, HeardWord, Utterance
+from voicebot.engines.stt.deepgram.protocol import StreamResult, TimedWord
+from voicebot.engines.stt.deepgram.utterance import ROUNDING_SAMPLES, PlacedWord, StreamedUtterance
 
-CHUNK = round(0.1 * RATE_HZ)
-"""The longest piece sent at once. Deepgram: 20 to 250 ms."""
+MAX_CHUNK_SAMPLES = round(0.1 * RATE_HZ)
+"""The longest piece sent at once. Deepgram recommends 20 to 250 ms."""
 
-LATE = round(0.5 * RATE_HZ)
-"""How far short of its question an answer may fall and still be its answer."""
+ANSWER_TOLERANCE_SAMPLES = round(0.5 * RATE_HZ)
+"""An answer may end this long before the position of its request."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """The next piece of the stream: 16-bit PCM, 16 kHz."""
+class AudioChunk:
+    """The next piece of the stream: 16-bit PCM at 16 kHz."""
 
     pcm: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """All words before the utterance's `position` are wanted now. `closing`: no more sound of it follows.
+class FinalizeRequest:
+    """Asks for all words before the utterance's `position`. `closing` means that no more sound of it follows.
 
-    `utterance` is None for one that was given up: nobody waits for its words, but the next one's begin after them.
+    `utterance` is None for one that was given up: its words are needed by nobody, but they must not become part of the
+    next utterance's.
     """
 
-    utterance: Utterance | None
+    utterance: StreamedUtterance | None
     position: int
     closing: bool
 
 
 @dataclass(slots=True)
-class _Span:
-    """A stretch of the connection's stream: `length` samples from `at` on are the utterance's from `start` on."""
+class _StreamSpan:
+    """A part of the stream: `length` samples from `at` on are the utterance's samples from `start` on."""
 
     at: int
     length: int
-    utterance: Utterance
+    utterance: StreamedUtterance
     start: int
 
 
 class AudioLedger:
-    """The utterances of one session that are not done with yet.
+    """The open utterances of one session, and the stream of the current connection.
 
-    `at_pauses`: the recogniser is to be asked at pauses, not only at the end. `piece_s` is the shortest piece worth
-    sending, unless it is the last before a question.
+    With `at_pauses` final words are requested at pauses, too, and not only at the end. `min_chunk_s` is the shortest
+    piece worth sending; only the last piece before a request may be shorter.
     """
 
-    def __init__(self, *, at_pauses: bool = True, piece_s: float = 0.0) -> None:
+    def __init__(self, *, at_pauses: bool = True, min_chunk_s: float = 0.0) -> None:
         self._at_pauses = at_pauses
-        self._piece = max(1, round(piece_s * RATE_HZ))
-        self.utterances: list[Utterance] = []
-        self._spans: list[_Span] = []
+        self._min_chunk = max(1, round(min_chunk_s * RATE_HZ))
+        self.utterances: list[StreamedUtterance] = []
+        self._spans: list[_StreamSpan] = []
         self._sent = 0
-        """How long the stream of this connection is."""
-        self._asked: deque[int] = deque()
-        """Where in it the questions were asked that may still get an answer."""
+        """The length of the stream, in samples."""
+        self._requested: deque[int] = deque()
+        """The positions in the stream of the requests that may still be answered."""
         self._silence = 0
-        self._leftover = False
+        """How many samples of silence are sent next."""
+        self._flush = False
+        """Whether words of an utterance that was given up have to be requested."""
 
-    def begin(self) -> Utterance:
-        utterance = Utterance()
+    def begin_utterance(self) -> StreamedUtterance:
+        utterance = StreamedUtterance()
         self.utterances.append(utterance)
         return utterance
 
-    def close(self, utterance: Utterance) -> None:
-        """It is done with, or given up: what the recogniser says of it later is nobody's."""
+    def close_utterance(self, utterance: StreamedUtterance) -> None:
+        """Removes an utterance that is done or given up. Later results for its sound are dropped."""
         if utterance in self.utterances:
             self.utterances.remove(utterance)
             self._spans = [span for span in self._spans if span.utterance is not utterance]
-            self._leftover |= utterance.unfinished
+            self._flush |= utterance.has_unrequested_speech
 
-    def waits_for(self, question: Question) -> bool:
-        """Is it still of use to get an answer?"""
-        utterance = question.utterance
-        return utterance is not None and utterance in self.utterances and not utterance.reaches(question.position)
+    def needs_answer(self, request: FinalizeRequest) -> bool:
+        """Returns whether an answer to the request is still of use."""
+        utterance = request.utterance
+        return utterance is not None and utterance in self.utterances and not utterance.is_settled_to(request.position)
 
-    def settle(self, question: Question) -> bool:
-        """There will be no answer: what has been heard is one, if the recogniser has heard so far."""
-        return question.utterance is not None and question.utterance.settle(question.position)
+    def settle(self, request: FinalizeRequest) -> bool:
+        """Takes what has been recognised so far for the answer, as none will come. Returns False if it won't do."""
+        return request.utterance is not None and request.utterance.settle_to(request.position)
 
     # To the recogniser --------------------------------------------------------------------------------------------
 
-    def restart(self) -> None:
-        """There is a new connection: what has no final words goes out again."""
+    def restart_stream(self) -> None:
+        """Begins the stream of a new connection: sound without final words is sent again."""
         self._spans.clear()
-        self._asked.clear()
+        self._requested.clear()
         self._sent = self._silence = 0
-        self._leftover = False
+        self._flush = False
         for utterance in self.utterances:
             utterance.rewind()
 
     def add_silence(self, duration_s: float) -> None:
-        """So much silence, which is no utterance's, goes out next."""
+        """Sends silence next that belongs to no utterance."""
         self._silence += round(duration_s * RATE_HZ)
 
-    def next(self) -> Sound | Question | None:
-        """What to send next; None if there is nothing. Sound comes in the order of the utterances."""
-        if self._leftover:
-            self._leftover = False
-            return self._ask(Question(None, 0, closing=True))
+    def next_item(self) -> AudioChunk | FinalizeRequest | None:
+        """Returns what is to be sent next; None if there is nothing. Utterances are sent one after the other."""
+        if self._flush:
+            self._flush = False
+            return self._request(FinalizeRequest(None, 0, closing=True))
         if self._silence:
-            count = min(self._silence, CHUNK)
+            count = min(self._silence, MAX_CHUNK_SAMPLES)
             self._silence -= count
             self._sent += count
-            return Sound(bytes(2 * count))
-        return next((step for utterance in self.utterances if (step := self._step(utterance))), None)
+            return AudioChunk(bytes(2 * count))
+        return next((item for utterance in self.utterances if (item := self._next_item_of(utterance))), None)
 
-    def _step(self, utterance: Utterance) -> Sound | Question | None:
-        question = utterance.question(at_pauses=self._at_pauses)
-        count = (utterance.length if question is None else question) - utterance.sent
-        if count >= (self._piece if question is None and not utterance.ended else 1):
-            return self._send(utterance, min(count, CHUNK))
-        if question is not None:
-            utterance.asked = question
-            return self._ask(Question(utterance, question, utterance.ended and question == utterance.length))
+    def _next_item_of(self, utterance: StreamedUtterance) -> AudioChunk | FinalizeRequest | None:
+        position = utterance.next_finalize_position(at_pauses=self._at_pauses)
+        count = (utterance.length if position is None else position) - utterance.sent
+        if count >= (self._min_chunk if position is None and not utterance.ended else 1):
+            return self._chunk(utterance, min(count, MAX_CHUNK_SAMPLES))
+        if position is not None:
+            utterance.requested = position
+            closing = utterance.ended and position == utterance.length
+            return self._request(FinalizeRequest(utterance, position, closing))
         return None
 
-    def _send(self, utterance: Utterance, count: int) -> Sound:
+    def _chunk(self, utterance: StreamedUtterance, count: int) -> AudioChunk:
         last = self._spans[-1] if self._spans else None
         if last is None or last.utterance is not utterance or last.at + last.length != self._sent:
-            last = _Span(self._sent, 0, utterance, utterance.sent)
+            last = _StreamSpan(self._sent, 0, utterance, utterance.sent)
             self._spans.append(last)
         last.length += count
         self._sent += count
-        return Sound(utterance.take(count))
+        return AudioChunk(utterance.take_audio(count))
 
-    def _ask(self, question: Question) -> Question:
-        self._asked.append(self._sent)
-        return question
+    def _request(self, request: FinalizeRequest) -> FinalizeRequest:
+        self._requested.append(self._sent)
+        return request
 
     # From the recogniser ------------------------------------------------------------------------------------------
 
-    def take(self, result: Result) -> None:
-        """Give each word to the utterance in whose sound it was."""
-        reach = self._reach(result)
-        heard: dict[Utterance, list[HeardWord]] = {}
+    def add_result(self, result: StreamResult) -> None:
+        """Gives each word of the result to the utterance in whose sound it was said."""
+        reach = self._reach_of(result)
+        words_of: dict[StreamedUtterance, list[PlacedWord]] = {}
         for word in result.words:
             if (span := self._span_of(word)) is not None:
-                heard.setdefault(span.utterance, []).append(_placed(word, span))
+                words_of.setdefault(span.utterance, []).append(_placed(word, span))
         reached = {span.utterance: _within(span, reach) for span in self._spans if span.at < reach}
         for utterance, to in reached.items():
-            words = heard.get(utterance, [])
+            words = words_of.get(utterance, [])
             text = result.text if len(words) == len(result.words) else None
-            utterance.learn(text, words, to, result.standing)
-        if result.turn_over and heard:
-            next(reversed(heard)).turn_over()
+            utterance.add_words(text, words, to, result.finality)
+        if result.turn_over and words_of:
+            next(reversed(words_of)).mark_turn_over()
 
-    def _reach(self, result: Result) -> int:
-        """How far into the stream the result goes: if it answers a question, at least to that.
+    def _reach_of(self, result: StreamResult) -> int:
+        """Returns how far into the stream the result goes. An answer goes at least as far as its request.
 
-        An answer may come late, when another result has told all already: it is then not one to the next question.
+        An answer may come late, after an ordinary result has told everything. It must not count as the answer to the
+        next request.
         """
         if result.end_s is None:
-            return self._asked.popleft() if self._asked else 0
+            return self._requested.popleft() if self._requested else 0
         end = round(result.end_s * RATE_HZ)
-        if result.answer and self._asked and self._asked[0] <= end + LATE:
-            end = max(end, self._asked.popleft())
-            while self._asked and self._asked[0] <= end + SLACK:
-                self._asked.popleft()
+        if result.answer and self._requested and self._requested[0] <= end + ANSWER_TOLERANCE_SAMPLES:
+            end = max(end, self._requested.popleft())
+            while self._requested and self._requested[0] <= end + ROUNDING_SAMPLES:
+                self._requested.popleft()
         return end
 
-    def _span_of(self, word: Word) -> _Span | None:
+    def _span_of(self, word: TimedWord) -> _StreamSpan | None:
+        """Returns the part of the stream that holds the middle of the word."""
         middle = (word.start_s + word.end_s) / 2 * RATE_HZ
         last = next((span for span in reversed(self._spans) if span.at <= middle), None)
-        return last if last is not None and middle <= last.at + last.length + SLACK else None
+        return last if last is not None and middle <= last.at + last.length + ROUNDING_SAMPLES else None
 
 
-def _placed(word: Word, span: _Span) -> HeardWord:
+def _placed(word: TimedWord, span: _StreamSpan) -> PlacedWord:
     shift = span.start - span.at
     start, end = round(word.start_s * RATE_HZ) + shift, round(word.end_s * RATE_HZ) + shift
-    return HeardWord(word.text, start, end, word.confidence)
+    return PlacedWord(word.text, start, end, word.confidence)
 
 
-def _within(span: _Span, reach: int) -> int:
+def _within(span: _StreamSpan, reach: int) -> int:
+    """Returns the position in the utterance that the reach in the stream stands for."""
     return span.start + min(span.length, reach - span.at)

@@ -1,4 +1,4 @@
-"""One connection to Deepgram in use: sound and questions out, results in, until it is lost."""
+"""One open connection to Deepgram in use: sound and finalize requests out, results in, until it is lost."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from typing import Protocol
 from websockets.exceptions import WebSocketException
 
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.stt.deepgram.audio_ledger import AudioLedger, Question, Sound
-from voicebot.engines.stt.deepgram.service import ENGINE, Line
+from voicebot.engines.stt.deepgram.audio_ledger import AudioChunk, AudioLedger, FinalizeRequest
+from voicebot.engines.stt.deepgram.protocol import ENGINE, ListenConnection
 
 
 class ConnectionUser(Protocol):
-    """Whose sound goes over a connection, and who waits for the words."""
+    """Is told what happens on a connection."""
 
     def count_sent(self, size: int) -> None:
         """A piece of sound of `size` bytes has been sent."""
         ...
 
     def tell_news(self) -> None:
-        """The ledger has learnt something: there may be transcripts to tell."""
+        """The ledger has changed: there may be new transcripts."""
         ...
 
 
-class Connection:
-    """Sends what the ledger has to send and gives it the results."""
+class ConnectionRunner:
+    """Sends what the ledger has to send, and gives the results to the ledger."""
 
     def __init__(
         self,
-        line: Line,
+        connection: ListenConnection,
         ledger: AudioLedger,
         user: ConnectionUser,
         *,
         answer_timeout_s: float,
         keep_alive_s: float,
     ) -> None:
-        self._line = line
+        self._connection = connection
         self._ledger = ledger
         self._user = user
         self._answer_timeout_s = answer_timeout_s
         self._keep_alive_s = keep_alive_s
-        self._news = asyncio.Event()
-        self._questions: deque[tuple[float, Question]] = deque()
-        """What was asked and has no answer yet, and when one is overdue."""
+        self._woken = asyncio.Event()
+        self._unanswered: deque[tuple[float, FinalizeRequest]] = deque()
+        """The requests without an answer, each with the time when it is overdue."""
 
     def wake(self) -> None:
-        """The ledger may have something to send."""
-        self._news.set()
+        """Tells the runner that the ledger may have something to send."""
+        self._woken.set()
 
     async def run(self) -> EngineError:
-        """Until the connection is lost. Gives the reason."""
-        self._ledger.restart()
-        # No TaskGroup: when one of its tasks fails just as it is cancelled itself, the cancellation is lost.
+        """Uses the connection until it is lost, and returns the reason."""
+        self._ledger.restart_stream()
+        # No TaskGroup: if one of its tasks fails just as the group is cancelled, the cancellation is lost.
         sending = asyncio.create_task(self._send(), name="deepgram out")
         receiving = asyncio.create_task(self._receive(), name="deepgram in")
         both = [sending, receiving]
@@ -65,12 +65,12 @@ class Connection:
             sending.cancel()
             receiving.cancel()
             await asyncio.wait(both)
-        return _reason([task.exception() for task in both if not task.cancelled()])
+        return _loss_reason([task.exception() for task in both if not task.cancelled()])
 
     async def _receive(self) -> None:
-        async with aclosing(self._line.results()) as results:
+        async with aclosing(self._connection.results()) as results:
             async for result in results:
-                self._ledger.take(result)
+                self._ledger.add_result(result)
                 self._user.tell_news()
         raise EngineError(ENGINE, "the service closed the connection")
 
@@ -78,51 +78,54 @@ class Connection:
         loop = asyncio.get_running_loop()
         quiet_since_s = loop.time()
         while True:
-            self._news.clear()
-            match self._ledger.next():
-                case Sound(pcm):
-                    await self._line.send(pcm)
+            self._woken.clear()
+            match self._ledger.next_item():
+                case AudioChunk(pcm):
+                    await self._connection.send_audio(pcm)
                     self._user.count_sent(len(pcm))
                     quiet_since_s = loop.time()
-                    await asyncio.sleep(0)  # sending hardly ever waits, and there may be much to send again
-                case Question() as question:
-                    if (silence_s := await self._line.ask(question)) is not None:
-                        self._expect(question, silence_s)
+                    await asyncio.sleep(0)  # sending hardly ever waits, and after a lost connection there may be much
+                case FinalizeRequest() as request:
+                    if (silence_s := await self._connection.request_final(closing=request.closing)) is not None:
+                        self._expect_answer(request, silence_s)
                 case None:
-                    await self._wait(quiet_since_s + self._keep_alive_s)
+                    await self._wait_until(quiet_since_s + self._keep_alive_s)
                     if loop.time() >= quiet_since_s + self._keep_alive_s:
-                        await self._line.keep_alive()
+                        await self._connection.keep_alive()
                         quiet_since_s = loop.time()
             self._check_answers()
 
-    async def _wait(self, until_s: float) -> None:
-        """For something to send, but no longer than until then, or until an answer is overdue."""
-        if self._questions:
-            until_s = min(until_s, self._questions[0][0])
+    async def _wait_until(self, deadline_s: float) -> None:
+        """Waits until there is something to send, until an answer is overdue, or until the deadline."""
+        if self._unanswered:
+            deadline_s = min(deadline_s, self._unanswered[0][0])
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(until_s):
-                await self._news.wait()
+            async with asyncio.timeout_at(deadline_s):
+                await self._woken.wait()
 
-    def _expect(self, question: Question, silence_s: float) -> None:
+    def _expect_answer(self, request: FinalizeRequest, silence_s: float) -> None:
         self._ledger.add_silence(silence_s)
-        self._questions.append((asyncio.get_running_loop().time() + self._answer_timeout_s, question))
+        self._unanswered.append((asyncio.get_running_loop().time() + self._answer_timeout_s, request))
 
     def _check_answers(self) -> None:
-        """Raises EngineError if an answer does not come. Deepgram need not answer if there is little to say."""
-        while self._questions and not self._ledger.waits_for(self._questions[0][1]):
-            self._questions.popleft()
-        if self._questions and asyncio.get_running_loop().time() >= self._questions[0][0]:
-            _, question = self._questions.popleft()
-            if (silence_s := self._line.insist()) is not None:
-                self._expect(question, silence_s)
-            elif self._ledger.settle(question):
+        """Handles an overdue answer. Deepgram may leave a request unanswered if there was little to recognise.
+
+        Raises EngineError if there is no other way to learn the words.
+        """
+        while self._unanswered and not self._ledger.needs_answer(self._unanswered[0][1]):
+            self._unanswered.popleft()
+        if self._unanswered and asyncio.get_running_loop().time() >= self._unanswered[0][0]:
+            _, request = self._unanswered.popleft()
+            if (silence_s := self._connection.request_final_differently()) is not None:
+                self._expect_answer(request, silence_s)
+            elif self._ledger.settle(request):
                 self._user.tell_news()
             else:
                 raise EngineError(ENGINE, "no words came in time", fault=Fault.TIMEOUT)
 
 
-def _reason(errors: Sequence[BaseException | None]) -> EngineError:
-    """What tells more about the loss; an error that is none is raised."""
+def _loss_reason(errors: Sequence[BaseException | None]) -> EngineError:
+    """Returns the error that says most about the loss. Raises an error that is not about the connection."""
     reason = EngineError(ENGINE, "the connection broke")
     for error in errors:
         if isinstance(error, EngineError):

@@ -1,4 +1,4 @@
-"""Deepgram's live recognition as a stage of the bot."""
+"""Deepgram's live recognition as an engine."""
 
 from __future__ import annotations
 
@@ -8,24 +8,44 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from voicebot.engines.protocols import USUAL, Style
+from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.engines.stt.deepgram.flux import Flux
-from voicebot.engines.stt.deepgram.languages import languages_of
 from voicebot.engines.stt.deepgram.nova import Nova
-from voicebot.engines.stt.deepgram.sdk import client
-from voicebot.engines.stt.deepgram.service import ENGINE, Service
-from voicebot.engines.stt.deepgram.transcriber import DeepgramTranscriber, Patience
-from voicebot.engines.stt.deepgram.websocket import tls
+from voicebot.engines.stt.deepgram.protocol import ENGINE, ListenService
+from voicebot.engines.stt.deepgram.sdk import client, tls_context
+from voicebot.engines.stt.deepgram.transcriber import ConnectionPolicy, DeepgramTranscriber
+
+_NOVA_3 = (
+    "af ar be bg bn bs ca cs da de el en es et fa fi fr gu he hi hr hu hy id it ja ka kn ko lt lv mk mr ms ne nl no pa "
+    "pl pt ro ru sk sl sr sv ta te th tl tr uk ur vi zh"
+)
+_NOVA_2 = "bg ca cs da de el en es et fi fr hi hu id it ja ko lt lv ms nl no pl pt ro ru sk sv th tr uk vi zh"
+_FLUX_MULTI = "de en es fr hi it ja nl pt ru"
+"""From developers.deepgram.com/docs/models-languages-overview with the changelog's later additions (to August 2026),
+and for Flux from /docs/flux/language-prompting."""
+
+
+def languages_of(model: str) -> frozenset[str]:
+    """Returns the two-letter codes of a model's languages. A model of an unknown name may know any of them."""
+    match model.removesuffix("-general"):
+        case "nova-3":
+            codes = _NOVA_3
+        case "nova-2":
+            codes = _NOVA_2
+        case "flux-general-multi":
+            codes = _FLUX_MULTI
+        case _ if model.startswith(("flux-", "nova-", "enhanced-", "base-")):
+            codes = "en"
+        case _:
+            codes = f"{_NOVA_3} {_NOVA_2}"
+    return frozenset(codes.split())
 
 
 class Deepgram:
-    """Deepgram over a WebSocket: listen v1, or v2 for models whose name begins with "flux".
+    """Deepgram over a WebSocket: listen v2 for models whose name begins with "flux", else listen v1.
 
-    `base_url`, for a self-hosted service or a gateway, begins with http, https, ws or wss; None is Deepgram's own.
-    `answer_timeout_s` is how long the words of what was said may take once they are asked for (Deepgram: 0.25 s, 0.33 s
-    at the 99th percentile), `keep_alive_s` how long a connection is silent before it is told to stay (Deepgram closes
-    it after 10 s, and recommends 3 to 5). While somebody speaks a connection is tried to be opened `attempts` times in
-    a row, and may break `drops` times in an utterance; the third attempt comes after `backoff_s`.
+    `base_url` is for a self-hosted service or a gateway, and begins with http, https, ws or wss; None means Deepgram's
+    own service.
     """
 
     name = ENGINE
@@ -36,47 +56,41 @@ class Deepgram:
         *,
         base_url: str | None = None,
         model: str = "nova-3",
-        open_timeout_s: float = 3.0,
-        answer_timeout_s: float = 4.0,
-        keep_alive_s: float = 4.0,
-        attempts: int = 4,
-        drops: int = 8,
-        backoff_s: float = 0.1,
+        policy: ConnectionPolicy | None = None,
     ) -> None:
         self.languages = languages_of(model)
-        self._endpointing_delays = Patience(answer_timeout_s, keep_alive_s, attempts, drops, backoff_s)
-        self._http = httpx.AsyncClient(verify=tls())
+        self._policy = policy or ConnectionPolicy()
+        self._http = httpx.AsyncClient(verify=tls_context())
         self._sdk = client(api_key, base_url, self._http)
         self._model = model
-        self._open_timeout_s = open_timeout_s
-        self._services: dict[str, Service] = {}
-        """By language. Each remembers which parameters the service takes; there are no more than the page offers."""
+        self._services: dict[str, ListenService] = {}
+        """By language. Each remembers which parameters work; the page's few languages bound their number."""
 
     async def start(self) -> None:
-        """Each session opens its own connection."""
+        """Does nothing: each session opens a connection of its own."""
 
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def probe(self, style: Style = USUAL) -> None:
-        """Opens a connection, which a self-hosted service takes as well, and closes it: no sound, no cost."""
-        async with self._service(style.language).line():
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
+        """Opens a connection and closes it. That costs nothing, and works with a self-hosted service as well."""
+        async with self._service(style.language).connect():
             pass
 
-    def _service(self, language: str) -> Service:
+    def _service(self, language: str) -> ListenService:
         if language not in self._services:
             protocol = Flux if self._model.startswith("flux") else Nova
-            self._services[language] = protocol(self._sdk, self._model, language, self._open_timeout_s)
+            self._services[language] = protocol(self._sdk, self._model, language, self._policy.open_timeout_s)
         return self._services[language]
 
     @asynccontextmanager
-    async def session(self, style: Style = USUAL) -> AsyncIterator[DeepgramTranscriber]:
-        transcriber = DeepgramTranscriber(self._service(style.language), self._endpointing_delays)
-        keeping = asyncio.create_task(transcriber.keep(), name="deepgram connection")
+    async def session(self, style: Style = DEFAULT_STYLE) -> AsyncIterator[DeepgramTranscriber]:
+        transcriber = DeepgramTranscriber(self._service(style.language), self._policy)
+        connecting = asyncio.create_task(transcriber.keep_connected(), name="deepgram connection")
         try:
             yield transcriber
         finally:
-            keeping.cancel()
-            await asyncio.wait([keeping])
-        if not keeping.cancelled():
-            keeping.result()
+            connecting.cancel()
+            await asyncio.wait([connecting])
+        if not connecting.cancelled():
+            connecting.result()

@@ -1,80 +1,66 @@
-"""Deepgram's listen v1: Nova and the older models, which transcribe; when words are wanted at once they are asked for.
+"""Deepgram's listen v1, for Nova and older models. They transcribe only, so final words must be asked for.
 
-After the AsyncAPI description at developers.deepgram.com/asyncapi.yaml and /docs/finalize, /docs/audio-keep-alive.
+Sources: the AsyncAPI description at developers.deepgram.com/asyncapi.yaml, /docs/finalize and /docs/audio-keep-alive.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from voicebot.audio.sound import SPEECH_RATE_HZ
-from voicebot.engines.stt.deepgram.audio_ledger import Question
-from voicebot.engines.stt.deepgram.profiles import Profile, Profiles
-from voicebot.engines.stt.deepgram.result import Result, Standing, Word
+from voicebot.engines.stt.deepgram.messages import LiveResults
+from voicebot.engines.stt.deepgram.protocol import Finality, ListenConnection, ListenService, Parameters, StreamResult
 from voicebot.engines.stt.deepgram.sdk import AsyncDeepgramClient, AsyncV1SocketClient
-from voicebot.engines.stt.deepgram.service import ENGINE, Line
 
 
-class Nova:
-    at_pauses = True
-    piece_s = 0.0
+class Nova(ListenService):
+    """The service for listen v1."""
+
+    finalizes_at_pauses = True
+    min_chunk_s = 0.0
 
     def __init__(self, client: AsyncDeepgramClient, model: str, language: str, open_timeout_s: float) -> None:
+        super().__init__(_parameter_sets(model, language), open_timeout_s)
         self._client = client
-        self._profiles = Profiles(ENGINE, _profiles(model, language), open_timeout_s)
 
-    @asynccontextmanager
-    async def line(self) -> AsyncIterator[Line]:
-        async with AsyncExitStack() as stack:
-            yield NovaLine(await self._profiles.open(_NovaOpener(self._client, stack)))
-
-
-@dataclass(frozen=True, slots=True)
-class _NovaOpener:
-    """Opens connections that are closed with the stack."""
-
-    client: AsyncDeepgramClient
-    stack: AsyncExitStack
-
-    async def open(self, profile: Profile) -> AsyncV1SocketClient:
-        connecting = self.client.listen.v1.connect(**profile)
-        socket: AsyncV1SocketClient = await self.stack.enter_async_context(connecting)
-        await socket.send_keep_alive()
-        return socket
+    async def _open(self, parameters: Parameters, stack: AsyncExitStack) -> ListenConnection:
+        socket = await stack.enter_async_context(self._client.listen.v1.connect(**parameters))
+        await socket.send_keep_alive()  # the socket opens with its first message
+        return NovaConnection(socket)
 
 
-class NovaLine:
+class NovaConnection:
+    """A connection to listen v1."""
+
     def __init__(self, socket: AsyncV1SocketClient) -> None:
         self._socket = socket
 
-    async def send(self, pcm: bytes) -> None:
+    async def send_audio(self, pcm: bytes) -> None:
         await self._socket.send_media(pcm)
 
-    async def ask(self, question: Question) -> float:
+    async def request_final(self, *, closing: bool) -> float:
         await self._socket.send_finalize()
         return 0.0
 
-    def insist(self) -> None:
-        """There is but one way to ask."""
+    def request_final_differently(self) -> None:
+        """Returns None: Finalize is the only way to ask."""
 
     async def keep_alive(self) -> None:
         await self._socket.send_keep_alive()
 
-    async def results(self) -> AsyncGenerator[Result]:
+    async def results(self) -> AsyncGenerator[StreamResult]:
         async with aclosing(aiter(self._socket)) as messages:
             async for message in messages:
-                if (result := _result(message)) is not None:
+                if (result := _result_of(message)) is not None:
                     yield result
 
 
-def _profiles(model: str, language: str) -> list[Profile]:
-    """The service's own endpointing is off: it would cut sentences, as the end of speech is found here."""
-    plain: Profile = {"model": model, "encoding": "linear16", "sample_rate": SPEECH_RATE_HZ, "channels": 1}
+def _parameter_sets(model: str, language: str) -> list[Parameters]:
+    """Returns parameters with the service's own endpointing off: it would cut sentences, and the bot finds pauses."""
+    plain: Parameters = {"model": model, "encoding": "linear16", "sample_rate": SPEECH_RATE_HZ, "channels": 1}
     if language != "en":
         plain["language"] = language
     usual = plain | {"language": language, "interim_results": "true", "endpointing": "false"}
@@ -85,52 +71,15 @@ def _profiles(model: str, language: str) -> list[Profile]:
     ]
 
 
-class _Message(BaseModel):
-    """The SDK does not check what it makes of a message: any field may be missing, or of another type."""
-
-    model_config = ConfigDict(from_attributes=True, allow_inf_nan=False)
-
-
-class _Word(_Message):
-    word: str
-    start: float = Field(ge=0)
-    end: float = Field(ge=0)
-    confidence: float = 0.0
-    punctuated_word: str | None = None
-
-    @property
-    def heard(self) -> Word:
-        return Word(self.punctuated_word or self.word, self.start, self.end, self.confidence)
-
-
-class _Alternative(_Message):
-    transcript: str
-    confidence: float = 0.0
-    words: list[_Word] = []
-
-
-class _Channel(_Message):
-    alternatives: list[_Alternative] = Field(min_length=1)
-
-
-class _Results(_Message):
-    type: Literal["Results"]
-    start: float = Field(ge=0)
-    duration: float = Field(ge=0)
-    is_final: bool | None = None
-    from_finalize: bool | None = None
-    channel: _Channel
-
-
-def _result(message: object) -> Result | None:
-    """None for what is not about words, or makes no sense."""
+def _result_of(message: object) -> StreamResult | None:
+    """Returns the result in a message; None if the message holds none or makes no sense."""
     try:
-        results = _Results.model_validate(message)
+        results = LiveResults.model_validate(message)
     except ValidationError:
         return None
     best, end_s = results.channel.alternatives[0], results.start + results.duration
-    words = tuple(word.heard for word in best.words)
+    words = tuple(word.with_times(end_s) for word in best.words)
     answer = bool(results.from_finalize)
-    # Without interim results none needs to say that it is final.
-    standing = Standing.INTERIM if results.is_final is False and not answer else Standing.FINAL
-    return Result(best.transcript.strip(), words, end_s, standing, answer=answer)
+    # Without `interim_results` the service does not say that a result is final, as each one is.
+    finality = Finality.INTERIM if results.is_final is False and not answer else Finality.FINAL
+    return StreamResult(best.transcript.strip(), words, end_s, finality, answer=answer)

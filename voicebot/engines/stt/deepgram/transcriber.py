@@ -1,4 +1,4 @@
-"""One session's use of Deepgram: a connection kept open from before the first word on, and the utterances over it."""
+"""One session's use of Deepgram: a connection that is open before the first word, and the utterances sent over it."""
 
 from __future__ import annotations
 
@@ -13,60 +13,63 @@ from voicebot.audio.sound import Audio
 from voicebot.engines.errors import EngineError, Fault
 from voicebot.engines.protocols import Pause, Transcript
 from voicebot.engines.stt.deepgram.audio_ledger import AudioLedger
-from voicebot.engines.stt.deepgram.connection import Connection
-from voicebot.engines.stt.deepgram.problems import again
-from voicebot.engines.stt.deepgram.service import ENGINE, Service
-from voicebot.engines.stt.deepgram.utterance import Utterance
+from voicebot.engines.stt.deepgram.connection import ConnectionRunner
+from voicebot.engines.stt.deepgram.protocol import ENGINE, ListenService
+from voicebot.engines.stt.deepgram.sdk import copy_of
+from voicebot.engines.stt.deepgram.utterance import StreamedUtterance
 
 logger = logging.getLogger(__name__)
 
-FOR_GOOD = frozenset({Fault.DENIED, Fault.UNPAID, Fault.REJECTED})
-"""To try again would not help."""
+LASTING_FAULTS = frozenset({Fault.DENIED, Fault.UNPAID, Fault.REJECTED})
+"""Faults after which another attempt makes no sense."""
 
 REFUSED_S = 30.0
-"""But after so long the next utterance does: somebody may have paid the bill, and a session must not go on saying what
-was true when it began."""
+"""After a lasting fault, utterances fail at once for this long. Then one tries again: the bill may have been paid."""
 
-FOR_NOW = frozenset({Fault.LIMITED, Fault.TIMEOUT})
-"""To try again at once would not help, or take too long."""
+TEMPORARY_FAULTS = frozenset({Fault.LIMITED, Fault.TIMEOUT})
+"""Faults after which another attempt at once would fail, too, or take too long."""
 
-TIMEOUTS = 2
-"""So many answers may fail to come in one utterance: the service hangs."""
+MAX_TIMEOUTS = 2
+"""When this many answers of one utterance have not come in time, the service hangs."""
 
-LASTING_S = 5.0
-"""A connection that lasted so long was a good one: the next is opened at once."""
+GOOD_CONNECTION_S = 5.0
+"""After a connection that lasted this long, the next one is opened at once."""
 
-LONGEST_S = 1.0
+MAX_BACKOFF_S = 1.0
 """The longest wait for the next attempt while somebody speaks."""
 
-IDLE_S, LONGEST_IDLE_S = 0.5, 30.0
-"""The first wait while nobody speaks, which then doubles, and the longest."""
+IDLE_S, MAX_IDLE_S = 0.5, 30.0
+"""The first and the longest wait while nobody speaks. Each wait is twice as long as the one before."""
 
-ALMOST_S = 0.05
-"""Who was told when to come back may be so much too early."""
+RETRY_TOLERANCE_S = 0.05
+"""An utterance may try this much earlier than the service's Retry-After says."""
+
+
+MAX_ATTEMPTS = 4
+"""This many connections in a row are tried while somebody speaks."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long is waited for what, and how often it is tried again."""
+class ConnectionPolicy:
+    """Time limits of connections, and how often they are opened again."""
 
-    answer_s: float
-    """For the words of what was said, once they are asked for."""
-    keep_alive_s: float
-    """Without a message to the service, before one is sent to keep the connection."""
-    attempts: int
-    """To open a connection, in a row, while somebody speaks."""
-    drops: int
-    """Of the connection, in one utterance."""
-    backoff_s: float
-    """Before the third of them, and twice that before each next: the first and second are tried at once."""
+    open_timeout_s: float = 3.0
+    answer_timeout_s: float = 4.0
+    """The longest wait for words that were asked for. Deepgram needs 0.25 s, and 0.33 s at the 99th percentile."""
+    keep_alive_s: float = 4.0
+    """After this time without sound a message keeps the connection open. Deepgram closes it after 10 s, and recommends
+    3 to 5 s."""
+    drops: int = 8
+    """How often the connection may break in one utterance."""
+    backoff_s: float = 0.1
+    """The wait before the third attempt, which doubles with each further one. The first two are made at once."""
 
 
 @dataclass(slots=True)
-class _Hearing:
-    """An utterance that somebody waits for the words of."""
+class _Waiter:
+    """The caller that waits for the transcripts of one utterance, and the failures that have hit the utterance."""
 
-    told: asyncio.Queue[Transcript | BaseException] = field(default_factory=asyncio.Queue)
+    transcripts: asyncio.Queue[Transcript | BaseException] = field(default_factory=asyncio.Queue)
     failures: int = 0
     drops: int = 0
     timeouts: int = 0
@@ -74,76 +77,73 @@ class _Hearing:
 
     def fail(self, error: EngineError) -> None:
         self.failed = True
-        self.told.put_nowait(again(error))
+        self.transcripts.put_nowait(copy_of(error))
 
 
 class DeepgramTranscriber:
-    """`keep` must run for the whole session."""
+    """The recogniser of one session. `keep_connected` must run for the whole session."""
 
-    def __init__(self, service: Service, patience: Patience) -> None:
+    def __init__(self, service: ListenService, policy: ConnectionPolicy) -> None:
         self.bytes_sent = 0
         self._service = service
-        self._endpointing_delays = patience
-        self._ledger = AudioLedger(at_pauses=service.at_pauses, piece_s=service.piece_s)
-        self._hearings: dict[Utterance, _Hearing] = {}
-        self._connection: Connection | None = None
+        self._policy = policy
+        self._ledger = AudioLedger(at_pauses=service.finalizes_at_pauses, min_chunk_s=service.min_chunk_s)
+        self._waiters: dict[StreamedUtterance, _Waiter] = {}
+        self._runner: ConnectionRunner | None = None
         self._wanted = asyncio.Event()
-        """Somebody speaks: a connection is needed at once."""
+        """Is set when somebody begins to speak, so that a connection is needed at once."""
         self._refusal: EngineError | None = None
-        """Why no connection is tried to be opened before `_refused_until_s`."""
+        """Why no connection is tried before `_refused_until_s`."""
         self._refused_until_s = 0.0
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
         self._raise_refusal()
-        utterance, hearing = self._ledger.begin(), _Hearing()
-        self._hearings[utterance] = hearing
+        utterance, waiter = self._ledger.begin_utterance(), _Waiter()
+        self._waiters[utterance] = waiter
         self._wanted.set()
-        listening = asyncio.create_task(self._listen(audio, utterance), name="deepgram audio")
-        listening.add_done_callback(lambda task: _tell_failure(task, hearing))
+        reading = asyncio.create_task(self._read(audio, utterance), name="deepgram audio")
+        reading.add_done_callback(lambda task: _tell_failure(task, waiter))
         try:
             while True:
-                told = await hearing.told.get()
-                if isinstance(told, BaseException):
-                    raise told
-                yield told
-                if told.final:
+                item = await waiter.transcripts.get()
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+                if item.final:
                     return
         finally:
-            listening.cancel()
-            await asyncio.wait([listening])
-            self._forget(utterance)
+            reading.cancel()
+            await asyncio.wait([reading])
+            self._ledger.close_utterance(utterance)
+            del self._waiters[utterance]
+            self._notice_change()
 
-    async def _listen(self, audio: AsyncIterable[Audio | Pause], utterance: Utterance) -> None:
+    async def _read(self, audio: AsyncIterable[Audio | Pause], utterance: StreamedUtterance) -> None:
         async for item in audio:
             match item:
                 case Audio(samples):
-                    utterance.receive_audio(samples)
+                    utterance.add_audio(samples)
                 case Pause(number):
-                    utterance.pause(number)
-            self._changed()
+                    utterance.add_pause(number)
+            self._notice_change()
         utterance.end()
-        self._changed()
+        self._notice_change()
 
-    def _changed(self) -> None:
+    def _notice_change(self) -> None:
         self.tell_news()
-        if self._connection is not None:
-            self._connection.wake()
+        if self._runner is not None:
+            self._runner.wake()
 
     def tell_news(self) -> None:
-        """Tells those who wait for words what is new."""
-        for utterance, hearing in self._hearings.items():
-            for transcript in utterance.news():
-                hearing.told.put_nowait(transcript)
-
-    def _forget(self, utterance: Utterance) -> None:
-        self._ledger.close(utterance)
-        del self._hearings[utterance]
-        self._changed()
+        """Gives new transcripts to the callers that wait for them."""
+        for utterance, waiter in self._waiters.items():
+            for transcript in utterance.new_transcripts():
+                waiter.transcripts.put_nowait(transcript)
 
     # The connection -----------------------------------------------------------------------------------------------
 
-    async def keep(self) -> None:
-        """Keeps a connection open: opened at once, and again when it is lost."""
+    async def keep_connected(self) -> None:
+        """Opens a connection at once, and another one whenever it is lost."""
         loop = asyncio.get_running_loop()
         troubles = 0
         try:
@@ -151,86 +151,86 @@ class DeepgramTranscriber:
                 self._wanted.clear()
                 self._refusal = None
                 begun_s = loop.time()
-                error, opened = await self._connect()
+                error, opened = await self._use_connection()
                 logger.info("connection lost" if opened else "no connection", extra={"error": str(error)})
-                lasted = opened and loop.time() - begun_s >= LASTING_S
-                troubles = 0 if lasted else troubles + 1
-                for hearing in self._waiting:
-                    self._trouble(hearing, error, opened=opened)
-                await self._rest(error, troubles)
+                was_good = opened and loop.time() - begun_s >= GOOD_CONNECTION_S
+                troubles = 0 if was_good else troubles + 1
+                for waiter in self._unfailed_waiters:
+                    self._count_trouble(waiter, error, opened=opened)
+                await self._wait_before_next_attempt(error, troubles)
         finally:
             self._refusal, self._refused_until_s = EngineError(ENGINE, "the session is over"), math.inf
-            for hearing in self._waiting:
-                hearing.fail(self._refusal)
+            for waiter in self._unfailed_waiters:
+                waiter.fail(self._refusal)
 
-    async def _connect(self) -> tuple[EngineError, bool]:
-        """Opens a connection and uses it until it is lost. Gives the reason, and whether it was open."""
+    async def _use_connection(self) -> tuple[EngineError, bool]:
+        """Opens a connection and uses it until it is lost. Returns the reason, and whether it was open."""
         try:
-            async with self._service.line() as line:
-                for hearing in self._waiting:
-                    hearing.failures = 0
-                self._connection = Connection(
-                    line,
+            async with self._service.connect() as connection:
+                for waiter in self._unfailed_waiters:
+                    waiter.failures = 0
+                self._runner = ConnectionRunner(
+                    connection,
                     self._ledger,
                     self,
-                    answer_timeout_s=self._endpointing_delays.answer_s,
-                    keep_alive_s=self._endpointing_delays.keep_alive_s,
+                    answer_timeout_s=self._policy.answer_timeout_s,
+                    keep_alive_s=self._policy.keep_alive_s,
                 )
-                return await self._connection.run(), True
+                return await self._runner.run(), True
         except EngineError as error:
             return error, False
         finally:
-            self._connection = None
+            self._runner = None
 
     def count_sent(self, size: int) -> None:
         self.bytes_sent += size
 
     @property
-    def _waiting(self) -> list[_Hearing]:
-        return [hearing for hearing in self._hearings.values() if not hearing.failed]
+    def _unfailed_waiters(self) -> list[_Waiter]:
+        return [waiter for waiter in self._waiters.values() if not waiter.failed]
 
-    def _trouble(self, hearing: _Hearing, error: EngineError, *, opened: bool) -> None:
-        """Those who have met too much of it get the error."""
+    def _count_trouble(self, waiter: _Waiter, error: EngineError, *, opened: bool) -> None:
+        """Fails an utterance that has met too much trouble."""
         if opened:
-            hearing.drops += 1
-            hearing.timeouts += error.fault is Fault.TIMEOUT
-            if hearing.drops > self._endpointing_delays.drops or hearing.timeouts >= TIMEOUTS:
-                hearing.fail(error)
+            waiter.drops += 1
+            waiter.timeouts += error.fault is Fault.TIMEOUT
+            if waiter.drops > self._policy.drops or waiter.timeouts >= MAX_TIMEOUTS:
+                waiter.fail(error)
         else:
-            hearing.failures += 1
-            if error.fault in FOR_GOOD | FOR_NOW or hearing.failures >= self._endpointing_delays.attempts:
-                hearing.fail(error)
+            waiter.failures += 1
+            if error.fault in LASTING_FAULTS | TEMPORARY_FAULTS or waiter.failures >= MAX_ATTEMPTS:
+                waiter.fail(error)
 
-    async def _rest(self, error: EngineError, troubles: int) -> None:
-        """Before the next attempt: a moment if somebody speaks, else longer and longer until somebody does."""
-        if waiting := self._waiting:
-            tried = max(hearing.failures + hearing.drops for hearing in waiting)
-            if tried > 1:
-                await asyncio.sleep(min(self._endpointing_delays.backoff_s * 2 ** (tried - 2), LONGEST_S))
+    async def _wait_before_next_attempt(self, error: EngineError, troubles: int) -> None:
+        """Waits a moment if somebody speaks. Otherwise waits longer after each trouble, until somebody speaks."""
+        if waiters := self._unfailed_waiters:
+            attempts = max(waiter.failures + waiter.drops for waiter in waiters)
+            if attempts > 1:
+                await asyncio.sleep(min(self._policy.backoff_s * 2 ** (attempts - 2), MAX_BACKOFF_S))
             return
-        delay_s = min(IDLE_S * 2 ** (troubles - 1), LONGEST_IDLE_S) if troubles else 0.0
+        delay_s = min(IDLE_S * 2 ** (troubles - 1), MAX_IDLE_S) if troubles else 0.0
         if error.retry_after_s is not None:
             delay_s = max(delay_s if troubles > 1 else 0.0, error.retry_after_s)
-        if error.fault in FOR_GOOD or error.fault is Fault.LIMITED:
-            refused_s = REFUSED_S if error.fault in FOR_GOOD else delay_s
+        if error.fault in LASTING_FAULTS or error.fault is Fault.LIMITED:
+            refused_s = REFUSED_S if error.fault in LASTING_FAULTS else delay_s
             self._refusal, self._refused_until_s = error, asyncio.get_running_loop().time() + refused_s
-        if error.fault in FOR_GOOD:
+        if error.fault in LASTING_FAULTS:
             delay_s = math.inf
         with suppress(TimeoutError):
             async with asyncio.timeout(delay_s):
                 await self._wanted.wait()
 
     def _raise_refusal(self) -> None:
-        """What was refused is not asked for again by every utterance, only when its time has come."""
+        """Raises the service's refusal while it lasts, so that not every utterance asks again."""
         remaining_s = self._refused_until_s - asyncio.get_running_loop().time()
-        if self._refusal is not None and remaining_s > ALMOST_S:
-            error = again(self._refusal)
+        if self._refusal is not None and remaining_s > RETRY_TOLERANCE_S:
+            error = copy_of(self._refusal)
             if error.retry_after_s is not None:
                 error.retry_after_s = remaining_s
             raise error
 
 
-def _tell_failure(listening: asyncio.Task[None], hearing: _Hearing) -> None:
-    """Whoever waits for words learns that the source of the sound failed."""
-    if not listening.cancelled() and (error := listening.exception()) is not None:
-        hearing.told.put_nowait(error)
+def _tell_failure(reading: asyncio.Task[None], waiter: _Waiter) -> None:
+    """Passes a failure of the audio source to the caller that waits for transcripts."""
+    if not reading.cancelled() and (error := reading.exception()) is not None:
+        waiter.transcripts.put_nowait(error)

@@ -1,4 +1,4 @@
-"""The larger English model, base-en: fetched in the background, while tiny-en does the work."""
+"""The larger English model, base-en. It is downloaded in the background while tiny-en is in use."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 
 NAME = "base-en"
 
-_AGAIN_S = 600.0
-"""After a download that failed for good, before the next try."""
+_RETRY_S = 600.0
+"""The wait after a failed download."""
 
 _BASE_URL = "https://download.moonshine.ai/model/base-en/quantized/base-en"
 
@@ -25,12 +25,12 @@ BASE_EN = (
     RemoteFile(f"{_BASE_URL}/{DECODER.name}", 109_424_400, crc32c="71VpRQ=="),
     RemoteFile(f"{_BASE_URL}/{TOKENS.name}", 249_974, crc32c="B7s10Q=="),
 )
-"""Sizes and checksums as moonshine-voice 0.1.0 has them built in (`moonshine_get_stt_dependencies`). CRC32C finds
-damage, but no forgery: against that there is only the https of the address."""
+"""Sizes and checksums are those built into moonshine-voice 0.1.0 (`moonshine_get_stt_dependencies`). CRC32C finds
+damage but no forgery; only HTTPS protects against that."""
 
 
 class LargerModel:
-    """Files of a model that are fetched on first use."""
+    """The larger model and its download."""
 
     def __init__(
         self,
@@ -41,21 +41,21 @@ class LargerModel:
         self._files, self._rules = files, rules
         self._folder = cache_folder() / f"moonshine-{NAME}" if folder is None else folder
         self._received = dict.fromkeys((file.url for file in files), 0)
-        self.state: str | None = f"{NAME} was not looked for yet"
-        """What to tell about it while it is not in use; None once it is."""
+        self.state: str | None = f"{NAME} has not been looked for yet"
+        """Why the model is not in use; None once it is."""
 
-    async def loaded(self) -> Model:
-        """Returns the model, however long it takes to fetch it. Raises EngineError if it can't be used here."""
+    async def load(self) -> Model:
+        """Returns the model once its download has succeeded. Raises EngineError if it can't be used here."""
         while True:
             try:
                 for file in self._files:
                     await self._fetch(file)
             except DownloadError as error:
                 self.state = f"{NAME} could not be downloaded: {error}"
-                logger.warning("%s: %s; tiny-en works until then", ENGINE, self.state)
-                await asyncio.sleep(_AGAIN_S)
+                logger.warning("%s: %s; tiny-en is used until then", ENGINE, self.state)
+                await asyncio.sleep(_RETRY_S)
                 continue
-            model = await asyncio.to_thread(Model.opened, self._folder)
+            model = await asyncio.to_thread(Model.open, self._folder)
             self.state = None
             logger.info("%s: %s is in use", ENGINE, NAME)
             return model
@@ -64,10 +64,10 @@ class LargerModel:
         target = self._target(file)
         if await asyncio.to_thread(_is_there, target, file):
             return
-        await fetch(file, target, _ProgressOfAll(self, file), self._rules)
+        await fetch(file, target, _FileProgress(self, file), self._rules)
 
     def advance(self, file: RemoteFile, received: int) -> None:
-        """Notes how many bytes of one file have come, and logs each further tenth of all files."""
+        """Notes how many bytes of one file have come. Logs each further tenth of all files."""
         before = self._percent
         self._received[file.url] = received
         percent = self._percent
@@ -88,8 +88,8 @@ class LargerModel:
 
 
 @dataclass(frozen=True, slots=True)
-class _ProgressOfAll:
-    """The progress of one file, as a part of that of all."""
+class _FileProgress:
+    """Reports the progress of one file to the model."""
 
     model: LargerModel
     file: RemoteFile
@@ -99,7 +99,7 @@ class _ProgressOfAll:
 
 
 def _is_there(target: Path, file: RemoteFile) -> bool:
-    """Whether the file is there and right. A wrong one is removed."""
+    """Returns whether the right file is there. Removes a wrong one."""
     try:
         if is_right(target, file):
             return True

@@ -1,8 +1,8 @@
-"""The Moonshine models: 16 kHz sound to features, features to text, and how likely a given text is.
+"""The Moonshine models: encoder (16 kHz sound to features) and decoder (features to text, and scores of given texts).
 
-The weights of tiny-en come from the wheel `moonshine_voice`, whose Python code is never imported: it would load a
-library of 42 MB that this module does not need. onnxruntime reads the weights. Every method may be called from several
-threads at once, takes one core while it runs, and does not hold the interpreter lock for most of that time.
+The weights of tiny-en are in the wheel `moonshine_voice`. Its Python code is not imported, as it would load a library
+of 42 MB; onnxruntime reads the weights instead. Every method may be called from several threads at once. While it runs
+it uses one core, and hardly holds the interpreter lock.
 """
 
 from __future__ import annotations
@@ -20,39 +20,37 @@ import numpy.typing as npt
 
 from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.stt.moonshine.phrase_tree import Node, PhraseTree
-from voicebot.engines.stt.moonshine.tokenizer import END, START, Tokenizer
+from voicebot.engines.stt.moonshine.tokenizer import END, START, PhraseNode, PhraseTree, Tokenizer
 
 ENGINE = "moonshine"
 
 INSTEAD = "to talk to the bot all the same, set DEEPGRAM_API_KEY"
-"""What to do where the model can't be had, as on Intel Macs."""
+"""The advice where the model is not available, as on Intel Macs."""
 
 Features = npt.NDArray[np.float32]
-"""What the encoder makes of a sound: float32 of shape (frames, 288), one frame for each `FRAME_SAMPLES`.
-
-288 is for tiny-en; a larger model has more."""
+"""The encoder's output: float32 of shape (frames, 288), one frame for each `FRAME_SAMPLES`. A larger model has more
+than 288 features."""
 
 FRAME_SAMPLES = 384
-"""The encoder's three convolutions step by 64, 3 and 2 samples: one frame of features is 24 ms of sound."""
+"""The encoder's three convolutions have strides of 64, 3 and 2, so one frame of features is 24 ms of sound."""
 
 PADDING_S = 0.3
-"""The silence added before and after every sound. Without it the model drops short words at the edges."""
+"""The silence that is added before and after every sound. Without it the model drops short words at the edges."""
 
 TOKENS_PER_S = 6.5
-"""The model's authors allow at most this many tokens per second of sound: more of them are a loop."""
+"""The model's authors allow at most this many tokens per second of sound. More of them are a loop."""
 
 _LOOP = 8
-"""A phrase that follows on itself this often is a loop of the model, and ends the decoding at once."""
+"""A phrase that is repeated this often is a loop of the model, and ends the decoding at once."""
 _LOOP_AT_LIMIT = 3
-"""The same for a text that only ended because it reached the limit of tokens."""
+"""The same for a text that has reached the limit of tokens."""
 _LOOP_TOKENS = 12
-"""Loops of longer phrases than this are not looked for; the limit of tokens ends them."""
+"""The limit of tokens ends loops of longer phrases than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A file of a model, with the hashes that it may have (SHA-256)."""
+    """A file of a model, and the SHA-256 hashes that it may have."""
 
     name: str
     sha256: tuple[str, ...]
@@ -73,27 +71,27 @@ DECODER = ModelFile(
     ),
 )
 TOKENS = ModelFile("tokenizer.bin", ("6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d",))
-"""The files of tiny-en in moonshine-voice 0.1.0, then in 0.0.4, the last version for systems that are too old for
-0.1.0. The weights are the same but for their rounding; the files are the same on all platforms of a version."""
+"""The files of tiny-en. The first hash is of moonshine-voice 0.1.0; the second is of 0.0.4, the last version for older
+systems. The weights differ only in their rounding, and each version has the same files on all platforms."""
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
-    """The text that the model found in a sound."""
+class DecodedText:
+    """The most likely text of a sound (greedy search)."""
 
     text: str
     tokens: tuple[int, ...]
     log_probabilities: tuple[float, ...]
-    """Natural logarithms: one for each token, and one for the end of the text where the model ended it by itself."""
+    """Natural logarithms: one for each token, and one for the end of the text if the model has ended it itself."""
 
     @property
     def log_probability(self) -> float:
-        """Natural logarithm of the probability of the whole text; comparable with `Model.score`."""
+        """The natural logarithm of the whole text's probability, as `Model.score` returns it."""
         return sum(self.log_probabilities)
 
     @property
     def confidence(self) -> float:
-        """The tokens' mean probability (geometric), 0 to 1."""
+        """The geometric mean of the tokens' probabilities, 0 to 1."""
         return exp(self.log_probability / len(self.log_probabilities))
 
 
@@ -113,10 +111,10 @@ class Model:
 
         self._encoder, self._decoder = encoder, decoder
         self.tokenizer = tokenizer
-        self._returning = onnxruntime.RunOptions()
-        """For the runs that take much memory: it goes back after them. Without it, thirty utterances of up to 15 s, two
-        at a time, left 86 to 99 MB behind; with it 22 to 36 MB. No difference in time was measured."""
-        self._returning.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._memory_returning = onnxruntime.RunOptions()
+        """Options for runs that take much memory: they return it. After thirty utterances of up to 15 s, two at a time,
+        86 to 99 MB were kept without this, and 22 to 36 MB with it. No difference in time was measured."""
+        self._memory_returning.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._outputs = [output.name for output in decoder.get_outputs()]
         self._no_past = {
             each.name: np.zeros((1, each.shape[1], 0, each.shape[3]), np.float32)
@@ -133,28 +131,28 @@ class Model:
         folder = wheel_folder() if folder is None else folder
         for file in (ENCODER, DECODER, TOKENS):
             _check(folder, file)
-        return cls.opened(folder)
+        return cls.open(folder)
 
     @classmethod
-    def opened(cls, folder: Path) -> Model:
+    def open(cls, folder: Path) -> Model:
         """Loads the weights of any model of this family from files that were checked. Raises EngineError."""
         tokenizer = Tokenizer.from_bytes((folder / TOKENS.name).read_bytes())
         return cls(_session(folder / ENCODER.name), _session(folder / DECODER.name), tokenizer)
 
     def encode(self, sound: Samples) -> Features:
-        """Returns the features of a 16 kHz sound, int16 of shape (samples,), with `PADDING_S` of silence around it."""
+        """Returns the features of a 16 kHz sound (int16 of shape (samples,)) with `PADDING_S` of silence around it."""
         padding = round(PADDING_S * SPEECH_RATE_HZ)
         values = np.zeros((1, len(sound) + 2 * padding), np.float32)
         values[0, padding : padding + len(sound)] = sound.astype(np.float32) / 32_768
         mask = np.ones(values.shape, np.int64)
         feed = {"input_values": values, "attention_mask": mask}
-        features: Features = self._encoder.run(None, feed, self._returning)[0][0]
+        features: Features = self._encoder.run(None, feed, self._memory_returning)[0][0]
         return features
 
-    def decode(self, features: Features, stop: threading.Event | None = None) -> Decoded:
-        """Returns the most likely text, chosen token by token. The text of silence is mostly empty.
+    def decode(self, features: Features, stop: threading.Event | None = None) -> DecodedText:
+        """Returns the most likely text, found by greedy search. The text of silence is mostly empty.
 
-        Returns what it has so far soon after `stop` is set.
+        Soon after `stop` is set, returns the text so far.
         """
         limit = ceil(len(features) * FRAME_SAMPLES / SPEECH_RATE_HZ * TOKENS_PER_S)
         tokens: list[int] = []
@@ -174,18 +172,18 @@ class Model:
                 break
         if not ended and (loop := _loop(tokens, _LOOP_AT_LIMIT)) is not None:
             del tokens[loop:], logs[loop:]
-        return Decoded(self.tokenizer.decode(tokens), tuple(tokens), tuple(logs))
+        return DecodedText(self.tokenizer.decode(tokens), tuple(tokens), tuple(logs))
 
     def score(self, features: Features, text: str) -> float:
-        """Returns the logarithm of the probability that the model writes exactly this text, its end included."""
+        """Returns the natural logarithm of the probability of exactly this text, its end included."""
         tokens = [*self.tokenizer.encode(text), END]
         logits, _ = self._step(features, [START, *tokens[:-1]], self._no_past)
         return sum(_log_probability(row, token) for row, token in zip(logits, tokens, strict=True))
 
     def score_phrases(self, features: Features, tree: PhraseTree, floor: float) -> dict[str, float]:
-        """Returns the logarithm of the probability that the model writes a phrase of the tree and an end to it.
+        """Returns the natural logarithm of the probability of each phrase of the tree, with any end.
 
-        Whatever falls below `floor` on the way is given up: the fewer phrases can still reach it, the less this costs.
+        Phrases below `floor` are left out. A branch is given up as soon as it falls below it, so a high floor is fast.
         """
         found: dict[str, float] = {}
         live = [(0.0, tree.root)]
@@ -194,30 +192,30 @@ class Model:
         while True:
             logs = logits - logits.max(axis=1, keepdims=True)
             logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
-            next_live: list[tuple[int, int, float, Node]] = []
-            for row, (so_far, node) in enumerate(live):
+            next_live: list[tuple[int, int, float, PhraseNode]] = []
+            for row, (log_so_far, node) in enumerate(live):
                 if node.phrase is not None:
-                    found[node.phrase] = so_far + float(np.log(np.exp(logs[row, tree.endings]).sum()))
+                    found[node.phrase] = log_so_far + float(np.log(np.exp(logs[row, tree.endings]).sum()))
                 for token, following in node.following.items():
-                    log = so_far + float(logs[row, token])
+                    log = log_so_far + float(logs[row, token])
                     if log >= floor:
                         next_live.append((row, token, log, following))
             if not next_live:
                 return {phrase: log for phrase, log in found.items() if log >= floor}
             rows = [row for row, *_ in next_live]
             live = [(log, node) for _, _, log, node in next_live]
-            many = len(live)
+            batch = len(live)
             logits, *values = self._decoder.run(
                 None,
                 {
                     "input_ids": np.array([[token] for _, token, _, _ in next_live], np.int64),
-                    "encoder_hidden_states": np.repeat(features[None], many, axis=0),
-                    "encoder_attention_mask": np.ones((many, len(features) * FRAME_SAMPLES), np.int64),
+                    "encoder_hidden_states": np.repeat(features[None], batch, axis=0),
+                    "encoder_attention_mask": np.ones((batch, len(features) * FRAME_SAMPLES), np.int64),
                     "use_cache_branch": np.array([True]),
-                    **{name: np.repeat(value, many, axis=0) for name, value in shared.items()},
+                    **{name: np.repeat(value, batch, axis=0) for name, value in shared.items()},
                     **{name: value[rows] for name, value in present.items() if ".decoder." in name},
                 },
-                self._returning,
+                self._memory_returning,
             )
             logits = logits[:, -1]
             present = {
@@ -228,10 +226,11 @@ class Model:
     def _step(
         self, features: Features, tokens: list[int], past: dict[str, npt.NDArray[np.float32]]
     ) -> tuple[npt.NDArray[np.float32], dict[str, npt.NDArray[np.float32]]]:
-        """Returns the logits after each of these tokens, shape (tokens, vocabulary), and what to pass as `past` next.
+        """Runs the decoder on these tokens.
 
-        The keys and values of the encoder are made in the first step, and stay the same after it. The mask is one for
-        the samples of the sound: the decoder itself takes every `FRAME_SAMPLES`th of it.
+        Returns the logits after each token, shape (tokens, vocabulary), and the key/value cache to pass as `past` next.
+        The encoder's keys and values are made in the first step and stay the same. The mask is one for each sample of
+        the sound: the decoder itself takes every `FRAME_SAMPLES`th of it.
         """
         first = past is self._no_past
         feed: dict[str, npt.NDArray[Any]] = {
@@ -241,7 +240,7 @@ class Model:
             "use_cache_branch": np.array([not first]),
             **past,
         }
-        logits, *present = self._decoder.run(None, feed, self._returning if first else None)
+        logits, *present = self._decoder.run(None, feed, self._memory_returning if first else None)
         named = {
             name.replace("present", "past_key_values"): value
             for name, value in zip(self._outputs[1:], present, strict=True)
@@ -285,7 +284,10 @@ def _log_probability(logits: npt.NDArray[np.float32], token: int) -> float:
 
 
 def _loop(tokens: list[int], times: int) -> int | None:
-    """Returns where the second round of a phrase begins that stands `times` times at the end; None if none does."""
+    """Returns where the first repetition begins if the tokens end in a phrase that stands there `times` times.
+
+    Returns None if they don't.
+    """
     for size in range(1, min(_LOOP_TOKENS, len(tokens) // times) + 1):
         phrase = tokens[-size:]
         start = len(tokens)

@@ -1,4 +1,4 @@
-"""From the sound of one part of an utterance to its words, and how sure they are."""
+"""Recognises the words of a sound: noise reduction, encoder, decoder, noise filter, and a second look at short ones."""
 
 from __future__ import annotations
 
@@ -7,56 +7,57 @@ from dataclasses import dataclass
 
 from voicebot.audio.sound import Samples
 from voicebot.engines.stt.moonshine.model import Model
-from voicebot.engines.stt.moonshine.noise import NoiseFilter
-from voicebot.engines.stt.moonshine.short_utterances import ShortUtterances
-from voicebot.engines.stt.moonshine.steady_noise import without_steady_noise
+from voicebot.engines.stt.moonshine.noise_filter import NoiseFilter
+from voicebot.engines.stt.moonshine.noise_reduction import reduce_steady_noise
+from voicebot.engines.stt.moonshine.short_utterances import ShortUtteranceRescorer
 
 
 @dataclass(frozen=True, slots=True)
-class Recognized:
-    """The words of a sound; none if nothing was said."""
+class RecognizedText:
+    """The words of a sound. The text is empty if nothing was said."""
 
     text: str
     confidence: float
-    """The tokens' mean probability (geometric), 0 to 1."""
+    """The geometric mean of the tokens' probabilities, 0 to 1."""
     backchannel: str = ""
-    """What a listener would say that sounds nearly the same."""
+    """A backchannel that sounds nearly the same."""
 
 
-NOTHING = Recognized("", 0.0)
+NO_TEXT = RecognizedText("", 0.0)
 
 
 class Recognizer:
-    """The model with all that corrects it. Has no state: threads may share it.
+    """The model and the steps before and after it. It has no state, so threads may share it.
 
-    A larger model, if there is one, finds the words; what corrects them has been trained on tiny-en.
+    If there is a larger model, it decodes the words. Features for the other steps always come from tiny-en, on which
+    their weights were trained.
     """
 
     def __init__(self, tiny: Model, larger: Model | None = None) -> None:
         self._tiny, self._larger = tiny, larger
-        self._noise = NoiseFilter.load()
-        self._short = ShortUtterances(tiny)
+        self._noise_filter = NoiseFilter.load()
+        self._rescorer = ShortUtteranceRescorer(tiny)
 
     def with_larger(self, larger: Model) -> Recognizer:
-        """Returns one that finds its words with the larger model."""
+        """Returns a recogniser that decodes with the larger model."""
         return Recognizer(self._tiny, larger)
 
-    def recognize(self, sound: Samples, stop: threading.Event) -> Recognized:
-        """Returns the words of a 16 kHz sound. Runs in a thread; ends soon after `stop` is set."""
-        sound = without_steady_noise(sound)
+    def recognize(self, sound: Samples, stop: threading.Event) -> RecognizedText:
+        """Returns the words of a 16 kHz sound. Runs in a thread, and ends soon after `stop` is set."""
+        sound = reduce_steady_noise(sound)
         features = self._tiny.encode(sound)
         if self._larger is None:
             decoded = self._tiny.decode(features, stop)
         else:
             decoded = self._larger.decode(self._larger.encode(sound), stop)
-        if not decoded.text or stop.is_set() or not self._noise.passes(features, decoded.text):
-            return NOTHING
+        if not decoded.text or stop.is_set() or not self._noise_filter.passes(features, decoded.text):
+            return NO_TEXT
         if self._larger is None:
-            better = self._short.reconsider(sound, features, decoded)
+            better = self._rescorer.rescore(sound, features, decoded)
         else:
-            better = self._short.hum(sound, features, decoded.text)
+            better = self._rescorer.hum(sound, features, decoded.text)
         if better is None:
-            return Recognized(decoded.text, decoded.confidence)
+            return RecognizedText(decoded.text, decoded.confidence)
         if better.certain:
-            return Recognized(better.text, better.confidence)
-        return Recognized(decoded.text, decoded.confidence, backchannel=better.text)
+            return RecognizedText(better.text, better.confidence)
+        return RecognizedText(decoded.text, decoded.confidence, backchannel=better.text)

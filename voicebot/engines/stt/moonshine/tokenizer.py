@@ -1,8 +1,9 @@
-"""The vocabulary of the Moonshine models: text to token numbers and back."""
+"""The tokens of the Moonshine models: text to tokens and back, and fixed phrases as a tree of tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 START = 1
@@ -10,15 +11,15 @@ END = 2
 
 _SPACE = "\u2581"
 _LONG = 128
-"""A length from here on takes two bytes: seven bits in the first one, the rest in the second one."""
+"""A length from here on takes two bytes: seven bits in the first, the rest in the second."""
 _FIRST_BYTE = 3
-"""The tokens 3 to 258 stand for the 256 single bytes, by which any text can be written."""
+"""The tokens 3 to 258 are the 256 single bytes, with which any text can be written."""
 _FIRST_SPECIAL = 32_000
 """Tokens from here on are reserved for special uses and have no text."""
 
 
 class Tokenizer:
-    """Byte-pair encoding whose merges are ranked by token number."""
+    """Byte-pair encoding. Of two possible merges the one with the lower token number comes first."""
 
     def __init__(self, pieces: list[bytes]) -> None:
         self._pieces = pieces
@@ -52,7 +53,7 @@ class Tokenizer:
         return len(self._pieces)
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """Returns the text of the tokens. Start, end and special tokens have none."""
+        """Returns the text of the tokens. Start, end and special tokens have no text."""
         joined = b"".join(self._pieces[token] for token in tokens if END < token < _FIRST_SPECIAL)
         return joined.decode("utf-8", "replace").replace(_SPACE, " ").strip()
 
@@ -75,3 +76,30 @@ class Tokenizer:
     def _encode_part(self, part: str) -> list[int]:
         number = self._numbers.get(part)
         return [_FIRST_BYTE + byte for byte in part.encode()] if number is None else [number]
+
+
+@dataclass(slots=True)
+class PhraseNode:
+    """The tokens that may follow, and the phrase that is complete here; None if none is."""
+
+    following: dict[int, PhraseNode] = field(default_factory=dict)
+    phrase: str | None = None
+
+
+class PhraseTree:
+    """Fixed phrases, so that the model can score many of them against one sound at little cost.
+
+    A phrase is a text without its final punctuation: "Oh, really". It counts with any punctuation after it.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, phrases: Iterable[str]) -> None:
+        self.root = PhraseNode()
+        for phrase in phrases:
+            node = self.root
+            for token in tokenizer.encode(phrase):
+                node = node.following.setdefault(token, PhraseNode())
+            node.phrase = phrase
+        stem = tokenizer.encode("Stop")
+        punctuation = [tokenizer.encode(f"Stop{mark}")[len(stem) :] for mark in (".", ",", "?", "!", "...")]
+        self.endings = [END, *(tokens[0] for tokens in punctuation)]
+        """The tokens that may end a phrase."""

@@ -1,4 +1,4 @@
-"""One session's use of the shared recogniser."""
+"""The recogniser of one session, which shares the model with all others."""
 
 from __future__ import annotations
 
@@ -12,163 +12,163 @@ from voicebot.audio.sound import SPEECH_RATE_HZ, Audio, Samples
 from voicebot.engines.errors import EngineError
 from voicebot.engines.protocols import Pause, Transcript
 from voicebot.engines.stt.moonshine.model import ENGINE
-from voicebot.engines.stt.moonshine.recognition import Recognized
-from voicebot.engines.stt.moonshine.scheduler import Job, Scheduler, Share
-from voicebot.engines.stt.moonshine.utterance import Request, Utterance
+from voicebot.engines.stt.moonshine.recognition import RecognizedText
+from voicebot.engines.stt.moonshine.scheduler import DecodeJob, InterimShare, Scheduler
+from voicebot.engines.stt.moonshine.utterance import DecodeRequest, GrowingUtterance
 
 SLICE_SAMPLES = SPEECH_RATE_HZ
-"""Sound that comes in long pieces, as recordings do, is taken in slices, so that nothing else has to wait."""
+"""Long pieces of sound, such as recordings, are taken in slices of 1 s, so that the event loop is never blocked."""
 
 
-class FindsWords(Protocol):
-    """What `Recognizer` does, or a test's replacement for it."""
+class SoundRecognizer(Protocol):
+    """What `Recognizer` offers."""
 
-    def recognize(self, sound: Samples, stop: threading.Event) -> Recognized: ...
+    def recognize(self, sound: Samples, stop: threading.Event) -> RecognizedText: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """What all sessions share: the loaded model, and what decides when it is used."""
+class SharedRecognizer:
+    """What all sessions share: the loaded model, and the scheduler that decides when it is used."""
 
-    recognizer: FindsWords
+    recognizer: SoundRecognizer
     scheduler: Scheduler
 
 
 @dataclass(frozen=True, slots=True)
 class _Decoding:
-    """A sound that is to be decoded now."""
+    """Decodes one sound."""
 
-    recognizer: FindsWords
+    recognizer: SoundRecognizer
     sound: Samples
 
-    def run(self, stop: threading.Event) -> Recognized:
+    def run(self, stop: threading.Event) -> RecognizedText:
         return self.recognizer.recognize(self.sound, stop)
 
 
 class MoonshineTranscriber:
-    """Transcribes the utterances of one session; or raises why it can't, if there is no recogniser."""
+    """Transcribes the utterances of one session. Without a recogniser it raises the error that it was given instead."""
 
-    def __init__(self, shared: Shared | EngineError) -> None:
+    def __init__(self, shared: SharedRecognizer | EngineError) -> None:
         self._shared = shared
-        self._share = Share()
+        self._share = InterimShare()
         self.bytes_sent = 0
 
     async def transcribe(self, audio: AsyncIterable[Audio | Pause]) -> AsyncGenerator[Transcript]:
         if isinstance(self._shared, EngineError):
             raise EngineError(ENGINE, self._shared.message, fault=self._shared.fault)
-        hearing = _Hearing(self._shared, self._share)
-        feeding = asyncio.create_task(self._feed(audio, hearing), name="moonshine audio")
+        decoder = _UtteranceDecoder(self._shared, self._share)
+        feeding = asyncio.create_task(self._feed(audio, decoder), name="moonshine audio")
         try:
             final = False
             while not final:
-                transcript = await hearing.next()
+                transcript = await decoder.wait_for_transcript()
                 yield transcript
                 final = transcript.final
         finally:
             feeding.cancel()
-            hearing.close()
+            decoder.close()
             await asyncio.wait([feeding])
 
-    async def _feed(self, audio: AsyncIterable[Audio | Pause], hearing: _Hearing) -> None:
+    async def _feed(self, audio: AsyncIterable[Audio | Pause], decoder: _UtteranceDecoder) -> None:
         try:
             async for item in audio:
                 match item:
                     case Pause(number):
-                        hearing.pause(number)
+                        decoder.add_pause(number)
                     case Audio(samples):
                         for start in range(0, len(samples), SLICE_SAMPLES):
-                            hearing.push(samples[start : start + SLICE_SAMPLES])
+                            decoder.add_audio(samples[start : start + SLICE_SAMPLES])
                             await asyncio.sleep(0)
                         self.bytes_sent += 2 * len(samples)
-            hearing.end()
+            decoder.end()
         except Exception as error:  # noqa: BLE001 - the source's error is raised where the transcripts are awaited
-            hearing.fail(error)
+            decoder.fail(error)
 
 
-class _Hearing:
-    """One utterance, with the job that decodes it at the moment."""
+class _UtteranceDecoder:
+    """Decodes one utterance, with at most one job at a time."""
 
-    def __init__(self, shared: Shared, share: Share) -> None:
+    def __init__(self, shared: SharedRecognizer, share: InterimShare) -> None:
         self._scheduler, self._recognizer, self._share = shared.scheduler, shared.recognizer, share
-        self._utterance = Utterance()
-        self._told: asyncio.Queue[Transcript | Exception] = asyncio.Queue()
-        self._job: Job[Recognized] | None = None
-        self._request: Request | None = None
-        """What the job decodes; None before it has begun."""
+        self._utterance = GrowingUtterance()
+        self._transcripts: asyncio.Queue[Transcript | Exception] = asyncio.Queue()
+        self._job: DecodeJob[RecognizedText] | None = None
+        self._request: DecodeRequest | None = None
+        """What the job decodes; None before the job has begun."""
         self._closed = False
 
-    async def next(self) -> Transcript:
-        """Returns the next transcript. Raises what went wrong."""
-        told = await self._told.get()
-        if isinstance(told, Exception):
-            raise told
-        return told
+    async def wait_for_transcript(self) -> Transcript:
+        """Returns the next transcript. Raises the error that has ended the utterance."""
+        item = await self._transcripts.get()
+        if isinstance(item, Exception):
+            raise item
+        return item
 
-    def push(self, samples: Samples) -> None:
-        self._utterance.push(samples)
-        self._go_on()
+    def add_audio(self, samples: Samples) -> None:
+        self._utterance.add_audio(samples)
+        self._update()
 
-    def pause(self, number: int) -> None:
-        self._utterance.pause(number)
-        self._go_on()
+    def add_pause(self, number: int) -> None:
+        self._utterance.add_pause(number)
+        self._update()
 
     def end(self) -> None:
         self._utterance.end()
-        self._go_on()
+        self._update()
 
     def fail(self, error: Exception) -> None:
-        """Ends the utterance: `next` raises the error."""
+        """Ends the utterance with an error, which `wait_for_transcript` raises."""
         self.close()
-        self._told.put_nowait(error)
+        self._transcripts.put_nowait(error)
 
     def close(self) -> None:
         """Gives the utterance up."""
         self._closed = True
-        self._drop()
+        self._drop_job()
 
-    def _go_on(self) -> None:
-        """Tells what is known, and sees to it that what is needed next is decoded."""
+    def _update(self) -> None:
+        """Passes on new transcripts, and submits the job that is needed next."""
         if self._closed:
             return
-        while (transcript := self._utterance.answer()) is not None:
-            self._told.put_nowait(transcript)
-        needed = self._utterance.request()
+        while (transcript := self._utterance.next_transcript()) is not None:
+            self._transcripts.put_nowait(transcript)
+        needed = self._utterance.next_request()
         if self._job is not None and self._request is not None:
             if needed is None or self._request.serves(needed):
                 return
-            self._drop()
+            self._drop_job()
         if needed is None:
-            self._drop()
+            self._drop_job()
         elif self._job is None:
-            self._job = Job(needed.urgency, self._share, self)
+            self._job = DecodeJob(needed.urgency, self._share, self)
             self._scheduler.submit(self._job)
         elif self._job.urgency is not needed.urgency:
-            self._scheduler.hurry(self._job, needed.urgency)
+            self._scheduler.change_urgency(self._job, needed.urgency)
 
-    def _drop(self) -> None:
+    def _drop_job(self) -> None:
         if self._job is not None:
             self._scheduler.drop(self._job)
         self._job = self._request = None
 
-    # What the scheduler calls ---------------------------------------------------------------------------------------
+    # The scheduler calls these ------------------------------------------------------------------------------------
 
     def prepare(self) -> _Decoding | None:
-        self._request = request = self._utterance.request()
+        self._request = request = self._utterance.next_request()
         if request is None:
             self._job = None
             return None
-        return _Decoding(self._recognizer, self._utterance.sound(request))
+        return _Decoding(self._recognizer, self._utterance.audio_of(request))
 
-    def done(self, result: Recognized | BaseException) -> None:
+    def done(self, result: RecognizedText | BaseException) -> None:
         request, self._job, self._request = self._request, None, None
         if isinstance(result, BaseException):
             self.fail(EngineError(ENGINE, f"it failed to decode a sound ({type(result).__name__})"))
             return
         assert request is not None
-        self._utterance.heard(request, result)
-        self._go_on()
+        self._utterance.add_result(request, result)
+        self._update()
 
     def preempted(self) -> None:
-        """The interim job was stopped for a more urgent one: it may begin again later."""
+        """Begins again later, as the interim job was stopped for a more urgent one."""
         self._job = self._request = None
-        self._go_on()
+        self._update()

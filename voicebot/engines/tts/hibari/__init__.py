@@ -8,9 +8,9 @@ from pathlib import Path
 from voicebot.audio.sound import Audio
 from voicebot.engines.download import DownloadRules
 from voicebot.engines.errors import EngineError, Fault
-from voicebot.engines.protocols import USUAL, Style, WordStarts
+from voicebot.engines.protocols import DEFAULT_STYLE, Style, WordStarts
 from voicebot.engines.tts.hibari.assets import AssetError
-from voicebot.engines.tts.hibari.reading import UnsuitableTextError, parts_of
+from voicebot.engines.tts.hibari.phonemes import UnsuitableTextError, split_into_parts
 from voicebot.engines.tts.hibari.voices import Speaker, Voices
 from voicebot.engines.tts.hibari.waveform import RATE_HZ
 from voicebot.runtime.threads import Threads
@@ -19,15 +19,14 @@ _THREADS = 2
 """Sentences that are made at the same time. Each takes some 50 ms of one core; more threads than cores gain nothing."""
 
 _SILENCE_S = 0.1
-"""What is given for a text that has no words: a chain would take nothing at all for a failure."""
+"""The sound of a text without words. The fallback would take no sound at all for a failure."""
 
 
 class Hibari:
-    """A neural voice that needs no network, in English only; sound is 24 kHz.
+    """A neural voice that needs no network, in English only, at 24 kHz.
 
-    What takes time runs in threads: the model and the transforms leave Python's global lock free, and only the
-    pronunciation of a sentence needs it. `folder` and `download_rules` say where further voices are kept and how
-    patient their download is.
+    It works in threads. The model and the transforms leave Python's global lock free; only the pronunciation needs it.
+    Downloaded voices are stored in `folder`, and `download_rules` limit the downloads.
     """
 
     name = "hibari"
@@ -43,8 +42,8 @@ class Hibari:
         self._threads: Threads | None = None
 
     def prepare(self, style: Style) -> None:
-        """Fetches the style's voice in the background, if it is not here; the usual voice speaks until it is."""
-        self._voices.want(style.voice)
+        """Downloads the style's voice in the background if necessary. The usual voice speaks until it is here."""
+        self._voices.fetch(style.voice)
 
     def voices(self, language: str) -> dict[str, str]:
         return self._voices.labels if language in self.languages else {}
@@ -53,15 +52,15 @@ class Hibari:
     def note(self) -> str | None:
         return self._voices.note
 
-    def speaker(self, style: Style = USUAL) -> Speaker | None:
-        """Returns the voice that speaks for this style now: the usual one until the style's has been fetched.
+    def speaker(self, style: Style = DEFAULT_STYLE) -> Speaker | None:
+        """Returns the voice that speaks for this style now: the usual one until the style's voice is here.
 
-        None before `start`.
+        Returns None before `start`.
         """
         return self._voices.speaker(style.voice)
 
     async def settle(self) -> None:
-        """Wait for the voices that are on their way: then `voices` and `note` say how it went."""
+        """Waits for the voices that are on their way. Then `voices` and `note` say what became of them."""
         await self._voices.settle()
 
     async def start(self) -> None:
@@ -84,13 +83,13 @@ class Hibari:
             self._threads.close()
             self._threads = None
 
-    async def probe(self, style: Style = USUAL) -> None:
-        """A model that is loaded can work: loading it ends with a sentence."""
+    async def probe(self, style: Style = DEFAULT_STYLE) -> None:
+        """Does nothing: loading the model ends with a sentence, so a loaded model works."""
 
-    async def synthesize(self, text: str, style: Style = USUAL) -> AsyncGenerator[Audio | WordStarts]:
-        """The sound, sentence by sentence, and when its words begin as soon as that is known of all.
+    async def synthesize(self, text: str, style: Style = DEFAULT_STYLE) -> AsyncGenerator[Audio | WordStarts]:
+        """Yields the sound, sentence by sentence, and the starts of all words once they are known.
 
-        Raises EngineError, as unsuitable, for a text that is not written in Latin letters.
+        Raises EngineError with UNSUITABLE for a text that is not in Latin script.
         """
         self.prepare(style)
         speaker, threads = self.speaker(style), self._threads
@@ -98,14 +97,14 @@ class Hibari:
             raise EngineError(self.name, "it is not started")
         words, starts_s, ended_s = len(text.split()), dict[int, float](), 0.0
         try:
-            parts = await threads.run(parts_of, text)
+            parts = await threads.run(split_into_parts, text)
             for part in parts:
-                for phonemes in await threads.run(speaker.read, part):
-                    utterance = await threads.run(speaker.speak, phonemes)
-                    for word, start_s in utterance.starts_s:
+                for phonemes in await threads.run(speaker.phonemize, part):
+                    spoken = await threads.run(speaker.speak, phonemes)
+                    for word, start_s in spoken.starts_s:
                         starts_s.setdefault(word, ended_s + start_s)
-                    ended_s += utterance.duration_s
-                    sound = utterance.sound()
+                    ended_s += spoken.duration_s
+                    sound = spoken.sound()
                     while (samples := await threads.run(next, sound, None)) is not None:
                         yield Audio(samples, RATE_HZ)
         except UnsuitableTextError as error:
@@ -117,7 +116,7 @@ class Hibari:
 
 
 def _for_each(words: int, known_s: dict[int, float], end_s: float) -> tuple[float, ...]:
-    """When each word begins. One without a sound, such as a dash, begins with what follows it."""
+    """Returns when each word begins. A word without a sound, such as a dash, begins with the word after it."""
     starts = []
     for word in reversed(range(words)):
         end_s = known_s.get(word, end_s)

@@ -1,4 +1,4 @@
-"""The files of the package hibari-tts that are read, each with the checksum that it must have."""
+"""The data files of the package hibari-tts, and the checksum of each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MODEL = "hibari.onnx"
 
 AMERICAN = ("lexicon_us_gold.json.gz", "lexicon_us_silver.json.gz", "oov.json", "oov.onnx")
 BRITISH = ("lexicon_gb_gold.json.gz", "lexicon_gb_silver.json.gz", "oov_gb.json", "oov_gb.onnx")
-"""What only the pronunciation of one accent needs."""
+"""Files that only the pronunciation of one accent needs."""
 
 COMMON = ("normalize.json", "tagger.json.gz", "tokenizer_exceptions.json", "vocab.json", "voices.json")
 
@@ -30,16 +30,16 @@ SHA256: Mapping[str, str] = {
     "vocab.json": "70abefbe8a1c8865e43e0a43bbdc25b91a33e4aa053479d443ccf23e20a59e5d",
     "voices.json": "f8b7657ecd0e0e362d3403e99538c0e5bfe20d6a903dfcd04c772b2c73abb204",
 }
-"""Of hibari-tts 0.2.1, whose wheel has the checksum
+"""The files of hibari-tts 0.2.1. The checksum of its wheel is
 49f2abbbe451c988e7448b5afa08c8a56410535ebb855c0e7d174275df5ca1f3."""
 
 
 class AssetError(Exception):
-    """A file is missing, or is not the one that it should be. The text names the file and says what to do."""
+    """A file is missing, damaged or of another version. The text names the file and says what to do."""
 
 
-def checked(path: Path, sha256: str) -> bytes:
-    """The file's bytes. Raises AssetError if it cannot be read or has another checksum."""
+def read_checked(path: Path, sha256: str) -> bytes:
+    """Returns the file's bytes. Raises AssetError if it cannot be read or has another checksum."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -49,7 +49,7 @@ def checked(path: Path, sha256: str) -> bytes:
     return data
 
 
-def check(folder: Path, names: Iterable[str]) -> None:
-    """Raises AssetError if one of the named files of the package is missing or has another checksum."""
+def check_files(folder: Path, names: Iterable[str]) -> None:
+    """Raises AssetError if one of the named files is missing or has another checksum."""
     for name in names:
-        checked(folder / name, SHA256[name])
+        read_checked(folder / name, SHA256[name])

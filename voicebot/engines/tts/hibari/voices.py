@@ -1,4 +1,4 @@
-"""Which voices there are: one comes with the package, the others are downloaded when somebody chooses them."""
+"""The voices of hibari: one comes with the package, the others are downloaded when somebody chooses them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from voicebot.engines.download import Download, DownloadRules, RemoteFile, cache_folder
 from voicebot.engines.tts.hibari import assets
 from voicebot.engines.tts.hibari.assets import AssetError
-from voicebot.engines.tts.hibari.reading import Phonemes, Piece, Reader, parts_of
-from voicebot.engines.tts.hibari.voice import Utterance, Voice
+from voicebot.engines.tts.hibari.phonemes import Phonemes, Phonemizer, TextPiece, split_into_parts
+from voicebot.engines.tts.hibari.voice import AcousticModel, SpokenPart
 from voicebot.runtime.threads import Threads
 
 logger = logging.getLogger(__name__)
@@ -22,20 +22,20 @@ _PEOPLE = {"female": "woman", "male": "man"}
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """A voice that is loaded, and the way it pronounces English."""
+    """A voice that is loaded, and the pronunciation of its accent."""
 
-    voice: Voice
-    reader: Reader
+    model: AcousticModel
+    phonemizer: Phonemizer
 
-    def read(self, part: Sequence[Piece]) -> list[Phonemes]:
-        return self.reader.read(part)
+    def phonemize(self, part: Sequence[TextPiece]) -> list[Phonemes]:
+        return self.phonemizer.phonemize(part)
 
-    def speak(self, phonemes: Phonemes) -> Utterance:
-        return self.voice.speak(phonemes)
+    def speak(self, phonemes: Phonemes) -> SpokenPart:
+        return self.model.speak(phonemes)
 
 
 @dataclass(slots=True)
-class _Further:
+class _DownloadedVoice:
     """A voice that does not come with the package."""
 
     label: str
@@ -48,137 +48,141 @@ class _Further:
 
     @property
     def state(self) -> str:
-        """What to know of it before it is chosen; "" if it is here.
+        """What a user should know before choosing the voice; "" if it can speak.
 
-        It does not change as a download gets on, so that a list of voices stays still while somebody reads it.
+        The text does not change during a download, so that a list of voices does not move while somebody reads it.
         """
         if self.speaker is not None:
             return ""
-        if problem := self.problem or self.download.error:
-            return f"could not be downloaded: {problem}" if self.problem is None else f"cannot be used: {problem}"
+        if self.problem is not None:
+            return f"cannot be used: {self.problem}"
+        if self.download.error:
+            return f"could not be downloaded: {self.download.error}"
         if self.download.running:
             return "is being downloaded"
         return "" if self.download.present else f"is downloaded first, {self.download.file.size / 1e6:.0f} MB"
 
     @property
     def progress(self) -> str:
-        """How much of it has come, while it comes."""
+        """How much of a running download has come."""
         received, size = self.download.received, self.download.file.size
         return f" ({100 * received // size} % of {size / 1e6:.0f} MB)" if self.download.running else ""
 
 
 class Voices:
-    """The voices of one server. `start` loads the usual one, which comes with the package ("heart"); the others are
-    fetched and loaded in the background.
+    """The voices of one server. `start` loads the usual one ("heart"), which comes with the package.
 
-    The package says where the others come from; `folder` is where they are kept, if not where the system keeps what
-    can be fetched again.
+    The others are downloaded and loaded in the background, from where the package says, into `folder` (by default the
+    system's folder for caches).
     """
 
     def __init__(self, folder: Path | None, rules: DownloadRules | None) -> None:
         self._folder, self._rules = folder, rules
         self._usual: Speaker | None = None
-        self._british: Reader | None = None
-        self._further: dict[str, _Further] = {}
+        self._british: Phonemizer | None = None
+        self._others: dict[str, _DownloadedVoice] = {}
         self._threads: Threads | None = None
 
     async def start(self, threads: Threads) -> None:
-        """Loads the usual voice, which takes about 0.8 s in a thread. Raises AssetError, or ImportError."""
+        """Loads the usual voice, which takes about 0.8 s in a thread. Raises AssetError or ImportError."""
         if self._usual is None:
             self._threads = threads
             self._usual = await threads.run(_load_usual)
-            self._further = self._registered()
+            self._others = self._registered()
 
     async def close(self) -> None:
-        for each in self._further.values():
-            if each.task is not None:
-                each.task.cancel()
-                await asyncio.wait({each.task})
-            await each.download.close()
-        self._usual, self._further = None, {}
+        for voice in self._others.values():
+            if voice.task is not None:
+                voice.task.cancel()
+                await asyncio.wait({voice.task})
+            await voice.download.close()
+        self._usual, self._others = None, {}
 
     @property
     def labels(self) -> dict[str, str]:
-        """The further voices for people to choose from, each with what to know of it now."""
+        """The other voices for users to choose from, each with its present state."""
         return {
-            name: f"{each.label} ({each.state})" if each.state else each.label for name, each in self._further.items()
+            name: f"{voice.label} ({voice.state})" if voice.state else voice.label
+            for name, voice in self._others.items()
         }
 
     @property
     def note(self) -> str | None:
-        """What is going on with voices that somebody has chosen."""
-        busy = {name: each for name, each in self._further.items() if each.task is not None and each.state}
-        return "; ".join(f"the voice {name} {each.state}{each.progress}" for name, each in busy.items()) or None
+        """Which chosen voices cannot speak yet, and why; None if there is none."""
+        busy = {name: voice for name, voice in self._others.items() if voice.task is not None and voice.state}
+        return "; ".join(f"the voice {name} {voice.state}{voice.progress}" for name, voice in busy.items()) or None
 
-    def want(self, name: str) -> None:
-        """Has the voice fetched and loaded in the background, unless it is here or could not be had a moment ago."""
-        each = self._further.get(name)
-        if each is None or each.speaker is not None or each.problem or (each.task is not None and not each.task.done()):
+    def fetch(self, name: str) -> None:
+        """Downloads and loads a voice in the background, unless it is here, on its way, or has failed a moment ago."""
+        voice = self._others.get(name)
+        if voice is None or voice.speaker is not None or voice.problem:
             return
-        each.download.begin()
-        if each.download.running or each.download.present:
-            each.task = asyncio.create_task(self._prepare(name, each), name=f"voice {name}")
+        if voice.task is not None and not voice.task.done():
+            return
+        voice.download.begin()
+        if voice.download.running or voice.download.present:
+            voice.task = asyncio.create_task(self._prepare(name, voice), name=f"voice {name}")
 
     def speaker(self, name: str) -> Speaker | None:
-        """The voice; the usual one if it is not here yet, or if no voice is named. None before `start`."""
-        each = self._further.get(name)
-        return self._usual if each is None or each.speaker is None else each.speaker
+        """Returns the voice, or the usual one if that one cannot speak yet or none is named. None before `start`."""
+        voice = self._others.get(name)
+        return self._usual if voice is None or voice.speaker is None else voice.speaker
 
     async def settle(self) -> None:
-        """Wait for the voices that are being fetched or loaded."""
-        tasks = {each.task for each in self._further.values() if each.task is not None}
+        """Waits for the voices that are being downloaded or loaded."""
+        tasks = {voice.task for voice in self._others.values() if voice.task is not None}
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _prepare(self, name: str, each: _Further) -> None:
-        await each.download.finished()
-        if not each.download.present or self._threads is None or self._usual is None:
+    async def _prepare(self, name: str, voice: _DownloadedVoice) -> None:
+        await voice.download.wait_until_finished()
+        if not voice.download.present or self._threads is None or self._usual is None:
             return
         try:
-            if each.british and self._british is None:
-                self._british = await self._threads.run(_load_reader, british=True)
-            reader = self._british if each.british and self._british is not None else self._usual.reader
-            voice = await self._load(each.download, self._threads)
+            if voice.british and self._british is None:
+                self._british = await self._threads.run(_load_phonemizer, british=True)
+            phonemizer = self._british if voice.british and self._british is not None else self._usual.phonemizer
+            model = await self._load(voice.download, self._threads)
         except AssetError as error:
-            each.problem = str(error)
+            voice.problem = str(error)
         except Exception as error:  # noqa: BLE001 - boundary: a model that cannot be loaded must not end anything else
-            each.problem = f"loading it failed ({type(error).__name__})"
+            voice.problem = f"loading it failed ({type(error).__name__})"
         else:
-            if voice is not None:
-                each.speaker = Speaker(voice, reader)
+            if model is not None:
+                voice.speaker = Speaker(model, phonemizer)
                 logger.info("the voice %s can be used", name)
-        if each.problem is not None:
-            logger.warning("the voice %s cannot be used: %s", name, each.problem)
+        if voice.problem is not None:
+            logger.warning("the voice %s cannot be used: %s", name, voice.problem)
 
     @staticmethod
-    async def _load(download: Download, threads: Threads) -> Voice | None:
-        """The voice; None if its file was damaged and could not be fetched again."""
+    async def _load(download: Download, threads: Threads) -> AcousticModel | None:
+        """Loads a voice. Returns None if its file was damaged and could not be downloaded again."""
         try:
-            return await threads.run(_load_voice, download.target, download.file.sha256)
+            return await threads.run(_load_model, download.target, download.file.sha256)
         except AssetError:
             logger.warning("%s is damaged and is downloaded again", download.target.name)
         download.target.unlink(missing_ok=True)
         download.begin()
-        await download.finished()
-        return await threads.run(_load_voice, download.target, download.file.sha256) if download.present else None
+        await download.wait_until_finished()
+        return await threads.run(_load_model, download.target, download.file.sha256) if download.present else None
 
-    def _registered(self) -> dict[str, _Further]:
-        """The voices that the package names, with the size and checksum of each file."""
+    def _registered(self) -> dict[str, _DownloadedVoice]:
+        """Returns the voices that the package names but does not contain, with the size and checksum of each file."""
         from hibari.voices import BASE_URL, VOICES
 
         folder = self._folder or cache_folder() / "hibari"
         return {
-            name: _Further(
-                _label(name, each),
-                each["british"],
+            name: _DownloadedVoice(
+                _label(name, facts),
+                facts["british"],
                 Download(
-                    RemoteFile(f"{BASE_URL}{each['file']}", each["bytes"], each["sha256"]),
-                    folder / each["file"],
+                    RemoteFile(f"{BASE_URL}{facts['file']}", facts["bytes"], facts["sha256"]),
+                    folder / facts["file"],
                     self._rules,
                 ),
             )
-            for name, each in VOICES.items()
-            if not each["bundled"]
+            for name, facts in VOICES.items()
+            if not facts["bundled"]
         }
 
 
@@ -193,19 +197,19 @@ def _package() -> Path:
 
 
 def _load_usual() -> Speaker:
-    reader = _load_reader(british=False)
-    speaker = Speaker(_load_voice(_package() / assets.MODEL, assets.SHA256[assets.MODEL]), reader)
-    for part in parts_of("Good morning."):  # the first run allocates what later ones need
-        for phonemes in speaker.read(part):
+    phonemizer = _load_phonemizer(british=False)
+    speaker = Speaker(_load_model(_package() / assets.MODEL, assets.SHA256[assets.MODEL]), phonemizer)
+    for part in split_into_parts("Good morning."):  # the first run allocates what later ones need
+        for phonemes in speaker.phonemize(part):
             list(speaker.speak(phonemes).sound())
     return speaker
 
 
-def _load_reader(*, british: bool) -> Reader:
+def _load_phonemizer(*, british: bool) -> Phonemizer:
     folder = _package()
-    assets.check(folder, (*assets.COMMON, *(assets.BRITISH if british else assets.AMERICAN)))
-    return Reader((folder / "vocab.json").read_bytes(), british=british)
+    assets.check_files(folder, (*assets.COMMON, *(assets.BRITISH if british else assets.AMERICAN)))
+    return Phonemizer((folder / "vocab.json").read_bytes(), british=british)
 
 
-def _load_voice(path: Path, sha256: str) -> Voice:
-    return Voice(assets.checked(path, sha256))
+def _load_model(path: Path, sha256: str) -> AcousticModel:
+    return AcousticModel(assets.read_checked(path, sha256))

@@ -1,1 +1,1 @@
-"""TURN: where the network lets no media through, a relay that both sides can reach, and credentials that expire."""
+"""STUN and TURN servers: a TURN relay carries the sound where the network lets no media through."""

@@ -1,99 +1,97 @@
-"""Which way to a relay is open from this machine: tried once, as aiortc uses one way only, and waits 5 s for it."""
+"""Finds the way to a TURN relay that is open from this machine.
+
+A relay has several URLs: UDP, TCP and TLS on several ports. Browsers try all of them. aiortc uses only the first one
+and waits 5 s for it, even where a firewall blocks it (github.com/aiortc/aioice/issues/3).
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aioice import stun
 from aioice.turn import create_turn_endpoint
 from aiortc.rtcicetransport import parse_stun_turn_uri
 
-from voicebot.transports.webrtc.ice.server import IceServer
+from voicebot.transports.webrtc.ice.credentials import IceServer
 
-logger = logging.getLogger(__name__)
+PROBE_S = 2.5
+"""A TLS handshake and an allocation take five round trips: 1 s to a relay on the other side of the world."""
 
-TIMEOUT_S = 3.0
-GRACE_S = 1.0
-"""Once a way is found to be open, better ones have this much longer to answer."""
-GOODBYE_S = 1.0
+RELEASE_S = 1.0
 
-MAX_WAYS = 8
-"""Services name six or seven."""
+MAX_URLS = 8
+"""Cloudflare names six."""
 
 PREFERENCE = (("turn", "udp"), ("turn", "tcp"), ("turns", "tcp"))
-"""Over TCP a lost packet delays the ones after it. Networks that let only the web through need TCP or TLS."""
+"""Over TCP a lost packet delays the ones after it. Networks that let only web traffic through need TCP or TLS."""
 
 
 @dataclass(frozen=True, slots=True)
-class Relay:
-    """The best way that is open, as the one server that it is; else why none is."""
+class RelayProbe:
+    """The best URL of a relay that answered, or the reasons why none did."""
 
-    server: IceServer | None
+    url: str | None
     problem: str | None = None
 
     @property
-    def by_udp(self) -> bool:
-        return self.server is not None and _rank(self.server.urls[0]) == 0
+    def uses_udp(self) -> bool:
+        return self.url is not None and _rank(self.url) == 0
 
 
 class _Allocation(asyncio.DatagramProtocol):
+    """Tells when the allocation on the relay has been released."""
+
     def __init__(self) -> None:
-        self.lost = asyncio.get_running_loop().create_future()
+        self.released = asyncio.Event()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self.lost.done():
-            self.lost.set_result(None)
+        self.released.set()
 
 
-async def find_relay(servers: Iterable[IceServer], timeout_s: float = TIMEOUT_S) -> Relay:
-    """Ask for a place on each relay by each way, all at once, and give the places back. Never raises."""
-    ways = [
-        (IceServer((url,), server.username, server.credential), _rank(url))
-        for server in servers
-        if server.is_relay
-        for url in server.urls
-    ]
-    usable = sorted(((way, rank) for way, rank in ways if rank is not None), key=lambda each: each[1])[:MAX_WAYS]
-    tries = {asyncio.create_task(_problem_of(way, timeout_s), name=f"try {way.urls[0]}"): way for way, _ in usable}
+async def probe_relay(servers: Iterable[IceServer], timeout_s: float = PROBE_S) -> RelayProbe:
+    """Tries all URLs of all relays at the same time, and returns the preferred one of those that work. Never raises."""
+    ranked = [(_rank(url), url, server) for server in servers for url in server.urls]
+    usable = sorted(((rank, url, server) for rank, url, server in ranked if rank is not None), key=lambda each: each[0])
+    probes = {
+        url: asyncio.create_task(_find_problem(url, server, timeout_s), name=f"probe {url}")
+        for _, url, server in usable[:MAX_URLS]
+    }
+    problems = []
     try:
-        for each in asyncio.as_completed(tries):
-            if await each is None:
-                best = next(iter(tries))
-                await asyncio.wait([best], timeout=GRACE_S)
-                break
-        for task, way in tries.items():
-            if task.done() and task.result() is None:
-                return Relay(way)
-        problems = [task.result() for task in tries]
-        return Relay(None, "; ".join(dict.fromkeys(filter(None, problems))) or "it has no address that can be used")
+        for url, probe in probes.items():
+            if (problem := await probe) is None:
+                return RelayProbe(url)
+            problems.append(problem)
+        return RelayProbe(None, "; ".join(dict.fromkeys(problems)) or "it has no URL that can be used")
     finally:
-        for task in tries:
-            task.cancel()
-        if tries:
-            await asyncio.wait(tries)
+        for probe in probes.values():
+            probe.cancel()
+        if probes:
+            await asyncio.wait(probes.values())
 
 
 def _rank(url: str) -> int | None:
+    """Returns the place of a relay's URL in PREFERENCE, or None if aiortc can't use it."""
     try:
         parsed = parse_stun_turn_uri(url)
-        return PREFERENCE.index((parsed["scheme"], parsed["transport"]))
-    except ValueError:  # no address of a relay, or by a way that aiortc does not know
+        return PREFERENCE.index((parsed["scheme"], parsed.get("transport")))
+    except ValueError:
         return None
 
 
-async def _problem_of(way: IceServer, timeout_s: float) -> str | None:
-    """Why there is no place on the relay this way; None if there is one."""
-    parsed = parse_stun_turn_uri(way.urls[0])
+async def _find_problem(url: str, server: IceServer, timeout_s: float) -> str | None:
+    """Allocates a place on the relay and releases it. Returns why that failed, or None."""
+    parsed = parse_stun_turn_uri(url)
     try:
         async with asyncio.timeout(timeout_s):
             transport, allocation = await create_turn_endpoint(
                 _Allocation,
                 server_addr=(parsed["host"], parsed["port"]),
-                username=way.username,
-                password=way.credential,
+                username=server.username,
+                password=server.credential,
                 ssl=parsed["scheme"] == "turns",
                 transport=parsed["transport"],
             )
@@ -105,5 +103,7 @@ async def _problem_of(way: IceServer, timeout_s: float) -> str | None:
     except (OSError, UnicodeError, OverflowError, stun.TransactionError) as error:  # no such name; no such port
         return f"it can't be reached ({type(error).__name__})"
     transport.close()
-    await asyncio.wait([allocation.lost], timeout=GOODBYE_S)
+    with suppress(TimeoutError):  # the relay forgets the allocation by itself
+        async with asyncio.timeout(RELEASE_S):
+            await allocation.released.wait()
     return None

@@ -1,241 +1,178 @@
-"""The ICE servers of the next connection, whose TURN credentials are made anew before they expire."""
+"""Keeps the ICE servers of the next connection ready: TURN credentials are renewed before they expire."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
-from voicebot.runtime.clock import Clock
 from voicebot.settings.config import Settings
-from voicebot.transports.webrtc.ice.relay import Relay, find_relay
-from voicebot.transports.webrtc.ice.server import AnswerError, IceServer, ice_servers
-from voicebot.transports.webrtc.ice.services import chosen, credential_service, signed_login
+from voicebot.transports.webrtc.ice.credentials import CredentialsError, IceServer, choose_provider, issue_relays
+from voicebot.transports.webrtc.ice.relay import RelayProbe, probe_relay
 
 logger = logging.getLogger(__name__)
 
-FETCH_S = 5.0
+LIFETIME_S = 7_200
+"""The least lifetime of credentials. A session that lasts longer gets credentials of twice its length: services allow
+172,800 s, and a session 86,400 s."""
+
+CONNECT_S = 60.0
+"""A page connects at most this long after it was given the credentials."""
+
+RENEW_EARLY = 1.1
+"""Credentials are renewed when they have this many times the lifetime left that a session needs."""
+
 WAIT_S = 3.0
-"""How long a service may take, and how much of that a visitor waits: then it is without a relay."""
+"""A visitor who comes while the first credentials are fetched, or the relay is probed, waits this long for them."""
 
 RETRY_S, MAX_RETRY_S = 10.0, 300.0
-"""After a failure nobody asks again for so long; twice as long each time."""
-
-SLACK_S = 60.0
-"""Between having the servers and being connected; less than that of a credential's life is of no use."""
-
-LEAD = 0.1
-"""This share of its life before a credential is too old, the next is fetched, while visitors still get it."""
+"""The pause after a failure. It doubles with each further failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Credentials:
-    servers: tuple[IceServer, ...]
+    servers: list[IceServer]
     expire_s: float
+    """By the event loop's clock."""
 
 
 class IceServers:
-    """STUN and TURN servers as the settings have them, the same for page and server.
+    """The STUN and TURN servers of the settings, for the page and for the server's own end of a connection.
 
-    A credential has to outlive the session that begins with it, as the relay asks for it again every few minutes: it is
-    given away only while it does, or for three quarters of its life if that is shorter. All visitors share one, so
-    services are asked seldom. `clock` is in seconds, from any origin.
+    One task fetches credentials and probes the relay, from `start` until `close`. All visitors share the credentials,
+    so that services are asked seldom. They outlive every session that begins with them, as the relay asks for them
+    again every few minutes.
     """
 
-    def __init__(self, settings: Settings, clock: Clock = time.monotonic) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._clock = clock
-        self._provider = chosen(settings)
-        self._service = credential_service(settings)
-        self._ttl_s = (
-            settings.turn_ttl_s if self._service is None else min(settings.turn_ttl_s, self._service.max_ttl_s)
-        )
-        self._needed_s = min(settings.session_minutes * 60 + SLACK_S, 0.75 * self._ttl_s)
-        self._client: httpx.AsyncClient | None = None
-        self._current: _Credentials | None = None
+        self._provider = choose_provider(settings)
+        session_s = settings.session_minutes * 60
+        self._lifetime_s = int(max(LIFETIME_S, 2 * session_s))
+        self._needed_s = session_s + CONNECT_S
+        self._credentials: _Credentials | None = None
         self._problem: str | None = None
-        self._rest_s, self._retry_s = RETRY_S, 0.0
-        self._relay: Relay | None = None
-        self._relay_retry_s = 0.0
-        self._fetching: asyncio.Task[None] | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._probe: RelayProbe | None = None
+        self._fetched, self._probed = asyncio.Event(), asyncio.Event()
+        """Set once the first attempt is over, whether or not it succeeded."""
+        self._renewing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Fetch and try the first ones now, so that no visitor waits for them."""
-        if self._provider == "none":
-            if self._settings.space_id is not None:
-                logger.error("turn: no relay is set: no sound gets into this Space, or out of it (README: TURN)")
-            return
-        self._refresh()
-        if self._service is None:
-            self._look()
+        """Fetches and probes in the background."""
+        if self._provider != "none":
+            self._renewing = asyncio.create_task(self._renew(), name="TURN credentials")
+        elif self._settings.space_id is not None:
+            logger.error("turn: no relay is set, so no sound reaches this Space or leaves it (docs/space.md, Voice)")
 
-    async def settle(self) -> None:
-        """Wait for what is under way: then `health` says how it went."""
-        while task := self._fetching or self._looking:
-            await asyncio.wait([task])
+    async def wait_until_probed(self) -> None:
+        """Waits until `health` can say whether the relay works. `start` must have been called."""
+        if self._renewing is not None:
+            await self._probed.wait()
 
     async def close(self) -> None:
-        for task in (self._fetching, self._looking):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait([task])
-        if self._client is not None:
-            await self._client.aclose()
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.wait([self._renewing])
 
     async def for_page(self) -> list[IceServer]:
-        """For a visitor who connects within `valid_s`. Never raises: without a relay there is what there is."""
-        if self._left_s() < self._needed_s * (1 + LEAD):
-            self._refresh()
-        if self._left_s() < self._needed_s and self._fetching is not None:
-            await asyncio.wait([self._fetching], timeout=WAIT_S)
-        return [*self._stun(), *self._turn()]
+        """Returns the servers for a visitor who connects within `valid_s`. Never raises: a relay may be missing."""
+        await self._wait_for(self._fetched)
+        return [*self._stun(), *self._relays()]
 
     async def for_server(self) -> list[IceServer]:
-        """For our own end: of the relays only the way that is open from here, if that is known within `WAIT_S`.
+        """Returns the servers for our own end, with the one URL of the relay that is open from this machine.
 
-        A visitor who wakes a Space comes while the ways are still being tried. aiortc would take the first one, which
-        is blocked there: 5 s later the visitor would have no relay at all.
+        A visitor who wakes a Space comes while the relay is still being probed, and waits for that: aiortc would use
+        the first URL, which is blocked there, and the visitor would have no relay after 5 s.
         """
+        await self._wait_for(self._probed)
         servers = await self.for_page()
-        if self._relay is not None and self._relay.server is None:
-            self._look()
-        if self._relay is None and self._looking is not None:
-            await asyncio.wait([self._looking], timeout=WAIT_S)
-            servers = await self.for_page()
-        if self._relay is None:
+        if self._probe is None:
             return servers
-        if (way := self._relay.server) is None:
+        if (url := self._probe.url) is None:
             return self._stun()
-        # Where the relay is not reached by UDP, no STUN server will be: aiortc would wait 5 s for its answer
-        others = [server for server in servers if not server.is_relay] if self._relay.by_udp else []
-        logins = (server for server in servers if set(way.urls) <= set(server.urls))
-        return [*others, *(IceServer(way.urls, login.username, login.credential) for login in logins)]
+        relays = [server.model_copy(update={"urls": (url,)}) for server in servers if url in server.urls]
+        # Where the relay is not reached over UDP, STUN is not either: aiortc would wait 5 s for its answer.
+        return [*(server for server in servers if not server.is_relay and self._probe.uses_udp), *relays]
 
     @property
     def valid_s(self) -> float | None:
-        """How long a page may keep what it got before it should ask again; None: for ever."""
-        if self._service is not None:
-            return max(SLACK_S, self._left_s() - self._needed_s)
-        return max(SLACK_S, self._ttl_s - self._needed_s) if self._settings.turn_secret is not None else None
+        """How long a page may use the servers before it asks again; None without a relay."""
+        return None if self._provider == "none" else max(CONNECT_S, self._left_s() - self._needed_s)
 
     @property
     def notice(self) -> str | None:
-        """What a visitor should know: nothing but HTTP gets into a Space, so that without a relay nobody is heard."""
-        if self._settings.space_id is None or self._turn():
+        """What a visitor should know: without a relay, no sound reaches a Space."""
+        if self._settings.space_id is None or self._relays():
             return None
-        return "No sound gets into this Space, or out of it, until its owner has set up a relay (TURN)."
+        return "No sound can reach or leave this Space until its owner sets up a relay (TURN)."
 
     @property
     def health(self) -> dict[str, Any]:
-        """For operators: whose relay it is, whether it can be used, by which way from here, and if not, why."""
-        relay = self._relay.server if self._relay is not None else None
-        problem = self._problem or (self._relay.problem if self._relay is not None else None)
+        """For operators: the provider, whether its relay works, its URL from here, and the problem, if there is one."""
+        problem = self._problem or (self._probe.problem if self._probe is not None else None)
         return {
             "provider": self._provider,
-            "ready": self._provider != "none"
-            and problem is None
-            and (self._service is None or self._left_s() > SLACK_S),
-            "relay": None if relay is None else relay.urls[0],
+            "ready": bool(self._relays()) and problem is None,
+            "relay": None if self._probe is None else self._probe.url,
             "problem": problem,
         }
 
     def _stun(self) -> list[IceServer]:
-        return [] if self._settings.stun_url is None else [IceServer((self._settings.stun_url,))]
+        return [] if self._settings.stun_url is None else [IceServer(urls=(self._settings.stun_url,))]
 
-    def _turn(self) -> tuple[IceServer, ...]:
-        if self._provider == "static" and self._settings.turn_url is not None:
-            return (self._own_relay(self._settings.turn_url),)
-        return self._current.servers if self._current is not None and self._left_s() > SLACK_S else ()
-
-    def _own_relay(self, url: str) -> IceServer:
-        settings = self._settings
-        if settings.turn_secret is not None:
-            return IceServer((url,), *signed_login(settings.turn_secret.get_secret_value(), self._ttl_s))
-        credential = None if settings.turn_credential is None else settings.turn_credential.get_secret_value()
-        return IceServer((url,), settings.turn_username, credential)
+    def _relays(self) -> list[IceServer]:
+        return self._credentials.servers if self._credentials is not None and self._left_s() > CONNECT_S else []
 
     def _left_s(self) -> float:
-        """What is left of the credentials' life; those that are not fetched have no end."""
-        if self._service is None:
-            return float("inf")
-        return 0.0 if self._current is None else self._current.expire_s - self._clock()
+        """Returns what is left of the credentials' lifetime."""
+        return 0.0 if self._credentials is None else self._credentials.expire_s - asyncio.get_running_loop().time()
 
-    def _refresh(self) -> None:
-        """Begin to fetch, unless that is going on, or has failed a moment ago."""
-        if self._service is not None and self._fetching is None and self._clock() >= self._retry_s:
-            self._fetching = asyncio.create_task(self._fetch(), name="TURN credentials")
-            self._fetching.add_done_callback(self._fetched)
+    async def _wait_for(self, event: asyncio.Event) -> None:
+        if self._renewing is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WAIT_S):
+                    await event.wait()
 
-    def _fetched(self, _: asyncio.Task[None]) -> None:
-        self._fetching = None
+    async def _renew(self) -> None:
+        """Fetches credentials whenever the old ones would not outlive another session."""
+        retry_s = RETRY_S
+        while True:
+            began_s = asyncio.get_running_loop().time()
+            try:
+                servers = await issue_relays(self._settings, self._lifetime_s)
+            except CredentialsError as error:
+                self._note_failure(str(error))
+                await asyncio.sleep(retry_s)
+                retry_s = min(MAX_RETRY_S, 2 * retry_s)
+                continue
+            if self._problem is not None or self._credentials is None:
+                logger.info("turn: %s issued credentials for %d s", self._provider, self._lifetime_s)
+            self._credentials = _Credentials(servers, began_s + self._lifetime_s)
+            self._problem, retry_s = None, RETRY_S
+            self._fetched.set()
+            if self._probe is None:
+                self._probed.clear()
+            await self._probe_until_renewal(servers)
 
-    async def _fetch(self) -> None:
-        assert self._service is not None
-        asked_s = self._clock()
-        try:
-            async with asyncio.timeout(FETCH_S):
-                servers = await self._ask(self._service.request(self._ttl_s))
-        except TimeoutError:
-            self._failed(f"no answer within {FETCH_S:g} s")
-        except httpx.HTTPError as error:
-            self._failed(f"it can't be reached ({type(error).__name__})")
-        except AnswerError as error:
-            self._failed(str(error))
-        else:
-            if self._problem is not None or self._current is None:
-                logger.info("turn: %s gives credentials, for %d s", self._provider, self._ttl_s)
-            self._current = _Credentials(servers, asked_s + self._ttl_s)
-            self._problem, self._rest_s, self._retry_s = None, RETRY_S, 0.0
-            self._relay_retry_s = 0.0
-            self._look()
-
-    async def _ask(self, request: httpx.Request) -> tuple[IceServer, ...]:
-        """Raises TimeoutError, httpx.HTTPError or AnswerError."""
-        assert self._service is not None
-        if self._client is None:
-            self._client = httpx.AsyncClient(timeout=FETCH_S)
-        response = await self._client.send(request)
-        if response.status_code in (401, 403):
-            raise AnswerError(f"it does not accept {self._service.keys} ({response.status_code})")
-        if not response.is_success:
-            raise AnswerError(f"it answers with status {response.status_code}")
-        try:
-            answer = response.json()
-        except (json.JSONDecodeError, UnicodeDecodeError):
-            raise AnswerError("its answer can't be used: it is no JSON") from None
-        try:
-            return ice_servers(answer)
-        except AnswerError as error:
-            raise AnswerError(f"its answer can't be used: {error}") from None
-
-    def _failed(self, problem: str) -> None:
+    def _note_failure(self, problem: str) -> None:
         if problem != self._problem:
-            logger.error("turn: %s gives no credentials: %s", self._provider, problem)
+            logger.error("turn: %s issued no credentials: %s", self._provider, problem)
         self._problem = problem
-        self._retry_s = self._clock() + self._rest_s
-        self._rest_s = min(MAX_RETRY_S, 2 * self._rest_s)
+        self._fetched.set()
+        self._probed.set()
 
-    def _look(self) -> None:
-        """Begin to look for the way to the relay, unless that is going on, or was done a moment ago."""
-        if self._looking is None and self._clock() >= self._relay_retry_s:
-            self._looking = asyncio.create_task(self._find_relay(), name="TURN relay")
-            self._looking.add_done_callback(self._looked)
-
-    def _looked(self, _: asyncio.Task[None]) -> None:
-        self._looking = None
-
-    async def _find_relay(self) -> None:
-        found = await find_relay(self._turn())
-        self._relay_retry_s = self._clock() + MAX_RETRY_S
-        news = self._relay is None or (self._relay.server is None) != (found.server is None)
-        if found.server is not None and news:
-            logger.info("turn: the relay is reached by %s", found.server.urls[0])
-        elif news:
-            logger.error("turn: no way to the relay from here: %s", found.problem)
-        self._relay = found
+    async def _probe_until_renewal(self, servers: list[IceServer]) -> None:
+        """Probes the relay, again and again while it can't be reached, until new credentials are due."""
+        while (due_s := self._left_s() - RENEW_EARLY * self._needed_s) > 0:
+            found = await probe_relay(servers)
+            if self._probe is None or self._probe.url != found.url:
+                if found.url is not None:
+                    logger.info("turn: the relay is reached by %s", found.url)
+                else:
+                    logger.error("turn: the relay can't be reached from here: %s", found.problem)
+            self._probe = found
+            self._probed.set()
+            await asyncio.sleep(due_s if found.url is not None else min(due_s, MAX_RETRY_S))

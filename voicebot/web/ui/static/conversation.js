@@ -40,7 +40,7 @@ export class Conversation {
   /** @param {View} view */
   update(view) {
     this.view = view;
-    this.wrongVerdicts.update(this._session, view.rulings);
+    this.wrongVerdicts.update(this._session, view.verdicts);
     if (!this._untouched || !view.chat.length) return;
     rememberConversation(this._untouched);
     this._untouched = null;

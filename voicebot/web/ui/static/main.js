@@ -23,7 +23,7 @@ import { GuidedTour } from "./tour.js";
 import { drawTransfer, wireTransfer } from "./transfer.js";
 
 /** @type {import("./types.d.ts").View} */
-const NOTHING_YET = { chat: [], older: 0, phase: "idle", status: {}, rulings: [], turn: [], medians: {}, error: null };
+const NOTHING_YET = { chat: [], older: 0, phase: "idle", status: {}, verdicts: [], turn: [], medians: {}, error: null };
 
 /** The page's session, once there is one: Gradio mounts our HTML some time after this script has run.
  * @type {Promise<Session>} */
@@ -83,9 +83,9 @@ function draw(session, talk, chat, preflight) {
   drawParts(find(document, "#vb-parts"), view.status, names);
   drawEngines(find(document, "#vb-engines"), server.stages, inUse, server.checking);
   drawTelemetry(find(document, "#vb-engines"), conversation.bytesReceived);
-  drawVerdicts(find(document, "#vb-verdicts"), view.rulings, state.link === "on");
+  drawVerdicts(find(document, "#vb-verdicts"), view.verdicts, state.link === "on");
   drawWrongVerdicts(find(document, "#vb-verdicts"), conversation.wrongVerdicts.count);
-  drawLastVerdict(find(document, ".vb-last-verdict"), view.rulings.at(0));
+  drawLastVerdict(find(document, ".vb-last-verdict"), view.verdicts.at(0));
   drawTurn(find(document, "#vb-turn"), view.turn, view.medians);
   drawBudget(find(document, "#vb-turn"), view.budget ?? null, names);
   write(find(document, "#vb-notice"), server.notice);

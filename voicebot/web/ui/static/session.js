@@ -149,7 +149,7 @@ export class Session {
 
   /** Tells the server that a verdict was wrong, or was not. @param {number} verdict @param {boolean} disputed */
   dispute(verdict, disputed) {
-    this._connection.send({ type: "dispute", ruling: verdict, disputed });
+    this._connection.send({ type: "dispute", verdict, disputed });
   }
 
   /** Tells the server the user's preferences, for this session. The next one is told when it begins. */

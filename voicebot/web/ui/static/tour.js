@@ -128,8 +128,8 @@ export class GuidedTour {
 
 /** @param {Session} session @returns {import("./tour_steps.js").Seen} */
 function seen({ state, talking, muted, view }) {
-  const { phase = "idle", older = 0, chat = [], rulings = [] } = view ?? {};
-  return { on: state.link === "on", talking, muted, phase, older, chat, verdicts: rulings };
+  const { phase = "idle", older = 0, chat = [], verdicts = [] } = view ?? {};
+  return { on: state.link === "on", talking, muted, phase, older, chat, verdicts };
 }
 
 /** The browser may block its storage. Then the tour is offered as new each time. */

@@ -92,7 +92,7 @@ async function run(session, doing, failed, work) {
 // The transcript in a zip: an import needs nothing else, and the sound beside it is a hundred times as large.
 
 const TRANSCRIPT = "transcript.json";
-const MAX_BYTES = 3_000_000;
+const MAX_BYTES = 1_048_576;
 
 /** Signatures and lengths of a zip's parts (PKWARE's APPNOTE, 4.3). */
 const END = { signature: 0x06054b50, bytes: 22 };

@@ -60,7 +60,7 @@ export interface View {
   status: Record<string, string>;
   engines?: Record<string, EngineInUse>;
   /** The newest first. */
-  rulings: Verdict[];
+  verdicts: Verdict[];
   /** The steps of the last turn that have come. */
   turn: Step[];
   budget?: Budget | null;

@@ -1,0 +1,205 @@
+"""The sound of a session on disk: the user on the left, the bot on the right.
+
+The files have no names, so nobody can find them, and they disappear with the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+import tempfile
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import cached_property
+from typing import BinaryIO
+
+import numpy as np
+
+from voicebot.audio.sound import Audio, Resampler, Samples
+from voicebot.recording.timeline import RATE_HZ, AudioSegment, TimelineAligner, segments
+
+logger = logging.getLogger(__name__)
+
+SAMPLE_BYTES = 2
+DITHER = 1
+"""The largest sample that the resampler makes of silence."""
+
+BLOCK_SAMPLES = 65_536
+"""The samples of each channel that are read at a time."""
+
+
+class StereoRecorder:
+    """Records what comes from the user and what goes out to them. Times count samples of the recording's clock.
+
+    At most `limit` samples of each channel are recorded. If the disk is full before that, the recording ends there.
+    Raises OSError if no file can be created.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._left = _ChannelRecorder()
+        try:
+            self._right = _ChannelRecorder()
+        except OSError:
+            self._left.close()
+            raise
+        self._is_full = False
+
+    @property
+    def is_full(self) -> bool:
+        """True if sound was left out at the end, because of the limit or a full disk."""
+        return self._is_full
+
+    def record_user(self, audio: Audio, at: int) -> None:
+        """Records a piece from the user whose last sample arrived at `at`."""
+        self._record(self._left, audio, at - round(audio.duration_s * RATE_HZ))
+
+    def record_bot(self, audio: Audio, at: int) -> None:
+        """Records a piece for the user whose first sample is played at `at`."""
+        self._record(self._right, audio, at)
+
+    def _record(self, channel: _ChannelRecorder, audio: Audio, start: int) -> None:
+        if not self._is_full:
+            channel.record(audio, start)
+            self._is_full = channel.is_disk_full or start + audio.duration_s * RATE_HZ > self._limit
+
+    def snapshot(self) -> StereoSound:
+        """Returns all sound up to now. Raises OSError."""
+        left = self._left.snapshot()
+        try:
+            return StereoSound(left, self._right.snapshot(), self._limit)
+        except OSError:
+            left.close()
+            raise
+
+    def close(self) -> None:
+        self._left.close()
+        self._right.close()
+
+
+class _ChannelRecorder:
+    """Writes one stream into a file without gaps. Silence is left out of the file, so it takes no space on disk."""
+
+    def __init__(self) -> None:
+        self._file: BinaryIO = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed by `close`)
+        self._aligner = TimelineAligner()
+        self._resampler: Resampler | None = None
+        self._rate_hz = 0
+        self._rate_since = self._pushed = 0
+        """Where in the stream the present rate began, and the samples at that rate since then."""
+        self._written = 0
+        """The samples of the stream that are in the file. The resampler holds back a few more."""
+        self.is_disk_full = False
+
+    def record(self, audio: Audio, start: int) -> None:
+        """Appends the next piece, which began at `start` if it was not late."""
+        if audio.rate_hz != self._rate_hz:
+            self._change_rate(audio.rate_hz)
+        assert self._resampler is not None
+        self._aligner.add(self._offset, start)
+        self._write(self._resampler.push(audio).samples)
+        self._pushed += len(audio.samples)
+
+    def snapshot(self) -> _ChannelSound:
+        """Raises OSError."""
+        file = os.fdopen(os.dup(self._file.fileno()), "rb", buffering=0)
+        return _ChannelSound(file, self._aligner.moves(), self._written, ends_early=self.is_disk_full)
+
+    def close(self) -> None:
+        self._file.close()
+
+    @property
+    def _offset(self) -> int:
+        """The length of the stream, with what the resampler holds back."""
+        return self._rate_since + (self._pushed * RATE_HZ // self._rate_hz if self._rate_hz else 0)
+
+    def _change_rate(self, rate_hz: int) -> None:
+        if self._resampler is not None:
+            self._write(self._resampler.flush().samples)
+        self._rate_since = self._written = max(self._written, self._offset)
+        self._resampler, self._rate_hz, self._pushed = Resampler(rate_hz, RATE_HZ), rate_hz, 0
+
+    def _write(self, samples: Samples) -> None:
+        position = self._written * SAMPLE_BYTES
+        self._written += len(samples)
+        if not len(samples) or int(np.abs(samples.astype(np.int32)).max()) <= DITHER:
+            return
+        pcm = memoryview(samples.astype("<i2", copy=False).tobytes())
+        try:
+            while pcm:  # a disk that is nearly full takes only a part
+                count = os.pwrite(self._file.fileno(), pcm, position)
+                pcm, position = pcm[count:], position + count
+        except OSError as error:
+            self._written, self.is_disk_full = position // SAMPLE_BYTES, True
+            logger.error("a recording ends here, because it cannot be written to disk any more: %s", error)
+
+
+class _ChannelSound:
+    """One channel as it was at one moment."""
+
+    def __init__(self, file: BinaryIO, moves: list[tuple[int, int]], length: int, *, ends_early: bool) -> None:
+        self._file, self._moves, self._length = file, moves, length
+        self.ends_early = ends_early
+        """The disk was full: what comes after the end is missing."""
+
+    @property
+    def end(self) -> int:
+        """Where the channel ends on the time line."""
+        return max((each.position + each.length for each in self._segments[-1:]), default=0)
+
+    def read(self, start: int, count: int) -> Samples:
+        """Returns `count` samples of the time line."""
+        block = np.zeros(count, "<i2")
+        first = bisect_right(self._segments, start, key=lambda each: each.position) - 1
+        for segment in self._segments[max(0, first) :]:
+            begin, end = max(start, segment.position), min(start + count, segment.position + segment.length)
+            if begin >= start + count:
+                break
+            if begin < end:
+                position = segment.offset + begin - segment.position
+                pcm = os.pread(self._file.fileno(), (end - begin) * SAMPLE_BYTES, position * SAMPLE_BYTES)
+                samples = np.frombuffer(pcm[: len(pcm) // SAMPLE_BYTES * SAMPLE_BYTES], "<i2")
+                block[begin - start :][: len(samples)] = samples  # the file may end in silence
+        return block
+
+    def close(self) -> None:
+        self._file.close()
+
+    @cached_property
+    def _segments(self) -> list[AudioSegment]:
+        return segments(self._moves, self._length)
+
+
+class StereoSound:
+    """Both channels as they were at one moment. It is read in a thread, and must be closed."""
+
+    def __init__(self, left: _ChannelSound, right: _ChannelSound, limit: int) -> None:
+        self._left, self._right, self._limit = left, right, limit
+
+    @cached_property
+    def length(self) -> int:
+        """The samples of each channel."""
+        channels = (self._left, self._right)
+        longest = max(channel.end for channel in channels)
+        return max(0, min(self._limit, longest, *(channel.end for channel in channels if channel.ends_early)))
+
+    @property
+    def duration_s(self) -> float:
+        return self.length / RATE_HZ
+
+    def to_wav(self) -> Iterator[bytes]:
+        """Yields the blocks of a stereo WAV file of 16 bits. Blocking. Raises OSError."""
+        frame = 2 * SAMPLE_BYTES
+        size = self.length * frame
+        form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 2, RATE_HZ, RATE_HZ * frame, frame, 8 * SAMPLE_BYTES)
+        head = struct.pack("<4sI4s", b"RIFF", 4 + len(form) + 8 + size, b"WAVE")
+        yield head + form + struct.pack("<4sI", b"data", size)
+        for start in range(0, self.length, BLOCK_SAMPLES):
+            count = min(BLOCK_SAMPLES, self.length - start)
+            yield np.stack([channel.read(start, count) for channel in (self._left, self._right)], axis=1).tobytes()
+
+    def close(self) -> None:
+        """Can be called more than once."""
+        self._left.close()
+        self._right.close()

@@ -1,0 +1,56 @@
+"""Who is let in to `/ws`."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.websockets import WebSocket
+
+from voicebot.access.address import client_address
+from voicebot.access.admission import RefusedError
+from voicebot.access.refusal import Reason
+from voicebot.audio.sound import SPEECH_RATE_HZ
+from voicebot.session.messages import ErrorMessage
+from voicebot.session.services import AppServices
+from voicebot.storage.conversations import is_id
+from voicebot.transports.websocket.connection import WebSocketConnection, say_goodbye
+from voicebot.transports.websocket.recording_decoder import RecordingDecoder
+
+TRY_AGAIN_LATER, POLICY_VIOLATION = 1013, 1008
+"""Close codes of WebSockets (IANA's registry)."""
+
+
+def add_websocket(app: FastAPI, services: AppServices, decoder: RecordingDecoder) -> None:
+    """The route, whose sessions share their places with those of all other transports."""
+    proxies = services.settings.trusted_proxies
+
+    async def refuse(socket: WebSocket, why: Reason, message: str, code: int) -> None:
+        services.telemetry.metrics.count_refusal(why)
+        await say_goodbye(socket, [ErrorMessage(code=why, message=message)], why, message, code)
+
+    @app.websocket("/ws")
+    async def talk(socket: WebSocket) -> None:
+        await socket.accept()
+        rate = socket.query_params.get("rate", str(SPEECH_RATE_HZ))
+        if not (rate.isascii() and rate.isdecimal() and len(rate) <= 5 and 8_000 <= int(rate) <= 48_000):
+            await refuse(socket, Reason.REQUEST, "rate: must be a number from 8000 to 48000", POLICY_VIOLATION)
+            return
+        wanted = socket.query_params.get("conversation") or None
+        if wanted is not None and not is_id(wanted):
+            await refuse(socket, Reason.REQUEST, "conversation: must be as `connected` named it", POLICY_VIOLATION)
+            return
+        try:
+            address = client_address(socket.scope, proxies)
+            slot = services.admission.take_slot(address, services.sessions.place_of(wanted))
+            try:
+                await services.must_be_able_to_answer()
+                conversation = await services.conversations.open(wanted)
+                connection = WebSocketConnection(
+                    *(socket, services, slot, conversation, decoder),
+                    rate_hz=int(rate),
+                    can_pause=socket.query_params.get("pause") == "1",
+                )
+                await connection.run()
+            finally:
+                slot.release()
+        except RefusedError as refused:
+            await refuse(socket, refused.reason, str(refused), TRY_AGAIN_LATER)

@@ -1,0 +1,111 @@
+"""Slots for downloads of recordings: few, shared fairly between addresses, and never held for long by a slow client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from voicebot.runtime.limits import DOWNLOAD_GRACE_S, MIN_DOWNLOAD_BYTES_PER_S, SLOT_WAIT_S
+
+
+class NoSlotError(Exception):
+    """All slots are taken, and no client was slow enough to lose its own."""
+
+
+class RecordingDownload:
+    """A download under way. From `DOWNLOAD_GRACE_S` after its begin on it can lose its slot to another one."""
+
+    def __init__(self, address: str, max_s: float) -> None:
+        self.address = address
+        self._begun_s = asyncio.get_running_loop().time()
+        self._max_s = max_s
+        self._sent = 0
+        self._gave_way = False
+        self.timeout = asyncio.timeout_at(self._ends_s)
+
+    def add_bytes(self, count: int) -> None:
+        """More bytes were sent, which gives the download more time."""
+        self._sent += count
+        if not self._gave_way and not self.timeout.expired():
+            self.timeout.reschedule(self._ends_s)
+
+    def give_way(self) -> None:
+        """Ends the download with a TimeoutError."""
+        self._gave_way = True
+        if not self.timeout.expired():
+            self.timeout.reschedule(asyncio.get_running_loop().time())
+
+    @property
+    def grace_ends_s(self) -> float:
+        """When it can be told to give way, by the loop's clock."""
+        return self._begun_s + DOWNLOAD_GRACE_S
+
+    def bytes_per_s(self, now_s: float) -> float:
+        return self._sent / max(now_s - self._begun_s, 0.001)
+
+    @property
+    def _ends_s(self) -> float:
+        return self._begun_s + min(self._max_s, DOWNLOAD_GRACE_S + self._sent / MIN_DOWNLOAD_BYTES_PER_S)
+
+
+class DownloadSlots:
+    """`most` slots altogether, and `per_address` for each address. A download can last `max_s`.
+
+    When no slot is free for a new download, the slowest one gives way: of the same address if it has all its slots,
+    else of the addresses that have most.
+    """
+
+    def __init__(self, most: int, per_address: int, max_s: float) -> None:
+        self._most, self._per_address, self._max_s = most, per_address, max_s
+        self._downloads: set[RecordingDownload] = set()
+        self._changed = asyncio.Event()
+        """Set when a slot becomes free, and then replaced by a new event."""
+
+    @asynccontextmanager
+    async def hold_slot(self, address: str) -> AsyncIterator[RecordingDownload]:
+        """Holds a slot. Raises NoSlotError if there is none within `SLOT_WAIT_S`, and TimeoutError if the client is too
+        slow or the download has to give way."""
+        await self._wait_for_slot(address)
+        download = RecordingDownload(address, self._max_s)
+        self._downloads.add(download)
+        try:
+            async with download.timeout:
+                yield download
+        finally:
+            self._release(download)
+
+    async def _wait_for_slot(self, address: str) -> None:
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + SLOT_WAIT_S
+        while rivals := self._rivals(address):
+            now_s = loop.time()
+            slow = [each for each in rivals if each.grace_ends_s <= now_s]
+            if slow:
+                slowest = min(slow, key=lambda each: each.bytes_per_s(now_s))
+                slowest.give_way()
+                self._release(slowest)
+                return
+            if now_s >= until_s:
+                raise NoSlotError
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(min(until_s, *(each.grace_ends_s for each in rivals))):
+                    await self._changed.wait()
+
+    def _rivals(self, address: str) -> list[RecordingDownload]:
+        """Returns the downloads of which one must end before this address can have a slot; none if a slot is free."""
+        own = [each for each in self._downloads if each.address == address]
+        if len(own) >= self._per_address:
+            return own
+        if len(self._downloads) < self._most:
+            return []
+        counts = Counter(each.address for each in self._downloads)
+        most = max(counts.values())
+        return own if len(own) >= most else [each for each in self._downloads if counts[each.address] == most]
+
+    def _release(self, download: RecordingDownload) -> None:
+        self._downloads.discard(download)
+        self._changed.set()
+        self._changed = asyncio.Event()
