@@ -11,7 +11,17 @@ import { talkState, transportText } from "../../voicebot/web/ui/static/talk.js";
 
 /** @param {Partial<View>} changes @returns {View} */
 function view(changes = {}) {
-  return { chat: [], older: 0, phase: "idle", status: {}, verdicts: [], turn: [], medians: {}, error: null, ...changes };
+  return {
+    chat: [],
+    older: 0,
+    phase: "idle",
+    status: {},
+    verdicts: [],
+    turn: [],
+    medians: {},
+    error: null,
+    ...changes,
+  };
 }
 
 test("the talk button shows the link first, then the phase, then the microphone", () => {
