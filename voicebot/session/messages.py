@@ -1,6 +1,6 @@
-"""The messages between a session and its client, whatever the transport.
+"""The messages between a session and its client, the same for every transport.
 
-What a client sends has a `type`. What it is sent has an `event`, which is called `type` on a data channel.
+A client's message has a `type`. A server's message has an `event`, which is called `type` on a data channel.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ class _WireMessage(BaseModel):
 
 
 class SpeechStart(_WireMessage):
-    """The client hears the user begin to speak: a speaking bot falls silent at once, until it is known why.
+    """The client hears the user begin to speak. A speaking bot falls silent at once, until there is a verdict.
 
-    If no `speech_end` comes within 10 s, the bot goes on. One that comes later is heard and answered all the same.
+    If no `speech_end` comes within 10 s, the bot goes on. One that comes later is still transcribed and answered.
     """
 
     type: Literal["speech_start"]
 
 
 class SpeechEnd(_WireMessage):
-    """The user has fallen silent. Less than 200 ms of sound is not looked at."""
+    """The user has fallen silent. Audio of less than 200 ms is ignored."""
 
     type: Literal["speech_end"]
     audio: str = Field(description="The whole utterance, base64 of WebM, WAV or MP3")
@@ -41,40 +41,41 @@ class SpeechEnd(_WireMessage):
 class ClientPlaybackStarted(_WireMessage):
     """The first clip has begun to play, after silence.
 
-    From here on a client that never sends `clip_played` is taken to play its clips without a break: of a reply that is
-    cut, so much was heard as time has passed.
+    A client that never sends `clip_played` is assumed to play its clips without a break from here on: of an interrupted
+    reply, the server counts as heard what fits into the time since then.
     """
 
     type: Literal["client_playback_started"]
 
 
 class ClientPlaybackComplete(_WireMessage):
-    """All clips that came have been played.
+    """All clips so far have been played.
 
-    A player that says so when it is stopped does no harm: after `stop_playback` it counts only for clips that were due
-    to end by then.
+    A player may also send this when it is stopped: after `stop_playback` it counts only for clips that were due to end
+    by then.
     """
 
     type: Literal["client_playback_complete"]
 
 
 class ClipPlayed(_WireMessage):
-    """A clip has been played, and all before it; or, at `stop_playback`, so much of the one that was cut.
+    """A clip and all clips before it have been played; or, at `stop_playback`, a part of the clip that was cut.
 
-    A client that sends one of these must send them for all clips: from then on nothing counts as heard without. The
-    answer to a `stop_playback` that discards may take 300 ms; then what is not acknowledged was not heard. Before the
-    reply goes on it is heard at any time, and without it the server takes the clip to have been cut when it was told.
+    A client that sends this once must send it for all clips: from then on only acknowledged audio counts as heard. It
+    has 300 ms to answer a `stop_playback` that discards; what is not acknowledged by then was not heard. After one that
+    does not discard, the answer may come at any time before the reply goes on. Without an answer, the server assumes
+    that the clip was cut at the moment of the message.
     """
 
     type: Literal["clip_played"]
     sequence: int = Field(ge=0)
     played_ms: int | None = Field(
-        default=None, ge=0, le=600_000, description="How much of it, if it was stopped (0: it had not begun); null: all"
+        default=None, ge=0, le=600_000, description="How much of it, if it was cut (0: it had not begun); null: all"
     )
 
 
 class InterruptMessage(_WireMessage):
-    """The user wants silence: the reply ends and no other begins."""
+    """The user wants silence: the reply ends, and no other begins."""
 
     type: Literal["interrupt"]
 
@@ -93,10 +94,10 @@ class ClearMessage(_WireMessage):
 
 
 class ConfigureMessage(_WireMessage):
-    """The user chooses something, from the next turn on. `connected` says under `options` what there is.
+    """The user changes preferences, from the next turn on. `options` of `connected` lists what is available.
 
-    What is left out stays as it is; an empty engine or voice is the server's to choose. Fields that are not known are
-    refused here.
+    Fields that are left out stay as they are. For an empty engine or voice the server chooses. Unknown fields are an
+    error.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -105,17 +106,17 @@ class ConfigureMessage(_WireMessage):
     persona: str = Field(default="", max_length=100, description="Who the bot is")
     language: str = Field(default="", max_length=10, description="Two letters")
     voice: str = Field(default="", max_length=100, description="One of the voices of the engine that speaks")
-    sensitivity: Sensitivity = Field(default=Sensitivity.BALANCED, description="How easily it is interrupted")
+    sensitivity: Sensitivity = Field(default=Sensitivity.BALANCED, description="How easily the bot is interrupted")
     interrupted_history: InterruptedHistory = Field(
-        default=InterruptedHistory.HEARD, description="What it remembers of a reply that was cut short"
+        default=InterruptedHistory.HEARD, description="What the history keeps of an interrupted reply"
     )
-    stt: str = Field(default="", max_length=100, description="The engine that is to hear first")
-    llm: str = Field(default="", max_length=100, description="The one that is to think first")
-    tts: str = Field(default="", max_length=100, description="The one that is to speak first")
+    stt: str = Field(default="", max_length=100, description="The recogniser that is tried first")
+    llm: str = Field(default="", max_length=100, description="The model that is tried first")
+    tts: str = Field(default="", max_length=100, description="The voice engine that is tried first")
 
     @property
     def changes(self) -> dict[str, Any]:
-        """What the client has chosen, by the field."""
+        """The preferences that the client has set, by field."""
         return {name: getattr(self, name) for name in self.model_fields_set - {"type"}}
 
 
@@ -128,7 +129,7 @@ class DisputeMessage(_WireMessage):
 
 
 class ByeMessage(_WireMessage):
-    """The client is leaving: the session is taken down at once."""
+    """The client leaves: the session ends at once."""
 
     type: Literal["bye"]
 
@@ -141,7 +142,7 @@ ClientMessage = SpeechStart | SpeechEnd | ClientPlaybackStarted | ClientPlayback
 
 
 class ConnectedMessage(_WireMessage):
-    """The session has begun, and listens."""
+    """The session has begun, and the bot listens."""
 
     event: Literal["connected"] = "connected"
     message: str = Field(
@@ -149,29 +150,29 @@ class ConnectedMessage(_WireMessage):
     )
     session_id: str
     conversation: str | None = Field(
-        default=None, description="Its name, for `?conversation=`: keep it secret; null: it is not kept"
+        default=None, description="Its name, for `?conversation=`; keep it secret. null: it is not stored"
     )
-    recording: str = Field(description="`GET /recordings/NAME.zip` gives the session to take along: keep it secret")
+    recording: str = Field(description="The NAME for `GET /recordings/NAME.zip`, the recorded session; keep it secret")
     engines: dict[str, str] = Field(description="The first engine of each stage: `stt`, `llm`, `tts` and `vad`")
-    options: dict[str, Any] = Field(description="What may be chosen with `configure`, for people")
+    options: dict[str, Any] = Field(description="The preferences that `configure` can set, with labels for people")
     ends_in_s: int = Field(description="How long the session may last, in seconds")
 
 
 class StopPlayback(_WireMessage):
-    """Fall silent, empty the queue. With `?pause=1`: fall silent, and empty the queue if `discard`."""
+    """Stop playing and empty the queue. With `?pause=1`: stop playing, and empty the queue only if `discard`."""
 
     event: Literal["stop_playback"] = "stop_playback"
-    discard: bool = Field(default=True, description="What was not heard will not be asked for again")
+    discard: bool = Field(default=True, description="The reply will not go on")
 
 
 class PlaybackResume(_WireMessage):
-    """The reply goes on. What was not heard is sent again; with `?pause=1` the client goes on with what it has."""
+    """The reply goes on. Unheard audio is sent again; with `?pause=1` the client goes on with the clips it has."""
 
     event: Literal["playback_resume"] = "playback_resume"
 
 
 class PlayAudio(_WireMessage):
-    """A clip to be played when those before it have been: a sentence, or a part of one."""
+    """A clip to play after the clips before it: a sentence, or a part of one."""
 
     event: Literal["play_audio"] = "play_audio"
     audio: str = Field(description="Base64 of MP3, 48 kHz, one channel")
@@ -181,7 +182,7 @@ class PlayAudio(_WireMessage):
 
 
 class ErrorMessage(_WireMessage):
-    """Something is wrong with a message, or went wrong; the session goes on."""
+    """A message was wrong, or something failed; the session goes on."""
 
     event: Literal["error"] = "error"
     code: ErrorCode | Reason = Field(description=f"for programs: {', '.join(ErrorCode)}; before `closed`, its code")
@@ -189,7 +190,7 @@ class ErrorMessage(_WireMessage):
 
 
 class AsrPartial(_WireMessage):
-    """What the utterance seems to be so far."""
+    """The interim text of an utterance."""
 
     event: Literal["asr.partial"] = "asr.partial"
     utterance: int
@@ -197,7 +198,7 @@ class AsrPartial(_WireMessage):
 
 
 class AsrFinal(_WireMessage):
-    """What the utterance was; empty if there were no words in it."""
+    """The final text of an utterance; empty if it had no words."""
 
     event: Literal["asr.final"] = "asr.final"
     utterance: int
@@ -205,11 +206,11 @@ class AsrFinal(_WireMessage):
 
 
 class LlmDelta(_WireMessage):
-    """The next piece of the answer, as the model streams it. All of them are the answer, with the space between words.
+    """The next piece of the answer, as the model streams it. Joined as they are, the pieces make the whole answer.
 
-    The first piece comes when the first sentence goes to the synthesiser: until then another model may answer in place
-    of one that stalls. What a reply is made of before the user's turn is sure to be over comes when it is. Of a reply
-    that is cut there is no `llm.final`.
+    The first piece comes when the first sentence goes to the synthesizer: until then another model may answer in place
+    of one that stalls. The text of a preemptive reply comes when the user's turn is over. There is no `llm.final` for a
+    reply that is interrupted before its text has ended.
     """
 
     event: Literal["llm.delta"] = "llm.delta"
@@ -218,7 +219,7 @@ class LlmDelta(_WireMessage):
 
 
 class LlmFinal(_WireMessage):
-    """The whole answer, with single spaces; how much of it is heard is another matter."""
+    """The whole text of the answer, with single spaces, whether or not all of it is heard."""
 
     event: Literal["llm.final"] = "llm.final"
     reply: int
@@ -226,7 +227,7 @@ class LlmFinal(_WireMessage):
 
 
 class StateMessage(_WireMessage):
-    """What the bot is doing, and what its parts are."""
+    """The phase of the conversation, and the status of each part of the bot."""
 
     event: Literal["state"] = "state"
     phase: str
@@ -238,7 +239,7 @@ class StateMessage(_WireMessage):
 
 
 class VerdictMessage(_WireMessage):
-    """What was decided about words over the reply, and why."""
+    """The verdict on speech over the reply, with its rule and reason."""
 
     event: Literal["verdict"] = "verdict"
     number: int
@@ -250,21 +251,21 @@ class VerdictMessage(_WireMessage):
 
 
 class TelemetryMessage(_WireMessage):
-    """Each second: how much sound the recogniser was given since the session began."""
+    """How many bytes of audio the recogniser was given since the session began. Sent every second."""
 
     event: Literal["telemetry"] = "telemetry"
     stt_bytes: int
 
 
 class TtsDroppedMessage(_WireMessage):
-    """A sentence is left unspoken, as too many wait (`TTS_OVERFLOW=drop-oldest`)."""
+    """A sentence will not be spoken, as too many wait (`TTS_OVERFLOW=drop-oldest`)."""
 
     event: Literal["tts.dropped"] = "tts.dropped"
     text: str
 
 
 class Closed(_WireMessage):
-    """The last message: why the session ends, or does not begin."""
+    """The last message: why the session ends, or could not begin."""
 
     event: Literal["closed"] = "closed"
     code: str = Field(
@@ -297,7 +298,7 @@ _from_server: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, 
 
 
 class MessageError(ValueError):
-    """A message can't be understood. The text says what is wrong with it; `type` is the message's, if that much is."""
+    """A message is not valid. The text says what is wrong; `type` is the type of the message, if it is known."""
 
     def __init__(self, message: str, type: str | None = None) -> None:
         super().__init__(message)
@@ -305,7 +306,7 @@ class MessageError(ValueError):
 
 
 def client_message(raw: str) -> ClientMessage:
-    """What a client of `/ws` sent, in a message of at most WS_TEXT_BYTES. Raises MessageError."""
+    """Parses a message of a `/ws` client, of at most WS_TEXT_BYTES. Raises MessageError."""
     try:
         return _from_client.validate_json(raw)
     except ValidationError as error:
@@ -313,7 +314,7 @@ def client_message(raw: str) -> ClientMessage:
 
 
 def request(raw: str | bytes) -> ClientRequest:
-    """What a client sent, whatever the transport. Raises MessageError."""
+    """Parses a message that any client may send. Raises MessageError."""
     try:
         return _request.validate_json(raw)
     except ValidationError as error:
@@ -326,7 +327,7 @@ def _message_error(error: ValidationError) -> MessageError:
 
 
 def server_message(raw: str | bytes) -> ServerMessage:
-    """What the server sent. Raises MessageError."""
+    """Parses a message of the server. Raises MessageError."""
     try:
         return _from_server.validate_json(raw)
     except ValidationError as error:
