@@ -33,6 +33,12 @@ def test_an_ordinary_offer_passes_unchanged() -> None:
     assert check_offer(offer, VISITOR).max_message_bytes == 65_536
 
 
+def test_the_end_of_the_candidates_is_left_out() -> None:
+    assert checked(OFFER + candidate("a.local") + "a=end-of-candidates\r\n", VISITOR).sdp == OFFER + candidate(
+        "a.local"
+    )
+
+
 @pytest.mark.parametrize(
     ("sdp", "complaint"),
     [

@@ -13,6 +13,10 @@ DEFAULT_MESSAGE_BYTES = 65_536
 
 ANY_SIZE = 2**31
 
+END_OF_CANDIDATES = "a=end-of-candidates"
+"""Firefox ends its addresses with this line. It is left out: if aioice can use none of them, as when they are all mDNS
+names that it cannot resolve, the line makes it give up, while without it aioice waits for the browser's own checks."""
+
 LOWEST_PORT = 1_024
 WEB_PORTS = {80, 443}
 """Below port 1024, where other services listen, browsers send only to these ports. So does the bot."""
@@ -103,6 +107,8 @@ class _Candidates:
         self._names: set[str] = set()
 
     def keeps(self, line: str) -> bool:
+        if line == END_OF_CANDIDATES:
+            return False
         if not line.startswith("a=candidate:"):
             return True
         parts = line.partition(":")[2].split()
