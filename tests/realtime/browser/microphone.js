@@ -1,5 +1,6 @@
 /** In place of the microphone: a track that says what `window.microphone.say()` is given, and else is silent. */
 (() => {
+  if (!navigator.mediaDevices) return; // Firefox runs this on about:blank too, which has no microphones.
   let context, track;
   navigator.mediaDevices.getUserMedia = async () => {
     context ??= new AudioContext({ sampleRate: 48000 });
