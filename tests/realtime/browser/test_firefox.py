@@ -125,5 +125,5 @@ async def test_firefox_connects_without_a_microphone_and_goes_on_aloud_after_a_r
 
 async def shows_verdict(visitor: Visitor, count: int, decision: str) -> None:
     """Waits until there are this many verdicts, the newest of which is this one."""
-    await expect(visitor.rulings).to_have_count(count, timeout=ANSWER_S * 1000)
-    await expect(visitor.rulings.first).to_have_attribute("data-decision", re.compile(f"^{decision}$"))
+    await expect(visitor.verdicts).to_have_count(count, timeout=ANSWER_S * 1000)
+    await expect(visitor.verdicts.first).to_have_attribute("data-decision", re.compile(f"^{decision}$"))

@@ -34,7 +34,7 @@ def test_an_ordinary_offer_passes_unchanged() -> None:
 
 
 def test_the_end_of_the_candidates_is_left_out() -> None:
-    assert checked(OFFER + candidate("a.local") + "a=end-of-candidates\r\n", VISITOR).sdp == OFFER + candidate(
+    assert check_offer(OFFER + candidate("a.local") + "a=end-of-candidates\r\n", VISITOR).sdp == OFFER + candidate(
         "a.local"
     )
 
