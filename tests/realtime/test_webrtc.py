@@ -37,7 +37,7 @@ async def test_faults_of_the_telemetry_and_the_recorder_leave_the_conversation_i
     def fails(*_: object) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("voicebot.session.session.Telemetry", fails)
+    monkeypatch.setattr("voicebot.session.session.TelemetryMessage", fails)
     monkeypatch.setattr("voicebot.recording.recorder.Recorder.heard", fails)
     agent = ScriptedAgent(scripts=[["Fine."]])
     settings = config.load()

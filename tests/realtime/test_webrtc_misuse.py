@@ -582,7 +582,7 @@ async def test_faults_of_the_recorder_store_and_meter_leave_the_conversation_int
         monkeypatch.setattr(f"voicebot.recording.recorder.Recorder.{name}", fails)
     for name in ("began", "stepped", "underran", "ended"):
         monkeypatch.setattr(f"voicebot.observability.telemetry.SessionMeter.{name}", fails)
-    monkeypatch.setattr("voicebot.storage.conversation.Conversation.keep", fails)
+    monkeypatch.setattr("voicebot.storage.conversation.StoredConversation.keep", fails)
     engines = scripted(ScriptedStt(scripts=[["hello"]]), ScriptedAgent(scripts=[["Fine."], ["Well."]]), ToneTts())
     async with serving(engines, config.load()) as server:
         async with RtcClient(server.url) as client:
