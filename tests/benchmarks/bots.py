@@ -18,7 +18,7 @@ from tests.benchmarks.users import Clip
 from tests.support.app_process import environment, running_app
 from tests.support.paths import PROJECT
 from tests.support.rtc_client import RtcClient
-from tests.support.rtc_link import Candidate
+from tests.support.rtc_link import Link
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio
 
 START_S = 90.0
@@ -169,7 +169,7 @@ class User:
 
 
 @asynccontextmanager
-async def calling(bot: Bot, link: Candidate | None = None) -> AsyncIterator[User]:
+async def calling(bot: Bot, link: Link | None = None) -> AsyncIterator[User]:
     async with RtcClient(bot.url, link=link, connect_timeout_s=20) as client:
         await client.microphone.passed(round(SETTLING_S * WIRE_RATE_HZ))
         yield User(bot, client)

@@ -10,7 +10,7 @@ from tests.benchmarks.figures import Figures
 from tests.benchmarks.hearing import Track
 from tests.benchmarks.overlaps import Overlap
 from tests.benchmarks.users import Clip
-from tests.support.rtc_link import Candidate
+from tests.support.rtc_link import Link
 
 LOSSES = (0.01, 0.05)
 
@@ -27,7 +27,7 @@ async def measure(bot: Bot, figures: Figures, questions: list[Clip], interruptio
     async with calling(bot) as user:
         _tell(figures, [("no loss: stop", await _stops(user, interruptions))], await _track(user))
     for number, share in enumerate(LOSSES):
-        link = Candidate(loss=share, seed=number)
+        link = Link(loss=share, seed=number)
         name = f"{share:.0%} loss"
         async with calling(bot, link) as user:
             for question in questions:

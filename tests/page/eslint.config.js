@@ -18,6 +18,8 @@ export default [
           message: "What people say goes in as text.",
         })),
       ],
+      // A function is defined everywhere in a module; a constant is not before its line has run.
+      "no-use-before-define": ["error", { functions: false, classes: false, variables: true }],
       "no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
       "no-var": "error",
       "prefer-const": "error",

@@ -26,7 +26,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
 from tests.support.room import Room
-from tests.support.rtc_link import Candidate
+from tests.support.rtc_link import Link
 from tests.support.rtc_recorder import Recorder
 from tests.support.signal import Signal
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
@@ -123,7 +123,7 @@ class RtcClient:
         self,
         base_url: str,
         *,
-        link: Candidate | None = None,
+        link: Link | None = None,
         room: Room | None = None,
         heard: Recorder | None = None,
         connect_timeout_s: float = 15.0,
@@ -133,7 +133,7 @@ class RtcClient:
         self.webrtc_id = uuid.uuid4().hex
         self.microphone = Microphone(room)
         self.heard = heard or Recorder(room=room)
-        self.link = link or Candidate()
+        self.link = link or Link()
         self.messages: list[Json] = []
         self.connect_s = 0.0
         self._conversation = conversation

@@ -22,7 +22,7 @@ def sound(length: int, start: int = 0) -> Audio:
     return Audio(((np.arange(start, start + length) % 20_000) + 5_000).astype(np.int16), WIRE_RATE_HZ)
 
 
-class UtteranceSegmenter:
+class Listener:
     """Takes frames and checks that each carries on exactly where the last one stopped."""
 
     def __init__(self, prefetch: int = 3, *, rewind_words: bool = False) -> None:
@@ -72,13 +72,13 @@ class UtteranceSegmenter:
 
 
 def test_an_idle_player_gives_silence() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     assert not listener.frame().any()
     assert listener.posted == []
 
 
 def test_plays_sentences_without_a_gap_and_reports_each_one() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.give(1, ("Hello there.", 1500), ("Bye.", 700))
     assert listener.play() == 3
     assert listener.player.cursor == 2200
@@ -93,7 +93,7 @@ def test_plays_sentences_without_a_gap_and_reports_each_one() -> None:
 
 
 def test_a_pause_fades_out_and_a_resume_continues_at_the_next_sample() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.give(1, ("A long sentence.", 9600))
     listener.frame()
     listener.player.pause(1)
@@ -113,7 +113,7 @@ def test_a_pause_fades_out_and_a_resume_continues_at_the_next_sample() -> None:
 
 
 def test_a_pause_that_ends_before_the_next_frame_does_not_change_the_sound() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.give(1, ("A long sentence.", 9600))
     listener.frame()
     listener.player.pause(1)
@@ -123,7 +123,7 @@ def test_a_pause_that_ends_before_the_next_frame_does_not_change_the_sound() -> 
 
 
 def test_a_reply_paused_before_its_first_frame_plays_from_its_start_on_resume() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.give(1, ("Hello.", 2000))
     listener.player.pause(1)
     assert not listener.frame().any()
@@ -134,7 +134,7 @@ def test_a_reply_paused_before_its_first_frame_plays_from_its_start_on_resume() 
 
 
 def test_a_discarded_reply_is_never_heard_again() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.give(1, ("Hello there, my friend.", 9600))
     listener.frame()
     listener.player.discard(1)
@@ -152,7 +152,7 @@ def test_a_discarded_reply_is_never_heard_again() -> None:
 
 
 def test_reports_each_word_when_it_has_been_heard() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.give(1, ("one two three four", 48_000))
     for _ in range(25):
         listener.frame()
@@ -161,7 +161,7 @@ def test_reports_each_word_when_it_has_been_heard() -> None:
 
 
 def test_a_sentence_cut_by_a_failure_ends_but_is_not_reported_as_played() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.player.begin(1)
     listener.player.open_sentence(1, 0, "This one is cut off in the middle of its sound")
     listener.write(1, 9600)
@@ -173,7 +173,7 @@ def test_a_sentence_cut_by_a_failure_ends_but_is_not_reported_as_played() -> Non
 
 
 def test_a_client_without_sound_counts_as_an_underrun_only_in_mid_sentence() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.player.begin(1)
     listener.player.open_sentence(1, 0, "Slow.")
     listener.player.note_underrun()
@@ -193,7 +193,7 @@ def test_a_client_without_sound_counts_as_an_underrun_only_in_mid_sentence() -> 
 
 
 def test_late_sound_counts_as_underruns_and_is_still_played_whole() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.player.begin(1)
     listener.player.open_sentence(1, 0, "Slow.")
     listener.write(1, 1000)
@@ -216,7 +216,7 @@ def test_sound_at_another_sample_rate_raises_an_error() -> None:
 
 
 async def test_waits_for_room_until_a_sentence_has_been_played() -> None:
-    listener = UtteranceSegmenter(prefetch=1)
+    listener = Listener(prefetch=1)
     listener.give(1, ("One.", 900), ("Two.", 900))
     waiting = asyncio.create_task(listener.player.wait_for_capacity(1))
     await asyncio.sleep(0)
@@ -226,7 +226,7 @@ async def test_waits_for_room_until_a_sentence_has_been_played() -> None:
 
 
 async def test_a_discard_ends_the_wait_for_the_end_of_playback() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.give(1, ("One.", 9000))
     waiting = asyncio.create_task(listener.player.finished(1))
     await asyncio.sleep(0)
@@ -237,7 +237,7 @@ async def test_a_discard_ends_the_wait_for_the_end_of_playback() -> None:
 
 @pytest.mark.parametrize("times", [(), (0.0, 0.05, 0.1)])
 def test_a_resume_with_word_rewind_returns_to_the_start_of_the_cut_word(times: tuple[float, ...]) -> None:
-    listener = UtteranceSegmenter(rewind_words=True)
+    listener = Listener(rewind_words=True)
     player = listener.player
     listener.give(1, ("One two three.", 7200))
     player.time_words(1, times)
@@ -259,7 +259,7 @@ def test_a_resume_with_word_rewind_returns_to_the_start_of_the_cut_word(times: t
 
 
 def test_a_rewind_does_not_report_a_word_as_heard_twice() -> None:
-    listener = UtteranceSegmenter(rewind_words=True)
+    listener = Listener(rewind_words=True)
     listener.give(1, ("One two three.", 9600))
     for _ in range(20):
         listener.player.pause(1)
@@ -274,7 +274,7 @@ def test_a_rewind_does_not_report_a_word_as_heard_twice() -> None:
 
 
 def test_word_times_from_the_engine_decide_which_words_were_heard() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     player = listener.player
     player.begin(1)
     player.open_sentence(1, 0, "Wait, extraordinary.")
@@ -292,7 +292,7 @@ def test_word_times_from_the_engine_decide_which_words_were_heard() -> None:
 
 
 def test_word_times_of_the_wrong_count_or_of_another_reply_are_ignored() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     player = listener.player
     listener.give(1, ("One two three.", 9600))
     untimed = player.audio_from(0)
@@ -306,7 +306,7 @@ def test_word_times_of_the_wrong_count_or_of_another_reply_are_ignored() -> None
 
 def test_a_discard_reports_more_words_heard_once_the_sentence_length_is_known() -> None:
     """Its words were estimated too few as long as more of it seemed to come."""
-    listener = UtteranceSegmenter()
+    listener = Listener()
     player = listener.player
     player.begin(1)
     player.open_sentence(1, 0, "A sentence that is said much faster than usual, all of it.")
@@ -336,7 +336,7 @@ ACTIONS = st.lists(
 @settings(max_examples=600)
 def test_every_sample_is_played_once_whatever_pauses_and_delays_occur(actions: list[str | int]) -> None:
     """Sound that comes early or late, sentences of any length, pauses anywhere: the source comes out whole."""
-    listener = UtteranceSegmenter()
+    listener = Listener()
     player = listener.player
     player.begin(1)
     sentence, is_open = 0, False

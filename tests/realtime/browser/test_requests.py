@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.async_api import Route
 
 from tests.realtime.browser.conftest import Chromium
 from tests.realtime.browser.visitor import Visitor
@@ -58,3 +60,16 @@ async def test_the_page_requests_only_known_routes_and_no_request_fails(
     assert {("GET", "/assets"), ("GET", "/static")} <= kinds
     assert kinds <= OURS
     assert [each for each in statuses if each[0] >= 400] == []
+
+
+async def test_the_page_works_if_its_script_comes_long_after_gradios(chrome: Chromium, url: str) -> None:
+    context = await (await chrome.browser(microphone=True)).new_context()
+
+    async def come_late(route: Route) -> None:
+        await context.pages[0].wait_for_selector("#vb-settings", state="attached")
+        await route.continue_()
+
+    await context.route(re.compile(r"/static/\w+/main\.js$"), come_late)
+    async with Visitor(context, url) as visitor:
+        await visitor.types("hello")
+        await visitor.hears_answer(1)

@@ -22,7 +22,7 @@ SPACE_PAGE, OTHER_PAGE = "https://huggingface.co/spaces/me/voice-bot", "https://
 NOT_PASSED_ON = {"content-encoding", "content-length", "transfer-encoding", "connection"}
 
 
-class SpeechEvent:
+class Edge:
     """In the place of Hugging Face's: answers under the public names, and passes on what is for the app."""
 
     def __init__(self, upstream: str) -> None:
@@ -70,7 +70,7 @@ async def test_the_page_converses_in_hugging_faces_frame_and_loads_in_no_other_s
     with forked_app(tmp_path, system="spaces", space_id="me/voice-bot", space_host=HOST) as app:
         context = await (await chrome.browser(microphone=True)).new_context()
         async with context:
-            page, edge = await context.new_page(), SpeechEvent(app.url)
+            page, edge = await context.new_page(), Edge(app.url)
             log: list[str] = []
             asked: list[str] = []
             page.on("console", lambda message: log.append(message.text))
@@ -83,7 +83,7 @@ async def test_the_page_converses_in_hugging_faces_frame_and_loads_in_no_other_s
                 talk = space.locator("#vb-talk")
                 await expect(talk, str(log)).to_have_attribute("data-state", "listening", timeout=20_000)
                 assert len(edge.told) == 2, "it asked for fresh ICE servers"
-                assert "No sound gets into this Space" in edge.told[0]["notice"]
+                assert "No sound can reach or leave this Space" in edge.told[0]["notice"]
                 box = space.get_by_label("Type instead of speaking")
                 await box.fill("What is ten times three?")
                 await box.press("Enter")

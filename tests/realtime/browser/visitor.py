@@ -98,7 +98,12 @@ class Visitor:
         await self.ready()
 
     async def ready(self) -> None:
-        await expect(self.page.locator("[data-part=tts] .vb-engine")).to_have_text(re.compile(r"\w"), timeout=20_000)
+        """Waits until the page has drawn the server's engines. A failure says what the browser complained about."""
+        engine = self.page.locator("[data-part=tts] .vb-engine")
+        try:
+            await expect(engine).to_have_text(re.compile(r"\w"), timeout=20_000)
+        except AssertionError as failure:
+            raise AssertionError(f"the page is not ready; the browser says {self._complaints}") from failure
 
     def may_fail(self, error: str) -> None:
         """The console may tell of such an error."""

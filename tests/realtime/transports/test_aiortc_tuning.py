@@ -21,7 +21,7 @@ from av import AudioFrame
 
 from tests.support.paths import PROJECT
 from tests.support.rtc_client import Microphone
-from tests.support.rtc_link import Candidate
+from tests.support.rtc_link import Link
 from tests.support.sounds import tone
 from voicebot.audio.sound import FRAME_SAMPLES, Samples
 from voicebot.transports.webrtc import aiortc_tuning
@@ -126,11 +126,11 @@ assert aiortc_tuning.apply() and state() == adjusted
 
 
 @dataclass
-class UtteranceSegmenter:
+class Listener:
     """One end of a pair of peers: what it heard, and how late each frame was."""
 
     microphone: Microphone
-    link: Candidate
+    link: Link
     frames: list[tuple[float, AudioFrame]] = field(default_factory=list)
 
     async def listen(self, track: MediaStreamTrack) -> None:
@@ -153,10 +153,10 @@ class UtteranceSegmenter:
 
 
 @asynccontextmanager
-async def pair(microphone: Microphone | None = None) -> AsyncIterator[UtteranceSegmenter]:
+async def pair(microphone: Microphone | None = None) -> AsyncIterator[Listener]:
     """A peer with a microphone connected to one that listens, over a link that loses what it is told to."""
     speaker, hearer = (RTCPeerConnection(RTCConfiguration(iceServers=[])) for _ in range(2))
-    listener = UtteranceSegmenter(microphone or Microphone(), Candidate(seed=7))
+    listener = Listener(microphone or Microphone(), Link(seed=7))
     sender = speaker.addTrack(listener.microphone)
     await speaker.setLocalDescription(await speaker.createOffer())
     await hearer.setRemoteDescription(speaker.localDescription)
@@ -182,7 +182,7 @@ async def pair(microphone: Microphone | None = None) -> AsyncIterator[UtteranceS
     ],
 )
 async def test_the_delay_returns_to_normal_after_packet_loss_and_no_sample_is_missing(
-    trouble: Callable[[Candidate], None], lost: range, late: range
+    trouble: Callable[[Link], None], lost: range, late: range
 ) -> None:
     async with pair() as listener:
         await listener.microphone.passed(25 * FRAME_SAMPLES)

@@ -25,18 +25,10 @@ import { drawTransfer, wireTransfer } from "./transfer.js";
 /** @type {import("./types.d.ts").View} */
 const NOTHING_YET = { chat: [], older: 0, phase: "idle", status: {}, verdicts: [], turn: [], medians: {}, error: null };
 
-/** The page's session, once there is one: Gradio mounts our HTML some time after this script has run.
- * @type {Promise<Session>} */
-export const session = new Promise((resolve) => {
-  const isMounted = () => document.getElementById("vb-settings") !== null;
-  if (isMounted()) return resolve(start());
-  const observer = new MutationObserver(() => {
-    if (!isMounted()) return;
-    observer.disconnect();
-    resolve(start());
-  });
-  observer.observe(document.documentElement, { childList: true, subtree: true });
-});
+const TICK_MS = 1_000;
+
+/** If a tick is this late, the machine or the page was asleep. */
+const OVERSLEPT_MS = 5_000;
 
 function start() {
   const player = /** @type {HTMLAudioElement} */ (find(document, "#bot-voice"));
@@ -191,11 +183,6 @@ function keyPressed(session, event) {
   else if (event.key.toLowerCase() === "m" && !typing) session.toggleMute();
 }
 
-const TICK_MS = 1_000;
-
-/** If a tick is this late, the machine or the page was asleep. */
-const OVERSLEPT_MS = 5_000;
-
 /** Reacts to sleep, a network that comes and goes, and to users who leave the page and come back.
  * @param {Session} session */
 function watchPage(session) {
@@ -212,3 +199,16 @@ function watchPage(session) {
   addEventListener("pagehide", () => session.leave());
   addEventListener("pageshow", (event) => event.persisted && void session.comeBack());
 }
+
+/** The page's session, once there is one: Gradio mounts our HTML some time before or after this script runs. Everything
+ * above must be defined by then. @type {Promise<Session>} */
+export const session = new Promise((resolve) => {
+  const isMounted = () => document.getElementById("vb-settings") !== null;
+  if (isMounted()) return resolve(start());
+  const observer = new MutationObserver(() => {
+    if (!isMounted()) return;
+    observer.disconnect();
+    resolve(start());
+  });
+  observer.observe(document.documentElement, { childList: true, subtree: true });
+});

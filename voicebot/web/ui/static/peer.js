@@ -190,13 +190,15 @@ function fastRtcRefusal({ error = "no answer", limit }) {
  * @returns {Promise<void>} */
 function waitForEvent(target, event, done, timeout_ms) {
   return new Promise((resolve) => {
-    const finish = () => {
+    const timer = setTimeout(finish, timeout_ms);
+    function finish() {
       clearTimeout(timer);
       target.removeEventListener(event, check);
       resolve();
-    };
-    const check = () => done() && finish();
-    const timer = setTimeout(finish, timeout_ms);
+    }
+    function check() {
+      if (done()) finish();
+    }
     target.addEventListener(event, check);
     check();
   });
