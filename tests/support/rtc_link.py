@@ -11,7 +11,7 @@ from aiortc.rtp import is_rtcp
 Send = Callable[[bytes], Awaitable[None]]
 
 
-class Candidate:
+class Link:
     """Loses and reorders the sound packets a peer sends, the same for the same seed; all others pass.
 
     `loss` and `reorder` are shares from 0 to 1; a reordered packet leaves after `reorder_by` later ones.
