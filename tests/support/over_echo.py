@@ -1,4 +1,4 @@
-"""A user who speaks over a bot whose voice comes back from an open loudspeaker: on no clock, and always the same."""
+"""Simulates a user who speaks over the bot's echo from an open loudspeaker. It is deterministic and uses no clock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STORY = (
 
 @cache
 def bot() -> list[Samples]:
-    """The story in frames of 20 ms, 48 kHz."""
+    """Returns the story in frames of 20 ms at 48 kHz."""
     return frames(spoken(STORY, "awb").resampled(WIRE_RATE_HZ).samples)
 
 
@@ -39,7 +39,7 @@ def frames(sound: Samples) -> list[Samples]:
 
 
 class Loudspeaker:
-    """What a microphone hears of the bot, 80 ms later, and of its user; with a little noise."""
+    """Mixes the bot's echo, delayed by 80 ms, with the user's voice and a little noise into a microphone signal."""
 
     def __init__(self, response: npt.NDArray[np.float32], level_db: float) -> None:
         self._room = Room(response, level_db)
@@ -47,7 +47,7 @@ class Loudspeaker:
         self._noise = np.random.default_rng(1)
 
     def delay(self, frames: int) -> None:
-        """From now on the microphone hears the bot later, by this number of frames."""
+        """Delays the echo by this number of additional frames from now on."""
         self._wire.extendleft([SILENCE] * frames)
 
     def pass_on(self, played: Samples, user: Samples) -> Samples:
@@ -58,7 +58,7 @@ class Loudspeaker:
 
 
 class Ear:
-    """An echo detector's, which knows the user's part of what it heard."""
+    """Feeds an echo detector with a simulated microphone signal, and keeps the user's part of the signal."""
 
     def __init__(self, response: npt.NDArray[np.float32], level_db: float) -> None:
         self.echo = EchoDetector()
@@ -68,26 +68,26 @@ class Ear:
         self._windows = 0
 
     def receive_audio(self, played: Samples, user: Samples) -> None:
-        """20 ms."""
-        self.echo.played(played)
+        """Adds 20 ms of playback and of the user's voice."""
+        self.echo.add_playback(played)
         pair = (self.loudspeaker.pass_on(played, user), user)
         new = [
             each.push(Audio(sound, WIRE_RATE_HZ)).samples for each, sound in zip(self._resamplers, pair, strict=True)
         ]
         self._tracks = np.concatenate([self._tracks, new], axis=1)
         if self._tracks.shape[1] >= (self._windows + 1) * WINDOW:
-            self.echo.heard(self._tracks[0, self._windows * WINDOW :][:WINDOW])
+            self.echo.add_microphone(self._tracks[0, self._windows * WINDOW :][:WINDOW])
             self._windows += 1
 
     def last(self, windows: int, late: int = 0) -> tuple[Samples, Samples]:
-        """The last windows as they were heard, and the user's part of them; up to so many samples ago."""
+        """Returns the last windows of the microphone, and the user's part of them. They end `late` samples ago."""
         end = self._windows * WINDOW - late
         heard, user = self._tracks[:, end - windows * WINDOW : end]
         return heard, user
 
 
 def said_over(user: Samples, at_s: float, response: npt.NDArray[np.float32], level_db: float) -> str:
-    """What the recogniser makes of the user, who begins at `at_s` of a bot that pauses when it hears somebody."""
+    """Returns the transcript of a user who begins at `at_s`. The bot pauses while it hears somebody."""
     talks = True
     utterances: dict[int, list[Samples]] = {}
 
@@ -112,7 +112,7 @@ def said_over(user: Samples, at_s: float, response: npt.NDArray[np.float32], lev
 
 
 def _at(user: Samples, at_s: float) -> Iterator[Samples]:
-    """Until 0.7 s after the user has spoken, by when the utterance is over."""
+    """Yields the user's frames from `at_s` on, and 0.7 s of silence, in which the utterance ends."""
     yield from [SILENCE] * round(at_s / FRAME_S)
     yield from frames(user)
     yield from [SILENCE] * round(0.7 / FRAME_S)
