@@ -87,8 +87,7 @@ class _ChannelRecorder:
         self._resampler: Resampler | None = None
         self._rate_hz = 0
         self._rate_since = self._pushed = 0
-        """The place in the stream at which the present sampling rate began, and the number of samples pushed since
-        then."""
+        """The place in the stream at which the present sampling rate began, and the samples pushed at that rate."""
         self._written = 0
         """The number of samples in the file. The resampler holds back a few more."""
         self.is_disk_full = False

@@ -40,8 +40,7 @@ class TimelineAligner:
         self._pieces: deque[tuple[int, int]] = deque()
         """The offset and start of each piece that is not placed yet."""
         self._leads: deque[tuple[int, int]] = deque()
-        """The offset and lead (start minus offset) of the pieces after which no piece has a smaller lead, least lead
-        first."""
+        """The offset and lead (start minus offset) of the pieces that no later piece beats, least lead first."""
         self._moves: list[tuple[int, int]] = []
         """The offsets at which the lead of the stream changes, each with the new lead."""
 

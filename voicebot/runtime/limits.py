@@ -16,8 +16,8 @@ OWN_FILES = 96
 `PROBE_CONNECTIONS`, workers, downloads and the database come on top."""
 
 FILES_PER_SESSION = 8
-"""Open files reserved for each session of `MAX_SESSIONS`: media sockets and calls to services. Two to six were
-measured."""
+"""Open files reserved for each session of `MAX_SESSIONS`, for media sockets and calls to services. Two to six were
+used."""
 
 CONNECTIONS = 1_000
 """Maximum number of open connections, if there are enough files for them. A thousand idle ones took 10 MB."""
@@ -77,7 +77,7 @@ BODY_READ_BYTES = 16 * 1024
 LONG_BODIES = 8
 SHORT_BYTES = 32 * 1024
 """At most `LONG_BODIES` bodies are read beyond `SHORT_BYTES` at the same time; the others wait. Offers are shorter and
-never wait. Hundreds of clients that each send a megabyte can neither fill the memory nor block the event loop."""
+never wait. So hundreds of clients that each send a megabyte can neither fill the memory nor block the event loop."""
 
 MAX_PARTS = 10_000
 """Maximum number of objects and lists in the JSON of one request. It is parsed on the event loop that plays the audio,
@@ -90,8 +90,8 @@ LOG_AGAIN_S = 60.0
 
 GUESSES = 10
 GUESS_S = 10.0
-"""Wrong passwords from one address, or from one browser that has logged in before: a burst of `GUESSES`, then one every
-`GUESS_S`. Further attempts wait for a turn."""
+"""Rate limit of wrong passwords from one address, or from one browser that has logged in before: a burst of `GUESSES`,
+then one every `GUESS_S`. Further attempts wait for a turn (`TURN_S`)."""
 
 ALL_GUESSES = 200
 ALL_GUESSES_S = 1.0
@@ -195,8 +195,8 @@ DATA_PACKETS_PER_S, DATA_PACKETS_BURST = 400, 1_000
 conversation is shown. The client retransmits what is dropped here."""
 
 CHECK_PACKETS_PER_S, CHECK_PACKETS_BURST = 20, 60
-"""Rate limit of the STUN packets from a connection's own remote address. About two consent checks per second are
-usual."""
+"""Rate limit of the STUN packets from a connection's own remote address, which usually sends two consent checks a
+second."""
 
 STRANGE_PACKETS_PER_S, STRANGE_PACKETS_BURST = 100, 200
 """Rate limit of the packets from all other addresses. A browser checks one pair of candidates every 50 ms until one
@@ -315,8 +315,8 @@ DECODER_WALL_S = 15.0
 """Wall-clock time for one recording. The process has low priority and may have to wait for a core."""
 
 DECODER_WAIT_S = 60.0
-"""How long a recording may wait for a decoder. Each session has one recording in the queue, which is first in, first
-out."""
+"""How long a recording may wait for a decoder. The queue is first in, first out, and each session has one recording in
+it."""
 
 DECODER_IDLE_S = 30.0
 """The decoders are stopped when the last session that uploaded recordings has been over for this time. Each takes 14 MB

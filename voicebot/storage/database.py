@@ -83,8 +83,7 @@ class Takeover(Protocol):
     """A session that takes over a conversation."""
 
     def commit(self) -> bool:
-        """Is called just before the commit. Returns False if the session no longer waits and there must be no
-        commit."""
+        """Is called just before the commit. Returns False to prevent it, because the session no longer waits."""
         ...
 
 
@@ -407,8 +406,7 @@ def _sqlite(url: URL, file: SqliteFile) -> AsyncEngine:
 
 
 def _postgres(url: URL) -> AsyncEngine:
-    """Returns an engine without prepared statements, because poolers such as PgBouncer mix them up between
-    connections."""
+    """Returns an engine without prepared statements, because poolers such as PgBouncer confuse them."""
     defaults = {name: value for name, value in POSTGRES.items() if name not in url.query}
     return create_async_engine(
         url.set(drivername="postgresql+psycopg"),

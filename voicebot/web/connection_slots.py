@@ -33,8 +33,7 @@ class ConnectionSlot:
         """The connection is beyond the limit, and may only ask for `/health` and `/metrics`."""
 
     def mark_idle(self) -> None:
-        """Marks the connection as idle from now on. Connections that have been idle for longer are evicted before
-        it."""
+        """Marks the connection as idle. Connections that have been idle for longer are evicted before it."""
         self._slots.mark_idle(self)
 
     def release(self) -> None:

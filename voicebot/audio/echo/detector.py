@@ -73,9 +73,9 @@ JUDGED_FRAMES, BETTER_BY = 12, 0.15
 
 VERIFIED_S = 1.0
 """A path is verified if its score over this time before a possible start of speech is at least `ECHO_SCORE`. Then the
-delay search rests while somebody speaks. Measured on two phrases over a bot at 4 places of its story, in 2 rooms, at
--6 to -20 dB: 8 of 48 were transcribed without an error while their first syllables could mislead the search, 22 without
-the search, and 41 without any echo."""
+delay search rests while somebody speaks. Measured on two phrases over a bot at 4 places of its story, in 2 rooms, at -6
+to -20 dB: 8 of 48 were transcribed without an error while their first syllables could mislead the search, 22 while the
+search rested, and 41 without any echo."""
 VERIFIED_SHARE = 0.4
 """The share of these frames that must contain sound: a user's first syllable alone verifies nothing."""
 
@@ -101,12 +101,19 @@ class EchoDetector:
         self._resampler = Resampler(WIRE_RATE_HZ, SPEECH_RATE_HZ)
         self._played, self._heard = SampleHistory(), SampleHistory()
         self._silence_s = ECHO_TAIL_S
+        """How long the playback has been silent."""
         self._played_spectra: Spectra = np.zeros((2 * LAGS, BIN_COUNT), np.complex64)
+        """The spectra of the last played frames, newest first, for the delay search."""
         self._played_spectra_hop = 0
+        """The hop of the playback at which the newest of these frames ends."""
         self._shares: deque[tuple[float, float]] = deque(maxlen=round(10 * SPEECH_RATE_HZ / HOP))
+        """The shares of the frames of the last 10 s."""
         self._level: Powers = np.zeros(len(_BANDS), np.float32)
+        """The smoothed power of each band."""
         self._noise: Powers = np.full(len(_BANDS), np.inf, np.float32)
+        """The noise floor of each band."""
         self._skew: int | None = None
+        """By how many hops more was played than was received from the microphone."""
         self._path: EchoPath | None = None
         self._is_path_verified = False
         """The score of the path was high when it was last reviewed (`_verify_path`)."""
@@ -115,7 +122,9 @@ class EchoDetector:
         mislead the search."""
         self._canceller = EchoCanceller()
         self._search: DelaySearch | None = None
+        """The running delay search, while the echo is not explained."""
         self._gain = 0.0
+        """The power of the echo relative to the playback, from the last delay search."""
         self._windows_since_review = 0
 
     def add_playback(self, frame: Samples) -> None:
@@ -137,11 +146,11 @@ class EchoDetector:
             self._analyse_window()
         else:
             self._shares.extend([(0.0, _approximate_weight(window) if loud else 0.0)] * 2)
-        return 0.0 if self._silence_s >= ECHO_TAIL_S else self._share(SCORE_HOPS) or 0.0
+        return 0.0 if self._silence_s >= ECHO_TAIL_S else self._recent_score(SCORE_HOPS) or 0.0
 
     def score(self, duration_s: float) -> float | None:
         """Returns the score of the last `duration_s`, at most 10 s; None if there was no sound."""
-        return self._share(round(duration_s * SPEECH_RATE_HZ / HOP))
+        return self._recent_score(round(duration_s * SPEECH_RATE_HZ / HOP))
 
     def score_of_utterance(self, duration_s: float) -> float | None:
         """Returns the score of an utterance that has just ended.
@@ -206,8 +215,8 @@ class EchoDetector:
         delay = hops * HOP - length - latest - start + EARLY * HOP
         return 0.0 if abs(delay - self._path.delay) <= DELAY_TOLERANCE else score
 
-    def _share(self, hops: int) -> float | None:
-        return _share(islice(reversed(self._shares), hops))
+    def _recent_score(self, hops: int) -> float | None:
+        return _score_of(islice(reversed(self._shares), hops))
 
     def _analyse_window(self) -> None:
         end = self._heard.count
@@ -218,7 +227,7 @@ class EchoDetector:
         self._track_echo(frames, end)
         if self.is_cancelling or power(frames[-1, SPEECH_BINS]).sum() < 4 * self._noise.sum():
             return
-        if (self._share(SCORE_HOPS) or 0.0) < LOST_SCORE:
+        if (self._recent_score(SCORE_HOPS) or 0.0) < LOST_SCORE:
             self._search_delay(frames[-1])
             return
         self._search = None
@@ -253,7 +262,7 @@ class EchoDetector:
         """Updates `_is_path_verified` from the recent score, unless there was too little sound."""
         recent = list(islice(reversed(self._shares), round(VERIFIED_S * SPEECH_RATE_HZ / HOP)))
         if sum(whole > 0 for _, whole in recent) >= VERIFIED_SHARE * len(recent):
-            self._is_path_verified = (_share(recent) or 0.0) >= ECHO_SCORE
+            self._is_path_verified = (_score_of(recent) or 0.0) >= ECHO_SCORE
 
     def _search_delay(self, frame: Spectra) -> None:
         assert self._skew is not None
@@ -288,8 +297,8 @@ class EchoDetector:
         path = EchoPath(delay, gain, self)
         frames = spectra(self._heard.until(end, FRAME + (LEARNED_FRAMES - 1) * HOP))
         shares, echoes = self._explained_shares(path, frames, end)
-        least = max(ECHO_SCORE, (self._share(JUDGED_FRAMES) or 0.0) + BETTER_BY)
-        if known is not None and (_share(shares[-JUDGED_FRAMES:]) or 0.0) < least:
+        least = max(ECHO_SCORE, (self._recent_score(JUDGED_FRAMES) or 0.0) + BETTER_BY)
+        if known is not None and (_score_of(shares[-JUDGED_FRAMES:]) or 0.0) < least:
             return
         self._path, self._gain, self._is_path_verified = path, gain, False
         for _ in range(min(LEARNED_FRAMES, len(self._shares))):
@@ -298,7 +307,7 @@ class EchoDetector:
         self._canceller.keep_prediction(end, echoes)
 
 
-def _share(shares: Iterable[tuple[float, float]]) -> float | None:
+def _score_of(shares: Iterable[tuple[float, float]]) -> float | None:
     explained = total = 0.0
     for part, whole in shares:
         explained += part

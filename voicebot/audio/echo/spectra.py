@@ -35,8 +35,7 @@ def spectra(sound: Samples) -> Spectra:
 
 
 def overlap_add(frames: Spectra) -> Samples:
-    """Returns the sound of these frames by overlap-add. The first and the last hop are faded, as one frame covers
-    them."""
+    """Returns the sound of these frames by overlap-add. Its first and last hop are faded."""
     spectrum = np.zeros((len(frames), FRAME // 2 + 1), np.complex64)
     spectrum[:, BINS] = frames
     halves = np.fft.irfft(spectrum).reshape(-1, 2, HOP)
