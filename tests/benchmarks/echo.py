@@ -1,10 +1,10 @@
-"""`make bench-echo` measures a bot whose voice echoes from an open loudspeaker.
+"""`make bench-echo`: a bot whose voice comes back from an open loudspeaker.
 
-The first table is about conversations in which nobody but the bot speaks: how often it interrupts itself, and how often
-it pauses. The second table counts correct transcripts of users who speak over the bot, with and without echo
-cancellation: four phrases at six places of its story.
+First conversations in which nobody but the bot speaks: how often it interrupts itself, and how often it falls silent
+for a moment. Then what the recogniser understands of a user who speaks over the bot: four phrases at six places of its
+story, with the sound as it is heard and with what is known of the echo taken off.
 
-The rooms are synthetic and, if the recordings are there, two real ones.
+The rooms are computed ones and, where there are recordings, two real ones.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ OVER_LEVELS_DB = (-6, -14, -20, -120)
 
 
 def alone(level_db: float) -> tuple[int, int, int]:
-    """Returns the numbers of conversations, of those in which the bot interrupted itself, and of pauses.
+    """How many conversations there were, in how many the bot interrupted itself, and how often it was paused.
 
-    A conversation has two replies. The replies and the network delay vary between conversations.
+    A conversation has two replies; which ones, and how long the wire takes, changes from one to the next.
     """
     interrupted = pauses = count = 0
     for name, voice in product(ROOMS, VOICES):
@@ -62,7 +62,7 @@ def alone(level_db: float) -> tuple[int, int, int]:
 
 
 def understood(level_db: float) -> tuple[int, int]:
-    """Returns how many utterances were transcribed without an error, and their total number."""
+    """How many utterances to the word, of how many."""
     right = [
         words(said_over(spoken(phrase, voice).resampled(WIRE_RATE_HZ).samples, at_s, room(name), level_db))
         == words(phrase)

@@ -1,4 +1,4 @@
-"""Simulates a user who speaks over the bot's echo from an open loudspeaker. It is deterministic and uses no clock."""
+"""A user who speaks over a bot whose voice comes back from an open loudspeaker: on no clock, and always the same."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STORY = (
 
 @cache
 def bot() -> list[Samples]:
-    """Returns the story in frames of 20 ms at 48 kHz."""
+    """The story in frames of 20 ms, 48 kHz."""
     return frames(spoken(STORY, "awb").resampled(WIRE_RATE_HZ).samples)
 
 
@@ -39,7 +39,7 @@ def frames(sound: Samples) -> list[Samples]:
 
 
 class Loudspeaker:
-    """Mixes the bot's echo, delayed by 80 ms, with the user's voice and a little noise into a microphone signal."""
+    """What a microphone hears of the bot, 80 ms later, and of its user; with a little noise."""
 
     def __init__(self, response: npt.NDArray[np.float32], level_db: float) -> None:
         self._room = Room(response, level_db)
@@ -47,7 +47,7 @@ class Loudspeaker:
         self._noise = np.random.default_rng(1)
 
     def delay(self, frames: int) -> None:
-        """Delays the echo by this number of additional frames from now on."""
+        """From now on the microphone hears the bot later, by this number of frames."""
         self._wire.extendleft([SILENCE] * frames)
 
     def pass_on(self, played: Samples, user: Samples) -> Samples:
@@ -58,7 +58,7 @@ class Loudspeaker:
 
 
 class Ear:
-    """Feeds an echo detector with a simulated microphone signal, and keeps the user's part of the signal."""
+    """An echo detector's, which knows the user's part of what it heard."""
 
     def __init__(self, response: npt.NDArray[np.float32], level_db: float) -> None:
         self.echo = EchoDetector()
@@ -68,7 +68,7 @@ class Ear:
         self._windows = 0
 
     def receive_audio(self, played: Samples, user: Samples) -> None:
-        """Adds 20 ms of playback and of the user's voice."""
+        """20 ms."""
         self.echo.add_playback(played)
         pair = (self.loudspeaker.pass_on(played, user), user)
         new = [
@@ -80,14 +80,14 @@ class Ear:
             self._windows += 1
 
     def last(self, windows: int, late: int = 0) -> tuple[Samples, Samples]:
-        """Returns the last windows of the microphone, and the user's part of them. They end `late` samples ago."""
+        """The last windows as they were heard, and the user's part of them; up to so many samples ago."""
         end = self._windows * WINDOW - late
         heard, user = self._tracks[:, end - windows * WINDOW : end]
         return heard, user
 
 
 def said_over(user: Samples, at_s: float, response: npt.NDArray[np.float32], level_db: float) -> str:
-    """Returns the transcript of a user who begins at `at_s`. The bot pauses while it hears somebody."""
+    """What the recogniser makes of the user, who begins at `at_s` of a bot that pauses when it hears somebody."""
     talks = True
     utterances: dict[int, list[Samples]] = {}
 
@@ -112,7 +112,7 @@ def said_over(user: Samples, at_s: float, response: npt.NDArray[np.float32], lev
 
 
 def _at(user: Samples, at_s: float) -> Iterator[Samples]:
-    """Yields the user's frames from `at_s` on, and 0.7 s of silence, in which the utterance ends."""
+    """Until 0.7 s after the user has spoken, by when the utterance is over."""
     yield from [SILENCE] * round(at_s / FRAME_S)
     yield from frames(user)
     yield from [SILENCE] * round(0.7 / FRAME_S)

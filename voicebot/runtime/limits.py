@@ -25,7 +25,7 @@ CONNECTIONS = 1_000
 ADDRESS_SHARE = 0.5
 """Largest share of all connections that one address may hold. It is below 1, so that one visitor cannot keep the others
 out. It still allows hundreds, because an office shares one address and each browser opens up to six. The limit is off
-behind our own proxy, where all visitors have the proxy's address."""
+behind trusted proxies, where all visitors have the proxy's address."""
 
 PROBE_CONNECTIONS = 16
 """Connections beyond the limit that may only request `/health` and `/metrics`, which operators need most while the

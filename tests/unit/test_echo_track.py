@@ -1,4 +1,4 @@
-"""The recent samples of a stream, compared with an array that holds the whole stream."""
+"""The past of a stream, against the plain way of keeping it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from voicebot.audio.echo.sample_history import KEPT_SAMPLES, SampleHistory
 def test_gives_the_recent_samples_that_were_added_and_silence_elsewhere(
     pieces: list[int], behind: int, length: int
 ) -> None:
-    history, stream = SampleHistory(), np.arange(1, sum(pieces) + 1).astype(np.int16)
-    count = 0
+    track, stream = SampleHistory(), np.arange(1, sum(pieces) + 1).astype(np.int16)
+    place = 0
     for size in pieces:
-        history.add(stream[count : count + size])
-        count += size
-    assert history.count == count
+        track.add(stream[place : place + size])
+        place += size
+    assert track.count == place
 
-    end = count - behind
+    end = place - behind
     numbers = np.arange(end - length, end)
-    known = (numbers >= max(0, count - KEPT_SAMPLES)) & (numbers < count)
+    known = (numbers >= max(0, place - KEPT_SAMPLES)) & (numbers < place)
     expected = np.zeros(length, np.int16)
     expected[known] = stream[numbers[known]]
-    assert np.array_equal(history.until(end, length), expected)
+    assert np.array_equal(track.until(end, length), expected)
