@@ -76,6 +76,7 @@ def create_app(application: Application) -> FastAPI:
             "engines": engines.names,
             "stages": engine_health.health,
             "problem": engine_health.problem,
+            "problem_code": engine_health.problem_code,
             "store": services.conversations.health,
             "turn": ice.health,
             "language": settings.language,
@@ -98,7 +99,8 @@ def create_app(application: Application) -> FastAPI:
         if not bucket.take():
             message = "You are checking the engines too often. Please wait a little."
             raise RefusedError(429, Reason.RATE, message, bucket.wait_s)
-        return {"stages": await engine_health.check(), "problem": engine_health.problem}
+        stages = await engine_health.check()
+        return {"stages": stages, "problem": engine_health.problem, "problem_code": engine_health.problem_code}
 
     @app.get("/webrtc/config")
     async def webrtc_config() -> dict[str, Any]:
@@ -108,6 +110,7 @@ def create_app(application: Application) -> FastAPI:
             "engines": engines.names,
             "stages": engine_health.health,
             "problem": engine_health.problem,
+            "problem_code": engine_health.problem_code,
             "notice": " ".join(
                 filter(None, (engine_health.typing_only, notice(engine_health.health, settings), ice.notice))
             ),
