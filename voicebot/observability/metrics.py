@@ -1,4 +1,4 @@
-"""Metrics for operators in Prometheus's format. They contain no words of users or of the bot."""
+"""Metrics for operators, in Prometheus's format. They say what sessions do, never what is said in them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from voicebot.engines.health import Health
 
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.5, 5.0, 10.0)
 LAG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25, 1.0)
-"""The buckets of the event loop's lag. An audio frame lasts 0.02 s, and two frames are queued."""
+"""A frame of sound lasts 0.02 s, and two of them wait to be sent."""
 
 LAG_INTERVAL_S = 0.25
 
@@ -45,14 +45,14 @@ STEP_LABELS = {
     "audio_s": "tts_ttfb",
     "frame_s": "playout",
 }
-"""The usual name of each step of a turn, by the field of `Turn` that holds the time of its end."""
+"""The usual name of each step of a turn, by the field of `Turn` that says when it ended."""
 
 LABEL_OF_STEP = {step.name: STEP_LABELS[step.came] for step in STEPS}
 
 
 @dataclass(frozen=True, slots=True)
 class MetricInfo:
-    """The description of a metric for the documents."""
+    """What the documents say of a metric."""
 
     name: str
     kind: str
@@ -61,16 +61,16 @@ class MetricInfo:
 
 
 class MetricsSource(Protocol):
-    """The application, whose values are read at each scrape."""
+    """The application, which each scrape asks for values."""
 
     @property
     def engine_health(self) -> Health:
-        """The last known health of the engines."""
+        """What is known of the engines."""
         ...
 
     @property
     def turns_today(self) -> int:
-        """The turns of this day (UTC) that count against TURNS_PER_DAY."""
+        """The turns of this day (UTC) that TURNS_PER_DAY counts."""
         ...
 
     @property
@@ -84,7 +84,7 @@ class MetricsSource(Protocol):
 
 
 class _EngineReadiness(Collector):
-    """Collects the readiness of each engine at the time of the scrape."""
+    """Whether each engine can work, as known at the scrape."""
 
     info = MetricInfo("voicebot_engine_ready", "gauge", ("stage", "engine"), "1 if the engine can work, else 0.")
 
@@ -100,10 +100,10 @@ class _EngineReadiness(Collector):
 
 
 class Metrics:
-    """The metrics of one app. All label values are names from the code (transports, stages, engines, rules), so their
+    """The metrics of one app. The values of labels are names of ours (transports, stages, engines, rules), so their
     number is bounded.
 
-    Counting a turn took 31 µs on one core, and counting a step without facts that matter 0.2 µs.
+    To count a turn took 31 us on one core, and a step without countable facts 0.2 us.
     """
 
     def __init__(self) -> None:
@@ -196,7 +196,7 @@ class Metrics:
         self.registry.register(_EngineReadiness(source))
 
     async def time_loop(self) -> None:
-        """Measures the lag of the event loop until cancelled, four times a second. It takes 0.04 % of a core."""
+        """Measures the lag of the event loop until cancelled: four times a second, for 0.04 % of a core."""
         while True:
             asked_s = time.monotonic()
             await asyncio.sleep(LAG_INTERVAL_S)
@@ -215,7 +215,7 @@ class Metrics:
         self._engine_errors.labels(stage, engine, error.fault.value).inc()
 
     def count_facts(self, facts: Iterable[Fact]) -> None:
-        """Counts the facts of a step of a session."""
+        """Counts what has happened in a session."""
         for fact in facts:
             match fact:
                 case TurnAnswered(turn=turn):
