@@ -83,7 +83,7 @@ def main() -> None:
     sys.stdout.write("\n| echo, dB below what is played | understood as heard | with the echo taken off | of |\n")
     sys.stdout.write("|---|---|---|---|\n")
     for level_db in OVER_LEVELS_DB:
-        with mock.patch.object(EchoDetector, "hold"):
+        with mock.patch.object(EchoDetector, "start_cancelling"):
             before, _ = understood(level_db)
         after, count = understood(level_db)
         sys.stdout.write(f"| {level_db} | {before} | {after} | {count} |\n")

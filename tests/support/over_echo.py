@@ -69,14 +69,14 @@ class Ear:
 
     def receive_audio(self, played: Samples, user: Samples) -> None:
         """20 ms."""
-        self.echo.played(played)
+        self.echo.add_playback(played)
         pair = (self.loudspeaker.pass_on(played, user), user)
         new = [
             each.push(Audio(sound, WIRE_RATE_HZ)).samples for each, sound in zip(self._resamplers, pair, strict=True)
         ]
         self._tracks = np.concatenate([self._tracks, new], axis=1)
         if self._tracks.shape[1] >= (self._windows + 1) * WINDOW:
-            self.echo.heard(self._tracks[0, self._windows * WINDOW :][:WINDOW])
+            self.echo.add_microphone(self._tracks[0, self._windows * WINDOW :][:WINDOW])
             self._windows += 1
 
     def last(self, windows: int, late: int = 0) -> tuple[Samples, Samples]:

@@ -1,1 +1,1 @@
-"""Sound: frames, rates, and the echo of the bot's own voice."""
+"""Audio: samples, sampling rates and resampling, and the echo of the bot's own voice."""

@@ -1,4 +1,4 @@
-"""Mono 16-bit audio and its conversions."""
+"""Mono 16-bit audio, resampling and conversion to bytes."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import soxr
 Samples = npt.NDArray[np.int16]
 
 WIRE_RATE_HZ = 48_000
-"""WebRTC's Opus clock: sound goes in and out at this rate (lower rates cost 20 to 40 ms in FastRTC)."""
+"""The clock rate of Opus in WebRTC. Audio is sent and received at this rate; lower ones cost 20 to 40 ms in FastRTC."""
 
 SPEECH_RATE_HZ = 16_000
-"""What the voice activity detector and the recognisers listen at."""
+"""The sampling rate of the voice activity detector and the recognisers."""
 
 FRAME_S = 0.020
 FRAME_SAMPLES = int(WIRE_RATE_HZ * FRAME_S)
-"""One playout frame: 20 ms at the wire rate, 960 samples."""
+"""The length of one playout frame: 20 ms, 960 samples at the wire rate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Audio:
-    """A piece of sound: `samples` int16 of shape (n,), one channel, at `rate_hz`."""
+    """Mono audio: `samples` are int16 of shape (n,) at the sampling rate `rate_hz`."""
 
     samples: Samples
     rate_hz: int
@@ -41,25 +41,25 @@ class Audio:
 
     @property
     def level_dbfs(self) -> float:
-        """Root mean square level relative to full scale; -120 for silence or nothing."""
+        """The RMS level relative to full scale, in dBFS; -120 for silence or no samples."""
         if not len(self.samples):
             return -120.0
         rms = float(np.sqrt(np.mean(np.square(self.samples, dtype=np.float64))))
         return max(-120.0, 20.0 * float(np.log10(max(rms, 1e-6) / 32768.0)))
 
     def resampled(self, rate_hz: int) -> Audio:
-        """The same sound, whole, at another rate. For streams use `Resampler`."""
+        """Returns the audio at another sampling rate. For pieces of a stream use `Resampler`."""
         if rate_hz == self.rate_hz:
             return self
         return Audio(np.asarray(soxr.resample(self.samples, self.rate_hz, rate_hz), dtype=np.int16), rate_hz)
 
     def to_bytes(self) -> bytes:
-        """Little-endian 16-bit PCM."""
+        """Returns little-endian 16-bit PCM."""
         return self.samples.astype("<i2", copy=False).tobytes()
 
     @classmethod
     def from_bytes(cls, pcm: bytes, rate_hz: int) -> Audio:
-        """From little-endian 16-bit PCM; an odd byte at the end is an error."""
+        """Reads little-endian 16-bit PCM. Raises ValueError for an odd number of bytes."""
         if len(pcm) % 2:
             raise ValueError(f"16-bit PCM needs an even number of bytes, got {len(pcm)}")
         return cls(np.frombuffer(pcm, dtype="<i2").astype(np.int16, copy=False), rate_hz)
@@ -70,7 +70,7 @@ class Audio:
 
     @classmethod
     def joined(cls, pieces: Iterable[Audio], rate_hz: int) -> Audio:
-        """The pieces one after the other; all must be at `rate_hz`."""
+        """Returns the concatenated pieces. Raises ValueError if one is not at `rate_hz`."""
         parts = list(pieces)
         if any(piece.rate_hz != rate_hz for piece in parts):
             raise ValueError(f"all pieces must be at {rate_hz} Hz")
@@ -80,7 +80,7 @@ class Audio:
 
 
 class Resampler:
-    """Converts a stream piece by piece without a seam at the joints."""
+    """Resamples a stream piece by piece, without discontinuities between the pieces."""
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         self._from_hz = from_hz
@@ -88,13 +88,13 @@ class Resampler:
         self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="int16", quality="HQ") if from_hz != to_hz else None
 
     def push(self, audio: Audio) -> Audio:
-        """The converted sound that is ready."""
+        """Returns the resampled audio that is ready. The resampler holds back a few samples."""
         if audio.rate_hz != self._from_hz:
             raise ValueError(f"this stream is at {self._from_hz} Hz, got {audio.rate_hz} Hz")
         return audio if self._stream is None else self._convert(audio.samples, last=False)
 
     def flush(self) -> Audio:
-        """What was held back; the stream ends here."""
+        """Ends the stream, and returns the samples that were held back."""
         return self._convert(np.zeros(0, np.int16), last=True)
 
     def _convert(self, samples: Samples, *, last: bool) -> Audio:

@@ -50,7 +50,7 @@ class UploadHandler:
         cpu_s = time.process_time() - begun_s
         parent.send({**outcome, "cpu_s": cpu_s})
         if cpu_s > COSTLY_S or outcome["error"] is not None:
-            memory.give_back()
+            memory.return_free_memory()
 
 
 def _decoded(encoded: bytes | str, max_bytes: int) -> bytes:

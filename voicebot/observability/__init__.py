@@ -1,1 +1,1 @@
-"""What operators are told: metrics, traces."""
+"""Metrics and traces for operators."""

@@ -1,4 +1,4 @@
-"""What operators are told: metrics of all sessions, and traces of their turns if there is a collector for them."""
+"""Metrics of all sessions, and traces of their turns if a collector is configured."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class AppTelemetry:
 
 
 class SessionMeter(Observer):
-    """Counts what happens in one session, and traces its turns."""
+    """Counts the events of one session, and traces its turns."""
 
     def __init__(self, metrics: Metrics, transport: str, tracer: TurnTracer | None) -> None:
         self._metrics, self._transport, self._tracer = metrics, transport, tracer

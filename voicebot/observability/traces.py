@@ -1,4 +1,4 @@
-"""Traces for operators: a span for each answered turn, with a span for each of its steps, but never what is said."""
+"""Traces for operators: a span for each answered turn and for each of its steps. They contain no words."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from voicebot.settings.config import Settings
 TURN, PLAYBACK, VERDICT = "turn", "playback", "verdict"
 HEARING = {step.name for step in STEPS if step.came in ("turn_ended_s", "transcript_s")}
 CONVERSATION = "gen_ai.conversation.id"
-"""The attribute of the semantic conventions for generative AI that holds the name of the session."""
+"""The attribute for the name of the session, from the semantic conventions for generative AI."""
 
 CLOSE_S = 1.5
-"""How long the collector has at the end to take what is left."""
+"""How long the last spans may take to be sent when the app ends."""
 
 
 class Traces:
     """Sends the traces of one app to the collector.
 
-    The exporter is OpenTelemetry's own, with its own retries and log lines. It works in a thread, from a bounded queue.
-    It reads its other variables (OTEL_BSP_…, OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_CERTIFICATE, …) by itself.
+    OpenTelemetry's exporter works in a thread from a bounded queue, and retries and logs by itself. It reads its other
+    variables (OTEL_BSP_…, OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_CERTIFICATE, …) from the environment.
     """
 
     def __init__(self, settings: Settings) -> None:
-        # Its warnings repeat headers that it cannot read, and keys are in headers
+        # Warnings about headers that it cannot parse would log the keys in them
         logging.getLogger("opentelemetry").setLevel(logging.ERROR)
         connection = requests.Session()
         connection.max_redirects = 0  # a redirect would carry the keys in the headers to another host
@@ -54,22 +54,22 @@ class Traces:
         resource = Resource.create(
             {"service.name": settings.otel_service_name, "service.version": voicebot.__version__}
         )
-        # Not the global provider: libraries that find that make spans of their own, with addresses and texts
+        # With a global provider, libraries would add spans of their own, with addresses and texts
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("voicebot", voicebot.__version__)
         self._epoch_ns = time.time_ns() - time.monotonic_ns()
-        """The wall clock at zero of the monotonic clock."""
+        """The wall-clock time at which the monotonic clock was zero."""
         self._sessions: WeakSet[TurnTracer] = WeakSet()
 
     def trace_session(self, transport: str, session: str) -> TurnTracer:
-        """Returns the tracer for a new session, whose client knows it by the name `session`."""
+        """Returns the tracer for a new session. `session` is its name, which the client knows too."""
         tracer = TurnTracer(self._tracer, self._epoch_ns, transport, session)
         self._sessions.add(tracer)
         return tracer
 
     async def close(self) -> None:
-        """Ends all sessions' turns, and sends what is left if that takes no longer than `CLOSE_S`."""
+        """Ends the turns of all sessions, and sends the remaining spans within `CLOSE_S`."""
         for tracer in list(self._sessions):
             tracer.ended()
         closing = threading.Thread(target=self._provider.shutdown, name="last traces", daemon=True)
@@ -78,10 +78,10 @@ class Traces:
 
 
 class TurnTracer:
-    """Traces the turns of one session. The spans of a turn are made when its reply has ended, from the times that the
-    machine noted.
+    """Traces the turns of one session.
 
-    No span is made for replies that answer nobody, or that were begun early and given up before the turn ended.
+    The spans of a turn are created when its reply has ended, from the times that the dialogue machine recorded. There
+    are none for replies that answer no turn, or for preemptive replies that were discarded before the turn ended.
     """
 
     def __init__(self, tracer: Tracer, epoch_ns: int, transport: str, session: str) -> None:
@@ -89,7 +89,7 @@ class TurnTracer:
         self._session = {"voicebot.transport": transport, CONVERSATION: session}
         self._state = State()
         self._turn: Turn | None = None
-        """The turn that the present reply answers. It is kept when the conversation is cleared."""
+        """The turn that the present reply answers. It survives a cleared conversation."""
         self._verdicts: list[tuple[VerdictRecord, float]] = []
         """The verdicts on speech over the present reply, with their times."""
         self._failed = False
@@ -110,14 +110,14 @@ class TurnTracer:
             self._turn = step.state.turn or self._turn
 
     def ended(self) -> None:
-        """The session has ended, and with it the turn that is being answered."""
+        """Ends the turn that is being answered, because the session has ended."""
         reply = self._state.reply
         if reply is not None and not reply.preemptive:
             self._end_turn("session_ended", time.monotonic(), heard=reply.started)
         self._turn = None
 
     def _end_turn(self, outcome: str, at_s: float, *, heard: bool) -> None:
-        """Makes the spans of the turn whose reply has ended."""
+        """Creates the spans of the turn whose reply has ended."""
         turn = self._turn
         if turn is None:
             return
@@ -136,8 +136,8 @@ class TurnTracer:
             TURN, Context(), attributes=attributes, start_time=self._wall_ns(turn.speech_ended_s)
         )
         self._add_steps(span, turn, at_s)
-        for record, ruled_s in self._verdicts:
-            self._add_verdict(span, record, ruled_s)
+        for record, given_s in self._verdicts:
+            self._add_verdict(span, record, given_s)
         if self._failed:
             span.set_attribute(ERROR_TYPE, ErrorTypeValues.OTHER.value)
             span.set_status(StatusCode.ERROR)

@@ -1,1 +1,1 @@
-"""Records sessions: their sound, what was said and heard, and what happened."""
+"""Records sessions: their sound, their transcript, and their events."""

@@ -1,4 +1,4 @@
-"""The zip in which a session is downloaded."""
+"""Packs the recording of a session into a zip."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from voicebot.recording.timeline import RATE_HZ
 SOUND_FILE, TRANSCRIPT_FILE = "conversation.wav", "transcript.json"
 
 PIECE_BYTES = 256 * 1024
-"""The length of a piece before compression. Packing one takes some 10 ms."""
+"""The length of a piece before compression. Packing one takes about 10 ms."""
 
 FAST = 1
-"""The level of compression. It shrinks the silences of the sound to nothing; higher levels gain little on the rest."""
+"""The compression level. It removes silence almost completely; higher levels gain little on other sound."""
 
 
 def pack_archive(recording: RecordingSnapshot) -> Iterator[bytes]:
-    """Yields the zip piece by piece, so that it is never whole in memory or on disk. A piece can be empty.
+    """Yields the zip piece by piece, so that it is never completely in memory or on disk. A piece can be empty.
 
-    Blocking. Raises OSError if the sound cannot be read.
+    It blocks. Raises OSError if the sound cannot be read.
     """
     output, added = _Output(), 0
     with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED, compresslevel=FAST) as archive:
@@ -41,7 +41,7 @@ def pack_archive(recording: RecordingSnapshot) -> Iterator[bytes]:
 
 
 class _Output(io.RawIOBase):
-    """Collects what was written since the last `take`. A zip can be written to it, as it need not be seekable."""
+    """A write-only file that collects the bytes written since the last `take`. zipfile accepts that it cannot seek."""
 
     def __init__(self) -> None:
         self._written = bytearray()
@@ -75,8 +75,10 @@ def _files(recording: RecordingSnapshot) -> Iterator[tuple[str, Iterator[bytes]]
 
 
 def _json(document: BaseModel, items: str) -> Iterator[bytes]:
-    """Yields the document as JSON, with its list `items` last and one item at a time. To serialise all of it at once
-    would hold Python's global lock, and no session could hear or play meanwhile."""
+    """Yields the document as JSON, with its list `items` last and one item at a time.
+
+    Serialising all of it at once would hold Python's global lock, and no session could hear or play meanwhile.
+    """
     head = document.model_dump_json(indent=1, exclude={items}).removesuffix("\n}")
     yield f'{head},\n "{items}": ['.encode("utf-8", "replace")
     for place, item in enumerate(getattr(document, items)):

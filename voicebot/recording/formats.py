@@ -1,5 +1,4 @@
-"""The JSON files of a recording. Each names its `format` and `version`, so that readers can refuse what they do not
-know."""
+"""The JSON files of a recording. Each names its `format` and `version`, so that readers can refuse unknown ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records the sessions of this process. A recording can be downloaded for some minutes after its session has ended."""
+"""Records the sessions of this process, and keeps each recording for some minutes after its session."""
 
 from __future__ import annotations
 
@@ -26,19 +26,18 @@ NAME_PATTERN = r"^[A-Za-z0-9_-]{32}$"
 """The form of a recording's name. The name is a secret of its session: whoever knows it can download everything."""
 
 GRACE_S = 300.0
-"""How long after its end a session can still be downloaded. At most MAX_SESSIONS ended sessions are kept, the newest
-ones."""
+"""How long the recording of an ended session is kept. Of ended sessions, the newest MAX_SESSIONS are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingSnapshot:
-    """A recording as it was at one moment, to be packed in a thread. It must be closed."""
+    """The state of a recording at one moment, to be packed in a thread. It must be closed."""
 
     began_at: datetime
     log: SessionLog
     sound: StereoSound | None
     cut_off: bool
-    """The sound ends before the session, because of the limit or a full disk."""
+    """True if the sound ends before the session, because of the limit or a full disk."""
 
     def close(self) -> None:
         """Can be called more than once."""
@@ -49,8 +48,8 @@ class RecordingSnapshot:
 class Recorder(Observer):
     """Records one session. All calls come from the event loop that plays the sound, so no method waits.
 
-    The recording begins with the session. It begins anew when the conversation is cleared, because what was said before
-    is to be forgotten.
+    The recording begins with the session. It restarts when the conversation is cleared, because the earlier words must
+    be forgotten.
     """
 
     def __init__(self, recordings: Recordings, history: History, seconds: float) -> None:
@@ -67,13 +66,13 @@ class Recorder(Observer):
         return self._began_at
 
     def begin(self) -> None:
-        """The session has begun."""
+        """Starts the recording with its session."""
         self._is_recording = True
         self._restart(self._log.state, time.monotonic())
         self._recordings.keep(self)
 
     def end(self) -> None:
-        """The session has ended. Can be called more than once, and before `begin`."""
+        """Stops the recording with its session. Can be called more than once, and before `begin`."""
         if self._is_recording:
             self._is_recording = False
             self._recordings.drop_later(self)
@@ -85,17 +84,17 @@ class Recorder(Observer):
             self._log.add_step(step)
 
     def heard(self, audio: Audio) -> None:
-        """A piece of sound has come from the user."""
+        """Records a piece of audio that has just arrived from the user."""
         if self._sound is not None and self._is_recording:
             self._sound.record_user(audio, self._now())
 
     def played(self, frame: Samples, ahead: int = 0) -> None:
-        """Sound at 48 kHz goes out to the user, `ahead` samples from now."""
+        """Records audio at 48 kHz that is sent to the user `ahead` samples from now."""
         if self._sound is not None and self._is_recording:
             self._sound.record_bot(Audio(frame, WIRE_RATE_HZ), self._now() + ahead * RATE_HZ // WIRE_RATE_HZ)
 
     def snapshot(self) -> RecordingSnapshot:
-        """Returns what was recorded up to now. The sound is left out if it cannot be read."""
+        """Returns the recording up to now, without the sound if that cannot be read."""
         sound, cut_off = None, False
         if self._sound is not None:
             try:
@@ -105,7 +104,7 @@ class Recorder(Observer):
         return RecordingSnapshot(self._began_at, self._log.copy(), sound, cut_off)
 
     def close(self) -> None:
-        """Deletes the sound, and records no more."""
+        """Deletes the sound and stops recording."""
         self._is_recording = False
         if self._sound is not None:
             self._sound.close()
@@ -130,7 +129,7 @@ class Recorder(Observer):
 
 
 class Recordings:
-    """The recordings of all sessions that go on, and of those that ended not long ago."""
+    """The recordings of all current sessions, and of those that have ended within the grace period."""
 
     def __init__(self, settings: Settings, grace_s: float = GRACE_S) -> None:
         self._seconds = settings.recording_minutes * 60
@@ -140,7 +139,7 @@ class Recordings:
         self._ended: dict[str, asyncio.TimerHandle] = {}
 
     def new(self, history: History) -> Recorder:
-        """Returns a recorder for a session that goes on from this history."""
+        """Returns a recorder for a session that continues this history."""
         return Recorder(self, history, self._seconds)
 
     def find(self, name: str) -> Recorder | None:
@@ -158,7 +157,7 @@ class Recordings:
             self.drop(next(iter(self._ended)))
 
     def drop(self, name: str) -> None:
-        """Deletes a recording, if it is there."""
+        """Deletes a recording if it exists."""
         if (timer := self._ended.pop(name, None)) is not None:
             timer.cancel()
         if (recorder := self._recorders.pop(name, None)) is not None:

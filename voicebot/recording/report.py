@@ -1,4 +1,4 @@
-"""Makes the documents of a recording from its session log: JSON for programs, Markdown for people."""
+"""Makes the documents of a recording from its session log: JSON for programs, and Markdown for people."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def events(log: SessionLog) -> EventsFile:
 
 
 def markdown(transcript: TranscriptFile) -> str:
-    """Returns the transcript for people. All that was said is escaped: none of it is Markdown or HTML."""
+    """Returns the transcript as Markdown. The messages are escaped, so that they contain neither Markdown nor HTML."""
     return "\n".join(_lines(transcript)) + "\n"
 
 

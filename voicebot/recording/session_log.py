@@ -1,4 +1,4 @@
-"""What was said and heard in a session, and when, with the facts that explain it. Pure."""
+"""Collects the messages of a session with their times, and the facts that explain them. It has no side effects."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ MAX_FACTS = 10_000
 """When there are more facts, the oldest are dropped."""
 
 Period = tuple[float, float]
-"""Begin and end, in seconds of the recording."""
+"""Begin and end in seconds since the recording began."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimedMessage:
-    """A message of the history. `period` is None for a message from before the recording, or of unknown time."""
+    """A message of the history. `period` is None if the message is older than the recording, or its time is unknown."""
 
     message: Message
     period: Period | None = None
@@ -40,7 +40,7 @@ class TimedMessage:
 
 
 class SessionLog:
-    """Collects the messages and facts of one session. `began_s` is the session's clock when the recording began."""
+    """Collects the messages and facts of one session. `began_s` is the session's time at which the recording began."""
 
     def __init__(self, state: State, began_s: float) -> None:
         self.began_s = began_s
@@ -58,7 +58,7 @@ class SessionLog:
         """The periods of the user's words that are in no message yet."""
         self._reply = 0
         self._heard = ""
-        """What was heard of that reply so far."""
+        """The words of the reply `_reply` that were heard so far."""
         self._heard_in: Period | None = None
         self._unheard = ""
         """The words of the last finished reply that were not played."""
@@ -71,13 +71,13 @@ class SessionLog:
         self._follow_reply(step.state.reply, time_s)  # last, because one step can end a reply and begin the next
 
     def copy(self) -> SessionLog:
-        """Returns the log as it is now, for another thread. To make the documents takes too long on the event loop."""
+        """Returns a copy for another thread. Making the documents takes too long on the event loop."""
         other = copy.copy(self)
         other.facts = self.facts.copy()
         return other
 
     def messages(self) -> tuple[TimedMessage, ...]:
-        """Returns the conversation as it would be remembered if the session ended now."""
+        """Returns the messages that would be remembered if the session ended now."""
         return self._timed(history_snapshot(self.state), "" if self.state.reply is None else self.state.reply.unheard)
 
     def _add_fact(self, fact: Fact, time_s: float) -> None:
@@ -137,8 +137,10 @@ class SessionLog:
         return tuple(known)
 
     def _period_of_user(self, before: TimedMessage | None) -> Period | None:
-        """Returns the period of the words that are in no message yet. If they were added to the user's message that
-        stood `before` in this place, the period begins with that message."""
+        """Returns the period of the words that are in no message yet.
+
+        If they were appended to the user's message `before`, the period includes that message.
+        """
         periods = self._unassigned
         if before is not None and before.message.role is Role.USER and before.period is not None:
             periods += (before.period,)

@@ -1,4 +1,4 @@
-"""The sound of a session on disk: the user on the left, the bot on the right.
+"""Records the sound of a session on disk: the user on the left channel, the bot on the right.
 
 The files have no names, so nobody can find them, and they disappear with the process.
 """
@@ -23,17 +23,17 @@ logger = logging.getLogger(__name__)
 
 SAMPLE_BYTES = 2
 DITHER = 1
-"""The largest sample that the resampler makes of silence."""
+"""The largest sample that the resampler produces from silence."""
 
 BLOCK_SAMPLES = 65_536
-"""The samples of each channel that are read at a time."""
+"""The number of samples of each channel that are read at once."""
 
 
 class StereoRecorder:
-    """Records what comes from the user and what goes out to them. Times count samples of the recording's clock.
+    """Records the audio from the user and the audio for the user. Times are samples since the recording began.
 
-    At most `limit` samples of each channel are recorded. If the disk is full before that, the recording ends there.
-    Raises OSError if no file can be created.
+    The recording ends after `limit` samples of each channel, or when the disk is full. Raises OSError if no file can be
+    created.
     """
 
     def __init__(self, limit: int) -> None:
@@ -52,11 +52,11 @@ class StereoRecorder:
         return self._is_full
 
     def record_user(self, audio: Audio, at: int) -> None:
-        """Records a piece from the user whose last sample arrived at `at`."""
+        """Records audio from the user whose last sample arrived at `at`."""
         self._record(self._left, audio, at - round(audio.duration_s * RATE_HZ))
 
     def record_bot(self, audio: Audio, at: int) -> None:
-        """Records a piece for the user whose first sample is played at `at`."""
+        """Records audio for the user whose first sample is played at `at`."""
         self._record(self._right, audio, at)
 
     def _record(self, channel: _ChannelRecorder, audio: Audio, start: int) -> None:
@@ -65,7 +65,7 @@ class StereoRecorder:
             self._is_full = channel.is_disk_full or start + audio.duration_s * RATE_HZ > self._limit
 
     def snapshot(self) -> StereoSound:
-        """Returns all sound up to now. Raises OSError."""
+        """Returns the sound up to now. Raises OSError."""
         left = self._left.snapshot()
         try:
             return StereoSound(left, self._right.snapshot(), self._limit)
@@ -79,7 +79,7 @@ class StereoRecorder:
 
 
 class _ChannelRecorder:
-    """Writes one stream into a file without gaps. Silence is left out of the file, so it takes no space on disk."""
+    """Writes one stream into a sparse file. Silence is skipped, so it takes no space on disk."""
 
     def __init__(self) -> None:
         self._file: BinaryIO = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed by `close`)
@@ -87,13 +87,13 @@ class _ChannelRecorder:
         self._resampler: Resampler | None = None
         self._rate_hz = 0
         self._rate_since = self._pushed = 0
-        """Where in the stream the present rate began, and the samples at that rate since then."""
+        """The place in the stream at which the present sampling rate began, and the samples pushed at that rate."""
         self._written = 0
-        """The samples of the stream that are in the file. The resampler holds back a few more."""
+        """The number of samples in the file. The resampler holds back a few more."""
         self.is_disk_full = False
 
     def record(self, audio: Audio, start: int) -> None:
-        """Appends the next piece, which began at `start` if it was not late."""
+        """Appends the next piece. It began at `start`, or earlier if it arrived late."""
         if audio.rate_hz != self._rate_hz:
             self._change_rate(audio.rate_hz)
         assert self._resampler is not None
@@ -102,7 +102,7 @@ class _ChannelRecorder:
         self._pushed += len(audio.samples)
 
     def snapshot(self) -> _ChannelSound:
-        """Raises OSError."""
+        """Returns the channel up to now. Raises OSError."""
         file = os.fdopen(os.dup(self._file.fileno()), "rb", buffering=0)
         return _ChannelSound(file, self._aligner.moves(), self._written, ends_early=self.is_disk_full)
 
@@ -111,7 +111,7 @@ class _ChannelRecorder:
 
     @property
     def _offset(self) -> int:
-        """The length of the stream, with what the resampler holds back."""
+        """The length of the stream, including the samples that the resampler holds back."""
         return self._rate_since + (self._pushed * RATE_HZ // self._rate_hz if self._rate_hz else 0)
 
     def _change_rate(self, rate_hz: int) -> None:
@@ -127,7 +127,7 @@ class _ChannelRecorder:
             return
         pcm = memoryview(samples.astype("<i2", copy=False).tobytes())
         try:
-            while pcm:  # a disk that is nearly full takes only a part
+            while pcm:  # an almost full disk accepts only a part
                 count = os.pwrite(self._file.fileno(), pcm, position)
                 pcm, position = pcm[count:], position + count
         except OSError as error:
@@ -136,16 +136,16 @@ class _ChannelRecorder:
 
 
 class _ChannelSound:
-    """One channel as it was at one moment."""
+    """The state of one channel at one moment."""
 
     def __init__(self, file: BinaryIO, moves: list[tuple[int, int]], length: int, *, ends_early: bool) -> None:
         self._file, self._moves, self._length = file, moves, length
         self.ends_early = ends_early
-        """The disk was full: what comes after the end is missing."""
+        """True if the disk was full, so that later sound is missing."""
 
     @property
     def end(self) -> int:
-        """Where the channel ends on the time line."""
+        """The end of the channel on the time line."""
         return max((each.position + each.length for each in self._segments[-1:]), default=0)
 
     def read(self, start: int, count: int) -> Samples:
@@ -172,14 +172,14 @@ class _ChannelSound:
 
 
 class StereoSound:
-    """Both channels as they were at one moment. It is read in a thread, and must be closed."""
+    """The state of both channels at one moment. It is read in a thread, and must be closed."""
 
     def __init__(self, left: _ChannelSound, right: _ChannelSound, limit: int) -> None:
         self._left, self._right, self._limit = left, right, limit
 
     @cached_property
     def length(self) -> int:
-        """The samples of each channel."""
+        """The number of samples of each channel."""
         channels = (self._left, self._right)
         longest = max(channel.end for channel in channels)
         return max(0, min(self._limit, longest, *(channel.end for channel in channels if channel.ends_early)))
@@ -189,7 +189,7 @@ class StereoSound:
         return self.length / RATE_HZ
 
     def to_wav(self) -> Iterator[bytes]:
-        """Yields the blocks of a stereo WAV file of 16 bits. Blocking. Raises OSError."""
+        """Yields a 16-bit stereo WAV file in blocks. It blocks. Raises OSError."""
         frame = 2 * SAMPLE_BYTES
         size = self.length * frame
         form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 2, RATE_HZ, RATE_HZ * frame, frame, 8 * SAMPLE_BYTES)

@@ -1,1 +1,1 @@
-"""Clocks, threads, memory and faults of this process."""
+"""Clocks, threads, memory and limits of the process, and the containment of faults."""

@@ -1,4 +1,4 @@
-"""What a clock is, the machine's own date, and a time of day that nobody can set."""
+"""Protocols for clocks, the machine's date, and a time of day that is immune to changes of the system clock."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from typing import Protocol, runtime_checkable
 
 
 class Clock(Protocol):
-    """Tells the time in seconds, from an origin of its own; `time.monotonic` is one."""
+    """Returns the time in seconds since some fixed moment, as `time.monotonic` does."""
 
     def __call__(self) -> float: ...
 
 
 @runtime_checkable  # pydantic checks a model's field
 class DateClock(Protocol):
-    """Tells date and time."""
+    """Returns the date and time."""
 
     def now(self) -> datetime:
-        """Returns the present moment, in the time zone of "here"."""
+        """Returns the present moment in the local time zone."""
         ...
 
 
 class MachineClock:
-    """The machine's clock, in the machine's own time zone."""
+    """The machine's clock in the machine's time zone."""
 
     def now(self) -> datetime:
         return datetime.now().astimezone()
 
 
 class SteadyClock:
-    """Seconds since 1970 as the system's clock had them when this one was made, plus the time that has passed since.
+    """Returns the seconds since 1970 by the system clock at creation, plus the time elapsed since.
 
-    Whoever sets the system's clock, by hand or over the network, changes nothing here until the next start.
+    Setting the system clock, by hand or over the network, has no effect until the next start.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class SteadyClock:
 
 
 def elapsed_s() -> float:
-    """Seconds that have passed, also while the machine was asleep, which Linux leaves out of its monotonic clock."""
+    """Returns elapsed seconds that include suspension of the machine, unlike `time.monotonic` on Linux."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()

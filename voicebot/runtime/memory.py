@@ -1,4 +1,4 @@
-"""Memory that nobody uses any more goes back to the system, and no garbage round holds up the sound."""
+"""Returns unused memory to the system, and keeps garbage collection from delaying the audio."""
 
 from __future__ import annotations
 
@@ -11,32 +11,35 @@ from pathlib import Path
 from typing import Protocol
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Of glibc's malloc.h."""
+"""Parameters of `mallopt`, from glibc's malloc.h."""
 
 LARGE_BYTES = 256 * 1024
 ROUND_S = 1.0
+"""The interval at which `tidy_up` checks for changes."""
 LATER_ROUNDS = frozenset({5, 20})
-"""What sessions leave behind is not free at once: an offered connection that was never made is closed after 10 s."""
+"""After this many checks without a change, memory is returned once more. Some memory of a session becomes free late: an
+offered connection that was never made is closed after 10 s."""
 GROWN_BYTES = 8_000_000
+"""Growth of the resident memory that counts as a change."""
 
 
 def return_large_pieces() -> None:
-    """Have glibc get large pieces of memory from the system one by one, and give them back.
+    """Makes glibc map large blocks of memory individually, and unmap them when they are freed.
 
-    By default it learns from the first session's detector to keep megabytes in its heaps: 500 connections then took
-    280 to 340 MB, up and down, and with this 297.
+    By default glibc raises its thresholds after the first session's detector, and then keeps megabytes in its heaps:
+    500 connections took 280 to 340 MB with much variation. With fixed thresholds they took 297 MB.
     """
     _glibc("mallopt", M_MMAP_THRESHOLD, LARGE_BYTES)
     _glibc("mallopt", M_TRIM_THRESHOLD, LARGE_BYTES)
 
 
 def settle() -> None:
-    """Take all that was loaded so far out of the garbage collector's rounds.
+    """Freezes all objects loaded so far, so that garbage collection ignores them, and enables it.
 
-    They become short, which the sound needs, and frequent enough to take the cycles (aiortc's, FastRTC's) of ended
-    connections with them: these grew to 0.9 MB a connection. The second round is for how many objects Python takes
-    to be long-lived: it makes no full round before a quarter as many new ones are there. `app.py` had put off all
-    rounds until now.
+    `app.py` has disabled it until now. Collections become short, as the audio needs, and frequent enough to free the
+    reference cycles of ended connections (aiortc's, FastRTC's), which grew to 0.9 MB per connection. The second
+    collection resets Python's count of long-lived objects: Python does no full collection before a quarter as many
+    new ones exist.
     """
     gc.collect()
     gc.freeze()
@@ -45,49 +48,49 @@ def settle() -> None:
 
 
 class SessionCounts(Protocol):
-    """Knows how many sessions there are."""
+    """Counts sessions."""
 
     @property
     def sessions(self) -> int:
-        """How many go on now."""
+        """The number of present sessions."""
         ...
 
     @property
     def begun(self) -> int:
-        """How many have begun so far."""
+        """The number of sessions that have begun so far."""
         ...
 
 
 async def tidy_up(counts: SessionCounts) -> None:
-    """Give memory back once sessions have begun or ended, or the process has grown: until cancelled.
+    """Returns free memory to the system after sessions have begun or ended or the process has grown, until cancelled.
 
-    That is done at once, and again when all has been calm for a while. While somebody talks, giving back runs beside
-    the event loop: 50 MB of 305 MB took 4 to 6 ms, and the loop was late by 2 ms at most. The garbage collector, which
-    nothing can run beside, then waits until it is calm: it takes 3 to 18 ms, as `settle` has left it little to look at.
+    It does so at once, and again after some rounds without a change. Memory is returned in a thread, which delays the
+    event loop by 2 ms at most: returning 50 MB of 305 MB took 4 to 6 ms. Garbage collection stops all threads for 3 to
+    18 ms, so during sessions it waits for a round without a change.
     """
-    sessions, resident, calm_rounds = (counts.begun, counts.sessions), _resident_bytes(), max(LATER_ROUNDS)
+    sessions, resident, rounds_without_change = (counts.begun, counts.sessions), _resident_bytes(), max(LATER_ROUNDS)
     while True:
         await asyncio.sleep(ROUND_S)
         now = counts.begun, counts.sessions
         if now != sessions or _resident_bytes() - resident >= GROWN_BYTES:
-            sessions, calm_rounds = now, 0
+            sessions, rounds_without_change = now, 0
         else:
-            calm_rounds += 1
-            if calm_rounds not in LATER_ROUNDS:
+            rounds_without_change += 1
+            if rounds_without_change not in LATER_ROUNDS:
                 continue
-        if calm_rounds or not counts.sessions:
+        if rounds_without_change or not counts.sessions:
             gc.collect()
-        await asyncio.to_thread(give_back)
+        await asyncio.to_thread(return_free_memory)
         resident = _resident_bytes()
 
 
-def give_back() -> None:
-    """What is free in this process's heaps goes back to the system."""
+def return_free_memory() -> None:
+    """Returns the free memory of this process's heaps to the system."""
     _glibc("malloc_trim", 0)
 
 
 def _resident_bytes() -> int:
-    """The process's memory, where the system tells it in the way that Linux does; else 0."""
+    """Returns the resident memory of this process, or 0 where /proc does not exist."""
     try:
         return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -95,5 +98,6 @@ def _resident_bytes() -> int:
 
 
 def _glibc(function: str, *arguments: int) -> None:
-    if sys.platform == "linux" and (called := getattr(ctypes.CDLL(None), function, None)) is not None:  # not in musl
+    """Calls a function of glibc, if the C library has it: musl does not."""
+    if sys.platform == "linux" and (called := getattr(ctypes.CDLL(None), function, None)) is not None:
         called(*arguments)

@@ -1,4 +1,4 @@
-"""Threads for one kind of work, so that much of it delays nothing else."""
+"""Thread pools for one kind of work each, so that none delays the others."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 class Threads:
-    """At most `most` threads, named after `name`, which start when they are needed.
+    """A pool of at most `most` threads, which start when they are needed. Their names begin with `name`.
 
-    `asyncio.to_thread` has one pool for everything: work that strangers can make long does not belong there.
+    `asyncio.to_thread` uses one pool for everything, which jobs of unbounded length from strangers could fill.
 
-    The event loop gets less done while a thread runs Python code. So that many jobs in a row do not hold it up, a
-    thread rests before its next job, for `rest` times as long as the last one has computed.
+    Python code in a thread slows down the event loop. To limit that, a thread pauses before its next job, for `rest`
+    times the processor time of the last one.
     """
 
     def __init__(self, name: str, most: int, rest: float = 0.0) -> None:
@@ -30,11 +30,14 @@ class Threads:
         self._closing = threading.Event()
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do `work` in a thread. Who is cancelled meanwhile waits for its end, if it has begun: nobody closes a file
-        that the thread still uses."""
+        """Runs `work` in a thread and returns its result.
+
+        A cancellation waits until work that has begun is done, so that the caller does not close a file that the
+        thread still uses.
+        """
 
         def job() -> T:
-            with self._rested():
+            with self._throttled():
                 return work(*args, **kwargs)
 
         begun = self._pool.submit(job)
@@ -44,21 +47,21 @@ class Threads:
         except asyncio.CancelledError:
             if not begun.cancel():
                 await asyncio.wait({done})
-                done.exception()  # nobody else asks for it
+                done.exception()  # marks it as retrieved, or asyncio would log it
             raise
 
     def close(self) -> None:
-        """Work that has not begun is dropped; work under way ends by itself."""
+        """Drops work that has not begun. Does not wait for work that has."""
         self._closing.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     @contextmanager
-    def _rested(self) -> Iterator[None]:
-        """Lets this thread rest before a job, and measures how long the job computes."""
-        rested_s: float = getattr(self._thread, "rested_s", 0.0)
-        self._closing.wait(max(0.0, rested_s - time.monotonic()))
+    def _throttled(self) -> Iterator[None]:
+        """Lets this thread pause before a job, and measures the processor time of the job."""
+        ready_s: float = getattr(self._thread, "ready_s", 0.0)
+        self._closing.wait(max(0.0, ready_s - time.monotonic()))
         began_s = time.thread_time()
         try:
             yield
         finally:
-            self._thread.rested_s = time.monotonic() + self._rest * (time.thread_time() - began_s)
+            self._thread.ready_s = time.monotonic() + self._rest * (time.thread_time() - began_s)

@@ -149,7 +149,7 @@ class UtteranceSegmenter:
 
     def note_playback(self, frame: Samples) -> None:
         """Takes the next 20 ms of the bot's voice at 48 kHz, silence included."""
-        self._echo.played(frame)
+        self._echo.add_playback(frame)
         if frame.any():
             self._silent_s = 0.0
             self._grace_s -= FRAME_S
@@ -172,7 +172,7 @@ class UtteranceSegmenter:
         return events
 
     def _hear_window(self, window: Samples) -> None:
-        is_echo = self._echo.heard(window) >= ECHO_SCORE
+        is_echo = self._echo.add_microphone(window) >= ECHO_SCORE
         probability = self._vad.probability(window)
         if self._learning and self._learn(window, probability):
             return
@@ -192,7 +192,7 @@ class UtteranceSegmenter:
         longest_s = LEARNING_ON_S if score >= ECHO_SUSPECTED else LEARNING_S
         if heard_s >= longest_s or (heard_s >= LEARNT_S and score >= ECHO_SCORE):
             self._learning = False
-            if is_echo := score >= ECHO_SCORE or (self._echo.copied(heard_s) or 0.0) >= COPIED:
+            if is_echo := score >= ECHO_SCORE or (self._echo.score_as_copy(heard_s) or 0.0) >= COPIED:
                 self._grace_s = GRACE_S
             for undecided in self._undecided:
                 self._take_window(*undecided, is_echo=is_echo)
@@ -219,7 +219,7 @@ class UtteranceSegmenter:
         if event is SpeechEvent.STARTED and not goes_on:
             self._begin_utterance()
             self._before.append(before)
-            self._echo.hold()
+            self._echo.start_cancelling()
             windows = self._windows_of_speech()
             self._add_sound(np.concatenate([each.window for each in windows]), silent=self._count_echo_windows(windows))
             self._before.clear()
@@ -248,7 +248,7 @@ class UtteranceSegmenter:
 
     def _count_echo_windows(self, windows: Sequence[_PastWindow]) -> int:
         """Returns how many of the first windows hold the bot's voice and nobody else's."""
-        if not self._echo.held:
+        if not self._echo.is_cancelling:
             return 0
         others = next((number for number, each in enumerate(windows) if not each.is_echo), 0)
         return max(0, others - UNNOTICED_WINDOWS)
@@ -256,7 +256,7 @@ class UtteranceSegmenter:
     def _add_sound(self, sound: Samples, *, silent: int = 0) -> None:
         """Adds audio to the utterance without the bot's echo. The first `silent` windows are silenced."""
         if not self._undecided:  # undecided windows are older than what the echo detector heard last
-            sound = self._echo.without_echo(sound)
+            sound = self._echo.cancel_echo(sound)
         if silent:
             sound = sound.copy()
             sound[: silent * self._vad.window_samples] = 0
@@ -266,10 +266,10 @@ class UtteranceSegmenter:
         silence_s = self._endpointer.silence_s
         match event:
             case SpeechEvent.SUSPECTED:
-                self._echo.hold()
+                self._echo.start_cancelling()
                 self._events.append(SpeechSuspected())
             case SpeechEvent.CLEARED:
-                self._echo.let_go()
+                self._echo.stop_cancelling()
                 self._events.append(SpeechCleared())
             case SpeechEvent.PAUSED:
                 self._pause += 1
@@ -284,7 +284,7 @@ class UtteranceSegmenter:
                     self._begin_utterance()  # at once, so that nobody answers in between
                     self._powers += known  # the same voice goes on
                 else:
-                    self._echo.let_go()
+                    self._echo.stop_cancelling()
             case _:
                 pass
 
@@ -303,11 +303,11 @@ class UtteranceSegmenter:
         return self._known
 
     def _echo_share(self, duration_s: float) -> float | None:
-        found = (self._echo.score_of_utterance(duration_s), self._echo.copied(duration_s))
+        found = (self._echo.score_of_utterance(duration_s), self._echo.score_as_copy(duration_s))
         scores = [score for score in found if score is not None]
         if not scores:
             return None
-        expected = self._echo_windows >= ECHO_KNOWN_WINDOWS and not self._echo.held
+        expected = self._echo_windows >= ECHO_KNOWN_WINDOWS and not self._echo.is_cancelling
         return min(1.0, max(scores) * (ECHO_EXPECTED if expected else 1.0))
 
     @property

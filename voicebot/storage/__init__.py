@@ -1,1 +1,1 @@
-"""Conversations outlive their sessions: what was said and heard, in SQLite or in Postgres."""
+"""Stores conversations beyond their sessions, in SQLite or Postgres."""

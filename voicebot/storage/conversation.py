@@ -1,4 +1,4 @@
-"""Stores the conversation of one session. What was said and heard is written soon, but not too often."""
+"""Stores the conversation of one session in the background, at a limited rate."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from voicebot.storage.database import StoreError
 from voicebot.storage.imports import stored_bytes
 
 INTERVAL_S = 1.0
-"""While words are heard, they are written at most this often. A new message is written at once."""
+"""The minimum interval between two writes while an answer is being heard. A new message is written at once."""
 
 RETRY_S = 5.0
-"""What could not be written is tried again at the next change, and at the latest after this time."""
+"""A failed write is repeated at the next change, and after this time at the latest."""
 
 
 class ConversationStore(Protocol):
     """Stores conversations for their sessions."""
 
     async def save(self, conversation: StoredConversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
-        """Replaces the messages from `start` on by `rest`. Only a `new` conversation is made if it does not exist.
+        """Replaces the messages from `start` on by `rest`. A missing conversation is created only if it is `new`.
 
         Returns False if the conversation belongs to another session now, or was deleted. Raises StoreError.
         """
         ...
 
     def conversation_ended(self, conversation: StoredConversation) -> None:
-        """Nothing more of the conversation will be written."""
+        """Is called when nothing more of the conversation will be written."""
         ...
 
 
@@ -45,17 +45,18 @@ class Participant(Protocol):
     """The session that a conversation belongs to."""
 
     def conversation_taken_over(self) -> None:
-        """Another session of this process goes on with the conversation, so this one ends."""
+        """Ends this session, because another session of this process continues the conversation."""
         ...
 
 
 class StoredConversation(Observer):
-    """The stored conversation of one session. `history` is what was said before the session began, and `notice` tells
-    the user if that could not be read.
+    """The stored conversation of one session.
 
-    `keep` takes the session's states and returns at once, because a task of its own writes them. `end` writes what is
-    left. `owner` is a secret: the database tells by it which session the conversation belongs to. Without a `store`
-    nothing is stored, and there is no `id`.
+    `history` holds the messages from before the session. `notice` tells the user that they could not be read. `owner`
+    is a secret by which the database knows which session the conversation belongs to. Without a `store` nothing is
+    stored, and there is no `id`.
+
+    `keep` returns at once, because a background task writes the states that it is given. `end` writes the last one.
     """
 
     def __init__(
@@ -75,15 +76,15 @@ class StoredConversation(Observer):
         """Held during each write."""
         self._store = store
         self._stopped = False
-        """Nothing more is written."""
+        """Nothing more may be written."""
         self._new = new
         self._saved: History | None = history
-        """What the database holds; None if that is not known."""
+        """The history in the database; None if that is not known."""
         self._state: State | None = None
         self._changed, self._urgent = asyncio.Event(), asyncio.Event()
         self._ending = False
-        self._over = asyncio.Event()
-        self._wrote_s = self._rest_s = 0.0
+        self._ended = asyncio.Event()
+        self._write_ended_s = self._pause_s = 0.0
         """When the last write ended, and how long to wait after it."""
         self._retry: asyncio.TimerHandle | None = None
         self.writer: asyncio.Task[None] | None = None
@@ -94,7 +95,7 @@ class StoredConversation(Observer):
             self.keep(step.state, at_once=said)
 
     def keep(self, state: State, *, at_once: bool) -> None:
-        """Takes the session's new state. It is written `at_once`, or else at the end of the interval."""
+        """Stores a new state of the session: as soon as possible if `at_once`, else at the end of the interval."""
         if self._store is None or self._ending:
             return
         self._state = state
@@ -106,9 +107,9 @@ class StoredConversation(Observer):
         self._changed.set()
 
     def end(self) -> None:
-        """The session has ended. Can be called more than once."""
+        """Writes the last state, because the session has ended. Can be called more than once."""
         self._ending = True
-        self._over.set()
+        self._ended.set()
         self._changed.set()
         self._urgent.set()
         if self.writer is None and self._store is not None:
@@ -127,16 +128,16 @@ class StoredConversation(Observer):
         while not self._ending:
             await self._changed.wait()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._wrote_s + INTERVAL_S - time.monotonic()):
+                async with asyncio.timeout(self._write_ended_s + INTERVAL_S - time.monotonic()):
                     await self._urgent.wait()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._wrote_s + self._rest_s - time.monotonic()):
-                    await self._over.wait()
+                async with asyncio.timeout(self._write_ended_s + self._pause_s - time.monotonic()):
+                    await self._ended.wait()
             await self.flush()
         await self.flush()
 
     async def flush(self) -> None:
-        """Writes what is not written yet. If that fails, it is tried again later."""
+        """Writes the messages that are not written yet. A failed write is repeated later."""
         async with self.writing:
             self._changed.clear()
             self._urgent.clear()
@@ -148,7 +149,7 @@ class StoredConversation(Observer):
             if history == self._saved or (self._new and not history):
                 return
             start = 0 if self._saved is None else _count_common(self._saved, history)
-            self._rest_s = stored_bytes(history[start:]) / STORED_BYTES_PER_S
+            self._pause_s = stored_bytes(history[start:]) / STORED_BYTES_PER_S
             try:
                 ours = await self._store.save(self, start, history[start:], new=self._new)
             except StoreError:
@@ -159,12 +160,15 @@ class StoredConversation(Observer):
                 if not ours:
                     self.stop()
             finally:
-                self._wrote_s = time.monotonic()
+                self._write_ended_s = time.monotonic()
 
 
 def _newest(history: History) -> History:
-    """Returns the newest messages, as many as can be stored. Each time the history becomes too long, the older half is
-    left out. The cut depends on the messages alone, so usually nothing has to be written again."""
+    """Returns the newest messages that fit into `MAX_CONVERSATION_BYTES`.
+
+    Whenever the history exceeds the limit, its older half is dropped. The cut depends only on the messages, so usually
+    no message has to be written again.
+    """
     first = total = 0
     sizes = []
     for place, message in enumerate(history):
@@ -180,5 +184,5 @@ def _newest(history: History) -> History:
 
 
 def _count_common(one: History, other: History) -> int:
-    """Returns the number of messages at the beginning that are the same."""
+    """Returns the number of equal messages at the beginning of both histories."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

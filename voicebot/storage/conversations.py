@@ -1,4 +1,4 @@
-"""All conversations that this process stores, and the state of their database."""
+"""The conversations that this process stores, and the health of their database."""
 
 from __future__ import annotations
 
@@ -29,18 +29,23 @@ ID_PATTERN = r"^[A-Za-z0-9_-]{22,64}$"
 
 ID_BYTES = 24
 
-ASK_S = 2.0
-"""How long a session that begins waits for its conversation, and the app at its end for the last writes."""
+READ_TIMEOUT_S = 2.0
+"""How long a new session waits for its conversation, and the app at its end for the last writes."""
 
-SAVE_S = 5.0
+WRITE_TIMEOUT_S = 5.0
+
 PURGE_INTERVAL_S = 3_600.0
-SHRINK_S = 60.0
-"""Time for making a database smaller."""
+"""The interval of housekeeping, unless something makes it due earlier."""
+
+SHRINK_TIMEOUT_S = 60.0
+"""How long the database may take to become smaller."""
 
 WRITTEN_BYTES = 16_000_000
 """The size of the database is checked each time this much has been written."""
 
 RETRY_S = 5.0
+"""The delay of housekeeping that is due, and the wait that clients are told when the database has failed."""
+
 DAY_S = 86_400.0
 
 UNREACHABLE = "Your earlier conversation can't be reached just now, so this is a new one."
@@ -58,7 +63,7 @@ class StoreHealth:
 
 
 class _PendingTakeover:
-    """Decides whether a conversation is taken over, when the session may give up waiting.
+    """Decides between a takeover of a conversation and a session that stops waiting for it.
 
     If the session gives up first, nothing is taken over. If the database begins to commit first, the session waits for
     the end of the commit.
@@ -68,7 +73,7 @@ class _PendingTakeover:
         self.given_up = self.committing = False
 
     def commit(self) -> bool:
-        """Is called just before the commit. Returns False if there must be none."""
+        """Marks the begin of the commit. Returns False if the session has given up, so that there must be none."""
         self.committing = not self.given_up
         return self.committing
 
@@ -89,14 +94,14 @@ class Conversations:
         self._clock = clock or SteadyClock()
         self._held = HeldImports(self._clock)
         self._live: set[StoredConversation] = set()
-        self._asking: set[asyncio.Task[Any]] = set()
+        self._operations: set[asyncio.Task[Any]] = set()
         self._problem: str | None = "not asked yet"
-        self._told = False
-        """The problem is in the log."""
-        self._due = asyncio.Event()
-        """Set when the database has failed, has grown or has free space, so that housekeeping has something to do."""
-        self._written = 0
-        """The bytes that were written since the size of the database was checked."""
+        self._is_problem_logged = False
+        """The present problem has been logged."""
+        self._housekeeping_due = asyncio.Event()
+        """Set when the database has failed, has grown or has free space."""
+        self._written_bytes = 0
+        """The bytes written since the last check of the database's size."""
         self._housekeeping: asyncio.Task[None] | None = None
 
     @property
@@ -109,7 +114,7 @@ class Conversations:
         """Checks the database and starts housekeeping. Does not wait long for a database that cannot be reached."""
         if self._database is not None:
             await self.purge()
-            self._housekeeping = asyncio.create_task(self._keep_house(), name="conversations")
+            self._housekeeping = asyncio.create_task(self._run_housekeeping(), name="conversations")
 
     async def close(self) -> None:
         """Writes what is not written yet, if the database takes it in time."""
@@ -119,18 +124,18 @@ class Conversations:
             conversation.end()
         writers = {each.writer for each in self._live if each.writer is not None}
         if writers:
-            _, late = await asyncio.wait(writers, timeout=ASK_S)
+            _, late = await asyncio.wait(writers, timeout=READ_TIMEOUT_S)
             for writer in late:
                 writer.cancel()
-        await self.settle()  # a question that was just given up still has a connection open
+        await self.settle()  # an operation that has just timed out still has a connection open
         self._held.close()
         if self._database is not None:
             await self._database.close()
 
     async def settle(self) -> None:
-        """Waits some seconds for the questions that are under way, including those that were given up."""
-        if self._asking:
-            await asyncio.wait(self._asking, timeout=SAVE_S)
+        """Waits some seconds for all running operations, including those that have timed out."""
+        if self._operations:
+            await asyncio.wait(self._operations, timeout=WRITE_TIMEOUT_S)
 
     async def open(self, id: str | None) -> StoredConversation:
         """Returns the conversation `id` for a session that begins, or a new conversation if that does not exist."""
@@ -140,7 +145,7 @@ class Conversations:
         if id is not None:
             try:
                 takeover = _PendingTakeover()
-                history = await self._ask(self._take(self._database, id, owner, takeover), ASK_S, takeover)
+                history = await self._run(self._take(self._database, id, owner, takeover), READ_TIMEOUT_S, takeover)
             except StoreError:
                 notice = UNREACHABLE
         if id is None or history is None:
@@ -157,21 +162,21 @@ class Conversations:
         return conversation
 
     async def save(self, conversation: StoredConversation, start: int, rest: Sequence[Message], *, new: bool) -> bool:
-        """Replaces the messages from `start` on by `rest`. Only a `new` conversation is made if it does not exist.
+        """Replaces the messages from `start` on by `rest`. A missing conversation is created only if it is `new`.
 
         Returns False if the conversation belongs to another session now, or was deleted. Raises StoreError.
         """
         assert self._database is not None, "without a database nothing is saved"
         assert conversation.id is not None, "a stored conversation has an id"
-        self._written += stored_bytes(rest)
-        if self._written > WRITTEN_BYTES:
-            self._due.set()
+        self._written_bytes += stored_bytes(rest)
+        if self._written_bytes > WRITTEN_BYTES:
+            self._housekeeping_due.set()
         now_s = self._clock()
         saving = self._database.save(conversation.id, conversation.owner, now_s, start, rest, new=new)
-        return await self._ask(saving, SAVE_S)
+        return await self._run(saving, WRITE_TIMEOUT_S)
 
     def conversation_ended(self, conversation: StoredConversation) -> None:
-        """Nothing more of the conversation will be written."""
+        """Forgets a conversation of which nothing more will be written."""
         self._live.discard(conversation)
 
     async def put(self, imported: Import, address: str) -> str | None:
@@ -179,21 +184,21 @@ class Conversations:
 
         Raises StoreError.
 
-        Until a session uses it, it is an unused import, and each address has a share of the space for these. A server
-        that stores no conversations keeps it in memory for a while.
+        It is an unused import until a session continues it, and each address has a share of the space for unused
+        imports. A server that stores no conversations keeps it in memory for `HELD_S`.
         """
         id = secrets.token_urlsafe(ID_BYTES)
         if self._database is None:
             return id if self._held.put(id, address_label(address), imported) else None
-        self._due.set()
+        self._housekeeping_due.set()
         putting = self._database.put_import(id, address_label(address), self._clock(), imported)
-        return id if await self._ask(putting, SAVE_S) else None
+        return id if await self._run(putting, WRITE_TIMEOUT_S) else None
 
     async def read(self, id: str) -> History | None:
         """Returns the history of a conversation; None if there is no such conversation. Raises StoreError."""
         if self._database is None:
             return await self._held.find(id)
-        return await self._ask(self._database.read(id), ASK_S)
+        return await self._run(self._database.read(id), READ_TIMEOUT_S)
 
     async def count_turns(self, day: int, turns: int) -> int | None:
         """Adds to the turns of a day, and returns the sum for all servers on this database.
@@ -203,7 +208,7 @@ class Conversations:
         if self._database is None or self._problem is not None:
             return None
         try:
-            return await self._ask(self._database.count_turns(day, turns), ASK_S)
+            return await self._run(self._database.count_turns(day, turns), READ_TIMEOUT_S)
         except StoreError:
             return None
 
@@ -216,14 +221,16 @@ class Conversations:
             live = [each for each in self._live if each.id == id]
             for conversation in live:
                 await stack.enter_async_context(conversation.writing)
-            await self._ask(self._database.delete(id), SAVE_S)
+            await self._run(self._database.delete(id), WRITE_TIMEOUT_S)
             for conversation in live:
                 conversation.stop()
-        self._due.set()
+        self._housekeeping_due.set()
 
     async def _take(self, database: Database, id: str, owner: str, takeover: _PendingTakeover) -> History | None:
-        """Takes a conversation over, including what other sessions of this process have not written yet. Those sessions
-        end, unless the new one has given up."""
+        """Takes a conversation over from other sessions of this process, and ends those sessions.
+
+        They write their last words before. If the new session has given up, nothing changes and StoreError is raised.
+        """
         before = [each for each in self._live if each.id == id]
         for conversation in before:
             await conversation.flush()
@@ -234,23 +241,24 @@ class Conversations:
                 conversation.participant.conversation_taken_over()
         return history
 
-    async def _ask(
-        self, question: Coroutine[Any, Any, T], timeout_s: float, takeover: _PendingTakeover | None = None
+    async def _run(
+        self, operation: Coroutine[Any, Any, T], timeout_s: float, takeover: _PendingTakeover | None = None
     ) -> T:
-        """Returns the answer. Raises StoreError, after `timeout_s` at the latest, because drivers are slow to cancel.
+        """Runs an operation of the database and returns its result. Raises StoreError if it fails or times out.
 
-        It waits longer only for the commit of a takeover, which cannot be undone.
+        It returns after `timeout_s` at the latest even if the driver is slow to cancel. Only the commit of a takeover
+        may take longer, because it cannot be undone.
         """
-        asking = asyncio.create_task(question)
-        self._asking.add(asking)
-        asking.add_done_callback(self._asked)
+        running = asyncio.create_task(operation)
+        self._operations.add(running)
+        running.add_done_callback(self._operation_ended)
         try:
-            done, _ = await asyncio.wait({asking}, timeout=timeout_s)
+            done, _ = await asyncio.wait({running}, timeout=timeout_s)
             if not done and takeover is not None and takeover.committing:
-                done, _ = await asyncio.wait({asking}, timeout=SAVE_S)
+                done, _ = await asyncio.wait({running}, timeout=WRITE_TIMEOUT_S)
             if not done:
                 raise StoreError(f"no answer in {timeout_s:g} s")
-            answer = asking.result()
+            answer = running.result()
         except StoreError as error:
             self._note_failure(str(error))
             raise
@@ -258,59 +266,59 @@ class Conversations:
             if takeover is not None:
                 takeover.given_up = True
             if self._database is not None and self._database.cancellable:
-                asking.cancel()
+                running.cancel()
         self._note_success()
         return answer
 
-    def _asked(self, asking: asyncio.Task[Any]) -> None:
-        self._asking.discard(asking)
-        if not asking.cancelled():
-            asking.exception()
+    def _operation_ended(self, running: asyncio.Task[Any]) -> None:
+        self._operations.discard(running)
+        if not running.cancelled():
+            running.exception()
 
     def _note_failure(self, reason: str) -> None:
         self._problem = reason
-        self._due.set()
-        if not self._told:
-            self._told = True
+        self._housekeeping_due.set()
+        if not self._is_problem_logged:
+            self._is_problem_logged = True
             logger.error("conversations cannot be stored now: %s", reason)
 
     def _note_success(self) -> None:
         self._problem = None
-        if self._told:
-            self._told = False
+        if self._is_problem_logged:
+            self._is_problem_logged = False
             logger.info("conversations are stored again")
 
-    async def _keep_house(self) -> None:
-        """Purges every hour, and soon after the database has failed, something was deleted or much was written."""
+    async def _run_housekeeping(self) -> None:
+        """Purges every `PURGE_INTERVAL_S`, and `RETRY_S` after something has made housekeeping due."""
         while True:
             try:
                 async with asyncio.timeout(PURGE_INTERVAL_S):
-                    await self._due.wait()
+                    await self._housekeeping_due.wait()
                 await asyncio.sleep(RETRY_S)
             except TimeoutError:
                 pass
             await self.purge()
 
     async def purge(self) -> None:
-        """Deletes what is old or too much, and gives the space back to the disk."""
+        """Deletes old conversations and those beyond the maximum size, and returns the space to the disk."""
         database = self._database
         if database is None:
             return
-        self._due.clear()
+        self._housekeeping_due.clear()
         before_s = self._clock() - self._retention_s if self._retention_s else 0.0
         try:
-            purged = await self._ask(database.purge(before_s), SAVE_S)
-            self._written = 0
-            unused, oldest = await self._ask(database.make_room(MAX_DATABASE_BYTES), SHRINK_S)
-            await self._ask(database.shrink(), SHRINK_S)
+            purged = await self._run(database.purge(before_s), WRITE_TIMEOUT_S)
+            self._written_bytes = 0
+            unused, oldest = await self._run(database.make_room(MAX_DATABASE_BYTES), SHRINK_TIMEOUT_S)
+            await self._run(database.shrink(), SHRINK_TIMEOUT_S)
         except StoreError:
             return
         if purged:
             logger.info("%d old conversations were deleted", purged)
         if unused or oldest:
             logger.warning(
-                "the database was larger than %d MB, so %d unused imports were deleted, and the %d conversations that"
-                " were used longest ago",
+                "the database was larger than %d MB: %d unused imports and the %d least recently used conversations"
+                " were deleted",
                 *(MAX_DATABASE_BYTES // 1_000_000, unused, oldest),
             )
 

@@ -1,4 +1,4 @@
-"""Asks a database, SQLite or Postgres, for conversations."""
+"""Reads and writes conversations in SQLite or Postgres."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ from voicebot.storage.imports import Import, UnusedImport, imports_to_delete, un
 from voicebot.storage.tables import by_age, conversations, imports, messages, metadata
 
 LOCKED_S = 1.0
-"""How long a question waits while another program has locked SQLite's file, or while others use all connections."""
+"""How long an operation waits while another program has locked SQLite's file, or while all connections are in use."""
 
 COUNT_TURNS = text(
     "INSERT INTO daily_turns (day, turns) VALUES (:day, :turns)"
     " ON CONFLICT (day) DO UPDATE SET turns = daily_turns.turns + excluded.turns RETURNING turns"
 )
-"""It is one statement, so that no two servers count the same turn. SQLite knows it since 3.35."""
+"""A single statement, so that servers that share a database do not lose each other's counts. SQLite has `RETURNING`
+since 3.35."""
 
 POSTGRES: dict[str, Any] = {
     "connect_timeout": 2,
@@ -44,28 +45,29 @@ POSTGRES: dict[str, Any] = {
 """Parameters of libpq, unless DATABASE_URL sets them."""
 
 SCHEMA_LOCK = 0x766F696365626F74
-"""A number that no other program uses. Two servers that start at once make the tables one after the other."""
+"""The number of an advisory lock that no other program uses. It makes servers that start at the same time create the
+tables one after the other."""
 
 IMPORT_LOCK = SCHEMA_LOCK + 1
-"""Two servers that store an import at once do so one after the other, so that both see all imports."""
+"""The number of the advisory lock under which imports are stored, so that each server sees all of them."""
 
 ROWS_AT_ONCE = 250
 """Messages are read and written in groups of this size, so that a long conversation does not hold up the event loop."""
 
 FREED_PAGES_AT_ONCE = 250
-"""SQLite's file is made smaller in steps of 1 MB, because nobody else can write meanwhile."""
+"""SQLite's file is shrunk in steps of 1 MB, because nobody else can write during a step."""
 
 INCREMENTAL = 2
-"""SQLite's number for this mode of `auto_vacuum`."""
+"""The value of SQLite's `PRAGMA auto_vacuum` for this mode."""
 
 TARGET_SHARE = 0.9
-"""A database that is too large is made smaller than it must be, so that this does not happen all the time."""
+"""A database that is too large is reduced to this share of its maximum size, so that it does not overflow at once."""
 
 FILE_ID = "file_id"
-"""The key of a pooled connection's `info` that holds the FileId of the SQLite file it was opened on."""
+"""The key in `info` of a pooled connection under which the FileId of its SQLite file is kept."""
 
 CONNECT_TRIES = 3
-"""How often a question tries to connect when SQLite's file is deleted or replaced meanwhile."""
+"""How often an operation tries to connect when SQLite's file is deleted or replaced meanwhile."""
 
 SCHEMA: tuple[CreateTable | CreateIndex, ...] = (
     *(CreateTable(table, if_not_exists=True) for table in metadata.sorted_tables),
@@ -74,26 +76,26 @@ SCHEMA: tuple[CreateTable | CreateIndex, ...] = (
 
 
 class StoreError(Exception):
-    """The database could not be asked. The text says why, without its password and without what was said."""
+    """An operation of the database failed. The text says why, and contains neither its password nor any messages."""
 
 
 class Takeover(Protocol):
-    """The session that a conversation is taken over for."""
+    """A session that takes over a conversation."""
 
     def commit(self) -> bool:
-        """Is called just before the commit. Returns False if the session no longer waits: then nothing is committed."""
+        """Is called just before the commit. Returns False to prevent it, because the session no longer waits."""
         ...
 
 
 class FileId(NamedTuple):
-    """Tells a file from another one at the same path. No other file has the same id while this one is open."""
+    """Identifies a file independently of its path. No other file has the same id while this one is open."""
 
     device: int
     inode: int
 
 
 NO_FILE = FileId(0, 0)
-"""Stands for Postgres."""
+"""The id in place of a file's for Postgres."""
 
 
 class SqliteFile:
@@ -103,7 +105,7 @@ class SqliteFile:
         self.path = path
 
     def id(self) -> FileId | None:
-        """Returns the id of the file that is at the path now; None if there is none."""
+        """Returns the id of the file at the path; None if there is none."""
         try:
             status = self.path.stat()
         except OSError:
@@ -111,17 +113,19 @@ class SqliteFile:
         return FileId(status.st_dev, status.st_ino)
 
     def make(self) -> None:
-        """Makes an empty file that only this user can read, unless there is a file. SQLite gives its journal the same
-        permissions. Raises OSError."""
+        """Creates an empty file that only this user can read, unless there is a file. Raises OSError.
+
+        SQLite gives its journal the same permissions.
+        """
         if not self.path.exists():
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 class Database:
-    """Every question is one transaction, and raises StoreError if it could not be answered.
+    """A database of conversations. Each method is one transaction, and raises StoreError if it fails.
 
-    The file and the tables are made if they are missing: before the first question, after an error, and when SQLite's
-    file was deleted or replaced.
+    The file and the tables are created if they are missing: before the first operation, after an error, and when
+    SQLite's file was deleted or replaced.
     """
 
     def __init__(self, url: str) -> None:
@@ -135,26 +139,25 @@ class Database:
 
     @property
     def cancellable(self) -> bool:
-        """True if a question can be cancelled. A question to SQLite ends by itself, in a little more than LOCKED_S:
-        cancelled while it connects, it would leave the connection open."""
+        """True if an operation may be cancelled. With SQLite a cancellation during the connect would leave the
+        connection open; operations end by themselves, in little more than `LOCKED_S`."""
         return self.kind == "postgresql"
 
     @property
     def missing_file(self) -> Path | None:
-        """SQLite's file if it does not exist. The first question makes it."""
+        """SQLite's file if it does not exist yet. The first operation creates it."""
         return self._file.path if self._file is not None and self._file.id() is None else None
 
     async def take(self, id: str, owner: str, now_s: float, takeover: Takeover | None = None) -> History | None:
-        """Returns the conversation, or None if there is none. From now on only `owner` can change it. An unused import
-        becomes a conversation.
+        """Makes `owner` the only session that can change the conversation, and returns its history.
 
-        Calls `takeover.commit()` just before the commit. If that returns False, nothing is changed, and StoreError is
-        raised.
+        Returns None if there is no such conversation. An unused import becomes a conversation. Calls
+        `takeover.commit()` just before the commit; if that returns False, changes nothing and raises StoreError.
         """
         async with self._transaction() as connection:
             history = await self._take(connection, id, owner, now_s)
             if history is not None and takeover is not None and not takeover.commit():
-                raise StoreError("nobody waits for the answer any more")
+                raise StoreError("the session no longer waits for its conversation")
             return history
 
     async def _take(self, connection: AsyncConnection, id: str, owner: str, now_s: float) -> History | None:
@@ -179,8 +182,10 @@ class Database:
         return None if packed is None else await self._threads.run(unpack, packed)
 
     async def put_import(self, id: str, label: str, now_s: float, imported: Import) -> bool:
-        """Stores an unused import. Returns False if there is no room for it. Others can be deleted for it: see
-        `imports_to_delete`."""
+        """Stores an unused import. Returns False if there is no room for it.
+
+        Other unused imports may be deleted to make room: see `imports_to_delete`.
+        """
         async with self._transaction() as connection:
             if self.kind == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": IMPORT_LOCK})
@@ -196,13 +201,13 @@ class Database:
     async def save(
         self, id: str, owner: str, now_s: float, start: int, rest: Sequence[Message], *, new: bool = False
     ) -> bool:
-        """Replaces the messages from `start` on by `rest`. Only a `new` conversation is made if it does not exist.
+        """Replaces the messages from `start` on by `rest`. A missing conversation is created only if it is `new`.
 
         Returns False, and changes nothing, if the conversation has another owner or does not exist.
         """
         try:
             return await self._save(id, owner, now_s, start, rest, new=new)
-        except IntegrityError:  # an earlier try made it without telling us, and then somebody else took it over
+        except IntegrityError:  # an earlier attempt that seemed to fail has created it, and another session owns it now
             return False
 
     async def _save(self, id: str, owner: str, now_s: float, start: int, rest: Sequence[Message], *, new: bool) -> bool:
@@ -226,15 +231,18 @@ class Database:
             return unused.rowcount + gone.rowcount > 0
 
     async def purge(self, before_s: float) -> int:
-        """Deletes what was last changed before that time. Returns the number of conversations and unused imports."""
+        """Deletes conversations and unused imports last changed before that time. Returns their number."""
         async with self._transaction() as connection:
             unused = await connection.execute(delete(imports).where(imports.c.imported_at < before_s))
             old = await connection.execute(delete(conversations).where(conversations.c.updated_at < before_s))
             return unused.rowcount + old.rowcount
 
     async def make_room(self, most_bytes: int) -> tuple[int, int]:
-        """Makes the database smaller if it holds more than `most_bytes`: deletes the unused imports, and if that is not
-        enough the conversations that were used longest ago. Returns the numbers of both."""
+        """Deletes the unused imports, and then the least recently used conversations, until `most_bytes` are not
+        exceeded.
+
+        Returns the numbers of deleted imports and conversations.
+        """
         async with self._transaction() as connection:
             used = await self._used_bytes(connection, most_bytes)
             if used <= most_bytes:
@@ -253,8 +261,11 @@ class Database:
         return unused, evicted
 
     async def _used_bytes(self, connection: AsyncConnection, enough: int) -> int:
-        """Returns about how much the database holds. Postgres keeps the space of deleted rows. It is left out only if
-        the files are longer than `enough`, because Postgres has to read everything for that."""
+        """Returns the approximate size of the stored data.
+
+        Postgres's files include the space of deleted rows. The data alone is measured only if the files exceed
+        `enough`, because Postgres has to read all of it.
+        """
         if self.kind == "sqlite":
             pages, free, size = [
                 (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
@@ -269,7 +280,7 @@ class Database:
         return int(unused.scalar_one()) + await self._message_bytes(connection, None)
 
     async def _message_bytes(self, connection: AsyncConnection, id: str | None) -> int:
-        """Returns the space that the messages of this conversation take, or of all."""
+        """Returns the space that the messages of this conversation take, or those of all conversations for None."""
         if self.kind == "sqlite":
             length = func.length(cast(messages.c.text, LargeBinary))
         else:
@@ -280,9 +291,9 @@ class Database:
         return int((await connection.execute(asked)).scalar_one())
 
     async def shrink(self) -> None:
-        """Gives the space of deleted rows back to the disk. Postgres does that by itself.
+        """Returns the space of deleted rows to the disk. Postgres does that by itself.
 
-        A SQLite file that was made without `auto_vacuum` cannot become smaller, but its free space is used again.
+        A SQLite file that was created without `auto_vacuum` cannot shrink, but its free space is reused.
         """
         while self.kind == "sqlite":
             async with self._transaction() as connection:
@@ -296,7 +307,7 @@ class Database:
                 return
 
     async def count_turns(self, day: int, turns: int) -> int:
-        """Adds to the turns of a day, and returns the sum."""
+        """Adds `turns` to the count of a day, and returns the new count."""
         async with self._transaction() as connection:
             counted = await connection.execute(COUNT_TURNS, {"day": day, "turns": turns})
             return int(counted.scalar_one())
@@ -319,8 +330,8 @@ class Database:
     async def _connect(self) -> AsyncConnection:
         """Returns a connection to a database that has its tables.
 
-        Meanwhile another question may find that SQLite's file was deleted, and make a new one, which has no tables at
-        first. So only a connection to the file whose tables were made is good.
+        Another operation may find at the same time that SQLite's file was deleted, and create a new one that has no
+        tables yet. So only a connection to the file in which the tables were created is accepted.
         """
         for _ in range(CONNECT_TRIES):
             if self._prepared is None or self._prepared != self._present():
@@ -332,11 +343,11 @@ class Database:
         raise DisconnectionError("the file was deleted or replaced again and again")
 
     def _present(self) -> FileId | None:
-        """Returns the id of the file that is there now; NO_FILE for Postgres."""
+        """Returns the id of the file at the path; NO_FILE for Postgres; None if there is no file."""
         return NO_FILE if self._file is None else self._file.id()
 
     async def _prepare(self) -> None:
-        """Makes the file and the tables if they are missing."""
+        """Creates the file and the tables if they are missing."""
         if self._file is not None:
             await asyncio.to_thread(self._file.make)
         async with self._engine.begin() as connection:
@@ -356,8 +367,11 @@ class Database:
 
 
 def _sqlite(url: URL, file: SqliteFile) -> AsyncEngine:
-    """Makes few connections, because each is a thread. SQLite must not make the file, because others could read it. A
-    connection is used only while the file that it was opened on is still at its path."""
+    """Returns an engine with few connections, because each has a thread.
+
+    SQLite must not create the file, because other users could read it. A connection is used only while its file is
+    still at the path.
+    """
     engine = create_async_engine(
         url.set(
             drivername="sqlite+aiosqlite",
@@ -373,9 +387,8 @@ def _sqlite(url: URL, file: SqliteFile) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def connects(_: object, record: ConnectionPoolEntry, __: object, ___: object) -> None:
-        record.info[FILE_ID] = (
-            file.id()
-        )  # before the file is opened, so that the ids differ if it is replaced meanwhile
+        # This is before the file is opened, so that the ids differ if it is replaced meanwhile.
+        record.info[FILE_ID] = file.id()
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: sqlite3.Connection, _: object) -> None:
@@ -387,13 +400,13 @@ def _sqlite(url: URL, file: SqliteFile) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "checkout")
     def taken(_: object, record: ConnectionPoolEntry, __: object) -> None:
         if record.info[FILE_ID] is None or record.info[FILE_ID] != file.id():
-            raise DisconnectionError("the file was deleted or replaced")  # the pool makes another
+            raise DisconnectionError("the file was deleted or replaced")  # the pool then opens another connection
 
     return engine
 
 
 def _postgres(url: URL) -> AsyncEngine:
-    """Prepared statements are not used, because poolers such as PgBouncer can give them to another connection."""
+    """Returns an engine without prepared statements, because poolers such as PgBouncer confuse them."""
     defaults = {name: value for name, value in POSTGRES.items() if name not in url.query}
     return create_async_engine(
         url.set(drivername="postgresql+psycopg"),
@@ -436,5 +449,5 @@ def _row(id: str, position: int, message: Message) -> dict[str, Any]:
 
 
 def _storable(words: str) -> str:
-    """Replaces what cannot be stored: Postgres takes no NUL, and UTF-8 no half of a surrogate pair."""
+    """Replaces characters that cannot be stored: NUL in Postgres, and lone surrogates in UTF-8."""
     return words.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Keeps imports in memory for an hour, on a server that stores no conversations."""
+"""Keeps imports in memory on a server that stores no conversations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _HeldImport:
 
 
 class HeldImports:
-    """Imports by their ids. Each address has the same share of the space as in a database."""
+    """Keeps imports for `HELD_S`. Each address has the same share of the space as in a database."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -27,7 +27,7 @@ class HeldImports:
         self._threads = Threads("imports held", 1)
 
     def put(self, id: str, label: str, imported: Import) -> bool:
-        """Returns False if there is no room for it."""
+        """Keeps an import. Returns False if there is no room for it."""
         self._delete_old()
         self._imports[id] = _HeldImport(self._clock(), label, imported.packed)
         unused = (UnusedImport(id, held.label, len(held.packed)) for id, held in self._imports.items())

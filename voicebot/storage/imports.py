@@ -1,4 +1,4 @@
-"""Stores imports that no session has used yet: compressed, and with a fair share of the space for each address."""
+"""Imports that no session has used yet: their compressed form, and the fair share of the space for each address."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LABEL_BYTES = 3
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """An imported conversation, as it is stored until a session uses it."""
+    """An imported conversation in the form in which it is stored until a session uses it."""
 
     packed: bytes
     """The messages, compressed."""
     unpacked_bytes: int
-    """The space that it takes in the database once a session has used it."""
+    """The space that the messages take in the database once a session has used the import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class UnusedImport:
 
 
 def pack(history: History) -> Import:
-    """Blocking for up to 20 ms, mostly without the global lock."""
+    """Compresses a history. Blocks for up to 20 ms, mostly without holding the global lock."""
     rows = [[message.role.value, message.text, message.interrupted] for message in history]
     text = json.dumps(rows, ensure_ascii=False).encode("utf-8", "replace")
     return Import(zlib.compress(text), stored_bytes(history))
@@ -51,20 +51,20 @@ def unpack(packed: bytes) -> History:
 
 
 def stored_bytes(history: Iterable[Message]) -> int:
-    """Returns about how much space these messages take in the database."""
+    """Returns the approximate space that these messages take in the database."""
     return sum(STORED_MESSAGE_BYTES + len(message.text.encode("utf-8", "replace")) for message in history)
 
 
 def address_label(address: str) -> str:
-    """Returns 24 bits of the address's hash. They tell addresses apart, but thousands of addresses share them."""
+    """Returns 24 bits of the address's hash. Thousands of addresses share each label, so it does not identify one."""
     return hashlib.sha256(address.encode("utf-8", "replace")).hexdigest()[: 2 * LABEL_BYTES]
 
 
 def imports_to_delete(unused: Iterable[UnusedImport]) -> list[str]:
-    """Returns the ids of the imports that have to be deleted. `unused` are all there are, oldest first.
+    """Returns the ids of the imports that have to be deleted. `unused` holds all of them, oldest first.
 
-    An address that has more than its share loses its oldest imports. If all together still have too much, the address
-    that has most loses its oldest one, again and again.
+    An address that has more than its share loses its oldest imports. While the total still exceeds the limit, the
+    address that has most loses its oldest import.
     """
     held: dict[str, deque[UnusedImport]] = defaultdict(deque)
     sizes: dict[str, int] = defaultdict(int)

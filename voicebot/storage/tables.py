@@ -1,4 +1,4 @@
-"""The tables: conversations, the messages in them, unused imports, and how many turns were answered each day."""
+"""The tables: conversations, their messages, unused imports, and the number of answered turns per day."""
 
 from __future__ import annotations
 

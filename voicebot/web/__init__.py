@@ -1,1 +1,1 @@
-"""The web server: routes, limits, and the page."""
+"""The web server: its routes, its limits on connections, and the page."""

@@ -19,7 +19,7 @@ from voicebot.web.recording_threads import RecordingThreads
 logger = logging.getLogger(__name__)
 
 LAST_WORDS_S = 8.0
-"""When the server ends, the last words of all sessions have this long to be stored."""
+"""How long the server waits at its end until the last words of all sessions are stored."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,16 @@ class Application:
     webrtc: WebRtcServer
     decoder: RecordingDecoder
     threads: RecordingThreads = field(default_factory=RecordingThreads)
-    """For files of recordings."""
+    """The threads that pack recordings and read imports."""
 
     async def end_sessions(self) -> None:
-        """Ends all sessions, tells their clients why, and waits a bounded time. No session begins afterwards."""
+        """Ends all sessions and tells their clients why, within a bounded time. No session begins afterwards."""
         with _contained("the sessions"):
             async with asyncio.timeout(limits.PEER_CLOSING_S + 1):
                 await self.services.sessions.end_all(SHUTDOWN)
 
     async def close(self) -> None:
-        """Closes everything, and waits until the last words are stored. A step that fails does not stop the others."""
+        """Closes all parts, and waits until the last words are stored. A part that fails does not stop the others."""
         services = self.services
         await self.end_sessions()
         await _close_contained("the connections", self.webrtc, 2 * limits.PEER_CLOSING_S)

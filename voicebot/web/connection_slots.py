@@ -14,7 +14,7 @@ class SlotHolder(Protocol):
 
     @property
     def is_expendable(self) -> bool:
-        """Whether nobody loses anything if it is closed: no whole request has come, or its answer is not read."""
+        """True if closing the connection loses no work: no complete request has come, or its answer is not read."""
         ...
 
     def evict(self) -> None:
@@ -33,21 +33,21 @@ class ConnectionSlot:
         """The connection is beyond the limit, and may only ask for `/health` and `/metrics`."""
 
     def mark_idle(self) -> None:
-        """The connection has nothing to do from now on. Those that have been idle for longer are evicted before it."""
+        """Marks the connection as idle. Connections that have been idle for longer are evicted before it."""
         self._slots.mark_idle(self)
 
     def release(self) -> None:
-        """Gives the slot back. May be called again."""
+        """Gives the slot back. Can be called more than once."""
         self._slots.release(self)
 
 
 class ConnectionSlots:
-    """Keeps the number of connections within `maximum`, and those of one address within `maximum_per_address`.
+    """Limits the number of connections to `maximum`, and that of one address to `maximum_per_address`.
 
     Once all slots are taken, a new connection evicts an expendable one of the address that has most connections: the
-    one that has been idle for longest. So the flood makes room, and not its victims. A new connection of an address
-    that has all the slots it may have evicts one of the same address. If no connection is expendable, the new one may
-    only be used for probes, and the next new ones evict it.
+    one that has been idle for longest. So an address that floods the server loses connections, and its victims do not.
+    A new connection of an address that has reached its limit evicts one of the same address. If no connection is
+    expendable, the new one may only be used for probes, and later ones evict it.
     """
 
     def __init__(self, maximum: int, maximum_per_address: int, probes: int = limits.PROBE_CONNECTIONS) -> None:
@@ -62,7 +62,7 @@ class ConnectionSlots:
         return self._taken + len(self._beyond_limit)
 
     def take_slot(self, address: str, holder: SlotHolder) -> ConnectionSlot | None:
-        """Returns a slot, or None if there is none."""
+        """Returns a slot for a new connection, or None if it must be closed."""
         if self._make_room(address):
             slot = ConnectionSlot(self, address, holder, probes_only=False)
             self._by_address[address][slot] = None
@@ -94,7 +94,7 @@ class ConnectionSlots:
         return self._beyond_limit if slot.probes_only else self._by_address.get(slot.address, {})
 
     def _make_room(self, address: str) -> bool:
-        """Returns whether a slot is free, if need be because another connection was evicted."""
+        """Returns True if a slot is free, evicting another connection if necessary."""
         own = self._by_address.get(address, {})
         if len(own) >= self.maximum_per_address:
             return self._evict_one(own)
@@ -112,7 +112,7 @@ class ConnectionSlots:
 
 
 def connection_slots_for(max_sessions: int, trusted_proxies: int) -> ConnectionSlots:
-    """Returns as many slots as there are open files for, after raising the limit on open files as far as allowed."""
+    """Raises the limit on open files as far as allowed, and returns as many slots as it leaves room for."""
     files = _raise_file_limit()
     wanted = files - limits.OWN_FILES - limits.FILES_PER_SESSION * max_sessions
     maximum = min(limits.CONNECTIONS, max(files // 4, wanted))

@@ -1,4 +1,4 @@
-"""Routes to read and to delete stored conversations. Whoever knows a conversation's name can use them."""
+"""Routes to read and delete stored conversations. A conversation's name is the secret that gives access to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Name = Annotated[str, Path(pattern=ID_PATTERN)]
 
 
 def add_conversations(app: FastAPI, services: AppServices) -> None:
-    """Adds the routes. An address can ask as often as it can try to connect."""
+    """Adds the routes. They have the same rate limit for each address as offers."""
     settings, conversations = services.settings, services.conversations
     rates = AddressBuckets(settings.offers_per_minute / MINUTE_S, settings.offers_per_minute)
 
@@ -31,20 +31,20 @@ def add_conversations(app: FastAPI, services: AppServices) -> None:
 
     @app.get("/conversations/{conversation}")
     async def read_conversation(conversation: Name, request: Request, response: Response) -> dict[str, Any]:
-        """Answers with the state message of a session that has just gone on with the conversation."""
+        """Answers with the state message of a session that has just continued the conversation."""
         count(request)
         try:
             history = await conversations.read(conversation)
         except StoreError:
             raise store_unreachable() from None
         if history is None:
-            raise RefusedError(404, Reason.REQUEST, "conversation: there is none of this name (any more)")
+            raise RefusedError(404, Reason.REQUEST, "conversation: none with this name exists (any more)")
         response.headers["Cache-Control"] = "no-store"
         return view(State(history=history))
 
     @app.delete("/conversations/{conversation}", status_code=204)
     async def delete_conversation(conversation: Name, request: Request) -> None:
-        """Gives the same answer if there is no such conversation: it is gone, as asked."""
+        """Answers in the same way if there is no such conversation, because the result is the same."""
         count(request)
         try:
             await conversations.delete(conversation)

@@ -1,4 +1,4 @@
-"""Slots for downloads of recordings: few, shared fairly between addresses, and never held for long by a slow client."""
+"""A few slots for downloads of recordings, shared fairly between addresses. Slow clients lose theirs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from voicebot.runtime.limits import DOWNLOAD_GRACE_S, MIN_DOWNLOAD_BYTES_PER_S, 
 
 
 class NoSlotError(Exception):
-    """All slots are taken, and no client was slow enough to lose its own."""
+    """No slot became free in time."""
 
 
 class RecordingDownload:
-    """A download under way. From `DOWNLOAD_GRACE_S` after its begin on it can lose its slot to another one."""
+    """A download that holds a slot. After `DOWNLOAD_GRACE_S` it can lose its slot to another one."""
 
     def __init__(self, address: str, max_s: float) -> None:
         self.address = address
@@ -27,20 +27,20 @@ class RecordingDownload:
         self.timeout = asyncio.timeout_at(self._ends_s)
 
     def add_bytes(self, count: int) -> None:
-        """More bytes were sent, which gives the download more time."""
+        """Counts bytes that were sent, and extends the time limit accordingly."""
         self._sent += count
         if not self._gave_way and not self.timeout.expired():
             self.timeout.reschedule(self._ends_s)
 
     def give_way(self) -> None:
-        """Ends the download with a TimeoutError."""
+        """Ends the download with a TimeoutError, to free its slot."""
         self._gave_way = True
         if not self.timeout.expired():
             self.timeout.reschedule(asyncio.get_running_loop().time())
 
     @property
     def grace_ends_s(self) -> float:
-        """When it can be told to give way, by the loop's clock."""
+        """The time of the loop's clock from which on the download may lose its slot."""
         return self._begun_s + DOWNLOAD_GRACE_S
 
     def bytes_per_s(self, now_s: float) -> float:
@@ -52,10 +52,10 @@ class RecordingDownload:
 
 
 class DownloadSlots:
-    """`most` slots altogether, and `per_address` for each address. A download can last `max_s`.
+    """Gives out `most` slots in total, and `per_address` to each address. A download may last `max_s`.
 
-    When no slot is free for a new download, the slowest one gives way: of the same address if it has all its slots,
-    else of the addresses that have most.
+    When no slot is free for a new download, the slowest one ends: that of the same address if it has used up its slots,
+    else that of the addresses that have most.
     """
 
     def __init__(self, most: int, per_address: int, max_s: float) -> None:
@@ -66,8 +66,11 @@ class DownloadSlots:
 
     @asynccontextmanager
     async def hold_slot(self, address: str) -> AsyncIterator[RecordingDownload]:
-        """Holds a slot. Raises NoSlotError if there is none within `SLOT_WAIT_S`, and TimeoutError if the client is too
-        slow or the download has to give way."""
+        """Holds a slot for the block.
+
+        Raises NoSlotError if none becomes free within `SLOT_WAIT_S`, and TimeoutError if the client is too slow or the
+        slot is needed for another download.
+        """
         await self._wait_for_slot(address)
         download = RecordingDownload(address, self._max_s)
         self._downloads.add(download)
@@ -95,7 +98,7 @@ class DownloadSlots:
                     await self._changed.wait()
 
     def _rivals(self, address: str) -> list[RecordingDownload]:
-        """Returns the downloads of which one must end before this address can have a slot; none if a slot is free."""
+        """Returns the downloads of which one must end before this address can have a slot; empty if a slot is free."""
         own = [each for each in self._downloads if each.address == address]
         if len(own) >= self._per_address:
             return own

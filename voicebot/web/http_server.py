@@ -33,10 +33,10 @@ PROBES = ("/health", "/metrics")
 """Connections beyond the limit may only ask for these paths."""
 
 LIMITED_MESSAGES = ("Invalid HTTP request received.", "Unsupported upgrade request.")
-"""uvicorn logs one of these for each such request, and strangers can send any number of them."""
+"""Messages that uvicorn logs for each faulty request. Strangers can cause any number of them."""
 
 OUT_OF_FILES = "socket.accept() out of system resource"
-"""asyncio's message each time that a connection can't be accepted because no file is left."""
+"""asyncio's message whenever a connection cannot be accepted because the limit on open files is reached."""
 
 
 @dataclass(frozen=True)
@@ -48,22 +48,22 @@ class ConnectionRules:
     """Counts each connection that is refused or evicted."""
     trusted_proxies: int = 0
     queue: FairQueue = field(default_factory=lambda: FairQueue(0, limits.CONNECTIONS * 2, limits.CONNECTIONS * 2))
-    """One request begins in each turn of the event loop, so that a thousand that come at the same moment do not delay
-    the sound of the sessions."""
+    """Starts one request per iteration of the event loop, so that a thousand simultaneous ones do not delay the audio
+    of the sessions."""
 
 
 class BoundedTransport:
     """A transport whose `close` takes a bounded time and lets the client read the answer.
 
     asyncio's `close` waits for ever for a client that does not read. If a client is still sending, the system answers
-    what comes after the close with a reset, and many clients then drop an answer that they have not read yet.
+    data that arrives after the close with a reset, and many clients then discard an answer that they have not read.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._closing: asyncio.TimerHandle | None = None
         self.is_receiving = False
-        """The client is in the middle of a request: `close` then first sends it the end of our side (EOF)."""
+        """True in the middle of a request. `close` then sends EOF first, and goes on receiving for a while."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -74,7 +74,7 @@ class BoundedTransport:
 
     @property
     def is_ending(self) -> bool:
-        """Whether `close` was called, after which incoming data is ignored."""
+        """True once `close` was called. Incoming data is then ignored."""
         return self._closing is not None
 
     def is_closing(self) -> bool:
@@ -114,7 +114,7 @@ class SlotConnection(asyncio.Protocol):
         super().connection_lost(exc)
 
     def eof_received(self) -> None:
-        """The client has sent all. asyncio would close the transport itself, without a time limit."""
+        """Closes the transport after the client's EOF. asyncio would do so without a time limit."""
         if isinstance(self.transport, BoundedTransport):
             self.transport.is_receiving = False
         self.transport.close()
@@ -131,7 +131,7 @@ class SlotWebSocket(SlotConnection):
 
     @property
     def is_expendable(self) -> bool:
-        """The session is over, or never began, and only the client's close is awaited."""
+        """True if only the client's close is awaited, because the session is over or was refused."""
         return self.close_sent or self.transport.is_closing()
 
 
@@ -158,13 +158,13 @@ class BoundedHttpProtocol(SlotConnection, H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._began_s = 0.0
         self._received = 0
-        """The bytes that came since the head of the current request."""
+        """The bytes received since the head of the current request."""
         self._lines: int | None = None
-        """The line ends in its body; None unless the body is chunked."""
+        """The number of line ends in the body; None unless it is chunked."""
         self._unread_since_s: float | None = None
         self._unread: asyncio.TimerHandle | None = None
 
-    # What uvicorn calls -----------------------------------------------------------------------------------------------
+    # Called by uvicorn -----------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._bounded = bounded = BoundedTransport(cast(asyncio.Transport, transport))
@@ -228,16 +228,16 @@ class BoundedHttpProtocol(SlotConnection, H11Protocol):
         self._give_up(400, msg, Reason.REQUEST)
 
     def _should_upgrade(self) -> bool:
-        beyond = self.slot is not None and self.slot.probes_only
-        return False if beyond else super()._should_upgrade()
+        probes_only = self.slot is not None and self.slot.probes_only
+        return False if probes_only else super()._should_upgrade()
 
     async def _run_app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Runs the app when it is the request's turn, unless the client has left by then."""
+        """Runs the app when the request's turn comes, unless the client has left by then."""
         self._turn = self._rules.queue.enter(client_address(scope, self._rules.trusted_proxies))
         if await self._turn:
             await self._routes(scope, receive, send)
 
-    # What ConnectionSlots asks ----------------------------------------------------------------------------------------
+    # Called by ConnectionSlots ----------------------------------------------------------------------------------------
 
     @property
     def is_expendable(self) -> bool:
@@ -254,9 +254,9 @@ class BoundedHttpProtocol(SlotConnection, H11Protocol):
     # Deadlines --------------------------------------------------------------------------------------------------------
 
     def _set_deadline(self) -> None:
-        """Sets the deadline of the current phase if that phase is new."""
+        """Sets a deadline if a new phase has begun."""
         if self.transport.get_protocol() is not self:
-            return  # it is a websocket now
+            return  # the connection has become a websocket
         phase = self._current_phase()
         if phase == self._phase:
             return
@@ -301,7 +301,7 @@ class BoundedHttpProtocol(SlotConnection, H11Protocol):
             if left_s > 0:
                 self._deadline = self.loop.call_later(left_s, self._deadline_passed)
                 return
-        self._give_up(408, "The request took too long to come.", Reason.TIMEOUT)
+        self._give_up(408, "The request took too long to arrive.", Reason.TIMEOUT)
 
     def _give_up(self, status: int, message: str, reason: Reason) -> None:
         """Closes the connection, with an answer if a request has begun and has none yet."""
@@ -359,7 +359,7 @@ class _ProbeApp:
 
 
 class BoundedServer(uvicorn.Server):
-    """uvicorn's server, which accepts few connections at a time from a long queue.
+    """uvicorn's server, but it accepts few connections at a time from a long listen queue.
 
     So each connection gets its slot, or is refused, before the next ones need an open file.
     """
@@ -376,7 +376,7 @@ class BoundedServer(uvicorn.Server):
 
 
 class _LogLimit(logging.Filter):
-    """Lets each message that strangers can cause pass once in `limits.LOG_AGAIN_S`."""
+    """Passes each message that strangers can cause at most once per `limits.LOG_AGAIN_S`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -398,7 +398,7 @@ _log_limit = _LogLimit()
 
 
 def _limit_log_lines() -> None:
-    """Limits how often messages that strangers can cause are logged, and logs a lack of files without a traceback."""
+    """Limits the log rate of messages that strangers can cause, and logs exhausted files without a traceback."""
     logging.getLogger("uvicorn.error").addFilter(_log_limit)
     loop = asyncio.get_running_loop()
     before = loop.get_exception_handler()

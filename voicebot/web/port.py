@@ -7,7 +7,7 @@ import socket
 DEFAULT_PORT = 7860
 
 PORTS_TRIED = 100
-"""Without a port in the settings, the server tries this many ports from the default upwards, as Gradio does."""
+"""The number of ports, from the default upwards, that are tried if the settings name none, as Gradio does."""
 
 
 def bind(host: str, port: int | None) -> socket.socket:

@@ -30,11 +30,14 @@ from voicebot.web.recording_threads import RecordingThreads
 Name = Annotated[str, Path(pattern=NAME_PATTERN)]
 
 BUSY_S = 10
+"""The wait that a client is told when no slot for a download became free."""
 
 
 def add_recordings(app: FastAPI, services: AppServices, threads: RecordingThreads) -> None:
-    """Adds the routes. An address can ask as often as it can try to connect. Downloads and imports have lower rates of
-    their own, because they cost more."""
+    """Adds the routes. They have the same rate limit for each address as offers.
+
+    Downloads and imports have lower limits of their own, because they cost more.
+    """
     settings, recordings = services.settings, services.recordings
     rates = AddressBuckets(settings.offers_per_minute / MINUTE_S, settings.offers_per_minute)
     download_rates = AddressBuckets(limits.RECORDINGS_PER_S, limits.RECORDINGS_AT_ONCE)
@@ -48,13 +51,13 @@ def add_recordings(app: FastAPI, services: AppServices, threads: RecordingThread
     def find(name: str) -> Recorder:
         recorder = recordings.find(name)
         if recorder is None:
-            gone = f"recording: there is none of this name; {GRACE_S / 60:g} minutes after its end each is gone"
+            gone = f"recording: none with this name exists; each is deleted {GRACE_S / 60:g} minutes after its end"
             raise RefusedError(404, Reason.REQUEST, gone)
         return recorder
 
     @app.head("/recordings/{name}.zip")
     async def probe_recording(name: Name, request: Request) -> Response:
-        """Answers whether a download would be refused now. It does not count as one."""
+        """Answers whether a download would be refused now. Does not count as a download."""
         _count(rates.of(address_of(request)))
         if wait_s := download_rates.of(address_of(request)).wait_s:
             raise _too_often(wait_s)
@@ -68,7 +71,7 @@ def add_recordings(app: FastAPI, services: AppServices, threads: RecordingThread
 
     @app.delete("/recordings/{name}.zip", status_code=204)
     async def delete_recording(name: Name, request: Request) -> None:
-        """Gives the same answer if there is none. A session that goes on records nothing more."""
+        """Answers in the same way if there is no such recording. A session that goes on records nothing more."""
         _count(rates.of(address_of(request)))
         recordings.drop(name)
 
@@ -87,7 +90,7 @@ def add_recordings(app: FastAPI, services: AppServices, threads: RecordingThread
         except StoreError:
             raise store_unreachable() from None
         if name is None:
-            raise RefusedError(503, Reason.FULL, "There is no room for it just now. Please try again later.")
+            raise RefusedError(503, Reason.FULL, "There is no room for this import just now. Please try again later.")
         response.headers["Cache-Control"] = "no-store"
         return view(State(history=history)) | {"conversation": name}
 
@@ -108,9 +111,9 @@ def _headers(recorder: Recorder) -> dict[str, str]:
 
 
 class _Archive(Response):
-    """Packs a recording while it is sent, in a slot for downloads.
+    """Packs a recording while it is sent, and holds a slot for downloads meanwhile.
 
-    `find` is asked again once there is a slot, because the recording can be deleted meanwhile. It raises RefusedError.
+    `find` is called once there is a slot, because the recording can be deleted before. It raises RefusedError.
     """
 
     def __init__(self, find: Callable[[], Recorder], address: str, slots: DownloadSlots, packing: Threads) -> None:
@@ -123,7 +126,7 @@ class _Archive(Response):
             download.add_bytes(len(message.get("body", b"")))
 
         try:
-            with contextlib.suppress(TimeoutError):  # the client gets only a part
+            with contextlib.suppress(TimeoutError):  # the archive ends incomplete
                 async with self._slots.hold_slot(self._address) as download:
                     recorder = self._find()
                     with contextlib.closing(recorder.snapshot()) as recording:

@@ -50,7 +50,8 @@ UVICORN: dict[str, Any] = {
     "proxy_headers": False,
     "ws_per_message_deflate": False,
 }
-"""No server header. `client_address` reads proxy headers, by TRUSTED_PROXIES. MP3 needs no compression."""
+"""Options of uvicorn. `client_address` evaluates proxy headers instead, by TRUSTED_PROXIES. Messages are not
+compressed, because they are mostly MP3."""
 
 
 def create_app(application: Application) -> FastAPI:
@@ -90,14 +91,14 @@ def create_app(application: Application) -> FastAPI:
     async def metrics() -> Response:
         return Response(counted.exposition(), media_type=CONTENT_TYPE_LATEST)
 
-    asking = AddressBuckets(1 / limits.PREFLIGHT_S, limits.PREFLIGHTS)
+    preflight_rates = AddressBuckets(1 / limits.PREFLIGHT_S, limits.PREFLIGHTS)
 
     @app.post("/preflight")
     async def check(request: Request) -> dict[str, Any]:
-        asked = asking.of(client_address(request.scope, settings.trusted_proxies))
-        if not asked.take():
-            message = "You are asking too often how the engines are. Please wait a little."
-            raise RefusedError(429, Reason.RATE, message, asked.wait_s)
+        bucket = preflight_rates.of(client_address(request.scope, settings.trusted_proxies))
+        if not bucket.take():
+            message = "You are checking the engines too often. Please wait a little."
+            raise RefusedError(429, Reason.RATE, message, bucket.wait_s)
         stages = await engine_health.check()
         return {"stages": stages, "problem": engine_health.problem, "problem_code": engine_health.problem_code}
 
@@ -147,7 +148,7 @@ def _groq_model(health: Health, settings: Settings) -> str:
 
 
 def notice(health: Health, settings: Settings) -> str:
-    """Tells visitors which engines may get their words, and how long words and sound are kept."""
+    """Returns a notice for visitors: which services may get their words, and how long words and sound are kept."""
     engines = _where_words_go(health, settings)
     sound = "Sound is not recorded."
     if settings.recording_minutes:
@@ -159,7 +160,7 @@ def notice(health: Health, settings: Settings) -> str:
 
 
 def _where_words_go(health: Health, settings: Settings) -> str:
-    """Tells which services get what is said, and at which host if the operator chose it.
+    """Returns the part about services that get what is said, and their hosts if the operator chose them.
 
     Only the local model is known to keep words on this machine. Any other service on this machine may pass them on.
     """
@@ -224,13 +225,13 @@ async def serve(application: Application, listener: socket.socket, *, share: boo
         host, port = listener.getsockname()[:2]
         logger.info("open http://%s:%d in a browser", "127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
         memory.settle()
-        beside = {
+        background = {
             "loop lag": services.telemetry.metrics.time_loop(),
             "memory": memory.tidy_up(services.admission),
         }
         if share:
-            beside["share"] = open_link(host, port, services.settings, app.state.own_names)
-        for name, work in beside.items():
+            background["share"] = open_link(host, port, services.settings, app.state.own_names)
+        for name, work in background.items():
             stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
         web = Server(app, application, timeout_graceful_shutdown=3)
         _ignore_repeated_signals()

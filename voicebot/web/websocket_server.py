@@ -1,8 +1,8 @@
 """uvicorn's WebSocket protocol with limits on what a client may send.
 
-uvicorn parses everything that one read returns: 256 kB, which may be 40,000 frames of some 12 µs each. This protocol
-parses it in slices, as many as the connection's budget allows. Meanwhile it reads nothing more, so that TCP slows the
-client down.
+uvicorn parses everything that one read returns: up to 256 kB, which may be 40,000 frames of about 12 µs each. This
+protocol parses in slices, within the connection's budget. Meanwhile it reads nothing more, so that TCP slows the client
+down.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class WebSocketServerProtocol(SlotWebSocket, WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._input = bytearray()
-        """The data that is not parsed yet: at most what the event loop reads at once."""
+        """Data that is not parsed yet: no more than the event loop reads at once."""
         self._parsing: asyncio.Handle | None = None
         """The next call of `_parse`."""
         self._discards_input = False
-        """The app has closed the connection of a client that sends too much. Its data is still read but ignored: TCP
-        would otherwise reset the connection before the client has read why."""
+        """True if the app has closed the connection of a client that sends too much. Its data is still read, but
+        ignored, because TCP would otherwise reset the connection before the client has read the reason."""
         self._units = float(limits.WS_BURST_UNITS)
         self._units_s = self.loop.time()
         self._message = bytearray()
@@ -58,7 +58,7 @@ class WebSocketServerProtocol(SlotWebSocket, WebSocketsSansIOProtocol):
             self._parse()
 
     def _parse(self) -> None:
-        """Parses as much as the budget and the turn allow."""
+        """Parses slices until the budget or `TURN_S` is used up."""
         self._parsing = None
         begun_s = self.loop.time()
         while self._input and not self.read_paused and not self.transport.is_closing():
@@ -93,7 +93,7 @@ class WebSocketServerProtocol(SlotWebSocket, WebSocketsSansIOProtocol):
         return max(0.0, -self._units / limits.WS_UNITS_PER_S)
 
     def _resume_parsing(self) -> None:
-        """Continues to parse, as the app can take another message."""
+        """Continues to parse, because the app can take another message."""
         self.read_paused = False
         if self._parsing is None:
             self._parsing = self.loop.call_soon(self._parse)

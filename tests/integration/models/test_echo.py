@@ -106,8 +106,8 @@ def scores(
     for first in range(0, len(heard) // WINDOW, lump):
         windows = range(first, min(first + lump, len(heard) // WINDOW))
         for start in until(ticks, 3 * windows.stop * WINDOW):
-            echo.played(played[start : start + FRAME_SAMPLES])
-        found += [echo.heard(heard[window * WINDOW : (window + 1) * WINDOW]) for window in windows]
+            echo.add_playback(played[start : start + FRAME_SAMPLES])
+        found += [echo.add_microphone(heard[window * WINDOW : (window + 1) * WINDOW]) for window in windows]
     return np.array(found)
 
 
@@ -189,9 +189,9 @@ def known_to(echo: EchoDetector, user_s: float, *, delayed_s: float = 0.0) -> tu
         user = word[onset:][: round(user_s * SPEECH_RATE_HZ)]
         heard += placed(user, (end + last) / SPEECH_RATE_HZ - user_s, len(heard))
     scores(bot_speech()[:end], heard[:end], echo=echo)
-    echo.hold()
+    echo.start_cancelling()
     scores(bot_speech()[end : end + last], heard[end:], echo=echo)
-    return echo.score_of_utterance(0.48) or 0.0, echo.copied(0.48) or 0.0
+    return echo.score_of_utterance(0.48) or 0.0, echo.score_as_copy(0.48) or 0.0
 
 
 def test_a_short_word_over_a_loud_echo_is_not_taken_for_echo() -> None:
@@ -254,7 +254,7 @@ def test_no_sound_counts_as_echo_some_time_after_the_bot_fell_silent(
 ) -> None:
     """Whatever comes after the bot's silence is the user's, even the bot's own words."""
     said = bot_speech()[: 2 * SPEECH_RATE_HZ]
-    silence = round((detector.AFTERMATH_S + 0.02) * SPEECH_RATE_HZ)
+    silence = round((detector.ECHO_TAIL_S + 0.02) * SPEECH_RATE_HZ)
     words = np.roll(bot_speech(), -round(begin_s * SPEECH_RATE_HZ)) if again else speech(USER, "awb")
     after = at_level(words[:SPEECH_RATE_HZ], level)
     bot = np.pad(said, (0, silence + len(after)))
@@ -282,8 +282,8 @@ def test_no_spectrum_is_computed_while_the_bot_or_the_microphone_is_silent(monke
     assert not scores(np.zeros_like(echo), echo).any(), "the bot"
     still = EchoDetector()
     for start in range(0, SPEECH_RATE_HZ, WINDOW):
-        still.played(clipped(np.full(FRAME_SAMPLES, 1000.0)))
-        assert still.heard(clipped(echo[start : start + WINDOW] * 0)) == 0.0
+        still.add_playback(clipped(np.full(FRAME_SAMPLES, 1000.0)))
+        assert still.add_microphone(clipped(echo[start : start + WINDOW] * 0)) == 0.0
 
 
 def test_the_score_over_two_seconds_tells_the_echo_from_the_user() -> None:
@@ -297,9 +297,9 @@ def test_the_score_over_two_seconds_tells_the_echo_from_the_user() -> None:
     user = clipped(at_level(speech(USER, "awb"), 2000))
     silence = np.zeros(FRAME_SAMPLES, np.int16)
     for start in range(0, 4 * SPEECH_RATE_HZ, WINDOW):
-        echo.played(silence)
-        echo.played(silence)
-        echo.heard(user[start : start + WINDOW])
+        echo.add_playback(silence)
+        echo.add_playback(silence)
+        echo.add_microphone(user[start : start + WINDOW])
     after = echo.score(2.0)
     assert after is not None
     assert after < 0.05

@@ -31,13 +31,13 @@ def test_the_echo_is_removed_and_the_users_voice_is_left(level_db: float) -> Non
     ear = Ear(ROOM, level_db)
     for frame in bot()[:250]:
         ear.receive_audio(frame, SILENCE)
-    ear.echo.hold()
+    ear.echo.start_cancelling()
     heard, _ = ear.last(30, HOP)
-    assert power_db(ear.echo.without_echo(heard)) < power_db(heard) - 8, "nobody else speaks"
+    assert power_db(ear.echo.cancel_echo(heard)) < power_db(heard) - 8, "nobody else speaks"
     for frame, voice in zip(bot()[250:300], frames(user()), strict=False):
         ear.receive_audio(frame, voice)
     heard, own = ear.last(30, HOP)
-    assert power_db(ear.echo.without_echo(heard) - own) < power_db(heard - own) - 6, "both speak"
+    assert power_db(ear.echo.cancel_echo(heard) - own) < power_db(heard - own) - 6, "both speak"
 
 
 @pytest.mark.parametrize(("lowest_hz", "highest_hz"), [(60, 190), (200, 3_900), (4_000, 7_500)])
@@ -45,9 +45,9 @@ def test_the_echo_is_removed_at_all_frequencies_that_the_recogniser_uses(lowest_
     ear = Ear(ROOM, -6)
     for frame in bot()[:250]:
         ear.receive_audio(frame, SILENCE)
-    ear.echo.hold()
+    ear.echo.start_cancelling()
     heard, _ = ear.last(40, HOP)
-    left = ear.echo.without_echo(heard)
+    left = ear.echo.cancel_echo(heard)
     assert power_db(left, lowest_hz, highest_hz) < power_db(heard, lowest_hz, highest_hz) - 5
 
 
@@ -56,11 +56,11 @@ def test_a_short_word_over_a_loud_echo_is_not_scored_as_echo() -> None:
     ear = Ear(ROOM, -10)
     for frame in bot()[:200]:
         ear.receive_audio(frame, SILENCE)
-    ear.echo.hold()
+    ear.echo.start_cancelling()
     word = frames(user("wait"))[10:20]
     for frame, voice in zip(bot()[200:220], [SILENCE] * 10 + word, strict=True):
         ear.receive_audio(frame, voice)
-    whole, utterance, copied = ear.echo.score(0.4), ear.echo.score_of_utterance(0.4), ear.echo.copied(0.4)
+    whole, utterance, copied = ear.echo.score(0.4), ear.echo.score_of_utterance(0.4), ear.echo.score_as_copy(0.4)
     assert whole is not None
     assert utterance is not None
     assert whole > 0.4
@@ -75,10 +75,10 @@ def test_a_known_echo_that_comes_later_than_before_is_recognised_as_a_copy() -> 
     ear.loudspeaker.delay(3)
     for frame in bot()[200:206]:
         ear.receive_audio(frame, SILENCE)
-    ear.echo.hold()
+    ear.echo.start_cancelling()
     for frame in bot()[206:220]:
         ear.receive_audio(frame, SILENCE)
-    score, copied = ear.echo.score(0.25), ear.echo.copied(0.25)
+    score, copied = ear.echo.score(0.25), ear.echo.score_as_copy(0.25)
     assert score is not None
     assert copied is not None
     assert score < 0.5
@@ -90,11 +90,11 @@ def test_a_users_voice_after_the_bots_last_sound_is_left_unchanged() -> None:
     ear = Ear(ROOM, -20)
     for frame in bot()[:150]:
         ear.receive_audio(frame, SILENCE)
-    ear.echo.hold()
+    ear.echo.start_cancelling()
     for voice in frames(user("what is two plus two, tell me at once")):
         ear.receive_audio(SILENCE, voice)
     heard, _ = ear.last(15, HOP)
-    assert np.array_equal(ear.echo.without_echo(heard), heard)
+    assert np.array_equal(ear.echo.cancel_echo(heard), heard)
 
 
 @pytest.mark.parametrize("level_db", [-120, -14])
@@ -102,11 +102,11 @@ def test_sound_is_left_unchanged_without_an_echo_or_before_the_echo_is_learned(l
     ear = Ear(ROOM, level_db)
     for number, (frame, voice) in enumerate(zip(bot(), frames(user()), strict=False)):
         if number == 10:
-            ear.echo.hold()
+            ear.echo.start_cancelling()
         ear.receive_audio(frame, voice)
         if number > 10:
             heard, _ = ear.last(1)
-            assert ear.echo.without_echo(heard) is heard
+            assert ear.echo.cancel_echo(heard) is heard
 
 
 @pytest.mark.parametrize("level_db", [-6, -14, -20])

@@ -33,7 +33,7 @@ class Session:
 async def test_opening_a_conversation_that_times_out_in_sqlite_ends_no_live_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_server: bool
 ) -> None:
-    monkeypatch.setattr(conversations, "ASK_S", 0.2)
+    monkeypatch.setattr(conversations, "READ_TIMEOUT_S", 0.2)
     monkeypatch.setattr(database, "LOCKED_S", 5.0)
     path = tmp_path / "conversations.db"
     async with replica(f"sqlite:///{path}") as here, replica(f"sqlite:///{path}") as there:
@@ -91,7 +91,7 @@ async def test_opening_a_conversation_waits_past_the_time_limit_for_a_commit_tha
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it does can't be undone: giving up now would leave the conversation with a session that does not exist."""
-    monkeypatch.setattr(conversations, "ASK_S", 0.2)
+    monkeypatch.setattr(conversations, "READ_TIMEOUT_S", 0.2)
     take = Database.take
 
     async def slow_commit(self: Database, *args: Any) -> History | None:

@@ -120,8 +120,8 @@ async def test_a_wrong_database_password_is_reported_without_showing_the_passwor
 async def test_a_database_that_never_answers_delays_a_session_only_up_to_the_time_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(conversations, "SAVE_S", 0.2)
-    monkeypatch.setattr(conversations, "ASK_S", 0.3)
+    monkeypatch.setattr(conversations, "WRITE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(conversations, "READ_TIMEOUT_S", 0.3)
 
     silent = socket.create_server(("127.0.0.1", 0))  # the kernel takes connections, and nobody speaks on them
     port = silent.getsockname()[1]

@@ -68,8 +68,8 @@ async def test_a_database_over_its_cap_deletes_imports_and_least_recently_used_c
     (told,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     gone = len(left) - sum(left)
     assert told == (
-        f"the database was larger than 4 MB, so 1 unused imports were deleted, and the {gone} conversations that were"
-        " used longest ago"
+        f"the database was larger than 4 MB: 1 unused imports and the {gone} least recently used conversations were"
+        " deleted"
     )
 
 

@@ -1,4 +1,4 @@
-"""What the room makes of the bot's voice, learned in each frequency bin."""
+"""An adaptive filter that models the echo path from loudspeaker to microphone in each frequency bin."""
 
 from __future__ import annotations
 
@@ -7,56 +7,56 @@ import numpy as np
 from voicebot.audio.echo.spectra import BIN_COUNT, Powers, Spectra, power
 
 TAPS = 16
-"""Frames of played sound that a frame of the microphone is predicted from: 256 ms of reverberation. 12 left 3.5 %
-of the echo's windows unexplained where 16 left 1.2 %; 20 were no better."""
+"""The filter length in frames: 256 ms of reverberation. 12 taps left 3.5 % of the echo's windows unexplained, 16 left
+1.2 %, and 20 were no better."""
 
 DECAY = 0.75
-"""The prior power of each tap relative to the one before it (T60 of 0.77 s)."""
+"""The prior power of each tap relative to the tap before it: a T60 of 0.77 s."""
 
 DRIFT = 0.001
-"""The share of a tap's power that may change in a frame."""
+"""The process noise per frame, relative to the power of each tap."""
 
 ERROR_MEMORY = 0.9
 ERROR_BINS = 5
-"""The error of a bin is measured together with its neighbours': of one bin alone it is too uncertain."""
+"""The error power is smoothed over time, and averaged over this many neighbouring bins to reduce its variance."""
 EPSILON = 1e3
-"""Power of a spectrum that is nothing: -100 dBFS."""
+"""The power of a bin that counts as silence: -100 dBFS."""
 
 LATE_TAPS = 4
-"""The last taps show how loud the reverberation is that comes after them."""
+"""The level of the late reverberation, beyond the filter, is extrapolated from this many last taps."""
 SLOWEST, FASTEST = 0.88, 0.5
-"""How much of the reverberation's power is left a frame later: T60 of 1.7 s and 0.3 s."""
+"""The limits of the decay of reverberation power per frame: T60 of 1.7 s and 0.3 s."""
 INEXACT = 0.02
-"""The share of the echo's power that the taps get wrong however well they have learned: loudspeakers distort, and
-codecs add noise. It matters in the soft sounds after a loud one."""
+"""The residual echo power that remains after convergence, relative to the echo, because loudspeakers distort and codecs
+add noise. It matters in the soft sounds after a loud one."""
 
 
 class EchoFilter:
     """A Kalman filter with a diagonal covariance for each bin's taps (Enzner and Vary, Signal Processing 86, 2006).
 
-    It slows down while another voice makes its errors large, from that voice's first frame on, so it needs no
-    double-talk detector.
+    Its step size falls with the first frame of another voice, which increases the error, so it needs no double-talk
+    detector.
     """
 
     def __init__(self, gain: float) -> None:
-        """`gain` is the prior power of the echo relative to what was played."""
+        """`gain` is the prior power of the echo relative to the playback."""
         self._played: Spectra = np.zeros((TAPS, BIN_COUNT), np.complex64)
         self._taps: Spectra = np.zeros((TAPS, BIN_COUNT), np.complex64)
-        self._remembered = self._taps
+        self._snapshot_taps = self._taps
         prior = gain * DECAY ** np.arange(TAPS, dtype=np.float32)
         self._variance: Powers = np.repeat(prior[:, None], BIN_COUNT, axis=1).astype(np.float32)
         self._error: Powers | None = None
         self.late: Powers = np.zeros(BIN_COUNT, np.float32)
-        """The power of the echo that is to be expected in the newest residual: of reverberation that is too late for
-        the taps, and of what they never get right."""
+        """The expected power of the residual echo in the newest frame: late reverberation beyond the taps, and the
+        modelling error of the taps."""
 
-    def recall(self, played: Spectra) -> None:
-        """Sets the `TAPS` frames played last, newest first: at the start, and where frames have been left out."""
+    def reset_played(self, played: Spectra) -> None:
+        """Sets the last `TAPS` played frames, newest first. Needed at the start and after a gap."""
         self._played[:] = played
         self.late[:] = 0
 
-    def push(self, microphone: Spectra, played: Spectra) -> Spectra:
-        """What is left of a frame of the microphone without the echo predicted from the frames before; then learns."""
+    def filter_frame(self, microphone: Spectra, played: Spectra) -> Spectra:
+        """Returns the residual of a microphone frame after subtraction of the predicted echo, then adapts to it."""
         reverberation = self._reverberation(self._played[-1])
         self._played[1:] = self._played[:-1]
         self._played[0] = played
@@ -73,19 +73,19 @@ class EchoFilter:
         self._variance += DRIFT * power(self._taps)
         return residual
 
-    def remember(self) -> None:
-        """What is known of the echo now is what `echo` tells from now on, whatever is learned meanwhile."""
-        self._remembered = self._taps.copy()
+    def take_snapshot(self) -> None:
+        """Saves the present taps for `predict_echo`, which later adaptation does not change."""
+        self._snapshot_taps = self._taps.copy()
 
-    def echo(self, played: Spectra) -> Spectra:
-        """What was known of the echo of these frames, the oldest first; those before them were silent."""
+    def predict_echo(self, played: Spectra) -> Spectra:
+        """Returns the echo of these played frames, oldest first, after silence, by the taps of the last snapshot."""
         echo = np.zeros_like(played)
-        for tap, weights in enumerate(self._remembered[: len(played)]):
+        for tap, weights in enumerate(self._snapshot_taps[: len(played)]):
             echo[tap:] += weights * played[: len(played) - tap]
         return echo
 
     def _reverberation(self, oldest: Spectra) -> Powers:
-        """The power to expect once the taps have forgotten this played frame, which still sounds in the room."""
+        """Returns the power of the late reverberation, to which the frame that leaves the filter now contributes."""
         taps = np.maximum(power(self._taps) - self._variance, 0)
         earlier, last = taps[-3 * LATE_TAPS : -2 * LATE_TAPS].sum(), taps[-LATE_TAPS:].sum()
         decay = float(np.clip((last / (earlier + 1e-9)) ** (0.5 / LATE_TAPS), FASTEST, SLOWEST))
@@ -94,6 +94,6 @@ class EchoFilter:
 
 
 def _smoothed(powers: Powers) -> Powers:
-    """The mean over neighbouring bins."""
+    """Returns the moving average over `ERROR_BINS` neighbouring bins."""
     sums = np.cumsum(np.pad(powers, (ERROR_BINS // 2 + 1, ERROR_BINS // 2), "edge"), dtype=np.float64)
     return np.asarray((sums[ERROR_BINS:] - sums[:-ERROR_BINS]) / ERROR_BINS, np.float32)

@@ -1,4 +1,4 @@
-"""Short-time spectra of speech at 16 kHz, as the echo detector compares them."""
+"""The short-time Fourier transform that echo detection and cancellation work in, at 16 kHz."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ import numpy.typing as npt
 from voicebot.audio.sound import Samples
 
 Spectra = npt.NDArray[np.complex64]
-"""Of shape (frames, BIN_COUNT), or (BIN_COUNT,) for one."""
+"""Frames of shape (frames, BIN_COUNT), or one frame of shape (BIN_COUNT,)."""
 
 Powers = npt.NDArray[np.float32]
 
 FRAME = 512
 HOP = 256
-"""Spectra of 32 ms (Hann), one each 16 ms."""
+"""Frame length and hop in samples: Hann windows of 32 ms, one every 16 ms."""
 
 BINS = slice(2, 252)
 BIN_COUNT = 250
-"""60 to 7,800 Hz: all that the recogniser hears, so that no part of the echo is left in what it gets."""
+"""60 to 7,800 Hz: the whole band that the recogniser uses, so that the echo is cancelled in all of it."""
 
-COMPARED = slice(4, 124)
-"""Of these bins the ones from 190 to 3,900 Hz. Small loudspeakers give no more, and voices are there: an echo is
-recognised by them."""
+SPEECH_BINS = slice(4, 124)
+"""The part of these bins that echo detection uses: 190 to 3,900 Hz, which holds most of the power of speech and which
+small loudspeakers reproduce."""
 
 _HANN = np.hanning(FRAME + 1)[:FRAME].astype(np.float32)
 
 
 def spectra(sound: Samples) -> Spectra:
-    """Of all frames in the sound, which is a whole number of hops, the oldest first."""
+    """Returns the spectra of all frames in the sound, oldest first. Its length is a whole number of hops."""
     halves = sound.reshape(-1, HOP)
     frames = np.concatenate([halves[:-1], halves[1:]], axis=1)
     return np.asarray(np.fft.rfft(frames * _HANN)[:, BINS], dtype=np.complex64)
 
 
-def sound_of(frames: Spectra) -> Samples:
-    """The sound of which these are all frames: Hann windows add up to one. Its first and last hop are faded."""
+def overlap_add(frames: Spectra) -> Samples:
+    """Returns the sound of these frames by overlap-add. Its first and last hop are faded."""
     spectrum = np.zeros((len(frames), FRAME // 2 + 1), np.complex64)
     spectrum[:, BINS] = frames
     halves = np.fft.irfft(spectrum).reshape(-1, 2, HOP)

@@ -1,4 +1,4 @@
-"""The worker's side: what runs in the child process that `WorkerPool` starts."""
+"""The worker's side: the code that runs in the child process that `WorkerPool` starts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PR_SET_PDEATHSIG = 1
 """From Linux's sys/prctl.h."""
 
 _NICENESS = 10
-"""Of a confined worker. The server and the other workers get the processor first."""
+"""The niceness of a confined worker. The server and the other workers have priority."""
 
 _OPEN_FILES = 32
-"""Of a confined worker. Python and its pipes need a few."""
+"""The limit on open files of a confined worker. Python and its pipes need a few."""
 
 
 class Parent:
@@ -49,13 +49,13 @@ class Parent:
 
 
 class JobHandler(Protocol):
-    """Does a worker's jobs, one after the other."""
+    """Does the jobs of a worker, one after the other."""
 
     def __init__(self) -> None:
-        """Loads what the jobs need. Raises OSError, RuntimeError or ValueError for a voice or file that is unusable."""
+        """Loads what the jobs need. Raises OSError, RuntimeError or ValueError if a voice or file is unusable."""
 
     def handle(self, request: WorkerMessage, parent: Parent) -> None:
-        """Does one job and sends the parent all answers. `serve` adds the message that the job is done."""
+        """Does one job and sends all answers to the parent. `serve` adds the message that the job is done."""
         ...
 
 

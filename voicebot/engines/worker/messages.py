@@ -11,40 +11,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 HEAD = struct.Struct("<II")
-"""What precedes a message: the number of bytes of JSON and of the body."""
+"""The header of a message: the lengths of its JSON and of its body in bytes."""
 
 Value = str | int | float | None
 
 DONE = "done"
-"""The field of a worker's last message about a job, and of the message by which it says that it has started."""
+"""The field that marks the last message about a job, and the message that the worker is ready."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerMessage:
-    """A few named values, and bytes (mostly 16-bit PCM)."""
+    """Named values, and bytes that are mostly 16-bit PCM."""
 
     fields: Mapping[str, Value] = field(default_factory=dict)
     body: bytes = b""
 
     @classmethod
     def decoded(cls, data: bytes, fields_size: int) -> WorkerMessage:
-        """Returns the message whose JSON and body follow one another in `data`."""
+        """Returns the message in `data`, which holds the JSON and then the body."""
         return cls(json.loads(data[:fields_size]), data[fields_size:])
 
     def encoded_head(self) -> bytes:
-        """Returns what is sent before the body."""
+        """Returns the header and the JSON, which are sent before the body."""
         fields = json.dumps(dict(self.fields)).encode()
         return HEAD.pack(len(fields), len(self.body)) + fields
 
     def text(self, name: str) -> str:
-        """Returns a field that must be a string. Raises ValueError if it is not."""
+        """Returns the value of a text field. Raises ValueError if it is not a string."""
         value = self.fields.get(name)
         if not isinstance(value, str):
             raise ValueError(f"message without a text {name!r}")
         return value
 
     def number(self, name: str) -> int:
-        """Returns a field that must be an integer. Raises ValueError if it is not."""
+        """Returns the value of a numeric field. Raises ValueError if it is not an integer."""
         value = self.fields.get(name)
         if not isinstance(value, int):
             raise ValueError(f"message without a number {name!r}")

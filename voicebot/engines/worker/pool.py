@@ -19,8 +19,8 @@ _WAIT_S = 20.0
 class WorkerPool:
     """A fixed number of workers that run `module` with `arguments`, each with one job at a time.
 
-    A pool works on one event loop and is started once. Errors carry the name `engine`. Requests are served in the order
-    in which they come; each waits at most `wait_s` for a free worker.
+    A pool belongs to one event loop and is started once. Errors carry the name `engine`. Requests are served in the
+    order of their arrival; each waits at most `wait_s` for a free worker.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class WorkerPool:
 
     @property
     def free(self) -> int:
-        """The number of workers that have no job."""
+        """The number of idle workers."""
         return self._free.qsize()
 
     async def start(self) -> None:
@@ -61,7 +61,7 @@ class WorkerPool:
             self._started = True
 
     async def close(self) -> None:
-        """Ends all workers. Jobs that are not done raise EngineError."""
+        """Ends all workers. Unfinished jobs raise EngineError."""
         self._closed = True
         async with self._starting:
             for task in self._recycling:
@@ -75,8 +75,8 @@ class WorkerPool:
     ) -> AsyncGenerator[WorkerMessage]:
         """Yields a worker's answers to the request. Each answer must come within `limit_s`.
 
-        Closing the generator early leaves the worker to finish its job for a second at most. With `retry` a worker that
-        dies or hangs before its first answer is replaced, and the new worker gets the request.
+        If the generator is closed early, the worker has a second to finish its job. With `retry`, if a worker dies or
+        hangs before its first answer, its replacement gets the request.
 
         Raises EngineError if no worker comes free in time, or if the worker dies or hangs. Such a worker is replaced.
         """
@@ -115,7 +115,7 @@ class WorkerPool:
             raise
 
     async def _recycle(self, worker: Worker) -> None:
-        """Makes a worker free again, or a new one in its place if it is of no more use."""
+        """Makes a worker free again, or replaces it if it is dead."""
         free: Worker | None = None
         try:
             if worker.busy and worker.alive:

@@ -20,25 +20,27 @@ _log = logging.getLogger(__name__)
 
 _READ_BYTES = 1 << 16
 _WRITE_BYTES = 1 << 18
-"""Of a long message at a time: copying megabytes would hold up the event loop for milliseconds."""
+"""The size of the pieces in which a long message is written. Copying megabytes at once would block the event loop for
+milliseconds."""
 
 _MOST_BYTES = 1 << 20
-"""In a message from a worker. The longest ones hold a second of PCM; a worker that sends more is faulty."""
+"""The maximum size of a message from a worker. The longest valid ones hold a second of PCM."""
 
 _START_S = 30.0
-"""A worker loads its libraries within 1 s on an idle machine. One that takes much longer is faulty."""
+"""How long a worker may take to get ready. On an idle machine it loads its libraries within 1 s."""
 _STOP_S = 1.0
-"""How long a worker may take to finish a job that nobody waits for, or to exit once its pipe has ended."""
+"""How long a worker may take to finish an abandoned job, or to exit once its pipe has been closed."""
 
 _WHY_KILLED = {signal.SIGKILL: "out of memory?", signal.SIGPROF: "it had used up its processor time"}
-"""Likely reasons for a signal that this process did not send."""
+"""Likely reasons for signals that this process did not send."""
 
 _ENVIRONMENT = (
     *("PATH", "HOME", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LANG", "LC_ALL", "LC_CTYPE"),
     *("PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
     *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"),
 )
-"""The variables that a worker inherits: Python and the libraries need them. Keys are not among them."""
+"""The environment variables that a worker inherits because Python and the libraries need them. No keys are among
+them."""
 
 
 class Worker:
@@ -53,20 +55,21 @@ class Worker:
         self._stdin = process.stdin
         self._stdout = process.stdout
         self._sizes: tuple[int, int] | None = None
-        """Of the message that is being read, once its head has been read."""
+        """The lengths of JSON and body of the message that is being read, once its header is there."""
         self._reading = asyncio.Lock()
         """A job may still be reading when the pool closes."""
         self._stderr_end = ""
         self._killed_as: str | None = None
-        """Why this process killed the worker."""
+        """Why this process killed the worker, as in `kill`."""
         self._stderr = asyncio.create_task(self._log_stderr(process.stderr), name=f"{engine} worker stderr")
         self.busy = False
-        """True from a request on until the worker's last message about it."""
+        """True from a request until the worker's last message about it."""
 
     @classmethod
     async def start(cls, engine: str, module: str, arguments: tuple[str, ...]) -> Worker:
-        """Starts a worker and waits until it is ready. Raises EngineError, with the last line of the worker's stderr,
-        if it does not get ready.
+        """Starts a worker and waits until it is ready.
+
+        Raises EngineError with the last line of the worker's stderr if it fails.
         """
         root = Path(voicebot.__file__).parent.parent
         inherited = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
@@ -77,7 +80,7 @@ class Worker:
                 stdout=PIPE,
                 stderr=PIPE,
                 cwd=root,
-                # One arena of memory is enough for a worker, and keeps its address space small, which may be limited.
+                # One malloc arena is enough, and keeps the address space small, which may be limited.
                 env={"MALLOC_ARENA_MAX": "1"} | inherited,
             )
         except OSError as error:
@@ -96,7 +99,7 @@ class Worker:
 
     @property
     def cause_of_death(self) -> str:
-        """Says what ended the process, for example "was killed by SIGKILL (out of memory?)"."""
+        """The reason why the process ended, for example "was killed by SIGKILL (out of memory?)"."""
         if self._killed_as is not None:
             return f"was killed, as it {self._killed_as}"
         code = self._process.returncode
@@ -110,7 +113,7 @@ class Worker:
         return f"{cause}: {last_line}" if last_line else cause
 
     def _has_just_died(self) -> bool:
-        """Returns True for a dead process even if asyncio does not know of its death yet."""
+        """Returns True if the process is dead, even before asyncio has noticed it."""
         if not hasattr(os, "waitid"):  # macOS before Python 3.13
             return False
         try:
@@ -119,10 +122,10 @@ class Worker:
             return True
 
     async def begin_job(self, request: WorkerMessage, limit_s: float) -> WorkerMessage | None:
-        """Sends a request and returns the first answer, as `receive` does. Each may take `limit_s`."""
+        """Sends a request and returns the first answer, as `receive` does. Either may take `limit_s`."""
         self.busy = True
         async with self._killed_after(limit_s):
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `receive` says that the worker is dead
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `receive` raises EngineError
                 self._stdin.write(request.encoded_head())
                 for start in range(0, len(request.body), _WRITE_BYTES):
                     self._stdin.write(request.body[start : start + _WRITE_BYTES])
@@ -143,8 +146,8 @@ class Worker:
             await self._wait_for_end()
             raise EngineError(self._engine, f"its worker process {self.cause_of_death}") from None
         except ValueError:
-            await self.kill("sent a message that makes no sense")
-            raise EngineError(self._engine, "its worker process sent a message that makes no sense") from None
+            await self.kill("sent an invalid message")
+            raise EngineError(self._engine, "its worker process sent an invalid message") from None
         if DONE in message.fields:
             self.busy = False
             return None
@@ -152,7 +155,7 @@ class Worker:
 
     @contextlib.asynccontextmanager
     async def _killed_after(self, limit_s: float) -> AsyncIterator[None]:
-        """Kills the worker and raises EngineError if the block takes longer."""
+        """Kills the worker and raises EngineError if the block takes longer than `limit_s`."""
         try:
             async with asyncio.timeout(limit_s):
                 yield
@@ -172,7 +175,7 @@ class Worker:
         return WorkerMessage.decoded(data, fields_size)
 
     async def finish_job(self) -> None:
-        """Waits until the worker's job is done, and kills the worker if that takes too long."""
+        """Waits until the worker has done its job, and kills the worker if that takes longer than `_STOP_S`."""
         try:
             async with asyncio.timeout(_STOP_S):
                 while await self.receive(_STOP_S) is not None:
@@ -180,10 +183,10 @@ class Worker:
         except TimeoutError:
             await self.kill("did not finish its job")
         except EngineError:
-            pass  # it is dead now
+            pass  # the worker is dead
 
     async def close(self) -> None:
-        """Ends the worker's stdin, at which it exits, and kills it if it does not."""
+        """Closes the worker's stdin, so that it exits, and kills it if it does not exit in time."""
         self._stdin.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_S):
@@ -192,7 +195,7 @@ class Worker:
 
     async def kill(self, why: str | None = None) -> None:
         """Kills the worker if it is alive. `why` completes the sentence "was killed, as it …" in the log."""
-        # `Popen.kill` on a process that has ended takes its status away from asyncio, which then reports 255.
+        # `Popen.kill` on a dead process consumes its exit status, and asyncio then reports 255.
         if self._process.returncode is None and not self._has_just_died():
             self._killed_as = why
             self._process.kill()
@@ -200,7 +203,7 @@ class Worker:
         await self._reap()
 
     async def _wait_for_end(self) -> None:
-        """Waits for the death of a worker whose pipe has ended, and kills the worker if it does not die."""
+        """Waits for the end of a worker that has closed its pipe, and kills it if it does not end in time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_S):
                 await self._process.wait()
@@ -208,7 +211,7 @@ class Worker:
 
     async def _reap(self) -> None:
         async with self._reading:
-            # Unread data would keep the pipe open, and with it the process's transport.
+            # Unread data would keep the pipe and the process's transport open.
             while await self._stdout.read(_READ_BYTES):
                 pass
         await self._process.wait()
