@@ -16,7 +16,7 @@ _SPACE_FRAMES = f"{_FRAMES} https://huggingface.co https://*.hf.space"
 _POLICY = "frame-ancestors {frames}; base-uri 'self'; object-src 'none'; form-action 'self'"
 
 HEADERS = {
-    "X-Content-Type-AvailablePreferences": "nosniff",
+    "X-Content-Type-Options": "nosniff",
     # Other sites do not learn where the user came from. "no-referrer" would make our own page's `Origin` null.
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), payment=(), usb=()",
