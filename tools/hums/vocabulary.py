@@ -15,7 +15,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HumSpelling:
-    """How a hum is spelt for one synthesiser."""
+    """How a hum is spelt for one synthesizer."""
 
     kind: Kind
     spelling: str

@@ -1,4 +1,4 @@
-"""Synthesises text or phonemes in the voices of espeak-ng, hibari and flite."""
+"""Synthesizes text or phonemes in the voices of espeak-ng, hibari and flite."""
 
 from __future__ import annotations
 
