@@ -298,7 +298,7 @@ async def test_the_bot_apologises_for_a_reply_cut_off_by_the_model_and_answers_t
         talk.types("hello")
         state = await talk.answered(1)
         assert answers(state)[0]["heard"].endswith(apology("en"))
-        assert state["error"].startswith("groq: ")
+        assert state["error"]["message"].startswith("groq: ")
         talk.types("again")
         state = await talk.answered(2)
         assert answers(state)[1]["heard"] == "All is well."
