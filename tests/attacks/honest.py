@@ -41,7 +41,7 @@ QUESTION = "what is ten times three"
 
 @cache
 def question() -> Audio | None:
-    """The question as speech; None where there is no synthesizer, and then it is typed."""
+    """The question as speech; None where there is no synthesiser, and then it is typed."""
     return spoken(QUESTION).resampled(SPEECH_RATE_HZ) if shutil.which("flite") else None
 
 

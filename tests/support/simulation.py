@@ -80,9 +80,9 @@ class Made:
 
     sentences: list[str] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
-    """Samples of each sentence that was synthesized whole; of the last one so far."""
+    """Samples of each sentence that was synthesised whole; of the last one so far."""
     whole: int = 0
-    """Sentences synthesized to their end."""
+    """Sentences synthesised to their end."""
     sound: Samples = field(default_factory=lambda: SOUND[:0])
     cursor: int = 0
     cancelled: bool = False
@@ -430,7 +430,7 @@ class Simulation:
             assert len(heard.split()) <= self._unsure(reply), f"forgot {heard!r}"
 
     def _unsure(self, reply: int) -> int:
-        """A sentence cut while it was still being synthesized has no known length: its words are estimated."""
+        """A sentence cut while it was still being synthesised has no known length: its words are estimated."""
         made = self.made[reply]
         return 0 if made.cursor <= sum(made.lengths[: made.whole]) else 30
 

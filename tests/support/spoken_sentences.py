@@ -13,7 +13,7 @@ TEXT = "It is ten thirty in the morning in Tokyo."
 
 
 class Voice(Protocol):
-    """A synthesizer at 24 kHz."""
+    """A synthesiser at 24 kHz."""
 
     def synthesize(self, text: str, style: Style) -> AsyncGenerator[Audio]: ...
 

@@ -50,7 +50,7 @@ async def test_a_spoken_question_is_transcribed_and_answered_aloud() -> None:
         assert session.stt.heard[0].duration_s == pytest.approx(0.9, abs=0.1)
 
 
-async def test_two_sentences_are_synthesized_ahead_of_the_one_to_be_played() -> None:
+async def test_two_sentences_are_synthesised_ahead_of_the_one_to_be_played() -> None:
     async with running(
         thinks=[["First one here. ", "Second one here. ", "Third one here. ", "Fourth. ", "Fifth."]]
     ) as session:

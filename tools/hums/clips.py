@@ -13,7 +13,7 @@ from tools.hums.conditions import Condition, bent, recorded, trimmed
 from tools.hums.listening import is_hum
 from tools.hums.natural import Joe, Kokoro, Style
 from tools.hums.own_voice import phones_of, random_melody, random_speaker, speak
-from tools.hums.synthesizers import FLITE_VOICES, Espeak, Hibari, flite
+from tools.hums.synthesisers import FLITE_VOICES, Espeak, Hibari, flite
 from tools.hums.vocabulary import (
     ESPEAK_HUMS,
     FLITE_HUMS,
@@ -50,7 +50,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One synthesizer and what it can say. Each call of `speaker` returns a new speaker."""
+    """One synthesiser and what it can say. Each call of `speaker` returns a new speaker."""
 
     name: str
     hums: tuple[HumSpelling, ...]

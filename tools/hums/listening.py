@@ -1,4 +1,4 @@
-"""Checks that a synthesizer really hums, as some spell the letters, whisper, or stay silent instead."""
+"""Checks that a synthesiser really hums, as some spell the letters, whisper, or stay silent instead."""
 
 from __future__ import annotations
 

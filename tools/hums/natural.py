@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from tools.hums.synthesizers import RATE_HZ, Espeak, Hibari, Sound
+from tools.hums.synthesisers import RATE_HZ, Espeak, Hibari, Sound
 
 KOKORO_VOICES = "kokoro-js-1.2.1.tgz"
 INSTALL = (

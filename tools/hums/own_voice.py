@@ -1,8 +1,8 @@
-"""A small formant synthesizer: a glottal source with jitter and breath, through resonators that move.
+"""A small formant synthesiser: a glottal source with jitter and breath, through resonators that move.
 
-Speech synthesizers say "mm-hmm" as a sequence of letters in their speaker's reading voice. People hum it with a closed
+Speech synthesisers say "mm-hmm" as a sequence of letters in their speaker's reading voice. People hum it with a closed
 mouth, at any pitch and with any melody. This voice does that, and says simple words with the same source and filter, so
-that nobody can learn to tell hums from words by the sound of the synthesizer.
+that nobody can learn to tell hums from words by the sound of the synthesiser.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HumSpelling:
-    """How a hum is spelt for one synthesizer."""
+    """How a hum is spelt for one synthesiser."""
 
     kind: Kind
     spelling: str

@@ -21,7 +21,7 @@ VOICES = ("hibari", "own", "flite")
 for speech, and 4 without; of 300 words in espeak's usual voices, clean and in noise, 290 and 292 passed."""
 
 SPEECH_EACH = 700
-"""Clips of each synthesizer."""
+"""Clips of each synthesiser."""
 NOISES_EACH = 150
 """Clips of each kind of noise."""
 LONGER_SHARE = 0.3
@@ -97,7 +97,7 @@ def fit(data: Described) -> Fitted:
 
 
 def held_out(data: Described) -> Floats:
-    """Returns the log odds of each sound by a classifier that has not heard its kind of noise, or its synthesizer."""
+    """Returns the log odds of each sound by a classifier that has not heard its kind of noise, or its synthesiser."""
     odds = np.zeros(len(data.speech))
     for kind in np.unique(data.kinds):
         own = data.kinds == kind

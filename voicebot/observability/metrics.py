@@ -117,7 +117,7 @@ class Metrics:
         self._refusals = self._counter("refusals", "The requests that were refused, by reason.", "reason")
         self._underruns = self._counter(
             "underruns",
-            "Frames of 20 ms within a sentence that carried no speech, because it was synthesized too slowly.",
+            "Frames of 20 ms within a sentence that carried no speech, because it was synthesised too slowly.",
             "transport",
         )
         self._turns = self._counter("turns", "The answers of which some was played.")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 RATE_HZ = 24_000
-"""The sampling rate of recordings. Voices are synthesized at 22 to 24 kHz and speech lies below 12 kHz, so this keeps
+"""The sampling rate of recordings. Voices are synthesised at 22 to 24 kHz and speech lies below 12 kHz, so this keeps
 everything in half the space of the 48 kHz on the wire."""
 
 WINDOW = 2 * RATE_HZ

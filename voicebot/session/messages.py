@@ -207,7 +207,7 @@ class AsrFinal(_WireMessage):
 class LlmDelta(_WireMessage):
     """The next piece of the answer, as the model streams it. All of them are the answer, with the space between words.
 
-    The first piece comes when the first sentence goes to the synthesizer: until then another model may answer in place
+    The first piece comes when the first sentence goes to the synthesiser: until then another model may answer in place
     of one that stalls. What a reply is made of before the user's turn is sure to be over comes when it is. Of a reply
     that is cut there is no `llm.final`.
     """

@@ -71,7 +71,7 @@ async def test_the_first_audio_arrives_long_before_the_last(voice: ElevenLabs, s
     assert arrived_s[0] < arrived_s[-1] / 5
 
 
-async def test_twelve_sentences_synthesized_at_once_each_get_their_own_audio(voice: ElevenLabs) -> None:
+async def test_twelve_sentences_synthesised_at_once_each_get_their_own_audio(voice: ElevenLabs) -> None:
     texts = [f"This is sentence number {number}." for number in range(12)]
     sounds = await asyncio.gather(*(said(voice, text) for text in texts))
     assert all(np.array_equal(sound.samples, tone_of(text).samples) for text, sound in zip(texts, sounds, strict=True))

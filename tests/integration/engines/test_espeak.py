@@ -116,7 +116,7 @@ async def test_closing_the_audio_stream_frees_the_worker(espeak: Espeak) -> None
     assert (await said(espeak, "Hello.")).duration_s > 0.2
 
 
-async def test_six_sentences_synthesized_at_once_are_each_spoken_whole(espeak: Espeak) -> None:
+async def test_six_sentences_synthesised_at_once_are_each_spoken_whole(espeak: Espeak) -> None:
     texts = [" ".join(["lemon"] * count) for count in range(1, 7)]
     alone_s = [(await said(espeak, text)).duration_s for text in texts]
     together = await asyncio.gather(*(said(espeak, text) for text in texts))

@@ -339,7 +339,7 @@ async def test_closing_the_audio_stream_ends_the_pending_request(patient: Gtts, 
     assert [spoken.text for spoken in google.spoken[2:]] == [TEXT], "the third part of the text was not requested"
 
 
-async def test_sentences_synthesized_at_once_are_each_spoken_whole(voice: Gtts, google: GttsSimulator) -> None:
+async def test_sentences_synthesised_at_once_are_each_spoken_whole(voice: Gtts, google: GttsSimulator) -> None:
     texts = ["Yes, " * number for number in range(1, 7)]
     sounds = await asyncio.gather(*(said(voice, text) for text in texts))
     expected_s = [tone_of(text.strip()).duration_s for text in texts]

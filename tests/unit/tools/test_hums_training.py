@@ -13,7 +13,7 @@ from tools.hums.conditions import CLEAN, TELEPHONE, always
 from tools.hums.listening import is_hum
 from tools.hums.natural import INSTALL, Kokoro, MissingVoicesError, Style
 from tools.hums.own_voice import Melody, phones_of, random_speaker, speak
-from tools.hums.synthesizers import Sound
+from tools.hums.synthesisers import Sound
 from tools.hums.vocabulary import NATURAL_HUMS, Kind
 from voicebot.engines.stt.moonshine.model import Model
 

@@ -1,4 +1,4 @@
-"""Synthesizes text or phonemes in the voices of espeak-ng, hibari and flite."""
+"""Synthesises text or phonemes in the voices of espeak-ng, hibari and flite."""
 
 from __future__ import annotations
 
