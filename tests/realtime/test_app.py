@@ -1,4 +1,4 @@
-"""The app as a process: how it starts, why it refuses to, and that it leaves nothing behind."""
+"""The app as a process: how it starts, why it may refuse to start, and that it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from voicebot.runtime.memory import ROUND_S
 
 
 def test_an_engine_that_fails_to_start_ends_the_app_with_its_name_and_no_traceback(tmp_path: Path) -> None:
-    """`test_refused_start` covers what is wrong before the engines start."""
+    """`test_refused_start` covers the faults that are found before the engines start."""
     broken = (
         "import runpy, sys\n"
         "from voicebot.engines.errors import EngineError\n"
@@ -48,32 +48,32 @@ def test_an_engine_that_fails_to_start_ends_the_app_with_its_name_and_no_traceba
 
 
 @pytest.mark.parametrize(
-    ("how", "started"),
+    ("signal_sent", "started"),
     [(signal.SIGINT, running_app), (signal.SIGTERM, forked_app), (signal.SIGKILL, forked_app)],
     ids=["SIGINT", "SIGTERM", "SIGKILL"],
 )
 def test_the_worker_processes_end_with_the_app(
-    tmp_path: Path, how: signal.Signals, started: Callable[[Path], AbstractContextManager[App]]
+    tmp_path: Path, signal_sent: signal.Signals, started: Callable[[Path], AbstractContextManager[App]]
 ) -> None:
     with started(tmp_path) as app:
         workers = app.process.children(recursive=True)
         assert workers
-        app.process.send_signal(how)
+        app.process.send_signal(signal_sent)
         _, alive = psutil.wait_procs([app.process, *workers], timeout=10)
         assert alive == []
-    if how is not signal.SIGKILL:
+    if signal_sent is not signal.SIGKILL:
         assert "Traceback" not in app.log.read_text("utf-8")
 
 
 async def visit(app: App, visitors: int) -> None:
-    """At once; and then the app is left alone."""
+    """Opens this many sessions at once, and returns when all of them have ended."""
 
-    async def come_and_go() -> None:
+    async def talk_briefly() -> None:
         async with RtcClient(app.url) as client:
             client.send({"type": "text", "text": "hello"})
             await client.heard.wait_for_sound()
 
-    await asyncio.gather(*(come_and_go() for _ in range(visitors)))
+    await asyncio.gather(*(talk_briefly() for _ in range(visitors)))
     async with asyncio.timeout(10):
         while app.health()["sessions"]:  # noqa: ASYNC110 (another process has no event to wait for)
             await asyncio.sleep(0.05)
@@ -85,7 +85,7 @@ async def visits(app: App, rounds: int) -> None:
 
 
 async def settled_mb(app: App) -> float:
-    """The memory that is left when the app has tidied up: a round later there is no less."""
+    """Returns the memory in MB, once another round of cleaning up frees no more of it."""
     before_mb, now_mb = float("inf"), float(app.process.memory_info().rss) / 1e6
     while now_mb < before_mb - 0.2:
         await asyncio.sleep(1.5 * ROUND_S)
@@ -102,9 +102,9 @@ async def test_memory_stays_flat_over_connections(tmp_path: Path) -> None:
         early_mb = await settled_mb(app)
         await visits(app, 8)
         late_mb = await settled_mb(app)
-        assert app.process.num_fds() <= files + 2, "two for web connections that are kept alive"
+        assert app.process.num_fds() <= files + 2, "two web connections may be kept alive"
         assert app.process.num_threads() <= threads + 2, (
-            "hearing and speaking each have a second thread when they need it"
+            "the recogniser and the synthesizer may each start a second thread"
         )
         assert len(app.process.children(recursive=True)) == children
-        assert late_mb < early_mb + 7, "in 40 connections"
+        assert late_mb < early_mb + 7, "memory grows by 7 MB or more in 40 connections"

@@ -1,7 +1,7 @@
-"""Each attack for a moment, against an app that goes on: what `make attack` measures at length.
+"""Runs each attack of `make attack` for a moment, against an app that goes on running.
 
-The bounds are wider than there, as the attacker computes in the test's own process; that other tests have the processor
-does not count. An app that an attack has harmed is replaced for the next one.
+The bounds are wider than those of `make attack`, as the attacker runs in the test's own process. Time for which other
+tests had the processor does not count. An app that an attack has harmed is replaced before the next attack.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from tests.support.app_process import App, forked_app
 pytestmark = [pytest.mark.xdist_group("attacks"), pytest.mark.asyncio(loop_scope="module")]
 
 SECONDS = 0.5
-LAG_MOST_MS = 1_000.0
+MAX_LAG_MS = 1_000.0
 FRESH_MS = 3_500.0
-"""On a busy machine the system may drop a client's first packet, as the app has not got to taking in the connections
-before it, and the client sends it again after 1 s, and then after 2 s more."""
+"""The longest time in which a fresh connection may be served. On a busy machine the app may accept connections late, so
+that the system drops a client's first packet. The client sends it again after 1 s, and then after 2 s more."""
 SETTLE_S = 10.0
 LOG_CHARS = 4_000
 
@@ -45,7 +45,7 @@ IN_SUITE = [attack for attack in ATTACKS.values() if attack.in_suite]
 
 @dataclass(slots=True)
 class Bot:
-    """An app of one kind with honest users in it, who ask in turn."""
+    """An app of one kind, and its honest users, who ask in turn."""
 
     folder: Path
     open_files: int | None
@@ -57,7 +57,7 @@ class Bot:
     number: int = 0
 
     async def begin(self) -> App:
-        """Starts it if it is not there."""
+        """Returns the app, and starts it if it is not running."""
         if self.app is None:
             self.number += 1
             home = self.folder / str(self.number)
@@ -96,7 +96,7 @@ Bots = dict[tuple[bool, int | None], Bot]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bots(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bots]:
-    """One for each kind of app that an attack needs; each is started when it is needed."""
+    """Yields a bot for each kind of app that an attack needs. Each is started when it is first needed."""
     kinds = itertools.product((False, True), {attack.open_files for attack in IN_SUITE})
     all_bots = {(locked, files): Bot(tmp_path_factory.mktemp("app"), files, locked) for locked, files in kinds}
     yield all_bots
@@ -131,11 +131,11 @@ async def test_an_attack_harms_no_honest_user_and_leaves_nothing_behind(attack: 
         assert not target.problems, target.problems
         assert {user.name: user.goodbye for user in bot.users if not user.is_there} == {}
         measured = bot.lag.between(began_s, over_s, FRESH_MS)
-        lag, unwell = await asyncio.gather(measured, answered(bot.users[row % 2], typed=True))
-        assert unwell is None
-        assert lag.most < LAG_MOST_MS
+        lag, problem = await asyncio.gather(measured, answered(bot.users[row % 2], typed=True))
+        assert problem is None
+        assert lag.most < MAX_LAG_MS
         assert lag.refused == 0, f"the last fresh connections took {bot.lag.fresh[-5:]}"
-        await settled(bot, before)
+        await wait_until_settled(bot, before)
         harmless = True
     finally:
         if not harmless:
@@ -143,8 +143,8 @@ async def test_an_attack_harms_no_honest_user_and_leaves_nothing_behind(attack: 
             await bot.end()
 
 
-async def settled(bot: Bot, before: figures.Reading) -> None:
-    """Memory, disk and log are as before, at once or soon."""
+async def wait_until_settled(bot: Bot, before: figures.Reading) -> None:
+    """Waits until memory, disk and log are as before, apart from what they may grow by."""
     deadline_s = time.monotonic() + SETTLE_S
     while True:
         after = await bot.reading()

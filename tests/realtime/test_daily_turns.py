@@ -1,4 +1,4 @@
-"""TURNS_PER_DAY over real connections: the polite end, who is refused, and what operators see."""
+"""TURNS_PER_DAY over real connections: the goodbye, the refusals, and what operators see."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FAREWELL = no_answers_left("en", DAY_S).partition(".")[0]
 OFFER = {"type": "offer", "sdp": "m=audio m=application nonsense", "webrtc_id": "a-name"}
 
 
-async def kept(server: LiveServer, client: WsClient, count: int, last: str = "") -> History:
+async def stored_history(server: LiveServer, client: WsClient, count: int, last: str = "") -> History:
     """Waits until the conversation in the database has this many messages and ends with `last`, and returns it."""
     name = client.all("connected")[0]["conversation"]
     async with asyncio.timeout(5):
@@ -51,7 +51,7 @@ async def test_a_turn_over_the_daily_limit_gets_a_goodbye_and_ends_the_session()
         assert closed["reason"].startswith("The bot has given all its answers for today. It will be back at midnight")
         *_, final = client.all("llm.final")
         assert final["text"].startswith(FAREWELL)
-        history = await kept(server, client, 6, final["text"])
+        history = await stored_history(server, client, 6, final["text"])
     assert [message.text for message in history[:5]] == ["first", "One.", "second", "Two.", "third"]
     assert history[5].text == final["text"]
     assert len(history) == 6
@@ -89,11 +89,11 @@ async def test_new_connections_are_refused_with_the_reason_when_the_daily_turns_
         assert refused.json()["error"].startswith("The bot has given all its answers for today.")
         left_s = server.services.turns.back_in_s
         assert (float(refused.headers["retry-after"]) - left_s) % DAY_S < 60
-        async with ws_client(server) as late:
-            assert (await late.next("error"))["message"] == refused.json()["error"]
-            assert (await late.next("closed"))["code"] == "day"
-            await late.socket.wait_closed()
-            assert late.socket.close_code == 1013
+        async with ws_client(server) as newcomer:
+            assert (await newcomer.next("error"))["message"] == refused.json()["error"]
+            assert (await newcomer.next("closed"))["code"] == "day"
+            await newcomer.socket.wait_closed()
+            assert newcomer.socket.close_code == 1013
         with pytest.raises(OfferRefusedError, match=r"429 .*all its answers"):
             async with RtcClient(server.url):
                 pass
@@ -115,7 +115,7 @@ async def test_a_webrtc_user_hears_the_goodbye_when_the_daily_turns_are_used_up(
 
 
 async def test_the_last_daily_turn_is_not_spent_on_a_preemptive_reply() -> None:
-    """An answer that is thrown away would have cost one of them."""
+    """A preemptive reply that is thrown away would have used up the turn."""
     heard: list[str | AtPause | EngineError] = [AtPause("what time is it"), "what time is it in Tokyo"]
     agent = ScriptedAgent(scripts=[["Ten."]])
     engines = scripted(ScriptedStt(scripts=[heard]), agent, ToneTts())

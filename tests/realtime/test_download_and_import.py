@@ -1,4 +1,4 @@
-"""A session over WebRTC, with an interruption, taken along and brought back."""
+"""A session over WebRTC with an interruption is downloaded, and imported again."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ Wave = npt.NDArray[np.float64]
 
 STORY = "Once upon a time there was a captain who looked at the ships every morning. "
 ANSWER = "Four it is. "
-CLOSE_S = 0.020
+MAX_DIFFERENCE_S = 0.020
 
 pytestmark = pytest.mark.alone
 
 
 def envelope(audio: Audio) -> Wave:
-    """Loudness in steps of a millisecond."""
+    """Returns the root mean square of each millisecond."""
     step = audio.rate_hz // 1_000
     samples = audio.samples[: len(audio.samples) // step * step].astype(np.float64)
     return np.asarray(np.sqrt(np.mean(samples.reshape(-1, step) ** 2, axis=1)))
 
 
 def edges(audio: Audio) -> list[float]:
-    """In seconds, where sound begins and where it ends: pauses of less than 60 ms are none."""
+    """Returns the times in seconds at which sound begins and ends. Pauses of less than 60 ms do not count."""
     heard = np.flatnonzero(envelope(audio) > 600)
     found: list[float] = []
     for at, before in zip(heard, [-1_000, *heard], strict=False):
@@ -50,10 +50,10 @@ def edges(audio: Audio) -> list[float]:
 
 
 def on_one_clock(frames: list[tuple[float, Audio]], began_s: float) -> Audio:
-    """A client's frames, which began at these times, on one line from `began_s` on.
+    """Returns a client's frames, each with the time at which it began, as one sound from `began_s` on.
 
-    On a busy machine some leave or arrive late and the next ones catch up: their sound card takes them one by one, so
-    each belongs where the promptest of the following two seconds shows.
+    On a busy machine some frames are sent or arrive late, and the next ones catch up. A sound card plays them without a
+    gap, so each frame is placed by the least delayed of the frames of the following two seconds.
     """
     line = np.zeros(round((frames[-1][0] - began_s + 1) * WIRE_RATE_HZ), np.int16)
     late_s = [at_s - FRAME_S * number for number, (at_s, _) in enumerate(frames)]
@@ -100,7 +100,7 @@ async def test_an_interrupted_conversation_is_downloaded_as_heard_and_goes_on_af
             archive = zipfile.ZipFile(io.BytesIO(ended.content))
             transcript, events = (json.loads(archive.read(name)) for name in ("transcript.json", "events.json"))
 
-            # What was said, and heard of the answers
+            # What the user said, and heard of the answers
             chat = after["chat"]
             assert [said["text"] for said in transcript["messages"]] == [
                 "tell me a story", chat[1]["heard"], "what is two plus two", ANSWER.strip(),
@@ -112,21 +112,21 @@ async def test_an_interrupted_conversation_is_downloaded_as_heard_and_goes_on_af
             assert details_of("verdict_reached", "decision", events) == ["regenerate"]
             assert details_of("turn_answered", "typed", events) == [True, False]
 
-            # Both channels beside what the client sent and received
+            # Both channels of the recording agree with what the client sent and received
             left, right = channels(archive.read("conversation.wav"))
             began_s = min(sent[0][0], received[0][0])
             apart_s = compare(edges(left), edges(on_one_clock(sent, began_s)), "left")
             apart_right_s = compare(edges(right), edges(on_one_clock(received, began_s)), "right")
-            assert abs(apart_s - apart_right_s) <= CLOSE_S
+            assert abs(apart_s - apart_right_s) <= MAX_DIFFERENCE_S
 
-            # The times in the transcript are those of the sound
+            # The times in the transcript agree with the recording
             (said_from, said_to, *_), heard_at = edges(left), edges(right)
             assert abs(question["began_s"] - said_from) < 0.25
             assert abs(question["ended_s"] - said_to) < 0.1
             assert heard_at[0] <= story["began_s"] < story["ended_s"] < said_from + 0.2
             assert said_to < answer["began_s"] < answer["ended_s"] <= heard_at[-1] + 0.05
 
-            # Brought back
+            # Import
             response = await http.post("/conversations", content=archive.read("transcript.json"))
             view = response.raise_for_status().json()
             assert [said.get("text") or said["heard"] for said in view["chat"]] == [
@@ -156,15 +156,15 @@ def channels(wav: bytes) -> tuple[Audio, Audio]:
 
 
 def compare(recorded: list[float], at_client: list[float], channel: str) -> float:
-    """How far the two clocks are apart; every edge must tell the same."""
+    """Returns how far the two clocks are apart. All edges must agree on this to within MAX_DIFFERENCE_S."""
     assert len(recorded) == len(at_client), (channel, recorded, at_client)
     apart = [there - here for here, there in zip(recorded, at_client, strict=True)]
-    assert max(apart) - min(apart) <= CLOSE_S, (channel, apart)
+    assert max(apart) - min(apart) <= MAX_DIFFERENCE_S, (channel, apart)
     return float(np.median(apart))
 
 
-async def announced(url: str, length: int) -> int:
-    """The status that an import of this length gets before any of it is sent."""
+async def status_of_announced_import(url: str, length: int) -> int:
+    """Returns the status that an import of this length gets before any of its body is sent."""
     address = httpx.URL(url)
     reader, writer = await asyncio.open_connection(address.host, address.port)
     head = f"POST /conversations HTTP/1.1\r\nHost: {address.netloc.decode()}\r\nContent-Length: {length}\r\n\r\n"
@@ -186,9 +186,9 @@ async def test_a_conversation_without_storage_or_recorded_sound_is_downloaded_an
             connected = await client.wait_for_message(lambda message: message["type"] == "connected")
             client.send({"type": "text", "text": "how are you?"})
             await client.wait_for_message(is_state(lambda view: view["phase"] == "idle" and last_heard(view)))
-            taken = await http.get(f"/recordings/{connected['recording']}.zip")
-            assert "conversation.wav" not in zipfile.ZipFile(io.BytesIO(taken.content)).namelist()
-            transcript = zipfile.ZipFile(io.BytesIO(taken.content)).read("transcript.json")
+            download = await http.get(f"/recordings/{connected['recording']}.zip")
+            assert "conversation.wav" not in zipfile.ZipFile(io.BytesIO(download.content)).namelist()
+            transcript = zipfile.ZipFile(io.BytesIO(download.content)).read("transcript.json")
             name = (await http.post("/conversations", content=transcript)).json()["conversation"]
             seen = len(client.messages)
             client.send({"type": "clear"})
@@ -204,4 +204,4 @@ async def test_a_conversation_without_storage_or_recorded_sound_is_downloaded_an
         assert [message.text for message in agent.asked[-1]] == ["how are you?", "Fine.", "and now?"]
         assert (await http.delete(f"/conversations/{name}")).status_code == 204
         assert (await http.get(f"/conversations/{name}")).status_code == 404
-        assert await announced(server.url, 99_000_000) == 413
+        assert await status_of_announced_import(server.url, 99_000_000) == 413

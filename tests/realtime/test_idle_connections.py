@@ -1,4 +1,4 @@
-"""The app as a user starts it, with few files to open, under a flood: probes and visitors are served."""
+"""The app runs as a process that may open few files: a flood of connections does not keep it from serving others."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 
 from tests.support.app_process import App, forked_app
 
-FILES = 256
+MAX_FILES = 256
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[App]:
-    """Started as under `ulimit -n 256`, soft and hard."""
-    with forked_app(tmp_path, FILES) as app:
+    """Starts the app as under `ulimit -n 256`, soft and hard."""
+    with forked_app(tmp_path, MAX_FILES) as app:
         yield app
 
 
@@ -32,7 +32,7 @@ async def test_the_app_serves_requests_beside_three_hundred_idle_connections(app
             for path in ("/health", "/metrics", "/", "/webrtc/config"):
                 assert (await http.get(path)).status_code == 200, path
             refusals = (await http.get("/metrics")).text
-        assert app.process.num_fds() < FILES
+        assert app.process.num_fds() < MAX_FILES
     counted = [
         line for line in refusals.splitlines() if line.startswith('voicebot_refusals_total{reason="connections"}')
     ]

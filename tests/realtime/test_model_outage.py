@@ -1,4 +1,4 @@
-"""A model's service fails, is back and fails again: what the user hears meanwhile, and what the model is told of it."""
+"""A model's service fails, recovers and fails again: what the user hears, and what the model is told about it later."""
 
 from __future__ import annotations
 
@@ -34,28 +34,31 @@ class Bot:
     groq: ChatSimulator
 
     async def asks(self, text: str) -> str:
-        """The answer, heard to its end."""
+        """Sends a text and returns the answer, once it has been heard to its end."""
         await self.client.send("text", text=text)
         await plays_until(self.client, "state", phase="idle")
         return str(self.client.all("llm.final")[-1]["text"])
 
     async def until_groq_is(self, ready: bool) -> None:
-        """An engine whose rest is over counts as ready, but only a probe that went well takes its reason away."""
-        preflight = self.server.services.health
+        """Waits until Groq works, or until its failure has been noticed.
 
-        def is_so() -> bool:
-            groq = preflight.health["llm"][0]
+        An engine whose rest is over counts as ready, but keeps the reason of its failure until a probe succeeds.
+        """
+        checks = self.server.services.health
+
+        def is_as_wanted() -> bool:
+            groq = checks.health["llm"][0]
             return groq.ready is ready and (groq.reason is None) is ready
 
-        await until(is_so)
+        await until(is_as_wanted)
 
 
 @asynccontextmanager
 async def talking(groq: ChatSimulator, **options: Any) -> AsyncIterator[Bot]:
-    given = {"groq_api_key": "gsk_simulated", "groq_base_url": groq.url, "llm_retries": 0, "engine_rest_s": 0.1}
-    settings = config.load(**(given | options))
-    heard, spoken = ScriptedStt(languages=LANGUAGES), ToneTts(languages=LANGUAGES)
-    engines = replace(build.build(settings), stt=heard, tts=spoken)
+    usual = {"groq_api_key": "gsk_simulated", "groq_base_url": groq.url, "llm_retries": 0, "engine_rest_s": 0.1}
+    settings = config.load(**(usual | options))
+    stt, tts = ScriptedStt(languages=LANGUAGES), ToneTts(languages=LANGUAGES)
+    engines = replace(build.build(settings), stt=stt, tts=tts)
     async with serving(engines, settings) as server, ws_client(server) as client:
         await server.services.health.check()
         yield Bot(server, client, groq)
@@ -138,7 +141,7 @@ async def test_the_offline_engine_announces_no_outage_where_no_model_is_configur
 
 
 async def test_the_bot_apologises_in_a_language_that_the_offline_fallback_does_not_speak(groq: ChatSimulator) -> None:
-    """The user is told in that language that it went wrong, as ever."""
+    """The apology is the usual one in that language."""
     groq.faults.always(Fault.SERVER_ERROR)
     async with talking(groq) as bot:
         await bot.client.send("configure", language="de")

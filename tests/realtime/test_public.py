@@ -1,4 +1,4 @@
-"""Through the reverse proxies that the world comes through: a share link's, a Space's, and one's own."""
+"""The app behind reverse proxies: that of a share link, that of a Space, and one of the user's own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOGIN: dict[str, Any] = {"app_username": "ann", "app_password": SecretStr("horse
 
 
 class Visitor:
-    """Somebody who knows only the public name."""
+    """A client that knows only the public name of the host."""
 
     def __init__(self, host: str, port: int, **headers: str) -> None:
         self.host, self._port = host, port
@@ -55,7 +55,7 @@ class Visitor:
             return refusal.response.status_code
 
 
-async def said(socket: ClientConnection, event: str) -> dict[str, Any]:
+async def next_event(socket: ClientConnection, event: str) -> dict[str, Any]:
     while True:
         message: dict[str, Any] = json.loads(await socket.recv())
         if message["event"] == event:
@@ -66,7 +66,7 @@ async def said(socket: ClientConnection, event: str) -> dict[str, Any]:
 async def behind(
     sets: dict[str, str], visitor: str = "198.51.100.7", **settings: Any
 ) -> AsyncIterator[tuple[LiveServer, int]]:
-    """The server, and the port of a proxy before it."""
+    """Yields the server, and the port of a proxy in front of it which sets the headers in `sets`."""
     async with (
         quick(ScriptedAgent(scripts=[["Hello there."]]), **settings) as server,
         PublicProxy(server.url, visitor=visitor, sets=sets).running() as proxy,
@@ -74,8 +74,8 @@ async def behind(
         yield server, proxy.port
 
 
-async def page_is_whole(visitor: Visitor, **options: Any) -> httpx.Response:
-    """The page loads with its parts, which have no host in their addresses: the browser has the public one."""
+async def check_page(visitor: Visitor, **options: Any) -> httpx.Response:
+    """Checks that the page and its parts load, and that their addresses name no host, as only the browser knows it."""
     page = await visitor.ask("GET", "/", **options)
     assert page.status_code == 200
     assert "Voice Bot" in page.text
@@ -87,21 +87,21 @@ async def page_is_whole(visitor: Visitor, **options: Any) -> httpx.Response:
     return page
 
 
-# A share link: frp leaves Host as it came, and adds to X-Forwarded-For (huggingface/frp, pkg/util/vhost/http.go) ------
+# A share link: frp leaves Host unchanged, and adds to X-Forwarded-For (huggingface/frp, pkg/util/vhost/http.go) -------
 
 
 async def test_the_page_and_the_websocket_are_served_through_a_share_link() -> None:
     async with behind({"X-Forwarded-Proto": "https"}, allowed_hosts=SHARE) as (server, port):
         visitor = Visitor(SHARE, port)
-        await page_is_whole(visitor)
+        await check_page(visitor)
         assert (await visitor.ask("POST", "/preflight")).status_code == 200
         assert (await visitor.ask("POST", "/preflight", headers=EVIL)).status_code == 403
         assert await visitor.ws_status(**EVIL) == 403
         async with visitor.talk() as socket:
-            await said(socket, "connected")
+            await next_event(socket, "connected")
             await socket.send(json.dumps({"type": "text", "text": "hello"}))
-            assert (await said(socket, "llm.final"))["text"] == "Hello there."
-            clip = await said(socket, "play_audio")
+            assert (await next_event(socket, "llm.final"))["text"] == "Hello there."
+            clip = await next_event(socket, "play_audio")
             assert clip["audio"]
             assert server.services.admission.sessions == 1
 
@@ -113,7 +113,7 @@ async def test_the_login_is_required_through_a_share_link() -> None:
             assert (await visitor.ask("GET", path)).status_code == 401
         assert await visitor.ws_status() == 401
         right = httpx.BasicAuth("ann", "horse")
-        await page_is_whole(visitor, auth=right)
+        await check_page(visitor, auth=right)
         login = {"Authorization": f"Basic {b64encode(b'ann:horse').decode()}"}
         assert await visitor.ws_status(**login) == 101
         assert await visitor.ws_status(**login, **EVIL) == 403
@@ -121,7 +121,7 @@ async def test_the_login_is_required_through_a_share_link() -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"trusted_proxies": 1}, {"allowed_origins": "https://other.example"}])
 async def test_requests_for_an_unknown_host_are_refused_with_421(settings: dict[str, Any]) -> None:
-    """A page that lets its own name point to this machine would see no more than this."""
+    """A page that lets its own name point to this machine (DNS rebinding) gets nothing but the refusal."""
     async with behind({}, **settings) as (server, port):
         visitor = Visitor("rebound.example", port, **{"X-Forwarded-Host": "127.0.0.1", "Forwarded": "host=localhost"})
         for method, path in (("GET", "/"), ("GET", "/health"), ("GET", "/metrics"), ("POST", "/webrtc/offer")):
@@ -140,8 +140,10 @@ EDGE = {"X-Forwarded-Proto": "https", "X-Forwarded-Port": "443"}
 async def test_a_space_serves_the_page_and_the_websocket_without_further_settings() -> None:
     async with behind(EDGE, **ON_A_SPACE) as (_, port):
         visitor = Visitor(SPACE, port)
-        page = await page_is_whole(visitor)
-        assert "https://huggingface.co" in page.headers["content-security-policy"], "its page may show us in a frame"
+        page = await check_page(visitor)
+        assert "https://huggingface.co" in page.headers["content-security-policy"], (
+            "huggingface.co shows the page in a frame"
+        )
         assert "microphone=(self)" in page.headers["permissions-policy"]
         assert "x-frame-options" not in page.headers
         assert (await visitor.ask("POST", "/preflight")).status_code == 200
@@ -158,7 +160,7 @@ async def test_no_other_origin_may_frame_the_page_except_on_a_space() -> None:
 
 
 async def test_a_space_refuses_a_foreign_origin_with_a_forged_forwarded_host() -> None:
-    """The edge would let its browser ask with any header."""
+    """The edge of Hugging Face lets pages of other sites send this header."""
     async with behind(EDGE, **ON_A_SPACE) as (_, port):
         liar = Visitor(SPACE, port, **EVIL, **{"X-Forwarded-Host": "evil.example"})
         assert (await liar.ask("POST", "/preflight")).status_code == 403
@@ -180,14 +182,14 @@ async def test_a_space_limits_each_visitor_and_ignores_a_forged_forwarded_for() 
         ann, bob = Visitor(SPACE, port), Visitor(SPACE, elsewhere.port)
         liar = Visitor(SPACE, port, **{"X-Forwarded-For": "192.0.2.1"})
         async with ann.talk() as socket:
-            await said(socket, "connected")
+            await next_event(socket, "connected")
             async with bob.talk() as other:
-                await said(other, "connected")
+                await next_event(other, "connected")
             async with liar.talk() as refused:
-                assert "which is all you may" in (await said(refused, "error"))["message"]
+                assert "which is all you may" in (await next_event(refused, "error"))["message"]
 
 
-# One's own, which puts another name into Host -----------------------------------------------------------------------
+# A proxy of the user's own, which puts another name into Host --------------------------------------------------------
 
 
 @pytest.mark.parametrize(

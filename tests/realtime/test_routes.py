@@ -1,4 +1,4 @@
-"""The whole app has our own routes and nothing else: none of Gradio's, however they are written."""
+"""The app serves its own routes and nothing else: none of Gradio's, however their paths are written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.live_server import LiveServer, serving
 from voicebot.runtime import limits
 from voicebot.settings import config
 
-OF_GRADIO = (
+GRADIO_PATHS = (
     "config",
     "info",
     "openapi.json",
@@ -68,7 +68,7 @@ OF_GRADIO = (
     "docs",
     "openapi.json",
 )
-ODD = (
+ODD_PATHS = (
     "/gradio_api/theme.css",
     "//theme.css",
     "/THEME.CSS",
@@ -118,7 +118,7 @@ async def server() -> AsyncIterator[LiveServer]:
 
 
 async def statuses(server: LiveServer, requests: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """Sends requests whose targets are written to the socket as they stand: no client tidies them up."""
+    """Returns the status of each request. Targets are sent as they are, as an HTTP client would normalise them."""
     host, port = server.url.removeprefix("http://").split(":")
     found = {}
     for method, target in requests:
@@ -135,13 +135,13 @@ async def statuses(server: LiveServer, requests: list[tuple[str, str]]) -> dict[
 
 
 async def test_no_gradio_route_exists_for_any_method(server: LiveServer) -> None:
-    paths = [f"/{prefix}{path}" for path in OF_GRADIO for prefix in ("", "gradio_api/")]
-    found = await statuses(server, [(method, path) for path in (*paths, *ODD) for method in METHODS])
+    paths = [f"/{prefix}{path}" for path in GRADIO_PATHS for prefix in ("", "gradio_api/")]
+    found = await statuses(server, [(method, path) for path in (*paths, *ODD_PATHS) for method in METHODS])
     assert {request: status for request, status in found.items() if status != 404} == {}
 
 
 async def test_the_apps_own_routes_accept_only_their_methods(server: LiveServer) -> None:
-    ours = {
+    expected = {
         ("GET", "/"): 200,
         ("HEAD", "/"): 200,
         ("POST", "/"): 404,
@@ -160,7 +160,7 @@ async def test_the_apps_own_routes_accept_only_their_methods(server: LiveServer)
         ("PUT", "/conversations"): 404,
         ("GET", "/ws"): 404,
     }
-    assert await statuses(server, list(ours)) == ours
+    assert await statuses(server, list(expected)) == expected
 
 
 async def test_an_unknown_route_answers_404_without_waiting_for_the_body(server: LiveServer) -> None:

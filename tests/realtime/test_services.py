@@ -1,4 +1,4 @@
-"""Whole conversations with the cloud engines: the real SDKs talk to simulated services, people to the real server."""
+"""Whole conversations with the cloud engines: the real SDKs talk to simulated services."""
 
 from __future__ import annotations
 
@@ -49,30 +49,30 @@ STORY = (
 
 @dataclass
 class Services:
-    """All of them, on local ports, and the settings with which the app finds them."""
+    """The simulated services, on local ports, and the settings with which the app finds them."""
 
-    hears: DeepgramSimulator
+    deepgram: DeepgramSimulator
     chat: ChatSimulator
     realtime: RealtimeSimulator
-    speaks: ElevenLabsSimulator
-    reads: GttsSimulator
+    elevenlabs: ElevenLabsSimulator
+    gtts: GttsSimulator
 
     @property
     def bodies(self) -> list[Json]:
-        """What the chat model was asked."""
+        """The requests to the chat model."""
         return [request.body for request in self.chat.requests if request.method == "POST"]
 
     @property
     def settings(self) -> dict[str, Any]:
         return {
             "deepgram_api_key": deepgram.KEY,
-            "deepgram_base_url": self.hears.url,
+            "deepgram_base_url": self.deepgram.url,
             "groq_api_key": "gsk_simulated",
             "groq_base_url": self.chat.url,
             "openai_api_key": "sk-simulated",
             "openai_base_url": f"{self.realtime.url}/v1",
             "elevenlabs_api_key": elevenlabs.KEY,
-            "elevenlabs_base_url": self.speaks.url,
+            "elevenlabs_base_url": self.elevenlabs.url,
         }
 
 
@@ -83,14 +83,14 @@ async def services(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
         running.push_async_callback(recogniser.close)
         await recogniser.start()
         ears = await running.enter_async_context(recogniser.session())
-        reads = await running.enter_async_context(GttsSimulator(espeak_of))
-        monkeypatch.setenv("HTTPS_PROXY", reads.url)
+        gtts = await running.enter_async_context(GttsSimulator(espeak_of))
+        monkeypatch.setenv("HTTPS_PROXY", gtts.url)
         yield Services(
             await running.enter_async_context(DeepgramSimulator(Setting(make_ear=lambda: EmbeddedEar(ears)))),
             await running.enter_async_context(ChatSimulator()),
             await running.enter_async_context(RealtimeSimulator()),
             await running.enter_async_context(ElevenLabsSimulator(espeak_of)),
-            reads,
+            gtts,
         )
 
 
@@ -108,7 +108,7 @@ def heard_words(state: Json) -> int:
 
 
 def history(state: Json) -> list[tuple[str, str]]:
-    """What the page shows as said and heard, as a model should be told of it."""
+    """Returns the chat that the page shows, in the form in which a model should get it."""
     return [
         ("user", message["text"])
         if message["role"] == "user"
@@ -119,7 +119,7 @@ def history(state: Json) -> list[tuple[str, str]]:
 
 
 def asked(body: Json) -> list[tuple[str, str]]:
-    """The history in a request, without the system prompt and what belongs to tools."""
+    """Returns the history in a request, without the system prompt and the messages of tools."""
     return [
         (message["role"], message["content"])
         for message in body["messages"]
@@ -128,7 +128,7 @@ def asked(body: Json) -> list[tuple[str, str]]:
 
 
 async def test_deepgram_groq_and_elevenlabs_handle_a_tool_a_backchannel_and_an_interruption(services: Services) -> None:
-    """Deepgram, Groq and ElevenLabs; what Groq is asked holds what was heard, and nothing else."""
+    """The requests to Groq hold what was said and heard, and nothing else."""
     services.chat.answers.extend(
         [
             Answer(calls=(Call("clock", {"place": "Tokyo"}),), reasoning=THOUGHT),
@@ -163,11 +163,11 @@ async def test_deepgram_groq_and_elevenlabs_handle_a_tool_a_backchannel_and_an_i
         state = await talk.answered(3)
 
         story, last = answers(state)[1:]
-        given_way, *ridden_out = state["verdicts"]
-        assert given_way["decision"] == "regenerate", state["verdicts"]
-        told = words(given_way["text"])
+        interruption, *others = state["verdicts"]
+        assert interruption["decision"] == "regenerate", state["verdicts"]
+        told = words(interruption["text"])
         assert told == words("what is ten times three")[: len(told)], state["verdicts"]
-        assert {record["decision"] for record in ridden_out} == {"resume"}, state["verdicts"]
+        assert {record["decision"] for record in others} == {"resume"}, state["verdicts"]
         assert story["interrupted"]
         assert STORY.startswith(story["heard"])
         assert last["heard"] == "Ten times three is thirty."
@@ -181,13 +181,13 @@ async def test_deepgram_groq_and_elevenlabs_handle_a_tool_a_backchannel_and_an_i
         assert {body["model"] for body in services.bodies} == {"openai/gpt-oss-120b"}
         assert {(body["reasoning_effort"], body["include_reasoning"]) for body in services.bodies} == {("low", False)}
         assert (await talk.server.get("/health"))["groq_model"] == "openai/gpt-oss-120b"
-    assert services.hears.open == 0
+    assert services.deepgram.open == 0
     async with asyncio.timeout(5):
-        await services.speaks.until_open(0)
+        await services.elevenlabs.until_open(0)
 
 
 async def test_an_openai_model_that_stalls_is_replaced_by_the_fallback_for_that_turn_only(services: Services) -> None:
-    """The stalled turn is answered by the next engine, soon; the one after that by OpenAI again."""
+    """The next engine soon answers the stalled turn, and OpenAI answers the turn after it."""
     services.chat.answers.extend(
         [
             Answer(calls=(Call("clock", {"place": "Tokyo"}),)),
@@ -198,8 +198,8 @@ async def test_an_openai_model_that_stalls_is_replaced_by_the_fallback_for_that_
     )
     settings = services.settings | {"groq_api_key": None, "openai_base_url": f"{services.chat.url}/v1"}
     names = {"llm_engine": "openai,offline", "tts_engine": "espeak", "stt_engine": "moonshine"}
-    patience = {"tool_filler_s": 60, "first_output_timeout_s": 1, "llm_retries": 0, "engine_rest_s": 0.1}
-    async with talking(**settings, **names, **patience) as talk:
+    timeouts = {"tool_filler_s": 60, "first_output_timeout_s": 1, "llm_retries": 0, "engine_rest_s": 0.1}
+    async with talking(**settings, **names, **timeouts) as talk:
         talk.types("what time is it in tokyo")
         await talk.answered(1)
         talk.types("tell me a story")
@@ -219,12 +219,15 @@ async def test_an_openai_model_that_stalls_is_replaced_by_the_fallback_for_that_
         state = await talk.answered(4)
         assert answers(state)[3]["heard"] == "All right."
         assert {(body["model"], body["reasoning_effort"]) for body in services.bodies} == {("gpt-6-luna", "none")}
-        assert not any("temperature" in body for body in services.bodies), "it takes none"
+        assert not any("temperature" in body for body in services.bodies), "the model accepts no temperature"
         assert asked(services.bodies[-1]) == history(state)[:-1]
 
 
 async def until_ready(talk: Talk, engine: str) -> None:
-    """Until a probe went well: an engine whose rest is over counts as ready, but keeps the reason of its failure."""
+    """Waits until a probe succeeds.
+
+    An engine whose rest is over counts as ready, but keeps the reason of its failure until then.
+    """
 
     def works() -> bool:
         stage = talk.server.services.health.health["llm"]
@@ -234,7 +237,6 @@ async def until_ready(talk: Talk, engine: str) -> None:
 
 
 async def test_flux_openai_realtime_and_gtts_hold_a_conversation_with_an_interruption(services: Services) -> None:
-    """Flux, OpenAI Realtime and gTTS."""
     services.realtime.answers.extend([Answer("Hello to you."), Answer(STORY), Answer("Four.")])
     names = {"llm_engine": "openai-realtime", "tts_engine": "gtts", "stt_engine": "deepgram"}
     async with talking(**services.settings, **names, deepgram_model="flux-general-en") as talk:
@@ -248,14 +250,14 @@ async def test_flux_openai_realtime_and_gtts_hold_a_conversation_with_an_interru
         assert answers(state)[1]["interrupted"]
         assert answers(state)[2]["heard"] == "Four."
         assert {serving["name"] for serving in state["engines"].values()} == {"deepgram", "openai-realtime", "gtts"}
-    assert services.hears.open == services.realtime.open == 0
+    assert services.deepgram.open == services.realtime.open == 0
 
 
 # When services fail ----------------------------------------------------------------------------------------------
 
 
 async def test_gtts_without_a_network_falls_back_to_espeak_in_the_same_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the next turn does not wait for it again."""
+    """The next turn does not wait for gTTS again."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody listens at the discard port
     options = config.load(tts_engine="gtts,espeak")
     async with serving(build.build(options), options) as server, RtcClient(server.url) as client:
@@ -304,7 +306,7 @@ async def test_the_bot_apologises_for_a_reply_cut_off_by_the_model_and_answers_t
 
 
 async def test_an_offer_is_refused_with_the_reason_when_the_only_tts_engine_fails(services: Services) -> None:
-    services.speaks.faults.always(Fault.UNAUTHORIZED)
+    services.elevenlabs.faults.always(Fault.UNAUTHORIZED)
     names = {"llm_engine": "offline", "tts_engine": "elevenlabs", "stt_engine": "moonshine"}
     options = config.load(**services.settings, **names)
     async with serving(build.build(options), options) as server:
@@ -323,11 +325,11 @@ async def test_an_offer_is_refused_with_the_reason_when_the_only_tts_engine_fail
 async def test_no_api_key_appears_in_the_debug_log_the_messages_or_the_health(
     services: Services, tmp_path: Path
 ) -> None:
-    """Not those that work, nor one that is not accepted."""
+    """Neither the keys that are accepted nor one that is refused appears."""
     services.chat.key = "gsk_another_one"
     settings = services.settings | {"stt_engine": "deepgram", "llm_engine": "groq,openai-realtime,offline"}
     starting = forked_app(tmp_path, **settings, tts_engine="elevenlabs,gtts", log_level="DEBUG")
-    app = await asyncio.to_thread(starting.__enter__)  # meanwhile the services answer
+    app = await asyncio.to_thread(starting.__enter__)  # in a thread, so that the simulated services can answer
     try:
         async with RtcClient(app.url) as client:
             client.send({"type": "text", "text": "hello"})

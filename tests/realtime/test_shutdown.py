@@ -1,4 +1,4 @@
-"""SIGTERM: every session is told why it ends, on both transports, before its connection is closed."""
+"""On SIGTERM and SIGINT every session, on both transports, is told why it ends before its connection is closed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.rtc_client import RtcClient
 
 
 async def last_messages(url: str, query: str, ready: asyncio.Event) -> tuple[list[dict[str, Any]], int | None]:
-    """All that the client of `/ws` is sent until its connection is closed, and the close code."""
+    """Returns all messages to a client of `/ws` until its connection is closed, and the close code."""
     came: list[dict[str, Any]] = []
     async with connect(f"{url.replace('http', 'ws')}/ws{query}") as socket:
         try:

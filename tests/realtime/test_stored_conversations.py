@@ -1,4 +1,4 @@
-"""Conversations outlive the app: it is killed in the middle of a reply, and another one goes on."""
+"""Stored conversations outlive the app: it is killed in the middle of a reply, and another process continues them."""
 
 from __future__ import annotations
 
@@ -28,29 +28,32 @@ async def talking(app: App, query: str = "") -> AsyncIterator[WsClient]:
 
 
 MOST_WORDS_PER_S = 5
-"""The bot says about three."""
+"""The bot says about three words a second."""
 
 
-async def hears_the_beginning(app: App, client: WsClient) -> tuple[str, float]:
-    """Asks for a story and plays it until the store has some of its words: the conversation's name, and since when."""
+async def play_beginning(app: App, client: WsClient) -> tuple[str, float]:
+    """Asks for a story and plays it until some of its words are stored.
+
+    Returns the conversation's name, and the monotonic time at which the story began to play.
+    """
     name = (await client.next("connected"))["conversation"]
     await client.send("text", text=QUESTION)
     await client.next("play_audio", 15)
     begun_s = time.monotonic()
     await client.send("client_playback_started")
     async with asyncio.timeout(15):
-        while not heard_in(await asyncio.to_thread(kept, app, name)):  # noqa: ASYNC110 (it is asked over HTTP)
+        while not heard_in(await asyncio.to_thread(stored_messages, app, name)):  # noqa: ASYNC110 (polled over HTTP)
             await asyncio.sleep(0.2)
     return str(name), begun_s
 
 
-def ask(method: str, url: str, **options: Any) -> httpx.Response:
+def request(method: str, url: str, **options: Any) -> httpx.Response:
     return httpx.request(method, url, trust_env=False, **options)
 
 
-def kept(app: App, name: str) -> list[dict[str, object]]:
-    """The messages of the stored conversation; none if it is not stored yet."""
-    response = ask("GET", f"{app.url}/conversations/{name}")
+def stored_messages(app: App, name: str) -> list[dict[str, object]]:
+    """Returns the messages of the stored conversation, or none if it is not stored yet."""
+    response = request("GET", f"{app.url}/conversations/{name}")
     return [] if response.status_code == 404 else list(response.raise_for_status().json()["chat"])
 
 
@@ -62,11 +65,11 @@ async def test_a_conversation_goes_on_after_the_app_is_killed_in_mid_reply(tmp_p
     with forked_app(tmp_path) as app:
         assert app.health()["store"] == {"kind": "sqlite", "ready": True, "reason": None}
         async with talking(app) as client:
-            name, begun_s = await hears_the_beginning(app, client)
+            name, begun_s = await play_beginning(app, client)
             app.process.kill()
             played_s = time.monotonic() - begun_s
     with forked_app(tmp_path) as app:
-        question, answer = kept(app, name)
+        question, answer = stored_messages(app, name)
         assert question["text"] == QUESTION
         heard = str(answer["heard"])
         assert 0 < len(heard.split()) <= 2 + MOST_WORDS_PER_S * played_s
@@ -86,17 +89,17 @@ async def test_another_replica_continues_and_deletes_a_stored_conversation(tmp_p
     (tmp_path / "b").mkdir()
     with forked_app(tmp_path / "a", database_url=url) as one, forked_app(tmp_path / "b", database_url=url) as other:
         async with talking(one) as client:
-            name, _ = await hears_the_beginning(one, client)
+            name, _ = await play_beginning(one, client)
             async with talking(other, f"?conversation={name}") as again:
                 assert (await again.next("connected"))["conversation"] == name
-                assert [each["role"] for each in kept(other, name)] == ["user", "assistant"]
+                assert [each["role"] for each in stored_messages(other, name)] == ["user", "assistant"]
                 foreign = {"Origin": "https://elsewhere.example"}
                 address = f"{other.url}/conversations/{name}"
-                assert ask("DELETE", address, headers=foreign).status_code == 403
-                assert ask("DELETE", address).status_code == 204
-                assert ask("DELETE", address).status_code == 204
-                assert ask("GET", address).status_code == 404
-                bad = ask("DELETE", f"{other.url}/conversations/short")
+                assert request("DELETE", address, headers=foreign).status_code == 403
+                assert request("DELETE", address).status_code == 204
+                assert request("DELETE", address).status_code == 204
+                assert request("GET", address).status_code == 404
+                bad = request("DELETE", f"{other.url}/conversations/short")
                 assert bad.status_code == 422
                 assert bad.json()["error"].startswith("conversation: ")
 
@@ -104,6 +107,6 @@ async def test_another_replica_continues_and_deletes_a_stored_conversation(tmp_p
 async def test_an_app_that_stores_no_conversations_leaves_no_file_and_still_requires_login(tmp_path: Path) -> None:
     with forked_app(tmp_path, keep_conversations=False, app_username="ann", app_password="hush") as app:
         address = f"{app.url}/conversations/{'A' * 32}"
-        assert ask("DELETE", address, auth=("ann", "wrong")).status_code == 401
-        assert ask("DELETE", address, auth=("ann", "hush")).status_code == 204
+        assert request("DELETE", address, auth=("ann", "wrong")).status_code == 401
+        assert request("DELETE", address, auth=("ann", "hush")).status_code == 204
     assert os.listdir(tmp_path) == ["app.log"]

@@ -1,4 +1,4 @@
-"""People over a talking bot: real speech over WebRTC into the real detector and recogniser; thoughts are scripted.
+"""The user speaks while the bot talks: real speech over WebRTC, a real detector and recogniser, a scripted agent.
 
 Coughs, noises and many more words are in `test_interruption_matrix`.
 """
@@ -34,14 +34,14 @@ FULL_STORY = "".join(STORY)
 
 @dataclass
 class Talk:
-    """A client of a running bot whose agent gives these answers."""
+    """A client and the running bot, whose agent gives scripted answers."""
 
     client: RtcClient
     agent: ScriptedAgent
     server: LiveServer
 
     async def state(self, condition: Callable[[Json], object], timeout_s: float = 40) -> Json:
-        """The first state from now on for which the condition holds, or the last one if it does already."""
+        """Waits for a state for which the condition holds, beginning with the latest message, and returns it."""
         before = max(0, len(self.client.messages) - 1)
         return await self.client.wait_for_message(
             lambda message: (
@@ -50,12 +50,12 @@ class Talk:
             timeout_s,
         )
 
-    async def begin_story(self, words: int = 6) -> None:
+    async def start_story(self, words: int = 6) -> None:
         self.client.send({"type": "text", "text": "tell me a story"})
         await self.state(lambda state: len(heard(state).split()) >= words)
 
-    async def end(self) -> Json:
-        """The conversation at rest again."""
+    async def wait_until_idle(self) -> Json:
+        """Waits until the conversation is idle, and returns the state."""
         return await self.state(lambda state: state["phase"] == "idle" and state["chat"])
 
     async def say(self, *sounds: Audio) -> None:
@@ -82,42 +82,42 @@ async def talking(*answers: Sequence[str], room: Room | None = None, **settings:
         yield Talk(client, agent, server)
 
 
-def ridden_out(state: Json) -> None:
-    """The story was heard to its end, in one reply."""
+def check_story_finished(state: Json) -> None:
+    """Checks that the story was heard to its end, in one reply."""
     assert heard(state) == FULL_STORY, state["verdicts"]
     assert [message["role"] for message in state["chat"]] == ["user", "assistant"]
     assert not state["chat"][-1]["interrupted"]
 
 
-# Ridden out -------------------------------------------------------------------------------------------------------
+# The reply goes on ------------------------------------------------------------------------------------------------
 
 
 async def test_the_bot_finishes_its_reply_after_a_backchannel() -> None:
     async with talking(STORY) as talk:
-        await talk.begin_story()
-        await talk.say(spoken("uh huh", "slt"))  # of the voices the one whose "uh-huh" is always recognised
+        await talk.start_story()
+        await talk.say(spoken("uh huh", "slt"))  # the "uh-huh" of this voice is always recognised
         await talk.state(lambda state: state["verdicts"] and state["phase"] == "speaking")
-        state = await talk.end()
-        ridden_out(state)
+        state = await talk.wait_until_idle()
+        check_story_finished(state)
         assert {record["decision"] for record in state["verdicts"]} == {"resume"}
 
 
 @pytest.mark.alone
 async def test_the_bot_is_not_interrupted_by_its_own_echo() -> None:
     async with talking(STORY, room=Room(synthetic_response(), -20.0)) as talk:
-        await talk.begin_story(1)
-        state = await talk.end()
-        ridden_out(state)
+        await talk.start_story(1)
+        state = await talk.wait_until_idle()
+        check_story_finished(state)
         assert len(talk.agent.asked) == 1
 
 
-# Obeyed -----------------------------------------------------------------------------------------------------------
+# The reply stops --------------------------------------------------------------------------------------------------
 
 
 async def test_an_interruption_stops_the_reply_and_is_recognised_from_its_first_syllable() -> None:
     text = "what is ten times three"
     async with talking(STORY, ["Thirty it is."]) as talk:
-        await talk.begin_story()
+        await talk.start_story()
         await talk.say(spoken(text))
         state = await talk.state(lambda state: "Thirty it is" in heard(state) and state["phase"] == "idle")
         story, question, answer = state["chat"][-3:]
@@ -131,8 +131,8 @@ async def test_an_interruption_stops_the_reply_and_is_recognised_from_its_first_
 
 async def test_a_recorded_interruption_stops_the_reply() -> None:
     recordings("turn")
-    async with talking(STORY, *[["Thirty it is."]] * 3) as talk:  # a reply begun at a pause may be begun again
-        await talk.begin_story()
+    async with talking(STORY, *[["Thirty it is."]] * 3) as talk:  # a preemptive reply may be begun again
+        await talk.start_story()
         await talk.say(recording("phrase_first_year_long_female_G.flac"))
         state = await talk.state(lambda state: "Thirty it is" in heard(state))
         assert state["chat"][-3]["interrupted"]
@@ -140,9 +140,9 @@ async def test_a_recorded_interruption_stops_the_reply() -> None:
 
 @pytest.mark.alone
 async def test_speech_over_an_echo_interrupts_the_reply() -> None:
-    question = spoken("what is ten times three")  # made before: it holds up the loudspeaker of the room, too
+    question = spoken("what is ten times three")  # made first, as it would hold up the room too
     async with talking(STORY, ["Thirty it is."], ["Yes?"], room=Room(synthetic_response(), -14.0)) as talk:
-        await talk.begin_story(10)
+        await talk.start_story(10)
         await talk.say(question)
         state = await talk.state(lambda state: len(talk.agent.asked) > 1 and len(said(state)) > 1)
         assert state["chat"][1]["interrupted"]
@@ -151,9 +151,9 @@ async def test_speech_over_an_echo_interrupts_the_reply() -> None:
 
 async def test_a_stop_word_ends_the_reply_without_a_new_one() -> None:
     async with talking(STORY) as talk:
-        await talk.begin_story()
+        await talk.start_story()
         await talk.say(spoken("stop stop"))
-        state = await talk.end()
+        state = await talk.wait_until_idle()
         assert state["chat"][-1]["interrupted"]
         assert state["verdicts"][0]["rule"] == "stop word"
         assert len(talk.agent.asked) == 1

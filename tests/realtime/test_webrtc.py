@@ -1,4 +1,4 @@
-"""The whole path over WebRTC: the real server and, where it says so, the embedded engines."""
+"""Conversations with the real server over WebRTC, with the embedded engines or with scripted ones."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ async def test_faults_of_the_telemetry_and_the_recorder_leave_the_conversation_i
         client.microphone.say(loud(1.0))
         await client.heard.wait_for_sound()
         await client.wait_for_message(answered(1))
-    told = [record.getMessage() for record in caplog.records if "further faults" in record.getMessage()]
-    assert sorted(line.split()[0] for line in told) == ["housekeeping", "recording"]
+    faults = [record.getMessage() for record in caplog.records if "further faults" in record.getMessage()]
+    assert sorted(line.split()[0] for line in faults) == ["housekeeping", "recording"]
 
 
 # Talking ----------------------------------------------------------------------------------------------------------
@@ -250,20 +250,20 @@ async def test_thirty_connections_leave_nothing_behind(embedded: LiveServer) -> 
         client.send({"type": "bye"})
 
     def vanish(client: RtcClient) -> None:
-        """The tab is closed: the connection just ends."""
+        """Does nothing: the connection just ends, as when the tab is closed."""
 
-    for number in range(5):  # so many until caches and pools have their size
+    for number in range(5):  # after five visits, caches and pools have their final size
         await visit(hang_up if number % 2 else vanish)
     await until(lambda: len(asyncio.all_tasks()) < 20)
     gc.collect()
     tasks, threads, children = len(asyncio.all_tasks()), threading.active_count(), len(process.children())
-    embedded.services.recordings.close()  # those of the last sessions, which wait for a download
+    embedded.services.recordings.close()  # closes the recordings of the last sessions, which are kept for a download
     files = process.num_fds()
     for number in range(30):
         await visit(hang_up if number % 2 else vanish)
     gc.collect()
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
-    assert threading.active_count() <= threads + 2, "hearing and speaking each have a second thread when they need it"
+    assert threading.active_count() <= threads + 2, "the recogniser and the synthesizer may each start a second thread"
     assert len(process.children()) == children
     embedded.services.recordings.close()
     assert process.num_fds() <= files + 2

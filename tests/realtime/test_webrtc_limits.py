@@ -1,4 +1,4 @@
-"""The limits of a session over WebRTC: what its client is told, and that its place is free again."""
+"""The limits of a session over WebRTC: its client is told the reason, and its place is free again."""
 
 from __future__ import annotations
 
@@ -94,17 +94,17 @@ async def test_an_idle_user_is_asked_for_and_the_session_then_ends_with_a_reason
 
 
 async def test_the_client_is_notified_of_each_sentence_that_is_dropped_unspoken() -> None:
-    """Sentences of 0.1 s come while the first is being spoken: one waits, and none for longer than the next takes."""
+    """Further sentences come while the first is spoken. The queue holds one of them, which the next one replaces."""
     sentences = " ".join(f"Sentence number {number} is said now." for number in range(6))
     options: dict[str, Any] = {"tts_queue_max": 1, "tts_overflow": "drop-oldest", "tts_prefetch": 1}
     agent = ScriptedAgent(scripts=[[sentences]])
     async with quick(agent, ToneTts(letter_s=0.003), **options) as server, RtcClient(server.url) as client:
         client.send({"type": "text", "text": "talk"})
         state = await client.wait_for_message(answered(1))
-        told = [message["text"] for message in client.messages if message["type"] == "tts.dropped"]
-        assert told
-        assert not any(text in state["chat"][-1]["heard"] for text in told)
-        assert all(text in state["chat"][-1]["heard"] or text in told for text in sentences_of(sentences))
+        dropped = [message["text"] for message in client.messages if message["type"] == "tts.dropped"]
+        assert dropped
+        assert not any(text in state["chat"][-1]["heard"] for text in dropped)
+        assert all(text in state["chat"][-1]["heard"] or text in dropped for text in sentences_of(sentences))
 
 
 def sentences_of(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What hostile, broken and merely unlucky WebRTC clients may do: others don't feel it, and no honest one suffers."""
+"""Hostile, broken and unlucky WebRTC clients: they harm no other session, and no honest client is refused."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def connection_of(server: LiveServer) -> WebRtcConnection:
 
 
 async def converses(client: RtcClient) -> None:
-    """The client is answered: nothing of its session is broken."""
+    """Asks something and waits until the answer is heard, which shows that the session works."""
     before = len(client.messages)
     client.send({"type": "text", "text": "are you there?"})
 
@@ -62,10 +62,6 @@ async def converses(client: RtcClient) -> None:
         return bool(is_idle and message["chat"] and was_heard(message))
 
     await client.wait_for_message(is_answered, 15, after=before)
-
-
-def states(client: RtcClient) -> list[Json]:
-    return [message for message in client.messages if message["type"] == "state"]
 
 
 def was_heard(state: Json) -> bool:
@@ -79,10 +75,10 @@ async def visited(munge: Callable[[str], str] = str, **settings: Any) -> AsyncIt
         yield server, client
 
 
-# Sessions that can't be told anything (D3) ------------------------------------------------------------------------
+# Sessions whose client can't be reached ---------------------------------------------------------------------------
 
 
-def only_takes(size: int) -> Callable[[str], str]:
+def with_max_message_size(size: int) -> Callable[[str], str]:
     def munge(sdp: str) -> str:
         lines = [line for line in sdp.splitlines() if not line.startswith("a=max-message-size")]
         return "".join(f"{line}\r\n" for line in [*lines, f"a=max-message-size:{size}"])
@@ -93,7 +89,7 @@ def only_takes(size: int) -> Callable[[str], str]:
 async def test_an_offer_with_a_tiny_max_message_size_is_refused_with_the_reason() -> None:
     async with quick() as server:
         with pytest.raises(OfferRefusedError, match=r"400 .*max-message-size must be at least"):
-            async with Misuser(server.url, only_takes(10)):
+            async with Misuser(server.url, with_max_message_size(10)):
                 pass
         assert server.services.admission.sessions == 0
 
@@ -122,7 +118,7 @@ async def test_a_session_whose_data_channel_raises_still_ends_when_no_sound_come
 
 
 async def test_a_session_ends_after_its_client_closes_the_data_channel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its client has closed the data channel, and goes on sending sound."""
+    """The client goes on sending sound."""
     monkeypatch.setattr(limits, "UNTOLD_S", 0.5)
     async with visited() as (server, client):
         await client.wait_for_message(is_connected)
@@ -137,7 +133,7 @@ async def test_a_session_whose_client_reads_no_messages_ends(monkeypatch: pytest
         await client.wait_for_message(is_connected)
 
         async def receive_nothing(data: bytes) -> None:
-            """No acknowledgement leaves."""
+            """Ignores the data, so that no acknowledgement is sent."""
 
         vars(client.sctp)["_handle_data"] = receive_nothing
         client.send({"type": "text", "text": "tell me something"})
@@ -146,7 +142,7 @@ async def test_a_session_whose_client_reads_no_messages_ends(monkeypatch: pytest
 
 async def test_a_long_conversation_is_shortened_to_the_max_message_size_of_the_client() -> None:
     agent = ScriptedAgent(scripts=[["Fine."]] * 20)
-    async with quick(agent, messages_per_s=100) as server, Misuser(server.url, only_takes(16_384)) as client:
+    async with quick(agent, messages_per_s=100) as server, Misuser(server.url, with_max_message_size(16_384)) as client:
         await client.wait_for_message(is_connected)
         for number in range(6):
             client.send({"type": "text", "text": "\x01" * 1_900 + f" number {number}"})
@@ -168,7 +164,7 @@ async def test_a_lone_surrogate_in_a_reply_does_not_break_the_session() -> None:
 
 
 async def test_a_session_without_a_data_channel_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is agreed upon outside the connection, so that the server never hears of it."""
+    """The client negotiates the data channel out of band, so that the server never learns of it."""
     monkeypatch.setattr(limits, "CONNECTING_S", 1.0)
     make = RTCPeerConnection.createDataChannel
 
@@ -209,11 +205,11 @@ async def test_a_session_that_fails_to_end_does_not_prevent_the_shutdown_of_the_
             assert server.webrtc.peers == set()
 
 
-# Sound (D5) -------------------------------------------------------------------------------------------------------
+# Sound ------------------------------------------------------------------------------------------------------------
 
 
 async def decoded_s(client: Misuser, server: LiveServer, packets: Callable[[int], int], count: int) -> float:
-    """How much sound the server has made of `count` packets with these RTP times."""
+    """Sends `count` packets with these RTP times. Returns how many seconds of sound the server decoded."""
     await client.wait_for_message(is_connected)
     client.silence_microphone()
     heard: list[float] = []
@@ -235,21 +231,20 @@ async def decoded_s(client: Misuser, server: LiveServer, packets: Callable[[int]
 
 async def test_jumps_of_the_rtp_timestamp_are_not_filled_with_sound() -> None:
     async with visited() as (server, client):
-        made_s = await decoded_s(client, server, lambda number: 10_000_000 + number * 48_000, 12)
-        assert 0.2 <= made_s <= 12 * 0.22 + 0.5
+        decoded_sound_s = await decoded_s(client, server, lambda number: 10_000_000 + number * 48_000, 12)
+        assert 0.2 <= decoded_sound_s <= 12 * 0.22 + 0.5
 
 
 async def test_the_server_decodes_no_more_sound_than_a_client_can_have_spoken() -> None:
     async with visited() as (server, client):
         began_s = time.monotonic()
-        made_s = await decoded_s(client, server, lambda number: 10_000_000 + number * FRAME, 900)
+        decoded_sound_s = await decoded_s(client, server, lambda number: 10_000_000 + number * FRAME, 900)
         took_s = time.monotonic() - began_s
-        assert made_s <= limits.SOUND_BURST_S + limits.SOUND_SPEED * took_s + 1
+        assert decoded_sound_s <= limits.SOUND_BURST_S + limits.SOUND_SPEED * took_s + 1
         await converses(client)
 
 
 async def test_four_seconds_of_sound_that_arrive_at_once_are_decoded_whole() -> None:
-    """Four seconds of it."""
     async with visited() as (server, client):
         assert await decoded_s(client, server, lambda number: 10_000_000 + number * FRAME, 200) >= 200 * 0.02
 
@@ -271,12 +266,12 @@ async def test_sound_sources_are_limited_and_a_connection_with_many_can_be_close
             reports.append(packet)
 
         vars(receivers[0])["_send_rtcp"] = report
-        await until(lambda: reports)  # none on 32 sources or more can be written
+        await until(lambda: reports)  # a report can't be written with 32 sources or more
         client.send({"type": "bye"})
         await until(lambda: server.services.admission.sessions == 0)
 
 
-def prefers(codec: str) -> Callable[[str], str]:
+def with_codec(codec: str) -> Callable[[str], str]:
     def munge(sdp: str) -> str:
         audio, found, rest = sdp.partition("m=application")
         lines = [line for line in audio.splitlines() if "rtpmap" not in line or codec in line]
@@ -288,7 +283,7 @@ def prefers(codec: str) -> Callable[[str], str]:
 @pytest.mark.parametrize("codec", ["PCMU/8000", "PCMA/8000", "G722/8000"])
 async def test_a_client_with_another_codec_is_heard(codec: str) -> None:
     engines = scripted(ScriptedStt(scripts=[["hello"]]), ScriptedAgent(scripts=[["Fine."]]), ToneTts())
-    async with serving(engines, config.load()) as server, Misuser(server.url, prefers(codec)) as client:
+    async with serving(engines, config.load()) as server, Misuser(server.url, with_codec(codec)) as client:
         await client.wait_for_message(is_connected)
         client.microphone.say(loud(1.0))
         await client.wait_for_message(answered(1), 20)
@@ -313,7 +308,7 @@ async def test_a_nack_for_thousands_of_packets_triggers_no_retransmission() -> N
 
 
 async def test_a_client_that_sends_from_one_of_its_addresses_and_receives_at_the_other_is_heard() -> None:
-    """Each side chose another of two pairs of addresses, as may happen when both are proven at the same time."""
+    """The sides choose different pairs of addresses, as may happen when two pairs are confirmed at the same time."""
     async with quick() as server, AsyncExitStack() as stack:
         client = Misuser(server.url)
         client.link.loss = 1.0
@@ -339,7 +334,7 @@ async def test_a_client_that_sends_from_one_of_its_addresses_and_receives_at_the
 
 
 async def test_an_empty_datagram_ends_no_session() -> None:
-    """Anybody who finds the port can send one."""
+    """Anybody who finds the port can send such a datagram."""
     async with visited() as (_, client):
         await client.wait_for_message(is_connected)
         (pair,) = client.audio.sender.transport.transport._connection._nominated.values()
@@ -350,7 +345,7 @@ async def test_an_empty_datagram_ends_no_session() -> None:
         await converses(client)
 
 
-# Offers that nobody connects on (D11) -----------------------------------------------------------------------------
+# Offers that no connection follows --------------------------------------------------------------------------------
 
 
 async def test_offers_that_never_connect_exclude_no_client_and_leave_nothing_behind(
@@ -358,7 +353,7 @@ async def test_offers_that_never_connect_exclude_no_client_and_leave_nothing_beh
 ) -> None:
     monkeypatch.setattr(limits, "CONNECTING_S", 2.0)
     async with quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server:
-        async with RtcClient(server.url) as client:  # so that all that is loaded late is there
+        async with RtcClient(server.url) as client:  # loads what the first session loads late
             await client.wait_for_message(is_connected)
         await until(lambda: not server.webrtc.peers)
         files = psutil.Process().num_fds()
@@ -416,7 +411,7 @@ async def test_a_client_whose_conversation_goes_on_elsewhere_while_it_connects_i
 
 
 async def test_a_webrtc_id_can_be_used_again_after_a_refused_offer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An offer that has not connected is given up after a while: that must end none but its own connection."""
+    """An offer that never connects is given up after CONNECTING_S. This must not end a later connection of its name."""
     monkeypatch.setattr(limits, "CONNECTING_S", 1.5)
     async with quick(ScriptedAgent(scripts=[["Fine."]] * 5)) as server:
         first = Misuser(server.url, lambda sdp: sdp.replace("a=sendrecv", "a=recvonly"))
@@ -431,21 +426,21 @@ async def test_a_webrtc_id_can_be_used_again_after_a_refused_offer(monkeypatch: 
             with pytest.raises(OfferRefusedError, match="409"):
                 await third.connect()
             await third.close()
-            await asyncio.sleep(limits.CONNECTING_S + 0.1)  # nothing tells that nothing was given up
+            await asyncio.sleep(limits.CONNECTING_S + 0.1)  # no event tells that nothing was given up
             assert second.state == "connected"
             await converses(second)
 
 
-# The data channel (D14) -------------------------------------------------------------------------------------------
+# The data channel -------------------------------------------------------------------------------------------------
 
 
-async def is_ended_as_a_flood(server: LiveServer, client: Misuser) -> None:
+async def wait_for_flood_end(server: LiveServer, client: Misuser) -> None:
     assert (await client.wait_for_message(is_closed))["code"] == "flood"
     await until(lambda: server.services.admission.sessions == 0)
 
 
 async def keep_sending(client: Misuser, send: Callable[[], Any], times: int) -> None:
-    """Stops early once the server has hung up."""
+    """Calls `send` this many times, or until the server has ended the session."""
     for number in range(times):
         if any(is_closed(message) for message in client.messages) or client.state != "connected":
             return
@@ -460,7 +455,7 @@ async def test_a_data_channel_message_without_an_end_ends_the_session(size: int)
         await client.wait_for_message(is_connected)
         flags = iter([SCTP_DATA_FIRST_FRAG])
         await keep_sending(client, lambda: client.send_fragment(b"x" * size, flags=next(flags, 0)), 2_000)
-        await is_ended_as_a_flood(server, client)
+        await wait_for_flood_end(server, client)
 
 
 async def test_too_many_sctp_streams_end_the_session() -> None:
@@ -470,14 +465,14 @@ async def test_too_many_sctp_streams_end_the_session() -> None:
         await keep_sending(
             client, lambda: client.send_fragment(b"x", flags=SCTP_DATA_FIRST_FRAG, stream=next(streams)), 500
         )
-        await is_ended_as_a_flood(server, client)
+        await wait_for_flood_end(server, client)
 
 
 async def test_a_flood_of_sctp_chunks_ends_the_session() -> None:
     async with visited() as (server, client):
         await client.wait_for_message(is_connected)
         await keep_sending(client, lambda: client.send_chunk(HeartbeatChunk()), 10_000)
-        await is_ended_as_a_flood(server, client)
+        await wait_for_flood_end(server, client)
 
 
 async def test_an_unparsable_sctp_chunk_ends_only_its_own_session() -> None:
@@ -493,7 +488,7 @@ async def test_an_unparsable_sctp_chunk_ends_only_its_own_session() -> None:
 
 
 async def send_raw(client: Misuser, chunk: bytes) -> None:
-    """A chunk as it stands, in an SCTP packet."""
+    """Sends these bytes as a chunk of an SCTP packet."""
 
     class Raw(HeartbeatChunk):
         def __bytes__(self) -> bytes:
@@ -521,7 +516,6 @@ async def test_huge_sctp_acknowledgements_and_parameters_without_length_block_no
 
 
 async def test_an_overlong_data_channel_message_is_refused_and_the_session_goes_on() -> None:
-    """It is refused for its length, and the session goes on."""
     async with visited() as (_, client):
         client.channel.send("x" * 65_000)
         error = await client.wait_for_message(lambda message: message["type"] == "error")
@@ -552,7 +546,7 @@ async def test_unfragmented_messages_on_several_streams_leave_the_session_intact
         await converses(client)
 
 
-# Refused offers (D25), faults beside the conversation, the clock --------------------------------------------------
+# Refused offers, faults of the recorder and the meters, the clock --------------------------------------------------
 
 
 async def test_a_refused_offer_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""Where no recogniser can be started, as on a system without a wheel of Moonshine, the bot is typed to."""
+"""A bot that can start no recogniser, as on a system without a wheel of Moonshine, answers typed text."""
 
 from __future__ import annotations
 

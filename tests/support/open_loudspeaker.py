@@ -24,7 +24,7 @@ from tests.support.read_mailbox import ReadMailbox
 from tests.support.room import Room, synthetic_response
 from tests.support.shared import recording, recordings
 from tests.support.speech import spoken
-from tests.support.understanding import recognizer
+from tests.support.understanding import recogniser
 from voicebot.audio.sound import FRAME_S, FRAME_SAMPLES, WIRE_RATE_HZ, Audio, Samples
 from voicebot.dialogue.endpointing import EndpointRules
 from voicebot.dialogue.events import (
@@ -58,7 +58,7 @@ from voicebot.dialogue.history import Role
 from voicebot.dialogue.machine import step
 from voicebot.dialogue.state import State
 from voicebot.engines.protocols import Pause, WordStarts
-from voicebot.engines.stt.moonshine.recognition import RecognizedText
+from voicebot.engines.stt.moonshine.recognition import RecognisedText
 from voicebot.engines.stt.moonshine.utterance import DecodeRequest, GrowingUtterance
 from voicebot.engines.tts.hibari import Hibari
 from voicebot.engines.vad.silero import Silero
@@ -330,7 +330,7 @@ class _Hearing:
 
     def __init__(self) -> None:
         self.utterance = GrowingUtterance()
-        self._found: tuple[float, DecodeRequest, RecognizedText] | None = None
+        self._found: tuple[float, DecodeRequest, RecognisedText] | None = None
         """When it will be known, and what."""
 
     def work(self, now_s: float) -> None:
@@ -338,7 +338,7 @@ class _Hearing:
         if self._found is not None and needed is not None and not self._found[1].serves(needed):
             self._found = None
         if self._found is None and needed is not None:
-            found = recognizer().recognize(self.utterance.audio_of(needed), Event())
+            found = recogniser().recognise(self.utterance.audio_of(needed), Event())
             self._found = now_s + DECODING_S, needed, found
         if self._found is not None and self._found[0] <= now_s:
             _, request, found = self._found

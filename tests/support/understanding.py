@@ -9,7 +9,7 @@ from functools import cache
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio
 from voicebot.engines.protocols import Transcript
 from voicebot.engines.stt.moonshine.model import Model
-from voicebot.engines.stt.moonshine.recognition import Recognizer
+from voicebot.engines.stt.moonshine.recognition import Recogniser
 from voicebot.engines.stt.moonshine.utterance import GrowingUtterance
 
 
@@ -20,8 +20,8 @@ def model() -> Model:
 
 
 @cache
-def recognizer() -> Recognizer:
-    return Recognizer(model())
+def recogniser() -> Recogniser:
+    return Recogniser(model())
 
 
 def understood(audio: Audio) -> str:
@@ -37,7 +37,7 @@ def transcribed(audio: Audio) -> Transcript:
     while (transcript := utterance.next_transcript()) is None:
         request = utterance.next_request()
         assert request is not None
-        utterance.add_result(request, recognizer().recognize(utterance.audio_of(request), threading.Event()))
+        utterance.add_result(request, recogniser().recognise(utterance.audio_of(request), threading.Event()))
     return transcript
 
 

@@ -56,13 +56,13 @@ class BasicAuth:
     Wrong passwords are counted by address. After too many from one address, every further password from there waits in
     a queue before it is compared. The right one waits too, so that the delay tells nothing. It is not refused, so that
     others behind the same address can still log in. All addresses share the queue, and have to use it once all of them
-    together have sent too many wrong passwords. That allows six guesses a second, half a million a day, from however
-    many addresses (`limits.TURN_S`, `limits.ALL_GUESSES_S`).
+    together have sent too many wrong passwords. That allows six guesses a second, half a million a day, from any
+    number of addresses (`limits.TURN_S`, `limits.ALL_GUESSES_S`).
 
     A browser that has logged in before has a cookie and its own count of wrong passwords, so that others at its address
     do not slow it down. The cookie alone lets nobody in.
 
-    Open paths never wait. Where a password would have to, they answer as to a client that is not logged in.
+    Requests to open paths never wait. Where their password would have to wait, they count as not logged in.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, counter: RefusalCounter) -> None:

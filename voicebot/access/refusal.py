@@ -14,7 +14,7 @@ class Reason(StrEnum):
     """Why a client was refused, for operators."""
 
     NO_LOGIN = "no_login"
-    """No password was sent. Browsers send none either before they ask their users."""
+    """No password was sent. This includes the first request of every browser, which then asks its user."""
     WRONG_LOGIN = "wrong_login"
     GUESSING = "guessing"
     """Too many passwords wait to be compared."""
@@ -55,7 +55,7 @@ async def refuse(
 ) -> None:
     """Answers with `status` and {"error": message}.
 
-    A websocket handshake that the server can't answer so is closed, which sends a 403.
+    Where the server can't answer a websocket handshake like this, the handshake is closed, which sends a 403.
     """
     if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1008, "reason": message})

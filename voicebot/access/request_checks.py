@@ -59,7 +59,7 @@ class HostCheck:
     """ASGI middleware that refuses requests whose `Host` is not one of the server's names.
 
     It prevents DNS rebinding where the server has no login and can only be reached from its own machine. There, a page
-    could let its own name point to 127.0.0.1, and its visitor's browser would take our answers for that page's.
+    could let its own name point to 127.0.0.1, and its visitor's browser would let the page read our answers.
     `X-Forwarded-Host` does not count, as such a page can set it. A request without `Host` (HTTP/1.0) does not come from
     a browser.
     """

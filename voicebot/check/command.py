@@ -83,7 +83,7 @@ async def check(settings: Settings, engines: Engines, output: LineWriter, limits
             results[CheckedStage.HEAR] = trials.skip_hearing("ready, but not tried: there is no voice to hear")
             write_stage(CheckedStage.HEAR, "no voice works")
         else:
-            results[CheckedStage.HEAR] = await trials.receive_audio(sound)
+            results[CheckedStage.HEAR] = await trials.hear(sound)
             write_stage(CheckedStage.HEAR, f"each recogniser hears what {voice.engine} said")
 
         results[CheckedStage.ANSWER] = await trials.answer()

@@ -25,7 +25,7 @@ from voicebot.settings.config import Settings
 logger = logging.getLogger(__name__)
 
 NUMBERS = "1, 2, 3, 4, 5."
-"""What voices say in a language without a check sentence: every voice reads figures in its own language."""
+"""The sentence for languages that have no check sentence. Every voice reads figures in its own language."""
 
 QUESTION = "What is two plus two? Answer in one short sentence."
 
@@ -206,7 +206,7 @@ class Trials:
         """Lets every voice say the same sentence."""
         return await self._try_all(self._voices, _SpeakingTurn(sentence_in(self._settings.language)))
 
-    async def receive_audio(self, sound: Audio) -> list[Trial]:
+    async def hear(self, sound: Audio) -> list[Trial]:
         """Lets every recogniser hear `sound`, at the speed of speech."""
         return await self._try_all(self._recognisers, _HearingTurn(sound))
 
@@ -273,6 +273,6 @@ async def _run_guarded(
         what = "it began, but did not finish" if begun else "nothing came"
         of_what = " of the end of the sentence" if sound_s else ""
         return EngineError(engine, f"{what} within {limit_s:g} s{of_what}", fault=Fault.TIMEOUT)
-    except Exception as error:  # the check's boundary: an engine with a mistake in it is reported like one that fails
+    except Exception as error:  # the check's boundary: an engine with a bug is reported like one that fails
         logger.debug("an engine failed", exc_info=error)
         return EngineError(engine, f"unexpected {type(error).__name__} (LOG_LEVEL=DEBUG tells more)")

@@ -31,7 +31,7 @@ from voicebot.engines.protocols import Pause, Transcript
 from voicebot.engines.stt.moonshine import Moonshine
 from voicebot.engines.stt.moonshine import model as model_files
 from voicebot.engines.stt.moonshine.model import DECODER, ENCODER, TOKENS, Model, wheel_folder
-from voicebot.engines.stt.moonshine.recognition import RecognizedText, Recognizer
+from voicebot.engines.stt.moonshine.recognition import RecognisedText, Recogniser
 
 # One worker runs all of them: what they share takes seconds to make.
 pytestmark = pytest.mark.xdist_group("moonshine")
@@ -198,7 +198,7 @@ async def test_minutes_of_audio_at_once_do_not_block_the_event_loop(
 
     What other threads find in the parts of the recording takes no time here.
     """
-    monkeypatch.setattr(Recognizer, "recognize", lambda self, sound, stop: RecognizedText("Once upon a time.", 0.9))
+    monkeypatch.setattr(Recogniser, "recognise", lambda self, sound, stop: RecognisedText("Once upon a time.", 0.9))
     minutes = np.tile(spoken(STORY[0]).resampled(16_000).samples, 18)
     lags = []
 
@@ -370,10 +370,10 @@ def test_the_weights_for_older_systems_transcribe_with_few_errors(tmp_path: Path
     with ZipFile(wheel) as packed:
         for file in (ENCODER, DECODER, TOKENS):
             (tmp_path / file.name).write_bytes(packed.read(f"moonshine_voice/assets/tiny-en/{file.name}"))
-    recognizer = Recognizer(Model.load(tmp_path))
+    recogniser = Recogniser(Model.load(tmp_path))
 
     def heard_by_it(sound: Audio) -> str:
-        return recognizer.recognize(sound.resampled(SPEECH_RATE_HZ).samples, Event()).text
+        return recogniser.recognise(sound.resampled(SPEECH_RATE_HZ).samples, Event()).text
 
     errors = sum(word_errors(sentence, heard_by_it(spoken(sentence))) for sentence in STORY[::2])
     assert errors <= 0.05 * len(words(" ".join(STORY[::2])))

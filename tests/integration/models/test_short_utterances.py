@@ -1,6 +1,6 @@
 """Hums and other short utterances, in voices that the classifier was not trained on.
 
-All sounds are made here: by flite, which took no part in the training, and by the project's small synthesiser with
+All sounds are made here: by flite, which took no part in the training, and by the project's small synthesizer with
 other speakers than the training's. Rates are tested and no single clips, as some are at the border for people, too.
 """
 
@@ -23,7 +23,7 @@ from voicebot.dialogue.interruption.verdict import Decision, VerdictContext, giv
 from voicebot.engines.stt.moonshine import short_utterances
 from voicebot.engines.stt.moonshine.hums import MAX_HUM_S, HumClassifier, spoken_s
 from voicebot.engines.stt.moonshine.model import DecodedText, Features, Model
-from voicebot.engines.stt.moonshine.recognition import Recognizer
+from voicebot.engines.stt.moonshine.recognition import Recogniser
 from voicebot.engines.stt.moonshine.short_utterances import RescoredText, ShortUtteranceRescorer
 from voicebot.engines.stt.moonshine.tokenizer import PhraseTree
 
@@ -211,9 +211,9 @@ def test_the_recogniser_returns_a_certain_hum_in_place_of_the_decoded_text(
 ) -> None:
     monkeypatch.setattr(short_utterances.ShortUtteranceRescorer, "hum", lambda *_: RescoredText("Mm-hmm.", 0.8))
     sound = said("yesterday", "rms")
-    for recognizer in (Recognizer(model), Recognizer(model, larger=model)):
-        recognized = recognizer.recognize(sound, Event())
-        assert (recognized.text, recognized.confidence) == ("Mm-hmm.", 0.8)
+    for recogniser in (Recogniser(model), Recogniser(model, larger=model)):
+        recognised = recogniser.recognise(sound, Event())
+        assert (recognised.text, recognised.confidence) == ("Mm-hmm.", 0.8)
 
 
 def test_an_uncertain_hum_is_reported_beside_the_decoded_text(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,9 +221,9 @@ def test_an_uncertain_hum_is_reported_beside_the_decoded_text(model: Model, monk
         short_utterances.ShortUtteranceRescorer, "hum", lambda *_: RescoredText("Mm-hmm.", 0.6, certain=False)
     )
     sound = said("yesterday", "rms")
-    for recognizer in (Recognizer(model), Recognizer(model, larger=model)):
-        recognized = recognizer.recognize(sound, Event())
-        assert (recognized.text, recognized.backchannel) == ("Yesterday.", "Mm-hmm.")
+    for recogniser in (Recogniser(model), Recogniser(model, larger=model)):
+        recognised = recogniser.recognise(sound, Event())
+        assert (recognised.text, recognised.backchannel) == ("Yesterday.", "Mm-hmm.")
 
 
 def test_words_that_sound_like_backchannels_are_reported_with_that_backchannel(

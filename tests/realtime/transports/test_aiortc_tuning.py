@@ -1,4 +1,4 @@
-"""aiortc with its adjustments, on real sockets: how late sound is, what is lost of it, and what is left as it was."""
+"""aiortc with its adjustments, on real sockets: the delay of sound, its losses, and the parts left unchanged."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def tuned() -> None:
 
 
 def original_level() -> Callable[[AudioFrame], int]:
-    """aiortc's own function, from a second copy of its module."""
-    spec = importlib.util.spec_from_file_location("aiortc.rtp_as_it_was", aiortc.rtp.__file__)
+    """Returns aiortc's own function, from a second copy of its module."""
+    spec = importlib.util.spec_from_file_location("aiortc.rtp_original", aiortc.rtp.__file__)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -126,8 +126,8 @@ assert aiortc_tuning.apply() and state() == adjusted
 
 
 @dataclass
-class Listener:
-    """One end of a pair of peers: what it heard, and how late each frame was."""
+class ListeningPeer:
+    """The receiving one of a pair of peers, with the frames that it heard."""
 
     microphone: Microphone
     link: Link
@@ -143,7 +143,7 @@ class Listener:
             self.frames.append((time.monotonic(), frame))
 
     def delays_s(self, start_s: float, end_s: float) -> list[float]:
-        """How long after it was sent each frame was there, of those that came within this monotonic time."""
+        """Returns the delay of each frame that arrived between two moments of monotonic time."""
         heard = [(arrived_s, frame.pts or 0) for arrived_s, frame in self.frames if start_s <= arrived_s < end_s]
         return [arrived_s - self.microphone.sent_at(position) for arrived_s, position in heard]
 
@@ -153,28 +153,28 @@ class Listener:
 
 
 @asynccontextmanager
-async def pair(microphone: Microphone | None = None) -> AsyncIterator[Listener]:
-    """A peer with a microphone connected to one that listens, over a link that loses what it is told to."""
-    speaker, hearer = (RTCPeerConnection(RTCConfiguration(iceServers=[])) for _ in range(2))
-    listener = Listener(microphone or Microphone(), Link(seed=7))
+async def pair(microphone: Microphone | None = None) -> AsyncIterator[ListeningPeer]:
+    """Connects a peer with a microphone to one that listens, over a link that can lose packets. Yields the latter."""
+    speaker, receiver = (RTCPeerConnection(RTCConfiguration(iceServers=[])) for _ in range(2))
+    listener = ListeningPeer(microphone or Microphone(), Link(seed=7))
     sender = speaker.addTrack(listener.microphone)
     await speaker.setLocalDescription(await speaker.createOffer())
-    await hearer.setRemoteDescription(speaker.localDescription)
-    listening = asyncio.create_task(listener.listen(hearer.getReceivers()[0].track))
-    await hearer.setLocalDescription(await hearer.createAnswer())
-    await speaker.setRemoteDescription(hearer.localDescription)
+    await receiver.setRemoteDescription(speaker.localDescription)
+    listening = asyncio.create_task(listener.listen(receiver.getReceivers()[0].track))
+    await receiver.setLocalDescription(await receiver.createAnswer())
+    await speaker.setRemoteDescription(receiver.localDescription)
     listener.link.attach(sender.transport.transport)
     listener.microphone.say(tone(8))
     try:
         yield listener
     finally:
         await speaker.close()
-        await hearer.close()
+        await receiver.close()
         await listening
 
 
 @pytest.mark.parametrize(
-    ("trouble", "lost", "late"),
+    ("disturb", "lost", "late"),
     [
         pytest.param(lambda link: setattr(link, "loss", 0.05), range(3, 12), range(1), id="5 % lost"),
         pytest.param(lambda link: setattr(link, "reorder", 0.2), range(1), range(10, 40), id="20 % a place late"),
@@ -182,12 +182,12 @@ async def pair(microphone: Microphone | None = None) -> AsyncIterator[Listener]:
     ],
 )
 async def test_the_delay_returns_to_normal_after_packet_loss_and_no_sample_is_missing(
-    trouble: Callable[[Link], None], lost: range, late: range
+    disturb: Callable[[Link], None], lost: range, late: range
 ) -> None:
     async with pair() as listener:
         await listener.microphone.passed(25 * FRAME_SAMPLES)
         began_s = time.monotonic()
-        trouble(listener.link)
+        disturb(listener.link)
         await listener.microphone.passed(100 * FRAME_SAMPLES)
         ended_s = time.monotonic()
         listener.link.loss = listener.link.reorder = 0.0
@@ -204,7 +204,7 @@ async def test_the_delay_returns_to_normal_after_packet_loss_and_no_sample_is_mi
 
 
 class EndingMicrophone(Microphone):
-    """Ends as FastRTC's tracks do: with None."""
+    """Ends as FastRTC's tracks do: `recv` returns None."""
 
     async def recv(self) -> AudioFrame:
         return await super().recv() if len(self.sent_s) < 10 else None  # type: ignore[return-value]

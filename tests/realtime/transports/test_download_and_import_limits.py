@@ -1,4 +1,4 @@
-"""What can go wrong when sessions are downloaded and conversations imported."""
+"""Faults and limits of the download of sessions and the import of conversations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from voicebot.web.download_slots import DownloadSlots, RecordingDownload
 
 @asynccontextmanager
 async def bot(**changed: Any) -> AsyncIterator[tuple[LiveServer, httpx.AsyncClient]]:
-    """A proxy in front of it tells the addresses of its clients."""
+    """Runs a server that believes a proxy in front of it about the addresses of its clients."""
     settings = config.load(**({"keep_conversations": False, "trusted_proxies": 1} | changed))
     async with (
         serving(scripted(ScriptedStt(), ScriptedAgent(scripts=[]), ToneTts()), settings) as server,
@@ -39,7 +39,7 @@ async def bot(**changed: Any) -> AsyncIterator[tuple[LiveServer, httpx.AsyncClie
         yield server, http
 
 
-def recorded(server: LiveServer) -> Recorder:
+def new_recorder(server: LiveServer) -> Recorder:
     recorder = server.services.recordings.new(TALK)
     recorder.begin()
     return recorder
@@ -58,7 +58,7 @@ async def test_a_recording_deleted_while_its_download_waits_is_not_delivered(mon
 
     monkeypatch.setattr(DownloadSlots, "hold_slot", hold_later)
     async with bot() as (server, http):
-        address = f"/recordings/{recorded(server).name}.zip"
+        address = f"/recordings/{new_recorder(server).name}.zip"
         download = asyncio.create_task(http.get(address))
         await waiting.wait()
         assert (await http.delete(address)).status_code == 204
@@ -70,7 +70,7 @@ async def test_a_download_is_refused_with_503_while_others_keep_all_slots(monkey
     monkeypatch.setattr(download_slots, "SLOT_WAIT_S", 0)
     monkeypatch.setattr(limits, "DOWNLOADS_AT_ONCE", 1)
     async with bot() as (server, http):
-        recorder = recorded(server)
+        recorder = new_recorder(server)
         record_noise(recorder, 160)  # more than the buffers of two sockets hold
         reader = await RawClient.connected(server, f"GET /recordings/{recorder.name}.zip HTTP/1.1", "10.0.0.1")
         reader.writer.write(b"\r\n")
@@ -85,11 +85,11 @@ async def test_an_unusable_temporary_folder_stops_the_recording_of_sound_only(
     monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     async with bot() as (server, http):
-        before = recorded(server)
+        before = new_recorder(server)
         before.played(np.full(FRAME_SAMPLES, 1_000, np.int16))
         with monkeypatch.context() as patch:
             patch.setattr(tempfile, "tempdir", folder)
-            session = recorded(server)
+            session = new_recorder(server)
             session.heard(Audio(np.full(FRAME_SAMPLES, 1_000, np.int16), WIRE_RATE_HZ))
             session.played(np.full(FRAME_SAMPLES, 1_000, np.int16))
             assert (await http.post("/conversations", content=transcript())).status_code == 200
@@ -101,7 +101,7 @@ async def test_an_unusable_temporary_folder_stops_the_recording_of_sound_only(
 
 
 def record_noise(recorder: Recorder, seconds: int) -> None:
-    """Sound that can't be compressed, written to disk."""
+    """Records sound that can't be compressed, so that much is written to disk."""
     chance = np.random.default_rng(1)
     for number in range(seconds * 50):
         frame = chance.integers(-9_000, 9_000, FRAME_SAMPLES).astype(np.int16)
@@ -117,7 +117,7 @@ def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class RawClient:
-    """One that sends, and reads, no more than it is told to."""
+    """A client that sends and reads no more than it is told to."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -138,7 +138,7 @@ class RawClient:
             await self.writer.wait_closed()
 
 
-async def imported(http: httpx.AsyncClient, address: str) -> int:
+async def import_status(http: httpx.AsyncClient, address: str) -> int:
     sent = await http.post("/conversations", content=transcript(), headers={"X-Forwarded-For": address}, timeout=10)
     return sent.status_code
 
@@ -149,9 +149,9 @@ async def test_unread_downloads_do_not_keep_other_clients_from_downloading(
     monkeypatch: pytest.MonkeyPatch, same: bool
 ) -> None:
     async with bot() as (server, http):
-        recorder = recorded(server)
+        recorder = new_recorder(server)
         record_noise(recorder, 160)  # more than the buffers of two sockets hold
-        short = recorded(server)
+        short = new_recorder(server)
         clients = []
         for number in range(4 if same else limits.DOWNLOADS_AT_ONCE + 2):
             address = "10.0.0.1" if same else f"10.0.0.{number}"
@@ -161,22 +161,22 @@ async def test_unread_downloads_do_not_keep_other_clients_from_downloading(
                 assert await clients[-1].status() == 200
         for number in range(3):
             headers = {"X-Forwarded-For": "10.0.0.1" if same else f"10.0.1.{number}"}
-            taken = await http.get(f"/recordings/{short.name}.zip", headers=headers, timeout=30)
-            assert taken.status_code == 200
+            download = await http.get(f"/recordings/{short.name}.zip", headers=headers, timeout=30)
+            assert download.status_code == 200
         for client in clients:
             await client.close()
 
 
 @pytest.mark.parametrize("addresses", [4, 20])
 async def test_slow_imports_do_not_keep_others_from_importing(addresses: int) -> None:
-    """Each sends a byte of its megabyte, and waits."""
+    """Each slow client announces a megabyte, sends one byte of it, and waits."""
     async with bot() as (server, http):
         slow = []
         for number in range(addresses):
             slow.append(await RawClient.connected(server, "POST /conversations HTTP/1.1", f"10.0.0.{number}"))
             slow[-1].writer.write(b"Content-Length: 1000000\r\n\r\n{")
         for number in range(8):
-            assert await imported(http, f"10.0.{number % 2}.{number // 2}") == 200
+            assert await import_status(http, f"10.0.{number % 2}.{number // 2}") == 200
         for client in slow:
             await client.close()
 
@@ -186,16 +186,16 @@ async def test_slow_imports_do_not_keep_others_from_importing(addresses: int) ->
 
 async def test_imports_are_rate_limited_for_each_address() -> None:
     async with bot() as (_, http):
-        statuses = [await imported(http, "10.0.0.1") for _ in range(limits.IMPORTS_AT_ONCE + 1)]
+        statuses = [await import_status(http, "10.0.0.1") for _ in range(limits.IMPORTS_AT_ONCE + 1)]
         assert statuses == [200] * limits.IMPORTS_AT_ONCE + [429]
-        assert await imported(http, "10.0.0.2") == 200
+        assert await import_status(http, "10.0.0.2") == 200
         unknown = await http.get(f"/conversations/{'A' * 32}", headers={"X-Forwarded-For": "10.0.0.1"})
         assert unknown.status_code == 404
 
 
 async def test_downloads_are_rate_limited_for_each_address_and_head_requests_show_the_limit() -> None:
     async with bot() as (server, http):
-        address = f"/recordings/{recorded(server).name}.zip"
+        address = f"/recordings/{new_recorder(server).name}.zip"
         here, there = ({"X-Forwarded-For": each} for each in ("10.0.0.1", "10.0.0.2"))
         for _ in range(limits.RECORDINGS_AT_ONCE):
             assert (await http.head(address, headers=here)).status_code == 200
@@ -213,8 +213,8 @@ async def test_long_imports_use_up_the_import_volume_of_their_address() -> None:
         headers = {"X-Forwarded-For": "10.0.0.1"}
         statuses = [(await http.post("/conversations", content=long, headers=headers)).status_code for _ in range(4)]
         assert statuses == [200, 200, 429, 429]
-        assert await imported(http, "10.0.0.1") == 200
-        assert await imported(http, "10.0.0.2") == 200
+        assert await import_status(http, "10.0.0.1") == 200
+        assert await import_status(http, "10.0.0.2") == 200
 
 
 async def test_a_slow_import_does_not_use_up_the_default_thread_pool(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +227,7 @@ async def test_a_slow_import_does_not_use_up_the_default_thread_pool(monkeypatch
 
     monkeypatch.setattr(recordings, "read_import", read_slowly)
     async with bot() as (_, http):
-        tasks = [asyncio.create_task(imported(http, f"10.0.0.{number}")) for number in range(8)]
+        tasks = [asyncio.create_task(import_status(http, f"10.0.0.{number}")) for number in range(8)]
         await asyncio.to_thread(busy.acquire)
         for _attempt in range(40):  # more than asyncio has threads
             await asyncio.wait_for(asyncio.to_thread(int), 5)

@@ -1,4 +1,4 @@
-"""The measuring client against the smallest FastRTC bot: what it reports is so, and nothing is left behind."""
+"""The measuring client against a minimal FastRTC bot: its reports are right, and it leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who goes on with a conversation takes the place of the session that is in it, on whichever transport."""
+"""A client that continues a conversation takes the place of the session that has it, on either transport."""
 
 from __future__ import annotations
 

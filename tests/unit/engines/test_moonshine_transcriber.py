@@ -13,9 +13,9 @@ import pytest
 from voicebot.audio.sound import SPEECH_RATE_HZ, Audio, Samples
 from voicebot.engines.errors import EngineError
 from voicebot.engines.protocols import Pause, Transcript
-from voicebot.engines.stt.moonshine.recognition import NO_TEXT, RecognizedText
+from voicebot.engines.stt.moonshine.recognition import NO_TEXT, RecognisedText
 from voicebot.engines.stt.moonshine.scheduler import DecodeThreads, LoopAlarm, Scheduler
-from voicebot.engines.stt.moonshine.transcriber import MoonshineTranscriber, SharedRecognizer
+from voicebot.engines.stt.moonshine.transcriber import MoonshineTranscriber, SharedRecogniser
 
 
 def loud(duration_s: float) -> Audio:
@@ -38,7 +38,7 @@ class Model:
         self.fails = False
         self._loop = asyncio.get_running_loop()
 
-    def recognize(self, sound: Samples, stop: threading.Event) -> RecognizedText:
+    def recognise(self, sound: Samples, stop: threading.Event) -> RecognisedText:
         self._loop.call_soon_threadsafe(self.begun.put_nowait, len(sound) / SPEECH_RATE_HZ)
         if self.fails:
             raise MemoryError("no more memory")
@@ -46,7 +46,7 @@ class Model:
             if stop.is_set():
                 self.stopped.release()
                 return NO_TEXT
-        return RecognizedText(" ".join(["word"] * round(2 * len(sound) / SPEECH_RATE_HZ)), 0.9)
+        return RecognisedText(" ".join(["word"] * round(2 * len(sound) / SPEECH_RATE_HZ)), 0.9)
 
 
 class Talk:
@@ -56,7 +56,7 @@ class Talk:
         self.model = Model()
         self.workers = DecodeThreads()
         self.scheduler = Scheduler(self.workers, LoopAlarm())
-        self.transcriber = MoonshineTranscriber(SharedRecognizer(self.model, self.scheduler))
+        self.transcriber = MoonshineTranscriber(SharedRecogniser(self.model, self.scheduler))
         self.sound: asyncio.Queue[Audio | Pause | None] = asyncio.Queue()
 
     async def pieces(self) -> AsyncIterator[Audio | Pause]:

@@ -8,7 +8,7 @@ import pytest
 from voicebot.audio.sound import SPEECH_RATE_HZ, Samples
 from voicebot.engines.protocols import Transcript
 from voicebot.engines.stt.moonshine.energy import HOP
-from voicebot.engines.stt.moonshine.recognition import RecognizedText
+from voicebot.engines.stt.moonshine.recognition import RecognisedText
 from voicebot.engines.stt.moonshine.scheduler import Urgency
 from voicebot.engines.stt.moonshine.utterance import MAX_PART, MIN_PART, DecodeRequest, GrowingUtterance
 
@@ -31,7 +31,7 @@ def needed(utterance: GrowingUtterance) -> DecodeRequest:
 def decoded(utterance: GrowingUtterance, text: str) -> DecodeRequest:
     """Gives this text as the result of the next request."""
     request = needed(utterance)
-    utterance.add_result(request, RecognizedText(text, 0.9))
+    utterance.add_result(request, RecognisedText(text, 0.9))
     return request
 
 
@@ -73,7 +73,7 @@ def test_a_transcript_names_the_backchannel_that_a_short_sound_may_have_been() -
     utterance.add_audio(loud(0.8))
     request = utterance.next_request()
     assert request is not None
-    utterance.add_result(request, RecognizedText("school", 0.6, backchannel="Cool."))
+    utterance.add_result(request, RecognisedText("school", 0.6, backchannel="Cool."))
     assert told(utterance).backchannel == "Cool."
 
 
@@ -132,7 +132,7 @@ def test_an_unanswered_pause_is_dropped_when_the_speaker_goes_on() -> None:
     request = needed(utterance)
     assert request.urgency is Urgency.INTERIM
     assert request.end * HOP > 1.2 * SPEECH_RATE_HZ
-    utterance.add_result(request, RecognizedText("hello there", 0.9))
+    utterance.add_result(request, RecognisedText("hello there", 0.9))
     answer = told(utterance)
     assert (answer.text, answer.pause, answer.final) == ("hello there", None, False)
 
@@ -175,7 +175,7 @@ def all_decoded(utterance: GrowingUtterance, sounds: list[Samples]) -> str:
         values, counts = np.unique(utterance.audio_of(request), return_counts=True)
         half = [np.count_nonzero(sound) / 2 for sound in sounds]
         found = [int(v) - 1_000 for v, c in zip(values, counts, strict=True) if v and c > half[int(v) - 1_000]]
-        utterance.add_result(request, RecognizedText(" ".join(map(str, found)), 0.9))
+        utterance.add_result(request, RecognisedText(" ".join(map(str, found)), 0.9))
     return transcript.text
 
 
@@ -202,7 +202,7 @@ def test_a_long_utterance_pushed_in_pieces_loses_and_doubles_no_word(each_s: flo
             longest = max(longest, request.end - request.start)
             values, counts = np.unique(utterance.audio_of(request), return_counts=True)
             found = [int(v) - 1_000 for v, c in zip(values, counts, strict=True) if v and c > each_s * 8_000]
-            utterance.add_result(request, RecognizedText(" ".join(map(str, found)), 0.9))
+            utterance.add_result(request, RecognisedText(" ".join(map(str, found)), 0.9))
         if (transcript := utterance.next_transcript()) is not None:
             text = transcript.text
     assert longest <= MAX_PART
@@ -225,13 +225,13 @@ def test_a_long_utterance_is_cut_in_a_silence_and_reuses_the_text_of_its_first_p
     sound = utterance.audio_of(request)
     assert set(sound.tolist()) == {0, 2_000}, "nothing of the first part is decoded again"
     assert np.count_nonzero(sound) == SPEECH_RATE_HZ, "all of the second part is decoded"
-    utterance.add_result(request, RecognizedText("the second", 0.9))
+    utterance.add_result(request, RecognisedText("the second", 0.9))
     assert told(utterance).text == "the first part the second"
     utterance.add_audio(silence(0.5))
     utterance.end()
     last = needed(utterance)
     assert last.part == request.part
     assert set(utterance.audio_of(last).tolist()) == {0, 2_000}, "the first part is not decoded for the final text"
-    utterance.add_result(last, RecognizedText("the second one", 0.9))
+    utterance.add_result(last, RecognisedText("the second one", 0.9))
     answer = told(utterance)
     assert (answer.text, answer.final) == ("the first part the second one", True)

@@ -31,7 +31,7 @@ from voicebot.speech_text.speakable import has_words
 _URL = "https://api.elevenlabs.io"
 
 _RATE_HZ = 24_000
-"""Every plan includes it; 44.1 kHz needs a higher one (API reference, `output_format`)."""
+"""Every plan includes this rate; 44.1 kHz needs a higher plan (API reference, `output_format`)."""
 
 _VOICE = "EXAVITQu4vr4xnSDxMaL"
 """Voices that every account has: Sarah, and Eric, the voice for Spanish in LiveKit's table of voices.

@@ -38,7 +38,7 @@ _SOUND = re.compile(rb'%b","\[\\"(.*)\\"]' % gTTS.GOOGLE_TTS_RPC.encode())
 """Base64 of an MP3 file in an answer."""
 
 _MOST_BYTES = 2_000_000
-"""Of an answer. The 100 characters of a request take about 50 kB; the limit bounds the memory and the decoding."""
+"""The longest answer that is read, which bounds memory and decoding. A request of 100 characters gets about 50 kB."""
 
 _KEEP_ALIVE_S = 60.0
 """How long an idle connection stays open, so that the next sentence needs no handshake."""

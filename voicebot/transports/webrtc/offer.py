@@ -1,4 +1,4 @@
-"""Checks an offer's SDP before aiortc gets it, which would do whatever a stranger writes there."""
+"""Checks an offer's SDP before aiortc reads it, as aiortc does whatever a stranger writes there."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ class _Candidates:
         if component != "1" or protocol != "udp" or not self._allows_port(port):
             return False
         if host.endswith(".local"):
-            return _joins(self._names, host, limits.OFFER_MDNS_NAMES)
-        return self._allows_host(host) and _joins(self._hosts, host, limits.OFFER_HOSTS)
+            return _add_within_limit(self._names, host, limits.OFFER_MDNS_NAMES)
+        return self._allows_host(host) and _add_within_limit(self._hosts, host, limits.OFFER_HOSTS)
 
     @staticmethod
     def _allows_port(port: int) -> bool:
@@ -139,7 +139,7 @@ class _Candidates:
         return True
 
 
-def _joins(known: set[str], name: str, most: int) -> bool:
+def _add_within_limit(known: set[str], name: str, most: int) -> bool:
     """Adds `name` to `known`. Returns False if it is new and `known` has `most` names already."""
     if name in known:
         return True

@@ -45,14 +45,14 @@ async def test_the_load_driver_runs_sessions_and_prints_their_figures(capsys: py
 async def test_the_client_stops_when_the_server_ends_the_session(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The keyboard is silent all the while."""
+    """Nothing is typed meanwhile."""
     readable, writable = os.pipe()
     engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
-    with os.fdopen(readable) as keyboard, os.fdopen(writable, "w") as fingers:
+    with os.fdopen(readable) as keyboard, os.fdopen(writable, "w") as typing:
         monkeypatch.setattr("sys.stdin", keyboard)
         async with serving(engines, config.load(session_minutes=0.01)) as server:
             await asyncio.wait_for(talk(server.url.replace("http", "ws") + "/ws", None), 5)
-        fingers.close()  # the thread that waits for them ends
+        typing.close()  # ends the thread that waits for input
         for thread in threading.enumerate():
             if thread.name == "keyboard":
                 thread.join(5)

@@ -1,4 +1,4 @@
-"""What a client without acknowledgements says after `stop_playback`: nothing that was cut counts as heard."""
+"""Playback messages after `stop_playback`, without acknowledgements of clips: nothing that was cut counts as heard."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEARD = [["what is the weather like in Paris"]]
 
 
 def with_and_without_pause(case: Callable[[str], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-    """The same with a client that cannot pause and one that can, each with a bot of its own, at the same time."""
+    """Runs a test with a client that cannot pause and one that can, at the same time, each with a bot of its own."""
 
     async def both() -> None:
         await asyncio.gather(*(case(query) for query in ("", "?pause=1")))
@@ -27,16 +27,16 @@ def with_and_without_pause(case: Callable[[str], Awaitable[None]]) -> Callable[[
     return both
 
 
-async def playing(client: WsClient, *, late_s: float = 0.9, told: bool = True) -> dict[str, Any]:
-    """The client plays the reply's only clip, which it had for a while before, and may say so.
+async def begin_reply(client: WsClient, *, delay_s: float = 0.9, reported: bool = True) -> dict[str, Any]:
+    """Asks for a reply of one clip and returns the clip. If `reported`, says after `delay_s` that playback has begun.
 
-    By the time since the clip was sent it could have been played whole when it is cut 1.1 s after its begin. The
-    waits in these tests are what the client plays meanwhile: how much time has passed is all that the server can go by.
+    When the reply is cut 1.1 s later, the clip was sent long enough ago to have been played whole. The waits in these
+    tests stand for what the client plays meanwhile, as the server can only go by the time that has passed.
     """
     await client.send("text", text="count")
     clip = await client.next("play_audio")
-    if told:
-        await asyncio.sleep(late_s)
+    if reported:
+        await asyncio.sleep(delay_s)
         await client.send("client_playback_started")
     return clip
 
@@ -44,7 +44,7 @@ async def playing(client: WsClient, *, late_s: float = 0.9, told: bool = True) -
 @with_and_without_pause
 async def test_an_interrupted_reply_counts_as_heard_up_to_the_cut(query: str) -> None:
     async with bot([[LONG]], letter_s=0.03) as server, ws_client(server, query) as client:
-        await playing(client)
+        await begin_reply(client)
         await asyncio.sleep(1.1)
         await client.send("interrupt")
         await client.next("stop_playback", discard=True)
@@ -57,9 +57,9 @@ async def test_an_interrupted_reply_counts_as_heard_up_to_the_cut(query: str) ->
 
 @with_and_without_pause
 async def test_a_reply_without_a_playback_start_counts_as_heard_only_as_far_as_time_allows(query: str) -> None:
-    """It says that it is done long after it was stopped."""
+    """The client says that playback is complete long after it was stopped."""
     async with bot([[LONG]], [["uh-huh"]], letter_s=0.03) as server, ws_client(server, query) as client:
-        await playing(client, told=False)
+        await begin_reply(client, reported=False)
         await asyncio.sleep(1.3)
         await client.send("speech_start")
         await client.next("stop_playback")
@@ -79,7 +79,7 @@ async def test_a_reply_without_a_playback_start_counts_as_heard_only_as_far_as_t
 async def test_a_paused_reply_resumes_where_it_was_cut(query: str) -> None:
     """The client says that its playback is complete as soon as it has stopped."""
     async with bot([[LONG]], [["uh-huh"]], letter_s=0.03) as server, ws_client(server, query) as client:
-        clip = await playing(client)
+        clip = await begin_reply(client)
         await asyncio.sleep(1.1)
         await client.send("speech_start")
         await client.next("stop_playback")
@@ -103,7 +103,7 @@ async def test_a_paused_reply_resumes_where_it_was_cut(query: str) -> None:
 @with_and_without_pause
 async def test_a_playback_complete_that_follows_a_resume_does_not_make_the_whole_reply_heard(query: str) -> None:
     async with bot([[LONG], ["Well."]], [["uh-huh"]], letter_s=0.03) as server, ws_client(server, query) as client:
-        await playing(client)
+        await begin_reply(client)
         await asyncio.sleep(1.1)
         await client.send("speech_start")
         await client.next("stop_playback")
@@ -122,7 +122,7 @@ async def test_a_playback_complete_that_follows_a_resume_does_not_make_the_whole
 
 async def test_an_interruption_leaves_only_the_heard_part_of_the_reply_in_the_history() -> None:
     async with bot([[LONG], ["Sunny."]], HEARD, letter_s=0.03) as server, ws_client(server) as client:
-        await playing(client)
+        await begin_reply(client)
         await asyncio.sleep(1.1)
         await client.send("speech_start")
         await client.next("stop_playback")
@@ -139,10 +139,10 @@ async def test_an_interruption_leaves_only_the_heard_part_of_the_reply_in_the_hi
 async def test_a_playback_complete_that_crosses_a_stop_makes_the_whole_reply_heard() -> None:
     """The client has played everything when the stop, which is under way, reaches it."""
 
-    async def case(told: bool) -> None:
+    async def case(reported: bool) -> None:
         async with bot([[LONG]], letter_s=0.03) as server:
             async with ws_client(server) as client:
-                clip = await playing(client, late_s=0.0, told=told)
+                clip = await begin_reply(client, delay_s=0.0, reported=reported)
                 await asyncio.sleep(clip["duration_ms"] / 1000)
                 await client.send("speech_start")
                 await client.send("client_playback_complete")
@@ -152,4 +152,4 @@ async def test_a_playback_complete_that_crosses_a_stop_makes_the_whole_reply_hea
                 assert not history(server)[1].interrupted
             await until_empty(server)
 
-    await asyncio.gather(case(told=True), case(told=False))
+    await asyncio.gather(case(reported=True), case(reported=False))

@@ -1,4 +1,4 @@
-"""A program that chooses over `/ws`: as in the page, and what it can't have is named."""
+"""A client chooses its preferences over `/ws`, as in the page. An invalid choice gets an error that names it."""
 
 from __future__ import annotations
 

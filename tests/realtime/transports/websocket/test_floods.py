@@ -1,4 +1,4 @@
-"""Too much sound and too many frames: others do not notice, nothing that can have been said is lost."""
+"""Floods of sound and of frames: other sessions are not delayed, and no sound that can have been spoken is lost."""
 
 from __future__ import annotations
 
@@ -27,18 +27,19 @@ from voicebot.web.websocket_server import WebSocketServerProtocol
 MASK = bytes(4)
 PING, EMPTY_PART = b"\x89\x80" + MASK, b"\x00\x80" + MASK
 FLOOD_S = 2.0
-"""The event loop is timed some 300 times; the slowest 15 may be slow because another process had the processor."""
+"""In this time the event loop is timed some 300 times. The slowest 15 do not count, as another process may have had the
+processor."""
 TINY_SOUND = b"\x82\x82" + MASK + b"\0\0"
 
 
 class RawClient:
-    """A websocket that sends bytes as they are, and reads only if it is told to."""
+    """A websocket client that sends bytes as they are, and reads only if it is told to."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
 
     async def pour(self, data: bytes, duration_s: float) -> int:
-        """As much of it, over and over, as the server takes. Returns how many bytes were handed to the system."""
+        """Sends the data over and over, as fast as the server takes it. Returns how many bytes the system has taken."""
         sent = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(duration_s):
@@ -66,7 +67,10 @@ async def raw_client(server: LiveServer, query: str = "") -> AsyncIterator[RawCl
 
 
 async def longest_pauses_s(duration_s: float) -> list[float]:
-    """How late this event loop, which is the server's too, was for each of many 5 ms waits; longest first."""
+    """Returns by how much each of many waits of 5 ms was too long on this event loop, which also runs the server.
+
+    The longest comes first.
+    """
     loop = asyncio.get_running_loop()
     end_s, late = loop.time() + duration_s, []
     while loop.time() < end_s:
@@ -183,8 +187,8 @@ async def test_a_flood_of_websocket_frames_does_not_delay_the_event_loop(frame: 
         reading.cancel()
 
 
-def protocol() -> WebSocketServerProtocol:
-    """The server's side of the only connection."""
+def server_side() -> WebSocketServerProtocol:
+    """Returns the server's side of the only connection."""
     found = [each for each in gc.get_objects() if isinstance(each, WebSocketServerProtocol) and not each.disconnected]
     (only,) = found
     return only
@@ -197,26 +201,25 @@ async def test_empty_fragments_of_a_message_take_no_memory(monkeypatch: pytest.M
         client.writer.write(b"\x01" + bytes([0x80 | len(text)]) + MASK + text + EMPTY_PART * 50_000 + PING)
         async with asyncio.timeout(20):
             await client.reader.readuntil(b"\x8a\x00")
-        assert len(protocol().frames) <= 1
+        assert len(server_side().frames) <= 1
         client.writer.write(b"\x80\x80" + MASK)
         async with asyncio.timeout(20):
             await client.reader.readuntil(b"play_audio")
 
 
 async def test_a_client_that_pings_without_reading_the_pongs_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is sent a pong for each ping, which nobody fetches: only the last one is kept."""
+    """The server keeps only the last pong for a client that reads none."""
     monkeypatch.setattr(limits, "WS_BURST_UNITS", 100_000_000)
     async with bot() as server, raw_client(server) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         sent = await client.pour((b"\x89\xfd" + MASK + bytes(125)) * 1_000, 2.5)
         assert sent > 8_000_000, "more than the system keeps for the connection"
-        assert protocol().transport.get_write_buffer_size() < 500_000
+        assert server_side().transport.get_write_buffer_size() < 500_000
 
 
 async def test_the_keep_alive_does_not_end_a_connection_whose_pong_waits_behind_sound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The server's own keep-alive does not end a connection whose answer waits behind sound that is held back."""
     monkeypatch.setattr(limits, "LIVE_BURST_S", 0.5)
     monkeypatch.setattr(limits, "WS_WAITING_BYTES", 10_000)
     keep_alive: dict[str, Any] = {"ws_ping_interval": 0.3, "ws_ping_timeout": 1.0}

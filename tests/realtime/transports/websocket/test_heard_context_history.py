@@ -1,4 +1,4 @@
-"""What a client was sent and its user did not hear is not in the history, however the reply ends."""
+"""The history holds only what the user heard of a reply, however the reply ends."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from voicebot.transports.websocket import playout
 FIRST, SECOND = "One two three four.", "Five six seven eight nine ten eleven twelve."
 
 
-async def until_stalled_in(client: WsClient) -> dict[str, Any]:
-    """The first clip has been played and acknowledged; then the client falls silent, and 0.5 s go by."""
+async def play_first_and_stall(client: WsClient) -> dict[str, Any]:
+    """Plays and acknowledges the first clip, and then nothing for 0.5 s. Returns the second clip."""
     await client.send("text", text="count")
     first, second = await client.next("play_audio"), await client.next("play_audio")
     await client.send("client_playback_started")
@@ -29,7 +29,7 @@ async def test_a_stalled_client_counts_as_having_heard_only_acknowledged_sentenc
     async with bot([[f"{FIRST} {SECOND}"]] * 2, letter_s=0.03) as server:
         for query in ("", "?pause=1"):
             async with ws_client(server, query) as client:
-                await until_stalled_in(client)
+                await play_first_and_stall(client)
                 await client.send("interrupt")
                 await client.next("stop_playback", discard=True)
                 await client.next("state", phase="idle")
@@ -43,7 +43,7 @@ async def test_the_client_reports_to_the_word_what_was_heard_of_the_cut_sentence
     async with bot([[f"{FIRST} {SECOND}"]] * 4, letter_s=0.03) as server:
         for played_ms, heard in ((0, 0), (345, 2), (680, 4), (99_999, 8)):
             async with ws_client(server) as client:
-                second = await until_stalled_in(client)
+                second = await play_first_and_stall(client)
                 await client.send("interrupt")
                 await client.next("stop_playback", discard=True)
                 await client.send("clip_played", sequence=second["sequence"], played_ms=played_ms)
@@ -69,7 +69,7 @@ async def test_the_next_reply_waits_for_the_clients_playback_report_only_up_to_a
 async def test_a_client_that_plays_late_is_sent_all_unplayed_sound_again_on_resume() -> None:
     """The server reckons with 500 ms of the second clip, the client has played 200 ms of it."""
     async with bot([[f"{FIRST} {SECOND}"]], [["uh-huh"]], letter_s=0.03) as server, ws_client(server) as client:
-        second = await until_stalled_in(client)
+        second = await play_first_and_stall(client)
         await client.send("speech_start")
         await client.next("stop_playback")
         await client.send("clip_played", sequence=second["sequence"], played_ms=200)
@@ -86,7 +86,7 @@ async def test_a_client_that_plays_late_is_sent_all_unplayed_sound_again_on_resu
 async def test_an_interruption_without_a_playback_report_leaves_only_acknowledged_words() -> None:
     heard = [["what is the weather like in Paris"]]
     async with bot([[f"{FIRST} {SECOND}"], ["Sunny."]], heard, letter_s=0.03) as server, ws_client(server) as client:
-        await until_stalled_in(client)
+        await play_first_and_stall(client)
         await client.send("speech_start")
         await client.send("speech_end", audio=recording("wav"))
         await client.next("verdict", decision="regenerate")
@@ -116,7 +116,7 @@ async def test_a_client_that_stops_acknowledging_loses_its_reply_and_nothing_els
     monkeypatch.setattr(playout, "STALLED_S", 0.5)
     replies = [[f"{FIRST} {SECOND}"], ["Still here."]]
     async with bot(replies, letter_s=0.02) as server, ws_client(server) as client:
-        await until_stalled_in(client)
+        await play_first_and_stall(client)
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
         assert "no clip was acknowledged" in (await client.next("error"))["message"]

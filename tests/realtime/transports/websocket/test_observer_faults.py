@@ -1,4 +1,4 @@
-"""What only watches a session may fail: the conversation goes on, and the log says so once."""
+"""The recorder or the store fails: the conversation goes on, and the fault is logged once."""
 
 from __future__ import annotations
 
@@ -47,6 +47,6 @@ async def test_a_fault_of_the_recorder_or_the_store_leaves_the_session_intact(
             assert len(words(server)) == 2 * number + 2
         await client.send("bye")
         await client.next("closed", code="bye")
-    told = [each for each in caplog.records if "further faults of this session" in each.getMessage()]
-    assert len(told) == 1
-    assert told[0].exc_info is not None
+    records = [each for each in caplog.records if "further faults of this session" in each.getMessage()]
+    assert len(records) == 1
+    assert records[0].exc_info is not None

@@ -236,7 +236,7 @@ async def test_a_decoder_that_dies_or_hangs_costs_only_its_sender_an_error(
         for each in (other, client):
             await each.send("speech_end", audio=recording("webm"))
             while not (await each.next("asr.final", timeout_s=10))["text"]:
-                pass  # those whose recordings were lost
+                pass  # the lost recordings have an empty text
         await until(lambda: len(decoders()) == limits.DECODERS)
     assert "killed by SIGKILL (out of memory?); another takes its place" in caplog.text
 

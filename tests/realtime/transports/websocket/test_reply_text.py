@@ -1,4 +1,4 @@
-"""What a client is told of a reply's text: as the model streams it, and whole."""
+"""A client gets a reply's text as the model streams it, and the whole text at the end."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ async def test_a_client_that_stops_acknowledging_gets_an_error_and_can_go_on(mon
 
 
 class DeafSocket:
-    """A client that connected, and then neither reads nor says anything."""
+    """The socket of a client that neither reads nor sends anything."""
 
     async def receive(self) -> dict[str, object]:
         await asyncio.Event().wait()

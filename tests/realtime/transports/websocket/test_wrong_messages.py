@@ -1,4 +1,4 @@
-"""Wrong messages: each is named or left alone, and neither the session nor its neighbours mind."""
+"""Wrong messages: each gets an error or is ignored, and none disturbs its session or another one."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ SENTENCES = " ".join(f"Sentence number {number} is said by the bot." for number 
 
 
 async def test_thousands_of_wrong_messages_are_each_refused_and_disturb_no_other_session() -> None:
-    """What is not refused is what the protocol allows at any time; an utterance that it began is ended at last."""
+    """The protocol allows some of them at any time. The last message ends an utterance that one may have begun."""
     wrong = wrong_messages(5_000)
     assert len(wrong) >= 5_000
     heard: list[Sequence[Any]] = [["x"]] * len(wrong)
@@ -73,7 +73,7 @@ async def test_thousands_of_wrong_messages_are_each_refused_and_disturb_no_other
         async with calling(address, NoOutput()) as neighbour:
             await neighbour.write("talk on")
             await asyncio.sleep(0.5)
-            tasks, objects = len(asyncio.all_tasks()), things()
+            tasks, objects = len(asyncio.all_tasks()), object_count()
             async with ws_client(server) as client:
 
                 async def pour() -> None:
@@ -87,24 +87,24 @@ async def test_thousands_of_wrong_messages_are_each_refused_and_disturb_no_other
                 await pouring
                 assert clip["text"] == "Still here."
                 assert len(client.all("error")) == sum(map(must_be_refused, wrong))
-                assert not neighbour.idle.is_set(), "it was being spoken to all the while"
+                assert not neighbour.idle.is_set(), "the bot talks to the neighbour all the time"
             async with asyncio.timeout(5):
                 while server.services.admission.sessions > 1 or len(asyncio.all_tasks()) > tasks:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             client.came.clear()
-            assert things() - objects < len(wrong) / 5
+            assert object_count() - objects < len(wrong) / 5
             await asyncio.wait_for(neighbour.idle.wait(), 20)
             assert neighbour.underruns == 0
             assert session(server).underruns == 0
 
 
-def things() -> int:
+def object_count() -> int:
     gc.collect()
     return len(gc.get_objects())
 
 
 async def test_each_overlong_message_gets_an_error_that_names_its_fault() -> None:
-    """They are looked into in a worker process, but the client is told the same as of short ones."""
+    """A worker process parses them, but the client gets the same errors as for short messages."""
     long = "x" * 70_000
     async with bot([["Yes."]], [["x"]]) as server, ws_client(server) as client:
         for message, complaint in (

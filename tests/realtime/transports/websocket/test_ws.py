@@ -1,4 +1,4 @@
-"""The guide's protocol, event by event, and what goes beyond it, over real sockets."""
+"""The WebSocket protocol of the guide, and our extensions of it, over real sockets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ LONG = "One two three four five six seven eight nine ten eleven twelve."
 
 
 def test_the_protocol_document_is_up_to_date() -> None:
-
     page = PROJECT / "docs" / "websocket.md"
     assert page.read_text("utf-8") == document(), (
         "run `python -m voicebot.transports.websocket.document > docs/websocket.md`"
@@ -92,11 +91,11 @@ async def test_only_acknowledged_sentences_enter_the_history() -> None:
         await client.send("text", text="talk")
         first, second = await client.next("play_audio"), await client.next("play_audio")
         await play(client, first)
-        await client.send("client_playback_complete")  # not so: it acknowledges clips
+        await client.send("client_playback_complete")  # ignored, as this client acknowledges clips
         await until_heard(server, 4)  # the first word of the second sentence
         await client.send("interrupt")
         await client.next("stop_playback", discard=True)
-        await client.send("clip_played", sequence=second["sequence"])  # not so: it was dropped
+        await client.send("clip_played", sequence=second["sequence"])  # ignored, as the clip was discarded
         await client.next("state", phase="idle")
         assert words(server)[1] == "First sentence here."
         assert history(server)[1].interrupted
@@ -115,7 +114,7 @@ async def test_a_resumed_reply_repeats_and_loses_no_sound() -> None:
         await client.send("text", text="count")
         whole = await client.next("play_audio")
         await client.send("client_playback_started")
-        await asyncio.sleep(0.6)  # it plays: 0.7 s can't have been heard much sooner
+        await asyncio.sleep(0.6)  # the client plays; it can't have played 0.7 s much sooner
         await client.send("speech_start")
         await client.next("stop_playback", timeout_s=0.3)
         await client.send("clip_played", sequence=whole["sequence"], played_ms=700)
@@ -153,7 +152,7 @@ async def test_a_resume_may_go_back_to_the_start_of_the_cut_word() -> None:
 
 
 async def clips_to(client: WsClient, last_word: str) -> list[dict[str, Any]]:
-    """A sentence's clips: one, or more on a busy machine."""
+    """Returns the clips up to this word: one, or more on a busy machine."""
     clips = [await client.next("play_audio")]
     while not clips[-1]["text"].endswith(last_word):
         clips.append(await client.next("play_audio"))
@@ -174,7 +173,7 @@ async def test_a_client_that_can_pause_resumes_without_new_sentence_audio() -> N
         await client.next("stop_playback", discard=False)
         await client.send("speech_end", audio=recording("wav"))
         await client.next("playback_resume")
-        await asyncio.sleep(clip["duration_ms"] / 1000 - 0.3)  # it plays the rest
+        await asyncio.sleep(clip["duration_ms"] / 1000 - 0.3)  # the client plays the rest
         await client.send("clip_played", sequence=clip["sequence"])
         await client.next("state", phase="idle")
         assert len(client.all("play_audio")) == 1
@@ -247,7 +246,7 @@ async def test_dropped_sentences_are_reported_and_stay_out_of_the_history() -> N
 
 
 async def test_each_word_belongs_to_one_play_audio_message_however_late_its_sound_comes() -> None:
-    """The first clips leave before the length of the sentence is known, by which its words are placed."""
+    """The first clips are sent before the sentence's length is known, from which the words' places are computed."""
     for letter_s, late_s in ((0.03, 0.06), (0.1, 0.06), (0.1, 0.15)):
         async with bot([[LONG]], letter_s=letter_s, late_s=late_s) as server, ws_client(server) as client:
             await client.send("text", text="count")
@@ -354,7 +353,7 @@ async def test_excess_messages_get_an_error_and_a_flood_of_messages_ends_the_ses
 
 
 async def test_texts_typed_too_fast_are_refused_with_an_error() -> None:
-    """Each of them is answered, which may cost money."""
+    """The limit is there because each text is answered, which may cost money."""
     async with bot(turns_per_day=0) as server, ws_client(server) as client:
         for number in range(limits.TEXTS_AT_ONCE + 1):
             await client.send("text", text=f"hello {number}")

@@ -1,4 +1,4 @@
-"""Answers questions about the time and the date, from what the clock tool reads.
+"""Answers questions about the time and the date by the results of the clock tool.
 
 A question counts only if each of its words is understood: "what time is it" is one, "what time does the bank close" and
 "what day was the battle of Hastings" are none.

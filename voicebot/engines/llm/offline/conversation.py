@@ -1,4 +1,4 @@
-"""What the offline model reads off the messages that a chat model is given."""
+"""Finds out from a chat model's messages what the user wants, and what was said before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user talks about where neither the clock nor the calculator is needed, and the replies to it."""
+"""Topics that need neither the clock nor the calculator, and the replies to them."""
 
 from __future__ import annotations
 

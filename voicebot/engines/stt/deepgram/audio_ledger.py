@@ -1,7 +1,7 @@
-"""What of a session's sound has been sent to the recogniser, and which utterance the words of its results belong to.
+"""Records which sound of a session was sent to the recogniser, and finds the utterance that each word belongs to.
 
 No word is lost: when a connection is lost, sound without final words is sent again on the next one, and words that are
-then recognised a second time are known by their times. Pure: nothing here waits or sends.
+then recognised a second time are detected by their times. Nothing here waits or sends.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class AudioChunk:
 class FinalizeRequest:
     """Asks for all words before the utterance's `position`. `closing` means that no more sound of it follows.
 
-    `utterance` is None for one that was given up: its words are needed by nobody, but they must not become part of the
+    `utterance` is None for one that was given up: nobody needs its words, but they must not become part of the
     next utterance's.
     """
 
@@ -89,7 +89,7 @@ class AudioLedger:
         return utterance is not None and utterance in self.utterances and not utterance.is_settled_to(request.position)
 
     def settle(self, request: FinalizeRequest) -> bool:
-        """Takes what has been recognised so far for the answer, as none will come. Returns False if it won't do."""
+        """Uses the words known so far as the answer, as none will come. Returns False if they do not reach so far."""
         return request.utterance is not None and request.utterance.settle_to(request.position)
 
     # To the recogniser --------------------------------------------------------------------------------------------

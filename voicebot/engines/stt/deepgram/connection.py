@@ -1,4 +1,4 @@
-"""One open connection to Deepgram in use: sound and finalize requests out, results in, until it is lost."""
+"""Uses an open connection to Deepgram until it is lost: sends sound and finalize requests, and reads results."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from voicebot.engines.stt.deepgram.protocol import ENGINE, ListenConnection
 
 
 class ConnectionUser(Protocol):
-    """Is told what happens on a connection."""
+    """The session to which a connection reports."""
 
     def count_sent(self, size: int) -> None:
-        """A piece of sound of `size` bytes has been sent."""
+        """Counts a piece of sound of `size` bytes that was sent."""
         ...
 
     def tell_news(self) -> None:
-        """The ledger has changed: there may be new transcripts."""
+        """Passes on new transcripts, as the ledger has changed."""
         ...
 
 

@@ -66,7 +66,7 @@ class Flux(ListenService):
         super().__init__(_parameter_sets(model, language), open_timeout_s)
         self._client = client
         self.can_force_end = True
-        """Becomes false when the service says that it does not know the message."""
+        """False once the service has said that it does not know the message that forces the end."""
 
     async def _open(self, parameters: Parameters, stack: AsyncExitStack) -> ListenConnection:
         socket = await stack.enter_async_context(self._client.listen.v2.connect(**parameters))

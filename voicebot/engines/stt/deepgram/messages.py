@@ -1,4 +1,4 @@
-"""What Deepgram sends: the fields that are used of its messages and answers.
+"""The fields of Deepgram's messages and answers that the bot uses.
 
 The SDK builds its own classes without checking the types (`UncheckedBaseModel`): any field may be missing or of another
 type. These models read the SDK's objects and raise pydantic's ValidationError, a ValueError, for what makes no sense.

@@ -111,7 +111,7 @@ class StreamedUtterance:
         return self._audio.read(begin, self.sent)
 
     def rewind(self) -> None:
-        """CanPrepare for a new connection: sound without final words, and a little before it, will be sent again."""
+        """Prepares for a new connection: sound without final words, and a little before it, will be sent again."""
         self.sent = max(self._audio.start, self._needed_from)
         self.requested = -1
         self._heard_to = 0
@@ -205,7 +205,7 @@ class StreamedUtterance:
         self._turn_over = True
 
     def new_transcripts(self) -> Iterator[Transcript]:
-        """Yields what was not told yet: the final, or the answer to a pause, or a changed partial; one at most.
+        """Yields the new transcript, if any: the final one, the answer to a pause, or a changed partial.
 
         A pause is answered a second time if the recogniser takes the turn for over later.
         """
@@ -292,7 +292,7 @@ class _SoundLevels:
         self._left_over = sound[whole:]
 
     def measure_noise(self) -> None:
-        """Takes the newest frames for the room's noise."""
+        """Measures the room's noise in the newest frames."""
         self._noise = float(np.mean(self._frames[-NOISE_FRAMES:])) if self._frames else 0.0
 
     def is_silent(self, start: int, end: int) -> bool:

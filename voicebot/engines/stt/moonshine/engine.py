@@ -16,9 +16,9 @@ from voicebot.engines.errors import EngineError
 from voicebot.engines.protocols import DEFAULT_STYLE, Style
 from voicebot.engines.stt.moonshine.larger import NAME, LargerModel
 from voicebot.engines.stt.moonshine.model import ENGINE, Model
-from voicebot.engines.stt.moonshine.recognition import Recognizer
+from voicebot.engines.stt.moonshine.recognition import Recogniser
 from voicebot.engines.stt.moonshine.scheduler import DecodeThreads, LoopAlarm, Scheduler
-from voicebot.engines.stt.moonshine.transcriber import MoonshineTranscriber, SharedRecognizer
+from voicebot.engines.stt.moonshine.transcriber import MoonshineTranscriber, SharedRecogniser
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Moonshine:
     def __init__(self, larger: LargerModel | None = None) -> None:
         self._larger = larger
         self._loading_larger: asyncio.Task[None] | None = None
-        self._shared: SharedRecognizer | None = None
+        self._shared: SharedRecogniser | None = None
         self._failure = EngineError(ENGINE, "its model is not loaded")
         self._workers: DecodeThreads | None = None
 
@@ -43,14 +43,14 @@ class Moonshine:
         """Loads the model. Raises EngineError if its wheel is missing or damaged, or can't be used on this system."""
         if self._shared is None:
             try:
-                recognizer = await asyncio.to_thread(_load_recognizer)
+                recogniser = await asyncio.to_thread(_load_recogniser)
             except EngineError as failure:
                 self._failure = failure
                 raise
             self._workers = DecodeThreads()
-            self._shared = SharedRecognizer(recognizer, Scheduler(self._workers, LoopAlarm()))
+            self._shared = SharedRecogniser(recogniser, Scheduler(self._workers, LoopAlarm()))
             if self._larger is not None:
-                loading = self._use_larger(self._larger, recognizer, self._shared)
+                loading = self._use_larger(self._larger, recogniser, self._shared)
                 self._loading_larger = asyncio.create_task(loading, name="larger moonshine model")
 
     async def close(self) -> None:
@@ -87,16 +87,16 @@ class Moonshine:
     async def session(self, style: Style = DEFAULT_STYLE) -> AsyncIterator[MoonshineTranscriber]:
         yield MoonshineTranscriber(self._shared or self._failure)
 
-    async def _use_larger(self, larger: LargerModel, recognizer: Recognizer, shared: SharedRecognizer) -> None:
+    async def _use_larger(self, larger: LargerModel, recogniser: Recogniser, shared: SharedRecogniser) -> None:
         try:
             model = await larger.load()
-            self._shared = replace(shared, recognizer=recognizer.with_larger(model))
+            self._shared = replace(shared, recogniser=recogniser.with_larger(model))
         except Exception:  # housekeeping boundary: tiny-en works without the larger model
             logger.exception("moonshine: %s can't be used", NAME)
 
 
-def _load_recognizer() -> Recognizer:
+def _load_recogniser() -> Recogniser:
     """Loads the model and decodes a second of silence, as the first decoding takes longer than others."""
-    recognizer = Recognizer(Model.load())
-    recognizer.recognize(np.zeros(SPEECH_RATE_HZ, np.int16), threading.Event())
-    return recognizer
+    recogniser = Recogniser(Model.load())
+    recogniser.recognise(np.zeros(SPEECH_RATE_HZ, np.int16), threading.Event())
+    return recogniser

@@ -13,7 +13,7 @@ from voicebot.engines.stt.moonshine.short_utterances import ShortUtteranceRescor
 
 
 @dataclass(frozen=True, slots=True)
-class RecognizedText:
+class RecognisedText:
     """The words of a sound. The text is empty if nothing was said."""
 
     text: str
@@ -23,10 +23,10 @@ class RecognizedText:
     """A backchannel that sounds nearly the same."""
 
 
-NO_TEXT = RecognizedText("", 0.0)
+NO_TEXT = RecognisedText("", 0.0)
 
 
-class Recognizer:
+class Recogniser:
     """The model and the steps before and after it. It has no state, so threads may share it.
 
     If there is a larger model, it decodes the words. Features for the other steps always come from tiny-en, on which
@@ -38,11 +38,11 @@ class Recognizer:
         self._noise_filter = NoiseFilter.load()
         self._rescorer = ShortUtteranceRescorer(tiny)
 
-    def with_larger(self, larger: Model) -> Recognizer:
+    def with_larger(self, larger: Model) -> Recogniser:
         """Returns a recogniser that decodes with the larger model."""
-        return Recognizer(self._tiny, larger)
+        return Recogniser(self._tiny, larger)
 
-    def recognize(self, sound: Samples, stop: threading.Event) -> RecognizedText:
+    def recognise(self, sound: Samples, stop: threading.Event) -> RecognisedText:
         """Returns the words of a 16 kHz sound. Runs in a thread, and ends soon after `stop` is set."""
         sound = reduce_steady_noise(sound)
         features = self._tiny.encode(sound)
@@ -57,7 +57,7 @@ class Recognizer:
         else:
             better = self._rescorer.hum(sound, features, decoded.text)
         if better is None:
-            return RecognizedText(decoded.text, decoded.confidence)
+            return RecognisedText(decoded.text, decoded.confidence)
         if better.certain:
-            return RecognizedText(better.text, better.confidence)
-        return RecognizedText(decoded.text, decoded.confidence, backchannel=better.text)
+            return RecognisedText(better.text, better.confidence)
+        return RecognisedText(decoded.text, decoded.confidence, backchannel=better.text)

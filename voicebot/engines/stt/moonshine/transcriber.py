@@ -12,7 +12,7 @@ from voicebot.audio.sound import SPEECH_RATE_HZ, Audio, Samples
 from voicebot.engines.errors import EngineError
 from voicebot.engines.protocols import Pause, Transcript
 from voicebot.engines.stt.moonshine.model import ENGINE
-from voicebot.engines.stt.moonshine.recognition import RecognizedText
+from voicebot.engines.stt.moonshine.recognition import RecognisedText
 from voicebot.engines.stt.moonshine.scheduler import DecodeJob, InterimShare, Scheduler
 from voicebot.engines.stt.moonshine.utterance import DecodeRequest, GrowingUtterance
 
@@ -20,17 +20,17 @@ SLICE_SAMPLES = SPEECH_RATE_HZ
 """Long pieces of sound, such as recordings, are taken in slices of 1 s, so that the event loop is never blocked."""
 
 
-class SoundRecognizer(Protocol):
-    """What `Recognizer` offers."""
+class SoundRecogniser(Protocol):
+    """What `Recogniser` offers."""
 
-    def recognize(self, sound: Samples, stop: threading.Event) -> RecognizedText: ...
+    def recognise(self, sound: Samples, stop: threading.Event) -> RecognisedText: ...
 
 
 @dataclass(frozen=True, slots=True)
-class SharedRecognizer:
+class SharedRecogniser:
     """What all sessions share: the loaded model, and the scheduler that decides when it is used."""
 
-    recognizer: SoundRecognizer
+    recogniser: SoundRecogniser
     scheduler: Scheduler
 
 
@@ -38,17 +38,17 @@ class SharedRecognizer:
 class _Decoding:
     """Decodes one sound."""
 
-    recognizer: SoundRecognizer
+    recogniser: SoundRecogniser
     sound: Samples
 
-    def run(self, stop: threading.Event) -> RecognizedText:
-        return self.recognizer.recognize(self.sound, stop)
+    def run(self, stop: threading.Event) -> RecognisedText:
+        return self.recogniser.recognise(self.sound, stop)
 
 
 class MoonshineTranscriber:
     """Transcribes the utterances of one session. Without a recogniser it raises the error that it was given instead."""
 
-    def __init__(self, shared: SharedRecognizer | EngineError) -> None:
+    def __init__(self, shared: SharedRecogniser | EngineError) -> None:
         self._shared = shared
         self._share = InterimShare()
         self.bytes_sent = 0
@@ -88,11 +88,11 @@ class MoonshineTranscriber:
 class _UtteranceDecoder:
     """Decodes one utterance, with at most one job at a time."""
 
-    def __init__(self, shared: SharedRecognizer, share: InterimShare) -> None:
-        self._scheduler, self._recognizer, self._share = shared.scheduler, shared.recognizer, share
+    def __init__(self, shared: SharedRecogniser, share: InterimShare) -> None:
+        self._scheduler, self._recogniser, self._share = shared.scheduler, shared.recogniser, share
         self._utterance = GrowingUtterance()
         self._transcripts: asyncio.Queue[Transcript | Exception] = asyncio.Queue()
-        self._job: DecodeJob[RecognizedText] | None = None
+        self._job: DecodeJob[RecognisedText] | None = None
         self._request: DecodeRequest | None = None
         """What the job decodes; None before the job has begun."""
         self._closed = False
@@ -157,9 +157,9 @@ class _UtteranceDecoder:
         if request is None:
             self._job = None
             return None
-        return _Decoding(self._recognizer, self._utterance.audio_of(request))
+        return _Decoding(self._recogniser, self._utterance.audio_of(request))
 
-    def done(self, result: RecognizedText | BaseException) -> None:
+    def done(self, result: RecognisedText | BaseException) -> None:
         request, self._job, self._request = self._request, None, None
         if isinstance(result, BaseException):
             self.fail(EngineError(ENGINE, f"it failed to decode a sound ({type(result).__name__})"))

@@ -22,7 +22,7 @@ from voicebot.engines.stt.moonshine.energy import (
     silences,
     speech_span,
 )
-from voicebot.engines.stt.moonshine.recognition import RecognizedText
+from voicebot.engines.stt.moonshine.recognition import RecognisedText
 from voicebot.engines.stt.moonshine.scheduler import Urgency
 
 # All lengths and places here are in steps of 10 ms, as the energies are.
@@ -97,8 +97,8 @@ class GrowingUtterance:
         self._silent_from: int | None = None
         """The place of the newest pause; None once the speaker speaks on."""
         self._part = 0
-        self._finished: list[RecognizedText] = []
-        self._latest: tuple[DecodeRequest, RecognizedText] | None = None
+        self._finished: list[RecognisedText] = []
+        self._latest: tuple[DecodeRequest, RecognisedText] | None = None
         """The newest text of the unfinished part."""
         self._told = ""
 
@@ -151,7 +151,7 @@ class GrowingUtterance:
         """Returns the sound of a request. No sound may have been added since the request was made."""
         return self._pcm[request.start * HOP : request.end * HOP].copy()
 
-    def add_result(self, request: DecodeRequest, result: RecognizedText) -> None:
+    def add_result(self, request: DecodeRequest, result: RecognisedText) -> None:
         """Takes the text of a request."""
         if request.part == self._part:
             self._latest = request, result

@@ -1,4 +1,4 @@
-"""From a text to the phonemes that the model reads, each with the word of the text that it belongs to.
+"""Turns a text into the phonemes that the model reads, and finds the word that each belongs to.
 
 The package normalises a text before it looks words up: "$5" becomes "5 dollars", "10/12/2019" becomes "October twelfth,
 2019". So the spoken words are not the written words. `align_words` finds out which of them belong together.

@@ -64,7 +64,7 @@ class _DownloadedVoice:
 
     @property
     def progress(self) -> str:
-        """How much of a running download has come."""
+        """The received part of a running download."""
         received, size = self.download.received, self.download.file.size
         return f" ({100 * received // size} % of {size / 1e6:.0f} MB)" if self.download.running else ""
 
@@ -108,7 +108,7 @@ class Voices:
 
     @property
     def note(self) -> str | None:
-        """Which chosen voices cannot speak yet, and why; None if there is none."""
+        """The chosen voices that cannot speak yet, with the reasons; None if there are none."""
         busy = {name: voice for name, voice in self._others.items() if voice.task is not None and voice.state}
         return "; ".join(f"the voice {name} {voice.state}{voice.progress}" for name, voice in busy.items()) or None
 

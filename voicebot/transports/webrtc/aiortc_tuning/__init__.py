@@ -1,4 +1,4 @@
-"""Adjusts aiortc 1.16 and aioice 0.13 to live conversation, where their interfaces leave no other way.
+"""Adapts aiortc 1.16 and aioice 0.13 to live conversation, where their public interfaces do not suffice.
 
 - `jitter_buffer`: sound arrives without 80 ms of delay, and without a lasting delay after a lost packet
   (github.com/aiortc/aiortc/issues/543 and 775).
@@ -26,25 +26,25 @@ KNOWN_VERSION = "1.16."
 
 CONSENT_INTERVAL_S = 1
 CONSENT_FAILURES = 8
-"""A peer is asked every second whether it is still there, and given up after 8 answers in a row that take longer than
-0.5 s: after about 12 s (measured: 11). aioice's own 5 s and 6 times make 33 s. RFC 7675 allows 30 s at most and names
-no minimum. Frequent questions, rather than fewer failures, keep a peer that loses packets: with 5 % lost each way, 8
-failures in a row come once in 40,000 hours."""
+"""A peer is asked every second whether it is still there. It is given up when 8 answers in a row take more than 0.5 s,
+which is after about 12 s (measured: 11). With aioice's own values, 5 s and 6 failures, it is after 33 s. RFC 7675
+allows 30 s at most and names no minimum. The peer is asked often, so that 8 failures can be allowed: with 5 % of the
+packets lost each way, 8 failures in a row come once in 40,000 hours."""
 
 
 @cache
 def apply(version: str = aiortc.__version__) -> bool:
-    """Adjusts aiortc for the whole process, before its first connection. Only the first call has an effect.
+    """Adapts aiortc for the whole process, before its first connection. Only the first call has an effect.
 
-    Video stays as it is. Returns False, with a warning and nothing changed, if aiortc is not the version known here.
+    Video is not changed. If aiortc is not the version known here, logs a warning, changes nothing and returns False.
     """
     if not version.startswith(KNOWN_VERSION):
-        logger.warning("aiortc %s is not known (%sx is): it stays as it is, with more delay", version, KNOWN_VERSION)
+        logger.warning("aiortc %s is not known (%sx is) and is not adapted, which adds delay", version, KNOWN_VERSION)
         return False
     from voicebot.transports.webrtc.aiortc_tuning import peer_limits, sound_path  # they import names of this version
 
     if missing := [*sound_path.missing(), *peer_limits.missing(), *_missing_in_aioice()]:
-        logger.warning("aiortc %s has no %s: it stays as it is, with more delay", version, ", ".join(missing))
+        logger.warning("aiortc %s has no %s and is not adapted, which adds delay", version, ", ".join(missing))
         return False
     sound_path.install()
     peer_limits.install()

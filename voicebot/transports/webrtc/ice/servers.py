@@ -15,8 +15,8 @@ from voicebot.transports.webrtc.ice.relay import RelayProbe, probe_relay
 logger = logging.getLogger(__name__)
 
 LIFETIME_S = 7_200
-"""The least lifetime of credentials. A session that lasts longer gets credentials of twice its length: services allow
-172,800 s, and a session 86,400 s."""
+"""The shortest lifetime of credentials. A session that lasts longer gets credentials of twice its length: services
+allow 172,800 s, and a session 86,400 s."""
 
 CONNECT_S = 60.0
 """A page connects at most this long after it was given the credentials."""
