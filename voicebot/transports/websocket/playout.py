@@ -31,7 +31,7 @@ SCARCE_SAMPLES = round(0.8 * WIRE_RATE_HZ)
 """With less than this left to play, the client gets the first part of a sentence that is still being synthesized."""
 
 UNREPORTED_START_S = 1.0
-"""If a client does not report that it begins to play, it is assumed to begin this long after the first clip was sent."""
+"""If a client does not report that it begins to play, that is assumed this long after the first clip was sent."""
 
 UNREPORTED_END_S = 0.5
 """If a client does not report that it has played everything, that is assumed this long after the end of its clips."""
