@@ -29,8 +29,11 @@ SAME = ({"KEY", "TOKEN"}, {"API", "BASE"}, {"PASSWORD", "PASSWD"})
 """Words that people confuse with each other."""
 
 NEAR, FAR, NEVER = 1, 2, 3
-"""The costs of differences. NEAR: a slip in a word, or a minor word is missing. FAR: another word is missing, or a minor
-word is added. NEVER: the names are too different."""
+"""The costs of differences.
+
+NEAR: a slip in a word, or a minor word that is missing. FAR: another word that is missing, or a minor word that was
+added. NEVER: the names are too different.
+"""
 
 
 OUR_FAMILIES = ("STT", "LLM", "TTS", "VAD")

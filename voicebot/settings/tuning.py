@@ -17,7 +17,7 @@ class Tuning(BaseModel):
     llm_retries: int = 3
     """How many times a model service is asked again before its first token, as the specification says."""
     history_max_tokens: int = 6_000
-    """The longest history that a model gets. It holds 20 minutes of talk, and fits the context of small local models."""
+    """The longest history that a model gets. It holds 20 minutes of talk and fits the context of small models."""
     tool_filler_s: float = 0.7
     """After this time at work a tool is covered by a spoken filler, as the specification says."""
 
