@@ -37,7 +37,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     try:
-        gc.disable()  # loading packages makes no garbage, and collections take a tenth of the start's time
+        gc.disable()  # what is loaded is no garbage, and collections take a tenth of the start's time
         if options.check:
             from voicebot.check import run  # loads the settings itself, and exits
 

@@ -99,5 +99,5 @@ def test_an_invalid_port_is_reported_without_a_traceback(port: str, tmp_path: Pa
         check=False,
     )
     assert ended.returncode == 2
-    assert "argument --port: must be a number from 0 to 65535" in ended.stderr
+    assert "argument --port: the port must be a number from 0 to 65535" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -22,11 +22,14 @@ TOKEN_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Whether a local model server and Hugging Face may be used. `remarks` say in sentences what is not used, and why."""
+    """The result of `discover`."""
 
     local: bool = False
+    """True if a local model server was found."""
     huggingface: bool = False
+    """True if HF_TOKEN permits inference."""
     remarks: tuple[str, ...] = ()
+    """Sentences about what is not used, and why."""
 
 
 def discover(settings: Settings) -> Found:
