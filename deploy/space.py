@@ -232,8 +232,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if changes:
         sys.stderr.write("These changes are not committed, so the folder does not contain them:\n" + _lines(changes))
     sys.stdout.write(
-        f"{options.folder} contains the Space: {len(paths)} files of the last commit. Next steps (docs/space.md explains them;\n"
-        f"replace YOU by your account's name; {KEYS} is a file with a line NAME=value for each key):\n"
+        f"{options.folder} contains the Space: {len(paths)} files of the last commit.\n"
+        "The next steps, which docs/space.md explains\n"
+        f"(replace YOU by your account's name; {KEYS} is a file with a line NAME=value for each key):\n"
         + _lines(commands(kind, options.folder))
     )
     return 0
