@@ -40,7 +40,7 @@ TRAINING_SEED, TEST_SEED = 14, 41
 TEXT_EVERY = 3
 
 WORDS_TAKEN = 0.05
-"""The share of a left-out voice's words that is taken for hums at the threshold. Most have noise, a room or a telephone.
+"""The share of a left-out voice's words that is taken for hums at the threshold. Most have noise, a room or telephone.
 Words that stop the bot need the higher probability `SURE` of `short_utterances`."""
 
 
