@@ -33,7 +33,7 @@ class Found:
 
 
 def discover(settings: Settings) -> Found:
-    """Finds out what `auto` may use, within `TOKEN_S` and `LOCAL_S` together. If the engines are named, asks nobody."""
+    """Finds out what `auto` may use, within `TOKEN_S` and `LOCAL_S` together. Asks no server if engines are named."""
     if AUTO not in settings.llm_engine:
         return Found()
     if settings.hf_token is not None:

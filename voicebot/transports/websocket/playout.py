@@ -112,7 +112,7 @@ class Playout(Observer):
         self._named_sentence: int | None = None
         """The position at which the sentence of the last clip begins."""
         self._named_words = 0
-        """How many words of that sentence the clips so far have named in their texts."""
+        """How many words of that sentence are in the texts of the clips so far."""
         self._wake = asyncio.Event()
 
     @property
