@@ -1,4 +1,4 @@
-"""Voice Bot: `python app.py [--host HOST] [--port PORT] [--share]`, or `python app.py --check`."""
+"""Starts Voice Bot: `python app.py [--host HOST] [--port PORT] [--share]`, or `python app.py --check`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voicebot.web.port import bind
 
 def port_number(text: str) -> int:
     if not text.isdecimal() or int(text) > 65_535:
-        raise argparse.ArgumentTypeError("must be a number from 0 to 65535")
+        raise argparse.ArgumentTypeError("the port must be a number from 0 to 65535")
     return int(text)
 
 
@@ -37,9 +37,9 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     try:
-        gc.disable()  # what is loaded stays: looking through it again and again takes a tenth of the start
+        gc.disable()  # what is loaded is no garbage, and collections take a tenth of the start's time
         if options.check:
-            from voicebot.check import run  # it loads the settings itself, and exits
+            from voicebot.check import run  # loads the settings itself, and exits
 
             run(setting_names.misspelt())
         settings = config.load()
@@ -53,14 +53,14 @@ def main() -> int:
         host = options.host or settings.gradio_server_name
         settings = settings.model_copy(update={"gradio_server_name": host})
         listener = bind(host, settings.gradio_server_port if options.port is None else options.port)
-        # Both take seconds to load packages: all that can be wrong with the settings is said before.
+        # Loading the packages below takes seconds, so the settings and the port are checked before.
         engines = build(settings, found)
         from voicebot.bootstrap import application as bootstrap
         from voicebot.web import server
 
         asyncio.run(server.serve(bootstrap.application(settings, engines), listener, share=options.share))
     except config.SettingsError as error:
-        # A name that is misspelt may be the reason.
+        # A misspelt name may be the reason.
         sys.stderr.write("\n".join(["Voice Bot can't start.", str(error), *setting_names.misspelt(), ""]))
         return 1
     except (EngineError, OSError) as error:

@@ -1,1 +1,1 @@
-"""Scripts that prepare the bot for the places where it is hosted."""
+"""Scripts that prepare the bot for hosting."""

@@ -1,8 +1,8 @@
 """Builds the folder of a Hugging Face Space from this repository: `python deploy/space.py KIND FOLDER`.
 
-KIND is `cpu`, `zerogpu` or `docker`; docs/space.md says which account may have which. Only committed files get into the
-folder, so nothing that lies beside them (keys in .env, conversations.db) can be uploaded by mistake. The script needs
-git and Python 3.11, and no package.
+KIND is `cpu`, `zerogpu` or `docker`; docs/space.md says which account may use which kind. Only committed files get into
+the folder, so that other files (.env with its keys, conversations.db) cannot be uploaded by mistake. The script needs
+git and Python 3.11, and no packages.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 
 GRADIO = "5.50.0"
-"""The version that a Space with Gradio's SDK installs. A test compares it with what requirements.txt brings."""
+"""The version that a Space with Gradio's SDK installs. A test compares it with the one from requirements.txt."""
 
 MARKER = ".built-by-deploy-space.json"
-"""The file that tells this script which files of a folder are its own."""
+"""The file in which this script notes the files that it has put into a folder."""
 
 SPACE = "YOU/voice-bot"
-"""Stands in the printed commands for the user's account and the Space's name."""
+"""A placeholder in the printed commands for the user's account and the Space's name."""
 
 KEYS = "keys.env"
-"""Stands in the printed commands for a file with one `NAME=value` a line."""
+"""A placeholder in the printed commands for a file with lines `NAME=value`."""
 
 FRONT_MATTER = """\
 title: Voice Bot
@@ -54,22 +54,24 @@ tags:
 """
 
 APP = ("app.py", "requirements.txt", "README.md", "voicebot/")
-"""The files of every kind of Space. Those that README.md links to are added, so that no link is broken."""
+"""The files of every kind of Space. The files that README.md links to are added, so that all links work."""
 
 IMAGE = ("Dockerfile", ".dockerignore")
 
 
 class SpaceError(Exception):
-    """The folder can't be built. The text says why and what to do."""
+    """The folder cannot be built. The text says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One way to a Space: its SDK, the SDK's lines of the front matter, the hardware to ask for, and the files."""
+    """A kind of Space."""
 
     sdk: str
     front_matter: str
+    """The lines of README.md's front matter that depend on the SDK."""
     hardware: str
+    """The name of the hardware to request."""
     files: tuple[str, ...] = APP
 
 
@@ -79,8 +81,8 @@ def _gradio(python: str) -> str:
 
 KINDS: Mapping[str, Kind] = {
     "cpu": Kind("gradio", _gradio("3.11"), "cpu-basic"),
-    # ZeroGPU has Python 3.12.12 and 3.10.13 only (huggingface.co/docs/hub/spaces-zerogpu); the bot needs 3.11 or newer.
-    # `zero-a10g` is the old name of the hardware, which the Hub's API keeps.
+    # ZeroGPU offers only Python 3.12.12 and 3.10.13 (huggingface.co/docs/hub/spaces-zerogpu); the bot needs 3.11 or
+    # newer. `zero-a10g` is the old name of the hardware, which the Hub's API still uses.
     "zerogpu": Kind("gradio", _gradio("3.12.12"), "zero-a10g"),
     "docker": Kind("docker", "sdk: docker\napp_port: 7860", "cpu-basic", (*APP, *IMAGE)),
 }
@@ -89,17 +91,17 @@ KINDS: Mapping[str, Kind] = {
 def build(kind: Kind, folder: Path, project: Path = PROJECT) -> list[str]:
     """Writes the Space's files into `folder` and returns their paths. Raises SpaceError.
 
-    A folder that exists must be empty, or hold only what an earlier run of this script has put there.
+    A folder that exists must be empty, or contain only files of an earlier run of this script.
     """
     committed = _committed_files(project)
     paths = sorted(_chosen(kind, committed))
     if ignored := sorted(_tracked_but_ignored(project).intersection(paths)):
         raise SpaceError(
-            f"{', '.join(ignored)}: committed, although .gitignore keeps such files out. Remove it from the repository "
-            "(git rm --cached) before anything is uploaded."
+            f"These files are committed, although .gitignore excludes them: {', '.join(ignored)}. Remove them from the "
+            "repository (git rm --cached) before you upload anything."
         )
-    _make_room(folder)
-    # The marker comes first: after a run that was interrupted the folder can be built again
+    _empty_folder(folder)
+    # The marker is written first, so that the folder can be built again after an interrupted run.
     marker = {"commit": _git(project, "rev-parse", "HEAD").decode().strip(), "files": paths}
     (folder / MARKER).write_text(json.dumps(marker, indent=1) + "\n", "utf-8")
     for path in paths:
@@ -113,14 +115,14 @@ def build(kind: Kind, folder: Path, project: Path = PROJECT) -> list[str]:
 
 
 def commands(kind: Kind, folder: Path) -> list[str]:
-    """The commands that make the Space and upload the folder, in their order, as one types them in a shell."""
+    """Returns the shell commands that create the Space and upload the folder, in their order."""
     create = ["hf", "repos", "create", SPACE, "--repo-type", "space", "--space-sdk", kind.sdk]
     return [
         shlex.join(command)
         for command in (
             ["hf", "auth", "login"],
             [*create, "--flavor", kind.hardware, "--secrets-file", KEYS],
-            # Files of an older version that are in the folder no more go from the Space too; key files never get there
+            # Files that are no longer in the folder are deleted from the Space. Files with keys are never uploaded.
             ["hf", "upload", SPACE, str(folder), ".", "--repo-type", "space", "--delete", "*", "--exclude", "*.env"],
             ["hf", "spaces", "logs", SPACE, "--follow"],
         )
@@ -128,13 +130,16 @@ def commands(kind: Kind, folder: Path) -> list[str]:
 
 
 def uncommitted_changes(project: Path = PROJECT) -> list[str]:
-    """Returns git's line for each file of the app with changes that are not committed, and so not in the folder."""
+    """Returns git's status line for each file of the app with uncommitted changes, which are not in the folder."""
     status = _git(project, "status", "--porcelain", "--untracked-files=all", "--", *APP, *IMAGE, "docs")
     return status.decode().splitlines()
 
 
 def _committed_files(project: Path) -> dict[str, bytes]:
-    """Path and content of each regular file of the last commit; links are left out, as they could lead anywhere."""
+    """Returns the content of each regular file of the last commit, by its path.
+
+    It leaves links out, as they could lead anywhere.
+    """
     archive = _git(project, "archive", "--format=tar", "HEAD")
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         files = {member.name: tar.extractfile(member) for member in tar if member.isreg()}
@@ -142,12 +147,12 @@ def _committed_files(project: Path) -> dict[str, bytes]:
 
 
 def _chosen(kind: Kind, committed: Mapping[str, bytes]) -> set[str]:
-    """The files of `committed` that the Space needs."""
+    """Returns the paths in `committed` that the Space needs."""
     chosen: set[str] = set()
     for name in kind.files:
         found = {path for path in committed if path == name or (name.endswith("/") and path.startswith(name))}
         if not found:
-            raise SpaceError(f"{name}: not in the last commit of this repository")
+            raise SpaceError(f"{name} is not in the last commit of this repository")
         chosen |= found
     documents = ["README.md"]
     while documents:
@@ -160,7 +165,7 @@ def _chosen(kind: Kind, committed: Mapping[str, bytes]) -> set[str]:
 
 
 def _links(document: str, text: str) -> Iterator[str]:
-    """The paths that a Markdown document links to, seen from the top of the repository."""
+    """Yields the paths that a Markdown document links to, relative to the repository."""
     for target in re.findall(r"\]\(([^)#\s]+)", text):
         if ":" not in target:
             yield posixpath.normpath(posixpath.join(posixpath.dirname(document), target))
@@ -171,24 +176,26 @@ def _tracked_but_ignored(project: Path) -> set[str]:
     return {path for path in listed.decode().split("\0") if path}
 
 
-def _make_room(folder: Path) -> None:
+def _empty_folder(folder: Path) -> None:
     """Creates the folder, or empties one that this script has built. Raises SpaceError if anything else is in it."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise SpaceError(f"{folder}: not a folder")
+        raise SpaceError(f"{folder} is not a folder")
     if folder.exists() and any(folder.iterdir()):
         try:
             own = {MARKER, *json.loads((folder / MARKER).read_text("utf-8"))["files"]}
         except (OSError, ValueError, KeyError, TypeError):
-            raise SpaceError(f"{folder}: not empty, and not built by this script; name a new folder") from None
-        if strange := sorted(set(_files_in(folder)) - own):
-            raise SpaceError(f"{folder}: holds files that this script has not put there: {', '.join(strange[:5])}")
+            raise SpaceError(
+                f"{folder} is not empty, and was not built by this script; use the name of a new folder"
+            ) from None
+        if foreign := sorted(set(_files_in(folder)) - own):
+            raise SpaceError(f"{folder} contains files that this script has not put there: {', '.join(foreign[:5])}")
     folder.mkdir(parents=True, exist_ok=True)
     for child in folder.iterdir():
         shutil.rmtree(child) if child.is_dir() else child.unlink()
 
 
 def _files_in(folder: Path) -> Iterator[str]:
-    """The relative paths of all files, and of links to folders, which are not followed."""
+    """Yields the relative paths of all files, and of links to folders, which it does not follow."""
     for parent, folders, files in os.walk(folder):
         links = [name for name in folders if (Path(parent) / name).is_symlink()]
         for name in [*links, *files]:
@@ -199,10 +206,10 @@ def _git(project: Path, *arguments: str) -> bytes:
     try:
         ended = subprocess.run(["git", *arguments], cwd=project, capture_output=True, check=False)
     except FileNotFoundError:
-        raise SpaceError("git is not installed, and only what git knows is taken into the folder") from None
+        raise SpaceError("git is not installed, and only committed files get into the folder") from None
     if ended.returncode:
         problem = ended.stderr.decode(errors="replace").strip()
-        raise SpaceError(f"git {arguments[0]}: {problem}. The folder is built from a git checkout of the project.")
+        raise SpaceError(f"git {arguments[0]} failed: {problem}. This script needs a git checkout of the project.")
     return ended.stdout
 
 
@@ -212,7 +219,7 @@ def _lines(texts: Sequence[str]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Builds the folder of a Hugging Face Space. See docs/space.md.")
-    parser.add_argument("kind", choices=KINDS, help="which account may have which: docs/space.md")
+    parser.add_argument("kind", choices=KINDS, help="the kind of Space; docs/space.md says which account may use which")
     parser.add_argument("folder", type=Path, help="a new or empty folder, or one that this script has built before")
     options = parser.parse_args(arguments)
     kind = KINDS[options.kind]
@@ -223,10 +230,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"The folder can't be built.\n{error}\n")
         return 1
     if changes:
-        sys.stderr.write("Not in the folder, as it is not committed:\n" + _lines(changes))
+        sys.stderr.write("These changes are not committed, so the folder does not contain them:\n" + _lines(changes))
     sys.stdout.write(
-        f"{options.folder} holds the Space, {len(paths)} files of the last commit. Next, as docs/space.md explains\n"
-        f"(put your account's name for YOU; {KEYS} is a file with a line NAME=value for each key):\n"
+        f"{options.folder} contains the Space: {len(paths)} files of the last commit.\n"
+        "The next steps, which docs/space.md explains\n"
+        f"(replace YOU by your account's name; {KEYS} is a file with a line NAME=value for each key):\n"
         + _lines(commands(kind, options.folder))
     )
     return 0

@@ -180,7 +180,7 @@ class WsUser(User):
         clock, silence = FrameClock(), Audio.silence(FRAME_S, SPEECH_RATE_HZ)
         while True:
             await clock.tick()
-            await self._caller.receive_audio(self._sound.popleft() if self._sound else silence)
+            await self._caller.send_audio(self._sound.popleft() if self._sound else silence)
 
     async def say(self, clip: Clip) -> float:
         speech = clip.audio.resampled(SPEECH_RATE_HZ).samples

@@ -39,7 +39,7 @@ def checked(folder: Path, **settings: object) -> subprocess.CompletedProcess[str
 def test_unusable_settings_are_reported_as_at_a_start(tmp_path: Path) -> None:
     done = checked(tmp_path, llm_engine="groq")
     assert done.returncode == 1
-    assert "Voice Bot can't start.\nGROQ_API_KEY: is missing, and groq needs it" in done.stderr
+    assert "Voice Bot can't start.\nGROQ_API_KEY: The engine groq needs this key" in done.stderr
 
 
 def test_a_check_without_keys_succeeds_and_reports_the_embedded_engines(tmp_path: Path) -> None:

@@ -41,21 +41,21 @@ def refused(folder: Path, *arguments: str, **settings: str) -> tuple[str, set[st
             {"STT_ENGINE": "deepgramm"},
             ["STT_ENGINE: Input should be 'auto', 'deepgram', 'deepgram-rest' or 'moonshine'"],
         ),
-        ({"LLM_ENGINE": "groq"}, ["GROQ_API_KEY: is missing, and groq needs it"]),
+        ({"LLM_ENGINE": "groq"}, ["GROQ_API_KEY: The engine groq needs this key"]),
         (
             {"STT_ENGINE": "deepgram", "LLM_ENGINE": "openai", "TTS_ENGINE": "elevenlabs", "PERSONA": "nobody"},
             [
-                "PERSONA: there is no 'nobody'; there is assistant, sales",
-                "DEEPGRAM_API_KEY: is missing, and deepgram needs it",
-                "OPENAI_API_KEY: is missing, and openai needs it",
-                "ELEVENLABS_API_KEY: is missing, and elevenlabs needs it",
+                "PERSONA: There is no persona 'nobody'; there are only assistant, sales",
+                "DEEPGRAM_API_KEY: The engine deepgram needs this key",
+                "OPENAI_API_KEY: The engine openai needs this key",
+                "ELEVENLABS_API_KEY: The engine elevenlabs needs this key",
             ],
         ),
         (
             {"LANGUAGE": "fr"},
             [
-                "LANGUAGE: moonshine (STT_ENGINE) does not know 'fr'; it knows en",
-                "LANGUAGE: offline (LLM_ENGINE) does not know 'fr'; it knows en",
+                "LANGUAGE: The engine moonshine (STT_ENGINE) does not know 'fr', only en",
+                "LANGUAGE: The engine offline (LLM_ENGINE) does not know 'fr', only en",
             ],
         ),
         ({"APP_USERNAME": "me"}, ["APP_PASSWORD: is missing, with APP_USERNAME set"]),
@@ -83,7 +83,7 @@ def test_a_misspelt_setting_is_reported_with_the_error_that_it_causes(tmp_path: 
     said, _ = refused(tmp_path)
     assert said.splitlines() == [
         "Voice Bot can't start.",
-        "GROQ_API_KEY: is missing, and groq needs it",
+        "GROQ_API_KEY: The engine groq needs this key",
         "GROQ_API_KY in .env is not a setting; did you mean GROQ_API_KEY?",
     ]
 
@@ -99,5 +99,5 @@ def test_an_invalid_port_is_reported_without_a_traceback(port: str, tmp_path: Pa
         check=False,
     )
     assert ended.returncode == 2
-    assert "argument --port: must be a number from 0 to 65535" in ended.stderr
+    assert "argument --port: the port must be a number from 0 to 65535" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -21,7 +21,7 @@ def test_the_app_reports_its_start_before_its_port_opens_and_becomes_healthy(tmp
     with DeviceApi().running() as api, forked_app(tmp_path, **api.environment) as app:
         assert app.health()["status"] == "healthy"
         assert api.reports == [Report("/startup-report", listening=False)]
-        assert "ZeroGPU has the start-up report" in app.log.read_text("utf-8")
+        assert "the start-up report was sent to ZeroGPU" in app.log.read_text("utf-8")
 
 
 def test_the_spaces_package_reports_no_start_without_a_function_marked_for_the_gpu(tmp_path: Path) -> None:
@@ -43,13 +43,13 @@ def test_a_failed_start_up_report_is_logged_and_the_app_keeps_running(
         with forked_app(tmp_path, **api.environment | gone) as app:
             assert app.health()["status"] == "healthy"
             log = app.log.read_text("utf-8")
-    assert f"ERROR voicebot.bootstrap.zero_gpu: ZeroGPU got no start-up report ({cause}" in log
+    assert f"ERROR voicebot.bootstrap.zero_gpu: no start-up report was sent to ZeroGPU ({cause}" in log
 
 
 def test_a_missing_spaces_package_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spaces", None)
     report_start(config.load(spaces_zero_gpu=True))
-    assert "ZeroGPU got no start-up report (ModuleNotFoundError" in caplog.text
+    assert "no start-up report was sent to ZeroGPU (ModuleNotFoundError" in caplog.text
 
 
 @pytest.mark.parametrize("value", ["1", "t", "true", "True"])

@@ -68,7 +68,7 @@ async def test_the_log_says_why_the_hugging_face_token_is_not_used(tmp_path: Pat
             log = running.log.read_text("utf-8")
         assert [each["name"] for each in page["stages"]["llm"]] == ["offline"]
         assert page["notice"].startswith("On the embedded engines")
-        assert "HF_TOKEN is not used for answers: it does not name the permission" in log
+        assert "HF_TOKEN is not used for answers: it lacks the permission" in log
         assert huggingface.TOKEN not in log
         assert [request.path for request in service.requests] == [huggingface.WHOAMI]
 

@@ -35,7 +35,7 @@ def test_the_env_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> 
     [
         ("STT_ENGINE", "whisper", "'auto', 'deepgram', 'deepgram-rest' or 'moonshine'"),
         ("STT_ENGINE", "deepgram,whisper", "'auto', 'deepgram', 'deepgram-rest' or 'moonshine'"),
-        ("LLM_ENGINE", "", "names no engine"),
+        ("LLM_ENGINE", "", "must name an engine"),
         ("LLM_ENGINE", "groq,groq", "different engines"),
         ("TTS_ENGINE", "auto,espeak", "must be `auto`, or different engines"),
         ("GROQ_API_KEY", "two words", "must be ASCII without spaces"),
@@ -121,15 +121,15 @@ def test_the_refusal_of_an_invalid_key_does_not_show_the_key(monkeypatch: pytest
 def test_an_invalid_database_url_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(SettingsError) as raised:
         config.load(database_url=SecretStr(url))
-    assert str(raised.value).startswith("DATABASE_URL: must be such as")
+    assert str(raised.value).startswith("DATABASE_URL: The value must be an address such as")
     assert "hush" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("APP_USERNAME", "APP_PASSWORD: is missing, with APP_USERNAME set"),
-        ("APP_PASSWORD", "APP_PASSWORD: is set, without APP_USERNAME"),
+        ("APP_USERNAME", "APP_PASSWORD: This setting is missing, but APP_USERNAME is set"),
+        ("APP_PASSWORD", "APP_PASSWORD: This setting needs APP_USERNAME"),
     ],
 )
 def test_a_username_without_a_password_or_a_password_without_a_username_is_refused(
@@ -153,15 +153,15 @@ def test_the_settings_show_no_secrets_when_printed() -> None:
     [
         (
             {"CLOUDFLARE_TURN_KEY_API_TOKEN": "hush"},
-            "CLOUDFLARE_TURN_KEY_API_TOKEN: is set, without CLOUDFLARE_TURN_KEY_ID",
+            "CLOUDFLARE_TURN_KEY_API_TOKEN: This setting needs CLOUDFLARE_TURN_KEY_ID",
         ),
         (
             {"CLOUDFLARE_TURN_KEY_ID": "key"},
-            "CLOUDFLARE_TURN_KEY_API_TOKEN: is missing, with CLOUDFLARE_TURN_KEY_ID set",
+            "CLOUDFLARE_TURN_KEY_API_TOKEN: This setting is missing, but CLOUDFLARE_TURN_KEY_ID is set",
         ),
-        ({"TURN_PROVIDER": "hf"}, "TURN_PROVIDER: hf needs HF_TOKEN"),
-        ({"TURN_PROVIDER": "static"}, "TURN_PROVIDER: static needs TURN_URL"),
-        ({"TURN_PROVIDER": "cloudflare"}, "TURN_PROVIDER: cloudflare needs CLOUDFLARE_TURN_KEY_ID"),
+        ({"TURN_PROVIDER": "hf"}, "TURN_PROVIDER: The provider hf needs HF_TOKEN"),
+        ({"TURN_PROVIDER": "static"}, "TURN_PROVIDER: The provider static needs TURN_URL"),
+        ({"TURN_PROVIDER": "cloudflare"}, "TURN_PROVIDER: The provider cloudflare needs CLOUDFLARE_TURN_KEY_ID"),
     ],
 )
 def test_a_turn_relay_without_its_credentials_is_refused(
@@ -223,6 +223,6 @@ def test_the_ollama_host_variable_becomes_a_complete_address(setting: str, addre
 
 @pytest.mark.parametrize("setting", ["ftp://gpu.lan", "me:secret@gpu.lan", "gpu.lan:none", "http://"])
 def test_an_invalid_ollama_host_is_refused_without_showing_its_value(setting: str) -> None:
-    with pytest.raises(SettingsError, match="OLLAMA_HOST: must be") as raised:
+    with pytest.raises(SettingsError, match="OLLAMA_HOST: The value must be") as raised:
         config.load(ollama_host=setting)
     assert "secret" not in str(raised.value)

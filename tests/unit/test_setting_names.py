@@ -44,7 +44,7 @@ def test_each_misspelt_name_is_reported_with_its_place_and_without_its_value(
     assert misspelt() == [
         "MAX_SESSION in the environment is not a setting; did you mean MAX_SESSIONS?",
         "GROQ_API_KY in .env is not a setting; did you mean GROQ_API_KEY?",
-        "TTS_VOICE in .env is not a setting; .env.example lists all that are",
+        "TTS_VOICE in .env is not a setting; .env.example lists all settings",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Trains, writes the weights, and measures."""
+"""Trains the classifier of hums, writes its weights, and prints how well it works."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ from voicebot.engines.stt.moonshine.hums import WEIGHTS
 from voicebot.engines.stt.moonshine.model import Model
 
 TRAINED_ON = {"espeak": 3_000, "own": 2_500, "hibari": 1_500, "kokoro a": 1_500, "kokoro b": 1_500}
-"""How many clips of each source are made. flite's and joe's are never trained on: they are for testing."""
+"""How many clips of each source are made for the training. flite and joe are only used for testing."""
 TAKES = 3
-"""A sound of Kokoro costs a hundred times as much as one of the others, so each is recorded several times."""
+"""How many clips are made of each sound of Kokoro, which takes a hundred times as long to make as one of the others."""
 TRIED_ON = ("espeak", "hibari", "kokoro a", "kokoro b")
-"""The threshold and the weight of the text come from these sources, each left out of the training in turn."""
+"""The sources from which the threshold and the weight of the text are found. Each is left out of the training in turn.
+"""
 TESTED_ON = 150
 """The number of clips of each source that are tried under each condition."""
 TRAINING_SEED, TEST_SEED = 14, 41
 TEXT_EVERY = 3
 
 WORDS_TAKEN = 0.05
-"""At the threshold this share of a left-out voice's words is taken for hums, mostly with noise, rooms or a telephone.
+"""The share of a left-out voice's words that is taken for hums at the threshold. Most have noise, a room or telephone.
 Words that stop the bot need the higher probability `SURE` of `short_utterances`."""
 
 
@@ -66,7 +67,7 @@ def training_source(name: str, seed: int) -> Source:
 
 
 def train(model: Model, names: Sequence[str]) -> None:
-    """Raises MissingVoicesError at once if a source is not there."""
+    """Trains on these sources, writes the weights, and prints reports. Raises MissingVoicesError before it trains."""
     seeds = {name: TRAINING_SEED + (name == "kokoro b") for name in names}  # the halves of Kokoro say different words
     sources = {name: training_source(name, seed) for name, seed in seeds.items()}
     natural = natural_tests() if "kokoro a" in names else {}

@@ -61,7 +61,7 @@ class Source:
     bending: float = 0.0
     """How much the pitch and pace of each take differ from the sound's; see `bent`."""
     checked: bool = False
-    """Whether hums that do not sound like hums are discarded."""
+    """True if hums that do not sound like hums are discarded."""
 
 
 def espeak_source() -> Source:
@@ -147,7 +147,7 @@ def kokoro_source(kokoro: Kokoro, voices: Sequence[str], *, takes: int, training
 
 
 def _mixture(one: Style, other: Style, rng: np.random.Generator) -> Style:
-    """The first half of a style says how the voice sounds, the second half what its melody and pace are."""
+    """Returns a mixture of two styles. One half of a style sets the sound of a voice, the other its melody and pace."""
     shares = np.repeat(rng.uniform(0.2, 0.8, 2), one.shape[1] // 2).astype(np.float32)
     return one * shares + other * (1 - shares)
 

@@ -97,7 +97,7 @@ def trimmed(sound: Sound, below_db: float = 35.0) -> Sound:
 
 
 def reverberant(sound: Sound, room_s: float, rng: np.random.Generator) -> Sound:
-    """Returns the impulse response of a room: the direct sound, and noise that fades."""
+    """Returns the sound in a room, whose impulse response is the direct sound and noise that fades."""
     length = round(room_s * RATE_HZ)
     tail = rng.standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
     tail[: int(0.002 * RATE_HZ)] = 0

@@ -2,7 +2,7 @@
 
 Speech synthesisers say "mm-hmm" as a sequence of letters in their speaker's reading voice. People hum it with a closed
 mouth, at any pitch and with any melody. This voice does that, and says simple words with the same source and filter, so
-that nobody can learn to tell hums from words by the sound of the synthesiser.
+that a classifier cannot tell hums from words by the sound of the synthesiser.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ def _folds(samples: int, tracks: _Tracks, speaker: Speaker, melody: Melody, rng:
     flow = np.where(within < rising, opening, np.where(within < rising + falling, closing, 0.0))
     keep = float(np.exp(-2 * np.pi * speaker.dull_hz / _INNER_HZ))
     dull = lfilter([1 - keep], [1.0, -keep], flow * loud * _stretched(tracks.voice, samples))
-    # As loud as before: breath and hiss are set against a voice of a given strength.
+    # This restores the loudness, as the loudness of breath and hiss is relative to it.
     return np.asarray(dull * np.sqrt(np.mean(np.square(flow)) / max(1e-9, np.mean(np.square(dull)))))
 
 

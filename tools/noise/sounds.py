@@ -1,4 +1,4 @@
-"""Sounds that are not speech, made on the spot: what a microphone hears where somebody talks to a bot."""
+"""Synthesizes sounds that are not speech, such as a microphone picks up where somebody talks to a bot."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def steady(rng: Rng) -> Sound:
 
 
 def band(rng: Rng) -> Sound:
-    """Noise of one band, steady or swelling."""
+    """Noise of one frequency band, steady or swelling."""
     length = _length(rng)
     return _band(length, rng) * (_swell(length, rng) if rng.random() < 0.5 else 1.0)
 
 
 def wind(rng: Rng) -> Sound:
-    """Dark noise that swells: wind in the microphone, cars that pass."""
+    """Swelling noise of low frequencies, like wind in the microphone or passing cars."""
     length = _length(rng, 0.5)
     return _coloured(length, rng, float(rng.uniform(1, 2))) * _swell(length, rng)
 
 
 def fan(rng: Rng) -> Sound:
-    """Noise with a low tone and its harmonics: fans, vacuum cleaners, the mains."""
+    """Noise with a low tone and its harmonics, like fans, vacuum cleaners and mains hum."""
     length = _length(rng, 0.5)
     noise = _coloured(length, rng, float(rng.uniform(0.5, 1.2)))
     tone = _harmonics(np.full(length, float(rng.uniform(40, 180))), 1.0, 6)
@@ -42,7 +42,7 @@ def fan(rng: Rng) -> Sound:
 
 
 def hits(rng: Rng) -> Sound:
-    """Doors, cups, claps: bursts of a band or of some tones, which die away."""
+    """Bursts of noise or of some tones that die away, like doors, cups and claps."""
     length = _length(rng, 0.4, 3)
     sound = rng.standard_normal(length) * 1e-3
     for _ in range(int(rng.integers(1, 9))):
@@ -53,18 +53,18 @@ def hits(rng: Rng) -> Sound:
         else:
             hit = sum(np.sin(2 * np.pi * float(rng.uniform(150, 5_000)) * _time(size)) for _ in range(4)) + 0.0
         decay_s = float(rng.uniform(0.01, 0.15))
-        sound[start : start + size] += _loudest_one(hit) * _burst(size, 0.002, decay_s) * float(rng.uniform(0.3, 1))
+        sound[start : start + size] += _normalised(hit) * _burst(size, 0.002, decay_s) * float(rng.uniform(0.3, 1))
     return sound
 
 
 def keys(rng: Rng) -> Sound:
-    """Somebody types."""
+    """Short clicks in a row, like typing."""
     length = _length(rng, 0.6, 3)
     sound = rng.standard_normal(length) * 1e-3
     start = 0
     while start < length - 400:
         size = min(int(rng.uniform(0.004, 0.025) * RATE_HZ), length - start)
-        key = _loudest_one(_band(size, rng, 1_000, 7_000)) * _burst(size, 0.0005, 0.005)
+        key = _normalised(_band(size, rng, 1_000, 7_000)) * _burst(size, 0.0005, 0.005)
         sound[start : start + size] += key * float(rng.uniform(0.3, 1))
         start += int(rng.uniform(0.06, 0.35) * RATE_HZ)
     return sound
@@ -73,25 +73,25 @@ def keys(rng: Rng) -> Sound:
 def cough(rng: Rng) -> Sound:
     """One to three bursts of breath through a vocal tract, sometimes with some voice in them."""
     parts = []
-    size_of_throat = float(rng.uniform(0.85, 1.2))
-    formants = [float(rng.uniform(*each)) * size_of_throat for each in ((450, 800), (1_100, 1_700), (2_300, 3_000))]
+    tract_scale = float(rng.uniform(0.85, 1.2))
+    formants = [float(rng.uniform(*each)) * tract_scale for each in ((450, 800), (1_100, 1_700), (2_300, 3_000))]
     for _ in range(int(rng.integers(1, 4))):
         size = int(rng.uniform(0.12, 0.4) * RATE_HZ)
         breath = rng.standard_normal(size)
-        burst = _loudest_one(_through(breath, formants)) + 0.15 * _loudest_one(breath)
+        burst = _normalised(_through_vocal_tract(breath, formants)) + 0.15 * _normalised(breath)
         if rng.random() < 0.5:
             fold = np.sign(_harmonics(float(rng.uniform(90, 260)) * (1 - 0.6 * _time(size)), 1.0, 1))
             voiced = fold * np.exp(-np.square((_time(size) - 0.15) / 0.08))
-            burst = burst + float(rng.uniform(0.2, 1)) * _loudest_one(_through(voiced, formants))
+            burst = burst + float(rng.uniform(0.2, 1)) * _normalised(_through_vocal_tract(voiced, formants))
         parts.append(
-            _loudest_one(burst * _burst(size, 0.004, float(rng.uniform(0.05, 0.12)))) * float(rng.uniform(0.5, 1))
+            _normalised(burst * _burst(size, 0.004, float(rng.uniform(0.05, 0.12)))) * float(rng.uniform(0.5, 1))
         )
         parts.append(np.zeros(int(rng.uniform(0.04, 0.3) * RATE_HZ)))
     return np.concatenate(parts)
 
 
 def breath(rng: Rng) -> Sound:
-    """A sigh, a sneeze, somebody who blows into the microphone."""
+    """One swell of noise, like a sigh, a sneeze, or breath on the microphone."""
     length = _length(rng, 0.3, 1.5)
     shape = np.sin(np.pi * np.linspace(0, 1, length)) ** float(rng.uniform(0.5, 3))
     return _band(length, rng, float(rng.uniform(300, 1_500)), 7_000) * shape
@@ -128,7 +128,7 @@ def siren(rng: Rng) -> Sound:
 
 
 def ring(rng: Rng) -> Sound:
-    """Phones, bells and alarms: two tones in turn, a melody of soft tones, or bells."""
+    """Phones, bells and alarms: two alternating tones, a melody of soft tones, or bells."""
     length = _length(rng, 0.4, 3)
     kind = int(rng.integers(3))
     if kind == 0:
@@ -168,13 +168,13 @@ def music(rng: Rng) -> Sound:
             sound[start : start + size] += note
         if rng.random() < 0.5:
             size = min(length - start, int(0.15 * RATE_HZ))
-            drum = _loudest_one(_band(size, rng)) * _burst(size, 0.002, 0.04)
+            drum = _normalised(_band(size, rng)) * _burst(size, 0.002, 0.04)
             sound[start : start + size] += drum * float(rng.uniform(1, 4))
     return sound
 
 
 def bark(rng: Rng) -> Sound:
-    """A dog."""
+    """A barking dog."""
     parts = []
     for _ in range(int(rng.integers(1, 5))):
         size = int(rng.uniform(0.1, 0.35) * RATE_HZ)
@@ -182,13 +182,13 @@ def bark(rng: Rng) -> Sound:
         voice = _harmonics(float(rng.uniform(150, 700)) * (1 + 0.6 * rise), 0.7, 12) * rise**0.6
         rough = voice + float(rng.uniform(0.3, 1.5)) * rng.standard_normal(size) * np.abs(voice).mean()
         formants = [float(rng.uniform(600, 1_200)), float(rng.uniform(1_300, 2_500))]
-        parts.append(_loudest_one(_through(rough, formants)))
+        parts.append(_normalised(_through_vocal_tract(rough, formants)))
         parts.append(np.zeros(int(rng.uniform(0.08, 0.5) * RATE_HZ)))
     return np.concatenate(parts)
 
 
 def clicks(rng: Rng) -> Sound:
-    """Single steps of the signal, as of a bad contact."""
+    """Single steps of the signal, like a loose contact."""
     length = _length(rng, 0.2, 2)
     sound = rng.standard_normal(length) * 1e-3
     for _ in range(int(rng.integers(1, 12))):
@@ -214,7 +214,7 @@ def _time(length: int) -> Sound:
     return np.arange(length) / RATE_HZ
 
 
-def _loudest_one(sound: Sound) -> Sound:
+def _normalised(sound: Sound) -> Sound:
     return sound / (np.abs(sound).max(initial=0.0) + 1e-9)
 
 
@@ -246,15 +246,15 @@ def _band(length: int, rng: Rng, low_hz: float | None = None, high_hz: float | N
 
 
 def _harmonics(hz: Sound, slope: float, count: int) -> Sound:
-    """A tone of this frequency, which may change with time, and its harmonics, each softer than the one before."""
+    """Returns a tone and its harmonics, each softer than the one before. `hz` holds the frequency of each sample."""
     phase = 2 * np.pi * np.cumsum(hz) / RATE_HZ
     highest = float(np.max(hz, initial=1.0))
     numbers = [number for number in range(1, count + 1) if number == 1 or number * highest < HIGHEST_HZ]
     return np.asarray(sum(np.sin(phase * number) / number**slope for number in numbers) + np.zeros(len(hz)))
 
 
-def _through(sound: Sound, formants: list[float]) -> Sound:
-    """Through a vocal tract that resonates at these frequencies."""
+def _through_vocal_tract(sound: Sound, formants: list[float]) -> Sound:
+    """Returns the sound as it leaves a vocal tract that resonates at these frequencies."""
     for number, hz in enumerate(formants):
         radius = np.exp(-np.pi * (200 + 100 * number) / RATE_HZ)
         sound = lfilter([1 - radius], [1, -2 * radius * np.cos(2 * np.pi * hz / RATE_HZ), radius * radius], sound)

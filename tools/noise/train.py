@@ -1,4 +1,4 @@
-"""Fits the classifier of noise, and measures it with each kind of noise left out of the training."""
+"""Fits the classifier of noise, and measures it on kinds of noise that were left out of the training."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from voicebot.engines.stt.moonshine.model import Model
 from voicebot.engines.stt.moonshine.noise_filter import WEIGHTS, description
 
 VOICES = ("hibari", "own", "flite")
-"""Not espeak: among its voices are many that sound like machines. With them 7 of 180 pieces of recorded noise passed
-for speech, and 4 without; of 300 words in espeak's usual voices, clean and in noise, 290 and 292 passed."""
+"""The synthesisers of the speech. Many voices of espeak sound like machines, so it is not one of them. With it 7 of 180
+pieces of recorded noise passed as speech, without it 4; of 300 words in its usual voices 290 and 292 passed."""
 
 SPEECH_EACH = 700
-"""Clips of each synthesiser."""
+"""The number of clips of each synthesiser."""
 NOISES_EACH = 150
-"""Clips of each kind of noise."""
+"""The number of clips of each kind of noise."""
 LONGER_SHARE = 0.3
 """The share of speech clips that are two or three words or phrases in a row."""
 PENALTY = 1e-2
 """The factor of the L2 penalty."""
 LEAST_INVENTED = 0.98
 LEAST = 0.9
-"""The shares of left-out noises that the filter stops: with a text that noises often get, and with any other one."""
+"""The shares of left-out noises that the filter stops: those with a text that the model often invents, and others."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -54,7 +54,7 @@ class Fitted:
 
 
 def described(model: Model, seed: int) -> Described:
-    """Makes all sounds and encodes them. Takes some minutes."""
+    """Makes all sounds and encodes them, which takes some minutes."""
     vectors, speech, kinds = [], [], []
 
     def add(sound: Samples, kind: str, *, is_speech: bool) -> None:
@@ -78,7 +78,7 @@ def described(model: Model, seed: int) -> Described:
 
 
 def fit(data: Described) -> Fitted:
-    """Logistic regression; speech and noise count the same."""
+    """Fits a logistic regression in which speech and noise have the same weight."""
     mean, spread = data.vectors.mean(axis=0), data.vectors.std(axis=0) + 1e-3
     vectors = (data.vectors - mean) / spread
     share = np.where(data.speech, 0.5 / data.speech.sum(), 0.5 / (~data.speech).sum())
@@ -97,7 +97,7 @@ def fit(data: Described) -> Fitted:
 
 
 def held_out(data: Described) -> Floats:
-    """Returns the log odds of each sound by a classifier that has not heard its kind of noise, or its synthesiser."""
+    """Returns the log odds of each sound, from a classifier that was trained without its kind or its synthesiser."""
     odds = np.zeros(len(data.speech))
     for kind in np.unique(data.kinds):
         own = data.kinds == kind
@@ -107,7 +107,7 @@ def held_out(data: Described) -> Floats:
 
 
 def report(data: Described, odds: Floats) -> list[str]:
-    """One line for each kind: how much passes either threshold of a classifier that has not heard that kind."""
+    """Returns a line with the thresholds, and one for each kind with the shares of its sounds that pass them."""
     noises = odds[~data.speech]
     thresholds = [float(np.quantile(noises, share)) for share in (LEAST_INVENTED, LEAST)]
     lines = [f"passes at log odds of {thresholds[0]:.2f} and of {thresholds[1]:.2f}"]
@@ -119,7 +119,7 @@ def report(data: Described, odds: Floats) -> list[str]:
 
 
 def train(seed: int = 1) -> list[str]:
-    """Writes the weights of all sounds, with thresholds from sounds of kinds left out. Returns the report."""
+    """Trains on all sounds and writes the weights. The thresholds come from `held_out`. Returns the report."""
     data = described(Model.load(), seed)
     odds = held_out(data)
     fitted = fit(data)
@@ -135,6 +135,6 @@ def train(seed: int = 1) -> list[str]:
 
 
 def measure(seed: int = 1) -> list[str]:
-    """Returns the report without writing anything."""
+    """Returns the report, and writes nothing."""
     data = described(Model.load(), seed)
     return report(data, held_out(data))

@@ -1,4 +1,4 @@
-"""The agent: a LangGraph graph in which a chat model and its tools take turns until there is an answer."""
+"""An agent as a LangGraph graph, in which a chat model calls tools until it has an answer."""
 
 from __future__ import annotations
 
@@ -35,37 +35,37 @@ from voicebot.engines.protocols import DEFAULT_STYLE, NO_DEADLINE, OutputDeadlin
 logger = logging.getLogger(__name__)
 
 MAX_TOOL_ROUNDS = 4
-"""How often the model may call tools for one answer; after that it is asked to answer without any."""
+"""How often the model may call tools for one answer. After that it gets no tools and has to answer."""
 
 MODEL, WAIT, TOOLS = "model", "wait", "tools"
 """The graph's nodes."""
 
-USUAL_PERSONA = "assistant"
-"""Who answers if a style names no persona."""
+DEFAULT_PERSONA = "assistant"
+"""The persona of a style that names none."""
 
 GREETING = "Hello."
-"""The question that a cold model is warmed with."""
+"""The message with which a cold model is warmed."""
 
-IN_TOOL = -1
-"""Stands for the step in which a filler is said."""
+FILLER_STEP = -1
+"""The step number of fillers, which come from no step of the graph."""
 
 EFFECTS, FILLERS = "effects", "fillers"
-"""What the graph is given with each reply."""
+"""The keys of the objects that the graph gets with each reply."""
 
 Graph = CompiledStateGraph[MessagesState, None, MessagesState, MessagesState]
 Parts = AsyncGenerator[tuple[str, Any]]
-"""What a graph streams: with "messages" a message or a piece of one, and its node and step; with "custom" a filler."""
+"""The stream of a graph: under "messages" a message or a piece of one with its metadata, under "custom" a filler."""
 
 CLIENT_FAILURES: Errors = (OSError, ValueError, LangChainException)
-"""What any model's client may raise when its service fails: no connection, no JSON, LangChain's own."""
+"""The errors that the client of any model may raise when its service fails: no connection, no JSON, LangChain's own."""
 
 
 class Service(Protocol):
-    """What is behind a model, where there is something to be opened, closed and asked."""
+    """The service behind a model."""
 
     @property
     def models(self) -> Models:
-        """The models that it may be asked for."""
+        """The models of the service that may be used."""
         ...
 
     async def start(self) -> None: ...
@@ -77,56 +77,59 @@ class Service(Protocol):
 
 @runtime_checkable
 class Warmable(Protocol):
-    """A service whose model is cold at first: it is not in memory, or has not read how every conversation begins."""
+    """A service whose model may be cold: it is not in memory, or has not read the prompt of every conversation yet."""
 
     @property
     def is_cold(self) -> bool:
-        """Whether the model should be warmed, as the last probe found."""
+        """True if the model should be warmed, according to the last probe."""
         ...
 
     def warmed(self) -> None:
-        """The model has read how a conversation begins, and keeps that."""
+        """Notes that the model has read the prompt, which its server now keeps."""
         ...
 
 
 class _Effects:
-    """What a reply's tools do outside, which must be wanted and must not come twice."""
+    """Guards the effects of one reply's tools outside: they wait until the reply is wanted, and happen only once."""
 
     def __init__(self, wanted: asyncio.Event, deadline: OutputDeadline) -> None:
         self._wanted = wanted
         self._deadline = deadline
-        self._held = False
+        self._suspended = False
         self.begun = False
+        """True once a tool with effects may have run. The reply can then not be repeated."""
 
     async def before_tools(self, *, pure: bool) -> None:
-        self._held = True
+        """Suspends the deadline and, unless all tools are pure, waits until the reply is wanted."""
+        self._suspended = True
         self._deadline.suspend()
         if not pure:
             await self._wanted.wait()
             self.begun = True
 
     def after_tools(self) -> None:
+        """Restarts the deadline, unless there were effects: another engine must not take over then."""
         if not self.begun:
-            self._held = False
+            self._suspended = False
             self._deadline.restart()
 
     def sign_of_life(self) -> None:
-        """The model has given something that is not spoken, such as a piece of its reasoning or of a tool call."""
-        if not self._held:
+        """Restarts the deadline, as the model has sent something that is not spoken, such as a piece of reasoning."""
+        if not self._suspended:
             self._deadline.restart()
 
 
 def prompt_of(style: Style) -> str:
     """Returns the system prompt of the style's persona, for a user who speaks the style's language."""
-    return system_prompt(persona(style.persona or USUAL_PERSONA), style.language)
+    return system_prompt(persona(style.persona or DEFAULT_PERSONA), style.language)
 
 
 class GraphAgent:
-    """An `Agent` on any LangChain chat model; one serves all sessions, as it keeps nothing between replies.
+    """An `Agent` that uses any LangChain chat model. It keeps nothing between replies, so one serves all sessions.
 
-    `prompt` gives the system prompt for the style of a reply. A model raises EngineError when its service fails;
-    `failures` are the errors of models that do not. Each of its answers may take `timeout_s`. Of a history that is
-    longer than `history_max_tokens` the end is told. A tool that works longer than `filler_s` is covered by a filler.
+    `prompt` returns the system prompt for the style of a reply. `failures` are the errors that the model raises when
+    its service fails, beside EngineError. Each answer of the model may take `timeout_s`. The model gets at most the
+    last `history_max_tokens` of the history. A tool that works longer than `filler_s` is covered by a filler.
     """
 
     def __init__(
@@ -146,10 +149,10 @@ class GraphAgent:
         failures: Errors = CLIENT_FAILURES,
     ) -> None:
         self.first_output_s = first_output_s
-        """How long the first token may take, if that is longer than usual."""
+        """How long the first token may take; 0 means as long as that of any other engine."""
         self._prompt = prompt
         self.follows_persona = follows_persona
-        """Whether its model heeds a system prompt."""
+        """True if the model follows a system prompt."""
         self._name = name
         self._service = service
         self._languages = languages
@@ -160,7 +163,7 @@ class GraphAgent:
         self._tools_tokens = tools_tokens([convert_to_openai_tool(tool) for tool in tools])
         self._model = model.bind_tools(tools) if tools else model
         self._warming: asyncio.Task[None] | None = None
-        self._graph = self._built(model, tools)
+        self._graph = self._build_graph(model, tools)
 
     @property
     def name(self) -> str:
@@ -184,7 +187,7 @@ class GraphAgent:
 
     @property
     def is_cold(self) -> bool:
-        """Whether the first answer will take longer, as the model is not in memory or has not been warmed."""
+        """True if the first answer will take longer, as the model is not in memory or has not been warmed."""
         service = self._service
         return service is not None and isinstance(service, Warmable) and service.is_cold
 
@@ -200,7 +203,7 @@ class GraphAgent:
             await self._service.close()
 
     async def probe(self, style: Style = DEFAULT_STYLE) -> None:
-        """Without a service there is nothing to find out. A cold model is warmed in the background, for the style."""
+        """Probes the service, if there is one, and warms a cold model for the style in the background."""
         if self._service is None:
             return
         await self._service.probe()
@@ -209,10 +212,11 @@ class GraphAgent:
             self._warming = asyncio.create_task(self._warm(self._service, style), name=f"warming of {self._name}")
 
     async def _warm(self, service: Warmable, style: Style) -> None:
-        """Have the model read the style's prompt and the tools, which its server then keeps, until its first word.
+        """Lets the model read the style's prompt and the tools, which its server then keeps.
 
-        Nothing that anybody said is in it. SmolLM2 (135 million parameters) took 0.92 s for the first word without this
-        and 0.04 s with it, on two cores; a model of a useful size takes 20 times as long.
+        It sends nothing that a user has said, and stops at the model's first word. On two cores the first word of
+        SmolLM2 (135 million parameters) took 0.92 s without this and 0.04 s with it; a model of a useful size takes
+        20 times as long.
         """
         try:
             opening = [system_message(self._prompt(style)), HumanMessage(GREETING)]
@@ -238,27 +242,29 @@ class GraphAgent:
         stood_in: str = "",
         spoken: asyncio.Event | None = None,
     ) -> AsyncGenerator[str]:
-        """The answer to the history's last message, which is the user's. Raises EngineError, also for an empty answer.
+        """Yields the answer to the user's message at the end of the history, in pieces; see `Agent.reply`.
 
-        What the model says before it calls a tool is part of the answer; the call and the tool's result are not.
-        A tool runs once the answer is `wanted`, or at once if it is tagged `pure`. What is said while it works comes as
-        a `Filler`. After a tool that is not pure an error is not repeatable. A model that stands in for others is told.
+        The answer includes what the model says before it calls a tool. A tool that is tagged `pure` runs at once, any
+        other one only when the answer is `wanted`. Text that covers the time of a tool is yielded as `Filler`.
+
+        Raises EngineError, also for an empty answer. The error is not repeatable once a tool that is not pure has run.
         """
         if not history or history[-1].role is not Role.USER:
-            raise ValueError("there is no user's message to answer")
-        await self._wait_until_affordable(wanted, deadline)
+            raise ValueError("the history does not end with a message of the user")
+        await self._wait_if_near_rate_limit(wanted, deadline)
         prompt = self._prompt(style)
         state = MessagesState(messages=to_messages(history, prompt, self._max_tokens(prompt)))
         if stands_in:
-            standing = StandInNotice.KNOWN if stood_in == self._name else StandInNotice.NEW
-            state["messages"][0].additional_kwargs[STANDS_IN] = standing
+            notice = StandInNotice.KNOWN if stood_in == self._name else StandInNotice.NEW
+            state["messages"][0].additional_kwargs[STANDS_IN] = notice
         effects = _Effects(wanted, deadline)
         given = {EFFECTS: effects, FILLERS: Fillers(style.language, self._filler_s, wanted)}
-        # LangGraph types its generator as a mere iterator, which could not be closed.
+        # LangGraph declares its generator as an iterator, which has no `aclose`.
         stream = self._graph.astream(state, RunnableConfig(configurable=given), stream_mode=["messages", "custom"])
         parts = cast("Parts", stream)
-        # JSON can hold half a character (a surrogate), which nothing else takes: halves are joined, or replaced.
-        whole = getincrementaldecoder("utf-16-le")("replace")
+        # JSON can contain half a character (a surrogate), which nothing else accepts. The decoder joins two halves, and
+        # replaces a single one.
+        surrogate_decoder = getincrementaldecoder("utf-16-le")("replace")
         last_step: int | None = None
         answered = False
         try:
@@ -266,11 +272,11 @@ class GraphAgent:
                 async for kind, part in parts:
                     step, text = _spoken(kind, part)
                     if not isinstance(text, Filler):
-                        text = whole.decode(text.encode("utf-16-le", "surrogatepass"))
+                        text = surrogate_decoder.decode(text.encode("utf-16-le", "surrogatepass"))
                     if not text:
                         effects.sign_of_life()
                         continue
-                    yield text if last_step in (None, step) else _apart(text)
+                    yield text if last_step in (None, step) else _after_space(text)
                     last_step = step
                     answered = answered or not isinstance(text, Filler)
             if not answered:
@@ -283,42 +289,47 @@ class GraphAgent:
             failure.repeatable = not effects.begun
             raise failure from error
 
-    async def _wait_until_affordable(self, wanted: asyncio.Event, deadline: OutputDeadline) -> None:
-        """Near a service's rate limit no answer is requested that may be thrown away."""
+    async def _wait_if_near_rate_limit(self, wanted: asyncio.Event, deadline: OutputDeadline) -> None:
+        """Waits until the answer is wanted, if too little is left of the rate limit for an answer that is discarded."""
         if self._service is not None and not wanted.is_set() and not self._service.models.limits.allows_preemptive:
             deadline.suspend()
             await wanted.wait()
             deadline.restart()
 
     def _max_tokens(self, prompt: str) -> int:
-        """How long the system prompt and the history may be together, by the settings and the service's rate limit."""
-        prompt_tokens = tokens([system_message(prompt)])
-        affordable = None
-        if self._service is not None:
-            affordable = self._service.models.limits.history_tokens(prompt_tokens + self._tools_tokens)
-        if affordable is None:
-            return self._history_max_tokens
-        return min(self._history_max_tokens, prompt_tokens + affordable)
+        """Returns the most tokens of the system prompt and the history together.
 
-    def _built(self, model: BaseChatModel, tools: Sequence[BaseTool]) -> Graph:
+        The settings and the rate limit of the service limit them.
+        """
+        prompt_tokens = tokens([system_message(prompt)])
+        allowed = None
+        if self._service is not None:
+            allowed = self._service.models.limits.history_tokens(prompt_tokens + self._tools_tokens)
+        if allowed is None:
+            return self._history_max_tokens
+        return min(self._history_max_tokens, prompt_tokens + allowed)
+
+    def _build_graph(self, model: BaseChatModel, tools: Sequence[BaseTool]) -> Graph:
         with_tools = self._model
         pure = {tool.name for tool in tools if PURE in (tool.tags or ())}
-        tool_node = ToolNode(tools, handle_tool_errors=_told)
+        tool_node = ToolNode(tools, handle_tool_errors=_error_for_model)
 
         async def ask(state: MessagesState) -> MessagesState:
-            may_call = len(_calls(state)) < MAX_TOOL_ROUNDS and not _insists(state)
+            """Asks the model. If it has used its tools wrongly twice, it is asked once more without tools."""
+            may_call = len(_calls(state)) < MAX_TOOL_ROUNDS and not _repeats_failed_call(state)
+            messages = state["messages"]
             try:
                 async with asyncio.timeout(self._timeout_s) as limit:
-                    for asked in (with_tools, with_tools) if may_call else ():
+                    for _ in range(2 if may_call else 0):
                         try:
-                            return MessagesState(messages=[_answerable(await asked.ainvoke(state["messages"]))])
+                            return MessagesState(messages=[_without_invalid_calls(await with_tools.ainvoke(messages))])
                         except ToolUseError as error:
                             if error.spoken:
                                 raise
                             logger.info("%s", error)
-                    return MessagesState(messages=[_answerable(await model.ainvoke(state["messages"]))])
+                    return MessagesState(messages=[_without_invalid_calls(await model.ainvoke(messages))])
             except ToolUseError as error:
-                # A model that calls tools it was not offered will do so again: the next engine answers sooner.
+                # A model that calls tools that it was not offered will do so again. Another engine answers sooner.
                 error.fault = error.fault if error.spoken else Fault.REJECTED
                 raise
             except TimeoutError as error:
@@ -328,31 +339,30 @@ class GraphAgent:
                 raise EngineError(self._name, message, fault=Fault.TIMEOUT) from error
 
         async def route(state: MessagesState) -> str:
-            """Where to go next. A coroutine, as LangGraph would run a plain function in a thread."""
+            """Returns the next node. It is a coroutine because LangGraph runs plain functions in a thread."""
             calls = _calls(state)
             is_call = bool(calls) and calls[-1] is state["messages"][-1]
             return TOOLS if is_call and tools and len(calls) <= MAX_TOOL_ROUNDS else END
 
         async def wait(state: MessagesState, config: RunnableConfig) -> MessagesState:
-            """Nobody may want the answer yet: then only tools without effects may run."""
+            """Waits until the tools that were called may run."""
             called = {call["name"] for call in _calls(state)[-1].tool_calls}
             await config["configurable"][EFFECTS].before_tools(pure=called <= pure)
             return MessagesState(messages=[])
 
         async def use(state: MessagesState, config: RunnableConfig, writer: StreamWriter) -> MessagesState:
-            """The tools' results. A call that has failed is not made again: the model is told the same once more."""
-            given = config["configurable"]
-            known, asked = _split_calls(state)
+            """Adds the results of the tools. A call that has failed before is not repeated, and gets the same error."""
+            known_errors, new_calls = _split_calls(state)
             try:
-                if not asked.tool_calls:
-                    return MessagesState(messages=[*known])
-                new = MessagesState(messages=[*state["messages"][:-1], asked])
-                return MessagesState(messages=[*known, *(await run_tools(new, config, writer))["messages"]])
+                if not new_calls.tool_calls:
+                    return MessagesState(messages=[*known_errors])
+                new = MessagesState(messages=[*state["messages"][:-1], new_calls])
+                return MessagesState(messages=[*known_errors, *(await run_tools(new, config, writer))["messages"]])
             finally:
-                given[EFFECTS].after_tools()
+                config["configurable"][EFFECTS].after_tools()
 
         async def run_tools(state: MessagesState, config: RunnableConfig, writer: StreamWriter) -> Any:
-            """The tools, covered by fillers unless the model has said what it is about to do."""
+            """Runs the tools. Fillers cover the time, unless the model has said something before it called them."""
             if _calls(state)[-1].text:
                 return await tool_node.ainvoke(state, config)
             filling = asyncio.create_task(_say_fillers(config["configurable"][FILLERS], writer), name="fillers")
@@ -374,31 +384,31 @@ class GraphAgent:
 
 
 async def _say_fillers(fillers: Fillers, writer: StreamWriter) -> None:
-    """Puts fillers into the answer until it is cancelled."""
+    """Adds fillers to the answer until it is cancelled."""
     async with aclosing(fillers.while_working()) as due:
         async for filler in due:
             writer(filler)
 
 
 def _spoken(kind: str, part: Any) -> tuple[int, str]:
-    """What of a graph's part is to be spoken, and in which step it was said."""
+    """Returns the step of a part of the graph's stream, and the text in it that is to be spoken."""
     if kind == "custom":
-        return IN_TOOL, part
+        return FILLER_STEP, part
     message, metadata = part
     return metadata["langgraph_step"], message.text if metadata["langgraph_node"] == MODEL else ""
 
 
-def _apart(text: str) -> str:
+def _after_space(text: str) -> str:
     return Filler(f" {text}") if isinstance(text, Filler) else f" {text}"
 
 
 def _calls(state: MessagesState) -> list[AIMessage]:
-    """The model's tool calls for this answer: those of earlier answers are not in the history."""
+    """Returns the messages of this answer with tool calls. Those of earlier answers are not in the history."""
     return [message for message in state["messages"] if isinstance(message, AIMessage) and message.tool_calls]
 
 
 def _failures(state: MessagesState) -> dict[tuple[str, str], ToolMessage]:
-    """The calls of this answer that have failed, with what the model was told of it."""
+    """Returns the error messages of the tool calls of this answer that have failed, by `_key`."""
     results = {message.tool_call_id: message for message in state["messages"] if isinstance(message, ToolMessage)}
     made = [call for message in _calls(state) for call in message.tool_calls]
     return {
@@ -408,39 +418,42 @@ def _failures(state: MessagesState) -> dict[tuple[str, str], ToolMessage]:
     }
 
 
-def _insists(state: MessagesState) -> bool:
-    """Whether the model has made a call again after it had failed: it would go on doing so, as gpt-oss was seen to."""
+def _repeats_failed_call(state: MessagesState) -> bool:
+    """Returns True if the model has repeated a call that had failed. It would go on, as gpt-oss was seen to do."""
     rounds = Counter(key for message in _calls(state) for key in {_key(call) for call in message.tool_calls})
     return any(rounds[key] > 1 for key in _failures(state))
 
 
 def _split_calls(state: MessagesState) -> tuple[list[ToolMessage], AIMessage]:
-    """Splits the calls of the last message: for those that failed before, the old errors; for the others, a message."""
+    """Splits the calls of the last message.
+
+    Returns the errors of the calls that have failed before, and the message with the other calls.
+    """
     last, failures = _calls(state)[-1], _failures(state)
-    told = [
+    known_errors = [
         failures[_key(call)].model_copy(update={"tool_call_id": call["id"], "id": None})
         for call in last.tool_calls
         if _key(call) in failures
     ]
     new = [call for call in last.tool_calls if _key(call) not in failures]
-    return told, last.model_copy(update={"tool_calls": new})
+    return known_errors, last.model_copy(update={"tool_calls": new})
 
 
 def _key(call: ToolCall) -> tuple[str, str]:
-    """What makes two calls the same."""
+    """Returns a key that is equal for equal calls."""
     return call["name"], json.dumps(call["args"], sort_keys=True)
 
 
-def _answerable(answer: AIMessage) -> AIMessage:
-    """The answer without tool calls whose arguments are no JSON object: nothing runs them, so no result would follow.
+def _without_invalid_calls(answer: AIMessage) -> AIMessage:
+    """Returns the answer without tool calls whose arguments are no JSON object.
 
-    Services refuse a request in which the result of a tool call is missing.
+    They are never run, and services refuse a request in which the result of a tool call is missing.
     """
     return answer.model_copy(update={"invalid_tool_calls": []})
 
 
-def _told(error: Exception) -> str:
-    """What the model is told of a tool's error. Only errors meant for it are told in full: others may hold secrets."""
+def _error_for_model(error: Exception) -> str:
+    """Returns the text about a tool's error for the model. Only a ToolException is quoted: others may hold secrets."""
     if isinstance(error, ToolException):
         return f"Error: {error}"
     logger.error("a tool failed", exc_info=error)

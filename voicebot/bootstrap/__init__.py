@@ -1,1 +1,1 @@
-"""Makes the application from its settings."""
+"""Creates the application from its settings."""

@@ -1,4 +1,4 @@
-"""The application's parts, made from its settings and over its engines."""
+"""Creates the parts of the application from its settings and engines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from voicebot.web.application import Application
 
 
 def application(settings: Settings, engines: Engines) -> Application:
-    """Opens nothing; `server.serve` starts it and closes it."""
+    """Creates the application. It opens nothing: `server.serve` starts and closes it."""
     conversations = Conversations(settings)
     services = AppServices(
         settings=settings,

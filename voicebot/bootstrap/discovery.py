@@ -1,4 +1,4 @@
-"""What `LLM_ENGINE=auto` finds by asking, once, at the start: a model server of one's own, and what HF_TOKEN may do."""
+"""Finds out at the start what `LLM_ENGINE=auto` may use: a local model server, and the permissions of HF_TOKEN."""
 
 from __future__ import annotations
 
@@ -14,46 +14,49 @@ from voicebot.settings import space
 from voicebot.settings.config import AUTO, Settings
 
 LOCAL_S = 0.3
-"""How long all servers of one's own together may take to answer: so much longer a start may take at most."""
+"""How long all local servers together may take to answer. The start takes longer by this at most."""
 
 TOKEN_S = 2.0
-"""How long Hugging Face may take to say what the token may do. Only those who have set one wait for it."""
+"""How long Hugging Face may take to report the token's permissions. Without a token it is not asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found. `remarks` are sentences about what was there and is not used."""
+    """The result of `discover`."""
 
     local: bool = False
+    """True if a local model server was found."""
     huggingface: bool = False
+    """True if HF_TOKEN permits inference."""
     remarks: tuple[str, ...] = ()
+    """Sentences about what is not used, and why."""
 
 
 def discover(settings: Settings) -> Found:
-    """Look for what `auto` may use. Asks nobody if the models are named. Waits `TOKEN_S` and `LOCAL_S` at most."""
+    """Finds out what `auto` may use, within `TOKEN_S` and `LOCAL_S` together. Asks no server if engines are named."""
     if AUTO not in settings.llm_engine:
         return Found()
     if settings.hf_token is not None:
-        # What is loaded here does not have to be loaded within the time for the answer, which a busy machine may need.
+        # Loaded before the time for the answer begins, as loading takes long on a busy machine.
         import voicebot.engines.llm.huggingface  # noqa: F401
     answer: queue.SimpleQueue[Found] = queue.SimpleQueue()
-    # A thread that nobody waits for: a system that cannot look up a name may need half a minute to say so.
+    # A daemon thread, which need not end in time: a name lookup can take half a minute to fail.
     threading.Thread(target=lambda: answer.put(_found(settings)), name="discovery", daemon=True).start()
     try:
         return answer.get(timeout=TOKEN_S + LOCAL_S)
     except queue.Empty:
-        return Found(remarks=("What models there are could not be found out in time.",))
+        return Found(remarks=("The search for models took too long.",))
 
 
 def _found(settings: Settings) -> Found:
     try:
         return asyncio.run(_ask(settings))
-    except Exception as error:  # noqa: BLE001 - boundary: no answer of a stranger's may keep the app from starting
-        return Found(remarks=(f"What models there are could not be found out: {type(error).__name__}.",))
+    except Exception as error:  # noqa: BLE001 - boundary: no answer of another server may keep the app from starting
+        return Found(remarks=(f"The search for models failed: {type(error).__name__}.",))
 
 
 def with_costs(settings: Settings, found: Found) -> Settings:
-    """The settings with the limits that hold on a Space where strangers talk at somebody's cost, if they do now."""
+    """Returns the settings, with the limits for paid engines if this is a Space that uses Hugging Face's models."""
     if settings.space_id is None or not found.huggingface:
         return settings
     unset = {name: value for name, value in space.DEFAULTS_WITH_KEYS.items() if name not in settings.model_fields_set}
@@ -71,12 +74,12 @@ async def _local(settings: Settings) -> bool:
         try:
             await find(client, addresses, local_models(settings), LOCAL_S, ())
         except EngineError as error:
-            return error.fault is Fault.SERVER  # it is there, and still loads its model
+            return error.fault is Fault.SERVER  # the server is there, and is still loading its model
     return True
 
 
 async def _huggingface(settings: Settings) -> tuple[bool, str | None]:
-    """Whether HF_TOKEN is known to permit inference; if not, why it is not used."""
+    """Returns True if HF_TOKEN is known to permit inference; otherwise False and a remark why it is not used."""
     if settings.hf_token is None:
         return False, None
     from voicebot.engines.llm.huggingface import may_infer
@@ -85,10 +88,10 @@ async def _huggingface(settings: Settings) -> tuple[bool, str | None]:
         async with asyncio.timeout(TOKEN_S):
             permitted = await may_infer(settings.hf_token.get_secret_value(), settings.huggingface_base_url)
     except TimeoutError:
-        return False, _unused(f"Hugging Face did not say within {TOKEN_S:g} s what the token may do")
+        return False, _unused(f"Hugging Face did not report the token's permissions within {TOKEN_S:g} s")
     except EngineError as error:
-        return False, _unused(f"Hugging Face did not say what the token may do ({error.message})")
-    return permitted, None if permitted else _unused("it does not name the permission for Inference Providers")
+        return False, _unused(f"Hugging Face did not report the token's permissions ({error.message})")
+    return permitted, None if permitted else _unused("it lacks the permission for Inference Providers")
 
 
 def _unused(reason: str) -> str:

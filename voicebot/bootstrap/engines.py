@@ -1,4 +1,4 @@
-"""From the settings to engines: one `match` a stage; an engine's package is imported only when it is asked for."""
+"""Creates the engines that the settings name. The package of an engine is imported only if the engine is used."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KEYS: Mapping[str, str] = {
     "huggingface": "hf_token",
     "elevenlabs": "elevenlabs_api_key",
 }
-"""The setting without which an engine can't be used."""
+"""For each engine that needs a key, the setting of that key."""
 
 ENGLISH_ONLY = frozenset({"moonshine", "offline", "hibari"})
 
@@ -41,7 +41,7 @@ Name = TypeVar("Name", SttName, LlmName, TtsName)
 
 
 class ModelService(Protocol):
-    """A service with a chat model, as `GraphAgent` takes them."""
+    """A service with a chat model for `GraphAgent`."""
 
     @property
     def model(self) -> BaseChatModel: ...
@@ -60,9 +60,10 @@ class ModelService(Protocol):
 
 
 def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
-    """The engines that the settings ask for, not started. `found` is what `auto` has found by asking.
+    """Creates the engines of the settings, and does not start them. `found` is the result of `discover`.
 
-    Raises SettingsError if one that is named lacks its key or the language, or if `auto` finds none for a stage.
+    Raises SettingsError if an engine that is named lacks its key or does not know the language, or if `auto` finds no
+    engine for a stage.
     """
     check(settings, found)
     tuning = settings.tuning
@@ -85,13 +86,13 @@ def build(settings: Settings, found: Found = NOTHING_FOUND) -> Engines:
 
 
 def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
-    """Raises SettingsError with a line for each thing that the settings alone show to be wrong.
+    """Raises SettingsError with a line for each problem that can be seen without loading the engines' packages.
 
-    That takes no time; to load an engine's packages takes seconds.
+    Loading the packages takes seconds, and this takes no time.
     """
     problems = []
     if settings.persona not in personas():
-        problems.append(f"PERSONA: there is no {settings.persona!r}; there is {', '.join(personas())}")
+        problems.append(f"PERSONA: There is no persona {settings.persona!r}; there are only {', '.join(personas())}")
     stages: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
         ("STT_ENGINE", settings.stt_engine, _auto_stt(settings)),
         ("LLM_ENGINE", settings.llm_engine, _auto_llm(settings, found)),
@@ -100,7 +101,7 @@ def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
     for variable, named, auto in stages:
         names = auto if AUTO in named else named
         missing = [name for name in names if name in KEYS and _lacks_key(name, settings)]
-        problems += [f"{KEYS[name].upper()}: is missing, and {name} needs it" for name in missing]
+        problems += [f"{KEYS[name].upper()}: The engine {name} needs this key" for name in missing]
         lacking = [name for name in names if name in ENGLISH_ONLY] if settings.language != "en" else []
         if lacking and (AUTO not in named or len(lacking) == len(names)):
             problems.append(_unknown_language(lacking[0], variable, settings.language, {"en"}))
@@ -109,26 +110,25 @@ def check(settings: Settings, found: Found = NOTHING_FOUND) -> None:
 
 
 def _lacks_key(name: str, settings: Settings) -> bool:
-    """OpenAI itself needs a key; what stands behind another address may not."""
+    """Returns True if the key of an engine is not set. Only OpenAI itself needs its key, not compatible services."""
     if KEYS[name] == "openai_api_key" and settings.openai_base_url is not None:
         return False
     return getattr(settings, KEYS[name]) is None
 
 
 def _unknown_language(engine: str, variable: str, language: str, known: Iterable[str]) -> str:
-    return f"LANGUAGE: {engine} ({variable}) does not know {language!r}; it knows {', '.join(sorted(known))}"
+    return f"LANGUAGE: The engine {engine} ({variable}) does not know {language!r}, only {', '.join(sorted(known))}"
 
 
 def _names(named: Sequence[Name], auto: Sequence[Name]) -> Sequence[Name]:
-    """The engines of a stage in their order; `auto` are those that the setting `auto` stands for."""
+    """Returns the engines of a stage in their order. `auto` are the engines that the setting `auto` stands for."""
     return auto if AUTO in named else named
 
 
 def _able(variable: str, named: Sequence[str], engines: list[E], settings: Settings) -> list[E]:
-    """The engines of a stage that know the settings' language. Raises SettingsError if there is none.
+    """Returns the engines of a stage that know the settings' language. Raises SettingsError if there are none.
 
-    `named` is the value of the setting `variable`. Where it names the engines itself, all of them must know the
-    language.
+    `named` is the value of the setting `variable`. If it is not `auto`, all engines must know the language.
     """
     able = [engine for engine in engines if settings.language in engine.languages]
     lacking = [engine for engine in engines if engine not in able]
@@ -143,9 +143,9 @@ def _auto_stt(settings: Settings) -> list[SttName]:
 
 
 def _auto_llm(settings: Settings, found: Found) -> list[LlmName]:
-    """Services whose keys say that they are wanted; a model of one's own; the service that HF_TOKEN also opens.
+    """Returns the services with keys, a local model, and Hugging Face, in this order; the offline model is the last.
 
-    People have that token for other things, so that words go there only where no model is at hand on this machine.
+    People have HF_TOKEN for other purposes too, so its service comes after a model on this machine.
     """
     names: list[LlmName] = []
     if settings.groq_api_key:
@@ -160,7 +160,10 @@ def _auto_llm(settings: Settings, found: Found) -> list[LlmName]:
 
 
 def _auto_tts(settings: Settings) -> list[TtsName]:
-    """gTTS needs no key: it is used where some key shows that services are wanted, as it sends what is said away."""
+    """Returns the services with keys, then the embedded voices.
+
+    gTTS needs no key but sends texts away, so it is used only if the key of any service is set.
+    """
     names: list[TtsName] = []
     if settings.elevenlabs_api_key:
         names.append("elevenlabs")
@@ -170,12 +173,12 @@ def _auto_tts(settings: Settings) -> list[TtsName]:
 
 
 def _key(key: SecretStr | None) -> str:
-    assert key is not None, "`check` has looked for it"
+    assert key is not None, "`check` has refused settings without this key"
     return key.get_secret_value()
 
 
 def speech_to_text(name: SttName, settings: Settings) -> SpeechToText:
-    """The recogniser of this name, as the settings have it. It loads the packages that it needs."""
+    """Creates the recogniser of this name from the settings. It imports the packages of that engine."""
     match name:
         case "deepgram":
             from voicebot.engines.stt.deepgram import Deepgram
@@ -198,11 +201,11 @@ def speech_to_text(name: SttName, settings: Settings) -> SpeechToText:
 
             return Moonshine(LargerModel() if settings.moonshine_model == "base-en" else None)
         case "auto":
-            raise AssertionError("`auto` stands for other names")
+            raise AssertionError("`auto` is replaced by the names of engines before this")
 
 
 def agent(name: LlmName, settings: Settings) -> Agent:
-    """The model of this name with its tools, as the settings have it. It loads the packages that it needs."""
+    """Creates the agent of this name, with its tools, from the settings. It imports the packages of that engine."""
     from voicebot.agent.graph import GraphAgent
     from voicebot.agent.tools import toolbox
 
@@ -222,13 +225,13 @@ def agent(name: LlmName, settings: Settings) -> Agent:
 
 
 def _is_first(name: LlmName, settings: Settings) -> bool:
-    """Whether this model is tried before all others, if it was found."""
+    """Returns True if this model is tried before all others."""
     auto = AUTO in settings.llm_engine
     return (_auto_llm(settings, Found(local=True)) if auto else settings.llm_engine)[0] == name
 
 
 def _answer_s(name: LlmName, settings: Settings) -> float:
-    """How long a whole answer may take."""
+    """Returns how long a whole answer of this model may take."""
     if name != LOCAL:
         return settings.tuning.llm_timeout_s
     from voicebot.engines.llm.local import ANSWER_S
@@ -237,7 +240,7 @@ def _answer_s(name: LlmName, settings: Settings) -> float:
 
 
 def _first_token_s(name: LlmName) -> float:
-    """How long the first token may take, if that is longer than what the settings say for all engines."""
+    """Returns how long the first token may take; 0 means as long as the settings say for all engines."""
     if name != LOCAL:
         return 0.0
     from voicebot.engines.llm.local import FIRST_TOKEN_S
@@ -246,7 +249,7 @@ def _first_token_s(name: LlmName) -> float:
 
 
 def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
-    """The service whose model is to be used; None for the embedded one."""
+    """Creates the service of this name from the settings; returns None for the offline model, which has none."""
     match name:
         case "groq":
             from voicebot.engines.llm.groq import Groq
@@ -304,7 +307,7 @@ def _model_service(name: LlmName, settings: Settings) -> ModelService | None:
         case "offline":
             return None
         case "auto":
-            raise AssertionError("`auto` stands for other names")
+            raise AssertionError("`auto` is replaced by the names of engines before this")
 
 
 def _offline_model() -> BaseChatModel:
@@ -318,7 +321,7 @@ def _openai_key(settings: Settings) -> str | None:
 
 
 def text_to_speech(name: TtsName, settings: Settings) -> TextToSpeech:
-    """The voice of this name, as the settings have it. It loads the packages that it needs."""
+    """Creates the synthesizer of this name from the settings. It imports the packages of that engine."""
     match name:
         case "elevenlabs":
             from voicebot.engines.tts.elevenlabs import ElevenLabs
@@ -342,7 +345,7 @@ def text_to_speech(name: TtsName, settings: Settings) -> TextToSpeech:
 
             return Espeak(language=settings.language)
         case "auto":
-            raise AssertionError("`auto` stands for other names")
+            raise AssertionError("`auto` is replaced by the names of engines before this")
 
 
 def voice_activity_detector() -> VoiceActivityDetector:

@@ -1,9 +1,9 @@
-"""Tells ZeroGPU that the app has started, as the hardware of Hugging Face's free accounts ends one that does not.
+"""Sends ZeroGPU the report that the app has started. ZeroGPU is the hardware of Hugging Face's free accounts.
 
-The bot needs no GPU. ZeroGPU, however, ends every Space whose start-up report does not come ("No @spaces.GPU function
-detected during startup"), and Hugging Face's package `spaces` sends that report only if a function is marked for the
-GPU, and only from Gradio's `Blocks.launch`, which a server of one's own never calls. So one function is marked that
-nothing calls: the bot asks for no GPU and uses up no visitor's quota.
+ZeroGPU ends every Space that sends no start-up report ("No @spaces.GPU function detected during startup"). Hugging
+Face's package `spaces` sends it only if a function is marked for the GPU, and only from Gradio's `Blocks.launch`, which
+this app does not use. The bot needs no GPU, so it marks a function that is never called. It therefore requests no GPU
+and uses up no visitor's quota.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ logger = logging.getLogger(__name__)
 
 
 def report_start(settings: Settings) -> None:
-    """Sends ZeroGPU's start-up report; elsewhere does nothing. To be called before the server's port opens.
+    """Sends the start-up report on ZeroGPU, and does nothing elsewhere. Call it before the server's port opens.
 
-    `Blocks.launch` keeps that order too: whoever answers before the report counts as an app without a GPU function.
-    Blocks while the device API on the same machine answers, `spaces` waits 60 s for it at most.
+    An app that answers requests before the report counts as one without a GPU function; `Blocks.launch` keeps to that
+    order too. The call blocks until the device API on the same machine has answered, for 60 s at most.
     """
     if not settings.spaces_zero_gpu:
         return
@@ -29,16 +29,16 @@ def report_start(settings: Settings) -> None:
 
         spaces.GPU(_unused)
         spaces.zero.startup()
-    except Exception as error:  # noqa: BLE001 (the inside of another package; the bot itself can do without the report)
+    except Exception as error:  # noqa: BLE001 (internals of another package; the bot itself works without the report)
         logger.error(
-            "ZeroGPU got no start-up report (%s: %s): Hugging Face will probably end this Space soon; restart it, or "
-            "see docs/space.md for the other kinds of Spaces",
+            "no start-up report was sent to ZeroGPU (%s: %s). Hugging Face will probably end this Space soon; restart "
+            "it, or see docs/space.md for other kinds of Spaces",
             type(error).__name__,
             error,
         )
     else:
-        logger.info("ZeroGPU has the start-up report")
+        logger.info("the start-up report was sent to ZeroGPU")
 
 
 def _unused() -> None:
-    """Stands where other Spaces have their work for the GPU."""
+    """Is marked for the GPU and never called."""

@@ -1,1 +1,1 @@
-"""A client of `/ws` for the terminal, which is also the load driver."""
+"""A client of `/ws` for the terminal, which can also put load on a bot."""

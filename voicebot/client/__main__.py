@@ -1,4 +1,4 @@
-"""`python -m voicebot.client URL`: talk to a bot from the terminal, or put load on it."""
+"""Talk to a bot from the terminal, or put load on it: `python -m voicebot.client URL`."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ from voicebot.session.messages import AsrFinal, Closed, ErrorMessage, LlmFinal, 
 T = TypeVar("T")
 
 ANSWER_S = 30.0
-"""So long an answer is waited for."""
+"""How long the client waits for an answer."""
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m voicebot.client", description=__doc__)
-    parser.add_argument("url", help="such as ws://127.0.0.1:7860/ws")
+    parser.add_argument("url", help="the address of the bot, such as ws://127.0.0.1:7860/ws")
     parser.add_argument("--say", type=Path, help="a WAV file to say; without it lines are read from the keyboard")
-    parser.add_argument("--sessions", type=int, default=0, help="so many callers at once, which say it over and over")
-    parser.add_argument("--seconds", type=float, default=30.0, help="for so long")
+    parser.add_argument("--sessions", type=int, default=0, help="the number of callers that put load on the bot")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long the load lasts")
     return parser.parse_args()
 
 
 def sound_device() -> ModuleType | None:
-    """The optional package `sounddevice`, if it and a device are there."""
+    """Returns the optional package `sounddevice`; None without the package or without a device."""
     try:
         import sounddevice  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
         sounddevice.check_output_settings()
-    except Exception:  # noqa: BLE001 (no package, no PortAudio, no device: its errors have no common base)
+    except Exception:  # noqa: BLE001 (the errors for no package, no PortAudio and no device have no common base)
         return None
     return sounddevice  # type: ignore[no-any-return,unused-ignore]
 
 
 class Terminal:
-    """Prints what is said, and plays it where there is a device."""
+    """Prints the conversation, and plays the bot's sound if there is a device."""
 
     def __init__(self, device: ModuleType | None) -> None:
         self._device = device
@@ -82,7 +82,7 @@ class Terminal:
 
 
 async def talk(url: str, say: Path | None) -> None:
-    """One conversation, by microphone where there is one, else by file and keyboard."""
+    """Holds one conversation: says the WAV file `say`, or takes the microphone, if any, and the keyboard."""
     device = sound_device()
     async with calling(url, Terminal(device)) as caller:
         if say is not None:
@@ -90,10 +90,10 @@ async def talk(url: str, say: Path | None) -> None:
         elif device is not None:
             loop = asyncio.get_running_loop()
 
-            def heard(data: np.ndarray[tuple[int, int], np.dtype[np.int16]], *_: object) -> None:
-                asyncio.run_coroutine_threadsafe(caller.receive_audio(Audio(data[:, 0].copy(), SPEECH_RATE_HZ)), loop)
+            def send_sound(data: np.ndarray[tuple[int, int], np.dtype[np.int16]], *_: object) -> None:
+                asyncio.run_coroutine_threadsafe(caller.send_audio(Audio(data[:, 0].copy(), SPEECH_RATE_HZ)), loop)
 
-            with device.InputStream(SPEECH_RATE_HZ, 320, channels=1, dtype="int16", callback=heard):
+            with device.InputStream(SPEECH_RATE_HZ, 320, channels=1, dtype="int16", callback=send_sound):
                 await type_lines(caller)
         else:
             await type_lines(caller)
@@ -103,26 +103,29 @@ async def talk(url: str, say: Path | None) -> None:
 
 
 async def type_lines(caller: Caller) -> None:
-    """Until the keyboard's lines end and are answered, or the server has gone: the keyboard is then left waiting."""
+    """Sends lines from the keyboard until they end and are answered, or the server ends the session.
+
+    In the second case the thread that reads the keyboard is left waiting.
+    """
     lines: asyncio.Queue[str] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
     def read_lines() -> None:
         for line in chain(iter(sys.stdin.readline, ""), [""]):
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
                 loop.call_soon_threadsafe(lines.put_nowait, line)
 
     threading.Thread(target=read_lines, name="keyboard", daemon=True).start()
-    while (line := await before_the_end(caller, lines.get())) is not None:
+    while (line := await unless_over(caller, lines.get())) is not None:
         if not line:
             await until_idle(caller)
             return
         await caller.write(line.strip())
 
 
-async def before_the_end(caller: Caller, coming: Coroutine[Any, Any, T]) -> T | None:
-    """What is waited for, or None if the server ends the session first."""
-    waiting, over = asyncio.ensure_future(coming), asyncio.ensure_future(caller.over.wait())
+async def unless_over(caller: Caller, work: Coroutine[Any, Any, T]) -> T | None:
+    """Returns the result of `work`, or None if the server ends the session first."""
+    waiting, over = asyncio.ensure_future(work), asyncio.ensure_future(caller.over.wait())
     try:
         await asyncio.wait({waiting, over}, return_when=asyncio.FIRST_COMPLETED)
         return waiting.result() if waiting.done() else None
@@ -132,26 +135,27 @@ async def before_the_end(caller: Caller, coming: Coroutine[Any, Any, T]) -> T | 
 
 
 async def say_file(caller: Caller, path: Path) -> None:
-    await caller.say(*await asyncio.to_thread(read, path))
+    await caller.say(*await asyncio.to_thread(read_wav, path))
     await until_idle(caller)
 
 
-def read(path: Path) -> tuple[bytes, float]:
-    """A WAV file and how long it is in seconds. Raises OSError, wave.Error."""
+def read_wav(path: Path) -> tuple[bytes, float]:
+    """Returns the content of a WAV file and its duration in seconds. Raises OSError, wave.Error."""
     with wave.open(str(path)) as file:
         return path.read_bytes(), file.getnframes() / file.getframerate()
 
 
 async def until_idle(caller: Caller) -> None:
+    """Waits until the bot has answered, the server has ended the session, or `ANSWER_S` have passed."""
     try:
         async with asyncio.timeout(ANSWER_S):  # Python 3.11's `wait_for` can lose a cancellation
-            await before_the_end(caller, caller.idle.wait())
+            await unless_over(caller, caller.idle.wait())
     except TimeoutError:
         sys.stdout.write("server:  (no answer)\n")
 
 
 async def load(url: str, say: Path | None, sessions: int, seconds: float) -> None:
-    """Callers side by side, and what they had to put up with."""
+    """Runs many callers at the same time, and prints how long they waited and how often the sound broke off."""
 
     async def call() -> Caller:
         async with calling(url, NoOutput()) as caller:

@@ -1,4 +1,4 @@
-"""One caller: sends speech and text, plays clips in real time (with or without a loudspeaker), acknowledges them."""
+"""A caller: sends speech and text, plays clips in real time (with or without a loudspeaker), and acknowledges them."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from voicebot.session.messages import (
 
 
 class CallerOutput(Protocol):
-    """What the user of a caller sees and hears."""
+    """Shows the user what the server sends."""
 
     def show(self, message: ServerMessage) -> None:
-        """Gets each message of the server."""
+        """Shows a message. It is called with every message of the server."""
         ...
 
     def play(self, mp3: bytes) -> None:
-        """Begins to play an MP3 file, and stops the one before it; an empty one only stops that."""
+        """Stops the MP3 file that is playing, and begins to play this one, unless it is empty."""
         ...
 
 
@@ -55,7 +55,7 @@ class NoOutput:
 
 
 class Caller:
-    """Follows the guide's client."""
+    """A client of `/ws` that works like the one in the specification's guide."""
 
     def __init__(self, socket: ClientConnection, output: CallerOutput) -> None:
         self._socket, self._output = socket, output
@@ -65,31 +65,32 @@ class Caller:
         self._phase = "idle"
         self._speaking = False
         self._dry = False
-        """All clips have been played, and no other has come since."""
+        """True if all clips have been played and no other has arrived since."""
         self._asked_s: float | None = None
+        """When the user ended the message whose answer has not begun yet."""
         self.gaps_s: list[float] = []
-        """From the end of what the user said to the first clip of the answer."""
+        """For each answer, the time from the end of the user's message to the first clip."""
         self.underruns = 0
         """How often the clips ran out in the middle of a reply."""
         self.idle = asyncio.Event()
-        """Nothing is being said or thought."""
+        """Is set when the bot has become idle after the user's last message."""
         self.over = asyncio.Event()
-        """The server has ended the session."""
+        """Is set when the server has ended the session."""
 
     async def run(self) -> None:
-        """Until the server ends the session."""
+        """Receives messages and plays clips until the server ends the session."""
         async with asyncio.TaskGroup() as group:
             player = group.create_task(self._play_clips())
             try:
                 async for raw in self._socket:
-                    self._came(server_message(raw))
+                    self._receive(server_message(raw))
             except ConnectionClosed:
                 pass
             finally:
                 self.over.set()
                 player.cancel()
 
-    def _came(self, message: ServerMessage) -> None:
+    def _receive(self, message: ServerMessage) -> None:
         self._output.show(message)
         match message:
             case PlayAudio():
@@ -143,7 +144,7 @@ class Caller:
         await self._send(ClipPlayed(type="clip_played", sequence=clip.sequence, played_ms=played_ms))
 
     async def _send(self, message: ClientMessage) -> None:
-        """To a server that has closed nothing is sent: `run` ends by itself, telling so by `over`."""
+        """Sends a message, unless the server has closed the connection. `run` then sets `over`."""
         with contextlib.suppress(ConnectionClosed):
             await self._socket.send(message.model_dump_json())
 
@@ -154,14 +155,14 @@ class Caller:
         await self._send(TextMessage(type="text", text=text))
 
     async def say(self, recording: bytes, duration_s: float) -> None:
-        """An utterance, which takes as long as it is."""
+        """Says a recording, which takes `duration_s`."""
         await self._send(SpeechStart(type="speech_start"))
         await asyncio.sleep(duration_s)
         await self._send(SpeechEnd(type="speech_end", audio=base64.b64encode(recording).decode()))
         self._ask()
 
-    async def receive_audio(self, audio: Audio) -> None:
-        """Live sound of the microphone."""
+    async def send_audio(self, audio: Audio) -> None:
+        """Sends live sound from the microphone."""
         with contextlib.suppress(ConnectionClosed):
             await self._socket.send(audio.to_bytes())
 
@@ -175,7 +176,7 @@ class Caller:
 
 @asynccontextmanager
 async def calling(url: str, output: CallerOutput) -> AsyncIterator[Caller]:
-    """A caller while it is connected. Raises OSError if it can't be."""
+    """Yields a caller that is connected. Raises OSError if it cannot connect."""
     async with connect(url, max_size=None) as socket:
         caller = Caller(socket, output)
         running = asyncio.create_task(caller.run(), name="caller")

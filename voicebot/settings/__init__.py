@@ -1,1 +1,1 @@
-"""What an operator can set, and the limits that nobody has to."""
+"""The settings for operators, and the figures that no operator has to set."""

@@ -1,4 +1,4 @@
-"""The settings: the only reader of the environment."""
+"""Reads the settings from the environment and `.env`. No other module reads them."""
 
 from __future__ import annotations
 
@@ -33,32 +33,32 @@ def _none_if_blank(value: Any) -> Any:
 
 
 def _secret(value: Any) -> Any:
-    """Without the white space that copying a key brings along; a key with some inside could never be sent."""
+    """Strips the space that is often copied with a key. A key with a space inside could not be sent in a header."""
     value = _none_if_blank(value)
     if not isinstance(value, str):
         return value
     if not value.strip().isascii() or any(char.isspace() for char in value.strip()):
-        raise ValueError("must be ASCII without spaces")
+        raise ValueError("The value must be ASCII without spaces")
     return value.strip()
 
 
 def _url(value: str | None) -> str | None:
-    """A service's address without a slash at its end."""
+    """Checks the address of a service, and strips slashes from its end."""
     if value is None:
         return None
     value = value.strip().rstrip("/")
     try:
         parts = urlsplit(value)
-        can_be_asked = (parts.port is None or parts.port > 0) and bool((parts.hostname or "").encode("idna"))
-    except ValueError:  # UnicodeError is one
-        can_be_asked = False
-    if not can_be_asked or parts.scheme not in ("http", "https", "ws", "wss"):
-        raise ValueError("must be an address such as https://host or http://127.0.0.1:8080")
+        is_valid = (parts.port is None or parts.port > 0) and bool((parts.hostname or "").encode("idna"))
+    except ValueError:  # or UnicodeError, its subclass
+        is_valid = False
+    if not is_valid or parts.scheme not in ("http", "https", "ws", "wss"):
+        raise ValueError("The value must be an address such as https://host or http://127.0.0.1:8080")
     return value
 
 
 def _ollama_host(value: str | None) -> str | None:
-    """The address that Ollama's own variable means: it says where Ollama listens ("0.0.0.0", "gpu.lan:11434", …)."""
+    """Returns Ollama's address. The variable says where Ollama listens, such as "0.0.0.0" or "gpu.lan:11434"."""
     if value is None:
         return None
     scheme, separator, rest = value.strip().rpartition("://")
@@ -69,69 +69,67 @@ def _ollama_host(value: str | None) -> str | None:
     assert address is not None
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or "@" in address:
-        raise ValueError("must be such as 127.0.0.1:11434 or http://gpu.lan:11434")
+        raise ValueError("The value must be an address such as 127.0.0.1:11434 or http://gpu.lan:11434")
     usual_port = {"http": 80, "https": 443}[parts.scheme] if separator else OLLAMA_PORT
-    # What listens on all addresses is reached at the machine's own one.
+    # A server that listens on all addresses is reached at the loopback address.
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(parts.hostname or "", parts.hostname or "")
     return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{parts.port or usual_port}"
 
 
-def _names(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return tuple(name.strip().lower() for name in value.split(",") if name.strip())
-
-
-def _models(value: Any) -> Any:
-    names = _models_if_any(value)
-    if not names:
-        raise ValueError("names no model")
-    return names
-
-
-def _models_if_any(value: Any) -> Any:
+def _split(value: Any) -> Any:
     return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
 
-def _is_chain(value: tuple[str, ...]) -> tuple[str, ...]:
+def _split_lower(value: Any) -> Any:
+    return _split(value.lower()) if isinstance(value, str) else value
+
+
+def _models(value: Any) -> Any:
+    names = _split(value)
+    if not names:
+        raise ValueError("The value must name at least one model")
+    return names
+
+
+def _check_engines(value: tuple[str, ...]) -> tuple[str, ...]:
     if not value:
-        raise ValueError("names no engine; `auto` takes the best that can work here")
+        raise ValueError("The value must name an engine; `auto` takes the best that can work here")
     if len(set(value)) < len(value) or (AUTO in value and len(value) > 1):
-        raise ValueError("must be `auto`, or different engines in the order in which they are to be tried")
+        raise ValueError("The value must be `auto`, or different engines in the order in which they are to be tried")
     return value
 
 
 def _user_name(value: str | None) -> str | None:
     if value is not None and (":" in value or not value.isprintable()):
-        raise ValueError("must be without a colon, which ends it in HTTP Basic, and printable")
+        raise ValueError("The name must be printable and without a colon, which would end it in HTTP Basic")
     return value
 
 
-def _are_origins(value: tuple[str, ...]) -> tuple[str, ...]:
+def _check_origins(value: tuple[str, ...]) -> tuple[str, ...]:
     for origin in value:
         _url(origin)
         parts = urlsplit(origin)
         if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin or "@" in origin:
-            raise ValueError("must be addresses such as https://example.org, without a path")
+            raise ValueError("The values must be addresses such as https://example.org, without a path")
     return value
 
 
-def _are_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+def _check_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
     for name in value:
         if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", name):
-            raise ValueError("must be names such as bot.example.org, without a scheme, a port or a path")
+            raise ValueError("The values must be names such as bot.example.org, without a scheme, a port or a path")
     return value
 
 
 def _http_url(value: str | None) -> str | None:
     value = _url(value)
     if value is not None and urlsplit(value).scheme not in ("http", "https"):
-        raise ValueError("must be an address such as http://127.0.0.1:4318")
+        raise ValueError("The value must be an address such as http://127.0.0.1:4318")
     return value
 
 
 def _headers(text: str) -> dict[str, str]:
-    """`name=value` pairs with commas between, percent-encoded, as OpenTelemetry writes them. Raises ValueError."""
+    """Parses OpenTelemetry's format: percent-encoded `name=value` pairs, separated by commas. Raises ValueError."""
     headers = {}
     for pair in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = (unquote(part).strip() for part in pair.partition("="))
@@ -140,12 +138,12 @@ def _headers(text: str) -> dict[str, str]:
             or not re.fullmatch(r"[!#$%&'*+.^`|~\w-]+", name, re.ASCII)
             or not (value.isascii() and value.isprintable())
         ):
-            raise ValueError("must be name=value pairs with commas between")
+            raise ValueError("The value must be name=value pairs, separated by commas")
         headers[name.lower()] = value
     return headers
 
 
-def _are_headers(value: SecretStr | None) -> SecretStr | None:
+def _check_headers(value: SecretStr | None) -> SecretStr | None:
     if value is not None:
         _headers(value.get_secret_value())
     return value
@@ -154,7 +152,7 @@ def _are_headers(value: SecretStr | None) -> SecretStr | None:
 def _database_url(value: SecretStr | None) -> SecretStr | None:
     if value is None:
         return None
-    from sqlalchemy.engine import make_url  # takes a third of a second to load, which most starts can do without
+    from sqlalchemy.engine import make_url  # loading it takes a third of a second, so it is loaded only when needed
     from sqlalchemy.exc import ArgumentError
 
     try:
@@ -163,7 +161,9 @@ def _database_url(value: SecretStr | None) -> SecretStr | None:
         url = make_url("nonsense://")
     in_a_file = url.drivername == "sqlite" and not url.host and url.database != ":memory:"
     if not url.database or not (in_a_file or url.drivername in ("postgres", "postgresql")):
-        raise ValueError("must be such as sqlite:///file.db or postgresql://user:password@host/database")
+        raise ValueError(
+            "The value must be an address such as sqlite:///file.db or postgresql://user:password@host/database"
+        )
     return SecretStr(value.get_secret_value().strip())
 
 
@@ -179,7 +179,7 @@ TURN_KEYS = {
     "cloudflare": "cloudflare_turn_key_id",
     "hf": "hf_token",
 }
-"""Without which setting a relay can't be used."""
+"""For each provider of a TURN relay, the setting without which it cannot be used."""
 
 Secret = Annotated[SecretStr | None, BeforeValidator(_secret)]
 UserName = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_user_name)]
@@ -188,32 +188,37 @@ DatabaseUrl = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), After
 Text = Annotated[str | None, BeforeValidator(_none_if_blank)]
 Url = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_url)]
 HttpUrl = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_http_url)]
-Headers = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), AfterValidator(_are_headers)]
+Headers = Annotated[SecretStr | None, BeforeValidator(_none_if_blank), AfterValidator(_check_headers)]
 Models = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models)]
-"""Names of models in the order of preference."""
-ModelsIfAny = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_models_if_any)]
+"""The names of one or more models, in the order of preference."""
+OptionalModels = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+SttEngines = Annotated[tuple[SttName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
+LlmEngines = Annotated[tuple[LlmName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
+TtsEngines = Annotated[tuple[TtsName, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_engines)]
+WebOrigins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_origins)]
+HostNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_lower), AfterValidator(_check_hosts)]
 OllamaHost = Annotated[str | None, BeforeValidator(_none_if_blank), AfterValidator(_ollama_host)]
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 
 
 class SettingsError(Exception):
-    """The settings can't be used. One line for each thing that is wrong; no values of secrets."""
+    """The settings cannot be used. The text has one line for each problem, and never the value of a secret."""
 
 
 class Settings(BaseSettings):
-    """Read once, at start, from the environment and the file `.env`; frozen after that."""
+    """The settings. They are read once at the start, from the environment and the file `.env`."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
 
-    # Engines: `auto` takes the best that can work here; several, with commas between, are tried in that order.
-    stt_engine: Annotated[tuple[SttName, ...], NoDecode, BeforeValidator(_names), AfterValidator(_is_chain)] = ("auto",)
-    llm_engine: Annotated[tuple[LlmName, ...], NoDecode, BeforeValidator(_names), AfterValidator(_is_chain)] = ("auto",)
-    tts_engine: Annotated[tuple[TtsName, ...], NoDecode, BeforeValidator(_names), AfterValidator(_is_chain)] = ("auto",)
+    # Engines: `auto` takes the best that can work here. Several engines, separated by commas, are tried in that order.
+    stt_engine: SttEngines = ("auto",)
+    llm_engine: LlmEngines = ("auto",)
+    tts_engine: TtsEngines = ("auto",)
     language: str = Field(default="en", pattern=r"^[a-z]{2}$")
     persona: str = Field(default="assistant", pattern=r"^[a-z0-9_-]+$")
     moonshine_model: Literal["tiny-en", "base-en"] = "tiny-en"
 
-    # Services: a key makes `auto` use it; an address is for a self-hosted one, a gateway or a compatible service.
+    # Services: `auto` uses those with a key. An address is for a self-hosted service, a gateway or a compatible one.
     deepgram_api_key: Secret = None
     deepgram_base_url: Url = None
     deepgram_model: str = Field(default="nova-3", pattern=r"^[\w.:-]+$")
@@ -224,12 +229,13 @@ class Settings(BaseSettings):
     openai_api_key: Secret = None
     openai_base_url: Url = None
     # OpenAI shuts gpt-4o-mini down on 2027-01-14 and gpt-realtime on 2027-01-20 (docstrings in the openai SDK 3.57,
-    # types/shared/chat_model.py); the first ones are their successors, the others are for accounts without these.
+    # types/shared/chat_model.py). The first models are their successors; the others are for accounts without these.
     openai_model: Models = ("gpt-6-luna", "gpt-5.4-mini", "gpt-4o-mini")
     openai_realtime_model: Models = ("gpt-realtime-2.1", "gpt-realtime")
-    # Ollama's own name for where it is; without it this machine is asked. Which of the models there, if any is named.
+    # Ollama's own variable for its address; without it Ollama is looked for on this machine.
     ollama_host: OllamaHost = None
-    local_model: ModelsIfAny = ()
+    # The models to use there; without it the server's own choice.
+    local_model: OptionalModels = ()
     huggingface_base_url: Url = None
     huggingface_model: Models = ("openai/gpt-oss-120b", "meta-llama/Llama-3.3-70B-Instruct")
     elevenlabs_api_key: Secret = None
@@ -255,33 +261,33 @@ class Settings(BaseSettings):
     turn_credential: Secret = None
     turn_secret: Secret = None
 
-    # Services that lend a relay, on credentials that expire.
+    # Services that provide a relay, with credentials that expire.
     cloudflare_turn_key_id: Text = None
     cloudflare_turn_key_api_token: Annotated[Secret, Field(validate_default=True)] = None
     hf_token: Secret = None
     turn_provider: Annotated[TurnName, Field(validate_default=True)] = "auto"
 
-    # The web server: Gradio's own names. Without a port the first free one from 7860 on is taken.
+    # The web server, with Gradio's own names. Without a port it takes the first free one from 7860 on.
     gradio_server_name: str = "127.0.0.1"
     gradio_server_port: Annotated[int | None, BeforeValidator(_none_if_blank)] = Field(default=None, ge=0, le=65_535)
 
-    # The doors: a login for all of them, sites whose pages may connect, the server's names, proxies in front of it.
+    # Access: a login, other sites whose pages may connect, the names of the server, and proxies in front of it.
     app_username: UserName = None
     app_password: Password = Field(default=None, validate_default=True)
     metrics_public: bool = False
-    allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names), AfterValidator(_are_origins)] = ()
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names), AfterValidator(_are_hosts)] = ()
+    allowed_origins: WebOrigins = ()
+    allowed_hosts: HostNames = ()
     trusted_proxies: int = Field(default=0, ge=0, le=10)
 
-    # Conversations kept: whether, where (nothing: in a file beside the app), and for how long after the last word.
+    # Stored conversations: without a URL in a file in the working directory; deleted some days after the last message.
     keep_conversations: bool = True
     database_url: DatabaseUrl = None
     retention_days: float = Field(default=30, ge=0, le=36_500, allow_inf_nan=False)
 
-    # Sound, for people to take along: so many minutes of a session, gone soon after it; 0: none is recorded.
+    # Recordings for users to download: the most minutes of a session; 0: nothing is recorded.
     recording_minutes: float = Field(default=30, ge=0, le=360, allow_inf_nan=False)
 
-    # Set by Hugging Face on a Space: whose Space it is, and the name that its visitors see. Then `space.DEFAULTS` hold.
+    # Hugging Face sets these on a Space. With `space_id` the defaults of `space.DEFAULTS` apply.
     space_id: Text = None
     space_host: Text = None
     spaces_zero_gpu: bool = False
@@ -294,14 +300,14 @@ class Settings(BaseSettings):
     turns_per_day: int = Field(default=0, ge=0, le=10_000_000)
     offers_per_minute: int = Field(default=60, ge=1, le=10_000)
 
-    # Traces of turns, to an OpenTelemetry collector over OTLP/HTTP; OpenTelemetry's own names.
+    # Traces of turns for an OpenTelemetry collector over OTLP/HTTP, with OpenTelemetry's own names.
     otel_exporter_otlp_endpoint: HttpUrl = None
     otel_exporter_otlp_headers: Headers = None
     otel_service_name: str = Field(default="voicebot", min_length=1)
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    # Not read from the environment, as no variable can have this name.
+    # The alias keeps it out of the environment, as no variable can have this name.
     tuning: Tuning = Field(default=Tuning(), validation_alias="=")
 
     @model_validator(mode="before")
@@ -328,7 +334,7 @@ class Settings(BaseSettings):
     @classmethod
     def _goes_with_the_user_name(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if "app_username" in info.data and (info.data["app_username"] is None) != (value is None):
-            raise ValueError("is missing, with APP_USERNAME set" if value is None else "is set, without APP_USERNAME")
+            raise ValueError(_unpaired(value, "APP_USERNAME"))
         return value
 
     @field_validator("cloudflare_turn_key_api_token")
@@ -336,30 +342,28 @@ class Settings(BaseSettings):
     def _goes_with_its_key_id(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         name = "cloudflare_turn_key_id"
         if name in info.data and (info.data[name] is None) != (value is None):
-            raise ValueError(
-                f"is missing, with {name.upper()} set" if value is None else f"is set, without {name.upper()}"
-            )
+            raise ValueError(_unpaired(value, name.upper()))
         return value
 
     @field_validator("turn_provider")
     @classmethod
     def _has_its_keys(cls, value: TurnName, info: ValidationInfo) -> TurnName:
         if (key := TURN_KEYS.get(value)) is not None and key in info.data and info.data[key] is None:
-            raise ValueError(f"{value} needs {key.upper()}")
+            raise ValueError(f"The provider {value} needs {key.upper()}")
         return value
 
     @field_validator("turn_url")
     @classmethod
     def _is_turn(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("turn:", "turns:")):
-            raise ValueError("must begin with turn: or turns:")
+            raise ValueError("The value must begin with turn: or turns:")
         return value
 
     @field_validator("stun_url")
     @classmethod
     def _is_stun(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("stun:", "stuns:")):
-            raise ValueError("must begin with stun: or stuns:")
+            raise ValueError("The value must begin with stun: or stuns:")
         return value
 
     @property
@@ -380,7 +384,7 @@ class Settings(BaseSettings):
 
     @property
     def preferences(self) -> Preferences:
-        """What a session begins with; its user may choose otherwise."""
+        """The preferences with which a session begins. Its user may change them."""
         return Preferences(
             persona=self.persona,
             language=self.language,
@@ -407,6 +411,11 @@ class Settings(BaseSettings):
         return {} if headers is None else _headers(headers.get_secret_value())
 
 
+def _unpaired(value: object, other: str) -> str:
+    """Returns the error for a setting and its counterpart `other` of which only one is set."""
+    return f"This setting is missing, but {other} is set" if value is None else f"This setting needs {other}"
+
+
 SETTINGS = tuple(name for name in Settings.model_fields if name != "tuning")
 """The names of all settings, in lower case."""
 
@@ -414,7 +423,7 @@ SETTINGS = tuple(name for name in Settings.model_fields if name != "tuning")
 def load(**overrides: Any) -> Settings:
     """Returns the settings. `overrides` replace settings, or figures of `Tuning`, by name.
 
-    Raises SettingsError, whose text names each variable that is wrong, and why.
+    Raises SettingsError with one line for each setting that is wrong.
     """
     figures = {name: overrides.pop(name) for name in Tuning.model_fields if name in overrides}
     if figures:
@@ -431,17 +440,18 @@ def load(**overrides: Any) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a setting was found, without its value. What is `blank` counts as not set."""
+    """Where a setting was found, without its value."""
 
     in_file: bool
-    """In `.env`, not in the environment, which has precedence."""
+    """True if it was found in `.env`, False if in the environment, which takes precedence."""
     blank: bool = False
+    """True if the value is blank. The setting then counts as not set."""
     hides_file: bool = False
-    """It comes from the environment, and `.env` holds a value that is not used because of that."""
+    """True if the value from the environment hides another one in `.env`."""
 
 
 def origins() -> dict[str, Origin]:
-    """Where each setting that the environment or `.env` names was found, by its name in capitals."""
+    """Returns, by name in capitals, where each setting was found that the environment or `.env` contains."""
     environment, file = EnvSettingsSource(Settings)(), DotEnvSettingsSource(Settings)()
     found = {}
     for name in SETTINGS:
@@ -455,7 +465,7 @@ def origins() -> dict[str, Origin]:
 
 
 def settings_file() -> Path | None:
-    """The file that settings are read from, in the working directory; None if there is none."""
+    """Returns the path of the `.env` file in the working directory; None if there is none."""
     name = Settings.model_config.get("env_file")
     path = Path(name) if isinstance(name, str) else None
     return path.resolve() if path is not None and path.is_file() else None

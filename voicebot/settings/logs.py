@@ -1,18 +1,18 @@
-"""The log: what it shows, and what never gets into it."""
+"""Sets up the log, and keeps the keys that some libraries would log out of it."""
 
 from __future__ import annotations
 
 import logging
 
-TALKATIVE = (
+VERBOSE = (
     *("aioice", "httpcore", "httpx", "httpx2", "urllib3", "openai", "groq", "websockets", "langsmith"),
-    "uvicorn.error",  # its start, after which the address to open is no longer the last line
+    "uvicorn.error",  # logs its start after the line with the address to open, which should be the last one
 )
-"""Libraries that log each request at INFO or DEBUG, some of them with its headers: `websockets` shows keys there."""
+"""Loggers of libraries that log every request at INFO or DEBUG. Some include the headers, which may hold keys."""
 
 
 def set_up(level: str) -> None:
-    """Log to stderr from `level` (DEBUG, INFO, …) on; libraries that tell too much only warnings and worse."""
+    """Logs to stderr from `level` (DEBUG, INFO, …) on. The `VERBOSE` loggers log only warnings and errors."""
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for name in TALKATIVE:
+    for name in VERBOSE:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

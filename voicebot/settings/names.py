@@ -1,4 +1,4 @@
-"""Names in the environment and in `.env` that look like misspelt settings. Values are never looked at."""
+"""Finds names in the environment and in `.env` that look like misspelt settings. It never reads their values."""
 
 from __future__ import annotations
 
@@ -17,27 +17,31 @@ OTHER_NAMES: Mapping[str, str] = {
     "TURN_SERVER": "TURN_URL",
     "STUN_SERVER": "STUN_URL",
 }
-"""What people call a setting though its letters do not lead there. A setting's former name belongs here, too."""
+"""Common wrong names of settings that the comparison of letters does not find. Former names of settings go here too."""
 
 SHARED = {"OTEL", "HF", "SPACE", "GRADIO", "CLOUDFLARE", "OLLAMA", "HUGGINGFACE"}
-"""First words of many other variables, which other programs read: with a word more, a name is one of these."""
+"""First words that variables of other programs have too. A name with an added word is taken for one of those."""
 
 MINOR = {"API", "BASE", "SERVER", "MAX", "ID", "NAME", "S", "MS", "SECONDS", "MINUTES", "KB", "MB"}
-"""Words that are easily forgotten or added: what kind of a thing it is, and units."""
+"""Words that people easily forget or add."""
 
 SAME = ({"KEY", "TOKEN"}, {"API", "BASE"}, {"PASSWORD", "PASSWD"})
-"""Words that are taken for one another."""
+"""Words that people confuse with each other."""
 
 NEAR, FAR, NEVER = 1, 2, 3
-"""Costs: of a slip in a word or a minor word left out; of any other word left out or a minor one added; too much."""
+"""The costs of differences.
+
+NEAR: a slip in a word, or a minor word that is missing. FAR: another word that is missing, or a minor word that was
+added. NEVER: the names are too different.
+"""
 
 
 OUR_FAMILIES = ("STT", "LLM", "TTS", "VAD")
-"""First words that nobody else uses in our `.env`: what begins with them is meant for us, whatever it resembles."""
+"""First words that only our settings have. A name in `.env` that begins with one of them is meant to be a setting."""
 
 
 def misspelt() -> list[str]:
-    """A message for each name that is probably a misspelt setting, in alphabetical order; without values."""
+    """Returns a message for each name that is probably a misspelt setting, in alphabetical order."""
     environment = EnvSettingsSource(Settings).env_vars
     file = DotEnvSettingsSource(Settings).env_vars
     return [
@@ -53,22 +57,22 @@ def _messages(names: Iterable[str], place: str, *, in_file: bool) -> list[str]:
         if meant is not None:
             messages.append(f"{name} in {place} is not a setting; did you mean {meant}?")
         elif in_file and name.split("_")[0] in OUR_FAMILIES and name not in _settings():
-            messages.append(f"{name} in {place} is not a setting; .env.example lists all that are")
+            messages.append(f"{name} in {place} is not a setting; .env.example lists all settings")
     return messages
 
 
 def _is_name(text: str) -> bool:
-    """Whether it can be a variable's name. In a line of `.env` without `=` something else may stand there: a key."""
+    """Returns True if the text can be a variable's name. A line of `.env` without `=` may be something else: a key."""
     return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,60}", text) is not None
 
 
 def likely_setting(name: str) -> str | None:
-    """The setting that is most probably meant by a name; None if it is a setting, or resembles none enough.
+    """Returns the setting that a name most probably means, in any case of letters.
 
-    Case does not matter, as it does not where settings are read.
+    Returns None if the name is a setting, or resembles none enough.
     """
     name, settings = name.upper(), _settings()
-    if name in settings or name[-1:].isdigit():  # `GROQ_API_KEY_2` is somebody's other key
+    if name in settings or name[-1:].isdigit():  # `GROQ_API_KEY_2` is a second key that somebody keeps there
         return None
     if name in OTHER_NAMES:
         return OTHER_NAMES[name]
@@ -82,7 +86,7 @@ def _settings() -> list[str]:
 
 
 def _difference(name: str, setting: str) -> int:
-    """How far a name is from that of a setting: 0 for nothing but underscores, NEVER for too much."""
+    """Returns the cost of the difference between a name and a setting, up to NEVER. Underscores cost nothing."""
     found, meant = _words(name), _words(setting)
     letters, wanted = "".join(found), "".join(meant)
     if letters == wanted:
@@ -93,7 +97,7 @@ def _difference(name: str, setting: str) -> int:
     first = NEVER if len(found) < 2 else _step(found[0], meant[0])
     if first == NEVER or (first == NEAR and found[0] in MINOR):
         return NEVER
-    # The cheapest way from one row of words to the other, as in an edit distance over words.
+    # The edit distance between the two lists of words.
     row = list(accumulate((NEAR if word in MINOR else FAR for word in meant[1:]), initial=first))
     for word in found[1:]:
         added = FAR if word in MINOR and meant[0] not in SHARED else NEVER
@@ -106,7 +110,7 @@ def _difference(name: str, setting: str) -> int:
 
 
 def _step(word: str, other: str) -> int:
-    """How far one word is from another: 0, NEAR or NEVER."""
+    """Returns the cost of the difference between two words: 0, NEAR or NEVER."""
     if word == other:
         return 0
     if any({word, other} <= same for same in SAME) or word[:-1] + "IES" == other or other[:-1] + "IES" == word:
@@ -116,7 +120,7 @@ def _step(word: str, other: str) -> int:
 
 
 def _one_slip(word: str, other: str) -> bool:
-    """Whether one letter was added, left out or replaced, or two neighbours were swapped."""
+    """Returns True if one letter was added, left out or replaced, or two neighbouring letters were swapped."""
     if abs(len(word) - len(other)) > 1:
         return False
     differing = (at for at, (letter, wanted) in enumerate(zip(word, other, strict=False)) if letter != wanted)

@@ -1,19 +1,19 @@
-"""What is different on a Hugging Face Space, which is public by nature: the settings that nobody has set."""
+"""The defaults of settings on a Hugging Face Space, which differ from the usual ones because a Space is public."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 PORT = 7860
-"""The one port that a Space shows to the world."""
+"""The only port of a Space that is reachable from outside."""
 
 DEFAULTS: Mapping[str, object] = {
     "gradio_server_name": "0.0.0.0",
     "gradio_server_port": PORT,
-    # The edge adds the visitor's address to the right of X-Forwarded-For, and no hop of its own (measured by others:
-    # what a visitor had written there came through, to the left)
+    # Hugging Face's proxy appends the visitor's address to X-Forwarded-For, and no hop of its own. (Reported by others:
+    # what a visitor had written into the header came through, to the left of it.)
     "trusted_proxies": 1,
-    # Two cores on the free hardware, and strangers who share them
+    # The free hardware has two cores, which strangers share.
     "max_sessions": 4,
     "session_minutes": 10.0,
     "max_sessions_per_address": 2,
@@ -21,17 +21,17 @@ DEFAULTS: Mapping[str, object] = {
     "offers_per_minute": 20,
     "retention_days": 1.0,
 }
-"""By name of the setting. Hugging Face sets `SPACE_ID` there, which turns them on."""
+"""The defaults by name of the setting. They apply where `SPACE_ID` is set, which Hugging Face does on a Space."""
 
 PAID_KEYS = ("deepgram_api_key", "groq_api_key", "openai_api_key", "elevenlabs_api_key")
-"""Settings by which strangers talk at the cost of whoever has the Space."""
+"""Keys of services that cost the owner of the Space money when strangers talk."""
 
 PAID_ENGINES = ("huggingface",)
-"""Engines that do the same on a key which many have for other things."""
+"""Engines that also cost the owner money, with a key that many people have for other purposes."""
 
 DEFAULTS_WITH_KEYS: Mapping[str, object] = {
     # Groq's free plan is reported to allow 1,000 requests a day (2026), and a turn with a tool takes two. With
     # ElevenLabs Flash at 5 cents for 1,000 characters (reported in 2026) 500 answers of 200 characters cost 5 dollars.
     "turns_per_day": 500,
 }
-"""These come beside `DEFAULTS` where such a key is set."""
+"""Further defaults on a Space with one of the `PAID_KEYS` or `PAID_ENGINES`."""

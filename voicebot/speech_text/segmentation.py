@@ -54,20 +54,20 @@ class _Sentence:
     """What is known of a sentence from its words so far."""
 
     words: int = 0
-    """How many words with a letter or digit it has."""
+    """The number of words with a letter or digit."""
     first: str = ""
     previous: str = ""
     latest: str = ""
     lower_case: bool = False
-    """It begins with a small letter: its writer does not capitalise."""
+    """True if it begins with a small letter, so that its writer may not capitalise sentences."""
     is_row: bool = False
-    """It is a heading or a row of a table, which ends with its line."""
+    """True if it is a heading or a row of a table, which ends with its line."""
     next_item: str = ""
-    """If it is an item of a list, the mark of the next item: "2." after "1."."""
+    """The mark of the next item of the list, "2." after "1."; empty if the sentence is no item."""
     open_code: bool = False
-    """A single backtick has opened code and none has closed it."""
+    """True if a single backtick has opened code and none has closed it."""
     ended: bool = False
-    """It has ended, except for an emoji that follows."""
+    """True if the sentence has ended, except for an emoji that follows."""
 
     def with_word(self, word: str, first_of_line: bool) -> _Sentence:
         open_code = (self.open_code and not first_of_line) ^ (word.count("`") % 2 == 1)
@@ -88,7 +88,7 @@ class _Sentence:
 
     @property
     def is_item_mark(self) -> bool:
-        """Whether it is nothing but "1." or "b)" so far."""
+        """True if it is nothing but "1." or "b)" so far."""
         return self.words == 1 and bool(self.next_item)
 
 

@@ -45,7 +45,7 @@ class _Part:
     text: str
     speech: str
     said: bool
-    """Whether `speech` has a letter or digit. Without one it may be left out."""
+    """True if `speech` has a letter or digit. Without one it may be left out."""
 
     @property
     def ends_clause(self) -> bool:

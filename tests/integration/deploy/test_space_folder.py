@@ -176,7 +176,7 @@ def test_the_projects_own_readme_has_no_front_matter() -> None:
 def test_a_committed_file_that_gitignore_excludes_stops_the_build(project: Path, tmp_path: Path) -> None:
     git(project, "add", "--force", "voicebot/.env")
     git(project, "commit", "--quiet", "--message", "by mistake")
-    with pytest.raises(SpaceError, match=r"^voicebot/\.env: committed, although \.gitignore"):
+    with pytest.raises(SpaceError, match=r"^These files are committed, .*: voicebot/\.env\."):
         build(KINDS["cpu"], tmp_path / "space", project)
     assert not (tmp_path / "space").exists()
 
@@ -201,7 +201,7 @@ def test_a_build_into_a_folder_with_other_files_is_refused(committed: Path, tmp_
     folder = tmp_path / "space"
     folder.mkdir()
     (folder / "thesis.txt").write_text("years of work", "utf-8")
-    with pytest.raises(SpaceError, match="not empty, and not built by this script"):
+    with pytest.raises(SpaceError, match="is not empty, and was not built by this script"):
         build(KINDS["cpu"], folder, committed)
     assert files_in(folder) == {"thesis.txt"}
 
@@ -228,7 +228,7 @@ def test_a_build_into_a_symlinked_folder_is_refused(committed: Path, tmp_path: P
 
 
 def run(project: Path, *arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
-    """With no package: -I leaves out the environment's and the user's, -S those that are installed."""
+    """Runs the script without packages: -I hides those of the environment and the user, -S the installed ones."""
     command = [sys.executable, "-I", "-S", str(project / "deploy" / "space.py"), *arguments]
     env = {"PATH": os.environ["PATH"] if path is None else path}
     return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
@@ -241,15 +241,15 @@ def test_the_script_needs_no_package_and_prints_the_next_commands(committed: Pat
     assert (folder / "app.py").exists()
     printed = [line.strip() for line in ended.stdout.splitlines() if line.startswith("  ")]
     assert printed == commands(KINDS["zerogpu"], folder)
-    assert "Not in the folder, as it is not committed:\n" in ended.stderr
+    assert "These changes are not committed, so the folder does not contain them:\n" in ended.stderr
     assert "?? voicebot/own_keys.py" in ended.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "path", "told"),
     [
-        (["cpu", "/"], None, "/: not empty"),
-        (["cpu", "/dev/null"], None, "/dev/null: not a folder"),
+        (["cpu", "/"], None, "/ is not empty"),
+        (["cpu", "/dev/null"], None, "/dev/null is not a folder"),
         (["cpu", "space"], "", "git is not installed"),
     ],
 )
@@ -266,7 +266,7 @@ def test_the_script_says_that_it_needs_a_git_checkout(project: Path) -> None:
     shutil.rmtree(project / ".git")
     ended = run(project, "cpu", str(project / "space"))
     assert ended.returncode == 1
-    assert "from a git checkout of the project" in ended.stderr
+    assert "needs a git checkout of the project" in ended.stderr
 
 
 # What it prints is what the real `hf` takes ---------------------------------------------------------------------------

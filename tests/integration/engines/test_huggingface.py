@@ -133,7 +133,7 @@ async def test_an_unreachable_hub_is_reported_and_the_token_is_not_used() -> Non
     found = await asyncio.to_thread(discover, settings)
     assert not found.huggingface
     assert found.remarks == (
-        "HF_TOKEN is not used for answers: Hugging Face did not say what the token may do (no connection).",
+        "HF_TOKEN is not used for answers: Hugging Face did not report the token's permissions (no connection).",
     )
 
 

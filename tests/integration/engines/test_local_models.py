@@ -162,7 +162,7 @@ async def test_an_unexpected_error_in_discovery_becomes_a_remark(monkeypatch: py
     monkeypatch.setattr("voicebot.engines.llm.local_servers.look", mistake)
     async with OllamaSimulator(library=[LLAMA]) as ollama:
         found = await found_at(ollama)
-    assert found == Found(remarks=("What models there are could not be found out: TypeError.",))
+    assert found == Found(remarks=("The search for models failed: TypeError.",))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Who the agent is: one Markdown file a persona, the text of the system prompt."""
+"""The agent's personas. Each one is a Markdown file in this folder with the text of its system prompt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 
 
 def personas() -> tuple[str, ...]:
-    """The names of those there are, in alphabetical order."""
+    """Returns the names of all personas, in alphabetical order."""
     return tuple(
         sorted(file.name.removesuffix(".md") for file in files(__name__).iterdir() if file.name.endswith(".md"))
     )
@@ -21,24 +21,26 @@ def personas() -> tuple[str, ...]:
 
 @cache
 def persona(name: str) -> str:
-    """The persona's text, without the comments in it (`<!-- … -->`), which are for who edits the file.
+    """Returns the text of a persona, without comments (`<!-- … -->`).
 
-    Every reply asks for it, so the file is read only once. Raises ValueError, naming those there are, if there is none
-    of that name.
+    The file is read only once, as every reply needs it. Raises ValueError if there is no such persona.
     """
     if name not in personas():
-        raise ValueError(f"there is no persona {name!r}, only {', '.join(personas())}")
+        raise ValueError(f"there is no persona {name!r}; there are only {', '.join(personas())}")
     return _COMMENT.sub("", (files(__name__) / f"{name}.md").read_text("utf-8")).strip()
 
 
 def label(name: str) -> str:
-    """The persona's name for people: the comment `<!-- label: … -->` in its file, else the file's name."""
+    """Returns the persona's name for people: from the comment `<!-- label: … -->` in its file, else the file's name."""
     found = _LABEL.search((files(__name__) / f"{name}.md").read_text("utf-8"))
     return found[1] if found else name.replace("_", " ").replace("-", " ").capitalize()
 
 
 def system_prompt(persona_text: str, language: str) -> str:
-    """The persona told which language the user speaks (ISO 639-1 code). Personas are written for English."""
+    """Returns the system prompt: the persona's text and, unless it is English, the language that the user speaks.
+
+    `language` is an ISO 639-1 code.
+    """
     if language == "en":
         return persona_text
     spoken = language_names().get(language, f"the language with the code {language!r}")

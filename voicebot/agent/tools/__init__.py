@@ -1,4 +1,4 @@
-"""What the agent can do beside talking. To add a tool: one file here, one line in `toolbox`."""
+"""The agent's tools. To add one, write its file in this folder and add a line to `toolbox`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from voicebot.agent.tools.clock import clock_tool
 from voicebot.runtime.clock import DateClock, MachineClock
 
 PURE = "pure"
-"""The tag of tools that have no effects outside: they may run for an answer that nobody may ever hear."""
+"""The tag of tools without effects outside. They may run even for an answer that may be discarded."""
 
 
 def toolbox(date_clock: DateClock | None = None) -> list[BaseTool]:
-    """All tools, made anew. They read the machine's clock unless another one is given."""
+    """Creates all tools. They use the machine's clock unless another one is given."""
     clock = MachineClock() if date_clock is None else date_clock
     return [_pure(clock_tool(clock)), _pure(calculator_tool())]
 

@@ -1,4 +1,4 @@
-"""The calculator tool: exact decimal arithmetic on a written expression, and nothing else."""
+"""A tool that evaluates arithmetic expressions with decimal numbers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pydantic import Field
 
 DIGITS = 28
 SHOWN_DIGITS = 15
-"""An inexact result is shown with this many of its digits: 1 / 3 * 3 is then 1."""
+"""Inexact results are rounded to this many digits, so that 1 / 3 * 3 is 1."""
 LARGEST_EXPONENT = 60
-"""Results from 10 ** 61 on are refused, so that a huge power costs no time and no breath."""
+"""Results from 10 ** 61 on are refused, as they would take long to compute and to say."""
 
 ARITHMETIC = Context(
     prec=DIGITS, Emax=LARGEST_EXPONENT, Emin=-LARGEST_EXPONENT, traps=[DivisionByZero, InvalidOperation, Overflow]
@@ -46,7 +46,7 @@ Expression = Annotated[
 
 
 def calculator_tool() -> BaseTool:
-    """The tool `calculator`."""
+    """Creates the tool `calculator`."""
 
     @tool
     async def calculator(expression: Expression) -> str:
@@ -57,7 +57,7 @@ def calculator_tool() -> BaseTool:
 
 
 def calculated(expression: str) -> str:
-    """The value of `expression` in decimal digits. Raises ToolException where it has none, in words to be shown."""
+    """Returns the value of `expression` in decimal digits. Raises ToolException, with a text for the model."""
     written = expression.replace("^", "**").replace("×", "*").replace("÷", "/").strip()
     written = THOUSANDS_COMMA.sub("", written)
     try:
@@ -71,7 +71,7 @@ def calculated(expression: str) -> str:
                 value = Context(prec=SHOWN_DIGITS).plus(value)
             return f"{value.normalize(Context(prec=DIGITS)):f}" if value else "0"
     except (SyntaxError, ValueError) as error:
-        raise ToolException(f"Not an arithmetic expression: {expression!r}") from error
+        raise ToolException(f"This is not an arithmetic expression: {expression!r}") from error
     except DivisionByZero as error:
         raise ToolException("Division by zero has no result.") from error
     except Overflow as error:
@@ -95,4 +95,4 @@ def _value(node: ast.expr) -> Decimal:
         case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in FUNCTIONS:
             return FUNCTIONS[name](_value(argument))
         case _:
-            raise ToolException(f"The calculator has no {type(node).__name__}.")
+            raise ToolException(f"The calculator does not support {type(node).__name__}.")

@@ -1,4 +1,4 @@
-"""The clock tool: date and time anywhere."""
+"""A tool that tells the date and time in any place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PlaceName = Annotated[str, Field(max_length=100, description="a city, a country 
 
 
 def clock_tool(date_clock: DateClock) -> BaseTool:
-    """The tool `clock`, which reads this clock."""
+    """Creates the tool `clock`."""
 
     @tool
     async def clock(place: PlaceName = "") -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Fillers: short sentences that are said while a tool takes longer than people wait in silence."""
+"""Fillers: short sentences that the bot says while a tool takes long, so that there is no long silence."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ AGAIN_S = 4.0
 
 
 class Filler(str):
-    """A whole sentence of the answer, which is spoken at once, without waiting for what follows."""
+    """A whole sentence of the answer. It is spoken at once, without waiting for the text that follows."""
 
     __slots__ = ()
 
 
 class Fillers:
-    """Chooses the fillers of one reply, and when they are said.
+    """Chooses the fillers of one reply and when they are said.
 
-    The first is due after `after_s` of work, but never before the reply is `wanted`; the next `AGAIN_S` later. In a
-    language without fillers nothing is said: a sentence in another language would be worse.
+    The first one is due after a tool has worked for `after_s`, but not before the reply is `wanted`. The next one is
+    due `AGAIN_S` later. Nothing is said in a language without fillers.
     """
 
     def __init__(self, language: str, after_s: float, wanted: asyncio.Event) -> None:
         phrases = language_of(language).fillers
-        self._phrases = cycle(random.sample(phrases, len(phrases)))  # never the same twice in a row
+        self._phrases = cycle(random.sample(phrases, len(phrases)))  # so that no filler comes twice in a row
         self._after_s = after_s
         self._wanted = wanted
         self._silent_until_s = 0.0

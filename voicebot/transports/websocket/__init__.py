@@ -1,4 +1,4 @@
-"""The WebSocket door: the JSON protocol of `docs/websocket.md` over an orchestrator of its own for each connection."""
+"""The WebSocket transport: sessions over the JSON protocol of `docs/websocket.md`, one for each connection."""
 
 from voicebot.transports.websocket.endpoint import add_websocket
 

@@ -1,4 +1,4 @@
-"""How much sound a session may have us work on: no more than can have been spoken."""
+"""Limits how much sound of a session is processed: no more than a person can have spoken in the time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from voicebot.runtime.clock import Clock
 
 
 class SoundBudget:
-    """As many seconds as have gone by since it was made, and `burst_s` more; of these `burst_s` at once and the rest at
-    `pace` times the pace of the clock.
+    """A budget in seconds of sound. In all it allows the time since its creation, and `burst_s` more.
 
-    `spend` may go into debt: then `wait_s` says for how long nothing more may be spent.
+    Up to `burst_s` may be spent at once. After that the budget refills at `pace` seconds of sound per second. `spend`
+    may overdraw it; then nothing more may be spent for `wait_s`.
     """
 
     def __init__(self, burst_s: float, pace: float = math.inf, clock: Clock = time.monotonic) -> None:
@@ -20,7 +20,7 @@ class SoundBudget:
         self._began_s = self._paced_s = clock()
         self._spent_s = 0.0
         self._at_once_s = burst_s
-        """What may be spent now as far as the pace goes."""
+        """How much the pace allows to be spent now."""
 
     def spend(self, sound_s: float) -> None:
         self._refill()
@@ -29,10 +29,10 @@ class SoundBudget:
 
     @property
     def wait_s(self) -> float:
-        """How long to wait before anything more is spent; 0 if there is something left."""
+        """How long to wait before anything more may be spent; 0 if something is left."""
         now_s = self._refill()
-        by_the_clock_s = self._spent_s - self._burst_s - (now_s - self._began_s)
-        return max(0.0, by_the_clock_s, -self._at_once_s / self._pace)
+        overdrawn_s = self._spent_s - self._burst_s - (now_s - self._began_s)
+        return max(0.0, overdrawn_s, -self._at_once_s / self._pace)
 
     def _refill(self) -> float:
         now_s = self._clock()

@@ -1,4 +1,4 @@
-"""A session over a WebSocket: what comes is read in order, what is told is sent, clips are played by the client."""
+"""Connects a session with a client over a WebSocket: reads the client's messages and sends it the session's."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ from voicebot.transports.websocket.recording_decoder import RecordingDecoder
 logger = logging.getLogger(__name__)
 
 LARGE_TEXT = "voicebot.large_text"
-"""Our server's key in a received ASGI message for text that is longer than WS_TEXT_BYTES, as bytes."""
+"""The key under which our server puts text that is longer than WS_TEXT_BYTES into an ASGI message, as bytes."""
 
-MIN_SIZE = 100
-"""Bytes of memory that any message in the inbox takes."""
+MESSAGE_OVERHEAD_BYTES = 100
+"""How much memory a message in the inbox takes beside its content."""
 
 SLOW = SessionClosed(CloseCode.SLOW, "You read too slowly.")
 
 GOODBYE_S = 1.0
-"""A client may take so long to be told why its session ends."""
+"""How long sending the last messages to a client may take."""
 
 
 class WebSocketConnection:
     """Connects a session with a client of `/ws`, which plays the bot's sound by itself.
 
-    What the client sends is read at once. Sound, and messages that must keep their place between sound, wait in an
-    inbox, as the session works on no more sound than can have been spoken.
+    All messages are read as soon as they arrive. The session takes no more sound than a person can have spoken, so
+    sound waits in an inbox, together with the messages whose place in the sound matters.
     """
 
     def __init__(
@@ -81,10 +81,10 @@ class WebSocketConnection:
         self.session.watch("playout", self._playout)
 
     async def run(self) -> None:
-        """Carries on the session until one side leaves, and tells the client why it ended."""
+        """Runs the session until one side ends it, then tells the client why it ended."""
         work = {
             "receiving": self._receive(),
-            "inbox": self._work_off(),
+            "inbox": self._handle_inbox(),
             "sending": self._transmit(),
             "clips": self._playout.run(),
         }
@@ -92,7 +92,7 @@ class WebSocketConnection:
             closed = await self.session.run(work)
         finally:
             self._sound.close()
-        await say_goodbye(self._socket, self._left_over(), closed.code, closed.reason)
+        await say_goodbye(self._socket, self._unsent_messages(), closed.code, closed.reason)
 
     # Out ----------------------------------------------------------------------------------------------------------
 
@@ -102,7 +102,8 @@ class WebSocketConnection:
         except asyncio.QueueFull:
             self.session.leave(SLOW)
 
-    def _left_over(self) -> list[ServerMessage]:
+    def _unsent_messages(self) -> list[ServerMessage]:
+        """Returns the messages that were not sent; none if the queue is full, as the client then reads too slowly."""
         left: list[ServerMessage] = []
         while not self._unsent.empty():
             left.append(self._unsent.get_nowait())
@@ -124,11 +125,11 @@ class WebSocketConnection:
         self._playout.tick()
 
     def played(self, most: int) -> None:
-        """The client is taken to have played so many samples."""
+        """Moves the player on by one frame, as the client has played up to `most` samples."""
         self.session.sent(self.session.next_frame(most))
 
     def stalled(self) -> None:
-        """The client acknowledges clips, and does not play any more."""
+        """Gives up the reply: the client acknowledges clips, but has stopped playing."""
         self.send(
             ErrorMessage(code=ErrorCode.PLAYBACK, message="no clip was acknowledged for a while: the reply is given up")
         )
@@ -140,7 +141,7 @@ class WebSocketConnection:
     # In -----------------------------------------------------------------------------------------------------------
 
     async def _receive(self) -> None:
-        """Reads messages. Most wait in the inbox for their turn, behind the sound that came before them."""
+        """Reads messages until the client leaves. Most of them go into the inbox, behind the sound before them."""
         while True:
             frame = await self._socket.receive()
             if frame["type"] == "websocket.disconnect":
@@ -149,21 +150,21 @@ class WebSocketConnection:
                 try:
                     await self._read(frame)
                 except MessageError as error:
-                    await self._inbox.put(error, MIN_SIZE)
+                    await self._inbox.put(error, MESSAGE_OVERHEAD_BYTES)
             except FloodError as flood:
                 self.session.leave(SessionClosed(CloseCode.FLOOD, str(flood)))
                 return
 
     async def _read(self, frame: Mapping[str, Any]) -> None:
-        """Raises MessageError and FloodError."""
+        """Reads one ASGI message. Raises MessageError, FloodError."""
         if (pcm := frame.get("bytes")) is not None:
-            self._sound.comes()
-            await self._inbox.put(pcm, len(pcm) + MIN_SIZE)
+            self._sound.announce_live_sound()
+            await self._inbox.put(pcm, len(pcm) + MESSAGE_OVERHEAD_BYTES)
             return
         self.session.count_message()
         large: bytes | None = frame.get(LARGE_TEXT)
         text: str = frame.get("text") or ""
-        if large is None and len(text) > limits.WS_TEXT_BYTES:  # from a server that is not ours
+        if large is None and len(text) > limits.WS_TEXT_BYTES:  # under another ASGI server
             large = text.encode()
         if large is not None:
             await self._inbox.put(LargeMessage(large), len(large))
@@ -180,10 +181,10 @@ class WebSocketConnection:
             case ClipPlayed(sequence=sequence, played_ms=played_ms):
                 self._playout.acknowledge(sequence, played_ms)
             case message:
-                await self._inbox.put(message, len(text) + MIN_SIZE)
+                await self._inbox.put(message, len(text) + MESSAGE_OVERHEAD_BYTES)
 
-    async def _work_off(self) -> None:
-        """Does what waits in the inbox, in order, and no faster than the sound in it can have been spoken."""
+    async def _handle_inbox(self) -> None:
+        """Handles the messages in the inbox in their order, and no faster than their sound can have been spoken."""
         while True:
             async with self._inbox.next() as item:
                 try:
@@ -202,14 +203,14 @@ class WebSocketConnection:
                     self.send(ErrorMessage(code=ErrorCode.MESSAGE, message=str(error)))
 
     async def _take(self, message: ClientMessage) -> None:
-        """Raises MessageError."""
+        """Handles a message from the inbox that is not too large. Raises MessageError."""
         match message:
             case SpeechStart():
-                self._sound.announce()
+                self._sound.begin_utterance()
             case SpeechEnd(audio=encoded):
                 await self._sound.upload(encoded.encode())
             case ClientPlaybackStarted() | ClientPlaybackComplete() | ClipPlayed():
-                raise AssertionError("these are not kept waiting")
+                raise AssertionError("these messages are handled as soon as they arrive")
             case _:
                 self.session.take(message)
 
@@ -217,11 +218,14 @@ class WebSocketConnection:
 async def say_goodbye(
     socket: WebSocket, messages: list[ServerMessage], why: CloseCode | Reason, reason: str, code: int = 1000
 ) -> None:
-    """Send what is left and close. A client that has gone already, or does not read, is not waited for."""
+    """Sends `messages` and the reason for the end, then closes the socket with `code`.
+
+    A client that has left, or that does not read within `GOODBYE_S`, misses them.
+    """
     try:
         async with asyncio.timeout(GOODBYE_S):
             for message in (*messages, Closed(code=why, reason=reason)):
                 await socket.send_text(message.model_dump_json())
             await socket.close(code)
     except (WebSocketDisconnect, RuntimeError, OSError, TimeoutError):
-        logger.debug("a client did not wait for its goodbye")
+        logger.debug("a client did not receive its last messages")

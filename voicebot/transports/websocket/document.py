@@ -1,4 +1,4 @@
-"""The protocol of `/ws` as a page, from its models.
+"""Writes the page about the protocol of `/ws` from the models of its messages.
 
 `python -m voicebot.transports.websocket.document > docs/websocket.md`
 """
@@ -20,12 +20,12 @@ from voicebot.session import messages
 RATES_HZ = limits.UPLOAD_RATES_HZ
 
 SPEECH_LIMITS = textwrap.fill(
-    "**Limits** of speech in. The bot listens to as many seconds as have gone by since the session began, and a burst: "
-    f"{limits.LIVE_BURST_S:g} s of live sound, {limits.UPLOAD_BURST_S:g} s of recordings. Sound that is ahead of that "
-    "waits for its time and is not lost; sound that comes late, as the network had stalled, is heard at once. What "
-    f"waits beyond {limits.WS_WAITING_BYTES // 1_000_000} MB is not read from the connection; a session that keeps it "
-    f"so full for {limits.WS_AHEAD_S:g} s ends with `flood`. A recording has at most {limits.UPLOAD_S:g} s and "
-    f"{limits.UPLOAD_CHANNELS} channels, at {RATES_HZ[0]} to {RATES_HZ[-1]} Hz, which do not change within it. A "
+    "**Limits** of speech in. A session may send as many seconds of sound as have passed since it began, and a burst: "
+    f"{limits.LIVE_BURST_S:g} s of live sound, {limits.UPLOAD_BURST_S:g} s of recordings. Sound that comes faster "
+    "waits and is not lost. Sound that comes late, after the network has stalled, is heard at once. If more than "
+    f"{limits.WS_WAITING_BYTES // 1_000_000} MB are waiting, the server reads nothing from the connection; if that "
+    f"lasts for {limits.WS_AHEAD_S:g} s, the session ends with `flood`. A recording has at most {limits.UPLOAD_S:g} s "
+    f"and {limits.UPLOAD_CHANNELS} channels, at {RATES_HZ[0]} to {RATES_HZ[-1]} Hz, which do not change within it. A "
     f"message of more bytes than {limits.WS_BYTES_PER_AUDIO_BYTE:g} times 5 MB (at least "
     f"{limits.WS_LEAST_BYTES // 1_000_000} MB) closes the connection with 1009.",
     120,
@@ -33,31 +33,33 @@ SPEECH_LIMITS = textwrap.fill(
 
 HEAD = f"""# The WebSocket protocol
 
-`ws://HOST:PORT/ws` takes one conversation a connection. Text frames are JSON: what a client sends has a `type`, what it
-is sent has an `event`. Fields that are not known are ignored; a message that is wrong gets `error`, and the session
-goes on. Other messages than recordings have {limits.WS_TEXT_BYTES // 1000} kB at most.
+Each connection to `ws://HOST:PORT/ws` carries one conversation. Text frames are JSON. Messages from the client have a
+`type`, messages from the server have an `event`. Unknown fields are ignored. The server answers an invalid message with
+`error`, and the session continues. Messages without a recording have at most {limits.WS_TEXT_BYTES // 1000} kB.
 
 | query | meaning |
 |---|---|
-| `rate` | of the live sound, in Hz: 8000 to 48000, else 16000 |
-| `conversation` | the one to go on with, as `connected` named it; of one that is not there any more a new one begins |
-| `pause` | `1`: the client can pause, and goes on by itself at `playback_resume` |
+| `rate` | the sampling rate of the live sound, 8000 to 48000 Hz; without it 16000 |
+| `conversation` | the id of the conversation to continue, from `connected`; if it is gone, a new one begins |
+| `pause` | `1`: the client can pause, and continues by itself at `playback_resume` |
 
-**Speech in**, one of two ways in a session. Live: binary frames of 16-bit little-endian PCM, one channel, as they come
-(20 ms each, say; 64 kB at most); the server hears where speech begins and ends. Or whole utterances: `speech_start`
-where the client hears one begin and `speech_end` with its recording.
+**Speech in.** A session uses one of two ways. Live sound: binary frames of 16-bit little-endian PCM with one channel,
+sent as they are recorded (for example 20 ms each; at most 64 kB); the server detects where speech begins and ends. Or
+whole utterances: the client sends `speech_start` when speech begins, and `speech_end` with the recording when it ends.
 
 {SPEECH_LIMITS}
 
-**Speech out**: clips, numbered, at most 16 of them not heard yet. The bot remembers only what was heard. A client that
-acknowledges clips (`clip_played`) tells it to the millisecond, and a word of which half was played counts as heard; of
-another it is reckoned from `client_playback_started`, `client_playback_complete` and the clips' lengths. At
-`stop_playback` a client falls silent, empties its queue and says how much of the cut clip it had played; after
-`playback_resume` it is sent again what it had not heard, from where it was cut.
+**Speech out.** The server sends numbered clips; at most 16 of them are not played yet. The bot remembers only what was
+heard. A client that acknowledges clips (`clip_played`) reports that to the millisecond, and a word counts as heard if
+half of it was played. For other clients the server computes it from `client_playback_started`,
+`client_playback_complete` and the lengths of the clips. At `stop_playback` the client stops playing, empties its queue,
+and reports how much of the cut clip it had played. After `playback_resume` the server sends what was not heard again,
+from the place where it was cut.
 """
 
 
 def document() -> str:
+    """Returns the page in Markdown."""
     return (
         "\n".join(
             [

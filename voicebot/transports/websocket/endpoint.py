@@ -1,4 +1,4 @@
-"""Who is let in to `/ws`."""
+"""The route `/ws`: checks requests, admits them, and runs their sessions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRY_AGAIN_LATER, POLICY_VIOLATION = 1013, 1008
 
 
 def add_websocket(app: FastAPI, services: AppServices, decoder: RecordingDecoder) -> None:
-    """The route, whose sessions share their places with those of all other transports."""
+    """Adds the route. Its sessions share their slots with those of all other transports."""
     proxies = services.settings.trusted_proxies
 
     async def refuse(socket: WebSocket, why: Reason, message: str, code: int) -> None:
@@ -32,11 +32,12 @@ def add_websocket(app: FastAPI, services: AppServices, decoder: RecordingDecoder
         await socket.accept()
         rate = socket.query_params.get("rate", str(SPEECH_RATE_HZ))
         if not (rate.isascii() and rate.isdecimal() and len(rate) <= 5 and 8_000 <= int(rate) <= 48_000):
-            await refuse(socket, Reason.REQUEST, "rate: must be a number from 8000 to 48000", POLICY_VIOLATION)
+            await refuse(socket, Reason.REQUEST, "The rate must be a number from 8000 to 48000.", POLICY_VIOLATION)
             return
         wanted = socket.query_params.get("conversation") or None
         if wanted is not None and not is_id(wanted):
-            await refuse(socket, Reason.REQUEST, "conversation: must be as `connected` named it", POLICY_VIOLATION)
+            message = "The conversation must be an id from a `connected` message."
+            await refuse(socket, Reason.REQUEST, message, POLICY_VIOLATION)
             return
         try:
             address = client_address(socket.scope, proxies)

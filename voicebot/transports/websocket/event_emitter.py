@@ -1,4 +1,4 @@
-"""What a client is told of the session, as it happens."""
+"""Sends a client the events of its session as they happen."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from voicebot.session.messages import (
 
 
 class Client(Protocol):
-    """The other end of a session's connection."""
+    """The client of a session, which receives messages."""
 
     def send(self, message: ServerMessage) -> None:
-        """Sends a message. Returns at once."""
+        """Queues a message and returns at once."""
         ...
 
 
 class EventEmitter(Observer):
-    """Follows one session and sends its client what has happened in it."""
+    """Sends the client the facts about its session, and the session's state whenever it changes."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""What a client has sent and its session has not dealt with yet, in order and bounded."""
+"""A bounded queue of what a client has sent and its session has not handled yet."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ TOO_FAST = "Your sound comes faster than anybody can speak."
 
 @dataclass(frozen=True, slots=True)
 class LargeMessage:
-    """A text message that only a recording can make so long, as it came: nobody has looked into it yet."""
+    """A text message that is longer than any message without a recording, not parsed yet."""
 
     data: bytes
 
 
 Item = bytes | LargeMessage | ClientMessage | MessageError
-"""`bytes` are live sound; an error is what is to be said of a message that could not be read."""
+"""`bytes` are live sound. A MessageError stands for a message that could not be read."""
 
 
 class Inbox:
-    """A queue of one session. What is being dealt with still counts as waiting.
+    """The queue of one session. An item counts as waiting until it has been handled.
 
-    While it is full `put` waits: then nothing more is read, and TCP slows the client down.
+    While the queue is full, `put` waits. Then nothing more is read from the socket, and TCP slows the client down.
     """
 
     def __init__(self) -> None:
@@ -37,10 +37,10 @@ class Inbox:
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._full_s: float | None = None
-        """Since when it has been full, or at least half full after that."""
+        """When the queue became full. It is None once the queue is less than half full again."""
 
     async def put(self, item: Item, size: int) -> None:
-        """Raises FloodError if it has been full for too long."""
+        """Adds an item of `size` bytes. Raises FloodError if the queue has been full for too long."""
         loop = asyncio.get_running_loop()
         if not self._has_room.is_set():
             if self._full_s is None:
@@ -57,7 +57,7 @@ class Inbox:
 
     @asynccontextmanager
     async def next(self) -> AsyncIterator[Item]:
-        """The oldest item. Leaving the block makes room for others."""
+        """Yields the oldest item. At the end of the `async with` block it has been handled."""
         item, size = await self._items.get()
         try:
             yield item

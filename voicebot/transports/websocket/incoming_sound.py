@@ -27,14 +27,14 @@ class IncomingSound:
         self._upload_budget = SoundBudget(limits.UPLOAD_BURST_S)
         self._uploads = self._decodes = False
         self.held_back = False
-        """True while sound waits because it has come too fast."""
+        """True while sound waits because it has arrived too fast."""
 
     @property
     def _is_live(self) -> bool:
         return self._session.heard_s is not None
 
-    def comes(self) -> None:
-        """Tells the session that more live sound has arrived, which `hear` passes on later."""
+    def announce_live_sound(self) -> None:
+        """Tells the session that more live sound has arrived, which `receive_audio` passes on later."""
         if self._is_live:
             self._session.sound_comes()
 
@@ -63,21 +63,21 @@ class IncomingSound:
             return f"16-bit samples need an even number of bytes, not {len(pcm)}"
         return None
 
-    def announce(self) -> None:
+    def begin_utterance(self) -> None:
         """Tells the session that the user begins an utterance, of which a recording follows. Raises MessageError."""
-        self._must_upload("speech_start")
+        self._require_uploads("speech_start")
         self._session.speech_input.begin_announced_utterance()
 
     async def upload(self, data: bytes) -> None:
-        """Passes on a recording in base64. An unacceptable one ends the utterance, too. Raises MessageError."""
-        self._must_upload("speech_end")
+        """Passes on a recording in base64. A recording with an error also ends the utterance. Raises MessageError."""
+        self._require_uploads("speech_end")
         await self._upload(data, in_message=False)
 
     async def upload_message(self, data: bytes) -> None:
         """Passes on the recording in a message that is longer than other messages may be. Raises MessageError."""
-        if self._is_live:  # a recording would be refused, too
+        if self._is_live:  # a session with live sound may not send recordings either
             raise MessageError(f"the message has {len(data)} bytes; {limits.WS_TEXT_BYTES} are allowed with live sound")
-        self._need_decoder()
+        self._start_decoder()
         await self._upload(data, in_message=True)
 
     def fail_upload(self) -> None:
@@ -86,17 +86,20 @@ class IncomingSound:
             self._session.speech_input.upload(None)
 
     def close(self) -> None:
-        """Call it when the session has ended."""
+        """Ends the use of the decoder. Call it when the session has ended."""
         if self._decodes:
             self._decoder.remove_session()
 
-    def _must_upload(self, what: str) -> None:
+    def _require_uploads(self, message_type: str) -> None:
+        """Raises MessageError if the session sends live sound. Otherwise it sends only recordings from now on."""
         if self._is_live:
-            raise MessageError(f"{what}: this session sends live sound, in which the server hears speech by itself")
+            raise MessageError(
+                f"{message_type}: this session sends live sound, in which the server hears speech by itself"
+            )
         self._uploads = True
-        self._need_decoder()
+        self._start_decoder()
 
-    def _need_decoder(self) -> None:
+    def _start_decoder(self) -> None:
         if not self._decodes:
             self._decodes = True
             self._decoder.add_session()
@@ -109,13 +112,14 @@ class IncomingSound:
         try:
             decoded = await decode(data)
         finally:
-            self._spoken(decoded)
+            self._pass_on(decoded)
         if decoded.in_message:
             raise MessageError(decoded.error)
         if decoded.error:
             raise MessageError(f"speech_end: audio: {decoded.error}")
 
-    def _spoken(self, decoded: DecodedRecording) -> None:
+    def _pass_on(self, decoded: DecodedRecording) -> None:
+        """Charges the recording to the budget, and ends the utterance with its audio, if it has any."""
         audio = decoded.audio
         length_s = 0.0 if audio is None else audio.duration_s
         self._upload_budget.spend(max(length_s, decoded.cost_s * limits.UPLOAD_COST_S))
@@ -126,7 +130,7 @@ class IncomingSound:
             self._session.speech_input.upload(audio if length_s >= SHORTEST_S else None)
 
     async def _keep_to(self, budget: SoundBudget) -> None:
-        """Waits until the budget allows more sound. Meanwhile the client may interrupt and acknowledge."""
+        """Waits until the budget allows more sound. Meanwhile the client can interrupt and acknowledge clips."""
         if (wait_s := budget.wait_s) > 0:
             self.held_back = True
             try:

@@ -1,4 +1,7 @@
-"""What a client plays by itself: clips go out ahead of the player, which follows as they are heard."""
+"""Playout by a client of `/ws`: sends it clips ahead of time, and moves the player on as the client plays them.
+
+A clip is the piece of a reply's audio that one `play_audio` message carries.
+"""
 
 from __future__ import annotations
 
@@ -17,34 +20,36 @@ from voicebot.session.player import Player
 from voicebot.session.sentence_audio import MAX_OFFSET, AudioSpan
 from voicebot.transports.websocket.sound import encode
 
-WINDOW = 16
-"""Clips that may be unheard: more the backend note's client would drop."""
+MAX_UNHEARD_CLIPS = 16
+"""How many clips a client may have that it has not played. The client of the backend note would drop further ones."""
 
-MAX_CLIP = 4 * WIRE_RATE_HZ
-MIN_CLIP = round(0.4 * WIRE_RATE_HZ)
-SCARCE = round(0.8 * WIRE_RATE_HZ)
-"""With so little left to play, the client is given part of a sentence whose sound is still coming in."""
+MAX_CLIP_SAMPLES = 4 * WIRE_RATE_HZ
+MIN_CLIP_SAMPLES = round(0.4 * WIRE_RATE_HZ)
+"""The shortest clip of a sentence that is still being synthesized."""
 
-UNTOLD_START_S = 1.0
-"""A client that does not say when it begins to play is taken to begin so long after the first clip has been sent."""
+SCARCE_SAMPLES = round(0.8 * WIRE_RATE_HZ)
+"""With less than this left to play, the client gets the first part of a sentence that is still being synthesized."""
 
-UNTOLD_END_S = 0.5
-"""And to be done so long after the clips should have ended."""
+UNREPORTED_START_S = 1.0
+"""If a client does not report that it begins to play, that is assumed this long after the first clip was sent."""
+
+UNREPORTED_END_S = 0.5
+"""If a client does not report that it has played everything, that is assumed this long after the end of its clips."""
 
 STALLED_S = 8.0
-"""A client that acknowledges clips, and has not acknowledged one so long after its end, does not play any more."""
+"""A client that acknowledges clips has stopped playing if it acknowledges none for this long after a clip's end."""
 
 CUT_S = 0.3
-"""So long a client that acknowledges clips may take to say how much it had played of the one that was cut for good."""
+"""How long a client that acknowledges clips may take to report how much it has played of a clip that was cut."""
 
 EARLY_S = 0.3
-EARLY = round(EARLY_S * WIRE_RATE_HZ)
-"""A clip can't have been played sooner after it was sent than it is long; clocks and buffers allow for this much."""
+EARLY_SAMPLES = round(EARLY_S * WIRE_RATE_HZ)
+"""How much earlier than computed a clip may end at the client, as clocks and buffers differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Clip:
-    """A clip on its way or at the client; positions count the reply's samples."""
+    """A clip that was sent. `start` and `end` are positions in the reply, in samples."""
 
     sequence: int
     start: int
@@ -58,53 +63,61 @@ class PlayingClient(Protocol):
     def send(self, message: ServerMessage) -> None: ...
 
     def played(self, most: int) -> None:
-        """It is taken to have played so many samples."""
+        """Moves the player on by one frame, as the client has played up to `most` samples."""
         ...
 
     def stalled(self) -> None:
-        """It acknowledges clips, and does not play any more."""
+        """Gives up the reply: the client acknowledges clips, but has stopped playing."""
         ...
 
 
 class Playout(Observer):
-    """The client's side of a `Player`: what it was sent and how much of that has been heard.
+    """Tracks which clips of the `Player`'s reply the client was sent, and how much of them the user has heard.
 
-    `tick` is to be called each 20 ms. As an observer it sees when the player may have been paused, resumed or emptied.
+    Call `tick` every 20 ms. As an observer of the session it notices when the player was paused, resumed or emptied.
     """
 
     def __init__(self, player: Player, client: PlayingClient, *, can_pause: bool) -> None:
         self._player, self._client, self._can_pause = player, client, can_pause
         self._reply: int | None = None
         self._clips: deque[_Clip] = deque()
+        """The clips that the client has and has not played to the end."""
         self._next = 0
-        """Where the next clip begins."""
+        """The position at which the next clip begins."""
         self._sequence = 0
-        self._heard: deque[_Clip] = deque(maxlen=WINDOW)
-        """Clips of the reply that were taken to be played, and may be acknowledged late."""
-        self._stopped = self._over = False
-        """The client was told to stop, and may be told to go on; or it was told that the reply is over."""
+        self._heard: deque[_Clip] = deque(maxlen=MAX_UNHEARD_CLIPS)
+        """Clips of the reply that count as played. The client may still acknowledge them."""
+        self._stopped = False
+        """The client was sent `stop_playback`, and no `playback_resume` since."""
+        self._over = False
+        """The client has nothing more to play of this reply."""
         self._stopped_s = 0.0
-        """When it was told so last."""
+        """When the client was last sent `stop_playback`."""
         self._anchor, self._anchor_s = 0, 0.0
-        """The client can't have played what comes after this position of the reply sooner than from this time on."""
-        self._running = self._told = False
-        """The client is taken to be playing; it has said so."""
+        """The client began to play the audio after this position at this time or later."""
+        self._running = False
+        """The client is assumed to be playing."""
+        self._start_reported = False
+        """The client has reported that it is playing."""
         self._acknowledges = False
+        """The client has acknowledged a clip in this session."""
         self._acknowledged = 0
-        """So much of the reply was."""
+        """The position up to which the client has acknowledged the reply."""
         self._settled = asyncio.Event()
-        """Since it was told to stop the client has said how far it had come."""
+        """Is set once the client, after it was stopped, has reported how far it had played."""
         self._waited_s = 0.0
+        """How long the client's report of the end of its clips has been overdue."""
         self._epoch = 0
-        """What was being encoded in an earlier one is not to be sent."""
-        self._naming: int | None = None
-        """Where the sentence begins that is being given in clips; so many of its words were in them."""
-        self._named = 0
+        """Counts restarts and pauses. A clip whose encoding began before the last one is not sent."""
+        self._named_sentence: int | None = None
+        """The position at which the sentence of the last clip begins."""
+        self._named_words = 0
+        """How many words of that sentence are in the texts of the clips so far."""
         self._wake = asyncio.Event()
 
     @property
     def unheard(self) -> int:
-        """Clips the client has and has not played."""
+        """How many clips the client has and has not played to the end."""
         return len(self._clips)
 
     # The server's side --------------------------------------------------------------------------------------------
@@ -114,7 +127,7 @@ class Playout(Observer):
             self.follow()
 
     def follow(self) -> None:
-        """Tell the client what became of the player."""
+        """Tells the client if the player has begun another reply, was paused, or was resumed."""
         if self._player.reply != self._reply:
             self._end()
             self._reply = self._player.reply
@@ -135,9 +148,10 @@ class Playout(Observer):
                 self._restart(self._player.cursor)
 
     async def cut(self) -> None:
-        """The paused reply is over. Of one who acknowledges clips the player learns how much of it was heard.
+        """Ends the paused reply. If the client acknowledges clips, sets in the player how much of it was heard.
 
-        What is not acknowledged by then was not heard: the client may have stopped to play long ago.
+        Audio that the client has not acknowledged within `CUT_S` counts as unheard, as the client may have stopped
+        playing long ago.
         """
         if self._player.reply != self._reply:
             return
@@ -151,7 +165,7 @@ class Playout(Observer):
         self._player.set_heard(min(self._acknowledged, self._player.cursor))
 
     def _end(self) -> None:
-        """Of this reply the client has nothing more to play."""
+        """Ends the reply at the client, which is told to stop if it may still have something to play."""
         if self._clips and not self._over and (not self._stopped or self._can_pause):
             self._stop(discard=True)
         self._over = self._stopped = True
@@ -163,30 +177,34 @@ class Playout(Observer):
             self._settled.clear()
 
     def _restart(self, position: int) -> None:
+        """Starts over with an empty queue at the client: the next clip begins at `position`."""
         self._clips.clear()
         self._heard.clear()
         self._next = self._anchor = position
         self._anchor_s = 0.0
-        self._naming = None
-        self._running = self._told = False
+        self._named_sentence = None
+        self._running = self._start_reported = False
         self._waited_s = 0.0
         self._epoch += 1
 
     def tick(self) -> None:
-        """20 ms have gone by."""
+        """Moves the player on by the 20 ms that have passed, if the client is playing."""
         self.follow()
-        now_s = time.monotonic()
-        if self._clips and not self._running and not self._stopped and now_s - self._clips[0].sent_s > UNTOLD_START_S:
-            self._running = True
+        if self._clips and not self._running and not self._stopped:
+            self._running = time.monotonic() - self._clips[0].sent_s > UNREPORTED_START_S
         if not self._clips:
             self._player.note_underrun()
-        self._client.played(self._allowed() if self._running and not self._player.paused else 0)
+        self._client.played(self._samples_heard() if self._running and not self._player.paused else 0)
         self._forget_heard()
         self.follow()
         self._wake.set()
 
-    def _allowed(self) -> int:
-        """So many samples may count as heard at this tick. The end of a clip must be told, or be overdue."""
+    def _samples_heard(self) -> int:
+        """Returns how many samples count as heard in this tick.
+
+        The end of the clips counts only once the client has reported it. If the client does not acknowledge clips, the
+        end also counts when the report is overdue.
+        """
         if not self._clips:
             return 0
         end = (self._clips[0] if self._acknowledges else self._clips[-1]).end
@@ -196,7 +214,7 @@ class Playout(Observer):
             return FRAME_SAMPLES
         self._waited_s += FRAME_S
         if not self._acknowledges:
-            return left if self._waited_s > UNTOLD_END_S else 0
+            return left if self._waited_s > UNREPORTED_END_S else 0
         if self._waited_s > STALLED_S:
             self._waited_s = 0.0
             self._client.stalled()
@@ -209,15 +227,15 @@ class Playout(Observer):
     # The client's side --------------------------------------------------------------------------------------------
 
     def started(self) -> None:
-        """The client has begun to play."""
-        if self._clips and not self._told and not self._stopped:
-            self._running = self._told = True
+        """Takes the client's report that it has begun to play."""
+        if self._clips and not self._start_reported and not self._stopped:
+            self._running = self._start_reported = True
 
     def complete(self) -> None:
-        """The client has played all that it has. What was sent a moment ago it can't have had.
+        """Takes the client's report that it has played all its clips.
 
-        After `stop_playback` this tells only of what was played before: players say it of sound that was stopped, too.
-        It is true if the message and the stop have crossed, and then the clips were due to end when the stop was sent.
+        A clip counts as played only if there was time to play it since it was sent. Some clients also report this when
+        they are stopped. So after `stop_playback` only clips that were due to end before the stop was sent count.
         """
         self.follow()
         if self._acknowledges:
@@ -229,37 +247,38 @@ class Playout(Observer):
             free_s = max(free_s, clip.sent_s) + (clip.end - max(clip.start, self._anchor)) / WIRE_RATE_HZ
             if free_s > until_s + EARLY_S:
                 break
-            if self._stopped and self._told and clip.end > self._player.cursor + EARLY:
+            if self._stopped and self._start_reported and clip.end > self._player.cursor + EARLY_SAMPLES:
                 break
             heard = clip
         if heard is None:
             return
-        self._heard_to(heard.end)
+        self._set_heard(heard.end)
         if not self._stopped or not self._clips:
-            self._running = self._told = False
+            self._running = self._start_reported = False
 
     def acknowledge(self, sequence: int, played_ms: int | None) -> None:
-        """A clip was played, or so much of it. Of clips that the client should not have nothing is believed.
+        """Takes the client's report that it has played a clip to the end, or `played_ms` of it.
 
-        Nor that one was played whole which was stopped before: players say so of what they drop.
+        Reports about clips that the client does not have are ignored. So is a report that a stopped clip was played to
+        the end: some clients send one for clips that they drop.
         """
         self.follow()
         if sequence >= self._sequence:
             return
         self._acknowledges = True
         clip = next((each for each in (*self._heard, *self._clips) if each.sequence == sequence), None)
-        if clip is None or (self._stopped and played_ms is None and clip.end > self._player.cursor + EARLY):
+        if clip is None or (self._stopped and played_ms is None and clip.end > self._player.cursor + EARLY_SAMPLES):
             return
         end = clip.end if played_ms is None else clip.start + played_ms * WIRE_RATE_HZ // 1000
         self._acknowledged = max(self._acknowledged, min(end, clip.end))
         if clip in self._clips:
             self._waited_s = 0.0
-            self._heard_to(self._acknowledged)
+            self._set_heard(self._acknowledged)
             self._running = not self._stopped
         if self._stopped and (played_ms is not None or not self._clips):
             self._settled.set()
 
-    def _heard_to(self, position: int) -> None:
+    def _set_heard(self, position: int) -> None:
         self._player.set_heard(position)
         self._forget_heard()
         self.follow()
@@ -267,29 +286,29 @@ class Playout(Observer):
     # Clips --------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Send clips, as the reply's sound comes and the client has room for them."""
+        """Sends clips when the reply's audio arrives and the client has room for them."""
         while True:
             self._wake.clear()
             await self._wake.wait()
-            while (span := self._due()) is not None:
-                await self._give(span)
+            while (span := self._audio_due()) is not None:
+                await self._send_clip(span)
 
-    def _due(self) -> AudioSpan | None:
-        """The sound of which a clip should be made now."""
+    def _audio_due(self) -> AudioSpan | None:
+        """Returns the audio from which the next clip is to be made now; None if there is none."""
         self.follow()
-        if self._reply is None or self._player.paused or len(self._clips) >= WINDOW:
+        if self._reply is None or self._player.paused or len(self._clips) >= MAX_UNHEARD_CLIPS:
             return None
         span = self._player.audio_from(self._next)
         if span is None:
             return None
-        there = len(span.sound) - span.offset
-        if span.complete or there >= MAX_CLIP:
+        available = len(span.sound) - span.offset
+        if span.complete or available >= MAX_CLIP_SAMPLES:
             return span
-        scarce = self._next - self._player.cursor < SCARCE
-        return span if scarce and there >= MIN_CLIP else None
+        scarce = self._next - self._player.cursor < SCARCE_SAMPLES
+        return span if scarce and available >= MIN_CLIP_SAMPLES else None
 
-    async def _give(self, span: AudioSpan) -> None:
-        samples = span.sound[span.offset :][:MAX_CLIP]
+    async def _send_clip(self, span: AudioSpan) -> None:
+        samples = span.sound[span.offset :][:MAX_CLIP_SAMPLES]
         epoch = self._epoch
         mp3 = await asyncio.to_thread(encode, samples)
         self.follow()
@@ -299,13 +318,13 @@ class Playout(Observer):
         self._clips.append(clip)
         self._sequence, self._next = clip.sequence + 1, clip.end
         sentence = clip.start - span.offset
-        first = self._named if self._naming == sentence else span.begun(-MAX_OFFSET)
-        self._naming, self._named = sentence, max(first, span.begun(len(samples)))
+        first = self._named_words if self._named_sentence == sentence else span.begun(-MAX_OFFSET)
+        self._named_sentence, self._named_words = sentence, max(first, span.begun(len(samples)))
         self._client.send(
             PlayAudio(
                 audio=base64.b64encode(mp3).decode(),
                 sequence=clip.sequence,
-                text=" ".join(span.words[first : self._named]),
+                text=" ".join(span.words[first : self._named_words]),
                 duration_ms=round(len(samples) * 1000 / WIRE_RATE_HZ),
             )
         )

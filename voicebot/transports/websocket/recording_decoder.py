@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 _NAME = "recording decoder"
 _MODULE = "voicebot.engines.upload_worker"
 _MOST_BYTES = round((limits.UPLOAD_S + 1) * SPEECH_RATE_HZ * 2)
-"""Of PCM. A process that gives more does not work properly."""
+"""The most PCM that a recording can have. A process that returns more does not work properly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class DecodedRecording:
 
 
 class RecordingDecoder:
-    """Runs the processes while there are sessions that upload recordings, and for a while after the last one.
+    """Decodes recordings, in processes that run while sessions upload recordings and for a while after the last one.
 
     If a process dies or takes too long, its recording is lost and the process is replaced. Recordings are decoded in
     the order in which they come. A session sends one at a time, so all sessions have the same share.

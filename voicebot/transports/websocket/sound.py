@@ -1,4 +1,4 @@
-"""Samples to MP3 clips. It blocks: call it in a thread."""
+"""Encodes clips as MP3."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ MP3_BIT_RATE = 64_000
 
 
 def encode(samples: Samples) -> bytes:
-    """An MP3 file that tells what its encoder added at both ends, so that clips can be joined without a gap."""
+    """Returns an MP3 file of the samples. It blocks: call it in a thread.
+
+    The file states how much silence the encoder has added at both ends, so that clips can be joined without a gap.
+    """
     out = io.BytesIO()
     with av.open(out, "w", format="mp3") as file:
         stream = file.add_stream("libmp3lame", rate=WIRE_RATE_HZ, layout="mono", bit_rate=MP3_BIT_RATE)

@@ -119,7 +119,7 @@ async def test_a_client_that_stops_acknowledging_loses_its_reply_and_nothing_els
         await play_first_and_stall(client)
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
-        assert "no clip was acknowledged" in (await client.next("error"))["message"]
+        assert "acknowledged no clip" in (await client.next("error"))["message"]
         assert loop.time() - begun_s == pytest.approx(len(SECOND) * 0.02 - 0.5 + 0.5, abs=0.2)
         await client.next("stop_playback", discard=True)
         await client.next("state", phase="idle")

@@ -30,7 +30,7 @@ async def test_a_client_that_stops_acknowledging_gets_an_error_and_can_go_on(mon
         await client.send("text", text="count")
         clip = await client.next("play_audio")
         await client.send("clip_played", sequence=clip["sequence"], played_ms=0)
-        assert "no clip was acknowledged" in (await client.next("error"))["message"]
+        assert "acknowledged no clip" in (await client.next("error"))["message"]
         await client.next("state", phase="idle")
         await client.send("text", text="hi")
         assert (await client.next("play_audio"))["text"] == "Hello."
