@@ -1,6 +1,6 @@
 """The messages between a session and its client, whatever the transport.
 
-What a client sends has a `type`. What it is sent has an `event`, which is called `type` on a data channel.
+A client's message has a `type`. The server's has an `event`, which is called `type` on a data channel.
 """
 
 from __future__ import annotations
@@ -22,58 +22,59 @@ class _WireMessage(BaseModel):
 
 
 class SpeechStart(_WireMessage):
-    """The client hears the user begin to speak: a speaking bot falls silent at once, until it is known why.
+    """The client hears that the user begins to speak. A speaking bot falls silent at once, until there is a verdict.
 
-    If no `speech_end` comes within 10 s, the bot goes on. One that comes later is heard and answered all the same.
+    If no `speech_end` comes within 10 s, the bot goes on. A later `speech_end` is still heard and answered.
     """
 
     type: Literal["speech_start"]
 
 
 class SpeechEnd(_WireMessage):
-    """The user has fallen silent. Less than 200 ms of sound is not looked at."""
+    """The user has fallen silent. A recording of less than 200 ms is ignored."""
 
     type: Literal["speech_end"]
     audio: str = Field(description="The whole utterance, base64 of WebM, WAV or MP3")
 
 
 class ClientPlaybackStarted(_WireMessage):
-    """The first clip has begun to play, after silence.
+    """The first clip after a silence has begun to play.
 
-    From here on a client that never sends `clip_played` is taken to play its clips without a break: of a reply that is
-    cut, so much was heard as time has passed.
+    If the client never sends `clip_played`, the server assumes that it plays its clips without a break from here on. Of
+    an interrupted reply, the part that fits into the time since then counts as heard.
     """
 
     type: Literal["client_playback_started"]
 
 
 class ClientPlaybackComplete(_WireMessage):
-    """All clips that came have been played.
+    """The client has played all clips that it has received.
 
-    A player that says so when it is stopped does no harm: after `stop_playback` it counts only for clips that were due
-    to end by then.
+    After `stop_playback` this counts only for clips that should have ended by then, so a player may also send it when
+    it is stopped.
     """
 
     type: Literal["client_playback_complete"]
 
 
 class ClipPlayed(_WireMessage):
-    """A clip has been played, and all before it; or, at `stop_playback`, so much of the one that was cut.
+    """Acknowledges that a clip and all clips before it were played, or how much of a clip was when it was stopped.
 
-    A client that sends one of these must send them for all clips: from then on nothing counts as heard without. The
-    answer to a `stop_playback` that discards may take 300 ms; then what is not acknowledged was not heard. Before the
-    reply goes on it is heard at any time, and without it the server takes the clip to have been cut when it was told.
+    A client that sends this once must send it for every clip: from then on only acknowledged clips count as heard. If
+    the reply is cancelled, the server waits 300 ms for it, and audio that is not acknowledged by then counts as unheard.
+    While the reply is paused it may come at any time. If the reply goes on without it, the server assumes that the clip
+    was stopped when `stop_playback` was sent.
     """
 
     type: Literal["clip_played"]
     sequence: int = Field(ge=0)
     played_ms: int | None = Field(
-        default=None, ge=0, le=600_000, description="How much of it, if it was stopped (0: it had not begun); null: all"
+        default=None, ge=0, le=600_000, description="How much of it was played before it was stopped; 0: nothing; null: all"
     )
 
 
 class InterruptMessage(_WireMessage):
-    """The user wants silence: the reply ends and no other begins."""
+    """The user wants silence: the reply ends, and no other one begins."""
 
     type: Literal["interrupt"]
 
@@ -86,15 +87,15 @@ class TextMessage(_WireMessage):
 
 
 class ClearMessage(_WireMessage):
-    """The user wants to begin a new conversation."""
+    """The user begins a new conversation."""
 
     type: Literal["clear"]
 
 
 class ConfigureMessage(_WireMessage):
-    """The user chooses something, from the next turn on. `connected` says under `options` what there is.
+    """The user chooses preferences, which apply from the next turn on. `options` in `connected` lists the choices.
 
-    What is left out stays as it is; an empty engine or voice is the server's to choose. Fields that are not known are
+    Fields that are left out stay as they are. For an empty engine or voice the server chooses. Unknown fields are
     refused here.
     """
 
@@ -103,23 +104,23 @@ class ConfigureMessage(_WireMessage):
     type: Literal["configure"]
     persona: str = Field(default="", max_length=100, description="Who the bot is")
     language: str = Field(default="", max_length=10, description="Two letters")
-    voice: str = Field(default="", max_length=100, description="One of the voices of the engine that speaks")
-    sensitivity: Sensitivity = Field(default=Sensitivity.BALANCED, description="How easily it is interrupted")
+    voice: str = Field(default="", max_length=100, description="A voice of the engine that speaks")
+    sensitivity: Sensitivity = Field(default=Sensitivity.BALANCED, description="How easily the bot is interrupted")
     interrupted_history: InterruptedHistory = Field(
-        default=InterruptedHistory.HEARD, description="What it remembers of a reply that was cut short"
+        default=InterruptedHistory.HEARD, description="What the bot remembers of an interrupted reply"
     )
-    stt: str = Field(default="", max_length=100, description="The engine that is to hear first")
-    llm: str = Field(default="", max_length=100, description="The one that is to think first")
-    tts: str = Field(default="", max_length=100, description="The one that is to speak first")
+    stt: str = Field(default="", max_length=100, description="The recogniser to use first")
+    llm: str = Field(default="", max_length=100, description="The model to use first")
+    tts: str = Field(default="", max_length=100, description="The synthesizer to use first")
 
     @property
     def changes(self) -> dict[str, Any]:
-        """What the client has chosen, by the field."""
+        """The preferences that the client has sent, by field."""
         return {name: getattr(self, name) for name in self.model_fields_set - {"type"}}
 
 
 class DisputeMessage(_WireMessage):
-    """The user says that the verdict of this number was wrong, or takes that back."""
+    """The user says that the verdict with this number was wrong, or takes that back."""
 
     type: Literal["dispute"]
     ruling: int
@@ -127,20 +128,20 @@ class DisputeMessage(_WireMessage):
 
 
 class ByeMessage(_WireMessage):
-    """The client is leaving: the session is taken down at once."""
+    """The client leaves: the session ends at once."""
 
     type: Literal["bye"]
 
 
 ClientRequest = InterruptMessage | TextMessage | ClearMessage | ConfigureMessage | DisputeMessage | ByeMessage
-"""What a client of any transport may send."""
+"""The messages that clients of all transports may send."""
 
 ClientMessage = SpeechStart | SpeechEnd | ClientPlaybackStarted | ClientPlaybackComplete | ClipPlayed | ClientRequest
-"""What a client of `/ws` may send."""
+"""The messages that clients of `/ws` may send."""
 
 
 class ConnectedMessage(_WireMessage):
-    """The session has begun, and listens."""
+    """The session has begun, and the bot listens."""
 
     event: Literal["connected"] = "connected"
     message: str = Field(
@@ -148,46 +149,46 @@ class ConnectedMessage(_WireMessage):
     )
     session_id: str
     conversation: str | None = Field(
-        default=None, description="Its name, for `?conversation=`: keep it secret; null: it is not kept"
+        default=None, description="Its secret name, for `?conversation=`; null: it is not stored"
     )
-    recording: str = Field(description="`GET /recordings/NAME.zip` gives the session to take along: keep it secret")
+    recording: str = Field(description="Its secret name: `GET /recordings/NAME.zip` downloads the session")
     engines: dict[str, str] = Field(description="The first engine of each stage: `stt`, `llm`, `tts` and `vad`")
-    options: dict[str, Any] = Field(description="What may be chosen with `configure`, for people")
+    options: dict[str, Any] = Field(description="The choices for `configure`, with names for people")
     ends_in_s: int = Field(description="How long the session may last, in seconds")
 
 
 class StopPlayback(_WireMessage):
-    """Fall silent, empty the queue. With `?pause=1`: fall silent, and empty the queue if `discard`."""
+    """The client must fall silent and empty its queue. With `?pause=1` it empties the queue only if `discard` is true."""
 
     event: Literal["stop_playback"] = "stop_playback"
-    discard: bool = Field(default=True, description="What was not heard will not be asked for again")
+    discard: bool = Field(default=True, description="Whether the client should discard its unheard clips; it gets the audio again if the reply goes on")
 
 
 class PlaybackResume(_WireMessage):
-    """The reply goes on. What was not heard is sent again; with `?pause=1` the client goes on with what it has."""
+    """The reply goes on. Unheard audio is sent again; with `?pause=1` the client goes on with the audio that it has."""
 
     event: Literal["playback_resume"] = "playback_resume"
 
 
 class PlayAudio(_WireMessage):
-    """A clip to be played when those before it have been: a sentence, or a part of one."""
+    """A clip, to be played after those before it: a sentence, or a part of one."""
 
     event: Literal["play_audio"] = "play_audio"
     audio: str = Field(description="Base64 of MP3, 48 kHz, one channel")
-    sequence: int = Field(description="Counts the clips of the session, from 0")
-    text: str = Field(description="The words that begin in it")
+    sequence: int = Field(description="The number of the clip in this session, from 0")
+    text: str = Field(description="The words that begin in this clip")
     duration_ms: int
 
 
 class ErrorMessage(_WireMessage):
-    """Something is wrong with a message, or went wrong; the session goes on."""
+    """A message of the client was wrong, or something failed. The session goes on."""
 
     event: Literal["error"] = "error"
     message: str
 
 
 class AsrPartial(_WireMessage):
-    """What the utterance seems to be so far."""
+    """The interim words of an utterance."""
 
     event: Literal["asr.partial"] = "asr.partial"
     utterance: int
@@ -195,7 +196,7 @@ class AsrPartial(_WireMessage):
 
 
 class AsrFinal(_WireMessage):
-    """What the utterance was; empty if there were no words in it."""
+    """The final words of an utterance; empty if there are none."""
 
     event: Literal["asr.final"] = "asr.final"
     utterance: int
@@ -203,11 +204,11 @@ class AsrFinal(_WireMessage):
 
 
 class LlmDelta(_WireMessage):
-    """The next piece of the answer, as the model streams it. All of them are the answer, with the space between words.
+    """The next piece of the answer, as the model streams it. Joined as they are, the pieces make the whole answer.
 
-    The first piece comes when the first sentence goes to the synthesiser: until then another model may answer in place
-    of one that stalls. What a reply is made of before the user's turn is sure to be over comes when it is. Of a reply
-    that is cut there is no `llm.final`.
+    The first piece comes when the first sentence goes to the synthesizer: until then another model can replace one that
+    stalls. Text that was written before the user's turn was over comes when it is over. An interrupted reply has no
+    `llm.final`.
     """
 
     event: Literal["llm.delta"] = "llm.delta"
@@ -216,7 +217,7 @@ class LlmDelta(_WireMessage):
 
 
 class LlmFinal(_WireMessage):
-    """The whole answer, with single spaces; how much of it is heard is another matter."""
+    """The whole answer, with single spaces, even if the user has not heard all of it yet."""
 
     event: Literal["llm.final"] = "llm.final"
     reply: int
@@ -224,7 +225,7 @@ class LlmFinal(_WireMessage):
 
 
 class StateMessage(_WireMessage):
-    """What the bot is doing, and what its parts are."""
+    """What the bot is doing, and the status of each of its parts."""
 
     event: Literal["state"] = "state"
     phase: str
@@ -236,7 +237,7 @@ class StateMessage(_WireMessage):
 
 
 class VerdictMessage(_WireMessage):
-    """What was decided about words over the reply, and why."""
+    """The verdict on speech over a reply, and the reason for it."""
 
     event: Literal["verdict"] = "verdict"
     number: int
@@ -248,26 +249,26 @@ class VerdictMessage(_WireMessage):
 
 
 class TelemetryMessage(_WireMessage):
-    """Each second: how much sound the recogniser was given since the session began."""
+    """Sent each second: how many bytes of audio the recognisers were given since the session began."""
 
     event: Literal["telemetry"] = "telemetry"
     stt_bytes: int
 
 
 class TtsDroppedMessage(_WireMessage):
-    """A sentence is left unspoken, as too many wait (`TTS_OVERFLOW=drop-oldest`)."""
+    """A sentence will not be spoken, because too many wait (`TTS_OVERFLOW=drop-oldest`)."""
 
     event: Literal["tts.dropped"] = "tts.dropped"
     text: str
 
 
 class Closed(_WireMessage):
-    """The last message: why the session ends, or does not begin."""
+    """The last message: it says why the session ends, or does not begin."""
 
     event: Literal["closed"] = "closed"
     code: str = Field(
-        description=f"for programs; of a session: {', '.join(CloseCode)}; "
-        f"of one that does not begin: {', '.join(REFUSALS)}"
+        description=f"For programs. When a session ends: {', '.join(CloseCode)}. "
+        f"When it does not begin: {', '.join(REFUSALS)}"
     )
     reason: str
 
@@ -295,7 +296,7 @@ _from_server: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, 
 
 
 class MessageError(ValueError):
-    """A message can't be understood. The text says what is wrong with it; `type` is the message's, if that much is."""
+    """A client's message is wrong. The text says why; `type` is the type of the message, if it is known."""
 
     def __init__(self, message: str, type: str | None = None) -> None:
         super().__init__(message)
@@ -303,7 +304,7 @@ class MessageError(ValueError):
 
 
 def client_message(raw: str) -> ClientMessage:
-    """What a client of `/ws` sent, in a message of at most WS_TEXT_BYTES. Raises MessageError."""
+    """Parses a message of at most WS_TEXT_BYTES from a client of `/ws`. Raises MessageError."""
     try:
         return _from_client.validate_json(raw)
     except ValidationError as error:
@@ -311,7 +312,7 @@ def client_message(raw: str) -> ClientMessage:
 
 
 def request(raw: str | bytes) -> ClientRequest:
-    """What a client sent, whatever the transport. Raises MessageError."""
+    """Parses a request of a client, whatever the transport. Raises MessageError."""
     try:
         return _request.validate_json(raw)
     except ValidationError as error:
@@ -324,7 +325,7 @@ def _message_error(error: ValidationError) -> MessageError:
 
 
 def server_message(raw: str | bytes) -> ServerMessage:
-    """What the server sent. Raises MessageError."""
+    """Parses a message of the server. Raises MessageError."""
     try:
         return _from_server.validate_json(raw)
     except ValidationError as error:

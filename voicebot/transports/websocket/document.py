@@ -1,6 +1,6 @@
-"""The protocol of `/ws` as a page, from its models.
+"""Describes the protocol of `/ws`, from the models of its messages.
 
-`python -m voicebot.transports.websocket.document > docs/websocket.md`
+`python -m voicebot.transports.websocket.document > docs/websocket.md` writes the page.
 """
 
 from __future__ import annotations
@@ -15,44 +15,45 @@ from pydantic import BaseModel
 
 from voicebot.runtime import limits
 from voicebot.session import messages
+from voicebot.settings.tuning import Tuning
 
 RATES_HZ = limits.UPLOAD_RATES_HZ
 
 SPEECH_LIMITS = textwrap.fill(
-    "**Limits** of speech in. The bot listens to as many seconds as have gone by since the session began, and a burst: "
-    f"{limits.LIVE_BURST_S:g} s of live sound, {limits.UPLOAD_BURST_S:g} s of recordings. Sound that is ahead of that "
-    "waits for its time and is not lost; sound that comes late, as the network had stalled, is heard at once. What "
-    f"waits beyond {limits.WS_WAITING_BYTES // 1_000_000} MB is not read from the connection; a session that keeps it "
-    f"so full for {limits.WS_AHEAD_S:g} s ends with `flood`. A recording has at most {limits.UPLOAD_S:g} s and "
-    f"{limits.UPLOAD_CHANNELS} channels, at {RATES_HZ[0]} to {RATES_HZ[-1]} Hz, which do not change within it. A "
-    f"message of more bytes than {limits.WS_BYTES_PER_AUDIO_BYTE:g} times 5 MB (at least "
-    f"{limits.WS_LEAST_BYTES // 1_000_000} MB) closes the connection with 1009.",
+    "**Limits for speech in.** The bot hears no more audio than the time since the session began, plus a burst of "
+    f"{limits.LIVE_BURST_S:g} s for live audio or {limits.UPLOAD_BURST_S:g} s for recordings. Audio that comes faster "
+    "waits, and is not lost. Audio that comes late because the network had stalled is heard at once. When "
+    f"{limits.WS_WAITING_BYTES // 1_000_000} MB wait, the server stops reading from the connection; if that much waits "
+    f"for {limits.WS_AHEAD_S:g} s, the session ends with `flood`. A recording may have {limits.UPLOAD_S:g} s and "
+    f"{limits.UPLOAD_CHANNELS} channels, at one rate from {RATES_HZ[0]} to {RATES_HZ[-1]} Hz. A message of more than "
+    f"{limits.WS_BYTES_PER_AUDIO_BYTE * Tuning().ws_max_audio_mb:g} MB closes the connection with the code 1009.",
     120,
 )
 
 HEAD = f"""# The WebSocket protocol
 
-`ws://HOST:PORT/ws` takes one conversation a connection. Text frames are JSON: what a client sends has a `type`, what it
-is sent has an `event`. Fields that are not known are ignored; a message that is wrong gets `error`, and the session
-goes on. Other messages than recordings have {limits.WS_TEXT_BYTES // 1000} kB at most.
+Each connection to `ws://HOST:PORT/ws` carries one conversation. Text frames are JSON: a client's message has a `type`,
+the server's has an `event`. Unknown fields are ignored. A wrong message is answered with `error`, and the session goes
+on. Messages other than recordings may have {limits.WS_TEXT_BYTES // 1000} kB.
 
 | query | meaning |
 |---|---|
-| `rate` | of the live sound, in Hz: 8000 to 48000, else 16000 |
-| `conversation` | the one to go on with, as `connected` named it; of one that is not there any more a new one begins |
-| `pause` | `1`: the client can pause, and goes on by itself at `playback_resume` |
+| `rate` | the sampling rate of live audio in Hz, from 8000 to 48000; 16000 without it |
+| `conversation` | the conversation to go on with, as named by `connected`; if it no longer exists, a new one begins |
+| `pause` | `1`: the client can pause playback, and goes on by itself at `playback_resume` |
 
-**Speech in**, one of two ways in a session. Live: binary frames of 16-bit little-endian PCM, one channel, as they come
-(20 ms each, say; 64 kB at most); the server hears where speech begins and ends. Or whole utterances: `speech_start`
-where the client hears one begin and `speech_end` with its recording.
+**Speech in.** A session uses one of two ways. Live: the client sends binary frames of 16-bit little-endian PCM with one
+channel as they are recorded (for example 20 ms each; at most 64 kB), and the server detects where speech begins and
+ends. Or whole utterances: the client detects speech, and sends `speech_start` and then `speech_end` with the recording.
 
 {SPEECH_LIMITS}
 
-**Speech out**: clips, numbered, at most 16 of them not heard yet. The bot remembers only what was heard. A client that
-acknowledges clips (`clip_played`) tells it to the millisecond, and a word of which half was played counts as heard; of
-another it is reckoned from `client_playback_started`, `client_playback_complete` and the clips' lengths. At
-`stop_playback` a client falls silent, empties its queue and says how much of the cut clip it had played; after
-`playback_resume` it is sent again what it had not heard, from where it was cut.
+**Speech out.** The server sends numbered clips, and never has more than 16 of them unheard. The bot remembers only what
+the user has heard. A client that acknowledges clips (`clip_played`) reports that to the millisecond, and a word counts
+as heard once half of it was played. For other clients the server estimates it from `client_playback_started`,
+`client_playback_complete` and the durations of the clips. At `stop_playback` a client falls silent, empties its queue
+and reports how much of the stopped clip it has played. After `playback_resume` it gets the unheard audio again, from
+where it was stopped.
 """
 
 
@@ -81,15 +82,15 @@ def _message(model: type[BaseModel], discriminator: str) -> Iterator[str]:
     yield ""
     yield f"### `{name}`"
     yield inspect.getdoc(model) or ""
-    fields = [(field, of) for field, of in model.model_fields.items() if field != discriminator]
+    fields = {name: field for name, field in model.model_fields.items() if name != discriminator}
     if fields:
         yield ""
-        yield "| field | kind | meaning |"
+        yield "| field | type | meaning |"
         yield "|---|---|---|"
-    for field, of in fields:
-        kind = of.annotation.__name__ if isinstance(of.annotation, type) else str(of.annotation)
-        escaped = kind.replace("|", "or")
-        yield f"| `{field}` | {escaped} | {of.description or ''} |"
+    for name, field in fields.items():
+        annotation = field.annotation
+        type_name = getattr(annotation, "__name__", "") if isinstance(annotation, type) else str(annotation)
+        yield f"| `{name}` | {type_name.replace('|', 'or').replace('typing.', '')} | {field.description or ''} |"
 
 
 if __name__ == "__main__":
