@@ -61,7 +61,7 @@ class ClipPlayed(_WireMessage):
     """Acknowledges that a clip and all clips before it were played, or how much of a clip was when it was stopped.
 
     A client that sends this once must send it for every clip: from then on only acknowledged clips count as heard. If
-    the reply is cancelled, the server waits 300 ms for it, and audio that is not acknowledged by then counts as unheard.
+    the reply is cancelled, the server waits 300 ms for it; audio that is not acknowledged by then counts as unheard.
     While the reply is paused it may come at any time. If the reply goes on without it, the server assumes that the clip
     was stopped when `stop_playback` was sent.
     """
@@ -69,7 +69,7 @@ class ClipPlayed(_WireMessage):
     type: Literal["clip_played"]
     sequence: int = Field(ge=0)
     played_ms: int | None = Field(
-        default=None, ge=0, le=600_000, description="How much of it was played before it was stopped; 0: nothing; null: all"
+        default=None, ge=0, le=600_000, description="How much of it was played when it was stopped; null: all of it"
     )
 
 
@@ -158,10 +158,12 @@ class ConnectedMessage(_WireMessage):
 
 
 class StopPlayback(_WireMessage):
-    """The client must fall silent and empty its queue. With `?pause=1` it empties the queue only if `discard` is true."""
+    """The client must fall silent and empty its queue. With `?pause=1` it empties its queue only with `discard`."""
 
     event: Literal["stop_playback"] = "stop_playback"
-    discard: bool = Field(default=True, description="Whether the client should discard its unheard clips; it gets the audio again if the reply goes on")
+    discard: bool = Field(
+        default=True, description="The unheard clips are not needed: their audio is sent again if the reply goes on"
+    )
 
 
 class PlaybackResume(_WireMessage):
