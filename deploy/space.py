@@ -25,7 +25,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 
 GRADIO = "5.50.0"
-"""The version that a Space with Gradio's SDK installs. A test compares it with what requirements.txt brings."""
+"""The version that a Space with Gradio's SDK installs. A test compares it with the installed one."""
 
 MARKER = ".built-by-deploy-space.json"
 """The file that tells this script which files of a folder are its own."""
@@ -60,7 +60,7 @@ IMAGE = ("Dockerfile", ".dockerignore")
 
 
 class SpaceError(Exception):
-    """The folder can't be built. The text says why and what to do."""
+    """The folder can't be built. The text says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ def build(kind: Kind, folder: Path, project: Path = PROJECT) -> list[str]:
     paths = sorted(_chosen(kind, committed))
     if ignored := sorted(_tracked_but_ignored(project).intersection(paths)):
         raise SpaceError(
-            f"{', '.join(ignored)}: committed, although .gitignore keeps such files out. Remove it from the repository "
-            "(git rm --cached) before anything is uploaded."
+            f"{', '.join(ignored)}: committed, although .gitignore excludes such files. Remove it from the repository "
+            "(git rm --cached) before you upload anything."
         )
     _make_room(folder)
     # The marker comes first: after a run that was interrupted the folder can be built again
@@ -113,14 +113,14 @@ def build(kind: Kind, folder: Path, project: Path = PROJECT) -> list[str]:
 
 
 def commands(kind: Kind, folder: Path) -> list[str]:
-    """The commands that make the Space and upload the folder, in their order, as one types them in a shell."""
+    """Returns the shell commands that create the Space and upload the folder, in order."""
     create = ["hf", "repos", "create", SPACE, "--repo-type", "space", "--space-sdk", kind.sdk]
     return [
         shlex.join(command)
         for command in (
             ["hf", "auth", "login"],
             [*create, "--flavor", kind.hardware, "--secrets-file", KEYS],
-            # Files of an older version that are in the folder no more go from the Space too; key files never get there
+            # Deletes from the Space the files that the folder no longer has, and never uploads key files
             ["hf", "upload", SPACE, str(folder), ".", "--repo-type", "space", "--delete", "*", "--exclude", "*.env"],
             ["hf", "spaces", "logs", SPACE, "--follow"],
         )
@@ -134,7 +134,7 @@ def uncommitted_changes(project: Path = PROJECT) -> list[str]:
 
 
 def _committed_files(project: Path) -> dict[str, bytes]:
-    """Path and content of each regular file of the last commit; links are left out, as they could lead anywhere."""
+    """Returns path and content of each regular file of the last commit. Links are left out: they may lead anywhere."""
     archive = _git(project, "archive", "--format=tar", "HEAD")
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         files = {member.name: tar.extractfile(member) for member in tar if member.isreg()}
@@ -142,7 +142,7 @@ def _committed_files(project: Path) -> dict[str, bytes]:
 
 
 def _chosen(kind: Kind, committed: Mapping[str, bytes]) -> set[str]:
-    """The files of `committed` that the Space needs."""
+    """Returns the paths of `committed` that the Space needs."""
     chosen: set[str] = set()
     for name in kind.files:
         found = {path for path in committed if path == name or (name.endswith("/") and path.startswith(name))}
@@ -160,7 +160,7 @@ def _chosen(kind: Kind, committed: Mapping[str, bytes]) -> set[str]:
 
 
 def _links(document: str, text: str) -> Iterator[str]:
-    """The paths that a Markdown document links to, seen from the top of the repository."""
+    """Yields the paths that a Markdown document links to, relative to the top of the repository."""
     for target in re.findall(r"\]\(([^)#\s]+)", text):
         if ":" not in target:
             yield posixpath.normpath(posixpath.join(posixpath.dirname(document), target))
@@ -188,7 +188,7 @@ def _make_room(folder: Path) -> None:
 
 
 def _files_in(folder: Path) -> Iterator[str]:
-    """The relative paths of all files, and of links to folders, which are not followed."""
+    """Yields the relative paths of all files, and of links to folders, which are not followed."""
     for parent, folders, files in os.walk(folder):
         links = [name for name in folders if (Path(parent) / name).is_symlink()]
         for name in [*links, *files]:
@@ -199,7 +199,7 @@ def _git(project: Path, *arguments: str) -> bytes:
     try:
         ended = subprocess.run(["git", *arguments], cwd=project, capture_output=True, check=False)
     except FileNotFoundError:
-        raise SpaceError("git is not installed, and only what git knows is taken into the folder") from None
+        raise SpaceError("git is not installed, and the folder gets only files that git knows") from None
     if ended.returncode:
         problem = ended.stderr.decode(errors="replace").strip()
         raise SpaceError(f"git {arguments[0]}: {problem}. The folder is built from a git checkout of the project.")
