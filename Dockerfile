@@ -1,8 +1,8 @@
 # docker build -t voicebot . && docker run --rm --network host -v voicebot:/data voicebot
-# All that is native (espeak-ng, onnxruntime, Silero, FFmpeg) comes in wheels: no Debian package is needed.
+# All native libraries (espeak-ng, onnxruntime, Silero, FFmpeg) come in wheels, so no Debian package is needed.
 FROM python:3.11-slim-bookworm
 
-# Spaces run containers as user 1000; /data is where they mount storage, if there is some.
+# Spaces run containers as user 1000, and mount their storage at /data if they have any.
 RUN useradd --create-home --uid 1000 voicebot && install --directory --owner voicebot /data
 
 WORKDIR /home/voicebot/app

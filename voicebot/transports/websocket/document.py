@@ -1,6 +1,6 @@
 """Writes the page about the protocol of `/ws` from the models of its messages.
 
-`python -m voicebot.transports.websocket.document > docs/websocket.md`
+`python -m voicebot.transports.websocket.document > docs/websocket.md` writes the page.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from voicebot.runtime import limits
 from voicebot.session import messages
+from voicebot.settings.tuning import Tuning
 
 RATES_HZ = limits.UPLOAD_RATES_HZ
 
@@ -26,8 +27,7 @@ SPEECH_LIMITS = textwrap.fill(
     f"{limits.WS_WAITING_BYTES // 1_000_000} MB are waiting, the server reads nothing from the connection; if that "
     f"lasts for {limits.WS_AHEAD_S:g} s, the session ends with `flood`. A recording has at most {limits.UPLOAD_S:g} s "
     f"and {limits.UPLOAD_CHANNELS} channels, at {RATES_HZ[0]} to {RATES_HZ[-1]} Hz, which do not change within it. A "
-    f"message of more bytes than {limits.WS_BYTES_PER_AUDIO_BYTE:g} times 5 MB (at least "
-    f"{limits.WS_LEAST_BYTES // 1_000_000} MB) closes the connection with 1009.",
+    f"{limits.WS_BYTES_PER_AUDIO_BYTE * Tuning().ws_max_audio_mb:g} MB closes the connection with the code 1009.",
     120,
 )
 
@@ -84,15 +84,15 @@ def _message(model: type[BaseModel], discriminator: str) -> Iterator[str]:
     yield ""
     yield f"### `{name}`"
     yield inspect.getdoc(model) or ""
-    fields = [(field, of) for field, of in model.model_fields.items() if field != discriminator]
+    fields = {name: field for name, field in model.model_fields.items() if name != discriminator}
     if fields:
         yield ""
-        yield "| field | kind | meaning |"
+        yield "| field | type | meaning |"
         yield "|---|---|---|"
-    for field, of in fields:
+    for name, field in fields.items():
         kind = of.annotation.__name__ if isinstance(of.annotation, type) else re.sub(r"\w+\.", "", str(of.annotation))
-        escaped = kind.replace("|", "or")
-        yield f"| `{field}` | {escaped} | {of.description or ''} |"
+        type_name = getattr(annotation, "__name__", "") if isinstance(annotation, type) else str(annotation)
+        yield f"| `{name}` | {type_name.replace('|', 'or').replace('typing.', '')} | {field.description or ''} |"
 
 
 if __name__ == "__main__":
