@@ -1,4 +1,4 @@
-"""Writes the page about the protocol of `/ws` from the models of its messages.
+"""Describes the protocol of `/ws`, from the models of its messages.
 
 `python -m voicebot.transports.websocket.document > docs/websocket.md` writes the page.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -21,45 +20,44 @@ from voicebot.settings.tuning import Tuning
 RATES_HZ = limits.UPLOAD_RATES_HZ
 
 SPEECH_LIMITS = textwrap.fill(
-    "**Limits** of speech in. A session may send as many seconds of sound as have passed since it began, and a burst: "
-    f"{limits.LIVE_BURST_S:g} s of live sound, {limits.UPLOAD_BURST_S:g} s of recordings. Sound that comes faster "
-    "waits and is not lost. Sound that comes late, after the network has stalled, is heard at once. If more than "
-    f"{limits.WS_WAITING_BYTES // 1_000_000} MB are waiting, the server reads nothing from the connection; if that "
-    f"lasts for {limits.WS_AHEAD_S:g} s, the session ends with `flood`. A recording has at most {limits.UPLOAD_S:g} s "
-    f"and {limits.UPLOAD_CHANNELS} channels, at {RATES_HZ[0]} to {RATES_HZ[-1]} Hz, which do not change within it. A "
+    "**Limits for speech in.** The bot hears no more audio than the time since the session began, plus a burst of "
+    f"{limits.LIVE_BURST_S:g} s for live audio or {limits.UPLOAD_BURST_S:g} s for recordings. Audio that comes faster "
+    "waits, and is not lost. Audio that comes late because the network had stalled is heard at once. When "
+    f"{limits.WS_WAITING_BYTES // 1_000_000} MB wait, the server stops reading from the connection; if that much waits "
+    f"for {limits.WS_AHEAD_S:g} s, the session ends with `flood`. A recording may have {limits.UPLOAD_S:g} s and "
+    f"{limits.UPLOAD_CHANNELS} channels, at one rate from {RATES_HZ[0]} to {RATES_HZ[-1]} Hz. A message of more than "
     f"{limits.WS_BYTES_PER_AUDIO_BYTE * Tuning().ws_max_audio_mb:g} MB closes the connection with the code 1009.",
     120,
 )
 
 HEAD = f"""# The WebSocket protocol
 
-Each connection to `ws://HOST:PORT/ws` carries one conversation. Text frames are JSON. Messages from the client have a
-`type`, messages from the server have an `event`. Unknown fields are ignored. The server answers an invalid message with
-`error`, and the session continues. Messages without a recording have at most {limits.WS_TEXT_BYTES // 1000} kB.
+Each connection to `ws://HOST:PORT/ws` carries one conversation. Text frames are JSON: a client's message has a `type`,
+the server's has an `event`. Unknown fields are ignored. A wrong message is answered with `error`, and the session goes
+on. Messages other than recordings may have {limits.WS_TEXT_BYTES // 1000} kB.
 
 | query | meaning |
 |---|---|
-| `rate` | the sampling rate of the live sound, 8000 to 48000 Hz; without it 16000 |
-| `conversation` | the id of the conversation to continue, from `connected`; if it is gone, a new one begins |
-| `pause` | `1`: the client can pause, and continues by itself at `playback_resume` |
+| `rate` | the sampling rate of live audio in Hz, from 8000 to 48000; 16000 without it |
+| `conversation` | the conversation to go on with, as named by `connected`; if it no longer exists, a new one begins |
+| `pause` | `1`: the client can pause playback, and goes on by itself at `playback_resume` |
 
-**Speech in.** A session uses one of two ways. Live sound: binary frames of 16-bit little-endian PCM with one channel,
-sent as they are recorded (for example 20 ms each; at most 64 kB); the server detects where speech begins and ends. Or
-whole utterances: the client sends `speech_start` when speech begins, and `speech_end` with the recording when it ends.
+**Speech in.** A session uses one of two ways. Live: the client sends binary frames of 16-bit little-endian PCM with one
+channel as they are recorded (for example 20 ms each; at most 64 kB), and the server detects where speech begins and
+ends. Or whole utterances: the client detects speech, and sends `speech_start` and then `speech_end` with the recording.
 
 {SPEECH_LIMITS}
 
-**Speech out.** The server sends numbered clips; at most 16 of them are not played yet. The bot remembers only what was
-heard. A client that acknowledges clips (`clip_played`) reports that to the millisecond, and a word counts as heard if
-half of it was played. For other clients the server computes it from `client_playback_started`,
-`client_playback_complete` and the lengths of the clips. At `stop_playback` the client stops playing, empties its queue,
-and reports how much of the cut clip it had played. After `playback_resume` the server sends what was not heard again,
-from the place where it was cut.
+**Speech out.** The server sends numbered clips, and never has more than 16 of them unheard. The bot remembers only what
+the user has heard. A client that acknowledges clips (`clip_played`) reports that to the millisecond, and a word counts
+as heard once half of it was played. For other clients the server estimates it from `client_playback_started`,
+`client_playback_complete` and the durations of the clips. At `stop_playback` a client falls silent, empties its queue
+and reports how much of the stopped clip it has played. After `playback_resume` it gets the unheard audio again, from
+where it was stopped.
 """
 
 
 def document() -> str:
-    """Returns the page in Markdown."""
     return (
         "\n".join(
             [
@@ -90,7 +88,7 @@ def _message(model: type[BaseModel], discriminator: str) -> Iterator[str]:
         yield "| field | type | meaning |"
         yield "|---|---|---|"
     for name, field in fields.items():
-        kind = of.annotation.__name__ if isinstance(of.annotation, type) else re.sub(r"\w+\.", "", str(of.annotation))
+        annotation = field.annotation
         type_name = getattr(annotation, "__name__", "") if isinstance(annotation, type) else str(annotation)
         yield f"| `{name}` | {type_name.replace('|', 'or').replace('typing.', '')} | {field.description or ''} |"
 
