@@ -381,7 +381,7 @@ async def test_a_bug_in_a_recogniser_does_not_end_the_session(
             raise ZeroDivisionError("oops")
             yield Transcript("", final=True)
 
-    monkeypatch.setattr("tests.unit.test_orchestrator.ScriptedStt", Buggy)
+    monkeypatch.setattr("tests.unit.session.test_orchestrator.ScriptedStt", Buggy)
     async with running(thinks=[["Fine."]]) as session:
         session.say()
         await session.until(lambda state: state.error)
@@ -398,7 +398,7 @@ async def test_a_recogniser_that_never_answers_does_not_block_the_session(monkey
             await asyncio.Event().wait()
             yield Transcript("", final=True)
 
-    monkeypatch.setattr("tests.unit.test_orchestrator.ScriptedStt", Mute)
+    monkeypatch.setattr("tests.unit.session.test_orchestrator.ScriptedStt", Mute)
     async with running(thinks=[["A sentence."], ["Yes."]]) as session:
         session.playing.clear()
         session.bot.mailbox.post(TextTyped("go"))
