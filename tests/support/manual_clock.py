@@ -1,4 +1,4 @@
-"""Clocks that a test moves by hand, or that stand still."""
+"""A clock that a test moves by hand, and a clock that stands still."""
 
 from __future__ import annotations
 

@@ -64,8 +64,8 @@ def test_the_history_at_any_moment_is_that_of_a_session_ending_at_that_moment(
     rules: Rules, script: list[tuple[str, str, int]]
 ) -> None:
     world = World(State(rules=rules))
-    for what, text, pick in script:
-        world.happen(what, text, pick)
+    for kind, text, pick in script:
+        world.happen(kind, text, pick)
         state = world.state
         for message in history_snapshot(state):
             assert message.role is Role.USER or world.was_heard(message.text), f"nobody heard {message.text!r}"
