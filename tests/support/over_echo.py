@@ -88,7 +88,7 @@ class Ear:
 
 def said_over(user: Samples, at_s: float, response: npt.NDArray[np.float32], level_db: float) -> str:
     """Returns the recognised words of a user who begins at `at_s`. The bot pauses as soon as it hears speech."""
-    talks = True
+    bot_plays = True
     utterances: dict[int, list[Samples]] = {}
 
     listener = UtteranceSegmenter(Silero(), EndpointRules())

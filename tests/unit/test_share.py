@@ -1,4 +1,4 @@
-"""What is said of a share link; what goes through one is in `live/test_public`."""
+"""The log messages about a share link. `realtime/test_public` tests the connection through one."""
 
 from __future__ import annotations
 

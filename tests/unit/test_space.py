@@ -1,4 +1,4 @@
-"""The limits of a Space are documented as they are, and Docker is told what is true of the app."""
+"""docs/space.md states the actual limits of a Space."""
 
 from __future__ import annotations
 

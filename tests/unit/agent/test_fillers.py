@@ -1,4 +1,4 @@
-"""What the user hears while a tool works."""
+"""Fillers: the short sentences that the user hears while a tool works."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SOON_S = 0.02
 
 @dataclass
 class Slow:
-    """A tool that works until it is let go."""
+    """A tool that works until the test sets `done`."""
 
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     done: asyncio.Event = field(default_factory=asyncio.Event)
@@ -36,7 +36,7 @@ class Slow:
 
 @dataclass
 class Reply:
-    """A reply as it comes."""
+    """A reply in progress, read token by token."""
 
     slow: Slow
     wanted: asyncio.Event
@@ -56,7 +56,7 @@ class Reply:
 async def reply(
     *answers: list[Any], wanted: bool = True, style: Style = DEFAULT_STYLE, **options: Any
 ) -> AsyncIterator[Reply]:
-    """A reply of a model that calls the tool `slow`."""
+    """Yields the reply of a model that calls the tool `slow`."""
     slow = Slow()
 
     @tool("slow")
@@ -116,7 +116,7 @@ async def test_a_second_tool_call_without_words_gets_a_filler_set_apart_by_a_spa
     async with reply(["Let me see.", *CALL], CALL, ["Done."]) as heard:
         await heard.slow.begun.wait()
         heard.slow.done.set()
-        heard.slow.done = asyncio.Event()  # the second call waits anew
+        heard.slow.done = asyncio.Event()  # the second call waits again
         assert await heard.next() == "Let me see."
         filler = await heard.next()
         assert isinstance(filler, Filler)

@@ -1,4 +1,4 @@
-"""The graph: what is streamed, what the tools and the model are told, and what is left behind when it is stopped."""
+"""The agent's graph: what it streams, what the tools and the model get, and what it leaves behind when stopped."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def tokens(model: BaseChatModel, history: History = HI, **options: Any) ->
 
 
 def results(model: Script) -> list[ToolMessage]:
-    """The tools' results that the model was given with its last request."""
+    """Returns the results of tools that the last request to the model contained."""
     return [message for message in model.given[-1] if isinstance(message, ToolMessage)]
 
 
@@ -76,7 +76,7 @@ async def test_streams_the_tokens_as_they_come() -> None:
 
 
 async def test_split_surrogate_pairs_are_joined_and_lone_surrogates_are_replaced_or_dropped() -> None:
-    """No data channel, no database and no service would take them, and no later turn could be answered."""
+    """Otherwise no data channel, database or service could take the text, and no later turn could be answered."""
     model = Script(answers=[["A smile: \ud83d", "\ude00, ", "half \ud83d of one", "\ude00 \ud83d"]])
     heard = await tokens(model)
     assert heard == ["A smile: ", "😀, ", "half \ufffd of one", "\ufffd "]
@@ -84,7 +84,7 @@ async def test_split_surrogate_pairs_are_joined_and_lone_surrogates_are_replaced
     assert await tokens(later, (*HI, Message(Role.ASSISTANT, "".join(heard)), *HI)) == ["Yes."]
     told = later.given[0][-2].text
     assert told == "A smile: 😀, half \ufffd of one\ufffd "
-    assert told.encode(), "it can be sent"
+    assert told.encode(), "the text must be encodable"
 
 
 async def test_a_model_that_does_not_stream_gives_its_answer_once() -> None:
@@ -309,10 +309,10 @@ async def test_langsmith_traces_an_answer_only_if_the_environment_asks_for_it(
 
     def make(self: LangChainTracer, *args: Any, **options: Any) -> None:
         wanted.append(self)
-        raise RuntimeError("nothing is sent from here")
+        raise RuntimeError("tests send nothing")
 
     monkeypatch.setattr(LangChainTracer, "__init__", make)
-    remembered = cast("Any", get_env_var)  # It keeps what it has read, and its type does not say so.
+    remembered = cast("Any", get_env_var)  # The function has a cache, which its type does not show.
     remembered.cache_clear()
     try:
         assert await tokens(Script(answers=[["Hello."]])) == ["Hello."]
@@ -330,7 +330,7 @@ async def test_the_agent_is_an_engine_that_may_be_started_and_closed_twice() -> 
     assert (engine.name, engine.languages) == ("offline", frozenset({"en"}))
 
 
-# Answers that nobody may ever hear ----------------------------------------------------------------------------------
+# Preemptive replies ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pure", [False, True])

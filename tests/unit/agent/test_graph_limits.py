@@ -1,4 +1,4 @@
-"""How long a model is waited for, how much of the history it is told, and what is behind it."""
+"""The agent's limits on time and history, and the service behind its model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WANTED.set()
 
 
 def talk(turns: int, words: int = 20) -> History:
-    """User and assistant in turn, the user first and last; each message begins with its number."""
+    """Returns a history of user and assistant in turn, the user first and last. Each message begins with its number."""
     roles = (Role.USER, Role.ASSISTANT)
     return tuple(Message(roles[number % 2], f"{number} {'word ' * words}".strip()) for number in range(2 * turns - 1))
 
@@ -69,7 +69,7 @@ async def test_a_long_history_is_shortened_to_begin_with_a_later_message_of_the_
     assert tokens(model.given[0]) <= 300
 
 
-# What is behind the model -------------------------------------------------------------------------------------------
+# The service behind the model -----------------------------------------------------------------------------------------
 
 
 class Service:

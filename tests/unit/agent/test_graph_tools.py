@@ -23,7 +23,7 @@ HISTORY = (Message(Role.USER, "hi"),)
 
 @dataclass
 class Booking:
-    """A tool with effects, or one tagged as without, that takes `work_s`."""
+    """A tool that takes `work_s`. It has effects, unless it is tagged as pure."""
 
     work_s: float = 0.0
     pure: bool = False

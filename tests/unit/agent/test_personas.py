@@ -1,4 +1,4 @@
-"""The personas that the package holds."""
+"""The personas that the package contains."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_package_holds_two_personas_with_labels_of_their_own() -> None:
 @pytest.mark.parametrize(("name", "comments"), [("assistant", 1), ("sales", 2)])
 def test_the_prompt_of_a_persona_is_its_file_without_the_comments_for_the_editor(name: str, comments: int) -> None:
     lines = (files(personas_package) / f"{name}.md").read_text("utf-8").splitlines()
-    assert [line for line in lines if "<!--" in line] == lines[:comments], "the comments come first, one a line"
+    assert [line for line in lines if "<!--" in line] == lines[:comments], "the comments must come first, one per line"
     assert persona(name) == "\n".join(lines[comments:])
     assert len(persona(name).split()) > 100
 

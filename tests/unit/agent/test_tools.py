@@ -1,4 +1,4 @@
-"""Clock, calculator and places, called as a model calls them."""
+"""The clock, the calculator and the names of places, called as a model calls them."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ Washington:-5 Montevideo:-3 Tashkent:5 Caracas:-4 Hanoi:7 Harare:2
 
 @pytest.mark.parametrize("line", CAPITALS.split())
 def test_each_capital_has_the_right_utc_offset(line: str) -> None:
-    """Offsets from UTC on the nineteenth of November 2026, in hours."""
+    """The offsets from UTC, in hours, are those of 19 November 2026."""
     city, hours = line.split(":")
     place = place_named(city.replace("_", " "))
     assert place is not None

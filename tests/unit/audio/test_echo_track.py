@@ -1,4 +1,4 @@
-"""The past of a stream, against the plain way of keeping it."""
+"""A track of recent samples, compared with a plain implementation."""
 
 from __future__ import annotations
 

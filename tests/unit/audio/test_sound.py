@@ -1,4 +1,4 @@
-"""Pieces of sound: how long, how loud, put together, as bytes and at other rates."""
+"""Audio: duration, level, joining, conversion to bytes, and resampling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voicebot.audio.sound import SPEECH_RATE_HZ, WIRE_RATE_HZ, Audio, Resampler,
 
 
 def tone(duration_s: float, rate_hz: int, *, hz: float = 440.0) -> Audio:
-    """At full scale."""
+    """Returns a tone at full scale."""
     at_s = np.arange(round(duration_s * rate_hz)) / rate_hz
     return Audio((32767 * np.sin(2 * np.pi * hz * at_s)).astype(np.int16), rate_hz)
 
@@ -21,7 +21,7 @@ def pieces(audio: Audio, samples: int) -> list[Audio]:
 
 
 def resampled(audio: Audio, to_hz: int, samples: int) -> Audio:
-    """Resamples the sound as a stream does: in pieces of this many samples."""
+    """Resamples the audio as a stream does, in pieces of this many samples."""
     resampler = Resampler(audio.rate_hz, to_hz)
     return Audio.joined([*(resampler.push(piece) for piece in pieces(audio, samples)), resampler.flush()], to_hz)
 

@@ -1,4 +1,4 @@
-"""Which engines the settings give, and which settings can't be used."""
+"""The engines that the settings select, and settings that are refused."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def chains(engines: Engines) -> dict[str, list[str]]:
             ["offline"],
             ["gtts", "hibari", "espeak"],
         ),
-        # In other languages `auto` leaves out what does not know them.
+        # In other languages `auto` leaves out engines that do not know them.
         (
             {"language": "hi", "deepgram_api_key": KEY, "groq_api_key": KEY},
             ["deepgram"],
@@ -82,19 +82,19 @@ async def test_the_settings_choose_the_engine_chain_of_each_stage(
         ({}, Found(local=True), ["local", "offline"]),
         ({"hf_token": KEY}, Found(), ["offline"]),
         ({"hf_token": KEY}, Found(huggingface=True), ["huggingface", "offline"]),
-        # Keys of services that do nothing else come first; words stay here rather than follow a token for many things.
+        # Services with a key of their own come first, and the Hugging Face token last, because it has other uses.
         (
             {"hf_token": KEY, "groq_api_key": KEY, "openai_api_key": KEY},
             Found(local=True, huggingface=True),
             ["groq", "openai", "local", "huggingface", "offline"],
         ),
-        # The address is that of the server that was found.
+        # The address of the server that was found is used.
         ({"openai_base_url": "http://127.0.0.1:1234/v1"}, Found(local=True), ["local", "offline"]),
-        # What is named is used whatever was found.
+        # A named engine is used whatever was found.
         ({"llm_engine": "local,offline"}, Found(), ["local", "offline"]),
         ({"llm_engine": "huggingface", "hf_token": KEY}, Found(), ["huggingface"]),
         ({"llm_engine": "offline"}, Found(local=True), ["offline"]),
-        # A local model knows languages that the embedded one does not.
+        # A local model knows languages that the embedded model does not know.
         ({"language": "de", "stt_engine": "deepgram", "deepgram_api_key": KEY}, Found(local=True), ["local"]),
     ],
     ids=str,

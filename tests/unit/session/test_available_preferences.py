@@ -1,4 +1,4 @@
-"""What sessions may choose: only what can work, and nonsense is named."""
+"""Preferences that sessions may choose: only those that can work. An unavailable choice is refused with a reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ USUAL = Preferences()
 
 
 def options_of(**settings: Any) -> AvailablePreferences:
-    """Of engines that are taken to have started."""
+    """Returns the preferences that are available with the engines of these settings, taken to have started."""
     loaded = config.load(**settings)
     engines = build(loaded)
     for chain in (engines.stt, engines.agent, engines.tts):
@@ -52,7 +52,7 @@ def names(options: list[dict[str, str]]) -> list[str]:
 def test_the_embedded_engines_offer_only_english_and_the_assistant_persona(embedded: AvailablePreferences) -> None:
     view = embedded.view()
     assert names(view["language"]) == ["en"]
-    assert names(view["persona"]) == ["assistant"], "the embedded model is only itself"
+    assert names(view["persona"]) == ["assistant"], "the embedded model has no other persona"
     assert [engine["name"] for engine in view["engines"]["tts"]] == ["hibari", "espeak"]
     assert {"en", "en-us+f3"} <= set(names(view["engines"]["tts"][1]["voices"]["en"]))
 
@@ -71,7 +71,7 @@ def test_cloud_engines_offer_more_languages_personas_and_engines(cloud: Availabl
     assert stt[1]["languages"] == ["en"]
     assert [each["follows_persona"] for each in llm] == [True, False]
     connected = ConnectedMessage(session_id="name", recording="recording", engines={}, options=view, ends_in_s=60)
-    assert len(connected.model_dump_json()) < 30_000, "a data channel's message has 64 kB at most"
+    assert len(connected.model_dump_json()) < 30_000, "a message of a data channel holds at most 64 kB"
 
 
 def test_no_engine_is_offered_before_any_has_started() -> None:
@@ -138,7 +138,7 @@ def test_options_can_be_chosen_for_engines_without_a_fallback_chain() -> None:
     assert names(options.view()["language"]) == ["en"]
 
 
-# The message ------------------------------------------------------------------------------------------------------
+# The configure message ------------------------------------------------------------------------------------------------
 
 
 def parsed(**fields: Any) -> ClientRequest:

@@ -1,4 +1,4 @@
-"""The messages of `/ws` as they are parsed."""
+"""Parsing the messages of `/ws`."""
 
 from __future__ import annotations
 

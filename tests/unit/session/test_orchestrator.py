@@ -1,4 +1,4 @@
-"""A session with scripted engines: what is heard, thought and said, and that nothing is left behind."""
+"""A session with scripted engines: what is heard, asked and said, and that the session leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_two_sentences_are_synthesised_ahead_of_the_one_to_be_played() -> 
         session.bot.mailbox.post(TextTyped("hello"))
         await session.until(lambda state: state.reply and state.reply.text_ended)
         await session.until(lambda state: state.reply and state.reply.synthesized == 3)
-        assert len(session.tts.said) == 3, "the one that would play, and two ahead"
+        assert len(session.tts.said) == 3, "the sentence that would play and two more are synthesised"
         session.playing.set()
         await session.until(idle)
         assert len(session.tts.said) == 5
@@ -80,7 +80,7 @@ async def test_an_interruption_keeps_only_the_words_heard_in_the_history_and_is_
         assert story.startswith(second.text)
         assert 3 <= len(second.text.split()) < len(story.split())
         assert (third.text, fourth.text) == ("what is two plus two", "Four.")
-        assert session.agent.asked[1] == (first, second, third), "the agent knows what was heard, and no more"
+        assert session.agent.asked[1] == (first, second, third), "the agent must know exactly what was heard"
         assert session.agent.closed == 2
         assert paused_at > 0
 
@@ -94,7 +94,7 @@ async def test_the_reply_resumes_at_the_next_sample_after_a_backchannel_without_
         session.bot.speech_input.receive_audio(loud(0.4))
         await session.until(lambda state: state.phase is Phase.PAUSED)
         session.playing.clear()
-        player.next_frame()  # In this frame the sound fades out, if the clock has not taken it already.
+        player.next_frame()  # The sound fades out in this frame, unless the clock has already taken it.
         paused_at = player.cursor
         assert not player.next_frame().any()
         session.bot.speech_input.receive_audio(Audio.silence(0.6, 48_000))
@@ -113,7 +113,7 @@ async def test_the_reply_resumes_at_the_next_sample_after_a_backchannel_without_
 
 
 class CountingAgent(ScriptedAgent):
-    """Keeps how many of its requests were open at the same time."""
+    """Counts how many of its requests are open at the same time."""
 
     most_open = 0
 
@@ -149,7 +149,7 @@ async def test_words_spoken_while_the_bot_thinks_join_the_question() -> None:
         assert session.history == ["this and also this", "Both."]
 
 
-# Pauses of the user's ---------------------------------------------------------------------------------------------
+# Pauses of the user ---------------------------------------------------------------------------------------------
 
 
 async def test_a_preemptive_reply_is_ready_but_unheard_until_the_turn_ends() -> None:
@@ -157,9 +157,9 @@ async def test_a_preemptive_reply_is_ready_but_unheard_until_the_turn_ends() -> 
         for audio in (loud(0.4), Audio.silence(0.2, 48_000)):
             session.bot.speech_input.receive_audio(audio)
         state = await session.until(lambda state: state.reply and state.reply.synthesized)
-        assert state.speaking, "the user may go on"
+        assert state.speaking, "the utterance must still be open"
         assert state.history == ()
-        await asyncio.sleep(0.1)  # on the virtual clock: nothing else shows that no sound is played meanwhile
+        await asyncio.sleep(0.1)  # virtual time, in which no sound may be played
         assert session.bot.player.cursor == 0
         session.bot.speech_input.receive_audio(Audio.silence(0.7, 48_000))
         await session.until(idle)
@@ -179,7 +179,7 @@ async def test_a_preemptive_reply_is_cancelled_when_the_user_speaks_on() -> None
             session.bot.speech_input.receive_audio(audio)
         await session.until(idle)
         assert session.history == ["what time is it in tokyo", "It is ten there."]
-        assert session.agent.closed == 2, "the first request too"
+        assert session.agent.closed == 2, "the first request must be closed, too"
 
 
 async def test_the_reply_resumes_at_the_pause_after_a_backchannel_before_the_utterance_ends() -> None:
@@ -191,7 +191,7 @@ async def test_the_reply_resumes_at_the_pause_after_a_backchannel_before_the_utt
             session.bot.speech_input.receive_audio(audio)
         state = await session.until(lambda state: state.verdicts)
         assert state.phase is Phase.SPEAKING
-        assert state.speaking, "its end is not known yet"
+        assert state.speaking, "the utterance must not have ended yet"
         session.bot.speech_input.receive_audio(Audio.silence(0.6, 48_000))
         session.playing.set()
         await session.until(idle)
@@ -220,7 +220,7 @@ async def test_each_of_five_interruptions_in_a_row_starts_a_new_reply() -> None:
     async with running(
         hears=[[AtPause(question), question] for question in questions],
         thinks=[[story]] * 5 + [["The end."]],
-        tts=ToneTts(letter_s=0.2),  # on a busy machine too it is still speaking when it is interrupted
+        tts=ToneTts(letter_s=0.2),  # slow enough to be interrupted on a busy machine, too
     ) as session:
         session.bot.mailbox.post(TextTyped("go"))
         for number in range(5):
@@ -235,7 +235,7 @@ async def test_each_of_five_interruptions_in_a_row_starts_a_new_reply() -> None:
 
 
 async def test_resume_rewind_moves_playback_back_before_the_reply_resumes() -> None:
-    """`RESUME_REWIND=word`: what was played before the pause is played again from the start of the word."""
+    """With `RESUME_REWIND=word`, playback resumes at the start of the word in which it was paused."""
     async with running(
         hears=[["uh-huh"]],
         thinks=[["Extraordinarily unmistakable considerations matter."]],
@@ -250,7 +250,7 @@ async def test_resume_rewind_moves_playback_back_before_the_reply_resumes() -> N
         session.bot.speech_input.receive_audio(loud(0.4))
         await session.until(lambda state: state.phase is Phase.PAUSED)
         session.playing.clear()
-        player.next_frame()  # In this frame the sound fades out, if the clock has not taken it already.
+        player.next_frame()  # The sound fades out in this frame, unless the clock has already taken it.
         paused_at = player.cursor
         whole = player.audio_from(0)
         assert whole is not None
@@ -289,7 +289,7 @@ async def test_the_apology_is_in_the_language_of_the_conversation() -> None:
 
 
 async def test_a_recogniser_that_fails_in_mid_utterance_hears_the_whole_utterance_again() -> None:
-    """The same one hears the utterance once more from its start, and what the user goes on to say besides."""
+    """The recogniser gets the utterance once more from its start, together with the words that the user then adds."""
     dies = ScriptedStt(
         scripts=[[EngineError("scripted", "it died"), "never"], ["what is the time", "what is the time"]]
     )
@@ -304,7 +304,7 @@ async def test_a_recogniser_that_fails_in_mid_utterance_hears_the_whole_utteranc
 
 
 async def say_in_two_pieces(session: Session) -> None:
-    """The recogniser hears the beginning before the user says the rest."""
+    """Lets the recogniser hear the beginning before the user says the rest."""
     session.bot.speech_input.receive_audio(loud(0.4))
     await session.until(lambda state: state.speaking)
     await asyncio.sleep(0.05)
@@ -340,7 +340,9 @@ async def test_the_reply_goes_on_with_the_next_sentence_when_the_voice_breaks_of
         session.bot.mailbox.post(TextTyped("hello"))
         state = await session.until(idle)
         assert state.error == "scripted: the voice broke"
-        assert session.history[-1] == "First is fine. Second sentence Third.", "half of the second one was heard"
+        assert session.history[-1] == "First is fine. Second sentence Third.", (
+            "about half of the second sentence was heard"
+        )
         assert not state.history[-1].interrupted
 
 
@@ -358,7 +360,7 @@ async def test_a_bug_in_a_reply_does_not_end_the_session(caplog: pytest.LogCaptu
     async with running(thinks=[[ZeroDivisionError("oops")], ["Fine."]]) as session:
         session.bot.mailbox.post(TextTyped("hello"))
         await session.until(lambda state: state.error)
-        assert "oops" not in str(session.bot.state.error), "the log tells more than the user needs"
+        assert "oops" not in str(session.bot.state.error), "details belong only in the log"
         session.bot.mailbox.post(TextTyped("again"))
         await session.until(lambda state: state.is_idle and state.last_reply == 2)
         assert session.history[-1] == "Fine."
@@ -443,7 +445,7 @@ async def test_a_request_that_ignores_its_cancellation_does_not_block_the_next_r
 
 
 class RemotePlayer:
-    """Counts how often it is told that a reply is cut."""
+    """Counts how often it is told to cut a reply."""
 
     cuts = 0
 
@@ -466,12 +468,12 @@ async def test_a_reply_that_ends_by_itself_as_it_is_cancelled_does_not_touch_the
     running = asyncio.create_task(bot.run())
     bot.mailbox.post(TextTyped("first"))
     async with asyncio.timeout(PATIENCE_S):
-        while bot.player.reply != 1:  # noqa: ASYNC110 (the player tells nobody)
+        while bot.player.reply != 1:  # noqa: ASYNC110 (the player has no event)
             await asyncio.sleep(0)
-        for input in (InterruptPressed(), ReplyEnded(1), TextTyped("second")):  # of one round of the event loop
+        for input in (InterruptPressed(), ReplyEnded(1), TextTyped("second")):  # all in one round of the event loop
             bot.mailbox.post(input)
         await next_began.wait()
-        await asyncio.sleep(0.1)  # nothing tells that the second one was left alone
+        await asyncio.sleep(0.1)  # no event shows that the second reply was not touched
     assert bot.player.reply == 2
     assert not bot.player.paused
     assert remote.cuts == 0
@@ -500,11 +502,11 @@ async def test_a_user_who_answers_the_idle_question_keeps_the_session() -> None:
         assert session.ended == []
 
 
-# Who looks on -----------------------------------------------------------------------------------------------------
+# Observers -----------------------------------------------------------------------------------------------------
 
 
 class FailingObserver(Observer):
-    """Raises whatever it is told."""
+    """Raises an error whatever it is told."""
 
     def began(self) -> None:
         raise OSError("a fault")
@@ -551,5 +553,5 @@ async def test_observers_that_raise_errors_do_not_stop_the_conversation(caplog: 
     places = [
         record.getMessage().split(" failed")[0] for record in caplog.records if record.name == "voicebot.runtime.faults"
     ]
-    assert sorted(set(places)) == sorted(places), "each place is logged once"
+    assert sorted(set(places)) == sorted(places), "each place is logged only once"
     assert places.count("failing") == 1

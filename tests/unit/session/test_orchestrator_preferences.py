@@ -1,4 +1,4 @@
-"""A running session whose user chooses: from the next turn on, and never in the one that is under way."""
+"""Preferences that the user changes in a running session. They apply from the next turn on, not in the current one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from voicebot.dialogue.state import Phase
 from voicebot.engines.protocols import DEFAULT_STYLE, Style
 
 BEFORE = Style("en", persona="assistant")
-"""As whom the bot answers before its user chooses."""
+"""The style of the bot before its user chooses another."""
 
 CHOSEN = Preferences(persona="sales", language="de", voice="low", llm="scripted", sensitivity=Sensitivity.HARD)
 
@@ -30,9 +30,9 @@ class Log:
     heard: list[Style] = field(default_factory=list)
     prepared: list[Style] = field(default_factory=list)
     listening: list[Style] = field(default_factory=list)
-    """Those of the recogniser sessions that are open."""
+    """The styles of the recogniser sessions that are open."""
     opened: int = 0
-    """How many recogniser sessions there have been."""
+    """The number of recogniser sessions that were opened."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Stt(ScriptedStt):
 
     @asynccontextmanager
     async def session(self, style: Style = DEFAULT_STYLE) -> AsyncIterator[Stt]:
-        session = replace(self, bytes_sent=0)  # the scripts and the log are shared
+        session = replace(self, bytes_sent=0)  # the copy shares the scripts and the log
         self.log.listening.append(style)
         self.log.opened += 1
         try:
@@ -100,7 +100,7 @@ async def test_new_choices_apply_to_the_next_turn_and_not_to_the_reply_under_way
         assert log.thought == [BEFORE]
         assert [style for _, style in log.spoken] == [DEFAULT_STYLE, DEFAULT_STYLE]
         await session.until(lambda state: state.preferences == CHOSEN)
-        assert log.prepared == [Style("de", voice="low")], "a chosen voice can be fetched before it has to speak"
+        assert log.prepared == [Style("de", voice="low")], "a chosen voice must be prepared before it has to speak"
 
         session.say()
         await session.until(lambda state: state.last_reply == 2 and state.is_idle)
@@ -121,12 +121,12 @@ async def test_the_recogniser_is_replaced_between_utterances_only_when_the_langu
         session.bot.mailbox.post(PreferencesChanged(Preferences(language="de")))
         session.say()
         await session.until(lambda state: state.last_reply == 2 and state.is_idle)
-        assert log.listening == [Style("de")], "the one before was let go"
+        assert log.listening == [Style("de")], "the session of the former language must be closed"
         session.bot.mailbox.post(PreferencesChanged(Preferences()))
         session.say()
         await session.until(lambda state: state.last_reply == 3 and state.is_idle)
         assert log.heard == [DEFAULT_STYLE, Style("de"), DEFAULT_STYLE]
-        assert session.bot.speech_input.bytes_transcribed == 300, "what all of them were given"
+        assert session.bot.speech_input.bytes_transcribed == 300, "the count covers all recogniser sessions"
 
 
 async def test_choices_made_while_the_user_speaks_do_not_change_the_utterance_under_way() -> None:

@@ -1,4 +1,4 @@
-"""The player gives every sample once, in order, however often it is paused; and tells what was heard."""
+"""The player plays every sample once and in order, however often it is paused, and reports which words were heard."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ FADE_SAMPLES = round(FADE_S * WIRE_RATE_HZ)
 
 
 def sound(length: int, start: int = 0) -> Audio:
-    """Each sample tells its position; none is zero."""
+    """Returns samples that encode their own positions. None of them is zero."""
     return Audio(((np.arange(start, start + length) % 20_000) + 5_000).astype(np.int16), WIRE_RATE_HZ)
 
 
-class UtteranceSegmenter:
-    """Takes frames and checks that each carries on exactly where the last one stopped."""
+class Listener:
+    """Takes frames from a player and checks that each continues exactly where the last one stopped."""
 
     def __init__(self, prefetch: int = 3, *, rewind_words: bool = False) -> None:
         self.posted: list[ReplyInput] = []
@@ -32,7 +32,7 @@ class UtteranceSegmenter:
         self.faded_frames = 0
 
     def give(self, reply: int, *sentences: tuple[str, int]) -> None:
-        """A whole reply: each sentence's text and length in samples."""
+        """Gives the player a whole reply: the text of each sentence and its length in samples."""
         self.player.begin(reply)
         self.source = np.zeros(0, np.int16)
         for index, (text, length) in enumerate(sentences):
@@ -53,32 +53,34 @@ class UtteranceSegmenter:
         assert frame.dtype == np.int16
         taken = self.player.cursor - before
         expected = self.source[before : before + taken]
-        assert not frame[taken:].any(), "silence after the last sample"
+        assert not frame[taken:].any(), "there is sound after the last sample"
         if not np.array_equal(frame[:taken], expected):
             self.faded_frames += 1
-            assert (frame[:taken] <= expected).all(), "a fade only takes away"
+            assert (frame[:taken] <= expected).all(), "a fade made the sound louder"
             assert (frame[:taken] >= 0).all()
-            assert np.array_equal(frame[FADE_SAMPLES:taken], expected[FADE_SAMPLES:]), "a fade is short"
+            assert np.array_equal(frame[FADE_SAMPLES:taken], expected[FADE_SAMPLES:]), (
+                "the sound differs after the fade"
+            )
         return frame
 
     def play(self) -> int:
-        """To the end; how many frames that took."""
+        """Plays to the end. Returns the number of frames."""
         frames = 0
         while not any(isinstance(each, PlaybackFinished) for each in self.posted):
             self.frame()
             frames += 1
-            assert frames < 1000, "never finished"
+            assert frames < 1000, "playback does not finish"
         return frames
 
 
 def test_an_idle_player_gives_silence() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     assert not listener.frame().any()
     assert listener.posted == []
 
 
 def test_plays_sentences_without_a_gap_and_reports_each_one() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.give(1, ("Hello there.", 1500), ("Bye.", 700))
     assert listener.play() == 3
     assert listener.player.cursor == 2200
@@ -93,14 +95,14 @@ def test_plays_sentences_without_a_gap_and_reports_each_one() -> None:
 
 
 def test_a_pause_fades_out_and_a_resume_continues_at_the_next_sample() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.give(1, ("A long sentence.", 9600))
     listener.frame()
     listener.player.pause(1)
     fading = listener.frame()
     assert listener.player.cursor == FRAME_SAMPLES + FADE_SAMPLES
     assert fading[0] > 0
-    assert fading[FADE_SAMPLES - 1] < 50, "ends in silence: no click"
+    assert fading[FADE_SAMPLES - 1] < 50, "the fade must end in silence, without a click"
     assert np.abs(np.diff(fading[:FADE_SAMPLES].astype(int))).max() < 200
     for _ in range(100):
         assert not listener.frame().any()
@@ -113,7 +115,7 @@ def test_a_pause_fades_out_and_a_resume_continues_at_the_next_sample() -> None:
 
 
 def test_a_pause_that_ends_before_the_next_frame_does_not_change_the_sound() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.give(1, ("A long sentence.", 9600))
     listener.frame()
     listener.player.pause(1)
@@ -123,23 +125,23 @@ def test_a_pause_that_ends_before_the_next_frame_does_not_change_the_sound() -> 
 
 
 def test_a_reply_paused_before_its_first_frame_plays_from_its_start_on_resume() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.give(1, ("Hello.", 2000))
     listener.player.pause(1)
     assert not listener.frame().any()
-    assert listener.posted == [], "nothing was heard"
+    assert listener.posted == [], "nothing may be reported before the first frame"
     listener.player.resume(1)
     listener.play()
     assert listener.faded_frames == 0
 
 
 def test_a_discarded_reply_is_never_heard_again() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.give(1, ("Hello there, my friend.", 9600))
     listener.frame()
     listener.player.discard(1)
     tail = listener.player.next_frame()
-    assert not tail[FADE_SAMPLES:].any(), "a short fade, then silence"
+    assert not tail[FADE_SAMPLES:].any(), "only a short fade may be heard"
     listener.player.open_sentence(1, 1, "late")
     listener.player.write(1, sound(5000))
     listener.player.resume(1)
@@ -152,16 +154,16 @@ def test_a_discarded_reply_is_never_heard_again() -> None:
 
 
 def test_reports_each_word_when_it_has_been_heard() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.give(1, ("one two three four", 48_000))
     for _ in range(25):
         listener.frame()
     heard = [each.words for each in listener.posted if isinstance(each, WordsHeard)]
-    assert heard == [1, 2], "half of the sound: half of the words"
+    assert heard == [1, 2], "half of the sound must count as half of the words"
 
 
 def test_a_sentence_cut_by_a_failure_ends_but_is_not_reported_as_played() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.player.begin(1)
     listener.player.open_sentence(1, 0, "This one is cut off in the middle of its sound")
     listener.write(1, 9600)
@@ -173,7 +175,7 @@ def test_a_sentence_cut_by_a_failure_ends_but_is_not_reported_as_played() -> Non
 
 
 def test_a_client_without_sound_counts_as_an_underrun_only_in_mid_sentence() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.player.begin(1)
     listener.player.open_sentence(1, 0, "Slow.")
     listener.player.note_underrun()
@@ -193,7 +195,7 @@ def test_a_client_without_sound_counts_as_an_underrun_only_in_mid_sentence() -> 
 
 
 def test_late_sound_counts_as_underruns_and_is_still_played_whole() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.player.begin(1)
     listener.player.open_sentence(1, 0, "Slow.")
     listener.write(1, 1000)
@@ -216,7 +218,7 @@ def test_sound_at_another_sample_rate_raises_an_error() -> None:
 
 
 async def test_waits_for_room_until_a_sentence_has_been_played() -> None:
-    listener = UtteranceSegmenter(prefetch=1)
+    listener = Listener(prefetch=1)
     listener.give(1, ("One.", 900), ("Two.", 900))
     waiting = asyncio.create_task(listener.player.wait_for_capacity(1))
     await asyncio.sleep(0)
@@ -226,7 +228,7 @@ async def test_waits_for_room_until_a_sentence_has_been_played() -> None:
 
 
 async def test_a_discard_ends_the_wait_for_the_end_of_playback() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     listener.give(1, ("One.", 9000))
     waiting = asyncio.create_task(listener.player.finished(1))
     await asyncio.sleep(0)
@@ -237,7 +239,7 @@ async def test_a_discard_ends_the_wait_for_the_end_of_playback() -> None:
 
 @pytest.mark.parametrize("times", [(), (0.0, 0.05, 0.1)])
 def test_a_resume_with_word_rewind_returns_to_the_start_of_the_cut_word(times: tuple[float, ...]) -> None:
-    listener = UtteranceSegmenter(rewind_words=True)
+    listener = Listener(rewind_words=True)
     player = listener.player
     listener.give(1, ("One two three.", 7200))
     player.time_words(1, times)
@@ -259,7 +261,7 @@ def test_a_resume_with_word_rewind_returns_to_the_start_of_the_cut_word(times: t
 
 
 def test_a_rewind_does_not_report_a_word_as_heard_twice() -> None:
-    listener = UtteranceSegmenter(rewind_words=True)
+    listener = Listener(rewind_words=True)
     listener.give(1, ("One two three.", 9600))
     for _ in range(20):
         listener.player.pause(1)
@@ -270,11 +272,11 @@ def test_a_rewind_does_not_report_a_word_as_heard_twice() -> None:
     while not isinstance(listener.posted[-1], PlaybackFinished):
         listener.player.next_frame()
     counts = [each.words for each in listener.posted if isinstance(each, WordsHeard)]
-    assert counts == sorted(set(counts)), "each word once"
+    assert counts == sorted(set(counts)), "a word was reported twice"
 
 
 def test_word_times_from_the_engine_decide_which_words_were_heard() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     player = listener.player
     player.begin(1)
     player.open_sentence(1, 0, "Wait, extraordinary.")
@@ -283,7 +285,9 @@ def test_word_times_from_the_engine_decide_which_words_were_heard() -> None:
     player.close_sentence(1)
     for _ in range(4):
         listener.frame()
-    assert [each.words for each in listener.posted if isinstance(each, WordsHeard)] == [1], "half of it, at 50 ms"
+    assert [each.words for each in listener.posted if isinstance(each, WordsHeard)] == [1], (
+        "the sentence was cut at 50 ms"
+    )
     for _ in range(3):
         listener.frame()
     assert [each.words for each in listener.posted if isinstance(each, WordsHeard)] == [1]
@@ -292,7 +296,7 @@ def test_word_times_from_the_engine_decide_which_words_were_heard() -> None:
 
 
 def test_word_times_of_the_wrong_count_or_of_another_reply_are_ignored() -> None:
-    listener = UtteranceSegmenter()
+    listener = Listener()
     player = listener.player
     listener.give(1, ("One two three.", 9600))
     untimed = player.audio_from(0)
@@ -305,8 +309,8 @@ def test_word_times_of_the_wrong_count_or_of_another_reply_are_ignored() -> None
 
 
 def test_a_discard_reports_more_words_heard_once_the_sentence_length_is_known() -> None:
-    """Its words were estimated too few as long as more of it seemed to come."""
-    listener = UtteranceSegmenter()
+    """Before its end is known, a sentence is taken to be longer than it is, and too few words count as heard."""
+    listener = Listener()
     player = listener.player
     player.begin(1)
     player.open_sentence(1, 0, "A sentence that is said much faster than usual, all of it.")
@@ -335,8 +339,8 @@ ACTIONS = st.lists(
 @given(ACTIONS)
 @settings(max_examples=600)
 def test_every_sample_is_played_once_whatever_pauses_and_delays_occur(actions: list[str | int]) -> None:
-    """Sound that comes early or late, sentences of any length, pauses anywhere: the source comes out whole."""
-    listener = UtteranceSegmenter()
+    """Audio may come early or late, in sentences of any length, with pauses anywhere."""
+    listener = Listener()
     player = listener.player
     player.begin(1)
     sentence, is_open = 0, False

@@ -1,4 +1,4 @@
-"""One reply: what is spoken of an answer that comes slowly, stalls or breaks off, and what the client is told."""
+"""One reply: what is spoken of an answer that is slow, stalls or breaks off, and what the client is told."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Script = Sequence[str | asyncio.Event | Exception]
 
 @dataclass
 class Reply:
-    """A reply under way, and all that was told of it."""
+    """A reply in progress, and everything that it posts."""
 
     posted: list[ReplyInput | EngineReported] = field(default_factory=list)
     changed: Signal = field(default_factory=Signal)
@@ -49,7 +49,7 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """What a client is told of the answer."""
+        """Returns the text of the answer that a client gets."""
         return "".join(each.text for each in self.posted if isinstance(each, TextReceived))
 
     @property
@@ -64,7 +64,7 @@ class Reply:
         await self.changed.until(lambda: True if condition() else None, 10, what)
 
     async def run(self, agent: Any, tts: TextToSpeech | None = None) -> None:
-        """Makes the reply and plays it, by a clock that does not wait."""
+        """Makes the reply and plays it faster than in real time."""
         mailbox = ReadMailbox(self.post)
         player = Player(mailbox)
         maker = ReplyMaker(
@@ -127,7 +127,7 @@ async def test_a_whole_sentence_is_spoken_before_a_stalled_model_is_given_up() -
     running = asyncio.create_task(reply.run(chain))
     heard = SentencePlayed(1, 0)
     await reply.until(lambda: heard in reply.posted, "sentence that is heard")
-    assert not any(isinstance(each, TextEnded) for each in reply.posted), "the model has not been given up yet"
+    assert not any(isinstance(each, TextEnded) for each in reply.posted), "the model must still be waited for"
     assert reply.text == "Once upon a time there was a king."
     await running
     assert reply.sentences == ["Once upon a time there was a king.", apology("en")]
@@ -160,7 +160,7 @@ async def test_the_words_of_a_model_slower_than_speech_are_spoken_as_they_arrive
     await chain.start()
     running = asyncio.create_task(reply.run(chain))
     await reply.until(lambda: any(isinstance(each, WordsHeard | SentencePlayed) for each in reply.posted), "sound")
-    assert not any(isinstance(each, TextEnded) for each in reply.posted), "the model has more to say"
+    assert not any(isinstance(each, TextEnded) for each in reply.posted), "the model must not have finished yet"
     await running
     assert " ".join(reply.sentences) == "Once upon a time there was a king."
     assert reply.text == "Once upon a time there was a king."
@@ -176,9 +176,9 @@ async def test_words_are_reported_one_by_one_when_a_fallback_voice_finishes_the_
     await reply.run(ScriptedAgent(scripts=[[text]]), chain)
     (rest,) = espeak.said
     assert text.endswith(rest)
-    assert 3 <= len(rest.split()) <= 5, "about half of it was said"
+    assert 3 <= len(rest.split()) <= 5, "about half of the sentence must be left"
     assert [each for each in reply.posted if isinstance(each, SentencePlayed)] == [SentencePlayed(1, 0)]
     heard = [each.words for each in reply.posted if isinstance(each, WordsHeard)]
     assert heard == sorted(heard)
-    assert len(set(heard)) >= 7, "both voices' words were counted one by one"
+    assert len(set(heard)) >= 7, "the words of both voices must be counted one by one"
     await chain.close()

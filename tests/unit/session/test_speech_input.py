@@ -1,4 +1,4 @@
-"""Utterances and recognisers: how many are transcribed at once, in which order, and what becomes of failures."""
+"""Utterances and recognisers: how many are transcribed at once and in which order, and how failures are handled."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from voicebot.session.speech_input import SpeechInput
 
 @dataclass
 class OneWorker:
-    """What works for the recognisers of all sessions: for one utterance at a time, first come, first served."""
+    """A worker for the recognisers of all sessions. It serves one utterance at a time, in the order of arrival."""
 
     order: list[str] = field(default_factory=list)
-    """The sessions whose utterances were transcribed."""
+    """The names of the sessions whose utterances were transcribed, in order."""
     begun: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
-    """Released when an utterance waits for the worker."""
+    """Released each time an utterance waits for the worker."""
     free: asyncio.Lock = field(default_factory=asyncio.Lock)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -60,7 +60,7 @@ class Recogniser:
 
 
 class Talker:
-    """One session's ears, and what they post."""
+    """The speech input of one session, and the inputs that it posts."""
 
     def __init__(self, recogniser: Recogniser, group: asyncio.TaskGroup) -> None:
         self.posted: list[Input] = []
@@ -70,7 +70,7 @@ class Talker:
         self.speech_input = SpeechInput(ReadMailbox(self._post), EndpointRules())
 
     @classmethod
-    async def with_ears(cls, recogniser: Recogniser, group: asyncio.TaskGroup) -> Talker:
+    async def with_recogniser(cls, recogniser: Recogniser, group: asyncio.TaskGroup) -> Talker:
         talker = cls(recogniser, group)
         engine = SimpleNamespace(session=lambda _: nullcontext(recogniser))
         talker.speech_input.transcribe_with(cast(SpeechToText, engine), DEFAULT_STYLE, group)
@@ -93,8 +93,8 @@ class Talker:
 async def test_uploads_of_one_session_are_transcribed_in_order_and_starve_no_other_session() -> None:
     worker = OneWorker()
     async with asyncio.TaskGroup() as group:
-        busy = await Talker.with_ears(Recogniser(worker, "busy"), group)
-        other = await Talker.with_ears(Recogniser(worker, "other"), group)
+        busy = await Talker.with_recogniser(Recogniser(worker, "busy"), group)
+        other = await Talker.with_recogniser(Recogniser(worker, "other"), group)
         for _ in range(30):
             busy.speech_input.upload(loud(0.3, 16_000))
         for _ in range(2):
@@ -106,13 +106,15 @@ async def test_uploads_of_one_session_are_transcribed_in_order_and_starve_no_oth
         await other.until_finals(1)
     assert worker.order.index("other") <= 2, worker.order
     assert busy.recogniser.most_under_way == 2
-    assert [final.text for final in busy.finals] == [f"busy {number}" for number in range(1, 31)], "nothing is lost"
+    assert [final.text for final in busy.finals] == [f"busy {number}" for number in range(1, 31)], (
+        "each upload must be transcribed, in order"
+    )
 
 
 async def test_a_session_with_eight_unfinished_uploads_waits_before_the_next_upload() -> None:
     worker = OneWorker()
     async with asyncio.TaskGroup() as group:
-        busy = await Talker.with_ears(Recogniser(worker, "busy"), group)
+        busy = await Talker.with_recogniser(Recogniser(worker, "busy"), group)
         for _ in range(8):
             await busy.speech_input.wait_for_upload_capacity()
             busy.speech_input.upload(loud(0.3, 16_000))
@@ -127,7 +129,7 @@ async def test_a_session_with_eight_unfinished_uploads_waits_before_the_next_upl
 async def test_an_utterance_beyond_the_64_that_may_wait_is_refused_with_an_error() -> None:
     worker = OneWorker()
     async with asyncio.TaskGroup() as group:
-        busy = await Talker.with_ears(Recogniser(worker, "busy"), group)
+        busy = await Talker.with_recogniser(Recogniser(worker, "busy"), group)
         for _ in range(65):
             busy.speech_input.upload(loud(0.1, 16_000))
         (refused,) = busy.finals
@@ -145,7 +147,7 @@ async def test_a_failed_transcript_is_posted_only_after_the_user_has_finished() 
             yield
 
     async with asyncio.TaskGroup() as group:
-        talker = await Talker.with_ears(Dying(OneWorker(), "one"), group)
+        talker = await Talker.with_recogniser(Dying(OneWorker(), "one"), group)
         talker.speech_input.begin_announced_utterance()
         await asyncio.sleep(0.02)
         assert talker.finals == []
@@ -160,7 +162,7 @@ async def test_an_upload_after_the_bot_gave_up_an_utterance_is_a_new_utterance()
     worker = OneWorker()
     worker.gate.set()
     async with asyncio.TaskGroup() as group:
-        talker = await Talker.with_ears(Recogniser(worker, "one"), group)
+        talker = await Talker.with_recogniser(Recogniser(worker, "one"), group)
         talker.speech_input.begin_announced_utterance()
         await asyncio.sleep(0)
         talker.speech_input.cancel_transcription(1)

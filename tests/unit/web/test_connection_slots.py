@@ -1,4 +1,4 @@
-"""How many connections a server takes, of all clients and of one address."""
+"""The number of connections that a server accepts, in total and from one address."""
 
 from __future__ import annotations
 
@@ -14,5 +14,7 @@ def test_the_connection_limit_leaves_open_files_for_sessions(monkeypatch: pytest
         monkeypatch.setattr("resource.setrlimit", lambda _, pair: asked.append(pair))
         slots = connection_slots_for(sessions, 0)
         assert (slots.maximum, slots.maximum_per_address) == (most, most // 2)
-        assert connection_slots_for(sessions, 1).maximum_per_address == most, "behind a proxy all come from its address"
+        assert connection_slots_for(sessions, 1).maximum_per_address == most, (
+            "behind a proxy all connections come from one address"
+        )
     assert asked == [(4_096, 4_096)] * 2

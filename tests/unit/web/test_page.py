@@ -1,4 +1,4 @@
-"""The page's parts and scripts, and the HTML that Gradio makes of them."""
+"""The parts and scripts of the page, and the HTML that Gradio generates from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voicebot.web.ui.offline import without_foreign_tags
 
 @pytest.fixture
 async def blocks() -> gr.Blocks:
-    """Built on a running loop, as the server does: else Gradio would make loops and leave them open."""
+    """Builds the page on a running event loop, as the server does. Otherwise Gradio would leave loops open."""
     return page.build_page(max_text_chars=77)
 
 
@@ -62,7 +62,7 @@ def test_the_script_modules_are_joined_without_imports_exports_or_name_clashes()
     script = page.script()
     assert not re.search(r"^(?:import|export)\b", script, re.MULTILINE)
     names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", script, re.MULTILINE)
-    assert len(names) == len(set(names)), "two modules use one name"
+    assert len(names) == len(set(names)), "two modules define the same name"
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", script)
 
 
@@ -70,7 +70,7 @@ def test_every_script_module_comes_after_the_modules_it_imports() -> None:
     for place, name in enumerate(page.SCRIPTS):
         source = (page.ASSETS / f"{name}.js").read_text(encoding="utf-8")
         for imported in re.findall(r'from "\./(\w+)\.js"', source):
-            assert imported in page.SCRIPTS[:place], f"{name} imports {imported}"
+            assert imported in page.SCRIPTS[:place], f"{name} comes before {imported}, which it imports"
 
 
 def test_every_script_and_style_file_is_listed_for_the_page() -> None:
