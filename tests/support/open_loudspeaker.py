@@ -237,7 +237,7 @@ class Conversation:
             else:
                 self._edge(event)
 
-    # The bot's hearing ------------------------------------------------------------------------------------------------
+    # The bot's hearing --------------------------------------------------------------------------------------------
 
     def _edge(self, edge: SpeechChange) -> None:
         if isinstance(edge, SpeechStarted):

@@ -418,7 +418,7 @@ class Simulation:
         if self.random.random() < 0.03:
             self.at(delay_s + self._soon(), lambda: self.post(input))
 
-    # Checks --------------------------------------------------------------------------------------------
+    # Checks -------------------------------------------------------------------------------------------------------
 
     def _check_history(self, reply: int, before: History, *, forgotten: bool) -> None:
         """Checks that the history has gained exactly the words that were heard."""

@@ -1,4 +1,4 @@
-"""Addresses, places, minutes and rates, by a clock of the test's own."""
+"""Client addresses, session limits, daily minutes and rates, on a clock that the tests set."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_the_time_left_obeys_the_session_limit_and_the_daily_minutes() -> None:
     clock.now_s += 10 * 60
     assert first.left_s == 10 * 60
     second = register.take_slot(ANN)
-    assert second.left_s == 10 * 60, "both use up the 20 minutes that are left of the day"
+    assert second.left_s == 10 * 60, "both sessions share the 20 minutes that are left of the day"
     clock.now_s += 25 * 60
     assert (first.left_s, second.left_s) == (0, 0)
     assert admission(clock, session_minutes=20).take_slot(ANN).left_s == 20 * 60
@@ -218,7 +218,7 @@ def test_the_time_of_a_session_begins_when_its_client_has_connected() -> None:
     assert slot.left_s == 120
 
 
-# A clock that jumps -----------------------------------------------------------------------------------------------
+# Jumps of the wall clock ------------------------------------------------------------------------------------------
 
 
 def test_a_wall_clock_jump_neither_ends_a_session_nor_delays_a_new_one() -> None:
@@ -289,7 +289,7 @@ def test_address_buckets_forget_the_least_recent_address_when_full(monkeypatch: 
     assert buckets.of("a") is first
     buckets.of("c")
     assert buckets.of("a") is first
-    assert buckets.of("b") is not second, "it was forgotten"
+    assert buckets.of("b") is not second, "the least recent address must be forgotten"
 
 
 def test_messages_above_the_rate_are_refused_and_a_flood_raises_an_error() -> None:

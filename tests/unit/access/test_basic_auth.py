@@ -1,4 +1,4 @@
-"""Wrong passwords: they slow down whoever guesses, and keep nobody out who knows the right one."""
+"""Wrong passwords slow down the address that guesses, but keep out nobody who knows the right password."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ OFFICE, HOME = "192.0.2.66", "192.0.2.1"
 RIGHT, WRONG = f"ann:{PASSWORD}", "ann:mule"
 
 
-async def turn(seconds: float) -> None:
-    """The loop's own clock goes on by so much, and all that can go on then does."""
+async def pass_time(seconds: float) -> None:
+    """Advances the clock of the event loop by this time and runs all tasks that can then run."""
     await asyncio.sleep(seconds)
     await settle()
 
 
 async def settle() -> None:
-    """Until all that can go on without the clock has."""
+    """Runs all tasks that can run without the clock."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
-class Door:
-    """A lock, and what it let in."""
+class ProtectedServer:
+    """A server that requires a login, and records of the requests that got through."""
 
     def __init__(self, **settings: Any) -> None:
         self.refused = Refusals()
         self.as_owner: list[bool] = []
         self.cookies: list[str] = []
-        self.reopen(**settings)
+        self.restart(**settings)
 
-    def reopen(self, **settings: Any) -> None:
-        """As after a restart."""
+    def restart(self, **settings: Any) -> None:
+        """Creates the login check anew, as a restart of the server does."""
         settings = LOGIN | settings
-        self.lock = BasicAuth(self._app, config.load(**settings), self.refused)
+        self.auth = BasicAuth(self._app, config.load(**settings), self.refused)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         self.as_owner.append(is_logged_in(scope))
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    def knock(
+    def request(
         self,
         login: str | None,
         address: str = OFFICE,
@@ -63,7 +63,7 @@ class Door:
         leaves: asyncio.Event | None = None,
         **more: str,
     ) -> asyncio.Task[int]:
-        """A request, whose result is the status of its answer; 0 if it got none."""
+        """Starts a request. The task returns the status of the response, or 0 if there is none."""
         headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in more.items()]
         if login is not None:
             headers.append((b"authorization", b"Basic " + base64.b64encode(login.encode())))
@@ -85,18 +85,18 @@ class Door:
                 self.cookies += [value.decode() for name, value in message["headers"] if name.lower() == b"set-cookie"]
 
         async def ask() -> int:
-            await self.lock(scope, receive, send)
+            await self.auth(scope, receive, send)
             return statuses[0] if statuses else 0
 
         return asyncio.create_task(ask())
 
     async def guess(self, times: int, **options: Any) -> None:
         for _ in range(times):
-            assert await self.knock(WRONG, **options) == 401
+            assert await self.request(WRONG, **options) == 401
 
     async def cookie(self, **options: Any) -> str:
-        """Of a browser that logs in."""
-        assert await self.knock(RIGHT, address=HOME, **options) == 200
+        """Logs a browser in and returns its cookie."""
+        assert await self.request(RIGHT, address=HOME, **options) == 200
         return self.cookies[-1].split(";")[0]
 
 
@@ -104,18 +104,18 @@ async def test_too_many_wrong_passwords_make_every_new_login_from_that_address_w
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    door = Door()
-    await door.guess(limits.GUESSES)
-    wrong, right = door.knock(WRONG), door.knock(RIGHT)
+    server = ProtectedServer()
+    await server.guess(limits.GUESSES)
+    wrong, right = server.request(WRONG), server.request(RIGHT)
     await settle()
     assert not wrong.done()
-    assert not right.done(), "how long it takes tells nothing"
-    assert await door.knock(RIGHT, address=HOME) == 200, "others do not wait"
-    assert await door.knock(None) == 401
-    await turn(limits.TURN_S)
+    assert not right.done(), "the time of the response must not reveal whether the password is right"
+    assert await server.request(RIGHT, address=HOME) == 200, "other addresses must not wait"
+    assert await server.request(None) == 401
+    await pass_time(limits.TURN_S)
     assert wrong.done()
     assert not right.done()
-    await turn(limits.TURN_S)
+    await pass_time(limits.TURN_S)
     assert (await wrong, await right) == (401, 200)
     assert OFFICE in caplog.text
     assert PASSWORD not in caplog.text
@@ -123,34 +123,34 @@ async def test_too_many_wrong_passwords_make_every_new_login_from_that_address_w
 
 
 async def test_a_login_no_longer_waits_once_the_guess_limit_refills() -> None:
-    door = Door()
-    await door.guess(limits.GUESSES)
-    await turn(limits.GUESS_S)
-    assert await door.knock(RIGHT) == 200
+    server = ProtectedServer()
+    await server.guess(limits.GUESSES)
+    await pass_time(limits.GUESS_S)
+    assert await server.request(RIGHT) == 200
 
 
 @pytest.mark.parametrize(
     "header", ["Bearer x", "Bearer " + "y" * 400, "Digest a=b", "Basic", "Basic !!!", "Basic YW5u", ""]
 )
 async def test_an_authorization_header_without_a_login_does_not_count_as_a_guess(header: str) -> None:
-    door = Door()
+    server = ProtectedServer()
     for _ in range(limits.GUESSES * 3):
-        assert await door.knock(None, authorization=header) == 401
-    assert await door.knock(RIGHT) == 200
-    assert door.refused == {Reason.NO_LOGIN: limits.GUESSES * 3}
+        assert await server.request(None, authorization=header) == 401
+    assert await server.request(RIGHT) == 200
+    assert server.refused == {Reason.NO_LOGIN: limits.GUESSES * 3}
 
 
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_a_browser_that_logged_in_before_does_not_wait_behind_guesses_from_its_address(restarted: bool) -> None:
-    door = Door()
-    cookie = await door.cookie()
+    server = ProtectedServer()
+    cookie = await server.cookie()
     if restarted:
-        door.reopen()
-    await door.guess(limits.GUESSES)
-    flood = [door.knock(WRONG) for _ in range(50)]
+        server.restart()
+    await server.guess(limits.GUESSES)
+    flood = [server.request(WRONG) for _ in range(50)]
     await settle()
-    assert await door.knock(RIGHT, cookie=cookie) == 200
-    assert len(door.cookies) == 1, "it has one already"
+    assert await server.request(RIGHT, cookie=cookie) == 200
+    assert len(server.cookies) == 1, "a browser with a cookie must get no second one"
     for each in flood:
         each.cancel()
     await settle()
@@ -167,25 +167,25 @@ async def test_a_browser_that_logged_in_before_does_not_wait_behind_guesses_from
     ],
 )
 async def test_a_cookie_replaces_no_password_and_a_forged_cookie_avoids_no_wait(forged: str) -> None:
-    door = Door()
-    for cookie in (forged, await door.cookie()):
-        assert await door.knock(None, cookie=cookie) == 401
-        assert await door.knock(WRONG, cookie=cookie, address="192.0.2.9") == 401
-    await door.guess(limits.GUESSES)
-    waiting = door.knock(RIGHT, cookie=forged)
+    server = ProtectedServer()
+    for cookie in (forged, await server.cookie()):
+        assert await server.request(None, cookie=cookie) == 401
+        assert await server.request(WRONG, cookie=cookie, address="192.0.2.9") == 401
+    await server.guess(limits.GUESSES)
+    waiting = server.request(RIGHT, cookie=forged)
     await settle()
     assert not waiting.done()
-    await turn(limits.TURN_S)
+    await pass_time(limits.TURN_S)
     assert await waiting == 200
 
 
 async def test_a_changed_password_or_user_name_voids_all_cookies() -> None:
-    door = Door()
-    cookie = await door.cookie()
+    server = ProtectedServer()
+    cookie = await server.cookie()
     for login in ({"app_password": SecretStr("other")}, {"app_username": "bob"}):
-        door.reopen(**login)
-        await door.guess(limits.GUESSES)
-        waiting = door.knock("x:y", cookie=cookie)
+        server.restart(**login)
+        await server.guess(limits.GUESSES)
+        waiting = server.request("x:y", cookie=cookie)
         await settle()
         assert not waiting.done()
         waiting.cancel()
@@ -193,70 +193,70 @@ async def test_a_changed_password_or_user_name_voids_all_cookies() -> None:
 
 
 async def test_wrong_passwords_with_a_stolen_cookie_are_limited_too() -> None:
-    door = Door()
-    cookie = await door.cookie()
-    await door.guess(limits.GUESSES, cookie=cookie)
-    assert await door.knock(RIGHT) == 200, "its guesses do not count for the address"
-    await door.guess(limits.GUESSES, cookie=cookie)
-    waiting = door.knock(RIGHT, cookie=cookie)
+    server = ProtectedServer()
+    cookie = await server.cookie()
+    await server.guess(limits.GUESSES, cookie=cookie)
+    assert await server.request(RIGHT) == 200, "guesses with the cookie must not count for the address"
+    await server.guess(limits.GUESSES, cookie=cookie)
+    waiting = server.request(RIGHT, cookie=cookie)
     await settle()
     assert not waiting.done()
-    await turn(limits.TURN_S)
+    await pass_time(limits.TURN_S)
     assert await waiting == 200
 
 
 async def test_the_health_endpoint_never_waits_and_cannot_be_used_to_guess_passwords() -> None:
-    door = Door()
-    assert await door.knock(RIGHT, path="/health") == 200
-    await door.guess(limits.GUESSES)
-    assert await door.knock(RIGHT, path="/health") == 200
-    assert door.as_owner == [True, False]
-    door.reopen()
+    server = ProtectedServer()
+    assert await server.request(RIGHT, path="/health") == 200
+    await server.guess(limits.GUESSES)
+    assert await server.request(RIGHT, path="/health") == 200
+    assert server.as_owner == [True, False]
+    server.restart()
     for _ in range(limits.GUESSES):
-        assert await door.knock(WRONG, path="/health") == 200
-    assert door.as_owner[-1] is False
-    waiting = door.knock(RIGHT)
+        assert await server.request(WRONG, path="/health") == 200
+    assert server.as_owner[-1] is False
+    waiting = server.request(RIGHT)
     await settle()
-    assert not waiting.done(), "it is no way round"
-    await turn(limits.TURN_S)
+    assert not waiting.done(), "the health endpoint must be no way around the limit"
+    await pass_time(limits.TURN_S)
     assert await waiting == 200
 
 
 async def test_many_addresses_that_guess_together_share_one_rate_limit() -> None:
-    door = Door()
+    server = ProtectedServer()
     judged = 0
 
     async def guesser(address: str) -> None:
         nonlocal judged
         while True:
-            await door.knock(WRONG, address=address)
+            await server.request(WRONG, address=address)
             judged += 1
 
     guessers = [asyncio.create_task(guesser(f"10.0.{n // 200}.{n % 200}")) for n in range(150)]
-    await turn(0.1)
+    await pass_time(0.1)
     minutes = 3
-    await turn(60 * minutes)
+    await pass_time(60 * minutes)
     most = limits.ALL_GUESSES + 60 * minutes * (1 / limits.ALL_GUESSES_S + 1 / limits.TURN_S)
     assert judged <= most + len(guessers)
-    assert judged >= 60 * minutes / limits.TURN_S * 0.9, "nobody is refused for it"
-    honest = door.knock(RIGHT, address=HOME)
+    assert judged >= 60 * minutes / limits.TURN_S * 0.9, "the limit on guesses must not be slower than its rate"
+    honest = server.request(RIGHT, address=HOME)
     await settle()
-    await turn(limits.TURN_S * (len(guessers) + 1))
-    assert await honest == 200, "the addresses take turns"
+    await pass_time(limits.TURN_S * (len(guessers) + 1))
+    assert await honest == 200, "the addresses must take turns"
     for each in guessers:
         each.cancel()
     await settle()
 
 
 async def test_a_flood_of_guesses_from_one_address_does_not_hold_up_logins_from_another() -> None:
-    door = Door()
-    await door.guess(limits.GUESSES)
-    await door.guess(limits.GUESSES, address=HOME)
-    flood = [door.knock(WRONG) for _ in range(100)]
+    server = ProtectedServer()
+    await server.guess(limits.GUESSES)
+    await server.guess(limits.GUESSES, address=HOME)
+    flood = [server.request(WRONG) for _ in range(100)]
     await settle()
-    other = door.knock(RIGHT, address=HOME)
+    other = server.request(RIGHT, address=HOME)
     await settle()
-    await turn(limits.TURN_S * 2)
+    await pass_time(limits.TURN_S * 2)
     assert await other == 200
     for each in flood:
         each.cancel()
@@ -264,18 +264,18 @@ async def test_a_flood_of_guesses_from_one_address_does_not_hold_up_logins_from_
 
 
 async def test_a_client_that_disconnects_gives_up_its_place_in_the_login_queue() -> None:
-    door = Door()
-    await door.guess(limits.GUESSES)
+    server = ProtectedServer()
+    await server.guess(limits.GUESSES)
     leaves = asyncio.Event()
-    gone = [door.knock(WRONG, leaves=leaves) for _ in range(limits.WAITING_LOGINS_EACH)]
+    gone = [server.request(WRONG, leaves=leaves) for _ in range(limits.WAITING_LOGINS_EACH)]
     await settle()
-    assert await door.knock(RIGHT) == 429, "all places to wait are taken"
-    assert door.refused[Reason.GUESSING] == 1
+    assert await server.request(RIGHT) == 429, "the queue must be full"
+    assert server.refused[Reason.GUESSING] == 1
     leaves.set()
     assert await asyncio.gather(*gone) == [0] * len(gone)
-    right = door.knock(RIGHT)
+    right = server.request(RIGHT)
     await settle()
-    await turn(limits.TURN_S)
+    await pass_time(limits.TURN_S)
     assert await right == 200
 
 
@@ -292,11 +292,11 @@ async def test_a_client_that_disconnects_gives_up_its_place_in_the_login_queue()
 async def test_the_login_cookie_fits_the_connection_and_holds_no_password(
     settings: dict[str, Any], request_: dict[str, str], has: set[str], lacks: set[str]
 ) -> None:
-    door = Door(**settings)
-    await door.cookie(**request_)
-    await door.cookie(**request_)
-    first, second = (cookie.split("; ") for cookie in door.cookies)
+    server = ProtectedServer(**settings)
+    await server.cookie(**request_)
+    await server.cookie(**request_)
+    first, second = (cookie.split("; ") for cookie in server.cookies)
     assert has <= set(first)
     assert not lacks & set(first)
-    assert first[0] != second[0], "each browser has a name of its own"
-    assert PASSWORD not in door.cookies[0]
+    assert first[0] != second[0], "each browser must get a cookie of its own"
+    assert PASSWORD not in server.cookies[0]

@@ -1,4 +1,4 @@
-"""Which names of hosts are the server's own, and which are foreign."""
+"""The host names by which the server accepts requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TURNS_PER_DAY by a clock of the test's own, with a shared count that the test can take away."""
+"""TURNS_PER_DAY on a clock that the tests set, with a shared count that may be unreachable."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Clock:
         return self.now_s
 
 
-class Shared:
-    """A database's count. While it is `away` it can't be asked; until `answers` is set it takes its time."""
+class SharedCount:
+    """The shared count of a database. It is unreachable while `away`, and slow until `answers` is set."""
 
     def __init__(self) -> None:
         self.sums: dict[int, int] = {}
@@ -39,15 +39,15 @@ class Shared:
         return self.sums[day]
 
 
-class Nothing(Shared):
-    """No database at all."""
+class NoDatabase(SharedCount):
+    """Stands for a server without a database."""
 
     async def count_turns(self, day: int, turns: int) -> int | None:
         return None
 
 
 async def taken(turns: DailyTurns, tries: int) -> int:
-    """Tries to take this many turns; returns how many were granted."""
+    """Tries to take this many turns and returns how many were granted."""
     return sum([await turns.take() for _ in range(tries)])
 
 
@@ -56,8 +56,8 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.mark.parametrize("shared", [Shared, Nothing])
-async def test_the_daily_limit_of_turns_renews_at_midnight_utc(shared: type[Shared], clock: Clock) -> None:
+@pytest.mark.parametrize("shared", [SharedCount, NoDatabase])
+async def test_the_daily_limit_of_turns_renews_at_midnight_utc(shared: type[SharedCount], clock: Clock) -> None:
     turns = DailyTurns(3, shared(), clock)
     clock.now_s += DAY_S - 1
     assert await taken(turns, 5) == 3
@@ -68,7 +68,7 @@ async def test_the_daily_limit_of_turns_renews_at_midnight_utc(shared: type[Shar
 
 
 async def test_turns_without_a_limit_are_all_granted_and_not_counted(clock: Clock) -> None:
-    shared = Shared()
+    shared = SharedCount()
     turns = DailyTurns(0, shared, clock)
     assert await taken(turns, 100) == 100
     await turns.admit()
@@ -77,7 +77,7 @@ async def test_turns_without_a_limit_are_all_granted_and_not_counted(clock: Cloc
 
 
 async def test_sessions_are_refused_until_midnight_utc_once_all_turns_are_used(clock: Clock) -> None:
-    turns = DailyTurns(2, Nothing(), clock)
+    turns = DailyTurns(2, NoDatabase(), clock)
     clock.now_s += 20 * HOUR_S + 600
     await turns.take()
     await turns.admit()
@@ -96,7 +96,7 @@ async def test_sessions_are_refused_until_midnight_utc_once_all_turns_are_used(c
 
 
 async def test_turns_become_scarce_when_only_the_last_few_are_left(clock: Clock) -> None:
-    turns = DailyTurns(LAST_TURNS + 2, Nothing(), clock)
+    turns = DailyTurns(LAST_TURNS + 2, NoDatabase(), clock)
     await turns.take()
     assert not turns.scarce
     await turns.take()
@@ -104,7 +104,7 @@ async def test_turns_become_scarce_when_only_the_last_few_are_left(clock: Clock)
 
 
 async def test_a_restarted_server_continues_the_daily_count(clock: Clock) -> None:
-    shared = Shared()
+    shared = SharedCount()
     assert await taken(DailyTurns(5, shared, clock), 3) == 3
     again = DailyTurns(5, shared, clock)
     await again.refresh()
@@ -113,7 +113,7 @@ async def test_a_restarted_server_continues_the_daily_count(clock: Clock) -> Non
 
 
 async def test_servers_on_one_database_share_the_budget(clock: Clock) -> None:
-    shared = Shared()
+    shared = SharedCount()
     one, other = DailyTurns(5, shared, clock), DailyTurns(5, shared, clock)
     assert await taken(one, 3) == 3
     assert await taken(other, 3) == 2
@@ -123,21 +123,21 @@ async def test_servers_on_one_database_share_the_budget(clock: Clock) -> None:
 
 
 async def test_turns_that_are_taken_at_the_same_moment_are_all_counted(clock: Clock) -> None:
-    shared = Shared()
+    shared = SharedCount()
     shared.answers.clear()
     one, other = DailyTurns(5, shared, clock), DailyTurns(5, shared, clock)
     takes = [asyncio.create_task(each.take()) for each in (one, other) for _ in range(4)]
     await asyncio.sleep(0)
     shared.answers.set()
     assert sum(await asyncio.gather(*takes)) == 5
-    assert shared.sums == {20_000: 8}, "refused ones are counted, too"
+    assert shared.sums == {20_000: 8}, "refused turns must be counted, too"
     assert other.used == 5
     with pytest.raises(RefusedError):
         await one.admit()
 
 
 async def test_each_server_counts_alone_while_the_database_is_away_and_adds_its_turns_later(clock: Clock) -> None:
-    shared = Shared()
+    shared = SharedCount()
     one, other = DailyTurns(6, shared, clock), DailyTurns(6, shared, clock)
     assert await taken(one, 1) == 1
     shared.away = True
@@ -154,7 +154,7 @@ async def test_each_server_counts_alone_while_the_database_is_away_and_adds_its_
 
 
 async def test_a_database_that_lost_its_count_does_not_renew_the_budget(clock: Clock) -> None:
-    shared = Shared()
+    shared = SharedCount()
     turns = DailyTurns(3, shared, clock)
     assert await taken(turns, 2) == 2
     shared.sums.clear()
@@ -162,7 +162,7 @@ async def test_a_database_that_lost_its_count_does_not_renew_the_budget(clock: C
 
 
 async def test_a_turn_that_is_cancelled_while_being_counted_still_counts(clock: Clock) -> None:
-    shared = Shared()
+    shared = SharedCount()
     shared.answers.clear()
     turns = DailyTurns(3, shared, clock)
     taking = asyncio.create_task(turns.take())
@@ -176,7 +176,7 @@ async def test_a_turn_that_is_cancelled_while_being_counted_still_counts(clock: 
 
 
 async def test_turns_not_yet_shared_at_midnight_do_not_count_for_the_new_day(clock: Clock) -> None:
-    shared = Shared()
+    shared = SharedCount()
     shared.away = True
     turns = DailyTurns(3, shared, clock)
     await taken(turns, 3)
@@ -193,7 +193,7 @@ async def test_a_wall_clock_change_neither_grants_turns_nor_takes_turns_away(
     wall_s, passed_s = 20_000.0 * DAY_S + HOUR_S, 500.0
     monkeypatch.setattr("time.time", lambda: wall_s)
     monkeypatch.setattr(steady, "elapsed_s", lambda: passed_s)
-    shared = Shared()
+    shared = SharedCount()
     turns = DailyTurns(3, shared)
     assert await taken(turns, 2) == 2
     wall_s += step_s

@@ -330,7 +330,7 @@ async def test_the_agent_is_an_engine_that_may_be_started_and_closed_twice() -> 
     assert (engine.name, engine.languages) == ("offline", frozenset({"en"}))
 
 
-# Preemptive replies ----------------------------------------------------------------------------------
+# Preemptive replies -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pure", [False, True])

@@ -35,7 +35,7 @@ async def answered(model: Script, history: History = HI, **options: Any) -> str:
         return "".join([token async for token in stream])
 
 
-# Time ---------------------------------------------------------------------------------------------------------------
+# Time -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("said", [[], ["Well, "]])
@@ -58,7 +58,7 @@ async def test_each_request_has_its_own_timeout_and_a_slow_consumer_uses_up_none
     assert heard == ["Well, ", " it is ", "late."]
 
 
-# History ------------------------------------------------------------------------------------------------------------
+# History ----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_long_history_is_shortened_to_begin_with_a_later_message_of_the_user() -> None:
@@ -69,7 +69,7 @@ async def test_a_long_history_is_shortened_to_begin_with_a_later_message_of_the_
     assert tokens(model.given[0]) <= 300
 
 
-# The service behind the model -----------------------------------------------------------------------------------------
+# The service behind the model -------------------------------------------------------------------------------------
 
 
 class Service:

@@ -45,31 +45,31 @@ BOOK, FAILED = [call("book")], [ConnectionError()]
 RULES = FallbackRules(retries=1, backoff_s=0.01, first_output_s=0.2, rest_s=60)
 
 
-async def chained(chain: AgentFallbackGroup, wanted_after_s: float = 0.0) -> list[str | EngineSelected]:
+async def outputs_of(group: AgentFallbackGroup, wanted_after_s: float = 0.0) -> list[str | EngineSelected]:
     wanted = asyncio.Event()
     asyncio.get_running_loop().call_later(wanted_after_s, wanted.set)
     try:
-        return [token async for token in chain.reply(HISTORY, wanted)]
+        return [token async for token in group.reply(HISTORY, wanted)]
     finally:
-        await chain.close()
+        await group.close()
 
 
 async def test_a_tool_with_effects_does_not_run_twice_when_its_model_fails_after_it() -> None:
     booking = Booking()
     groq, other = booking.agent("groq", BOOK, FAILED, BOOK, ["Done."]), booking.agent("other", BOOK, ["Done."])
-    chain = AgentFallbackGroup([groq, other], RULES)
-    await chain.start()
+    group = AgentFallbackGroup([groq, other], RULES)
+    await group.start()
     with pytest.raises(EngineError, match="groq: no connection") as failed:
-        await chained(chain)
+        await outputs_of(group)
     assert failed.value.fault is Fault.UNREACHABLE
     assert booking.made == 1
 
 
 async def test_a_model_that_fails_after_a_tool_without_effects_is_tried_again() -> None:
     booking = Booking(pure=True)
-    chain = AgentFallbackGroup([booking.agent("groq", BOOK, FAILED, BOOK, ["Done."])], RULES)
-    await chain.start()
-    assert await chained(chain) == [EngineSelected("groq"), "Done."]
+    group = AgentFallbackGroup([booking.agent("groq", BOOK, FAILED, BOOK, ["Done."])], RULES)
+    await group.start()
+    assert await outputs_of(group) == [EngineSelected("groq"), "Done."]
     assert booking.made == 2
 
 
@@ -79,18 +79,18 @@ async def test_a_slow_tool_does_not_count_as_a_failure_of_its_agent(
     work_s: float, wanted_after_s: float, pure: bool
 ) -> None:
     booking = Booking(work_s, pure)
-    chain = AgentFallbackGroup(
+    group = AgentFallbackGroup(
         [booking.agent("groq", BOOK, ["Done."]), booking.agent("other", BOOK, ["Twice."])], RULES
     )
-    await chain.start()
-    assert await chained(chain, wanted_after_s) == [EngineSelected("groq"), "Done."]
+    await group.start()
+    assert await outputs_of(group, wanted_after_s) == [EngineSelected("groq"), "Done."]
     assert booking.made == 1
-    assert chain.health[0].ready
+    assert group.health[0].ready
 
 
 async def test_the_next_agent_answers_when_a_model_hangs_after_a_tool_without_effects() -> None:
     booking = Booking(pure=True)
     hangs = booking.agent("groq", BOOK, [asyncio.Event()])
-    chain = AgentFallbackGroup([hangs, booking.agent("other", ["Hello."])], RULES)
-    await chain.start()
-    assert await chained(chain) == [EngineSelected("other", ("groq: nothing came within 0.2 s",)), "Hello."]
+    group = AgentFallbackGroup([hangs, booking.agent("other", ["Hello."])], RULES)
+    await group.start()
+    assert await outputs_of(group) == [EngineSelected("other", ("groq: nothing came within 0.2 s",)), "Hello."]

@@ -18,8 +18,8 @@ from voicebot.settings.config import SettingsError
 KEY = SecretStr("a-key")
 
 
-def chains(engines: Engines) -> dict[str, list[str]]:
-    return {stage: [engine.name for engine in chain] for stage, chain in EngineHealth(engines).health.items()}
+def groups(engines: Engines) -> dict[str, list[str]]:
+    return {stage: [engine.name for engine in group] for stage, group in EngineHealth(engines).health.items()}
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def chains(engines: Engines) -> dict[str, list[str]]:
     ],
     ids=str,
 )
-async def test_the_settings_choose_the_engine_chain_of_each_stage(
+async def test_the_settings_choose_the_engine_group_of_each_stage(
     settings: dict[str, Any], stt: list[str], llm: list[str], tts: list[str]
 ) -> None:
     engines = build.build(config.load(**settings))
-    assert chains(engines) == {"stt": stt, "llm": llm, "tts": tts}
+    assert groups(engines) == {"stt": stt, "llm": llm, "tts": tts}
     await engines.close()
 
 
@@ -103,7 +103,7 @@ async def test_auto_puts_discovered_models_between_keyed_services_and_the_offlin
     settings: dict[str, Any], found: Found, llm: list[str]
 ) -> None:
     engines = build.build(config.load(**settings), found)
-    assert chains(engines)["llm"] == llm
+    assert groups(engines)["llm"] == llm
     await engines.close()
 
 

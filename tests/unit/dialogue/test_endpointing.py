@@ -1,3 +1,5 @@
+"""The endpointer turns speech probabilities into the starts, pauses and ends of utterances."""
+
 from __future__ import annotations
 
 import pytest
@@ -16,7 +18,7 @@ def all_edges(probabilities: list[float], rules: EndpointRules | None = None) ->
 
 
 def edges(probabilities: list[float], rules: EndpointRules | None = None) -> list[tuple[int, SpeechEvent]]:
-    """Of utterances only."""
+    """Returns the events of utterances only, without suspicions."""
     return [(index, edge) for index, edge in all_edges(probabilities, rules) if edge not in SUSPICION]
 
 
@@ -79,7 +81,7 @@ def test_a_cut_utterance_is_followed_by_another_from_the_very_next_window() -> N
 def test_long_speech_is_cut_between_two_words_where_possible() -> None:
     rules = EndpointRules(longest_s=3.0)
     assert [edge for index, edge in edges([0.9] * 70 + [0.1] + [0.9] * 5, rules)] == [SpeechEvent.STARTED], (
-        "not long enough"
+        "the speech is too short to be cut"
     )
     found = edges([0.9] * 85 + [0.1] + [0.9] * 20, rules)
     assert found == [(2, SpeechEvent.STARTED), (85, SpeechEvent.ENDED), (86, SpeechEvent.STARTED)]
@@ -88,7 +90,7 @@ def test_long_speech_is_cut_between_two_words_where_possible() -> None:
 def test_speech_that_ends_where_it_was_cut_ends_after_the_usual_silence() -> None:
     found = edges([0.9] * 85 + [0.0] * 40, EndpointRules(longest_s=3.0))
     assert found[1:3] == [(85, SpeechEvent.ENDED), (86, SpeechEvent.STARTED)]
-    assert found[-1] == (100, SpeechEvent.ENDED), "half a second after the last word"
+    assert found[-1] == (100, SpeechEvent.ENDED), "the end must come half a second after the last word"
 
 
 @given(st.lists(st.floats(0, 1), max_size=200))
@@ -130,7 +132,7 @@ def test_speech_is_suspected_before_an_utterance_starts() -> None:
 
 def test_a_suspicion_that_does_not_become_speech_is_cleared() -> None:
     assert all_edges([0.9, 0.1, 0.1]) == [(0, SpeechEvent.SUSPECTED), (1, SpeechEvent.CLEARED)]
-    assert all_edges([0.3, 0.3, 0.3]) == [], "not even one"
+    assert all_edges([0.3, 0.3, 0.3]) == [], "a probability below the threshold must cause no event"
 
 
 def test_a_lasting_sound_that_is_not_speech_is_suspected_once() -> None:

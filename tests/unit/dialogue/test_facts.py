@@ -1,4 +1,4 @@
-"""What the machine tells of its steps. That the facts fit the states is tested in test_machine_properties."""
+"""The facts that the machine reports of its steps. test_machine_properties checks that they agree with the states."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_clearing_the_conversation_changes_the_history_and_finishes_the_reply_wi
     session.facts.clear()
     session.post(ConversationCleared(), ReplyEnded(1))
     (finished,) = [fact for fact in session.facts if isinstance(fact, ReplyFinished)]
-    assert not finished.interrupted, "nothing of it is kept"
+    assert not finished.interrupted, "a cleared reply is discarded, not interrupted"
     assert session.facts.count(HistoryChanged()) == 1
 
 

@@ -1,4 +1,4 @@
-"""The day's turns are used up: the user is told in place of an answer, and then the session ends."""
+"""When the turns of the day are used up, the bot says so instead of answering, and the session ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ END = ConversationEnded(REASON, EndCause.DAY)
 
 
 def refused(rules: Rules | None = None) -> Session:
-    """The user asked something, and the bot begins to say that it has no answers left."""
+    """Returns a session whose user asked something, and in which the bot begins to say that it has no answers left."""
     session = Session(rules or Rules(preemptive_replies=False, idle_timeout_s=120))
     session.post(SessionStarted())
     session.ask("what is new")
@@ -51,7 +51,7 @@ def heard_out(session: Session) -> list[Command]:
 
 
 def ends(session: Session) -> list[ConversationEnded]:
-    """The endings of the session since this was asked last."""
+    """Returns the ends of the session since the last call."""
     found = [fact for fact in session.facts if isinstance(fact, ConversationEnded)]
     session.facts.clear()
     return found
@@ -63,7 +63,7 @@ def test_the_session_ends_once_the_refusal_was_heard() -> None:
     assert heard_out(session) == []
     assert ends(session) == [END]
     assert session.state.history == (user("what is new"), bot(FAREWELL))
-    assert Timer.IDLE not in dict(session.state.timers), "nobody is waited for"
+    assert Timer.IDLE not in dict(session.state.timers), "the idle timer must not run after the end"
 
 
 def test_a_refusal_counts_as_no_answered_turn() -> None:

@@ -1,4 +1,4 @@
-"""What is found out about the engines before anybody talks."""
+"""The health of the engines, as it is checked before anybody talks."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Voice(ToneTts):
 
 
 def with_voices(*voices: Voice) -> Engines:
-    chain = TextToSpeechFallbackGroup(voices, FallbackRules(rest_s=60))
+    group = TextToSpeechFallbackGroup(voices, FallbackRules(rest_s=60))
     engines = scripted(ScriptedStt(), ScriptedAgent(), ToneTts())
-    return Engines(engines.stt, engines.agent, chain, engines.vad_name, engines.make_vad)
+    return Engines(engines.stt, engines.agent, group, engines.vad_name, engines.make_vad)
 
 
 async def test_health_lists_which_engines_are_ready_and_why_the_others_are_not() -> None:
@@ -42,7 +42,7 @@ async def test_health_lists_which_engines_are_ready_and_why_the_others_are_not()
     elevenlabs, espeak = stages["tts"]
     assert (elevenlabs.ready, elevenlabs.reason) == (False, "the key was not accepted")
     assert espeak.ready
-    assert looked.problem is None, "the other voice can speak"
+    assert looked.problem is None, "one working voice must be enough"
     await engines.close()
 
 
@@ -108,7 +108,7 @@ async def test_a_ready_engine_is_probed_once_a_minute_and_a_failed_one_at_growin
         await looked.check()
         if ill.probes > before:
             probed.append(second)
-    assert well.probes == 3, "at first, and once a minute however often somebody asks"
+    assert well.probes == 3, "a ready engine must be probed once a minute, however often its health is asked for"
     assert probed == [0, 5, 15, 35, 75]
     ill.well = True
     now_s += 60
@@ -117,7 +117,7 @@ async def test_a_ready_engine_is_probed_once_a_minute_and_a_failed_one_at_growin
     probes = ill.probes
     now_s += 30
     await looked.check()
-    assert ill.probes == probes, "it is well now"
+    assert ill.probes == probes, "a recovered engine must not be probed again"
     await engines.close()
 
 

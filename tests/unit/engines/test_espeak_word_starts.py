@@ -1,4 +1,4 @@
-"""When the words of a text begin, by the marks that espeak-ng gives for it."""
+"""The start times of words, from the marks that espeak-ng emits for a text."""
 
 from __future__ import annotations
 

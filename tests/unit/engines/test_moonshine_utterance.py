@@ -38,7 +38,7 @@ def decoded(utterance: GrowingUtterance, text: str) -> DecodeRequest:
 def told(utterance: GrowingUtterance) -> Transcript:
     transcript = utterance.next_transcript()
     assert transcript is not None
-    assert utterance.next_transcript() is None, "once"
+    assert utterance.next_transcript() is None, "a transcript must be returned only once"
     return transcript
 
 
@@ -53,7 +53,7 @@ def test_an_interim_text_needs_enough_new_sound_and_a_changed_text() -> None:
     assert utterance.next_request() is None
     utterance.add_audio(loud(0.2))
     decoded(utterance, "hello")
-    assert utterance.next_transcript() is None, "an unchanged text is not told again"
+    assert utterance.next_transcript() is None, "an unchanged text must not be returned again"
 
 
 def test_a_pause_needs_no_decoding_if_the_interim_text_has_the_last_word() -> None:
@@ -169,7 +169,7 @@ def numbered(count: int, each_s: float, gap_s: float) -> list[Samples]:
 
 
 def all_decoded(utterance: GrowingUtterance, sounds: list[Samples]) -> str:
-    """Decodes all requests: each of `sounds` that is at least half there is one word."""
+    """Decodes all requests. Each of `sounds` of which at least half is there becomes one word."""
     while (transcript := utterance.next_transcript()) is None:
         request = needed(utterance)
         values, counts = np.unique(utterance.audio_of(request), return_counts=True)
@@ -221,17 +221,17 @@ def test_a_long_utterance_is_cut_in_a_silence_and_reuses_the_text_of_its_first_p
     utterance.add_audio(silence(0.3))
     utterance.add_audio(np.full(SPEECH_RATE_HZ, 2_000, np.int16))
     request = needed(utterance)
-    assert request.part == first.part + 1, "the answer to the pause is the text of the first part"
+    assert request.part == first.part + 1, "the answer to the pause must end the first part"
     sound = utterance.audio_of(request)
-    assert set(sound.tolist()) == {0, 2_000}, "nothing of the first part is decoded again"
-    assert np.count_nonzero(sound) == SPEECH_RATE_HZ, "all of the second part is decoded"
+    assert set(sound.tolist()) == {0, 2_000}, "the first part must not be decoded again"
+    assert np.count_nonzero(sound) == SPEECH_RATE_HZ, "all of the second part must be decoded"
     utterance.add_result(request, RecognizedText("the second", 0.9))
     assert told(utterance).text == "the first part the second"
     utterance.add_audio(silence(0.5))
     utterance.end()
     last = needed(utterance)
     assert last.part == request.part
-    assert set(utterance.audio_of(last).tolist()) == {0, 2_000}, "the first part is not decoded for the final text"
+    assert set(utterance.audio_of(last).tolist()) == {0, 2_000}, "the first part must not be decoded for the final text"
     utterance.add_result(last, RecognizedText("the second one", 0.9))
     answer = told(utterance)
     assert (answer.text, answer.final) == ("the first part the second one", True)

@@ -1,4 +1,4 @@
-"""The offline model stands in for a model that failed: it says so once, and then answers what it can."""
+"""The offline model as a fallback: it says once that the usual model is away, and then answers what it can."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voicebot.engines.llm.offline.passages import passages
 from voicebot.engines.llm.offline.topics import AWAY, BEYOND, NEEDS_MODEL, STILL_BEYOND, UNKNOWN_EXAMPLES, topics
 
 FIRST: dict[str, Any] = {"stands_in": True}
-"""A model answered last, or none."""
+"""The request when another model, or none, gave the last answer."""
 LATER: dict[str, Any] = {"stands_in": True, "stood_in": "offline"}
 
 QUESTIONS = (

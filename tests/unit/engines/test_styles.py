@@ -1,4 +1,4 @@
-"""Each request has a style of its own: which engine is tried first, in which language, as whom, in which voice.
+"""The style of a request: which engine is tried first, and the language, persona and voice of the reply.
 
 All requests share the engines and what is known of their health.
 """
@@ -22,7 +22,7 @@ from voicebot.engines.fallback_group import FallbackGroup
 from voicebot.engines.protocols import DEFAULT_STYLE, EngineSelected, Style, Styles
 
 
-class Speaks(Fake):
+class LanguageAgent(Fake):
     """An agent that names the language of the reply."""
 
     async def reply(
@@ -32,121 +32,125 @@ class Speaks(Fake):
             yield f"{text} in {style.language}"
 
 
-async def answer(chain: AgentFallbackGroup, style: Style = DEFAULT_STYLE) -> list[str | EngineSelected]:
-    return [token async for token in chain.reply(HELLO, asyncio.Event(), style=style)]
+async def answer(group: AgentFallbackGroup, style: Style = DEFAULT_STYLE) -> list[str | EngineSelected]:
+    return [token async for token in group.reply(HELLO, asyncio.Event(), style=style)]
 
 
-def order(chain: FallbackGroup[Any], style: Style) -> list[str]:
-    """The engines that a request would try, in their order."""
-    return [link.engine.name for link in chain.candidates(style)]
+def order(group: FallbackGroup[Any], style: Style) -> list[str]:
+    """Returns the engines in the order in which a request would try them."""
+    return [link.engine.name for link in group.candidates(style)]
 
 
 async def test_a_sessions_chosen_engine_is_tried_first_and_the_others_are_its_fallbacks() -> None:
-    chain = AgentFallbackGroup([Speaks("groq", [["groq"]]), Speaks("openai", [[failure("openai")]])], QUICK)
-    await chain.start()
-    assert order(chain, Style(engine="openai")) == ["openai", "groq"]
-    assert await answer(chain, Style(engine="openai")) == [EngineSelected("groq", ("openai: it broke",)), "groq in en"]
-    assert await answer(chain) == [EngineSelected("groq"), "groq in en"], (
-        "requests of other sessions go where they went before"
+    group = AgentFallbackGroup(
+        [LanguageAgent("groq", [["groq"]]), LanguageAgent("openai", [[failure("openai")]])], QUICK
     )
-    await chain.close()
+    await group.start()
+    assert order(group, Style(engine="openai")) == ["openai", "groq"]
+    assert await answer(group, Style(engine="openai")) == [EngineSelected("groq", ("openai: it broke",)), "groq in en"]
+    assert await answer(group) == [EngineSelected("groq"), "groq in en"], (
+        "requests of other sessions must not be affected"
+    )
+    await group.close()
 
 
 async def test_all_sessions_share_an_engines_failure_and_recovery() -> None:
-    openai = Speaks("openai", [[failure("openai")], ["openai"]], unwell=failure("openai"))
-    chain = AgentFallbackGroup([openai, Speaks("groq", [["groq"]])], QUICK)
-    await chain.start()
-    await answer(chain)
-    assert [health.ready for health in chain.health] == [False, True]
+    openai = LanguageAgent("openai", [[failure("openai")], ["openai"]], unwell=failure("openai"))
+    group = AgentFallbackGroup([openai, LanguageAgent("groq", [["groq"]])], QUICK)
+    await group.start()
+    await answer(group)
+    assert [health.ready for health in group.health] == [False, True]
     for style in (DEFAULT_STYLE, Style(engine="openai")):
-        assert order(chain, style) == ["groq"]
+        assert order(group, style) == ["groq"]
     openai.unwell = None
     async with asyncio.timeout(5):
-        while not chain.health[0].ready:
+        while not group.health[0].ready:
             await openai.probes.acquire()
             await asyncio.sleep(0)
-    assert order(chain, DEFAULT_STYLE) == order(chain, Style(engine="openai")) == ["openai", "groq"]
-    await chain.close()
+    assert order(group, DEFAULT_STYLE) == order(group, Style(engine="openai")) == ["openai", "groq"]
+    await group.close()
 
 
 async def test_an_engine_without_the_sessions_language_is_left_out() -> None:
     both = frozenset({"en", "de"})
-    chain = AgentFallbackGroup([Speaks("offline", [["offline"]]), Speaks("groq", [["groq"]], languages=both)], QUICK)
-    await chain.start()
+    group = AgentFallbackGroup(
+        [LanguageAgent("offline", [["offline"]]), LanguageAgent("groq", [["groq"]], languages=both)], QUICK
+    )
+    await group.start()
     german = Style("de", engine="offline")
-    assert order(chain, german) == ["groq"]
-    assert await answer(chain, german) == [EngineSelected("groq"), "groq in de"]
-    await chain.close()
+    assert order(group, german) == ["groq"]
+    assert await answer(group, german) == [EngineSelected("groq"), "groq in de"]
+    await group.close()
 
 
 async def test_all_engines_are_tried_if_none_knows_the_sessions_language() -> None:
-    chain = AgentFallbackGroup([Speaks("offline", [["offline"]])], QUICK)
-    await chain.start()
-    assert await answer(chain, Style("de")) == [EngineSelected("offline"), "offline in de"]
-    await chain.close()
+    group = AgentFallbackGroup([LanguageAgent("offline", [["offline"]])], QUICK)
+    await group.start()
+    assert await answer(group, Style("de")) == [EngineSelected("offline"), "offline in de"]
+    await group.close()
 
 
 async def test_a_chosen_voice_is_given_to_the_chosen_engine_only() -> None:
     espeak, gtts = Fake("espeak", [[failure("espeak")]]), Fake("gtts", [["x"]])
-    chain = TextToSpeechFallbackGroup([gtts, espeak], QUICK)
-    await chain.start()
+    group = TextToSpeechFallbackGroup([gtts, espeak], QUICK)
+    await group.start()
     style = Style("en", engine="espeak", voice="en")
-    assert [type(each).__name__ async for each in chain.synthesize("One.", style)] == ["EngineSelected", "Audio"]
+    assert [type(each).__name__ async for each in group.synthesize("One.", style)] == ["EngineSelected", "Audio"]
     assert espeak.styles == [style]
     assert gtts.styles == [Style("en", engine="espeak")]
-    await chain.close()
+    await group.close()
 
 
 async def test_a_voice_without_a_chosen_engine_goes_to_the_first_engine_that_started() -> None:
     away, espeak = Fake("elevenlabs", [["x"]], cannot_start=failure("elevenlabs")), Fake("espeak", [["x"]])
-    chain = TextToSpeechFallbackGroup([away, espeak], QUICK)
-    await chain.start()
-    async for _ in chain.synthesize("One.", Style("en", voice="en-us+f3")):
+    group = TextToSpeechFallbackGroup([away, espeak], QUICK)
+    await group.start()
+    async for _ in group.synthesize("One.", Style("en", voice="en-us+f3")):
         pass
     assert espeak.styles == [Style("en", voice="en-us+f3")]
-    await chain.close()
+    await group.close()
 
 
 async def test_every_recogniser_of_a_session_gets_the_sessions_language() -> None:
     both = frozenset({"en", "de"})
     deepgram, moonshine = Fake("deepgram", [["x"]], both), Fake("moonshine", [["x"]], both)
-    chain = SpeechToTextFallbackGroup([deepgram, moonshine], QUICK)
-    await chain.start()
-    async with chain.session(Style("de", engine="moonshine")), chain.session(Style("en")):
+    group = SpeechToTextFallbackGroup([deepgram, moonshine], QUICK)
+    await group.start()
+    async with group.session(Style("de", engine="moonshine")), group.session(Style("en")):
         assert moonshine.styles == [Style("de", engine="moonshine")]
         assert deepgram.styles == [Style("en")]
-    await chain.close()
+    await group.close()
 
 
 async def test_engines_are_probed_in_the_usual_style_whatever_the_request_that_failed() -> None:
     groq = Fake("groq", [[failure("groq")]], languages=frozenset({"de", "fr"}))
     offline = Fake("offline", [["Hello."]], languages=frozenset({"fr"}))
-    chain = AgentFallbackGroup([groq, offline], QUICK, usual=Style("de"))
-    await chain.start()
-    await chain.probe()
-    await answer(chain, Style("fr"))
+    group = AgentFallbackGroup([groq, offline], QUICK, usual=Style("de"))
+    await group.start()
+    await group.probe()
+    await answer(group, Style("fr"))
     async with asyncio.timeout(5):
         for _ in range(2):
             await groq.probes.acquire()
     assert groq.probed == [Style("de"), Style("de")]
-    await chain.close()
+    await group.close()
 
 
 @pytest.mark.parametrize(("wanted", "prepared"), [("hibari", "hibari"), ("", "espeak")])
 async def test_only_the_engine_of_a_wanted_voice_is_asked_to_prepare_it(wanted: str, prepared: str) -> None:
     class Preparing(Fake):
-        """A voice that keeps which voices it was asked to prepare."""
+        """A voice that records which voices it was asked to prepare."""
 
         def prepare(self, style: Style) -> None:
             if style.voice:
                 asked.append((self.name, style.voice))
 
     asked: list[tuple[str, str]] = []
-    chain = TextToSpeechFallbackGroup([Preparing("espeak", [["x"]]), Preparing("hibari", [["x"]])], QUICK)
-    await chain.start()
-    chain.prepare(Style(engine=wanted, voice="emma"))
+    group = TextToSpeechFallbackGroup([Preparing("espeak", [["x"]]), Preparing("hibari", [["x"]])], QUICK)
+    await group.start()
+    group.prepare(Style(engine=wanted, voice="emma"))
     assert asked == [(prepared, "emma")]
-    await chain.close()
+    await group.close()
 
 
 async def test_the_system_prompt_has_each_sessions_persona_and_language() -> None:

@@ -74,7 +74,7 @@ CONTEXT = VerdictContext(language="eo", sentence="La vetero hodiaŭ estas bela k
 
 @pytest.fixture
 def esperanto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The package's language files and one more."""
+    """Adds one more file to the package's language files."""
     for file in loader.FOLDER.iterdir():
         if file.name.endswith(".toml"):
             (tmp_path / file.name).write_bytes(file.read_bytes())

@@ -1,4 +1,4 @@
-"""How long the recording of an ended session is kept."""
+"""The time for which the recording of an ended session is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is logged of a session: its messages with their times, and the facts."""
+"""The log of a session: its messages with their times, and its facts."""
 
 from __future__ import annotations
 
@@ -98,13 +98,13 @@ def test_a_spoken_message_lasts_from_the_start_of_speech_to_the_start_of_silence
     session.happens(5.75, FinalTranscript(1, "what time is it"))
     reply = session.state.last_reply
     assert session.new == (TimedMessage(Message(Role.USER, "what time is it"), (4.0, 5.0)),)
-    # Nothing of the answer was heard: more words join the message
+    # No word of the answer was heard, so that further words join the message
     session.happens(6.0, SpeechStarted(2))
     session.happens(7.5, SpeechEnded(2, silence_s=0.5))
     session.happens(7.75, FinalTranscript(2, "in Tokyo please"))
     session.happens(8.0, ReplyEnded(reply))
     assert session.new == (TimedMessage(Message(Role.USER, "what time is it in Tokyo please"), (4.0, 7.0)),)
-    # Noise is no message, and lends its time to none
+    # Noise is no message, and its time counts for no message
     reply = session.state.last_reply
     session.happens(9.0, TokenReceived(reply), SentenceReady(reply, 0, "Noon."), TextEnded(reply))
     session.happens(9.5, PlaybackStarted(reply), WordsHeard(reply, 0, 1), SentencePlayed(reply, 0), ReplyEnded(reply))

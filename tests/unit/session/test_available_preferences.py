@@ -28,9 +28,9 @@ def options_of(**settings: Any) -> AvailablePreferences:
     """Returns the preferences that are available with the engines of these settings, taken to have started."""
     loaded = config.load(**settings)
     engines = build(loaded)
-    for chain in (engines.stt, engines.agent, engines.tts):
-        assert isinstance(chain, FallbackGroup)
-        for link in chain.candidates(chain.usual):
+    for group in (engines.stt, engines.agent, engines.tts):
+        assert isinstance(group, FallbackGroup)
+        for link in group.candidates(group.usual):
             link.started = True
     return AvailablePreferences(engines, loaded.preferences)
 
@@ -132,13 +132,13 @@ def test_an_unavailable_choice_is_refused_with_a_list_of_the_available_ones(
     assert complaint in str(raised.value)
 
 
-def test_options_can_be_chosen_for_engines_without_a_fallback_chain() -> None:
+def test_options_can_be_chosen_for_engines_without_a_fallback_group() -> None:
     options = AvailablePreferences(scripted(ScriptedStt(), ScriptedAgent(), ToneTts()), USUAL)
     assert options.changed({"sensitivity": Sensitivity.EASY}, USUAL) == Preferences(sensitivity=Sensitivity.EASY)
     assert names(options.view()["language"]) == ["en"]
 
 
-# The configure message ------------------------------------------------------------------------------------------------
+# The configure message --------------------------------------------------------------------------------------------
 
 
 def parsed(**fields: Any) -> ClientRequest:

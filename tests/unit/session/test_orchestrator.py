@@ -149,7 +149,7 @@ async def test_words_spoken_while_the_bot_thinks_join_the_question() -> None:
         assert session.history == ["this and also this", "Both."]
 
 
-# Pauses of the user ---------------------------------------------------------------------------------------------
+# Pauses of the user -----------------------------------------------------------------------------------------------
 
 
 async def test_a_preemptive_reply_is_ready_but_unheard_until_the_turn_ends() -> None:
@@ -293,9 +293,9 @@ async def test_a_recogniser_that_fails_in_mid_utterance_hears_the_whole_utteranc
     dies = ScriptedStt(
         scripts=[[EngineError("scripted", "it died"), "never"], ["what is the time", "what is the time"]]
     )
-    chain, stt = SpeechToTextFallbackGroup([dies], FallbackRules(backoff_s=0.01)), ScriptedStt()
-    await chain.start()
-    with patch.object(stt, "session", chain.session):
+    group, stt = SpeechToTextFallbackGroup([dies], FallbackRules(backoff_s=0.01)), ScriptedStt()
+    await group.start()
+    with patch.object(stt, "session", group.session):
         async with running(engines=(stt, ScriptedAgent(scripts=[["It is five."]]), ToneTts())) as session:
             await say_in_two_pieces(session)
             await session.until(lambda state: idle(state) and state.history)
@@ -502,7 +502,7 @@ async def test_a_user_who_answers_the_idle_question_keeps_the_session() -> None:
         assert session.ended == []
 
 
-# Observers -----------------------------------------------------------------------------------------------------
+# Observers --------------------------------------------------------------------------------------------------------
 
 
 class FailingObserver(Observer):

@@ -94,37 +94,37 @@ class Reply:
 
 async def agents(*scripts: Script, first_output_s: float = 0.2, retries: int = 0) -> AgentFallbackGroup:
     engines = [ScriptedAgent(name=f"model {number}", scripts=[script]) for number, script in enumerate(scripts, 1)]
-    chain = AgentFallbackGroup(engines, FallbackRules(retries=retries, first_output_s=first_output_s, rest_s=60))
-    await chain.start()
-    return chain
+    group = AgentFallbackGroup(engines, FallbackRules(retries=retries, first_output_s=first_output_s, rest_s=60))
+    await group.start()
+    return group
 
 
 @pytest.mark.parametrize("stalls", [True, False], ids=["stalls", "breaks off"])
 async def test_another_model_answers_when_the_first_fails_before_its_first_sentence_ends(stalls: bool) -> None:
     reply = Reply()
     end = asyncio.Event() if stalls else EngineError("model 1", "it broke")
-    chain = await agents(["Once upon", " a time", end], ["Hello ", "to you."])
-    await reply.run(chain)
+    group = await agents(["Once upon", " a time", end], ["Hello ", "to you."])
+    await reply.run(group)
     assert reply.sentences == ["Hello to you."]
     assert reply.text == "Hello to you."
     assert reply.engines == ["model 1", "model 2"]
     assert [each for each in reply.posted if isinstance(each, TextEnded)] == [TextEnded(1)]
-    await chain.close()
+    await group.close()
 
 
 async def test_a_spoken_filler_does_not_keep_another_model_from_answering() -> None:
     reply = Reply()
-    chain = await agents([Filler("Let me see."), "It is", asyncio.Event()], ["It is five."])
-    await reply.run(chain)
+    group = await agents([Filler("Let me see."), "It is", asyncio.Event()], ["It is five."])
+    await reply.run(group)
     assert reply.sentences == ["Let me see.", "It is five."]
     assert " ".join(reply.text.split()) == "Let me see. It is five."
-    await chain.close()
+    await group.close()
 
 
 async def test_a_whole_sentence_is_spoken_before_a_stalled_model_is_given_up() -> None:
     reply = Reply()
-    chain = await agents(["Once upon a time", " there was a king.", asyncio.Event()], ["no"], first_output_s=2)
-    running = asyncio.create_task(reply.run(chain))
+    group = await agents(["Once upon a time", " there was a king.", asyncio.Event()], ["no"], first_output_s=2)
+    running = asyncio.create_task(reply.run(group))
     heard = SentencePlayed(1, 0)
     await reply.until(lambda: heard in reply.posted, "sentence that is heard")
     assert not any(isinstance(each, TextEnded) for each in reply.posted), "the model must still be waited for"
@@ -132,7 +132,7 @@ async def test_a_whole_sentence_is_spoken_before_a_stalled_model_is_given_up() -
     await running
     assert reply.sentences == ["Once upon a time there was a king.", apology("en")]
     assert reply.engines == ["model 1"]
-    await chain.close()
+    await group.close()
 
 
 async def test_an_abbreviation_before_a_stall_does_not_end_the_sentence() -> None:
@@ -156,9 +156,9 @@ async def test_the_words_of_a_model_slower_than_speech_are_spoken_as_they_arrive
                 yield word
 
     reply = Reply()
-    chain = AgentFallbackGroup([Trickling()], FallbackRules(first_output_s=5))
-    await chain.start()
-    running = asyncio.create_task(reply.run(chain))
+    group = AgentFallbackGroup([Trickling()], FallbackRules(first_output_s=5))
+    await group.start()
+    running = asyncio.create_task(reply.run(group))
     await reply.until(lambda: any(isinstance(each, WordsHeard | SentencePlayed) for each in reply.posted), "sound")
     assert not any(isinstance(each, TextEnded) for each in reply.posted), "the model must not have finished yet"
     await running
@@ -170,10 +170,10 @@ async def test_words_are_reported_one_by_one_when_a_fallback_voice_finishes_the_
     text = "Once upon a time there was a king."
     cloud = ToneTts("cloud", letter_s=0.06, failing=frozenset({text}))
     espeak = ToneTts("espeak", letter_s=0.03)
-    chain = TextToSpeechFallbackGroup([cloud, espeak], FallbackRules(rest_s=60))
-    await chain.start()
+    group = TextToSpeechFallbackGroup([cloud, espeak], FallbackRules(rest_s=60))
+    await group.start()
     reply = Reply()
-    await reply.run(ScriptedAgent(scripts=[[text]]), chain)
+    await reply.run(ScriptedAgent(scripts=[[text]]), group)
     (rest,) = espeak.said
     assert text.endswith(rest)
     assert 3 <= len(rest.split()) <= 5, "about half of the sentence must be left"
@@ -181,4 +181,4 @@ async def test_words_are_reported_one_by_one_when_a_fallback_voice_finishes_the_
     heard = [each.words for each in reply.posted if isinstance(each, WordsHeard)]
     assert heard == sorted(heard)
     assert len(set(heard)) >= 7, "the words of both voices must be counted one by one"
-    await chain.close()
+    await group.close()

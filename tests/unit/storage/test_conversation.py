@@ -1,4 +1,4 @@
-"""When a session's words are written: soon, not too often, and never at the session's expense."""
+"""The words of a session are stored soon and not too often, and storing them never delays the session."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SOON_S = 0.05
 
 
 class Kept:
-    """Takes what is written as a database would; fails while `down`, and is as slow as `takes_s`."""
+    """Stores what is written, as a database does. It fails while `down`, and each write takes `takes_s`."""
 
     def __init__(self) -> None:
         self.history: History = ()
         self.writes: list[tuple[int, float]] = []
-        """From which message on, and when."""
+        """For each write, the index of its first message and the time."""
         self.down = False
         self.takes_s = 0.0
         self.ours = True
@@ -72,7 +72,7 @@ async def test_a_new_message_is_written_at_once_and_heard_words_once_an_interval
     conversation.keep(state(ONE, TWO), at_once=True)
     await asyncio.sleep(SOON_S)
     assert kept.history == talk(ONE, TWO)
-    assert all(start == 1 for start, _ in kept.writes[1:]), "what has not changed is not written again"
+    assert all(start == 1 for start, _ in kept.writes[1:]), "unchanged messages must not be written again"
 
 
 async def test_an_unchanged_history_is_not_written_again(kept: Kept, conversation: StoredConversation) -> None:
@@ -122,7 +122,7 @@ async def test_a_failed_write_is_retried_with_the_whole_history(
     kept.down = False
     await asyncio.sleep(0.15)
     assert kept.history == talk(ONE, TWO)
-    assert kept.writes[-1][0] == 0, "nobody knows what became of the write that failed"
+    assert kept.writes[-1][0] == 0, "it is unknown what the failed write stored"
 
 
 async def test_a_session_that_lost_its_conversation_writes_no_more(

@@ -1,4 +1,4 @@
-"""What an offer may hold, and which of its addresses are tried."""
+"""The contents of an offer that are accepted, and the addresses in it that are tried."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def candidate(host: str, port: int = 50_000, *, protocol: str = "udp", component
 
 
 def kept(*lines: str, address: str = VISITOR) -> list[str]:
-    """The hosts that are tried of an offer with these candidates."""
+    """Returns the hosts that are tried for an offer with these candidates."""
     sdp = check_offer(OFFER + "".join(lines), address).sdp
     return [line.split()[4] for line in sdp.splitlines() if line.startswith("a=candidate:")]
 

@@ -1,4 +1,4 @@
-"""How much sound a session may have worked on, by a clock that the tests set."""
+"""The amount of sound that a session may have processed, on a clock that the tests set."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def test_sound_in_real_time_never_waits() -> None:
     for _ in range(50 * 1_800):
         clock.now_s += 0.02
         assert budget.wait_s == 0
-        budget.spend(0.0202)  # a sound card that runs 1 % fast: 18 s in half an hour, of which it has 10
+        budget.spend(0.0202)  # a sound card that runs 1 % fast
         if clock.now_s > 900:
             break
