@@ -326,6 +326,6 @@ def test_an_answer_of_2000_characters_costs_less_than_20_ms() -> None:
 
 @pytest.mark.parametrize("unit", ["x", "😊", "😊 ", "`", "。", "\n", ". ", "a.", "(", "[1]", "a, ", "```\n"])
 def test_the_cost_grows_in_proportion_to_the_text(unit: str) -> None:
-    """A text 8 times as long costs about 8 times as much. Scanning it whole for each token would cost 64 times as much."""
+    """A text 8 times as long costs about 8 times as much. Scanning it whole for each token would cost 64 times."""
     short, long = (f"A {unit * (chars // len(unit))} end" for chars in (2_500, 20_000))
     assert min(cpu_s(long, 4) for _ in range(2)) < 24 * max(min(cpu_s(short, 4) for _ in range(3)), 0.002)
