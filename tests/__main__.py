@@ -1,9 +1,10 @@
 """Runs the whole test suite in parts: `python -m tests`, which is also `make test`. No test is tried twice.
 
-The tests that only compute run in the background, on the processor time that the other parts leave. The other parts run
-one after the other. `--fast` runs only the unit tests. `--coverage` runs the tests that need no real time and reports
-the coverage of the whole package. Without it, only the coverage of the pure core is measured. That must be complete,
-except for the program that draws the state diagram. All other options go to pytest, for every part.
+Node tests the modules of the page first, which takes a few seconds. The tests that only compute run in the background,
+on the processor time that the other parts leave. The other parts run one after the other. `--fast` runs only the unit
+tests. `--coverage` runs the tests that need no real time and reports the coverage of the whole package. Without it, only
+the coverage of the pure core is measured. That must be complete, except for the program that draws the state diagram.
+All other options go to pytest, for every part.
 """
 
 from __future__ import annotations
@@ -72,6 +73,17 @@ class Suite:
         self.times: list[str] = []
         self.coverage = folder / "coverage"
 
+    def run_node(self) -> None:
+        """Runs the tests of the page's modules, unless pytest's options ask for something else."""
+        if not self._options:
+            began_s = time.monotonic()
+            ended = subprocess.run([sys.executable, "-m", "tests.page", "test"], check=False)
+            self._note("page", passed=ended.returncode == 0, began_s=began_s)
+
+    def _note(self, name: str, *, passed: bool, began_s: float) -> None:
+        self.passed &= passed
+        self.times.append(f"{name:12} {'passed' if passed else 'FAILED'} in {time.monotonic() - began_s:4.0f} s")
+
     def run(self, *parts: Part, background: int | None = None) -> None:
         """Runs the parts one after the other. Parts in the background print to the open file `background`."""
         for part in parts:
@@ -110,9 +122,7 @@ class Suite:
             check=False,
         )
         good = {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} if self._options else {pytest.ExitCode.OK}
-        self.passed &= ended.returncode in good
-        outcome = "passed" if ended.returncode in good else "FAILED"
-        self.times.append(f"{part.name:12} {outcome} in {time.monotonic() - began_s:4.0f} s")
+        self._note(part.name, passed=ended.returncode in good, began_s=began_s)
 
 
 def _give_way() -> None:
@@ -128,6 +138,7 @@ def main(arguments: Sequence[str]) -> int:
     options = [option for option in arguments if option not in ("--fast", "--coverage")]
     with tempfile.TemporaryDirectory() as folder:
         suite = Suite(options, Path(folder), (PACKAGE,) if coverage else ())
+        suite.run_node()
         if fast:
             suite.run(CORE_TESTS, UNIT_TESTS)
         elif coverage:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from voicebot.access.close_codes import CloseCode
 from voicebot.access.refusal import Reason
+from voicebot.dialogue.errors import ErrorCode
 from voicebot.dialogue.preferences import InterruptedHistory, Sensitivity
 
 REFUSALS = (Reason.REQUEST, Reason.RATE, Reason.FULL, Reason.ADDRESS, Reason.DAY, Reason.ENGINES)
@@ -122,7 +123,7 @@ class DisputeMessage(_WireMessage):
     """The user says that the verdict of this number was wrong, or takes that back."""
 
     type: Literal["dispute"]
-    ruling: int
+    verdict: int
     disputed: bool
 
 
@@ -183,6 +184,7 @@ class ErrorMessage(_WireMessage):
     """Something is wrong with a message, or went wrong; the session goes on."""
 
     event: Literal["error"] = "error"
+    code: ErrorCode | Reason = Field(description=f"for programs: {', '.join(ErrorCode)}; before `closed`, its code")
     message: str
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -87,7 +88,7 @@ def _message(model: type[BaseModel], discriminator: str) -> Iterator[str]:
         yield "| field | kind | meaning |"
         yield "|---|---|---|"
     for field, of in fields:
-        kind = of.annotation.__name__ if isinstance(of.annotation, type) else str(of.annotation)
+        kind = of.annotation.__name__ if isinstance(of.annotation, type) else re.sub(r"\w+\.", "", str(of.annotation))
         escaped = kind.replace("|", "or")
         yield f"| `{field}` | {escaped} | {of.description or ''} |"
 
