@@ -2,9 +2,9 @@
 
 Node tests the modules of the page first, which takes a few seconds. The tests that only compute run in the background,
 on the processor time that the other parts leave. The other parts run one after the other. `--fast` runs only the unit
-tests. `--coverage` runs the tests that need no real time and reports the coverage of the whole package. Without it, only
-the coverage of the pure core is measured. That must be complete, except for the program that draws the state diagram.
-All other options go to pytest, for every part.
+tests. `--coverage` runs the tests that need no real time and reports the coverage of the whole package. Without it,
+only the coverage of the pure core is measured. That must be complete, except for the program that draws the state
+diagram. All other options go to pytest, for every part.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Suite:
         self.coverage = folder / "coverage"
 
     def run_node(self) -> None:
-        """Runs the tests of the page's modules, unless pytest's options ask for something else."""
+        """Runs the tests of the page's modules, unless options for pytest are given."""
         if not self._options:
             began_s = time.monotonic()
             ended = subprocess.run([sys.executable, "-m", "tests.page", "test"], check=False)
