@@ -47,7 +47,7 @@ class Fake:
     open: int = 0
     heard: list[list[Audio | Pause]] = field(default_factory=list)
     sessions: int = 0
-    told: dict[str, Any] = field(default_factory=dict)
+    keywords: dict[str, Any] = field(default_factory=dict)
     """The keyword arguments of the last request to the agent, except for its style."""
     styles: list[Style] = field(default_factory=list)
     """The styles of all replies, sentences and sessions, in order."""
@@ -91,9 +91,9 @@ class Fake:
         deadline: Any = None,
         *,
         style: Style = DEFAULT_STYLE,
-        **told: Any,
+        **keywords: Any,
     ) -> AsyncGenerator[str]:
-        self.told = told
+        self.keywords = keywords
         self.styles.append(style)
         async for text in self._play(self._next()):
             yield text

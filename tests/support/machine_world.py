@@ -236,27 +236,29 @@ class World:
         """Checks that the facts say exactly what a comparison of the two states shows."""
         after, last = self.state, before.reply
 
-        def told(kind: type[T]) -> list[T]:
+        def facts_of(kind: type[T]) -> list[T]:
             return [fact for fact in facts if isinstance(fact, kind)]
 
-        assert [each.phase for each in told(PhaseChanged)] == [after.phase] * (after.phase is not before.phase)
+        assert [each.phase for each in facts_of(PhaseChanged)] == [after.phase] * (after.phase is not before.phase)
         new = [each for each in after.verdicts if each.number > before.last_verdict]
         if not any(isinstance(fact, HistoryChanged) for fact in facts) or after.history:
-            assert [each.record for each in told(VerdictGiven)] == new
-        assert [each.reply for each in told(ReplyBegun)] == [after.last_reply] * (after.last_reply - before.last_reply)
+            assert [each.record for each in facts_of(VerdictGiven)] == new
+        assert [each.reply for each in facts_of(ReplyBegun)] == [after.last_reply] * (
+            after.last_reply - before.last_reply
+        )
         gone = last is not None and (after.reply is None or after.reply.number != last.number)
-        assert [each.reply for each in told(ReplyFinished)] == ([last.number] if last is not None and gone else [])
+        assert [each.reply for each in facts_of(ReplyFinished)] == ([last.number] if last is not None and gone else [])
         cancelled = last is not None and not last.cancelled and after.reply is not None and after.reply.cancelled
-        assert bool(told(ReplyCancelled)) == cancelled
+        assert bool(facts_of(ReplyCancelled)) == cancelled
         committed = after.reply is not None and not after.reply.preemptive and (gone or last is None or last.preemptive)
-        assert [each.reply for each in told(ReplyCommitted)] == [after.last_reply] * committed
+        assert [each.reply for each in facts_of(ReplyCommitted)] == [after.last_reply] * committed
         ended = {each.number for each in before.utterances} - {each.number for each in after.utterances}
-        assert {each.utterance for each in told(TranscriptCompleted)} == ended
-        assert bool(told(HistoryChanged)) == (after.history != before.history)
-        if told(ConversationEnded):
+        assert {each.utterance for each in facts_of(TranscriptCompleted)} == ended
+        assert bool(facts_of(HistoryChanged)) == (after.history != before.history)
+        if facts_of(ConversationEnded):
             assert after.is_idle, "the session ended while it was busy"
             assert before.idle_stage is IdleStage.SAYING_GOODBYE or after.refused, "the session ended without a goodbye"
-        raised = [each.error for each in told(ErrorRaised)]
+        raised = [each.error for each in facts_of(ErrorRaised)]
         assert (raised[-1:] == [after.error]) if raised else after.error in (None, before.error)
 
     def was_heard(self, text: str) -> bool:

@@ -82,9 +82,9 @@ async def test_split_surrogate_pairs_are_joined_and_lone_surrogates_are_replaced
     assert heard == ["A smile: ", "😀, ", "half \ufffd of one", "\ufffd "]
     later = Script(answers=[["Yes."]])
     assert await tokens(later, (*HI, Message(Role.ASSISTANT, "".join(heard)), *HI)) == ["Yes."]
-    told = later.given[0][-2].text
-    assert told == "A smile: 😀, half \ufffd of one\ufffd "
-    assert told.encode(), "the text must be encodable"
+    seen = later.given[0][-2].text
+    assert seen == "A smile: 😀, half \ufffd of one\ufffd "
+    assert seen.encode(), "the text must be encodable"
 
 
 async def test_a_model_that_does_not_stream_gives_its_answer_once() -> None:
@@ -185,8 +185,8 @@ async def test_a_failed_tool_call_is_not_repeated_and_the_model_must_then_answer
         assert [token async for token in stream] == ["I can't find either."]
     assert tries == ["moon", "sun"]
     assert model.bound == [True, True, False]
-    told = [message.content for message in results(model)]
-    assert told == ["Error: There is no moon.", "Error: There is no moon.", "Error: There is no sun."]
+    seen = [message.content for message in results(model)]
+    assert seen == ["Error: There is no moon.", "Error: There is no moon.", "Error: There is no sun."]
 
 
 async def test_a_successful_tool_call_may_be_repeated() -> None:

@@ -175,12 +175,12 @@ def test_the_endpointer_measures_the_utterance_and_the_silence_after_it() -> Non
 
 def test_a_suspicion_lasts_until_it_is_cleared_or_speech_starts() -> None:
     endpointer = Endpointer(EndpointRules())
-    told = []
+    states = []
     for probability in [0.0, 0.9, 0.0, 0.9, 0.9, 0.9, 0.9]:
         endpointer.push(probability)
-        told.append((endpointer.suspecting, endpointer.speaking))
+        states.append((endpointer.suspecting, endpointer.speaking))
     nothing, suspecting, speaking = (False, False), (True, False), (False, True)
-    assert told == [nothing, suspecting, nothing, suspecting, suspecting, speaking, speaking]
+    assert states == [nothing, suspecting, nothing, suspecting, suspecting, speaking, speaking]
 
 
 def windows_until_heard(rules: EndpointRules, probability: float) -> int | None:

@@ -340,9 +340,9 @@ def test_an_unfinished_sentence_transcribed_late_is_answered_at_once() -> None:
 def test_a_turn_that_sounds_over_gets_a_short_endpointing_delay_whatever_its_words() -> None:
     session = Session(EAGER)
     session.post(SpeechStarted(1), SpeechPaused(1, 1, 0.1, SPOKEN))
-    told = session.post(PartialTranscript(1, "I would like a coffee and", pause=1, turn_over=True))
+    posted = session.post(PartialTranscript(1, "I would like a coffee and", pause=1, turn_over=True))
     assert EAGER.turn_over_s < EAGER.endpointing_delays.complete_s
-    assert SetEndpointingDelay(1, EAGER.turn_over_s) in told
+    assert SetEndpointingDelay(1, EAGER.turn_over_s) in posted
 
 
 def test_words_that_come_after_the_utterance_set_no_endpointing_delay() -> None:
@@ -413,10 +413,10 @@ def test_an_utterance_dismissed_as_echo_gets_a_short_endpointing_delay() -> None
     session = speaking()
     session.post(SpeechStarted(2), SpeechPaused(2, 1, speech=Speech(duration_s=0.5, echo=0.9)))
     assert session.state.utterances[0].dismissed
-    told = session.post(PartialTranscript(2, "and then there was a", pause=1))
+    posted = session.post(PartialTranscript(2, "and then there was a", pause=1))
     patience = session.state.rules.endpointing_delays
     assert patience.complete_s < patience.incomplete_s
-    assert SetEndpointingDelay(2, patience.complete_s) in told
+    assert SetEndpointingDelay(2, patience.complete_s) in posted
 
 
 def test_a_sound_that_is_surely_echo_resumes_playback_before_any_words_come() -> None:

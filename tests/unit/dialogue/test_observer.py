@@ -15,7 +15,7 @@ class RecordingObserver(Observer):
     """Records everything that it is told, and fails each time if `fails` is set."""
 
     def __init__(self, *, fails: bool = False) -> None:
-        self.told: list[object] = []
+        self.seen: list[object] = []
         self._fails = fails
 
     def began(self) -> None:
@@ -31,7 +31,7 @@ class RecordingObserver(Observer):
         self._record("ended")
 
     def _record(self, event: object) -> None:
-        self.told.append(event)
+        self.seen.append(event)
         if self._fails:
             raise OSError("a fault")
 
@@ -45,7 +45,7 @@ def test_a_failing_observer_keeps_nothing_from_the_others_and_is_logged_once(cap
     observers.stepped(step)
     observers.underran(3)
     observers.ended()
-    assert first.told == failing.told == last.told == ["began", step, 3, "ended"]
+    assert first.seen == failing.seen == last.seen == ["began", step, 3, "ended"]
     assert [record.getMessage().split(" failed")[0] for record in caplog.records] == ["failing"]
 
 

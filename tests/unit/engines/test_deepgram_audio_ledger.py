@@ -94,14 +94,14 @@ def send(ledger: AudioLedger, recogniser: Recogniser, steps: int = 10_000) -> li
     return requests
 
 
-def told(utterance: StreamedUtterance) -> Transcript | None:
+def new_transcript(utterance: StreamedUtterance) -> Transcript | None:
     news = list(utterance.new_transcripts())
     assert len(news) <= 1
     return news[0] if news else None
 
 
 def final(utterance: StreamedUtterance) -> str:
-    news = told(utterance)
+    news = new_transcript(utterance)
     assert news is not None
     assert news.final
     return news.text
@@ -123,16 +123,16 @@ def test_words_become_final_piece_by_piece() -> None:
     utterance = heard(ledger, 1, 2)
     send(ledger, recogniser)
     ledger.add_result(recogniser.result(finality=Finality.INTERIM))
-    assert told(utterance) == Transcript("1 2", final=False, confidence=0.9)
+    assert new_transcript(utterance) == Transcript("1 2", final=False, confidence=0.9)
     ledger.add_result(recogniser.result())
-    assert told(utterance) is None, "there must be no new transcript"
+    assert new_transcript(utterance) is None, "there must be no new transcript"
     utterance.add_audio(word(3))
     utterance.end()
     (request,) = send(ledger, recogniser)
     assert request.closing
     ledger.add_result(recogniser.result(answer=True))
     assert final(utterance) == "1 2 3"
-    assert told(utterance) is None, "an utterance must have only one final transcript"
+    assert new_transcript(utterance) is None, "an utterance must have only one final transcript"
 
 
 def test_a_question_at_a_pause_is_answered_with_all_words_before_the_pause() -> None:
@@ -145,7 +145,7 @@ def test_a_question_at_a_pause_is_answered_with_all_words_before_the_pause() -> 
     utterance.add_audio(word(3))
     send(ledger, recogniser)
     ledger.add_result(recogniser.result(recogniser.safe_end(request.position), answer=True))
-    answer = told(utterance)
+    answer = new_transcript(utterance)
     assert answer is not None
     assert (answer.text, answer.pause, answer.final) == ("1 2", 1, False)
 
@@ -157,7 +157,7 @@ def test_silence_after_an_answered_pause_needs_no_further_question() -> None:
     utterance.add_pause(1)
     send(ledger, recogniser)
     ledger.add_result(recogniser.result(answer=True))
-    assert told(utterance) is not None
+    assert new_transcript(utterance) is not None
     utterance.add_audio(quiet(0.5))
     utterance.end()
     assert final(utterance) == "1"
@@ -173,7 +173,7 @@ def test_room_noise_after_an_answered_pause_counts_as_silence() -> None:
     utterance.add_pause(1)
     send(ledger, recogniser)
     ledger.add_result(recogniser.result(answer=True))
-    told(utterance)
+    new_transcript(utterance)
     utterance.add_audio(hum)
     utterance.end()
     assert final(utterance) == "1"
@@ -186,10 +186,10 @@ def test_words_after_an_answered_pause_are_asked_for_at_the_end() -> None:
     utterance.add_pause(1)
     send(ledger, recogniser)
     ledger.add_result(recogniser.result(answer=True))
-    told(utterance)
+    new_transcript(utterance)
     utterance.add_audio(word(2))
     utterance.end()
-    assert told(utterance) is None
+    assert new_transcript(utterance) is None
     (request,) = send(ledger, recogniser)
     assert request.closing
     ledger.add_result(recogniser.result(answer=True))
@@ -201,9 +201,9 @@ def test_an_utterance_of_silence_has_an_empty_final_text_at_once_and_needs_no_qu
     utterance = ledger.begin_utterance()
     utterance.add_audio(quiet(0.5))
     utterance.add_pause(1)
-    assert told(utterance) == Transcript("", final=False, pause=1)
+    assert new_transcript(utterance) == Transcript("", final=False, pause=1)
     utterance.end()
-    assert told(utterance) == Transcript("", final=True)
+    assert new_transcript(utterance) == Transcript("", final=True)
     assert send(ledger, Recogniser()) == []
 
 
@@ -249,7 +249,7 @@ def test_late_results_of_a_closed_utterance_do_not_go_to_the_next_utterance() ->
         "the words of the abandoned utterance must be requested first"
     )
     ledger.add_result(recogniser.result(2 * len(word(0)), answer=True))
-    assert told(second) is None, "the answer to the first request must not count for the second"
+    assert new_transcript(second) is None, "the answer to the first request must not count for the second"
     ledger.add_result(recogniser.result(answer=True))
     assert final(second) == "3"
 
@@ -272,15 +272,15 @@ def test_a_late_answer_does_not_count_as_the_answer_to_the_next_question() -> No
     utterance.add_pause(1)
     send(ledger, recogniser)
     ledger.add_result(recogniser.result())
-    assert told(utterance) is not None
+    assert new_transcript(utterance) is not None
     utterance.add_audio(np.concatenate([word(2), word(3), quiet(0.2)]))
     utterance.add_pause(2)
     end = recogniser.heard
     send(ledger, recogniser)
     ledger.add_result(StreamResult("", (), end / RATE_HZ, Finality.FINAL, answer=True))
-    assert told(utterance) is None
+    assert new_transcript(utterance) is None
     ledger.add_result(recogniser.result(answer=True))
-    answer = told(utterance)
+    answer = new_transcript(utterance)
     assert answer is not None
     assert (answer.text, answer.pause) == ("1 2 3", 2)
 
@@ -395,7 +395,7 @@ def collect(
     ledger: AudioLedger, known: dict[StreamedUtterance, str], pauses: dict[StreamedUtterance, list[str]]
 ) -> None:
     for utterance in list(ledger.utterances):
-        news = told(utterance)
+        news = new_transcript(utterance)
         if news is None:
             continue
         if news.pause is not None:

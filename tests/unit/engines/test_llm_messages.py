@@ -22,13 +22,13 @@ def talk(turns: int, words: int = 20) -> History:
 @pytest.mark.parametrize("most", range(0, 2_000, 37))
 def test_the_model_gets_as_much_of_the_end_of_the_history_as_fits(most: int) -> None:
     history = talk(20)
-    whole, told = to_messages(history, "Be brief."), to_messages(history, "Be brief.", most)
-    assert told[0] == whole[0], "the system prompt must stay"
-    assert told[1:] == whole[len(whole) - len(told) + 1 :], "the messages must be the end of the history, without a gap"
-    assert isinstance(told[1], HumanMessage)
-    assert tokens(told) <= most or len(told) == 2, "only the last message may exceed the limit"
-    more = [*whole[:1], *whole[len(whole) - len(told) - 1 :]]
-    assert len(told) == len(whole) or tokens(more) > most, "two more messages must not fit"
+    whole, sent = to_messages(history, "Be brief."), to_messages(history, "Be brief.", most)
+    assert sent[0] == whole[0], "the system prompt must stay"
+    assert sent[1:] == whole[len(whole) - len(sent) + 1 :], "the messages must be the end of the history, without a gap"
+    assert isinstance(sent[1], HumanMessage)
+    assert tokens(sent) <= most or len(sent) == 2, "only the last message may exceed the limit"
+    more = [*whole[:1], *whole[len(whole) - len(sent) - 1 :]]
+    assert len(sent) == len(whole) or tokens(more) > most, "two more messages must not fit"
 
 
 def test_the_model_gets_a_short_history_whole() -> None:
@@ -66,12 +66,12 @@ def test_a_history_without_an_outage_notice_gets_no_explanation() -> None:
 
 
 def test_the_explanation_counts_towards_the_token_limit_and_goes_when_the_notice_goes() -> None:
-    told = (Message(Role.USER, "what time is it"), Message(Role.ASSISTANT, AWAY))
+    sent = (Message(Role.USER, "what time is it"), Message(Role.ASSISTANT, AWAY))
     later = tuple(Message(Role.USER, "word " * 40) for _ in range(6))
-    whole = to_messages((*told, *later), "Be brief.")
+    whole = to_messages((*sent, *later), "Be brief.")
     assert MODEL_AWAY_EXPLAINED in whole[0].text
     most = tokens(whole) - 1
-    some = to_messages((*told, *later), "Be brief.", most)
+    some = to_messages((*sent, *later), "Be brief.", most)
     assert tokens(some) <= most
-    few = to_messages((*told, *later), "Be brief.", 200)
+    few = to_messages((*sent, *later), "Be brief.", 200)
     assert MODEL_AWAY_EXPLAINED not in few[0].text

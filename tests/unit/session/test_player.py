@@ -323,8 +323,8 @@ def test_a_discard_reports_more_words_heard_once_the_sentence_length_is_known() 
     listener.write(1, 960)
     player.close_sentence(1)
     player.discard(1)
-    told = [each.words for each in listener.posted if isinstance(each, WordsHeard)]
-    assert told[-1] > (words[-1] if words else 0)
+    counts = [each.words for each in listener.posted if isinstance(each, WordsHeard)]
+    assert counts[-1] > (words[-1] if words else 0)
 
 
 ACTIONS = st.lists(

@@ -19,7 +19,7 @@ ONE, TWO = "tell me a joke", "A horse walks into a bar and orders."
 SOON_S = 0.05
 
 
-class Kept:
+class FakeStore:
     """Stores what is written, as a database does. It fails while `down`, and each write takes `takes_s`."""
 
     def __init__(self) -> None:
@@ -46,57 +46,59 @@ class Kept:
 
 
 @pytest.fixture
-def kept() -> Kept:
-    return Kept()
+def stored() -> FakeStore:
+    return FakeStore()
 
 
 @pytest.fixture
-def conversation(kept: Kept) -> StoredConversation:
-    return StoredConversation("id", store=kept)
+def conversation(stored: FakeStore) -> StoredConversation:
+    return StoredConversation("id", store=stored)
 
 
 async def test_a_new_message_is_written_at_once_and_heard_words_once_an_interval(
-    kept: Kept, conversation: StoredConversation, monkeypatch: pytest.MonkeyPatch
+    stored: FakeStore, conversation: StoredConversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "INTERVAL_S", 0.2)
     asked = state(ONE)
     conversation.keep(asked, at_once=True)
     await asyncio.sleep(SOON_S)
-    assert kept.history == talk(ONE)
+    assert stored.history == talk(ONE)
     began_s = time.monotonic()
     for words in range(8):
         conversation.keep(replace(asked, reply=state(telling=TWO, words=words).reply), at_once=False)
         await asyncio.sleep(0.05)
-    heard_s = [at_s for _, at_s in kept.writes if at_s > began_s]
+    heard_s = [at_s for _, at_s in stored.writes if at_s > began_s]
     assert 1 <= len(heard_s) <= (time.monotonic() - began_s) / 0.2 + 1
     conversation.keep(state(ONE, TWO), at_once=True)
     await asyncio.sleep(SOON_S)
-    assert kept.history == talk(ONE, TWO)
-    assert all(start == 1 for start, _ in kept.writes[1:]), "unchanged messages must not be written again"
+    assert stored.history == talk(ONE, TWO)
+    assert all(start == 1 for start, _ in stored.writes[1:]), "unchanged messages must not be written again"
 
 
-async def test_an_unchanged_history_is_not_written_again(kept: Kept, conversation: StoredConversation) -> None:
+async def test_an_unchanged_history_is_not_written_again(stored: FakeStore, conversation: StoredConversation) -> None:
     for _ in range(3):
         conversation.keep(state(ONE), at_once=True)
         await conversation.flush()
-    assert len(kept.writes) == 1
+    assert len(stored.writes) == 1
 
 
 async def test_a_slow_database_does_not_block_the_session_and_gets_only_the_latest_history(
-    kept: Kept, conversation: StoredConversation
+    stored: FakeStore, conversation: StoredConversation
 ) -> None:
-    kept.takes_s = 0.1
+    stored.takes_s = 0.1
     began_s = time.monotonic()
     for count in range(50):
         conversation.keep(state(*[ONE] * (count + 1)), at_once=True)
         await asyncio.sleep(0)
     assert time.monotonic() - began_s < 0.1
     await asyncio.sleep(0.35)
-    assert len(kept.history) == 50
-    assert len(kept.writes) == 2
+    assert len(stored.history) == 50
+    assert len(stored.writes) == 2
 
 
-async def test_the_last_words_are_written_when_the_session_ends(kept: Kept, conversation: StoredConversation) -> None:
+async def test_the_last_words_are_written_when_the_session_ends(
+    stored: FakeStore, conversation: StoredConversation
+) -> None:
     conversation.keep(state(ONE), at_once=True)
     await asyncio.sleep(SOON_S)
     conversation.keep(state(ONE, telling=TWO, words=3), at_once=True)
@@ -104,45 +106,45 @@ async def test_the_last_words_are_written_when_the_session_ends(kept: Kept, conv
     conversation.end()
     assert conversation.writer is not None
     await asyncio.wait_for(conversation.writer, 0.5)
-    assert kept.history[-1].text == "A horse walks"
-    assert kept.ended == [conversation]
+    assert stored.history[-1].text == "A horse walks"
+    assert stored.ended == [conversation]
 
 
 async def test_a_failed_write_is_retried_with_the_whole_history(
-    kept: Kept, conversation: StoredConversation, monkeypatch: pytest.MonkeyPatch
+    stored: FakeStore, conversation: StoredConversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "INTERVAL_S", 0.01)
     monkeypatch.setattr(module, "RETRY_S", 0.1)
     conversation.keep(state(ONE), at_once=True)
     await asyncio.sleep(SOON_S)
-    kept.down = True
+    stored.down = True
     conversation.keep(state(ONE, TWO), at_once=True)
     await asyncio.sleep(0.25)
-    assert 2 <= len(kept.writes) - 1 <= 4
-    kept.down = False
+    assert 2 <= len(stored.writes) - 1 <= 4
+    stored.down = False
     await asyncio.sleep(0.15)
-    assert kept.history == talk(ONE, TWO)
-    assert kept.writes[-1][0] == 0, "it is unknown what the failed write stored"
+    assert stored.history == talk(ONE, TWO)
+    assert stored.writes[-1][0] == 0, "it is unknown what the failed write stored"
 
 
 async def test_a_session_that_lost_its_conversation_writes_no_more(
-    kept: Kept, conversation: StoredConversation
+    stored: FakeStore, conversation: StoredConversation
 ) -> None:
-    kept.ours = False
+    stored.ours = False
     conversation.keep(state(ONE), at_once=True)
     assert conversation.writer is not None
     await asyncio.wait_for(conversation.writer, 0.5)
     conversation.keep(state(ONE, TWO), at_once=True)
     await asyncio.sleep(SOON_S)
-    assert len(kept.writes) == 1
+    assert len(stored.writes) == 1
 
 
 async def test_a_session_that_ends_without_a_word_ends_its_conversation(
-    kept: Kept, conversation: StoredConversation
+    stored: FakeStore, conversation: StoredConversation
 ) -> None:
     conversation.end()
-    assert kept.ended == [conversation]
-    assert kept.writes == []
+    assert stored.ended == [conversation]
+    assert stored.writes == []
 
 
 async def test_a_conversation_without_a_store_starts_no_writer() -> None:

@@ -43,11 +43,11 @@ class Session:
 
     def __init__(self) -> None:
         self.state = State(rules=Rules(debounce_s=0.0))
-        self.told: list[ServerMessage] = []
+        self.sent: list[ServerMessage] = []
         self.emitter = EventEmitter(self)
 
     def send(self, message: ServerMessage) -> None:
-        self.told.append(message)
+        self.sent.append(message)
 
     def post(self, *inputs: Input) -> None:
         for input in inputs:
@@ -57,7 +57,7 @@ class Session:
 
     @property
     def texts(self) -> list[str]:
-        return [each.text for each in self.told if isinstance(each, LlmDelta | LlmFinal)]
+        return [each.text for each in self.sent if isinstance(each, LlmDelta | LlmFinal)]
 
 
 def test_the_text_of_a_preemptive_reply_is_sent_only_once_the_reply_is_wanted() -> None:
@@ -104,7 +104,7 @@ def test_words_are_sent_as_they_change_and_once_they_are_final() -> None:
     session = Session()
     session.post(SpeechStarted(1), *[PartialTranscript(1, text) for text in ("good", "good", " good  day ")])
     session.post(SpeechEnded(1, 0.6, SPEECH), FinalTranscript(1, "good day"))
-    words = [each for each in session.told if isinstance(each, AsrPartial | AsrFinal)]
+    words = [each for each in session.sent if isinstance(each, AsrPartial | AsrFinal)]
     assert words == [
         AsrPartial(utterance=1, text="good"),
         AsrPartial(utterance=1, text="good day"),
@@ -116,18 +116,18 @@ def test_a_transcript_that_is_too_late_ends_with_the_words_known_by_then() -> No
     session = Session()
     session.post(SpeechStarted(1), PartialTranscript(1, "good"), SpeechEnded(1, 0.6, SPEECH))
     session.post(TimedOut(Timer.TRANSCRIPT, dict(session.state.timers)[Timer.TRANSCRIPT]))
-    assert [each for each in session.told if isinstance(each, AsrFinal)] == [AsrFinal(utterance=1, text="good")]
+    assert [each for each in session.sent if isinstance(each, AsrFinal)] == [AsrFinal(utterance=1, text="good")]
 
 
 def test_the_words_of_an_interruption_are_final_before_the_verdict_on_them() -> None:
     session = Session()
     session.post(TextTyped("hello"), SpeechStarted(1), SpeechEnded(1, 0.6, SPEECH), FinalTranscript(1, "stop"))
-    kinds = [type(each) for each in session.told if isinstance(each, AsrFinal | VerdictMessage)]
+    kinds = [type(each) for each in session.sent if isinstance(each, AsrFinal | VerdictMessage)]
     assert kinds == [AsrFinal, VerdictMessage]
 
 
 def test_a_status_is_sent_when_it_changes_and_not_again() -> None:
     session = Session()
     session.post(TextTyped("hello"), SentenceReady(1, 0, "Hi."), SentenceReady(1, 1, "Ho."))
-    phases = [(each.phase, each.tts) for each in session.told if isinstance(each, StateMessage)]
+    phases = [(each.phase, each.tts) for each in session.sent if isinstance(each, StateMessage)]
     assert phases == [("thinking", "idle"), ("thinking", "processing")]
