@@ -7,8 +7,10 @@ from datetime import datetime
 
 
 class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
+    """Shows the time `now_s`, which the test sets."""
+
+    def __init__(self, now_s: float = 1_000.0) -> None:
+        self.now_s = now_s
 
     def __call__(self) -> float:
         return self.now_s

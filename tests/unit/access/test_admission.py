@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.manual_clock import Clock
 from voicebot.access import rates
 from voicebot.access.address import client_address
 from voicebot.access.admission import DAY_S, Admission, RefusedError
@@ -17,16 +18,11 @@ from voicebot.settings import config
 ANN, BOB = "192.0.2.1", "192.0.2.2"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 20_000.0 * DAY_S
-
-    def __call__(self) -> float:
-        return self.now_s
+MIDNIGHT_S = 20_000.0 * DAY_S
 
 
 def admission(clock: Clock | None = None, **settings: Any) -> Admission:
-    clock = clock or Clock()
+    clock = clock or Clock(MIDNIGHT_S)
     return Admission(config.load(**settings), clock, clock)
 
 
@@ -90,7 +86,7 @@ def test_zero_sessions_per_address_means_no_limit() -> None:
 
 
 def test_a_session_ends_after_its_time_limit() -> None:
-    clock = Clock()
+    clock = Clock(MIDNIGHT_S)
     slot = admission(clock, session_minutes=2).take_slot(ANN)
     clock.now_s += 119
     assert slot.closed_by_limit() is None
@@ -99,7 +95,7 @@ def test_a_session_ends_after_its_time_limit() -> None:
 
 
 def test_the_time_left_obeys_the_session_limit_and_the_daily_minutes() -> None:
-    clock = Clock()
+    clock = Clock(MIDNIGHT_S)
     register = admission(clock, session_minutes=20, minutes_per_day_per_address=30)
     first = register.take_slot(ANN)
     assert first.left_s == 20 * 60
@@ -113,7 +109,7 @@ def test_the_time_left_obeys_the_session_limit_and_the_daily_minutes() -> None:
 
 
 def test_daily_minutes_are_summed_over_all_sessions_of_an_address() -> None:
-    clock = Clock()
+    clock = Clock(MIDNIGHT_S)
     clock.now_s += DAY_S / 2
     register = admission(clock, minutes_per_day_per_address=10)
     slot = register.take_slot(ANN)
@@ -137,7 +133,7 @@ def test_daily_minutes_are_summed_over_all_sessions_of_an_address() -> None:
 
 
 def test_a_session_over_midnight_is_charged_to_both_days() -> None:
-    clock = Clock()
+    clock = Clock(MIDNIGHT_S)
     clock.now_s += DAY_S - 9 * 60
     slot = admission(clock, minutes_per_day_per_address=10).take_slot(ANN)
     clock.now_s += 18 * 60
@@ -147,7 +143,7 @@ def test_a_session_over_midnight_is_charged_to_both_days() -> None:
 
 
 def test_an_address_that_connects_too_often_has_to_wait() -> None:
-    clock = Clock()
+    clock = Clock(MIDNIGHT_S)
     register = admission(clock, offers_per_minute=3)
     for _ in range(3):
         register.take_slot(ANN).release()
@@ -211,7 +207,7 @@ def test_pending_offers_never_end_a_running_session() -> None:
 
 
 def test_the_time_of_a_session_begins_when_its_client_has_connected() -> None:
-    clock = Clock()
+    clock = Clock(MIDNIGHT_S)
     slot = admission(clock, session_minutes=2).add_pending(ANN)
     clock.now_s += 10
     slot.occupy()
@@ -222,7 +218,7 @@ def test_the_time_of_a_session_begins_when_its_client_has_connected() -> None:
 
 
 def test_a_wall_clock_jump_neither_ends_a_session_nor_delays_a_new_one() -> None:
-    clock, wall = Clock(), Clock()
+    clock, wall = Clock(MIDNIGHT_S), Clock(MIDNIGHT_S)
     register = Admission(config.load(session_minutes=20, offers_per_minute=1), clock, wall)
     slot = register.take_slot(ANN)
     for step_s in (3_600, 10 * DAY_S, -20 * DAY_S):
@@ -234,7 +230,7 @@ def test_a_wall_clock_jump_neither_ends_a_session_nor_delays_a_new_one() -> None
 
 
 def test_a_wall_clock_set_back_grants_no_new_daily_minutes() -> None:
-    clock, wall = Clock(), Clock()
+    clock, wall = Clock(MIDNIGHT_S), Clock(MIDNIGHT_S)
     wall.now_s += DAY_S / 2
     register = Admission(config.load(minutes_per_day_per_address=10), clock, wall)
     slot = register.take_slot(ANN)
@@ -250,7 +246,7 @@ def test_a_wall_clock_set_back_grants_no_new_daily_minutes() -> None:
 
 
 def test_a_wall_clock_set_forward_by_a_day_begins_exactly_one_new_day() -> None:
-    clock, wall = Clock(), Clock()
+    clock, wall = Clock(MIDNIGHT_S), Clock(MIDNIGHT_S)
     register = Admission(config.load(minutes_per_day_per_address=10), clock, wall)
     for _ in range(2):
         slot = register.take_slot(ANN)
@@ -271,7 +267,7 @@ def test_a_wall_clock_set_forward_by_a_day_begins_exactly_one_new_day() -> None:
 
 
 def test_a_token_bucket_refills_up_to_its_capacity() -> None:
-    clock = Clock()
+    clock = Clock(MIDNIGHT_S)
     bucket = TokenBucket(2.0, 3.0, clock)
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]
     assert bucket.wait_s == 0.5
@@ -284,7 +280,7 @@ def test_a_token_bucket_refills_up_to_its_capacity() -> None:
 
 def test_address_buckets_forget_the_least_recent_address_when_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "MAX_ADDRESSES", 2)
-    buckets = AddressBuckets(1.0, 1.0, Clock())
+    buckets = AddressBuckets(1.0, 1.0, Clock(MIDNIGHT_S))
     first, second = buckets.of("a"), buckets.of("b")
     assert buckets.of("a") is first
     buckets.of("c")
@@ -293,7 +289,7 @@ def test_address_buckets_forget_the_least_recent_address_when_full(monkeypatch: 
 
 
 def test_messages_above_the_rate_are_refused_and_a_flood_raises_an_error() -> None:
-    clock = Clock()
+    clock = Clock(MIDNIGHT_S)
     rate = MessageRate(10.0, clock)
     assert [rate.refusal() for _ in range(50)] == [None] * 50
     refused = [rate.refusal() for _ in range(500)]
@@ -303,7 +299,7 @@ def test_messages_above_the_rate_are_refused_and_a_flood_raises_an_error() -> No
 
 
 def test_messages_at_the_allowed_rate_are_never_refused() -> None:
-    clock = Clock()
+    clock = Clock(MIDNIGHT_S)
     rate = MessageRate(10.0, clock)
     for _ in range(2_000):
         clock.now_s += 0.1001

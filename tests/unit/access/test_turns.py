@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.support.manual_clock import Clock
 from voicebot.access.admission import DAY_S, RefusedError
 from voicebot.access.refusal import Reason
 from voicebot.access.turns import LAST_TURNS, DailyTurns
@@ -14,12 +15,7 @@ from voicebot.runtime import clock as steady
 HOUR_S = 3_600
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 20_000.0 * DAY_S
-
-    def __call__(self) -> float:
-        return self.now_s
+MIDNIGHT_S = 20_000.0 * DAY_S
 
 
 class SharedCount:
@@ -53,7 +49,7 @@ async def taken(turns: DailyTurns, tries: int) -> int:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(MIDNIGHT_S)
 
 
 @pytest.mark.parametrize("shared", [SharedCount, NoDatabase])

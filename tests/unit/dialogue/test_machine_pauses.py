@@ -414,9 +414,9 @@ def test_an_utterance_dismissed_as_echo_gets_a_short_endpointing_delay() -> None
     session.post(SpeechStarted(2), SpeechPaused(2, 1, speech=Speech(duration_s=0.5, echo=0.9)))
     assert session.state.utterances[0].dismissed
     posted = session.post(PartialTranscript(2, "and then there was a", pause=1))
-    patience = session.state.rules.endpointing_delays
-    assert patience.complete_s < patience.incomplete_s
-    assert SetEndpointingDelay(2, patience.complete_s) in posted
+    delays = session.state.rules.endpointing_delays
+    assert delays.complete_s < delays.incomplete_s
+    assert SetEndpointingDelay(2, delays.complete_s) in posted
 
 
 def test_a_sound_that_is_surely_echo_resumes_playback_before_any_words_come() -> None:

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.manual_clock import Clock
 from voicebot.engines.circuit import LONGEST_REST_S, UNUSED, CircuitBreaker
 from voicebot.engines.errors import EngineError, Fault
-
-
-class Clock:
-    now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture

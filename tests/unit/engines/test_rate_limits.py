@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.manual_clock import Clock
 from voicebot.engines.llm.rate_limits import ANSWER_TOKENS, RateLimits, duration_s
 
 FREE = 8_000
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def headers(left: float, *, requests_left: int = 900, limit: int = FREE) -> dict[str, str]:

@@ -147,7 +147,7 @@ async def test_prompts_and_fillers_are_those_of_the_file() -> None:
 
 
 @WITH_THE_FILE
-def test_the_language_is_offered_by_its_name_and_told_to_the_model() -> None:
+def test_the_language_is_offered_by_its_name_and_named_to_the_model() -> None:
     both = frozenset({"en", "eo"})
     engines = scripted(ScriptedStt(languages=both), ScriptedAgent(languages=both), ToneTts(languages=both))
     offered = AvailablePreferences(engines, Preferences()).view()["language"]

@@ -544,7 +544,7 @@ async def test_observers_that_raise_errors_do_not_stop_the_conversation(caplog: 
     async with asyncio.timeout(PATIENCE_S):
         tasks = [asyncio.create_task(bot.run()), asyncio.create_task(play())]
         bot.mailbox.post(TextTyped("first"))
-        while len(bot.state.history) < 2 or not bot.state.is_idle:  # noqa: ASYNC110 (whoever would tell of it fails)
+        while len(bot.state.history) < 2 or not bot.state.is_idle:  # noqa: ASYNC110 (the observer that would report it fails)
             await asyncio.sleep(0.01)
         bot.mailbox.post(TextTyped("second"))
         await answered.wait()

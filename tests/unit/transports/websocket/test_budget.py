@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.manual_clock import Clock
 from voicebot.transports.websocket.budget import SoundBudget
 
 
-class Clock:
-    now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 def test_the_sound_budget_is_the_elapsed_time_and_a_burst() -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     budget = SoundBudget(10.0, clock=clock)
     budget.spend(10.0)
     assert budget.wait_s == 0
@@ -30,7 +24,7 @@ def test_the_sound_budget_is_the_elapsed_time_and_a_burst() -> None:
 
 
 def test_the_sound_budget_after_silence_is_a_burst_at_once_and_the_rest_at_its_pace() -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     budget = SoundBudget(10.0, 4.0, clock)
     clock.now_s = 60.0
     budget.spend(10.0)
@@ -40,7 +34,7 @@ def test_the_sound_budget_after_silence_is_a_burst_at_once_and_the_rest_at_its_p
 
 
 def test_sound_in_real_time_never_waits() -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     budget = SoundBudget(10.0, 4.0, clock)
     for _ in range(50 * 1_800):
         clock.now_s += 0.02
