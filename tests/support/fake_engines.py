@@ -40,7 +40,7 @@ class Fake:
     scripts: list[Script]
     languages: frozenset[str] = frozenset({"en"})
     cannot_start: EngineError | None = None
-    unwell: EngineError | str | None = None
+    probe_error: EngineError | str | None = None
     """The error that a probe raises. With HANG the probe never ends."""
     asked: int = 0
     probes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
@@ -63,10 +63,10 @@ class Fake:
     async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         self.probed.append(style)
         self.probes.release()
-        if self.unwell == HANG:
+        if self.probe_error == HANG:
             await asyncio.Event().wait()
-        if isinstance(self.unwell, EngineError):
-            raise self.unwell
+        if isinstance(self.probe_error, EngineError):
+            raise self.probe_error
 
     def _next(self) -> Script:
         self.asked += 1

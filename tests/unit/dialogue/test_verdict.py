@@ -164,7 +164,7 @@ def test_speech_that_sounds_like_the_bot_is_an_echo_except_stop_words_and_long_m
     brief = sounding(Speech(duration_s=0.5, echo=0.9, outlasted_s=0.1))
     assert ruled("bone", loud) == (Decision.RESUME, "echo")
     assert ruled("what was that for", brief) == (Decision.RESUME, "echo"), (
-        "so many words in so short a sound must be an echo"
+        "a long text in a short sound must be an echo"
     )
     assert ruled("stop", brief) == (Decision.REGENERATE, "stop word")
     assert ruled("what is two plus two", loud) == (Decision.REGENERATE, "words")

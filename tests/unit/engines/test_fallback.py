@@ -88,7 +88,7 @@ async def test_the_next_turn_does_not_wait_for_an_engine_whose_circuit_is_open()
 
 
 async def test_an_engine_serves_again_once_a_background_probe_succeeds() -> None:
-    groq = Fake("groq", [[failure("groq")], ["Hi"]], unwell=failure("groq"))
+    groq = Fake("groq", [[failure("groq")], ["Hi"]], probe_error=failure("groq"))
     group = await group_of(groq, Fake("offline", [["Hello."]]), rules=FallbackRules(retries=0, rest_s=0.05))
     await answer(group)
     [recovery] = [task for task in asyncio.all_tasks() if task.get_name() == "recovery of groq"]
@@ -96,7 +96,7 @@ async def test_an_engine_serves_again_once_a_background_probe_succeeds() -> None
         await groq.probes.acquire()
         await groq.probes.acquire()
         assert group.name == "offline"
-        groq.unwell = None
+        groq.probe_error = None
         await recovery
     assert group.name == "groq"
     assert await answer(group) == [EngineSelected("groq"), "Hi"]
@@ -124,7 +124,7 @@ async def test_a_closed_group_starts_no_more_probes() -> None:
 
 async def test_an_engine_with_a_rejected_probe_is_ready_again_but_its_health_names_the_error() -> None:
     """A gateway may reject the request of the probe and still serve other requests."""
-    groq = Fake("groq", [[failure("groq")], ["Hi"]], unwell=failure("groq", Fault.REJECTED))
+    groq = Fake("groq", [[failure("groq")], ["Hi"]], probe_error=failure("groq", Fault.REJECTED))
     group = await group_of(groq, Fake("offline", [["Hello."]]), rules=FallbackRules(retries=0, rest_s=0.05))
     await answer(group)
     [recovery] = [task for task in asyncio.all_tasks() if task.get_name() == "recovery of groq"]
@@ -228,8 +228,8 @@ async def test_probes_report_which_engines_are_ready_and_how_fast_they_answer(mo
     monkeypatch.setattr("voicebot.engines.fallback_group.time", SimpleNamespace(monotonic=loop.time))
     denied = failure("elevenlabs", Fault.DENIED)
     voices = [
-        Fake("elevenlabs", [["."]], unwell=denied),
-        Fake("gtts", [["."]], unwell=HANG),
+        Fake("elevenlabs", [["."]], probe_error=denied),
+        Fake("gtts", [["."]], probe_error=HANG),
         Slow("espeak", [["."]]),
     ]
     group = TextToSpeechFallbackGroup(voices, FallbackRules(probe_s=0.1, rest_s=60))
@@ -245,7 +245,7 @@ async def test_probes_report_which_engines_are_ready_and_how_fast_they_answer(mo
 
 
 async def test_probing_a_group_without_a_working_engine_raises_the_reason() -> None:
-    group = await group_of(Fake("groq", [["."]], unwell=failure("groq", Fault.DENIED)))
+    group = await group_of(Fake("groq", [["."]], probe_error=failure("groq", Fault.DENIED)))
     with pytest.raises(EngineError, match="groq: it broke"):
         await group.probe()
     assert not group.health[0].ready

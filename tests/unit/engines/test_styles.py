@@ -55,14 +55,14 @@ async def test_a_sessions_chosen_engine_is_tried_first_and_the_others_are_its_fa
 
 
 async def test_all_sessions_share_an_engines_failure_and_recovery() -> None:
-    openai = LanguageAgent("openai", [[failure("openai")], ["openai"]], unwell=failure("openai"))
+    openai = LanguageAgent("openai", [[failure("openai")], ["openai"]], probe_error=failure("openai"))
     group = AgentFallbackGroup([openai, LanguageAgent("groq", [["groq"]])], QUICK)
     await group.start()
     await answer(group)
     assert [health.ready for health in group.health] == [False, True]
     for style in (DEFAULT_STYLE, Style(engine="openai")):
         assert order(group, style) == ["groq"]
-    openai.unwell = None
+    openai.probe_error = None
     async with asyncio.timeout(5):
         while not group.health[0].ready:
             await openai.probes.acquire()

@@ -19,12 +19,12 @@ from voicebot.runtime import limits
 
 @dataclass
 class Voice(ToneTts):
-    well: bool = True
+    works: bool = True
     probes: int = 0
 
     async def probe(self, style: Style = DEFAULT_STYLE) -> None:
         self.probes += 1
-        if not self.well:
+        if not self.works:
             raise EngineError(self.name, "the key was not accepted", fault=Fault.DENIED)
 
 
@@ -35,16 +35,16 @@ def with_voices(*voices: Voice) -> Engines:
 
 
 async def test_health_lists_which_engines_are_ready_and_why_the_others_are_not() -> None:
-    engines = with_voices(Voice("elevenlabs", well=False), Voice("espeak"))
+    engines = with_voices(Voice("elevenlabs", works=False), Voice("espeak"))
     await engines.start()
-    looked = EngineHealth(engines)
-    stages = await looked.check()
+    engine_health = EngineHealth(engines)
+    stages = await engine_health.check()
     assert stages["llm"] == (EngineStatus("scripted", ready=True),)
     elevenlabs, espeak = stages["tts"]
     assert (elevenlabs.ready, elevenlabs.reason) == (False, "the key was not accepted")
     assert elevenlabs.code is ErrorCode.CREDENTIALS
     assert espeak.ready
-    assert looked.problem is None, "one working voice must be enough"
+    assert engine_health.problem is None, "one working voice must be enough"
     await engines.close()
 
 
@@ -52,17 +52,17 @@ async def test_a_stage_without_a_ready_engine_is_a_problem_until_an_engine_recov
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "PROBE_ILL_S", 0.0)
-    voice = Voice("elevenlabs", well=False)
+    voice = Voice("elevenlabs", works=False)
     engines = with_voices(voice)
     await engines.start()
-    looked = EngineHealth(engines)
-    await looked.check()
-    assert looked.problem == "The bot cannot work at the moment. elevenlabs: the key was not accepted."
-    assert looked.problem_code is ErrorCode.CREDENTIALS
-    voice.well = True
-    await looked.check()
-    assert looked.problem is None
-    assert looked.problem_code is None
+    engine_health = EngineHealth(engines)
+    await engine_health.check()
+    assert engine_health.problem == "The bot cannot work at the moment. elevenlabs: the key was not accepted."
+    assert engine_health.problem_code is ErrorCode.CREDENTIALS
+    voice.works = True
+    await engine_health.check()
+    assert engine_health.problem is None
+    assert engine_health.problem_code is None
     await engines.close()
 
 
@@ -77,12 +77,12 @@ async def test_a_missing_recogniser_is_no_problem_but_limits_sessions_to_typing(
     engines = Engines(stt, scripted_ones.agent, scripted_ones.tts, scripted_ones.vad_name, scripted_ones.make_vad)
     assert EngineHealth(scripted_ones).typing_only is None
     await engines.start()
-    looked = EngineHealth(engines)
-    await looked.check()
-    assert looked.problem is None
-    assert looked.typing_only is not None
-    assert "you can type" in looked.typing_only
-    assert "moonshine-voice is not installed" in looked.typing_only
+    engine_health = EngineHealth(engines)
+    await engine_health.check()
+    assert engine_health.problem is None
+    assert engine_health.typing_only is not None
+    assert "you can type" in engine_health.typing_only
+    assert "moonshine-voice is not installed" in engine_health.typing_only
     await engines.close()
 
 
@@ -90,8 +90,8 @@ async def test_concurrent_checks_cause_one_probe() -> None:
     voice = Voice("espeak")
     engines = with_voices(voice)
     await engines.start()
-    looked = EngineHealth(engines)
-    await asyncio.gather(*(looked.check() for _ in range(20)))
+    engine_health = EngineHealth(engines)
+    await asyncio.gather(*(engine_health.check() for _ in range(20)))
     assert voice.probes == 1
     await engines.close()
 
@@ -101,27 +101,27 @@ async def test_a_ready_engine_is_probed_once_a_minute_and_a_failed_one_at_growin
 ) -> None:
     now_s = 1_000.0
     monkeypatch.setattr("voicebot.engines.fallback_group.time.monotonic", lambda: now_s)
-    well, ill = Voice("espeak"), Voice("elevenlabs", well=False)
-    engines = with_voices(well, ill)
+    healthy, failing = Voice("espeak"), Voice("elevenlabs", works=False)
+    engines = with_voices(healthy, failing)
     await engines.start()
-    looked = EngineHealth(engines)
+    engine_health = EngineHealth(engines)
     probed = []
     for second in range(121):
         now_s = 1_000.0 + second
-        before = ill.probes
-        await looked.check()
-        if ill.probes > before:
+        before = failing.probes
+        await engine_health.check()
+        if failing.probes > before:
             probed.append(second)
-    assert well.probes == 3, "a ready engine must be probed once a minute, however often its health is asked for"
+    assert healthy.probes == 3, "a ready engine must be probed once a minute, however often its health is asked for"
     assert probed == [0, 5, 15, 35, 75]
-    ill.well = True
+    failing.works = True
     now_s += 60
-    await looked.check()
-    assert [each.ready for each in looked.health["tts"]] == [True, True]
-    probes = ill.probes
+    await engine_health.check()
+    assert [each.ready for each in engine_health.health["tts"]] == [True, True]
+    probes = failing.probes
     now_s += 30
-    await looked.check()
-    assert ill.probes == probes, "a recovered engine must not be probed again"
+    await engine_health.check()
+    assert failing.probes == probes, "a recovered engine must not be probed again"
     await engines.close()
 
 
@@ -131,16 +131,16 @@ async def test_an_engine_that_fails_in_use_is_probed_again_before_its_minute_is_
     voice = Voice("elevenlabs")
     engines = with_voices(voice)
     await engines.start()
-    looked = EngineHealth(engines)
-    await looked.check()
+    engine_health = EngineHealth(engines)
+    await engine_health.check()
     now_s = 10.0 + limits.PROBE_ILL_S
     assert isinstance(engines.tts, TextToSpeechFallbackGroup)
     (link,) = engines.tts.candidates(DEFAULT_STYLE)
     engines.tts.failed(link, EngineError(voice.name, "gone"))
-    assert looked.problem is not None
+    assert engine_health.problem is not None
     assert link.probed_s is not None
     monkeypatch.setattr(link, "probed_s", link.probed_s - now_s)
-    await looked.check()
-    assert looked.problem is None
+    await engine_health.check()
+    assert engine_health.problem is None
     assert voice.probes == 2
     await engines.close()
